@@ -1,0 +1,71 @@
+"""clearprop: backpropagation in the clear. Every gradient can be seen, checked and trusted."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from clearprop import ops
+from clearprop.backward import backward
+from clearprop.define import define, elementwise
+from clearprop.errors import GradientError
+from clearprop.graph import is_tree, topological_order
+from clearprop.modes import no_grad
+from clearprop.op import Op
+from clearprop.record import assign
+from clearprop.registry import ops as _ops
+from clearprop.tensor import Tensor
+from clearprop.transforms import grad, value_and_grad
+
+__version__ = "0.1.0"
+
+# Subpackages and the names taken from them are imported when they are first asked for: `import clearprop` stays cheap.
+_SUBPACKAGES = ("nn", "optim", "data", "train", "see", "check", "compiler", "lecture", "interop", "cli")
+_LATER = {
+    "manual_seed": "clearprop.ops.random",
+    "numerical_grad": "clearprop.check",
+    "gradcheck": "clearprop.check",
+    "draw": "clearprop.see",
+    "trace": "clearprop.see",
+    "explain": "clearprop.see",
+    "formula": "clearprop.see",
+    "derivative": "clearprop.see",
+    "summary": "clearprop.see",
+    "watch": "clearprop.check",
+    "doctor": "clearprop.check",
+    "trust": "clearprop.check",
+    "check_node": "clearprop.check",
+    "check_model": "clearprop.check",
+    "compile": "clearprop.compiler",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"clearprop.{name}")
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    if name in _ops:  # clearprop.tanh, clearprop.softmax, ...: every op by its name
+        return _ops[name]
+    raise AttributeError(f"module 'clearprop' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SUBPACKAGES, *_LATER, *_ops})
+
+
+__all__ = [
+    "GradientError",
+    "Op",
+    "Tensor",
+    "assign",
+    "backward",
+    "define",
+    "elementwise",
+    "grad",
+    "is_tree",
+    "no_grad",
+    "ops",
+    "topological_order",
+    "value_and_grad",
+]

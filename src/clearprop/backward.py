@@ -1,0 +1,207 @@
+"""The backward pass: one loop in reverse topological order, `input.grad += rule(output.grad, ...)`."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import GradientError, lesson
+from clearprop.graph import topological_order
+from clearprop.modes import mode, no_grad
+from clearprop.op import Op, describe
+from clearprop.registry import ops
+from clearprop.tensor import Tensor
+
+_leaf_lock = threading.Lock()  # threads may share leaves; each has a graph of its own
+
+
+def backward(
+    output: Tensor, grad: Any = None, *, create_graph: bool = False, leaves_only: bool = False
+) -> None:
+    """Give a gradient to every node that led to `output`.
+
+    A leaf's gradient is added to what it already holds; a computed node's is that of this pass. With
+    `create_graph=True` the gradients are Tensors with a graph of their own, to be differentiated again. `leaves_only`
+    saves memory: intermediate gradients are dropped as soon as they have been passed on.
+
+    `grad` is the gradient that arrives at the output (same shape); it may be left out for an output of one entry.
+
+    >>> from clearprop import Tensor
+    >>> a, b = Tensor(7.0), Tensor(3.0)
+    >>> e = (a + b) * b**3
+    >>> backward(e)
+    >>> a.grad, b.grad
+    (np.float64(27.0), np.float64(297.0))
+    """
+    observer = mode.observer
+    if observer is not None and observer.remembers:
+        output = observer.resolve(output)
+        create_graph = True
+    seed = _seed(output, grad)
+    order = topological_order(output, tracked=True)
+    grads = propagate(order, {output: seed}, create_graph=create_graph, keep=not leaves_only)
+    with _leaf_lock:
+        for node in order:
+            if node in grads:
+                if node.op is not None or node.grad is None:
+                    node.grad = grads[node]
+                else:
+                    node.grad = node.grad + grads[node]
+            elif node.op is not None:
+                node.grad = None
+
+
+def propagate(
+    order: list[Tensor], grads: dict[Tensor, Any], *, create_graph: bool = False, keep: bool = True
+) -> dict[Tensor, Any]:
+    """Walk `order` from its end, passing each node's gradient on to its inputs; return the gradients by node.
+
+    `grads` holds what arrives from outside. Everything that computes gradients goes through here.
+    """
+    if create_graph:
+        _walk(order, grads, keep, graph=True)
+    else:
+        with np.errstate(all="ignore"), no_grad():  # infinite local derivatives are part of the mathematics
+            _walk(order, grads, keep, graph=False)
+    return grads
+
+
+def _walk(order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool) -> None:
+    observer = mode.observer
+    for node in reversed(order):
+        op = node.op
+        if op is None:
+            continue
+        g = grads.get(node) if keep else grads.pop(node, None)
+        if g is None:
+            continue
+        if op.several:
+            g = _filled(g, node._value)
+        values = node.values
+        z: Any = node._value
+        xs = values
+        if graph:
+            z, xs = node, _current(node)
+        attrs = node.attrs
+        for i, x in enumerate(node.inputs):
+            if isinstance(x, Tensor) and x.requires_grad:
+                d = input_gradient(op, i, g, z, xs, attrs)
+                if d is None:
+                    continue
+                if observer is not None:
+                    observer.sent(node, i, d)
+                if op.name == "part":
+                    _put(grads, x, attrs["index"], d)
+                    continue
+                if x in grads:
+                    grads[x] = grads[x] + d
+                elif x.op is None and (d is g or getattr(d, "base", None) is not None):
+                    grads[x] = d.copy()  # a leaf's gradient is its own: `w.grad *= 2` must not reach another node
+                else:
+                    grads[x] = d
+
+
+def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
+    """Return the gradient that input `i` of `z = op(*xs, **attrs)` receives when `g` arrives at `z`.
+
+    This is the rule plus all the bookkeeping that rules are spared: the product with `g` for a local derivative, zeros
+    that stay zeros, broadcasting undone, the input's dtype. Works alike on arrays and on Tensors.
+    """
+    if op.derivatives:
+        d = op.derivatives[i]
+        if d is None:
+            return None
+        if d.__class__ is int:
+            d = g if d == 1 else -g if d == -1 else g * d
+        elif op.singular is not None and op.singular(*xs):
+            d = ops["masked_product"](g, d(z, *xs))
+        else:
+            d = g * d(z, *xs)
+    else:
+        rule = op.rule(i)
+        if rule is None:
+            return None
+        d = rule(g, z, *xs, **attrs)
+        if d is None or op.several or op.name == "part":
+            return d
+    x = xs[i]
+    if d.shape != x.shape:
+        d = unbroadcast(d, x.shape)
+    if d.dtype is not x.dtype and d.dtype != x.dtype:
+        d = d.astype(x.dtype)
+    return d
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum `g` over the axes along which an input of `shape` was repeated by broadcasting.
+
+    >>> import numpy as np
+    >>> unbroadcast(np.ones((2, 3)), (3,))
+    array([2., 2., 2.])
+    >>> unbroadcast(np.ones((2, 3)), (2, 1))
+    array([[3.],
+           [3.]])
+    """
+    added = g.ndim - len(shape)
+    if added:
+        g = g.sum(axis=tuple(range(added)))
+    stretched = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)
+    if stretched:
+        g = g.sum(axis=stretched, keepdims=True)
+    return g
+
+
+def _seed(output: Tensor, grad: Any) -> Any:
+    if not output.requires_grad:
+        raise GradientError(
+            lesson(
+                "backward()",
+                "no input of this result needs a gradient",
+                f"{output!r}",
+                hint="wrapping what you differentiate by in Tensor(...), outside of no_grad()",
+            )
+        )
+    if grad is None:
+        if output.size != 1:
+            raise GradientError(
+                lesson(
+                    "backward()",
+                    "wants an output of one entry, or the gradient that arrives at it",
+                    f"the output is {describe(output)}",
+                    hint="loss.mean().backward(), or backward(np.ones(output.shape))",
+                )
+            )
+        return np.ones(output.shape, output.dtype)[()]
+    shape = np.shape(grad) if not isinstance(grad, Tensor) else grad.shape
+    if shape != output.shape:
+        raise GradientError(
+            lesson("backward(grad)", f"wants a gradient of the output's shape {output.shape}", f"{shape}")
+        )
+    return grad if isinstance(grad, Tensor) else np.asarray(grad, output.dtype)[()]
+
+
+def _current(node: Tensor) -> tuple[Any, ...]:
+    """Return the inputs as Tensors, provided that none was assigned since: a graph of old values cannot be extended."""
+    for x, value in zip(node.inputs, node.values, strict=True):
+        if isinstance(x, Tensor) and x._value is not value:
+            raise GradientError(
+                lesson(
+                    "backward(create_graph=True)",
+                    f"an input of {node.op.name if node.op else 'a leaf'} was assigned after it was used",
+                    describe(x),
+                    hint="the backward pass before the optimizer's step",
+                )
+            )
+    return node.inputs
+
+
+def _put(grads: dict[Tensor, Any], bundle: Tensor, index: int, d: Any) -> None:
+    """Add `d` to the gradient of one output of an op that has several."""
+    parts = grads.setdefault(bundle, [None] * len(bundle._value))
+    parts[index] = d if parts[index] is None else parts[index] + d
+
+
+def _filled(parts: list[Any], values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(np.zeros_like(v) if g is None else g for g, v in zip(parts, values, strict=True))

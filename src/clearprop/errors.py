@@ -1,0 +1,37 @@
+"""Errors as small lessons: what was called, what it wanted, what it got, where, and what to try."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+class GradientError(ArithmeticError):
+    """A gradient that was checked and found wrong, or that cannot be computed as asked."""
+
+
+def lesson(called: str, wanted: str, got: str = "", where: str = "", hint: str = "") -> str:
+    """Return the text of an error in its five parts; empty parts are left out.
+
+    >>> print(lesson("Linear(x)", "wants 20 features", "x has 21", "x is 'batch' (input).", "Linear(21, 32)"))
+    Linear(x): wants 20 features: x has 21.
+      x is 'batch' (input).
+      Try Linear(21, 32).
+    """
+    head = f"{called}: {wanted}" + (f": {got}" if got else "")
+    lines = [head.rstrip(".") + "."]
+    if where:
+        lines.append("  " + where)
+    if hint:
+        lines.append(f"  Try {hint.rstrip('.')}.")
+    return "\n".join(lines)
+
+
+def user_line() -> str:
+    """Return `file:line` of the nearest caller outside this package ('' where there is none)."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back  # type: ignore[assignment]
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""

@@ -1,0 +1,71 @@
+"""What may be different while ops run, per thread: gradients switched off, or an observer looking on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from clearprop.tensor import Tensor
+
+
+class Observer(Protocol):
+    """Someone who sees every op as it happens: the recorder of `compile`, the watcher for NaN."""
+
+    remembers: bool
+    """Whether nodes keep their inputs also where no gradient is needed."""
+
+    def resolve(self, x: Any) -> Any:
+        """Return what stands for the input `x` (a recorder hands out the latest version of an assigned Tensor)."""
+
+    def saw(self, node: Tensor) -> None:
+        """Look at a node that has just been computed."""
+
+    def sent(self, node: Tensor, i: int, d: Any) -> None:
+        """Look at the gradient `d` that `node` has just sent to its input `i`, before it is added there."""
+
+    def python_value(self, tensor: Tensor, asked: str) -> None:
+        """Object, by raising, to a Tensor being turned into a Python value (`asked` says how)."""
+
+
+class _Mode(threading.local):
+    plain: bool = True  # gradients on and nobody looking: the one thing a fast call asks
+    grad_enabled: bool = True
+    observer: Observer | None = None
+
+
+mode = _Mode()
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Compute without remembering: inside, results have no inputs and need no gradient.
+
+    >>> import clearprop
+    >>> w = clearprop.Tensor(2.0)
+    >>> with clearprop.no_grad():
+    ...     y = w * 3
+    >>> y.requires_grad
+    False
+    """
+    before = mode.grad_enabled
+    mode.grad_enabled, mode.plain = False, False
+    try:
+        yield
+    finally:
+        mode.grad_enabled = before
+        mode.plain = before and mode.observer is None
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Let `observer` see every op that this thread runs inside the block."""
+    before = mode.observer
+    mode.observer, mode.plain = observer, False
+    try:
+        yield
+    finally:
+        mode.observer = before
+        mode.plain = mode.grad_enabled and before is None

@@ -1,0 +1,196 @@
+"""`Op`: something that can be done to arrays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from clearprop.errors import lesson, user_line
+from clearprop.modes import mode
+from clearprop.registry import ops
+from clearprop.tensor import Tensor
+
+Rule = Callable[..., Any]
+KINDS = ("elementwise", "reduce", "view", "contract", "gather", "opaque")
+
+_serial = itertools.count(1)  # 0 is every leaf: leaves stand first in any order
+_new = Tensor.__new__
+
+
+class Op:
+    """Something that can be done to arrays: `z = op(*xs, **attrs)`.
+
+    An op is called with arrays and returns arrays, or with Tensors among them and returns a Tensor that remembers
+    how it was made. It is an entry in `clearprop.registry.ops`; readers find all they need in its fields:
+
+    - `forward(*arrays, **attrs)`: plain NumPy.
+    - `rules[i](g, z, *xs, **attrs)`: the gradient that input `i` receives, or None where none flows. `g` is the gradient
+      arriving at the output, `z` the output. A variadic op has one rule, `rule(i, g, z, *xs, **attrs)`, in `variadic_rule`.
+    - `derivatives[i]` (elementwise ops only): the local derivative dz/dx as a function of `z, *xs`, or a number, or None.
+    - `kind`: one of `elementwise reduce view contract gather opaque`; readers are written against kinds.
+    - `arity`: how many inputs, None for any number; `defaults`: attribute names and their defaults.
+    - `singular(*xs)`: whether a local derivative may be infinite, so that an arriving 0 must be kept 0.
+    - `several`: whether the output is a tuple of arrays.
+    - `domain` (elementwise): an open interval (or one per input) where it is smooth, for tests; `examples`: for other
+      kinds, `(shapes, attrs)` pairs that the tests run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        rules: tuple[Rule | None, ...] = (),
+        *,
+        kind: str = "opaque",
+        derivatives: tuple[Any, ...] = (),
+        variadic_rule: Rule | None = None,
+        arity: int | None = 1,
+        defaults: dict[str, Any] | None = None,
+        signature: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None,
+        singular: Callable[..., bool] | None = None,
+        several: bool = False,
+        domain: Any = None,
+        examples: tuple[Any, ...] = (),
+        hint: Callable[..., str] | None = None,
+        doc: str = "",
+    ) -> None:
+        if kind not in KINDS:
+            raise ValueError(lesson(f"Op({name!r})", f"kind must be one of {' '.join(KINDS)}", f"{kind!r}"))
+        self.name, self.forward, self.rules, self.kind = name, forward, rules, kind
+        self.derivatives, self.variadic_rule, self.arity = derivatives, variadic_rule, arity
+        self.defaults = defaults or {}
+        self.signature, self.singular, self.several = signature, singular, several
+        self.domain, self.examples, self.hint = domain, examples, hint
+        self.differentiable = variadic_rule is not None or any(r is not None for r in (*rules, *derivatives))
+        self.__doc__ = doc
+        self.__name__ = self.__qualname__ = name
+        self.__wrapped__ = signature or forward  # what `inspect.signature` and IDEs show
+        self.__module__ = getattr(forward, "__module__", None) or __name__
+        self._direct = signature is None and not self.defaults
+
+    def __call__(self, *inputs: Any, **attrs: Any) -> Any:
+        """Apply the op; arrays in, array out; a Tensor among the inputs, a Tensor out."""
+        if not self._direct or attrs:
+            inputs, attrs = self._bind(inputs, attrs)
+        if not mode.plain:
+            return self._observed(inputs, attrs)
+        values = []
+        lifted = tracked = False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                lifted = True
+                if x.requires_grad:
+                    tracked = True
+                values.append(x._value)
+            else:
+                values.append(x)
+        try:
+            z = self.forward(*values, **attrs)
+        except (TypeError, ValueError, IndexError) as error:
+            raise self._failure(error, inputs, values, attrs) from error
+        if not lifted:
+            return z
+        node = _new(Tensor)
+        node._value = z
+        node.grad = node.name = None
+        if tracked and self.differentiable:
+            node.requires_grad = True
+            node.op, node.inputs, node.values, node.attrs = self, inputs, values, attrs
+            node.serial = next(_serial)
+        else:
+            node.requires_grad = False
+            node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
+        return _parts(node) if self.several else node
+
+    def _observed(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Apply the op while gradients are off or somebody looks on: the same as above, with their say in it."""
+        observer = mode.observer
+        if observer is not None:
+            inputs = tuple(observer.resolve(x) if isinstance(x, Tensor) else x for x in inputs)
+        values = [x._value if isinstance(x, Tensor) else x for x in inputs]
+        try:
+            z = self.forward(*values, **attrs)
+        except (TypeError, ValueError, IndexError) as error:
+            raise self._failure(error, inputs, values, attrs) from error
+        if not any(isinstance(x, Tensor) for x in inputs):
+            return z
+        node = _new(Tensor)
+        node._value, node.grad, node.name = z, None, None
+        node.requires_grad = (
+            mode.grad_enabled
+            and self.differentiable
+            and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
+        )
+        if node.requires_grad or (observer is not None and observer.remembers):
+            node.op, node.inputs, node.values, node.attrs = self, inputs, values, attrs
+            node.serial = next(_serial)
+        else:
+            node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
+        if observer is not None:
+            observer.saw(node)
+        return _parts(node) if self.several else node
+
+    def rule(self, i: int) -> Rule | None:
+        """Return the full rule of input `i`, `(g, z, *xs, **attrs) -> gradient`, however the op states it."""
+        if self.variadic_rule is not None:
+            variadic = self.variadic_rule
+            return lambda g, z, *xs, **attrs: variadic(i, g, z, *xs, **attrs)
+        return self.rules[i]
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Tell inputs from attributes, as NumPy's own signature would."""
+        if self.signature is not None:
+            try:
+                return self.signature(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(lesson(f"{self.name}(...)", str(error), where=_at(user_line()))) from error
+        attrs = self.defaults | kwargs
+        if self.arity is not None and len(args) > self.arity:
+            extra = args[self.arity :]
+            attrs |= dict(zip(self.defaults, extra, strict=False))
+            args = args[: self.arity]
+            if len(extra) > len(self.defaults):
+                raise TypeError(lesson(f"{self.name}(...)", f"takes {self.arity} inputs", f"{len(args) + len(extra)}"))
+        if len(attrs) > len(self.defaults):
+            unknown = ", ".join(k for k in attrs if k not in self.defaults)
+            known = ", ".join(self.defaults) or "none"
+            raise TypeError(
+                lesson(f"{self.name}(...)", f"takes the keywords: {known}", f"{unknown}", _at(user_line()))
+            )
+        return args, attrs
+
+    def _failure(self, error: Exception, inputs: Any, values: Any, attrs: dict[str, Any]) -> Exception:
+        """Turn NumPy's complaint into one that says which op, which inputs, and on which line."""
+        kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
+        shapes = ", ".join(describe(x) for x in inputs)
+        hint = self.hint(*values, **attrs) if self.hint else ""
+        return kind(lesson(f"{self.name}({shapes})", str(error), where=_at(user_line()), hint=hint))
+
+    def __repr__(self) -> str:
+        return f"<Op {self.name}, {self.kind}>"
+
+
+def _parts(bundle: Tensor) -> tuple[Tensor, ...]:
+    part = ops["part"]
+    return tuple(part(bundle, index=i) for i in range(len(bundle._value)))
+
+
+def _at(line: str) -> str:
+    return f"At {line}." if line else ""
+
+
+def describe(x: Any) -> str:
+    """Return a short name of an input for messages: `'w' (3, 4) float32`, `(3,) float64`, `2.0`.
+
+    >>> describe(Tensor([1.0, 2.0], name="w"))
+    "'w' (2,) float64"
+    """
+    value = x._value if isinstance(x, Tensor) else x
+    if isinstance(value, tuple):
+        return f"{len(value)} arrays"
+    if not hasattr(value, "shape"):
+        return repr(value)[:40]
+    name = f"'{x.name}' " if isinstance(x, Tensor) and x.name else ""
+    return f"{name}{value.shape} {value.dtype}"
+

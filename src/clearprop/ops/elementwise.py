@@ -1,0 +1,181 @@
+"""Elementwise ops: a name, a function, and its local derivative dz/dx in terms of `z, x` (or `z, x, y`)."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from clearprop.define import define, elementwise
+
+LN2, LN10 = math.log(2.0), math.log(10.0)
+ANY, POSITIVE, UNIT = (-2.0, 2.0), (0.2, 3.0), (-0.9, 0.9)
+
+
+def _number(y: Any) -> bool:
+    return isinstance(y, (int, float))
+
+
+def _half(z: Any) -> Any:
+    return z.dtype.type(0.5)
+
+
+# --- arithmetic ------------------------------------------------------------------------------------------------
+# fmt: off
+add          = elementwise("add",          operator.add,     1,  1,                                       numpy=np.add,      doc="x + y")
+subtract     = elementwise("subtract",     operator.sub,     1, -1,                                       numpy=np.subtract, doc="x - y")
+multiply     = elementwise("multiply",     operator.mul,     lambda z, x, y: y,     lambda z, x, y: x,    numpy=np.multiply, doc="x * y")
+divide       = elementwise("divide",       operator.truediv, lambda z, x, y: 1 / y, lambda z, x, y: -z / y, numpy=np.divide, doc="x / y",
+                           domain=(ANY, POSITIVE), singular=lambda x, y: not _number(y))
+negative     = elementwise("negative",     operator.neg,     -1,                                          numpy=np.negative, doc="-x")
+positive     = elementwise("positive",     operator.pos,      1,                                          numpy=np.positive, doc="+x")
+floor_divide = elementwise("floor_divide", operator.floordiv, None, None, domain=(ANY, POSITIVE),         numpy=np.floor_divide, doc="floor(x / y); no gradient")
+remainder    = elementwise("remainder",    operator.mod,     1, lambda z, x, y: -(x // y), domain=((0.3, 0.9), (1.0, 2.0)), numpy=np.remainder, doc="x - y * floor(x / y)")
+# fmt: on
+
+
+def _base(z: Any, x: Any, y: Any) -> Any:
+    """dz/dx = y x^(y-1), and 0 where y = 0 (so that 0^0 has base gradient 0, not 0 * inf)."""
+    if _number(y):
+        return y * x ** (y - 1) if y else 0.0 * x
+    return y * x ** np.where(y == 0, y, y - 1)
+
+
+def _exponent(z: Any, x: Any, y: Any) -> Any:
+    """dz/dy = z log x, and 0 where x = 0 and y >= 0 (the limit from above)."""
+    zero = (x == 0) & (y >= 0)
+    return z * np.log(np.where(zero, z.dtype.type(1), x))
+
+
+# fmt: off
+power      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, doc="x to the power y", domain=(POSITIVE, ANY),
+                         singular=lambda x, y: not (_number(y) and (y >= 1 or y == 0)))
+square     = elementwise("square",     np.square,     lambda z, x: 2 * x,       numpy=np.square,     doc="x * x")
+sqrt       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       doc="square root",             domain=POSITIVE, singular=True)
+cbrt       = elementwise("cbrt",       np.cbrt,       lambda z, x: 1 / (3 * z * z), numpy=np.cbrt,   doc="cube root",               domain=POSITIVE, singular=True)
+reciprocal = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, doc="1 / x",                   domain=POSITIVE, singular=True)
+absolute   = elementwise("absolute",   np.absolute,   lambda z, x: np.sign(x),  numpy=np.absolute,   doc="|x|; derivative 0 at 0",  domain=POSITIVE)
+sign       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       doc="-1, 0 or 1",              domain=POSITIVE)
+
+# --- exponentials and logarithms ---------------------------------------------------------------------------------
+exp       = elementwise("exp",       np.exp,       lambda z, x: z,              numpy=np.exp,       doc="e to the power x")
+exp2      = elementwise("exp2",      np.exp2,      lambda z, x: z * LN2,        numpy=np.exp2,      doc="2 to the power x")
+expm1     = elementwise("expm1",     np.expm1,     lambda z, x: np.exp(x),      numpy=np.expm1,     doc="exp(x) - 1, exact near 0; the derivative stays exact where z + 1 would round to 0")
+log       = elementwise("log",       np.log,       lambda z, x: 1 / x,          numpy=np.log,       doc="natural logarithm",    domain=POSITIVE, singular=True)
+log2      = elementwise("log2",      np.log2,      lambda z, x: 1 / (x * LN2),  numpy=np.log2,      doc="logarithm to base 2",  domain=POSITIVE, singular=True)
+log10     = elementwise("log10",     np.log10,     lambda z, x: 1 / (x * LN10), numpy=np.log10,     doc="logarithm to base 10", domain=POSITIVE, singular=True)
+log1p     = elementwise("log1p",     np.log1p,     lambda z, x: 1 / (1 + x),    numpy=np.log1p,     doc="log(1 + x), exact near 0", domain=POSITIVE, singular=True)
+logaddexp = elementwise("logaddexp", np.logaddexp, lambda z, x, y: sigmoid(x - y), lambda z, x, y: sigmoid(y - x), numpy=np.logaddexp, doc="log(exp(x) + exp(y)) without overflow")
+
+# --- trigonometric and hyperbolic --------------------------------------------------------------------------------
+sin     = elementwise("sin",     np.sin,     lambda z, x: np.cos(x),                      numpy=np.sin,     doc="sine of x radians")
+cos     = elementwise("cos",     np.cos,     lambda z, x: -np.sin(x),                     numpy=np.cos,     doc="cosine of x radians")
+tan     = elementwise("tan",     np.tan,     lambda z, x: 1 + z * z,                      numpy=np.tan,     doc="tangent of x radians",        domain=(-1.2, 1.2))
+arcsin  = elementwise("arcsin",  np.arcsin,  lambda z, x: 1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arcsin,  doc="inverse sine, in radians",    domain=UNIT, singular=True)
+arccos  = elementwise("arccos",  np.arccos,  lambda z, x: -1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arccos, doc="inverse cosine, in radians",  domain=UNIT, singular=True)
+arctan  = elementwise("arctan",  np.arctan,  lambda z, x: 1 / (1 + x * x),                numpy=np.arctan,  doc="inverse tangent, in radians")
+arctan2 = elementwise("arctan2", np.arctan2, lambda z, y, x: x / (x * x + y * y), lambda z, y, x: -y / (x * x + y * y), numpy=np.arctan2,
+                      doc="angle of the point (x, y), in radians: arctan2(y, x)", domain=(POSITIVE, POSITIVE), singular=True)
+sinh    = elementwise("sinh",    np.sinh,    lambda z, x: np.cosh(x),                     numpy=np.sinh,    doc="hyperbolic sine")
+cosh    = elementwise("cosh",    np.cosh,    lambda z, x: np.sinh(x),                     numpy=np.cosh,    doc="hyperbolic cosine")
+tanh    = elementwise("tanh",    np.tanh,    lambda z, x: 1 - z * z,                      numpy=np.tanh,    doc="hyperbolic tangent; its derivative keeps absolute, not relative, precision where |z| is near 1")
+arcsinh = elementwise("arcsinh", np.arcsinh, lambda z, x: 1 / np.hypot(1.0, x),           numpy=np.arcsinh, doc="inverse hyperbolic sine")
+arccosh = elementwise("arccosh", np.arccosh, lambda z, x: 1 / np.sqrt((x - 1) * (x + 1)), numpy=np.arccosh, doc="inverse hyperbolic cosine",   domain=(1.2, 3.0), singular=True)
+arctanh = elementwise("arctanh", np.arctanh, lambda z, x: 1 / ((1 - x) * (1 + x)),        numpy=np.arctanh, doc="inverse hyperbolic tangent",  domain=UNIT, singular=True)
+hypot   = elementwise("hypot",   np.hypot,   lambda z, x, y: x / np.where(z == 0, _one(z), z), lambda z, x, y: y / np.where(z == 0, _one(z), z),
+                      numpy=np.hypot, doc="sqrt(x^2 + y^2); derivative 0 at (0, 0)", domain=(POSITIVE, POSITIVE))
+# fmt: on
+
+
+def _one(z: Any) -> Any:
+    return z.dtype.type(1)
+
+
+# --- activations -----------------------------------------------------------------------------------------------
+def _sigmoid(x: Any) -> Any:
+    with np.errstate(over="ignore"):  # exp(-x) = inf gives the right limit, 0
+        return 1 / (1 + np.exp(-x))
+
+
+# fmt: off
+sigmoid    = elementwise("sigmoid",    _sigmoid,                         lambda z, x: z * sigmoid(-x), ufunc="expit",     doc="1 / (1 + exp(-x)); the derivative keeps its precision in both tails")
+relu       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0,          doc="max(x, 0); derivative 0 at 0, as in the lecture", domain=POSITIVE)
+softplus   = elementwise("softplus",   lambda x: np.logaddexp(x, 0),     lambda z, x: sigmoid(x),     doc="log(1 + exp(x)) without overflow")
+logsigmoid = elementwise("logsigmoid", lambda x: -np.logaddexp(-x, 0),   lambda z, x: sigmoid(-x), ufunc="log_expit", doc="log(sigmoid(x)) without overflow")
+
+# --- choices: ties share the gradient equally --------------------------------------------------------------------
+maximum = elementwise("maximum", np.maximum, lambda z, x, y: (x > y) * _half(z) + (x >= y) * _half(z), lambda z, x, y: (y > x) * _half(z) + (y >= x) * _half(z),
+                      numpy=np.maximum, doc="the larger of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)))
+minimum = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half(z) + (x <= y) * _half(z), lambda z, x, y: (y < x) * _half(z) + (y <= x) * _half(z),
+                      numpy=np.minimum, doc="the smaller of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)))
+# fmt: on
+
+
+@define(
+    "where",
+    "elementwise",
+    None,
+    lambda g, z, c, x, y: np.where(c, g, 0),  # a choice, not a product: 0 * inf would be NaN
+    lambda g, z, c, x, y: np.where(c, 0, g),
+    numpy=np.where,
+    domain=((-1.0, 1.0), (-2.0, 2.0), (-2.0, 2.0)),
+)
+def where(c: Any, x: Any, y: Any) -> Any:
+    """x where c holds, else y; the gradient goes to the one that was chosen."""
+    return np.where(c, x, y)[()]
+
+
+def _clip_signature(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    low, high = (min if a_min is None else a_min), (max if a_max is None else a_max)
+    return (x, -math.inf if low is None else low, math.inf if high is None else high), {}
+
+
+@define(
+    "clip",
+    "elementwise",
+    lambda g, z, x, low, high: g * ((x >= low) & (x <= high)),
+    lambda g, z, x, low, high: g * (x < low),
+    lambda g, z, x, low, high: g * (x > high),
+    numpy=np.clip,
+    signature=_clip_signature,
+    domain=((-2.0, 2.0), (-1.1, -1.0), (1.0, 1.1)),
+)
+def clip(x: Any, low: Any, high: Any) -> Any:
+    """min(max(x, low), high); the gradient passes on the closed interval."""
+    return np.minimum(np.maximum(x, low), high)
+
+
+@define("masked_product", "elementwise", lambda g, z, x, y: masked_product(g, y), lambda g, z, x, y: g * x)
+def masked_product(x: Any, y: Any) -> Any:
+    """x * y, and 0 wherever x is 0 even if y is infinite: how a gradient of exactly 0 passes a singular derivative."""
+    return np.where(x == 0, 0, x * y)[()]
+
+
+@define("astype", "elementwise", lambda g, z, x, dtype: g, examples=((((3, 4),), {"dtype": np.dtype("f8")}),))
+def astype(x: Any, *, dtype: Any = None) -> Any:
+    """The same numbers in another dtype; the gradient comes back in x's own."""
+    return x.astype(dtype)
+
+
+@define("detach", "elementwise", None)
+def detach(x: Any) -> Any:
+    """The same value, through which no gradient passes."""
+    return x
+
+
+@define("round", "elementwise", None, numpy=(np.round, np.around))
+def round_(x: Any, *, decimals: int = 0) -> Any:
+    """Rounded to that many decimals; no gradient."""
+    return np.round(x, decimals)
+
+
+# --- without a gradient: rounding, comparison, logic, bits -------------------------------------------------------
+# fmt: off
+for _ufunc in (np.floor, np.ceil, np.trunc, np.rint, np.isnan, np.isinf, np.isfinite, np.signbit, np.logical_not, np.invert):
+    elementwise(_ufunc.__name__, _ufunc, None, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient")
+for _ufunc in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.logical_and, np.logical_or,
+               np.logical_xor, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift):
+    elementwise(_ufunc.__name__, _ufunc, None, None, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient")
+# fmt: on

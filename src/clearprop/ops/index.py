@@ -1,0 +1,131 @@
+"""Indexing: picking entries, and adding gradients back to the places they came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop.define import define
+from clearprop.errors import lesson
+from clearprop.registry import implements, ops
+from clearprop.tensor import Tensor
+
+
+class _Slot:
+    """Where an index array stands in an index: the array itself is an input, since it may change from call to call."""
+
+    def __repr__(self) -> str:
+        return "array"
+
+
+ARRAY = _Slot()
+
+
+def _filled(index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    rest = iter(arrays)
+    return tuple(next(rest) if entry is ARRAY else entry for entry in index)
+
+
+def _getitem_signature(x: Any, index: Any) -> Any:
+    """Split an index into its fixed form and the arrays in it."""
+    form: list[Any] = []
+    arrays: list[Any] = []
+    for entry in index if isinstance(index, tuple) else (index,):
+        if isinstance(entry, (list, np.ndarray, np.bool_, bool, Tensor)):
+            array = entry if isinstance(entry, Tensor) else np.asarray(entry)
+            if array.dtype.kind not in "iub" and array.size == 0:
+                array = np.asarray(entry, dtype=np.intp)
+            if array.dtype.kind not in "iub":
+                raise IndexError(
+                    lesson(
+                        "t[i]",
+                        "an index array holds integers or booleans",
+                        f"dtype {array.dtype}",
+                        hint="the labels as a plain integer array, or Tensor(labels, requires_grad=False)",
+                    )
+                )
+            form.append(ARRAY)
+            arrays.append(array)
+        else:
+            form.append(entry)
+    return (x, *arrays), {"index": tuple(form)}
+
+
+@define(
+    "getitem",
+    "gather",
+    arity=None,
+    variadic_rule=lambda i, g, z, x, *arrays, index: (
+        None if i else ops["scatter"](g, *arrays, index=index, shape=x.shape)
+    ),
+    signature=_getitem_signature,
+    examples=(
+        (((4, 5),), {"index": (slice(1, None, 2), -1)}),
+        (((4, 5),), {"index": (Ellipsis, None, slice(None, None, -1))}),
+        (((4, 5),), {"index": ([0, 2, 2, 0],)}),
+        (((4, 5),), {"index": (np.arange(20).reshape(4, 5) % 3 == 0,)}),
+        (((4, 5, 2),), {"index": (slice(None), [1, 1, 3], 0)}),
+    ),
+)
+def getitem(x: Any, *arrays: Any, index: Any = ()) -> Any:
+    """x[index], with NumPy's basic and advanced indexing; an entry picked twice receives both gradients."""
+    return x[_filled(index, arrays)]
+
+
+def _scatter_signature(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
+    return (g, *arrays), {"index": index, "shape": tuple(shape)}
+
+
+@define(
+    "scatter",
+    "gather",
+    arity=None,
+    variadic_rule=lambda i, g, z, x, *arrays, index, shape: (
+        None if i else ops["getitem"](g, _filled(index, arrays))
+    ),
+    signature=_scatter_signature,
+)
+def scatter(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
+    """Zeros of `shape` with `g` added at `index`: the transpose of picking."""
+    out = np.zeros(shape, g.dtype)
+    where = _filled(index, arrays)
+    if all(np.asarray(a).dtype.kind == "b" for a in arrays):
+        out[where] = g  # no place is picked twice
+    else:
+        np.add.at(out, where, g)
+    return out
+
+
+@implements(np.take)
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Return the entries of `x` at integer `indices` along `axis` (of the flattened array where it is None).
+
+    >>> import numpy as np
+    >>> take(np.array([10, 20, 30]), [2, 0])
+    array([30, 10])
+    """
+    if not isinstance(indices, Tensor):
+        indices = np.asarray(indices)
+    if axis is None:
+        return ops["getitem"](x.reshape(-1), indices)
+    return ops["getitem"](x, (slice(None),) * (axis % x.ndim) + (indices,))
+
+
+@implements(np.take_along_axis)
+def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
+    """Return, along `axis`, the entry of `x` that `indices` names at each place.
+
+    >>> import numpy as np
+    >>> take_along_axis(np.array([[1, 2], [3, 4]]), np.array([[1], [0]]), axis=1)
+    array([[2],
+           [3]])
+    """
+    if axis is None:
+        return take(x, indices.reshape(-1))
+    axis = axis % x.ndim
+    places: list[Any] = []
+    for i, n in enumerate(x.shape):
+        along = tuple(n if i == j else 1 for j in range(x.ndim))
+        places.append(indices if i == axis else np.arange(n).reshape(along))
+    return ops["getitem"](x, tuple(places))

@@ -1,0 +1,272 @@
+"""Products of arrays: matmul, dot, outer, einsum, and the norm."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from clearprop.define import define
+from clearprop.errors import lesson
+from clearprop.registry import implements, ops
+
+
+# --- matmul ------------------------------------------------------------------------------------------------------
+def _left(g: Any, z: Any, x: Any, y: Any) -> Any:
+    """dx = g @ y^T, with vectors seen as a row (x) or a column (y)."""
+    if y.ndim == 1:
+        return g * y if x.ndim == 1 else np.expand_dims(g, -1) * y
+    if x.ndim == 1:
+        g = np.expand_dims(g, -2)
+    d = g @ np.swapaxes(y, -1, -2)
+    return d.reshape((*d.shape[:-2], d.shape[-1])) if x.ndim == 1 else d
+
+
+def _right(g: Any, z: Any, x: Any, y: Any) -> Any:
+    """dy = x^T @ g; a batch that shares y is summed by the product itself."""
+    if x.ndim == 1:
+        if y.ndim == 1:
+            return g * x
+        return np.expand_dims(x, -1) * np.expand_dims(g, -2)
+    if y.ndim == 1:
+        return x.reshape((-1, x.shape[-1])).T @ g.reshape(-1)
+    if y.ndim == 2:
+        return x.reshape((-1, x.shape[-1])).T @ g.reshape((-1, g.shape[-1]))
+    return np.swapaxes(x, -1, -2) @ g
+
+
+def _matmul_hint(x: Any, y: Any) -> str:
+    if np.ndim(x) == 0 or np.ndim(y) == 0:
+        return "x * y for a number times an array"
+    if np.ndim(y) >= 2 and x.shape[-1] == y.shape[-1]:
+        return "x @ y.T: the last axes are the ones that agree"
+    return ""
+
+
+@define(
+    "matmul",
+    "contract",
+    _left,
+    _right,
+    numpy=np.matmul,
+    hint=_matmul_hint,
+    examples=tuple(
+        (shapes, {})
+        for shapes in (
+            ((3,), (3,)),
+            ((2, 3), (3,)),
+            ((3,), (3, 4)),
+            ((2, 3), (3, 4)),
+            ((5, 2, 3), (3,)),
+            ((3,), (5, 3, 4)),
+            ((5, 2, 3), (3, 4)),
+            ((2, 3), (5, 3, 4)),
+            ((6, 1, 2, 3), (5, 3, 4)),
+        )
+    ),
+)
+def matmul(x: Any, y: Any) -> Any:
+    """x @ y: sums over the last axis of x and the last but one of y; leading axes are a batch and broadcast."""
+    return x @ y
+
+
+# --- einsum ------------------------------------------------------------------------------------------------------
+def _einsum_signature(subscripts: str, *xs: Any, optimize: Any = None) -> Any:
+    if not isinstance(subscripts, str):
+        raise TypeError("the subscripts come first, as a string")
+    return xs, {"subscripts": _explicit(subscripts.replace(" ", ""), [x.ndim for x in xs])}
+
+
+def _explicit(subscripts: str, ndims: list[int]) -> str:
+    """Write subscripts out: no ellipsis, and with the output after `->`.
+
+    >>> _explicit("...ij,jk", [3, 2])
+    'Aij,jk->Aik'
+    """
+    left, arrow, output = subscripts.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(ndims):
+        raise ValueError(lesson(f"einsum({subscripts!r})", f"names {len(terms)} arrays", f"{len(ndims)} were given"))
+    free = [c for c in itertools.chain(map(chr, range(65, 91)), map(chr, range(97, 123))) if c not in subscripts]
+    depth = max((n - len(t) + 3 for t, n in zip(terms, ndims, strict=True) if "..." in t), default=0)
+    shared = "".join(free[:depth])
+    for i, (term, n) in enumerate(zip(terms, ndims, strict=True)):
+        if "..." in term:
+            own = n - len(term) + 3
+            terms[i] = term.replace("...", shared[depth - own :])
+    if not arrow:
+        labels = "".join(terms)
+        output = shared + "".join(sorted(c for c in set(labels) if labels.count(c) == 1 and c not in shared))
+    return ",".join(terms) + "->" + output.replace("...", shared)
+
+
+def _einsum_rule(i: int, g: Any, z: Any, *xs: Any, subscripts: str) -> Any:
+    """Einsum is linear in each input: its gradient is the einsum of `g` with all the others."""
+    left, _, output = subscripts.partition("->")
+    terms = left.split(",")
+    mine = terms[i]
+    unique = "".join(dict.fromkeys(mine))
+    others = [(t, x) for j, (t, x) in enumerate(zip(terms, xs, strict=True)) if j != i]
+    present = set(output).union(*(t for t, _ in others))
+    operands = [(output, g), *others]
+    for label in unique:
+        if label not in present:  # summed away on its own: every entry along it gets the same
+            operands.append((label, np.ones(xs[i].shape[mine.index(label)], g.dtype)))
+    d = ops["einsum"](",".join(t for t, _ in operands) + "->" + unique, *(x for _, x in operands))
+    return d if unique == mine else _on_diagonal(d, unique, mine)
+
+
+def _on_diagonal(d: Any, unique: str, mine: str) -> Any:
+    """Spread `d` on the diagonal that a repeated label (`ii`) picked, zeros elsewhere."""
+    free = (chr(c) for c in itertools.chain(range(65, 91), range(97, 123)) if chr(c) not in mine)
+    terms, operands, target = [unique], [d], ""
+    for place, label in enumerate(mine):
+        if label in mine[:place]:
+            fresh = next(free)
+            terms.append(label + fresh)
+            operands.append(np.eye(d.shape[unique.index(label)], dtype=d.dtype))
+            target += fresh
+        else:
+            target += label
+    return ops["einsum"](",".join(terms) + "->" + target, *operands)
+
+
+@define(
+    "einsum",
+    "contract",
+    arity=None,
+    variadic_rule=_einsum_rule,
+    numpy=np.einsum,
+    signature=_einsum_signature,
+    examples=tuple(
+        (shapes, {"subscripts": s})
+        for s, shapes in (
+            ("ij,jk->ik", ((2, 3), (3, 4))),
+            ("ij->", ((2, 3),)),
+            ("ij->j", ((2, 3),)),
+            ("ii->i", ((3, 3),)),
+            ("ii", ((3, 3),)),
+            ("...ij,...jk->...ik", ((5, 2, 3), (3, 4))),
+            ("i,j,k->kij", ((2,), (3,), (4,))),
+            ("bi,bi->b", ((2, 3), (2, 3))),
+            ("ij,kl->i", ((2, 3), (2, 2))),
+        )
+    ),
+)
+def einsum(*xs: Any, subscripts: str = "") -> Any:
+    """Einstein summation: `einsum("ij,jk->ik", x, y)` sums over every label that the output does not name."""
+    return np.einsum(subscripts, *xs, optimize=len(xs) > 2)[()]
+
+
+# --- products made of those --------------------------------------------------------------------------------------
+@implements(np.dot)
+def dot(x: Any, y: Any) -> Any:
+    """Return NumPy's dot: a product with a number, an inner product, or a sum over x's last and y's last but one axis.
+
+    >>> import numpy as np
+    >>> dot(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    np.float64(11.0)
+    """
+    if np.ndim(x) == 0 or np.ndim(y) == 0:
+        return x * y
+    return ops["matmul"](x, y) if y.ndim <= 2 else tensordot(x, y, axes=((-1,), (-2,)))
+
+
+@implements(np.outer)
+def outer(x: Any, y: Any) -> Any:
+    """Return every product of an entry of `x` with an entry of `y`, as a matrix.
+
+    >>> import numpy as np
+    >>> outer(np.array([1, 2]), np.array([3, 4]))
+    array([[3, 4],
+           [6, 8]])
+    """
+    return x.reshape((-1, 1)) * y.reshape((1, -1))
+
+
+@implements(np.inner)
+def inner(x: Any, y: Any) -> Any:
+    """Return the sum of products over the last axes.
+
+    >>> import numpy as np
+    >>> inner(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    np.float64(11.0)
+    """
+    if np.ndim(x) == 0 or np.ndim(y) == 0:
+        return x * y
+    return tensordot(x, y, axes=((-1,), (-1,)))
+
+
+@implements(np.tensordot)
+def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
+    """Return the sum of products over pairs of axes (or over the last of x and the first of y, so many).
+
+    >>> import numpy as np
+    >>> tensordot(np.ones((2, 3)), np.ones((3, 4)), axes=1).shape
+    (2, 4)
+    """
+    if isinstance(axes, int):
+        axes = (tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes)))
+    first, second = (tuple(np.atleast_1d(a).tolist()) for a in axes)
+    letters = (chr(c) for c in itertools.chain(range(97, 123), range(65, 91)))
+    left = [next(letters) for _ in range(x.ndim)]
+    right = [next(letters) for _ in range(y.ndim)]
+    for i, j in zip(first, second, strict=True):
+        right[j] = left[i]
+    summed = {left[i] for i in first}
+    output = [c for c in left + right if c not in summed]
+    return ops["einsum"](f"{''.join(left)},{''.join(right)}->{''.join(output)}", x, y)
+
+
+@implements(np.trace)
+def trace(x: Any) -> Any:
+    """Return the sum of the diagonal of the last two axes of a matrix.
+
+    >>> import numpy as np
+    >>> trace(np.eye(3))
+    np.float64(3.0)
+    """
+    return ops["einsum"]("ii->", x)
+
+
+# --- norm --------------------------------------------------------------------------------------------------------
+def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """x / |x|, and 0 at 0: the subgradient of least norm."""
+    kept = ops["sum"].rules[0]
+    z = kept(z, z, x, axis, keepdims)
+    return kept(g, z, x, axis, keepdims) * x / np.where(z == 0, z.dtype.type(1), z)
+
+
+@define(
+    "norm",
+    "reduce",
+    _norm_rule,
+    examples=((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((3, 4),), {"axis": 1, "keepdims": True})),
+)
+def norm_of(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """sqrt(sum(x^2)) along `axis`; derivative 0 at 0."""
+    return np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+
+
+@implements(np.linalg.norm)
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return a norm of vectors (`ord` any number or infinity) or the Frobenius norm of matrices.
+
+    >>> import numpy as np
+    >>> norm(np.array([3.0, 4.0])), norm(np.array([3.0, -4.0]), 1), norm(np.array([3.0, -4.0]), np.inf)
+    (np.float64(5.0), np.float64(7.0), np.float64(4.0))
+    """
+    vector = (x.ndim == 1 if axis is None else np.ndim(axis) == 0) and ord != "fro"
+    if ord in (None, "fro") or (vector and ord == 2):
+        return ops["norm"](x, axis=axis, keepdims=keepdims)
+    if not vector:
+        raise TypeError(
+            lesson(f"norm(x, {ord!r})", "this matrix norm has no rule", hint="ord=None for the Frobenius norm")
+        )
+    size = np.absolute(x)
+    if ord == np.inf:
+        return size.max(axis=axis, keepdims=keepdims)
+    if ord == -np.inf:
+        return size.min(axis=axis, keepdims=keepdims)
+    return (size**ord).sum(axis=axis, keepdims=keepdims) ** (1 / ord)

@@ -1,0 +1,157 @@
+"""Reductions: many entries to one, along an axis, several axes or all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop.define import define
+
+_CASES: tuple[Any, ...] = (
+    (((3, 4),), {}),
+    (((3, 4),), {"axis": 0}),
+    (((3, 4),), {"axis": -1, "keepdims": True}),
+    (((2, 3, 4),), {"axis": (0, 2)}),
+)
+
+
+def kept(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """Give `g` the reduced axes back with length 1, so that it broadcasts against `x`."""
+    if keepdims or axis is None or not x.ndim:
+        return g
+    axes = {a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
+    return g.reshape(tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
+
+
+def count(x: Any, axis: Any) -> int:
+    """Return how many entries of `x` go into one result.
+
+    >>> count(np.ones((2, 3, 4)), (0, 2))
+    8
+    """
+    if axis is None:
+        return int(x.size)
+    n = 1
+    for a in axis if isinstance(axis, tuple) else (axis,):
+        n *= x.shape[a]
+    return n
+
+
+def _spread(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    return np.broadcast_to(kept(g, x, axis, keepdims), x.shape)
+
+
+@define("sum", "reduce", _spread, numpy=np.sum, examples=_CASES)
+def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The sum along `axis`; every entry receives the gradient of its sum."""
+    return x.sum(axis=axis, keepdims=keepdims)
+
+
+@define(
+    "mean",
+    "reduce",
+    lambda g, z, x, axis, keepdims: _spread(g / count(x, axis), z, x, axis, keepdims),
+    numpy=np.mean,
+    examples=_CASES,
+)
+def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The mean along `axis`."""
+    return x.mean(axis=axis, keepdims=keepdims)
+
+
+def _extreme(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """The gradient goes to the winner; several that tie share it equally."""
+    wins = (x == kept(z, x, axis, keepdims)).astype(g.dtype)
+    return kept(g, x, axis, keepdims) * wins / wins.sum(axis=axis, keepdims=True)
+
+
+@define("max", "reduce", _extreme, numpy=(np.max, np.amax), examples=_CASES)
+def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The largest entry along `axis`; ties share the gradient equally."""
+    return x.max(axis=axis, keepdims=keepdims)
+
+
+@define("min", "reduce", _extreme, numpy=(np.min, np.amin), examples=_CASES)
+def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The smallest entry along `axis`; ties share the gradient equally."""
+    return x.min(axis=axis, keepdims=keepdims)
+
+
+def _others(x: Any) -> Any:
+    """Return, along the last axis, the product of all the other entries: no division, so zeros are no exception.
+
+    Pairs are multiplied up a binary tree; on the way down each half is multiplied by what its sibling holds. This is
+    n log n work in log n steps, and every step is differentiable.
+    """
+    n = x.shape[-1]
+    if n == 1:
+        return x * 0 + 1
+    if n % 2:
+        ones = np.ones((*x.shape[:-1], 1), x.dtype)
+        return _others(np.concatenate([x, ones], axis=-1))[..., :n]
+    left, right = x[..., 0::2], x[..., 1::2]
+    above = _others(left * right)
+    return np.stack([above * right, above * left], axis=-1).reshape(x.shape)
+
+
+def _prod_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    axes = tuple(range(x.ndim)) if axis is None else tuple(a % x.ndim for a in np.atleast_1d(axis).tolist())
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    rows = np.transpose(x, rest + axes)
+    others = _others(rows.reshape((*(x.shape[i] for i in rest), -1))).reshape(rows.shape)
+    back = tuple(int(i) for i in np.argsort(rest + axes))
+    return kept(g, x, axis, keepdims) * np.transpose(others, back)
+
+
+@define("prod", "reduce", _prod_rule, numpy=np.prod, examples=_CASES)
+def prod(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The product along `axis`; right also where entries are 0."""
+    return x.prod(axis=axis, keepdims=keepdims)
+
+
+def _var_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
+    centred = x - x.mean(axis=axis, keepdims=True)
+    return kept(g, x, axis, keepdims) * centred * (2 / (count(x, axis) - ddof))
+
+
+@define("var", "reduce", _var_rule, numpy=np.var, examples=(*_CASES, (((3, 4),), {"axis": 0, "ddof": 1})))
+def var(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """The variance along `axis`, the sum of squares divided by n - ddof."""
+    return x.var(axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def _std_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
+    z = kept(z, x, axis, keepdims)
+    scale = (count(x, axis) - ddof) * np.where(z == 0, z.dtype.type(1), z)
+    return kept(g, x, axis, keepdims) * (x - x.mean(axis=axis, keepdims=True)) / scale
+
+
+@define("std", "reduce", _std_rule, numpy=np.std, examples=(*_CASES, (((3, 4),), {"axis": 0, "ddof": 1})))
+def std(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """The standard deviation along `axis`; derivative 0 where all entries are equal."""
+    return x.std(axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+@define("argmax", "reduce", None, numpy=np.argmax, examples=_CASES[:3])
+def argmax(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The index of the largest entry along `axis`, the first where several tie; no gradient."""
+    return np.argmax(x, axis=axis, keepdims=keepdims)
+
+
+@define("argmin", "reduce", None, numpy=np.argmin, examples=_CASES[:3])
+def argmin(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The index of the smallest entry along `axis`, the first where several tie; no gradient."""
+    return np.argmin(x, axis=axis, keepdims=keepdims)
+
+
+@define("all", "reduce", None, numpy=np.all, examples=_CASES)
+def all(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether all entries along `axis` are true; no gradient."""
+    return np.all(x, axis=axis, keepdims=keepdims)
+
+
+@define("any", "reduce", None, numpy=np.any, examples=_CASES)
+def any(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether any entry along `axis` is true; no gradient."""
+    return np.any(x, axis=axis, keepdims=keepdims)

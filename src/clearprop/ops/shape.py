@@ -1,0 +1,238 @@
+"""Ops that move entries without changing them: the gradient takes the same way back."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from clearprop.define import define
+
+
+def _back(g: Any, z: Any, x: Any, **attrs: Any) -> Any:
+    return g.reshape(x.shape)
+
+
+def _reshape_signature(x: Any, shape: Any = None, *, newshape: Any = None) -> Any:
+    return (x,), {"shape": shape if newshape is None else newshape}
+
+
+@define(
+    "reshape", "view", _back, numpy=np.reshape, signature=_reshape_signature, examples=((((3, 4),), {"shape": (2, -1)}),)
+)
+def reshape(x: Any, *, shape: Any = None) -> Any:
+    """The same entries in another shape; one length may be -1."""
+    return x.reshape(shape)
+
+
+@define("ravel", "view", _back, numpy=np.ravel, examples=((((3, 4),), {}),))
+def ravel(x: Any) -> Any:
+    """The same entries along one axis."""
+    return x.reshape(-1)
+
+
+@define("squeeze", "view", _back, numpy=np.squeeze, examples=((((3, 1, 4),), {}), (((3, 1, 4),), {"axis": 1})))
+def squeeze(x: Any, *, axis: Any = None) -> Any:
+    """The same entries without the axes of length 1 (all of them, or those named)."""
+    return np.squeeze(x, axis=axis)[()]
+
+
+@define(
+    "expand_dims",
+    "view",
+    _back,
+    numpy=np.expand_dims,
+    examples=((((3, 4),), {"axis": 1}), (((3,),), {"axis": (0, 2)})),
+)
+def expand_dims(x: Any, *, axis: Any = 0) -> Any:
+    """The same entries with new axes of length 1."""
+    return np.expand_dims(x, axis)
+
+
+def _inverse(axes: Any) -> Any:
+    return None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
+
+
+@define(
+    "transpose",
+    "view",
+    lambda g, z, x, axes: np.transpose(g, _inverse(axes)),
+    numpy=np.transpose,
+    examples=((((3, 4),), {}), (((2, 3, 4),), {"axes": (1, 2, 0)})),
+)
+def transpose(x: Any, *, axes: Any = None) -> Any:
+    """The axes in another order, reversed unless told."""
+    return x.transpose(axes)
+
+
+@define(
+    "swapaxes",
+    "view",
+    lambda g, z, x, axis1, axis2: np.swapaxes(g, axis1, axis2),
+    numpy=np.swapaxes,
+    examples=((((2, 3, 4),), {"axis1": 0, "axis2": -1}),),
+)
+def swapaxes(x: Any, *, axis1: int = 0, axis2: int = 1) -> Any:
+    """Two axes exchanged."""
+    return np.swapaxes(x, axis1, axis2)
+
+
+@define(
+    "moveaxis",
+    "view",
+    lambda g, z, x, source, destination: np.moveaxis(g, destination, source),
+    numpy=np.moveaxis,
+    examples=((((2, 3, 4),), {"source": 0, "destination": 2}), (((2, 3, 4),), {"source": (0, 1), "destination": (1, 2)})),
+)
+def moveaxis(x: Any, *, source: Any = 0, destination: Any = 0) -> Any:
+    """Axes moved to other places, the rest in their order."""
+    return np.moveaxis(x, source, destination)
+
+
+@define(
+    "broadcast_to",
+    "view",
+    lambda g, z, x, shape: g,  # the engine undoes broadcasting
+    numpy=np.broadcast_to,
+    examples=((((3, 1),), {"shape": (2, 3, 4)}), (((),), {"shape": (2, 3)})),
+)
+def broadcast_to(x: Any, *, shape: Any = ()) -> Any:
+    """The entries repeated along new axes and axes of length 1."""
+    return np.broadcast_to(x, shape)
+
+
+@define(
+    "flip",
+    "view",
+    lambda g, z, x, axis: np.flip(g, axis),
+    numpy=np.flip,
+    examples=((((3, 4),), {}), (((3, 4),), {"axis": 1})),
+)
+def flip(x: Any, *, axis: Any = None) -> Any:
+    """The entries in reverse order along `axis`."""
+    return np.flip(x, axis)
+
+
+@define(
+    "roll",
+    "view",
+    lambda g, z, x, shift, axis: np.roll(g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis),
+    numpy=np.roll,
+    examples=((((3, 4),), {"shift": 1}), (((3, 4),), {"shift": (1, 2), "axis": (0, 1)})),
+)
+def roll(x: Any, *, shift: Any = 1, axis: Any = None) -> Any:
+    """The entries shifted along `axis`, those that leave at one end entering at the other."""
+    return np.roll(x, shift, axis)
+
+
+# --- several arrays to one, one to several -----------------------------------------------------------------------
+def _sequence(arrays: Any, axis: int = 0) -> Any:
+    return tuple(arrays), {"axis": axis}
+
+
+def _piece(i: int, g: Any, z: Any, *xs: Any, axis: int) -> Any:
+    """The stretch of `g` that came from input i."""
+    axis = axis % z.ndim
+    start = 0
+    for x in xs[:i]:
+        start += x.shape[axis]
+    return g[(slice(None),) * axis + (slice(start, start + xs[i].shape[axis]),)]
+
+
+@define(
+    "concatenate",
+    "view",
+    numpy=np.concatenate,
+    arity=None,
+    variadic_rule=_piece,
+    signature=_sequence,
+    examples=((((2, 3), (4, 3)), {}), (((2, 1), (2, 3), (2, 2)), {"axis": -1})),
+)
+def concatenate(*xs: Any, axis: int = 0) -> Any:
+    """Arrays joined along an axis they have."""
+    return np.concatenate(xs, axis=axis)
+
+
+@define(
+    "stack",
+    "view",
+    numpy=np.stack,
+    arity=None,
+    variadic_rule=lambda i, g, z, *xs, axis: g[(slice(None),) * (axis % z.ndim) + (i,)],
+    signature=_sequence,
+    examples=((((2, 3), (2, 3)), {}), (((2, 3), (2, 3)), {"axis": -1})),
+)
+def stack(*xs: Any, axis: int = 0) -> Any:
+    """Arrays of one shape joined along a new axis."""
+    return np.stack(xs, axis=axis)
+
+
+@define(
+    "split",
+    "view",
+    lambda g, z, x, sections, axis: np.concatenate(g, axis=axis),
+    numpy=np.split,
+    several=True,
+    examples=((((4, 3),), {"sections": 2}), (((2, 5),), {"sections": (1, 3), "axis": 1})),
+)
+def split(x: Any, *, sections: Any = 2, axis: int = 0) -> Any:
+    """One array cut along an axis into equal sections, or at the given places: several outputs."""
+    return tuple(np.split(x, sections, axis=axis))
+
+
+@define("part", "view", lambda g, z, x, index: g)
+def part(x: Any, *, index: int = 0) -> Any:
+    """One of the outputs of an op that has several."""
+    return x[index]
+
+
+# --- padding -----------------------------------------------------------------------------------------------------
+def _pad_signature(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+    if mode != "constant":
+        raise TypeError(f"only mode='constant' has a rule, not {mode!r}")
+    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
+    return (x,), {"widths": tuple(map(tuple, widths)), "constant_values": constant_values}
+
+
+def _inside(widths: Any, shape: Any) -> Any:
+    return tuple(slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True))
+
+
+@define(
+    "pad",
+    "view",
+    lambda g, z, x, widths, constant_values: g[_inside(widths, x.shape)],
+    numpy=np.pad,
+    signature=_pad_signature,
+    examples=((((2, 3),), {"pad_width": ((1, 0), (0, 2))}), (((3,),), {"pad_width": 1})),
+)
+def pad(x: Any, *, widths: Any = (), constant_values: Any = 0) -> Any:
+    """The array with a margin of constants around it."""
+    return np.pad(x, widths, constant_values=constant_values)
+
+
+def _count_signature(x: Any, repeats: Any = 1, axis: Any = None) -> Any:
+    return (x,), {"repeats": operator.index(repeats), "axis": axis}
+
+
+def _gather_repeats(g: Any, z: Any, x: Any, repeats: int, axis: Any) -> Any:
+    if axis is None:
+        return g.reshape((x.size, repeats)).sum(axis=1).reshape(x.shape)
+    axis = axis % x.ndim
+    return g.reshape((*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])).sum(axis=axis + 1)
+
+
+@define(
+    "repeat",
+    "view",
+    _gather_repeats,
+    numpy=np.repeat,
+    signature=_count_signature,
+    examples=((((3, 4),), {"repeats": 2}), (((3, 4),), {"repeats": 3, "axis": 1})),
+)
+def repeat(x: Any, *, repeats: int = 1, axis: Any = None) -> Any:
+    """Each entry repeated that many times along `axis`."""
+    return np.repeat(x, repeats, axis)
+
+

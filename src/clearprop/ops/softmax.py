@@ -1,0 +1,53 @@
+"""Softmax and its kin, written so that logits of ten thousand neither overflow nor lose the small ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop.define import define
+from clearprop.ops.reduce import kept
+
+_CASES: tuple[Any, ...] = ((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((2, 3, 4),), {"axis": 1}))
+
+
+def _shift(x: Any, axis: Any) -> Any:
+    """The largest entry, or 0 where it is infinite: what may be taken from every entry without changing the result."""
+    top = np.max(x, axis=axis, keepdims=True)
+    return np.where(np.isfinite(top), top, 0)
+
+
+@define(
+    "logsumexp",
+    "reduce",
+    lambda g, z, x, axis, keepdims: kept(g, x, axis, keepdims) * softmax_of(x, kept(z, x, axis, keepdims)),
+    examples=(*_CASES[1:], (((3, 4),), {}), (((2, 3, 4),), {"axis": (0, 2), "keepdims": True})),
+)
+def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) along `axis` without overflow."""
+    top = _shift(x, axis)
+    with np.errstate(divide="ignore"):  # all entries -inf: log 0 = -inf is the answer
+        z = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    return z if keepdims else np.squeeze(z, axis=axis)[()]
+
+
+def softmax_of(x: Any, z: Any) -> Any:
+    """exp(x - z), each entry's share of the sum whose logarithm is z."""
+    return np.exp(x - np.where(np.isfinite(z), z, 0))
+
+
+@define("softmax", "opaque", lambda g, z, x, axis: z * (g - (g * z).sum(axis=axis, keepdims=True)), examples=_CASES)
+def softmax(x: Any, *, axis: Any = -1) -> Any:
+    """exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1."""
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+@define(
+    "log_softmax", "opaque", lambda g, z, x, axis: g - np.exp(z) * g.sum(axis=axis, keepdims=True), examples=_CASES
+)
+def log_softmax(x: Any, *, axis: Any = -1) -> Any:
+    """x - log(sum(exp(x))) along `axis`, exact where softmax would round to 0."""
+    shifted = x - np.max(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))

@@ -1,0 +1,56 @@
+"""Reading and assigning the values that outlive a step: parameters, optimizer state, counters, random state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.modes import mode
+from clearprop.tensor import Tensor
+
+
+def read(tensor: Tensor) -> Any:
+    """Return what a formula should compute with: the array itself, or a Tensor while somebody records.
+
+    Optimizers write their formulas once on what `read` gives them, so the same lines run at NumPy's speed in an eager
+    step and are recorded by `clearprop.compile`.
+    """
+    observer = mode.observer
+    if observer is not None and observer.remembers:
+        return observer.resolve(tensor)
+    return tensor._value
+
+
+def assign(tensor: Tensor, new: Any) -> None:
+    """Give a leaf a new value of the same shape and dtype. This is the only way a value ever changes.
+
+    The old array is not overwritten: nodes that were computed from it keep it. While a step is being recorded the new
+    value becomes an output of the step.
+
+    >>> w = Tensor([1.0, 2.0])
+    >>> assign(w, [3.0, 4.0])
+    >>> w.value
+    array([3., 4.])
+    """
+    if tensor.op is not None:
+        raise ValueError(lesson("assign(t, new)", "only a leaf can be assigned", f"{tensor!r}"))
+    observer = mode.observer
+    if observer is not None and observer.remembers:
+        observer.assign(tensor, new)  # type: ignore[attr-defined]
+        return
+    value = new._value if isinstance(new, Tensor) else np.asarray(new)
+    if value.dtype != tensor.dtype:
+        value = value.astype(tensor.dtype)
+    if value.shape != tensor.shape:
+        raise ValueError(
+            lesson(
+                "assign(t, new)",
+                f"wants a value of t's shape {tensor.shape}",
+                f"{value.shape}",
+                f"t is {tensor.name or 'a leaf'}.",
+                "clearprop.Tensor(new) for a new Tensor",
+            )
+        )
+    tensor._value = value[()]

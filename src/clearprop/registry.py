@@ -1,0 +1,29 @@
+"""The tables that every reader shares: which ops exist, and which NumPy function stands for which of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clearprop.tensor import Op
+
+ops: dict[str, Op] = {}
+"""Every op by its name."""
+
+numpy_functions: dict[Callable[..., Any], Callable[..., Any]] = {}
+"""What runs when a NumPy function or ufunc meets a Tensor, e.g. `np.tanh` -> the op `tanh`."""
+
+ufunc_names: dict[str, Callable[..., Any]] = {}
+"""The same by name, for ufuncs of packages that a base install does not have (`scipy.special.expit`)."""
+
+
+def implements(*functions: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Say that the decorated function stands for these NumPy functions when a Tensor is among the arguments."""
+
+    def register(ours: Callable[..., Any]) -> Callable[..., Any]:
+        for function in functions:
+            numpy_functions[function] = ours
+        return ours
+
+    return register

@@ -1,0 +1,303 @@
+"""`Tensor`: a value and how it came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.modes import mode
+from clearprop.registry import numpy_functions, ops, ufunc_names
+
+if TYPE_CHECKING:
+    from clearprop.op import Op
+
+_REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logaddexp": "logsumexp"}
+
+
+class Tensor:
+    """A value and how it came to be.
+
+    `Tensor(value, name=None, requires_grad=None)` makes a leaf. Wrapping a value says that its gradient is wanted:
+    numbers become the default float64; pass `requires_grad=False`, or use the plain array, for data that is only read.
+
+    `value` is a NumPy array (a NumPy scalar where it has no axes) and keeps the dtype it was given; `grad` is an array of
+    the same shape or None. `op`, `inputs`, `values` and `attrs` tell how it was computed: `inputs` are the Tensors,
+    arrays and numbers the op was called with, `values` the arrays they held at that moment.
+
+    >>> import numpy as np
+    >>> w = Tensor([1.0, -1.0], name="w")
+    >>> loss = np.mean((np.array([[1.0, 2.0], [3.0, 4.0]]) @ w) ** 2)
+    >>> loss.backward()
+    >>> w.grad
+    array([-4., -6.])
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_value",
+        "attrs",
+        "grad",
+        "inputs",
+        "name",
+        "op",
+        "requires_grad",
+        "serial",
+        "values",
+    )
+
+    _value: Any
+    grad: Any
+    op: Op | None
+    inputs: tuple[Any, ...]
+    values: Any
+    attrs: dict[str, Any]
+    name: str | None
+    requires_grad: bool
+    serial: int  # leaves 0, others counted: an input's is smaller than its users'
+
+    __hash__ = object.__hash__  # a Tensor is itself; `==` compares values
+
+    def __init__(self, value: Any, name: str | None = None, requires_grad: bool | None = None) -> None:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(
+                lesson("Tensor(value)", "wants real numbers", f"dtype {array.dtype}", hint="an array of floats")
+            )
+        if requires_grad is None:
+            requires_grad = True
+        if requires_grad and array.dtype.kind != "f":
+            array = array.astype(np.float64)
+        self._value = array[()]
+        self.grad = None
+        self.op, self.inputs, self.values, self.attrs, self.serial = None, (), (), {}, 0
+        self.name, self.requires_grad = name, requires_grad
+
+    @property
+    def value(self) -> Any:
+        """The array (or NumPy scalar) this node holds; it cannot be set, see `clearprop.assign`."""
+        if mode.observer is not None:
+            mode.observer.python_value(self, "value")
+        return self._value
+
+    # --- what an array tells of itself -------------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._value.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._value.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self._value.size  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the entries."""
+        return self._value.dtype  # type: ignore[no-any-return]
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: the axes in reverse order."""
+        return ops["transpose"](self)  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(lesson("len(t)", "a Tensor without axes has no length"))
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        text = np.array2string(np.asarray(self._value), prefix="Tensor(", threshold=20, edgeitems=2)
+        if isinstance(self._value, tuple):
+            text = f"<{len(self._value)} arrays>"
+        name = f", name={self.name!r}" if self.name else ""
+        op = f", op={self.op.name}" if self.op else ""
+        dtype = "" if getattr(self._value, "dtype", None) == np.float64 else f", dtype={self.dtype}"
+        free = "" if self.requires_grad else ", requires_grad=False"
+        return f"{type(self).__name__}({text}{dtype}{name}{op}{free})"
+
+    # --- leaving the graph -------------------------------------------------------------------------------------
+    def item(self) -> float | int | bool:
+        """Return the only entry as a Python number."""
+        return self._python("item()").item()  # type: ignore[no-any-return]
+
+    def detach(self) -> Tensor:
+        """Return a Tensor of the same value that no gradient passes through."""
+        with_no_history = Tensor(0.0, requires_grad=False)
+        with_no_history._value = self._value
+        if mode.observer is not None:
+            return ops["detach"](self)  # type: ignore[no-any-return]
+        return with_no_history
+
+    def numpy(self) -> Any:
+        """Return the value as a NumPy array that no longer knows of the graph."""
+        return np.asarray(self.value)
+
+    def _python(self, asked: str) -> Any:
+        if mode.observer is not None:
+            mode.observer.python_value(self, asked)
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._python("bool(t)"))
+
+    def __float__(self) -> float:
+        return float(self._python("float(t)"))
+
+    def __int__(self) -> int:
+        return int(self._python("int(t)"))
+
+    def __index__(self) -> int:
+        return self._python("index(t)").__index__()  # type: ignore[no-any-return]
+
+    def __format__(self, spec: str) -> str:
+        return format(self._python("format(t)"), spec) if spec else repr(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if self.requires_grad:
+            raise TypeError(
+                lesson(
+                    "np.asarray(t)",
+                    "would drop the gradient silently",
+                    f"t = {self!r}",
+                    hint="t.detach().numpy() to leave the graph, or a NumPy function that has a rule",
+                )
+            )
+        return np.array(self._python("np.asarray(t)"), dtype=dtype, copy=copy)
+
+    # --- the backward pass -------------------------------------------------------------------------------------
+    def backward(self, grad: Any = None, *, create_graph: bool = False, leaves_only: bool = False) -> None:
+        """Give a gradient to every node that led here; see `clearprop.backward`."""
+        from clearprop.backward import backward
+
+        backward(self, grad, create_graph=create_graph, leaves_only=leaves_only)
+
+    # --- NumPy's protocols -------------------------------------------------------------------------------------
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        ours = numpy_functions.get(ufunc) or ufunc_names.get(ufunc.__name__)
+        if method == "reduce" and ufunc.__name__ in _REDUCTIONS:
+            kwargs.setdefault("axis", 0)
+            ours = ops[_REDUCTIONS[ufunc.__name__]]
+        elif method != "__call__":
+            ours = None
+        if ours is None:
+            suffix = "" if method == "__call__" else f".{method}"
+            raise _no_rule(f"np.{ufunc.__name__}{suffix}")
+        if "out" in kwargs:
+            raise _in_place(f"np.{ufunc.__name__}(..., out=...)")
+        return ours(*inputs, **kwargs)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        ours = numpy_functions.get(function)
+        if ours is None:
+            raise _no_rule(f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1))
+        if kwargs.get("out") is not None:
+            raise _in_place(f"np.{function.__name__}(..., out=...)")
+        return ours(*args, **kwargs)
+
+    # --- operators ---------------------------------------------------------------------------------------------
+    # fmt: off
+    def __add__(self, y: Any) -> Tensor: return ops["add"](self, y)
+    def __radd__(self, x: Any) -> Tensor: return ops["add"](x, self)
+    def __sub__(self, y: Any) -> Tensor: return ops["subtract"](self, y)
+    def __rsub__(self, x: Any) -> Tensor: return ops["subtract"](x, self)
+    def __mul__(self, y: Any) -> Tensor: return ops["multiply"](self, y)
+    def __rmul__(self, x: Any) -> Tensor: return ops["multiply"](x, self)
+    def __truediv__(self, y: Any) -> Tensor: return ops["divide"](self, y)
+    def __rtruediv__(self, x: Any) -> Tensor: return ops["divide"](x, self)
+    def __floordiv__(self, y: Any) -> Tensor: return ops["floor_divide"](self, y)
+    def __rfloordiv__(self, x: Any) -> Tensor: return ops["floor_divide"](x, self)
+    def __mod__(self, y: Any) -> Tensor: return ops["remainder"](self, y)
+    def __rmod__(self, x: Any) -> Tensor: return ops["remainder"](x, self)
+    def __divmod__(self, y: Any) -> tuple[Tensor, Tensor]: return self // y, self % y
+    def __rdivmod__(self, x: Any) -> tuple[Tensor, Tensor]: return x // self, x % self
+    def __pow__(self, y: Any) -> Tensor: return ops["power"](self, y)
+    def __rpow__(self, x: Any) -> Tensor: return ops["power"](x, self)
+    def __matmul__(self, y: Any) -> Tensor: return ops["matmul"](self, y)
+    def __rmatmul__(self, x: Any) -> Tensor: return ops["matmul"](x, self)
+    def __neg__(self) -> Tensor: return ops["negative"](self)
+    def __pos__(self) -> Tensor: return ops["positive"](self)
+    def __abs__(self) -> Tensor: return ops["absolute"](self)
+    def __lt__(self, y: Any) -> Tensor: return ops["less"](self, y)
+    def __le__(self, y: Any) -> Tensor: return ops["less_equal"](self, y)
+    def __gt__(self, y: Any) -> Tensor: return ops["greater"](self, y)
+    def __ge__(self, y: Any) -> Tensor: return ops["greater_equal"](self, y)
+    def __eq__(self, y: Any) -> Tensor: return ops["equal"](self, y)  # type: ignore[override]
+    def __ne__(self, y: Any) -> Tensor: return ops["not_equal"](self, y)  # type: ignore[override]
+    def __and__(self, y: Any) -> Tensor: return ops["bitwise_and"](self, y)
+    def __rand__(self, x: Any) -> Tensor: return ops["bitwise_and"](x, self)
+    def __or__(self, y: Any) -> Tensor: return ops["bitwise_or"](self, y)
+    def __ror__(self, x: Any) -> Tensor: return ops["bitwise_or"](x, self)
+    def __xor__(self, y: Any) -> Tensor: return ops["bitwise_xor"](self, y)
+    def __rxor__(self, x: Any) -> Tensor: return ops["bitwise_xor"](x, self)
+    def __lshift__(self, y: Any) -> Tensor: return ops["left_shift"](self, y)
+    def __rlshift__(self, x: Any) -> Tensor: return ops["left_shift"](x, self)
+    def __rshift__(self, y: Any) -> Tensor: return ops["right_shift"](self, y)
+    def __rrshift__(self, x: Any) -> Tensor: return ops["right_shift"](x, self)
+    def __invert__(self) -> Tensor: return ops["invert"](self)
+    def __round__(self, digits: int = 0) -> Tensor: return ops["round"](self, decimals=digits)
+    # fmt: on
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops["getitem"](self, index)  # type: ignore[no-any-return]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            lesson(
+                "t[i] = v",
+                "a Tensor's value cannot be changed in place",
+                where="The graph remembers it.",
+                hint="np.where(mask, v, t) for a new Tensor, or clearprop.assign(t, new) between steps",
+            )
+        )
+
+    # --- methods, named as an array names them -----------------------------------------------------------------
+    # fmt: off
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["sum"](self, axis=axis, keepdims=keepdims)
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["mean"](self, axis=axis, keepdims=keepdims)
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["max"](self, axis=axis, keepdims=keepdims)
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["min"](self, axis=axis, keepdims=keepdims)
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["prod"](self, axis=axis, keepdims=keepdims)
+    def var(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Tensor: return ops["var"](self, axis=axis, ddof=ddof, keepdims=keepdims)
+    def std(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Tensor: return ops["std"](self, axis=axis, ddof=ddof, keepdims=keepdims)
+    def argmax(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["argmax"](self, axis=axis, keepdims=keepdims)
+    def argmin(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["argmin"](self, axis=axis, keepdims=keepdims)
+    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["all"](self, axis=axis, keepdims=keepdims)
+    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["any"](self, axis=axis, keepdims=keepdims)
+    def dot(self, y: Any) -> Tensor: return ops["dot"](self, y)
+    def clip(self, low: Any = None, high: Any = None) -> Tensor: return ops["clip"](self, low, high)
+    def round(self, decimals: int = 0) -> Tensor: return ops["round"](self, decimals=decimals)
+    def astype(self, dtype: Any) -> Tensor: return ops["astype"](self, dtype=np.dtype(dtype))
+    def reshape(self, *shape: Any) -> Tensor: return ops["reshape"](self, shape[0] if len(shape) == 1 else shape)
+    def ravel(self) -> Tensor: return ops["reshape"](self, (-1,))
+    def flatten(self) -> Tensor: return ops["reshape"](self, (-1,))
+    def transpose(self, *axes: Any) -> Tensor: return ops["transpose"](self, (axes[0] if len(axes) == 1 else axes) if axes else None)
+    def swapaxes(self, first: int, second: int) -> Tensor: return ops["swapaxes"](self, first, second)
+    def squeeze(self, axis: Any = None) -> Tensor: return ops["squeeze"](self, axis=axis)
+    def take(self, indices: Any, axis: int | None = None) -> Tensor: return ops["take"](self, indices, axis=axis)
+    # fmt: on
+
+
+def _no_rule(name: str) -> TypeError:
+    return TypeError(
+        lesson(
+            name,
+            "has no rule, so its gradient is unknown",
+            hint="the functions listed in clearprop.registry.ops, t.detach().numpy() to leave the graph on purpose, "
+            "or clearprop.elementwise(...) to add an op",
+        )
+    )
+
+
+def _in_place(name: str) -> TypeError:
+    return TypeError(lesson(name, "cannot write into an array that the graph remembers", hint="it without out="))
