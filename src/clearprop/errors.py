@@ -12,6 +12,10 @@ class GradientError(ArithmeticError):
     """A gradient that was checked and found wrong, or that cannot be computed as asked."""
 
 
+class InputError(ValueError):
+    """Something a person typed or a file they named cannot be used; the command line prints it and exits with 2."""
+
+
 def lesson(called: str, wanted: str, got: str = "", where: str = "", hint: str = "") -> str:
     """Return the text of an error in its five parts; empty parts are left out.
 
