@@ -19,7 +19,8 @@ from clearprop.transforms import grad, value_and_grad
 
 __version__ = "0.1.0"
 
-# Subpackages and the names taken from them are imported when they are first asked for: `import clearprop` stays cheap.
+# Subpackages and the names taken from them are imported when they are first asked for: `import clearprop`
+# stays cheap.
 _SUBPACKAGES = ("nn", "optim", "data", "train", "see", "check", "compiler", "lecture", "interop", "cli")
 _LATER = {
     "manual_seed": "clearprop.ops.random",

@@ -23,10 +23,11 @@ def backward(
     """Give a gradient to every node that led to `output`.
 
     A leaf's gradient is added to what it already holds; a computed node's is that of this pass. With
-    `create_graph=True` the gradients are Tensors with a graph of their own, to be differentiated again. `leaves_only`
-    saves memory: intermediate gradients are dropped as soon as they have been passed on.
+    `create_graph=True` the gradients are Tensors with a graph of their own, to be differentiated again.
+    `leaves_only` saves memory: intermediate gradients are dropped as soon as they have been passed on.
 
-    `grad` is the gradient that arrives at the output (same shape); it may be left out for an output of one entry.
+    `grad` is the gradient that arrives at the output (same shape); it may be left out for an output of one
+    entry.
 
     >>> from clearprop import Tensor
     >>> a, b = Tensor(7.0), Tensor(3.0)
@@ -98,7 +99,7 @@ def _walk(order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool
                 if x in grads:
                     grads[x] = grads[x] + d
                 elif x.op is None and (d is g or getattr(d, "base", None) is not None):
-                    grads[x] = d.copy()  # a leaf's gradient is its own: `w.grad *= 2` must not reach another node
+                    grads[x] = d.copy()  # a leaf owns its gradient: `w.grad *= 2` must not reach others
                 else:
                     grads[x] = d
 
@@ -106,8 +107,9 @@ def _walk(order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool
 def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
     """Return the gradient that input `i` of `z = op(*xs, **attrs)` receives when `g` arrives at `z`.
 
-    This is the rule plus all the bookkeeping that rules are spared: the product with `g` for a local derivative, zeros
-    that stay zeros, broadcasting undone, the input's dtype. Works alike on arrays and on Tensors.
+    This is the rule plus all the bookkeeping that rules are spared: the product with `g` for a local
+    derivative, zeros that stay zeros, broadcasting undone, the input's dtype. Works alike on arrays and on
+    Tensors.
     """
     if op.derivatives:
         d = op.derivatives[i]
@@ -183,7 +185,7 @@ def _seed(output: Tensor, grad: Any) -> Any:
 
 
 def _current(node: Tensor) -> tuple[Any, ...]:
-    """Return the inputs as Tensors, provided that none was assigned since: a graph of old values cannot be extended."""
+    """Return the inputs as Tensors, provided that none was assigned since: old values have no graph."""
     for x, value in zip(node.inputs, node.values, strict=True):
         if isinstance(x, Tensor) and x._value is not value:
             raise GradientError(

@@ -22,11 +22,13 @@ def elementwise(
 ) -> Op:
     """Make an elementwise op from its forward function and its local derivatives.
 
-    `derivatives[i]` is dz/dx for input `i`: a function of `z, *xs` in plain NumPy, a number, or None where no gradient
-    flows. That is all: the op is then differentiable to any order, drawn, checked, compiled and tested.
+    `derivatives[i]` is dz/dx for input `i`: a function of `z, *xs` in plain NumPy, a number, or None where no
+    gradient flows. That is all: the op is then differentiable to any order, drawn, checked, compiled and
+    tested.
 
-    `numpy` and `ufunc` name the NumPy function, or the ufunc of another package, that it stands for. `singular` says
-    that a local derivative may be infinite (always, or for which inputs). `domain` is an interval where it is smooth.
+    `numpy` and `ufunc` name the NumPy function, or the ufunc of another package, that it stands for.
+    `singular` says that a local derivative may be infinite (always, or for which inputs). `domain` is an
+    interval where it is smooth.
 
     >>> import numpy as np
     >>> from clearprop import Tensor, elementwise, grad
@@ -79,7 +81,7 @@ def define(
 
 
 def enter(op: Op, *numpy: Callable[..., Any] | None, ufunc: str = "") -> Op:
-    """Write an op into the registry; a name may be entered again only by the same module (a reloaded notebook cell)."""
+    """Write an op into the registry; only the same module (a notebook cell run again) may replace a name."""
     known = ops.get(op.name)
     if known is not None and known.__module__ != op.__module__:
         raise ValueError(

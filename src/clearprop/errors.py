@@ -13,7 +13,7 @@ class GradientError(ArithmeticError):
 
 
 class InputError(ValueError):
-    """Something a person typed or a file they named cannot be used; the command line prints it and exits with 2."""
+    """What a person typed or a file they named cannot be used; the command line exits with status 2."""
 
 
 def lesson(called: str, wanted: str, got: str = "", where: str = "", hint: str = "") -> str:

@@ -13,8 +13,8 @@ def topological_order(output: Tensor, *, tracked: bool = False) -> list[Tensor]:
     """Return every node that led to `output`, each once, inputs before users; the output is last.
 
     Any order in which inputs come first would do; this one is the order of computation, which is unique. With
-    `tracked=True` only the nodes that need a gradient are visited. Runs in n log n without recursion: a chain of a
-    million nodes is fine.
+    `tracked=True` only the nodes that need a gradient are visited. Runs in n log n without recursion: a chain
+    of a million nodes is fine.
 
     >>> from clearprop import Tensor
     >>> a, b = Tensor(7.0, name="a"), Tensor(3.0, name="b")

@@ -18,7 +18,7 @@ class Observer(Protocol):
     """Whether nodes keep their inputs also where no gradient is needed."""
 
     def resolve(self, x: Any) -> Any:
-        """Return what stands for the input `x` (a recorder hands out the latest version of an assigned Tensor)."""
+        """Return what stands for the input `x`: a recorder hands out the latest version of a Tensor."""
 
     def saw(self, node: Tensor) -> None:
         """Look at a node that has just been computed."""

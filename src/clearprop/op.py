@@ -21,19 +21,22 @@ _new = Tensor.__new__
 class Op:
     """Something that can be done to arrays: `z = op(*xs, **attrs)`.
 
-    An op is called with arrays and returns arrays, or with Tensors among them and returns a Tensor that remembers
-    how it was made. It is an entry in `clearprop.registry.ops`; readers find all they need in its fields:
+    An op is called with arrays and returns arrays, or with Tensors among them and returns a Tensor that
+    remembers how it was made. It is an entry in `clearprop.registry.ops`; readers find all they need in its
+    fields:
 
     - `forward(*arrays, **attrs)`: plain NumPy.
-    - `rules[i](g, z, *xs, **attrs)`: the gradient that input `i` receives, or None where none flows. `g` is the gradient
-      arriving at the output, `z` the output. A variadic op has one rule, `rule(i, g, z, *xs, **attrs)`, in `variadic_rule`.
-    - `derivatives[i]` (elementwise ops only): the local derivative dz/dx as a function of `z, *xs`, or a number, or None.
+    - `rules[i](g, z, *xs, **attrs)`: the gradient that input `i` receives, or None where none flows. `g` is
+      the gradient arriving at the output, `z` the output. A variadic op has one rule, `rule(i, g, z, *xs,
+      **attrs)`, in `variadic_rule`.
+    - `derivatives[i]` (elementwise ops only): the local derivative dz/dx as a function of `z, *xs`, or a
+      number, or None.
     - `kind`: one of `elementwise reduce view contract gather opaque`; readers are written against kinds.
     - `arity`: how many inputs, None for any number; `defaults`: attribute names and their defaults.
     - `singular(*xs)`: whether a local derivative may be infinite, so that an arriving 0 must be kept 0.
     - `several`: whether the output is a tuple of arrays.
-    - `domain` (elementwise): an open interval (or one per input) where it is smooth, for tests; `examples`: for other
-      kinds, `(shapes, attrs)` pairs that the tests run.
+    - `domain` (elementwise): an open interval (or one per input) where it is smooth, for tests; `examples`:
+      for other kinds, `(shapes, attrs)` pairs that the tests run.
     """
 
     def __init__(
@@ -104,7 +107,7 @@ class Op:
         return _parts(node) if self.several else node
 
     def _observed(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        """Apply the op while gradients are off or somebody looks on: the same as above, with their say in it."""
+        """Apply the op as above while gradients are off or somebody looks on, with their say in it."""
         observer = mode.observer
         if observer is not None:
             inputs = tuple(observer.resolve(x) if isinstance(x, Tensor) else x for x in inputs)
@@ -151,7 +154,9 @@ class Op:
             attrs |= dict(zip(self.defaults, extra, strict=False))
             args = args[: self.arity]
             if len(extra) > len(self.defaults):
-                raise TypeError(lesson(f"{self.name}(...)", f"takes {self.arity} inputs", f"{len(args) + len(extra)}"))
+                raise TypeError(
+                    lesson(f"{self.name}(...)", f"takes {self.arity} inputs", f"{len(args) + len(extra)}")
+                )
         if len(attrs) > len(self.defaults):
             unknown = ", ".join(k for k in attrs if k not in self.defaults)
             known = ", ".join(self.defaults) or "none"
@@ -193,4 +198,3 @@ def describe(x: Any) -> str:
         return repr(value)[:40]
     name = f"'{x.name}' " if isinstance(x, Tensor) and x.name else ""
     return f"{name}{value.shape} {value.dtype}"
-

@@ -1,4 +1,4 @@
-"""Reading and assigning the values that outlive a step: parameters, optimizer state, counters, random state."""
+"""Reading and assigning the values that outlive a step: parameters, optimizer state, random state."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from clearprop.tensor import Tensor
 def read(tensor: Tensor) -> Any:
     """Return what a formula should compute with: the array itself, or a Tensor while somebody records.
 
-    Optimizers write their formulas once on what `read` gives them, so the same lines run at NumPy's speed in an eager
-    step and are recorded by `clearprop.compile`.
+    Optimizers write their formulas once on what `read` gives them, so the same lines run at NumPy's speed in
+    an eager step and are recorded by `clearprop.compile`.
     """
     observer = mode.observer
     if observer is not None and observer.remembers:
@@ -26,8 +26,8 @@ def read(tensor: Tensor) -> Any:
 def assign(tensor: Tensor, new: Any) -> None:
     """Give a leaf a new value of the same shape and dtype. This is the only way a value ever changes.
 
-    The old array is not overwritten: nodes that were computed from it keep it. While a step is being recorded the new
-    value becomes an output of the step.
+    The old array is not overwritten: nodes that were computed from it keep it. While a step is being recorded
+    the new value becomes an output of the step.
 
     >>> w = Tensor([1.0, 2.0])
     >>> assign(w, [3.0, 4.0])

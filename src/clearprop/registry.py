@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clearprop.tensor import Op
+    from clearprop.op import Op
 
 ops: dict[str, Op] = {}
 """Every op by its name."""
@@ -19,7 +19,7 @@ ufunc_names: dict[str, Callable[..., Any]] = {}
 
 
 def implements(*functions: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Say that the decorated function stands for these NumPy functions when a Tensor is among the arguments."""
+    """Say that the decorated function stands for these NumPy functions when they are given a Tensor."""
 
     def register(ours: Callable[..., Any]) -> Callable[..., Any]:
         for function in functions:

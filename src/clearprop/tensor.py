@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.modes import mode
-from clearprop.registry import numpy_functions, ops, ufunc_names
+from clearprop.registry import numpy_functions, ufunc_names
+from clearprop.registry import ops as _entries
 
 if TYPE_CHECKING:
     from clearprop.op import Op
+
+ops = cast("dict[str, Callable[..., Tensor]]", _entries)  # a Tensor among the inputs: a Tensor comes out
 
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logaddexp": "logsumexp"}
 
@@ -20,12 +23,14 @@ _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "m
 class Tensor:
     """A value and how it came to be.
 
-    `Tensor(value, name=None, requires_grad=None)` makes a leaf. Wrapping a value says that its gradient is wanted:
-    numbers become the default float64; pass `requires_grad=False`, or use the plain array, for data that is only read.
+    `Tensor(value, name=None, requires_grad=None)` makes a leaf. Wrapping a value says that its gradient is
+    wanted: numbers become the default float64; pass `requires_grad=False`, or use the plain array, for data
+    that is only read.
 
-    `value` is a NumPy array (a NumPy scalar where it has no axes) and keeps the dtype it was given; `grad` is an array of
-    the same shape or None. `op`, `inputs`, `values` and `attrs` tell how it was computed: `inputs` are the Tensors,
-    arrays and numbers the op was called with, `values` the arrays they held at that moment.
+    `value` is a NumPy array (a NumPy scalar where it has no axes) and keeps the dtype it was given; `grad` is
+    an array of the same shape or None. `op`, `inputs`, `values` and `attrs` tell how it was computed:
+    `inputs` are the Tensors, arrays and numbers the op was called with, `values` the arrays they held at that
+    moment.
 
     >>> import numpy as np
     >>> w = Tensor([1.0, -1.0], name="w")
@@ -64,7 +69,9 @@ class Tensor:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":
             raise TypeError(
-                lesson("Tensor(value)", "wants real numbers", f"dtype {array.dtype}", hint="an array of floats")
+                lesson(
+                    "Tensor(value)", "wants real numbers", f"dtype {array.dtype}", hint="an array of floats"
+                )
             )
         if requires_grad is None:
             requires_grad = True
@@ -82,7 +89,7 @@ class Tensor:
             mode.observer.python_value(self, "value")
         return self._value
 
-    # --- what an array tells of itself -------------------------------------------------------------------------
+    # --- what an array tells of itself ----------------------------------------------------------------------
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
@@ -106,7 +113,7 @@ class Tensor:
     @property
     def T(self) -> Tensor:
         """The transpose: the axes in reverse order."""
-        return ops["transpose"](self)  # type: ignore[no-any-return]
+        return ops["transpose"](self)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -126,7 +133,7 @@ class Tensor:
         free = "" if self.requires_grad else ", requires_grad=False"
         return f"{type(self).__name__}({text}{dtype}{name}{op}{free})"
 
-    # --- leaving the graph -------------------------------------------------------------------------------------
+    # --- leaving the graph ----------------------------------------------------------------------------------
     def item(self) -> float | int | bool:
         """Return the only entry as a Python number."""
         return self._python("item()").item()  # type: ignore[no-any-return]
@@ -136,7 +143,7 @@ class Tensor:
         with_no_history = Tensor(0.0, requires_grad=False)
         with_no_history._value = self._value
         if mode.observer is not None:
-            return ops["detach"](self)  # type: ignore[no-any-return]
+            return ops["detach"](self)
         return with_no_history
 
     def numpy(self) -> Any:
@@ -175,14 +182,14 @@ class Tensor:
             )
         return np.array(self._python("np.asarray(t)"), dtype=dtype, copy=copy)
 
-    # --- the backward pass -------------------------------------------------------------------------------------
+    # --- the backward pass ----------------------------------------------------------------------------------
     def backward(self, grad: Any = None, *, create_graph: bool = False, leaves_only: bool = False) -> None:
         """Give a gradient to every node that led here; see `clearprop.backward`."""
         from clearprop.backward import backward
 
         backward(self, grad, create_graph=create_graph, leaves_only=leaves_only)
 
-    # --- NumPy's protocols -------------------------------------------------------------------------------------
+    # --- NumPy's protocols ----------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         ours = numpy_functions.get(ufunc) or ufunc_names.get(ufunc.__name__)
         if method == "reduce" and ufunc.__name__ in _REDUCTIONS:
@@ -205,7 +212,7 @@ class Tensor:
             raise _in_place(f"np.{function.__name__}(..., out=...)")
         return ours(*args, **kwargs)
 
-    # --- operators ---------------------------------------------------------------------------------------------
+    # --- operators ------------------------------------------------------------------------------------------
     # fmt: off
     def __add__(self, y: Any) -> Tensor: return ops["add"](self, y)
     def __radd__(self, x: Any) -> Tensor: return ops["add"](x, self)
@@ -249,7 +256,7 @@ class Tensor:
     # fmt: on
 
     def __getitem__(self, index: Any) -> Tensor:
-        return ops["getitem"](self, index)  # type: ignore[no-any-return]
+        return ops["getitem"](self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -261,31 +268,72 @@ class Tensor:
             )
         )
 
-    # --- methods, named as an array names them -----------------------------------------------------------------
-    # fmt: off
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["sum"](self, axis=axis, keepdims=keepdims)
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["mean"](self, axis=axis, keepdims=keepdims)
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["max"](self, axis=axis, keepdims=keepdims)
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["min"](self, axis=axis, keepdims=keepdims)
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["prod"](self, axis=axis, keepdims=keepdims)
-    def var(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Tensor: return ops["var"](self, axis=axis, ddof=ddof, keepdims=keepdims)
-    def std(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Tensor: return ops["std"](self, axis=axis, ddof=ddof, keepdims=keepdims)
-    def argmax(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["argmax"](self, axis=axis, keepdims=keepdims)
-    def argmin(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["argmin"](self, axis=axis, keepdims=keepdims)
-    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["all"](self, axis=axis, keepdims=keepdims)
-    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops["any"](self, axis=axis, keepdims=keepdims)
-    def dot(self, y: Any) -> Tensor: return ops["dot"](self, y)
-    def clip(self, low: Any = None, high: Any = None) -> Tensor: return ops["clip"](self, low, high)
-    def round(self, decimals: int = 0) -> Tensor: return ops["round"](self, decimals=decimals)
-    def astype(self, dtype: Any) -> Tensor: return ops["astype"](self, dtype=np.dtype(dtype))
-    def reshape(self, *shape: Any) -> Tensor: return ops["reshape"](self, shape[0] if len(shape) == 1 else shape)
-    def ravel(self) -> Tensor: return ops["reshape"](self, (-1,))
-    def flatten(self) -> Tensor: return ops["reshape"](self, (-1,))
-    def transpose(self, *axes: Any) -> Tensor: return ops["transpose"](self, (axes[0] if len(axes) == 1 else axes) if axes else None)
-    def swapaxes(self, first: int, second: int) -> Tensor: return ops["swapaxes"](self, first, second)
-    def squeeze(self, axis: Any = None) -> Tensor: return ops["squeeze"](self, axis=axis)
-    def take(self, indices: Any, axis: int | None = None) -> Tensor: return ops["take"](self, indices, axis=axis)
-    # fmt: on
+    # --- methods, named as an array names them --------------------------------------------------------------
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops["sum"](self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops["mean"](self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops["max"](self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops["min"](self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops["prod"](self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Tensor:
+        return ops["var"](self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def std(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Tensor:
+        return ops["std"](self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def argmax(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops["argmax"](self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops["argmin"](self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops["all"](self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops["any"](self, axis=axis, keepdims=keepdims)
+
+    def dot(self, y: Any) -> Tensor:
+        return numpy_functions[np.dot](self, y)  # type: ignore[no-any-return]
+
+    def clip(self, low: Any = None, high: Any = None) -> Tensor:
+        return ops["clip"](self, low, high)
+
+    def round(self, decimals: int = 0) -> Tensor:
+        return ops["round"](self, decimals=decimals)
+
+    def astype(self, dtype: Any) -> Tensor:
+        return ops["astype"](self, dtype=np.dtype(dtype))
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return ops["reshape"](self, shape[0] if len(shape) == 1 else shape)
+
+    def ravel(self) -> Tensor:
+        return ops["reshape"](self, (-1,))
+
+    def flatten(self) -> Tensor:
+        return ops["reshape"](self, (-1,))
+
+    def transpose(self, *axes: Any) -> Tensor:
+        return ops["transpose"](self, axes=(axes[0] if len(axes) == 1 else axes) if axes else None)
+
+    def swapaxes(self, first: int, second: int) -> Tensor:
+        return ops["swapaxes"](self, first, second)
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        return ops["squeeze"](self, axis=axis)
+
+    def take(self, indices: Any, axis: int | None = None) -> Tensor:
+        return numpy_functions[np.take](self, indices, axis=axis)  # type: ignore[no-any-return]
 
 
 def _no_rule(name: str) -> TypeError:
@@ -293,11 +341,13 @@ def _no_rule(name: str) -> TypeError:
         lesson(
             name,
             "has no rule, so its gradient is unknown",
-            hint="the functions listed in clearprop.registry.ops, t.detach().numpy() to leave the graph on purpose, "
-            "or clearprop.elementwise(...) to add an op",
+            hint="the functions listed in clearprop.registry.ops, t.detach().numpy() to leave "
+            "the graph on purpose, or clearprop.elementwise(...) to add an op",
         )
     )
 
 
 def _in_place(name: str) -> TypeError:
-    return TypeError(lesson(name, "cannot write into an array that the graph remembers", hint="it without out="))
+    return TypeError(
+        lesson(name, "cannot write into an array that the graph remembers", hint="it without out=")
+    )

@@ -19,8 +19,9 @@ from clearprop.tensor import Tensor
 def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """Return a function that gives `f`'s value and its gradient by the arguments numbered `argnums`.
 
-    The arguments are arrays, numbers or Tensors; `f` must return one number. Called with arrays it returns arrays; called
-    with Tensors (as by another `grad`) it returns Tensors, so gradients of gradients work to any order.
+    The arguments are arrays, numbers or Tensors; `f` must return one number. Called with arrays it returns
+    arrays; called with Tensors (as by another `grad`) it returns Tensors, so gradients of gradients work to
+    any order.
 
     >>> import numpy as np
     >>> value_and_grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))

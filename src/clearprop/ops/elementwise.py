@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define, elementwise
+from clearprop.op import Op
+from clearprop.registry import ops
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 ANY, POSITIVE, UNIT = (-2.0, 2.0), (0.2, 3.0), (-0.9, 0.9)
@@ -22,7 +24,7 @@ def _half(z: Any) -> Any:
     return z.dtype.type(0.5)
 
 
-# --- arithmetic ------------------------------------------------------------------------------------------------
+# --- arithmetic ---------------------------------------------------------------------------------------------
 # fmt: off
 add          = elementwise("add",          operator.add,     1,  1,                                       numpy=np.add,      doc="x + y")
 subtract     = elementwise("subtract",     operator.sub,     1, -1,                                       numpy=np.subtract, doc="x - y")
@@ -59,7 +61,7 @@ reciprocal = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      
 absolute   = elementwise("absolute",   np.absolute,   lambda z, x: np.sign(x),  numpy=np.absolute,   doc="|x|; derivative 0 at 0",  domain=POSITIVE)
 sign       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       doc="-1, 0 or 1",              domain=POSITIVE)
 
-# --- exponentials and logarithms ---------------------------------------------------------------------------------
+# --- exponentials and logarithms ----------------------------------------------------------------------------
 exp       = elementwise("exp",       np.exp,       lambda z, x: z,              numpy=np.exp,       doc="e to the power x")
 exp2      = elementwise("exp2",      np.exp2,      lambda z, x: z * LN2,        numpy=np.exp2,      doc="2 to the power x")
 expm1     = elementwise("expm1",     np.expm1,     lambda z, x: np.exp(x),      numpy=np.expm1,     doc="exp(x) - 1, exact near 0; the derivative stays exact where z + 1 would round to 0")
@@ -69,7 +71,7 @@ log10     = elementwise("log10",     np.log10,     lambda z, x: 1 / (x * LN10), 
 log1p     = elementwise("log1p",     np.log1p,     lambda z, x: 1 / (1 + x),    numpy=np.log1p,     doc="log(1 + x), exact near 0", domain=POSITIVE, singular=True)
 logaddexp = elementwise("logaddexp", np.logaddexp, lambda z, x, y: sigmoid(x - y), lambda z, x, y: sigmoid(y - x), numpy=np.logaddexp, doc="log(exp(x) + exp(y)) without overflow")
 
-# --- trigonometric and hyperbolic --------------------------------------------------------------------------------
+# --- trigonometric and hyperbolic ---------------------------------------------------------------------------
 sin     = elementwise("sin",     np.sin,     lambda z, x: np.cos(x),                      numpy=np.sin,     doc="sine of x radians")
 cos     = elementwise("cos",     np.cos,     lambda z, x: -np.sin(x),                     numpy=np.cos,     doc="cosine of x radians")
 tan     = elementwise("tan",     np.tan,     lambda z, x: 1 + z * z,                      numpy=np.tan,     doc="tangent of x radians",        domain=(-1.2, 1.2))
@@ -93,19 +95,19 @@ def _one(z: Any) -> Any:
     return z.dtype.type(1)
 
 
-# --- activations -----------------------------------------------------------------------------------------------
+# --- activations --------------------------------------------------------------------------------------------
 def _sigmoid(x: Any) -> Any:
     with np.errstate(over="ignore"):  # exp(-x) = inf gives the right limit, 0
         return 1 / (1 + np.exp(-x))
 
 
 # fmt: off
-sigmoid    = elementwise("sigmoid",    _sigmoid,                         lambda z, x: z * sigmoid(-x), ufunc="expit",     doc="1 / (1 + exp(-x)); the derivative keeps its precision in both tails")
+sigmoid: Op = elementwise("sigmoid",    _sigmoid,                         lambda z, x: z * sigmoid(-x), ufunc="expit",     doc="1 / (1 + exp(-x)); the derivative keeps its precision in both tails")
 relu       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0,          doc="max(x, 0); derivative 0 at 0, as in the lecture", domain=POSITIVE)
 softplus   = elementwise("softplus",   lambda x: np.logaddexp(x, 0),     lambda z, x: sigmoid(x),     doc="log(1 + exp(x)) without overflow")
 logsigmoid = elementwise("logsigmoid", lambda x: -np.logaddexp(-x, 0),   lambda z, x: sigmoid(-x), ufunc="log_expit", doc="log(sigmoid(x)) without overflow")
 
-# --- choices: ties share the gradient equally --------------------------------------------------------------------
+# --- choices: ties share the gradient equally ---------------------------------------------------------------
 maximum = elementwise("maximum", np.maximum, lambda z, x, y: (x > y) * _half(z) + (x >= y) * _half(z), lambda z, x, y: (y > x) * _half(z) + (y >= x) * _half(z),
                       numpy=np.maximum, doc="the larger of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)))
 minimum = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half(z) + (x <= y) * _half(z), lambda z, x, y: (y < x) * _half(z) + (y <= x) * _half(z),
@@ -147,7 +149,9 @@ def clip(x: Any, low: Any, high: Any) -> Any:
     return np.minimum(np.maximum(x, low), high)
 
 
-@define("masked_product", "elementwise", lambda g, z, x, y: masked_product(g, y), lambda g, z, x, y: g * x)
+@define(
+    "masked_product", "elementwise", lambda g, z, x, y: ops["masked_product"](g, y), lambda g, z, x, y: g * x
+)
 def masked_product(x: Any, y: Any) -> Any:
     """x * y, and 0 wherever x is 0 even if y is infinite: how a gradient of exactly 0 passes a singular derivative."""
     return np.where(x == 0, 0, x * y)[()]
@@ -171,11 +175,13 @@ def round_(x: Any, *, decimals: int = 0) -> Any:
     return np.round(x, decimals)
 
 
-# --- without a gradient: rounding, comparison, logic, bits -------------------------------------------------------
+# --- without a gradient: rounding, comparison, logic, bits --------------------------------------------------
 # fmt: off
-for _ufunc in (np.floor, np.ceil, np.trunc, np.rint, np.isnan, np.isinf, np.isfinite, np.signbit, np.logical_not, np.invert):
+_ONE: Any = (np.floor, np.ceil, np.trunc, np.rint, np.isnan, np.isinf, np.isfinite, np.signbit, np.logical_not, np.invert)
+_TWO: Any = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.logical_and, np.logical_or,
+             np.logical_xor, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift)
+for _ufunc in _ONE:
     elementwise(_ufunc.__name__, _ufunc, None, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient")
-for _ufunc in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.logical_and, np.logical_or,
-               np.logical_xor, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift):
+for _ufunc in _TWO:
     elementwise(_ufunc.__name__, _ufunc, None, None, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient")
 # fmt: on

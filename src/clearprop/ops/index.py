@@ -13,7 +13,7 @@ from clearprop.tensor import Tensor
 
 
 class _Slot:
-    """Where an index array stands in an index: the array itself is an input, since it may change from call to call."""
+    """Where an index array stands in an index; the array is an input, since it changes from call to call."""
 
     def __repr__(self) -> str:
         return "array"

@@ -9,10 +9,11 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.errors import lesson
+from clearprop.ops.reduce import kept
 from clearprop.registry import implements, ops
 
 
-# --- matmul ------------------------------------------------------------------------------------------------------
+# --- matmul -------------------------------------------------------------------------------------------------
 def _left(g: Any, z: Any, x: Any, y: Any) -> Any:
     """dx = g @ y^T, with vectors seen as a row (x) or a column (y)."""
     if y.ndim == 1:
@@ -67,11 +68,11 @@ def _matmul_hint(x: Any, y: Any) -> str:
     ),
 )
 def matmul(x: Any, y: Any) -> Any:
-    """x @ y: sums over the last axis of x and the last but one of y; leading axes are a batch and broadcast."""
+    """x @ y: sums over x's last axis and y's last but one; leading axes are a batch and broadcast."""
     return x @ y
 
 
-# --- einsum ------------------------------------------------------------------------------------------------------
+# --- einsum -------------------------------------------------------------------------------------------------
 def _einsum_signature(subscripts: str, *xs: Any, optimize: Any = None) -> Any:
     if not isinstance(subscripts, str):
         raise TypeError("the subscripts come first, as a string")
@@ -87,8 +88,12 @@ def _explicit(subscripts: str, ndims: list[int]) -> str:
     left, arrow, output = subscripts.partition("->")
     terms = left.split(",")
     if len(terms) != len(ndims):
-        raise ValueError(lesson(f"einsum({subscripts!r})", f"names {len(terms)} arrays", f"{len(ndims)} were given"))
-    free = [c for c in itertools.chain(map(chr, range(65, 91)), map(chr, range(97, 123))) if c not in subscripts]
+        raise ValueError(
+            lesson(f"einsum({subscripts!r})", f"names {len(terms)} arrays", f"{len(ndims)} were given")
+        )
+    free = [
+        c for c in itertools.chain(map(chr, range(65, 91)), map(chr, range(97, 123))) if c not in subscripts
+    ]
     depth = max((n - len(t) + 3 for t, n in zip(terms, ndims, strict=True) if "..." in t), default=0)
     shared = "".join(free[:depth])
     for i, (term, n) in enumerate(zip(terms, ndims, strict=True)):
@@ -159,10 +164,10 @@ def einsum(*xs: Any, subscripts: str = "") -> Any:
     return np.einsum(subscripts, *xs, optimize=len(xs) > 2)[()]
 
 
-# --- products made of those --------------------------------------------------------------------------------------
+# --- products made of those ---------------------------------------------------------------------------------
 @implements(np.dot)
 def dot(x: Any, y: Any) -> Any:
-    """Return NumPy's dot: a product with a number, an inner product, or a sum over x's last and y's last but one axis.
+    """Return NumPy's dot: a product with a number, an inner product, or one over x's last axis.
 
     >>> import numpy as np
     >>> dot(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
@@ -230,12 +235,11 @@ def trace(x: Any) -> Any:
     return ops["einsum"]("ii->", x)
 
 
-# --- norm --------------------------------------------------------------------------------------------------------
+# --- norm ---------------------------------------------------------------------------------------------------
 def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """x / |x|, and 0 at 0: the subgradient of least norm."""
-    kept = ops["sum"].rules[0]
-    z = kept(z, z, x, axis, keepdims)
-    return kept(g, z, x, axis, keepdims) * x / np.where(z == 0, z.dtype.type(1), z)
+    z = kept(z, x, axis, keepdims)
+    return kept(g, x, axis, keepdims) * x / np.where(z == 0, z.dtype.type(1), z)
 
 
 @define(
@@ -262,7 +266,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return ops["norm"](x, axis=axis, keepdims=keepdims)
     if not vector:
         raise TypeError(
-            lesson(f"norm(x, {ord!r})", "this matrix norm has no rule", hint="ord=None for the Frobenius norm")
+            lesson(
+                f"norm(x, {ord!r})", "this matrix norm has no rule", hint="ord=None for the Frobenius norm"
+            )
         )
     size = np.absolute(x)
     if ord == np.inf:

@@ -79,10 +79,10 @@ def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _others(x: Any) -> Any:
-    """Return, along the last axis, the product of all the other entries: no division, so zeros are no exception.
+    """Return, along the last axis, the product of all the other entries; without division, so zeros may come.
 
-    Pairs are multiplied up a binary tree; on the way down each half is multiplied by what its sibling holds. This is
-    n log n work in log n steps, and every step is differentiable.
+    Pairs are multiplied up a binary tree; on the way down each half is multiplied by what its sibling holds.
+    This is n log n work in log n steps, and every step is differentiable.
     """
     n = x.shape[-1]
     if n == 1:

@@ -19,7 +19,12 @@ def _reshape_signature(x: Any, shape: Any = None, *, newshape: Any = None) -> An
 
 
 @define(
-    "reshape", "view", _back, numpy=np.reshape, signature=_reshape_signature, examples=((((3, 4),), {"shape": (2, -1)}),)
+    "reshape",
+    "view",
+    _back,
+    numpy=np.reshape,
+    signature=_reshape_signature,
+    examples=((((3, 4),), {"shape": (2, -1)}),),
 )
 def reshape(x: Any, *, shape: Any = None) -> Any:
     """The same entries in another shape; one length may be -1."""
@@ -32,7 +37,9 @@ def ravel(x: Any) -> Any:
     return x.reshape(-1)
 
 
-@define("squeeze", "view", _back, numpy=np.squeeze, examples=((((3, 1, 4),), {}), (((3, 1, 4),), {"axis": 1})))
+@define(
+    "squeeze", "view", _back, numpy=np.squeeze, examples=((((3, 1, 4),), {}), (((3, 1, 4),), {"axis": 1}))
+)
 def squeeze(x: Any, *, axis: Any = None) -> Any:
     """The same entries without the axes of length 1 (all of them, or those named)."""
     return np.squeeze(x, axis=axis)[()]
@@ -83,7 +90,10 @@ def swapaxes(x: Any, *, axis1: int = 0, axis2: int = 1) -> Any:
     "view",
     lambda g, z, x, source, destination: np.moveaxis(g, destination, source),
     numpy=np.moveaxis,
-    examples=((((2, 3, 4),), {"source": 0, "destination": 2}), (((2, 3, 4),), {"source": (0, 1), "destination": (1, 2)})),
+    examples=(
+        (((2, 3, 4),), {"source": 0, "destination": 2}),
+        (((2, 3, 4),), {"source": (0, 1), "destination": (1, 2)}),
+    ),
 )
 def moveaxis(x: Any, *, source: Any = 0, destination: Any = 0) -> Any:
     """Axes moved to other places, the rest in their order."""
@@ -117,7 +127,9 @@ def flip(x: Any, *, axis: Any = None) -> Any:
 @define(
     "roll",
     "view",
-    lambda g, z, x, shift, axis: np.roll(g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis),
+    lambda g, z, x, shift, axis: np.roll(
+        g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis
+    ),
     numpy=np.roll,
     examples=((((3, 4),), {"shift": 1}), (((3, 4),), {"shift": (1, 2), "axis": (0, 1)})),
 )
@@ -126,7 +138,7 @@ def roll(x: Any, *, shift: Any = 1, axis: Any = None) -> Any:
     return np.roll(x, shift, axis)
 
 
-# --- several arrays to one, one to several -----------------------------------------------------------------------
+# --- several arrays to one, one to several ------------------------------------------------------------------
 def _sequence(arrays: Any, axis: int = 0) -> Any:
     return tuple(arrays), {"axis": axis}
 
@@ -187,7 +199,7 @@ def part(x: Any, *, index: int = 0) -> Any:
     return x[index]
 
 
-# --- padding -----------------------------------------------------------------------------------------------------
+# --- padding ------------------------------------------------------------------------------------------------
 def _pad_signature(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
     if mode != "constant":
         raise TypeError(f"only mode='constant' has a rule, not {mode!r}")
@@ -234,5 +246,3 @@ def _gather_repeats(g: Any, z: Any, x: Any, repeats: int, axis: Any) -> Any:
 def repeat(x: Any, *, repeats: int = 1, axis: Any = None) -> Any:
     """Each entry repeated that many times along `axis`."""
     return np.repeat(x, repeats, axis)
-
-

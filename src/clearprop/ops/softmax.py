@@ -13,7 +13,7 @@ _CASES: tuple[Any, ...] = ((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((2, 3, 4
 
 
 def _shift(x: Any, axis: Any) -> Any:
-    """The largest entry, or 0 where it is infinite: what may be taken from every entry without changing the result."""
+    """The largest entry, or 0 where it is infinite: what can be taken off before exp and put back after."""
     top = np.max(x, axis=axis, keepdims=True)
     return np.where(np.isfinite(top), top, 0)
 
@@ -37,7 +37,12 @@ def softmax_of(x: Any, z: Any) -> Any:
     return np.exp(x - np.where(np.isfinite(z), z, 0))
 
 
-@define("softmax", "opaque", lambda g, z, x, axis: z * (g - (g * z).sum(axis=axis, keepdims=True)), examples=_CASES)
+@define(
+    "softmax",
+    "opaque",
+    lambda g, z, x, axis: z * (g - (g * z).sum(axis=axis, keepdims=True)),
+    examples=_CASES,
+)
 def softmax(x: Any, *, axis: Any = -1) -> Any:
     """exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1."""
     e = np.exp(x - np.max(x, axis=axis, keepdims=True))
@@ -45,7 +50,10 @@ def softmax(x: Any, *, axis: Any = -1) -> Any:
 
 
 @define(
-    "log_softmax", "opaque", lambda g, z, x, axis: g - np.exp(z) * g.sum(axis=axis, keepdims=True), examples=_CASES
+    "log_softmax",
+    "opaque",
+    lambda g, z, x, axis: g - np.exp(z) * g.sum(axis=axis, keepdims=True),
+    examples=_CASES,
 )
 def log_softmax(x: Any, *, axis: Any = -1) -> Any:
     """x - log(sum(exp(x))) along `axis`, exact where softmax would round to 0."""
