@@ -9,11 +9,12 @@ import numpy as np
 
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
-from clearprop.modes import mode, no_grad
+from clearprop.modes import mode
 from clearprop.op import Op, describe
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
+_reduce: Any = np.add.reduce  # what `sum` calls, without its detour
 _leaf_lock = threading.Lock()  # threads may share leaves; each has a graph of its own
 
 
@@ -45,13 +46,12 @@ def backward(
     grads = propagate(order, {output: seed}, create_graph=create_graph, keep=not leaves_only)
     with _leaf_lock:
         for node in order:
-            if node in grads:
-                if node.op is not None or node.grad is None:
-                    node.grad = grads[node]
-                else:
-                    node.grad = node.grad + grads[node]
-            elif node.op is not None:
-                node.grad = None
+            g = grads.get(node)
+            if node.op is None and node.grad is not None:
+                if g is not None:
+                    node.grad = node.grad + g
+            else:
+                node.grad = g
 
 
 def propagate(
@@ -64,7 +64,7 @@ def propagate(
     if create_graph:
         _walk(order, grads, keep, graph=True)
     else:
-        with np.errstate(all="ignore"), no_grad():  # infinite local derivatives are part of the mathematics
+        with np.errstate(all="ignore"):  # infinite local derivatives are part of the mathematics
             _walk(order, grads, keep, graph=False)
     return grads
 
@@ -78,14 +78,12 @@ def _walk(order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool
         g = grads.get(node) if keep else grads.pop(node, None)
         if g is None:
             continue
-        if op.several:
-            g = _filled(g, node._value)
-        values = node.values
-        z: Any = node._value
-        xs = values
+        z, xs, attrs = node._value, node.values, node.attrs
         if graph:
             z, xs = node, _current(node)
-        attrs = node.attrs
+        if op.parts:
+            _walk_parts(node, g, z, xs, grads)
+            continue
         for i, x in enumerate(node.inputs):
             if isinstance(x, Tensor) and x.requires_grad:
                 d = input_gradient(op, i, g, z, xs, attrs)
@@ -93,15 +91,30 @@ def _walk(order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool
                     continue
                 if observer is not None:
                     observer.sent(node, i, d)
-                if op.name == "part":
-                    _put(grads, x, attrs["index"], d)
-                    continue
                 if x in grads:
                     grads[x] = grads[x] + d
                 elif x.op is None and (d is g or getattr(d, "base", None) is not None):
                     grads[x] = d.copy()  # a leaf owns its gradient: `w.grad *= 2` must not reach others
                 else:
                     grads[x] = d
+
+
+def _walk_parts(node: Tensor, g: Any, z: Any, xs: Any, grads: dict[Tensor, Any]) -> None:
+    """Pass gradients on around an op with several outputs: each part to its place, the places to the input."""
+    op, x = node.op, node.inputs[0]
+    assert op is not None
+    if op.several:
+        filled = tuple(np.zeros_like(v) if p is None else p for p, v in zip(g, node._value, strict=True))
+        d = op.rules[0](filled, z, *xs, **node.attrs)  # type: ignore[misc]
+        if mode.observer is not None:
+            mode.observer.sent(node, 0, d)
+        grads[x] = grads[x] + d if x in grads else d
+    else:
+        places = grads.setdefault(x, [None] * len(x._value))
+        i = node.attrs["index"]
+        if mode.observer is not None:
+            mode.observer.sent(node, 0, g)
+        places[i] = g if places[i] is None else places[i] + g
 
 
 def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
@@ -113,10 +126,10 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
     """
     if op.derivatives:
         d = op.derivatives[i]
-        if d is None:
-            return None
         if d.__class__ is int:
             d = g if d == 1 else -g if d == -1 else g * d
+        elif d is None:
+            return None
         elif op.singular is not None and op.singular(*xs):
             d = ops["masked_product"](g, d(z, *xs))
         else:
@@ -126,10 +139,10 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
         if rule is None:
             return None
         d = rule(g, z, *xs, **attrs)
-        if d is None or op.several or op.name == "part":
+        if d is None:
             return d
     x = xs[i]
-    if d.shape != x.shape:
+    if op.broadcasts and d.shape != x.shape:
         d = unbroadcast(d, x.shape)
     if d.dtype is not x.dtype and d.dtype != x.dtype:
         d = d.astype(x.dtype)
@@ -148,10 +161,10 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """
     added = g.ndim - len(shape)
     if added:
-        g = g.sum(axis=tuple(range(added)))
+        g = _reduce(g, axis=tuple(range(added)) if added > 1 else 0)
     stretched = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)
     if stretched:
-        g = g.sum(axis=stretched, keepdims=True)
+        g = _reduce(g, axis=stretched, keepdims=True)
     return g
 
 
@@ -197,13 +210,3 @@ def _current(node: Tensor) -> tuple[Any, ...]:
                 )
             )
     return node.inputs
-
-
-def _put(grads: dict[Tensor, Any], bundle: Tensor, index: int, d: Any) -> None:
-    """Add `d` to the gradient of one output of an op that has several."""
-    parts = grads.setdefault(bundle, [None] * len(bundle._value))
-    parts[index] = d if parts[index] is None else parts[index] + d
-
-
-def _filled(parts: list[Any], values: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(np.zeros_like(v) if g is None else g for g, v in zip(parts, values, strict=True))

@@ -31,12 +31,25 @@ class Observer(Protocol):
 
 
 class _Mode(threading.local):
-    plain: bool = True  # gradients on and nobody looking: the one thing a fast call asks
+    plain: bool = True  # gradients on and nobody looking
     grad_enabled: bool = True
     observer: Observer | None = None
 
 
+class _Special:
+    """How many blocks below are entered, over all threads: 0 tells a fast call that there is nothing to ask."""
+
+    def __init__(self) -> None:
+        self.threads = 0
+        self.lock = threading.Lock()
+
+    def add(self, n: int) -> None:
+        with self.lock:
+            self.threads += n
+
+
 mode = _Mode()
+special = _Special()
 
 
 @contextmanager
@@ -52,9 +65,11 @@ def no_grad() -> Iterator[None]:
     """
     before = mode.grad_enabled
     mode.grad_enabled, mode.plain = False, False
+    special.add(1)
     try:
         yield
     finally:
+        special.add(-1)
         mode.grad_enabled = before
         mode.plain = before and mode.observer is None
 
@@ -64,8 +79,10 @@ def observed(observer: Observer) -> Iterator[None]:
     """Let `observer` see every op that this thread runs inside the block."""
     before = mode.observer
     mode.observer, mode.plain = observer, False
+    special.add(1)
     try:
         yield
     finally:
+        special.add(-1)
         mode.observer = before
         mode.plain = mode.grad_enabled and before is None

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from clearprop.errors import lesson, user_line
-from clearprop.modes import mode
+from clearprop.modes import mode, special
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 Rule = Callable[..., Any]
 KINDS = ("elementwise", "reduce", "view", "contract", "gather", "opaque")
 
-_serial = itertools.count(1)  # 0 is every leaf: leaves stand first in any order
+_next_serial = itertools.count(1).__next__  # 0 is every leaf: leaves stand first in any order
+_NO_ATTRS: dict[str, Any] = {}
 _new = Tensor.__new__
 
 
@@ -70,13 +71,15 @@ class Op:
         self.__name__ = self.__qualname__ = name
         self.__wrapped__ = signature or forward  # what `inspect.signature` and IDEs show
         self.__module__ = getattr(forward, "__module__", None) or __name__
+        self.parts = several or name == "part"
+        self.broadcasts = not (derivatives and arity == 1)
         self._direct = signature is None and not self.defaults
 
     def __call__(self, *inputs: Any, **attrs: Any) -> Any:
         """Apply the op; arrays in, array out; a Tensor among the inputs, a Tensor out."""
         if not self._direct or attrs:
             inputs, attrs = self._bind(inputs, attrs)
-        if not mode.plain:
+        if special.threads and not mode.plain:
             return self._observed(inputs, attrs)
         values = []
         lifted = tracked = False
@@ -100,11 +103,62 @@ class Op:
         if tracked and self.differentiable:
             node.requires_grad = True
             node.op, node.inputs, node.values, node.attrs = self, inputs, values, attrs
-            node.serial = next(_serial)
+            node.serial = _next_serial()
         else:
             node.requires_grad = False
             node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
         return _parts(node) if self.several else node
+
+    def one(self, x: Tensor) -> Any:
+        """Apply the op to one Tensor: what calling does, without the cost of the general case."""
+        if special.threads:
+            return self(x)
+        value = x._value
+        try:
+            z = self.forward(value)
+        except (TypeError, ValueError, IndexError) as error:
+            raise self._failure(error, (x,), (value,), {}) from error
+        node = _new(Tensor)
+        node._value = z
+        node.grad = node.name = None
+        if x.requires_grad and self.differentiable:
+            node.requires_grad = True
+            node.op, node.inputs, node.values, node.attrs = self, (x,), (value,), _NO_ATTRS
+            node.serial = _next_serial()
+        else:
+            node.requires_grad = False
+            node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), _NO_ATTRS, 0
+        return node
+
+    def two(self, x: Any, y: Any) -> Any:
+        """Apply the op to two inputs of which at least one is a Tensor: as above."""
+        if special.threads:
+            return self(x, y)
+        if isinstance(y, Tensor):
+            right = y._value
+            tracked = y.requires_grad
+            if isinstance(x, Tensor):
+                left = x._value
+                tracked = tracked or x.requires_grad
+            else:
+                left = x
+        else:
+            left, right, tracked = x._value, y, x.requires_grad
+        try:
+            z = self.forward(left, right)
+        except (TypeError, ValueError, IndexError) as error:
+            raise self._failure(error, (x, y), (left, right), {}) from error
+        node = _new(Tensor)
+        node._value = z
+        node.grad = node.name = None
+        if tracked and self.differentiable:
+            node.requires_grad = True
+            node.op, node.inputs, node.values, node.attrs = self, (x, y), (left, right), _NO_ATTRS
+            node.serial = _next_serial()
+        else:
+            node.requires_grad = False
+            node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), _NO_ATTRS, 0
+        return node
 
     def _observed(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Apply the op as above while gradients are off or somebody looks on, with their say in it."""
@@ -127,7 +181,7 @@ class Op:
         )
         if node.requires_grad or (observer is not None and observer.remembers):
             node.op, node.inputs, node.values, node.attrs = self, inputs, values, attrs
-            node.serial = next(_serial)
+            node.serial = _next_serial()
         else:
             node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
         if observer is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -15,7 +15,16 @@ from clearprop.registry import ops as _entries
 if TYPE_CHECKING:
     from clearprop.op import Op
 
-ops = cast("dict[str, Callable[..., Tensor]]", _entries)  # a Tensor among the inputs: a Tensor comes out
+
+class _Applied(Protocol):
+    """An op as a Tensor sees it: with a Tensor among the inputs, a Tensor comes out."""
+
+    def __call__(self, *inputs: Any, **attrs: Any) -> Tensor: ...
+    def one(self, x: Any) -> Tensor: ...
+    def two(self, x: Any, y: Any) -> Tensor: ...
+
+
+ops = cast("dict[str, _Applied]", _entries)
 
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logaddexp": "logsumexp"}
 
@@ -192,6 +201,9 @@ class Tensor:
     # --- NumPy's protocols ----------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         ours = numpy_functions.get(ufunc) or ufunc_names.get(ufunc.__name__)
+        if method == "__call__" and not kwargs and ours is not None:
+            entry = cast("_Applied", ours)
+            return entry.one(*inputs) if ufunc.nin == 1 else entry.two(*inputs)
         if method == "reduce" and ufunc.__name__ in _REDUCTIONS:
             kwargs.setdefault("axis", 0)
             ours = ops[_REDUCTIONS[ufunc.__name__]]
@@ -214,44 +226,44 @@ class Tensor:
 
     # --- operators ------------------------------------------------------------------------------------------
     # fmt: off
-    def __add__(self, y: Any) -> Tensor: return ops["add"](self, y)
-    def __radd__(self, x: Any) -> Tensor: return ops["add"](x, self)
-    def __sub__(self, y: Any) -> Tensor: return ops["subtract"](self, y)
-    def __rsub__(self, x: Any) -> Tensor: return ops["subtract"](x, self)
-    def __mul__(self, y: Any) -> Tensor: return ops["multiply"](self, y)
-    def __rmul__(self, x: Any) -> Tensor: return ops["multiply"](x, self)
-    def __truediv__(self, y: Any) -> Tensor: return ops["divide"](self, y)
-    def __rtruediv__(self, x: Any) -> Tensor: return ops["divide"](x, self)
-    def __floordiv__(self, y: Any) -> Tensor: return ops["floor_divide"](self, y)
-    def __rfloordiv__(self, x: Any) -> Tensor: return ops["floor_divide"](x, self)
-    def __mod__(self, y: Any) -> Tensor: return ops["remainder"](self, y)
-    def __rmod__(self, x: Any) -> Tensor: return ops["remainder"](x, self)
+    def __add__(self, y: Any) -> Tensor: return ops["add"].two(self, y)
+    def __radd__(self, x: Any) -> Tensor: return ops["add"].two(x, self)
+    def __sub__(self, y: Any) -> Tensor: return ops["subtract"].two(self, y)
+    def __rsub__(self, x: Any) -> Tensor: return ops["subtract"].two(x, self)
+    def __mul__(self, y: Any) -> Tensor: return ops["multiply"].two(self, y)
+    def __rmul__(self, x: Any) -> Tensor: return ops["multiply"].two(x, self)
+    def __truediv__(self, y: Any) -> Tensor: return ops["divide"].two(self, y)
+    def __rtruediv__(self, x: Any) -> Tensor: return ops["divide"].two(x, self)
+    def __floordiv__(self, y: Any) -> Tensor: return ops["floor_divide"].two(self, y)
+    def __rfloordiv__(self, x: Any) -> Tensor: return ops["floor_divide"].two(x, self)
+    def __mod__(self, y: Any) -> Tensor: return ops["remainder"].two(self, y)
+    def __rmod__(self, x: Any) -> Tensor: return ops["remainder"].two(x, self)
     def __divmod__(self, y: Any) -> tuple[Tensor, Tensor]: return self // y, self % y
     def __rdivmod__(self, x: Any) -> tuple[Tensor, Tensor]: return x // self, x % self
-    def __pow__(self, y: Any) -> Tensor: return ops["power"](self, y)
-    def __rpow__(self, x: Any) -> Tensor: return ops["power"](x, self)
-    def __matmul__(self, y: Any) -> Tensor: return ops["matmul"](self, y)
-    def __rmatmul__(self, x: Any) -> Tensor: return ops["matmul"](x, self)
-    def __neg__(self) -> Tensor: return ops["negative"](self)
-    def __pos__(self) -> Tensor: return ops["positive"](self)
-    def __abs__(self) -> Tensor: return ops["absolute"](self)
-    def __lt__(self, y: Any) -> Tensor: return ops["less"](self, y)
-    def __le__(self, y: Any) -> Tensor: return ops["less_equal"](self, y)
-    def __gt__(self, y: Any) -> Tensor: return ops["greater"](self, y)
-    def __ge__(self, y: Any) -> Tensor: return ops["greater_equal"](self, y)
-    def __eq__(self, y: Any) -> Tensor: return ops["equal"](self, y)  # type: ignore[override]
-    def __ne__(self, y: Any) -> Tensor: return ops["not_equal"](self, y)  # type: ignore[override]
-    def __and__(self, y: Any) -> Tensor: return ops["bitwise_and"](self, y)
-    def __rand__(self, x: Any) -> Tensor: return ops["bitwise_and"](x, self)
-    def __or__(self, y: Any) -> Tensor: return ops["bitwise_or"](self, y)
-    def __ror__(self, x: Any) -> Tensor: return ops["bitwise_or"](x, self)
-    def __xor__(self, y: Any) -> Tensor: return ops["bitwise_xor"](self, y)
-    def __rxor__(self, x: Any) -> Tensor: return ops["bitwise_xor"](x, self)
-    def __lshift__(self, y: Any) -> Tensor: return ops["left_shift"](self, y)
-    def __rlshift__(self, x: Any) -> Tensor: return ops["left_shift"](x, self)
-    def __rshift__(self, y: Any) -> Tensor: return ops["right_shift"](self, y)
-    def __rrshift__(self, x: Any) -> Tensor: return ops["right_shift"](x, self)
-    def __invert__(self) -> Tensor: return ops["invert"](self)
+    def __pow__(self, y: Any) -> Tensor: return ops["power"].two(self, y)
+    def __rpow__(self, x: Any) -> Tensor: return ops["power"].two(x, self)
+    def __matmul__(self, y: Any) -> Tensor: return ops["matmul"].two(self, y)
+    def __rmatmul__(self, x: Any) -> Tensor: return ops["matmul"].two(x, self)
+    def __neg__(self) -> Tensor: return ops["negative"].one(self)
+    def __pos__(self) -> Tensor: return ops["positive"].one(self)
+    def __abs__(self) -> Tensor: return ops["absolute"].one(self)
+    def __lt__(self, y: Any) -> Tensor: return ops["less"].two(self, y)
+    def __le__(self, y: Any) -> Tensor: return ops["less_equal"].two(self, y)
+    def __gt__(self, y: Any) -> Tensor: return ops["greater"].two(self, y)
+    def __ge__(self, y: Any) -> Tensor: return ops["greater_equal"].two(self, y)
+    def __eq__(self, y: Any) -> Tensor: return ops["equal"].two(self, y)  # type: ignore[override]
+    def __ne__(self, y: Any) -> Tensor: return ops["not_equal"].two(self, y)  # type: ignore[override]
+    def __and__(self, y: Any) -> Tensor: return ops["bitwise_and"].two(self, y)
+    def __rand__(self, x: Any) -> Tensor: return ops["bitwise_and"].two(x, self)
+    def __or__(self, y: Any) -> Tensor: return ops["bitwise_or"].two(self, y)
+    def __ror__(self, x: Any) -> Tensor: return ops["bitwise_or"].two(x, self)
+    def __xor__(self, y: Any) -> Tensor: return ops["bitwise_xor"].two(self, y)
+    def __rxor__(self, x: Any) -> Tensor: return ops["bitwise_xor"].two(x, self)
+    def __lshift__(self, y: Any) -> Tensor: return ops["left_shift"].two(self, y)
+    def __rlshift__(self, x: Any) -> Tensor: return ops["left_shift"].two(x, self)
+    def __rshift__(self, y: Any) -> Tensor: return ops["right_shift"].two(self, y)
+    def __rrshift__(self, x: Any) -> Tensor: return ops["right_shift"].two(x, self)
+    def __invert__(self) -> Tensor: return ops["invert"].one(self)
     def __round__(self, digits: int = 0) -> Tensor: return ops["round"](self, decimals=digits)
     # fmt: on
 
