@@ -93,14 +93,14 @@ def _walk(order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool
                     observer.sent(node, i, d)
                 if x in grads:
                     grads[x] = grads[x] + d
-                elif x.op is None and (d is g or getattr(d, "base", None) is not None):
+                elif x.op is None and not graph and (d is g or getattr(d, "base", None) is not None):
                     grads[x] = d.copy()  # a leaf owns its gradient: `w.grad *= 2` must not reach others
                 else:
                     grads[x] = d
 
 
 def _walk_parts(node: Tensor, g: Any, z: Any, xs: Any, grads: dict[Tensor, Any]) -> None:
-    """Pass gradients on around an op with several outputs: each part to its place, the places to the input."""
+    """Pass gradients on around an op with several outputs: parts to their places, places to the input."""
     op, x = node.op, node.inputs[0]
     assert op is not None
     if op.several:

@@ -85,6 +85,11 @@ def _scatter_signature(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
         None if i else ops["getitem"](g, _filled(index, arrays))
     ),
     signature=_scatter_signature,
+    examples=(
+        (((2,),), {"index": (slice(1, None, 2), -1), "shape": (4, 5)}),
+        (((4, 5), np.array([0, 2, 2, 0])), {"index": (ARRAY,), "shape": (4, 5)}),
+        (((7,), np.arange(20).reshape(4, 5) % 3 == 0), {"index": (ARRAY,), "shape": (4, 5)}),
+    ),
 )
 def scatter(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
     """Zeros of `shape` with `g` added at `index`: the transpose of picking."""
