@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,7 @@ def elementwise(
         domain=domain,
         doc=doc,
     )
+    op.__module__ = sys._getframe(1).f_globals["__name__"]
     return enter(op, numpy, ufunc=ufunc)
 
 
@@ -75,6 +77,7 @@ def define(
         arity = fields.pop("arity", len(rules))
         doc = forward.__doc__ or ""
         op = Op(name, forward, rules, kind=kind, arity=arity, defaults=defaults, doc=doc, **fields)
+        op.__module__ = forward.__module__
         return enter(op, *(numpy if isinstance(numpy, tuple) else (numpy,)))
 
     return decorate

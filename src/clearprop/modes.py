@@ -37,7 +37,7 @@ class _Mode(threading.local):
 
 
 class _Special:
-    """How many blocks below are entered, over all threads: 0 tells a fast call that there is nothing to ask."""
+    """How many of the blocks below are entered, over all threads: 0 tells a fast call to ask no further."""
 
     def __init__(self) -> None:
         self.threads = 0

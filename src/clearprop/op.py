@@ -70,7 +70,7 @@ class Op:
         self.__doc__ = doc
         self.__name__ = self.__qualname__ = name
         self.__wrapped__ = signature or forward  # what `inspect.signature` and IDEs show
-        self.__module__ = getattr(forward, "__module__", None) or __name__
+        self.__module__ = __name__
         self.parts = several or name == "part"
         self.broadcasts = not (derivatives and arity == 1)
         self._direct = signature is None and not self.defaults

@@ -133,7 +133,8 @@ class Tensor:
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        text = np.array2string(np.asarray(self._value), prefix="Tensor(", threshold=20, edgeitems=2)
+        array = np.asarray(self._value)
+        text = np.array2string(array, separator=", ", prefix="Tensor(", threshold=20, edgeitems=2)
         if isinstance(self._value, tuple):
             text = f"<{len(self._value)} arrays>"
         name = f", name={self.name!r}" if self.name else ""

@@ -1,0 +1,33 @@
+"""A new op is one entry."""
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor, elementwise, grad
+
+
+@pytest.fixture
+def softsign():
+    from clearprop.registry import ops
+
+    yield elementwise("softsign", lambda x: x / (1 + np.abs(x)), lambda z, x: 1 / (1 + np.abs(x)) ** 2)
+    del ops["softsign"]
+
+
+def test_an_entry_is_differentiable_to_any_order(softsign):
+    x = Tensor([-1.0, 0.5, 2.0])
+    softsign(x).backward(np.ones(3))
+
+    np.testing.assert_allclose(x.grad, [0.25, 1 / 2.25, 1 / 9])
+    assert grad(grad(softsign))(2.0) == pytest.approx(-2 / 27)
+    assert clearprop.softsign is softsign
+
+
+def test_arrays_in_array_out(softsign):
+    assert softsign(np.array([1.0])).tolist() == [0.5]
+
+
+def test_a_name_of_another_module_is_not_taken_over():
+    with pytest.raises(ValueError, match=r"elementwise\('tanh', \.\.\.\): this name is taken"):
+        elementwise("tanh", np.tanh, lambda z, x: 1 - z * z)
