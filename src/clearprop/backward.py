@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ def backward(
                     node.grad = node.grad + g
             else:
                 node.grad = g
+    mode.latest = weakref.ref(output)
 
 
 def propagate(

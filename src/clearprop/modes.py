@@ -34,6 +34,7 @@ class _Mode(threading.local):
     plain: bool = True  # gradients on and nobody looking
     grad_enabled: bool = True
     observer: Observer | None = None
+    latest: Any = None  # a weak reference to the output of the latest backward(): `explain(node)` starts there
 
 
 class _Special:
