@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
+from clearprop.registry import implements
 
 
 def _back(g: Any, z: Any, x: Any, **attrs: Any) -> Any:
@@ -246,3 +247,34 @@ def _gather_repeats(g: Any, z: Any, x: Any, repeats: int, axis: Any) -> Any:
 def repeat(x: Any, *, repeats: int = 1, axis: Any = None) -> Any:
     """Each entry repeated that many times along `axis`."""
     return np.repeat(x, repeats, axis)
+
+
+# --- what an array tells of itself --------------------------------------------------------------------------
+@implements(np.shape)
+def shape_of(x: Any) -> tuple[int, ...]:
+    """Return the length of each axis, as `np.shape` does."""
+    return x.shape  # type: ignore[no-any-return]
+
+
+@implements(np.ndim)
+def ndim_of(x: Any) -> int:
+    """Return the number of axes, as `np.ndim` does."""
+    return x.ndim  # type: ignore[no-any-return]
+
+
+@implements(np.size)
+def size_of(x: Any, axis: int | None = None) -> int:
+    """Return the number of entries, in all or along one axis, as `np.size` does."""
+    return int(x.size if axis is None else x.shape[axis])
+
+
+@implements(np.zeros_like)
+def zeros_like(x: Any, dtype: Any = None) -> Any:
+    """Return an array of zeros of x's shape and dtype: a constant, not a Tensor."""
+    return np.zeros(x.shape, x.dtype if dtype is None else dtype)
+
+
+@implements(np.ones_like)
+def ones_like(x: Any, dtype: Any = None) -> Any:
+    """Return an array of ones of x's shape and dtype: a constant, not a Tensor."""
+    return np.ones(x.shape, x.dtype if dtype is None else dtype)
