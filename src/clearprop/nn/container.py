@@ -1,0 +1,128 @@
+"""Modules that hold modules: one after the other, in a list, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from clearprop.errors import lesson
+from clearprop.nn.module import Module
+
+
+class ModuleList(Module):
+    """A list of modules whose parameters are found; it has no forward of its own.
+
+    >>> from clearprop import nn
+    >>> [name for name, _ in nn.ModuleList([nn.Linear(1, 1), nn.Linear(1, 1)]).named_parameters()]
+    ['0.weight', '0.bias', '1.weight', '1.bias']
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__()
+        self.extend(modules)
+
+    def append(self, module: Module) -> Module:
+        """Add a module at the end; return this list."""
+        if not isinstance(module, Module):
+            raise TypeError(
+                lesson(
+                    f"{type(self).__name__}",
+                    "holds Modules",
+                    f"{module!r}"[:60],
+                    hint="nn.ReLU() instead of np.tanh",
+                )
+            )
+        setattr(self, str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Module:
+        """Add modules at the end; return this list."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.children())
+
+    def __iter__(self) -> Iterator[Module]:
+        return self.children()
+
+    def __getitem__(self, index: Any) -> Any:
+        found = list(self.children())[index]
+        return type(self)(*found) if isinstance(self, Sequential) and isinstance(index, slice) else found
+
+
+class Sequential(ModuleList):
+    """Modules one after the other: `Sequential(f, g)(x)` is `g(f(x))`. A dict gives them names.
+
+    >>> import numpy as np
+    >>> from clearprop import nn
+    >>> model = nn.Sequential(nn.Linear(13, 32), nn.Tanh(), nn.Linear(32, 1))
+    >>> model(np.zeros((5, 13), np.float32)).shape
+    (5, 1)
+    >>> model
+    Sequential(                                              # 481 parameters
+      (0): Linear(in_features=13, out_features=32, bias=True)  # 448
+      (1): Tanh()
+      (2): Linear(in_features=32, out_features=1, bias=True)   # 33
+    )
+    """
+
+    def __init__(self, *modules: Any) -> None:
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            super().__init__()
+            for name, module in modules[0].items():
+                self.add_module(name, module)
+        else:
+            super().__init__(modules)
+
+    def forward(self, x: Any) -> Any:
+        """Pass `x` through the modules in order."""
+        for module in self.__dict__.values():
+            if isinstance(module, Module):
+                x = module(x)
+        return x
+
+
+class ModuleDict(Module):
+    """Modules by name, whose parameters are found; it has no forward of its own.
+
+    >>> from clearprop import nn
+    >>> heads = nn.ModuleDict({"price": nn.Linear(4, 1), "kind": nn.Linear(4, 3)})
+    >>> heads["kind"].out_features
+    3
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        super().__init__()
+        for name, module in (modules or {}).items():
+            self[name] = module
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        if hasattr(type(self), name) or not isinstance(module, Module):
+            raise KeyError(lesson(f"ModuleDict[{name!r}]", "wants a Module under a name that is free"))
+        setattr(self, name, module)
+
+    def __getitem__(self, name: str) -> Module:
+        return dict(self.named_children())[name]
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.children())
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.named_children())
+
+    def __contains__(self, name: str) -> bool:
+        return name in dict(self.named_children())
+
+    def keys(self) -> list[str]:
+        """Return the names."""
+        return list(self)
+
+    def values(self) -> list[Module]:
+        """Return the modules."""
+        return list(self.children())
+
+    def items(self) -> list[tuple[str, Module]]:
+        """Return the names with their modules."""
+        return list(self.named_children())

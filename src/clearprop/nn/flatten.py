@@ -1,0 +1,51 @@
+"""`Flatten` and `Unflatten`: the same numbers in another shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clearprop.nn import functional as F
+from clearprop.nn.module import Module
+
+
+class Flatten(Module):
+    """Join the axes from `start_dim` to `end_dim` into one; the first is the batch and stays.
+
+    >>> import numpy as np
+    >>> Flatten()(np.zeros((5, 8, 8))).shape
+    (5, 64)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x: Any) -> Any:
+        """Return x with these axes joined."""
+        return F.flatten(x, self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        """Return the axes."""
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Split the axis `dim` into axes of the given sizes.
+
+    >>> import numpy as np
+    >>> Unflatten(1, (8, 8))(np.zeros((5, 64))).shape
+    (5, 8, 8)
+    """
+
+    def __init__(self, dim: int, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.dim, self.sizes = dim, tuple(sizes)
+
+    def forward(self, x: Any) -> Any:
+        """Return x with this axis split."""
+        dim = self.dim % len(x.shape)
+        return x.reshape(*x.shape[:dim], *self.sizes, *x.shape[dim + 1 :])
+
+    def extra_repr(self) -> str:
+        """Return the axis and its sizes."""
+        return f"dim={self.dim}, sizes={self.sizes}"

@@ -1,0 +1,168 @@
+"""Activations, dropout and the affine map as functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.op import describe
+from clearprop.ops import random
+from clearprop.registry import ops
+from clearprop.tensor import Tensor
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """Return x W^T + b for `x` (..., in), `weight` (out, in) and `bias` (out,).
+
+    Data of another dtype is converted to the weight's. Raises ValueError where the sizes do not fit.
+
+    >>> linear(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([5.0]))
+    array([[16.]])
+    """
+    if not hasattr(x, "dtype"):
+        x = np.asarray(x)
+    out, size = weight.shape
+    if not x.shape or x.shape[-1] != size:
+        got = x.shape[-1] if x.shape else "no axis"
+        raise ValueError(
+            lesson(
+                f"Linear({size}, {out})(x)",
+                f"wants {size} features along the last axis of x",
+                f"x is {describe(x)}",
+                f"The weight is {describe(weight)}.",
+                f"Linear({got}, {out})" if x.shape else "x of shape (batch, features)",
+            )
+        )
+    if x.dtype != weight.dtype:
+        x = x.astype(weight.dtype)
+    z = x @ weight.T
+    return z if bias is None else z + bias
+
+
+def dropout(x: Any, p: float = 0.5, training: bool = True) -> Any:
+    """Set each entry to 0 with probability `p` and divide the others by 1 - p; do nothing unless training.
+
+    The random numbers come from `clearprop.ops.random`, so the mask is a node of the graph like any other.
+
+    >>> from clearprop import manual_seed
+    >>> manual_seed(0)
+    >>> sorted(set(dropout(np.ones(100), 0.5).value))
+    [np.float64(0.0), np.float64(2.0)]
+    """
+    probability("dropout", p)
+    if not training or p == 0:
+        return x
+    if not hasattr(x, "dtype"):
+        x = np.asarray(x)
+    keep = random.uniform(x.shape, dtype=np.float32) >= p
+    return np.where(keep, x * (1 / (1 - p) if p < 1 else 0.0), 0)
+
+
+def probability(called: str, p: float) -> None:
+    """Complain unless p is a probability."""
+    if not 0 <= p <= 1:
+        raise ValueError(lesson(f"{called}(p=)", "wants a probability from 0 to 1", f"{p!r}", hint="p=0.5"))
+
+
+def flatten(x: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
+    """Join the axes from `start_dim` to `end_dim` into one.
+
+    >>> flatten(np.zeros((5, 2, 3, 4))).shape
+    (5, 24)
+    """
+    ndim = len(x.shape)
+    start, end = start_dim % max(ndim, 1), end_dim % max(ndim, 1)
+    if start > end:
+        raise ValueError(
+            lesson(
+                "flatten(x)",
+                f"wants start_dim {start_dim} before end_dim {end_dim}",
+                f"x is {describe(x)}",
+                hint="flatten(x, 0) to join all axes",
+            )
+        )
+    joined = 1
+    for n in x.shape[start : end + 1]:
+        joined *= n
+    return x.reshape(*x.shape[:start], joined, *x.shape[end + 1 :])
+
+
+# --- activations: one line each, plain NumPy ----------------------------------------------------------------
+def relu(x: Any) -> Any:
+    """Return max(x, 0); the derivative at 0 is 0."""
+    return ops["relu"](x)
+
+
+def sigmoid(x: Any) -> Any:
+    """Return 1 / (1 + exp(-x))."""
+    return ops["sigmoid"](x)
+
+
+def tanh(x: Any) -> Any:
+    """Return the hyperbolic tangent."""
+    return np.tanh(x)
+
+
+def softmax(x: Any, dim: int = -1) -> Any:
+    """Return exp(x) / sum(exp(x)) along `dim`."""
+    return ops["softmax"](x, axis=dim)
+
+
+def log_softmax(x: Any, dim: int = -1) -> Any:
+    """Return x - log(sum(exp(x))) along `dim`."""
+    return ops["log_softmax"](x, axis=dim)
+
+
+def softplus(x: Any, beta: float = 1.0) -> Any:
+    """Return log(1 + exp(beta x)) / beta, without overflow."""
+    return ops["softplus"](x) if beta == 1.0 else ops["softplus"](x * beta) / beta
+
+
+def logsigmoid(x: Any) -> Any:
+    """Return log(sigmoid(x)), without overflow."""
+    return ops["logsigmoid"](x)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
+    """Return x where x > 0, else negative_slope x.
+
+    >>> leaky_relu(np.array([-2.0, 3.0]))
+    array([-0.02,  3.  ])
+    """
+    return np.where(x > 0, x, x * negative_slope)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """Return x where x > 0, else alpha (exp(x) - 1).
+
+    >>> elu(np.array([0.0, 3.0]))
+    array([0., 3.])
+    """
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def silu(x: Any) -> Any:
+    """Return x sigmoid(x), also called swish.
+
+    >>> silu(np.array([0.0]))
+    array([0.])
+    """
+    return x * ops["sigmoid"](x)
+
+
+def gelu(x: Any) -> Any:
+    """Return x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), PyTorch's `approximate="tanh"`.
+
+    Source: Hendrycks and Gimpel, "Gaussian error linear units", 2016.
+
+    >>> gelu(np.array([0.0]))
+    array([0.])
+    """
+    return 0.5 * x * (1 + np.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+
+
+def constant(x: Any) -> Any:
+    """Return the value of a Tensor, or an array as it is: for checks that stay out of the graph."""
+    return x._value if isinstance(x, Tensor) else np.asarray(x)

@@ -1,0 +1,141 @@
+"""Losses between arrays of one shape: squares, absolute differences, binary cross entropy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop.define import elementwise
+from clearprop.errors import lesson
+from clearprop.nn.functional.layer import constant
+from clearprop.op import describe
+from clearprop.ops.elementwise import POSITIVE
+from clearprop.registry import ops
+
+LOWEST = -100.0  # PyTorch's floor for the logarithm of a probability
+
+
+def _floored(log: Any, x: Any) -> Any:
+    with np.errstate(divide="ignore"):
+        return np.maximum(log(x), LOWEST)
+
+
+# The derivative stays finite at probability 0, as PyTorch's does: 1 / 1e-12.
+floored_log = elementwise(
+    "floored_log",
+    lambda x: _floored(np.log, x),
+    lambda z, x: 1 / np.maximum(x, 1e-12),
+    domain=POSITIVE,
+    doc="max(log x, -100), with the derivative 1 / max(x, 1e-12)",
+)
+floored_log1p = elementwise(
+    "floored_log1p",
+    lambda x: _floored(np.log1p, x),
+    lambda z, x: 1 / np.maximum(1 + x, 1e-12),
+    domain=POSITIVE,
+    doc="max(log(1 + x), -100), with the derivative 1 / max(1 + x, 1e-12)",
+)
+
+
+def reduced(x: Any, reduction: str) -> Any:
+    """Return the mean or the sum of the entries, or for 'none' the entries."""
+    if reduction == "mean":
+        return x.mean()
+    return x.sum() if reduction == "sum" else x
+
+
+def matched(called: str, x: Any, y: Any) -> Any:
+    """Return the target as what the loss computes with: of the prediction's dtype, and of its very shape."""
+    if not hasattr(y, "dtype"):
+        y = np.asarray(y)
+    if not hasattr(x, "dtype"):
+        x = np.asarray(x)
+    if x.shape != y.shape:
+        raise ValueError(
+            lesson(
+                f"{called}(prediction, target)",
+                "wants the same shape twice",
+                f"prediction {describe(x)}, target {describe(y)}",
+                "NumPy would pair every entry with every other: a loss that trains nothing.",
+                _fix(x.shape, y.shape),
+            )
+        )
+    return y if y.dtype == x.dtype else y.astype(x.dtype)
+
+
+def _fix(x: tuple[int, ...], y: tuple[int, ...]) -> str:
+    if x == (*y, 1):
+        return "loss(prediction[..., 0], target), or target[..., None]"
+    if y == (*x, 1):
+        return "loss(prediction, target[..., 0])"
+    return "a target of the prediction's shape"
+
+
+def mse_loss(x: Any, y: Any, reduction: str = "mean") -> Any:
+    """Return the mean of (x - y)^2.
+
+    >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    np.float64(2.0)
+    """
+    y = matched("mse_loss", x, y)
+    return reduced(np.square(x - y), reduction)
+
+
+def l1_loss(x: Any, y: Any, reduction: str = "mean") -> Any:
+    """Return the mean of |x - y|; the derivative at 0 is 0.
+
+    >>> l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    np.float64(1.0)
+    """
+    y = matched("l1_loss", x, y)
+    return reduced(np.abs(x - y), reduction)
+
+
+def huber_loss(x: Any, y: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
+    """Return the mean of d^2/2 where |d| <= delta, else delta (|d| - delta/2), d = x - y (Huber 1964).
+
+    >>> huber_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    np.float64(0.75)
+    """
+    d = np.abs(x - matched("huber_loss", x, y))
+    return reduced(np.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta)), reduction)
+
+
+def binary_cross_entropy(x: Any, y: Any, weight: Any = None, reduction: str = "mean") -> Any:
+    """Return the mean of -y log x - (1 - y) log(1 - x) for probabilities x; no logarithm falls below -100.
+
+    Raises ValueError for an x outside [0, 1].
+
+    >>> binary_cross_entropy(np.array([0.5, 1.0]), np.array([1.0, 1.0]), reduction="sum").round(4)
+    np.float64(0.6931)
+    """
+    y = matched("binary_cross_entropy", x, y)
+    raw = constant(x)
+    if raw.size and not (raw.min() >= 0 and raw.max() <= 1) and not np.isnan(raw).any():
+        raise ValueError(
+            lesson(
+                "binary_cross_entropy(x, y)",
+                "wants probabilities from 0 to 1",
+                f"x from {raw.min():.4g} to {raw.max():.4g}",
+                hint="BCEWithLogitsLoss() for a model without a final Sigmoid",
+            )
+        )
+    each = -(y * floored_log(x) + (1 - y) * floored_log1p(-x))
+    return reduced(each if weight is None else each * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    x: Any, y: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+) -> Any:
+    """Return the mean of -y log s(x) - (1 - y) log(1 - s(x)) for logits x, s the sigmoid, stable for any x.
+
+    `pos_weight` multiplies the first term, `weight` both; they broadcast against x.
+
+    >>> binary_cross_entropy_with_logits(np.array([1e4, 0.0]), np.array([1.0, 1.0]), reduction="sum").round(4)
+    np.float64(0.6931)
+    """
+    y = matched("binary_cross_entropy_with_logits", x, y)
+    positive = y if pos_weight is None else y * pos_weight
+    each = -(positive * ops["logsigmoid"](x) + (1 - y) * ops["logsigmoid"](-x))
+    return reduced(each if weight is None else each * weight, reduction)

@@ -1,0 +1,55 @@
+"""`Linear`: the affine map y = x W^T + b."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.nn import functional, init
+from clearprop.nn.module import Module, Parameter
+
+
+class Linear(Module):
+    """y = x W^T + b, from `in_features` to `out_features` along the last axis.
+
+    `weight` is (out_features, in_features), `bias` (out_features,) or None; both start from
+    U(-1/sqrt(in), 1/sqrt(in)), as in PyTorch. A layer computes in its parameters' dtype: data of another
+    dtype is converted when it comes in.
+
+    >>> from clearprop import nn
+    >>> layer = nn.Linear(20, 32)
+    >>> layer(np.ones((64, 20), np.float32)).shape, layer.weight.shape
+    ((64, 32), (32, 20))
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32
+    ) -> None:
+        super().__init__()
+        for name, number in (("in_features", in_features), ("out_features", out_features)):
+            if not isinstance(number, (int, np.integer)) or number < 1:
+                raise ValueError(lesson("Linear(...)", f"wants {name} of 1 or more", f"{number!r}"))
+        self.in_features, self.out_features = int(in_features), int(out_features)
+        self.weight = Parameter(np.zeros((out_features, in_features), dtype))
+        self.bias = Parameter(np.zeros(out_features, dtype)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        bound = 1 / math.sqrt(self.in_features)
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Any) -> Any:
+        """Return x W^T + b."""
+        return functional.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        )

@@ -1,0 +1,363 @@
+"""`Module`: parameters and buffers by name, and a forward function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.record import assign
+from clearprop.tensor import Tensor
+
+Self = TypeVar("Self", bound="Module")
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module owns and an optimizer changes; numbers and lists become float32.
+
+    >>> Parameter([1.0, 2.0]).dtype
+    dtype('float32')
+    """
+
+    __slots__ = ()
+
+    def __init__(self, value: Any, requires_grad: bool = True, name: str | None = None) -> None:
+        if isinstance(value, Tensor):
+            value = value._value
+        array = np.asarray(value)
+        if not isinstance(value, (np.ndarray, np.generic)) or array.dtype.kind != "f":
+            array = array.astype(np.float32)
+        super().__init__(array, name, requires_grad)
+
+
+class Buffer(Tensor):
+    """A Tensor that belongs to a Module's state but is not trained (a running mean, say)."""
+
+    __slots__ = ("persistent",)
+
+    def __init__(self, value: Any, name: str | None = None, persistent: bool = True) -> None:
+        super().__init__(value._value if isinstance(value, Tensor) else value, name, requires_grad=False)
+        self.persistent = persistent
+
+
+class Incompatible(NamedTuple):
+    """What `load_state_dict(strict=False)` could not match."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """A layer or a model: assign Parameters, Buffers and Modules as attributes and write `forward`.
+
+    Names, shapes and the keys of `state_dict` are PyTorch's. What changes from call to call is held in
+    Buffers and changed with `clearprop.assign`, so that a compiled step sees it.
+
+    >>> from clearprop import nn
+    >>> class Double(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.inner = nn.Linear(2, 3)
+    ...
+    ...     def forward(self, x):
+    ...         return 2 * self.inner(x)
+    >>> Double()
+    Double(                                                # 9 parameters
+      (inner): Linear(in_features=2, out_features=3, bias=True)  # 9
+    )
+    """
+
+    training: bool = True
+
+    def __init__(self) -> None:
+        self.training = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; every Module writes its own."""
+        raise NotImplementedError(
+            lesson(
+                f"{type(self).__name__}(...)", "has no forward", hint="def forward(self, x): ... in the class"
+            )
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output: `module(x)` is `module.forward(x)`."""
+        return self.forward(*args, **kwargs)
+
+    # --- what belongs to it ---------------------------------------------------------------------------------
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = self.__dict__.get(name)
+        if isinstance(old, (Parameter, Buffer)) and not (value is None or isinstance(value, type(old))):
+            raise TypeError(
+                lesson(
+                    f"{type(self).__name__}.{name} = value",
+                    f"wants a {type(old).__name__} or None",
+                    type(value).__name__,
+                    hint=f"clearprop.assign(module.{name}, value) for new numbers",
+                )
+            )
+        if isinstance(value, (list, tuple)) and any(isinstance(v, (Module, Parameter)) for v in value):
+            raise TypeError(
+                lesson(
+                    f"{type(self).__name__}.{name} = [...]",
+                    "a plain list hides its parameters from the optimizer",
+                    where=f"It holds {', '.join(sorted({type(v).__name__ for v in value}))}.",
+                    hint=f"self.{name} = nn.ModuleList([...])",
+                )
+            )
+        self.__dict__[name] = value
+        if isinstance(value, (Parameter, Buffer)):
+            value.name = value.name or name
+        elif isinstance(value, Module):
+            value._name_within(name)
+
+    def __getattr__(self, name: str) -> Any:
+        hint = "super().__init__() first in __init__" if "training" not in self.__dict__ else ""
+        known = ", ".join(k for k in self.__dict__ if not k.startswith("_"))
+        raise AttributeError(
+            lesson(f"{type(self).__name__}.{name}", "no such attribute", f"it has {known}", hint=hint)
+        )
+
+    def _name_within(self, prefix: str) -> None:
+        """Lengthen the names of what is inside to the path in the outer model, unless given by hand."""
+        for path, tensor in (*self.named_parameters(), *self.named_buffers()):
+            if tensor.name == path:
+                tensor.name = f"{prefix}.{path}"
+
+    def register_parameter(self, name: str, value: Parameter | None) -> None:
+        """Set an attribute that is a Parameter, or None."""
+        setattr(self, name, value)
+
+    def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
+        """Set an attribute that is part of the state but not trained; kept out of files if not persistent."""
+        setattr(self, name, None if value is None else Buffer(value, persistent=persistent))
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Set an attribute that is a Module, under any name."""
+        setattr(self, name, module)
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Give the modules right below, with their names."""
+        return ((name, value) for name, value in list(self.__dict__.items()) if isinstance(value, Module))
+
+    def children(self) -> Iterator[Module]:
+        """Give the modules right below."""
+        return (child for _, child in self.named_children())
+
+    def named_modules(self, prefix: str = "", _seen: set[int] | None = None) -> Iterator[tuple[str, Module]]:
+        """Give this module and all below, each once, with their paths ('' for this one)."""
+        seen = set() if _seen is None else _seen
+        if id(self) in seen:
+            return
+        seen.add(id(self))
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name, seen)
+
+    def modules(self) -> Iterator[Module]:
+        """Give this module and all below, each once."""
+        return (module for _, module in self.named_modules())
+
+    def _named(
+        self, kind: type[Any], prefix: str, recurse: bool, once: bool = True
+    ) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for path, module in self.named_modules(prefix) if recurse else ((prefix, self),):
+            for name, value in list(module.__dict__.items()):
+                if isinstance(value, kind) and not (once and id(value) in seen):
+                    seen.add(id(value))
+                    yield (f"{path}.{name}" if path else name), value
+
+    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """Give every Parameter once, with its path: `0.weight`, `0.bias`, ..."""
+        return self._named(Parameter, prefix, recurse)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Give every Parameter once."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Buffer]]:
+        """Give every Buffer once, with its path."""
+        return self._named(Buffer, prefix, recurse)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Buffer]:
+        """Give every Buffer once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, path: str) -> Module:
+        """Return the module at a path such as `net.0` ('' for this one)."""
+        found: Any = self
+        for name in path.split(".") if path else ():
+            found = getattr(found, name)
+        return found  # type: ignore[no-any-return]
+
+    def count_parameters(self) -> int:
+        """Return how many numbers the Parameters hold, each Parameter counted once."""
+        return sum(p.size for p in self.parameters())
+
+    # --- changing all of it ---------------------------------------------------------------------------------
+    def apply(self: Self, function: Callable[[Module], Any]) -> Self:
+        """Call `function` on every module below and then on this one; return this one."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Switch to training (dropout drops) or, with False, to evaluation; return this one."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: Self) -> Self:
+        """Switch to evaluation: dropout passes everything; return this one."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
+        """Say whether the Parameters are to be trained; return this one."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def to(self: Self, dtype: Any) -> Self:
+        """Convert the floating-point Parameters and Buffers, and their gradients; return this one."""
+        dtype = np.dtype(dtype)
+        if dtype.kind != "f":
+            raise TypeError(
+                lesson(
+                    f"{type(self).__name__}.to(dtype)",
+                    "wants a floating-point dtype",
+                    f"{dtype}",
+                    hint="to('float32')",
+                )
+            )
+        for _, tensor in (*self.named_parameters(), *self.named_buffers()):
+            if tensor.dtype.kind == "f":
+                tensor._value = tensor.value.astype(dtype)  # `assign` would keep the dtype
+                tensor.grad = None if tensor.grad is None else tensor.grad.astype(dtype)
+        return self
+
+    def float(self: Self) -> Self:
+        """Convert to float32; return this one."""
+        return self.to(np.float32)
+
+    def double(self: Self) -> Self:
+        """Convert to float64; return this one."""
+        return self.to(np.float64)
+
+    # --- its state as a dictionary of arrays ----------------------------------------------------------------
+    def _state(self) -> dict[str, Tensor]:
+        """Every name that a state dict has; a Parameter used in two places has two names, as in PyTorch."""
+        state: dict[str, Tensor] = {}
+        self._collect("", state)
+        return state
+
+    def _collect(self, prefix: str, state: dict[str, Tensor]) -> None:
+        for kind in (Parameter, Buffer):
+            for name, value in self.__dict__.items():
+                if isinstance(value, kind) and getattr(value, "persistent", True):
+                    state[prefix + name] = value
+        for name, child in self.named_children():
+            child._collect(f"{prefix}{name}.", state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of all Parameters and persistent Buffers as arrays, by path: `0.weight`, ...
+
+        >>> from clearprop import nn
+        >>> [(k, v.shape) for k, v in nn.Sequential(nn.Linear(2, 3), nn.ReLU()).state_dict().items()]
+        [('0.weight', (3, 2)), ('0.bias', (3,))]
+        """
+        return {name: np.array(tensor.value) for name, tensor in self._state().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Incompatible:
+        """Take over the numbers of a state dict; either all of them or, on an error, none.
+
+        Raises KeyError where names are missing or unexpected (unless `strict=False`, which returns them) and
+        ValueError where a shape differs.
+        """
+        own = self._state()
+        missing = [name for name in own if name not in state]
+        unexpected = [name for name in state if name not in own]
+        arrays = {k: np.asarray(_plain(v)) for k, v in state.items() if k in own}
+        wrong = [
+            f"{k} is {a.shape}, wants {own[k].shape}" for k, a in arrays.items() if a.shape != own[k].shape
+        ]
+        called = f"{type(self).__name__}.load_state_dict(state)"
+        if wrong:
+            raise ValueError(
+                lesson(
+                    called,
+                    f"wants the model's shapes, {len(wrong)} of {len(own)} differ",
+                    "; ".join(wrong),
+                    "Nothing was loaded.",
+                    "a model built with the sizes that the file was saved with",
+                )
+            )
+        if strict and (missing or unexpected):
+            got = [f"missing {', '.join(missing)}"] * bool(missing)
+            got += [f"unexpected {', '.join(unexpected)}"] * bool(unexpected)
+            raise KeyError(
+                _Text(
+                    lesson(
+                        called,
+                        f"wants the model's {len(own)} names",
+                        "; ".join(got),
+                        "Nothing was loaded.",
+                        "load_state_dict(state, strict=False) to load the names that match",
+                    )
+                )
+            )
+        for name, array in arrays.items():
+            assign(own[name], np.array(array, own[name].dtype))
+        return Incompatible(missing, unexpected)
+
+    # --- how it looks ---------------------------------------------------------------------------------------
+    def extra_repr(self) -> str:
+        """Return what stands between the parentheses of `repr`, such as `in_features=2`."""
+        return ""
+
+    def _lines(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        children = list(self.named_children())
+        head = f"{prefix}{type(self).__name__}({self.extra_repr()}"
+        count = self.count_parameters()
+        if not children:
+            yield head + ")", count
+            return
+        yield head, count
+        for name, child in children:
+            for line, number in child._lines(f"({name}): "):
+                yield "  " + line, number
+        yield ")", 0
+
+    def __repr__(self) -> str:
+        lines = list(self._lines())
+        width = max(len(line) for line, number in lines if number) if lines[0][1] else 0
+        total = f"{lines[0][1]:,} parameters"
+        counts = [total, *(f"{number:,}" if number else "" for _, number in lines[1:])]
+        return "\n".join(
+            f"{line:{width}}  # {count}" if number else line
+            for (line, number), count in zip(lines, counts, strict=True)
+        )
+
+
+class _Text(str):
+    """A message that KeyError prints as it stands, not as a quoted string."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _plain(value: Any) -> Any:
+    """Return the array in a Tensor, ours or PyTorch's; anything else as it is."""
+    if isinstance(value, Tensor):
+        return value.value
+    return value.detach().cpu().numpy() if hasattr(value, "detach") and hasattr(value, "cpu") else value
