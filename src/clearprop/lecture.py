@@ -101,7 +101,7 @@ def recursive(output: Tensor, last_input_first: bool = False) -> Pass:
     found = Pass("recursive", output)
 
     def visit(node: Tensor, grad: Any) -> None:
-        found.grads[node] = found.grads.get(node, 0.0) + grad
+        found.grads[node] = _sum(found.grads.get(node), grad)
         for i, x in _inputs(node, last_input_first):
             amount = _send(node, i, found.grads[node])
             before = found.grads.get(x)
