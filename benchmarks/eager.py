@@ -2,10 +2,10 @@
 
     python benchmarks/eager.py [--rounds 60] [--json FILE]
 
-Two workloads: an MLP 13-32-1 with tanh and squared loss on a batch of 32 (float32), and a chain of 100 operations
-between an array of ten entries and numbers (float64). Every library runs its own idiom and computes the gradients of
-all parameters. The rounds are interleaved, so that a machine that changes speed changes it for everybody, and the
-median of the rounds is printed. Peers that are not installed are left out.
+Two workloads: an MLP 13-32-1 with tanh and squared loss on a batch of 32 (float32), and a chain of 100
+operations between an array of ten entries and numbers (float64). Every library runs its own idiom and
+computes the gradients of all parameters. The rounds are interleaved, so that a machine that changes speed
+changes it for everybody, and the median of the rounds is printed. Peers that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -183,7 +183,9 @@ def measure(runs: dict[str, Run], rounds: int, calls: int = 20) -> dict[str, flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -198,8 +200,8 @@ def main() -> None:
         medians = measure(runs, args.rounds)
         results[workload] = medians
         for name, median in medians.items():
-            version = importlib.metadata.version(name)
-            print(f"  {name + ' ' + version:20} {median:8.1f} us   {median / medians['clearprop']:5.2f} x clearprop")
+            label = f"{name} {importlib.metadata.version(name)}"
+            print(f"  {label:20} {median:8.1f} us   {median / medians['clearprop']:5.2f} x clearprop")
     if args.json:
         args.json.write_text(json.dumps(results, indent=1))
 
