@@ -36,8 +36,9 @@ class Op:
     - `arity`: how many inputs, None for any number; `defaults`: attribute names and their defaults.
     - `singular(*xs)`: whether a local derivative may be infinite, so that an arriving 0 must be kept 0.
     - `several`: whether the output is a tuple of arrays.
-    - `domain` (elementwise): an open interval (or one per input) where it is smooth, for tests; `examples`:
-      for other kinds, `(shapes, attrs)` pairs that the tests run.
+    - `domain` (elementwise): an open interval where it is smooth, or one per input (None for a condition),
+      for tests; `examples`: for other kinds, `(shapes, attrs)` pairs that the tests run; an array among the
+      shapes is an input that is used as it is.
     """
 
     def __init__(

@@ -124,7 +124,7 @@ minimum = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half(z) 
     lambda g, z, c, x, y: np.where(c, g, 0),  # a choice, not a product: 0 * inf would be NaN
     lambda g, z, c, x, y: np.where(c, 0, g),
     numpy=np.where,
-    domain=((-1.0, 1.0), (-2.0, 2.0), (-2.0, 2.0)),
+    domain=(None, ANY, ANY),  # None: a condition
 )
 def where(c: Any, x: Any, y: Any) -> Any:
     """x where c holds, else y; the gradient goes to the one that was chosen."""

@@ -1,0 +1,132 @@
+"""`gradcheck` finds every kind of fault, says which entries and why, and never blames a right gradient."""
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import GradientError, Tensor
+from clearprop.check import gradcheck
+from clearprop.check.cause import Evidence, likely_cause
+from clearprop.registry import ops
+from clearprop.testing import broken
+
+X = np.random.default_rng(0).normal(size=(3, 3))
+
+
+def report(f, *inputs, **options):
+    return gradcheck(f, *inputs, raise_on_failure=False, **options)
+
+
+def test_a_right_gradient_is_said_to_be_right():
+    found = report(lambda x, w: np.tanh(x @ w), X, X[0])
+
+    assert found
+    assert found.checked == 12
+    assert found.worst < 1e-9
+    assert "right. 12 of 12 entries agree" in repr(found)
+
+
+def test_a_wrong_gradient_raises_with_the_entry_both_numbers_and_the_cause():
+    with broken(ops["tanh"], 0, lambda d, *rest, **attrs: 2 * d), pytest.raises(GradientError) as raised:
+        gradcheck(lambda x: np.sum(np.tanh(x)), np.array([0.0, 1.0]))
+
+    text = str(raised.value)
+    assert "WRONG. 0 of 2 entries agree" in text
+    assert "input 0[1]" in text
+    assert "0.839948683228052" in text
+    assert "0.41997434161" in text
+    assert "off by a factor 2" in text
+
+
+def test_entries_on_a_kink_are_listed_apart():
+    found = report(lambda x: np.sum(clearprop.relu(x)), np.array([0.0, 1.0, 0.0]))
+
+    assert found
+    assert [e.index for e in found.kinks] == [(0,), (2,)]
+    assert "2 on a kink, skipped" in repr(found)
+
+
+def test_a_point_at_the_edge_of_the_domain_uses_the_side_that_exists():
+    found = report(lambda x: (x**1.5).sum(), np.array([0.0, 1.0]))
+
+    assert found
+
+
+def test_second_order():
+    def flawed(z, x):
+        return 1 - np.tanh(x._value) ** 2 if isinstance(x, Tensor) else 1 - z * z
+
+    op = ops["tanh"]
+    right = op.derivatives
+    op.derivatives = (flawed,)
+    try:
+        first = report(np.tanh, X)
+        second = report(np.tanh, X, order=2)
+    finally:
+        op.derivatives = right
+
+    assert first
+    assert not second
+    assert "(order 2)" in repr(second)
+
+
+def test_several_outputs_and_constant_inputs():
+    labels = np.array([0, 2, 1])
+    found = report(lambda x, i: (x[np.arange(3), i], np.split(x, 3)[0]), X, labels)
+
+    assert found
+    assert found.checked == 9
+
+
+def test_float32_gradients_of_the_wrong_dtype_are_a_problem():
+    assert report(lambda x: np.sum(np.exp(x)), X.astype(np.float32))
+
+
+def test_a_large_output_is_checked_by_random_weighings():
+    x = np.linspace(0.1, 1.0, 12)
+    f = lambda x: np.exp(x.reshape((12, 1)) * np.linspace(0, 1, 20))  # noqa: E731
+    assert report(f, x)
+    with broken(ops["exp"], 0, lambda d, *rest, **attrs: 1.001 * d):
+        assert not report(f, x)
+
+
+CAUSES = {
+    "off by a factor 2": lambda r: 2 * r,
+    "off by a factor 1/3": lambda r: r / 3,
+    "off by +0.1 %": lambda r: 1.001 * r,
+    "wrong sign": lambda r: -r,
+    "no gradient arrives": lambda r: 0 * r,
+    "transposed": lambda r: r.T,
+    "reversed along axis 1": lambda r: r[:, ::-1],
+    "off by one along axis 0": lambda r: np.roll(r, 1, axis=0),
+    "one entry wrong, at [1, 2]": lambda r: r * np.where(np.arange(9).reshape(3, 3) == 5, 1.01, 1),
+    "rounded to float32": lambda r: r.astype(np.float32).astype(float),
+    "missing sum over axis 0": lambda r: r[None] * np.ones((4, 1, 1)),
+    "2 entries receive 0 though": lambda r: r * np.where(np.arange(9).reshape(3, 3) % 5 == 3, 0, 1),
+    "only index 2 of axis 0 is wrong": lambda r: r + np.array([[0.0], [0.0], [1.0]]),
+    "a factor x too many": lambda r: r * (X + 2),
+    "nan": lambda r: r * np.where(r == r.max(), np.nan, 1),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_cause_is_guessed(cause):
+    assert cause in likely_cause(Evidence(CAUSES[cause](X), X, X + 2))
+
+
+def test_a_missing_mask_is_guessed():
+    right = np.array([0.0, 1.0, 2.0, 0.0])
+
+    assert "a mask is missing: 2 entries" in likely_cause(Evidence(right + (right == 0), right, right))
+
+
+def test_a_missing_sum_over_the_output_is_guessed():
+    def only_the_first(d, g, z, x, y):
+        return np.concatenate([d[:1], 0 * d[1:]])
+
+    with broken(ops["add"], 1, only_the_first):
+        found = report(lambda x, y: np.exp(x) + y, X, X[0])
+
+    assert any(
+        "missing sum over axis 0 of the output: only its index 0 was counted" in c for c in found.causes
+    )

@@ -1,0 +1,40 @@
+"""The registry is the test plan: every op against finite differences, with no line of test code per op."""
+
+import numpy as np
+import pytest
+
+from clearprop.registry import ops
+from clearprop.testing import cases, check_op
+
+LIBRARY = [op for op in ops.values() if op.__module__.startswith("clearprop.")]
+DIFFERENTIABLE = [op.name for op in LIBRARY if op.differentiable]
+WITHOUT_GRADIENT = [op.name for op in LIBRARY if not op.differentiable]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_rules_of_both_orders_agree_with_finite_differences(name, dtype):
+    for report in check_op(ops[name], dtype, order=2):
+        assert report.ok
+        assert not report.unresolved, report
+        assert len(report.kinks) < report.checked, f"only kinks were tried: {report}"
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_float32_stays_float32(name):
+    for case in cases(ops[name], np.float32):
+        if case.op.name == "astype":
+            continue  # its purpose is to change the dtype
+        output = case.function(*case.inputs)
+        for z in output if isinstance(output, tuple) else (output,):
+            assert z.dtype == np.float32, case.label
+
+
+def test_every_differentiable_op_can_be_tried():
+    silent = [name for name in DIFFERENTIABLE if name != "part" and not list(cases(ops[name]))]
+
+    assert silent == []
+
+
+def test_some_ops_have_no_gradient():
+    assert {"floor", "less", "argmax"} <= set(WITHOUT_GRADIENT)

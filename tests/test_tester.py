@@ -1,0 +1,61 @@
+"""The tester is tested: every rule of every op, made wrong by a tenth of a percent, must fail."""
+
+import numpy as np
+import pytest
+
+from clearprop import Tensor
+from clearprop.check.gradcheck import gradcheck
+from clearprop.errors import GradientError
+from clearprop.registry import ops
+from clearprop.testing import broken, check_op, sending
+
+LIBRARY = [op for op in ops.values() if op.__module__.startswith("clearprop.")]
+SENDING = [(op.name, i) for op in LIBRARY for i in sending(op)]
+
+
+def test_nearly_all_rules_send_something():
+    assert len(SENDING) > 60
+    assert ("tanh", 0) in SENDING
+    assert ("matmul", 1) in SENDING
+
+
+@pytest.mark.parametrize(("name", "i"), SENDING)
+def test_a_rule_wrong_by_a_tenth_of_a_percent_fails(name, i):
+    with (
+        broken(ops[name], i, lambda d, g, z, *xs, **attrs: 1.001 * d),
+        pytest.raises(GradientError, match=r"WRONG(.|\n)*gradient(.|\n)*numerical"),
+    ):
+        check_op(ops[name], order=1)
+
+
+@pytest.mark.parametrize(("name", "i"), SENDING)
+def test_a_rule_rounded_to_single_precision_fails(name, i):
+    with broken(ops[name], i, rounded), pytest.raises(GradientError):
+        check_op(ops[name], order=1)
+
+
+def rounded(d, g, z, *xs, **attrs):
+    return d.astype(np.float32).astype(np.float64)
+
+
+def test_a_broken_rule_is_whole_again_afterwards():
+    with broken(ops["tanh"], 0, lambda d, *rest, **attrs: 2 * d):
+        pass
+
+    assert all(check_op(ops["tanh"]))
+
+
+def test_a_wrong_second_derivative_behind_a_right_first_one_fails():
+    def first_right(g, z, x):
+        return g * Tensor(1 - np.tanh(x._value) ** 2) if isinstance(x, Tensor) else g * (1 - z * z)
+
+    op = ops["tanh"]
+    right = op.derivatives
+    op.derivatives = (lambda z, x: first_right(1.0, z, x),)
+    try:
+        report = gradcheck(op, np.array([0.3, 0.5]), order=2, raise_on_failure=False)
+    finally:
+        op.derivatives = right
+
+    assert not report.ok
+    assert report.order == 2
