@@ -1,1 +1,16 @@
 """Seeing a graph: drawings, steps, explanations. Readers of the graph that Tensors and Ops make."""
+
+from clearprop.see.derive import Derivative, derivative
+from clearprop.see.explain import Contribution, Explanation, explain, users_of
+from clearprop.see.formula import Formula, formula
+
+__all__ = [
+    "Contribution",
+    "Derivative",
+    "Explanation",
+    "Formula",
+    "derivative",
+    "explain",
+    "formula",
+    "users_of",
+]

@@ -1,0 +1,401 @@
+"""`explain(node)`: why is this gradient this number? One contribution for each use of the node."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clearprop.backward import input_gradient, propagate
+from clearprop.errors import GradientError, lesson
+from clearprop.graph import topological_order
+from clearprop.modes import mode, no_grad
+from clearprop.op import describe
+from clearprop.see.caller import call_of, caller_names, label_of
+from clearprop.see.notation import LOGIC, PRODUCT, TRUTHS, Term, level, name, number_text
+from clearprop.see.page import Readable, tex
+from clearprop.see.symbols import Symbol, as_term, run
+from clearprop.tensor import Tensor
+
+Users = Mapping[Tensor, list[tuple[Tensor, int]]]
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one user of a node sends back to it: `amount = g * local`, or the op's rule applied to `g`.
+
+    `user` is None where the gradient comes from outside, at the output itself. `local` is the local
+    derivative as a Term (elementwise ops), else None; `rule` is the whole product, with the name `g` in it.
+    """
+
+    amount: Any
+    user: Tensor | None
+    index: int
+    g: Any
+    call: str
+    label: str
+    local: Term | None
+    rule: Term | None
+    factors: tuple[tuple[str, tuple[int, ...]], ...]
+
+    @property
+    def via(self) -> str:
+        """`d = power(b, 3)`, or the call alone where the result has no name."""
+        if self.user is None:
+            return "the gradient given to backward()"
+        return f"{self.label} = {self.call}" if self.label else self.call
+
+    @property
+    def product(self) -> str:
+        """`10 * 3*b^2` for one number, `X^T @ g` for arrays."""
+        if self.user is None:
+            return ""
+        if self.local is not None and np.ndim(self.g) == 0 and np.ndim(self.amount) == 0:
+            return f"{number_text(self.g)} * {_factor(self.local)}"
+        return self.rule.text if self.rule is not None else f"the rule of {self.user.op.name}"  # type: ignore[union-attr]
+
+
+def _factor(term: Term) -> str:
+    if term.head in TRUTHS:
+        return f"[{term.text}]"
+    simple = level(term) >= PRODUCT and not term.text.startswith("-")
+    return term.text if simple and level(term) != LOGIC else f"({term.text})"
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation(Readable):
+    """A node's gradient as the sum of its contributions, in the order in which they were added.
+
+    `total` is that sum, to the bit; `before` tells what the node's gradient held besides (an earlier backward
+    pass over a leaf), None where it held nothing.
+    """
+
+    node: Tensor
+    label: str
+    contributions: tuple[Contribution, ...]
+    total: Any
+    before: Any = None
+
+    @property
+    def scalar(self) -> bool:
+        """Whether the gradient is a single number."""
+        return not isinstance(self.total, list) and np.ndim(self.total) == 0
+
+    @property
+    def text(self) -> str:
+        """`297 = 270 via d = power(b, 3) (10 * 3*b^2) + 27 via c = add(a, b) (27 * 1)`, arrays by lines."""
+        if not self.contributions:
+            return (
+                f"{self.label}: no gradient arrives here; nothing that was computed from it led to the output"
+            )
+        lines = [self._sum()] if self.scalar else [self._head(), *map(self._path, self.contributions)]
+        return "\n".join([*lines, *self._earlier()])
+
+    def _sum(self) -> str:
+        parts = []
+        for c in self.contributions:
+            parts.append(f"{number_text(c.amount)} via {c.via}" + (f" ({c.product})" if c.product else ""))
+        return f"{number_text(self.total)} = " + " + ".join(parts)
+
+    def _head(self) -> str:
+        n = len(self.contributions)
+        many = "1 contribution" if n == 1 else f"the sum of {n} contributions"
+        return f"{self.label}.grad {_size(self.total)} is {many}:"
+
+    def _path(self, c: Contribution) -> str:
+        factors = ", ".join(f"{label} {shape}" for label, shape in c.factors)
+        made = f": {c.product}" if c.product else ""
+        made += f" with {factors}" if factors and c.product else ""
+        return f"  {_size(c.amount)} via {c.via}{made}\n    largest: {largest(c.amount)}"
+
+    def _earlier(self) -> list[str]:
+        if self.before is None:
+            return []
+        held = number_text(self.before) if np.ndim(self.before) == 0 else _size(self.before)
+        return [f"(grad also holds {held} from an earlier backward(); zero_grad() would have removed it)"]
+
+    def to_latex(self) -> str:
+        r"""Return the sum as LaTeX, without dollar signs.
+
+        >>> a, b = Tensor(7.0, name="a"), Tensor(3.0, name="b")
+        >>> e = a * b
+        >>> e.backward()
+        >>> print(explain(b).to_latex())
+        \bar{b} = \underbrace{1 \cdot a}_{\text{via e = multiply(a, b)}} = 7
+        """
+        left = rf"\bar{{{name(self.label).latex}}}"
+        parts = []
+        for c in self.contributions:
+            inside = _latex_product(c) if c.user is not None else r"\text{given}"
+            parts.append(rf"\underbrace{{{inside}}}_{{\text{{via {tex(c.via)}}}}}" if c.user else inside)
+        value = number_text(self.total) if self.scalar else ""
+        return f"{left} = {' + '.join(parts) or '0'}" + (f" = {value}" if value else "")
+
+    def to_html(self) -> str:
+        """Return the explanation as an HTML fragment: a table of contributions and their sum."""
+        rows = []
+        for c in self.contributions:
+            amount = (
+                number_text(c.amount) if self.scalar else f"{_size(c.amount)}; largest {largest(c.amount)}"
+            )
+            factors = ", ".join(f"{label} {shape}" for label, shape in c.factors)
+            cells = (amount, c.via, c.product, "" if self.scalar else factors)
+            rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        total = number_text(self.total) if self.scalar else _size(self.total)
+        head = "<tr><th>amount</th><th>via</th><th>product</th><th>factors</th></tr>"
+        caption = f"<caption>{html.escape(self.label)}.grad = {html.escape(total)}</caption>"
+        return f'<table class="clearprop-explain">{caption}{head}{"".join(rows)}</table>'
+
+
+def _latex_product(c: Contribution) -> str:
+    if c.local is not None and np.ndim(c.g) == 0 and np.ndim(c.amount) == 0:
+        local = c.local.latex
+        bracketed = rf"\left[{local}\right]" if c.local.head in TRUTHS else rf"\left({local}\right)"
+        return rf"{number_text(c.g)} \cdot {bracketed if _factor(c.local)[0] in '([' else local}"
+    return c.rule.latex if c.rule is not None else rf"\text{{{tex(c.product)}}}"
+
+
+def _size(x: Any) -> str:
+    """Return an array's shape and norm."""
+    if isinstance(x, list):
+        return f"({len(x)} parts)"
+    return f"{np.shape(x)}, norm {float(np.linalg.norm(np.asarray(x, dtype=np.float64))):.4g}"
+
+
+def largest(x: Any, n: int = 3) -> str:
+    """Return the largest entries of an array with their places: `[1] -18.67, [0] -14.67`.
+
+    >>> largest(np.array([[1.0, -5.0], [0.0, 2.0]]), 2)
+    '[0, 1] -5, [1, 1] 2'
+    """
+    array = np.asarray(x)
+    if not array.ndim:
+        return number_text(array[()])
+    flat = np.abs(array.ravel())
+    flat = np.where(np.isnan(flat), np.inf, flat)  # a NaN comes first: it is what one looks for
+    n = min(n, flat.size)
+    places = np.argpartition(-flat, n - 1)[:n] if n else np.zeros(0, int)
+    places = places[np.argsort(-flat[places], kind="stable")]
+    entries = (tuple(map(int, np.unravel_index(int(p), array.shape))) for p in places)
+    return ", ".join(f"{list(entry)} {float(array[entry]):.4g}" for entry in entries)
+
+
+# --- where the numbers come from ----------------------------------------------------------------------------
+def explain(
+    node: Tensor,
+    output: Tensor | None = None,
+    *,
+    names: Mapping[int, str] | None = None,
+    users: Users | None = None,
+) -> Explanation:
+    """Say why a gradient is what it is: one contribution for each use of the node; their sum is exact.
+
+    After `backward()` the output need not be named; `output` asks for the gradient of another one (whether or
+    not it has run backward). `names` maps `id(tensor)` to what it is to be called, otherwise the caller's
+    variables tell; `users` (see `users_of`) saves time when many nodes of a graph are explained. Raises
+    GradientError where no output is known.
+
+    >>> a, b = Tensor(7.0), Tensor(3.0)
+    >>> c, d = a + b, b**3
+    >>> e = c * d
+    >>> e.backward()
+    >>> explain(b)
+    297 = 270 via d = power(b, 3) (10 * 3*b^2) + 27 via c = add(a, b) (27 * 1)
+    """
+    asked = output is not None
+    output = output if output is not None else _latest(node)
+    known = dict(names) if names is not None else caller_names()
+    users = users if users is not None else users_of(output)
+    if node is not output and node not in users:
+        if not asked:
+            raise _unrelated(node, output)
+        return Explanation(node, _short(node, known), (), _total(node, ()))
+    arriving = _gradients(output, users)
+    found = [*_seed(node, output, arriving)]
+    for user, i in users.get(node, ()):
+        g = arriving(user)
+        if g is not None:
+            found += _sent(user, i, g, known)
+    total = _total(node, found)
+    return Explanation(node, _short(node, known), tuple(found), total, _before(node, total, asked))
+
+
+def _total(node: Tensor, found: Iterable[Contribution]) -> Any:
+    """Add the contributions up in their order, as the backward pass does."""
+    if isinstance(node._value, tuple):  # several outputs: a list with the gradient of each
+        parts: list[Any] = [None] * len(node._value)
+        for c in found:
+            place = c.user.attrs["index"] if c.user is not None else 0
+            parts[place] = c.amount if parts[place] is None else parts[place] + c.amount
+        return parts
+    total: Any = None
+    for c in found:
+        total = c.amount if total is None else total + c.amount
+    return np.zeros(node.shape, node.dtype)[()] if total is None else total
+
+
+def users_of(output: Tensor) -> dict[Tensor, list[tuple[Tensor, int]]]:
+    """Return, for every node that led to `output`, its users and the input they have it at.
+
+    The users stand in the order in which the backward pass visits them, which is the order of the sum.
+
+    >>> a, b = Tensor(7.0), Tensor(3.0)
+    >>> [(user.op.name, i) for user, i in users_of((a + b) * b**3)[b]]
+    [('power', 0), ('add', 1)]
+    """
+    users: dict[Tensor, list[tuple[Tensor, int]]] = {}
+    for node in reversed(topological_order(output, tracked=True)):
+        for i, x in enumerate(node.inputs):
+            if isinstance(x, Tensor) and x.requires_grad:
+                users.setdefault(x, []).append((node, i))
+    return users
+
+
+def _latest(node: Tensor) -> Tensor:
+    output = mode.latest() if mode.latest is not None else None
+    if output is None:
+        raise GradientError(
+            lesson(
+                "explain(t)",
+                "no backward pass is known that led to t",
+                describe(node),
+                hint="explain(t, output), or output.backward() first, with the output kept in a variable",
+            )
+        )
+    return output  # type: ignore[no-any-return]
+
+
+def _unrelated(node: Tensor, output: Tensor) -> GradientError:
+    return GradientError(
+        lesson(
+            "explain(t)",
+            "t did not lead to the output of the latest backward()",
+            f"t is {describe(node)}, the output {describe(output)}",
+            hint="explain(t, output) with the output that you mean",
+        )
+    )
+
+
+def _short(node: Tensor, names: dict[int, str]) -> str:
+    return label_of(node, names) if node.op is not None or node.name or id(node) in names else "this leaf"
+
+
+def _raw(g: Any) -> Any:
+    return g._value if isinstance(g, Tensor) else g
+
+
+def _gradients(output: Tensor, users: Users) -> Any:
+    """Return the function that gives a node's gradient: what backward() left there, or worked out anew."""
+    if output.grad is not None and all(user.grad is not None for user, _ in _first(users)):
+        return lambda node: _raw(node.grad)
+    seed = _raw(output.grad) if output.grad is not None else np.ones(output.shape, output.dtype)[()]
+    grads = propagate(topological_order(output, tracked=True), {output: seed})
+    return lambda node: grads.get(node)
+
+
+def _first(users: Users) -> Iterable[tuple[Tensor, int]]:
+    return (pair for pairs in users.values() for pair in pairs)
+
+
+def _seed(node: Tensor, output: Tensor, arriving: Any) -> Iterable[Contribution]:
+    if node is output:
+        yield Contribution(arriving(node), None, 0, None, "", "", None, None, ())
+
+
+def _sent(user: Tensor, i: int, g: Any, names: dict[int, str]) -> Iterable[Contribution]:
+    """Work out what `user` sends to its input `i`, by the very call that the backward pass makes."""
+    op = user.op
+    assert op is not None
+    with np.errstate(all="ignore"), no_grad():
+        if op.several:
+            g = tuple(np.zeros_like(v) if p is None else _raw(p) for p, v in zip(g, user._value, strict=True))
+            amount = op.rules[0](g, user._value, *user.values, **user.attrs)  # type: ignore[misc]
+        elif op.name == "part":
+            amount = g
+        else:
+            amount = input_gradient(op, i, g, user._value, user.values, user.attrs)
+    if amount is None:
+        return
+    symbols = _symbols(user, names)
+    local = _local(user, i, symbols)
+    rule = local if local is None else _times_g(local)
+    if rule is None:
+        rule = _rule(user, i, g, symbols)
+    factors = _factors(rule, g, symbols) if rule is not None else ()
+    label = user.name or names.get(id(user), "")
+    yield Contribution(amount, user, i, g, call_of(user, names), label, local, rule, factors)
+
+
+def _before(node: Tensor, total: Any, asked: bool) -> Any:
+    """What a leaf's gradient held before this pass; None for nothing."""
+    held = _raw(node.grad)
+    if node.op is not None or held is None or asked or np.array_equal(held, total, equal_nan=True):
+        return None
+    return held - total
+
+
+# --- the mathematics of one arrow ---------------------------------------------------------------------------
+def _symbols(user: Tensor, names: dict[int, str]) -> tuple[Any, list[Any]]:
+    """Return the op's output and inputs as symbols that carry the names the reader knows them by."""
+    xs: list[Any] = []
+    for x, value in zip(user.inputs, user.values, strict=True):
+        known = isinstance(x, Tensor) or np.ndim(value)
+        xs.append(Symbol(label_of(x, names), value) if known else value)
+    if isinstance(user._value, tuple):
+        return tuple(Symbol(f"z{i}", v) for i, v in enumerate(user._value)), xs
+    return Symbol(label_of(user, names), user._value), xs
+
+
+def _local(user: Tensor, i: int, symbols: tuple[Any, list[Any]]) -> Term | None:
+    d = user.op.derivatives[i] if user.op is not None and user.op.derivatives else None
+    if d is None:
+        return None
+    try:
+        z, xs = symbols
+        return as_term(run(d, _one(z), *map(_one, xs)) if callable(d) else d)
+    except Exception:  # a user's rule that only takes plain arrays: no formula, but the number stands
+        return None
+
+
+def _one(x: Any) -> Any:
+    """A symbol of one entry: an elementwise formula does not depend on the shape."""
+    if not isinstance(x, Symbol) or not x.ndim:
+        return x
+    return Symbol(x.name or "", x._value.flat[0] if x._value.size else x.dtype.type(0))
+
+
+def _times_g(local: Term) -> Term:
+    from clearprop.see.tidy import apply
+
+    return apply("multiply", name("g"), local)
+
+
+def _rule(user: Tensor, i: int, g: Any, symbols: tuple[Any, list[Any]]) -> Term | None:
+    z, xs = symbols
+    rule = user.op.rule(i) if user.op is not None else None
+    if rule is None:
+        return None
+    arriving = tuple(Symbol(f"g{k}", v) for k, v in enumerate(g)) if isinstance(g, tuple) else Symbol("g", g)
+    try:
+        return as_term(run(rule, arriving, z, *xs, **user.attrs))
+    except Exception:  # as above
+        return None
+
+
+def _factors(rule: Term, g: Any, symbols: tuple[Any, list[Any]]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return the names in a rule with their shapes, in the order of reading."""
+    z, xs = symbols
+    shapes = {s.name: s.shape for s in (*(z if isinstance(z, tuple) else (z,)), *xs) if isinstance(s, Symbol)}
+    if not isinstance(g, tuple):
+        shapes["g"] = np.shape(g)
+    found: dict[str, tuple[int, ...]] = {}
+    stack = [rule]
+    while stack:
+        term = stack.pop()
+        if term.head == "name" and term.label in shapes:
+            found.setdefault(term.label, shapes[term.label])
+        stack.extend(reversed(term.args))
+    return tuple(found.items())
