@@ -164,6 +164,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     added = g.ndim - len(shape)
     if added:
         g = _reduce(g, axis=tuple(range(added)) if added > 1 else 0)
+        if g.shape == shape:
+            return g
     stretched = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)
     if stretched:
         g = _reduce(g, axis=stretched, keepdims=True)

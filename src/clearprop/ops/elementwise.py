@@ -41,8 +41,8 @@ remainder    = elementwise("remainder",    operator.mod,     1, lambda z, x, y: 
 def _base(z: Any, x: Any, y: Any) -> Any:
     """dz/dx = y x^(y-1), and 0 where y = 0 (so that 0^0 has base gradient 0, not 0 * inf)."""
     if _number(y):
-        if y == 2:  # squares are everywhere, and x ** 1 is not free
-            return 2 * x
+        if y == 2:  # 2x: squares are everywhere, and a sum is cheaper than 2 * x ** 1
+            return x + x
         return y * x ** (y - 1) if y else 0.0 * x
     return y * x ** np.where(y == 0, y, y - 1)
 
@@ -56,7 +56,7 @@ def _exponent(z: Any, x: Any, y: Any) -> Any:
 # fmt: off
 power      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, doc="x to the power y", domain=(POSITIVE, ANY),
                          singular=lambda x, y: not (_number(y) and (y >= 1 or y == 0)))
-square     = elementwise("square",     np.square,     lambda z, x: 2 * x,       numpy=np.square,     doc="x * x")
+square     = elementwise("square",     np.square,     lambda z, x: x + x,       numpy=np.square,     doc="x * x")
 sqrt       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       doc="square root",             domain=POSITIVE, singular=True)
 cbrt       = elementwise("cbrt",       np.cbrt,       lambda z, x: 1 / (3 * z * z), numpy=np.cbrt,   doc="cube root",               domain=POSITIVE, singular=True)
 reciprocal = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, doc="1 / x",                   domain=POSITIVE, singular=True)

@@ -16,6 +16,8 @@ from clearprop.registry import implements, ops
 # --- matmul -------------------------------------------------------------------------------------------------
 def _left(g: Any, z: Any, x: Any, y: Any) -> Any:
     """dx = g @ y^T, with vectors seen as a row (x) or a column (y)."""
+    if x.ndim == y.ndim == 2:
+        return g @ y.T
     if y.ndim == 1:
         return g * y if x.ndim == 1 else np.expand_dims(g, -1) * y
     if x.ndim == 1:
@@ -26,6 +28,8 @@ def _left(g: Any, z: Any, x: Any, y: Any) -> Any:
 
 def _right(g: Any, z: Any, x: Any, y: Any) -> Any:
     """dy = x^T @ g; a batch that shares y is summed by the product itself."""
+    if x.ndim == y.ndim == 2:
+        return x.T @ g
     if x.ndim == 1:
         if y.ndim == 1:
             return g * x

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
+from clearprop.ops.shape import repeated
 
 _reduce: Any = np.add.reduce  # what `sum` and `mean` call, without their detour
 _CASES: tuple[Any, ...] = (
@@ -40,7 +41,7 @@ def count(x: Any, axis: Any) -> int:
 
 
 def _spread(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    return np.broadcast_to(kept(g, x, axis, keepdims), x.shape)
+    return repeated(kept(g, x, axis, keepdims), x.shape)
 
 
 @define("sum", "reduce", _spread, numpy=np.sum, examples=_CASES)

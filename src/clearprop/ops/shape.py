@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.registry import implements
+from clearprop.tensor import Tensor
 
 
 def _back(g: Any, z: Any, x: Any, **attrs: Any) -> Any:
@@ -111,6 +113,20 @@ def moveaxis(x: Any, *, source: Any = 0, destination: Any = 0) -> Any:
 def broadcast_to(x: Any, *, shape: Any = ()) -> Any:
     """The entries repeated along new axes and axes of length 1."""
     return np.broadcast_to(x, shape)
+
+
+def repeated(x: Any, shape: tuple[int, ...]) -> Any:
+    """Return `np.broadcast_to(x, shape)`, for few entries as a copy: that is faster than making a view.
+
+    >>> repeated(np.float64(2.0), (2, 2))
+    array([[2., 2.],
+           [2., 2.]])
+    """
+    if isinstance(x, Tensor) or math.prod(shape) > 10_000:
+        return np.broadcast_to(x, shape)
+    out = np.empty(shape, x.dtype)
+    out[...] = x
+    return out
 
 
 @define(
