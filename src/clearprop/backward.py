@@ -42,7 +42,7 @@ def backward(
     if observer is not None and observer.remembers:
         output = observer.resolve(output)
         create_graph = True
-    seed = _seed(output, grad)
+    seed = seed_of(output, grad)
     order = topological_order(output, tracked=True)
     grads = propagate(order, {output: seed}, create_graph=create_graph, keep=not leaves_only)
     with _leaf_lock:
@@ -172,7 +172,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     return g
 
 
-def _seed(output: Tensor, grad: Any) -> Any:
+def seed_of(output: Tensor, grad: Any) -> Any:
+    """Return the gradient that arrives at the output: `grad`, or 1 for an output of one entry."""
     if not output.requires_grad:
         raise GradientError(
             lesson(
