@@ -1,8 +1,9 @@
 """Seeing a graph: drawings, steps, explanations. Readers of the graph that Tensors and Ops make."""
 
 from clearprop.see.derive import Derivative, derivative
-from clearprop.see.explain import Contribution, Explanation, explain, users_of
-from clearprop.see.formula import Formula, formula
+from clearprop.see.explaining import explain, users_of
+from clearprop.see.explanation import Contribution, Explanation
+from clearprop.see.formulas import Formula, formula
 
 __all__ = [
     "Contribution",

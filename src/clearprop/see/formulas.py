@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
-from clearprop.see.caller import caller_names
+from clearprop.see.names import callers_frame, find
 from clearprop.see.notation import Term, name
 from clearprop.see.page import Readable
 from clearprop.see.symbols import node_term
@@ -56,10 +56,9 @@ def formula(output: Tensor, names: Mapping[int, str] | None = None) -> Formula:
     Inputs go by their name, by the variable that holds them, or by their value. A part that is used more than
     once, or that would make the line too long, gets a line and a name of its own.
 
-    >>> a, b = Tensor(7.0), Tensor(3.0)
-    >>> e = (a + b) * b**3
-    >>> formula(e)
-    e = (a + b)*b^3
+    >>> a, b = Tensor(7.0, name="a"), Tensor(3.0, name="b")
+    >>> formula((a + b) * b**3)
+    (a + b)*b^3
     """
     if not isinstance(output, Tensor):
         raise TypeError(
@@ -70,7 +69,7 @@ def formula(output: Tensor, names: Mapping[int, str] | None = None) -> Formula:
                 hint="derivative(op) for an op, or formula(f(x)) with a Tensor x for a function",
             )
         )
-    known = dict(names) if names is not None else caller_names()
+    known = dict(names) if names is not None else find(frame=callers_frame())
     order = topological_order(output)
     uses: dict[Tensor, int] = {}
     for node in order:
