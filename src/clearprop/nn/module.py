@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.op import _next_serial
 from clearprop.record import assign
 from clearprop.tensor import Tensor
 
@@ -71,8 +73,12 @@ class Module:
 
     training: bool = True
 
+    _made: deque[tuple[int, int]]
+    """Between which serial numbers the latest calls made nodes: a drawing folds them into one box."""
+
     def __init__(self) -> None:
         self.training = True
+        self.__dict__["_made"] = deque(maxlen=64)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every Module writes its own."""
@@ -84,7 +90,10 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: `module(x)` is `module.forward(x)`."""
-        return self.forward(*args, **kwargs)
+        start = _next_serial()
+        output = self.forward(*args, **kwargs)
+        self._made.append((start, _next_serial()))
+        return output
 
     # --- what belongs to it ---------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
