@@ -146,6 +146,8 @@ def test_python_numbers_come_out_where_there_is_one_entry():
     assert int(Tensor(2.5)) == 2
     assert bool(Tensor(0.0)) is False
     assert f"{Tensor(2.5):.2f}" == "2.50"
+    with pytest.raises(ValueError, match=r"item\(\): wants a Tensor of one entry: shape \(2,\)"):
+        Tensor([1.0, 2.0]).item()
     with pytest.raises(ValueError, match="more than one element is ambiguous"):
         bool(Tensor([1.0, 2.0]))
 

@@ -36,6 +36,7 @@ class Op:
     - `arity`: how many inputs, None for any number; `defaults`: attribute names and their defaults.
     - `singular(*xs)`: whether a local derivative may be infinite, so that an arriving 0 must be kept 0.
     - `several`: whether the output is a tuple of arrays.
+    - `hint(*arrays, **attrs)`: after a failed call, what was wanted and what to try ('' where unknown).
     - `domain` (elementwise): an open interval where it is smooth, or one per input (None for a condition),
       for tests; `examples`: for other kinds, `(shapes, attrs)` pairs that the tests run; an array among the
       shapes is an input that is used as it is.
@@ -57,7 +58,7 @@ class Op:
         several: bool = False,
         domain: Any = None,
         examples: tuple[Any, ...] = (),
-        hint: Callable[..., str] | None = None,
+        hint: Callable[..., tuple[str, str]] | None = None,
         doc: str = "",
     ) -> None:
         if kind not in KINDS:
@@ -224,8 +225,9 @@ class Op:
         """Turn NumPy's complaint into one that says which op, which inputs, and on which line."""
         kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
         shapes = ", ".join(describe(x) for x in inputs)
-        hint = self.hint(*values, **attrs) if self.hint else ""
-        return kind(lesson(f"{self.name}({shapes})", str(error), where=_at(user_line()), hint=hint))
+        wanted, hint = self.hint(*values, **attrs) if self.hint else ("", "")
+        wanted = wanted or str(error).rstrip(" .")
+        return kind(lesson(f"{self.name}({shapes})", wanted, where=_at(user_line()), hint=hint))
 
     def __repr__(self) -> str:
         return f"<Op {self.name}, {self.kind}>"

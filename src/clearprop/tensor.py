@@ -145,7 +145,11 @@ class Tensor:
 
     # --- leaving the graph ----------------------------------------------------------------------------------
     def item(self) -> float | int | bool:
-        """Return the only entry as a Python number."""
+        """Return the only entry as a Python number; ValueError where there are several."""
+        if self.size != 1:
+            raise ValueError(
+                lesson("item()", "wants a Tensor of one entry", f"shape {self.shape}", hint="t.numpy()")
+            )
         return self._python("item()").item()  # type: ignore[no-any-return]
 
     def detach(self) -> Tensor:
@@ -325,7 +329,9 @@ class Tensor:
         return ops["round"](self, decimals=decimals)
 
     def astype(self, dtype: Any) -> Tensor:
-        return ops["astype"](self, dtype=np.dtype(dtype))
+        """Return the same numbers in another dtype; a gradient passes between float types only."""
+        dtype = np.dtype(dtype)
+        return ops["astype" if dtype.kind == "f" else "truncate"](self, dtype=dtype)
 
     def reshape(self, *shape: Any) -> Tensor:
         return ops["reshape"](self, shape[0] if len(shape) == 1 else shape)

@@ -165,6 +165,12 @@ def astype(x: Any, *, dtype: Any = None) -> Any:
     return x.astype(dtype)
 
 
+@define("truncate", "elementwise", None)
+def truncate(x: Any, *, dtype: Any = None) -> Any:
+    """The same numbers in an integer or boolean dtype; no gradient."""
+    return x.astype(dtype)
+
+
 @define("detach", "elementwise", None)
 def detach(x: Any) -> Any:
     """The same value, through which no gradient passes."""

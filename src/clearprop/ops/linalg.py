@@ -41,12 +41,19 @@ def _right(g: Any, z: Any, x: Any, y: Any) -> Any:
     return np.swapaxes(x, -1, -2) @ g
 
 
-def _matmul_hint(x: Any, y: Any) -> str:
-    if np.ndim(x) == 0 or np.ndim(y) == 0:
-        return "x * y for a number times an array"
-    if np.ndim(y) >= 2 and x.shape[-1] == y.shape[-1]:
-        return "x @ y.T: the last axes are the ones that agree"
-    return ""
+def _matmul_hint(x: Any, y: Any) -> tuple[str, str]:
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim == 0 or y.ndim == 0:
+        return "wants arrays with at least one axis", "x * y for a number times an array"
+    inner = y.shape[-2] if y.ndim > 1 else y.shape[0]
+    if x.shape[-1] == inner:
+        return "", ""
+    wanted = f"inner sizes differ, {x.shape[-1]} and {inner}"
+    if y.ndim > 1 and x.shape[-1] == y.shape[-1]:
+        return wanted, "x @ y.T: the last axes are the ones that agree"
+    if x.ndim > 1 and x.shape[-2] == inner:
+        return wanted, "x.T @ y: the first axes are the ones that agree"
+    return wanted, ""
 
 
 @define(

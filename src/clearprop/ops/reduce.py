@@ -139,6 +139,20 @@ def std(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> A
     return x.std(axis=axis, ddof=ddof, keepdims=keepdims)
 
 
+@define(
+    "cumsum",
+    "opaque",
+    lambda g, z, x, axis: np.flip(
+        np.cumsum(np.flip(g, axis), axis=0 if axis is None else axis), axis
+    ).reshape(x.shape),
+    numpy=np.cumsum,
+    examples=((((3, 4),), {"axis": 0}), (((3, 4),), {"axis": -1}), (((3, 4),), {})),
+)
+def cumsum(x: Any, *, axis: Any = None) -> Any:
+    """The sums of the entries up to each along `axis` (of the flattened array where it is None)."""
+    return np.cumsum(x, axis=axis)
+
+
 @define("argmax", "reduce", None, numpy=np.argmax, examples=_CASES[:3])
 def argmax(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The index of the largest entry along `axis`, the first where several tie; no gradient."""

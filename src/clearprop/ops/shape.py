@@ -197,6 +197,40 @@ def stack(*xs: Any, axis: int = 0) -> Any:
     return np.stack(xs, axis=axis)
 
 
+@implements(np.vstack)
+def vstack(arrays: Any) -> Any:
+    """Return arrays joined along the first axis, vectors as rows."""
+    return np.concatenate([x if x.ndim > 1 else x.reshape((1, -1)) for x in arrays], axis=0)
+
+
+@implements(np.hstack)
+def hstack(arrays: Any) -> Any:
+    """Return arrays joined along the second axis, vectors along their only one."""
+    return np.concatenate(arrays, axis=0 if arrays[0].ndim <= 1 else 1)
+
+
+@implements(np.tile)
+def tile(x: Any, reps: Any) -> Any:
+    """Return `x` repeated as a block, so many times along each axis."""
+    reps = (reps,) if isinstance(reps, int) else tuple(reps)
+    reps = (1,) * (x.ndim - len(reps)) + reps
+    shape = (1,) * (len(reps) - x.ndim) + x.shape
+    apart = tuple(n for pair in zip((1,) * len(shape), shape, strict=True) for n in pair)
+    spread = tuple(n for pair in zip(reps, shape, strict=True) for n in pair)
+    return np.broadcast_to(x.reshape(apart), spread).reshape(
+        tuple(r * n for r, n in zip(reps, shape, strict=True))
+    )
+
+
+@implements(np.diff)
+def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
+    """Return the difference of neighbours along `axis`, taken n times."""
+    before = (slice(None),) * (axis % x.ndim)
+    for _ in range(n):
+        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+    return x
+
+
 @define(
     "split",
     "view",
