@@ -177,9 +177,11 @@ REFUSED = [
     "__import__('os').system('true')", "().__class__", "a.__class__", "a.value", "lambda: a", "a if a else a",
     "[x for x in a]", "f'{a}'", "'a'*9", "b'a'", "a := 3", "print(a)", "eval(a)", "open(a)", "exec(a)",
     "a and a", "not a", "~a", "a & a", "a | a", "a << 2", "a < a < a", "a in a", "a is a", "sum(*a)",
-    "sum(**a)", "a()", "a()()", "tanh(a)(a)", "import os", "del a", "def f(): pass", "a += 1", "a = b = 1", "a, b = 1",
+    "sum(**a)", "a()", "a()()", "tanh(a)(a)", "import os", "del a", "def f(): pass", "a += 1", "a = b = 1",
+    "a, b = 1",
     "a[b] = 1", "yield a", "await a", "{a: 1}", "{a}", "None", "...", "True.T.x", "1j*a", "@a", "\x00",
-    "a\x00b", "split(a, 2)", "part(a, 0)", "(" * 300 + "a" + ")" * 300, "a" + "+a" * 500, "-" * 2000 + "a", "9" * 4400,
+    "a\x00b", "split(a, 2)", "part(a, 0)", "(" * 300 + "a" + ")" * 300, "a" + "+a" * 500,
+    "-" * 2000 + "a", "9" * 4400,
     "a" * 5000, "", "  ", "5", "pi", "#",
 ]
 # fmt: on

@@ -8,10 +8,11 @@ front.
 from __future__ import annotations
 
 import ast
+import itertools
 import keyword
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from string import ascii_lowercase
 from typing import Any
 
@@ -215,7 +216,7 @@ class _Reader:
 
     def value(self, node: Any) -> Any:
         try:
-            return self._value(node)
+            result = self._value(node)
         except InputError:
             raise
         except OverflowError:
@@ -224,6 +225,9 @@ class _Reader:
             raise self.expression._error("this divides by the number 0", node) from None
         except (TypeError, ValueError, IndexError, MemoryError, np.linalg.LinAlgError) as error:
             raise self.expression._error(first_line(error), node) from error
+        if isinstance(result, Tensor) and result.op is None and result.name is None:
+            result.name = ast.unparse(node)  # a comparison: no gradient comes here, so it stays a leaf
+        return result
 
     def _value(self, node: Any) -> Any:
         if isinstance(node, ast.Constant):
@@ -236,6 +240,8 @@ class _Reader:
             x, y = self.value(node.left), self.value(node.right)
             if type(x) in (int, float) and type(y) in (int, float):
                 x, y = float(x), float(y)  # 9**9**9 as integers would never end
+            if isinstance(node.op, (ast.Div, ast.Mod, ast.FloorDiv)) and type(y) in (int, float) and y == 0:
+                raise ZeroDivisionError
             return _real(BINARY[type(node.op)](x, y))
         if isinstance(node, ast.Compare):
             return COMPARE[type(node.ops[0])](self.value(node.left), self.value(node.comparators[0]))
@@ -289,11 +295,22 @@ def _check(expression: Expression, node: ast.AST, depth: int) -> None:
             _check(expression, child, depth + 1)
 
 
+def fresh_names(taken: Iterable[str]) -> Iterator[str]:
+    """Yield the letters from c on, then c1, d1 ..., leaving out those taken.
+
+    >>> names = fresh_names({"a", "d"})
+    >>> next(names), next(names)
+    ('c', 'e')
+    """
+    known = set(taken)
+    for turn in itertools.count():
+        for letter in ascii_lowercase[2:]:
+            if (name := f"{letter}{turn or ''}") not in known:
+                yield name
+
+
 def _name(nodes: list[Tensor], taken: set[str]) -> None:
-    """Give nodes without a name the letters from c on, then c2, d2 ..., leaving out those taken."""
-    letters = ascii_lowercase[2:]
-    fresh = (f"{letter}{turn or ''}" for turn in range(len(nodes) + 1) for letter in letters)
-    free = (name for name in fresh if name not in taken)
+    free = fresh_names(taken)
     for node in nodes:
         if node.name is None and node.op is not None:
             node.name = next(free)

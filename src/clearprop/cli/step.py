@@ -1,0 +1,63 @@
+"""`clearprop step`: the graph of an expression with its values, then every step of the backward pass."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+
+from clearprop.errors import GradientError, InputError
+from clearprop.expression import assignments, parse
+from clearprop.lecture import ALGORITHMS
+
+EPILOG = """\
+The expression may use + - * / ** @, functions such as tanh, relu, log, sum, mean, softmax, x[1], X.T, and
+names for its parts: "c = a + b; d = b**3; c*d". Nothing that is typed is run as code.
+
+  clearprop step "(a + b) * b**3" a=7 b=3
+  clearprop step "(a + b) * b**3" a=7 b=3 --algorithm tree
+  clearprop step "mean((X @ w - y)**2)" "X=[[1,2],[3,4],[5,6]]" w=[1,-1] y=[0,1,2]
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser._negative_number_matcher = re.compile("-[^-]")  # "-log(x)" is an expression, not an option
+    parser.add_argument("expression", help='what to compute, in quotes: "(a + b) * b**3"')
+    parser.add_argument("values", nargs="*", metavar="name=value", help="a=7, w=[1,-1] or X=[[1,2],[3,4]]")
+    parser.add_argument(
+        "--algorithm", choices=[*ALGORITHMS], default="topological", help="whose backward pass to follow"
+    )
+    parser.add_argument("--digits", type=int, default=6, metavar="N", help="significant digits shown (6)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the steps."""
+    from clearprop.see.steps import trace
+
+    output = parse(args.expression).graph(assignments(args.values))
+    try:
+        steps = trace(output, algorithm=args.algorithm)
+    except GradientError as error:
+        raise InputError(str(error)) from error
+    sys.stdout.write(
+        steps.to_text(colour=coloured(), ascii=not drawable(), digits=min(max(args.digits, 1), 17))
+    )
+    return 0
+
+
+def coloured() -> bool:
+    """Whether colours are wanted: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def drawable() -> bool:
+    """Whether the output can show arrows and lines."""
+    try:
+        "─▶│\N{MULTIPLICATION SIGN}…".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

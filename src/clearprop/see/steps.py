@@ -1,0 +1,265 @@
+"""`trace(t)`: the forward and the backward pass as a list of steps, one for every value and every arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from clearprop.backward import input_gradient, propagate, seed_of
+from clearprop.expression import fresh_names
+from clearprop.graph import topological_order
+from clearprop.lecture import ALGORITHMS, Contribution, Pass
+from clearprop.modes import observed
+from clearprop.see.notation import Term, name
+from clearprop.see.symbols import Symbol, as_term, constant, op_term, run
+from clearprop.tensor import Tensor
+
+FORWARD, START, BACKWARD = "forward", "start", "backward"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a value is computed, the output's gradient is set, or a gradient travels along one arrow.
+
+    `kind` is `forward`, `start` or `backward`. Of a backward step, `node` sends `amount` to its input number
+    `i`, which is `input`; `g` is the gradient that `node` had, `before` and `total` are the gradient of the
+    input before and after (`before` is None where it was unknown).
+    """
+
+    trace: Trace = field(repr=False)
+    number: int
+    kind: str
+    node: Tensor
+    sent: Contribution | None = None
+    again: bool = False
+    """Whether this arrow was used before, as the recursive algorithms may."""
+
+    @property
+    def input(self) -> Tensor | None:
+        """The input that receives; None where nothing is sent."""
+        return self.sent.input if self.sent else None
+
+    @property
+    def i(self) -> int | None:
+        """Which of the node's inputs receives."""
+        return self.sent.i if self.sent else None
+
+    @property
+    def g(self) -> Any:
+        """The gradient that the node held when it sent."""
+        return self.sent.g if self.sent else None
+
+    @property
+    def amount(self) -> Any:
+        """What was sent along the arrow."""
+        return self.sent.amount if self.sent else self.total
+
+    @property
+    def before(self) -> Any:
+        """The receiver's gradient until then; None where it had none."""
+        return self.sent.before if self.sent else None
+
+    @property
+    def total(self) -> Any:
+        """The receiver's gradient from then on."""
+        if self.kind == START:
+            return self.trace.start
+        return self.sent.total if self.sent else None
+
+    @property
+    def replaced(self) -> bool:
+        """Whether an earlier contribution was thrown away, as the tree algorithm does."""
+        return self.trace.algorithm == "tree" and self.before is not None
+
+    @cached_property
+    def local(self) -> Any:
+        """The local derivative as a number, or an array for elementwise ops; None where the rule is not a
+        product with one."""
+        if self.sent is None:
+            return None
+        node, i = self.node, self.sent.i
+        op: Any = node.op
+        if op.derivatives:
+            d = op.derivatives[i]
+            with np.errstate(all="ignore"):
+                return d(node._value, *node.values) if callable(d) else d
+        if np.shape(node._value) == np.shape(node.values[i]) == () and not isinstance(node._value, tuple):
+            with np.errstate(all="ignore"):
+                one = node._value.dtype.type(1)
+                return input_gradient(op, i, one, node._value, node.values, node.attrs)
+        return None
+
+    @cached_property
+    def formula(self) -> str:
+        """What was computed, `c = a + b`, or the rule with the names in it: `dd/db = 3*b^2`, or for a rule
+        that is no product, what arrives: `w.grad = X^T @ c.grad`."""
+        names = self.trace.names
+        if self.sent is None:
+            return f"{names[self.node]} = {self.trace.computed(self.node)}" if self.node.op else ""
+        z, x = names[self.node], names[self.sent.input]
+        term = self.rule
+        if self.local is not None and self.node.op and not self.node.op.derivatives:
+            return f"d{z}/d{x}"
+        left = f"d{z}/d{x}" if self.local is not None else f"{x}.grad"
+        return f"{left} = {term.text}" if term is not None else left
+
+    @cached_property
+    def rule(self) -> Term | None:
+        """The rule as mathematics over the names of the trace, made by running it; None where it cannot be
+        read."""
+        return _rule(self.trace, self.node, self.sent.i) if self.sent is not None else None
+
+
+class Trace:
+    """The steps of a forward and backward pass, to be read, iterated over, and shown.
+
+    >>> from clearprop import Tensor
+    >>> a, b = Tensor(7.0, name="a"), Tensor(3.0, name="b")
+    >>> steps = trace((a + b) * b**3)
+    >>> last = steps[-1]
+    >>> len(steps), last.formula, float(last.before), float(last.amount), float(last.total)
+    (9, 'dc/db = 1', 270.0, 27.0, 297.0)
+    """
+
+    def __init__(self, found: Pass, order: list[Tensor], names: Mapping[Tensor, str], start: Any) -> None:
+        self.output, self.algorithm, self.grads, self.start = (
+            found.output,
+            found.algorithm,
+            found.grads,
+            start,
+        )
+        self.order, self.names = order, names
+        self.steps: list[Step] = []
+        for node in order:
+            if node.op is not None and node.op.name != "part":
+                self.steps.append(Step(self, len(self.steps), FORWARD, node))
+        self.steps.append(Step(self, len(self.steps), START, found.output))
+        used: set[tuple[Tensor, int]] = set()
+        for sent in found.contributions:
+            again = (sent.node, sent.i) in used
+            used.add((sent.node, sent.i))
+            self.steps.append(Step(self, len(self.steps), BACKWARD, sent.node, sent, again))
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.steps[i]
+
+    def computed(self, node: Tensor) -> str:
+        """Return what a node was computed from, by the names of the trace: `a + b`."""
+        if node.op is None:
+            return ""
+        args = tuple(name(self.names[x]) if isinstance(x, Tensor) else constant(x) for x in node.inputs)
+        return op_term(node.op, args, node.attrs, node.values, node._value, True).text
+
+    def received(self, node: Tensor) -> list[Step]:
+        """Return the steps in which a node received something, in order."""
+        return [step for step in self.steps if step.input is node]
+
+    def to_text(self, *, colour: bool = False, ascii: bool = False, digits: int = 6) -> str:
+        """Return all steps as text: the graph with its values, every arrow with its numbers, the sums."""
+        from clearprop.see.steps_text import text
+
+        return text(self, colour=colour, ascii=ascii, digits=digits)
+
+    def __repr__(self) -> str:
+        return f"<Trace of {self.names[self.output]}, {self.algorithm}: {len(self)} steps>"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+
+def trace(output: Tensor, grad: Any = None, *, algorithm: str = "topological") -> Trace:
+    """Return the forward and backward pass that gives `output` and its gradients, step by step.
+
+    Nothing is computed twice: the values are those the nodes hold, and the gradients are watched while
+    `backward()`'s own loop makes them; every `.grad` is left alone. `grad` is what arrives at the output, 1
+    unless told. `algorithm` may be `tree` or `recursive`, the lecture's two that go wrong.
+
+    >>> from clearprop import Tensor
+    >>> x = Tensor(3.0, name="x")
+    >>> print(trace(x * x)[-1].formula)
+    dc/dx = x
+    """
+    order = topological_order(output)
+    names = _names(order)
+    if algorithm != "topological":
+        found = ALGORITHMS[algorithm](output)
+        return Trace(found, order, names, found.grads[output])
+    start = seed_of(output, grad)
+    looking = _Looking(Pass(algorithm, output, {output: start}))
+    with observed(looking):
+        propagate(topological_order(output, tracked=True), {output: start})
+    return Trace(looking.found, order, names, start)
+
+
+class _Looking:
+    """An observer that writes down every gradient as the backward loop passes it on."""
+
+    remembers = False
+
+    def __init__(self, found: Pass) -> None:
+        self.found = found
+
+    def resolve(self, x: Any) -> Any:
+        return x
+
+    def saw(self, node: Tensor) -> None:
+        """Rules may run ops; they are not part of the graph that is traced."""
+
+    def python_value(self, tensor: Tensor, asked: str) -> None:
+        """Anybody may look."""
+
+    def sent(self, node: Tensor, i: int, d: Any) -> None:
+        grads, x = self.found.grads, node.inputs[i]
+        if node.op is not None and node.op.name == "part":
+            before = grads.get(x)
+            parts = list(before) if before is not None else [None] * len(x._value)
+            index = node.attrs["index"]
+            parts[index] = d if parts[index] is None else parts[index] + d
+            total: Any = tuple(parts)
+        else:
+            before = grads.get(x)
+            total = d if before is None else before + d
+        self.found.contributions.append(Contribution(node, i, x, grads.get(node), d, before, total))
+        grads[x] = total
+
+
+def _names(order: list[Tensor]) -> dict[Tensor, str]:
+    """Return a name for every node: its own, or a letter that is still free; every name once."""
+    names: dict[Tensor, str] = {}
+    taken = {node.name for node in order if node.name}
+    fresh = fresh_names(taken)
+    used: set[str] = set()
+    for node in order:
+        label = node.name if node.name and node.name not in used else next(fresh)
+        used.add(label)
+        names[node] = label
+    return names
+
+
+def _rule(trace: Trace, node: Tensor, i: int) -> Term | None:
+    """Run the rule of one arrow on symbols that carry the names of the trace."""
+    op: Any = node.op
+    names = trace.names
+    xs: list[Any] = [
+        Symbol(names[x], v) if isinstance(x, Tensor) else v
+        for x, v in zip(node.inputs, node.values, strict=True)
+    ]
+    try:
+        if op.derivatives:
+            d = op.derivatives[i]
+            return as_term(run(d, Symbol(names[node], node._value), *xs)) if callable(d) else constant(d)
+        g = Symbol(f"{names[node]}.grad", node._value)
+        result = run(op.rule(i), g, Symbol(names[node], node._value), *xs, **node.attrs)
+        return None if result is None else as_term(result)
+    except Exception:  # a user's rule may do anything; the numbers are shown all the same
+        return None
