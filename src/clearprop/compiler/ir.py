@@ -1,0 +1,231 @@
+"""The program: a flat list of values in the order of computation, and what goes in and comes out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from clearprop.tensor import Tensor
+
+Dtype: TypeAlias = "np.dtype[Any]"
+Shape: TypeAlias = "tuple[int, ...]"
+
+VIEWS = frozenset({"reshape", "transpose", "slice", "broadcast_to"})
+"""Ops that name entries of their input without computing anything."""
+
+REDUCTIONS = frozenset({"sum", "prod", "max", "min", "any", "all", "argmax", "argmin"})
+"""Ops that take many entries to one; the reduced axes are kept with length 1."""
+
+_serials = itertools.count(1).__next__
+
+
+class Value:
+    """One array of a program: an argument, a state, a constant, or what an op computes.
+
+    - `kind`: `argument`, `state`, `constant` or `op`.
+    - `op`: the op's name (for kind `op`), a ufunc, `where`, `astype`, a reduction, a view, `matmul`, or any
+      name of `clearprop.registry.ops`, which runs as that op's NumPy `forward`.
+    - `inputs`: Values, or Python numbers, which take the dtype of the other inputs.
+    - `attrs`: what else the op was told.
+    - `shape`, `dtype`: of the array. (A value with several arrays has a tuple of each; only `part` uses it.)
+    - `data`: a constant's array, an argument's position, a state's `State`.
+    - `line`: the user's line that asked for it; `name`: a parameter's or argument's name.
+    """
+
+    __slots__ = ("attrs", "data", "dtype", "inputs", "kind", "line", "name", "op", "serial", "shape")
+
+    def __init__(
+        self,
+        kind: str,
+        shape: Any,
+        dtype: Any,
+        op: str = "",
+        inputs: tuple[Any, ...] = (),
+        attrs: dict[str, Any] | None = None,
+        data: Any = None,
+        name: str = "",
+        line: str = "",
+    ) -> None:
+        self.kind, self.op, self.inputs, self.attrs = kind, op, inputs, attrs or {}
+        self.shape, self.dtype, self.data, self.name, self.line = shape, dtype, data, name, line
+        self.serial = _serials()
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        n = 1
+        for length in self.shape:
+            n *= length
+        return n
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the entries take."""
+        return self.size * int(self.dtype.itemsize)
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        """The inputs that are Values, numbers left out."""
+        return tuple([x for x in self.inputs if isinstance(x, Value)])
+
+    @property
+    def is_ufunc(self) -> bool:
+        """Whether each entry is computed from the entries at its own place: a ufunc, `where` or `astype`."""
+        return self.kind == "op" and elementwise(self.op)
+
+    def __repr__(self) -> str:
+        return f"%{self.serial}"
+
+    def describe(self) -> str:
+        """Return one line of the program's text.
+
+        >>> Value("op", (2,), np.dtype("f4"), "add", (1.0, 2.0), line="a.py:3").describe().split("=")[1]
+        ' add(1.0, 2.0)                              (2,) float32'
+        """
+        what = self.op or self.kind
+        if self.kind != "op":
+            shown = self.name or (repr(self.data) if self.kind == "argument" else "")
+            if self.kind == "constant" and self.size == 1:
+                shown = str(self.data)
+            inside = [shown] if shown else []
+        else:
+            inside = [repr(x) for x in self.inputs]
+            inside += [f"{k}={v}" for k, v in self.attrs.items()]
+        text = f"{self!r} = {what}({', '.join(inside)})"
+        return f"{text:<48} {self.shape} {self.dtype}"
+
+
+def elementwise(op: str) -> bool:
+    """Tell whether a core op works entry by entry.
+
+    >>> elementwise("tanh"), elementwise("where"), elementwise("sum"), elementwise("einsum")
+    (True, True, False, False)
+    """
+    return op in ("where", "astype") or (
+        op != "matmul" and isinstance(getattr(np, op, None), np.ufunc) and getattr(np, op).nout == 1
+    )
+
+
+@dataclass(eq=False)
+class State:
+    """A place that outlives a step: the value of a leaf Tensor, or the gradient it holds.
+
+    `slot` is `value` or `grad`. `tensor` is None for one that belongs to the argument at `place`.
+    """
+
+    tensor: Tensor | None
+    slot: str = "value"
+    place: int = -1
+
+    @property
+    def name(self) -> str:
+        """The Tensor's name, for messages."""
+        name = (self.tensor.name if self.tensor is not None else f"argument {self.place}") or "leaf"
+        return name if self.slot == "value" else f"{name}.grad"
+
+
+@dataclass(eq=False)
+class Program:
+    """What a step computes.
+
+    `values` are in an order in which inputs come first. `outputs` are returned to the caller, one Value each;
+    `assignments` say what each State holds after the step.
+    """
+
+    values: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    assignments: list[tuple[State, Value]] = field(default_factory=list)
+
+    @property
+    def arguments(self) -> list[Value]:
+        """The arrays that the caller passes, by position."""
+        return sorted((v for v in self.values if v.kind == "argument"), key=lambda v: v.data)
+
+    @property
+    def states(self) -> list[Value]:
+        """The arrays that are read from Tensors at the start of each call."""
+        return [v for v in self.values if v.kind == "state"]
+
+    @property
+    def constants(self) -> list[Value]:
+        """The arrays that were there when the step was recorded."""
+        return [v for v in self.values if v.kind == "constant"]
+
+    @property
+    def results(self) -> list[Value]:
+        """Every value that must be there at the end: outputs and what is assigned."""
+        return [*self.outputs, *(v for _, v in self.assignments)]
+
+    def users(self) -> dict[Value, list[Value]]:
+        """Return, for each value, the values computed from it (each as often as it uses it)."""
+        users: dict[Value, list[Value]] = {v: [] for v in self.values}
+        for v in self.values:
+            for x in v.operands:
+                users[x].append(v)
+        return users
+
+    def replace(self, new: dict[Value, Value]) -> None:
+        """Let every use of a key be a use of what it stands for; chains of replacements are followed."""
+        if not new:
+            return
+        for v in self.values:
+            if any(x in new for x in v.operands):
+                v.inputs = tuple(followed(x, new) if isinstance(x, Value) else x for x in v.inputs)
+        self.outputs = [followed(v, new) for v in self.outputs]
+        self.assignments = [(s, followed(v, new)) for s, v in self.assignments]
+
+    def prune(self) -> None:
+        """Drop what no result needs; arguments stay, since callers pass them by position."""
+        needed = set(reachable(self.results))
+        self.values = [v for v in self.values if v in needed or v.kind == "argument"]
+
+    def sort(self) -> None:
+        """Put inputs first again, as near as can be to the present order."""
+        order: list[Value] = []
+        seen: set[Value] = set()
+        for root in [*self.values, *self.results]:
+            stack = [(root, iter(root.operands))]
+            if root in seen:
+                continue
+            seen.add(root)
+            while stack:
+                v, rest = stack[-1]
+                for x in rest:
+                    if x not in seen:
+                        seen.add(x)
+                        stack.append((x, iter(x.operands)))
+                        break
+                else:
+                    order.append(v)
+                    stack.pop()
+        self.values = order
+
+    def __str__(self) -> str:
+        lines = [v.describe() for v in self.values]
+        lines += [f"{state.name} := {v!r}" for state, v in self.assignments]
+        lines.append("return " + ", ".join(map(repr, self.outputs)))
+        return "\n".join(lines)
+
+
+def followed(v: Value, new: dict[Value, Value]) -> Value:
+    """Return what `v` stands for at the end of a chain of replacements."""
+    while v in new:
+        v = new[v]
+    return v
+
+
+def reachable(roots: Iterable[Value]) -> Iterator[Value]:
+    """Yield every value that the roots were computed from, themselves included, each once."""
+    stack = list(roots)
+    seen = set(stack)
+    while stack:
+        v = stack.pop()
+        yield v
+        for x in v.operands:
+            if x not in seen:
+                seen.add(x)
+                stack.append(x)
