@@ -13,7 +13,7 @@ from clearprop.see.page import Readable, tex
 from clearprop.tensor import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contribution:
     """What one user of a node sends back to it: `amount = g * local`, or the op's rule applied to `g`.
 
@@ -55,7 +55,7 @@ def _factor(term: Term) -> str:
     return term.text if simple and level(term) != LOGIC else f"({term.text})"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Explanation(Readable):
     """A node's gradient as the sum of its contributions, in the order in which they were added.
 
@@ -120,8 +120,10 @@ class Explanation(Readable):
         left = rf"\bar{{{name(self.label).latex}}}"
         parts = []
         for c in self.contributions:
-            inside = _latex_product(c) if c.user is not None else r"\text{given}"
-            parts.append(rf"\underbrace{{{inside}}}_{{\text{{via {tex(c.via)}}}}}" if c.user else inside)
+            if c.user is None:
+                parts.append(r"\text{given}")
+            else:
+                parts.append(rf"\underbrace{{{_latex_product(c)}}}_{{\text{{via {tex(c.via)}}}}}")
         value = number_text(self.total) if self.scalar else ""
         return f"{left} = {' + '.join(parts) or '0'}" + (f" = {value}" if value else "")
 

@@ -81,7 +81,7 @@ def level(term: Term) -> int:
         return SIGN if _negative(term.value) else ATOM
     if term.head == "name":
         return ATOM
-    if term.head == "negative" and term.args[0].head in ("multiply", "divide", "matmul"):
+    if term.head == "negative" and term.args[0].head in _LINEAR:
         return SUM  # -x/y: as loose as a difference
     return _LEVELS.get(term.head, ATOM)
 
@@ -121,11 +121,13 @@ def number_text(value: Any) -> str:
 
 
 def _latex_number(value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return rf"\mathrm{{{value}}}"
     mantissa, e, exponent = number_text(value).partition("e")
     if mantissa in ("inf", "-inf"):
         return mantissa.replace("inf", r"\infty")
-    if mantissa in ("nan", "True", "False"):
-        return rf"\mathrm{{{mantissa}}}"
+    if mantissa == "nan":
+        return r"\mathrm{nan}"
     return mantissa + (rf" \cdot 10^{{{int(exponent)}}}" if e else "")
 
 
@@ -151,7 +153,7 @@ def _text(term: Term) -> str:
     if head in _SIGNS and len(args) == 2:
         return _infix(term, _text, _SIGNS[head], ("(", ")"))
     if head == "negative":
-        return "-" + _wrapped(args[0], PRODUCT, _text, _ROUND)
+        return "-" + _wrapped(args[0], _under_minus(args[0]), _text, _ROUND)
     if head == "power":
         return f"{_wrapped(args[0], ATOM, _text, _ROUND)}^{_wrapped(args[1], ATOM, _text, _ROUND)}"
     if head == "square":
@@ -166,12 +168,10 @@ def _text(term: Term) -> str:
         return f"{_wrapped(args[0], ATOM, _text, _ROUND)}[{_index(term, _text)}]"
     if head == "list":
         return f"[{', '.join(map(_text, args))}]"
-    if head == "absolute":
-        return f"|{_text(args[0])}|"
     if head == "scatter":
         return f"scatter({_text(args[0])}, [{_index(term, _text)}])"
     inside = [*map(_text, args), *(f"{k}={v}" if k else v for k, v in term.attrs)]
-    return f"{head}({', '.join(inside)})"
+    return f"{'abs' if head == 'absolute' else head}({', '.join(inside)})"
 
 
 _ROUND = ("(", ")")
@@ -188,6 +188,13 @@ def _infix(term: Term, write: Style, sign: str, brackets: tuple[str, str]) -> st
     if level(right) == SIGN and mine >= SUM:
         tighter = ATOM
     return first + sign + _wrapped(right, tighter, write, brackets)
+
+
+_LINEAR = ("multiply", "divide", "matmul")  # -(x*y) may be written -x*y
+
+
+def _under_minus(x: Term) -> int:
+    return PRODUCT if x.head in _LINEAR else POWER
 
 
 def _index(term: Term, write: Style) -> str:
@@ -234,7 +241,7 @@ def _latex(term: Term) -> str:
     if head in _TEX_SIGNS and len(args) == 2:
         return _infix(term, _latex, _TEX_SIGNS[head], _BARS)
     if head == "negative":
-        return "-" + _wrapped(args[0], PRODUCT, _latex, _BARS)
+        return "-" + _wrapped(args[0], _under_minus(args[0]), _latex, _BARS)
     if head in ("power", "square", "T"):
         above = r"\top" if head == "T" else "2" if head == "square" else _latex(args[1])
         return f"{_wrapped(args[0], ATOM, _latex, _BARS)}^{{{above}}}"
