@@ -1,0 +1,112 @@
+"""Splits: which samples are learned from and which are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from clearprop.data.dataset import Subset
+from clearprop.errors import lesson
+
+
+def split_indices(
+    size: int, fraction: float, seed: int | None = None, stratify: Any = None
+) -> tuple[Any, Any]:
+    """Return the shuffled numbers of the samples kept and of the `fraction` held out.
+
+    With `stratify`, an array of classes, every class is held out in proportion: each count is that of the
+    exact share rounded down or up, and the total is that of the whole. Raises ValueError where one side
+    would be empty or a class has a single sample.
+
+    >>> kept, held = split_indices(10, 0.2, seed=0, stratify=[0] * 5 + [1] * 5)
+    >>> len(kept), sorted(int(i) // 5 for i in held)
+    (8, [0, 1])
+    """
+    called = "split_indices(...)"
+    count = round(size * fraction)
+    if not 0 < fraction < 1 or not 0 < count < size:
+        raise ValueError(
+            lesson(
+                called,
+                "wants at least one sample on each side",
+                f"fraction {fraction} of {size} samples",
+                hint="fraction=0.2 with five samples or more",
+            )
+        )
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(size)
+    if stratify is None:
+        return order[count:], order[:count]
+    labels = np.asarray(stratify)
+    if labels.shape != (size,):
+        raise ValueError(lesson(called, f"wants one class per sample, ({size},)", f"{labels.shape}"))
+    classes, sizes = np.unique(labels, return_counts=True)
+    if sizes.min() < 2:
+        raise ValueError(
+            lesson(
+                called,
+                "wants two samples or more of each class",
+                f"class {classes[sizes.argmin()]} has one",
+                hint="stratify=None, or leaving that class out",
+            )
+        )
+    shares = sizes * fraction
+    counts = np.floor(shares).astype(int)
+    rest = shares - counts
+    rest[counts + 1 >= sizes] -= 1.0  # a class with no sample to spare comes last
+    rest[counts == 0] += 1.0  # a class that would not be held out at all comes first
+    for i in np.argsort(-rest, kind="stable")[: max(0, count - counts.sum())]:
+        counts[i] += 1
+    held = np.zeros(size, bool)
+    for label, number in zip(classes, counts, strict=True):
+        held[order[labels[order] == label][:number]] = True
+    chosen = held[order]
+    return order[~chosen], order[chosen]
+
+
+def train_validation_split(
+    *arrays: Any, fraction: float = 0.2, seed: int | None = None, stratify: Any = None
+) -> tuple[Any, ...]:
+    """Split arrays of one length: `x, x_held, y, y_held = train_validation_split(x, y)`.
+
+    >>> x, x_held, y, y_held = train_validation_split(np.arange(10), np.arange(10) * 2, seed=0)
+    >>> len(x), len(y_held), bool((y_held == 2 * x_held).all())
+    (8, 2, True)
+    """
+    lengths = {len(a) for a in arrays}
+    if len(lengths) != 1:
+        raise ValueError(
+            lesson("train_validation_split(*arrays)", "wants arrays of one length", f"{sorted(lengths)}")
+        )
+    kept, held = split_indices(lengths.pop(), fraction, seed, stratify)
+    return tuple(part for a in map(np.asarray, arrays) for part in (a[kept], a[held]))
+
+
+def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None) -> list[Subset]:
+    """Cut a dataset into random parts of the given lengths, or fractions that add up to 1.
+
+    Samples left over by rounding down go to the first parts, one each, as in PyTorch.
+
+    >>> [len(part) for part in random_split(range(10), [0.75, 0.25], seed=0)]
+    [8, 2]
+    """
+    size = len(dataset)
+    if abs(sum(lengths) - 1) < 1e-9 and any(not isinstance(n, int) for n in lengths):
+        counts = [int(size * share) for share in lengths]
+        for i in range(size - sum(counts)):
+            counts[i % len(counts)] += 1
+    else:
+        counts = [int(n) for n in lengths]
+    if sum(counts) != size or min(counts) < 0:
+        raise ValueError(
+            lesson(
+                "random_split(dataset, lengths)",
+                f"wants lengths that add up to {size}, or fractions that add up to 1",
+                f"{list(lengths)}",
+            )
+        )
+    order = np.random.default_rng(seed).permutation(size)
+    ends = np.cumsum(counts)
+    return [Subset(dataset, order[end - n : end]) for n, end in zip(counts, ends, strict=True)]

@@ -1,0 +1,87 @@
+"""Clipping gradients between the backward pass and the optimizer's step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import GradientError, lesson
+from clearprop.modes import no_grad
+from clearprop.record import read
+from clearprop.tensor import Tensor
+
+
+def clip_grad_norm_(
+    params: Iterable[Tensor] | Tensor,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Any:
+    """Scale all gradients so that their common norm is at most `max_norm`; return the norm before.
+
+    g = g min(1, max_norm / (norm + 1e-6)). Each `.grad` becomes a new array; none is written into.
+    Source: Pascanu et al., "On the difficulty of training recurrent neural networks", 2013.
+
+    Raises GradientError for a NaN or infinite norm if `error_if_nonfinite` (not in a compiled step).
+
+    >>> w = Tensor([3.0, 4.0])
+    >>> (w * w).sum().backward()
+    >>> clip_grad_norm_([w], 1.0)
+    np.float64(10.0)
+    >>> w.grad.round(5)
+    array([0.6, 0.8])
+    """
+    with no_grad():
+        tracked, grads = _gradients(params)
+        norm = _norm(grads, norm_type)
+        if error_if_nonfinite and not np.isfinite(norm.value if isinstance(norm, Tensor) else norm):
+            raise GradientError(
+                lesson("clip_grad_norm_(params)", "wants a finite norm", f"{norm}", hint="clearprop.watch()")
+            )
+        factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
+        for p, g in zip(tracked, grads, strict=True):
+            p.grad = g * factor.astype(g.dtype)
+    return norm
+
+
+def _norm(grads: list[Any], norm_type: float) -> Any:
+    if not grads:
+        return np.float64(0.0)
+    if norm_type == np.inf:
+        largest = [abs(g).max() for g in grads]
+        total = largest[0]
+        for number in largest[1:]:
+            total = np.maximum(total, number)
+        return total
+    if norm_type == 2.0:
+        return np.sqrt(_total((g * g).sum() for g in grads))
+    return _total((abs(g) ** norm_type).sum() for g in grads) ** (1.0 / norm_type)
+
+
+def _total(numbers: Iterable[Any]) -> Any:
+    total: Any = 0.0
+    for number in numbers:
+        total = total + number
+    return total
+
+
+def clip_grad_value_(params: Iterable[Tensor] | Tensor, clip_value: float) -> None:
+    """Limit every entry of every gradient to [-clip_value, clip_value]; each `.grad` becomes a new array.
+
+    >>> w = Tensor([3.0, -0.1])
+    >>> (w * w).sum().backward()
+    >>> clip_grad_value_([w], 1.0)
+    >>> w.grad
+    array([ 1. , -0.2])
+    """
+    with no_grad():
+        for p, g in zip(*_gradients(params), strict=True):
+            p.grad = np.minimum(np.maximum(g, -clip_value), clip_value)
+
+
+def _gradients(params: Iterable[Tensor] | Tensor) -> tuple[list[Tensor], list[Any]]:
+    found = [params] if isinstance(params, Tensor) else list(params)
+    tracked = [p for p in found if p.grad is not None]
+    return tracked, [read(p.grad) if isinstance(p.grad, Tensor) else p.grad for p in tracked]

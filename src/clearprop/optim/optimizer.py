@@ -1,0 +1,290 @@
+"""`Optimizer`: which formula is applied to which parameters, with which numbers and what memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from clearprop import structure
+from clearprop.errors import lesson
+from clearprop.modes import mode, no_grad
+from clearprop.op import describe
+from clearprop.optim.group import Group
+from clearprop.record import assign, read
+from clearprop.tensor import Tensor
+
+State = dict[str, Tensor]
+
+
+class Optimizer:
+    """What all optimizers share: parameter groups, state, and `step`, which applies the formula.
+
+    A subclass names its `formula`, a pure function `(p, g, *state, step=, **numbers) -> (p, *state)` in plain
+    NumPy operators, and says by `slots` which arrays it remembers. Nothing is ever written in place.
+    """
+
+    formula: Any = None
+    optional: tuple[str, ...] = ("weight_decay",)
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self.state: dict[Tensor, State] = {}
+        self._sharing: dict[Tensor, int] = {}  # how many parameters use each step counter
+        self.param_groups: list[Group] = []
+        entries = list(params)
+        if not entries:
+            raise ValueError(
+                lesson(
+                    f"{type(self).__name__}(params)", "wants parameters", "none", hint="model.parameters()"
+                )
+            )
+        for entry in entries if isinstance(entries[0], Mapping) else [{"params": entries}]:
+            self.add_param_group(entry)
+
+    def slots(self, group: Group) -> tuple[str, ...]:
+        """Return the names of the arrays that the formula takes after `p, g` and returns after `p`."""
+        raise NotImplementedError
+
+    def counts(self, group: Group) -> bool:
+        """Tell whether the formula asks for the number of steps taken, this one included."""
+        return True
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise ValueError for numbers that make no sense."""
+        for name in ("lr", "eps", "weight_decay", "momentum"):
+            if name in options and not float(options[name]) >= 0.0:
+                called = f"{type(self).__name__}({name}=)"
+                raise ValueError(lesson(called, "wants a number of 0 or more", f"{options[name]!r}"))
+        for beta in options.get("betas", ()):
+            if not 0.0 <= beta < 1.0:
+                called = f"{type(self).__name__}(betas=)"
+                raise ValueError(
+                    lesson(called, "wants two numbers from 0 to below 1", f"{options['betas']!r}")
+                )
+
+    def add_param_group(self, entry: Mapping[str, Any]) -> None:
+        """Add parameters with options of their own: `{"params": [...], "lr": 0.01}`."""
+        options = dict(entry)
+        params = options.pop("params")
+        params = [params] if isinstance(params, Tensor) else list(params)
+        called = f"{type(self).__name__}(params)"
+        unknown = [name for name in options if name not in self.defaults]
+        if unknown:
+            raise TypeError(
+                lesson(called, f"takes the options {', '.join(self.defaults)}", ", ".join(unknown))
+            )
+        taken = {p for group in self.param_groups for p in group.params}
+        for p in params:
+            if not isinstance(p, Tensor) or p.op is not None:
+                got = describe(p) if isinstance(p, Tensor) else repr(p)[:60]
+                raise TypeError(
+                    lesson(called, "wants Tensors that were not computed", got, hint="model.parameters()")
+                )
+            if p in taken:
+                raise ValueError(lesson(called, "wants each parameter once", describe(p)))
+            taken.add(p)
+        self.check(self.defaults | options)
+        self.param_groups.append(Group(params, self.defaults | options, self.optional))
+
+    # --- the numbers people change --------------------------------------------------------------------------
+    @property
+    def lr(self) -> Any:
+        """The learning rate of all groups; setting it needs no new plan of a compiled step."""
+        if mode.observer is not None and mode.observer.remembers:
+            return read(self.param_groups[0].tensor("lr"))
+        rates = {group["lr"] for group in self.param_groups}
+        if len(rates) > 1:
+            raise ValueError(
+                lesson(
+                    f"{type(self).__name__}.lr",
+                    "the groups have different learning rates",
+                    ", ".join(str(group["lr"]) for group in self.param_groups),
+                    hint="optimizer.param_groups[0]['lr']",
+                )
+            )
+        return rates.pop()
+
+    @lr.setter
+    def lr(self, value: Any) -> None:
+        for group in self.param_groups:
+            group["lr"] = value
+
+    def structure(self) -> Any:
+        """Return what decides which terms a recorded step holds; its numbers may change freely."""
+        return tuple(
+            (
+                tuple(id(p) for p in group.params),
+                tuple(group._flags.items()),
+                tuple(group[name] != 0 for name in group.optional if name in group),
+            )
+            for group in self.param_groups
+        )
+
+    # --- the step -------------------------------------------------------------------------------------------
+    def zero_grad(self) -> None:
+        """Forget the gradients, so that the next backward pass starts from nothing."""
+        for group in self.param_groups:
+            for p in group.params:
+                p.grad = None
+
+    def step(self) -> None:
+        """Give every parameter that has a gradient its new value."""
+        if mode.observer is not None:
+            structure.used(self)
+        with no_grad():
+            for group in self.param_groups:
+                active = [p for p in group.params if p.grad is not None]
+                if active:
+                    self._apply(group, active)
+
+    def _apply(self, group: Group, active: list[Tensor]) -> None:
+        formula, numbers, slots = type(self).formula, group.read(), self.slots(group)
+        counts = self._counted(active) if self.counts(group) else None
+        for p in active:
+            g = p.grad
+            if isinstance(g, Tensor):
+                g = read(g)
+            memory = self._memory(p, slots) if slots else ()
+            if counts is not None:
+                numbers["step"] = counts[self.state[p]["step"]]
+            new = formula(read(p), g, *[read(t) for t in memory], **numbers)
+            for tensor, value in zip((p, *memory), new, strict=True):
+                assign(tensor, value)
+
+    def _memory(self, p: Tensor, slots: tuple[str, ...]) -> list[Tensor]:
+        """Return the arrays remembered for a parameter, zeros at first, of its shape and dtype."""
+        state = self.state.setdefault(p, {})
+        for name in slots:
+            if name not in state:
+                state[name] = Tensor(np.zeros_like(p._value), f"{p.name or 'p'}.{name}", requires_grad=False)
+        return [state[name] for name in slots]
+
+    def _counted(self, active: list[Tensor]) -> dict[Tensor, Any]:
+        """Count one more step for these parameters; those that always step together share one counter."""
+        started: Tensor | None = None
+        together: dict[Tensor, list[Tensor]] = {}
+        for p in active:
+            state = self.state.setdefault(p, {})
+            if "step" not in state:
+                if started is None:
+                    started = _new_counter()
+                state["step"] = started
+                self._sharing[started] = self._sharing.get(started, 0) + 1
+            together.setdefault(state["step"], []).append(p)
+        counts = {}
+        for counter, params in together.items():
+            if len(params) < self._sharing[counter]:  # the others had no gradient this time: they stay behind
+                counter = self._own_counter(counter, params)
+            steps = read(counter)
+            counts[counter] = steps = (steps if isinstance(steps, Tensor) else float(steps)) + 1.0
+            assign(counter, steps)
+        return counts
+
+    def _own_counter(self, counter: Tensor, params: list[Tensor]) -> Tensor:
+        own = _new_counter()
+        assign(own, read(counter))
+        self._sharing[counter] -= len(params)
+        self._sharing[own] = len(params)
+        for p in params:
+            self.state[p]["step"] = own
+        return own
+
+    # --- saving and resuming --------------------------------------------------------------------------------
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a stopped training needs to go on: copies, in PyTorch's form.
+
+        `state[i]` holds the arrays of parameter number `i`, counted through the groups; `param_groups` holds
+        each group's options and the numbers of its parameters.
+        """
+        number = {p: i for i, p in enumerate(p for group in self.param_groups for p in group.params)}
+        state = {
+            number[p]: {name: np.array(t.value) for name, t in memory.items()}
+            for p, memory in self.state.items()
+            if memory and p in number
+        }
+        groups = [
+            {name: [number[p] for p in value] if name == "params" else value for name, value in group.items()}
+            for group in self.param_groups
+        ]
+        return {"state": dict(sorted(state.items())), "param_groups": groups}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state dict, ours or PyTorch's; either all of it is taken over or, on an error, none.
+
+        Raises ValueError where the groups or the shapes are not those of this optimizer.
+        """
+        saved = state["param_groups"]
+        called = f"{type(self).__name__}.load_state_dict(state)"
+        sizes, own = [len(g["params"]) for g in saved], [len(g.params) for g in self.param_groups]
+        if sizes != own:
+            raise ValueError(
+                lesson(called, f"wants groups of {own} parameters", f"{sizes}", "Nothing was loaded.")
+            )
+        params = [p for group in self.param_groups for p in group.params]
+        numbers = [i for group in saved for i in group["params"]]
+        loaded: dict[Tensor, dict[str, Any]] = {}
+        for p, i in zip(params, numbers, strict=True):
+            memory = {k: _array(v) for k, v in state["state"].get(i, {}).items() if v is not None}
+            if memory and "step" not in memory:
+                memory["step"] = np.float64(
+                    1
+                )  # PyTorch's SGD keeps no count: not the first step is all it asks
+            wrong = [k for k, a in memory.items() if k != "step" and a.shape != p.shape]
+            if wrong:
+                raise ValueError(
+                    lesson(
+                        called,
+                        f"wants arrays of the parameter's shape {p.shape}",
+                        f"{wrong[0]} is {memory[wrong[0]].shape}",
+                        f"The parameter is {p.name or i}. Nothing was loaded.",
+                        "an optimizer of the model that it was saved with",
+                    )
+                )
+            loaded[p] = memory
+        for group, options in zip(self.param_groups, saved, strict=True):
+            for name in self.defaults:
+                if name in options:
+                    group[name] = options[name]
+        self._take_over(loaded)
+
+    def _take_over(self, loaded: dict[Tensor, dict[str, Any]]) -> None:
+        """Assign what was loaded to the Tensors that a recorded step may know, zeros where nothing was."""
+        counters: dict[tuple[Tensor | None, float], Tensor] = {}
+        self._sharing = {}
+        for p, memory in loaded.items():
+            old = self.state.setdefault(p, {})
+            for name in {**old, **memory}:
+                if name == "step":
+                    old[name] = self._counter(old.get(name), float(memory.get(name, 0.0)), counters)
+                    continue
+                array = np.asarray(memory.get(name, np.zeros(p.shape)), p.dtype)
+                if name in old:
+                    assign(old[name], array)
+                else:
+                    old[name] = Tensor(array, f"{p.name or 'p'}.{name}", requires_grad=False)
+        structure.changed()
+
+    def _counter(
+        self, known: Tensor | None, steps: float, counters: dict[tuple[Tensor | None, float], Tensor]
+    ) -> Tensor:
+        """Return the counter of a parameter that was loaded; equal counts stay with the Tensor they share."""
+        key = (known, steps)
+        if key not in counters:
+            free = known is not None and known not in self._sharing
+            counters[key] = known if known is not None and free else _new_counter()
+            assign(counters[key], np.float64(steps))
+        self._sharing[counters[key]] = self._sharing.get(counters[key], 0) + 1
+        return counters[key]
+
+
+def _new_counter() -> Tensor:
+    return Tensor(np.float64(0.0), "step", requires_grad=False)
+
+
+def _array(value: Any) -> Any:
+    """Return a copy of a NumPy array, a Tensor of ours or one of PyTorch's."""
+    if hasattr(value, "detach"):
+        value = value.detach().numpy()
+    return np.array(value)

@@ -1,0 +1,106 @@
+"""RMSprop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from clearprop.optim.group import Group, present, weak
+from clearprop.optim.optimizer import Optimizer
+
+
+def rmsprop(
+    p: Any,
+    g: Any,
+    square: Any,
+    *memory: Any,
+    lr: Any,
+    alpha: Any = 0.99,
+    eps: Any = 1e-8,
+    weight_decay: Any = 0.0,
+    momentum: Any = 0.0,
+    centered: bool = False,
+    maximize: bool = False,
+) -> tuple[Any, ...]:
+    """Return (p, square, ...) after one step of RMSprop; `memory` is the mean of g, then the buffer.
+
+    square = alpha square + (1 - alpha) g^2;  p = p - lr g / (sqrt(square) + eps). If `centered`, the square
+    of the mean of g is taken off under the root; with momentum, buffer = momentum buffer + g / (...).
+
+    Sources: Tieleman and Hinton, Coursera lecture 6.5, 2012; Graves, "Generating sequences with recurrent
+    neural networks", 2013 (centered).
+
+    >>> p, square = rmsprop(np.array([1.0]), np.array([4.0]), np.zeros(1), lr=0.1, alpha=0.75)
+    >>> p.round(6), square
+    (array([0.8]), array([4.]))
+    """
+    if maximize:
+        g = -g
+    if present(weight_decay):
+        g = g + weak(weight_decay, p) * p
+    square = weak(alpha, p) * square + weak(1.0 - alpha, p) * (g * g)
+    new, spread, rest = [square], square, list(memory)
+    if centered:
+        mean = rest.pop(0)
+        mean = mean + weak(1.0 - alpha, p) * (g - mean)
+        new.append(mean)
+        spread = square - mean * mean
+    direction = g / (np.sqrt(spread) + weak(eps, p))
+    if present(momentum):
+        direction = weak(momentum, p) * rest.pop(0) + direction
+        new.append(direction)
+    return (p - weak(lr, p) * direction, *new)
+
+
+class RMSprop(Optimizer):
+    """RMSprop: gradients divided by the root of their running mean square; see `rmsprop`.
+
+    >>> from clearprop import Tensor
+    >>> w = Tensor(3.0)
+    >>> optimizer = RMSprop([w], lr=0.01)
+    >>> for _ in range(500):
+    ...     optimizer.zero_grad()
+    ...     ((w - 1) ** 2).backward()
+    ...     optimizer.step()
+    >>> abs(w.item() - 1) < 0.01
+    True
+    """
+
+    formula = staticmethod(rmsprop)
+    optional = ("weight_decay", "momentum")
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "alpha": alpha,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "momentum": momentum,
+                "centered": centered,
+                "maximize": maximize,
+            },
+        )
+
+    def slots(self, group: Group) -> tuple[str, ...]:
+        """Return the names of the running means and of the momentum buffer, as far as they are used."""
+        centered, momentum = ("grad_avg",) * group["centered"], ("momentum_buffer",) * bool(group["momentum"])
+        return ("square_avg", *centered, *momentum)
+
+    def counts(self, group: Group) -> bool:
+        """RMSprop does not ask how many steps were taken."""
+        return False

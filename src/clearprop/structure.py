@@ -1,0 +1,33 @@
+"""A count of changes that no Tensor shows: a mode switched, a layer swapped, an option of an optimizer set.
+
+A recorded step is good for as long as what it was recorded from is the same. Values are Tensors, so they may
+change. Everything else that decides *what* is computed says so here: `compile` compares one integer per call,
+and only where it moved asks the things it used for their `structure()`. While a step is recorded, the
+observer's `uses(thing)`, if it has one, is told of every such thing that takes part.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clearprop.modes import mode
+
+_count = 0
+
+
+def changed() -> None:
+    """Say that something other than a Tensor's value has changed."""
+    global _count
+    _count += 1
+
+
+def count() -> int:
+    """Return how many changes there have been."""
+    return _count
+
+
+def used(thing: Any) -> None:
+    """Tell the observer, if it wants to know, that `thing.structure()` decides what is being computed."""
+    uses = getattr(mode.observer, "uses", None)
+    if uses is not None:
+        uses(thing)
