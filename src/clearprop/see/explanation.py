@@ -114,7 +114,7 @@ class Explanation(Readable):
         >>> a, b = Tensor(7.0, name="a"), Tensor(3.0, name="b")
         >>> e = a * b
         >>> e.backward()
-        >>> print(explain(b).to_latex())
+        >>> print(explain(b, names={}).to_latex())
         \bar{b} = \underbrace{1 \cdot a}_{\text{via multiply(a, b)}} = 7
         """
         left = rf"\bar{{{name(self.label).latex}}}"
