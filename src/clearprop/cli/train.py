@@ -1,0 +1,249 @@
+"""`clearprop train`: a table in, a trained network and how good it is out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clearprop.errors import InputError, lesson
+
+if TYPE_CHECKING:
+    from clearprop.cli.train_report import Report
+    from clearprop.train import History
+
+ACTIVATIONS = {
+    "tanh": "Tanh",
+    "relu": "ReLU",
+    "sigmoid": "Sigmoid",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "elu": "ELU",
+    "leaky_relu": "LeakyReLU",
+    "softplus": "Softplus",
+}
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
+DATA_SETS = ("digits", "iris", "wine", "breast_cancer", "diabetes")
+RATES = {"sgd": 0.05, "adam": 0.003, "adamw": 0.003, "rmsprop": 0.001}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    add = parser.add_argument
+    add("data", metavar="DATA", help=f"a CSV file, or one of {', '.join(DATA_SETS)}")
+    add("--target", metavar="COLUMN", help="the column to predict (needed for a CSV file)")
+    add("--output", metavar="DIR", help="where the files go (default: out/NAME)")
+    table = parser.add_argument_group("the table")
+    add = table.add_argument
+    add("--task", choices=("classification", "regression"), help="instead of finding it from the target")
+    add("--categorical", action="append", default=[], metavar="COLUMN", help="take numbers as categories")
+    add("--ignore", action="append", default=[], metavar="COLUMN", help="leave a column out")
+    add("--delimiter", help="what separates cells (default: found in the first line)")
+    add("--encoding", help="of the file (default: utf-8)")
+    add("--validation-split", type=float, default=0.1, metavar="SHARE", help="of the rows (default: 0.1)")
+    add("--test-split", type=float, default=0.2, metavar="SHARE", help="of the rows (default: 0.2)")
+    network = parser.add_argument_group("the network")
+    add = network.add_argument
+    add(
+        "--hidden",
+        default="64",
+        metavar="SIZES",
+        help="of the hidden layers: 64,32; none for none (default: 64)",
+    )
+    add("--activation", choices=ACTIVATIONS, default="tanh", help="(default: tanh)")
+    add("--dropout", type=float, default=0.0, metavar="SHARE", help="after each hidden layer (default: 0)")
+    training = parser.add_argument_group("the training")
+    add = training.add_argument
+    add("--epochs", type=int, default=100, metavar="N", help="at most (default: 100)")
+    add(
+        "--patience",
+        type=int,
+        default=15,
+        metavar="N",
+        help="stop after N epochs without a better one; 0: never",
+    )
+    add("--batch-size", type=int, default=32, metavar="N", help="rows for each step (default: 32)")
+    add("--optimizer", choices=OPTIMIZERS, default="adam", help="(default: adam)")
+    add("--lr", type=float, metavar="RATE", help="the learning rate (default: 0.003 for adam)")
+    add("--weight-decay", type=float, default=0.0, metavar="RATE", help="(default: 0)")
+    add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bits (default: 0)")
+    add("--checkpoint", metavar="FILE", help="save the run there after each epoch")
+    add("--resume", action="store_true", help="go on from the checkpoint, where there is one")
+    add("--compile", choices=("auto", "yes", "no"), default="auto", help="the training step (default: auto)")
+    add("--quiet", action="store_true", help="print the test's result alone")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, write the files and return 0, or 130 where Ctrl-C ended the training early."""
+    hidden = _checked(args)
+    from clearprop.cli.train_report import Report
+    from clearprop.data.files import whole_folder
+    from clearprop.train import NonFiniteLossError
+
+    report = Report(quiet=args.quiet)
+    job = _Job(args, hidden)
+    report.data(job.table, job.reading, job.model, job.parts)
+    report.network(job.model.network)
+    with whole_folder(args.output or Path("out", Path(args.data).stem)) as folder:
+        try:
+            history = job.train(report)
+        except NonFiniteLossError as failure:
+            if failure.history.best_epoch is None:
+                raise InputError(f"{failure}\n  Nothing was written: no epoch was completed.") from failure
+            job.finish(folder, failure.history, report)
+            failed: NonFiniteLossError | None = failure
+        else:
+            failed = None
+            job.finish(folder, history, report)
+    report.written(Path(args.output or Path("out", Path(args.data).stem)))
+    if failed is not None:
+        raise InputError(str(failed)) from failed
+    if history.ended == "interrupted":
+        print("Stopped by Ctrl-C: what was learned until then is kept.", file=sys.stderr)
+        return 130
+    return 0
+
+
+class _Job:
+    """The table, split and encoded, and the network that learns from it."""
+
+    def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
+        import clearprop
+        from clearprop.data import columns, rows
+        from clearprop.interop.table_model import TableModel
+
+        self.args = args
+        table, target = _table(args)
+        self.reading = columns.inspect(
+            table, target, task=args.task, categorical=args.categorical, ignore=args.ignore
+        )
+        self.table = columns.with_target(table, self.reading)
+        kinds = None
+        if self.reading.task == "classification":
+            kinds = columns.learn_target(self.table, self.reading, self.table).encode(self.table)
+        split = (args.validation_split, args.test_split)
+        self.parts = rows.three_parts(len(self.table), *split, classes=kinds, seed=args.seed)
+        self.training, self.validation, self.test = (self.table.rows(part) for part in self.parts)
+        encodings = columns.learn_columns(self.training, self.reading)
+        aim = columns.learn_target(self.table, self.reading, self.training)
+        clearprop.manual_seed(args.seed)
+        width = sum(column.width for column in encodings)
+        outputs = len(aim.values) if isinstance(aim, columns.Classes) else 1
+        network = _network(width, hidden, outputs, ACTIVATIONS[args.activation], args.dropout)
+        self.model = TableModel(network, encodings, aim)
+
+    def pair(self, table: Any) -> tuple[Any, Any]:
+        """Return a part of the table as the network's inputs and targets."""
+        import numpy as np
+
+        from clearprop.data.columns import encode
+
+        targets = self.model.target.encode(table)
+        targets = targets if targets.dtype.kind == "i" else targets.astype(np.float32)
+        return encode(table, self.model.columns), targets
+
+    def train(self, report: Report) -> History:
+        """Train the network."""
+        from clearprop import nn, optim, train
+
+        args, classify = self.args, self.reading.task == "classification"
+        options = {"lr": args.lr if args.lr is not None else RATES[args.optimizer]}
+        options |= {"momentum": 0.9} if args.optimizer == "sgd" else {}
+        make = getattr(optim, OPTIMIZERS[args.optimizer])
+        optimizer = make(self.model.network.parameters(), weight_decay=args.weight_decay, **options)
+        return train.fit(
+            self.model.network,
+            nn.CrossEntropyLoss() if classify else nn.MSELoss(),
+            self.pair(self.training),
+            validation=self.pair(self.validation) if len(self.validation) else None,
+            epochs=args.epochs,
+            batch_size=args.batch_size,
+            optimizer=optimizer,
+            metrics=["accuracy" if classify else "r2"],
+            patience=args.patience or None,
+            checkpoint=args.checkpoint,
+            resume=args.resume,
+            compile={"auto": "auto", "yes": True, "no": False}[args.compile],
+            progress=not report.quiet,
+        )
+
+    def finish(self, folder: Path, history: History, report: Report) -> None:
+        """Print how the training went and what the test says; write the files into the folder."""
+        report.curves(history)
+        result = report.test(self.model, self.test) if len(self.test) else {}
+        self.model.about = {
+            "data": self.table.path,
+            "rows": [len(part) for part in self.parts],
+            "seed": self.args.seed,
+            "epochs": len(history),
+            "test": result,
+        }
+        self.model.save(folder / "model.safetensors")
+        history.to_csv(folder / "history.csv")
+        report.picture(folder / "curves.png", history, self.table.path)
+
+
+def _table(args: argparse.Namespace) -> tuple[Any, str]:
+    from clearprop.data.bundled import bundled_table
+    from clearprop.data.tables import listed, nearest, read_table
+
+    if args.data in DATA_SETS and not Path(args.data).exists():
+        table, target = bundled_table(args.data)
+        return table, args.target or target
+    if not Path(args.data).exists() and not Path(args.data).suffix:
+        near = nearest(args.data, DATA_SETS)
+        wanted, got = "is neither a file nor a data set", f"the data sets are {listed(DATA_SETS)}"
+        raise InputError(lesson(repr(args.data), wanted, got, hint=near))
+    table = read_table(args.data, delimiter=args.delimiter, encoding=args.encoding)
+    if args.target is None:
+        wanted, got = "wants to know the column to predict", f"the columns are {listed(table.columns)}"
+        raise InputError(lesson(args.data, wanted, got, hint=f"--target {list(table.columns)[-1]!r}"))
+    return table, args.target
+
+
+def _network(inputs: int, hidden: list[int], outputs: int, activation: str, dropout: float) -> Any:
+    from clearprop import nn
+
+    layers: list[nn.Module] = []
+    for size in hidden:
+        layers += [nn.Linear(inputs, size), getattr(nn, activation)()]
+        layers += [nn.Dropout(dropout)] if dropout else []
+        inputs = size
+    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+
+
+def _checked(args: argparse.Namespace) -> list[int]:
+    """Return the sizes of the hidden layers; raises InputError for settings that make no sense."""
+    bounds = {
+        "epochs": (1, 10**9),
+        "batch_size": (1, 10**9),
+        "patience": (0, 10**9),
+        "seed": (0, 2**63 - 1),
+        "lr": (0.0, 1e6),
+        "weight_decay": (0.0, 1e6),
+        "dropout": (0.0, 0.99),
+        "validation_split": (0.0, 0.9),
+        "test_split": (0.0, 0.9),
+    }
+    for name, (low, high) in bounds.items():
+        value = getattr(args, name)
+        if value is not None and not low <= value <= high:
+            option = "--" + name.replace("_", "-")
+            raise InputError(lesson(option, f"wants a number from {low:g} to {high:g}", f"{value:g}"))
+    if args.validation_split + args.test_split > 0.9:
+        got = f"{args.validation_split:g} and {args.test_split:g} leave {1 - args.validation_split - args.test_split:.2g}"
+        raise InputError(
+            lesson("--validation-split and --test-split", "leave too few rows to learn from", got)
+        )
+    if args.resume and not args.checkpoint:
+        raise InputError(lesson("--resume", "wants to know the file to go on from", hint="--checkpoint FILE"))
+    if args.hidden.strip().lower() in ("", "none", "0"):
+        return []
+    sizes = args.hidden.replace(" ", "").split(",")
+    if not all(size.isdecimal() and 0 < int(size) <= 100_000 for size in sizes):
+        wanted = "wants the sizes of the hidden layers, whole numbers from 1 to 100000"
+        raise InputError(
+            lesson("--hidden", wanted, repr(args.hidden), hint="--hidden 64,32, or --hidden none")
+        )
+    return [int(size) for size in sizes]

@@ -1,0 +1,142 @@
+"""What `clearprop train` prints: the data, the network, the curves and the test."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clearprop.data.columns import Category, Classes, Number, Quantity, Reading
+from clearprop.data.tables import Table
+from clearprop.interop.table_model import TableModel
+from clearprop.train import History, accuracy, mae, r2, rmse
+from clearprop.train.charts import ascii_only, confusion_matrix, confusion_table, line_chart, scatter
+
+
+class Report:
+    """Prints on standard output, in ASCII where it cannot hold more."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.skipped: list[str] = []
+
+    def say(self, text: str = "", always: bool = False) -> None:
+        """Print text unless quiet."""
+        if self.quiet and not always:
+            return
+        try:
+            text.encode(sys.stdout.encoding or "ascii")
+        except UnicodeEncodeError:
+            text = ascii_only(text)
+        print(text, flush=True)
+
+    def data(self, table: Table, reading: Reading, model: TableModel, parts: tuple[Any, Any, Any]) -> None:
+        """Print what was found in the table."""
+        self.say(
+            f"{table.path}: {len(table):,} rows, {_count(len(reading.columns), 'column')} to predict from"
+        )
+        for line in _columns(model, table):
+            self.say(f"  {line}")
+        self.say(f"  target  {_target(model.target, table)}")
+        learn, validate, test = (f"{len(part):,}" for part in parts)
+        self.say(f"  rows    {learn} to learn from, {validate} to validate, {test} to test")
+        for remark in reading.remarks:
+            self.say(f"  note    {remark}")
+
+    def network(self, network: Any) -> None:
+        """Print the layers with their sizes and numbers of parameters."""
+        rows = []
+        for layer in network:
+            sizes = f"{layer.in_features} → {layer.out_features}" if hasattr(layer, "in_features") else ""
+            rows.append((type(layer).__name__, sizes or layer.extra_repr(), layer.count_parameters()))
+        total = f"{sum(row[2] for row in rows):,}"
+        names, sizes_ = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
+        self.say("\nnetwork")
+        for name, sizes, count in rows:
+            line = f"  {name:<{names}}  {sizes:<{sizes_}}  {f'{count:,}' if count else '':>{len(total)}}"
+            self.say(line.rstrip())
+        self.say(f"  {'':<{names}}  {'':<{sizes_}}  {total} parameters\n")
+
+    def curves(self, history: History) -> None:
+        """Print how the training ended and the curves of the losses."""
+        if not len(history):
+            return
+        epochs, seconds = _count(len(history), "epoch"), sum(history.seconds)
+        best = f"; the weights of epoch {history.best_epoch} are kept" if history.best_epoch else ""
+        self.say(f"{history.ended or 'cut short'} after {epochs}, {seconds:.1f} s{best}\n")
+        chart = line_chart({name: history[name] for name in history.names if name.endswith("loss")})
+        if chart:
+            self.say(chart + "\n")
+
+    def test(self, model: TableModel, table: Table) -> dict[str, float]:
+        """Print how good the model is on rows it has never seen; return the figures."""
+        if isinstance(model.target, Classes):
+            return self._test_classes(model, model.target, table)
+        return self._test_quantity(model, model.target, table)
+
+    def _test_classes(self, model: TableModel, target: Classes, table: Table) -> dict[str, float]:
+        true, outputs = target.encode(table), model.outputs(table)
+        counts = confusion_matrix(true, outputs.argmax(axis=1), len(target.values))
+        share, right = accuracy(outputs, true), int(np.trace(counts))
+        usual = float(counts.sum(axis=1).max() / counts.sum())
+        self.say(confusion_table(counts, target.values) + "\n")
+        text = f"test accuracy {100 * share:.2f} % ({right} of {len(true)}); always the commonest: {100 * usual:.1f} %"
+        self.say(text, always=True)
+        return {"accuracy": share}
+
+    def _test_quantity(self, model: TableModel, target: Quantity, table: Table) -> dict[str, float]:
+        true, predicted = table.numbers(target.name)[0], target.decode(model.outputs(table))
+        found = {"rmse": rmse(predicted, true), "mae": mae(predicted, true), "r2": r2(predicted, true)}
+        constant = np.full_like(true, target.mean)
+        self.say(scatter(true, predicted) + "\n")
+        text = f"test error of {target.name}: RMSE {found['rmse']:.4g}, MAE {found['mae']:.4g}, R² {found['r2']:.3f}"
+        self.say(f"{text}; always the mean: RMSE {rmse(constant, true):.4g}", always=True)
+        return found
+
+    def picture(self, path: Path, history: History, title: str) -> None:
+        """Write the curves as a picture, or note why not."""
+        from clearprop.train.curves import save_curves
+
+        try:
+            save_curves(path, history, title)
+        except ImportError:
+            self.skipped.append("curves.png was not drawn: pip install matplotlib")
+
+    def written(self, folder: Path) -> None:
+        """Print where the files are and what to do next."""
+        names = ["model.safetensors", "history.csv"] + ["curves.png"] * (not self.skipped)
+        self.say(f"wrote {', '.join(str(folder / name) for name in names)}")
+        for note in self.skipped:
+            self.say(f"note: {note}")
+        self.say(f"next: clearprop predict {folder / 'model.safetensors'} FILE.csv")
+
+
+def _columns(model: TableModel, table: Table) -> list[str]:
+    numbers = [column.name for column in model.columns if isinstance(column, Number)]
+    texts = [column for column in model.columns if isinstance(column, Category)]
+    lines = []
+    if numbers:
+        shown = ", ".join(numbers[:6]) + (", …" if len(numbers) > 6 else "")
+        missing = sum(int(np.isnan(table.numbers(name)[0]).sum()) for name in numbers)
+        filled = f"; {_count(missing, 'missing cell')} filled with the median" if missing else ""
+        lines.append(f"number  {len(numbers)}: {shown}{filled}")
+    for column in texts:
+        values = ["(missing)" if value is None else value for value in column.values]
+        shown = ", ".join(values[:6]) + (", …" if len(values) > 6 else "")
+        lines.append(f"text    {column.name}: {len(values)} categories ({shown})")
+    return lines
+
+
+def _target(target: Classes | Quantity, table: Table) -> str:
+    if isinstance(target, Quantity):
+        values = table.numbers(target.name)[0]
+        return f"{target.name}: numbers from {values.min():g} to {values.max():g} (regression)"
+    shares = np.bincount(target.encode(table), minlength=len(target.values)) / len(table)
+    shown = ", ".join(target.values[:10]) + (", …" if len(target.values) > 10 else "")
+    return f"{target.name}: {len(target.values)} classes ({shown}), the commonest {100 * shares.max():.1f} %"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

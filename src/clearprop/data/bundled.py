@@ -1,0 +1,39 @@
+"""The real data sets that scikit-learn brings along, as tables: no download, the same for everybody."""
+
+from __future__ import annotations
+
+from clearprop.data.tables import Table
+from clearprop.errors import InputError, lesson
+
+BUNDLED = {
+    "digits": "digit",
+    "iris": "species",
+    "wine": "cultivar",
+    "breast_cancer": "diagnosis",
+    "diabetes": "progression",
+}
+"""The names of the data sets and of the column each is about."""
+
+
+def bundled_table(name: str) -> tuple[Table, str]:
+    """Return a data set by name and the name of its target.
+
+    `digits` (1,797 handwritten digits of 8 by 8 pixels), `iris`, `wine`, `breast_cancer` are classifications,
+    `diabetes` (442 patients) a regression. Raises InputError where scikit-learn is not installed.
+    """
+    try:
+        from sklearn import datasets
+    except ImportError as error:
+        wanted, got = "needs scikit-learn, which brings the data", "it is not installed"
+        hint = "pip install 'clearprop[train]' (or pip install scikit-learn)"
+        raise InputError(lesson(f"the data set {name!r}", wanted, got, hint=hint)) from error
+    raw = {"scaled": False} if name == "diabetes" else {}  # years and mg/dl rather than scaled numbers
+    found = getattr(datasets, f"load_{name}")(**raw)
+    columns = {
+        str(column): [repr(value) for value in values]
+        for column, values in zip(found.feature_names, found.data.T.tolist(), strict=True)
+    }
+    target = BUNDLED[name]
+    names = getattr(found, "target_names", None)
+    columns[target] = [str(value if names is None else names[value]) for value in found.target.tolist()]
+    return Table(name, columns, list(range(2, len(found.target) + 2))), target

@@ -1,0 +1,328 @@
+"""What a table's columns mean to a network: numbers to scale, categories to spread out, a target to learn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clearprop.data.tables import Table, as_number, is_missing, listed
+from clearprop.errors import InputError, lesson
+
+Array = npt.NDArray[Any]
+
+MOST_CLASSES = 20
+"""A target of whole numbers is a classification if it has at most so many different ones."""
+
+MOST_CATEGORIES = 100
+"""So many of a text column's categories, the most frequent ones, get an input of their own."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A column of numbers: missing ones become the median, then `(x - mean) / scale`."""
+
+    name: str
+    median: float
+    mean: float
+    scale: float
+
+    @property
+    def width(self) -> int:
+        """How many inputs of the network the column takes."""
+        return 1
+
+    def encode(self, table: Table) -> Array:
+        """Return the column as an array of shape (rows, 1)."""
+        values = numbers_only(table, self.name)
+        values = np.where(np.isnan(values), self.median, values)
+        return ((values - self.mean) / self.scale)[:, None]
+
+    def spec(self) -> dict[str, Any]:
+        """Return what a model file stores of the column."""
+        return {
+            "name": self.name,
+            "kind": "number",
+            "median": self.median,
+            "mean": self.mean,
+            "scale": self.scale,
+        }
+
+
+@dataclass(frozen=True)
+class Category:
+    """A column of text: one input for each value, 1 where the row has it; None stands for a missing cell.
+
+    A value that was not among those learned from is 0 everywhere.
+    """
+
+    name: str
+    values: tuple[str | None, ...]
+
+    @property
+    def width(self) -> int:
+        """How many inputs of the network the column takes."""
+        return len(self.values)
+
+    def encode(self, table: Table) -> Array:
+        """Return the column as an array of zeros and ones of shape (rows, values)."""
+        place = {value: i for i, value in enumerate(self.values)}
+        places = [place.get(cell, -1) for cell in categories(table.column(self.name))]
+        return (np.array(places)[:, None] == np.arange(len(self.values))).astype(np.float64)
+
+    def unseen(self, table: Table) -> list[str]:
+        """Return the values of a table that the column was not learned with."""
+        found = set(categories(table.column(self.name))) - set(self.values)
+        return sorted(value for value in found if value is not None)
+
+    def spec(self) -> dict[str, Any]:
+        """Return what a model file stores of the column."""
+        return {"name": self.name, "kind": "category", "values": list(self.values)}
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A target of classes: the network has one output for each."""
+
+    name: str
+    values: tuple[str, ...]
+
+    def encode(self, table: Table) -> Array:
+        """Return each row's class as its place in `values`."""
+        place = {value: i for i, value in enumerate(self.values)}
+        return np.array([place[label] for label in labels(table.column(self.name))], np.int64)
+
+    def spec(self) -> dict[str, Any]:
+        """Return what a model file stores of the target."""
+        return {"name": self.name, "kind": "classes", "values": list(self.values)}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A target of numbers: the network has one output, which stands for `output * scale + mean`."""
+
+    name: str
+    mean: float
+    scale: float
+
+    def encode(self, table: Table) -> Array:
+        """Return the target as an array of shape (rows, 1), of mean 0 and spread 1 where it was learned."""
+        return ((numbers_only(table, self.name) - self.mean) / self.scale)[:, None]
+
+    def decode(self, outputs: Array) -> Array:
+        """Return outputs of the network of shape (rows, 1) in the target's own units, of shape (rows,)."""
+        return np.asarray(outputs, np.float64)[:, 0] * self.scale + self.mean
+
+    def spec(self) -> dict[str, Any]:
+        """Return what a model file stores of the target."""
+        return {"name": self.name, "kind": "number", "mean": self.mean, "scale": self.scale}
+
+
+@dataclass
+class Reading:
+    """What was found in a table before anything was learned from it: each column's kind, and remarks."""
+
+    target: str
+    task: str
+    numbers: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns that the network reads."""
+        return self.numbers + self.texts
+
+
+def inspect(
+    table: Table,
+    target: str,
+    *,
+    task: str | None = None,
+    categorical: Collection[str] = (),
+    ignore: Collection[str] = (),
+) -> Reading:
+    """Find out what each column holds and whether the target asks for classes or for a number.
+
+    A column is numeric if every cell that is not missing is a number. One of mostly numbers with text in less
+    than a tenth of its cells, or with at most three different texts, is refused: it is likelier a mistake, or
+    an unusual word for "missing", than a category. Text that differs in more than half of the rows (and
+    in more than 20) names rows and teaches nothing: it is left out, like a column without any value.
+    The task is classification if the target is text, or holds whole numbers, at most 20 different ones, each
+    seen twice on average; else regression. `task` overrides this, `categorical` takes numeric columns as
+    categories, `ignore` leaves columns out.
+    """
+    for name in (*categorical, *ignore):
+        table.column(name)
+    task = task or _task(table, target)
+    reading = Reading(target, task)
+    for name, cells in table.columns.items():
+        if name == target or name in ignore:
+            continue
+        present = [cell for cell in cells if not is_missing(cell)]
+        _, text = table.numbers(name)
+        distinct = len(set(present))
+        if not present:
+            reading.remarks.append(f"{name!r} is left out: it has no value at all")
+        elif name in categorical:
+            reading.texts.append(name)
+        elif not text:
+            reading.numbers.append(name)
+        elif _looks_stray(table, name, text, len(present)):
+            raise _stray_text(table, name, text, len(present))
+        elif distinct > 20 and 2 * distinct > len(present):
+            example = present[0] if len(present[0]) < 30 else present[0][:27] + "..."
+            reason = f"text of {distinct} different values in {len(present)} rows, such as {example!r}"
+            reading.remarks.append(f"{name!r} is left out: {reason}")
+        else:
+            reading.texts.append(name)
+    if not reading.columns:
+        raise InputError(lesson(table.path, f"wants columns to predict {target!r} from", "none can be used"))
+    return reading
+
+
+def _task(table: Table, target: str) -> str:
+    cells = [cell for cell in table.column(target, "the target") if not is_missing(cell)]
+    values, text = table.numbers(target)
+    if text:
+        if _looks_stray(table, target, text, len(cells)):
+            raise _stray_text(table, target, text, len(cells), "the target")
+        return "classification"
+    values = values[~np.isnan(values)]
+    few = len(set(values.tolist())) <= min(MOST_CLASSES, len(values) // 2)
+    return "classification" if few and bool(np.all(values == np.round(values))) else "regression"
+
+
+def with_target(table: Table, reading: Reading) -> Table:
+    """Return the rows whose target is known, and check that there is something to learn in them."""
+    cells = table.column(reading.target, "the target")
+    known = [row for row, cell in enumerate(cells) if not is_missing(cell)]
+    if len(known) < len(table):
+        missing = len(table) - len(known)
+        reading.remarks.append(f"{missing} of {len(table)} rows are left out: {reading.target!r} is missing")
+        table = table.rows(known)
+    if len(table) < 10:
+        got = f"{len(table)} with a known {reading.target!r}"
+        raise InputError(lesson(table.path, "wants at least 10 rows to learn from and to test on", got))
+    if reading.task == "classification":
+        values: Collection[Any] = set(labels(table.columns[reading.target]))
+    else:
+        values = set(numbers_only(table, reading.target).tolist())
+    if len(values) < 2:
+        what = "one class only" if reading.task == "classification" else "one value only"
+        got = f"{reading.target!r} is {labels(table.columns[reading.target])[0]!r} in every row"
+        raise InputError(lesson(table.path, f"has {what}, so there is nothing to learn", got))
+    return table
+
+
+def learn_columns(table: Table, reading: Reading) -> list[Number | Category]:
+    """Return how to encode each column, learned from the rows that the network will learn from."""
+    return [
+        _number(table, name) if name in reading.numbers else _category(table, name)
+        for name in table.columns
+        if name in reading.columns
+    ]
+
+
+def learn_target(table: Table, reading: Reading, training: Table) -> Classes | Quantity:
+    """Return how to encode the target: the classes of the whole table, or the training rows' mean and spread."""
+    if reading.task == "classification":
+        found = set(labels(table.columns[reading.target]))
+        numeric = all(as_number(label) is not None for label in found)
+        return Classes(reading.target, tuple(sorted(found, key=float if numeric else None)))
+    mean, scale = _mean_and_scale(training, reading.target, numbers_only(training, reading.target))
+    return Quantity(reading.target, mean, scale)
+
+
+def encode(table: Table, columns: Sequence[Number | Category]) -> Array:
+    """Return the table as the network's inputs: float32 of shape (rows, sum of the columns' widths).
+
+    Raises InputError that names every column which the table lacks.
+    """
+    lacking = [column.name for column in columns if column.name not in table.columns]
+    if lacking:
+        where = f"The table has {listed(table.columns)}."
+        wanted = (
+            f"lacks {'a column' if len(lacking) == 1 else f'{len(lacking)} columns'} that the model reads"
+        )
+        raise InputError(lesson(table.path, wanted, listed(lacking), where))
+    parts = [column.encode(table) for column in columns]
+    return np.concatenate(parts, axis=1).clip(-1e6, 1e6).astype(np.float32)
+
+
+def _number(table: Table, name: str) -> Number:
+    values = table.numbers(name)[0]
+    values = values[~np.isnan(values)]
+    median = float(np.median(values)) if len(values) else 0.0
+    filled = np.append(values, np.full(len(table) - len(values), median))
+    return Number(name, median, *_mean_and_scale(table, name, filled))
+
+
+def _mean_and_scale(table: Table, name: str, values: Array) -> tuple[float, float]:
+    """Return the mean and the standard deviation, 1 in place of the deviation of equal values."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = float(values.mean()), float(values.std())
+    if not np.isfinite(mean) or not np.isfinite(scale):
+        largest = f"{np.abs(values).max():.3g}"
+        raise InputError(lesson(table.path, f"column {name!r} holds numbers too large to scale", largest))
+    return mean, scale if scale > 1e-12 * abs(mean) else 1.0
+
+
+def _category(table: Table, name: str) -> Category:
+    counts = Counter(categories(table.columns[name]))
+    frequent = sorted(counts, key=lambda value: (-counts[value], value is None, value or ""))[
+        :MOST_CATEGORIES
+    ]
+    return Category(name, tuple(sorted(frequent, key=lambda value: (value is None, value or ""))))
+
+
+def categories(cells: Sequence[str]) -> list[str | None]:
+    """Return text cells without the blanks around them, None where one is missing."""
+    return [None if is_missing(cell) else cell.strip() for cell in cells]
+
+
+def labels(cells: Sequence[str]) -> list[str]:
+    """Return cells as names of classes; whole numbers are written as such, so that `1.0` is `1`."""
+    numbers = [as_number(cell) for cell in cells]
+    return [
+        str(int(number)) if number is not None and number == int(number) else cell.strip()
+        for number, cell in zip(numbers, cells, strict=True)
+    ]
+
+
+def numbers_only(table: Table, name: str) -> Array:
+    """Return a column as float64, NaN where missing; raises InputError at the first text in it."""
+    values, text = table.numbers(name)
+    if text:
+        row = text[0]
+        wanted, got = (
+            f"column {name!r} wants numbers",
+            f"{table.columns[name][row]!r} on line {table.lines[row]}",
+        )
+        raise InputError(lesson(table.path, wanted, got + _and_more(len(text) - 1)))
+    return values
+
+
+def _looks_stray(table: Table, name: str, text: list[int], present: int) -> bool:
+    words = {table.columns[name][row].strip() for row in text}
+    return 2 * len(text) < present and (10 * len(text) < present or len(words) <= 3)
+
+
+def _stray_text(table: Table, name: str, text: list[int], present: int, what: str = "column") -> InputError:
+    row = text[0]
+    return InputError(
+        lesson(
+            table.path,
+            f"{what} {name!r} holds numbers in {present - len(text)} rows but text in {len(text)}",
+            f"{table.columns[name][row]!r} on line {table.lines[row]}",
+            hint=f"an empty cell for a missing number, --categorical {name} if it is a category, or --ignore {name}",
+        )
+    )
+
+
+def _and_more(count: int) -> str:
+    return f", and text in {count} more rows" if count > 1 else ", and text in one more row" if count else ""

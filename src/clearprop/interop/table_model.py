@@ -1,0 +1,101 @@
+"""`TableModel`: a network and all that stands between it and a table, kept in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clearprop import nn
+from clearprop.data.columns import Category, Classes, Number, Quantity, encode
+from clearprop.data.tables import Table
+from clearprop.errors import InputError, lesson
+from clearprop.interop.model_file import load_model, save_model
+from clearprop.train.evaluation import predict
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class TableModel:
+    """A network with the encodings of its columns and of its target; `about` tells how it was trained."""
+
+    network: nn.Sequential
+    columns: Sequence[Number | Category]
+    target: Classes | Quantity
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def outputs(self, table: Table) -> Array:
+        """Return the network's raw outputs for a table's rows."""
+        return predict(self.network, encode(table, self.columns))
+
+    def probabilities(self, table: Table) -> Array:
+        """Return each row's probabilities of the classes, float64 of shape (rows, classes)."""
+        outputs = self.outputs(table).astype(np.float64)
+        powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    def predictions(self, table: Table) -> dict[str, list[str]]:
+        """Return columns of text: the predicted class and the probabilities, or the predicted number.
+
+        The names are `predicted TARGET` and `probability CLASS`.
+        """
+        name = f"predicted {self.target.name}"
+        if isinstance(self.target, Quantity):
+            return {name: [f"{value:.9g}" for value in self.target.decode(self.outputs(table))]}
+        shares = self.probabilities(table)
+        found = {name: [self.target.values[i] for i in shares.argmax(axis=1)]}
+        for label, column in zip(self.target.values, shares.T, strict=True):
+            found[f"probability {label}"] = [f"{share:.6f}" for share in column]
+        return found
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file: all that predictions need."""
+        columns = [column.spec() for column in self.columns]
+        save_model(path, self.network, {"columns": columns, "target": self.target.spec(), **self.about})
+
+    @classmethod
+    def load(cls, path: str | Path) -> TableModel:
+        """Read a model file; raises InputError where it is none, or was made for something else than tables."""
+        network, about = load_model(path)
+        try:
+            columns = [_column(spec) for spec in about.pop("columns")]
+            target = _target(about.pop("target"))
+            width, outputs = sum(column.width for column in columns), _outputs(target)
+            sizes = network[0].in_features, [layer for layer in network if isinstance(layer, nn.Linear)][-1]
+            if (width, outputs) != (sizes[0], sizes[1].out_features):
+                raise ValueError(f"columns of {width} inputs and {outputs} outputs")
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            wanted, got = "holds a network, but not the columns of a table", str(error)
+            hint = "a file that `clearprop train` wrote, or clearprop.interop.load_model in Python"
+            raise InputError(lesson(f"reading {path}", wanted, got, hint=hint)) from error
+        return cls(network, columns, target, about)
+
+
+def _outputs(target: Classes | Quantity) -> int:
+    return len(target.values) if isinstance(target, Classes) else 1
+
+
+def _column(spec: dict[str, Any]) -> Number | Category:
+    if spec["kind"] == "number":
+        return Number(str(spec["name"]), *_numbers(spec, "median", "mean", "scale"))
+    values = tuple(None if value is None else str(value) for value in spec["values"])
+    return Category(str(spec["name"]), values)
+
+
+def _target(spec: dict[str, Any]) -> Classes | Quantity:
+    if spec["kind"] == "number":
+        return Quantity(str(spec["name"]), *_numbers(spec, "mean", "scale"))
+    return Classes(str(spec["name"]), tuple(str(value) for value in spec["values"]))
+
+
+def _numbers(spec: dict[str, Any], *names: str) -> Iterator[float]:
+    for name in names:
+        number = float(spec[name])
+        if not np.isfinite(number) or (name == "scale" and number == 0):
+            raise ValueError(f"{spec['name']!r} has the {name} {number}")
+        yield number

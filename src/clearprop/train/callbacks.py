@@ -1,0 +1,59 @@
+"""What may look on while a model is trained: a callback is told of every step and epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from clearprop.train.history import History
+
+
+@dataclass
+class Run:
+    """A training run as a callback sees it."""
+
+    model: Any
+    optimizer: Any
+    history: History
+    epochs: int
+    batches: int
+    """How many batches an epoch has."""
+    epoch: int = 0
+    """The epoch that runs, counted from 1."""
+    step: int = 0
+    """How many batches have been trained on, over all epochs."""
+    loss: float = float("nan")
+    """The loss of the last batch, before its step."""
+
+
+class Callback:
+    """Something that is told how a training run goes; override what is of interest.
+
+    `epoch_done` may return True to end the run after this epoch. A plain function of the run is taken as an
+    `epoch_done`.
+    """
+
+    def run_began(self, run: Run) -> None:
+        """Before the first batch."""
+
+    def step_done(self, run: Run) -> None:
+        """After every batch; `run.loss` is its loss."""
+
+    def epoch_done(self, run: Run) -> bool | None:
+        """After every epoch, with its row at the end of `run.history`; True ends the run."""
+        return None
+
+    def run_ended(self, run: Run) -> None:
+        """After the last batch, also where the run was cut short."""
+
+
+class EachEpoch(Callback):
+    """A function that is called with the run after every epoch."""
+
+    def __init__(self, function: Callable[[Run], Any]) -> None:
+        self.function = function
+
+    def epoch_done(self, run: Run) -> bool:
+        """Call the function; only True itself ends the run."""
+        return self.function(run) is True

@@ -1,0 +1,40 @@
+"""The curves of a training run as a picture, by matplotlib."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clearprop.train.history import History
+
+
+def save_curves(path: str | Path, history: History, title: str = "") -> None:
+    """Draw the losses, and beside them the other curves, into a PNG file.
+
+    Raises ImportError where matplotlib is not installed.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    losses = [name for name in history.names if name.endswith("loss")]
+    others = [name for name in history.names if name not in losses]
+    groups = [group for group in (losses, others) if group]
+    figure = Figure(figsize=(5.2 * len(groups), 3.6), layout="constrained", dpi=150)
+    FigureCanvasAgg(figure)
+    epochs = range(1, len(history) + 1)
+    for axes, names in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
+        for name, color in zip(
+            names, ("#1f5fa8", "#d1731c", "#3a8a4d", "#8a4f9e") * len(names), strict=False
+        ):
+            axes.plot(epochs, history[name], color=color, label=name.replace("_", " "))
+        if history.best_epoch is not None:
+            axes.axvline(history.best_epoch, color="0.6", linewidth=0.8, linestyle=":")
+        smallest = min(min(history[name]) for name in names)
+        if names is losses and smallest > 0 and max(max(history[name]) for name in names) > 8 * smallest:
+            axes.set_yscale("log")
+        axes.set_xlabel("epoch")
+        axes.grid(True, color="0.92")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    figure.suptitle(title, fontsize=11)
+    figure.savefig(path, metadata={"Software": None})

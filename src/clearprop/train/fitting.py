@@ -1,0 +1,209 @@
+"""`fit`: train a model on data, watched, interruptible and repeatable."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.train.callbacks import Callback, EachEpoch, Run
+from clearprop.train.evaluation import evaluate
+from clearprop.train.history import History
+from clearprop.train.interrupt import Interrupt, gentle_interrupt
+from clearprop.train.metrics import Metric
+from clearprop.train.progress import progress as progress_shown
+from clearprop.train.state import Best, Weights, restore, store
+from clearprop.train.step import Step, compiles, training_step
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became NaN or infinite; the model has its last good weights again.
+
+    `history` holds the epochs before, `epoch` and `step` (both from 1) say when it happened.
+    """
+
+    def __init__(self, message: str, run: Run) -> None:
+        super().__init__(message)
+        self.history, self.epoch, self.step = run.history, run.epoch, run.step
+
+
+def fit(
+    model: Any,
+    loss: Callable[[Any, Any], Any],
+    data: Any,
+    *,
+    validation: Any = None,
+    epochs: int = 10,
+    batch_size: int = 32,
+    optimizer: Any = None,
+    metrics: Iterable[str | Metric] = (),
+    patience: int | None = None,
+    callbacks: Iterable[Callback | Callable[[Run], Any]] = (),
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    compile: Any = "auto",
+    seed: int | None = None,
+    progress: bool = True,
+) -> History:
+    """Train `model` so that `loss(model(x), y)` falls over the batches of `data`; return the History.
+
+    `data` is a pair of arrays `(inputs, targets)`, a Dataset or a DataLoader; pairs and Datasets are shuffled
+    anew in every epoch, by `seed` or else by `clearprop.manual_seed`. `validation` is a pair or a loader; its
+    loss (`val_loss`) and `metrics` (names or functions of outputs and targets) are measured after each epoch,
+    the metrics on `data` itself where there is no validation. `optimizer` is Adam at 1e-3 unless given.
+
+    With `patience=n` the run ends after n epochs without a lower validation loss (training loss where there is
+    none), and in any case the weights of the best epoch are kept. Ctrl-C ends the run at the end of a batch
+    and keeps what was learned. With `checkpoint=path` everything is saved after each epoch, and `resume=True`
+    goes on from that file, where there is one, to the same bits as a run that was never stopped.
+    `compile` is True, False or "auto" (where it is fast). `callbacks` see the run, see `Callback`.
+
+    Raises NonFiniteLossError where the loss becomes NaN or infinite (the last good weights are put back), and
+    InputError for a checkpoint that cannot be used.
+
+    >>> import numpy as np, clearprop
+    >>> from clearprop import nn, train
+    >>> clearprop.manual_seed(0)
+    >>> x = np.linspace(-1, 1, 64, dtype=np.float32).reshape(-1, 1)
+    >>> model = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 1))
+    >>> history = train.fit(model, nn.MSELoss(), (x, x * x), epochs=30, progress=False)
+    >>> history["loss"][-1] < history["loss"][0] / 2
+    True
+    """
+    from clearprop import optim
+
+    loader = _loader(data, batch_size, seed)
+    optimizer = optimizer or optim.Adam(model.parameters())
+    run = Run(model, optimizer, History(), epochs, len(loader))
+    best = Best(patience)
+    if checkpoint is not None and resume:
+        restore(checkpoint, run, loader, best)
+    watchers = [c if isinstance(c, Callback) else EachEpoch(c) for c in callbacks]
+    if progress:
+        watchers.insert(0, progress_shown(epochs))
+    step = training_step(model, loss, optimizer, compile)
+    good = Weights(model, copied=compiles(compile))
+    metrics = list([metrics] if isinstance(metrics, str) else metrics)
+
+    with gentle_interrupt() as interrupt:
+        _tell(watchers, "run_began", run)
+        try:
+            while not _ended(run, best, interrupt):
+                run.epoch = len(run.history) + 1
+                began = time.perf_counter()
+                row = {"loss": _epoch(run, step, loader, good, watchers, interrupt)}
+                row |= _measured(
+                    model, loss, data if isinstance(data, tuple) else loader, validation, metrics
+                )
+                run.history.add(row, time.perf_counter() - began)
+                best.see(run, row.get("val_loss", row["loss"]))
+                if checkpoint is not None and not interrupt.asked:
+                    store(checkpoint, run, loader, best)
+                if True in _tell(watchers, "epoch_done", run):
+                    run.history.ended = "stopped by a callback"
+        except _NotFinite as found:
+            kept = best.put_back(model) or good.put_back()
+            raise NonFiniteLossError(_not_finite_text(run, optimizer, found, kept), run) from None
+        finally:
+            best.put_back(model)
+            run.history.best_epoch = best.epoch
+            _tell(watchers, "run_ended", run)
+    return run.history
+
+
+class _NotFinite(Exception):
+    """The loss of a batch was not finite; holds the batch's inputs and targets."""
+
+
+def _ended(run: Run, best: Best, interrupt: Interrupt) -> bool:
+    if interrupt.asked:
+        run.history.ended = "interrupted"
+    elif not run.history.ended:
+        if best.waited_enough:
+            run.history.ended = "stopped early"
+        elif len(run.history) >= run.epochs:
+            run.history.ended = "finished"
+    return bool(run.history.ended)
+
+
+def _epoch(
+    run: Run, step: Step, loader: Any, good: Weights, watchers: list[Callback], interrupt: Interrupt
+) -> float:
+    """Train on every batch once, or until an interrupt; return the mean of the batches' losses by rows."""
+    run.model.train()
+    total, rows = 0.0, 0
+    for batch in loader:
+        x, y = _pair(batch)
+        good.remember()
+        run.step += 1
+        run.loss = float(step(x, y))
+        if not math.isfinite(run.loss):
+            raise _NotFinite(x, y)
+        good.confirm()
+        total, rows = total + run.loss * len(x), rows + len(x)
+        _tell(watchers, "step_done", run)
+        if interrupt.asked:
+            break
+    return total / rows
+
+
+def _measured(
+    model: Any, loss: Any, data: Any, validation: Any, metrics: list[str | Metric]
+) -> dict[str, float]:
+    if validation is not None:
+        found = evaluate(model, loss, validation, metrics)
+        return {f"val_{name}": value for name, value in found.items()}
+    if not metrics:
+        return {}
+    found = evaluate(model, loss, data, metrics)
+    return {name: value for name, value in found.items() if name != "loss"}
+
+
+def _loader(data: Any, batch_size: int, seed: int | None) -> Any:
+    from clearprop import data as sources
+    from clearprop.ops import random
+
+    if isinstance(data, sources.DataLoader):
+        return data
+    if isinstance(data, (tuple, list)):
+        if len(data) != 2:
+            raise TypeError(lesson("fit(data=)", "wants a pair (inputs, targets)", f"{len(data)} things"))
+        data = sources.TensorDataset(*data)
+    if seed is None:  # drawn, so that manual_seed settles the order of the batches too
+        seed = int(random.uniform().value * 2**32)
+    return sources.DataLoader(data, batch_size=batch_size, shuffle=True, seed=seed)
+
+
+def _pair(batch: Any) -> tuple[Any, Any]:
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        got = f"a {type(batch).__name__}"
+        raise TypeError(
+            lesson("fit(data=)", "wants batches (inputs, targets)", got, hint="TensorDataset(x, y)")
+        )
+    return batch[0], batch[1]
+
+
+def _tell(watchers: list[Callback], event: str, run: Run) -> list[Any]:
+    return [getattr(watcher, event)(run) for watcher in watchers]
+
+
+def _not_finite_text(run: Run, optimizer: Any, found: _NotFinite, kept: str) -> str:
+    place = run.step - (run.epoch - 1) * run.batches
+    got = f"it became {run.loss} at step {run.step} (epoch {run.epoch}, batch {place} of {run.batches})"
+    bad = [
+        f"{name} of this batch hold {count} numbers that are not finite"
+        for name, array in zip(("inputs", "targets"), found.args, strict=True)
+        if (count := int(np.size(array) - np.isfinite(np.asarray(array)).sum()))
+    ]
+    where = (f"The {' and the '.join(bad)}. " if bad else "") + f"The model has {kept} again."
+    hint = (
+        "data without NaN and inf"
+        if bad
+        else f"a smaller learning rate than {optimizer.lr:g}, or scaled inputs"
+    )
+    return lesson("fit(...)", "wants a finite loss", got, where, hint)

@@ -1,0 +1,68 @@
+"""`History`: what a training run did, epoch by epoch."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from clearprop.data.files import whole_file
+
+
+class History:
+    """The curves of a training run: one row of numbers for every epoch, and how the run ended.
+
+    `history["loss"]` is a curve, `history.rows` the rows, `history.best_epoch` the epoch (from 1) whose weights
+    were kept and `history.ended` why the run ended: "finished", "stopped early", "stopped by a callback",
+    "interrupted" or "" while it goes on. `history.seconds` holds each epoch's duration, apart from the rows:
+    the same seed gives the same rows.
+
+    >>> history = History()
+    >>> history.add({"loss": 0.5, "val_loss": 0.6}, seconds=0.1)
+    >>> history.add({"loss": 0.25, "val_loss": 0.5}, seconds=0.1)
+    >>> history["loss"]
+    [0.5, 0.25]
+    >>> history
+    History(2 epochs, loss 0.25, val_loss 0.5)
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.seconds: list[float] = []
+        self.best_epoch: int | None = None
+        self.ended = ""
+
+    def add(self, row: Mapping[str, float], seconds: float) -> None:
+        """Append one epoch."""
+        self.rows.append({name: float(value) for name, value in row.items()})
+        self.seconds.append(seconds)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict[str, float]]:
+        return iter(self.rows)
+
+    def __getitem__(self, name: str) -> list[float]:
+        if self.rows and name not in self.rows[0]:
+            raise KeyError(f"no curve {name!r}; there are {', '.join(self.rows[0])}")
+        return [row[name] for row in self.rows]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the curves."""
+        return list(self.rows[0]) if self.rows else []
+
+    def __repr__(self) -> str:
+        epochs = f"{len(self)} epoch" + ("" if len(self) == 1 else "s")
+        last = "".join(f", {name} {value:.4g}" for name, value in self.rows[-1].items()) if self.rows else ""
+        best = f", best epoch {self.best_epoch}" if self.best_epoch is not None else ""
+        return f"History({epochs}{last}{best}{', ' + self.ended if self.ended else ''})"
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the rows as CSV with an epoch column, every number with all its digits."""
+        with whole_file(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["epoch", *self.names])
+            for epoch, row in enumerate(self.rows, start=1):
+                writer.writerow([epoch, *(repr(row[name]) for name in self.names)])

@@ -1,0 +1,81 @@
+"""Measures of how good predictions are, computed on whole sets of outputs and targets in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clearprop.errors import lesson
+
+Array = npt.NDArray[Any]
+Metric = Callable[[Array, Array], float]
+
+
+def accuracy(outputs: Array, targets: Array) -> float:
+    """Return the share of rows whose largest output is that of the right class: outputs (n, classes).
+
+    >>> accuracy(np.array([[0.1, 0.9], [2.0, -1.0]]), np.array([1, 1]))
+    0.5
+    """
+    if outputs.ndim != 2 or targets.shape != outputs.shape[:1]:
+        got = f"outputs {outputs.shape}, targets {targets.shape}"
+        raise ValueError(lesson("accuracy", "wants outputs (n, classes) and targets (n,)", got))
+    return float(np.mean(outputs.argmax(axis=1) == targets))
+
+
+def mae(outputs: Array, targets: Array) -> float:
+    """Return the mean absolute error, mean(|output - target|).
+
+    >>> mae(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    1.0
+    """
+    return float(np.mean(np.abs(_difference("mae", outputs, targets))))
+
+
+def rmse(outputs: Array, targets: Array) -> float:
+    """Return the root of the mean squared error, sqrt(mean((output - target)^2)).
+
+    >>> rmse(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    1.4142135623730951
+    """
+    return float(np.sqrt(np.mean(_difference("rmse", outputs, targets) ** 2)))
+
+
+def r2(outputs: Array, targets: Array) -> float:
+    """Return the share of the targets' variance that is explained: 1 - sum((o - t)^2) / sum((t - mean t)^2).
+
+    1 is perfect, 0 as good as always predicting the mean, below 0 worse; NaN where all targets are equal.
+
+    >>> r2(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0]))
+    1.0
+    """
+    residual = float(np.sum(_difference("r2", outputs, targets) ** 2))
+    total = float(np.sum((targets - np.mean(targets, dtype=np.float64)) ** 2))
+    return 1.0 - residual / total if total else float("nan")
+
+
+METRICS: dict[str, Metric] = {"accuracy": accuracy, "mae": mae, "rmse": rmse, "r2": r2}
+
+
+def named(metrics: Iterable[str | Metric]) -> dict[str, Metric]:
+    """Return metrics given by name or as functions of (outputs, targets), by name."""
+    found: dict[str, Metric] = {}
+    for metric in [metrics] if isinstance(metrics, str) else metrics:
+        if isinstance(metric, str):
+            if metric not in METRICS:
+                hint = f"a function of (outputs, targets), or one of {', '.join(METRICS)}"
+                raise ValueError(lesson("metrics=", "no metric of that name", repr(metric), hint=hint))
+            found[metric] = METRICS[metric]
+        else:
+            found[getattr(metric, "__name__", type(metric).__name__)] = metric
+    return found
+
+
+def _difference(called: str, outputs: Array, targets: Array) -> Array:
+    if outputs.shape != targets.shape:
+        wanted, got = "wants outputs and targets of one shape", f"{outputs.shape} and {targets.shape}"
+        raise ValueError(lesson(called, wanted, got, hint="targets.reshape(-1, 1) or outputs[:, 0]"))
+    return outputs.astype(np.float64) - targets

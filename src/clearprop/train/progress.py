@@ -1,0 +1,102 @@
+"""Progress: a bar on a terminal where rich is installed, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TextIO
+
+from clearprop.train.callbacks import Callback, Run
+
+
+def progress(epochs: int, stream: TextIO | None = None) -> Callback:
+    """Return what shows the progress of a run of so many epochs on `stream` (standard output)."""
+    stream = stream or sys.stdout
+    if stream.isatty():
+        try:
+            import rich  # noqa: F401
+
+            return _Bar(stream)
+        except ImportError:
+            pass
+    return Lines(stream)
+
+
+class Lines(Callback):
+    """A line for the first epoch, the last one, and about ten to twenty between."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.printed = 0
+
+    def epoch_done(self, run: Run) -> None:
+        """Print the epoch where it is its turn."""
+        every = next(n for n in (1, 2, 5, 10, 20, 50, 100, 10**9) if n == 10**9 or run.epochs <= 20 * n)
+        if run.epoch == 1 or run.epoch % every == 0:
+            self._print(run)
+
+    def run_ended(self, run: Run) -> None:
+        """Print the last epoch."""
+        if run.history.rows and self.printed < len(run.history):
+            self._print(run)
+
+    def _print(self, run: Run) -> None:
+        self.printed = len(run.history)
+        width = len(str(run.epochs))
+        print(
+            f"epoch {self.printed:>{width}}/{run.epochs}  {shown(run.history.rows[-1])}",
+            file=self.stream,
+            flush=True,
+        )
+
+
+def shown(row: dict[str, float]) -> str:
+    """Return an epoch's numbers as text: `loss 0.1234  val_accuracy 98.1 %`."""
+    return "  ".join(
+        f"{name} {100 * value:.1f} %" if name.endswith("accuracy") else f"{name} {value:.4f}"
+        for name, value in row.items()
+    )
+
+
+class _Bar(Callback):
+    """One bar over all batches of all epochs, with the latest numbers beside it; it goes when the run ends."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(bar_width=None, complete_style="cyan", finished_style="cyan"),
+            TextColumn("{task.fields[numbers]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(file=stream),
+            transient=True,
+        )
+        self.task: Any = None
+
+    def run_began(self, run: Run) -> None:
+        """Show the bar."""
+        done = len(run.history) * run.batches
+        fields = {"epoch": len(run.history), "epochs": run.epochs, "numbers": ""}
+        total = run.epochs * run.batches
+        self.bar.start()
+        self.task = self.bar.add_task("", total=total, completed=done, **fields)
+
+    def step_done(self, run: Run) -> None:
+        """Move on by one batch."""
+        self.bar.advance(self.task)
+
+    def epoch_done(self, run: Run) -> None:
+        """Show the epoch's numbers."""
+        self.bar.update(self.task, epoch=run.epoch, numbers=shown(run.history.rows[-1]))
+
+    def run_ended(self, run: Run) -> None:
+        """Take the bar away and leave one line."""
+        self.bar.stop()
+        if run.history.rows:
+            print(
+                f"epoch {len(run.history)}/{run.epochs}  {shown(run.history.rows[-1])}",
+                file=self.bar.console.file,
+            )
