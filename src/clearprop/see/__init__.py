@@ -1,17 +1,5 @@
 """Seeing a graph: drawings, steps, explanations. Readers of the graph that Tensors and Ops make."""
 
-from clearprop.see.derive import Derivative, derivative
-from clearprop.see.explaining import explain, users_of
-from clearprop.see.explanation import Contribution, Explanation
-from clearprop.see.formulas import Formula, formula
+from clearprop.see.drawing import Drawing, draw
 
-__all__ = [
-    "Contribution",
-    "Derivative",
-    "Explanation",
-    "Formula",
-    "derivative",
-    "explain",
-    "formula",
-    "users_of",
-]
+__all__ = ["Drawing", "draw"]

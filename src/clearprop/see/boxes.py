@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from clearprop.backward import input_gradient
-from clearprop.graph import topological_order
 from clearprop.see.pictures import Picture, align, number, picture, summary
 from clearprop.tensor import Tensor
 
@@ -22,8 +21,8 @@ ROW, PAD, GLYPH, SMALL_GLYPH = (
 CAPTION = 17.0
 _INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@",
-    "floor_divide": "//", "remainder": "%", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==",
-    "not_equal": "!=",
+    "floor_divide": "//", "remainder": "%", "less": "<", "less_equal": "<=", "greater": ">",
+    "greater_equal": ">=", "equal": "==", "not_equal": "!=",
 }  # fmt: skip
 _UNNAMED = "·"
 
@@ -73,52 +72,10 @@ class Link:
 
 
 Texts = Callable[[Tensor], str]
+Users = Mapping[Tensor, list[tuple[Tensor, int]]]
 
 
-def boxes_of(
-    output: Tensor,
-    *,
-    names: Mapping[int, str] | None = None,
-    grad_text: Texts | None = None,
-    value_text: Texts | None = None,
-) -> tuple[list[Box], list[Link]]:
-    """Return a box for every node and array that led to `output`, in topological order, and the arrows
-    between them.
-
-    Numbers stand inside the box of the op that uses them (`b ** 3`); arrays have a box of their own.
-    """
-    known = names or {}
-    order = topological_order(output)
-    users = _users(order)
-    boxes: list[Box] = []
-    links: list[Link] = []
-    ids: dict[int, str] = {}
-    for n, node in enumerate(order):
-        for i, x in enumerate(node.inputs):
-            if isinstance(x, Tensor) or _inside(x) or id(x) in ids:
-                continue
-            ids[id(x)] = f"c{len([b for b in boxes if b.id[0] == 'c'])}"
-            boxes.append(array_box(ids[id(x)], node.values[i], known.get(id(x), "")))
-            boxes[-1].node = x
-        ids[id(node)] = f"n{n}"
-        box = node_box(f"n{n}", node, output, known, users, grad_text, value_text)
-        boxes.append(box)
-        for i, x in enumerate(node.inputs):
-            if id(x) in ids:
-                links.append(Link(f"{ids[id(x)]}-{box.id}-{i}", ids[id(x)], box.id, i))
-    return boxes, links
-
-
-def _users(order: Iterable[Tensor]) -> dict[Tensor, list[tuple[Tensor, int]]]:
-    users: dict[Tensor, list[tuple[Tensor, int]]] = {}
-    for node in order:
-        for i, x in enumerate(node.inputs):
-            if isinstance(x, Tensor):
-                users.setdefault(x, []).append((node, i))
-    return users
-
-
-def _inside(x: Any) -> bool:
+def is_number(x: Any) -> bool:
     """Tell whether an input is a plain number (or None, or text), shown inside the box of its op."""
     return not isinstance(x, Tensor) and np.ndim(x) == 0
 
@@ -126,7 +83,7 @@ def _inside(x: Any) -> bool:
 def array_box(id: str, value: Any, name: str) -> Box:
     """Return the box of a plain array that an op was given."""
     box = Box(id, None, "constant", name or "data")
-    _show_array(box, np.asarray(value), None)
+    show_array(box, np.asarray(value), None)
     return measure(box)
 
 
@@ -135,7 +92,7 @@ def node_box(
     node: Tensor,
     output: Tensor,
     names: Mapping[int, str],
-    users: Mapping[Tensor, list[tuple[Tensor, int]]],
+    users: Users,
     grad_text: Texts | None = None,
     value_text: Texts | None = None,
 ) -> Box:
@@ -158,7 +115,7 @@ def node_box(
         box.value = f"value={number(node._value)}"
         box.grad = _sum_text(node, grad, users.get(node, [])) if node.requires_grad else ""
     else:
-        _show_array(box, node._value, grad)
+        show_array(box, node._value, grad)
         if node.requires_grad and grad is None:
             box.grad = "grad=?"
     if value_text is not None:
@@ -177,7 +134,7 @@ def _raw(grad: Any) -> Any:
     return grad._value if isinstance(grad, Tensor) else grad
 
 
-def _show_array(box: Box, value: Any, grad: Any) -> None:
+def show_array(box: Box, value: Any, grad: Any) -> None:
     """Fill in an array's label, captions and pictures."""
     box.label = f"{shape_text(value)} {value.dtype}"
     box.value_picture = picture(value)
@@ -221,7 +178,7 @@ def note_of(node: Tensor, names: Mapping[int, str]) -> str:
     if op is None or op.name == "part":
         return ""
     attrs = {k: v for k, v in node.attrs.items() if k not in op.defaults or not _same(v, op.defaults[k])}
-    constants = [x for x in node.inputs if _inside(x) and x is not None]
+    constants = [x for x in node.inputs if is_number(x) and x is not None]
     if not attrs and not constants:
         return ""
     words = [_operand(x, names) for x in node.inputs if x is not None]
@@ -240,7 +197,9 @@ def _same(a: Any, b: Any) -> bool:
 def _operand(x: Any, names: Mapping[int, str]) -> str:
     if isinstance(x, Tensor):
         return names.get(id(x), "") or x.name or _UNNAMED
-    return number(np.asarray(x)[()]) if _inside(x) and not isinstance(x, str) else names.get(id(x), _UNNAMED)
+    if is_number(x) and not isinstance(x, str):
+        return number(np.asarray(x)[()])
+    return names.get(id(x), _UNNAMED)
 
 
 def _index_text(index: Any, arrays: list[str]) -> str:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clearprop.see.boxes import Box, Link, boxes_of
+from clearprop.see.boxes import Box, Link
+from clearprop.see.boxing import boxes_of
+from clearprop.see.folding import Fold
 from clearprop.see.layout_coordinates import heights
 from clearprop.see.layout_order import Layers, crossings, reduce_crossings, with_dummies
 from clearprop.see.layout_ranks import ranks
@@ -78,18 +80,19 @@ def layout(
     output: Tensor,
     *,
     names: Mapping[int, str] | None = None,
-    model: Any = None,
-    expand: int | Iterable[str] | None = None,
+    folds: Sequence[Fold] = (),
+    within: Iterable[Tensor] | None = None,
     inputs: str = "auto",
     grad_text: Callable[[Tensor], str] | None = None,
     value_text: Callable[[Tensor], str] | None = None,
 ) -> Layout:
     """Return where the boxes and arrows of `output`'s graph stand.
 
-    `names` maps `id(tensor)` to a name (see `clearprop.see.names.find`); `model` and `expand` fold modules
-    into boxes; `inputs="left"` keeps all leaves in the first column, as on the slides, `"near"` puts each
-    before its first user and `"auto"` chooses by size. `grad_text(node)` and `value_text(node)` replace
-    what a box says; a box is made wide enough for it.
+    `names` maps `id(tensor)` to a name (see `clearprop.see.names.find`); `folds` are modules that share a
+    box (see `clearprop.see.folding.folds`); `within` draws these nodes only, with what flows into them.
+    `inputs="left"` keeps all leaves in the first column, as on the slides, `"near"` puts each before its
+    first user and `"auto"` chooses by size. `grad_text(node)` and `value_text(node)` replace what a box
+    says; a box is made wide enough for it.
 
     >>> a, b = Tensor(7.0, name="a"), Tensor(3.0, name="b")
     >>> drawn = layout((a + b) * b**3)
@@ -98,7 +101,9 @@ def layout(
     >>> [(edge.source, edge.target, edge.index) for edge in drawn.edges]
     [('n0', 'n2', 0), ('n1', 'n2', 1), ('n1', 'n3', 0), ('n2', 'n4', 0), ('n3', 'n4', 1)]
     """
-    boxes, links = boxes_of(output, names=names, grad_text=grad_text, value_text=value_text)
+    boxes, links = boxes_of(
+        output, names=names, folds=folds, within=within, grad_text=grad_text, value_text=value_text
+    )
     place = {box.id: i for i, box in enumerate(boxes)}
     pairs = [(place[link.source], place[link.target]) for link in links]
     leaves = [i for i, box in enumerate(boxes) if box.kind in ("input", "constant")]

@@ -17,13 +17,15 @@ LIGHT = {
     "paper": "#ffffff", "ink": "#1b1f24", "soft": "#5c6670", "arrow": "#7b8794", "line": "#ffffff",
     "input-fill": "#d9ebf9", "input-edge": "#0a6cb0", "middle-fill": "#fbe1d8", "middle-edge": "#c4451c",
     "output-fill": "#fff0b8", "output-edge": "#a87b00", "constant-fill": "#eceff2",
-    "constant-edge": "#77838f", "module-fill": "#ece8f7", "module-edge": "#6a55b5", "active": "#007a5e", "alarm": "#c4007a",
+    "constant-edge": "#77838f", "module-fill": "#ece8f7", "module-edge": "#6a55b5",
+    "active": "#007a5e", "alarm": "#c4007a",
 }  # fmt: skip
 DARK = {
     "paper": "#12161c", "ink": "#eef2f6", "soft": "#a4b0bd", "arrow": "#8b98a7", "line": "#12161c",
     "input-fill": "#123450", "input-edge": "#5db4f0", "middle-fill": "#4a2015", "middle-edge": "#f08a64",
     "output-fill": "#453a0b", "output-edge": "#f0cf4a", "constant-fill": "#252c35",
-    "constant-edge": "#8996a5", "module-fill": "#2b2548", "module-edge": "#a898ee", "active": "#3fd6ae", "alarm": "#ff6cc0",
+    "constant-edge": "#8996a5", "module-fill": "#2b2548", "module-edge": "#a898ee",
+    "active": "#3fd6ae", "alarm": "#ff6cc0",
 }  # fmt: skip
 KINDS = ("input", "middle", "output", "constant", "module")
 _FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace"
@@ -111,7 +113,8 @@ def svg(
     width, height = f"{layout.width:.0f}", f"{layout.height:.0f}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="clearprop" role="img" '
-        f'width="{width}" height="{height}" viewBox="0 0 {width} {height}" aria-labelledby="{prefix}-title {prefix}-desc">',
+        f'width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" aria-labelledby="{prefix}-title {prefix}-desc">',
         f'<title id="{prefix}-title">{escape(title)}</title>',
         f'<desc id="{prefix}-desc">{escape(describe(layout))}</desc>',
         f"<style>{style(theme)}</style>" if embed else "",

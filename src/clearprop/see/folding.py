@@ -1,0 +1,238 @@
+"""Which nodes belong to which module of a model, and which modules are folded into one box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clearprop.tensor import Tensor
+
+COMFORTABLE = 40  # boxes that can be taken in at a glance
+_SHORTEST_RUN = 4  # equal modules in a row that share one box
+
+
+@dataclass(eq=False)
+class Fold:
+    """Nodes that are drawn as one box: a module's, or those of a run of equal modules."""
+
+    path: str
+    title: str
+    """What the box is called: the module's path, with the model's name in front where that is known."""
+    kind: str
+    """The module's class, and for a run how many there are."""
+    members: list[Tensor] = field(default_factory=list)
+    parameters: int = 0
+
+
+def folds(
+    order: Sequence[Tensor],
+    model: Any,
+    depth: int | None = None,
+    expand: Iterable[str] | str = (),
+    prefix: str = "",
+) -> list[Fold]:
+    """Return the folded modules of a graph whose nodes are `order`.
+
+    Modules down to level `depth` are open, those named in `expand` too, with all that hold them;
+    `expand="all"` opens everything. Without a depth one level is open if that is readable. A module with a
+    single op is drawn as that op.
+    """
+    opened = [expand] if isinstance(expand, str) else list(expand)
+    if "all" in opened:
+        return []
+    opened = [path.removeprefix(prefix + ".") if prefix else path for path in opened]
+    paths = membership(order, model)
+    if depth is not None:
+        return _folded(order, model, paths, depth, opened, prefix)
+    found = _folded(order, model, paths, 1, opened, prefix)
+    hidden = sum(len(fold.members) for fold in found)
+    return (
+        found
+        if len(order) - hidden + len(found) <= COMFORTABLE
+        else _folded(order, model, paths, 0, opened, prefix)
+    )
+
+
+def inside(order: Sequence[Tensor], model: Any, fold: Fold, prefix: str = "") -> list[Fold]:
+    """Return the folded modules inside an opened one: those of the next level that has any."""
+    members = set(fold.members)
+    here = fold.path.count(".") + 1 if fold.path else 0
+    deepest = max((path.count(".") + 1 for path, _ in model.named_modules() if path), default=0)
+    for depth in range(here + 1, deepest + 1):
+        found = _folded(order, model, membership(order, model), depth, [], prefix)
+        found = [f for f in found if members.issuperset(f.members) and len(f.members) < len(members)]
+        if found:
+            return found
+    return []
+
+
+def membership(order: Sequence[Tensor], model: Any) -> dict[Tensor, tuple[str, int]]:
+    """Return, for every node made inside `model`, the path of its innermost module and the number of the
+    call.
+
+    Modules note the serial numbers between which their calls made nodes; where they did not, a node belongs
+    to the module whose parameters it uses, and the nodes between those to the model itself.
+    """
+    modules = dict(model.named_modules())
+    spans = sorted(
+        (start, -stop, path, call)
+        for path, module in modules.items()
+        for call, (start, stop) in enumerate(module.__dict__.get("_made", ()))
+    )
+    inside = _by_span(order, spans)
+    owner = {
+        id(tensor): path.rpartition(".")[0]
+        for path, tensor in (*model.named_parameters(), *model.named_buffers())
+    }
+    if not inside:
+        inside = _by_parameters(order, owner)
+    for node in order:
+        if id(node) in owner:
+            inside[node] = (owner[id(node)], 0)
+    return inside
+
+
+def _by_span(
+    order: Sequence[Tensor], spans: list[tuple[int, int, str, int]]
+) -> dict[Tensor, tuple[str, int]]:
+    inside: dict[Tensor, tuple[str, int]] = {}
+    waiting = iter(spans)
+    following = next(waiting, None)
+    active: list[tuple[int, str, int]] = []
+    for node in order:
+        if node.op is None:
+            continue
+        while following is not None and following[0] < node.serial:
+            active.append((-following[1], following[2], following[3]))
+            following = next(waiting, None)
+        while active and active[-1][0] < node.serial:
+            active.pop()
+        if active:
+            inside[node] = active[-1][1:]
+    return inside
+
+
+def _by_parameters(order: Sequence[Tensor], owner: dict[int, str]) -> dict[Tensor, tuple[str, int]]:
+    source: dict[int, str] = dict(owner)  # of nodes computed from parameters alone
+    inside: dict[Tensor, tuple[str, int]] = {}
+    for node in order:
+        if node.op is None:
+            continue
+        tensors = [x for x in node.inputs if isinstance(x, Tensor)]
+        users_of = [source[id(x)] for x in tensors if id(x) in source]
+        if users_of:
+            inside[node] = (users_of[-1], 0)
+        if users_of and len(users_of) == len(tensors):
+            source[id(node)] = users_of[-1]
+    if inside:
+        first, last = min(n.serial for n in inside), max(n.serial for n in inside)
+        for node in order:
+            if node.op is not None and node not in inside and first < node.serial < last:
+                inside[node] = ("", 0)
+    return inside
+
+
+def _folded(
+    order: Sequence[Tensor],
+    model: Any,
+    paths: dict[Tensor, tuple[str, int]],
+    depth: int,
+    opened: list[str],
+    prefix: str,
+) -> list[Fold]:
+    modules = dict(model.named_modules())
+    groups: dict[tuple[str, int], Fold] = {}
+    of: dict[Tensor, Fold] = {}
+    for node in order:
+        closed = _closed(paths[node][0], depth, opened) if node in paths and node.op is not None else None
+        if closed is not None:
+            key = (closed, paths[node][1] if closed == paths[node][0] else 0)
+            module = modules[closed]
+            title = ".".join(name for name in (prefix, closed) if name)
+            made = Fold(closed, title, type(module).__name__, [], module.count_parameters())
+            fold = groups.setdefault(key, made)
+            fold.members.append(node)
+            of[node] = fold
+    _take_in_parameters(order, paths, of)
+    found = [fold for fold in groups.values() if len(fold.members) > 1]
+    return _without_circles(order, _runs(found, order))
+
+
+def _closed(path: str, depth: int, opened: list[str]) -> str | None:
+    """Return the outermost module on the way to `path` that is not open."""
+    names = path.split(".") if path else []
+    for level in range(len(names) + 1):
+        here = ".".join(names[:level])
+        below = here + "." if here else ""
+        if level >= depth and not any(o == here or o.startswith(below) for o in opened):
+            return here
+    return None
+
+
+def _take_in_parameters(
+    order: Sequence[Tensor], paths: dict[Tensor, tuple[str, int]], of: dict[Tensor, Fold]
+) -> None:
+    """Put a parameter into the box of the module that uses it, unless somebody else uses it too."""
+    users: dict[Tensor, set[Fold | None]] = {}
+    for node in order:
+        for x in node.inputs:
+            if isinstance(x, Tensor):
+                users.setdefault(x, set()).add(of.get(node))
+    for node in order:
+        using = users.get(node, set())
+        if node.op is None and node in paths and len(using) == 1:
+            fold = next(iter(using))
+            if fold is not None:
+                fold.members.append(node)
+
+
+def _runs(found: list[Fold], order: Sequence[Tensor]) -> list[Fold]:
+    """Join runs of equal modules, or of a pattern of up to four, such as the forty blocks of a deep
+    network.
+    """
+    return found
+
+
+def _without_circles(order: Sequence[Tensor], found: list[Fold]) -> list[Fold]:
+    """Open the modules whose boxes would have arrows running in a circle (a module entered, left and
+    entered again).
+    """
+    while True:
+        of = {node: fold for fold in found for node in fold.members}
+        circular = _circular(order, of)
+        if not circular:
+            return found
+        found = [fold for fold in found if fold not in circular]
+
+
+def _circular(order: Sequence[Tensor], of: dict[Tensor, Fold]) -> set[Fold]:
+    things = {of.get(node, node) for node in order}
+    arrows = set(_arrows(order, of))
+    backward = {(target, source) for source, target in arrows}
+    left = _unreached(things, arrows) & _unreached(things, backward)
+    return {thing for thing in left if isinstance(thing, Fold)}
+
+
+def _unreached(things: set[Any], arrows: set[tuple[Any, Any]]) -> set[Any]:
+    """Return what a topological order never comes to: the circles and what lies after them."""
+    users: dict[Any, list[Any]] = {}
+    waiting = dict.fromkeys(things, 0)
+    for source, target in arrows:
+        users.setdefault(source, []).append(target)
+        waiting[target] += 1
+    ready = [thing for thing, n in waiting.items() if n == 0]
+    for thing in ready:  # grows while it is walked
+        for user in users.get(thing, ()):
+            waiting[user] -= 1
+            if not waiting[user]:
+                ready.append(user)
+    return things.difference(ready)
+
+
+def _arrows(order: Sequence[Tensor], of: dict[Tensor, Fold]) -> Iterator[tuple[Any, Any]]:
+    for node in order:
+        target = of.get(node, node)
+        for x in node.inputs:
+            if isinstance(x, Tensor) and of.get(x, x) is not target:
+                yield of.get(x, x), target

@@ -1,0 +1,104 @@
+"""Names for the nodes of a graph: given ones, paths of parameters, and the variables of whoever draws it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.tensor import Tensor
+
+_PACKAGE = str(Path(__file__).parent.parent)
+_LONGEST_LIST = 64  # entries of a list that are named `h[0]`, `h[1]`, ...
+
+
+def find(
+    names: Mapping[Any, Any] | None = None, model: Any = None, frame: FrameType | None = None
+) -> dict[int, str]:
+    """Return names by the id of the Tensor or array they belong to.
+
+    The first that applies: `names` (`{"w": tensor}` or `{tensor: "w"}`), the path of a parameter in `model`
+    or in a module among the variables (`net.0.weight`), the Tensor's own `name` (which is not listed here),
+    the variables of `frame`. Private variables (`_`) are not looked at; Tensors in a list or dict are
+    called `h[0]`.
+
+    >>> a, b = Tensor(7.0), Tensor(3.0)
+    >>> find({"a": a, b: "b"}) == {id(a): "a", id(b): "b"}
+    True
+    """
+    variables = dict(_variables(frame)) if frame is not None else {}
+    found: dict[int, str] = {}
+    for key, value in (names or {}).items():
+        thing, name = (value, key) if isinstance(key, str) else (key, value)
+        if not isinstance(name, str):
+            raise TypeError(
+                lesson(
+                    "names=", "wants names and what they belong to", f"{name!r}", hint='names={"w": tensor}'
+                )
+            )
+        found[id(thing)] = name
+    for name, thing in variables.items():
+        if _is_module(thing) and thing is not model:
+            _add_paths(found, thing, name)
+    if model is not None:
+        _add_paths(found, model, next((name for name, thing in variables.items() if thing is model), ""))
+    for name, thing in variables.items():
+        for path, part in _parts(name, thing):
+            if not (isinstance(part, Tensor) and part.name):
+                found.setdefault(id(part), path)
+    return found
+
+
+def callers_frame() -> FrameType | None:
+    """Return the frame of the nearest caller that is not part of this package."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return frame
+
+
+def model_name(model: Any, frame: FrameType | None) -> str:
+    """Return the variable that holds `model`, or ''."""
+    if frame is None:
+        return ""
+    return next((name for name, thing in _variables(frame) if thing is model), "")
+
+
+def _variables(frame: FrameType) -> Iterator[tuple[str, Any]]:
+    """Give the variables of a frame, its own before those of its module."""
+    own = frame.f_locals
+    yield from ((name, value) for name, value in list(own.items()) if not name.startswith("_"))
+    if frame.f_globals is not own:
+        for name, value in list(frame.f_globals.items()):
+            if not name.startswith("_") and name not in own:
+                yield name, value
+
+
+def _parts(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(thing, (Tensor, np.ndarray)):
+        yield name, thing
+    elif isinstance(thing, (list, tuple)) and len(thing) <= _LONGEST_LIST:
+        for i, entry in enumerate(thing):
+            if isinstance(entry, (Tensor, np.ndarray)):
+                yield f"{name}[{i}]", entry
+    elif isinstance(thing, dict) and len(thing) <= _LONGEST_LIST:
+        for key, entry in thing.items():
+            if isinstance(entry, (Tensor, np.ndarray)):
+                yield f"{name}[{key!r}]", entry
+
+
+def _is_module(thing: Any) -> bool:
+    """Tell a module by what it can do, so that `clearprop.nn` need not be imported for it."""
+    nn = sys.modules.get("clearprop.nn")
+    return nn is not None and isinstance(thing, nn.Module)
+
+
+def _add_paths(found: dict[int, str], model: Any, prefix: str) -> None:
+    before = prefix + "." if prefix else ""
+    for path, tensor in (*model.named_parameters(), *model.named_buffers()):
+        found.setdefault(id(tensor), before + path)
