@@ -181,13 +181,12 @@ class Op:
             and self.differentiable
             and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
         )
-        if node.requires_grad or (observer is not None and observer.remembers):
-            node.op, node.inputs, node.values, node.attrs = self, inputs, values, attrs
-            node.serial = _next_serial()
-        else:
-            node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
+        node.op, node.inputs, node.values, node.attrs = self, inputs, values, attrs
+        node.serial = _next_serial()
         if observer is not None:
             observer.saw(node)
+        if not node.requires_grad and (observer is None or not observer.remembers):
+            node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
         return _parts(node) if self.several else node
 
     def rule(self, i: int) -> Rule | None:
