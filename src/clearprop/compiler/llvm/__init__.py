@@ -1,0 +1,1 @@
+"""The fast executor: a plan as one native function, its loops and products emitted as LLVM IR."""

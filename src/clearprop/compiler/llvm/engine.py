@@ -1,0 +1,68 @@
+"""LLVM at work: from a module's text to machine code for this very processor."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+WIDE = '"prefer-vector-width"="512"'
+"""What tells LLVM to use the widest vectors there are."""
+
+_lock = threading.Lock()  # LLVM's objects below are shared by the process
+_numbers = itertools.count(1).__next__
+
+
+@cache
+def target() -> Any:
+    """Return the machine we run on, with all its features."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
+    )
+
+
+@cache
+def _linker() -> Any:
+    return llvm.create_lljit_compiler()
+
+
+@cache
+def vector_bytes() -> int:
+    """Return the size of a SIMD register: 64 with AVX-512, 32 with AVX, else 16."""
+    features = llvm.get_host_cpu_features()
+    return 64 if features.get("avx512f") and features.get("avx512vl") else 32 if features.get("avx") else 16
+
+
+class Code:
+    """A module compiled into this process; it lives as long as this object.
+
+    `exports` are the functions whose `address` can be asked for.
+    """
+
+    def __init__(self, text: str, *exports: str) -> None:
+        with _lock:
+            machine = target()
+            module = llvm.parse_assembly(text)
+            options = llvm.create_pipeline_tuning_options(speed_level=2)
+            # The loops come with their vectors: what would only look for more is left out, to compile fast.
+            options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+            builder = llvm.create_pass_builder(machine, options)
+            builder.getModulePassManager().run(module, builder)
+            self.optimized = module
+            library = llvm.JITLibraryBuilder().add_object_img(machine.emit_object(module)).add_current_process()
+            for name in exports:
+                library.export_symbol(name)
+            self._code = library.link(_linker(), f"clearprop{_numbers()}")
+
+    def address(self, name: str) -> int:
+        """Return where a function begins."""
+        return int(self._code[name])
+
+    def assembly(self) -> str:
+        """Return the machine code as text."""
+        return str(target().emit_assembly(self.optimized))

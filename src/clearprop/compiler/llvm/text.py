@@ -1,0 +1,417 @@
+"""LLVM IR as text: a function being written line by line, and the values in it.
+
+A `Value` behaves as a NumPy array does (operators, dtypes, weak Python numbers), so a formula written for
+NumPy can be run on Values to write the instructions that compute it. `lanes` is 0 for a single number and n
+for a SIMD vector of n; a single number meets a vector by being copied to all its lanes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Dtype: TypeAlias = "np.dtype[Any]"
+
+INDEX = np.dtype(np.int64)
+BOOL = np.dtype(np.bool_)
+_TYPES = {
+    "float16": "half",
+    "float32": "float",
+    "float64": "double",
+    "bool": "i1",
+    **{f"{u}int{n}": f"i{n}" for u in ("", "u") for n in (8, 16, 32, 64)},
+}
+_ORDER = {"lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge", "eq": "eq", "ne": "ne"}
+
+
+def type_name(dtype: Dtype, lanes: int = 0) -> str:
+    """Return LLVM's name of a dtype.
+
+    >>> type_name(np.dtype("f4"), 16), type_name(np.dtype(bool))
+    ('<16 x float>', 'i1')
+    """
+    name = _TYPES[dtype.name]
+    return f"<{lanes} x {name}>" if lanes else name
+
+
+def literal(number: Any, dtype: Dtype) -> str:
+    """Write a number as LLVM reads it: floats by their bits, so that nothing is rounded on the way.
+
+    >>> literal(0.5, np.dtype("f4")), literal(-3, np.dtype("i4"))
+    ('0x3FE0000000000000', '-3')
+    """
+    if dtype.kind == "b":
+        return "true" if number else "false"
+    if dtype.kind in "iu":
+        return str(int(number))
+    if dtype.itemsize == 2:
+        return f"0xH{np.float16(number).view(np.uint16):04X}"
+    value = float(np.float32(number)) if dtype.itemsize == 4 else float(number)
+    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+
+
+class Module:
+    """Functions and declarations, each written once."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Function] = {}
+        self.declarations: dict[str, str] = {}
+
+    def function(self, name: str, parameters: str, attributes: str = "", linkage: str = "internal") -> Function:
+        """Begin a function without a result; `parameters` is written as in LLVM: `ptr noalias %x, i64 %n`."""
+        function = Function(self, name, parameters, attributes, linkage)
+        self.functions[name] = function
+        return function
+
+    def declare(self, name: str, result: str, parameters: str) -> None:
+        """Make a function of another library, or an intrinsic, known."""
+        self.declarations[name] = f"declare {result} @{name}({parameters})"
+
+    def __str__(self) -> str:
+        return "\n".join([*self.declarations.values(), *map(str, self.functions.values())])
+
+
+class Function:
+    """A function being written: each method adds instructions at the end of the current block."""
+
+    def __init__(self, module: Module, name: str, parameters: str, attributes: str, linkage: str) -> None:
+        self.module, self.name = module, name
+        self.head = f"define {linkage} void @{name}({parameters}) {attributes} {{"
+        self.slots: list[str] = []
+        self.lines: list[str] = []
+        self.block, self.count = "start", 0
+        self.shared: dict[Any, Any] = {}  # what the emitters above remember about this function
+
+    def __str__(self) -> str:
+        return "\n".join([self.head, "entry:", *self.slots, "  br label %start", "start:", *self.lines, "  ret void", "}\n"])
+
+    # --- single instructions --------------------------------------------------------------------------------
+    def line(self, text: str) -> None:
+        """Write an instruction without a result."""
+        self.lines.append("  " + text)
+
+    def emit(self, text: str) -> str:
+        """Write an instruction and return the name of its result."""
+        self.count += 1
+        self.lines.append(f"  %v{self.count} = {text}")
+        return f"%v{self.count}"
+
+    def value(self, text: str, dtype: Dtype, lanes: int = 0) -> Value:
+        """Write an instruction and return its result as a Value."""
+        return Value(self, self.emit(text), dtype, lanes)
+
+    def constant(self, number: Any, dtype: Dtype, lanes: int = 0) -> Value:
+        """Return a number as a Value; nothing is written."""
+        text = literal(number, dtype)
+        if lanes:
+            text = f"splat ({type_name(dtype)} {text})"
+        return Value(self, text, dtype, lanes)
+
+    def index(self, number: int) -> Value:
+        """Return an integer to count or address with."""
+        return self.constant(number, INDEX)
+
+    def lift(self, x: Any, dtype: Dtype | None = None, lanes: int = 0) -> Value:
+        """Return `x`, a Value or a number, with that dtype and in that many lanes."""
+        if not isinstance(x, Value):
+            return self.constant(x, dtype if dtype is not None else np.result_type(x), lanes)
+        if dtype is not None and x.dtype != dtype:
+            x = x.astype(dtype)
+        return x if x.lanes == lanes else self.splat(x, lanes)
+
+    def splat(self, x: Value, lanes: int) -> Value:
+        """Copy a single number to all lanes."""
+        if x.text.startswith(("0x", "-")) or x.text[0].isdigit() or x.text in ("true", "false"):
+            return Value(self, f"splat ({x.type} {x.text})", x.dtype, lanes)
+        vector = type_name(x.dtype, lanes)
+        first = self.emit(f"insertelement {vector} poison, {x.type} {x.text}, i64 0")
+        text = f"shufflevector {vector} {first}, {vector} poison, <{lanes} x i32> zeroinitializer"
+        return self.value(text, x.dtype, lanes)
+
+    def lane_numbers(self, lanes: int, dtype: Dtype = INDEX) -> Value:
+        """Return the vector 0, 1, 2, ..."""
+        name = type_name(dtype)
+        entries = ", ".join(f"{name} {literal(i, dtype)}" for i in range(lanes))
+        return Value(self, f"<{entries}>", dtype, lanes)
+
+    def select(self, c: Value, x: Any, y: Any) -> Value:
+        """Return x where c holds, else y."""
+        dtype = common(x, y)
+        lanes = most_lanes(c, x, y)
+        x, y = self.lift(x, dtype, lanes), self.lift(y, dtype, lanes)
+        if c.dtype != BOOL:
+            c = c != 0
+        if lanes and not c.lanes:
+            c = self.splat(c, lanes)
+        return self.value(f"select {c.type} {c.text}, {x.type} {x.text}, {y.type} {y.text}", dtype, lanes)
+
+    def intrinsic(self, name: str, *xs: Value, flags: str = "") -> Value:
+        """Call one of LLVM's own functions whose arguments all have the type of its result."""
+        x = xs[0]
+        scalar = _TYPES[x.dtype.name]
+        suffix = ("f" if x.dtype.kind == "f" else "i") + scalar.lstrip("i") if scalar[0] == "i" else f"f{8 * x.dtype.itemsize}"
+        full = f"llvm.{name}.{f'v{x.lanes}' if x.lanes else ''}{suffix if scalar[0] != 'i' else scalar}"
+        self.module.declare(full, x.type, ", ".join(v.type for v in xs))
+        return self.value(f"call {flags}{x.type} @{full}({', '.join(f'{v.type} {v.text}' for v in xs)})", x.dtype, x.lanes)
+
+    def library(self, name: str, *xs: Value) -> Value:
+        """Call a function of the C library, lane by lane: right, and slow."""
+        x = xs[0]
+        scalar = type_name(x.dtype)
+        full = name + ("f" if x.dtype.itemsize == 4 else "")
+        self.module.declare(full, scalar, ", ".join(scalar for _ in xs))
+        if not x.lanes:
+            return self.value(f"call {scalar} @{full}({', '.join(f'{scalar} {v.text}' for v in xs)})", x.dtype)
+        result = "poison"
+        for i in range(x.lanes):
+            given = [self.emit(f"extractelement {v.type} {v.text}, i64 {i}") for v in xs]
+            one = self.emit(f"call {scalar} @{full}({', '.join(f'{scalar} {g}' for g in given)})")
+            result = self.emit(f"insertelement {x.type} {result}, {scalar} {one}, i64 {i}")
+        return Value(self, result, x.dtype, x.lanes)
+
+    # --- memory ---------------------------------------------------------------------------------------------
+    def slot(self, dtype: Dtype, lanes: int = 0) -> Slot:
+        """Return a local variable; LLVM keeps it in a register."""
+        name = f"%s{len(self.slots)}"
+        self.slots.append(f"  {name} = alloca {type_name(dtype, lanes)}, align 64")
+        return Slot(self, name, dtype, lanes)
+
+    def at(self, pointer: str, offset: Value | int, dtype: Dtype) -> str:
+        """Return the address of entry `offset` of an array of `dtype`."""
+        name = "i8" if dtype == BOOL else type_name(dtype)
+        text = offset.text if isinstance(offset, Value) else str(offset)
+        return self.emit(f"getelementptr {name}, ptr {pointer}, i64 {text}") if text != "0" else pointer
+
+    def load(self, address: str, dtype: Dtype, lanes: int = 0, mask: Value | None = None) -> Value:
+        """Read one number, or `lanes` neighbours; where `mask` is false nothing is read and 0 results."""
+        kept = np.dtype(np.uint8) if dtype == BOOL else dtype  # a bool is a byte in memory
+        name = type_name(kept, lanes)
+        if mask is None:
+            x = self.value(f"load {name}, ptr {address}, align {kept.itemsize}", kept, lanes)
+        else:
+            full = f"llvm.masked.load.v{lanes}{_suffix(kept)}.p0"
+            self.module.declare(full, name, f"ptr, i32, <{lanes} x i1>, {name}")
+            text = f"call {name} @{full}(ptr {address}, i32 {kept.itemsize}, {mask.type} {mask.text}, {name} zeroinitializer)"
+            x = self.value(text, kept, lanes)
+        return x != 0 if dtype == BOOL else x
+
+    def store(self, x: Value, address: str, mask: Value | None = None) -> None:
+        """Write one number, or a vector to neighbouring places (only where `mask` holds)."""
+        if x.dtype == BOOL:
+            x = x.astype(np.dtype(np.uint8))
+        if mask is None:
+            self.line(f"store {x.type} {x.text}, ptr {address}, align {x.dtype.itemsize}")
+            return
+        full = f"llvm.masked.store.v{x.lanes}{_suffix(x.dtype)}.p0"
+        self.module.declare(full, "void", f"{x.type}, ptr, i32, <{x.lanes} x i1>")
+        self.line(f"call void @{full}({x.type} {x.text}, ptr {address}, i32 {x.dtype.itemsize}, {mask.type} {mask.text})")
+
+    # --- blocks ---------------------------------------------------------------------------------------------
+    def label(self, hint: str) -> str:
+        """Return a fresh name of a block."""
+        self.count += 1
+        return f"{hint}{self.count}"
+
+    def begin(self, label: str) -> None:
+        """Begin a block; the one before must have ended with a branch."""
+        self.lines.append(f"{label}:")
+        self.block = label
+
+    @contextmanager
+    def loop(self, start: Value | int, stop: Value | int, step: int = 1) -> Iterator[Value]:
+        """Repeat what is written inside for the index `start`, `start + step`, ... below `stop`."""
+        first, last = (x.text if isinstance(x, Value) else str(x) for x in (start, stop))
+        head, body, done = self.label("head"), self.label("body"), self.label("done")
+        before = self.block
+        self.line(f"br label %{head}")
+        self.begin(head)
+        place = len(self.lines)
+        self.lines.append("")
+        i = f"%i{place}_{self.count}"
+        self.line(f"{i}.go = icmp slt i64 {i}, {last}")
+        self.line(f"br i1 {i}.go, label %{body}, label %{done}")
+        self.begin(body)
+        yield Value(self, i, INDEX, 0)
+        self.line(f"{i}.next = add nsw i64 {i}, {step}")
+        self.lines[place] = f"  {i} = phi i64 [{first}, %{before}], [{i}.next, %{self.block}]"
+        self.line(f"br label %{head}")
+        self.begin(done)
+
+    @contextmanager
+    def when(self, condition: Value) -> Iterator[None]:
+        """Do what is written inside only if the condition holds."""
+        then, done = self.label("then"), self.label("done")
+        self.line(f"br i1 {condition.text}, label %{then}, label %{done}")
+        self.begin(then)
+        yield
+        self.line(f"br label %{done}")
+        self.begin(done)
+
+
+class Slot:
+    """A local variable of a function."""
+
+    def __init__(self, function: Function, name: str, dtype: Dtype, lanes: int) -> None:
+        self.function, self.name, self.dtype, self.lanes = function, name, dtype, lanes
+
+    def get(self) -> Value:
+        """Return what it holds."""
+        return self.function.value(f"load {type_name(self.dtype, self.lanes)}, ptr {self.name}, align 64", self.dtype, self.lanes)
+
+    def put(self, x: Any) -> None:
+        """Let it hold `x`."""
+        x = self.function.lift(x, self.dtype, self.lanes)
+        self.function.line(f"store {x.type} {x.text}, ptr {self.name}, align 64")
+
+
+def _suffix(dtype: Dtype) -> str:
+    return f"{'f' if dtype.kind == 'f' else 'i'}{8 * dtype.itemsize}"
+
+
+def common(*xs: Any) -> Dtype:
+    """Return the dtype NumPy would compute in: Python numbers are weak."""
+    return np.result_type(*(x.dtype if isinstance(x, Value) else x for x in xs))
+
+
+def most_lanes(*xs: Any) -> int:
+    """Return the number of lanes of the widest."""
+    return max(x.lanes if isinstance(x, Value) else 0 for x in xs)
+
+
+class Value:
+    """A number, or a vector of them, that the function being written will have computed by here."""
+
+    __slots__ = ("dtype", "function", "lanes", "text")
+    shape: tuple[int, ...] = ()
+    ndim = 0
+
+    def __init__(self, function: Function, text: str, dtype: Dtype, lanes: int) -> None:
+        self.function, self.text, self.dtype, self.lanes = function, text, dtype, lanes
+
+    @property
+    def type(self) -> str:
+        """LLVM's name of its type."""
+        return type_name(self.dtype, self.lanes)
+
+    def bits(self, dtype: Dtype) -> Value:
+        """Return the same bits seen as another dtype of the same size."""
+        return self.function.value(f"bitcast {self.type} {self.text} to {type_name(dtype, self.lanes)}", dtype, self.lanes)
+
+    def astype(self, dtype: Any) -> Value:
+        """Return the same number in another dtype, as NumPy converts it."""
+        dtype, old = np.dtype(dtype), self.dtype
+        if dtype == old:
+            return self
+        if dtype == BOOL:
+            return self != 0
+        if old.kind == "f" and dtype.kind == "f":
+            word = "fpext" if dtype.itemsize > old.itemsize else "fptrunc"
+        elif dtype.kind == "f":
+            word = "sitofp" if old.kind == "i" else "uitofp"
+        elif old.kind == "f":
+            return self._to_integer(dtype)
+        elif dtype.itemsize == old.itemsize and old != BOOL:
+            return Value(self.function, self.text, dtype, self.lanes)
+        elif dtype.itemsize < old.itemsize:
+            word = "trunc"
+        else:
+            word = "sext" if old.kind == "i" else "zext"
+        text = f"{word} {self.type} {self.text} to {type_name(dtype, self.lanes)}"
+        return self.function.value(text, dtype, self.lanes)
+
+    def _to_integer(self, dtype: Dtype) -> Value:
+        target = type_name(dtype, self.lanes)
+        vector = f"v{self.lanes}" if self.lanes else ""
+        name = f"llvm.fpto{'s' if dtype.kind == 'i' else 'u'}i.sat.{vector}{_suffix(dtype)}.{vector}{_suffix(self.dtype)}"
+        self.function.module.declare(name, target, self.type)
+        return self.function.value(f"call {target} @{name}({self.type} {self.text})", dtype, self.lanes)
+
+    def _two(self, other: Any, floating: str, integer: str, swap: bool = False, flags: str = "") -> Value:
+        dtype = common(self, other)
+        lanes = most_lanes(self, other)
+        x, y = self.function.lift(self, dtype, lanes), self.function.lift(other, dtype, lanes)
+        if swap:
+            x, y = y, x
+        word = floating if dtype.kind == "f" else integer
+        return self.function.value(f"{word} {flags}{x.type} {x.text}, {y.text}", dtype, lanes)
+
+    def _compare(self, other: Any, word: str) -> Value:
+        dtype = common(self, other)
+        lanes = most_lanes(self, other)
+        x, y = self.function.lift(self, dtype, lanes), self.function.lift(other, dtype, lanes)
+        if dtype.kind == "f":
+            how = "fcmp " + ("une" if word == "ne" else f"o{word}")
+        else:
+            how = "icmp " + (_ORDER[word].replace("s", "u", 1) if dtype.kind in "bu" else _ORDER[word])
+        return self.function.value(f"{how} {x.type} {x.text}, {y.text}", BOOL, lanes)
+
+    # fmt: off
+    def __add__(self, y: Any) -> Value: return self._two(y, "fadd", "or" if common(self, y) == BOOL else "add")
+    def __radd__(self, x: Any) -> Value: return self + x
+    def __sub__(self, y: Any) -> Value: return self._two(y, "fsub", "sub")
+    def __rsub__(self, x: Any) -> Value: return self._two(x, "fsub", "sub", swap=True)
+    def __mul__(self, y: Any) -> Value: return self._two(y, "fmul", "and" if common(self, y) == BOOL else "mul")
+    def __rmul__(self, x: Any) -> Value: return self * x
+    def __lt__(self, y: Any) -> Value: return self._compare(y, "lt")
+    def __le__(self, y: Any) -> Value: return self._compare(y, "le")
+    def __gt__(self, y: Any) -> Value: return self._compare(y, "gt")
+    def __ge__(self, y: Any) -> Value: return self._compare(y, "ge")
+    def __eq__(self, y: Any) -> Value: return self._compare(y, "eq")  # type: ignore[override]
+    def __ne__(self, y: Any) -> Value: return self._compare(y, "ne")  # type: ignore[override]
+    def __and__(self, y: Any) -> Value: return self._two(y, "", "and")
+    def __rand__(self, x: Any) -> Value: return self & x
+    def __or__(self, y: Any) -> Value: return self._two(y, "", "or")
+    def __ror__(self, x: Any) -> Value: return self | x
+    def __xor__(self, y: Any) -> Value: return self._two(y, "", "xor")
+    def __rxor__(self, x: Any) -> Value: return self ^ x
+    # fmt: on
+    __hash__ = None  # type: ignore[assignment]
+
+    def __lshift__(self, y: Any) -> Value:
+        return self._two(y, "", "shl")
+
+    def __rshift__(self, y: Any) -> Value:
+        return self._two(y, "", "ashr" if common(self, y).kind == "i" else "lshr")
+
+    def __truediv__(self, y: Any) -> Value:
+        return _quotient(self, y)
+
+    def __rtruediv__(self, x: Any) -> Value:
+        return _quotient(self.function.lift(x, None if isinstance(x, np.generic) else _floating(common(self, x))), self)
+
+    def __neg__(self) -> Value:
+        if self.dtype.kind == "f":
+            return self.function.value(f"fneg {self.type} {self.text}", self.dtype, self.lanes)
+        return self._two(0, "", "sub", swap=True)
+
+    def __pos__(self) -> Value:
+        return self
+
+    def __invert__(self) -> Value:
+        return self ^ (True if self.dtype == BOOL else -1)
+
+    def __bool__(self) -> bool:
+        raise TypeError("what the function being written will compute is not known while it is written")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *xs: Any, **kwargs: Any) -> Any:
+        from clearprop.compiler.llvm.ufuncs import apply
+
+        return apply(ufunc, method, xs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from clearprop.compiler.llvm.ufuncs import apply_function
+
+        return apply_function(function, args, kwargs)
+
+
+def _quotient(x: Value, y: Any) -> Value:
+    dtype = common(x, y)
+    if dtype.kind != "f":  # NumPy divides integers as float64
+        dtype = np.dtype(np.float64)
+    lanes = most_lanes(x, y)
+    x, y = x.function.lift(x, dtype, lanes), x.function.lift(y, dtype, lanes)
+    return x.function.value(f"fdiv {x.type} {x.text}, {y.text}", dtype, lanes)
