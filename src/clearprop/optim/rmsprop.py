@@ -46,7 +46,7 @@ def rmsprop(
         mean = rest.pop(0)
         mean = mean + weak(1.0 - alpha, p) * (g - mean)
         new.append(mean)
-        spread = square - mean * mean
+        spread = np.maximum(square - mean * mean, 0.0)  # equal gradients may round to just below 0
     direction = g / (np.sqrt(spread) + weak(eps, p))
     if present(momentum):
         direction = weak(momentum, p) * rest.pop(0) + direction

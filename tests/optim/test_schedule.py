@@ -1,0 +1,123 @@
+"""Learning-rate schedules: the numbers of PyTorch's, and a saved one goes on."""
+
+import numpy as np
+import pytest
+
+from clearprop import Tensor, optim
+from clearprop.modes import observed
+
+CASES = [
+    ("StepLR", {"step_size": 3, "gamma": 0.5}),
+    ("MultiStepLR", {"milestones": [2, 5, 5], "gamma": 0.1}),
+    ("ExponentialLR", {"gamma": 0.9}),
+    ("LambdaLR", {"lr_lambda": lambda n: 1 / (1 + n)}),
+    ("LinearLR", {"start_factor": 0.25, "total_iters": 4}),
+    ("CosineAnnealingLR", {"T_max": 12, "eta_min": 0.01}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 13}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 20, "anneal_strategy": "linear", "pct_start": 0.4}),
+]
+
+
+def make(module, params, kind="SGD"):
+    return getattr(module, kind)(params, lr=0.2, **({"momentum": 0.9} if kind == "SGD" else {}))
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+@pytest.mark.filterwarnings("ignore")  # PyTorch remarks on the order of calls
+def test_equals_pytorch(name, options, kind):
+    torch = pytest.importorskip("torch")
+    ours, theirs = make(optim, [Tensor(1.0)], kind), make(torch.optim, [torch.zeros(1)], kind)
+    schedule = getattr(optim, name)(ours, **options)
+    reference = getattr(torch.optim.lr_scheduler, name)(theirs, **options)
+
+    for _ in range(12):
+        np.testing.assert_allclose(schedule.get_last_lr(), reference.get_last_lr(), rtol=1e-12)
+        for option in ("momentum", "betas"):
+            if option in ours.param_groups[0]:
+                np.testing.assert_allclose(
+                    ours.param_groups[0][option], theirs.param_groups[0][option], rtol=1e-12
+                )
+        schedule.step()
+        reference.step()
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_a_saved_schedule_goes_on(name, options):
+    straight = getattr(optim, name)(make(optim, [Tensor(1.0)]), **options)
+    for _ in range(7):
+        straight.step()
+    resumed = getattr(optim, name)(make(optim, [Tensor(1.0)]), **options)
+    resumed.load_state_dict(straight.state_dict())
+    assert resumed.get_last_lr() == straight.get_last_lr()
+    straight.step()
+    resumed.step()
+    assert resumed.get_last_lr() == straight.get_last_lr()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"mode": "max"}, {"threshold_mode": "abs", "threshold": 0.3, "cooldown": 2}]
+)
+def test_the_plateau_is_pytorchs(options):
+    torch = pytest.importorskip("torch")
+    ours, theirs = make(optim, [Tensor(1.0)]), make(torch.optim, [torch.zeros(1)])
+    schedule = optim.ReduceLROnPlateau(ours, patience=2, factor=0.5, min_lr=0.01, **options)
+    reference = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        theirs, patience=2, factor=0.5, min_lr=0.01, **options
+    )
+    rng = np.random.default_rng(0)
+    for metric in np.concatenate([np.linspace(3, 1, 5), 1 + 0.1 * rng.normal(size=30)]):
+        schedule.step(metric)
+        reference.step(metric)
+        assert schedule.get_last_lr() == pytest.approx([theirs.param_groups[0]["lr"]], rel=1e-15)
+
+
+def test_schedules_follow_one_another():
+    optimizer = make(optim, [Tensor(1.0)])
+    schedule = optim.SequentialLR(
+        [optim.LinearLR(optimizer, 0.5, total_iters=2), optim.StepLR(optimizer, 1, 0.1)], milestones=[3]
+    )
+    seen = [schedule.get_last_lr()[0]]
+    for _ in range(5):
+        schedule.step()
+        seen.append(schedule.get_last_lr()[0])
+    np.testing.assert_allclose(seen, [0.1, 0.15, 0.2, 0.2, 0.02, 0.002])
+    state = schedule.state_dict()
+    schedule.step()
+    schedule.load_state_dict(state)
+    np.testing.assert_allclose(schedule.get_last_lr(), [0.002])
+
+
+def test_setting_the_rate_changes_no_structure():
+    optimizer = optim.Adam([Tensor(1.0)])
+    before = optimizer.structure()
+    schedule = optim.OneCycleLR(optimizer, max_lr=1.0, total_steps=5)
+    for _ in range(4):
+        schedule.step()
+    assert optimizer.structure() == before
+
+
+def test_a_schedule_refuses_to_be_recorded():
+    class Recorder:
+        remembers = True
+
+        def resolve(self, x):
+            return x
+
+        def python_value(self, tensor, asked):
+            pass
+
+    schedule = optim.StepLR(make(optim, [Tensor(1.0)]), 1)
+    with (
+        observed(Recorder()),
+        pytest.raises(RuntimeError, match=r"schedule.step\(\) after the compiled step"),
+    ):
+        schedule.step()
+
+
+def test_more_steps_than_one_cycle_has_are_refused():
+    schedule = optim.OneCycleLR(make(optim, [Tensor(1.0)]), max_lr=1.0, total_steps=2)
+    schedule.step()
+    schedule.step()
+    with pytest.raises(ValueError, match=r"OneCycleLR.step\(\): wants at most 2 steps: 3"):
+        schedule.step()
