@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,8 +132,7 @@ def sending(op: Op) -> list[int]:
     return sorted(found)
 
 
-@contextmanager
-def broken(op: Op, i: int, fault: Callable[..., Any]) -> Iterator[None]:
+def broken(op: Op, i: int, fault: Callable[..., Any]) -> AbstractContextManager[None]:
     """Break the rule of input `i` inside the block: it sends `fault(d, g, z, *xs, **attrs)`, `d` being right.
 
     For tests of tests: a check that does not fail inside the block checks nothing. `d` is what the rule gives
@@ -146,39 +145,40 @@ def broken(op: Op, i: int, fault: Callable[..., Any]) -> Iterator[None]:
     ...         print("off by +0.1 %" in str(error))
     True
     """
+    return replaced(
+        op, i, lambda send, g, z, *xs, **attrs: fault(send(g, z, *xs, **attrs), g, z, *xs, **attrs)
+    )
+
+
+@contextmanager
+def replaced(op: Op, i: int, rule: Callable[..., Any]) -> Iterator[None]:
+    """Let the rule of input `i` be `rule(send, g, z, *xs, **attrs)` inside the block, `send` being the right
+    one."""
     right = op.derivatives, op.rules, op.variadic_rule
-    honest = _sound_copy(op)
+    sound = object.__new__(Op)
+    sound.__dict__.update(op.__dict__)
 
-    def wrong(k: int, g: Any, z: Any, *xs: Any, **attrs: Any) -> Any:
-        d = _sent(honest, k, g, z, xs, attrs)
-        return d if d is None or k != i else fault(d, g, z, *xs, **attrs)
+    def changed(k: int, g: Any, z: Any, *xs: Any, **attrs: Any) -> Any:
+        if k != i or _sent(sound, k, g, z, *xs, **attrs) is None:
+            return _sent(sound, k, g, z, *xs, **attrs)
+        return rule(functools.partial(_sent, sound, k), g, z, *xs, **attrs)
 
-    if right[2] is not None:
-        op.variadic_rule = wrong
+    if op.variadic_rule is not None:
+        op.variadic_rule = changed
     else:
         count = max(len(op.rules), len(op.derivatives))
-        op.derivatives, op.rules = (), tuple(functools.partial(wrong, k) for k in range(count))
+        op.derivatives, op.rules = (), tuple(functools.partial(changed, k) for k in range(count))
     try:
         yield
     finally:
         op.derivatives, op.rules, op.variadic_rule = right
 
 
-def _sound_copy(op: Op) -> Op:
-    copy = object.__new__(Op)
-    copy.__dict__.update(op.__dict__)
-    return copy
-
-
-def _sent(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: Any) -> Any:
+def _sent(op: Op, i: int, g: Any, z: Any, *xs: Any, **attrs: Any) -> Any:
     """What the rule gives, for elementwise ops too, before broadcasting is undone."""
     if not op.derivatives:
         rule = op.rule(i)
         return None if rule is None else rule(g, z, *xs, **attrs)
-    return _product(op, i, g, z, xs)
-
-
-def _product(op: Op, i: int, g: Any, z: Any, xs: Any) -> Any:
     d = op.derivatives[i]
     if d is None:
         return None
@@ -188,4 +188,4 @@ def _product(op: Op, i: int, g: Any, z: Any, xs: Any) -> Any:
     return g * local
 
 
-__all__ = ["Case", "broken", "caller", "cases", "check_op", "sending"]
+__all__ = ["Case", "broken", "caller", "cases", "check_op", "replaced", "sending"]

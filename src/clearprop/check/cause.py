@@ -25,6 +25,7 @@ class Evidence:
     x: Any
     contributions: Any = None
     shapes: Any = ()
+    weights: Any = None  # the gradient that arrived at the outputs, as one vector
 
 
 def likely_cause(evidence: Evidence) -> str:
@@ -184,14 +185,52 @@ def _by_value(e: Evidence) -> str:
     return ""
 
 
+def _passed_on(e: Evidence) -> str:
+    if e.weights is not None and e.weights.size == e.found.size and _same(e.found.reshape(-1), e.weights):
+        return "the arriving gradient is sent on as it is: the local derivative, or a term, is missing"
+    return ""
+
+
+def _unlinear(e: Evidence) -> str:
+    """The arriving gradient came in not at all, or twice, or what was computed was bent afterwards."""
+    if e.weights is not None and e.contributions is not None:
+        local = e.contributions / e.weights[:, None]
+        if _same(e.found.reshape(-1), np.nansum(local, axis=0)):
+            return "the arriving gradient is not multiplied in"
+        if _same(e.found.reshape(-1), np.nansum(local * (e.weights * e.weights)[:, None], axis=0)):
+            return "the arriving gradient is multiplied in twice"
+    if _same(e.found, np.abs(e.right)):
+        return "the sign is lost: an absolute value"
+    for decimals in range(1, 7):
+        if np.array_equal(e.found, np.round(e.found, decimals)) and _same(e.found, e.right, 10.0**-decimals):
+            return f"rounded to {decimals} decimals"
+    top = float(np.max(np.abs(e.found), initial=0.0))
+    if _same(e.found, np.clip(e.right, -top, top)) and np.sum(np.abs(e.right) > top) > 0:
+        return f"cut off at {top:.6g}"
+    return ""
+
+
+def _offset(e: Evidence) -> str:
+    gap = e.found - e.right
+    if e.right.size > 1 and np.ptp(gap) <= NEAR * float(np.max(np.abs(e.right), initial=0.0)):
+        return f"every entry is off by the same {float(gap.flat[0]):+.6g}: a term is missing, or one too many"
+    for axis in range(e.right.ndim):
+        if e.right.shape[axis] > 1 and _same(e.found, e.right.mean(axis=axis, keepdims=True) + 0 * e.right):
+            return f"all entries along axis {axis} receive their mean"
+    return ""
+
+
 _GUESSES: tuple[Callable[[Evidence], str], ...] = (
     _zero,
     _rounded,
     _factor,
+    _passed_on,
     _moved,
     _one_entry,
     _missing_sum,
     _mask,
+    _unlinear,
+    _offset,
     _line,
     _by_value,
 )

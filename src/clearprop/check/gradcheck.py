@@ -175,7 +175,8 @@ def _compare(report: Report, f: Callable[..., Any], inputs: Any, rng: np.random.
     pull = gradients(f, probe.arrays, inputs)
     rows = np.eye(at.size) if at.size <= ROWS else np.empty((0, at.size))
     cotangents = [_split(row, shapes) for row in rows]
-    cotangents += [random_weights(shapes, rng) for _ in range(1 if len(rows) else 2)]
+    drawn = random_weights(shapes, rng)
+    cotangents += [[-1.3 * w for w in drawn], drawn]  # a rule is linear in what arrives: both signs are tried
     weights = np.array([np.concatenate([w.reshape(-1) for w in c]) for c in cotangents])
     pulled = [pull(c) for c in cotangents]
     for j in probe.moving:
@@ -245,7 +246,12 @@ def judge(
         row = len(weights) - 1 if wrong[-1].any() else int(np.argmax(wrong.any(axis=1)))
         contributions = weights[row][:, None] * values
         evidence = Evidence(
-            analytic[row].reshape(shape), numerical[row].reshape(shape), x, contributions, probe.shapes
+            analytic[row].reshape(shape),
+            numerical[row].reshape(shape),
+            x,
+            contributions,
+            probe.shapes,
+            weights[row],
         )
         cause = likely_cause(evidence)
         if cause:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -203,9 +203,10 @@ def _roughly(table: _Table) -> Any:
     return table.error <= 1e-3 * np.maximum(np.abs(table.value), 1e-3)
 
 
-def columns(probe: Probe, j: int, at: Any) -> Iterator[Slopes]:
-    """Yield, for each entry of input j, the slopes of every output: the columns of the Jacobian."""
-    for i in range(probe.arrays[j].size):
+def columns(probe: Probe, j: int, at: Any, chosen: Iterable[int] | None = None) -> Iterator[Slopes]:
+    """Yield, for each entry of input j (or those chosen), the slopes of every output: the Jacobian's
+    columns."""
+    for i in range(probe.arrays[j].size) if chosen is None else chosen:
         shifted, step = probe.entry(j, i)
         yield slopes(shifted, step, probe.eps, at)
 

@@ -1,0 +1,337 @@
+"""`check_model`: a graph checked node by node, so that the op and the line at fault are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from clearprop.backward import input_gradient, propagate
+from clearprop.check.cause import Evidence, likely_cause
+from clearprop.check.gradcheck import random_weights
+from clearprop.check.numeric import Probe, Slopes, columns, listed, slopes
+from clearprop.check.taylor import Search
+from clearprop.errors import GradientError, lesson, user_line
+from clearprop.graph import topological_order
+from clearprop.modes import no_grad, observed
+from clearprop.op import describe
+from clearprop.tensor import Tensor
+
+TOLERANCE = (
+    1e-9  # of a directional derivative; one entry of a million wrong by 0.1 % is a thousand times that
+)
+LOCATE = 512  # entries of an input up to which a wrong rule is looked at entry by entry; beyond, some
+
+
+@dataclass
+class Finding:
+    """A rule found wrong: which op, at which node and line, for which input, by how much and why."""
+
+    op: str
+    input: int
+    node: Tensor
+    line: str
+    index: tuple[int, ...]
+    analytic: float
+    numerical: float
+    cause: str
+
+    def __repr__(self) -> str:
+        name = f" '{self.node.name}'" if self.node.name else ""
+        shapes = ", ".join(describe(x) for x in self.node.inputs)
+        call = f"{self.op}({shapes}) ->{name} {describe(self.node._value)}"
+        lines = [f"{call}: the rule of input {self.input} is wrong."]
+        ratio = f", ratio {self.analytic / self.numerical:.6g}" if self.numerical else ""
+        at = f" at {list(self.index)}" if self.index else ""
+        lines.append(
+            f"  It sends{at} {self.analytic:.12g} where differences give {self.numerical:.12g}{ratio}."
+        )
+        if self.line:
+            lines.append(f"  Called at {self.line}.")
+        if self.cause:
+            lines.append(f"  Probably: {self.cause}.")
+        return "\n".join(lines)
+
+
+@dataclass
+class ModelReport:
+    """What `check_model` found; true where every rule of every node is right."""
+
+    nodes: int = 0
+    rules: int = 0
+    evaluations: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings and not self.problems
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __repr__(self) -> str:
+        wrong = f"{len(self.findings)} WRONG" if self.findings else "all right"
+        lines = [
+            f"{self.nodes} nodes, {self.rules} rules: {wrong}; {self.evaluations} evaluations of single ops."
+        ]
+        lines += [repr(f) for f in self.findings[:10]]
+        if len(self.findings) > 10:
+            lines.append(f"... and {len(self.findings) - 10} more.")
+        lines += self.problems
+        if self.skipped:
+            lines.append(f"Skipped {len(self.skipped)}: {'; '.join(self.skipped[:5])}.")
+        return "\n".join(lines)
+
+
+class _Lines:
+    """An observer that notes on which line of the user's code each node was made."""
+
+    remembers = False
+
+    def __init__(self) -> None:
+        self.of: dict[Tensor, str] = {}
+
+    def resolve(self, x: Any) -> Any:
+        """Return the input itself."""
+        return x
+
+    def saw(self, node: Tensor) -> None:
+        """Note the line."""
+        self.of[node] = user_line()
+
+    def sent(self, node: Tensor, i: int, d: Any) -> None:
+        """Nothing: only the forward pass has lines."""
+
+    def python_value(self, tensor: Tensor, asked: str) -> None:
+        """Allowed: nothing is being recorded."""
+
+
+def check_model(model: Any, *inputs: Any, raise_on_failure: bool = True, seed: int = 0) -> ModelReport:
+    """Check each op's rule, at the values of this very graph, against differences of the op's own forward.
+
+    `model` is a Tensor whose graph is there already, or anything that is called with `inputs` and returns
+    Tensors: a Module, a function, `lambda: loss(model(x), y)`. Called, it also tells the line of each node.
+    Every rule is tried in float64 along random directions, <g, J v> against <rule(g), v>; where they differ
+    the wrong entry is looked for and a cause guessed. The sums that the backward loop makes are checked too.
+    Raises GradientError with the report where something is wrong, unless `raise_on_failure=False`.
+
+    >>> import numpy as np
+    >>> check_model(lambda x, w: np.mean(np.tanh(x @ w)), np.ones((2, 3)), Tensor(np.ones((3, 4))))
+    3 nodes, 3 rules: all right; ... evaluations of single ops.
+    """
+    lines = _Lines()
+    if isinstance(model, Tensor):
+        outputs = [model]
+    else:
+        with observed(lines):
+            outputs = [z for z in listed(model(*inputs)) if isinstance(z, Tensor)]
+    outputs = [z for z in outputs if z.requires_grad]
+    if not outputs:
+        raise GradientError(
+            lesson(
+                "check_model(...)",
+                "wants something computed from Tensors that need a gradient",
+                hint="wrapping what you differentiate by in Tensor(...)",
+            )
+        )
+    order = sorted({t for z in outputs for t in topological_order(z, tracked=True)}, key=lambda t: t.serial)
+    report = ModelReport()
+    rng = np.random.default_rng(seed)
+    for node in order:
+        if node.op is not None and node.op.name != "part":
+            report.nodes += 1
+            _check_node(report, node, lines.of.get(node, ""), rng)
+    _check_sums(report, order, outputs, rng)
+    if not report.ok and raise_on_failure:
+        raise GradientError(repr(report))
+    return report
+
+
+def _check_node(report: ModelReport, node: Tensor, line: str, rng: np.random.Generator) -> None:
+    trial = _Trial(node, rng)
+    if not np.all(np.isfinite(trial.at)):
+        report.skipped.append(f"{trial.name} at {line or 'a node'} has values that are not finite")
+        return
+    for j in range(len(trial.moving)):
+        report.rules += 1
+        if trial.agrees(j, rng):
+            continue
+        finding = trial.located(j, line)
+        if finding is None:
+            report.skipped.append(f"{trial.name} at {line or 'a node'} sits on a kink")
+        else:
+            report.findings.append(finding)
+    report.evaluations += trial.probe.evaluations
+
+
+class _Trial:
+    """One node's op on its own: the function of the inputs that need a gradient, and what its rules send."""
+
+    def __init__(self, node: Tensor, rng: np.random.Generator) -> None:
+        assert node.op is not None
+        self.node, self.op, self.name = node, node.op, node.op.name
+        self.moving = [j for j, x in enumerate(node.inputs) if isinstance(x, Tensor) and x.requires_grad]
+        fixed = [_widened(v) for v in node.values]
+
+        def forward(*moved: Any) -> Any:
+            xs = list(fixed)
+            for j, x in zip(self.moving, moved, strict=True):
+                xs[j] = x
+            return self.op.forward(*xs, **node.attrs)
+
+        self.probe = Probe(forward, tuple(fixed[j] for j in self.moving), lift=False)
+        self.at = self.probe({})
+        weights = random_weights(self.probe.shapes, rng)
+        self.weighings = [weights, [-1.3 * w for w in weights]]  # a rule is linear: also for the other sign
+        self.weights = np.array([np.concatenate([w.reshape(-1) for w in ws]) for ws in self.weighings])
+        self.sent = [[self._sent(ws, j, fixed) for ws in self.weighings] for j in self.moving]
+
+    def _sent(self, weights: list[Any], j: int, xs: list[Any]) -> Any:
+        with np.errstate(all="ignore"), no_grad():
+            if self.op.several:
+                rule, z = self.op.rule(j), self.op.forward(*xs, **self.node.attrs)
+                d = None if rule is None else rule(tuple(weights), z, *xs, **self.node.attrs)
+            else:
+                z = self.op.forward(*xs, **self.node.attrs)
+                g = np.asarray(weights[0], z.dtype)[()]
+                d = input_gradient(self.op, j, g, z, xs, self.node.attrs)
+        return np.zeros_like(xs[j]) if d is None else np.asarray(d)
+
+    def agrees(self, j: int, rng: np.random.Generator) -> bool:
+        """Whether rule and differences agree along a direction in proportion to x and along another."""
+        x = self.probe.arrays[j]
+        if any(d.shape != x.shape for d in self.sent[j]):
+            return False
+        scale = float(np.sqrt(np.mean(x * x))) or 1.0
+        for size in (np.where(x == 0, scale, np.abs(x)), np.full(x.shape, scale)):
+            v = size * rng.choice([-1.0, 1.0], x.shape)
+            shifted, step = self.probe.along({j: v})
+            found = slopes(shifted, step, self.probe.eps, self.at)
+            if np.any(found.kink) or not all(map(self._along(found, v), self.weights, self.sent[j])):
+                return False
+        return True
+
+    def _along(self, found: Slopes, v: Any) -> Callable[[Any, Any], bool]:
+        def agree(weights: Any, sent: Any) -> bool:
+            parts = sent * v
+            told, measured = float(np.sum(parts)), float(weights @ found.value)
+            rounding = 64 * self.probe.eps * float(np.sum(np.abs(parts)))
+            error = float(np.abs(weights) @ found.error)
+            return abs(told - measured) <= 10 * error + TOLERANCE * float(np.linalg.norm(parts)) + rounding
+
+        return agree
+
+    def suspects(self, j: int, k: int) -> list[int]:
+        """Return the entry that bisection corners and a sample of the others, to tell one fault from all."""
+        rng = np.random.default_rng(0)
+        search = Search(self.probe, {j: self.sent[j][k]}, self.weights[k], rng)
+        entry = search.corner(search.signs())
+        shape, size = self.probe.arrays[j].shape, self.probe.arrays[j].size
+        found = [] if entry is None else [int(np.ravel_multi_index(entry.index, shape))]
+        return sorted({*found, *rng.choice(size, 64, replace=False).tolist()})
+
+    def located(self, j: int, line: str) -> Finding | None:
+        """Look entry by entry (at a sample, where there are many) and return the worst, None where all
+        entries that differ sit on a kink."""
+        x = self.probe.arrays[j]
+        shape = next((d.shape for d in self.sent[j] if d.shape != x.shape), None)
+        if shape is not None:
+            cause = likely_cause(Evidence(np.empty(shape), None, x)) or "a sum or a transpose is missing"
+            said = f"the gradient has shape {shape}, the input {x.shape}: {cause}"
+            return Finding(self.name, self.moving[j], self.node, line, (), float("nan"), float("nan"), said)
+        return self._located(j, 0, line) or self._located(j, 1, line)
+
+    def _located(self, j: int, k: int, line: str) -> Finding | None:
+        x, weights = self.probe.arrays[j], self.weights[k]
+        chosen = list(range(x.size)) if x.size <= LOCATE else self.suspects(j, k)
+        found = list(columns(self.probe, j, self.at, chosen))
+        kink = np.array([bool(np.any(s.kink)) for s in found])
+        right = np.array([float(weights @ s.value) for s in found])
+        error = np.array([float(np.abs(weights) @ s.error) for s in found])
+        told = self.sent[j][k].reshape(-1)[chosen]
+        with np.errstate(all="ignore"):
+            off = np.where(kink, 0.0, np.abs(told - right))
+            allowed = 10 * error + TOLERANCE * np.abs(right) + 1e-12 * np.max(np.abs(right), initial=0.0)
+            wrong = ~(off <= allowed) & np.isfinite(error) & ~kink
+        if not np.any(wrong):
+            return None
+        worst = int(np.argmax(np.where(wrong, np.nan_to_num(off, nan=np.inf), -1.0)))
+        whole = x.shape if len(chosen) == x.size else (len(chosen),)
+        evidence = Evidence(
+            np.where(kink, right, told).reshape(whole),
+            right.reshape(whole),
+            x.reshape(-1)[chosen].reshape(whole),
+            np.array([s.value for s in found]).T * weights[:, None],
+            self.probe.shapes,
+            weights,
+        )
+        index = tuple(int(n) for n in np.unravel_index(chosen[worst], x.shape))
+        return Finding(
+            self.name,
+            self.moving[j],
+            self.node,
+            line,
+            index,
+            float(told[worst]),
+            float(right[worst]),
+            likely_cause(evidence),
+        )
+
+
+def _widened(value: Any) -> Any:
+    if getattr(getattr(value, "dtype", None), "kind", "") == "f":
+        return value.astype(np.float64)
+    return value
+
+
+class _Sums:
+    """An observer that adds up, for every node, what is sent to it."""
+
+    remembers = False
+
+    def __init__(self) -> None:
+        self.parts: dict[Tensor, list[Any]] = {}
+
+    def resolve(self, x: Any) -> Any:
+        """Return the input itself."""
+        return x
+
+    def saw(self, node: Tensor) -> None:
+        """Nothing: only the backward pass is of interest."""
+
+    def sent(self, node: Tensor, i: int, d: Any) -> None:
+        """Keep a copy of what arrives."""
+        if node.op is not None and node.op.name != "part":
+            self.parts.setdefault(node.inputs[i], []).append(np.array(d))
+
+    def python_value(self, tensor: Tensor, asked: str) -> None:
+        """Allowed: nothing is being recorded."""
+
+
+def _check_sums(
+    report: ModelReport, order: list[Tensor], outputs: list[Tensor], rng: np.random.Generator
+) -> None:
+    """Compare the gradient of every node with the sum of what its users sent."""
+    arriving = {z: np.asarray(random_weights([z.shape], rng)[0], z.dtype)[()] for z in outputs}
+    sums = _Sums()
+    with observed(sums):
+        grads = propagate(order, dict(arriving))
+    for x, parts in sums.parts.items():
+        if x in arriving or isinstance(x._value, tuple):
+            continue
+        total = np.sum([p.astype(np.float64) for p in parts], axis=0)
+        size = np.sum([np.abs(p) for p in parts], axis=0)
+        if np.all(np.abs(np.asarray(grads[x]) - total) <= 1e-5 * size + 1e-300) or not np.all(
+            np.isfinite(size)
+        ):
+            continue
+        last = len(parts) > 1 and any(np.array_equal(grads[x], p) for p in parts)
+        cause = "the backward pass overwrites instead of adding" if last else "the sum is wrong"
+        report.problems.append(
+            f"The gradient of {describe(x)} is not the sum of the {len(parts)} that its users send: {cause}."
+        )

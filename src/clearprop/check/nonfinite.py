@@ -1,0 +1,277 @@
+"""`watch()`: find the first NaN or infinity, forward or backward, and say where it came from."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from clearprop.check.entries import Operand, first_bad, forward_operands, kind_of, pick, summary
+from clearprop.check.route import Route, route_to
+from clearprop.errors import GradientError, lesson, user_line
+from clearprop.modes import mode, observed
+from clearprop.see.labels import call_of, label_of
+from clearprop.see.names import callers_frame, find
+from clearprop.tensor import Tensor
+
+HINTS = {
+    "log": "np.log(np.maximum(x, 1e-12)), or log_softmax where the logarithm is of a softmax",
+    "divide": "a denominator kept from 0, such as y + 1e-8",
+    "reciprocal": "a denominator kept from 0, such as x + 1e-8",
+    "sqrt": "np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite",
+    "exp": "np.logaddexp, logsumexp, softmax or log_softmax, which do not overflow",
+    "power": "np.square(x) or x * x for a whole power; a base kept above 0 for others",
+    "norm": "smaller numbers, or float64",
+    "matmul": "a smaller learning rate, scaled inputs, or float64: the product overflows",
+    "sum": "float64, or a mean instead of a sum",
+}
+
+
+class NonFiniteError(GradientError):
+    """A NaN or an infinity was found; `report` says where."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.text)
+        self.report = report
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """One place where a number stopped being finite.
+
+    `phase` is `input`, `forward` or `backward`, `kind` is `nan`, `inf` or `-inf`. `index` is the first bad
+    entry of the result (backward: of the gradient sent to input `i` of `node`), `count` how many of `size` are
+    bad. `operands` are the numbers it was made of; `line` is the user's `file:line`. `route` leads from the
+    node to the output, where that is known.
+    """
+
+    phase: str
+    kind: str
+    node: Tensor
+    i: int | None
+    index: tuple[int, ...]
+    count: int
+    size: int
+    call: str
+    target: str
+    operands: tuple[Operand, ...]
+    line: str
+    route: Route | None
+
+    @property
+    def discarded(self) -> bool:
+        """Whether the entry lies in a branch that a `where` discards on its way to the output."""
+        return self.route is not None and bool(self.route.discarded_by)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The calls from the node to the output, as text; empty where no output is known yet."""
+        return self.route.calls if self.route is not None else ()
+
+    @property
+    def text(self) -> str:
+        """The report as a small lesson."""
+        at = f" at {list(self.index)}" if self.index else ""
+        if self.phase == "input":
+            found = f"holds {self.kind}{at} before anything is computed"
+        elif self.phase == "forward":
+            found = f"computed {self.kind}{at}"
+        else:
+            found = f"sent {self.kind}{at} back to {self.target}"
+        many = f"{self.count} of {self.size} entries {'is' if self.count == 1 else 'are'} not finite"
+        hint = self._hint()
+        called = self.target if self.phase == "input" else self.call
+        return lesson(called, found, many if self.index else "", "\n  ".join(self._where()), hint)
+
+    def _where(self) -> list[str]:
+        lines = []
+        if self.operands:
+            lines.append(f"Made of {', '.join(o.text for o in self.operands)}.")
+        if self.line:
+            file, _, number = self.line.rpartition(":")
+            source = linecache.getline(file, int(number)).strip()
+            lines.append(f"At {self.line}{': ' + source if source else ''}")
+        if self.route is not None and self.route.calls:
+            lines.append(f"On its way to the output: {' -> '.join(self.route.calls)}.")
+        if self.discarded and self.route is not None:
+            lines.append(f"The entry lies in a branch that {self.route.discarded_by} discards.")
+        return lines
+
+    def _hint(self) -> str:
+        if self.phase == "input":
+            return "data without NaN and inf: drop or fill those rows before the model sees them"
+        if self.discarded:
+            return "np.where on the input of the op as well, so that the branch not taken stays finite"
+        return HINTS.get(self.node.op.name if self.node.op else "", "")
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+
+def watch(*, collect: bool = False, inf: bool = True, limit: int = 100) -> Watch:
+    """Return a block in which any NaN or infinity, forward or backward, raises NonFiniteError where it arises.
+
+    The report names the first bad entry, the numbers it was made of, the op, your line, the way to the output
+    and whether a `where` discards that entry. With `collect=True` nothing is raised: the reports (at most
+    `limit`) are in `.reports` after the block, each with its way to the output, which is not yet known at the
+    moment a forward op fails. `inf=False` looks for NaN only. What was infinite before, such as the -inf of a
+    mask, is not reported again; a compiled step runs eagerly inside the block. Outside of it, it costs
+    nothing.
+
+    >>> x = Tensor([1.0, 0.0], name="x")
+    >>> with np.errstate(all="ignore"), watch(collect=True) as seen:
+    ...     np.log(x).sum().backward()
+    >>> print(seen.reports[0])
+    log(x): computed -inf at [1]: 1 of 2 entries is not finite.
+      Made of x[1] = 0.
+      At <doctest ...
+      On its way to the output: log(x) -> sum(log(x)).
+      Try np.log(np.maximum(x, 1e-12)), or log_softmax where the logarithm is of a softmax.
+    """
+    return Watch(collect=collect, inf=inf, limit=limit)
+
+
+class Watch:
+    """The block that `watch()` returns; an observer of every op and every gradient sent."""
+
+    remembers = False
+
+    def __init__(self, *, collect: bool = False, inf: bool = True, limit: int = 100) -> None:
+        self.collect, self.inf, self.limit = collect, inf, limit
+        self.reports: list[Report] = []
+        self._block: AbstractContextManager[None] | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._lines: dict[int, str] = {}  # by serial: the user's line of every node
+        self._waiting: list[dict[str, Any]] = []  # forward reports that still want their route
+        self._told: set[int] = set()  # inputs that were reported
+        self._sums: dict[Tensor, list[Any]] = {}  # of the current backward pass: what each node was sent
+        self._output: Tensor | None = None  # of the current backward pass
+        self._last: Tensor | None = None
+
+    def __enter__(self) -> Watch:
+        if mode.observer is not None:
+            raise GradientError(
+                lesson(
+                    "watch()",
+                    "cannot look on while a step is recorded or watched already",
+                    hint="the watch around the call of the compiled step, where it runs eagerly",
+                )
+            )
+        self._block = observed(self)
+        self._block.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._block is not None:
+            self._block.__exit__(kind, error, trace)
+        self._settle(self._last)
+        self._clear()
+
+    # --- the observer's part --------------------------------------------------------------------------------
+    def resolve(self, x: Any) -> Any:
+        """Nothing is replaced."""
+        return x
+
+    def python_value(self, tensor: Tensor, asked: str) -> None:
+        """Values may be asked for."""
+
+    def saw(self, node: Tensor) -> None:
+        """Look at what an op computed."""
+        line = self._lines[node.serial] = user_line()
+        self._last = node
+        bad = first_bad(node._value, self.inf)
+        if bad is None:
+            return
+        self._inputs(node, line)
+        if not any(kind_of(v, self.inf, bad.kind) for v in node.values):
+            operands = forward_operands(node, bad.index, self._names())
+            self._found("forward", node, None, bad, operands, line)
+
+    def _inputs(self, node: Tensor, line: str) -> None:
+        """Report data and parameters that came in with a NaN or an infinity, each once."""
+        for i, (x, value) in enumerate(zip(node.inputs, node.values, strict=True)):
+            computed = isinstance(x, Tensor) and x.op is not None
+            if computed or id(x) in self._told or not np.ndim(value):
+                continue
+            bad = first_bad(value, self.inf)
+            if bad is not None:
+                self._told.add(id(x))
+                self._found("input", node, i, bad, (), line)
+
+    def sent(self, node: Tensor, i: int, d: Any) -> None:
+        """Look at what a node sends back to its input `i`."""
+        if self._output is None or node.serial > self._output.serial or not self._sums:
+            self._begin(node)
+        d = d._value if isinstance(d, Tensor) else d
+        self._sums.setdefault(node.inputs[i], []).append(d)
+        bad = first_bad(d, self.inf)
+        if bad is None or node.op is None or node.op.parts:
+            return
+        arrived = self._sums.get(node)
+        g: Any = None
+        if arrived is not None:
+            g = arrived[0] if len(arrived) == 1 else sum(arrived[1:], start=arrived[0])
+        if g is not None and kind_of(g, self.inf, bad.kind):
+            return  # it came so from further up
+        if any(kind_of(v, self.inf, bad.kind) for v in node.values):
+            return  # the forward pass has been reported
+        self._found("backward", node, i, bad, self._backward_operands(node, i, bad.index, g), "")
+
+    def _begin(self, output: Tensor) -> None:
+        """A backward pass begins: its output is known, and so is the route of all forward reports."""
+        self._sums, self._output = {}, output
+        self._settle(output)
+
+    # --- reports --------------------------------------------------------------------------------------------
+    def _names(self) -> Mapping[int, str]:
+        return find(frame=callers_frame())
+
+    def _backward_operands(self, node: Tensor, i: int, index: tuple[int, ...], g: Any) -> tuple[Operand, ...]:
+        names = self._names()
+        same = node.op is not None and node.op.kind == "elementwise" and np.shape(g) == np.shape(node.values[i])
+        found = [] if g is None else [pick("g", g, index) if same else summary("g", g)]
+        whole = [(label_of(x, names), v) for x, v in zip(node.inputs, node.values, strict=True)]
+        return (*found, *(pick(label, v, index) if same else summary(label, v) for label, v in whole))
+
+    def _found(self, phase: str, node: Tensor, i: int | None, bad: Any, operands: Any, line: str) -> None:
+        if len(self.reports) + len(self._waiting) >= self.limit:
+            return
+        names = self._names()
+        fields = {
+            **{"phase": phase, "kind": bad.kind, "node": node, "i": i, "index": bad.index, "count": bad.count},
+            **{"size": bad.size, "call": call_of(node, names), "operands": operands},
+            "target": "" if i is None else label_of(node.inputs[i], names),
+            "line": line or self._lines.get(node.serial, ""),
+        }
+        if phase == "backward":
+            fields["route"] = route_to(self._output, node, i, bad.index, names)
+            self.reports.append(Report(**fields))
+        elif self.collect:
+            self._waiting.append(fields | {"names": names})
+            return
+        else:
+            self.reports.append(Report(**fields, route=None))
+        if not self.collect:
+            raise NonFiniteError(self.reports[-1])
+
+    def _settle(self, output: Tensor | None) -> None:
+        """Give the waiting forward reports their route to the output."""
+        for fields in self._waiting:
+            names = fields.pop("names")
+            route = None
+            if output is not None and fields["node"].requires_grad:
+                start = fields["index"] if fields["phase"] == "forward" else None
+                route = route_to(output, fields["node"], None, start, names)
+            self.reports.append(Report(**fields, route=route))
+        self._waiting = []

@@ -1,0 +1,91 @@
+"""Running a finished graph again: in another precision, or with some of its leaves moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from clearprop.backward import input_gradient
+from clearprop.graph import topological_order
+from clearprop.modes import no_grad
+from clearprop.tensor import Tensor
+
+
+class Replay:
+    """The graph behind `output`, to be computed again in `dtype` from the values its leaves had.
+
+    `order` holds the nodes, inputs first; `leaves` those that no op made. Arrays and numbers that were not
+    Tensors take part with their values, floating-point ones in `dtype`.
+    """
+
+    def __init__(self, output: Tensor, dtype: Any = np.float64) -> None:
+        self.output, self.dtype = output, np.dtype(dtype)
+        self.order = topological_order(output)
+        self.leaves = [t for t in self.order if t.op is None]
+        self.start = {t: self.widened(t._value) for t in self.leaves}
+        for node in self.order:  # a leaf may have been assigned since: take what the op saw
+            for x, value in zip(node.inputs, node.values, strict=True):
+                if isinstance(x, Tensor) and x.op is None:
+                    self.start[x] = self.widened(value)
+
+    def widened(self, value: Any) -> Any:
+        """Return a floating-point value in the replay's dtype, any other as it is."""
+        if isinstance(value, tuple):
+            return tuple(self.widened(v) for v in value)
+        if getattr(getattr(value, "dtype", None), "kind", "") == "f":
+            return value.astype(self.dtype)
+        return value
+
+    def attrs(self, node: Tensor) -> dict[str, Any]:
+        """Return the node's attributes; a cast to a narrower floating-point dtype becomes one to ours."""
+        return {
+            k: self.dtype if isinstance(v, np.dtype) and v.kind == "f" else v for k, v in node.attrs.items()
+        }
+
+    def inputs(self, node: Tensor, values: Mapping[Tensor, Any]) -> list[Any]:
+        """Return what the node's op is given, with `values` for its Tensors."""
+        return [
+            values[x] if isinstance(x, Tensor) else self.widened(v)
+            for x, v in zip(node.inputs, node.values, strict=True)
+        ]
+
+    def forward(self, changed: Mapping[Tensor, Any] | None = None) -> dict[Tensor, Any]:
+        """Return the value of every node, some leaves being `changed`."""
+        values = self.start | dict(changed or {})
+        with np.errstate(all="ignore"), no_grad():
+            for node in self.order:
+                if node.op is not None:
+                    values[node] = node.op.forward(*self.inputs(node, values), **self.attrs(node))
+        return values
+
+    def backward(self, values: Mapping[Tensor, Any], seed: Any = None) -> dict[Tensor, Any]:
+        """Return the gradient of every node, by the ops' rules at `values`."""
+        grads: dict[Tensor, Any] = {}
+        z = values[self.output]
+        grads[self.output] = np.ones_like(z) if seed is None else seed
+        with np.errstate(all="ignore"), no_grad():
+            for node in reversed(self.order):
+                if node.op is None or node not in grads or not node.requires_grad:
+                    continue
+                self._send(node, values, grads)
+        return grads
+
+    def _send(self, node: Tensor, values: Mapping[Tensor, Any], grads: dict[Tensor, Any]) -> None:
+        op, g, xs = node.op, grads[node], self.inputs(node, values)
+        assert op is not None
+        if op.name == "part":  # one of several outputs: its gradient waits in the bundle's list
+            bundle = node.inputs[0]
+            waiting = grads.setdefault(bundle, [np.zeros_like(v) for v in values[bundle]])
+            waiting[node.attrs["index"]] = waiting[node.attrs["index"]] + g
+            return
+        for i, x in enumerate(node.inputs):
+            if isinstance(x, Tensor) and x.requires_grad:
+                if op.several:
+                    rule = op.rule(i)
+                    d = None if rule is None else rule(tuple(g), values[node], *xs, **self.attrs(node))
+                else:
+                    d = input_gradient(op, i, g, values[node], xs, self.attrs(node))
+                if d is not None:
+                    grads[x] = grads[x] + d if x in grads else d

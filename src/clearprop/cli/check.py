@@ -1,0 +1,102 @@
+"""`clearprop check "(a + b) * b**3" a=7 b=3`: an expression's gradients beside numerical ones."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from clearprop.tensor import Tensor
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("expression", nargs="?", help='what to check, e.g. "(a + b) * b**3"')
+    parser.add_argument("values", nargs="*", metavar="name=value", help="a=7, w=[1,-1] or X=[[1,2],[3,4]]")
+    parser.add_argument(
+        "--mutations",
+        action="store_true",
+        help="break every op's every rule in many ways, one at a time, and show that each is found",
+    )
+    parser.add_argument("--op", action="append", help="with --mutations: only this op (may be repeated)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the comparison; 0 where all gradients agree, 1 where one does not."""
+    if args.mutations:
+        from clearprop.check.mutations import main
+
+        return main(args.op)
+    from clearprop.errors import InputError, lesson
+    from clearprop.expression import assignments, parse
+
+    if not args.expression:
+        raise InputError(
+            lesson("clearprop check", "wants an expression", hint='clearprop check "(a + b) * b**3" a=7 b=3')
+        )
+    expression = parse(args.expression)
+    values = assignments(args.values)
+    output = expression.graph(values)
+    lines, wrong = _comparison(expression, output, values)
+    print("\n".join(lines))
+    if not wrong:
+        return 0
+    from clearprop.check.nodes import check_model
+
+    found = check_model(output, raise_on_failure=False)
+    print(found if not found.ok else "Every op's rule is right: what is wrong is how gradients are added up.")
+    return 1
+
+
+def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tuple[list[str], int]:
+    from clearprop.check.numeric import estimate
+
+    ones = np.ones(output.shape)
+    output.backward(ones)
+    found = estimate(expression, *(values[n] for n in expression.names), cotangent=ones)
+    leaves = _leaves(output)
+    total = "" if not output.shape else f" (summed: the output has shape {output.shape})"
+    lines = [f"{expression.text} = {_shown(output.value)}{total}", ""]
+    lines.append(f"  {'input':<10} {'gradient':>24} {'numerical':>24} {'rel. error':>10}")
+    counts = {"agrees": 0, "differs": 0, "on a kink": 0, "not resolved": 0}
+    for name, n, e, kink in zip(expression.names, found.grads, found.errors, found.kinks, strict=True):
+        leaf = leaves.get(name)
+        g = np.zeros_like(n) if leaf is None or leaf.grad is None else np.asarray(leaf.grad)
+        for index in np.ndindex(np.shape(n)):
+            analytic, numerical = float(np.asarray(g)[index]), float(np.asarray(n)[index])
+            verdict = _verdict(
+                analytic, numerical, float(np.asarray(e)[index]), bool(np.asarray(kink)[index])
+            )
+            counts[verdict] += 1
+            entry = name + (str(list(index)).replace(" ", "") if index else "")
+            both = f"{analytic:>24.15g} {numerical:>24.15g}"
+            lines.append(f"  {entry:<10} {both} {_error(analytic, numerical)}  {verdict}")
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    lines += ["", f"{said}; {found.evaluations} evaluations of the expression."]
+    return lines, counts["differs"]
+
+
+def _leaves(output: Tensor) -> dict[str, Tensor]:
+    from clearprop.graph import topological_order
+
+    return {t.name: t for t in topological_order(output) if t.op is None and t.name}
+
+
+def _verdict(analytic: float, numerical: float, error: float, kink: bool) -> str:
+    if kink:
+        return "on a kink"
+    if not np.isfinite(error) or error > 1e-4 * max(abs(analytic), abs(numerical), 1e-3):
+        return "not resolved"
+    close = abs(analytic - numerical) <= 10 * error + 1e-9 * abs(numerical)
+    return "agrees" if close else "differs"
+
+
+def _error(analytic: float, numerical: float) -> str:
+    size = max(abs(analytic), abs(numerical))
+    share = abs(analytic - numerical) / size if size else 0.0
+    return f"{share:>10.1e}"
+
+
+def _shown(value: Any) -> str:
+    return f"{float(value):.15g}" if not np.shape(value) else np.array2string(np.asarray(value), threshold=20)

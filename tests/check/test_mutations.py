@@ -1,0 +1,30 @@
+"""The mutation test of every rule, on a few ops here; `python -m clearprop.check.mutations` runs them all."""
+
+import pytest
+
+from clearprop.check.mutations import FAULTS, main, mutate
+from clearprop.errors import InputError
+
+
+@pytest.mark.parametrize(
+    "name", ["tanh", "multiply", "matmul", "max", "softmax", "getitem", "where", "split"]
+)
+def test_every_kind_of_fault_is_found_and_pinned_on_its_op(name):
+    rows = list(mutate([name]))
+
+    assert len(rows) == len(FAULTS) >= 15
+    assert sum(row.injected for row in rows) >= 10
+    assert [m for row in rows for m in row.missed] == []
+
+
+def test_the_table_is_printed(capsys):
+    assert main(["sqrt"]) == 0
+
+    said = capsys.readouterr().out
+    assert "False alarms on sound rules, float64 and float32: 0" in said
+    assert "one entry wrong by 0.1 %" in said
+
+
+def test_an_unknown_op_is_refused():
+    with pytest.raises(InputError, match="wants the name of an op with a gradient: tahn"):
+        main(["tahn"])

@@ -1,0 +1,92 @@
+"""The Taylor-slope test: slope 2 where the gradient is right, 1 where it is wrong, and the entry named."""
+
+import math
+
+import numpy as np
+import pytest
+
+from clearprop import GradientError
+from clearprop.check import taylor_check
+from clearprop.registry import ops
+from clearprop.testing import broken, cases
+
+X = np.random.default_rng(1).normal(size=1600)
+DIFFERENTIABLE = [
+    op.name for op in ops.values() if op.__module__.startswith("clearprop.") and op.differentiable
+]
+
+
+def objective(x):
+    return np.sum(np.sin(x) * np.exp(x / 3))
+
+
+def slope_of(x):
+    return np.exp(x / 3) * (np.cos(x) + np.sin(x) / 3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_one_entry_of_1600_wrong_by_one_percent_is_named(seed):
+    g = slope_of(X)
+    wrong = int(np.random.default_rng(100 + seed).integers(1600))
+    g[wrong] *= 1.01
+
+    found = taylor_check(objective, X, gradient=g, seed=seed, raise_on_failure=False)
+
+    assert not found
+    assert found.slope == pytest.approx(1.0, abs=0.1)
+    assert found.entry.index == (wrong,)
+    assert found.entry.ratio == pytest.approx(1.01)
+
+
+def test_the_search_itself_takes_about_twice_log_n_evaluations():
+    g = slope_of(X)
+    g[77] *= 1.01
+    tested = taylor_check(objective, X, gradient=g, locate=False, raise_on_failure=False).evaluations
+    located = taylor_check(objective, X, gradient=g, raise_on_failure=False).evaluations
+
+    assert (
+        located - tested <= 2 * math.ceil(math.log2(1600)) + 2 + 12
+    )  # one direction again, one entry at last
+
+
+def test_a_right_gradient_has_slope_2():
+    found = taylor_check(objective, X)
+
+    assert found
+    assert found.slope == pytest.approx(2.0, abs=0.1)
+    assert "Taylor test over 1600 entries: right, slope 2" in repr(found)
+
+
+def test_a_linear_function_leaves_no_remainder():
+    found = taylor_check(np.sum, X)
+
+    assert found
+    assert "no remainder: linear" in repr(found)
+
+
+def test_a_wrong_rule_raises_with_the_table():
+    with broken(ops["sin"], 0, lambda d, *rest: 1.001 * d), pytest.raises(GradientError) as raised:
+        taylor_check(objective, X)
+
+    assert "WRONG, slope" in str(raised.value)
+    assert "remainder" in str(raised.value)
+    assert "ratio 1.0" in str(raised.value)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_no_false_alarm_on_any_op(name, dtype):
+    for case in cases(ops[name], dtype):
+        assert taylor_check(case.function, *case.inputs), case.label
+
+
+def test_several_inputs_are_searched_as_one():
+    a, b = np.ones((3, 4)), np.full((5,), 2.0)
+    by_a, by_b = np.full((3, 4), 5.0), np.full(5, 6.0)
+    by_b[3] *= 1.01
+    found = taylor_check(
+        lambda a, b: np.sum(a) * np.sum(b) / 2, a, b, gradient=(by_a, by_b), raise_on_failure=False
+    )
+
+    assert (found.entry.input, found.entry.index) == (1, (3,))
+    assert "input 1[3] is wrong" in repr(found)

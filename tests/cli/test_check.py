@@ -1,0 +1,51 @@
+"""`clearprop check`: a table of gradients beside numerical ones, exit status 1 where they differ."""
+
+from clearprop.cli import main
+from clearprop.registry import ops
+from clearprop.testing import broken
+
+
+def test_the_lectures_expression_agrees(capsys):
+    status = main(["check", "(a + b) * b**3", "a=7", "b=3"])
+
+    said = capsys.readouterr().out
+    assert status == 0
+    assert "(a + b) * b**3 = 270" in said
+    assert "b                               297                      297    0.0e+00  agrees" in said
+    assert "2 agrees; 17 evaluations of the expression." in said
+
+
+def test_a_broken_rule_gives_status_1_and_names_the_op(capsys):
+    with broken(ops["power"], 0, lambda d, *rest: 1.001 * d):
+        status = main(["check", "(a + b) * b**3", "a=7", "b=3"])
+
+    said = capsys.readouterr().out
+    assert status == 1
+    assert "differs" in said
+    assert "power(" in said
+    assert "off by +0.1 %" in said
+
+
+def test_arrays_are_shown_entry_by_entry(capsys):
+    assert main(["check", "mean((X @ w - y)**2)", "X=[[1,2],[3,4],[5,6]]", "w=[1,-1]", "y=[0,1,2]"]) == 0
+
+    said = capsys.readouterr().out
+    assert "w[1]              -18.6666666666667" in said
+    assert "11 agrees" in said
+
+
+def test_a_kink_is_shown_and_does_not_fail(capsys):
+    assert main(["check", "relu(a)", "a=0"]) == 0
+    assert "1 on a kink" in capsys.readouterr().out
+
+
+def test_bad_input_exits_with_2(capsys):
+    assert main(["check"]) == 2
+    assert "wants an expression" in capsys.readouterr().err
+    assert main(["check", "a + b", "a=1"]) == 2
+    assert "there is no value for 'b'" in capsys.readouterr().err
+
+
+def test_mutations_of_one_op(capsys):
+    assert main(["check", "--mutations", "--op", "tanh"]) == 0
+    assert "op named" in capsys.readouterr().out
