@@ -36,10 +36,6 @@ def assign(tensor: Tensor, new: Any) -> None:
     """
     if tensor.op is not None:
         raise ValueError(lesson("assign(t, new)", "only a leaf can be assigned", f"{tensor!r}"))
-    observer = mode.observer
-    if observer is not None and observer.remembers:
-        observer.assign(tensor, new)  # type: ignore[attr-defined]
-        return
     value = new._value if isinstance(new, Tensor) else np.asarray(new)
     if value.dtype != tensor.dtype:
         value = value.astype(tensor.dtype)
@@ -53,4 +49,7 @@ def assign(tensor: Tensor, new: Any) -> None:
                 "clearprop.Tensor(new) for a new Tensor",
             )
         )
+    observer = mode.observer
+    if observer is not None and observer.remembers:
+        observer.assigned(tensor, new)  # the new value becomes an output of the step
     tensor._value = value[()]
