@@ -26,12 +26,12 @@ _serials = itertools.count(1).__next__
 class Value:
     """One array of a program: an argument, a state, a constant, or what an op computes.
 
-    - `kind`: `argument`, `state`, `constant` or `op`.
-    - `op`: the op's name (for kind `op`), a ufunc, `where`, `astype`, a reduction, a view, `matmul`, or any
-      name of `clearprop.registry.ops`, which runs as that op's NumPy `forward`.
+    - `kind`: `argument`, `state`, `constant`, or for what is computed `op` (a core op) or `call` (an op of
+      `clearprop.registry`, which runs as its NumPy `forward`). A recorded program has calls only.
+    - `op`: the core op's name (a ufunc, `where`, `astype`, a reduction, a view, `matmul`), or the registry's.
     - `inputs`: Values, or Python numbers, which take the dtype of the other inputs.
     - `attrs`: what else the op was told.
-    - `shape`, `dtype`: of the array. (A value with several arrays has a tuple of each; only `part` uses it.)
+    - `shape`, `dtype`: of the array. (A call that gives several has tuples of them; only `part` uses it.)
     - `data`: a constant's array, an argument's position, a state's `State`.
     - `line`: the user's line that asked for it; `name`: a parameter's or argument's name.
     """
@@ -73,6 +73,11 @@ class Value:
         return tuple([x for x in self.inputs if isinstance(x, Value)])
 
     @property
+    def computed(self) -> bool:
+        """Whether the program computes it, by a core op or a call."""
+        return self.kind in ("op", "call")
+
+    @property
     def is_ufunc(self) -> bool:
         """Whether each entry is computed from the entries at its own place: a ufunc, `where` or `astype`."""
         return self.kind == "op" and elementwise(self.op)
@@ -87,7 +92,7 @@ class Value:
         ' add(1.0, 2.0)                              (2,) float32'
         """
         what = self.op or self.kind
-        if self.kind != "op":
+        if not self.computed:
             shown = self.name or (repr(self.data) if self.kind == "argument" else "")
             if self.kind == "constant" and self.size == 1:
                 shown = str(self.data)

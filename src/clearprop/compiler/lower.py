@@ -1,0 +1,320 @@
+"""Lowering: each op's NumPy `forward`, run on symbolic arrays, says itself which core ops it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.builder import Builder, Unlowered
+from clearprop.compiler.ir import Program, Value
+from clearprop.registry import ops
+
+
+class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
+    """A symbolic array: answers NumPy's protocols by appending core ops to a program being built."""
+
+    __slots__ = ("builder", "value")
+
+    def __init__(self, builder: Builder, value: Value) -> None:
+        self.builder, self.value = builder, value
+
+    # --- what an array tells of itself ----------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        return self.value.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.value.shape)
+
+    @property
+    def size(self) -> int:
+        return self.value.size
+
+    @property
+    def T(self) -> Symbol:
+        return self._new(self.builder.transpose(self.value))
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __iter__(self) -> Any:
+        raise Unlowered("iteration")
+
+    def __bool__(self) -> bool:
+        raise Unlowered("a decision by a value")
+
+    __float__ = __int__ = __index__ = __bool__  # type: ignore[assignment]
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise Unlowered("an array's values")
+
+    # --- NumPy's protocols ----------------------------------------------------------------------------------
+    def _new(self, value: Value) -> Symbol:
+        return Symbol(self.builder, value)
+
+    def _take(self, x: Any) -> Any:
+        """The Value of an operand: constants enter the program, Python numbers stay."""
+        if isinstance(x, Symbol):
+            return x.value
+        if isinstance(x, (np.ndarray, np.generic)):
+            return self.builder.constant(x)
+        if isinstance(x, (bool, int, float)):
+            return x
+        raise Unlowered(type(x).__name__)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        taken = [self._take(x) for x in inputs]
+        if method == "__call__" and ufunc is np.matmul and not kwargs:
+            if not all(isinstance(x, Value) for x in taken):
+                raise Unlowered("matmul with a number")
+            return self._new(self.builder.matmul(*taken))
+        if method == "__call__" and not kwargs:
+            return self._new(self.builder.ufunc(ufunc, *taken))
+        reduction = _REDUCED.get(ufunc)
+        if method == "reduce" and reduction and set(kwargs) <= {"axis", "keepdims"}:
+            axis = kwargs.get("axis", 0)
+            return self._new(
+                self.builder.reduce(reduction, taken[0], axis, bool(kwargs.get("keepdims", False)))
+            )
+        raise Unlowered(f"np.{ufunc.__name__}.{method}")
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        made = _FUNCTIONS.get(function)
+        if made is None:
+            raise Unlowered(f"np.{function.__name__}")
+        return made(self, *args, **kwargs)
+
+    def __pow__(self, y: Any) -> Any:
+        """As an array does it: a few exponents have functions of their own."""
+        if isinstance(y, (int, float)) and not isinstance(y, np.generic) and self.dtype.kind == "f":
+            special = {1: np.positive, 2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(y)
+            if special is not None:
+                return special(self)
+        return np.power(self, y)  # type: ignore[call-overload]
+
+    def __getitem__(self, index: Any) -> Symbol:
+        return self._new(self.builder.basic_index(self.value, index))
+
+    # --- methods --------------------------------------------------------------------------------------------
+    def _reduced(self, op: str, axis: Any, keepdims: bool) -> Symbol:
+        return self._new(self.builder.reduce(op, self.value, axis, bool(keepdims)))
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("sum", axis, keepdims)
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("prod", axis, keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("max", axis, keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("min", axis, keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("any", axis, keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("all", axis, keepdims)
+
+    def argmax(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("argmax", axis, keepdims)
+
+    def argmin(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("argmin", axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        """Sums of small floats in float32, of integers in float64, as NumPy does."""
+        x = self
+        if self.dtype.kind in "iub":
+            x = self.astype(np.float64)
+        elif self.dtype.itemsize < 4:
+            x = self.astype(np.float32)
+        z = x.sum(axis, keepdims=True)
+        z = z / (self.size // max(z.size, 1)) if self.size else z / 0
+        if self.dtype.kind == "f":
+            z = z.astype(self.dtype)
+        return z if keepdims else self._new(_dropped(self.builder, z.value, axis))
+
+    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Symbol:
+        if self.dtype.kind != "f" or self.dtype.itemsize < 4:
+            raise Unlowered("var of small floats")
+        centred = self - self.mean(axis, keepdims=True)
+        total = (centred * centred).sum(axis, keepdims=True)
+        z = total / max(self.size // max(total.size, 1) - ddof, 0)
+        return z if keepdims else self._new(_dropped(self.builder, z.value, axis))
+
+    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Symbol:
+        return np.sqrt(self.var(axis, ddof, keepdims))  # type: ignore[call-overload,no-any-return]
+
+    def astype(self, dtype: Any) -> Symbol:
+        return self._new(self.builder.cast(self.value, np.dtype(dtype)))
+
+    def reshape(self, *shape: Any) -> Symbol:
+        wanted = shape[0] if len(shape) == 1 else shape
+        return self._new(self.builder.reshape(self.value, wanted))
+
+    def ravel(self) -> Symbol:
+        return self.reshape(-1)
+
+    def transpose(self, *axes: Any) -> Symbol:
+        wanted = (axes[0] if len(axes) == 1 else axes) if axes else None
+        return self._new(self.builder.transpose(self.value, wanted))
+
+    def swapaxes(self, axis1: int, axis2: int) -> Symbol:
+        axes = list(range(self.ndim))
+        axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+        return self.transpose(tuple(axes))
+
+    def copy(self) -> Symbol:
+        return self
+
+
+def _dropped(builder: Builder, z: Value, axis: Any) -> Value:
+    from clearprop.compiler.builder import normal_axes
+
+    axes = normal_axes(axis, len(z.shape))
+    return builder.reshape(z, tuple(n for i, n in enumerate(z.shape) if i not in axes))
+
+
+# --- functions ----------------------------------------------------------------------------------------------
+def _where(s: Symbol, c: Any, x: Any, y: Any) -> Any:
+    taken = [s._take(v) for v in (c, x, y)]
+    return s._new(s.builder.where(*taken))
+
+
+def _squeeze(s: Symbol, x: Symbol, axis: Any = None) -> Any:
+    axes = (
+        range(x.ndim)
+        if axis is None
+        else {a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
+    )
+    return x.reshape(tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in axes)))
+
+
+def _expand_dims(s: Symbol, x: Symbol, axis: Any) -> Any:
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    places = {a % (x.ndim + len(axes)) for a in axes}
+    rest = iter(x.shape)
+    return x.reshape(tuple(1 if i in places else next(rest) for i in range(x.ndim + len(axes))))
+
+
+def _moveaxis(s: Symbol, x: Symbol, source: Any, destination: Any) -> Any:
+    sources = [a % x.ndim for a in np.atleast_1d(source).tolist()]
+    places = [a % x.ndim for a in np.atleast_1d(destination).tolist()]
+    axes = [a for a in range(x.ndim) if a not in sources]
+    for place, a in sorted(zip(places, sources, strict=True)):
+        axes.insert(place, a)
+    return x.transpose(tuple(axes))
+
+
+def _flip(s: Symbol, x: Symbol, axis: Any = None) -> Any:
+    axes = (
+        range(x.ndim)
+        if axis is None
+        else {a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
+    )
+    return x[tuple(slice(None, None, -1 if i in axes else None) for i in range(x.ndim))]
+
+
+def _round(s: Symbol, x: Symbol, decimals: int = 0) -> Any:
+    if decimals:
+        raise Unlowered("rounding to decimals")
+    return np.rint(x)
+
+
+def _split(s: Symbol, x: Symbol, sections: Any, axis: int = 0) -> Any:
+    axis %= x.ndim
+    n = x.shape[axis]
+    if isinstance(sections, int):
+        places = [n // sections * i for i in range(sections + 1)]
+    else:
+        places = [0, *(slice(p).indices(n)[1] for p in sections), n]
+    lead = (slice(None),) * axis
+    return tuple(x[(*lead, slice(a, max(a, b)))] for a, b in zip(places, places[1:], strict=False))
+
+
+def _reducer(name: str) -> Callable[..., Any]:
+    return lambda s, x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
+
+
+_REDUCED = {
+    np.add: "sum",
+    np.multiply: "prod",
+    np.maximum: "max",
+    np.minimum: "min",
+    np.logical_or: "any",
+    np.logical_and: "all",
+}
+
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.where: _where,
+    np.squeeze: _squeeze,
+    np.expand_dims: _expand_dims,
+    np.moveaxis: _moveaxis,
+    np.flip: _flip,
+    np.round: _round,
+    np.split: _split,
+    np.swapaxes: lambda s, x, a, b: x.swapaxes(a, b),
+    np.transpose: lambda s, x, axes=None: x.transpose(*(() if axes is None else (axes,))),
+    np.reshape: lambda s, x, shape: x.reshape(shape),
+    np.ravel: lambda s, x: x.reshape(-1),
+    np.broadcast_to: lambda s, x, shape: s._new(s.builder.broadcast_to(x.value, shape)),
+    np.shape: lambda s, x: x.shape,
+    np.ndim: lambda s, x: x.ndim,
+    np.size: lambda s, x: x.size,
+    **{getattr(np, name): _reducer(name) for name in "sum prod max min any all mean var std".split()},
+    np.argmax: _reducer("argmax"),
+    np.argmin: _reducer("argmin"),
+}
+
+
+# --- a program ----------------------------------------------------------------------------------------------
+def lower(recorded: Program) -> tuple[Program, dict[Value, Value]]:
+    """Return the program in core ops, and which of its values computes each recorded one."""
+    builder = Builder()
+    new: dict[Value, Any] = {}  # a tuple of Values where an op gave several
+    for v in recorded.values:
+        builder.line = v.line
+        if not v.computed:
+            new[v] = builder.constant(v.data) if v.kind == "constant" else v
+            if v.kind != "constant":
+                builder.values.append(v)
+        else:
+            new[v] = _lowered(builder, v, new)
+    whole = {old: value for old, value in new.items() if isinstance(value, Value)}
+    program = Program(
+        builder.values,
+        [whole[v] for v in recorded.outputs],
+        [(state, whole[v]) for state, v in recorded.assignments],
+    )
+    return program, whole
+
+
+def _lowered(builder: Builder, v: Value, new: dict[Value, Any]) -> Any:
+    """One recorded op in core ops, or as a call where it has none."""
+    inputs = tuple([new[x] if isinstance(x, Value) else x for x in v.inputs])
+    if v.op == "part" and isinstance(inputs[0], tuple):
+        return inputs[0][v.attrs["index"]]
+    if v.op in ("detach", "positive") and v.dtype == inputs[0].dtype:
+        return inputs[0]
+    mark = builder.mark
+    try:
+        symbols = [Symbol(builder, x) if isinstance(x, Value) else x for x in inputs]
+        z = ops[v.op].forward(*symbols, **v.attrs)
+        made = tuple(p.value for p in z) if isinstance(z, tuple) else z.value
+        shapes = tuple(p.shape for p in made) if isinstance(made, tuple) else made.shape
+        dtypes = tuple(p.dtype for p in made) if isinstance(made, tuple) else made.dtype
+        if shapes == v.shape and dtypes == v.dtype:
+            return made
+    except (TypeError, ValueError, AttributeError, IndexError, KeyError, NotImplementedError):
+        pass  # anything NumPy can do and a Symbol cannot: the op runs as a call
+    builder.undo(mark)
+    return builder.emit(v.op, inputs, v.shape, v.dtype, dict(v.attrs), kind="call")
