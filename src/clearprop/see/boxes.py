@@ -33,7 +33,8 @@ class Box:
 
     `kind` is `input`, `constant`, `middle`, `output`, `part` (one of several outputs) or `module` (a folded
     one, with the nodes it stands for in `members`). `title` and `note` stand at the left of the first line,
-    `label` or `value` at its right, `grad` below; an array has pictures of its value and gradient.
+    `label` or `value` at its right, `grad` below and `footer` last; an array has pictures of its value and
+    gradient.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Box:
     name: str = ""
     note: str = ""
     label: str = ""
+    footer: str = ""
     value: str = ""
     grad: str = ""
     value_picture: Picture | None = None
@@ -104,7 +106,7 @@ def node_box(
     else:
         kind = "part" if node.op.name == "part" else "middle"
         box = Box(id, node, kind, title_of(node), name, note_of(node, names))
-        if name and box.note:
+        if name and box.note and "=" not in box.note:
             box.note = "= " + box.note
     if node is output:
         box.kind = "output"
@@ -172,22 +174,27 @@ def note_of(node: Tensor, names: Mapping[int, str]) -> str:
 
     >>> b = Tensor(3.0, name="b")
     >>> note_of(b**3, {}), note_of(b + b, {})
-    ('b ** 3', '')
+    ('b ** 3', 'b + b')
+    >>> note_of(Tensor([[1.0, 2.0]]).sum(axis=0), {}), note_of(b * Tensor(2.0, name="a"), {})
+    ('axis=0', '')
     """
     op = node.op
     if op is None or op.name == "part":
         return ""
     attrs = {k: v for k, v in node.attrs.items() if k not in op.defaults or not _same(v, op.defaults[k])}
     constants = [x for x in node.inputs if is_number(x) and x is not None]
-    if not attrs and not constants:
+    repeated = len(node.inputs) > len({id(x) for x in node.inputs})
+    if not attrs and not constants and not repeated:
         return ""
     words = [_operand(x, names) for x in node.inputs if x is not None]
     if op.name in _INFIX and len(words) == 2:
         return f"{words[0]} {_INFIX[op.name]} {words[1]}"
     if op.name == "getitem":
         return f"{words[0]}[{_index_text(attrs.get('index', ()), words[1:])}]"
-    words += [f"{k}={_attr_text(v)}" for k, v in attrs.items()]
-    return _cut(f"{op.name}({', '.join(words)})", 34) if op.name != "part" else ""
+    settings = [f"{k}={_attr_text(v)}" for k, v in attrs.items()]
+    if not constants:
+        return _cut(" ".join(settings), 34)
+    return _cut(f"{op.name}({', '.join(words + settings)})", 34)
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -254,6 +261,8 @@ def measure(box: Box) -> Box:
     if box.label:
         body_width, body_height = body_size(box)
         w, h = max(w, body_width), h + body_height
+        if box.footer:
+            w, h = max(w, len(box.footer) * SMALL_GLYPH + 2 * PAD), h + 16.0
     elif box.grad:
         w, h = max(w, len(box.grad) * GLYPH + 2 * PAD), h + ROW
     box.w, box.h = max(w, 64.0), h

@@ -103,9 +103,8 @@ def _outside(id: str, node: Tensor, names: Mapping[int, str]) -> Box:
 
 def module_box(id: str, fold: Fold, output: Tensor, users: Users) -> Box:
     """Return the box of a folded module: its path and class, and the value and gradient of its output."""
-    count = f", {fold.parameters:,} parameters" if fold.parameters else ""
-    box = Box(id, None, "module", fold.title or fold.kind, note=(fold.kind if fold.title else "") + count)
-    box.note = box.note.removeprefix(", ")
+    box = Box(id, None, "module", fold.title or fold.kind, note=fold.kind if fold.title else "")
+    box.footer = f"{fold.parameters:,} parameters" if fold.parameters else ""
     box.members, box.path = tuple(fold.members), fold.path
     inside = set(fold.members)
     leaving = [

@@ -45,9 +45,12 @@ class Drawing:
         """
         return svg(self.layout, theme=theme, title=self.title)
 
-    def to_text(self, width: int | None = None, color: bool = False) -> str:
-        """Return the drawing in characters: boxes where `width` columns suffice, else a list with rails."""
-        return text(self.layout, width=width, color=color)
+    def to_text(self, width: int | None = None, *, colour: bool = False, ascii: bool = False) -> str:
+        """Return the drawing in characters: boxes where `width` columns suffice, else a list with rails.
+
+        `colour` adds the terminal's colours, `ascii` keeps to characters that every terminal has.
+        """
+        return text(self.layout, width, colour=colour, ascii=ascii)
 
     def to_html(self) -> str:
         """Return one page that needs no network; folded modules open with a click."""

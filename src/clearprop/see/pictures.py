@@ -92,14 +92,20 @@ def summary(array: Any) -> str:
 def picture(array: Any) -> Picture | None:
     """Return the picture that suits an array: None for a number, which is written out instead.
 
-    >>> picture(np.ones((2, 3))).kind, picture(np.ones((64, 20))).kind, picture(np.arange(100.0)).kind
+    >>> picture(np.ones((2, 3))).kind, picture(np.eye(64, 20)).kind, picture(np.arange(100.0)).kind
     ('cells', 'heat', 'line')
     """
     array = np.asarray(array)
     if array.ndim == 0 or array.size == 0:
         return None
+    if array.size > 20 and max(array.shape) == array.size:  # a vector, however many axes of length 1 it has
+        array = array.reshape(-1)
     if array.ndim <= 2 and array.shape[-1] <= 6 and array.size // array.shape[-1] <= 5 and array.size <= 20:
         return _cells(array)
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        low, high = array.min(), array.max()
+        if low == high:  # the caption says it all
+            return None
     if array.ndim == 1:
         return Picture("line", _shrunk(array.reshape(1, -1).astype(float), 1, 60)[0], 132.0, 26.0)
     rows = array.reshape(-1, array.shape[-1]).astype(float)

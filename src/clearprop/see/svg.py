@@ -139,7 +139,7 @@ def describe(layout: Layout) -> str:
         entering.setdefault(edge.target, []).append(heads[edge.source])
     sentences = []
     for box in layout.boxes:
-        facts = ", ".join(text for text in (box.label, box.value, box.grad) if text)
+        facts = ", ".join(text for text in (box.label, box.value, box.grad, box.footer) if text)
         source = f", from {' and '.join(entering[box.id])}" if box.id in entering else ""
         sentences.append(f"{box.heading} ({box.kind}{': ' + facts if facts else ''}){source}.")
     return f"{len(layout.boxes)} boxes, {len(layout.edges)} arrows. " + " ".join(sentences)
@@ -193,6 +193,8 @@ def _box(box: Box, prefix: str, state: str, texts: Mapping[str, str]) -> str:
     if box.label:
         parts.append(_text(box.w - PAD, 16.5, box.label, "small soft", anchor="end"))
         parts.append(_body(box, id, texts))
+        if box.footer:
+            parts.append(_text(PAD, box.h - 9.0, box.footer, "small soft"))
     else:
         value, grad = texts.get("value", box.value), texts.get("grad", box.grad)
         if value:

@@ -8,12 +8,18 @@ from clearprop.see.boxes import Box
 from clearprop.see.layout import Layout
 from clearprop.see.pictures import Picture, brief
 
-_COLORS = {"input": 34, "middle": 31, "part": 31, "output": 33, "constant": 90, "module": 35}
+_COLOURS = {"input": 34, "middle": 31, "part": 31, "output": 33, "constant": 90, "module": 35}
+_ASCII = (
+    {ord(c): "-" for c in "─┄━═"}
+    | {ord(c): "|" for c in "│┆┃║"}
+    | {ord(c): "+" for c in "╭╮╰╯┌┐└┘╔╗╚╝┏┓┗┛├┤┬┴┼"}
+)
+_ASCII |= {ord("▶"): ">", ord("●"): "*", ord("…"): "..", ord("·"): "_"}
 _MOST_BOXES = 60  # as boxes and arrows; beyond that a list is easier to follow
 _NARROW, _ALIGNED = 80, 16
 
 
-def text(layout: Layout, width: int | None = None, color: bool = False) -> str:
+def text(layout: Layout, width: int | None = None, *, colour: bool = False, ascii: bool = False) -> str:
     """Return the drawing in characters, at most `width` columns wide where that can be (the terminal's if
     left out).
 
@@ -30,7 +36,7 @@ def text(layout: Layout, width: int | None = None, color: bool = False) -> str:
     │ value=3 │─╯
     │ grad=?  │
     ╰─────────╯
-    >>> print(text(layout(a * b), width=30))
+    >>> print(text(layout(a * b), width=20))
     ●   a        value=7   grad=?
     │ ● b        value=3   grad=?
     ●─╯ Multiply value=21  grad=?
@@ -39,16 +45,15 @@ def text(layout: Layout, width: int | None = None, color: bool = False) -> str:
 
     if width is None:
         width = max(shutil.get_terminal_size((100, 24)).columns, _NARROW)
-    if len(layout.boxes) <= _MOST_BOXES:
-        drawn = art(layout, color)
-        if drawn is not None and drawn.width <= width:
-            return drawn.text
-    return rails(layout, color)
+    found = art(layout, colour) if len(layout.boxes) <= _MOST_BOXES else None
+    fits = found is not None and found.width <= width
+    drawn = found.text if fits and found is not None else rails(layout, colour)
+    return drawn.translate(_ASCII) if ascii else drawn
 
 
-def paint(text: str, kind: str, color: bool) -> str:
+def paint(text: str, kind: str, colour: bool) -> str:
     """Return text in the terminal's colour for a kind of box."""
-    return f"\x1b[{_COLORS[kind]}m{text}\x1b[0m" if color else text
+    return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m" if colour else text
 
 
 def facts(box: Box) -> list[str]:
@@ -85,7 +90,7 @@ def _beside(left: list[str], right: list[str]) -> list[str]:
     return [f"{a.ljust(width)} │ {b}".rstrip(" │") for a, b in zip(left, right, strict=True)]
 
 
-def rails(layout: Layout, color: bool = False) -> str:
+def rails(layout: Layout, colour: bool = False) -> str:
     """Return one line per box, in order, with rails at the left: a value runs down until its last use.
 
     `●─╯` takes a value for the last time, `●─┤` takes one that is needed again; `┼` is a crossing, not a
@@ -122,7 +127,7 @@ def rails(layout: Layout, color: bool = False) -> str:
     second = max(map(len, middle))
     lines = []
     for (rail, box), head, what, end in zip(rows, heads, middle, ends, strict=True):
-        painted = rail + paint(head[len(rail) :], box.kind, color)
+        painted = rail + paint(head[len(rail) :], box.kind, colour)
         lines.append(f"{painted}{' ' * (first - len(head))} {what.ljust(second)} {end}".rstrip())
     return "\n".join(lines)
 

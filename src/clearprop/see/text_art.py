@@ -65,7 +65,7 @@ class _Grid:
         return rows
 
 
-def art(layout: Layout, color: bool = False) -> Art | None:
+def art(layout: Layout, colour: bool = False) -> Art | None:
     """Return a layout drawn with characters, columns as in the picture; None if there is nothing to draw."""
     boxes = layout.boxes
     if not boxes:
@@ -96,7 +96,7 @@ def art(layout: Layout, color: bool = False) -> Art | None:
     for r, layer in enumerate(layered.layers):
         for v in layer:
             if v < len(boxes):
-                _frame(grid, boxes[v], lines[v], top[v], starts[r], tall[v], reaches[r] - starts[r], color)
+                _frame(grid, boxes[v], lines[v], top[v], starts[r], tall[v], reaches[r] - starts[r], colour)
             else:
                 grid.line(top[v], starts[r] - 1, reaches[r])
         for wire in wires[r]:
@@ -178,7 +178,7 @@ def _draw(grid: _Grid, wire: _Wire, left: int, right: int) -> None:
 
 
 def _frame(
-    grid: _Grid, box: Box, lines: list[str], top: int, left: int, tall: int, wide: int, color: bool
+    grid: _Grid, box: Box, lines: list[str], top: int, left: int, tall: int, wide: int, colour: bool
 ) -> None:
     a, level, b, upright, c, d = tuple(_FRAMES[box.kind])
     head = f" {box.heading} "
@@ -190,5 +190,5 @@ def _frame(
         for j, character in enumerate(row):
             frame = i in (0, tall - 1) or j in (0, wide - 1)
             grid.characters[top + i, left + j] = paint(
-                character, box.kind, color and frame and character != " "
+                character, box.kind, colour and frame and character != " "
             )
