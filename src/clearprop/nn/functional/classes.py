@@ -113,7 +113,7 @@ def _along(weight: Any, x: Any, axis: int) -> Any:
 
 
 def _checked(called: str, x: Any, y: Any, axis: int, ignore_index: int | None) -> bool:
-    """Complain about labels that do not fit; tell whether some are, or may come to be, ignored."""
+    """Complain about labels that do not fit; tell whether some are, or may be, ignored."""
     called = f"{called}(x, y)"
     wanted = x.shape[:axis] + x.shape[axis + 1 :]
     if y.shape != wanted:
@@ -142,9 +142,10 @@ def _checked(called: str, x: Any, y: Any, axis: int, ignore_index: int | None) -
                     f"x is {describe(x)}.",
                     f"ignore_index={wrong[0]}"
                     if wrong[0] < 0
-                    else f"Linear(..., {labels.max() + 1}) as last layer",
+                    else f"{labels.max() + 1} outputs in the last layer",
                 )
             )
         return True
-    # While a step is recorded, later batches may hold ignored labels although this one does not.
-    return ignore_index is not None and mode.observer is not None and mode.observer.remembers
+    # A class may be ignored; and while a step is recorded, later batches may hold labels that are, too.
+    recording = mode.observer is not None and mode.observer.remembers
+    return ignore_index is not None and (0 <= ignore_index < count or recording)

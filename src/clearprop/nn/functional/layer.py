@@ -57,7 +57,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True) -> Any:
     if not hasattr(x, "dtype"):
         x = np.asarray(x)
     keep = random.uniform(x.shape, dtype=np.float32) >= p
-    return np.where(keep, x * (1 / (1 - p) if p < 1 else 0.0), 0)
+    return np.where(keep, x * (1 / (1 - p)) if p < 1 else x, 0)
 
 
 def probability(called: str, p: float) -> None:
@@ -140,7 +140,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     >>> elu(np.array([0.0, 3.0]))
     array([0., 3.])
     """
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x)))
 
 
 def silu(x: Any) -> Any:

@@ -1,0 +1,61 @@
+"""Containers: order, names, indexing, and what they refuse."""
+
+import numpy as np
+import pytest
+
+from clearprop import nn
+
+
+def test_sequential_passes_through_in_order():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3, bias=False), nn.ReLU())
+    x = np.random.default_rng(0).normal(size=(5, 2, 2)).astype(np.float32)
+    expected = np.maximum(x.reshape(5, 4) @ model[1].weight.value.T, 0)
+    assert np.array_equal(model(x).value, expected)
+
+
+def test_sequential_is_a_list():
+    model = nn.Sequential(nn.Linear(1, 2), nn.Tanh(), nn.Linear(2, 1))
+    assert len(model) == 3
+    assert model[-1].out_features == 1
+    assert isinstance(model[:2], nn.Sequential)
+    assert model[:2][0] is model[0]
+    assert [type(m).__name__ for m in model] == ["Linear", "Tanh", "Linear"]
+    model.append(nn.Sigmoid())
+    assert model(np.ones((3, 1), np.float32)).shape == (3, 1)
+
+
+def test_sequential_takes_names():
+    model = nn.Sequential({"hidden": nn.Linear(2, 3), "act": nn.Tanh(), "out": nn.Linear(3, 1)})
+    assert [name for name, _ in model.named_parameters()] == [
+        "hidden.weight", "hidden.bias", "out.weight", "out.bias",
+    ]  # fmt: skip
+    assert model.hidden is model[0]
+    assert model(np.ones((4, 2), np.float32)).shape == (4, 1)
+
+
+def test_a_function_is_no_module():
+    with pytest.raises(
+        TypeError, match=r"Sequential: holds Modules: <ufunc 'tanh'>.\n  Try nn.ReLU\(\) instead of np.tanh"
+    ):
+        nn.Sequential(nn.Linear(1, 1), np.tanh)
+
+
+def test_module_dict_finds_its_parameters():
+    heads = nn.ModuleDict({"a": nn.Linear(1, 1)})
+    heads["b"] = nn.ReLU()
+    assert list(heads) == heads.keys() == ["a", "b"]
+    assert "a" in heads
+    assert len(heads) == 2
+    assert [name for name, _ in heads.items()] == ["a", "b"]
+    assert [name for name, _ in heads.named_parameters()] == ["a.weight", "a.bias"]
+    with pytest.raises(KeyError, match="wants a Module under a name that is free"):
+        heads["forward"] = nn.ReLU()
+
+
+def test_flatten_and_unflatten_undo_each_other():
+    x = np.arange(24.0).reshape(2, 3, 4)
+    assert np.array_equal(nn.Unflatten(1, (3, 4))(nn.Flatten()(x)), x)
+    assert nn.Flatten(0)(x).shape == (24,)
+    assert nn.Flatten(-2)(x).shape == (2, 12)
+    with pytest.raises(ValueError, match="wants start_dim 2 before end_dim 1"):
+        nn.Flatten(2, 1)(x)

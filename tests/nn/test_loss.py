@@ -1,0 +1,214 @@
+"""Losses: values and gradients of PyTorch's, stable at huge logits, strict about shapes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clearprop import Tensor, nn
+from clearprop.nn import functional as F
+
+RNG = np.random.default_rng(0)
+REDUCTIONS = ["mean", "sum", "none"]
+
+
+def compare(name, x, y, options, rtol=1e-12, atol=1e-14):
+    """Run our loss and PyTorch's on the same numbers; compare values and gradients by the prediction."""
+    torch = pytest.importorskip("torch")
+    prediction, reference = Tensor(x), torch.tensor(x, requires_grad=True)
+    arrays = {k: v for k, v in options.items() if isinstance(v, np.ndarray)}
+    ours = getattr(nn, name)(**options)(prediction, y)
+    theirs = getattr(torch.nn, name)(**options | {k: torch.tensor(v) for k, v in arrays.items()})(
+        reference, torch.tensor(y)
+    )
+    np.testing.assert_allclose(ours.value, theirs.detach().numpy(), rtol=rtol, atol=atol)
+    g = RNG.normal(size=ours.shape).astype(ours.dtype)
+    ours.backward(g)
+    theirs.backward(torch.tensor(g))
+    np.testing.assert_allclose(prediction.grad, reference.grad.numpy(), rtol=rtol, atol=atol)
+    assert ours.dtype == x.dtype
+    assert prediction.grad.dtype == x.dtype
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", ["MSELoss", "L1Loss", "HuberLoss"])
+def test_distances_equal_pytorch(name, reduction):
+    compare(name, 2 * RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3)), {"reduction": reduction})
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weight", [None, np.array([0.5, 1.0, 2.0])])
+def test_bce_equals_pytorch(reduction, weight):
+    x = RNG.uniform(0.01, 0.99, size=(6, 3))
+    compare("BCELoss", x, RNG.uniform(size=(6, 3)), {"reduction": reduction, "weight": weight})
+    options = {"reduction": reduction, "weight": weight, "pos_weight": np.array([3.0, 0.5, 1.0])}
+    compare("BCEWithLogitsLoss", 3 * RNG.normal(size=(6, 3)), RNG.uniform(size=(6, 3)), options)
+    del options["pos_weight"]
+    compare(
+        "BCEWithLogitsLoss", 3 * RNG.normal(size=(6, 3)), RNG.integers(2, size=(6, 3)).astype(float), options
+    )
+
+
+def test_bce_of_certain_probabilities_is_bounded_as_in_pytorch():
+    torch = pytest.importorskip("torch")
+    x, y = np.array([0.0, 1.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0, 0.0])
+    p, reference = Tensor(x), torch.tensor(x, requires_grad=True)
+    loss = nn.BCELoss(reduction="none")(p, y)
+    theirs = torch.nn.BCELoss(reduction="none")(reference, torch.tensor(y))
+    loss.backward(np.ones(4))
+    theirs.sum().backward()
+    assert loss.value.tolist() == theirs.tolist() == [0, 0, 100, 100]
+    np.testing.assert_allclose(p.grad[2:], reference.grad.numpy()[2:], rtol=1e-8)
+    assert p.grad[:2].tolist() == [1, -1]  # the true derivatives, where PyTorch says 0
+
+
+CLASS_SHAPES = [((4,), ()), ((6, 4), (6,)), ((2, 4, 3), (2, 3)), ((2, 4, 3, 2), (2, 3, 2))]
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize(("shape", "labels"), CLASS_SHAPES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_nll_equals_pytorch(shape, labels, reduction, weighted):
+    options = {"reduction": reduction, "weight": np.array([0.5, 1.0, 2.0, 3.0]) if weighted else None}
+    compare("NLLLoss", RNG.normal(size=shape), RNG.integers(4, size=labels), options)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize(("shape", "labels"), CLASS_SHAPES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_cross_entropy_equals_pytorch(shape, labels, reduction, weighted, smoothing):
+    weight = np.array([0.5, 1.0, 2.0, 3.0]) if weighted else None
+    options = {"reduction": reduction, "weight": weight, "label_smoothing": smoothing}
+    compare("CrossEntropyLoss", 3 * RNG.normal(size=shape), RNG.integers(4, size=labels), options)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize(("shape", "labels"), CLASS_SHAPES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_cross_entropy_with_probabilities_equals_pytorch(shape, labels, reduction, weighted, smoothing):
+    weight = np.array([0.5, 1.0, 2.0, 3.0]) if weighted else None
+    target = RNG.uniform(size=shape)
+    target /= target.sum(axis=1 if len(shape) > 1 else 0, keepdims=True)
+    options = {"reduction": reduction, "weight": weight, "label_smoothing": smoothing}
+    compare("CrossEntropyLoss", 3 * RNG.normal(size=shape), target, options)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("ignored", [-100, 2])
+def test_ignored_labels_count_as_nothing_as_in_pytorch(reduction, weighted, smoothing, ignored):
+    weight = np.array([0.5, 1.0, 2.0, 3.0]) if weighted else None
+    labels = np.array([0, ignored, 3, 1, ignored, 2])
+    options = {
+        "reduction": reduction, "weight": weight, "label_smoothing": smoothing, "ignore_index": ignored,
+    }  # fmt: skip
+    compare("CrossEntropyLoss", RNG.normal(size=(6, 4)), labels, options)
+
+
+def test_float32_predictions_keep_float32_whatever_the_target():
+    compare(
+        "MSELoss", RNG.normal(size=(5, 1)).astype("f4"), RNG.normal(size=(5, 1)).astype("f4"), {}, 1e-6, 1e-7
+    )
+    assert nn.MSELoss()(Tensor(np.ones(2, "f4")), np.ones(2)).dtype == np.float32
+    assert (
+        nn.CrossEntropyLoss(weight=[1.0, 2.0])(Tensor(np.ones((3, 2), "f4")), [0, 1, 1]).dtype == np.float32
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nothing_overflows_at_logits_of_ten_thousand(dtype):
+    logits = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]], dtype)
+    x = Tensor(logits)
+    loss = nn.CrossEntropyLoss(reduction="sum")(x, np.array([1, 1]))
+    loss.backward()
+    assert loss.value == dtype(2e4 + np.log(2))
+    np.testing.assert_allclose(x.grad, [[1, -1, 0], [0, -0.5, 0.5]], atol=1e-7)
+
+    x = Tensor(logits)
+    loss = nn.BCEWithLogitsLoss(reduction="sum")(x, np.array([[0, 1, 0], [0, 1, 0]], dtype))
+    loss.backward()
+    assert loss.value == dtype(3e4 + np.log(2))
+    np.testing.assert_allclose(x.grad, [[1, -1, 0.5], [0, 0, 1]], atol=1e-7)
+
+
+@settings(deadline=None)
+@given(st.floats(-50, 50), st.sampled_from([0.0, 1.0]))
+def test_bce_with_logits_is_accurate_to_the_last_digits(x, y):
+    sign = 1 - 2 * y
+    exact = np.log1p(np.exp(-abs(x))) + max(sign * x, 0.0)
+    np.testing.assert_allclose(
+        F.binary_cross_entropy_with_logits(np.array([x]), np.array([y])), exact, rtol=1e-15
+    )
+
+
+@pytest.mark.parametrize(
+    "loss", [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.BCELoss(), nn.BCEWithLogitsLoss()]
+)
+def test_a_column_against_a_row_is_an_error_with_the_fix(loss):
+    with pytest.raises(
+        ValueError, match=r"wants the same shape twice: prediction \(4, 1\) float32, target \(4,\)"
+    ) as e:
+        loss(Tensor(np.ones((4, 1), np.float32)), np.ones(4))
+    assert str(e.value).endswith("Try loss(prediction[..., 0], target), or target[..., None].")
+    with pytest.raises(ValueError, match=r"Try loss\(prediction, target\[..., 0\]\)\.$"):
+        loss(np.ones(4), np.ones((4, 1)))
+    with pytest.raises(ValueError, match="Try a target of the prediction's shape"):
+        loss(np.ones((2, 3)), np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "error", "text"),
+    [
+        (np.ones((3, 2)), np.array([0, 2, 1]), ValueError,
+         "cross_entropy(x, y): wants classes from 0 to 1, one per column of x: 2.\n"
+         "  x is (3, 2) float64.\n  Try 3 outputs in the last layer."),
+        (np.ones((3, 2)), np.array([0, -1, 1]), ValueError, "Try ignore_index=-1."),
+        (np.ones((3, 2)), np.array([[0], [1], [1]]), ValueError, "Try y[:, 0], labels without an axis of their own."),
+        (np.ones((3, 2)), np.array([0.0, 1.0, 1.0]), TypeError,
+         "cross_entropy(x, y): wants classes as integers: y is (3,) float64.\n  Try y.astype(np.int64)."),
+    ],
+)  # fmt: skip
+def test_labels_that_do_not_fit_are_explained(x, y, error, text):
+    with pytest.raises(error) as caught:
+        nn.CrossEntropyLoss()(x, y)
+    assert text in str(caught.value)
+
+
+def test_probabilities_outside_of_their_range_are_explained():
+    with pytest.raises(ValueError, match=r"wants probabilities from 0 to 1: x from -0.5 to 2") as caught:
+        nn.BCELoss()(np.array([-0.5, 2.0]), np.array([0.0, 1.0]))
+    assert "Try BCEWithLogitsLoss() for a model without a final Sigmoid." in str(caught.value)
+
+
+def test_an_unknown_reduction_is_explained():
+    with pytest.raises(ValueError, match=r"MSELoss\(reduction=\): is 'mean', 'sum' or 'none': 'average'"):
+        nn.MSELoss(reduction="average")
+
+
+def test_the_lectures_softmax_loss():
+    x = Tensor([[1.0, 2.0, 3.0]])
+    loss = nn.CrossEntropyLoss()(x, np.array([1]))
+    loss.backward()
+    np.testing.assert_allclose(loss.value, 1.4076059644443801, rtol=1e-15)
+    np.testing.assert_allclose(
+        x.grad, [[0.09003057317038, -0.755271528945202, 0.665240955774822]], rtol=1e-13
+    )
+
+
+def test_plain_arrays_give_plain_numbers_and_a_target_may_need_a_gradient():
+    assert not isinstance(nn.MSELoss()(np.ones(2), np.zeros(2)), Tensor)
+    target = Tensor([1.0, 2.0])
+    nn.MSELoss()(np.zeros(2), target).backward()
+    assert target.grad.tolist() == [1.0, 2.0]
+
+
+def test_second_derivatives_go_through_the_losses():
+    x = Tensor([[1.0, 2.0, 0.5]])
+    nn.CrossEntropyLoss()(x, np.array([1])).backward(create_graph=True)
+    g, x.grad = x.grad, None
+    (g * np.array([1.0, 0.0, 0.0])).sum().backward()
+    p = np.exp([1.0, 2.0, 0.5]) / np.exp([1.0, 2.0, 0.5]).sum()
+    np.testing.assert_allclose(x.grad[0], p[0] * (np.array([1.0, 0.0, 0.0]) - p), rtol=1e-12)
