@@ -35,10 +35,14 @@ class Operand:
     @property
     def text(self) -> str:
         """`x[1] = 0`, or `x[1, :] (4 numbers from -1 to 2)`."""
-        place = "" if not self.index else "[" + ", ".join(":" if i is None else str(i) for i in self.index) + "]"
+        place = (
+            "" if not self.index else "[" + ", ".join(":" if i is None else str(i) for i in self.index) + "]"
+        )
         if self.value is not None:
             label = self.label
-            return label if label == number_text(self.value) else f"{label}{place} = {number_text(self.value)}"
+            return (
+                label if label == number_text(self.value) else f"{label}{place} = {number_text(self.value)}"
+            )
         return f"{self.label}{place} ({self.about})"
 
 
@@ -97,7 +101,9 @@ def summary(label: str, value: Any, index: tuple[Any, ...] | None = None) -> Ope
         return Operand(label, index, float(stretch.reshape(())))
     numbers = stretch.astype(np.float64, copy=False)
     with np.errstate(all="ignore"):
-        low, high = (number_text(float(np.format_float_scientific(f(numbers), 3))) for f in (np.nanmin, np.nanmax))
+        low, high = (
+            number_text(float(np.format_float_scientific(f(numbers), 3))) for f in (np.nanmin, np.nanmax)
+        )
     return Operand(label, index, None, f"{stretch.size} numbers from {low} to {high}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -45,9 +45,9 @@ class Report:
     """One place where a number stopped being finite.
 
     `phase` is `input`, `forward` or `backward`, `kind` is `nan`, `inf` or `-inf`. `index` is the first bad
-    entry of the result (backward: of the gradient sent to input `i` of `node`), `count` how many of `size` are
-    bad. `operands` are the numbers it was made of; `line` is the user's `file:line`. `route` leads from the
-    node to the output, where that is known.
+    entry of the result (backward: of the gradient sent to input `i` of `node`), `count`
+    of `size` entries are bad. `operands` are the numbers it was made of; `line` is the user's `file:line`.
+    `route` leads from the node to the output, where that is known.
     """
 
     phase: str
@@ -116,7 +116,7 @@ class Report:
 
 
 def watch(*, collect: bool = False, inf: bool = True, limit: int = 100) -> Watch:
-    """Return a block in which any NaN or infinity, forward or backward, raises NonFiniteError where it arises.
+    """Return a block in which any NaN or infinity, forward or backward, raises a NonFiniteError.
 
     The report names the first bad entry, the numbers it was made of, the op, your line, the way to the output
     and whether a `where` discards that entry. With `collect=True` nothing is raised: the reports (at most
@@ -126,13 +126,13 @@ def watch(*, collect: bool = False, inf: bool = True, limit: int = 100) -> Watch
     nothing.
 
     >>> x = Tensor([1.0, 0.0], name="x")
-    >>> with np.errstate(all="ignore"), watch(collect=True) as seen:
+    >>> with watch(collect=True) as seen:
     ...     np.log(x).sum().backward()
     >>> print(seen.reports[0])
     log(x): computed -inf at [1]: 1 of 2 entries is not finite.
       Made of x[1] = 0.
-      At <doctest ...
-      On its way to the output: log(x) -> sum(log(x)).
+      At <doctest ...>:2: np.log(x).sum().backward()
+      On its way to the output: log(x) -> sum(log(...)).
       Try np.log(np.maximum(x, 1e-12)), or log_softmax where the logarithm is of a softmax.
     """
     return Watch(collect=collect, inf=inf, limit=limit)
@@ -146,7 +146,7 @@ class Watch:
     def __init__(self, *, collect: bool = False, inf: bool = True, limit: int = 100) -> None:
         self.collect, self.inf, self.limit = collect, inf, limit
         self.reports: list[Report] = []
-        self._block: AbstractContextManager[None] | None = None
+        self._blocks = ExitStack()
         self._clear()
 
     def _clear(self) -> None:
@@ -166,15 +166,14 @@ class Watch:
                     hint="the watch around the call of the compiled step, where it runs eagerly",
                 )
             )
-        self._block = observed(self)
-        self._block.__enter__()
+        self._blocks.enter_context(np.errstate(all="ignore"))  # the report says more than NumPy's warning
+        self._blocks.enter_context(observed(self))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._block is not None:
-            self._block.__exit__(kind, error, trace)
+        self._blocks.close()
         self._settle(self._last)
         self._clear()
 
@@ -239,7 +238,9 @@ class Watch:
 
     def _backward_operands(self, node: Tensor, i: int, index: tuple[int, ...], g: Any) -> tuple[Operand, ...]:
         names = self._names()
-        same = node.op is not None and node.op.kind == "elementwise" and np.shape(g) == np.shape(node.values[i])
+        same = (
+            node.op is not None and node.op.kind == "elementwise" and np.shape(g) == np.shape(node.values[i])
+        )
         found = [] if g is None else [pick("g", g, index) if same else summary("g", g)]
         whole = [(label_of(x, names), v) for x, v in zip(node.inputs, node.values, strict=True)]
         return (*found, *(pick(label, v, index) if same else summary(label, v) for label, v in whole))
@@ -248,10 +249,17 @@ class Watch:
         if len(self.reports) + len(self._waiting) >= self.limit:
             return
         names = self._names()
-        fields = {
-            **{"phase": phase, "kind": bad.kind, "node": node, "i": i, "index": bad.index, "count": bad.count},
-            **{"size": bad.size, "call": call_of(node, names), "operands": operands},
+        fields: dict[str, Any] = {
+            "phase": phase,
+            "node": node,
+            "i": i,
+            "kind": bad.kind,
+            "index": bad.index,
+            "count": bad.count,
+            "size": bad.size,
+            "call": call_of(node, names),
             "target": "" if i is None else label_of(node.inputs[i], names),
+            "operands": operands,
             "line": line or self._lines.get(node.serial, ""),
         }
         if phase == "backward":

@@ -1,5 +1,20 @@
 """Seeing a graph: drawings, steps, explanations. Readers of the graph that Tensors and Ops make."""
 
+from clearprop.see.derive import Derivative, derivative
 from clearprop.see.drawing import Drawing, draw
+from clearprop.see.explaining import explain, users_of
+from clearprop.see.explanation import Contribution, Explanation
+from clearprop.see.formulas import Formula, formula
 
-__all__ = ["Drawing", "draw"]
+__all__ = [
+    "Contribution",
+    "Derivative",
+    "Drawing",
+    "Explanation",
+    "Formula",
+    "derivative",
+    "draw",
+    "explain",
+    "formula",
+    "users_of",
+]
