@@ -38,8 +38,10 @@ def test_the_lectures_sum_is_told_with_its_two_paths():
 
 def test_the_callers_variables_give_the_names():
     first, second = Tensor(7.0), Tensor(3.0)
+    total = first + second
     power = second**3
-    product = (first + second) * power
+    product = total * power
+    del total
     product.backward()
 
     assert explain(second).text == (

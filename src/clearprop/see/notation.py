@@ -141,7 +141,7 @@ _SIGNS = {
     "bitwise_or": " or ", "bitwise_xor": " xor ", "left_shift": " << ", "right_shift": " >> ",
 }
 # fmt: on
-_ASSOCIATIVE = frozenset(("add", "multiply", "logical_and", "logical_or", "bitwise_and", "bitwise_or"))
+_ASSOCIATIVE = frozenset(("logical_and", "logical_or", "bitwise_and", "bitwise_or"))  # no rounding in them
 
 
 def _text(term: Term) -> str:
