@@ -63,11 +63,8 @@ def propagate(
 
     `grads` holds what arrives from outside. Everything that computes gradients goes through here.
     """
-    if create_graph:
-        _walk(order, grads, keep, graph=True)
-    else:
-        with np.errstate(all="ignore"):  # infinite local derivatives are part of the mathematics
-            _walk(order, grads, keep, graph=False)
+    with np.errstate(all="ignore"):  # infinite local derivatives are part of the mathematics
+        _walk(order, grads, keep, graph=create_graph)
     return grads
 
 

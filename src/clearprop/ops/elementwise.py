@@ -64,9 +64,9 @@ absolute   = elementwise("absolute",   np.absolute,   lambda z, x: np.sign(x),  
 sign       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       doc="-1, 0 or 1",              domain=POSITIVE)
 
 # --- exponentials and logarithms ----------------------------------------------------------------------------
-exp       = elementwise("exp",       np.exp,       lambda z, x: z,              numpy=np.exp,       doc="e to the power x")
-exp2      = elementwise("exp2",      np.exp2,      lambda z, x: z * LN2,        numpy=np.exp2,      doc="2 to the power x")
-expm1     = elementwise("expm1",     np.expm1,     lambda z, x: np.exp(x),      numpy=np.expm1,     doc="exp(x) - 1, exact near 0; the derivative stays exact where z + 1 would round to 0")
+exp       = elementwise("exp",       np.exp,       lambda z, x: z,              numpy=np.exp,       doc="e to the power x", singular=True)
+exp2      = elementwise("exp2",      np.exp2,      lambda z, x: z * LN2,        numpy=np.exp2,      doc="2 to the power x", singular=True)
+expm1     = elementwise("expm1",     np.expm1,     lambda z, x: np.exp(x),      numpy=np.expm1,     doc="exp(x) - 1, exact near 0; the derivative stays exact where z + 1 would round to 0", singular=True)
 log       = elementwise("log",       np.log,       lambda z, x: 1 / x,          numpy=np.log,       doc="natural logarithm",    domain=POSITIVE, singular=True)
 log2      = elementwise("log2",      np.log2,      lambda z, x: 1 / (x * LN2),  numpy=np.log2,      doc="logarithm to base 2",  domain=POSITIVE, singular=True)
 log10     = elementwise("log10",     np.log10,     lambda z, x: 1 / (x * LN10), numpy=np.log10,     doc="logarithm to base 10", domain=POSITIVE, singular=True)
@@ -82,8 +82,8 @@ arccos  = elementwise("arccos",  np.arccos,  lambda z, x: -1 / np.sqrt((1 - x) *
 arctan  = elementwise("arctan",  np.arctan,  lambda z, x: 1 / (1 + x * x),                numpy=np.arctan,  doc="inverse tangent, in radians")
 arctan2 = elementwise("arctan2", np.arctan2, lambda z, y, x: x / (x * x + y * y), lambda z, y, x: -y / (x * x + y * y), numpy=np.arctan2,
                       doc="angle of the point (x, y), in radians: arctan2(y, x)", domain=(POSITIVE, POSITIVE), singular=True)
-sinh    = elementwise("sinh",    np.sinh,    lambda z, x: np.cosh(x),                     numpy=np.sinh,    doc="hyperbolic sine")
-cosh    = elementwise("cosh",    np.cosh,    lambda z, x: np.sinh(x),                     numpy=np.cosh,    doc="hyperbolic cosine")
+sinh    = elementwise("sinh",    np.sinh,    lambda z, x: np.cosh(x),                     numpy=np.sinh,    doc="hyperbolic sine", singular=True)
+cosh    = elementwise("cosh",    np.cosh,    lambda z, x: np.sinh(x),                     numpy=np.cosh,    doc="hyperbolic cosine", singular=True)
 tanh    = elementwise("tanh",    np.tanh,    lambda z, x: 1 - z * z,                      numpy=np.tanh,    doc="hyperbolic tangent; its derivative keeps absolute, not relative, precision where |z| is near 1")
 arcsinh = elementwise("arcsinh", np.arcsinh, lambda z, x: 1 / np.hypot(1.0, x),           numpy=np.arcsinh, doc="inverse hyperbolic sine")
 arccosh = elementwise("arccosh", np.arccosh, lambda z, x: 1 / np.sqrt((x - 1) * (x + 1)), numpy=np.arccosh, doc="inverse hyperbolic cosine",   domain=(1.2, 3.0), singular=True)

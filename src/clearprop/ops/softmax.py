@@ -8,6 +8,7 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.ops.reduce import kept
+from clearprop.registry import ops
 
 _CASES: tuple[Any, ...] = ((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((2, 3, 4),), {"axis": 1}))
 
@@ -18,10 +19,17 @@ def _shift(x: Any, axis: Any) -> Any:
     return np.where(np.isfinite(top), top, 0)
 
 
+def _shares(x: Any, axis: Any) -> Any:
+    """exp(x) / sum(exp(x)), as exact for large entries as for small: x - logsumexp(x) would lose digits."""
+    e = np.exp(x - _shift(ops["detach"](x), axis))
+    total = e.sum(axis=axis, keepdims=True)
+    return e / np.where(total == 0, 1, total)
+
+
 @define(
     "logsumexp",
     "reduce",
-    lambda g, z, x, axis, keepdims: kept(g, x, axis, keepdims) * softmax_of(x, kept(z, x, axis, keepdims)),
+    lambda g, z, x, axis, keepdims: kept(g, x, axis, keepdims) * _shares(x, axis),
     examples=(*_CASES[1:], (((3, 4),), {}), (((2, 3, 4),), {"axis": (0, 2), "keepdims": True})),
 )
 def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -30,11 +38,6 @@ def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     with np.errstate(divide="ignore"):  # all entries -inf: log 0 = -inf is the answer
         z = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
     return z if keepdims else np.squeeze(z, axis=axis)[()]
-
-
-def softmax_of(x: Any, z: Any) -> Any:
-    """exp(x - z), each entry's share of the sum whose logarithm is z."""
-    return np.exp(x - np.where(np.isfinite(z), z, 0))
 
 
 @define(
