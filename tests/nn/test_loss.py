@@ -166,7 +166,7 @@ def test_a_column_against_a_row_is_an_error_with_the_fix(loss):
          "cross_entropy(x, y): wants classes from 0 to 1, one per column of x: 2.\n"
          "  x is (3, 2) float64.\n  Try 3 outputs in the last layer."),
         (np.ones((3, 2)), np.array([0, -1, 1]), ValueError, "Try ignore_index=-1."),
-        (np.ones((3, 2)), np.array([[0], [1], [1]]), ValueError, "Try y[:, 0], labels without an axis of their own."),
+        (np.ones((3, 2)), np.array([[0], [1], [1]]), ValueError, "Try y[:, 0], labels without an axis"),
         (np.ones((3, 2)), np.array([0.0, 1.0, 1.0]), TypeError,
          "cross_entropy(x, y): wants classes as integers: y is (3,) float64.\n  Try y.astype(np.int64)."),
     ],

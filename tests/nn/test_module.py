@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import Tensor, nn, optim
+from clearprop import Tensor, nn, optim, structure
+from clearprop.modes import observed
 
 
 class Block(nn.Module):
@@ -222,3 +223,42 @@ def test_get_submodule_follows_a_path():
     block = Block()
     assert block.get_submodule("net.2") is block.net[2]
     assert block.get_submodule("") is block
+
+
+def test_what_a_recording_depends_on_is_told_and_counted():
+    class Recorder:
+        remembers = True
+
+        def __init__(self):
+            self.things = []
+
+        def resolve(self, x):
+            return x
+
+        def saw(self, node):
+            pass
+
+        def uses(self, thing):
+            self.things.append(thing)
+
+    block, recorder = Block(), Recorder()
+    with observed(recorder):
+        block(np.ones((2, 3), np.float32))
+    assert recorder.things == [block, block.net, *block.net]
+
+    before, count = [m.structure() for m in block.modules()], structure.count()
+    clearprop.assign(block.scale, [4.0])
+    block(np.ones((2, 3), np.float32))
+    block.train()
+    assert structure.count() == count
+    assert [m.structure() for m in block.modules()] == before
+
+    block.eval()
+    assert structure.count() > count
+    assert [m.structure() for m in block.modules()] != before
+    assert [m.structure() for m in block.train().modules()] == before
+
+    count = structure.count()
+    block.net[0].requires_grad_(False)
+    assert structure.count() > count
+    assert [m.structure() for m in block.modules()] != before

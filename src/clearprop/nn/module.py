@@ -8,7 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from clearprop import structure
 from clearprop.errors import lesson
+from clearprop.modes import special
 from clearprop.op import _next_serial
 from clearprop.record import assign
 from clearprop.tensor import Tensor
@@ -90,6 +92,8 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: `module(x)` is `module.forward(x)`."""
+        if special.threads:  # somebody looks on
+            structure.used(self)
         start = _next_serial()
         output = self.forward(*args, **kwargs)
         self._made.append((start, _next_serial()))
@@ -116,6 +120,8 @@ class Module:
                     hint=f"self.{name} = nn.ModuleList([...])",
                 )
             )
+        if name in self.__dict__ and old is not value:
+            structure.changed()
         self.__dict__[name] = value
         if isinstance(value, (Parameter, Buffer)):
             value.name = value.name or name
@@ -134,6 +140,15 @@ class Module:
         for path, tensor in (*self.named_parameters(), *self.named_buffers()):
             if tensor.name == path:
                 tensor.name = f"{prefix}.{path}"
+
+    def structure(self) -> Any:
+        """Return what decides which ops a recorded call holds; the Tensors' numbers may change freely."""
+        plain = (bool, int, float, str, type(None))
+        return tuple(
+            (name, value if isinstance(value, plain) else _identity(value))
+            for name, value in self.__dict__.items()
+            if not name.startswith("_")
+        )
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """Set an attribute that is a Parameter, or None."""
@@ -233,6 +248,7 @@ class Module:
         """Say whether the Parameters are to be trained; return this one."""
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
+        structure.changed()
         return self
 
     def to(self: Self, dtype: Any) -> Self:
@@ -363,6 +379,13 @@ class _Text(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def _identity(value: Any) -> Any:
+    """Return what tells this value from another that would be computed with differently."""
+    if isinstance(value, (tuple, list, dict)):
+        return repr(value)
+    return id(value), getattr(value, "requires_grad", None)
 
 
 def _plain(value: Any) -> Any:
