@@ -1,0 +1,114 @@
+"""DataLoader: every sample once, orders that repeat, and an epoch that can be resumed."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clearprop.data import DataLoader, Subset, TensorDataset
+
+
+def numbers(loader):
+    return [batch.tolist() for (batch,) in loader]
+
+
+def loader_of(size=10, **options):
+    return DataLoader(TensorDataset(np.arange(size)), **{"batch_size": 3} | options)
+
+
+@given(st.integers(0, 40), st.integers(1, 12), st.booleans(), st.booleans())
+def test_every_sample_comes_once_in_batches_of_the_size(size, batch_size, shuffle, drop_last):
+    loader = loader_of(size, batch_size=batch_size, shuffle=shuffle, drop_last=drop_last, seed=0)
+    batches = numbers(loader)
+    seen = [number for batch in batches for number in batch]
+    assert len(batches) == len(loader)
+    assert len(set(seen)) == len(seen) == (size // batch_size * batch_size if drop_last else size)
+    assert all(len(batch) == batch_size for batch in batches[:-1])
+    assert shuffle or seen == list(range(len(seen)))
+
+
+def test_a_seed_repeats_the_orders_and_epochs_differ():
+    first, second = loader_of(shuffle=True, seed=4), loader_of(shuffle=True, seed=4)
+    orders = [numbers(first) for _ in range(3)]
+    assert [numbers(second) for _ in range(3)] == orders
+    assert orders[0] != orders[1] != orders[2]
+    assert numbers(loader_of(shuffle=True, seed=5)) != orders[0]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("stop", range(9))
+def test_a_stopped_loader_goes_on_with_the_very_next_batch(stop, shuffle):
+    straight = loader_of(shuffle=shuffle, seed=1)
+    expected = [batch for _ in range(3) for batch in numbers(straight)]
+
+    stopped, seen = loader_of(shuffle=shuffle, seed=1), []
+    state = stopped.state_dict()
+    for _ in range(3):
+        for (batch,) in stopped:
+            if len(seen) == stop:
+                break
+            seen.append(batch.tolist())
+            state = json.loads(json.dumps(stopped.state_dict()))
+        if len(seen) == stop:
+            break
+    resumed = loader_of(shuffle=shuffle, seed=99)
+    resumed.load_state_dict(state)
+    while len(seen) < len(expected):
+        seen += numbers(resumed)
+    assert seen == expected
+
+
+def test_a_loop_that_was_left_does_not_shorten_the_next_epoch():
+    loader = loader_of()
+    next(iter(loader))
+    assert numbers(loader) == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+
+
+def test_batches_are_copies():
+    x = np.zeros((4, 2))
+    for (batch,) in DataLoader((x,), batch_size=2):
+        batch += 1
+    for (batch,) in DataLoader(TensorDataset(x), batch_size=2, shuffle=True):
+        batch += 1
+    assert (x == 0).all()
+
+
+def test_samples_of_any_dataset_are_stacked():
+    samples = [(np.full(2, i, np.float32), i, {"name": str(i)}) for i in range(5)]
+    x, y, extra = next(iter(DataLoader(samples, batch_size=3)))
+    assert (x.shape, x.dtype, y.tolist(), extra["name"].tolist()) == (
+        (3, 2),
+        np.float32,
+        [0, 1, 2],
+        ["0", "1", "2"],
+    )
+    assert next(iter(DataLoader(np.arange(6).reshape(3, 2), batch_size=2))).tolist() == [[0, 1], [2, 3]]
+    assert next(iter(DataLoader(Subset(samples, [4, 0]), batch_size=2)))[1].tolist() == [4, 0]
+    assert next(iter(DataLoader(Subset(TensorDataset(np.arange(9)), [4, 2, 8]), batch_size=2)))[
+        0
+    ].tolist() == [4, 2]
+
+
+def test_collate_sees_the_batch():
+    loader = loader_of(batch_size=5, collate=lambda batch: batch[0].sum())
+    assert list(loader) == [10, 35]
+
+
+def test_samples_of_different_shapes_are_explained():
+    with pytest.raises(ValueError, match=r"a batch of samples: wants samples of one shape: \(2,\), \(3,\)"):
+        next(iter(DataLoader([np.zeros(2), np.zeros(3)], batch_size=2)))
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5])
+def test_a_batch_size_is_a_whole_number(size):
+    with pytest.raises(ValueError, match=r"DataLoader\(batch_size=\): wants a whole number of 1 or more"):
+        loader_of(batch_size=size)
+
+
+def test_a_generator_can_be_shared():
+    generator = np.random.default_rng(0)
+    loader = loader_of(shuffle=True, generator=generator)
+    assert loader.generator is generator
+    assert numbers(loader) == numbers(loader_of(shuffle=True, seed=0))
