@@ -57,7 +57,13 @@ class Builder:
         found = self.made.get(key)
         if found is None:
             found = Value(kind, shape, dtype, op, inputs, attrs, line=self.line)
-            if kind == "op" and found.operands and _constant(found.operands) and found.size <= FOLDED:
+            if (
+                kind == "op"
+                and op != "broadcast_to"
+                and found.operands
+                and _constant(found.operands)
+                and found.size <= FOLDED
+            ):
                 found = self.constant(evaluate(found, lambda v: v.data))
             else:
                 self.values.append(found)
@@ -127,7 +133,7 @@ class Builder:
 
     # --- reductions -----------------------------------------------------------------------------------------
     def reduce(self, op: str, x: Value, axis: Any = None, keepdims: bool = False) -> Value:
-        """Append a reduction; the reduced axes are kept, and dropped by a reshape where they should not be."""
+        """Append a reduction; a reshape drops the reduced axes where they are not kept."""
         axes = normal_axes(axis, len(x.shape))
         dtype = getattr(np, op)(np.empty(1, x.dtype)).dtype
         if op in ("argmax", "argmin"):
@@ -196,9 +202,7 @@ class Builder:
     def basic_index(self, x: Value, index: Any) -> Value:
         """Append x[index] for integers, slices, Ellipsis and None."""
         entries = list(index) if isinstance(index, tuple) else [index]
-        if not all(
-            e is None or e is Ellipsis or isinstance(e, (int, np.integer, slice)) for e in entries
-        ) or any(isinstance(e, (bool, np.bool_)) for e in entries):
+        if not all(_basic(e) for e in entries):
             raise Unlowered("an index array")
         used = sum(e is not None and e is not Ellipsis for e in entries)
         fill: list[Any] = [slice(None)] * (len(x.shape) - used)
@@ -243,6 +247,12 @@ class Builder:
         v = self.reshape(self.emit("matmul", (x, y), inner, x.dtype), shape)
         kept = (*batch, *(() if row else shape[-2:-1]), *(() if column else shape[-1:]))
         return self.reshape(v, kept)
+
+
+def _basic(entry: Any) -> bool:
+    if isinstance(entry, (bool, np.bool_)):
+        return False
+    return entry is None or entry is Ellipsis or isinstance(entry, (int, np.integer, slice))
 
 
 def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from clearprop.compiler.builder import Builder, Unlowered
-from clearprop.compiler.ir import Program, Value
+from clearprop.compiler.ir import REDUCTIONS, Program, Value
 from clearprop.registry import ops
 
 
@@ -184,6 +185,10 @@ def _dropped(builder: Builder, z: Value, axis: Any) -> Value:
     return builder.reshape(z, tuple(n for i, n in enumerate(z.shape) if i not in axes))
 
 
+def _several(axis: Any) -> tuple[int, ...]:
+    return axis if isinstance(axis, tuple) else (axis,)
+
+
 # --- functions ----------------------------------------------------------------------------------------------
 def _where(s: Symbol, c: Any, x: Any, y: Any) -> Any:
     taken = [s._take(v) for v in (c, x, y)]
@@ -191,11 +196,7 @@ def _where(s: Symbol, c: Any, x: Any, y: Any) -> Any:
 
 
 def _squeeze(s: Symbol, x: Symbol, axis: Any = None) -> Any:
-    axes = (
-        range(x.ndim)
-        if axis is None
-        else {a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
-    )
+    axes = range(x.ndim) if axis is None else {a % x.ndim for a in _several(axis)}
     return x.reshape(tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in axes)))
 
 
@@ -216,11 +217,7 @@ def _moveaxis(s: Symbol, x: Symbol, source: Any, destination: Any) -> Any:
 
 
 def _flip(s: Symbol, x: Symbol, axis: Any = None) -> Any:
-    axes = (
-        range(x.ndim)
-        if axis is None
-        else {a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
-    )
+    axes = range(x.ndim) if axis is None else {a % x.ndim for a in _several(axis)}
     return x[tuple(slice(None, None, -1 if i in axes else None) for i in range(x.ndim))]
 
 
@@ -238,7 +235,7 @@ def _split(s: Symbol, x: Symbol, sections: Any, axis: int = 0) -> Any:
     else:
         places = [0, *(slice(p).indices(n)[1] for p in sections), n]
     lead = (slice(None),) * axis
-    return tuple(x[(*lead, slice(a, max(a, b)))] for a, b in zip(places, places[1:], strict=False))
+    return tuple(x[(*lead, slice(a, max(a, b)))] for a, b in itertools.pairwise(places))
 
 
 def _reducer(name: str) -> Callable[..., Any]:
@@ -270,9 +267,7 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.shape: lambda s, x: x.shape,
     np.ndim: lambda s, x: x.ndim,
     np.size: lambda s, x: x.size,
-    **{getattr(np, name): _reducer(name) for name in "sum prod max min any all mean var std".split()},
-    np.argmax: _reducer("argmax"),
-    np.argmin: _reducer("argmin"),
+    **{getattr(np, name): _reducer(name) for name in (*REDUCTIONS, "mean", "var", "std")},
 }
 
 
