@@ -25,6 +25,7 @@ ACTIVATIONS = {
 }
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
 DATA_SETS = ("digits", "iris", "wine", "breast_cancer", "diabetes")
+SCALING = {"digits": "table"}  # pixels are measured in one unit
 RATES = {"sgd": 0.05, "adam": 0.003, "adamw": 0.003, "rmsprop": 0.001}
 
 
@@ -41,18 +42,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--ignore", action="append", default=[], metavar="COLUMN", help="leave a column out")
     add("--delimiter", help="what separates cells (default: found in the first line)")
     add("--encoding", help="of the file (default: utf-8)")
+    scaling = "numbers by each column's own spread or by that of all (default: column; digits: table)"
+    add("--scaling", choices=("column", "table"), help=scaling)
     add("--validation-split", type=float, default=0.1, metavar="SHARE", help="of the rows (default: 0.1)")
     add("--test-split", type=float, default=0.2, metavar="SHARE", help="of the rows (default: 0.2)")
     network = parser.add_argument_group("the network")
     add = network.add_argument
     add(
         "--hidden",
-        default="64",
+        default="128",
         metavar="SIZES",
-        help="of the hidden layers: 64,32; none for none (default: 64)",
+        help="of the hidden layers: 64,32; or none (default: 128)",
     )
-    add("--activation", choices=ACTIVATIONS, default="tanh", help="(default: tanh)")
-    add("--dropout", type=float, default=0.0, metavar="SHARE", help="after each hidden layer (default: 0)")
+    add("--activation", choices=ACTIVATIONS, default="relu", help="(default: relu)")
+    add("--dropout", type=float, default=0.2, metavar="SHARE", help="after each hidden layer (default: 0.2)")
     training = parser.add_argument_group("the training")
     add = training.add_argument
     add("--epochs", type=int, default=100, metavar="N", help="at most (default: 100)")
@@ -125,7 +128,8 @@ class _Job:
         split = (args.validation_split, args.test_split)
         self.parts = rows.three_parts(len(self.table), *split, classes=kinds, seed=args.seed)
         self.training, self.validation, self.test = (self.table.rows(part) for part in self.parts)
-        encodings = columns.learn_columns(self.training, self.reading)
+        one_scale = (args.scaling or SCALING.get(args.data, "column")) == "table"
+        encodings = columns.learn_columns(self.training, self.reading, one_scale=one_scale)
         aim = columns.learn_target(self.table, self.reading, self.training)
         clearprop.manual_seed(args.seed)
         width = sum(column.width for column in encodings)
@@ -232,7 +236,8 @@ def _checked(args: argparse.Namespace) -> list[int]:
             option = "--" + name.replace("_", "-")
             raise InputError(lesson(option, f"wants a number from {low:g} to {high:g}", f"{value:g}"))
     if args.validation_split + args.test_split > 0.9:
-        got = f"{args.validation_split:g} and {args.test_split:g} leave {1 - args.validation_split - args.test_split:.2g}"
+        left = 1 - args.validation_split - args.test_split
+        got = f"{args.validation_split:g} and {args.test_split:g} leave {left:.2g}"
         raise InputError(
             lesson("--validation-split and --test-split", "leave too few rows to learn from", got)
         )

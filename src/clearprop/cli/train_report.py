@@ -82,8 +82,8 @@ class Report:
         share, right = accuracy(outputs, true), int(np.trace(counts))
         usual = float(counts.sum(axis=1).max() / counts.sum())
         self.say(confusion_table(counts, target.values) + "\n")
-        text = f"test accuracy {100 * share:.2f} % ({right} of {len(true)}); always the commonest: {100 * usual:.1f} %"
-        self.say(text, always=True)
+        self.say(f"test accuracy {100 * share:.2f} % ({right} of {len(true)})", always=True)
+        self.say(f"for comparison: always the commonest class, {100 * usual:.2f} %\n")
         return {"accuracy": share}
 
     def _test_quantity(self, model: TableModel, target: Quantity, table: Table) -> dict[str, float]:
@@ -91,8 +91,9 @@ class Report:
         found = {"rmse": rmse(predicted, true), "mae": mae(predicted, true), "r2": r2(predicted, true)}
         constant = np.full_like(true, target.mean)
         self.say(scatter(true, predicted) + "\n")
-        text = f"test error of {target.name}: RMSE {found['rmse']:.4g}, MAE {found['mae']:.4g}, R² {found['r2']:.3f}"
-        self.say(f"{text}; always the mean: RMSE {rmse(constant, true):.4g}", always=True)
+        text = f"test error of {target.name}: RMSE {found['rmse']:.4g}, MAE {found['mae']:.4g}"
+        self.say(f"{text}, R² {found['r2']:.3f} ({len(true)} rows)", always=True)
+        self.say(f"for comparison: always the mean, RMSE {rmse(constant, true):.4g}\n")
         return found
 
     def picture(self, path: Path, history: History, title: str) -> None:

@@ -22,7 +22,7 @@ def bundled_table(name: str) -> tuple[Table, str]:
     `diabetes` (442 patients) a regression. Raises InputError where scikit-learn is not installed.
     """
     try:
-        from sklearn import datasets
+        from sklearn import datasets  # type: ignore[import-untyped]
     except ImportError as error:
         wanted, got = "needs scikit-learn, which brings the data", "it is not installed"
         hint = "pip install 'clearprop[train]' (or pip install scikit-learn)"

@@ -40,7 +40,7 @@ class Number:
         """Return the column as an array of shape (rows, 1)."""
         values = numbers_only(table, self.name)
         values = np.where(np.isnan(values), self.median, values)
-        return ((values - self.mean) / self.scale)[:, None]
+        return np.asarray((values - self.mean) / self.scale)[:, None]
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the column."""
@@ -72,7 +72,8 @@ class Category:
         """Return the column as an array of zeros and ones of shape (rows, values)."""
         place = {value: i for i, value in enumerate(self.values)}
         places = [place.get(cell, -1) for cell in categories(table.column(self.name))]
-        return (np.array(places)[:, None] == np.arange(len(self.values))).astype(np.float64)
+        one_hot: Array = np.equal(np.array(places)[:, None], np.arange(len(self.values)))
+        return one_hot.astype(np.float64)
 
     def unseen(self, table: Table) -> list[str]:
         """Return the values of a table that the column was not learned with."""
@@ -219,17 +220,29 @@ def with_target(table: Table, reading: Reading) -> Table:
     return table
 
 
-def learn_columns(table: Table, reading: Reading) -> list[Number | Category]:
-    """Return how to encode each column, learned from the rows that the network will learn from."""
-    return [
-        _number(table, name) if name in reading.numbers else _category(table, name)
-        for name in table.columns
-        if name in reading.columns
-    ]
+def learn_columns(table: Table, reading: Reading, *, one_scale: bool = False) -> list[Number | Category]:
+    """Return how to encode each column, learned from the rows that the network will learn from.
+
+    With `one_scale` all numbers are measured in one unit (the pixels of a picture, say): they share their
+    mean and their scale, so a column that hardly varies stays small.
+    """
+    filled = {name: _filled(table, name) for name in reading.numbers}
+    shared = None
+    if one_scale and filled:
+        together = np.concatenate([values for _, values in filled.values()])
+        shared = _mean_and_scale(table, reading.numbers[0], together)
+    columns: list[Number | Category] = []
+    for name in table.columns:
+        if name in filled:
+            median, values = filled[name]
+            columns.append(Number(name, median, *(shared or _mean_and_scale(table, name, values))))
+        elif name in reading.texts:
+            columns.append(_category(table, name))
+    return columns
 
 
 def learn_target(table: Table, reading: Reading, training: Table) -> Classes | Quantity:
-    """Return how to encode the target: the classes of the whole table, or the training rows' mean and spread."""
+    """Return how to encode the target: the table's classes, or the training rows' mean and spread."""
     if reading.task == "classification":
         found = set(labels(table.columns[reading.target]))
         numeric = all(as_number(label) is not None for label in found)
@@ -254,12 +267,12 @@ def encode(table: Table, columns: Sequence[Number | Category]) -> Array:
     return np.concatenate(parts, axis=1).clip(-1e6, 1e6).astype(np.float32)
 
 
-def _number(table: Table, name: str) -> Number:
+def _filled(table: Table, name: str) -> tuple[float, Array]:
+    """Return a column's median and its values with the median in place of missing ones."""
     values = table.numbers(name)[0]
-    values = values[~np.isnan(values)]
-    median = float(np.median(values)) if len(values) else 0.0
-    filled = np.append(values, np.full(len(table) - len(values), median))
-    return Number(name, median, *_mean_and_scale(table, name, filled))
+    present = values[~np.isnan(values)]
+    median = float(np.median(present)) if len(present) else 0.0
+    return median, np.where(np.isnan(values), median, values)
 
 
 def _mean_and_scale(table: Table, name: str, values: Array) -> tuple[float, float]:
@@ -319,7 +332,8 @@ def _stray_text(table: Table, name: str, text: list[int], present: int, what: st
             table.path,
             f"{what} {name!r} holds numbers in {present - len(text)} rows but text in {len(text)}",
             f"{table.columns[name][row]!r} on line {table.lines[row]}",
-            hint=f"an empty cell for a missing number, --categorical {name} if it is a category, or --ignore {name}",
+            hint=f"an empty cell for a missing number, --categorical {name!r} if it is a category, "
+            f"or --ignore {name!r}",
         )
     )
 

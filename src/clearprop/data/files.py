@@ -49,7 +49,8 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     """Yield an empty directory whose files move into the folder `path` when the block ends well.
 
     The folder is made where it is missing; files of the same names are replaced, all others left alone. If
-    the block raises, nothing of it remains. Raises InputError where the system refuses, before the block runs.
+    the block raises, nothing of it remains. Raises InputError where the system refuses, before the block is
+    run if it can be known then.
     """
     path = Path(path)
     if path.exists() and not path.is_dir():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,9 @@ class Table:
             self._numbers[name] = values, text
         return self._numbers[name]
 
-    def rows(self, keep: Sequence[int]) -> Table:
+    def rows(self, keep: Iterable[int]) -> Table:
         """Return the table of these rows alone."""
+        keep = [int(row) for row in keep]
         columns = {name: [cells[row] for row in keep] for name, cells in self.columns.items()}
         return Table(self.path, columns, [self.lines[row] for row in keep])
 

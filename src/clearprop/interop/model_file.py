@@ -67,8 +67,8 @@ def _layers(model: nn.Sequential) -> list[dict[str, Any]]:
 def load_model(path: str | Path) -> tuple[nn.Sequential, dict[str, Any]]:
     """Return the network of a model file, in evaluation mode, and what was saved about it.
 
-    Raises InputError for a file that is missing, damaged or not a model file of clearprop. The random state is
-    left as it was.
+    Raises InputError for a file that is missing, damaged or not a model file of clearprop. The random state
+    is left as it was.
     """
     arrays, metadata = load_safetensors(path)
     called = f"reading {path}"

@@ -83,17 +83,17 @@ def _parts(arrays: Mapping[str, Any], metadata: Mapping[str, str]) -> list[bytes
             "data_offsets": [place, place + array.nbytes],
         }
         place += array.nbytes
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % _ALIGNMENT)
-    return [len(text).to_bytes(8, "little"), text, *(ready[name].tobytes() for name in names)]
+    head = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    head += b" " * (-len(head) % _ALIGNMENT)
+    return [len(head).to_bytes(8, "little"), head, *(ready[name].tobytes() for name in names)]
 
 
-def _little_endian(name: str, array: Any) -> Array:
+def _little_endian(name: Any, given: Any) -> Array:
     if name == "__metadata__" or not isinstance(name, str):
         raise TypeError(
             lesson("save_safetensors", "cannot name an array so", repr(name), hint="another name")
         )
-    array = np.asarray(array)
+    array: Array = np.asarray(given)
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)
     if array.dtype not in _NAMES:
         kinds = "bool, integers, float16/32/64 or complex64"
@@ -194,8 +194,9 @@ def _array(data: memoryview, dtype: str, shape: tuple[int, ...]) -> Array:
         wide = np.frombuffer(data, "<u2").astype(np.uint32) << 16
         return wide.view(np.float32).reshape(shape)
     if dtype == "BOOL":  # a byte other than 0 and 1 must not get into a NumPy bool
-        return (np.frombuffer(data, np.uint8) != 0).reshape(shape)
-    array = np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
+        bytes_: Array = np.frombuffer(data, np.uint8)
+        return bytes_.astype(np.bool_).reshape(shape)
+    array: Array = np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
     return array.astype(array.dtype.newbyteorder("="))  # a copy that can be written to
 
 

@@ -60,7 +60,7 @@ class TableModel:
 
     @classmethod
     def load(cls, path: str | Path) -> TableModel:
-        """Read a model file; raises InputError where it is none, or was made for something else than tables."""
+        """Read a model file; raises InputError where it is none, or not of a table."""
         network, about = load_model(path)
         try:
             columns = [_column(spec) for spec in about.pop("columns")]

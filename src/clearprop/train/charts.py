@@ -24,12 +24,12 @@ _TO_ASCII = str.maketrans(
         "╰": "'",
         "•": "o",
         "·": ".",
-        "×": "x",
+        "\u00d7": "x",
         "→": ">",
         "█": "#",
         "▏": "|",
         "±": "~",
-        "−": "-",
+        "\u2212": "-",
         "²": "2",
         "…": "~",
         "✓": "*",
@@ -40,8 +40,8 @@ _TO_ASCII = str.maketrans(
 def ascii_only(text: str) -> str:
     """Return a drawing in ASCII, for terminals and files that cannot hold more.
 
-    >>> ascii_only("╭──╯ 3 × 4")
-    ".--' 3 x 4"
+    >>> ascii_only("╭──╯ 3 → 4")
+    ".--' 3 > 4"
     """
     return text.translate(_TO_ASCII).encode("ascii", "replace").decode()
 
@@ -132,7 +132,7 @@ def confusion_matrix(true: Array, predicted: Array, classes: int) -> Array:
 
 
 def confusion_table(counts: Array, names: Sequence[str], *, width: int = 100) -> str:
-    """Draw a confusion matrix with each class's recall and precision; where it is too wide, its worst mistakes.
+    """Draw a confusion matrix with each class's recall and precision; where too wide, its worst mistakes.
 
     Recall is the share of the rows of a class that were recognised, precision the share of the predictions of
     a class that were right.

@@ -32,7 +32,7 @@ def save_checkpoint(path: str | Path, state: Any) -> None:
 
 
 def load_checkpoint(path: str | Path) -> Any:
-    """Return what `save_checkpoint` wrote; raises InputError where the file is not such a file, or damaged."""
+    """Return what `save_checkpoint` wrote; raises InputError where it is not such a file, or damaged."""
     arrays, metadata = load_safetensors(path)
     if metadata.get("format") != _FORMAT:
         got = "its metadata does not say so"

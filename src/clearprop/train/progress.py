@@ -58,7 +58,7 @@ def shown(row: dict[str, float]) -> str:
 
 
 class _Bar(Callback):
-    """One bar over all batches of all epochs, with the latest numbers beside it; it goes when the run ends."""
+    """One bar over all batches of all epochs, with the latest numbers; it goes when the run ends."""
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
@@ -79,7 +79,7 @@ class _Bar(Callback):
     def run_began(self, run: Run) -> None:
         """Show the bar."""
         done = len(run.history) * run.batches
-        fields = {"epoch": len(run.history), "epochs": run.epochs, "numbers": ""}
+        fields: dict[str, Any] = {"epoch": len(run.history), "epochs": run.epochs, "numbers": ""}
         total = run.epochs * run.batches
         self.bar.start()
         self.task = self.bar.add_task("", total=total, completed=done, **fields)

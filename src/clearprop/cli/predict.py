@@ -1,0 +1,87 @@
+"""`clearprop predict`: a trained model's predictions for the rows of a table."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from typing import TYPE_CHECKING, Any
+
+from clearprop.errors import InputError, lesson
+
+if TYPE_CHECKING:
+    from clearprop.data.tables import Table
+    from clearprop.interop.table_model import TableModel
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a model file that `clearprop train` wrote")
+    add("table", metavar="FILE.csv", help="the rows to predict, with the columns that were learned from")
+    add("--output", metavar="FILE", help="where the predictions go (default: standard output)")
+    add("--append", action="store_true", help="write the table's own columns too, before the predictions")
+    add("--delimiter", help="what separates cells (default: found in the first line)")
+    add("--encoding", help="of the table (default: utf-8)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write one row of predictions for every row of the table; return 0."""
+    from clearprop.data.files import whole_file
+    from clearprop.data.tables import read_table
+    from clearprop.interop.table_model import TableModel
+
+    model = TableModel.load(args.model)
+    table = read_table(args.table, delimiter=args.delimiter, encoding=args.encoding)
+    columns = model.predictions(table)
+    if args.append:
+        taken = [name for name in columns if name in table.columns]
+        if taken:
+            wanted = f"the table has a column {taken[0]!r} already"
+            raise InputError(lesson("--append", wanted, hint="it without --append"))
+        columns = table.columns | columns
+    if args.output is None:
+        _write(sys.stdout, columns)
+    else:
+        with whole_file(args.output, "w", newline="", encoding="utf-8") as file:
+            _write(file, columns)
+        print(f"wrote {args.output}: {len(table):,} predictions of {model.target.name!r}")
+    for line in _remarks(model, table):
+        print(f"note: {line}", file=sys.stderr)
+    return 0
+
+
+def _write(file: Any, columns: dict[str, list[str]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+
+
+def _remarks(model: TableModel, table: Table) -> list[str]:
+    """Return what a reader of the predictions should know: new categories, missing cells, how many are right."""
+    import numpy as np
+
+    from clearprop.data.columns import Category, Classes, labels
+    from clearprop.data.tables import is_missing, listed
+
+    remarks = []
+    for column in model.columns:
+        if isinstance(column, Category):
+            unseen = column.unseen(table)
+            if unseen:
+                remarks.append(f"{column.name!r} has values that were never learned: {listed(unseen, 6)}")
+        else:
+            missing = int(np.isnan(table.numbers(column.name)[0]).sum())
+            if missing:
+                cells = "1 missing cell" if missing == 1 else f"{missing:,} missing cells"
+                remarks.append(f"{column.name!r} has {cells}, taken as the median {column.median:g}")
+    name = model.target.name
+    if isinstance(model.target, Classes) and name in table.columns:
+        predicted = model.predictions(table)[f"predicted {name}"]
+        known = [not is_missing(cell) for cell in table.columns[name]]
+        pairs = list(zip(labels(table.columns[name]), predicted, known, strict=True))
+        right = sum(true == guess for true, guess, is_known in pairs if is_known)
+        if any(known):
+            share = 100 * right / sum(known)
+            remarks.append(f"{right:,} of {sum(known):,} agree with the table's own {name!r} ({share:.2f} %)")
+    return remarks
