@@ -32,6 +32,7 @@ from clearprop.grammar import (
     pointed,
 )
 from clearprop.graph import topological_order
+from clearprop.modes import observed
 from clearprop.tensor import Tensor
 
 LONGEST, DEEPEST, LARGEST = 4000, 100, 1_000_000  # characters, levels, and a number that sizes an array
@@ -67,7 +68,8 @@ class Expression:
         """
         self.require(values)
         leaves = {name: Tensor(values[name], name=name) for name in self.names}
-        output = self._compute(leaves, name_nodes=True)
+        with observed(_Remembering()):
+            output = self._compute(leaves, name_nodes=True)
         if not isinstance(output, Tensor) or output.op is None or not output.requires_grad:
             raise InputError(
                 lesson(
@@ -208,6 +210,24 @@ def _array(text: str, number: str) -> Any:
     )
 
 
+class _Remembering:
+    """An observer under which every node keeps its inputs, a comparison too."""
+
+    remembers = True
+
+    def resolve(self, x: Any) -> Any:
+        return x
+
+    def saw(self, node: Tensor) -> None:
+        """Nothing to see."""
+
+    def sent(self, node: Tensor, i: int, d: Any) -> None:
+        """Nothing to see."""
+
+    def python_value(self, tensor: Tensor, asked: str) -> None:
+        """Anybody may look."""
+
+
 class _Reader:
     """Computes a checked syntax tree with the values in `scope`."""
 
@@ -216,7 +236,7 @@ class _Reader:
 
     def value(self, node: Any) -> Any:
         try:
-            result = self._value(node)
+            return self._value(node)
         except InputError:
             raise
         except OverflowError:
@@ -225,9 +245,6 @@ class _Reader:
             raise self.expression._error("this divides by the number 0", node) from None
         except (TypeError, ValueError, IndexError, MemoryError, np.linalg.LinAlgError) as error:
             raise self.expression._error(first_line(error), node) from error
-        if isinstance(result, Tensor) and result.op is None and result.name is None:
-            result.name = ast.unparse(node)  # a comparison: no gradient comes here, so it stays a leaf
-        return result
 
     def _value(self, node: Any) -> Any:
         if isinstance(node, ast.Constant):

@@ -7,8 +7,8 @@ import pytest
 
 import clearprop
 from clearprop import GradientError, Tensor, lecture
+from clearprop.see.numbers import written
 from clearprop.see.steps import BACKWARD, FORWARD, START, trace
-from clearprop.see.steps_text import written
 
 
 def dag():

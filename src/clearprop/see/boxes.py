@@ -97,6 +97,7 @@ def node_box(
     users: Users,
     grad_text: Texts | None = None,
     value_text: Texts | None = None,
+    grads: Mapping[Tensor, Any] | None = None,
 ) -> Box:
     """Return the box of one node, measured but not placed."""
     name = names.get(id_of(node), "") or node.name or ""
@@ -110,7 +111,7 @@ def node_box(
             box.note = "= " + box.note
     if node is output:
         box.kind = "output"
-    grad = _raw(node.grad)
+    grad = _raw(node.grad if grads is None else grads.get(node))
     if isinstance(node._value, tuple):
         box.label = f"{len(node._value)} arrays"
     elif np.ndim(node._value) == 0:

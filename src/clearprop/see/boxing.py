@@ -5,6 +5,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ def boxes_of(
     within: Iterable[Tensor] | None = None,
     grad_text: Texts | None = None,
     value_text: Texts | None = None,
+    grads: Mapping[Tensor, Any] | None = None,
 ) -> tuple[list[Box], list[Link]]:
     """Return the boxes of the graph that led to `output`, in topological order, and the arrows between them.
 
@@ -68,7 +70,7 @@ def boxes_of(
                 box.node = x
                 add(x, box)
         if fold is None:
-            add(node, node_box(f"n{n}", node, output, known, users, grad_text, value_text))
+            add(node, node_box(f"n{n}", node, output, known, users, grad_text, value_text, grads))
             if within is not None and any(user not in shown for user, _ in users.get(node, ())):
                 boxes[-1].kind = "output"
         else:

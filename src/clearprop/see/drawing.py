@@ -95,7 +95,7 @@ class Drawing:
             content = self.to_html().encode()
         else:
             content = (self.to_text(width=10_000) + "\n").encode()
-        _write(path, content)
+        write(path, content)
         return path
 
     def _repr_svg_(self) -> str:
@@ -112,7 +112,8 @@ class Drawing:
         return self.to_text()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
+    """Write a file that appears complete or not at all."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -85,6 +85,7 @@ def layout(
     inputs: str = "auto",
     grad_text: Callable[[Tensor], str] | None = None,
     value_text: Callable[[Tensor], str] | None = None,
+    grads: Mapping[Tensor, Any] | None = None,
 ) -> Layout:
     """Return where the boxes and arrows of `output`'s graph stand.
 
@@ -92,7 +93,8 @@ def layout(
     box (see `clearprop.see.folding.folds`); `within` draws these nodes only, with what flows into them.
     `inputs="left"` keeps all leaves in the first column, as on the slides, `"near"` puts each before its
     first user and `"auto"` chooses by size. `grad_text(node)` and `value_text(node)` replace what a box
-    says; a box is made wide enough for it.
+    says; a box is made wide enough for it. `grads` holds the gradients to show, those of the nodes themselves
+    unless told.
 
     >>> a, b = Tensor(7.0, name="a"), Tensor(3.0, name="b")
     >>> drawn = layout((a + b) * b**3)
@@ -102,7 +104,13 @@ def layout(
     [('n0', 'n2', 0), ('n1', 'n2', 1), ('n1', 'n3', 0), ('n2', 'n4', 0), ('n3', 'n4', 1)]
     """
     boxes, links = boxes_of(
-        output, names=names, folds=folds, within=within, grad_text=grad_text, value_text=value_text
+        output,
+        names=names,
+        folds=folds,
+        within=within,
+        grad_text=grad_text,
+        value_text=value_text,
+        grads=grads,
     )
     place = {box.id: i for i, box in enumerate(boxes)}
     pairs = [(place[link.source], place[link.target]) for link in links]

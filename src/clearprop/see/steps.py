@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from clearprop.backward import input_gradient, propagate, seed_of
+from clearprop.errors import GradientError, lesson
 from clearprop.expression import fresh_names
 from clearprop.graph import topological_order
 from clearprop.lecture import ALGORITHMS, Contribution, Pass
 from clearprop.modes import observed
+from clearprop.see.drawing import write
 from clearprop.see.notation import Term, name
+from clearprop.see.numbers import written
+from clearprop.see.sentences import Told, fill, tell
 from clearprop.see.symbols import Symbol, as_term, constant, op_term, run
 from clearprop.tensor import Tensor
 
@@ -108,6 +115,31 @@ class Step:
         return f"{left} = {term.text}" if term is not None else left
 
     @cached_property
+    def told(self) -> Told:
+        """What the step says, as templates; see `clearprop.see.sentences`."""
+        return tell(self)
+
+    @property
+    def sentence(self) -> str:
+        """What happens in this step, with the numbers."""
+        return self.fill(self.told.sentence)
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The chain rule of this step with the numbers in it, an equation at a time."""
+        return tuple(self.fill(line) for line in self.told.chain)
+
+    def fill(self, template: str) -> str:
+        """Return a template of `told` with this step's numbers."""
+        return fill(template, self._slot)
+
+    def _slot(self, slot: str) -> str:
+        if slot in ("g", "local", "amount", "before", "total"):
+            return written(getattr(self, slot))
+        n = int(slot[1:])
+        return written(self.trace.order[n]._value if slot[0] == "v" else self.trace[n].amount)
+
+    @cached_property
     def rule(self) -> Term | None:
         """The rule as mathematics over the names of the trace, made by running it; None where it cannot be
         read."""
@@ -133,6 +165,7 @@ class Trace:
             start,
         )
         self.order, self.names = order, names
+        self.index = {node: n for n, node in enumerate(order)}
         self.steps: list[Step] = []
         for node in order:
             if node.op is not None and node.op.name != "part":
@@ -153,6 +186,14 @@ class Trace:
     def __getitem__(self, i: Any) -> Any:
         return self.steps[i]
 
+    @cached_property
+    def _received(self) -> dict[Tensor, list[Step]]:
+        found: dict[Tensor, list[Step]] = {}
+        for step in self.steps:
+            if step.input is not None:
+                found.setdefault(step.input, []).append(step)
+        return found
+
     def computed(self, node: Tensor) -> str:
         """Return what a node was computed from, by the names of the trace: `a + b`."""
         if node.op is None:
@@ -162,13 +203,46 @@ class Trace:
 
     def received(self, node: Tensor) -> list[Step]:
         """Return the steps in which a node received something, in order."""
-        return [step for step in self.steps if step.input is node]
+        return self._received.get(node, [])
 
     def to_text(self, *, colour: bool = False, ascii: bool = False, digits: int = 6) -> str:
         """Return all steps as text: the graph with its values, every arrow with its numbers, the sums."""
         from clearprop.see.steps_text import text
 
         return text(self, colour=colour, ascii=ascii, digits=digits)
+
+    def to_svg(self, step: int | Step = -1) -> str:
+        """Return the drawing as it is after a step (the last unless told), as SVG."""
+        from clearprop.see.steps_page import picture
+
+        return picture(self, step if isinstance(step, Step) else self.steps[step])
+
+    def to_html(self, title: str = "") -> str:
+        """Return one HTML page that steps through the pass, needs no network and no library; the inputs of a
+        graph of numbers can be changed in it, and a wrong algorithm stands beside the right one."""
+        from clearprop.see.steps_page import page
+
+        return page(self, title)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the steps to a file whose ending says how: .html, .svg (after the last step) or .txt.
+
+        The file appears complete or not at all. Returns its path.
+        """
+        path = Path(path)
+        made: dict[str, Callable[[], str]]
+        made = {".html": self.to_html, ".svg": self.to_svg, ".txt": self.to_text}
+        kind = path.suffix.lower()
+        if kind not in made:
+            got, hint = kind or "no ending", f"save({str(path.with_suffix('.html'))!r})"
+            raise ValueError(lesson(f"save({str(path)!r})", "writes .html .svg .txt", got, hint=hint))
+        write(path, made[kind]().encode())
+        return path
+
+    def _repr_html_(self) -> str:
+        """Show the page in a notebook, in a frame of its own."""
+        style = "width:100%;height:640px;border:0"
+        return f'<iframe srcdoc="{escape(self.to_html())}" style="{style}" title="Step by step"></iframe>'
 
     def __repr__(self) -> str:
         return f"<Trace of {self.names[self.output]}, {self.algorithm}: {len(self)} steps>"
@@ -199,6 +273,23 @@ def trace(output: Tensor, grad: Any = None, *, algorithm: str = "topological") -
     with observed(looking):
         propagate(topological_order(output, tracked=True), {output: start})
     return Trace(looking.found, order, names, start)
+
+
+def compared(shown: Trace, most: int) -> list[Trace]:
+    """Return the same graph traced by each algorithm that can walk it in so many steps."""
+    found = []
+    for algorithm in ALGORITHMS:
+        if algorithm == shown.algorithm:
+            found.append(shown)
+            continue
+        try:
+            other = trace(shown.output, algorithm=algorithm)
+        except GradientError:
+            continue
+        if len(other) <= max(most, len(shown.order)) or algorithm == "topological":
+            other.names = shown.names
+            found.append(other)
+    return found
 
 
 class _Looking:

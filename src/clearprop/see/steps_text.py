@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.lecture import topological
 from clearprop.see.boxes import title_of
-from clearprop.see.pictures import summary
+from clearprop.see.numbers import written
 from clearprop.see.steps import BACKWARD, Step, Trace
 from clearprop.tensor import Tensor
 
@@ -17,7 +17,6 @@ _BLUE, _RED, _YELLOW = "\x1b[34m", "\x1b[31m", "\x1b[33m"
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 TIMES = "\N{MULTIPLICATION SIGN}"
 _ASCII = {"─▶": "->", TIMES: "*", "│": "|", "…": ".."}
-_MOST_ENTRIES = 9  # of an array that is written out in full
 
 _ORDERS = {
     "topological": "in topological order: a node passes its gradient on after all its users have",
@@ -34,40 +33,6 @@ def text(trace: Trace, *, colour: bool = False, ascii: bool = False, digits: int
     for sign, plain in _ASCII.items() if ascii else ():
         result = result.replace(sign, plain)
     return result
-
-
-def written(value: Any, digits: int = 6) -> str:
-    """Return a number, a small array in full, or a summary of a large one.
-
-    >>> written(270.0), written(np.array([2 / 3, -1.0])), written(np.zeros((64, 20)))
-    ('270', '[0.666667, -1]', '(64, 20) float64, all 0')
-    """
-    if value is None:
-        return "?"
-    if isinstance(value, (tuple, list)):
-        return f"({', '.join(written(part, digits) for part in value)})"
-    if np.ndim(value) == 0:
-        return _number(value, digits)
-    array = np.asarray(value)
-    if 0 < array.size <= _MOST_ENTRIES and array.ndim <= 2:
-        return _rows(array, digits)
-    return f"{array.shape} {array.dtype}, {summary(array)}"
-
-
-def _rows(array: Any, digits: int) -> str:
-    if array.ndim == 0:
-        return _number(array[()], digits)
-    return f"[{', '.join(_rows(row, digits) for row in array)}]"
-
-
-def _number(value: Any, digits: int) -> str:
-    if isinstance(value, (bool, np.bool_)):
-        return str(int(value))
-    if isinstance(value, (int, np.integer)):
-        return str(value)
-    short = f"{float(value) + 0.0:.{digits}g}"  # + 0.0: no minus sign before a zero
-    mantissa, e, exponent = short.partition("e")
-    return mantissa + (f"e{int(exponent)}" if e else "")
 
 
 def _signed(value: Any, digits: int) -> str:
