@@ -36,10 +36,10 @@ def assign(tensor: Tensor, new: Any) -> None:
     """
     if tensor.op is not None:
         raise ValueError(lesson("assign(t, new)", "only a leaf can be assigned", f"{tensor!r}"))
-    value = new._value if isinstance(new, Tensor) else np.asarray(new)
-    if value.dtype != tensor.dtype:
-        value = value.astype(tensor.dtype)
-    if value.shape != tensor.shape:
+    value, old = new._value if isinstance(new, Tensor) else np.asarray(new), tensor._value
+    if value.dtype is not old.dtype and value.dtype != old.dtype:
+        value = value.astype(old.dtype)
+    if value.shape != old.shape:
         raise ValueError(
             lesson(
                 "assign(t, new)",
@@ -52,4 +52,4 @@ def assign(tensor: Tensor, new: Any) -> None:
     observer = mode.observer
     if observer is not None and observer.remembers:
         observer.assigned(tensor, new)  # the new value becomes an output of the step
-    tensor._value = value[()]
+    tensor._value = value if value.shape else value[()]
