@@ -5,6 +5,7 @@ from clearprop.see.drawing import Drawing, draw
 from clearprop.see.explaining import explain, users_of
 from clearprop.see.explanation import Contribution, Explanation
 from clearprop.see.formulas import Formula, formula
+from clearprop.see.steps import Step, Trace, trace
 
 __all__ = [
     "Contribution",
@@ -12,9 +13,12 @@ __all__ = [
     "Drawing",
     "Explanation",
     "Formula",
+    "Step",
+    "Trace",
     "derivative",
     "draw",
     "explain",
     "formula",
+    "trace",
     "users_of",
 ]
