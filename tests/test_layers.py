@@ -11,7 +11,7 @@ ROOT = Path(clearprop.__file__).parent
 
 # Each layer may import itself and the layers named. An import inside a function may reach further: it is how
 # a reader is called when somebody asks for it by name (`t.backward()`, `fit(compile=True)`).
-CORE = {"errors", "registry", "modes", "tensor", "op", "graph", "define", "record"}
+CORE = {"errors", "registry", "modes", "tensor", "op", "graph", "define", "record", "structure"}
 BASE = CORE | {"ops"}
 LAYERS = {
     "ops": BASE,
@@ -21,7 +21,7 @@ LAYERS = {
     "grammar": BASE,
     "expression": BASE | {"backward", "transforms", "grammar"},
     "see": BASE | {"backward", "transforms", "lecture", "see", "expression"},
-    "check": BASE | {"backward", "transforms", "check", "see"},
+    "check": BASE | {"backward", "transforms", "check", "see", "testing"},
     "compiler": BASE | {"backward", "transforms", "compiler"},
     "testing": BASE | {"backward", "transforms", "check"},
     "nn": BASE | {"backward", "nn"},
