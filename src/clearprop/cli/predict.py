@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         with whole_file(args.output, "w", newline="", encoding="utf-8") as file:
             _write(file, columns)
         print(f"wrote {args.output}: {len(table):,} predictions of {model.target.name!r}")
-    for line in _remarks(model, table):
+    for line in _remarks(model, table, columns):
         print(f"note: {line}", file=sys.stderr)
     return 0
 
@@ -57,8 +57,8 @@ def _write(file: Any, columns: dict[str, list[str]]) -> None:
     writer.writerows(zip(*columns.values(), strict=True))
 
 
-def _remarks(model: TableModel, table: Table) -> list[str]:
-    """Return what a reader of the predictions should know: new categories, missing cells, how many are right."""
+def _remarks(model: TableModel, table: Table, columns: dict[str, list[str]]) -> list[str]:
+    """Return what a reader should know: new categories, missing cells, how many are right."""
     import numpy as np
 
     from clearprop.data.columns import Category, Classes, labels
@@ -77,7 +77,7 @@ def _remarks(model: TableModel, table: Table) -> list[str]:
                 remarks.append(f"{column.name!r} has {cells}, taken as the median {column.median:g}")
     name = model.target.name
     if isinstance(model.target, Classes) and name in table.columns:
-        predicted = model.predictions(table)[f"predicted {name}"]
+        predicted = columns[f"predicted {name}"]
         known = [not is_missing(cell) for cell in table.columns[name]]
         pairs = list(zip(labels(table.columns[name]), predicted, known, strict=True))
         right = sum(true == guess for true, guess, is_known in pairs if is_known)

@@ -192,7 +192,7 @@ def _table(args: argparse.Namespace) -> tuple[Any, str]:
     from clearprop.data.bundled import bundled_table
     from clearprop.data.tables import listed, nearest, read_table
 
-    if args.data in DATA_SETS and not Path(args.data).exists():
+    if args.data in DATA_SETS:  # a file of that name is ./digits
         table, target = bundled_table(args.data)
         return table, args.target or target
     if not Path(args.data).exists() and not Path(args.data).suffix:

@@ -51,17 +51,17 @@ def line_chart(
 ) -> str:
     """Draw one or two curves over 1, 2, ...: the first as a line, the second as dots.
 
-    The scale is logarithmic where all numbers are positive and the largest is over eight times the smallest.
-    Points that are not finite are left out; so is the chart where fewer than two remain.
+    The scale is logarithmic where all numbers are positive and the largest is at least eight times the
+    smallest. Points that are not finite are left out; so is the chart where fewer than two remain.
 
     >>> print(line_chart({"loss": [8.0, 4.0, 2.0, 1.0]}, width=24, height=4))
-        8 ┤────╮
-        4 ┤    ╰───╮
-        2 ┤        ╰──╮
-        1 ┤           ╰──
-          └┬─────────────┬
-           1             4
-          loss ─ by epoch
+        8 ┤───╮
+        4 ┤   ╰────╮
+        2 ┤        ╰─────╮
+        1 ┤              ╰──
+          └┬───────────────┬
+           1               4
+          loss ─ by epoch (logarithmic)
     """
     shown = {name: np.asarray(values, np.float64) for name, values in curves.items()}
     everything = np.concatenate(list(shown.values())) if shown else np.zeros(0)
@@ -69,7 +69,7 @@ def line_chart(
     if len(finite) < 2:
         return ""
     low, high = float(finite.min()), float(finite.max())
-    logarithmic = low > 0 and high / low > 8
+    logarithmic = low > 0 and high / low >= 8
     scale = np.log if logarithmic else np.asarray
     bottom, top = float(scale(low)), float(scale(high))
     span = (top - bottom) or 1.0

@@ -13,9 +13,9 @@ class History:
     """The curves of a training run: one row of numbers for every epoch, and how the run ended.
 
     `history["loss"]` is a curve, `history.rows` the rows, `history.best_epoch` the epoch (from 1) whose
-    weights were kept, `history.ended` why the run ended: "finished", "stopped early", "stopped by a callback",
-    "interrupted", or "" while it goes on. `history.seconds` holds each epoch's duration, apart from the rows:
-    the same seed gives the same rows.
+    weights were kept, `history.ended` why the run ended: "finished", "stopped early", "stopped by a
+    callback", "interrupted", or "" while it goes on. `history.seconds` holds each epoch's duration, apart
+    from the rows: the same seed gives the same rows.
 
     >>> history = History()
     >>> history.add({"loss": 0.5, "val_loss": 0.6}, seconds=0.1)
