@@ -1,7 +1,9 @@
-"""Layouts beside Graphviz: arrow crossings, edge length and time on ten graphs, `python benchmarks/layout.py`.
+"""Layouts beside Graphviz: arrow crossings, edge length and time on ten graphs, `python
+benchmarks/layout.py`.
 
-Both get the same boxes and edges and lay them out from left to right. Crossings are counted on the drawn curves, by the
-same code for both; pairs of arrows that share an end are left out. Without `dot` only our own figures are printed.
+Both get the same boxes and edges and lay them out from left to right. Crossings and lengths are measured on
+the drawn curves, by the same code for both. Without `dot` only our own figures are printed. Times of `dot`
+include its start.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -41,7 +44,11 @@ def lecture() -> Tensor:
 
 
 def regression() -> Tensor:
-    X, w, y = Tensor(np.ones((3, 2)), name="X"), Tensor([1.0, -1.0], name="w"), Tensor(np.arange(3.0), name="y")
+    X, w, y = (
+        Tensor(np.ones((3, 2)), name="X"),
+        Tensor([1.0, -1.0], name="w"),
+        Tensor(np.arange(3.0), name="y"),
+    )
     return np.mean((X @ w - y) ** 2)
 
 
@@ -99,7 +106,9 @@ def scattered(count: int, reach: int, seed: int) -> Graph:
     """A random graph of ops with one or two inputs from among the `reach` boxes before."""
     draw = random.Random(seed)
     edges = {(draw.randrange(max(0, v - reach), v), v) for v in range(1, count) for _ in range(2)}
-    return [(draw.choice((80.0, 120.0, 160.0)), draw.choice((25.0, 50.0, 70.0))) for _ in range(count)], sorted(edges)
+    return [
+        (draw.choice((80.0, 120.0, 160.0)), draw.choice((25.0, 50.0, 70.0))) for _ in range(count)
+    ], sorted(edges)
 
 
 GRAPHS: dict[str, Callable[[], Graph]] = {
@@ -121,17 +130,23 @@ def ours(graph: Graph) -> tuple[list[Curve], float]:
     start = time.perf_counter()
     found = arrange(*graph, uniform=False)
     seconds = time.perf_counter() - start
-    return [_smooth(route) for route in found.routes], seconds
+    curves = [
+        [(found.x[u], found.y[u]), *_smooth(route), (found.x[v], found.y[v])]
+        for (u, v), route in zip(graph[1], found.routes, strict=True)
+    ]
+    return curves, seconds
 
 
 def _smooth(route: Curve) -> Curve:
     """Sample an arrow as it is drawn: level stretches and S-shaped steps."""
     curve = [route[0]]
-    for (x, y), (a, b) in zip(route, route[1:], strict=False):
+    for (x, y), (a, b) in pairwise(route):
         if abs(y - b) < 0.5:
             curve.append((a, b))
             continue
-        curve += [(x + (a - x) * (1.5 * t * (1 - t) + t**3), y + (b - y) * (3 - 2 * t) * t * t) for t in _STEPS]
+        curve += [
+            (x + (a - x) * (1.5 * t * (1 - t) + t**3), y + (b - y) * (3 - 2 * t) * t * t) for t in _STEPS
+        ]
     return curve
 
 
@@ -139,23 +154,27 @@ _STEPS = [(k + 1) / 10 for k in range(10)]
 
 
 def dots(graph: Graph) -> tuple[list[Curve], float]:
-    """Return Graphviz's curves and the seconds they took (its start not counted)."""
+    """Return Graphviz's curves and the seconds they took, the start of the program included."""
     sizes, edges = graph
-    lines = ["digraph{rankdir=LR;nodesep=0.3;ranksep=0.6;node[shape=box,fixedsize=true,label=\"\"]"]
+    lines = ['digraph{rankdir=LR;nodesep=0.3;ranksep=0.6;node[shape=box,fixedsize=true,label=""]']
     lines += [f"{v}[width={w / 72:.3f},height={h / 72:.3f}]" for v, (w, h) in enumerate(sizes)]
     lines += [f"{u}->{v}" for u, v in edges] + ["}"]
-    started = time.perf_counter()
-    subprocess.run(["dot", "-Tplain"], input="digraph{a}", capture_output=True, text=True, check=True)
     start = time.perf_counter()
-    shown = subprocess.run(["dot", "-Tplain"], input="\n".join(lines), capture_output=True, text=True, check=True)
-    seconds = max(time.perf_counter() - start - (start - started), 1e-4)
+    shown = subprocess.run(
+        ["dot", "-Tplain"], input="\n".join(lines), capture_output=True, text=True, check=True
+    )
+    seconds = time.perf_counter() - start
     found: dict[tuple[int, int], list[Curve]] = {}
+    middle: dict[int, tuple[float, float]] = {}
     for line in shown.stdout.replace("\\\n", "").splitlines():
         words = line.split()
+        if words[0] == "node":
+            middle[int(words[1])] = (float(words[2]) * 72, float(words[3]) * 72)
         if words[0] == "edge":
             numbers = [float(t) * 72 for t in words[4 : 4 + 2 * int(words[3])]]
             points = list(zip(numbers[::2], numbers[1::2], strict=True))
-            found.setdefault((int(words[1]), int(words[2])), []).append(_bezier(points))
+            u, v = int(words[1]), int(words[2])
+            found.setdefault((u, v), []).append([middle[u], *_bezier(points), middle[v]])
     return [found[edge].pop() for edge in edges], seconds
 
 
@@ -171,39 +190,59 @@ def _bezier(points: Curve) -> Curve:
 
 
 def crossings(curves: list[Curve], edges: list[tuple[int, int]]) -> int:
-    """Count the pairs of arrows that cross, those that share a box left out."""
+    """Count the places where arrows cross; those of arrows that share a box are left out.
+
+    Arrows are followed to the middles of their boxes, since one that ends under a corner hides a crossing.
+
+    Arrows from one box that are drawn on top of each other (we do that, Graphviz seldom) cross another one
+    once: places within three pixels are one if both pairs of arrows come from the same two boxes.
+    """
     owner, starts, ends = [], [], []
     for e, curve in enumerate(curves):
-        for p, q in zip(curve, curve[1:], strict=False):
+        for p, q in pairwise(curve):
             owner.append(e)
             starts.append(p)
             ends.append(q)
-    p, q, who = np.array(starts), np.array(ends), np.array(owner)
+    who = np.array(owner)
+    jitter = np.random.default_rng(0).normal(scale=1e-3, size=(len(curves), 2))  # no two corners coincide
+    p, q = np.array(starts) + jitter[who], np.array(ends) + jitter[who]
     order = np.argsort(np.minimum(p[:, 0], q[:, 0]), kind="stable")
     p, q, who = p[order], q[order], who[order]
     left, right = np.minimum(p[:, 0], q[:, 0]), np.maximum(p[:, 0], q[:, 0])
-    pairs: set[tuple[int, int]] = set()
+    places: set[tuple[int, ...]] = set()
     for i in range(len(p)):
-        stop = int(np.searchsorted(left, right[i], side="right"))
-        rivals = slice(i + 1, stop)
-        hit = _cross(p[i], q[i], p[rivals], q[rivals]) & (who[rivals] != who[i])
-        for other in who[rivals][hit]:
-            a, b = sorted((int(who[i]), int(other)))
-            if not {*edges[a]} & {*edges[b]}:
-                pairs.add((a, b))
-    return len(pairs)
+        rivals = slice(i + 1, int(np.searchsorted(left, right[i], side="right")))
+        a, b, others = p[rivals], q[rivals], who[rivals]
+        for k in np.flatnonzero(_cross(p[i], q[i], a, b) & (others != who[i])):
+            if {*edges[who[i]]} & {*edges[others[k]]}:
+                continue
+            x, y = _meeting(p[i], q[i], a[k], b[k])
+            pair = sorted((edges[who[i]][0], edges[others[k]][0]))
+            cell = (round(x / 3), round(y / 3))
+            around = ((*pair, cell[0] + dx, cell[1] + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1))
+            if places.isdisjoint(around):
+                places.add((*pair, *cell))
+    return len(places)
 
 
 def _cross(p: np.ndarray, q: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     def side(u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
-        return (v[..., 0] - u[..., 0]) * (w[..., 1] - u[..., 1]) - (v[..., 1] - u[..., 1]) * (w[..., 0] - u[..., 0])
+        return (v[..., 0] - u[..., 0]) * (w[..., 1] - u[..., 1]) - (v[..., 1] - u[..., 1]) * (
+            w[..., 0] - u[..., 0]
+        )
 
     return (side(p, q, a) * side(p, q, b) < 0) & (side(a, b, p) * side(a, b, q) < 0)
 
 
+def _meeting(p: np.ndarray, q: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    d, e, f = q - p, b - a, a - p
+    t = (f[0] * e[1] - f[1] * e[0]) / (d[0] * e[1] - d[1] * e[0])
+    return float(p[0] + t * d[0]), float(p[1] + t * d[1])
+
+
 def length(curves: list[Curve]) -> float:
     """Return the length of all arrows."""
-    return sum(math.dist(p, q) for curve in curves for p, q in zip(curve, curve[1:], strict=False))
+    return sum(math.dist(p, q) for curve in curves for p, q in pairwise(curve))
 
 
 def main() -> int:
@@ -236,9 +275,7 @@ def main() -> int:
         rows.append(row)
         print(_line(row), flush=True)
     if with_dot:
-        print(
-            f"{'sum':40}  {sum(r['crossings'] for r in rows):8}{sum(r['dot_crossings'] for r in rows):7}"
-        )
+        print(f"{'sum':40}  {sum(r['crossings'] for r in rows):8}{sum(r['dot_crossings'] for r in rows):7}")
     if args.json:
         with open(args.json, "w") as file:
             json.dump(rows, file, indent=1)
@@ -249,7 +286,8 @@ def _line(row: dict) -> str:
     line = f"{row['graph']:28}{row['boxes']:6}{row['edges']:6}  {row['crossings']:8}"
     if "dot_crossings" in row:
         ratio = row["length"] / row["dot_length"]
-        return f"{line}{row['dot_crossings']:7}{ratio:16.2f}{row['milliseconds']:9.1f}{row['dot_milliseconds']:7.1f}"
+        line += f"{row['dot_crossings']:7}{ratio:16.2f}"
+        return f"{line}{row['milliseconds']:9.1f}{row['dot_milliseconds']:7.1f}"
     return f"{line}{'-':>7}{'-':>16}{row['milliseconds']:9.1f}{'-':>7}"
 
 

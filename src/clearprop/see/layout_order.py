@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+import random
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 Pairs = Sequence[tuple[int, int]]
+_BUDGET = 90_000  # pairs of vertices compared in the search for few crossings: a fifth of a second
 
 
 @dataclass
@@ -86,99 +88,200 @@ def reduce_crossings(layered: Layers, effort: float = 1.0) -> int:
     """Reorder the columns in place and return the number of crossings that is left.
 
     Sweeps to the right and to the left sort each column by the median or the mean of its neighbours'
-    places; then neighbours are exchanged while that helps. The best order seen is kept; several starts are
-    tried on small graphs.
+    places; neighbours are exchanged and single vertices moved while that helps. Then, as long as the budget
+    lasts, the best order is shaken a little and improved again. The budget counts steps, not seconds, and
+    the shaking follows a fixed seed: the same graph always gets the same drawing.
     """
-    best, best_layers = _first_order(layered), [list(layer) for layer in layered.layers]
-    size = len(layered.left)
-    budget = (
-        effort * (400_000 if size < 400 else 150_000) / (size + 1)
-    )  # vertices looked at, not seconds: reproducible
-    starts = (True, False) if size < 6000 else (True,)
-    for forward in starts:
-        for by_median in (True, False):
-            if best == 0:
-                break
-            _start(layered, forward)
-            found, order = _sweeps(layered, by_median, max(4, min(24, int(budget / 8))))
-            if found < best:
-                best, best_layers = found, order
-    layered.layers[:] = best_layers
-    return best
+    search = _Search(layered, int(_BUDGET * effort))
+    for forward, by_median in ((True, True), (False, False), (False, True), (True, False)):
+        if search.best and (forward or search.left_over()):
+            search.start(forward)
+            search.sweeps(by_median)
+    chance = random.Random(1)
+    while search.best and search.left_over():
+        search.shake(chance)
+        search.sweeps(chance.random() < 0.5, rounds=6)
+    layered.layers[:] = search.best_layers
+    return search.best
 
 
-def _first_order(layered: Layers) -> int:
-    _start(layered, True)
-    return crossings(layered)
+class _Search:
+    """A search for an order with few crossings: the present order, the best one seen, and the steps left."""
+
+    def __init__(self, layered: Layers, budget: int) -> None:
+        self.layered, self.layers, self.budget = layered, layered.layers, budget
+        self.place = layered.positions()
+        self.left: list[list[int]] = [[] for _ in layered.left]
+        self.right: list[list[int]] = [[] for _ in layered.left]
+        self.rank = {v: r for r, layer in enumerate(self.layers) for v in layer}
+        self.refresh()
+        self.best, self.best_layers = crossings(layered), [list(layer) for layer in self.layers]
+
+    def left_over(self) -> bool:
+        """Whether there is budget left."""
+        return self.budget > 0
+
+    def refresh(self) -> None:
+        """Find the places of all neighbours anew."""
+        place = self.place
+        for layer in self.layers:
+            for i, v in enumerate(layer):
+                place[v] = i
+        for v, (left, right) in enumerate(zip(self.layered.left, self.layered.right, strict=True)):
+            self.left[v] = sorted([place[u] for u in left])
+            self.right[v] = sorted([place[u] for u in right])
+
+    def renewed(self, r: int) -> None:
+        """Note that the order of column `r` has changed."""
+        place = self.place
+        for i, v in enumerate(self.layers[r]):
+            place[v] = i
+        for near, own, lists in (
+            (r - 1, self.layered.right, self.right),
+            (r + 1, self.layered.left, self.left),
+        ):
+            if 0 <= near < len(self.layers):
+                for v in self.layers[near]:
+                    lists[v] = sorted([place[u] for u in own[v]])
+
+    def remember(self) -> bool:
+        """Keep the present order if it is the best so far."""
+        found = crossings(self.layered)
+        if found < self.best:
+            self.best, self.best_layers = found, [list(layer) for layer in self.layers]
+            return True
+        return False
+
+    def start(self, forward: bool) -> None:
+        """Order every column by a depth-first walk from the left (or from the right) ends."""
+        toward = self.layered.right if forward else self.layered.left
+        seen: set[int] = set()
+        fresh: list[list[int]] = [[] for _ in self.layers]
+        for layer in self.layers if forward else self.layers[::-1]:
+            for root in sorted(layer):
+                stack = [root]
+                while stack:
+                    v = stack.pop()
+                    if v not in seen:
+                        seen.add(v)
+                        fresh[self.rank[v]].append(v)
+                        stack.extend(u for u in reversed(toward[v]) if u not in seen)
+        self.layers[:] = fresh
+        self.refresh()
+        self.remember()
+
+    def shake(self, chance: random.Random) -> None:
+        """Go back to the best order and move a few vertices of some columns elsewhere."""
+        self.layers[:] = [list(layer) for layer in self.best_layers]
+        wide = [r for r, layer in enumerate(self.layers) if len(layer) > 1]
+        for r in chance.sample(wide, max(1, len(wide) // 3)):
+            layer = self.layers[r]
+            for _ in range(1 + len(layer) // 6):
+                layer.insert(chance.randrange(len(layer)), layer.pop(chance.randrange(len(layer))))
+        self.refresh()
+
+    def sweeps(self, by_median: bool, rounds: int = 20) -> None:
+        """Sort the columns from left to right and back, exchanging and moving vertices after each sweep."""
+        stale = 0
+        for sweep in range(rounds):
+            toward_right = sweep % 2 == 0
+            columns = range(1, len(self.layers)) if toward_right else range(len(self.layers) - 2, -1, -1)
+            for r in columns:
+                self.sort(r, self.left if toward_right else self.right, by_median, flip=sweep % 4 >= 2)
+            self.exchange(sideways=sweep % 4 >= 2)
+            if self.left_over():
+                self.move()
+            stale = 0 if self.remember() else stale + 1
+            if stale >= 4 or not self.best or not self.left_over():
+                return
+
+    def sort(self, r: int, neighbours: list[list[int]], by_median: bool, flip: bool) -> None:
+        """Sort a column by its neighbours' places; a vertex without neighbours keeps its own place."""
+        layer = self.layers[r]
+        key: dict[int, float] = {}
+        for v in layer:
+            near = neighbours[v]
+            if near:
+                key[v] = _median(near) if by_median and len(near) > 2 else sum(near) / len(near)
+        free = [i for i, v in enumerate(layer) if v in key]
+        ordered = [layer[i] for i in free]
+        if flip:  # equal keys in the other order: a way out of a dead end
+            ordered.reverse()
+        ordered.sort(key=key.__getitem__)
+        for i, v in zip(free, ordered, strict=True):
+            layer[i] = v
+        self.budget -= len(layer)
+        self.renewed(r)
+
+    def exchange(self, sideways: bool, rounds: int = 8) -> None:
+        """Exchange neighbours in a column while that removes crossings; `sideways` also where it costs
+        none.
+        """
+        active = set(range(len(self.layers)))
+        for _ in range(rounds):
+            improved: set[int] = set()
+            for r in sorted(active):
+                layer, changed = self.layers[r], False
+                for i in range(len(layer) - 1):
+                    u, v = layer[i], layer[i + 1]
+                    saved = self.gain(u, v)
+                    if saved > 0 or (sideways and saved == 0):
+                        layer[i], layer[i + 1] = v, u
+                        changed = True
+                        if saved:
+                            improved |= {r - 1, r, r + 1}
+                if changed:
+                    self.renewed(r)
+            active = improved & set(range(len(self.layers)))
+            if not active:
+                return
+
+    def gain(self, u: int, v: int) -> int:
+        """Return the crossings saved when `v`, now below `u`, comes above it."""
+        self.budget -= 1
+        saved = 0
+        for first, second in ((self.left[u], self.left[v]), (self.right[u], self.right[v])):
+            if first and second and first[-1] > second[0]:
+                for a in first:
+                    saved += bisect_left(second, a) - len(second) + bisect_right(second, a)
+            elif first and second:
+                saved -= _orderly(first, second)
+        return saved
+
+    def move(self) -> None:
+        """Move every vertex to the place in its column where it causes the fewest crossings."""
+        for r, layer in enumerate(self.layers):
+            if len(layer) < 3:
+                continue
+            moved = False
+            for v in list(layer):
+                i = layer.index(v)
+                best, where = 0, i
+                saved = 0
+                for j in range(i - 1, -1, -1):
+                    saved += self.gain(layer[j], v)
+                    if saved > best:
+                        best, where = saved, j
+                saved = 0
+                for j in range(i + 1, len(layer)):
+                    saved += self.gain(v, layer[j])
+                    if saved > best:
+                        best, where = saved, j
+                if where != i:
+                    layer.insert(where, layer.pop(i))
+                    moved = True
+            if moved:
+                self.renewed(r)
 
 
-def _start(layered: Layers, forward: bool) -> None:
-    """Order every column by a depth-first walk from the left (or from the right) ends."""
-    place = layered.positions()
-    toward = layered.right if forward else layered.left
-    columns = layered.layers if forward else layered.layers[::-1]
-    seen: set[int] = set()
-    rank = {v: r for r, layer in enumerate(layered.layers) for v in layer}
-    fresh: list[list[int]] = [[] for _ in layered.layers]
-    for layer in columns:
-        for root in sorted(layer, key=place.__getitem__):
-            stack = [root]
-            while stack:
-                v = stack.pop()
-                if v not in seen:
-                    seen.add(v)
-                    fresh[rank[v]].append(v)
-                    stack.extend(u for u in reversed(toward[v]) if u not in seen)
-    layered.layers[:] = fresh
-
-
-def _sweeps(layered: Layers, by_median: bool, rounds: int) -> tuple[int, list[list[int]]]:
-    place = layered.positions()
-    best, best_layers = crossings(layered), [list(layer) for layer in layered.layers]
-    stale = 0
-    for sweep in range(rounds):
-        toward_right = sweep % 2 == 0
-        neighbours = layered.left if toward_right else layered.right
-        columns = layered.layers[1:] if toward_right else layered.layers[-2::-1]
-        for layer in columns:
-            _sort(layer, neighbours, place, by_median, flip=sweep % 4 >= 2)
-        _exchange(layered, place)
-        found = crossings(layered)
-        if found < best:
-            best, best_layers, stale = found, [list(layer) for layer in layered.layers], 0
-        else:
-            stale += 1
-            if stale >= 6 or best == 0:
-                break
-    return best, best_layers
-
-
-def _sort(
-    layer: list[int], neighbours: list[list[int]], place: list[int], by_median: bool, flip: bool
-) -> None:
-    """Sort a column by its neighbours' places; a vertex without neighbours keeps its own place."""
-    key: dict[int, float] = {}
-    for v in layer:
-        near = neighbours[v]
-        if len(near) > 2 and by_median:
-            key[v] = _median(sorted([place[u] for u in near]))
-        elif near:
-            key[v] = sum([place[u] for u in near]) / len(near)
-    free = [i for i, v in enumerate(layer) if v in key]
-    ordered = [layer[i] for i in free]
-    if flip:  # equal keys in the other order: a way out of a dead end
-        ordered.reverse()
-    ordered.sort(key=key.__getitem__)
-    for i, v in zip(free, ordered, strict=True):
-        layer[i] = v
-    for i, v in enumerate(layer):
-        place[v] = i
+def _orderly(first: list[int], second: list[int]) -> int:
+    """Return the crossings that an exchange would bring to edges that do not cross now."""
+    shared = first[-1] == second[0]
+    return len(first) * len(second) - (first.count(first[-1]) * second.count(second[0]) if shared else 0)
 
 
 def _median(places: list[int]) -> float:
-    """Return the median, and between two middle places the one on the side where the others are closer
-    together.
-    """
+    """Return the median; between two middle places the one on the side where the others are closer."""
     middle = len(places) // 2
     if len(places) % 2:
         return places[middle]
@@ -186,42 +289,3 @@ def _median(places: list[int]) -> float:
     if below + above == 0:
         return (places[middle - 1] + places[middle]) / 2
     return (places[middle - 1] * above + places[middle] * below) / (below + above)
-
-
-def _exchange(layered: Layers, place: list[int], rounds: int = 6) -> None:
-    """Exchange neighbours in a column while that removes crossings."""
-    left = [sorted([place[u] for u in near]) for near in layered.left]
-    right = [sorted([place[u] for u in near]) for near in layered.right]
-    active = set(range(len(layered.layers)))
-    for _ in range(rounds):
-        changed: set[int] = set()
-        for r in sorted(active):
-            layer = layered.layers[r]
-            swapped = False
-            for i in range(len(layer) - 1):
-                u, v = layer[i], layer[i + 1]
-                gain = _inversions(left[u], left[v]) + _inversions(right[u], right[v])
-                if gain > 0:
-                    layer[i], layer[i + 1] = v, u
-                    place[u], place[v] = i + 1, i
-                    swapped = True
-            if swapped:
-                changed |= {r - 1, r, r + 1}
-                for near_layer, own, lists in ((r - 1, layered.right, right), (r + 1, layered.left, left)):
-                    if 0 <= near_layer < len(layered.layers):
-                        for v in layered.layers[near_layer]:
-                            lists[v] = sorted([place[u] for u in own[v]])
-        active = {r for r in changed if 0 <= r < len(layered.layers)}
-        if not active:
-            return
-
-
-def _inversions(first: list[int], second: list[int]) -> int:
-    """Return the crossings saved when the vertex with neighbours `second` comes above the one with `first`.
-    `first`.
-    """
-    saved = 0
-    for a in first:
-        for b in second:
-            saved += (a > b) - (a < b)
-    return saved
