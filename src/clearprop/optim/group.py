@@ -75,6 +75,10 @@ class Group(MutableMapping[str, Any]):
         """Return the Tensor that holds a number."""
         return self._numbers[name]  # type: ignore[no-any-return]
 
+    def nonzero(self, name: str) -> bool:
+        """Tell whether a number's term is computed at all; this may be asked while a step is recorded."""
+        return bool(self._numbers[name]._value != 0)
+
     def read(self) -> dict[str, Any]:
         """Return flags and numbers for a formula: floats, or Tensors while a step is being recorded.
 

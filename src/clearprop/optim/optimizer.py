@@ -117,7 +117,7 @@ class Optimizer:
             (
                 tuple(id(p) for p in group.params),
                 tuple(group._flags.items()),
-                tuple(group[name] != 0 for name in group.optional if name in group),
+                tuple(group.nonzero(name) for name in group.optional),
             )
             for group in self.param_groups
         )
@@ -157,8 +157,10 @@ class Optimizer:
         """Return the arrays remembered for a parameter, zeros at first, of its shape and dtype."""
         state = self.state.setdefault(p, {})
         for name in slots:
-            if name not in state:
-                state[name] = Tensor(np.zeros_like(p._value), f"{p.name or 'p'}.{name}", requires_grad=False)
+            known = state.get(name)
+            if known is None or known._value.dtype != p._value.dtype:  # new, or the model was converted since
+                start = np.zeros_like(p._value) if known is None else known._value.astype(p._value.dtype)
+                state[name] = Tensor(start, f"{p.name or 'p'}.{name}", requires_grad=False)
         return [state[name] for name in slots]
 
     def _counted(self, active: list[Tensor]) -> dict[Tensor, Any]:

@@ -98,7 +98,8 @@ class RMSprop(Optimizer):
 
     def slots(self, group: Group) -> tuple[str, ...]:
         """Return the names of the running means and of the momentum buffer, as far as they are used."""
-        centered, momentum = ("grad_avg",) * group["centered"], ("momentum_buffer",) * bool(group["momentum"])
+        centered = ("grad_avg",) * group["centered"]
+        momentum = ("momentum_buffer",) * group.nonzero("momentum")
         return ("square_avg", *centered, *momentum)
 
     def counts(self, group: Group) -> bool:

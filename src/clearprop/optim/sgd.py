@@ -87,11 +87,11 @@ class SGD(Optimizer):
 
     def slots(self, group: Group) -> tuple[str, ...]:
         """Return the momentum buffer, where there is momentum."""
-        return ("momentum_buffer",) if group["momentum"] else ()
+        return ("momentum_buffer",) if group.nonzero("momentum") else ()
 
     def counts(self, group: Group) -> bool:
         """Count steps only where the first differs: it is not damped."""
-        return bool(group["momentum"] and group["dampening"])
+        return group.nonzero("momentum") and group.nonzero("dampening")
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise ValueError for Nesterov momentum without momentum or with dampening."""
