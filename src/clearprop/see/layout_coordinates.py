@@ -11,24 +11,27 @@ from clearprop.see.layout_order import Layers
 from clearprop.see.layout_straighten import cost, packed, straighten
 
 Gap = Callable[[int, int], float]
+_SYMMETRY = 1.25  # how much longer arrows may be where boxes stand in the middle of their inputs
 _LARGE = 1500  # vertices, from which on one start must do
 
 
 def heights(layered: Layers, tall: Sequence[float], gap: Gap) -> list[float]:
     """Return the y of every vertex's centre.
 
-    Two starts, the aligned and the packed one, are improved column by column, and the better is taken; on
-    large graphs the second alone. `tall[v]` is the height of a vertex and `gap(u, v)` the free space
-    between two neighbours in a column. The graph is aligned four times (to its upper or lower neighbours,
-    from the left or from the right); a vertex stands at the mean of the two middle ones, so that no order
-    and no distance is violated.
+    Two starts, the balanced and the packed one, are improved column by column and the better is taken (on
+    large graphs the second alone), unless the balanced one was nearly as good already: it looks calmer.
+    `tall[v]` is the height of a vertex and `gap(u, v)` the free space between two neighbours in a column.
+    The graph is aligned four times (to its upper or lower neighbours, from the left or from the right); a
+    vertex stands at the mean of the two middle ones, so that no order and no distance is violated.
     """
-    marked = _conflicts(layered)
-    starts = [packed(layered, tall, gap)]
+    start = packed(layered, tall, gap)
+    found = straighten(layered, start, tall, gap)
     if len(tall) < _LARGE:
-        starts.append(_balanced(layered, tall, gap))
-    improved = [straighten(layered, y, tall, gap) for y in starts]
-    return min(improved, key=lambda y: cost(layered, y))
+        balanced = _balanced(layered, tall, gap)
+        shortest = min((found, straighten(layered, balanced, tall, gap)), key=lambda y: cost(layered, y))
+        symmetric = cost(layered, balanced) <= _SYMMETRY * cost(layered, shortest)
+        found = balanced if symmetric else shortest
+    return found
 
 
 def _balanced(layered: Layers, tall: Sequence[float], gap: Gap) -> list[float]:
