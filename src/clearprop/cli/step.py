@@ -6,10 +6,16 @@ import argparse
 import os
 import re
 import sys
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from clearprop.errors import GradientError, InputError
+from clearprop.errors import GradientError, InputError, lesson
 from clearprop.expression import assignments, parse
 from clearprop.lecture import ALGORITHMS
+
+if TYPE_CHECKING:
+    from clearprop.see.steps import Trace
 
 EPILOG = """\
 The expression may use + - * / ** @, functions such as tanh, relu, log, sum, mean, softmax, x[1], X.T, and
@@ -18,6 +24,7 @@ names for its parts: "c = a + b; d = b**3; c*d". Nothing that is typed is run as
   clearprop step "(a + b) * b**3" a=7 b=3
   clearprop step "(a + b) * b**3" a=7 b=3 --algorithm tree
   clearprop step "mean((X @ w - y)**2)" "X=[[1,2],[3,4],[5,6]]" w=[1,-1] y=[0,1,2]
+  clearprop step "(a + b) * b**3" a=7 b=3 --html steps.html --open
 """
 
 
@@ -28,14 +35,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser._negative_number_matcher = re.compile("-[^-]")  # "-log(x)" is an expression, not an option
     parser.add_argument("expression", help='what to compute, in quotes: "(a + b) * b**3"')
     parser.add_argument("values", nargs="*", metavar="name=value", help="a=7, w=[1,-1] or X=[[1,2],[3,4]]")
+    shown(parser)
+    parser.add_argument("--html", metavar="FILE", help="write a page to step through, instead of text")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+
+
+def shown(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a pass is shown."""
+    orders = [*ALGORITHMS]
     parser.add_argument(
-        "--algorithm", choices=[*ALGORITHMS], default="topological", help="whose backward pass to follow"
+        "--algorithm", choices=orders, default="topological", help="the backward pass to follow"
     )
     parser.add_argument("--digits", type=int, default=6, metavar="N", help="significant digits shown (6)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the steps."""
+    """Print the steps, or write the page."""
     from clearprop.see.steps import trace
 
     output = parse(args.expression).graph(assignments(args.values))
@@ -43,10 +58,30 @@ def run(args: argparse.Namespace) -> int:
         steps = trace(output, algorithm=args.algorithm)
     except GradientError as error:
         raise InputError(str(error)) from error
-    sys.stdout.write(
-        steps.to_text(colour=coloured(), ascii=not drawable(), digits=min(max(args.digits, 1), 17))
-    )
+    if args.html or args.open:
+        target = Path(args.html or "steps.html")
+        save(steps, target)
+        print(f"wrote {target}")
+        if args.open:
+            webbrowser.open(target.resolve().as_uri())
+    else:
+        show(steps, args.digits)
     return 0
+
+
+def show(steps: Trace, digits: int) -> None:
+    """Print a trace as the output can show it."""
+    sys.stdout.write(steps.to_text(colour=coloured(), ascii=not drawable(), digits=min(max(digits, 1), 17)))
+
+
+def save(steps: Trace, path: Path) -> None:
+    """Write a trace to a file; whatever is in the way is told plainly."""
+    try:
+        steps.save(path)
+    except OSError as error:
+        raise InputError(lesson(str(path), "cannot be written", str(error.strerror))) from None
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def coloured() -> bool:

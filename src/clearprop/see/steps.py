@@ -19,10 +19,11 @@ from clearprop.graph import topological_order
 from clearprop.lecture import ALGORITHMS, Contribution, Pass
 from clearprop.modes import observed
 from clearprop.see.drawing import write
+from clearprop.see.names import callers_frame, find
 from clearprop.see.notation import Term, name
 from clearprop.see.numbers import written
 from clearprop.see.sentences import Told, fill, tell
-from clearprop.see.symbols import Symbol, as_term, constant, op_term, run
+from clearprop.see.symbols import Symbol, as_term, constant, input_term, op_term, run
 from clearprop.tensor import Tensor
 
 FORWARD, START, BACKWARD = "forward", "start", "backward"
@@ -157,15 +158,16 @@ class Trace:
     (9, 'dc/db = 1', 270.0, 27.0, 297.0)
     """
 
-    def __init__(self, found: Pass, order: list[Tensor], names: Mapping[Tensor, str], start: Any) -> None:
+    def __init__(self, found: Pass, order: list[Tensor], known: Mapping[int, str], start: Any) -> None:
         self.output, self.algorithm, self.grads, self.start = (
             found.output,
             found.algorithm,
             found.grads,
             start,
         )
-        self.order, self.names = order, names
+        self.order, self.known, self.names = order, known, _names(order, known)
         self.index = {node: n for n, node in enumerate(order)}
+        self.slots = {self.names[node]: f"{{(v{n})}}" for n, node in enumerate(order)}
         self.steps: list[Step] = []
         for node in order:
             if node.op is not None and node.op.name != "part":
@@ -198,7 +200,10 @@ class Trace:
         """Return what a node was computed from, by the names of the trace: `a + b`."""
         if node.op is None:
             return ""
-        args = tuple(name(self.names[x]) if isinstance(x, Tensor) else constant(x) for x in node.inputs)
+        args = tuple(
+            name(self.names[x]) if isinstance(x, Tensor) else input_term(x, self.known, True)
+            for x in node.inputs
+        )
         return op_term(node.op, args, node.attrs, node.values, node._value, True).text
 
     def received(self, node: Tensor) -> list[Step]:
@@ -211,11 +216,12 @@ class Trace:
 
         return text(self, colour=colour, ascii=ascii, digits=digits)
 
-    def to_svg(self, step: int | Step = -1) -> str:
-        """Return the drawing as it is after a step (the last unless told), as SVG."""
+    def to_svg(self, step: int | Step = -1, *, prefix: str = "cp") -> str:
+        """Return the drawing as it is after a step (the last unless told), as SVG; every id in it begins with
+        `prefix`."""
         from clearprop.see.steps_page import picture
 
-        return picture(self, step if isinstance(step, Step) else self.steps[step])
+        return picture(self, step if isinstance(step, Step) else self.steps[step], prefix)
 
     def to_html(self, title: str = "") -> str:
         """Return one HTML page that steps through the pass, needs no network and no library; the inputs of a
@@ -251,28 +257,39 @@ class Trace:
         return self.to_text()
 
 
-def trace(output: Tensor, grad: Any = None, *, algorithm: str = "topological") -> Trace:
+def trace(
+    output: Tensor,
+    grad: Any = None,
+    *,
+    algorithm: str = "topological",
+    names: Mapping[Any, Any] | None = None,
+    model: Any = None,
+) -> Trace:
     """Return the forward and backward pass that gives `output` and its gradients, step by step.
 
     Nothing is computed twice: the values are those the nodes hold, and the gradients are watched while
     `backward()`'s own loop makes them; every `.grad` is left alone. `grad` is what arrives at the output, 1
     unless told. `algorithm` may be `tree` or `recursive`, the lecture's two that go wrong.
+    Names come from `names` (`{"w": tensor}`), the paths of a `model`'s parameters, the Tensors themselves and
+    the caller's variables.
 
     >>> from clearprop import Tensor
     >>> x = Tensor(3.0, name="x")
     >>> print(trace(x * x)[-1].formula)
     dc/dx = x
     """
+    if algorithm not in ALGORITHMS:
+        raise ValueError(lesson("trace(t)", f"algorithm is one of {', '.join(ALGORITHMS)}", repr(algorithm)))
     order = topological_order(output)
-    names = _names(order)
+    known = find(names, model, callers_frame())
     if algorithm != "topological":
         found = ALGORITHMS[algorithm](output)
-        return Trace(found, order, names, found.grads[output])
+        return Trace(found, order, known, found.grads[output])
     start = seed_of(output, grad)
     looking = _Looking(Pass(algorithm, output, {output: start}))
     with observed(looking):
         propagate(topological_order(output, tracked=True), {output: start})
-    return Trace(looking.found, order, names, start)
+    return Trace(looking.found, order, known, start)
 
 
 def compared(shown: Trace, most: int) -> list[Trace]:
@@ -287,7 +304,7 @@ def compared(shown: Trace, most: int) -> list[Trace]:
         except GradientError:
             continue
         if len(other) <= max(most, len(shown.order)) or algorithm == "topological":
-            other.names = shown.names
+            other.known, other.names = shown.known, shown.names
             found.append(other)
     return found
 
@@ -324,14 +341,15 @@ class _Looking:
         grads[x] = total
 
 
-def _names(order: list[Tensor]) -> dict[Tensor, str]:
-    """Return a name for every node: its own, or a letter that is still free; every name once."""
+def _names(order: list[Tensor], known: Mapping[int, str]) -> dict[Tensor, str]:
+    """Return a name for every node: one that is known, its own, or a letter that is free; every name once."""
     names: dict[Tensor, str] = {}
-    taken = {node.name for node in order if node.name}
-    fresh = fresh_names(taken)
+    given = {node: known.get(id(node)) or node.name for node in order}
+    fresh = fresh_names({*filter(None, given.values()), *known.values()})
     used: set[str] = set()
     for node in order:
-        label = node.name if node.name and node.name not in used else next(fresh)
+        own = given[node]
+        label = own if own and own not in used else next(fresh)
         used.add(label)
         names[node] = label
     return names

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clearprop.see.boxes import Box
 from clearprop.see.formulas import formula
 from clearprop.see.layout import Layout, layout
 from clearprop.see.numbers import written
@@ -39,13 +40,15 @@ _WHY = {
 
 def page(trace: Trace, title: str = "") -> str:
     """Return the page of a trace; see `Trace.to_html`."""
-    shown = formula(trace.output, {id(node): name for node, name in trace.names.items()})
+    names = {**trace.known, **{id(node): name for node, name in trace.names.items()}}
+    shown = formula(trace.output, names)
     title = title or (shown.text if len(shown.lines) == 1 else f"{trace.names[trace.output]}, step by step")
     lanes = _lanes(trace)
     script = script_of(trace.order) if _plain_start(trace) else None
     drawn = placed(trace, lanes, room=_ROOM if script else 0)
+    boxes = {box.node: box for box in drawn.boxes if isinstance(box.node, Tensor)}
     story = {
-        "nodes": [_node(trace, node, drawn) for node in trace.order],
+        "nodes": [_node(trace, node, boxes.get(node)) for node in trace.order],
         "lanes": {lane.algorithm: _lane(lane, drawn) for lane in lanes},
         "shown": trace.algorithm,
         "position": 0,
@@ -105,10 +108,9 @@ def _lanes(trace: Trace) -> list[Trace]:
 
 
 # --- what the script is told
-def _node(trace: Trace, node: Tensor, drawn: Layout) -> dict[str, Any]:
+def _node(trace: Trace, node: Tensor, box: Box | None) -> dict[str, Any]:
     scalar = np.ndim(node._value) == 0 and not isinstance(node._value, tuple)
     shows = f"value={written(node._value)}" if scalar else "" if isinstance(node._value, tuple) else "value"
-    box = drawn.box_of(node)
     return {
         "name": trace.names[node],
         "box": box.id if box else "",
@@ -205,7 +207,7 @@ def placed(trace: Trace, lanes: Iterable[Trace] = (), room: int = 0) -> Layout:
     )
 
 
-def picture(trace: Trace, step: Step) -> str:
+def picture(trace: Trace, step: Step, prefix: str = "cp") -> str:
     """Return the drawing as it is after a step, as SVG; what takes part in the step is lit."""
     drawn = placed(trace)
     texts: dict[str, dict[str, str]] = {}
@@ -232,7 +234,7 @@ def picture(trace: Trace, step: Step) -> str:
             texts.setdefault(box.id, {})["grad"] = shown
             if shown == "grad=?" or " of " in shown:
                 box.grad_picture = None
-    return svg(drawn, texts=texts, active=_lit(step, drawn), title=step.sentence)
+    return svg(drawn, texts=texts, active=_lit(step, drawn), title=step.sentence, prefix=prefix)
 
 
 def _lit(step: Step, drawn: Layout) -> list[str]:

@@ -41,7 +41,7 @@ def _add(x: Term, y: Term) -> Term | None:
         return apply("subtract", x, y.args[0])
     if x.head == "negative":
         return apply("subtract", y, x.args[0])
-    return None
+    return apply("multiply", TWO, x) if x == y else None
 
 
 def _subtract(x: Term, y: Term) -> Term | None:

@@ -1,0 +1,90 @@
+"""`clearprop lecture`: the lecture's graphs, box for box, as text or as pages to step through."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+import webbrowser
+from pathlib import Path
+
+from clearprop.cli.step import save, show, shown
+from clearprop.errors import InputError, lesson
+from clearprop.lecture import EXAMPLES, Example
+
+EPILOG = """\
+  clearprop lecture                      lists the examples
+  clearprop lecture dag                  steps through one of them
+  clearprop lecture dag --html           writes its page, dag.html
+  clearprop lecture --html --output DIR  writes all pages and index.html
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument("name", nargs="?", help="an example; without one they are listed")
+    shown(parser)
+    parser.add_argument("--html", action="store_true", help="write pages to step through, instead of text")
+    parser.add_argument("--output", metavar="DIR", default=".", help="where the pages go (here)")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List the examples, print one, or write pages."""
+    from clearprop.see.steps import trace
+
+    chosen = [found(args.name)] if args.name else [*EXAMPLES.values()]
+    if not (args.html or args.open):
+        if args.name:
+            print(f"{chosen[0].expression}   {chosen[0].shows}\n")
+            show(trace(chosen[0].graph(), algorithm=args.algorithm), args.digits)
+        else:
+            listing()
+        return 0
+    folder = Path(args.output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(lesson("--output", "is no folder", str(error.strerror), where=str(folder))) from None
+    for example in chosen:
+        save(trace(example.graph(), algorithm=args.algorithm), folder / f"{example.name}.html")
+        print(f"wrote {folder / example.name}.html")
+    first = folder / f"{chosen[0].name}.html"
+    if not args.name:
+        from clearprop.see.gallery import save_index
+
+        first = save_index(folder)
+        print(f"wrote {first}")
+    if args.open:
+        webbrowser.open(first.resolve().as_uri())
+    return 0
+
+
+def found(name: str) -> Example:
+    """Return the example of that name, or say which there are."""
+    if name in EXAMPLES:
+        return EXAMPLES[name]
+    close = difflib.get_close_matches(name, EXAMPLES, n=1)
+    hint = f"clearprop lecture {close[0]}" if close else "clearprop lecture, which lists them"
+    raise InputError(lesson(f"lecture {name}", "there is no such example", ", ".join(EXAMPLES), hint=hint))
+
+
+def listing() -> None:
+    """Print every example with what it computes and its gradients."""
+    from clearprop.see.numbers import written
+    from clearprop.see.steps import trace
+
+    for example in EXAMPLES.values():
+        given = " ".join(f"{name}={plain(value)}" for name, value in example.values.items())
+        steps = trace(example.graph())
+        grads = {steps.names[node]: grad for node, grad in steps.grads.items()}
+        sums = ", ".join(f"d{name} = {written(grads[name])}" for name in example.values)
+        print(f"{example.name}\n    {example.expression}   {given}\n    {sums}\n    {example.shows}")
+    sys.stdout.write("\nclearprop lecture NAME steps through one of them; with --html on a page.\n")
+
+
+def plain(value: object) -> str:
+    """A value as it is typed on the command line."""
+    return str(value).replace(" ", "")

@@ -1,0 +1,55 @@
+"""The gallery: the lecture's graphs on one page, each with its drawing and a link to step through it."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from clearprop.lecture import EXAMPLES
+from clearprop.see.drawing import write
+from clearprop.see.steps import trace
+from clearprop.see.svg import style
+
+_STYLE = """
+body { margin: 0 auto; padding: 20px; max-width: 1180px; background: var(--cp-paper); color: var(--cp-ink);
+  font: 16px/1.5 system-ui, "Segoe UI", "Liberation Sans", Arial, sans-serif; }
+h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 17px; margin: 0; }
+a { color: inherit; } a:focus-visible { outline: 3px solid var(--cp-active); outline-offset: 3px; }
+ul { list-style: none; padding: 0; display: grid; gap: 16px;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 520px), 1fr)); }
+li { border: 1px solid var(--cp-constant-edge); border-radius: 12px; padding: 12px 16px; min-width: 0; }
+li p { margin: 2px 0 8px; } .picture { overflow-x: auto; }
+svg { max-width: 100%; height: auto; display: block; }
+"""
+
+
+def index() -> str:
+    """Return the page that lists the lecture's examples."""
+    items = []
+    for example in EXAMPLES.values():
+        shows = example.shows[0].upper() + example.shows[1:]
+        picture = trace(example.graph()).to_svg(prefix=example.name)
+        items.append(
+            f'<li><h2><a href="{example.name}.html"><code>{escape(example.expression)}</code></a></h2>'
+            f'<p>{escape(shows)}.</p><div class="picture">{picture}</div></li>'
+        )
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<link rel="icon" href="data:,">\n<title>The lecture, box for box - clearprop</title>',
+            f"<style>\n:root {{ color-scheme: light dark; }}\n{style('auto')}{_STYLE}</style>",
+            '</head>\n<body class="clearprop">\n<h1>The lecture, box for box</h1>',
+            "<p>Every graph with its values and gradients.",
+            "Choose one to step through it, forward and back.</p>\n<ul>",
+            *items,
+            "</ul>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def save_index(folder: Path) -> Path:
+    """Write the list as `index.html` into a folder; return its path."""
+    path = folder / "index.html"
+    write(path, index().encode())
+    return path
