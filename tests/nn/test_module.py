@@ -208,6 +208,7 @@ def test_an_unknown_attribute_and_a_forgotten_init_are_explained():
 def test_repr_shows_the_tree_and_the_counts():
     assert [line.split() for line in repr(Block()).splitlines()] == [
         ["Block(", "#", "27", "parameters"],
+        ["(scale):", "Parameter(1,)", "#", "1"],
         ["(net):", "Sequential(", "#", "26"],
         ["(0):", "Linear(in_features=3,", "out_features=4,", "bias=True)", "#", "16"],
         ["(1):", "Tanh()"],

@@ -356,6 +356,8 @@ class Module:
             yield head + ")", count
             return
         yield head, count
+        for name, own in self.named_parameters(recurse=False):
+            yield f"  ({name}): Parameter{own.shape}", own.size
         for name, child in children:
             for line, number in child._lines(f"({name}): "):
                 yield "  " + line, number

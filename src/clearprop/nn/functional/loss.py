@@ -57,7 +57,7 @@ def matched(called: str, x: Any, y: Any) -> Any:
                 f"{called}(prediction, target)",
                 "wants the same shape twice",
                 f"prediction {describe(x)}, target {describe(y)}",
-                "NumPy would pair every entry with every other: a loss that trains nothing.",
+                "NumPy would pair every entry with every other: the loss of something else.",
                 _fix(x.shape, y.shape),
             )
         )
