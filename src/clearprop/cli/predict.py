@@ -11,7 +11,7 @@ from clearprop.errors import InputError, lesson
 
 if TYPE_CHECKING:
     from clearprop.data.tables import Table
-    from clearprop.interop.table_model import TableModel
+    from clearprop.train.table_model import TableModel
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Write one row of predictions for every row of the table; return 0."""
     from clearprop.data.files import whole_file
     from clearprop.data.tables import read_table
-    from clearprop.interop.table_model import TableModel
+    from clearprop.train.table_model import TableModel
 
     model = TableModel.load(args.model)
     table = read_table(args.table, delimiter=args.delimiter, encoding=args.encoding)

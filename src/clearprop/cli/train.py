@@ -114,7 +114,7 @@ class _Job:
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
         import clearprop
         from clearprop.data import columns, rows
-        from clearprop.interop.table_model import TableModel
+        from clearprop.train.table_model import TableModel
 
         self.args = args
         table, target = _table(args)

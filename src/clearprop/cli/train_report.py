@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.data.columns import Category, Classes, Number, Quantity, Reading
 from clearprop.data.tables import Table
-from clearprop.interop.table_model import TableModel
+from clearprop.train.table_model import TableModel
 from clearprop.train import History, accuracy, mae, r2, rmse
 from clearprop.train.charts import ascii_only, confusion_matrix, confusion_table, line_chart, scatter
 

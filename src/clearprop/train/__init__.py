@@ -7,12 +7,14 @@ from clearprop.train.fitting import NonFiniteLossError, fit
 from clearprop.train.history import History
 from clearprop.train.metrics import accuracy, mae, r2, rmse
 from clearprop.train.step import training_step
+from clearprop.train.table_model import TableModel
 
 __all__ = [
     "Callback",
     "History",
     "NonFiniteLossError",
     "Run",
+    "TableModel",
     "accuracy",
     "evaluate",
     "fit",

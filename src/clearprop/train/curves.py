@@ -7,6 +7,9 @@ from pathlib import Path
 from clearprop.train.history import History
 
 
+_LEARNED, _HELD_OUT = "#1f5fa8", "#d1731c"
+
+
 def save_curves(path: str | Path, history: History, title: str = "") -> None:
     """Draw the losses, and beside them the other curves, into a PNG file.
 
@@ -22,12 +25,11 @@ def save_curves(path: str | Path, history: History, title: str = "") -> None:
     FigureCanvasAgg(figure)
     epochs = range(1, len(history) + 1)
     for axes, names in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
-        for name, color in zip(
-            names, ("#1f5fa8", "#d1731c", "#3a8a4d", "#8a4f9e") * len(names), strict=False
-        ):
-            axes.plot(epochs, history[name], color=color, label=name.replace("_", " "))
+        for name in names:
+            held_out = name.startswith("val_")
+            axes.plot(epochs, history[name], color=_HELD_OUT if held_out else _LEARNED, label=_label(name))
         if history.best_epoch is not None:
-            axes.axvline(history.best_epoch, color="0.6", linewidth=0.8, linestyle=":")
+            axes.axvline(history.best_epoch, color="0.5", linewidth=0.9, linestyle=":", label="best epoch")
         smallest = min(min(history[name]) for name in names)
         if names is losses and smallest > 0 and max(max(history[name]) for name in names) > 8 * smallest:
             axes.set_yscale("log")
@@ -38,3 +40,7 @@ def save_curves(path: str | Path, history: History, title: str = "") -> None:
         axes.legend(frameon=False)
     figure.suptitle(title, fontsize=11)
     figure.savefig(path, metadata={"Software": None})
+
+
+def _label(name: str) -> str:
+    return f"{name.removeprefix('val_')}, held out" if name.startswith("val_") else name

@@ -1,0 +1,89 @@
+"""Files that are written whole or not at all."""
+
+import os
+
+import pytest
+
+from clearprop.data.files import whole_file, whole_folder
+from clearprop.errors import InputError
+
+
+def fill(manager, names, failure):
+    """Write into what the manager opens, then fail."""
+    with manager as opened:
+        for name in names:
+            (opened / name).write_text(name)
+        if not names:
+            opened.write("new")
+        if failure:
+            raise failure
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    with pytest.raises(RuntimeError):
+        fill(whole_file(path, "w"), [], RuntimeError())
+
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_directory_is_not_overwritten(tmp_path):
+    with pytest.raises(InputError, match="wants the name of a file: there is a directory of that name"):
+        whole_file(tmp_path, "w").__enter__()
+
+
+def test_a_place_that_does_not_exist_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match="cannot: no such file or directory"):
+        whole_file(tmp_path / "none" / "a.txt", "w").__enter__()
+
+
+def test_a_full_disk_is_an_input_error_and_leaves_nothing(tmp_path):
+    full = OSError(28, "No space left on device")
+    with pytest.raises(InputError, match="cannot: no space left on device"):
+        fill(whole_file(tmp_path / "a", "w"), [], full)
+
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_gets_all_its_files_at_the_end(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "kept").write_text("kept")
+    with whole_folder(tmp_path / "run") as stage:
+        (stage / "a").write_text("a")
+        (stage / "b").write_text("b")
+        assert not (tmp_path / "run" / "a").exists()
+
+    assert sorted(os.listdir(tmp_path / "run")) == ["a", "b", "kept"]
+
+
+def test_a_failed_block_leaves_no_folder_that_was_not_there(tmp_path):
+    with pytest.raises(RuntimeError):
+        fill(whole_folder(tmp_path / "x" / "y"), ["a"], RuntimeError())
+
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failed_block_leaves_the_folder_that_was_there(tmp_path):
+    with pytest.raises(RuntimeError):
+        fill(whole_folder(tmp_path), ["a"], RuntimeError())
+
+    assert tmp_path.exists()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_in_the_folder_s_place_is_an_input_error(tmp_path):
+    (tmp_path / "f").write_text("")
+    for path in (tmp_path / "f", tmp_path / "f" / "below"):
+        with pytest.raises(InputError, match="writing into"):
+            whole_folder(path).__enter__()
+
+
+def test_a_directory_in_a_file_s_place_stops_before_anything_is_moved(tmp_path):
+    (tmp_path / "b").mkdir()
+    with pytest.raises(InputError, match="b is a directory there"):
+        fill(whole_folder(tmp_path), ["a", "b"], None)
+
+    assert sorted(os.listdir(tmp_path)) == ["b"]
