@@ -24,6 +24,8 @@ __version__ = "0.1.0"
 _SUBPACKAGES = ("nn", "optim", "data", "train", "see", "check", "compiler", "lecture", "interop", "cli")
 _LATER = {
     "manual_seed": "clearprop.ops.random",
+    "get_rng_state": "clearprop.ops.random",
+    "set_rng_state": "clearprop.ops.random",
     "numerical_grad": "clearprop.check",
     "gradcheck": "clearprop.check",
     "draw": "clearprop.see",
