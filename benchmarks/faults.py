@@ -1,0 +1,269 @@
+"""How many faults do gradient checkers find? The same faults put before clearprop's and three others.
+
+    python benchmarks/faults.py              every op's every rule x every kind of fault, and false alarms
+    python benchmarks/faults.py --entry      one entry of 1,600 wrong by 1 %, twenty seeds
+    python benchmarks/faults.py --op tanh    only some ops
+
+Every checker is given the very same NumPy forward and the very same wrong gradient, wrapped in its own way of
+defining a function with a gradient of one's own, with its default tolerances, in float64.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from clearprop.check.gradcheck import gradcheck, gradients
+from clearprop.check.mutations import FAULTS, effective, library
+from clearprop.check.numeric import Probe, listed, plain
+from clearprop.check.taylor import taylor_check
+from clearprop.modes import no_grad
+from clearprop.registry import ops
+from clearprop.testing import Case, broken, cases, replaced, sending
+
+
+@dataclass
+class Problem:
+    """A function of floating-point arrays that returns one vector, and what is said to be its gradient."""
+
+    case: Case
+    dtype: Any = np.float64
+    moving: list[int] = field(init=False)
+    shapes: list[tuple[int, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        probe = Probe(self.case.function, self.case.inputs, lift=True)
+        probe({})
+        self.moving, self.shapes = probe.moving, probe.shapes
+        self.starts = [np.asarray(self.case.inputs[j], self.dtype) for j in self.moving]
+
+    def _all(self, xs: Any) -> list[Any]:
+        given = list(self.case.inputs)
+        for j, x in zip(self.moving, xs, strict=True):
+            given[j] = x
+        return given
+
+    def forward(self, *xs: Any) -> Any:
+        with np.errstate(all="ignore"), no_grad():
+            outputs = listed(self.case.function(*(np.asarray(x)[()] for x in self._all(xs))))
+        return np.concatenate([np.asarray(plain(z)).reshape(-1) for z in outputs])
+
+    def backward(self, g: Any, *xs: Any) -> list[Any]:
+        ends = np.cumsum([int(np.prod(s)) for s in self.shapes])[:-1]
+        weights = [w.reshape(s) for w, s in zip(np.split(np.asarray(g), ends), self.shapes, strict=True)]
+        arrays = [x if j in self.moving else None for j, x in enumerate(self._all(xs))]
+        found = gradients(self.case.function, arrays, self.case.inputs)(weights)
+        return [
+            np.zeros_like(x) if found[j] is None else np.asarray(found[j], x.dtype).reshape(x.shape)
+            for j, x in zip(self.moving, xs, strict=True)
+        ]
+
+
+def clearprop_passes(problem: Problem) -> bool:
+    xs = [
+        x if j not in problem.moving else x.astype(problem.dtype) for j, x in enumerate(problem.case.inputs)
+    ]
+    return gradcheck(problem.case.function, *xs, raise_on_failure=False).ok
+
+
+def with_torch(fast: bool) -> Callable[[Problem], bool]:
+    import torch
+
+    def passes(problem: Problem) -> bool:
+        class Wrapped(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, *xs: Any) -> Any:
+                ctx.save_for_backward(*xs)
+                return torch.from_numpy(problem.forward(*(x.detach().numpy() for x in xs)).copy())
+
+            @staticmethod
+            @torch.autograd.function.once_differentiable
+            def backward(ctx: Any, g: Any) -> Any:
+                found = problem.backward(g.numpy(), *(x.detach().numpy() for x in ctx.saved_tensors))
+                return tuple(torch.from_numpy(np.array(d)) for d in found)
+
+        xs = [torch.from_numpy(np.array(x)).requires_grad_() for x in problem.starts]
+        return bool(torch.autograd.gradcheck(Wrapped.apply, xs, fast_mode=fast))
+
+    return passes
+
+
+def with_jax() -> Callable[[Problem], bool]:
+    import jax
+    from jax.test_util import check_grads
+
+    jax.config.update("jax_enable_x64", True)
+
+    def passes(problem: Problem) -> bool:
+        size = problem.forward(*problem.starts).size
+        result = jax.ShapeDtypeStruct((size,), problem.dtype)
+        shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in problem.starts]
+
+        def call(*xs: Any) -> Any:
+            return jax.pure_callback(
+                lambda *a: problem.forward(*map(np.asarray, a)).astype(problem.dtype), result, *xs
+            )
+
+        wrapped = jax.custom_vjp(call)
+        wrapped.defvjp(
+            lambda *xs: (call(*xs), xs),
+            lambda xs, g: tuple(
+                jax.pure_callback(
+                    lambda g, *a: problem.backward(np.asarray(g), *map(np.asarray, a)), shapes, g, *xs
+                )
+            ),
+        )
+        check_grads(wrapped, [jax.numpy.asarray(x) for x in problem.starts], order=1, modes=["rev"])
+        return True
+
+    return passes
+
+
+def with_autograd() -> Callable[[Problem], bool]:
+    from autograd.extend import defvjp, primitive
+    from autograd.test_util import check_grads
+
+    def rule(problem: Problem, k: int) -> Callable[..., Any]:
+        return lambda ans, *xs: lambda g: problem.backward(g, *map(np.asarray, xs))[k]
+
+    def passes(problem: Problem) -> bool:
+        wrapped = primitive(problem.forward)
+        every = tuple(range(len(problem.starts)))
+        defvjp(wrapped, *(rule(problem, k) for k in every))
+        check_grads(wrapped, every, modes=["rev"], order=1)(*problem.starts)
+        return True
+
+    return passes
+
+
+def checkers() -> dict[str, Callable[[Problem], bool]]:
+    """Return the checkers that are installed, by name."""
+    found: dict[str, Callable[[Problem], bool]] = {"clearprop": clearprop_passes}
+    for name, make in {
+        "torch": lambda: with_torch(False),
+        "torch fast": lambda: with_torch(True),
+        "jax": with_jax,
+        "autograd": with_autograd,
+    }.items():
+        try:
+            found[name] = make()
+        except ImportError:
+            print(f"({name} is not installed)")
+    return found
+
+
+def outcome(passes: Callable[[Problem], bool], problem: Problem) -> bool:
+    """Whether the checker says that the gradient is right; any exception of it says wrong."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return passes(problem)
+        except Exception:  # each has its own: AssertionError, GradcheckError, ...
+            return False
+
+
+def line(title: str, counts: list[Any]) -> None:
+    print(f"  {title:<34}" + "".join(f"{c:>12}" for c in counts), flush=True)
+
+
+def compare_faults(names: list[str]) -> int:
+    """Print how many faults each finds, how many sound rules each blames, and the time each takes."""
+    installed = checkers()
+    spent = dict.fromkeys(installed, 0.0)
+    print(
+        f"\n{len(names)} ops, {sum(len(sending(ops[n])) for n in names)} rules, {len(FAULTS)} kinds of fault"
+    )
+    line("fault found", ["injected", *installed])
+    total = dict.fromkeys(["injected", *installed], 0)
+    missed = []
+    for label, fault in FAULTS.items():
+        row = dict.fromkeys(["injected", *installed], 0)
+        for name in names:
+            for i in sending(ops[name]):
+                hit = effective(ops[name], i, fault)
+                if not hit:
+                    continue
+                row["injected"] += 1
+                with replaced(ops[name], i, fault):
+                    problem = Problem(hit[-1])
+                    for checker, passes in installed.items():
+                        before = time.perf_counter()
+                        found = not outcome(passes, problem)
+                        spent[checker] += time.perf_counter() - before
+                        row[checker] += found
+                        if checker == "clearprop" and not found:
+                            missed.append(f"{label}: {name}, input {i}, {hit[-1].label}")
+        line(label, list(row.values()))
+        total = {k: total[k] + row[k] for k in total}
+    line("all", list(total.values()))
+    line("seconds", ["", *(f"{s:.1f}" for s in spent.values())])
+    alarms = false_alarms(installed, names)
+    for m in missed:
+        print(f"clearprop missed: {m}")
+    return 1 if missed or any(row["clearprop"] for row in alarms) else 0
+
+
+def false_alarms(installed: dict[str, Callable[[Problem], bool]], names: list[str]) -> list[dict[str, int]]:
+    """Print how many sound cases each checker blames."""
+    rows = []
+    for dtype in (np.float64, np.float32):
+        row = dict.fromkeys(["cases", *installed], 0)
+        for name in names:
+            for case in cases(ops[name], dtype):
+                problem = Problem(case, dtype)
+                if not problem.moving or case.op.name == "astype":
+                    continue
+                row["cases"] += 1
+                for checker, passes in installed.items():
+                    row[checker] += not outcome(passes, problem)
+        line(f"false alarms, {np.dtype(dtype).name}", list(row.values()))
+        rows.append(row)
+    return rows
+
+
+def compare_entry(seeds: int = 20, size: int = 1600) -> int:
+    """One entry of a gradient wrong by 1 %: who notices, and who says which?"""
+    op = ops["sin"]
+    installed = checkers()
+    found = dict.fromkeys(installed, 0)
+    named, evaluations = 0, []
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        x, wrong = rng.normal(size=size), int(rng.integers(size))
+        factor = np.where(np.arange(size) == wrong, 1.01, 1.0)
+        with broken(op, 0, functools.partial(lambda factor, d, *rest: d * factor, factor)):
+            problem = Problem(Case(op, lambda x: np.sum(np.sin(x)), (x,), "sum(sin(x))"))
+            for checker, passes in installed.items():
+                if checker != "clearprop":
+                    np.random.seed(seed)  # noqa: NPY002 - the checkers draw from it
+                    found[checker] += not outcome(passes, problem)
+            report = taylor_check(lambda x: np.sum(np.sin(x)), x, raise_on_failure=False, seed=seed)
+            found["clearprop"] += not report.ok
+            named += report.entry is not None and report.entry.index == (wrong,)
+            evaluations.append(report.evaluations)
+    print(f"\none entry of {size} wrong by 1 %, {seeds} seeds")
+    line("noticed", list(installed))
+    line("", list(found.values()))
+    middle = np.median(evaluations)
+    print(f"  clearprop names the entry in {named} of {seeds}, with {middle:.0f} evaluations (median)")
+    return 0 if found["clearprop"] == named == seeds else 1
+
+
+def main() -> int:
+    """Read the arguments and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--entry", action="store_true", help="one entry of 1,600 wrong by 1 %% instead")
+    parser.add_argument("--op", action="append", help="only this op (may be repeated)")
+    args = parser.parse_args()
+    return compare_entry() if args.entry else compare_faults(args.op or library())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

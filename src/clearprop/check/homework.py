@@ -1,0 +1,394 @@
+"""`check_node`: grades a node class written by hand, with hints instead of answers."""
+
+from __future__ import annotations
+
+import operator
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from clearprop.check.cause import Evidence, likely_cause
+from clearprop.check.numeric import estimate
+from clearprop.errors import InputError, lesson
+from clearprop.registry import ops
+
+OPERATORS: dict[str, tuple[str, Callable[..., Any], int]] = {
+    "a + b": ("__add__", operator.add, 2),
+    "a - b": ("__sub__", operator.sub, 2),
+    "a * b": ("__mul__", operator.mul, 2),
+    "a / b": ("__truediv__", operator.truediv, 2),
+    "a @ b": ("__matmul__", operator.matmul, 2),
+    "-a": ("__neg__", operator.neg, 1),
+}
+METHODS = ("exp", "log", "tanh", "sigmoid", "relu", "sin", "cos", "square", "sqrt")
+SHORT = {"mul": "multiply", "times": "multiply", "sub": "subtract", "minus": "subtract", "plus": "add"}
+SHORT |= {"div": "divide", "pow": "power", "neg": "negative", "abs": "absolute", "dot": "matmul"}
+SHORT |= {"addition": "add", "multiplication": "multiply", "subtraction": "subtract", "division": "divide"}
+CRITERIA = ("value", "local derivative", "chain rule", "accumulation", "order", "shape", "broadcasting")
+
+
+@dataclass
+class Grade:
+    """One criterion: passed (True), failed (False) or not tested (None), with a hint where it failed."""
+
+    criterion: str
+    passed: bool | None = None
+    hint: str = ""
+
+
+@dataclass
+class NodeReport:
+    """What `check_node` found; true where nothing failed."""
+
+    name: str
+    grades: dict[str, Grade] = field(default_factory=lambda: {c: Grade(c) for c in CRITERIA})
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed and something was tested."""
+        tested = [g.passed for g in self.grades.values() if g.passed is not None]
+        return bool(tested) and all(tested)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __getitem__(self, criterion: str) -> Grade:
+        return self.grades[criterion]
+
+    def __repr__(self) -> str:
+        tested = [g for g in self.grades.values() if g.passed is not None]
+        lines = [f"{self.name}: {sum(bool(g.passed) for g in tested)} of {len(tested)}"]
+        mark = {True: "right", False: "WRONG", None: "-"}
+        for g in self.grades.values():
+            lines.append(f"  {g.criterion:<17} {mark[g.passed]:<6} {g.hint}".rstrip())
+        return "\n".join(lines)
+
+
+class _Leaf:
+    """An input node, for classes that bring none of their own."""
+
+    def __init__(self, value: Any) -> None:
+        self.value, self.grad = value, 0.0
+        self.children = self.inputs = self.parents = ()
+
+    def compute_grad(self) -> None:
+        """Pass nothing on: an input has no inputs."""
+
+
+class _Student:
+    """The class under test: how leaves are made, what it can do, and how its backward pass is started."""
+
+    def __init__(self, node: type, function: Any, leaf: Any) -> None:
+        self.node = node
+        self.leaf_class = leaf or self._own_leaf() or _Leaf
+        self.can: dict[str, tuple[Callable[..., Any], Callable[..., Any], int]] = {}
+        if function is None and self.leaf_class is node:
+            for label, (name, act, arity) in OPERATORS.items():
+                if name in {n for c in node.__mro__ if c is not object for n in vars(c)}:
+                    self.can[label] = (act, act, arity)
+            for name in METHODS:
+                if callable(getattr(node, name, None)):
+                    self.can[f"a.{name}()"] = (operator.methodcaller(name), ops[name], 1)
+            return
+        reference = function or self._named()
+        arity = getattr(reference, "arity", None) or getattr(reference, "nin", None) or self._count(reference)
+        self.can[node.__name__] = (self._made, reference, arity)
+
+    def _own_leaf(self) -> Any:
+        """A class of theirs that wraps a number: this one, a base of it, or one of the same module."""
+        module = vars(sys.modules.get(self.node.__module__, object()))
+        near = [c for c in module.values() if isinstance(c, type) and c.__module__ == self.node.__module__]
+        for candidate in [*self.node.__mro__[:-1], *near]:
+            try:
+                with np.errstate(all="ignore"):
+                    if float(candidate(2.5).value) == 2.5:
+                        return candidate
+            except Exception:  # not a leaf: its constructor wants something else
+                continue
+        return None
+
+    def _named(self) -> Any:
+        words = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", self.node.__name__)
+        for word in ["".join(words).lower(), *(w.lower() for w in reversed(words))]:
+            if (name := SHORT.get(word, word)) in ops and ops[name].differentiable:
+                return ops[name]
+        raise InputError(
+            lesson(
+                f"check_node({self.node.__name__})",
+                "cannot tell from its name what the class computes",
+                hint=f"check_node({self.node.__name__}, np.tanh), with the function its value should be",
+            )
+        )
+
+    def _count(self, reference: Any) -> int:
+        code = getattr(reference, "__code__", None)
+        return int(code.co_argcount) if code is not None else 1
+
+    def _made(self, *inputs: Any) -> Any:
+        """Construct a node from its inputs, given one by one or as a list."""
+        try:
+            return self.node(*inputs)
+        except TypeError:
+            try:
+                return self.node(list(inputs))
+            except Exception:
+                pass
+            raise
+
+    def leaf(self, value: Any) -> Any:
+        """Return an input node."""
+        return self.leaf_class(value)
+
+    def backward(self, output: Any, made: list[Any]) -> None:
+        """Start their backward pass, or do what it would do where the class has `compute_grad` only."""
+        if callable(getattr(output, "backward", None)):
+            output.backward()
+            return
+        output.grad = np.ones_like(output.value) if np.shape(output.value) else 1.0
+        for node in reversed(made):
+            node.compute_grad()
+
+    @contextmanager
+    def fresh(self) -> Iterator[None]:
+        """Empty the lists of nodes that classes or their module share, before and after a graph."""
+        self._clear()
+        try:
+            yield
+        finally:
+            self._clear()
+
+    def _clear(self) -> None:
+        owners: list[Any] = [*self.node.__mro__[:-1], self.leaf_class]
+        module = sys.modules.get(self.node.__module__)
+        shared = [v for owner in [*owners, module] if owner is not None for v in vars(owner).values()]
+        for value in shared:
+            if isinstance(value, list) and value and all(hasattr(n, "value") for n in value):
+                value.clear()
+
+
+def check_node(
+    node: type, function: Callable[..., Any] | None = None, *, leaf: type | None = None
+) -> NodeReport:
+    """Grade a class that does backpropagation by hand, in the lecture's style, and give hints.
+
+    Two kinds of class are understood. One class for everything: `Node(2.0)` is an input, and `a + b`,
+    `a * b`, `a.tanh()`, ... make new nodes. Or a class per operation: `Multiply(a, b)` takes input nodes;
+    what it should compute is told by its name or by `function`. Nodes have `value` and `grad`;
+    `output.backward()` runs the backward pass, usually over a list that all nodes share, each node's
+    `compute_grad()` adding to the `grad` of its inputs. `leaf` is the class of an input node, where it
+    cannot be guessed. Lists of nodes kept by the class or its module are emptied between graphs.
+
+    Graded are the value, the local derivative (against differences of the class's own values), the chain
+    rule, accumulation, order, the shapes of arrays and broadcasting. Raises InputError where the class
+    cannot be used at all.
+
+    >>> class Square:
+    ...     def __init__(self, a):
+    ...         self.a, self.value, self.grad = a, a.value**2, 0.0
+    ...     def compute_grad(self):
+    ...         self.a.grad = 2 * self.a.value * self.grad
+    >>> print(check_node(Square))
+    Square: 4 of 5
+      value             right
+      local derivative  right
+      chain rule        right
+      accumulation      WRONG  Square: what of a gradient that the input holds already? Is it kept?
+      order             -
+      shape             right
+      broadcasting      -
+    """
+    student = _Student(node, function, leaf)
+    report = NodeReport(node.__name__)
+    if not student.can:
+        raise InputError(
+            lesson(
+                f"check_node({node.__name__})",
+                "finds nothing to try: no operators, no methods",
+                hint="defining __add__ and __mul__, or a class per operation such as Multiply(a, b)",
+            )
+        )
+    for label, (act, reference, arity) in student.can.items():
+        _Exam(report, student, label, act, reference, arity).sit()
+    _order(report, student)
+    return report
+
+
+class _Exam:
+    """The tests of one operation."""
+
+    def __init__(
+        self, report: NodeReport, student: _Student, label: str, act: Any, reference: Any, arity: int
+    ) -> None:
+        self.report, self.student, self.label = report, student, label
+        self.act, self.reference, self.arity = act, reference, arity
+        self.matrix = "@" in label or getattr(reference, "name", "") == "matmul"
+
+    def sit(self) -> None:
+        """Try everything; what fails first under a criterion is what its hint is about."""
+        square = [np.array([[1.3, 0.7], [0.4, 2.1]]), np.array([[0.6, 1.9], [1.1, 0.8]])]
+        at: list[Any] = square if self.matrix else [np.float64(1.3), np.float64(2.1)][: self.arity]
+        if not self._value(at):
+            return
+        self._grade("local derivative", self.act, at, self._derivative_hint)
+        nested = (
+            (lambda a: self.act(self.act(a)))
+            if self.arity == 1
+            else (lambda a, b, c: self.act(self.act(a, b), c))
+        )
+        if self.report["local derivative"].passed:
+            self._grade("chain rule", nested, [*at, *at[:1]] if self.arity == 2 else at, self._chain_hint)
+        self._accumulation(at)
+        if self.matrix:
+            self._grade("shape", self.act, [np.ones((2, 3)) / 2, np.ones((3, 4)) / 3], self._shape_hint)
+            return
+        arrays = [np.array([[1.3, 0.7, 2.2], [0.4, 2.1, 1.5]]), np.array([[0.6, 1.9, 0.9], [1.1, 0.8, 2.3]])]
+        self._grade("shape", self.act, arrays[: self.arity], self._shape_hint)
+        if self.arity == 2 and self.report["shape"].passed:
+            self._grade(
+                "broadcasting", self.act, [arrays[0], np.array([0.6, 1.9, 0.9])], self._broadcast_hint
+            )
+            self._grade("broadcasting", self.act, [arrays[0][:, :1], arrays[1]], self._broadcast_hint)
+
+    def _value(self, at: list[Any]) -> bool:
+        try:
+            with self.student.fresh():
+                got = self.act(*map(self.student.leaf, at)).value
+            right = self.reference(*at)
+            passed = np.shape(got) == np.shape(right) and bool(np.allclose(got, right, rtol=1e-9))
+            hint = f"{self.label}: the value is not what {self._reference_name()} gives at {_numbers(at)}."
+        except Exception as error:
+            passed, hint = False, f"{self.label}: {type(error).__name__}: {error}."
+        self._mark("value", passed, hint)
+        return passed
+
+    def _reference_name(self) -> str:
+        return str(getattr(self.reference, "__name__", self.label))
+
+    def _mark(self, criterion: str, passed: bool, hint: str) -> None:
+        grade = self.report[criterion]
+        if grade.passed is not False:
+            grade.passed, grade.hint = passed, "" if passed else hint
+
+    def _grade(self, criterion: str, f: Callable[..., Any], at: list[Any], hint: Callable[..., str]) -> None:
+        """Compare their gradients with differences of their own values."""
+        try:
+            found = self._gradients(f, at)
+            with self.student.fresh():
+                right = estimate(
+                    lambda *xs: f(*map(self.student.leaf, xs)).value,
+                    *at,
+                    cotangent=_ones(f, self.student, at),
+                ).grads
+        except Exception as error:
+            self._mark(criterion, False, f"{self.label}: {type(error).__name__}: {error}.")
+            return
+        for k, (g, r, x) in enumerate(zip(found, right, at, strict=True)):
+            if g is None or np.shape(g) != np.shape(x) or not np.allclose(g, r, rtol=1e-6, atol=1e-9):
+                self._mark(criterion, False, hint(k, g, r, x))
+                return
+        self._mark(criterion, True, "")
+
+    def _gradients(self, f: Callable[..., Any], at: list[Any]) -> list[Any]:
+        with self.student.fresh():
+            made: list[Any] = []
+            leaves = [self.student.leaf(x) for x in at]
+            act, self.act = self.act, lambda *xs: made.append(act(*xs)) or made[-1]  # type: ignore[func-returns-value]
+            try:
+                output = (self.act if f is act else f)(*leaves)
+            finally:
+                self.act = act
+            self.student.backward(output, made)
+            return [n.grad for n in leaves]
+
+    def _accumulation(self, at: list[Any]) -> None:
+        if self.arity == 2:
+            same = lambda a: self.act(a, a)  # noqa: E731
+            self._grade("accumulation", same, at[:1], self._twice_hint)
+        elif hasattr(self.student.node, "compute_grad") and self.report["local derivative"].passed:
+            self._grade_kept(at[0])
+
+    def _grade_kept(self, at: Any) -> None:
+        """An input that holds a gradient already must keep it."""
+        with self.student.fresh():
+            leaf = self.student.leaf(at)
+            node = self.act(leaf)
+            node.grad, leaf.grad = 1.0, 0.0
+            node.compute_grad()
+            alone, leaf.grad = leaf.grad, 10.0
+            node.compute_grad()
+        hint = f"{self.label}: what of a gradient that the input holds already? Is it kept?"
+        self._mark("accumulation", bool(np.allclose(leaf.grad, 10.0 + alone)), hint)
+
+    # --- hints: where to look, not what to write
+    def _derivative_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
+        if g is None:
+            return f"{self.label}: input {k + 1} has no gradient after backward(). Who should give it one?"
+        cause = likely_cause(Evidence(np.asarray(g, float), np.asarray(r), np.asarray(x)))
+        which = f" It is {cause}." if cause.startswith(("wrong", "off")) else ""
+        return (
+            f"{self.label}: nudge input {k + 1} by 0.001 and look how far the value moves: "
+            f"the gradient says something else.{which}"
+        )
+
+    def _chain_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
+        return (
+            f"{self.label}: right on its own, wrong inside another. What arrives from above is its own grad."
+        )
+
+    def _twice_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
+        return f"{self.label}: with the same node as both inputs one contribution is lost. Set, or add?"
+
+    def _shape_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
+        if np.shape(g) != np.shape(x):
+            return (
+                f"{self.label}: input {k + 1} has shape {np.shape(x)}, its gradient {np.shape(g)}. "
+                "A gradient has the shape of its value, from the output on."
+            )
+        return f"{self.label}: the gradient of an array is wrong though that of a number is right."
+
+    def _broadcast_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
+        return (
+            f"{self.label}: an input of shape {np.shape(x)} was repeated to fit the other, and received "
+            f"{np.shape(g)}. An entry used many times: what does it get from each use?"
+        )
+
+
+def _ones(f: Callable[..., Any], student: _Student, at: list[Any]) -> Any:
+    return np.ones(np.shape(f(*map(student.leaf, at)).value))
+
+
+def _numbers(at: list[Any]) -> str:
+    return ", ".join(np.array2string(np.asarray(x), precision=3) for x in at)
+
+
+def _order(report: NodeReport, student: _Student) -> None:
+    """w = x * x, y = (w + w) + w * w at x = 3: a node passed on before it is complete counts twice."""
+    if "a * b" not in student.can or "a + b" not in student.can or report["accumulation"].passed is False:
+        return
+    grade = report["order"]
+    try:
+        with student.fresh():
+            x = student.leaf(3.0)
+            w = x * x
+            y = (w + w) + w * w
+            student.backward(y, [])
+        grade.passed = bool(np.isclose(x.grad, 120.0))
+        with student.fresh():
+            first, second = student.leaf(2.0), student.leaf(5.0)
+            kept = first * first
+            student.backward(kept, [])
+            before = first.grad
+            student.backward(second * second, [])
+        if not grade.passed:
+            grade.hint = "A node used twice was passed on before everything had arrived: in which order?"
+        elif not np.isclose(first.grad, before):
+            grade.hint = (
+                "(but backward() of one graph changed another's gradients: what is in the shared list?)"
+            )
+    except Exception as error:
+        grade.passed, grade.hint = False, f"{type(error).__name__}: {error}."

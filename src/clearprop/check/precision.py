@@ -1,0 +1,192 @@
+"""`trust`: how many digits of each gradient can be believed, and which node ate the others."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from clearprop.backward import propagate
+from clearprop.check.replay import Replay
+from clearprop.errors import GradientError, lesson
+from clearprop.graph import topological_order
+from clearprop.op import describe
+from clearprop.tensor import Tensor
+
+LOST = 30.0  # a node that multiplies the relative error of what it gets by more than this has cancelled
+
+
+@dataclass
+class Digits:
+    """What can be believed of one leaf's gradient: `digits` of its length (norm), `worst` of single entries.
+
+    `worst` is over the entries that are at least a thousandth of the largest.
+    """
+
+    leaf: Tensor
+    digits: float
+    worst: float
+
+
+@dataclass
+class Loss:
+    """A node where digits were lost: what went in was right to `before` digits, what came out to `after`."""
+
+    node: Tensor
+    backward: bool
+    before: float
+    after: float
+
+    def __repr__(self) -> str:
+        where = "the gradient that arrives at" if self.backward else "the value of"
+        return f"{where} {_name(self.node)}: {self.before:.1f} digits went in, {self.after:.1f} came out"
+
+
+@dataclass
+class TrustReport:
+    """How many decimal digits agree with a run in higher precision, by leaf, and where the others went."""
+
+    precision: str
+    shadow: str
+    output: float
+    gradients: list[Digits] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        lines = [f"{self.precision} against {self.shadow}: the value is right to {self.output:.1f} digits."]
+        lines.append(f"  {'gradient of':<32} {'digits':>7} {'worst entry':>12}")
+        for d in self.gradients:
+            lines.append(f"  {_name(d.leaf):<32} {d.digits:>7.1f} {d.worst:>12.1f}")
+        if self.losses:
+            lines.append("Digits were lost at")
+            lines += [f"  {loss!r}" for loss in self.losses[:5]]
+        return "\n".join(lines)
+
+
+def trust(loss: Tensor) -> TrustReport:
+    """Run the graph behind `loss` again in higher precision and say how many digits were right.
+
+    A float32 graph is replayed in float64 from the values of its leaves, a float64 graph in the longest
+    floating-point type there is: forward by each op's own formula, backward by its own rule. digits =
+    -log10(|g - g'| / |g'|). A node that multiplies the relative error of its inputs is named: there,
+    cancellation ate the digits. Raises GradientError where `loss` needs no gradient.
+
+    >>> x = Tensor(np.float32(1e-4), name="x")
+    >>> y = 1 - np.cos(x)
+    >>> print(trust(y))
+    float32 against float64: the value is right to 0.0 digits.
+      gradient of                       digits  worst entry
+      'x' () float32                       ...
+    Digits were lost at
+      the value of subtract () float32: ... digits went in, 0.0 came out
+    """
+    if not loss.requires_grad:
+        raise GradientError(
+            lesson("trust(loss)", "wants a result that needs a gradient", describe(loss), hint="Tensor(...)")
+        )
+    own = np.result_type(*(t.dtype for t in topological_order(loss) if t.op is None and t.dtype.kind == "f"))
+    narrow = loss.dtype if loss.dtype.itemsize < own.itemsize else own
+    shadow = np.dtype(np.float64) if narrow.itemsize < 8 else np.dtype(np.longdouble)
+    replay = Replay(loss, shadow)
+    exact = replay.forward()
+    exact_grads = replay.backward(exact)
+    tracked = topological_order(loss, tracked=True)
+    grads = propagate(tracked, {loss: np.ones(loss.shape, loss.dtype)[()]})
+    most = -math.log10(float(np.finfo(narrow).eps)) + 1
+    report = TrustReport(str(narrow), _named(shadow), _digits(loss._value, exact[loss], most))
+    for leaf in tracked:
+        if leaf.op is None and leaf in grads:
+            right = exact_grads[leaf]
+            report.gradients.append(
+                Digits(leaf, _digits(grads[leaf], right, most), _worst(grads[leaf], right, most))
+            )
+    report.losses = sorted(
+        [*_forward_losses(replay, exact, most), *_backward_losses(replay, grads, exact_grads, most)],
+        key=lambda found: found.after - found.before,
+    )
+    return report
+
+
+def _named(dtype: np.dtype[Any]) -> str:
+    return "float64" if dtype == np.float64 else f"{np.finfo(dtype).precision}-digit longdouble"
+
+
+def _name(node: Tensor) -> str:
+    if node.name or node.op is None:
+        return describe(node)
+    return f"{node.op.name} {describe(node)}"
+
+
+def _error(value: Any, right: Any) -> float:
+    """|value - right| / |right| in the Euclidean norm."""
+    if isinstance(value, (tuple, list)):
+        return max((_error(v, r) for v, r in zip(value, right, strict=True)), default=0.0)
+    right = np.asarray(right)
+    if right.dtype.kind != "f":
+        return 0.0 if np.array_equal(value, right) else 1.0
+    with np.errstate(all="ignore"):
+        off = np.asarray(value).astype(right.dtype) - right
+        size = float(np.sqrt(np.sum(right * right)))
+        away = float(np.sqrt(np.sum(off * off)))
+    if not (math.isfinite(size) and math.isfinite(away)):
+        return 0.0 if np.array_equal(np.asarray(value), right.astype(np.asarray(value).dtype)) else math.inf
+    return away / size if size else (0.0 if not away else math.inf)
+
+
+def _digits(value: Any, right: Any, most: float) -> float:
+    return _decimals(_error(value, right), most)
+
+
+def _decimals(error: float, most: float) -> float:
+    """-log10 of a relative error, between 0 and what the precision has."""
+    if error == 0.0:
+        return most
+    return min(-math.log10(error), most) if error < 1.0 else 0.0
+
+
+def _worst(value: Any, right: Any, most: float) -> float:
+    right = np.asarray(right)
+    size = np.abs(right)
+    counted = size > 1e-3 * np.max(size, initial=0.0)
+    if not np.any(counted):
+        return most
+    with np.errstate(all="ignore"):
+        error = float(np.max(np.abs(np.asarray(value) - right)[counted] / size[counted]))
+    return _decimals(error, most)
+
+
+def _forward_losses(replay: Replay, exact: dict[Tensor, Any], most: float) -> list[Loss]:
+    """Nodes whose value is much worse than everything it was computed from."""
+    found = []
+    for node in replay.order:
+        if node.op is None or not hasattr(node._value, "dtype") or node._value.dtype.kind != "f":
+            continue
+        errors = [_error(x._value, exact[x]) for x in node.inputs if isinstance(x, Tensor)]
+        before = max([*errors, float(np.finfo(node._value.dtype).eps) / 16])
+        after = _error(node._value, exact[node])
+        if math.isfinite(before) and after > LOST * before:
+            found.append(Loss(node, False, _decimals(before, most), _decimals(after, most)))
+    return found
+
+
+def _backward_losses(replay: Replay, grads: Any, exact: Any, most: float) -> list[Loss]:
+    """Nodes whose gradient, a sum, is much worse than the gradients of all its users and its own value."""
+    users: dict[Tensor, list[Tensor]] = {}
+    for node in replay.order:
+        for x in node.inputs:
+            if isinstance(x, Tensor):
+                users.setdefault(x, []).append(node)
+    found = []
+    for node in replay.order:
+        if node not in grads or node not in users or isinstance(node._value, tuple):
+            continue
+        errors = [
+            _error(grads[u], exact[u]) for u in users[node] if u in grads and not isinstance(u._value, tuple)
+        ]
+        eps = float(np.finfo(node._value.dtype).eps) / 16
+        before, after = max([*errors, eps]), _error(grads[node], exact[node])
+        if math.isfinite(before) and after > LOST * before:
+            found.append(Loss(node, True, _decimals(before, most), _decimals(after, most)))
+    return found
