@@ -263,7 +263,7 @@ def measure(box: Box) -> Box:
         body_width, body_height = body_size(box)
         w, h = max(w, body_width), h + body_height
         if box.footer:
-            w, h = max(w, len(box.footer) * SMALL_GLYPH + 2 * PAD), h + 16.0
+            w, h = max(w, len(box.footer) * SMALL_GLYPH + 2 * PAD), h + 18.0
     elif box.grad:
         w, h = max(w, len(box.grad) * GLYPH + 2 * PAD), h + ROW
     box.w, box.h = max(w, 64.0), h

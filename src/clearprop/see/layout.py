@@ -18,9 +18,11 @@ from clearprop.see.layout_coordinates import heights
 from clearprop.see.layout_order import Layers, crossings, reduce_crossings, with_dummies
 from clearprop.see.layout_ranks import ranks
 from clearprop.see.layout_routes import Point, columns, routes
+from clearprop.see.layout_wrap import Rows, breaks, rows
 from clearprop.tensor import Tensor
 
 MARGIN = 18.0
+WIDEST = 1500.0  # pixels, before a drawing continues in a second row
 
 
 @dataclass(slots=True)
@@ -83,6 +85,7 @@ def layout(
     folds: Sequence[Fold] = (),
     within: Iterable[Tensor] | None = None,
     inputs: str = "auto",
+    wrap: float | None = WIDEST,
     grad_text: Callable[[Tensor], str] | None = None,
     value_text: Callable[[Tensor], str] | None = None,
     grads: Mapping[Tensor, Any] | None = None,
@@ -92,9 +95,9 @@ def layout(
     `names` maps `id(tensor)` to a name (see `clearprop.see.names.find`); `folds` are modules that share a
     box (see `clearprop.see.folding.folds`); `within` draws these nodes only, with what flows into them.
     `inputs="left"` keeps all leaves in the first column, as on the slides, `"near"` puts each before its
-    first user and `"auto"` chooses by size. `grad_text(node)` and `value_text(node)` replace what a box
-    says; a box is made wide enough for it. `grads` holds the gradients to show, those of the nodes themselves
-    unless told.
+    first user and `"auto"` chooses by size. A drawing wider than `wrap` continues in a second row where
+    possible. `grad_text(node)` and `value_text(node)` replace what a box says; a box is made wide enough
+    for it. `grads` holds the gradients to show, those of the nodes themselves unless told.
 
     >>> a, b = Tensor(7.0, name="a"), Tensor(3.0, name="b")
     >>> drawn = layout((a + b) * b**3)
@@ -116,7 +119,10 @@ def layout(
     pairs = [(place[link.source], place[link.target]) for link in links]
     leaves = [i for i, box in enumerate(boxes) if box.kind in ("input", "constant")]
     at_left = leaves if inputs == "left" or (inputs == "auto" and _small(boxes, leaves)) else []
-    found = arrange([(box.w, box.h) for box in boxes], pairs, left=at_left)
+    sizes = [(box.w, box.h) for box in boxes]
+    found = arrange(sizes, pairs, left=at_left)
+    if wrap and found.width > wrap:
+        found = arrange(sizes, pairs, left=leaves if inputs == "left" else (), wrap=wrap)
     return _placed(boxes, links, found)
 
 
@@ -144,11 +150,13 @@ def arrange(
     left: Iterable[int] = (),
     *,
     uniform: bool = True,
+    wrap: float | None = None,
 ) -> Arrangement:
     """Place boxes of these `(width, height)` so that every edge `(u, v)` points to the right.
 
-    With `uniform` the boxes of a column share the width of the widest. The time grows with the boxes and
-    the columns that edges pass, and nothing is recursive.
+    With `uniform` the boxes of a column share the width of the widest; a drawing wider than `wrap`
+    continues in a second row where that can be followed. The time grows with the boxes and the columns that
+    edges pass, and nothing is recursive.
 
     >>> found = arrange([(40, 20)] * 3, [(0, 1), (1, 2), (0, 2)])
     >>> found.rank, found.crossings
@@ -169,10 +177,13 @@ def arrange(
 
     y = heights(layered, tall, gap)
     spans = columns(layered, wide, y)
+    starts = breaks(layered, spans, wrap) if wrap and spans[-1:] and spans[-1][1] > wrap else []
+    laid = rows(layered, spans, y, tall, starts) if starts else Rows(spans, y, 0.0, [0] * len(spans))
+    spans, y = laid.spans, laid.y
     x = [(spans[r][0] + spans[r][1]) / 2 for r in rank]
     box_left = [x[v] - wide[v] / 2 for v in range(len(sizes))]
     box_right = [x[v] + wide[v] / 2 for v in range(len(sizes))]
-    drawn = routes(layered, rank, edges, spans, box_left, box_right, y, tall)
+    drawn = routes(layered, rank, edges, spans, box_left, box_right, y, tall, laid.row, laid.detours)
     top = min((y[v] - tall[v] / 2 for v in range(len(y))), default=0.0)
     bottom = max((y[v] + tall[v] / 2 for v in range(len(y))), default=0.0)
     return Arrangement(
@@ -180,7 +191,7 @@ def arrange(
         y=[t - top for t in y[: len(sizes)]],
         wide=wide[: len(sizes)],
         routes=[[(a, b - top) for a, b in way] for way in drawn],
-        width=spans[-1][1] if spans else 0.0,
+        width=laid.width or (spans[-1][1] if spans else 0.0),
         height=bottom - top,
         rank=rank,
         crossings=crossings(layered),

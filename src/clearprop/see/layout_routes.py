@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from clearprop.see.layout_order import Layers
 
@@ -62,22 +62,31 @@ def routes(
     box_right: Sequence[float],
     y: Sequence[float],
     tall: Sequence[float],
+    row: Sequence[int],
+    detours: Mapping[int, tuple[float, float, float]],
 ) -> list[list[Point]]:
-    """Return the corners of every arrow: level across the columns, sloping only in the gaps between them."""
-    ways = []
-    for u, v in edges:
-        passed = layered.chains.get(u, [])[: rank[v] - rank[u] - 1]
-        ways.append(passed)
+    """Return the corners of every arrow: level across the columns, sloping only in the gaps between them.
+
+    Where a row ends the arrow goes around: to the right, between the rows to the left, and in again.
+    """
+    ways = [layered.chains.get(u, [])[: rank[v] - rank[u] - 1] for u, v in edges]
     last = [y[way[-1]] if way else y[u] for (u, _), way in zip(edges, ways, strict=True)]
     enter = ports([v for _, v in edges], last, y, tall)
     found = []
     for (u, v), way, arrival in zip(edges, ways, enter, strict=True):
         points = [(round(box_right[u], 2), round(y[u], 2))]
-        _add(points, (spans[rank[u]][1], y[u]))
-        for d, r in zip(way, range(rank[u] + 1, rank[v]), strict=True):
-            _add(points, (spans[r][0], y[d]))
-            _add(points, (spans[r][1], y[d]))
-        _add(points, (spans[rank[v]][0], arrival))
+        before = u
+        for r, d in enumerate((*way, v), start=rank[u] + 1):
+            height = arrival if d == v else y[d]
+            _add(points, (spans[r - 1][1], y[before]))
+            if before in detours and row[r] != row[r - 1]:
+                right, between, left = detours[before]
+                _add(points, (right, y[before]))
+                _add(points, (right, between))
+                _add(points, (left, between))
+                _add(points, (left, height))
+            _add(points, (spans[r][0], height))
+            before = d
         _add(points, (box_left[v], arrival))
         found.append(_without_level_corners(points))
     return found

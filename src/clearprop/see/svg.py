@@ -27,6 +27,7 @@ DARK = {
     "constant-edge": "#8996a5", "module-fill": "#2b2548", "module-edge": "#a898ee",
     "active": "#3fd6ae", "alarm": "#ff6cc0",
 }  # fmt: skip
+_ROUND = 8.0  # the radius of a corner in a wire from row to row
 KINDS = ("input", "middle", "output", "constant", "module")
 _FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace"
 
@@ -155,14 +156,27 @@ def path(points: list[tuple[float, float]]) -> str:
     """
     x, y = points[0]
     data = [f"M{x:.1f} {y:.1f}"]
-    for a, b in points[1:]:
-        if abs(b - y) < 0.5:
+    for i, (a, b) in enumerate(points[1:], start=1):
+        if abs(a - x) < 0.5 or (i + 1 < len(points) and points[i + 1][0] == a):  # around the end of a row
+            (c, d), following = _shortened((x, y), (a, b)), points[i + 1] if i + 1 < len(points) else (a, b)
+            e, f = _shortened(following, (a, b))
+            data.append(f"L{c:.1f} {d:.1f}Q{a:.1f} {b:.1f} {e:.1f} {f:.1f}")
+            a, b = e, f
+        elif abs(b - y) < 0.5:
             data.append(f"L{a:.1f} {b:.1f}")
         else:
             bend = (a - x) * 0.5
             data.append(f"C{x + bend:.1f} {y:.1f} {a - bend:.1f} {b:.1f} {a:.1f} {b:.1f}")
         x, y = a, b
     return "".join(data)
+
+
+def _shortened(start: tuple[float, float], corner: tuple[float, float]) -> tuple[float, float]:
+    """Return the point shortly before a corner, where its rounding begins."""
+    (x, y), (a, b) = start, corner
+    far = max(abs(a - x), abs(b - y), 1e-9)
+    share = min(_ROUND, far / 2) / far
+    return a + (x - a) * share, b + (y - b) * share
 
 
 def _edge(edge: Edge, prefix: str, state: str) -> str:
@@ -194,7 +208,7 @@ def _box(box: Box, prefix: str, state: str, texts: Mapping[str, str]) -> str:
         parts.append(_text(box.w - PAD, 16.5, box.label, "small soft", anchor="end"))
         parts.append(_body(box, id, texts))
         if box.footer:
-            parts.append(_text(PAD, box.h - 9.0, box.footer, "small soft"))
+            parts.append(_text(PAD, box.h - 11.0, box.footer, "small soft"))
     else:
         value, grad = texts.get("value", box.value), texts.get("grad", box.grad)
         if value:
