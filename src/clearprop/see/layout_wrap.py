@@ -40,7 +40,7 @@ def breaks(layered: Layers, spans: Sequence[tuple[float, float]], limit: float) 
     >>> from clearprop.see.layout_order import with_dummies
     >>> chain = with_dummies(range(6), [(i, i + 1) for i in range(5)])
     >>> breaks(chain, [(100.0 * i, 100.0 * i + 60) for i in range(6)], 300)
-    [4]
+    [3]
     """
     found: list[int] = []
     first = 0
