@@ -123,14 +123,17 @@ class Plan:
     unshared: int = 0  # bytes without sharing, for comparison
 
 
-def plan(groups: Sequence[Group], program: Program) -> Plan:
-    """Give a buffer to each value that is written, shared where lives do not overlap."""
-    return _Planner(groups, program).run()
+def plan(groups: Sequence[Group], program: Program, without: frozenset[Value] = frozenset()) -> Plan:
+    """Give a buffer to each value that is written, shared where lives do not overlap.
+
+    Values in `without` get none: the executor keeps them elsewhere.
+    """
+    return _Planner(groups, program, without).run()
 
 
 class _Planner:
-    def __init__(self, groups: Sequence[Group], program: Program) -> None:
-        self.groups, self.program, self.plan = groups, program, Plan()
+    def __init__(self, groups: Sequence[Group], program: Program, without: frozenset[Value]) -> None:
+        self.groups, self.program, self.without, self.plan = groups, program, without, Plan()
         self.owner: dict[Value, Value] = {}
         for v in program.values:  # what `layout(v).owner` says, without walking chains again and again
             self.owner[v] = layout(v).owner if v.op in VIEWS and v.kind == "op" else v
@@ -149,7 +152,7 @@ class _Planner:
     def run(self) -> Plan:
         self._claim_states()
         for v in self.program.outputs:
-            if self.owner[v] is v and v.computed and v not in self.plan.where:
+            if self.owner[v] is v and v.computed and v not in self.without and v not in self.plan.where:
                 self.plan.where[v] = Buffer(v.nbytes, output=True)
         dying: dict[int, list[Value]] = {}
         for v, i in self.last.items():
@@ -158,7 +161,7 @@ class _Planner:
         for i, group in enumerate(self.groups):
             ending = [x for x in dying.get(i, ()) if self._temporary(x) and x not in group.writes]
             for v in group.writes:
-                if self.owner[v] is v and v not in self.plan.where and isinstance(v.shape[:1], tuple):
+                if self.owner[v] is v and v not in self.plan.where and v not in self.without:
                     self._place(v, group, ending, free)
             free += [self.plan.where[x] for x in ending]
             free += [self.plan.where[x] for x in dying.get(i, ()) if x in group.writes and self._temporary(x)]
@@ -188,7 +191,7 @@ class _Planner:
     def _whole(self, v: Value) -> Value | None:
         """The computed value whose buffer holds just the entries of `v` in order, if it is still free to move."""
         owner, offset, strides = layout(v)
-        if not owner.computed or owner in self.plan.where or owner.size != v.size:
+        if not owner.computed or owner in self.without or owner in self.plan.where or owner.size != v.size:
             return None
         if (
             offset

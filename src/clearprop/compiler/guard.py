@@ -1,0 +1,223 @@
+"""What a recording depended on besides arrays: variables, attributes, modes; and whether it is still the same."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import random
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from clearprop import structure
+from clearprop.compiler.recorder import RecordingError
+from clearprop.errors import lesson
+from clearprop.tensor import Tensor
+
+_PLAIN = (str, bytes, int, float, bool, complex, type(None), np.ndarray, np.generic, np.dtype, type, Tensor)
+_SKIPPED = (types.ModuleType, types.BuiltinFunctionType, np.ufunc, property)
+_END = object()
+_LIMIT = 20_000
+
+
+class Surroundings:
+    """Everything that a function can reach by name: its variables, and the containers behind them."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.cells: list[types.CellType] = []
+        self.globals: list[tuple[dict[str, Any], str]] = []
+        self.containers: list[Any] = []  # dicts and lists
+        self.owners: dict[int, str] = {}  # what a container belongs to, for messages
+        self.leaves: list[Tensor] = []
+        self.generators: list[np.random.Generator] = []
+        self._seen: set[int] = set()
+        self._kept: list[Any] = []
+        stack: list[Any] = [function]
+        while stack and len(self._seen) < _LIMIT:
+            self._visit(stack.pop(), stack)
+
+    def _visit(self, x: Any, stack: list[Any]) -> None:
+        if id(x) in self._seen:
+            return
+        self._seen.add(id(x))
+        if isinstance(x, Tensor):
+            if x.op is None:
+                self.leaves.append(x)
+        elif isinstance(x, np.random.Generator):
+            self.generators.append(x)
+        elif isinstance(x, (*_PLAIN, *_SKIPPED)):
+            return
+        elif isinstance(x, types.FunctionType):
+            self._visit_function(x, stack)
+        elif isinstance(x, types.MethodType):
+            stack += [x.__self__, x.__func__]
+        elif isinstance(x, dict):
+            self.containers.append(x)
+            stack += [*x.keys(), *x.values()]
+        elif isinstance(x, list):
+            self.containers.append(x)
+            stack += x
+        elif isinstance(x, (tuple, set, frozenset)):
+            stack += list(x)
+        else:
+            attributes = getattr(x, "__dict__", None)
+            if isinstance(attributes, dict):
+                self._kept.append(x)
+                self.owners[id(attributes)] = type(x).__name__
+                stack.append(attributes)
+            wrapped = getattr(x, "func", None)  # functools.partial
+            if wrapped is not None and hasattr(x, "args"):
+                stack += [wrapped, x.args, getattr(x, "keywords", {})]
+
+    def _visit_function(self, function: types.FunctionType, stack: list[Any]) -> None:
+        module = function.__module__ or ""
+        if function.__closure__:
+            for cell in function.__closure__:
+                self.cells.append(cell)
+                stack.append(_inside(cell))
+        stack += [function.__defaults__, function.__kwdefaults__]
+        if module.split(".")[0] in ("clearprop", "numpy"):
+            return  # the library's own globals do not change
+        for name in _names(function.__code__):
+            if name in function.__globals__:
+                self.globals.append((function.__globals__, name))
+                stack.append(function.__globals__[name])
+
+    def snapshot(self) -> list[Any]:
+        """Return all that is held, container by container."""
+        return [
+            [_inside(cell) for cell in self.cells],
+            [space.get(name, _END) for space, name in self.globals],
+            *(dict(c) if isinstance(c, dict) else list(c) for c in self.containers),
+        ]
+
+
+def _inside(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # a variable that has no value yet
+        return _END
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+class Watch:
+    """Looks at a function's surroundings before and after it is recorded, for changes that would be lost."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.around = Surroundings(function)
+        self.before = self.around.snapshot()
+        self.chance = self._chance()
+
+    def _chance(self) -> tuple[Any, ...]:
+        legacy = np.random.get_state(legacy=False)
+        return (
+            random.getstate(),
+            legacy["state"]["pos"],  # type: ignore[call-overload]
+            legacy["state"]["key"][:2].tobytes(),  # type: ignore[call-overload]
+            [str(g.bit_generator.state) for g in self.around.generators],
+        )
+
+    def check(self) -> None:
+        """Raise RecordingError for a change of Python's own that a recorded step would not repeat."""
+        if self._chance() != self.chance:
+            raise _lost(
+                "random numbers from NumPy or Python would be the same at each call",
+                hint="clearprop.ops.random.uniform(shape), whose state is a Tensor",
+            )
+        after = self.around.snapshot()
+        names = [*(f"a variable of {self._name()}", "a global variable"), *map(self._owner, self.around.containers)]
+        for where, old, new in zip(names, self.before, after, strict=True):
+            self._compare(where, old, new)
+
+    def _name(self) -> str:
+        return getattr(self.function, "__name__", "the step")
+
+    def _owner(self, container: Any) -> str:
+        return self.around.owners.get(id(container), type(container).__name__)
+
+    def _compare(self, where: str, old: Any, new: Any) -> None:
+        if isinstance(old, list):
+            if len(new) != len(old):
+                raise _lost(
+                    f"the step makes a list {len(new)} long that had {len(old)} entries: later calls would not",
+                    hint="return the value from the step, and append it outside",
+                )
+            pairs = [(str(i), a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]
+        else:
+            pairs = [(str(k), old.get(k, _END), v) for k, v in new.items()]
+        for key, a, b in pairs:
+            if a is b:
+                continue
+            if isinstance(b, Tensor) and b.op is not None:
+                raise _lost(
+                    f"the step keeps a computed Tensor in {where}[{key!r}]: later calls would not",
+                    hint="return it from the step",
+                )
+            numbers = isinstance(a, (bool, int, float, str)) and isinstance(b, (bool, int, float, str))
+            if numbers and a != b:
+                raise _lost(
+                    f"the step changes {where}[{key!r}] from {a!r} to {b!r}: later calls would not",
+                    hint="a Tensor(value, requires_grad=False) changed with clearprop.assign",
+                )
+
+
+def _lost(what: str, hint: str) -> RecordingError:
+    return RecordingError(lesson("compile(step)", what, hint=hint))
+
+
+class Guard:
+    """Tells in a few microseconds whether what a recording depended on is still the same objects."""
+
+    def __init__(self, function: Callable[..., Any], things: list[Any], leaves: list[Tensor]) -> None:
+        around = Surroundings(function)
+        self.cells = around.cells
+        self.spaces = around.globals
+        self.iterables = [c.values() if isinstance(c, dict) else c for c in around.containers]
+        self.saved = self._all()
+        self.things = [(thing, thing.structure()) for thing in things]
+        self.count = structure.count()
+        self.leaves = leaves
+        self.tracked = [t.requires_grad for t in leaves]
+
+    def _all(self) -> list[Any]:
+        return [*self._iterate()]
+
+    def _iterate(self) -> Iterator[Any]:
+        return itertools.chain(
+            map(_inside, self.cells),
+            [space.get(name, _END) for space, name in self.spaces],
+            itertools.chain.from_iterable(self.iterables),
+            (_END,),
+        )
+
+    def holds(self) -> bool:
+        """Tell whether the recording is still good."""
+        if self.count != structure.count():
+            if any(thing.structure() != old for thing, old in self.things):
+                return False
+            self.count = structure.count()
+        if [t.requires_grad for t in self.leaves] != self.tracked:
+            return False
+        return all(map(operator.is_, self._iterate(), self.saved)) or self._equal()
+
+    def _equal(self) -> bool:
+        """The slow look: other objects, perhaps, but equal numbers; then these are remembered."""
+        now = self._all()
+        if len(now) != len(self.saved):
+            return False
+        for a, b in zip(now, self.saved, strict=True):
+            if a is b:
+                continue
+            if type(a) is not type(b) or not isinstance(a, (bool, int, float, str, type(None))) or a != b:
+                return False
+        self.saved = now
+        return True

@@ -1,0 +1,311 @@
+"""`compile`: a function whose calls run one planned program per shape and dtype of its arguments."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.builder import Unlowered
+from clearprop.compiler.guard import Guard, Watch
+from clearprop.compiler.ir import Program, State
+from clearprop.compiler.lower import lower
+from clearprop.compiler.recorder import Recorder, RecordingError, record
+from clearprop.compiler.rewrite import rewrite
+from clearprop.compiler.source import Source
+from clearprop.compiler.store import Changed, Store
+from clearprop.compiler.tree import Key, flatten, result_tree
+from clearprop.errors import lesson
+from clearprop.modes import mode
+from clearprop.tensor import Tensor
+
+EXECUTORS = ("auto", "numpy", "llvm")
+
+
+class Recording:
+    """One recorded program, ready to run: what `step.plans` holds."""
+
+    def __init__(self, program: Program, cleared: list[State], executor: str) -> None:
+        self.recorded, self.cleared = program, cleared
+        self.lowered, self.origin = lower(program)
+        self.program, self.rules = rewrite(self.lowered)
+        self.executable, self.executor = _executable(self.program, executor)
+        slots = self.executable.slots
+        read = {_place(v.data) for v in self.program.states}
+        shapes = {_place(v.data): (v.shape, v.dtype) for v in self.program.states}
+        shapes |= {_place(s): (v.shape, v.dtype) for s, v in self.program.assignments}
+        written = {_place(s) for s, _ in self.program.assignments}
+        self.store = Store(
+            slots,
+            self.executable.numbers,
+            self.executable.assigned,
+            [_place(s) in written for s in slots],
+            [_place(s) in read for s in slots],
+            [shapes[_place(s)] for s in slots],
+        )
+        self.step: Any = None
+        self.lock = threading.Lock()
+
+    def run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
+        """Run the program once: Tensors are read and assigned; returns the outputs."""
+        with self.lock:
+            store = self.store
+            store.stand_ins = tensors
+            numbers = store.read_numbers()
+            ready = store.ready()
+            if not ready and (store.load() or self.step is None):
+                self.step = None  # lets go of the old arrays
+                self.step = self.executable.prepare(store.arrays)
+            outputs, new = self.step(arguments, numbers)
+            store.write_numbers(new)
+            if not ready:
+                store.settle()
+            for state in self.cleared:
+                store.tensor(state).grad = None
+            return outputs  # type: ignore[no-any-return]
+
+
+class Variant:
+    """A recording under the conditions it was made in."""
+
+    def __init__(self, recording: Recording, guard: Guard, without: list[Tensor], tree: Any, mark: Any) -> None:
+        self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
+
+    def holds(self) -> bool:
+        """Tell whether the conditions are met: variables, modes, and gradients that were None."""
+        return all(t.grad is None for t in self.without) and self.guard.holds()
+
+
+class Step:
+    """A compiled function; called as the function itself.
+
+    `explain()`, `source()` and `llvm_ir()` show the plan of the latest call.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], executor: str, verify: bool, fallback: bool, limit: int
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.function, self.executor = function, executor
+        self.verify, self.fallback, self.limit = verify, fallback, limit
+        self.plans: OrderedDict[Key, list[Variant]] = OrderedDict()
+        self.latest: Variant | None = None
+        self.refusals: dict[Key, str] = {}
+        self.recordings = 0
+        self.report: Any = None
+        self._lock = threading.RLock()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step; the first call with arguments of a new shape records it."""
+        if mode.observer is not None:  # somebody else is looking on: they see the function itself
+            return self.function(*args, **kwargs)
+        key, arrays, tensors = flatten(args, kwargs)
+        if key in self.refusals:
+            return self.function(*args, **kwargs)
+        for variant in self.plans.get(key, ()):
+            if variant.holds():
+                if self.verify:
+                    from clearprop.compiler.verify import verified
+
+                    return verified(self, variant, args, kwargs, arrays, tensors)
+                try:
+                    outputs = variant.recording.run(arrays, tensors)
+                except Changed:
+                    continue
+                self.latest = variant
+                return variant.tree(outputs, args, kwargs)
+        return self._first(key, args, kwargs, tensors)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """A compiled method is called with its object."""
+        return self if instance is None else functools.partial(self, instance)
+
+    # --- recording ------------------------------------------------------------------------------------------
+    def _first(self, key: Key, args: Any, kwargs: Any, tensors: dict[int, Tensor]) -> Any:
+        with self._lock:
+            try:
+                return self._record(key, args, kwargs, tensors)
+            except RecordingError as error:
+                if not self.fallback:
+                    raise
+                self.refusals[key] = str(error)
+                return self.function(*args, **kwargs)
+
+    def _record(self, key: Key, args: Any, kwargs: Any, tensors: dict[int, Tensor]) -> Any:
+        """Run the function for real, once, and make a plan of what it did."""
+        _check_arguments(tensors)
+        recorder = Recorder()
+        watch = Watch(self.function)
+        for t in watch.around.leaves:
+            recorder.touch(t)
+        new_args, new_kwargs = key.stand_ins(recorder, args, kwargs)
+        without = [t for t in recorder.before if t.grad is None]
+        result = record(recorder, self.function, new_args, new_kwargs)
+        try:
+            tree, outputs = result_tree(result, recorder, self.function)
+            program, cleared = recorder.finish(outputs)
+            watch.check()
+            mark = fingerprint(program, cleared)
+            known = self.plans.setdefault(key, [])
+            twin = next((v for v in known if v.mark == mark), None)
+            recording = twin.recording if twin else Recording(program, cleared, self.executor)
+        except BaseException:
+            recorder.undo()
+            raise
+        touched = [t for t in recorder.before if t not in recorder.places]
+        guard = Guard(self.function, recorder.things, touched)
+        matters = {s.tensor for s, _ in program.assignments if s.slot == "grad"}
+        variant = Variant(recording, guard, [t for t in without if t in matters], tree, mark)
+        for stand_in, place in recorder.places.items():
+            tensors[place]._value, tensors[place].grad = stand_in._value, stand_in.grad
+        if twin in known:
+            known.remove(twin)
+        known.insert(0, variant)
+        del known[8:]
+        self._forget()
+        self.recordings += 1
+        self.latest = variant
+        return tree(tuple(t._value for t in outputs), args, kwargs)
+
+    def _forget(self) -> None:
+        """Keep the plans of the latest shapes only."""
+        while len(self.plans) > self.limit:
+            self.plans.popitem(last=False)
+
+    # --- showing --------------------------------------------------------------------------------------------
+    def _shown(self) -> Recording:
+        if self.latest is None:
+            reason = next(iter(self.refusals.values()), "")
+            raise RuntimeError(
+                lesson(
+                    f"{self.__name__}",  # type: ignore[attr-defined]
+                    "has no plan yet" if not reason else "runs eagerly",
+                    reason,
+                    hint="calling the step once first",
+                )
+            )
+        return self.latest.recording
+
+    def source(self) -> str:
+        """Return the plan as readable NumPy source."""
+        return Source(self._shown().program).text
+
+    def llvm_ir(self) -> str:
+        """Return the LLVM IR of the plan; raises RuntimeError where another executor runs it."""
+        executable = self._shown().executable
+        if not hasattr(executable, "ir"):
+            raise RuntimeError(
+                lesson(
+                    "step.llvm_ir()",
+                    "the plan runs on NumPy",
+                    hint="pip install clearprop[fast], and compile(step, executor='llvm')",
+                )
+            )
+        return executable.ir  # type: ignore[no-any-return]
+
+    def explain(self) -> str:
+        """Return what was recorded, fused and shared, and what it costs."""
+        from clearprop.compiler.explain import explanation
+
+        return explanation(self, self._shown())
+
+
+def compile(
+    function: Callable[..., Any] | None = None,
+    *,
+    executor: str = "auto",
+    verify: bool = False,
+    fallback: bool = False,
+    limit: int = 16,
+) -> Any:
+    """Return a function that does what `function` does, as one planned program: a decorator, or a call.
+
+    The first call with arguments of some shapes and dtypes runs the function for real and records it: forward
+    pass, backward pass, optimizer. Later calls run the plan. Whatever else changes (modes, layers, options) is
+    noticed, and recorded again. What cannot be planned raises RecordingError, which says why; with
+    `fallback=True` it runs as it is.
+
+    `executor` is `numpy`, `llvm` (needs the extra `fast`) or `auto`, the fastest that there is. `verify=True` runs
+    each step in float64 too and raises where they differ. `limit` is how many plans are kept.
+
+    >>> import numpy as np, clearprop
+    >>> w = clearprop.Tensor([1.0, 2.0])
+    >>> @clearprop.compile
+    ... def step(x):
+    ...     w.grad = None
+    ...     loss = np.sum((x * w) ** 2)
+    ...     loss.backward()
+    ...     clearprop.assign(w, clearprop.record.read(w) - 0.1 * w.grad)
+    ...     return loss
+    >>> for x in np.ones((3, 2)):
+    ...     print(step(x).value.round(3))
+    5.0
+    3.2
+    2.048
+    """
+    if executor not in EXECUTORS:
+        raise ValueError(lesson("compile(step)", f"executor is one of {', '.join(EXECUTORS)}", f"{executor!r}"))
+    if function is None:
+        return lambda f: Step(f, executor, verify, fallback, limit)
+    if isinstance(function, Step):
+        return function
+    if not callable(function):
+        raise TypeError(lesson("compile(step)", "wants a function", f"{function!r}"))
+    return Step(function, executor, verify, fallback, limit)
+
+
+def _executable(program: Program, executor: str) -> tuple[Any, str]:
+    """The executor's form of a program."""
+    if executor != "numpy":
+        try:
+            from clearprop.compiler.llvm import Native  # type: ignore[attr-defined]
+
+            return Native(program), "llvm"
+        except (ImportError, Unlowered) as error:
+            if executor == "llvm":
+                raise RecordingError(
+                    lesson(
+                        "compile(step, executor='llvm')",
+                        "cannot make native code of this step",
+                        str(error),
+                        hint="pip install clearprop[fast], or executor='numpy'",
+                    )
+                ) from error
+    return Source(program), "numpy"
+
+
+def _check_arguments(tensors: dict[int, Tensor]) -> None:
+    for t in tensors.values():
+        if t.op is not None and t.requires_grad:
+            raise RecordingError(
+                lesson(
+                    "compile(step)(t)",
+                    "wants arrays or leaf Tensors: gradients do not leave a compiled step through its arguments",
+                    f"a Tensor computed by {t.op.name}",
+                    hint="t.detach(), or computing it inside the step",
+                )
+            )
+
+
+def _place(state: State) -> Any:
+    return (id(state.tensor), state.slot, state.place)
+
+
+def fingerprint(program: Program, cleared: list[State]) -> Any:
+    """Return what two recordings have in common exactly if they are the same program on the same Tensors."""
+    number = {v: i for i, v in enumerate(program.values)}
+    lines: list[Any] = []
+    for v in program.values:
+        inputs = tuple(("v", number[x]) if x in number else repr(x) for x in v.inputs)
+        data: Any = v.data
+        if v.kind == "constant":
+            data = np.asarray(v.data).tobytes()
+        elif v.kind == "state":
+            data = _place(v.data)
+        lines.append((v.kind, v.op, inputs, repr(v.attrs), v.shape, str(v.dtype), data))
+    ends = [(_place(s), number[v]) for s, v in program.assignments]
+    return (tuple(lines), tuple(number[v] for v in program.outputs), tuple(ends), tuple(map(_place, cleared)))

@@ -1,0 +1,153 @@
+"""The arrays that a plan reads from Tensors and writes: they stay in place while nobody else looks at them."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.ir import State, Value
+from clearprop.tensor import Tensor
+
+
+class Changed(Exception):
+    """A Tensor has another shape or dtype than when the step was recorded."""
+
+
+class Store:
+    """The own arrays of a plan's states with axes, and its states without axes, which are numbers.
+
+    A step overwrites the arrays of what it assigns. That is safe as long as nobody but the Tensor holds them,
+    which their reference counts tell: a user who kept `p.value`, or a graph that remembers it, keeps the array,
+    and the step goes on with a copy. Where it is not assigned, a Tensor's array is used as it is.
+    """
+
+    def __init__(
+        self,
+        slots: list[State],
+        numbers: list[Value],
+        assigned: list[State],
+        written: list[bool],
+        read: list[bool],
+        shapes: list[tuple[Any, Any]],
+    ) -> None:
+        self.slots, self.written, self.read, self.shapes = slots, written, read, shapes
+        self.numbers, self.assigned = numbers, assigned
+        self.number_types = [v.dtype.type for v in numbers]
+        self.arrays: list[Any] = [None] * len(slots)
+        self.held: list[Any] = [None] * len(slots)  # what the Tensors hold: the same, or one not in C order
+        self.owned: list[Any] = []  # the written ones among them
+        self.counts: list[int] = []  # how many hold each of these when nobody else does
+        self.base = [0] * len(slots)  # the same for every array
+        self.in_order: list[Any] = []  # the arrays, values before gradients
+        self.late: list[int] = []  # gradients to be set when the step is done
+        self.stand_ins: dict[int, Tensor] = {}  # the Tensors that were passed as arguments, by place
+        self.fixed = all(s.tensor is not None for s in slots)
+        self.values = [s.tensor for s in slots if s.slot == "value"]
+        self.grads = [s.tensor for s in slots if s.slot == "grad"]
+        self.order = [i for i, s in enumerate(slots) if s.slot == "value"]
+        self.order += [i for i, s in enumerate(slots) if s.slot == "grad"]
+
+    def tensor(self, state: State) -> Tensor:
+        """Return the Tensor of a state."""
+        return state.tensor if state.tensor is not None else self.stand_ins[state.place]
+
+    def now(self, state: State) -> Any:
+        """Return what a state holds."""
+        tensor = self.tensor(state)
+        held = tensor._value if state.slot == "value" else tensor.grad
+        return held._value if isinstance(held, Tensor) else held
+
+    def ready(self) -> bool:
+        """Tell whether every array is where the last call left it, and held by nobody else."""
+        held = map(sys.getrefcount, self.owned)
+        if not self.fixed or not self.counts or any(map(operator.gt, held, self.counts)):
+            return False
+        held_now = [t._value for t in self.values]  # type: ignore[union-attr]
+        held_now += [t.grad for t in self.grads]  # type: ignore[union-attr]
+        return all(map(operator.is_, held_now, self.in_order))
+
+    def load(self) -> bool:
+        """Bring every array up to date; tell whether one has moved, so that the step must be prepared again.
+
+        Raises Changed where a shape or dtype is another one.
+        """
+        found = [self.now(state) for state in self.slots]
+        for i, now in enumerate(found):
+            if self.read[i]:
+                self._check(i, now)
+        moved = False
+        self.late = []
+        for i, state in enumerate(self.slots):
+            here = found[i] is self.held[i] and found[i] is not None
+            found[i], now = None, found[i]  # type: ignore[call-overload]
+            if not self.written[i]:
+                if not here:
+                    self.held[i], self.arrays[i], moved = now, _plain(now), True
+                continue
+            now = None if here else now  # counted below: nothing here may hold the own array
+            others = self._others(i, here)
+            if here and not others:
+                continue
+            if others:
+                shape, dtype = self.shapes[i]
+                new = np.empty(shape, dtype)
+                if self.read[i]:
+                    np.copyto(new, self.arrays[i] if here else now)
+                self.held[i] = self.arrays[i] = new
+                moved = True
+            elif self.read[i]:
+                np.copyto(self.arrays[i], now)
+            if state.slot == "value":
+                self._put(state, self.arrays[i])
+            else:
+                self.late.append(i)
+        return moved
+
+    def _others(self, i: int, here: bool) -> bool:
+        """Whether somebody besides the Tensor and the plan holds the own array of a slot, or may."""
+        if not self.base[i]:
+            return True
+        return sys.getrefcount(self.arrays[i]) > self.base[i] - (0 if here else 1)
+
+    def _check(self, i: int, now: Any) -> None:
+        shape, dtype = self.shapes[i]
+        if now is None or np.shape(now) != shape or now.dtype != dtype:
+            raise Changed(self.slots[i].name)
+
+    def _put(self, state: State, array: Any) -> Any:
+        tensor = self.tensor(state)
+        if state.slot == "value":
+            tensor._value = array
+        else:
+            tensor.grad = array
+        return array
+
+    def settle(self) -> None:
+        """Give the Tensors the gradients that the step has written, and learn who holds the arrays now."""
+        for i in self.late:
+            self._put(self.slots[i], self.arrays[i])
+        self.late = []
+        self.in_order = [self.held[i] for i in self.order]
+        self.owned = [a for a, written in zip(self.arrays, self.written, strict=True) if written]
+        self.counts = list(map(sys.getrefcount, self.owned))
+        self.base = [sys.getrefcount(self.arrays[i]) for i in range(len(self.arrays))]
+
+    def read_numbers(self) -> tuple[Any, ...]:
+        """Return the states without axes."""
+        found = tuple([self.now(v.data) for v in self.numbers])
+        if [type(x) for x in found] != self.number_types:
+            raise Changed("a number")
+        return found
+
+    def write_numbers(self, new: tuple[Any, ...]) -> None:
+        """Assign the states without axes."""
+        for state, x in zip(self.assigned, new, strict=True):
+            self._put(state, x)
+
+
+def _plain(array: Any) -> Any:
+    """The array itself, or a copy in C order."""
+    return array if array.flags.c_contiguous and array.flags.aligned else np.ascontiguousarray(array)

@@ -1,0 +1,195 @@
+"""Arguments and results: nested tuples, lists and dicts with arrays, Tensors and anything else in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.ir import Value
+from clearprop.compiler.recorder import Recorder
+from clearprop.modes import mode
+from clearprop.tensor import Tensor
+
+_new = Tensor.__new__
+
+
+class Key:
+    """What decides which plan a call runs: the shapes and dtypes of its arrays, and all that is not an array."""
+
+    __slots__ = ("_hash", "parts")
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self.parts = parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Key) and self.parts == other.parts
+
+    def stand_ins(self, recorder: Recorder, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Return the arguments with a Tensor in place of each array, for recording."""
+        place = iter(range(1 << 30))
+
+        def stand_in(x: Any) -> Any:
+            like = x if isinstance(x, Tensor) else None
+            return recorder.argument(_array(x), next(place), like)
+
+        return _mapped(args, stand_in), _mapped(kwargs, stand_in)
+
+
+def is_array(x: Any) -> bool:
+    """Tell whether an argument is read anew at each call; anything else is part of the plan's key."""
+    return isinstance(x, (np.ndarray, np.generic, Tensor))
+
+
+def _array(x: Any) -> Any:
+    array = x._value if isinstance(x, Tensor) else x
+    if isinstance(array, np.ndarray):
+        if not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
+        return np.asarray(array) if array.ndim else array[()]
+    return array
+
+
+def _mapped(x: Any, f: Callable[[Any], Any]) -> Any:
+    """The same nesting with `f` applied to each array."""
+    if is_array(x):
+        return f(x)
+    if isinstance(x, tuple):
+        inside = [_mapped(y, f) for y in x]
+        return type(x)(*inside) if hasattr(x, "_fields") else tuple(inside)
+    if isinstance(x, list):
+        return [_mapped(y, f) for y in x]
+    if isinstance(x, dict):
+        return {k: _mapped(y, f) for k, y in x.items()}
+    return x
+
+
+def flatten(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Key, tuple[Any, ...], dict[int, Tensor]]:
+    """Return the key of a call, its arrays in order, and those of them that came as Tensors, by place."""
+    parts: list[Any] = [mode.grad_enabled]
+    arrays: list[Any] = []
+    tensors: dict[int, Tensor] = {}
+    for x in args:
+        if x.__class__ is np.ndarray and x.ndim and x.dtype.isnative:  # the usual case, first and fast
+            parts += (x.shape, x.dtype)
+            arrays.append(x)
+        else:
+            parts.append(_described(x, arrays, tensors))
+    if kwargs:
+        parts.append(_described(kwargs, arrays, tensors))
+    return Key(tuple(parts)), tuple(arrays), tensors
+
+
+def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
+    if is_array(x):
+        array = _array(x)
+        about: tuple[Any, ...] = (array.shape, array.dtype)
+        if isinstance(x, Tensor):
+            tensors[len(arrays)] = x
+            same = next(i for i, t in tensors.items() if t is x)
+            about = ("tensor", *about, x.requires_grad, x.grad is None, same)
+        arrays.append(array)
+        return about
+    if isinstance(x, (tuple, list)):
+        return (type(x), tuple(_described(y, arrays, tensors) for y in x))
+    if isinstance(x, dict):
+        return ("dict", tuple((k, _described(y, arrays, tensors)) for k, y in x.items()))
+    try:
+        hash(x)
+    except TypeError:
+        return ("object", id(x))
+    return (type(x), x)
+
+
+# --- results ------------------------------------------------------------------------------------------------
+def result_tree(result: Any, recorder: Recorder, function: Callable[..., Any]) -> tuple[Any, list[Tensor]]:
+    """Return a function from output arrays to what the caller gets, and the Tensors that are the outputs.
+
+    What an eager run gives as an array comes as an array, what it gives as a Tensor as a Tensor without a
+    graph. A leaf that is returned is itself.
+    """
+    outputs: list[Tensor] = []
+    gradients = {id(t.grad) for t in recorder.before if t.grad is not None}
+    plain = getattr(function, "returns_arrays", False) and not recorder.places
+
+    def read(x: Any) -> Any:
+        if isinstance(x, Tensor):
+            v = recorder.value_of(x)
+            if v.kind == "argument":
+                return _Argument(v.data)
+            if v.kind == "state" and x in recorder.before:
+                return _Same(x)
+            outputs.append(x)
+            lifted = isinstance(v, Value) and v in recorder.tensors and id(x) not in gradients and not plain
+            return _Tensor(len(outputs) - 1) if lifted else _Array(len(outputs) - 1)
+        if isinstance(x, tuple):
+            inside = [read(y) for y in x]
+            return _Tuple(inside, type(x))
+        if isinstance(x, list):
+            return _Tuple([read(y) for y in x], list)
+        if isinstance(x, dict):
+            return _Dict({k: read(y) for k, y in x.items()})
+        return _Same(x)
+
+    return read(result), outputs
+
+
+class _Tensor:
+    def __init__(self, i: int) -> None:
+        self.i = i
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Tensor:
+        t = _new(Tensor)
+        t._value = outputs[self.i]
+        t.grad = t.name = t.op = None
+        t.inputs = t.values = ()
+        t.attrs, t.requires_grad, t.serial = {}, False, 0
+        return t
+
+
+class _Array:
+    def __init__(self, i: int) -> None:
+        self.i = i
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        return outputs[self.i]
+
+
+class _Argument:
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        found: list[Any] = []
+        _mapped((args, kwargs), found.append)
+        return found[self.place]
+
+
+class _Same:
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        return self.thing
+
+
+class _Tuple:
+    def __init__(self, inside: list[Any], kind: Any) -> None:
+        self.inside, self.kind = inside, kind
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        made = [read(outputs, args, kwargs) for read in self.inside]
+        return self.kind(*made) if hasattr(self.kind, "_fields") else self.kind(made)
+
+
+class _Dict:
+    def __init__(self, inside: dict[Any, Any]) -> None:
+        self.inside = inside
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        return {k: read(outputs, args, kwargs) for k, read in self.inside.items()}
