@@ -10,9 +10,9 @@ from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
-from clearprop.see.folding import Fold, folds, inside
+from clearprop.see.folding import COMFORTABLE, Fold, folds, inside
 from clearprop.see.layout import Layout, layout
-from clearprop.see.names import callers_frame, find, model_name
+from clearprop.see.names import callers_frame, find, model_name, model_of
 from clearprop.see.svg import svg
 from clearprop.see.text import text
 from clearprop.tensor import Tensor
@@ -144,10 +144,10 @@ def draw(
     the gradients are shown, with the sum where several arrows leave a number: `grad=270+27=297`.
 
     Names come from `names` (`{"w": tensor}`), from the paths of a model's parameters, from the Tensors
-    themselves and from the caller's variables. With a `model`, its modules are folded into one box each:
-    `depth` says how many levels are open (chosen by size if left out), `expand` names modules to open
-    besides (`"encoder.0"`, or `"all"`). `inputs` is `"left"` (all leaves in the first column), `"near"`
-    (next to their users) or `"auto"`.
+    themselves and from the caller's variables. With a `model` (found among the variables if the graph is
+    large) its modules are folded into one box each: `depth` says how many levels are open (chosen by size
+    if left out), `expand` names modules to open besides (`"encoder.0"`, or `"all"`). `inputs` is `"left"`
+    (all leaves in the first column), `"near"` (next to their users) or `"auto"`.
 
     >>> a, b = Tensor(7.0), Tensor(3.0)
     >>> e = (a + b) * b**3
@@ -169,12 +169,14 @@ def draw(
                    hint="draw(model(x), model)" if hasattr(t, "named_parameters") else "draw(Tensor(t))")
         )  # fmt: skip
     frame = callers_frame()
+    order = topological_order(t)
+    if model is None and len(order) > COMFORTABLE:
+        model = model_of(order, frame)
     found = find(names, model, frame)
     prefix = model_name(model, frame) if model is not None else ""
     del frame
     if model is None:
         return Drawing(layout(t, names=found, inputs=inputs), title)
-    order = topological_order(t)
     folded = folds(order, model, depth, expand, prefix)
     return _folded(
         layout(t, names=found, folds=folded, inputs=inputs), title, folded, (t, model, found, prefix)

@@ -23,6 +23,8 @@ _STYLE = (
     "{stroke-width:3}"
 )
 
+_MOST_SECTIONS = 600  # pieces of the page: the insides of a very large model are left out
+
 # A click (or Enter) on a folded module opens the section that shows its inside.
 _SCRIPT = """
 for (const box of document.querySelectorAll("svg .module")) {
@@ -61,7 +63,7 @@ def _section(drawing: Drawing, prefix: str, sections: list[str]) -> None:
     )
     for box in drawing.layout.boxes:
         inner = drawing.inside.get(box.id)
-        if inner is not None:
+        if inner is not None and len(sections) < _MOST_SECTIONS:
             id = f"{prefix}-{box.id}"
             sections.append(
                 f'<details id="inside-{id}"><summary>{escape(box.title)} '

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,8 @@ class Fold:
     """The module's class, and for a run how many there are."""
     members: list[Tensor] = field(default_factory=list)
     parameters: int = 0
+    parts: tuple[Fold, ...] = ()
+    """The modules of a run."""
 
 
 def folds(
@@ -60,7 +62,7 @@ def inside(order: Sequence[Tensor], model: Any, fold: Fold, prefix: str = "") ->
     here = fold.path.count(".") + 1 if fold.path else 0
     deepest = max((path.count(".") + 1 for path, _ in model.named_modules() if path), default=0)
     for depth in range(here + 1, deepest + 1):
-        found = _folded(order, model, membership(order, model), depth, [], prefix)
+        found = _folded(order, model, membership(order, model), depth, [], prefix, runs=not fold.parts)
         found = [f for f in found if members.issuperset(f.members) and len(f.members) < len(members)]
         if found:
             return found
@@ -140,6 +142,7 @@ def _folded(
     depth: int,
     opened: list[str],
     prefix: str,
+    runs: bool = True,
 ) -> list[Fold]:
     modules = dict(model.named_modules())
     groups: dict[tuple[str, int], Fold] = {}
@@ -155,8 +158,10 @@ def _folded(
             fold.members.append(node)
             of[node] = fold
     _take_in_parameters(order, paths, of)
-    found = [fold for fold in groups.values() if len(fold.members) > 1]
-    return _without_circles(order, _runs(found, order))
+    found = list(groups.values())
+    if runs:
+        found = _runs(found, modules)
+    return _without_circles(order, [fold for fold in found if len(fold.members) > 1])
 
 
 def _closed(path: str, depth: int, opened: list[str]) -> str | None:
@@ -187,11 +192,56 @@ def _take_in_parameters(
                 fold.members.append(node)
 
 
-def _runs(found: list[Fold], order: Sequence[Tensor]) -> list[Fold]:
-    """Join runs of equal modules, or of a pattern of up to four, such as the forty blocks of a deep
-    network.
+def _runs(groups: list[Fold], modules: Mapping[str, Any]) -> list[Fold]:
+    """Join the middle of a run of equal modules, or of a pattern of up to four: a deep network's many blocks.
+
+    The first and the last of the run stay as they are, so that their gradients can be compared.
     """
-    return found
+    by_parent: dict[str, list[Fold]] = {}
+    for fold in groups:
+        parent, _, name = fold.path.rpartition(".")
+        if name.isdigit():
+            by_parent.setdefault(parent, []).append(fold)
+    joined: list[Fold] = []
+    for parent, row in by_parent.items():
+        signs = [_sign(modules[fold.path]) for fold in row]
+        start = 0
+        while start < len(row):
+            period, times = _repeats(signs, start)
+            middle = row[start + period : start + period * (times - 1)]
+            if times >= _SHORTEST_RUN:
+                joined.append(_join(parent, middle, period))
+                start += period * times
+            else:
+                start += 1
+    within = {id(part) for fold in joined for part in fold.parts}
+    return [fold for fold in groups if id(fold) not in within] + joined
+
+
+def _repeats(signs: list[Any], start: int) -> tuple[int, int]:
+    """Return the pattern length, and how often it repeats from `start` on, that cover most."""
+    best = (1, 1)
+    for period in range(1, 5):
+        pattern, times = signs[start : start + period], 1
+        while (
+            len(pattern) == period and signs[start + period * times : start + period * (times + 1)] == pattern
+        ):
+            times += 1
+        if times >= _SHORTEST_RUN and period * times > best[0] * best[1]:
+            best = (period, times)
+    return best
+
+
+def _sign(module: Any) -> tuple[Any, ...]:
+    return (type(module).__name__, *((path, p.shape) for path, p in module.named_parameters()))
+
+
+def _join(parent: str, row: list[Fold], period: int) -> Fold:
+    pattern = ", ".join(fold.kind for fold in row[:period])
+    kind = f"{len(row) // period} \u00d7 ({pattern})" if period > 1 else f"{len(row)} \u00d7 {pattern}"
+    title = f"{row[0].title} … {row[-1].path.rpartition('.')[2]}"
+    members = [node for fold in row for node in fold.members]
+    return Fold(parent, title, kind, members, sum(fold.parameters for fold in row), tuple(row))
 
 
 def _without_circles(order: Sequence[Tensor], found: list[Fold]) -> list[Fold]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -67,6 +67,20 @@ def model_name(model: Any, frame: FrameType | None) -> str:
     if frame is None:
         return ""
     return next((name for name, thing in _variables(frame) if thing is model), "")
+
+
+def model_of(order: Iterable[Tensor], frame: FrameType | None) -> Any:
+    """Return the module among a frame's variables that has the most parameters in a graph, or None."""
+    if frame is None:
+        return None
+    present = {id(node) for node in order}
+    best, most = None, 0
+    for _, thing in _variables(frame):
+        if _is_module(thing):
+            found = sum(id(p) in present for p in thing.parameters())
+            if found > most:
+                best, most = thing, found
+    return best
 
 
 def _variables(frame: FrameType) -> Iterator[tuple[str, Any]]:

@@ -72,7 +72,7 @@ def summary(array: Any) -> str:
     """Return the range of an array in a few characters, with a warning where it is not finite.
 
     >>> summary(np.array([[-1.0, 2.5], [0.0, 4.0]]))
-    '-1…4'
+    '-1 … 4'
     >>> summary(np.array([1.0, np.nan]))
     '1 NaN'
     """
@@ -86,7 +86,7 @@ def summary(array: Any) -> str:
         if any(broken):
             return " ".join(f"{n} {what}" for n, what in zip(broken, ("NaN", "inf"), strict=True) if n)
     low, high = array.min(), array.max()
-    return f"all {brief(low)}" if low == high else f"{_rough(low)}…{_rough(high)}"
+    return f"all {brief(low)}" if low == high else f"{_rough(low)} … {_rough(high)}"
 
 
 def picture(array: Any) -> Picture | None:

@@ -46,6 +46,7 @@ def style(theme: str = "auto", scope: str = ".clearprop") -> str:
     rules = _rules(scope)
     if theme != "auto":
         palette = DARK if theme == "dark" else LIGHT
+        rules = rules.replace(_FONT, "monospace")
         for name in sorted(palette, key=len, reverse=True):
             rules = rules.replace(f"var(--cp-{name})", palette[name])
         return rules
