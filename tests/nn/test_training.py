@@ -1,5 +1,7 @@
 """Whole networks trained beside PyTorch's: after 30 steps every weight is the same to rounding."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ def test_networks_learn_as_pytorchs_do(seed):
     name = str(rng.choice(ACTIVATIONS))
 
     def network(module):
-        pairs = zip(sizes, sizes[1:], strict=False)
+        pairs = pairwise(sizes)
         layers = [part for i, o in pairs for part in (module.Linear(i, o), getattr(module, name)())]
         return module.Sequential(*layers[:-1]).double()
 
