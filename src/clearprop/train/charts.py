@@ -18,6 +18,7 @@ _TO_ASCII = str.maketrans(
         "┤": "|",
         "┼": "+",
         "└": "+",
+        "┬": "+",
         "╭": ".",
         "╮": ".",
         "╯": "'",
@@ -92,6 +93,8 @@ def line_chart(
 
 def _rows(values: Array, columns: int, place: Any) -> list[int | None]:
     """Return the row of the curve in each column, None where it has no finite point."""
+    if not len(values):
+        return [None] * columns
     at = np.linspace(0, len(values) - 1, columns)
     with np.errstate(invalid="ignore", divide="ignore"):
         heights = np.interp(at, np.arange(len(values)), place(values))

@@ -1,0 +1,100 @@
+"""Model files: a network that comes back bit for bit, and nothing else that is ever built."""
+
+import json
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import nn
+from clearprop.errors import InputError
+from clearprop.interop import load_model, load_safetensors, save_model, save_safetensors
+from clearprop.ops.random import get_rng_state
+
+
+def network():
+    clearprop.manual_seed(1)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(6, 4), nn.Tanh(), nn.Dropout(0.3), nn.LeakyReLU(0.2),
+        nn.Linear(4, 3, bias=False), nn.Softmax(-1),
+    )  # fmt: skip
+
+
+def test_a_network_comes_back_bit_for_bit_in_evaluation_mode(tmp_path):
+    before = network()
+    save_model(tmp_path / "m", before, {"task": "none", "numbers": [1, 2.5]})
+    state = get_rng_state()
+    after, about = load_model(tmp_path / "m")
+    x = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+
+    assert about == {"task": "none", "numbers": [1, 2.5]}
+    assert repr(after) == repr(before)
+    assert not after.training
+    np.testing.assert_array_equal(after(x).value, before.eval()(x).value)
+    np.testing.assert_array_equal(get_rng_state(), state)
+
+
+def test_the_weights_have_pytorch_s_names(tmp_path):
+    save_model(tmp_path / "m", network())
+
+    assert {name: array.shape for name, array in load_safetensors(tmp_path / "m")[0].items()} == {
+        "1.weight": (4, 6),
+        "1.bias": (4,),
+        "5.weight": (3, 4),
+    }
+
+
+def test_models_that_a_file_cannot_describe_are_refused(tmp_path):
+    class Own(nn.Module):
+        pass
+
+    with pytest.raises(TypeError, match="save_model: wants a Sequential: Own"):
+        save_model(tmp_path / "m", Own())
+    with pytest.raises(TypeError, match=r"wants layers of Linear, .*: Own"):
+        save_model(tmp_path / "m", nn.Sequential(Own()))
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m["layers"][1].update(type="os.system"), "there is no layer 'os.system'"),
+        (lambda m: m["layers"][1].update(type="Module"), "there is no layer 'Module'"),
+        (lambda m: m["layers"][1].update(in_features=10**12), "its weights are (4, 6)"),
+        (lambda m: m["layers"][1].update(more=1), "there is no layer 'Linear' with"),
+        (lambda m: m["layers"][3].update(p="x"), "its layers and its weights do not fit together"),
+        (lambda m: m["layers"].pop(), None),
+        (lambda m: m["layers"].pop(1), "its layers and its weights do not fit together"),
+        (lambda m: m.pop("layers"), "its layers and its weights do not fit together: layers"),
+        (lambda m: m.update(layers=3), "its layers and its weights do not fit together"),
+        (lambda m: m.update(about=3), "its layers and its weights do not fit together"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(tmp_path, change, message):
+    path = tmp_path / "m"
+    save_model(path, network())
+    arrays, metadata = load_safetensors(path)
+    described = json.loads(metadata["model"])
+    change(described)
+    save_safetensors(path, arrays, metadata | {"model": json.dumps(described)})
+    if message is None:  # a softmax less is another model, and a whole one
+        assert len(load_model(path)[0]) == 6
+        return
+    with pytest.raises(InputError) as caught:
+        load_model(path)
+
+    assert message in str(caught.value)
+
+
+def test_weights_of_another_program_are_told_from_models(tmp_path):
+    save_safetensors(tmp_path / "m", {"w": np.ones(2)})
+    save_safetensors(tmp_path / "n", {"w": np.ones(2)}, {"format": "pt"})
+
+    with pytest.raises(InputError) as caught:
+        load_model(tmp_path / "m")
+    assert str(caught.value) == (
+        f"reading {tmp_path / 'm'}: is not a model file of clearprop: it is a safetensors file.\n"
+        "  Try a file that `clearprop train` or save_model wrote."
+    )
+    with pytest.raises(InputError, match="it is a safetensors file of 'pt'"):
+        load_model(tmp_path / "n")
