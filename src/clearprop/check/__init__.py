@@ -1,14 +1,17 @@
 """Trust: every gradient compared with differences of the function's own values, and the fault named."""
 
+from clearprop.check.diagnosis import Diagnosis, doctor
 from clearprop.check.gradcheck import Entry, Report, gradcheck
 from clearprop.check.homework import NodeReport, check_node
 from clearprop.check.nodes import Finding, ModelReport, check_model
 from clearprop.check.nonfinite import NonFiniteError, Watch, watch
 from clearprop.check.numeric import Estimate, estimate, numerical_grad
 from clearprop.check.precision import TrustReport, trust
+from clearprop.check.symptoms import Symptom
 from clearprop.check.taylor import TaylorReport, taylor_check
 
 __all__ = [
+    "Diagnosis",
     "Entry",
     "Estimate",
     "Finding",
@@ -16,11 +19,13 @@ __all__ = [
     "NodeReport",
     "NonFiniteError",
     "Report",
+    "Symptom",
     "TaylorReport",
     "TrustReport",
     "Watch",
     "check_model",
     "check_node",
+    "doctor",
     "estimate",
     "gradcheck",
     "numerical_grad",

@@ -1,0 +1,175 @@
+"""Trial steps: what a few steps of the optimizer do to a copy, and whether a step forgets zero_grad()."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from clearprop.check.examination import Examination, raw
+from clearprop.check.symptoms import Symptom
+from clearprop.ops import random
+from clearprop.tensor import Tensor
+
+STEPS, FEW, MANY_NUMBERS = 20, 5, 5_000_000  # trial steps; of a model with more parameters than that, few
+STILL = 0.001  # a fall by less than this share of the loss, while a larger rate makes it fall by
+FALLS = 0.05  # this share, means that the rate is too low
+PILED = 10.0  # gradients left over that are this many times those of a batch
+
+
+def learning_rate(seen: Examination) -> Iterator[Symptom]:
+    """A learning rate at which the loss grows, or hardly moves, where another makes it fall."""
+    if seen.optimizer is None or not seen.order or not math.isfinite(seen.loss_value):
+        return
+    start, rate = seen.loss_value, _rate(seen.optimizer)
+    end = trial(seen, 1.0)
+    natural = _natural(seen)
+    if not math.isfinite(end) or end > 1.2 * max(start, natural / 2) or (end > 0.98 * start > 0.2 * natural):
+        slower, factor = min((trial(seen, f), f) for f in (0.1, 0.01))
+        if slower < start and not slower > 0.9 * end:
+            yield Symptom(
+                "learning rate too high",
+                f"lr={rate:g}",
+                f"{_count(seen)} steps take the loss from {start:.4g} to {end:.4g}; "
+                f"with lr={rate * factor:g} to {slower:.4g}",
+                "each step overshoots the valley that the gradient points into",
+                f"lr={rate * factor:g}, a warm-up, or gradient clipping",
+            )
+            return
+    fall = (start - end) / abs(start) if start else 0.0
+    if 0 <= fall < STILL and start > 0.05 * natural:
+        for factor in (10.0**power for power in range(1, 7)):
+            best = trial(seen, factor)
+            if start - best <= max(FALLS * abs(start), 10 * (start - end)):
+                continue
+            yield Symptom(
+                "learning rate too low",
+                f"lr={rate:g}",
+                f"{_count(seen)} steps take the loss from {start:.6g} to {end:.6g}; "
+                f"with lr={rate * factor:g} to {best:.4g}",
+                "training would take many times longer than it needs",
+                f"lr={rate * factor:g}",
+            )
+            return
+
+
+def trial(seen: Examination, factor: float) -> float:
+    """Return the loss after some steps of a copy on one batch, at `factor` times the learning rate."""
+    model, optimizer = copy.deepcopy((seen.model, seen.optimizer))
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * factor
+    state, value = random.get_rng_state(), seen.loss_value
+    with np.errstate(all="ignore"):
+        for step in range(_count(seen) + 1):
+            random.set_rng_state(state)  # the same dropout in every step: what changes is the weights' doing
+            loss = seen.loss_function(model(seen.x), seen.y)
+            value = float(np.asarray(raw(loss)))
+            if not math.isfinite(value) or step == _count(seen):
+                return value if math.isfinite(value) else math.inf
+            optimizer.zero_grad()
+            loss.backward(leaves_only=True)
+            optimizer.step()
+    return value
+
+
+def _count(seen: Examination) -> int:
+    return STEPS if sum(p.size for p in seen.parameters.values()) <= MANY_NUMBERS else FEW
+
+
+def _rate(optimizer: Any) -> float:
+    return float(raw(optimizer.param_groups[0]["lr"]))
+
+
+def _natural(seen: Examination) -> float:
+    """The loss of an output of zeros: equal odds for every class, a mean of 0."""
+    try:
+        output = raw(seen.output)
+        value = float(np.asarray(raw(seen.loss_function(Tensor(np.zeros_like(output)), seen.y))))
+    except Exception:  # a loss of the user's own need not take it
+        return abs(seen.loss_value)
+    return abs(value) if math.isfinite(value) else abs(seen.loss_value)
+
+
+# --- zero_grad ----------------------------------------------------------------------------------------------
+def piled_up(seen: Examination) -> Iterator[Symptom]:
+    """Gradients left in the model that are many times those of any batch."""
+    held = [np.asarray(g, np.float64) for g in seen.left.values() if g is not None]
+    if not held or not seen.order:
+        return
+    size = math.sqrt(sum(float(np.sum(g * g)) for g in held))
+    most = max(_batch_norms(seen), default=0.0)
+    if most and math.isfinite(most) and not size <= PILED * most:
+        yield Symptom(
+            "zero_grad() forgotten",
+            "the gradients in the model",
+            f"their norm is {size:.3g}, that of a batch of 32 rows at most {most:.3g}",
+            "backward() adds to what is there: each step then follows the sum of all gradients so far",
+            "optimizer.zero_grad() before loss.backward(), in every step",
+        )
+
+
+def _batch_norms(seen: Examination) -> Iterator[float]:
+    for start in range(0, min(len(seen.x), 256), 32):
+        for p in seen.parameters.values():
+            p.grad = None
+        loss = seen.loss_function(seen.model(seen.x[start : start + 32]), seen.y[start : start + 32])
+        loss.backward(leaves_only=True)
+        found = [np.asarray(p.grad, np.float64) for p in seen.parameters.values() if p.grad is not None]
+        yield math.sqrt(sum(float(np.sum(g * g)) for g in found))
+
+
+def forgetful(
+    step: Callable[[Any, Any], Any], model: Any, optimizer: Any, x: Any, y: Any
+) -> Iterator[Symptom]:
+    """Whether gradients that are there before a step are still in those that it leaves.
+
+    The step runs twice from the same weights, once without gradients and once with ones; everything it
+    changed is put back to the bit.
+    """
+    without = _left_by(step, model, optimizer, x, y, None)
+    added = _left_by(step, model, optimizer, x, y, 1.0)
+    names = [n for n in without if without[n] is not None and added[n] is not None]
+    kept = [n for n in names if np.allclose(added[n] - without[n], 1.0, rtol=1e-3, atol=1e-3)]
+    if kept and len(kept) == len(names):
+        yield Symptom(
+            "zero_grad() forgotten",
+            "step(x, y)",
+            "gradients of 1 that were in the model before a step are still in those it leaves, for all "
+            f"{len(kept)} parameters",
+            "backward() adds to what is there: each step then follows the sum of all gradients so far",
+            "optimizer.zero_grad() before loss.backward(), in every step",
+        )
+
+
+def _left_by(step: Any, model: Any, optimizer: Any, x: Any, y: Any, fill: float | None) -> dict[str, Any]:
+    with unchanged(model, optimizer):
+        for p in model.parameters():
+            p.grad = None if fill is None else np.full(p.shape, fill, p.dtype)[()]
+        step(x, y)
+        return {name: raw(p.grad) for name, p in model.named_parameters()}
+
+
+@contextmanager
+def unchanged(model: Any, optimizer: Any) -> Iterator[None]:
+    """Put weights, buffers, gradients, the optimizer's memory and the random state back afterwards."""
+    tensors = [*model.parameters(), *model.buffers()]
+    memory = getattr(optimizer, "state", {})
+    tensors += [t for held in memory.values() for t in held.values() if isinstance(t, Tensor)]
+    values = [(t, np.array(t._value)[()], t._value, raw(t.grad)) for t in tensors]
+    dicts = [(d, dict(d)) for d in (v for v in vars(optimizer).values() if isinstance(v, dict))]
+    dicts += [(held, dict(held)) for held in memory.values()]
+    state = random.get_rng_state()
+    try:
+        yield
+    finally:
+        for t, copied, same, grad in values:
+            t._value = same if np.array_equal(same, copied, equal_nan=True) else copied
+            t.grad = grad
+        for d, before in dicts:
+            d.clear()
+            d.update(before)
+        random.set_rng_state(state)
