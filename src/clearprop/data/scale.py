@@ -59,7 +59,9 @@ class Standardizer:
         spread = np.sqrt((np.where(known, small - mean, 0) ** 2).sum(axis=0) / counts)
         # A column of one value repeated may show a spread of a few rounding errors.
         constant = spread <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-        self.mean_, self.scale_ = mean * unit, np.where(constant, 1.0, spread * unit)
+        scale = spread * unit
+        constant |= scale < np.finfo(np.float64).tiny  # too small to be divided by
+        self.mean_, self.scale_ = mean * unit, np.where(constant, 1.0, scale)
         return self
 
     def transform(self, x: Any) -> Any:
