@@ -15,7 +15,7 @@ _LANE = 8.0  # between two wires side by side
 _AROUND = 14.0  # between a row and its wires
 _MOST_WIRES = 6  # that go from one row to the next; with more the rows could not be followed
 _TOLERANCE = 1.15  # how much wider a row may be if that saves a row
-_LATEST = 0.75  # of the width: from there on a good place for a break is looked for
+_ROW, _WIRE = 0.3, 0.15  # what a row more costs, and a wire between rows; an empty row would cost 1
 
 
 @dataclass
@@ -42,28 +42,27 @@ def breaks(layered: Layers, spans: Sequence[tuple[float, float]], limit: float) 
     >>> breaks(chain, [(100.0 * i, 100.0 * i + 60) for i in range(6)], 300)
     [3]
     """
-    found: list[int] = []
-    first = 0
-    total = spans[-1][1] - spans[0][0] if spans else 0.0
-    count = math.ceil(
-        total / (_TOLERANCE * limit)
-    )  # rows of about the same width, rather than a last one with one box
-    limit = min(_TOLERANCE * limit, 1.1 * total / max(count, 1) + 80.0)
-    while spans and spans[-1][1] - spans[first][0] > limit:
-        fitting = [r for r in range(first + 1, len(spans)) if spans[r - 1][1] - spans[first][0] <= limit]
-        if not fitting:
-            fitting = [first + 1]
-        near_end = [r for r in fitting if spans[r - 1][1] - spans[first][0] >= _LATEST * limit] or fitting[
-            -1:
-        ]
-        if near_end[0] >= len(spans):
-            break
-        best = min(near_end, key=lambda r: (wires(layered, r), -r))
-        if wires(layered, best) > _MOST_WIRES:
-            return []
-        found.append(best)
-        first = best
-    return found
+    if not spans:
+        return []
+    count = len(spans)
+    best = [0.0] + [math.inf] * count  # the cost of the best rows for the first columns
+    start = [0] * (count + 1)
+    for stop in range(1, count + 1):
+        for first in range(stop - 1, -1, -1):
+            width = spans[stop - 1][1] - spans[first][0]
+            if width > _TOLERANCE * limit and first < stop - 1:
+                break
+            crossing = wires(layered, first) if first else 0
+            if crossing <= _MOST_WIRES:
+                cost = best[first] + _ROW + (1 - width / limit) ** 2 + _WIRE * crossing
+                if cost < best[stop]:
+                    best[stop], start[stop] = cost, first
+    found = []
+    stop = count
+    while start[stop] and best[count] < math.inf:
+        stop = start[stop]
+        found.append(stop)
+    return found[::-1]
 
 
 def wires(layered: Layers, r: int) -> int:
