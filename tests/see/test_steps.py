@@ -158,3 +158,76 @@ def test_values_are_written_short():
     assert written(np.zeros((0,))) == "(0,) float64, empty"
     assert written(np.array([[1.0, 2.0], [3.0, np.nan]])) == "[[1, 2], [3, nan]]"
     assert written(1 / 3, digits=17) == "0.33333333333333331"
+
+
+def test_a_drawing_of_any_step_shows_what_is_known_by_then():
+    steps = trace(dag())
+    early, late, done = steps.to_svg(0), steps.to_svg(-1), steps.to_svg()
+
+    assert "value=10" in early
+    assert "value=270" not in early
+    assert "grad=270+27=297" in late
+    assert 'class="box input active"' in late
+    assert "active" not in done.partition("</style>")[2]
+    assert steps.to_svg(steps[2]) == steps.to_svg(2)
+    assert 'id="mine-n0"' in steps.to_svg(prefix="mine")
+
+
+def test_pictures_of_arrays_wait_for_their_step():
+    steps = trace(lecture.EXAMPLES["regression"].graph())
+
+    assert steps.to_svg(0).count("-grad-picture") == 0
+    assert steps.to_svg().count("-grad-picture") == 6
+
+
+def test_a_sentence_and_the_chain_rule_with_the_numbers_in_it():
+    step = trace(dag())[6]
+
+    assert step.sentence == (
+        "d has its whole gradient, 10. A small step of b moves d 27 times as far, so b receives "
+        "10 \N{MULTIPLICATION SIGN} 27 = 270. It is the first to arrive at b."
+    )
+    assert step.chain == (
+        "dd/db = 3*b^2 = 3*3^2 = 27",
+        "b.grad += d.grad \N{MULTIPLICATION SIGN} dd/db = 10 \N{MULTIPLICATION SIGN} 27 = 270",
+        "b.grad = 270",
+    )
+
+
+def test_names_come_from_the_callers_variables_and_the_model():
+    from clearprop import nn
+
+    weight = Tensor([[1.0, 2.0]])
+    data = np.ones((2, 3))
+    total = np.sum(weight @ data)
+    assert trace(total).computed(trace(total).order[1]) == "weight @ data"
+
+    net = nn.Linear(3, 1)
+    loss = net(data).sum()
+    assert {"net.weight", "net.bias", "loss"} <= set(trace(loss).names.values())
+    assert "weight" in trace(loss, model=net, names={"out": loss}).to_text()
+
+
+def test_an_unknown_algorithm_is_refused():
+    with pytest.raises(ValueError, match="algorithm is one of tree, recursive, topological: 'magic'"):
+        trace(dag(), algorithm="magic")
+
+
+def test_saving_is_all_or_nothing(tmp_path):
+    steps = trace(dag())
+
+    assert steps.save(tmp_path / "a.txt").read_text() == steps.to_text()
+    with pytest.raises(ValueError, match=r"writes .html .svg .txt: .png"):
+        steps.save(tmp_path / "a.png")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_tracing_costs_nothing_when_it_is_not_used():
+    import subprocess
+    import sys
+
+    code = "import clearprop, sys; print([m for m in sys.modules if m.startswith('clearprop.see')])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )

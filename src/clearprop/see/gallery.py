@@ -27,7 +27,8 @@ def index() -> str:
     """Return the page that lists the lecture's examples."""
     items = []
     for example in EXAMPLES.values():
-        shows = example.shows[0].upper() + example.shows[1:]
+        first, rest = example.shows.split(" ", 1)
+        shows = f"{first if len(first) == 1 else first.capitalize()} {rest}"  # a variable stays as it is
         picture = trace(example.graph()).to_svg(prefix=example.name)
         items.append(
             f'<li><h2><a href="{example.name}.html"><code>{escape(example.expression)}</code></a></h2>'

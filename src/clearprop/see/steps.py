@@ -216,12 +216,12 @@ class Trace:
 
         return text(self, colour=colour, ascii=ascii, digits=digits)
 
-    def to_svg(self, step: int | Step = -1, *, prefix: str = "cp") -> str:
-        """Return the drawing as it is after a step (the last unless told), as SVG; every id in it begins with
-        `prefix`."""
+    def to_svg(self, step: int | Step | None = None, *, prefix: str = "cp") -> str:
+        """Return the drawing as it is after a step, what takes part in it lit; or finished, where none is
+        named. Every id in it begins with `prefix`."""
         from clearprop.see.steps_page import picture
 
-        return picture(self, step if isinstance(step, Step) else self.steps[step], prefix)
+        return picture(self, self.steps[step] if isinstance(step, int) else step, prefix)
 
     def to_html(self, title: str = "") -> str:
         """Return one HTML page that steps through the pass, needs no network and no library; the inputs of a
@@ -231,7 +231,7 @@ class Trace:
         return page(self, title)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the steps to a file whose ending says how: .html, .svg (after the last step) or .txt.
+        """Write the steps to a file whose ending says how: .html, .svg (the finished drawing) or .txt.
 
         The file appears complete or not at all. Returns its path.
         """

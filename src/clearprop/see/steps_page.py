@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _WEB = Path(__file__).parent / "web"
 _ROOM = 12  # characters kept free in a box whose value the reader may change
+_LONGEST_TITLE = 80  # characters
 _MOST_STEPS = 200  # of a graph that is shown by every algorithm
 
 _TITLES = {
@@ -42,7 +43,7 @@ def page(trace: Trace, title: str = "") -> str:
     """Return the page of a trace; see `Trace.to_html`."""
     names = {**trace.known, **{id(node): name for node, name in trace.names.items()}}
     shown = formula(trace.output, names)
-    title = title or (shown.text if len(shown.lines) == 1 else f"{trace.names[trace.output]}, step by step")
+    title = title or _title(shown.text, trace)
     lanes = _lanes(trace)
     script = script_of(trace.order) if _plain_start(trace) else None
     drawn = placed(trace, lanes, room=_ROOM if script else 0)
@@ -54,6 +55,7 @@ def page(trace: Trace, title: str = "") -> str:
         "position": 0,
         "opening": "The inputs have values. Go forward to compute the rest, then back to find the gradients.",
         "closing": "That was the last step: every node has its gradient.",
+        "ending": "That was the last step.",
     }
     body = [
         f"<h1><code>{escape(title)}</code></h1>",
@@ -86,6 +88,12 @@ def page(trace: Trace, title: str = "") -> str:
             "</body>\n</html>\n",
         ]
     )
+
+
+def _title(text: str, trace: Trace) -> str:
+    """The formula where it is short, else the name of its output."""
+    line = "; ".join(text.splitlines())
+    return line if len(line) <= _LONGEST_TITLE else f"{trace.names[trace.output]}, step by step"
 
 
 @cache
@@ -207,15 +215,15 @@ def placed(trace: Trace, lanes: Iterable[Trace] = (), room: int = 0) -> Layout:
     )
 
 
-def picture(trace: Trace, step: Step, prefix: str = "cp") -> str:
-    """Return the drawing as it is after a step, as SVG; what takes part in the step is lit."""
+def picture(trace: Trace, step: Step | None = None, prefix: str = "cp") -> str:
+    """Return the drawing as it is after a step (or when all is done), as SVG, with what takes part lit."""
     drawn = placed(trace)
     texts: dict[str, dict[str, str]] = {}
     known: dict[Tensor, str] = {
         node: f"value={written(node._value)}" for node in trace.order if node.op is None
     }
     grads: dict[Tensor, str] = {}
-    for done in trace[: step.number + 1]:
+    for done in trace[: step.number + 1] if step else trace:
         words = done.fill(done.told.box)
         if done.kind == "forward":
             known[done.node] = words
@@ -234,7 +242,11 @@ def picture(trace: Trace, step: Step, prefix: str = "cp") -> str:
             texts.setdefault(box.id, {})["grad"] = shown
             if shown == "grad=?" or " of " in shown:
                 box.grad_picture = None
-    return svg(drawn, texts=texts, active=_lit(step, drawn), title=step.sentence, prefix=prefix)
+    for box in drawn.boxes:  # the description in words says the same; padded, no line of the box moves
+        box.value = texts.get(box.id, {}).get("value", box.value).rjust(len(box.value))
+        box.grad = texts.get(box.id, {}).get("grad", box.grad).ljust(len(box.grad))
+    lit, title = (_lit(step, drawn), step.sentence) if step else ([], "Computation graph")
+    return svg(drawn, texts=texts, active=lit, title=title, prefix=prefix)
 
 
 def _lit(step: Step, drawn: Layout) -> list[str]:
@@ -276,7 +288,8 @@ def _drawing(trace: Trace, drawn: Layout) -> str:
     name = trace.algorithm
     picture = svg(drawn, prefix=name, embed=False, title=f"Computation graph, {name}")
     return (
-        f'<section class="lane" id="lane-{name}" aria-label="{escape(_TITLES[name])}">'
+        f'<section class="lane" id="lane-{name}" aria-label="{escape(_TITLES[name])}" '
+        f'style="--wide:{drawn.width * 0.62:.0f}px">'
         f"<h2>{escape(_TITLES[name])}</h2>"
         f'<div class="drawing" tabindex="-1">{picture}</div>'
         f'<p class="verdict" id="verdict-{name}"></p></section>'

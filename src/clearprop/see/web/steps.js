@@ -46,8 +46,7 @@ function recompute() {
       const sent = amount(v, g);
       const total = before === null || lane.replaces ? sent : before + sent;
       grads.set(step.input, total);
-      step.numbers = { g, local: local(v), amount: sent, total };
-      if (before !== null) step.numbers.before = before;
+      step.numbers = { g, local: local(v), amount: sent, ...(before === null ? {} : { before }), total };
     }
     lane.final = Object.fromEntries(grads);
   }
@@ -135,15 +134,17 @@ function label(name, active, lane) {
   const way = document.querySelector(`#${CSS.escape(`${name}-${active.arrow}`)} .way`);
   if (!way || words.length > 14) return;
   const middle = way.getPointAtLength(way.getTotalLength() / 2);
+  const wide = words.length * 6.6 + 12;
+  const receiver = element(`${name}-${story.nodes[active.input].box}`).transform.baseVal.consolidate().matrix;
+  const y = way.getTotalLength() < wide + 16 ? receiver.f - 9 : middle.y; // above the box where the arrow is short
   const make = (tag, attributes) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
-  const wide = words.length * 7.53 + 12;
-  const group = make("g", { class: "label", "aria-hidden": "true", transform: `translate(${middle.x} ${middle.y})` });
-  group.append(make("rect", { x: -wide / 2, y: -10, width: wide, height: 20, rx: 10 }));
-  group.append(Object.assign(make("text", { y: 4.5 }), { textContent: words }));
+  const group = make("g", { class: "label", "aria-hidden": "true", transform: `translate(${middle.x} ${y})` });
+  group.append(make("rect", { x: -wide / 2, y: -8.5, width: wide, height: 17, rx: 8.5 }));
+  group.append(Object.assign(make("text", { y: 4 }), { textContent: words }));
   svg.append(group);
 }
 
@@ -178,8 +179,8 @@ function show() {
   const at = Math.min(position, lane.steps.length);
   const active = at ? lane.steps[at - 1] : null;
   const sentence = active ? fill(active.sentence, lane, active) : story.opening;
-  const finished = position >= length() ? " " + story.closing : "";
-  element("said").textContent = sentence + finished;
+  const finished = position >= length() ? (shown === "topological" ? story.closing : story.ending) : "";
+  element("said").textContent = `${sentence} ${finished}`.trim();
   element("chain").replaceChildren(...(active ? active.chain : []).map((template, i, all) => {
     const item = document.createElement("li");
     item.textContent = fill(template, lane, active);
@@ -246,7 +247,7 @@ function size() {
   for (const view of document.querySelectorAll(".drawing")) {
     const svg = view.querySelector("svg"), box = svg.viewBox.baseVal;
     if (!view.clientWidth) continue;
-    const fit = Math.max(0.7, Math.min(1.35, (view.clientWidth - 2) / box.width));
+    const fit = Math.max(0.62, Math.min(1.35, (view.clientWidth - 2) / box.width));
     svg.setAttribute("width", (box.width * fit * zoom).toFixed(0));
     svg.setAttribute("height", (box.height * fit * zoom).toFixed(0));
   }

@@ -1,0 +1,97 @@
+"""`clearprop lecture`: the examples listed, stepped through, and written as pages."""
+
+import re
+
+import pytest
+
+from clearprop.cli import main
+from clearprop.lecture import EXAMPLES
+
+
+def printed(capsys, *argv):
+    assert main(["lecture", *argv]) == 0
+    return capsys.readouterr().out
+
+
+def test_every_example_is_listed_with_its_gradients(capsys):
+    text = printed(capsys)
+
+    assert [line for line in text.splitlines() if line in EXAMPLES] == list(EXAMPLES)
+    assert "    (a + b) * b**3   a=7 b=3\n    da = 27, db = 297\n" in text
+    assert "mean((X @ w - y)**2)   X=[[1,2],[3,4],[5,6]] w=[1,-1] y=[0,1,2]\n" in text
+    assert "dw = [-14.6667, -18.6667], dy = [0.666667, 1.33333, 2]\n" in text
+
+
+def test_what_is_listed_can_be_typed(capsys):
+    """The expression and values of the list are those of `clearprop step`."""
+    example = EXAMPLES["regression"]
+    from clearprop.cli.lecture import plain
+
+    values = [f"{name}={plain(value)}" for name, value in example.values.items()]
+    assert main(["step", example.expression, *values]) == 0
+    assert "w.grad = [-14.6667, -18.6667]" in capsys.readouterr().out
+
+
+def test_one_example_is_stepped_through(capsys):
+    text = printed(capsys, "dag")
+
+    assert text.startswith("(a + b) * b**3   b is used twice: its contributions are added\n\nForward")
+    assert "b.grad = 270 + 27 = 297\n" in text
+
+
+def test_an_example_by_a_wrong_algorithm(capsys):
+    assert "x.grad = 12 + 120 = 132" in printed(capsys, "order", "--algorithm", "recursive")
+
+
+def test_one_page(capsys, tmp_path):
+    assert printed(capsys, "dag", "--html", "--output", str(tmp_path)) == f"wrote {tmp_path}/dag.html\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["dag.html"]
+
+
+def test_all_pages_and_their_index(capsys, tmp_path):
+    printed(capsys, "--html", "--output", str(tmp_path / "made" / "here"))
+    folder = tmp_path / "made" / "here"
+    index = (folder / "index.html").read_text()
+
+    assert sorted(p.name for p in folder.iterdir()) == sorted(f"{name}.html" for name in (*EXAMPLES, "index"))
+    assert re.findall(r'href="([a-z-]+\.html)"', index) == [f"{name}.html" for name in EXAMPLES]
+    ids = re.findall(r' id="([^"]+)"', index)
+    assert len(ids) == len(set(ids))
+    assert "http" not in index.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_pages_are_the_same_every_time(capsys, tmp_path):
+    for folder in ("one", "two"):
+        printed(capsys, "--html", "--output", str(tmp_path / folder))
+
+    for page in (tmp_path / "one").iterdir():
+        assert page.read_bytes() == (tmp_path / "two" / page.name).read_bytes()
+
+
+def test_the_browser_is_opened_only_when_asked(capsys, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("webbrowser.open", asked.append)
+    printed(capsys, "dag", "--html", "--output", str(tmp_path))
+    assert asked == []
+    printed(capsys, "dag", "--open", "--output", str(tmp_path))
+    assert asked == [(tmp_path / "dag.html").as_uri()]
+
+
+def test_an_unknown_example_is_answered_with_those_there_are(capsys):
+    assert main(["lecture", "dga"]) == 2
+    assert capsys.readouterr().err == (
+        "clearprop lecture: lecture dga: there is no such example: "
+        "tree, power, relu, relu-off, tanh, dag, order, regression, softmax.\n  Try clearprop lecture dag.\n"
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_told(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    assert main(["lecture", "--html", "--output", str(tmp_path / "file" / "in")]) == 2
+    assert "--output: is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_every_example_can_be_stepped_through(capsys, name):
+    assert "Gradients" in printed(capsys, name)
