@@ -381,7 +381,8 @@ class Value:
         return _quotient(self, y)
 
     def __rtruediv__(self, x: Any) -> Value:
-        return _quotient(self.function.lift(x, None if isinstance(x, np.generic) else _floating(common(self, x))), self)
+        dtype = common(self, x)
+        return _quotient(self.function.lift(x, dtype if dtype.kind == "f" else np.dtype(np.float64)), self)
 
     def __neg__(self) -> Value:
         if self.dtype.kind == "f":

@@ -1,0 +1,450 @@
+"""The `llvm` executor: a program as native code, one call for the whole step."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.builder import evaluate
+from clearprop.compiler.ir import Program, State, Value
+from clearprop.compiler.llvm.engine import Code
+from clearprop.compiler.llvm.groups import Group, Grouping, prepared, same
+from clearprop.compiler.llvm.layout import contiguous, layout
+from clearprop.compiler.llvm.loops import write_combination
+from clearprop.compiler.llvm.pool import cores, pool, possible, share_address
+from clearprop.compiler.llvm.regions import Chain, Region, Stop, regions, stays
+from clearprop.compiler.llvm.text import INDEX, Function, Module
+from clearprop.compiler.llvm.text import Value as Register
+
+LINE = 64  # bytes: arrays begin on a cache line of their own
+OBJECT_DATA = 16  # where a NumPy array keeps its pointer, and a NumPy scalar its number, in CPython's objects
+TUPLE_ITEMS = 24
+
+
+class Places:
+    """Where the arrays of a plan lie: in the table that is filled at each call, or at an address known now."""
+
+    def __init__(self, program: Program, grouping: Grouping) -> None:
+        self.program, self.grouping = program, grouping
+        self.slots: list[State] = []  # states with axes, whose arrays `prepare` is given
+        self.numbers: list[Value] = []  # states without axes
+        self.table: dict[Value, int] = {}  # a base's place in the table
+        self.homes: dict[Value, Value] = {}  # a value that is written over a state, or into a gradient
+        self.addresses: dict[Value, int] = {}
+        self.arrays: dict[Value, Any] = {}  # of what has an address
+        self.kept: list[Any] = []
+        self.shares: dict[Any, tuple[int, int]] = {}
+        self.parts = 1
+        self.copies: list[tuple[Value, Value]] = []  # into a state at the end
+        self._find()
+
+    def _find(self) -> None:
+        program = self.program
+        stands: list[Value] = []
+        for v in program.arguments:
+            self.table[v] = len(self.table)
+        for v in program.states:
+            if v.shape == ():
+                self.numbers.append(v)
+                self.table[v] = len(self.table)
+            else:
+                stands.append(v)
+        self.assigned = [(s, v) for s, v in program.assignments if v.shape == ()]
+        for state, v in program.assignments:
+            if v.shape == ():
+                continue
+            old = next((s for s in stands if same(s.data, state)), None)
+            if old is None:
+                old = Value("state", v.shape, v.dtype, data=state)
+                stands.append(old)
+            if self._in_place(v, old):
+                self.homes[v] = old
+            else:
+                self.copies.append((old, v))
+        for v in stands:
+            self.slots.append(v.data)
+            self.table[v] = len(self.table)
+        self.stands = stands
+        self.fresh = [v for v in dict.fromkeys(program.outputs) if self._is_fresh(v)]
+        for v in self.fresh:
+            self.table[v] = len(self.table)
+        for v in program.constants:
+            array = np.ascontiguousarray(v.data).reshape(v.shape)
+            self.arrays[v], self.addresses[v] = array, array.ctypes.data
+
+    def _is_fresh(self, v: Value) -> bool:
+        """Tell whether an output may be computed straight into an array that the caller keeps."""
+        group = self.grouping.of.get(v)
+        return v.shape != () and v not in self.homes and group is not None and group.kind != "call" and v in group.stores
+
+    def _in_place(self, new: Value, old: Value) -> bool:
+        """Tell whether `new` may be computed into the array of `old`: whoever reads that has done so before."""
+        mine = self.grouping.of.get(new)
+        if mine is None or new not in mine.stores or mine.kind == "call" or new in self.homes:
+            return False
+        for group in self.grouping.groups:
+            reads = False
+            for v in group.values:
+                for x in v.operands:
+                    place = layout(x)
+                    reads = reads or (place is not None and place.base is old)
+            if reads and (group.index > mine.index or (group is mine and not stays(group, new, old))):
+                return False
+        return not any((place := layout(x)) is not None and place.base is old for x in self.program.results)
+
+    def home(self, v: Value) -> Value:
+        """Return the value whose memory `v` lies in."""
+        return self.homes.get(v, v)
+
+    # --- memory of its own ----------------------------------------------------------------------------------
+    def allocate(self, sequence: list[Region | Stop]) -> None:
+        """Give an address to everything that has none; what is not needed at the same time shares."""
+        first: dict[Value, int] = {}
+        last: dict[Value, int] = {}
+        for number, item in enumerate(sequence):
+            groups = [item.group] if isinstance(item, Stop) else [p.group for c in item.chains for p in c.pieces]
+            for group in groups:
+                for v in group.stores:
+                    first.setdefault(self.home(v), number)
+                    last[self.home(v)] = number
+                for v in group.values:
+                    for x in v.operands:
+                        place = layout(x)
+                        if place is not None:
+                            last[self.home(place.base)] = number
+        for v in self.program.results:
+            place = layout(v)
+            if place is not None:
+                last[self.home(place.base)] = len(sequence)
+        wanted = [v for v in first if v not in self.table and v not in self.addresses and not isinstance(v.shape, list)]
+        wanted = [v for v in wanted if not isinstance(v.dtype, tuple)]
+        offsets, total = _packed([(first[v], last[v], max(v.nbytes, 1)) for v in wanted])
+        self.total = total
+        space = _aligned(total)
+        self.kept.append(space)
+        for v, offset in zip(wanted, offsets, strict=True):
+            array = space[offset : offset + v.nbytes].view(v.dtype).reshape(v.shape)
+            self.arrays[v], self.addresses[v] = array, space.ctypes.data + offset
+
+    # --- what the writers ask -------------------------------------------------------------------------------
+    def pointer(self, function: Function, base: Value) -> str:
+        """Return the text of a pointer to a value's first entry."""
+        base = self.home(base)
+        known = function.shared.get(base)
+        if known is None:
+            if base in self.table:
+                known = f"%p{self.table[base]}"
+                function.slots.append(f"  {known}.at = getelementptr ptr, ptr %data, i64 {self.table[base]}")
+                function.slots.append(f"  {known} = load ptr, ptr {known}.at")
+            else:
+                known = f"inttoptr (i64 {self.addresses[base]} to ptr)"
+            function.shared[base] = known
+        return str(known)
+
+    def scratch(self, function: Function, key: Any, size: int, part: Register) -> str:
+        """Return the text of a pointer to a part's own buffer."""
+        found = self.shares.get(key)
+        if found is None:
+            stride = -(-size // LINE) * LINE
+            space = _aligned(stride * self.parts)
+            self.kept.append(space)
+            found = self.shares[key] = (space.ctypes.data, stride)
+        address, stride = found
+        return function.at(f"inttoptr (i64 {address} to ptr)", part * stride, np.dtype(np.int8))
+
+
+def _aligned(size: int) -> Any:
+    """Return bytes that begin on a cache line (large ones on a page)."""
+    unit = 4096 if size > 1 << 16 else LINE
+    space = np.empty(size + unit, np.uint8)
+    skip = -space.ctypes.data % unit
+    return space[skip : skip + size]
+
+
+def _packed(lives: list[tuple[int, int, int]]) -> tuple[list[int], int]:
+    """Place blocks of (first, last, size), largest first, each as low as those alive at the same time allow."""
+    offsets = [0] * len(lives)
+    done: list[int] = []
+    total = 0
+    for i in sorted(range(len(lives)), key=lambda i: -lives[i][2]):
+        first, last, size = lives[i]
+        taken = sorted(
+            (offsets[j], offsets[j] + -(-lives[j][2] // LINE) * LINE) for j in done if lives[j][0] <= last and first <= lives[j][1]
+        )
+        at = 0
+        for start, stop in taken:
+            if at + size <= start:
+                break
+            at = max(at, stop)
+        offsets[i] = at
+        total = max(total, at + size)
+        done.append(i)
+    return offsets, total
+
+
+class Native:
+    """A program as machine code.
+
+    `slots` are the states with axes, `numbers` and `assigned` those without; `prepare(states)` returns
+    `step(arguments, numbers)`, which returns the outputs and the numbers that are assigned.
+    """
+
+    def __init__(self, program: Program, threads: int | None = None) -> None:
+        self.program = prepared(program)
+        self.grouping = Grouping(self.program)
+        self.places = Places(self.program, self.grouping)
+        self.threads = (cores() if possible() else 1) if threads is None else threads
+        self.sequence = regions(self.grouping.groups, self.places, self.places.home, self.threads)
+        self.places.allocate(self.sequence)
+        self.parallel = any(isinstance(r, Region) and r.parallel for r in self.sequence)
+        self.slots, self.numbers = self.places.slots, self.places.numbers
+        self.assigned = [s for s, _ in self.places.assigned]
+        self.module = Module()
+        self._write()
+        self.text = str(self.module) + "\n".join(self.segments)
+        names = [f"segment{i}" for i in range(len(self.stops) + 1)]
+        self.code = Code(self.text, "enter", *names)
+        self.table = np.zeros(len(self.places.table) + 1, np.int64)
+        enter = ctypes.CFUNCTYPE(
+            ctypes.c_int64, ctypes.py_object, ctypes.py_object, ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p
+        )
+        self._enter = enter(self.code.address("enter"))
+        segment = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+        self._segments = [segment(self.code.address(name)) for name in names]
+
+    # --- writing --------------------------------------------------------------------------------------------
+    def _write(self) -> None:
+        self.segments: list[str] = []
+        self.stops: list[Group] = []
+        body: list[str] = []
+        chains = 0
+        for number, item in enumerate(self.sequence):
+            if isinstance(item, Stop):
+                self._segment(body)
+                self.stops.append(item.group)
+                body = []
+                continue
+            calls: list[tuple[str, int, int, int]] = []
+            endings: list[str] = []
+            for chain in item.chains:
+                name = f"chain{chains}"
+                chains += 1
+                self._chain(name, chain)
+                bounds = chain.bounds
+                calls += [(name, low, high, part) for part, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False))]
+                if len(bounds) > 2:
+                    endings += self._combine(chain, name)
+            if item.parallel and len(calls) > 1:
+                self._deal(f"region{number}", calls)
+                share = f"inttoptr (i64 {share_address()} to ptr)"
+                body.append(f"call void {share}(ptr %control, ptr @region{number}, ptr %data, i64 {len(calls)})")
+            else:
+                body += [f"call void @{name}(ptr %data, i64 {low}, i64 {high}, i64 {part})" for name, low, high, part in calls]
+            body += endings
+        self._segment(body, self._copies())
+        self._entry()
+
+    def _chain(self, name: str, chain: Chain) -> None:
+        function = self.module.function(name, "ptr noalias %data, i64 %low, i64 %high, i64 %part", '"prefer-vector-width"="512"')
+        low, high, part = (Register(function, f"%{x}", INDEX, 0) for x in ("low", "high", "part"))
+        parts = self.places.parts = len(chain.bounds) - 1
+        for piece in chain.pieces:
+            piece.writer.write(function, low, high, part, parts)
+
+    def _combine(self, chain: Chain, name: str) -> list[str]:
+        """Write what adds up the parts' shares of the chain's reductions."""
+        function = self.module.function(f"{name}.sum", "ptr noalias %data", '"prefer-vector-width"="512"')
+        some = False
+        for piece in chain.pieces:
+            for v in getattr(piece.writer, "ending", ()):
+                write_combination(function, v, self.places, len(chain.bounds) - 1)
+                some = True
+        return [f"call void @{name}.sum(ptr %data)"] if some else []
+
+    def _deal(self, name: str, calls: list[tuple[str, int, int, int]]) -> None:
+        function = self.module.function(name, "ptr %data, i64 %task")
+        cases = " ".join(f"i64 {i}, label %task{i}" for i in range(len(calls)))
+        function.line(f"switch i64 %task, label %out [{cases}]")
+        for i, (chain, low, high, part) in enumerate(calls):
+            function.begin(f"task{i}")
+            function.line(f"call void @{chain}(ptr %data, i64 {low}, i64 {high}, i64 {part})")
+            function.line("br label %out")
+        function.begin("out")
+
+    def _copies(self) -> list[str]:
+        """Write the copies into states that could not be written in place."""
+        if not self.places.copies:
+            return []
+        function = self.module.function("copies", "ptr noalias %data")
+        self.module.declare("llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
+        for old, v in self.places.copies:
+            goal, source = self.places.pointer(function, old), self.places.pointer(function, v)
+            function.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {goal}, ptr {source}, i64 {v.nbytes}, i1 false)")
+        return ["call void @copies(ptr %data)"]
+
+    def _segment(self, body: list[str], end: list[str] | None = None) -> None:
+        """Write a native part: denormals are flushed while it runs."""
+        lines = ["call void @clearprop.flush(ptr %mode)", *body, *(end or []), "call void @llvm.x86.sse.ldmxcsr(ptr %mode)"]
+        if not possible():
+            lines = lines[1:-1]
+        text = "\n".join("  " + line for line in lines)
+        self.segments.append(f"define void @segment{len(self.segments)}(ptr %data, ptr %control) {{\n  %mode = alloca i32\n{text}\n  ret void\n}}\n")
+
+    def _entry(self) -> None:
+        """Write what fills the table from tuples of arrays, and then runs the step if it is native throughout."""
+        lines = []
+        count = 0
+
+        def item(owner: str, place: int) -> str:
+            nonlocal count
+            count += 1
+            lines.append(f"%o{count}.at = getelementptr i8, ptr {owner}, i64 {TUPLE_ITEMS + 8 * place}")
+            lines.append(f"%o{count} = load ptr, ptr %o{count}.at")
+            return f"%o{count}"
+
+        def put(base: Value, pointer: str) -> None:
+            lines.append(f"{pointer}.slot = getelementptr ptr, ptr %data, i64 {self.places.table[base]}")
+            lines.append(f"store ptr {pointer}, ptr {pointer}.slot")
+
+        arguments = self.program.arguments
+        arrays = [("%arguments", i, v) for i, v in enumerate(arguments)] + [("%fresh", i, v) for i, v in enumerate(self.places.fresh)]
+        plain = "true"
+        for owner, place, v in arrays:
+            array = item(owner, place)
+            lines.append(f"{array}.data.at = getelementptr i8, ptr {array}, i64 {OBJECT_DATA}")
+            lines.append(f"{array}.data = load ptr, ptr {array}.data.at")
+            lines.append(f"{array}.flags.at = getelementptr i8, ptr {array}, i64 64")
+            lines.append(f"{array}.flags = load i32, ptr {array}.flags.at")
+            lines.append(f"{array}.two = and i32 {array}.flags, 257")  # C order, aligned
+            lines.append(f"{array}.good = icmp eq i32 {array}.two, 257")
+            lines.append(f"{array}.all = and i1 {plain}, {array}.good")
+            plain = f"{array}.all"
+            put(v, f"{array}.data")
+        for i, v in enumerate(self.numbers):
+            number = item("%numbers", i)
+            lines.append(f"{number}.data = getelementptr i8, ptr {number}, i64 {OBJECT_DATA}")
+            put(v, f"{number}.data")
+        run = "call void @segment0(ptr %data, ptr %control)" if not self.stops else ""
+        text = "\n".join("  " + line for line in lines)
+        self.segments.append(
+            "define i64 @enter(ptr %arguments, ptr %numbers, ptr %fresh, ptr %data, ptr %control) {\n"
+            f"{text}\n  br i1 {plain}, label %run, label %odd\nrun:\n  {run}\n  ret i64 0\nodd:\n  ret i64 1\n}}\n{_FLUSH}"
+        )
+
+    # --- running --------------------------------------------------------------------------------------------
+    def prepare(self, states: list[Any]) -> Callable[[Any, Any], tuple[Any, Any]]:
+        """Return the step for these arrays, which it reads and writes."""
+        for v, array in zip(self.places.stands, states, strict=True):
+            self.table[self.places.table[v]] = array.ctypes.data
+        table = self.table.ctypes.data
+        enter, run = self._enter, self._segments[0]
+        fresh = [(v.shape, v.dtype) for v in self.places.fresh]
+        single = [i for i, v in enumerate(self.program.arguments) if v.shape == ()]
+        outputs = [self._result(v, states) for v in self.program.outputs]
+        numbers_out = [self._array(v, states, ()) for _, v in self.places.assigned]
+        workers = pool() if self.parallel else None
+        whole = not self.stops
+
+        def step(arguments: Any, numbers: Any) -> tuple[Any, Any]:
+            if single:
+                arguments = tuple([np.asarray(x) if i in single else x for i, x in enumerate(arguments)])
+            new = tuple([np.empty(shape, dtype) for shape, dtype in fresh])
+            shared = workers is not None and workers.lock.acquire(False)
+            control = workers.address if shared and workers is not None else 0
+            try:
+                if enter(arguments, numbers, new, table, control):
+                    arguments = tuple([np.array(x, order="C") for x in arguments])
+                    enter(arguments, numbers, new, table, control)
+                if not whole:
+                    self._with_calls(arguments, numbers, new, states, table, control, run)
+            finally:
+                if shared and workers is not None:
+                    workers.lock.release()
+            return tuple([make(arguments, new) for make in outputs]), tuple([x[()] for x in numbers_out])
+
+        return step
+
+    def _with_calls(
+        self, arguments: Any, numbers: Any, new: Any, states: Any, table: int, control: int, run: Any
+    ) -> None:
+        """Run the native parts with the calls of NumPy between them."""
+        made: dict[Value, Any] = dict(zip(self.places.fresh, new, strict=True))
+        made |= dict(zip(self.numbers, numbers, strict=True))
+        for segment, group in zip(self._segments, self.stops, strict=False):
+            segment(table, control)
+            v = group.values[0]
+            z = evaluate(v, lambda x: self._array(x, states, arguments, made))
+            if isinstance(v.dtype, tuple):
+                made[v] = tuple(np.array(part) for part in z)
+            else:
+                np.copyto(self._array(v, states, arguments, made), z)
+        self._segments[len(self.stops)](table, control)
+
+    def _array(self, v: Value, states: Any, arguments: Any, made: dict[Value, Any] | None = None) -> Any:
+        """Return a value as a NumPy array over the memory it lies in."""
+        if made and v in made:
+            return made[v]
+        place = layout(v)
+        assert place is not None
+        base = self.places.home(place.base)
+        if made and base in made:
+            array = np.asarray(made[base])
+        elif base.kind == "argument":
+            array = np.ascontiguousarray(arguments[base.data])
+        elif base.kind == "state":
+            array = np.asarray(states[self.places.stands.index(base)])
+        else:
+            array = self.places.arrays[base]
+        if v is base or (v is place.base and place.strides == contiguous(v.shape)):
+            return array.reshape(v.shape)
+        strides = tuple(s * array.itemsize for s in place.strides)
+        return np.lib.stride_tricks.as_strided(array.reshape(-1)[place.offset :], v.shape, strides)
+
+    def _result(self, v: Value, states: Any) -> Callable[[Any, Any], Any]:
+        """Return what fetches an output, as something that the caller may keep."""
+        if v in self.places.fresh:
+            i = self.places.fresh.index(v)
+            return lambda arguments, new: new[i]
+        place = layout(v)
+        assert place is not None
+        base = place.base
+        if base in self.places.fresh:
+            i = self.places.fresh.index(base)
+            return lambda arguments, new: self._array(v, states, arguments, {base: new[i]}).copy()[()]
+        if v.kind == "argument" or base.kind == "argument":
+            return lambda arguments, new: self._array(v, states, arguments).copy()[()]
+        if v in self.numbers:
+            slot = self.places.table[v]
+            return lambda arguments, new: _number_at(int(self.table[slot]), v)
+        array = self._array(v, states, ())
+        if v.shape == ():
+            return lambda arguments, new: array[()]
+        return lambda arguments, new: array.copy()
+
+    # --- showing --------------------------------------------------------------------------------------------
+    @property
+    def ir(self) -> str:
+        """The LLVM IR as it was written, before LLVM's own passes."""
+        return self.text
+
+
+def _number_at(address: int, v: Value) -> Any:
+    return np.frombuffer((ctypes.c_char * v.dtype.itemsize).from_address(address), v.dtype)[0]
+
+
+_FLUSH = """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+define internal void @clearprop.flush(ptr %mode) {
+  %new = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %mode)
+  %old = load i32, ptr %mode
+  %flushing = or i32 %old, 32832
+  store i32 %flushing, ptr %new
+  call void @llvm.x86.sse.ldmxcsr(ptr %new)
+  ret void
+}
+"""

@@ -1,0 +1,252 @@
+"""Which values share a loop: from a program to a list of groups that can run in that order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from clearprop.compiler.ir import REDUCTIONS, VIEWS, Program, Shape, State, Value, reachable
+from clearprop.compiler.llvm.layout import layout
+from clearprop.compiler.llvm.ufuncs import UFUNCS
+
+LEAVES = ("argument", "state", "constant")
+FLOATS = ("float32", "float64")
+
+
+@dataclass(eq=False)
+class Group:
+    """Values computed together. `stores` are those that others read from memory."""
+
+    kind: str  # loop, product, transpose, pick, add or call
+    shape: Shape = ()
+    values: list[Value] = field(default_factory=list)
+    rows: frozenset[int] | None = None  # the axes that are reduced within a row, if any are
+    stores: list[Value] = field(default_factory=list)
+    index: int = 0
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The axes of the space from the outermost loop to the innermost."""
+        inner = self.rows or frozenset()
+        return (*(a for a in range(len(self.shape)) if a not in inner), *sorted(inner))
+
+
+def through(x: Value) -> Value:
+    """Return what is repeated, for a value that only repeats another: in a loop both are the same entry."""
+    while x.op == "broadcast_to" and len(x.shape) == len(x.inputs[0].shape):
+        x = x.inputs[0]
+    return x
+
+
+def has_instructions(v: Value) -> bool:
+    """Tell whether a loop can compute `v`; what cannot is a call of NumPy."""
+    if v.kind != "op" or isinstance(v.dtype, tuple):
+        return False
+    dtypes = [v.dtype, *(x.dtype for x in v.operands)]
+    if any(isinstance(d, tuple) or d.kind not in "biuf" or d.name in ("float16", "float128", "longdouble") for d in dtypes):
+        return False
+    if v.op in REDUCTIONS:
+        return v.inputs[0].size > 0
+    return v.op in UFUNCS or v.op in ("where", "astype")
+
+
+class Grouping:
+    """Puts each value of a program into a group, the earliest that can hold it after all it needs."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.groups: list[Group] = []
+        self.of: dict[Value, Group] = {}
+        for v in program.values:
+            if v.kind in LEAVES or (v.kind == "op" and v.op in VIEWS):
+                continue
+            if v.kind == "op" and v.op == "matmul":
+                self._alone(v, "product")
+            elif v.op == "positive" and v.attrs.get("transpose"):
+                self._alone(v, "transpose")
+            elif has_instructions(v):
+                self._join(v)
+            else:
+                self._alone(v, "call")
+        self._find_stores()
+
+    def _alone(self, v: Value, kind: str) -> None:
+        group = Group(kind, v.shape, [v], index=len(self.groups))
+        group.stores = [v]
+        self.groups.append(group)
+        self.of[v] = group
+
+    def _first(self, v: Value, space: Shape) -> int:
+        """Return the index of the first group that `v` may be in, for all it needs is there."""
+        first = 0
+        for x in v.operands:
+            source = through(x)
+            group = self.of.get(source)
+            if group is None:
+                place = layout(source)
+                base = self.of.get(place.base) if place is not None else None
+                if base is not None:
+                    first = max(first, base.index + 1)
+            elif group.kind == "loop" and group.shape == space and not ends(source, group):
+                first = max(first, group.index)
+            else:
+                first = max(first, group.index + 1)
+        return first
+
+    def _join(self, v: Value) -> None:
+        x = v.inputs[0]
+        space: Shape = x.shape if v.op in REDUCTIONS else v.shape
+        if v.op not in REDUCTIONS:  # a value per row may be computed in the loop that has the rows
+            for operand in v.operands:
+                group = self.of.get(through(operand))
+                if group is not None and group.rows and is_row(v.shape, group) and through(operand).shape == v.shape:
+                    first = self._first(v, group.shape)
+                    if first <= group.index:
+                        self._put(v, group)
+                        return
+        first = self._first(v, space)
+        for group in self.groups[first:]:
+            if group.kind == "loop" and group.shape == space and fits(v, group):
+                self._put(v, group)
+                return
+        group = Group("loop", space, index=len(self.groups))
+        if v.op in REDUCTIONS and not leading(v, group):
+            group.rows = frozenset(v.attrs["axes"])
+        self.groups.append(group)
+        self._put(v, group)
+
+    def _put(self, v: Value, group: Group) -> None:
+        if v.op in REDUCTIONS and group.rows is None and not leading(v, group):
+            group.rows = frozenset(v.attrs["axes"])
+        group.values.append(v)
+        self.of[v] = group
+
+    def _find_stores(self) -> None:
+        """A value has memory if another group, a view or the caller reads it."""
+        needed = {place.base for v in self.program.results if (place := layout(v)) is not None}
+        for group in self.groups:
+            for v in group.values:
+                for x in v.operands:
+                    source = through(x)
+                    if self.of.get(source) is not group:
+                        place = layout(x)
+                        if place is not None:
+                            needed.add(place.base)
+        for group in self.groups:
+            if group.kind == "loop":
+                group.stores = [v for v in group.values if v in needed]
+        self.groups = [g for g in self.groups if g.stores]
+
+
+def full(v: Value) -> bool:
+    """Tell whether a reduction takes everything to one number."""
+    return v.size == 1
+
+
+def leading(v: Value, group: Group) -> bool:
+    """Tell whether a reduction is over the outermost axes: its result is complete only after the whole loop."""
+    axes = {a for a in v.attrs["axes"] if v.inputs[0].shape[a] != 1}
+    if v.op in ("argmax", "argmin"):
+        return False
+    if full(v):
+        return True
+    outer = [a for a in group.order if v.inputs[0].shape[a] != 1]
+    return set(outer[: len(axes)]) == axes
+
+
+def ends(v: Value, group: Group) -> bool:
+    """Tell whether `v` is complete only when the loop of its group is."""
+    return v.op in REDUCTIONS and not (group.rows == frozenset(v.attrs["axes"]) and not full(v))
+
+
+def is_row(shape: Shape, group: Group) -> bool:
+    """Tell whether a value of this shape has one entry per row of the group's space."""
+    rows = group.rows or frozenset()
+    return len(shape) == len(group.shape) and all(
+        n == (1 if a in rows else m) for a, (n, m) in enumerate(zip(shape, group.shape, strict=True))
+    )
+
+
+def fits(v: Value, group: Group) -> bool:
+    """Tell whether a value of the group's space can be computed in its loop."""
+    if v.op not in REDUCTIONS:
+        return True
+    axes = frozenset(v.attrs["axes"])
+    if axes == group.rows:
+        return True
+    if v.op in ("argmax", "argmin"):
+        return False
+    if leading(v, group):
+        return True
+    if group.rows is not None or any(not full(x) for x in group.values if x.op in REDUCTIONS):
+        return False
+    n = len(group.shape)
+    return axes == frozenset(range(n - len(axes), n))
+
+
+# --- what is changed in a program before it is grouped ------------------------------------------------------
+def prepared(program: Program) -> Program:
+    """Return a copy of the program in which every view is one of strides and every product has a direct form."""
+    new: dict[Value, Value] = {}
+    result = Program()
+
+    def add(v: Value) -> Value:
+        result.values.append(v)
+        return v
+
+    def copied(x: Value, **attrs: Any) -> Value:
+        return add(Value("op", x.shape, x.dtype, "positive", (x,), attrs, line=x.line))
+
+    needed = set(reachable(program.results))
+    for v in program.values:
+        if v not in needed and v.kind != "argument":
+            continue
+        inputs = tuple(new[x] if isinstance(x, Value) else x for x in v.inputs)
+        clone = Value(v.kind, v.shape, v.dtype, v.op, inputs, v.attrs, v.data, v.name, v.line)
+        if v.kind == "op" and v.op in VIEWS:
+            if layout(clone) is None:
+                clone.inputs = (copied(inputs[0]),)
+        elif v.kind == "op" and v.op == "matmul":
+            clone = _product(clone, copied)
+            if clone.op == "reshape":
+                add(clone.inputs[0])
+        new[v] = add(clone)
+    result.outputs = [new[v] for v in program.outputs]
+    given: set[Value] = set()
+    for state, v in program.assignments:
+        x = new[v]
+        if state.slot == "value" and x.kind == "state" and same(x.data, state):
+            continue  # keeps what it has
+        if not x.computed or (x.kind == "op" and x.op in VIEWS) or x in given:
+            x = copied(x)
+        given.add(x)
+        result.assignments.append((state, x))
+    return result
+
+
+def same(a: State, b: State) -> bool:
+    """Tell whether two States are the same place."""
+    return a.tensor is b.tensor and a.slot == b.slot and a.place == b.place
+
+
+def _product(v: Value, copied: Any) -> Value:
+    """Choose the form of a product: an outer product is elementwise; else the right factor's rows are contiguous."""
+    x, y = v.inputs
+    if v.dtype.name not in FLOATS:
+        v.kind = "call"
+        return v
+    m, k, n = x.shape[-2], x.shape[-1], y.shape[-1]
+    if k == 1:
+        return Value("op", v.shape, v.dtype, "multiply", (x, y), line=v.line)
+    if 0 in (m, k, n):
+        v.kind = "call"
+        return v
+    place = layout(y)
+    assert place is not None
+    down, along = place.strides[-2:]
+    if n == 1 or (m == 1 and down == 1):
+        return v  # dot products: see products.py
+    if along != 1 or (down < n and k > 1):
+        transposed = down == 1 and along > 1
+        v.inputs = (x, copied(y, transpose=True) if transposed and len(y.shape) == 2 else copied(y))
+    return v

@@ -1,0 +1,472 @@
+"""Loops: a group of values over one index space, as nested loops whose innermost runs a vector at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+from clearprop.compiler import ir
+from clearprop.compiler.ir import REDUCTIONS
+from clearprop.compiler.llvm.engine import vector_bytes
+from clearprop.compiler.llvm.groups import Group, ends, full, is_row, through
+from clearprop.compiler.llvm.layout import Layout, across, contiguous, layout
+from clearprop.compiler.llvm.reductions import Accumulator, combine, identity
+from clearprop.compiler.llvm.text import BOOL, INDEX, Function, Value, type_name
+from clearprop.compiler.llvm.ufuncs import UFUNCS
+
+BYTE = np.dtype(np.uint8)
+COSTLY = frozenset("exp expm1 exp2 log log1p log2 log10 tanh sinh cosh sin cos tan power logaddexp divide sqrt".split())
+
+
+class Memory(Protocol):
+    """What gives a value its place."""
+
+    def pointer(self, function: Function, base: ir.Value) -> str:
+        """Return where a value's entries begin."""
+        ...
+
+    def scratch(self, function: Function, key: Any, size: int, part: Value) -> str:
+        """Return where a buffer of so many bytes begins, one for each part of a loop."""
+        ...
+
+
+class Axis:
+    """One of the nested loops: how many turns, and how far each array moves per turn."""
+
+    def __init__(self, n: int, steps: dict[Any, int]) -> None:
+        self.n, self.steps = n, steps
+
+    def merge(self, inside: Axis) -> bool:
+        """Become one loop with the next one inside, where no array notices."""
+        if any(self.steps[k] != inside.steps[k] * inside.n for k in self.steps):
+            return False
+        self.n, self.steps = self.n * inside.n, inside.steps
+        return True
+
+
+class LoopWriter:
+    """Writes the loops of one group; `low` and `high` bound the turns of the outermost."""
+
+    def __init__(self, group: Group, memory: Memory) -> None:
+        self.group, self.memory = group, memory
+        self.inside = {v for v in group.values}
+        self.leaves: dict[ir.Value, Layout] = {}
+        for v in group.values:
+            for x in v.operands:
+                if through(x) not in self.inside:
+                    place = layout(x)
+                    assert place is not None
+                    self.leaves[x] = place
+        self.ending = [v for v in group.stores if ends(v, group)]
+        self.columns = [v for v in self.ending if not full(v)]
+        self._plan_axes()
+        self._plan_passes()
+
+    # --- planning -------------------------------------------------------------------------------------------
+    def _plan_axes(self) -> None:
+        """Find the loops: outer ones, and inner ones of which the last is the vector's."""
+        group = self.group
+        space = group.shape
+        steps: dict[Any, tuple[int, ...]] = {x: across(p, x.shape, space) for x, p in self.leaves.items()}
+        for v in group.stores:
+            place = Layout(v, 0, contiguous(v.shape))
+            steps[v, "store"] = across(place, v.shape, space)
+        axes = [Axis(space[a], {k: s[a] for k, s in steps.items()}) for a in group.order if space[a] != 1]
+        inner_count = sum(1 for a in (group.rows or ()) if space[a] != 1)
+        outer, inner = axes[: len(axes) - inner_count], axes[len(axes) - inner_count :]
+        self.rows = bool(inner_count)
+        self.flat = False
+        self.unit = 1
+        if not self.rows and outer:
+            flat = Axis(outer[0].n, outer[0].steps)
+            if not self.columns and all(flat.merge(a) for a in outer[1:]):
+                self.flat, self.unit = True, flat.n // outer[0].n
+                outer, inner = [], [flat]
+            else:
+                while len(outer) > 2 and outer[-2].merge(outer[-1]):
+                    outer.pop()
+                outer, inner = outer[:-1], outer[-1:]
+        while len(inner) > 1 and inner[-2].merge(inner[-1]):
+            inner.pop()
+        self.outer, self.inner = outer, inner
+        self.turns = outer[0].n if outer else (inner[0].n // self.unit if self.flat else 1)
+        wide = max((x.dtype.itemsize for x in (*group.values, *self.leaves)), default=4)
+        lanes = vector_bytes() // (8 if wide == 8 else 4)
+        n = inner[-1].n if inner else 0
+        self.lanes = 0 if not inner else min(lanes, 1 << max(1, (n - 1).bit_length()))
+        self.single = bool(inner) and not self.flat and len(inner) == 1 and n <= self.lanes
+
+    def _level(self, v: ir.Value) -> int:
+        """0: the same throughout; 1: one per turn of the outer loops; 2: changes inside."""
+        v = through(v) if through(v) in self.inside else v
+        found = self.levels.get(v)
+        if found is None:
+            if v not in self.inside:
+                found = 0
+                if any(a.steps[v] for a in self.inner):
+                    found = 2
+                elif any(a.steps[v] for a in self.outer):
+                    found = 1
+            elif self._is_row_reduction(v):
+                found = 1
+            else:
+                found = max((self._level(x) for x in v.operands), default=0)
+            self.levels[v] = found
+        return found
+
+    def _is_row_reduction(self, v: ir.Value) -> bool:
+        return self.rows and v.op in REDUCTIONS and v in self.inside and not ends(v, self.group)
+
+    def _plan_passes(self) -> None:
+        """Say in which pass over a row each value is computed: after the reductions it needs."""
+        self.levels: dict[ir.Value, int] = {}
+        self.passes: dict[ir.Value, int] = {}
+        for v in self.group.values:
+            needed = 0
+            for x in v.operands:
+                source = through(x)
+                if source in self.inside:
+                    after = 1 if self._is_row_reduction(source) else 0
+                    needed = max(needed, self.passes[source] + after)
+            self.passes[v] = needed
+        self.count = 1 + max((self.passes[v] for v in self.group.values), default=0)
+        users: dict[ir.Value, int] = {}
+        for v in self.group.values:
+            for x in v.operands:
+                source = through(x)
+                if source in self.inside:
+                    users[source] = max(users.get(source, 0), self.passes[v])
+        self.kept = [  # what is costly and needed again in a later pass over the row
+            v
+            for v, last in users.items()
+            if last > self.passes[v] and self._level(v) == 2 and self._cost(v) > 6 and v not in self.group.stores
+        ]
+
+    def _cost(self, v: ir.Value) -> int:
+        if v not in self.inside or v in self.group.stores:
+            return 1
+        return (8 if v.op in COSTLY else 1) + sum(self._cost(through(x)) for x in v.operands)
+
+    @property
+    def work(self) -> float:
+        """A rough count of nanoseconds on one core."""
+        size = math.prod(self.group.shape)
+        cost = sum(8 if v.op in COSTLY else 1 for v in self.group.values) + len(self.leaves) + len(self.group.stores)
+        return size * cost / 20 + 10
+
+    # --- writing --------------------------------------------------------------------------------------------
+    def write(self, function: Function, low: Value, high: Value, part: Value, parts: int) -> None:
+        """Write the loops for the turns from `low` to `high` of the outermost axis."""
+        self.function, self.part, self.parts = function, part, parts
+        self.memo: list[dict[ir.Value, Value]] = [{}, {}, {}]
+        self.pointers: dict[Any, str] = {}
+        self.totals = {v: Accumulator(function, v.op, v.dtype, self.lanes) for v in self.ending if full(v)}
+        for v, total in self.totals.items():
+            total.begin()
+            assert v.op in REDUCTIONS
+        for v in self.columns:
+            self._clear(v)
+        for v in self.group.values:
+            self._hoist(v, 0)
+        if not self.inner and not self.outer:
+            self._write_numbers()
+            return
+        with ExitStack() as stack:
+            indices = []
+            for i, axis in enumerate(self.outer):
+                bounds = (low, high) if i == 0 else (0, axis.n)
+                indices.append(stack.enter_context(function.loop(*bounds)))
+            self._point(indices)
+            self._write_row(low, high)
+        for v, total in self.totals.items():
+            function.store(total.end().astype(v.dtype), self._partial(v))
+
+    def _write_numbers(self) -> None:
+        """Write a space of a single entry: no loop at all."""
+        results = [(v, self._value(v).astype(v.dtype)) for v in self.group.stores]
+        for v, z in results:
+            self.function.store(z, self.memory.pointer(self.function, v))
+
+    def _partial(self, v: ir.Value) -> str:
+        """Where this part's share of a reduction goes; the result itself if there is one part."""
+        if self.parts == 1:
+            return self.memory.pointer(self.function, v)
+        return self.memory.scratch(self.function, v, v.nbytes, self.part)
+
+    def _clear(self, v: ir.Value) -> None:
+        function, pointer = self.function, self._partial(v)
+        self.pointers[v, "sum"] = pointer
+        start = function.constant(identity(v.op, v.dtype), v.dtype)
+        with self._vectors(0, v.size, self.lanes, static=v.size) as turns:
+            for i, mask in turns:
+                function.store(function.lift(start, v.dtype, self.lanes), function.at(pointer, i, v.dtype), mask)
+
+    def _point(self, indices: list[Value]) -> None:
+        """Write where each array's entries of this turn begin."""
+        function = self.function
+        for key in [*self.leaves, *((v, "store") for v in self.group.stores)]:
+            if isinstance(key, tuple):
+                v = key[0]
+                pointer = self.pointers.get((v, "sum")) or ("" if v in self.totals else self.memory.pointer(function, v))
+                offset: Any = 0
+            else:
+                v, place = key, self.leaves[key]
+                pointer = self.memory.pointer(function, place.base)
+                offset = place.offset
+            if not pointer:
+                continue
+            for axis, i in zip(self.outer, indices, strict=True):
+                if axis.steps[key]:
+                    offset = i * axis.steps[key] + offset
+            self.pointers[key] = function.at(pointer, offset, v.dtype)
+
+    def _write_row(self, low: Value, high: Value) -> None:
+        function = self.function
+        scratch = {}
+        row = math.prod(a.n for a in self.inner)
+        for v in self.kept if not self.single else ():
+            scratch[v] = self.memory.scratch(function, (self.group.index, v.serial), row * v.dtype.itemsize, self.part)
+        for number in range(self.count):
+            sums = [v for v in self.group.values if self._is_row_reduction(v) and self.passes[v] == number]
+            stores = [v for v in self.group.stores if not self._is_row(v) and v not in self.ending and self.passes[v] == number]
+            terminals = [v for v in self.ending if self.passes[v] == number]
+            saved = [v for v in scratch if self.passes[v] == number]
+            totals = {v: Accumulator(function, v.op, v.inputs[0].dtype, self.lanes) for v in sums}
+            for total in totals.values():
+                total.begin()
+            for v in (*sums, *stores, *terminals, *saved):
+                self._hoist(v, 1)
+            if not (sums or stores or terminals or saved):
+                continue
+            for place, linear, mask in self._turns(low, high):
+                if not self.single:
+                    self.memo[2] = {}
+                for v, pointer in scratch.items():
+                    if self.passes[v] < number:
+                        at = function.at(pointer, linear, v.dtype)
+                        self.memo[2][v] = function.load(at, v.dtype, self.lanes, mask)
+                self.place, self.mask = place, mask
+                results = [(v, self._value(v)) for v in stores]
+                for v, total in totals.items():
+                    total.take(self._value(v.inputs[0]), mask, linear)
+                for v in terminals:
+                    self._end(v, mask)
+                for v in saved:
+                    function.store(function.lift(self._value(v), v.dtype, self.lanes), function.at(scratch[v], linear, v.dtype), mask)
+                for v, z in results:
+                    self._store(v, z)
+            for v, total in totals.items():
+                self.memo[1][v] = total.end().astype(v.dtype)
+        for v in self.group.stores:
+            if self._is_row(v):
+                self._hoist(v, 1)
+                function.store(self._value(v).astype(v.dtype), self.pointers[v, "store"])
+
+    def _is_row(self, v: ir.Value) -> bool:
+        return self.rows and is_row(v.shape, self.group)
+
+    def _end(self, v: ir.Value, mask: Value | None) -> None:
+        """Add this vector to a reduction that the whole loop makes."""
+        x = self._value(v.inputs[0])
+        if v in self.totals:
+            self.totals[v].take(x.astype(v.dtype), mask, None)
+            return
+        function, key = self.function, (v, "store")
+        address = self._address(key, v.dtype)
+        before = function.load(address, v.dtype, self.lanes, mask)
+        function.store(combine(v.op, before, function.lift(x, v.dtype, self.lanes)), address, mask)
+
+    # --- the inner loops ------------------------------------------------------------------------------------
+    def _turns(self, low: Value, high: Value) -> Iterator[tuple[list[Value | int], Value | int, Value | None]]:
+        """Yield, once per copy of the body to be written, the place in the inner loops and the mask of the lanes."""
+        function = self.function
+        if self.single:
+            n = self.inner[0].n
+            yield [0], 0, constant_mask(function, n, self.lanes)
+            return
+        with ExitStack() as stack:
+            middle: list[Value | int] = [stack.enter_context(function.loop(0, a.n)) for a in self.inner[:-1]]
+            base: Any = 0
+            for axis, i in zip(self.inner[:-1], middle, strict=True):
+                base = (base * axis.n if isinstance(base, Value) else 0) + i
+            n = self.inner[-1].n
+            if middle:
+                base = base * n
+            start, stop = (low * self.unit, high * self.unit) if self.flat else (0, n)
+            with self._vectors(start, stop, self.lanes, static=None if self.flat else n) as turns:
+                for i, mask in turns:
+                    yield [*middle, i], base + i if middle else i, mask
+
+    @contextmanager
+    def _vectors(self, start: Any, stop: Any, lanes: int, static: int | None) -> Iterator[Iterator[tuple[Value, Value | None]]]:
+        """Loop over whole vectors, then once more for what is left, with a mask."""
+        function = self.function
+
+        def turns() -> Iterator[tuple[Value, Value | None]]:
+            if static is not None:
+                whole = static - static % lanes
+                if whole:
+                    with function.loop(0, whole, lanes) as i:
+                        yield i, None
+                if static % lanes:
+                    yield function.index(whole), constant_mask(function, static % lanes, lanes)
+                return
+            count = ((stop - start) >> (lanes.bit_length() - 1)) << (lanes.bit_length() - 1)
+            middle = start + count
+            with function.loop(start, middle, lanes) as i:
+                yield i, None
+            with function.when(middle < stop):
+                yield middle, function.lift(middle, INDEX, lanes) + function.lane_numbers(lanes) < stop
+
+        yield turns()
+
+    def _address(self, key: Any, dtype: Any) -> str:
+        offset: Any = 0
+        for axis, i in zip(self.inner, self.place, strict=True):
+            step = axis.steps[key]
+            if step:
+                offset = (i * step if step != 1 else i) + offset
+        return self.function.at(self.pointers[key], offset, dtype)
+
+    def _store(self, v: ir.Value, z: Value) -> None:
+        function, key = self.function, (v, "store")
+        z = function.lift(z, v.dtype, self.lanes)
+        address, step = self._address(key, v.dtype), self.inner[-1].steps[key]
+        if step == 1:
+            function.store(z, address, self.mask)
+        else:
+            scatter(function, z, address, step, self.mask)
+
+    # --- values ---------------------------------------------------------------------------------------------
+    def _hoist(self, v: ir.Value, level: int) -> None:
+        """Write now what `v` needs that does not change further inside."""
+        if v in self.inside and v.op in REDUCTIONS and (self._is_row_reduction(v) or v in self.ending):
+            if v not in self.memo[1]:
+                self._hoist(v.inputs[0], level)
+            return
+        source = through(v)
+        if source in self.inside and source is not v:
+            self._hoist(source, level)
+        elif self._level(v) <= level and not self._waits(v):
+            self._value(v)
+        elif v in self.inside:
+            for x in v.operands:
+                self._hoist(x, level)
+
+    def _waits(self, v: ir.Value) -> bool:
+        """Tell whether `v` needs a row's reduction that is not there yet."""
+        if v not in self.inside or v in self.memo[self._level(v)]:
+            return False
+        if self._is_row_reduction(v) or v in self.ending:
+            return True
+        return any(self._waits(through(x) if through(x) in self.inside else x) for x in v.operands)
+
+    def _value(self, v: ir.Value) -> Value:
+        source = through(v)
+        if source in self.inside:
+            v = source
+        level = self._level(v)
+        found = self.memo[level].get(v)
+        if found is None:
+            found = self._compute(v) if v in self.inside else self._load(v, level)
+            self.memo[level][v] = found
+        return found
+
+    def _compute(self, v: ir.Value) -> Value:
+        if v.op in REDUCTIONS:  # of a single entry
+            if v.op.startswith("arg"):
+                return self.function.constant(0, v.dtype)
+            return self._value(v.inputs[0]).astype(v.dtype)
+        xs = [self._value(x) if isinstance(x, ir.Value) else x for x in v.inputs]
+        return evaluate(self.function, v, xs)
+
+    def _load(self, v: ir.Value, level: int) -> Value:
+        function, place = self.function, self.leaves[v]
+        if level == 0:
+            return function.load(function.at(self.memory.pointer(function, place.base), place.offset, v.dtype), v.dtype)
+        if level == 1:
+            return function.load(self.pointers[v], v.dtype)
+        address, step = self._address(v, v.dtype), self.inner[-1].steps[v]
+        if step == 0:
+            return function.load(address, v.dtype)
+        if step == 1:
+            return function.load(address, v.dtype, self.lanes, self.mask)
+        return gather(function, address, step, v.dtype, self.lanes, self.mask)
+
+
+def evaluate(function: Function, v: ir.Value, xs: list[Any]) -> Value:
+    """Write one elementwise op."""
+    lanes = max(x.lanes for x in xs if isinstance(x, Value))
+    xs = [function.lift(x, None, lanes) if isinstance(x, Value) else x for x in xs]
+    if v.op == "where":
+        return function.select(xs[0], *(function.lift(x, v.dtype, lanes) for x in xs[1:]))
+    if v.op == "astype":
+        return xs[0].astype(v.dtype)  # type: ignore[no-any-return]
+    return UFUNCS[v.op](*xs).astype(v.dtype)
+
+
+def constant_mask(function: Function, n: int, lanes: int) -> Value | None:
+    """Return the mask of the first n lanes; None where that is all of them."""
+    if n >= lanes:
+        return None
+    entries = ", ".join(f"i1 {'true' if i < n else 'false'}" for i in range(lanes))
+    return Value(function, f"<{entries}>", BOOL, lanes)
+
+
+def _addresses(function: Function, address: str, step: Any, dtype: Any, lanes: int) -> str:
+    """Return a vector of addresses, `step` entries apart (or at a vector of offsets)."""
+    offsets = step if isinstance(step, Value) else function.lane_numbers(lanes) * step
+    name = "i8" if dtype == BOOL else type_name(dtype)
+    return function.emit(f"getelementptr {name}, ptr {address}, {offsets.type} {offsets.text}")
+
+
+def _all(function: Function, lanes: int) -> Value:
+    return function.constant(True, BOOL, lanes)
+
+
+def gather(function: Function, address: str, step: Any, dtype: Any, lanes: int, mask: Value | None) -> Value:
+    """Read entries that are `step` apart."""
+    kept = type_name(dtype if dtype != BOOL else BYTE, lanes)
+    mask = mask if mask is not None else _all(function, lanes)
+    places = _addresses(function, address, step, dtype, lanes)
+    name = f"llvm.masked.gather.v{lanes}{_short(dtype)}.v{lanes}p0"
+    function.module.declare(name, kept, f"<{lanes} x ptr>, i32, <{lanes} x i1>, {kept}")
+    text = f"call {kept} @{name}(<{lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text}, {kept} zeroinitializer)"
+    x = function.value(text, dtype if dtype != BOOL else BYTE, lanes)
+    return x != 0 if dtype == BOOL else x
+
+
+def scatter(function: Function, x: Value, address: str, step: Any, mask: Value | None) -> None:
+    """Write entries that are `step` apart."""
+    dtype = x.dtype
+    if dtype == BOOL:
+        x = x.astype(BYTE)
+    mask = mask if mask is not None else _all(function, x.lanes)
+    places = _addresses(function, address, step, dtype, x.lanes)
+    name = f"llvm.masked.scatter.v{x.lanes}{_short(dtype)}.v{x.lanes}p0"
+    function.module.declare(name, "void", f"{x.type}, <{x.lanes} x ptr>, i32, <{x.lanes} x i1>")
+    function.line(
+        f"call void @{name}({x.type} {x.text}, <{x.lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text})"
+    )
+
+
+def _short(dtype: Any) -> str:
+    return f"{'f' if dtype.kind == 'f' else 'i'}{8 * dtype.itemsize}"
+
+
+def write_combination(function: Function, v: ir.Value, memory: Memory, parts: int) -> None:
+    """Write what makes one result of the parts' shares of a reduction."""
+    pointers = [memory.scratch(function, v, v.nbytes, function.index(p)) for p in range(parts)]
+    goal = memory.pointer(function, v)
+    with function.loop(0, v.size) as i:
+        z = function.load(function.at(pointers[0], i, v.dtype), v.dtype)
+        for pointer in pointers[1:]:
+            z = combine(v.op, z, function.load(function.at(pointer, i, v.dtype), v.dtype))
+        function.store(z, function.at(goal, i, v.dtype))
+
+
+Writer = Callable[[Function, Value, Value, Value, int], None]

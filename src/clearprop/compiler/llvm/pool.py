@@ -1,0 +1,253 @@
+"""A second core: one worker that waits in native code for tasks, and the native code that deals them out.
+
+A step publishes a function and a count of tasks in one atomic number, the ticket: epoch, count and the next task to
+take. Whoever takes a task, the step's own thread or the worker, takes it by adding one to the ticket, so a worker
+that is late or not there at all costs nothing but its help. The worker spins for a fraction of a millisecond after
+its last task, then sleeps in the kernel until it is woken.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import sys
+import threading
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.llvm.engine import Code
+
+SPINS = 20_000  # turns of waiting before sleeping: about half a millisecond
+
+# Where the shared numbers are, in units of 8 bytes; those that two cores write are on cache lines of their own.
+TICKET, DONE, FUNCTION, DATA, ASLEEP, STOP, SIZE = 0, 8, 16, 17, 24, 25, 32
+
+_NATIVE = f"""
+declare i64 @syscall(i64, ...)
+declare i32 @sched_yield()
+declare void @llvm.x86.sse2.pause()
+
+define internal i1 @take(ptr %control, ptr %data.at, ptr %function.at, ptr %task.at) {{
+  %seen = load atomic i64, ptr %control seq_cst, align 8
+  %seen.next = and i64 %seen, 16777215
+  %seen.high = lshr i64 %seen, 24
+  %seen.count = and i64 %seen.high, 16777215
+  %some = icmp ult i64 %seen.next, %seen.count
+  br i1 %some, label %try, label %none
+try:
+  %ticket = atomicrmw add ptr %control, i64 1 seq_cst
+  %next = and i64 %ticket, 16777215
+  %high = lshr i64 %ticket, 24
+  %count = and i64 %high, 16777215
+  %mine = icmp ult i64 %next, %count
+  br i1 %mine, label %got, label %none
+got:
+  %function.place = getelementptr i64, ptr %control, i64 {FUNCTION}
+  %function = load ptr, ptr %function.place
+  %data.place = getelementptr i64, ptr %control, i64 {DATA}
+  %data = load ptr, ptr %data.place
+  store ptr %function, ptr %function.at
+  store ptr %data, ptr %data.at
+  store i64 %next, ptr %task.at
+  ret i1 true
+none:
+  ret i1 false
+}}
+
+define internal i1 @work(ptr %control) {{
+  %data.at = alloca ptr
+  %function.at = alloca ptr
+  %task.at = alloca i64
+  %got = call i1 @take(ptr %control, ptr %data.at, ptr %function.at, ptr %task.at)
+  br i1 %got, label %run, label %end
+run:
+  %function = load ptr, ptr %function.at
+  %data = load ptr, ptr %data.at
+  %task = load i64, ptr %task.at
+  call void %function(ptr %data, i64 %task)
+  %done = getelementptr i64, ptr %control, i64 {DONE}
+  %before = atomicrmw add ptr %done, i64 1 seq_cst
+  br label %end
+end:
+  ret i1 %got
+}}
+
+define void @share(ptr %control, ptr %function, ptr %data, i64 %count) {{
+  %alone = icmp eq ptr %control, null
+  br i1 %alone, label %each, label %publish
+each:
+  %task = phi i64 [0, %0], [%task.next, %each]
+  call void %function(ptr %data, i64 %task)
+  %task.next = add i64 %task, 1
+  %more = icmp ult i64 %task.next, %count
+  br i1 %more, label %each, label %end
+publish:
+  %function.place = getelementptr i64, ptr %control, i64 {FUNCTION}
+  store ptr %function, ptr %function.place
+  %data.place = getelementptr i64, ptr %control, i64 {DATA}
+  store ptr %data, ptr %data.place
+  %done = getelementptr i64, ptr %control, i64 {DONE}
+  store atomic i64 0, ptr %done seq_cst, align 8
+  %old = load atomic i64, ptr %control seq_cst, align 8
+  %epoch = lshr i64 %old, 48
+  %epoch.next = add i64 %epoch, 1
+  %epoch.bits = shl i64 %epoch.next, 48
+  %count.bits = shl i64 %count, 24
+  %ticket = or i64 %epoch.bits, %count.bits
+  %swapped = atomicrmw xchg ptr %control, i64 %ticket seq_cst
+  %asleep = getelementptr i64, ptr %control, i64 {ASLEEP}
+  %sleeping = load atomic i64, ptr %asleep seq_cst, align 8
+  %wake = icmp ne i64 %sleeping, 0
+  br i1 %wake, label %rouse, label %help
+rouse:
+  store atomic i64 0, ptr %asleep seq_cst, align 8
+  %woken = call i64 (i64, ...) @syscall(i64 202, ptr %asleep, i64 129, i64 1, i64 0, i64 0, i64 0)
+  br label %help
+help:
+  %got = call i1 @work(ptr %control)
+  br i1 %got, label %help, label %wait
+wait:
+  %turns = phi i64 [0, %help], [%turns.next, %patience]
+  %finished = load atomic i64, ptr %done seq_cst, align 8
+  %all = icmp eq i64 %finished, %count
+  br i1 %all, label %end, label %pausing
+pausing:
+  call void @llvm.x86.sse2.pause()
+  %turns.next = add i64 %turns, 1
+  %low = and i64 %turns.next, 4095
+  %long = icmp eq i64 %low, 0
+  br i1 %long, label %yield, label %patience
+yield:
+  %yielded = call i32 @sched_yield()
+  br label %patience
+patience:
+  br label %wait
+end:
+  ret void
+}}
+
+define void @serve(ptr %control) {{
+  %asleep = getelementptr i64, ptr %control, i64 {ASLEEP}
+  %stop = getelementptr i64, ptr %control, i64 {STOP}
+  %mode.at = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %mode.at)
+  %mode = load i32, ptr %mode.at
+  %flushing = or i32 %mode, 32832
+  store i32 %flushing, ptr %mode.at
+  call void @llvm.x86.sse.ldmxcsr(ptr %mode.at)
+  br label %spin
+spin:
+  %turns = phi i64 [0, %0], [0, %worked], [%turns.next, %pausing], [0, %slept]
+  %got = call i1 @work(ptr %control)
+  br i1 %got, label %worked, label %pausing
+worked:
+  br label %spin
+pausing:
+  call void @llvm.x86.sse2.pause()
+  %turns.next = add i64 %turns, 1
+  %tired = icmp ugt i64 %turns.next, {SPINS}
+  br i1 %tired, label %sleep, label %spin
+sleep:
+  %marked = atomicrmw xchg ptr %asleep, i64 1 seq_cst
+  %last = call i1 @work(ptr %control)
+  br i1 %last, label %slept, label %check
+check:
+  %stopping = load atomic i64, ptr %stop seq_cst, align 8
+  %over = icmp ne i64 %stopping, 0
+  br i1 %over, label %end, label %doze
+doze:
+  %woken = call i64 (i64, ...) @syscall(i64 202, ptr %asleep, i64 128, i64 1, i64 0, i64 0, i64 0)
+  br label %slept
+slept:
+  store atomic i64 0, ptr %asleep seq_cst, align 8
+  br label %spin
+end:
+  ret void
+}}
+
+define void @rouse(ptr %control) {{
+  %asleep = getelementptr i64, ptr %control, i64 {ASLEEP}
+  store atomic i64 0, ptr %asleep seq_cst, align 8
+  %woken = call i64 (i64, ...) @syscall(i64 202, ptr %asleep, i64 129, i64 1, i64 0, i64 0, i64 0)
+  ret void
+}}
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+"""
+
+
+def possible() -> bool:
+    """Tell whether a worker can be had: Linux on x86-64, with a core to spare."""
+    return sys.platform == "linux" and os.uname().machine == "x86_64" and cores() > 1
+
+
+def cores() -> int:
+    """Return how many cores this process may use; `CLEARPROP_THREADS=1` keeps it to one."""
+    limit = os.environ.get("CLEARPROP_THREADS", "")
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return min(available, int(limit)) if limit.isdigit() and int(limit) else available
+
+
+@cache
+def _code() -> Code:
+    return Code(_NATIVE, "share", "serve", "rouse")
+
+
+def share_address() -> int:
+    """Return the address of `share(control, function, data, count)`."""
+    return _code().address("share")
+
+
+class Pool:
+    """The worker and what it shares with the steps; one step at a time may use it."""
+
+    def __init__(self) -> None:
+        code = _code()
+        self._memory = np.zeros(SIZE + 8, np.int64)
+        skip = (-self._memory.ctypes.data % 64) // 8
+        self.control = self._memory[skip : skip + SIZE]
+        self.address = self.control.ctypes.data
+        self.lock = threading.Lock()
+        serve = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("serve"))
+        self._rouse = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("rouse"))
+        self._thread = threading.Thread(target=serve, args=(self.address,), name="clearprop worker", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let the worker end."""
+        self.control[STOP] = 1
+        while self._thread.is_alive():
+            self._rouse(self.address)
+            self._thread.join(0.01)
+
+
+_pool: Pool | None = None
+_starting = threading.Lock()
+
+
+def pool() -> Pool | None:
+    """Return the process's worker, started when it is first asked for; None where there can be none."""
+    global _pool
+    if _pool is None and possible():
+        with _starting:
+            if _pool is None:
+                _pool = Pool()
+                atexit.register(_pool.close)
+    return _pool
+
+
+def _after_fork() -> None:
+    """In a child of fork there is no worker, and nobody holds a lock."""
+    global _pool, _starting
+    if _pool is not None:
+        atexit.unregister(_pool.close)
+    _pool, _starting = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+__all__: list[Any] = ["Pool", "cores", "pool", "possible", "share_address"]

@@ -1,0 +1,339 @@
+"""Matrix products: register tiles of fused multiply-adds, straight from where the operands lie.
+
+The tile is 8 rows by 2 vectors: 16 sums stay in registers while the loop over the inner axis runs, each step
+reading 2 vectors of the right factor and 8 numbers of the left. Shapes are known when the code is written, so the
+edges have tiles of their own and no operand is copied unless its layout asks for it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from clearprop.compiler import ir
+from clearprop.compiler.llvm.engine import WIDE, vector_bytes
+from clearprop.compiler.llvm.layout import Layout, across, layout
+from clearprop.compiler.llvm.loops import Memory, constant_mask, gather
+from clearprop.compiler.llvm.reductions import Accumulator
+from clearprop.compiler.llvm.text import BOOL, INDEX, Function, Module, Value
+
+PANEL = 512  # how much of the inner axis is run over before the next tile: the panel of the right factor stays near
+OUTSIDE = '"prefer-vector-width"="512" noinline'
+
+
+def lanes_of(dtype: Any) -> int:
+    """Return how many entries a SIMD register holds."""
+    return int(vector_bytes() // dtype.itemsize)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile of the result and how its operands lie: steps in entries along rows, inner axis and columns."""
+
+    dtype: Any
+    rows: int
+    vectors: int
+    rest: int  # how many lanes of the last vector are there
+    left: tuple[int, int]
+    right: int
+    out: int
+
+    def write(self, module: Module) -> str:
+        """Write the function that adds up one tile, unless it is there; return its name."""
+        lanes = lanes_of(self.dtype)
+        name = f"tile{self.dtype.itemsize}_" + "_".join(map(str, (self.rows, self.vectors, self.rest, *self.left, self.right, self.out)))
+        if name in module.functions:
+            return name
+        f = module.function(name, "ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %n, i1 %more", OUTSIDE)
+        masks = [None] * (self.vectors - 1) + [constant_mask(f, self.rest, lanes)]
+        sums = [[f.slot(self.dtype, lanes) for _ in masks] for _ in range(self.rows)]
+        more = Value(f, "%more", BOOL, 0)
+        for row in sums:
+            for s in row:
+                s.put(f.constant(0.0, self.dtype, lanes))
+        with f.when(more):
+            for i, row in enumerate(sums):
+                for j, s in enumerate(row):
+                    s.put(f.load(f.at("%c", i * self.out + j * lanes, self.dtype), self.dtype, lanes, masks[j]))
+        with f.loop(0, Value(f, "%n", INDEX, 0)) as k:
+            start = f.at("%b", k * self.right, self.dtype)
+            right = [f.load(f.at(start, j * lanes, self.dtype), self.dtype, lanes, m) for j, m in enumerate(masks)]
+            first = f.at("%a", k * self.left[1], self.dtype)
+            for i, row in enumerate(sums):
+                x = f.splat(f.load(f.at(first, i * self.left[0], self.dtype), self.dtype), lanes)
+                for s, y in zip(row, right, strict=True):
+                    s.put(f.intrinsic("fma", x, y, s.get()))
+        for i, row in enumerate(sums):
+            for j, s in enumerate(row):
+                f.store(s.get(), f.at("%c", i * self.out + j * lanes, self.dtype), masks[j])
+        return name
+
+
+class ProductWriter:
+    """Writes one `matmul`: `low` and `high` bound the rows (of a batch: the entries of its first axis)."""
+
+    def __init__(self, v: ir.Value, memory: Memory) -> None:
+        self.value, self.memory = v, memory
+        x, y = v.inputs
+        self.x, self.y = layout(x), layout(y)
+        assert self.x is not None
+        assert self.y is not None
+        self.m, self.k, self.n = v.shape[-2], x.shape[-1], v.shape[-1]
+        self.dtype = v.dtype
+        self.left = self.x.strides[-2:]
+        self.right = self.y.strides[-2:]
+        self.batch = v.shape[:-2]
+        self.steps = [
+            across(Layout(p.base, 0, p.strides[:-2]), shape[:-2], self.batch)
+            for p, shape in ((self.x, x.shape), (self.y, y.shape))
+        ]
+        self.form = "tiles"
+        if self.n == 1 and self.left[0] == 1 and self.left[1] != 1 and self.m > 1:
+            self._swap()
+        if self.n == 1:
+            self.form = "rows"
+        elif self.m == 1 and self.right[1] != 1:
+            self.form = "columns"
+        self.turns = self.batch[0] if self.batch else self.n if self.form == "columns" else self.m
+        self.grain = 1 if self.batch else self.tile_rows if self.form == "tiles" else 8
+
+    def _swap(self) -> None:
+        """(m, k) @ (k, 1) with a left factor whose columns are contiguous: (1, k) @ (k, m) has the same entries."""
+        self.x, self.y = self.y, self.x
+        self.left, self.right = (self.right[1], self.right[0]), (self.left[1], self.left[0])
+        self.steps.reverse()
+        self.m, self.n = 1, self.m
+
+    @property
+    def tile_rows(self) -> int:
+        """How many rows a tile has: what keeps the registers full."""
+        vectors = -(-self.n // lanes_of(self.dtype))
+        if vector_bytes() < 64:
+            most = 6 if vectors > 1 else 8
+        else:
+            most = 8 if vectors > 1 else 16
+        if self.m <= most * 3 // 2:
+            return self.m
+        return most
+
+    @property
+    def tile_vectors(self) -> int:
+        """How many vectors wide a tile is; few rows make wider ones."""
+        vectors = -(-self.n // lanes_of(self.dtype))
+        registers = 20 if vector_bytes() == 64 else 10
+        return min(vectors, 2 if self.tile_rows > 5 else max(2, min(8, registers // max(1, self.tile_rows))))
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions."""
+        return 2 * self.m * self.k * self.n * math.prod(self.batch)
+
+    @property
+    def work(self) -> float:
+        """A rough count of nanoseconds on one core."""
+        return self.flops / 60 + 20
+
+    def whole_reads(self) -> list[ir.Value]:
+        """Return the arrays of which every part of the rows needs everything."""
+        assert self.x is not None
+        assert self.y is not None
+        if self.batch:
+            return []
+        return [self.x.base] if self.form == "columns" else [self.y.base]
+
+    # --- writing --------------------------------------------------------------------------------------------
+    def write(self, function: Function, low: Value, high: Value, part: Value, parts: int) -> None:
+        """Write the product of the rows from `low` to `high`."""
+        assert self.x is not None
+        assert self.y is not None
+        memory, dtype = self.memory, self.dtype
+        a = function.at(memory.pointer(function, self.x.base), self.x.offset, dtype)
+        b = function.at(memory.pointer(function, self.y.base), self.y.offset, dtype)
+        c = memory.pointer(function, self.value)
+        if not self.batch:
+            self._one(function, a, b, c, low, high)
+            return
+        self._batches(function, 0, a, b, c, low, high)
+
+    def _batches(self, f: Function, axis: int, a: str, b: str, c: str, low: Any, high: Any) -> None:
+        if axis == len(self.batch):
+            whole = self.n if self.form == "columns" else self.m
+            self._one(f, a, b, c, f.index(0), f.index(whole))
+            return
+        inside = math.prod(self.batch[axis + 1 :]) * self.m * self.n
+        with f.loop(low, high) as i:
+            places = [f.at(p, i * s, self.dtype) for p, s in ((a, self.steps[0][axis]), (b, self.steps[1][axis]), (c, inside))]
+            self._batches(f, axis + 1, *places, 0, self.batch[axis + 1] if axis + 1 < len(self.batch) else 0)
+
+    def _one(self, f: Function, a: str, b: str, c: str, low: Value, high: Value) -> None:
+        if self.form == "rows":
+            dots(f, self.dtype, self.k, (a, *self.left), (b, self.right[0]), c, low, high)
+        elif self.form == "columns":
+            dots(f, self.dtype, self.k, (b, self.right[1], self.right[0]), (a, self.left[1]), c, low, high)
+        else:
+            self._tiles(f, a, b, c, low, high)
+
+    def _tiles(self, f: Function, a: str, b: str, c: str, low: Value, high: Value) -> None:
+        lanes = lanes_of(self.dtype)
+        width = self.tile_vectors * lanes
+        whole = self.n - self.n % width
+        for start in range(0, self.k, PANEL):
+            depth = min(PANEL, self.k - start)
+            a_here = f.at(a, start * self.left[1], self.dtype)
+            b_here = f.at(b, start * self.right[0], self.dtype)
+            if whole:
+                with f.loop(0, whole, width) as j:
+                    self._column(f, a_here, f.at(b_here, j, self.dtype), f.at(c, j, self.dtype), low, high, width, depth, start > 0)
+            rest = self.n - whole
+            if rest:
+                self._column(
+                    f, a_here, f.at(b_here, whole, self.dtype), f.at(c, whole, self.dtype), low, high, rest, depth, start > 0
+                )
+
+    def _column(
+        self, f: Function, a: str, b: str, c: str, low: Value, high: Value, width: int, depth: int, more: bool
+    ) -> None:
+        """Write the tiles of one column of tiles, from the row `low` to the row `high`."""
+        rows = self.tile_rows
+        rest = self.m % rows
+
+        def call(i: Value, count: int) -> None:
+            vectors = -(-width // lanes_of(self.dtype))
+            last = width - (vectors - 1) * lanes_of(self.dtype)
+            tile = Tile(self.dtype, count, vectors, last, self.left, self.right[0], self.n)
+            name = tile.write(f.module)
+            left, out = f.at(a, i * self.left[0], self.dtype), f.at(c, i * self.n, self.dtype)
+            f.line(f"call void @{name}(ptr {left}, ptr {b}, ptr {out}, i64 {depth}, i1 {'true' if more else 'false'})")
+
+        if self.m == rows:
+            call(f.index(0), rows)
+            return
+        stop = high - rest if not rest else _at_most(high, self.m - rest)
+        with f.loop(low, stop, rows) as i:
+            call(i, rows)
+        if rest:
+            with f.when(high == self.m):
+                call(f.index(self.m - rest), rest)
+
+
+def _at_most(x: Value, limit: int) -> Value:
+    return x.function.select(x < limit, x, x.function.index(limit))
+
+
+def dots(
+    f: Function, dtype: Any, k: int, rows: tuple[str, int, int], x: tuple[str, int], out: str, low: Value, high: Value
+) -> None:
+    """Write out[i] = sum_j rows[i, j] x[j], four rows at a time where there are so many."""
+    lanes = min(lanes_of(dtype), 1 << max(1, (k - 1).bit_length()))
+    pointer, down, along = rows
+    count = (high - low) >> 2
+
+    def some(first: Value, number: int) -> None:
+        sums = [Accumulator(f, "sum", dtype, lanes) for _ in range(number)]
+        starts = [f.at(pointer, (first + r) * down, dtype) for r in range(number)]
+        for s in sums:
+            s.begin()
+
+        def step(j: Any, mask: Value | None) -> None:
+            y = _read(f, x[0], j, x[1], dtype, lanes, mask)
+            for start, s in zip(starts, sums, strict=True):
+                s.best.put(f.intrinsic("fma", _read(f, start, j, along, dtype, lanes, mask), y, s.best.get()))
+
+        whole = k - k % lanes
+        if whole:
+            with f.loop(0, whole, lanes) as j:
+                step(j, None)
+        if k % lanes:
+            step(f.index(whole), constant_mask(f, k % lanes, lanes))
+        for r, s in enumerate(sums):
+            f.store(s.end(), f.at(out, first + r, dtype))
+
+    middle = low + (count << 2)
+    with f.loop(low, middle, 4) as i:
+        some(i, 4)
+    with f.loop(middle, high) as i:
+        some(i, 1)
+
+
+def _read(f: Function, pointer: str, j: Any, step: int, dtype: Any, lanes: int, mask: Value | None) -> Value:
+    address = f.at(pointer, j * step, dtype)
+    if step == 1:
+        return f.load(address, dtype, lanes, mask)
+    return gather(f, address, step, dtype, lanes, mask)
+
+
+# --- transposition ------------------------------------------------------------------------------------------
+class TransposeWriter:
+    """Writes the copy of a transposed matrix, square blocks at a time, each turned over in registers."""
+
+    def __init__(self, v: ir.Value, memory: Memory) -> None:
+        self.value, self.memory = v, memory
+        place = layout(v.inputs[0])
+        assert place is not None
+        self.place, self.dtype = place, v.dtype
+        self.turns, self.columns = v.shape
+        self.grain = lanes_of(v.dtype)
+        self.work = v.size / 4 + 20
+
+    def write(self, function: Function, low: Value, high: Value, part: Value, parts: int) -> None:
+        """Write the rows from `low` to `high`."""
+        f, dtype, side = function, self.dtype, self.grain
+        source = f.at(self.memory.pointer(f, self.place.base), self.place.offset, dtype)
+        goal = self.memory.pointer(f, self.value)
+        step = self.place.strides[1]
+        rest_rows, rest_columns = self.turns % side, self.columns % side
+
+        def across_row(i: Value, rows: int) -> None:
+            def block(j: Any, columns: int) -> None:
+                name = _block(f.module, dtype, rows, columns, step, self.columns)
+                start = f.at(source, i + j * step, dtype)
+                end = f.at(goal, i * self.columns + j, dtype)
+                f.line(f"call void @{name}(ptr {start}, ptr {end})")
+
+            whole = self.columns - rest_columns
+            if whole:
+                with f.loop(0, whole, side) as j:
+                    block(j, side)
+            if rest_columns:
+                block(f.index(whole), rest_columns)
+
+        with f.loop(low, _at_most(high, self.turns - rest_rows), side) as i:
+            across_row(i, side)
+        if rest_rows:
+            with f.when(high == self.turns):
+                across_row(f.index(self.turns - rest_rows), rest_rows)
+
+
+def _block(module: Module, dtype: Any, rows: int, columns: int, step: int, out: int) -> str:
+    """Write goal[i * out + j] = source[i + j * step] for a block of at most a register by a register."""
+    side = lanes_of(dtype)
+    name = f"block{dtype.itemsize}_{rows}_{columns}_{step}_{out}"
+    if name in module.functions:
+        return name
+    f = module.function(name, "ptr noalias %x, ptr noalias %y", WIDE + " noinline")
+    mask = constant_mask(f, rows, side)
+    zero = f.constant(0.0, dtype, side)
+    lines = [f.load(f.at("%x", j * step, dtype), dtype, side, mask) if j < columns else zero for j in range(side)]
+    distance = 1
+    while distance < side:
+        for i in range(side):
+            if not i & distance:
+                lines[i], lines[i + distance] = _exchange(f, lines[i], lines[i + distance], distance)
+        distance *= 2
+    mask = constant_mask(f, columns, side)
+    for i in range(rows):
+        f.store(lines[i], f.at("%y", i * out, dtype), mask)
+    return name
+
+
+def _exchange(f: Function, x: Value, y: Value, distance: int) -> tuple[Value, Value]:
+    """Exchange the off-diagonal squares of two rows of a block."""
+    n = x.lanes
+    first = [e if not e & distance else n + e - distance for e in range(n)]
+    second = [e + distance if not e & distance else n + e for e in range(n)]
+    result = []
+    for picks in (first, second):
+        order = ", ".join(f"i32 {p}" for p in picks)
+        result.append(f.value(f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{n} x i32> <{order}>", x.dtype, n))
+    return result[0], result[1]

@@ -1,0 +1,205 @@
+"""What may run at the same time: chains of groups that walk over the same rows, cut into parts for two cores.
+
+Within a chain each part does all its groups one after the other on its own rows, so a product, the activation after
+it and the gradient behind that follow each other without waiting. Between regions everybody waits for everybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from clearprop.compiler.ir import Value
+from clearprop.compiler.llvm.groups import Group
+from clearprop.compiler.llvm.layout import Layout, layout
+from clearprop.compiler.llvm.loops import LoopWriter, Memory
+from clearprop.compiler.llvm.products import ProductWriter, TransposeWriter
+
+WORTH = 6000.0  # nanoseconds: a region below this stays on one core
+NEAR = 1 << 18  # bytes that a part's rows should fit in, to stay in the second cache between groups
+
+
+@dataclass(eq=False)
+class Piece:
+    """A group with its writer, and the arrays it touches: True where a part touches only its own rows."""
+
+    group: Group
+    writer: Any
+    reads: dict[Value, bool] = field(default_factory=dict)
+    writes: dict[Value, bool] = field(default_factory=dict)
+    turns: int = 1
+    grain: int = 1
+
+    @property
+    def work(self) -> float:
+        """A rough count of nanoseconds on one core."""
+        return float(self.writer.work)
+
+
+@dataclass(eq=False)
+class Chain:
+    """Pieces over the same rows; `bounds` cut the rows into parts."""
+
+    pieces: list[Piece]
+    bounds: list[int] = field(default_factory=list)
+
+    @property
+    def turns(self) -> int:
+        """The number of rows."""
+        return self.pieces[0].turns
+
+    @property
+    def work(self) -> float:
+        """A rough count of nanoseconds on one core."""
+        return sum(p.work for p in self.pieces)
+
+    def conflicts(self, piece: Piece) -> list[bool]:
+        """Return, for each array that both touch and one writes, whether both stay within their own rows."""
+        found = []
+        for mine in self.pieces:
+            for x, own in piece.reads.items():
+                if x in mine.writes:
+                    found.append(own and mine.writes[x])
+            for x, own in piece.writes.items():
+                for touched in (mine.reads, mine.writes):
+                    if x in touched:
+                        found.append(own and touched[x])
+        return found
+
+
+@dataclass(eq=False)
+class Region:
+    """Chains that do not touch each other's results."""
+
+    chains: list[Chain] = field(default_factory=list)
+    parallel: bool = False
+
+
+@dataclass(eq=False)
+class Stop:
+    """A call of NumPy between native parts."""
+
+    group: Group
+
+
+def piece(group: Group, memory: Memory, home: Any) -> Piece:
+    """Make the writer of a group; `home(v)` is the array whose memory `v` lies in."""
+    writer: Any
+    if group.kind == "product":
+        writer = ProductWriter(group.values[0], memory)
+        result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
+        whole = writer.whole_reads()
+        for place in (writer.x, writer.y):
+            if writer.batch:
+                step = writer.steps[0 if place is writer.x else 1]
+                _note(result.reads, home(place.base), _own_rows(place, step[0], writer.batch[0]))
+            else:
+                step = writer.right[1] if writer.form == "columns" else writer.left[0]
+                _note(result.reads, home(place.base), place.base not in whole and _own_rows(place, step, writer.turns))
+        _note(result.writes, home(group.values[0]), True)
+    elif group.kind == "transpose":
+        writer = TransposeWriter(group.values[0], memory)
+        result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
+        _note(result.reads, home(writer.place.base), False)
+        _note(result.writes, home(group.values[0]), True)
+    else:
+        writer = LoopWriter(group, memory)
+        result = Piece(group, writer, turns=writer.turns)
+        if writer.flat:
+            result.grain = max(1, 16 // writer.unit) if writer.unit < 16 else 1
+        for x, place in writer.leaves.items():
+            _note(result.reads, home(place.base), _own_rows(place, _turn_step(writer, x), writer.turns))
+        for v in group.stores:
+            place = Layout(v, 0, ())
+            own = v not in writer.ending and _own_rows(place, _turn_step(writer, (v, "store")), writer.turns)
+            _note(result.writes, home(v), own)
+    return result
+
+
+def _note(touched: dict[Value, bool], x: Value, own: bool) -> None:
+    touched[x] = touched.get(x, True) and own
+
+
+def _turn_step(writer: LoopWriter, key: Any) -> int:
+    """Return how many entries an array moves on per turn."""
+    if writer.outer:
+        return int(writer.outer[0].steps[key])
+    return int(writer.inner[0].steps[key] * writer.unit) if writer.flat else 0
+
+
+def _own_rows(place: Layout, step: int, turns: int) -> bool:
+    """Tell whether turn i touches just the i-th of `turns` equal stretches of the array."""
+    if turns == 1:
+        return True
+    return place.offset == 0 and step > 0 and step * turns == place.base.size
+
+
+def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> list[Region | Stop]:
+    """Put the groups, in their order, into chains and regions, and cut those that are worth it into parts."""
+    result: list[Region | Stop] = []
+    for group in groups:
+        if group.kind == "call":
+            result.append(Stop(group))
+            continue
+        new = piece(group, memory, home)
+        if not result or not isinstance(result[-1], Region) or not _enter(result[-1], new):
+            result.append(Region([Chain([new])]))
+    for region in result:
+        if isinstance(region, Region):
+            _cut(region, threads)
+    return result
+
+
+def _enter(region: Region, new: Piece) -> bool:
+    """Add a piece to a region, if what it depends on there is in one chain, row by row."""
+    touching = [(chain, found) for chain in region.chains if (found := chain.conflicts(new))]
+    if not touching:
+        region.chains.append(Chain([new]))
+        return True
+    if len(touching) > 1 or not all(touching[0][1]) or touching[0][0].turns != new.turns:
+        return False
+    touching[0][0].pieces.append(new)
+    return True
+
+
+def _cut(region: Region, threads: int) -> None:
+    total = sum(chain.work for chain in region.chains)
+    region.parallel = threads > 1 and total > WORTH
+    for chain in region.chains:
+        parts = 1
+        if region.parallel and chain.work > total / 16:
+            row = sum(v.nbytes for p in chain.pieces for v in p.group.stores) / max(1, chain.turns)
+            weights = any(p.group.kind == "product" for p in chain.pieces) and len(chain.pieces) > 1
+            parts = threads
+            if weights and row * chain.turns / threads > NEAR:
+                parts = min(64, threads * -(-int(row * chain.turns) // (NEAR * threads)))
+        grain = max(p.grain for p in chain.pieces)
+        chain.bounds = cuts(chain.turns, parts, grain)
+
+
+def cuts(turns: int, parts: int, grain: int) -> list[int]:
+    """Return the bounds of about equal parts, multiples of `grain` where they can be.
+
+    >>> cuts(60, 2, 8), cuts(3, 2, 8)
+    ([0, 32, 60], [0, 3])
+    """
+    bounds = [0]
+    for p in range(1, parts):
+        at = round(turns * p / parts / grain) * grain
+        if bounds[-1] < at < turns:
+            bounds.append(at)
+    return [*bounds, turns]
+
+
+def stays(group: Group, new: Value, old: Value) -> bool:
+    """Tell whether `new` may overwrite `old` entry by entry while the group's loop runs."""
+    if group.kind != "loop" or group.rows or new.size != old.size or new.dtype.itemsize != old.dtype.itemsize:
+        return False
+    if new.shape != group.shape:
+        return new.size == 1 == len(group.values) and False
+    for v in group.values:
+        for x in v.operands:
+            place = layout(x)
+            if place is not None and place.base is old and (x is not old or x.shape != group.shape):
+                return False
+    return True
