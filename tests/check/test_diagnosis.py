@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def _seeded():
 
 def network(activation=nn.ReLU, sizes=(64, 32, 10)):
     layers = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in itertools.pairwise(sizes):
         layers += [nn.Linear(before, after), activation()]
     return nn.Sequential(*layers[:-1])
 
@@ -98,7 +100,7 @@ def test_a_data_loader_will_do_and_keeps_its_order(digits):
 
     assert doctor(network(), loader).healthy
     assert np.array_equal(next(iter(loader))[1], next(iter(same))[1])
-    assert doctor(network(), [(digits[0][i : i + 64], digits[1][i : i + 64]) for i in (0, 64)][0]).healthy
+    assert doctor(network(), iter([(digits[0][i : i + 64], digits[1][i : i + 64]) for i in (0, 64)])).healthy
 
 
 # --- one disease at a time ----------------------------------------------------------------------------------

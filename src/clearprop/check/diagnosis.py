@@ -70,7 +70,7 @@ def doctor(
     >>> x = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
     >>> y = (x.sum(axis=1) > 0).astype(int)
     >>> doctor(nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2)), (x, y))
-    Sequential, 50 parameters in 2 layers, CrossEntropyLoss 0.713 on 64 rows.
+    Sequential, 50 parameters in 2 layers, CrossEntropyLoss 0.838 on 64 rows.
     No finding: looked for 19 kinds of trouble.
     >>> doctor(nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2), nn.Softmax()), (1000 * x, y)).names
     ('inputs that are not scaled', 'softmax before CrossEntropyLoss')

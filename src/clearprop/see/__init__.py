@@ -6,6 +6,7 @@ from clearprop.see.explaining import explain, users_of
 from clearprop.see.explanation import Contribution, Explanation
 from clearprop.see.formulas import Formula, formula
 from clearprop.see.steps import Step, Trace, trace
+from clearprop.see.summaries import Row, Summary, summary
 
 __all__ = [
     "Contribution",
@@ -13,12 +14,15 @@ __all__ = [
     "Drawing",
     "Explanation",
     "Formula",
+    "Row",
     "Step",
+    "Summary",
     "Trace",
     "derivative",
     "draw",
     "explain",
     "formula",
+    "summary",
     "trace",
     "users_of",
 ]
