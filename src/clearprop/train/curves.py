@@ -6,7 +6,6 @@ from pathlib import Path
 
 from clearprop.train.history import History
 
-
 _LEARNED, _HELD_OUT = "#1f5fa8", "#d1731c"
 
 

@@ -91,7 +91,9 @@ def fit(
     good = Weights(model, copied=compiles(compile))
     metrics = list([metrics] if isinstance(metrics, str) else metrics)
 
-    with gentle_interrupt() as interrupt:
+    # What overflows ends in a loss that is not finite, which says more than NumPy's warnings.
+    quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    with gentle_interrupt() as interrupt, quiet:
         _tell(watchers, "run_began", run)
         try:
             while not _ended(run, best, interrupt):

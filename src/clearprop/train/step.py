@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable
 from typing import Any
 
-from clearprop.errors import lesson
+from clearprop.errors import InputError, lesson
 
 Step = Callable[[Any, Any], Any]
 
@@ -48,9 +48,7 @@ def compiles(compile: Any) -> bool:
     if compile == "auto":
         return COMPILE_BY_DEFAULT and _installed("clearprop.compiler") and _installed("llvmlite")
     if compile is True and not _installed("clearprop.compiler"):
-        raise NotImplementedError(
-            lesson("compile=True", "this clearprop has no compiler", hint='compile=False or "auto"')
-        )
+        raise InputError(lesson("compile=True", "this clearprop has no compiler", hint='compile="auto"'))
     if not isinstance(compile, bool):
         raise ValueError(lesson("compile=", 'wants True, False or "auto"', repr(compile)))
     return compile
