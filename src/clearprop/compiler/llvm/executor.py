@@ -39,6 +39,8 @@ class Places:
         self.shares: dict[Any, tuple[int, int]] = {}
         self.parts = 1
         self.copies: list[tuple[Value, Value]] = []  # into a state at the end
+        self.flag = np.zeros(1, np.int64)  # 1 where an index was out of bounds
+        self.checked = False
         self._find()
 
     def _find(self) -> None:
@@ -156,6 +158,12 @@ class Places:
         return function.at(f"inttoptr (i64 {address} to ptr)", part * stride, np.dtype(np.int8))
 
 
+    def trouble(self) -> str:
+        """Return the text of a pointer to the flag that says that an index was out of bounds."""
+        self.checked = True
+        return f"inttoptr (i64 {self.flag.ctypes.data} to ptr)"
+
+
 def _aligned(size: int) -> Any:
     """Return bytes that begin on a cache line (large ones on a page)."""
     unit = 4096 if size > 1 << 16 else LINE
@@ -244,6 +252,8 @@ class Native:
             else:
                 body += [f"call void @{name}(ptr %data, i64 {low}, i64 {high}, i64 {part})" for name, low, high, part in calls]
             body += endings
+            if self.places.checked:
+                body.append("CHECK")
         self._segment(body, self._copies())
         self._entry()
 
@@ -290,6 +300,13 @@ class Native:
         lines = ["call void @clearprop.flush(ptr %mode)", *body, *(end or []), "call void @llvm.x86.sse.ldmxcsr(ptr %mode)"]
         if not possible():
             lines = lines[1:-1]
+        checks = 0
+        for i, line in enumerate(lines):
+            if line == "CHECK":  # stop before anything is assigned
+                checks += 1
+                flag = f"%trouble{checks} = load i64, ptr {self.places.trouble()}\n  %bad{checks} = icmp ne i64 %trouble{checks}, 0"
+                lines[i] = f"{flag}\n  br i1 %bad{checks}, label %end, label %on{checks}\non{checks}:"
+        lines[-1:] = ["br label %end\nend:", lines[-1]] if possible() else [lines[-1], "br label %end\nend:"]
         text = "\n".join("  " + line for line in lines)
         self.segments.append(f"define void @segment{len(self.segments)}(ptr %data, ptr %control) {{\n  %mode = alloca i32\n{text}\n  ret void\n}}\n")
 
@@ -347,6 +364,7 @@ class Native:
         numbers_out = [self._array(v, states, ()) for _, v in self.places.assigned]
         workers = pool() if self.parallel else None
         whole = not self.stops
+        checked, flag = self.places.checked, self.places.flag
 
         def step(arguments: Any, numbers: Any) -> tuple[Any, Any]:
             if single:
@@ -358,6 +376,9 @@ class Native:
                 if enter(arguments, numbers, new, table, control):
                     arguments = tuple([np.array(x, order="C") for x in arguments])
                     enter(arguments, numbers, new, table, control)
+                if checked and flag[0]:
+                    flag[0] = 0
+                    raise IndexError("an index array of the compiled step is out of bounds; nothing was assigned")
                 if not whole:
                     self._with_calls(arguments, numbers, new, states, table, control, run)
             finally:

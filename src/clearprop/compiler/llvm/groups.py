@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clearprop.compiler.ir import REDUCTIONS, VIEWS, Program, Shape, State, Value, reachable
+from clearprop.compiler.llvm.indexing import indexed
 from clearprop.compiler.llvm.layout import layout
 from clearprop.compiler.llvm.ufuncs import UFUNCS
 
@@ -17,7 +18,7 @@ FLOATS = ("float32", "float64")
 class Group:
     """Values computed together. `stores` are those that others read from memory."""
 
-    kind: str  # loop, product, transpose, pick, add or call
+    kind: str  # loop, product, transpose, put or call
     shape: Shape = ()
     values: list[Value] = field(default_factory=list)
     rows: frozenset[int] | None = None  # the axes that are reduced within a row, if any are
@@ -42,6 +43,8 @@ def has_instructions(v: Value) -> bool:
     """Tell whether a loop can compute `v`; what cannot is a call of NumPy."""
     if v.kind != "op" or isinstance(v.dtype, tuple):
         return False
+    if v.op == "pick":
+        return True
     dtypes = [v.dtype, *(x.dtype for x in v.operands)]
     if any(isinstance(d, tuple) or d.kind not in "biuf" or d.name in ("float16", "float128", "longdouble") for d in dtypes):
         return False
@@ -64,6 +67,8 @@ class Grouping:
                 self._alone(v, "product")
             elif v.op == "positive" and v.attrs.get("transpose"):
                 self._alone(v, "transpose")
+            elif v.kind == "op" and v.op == "put":
+                self._alone(v, "put")
             elif has_instructions(v):
                 self._join(v)
             else:
@@ -82,7 +87,7 @@ class Grouping:
         for x in v.operands:
             source = through(x)
             group = self.of.get(source)
-            if group is None:
+            if group is None or (v.op == "pick" and x is v.inputs[0]):  # read from memory, complete
                 place = layout(source)
                 base = self.of.get(place.base) if place is not None else None
                 if base is not None:
@@ -128,7 +133,7 @@ class Grouping:
             for v in group.values:
                 for x in v.operands:
                     source = through(x)
-                    if self.of.get(source) is not group:
+                    if self.of.get(source) is not group or v.op == "pick":
                         place = layout(x)
                         if place is not None:
                             needed.add(place.base)
@@ -208,8 +213,8 @@ def prepared(program: Program) -> Program:
                 clone.inputs = (copied(inputs[0]),)
         elif v.kind == "op" and v.op == "matmul":
             clone = _product(clone, copied)
-            if clone.op == "reshape":
-                add(clone.inputs[0])
+        elif v.kind == "call" and v.op in ("getitem", "scatter"):
+            clone = indexed(clone, add) or clone
         new[v] = add(clone)
     result.outputs = [new[v] for v in program.outputs]
     given: set[Value] = set()

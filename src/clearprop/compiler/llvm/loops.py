@@ -14,6 +14,7 @@ from clearprop.compiler.ir import REDUCTIONS
 from clearprop.compiler.llvm.engine import vector_bytes
 from clearprop.compiler.llvm.groups import Group, ends, full, is_row, through
 from clearprop.compiler.llvm.layout import Layout, across, contiguous, layout
+from clearprop.compiler.llvm.mathematics import any_lane
 from clearprop.compiler.llvm.reductions import Accumulator, combine, identity
 from clearprop.compiler.llvm.text import BOOL, INDEX, Function, Value, type_name
 from clearprop.compiler.llvm.ufuncs import UFUNCS
@@ -32,6 +33,15 @@ class Memory(Protocol):
     def scratch(self, function: Function, key: Any, size: int, part: Value) -> str:
         """Return where a buffer of so many bytes begins, one for each part of a loop."""
         ...
+
+    def trouble(self) -> str:
+        """Return where a step notes that an index was out of bounds."""
+        ...
+
+
+def indices_of(v: ir.Value) -> tuple[ir.Value, ...]:
+    """Return what is read entry by entry: all operands, but of a `pick` its index arrays only."""
+    return v.operands[1:] if v.op == "pick" else v.operands
 
 
 class Axis:
@@ -55,8 +65,9 @@ class LoopWriter:
         self.group, self.memory = group, memory
         self.inside = {v for v in group.values}
         self.leaves: dict[ir.Value, Layout] = {}
+        self.picks = {v: layout(v.inputs[0]) for v in group.values if v.op == "pick"}
         for v in group.values:
-            for x in v.operands:
+            for x in indices_of(v):
                 if through(x) not in self.inside:
                     place = layout(x)
                     assert place is not None
@@ -75,6 +86,8 @@ class LoopWriter:
         for v in group.stores:
             place = Layout(v, 0, contiguous(v.shape))
             steps[v, "store"] = across(place, v.shape, space)
+        for v in self.picks:
+            steps[v, "pick"] = across(Layout(v, 0, v.attrs["strides"]), v.shape, space)
         axes = [Axis(space[a], {k: s[a] for k, s in steps.items()}) for a in group.order if space[a] != 1]
         inner_count = sum(1 for a in (group.rows or ()) if space[a] != 1)
         outer, inner = axes[: len(axes) - inner_count], axes[len(axes) - inner_count :]
@@ -114,7 +127,10 @@ class LoopWriter:
             elif self._is_row_reduction(v):
                 found = 1
             else:
-                found = max((self._level(x) for x in v.operands), default=0)
+                found = max((self._level(x) for x in indices_of(v)), default=0)
+                if v in self.picks:
+                    own = 2 if any(a.steps[v, "pick"] for a in self.inner) else 0
+                    found = max(found, own or (1 if any(a.steps[v, "pick"] for a in self.outer) else 0))
             self.levels[v] = found
         return found
 
@@ -127,7 +143,7 @@ class LoopWriter:
         self.passes: dict[ir.Value, int] = {}
         for v in self.group.values:
             needed = 0
-            for x in v.operands:
+            for x in indices_of(v):
                 source = through(x)
                 if source in self.inside:
                     after = 1 if self._is_row_reduction(source) else 0
@@ -136,7 +152,7 @@ class LoopWriter:
         self.count = 1 + max((self.passes[v] for v in self.group.values), default=0)
         users: dict[ir.Value, int] = {}
         for v in self.group.values:
-            for x in v.operands:
+            for x in indices_of(v):
                 source = through(x)
                 if source in self.inside:
                     users[source] = max(users.get(source, 0), self.passes[v])
@@ -149,7 +165,7 @@ class LoopWriter:
     def _cost(self, v: ir.Value) -> int:
         if v not in self.inside or v in self.group.stores:
             return 1
-        return (8 if v.op in COSTLY else 1) + sum(self._cost(through(x)) for x in v.operands)
+        return (8 if v.op in COSTLY else 1) + sum(self._cost(through(x)) for x in indices_of(v))
 
     @property
     def work(self) -> float:
@@ -163,6 +179,7 @@ class LoopWriter:
         """Write the loops for the turns from `low` to `high` of the outermost axis."""
         self.function, self.part, self.parts = function, part, parts
         self.memo: list[dict[ir.Value, Value]] = [{}, {}, {}]
+        self.mask: Value | None = None
         self.pointers: dict[Any, str] = {}
         self.totals = {v: Accumulator(function, v.op, v.dtype, self.lanes) for v in self.ending if full(v)}
         for v, total in self.totals.items():
@@ -208,11 +225,16 @@ class LoopWriter:
     def _point(self, indices: list[Value]) -> None:
         """Write where each array's entries of this turn begin."""
         function = self.function
-        for key in [*self.leaves, *((v, "store") for v in self.group.stores)]:
-            if isinstance(key, tuple):
+        offset: Any
+        for key in [*self.leaves, *((v, "store") for v in self.group.stores), *((v, "pick") for v in self.picks)]:
+            if isinstance(key, tuple) and key[1] == "pick":
+                v, chosen = key[0], self.picks[key[0]]
+                assert chosen is not None
+                pointer, offset = self.memory.pointer(function, chosen.base), chosen.offset
+            elif isinstance(key, tuple):
                 v = key[0]
                 pointer = self.pointers.get((v, "sum")) or ("" if v in self.totals else self.memory.pointer(function, v))
-                offset: Any = 0
+                offset = 0
             else:
                 v, place = key, self.leaves[key]
                 pointer = self.memory.pointer(function, place.base)
@@ -354,7 +376,7 @@ class LoopWriter:
         elif self._level(v) <= level and not self._waits(v):
             self._value(v)
         elif v in self.inside:
-            for x in v.operands:
+            for x in indices_of(v):
                 self._hoist(x, level)
 
     def _waits(self, v: ir.Value) -> bool:
@@ -363,7 +385,7 @@ class LoopWriter:
             return False
         if self._is_row_reduction(v) or v in self.ending:
             return True
-        return any(self._waits(through(x) if through(x) in self.inside else x) for x in v.operands)
+        return any(self._waits(through(x) if through(x) in self.inside else x) for x in indices_of(v))
 
     def _value(self, v: ir.Value) -> Value:
         source = through(v)
@@ -381,8 +403,32 @@ class LoopWriter:
             if v.op.startswith("arg"):
                 return self.function.constant(0, v.dtype)
             return self._value(v.inputs[0]).astype(v.dtype)
+        if v in self.picks:
+            return self._pick(v)
         xs = [self._value(x) if isinstance(x, ir.Value) else x for x in v.inputs]
         return evaluate(self.function, v, xs)
+
+    def _pick(self, v: ir.Value) -> Value:
+        """Write the read of the entries that index arrays name."""
+        function, level, key = self.function, self._level(v), (v, "pick")
+        offset: Any = 0
+        for i, (step, n) in zip(indices_of(v), v.attrs["picked"], strict=True):
+            offset = inside(function, self._value(i), n, self.memory.trouble(), self.mask if level == 2 else None) * step + offset
+        if level < 2:
+            chosen = self.picks[v]
+            assert chosen is not None
+            start = self.pointers.get(key) or function.at(self.memory.pointer(function, chosen.base), chosen.offset, v.dtype)
+            return function.load(function.at(start, offset, v.dtype), v.dtype)
+        address, step = self._address(key, v.dtype), self.inner[-1].steps[key]
+        if isinstance(offset, Value) and offset.lanes:
+            offset = function.lift(offset, INDEX, self.lanes)
+            if step:
+                offset = offset + function.lane_numbers(self.lanes) * step
+            return gather(function, address, offset, v.dtype, self.lanes, self.mask)
+        address = function.at(address, offset, v.dtype)
+        if step == 1:
+            return function.load(address, v.dtype, self.lanes, self.mask)
+        return gather(function, address, step, v.dtype, self.lanes, self.mask) if step else function.load(address, v.dtype)
 
     def _load(self, v: ir.Value, level: int) -> Value:
         function, place = self.function, self.leaves[v]
@@ -407,6 +453,18 @@ def evaluate(function: Function, v: ir.Value, xs: list[Any]) -> Value:
     if v.op == "astype":
         return xs[0].astype(v.dtype)  # type: ignore[no-any-return]
     return UFUNCS[v.op](*xs).astype(v.dtype)
+
+
+def inside(function: Function, i: Value, n: int, trouble: str, mask: Value | None) -> Value:
+    """Return an index counted from the front; one that is out of bounds is noted, and becomes 0."""
+    i = i.astype(INDEX)
+    i = function.select(i < 0, i + n, i)
+    bad = (i < 0) | (i >= n)
+    if mask is not None and i.lanes:
+        bad = bad & mask
+    with function.when(any_lane(bad)):
+        function.store(function.index(1), trouble)
+    return function.select((i < 0) | (i >= n), 0, i)
 
 
 def constant_mask(function: Function, n: int, lanes: int) -> Value | None:

@@ -12,6 +12,7 @@ from typing import Any
 from clearprop.compiler.ir import Value
 from clearprop.compiler.llvm.groups import Group
 from clearprop.compiler.llvm.layout import Layout, layout
+from clearprop.compiler.llvm.indexing import PutWriter
 from clearprop.compiler.llvm.loops import LoopWriter, Memory
 from clearprop.compiler.llvm.products import ProductWriter, TransposeWriter
 
@@ -102,11 +103,19 @@ def piece(group: Group, memory: Memory, home: Any) -> Piece:
         result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
         _note(result.reads, home(writer.place.base), False)
         _note(result.writes, home(group.values[0]), True)
+    elif group.kind == "put":
+        writer = PutWriter(group.values[0], memory)
+        result = Piece(group, writer)
+        for x in writer.places:
+            _note(result.reads, home(x.base), False)
+        _note(result.writes, home(group.values[0]), False)
     else:
         writer = LoopWriter(group, memory)
         result = Piece(group, writer, turns=writer.turns)
         if writer.flat:
             result.grain = max(1, 16 // writer.unit) if writer.unit < 16 else 1
+        for v, chosen in writer.picks.items():
+            _note(result.reads, home(chosen.base), _own_rows(chosen, _turn_step(writer, (v, "pick")), writer.turns))
         for x, place in writer.leaves.items():
             _note(result.reads, home(place.base), _own_rows(place, _turn_step(writer, x), writer.turns))
         for v in group.stores:

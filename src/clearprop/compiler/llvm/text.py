@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ _TYPES = {
 _ORDER = {"lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge", "eq": "eq", "ne": "ne"}
 
 
+@cache
 def type_name(dtype: Dtype, lanes: int = 0) -> str:
     """Return LLVM's name of a dtype.
 
@@ -152,9 +154,7 @@ class Function:
     def intrinsic(self, name: str, *xs: Value, flags: str = "") -> Value:
         """Call one of LLVM's own functions whose arguments all have the type of its result."""
         x = xs[0]
-        scalar = _TYPES[x.dtype.name]
-        suffix = ("f" if x.dtype.kind == "f" else "i") + scalar.lstrip("i") if scalar[0] == "i" else f"f{8 * x.dtype.itemsize}"
-        full = f"llvm.{name}.{f'v{x.lanes}' if x.lanes else ''}{suffix if scalar[0] != 'i' else scalar}"
+        full = f"llvm.{name}.{f'v{x.lanes}' if x.lanes else ''}{_suffix(x.dtype)}"
         self.module.declare(full, x.type, ", ".join(v.type for v in xs))
         return self.value(f"call {flags}{x.type} @{full}({', '.join(f'{v.type} {v.text}' for v in xs)})", x.dtype, x.lanes)
 
