@@ -19,7 +19,7 @@ def read(tensor: Tensor) -> Any:
     """
     observer = mode.observer
     if observer is not None and observer.remembers:
-        return observer.resolve(tensor)
+        return getattr(observer, "read", observer.resolve)(tensor)
     return tensor._value
 
 
@@ -49,7 +49,7 @@ def assign(tensor: Tensor, new: Any) -> None:
                 "clearprop.Tensor(new) for a new Tensor",
             )
         )
-    observer = mode.observer
-    if observer is not None and observer.remembers:
-        observer.assigned(tensor, new)  # the new value becomes an output of the step
+    assigned = getattr(mode.observer, "assigned", None)
+    if assigned is not None:
+        assigned(tensor, new)  # the new value becomes an output of the step
     tensor._value = value if value.shape else value[()]

@@ -59,6 +59,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
         value = output if graph else output._value
         return value, (found if isinstance(argnums, tuple) else found[0])
 
+    both.returns_arrays = True  # type: ignore[attr-defined]  # given arrays; a recorder asks
     return both
 
 
@@ -75,6 +76,7 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     def gradient(*args: Any, **kwargs: Any) -> Any:
         return both(*args, **kwargs)[1]
 
+    gradient.returns_arrays = True  # type: ignore[attr-defined]
     return gradient
 
 
