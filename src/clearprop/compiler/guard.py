@@ -134,7 +134,10 @@ class Watch:
                 hint="clearprop.ops.random.uniform(shape), whose state is a Tensor",
             )
         after = self.around.snapshot()
-        names = [*(f"a variable of {self._name()}", "a global variable"), *map(self._owner, self.around.containers)]
+        names = [
+            *(f"a variable of {self._name()}", "a global variable"),
+            *map(self._owner, self.around.containers),
+        ]
         for where, old, new in zip(names, self.before, after, strict=True):
             self._compare(where, old, new)
 

@@ -39,12 +39,25 @@ class Recorder:
         self.things: list[Any] = []
         self.tensors: set[Value] = set()  # what is a Tensor, not an array, in an eager run
         self.written: set[Tensor] = set()
+        self.reads: dict[Value, Tensor] = {}
 
     # --- what modes.Observer asks for -----------------------------------------------------------------------
     def resolve(self, x: Any) -> Any:
         """Return the Tensor itself, having noted what it was before the step."""
         self.value_of(x)
         return x
+
+    def read(self, x: Tensor) -> Tensor:
+        """Return a Tensor that keeps the present contents of a leaf, as the array does in an eager run."""
+        v = self.value_of(x)
+        if x.op is not None:
+            return x
+        held = self.reads.get(v)
+        if held is None:
+            held = self.reads[v] = Tensor(0.0, x.name, requires_grad=False)
+            held._value = x._value
+            self.known[held] = v
+        return held
 
     def saw(self, node: Tensor) -> None:
         """Write a node down."""

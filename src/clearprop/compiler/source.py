@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import keyword
+import keyword as words
 import re
 from collections.abc import Callable
 from typing import Any
@@ -78,7 +78,7 @@ class Source:
     # --- names ----------------------------------------------------------------------------------------------
     def _named(self, v: Value, wanted: str = "") -> str:
         wanted = re.sub(r"\W+", "_", wanted or v.name or "").strip("_")
-        if not wanted or wanted[0].isdigit() or keyword.iskeyword(wanted):
+        if not wanted or wanted[0].isdigit() or words.iskeyword(wanted):
             wanted = f"{'w' if wanted else 'v'}{'_' if wanted else ''}{wanted or v.serial}"
         name, n = wanted, 1
         while name in self.taken:
@@ -166,14 +166,18 @@ class Source:
                 moved[v] = f"{self.names[v]}_old"
                 self.body.append(f"{moved[v]} = {self.names[v]}.copy()")
         for state, v in copies:
-            self.body.append(f"{self._use('copyto', np.copyto)}({self.state_name(state)}, {moved.get(v, self.names[v])})")
+            self.body.append(
+                f"{self._use('copyto', np.copyto)}({self.state_name(state)}, {moved.get(v, self.names[v])})"
+            )
         numbers = []
         for state, v in self.program.assignments:
             if v.shape == ():
                 self.assigned.append(state)
                 numbers.append(self._text(v))
         outputs = [self._output(v) for v in self.program.outputs]
-        self.body.append(f"return ({''.join(o + ', ' for o in outputs)}), ({''.join(n + ', ' for n in numbers)})")
+        self.body.append(
+            f"return ({''.join(o + ', ' for o in outputs)}), ({''.join(n + ', ' for n in numbers)})"
+        )
 
     def _output(self, v: Value) -> str:
         """What the caller may keep: never an array that the next call writes."""
@@ -201,7 +205,11 @@ class Source:
         self.body.append(f"{line:<64} # {v.shape} {v.dtype}" if v.shape else line)
 
     def _call(self, v: Value) -> None:
-        function = self._use(f"{v.op}_of", ops[v.op].forward) if hasattr(np, v.op) else self._use(v.op, ops[v.op].forward)
+        function = (
+            self._use(f"{v.op}_of", ops[v.op].forward)
+            if hasattr(np, v.op)
+            else self._use(v.op, ops[v.op].forward)
+        )
         inputs = [self._text(x) for x in v.inputs]
         for key, value in v.attrs.items():
             name = f"{v.op}_{key}_{v.serial}"
@@ -218,13 +226,19 @@ class Source:
         owner = layout(v).owner
         if v.op == "reshape" and owner is v and x.shape != ():  # a reshape that copies
             into = self._buffer(v)
-            self.body.append(f"{self._use('copyto', np.copyto)}({into}, {name}.reshape({v.shape}))" if into else "")
+            self.body.append(
+                f"{self._use('copyto', np.copyto)}({into}, {name}.reshape({v.shape}))" if into else ""
+            )
             if not into:
                 self.body[-1] = f"{self._named(v)} = {name}.reshape({v.shape}).copy()"
             return
         if v.op == "reshape":
             scalar = x.shape == ()
-            text = f"{name}.reshape({v.shape})" if not (scalar or v.shape == ()) else f"{name}.reshape({v.shape})[()]"
+            text = (
+                f"{name}.reshape({v.shape})"
+                if not (scalar or v.shape == ())
+                else f"{name}.reshape({v.shape})[()]"
+            )
         elif v.op == "transpose":
             text = f"{name}.T" if v.attrs["axes"] == (1, 0) else f"{name}.transpose({v.attrs['axes']})"
         elif v.op == "slice":
@@ -262,7 +276,9 @@ class Source:
             own = self.state_name(buffer.state)
             self.before.append(f"{name} = {own}.reshape({v.shape})")
         else:
-            self.before.append(f"{name} = at(buffer_{buffer.number}, {v.shape}, {self._use(v.dtype.name, v.dtype.type)})")
+            self.before.append(
+                f"{name} = at(buffer_{buffer.number}, {v.shape}, {self._use(v.dtype.name, v.dtype.type)})"
+            )
         return name
 
     def _array(self, v: Value) -> None:
@@ -287,7 +303,9 @@ class Source:
         else:
             product = v.op == "matmul" and len(v.shape) == 2 and all(len(x.shape) == 2 for x in v.operands)
             function = "dot" if product else v.op
-            text = f"{self._use(function, getattr(np, function))}({', '.join([*xs, *([out] if out else [])])})"
+            keyword = "out=" if function in ("maximum", "minimum") else ""
+            inside = [*xs, *([keyword + out] if out else [])]
+            text = f"{self._use(function, getattr(np, function))}({', '.join(inside)})"
         if out:
             self.body.append(f"{text:<64} # {v.shape} {v.dtype}")
         else:
@@ -295,7 +313,10 @@ class Source:
 
     def _where(self, v: Value, xs: list[str], out: str) -> str:
         """A choice into a buffer, which may be that of one of the two."""
-        typed = [x if isinstance(y, Value) else f"{self._use(v.dtype.name, v.dtype.type)}({x})" for x, y in zip(xs, v.inputs, strict=True)]
+        typed = [
+            x if isinstance(y, Value) else f"{self._use(v.dtype.name, v.dtype.type)}({x})"
+            for x, y in zip(xs, v.inputs, strict=True)
+        ]
         if not out:
             return f"{self._use('where', np.where)}({', '.join(typed)})"
         copyto = self._use("copyto", np.copyto)
@@ -333,7 +354,13 @@ class Source:
                 space[f"buffer_{buffer.number}"] = arena[first : first + buffer.nbytes]
         space["at"] = _at
         exec(self.code, space)
-        return space["prepare"](states)  # type: ignore[no-any-return]
+        step = space.pop("prepare")(states)
+
+        def quiet(arguments: Any, numbers: Any) -> tuple[Any, Any]:
+            with np.errstate(all="ignore"):  # infinities and NaN are part of the mathematics
+                return step(arguments, numbers)  # type: ignore[no-any-return]
+
+        return quiet
 
 
 _NUMBERS = {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}

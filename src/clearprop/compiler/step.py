@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.builder import Unlowered
+from clearprop.compiler.explain import explanation, no_plan
 from clearprop.compiler.guard import Guard, Watch
 from clearprop.compiler.ir import Program, State
 from clearprop.compiler.lower import lower
@@ -72,7 +73,9 @@ class Recording:
 class Variant:
     """A recording under the conditions it was made in."""
 
-    def __init__(self, recording: Recording, guard: Guard, without: list[Tensor], tree: Any, mark: Any) -> None:
+    def __init__(
+        self, recording: Recording, guard: Guard, without: list[Tensor], tree: Any, mark: Any
+    ) -> None:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
 
     def holds(self) -> bool:
@@ -180,14 +183,7 @@ class Step:
     def _shown(self) -> Recording:
         if self.latest is None:
             reason = next(iter(self.refusals.values()), "")
-            raise RuntimeError(
-                lesson(
-                    f"{self.__name__}",  # type: ignore[attr-defined]
-                    "has no plan yet" if not reason else "runs eagerly",
-                    reason,
-                    hint="calling the step once first",
-                )
-            )
+            raise RuntimeError(no_plan(getattr(self, "__name__", "the step"), reason))
         return self.latest.recording
 
     def source(self) -> str:
@@ -209,8 +205,6 @@ class Step:
 
     def explain(self) -> str:
         """Return what was recorded, fused and shared, and what it costs."""
-        from clearprop.compiler.explain import explanation
-
         return explanation(self, self._shown())
 
 
@@ -248,7 +242,9 @@ def compile(
     2.048
     """
     if executor not in EXECUTORS:
-        raise ValueError(lesson("compile(step)", f"executor is one of {', '.join(EXECUTORS)}", f"{executor!r}"))
+        raise ValueError(
+            lesson("compile(step)", f"executor is one of {', '.join(EXECUTORS)}", f"{executor!r}")
+        )
     if function is None:
         return lambda f: Step(f, executor, verify, fallback, limit)
     if isinstance(function, Step):
@@ -256,6 +252,19 @@ def compile(
     if not callable(function):
         raise TypeError(lesson("compile(step)", "wants a function", f"{function!r}"))
     return Step(function, executor, verify, fallback, limit)
+
+
+def available_executors() -> tuple[str, ...]:
+    """Return the executors that this installation has, the fastest last.
+
+    >>> available_executors()[0]
+    'numpy'
+    """
+    try:
+        from clearprop.compiler.llvm import Native  # type: ignore[attr-defined]  # noqa: F401
+    except ImportError:
+        return ("numpy",)
+    return ("numpy", "llvm")
 
 
 def _executable(program: Program, executor: str) -> tuple[Any, str]:
