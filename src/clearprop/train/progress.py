@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any, TextIO
 
 from clearprop.train.callbacks import Callback, Run
@@ -60,21 +61,25 @@ def shown(row: dict[str, float]) -> str:
 class _Bar(Callback):
     """One bar over all batches of all epochs, with the latest numbers; it goes when the run ends."""
 
+    often = 0.2
+    """Seconds between two looks at the bar: drawing it more often would slow small networks down."""
+
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            BarColumn(bar_width=None, complete_style="cyan", finished_style="cyan"),
+            BarColumn(bar_width=24, complete_style="cyan", finished_style="cyan"),
             TextColumn("{task.fields[numbers]}"),
-            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
             TextColumn("left"),
-            TimeRemainingColumn(),
             console=Console(file=stream),
             transient=True,
+            auto_refresh=False,
         )
         self.task: Any = None
+        self.shown_at = 0.0
 
     def run_began(self, run: Run) -> None:
         """Show the bar."""
@@ -85,18 +90,18 @@ class _Bar(Callback):
         self.task = self.bar.add_task("", total=total, completed=done, **fields)
 
     def step_done(self, run: Run) -> None:
-        """Move on by one batch."""
-        self.bar.advance(self.task)
-
-    def epoch_done(self, run: Run) -> None:
-        """Show the epoch's numbers."""
-        self.bar.update(self.task, epoch=run.epoch, numbers=shown(run.history.rows[-1]))
+        """Move the bar, where it was not moved a moment ago."""
+        now = time.perf_counter()
+        if now - self.shown_at > self.often:
+            self.shown_at = now
+            row = run.history.rows[-1] if run.history.rows else {}
+            names = [name for name in row if not name.endswith("loss")][-1:]
+            numbers = shown({"loss": run.loss} | {name: row[name] for name in names})
+            self.bar.update(self.task, completed=run.step, epoch=run.epoch, numbers=numbers, refresh=True)
 
     def run_ended(self, run: Run) -> None:
         """Take the bar away and leave one line."""
         self.bar.stop()
         if run.history.rows:
-            print(
-                f"epoch {len(run.history)}/{run.epochs}  {shown(run.history.rows[-1])}",
-                file=self.bar.console.file,
-            )
+            last = f"epoch {len(run.history)}/{run.epochs}  {shown(run.history.rows[-1])}"
+            print(last, file=self.bar.console.file)
