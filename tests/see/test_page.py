@@ -8,6 +8,7 @@ import pytest
 import clearprop
 from clearprop import Tensor, lecture, registry
 from clearprop.expression import parse
+from clearprop.see.numbers import written
 from clearprop.see.script import script_of
 from clearprop.see.steps import trace
 from clearprop.see.steps_page import _functions
@@ -130,7 +131,11 @@ def test_a_box_chosen_by_keyboard_shows_what_arrived_there(visit):
     page.keyboard.press("Enter")
 
     assert page.text_content("#whose") == "Gradient of c"
-    assert page.text_content("#ledger") == "from e27sum 27"
+    assert page.locator("#ledger td").all_text_contents() == [
+        "from e",
+        "1 \N{MULTIPLICATION SIGN} 27 = 27",
+        "sum 27",
+    ]
 
 
 def test_the_slider_and_play_move_on(visit):
@@ -229,7 +234,8 @@ def test_what_changes_is_told_to_a_screen_reader(visit):
     page = visit(example("dag"))
 
     assert page.get_attribute("#said", "aria-live") == "polite"
-    assert page.locator("svg[role=img] > title").count() == 3
+    assert page.locator("svg[role=group] > title").count() == 3
+    assert page.get_attribute("#topological-n2", "aria-label") == "Add c, value=?, grad=?"
     assert "Add c" in page.text_content("#topological-desc")
     page.keyboard.press("ArrowRight")
     assert page.get_attribute("#slider", "aria-valuetext") == "step 1 of 9"
@@ -383,3 +389,32 @@ def test_the_page_is_one_file_without_addresses():
     assert "https://" not in page
     assert "src=" not in page
     assert len(page) < 80_000
+
+
+def test_a_graph_too_large_for_a_page_says_so():
+    x = Tensor(1.0)
+    for _ in range(10_001):
+        x = x * 1.0
+
+    with pytest.raises(ValueError, match="shows at most 20,000 steps: 20,003"):
+        trace(x).to_html()
+
+
+def test_the_page_writes_numbers_as_python_does(browser, tmp_path):
+    rng = np.random.default_rng(0)
+    numbers = [
+        *(rng.normal(size=500) * 10.0 ** rng.integers(-12, 13, 500)),
+        *range(-20, 20),
+        1e5,
+        999999.4,
+        999999.6,
+    ]
+    numbers += [1e-4, 0.000099999949, 0.00012345678, 123456.7, 1e16, 5e-324, 1.7e308, -0.0, 0.1 + 0.2]
+    page = browser.new_page()
+    page.goto(example("dag").save(tmp_path / "steps.html").as_uri())
+
+    assert page.evaluate("x => x.map(clearprop.text)", [float(x) for x in numbers]) == [
+        written(float(x)) for x in numbers
+    ]
+    assert page.evaluate("[NaN, Infinity, -Infinity].map(clearprop.text)") == ["nan", "inf", "-inf"]
+    page.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clearprop.errors import lesson
 from clearprop.see.boxes import Box
 from clearprop.see.formulas import formula
 from clearprop.see.layout import Layout, layout
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _WEB = Path(__file__).parent / "web"
 _ROOM = 12  # characters kept free in a box whose value the reader may change
+_MOST_SHOWN = 20_000  # steps on a page
 _LONGEST_TITLE = 80  # characters
 _MOST_STEPS = 200  # of a graph that is shown by every algorithm
 
@@ -41,6 +43,10 @@ _WHY = {
 
 def page(trace: Trace, title: str = "") -> str:
     """Return the page of a trace; see `Trace.to_html`."""
+    if len(trace) > _MOST_SHOWN:
+        raise ValueError(
+            lesson("to_html()", f"shows at most {_MOST_SHOWN:,} steps", f"{len(trace):,}", hint="to_text()")
+        )
     names = {**trace.known, **{id(node): name for node, name in trace.names.items()}}
     shown = formula(trace.output, names)
     title = title or _title(shown.text, trace)
@@ -287,6 +293,7 @@ def _bar(lanes: list[Trace], shown: str) -> str:
 def _drawing(trace: Trace, drawn: Layout) -> str:
     name = trace.algorithm
     picture = svg(drawn, prefix=name, embed=False, title=f"Computation graph, {name}")
+    picture = picture.replace('role="img"', 'role="group"', 1)  # its boxes can be chosen one by one
     return (
         f'<section class="lane" id="lane-{name}" aria-label="{escape(_TITLES[name])}" '
         f'style="--wide:{drawn.width * 0.62:.0f}px">'

@@ -61,32 +61,55 @@ function length() {
   return Math.max(...visible().map((name) => lanes[name].steps.length));
 }
 
-function write(id, words) {
-  const place = element(id);
-  if (!place) return;
-  if (place.textContent === words) return;
-  place.textContent = words;
-  place.removeAttribute("textLength");
-  if (place.classList.contains("small")) return;
-  const box = place.closest(".box");
-  const title = id.endsWith("-value") ? box.querySelector(".title") : null;
-  const room = box.querySelector(".frame").width.baseVal.value - 20 - (title ? title.getBBox().width + 12 : 0);
-  if (place.getBBox().width > room && room > 0) {
-    place.setAttribute("textLength", room.toFixed(1));
-    place.setAttribute("lengthAdjust", "spacingAndGlyphs");
+// The parts of a box on the page, and how many characters it was measured for; found once, as pages may be large.
+const found = new Map();
+function parts(name, n) {
+  const key = `${name}-${story.nodes[n].box}`;
+  if (!found.has(key)) {
+    const box = element(key);
+    const text = (what) => {
+      const place = element(`${key}-${what}`);
+      return place && { place, room: place.textContent.length, words: place.textContent };
+    };
+    found.set(key, box && {
+      box, value: text("value"), grad: text("grad"), title: box.querySelector(".title"), looks: "", label: "",
+      pictures: ["value", "grad"].map((what) => element(`${key}-${what}-picture`)),
+    });
   }
-  const bar = title && [...box.querySelectorAll("path.rule")].find((rule) => rule.getAttribute("d").includes(" 0v"));
-  if (bar) bar.setAttribute("d", bar.getAttribute("d").replace(/^M[-\d.]+/, `M${(place.getBBox().x - 6).toFixed(1)}`));
+  return found.get(key);
 }
 
-function classes(id, names) {
-  const found = element(id);
-  if (found) for (const [name, on] of Object.entries(names)) found.classList.toggle(name, Boolean(on));
+function write(part, what, words) {
+  const text = part[what];
+  if (!text || text.words === words) return;
+  text.place.textContent = text.words = words;
+  if (text.place.classList.contains("small") || (words.length <= text.room && !text.tight)) return;
+  text.tight = true; // a number that the reader's inputs made longer than the box
+  text.place.removeAttribute("textLength");
+  const title = what === "value" ? part.title.getBBox().width + 12 : 0;
+  const room = part.box.querySelector(".frame").width.baseVal.value - 20 - title;
+  if (text.place.getBBox().width > room && room > 0) {
+    text.place.setAttribute("textLength", room.toFixed(1));
+    text.place.setAttribute("lengthAdjust", "spacingAndGlyphs");
+  }
+  const bar = title && [...part.box.querySelectorAll("path.rule")].find((rule) => rule.getAttribute("d").includes(" 0v"));
+  if (bar) bar.setAttribute("d", bar.getAttribute("d").replace(/^M[-\d.]+/, `M${(text.place.getBBox().x - 6).toFixed(1)}`));
 }
 
-function picture(id, on) {
-  const found = element(id);
-  if (found) found.style.visibility = on ? "" : "hidden";
+// What a screen reader says of a box; in a large graph Tab stops at the active one only.
+const mostStops = 40;
+function announce(part, value, grad, active) {
+  const label = [part.title.textContent, value, grad].filter(Boolean).join(", ");
+  if (part.label !== label) part.box.setAttribute("aria-label", (part.label = label));
+  const stop = active || story.nodes.length <= mostStops ? "0" : "-1";
+  if (part.stop !== stop) part.box.setAttribute("tabindex", (part.stop = stop));
+}
+
+function look(part, looks) {
+  if (part.looks === looks) return;
+  for (const name of part.looks.split(" ")) if (name) part.box.classList.remove(name);
+  for (const name of looks.split(" ")) if (name) part.box.classList.add(name);
+  part.looks = looks;
 }
 
 function draw(name) {
@@ -106,19 +129,25 @@ function draw(name) {
   if (active && active.kind === "forward") for (const arrow of active.arrows) arrows.set(arrow, { active: true, forth: true });
   if (active && active.kind === "backward") arrows.set(active.arrow, { active: true, back: true });
   const receiver = active ? (active.kind === "backward" ? active.input : active.node) : null;
+  const sender = active && active.kind === "backward" ? active.node : null;
   story.nodes.forEach((node, n) => {
-    const id = `${name}-${node.box}`;
+    const part = parts(name, n);
+    if (!part) return;
     const value = node.leaf ? (node.number ? `value=${text(node.value)}` : node.shows) : known.get(n);
-    if (node.number || node.shows) write(`${id}-value`, value === undefined ? "value=?" : value);
-    if (node.needs) write(`${id}-grad`, grads.has(n) ? grads.get(n) : "grad=?");
-    picture(`${id}-value-picture`, value !== undefined);
-    picture(`${id}-grad-picture`, grads.has(n) && !/^grad(=\?| \d+ of \d+)$/.test(grads.get(n)));
-    classes(id, { active: n === receiver, sender: active && active.kind === "backward" && n === active.node,
-      waiting: value === undefined, alarm: at === lane.steps.length && wrong(lane, n) });
+    const grad = node.needs ? grads.get(n) || "grad=?" : "";
+    if (node.number || node.shows) write(part, "value", value || "value=?");
+    if (node.needs) write(part, "grad", grad);
+    if (part.pictures[0]) part.pictures[0].style.visibility = value ? "" : "hidden";
+    if (part.pictures[1]) part.pictures[1].style.visibility = /^grad(=\?| \d+ of \d+)$/.test(grad) ? "hidden" : "";
+    announce(part, value || "value=?", grad, n === receiver);
+    const looks = { active: n === receiver, sender: n === sender, waiting: !value, alarm: at === lane.steps.length && wrong(lane, n) };
+    look(part, Object.keys(looks).filter((key) => looks[key]).join(" "));
   });
   for (const arrow of lane.arrows) {
-    const look = arrows.get(arrow) || {};
-    classes(`${name}-${arrow}`, { active: look.active, sent: look.sent && !look.active, back: look.back, forth: look.forth });
+    const looks = arrows.get(arrow) || {};
+    const key = `${name}-${arrow}`;
+    if (!found.has(key)) found.set(key, { box: element(key), looks: "" });
+    look(found.get(key), Object.keys(looks).filter((name) => looks[name] && !(name === "sent" && looks.active)).join(" "));
   }
   label(name, active, lane);
   verdict(name, lane, at);
@@ -203,28 +232,29 @@ function ledger(lane, at, active) {
   const busy = active && active.kind !== "forward" ? (active.kind === "backward" ? active.input : active.node) : null;
   const n = chosen !== null ? chosen : busy;
   const rows = [];
-  if (n !== null) {
-    lane.steps.forEach((step, k) => {
-      const mine = step.kind === "backward" ? step.input === n : step.kind === "start" && step.node === n;
-      if (!mine || k >= at) return;
-      const from = step.kind === "start" ? "the start" : story.nodes[step.node].name;
-      const kept = lane.replaces && rows.length ? `replaces ${text(step.numbers.before)}` : text(step.numbers.total);
-      rows.push([from, text(step.kind === "start" ? step.numbers.total : step.numbers.amount), kept, step === active]);
-    });
-  }
+  lane.steps.slice(0, at).forEach((step) => {
+    if (n === null || (step.kind === "backward" ? step.input : step.kind === "start" ? step.node : null) !== n) return;
+    rows.push({ now: step === active, cells: entry(lane, step, story.nodes[n].number) });
+  });
   element("whose").textContent = n === null ? "Gradient" : `Gradient of ${story.nodes[n].name}`;
-  const cells = rows.length ? rows : [[n === null ? "Nothing has arrived yet." : "Nothing has arrived here yet.", "", "", false]];
-  element("ledger").replaceChildren(...cells.map(([from, amount, sum, now]) => {
+  if (!rows.length) rows.push({ now: false, cells: [n === null ? "Nothing has arrived yet." : "Nothing has arrived here yet."] });
+  element("ledger").replaceChildren(...rows.map(({ now, cells }) => {
     const row = document.createElement("tr");
     row.className = now ? "now" : "";
-    const summed = !rows.length || !story.nodes[n].number ? "" : sum.startsWith("replaces") ? sum : `sum ${sum}`;
-    for (const words of [rows.length ? `from ${from}` : from, amount, summed]) {
-      const cell = document.createElement("td");
-      cell.textContent = words;
-      row.append(cell);
-    }
+    row.append(...cells.map((words) => Object.assign(document.createElement("td"), { textContent: words })));
     return row;
   }));
+}
+
+// One contribution: from whom, as which product or by which rule, and what became of the sum.
+function entry(lane, step, scalar) {
+  const numbers = step.numbers;
+  if (step.kind === "start") return ["the start", "", text(numbers.total)];
+  const from = `from ${story.nodes[step.node].name}`;
+  const product = numbers.local === undefined ? "" : fill("{(g)} \u00d7 {(local)} = {amount}", lane, step);
+  if (!scalar) return [from, fill(step.chain[0], lane, step)];
+  const sum = lane.replaces && numbers.before !== undefined ? `replaces ${text(numbers.before)}` : `sum ${text(numbers.total)}`;
+  return [from, product || text(numbers.amount), sum];
 }
 
 // Keep the active box in sight where the drawing is larger than its window.
@@ -248,7 +278,9 @@ function size() {
     const svg = view.querySelector("svg"), box = svg.viewBox.baseVal;
     if (!view.clientWidth) continue;
     const fit = Math.max(0.62, Math.min(1.35, (view.clientWidth - 2) / box.width));
-    svg.setAttribute("width", (box.width * fit * zoom).toFixed(0));
+    const width = (box.width * fit * zoom).toFixed(0);
+    if (svg.getAttribute("width") === width) continue;
+    svg.setAttribute("width", width);
     svg.setAttribute("height", (box.height * fit * zoom).toFixed(0));
   }
 }
@@ -310,9 +342,8 @@ element("reset")?.addEventListener("click", () => {
 });
 for (const name of Object.keys(lanes)) {
   story.nodes.forEach((node, n) => {
-    const box = element(`${name}-${node.box}`);
+    const box = parts(name, n)?.box;
     if (!box) return;
-    box.setAttribute("tabindex", "0");
     box.setAttribute("role", "button");
     const pick = () => { chosen = chosen === n ? null : n; show(); };
     box.addEventListener("click", pick);
