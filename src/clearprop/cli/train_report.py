@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,9 @@ import numpy as np
 
 from clearprop.data.columns import Category, Classes, Number, Quantity, Reading
 from clearprop.data.tables import Table
-from clearprop.train.table_model import TableModel
 from clearprop.train import History, accuracy, mae, r2, rmse
 from clearprop.train.charts import ascii_only, confusion_matrix, confusion_table, line_chart, scatter
+from clearprop.train.table_model import TableModel
 
 
 class Report:
@@ -21,6 +23,7 @@ class Report:
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self.skipped: list[str] = []
+        self.width = min(100, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else 100
 
     def say(self, text: str = "", always: bool = False) -> None:
         """Print text unless quiet."""
@@ -37,13 +40,19 @@ class Report:
         self.say(
             f"{table.path}: {len(table):,} rows, {_count(len(reading.columns), 'column')} to predict from"
         )
-        for line in _columns(model, table):
-            self.say(f"  {line}")
-        self.say(f"  target  {_target(model.target, table)}")
+        for label, text in _columns(model, table):
+            self._field(label, text)
+        self._field("target", _target(model.target, table))
         learn, validate, test = (f"{len(part):,}" for part in parts)
-        self.say(f"  rows    {learn} to learn from, {validate} to validate, {test} to test")
+        self._field("rows", f"{learn} to learn from, {validate} to validate, {test} to test")
         for remark in reading.remarks:
-            self.say(f"  note    {remark}")
+            self._field("note", remark)
+
+    def _field(self, label: str, text: str) -> None:
+        """Print `label  text`, with long texts in lines of their own below each other."""
+        whole = text.replace(" %", "\u00a0%")  # a number is not parted from its unit
+        filled = textwrap.fill(whole, self.width, initial_indent=f"  {label:<8}", subsequent_indent=" " * 10)
+        self.say(filled.replace("\u00a0", " "))
 
     def network(self, network: Any) -> None:
         """Print the layers with their sizes and numbers of parameters."""
@@ -81,7 +90,7 @@ class Report:
         counts = confusion_matrix(true, outputs.argmax(axis=1), len(target.values))
         share, right = accuracy(outputs, true), int(np.trace(counts))
         usual = float(counts.sum(axis=1).max() / counts.sum())
-        self.say(confusion_table(counts, target.values) + "\n")
+        self.say(confusion_table(counts, target.values, width=self.width) + "\n")
         self.say(f"test accuracy {100 * share:.2f} % ({right} of {len(true)})", always=True)
         self.say(f"for comparison: always the commonest class, {100 * usual:.2f} %\n")
         return {"accuracy": share}
@@ -114,7 +123,7 @@ class Report:
         self.say(f"next: clearprop predict {folder / 'model.safetensors'} FILE.csv")
 
 
-def _columns(model: TableModel, table: Table) -> list[str]:
+def _columns(model: TableModel, table: Table) -> list[tuple[str, str]]:
     numbers = [column.name for column in model.columns if isinstance(column, Number)]
     texts = [column for column in model.columns if isinstance(column, Category)]
     lines = []
@@ -122,11 +131,11 @@ def _columns(model: TableModel, table: Table) -> list[str]:
         shown = ", ".join(numbers[:6]) + (", …" if len(numbers) > 6 else "")
         missing = sum(int(np.isnan(table.numbers(name)[0]).sum()) for name in numbers)
         filled = f"; {_count(missing, 'missing cell')} filled with the median" if missing else ""
-        lines.append(f"number  {len(numbers)}: {shown}{filled}")
+        lines.append(("number", f"{len(numbers)}: {shown}{filled}"))
     for column in texts:
         values = ["(missing)" if value is None else value for value in column.values]
         shown = ", ".join(values[:6]) + (", …" if len(values) > 6 else "")
-        lines.append(f"text    {column.name}: {len(values)} categories ({shown})")
+        lines.append(("text", f"{column.name}: {len(values)} categories ({shown})"))
     return lines
 
 
