@@ -161,7 +161,9 @@ def leading(v: Value, group: Group) -> bool:
 
 def ends(v: Value, group: Group) -> bool:
     """Tell whether `v` is complete only when the loop of its group is."""
-    return v.op in REDUCTIONS and not (group.rows == frozenset(v.attrs["axes"]) and not full(v))
+    if v.op not in REDUCTIONS:
+        return False
+    return group.rows != frozenset(v.attrs["axes"]) or (full(v) and not v.op.startswith("arg"))
 
 
 def is_row(shape: Shape, group: Group) -> bool:
