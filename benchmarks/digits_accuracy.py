@@ -1,4 +1,4 @@
-"""The test accuracy of `clearprop train digits` for several seeds: python benchmarks/digits_accuracy.py [SEEDS]."""
+"""The test accuracy of `clearprop train digits`, seed by seed: digits_accuracy.py [HOW MANY SEEDS]."""
 
 import sys
 import tempfile

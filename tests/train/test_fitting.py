@@ -211,7 +211,6 @@ def test_a_nan_in_the_data_stops_the_run_and_puts_the_good_weights_back():
         np.testing.assert_array_equal(array, good[0][name])  # those before step 2, the last finite loss
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_run_that_diverges_says_so_and_keeps_the_best_epoch():
     x, y = two_moons(64)
     model = nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 1))
