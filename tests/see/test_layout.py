@@ -2,6 +2,7 @@
 
 import random
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ SIZES = [(60.0, 25.0), (120.0, 50.0), (220.0, 100.0)]
 
 def random_graph(count: int, seed: int, reach: int = 15) -> tuple[list, list]:
     draw = random.Random(seed)
-    edges = [(draw.randrange(max(0, v - reach), v), v) for v in range(1, count) for _ in range(draw.randint(1, 2))]
+    edges = [
+        (draw.randrange(max(0, v - reach), v), v) for v in range(1, count) for _ in range(draw.randint(1, 2))
+    ]
     return [draw.choice(SIZES) for _ in range(count)], edges
 
 
@@ -26,15 +29,17 @@ def overlaps(found: Arrangement, sizes: list) -> int:
     """Count the pairs of boxes that overlap."""
     x, y, w = np.array(found.x), np.array(found.y), np.array(found.wide)
     h = np.array([tall for _, tall in sizes])
-    close = (abs(x[:, None] - x) < (w[:, None] + w) / 2 - 0.01) & (abs(y[:, None] - y) < (h[:, None] + h) / 2 - 0.01)
+    close = (abs(x[:, None] - x) < (w[:, None] + w) / 2 - 0.01) & (
+        abs(y[:, None] - y) < (h[:, None] + h) / 2 - 0.01
+    )
     return int(close.sum() - len(x)) // 2
 
 
 def boxes_hit(found: Arrangement, sizes: list, edges: list) -> int:
-    """Count the pairs of an arrow and a box, not one of its ends, where a level stretch or corner lies in the box."""
+    """Count the stretches of arrows that lie in a box which is not one of their ends."""
     hits = 0
     for (u, v), route in zip(edges, found.routes, strict=True):
-        for (a, b), (c, d) in zip(route, route[1:], strict=False):
+        for (a, b), (c, d) in pairwise(route):
             for k, (_, tall) in enumerate(sizes):
                 if k in (u, v):
                     continue
@@ -82,7 +87,7 @@ def test_any_graph_is_drawn_without_overlaps_with_arrows_to_the_right_and_within
     assert overlaps(found, sizes) == 0
     assert boxes_hit(found, sizes, edges) == 0
     assert all(found.rank[u] < found.rank[v] for u, v in edges)
-    assert all(a <= c + 0.01 for route in found.routes for (a, _), (c, _) in zip(route, route[1:], strict=False))
+    assert all(a <= c + 0.01 for route in found.routes for (a, _), (c, _) in pairwise(route))
     assert all(-0.01 <= x <= found.width + 0.01 for route in found.routes for x, _ in route)
     assert all(-0.01 <= y <= found.height + 0.01 for route in found.routes for _, y in route)
 

@@ -54,29 +54,35 @@ def boxes_of(
         ids[id(thing)] = box.id
         boxes.append(box)
 
-    for n, node in enumerate(order):
-        if node not in shown:
+    numbers = {node: n for n, node in enumerate(order)}
+
+    def box_for(node: Tensor) -> Box:
+        return node_box(f"n{numbers[node]}", node, output, known, users, grad_text, value_text, grads)
+
+    for node in order:
+        if node not in shown or (node.op is None and node is not output):
             continue
         fold = fold_of.get(node)
-        for i, x in enumerate(node.inputs):
-            if id(x) in ids:
+        for i, x in enumerate(node.inputs):  # leaves and plain arrays come right before their first user
+            if id(x) in ids or is_number(x):
                 continue
-            if isinstance(x, Tensor):
-                if x not in shown:
-                    add(x, _outside(f"x{len(ids)}", x, known))
-            elif not is_number(x):
+            if not isinstance(x, Tensor):
                 constants = sum(1 for box in boxes if box.id[0] == "c")
                 box = array_box(f"c{constants}", node.values[i], known.get(id(x), ""))
                 box.node = x
                 add(x, box)
+            elif x not in shown:
+                add(x, _outside(f"x{numbers[x]}", x, known))
+            elif x.op is None and x not in fold_of:
+                add(x, box_for(x))
         if fold is None:
-            add(node, node_box(f"n{n}", node, output, known, users, grad_text, value_text, grads))
+            add(node, box_for(node))
             if within is not None and any(user not in shown for user, _ in users.get(node, ())):
                 boxes[-1].kind = "output"
         else:
             if id(fold) not in ids:
                 add(fold, module_box(f"m{folds.index(fold)}", fold, output, users))
-            ids[id(node)] = ids[id(fold)]
+            ids.update((id(member), ids[id(fold)]) for member in fold.members)
     for node in order:
         if node in shown:
             for i, x in enumerate(node.inputs):

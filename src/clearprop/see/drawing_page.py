@@ -69,5 +69,5 @@ def _section(drawing: Drawing, prefix: str, sections: list[str]) -> None:
                 f'<details id="inside-{id}"><summary>{escape(box.title)} '
                 f"<small>{escape(box.note)}</small></summary>"
             )
-            _section(inner(), id, sections)
+            _section(inner(), f"{prefix}_{box.id}", sections)
             sections.append("</details>")

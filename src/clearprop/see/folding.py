@@ -121,11 +121,10 @@ def _by_parameters(order: Sequence[Tensor], owner: dict[int, str]) -> dict[Tenso
     for node in order:
         if node.op is None:
             continue
-        tensors = [x for x in node.inputs if isinstance(x, Tensor)]
-        users_of = [source[id(x)] for x in tensors if id(x) in source]
+        users_of = [source[id(x)] for x in node.inputs if id(x) in source]
         if users_of:
             inside[node] = (users_of[-1], 0)
-        if users_of and len(users_of) == len(tensors):
+        if users_of and all(isinstance(x, Tensor) and id(x) in source for x in node.inputs):
             source[id(node)] = users_of[-1]
     if inside:
         first, last = min(n.serial for n in inside), max(n.serial for n in inside)

@@ -33,8 +33,8 @@ def ranks(count: int, edges: Pairs, left: Iterable[int] = ()) -> list[int]:
         for u in users[v]:
             rank[u] = max(rank[u], rank[v] + 1)
     _tighten(order, inputs, users, rank, set(left))
-    first = min(rank, default=0)
-    return [r - first for r in rank]
+    column = {r: i for i, r in enumerate(sorted(set(rank)))}  # no column stays empty
+    return [column[r] for r in rank]
 
 
 def _topological(inputs: list[list[int]], users: list[list[int]]) -> list[int]:

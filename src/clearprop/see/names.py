@@ -86,7 +86,9 @@ def model_of(order: Iterable[Tensor], frame: FrameType | None) -> Any:
 def _variables(frame: FrameType) -> Iterator[tuple[str, Any]]:
     """Give the variables of a frame, its own before those of its module."""
     own = frame.f_locals
-    yield from ((name, value) for name, value in list(own.items()) if not name.startswith("_"))
+    for name, value in list(own.items()):
+        if not name.startswith("_") and name.isidentifier():
+            yield name, value
     if frame.f_globals is not own:
         for name, value in list(frame.f_globals.items()):
             if not name.startswith("_") and name not in own:

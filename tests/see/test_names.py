@@ -1,0 +1,92 @@
+"""Names: what was given, the path in the model, the caller's variables."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from clearprop import Tensor, nn
+from clearprop.see.drawing import draw
+from clearprop.see.names import callers_frame, find
+
+
+def titles(drawing) -> list[str]:
+    return [box.heading for box in drawing.layout.boxes]
+
+
+def test_variables_of_the_caller_name_the_nodes():
+    a, b = Tensor(7.0), Tensor(3.0)
+    c = a + b
+    d = b**3
+
+    assert titles(draw(c * d)) == ["a", "b", "Add c", "Power d = b ** 3", "Multiply"]
+
+
+def test_a_given_name_comes_first():
+    a = Tensor(7.0, name="alpha")
+    result = a * 2
+
+    assert titles(draw(result)) == ["alpha", "Multiply result = alpha * 2"]
+    assert titles(draw(result, names={"x": a, "y": result})) == ["x", "Multiply y = x * 2"]
+    assert titles(draw(result, names={a: "x"})) == ["x", "Multiply result = x * 2"]
+
+
+def test_a_name_that_is_not_text_is_refused():
+    a = Tensor(1.0)
+
+    with pytest.raises(TypeError) as caught:
+        draw(a, names={a: 3})
+
+    assert str(caught.value).splitlines()[0] == "names=: wants names and what they belong to: 3."
+
+
+def test_plain_arrays_are_named_too():
+    X = np.arange(6.0).reshape(3, 2)
+    w = Tensor([1.0, -1.0])
+
+    assert titles(draw(X @ w)) == ["X", "w", "Matmul"]
+
+
+def test_entries_of_lists_and_dicts_are_named():
+    weights = [Tensor(1.0), Tensor(2.0)]
+    scale = {"s": Tensor(3.0)}
+
+    assert titles(draw(weights[0] * weights[1] * scale["s"]))[:2] == ["weights[0]", "weights[1]"]
+    assert "scale['s']" in titles(draw(weights[0] * scale["s"]))
+
+
+def test_private_variables_are_not_looked_at():
+    _hidden = Tensor(2.0)
+
+    assert titles(draw(_hidden * 1.0))[0] == "input"
+
+
+def test_parameters_have_their_path_in_the_model():
+    net = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 1))
+    x = np.ones((4, 3), np.float32)
+
+    shown = titles(draw(np.mean(net(x))))
+
+    assert {"x", "net.0.weight", "net.0.bias", "net.2.weight", "net.2.bias"} <= set(shown)
+
+
+def test_names_are_found_in_functions_and_their_module():
+    def inner() -> list[str]:
+        local = Tensor(2.0)
+        return titles(draw(local * GLOBAL))
+
+    assert inner() == ["local", "GLOBAL", "Multiply"]
+
+
+GLOBAL = Tensor(5.0)
+
+
+def test_the_frame_is_the_nearest_outside_the_package():
+    assert callers_frame() is sys._getframe()
+
+
+def test_no_frame_means_no_variables():
+    a = Tensor(1.0)
+
+    assert find(frame=None) == {}
+    assert find({"a": a}) == {id(a): "a"}
