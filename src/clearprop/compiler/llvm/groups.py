@@ -74,6 +74,18 @@ class Grouping:
             else:
                 self._alone(v, "call")
         self._find_stores()
+        self._leaves_first()
+
+    def _leaves_first(self) -> None:
+        """Turn over the matrices that are there at the start before anything else."""
+
+        def late(group: Group) -> bool:
+            place = layout(group.values[0].inputs[0]) if group.kind == "transpose" else None
+            return place is None or place.base.kind not in LEAVES
+
+        self.groups.sort(key=late)
+        for i, group in enumerate(self.groups):
+            group.index = i
 
     def _alone(self, v: Value, kind: str) -> None:
         group = Group(kind, v.shape, [v], index=len(self.groups))

@@ -149,38 +149,68 @@ def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> lis
     for group in groups:
         if group.kind == "call":
             result.append(Stop(group))
-            continue
-        new = piece(group, memory, home)
-        if not result or not isinstance(result[-1], Region) or not _enter(result[-1], new):
-            result.append(Region([Chain([new])]))
+        else:
+            _place(result, piece(group, memory, home))
+    result = [r for r in result if isinstance(r, Stop) or r.chains]
     for region in result:
         if isinstance(region, Region):
-            _cut(region, threads)
+            _cut(region, threads, home)
     return result
 
 
-def _enter(region: Region, new: Piece) -> bool:
-    """Add a piece to a region, if what it depends on there is in one chain, row by row."""
-    touching = [(chain, found) for chain in region.chains if (found := chain.conflicts(new))]
-    if not touching:
-        region.chains.append(Chain([new]))
-        return True
-    if len(touching) > 1 or not all(touching[0][1]) or touching[0][0].turns != new.turns:
-        return False
-    touching[0][0].pieces.append(new)
-    return True
+def _place(result: list[Region | Stop], new: Piece) -> None:
+    """Put a piece into the earliest region that it may be in: a chain whose rows it goes on with, or beside them."""
+    at = len(result)
+    joined: Chain | None = None
+    while at and isinstance(region := result[at - 1], Region):
+        touching = [(chain, found) for chain in region.chains if (found := chain.conflicts(new))]
+        if touching:
+            if len(touching) == 1 and all(touching[0][1]) and touching[0][0].turns == new.turns:
+                joined = touching[0][0]
+            break
+        at -= 1
+    if joined is not None:
+        joined.pieces.append(new)
+        return
+    if at == len(result):
+        result.append(Region())
+    region = result[at]
+    assert isinstance(region, Region)
+    before = _taken_along(result, at, new)
+    region.chains.append(Chain([*before, new]))
 
 
-def _cut(region: Region, threads: int) -> None:
+def _taken_along(result: list[Region | Stop], at: int, new: Piece) -> list[Piece]:
+    """Move a product that only `new` waits for into the region of `new`, to be worked off row by row with it."""
+    first = at
+    while first and isinstance(result[first - 1], Region):
+        first -= 1
+    for k in range(at - 1, first - 1, -1):
+        region = result[k]
+        assert isinstance(region, Region)
+        for chain in region.chains:
+            found = chain.conflicts(new)
+            if not found or not all(found) or chain.turns != new.turns or len(chain.pieces) > 1:
+                continue
+            product = chain.pieces[0]
+            between = [c for r in result[k : at + 1] if isinstance(r, Region) for c in r.chains if c is not chain]
+            if product.group.kind == "product" and not any(c.conflicts(product) for c in between):
+                region.chains.remove(chain)
+                return [product]
+    return []
+
+
+def _cut(region: Region, threads: int, home: Any) -> None:
     total = sum(chain.work for chain in region.chains)
     region.parallel = threads > 1 and total > WORTH
     for chain in region.chains:
         parts = 1
         if region.parallel and chain.work > total / 16:
-            row = sum(v.nbytes for p in chain.pieces for v in p.group.stores) / max(1, chain.turns)
-            weights = any(p.group.kind == "product" for p in chain.pieces) and len(chain.pieces) > 1
             parts = threads
-            if weights and row * chain.turns / threads > NEAR:
+            stores = [v for p in chain.pieces for v in p.group.stores]
+            row = sum(v.nbytes for v in stores) / max(1, chain.turns)
+            updates = any(home(v) is not v for v in stores) and len(chain.pieces) > 1
+            if updates and row * chain.turns / threads > NEAR:
                 parts = min(64, threads * -(-int(row * chain.turns) // (NEAR * threads)))
         grain = max(p.grain for p in chain.pieces)
         chain.bounds = cuts(chain.turns, parts, grain)
