@@ -44,9 +44,19 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU])
-@pytest.mark.parametrize("sizes", [(64, 10), (64, 32, 10), (64, 64, 64, 64, 10)])
-@pytest.mark.parametrize("made", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("activation", "sizes", "made"),
+    [
+        (nn.ReLU, (64, 32, 10), "Adam"),
+        (nn.ReLU, (64, 32, 32, 32, 10), "momentum"),
+        (nn.Tanh, (64, 32, 10), "SGD"),
+        (nn.Tanh, (64, 32, 32, 32, 10), "Adam"),
+        (nn.Sigmoid, (64, 32, 10), "Adam"),
+        (nn.Sigmoid, (64, 32, 32, 10), "SGD"),
+        (nn.GELU, (64, 32, 10), "momentum"),
+        (nn.ReLU, (64, 10), "SGD"),
+    ],
+)
 def test_a_healthy_digits_network_has_no_finding(digits, activation, sizes, made):
     model = network(activation, sizes)
 
@@ -60,7 +70,7 @@ def test_a_healthy_digits_network_has_no_finding(digits, activation, sizes, made
 def test_a_trained_network_has_no_finding(digits, activation):
     model = network(activation)
     optimizer = optim.Adam(model.parameters(), lr=3e-3)
-    clearprop.train.fit(model, nn.CrossEntropyLoss(), digits, epochs=12, optimizer=optimizer, progress=False)
+    clearprop.train.fit(model, nn.CrossEntropyLoss(), digits, epochs=5, optimizer=optimizer, progress=False)
 
     report = doctor(model, digits, optimizer=optimizer)
 

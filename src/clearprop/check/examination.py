@@ -13,6 +13,7 @@ from clearprop.backward import propagate
 from clearprop.check.nonfinite import Report, watch
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
+from clearprop.ops import random
 from clearprop.tensor import Tensor
 
 ROWS = 512  # of the data that are looked at in the passes
@@ -44,6 +45,7 @@ class Examination:
     whole: tuple[Any, Any]
     parameters: dict[str, Tensor]
     left: dict[str, Any]  # the gradients that the parameters held, by name
+    state: Any  # the random state at the start: the same dropout again gives the same loss
     output: Any = None
     loss: Any = None
     failure: Exception | None = None
@@ -66,6 +68,11 @@ class Examination:
     def dtype(self) -> str:
         """The dtype of the parameters."""
         return str(next((p.dtype for p in self.parameters.values()), "float"))
+
+    def loss_again(self, model: Any = None) -> Any:
+        """The loss of the batch, computed anew with the same random numbers."""
+        random.set_rng_state(self.state)
+        return self.loss_function((model or self.model)(self.x), self.y)
 
     def gradient(self, name: str) -> Any:
         """The gradient that a parameter received; None where none came."""
@@ -109,7 +116,9 @@ def examine(model: Any, data: Any, loss: Any, optimizer: Any) -> Examination:
     parameters = dict(patient.named_parameters())
     for p in parameters.values():
         p.grad = None
-    seen = Examination(patient, its_optimizer, loss or usual_loss(y), x, y, whole, parameters, left)
+    seen = Examination(
+        patient, its_optimizer, loss or usual_loss(y), x, y, whole, parameters, left, random.get_rng_state()
+    )
     with watch(collect=True) as watched:
         try:
             seen.output = patient(x)

@@ -25,36 +25,38 @@ def learning_rate(seen: Examination) -> Iterator[Symptom]:
     """A learning rate at which the loss grows, or hardly moves, where another makes it fall."""
     if seen.optimizer is None or not seen.order or not math.isfinite(seen.loss_value):
         return
+    start, end, natural = seen.loss_value, trial(seen, 1.0), _natural(seen)
+    found = None
+    if 0 <= start - end < STILL * start and start > 0.05 * natural:
+        found = _compared(seen, end, "low", (10.0**power for power in range(1, 10)))
+    grows = not math.isfinite(end) or end > 1.2 * max(start, natural / 2)
+    if found is None and (grows or end > 0.98 * start > 0.2 * natural):
+        found = _compared(seen, end, "high", (10.0**-power for power in range(1, 10 if grows else 4)))
+    if found is not None:
+        yield found
+
+
+def _compared(seen: Examination, end: float, fault: str, factors: Iterator[float]) -> Symptom | None:
+    """Say by how much better the first of these rates is that is clearly better; None where none is."""
     start, rate = seen.loss_value, _rate(seen.optimizer)
-    end = trial(seen, 1.0)
-    natural = _natural(seen)
-    if not math.isfinite(end) or end > 1.2 * max(start, natural / 2) or (end > 0.98 * start > 0.2 * natural):
-        slower, factor = min((trial(seen, f), f) for f in (0.1, 0.01))
-        if slower < start and not slower > 0.9 * end:
-            yield Symptom(
-                "learning rate too high",
-                f"lr={rate:g}",
-                f"{_count(seen)} steps take the loss from {start:.4g} to {end:.4g}; "
-                f"with lr={rate * factor:g} to {slower:.4g}",
-                "each step overshoots the valley that the gradient points into",
-                f"lr={rate * factor:g}, a warm-up, or gradient clipping",
+    matters = {
+        "low": "training would take many times longer than it needs",
+        "high": "each step overshoots the valley that the gradient points into",
+    }[fault]
+    for factor in factors:
+        other = trial(seen, factor)
+        if fault == "low":
+            better = start - other > max(FALLS * abs(start), 10 * (start - end))
+        else:
+            better = other < min(start, 0.9 * end)
+        if better:
+            steps = f"{_count(seen)} steps take the loss from {start:.6g} to {end:.6g}"
+            measured = f"{steps}; with lr={rate * factor:g} to {other:.4g}"
+            attempt = f"lr={rate * factor:g}" + (
+                ", a warm-up, or gradient clipping" if fault == "high" else ""
             )
-            return
-    fall = (start - end) / abs(start) if start else 0.0
-    if 0 <= fall < STILL and start > 0.05 * natural:
-        for factor in (10.0**power for power in range(1, 7)):
-            best = trial(seen, factor)
-            if start - best <= max(FALLS * abs(start), 10 * (start - end)):
-                continue
-            yield Symptom(
-                "learning rate too low",
-                f"lr={rate:g}",
-                f"{_count(seen)} steps take the loss from {start:.6g} to {end:.6g}; "
-                f"with lr={rate * factor:g} to {best:.4g}",
-                "training would take many times longer than it needs",
-                f"lr={rate * factor:g}",
-            )
-            return
+            return Symptom(f"learning rate too {fault}", f"lr={rate:g}", measured, matters, attempt)
+    return None
 
 
 def trial(seen: Examination, factor: float) -> float:
@@ -62,11 +64,10 @@ def trial(seen: Examination, factor: float) -> float:
     model, optimizer = copy.deepcopy((seen.model, seen.optimizer))
     for group in optimizer.param_groups:
         group["lr"] = group["lr"] * factor
-    state, value = random.get_rng_state(), seen.loss_value
+    value = seen.loss_value
     with np.errstate(all="ignore"):
         for step in range(_count(seen) + 1):
-            random.set_rng_state(state)  # the same dropout in every step: what changes is the weights' doing
-            loss = seen.loss_function(model(seen.x), seen.y)
+            loss = seen.loss_again(model)  # with the same dropout in every step
             value = float(np.asarray(raw(loss)))
             if not math.isfinite(value) or step == _count(seen):
                 return value if math.isfinite(value) else math.inf
@@ -102,7 +103,7 @@ def piled_up(seen: Examination) -> Iterator[Symptom]:
         return
     size = math.sqrt(sum(float(np.sum(g * g)) for g in held))
     most = max(_batch_norms(seen), default=0.0)
-    if most and math.isfinite(most) and not size <= PILED * most:
+    if most > 0 and math.isfinite(most) and math.isfinite(size) and size > PILED * most:
         yield Symptom(
             "zero_grad() forgotten",
             "the gradients in the model",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--checkpoint", metavar="FILE", help="save the run there after each epoch")
     add("--resume", action="store_true", help="go on from the checkpoint, where there is one")
     add("--compile", choices=("auto", "yes", "no"), default="auto", help="the training step (default: auto)")
+    add("--doctor", action="store_true", help="look for what may keep the network from learning, and train")
     add("--quiet", action="store_true", help="print the test's result alone")
 
 
@@ -88,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
     job = _Job(args, hidden)
     report.data(job.table, job.reading, job.model, job.parts)
     report.network(job.model.network)
+    if args.doctor:
+        job.examine(report)
     with whole_folder(args.output or Path("out", Path(args.data).stem)) as folder:
         try:
             history = job.train(report)
@@ -100,6 +104,10 @@ def run(args: argparse.Namespace) -> int:
             failed = None
             job.finish(folder, history, report)
     report.written(Path(args.output or Path("out", Path(args.data).stem)))
+    if failed is not None or _went_badly(failed.history if failed is not None else history):
+        report.say("\nThe training went badly. The network as it was at the start:", always=True)
+        job.model.network = job.start
+        job.examine(report)
     if failed is not None:
         raise InputError(str(failed)) from failed
     if history.ended == "interrupted":
@@ -136,6 +144,7 @@ class _Job:
         outputs = len(aim.values) if isinstance(aim, columns.Classes) else 1
         network = _network(width, hidden, outputs, ACTIVATIONS[args.activation], args.dropout)
         self.model = TableModel(network, encodings, aim)
+        self.start = copy.deepcopy(network)  # for the doctor, should the training go badly
 
     def pair(self, table: Any) -> tuple[Any, Any]:
         """Return a part of the table as the network's inputs and targets."""
@@ -149,21 +158,17 @@ class _Job:
 
     def train(self, report: Report) -> History:
         """Train the network."""
-        from clearprop import nn, optim, train
+        from clearprop import train
 
         args, classify = self.args, self.reading.task == "classification"
-        options = {"lr": args.lr if args.lr is not None else RATES[args.optimizer]}
-        options |= {"momentum": 0.9} if args.optimizer == "sgd" else {}
-        make = getattr(optim, OPTIMIZERS[args.optimizer])
-        optimizer = make(self.model.network.parameters(), weight_decay=args.weight_decay, **options)
         return train.fit(
             self.model.network,
-            nn.CrossEntropyLoss() if classify else nn.MSELoss(),
+            self._loss(),
             self.pair(self.training),
             validation=self.pair(self.validation) if len(self.validation) else None,
             epochs=args.epochs,
             batch_size=args.batch_size,
-            optimizer=optimizer,
+            optimizer=self._optimizer(),
             metrics=["accuracy" if classify else "r2"],
             patience=args.patience or None,
             checkpoint=args.checkpoint,
@@ -171,6 +176,29 @@ class _Job:
             compile={"auto": "auto", "yes": True, "no": False}[args.compile],
             progress=not report.quiet,
         )
+
+    def _loss(self) -> Any:
+        from clearprop import nn
+
+        return nn.CrossEntropyLoss() if self.reading.task == "classification" else nn.MSELoss()
+
+    def _optimizer(self) -> Any:
+        from clearprop import optim
+
+        args = self.args
+        options = {"lr": args.lr if args.lr is not None else RATES[args.optimizer]}
+        options |= {"momentum": 0.9} if args.optimizer == "sgd" else {}
+        make = getattr(optim, OPTIMIZERS[args.optimizer])
+        return make(self.model.network.parameters(), weight_decay=args.weight_decay, **options)
+
+    def examine(self, report: Report) -> None:
+        """Print what the doctor finds in the network as it is now."""
+        import clearprop
+
+        found = clearprop.doctor(
+            self.model.network, self.pair(self.training), self._loss(), self._optimizer()
+        )
+        report.say(f"doctor: {found}\n", always=True)
 
     def finish(self, folder: Path, history: History, report: Report) -> None:
         """Print how the training went and what the test says; write the files into the folder."""
@@ -186,6 +214,12 @@ class _Job:
         self.model.save(folder / "model.safetensors")
         history.to_csv(folder / "history.csv")
         report.picture(folder / "curves.png", history, self.table.path)
+
+
+def _went_badly(history: History) -> bool:
+    """Whether the loss did not fall by a hundredth in three epochs or more."""
+    losses = history["loss"]
+    return len(losses) >= 3 and not min(losses) < 0.99 * losses[0]
 
 
 def _table(args: argparse.Namespace) -> tuple[Any, str]:

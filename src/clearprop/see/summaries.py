@@ -116,7 +116,7 @@ class Summary:
 
 
 def summary(model: Any, input: Any = None) -> Summary:
-    """Return a table of a model's layers: output shape, parameters, flops and, after backward(), gradient norms.
+    """Return a table of a model's layers: output shape, parameters, flops, and gradient norms if any.
 
     `input` is an array, a Tensor, or a shape such as `(32, 64)`, for which zeros are taken; without it there
     are no output shapes. A copy of the model runs, so nothing of the model changes. A multiplication and an
@@ -166,7 +166,7 @@ def _input(x: Any, model: Any) -> Any:
 
 
 def _row(path: str, module: Any, counted: set[int]) -> Row:
-    """Return a module's row with its own parameters; one shared with an earlier module is not counted again."""
+    """Return a module's row with its own parameters, those shared with an earlier one left out."""
     depth = path.count(".") + 1 if path else 0
     row = Row(path, type(module).__name__, depth, leaf=not any(True for _ in module.children()))
     squares: list[float] = []
