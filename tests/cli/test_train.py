@@ -383,7 +383,8 @@ def test_a_checkpoint_of_another_run(capsys, table, tmp_path):
 
 
 def test_without_scikit_learn_the_command_says_how_to_get_it(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
+    for name in ("sklearn", "sklearn.datasets"):
+        monkeypatch.setitem(sys.modules, name, None)
 
     assert refused(capsys, "digits") == (
         "the data set 'digits': needs scikit-learn, which brings the data: it is not installed.\n"

@@ -82,6 +82,6 @@ def test_a_terminal_gets_a_bar_that_goes_away_and_one_line_that_stays():
 
 
 def test_a_terminal_without_rich_gets_plain_lines(monkeypatch):
-    monkeypatch.setitem(sys.modules, "rich", None)
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
 
     assert isinstance(progress(3, Terminal()), Lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 from clearprop.data.tables import Table
 from clearprop.errors import InputError, lesson
 
@@ -22,7 +24,7 @@ def bundled_table(name: str) -> tuple[Table, str]:
     `diabetes` (442 patients) a regression. Raises InputError where scikit-learn is not installed.
     """
     try:
-        from sklearn import datasets  # type: ignore[import-untyped]
+        datasets = importlib.import_module("sklearn.datasets")
     except ImportError as error:
         wanted, got = "needs scikit-learn, which brings the data", "it is not installed"
         hint = "pip install 'clearprop[train]' (or pip install scikit-learn)"

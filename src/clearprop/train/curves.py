@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 from clearprop.train.history import History
@@ -14,14 +15,13 @@ def save_curves(path: str | Path, history: History, title: str = "") -> None:
 
     Raises ImportError where matplotlib is not installed.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    canvas = importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg
+    new_figure = importlib.import_module("matplotlib.figure").Figure
     losses = [name for name in history.names if name.endswith("loss")]
     others = [name for name in history.names if name not in losses]
     groups = [group for group in (losses, others) if group]
-    figure = Figure(figsize=(5.2 * len(groups), 3.6), layout="constrained", dpi=150)
-    FigureCanvasAgg(figure)
+    figure = new_figure(figsize=(5.2 * len(groups), 3.6), layout="constrained", dpi=150)
+    canvas(figure)
     epochs = range(1, len(history) + 1)
     for axes, names in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
         for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from typing import Any, TextIO
@@ -14,8 +15,6 @@ def progress(epochs: int, stream: TextIO | None = None) -> Callback:
     stream = stream or sys.stdout
     if stream.isatty():
         try:
-            import rich  # noqa: F401
-
             return _Bar(stream)
         except ImportError:
             pass
@@ -65,16 +64,15 @@ class _Bar(Callback):
     """Seconds between two looks at the bar: drawing it more often would slow small networks down."""
 
     def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            BarColumn(bar_width=24, complete_style="cyan", finished_style="cyan"),
-            TextColumn("{task.fields[numbers]}"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            console=Console(file=stream),
+        self.stream = stream
+        rich = importlib.import_module("rich.progress")
+        self.bar: Any = rich.Progress(
+            rich.TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            rich.BarColumn(bar_width=24, complete_style="cyan", finished_style="cyan"),
+            rich.TextColumn("{task.fields[numbers]}"),
+            rich.TimeRemainingColumn(compact=True),
+            rich.TextColumn("left"),
+            console=importlib.import_module("rich.console").Console(file=stream),
             transient=True,
             auto_refresh=False,
         )
@@ -104,4 +102,4 @@ class _Bar(Callback):
         self.bar.stop()
         if run.history.rows:
             last = f"epoch {len(run.history)}/{run.epochs}  {shown(run.history.rows[-1])}"
-            print(last, file=self.bar.console.file)
+            print(last, file=self.stream)
