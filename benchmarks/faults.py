@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.check.gradcheck import gradcheck, gradients
+from clearprop.check.gradcheck import gradcheck
 from clearprop.check.mutations import FAULTS, effective, library
 from clearprop.check.numeric import Probe, listed, plain
+from clearprop.check.pull import gradients
 from clearprop.check.taylor import taylor_check
 from clearprop.modes import no_grad
 from clearprop.registry import ops

@@ -119,8 +119,8 @@ def sending(op: Op) -> list[int]:
     >>> sending(ops["where"]), sending(ops["sign"])
     ([1, 2], [])
     """
-    from clearprop.check.gradcheck import gradients, random_weights
     from clearprop.check.numeric import Probe, plain
+    from clearprop.check.pull import gradients, random_weights
 
     found: set[int] = set()
     for case in cases(op) if op.differentiable else ():

@@ -130,3 +130,55 @@ def test_a_missing_sum_over_the_output_is_guessed():
     assert any(
         "missing sum over axis 0 of the output: only its index 0 was counted" in c for c in found.causes
     )
+
+
+def test_a_gradient_outside_of_the_one_sided_slopes_of_a_kink_is_wrong():
+    with broken(ops["relu"], 0, lambda d, g, z, x: np.where(x == 0, 5.0, d)):
+        found = report(clearprop.relu, np.array([0.0, 1.0]))
+
+    assert [e.index for e in found.wrong] == [(0,)]
+
+
+def test_any_value_between_the_one_sided_slopes_will_do_at_a_kink():
+    with broken(ops["relu"], 0, lambda d, g, z, x: np.where(x == 0, g * 0.3, d)):
+        assert report(clearprop.relu, np.array([0.0, 1.0]))
+
+
+def test_randomness_is_not_mistaken_for_a_fault():
+    rng = np.random.default_rng(0)
+    found = report(lambda x: np.sum(x * rng.normal(size=3)), np.ones(3))
+
+    assert "f gives different values for the same inputs: seed its randomness." in repr(found)
+
+
+def test_a_function_that_rounds_inside_raises_no_alarm():
+    for seed in range(20):
+        x = np.random.default_rng(seed).normal(size=(2, 3))
+        assert report(lambda x: np.tanh(x.astype(np.float32)).astype(np.float64).sum(), x)
+
+
+def test_of_a_large_input_a_sample_is_checked_and_all_along_directions():
+    x = np.linspace(0.1, 1.0, 5000)
+    found = report(lambda x: np.sum(np.exp(x)), x)
+    assert found
+    assert found.checked == 2000
+    assert "3000 more entries were checked together, along random directions." in repr(found)
+
+    wrong = np.where(np.arange(5000) == 4321, 1.01, 1.0)
+    with broken(ops["exp"], 0, lambda d, *rest: d * wrong):
+        found = report(lambda x: np.sum(np.exp(x)), x)
+    assert (4321,) in [e.index for e in found.wrong]
+
+
+def test_a_detached_input_is_found():
+    found = report(lambda x: np.sum(x.detach() ** 2 + 0 * x), X)
+
+    assert "no gradient arrives: it is zero everywhere" in repr(found)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-3, 1e3, 1e8])
+def test_the_scale_of_inputs_and_outputs_does_not_matter(scale):
+    f = lambda x: scale * np.sum(np.tanh(x / scale) + (x / scale) ** 2)  # noqa: E731
+    assert report(f, X * scale)
+    with broken(ops["tanh"], 0, lambda d, *rest: 1.001 * d):
+        assert not report(f, X * scale)

@@ -53,6 +53,7 @@ def test_the_error_shows_node_line_entry_both_numbers_and_cause():
     assert "relu((8, 30) float32) -> (8, 30) float32: the rule of input 0 is wrong." in text
     assert "ratio -1." in text
     assert "Probably: wrong sign." in text
+    assert ": hidden = clearprop.relu(x @ first + bias)" in text
 
 
 def test_one_wrong_entry_of_a_large_input_is_found_by_bisection():
@@ -104,11 +105,19 @@ def test_overwriting_instead_of_adding_is_recognised(monkeypatch):
     assert "'a'" in repr(found)
 
 
-def test_points_on_a_kink_are_skipped_and_said_to_be():
-    found = check_model(clearprop.relu(Tensor(np.zeros(3))), raise_on_failure=False)
+def test_a_rule_on_a_kink_is_checked_beside_it_and_said_to_be():
+    found = check_model(clearprop.relu(Tensor(np.zeros(3))))
 
-    assert found
-    assert "sits on a kink" in repr(found)
+    assert "1 rules have entries on a kink and were checked beside it as well." in repr(found)
+
+
+def test_a_kink_hides_no_fault():
+    dead = np.zeros(1000)
+    dead[::3] = 1.0
+    with broken(ops["relu"], 0, lambda d, *rest: 1.001 * d):
+        found = check_model(clearprop.relu(Tensor(dead)), raise_on_failure=False)
+
+    assert [f.op for f in found.findings] == ["relu"]
 
 
 def test_several_outputs():

@@ -1,12 +1,13 @@
 """Trust: every gradient compared with differences of the function's own values, and the fault named."""
 
 from clearprop.check.diagnosis import Diagnosis, doctor
-from clearprop.check.gradcheck import Entry, Report, gradcheck
+from clearprop.check.gradcheck import gradcheck
 from clearprop.check.homework import NodeReport, check_node
 from clearprop.check.nodes import Finding, ModelReport, check_model
 from clearprop.check.nonfinite import NonFiniteError, Watch, watch
 from clearprop.check.numeric import Estimate, estimate, numerical_grad
 from clearprop.check.precision import TrustReport, trust
+from clearprop.check.report import Entry, Report
 from clearprop.check.symptoms import Symptom
 from clearprop.check.taylor import TaylorReport, taylor_check
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.check.gradcheck import gradcheck, gradients, random_weights
+from clearprop.check.gradcheck import gradcheck
 from clearprop.check.nodes import check_model
 from clearprop.check.numeric import Probe, listed, plain
+from clearprop.check.pull import gradients, random_weights
 from clearprop.op import Op
 from clearprop.registry import ops
 from clearprop.tensor import Tensor

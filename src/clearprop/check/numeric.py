@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,10 @@ from clearprop.modes import no_grad
 from clearprop.tensor import Tensor
 
 FIRST_STEP = 2.0**-4  # times the size of the entry, or 1 where that is smaller
+SMALL = 2.0**-6  # inputs all below this are also tried with steps in proportion
 LEVELS = 12  # halvings that every entry may take
 PATIENCE = 30  # halvings for an entry that has not converged by then: a kink or a pole may be near
+FLOAT_EPS = float(np.finfo(np.float32).eps)
 RESOLVED = 1e-7  # a slope whose error is above this share of it has not converged
 
 
@@ -33,6 +36,7 @@ class Probe:
         self.evaluations = 0
         self.shapes: list[tuple[int, ...]] = []
         self.eps = float(np.finfo(np.float64).eps)
+        self.coarse = 0.0  # how coarsely the function was found to round inside
 
     def __call__(self, arrays: dict[int, Any]) -> Any:
         """Return all outputs as one float64 vector, some inputs being replaced."""
@@ -52,12 +56,51 @@ class Probe:
         self.shapes = [v.shape for v in values]
         floats = [v.dtype for v in values if v.dtype.kind == "f"]
         if floats:
-            self.eps = max(float(np.finfo(d).eps) for d in floats)
+            self.eps = max(self.coarse, *(float(np.finfo(d).eps) for d in floats))
         return np.concatenate([v.reshape(-1).astype(np.float64) for v in values])
 
-    def entry(self, j: int, i: int) -> tuple[Callable[[float], tuple[Any, float]], float]:
+    def start(self) -> Any:
+        """Return the outputs where the inputs are, having found out how finely the function resolves them.
+
+        A function may round to float32 inside and not show it: then it does not move at all where inputs move
+        by a hundred-billionth, or its values at shifts of a ten-millionth scatter about a parabola.
+        """
+        at = self({})
+        if self.eps < 1e-10:
+            scatter = self._scatter(at, 1e-7)
+            if self._still(at) or (scatter > 1e-9 and self._scatter(at, 1e-8) > scatter / 20):
+                self.eps = self.coarse = 4 * max(scatter, FLOAT_EPS)
+        return at
+
+    def _still(self, at: Any) -> bool:
+        """Whether nothing moves at a small shift though, going by a larger one, it should."""
+        if not np.array_equal(self._shifted(1e-11), at):
+            return False
+        with np.errstate(all="ignore"):
+            moves = np.abs(self._shifted(1e-5) - at) / np.abs(at)
+        return bool(np.any(moves[np.isfinite(moves)] > 1e-9))
+
+    def _shifted(self, size: float) -> Any:
+        """Return the outputs with every input a little larger or smaller, always in the same directions."""
+        rng = np.random.default_rng(0)
+        signs = {j: rng.choice([-1.0, 1.0], self.arrays[j].shape) for j in self.moving}
+        return self({j: self.arrays[j] * (1 + size * v) for j, v in signs.items()})
+
+    def _scatter(self, at: Any, size: float) -> float:
+        """Return how far four values nearby are off a parabola through `at`, relative to the values."""
+        with np.errstate(all="ignore"):
+            near, far = ((self._shifted(k * size) - self._shifted(-k * size)) / k for k in (1.0, 2.3))
+            off = np.abs(far - near) / np.abs(at)
+        return float(np.max(off[np.isfinite(off)], initial=0.0))
+
+    def scale(self, j: int) -> float:
+        """Return the typical size of input j's entries where it is small or large, else 1."""
+        size = float(np.sqrt(np.mean(np.square(self.arrays[j])))) if self.arrays[j].size else 1.0
+        return 1.0 if SMALL <= size <= 1.0 or not 0.0 < size < math.inf else size
+
+    def entry(self, j: int, i: int) -> tuple[Callable[[float], tuple[Any, float]], tuple[float, ...]]:
         """Return the function of one entry's shift (which gives the outputs and the shift that rounding left
-        of it), and the size of a first step."""
+        of it), and the sizes of a first step: where all entries are small, also one in proportion."""
         base = self.arrays[j]
         start = float(base.flat[i])
 
@@ -66,16 +109,18 @@ class Probe:
             moved.flat[i] = start + t
             return self({j: moved}), float(moved.flat[i]) - start
 
-        return shifted, FIRST_STEP * max(abs(start), 1.0)
+        near = max(abs(start), self.scale(j))
+        steps = (max(near, 1.0), near) if near < SMALL else (max(near, 1.0) if near > abs(start) else near,)
+        return shifted, tuple(FIRST_STEP * size for size in steps)
 
     def along(self, directions: dict[int, Any]) -> tuple[Callable[[float], tuple[Any, float]], float]:
-        """Return the function of the distance gone along `directions` (by input), and a first step."""
+        """Return the function of the distance gone along `directions` (by input, as long as the inputs are
+        large), and a first step."""
 
         def shifted(t: float) -> tuple[Any, float]:
             return self({j: self.arrays[j] + t * v for j, v in directions.items()}), t
 
-        largest = max((float(np.max(np.abs(v), initial=0.0)) for v in directions.values()), default=0.0)
-        return shifted, FIRST_STEP / (largest or 1.0)
+        return shifted, FIRST_STEP
 
 
 @dataclass
@@ -144,6 +189,22 @@ class _Table:
         self.row = row
 
 
+def measure(
+    shifted: Callable[[float], tuple[Any, float]], steps: tuple[float, ...], eps: float, at: Any
+) -> Slopes:
+    """Return the slopes found from the first of `steps`, or from the last where that tells another story:
+    what a function does over a small distance may be invisible from afar."""
+    found = slopes(shifted, steps[0], eps, at)
+    for step in steps[1:]:
+        close = slopes(shifted, step, eps, at)
+        with np.errstate(all="ignore"):
+            apart = ~(np.abs(close.value - found.value) <= 10 * (close.error + found.error))
+            chosen = (apart & np.isfinite(close.error)) | ~(found.error <= close.error) | close.kink
+        for name in vars(found):
+            setattr(found, name, np.where(chosen, getattr(close, name), getattr(found, name)))
+    return found
+
+
 def slopes(shifted: Callable[[float], tuple[Any, float]], step: float, eps: float, at: Any) -> Slopes:
     """Return the derivatives at 0 of the vector function `shifted`, whose value there is `at`.
 
@@ -160,9 +221,9 @@ def slopes(shifted: Callable[[float], tuple[Any, float]], step: float, eps: floa
             if forth == 0.0 or back == 0.0:
                 break
             noise = eps * np.maximum(np.abs(ahead), np.abs(behind)) / (forth - back)
-            central.add((ahead - behind) / (forth - back), noise)
-            right.add((ahead - at) / forth, 2 * noise)
-            left.add((behind - at) / back, 2 * noise)
+            central.add((ahead - behind) / (forth - back), 2 * noise)  # as far as extrapolation magnifies it
+            right.add((ahead - at) / forth, 8 * noise)
+            left.add((behind - at) / back, 8 * noise)
             settled = np.all(central.error <= np.maximum(8 * noise, 1e-14 * np.abs(central.value)))
             if level >= 3 and settled and _one_sided_agree(left, right):
                 break
@@ -207,8 +268,8 @@ def columns(probe: Probe, j: int, at: Any, chosen: Iterable[int] | None = None) 
     """Yield, for each entry of input j (or those chosen), the slopes of every output: the Jacobian's
     columns."""
     for i in range(probe.arrays[j].size) if chosen is None else chosen:
-        shifted, step = probe.entry(j, i)
-        yield slopes(shifted, step, probe.eps, at)
+        shifted, steps = probe.entry(j, i)
+        yield measure(shifted, steps, probe.eps, at)
 
 
 @dataclass
@@ -244,11 +305,11 @@ def estimate(f: Callable[..., Any], *inputs: Any, cotangent: Any = None) -> Esti
 
     >>> import numpy as np
     >>> estimate(lambda x: np.sum(x**3), np.array([1.0, 2.0]))
-    numerical gradients from 17 evaluations
+    numerical gradients from 22 evaluations
       input 0: shape (2,), largest 12, error ... of it
     """
     probe = Probe(f, inputs)
-    at = probe({})
+    at = probe.start()
     weights = _weights(probe, at, cotangent)
     found: list[tuple[Any, Any, Any]] = []
     for j, x in enumerate(probe.arrays):

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.check.gradcheck import Entry, gradients, random_weights
-from clearprop.check.numeric import Probe, plain, slopes
+from clearprop.check.numeric import Probe, measure, plain, slopes
+from clearprop.check.pull import gradients, random_weights
+from clearprop.check.report import Entry
 from clearprop.errors import GradientError
 
 BISECTION_STEP = 2.0**-17  # about the cube root of float64's eps: truncation and rounding weigh the same
@@ -31,15 +32,20 @@ class TaylorReport:
     evaluations: int = 0
     entry: Entry | None = None
     entries: int = 0
+    cornering: int = 0
     ok: bool = True
 
     def __bool__(self) -> bool:
         return self.ok
 
-    def __repr__(self) -> str:
-        said = "right" if self.ok else "WRONG"
+    @property
+    def summary(self) -> str:
+        """The outcome in a few words."""
         slope = "no remainder: linear" if math.isinf(self.slope) else f"slope {self.slope:.2f}"
-        lines = [f"Taylor test over {self.entries} entries: {said}, {slope}; {self.evaluations} evaluations."]
+        return f"{'right' if self.ok else 'WRONG'}, {slope}; {self.evaluations} evaluations"
+
+    def __repr__(self) -> str:
+        lines = [f"Taylor test over {self.entries} entries: {self.summary}."]
         lines.append(f"    {'h':>10} {'remainder':>12} {'slope':>6}")
         for k, (h, r) in enumerate(self.table):
             before = self.table[k - 1][1] if k else 0.0
@@ -49,7 +55,8 @@ class TaylorReport:
             e = self.entry
             lines.append(
                 f"  input {e.input}{list(e.index)} is wrong: gradient {e.analytic:.12g}, "
-                f"numerical {e.numerical:.12g}, ratio {e.ratio:.6g}."
+                f"numerical {e.numerical:.12g}, ratio {e.ratio:.6g}; "
+                f"cornered in {self.cornering} evaluations."
             )
         return "\n".join(lines)
 
@@ -79,7 +86,7 @@ def taylor_check(
     """
     rng = np.random.default_rng(seed)
     probe = Probe(f, inputs, lift=True)
-    scalar = probe({}).size == 1
+    scalar = probe.start().size == 1
     weights = random_weights(probe.shapes, rng) if not scalar else [np.ones(s) for s in probe.shapes]
     if gradient is None:
         pulled = gradients(f, probe.arrays, inputs)(weights)
@@ -100,7 +107,9 @@ def taylor_check(
             worst, direction = found, v
     assert worst is not None
     if not worst.ok and locate:
+        before = search.probe.evaluations
         worst.entry = search.corner(direction)
+        worst.cornering = search.probe.evaluations - before
     worst.evaluations, worst.entries = search.probe.evaluations, search.size
     if not worst.ok and raise_on_failure:
         raise GradientError(repr(worst))
@@ -123,10 +132,14 @@ class Search:
         self.gradient = np.concatenate(parts)
         self.ends = np.cumsum([p.size for p in parts])
         self.size = int(self.gradient.size)
+        self.scales = np.concatenate(
+            [np.full(p.size, probe.scale(j)) for j, p in zip(gradient, parts, strict=True)]
+        )
 
     def signs(self) -> Any:
-        """Return a direction of +1 and -1 at random: every entry counts as much as any other."""
-        return self.rng.choice([-1.0, 1.0], self.size)
+        """Return a direction of +1 and -1 at random (of tiny or huge inputs, in proportion): every entry
+        counts as much as any other."""
+        return self.scales * self.rng.choice([-1.0, 1.0], self.size)
 
     def split(self, v: Any) -> dict[int, Any]:
         """Return the direction by input."""
@@ -149,7 +162,7 @@ class Search:
         found = slopes(noted, step, self.probe.eps, self.at)
         measured = float(self.weights @ found.value)
         error = float(np.abs(self.weights) @ found.error)
-        size = float(np.linalg.norm(self.gradient))
+        size = float(np.linalg.norm(self.gradient * v))
         allowed = 10 * error + TOLERANCE * max(size, abs(measured))
         floor = 50 * self.probe.eps * float(np.abs(self.weights) @ np.abs(self.at))
         off = abs(told - measured)
@@ -188,8 +201,8 @@ class Search:
         place = int(np.searchsorted(self.ends, k, side="right"))
         j = self.inputs[place]
         i = k - (int(self.ends[place - 1]) if place else 0)
-        shifted, step = self.probe.entry(j, i)
-        found = slopes(shifted, step, self.probe.eps, self.at)
+        shifted, steps = self.probe.entry(j, i)
+        found = measure(shifted, steps, self.probe.eps, self.at)
         numerical, error = float(self.weights @ found.value), float(np.abs(self.weights) @ found.error)
         analytic = float(self.gradient[k])
         if abs(analytic - numerical) <= 10 * error + 1e-9 * abs(numerical):

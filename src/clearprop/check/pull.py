@@ -1,0 +1,72 @@
+"""The analytic side of a check: the gradients that the rules give, of outputs weighed in any way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.backward import propagate
+from clearprop.check.numeric import Probe, listed
+from clearprop.graph import topological_order
+from clearprop.modes import mode
+from clearprop.tensor import Tensor
+
+
+def gradients(f: Callable[..., Any], arrays: Any, inputs: Any) -> Callable[[list[Any]], list[Any]]:
+    """Run `f` on leaves that hold `arrays` (where None, on the input itself); return the function that turns
+    weights, one array per output, into the gradient of the weighed sum by each input (None where none flows).
+    """
+    leaves = [Tensor(a) if a is not None else x for a, x in zip(arrays, inputs, strict=True)]
+    return _pull(listed(f(*leaves)), leaves)
+
+
+def _pull(outputs: list[Any], leaves: Any, create_graph: bool = False) -> Callable[[list[Any]], list[Any]]:
+    tracked = [z for z in outputs if isinstance(z, Tensor) and z.requires_grad]
+    order = sorted({t for z in tracked for t in topological_order(z, tracked=True)}, key=lambda t: t.serial)
+
+    def pull(weights: list[Any]) -> list[Any]:
+        arriving: dict[Tensor, Any] = {}
+        for z, w in zip(outputs, weights, strict=True):
+            if isinstance(z, Tensor) and z.requires_grad:
+                g: Any = np.asarray(w, z.dtype)[()]
+                if create_graph:
+                    g = Tensor(g, requires_grad=False)
+                arriving[z] = arriving[z] + g if z in arriving else g
+        grads = propagate(order, arriving, create_graph=create_graph)
+        return [grads.get(t) if isinstance(t, Tensor) else None for t in leaves]
+
+    return pull
+
+
+def random_weights(shapes: Any, rng: np.random.Generator) -> list[Any]:
+    """Return weights of 0.5 to 1.5 with random signs: none vanishes and none equals 1."""
+    return [rng.uniform(0.5, 1.5, s) * rng.choice([-1.0, 1.0], s) for s in shapes]
+
+
+def gradient_of(f: Callable[..., Any], inputs: Any, rng: np.random.Generator) -> Callable[..., Any]:
+    """Return the function that gives all gradients of `f`, its outputs weighed at random, as Tensors."""
+    probe = Probe(f, inputs, lift=True)
+    probe({})
+    weights = random_weights(probe.shapes, rng)
+
+    def gradient(*given: Any) -> Any:
+        arrays = [g._value if j in probe.moving else None for j, g in enumerate(given)]
+        if mode.grad_enabled:
+            pulled = _pull(listed(f(*given)), given, create_graph=True)(weights)
+        else:
+            pulled = _enabled(lambda: gradients(f, arrays, inputs)(weights))
+        return [np.zeros_like(arrays[j]) if pulled[j] is None else pulled[j] for j in probe.moving]
+
+    return gradient
+
+
+def _enabled(run: Callable[[], Any]) -> Any:
+    """Run with gradients on, inside a block that has switched them off."""
+    before = mode.grad_enabled, mode.plain
+    mode.grad_enabled, mode.plain = True, mode.observer is None
+    try:
+        return run()
+    finally:
+        mode.grad_enabled, mode.plain = before

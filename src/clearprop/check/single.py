@@ -1,0 +1,53 @@
+"""Single precision: float32 inputs run as they are, and their gradients held against the float64 ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.check.numeric import Probe, plain
+from clearprop.check.pull import gradients, random_weights
+from clearprop.check.report import Report
+
+
+def compare_single(report: Report, f: Callable[..., Any], inputs: Any, rng: np.random.Generator) -> None:
+    """Run float32 inputs as they are: right dtype, and as near the float64 gradient as rounding allows.
+
+    How near that is, is found by nudging the inputs by their own rounding error and looking how far the
+    float64 gradient moves.
+    """
+    small = [j for j, x in enumerate(inputs) if getattr(plain(x), "dtype", None) == np.float32]
+    probe = Probe(f, inputs, lift=True)
+    small = [j for j in small if j in probe.moving]
+    if not small:
+        return
+    probe({})
+    weights = random_weights(probe.shapes, rng)
+    own = [plain(x) if a is not None else None for x, a in zip(inputs, probe.arrays, strict=True)]
+    found = gradients(f, own, inputs)(weights)
+    exact = gradients(f, probe.arrays, inputs)(weights)
+    spread: list[Any] = [np.zeros_like(a) if a is not None else None for a in probe.arrays]
+    eps = float(np.finfo(np.float32).eps)
+    for _ in range(4):
+        nudged = [
+            None if a is None else a * (1 + eps * rng.choice([-1.0, 1.0], a.shape)) for a in probe.arrays
+        ]
+        for j, g in enumerate(gradients(f, nudged, inputs)(weights)):
+            if g is not None and exact[j] is not None:
+                spread[j] = np.maximum(spread[j], np.abs(g - exact[j]))
+    for j in small:
+        if found[j] is None or exact[j] is None:
+            continue
+        if found[j].dtype != np.float32:
+            report.problems.append(f"input {j} is float32, its gradient is {found[j].dtype}.")
+        with np.errstate(all="ignore"):
+            scale = float(np.max(np.abs(exact[j][np.isfinite(exact[j])]), initial=0.0))
+            away = np.abs(found[j] - exact[j])
+            bad = away > 200 * (np.max(spread[j], initial=0.0) + eps * scale)
+        if np.any(bad):
+            report.problems.append(
+                f"input {j}: in float32 the gradient is off by up to {float(np.max(away)):.3g} "
+                f"of {scale:.3g}, far more than rounding explains."
+            )
