@@ -409,7 +409,20 @@ def test_the_page_writes_numbers_as_python_does(browser, tmp_path):
         999999.4,
         999999.6,
     ]
-    numbers += [1e-4, 0.000099999949, 0.00012345678, 123456.7, 1e16, 5e-324, 1.7e308, -0.0, 0.1 + 0.2]
+    numbers += [
+        1e5,
+        999999.4,
+        999999.6,
+        1e-4,
+        0.000099999949,
+        0.00012345678,
+        123456.7,
+        1e16,
+        5e-324,
+        1.7e308,
+        -0.0,
+        0.1 + 0.2,
+    ]
     page = browser.new_page()
     page.goto(example("dag").save(tmp_path / "steps.html").as_uri())
 

@@ -231,3 +231,14 @@ def test_tracing_costs_nothing_when_it_is_not_used():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "[]\n"
     )
+
+
+def test_the_parts_of_an_op_with_several_outputs_are_steps_too(tmp_path):
+    x = Tensor(np.arange(5.0), name="x")
+    a, b = np.split(x, [2])
+    steps = trace((a.sum() * b).sum())
+
+    assert [step.formula for step in steps[1:3]] == ["a = c[0]", "b = c[1]"]
+    assert "It is part 1 of the gradient of c." in [s.sentence for s in steps if s.node is b][-1]
+    assert steps.to_html().count("It is part") == 2
+    assert "x.grad = [9, 9, 1, 1, 1]" in steps.to_text()

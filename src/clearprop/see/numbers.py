@@ -29,6 +29,15 @@ def written(value: Any, digits: int = 6) -> str:
     return f"{array.shape} {array.dtype}, {summary(array)}"
 
 
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a single number: not an array with axes, not the outputs of an op with several.
+
+    >>> is_number(np.float64(2.0)), is_number(np.ones(1)), is_number((np.ones(2), np.ones(3)))
+    (True, False, False)
+    """
+    return not isinstance(value, (tuple, list)) and np.ndim(value) == 0
+
+
 def _rows(array: Any, digits: int) -> str:
     if array.ndim == 0:
         return _number(array[()], digits)

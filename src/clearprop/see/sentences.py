@@ -67,7 +67,8 @@ def tell(step: Any) -> Told:
 def _forward(step: Any) -> Told:
     trace, node = step.trace, step.node
     z = trace.names[node]
-    inputs = list(dict.fromkeys(trace.names[x] for x in node.inputs if isinstance(x, Tensor)))
+    known = (trace.names[x] if isinstance(x, Tensor) else trace.known.get(id(x)) for x in node.inputs)
+    inputs = list(dict.fromkeys(filter(None, known)))
     sentence = f"{title_of(node)} computes {z} from {_listed(inputs)}."
     if isinstance(node._value, tuple):
         return Told(sentence, (step.formula,), "")
@@ -76,9 +77,8 @@ def _forward(step: Any) -> Told:
     if np.ndim(node._value) == 0 and all(np.ndim(x) == 0 for x in node.values):
         middle = op_term(_op(node), slots, node.attrs, node.values, node._value, False).text
         return Told(sentence, (f"{step.formula} = {middle} = {value}",), f"value={value}")
-    return Told(
-        sentence, (step.formula, f"{z} = {value}"), "value" if np.ndim(node._value) else f"value={value}"
-    )
+    box = _caption(node._value, "value") if np.ndim(node._value) else f"value={value}"
+    return Told(sentence, (step.formula, f"{z} = {value}"), box)
 
 
 def _op(node: Tensor) -> Any:
@@ -113,6 +113,8 @@ def _turn(step: Any) -> str:
 def _passes(step: Any) -> str:
     """What the rule makes of it."""
     z, x = step.trace.names[step.node], step.trace.names[step.input]
+    if _op(step.node).name == "part":
+        return f"It is part {step.node.attrs['index']} of the gradient of {x}."
     if step.local is None:
         return f"The rule of {_op(step.node).name.replace('_', ' ')} turns it into what {x} receives."
     if np.ndim(step.g) or np.ndim(step.amount) or np.ndim(step.local):
@@ -133,6 +135,8 @@ def _how_far(step: Any) -> str:
 def _arrives(step: Any) -> str:
     """What happens at the receiver."""
     x = step.trace.names[step.input]
+    if isinstance(step.total, tuple):
+        return ""
     if step.replaced:
         return f"It replaces the {{before}} that {x} had, which is lost."
     if step.before is not None:
@@ -204,7 +208,7 @@ def _box(step: Any) -> str:
     return f"grad={{{first}}}+{'+'.join(f'{{({slot})}}' for slot in rest)}={{total}}"
 
 
-def _caption(array: Any) -> str:
-    """What stands beside the picture of a gradient."""
+def _caption(array: Any, what: str = "grad") -> str:
+    """What stands beside the picture of a value or gradient."""
     shown = picture(array)
-    return "grad" if shown is not None and shown.kind == "cells" else f"grad {summary(array)}"
+    return what if shown is not None and shown.kind == "cells" else f"{what} {summary(array)}"

@@ -21,7 +21,7 @@ from clearprop.modes import observed
 from clearprop.see.drawing import write
 from clearprop.see.names import callers_frame, find
 from clearprop.see.notation import Term, name
-from clearprop.see.numbers import written
+from clearprop.see.numbers import is_number, written
 from clearprop.see.sentences import Told, fill, tell
 from clearprop.see.symbols import Symbol, as_term, constant, input_term, op_term, run
 from clearprop.tensor import Tensor
@@ -95,7 +95,7 @@ class Step:
             d = op.derivatives[i]
             with np.errstate(all="ignore"):
                 return d(node._value, *node.values) if callable(d) else d
-        if np.shape(node._value) == np.shape(node.values[i]) == () and not isinstance(node._value, tuple):
+        if is_number(node._value) and is_number(node.values[i]):
             with np.errstate(all="ignore"):
                 one = node._value.dtype.type(1)
                 return input_gradient(op, i, one, node._value, node.values, node.attrs)
@@ -170,7 +170,7 @@ class Trace:
         self.slots = {self.names[node]: f"{{(v{n})}}" for n, node in enumerate(order)}
         self.steps: list[Step] = []
         for node in order:
-            if node.op is not None and node.op.name != "part":
+            if node.op is not None:
                 self.steps.append(Step(self, len(self.steps), FORWARD, node))
         self.steps.append(Step(self, len(self.steps), START, found.output))
         used: set[tuple[Tensor, int]] = set()
@@ -200,6 +200,8 @@ class Trace:
         """Return what a node was computed from, by the names of the trace: `a + b`."""
         if node.op is None:
             return ""
+        if node.op.name == "part":
+            return f"{self.names[node.inputs[0]]}[{node.attrs['index']}]"
         args = tuple(
             name(self.names[x]) if isinstance(x, Tensor) else input_term(x, self.known, True)
             for x in node.inputs
@@ -359,6 +361,8 @@ def _rule(trace: Trace, node: Tensor, i: int) -> Term | None:
     """Run the rule of one arrow on symbols that carry the names of the trace."""
     op: Any = node.op
     names = trace.names
+    if op.several or isinstance(node.values[0], tuple):
+        return None
     xs: list[Any] = [
         Symbol(names[x], v) if isinstance(x, Tensor) else v
         for x, v in zip(node.inputs, node.values, strict=True)

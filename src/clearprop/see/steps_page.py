@@ -15,7 +15,7 @@ from clearprop.errors import lesson
 from clearprop.see.boxes import Box
 from clearprop.see.formulas import formula
 from clearprop.see.layout import Layout, layout
-from clearprop.see.numbers import written
+from clearprop.see.numbers import is_number, written
 from clearprop.see.script import Script, number, script_of
 from clearprop.see.svg import style, svg
 from clearprop.tensor import Tensor
@@ -108,7 +108,7 @@ def _file(name: str) -> str:
 
 
 def _plain_start(trace: Trace) -> bool:
-    return np.ndim(trace.start) == 0 and float(trace.start) == 1.0
+    return is_number(trace.start) and float(trace.start) == 1.0
 
 
 def _lanes(trace: Trace) -> list[Trace]:
@@ -123,7 +123,7 @@ def _lanes(trace: Trace) -> list[Trace]:
 
 # --- what the script is told
 def _node(trace: Trace, node: Tensor, box: Box | None) -> dict[str, Any]:
-    scalar = np.ndim(node._value) == 0 and not isinstance(node._value, tuple)
+    scalar = is_number(node._value)
     shows = f"value={written(node._value)}" if scalar else "" if isinstance(node._value, tuple) else "value"
     return {
         "name": trace.names[node],
@@ -174,7 +174,7 @@ def _step(step: Step, arrows: dict[tuple[str, int], str], boxes: dict[Any, str])
 
 
 def _plain(value: Any) -> Any:
-    return _json_number(value) if np.ndim(value) == 0 and not isinstance(value, tuple) else written(value)
+    return _json_number(value) if is_number(value) else written(value)
 
 
 def _functions(script: Script | None) -> str:
@@ -313,6 +313,6 @@ def _inputs(trace: Trace, script: Script | None) -> str:
         if node.op is None and np.isfinite(node._value)
     )
     return (
-        "<h2>Change an input and everything is computed again</h2>"
+        "<h2>Inputs: change one</h2>"
         f'<div class="inputs">{fields}<button type="button" id="reset">Reset</button></div>'
     )
