@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from clearprop.see.layout_order import Layers
-from clearprop.see.layout_straighten import cost, packed, straighten
+from clearprop.see.layout_straighten import cost, packed, straighten, unbend
 
 Gap = Callable[[int, int], float]
 _SYMMETRY = 1.25  # how much longer arrows may be where boxes stand in the middle of their inputs
@@ -31,6 +31,7 @@ def heights(layered: Layers, tall: Sequence[float], gap: Gap) -> list[float]:
         shortest = min((found, straighten(layered, balanced, tall, gap)), key=lambda y: cost(layered, y))
         symmetric = cost(layered, balanced) <= _SYMMETRY * cost(layered, shortest)
         found = balanced if symmetric else shortest
+    unbend(layered, found, tall, gap)
     return found
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from clearprop.see.layout_order import Layers
 
@@ -41,6 +43,37 @@ def straighten(
         elif sweep > 1:
             break
     return best
+
+
+def unbend(layered: Layers, y: list[float], tall: Sequence[float], gap: Gap) -> None:
+    """Give every long arrow as few bends as the boxes around it allow, without moving anything else.
+
+    Each of its dummies may stand anywhere between its two neighbours; a level stretch goes on as long as
+    one height suits all of its dummies.
+    """
+    above: dict[int, int] = {}
+    below: dict[int, int] = {}
+    for layer in layered.layers:
+        for upper, lower in pairwise(layer):
+            below[upper], above[lower] = lower, upper
+    for source, chain in layered.chains.items():
+        level = y[source]
+        stretch: list[int] = []
+        low, high = -math.inf, math.inf
+        for d in (*chain, None):
+            if d is not None:
+                u, w = above.get(d), below.get(d)
+                least = -math.inf if u is None else y[u] + (tall[u] + tall[d]) / 2 + gap(u, d)
+                most = math.inf if w is None else y[w] - (tall[w] + tall[d]) / 2 - gap(d, w)
+                if max(low, least) <= min(high, most):
+                    low, high = max(low, least), min(high, most)
+                    stretch.append(d)
+                    continue
+            level = min(max(level, low), high)
+            for member in stretch:
+                y[member] = level
+            if d is not None:
+                low, high, stretch = least, most, [d]
 
 
 def packed(layered: Layers, tall: Sequence[float], gap: Gap) -> list[float]:
