@@ -226,6 +226,27 @@ def test_several_backward_passes_in_one_block_each_have_their_output():
     assert [r.path[-1] for r in reports] == ["sum(multiply(...))"] * 2
 
 
+def test_a_compiled_step_runs_eagerly_while_it_is_watched():
+    w = Tensor(np.array([1.0, 2.0]), name="w")
+
+    @clearprop.compile
+    def step(x):
+        w.grad = None
+        loss = np.log(w * x).sum()
+        loss.backward()
+        clearprop.assign(w, w - 0.1 * w.grad)
+        return loss
+
+    step(np.array([1.0, 2.0]))
+    before = w.value
+
+    report = raised(lambda: step(np.array([1.0, 0.0])))
+
+    assert report.text.startswith("log(multiply(w, x)): computed -inf at [1]")
+    assert "loss = np.log(w * x).sum()" in report.text
+    assert np.array_equal(w.value, before)
+
+
 def test_a_watch_inside_a_watch_is_a_lesson():
     with (
         watch(),

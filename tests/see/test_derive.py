@@ -29,7 +29,7 @@ from clearprop.registry import ops
         ("matmul", "matmul: dx = g @ y^T, dy = x^T @ g"),
         ("mean", "mean: dx = broadcast_to(g/n, shape=(n,))"),
         ("var", "var: dx = g*(x - mean(x))*(2/n)"),
-        ("max", "max: dx = g*[x == z]/sum(x == z)"),
+        ("max", "max: dx = g/sum(x == z) if x == z else 0"),
         ("softmax", "softmax: dx = z*(g - sum(g*z))"),
         ("log_softmax", "log_softmax: dx = g - exp(z)*sum(g)"),
         ("transpose", "transpose: dx = g^T"),
@@ -83,6 +83,13 @@ def test_the_text_of_a_local_derivative_computes_it(op):
 def domains(op):
     domain = op.domain or (-2.0, 2.0)
     return domain if isinstance(domain[0], tuple) else (domain,) * len(op.derivatives)
+
+
+def test_parts_of_a_long_rule_that_occur_twice_are_named():
+    text = str(derivative("logsumexp"))
+
+    assert " with s = " in text
+    assert max(len(part) for part in text.split(", ")) < 100
 
 
 def test_a_users_op_is_read_with_nothing_more():

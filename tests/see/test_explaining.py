@@ -83,6 +83,29 @@ def test_arrays_are_told_by_path_with_norms_shapes_and_largest_entries():
     assert np.array_equal(explain(w).total, w.grad)
 
 
+def test_a_transposed_weight_is_told_with_what_stands_behind_the_transpose():
+    x, W = np.ones((4, 3)), Tensor(np.ones((2, 3)), name="W")
+    out = (x @ W.T).sum()
+    out.backward()
+
+    text = explain(W, names={id(x): "x"}).text
+
+    assert "via transpose(W): g^T with g (3, 2)" in text
+    assert "where g = x^T @ g via matmul(x, transpose(W)) with x (4, 3), g (4, 2)" in text
+
+
+def test_a_broadcast_bias_is_told_with_the_sum_that_undoes_it():
+    x, b = np.ones((4, 3)), Tensor(np.zeros(3), name="b")
+    c = Tensor(np.zeros((4, 1)), name="c")
+    s = Tensor(2.0, name="s")
+    out = (s * (x * b + c)).sum()
+    out.backward()
+
+    assert "sum(g*x, axis=0) with g (4, 3), x (4, 3)" in explain(b, names={id(x): "x"}).text
+    assert "sum(g, axis=1) with g (4, 3)" in explain(c, names={}).text
+    assert "(sum(g*add(multiply(array(4, 3), b), c)))" in explain(s, names={}).text
+
+
 def test_a_leaf_in_large_arrays_is_summarised_never_dumped():
     w = Tensor(np.ones((300, 200)))
     out = (np.ones((50, 300)) @ w).sum()

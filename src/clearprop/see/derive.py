@@ -16,6 +16,9 @@ from clearprop.registry import numpy_functions, ops
 from clearprop.see.notation import TRUTHS, Term, name
 from clearprop.see.page import Readable, tex
 from clearprop.see.symbols import Size, Symbol, as_term, run
+from clearprop.see.tidy import shared
+
+LONG = 60  # characters, beyond which parts that occur more than once get a name
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,7 +46,9 @@ class Derivative(Readable):
             return f"no gradient for {x}"
         if isinstance(rule, str):
             return f"d{x}: {rule}"
-        return f"dz/d{x} = {_right(rule)}" if self.local else f"d{x} = {_right(rule)}"
+        whole, parts = shared(rule) if len(rule.text) > LONG else (rule, [])
+        told = f"dz/d{x} = {_right(whole)}" if self.local else f"d{x} = {_right(whole)}"
+        return told + (" with " if parts else "") + ", ".join(f"{part} = {t.text}" for part, t in parts)
 
     def to_latex(self) -> str:
         r"""Return the rules as LaTeX, without dollar signs.

@@ -59,7 +59,7 @@ def explain(
     for user, i in users.get(node, ()):
         g = arriving(user)
         if g is not None:
-            found += _sent(user, i, g, known)
+            found += _sent(user, i, g, known, users)
     total = _total(node, found)
     return Explanation(node, _short(node, known), tuple(found), total, _before(node, total, asked))
 
@@ -146,7 +146,7 @@ def _seed(node: Tensor, output: Tensor, arriving: Any) -> Iterable[Contribution]
         yield Contribution(arriving(node), None, 0, None, "", "", None, None, ())
 
 
-def _sent(user: Tensor, i: int, g: Any, names: dict[int, str]) -> Iterable[Contribution]:
+def _sent(user: Tensor, i: int, g: Any, names: dict[int, str], users: Users) -> Iterable[Contribution]:
     """Work out what `user` sends to its input `i`, by the very call that the backward pass makes."""
     op = user.op
     assert op is not None
@@ -160,14 +160,28 @@ def _sent(user: Tensor, i: int, g: Any, names: dict[int, str]) -> Iterable[Contr
             amount = input_gradient(op, i, g, user._value, user.values, user.attrs)
     if amount is None:
         return
-    symbols = _symbols(user, names)
-    local = _local(user, i, symbols)
-    rule = local if local is None else _times_g(local)
-    if rule is None:
-        rule = _rule(user, i, g, symbols)
-    factors = _factors(rule, g, symbols) if rule is not None else ()
+    local, rule, factors = _mathematics(user, i, g, names)
     label = user.name or names.get(id(user), "")
-    yield Contribution(amount, user, i, g, call_of(user, names), label, local, rule, factors)
+    behind = () if label else tuple(_behind(user, names, users))
+    yield Contribution(amount, user, i, g, call_of(user, names), label, local, rule, factors, behind)
+
+
+def _behind(view: Tensor, names: dict[int, str], users: Users) -> Iterable[str]:
+    """Say where the gradient of a node that only moves entries came from, so that `W.T` hides nothing."""
+    if (
+        view.op is None
+        or view.op.kind != "view"
+        or np.ndim(view._value) == 0
+        or isinstance(view._value, tuple)
+    ):
+        return
+    for user, i in users.get(view, ()):
+        if user.op is None or user.op.parts or user.grad is None:
+            continue
+        _, rule, factors = _mathematics(user, i, _raw(user.grad), names)
+        shapes = ", ".join(f"{label} {shape}" for label, shape in factors)
+        if rule is not None:
+            yield f"where g = {rule.text} via {call_of(user, names)} with {shapes}"
 
 
 def _before(node: Tensor, total: Any, asked: bool) -> Any:
@@ -179,6 +193,31 @@ def _before(node: Tensor, total: Any, asked: bool) -> Any:
 
 
 # --- the mathematics of one arrow ---------------------------------------------------------------------------
+Factors = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+def _mathematics(
+    user: Tensor, i: int, g: Any, names: dict[int, str]
+) -> tuple[Term | None, Term | None, Factors]:
+    """Return the local derivative (of an elementwise op), the whole rule, and the factors' shapes."""
+    symbols = _symbols(user, names)
+    local = _local(user, i, symbols)
+    rule = _rule(user, i, g, symbols) if local is None else apply("multiply", name("g"), local)
+    if rule is not None and user.op is not None and user.op.kind == "elementwise":
+        rule = _summed(rule, np.shape(g), np.shape(user.values[i]))
+    return local, rule, _factors(rule, g, symbols) if rule is not None else ()
+
+
+def _summed(rule: Term, shape: tuple[int, ...], wanted: tuple[int, ...]) -> Term:
+    """Write the sum with which the engine undoes broadcasting."""
+    added = len(shape) - len(wanted)
+    axes = [*range(added), *(added + i for i, n in enumerate(wanted) if n == 1 and shape[added + i] != 1)]
+    if not axes:
+        return rule
+    which = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
+    return Term("sum", (rule,), attrs=() if len(axes) == len(shape) else (("axis", which),))
+
+
 def _symbols(user: Tensor, names: dict[int, str]) -> tuple[Any, list[Any]]:
     """Return the op's output and inputs as symbols that carry the names the reader knows them by."""
     xs: list[Any] = []
@@ -206,10 +245,6 @@ def _one(x: Any) -> Any:
     if not isinstance(x, Symbol) or not x.ndim:
         return x
     return Symbol(x.name or "", x._value.flat[0] if x._value.size else x.dtype.type(0))
-
-
-def _times_g(local: Term) -> Term:
-    return apply("multiply", name("g"), local)
 
 
 def _rule(user: Tensor, i: int, g: Any, symbols: tuple[Any, list[Any]]) -> Term | None:

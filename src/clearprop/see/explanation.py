@@ -30,6 +30,7 @@ class Contribution:
     local: Term | None
     rule: Term | None
     factors: tuple[tuple[str, tuple[int, ...]], ...]
+    behind: tuple[str, ...] = ()  # where g came from, if the user only moves entries (a transpose)
 
     @property
     def via(self) -> str:
@@ -99,7 +100,8 @@ class Explanation(Readable):
         factors = ", ".join(f"{label} {shape}" for label, shape in c.factors)
         made = f": {c.product}" if c.product else ""
         made += f" with {factors}" if factors and c.product else ""
-        return f"  {_size(c.amount)} via {c.via}{made}\n    largest: {largest(c.amount)}"
+        lines = [f"  {_size(c.amount)} via {c.via}{made}", *(f"    {line}" for line in c.behind)]
+        return "\n".join([*lines, f"    largest: {largest(c.amount)}"])
 
     def _earlier(self) -> list[str]:
         if self.before is None:

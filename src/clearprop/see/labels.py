@@ -25,7 +25,7 @@ def label_of(x: Any, names: Mapping[int, str], depth: int = 1) -> str:
         x = x._value
     elif id(x) in names:
         return names[id(x)]
-    return constant(x).text
+    return constant(x, tidy=False).text
 
 
 def call_of(node: Tensor, names: Mapping[int, str], depth: int = 1) -> str:

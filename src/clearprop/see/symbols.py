@@ -109,8 +109,8 @@ def run(rule: Callable[..., Any], *args: Any, **attrs: Any) -> Any:
         return rule(*args, **attrs)
 
 
-def constant(x: Any) -> Term:
-    """Return the term for a number or array that is not a node.
+def constant(x: Any, tidy: bool = True) -> Term:
+    """Return the term for a number or array that is not a node; tidied, an array of ones is 1.
 
     >>> constant(np.ones(3)).text, constant(2.5).text, constant(np.arange(6.0).reshape(2, 3)).text
     ('1', '2.5', 'array(2, 3)')
@@ -120,7 +120,13 @@ def constant(x: Any) -> Term:
     value = np.asarray(x)
     if value.ndim == 0:
         return number(value[()])
-    if value.dtype.kind in "fiu" and value.size and value.min() == value.max() and value.flat[0] in (0, 1):
+    if (
+        tidy
+        and value.dtype.kind in "fiu"
+        and value.size
+        and value.min() == value.max()
+        and value.flat[0] in (0, 1)
+    ):
         return number(value.flat[0])
     return name(f"array{tuple(value.shape)}".replace(",)", ")"))
 
@@ -144,14 +150,14 @@ def node_term(node: Tensor, terms: Mapping[Tensor, Term], names: Mapping[int, st
     """Return one node as a term of its inputs' terms."""
     if node.op is None:
         label = node.name or names.get(id(node))
-        return name(label) if label else constant(node._value)
-    args = tuple(terms[x] if isinstance(x, Tensor) else input_term(x, names) for x in node.inputs)
+        return name(label) if label else constant(node._value, tidy)
+    args = tuple(terms[x] if isinstance(x, Tensor) else input_term(x, names, tidy) for x in node.inputs)
     return op_term(node.op, args, node.attrs, node.values, node._value, tidy)
 
 
-def input_term(x: Any, names: Mapping[int, str]) -> Term:
+def input_term(x: Any, names: Mapping[int, str], tidy: bool) -> Term:
     """Return an input that is no Tensor: by the name of its variable, else by its value."""
-    return name(names[id(x)]) if id(x) in names else constant(x)
+    return name(names[id(x)]) if id(x) in names else constant(x, tidy)
 
 
 def op_term(op: Op, args: tuple[Term, ...], attrs: dict[str, Any], xs: Any, z: Any, tidy: bool) -> Term:

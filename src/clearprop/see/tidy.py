@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from clearprop.see.notation import Term, number
@@ -20,6 +22,42 @@ def apply(head: str, *args: Term, attrs: tuple[tuple[str, str], ...] = ()) -> Te
     rule = _RULES.get(head)
     tidied = rule(*args) if rule else None
     return tidied if tidied is not None else Term(head, args, attrs=attrs)
+
+
+def shared(term: Term) -> tuple[Term, list[tuple[str, Term]]]:
+    """Return the term with a name for every part that occurs more than once, and what the names stand for.
+
+    >>> from clearprop.see.notation import name
+    >>> top = Term("max", (Term("add", (name("x"), ONE)),))
+    >>> whole, parts = shared(Term("add", (top, Term("exp", (top,)))))
+    >>> whole.text, [(label, part.text) for label, part in parts]
+    ('s + exp(s)', [('s', 'max(x + 1)')])
+    """
+    parts: list[tuple[str, Term]] = []
+    taken = {part.label for part in _parts(term)}
+    for label in (free for free in "stuvwpqr" if free not in taken):
+        counts = Counter(_parts(term) + [p for _, part in parts for p in _parts(part)])
+        again = [part for part, n in counts.items() if n > 1 and part.size > 2]
+        if not again:
+            break
+        chosen = max(again, key=lambda part: (part.size, part.text))
+        inner = [part for part in again if part.size < chosen.size and counts[part] > counts[chosen]]
+        chosen = min(inner, key=lambda part: (part.size, part.text), default=chosen)
+        named = Term("name", label=label)
+        term = _replaced(term, chosen, named)
+        parts = [(known, _replaced(part, chosen, named)) for known, part in parts]
+        parts.append((label, chosen))
+    return term, parts
+
+
+def _parts(term: Term) -> list[Term]:
+    return [term, *(part for x in term.args for part in _parts(x))]
+
+
+def _replaced(term: Term, old: Term, new: Term) -> Term:
+    if term == old:
+        return new
+    return replace(term, args=tuple(_replaced(x, old, new) for x in term.args)) if term.args else term
 
 
 def _value(x: Term) -> Any:
