@@ -38,6 +38,7 @@ class Places:
         self.kept: list[Any] = []
         self.shares: dict[Any, tuple[int, int]] = {}
         self.parts = 1
+        self.widest = 1  # the rows of the largest part
         self.copies: list[tuple[Value, Value]] = []  # into a state at the end
         self.flag = np.zeros(1, np.int64)  # 1 where an index was out of bounds
         self.checked = False
@@ -261,6 +262,7 @@ class Native:
         function = self.module.function(name, "ptr noalias %data, i64 %low, i64 %high, i64 %part", '"prefer-vector-width"="512"')
         low, high, part = (Register(function, f"%{x}", INDEX, 0) for x in ("low", "high", "part"))
         parts = self.places.parts = len(chain.bounds) - 1
+        self.places.widest = max(b - a for a, b in zip(chain.bounds, chain.bounds[1:], strict=False))
         for piece in chain.pieces:
             piece.writer.write(function, low, high, part, parts)
 

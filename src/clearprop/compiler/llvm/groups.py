@@ -11,6 +11,7 @@ from clearprop.compiler.llvm.layout import layout
 from clearprop.compiler.llvm.ufuncs import UFUNCS
 
 LEAVES = ("argument", "state", "constant")
+MANY = 96  # rows of a product from which on its parts can afford to turn the right factor over themselves
 FLOATS = ("float32", "float64")
 
 
@@ -267,5 +268,7 @@ def _product(v: Value, copied: Any) -> Value:
         return v  # dot products: see products.py
     if along != 1 or (down < n and k > 1):
         transposed = down == 1 and along > 1
+        if transposed and m >= MANY and len(y.shape) == 2:
+            return v  # turned over a panel at a time, by each part for itself
         v.inputs = (x, copied(y, transpose=True) if transposed and len(y.shape) == 2 else copied(y))
     return v

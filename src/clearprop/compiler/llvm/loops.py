@@ -26,6 +26,9 @@ COSTLY = frozenset("exp expm1 exp2 log log1p log2 log10 tanh sinh cosh sin cos t
 class Memory(Protocol):
     """What gives a value its place."""
 
+    widest: int
+    """The rows of the largest part."""
+
     def pointer(self, function: Function, base: ir.Value) -> str:
         """Return where a value's entries begin."""
         ...

@@ -175,46 +175,110 @@ class ProductWriter:
             self._tiles(f, a, b, c, low, high)
 
     def _tiles(self, f: Function, a: str, b: str, c: str, low: Value, high: Value) -> None:
+        """Write the loops over panels of the inner axis, columns of tiles, and tiles."""
         lanes = lanes_of(self.dtype)
         width = self.tile_vectors * lanes
         whole = self.n - self.n % width
+        most = min(self.memory.widest, self.m)
+        near = f"{f.name}.{len(f.slots)}"
+        packs_left, packs_right = self._packs_left(most), self._packs_right(most)
+        if packs_left:
+            f.slots.append(f"  %left.{near} = alloca [{most * PANEL * self.dtype.itemsize} x i8], align 64")
+        if packs_right:
+            f.slots.append(f"  %right.{near} = alloca [{width * PANEL * self.dtype.itemsize} x i8], align 64")
         for start in range(0, self.k, PANEL):
             depth = min(PANEL, self.k - start)
             a_here = f.at(a, start * self.left[1], self.dtype)
             b_here = f.at(b, start * self.right[0], self.dtype)
+            if packs_left:
+                self._pack_left(f, a_here, f"%left.{near}", low, high, depth)
+
+            def column(j: Any, some: int, a: str = a_here, b: str = b_here, depth: int = depth, more: bool = start > 0) -> None:
+                source = f.at(b, j * self.right[1], self.dtype)
+                step = self.right[0]
+                if packs_right:
+                    self._pack_right(f, source, f"%right.{near}", some, width, depth)
+                    source, step = f"%right.{near}", width
+                first = f"%left.{near}" if packs_left else a
+                self._column(f, first, a, packs_left, (source, step), f.at(c, j, self.dtype), low, high, some, depth, more)
+
             if whole:
                 with f.loop(0, whole, width) as j:
-                    self._column(f, a_here, f.at(b_here, j, self.dtype), f.at(c, j, self.dtype), low, high, width, depth, start > 0)
-            rest = self.n - whole
-            if rest:
-                self._column(
-                    f, a_here, f.at(b_here, whole, self.dtype), f.at(c, whole, self.dtype), low, high, rest, depth, start > 0
-                )
+                    column(j, width)
+            if self.n - whole:
+                column(f.index(whole), self.n - whole)
+
+    def _packs_left(self, rows: int) -> bool:
+        """Whether the left factor's numbers are copied side by side: where rows or columns lie far apart."""
+        size = self.dtype.itemsize
+        far = self.left[1] * size >= 1024 or (self.left[0] * size) % 1024 == 0
+        return far and self.n >= 128 and rows >= self.tile_rows and self.k >= 16 and self.tile_rows in (8, 6)
+
+    def _packs_right(self, rows: int) -> bool:
+        """Whether a column of the right factor is copied side by side: where its rows lie far apart, or across."""
+        if self.right[1] != 1:
+            return True
+        return self.right[0] * self.dtype.itemsize >= 1024 and rows >= 24 and self.k >= 16
+
+    def _pack_left(self, f: Function, source: str, goal: str, low: Value, high: Value, depth: int) -> None:
+        """Write goal[tile][k][row] = source[tile * rows + row, k] for whole tiles."""
+        rows, dtype = self.tile_rows, self.dtype
+        stop = _at_most(high, self.m - self.m % rows)
+        with f.loop(low, stop, rows) as i:
+            start = f.at(source, i * self.left[0], dtype)
+            out = f.at(goal, (i - low) * depth, dtype)
+            if self.left[0] == 1:
+                side = 8 if rows == 8 else 4
+                with f.loop(0, depth) as k:
+                    for r in range(0, rows, side):
+                        count = min(side, rows - r)
+                        for e in range(0, count, count if count == side else 1):
+                            n = count if count == side else 0
+                            x = f.load(f.at(start, k * self.left[1] + (r + e), dtype), dtype, n)
+                            f.store(x, f.at(out, k * rows + (r + e), dtype))
+            else:
+                turn_over(f, dtype, start, out, depth, rows, self.left[0], rows, self.left[1])
+
+    def _pack_right(self, f: Function, source: str, goal: str, some: int, width: int, depth: int) -> None:
+        """Write goal[k][column] = source[k, column] for one column of tiles."""
+        lanes, dtype = lanes_of(self.dtype), self.dtype
+        if self.right[1] != 1:
+            turn_over(f, dtype, source, goal, depth, some, self.right[1], width, self.right[0])
+            return
+        with f.loop(0, depth) as k:
+            for j in range(0, some, lanes):
+                mask = constant_mask(f, some - j, lanes)
+                x = f.load(f.at(source, k * self.right[0] + j, dtype), dtype, lanes, mask)
+                f.store(x, f.at(goal, k * width + j, dtype), mask)
 
     def _column(
-        self, f: Function, a: str, b: str, c: str, low: Value, high: Value, width: int, depth: int, more: bool
+        self, f: Function, a: str, unpacked: str, packed: bool, b: tuple[str, int], c: str, low: Value, high: Value, width: int, depth: int, more: bool
     ) -> None:
         """Write the tiles of one column of tiles, from the row `low` to the row `high`."""
         rows = self.tile_rows
         rest = self.m % rows
 
-        def call(i: Value, count: int) -> None:
+        def call(i: Value, count: int, first: str, left: tuple[int, int]) -> None:
             vectors = -(-width // lanes_of(self.dtype))
             last = width - (vectors - 1) * lanes_of(self.dtype)
-            tile = Tile(self.dtype, count, vectors, last, self.left, self.right[0], self.n)
+            tile = Tile(self.dtype, count, vectors, last, left, b[1], self.n)
             name = tile.write(f.module)
-            left, out = f.at(a, i * self.left[0], self.dtype), f.at(c, i * self.n, self.dtype)
-            f.line(f"call void @{name}(ptr {left}, ptr {b}, ptr {out}, i64 {depth}, i1 {'true' if more else 'false'})")
+            out = f.at(c, i * self.n, self.dtype)
+            f.line(f"call void @{name}(ptr {first}, ptr {b[0]}, ptr {out}, i64 {depth}, i1 {'true' if more else 'false'})")
 
-        if self.m == rows:
-            call(f.index(0), rows)
+        if self.m == rows and not packed:
+            call(f.index(0), rows, a, self.left)
             return
-        stop = high - rest if not rest else _at_most(high, self.m - rest)
+        stop = _at_most(high, self.m - rest)
         with f.loop(low, stop, rows) as i:
-            call(i, rows)
+            if packed:
+                call(i, rows, f.at(a, (i - low) * depth, self.dtype), (1, rows))
+            else:
+                call(i, rows, f.at(a, i * self.left[0], self.dtype), self.left)
         if rest:
             with f.when(high == self.m):
-                call(f.index(self.m - rest), rest)
+                at = self.m - rest
+                call(f.index(at), rest, f.at(unpacked, at * self.left[0], self.dtype), self.left)
 
 
 def _at_most(x: Value, limit: int) -> Value:
@@ -303,6 +367,30 @@ class TransposeWriter:
         if rest_rows:
             with f.when(high == self.turns):
                 across_row(f.index(self.turns - rest_rows), rest_rows)
+
+
+def turn_over(
+    f: Function, dtype: Any, source: str, goal: str, rows: int, columns: int, step: int, out: int, along: int = 1
+) -> None:
+    """Write goal[i * out + j] = source[i * along + j * step]; by blocks where the rows lie side by side."""
+    side = lanes_of(dtype)
+    if along != 1:
+        with f.loop(0, rows) as i, f.loop(0, columns) as j:
+            f.store(f.load(f.at(source, i * along + j * step, dtype), dtype), f.at(goal, i * out + j, dtype))
+        return
+
+    def band(i: Any, height: int) -> None:
+        for j in range(0, columns, side):
+            name = _block(f.module, dtype, height, min(side, columns - j), step, out)
+            start, end = f.at(source, i + j * step, dtype), f.at(goal, i * out + j, dtype)
+            f.line(f"call void @{name}(ptr {start}, ptr {end})")
+
+    whole = rows - rows % side
+    if whole:
+        with f.loop(0, whole, side) as i:
+            band(i, side)
+    if rows % side:
+        band(f.index(whole), rows % side)
 
 
 def _block(module: Module, dtype: Any, rows: int, columns: int, step: int, out: int) -> str:

@@ -17,7 +17,7 @@ from clearprop.compiler.llvm.loops import LoopWriter, Memory
 from clearprop.compiler.llvm.products import ProductWriter, TransposeWriter
 
 WORTH = 6000.0  # nanoseconds: a region below this stays on one core
-NEAR = 1 << 18  # bytes that a part's rows should fit in, to stay in the second cache between groups
+NEAR = 1 << 19  # bytes that a part's rows should fit in, to stay in the second cache between groups
 
 
 @dataclass(eq=False)
@@ -208,7 +208,7 @@ def _cut(region: Region, threads: int, home: Any) -> None:
         if region.parallel and chain.work > total / 16:
             parts = threads
             stores = [v for p in chain.pieces for v in p.group.stores]
-            row = sum(v.nbytes for v in stores) / max(1, chain.turns)
+            row = sum(p.group.values[0].nbytes for p in chain.pieces if p.group.kind == "product") / max(1, chain.turns)
             updates = any(home(v) is not v for v in stores) and len(chain.pieces) > 1
             if updates and row * chain.turns / threads > NEAR:
                 parts = min(64, threads * -(-int(row * chain.turns) // (NEAR * threads)))
