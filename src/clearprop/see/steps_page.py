@@ -47,8 +47,7 @@ def page(trace: Trace, title: str = "") -> str:
         raise ValueError(
             lesson("to_html()", f"shows at most {_MOST_SHOWN:,} steps", f"{len(trace):,}", hint="to_text()")
         )
-    names = {**trace.known, **{id(node): name for node, name in trace.names.items()}}
-    shown = formula(trace.output, names)
+    shown = formula(trace.output, _names(trace))
     title = title or _title(shown.text, trace)
     lanes = _lanes(trace)
     script = script_of(trace.order) if _plain_start(trace) else None
@@ -100,6 +99,10 @@ def _title(text: str, trace: Trace) -> str:
     """The formula where it is short, else the name of its output."""
     line = "; ".join(text.splitlines())
     return line if len(line) <= _LONGEST_TITLE else f"{trace.names[trace.output]}, step by step"
+
+
+def _names(trace: Trace) -> dict[int, str]:
+    return {**trace.known, **{id(node): name for node, name in trace.names.items()}}
 
 
 @cache
@@ -205,16 +208,16 @@ def placed(trace: Trace, lanes: Iterable[Trace] = (), room: int = 0) -> Layout:
             widest[node] = max(widest.get(node, "grad=?"), step.fill(step.told.box), key=len)
 
     def grad_text(node: Tensor) -> str:
-        text = widest.get(node, "grad=?" if node.requires_grad else "")
+        waits = node.requires_grad and not isinstance(node._value, tuple)
+        text = widest.get(node, "grad=?" if waits else "")
         return text.ljust(2 * room if "+" in text else room)
 
     def value_text(node: Tensor) -> str:
         return f"value={written(node._value)}".rjust(room)
 
-    names = {id(node): name for node, name in trace.names.items()}
     return layout(
         trace.output,
-        names=names,
+        names=_names(trace),
         grad_text=grad_text,
         value_text=value_text if room else None,
         grads=trace.grads,

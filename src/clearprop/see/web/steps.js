@@ -133,14 +133,15 @@ function draw(name) {
   story.nodes.forEach((node, n) => {
     const part = parts(name, n);
     if (!part) return;
+    const waiting = !node.leaf && !known.has(n);
     const value = node.leaf ? (node.number ? `value=${text(node.value)}` : node.shows) : known.get(n);
     const grad = node.needs ? grads.get(n) || "grad=?" : "";
     if (node.number || node.shows) write(part, "value", value || "value=?");
     if (node.needs) write(part, "grad", grad);
-    if (part.pictures[0]) part.pictures[0].style.visibility = value ? "" : "hidden";
+    if (part.pictures[0]) part.pictures[0].style.visibility = waiting ? "hidden" : "";
     if (part.pictures[1]) part.pictures[1].style.visibility = /^grad(=\?| \d+ of \d+)$/.test(grad) ? "hidden" : "";
     announce(part, value || "value=?", grad, n === receiver);
-    const looks = { active: n === receiver, sender: n === sender, waiting: !value, alarm: at === lane.steps.length && wrong(lane, n) };
+    const looks = { active: n === receiver, sender: n === sender, waiting, alarm: at === lane.steps.length && wrong(lane, n) };
     look(part, Object.keys(looks).filter((key) => looks[key]).join(" "));
   });
   for (const arrow of lane.arrows) {
@@ -158,7 +159,7 @@ function draw(name) {
 function label(name, active, lane) {
   const svg = document.querySelector(`#lane-${name} svg`);
   svg.querySelector(".label")?.remove();
-  if (!active || active.kind !== "backward") return;
+  if (!active || active.kind !== "backward" || !story.nodes[active.input].number) return;
   const words = text(active.numbers.amount);
   const way = document.querySelector(`#${CSS.escape(`${name}-${active.arrow}`)} .way`);
   if (!way || words.length > 14) return;
