@@ -13,7 +13,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.op import Op
 from clearprop.registry import numpy_functions, ops
-from clearprop.see.notation import TRUTHS, Term, name
+from clearprop.see.notation import TRUTHS, Term, barred, name
 from clearprop.see.page import Readable, tex
 from clearprop.see.symbols import Size, Symbol, as_term, run
 from clearprop.see.tidy import shared
@@ -58,8 +58,7 @@ class Derivative(Readable):
         """
         parts = []
         for x, rule in zip(self.names, self.rules, strict=True):
-            x = name(x).latex
-            left = rf"\frac{{\partial z}}{{\partial {x}}}" if self.local else rf"\bar{{{x}}}"
+            left = rf"\frac{{\partial z}}{{\partial {name(x).latex}}}" if self.local else barred(x)
             if isinstance(rule, Term):
                 right = rf"\left[{rule.latex}\right]" if _right(rule)[0] == "[" else rule.latex
                 parts.append(f"{left} = {right}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.see.notation import LOGIC, PRODUCT, TRUTHS, Term, level, name, number_text
+from clearprop.see.notation import LOGIC, PRODUCT, TRUTHS, Term, barred, level, number_text
 from clearprop.see.page import Readable, tex
 from clearprop.tensor import Tensor
 
@@ -119,7 +119,7 @@ class Explanation(Readable):
         >>> print(explain(b, names={}).to_latex())
         \bar{b} = \underbrace{1 \cdot a}_{\text{via multiply(a, b)}} = 7
         """
-        left = rf"\bar{{{name(self.label).latex}}}"
+        left = barred(self.label)
         parts = []
         for c in self.contributions:
             if c.user is None:

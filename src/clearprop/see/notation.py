@@ -92,6 +92,8 @@ def _negative(value: Any) -> bool:
 
 def _wrapped(term: Term, at_least: int, write: Style, brackets: tuple[str, str]) -> str:
     text = write(term)
+    if term.head == "divide" and write is _latex and at_least < POWER:
+        return text  # a fraction holds itself together
     if term.head in TRUTHS and at_least > COMPARE:
         return f"[{text}]"
     return text if level(term) >= at_least else f"{brackets[0]}{text}{brackets[1]}"
@@ -99,8 +101,8 @@ def _wrapped(term: Term, at_least: int, write: Style, brackets: tuple[str, str])
 
 # --- numbers ------------------------------------------------------------------------------------------------
 _CONSTANTS = {
-    math.log(2): ("log(2)", r"\ln 2"),
-    math.log(10): ("log(10)", r"\ln 10"),
+    math.log(2): ("log(2)", r"\ln(2)"),
+    math.log(10): ("log(10)", r"\ln(10)"),
     math.pi: ("pi", r"\pi"),
 }
 
@@ -128,7 +130,9 @@ def _latex_number(value: Any) -> str:
         return mantissa.replace("inf", r"\infty")
     if mantissa == "nan":
         return r"\mathrm{nan}"
-    return mantissa + (rf" \cdot 10^{{{int(exponent)}}}" if e else "")
+    if not e:
+        return mantissa
+    return ("" if mantissa == "1" else rf"{mantissa} \cdot ") + f"10^{{{int(exponent)}}}"
 
 
 # --- text ---------------------------------------------------------------------------------------------------
@@ -208,8 +212,8 @@ def _index(term: Term, write: Style) -> str:
 # fmt: off
 _TEX_SIGNS = {
     "add": " + ", "subtract": " - ", "matmul": r" \, ", "remainder": r" \bmod ",
-    "less": " < ", "less_equal": r" \le ", "greater": " > ", "greater_equal": r" \ge ", "equal": " = ",
-    "not_equal": r" \ne ", "logical_and": r" \wedge ", "logical_or": r" \vee ", "bitwise_and": r" \wedge ",
+    "less": " < ", "less_equal": r" \leq ", "greater": " > ", "greater_equal": r" \geq ", "equal": " = ",
+    "not_equal": r" \neq ", "logical_and": r" \wedge ", "logical_or": r" \vee ", "bitwise_and": r" \wedge ",
     "bitwise_or": r" \vee ", "bitwise_xor": r" \oplus ", "left_shift": r" \ll ", "right_shift": r" \gg ",
 }
 # fmt: on
@@ -254,6 +258,8 @@ def _latex(term: Term) -> str:
         return rf"{_wrapped(args[0], ATOM, _latex, _BARS)}_{{[{_index(term, _latex)}]}}"
     if head == "list":
         return rf"\left[{', '.join(map(_latex, args))}\right]"
+    if head == "scatter":
+        return rf"\operatorname{{scatter}}_{{[{_index(term, _latex)}]}}{_BARS[0]}{_latex(args[0])}{_BARS[1]}"
     inside = ", ".join([*map(_latex, args), *(_attribute(k, v) for k, v in term.attrs)])
     return f"{_TEX_FUNCTIONS.get(head) or _operator(head)}{_BARS[0]}{inside}{_BARS[1]}"
 
@@ -286,6 +292,18 @@ def _latex_name(label: str) -> str:
     if parts:
         return parts[1] + (f"_{{{parts[2]}}}" if parts[2] else "")
     return rf"\mathrm{{{escape(label)}}}"
+
+
+def barred(label: str) -> str:
+    r"""Return the name of a gradient as LaTeX: a bar over the name, its digits below.
+
+    >>> print(barred("x"), barred("w2"))
+    \bar{x} \bar{w}_{2}
+    """
+    base, _, below = (
+        _latex_name(label).partition("_{") if re.fullmatch(r"[A-Za-z]_?\d+", label) else (label, "", "")
+    )
+    return rf"\bar{{{base}}}_{{{below}" if below else rf"\bar{{{_latex_name(label)}}}"
 
 
 def escape(text: str) -> str:
