@@ -225,3 +225,33 @@ def test_the_inputs_of_a_small_graph_are_in_the_left_column_and_the_output_is_at
     rightmost = max(drawn.boxes, key=lambda box: box.x)
     assert left == {"a", "b", "c"}
     assert rightmost.kind == "output"
+
+
+@pytest.mark.parametrize("width", [400.0, 700.0, 1500.0])
+def test_a_long_drawing_continues_in_the_next_row_without_overlaps(width):
+    edges = [(i, i + 1) for i in range(39)] + [(i, i + 4) for i in range(0, 34, 6)]
+    sizes = [SIZES[i % 3] for i in range(40)]
+
+    found = arrange(sizes, edges, wrap=width)
+
+    assert overlaps(found, sizes) == 0
+    assert found.width <= 1.25 * width + 100
+    for route in found.routes:
+        assert all(-0.01 <= x <= found.width + 0.01 and -0.01 <= y <= found.height + 0.01 for x, y in route)
+
+
+def test_wires_from_row_to_row_pass_no_box():
+    edges = [(i, i + 1) for i in range(39)] + [(i, i + 4) for i in range(0, 34, 6)]
+    sizes = [SIZES[i % 3] for i in range(40)]
+
+    found = arrange(sizes, edges, wrap=700.0)
+
+    assert boxes_hit(found, sizes, edges) == 0
+
+
+def test_a_drawing_that_would_need_many_wires_from_row_to_row_stays_in_one():
+    edges = [(c * 10 + i, c * 10 + 10 + (i + s) % 10) for c in range(9) for i in range(10) for s in (0, 1)]
+
+    found = arrange([(100.0, 40.0)] * 100, edges, wrap=500.0)
+
+    assert len({round(x) for x in found.x}) == 10

@@ -235,3 +235,19 @@ def test_several_outputs_are_part_boxes():
     assert parts == ["Part 0", "Part 1"]
     assert bundle.label == "2 arrays"
     ElementTree.fromstring(svg(drawn))
+
+
+def test_a_nan_is_marked_where_it_is():
+    x = Tensor([1.0, -1.0], name="x")
+    with np.errstate(all="ignore"):
+        total = np.sum(np.log(x) * 2)
+
+    drawn = svg(layout(total))
+
+    assert re.findall(r'class="box (\w+)( alarm)?"', drawn) == [
+        ("input", ""),
+        ("middle", " alarm"),
+        ("middle", " alarm"),
+        ("output", " alarm"),
+    ]
+    assert "value 1 NaN" in drawn or ">nan</text>" in drawn

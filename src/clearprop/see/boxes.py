@@ -56,6 +56,8 @@ class Box:
     w: float = 0.0
     h: float = 0.0
     rank: int = 0
+    alarm: bool = False
+    """Whether a NaN or an infinity stands in it."""
 
     @property
     def heading(self) -> str:
@@ -121,6 +123,7 @@ def node_box(
         show_array(box, node._value, grad)
         if node.requires_grad and grad is None:
             box.grad = "grad=?"
+    box.alarm = not (_finite(node._value) and _finite(grad))
     if value_text is not None:
         box.value = value_text(node)
     if grad_text is not None:
@@ -131,6 +134,13 @@ def node_box(
 def id_of(node: Any) -> int:
     """Return the key under which a node's name is kept."""
     return id(node)
+
+
+def _finite(array: Any) -> bool:
+    if array is None or isinstance(array, (tuple, list)):
+        return True
+    array = np.asarray(array)
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
 def _raw(grad: Any) -> Any:

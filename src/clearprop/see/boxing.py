@@ -122,6 +122,7 @@ def module_box(id: str, fold: Fold, output: Tensor, users: Users) -> Box:
     ]
     if len(leaving) == 1 and np.ndim(leaving[0]._value) and not isinstance(leaving[0]._value, tuple):
         grad = leaving[0].grad
+        box.alarm = node_box(id, leaving[0], output, {}, {}).alarm
         show_array(box, leaving[0]._value, grad._value if isinstance(grad, Tensor) else grad)
     elif len(leaving) == 1 and not isinstance(leaving[0]._value, tuple):
         single = node_box(id, leaving[0], output, {}, {})

@@ -108,7 +108,7 @@ def rows(
             crossing
         ):  # the topmost wire goes outermost at the right, innermost at the left
             outer = len(crossing) - i
-            right = right_end + _AROUND + _LANE * (outer - 1)
+            right = placed[start - 1][1] + _AROUND + _LANE * (outer - 1)
             between = bottoms[k] + _AROUND + _LANE * (outer - 1)
             found.detours[v] = (right, between, indent - _AROUND - _LANE * i)
             found.width = max(found.width, right)

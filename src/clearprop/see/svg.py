@@ -102,8 +102,8 @@ def svg(
     The group of a box has the id `{prefix}-{box.id}`, the group of an arrow `{prefix}-{edge.id}`; inside a
     box the texts have the ids `{prefix}-{box.id}-title`, `-value` and `-grad`, and the gradient's picture
     `-grad-picture`, so a script can set them. `texts[box.id]` (with the keys `title`, `value`, `grad`)
-    replaces them here; the ids in `active` light up and those in `alarm` are marked. With `embed=False` the
-    style sheet is left to the page, see `style`.
+    replaces them here; the ids in `active` light up and those in `alarm` are marked, as are boxes that hold
+    a NaN or an infinity. With `embed=False` the style sheet is left to the page, see `style`.
 
     >>> from clearprop.see.layout import layout
     >>> from clearprop import Tensor
@@ -123,7 +123,7 @@ def svg(
         f'<rect class="paper" width="{width}" height="{height}" rx="8"/>',
         *(_edge(edge, prefix, _state(edge.id, lit, alarming)) for edge in layout.edges),
         *(
-            _box(box, prefix, _state(box.id, lit, alarming), (texts or {}).get(box.id, {}))
+            _box(box, prefix, _state(box.id, lit, alarming, box.alarm), (texts or {}).get(box.id, {}))
             for box in layout.boxes
         ),
         "</svg>",
@@ -147,8 +147,8 @@ def describe(layout: Layout) -> str:
     return f"{len(layout.boxes)} boxes, {len(layout.edges)} arrows. " + " ".join(sentences)
 
 
-def _state(id: str, active: set[str], alarm: set[str]) -> str:
-    return (" active" if id in active else "") + (" alarm" if id in alarm else "")
+def _state(id: str, active: set[str], alarm: set[str], alarming: bool = False) -> str:
+    return (" active" if id in active else "") + (" alarm" if alarming or id in alarm else "")
 
 
 def path(points: list[tuple[float, float]]) -> str:
