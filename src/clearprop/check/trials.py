@@ -18,6 +18,7 @@ from clearprop.tensor import Tensor
 STEPS, FEW, MANY_NUMBERS = 20, 5, 5_000_000  # trial steps; of a model with more parameters than that, few
 STILL = 0.001  # a fall by less than this share of the loss, while a larger rate makes it fall by
 FALLS = 0.05  # this share, means that the rate is too low
+POWERS = (1, 2, 3, 4, 5, 6, 8, 12, 16, 20, 24, 28)  # of ten, by which other rates differ
 PILED = 10.0  # gradients left over that are this many times those of a batch
 
 
@@ -28,10 +29,10 @@ def learning_rate(seen: Examination) -> Iterator[Symptom]:
     start, end, natural = seen.loss_value, trial(seen, 1.0), _natural(seen)
     found = None
     if 0 <= start - end < STILL * start and start > 0.05 * natural:
-        found = _compared(seen, end, "low", (10.0**power for power in range(1, 10)))
+        found = _compared(seen, end, "low", (10.0**power for power in POWERS))
     grows = not math.isfinite(end) or end > 1.2 * max(start, natural / 2)
     if found is None and (grows or end > 0.98 * start > 0.2 * natural):
-        found = _compared(seen, end, "high", (10.0**-power for power in range(1, 10 if grows else 4)))
+        found = _compared(seen, end, "high", (10.0**-power for power in (POWERS if grows else POWERS[:3])))
     if found is not None:
         yield found
 

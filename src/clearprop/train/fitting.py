@@ -24,12 +24,20 @@ from clearprop.train.step import Step, compiles, training_step
 class NonFiniteLossError(ArithmeticError):
     """The loss became NaN or infinite; the model has its last good weights again.
 
-    `history` holds the epochs before, `epoch` and `step` (both from 1) say when it happened.
+    `history` holds the epochs before, `epoch` and `step` (both from 1) say when it happened. `examine()` lets
+    `clearprop.doctor` look for the cause.
     """
 
-    def __init__(self, message: str, run: Run) -> None:
+    def __init__(self, message: str, run: Run, data: Any = None, loss: Any = None) -> None:
         super().__init__(message)
         self.history, self.epoch, self.step = run.history, run.epoch, run.step
+        self._run, self._data, self._loss = run, data, loss
+
+    def examine(self) -> Any:
+        """Return what `clearprop.doctor` finds in the model, with its last good weights, and the data."""
+        import clearprop
+
+        return clearprop.doctor(self._run.model, self._data, self._loss, self._run.optimizer)
 
 
 def fit(
@@ -111,7 +119,9 @@ def fit(
                     run.history.ended = "stopped by a callback"
         except _NotFinite as found:
             kept = best.put_back(model) or good.put_back()
-            raise NonFiniteLossError(_not_finite_text(run, optimizer, found, kept), run) from None
+            raise NonFiniteLossError(
+                _not_finite_text(run, optimizer, found, kept), run, loader, loss
+            ) from None
         finally:
             best.put_back(model)
             run.history.best_epoch = best.epoch
