@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from clearprop import Tensor
 from clearprop.errors import InputError
 from clearprop.expression import assignments, parse
+from clearprop.grammar import functions
 
 
 def message(text, values=()):
@@ -204,3 +208,29 @@ def test_a_long_line_is_cut_around_the_mistake():
     assert max(map(len, said.splitlines())) < 100
     line, caret = said.splitlines()[1:3]
     assert line[caret.index("^")] == "?"
+
+
+LEAVES = st.sampled_from(["a", "X", "0", "1", "0.5", "-2", "pi", "X[0]", "X.T"])
+CALLS = ["{}({})", "{}({}, axis=0)", "{}({}, axis=-1, keepdims=True)", "{}({}, 2)", "{}({}, a)"]
+FUNCTIONS = sorted(functions())
+SIGNS = ["+", "-", "*", "/", "**", "@", "%", "//", "<", "=="]
+
+
+def larger(part):
+    call = st.builds(str.format, st.sampled_from(CALLS), st.sampled_from(FUNCTIONS), part)
+    return call | st.builds("({} {} {})".format, part, st.sampled_from(SIGNS), part)
+
+
+WRITTEN = st.recursive(LEAVES, larger, max_leaves=6)
+
+
+@given(WRITTEN | st.text(alphabet="abX01.+-*/@()[],=;: <>'\"\\\n{}^&~#é", max_size=20))
+def test_whatever_is_typed_is_computed_or_refused_with_an_input_error(text):
+    values = {"a": 2.0, "b": -1.0, "X": [[1.0, 2.0], [3.0, 4.0]]}
+    try:
+        expression = parse(text)
+        output = expression.graph({name: values[name] for name in expression.names if name in values})
+    except InputError:
+        return
+    assert isinstance(output, Tensor)
+    assert output.requires_grad

@@ -243,7 +243,7 @@ class _Reader:
             raise self.expression._error("this number is too large", node) from None
         except ZeroDivisionError:
             raise self.expression._error("this divides by the number 0", node) from None
-        except (TypeError, ValueError, IndexError, MemoryError, np.linalg.LinAlgError) as error:
+        except Exception as error:  # whatever NumPy, or a user's own op, has to say
             raise self.expression._error(first_line(error), node) from error
 
     def _value(self, node: Any) -> Any:
@@ -261,7 +261,8 @@ class _Reader:
                 raise ZeroDivisionError
             return _real(BINARY[type(node.op)](x, y))
         if isinstance(node, ast.Compare):
-            return COMPARE[type(node.ops[0])](self.value(node.left), self.value(node.comparators[0]))
+            truth = COMPARE[type(node.ops[0])](self.value(node.left), self.value(node.comparators[0]))
+            return float(truth) if type(truth) is bool else truth
         if isinstance(node, ast.Subscript):
             return self.value(node.value)[self._index(node.slice)]
         if isinstance(node, ast.Attribute):
@@ -271,6 +272,7 @@ class _Reader:
         assert isinstance(node, ast.Call)
         assert isinstance(node.func, ast.Name)
         inputs = [self.value(x) for x in node.args]
+        inputs[:1] = [np.float64(x) if type(x) in (int, float) else x for x in inputs[:1]]
         attrs = {str(k.arg): self.value(k.value) for k in node.keywords}
         for given in (*inputs, *attrs.values()):
             sizes = given if isinstance(given, tuple) else (given,)

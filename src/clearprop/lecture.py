@@ -167,7 +167,8 @@ def _send(node: Tensor, i: int, g: Any) -> Any:
 
 
 def _sum(before: Any, amount: Any) -> Any:
-    return amount if before is None else before + amount
+    with np.errstate(all="ignore"):  # inf - inf is part of the mathematics
+        return amount if before is None else before + amount
 
 
 def _one(output: Tensor) -> Any:

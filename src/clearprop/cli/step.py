@@ -10,7 +10,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clearprop.errors import GradientError, InputError, lesson
+from clearprop.errors import InputError, lesson
 from clearprop.expression import assignments, parse
 from clearprop.lecture import ALGORITHMS
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     output = parse(args.expression).graph(assignments(args.values))
     try:
         steps = trace(output, algorithm=args.algorithm)
-    except GradientError as error:
+    except (ArithmeticError, TypeError, ValueError) as error:  # a GradientError is the first of these
         raise InputError(str(error)) from error
     if args.html or args.open:
         target = Path(args.html or "steps.html")
