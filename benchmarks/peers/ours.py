@@ -1,0 +1,45 @@
+"""clearprop: eager, and compiled for each executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import clearprop
+from clearprop import nn, optim
+
+from peers.rows import RATE, Row
+
+
+def build(row: Row, how: str) -> Callable[[int], Any]:
+    """Return what does step i."""
+    layers: list[Any] = []
+    for a, b in zip(row.sizes, row.sizes[1:], strict=False):
+        layers += [nn.Linear(a, b), nn.Tanh() if row.activation == "tanh" else nn.ReLU()]
+    model = nn.Sequential(*layers[:-1])
+    data = row.data()
+
+    def compiled(function: Any) -> Any:
+        return function if how == "eager" else clearprop.compile(function, executor=how)
+
+    if not row.training:
+
+        def predict(x: Any) -> Any:
+            with clearprop.no_grad():
+                return model(x)
+
+        predict = compiled(predict)
+        return lambda i: predict(data[i][0])
+    losses = {"mse": nn.MSELoss, "classes": nn.CrossEntropyLoss, "logistic": nn.BCEWithLogitsLoss}
+    loss_of = losses[row.loss]()
+    optimizer = (optim.Adam if row.optimizer == "adam" else optim.SGD)(model.parameters(), lr=RATE)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step = compiled(step)
+    return lambda i: step(*data[i])

@@ -1,0 +1,46 @@
+"""PyTorch: eager, eager with the fused optimizer, and torch.compile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from peers.rows import RATE, Row
+
+
+def build(row: Row, how: str) -> Callable[[int], Any]:
+    """Return what does step i."""
+    layers: list[Any] = []
+    for a, b in zip(row.sizes, row.sizes[1:], strict=False):
+        layers += [nn.Linear(a, b), nn.Tanh() if row.activation == "tanh" else nn.ReLU()]
+    model = nn.Sequential(*layers[:-1])
+    data = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in row.data()]
+    if not row.training:
+        call = torch.compile(model) if how == "compile" else model
+
+        def predict(i: int) -> Any:
+            with torch.inference_mode():
+                return call(data[i][0])
+
+        return predict
+    losses = {"mse": nn.MSELoss, "classes": nn.CrossEntropyLoss, "logistic": nn.BCEWithLogitsLoss}
+    loss_of = losses[row.loss]()
+    options = {} if how == "eager" else {"fused": True}
+    optimizer = (torch.optim.Adam if row.optimizer == "adam" else torch.optim.SGD)(model.parameters(), lr=RATE, **options)
+
+    def forward(x: Any, y: Any) -> Any:
+        return loss_of(model(x), y)
+
+    call = torch.compile(forward) if how == "compile" else forward
+
+    def step(i: int) -> Any:
+        optimizer.zero_grad()
+        loss = call(*data[i])
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step

@@ -1,0 +1,57 @@
+"""One contender in a process of its own: `python -m peers.worker MODULE HOW ROW`, told what to do by lines."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+from typing import Any
+
+from peers.rows import BATCHES, ROWS
+
+
+def say(**facts: Any) -> None:
+    """Answer with one line."""
+    print("@" + json.dumps(facts), flush=True)
+
+
+def main() -> None:
+    """Build the step, call it once, and then run as many as each line says."""
+    module, how, name = sys.argv[1:4]
+    row = ROWS[name]
+    before = _peak()
+    try:
+        step = importlib.import_module(f"peers.{module}").build(row, how)
+        start = time.perf_counter()
+        step(0)
+        first = time.perf_counter() - start
+        for i in range(1, 4):
+            step(i % BATCHES)
+    except Exception as error:  # a peer that cannot: the table says so
+        say(failed=f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}")
+        return
+    say(first=first, import_memory=before)
+    i = 4
+    for line in sys.stdin:
+        seconds = float(line)
+        times: list[float] = []
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end or len(times) < 3:
+            start = time.perf_counter()
+            step(i % BATCHES)
+            times.append(time.perf_counter() - start)
+            i += 1
+        say(times=times[1:] if len(times) > 3 else times, memory=_peak())
+    os._exit(0)
+
+
+def _peak() -> int:
+    """Return the largest resident size so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+if __name__ == "__main__":
+    main()

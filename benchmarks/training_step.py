@@ -1,0 +1,177 @@
+"""Training steps beside the peers: `python benchmarks/training_step.py` prints the table, `--json FILE` keeps it.
+
+Every contender runs in a process of its own, so that thread pools do not disturb each other, and they take turns:
+a slice of each, many rounds, the median of all steps. A quick look: `--quick`; one row: `--only 784-128-10`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from peers.rows import ROWS, Row
+
+HERE = Path(__file__).parent
+OURS = ("clearprop eager", "clearprop numpy", "clearprop llvm")
+CONTENDERS = {
+    "clearprop eager": ("ours", "eager"),
+    "clearprop numpy": ("ours", "numpy"),
+    "clearprop llvm": ("ours", "llvm"),
+    "torch eager": ("pytorch", "eager"),
+    "torch fused": ("pytorch", "fused"),
+    "torch.compile": ("pytorch", "compile"),
+    "jax jit": ("xla", "jit"),
+    "autograd": ("hips", "eager"),
+    "scikit-learn": ("scikit", "partial_fit"),
+    "sgemm": ("blas", "sgemm"),
+}
+SMALL_ONLY = ("autograd", "scikit-learn")
+FOREIGN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Contender:
+    """A process that runs one contender's steps on request."""
+
+    def __init__(self, name: str, row: Row) -> None:
+        self.name = name
+        module, how = CONTENDERS[name]
+        environment = {k: v for k, v in os.environ.items() if k not in FOREIGN}
+        self.times: list[float] = []
+        self.memory = 0
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "peers.worker", module, how, row.name],
+            cwd=HERE, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        facts = self._listen()
+        self.failed: str = facts.get("failed", "")
+        self.first: float = facts.get("first", float("nan"))
+
+    def _listen(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("@"):
+                return dict(json.loads(line[1:]))
+        return {"failed": f"ended with status {self.process.wait()}"}
+
+    def run(self, seconds: float) -> None:
+        """Run steps for so long."""
+        if self.failed:
+            return
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        facts = self._listen()
+        if "failed" in facts:
+            self.failed = facts["failed"]
+            return
+        self.times += facts["times"]
+        self.memory = facts["memory"]
+
+    def end(self) -> None:
+        """Let the process end."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process.wait()
+
+    @property
+    def median(self) -> float:
+        """The median time of a step, in seconds."""
+        return statistics.median(self.times) if self.times else float("nan")
+
+
+def measure(row: Row, names: list[str], rounds: int, seconds: float) -> dict[str, Any]:
+    """Run one row: every contender in turn, `rounds` times."""
+    contenders = [Contender(name, row) for name in names if row.small or name not in SMALL_ONLY]
+    for _ in range(rounds):
+        for contender in contenders:
+            contender.run(seconds)
+            time.sleep(0.02)  # threads that spin after their work go to sleep
+    for contender in contenders:
+        contender.end()
+    found: dict[str, Any] = {}
+    for c in contenders:
+        found[c.name] = {"failed": c.failed} if c.failed else {
+            "median": c.median, "steps": len(c.times), "first": c.first, "memory": c.memory,
+        }  # fmt: skip
+    return {"row": row.name, "batch": row.batch, "flops": row.flops, "aim": row.aim, "contenders": found}
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print one row of the table."""
+    found, flops = result["contenders"], result["flops"]
+    peers = {k: v["median"] for k, v in found.items() if k not in OURS and k != "sgemm" and "median" in v}
+    best = min(peers, key=lambda k: peers[k]) if peers else ""
+    rate = 2 * 1024**3 / found["sgemm"]["median"] if "median" in found.get("sgemm", {}) else float("nan")
+    print(f"\n{result['row']}, batch {result['batch']}: {flops / 1e6:.2f} MFLOP in products; sgemm {rate / 1e9:.0f} GFLOP/s")
+    print(f"  {'':<18}{'time/step':>12}{'best peer/it':>14}{'GFLOP/s':>10}{'of sgemm':>10}{'first call':>12}{'peak MiB':>10}")
+    for name, facts in found.items():
+        if name == "sgemm":
+            continue
+        if "failed" in facts:
+            print(f"  {name:<18}  {facts['failed'] or 'failed'}")
+            continue
+        t = facts["median"]
+        ratio = f"{peers[best] / t:>14.2f}" if best else f"{'':>14}"
+        mark = " <- best peer" if name == best else ""
+        print(
+            f"  {name:<18}{_time(t):>12}{ratio}{flops / t / 1e9:>10.1f}{flops / t / rate:>10.0%}"
+            f"{facts['first']:>10.2f} s{facts['memory']:>10}{mark}"
+        )
+    if best and "median" in found.get("clearprop llvm", {}):
+        reached = peers[best] / found["clearprop llvm"]["median"]
+        print(f"  aim: {result['aim']:g} times the best peer ({best}); reached: {reached:.2f}")
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e6:.1f} us" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
+
+
+def facts() -> dict[str, Any]:
+    """Return what the numbers depend on: machine and versions."""
+    cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
+    versions = {}
+    for name in ("clearprop", "numpy", "llvmlite", "torch", "jax", "autograd", "scikit-learn"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"cpu": cpu or platform.processor(), "cores": cores, "python": platform.python_version(), **versions}
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
+
+
+def main() -> None:
+    """Run the rows that were asked for."""
+    parser = argparse.ArgumentParser(description="Training steps of clearprop, PyTorch and JAX, taking turns.")
+    parser.add_argument("--only", action="append", choices=list(ROWS), help="one row (may be repeated)")
+    parser.add_argument("--with", dest="names", action="append", choices=list(CONTENDERS), help="one contender (may be repeated)")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--rounds", type=int, default=0, help="how often each takes a turn")
+    parser.add_argument("--json", metavar="FILE", help="write everything measured")
+    options = parser.parse_args()
+    names = [*dict.fromkeys([*options.names, "sgemm"])] if options.names else list(CONTENDERS)
+    about = facts()
+    print(", ".join(f"{k} {v}" for k, v in about.items()))
+    results = []
+    for name in options.only or ROWS:
+        rounds = options.rounds or (4 if options.quick else 15)
+        results.append(measure(ROWS[name], names, rounds, 0.15 if options.quick else 0.4))
+        show(results[-1])
+    if options.json:
+        Path(options.json).write_text(json.dumps({"about": about, "results": results}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
