@@ -1,5 +1,7 @@
 """A compiled step is the step: Tensors, gradients, modes and errors are as after an eager one."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -359,6 +361,103 @@ def test_a_method_can_be_compiled(executor):
         assert trainer.loss(np.full(2, k)).value == 3 * k
 
 
+def test_an_argument_may_be_wrapped_in_a_tensor(executor):
+    w = Tensor([1.0, 2.0])
+
+    @clearprop.compile(executor=executor)
+    def step(x, n):
+        w.grad = None
+        x, n = Tensor(x), Tensor(n, requires_grad=False)
+        loss = np.sum(x * w * n)
+        loss.backward()
+        return loss, x.grad
+
+    for k in range(1, 4):
+        loss, g = step(np.full(2, float(k)), np.arange(2) + k)
+        assert loss.value == k * (k + 2 * (k + 1))
+        assert g.tolist() == [k, 2.0 * (k + 1)]
+        assert w.grad.tolist() == [k * k, k * (k + 1)]
+
+
+def test_clipping_belongs_to_the_step(executor):
+    def clipped(model, optimizer, loss_fn):
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = loss_fn(model(x), y)
+            loss.backward()
+            norm = optim.clip_grad_norm_(model.parameters(), 0.1)
+            optimizer.step()
+            return loss, norm
+
+        return step
+
+    loss_fn = nn.CrossEntropyLoss()
+    model, optimizer, _ = network("sgd")
+    other, beside, _ = network("sgd")
+    compiled = clearprop.compile(clipped(model, optimizer, loss_fn), executor=executor)
+    eager = clipped(other, beside, loss_fn)
+    for x, y in batches():
+        (_, norm), (_, wanted) = compiled(x, y), eager(x, y)
+        np.testing.assert_allclose(np.asarray(getattr(norm, "value", norm)), wanted, rtol=1e-5)
+    same(model, other)
+
+
+def test_threads_may_share_a_compiled_function(executor):
+    f = clearprop.compile(lambda x: (x * 2 + 1).sum(axis=0), executor=executor)
+    wrong = []
+
+    def work(k):
+        x = np.full((50, 20), float(k))
+        for _ in range(50):
+            if not (f(x) == 50 * (2 * k + 1)).all():
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_a_step_under_observation_runs_as_it_is(executor):
+    f = clearprop.compile(
+        lambda x: clearprop.compile(lambda y: y * 2, executor=executor)(x) + 1, executor=executor
+    )
+    for k in range(3):
+        assert f(np.full(2, float(k))).tolist() == [2 * k + 1, 2 * k + 1]
+
+
+def test_the_second_call_settles_on_one_plan(executor):
+    _, _, step = network()
+    compiled = clearprop.compile(step, executor=executor)
+    for x, y in batches():
+        compiled(x, y)
+
+    assert compiled.recordings == 2  # the first found no gradients, the second some: both cleared
+    assert [len(variants) for variants in compiled.plans.values()] == [1]
+
+
+def test_the_plan_can_be_read(executor):
+    _, _, step = network()
+    compiled = clearprop.compile(step, executor=executor)
+    with pytest.raises(RuntimeError, match="has no plan yet"):
+        compiled.source()
+    for x, y in batches():
+        compiled(x, y)
+
+    assert "dot(x0, " in compiled.source()
+    text = compiled.explain()
+    assert f"executor {executor}" in text
+    assert "product" in text
+    assert "one entry a row: one-hot" in text
+    if executor == "llvm":
+        assert "define " in compiled.llvm_ir()
+    else:
+        with pytest.raises(RuntimeError, match="the plan runs on NumPy"):
+            compiled.llvm_ir()
+
+
 # --- what is refused ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("use", "asked"),
@@ -440,7 +539,7 @@ def test_collecting_in_a_list_is_refused(executor):
         seen.append(x)
         return x * 2
 
-    with pytest.raises(RecordingError, match="the step makes a list 1 long"):
+    with pytest.raises(RecordingError, match="the step makes a list of 0 entries 1 long"):
         clearprop.compile(step, executor=executor)(np.ones(2))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from clearprop.compiler.fuse import Call, Loop, Product, View, fuse
-from clearprop.compiler.ir import Program, Value
+from clearprop.compiler.fuse import Loop, View, fuse
+from clearprop.compiler.ir import VIEWS, Program, Value
 from clearprop.compiler.memory import plan
 from clearprop.errors import lesson
 
@@ -46,13 +46,14 @@ def megabytes(n: float) -> str:
 def explanation(step: Step, recording: Recording) -> str:
     """Return the text of `step.explain()`."""
     program = recording.program
-    groups = fuse(program)
+    pieces = described(recording.executable)
     total = sum(map(flops, program.values))
     products = sum(flops(v) for v in program.values if v.op == "matmul" and v.kind == "op")
-    moved = sum(
-        sum(v.nbytes for v in (*g.reads, *g.writes) if _sized(v)) for g in groups if not isinstance(g, View)
-    )
-    memory = plan(groups, program, frozenset(v for v in program.values if not _sized(v)))
+    working = [group for group in fuse(program) if not isinstance(group, View)]
+    moved = sum(v.nbytes for group in working for v in (*group.reads, *group.writes) if _sized(v))
+    memory = plan(fuse(program), program, frozenset(v for v in program.values if not _sized(v)))
+    arena = getattr(getattr(recording.executable, "places", None), "total", None)
+    arena = recording.executable.plan.arena if arena is None else arena
     variants = sum(map(len, step.plans.values()))
     lines = [
         f"{getattr(step, '__name__', 'step')}: executor {recording.executor}, {variants} plan(s), "
@@ -60,10 +61,11 @@ def explanation(step: Step, recording: Recording) -> str:
         f"  recorded {_computed(recording.recorded)} ops, lowered to {_computed(recording.lowered)}, "
         f"rewritten to {_computed(program)}",
         *(f"    {n:4} x {name}" for name, n in sorted(recording.rules.items(), key=lambda item: -item[1])),
-        f"  {_count(groups, Product)} products, {_count(groups, Loop)} loops, {_count(groups, Call)} calls of NumPy",
-        *(f"    {group}" for group in groups if not isinstance(group, View)),
-        f"  buffers: {megabytes(memory.arena)} in {len(memory.buffers)}, {megabytes(memory.unshared)} if nothing were shared",
-        f"  states updated in place: {len(program.assignments) - len(memory.copies)}, by a copy: {len(memory.copies)}",
+        f"  {len(pieces)} pieces:",
+        *(f"    {piece}" for piece in pieces),
+        f"  buffers: {megabytes(arena)}; {megabytes(_unshared(program))} if nothing were shared",
+        f"  states updated in place: {len(program.assignments) - len(memory.copies)}, "
+        f"by a copy: {len(memory.copies)}",
         f"  one call: {total / 1e6:.3g} Mflop, {100 * products / max(total, 1):.0f} % in products; "
         f"{megabytes(moved)} read and written",
         f"  arguments: {_listed(program.arguments)}",
@@ -80,8 +82,22 @@ def _computed(program: Program) -> int:
     return sum(v.computed for v in program.values)
 
 
-def _count(groups: list[Any], kind: type) -> int:
-    return sum(isinstance(group, kind) for group in groups)
+def _unshared(program: Program) -> int:
+    return sum(v.nbytes for v in program.values if v.computed and _sized(v) and v.op not in VIEWS)
+
+
+def described(executable: Any) -> list[str]:
+    """Return what an executor runs as one piece each: loops, products, calls of NumPy."""
+    if hasattr(executable, "plan"):
+        single = [g for g in executable.groups if type(g) is Loop]
+        counted = Counter(g.values[0].op for g in single)
+        calls = ", ".join(f"{n} {op}" for op, n in counted.most_common())
+        rest = [str(g) for g in executable.groups if not isinstance(g, View) and type(g) is not Loop]
+        return [*rest, *([f"{len(single)} calls: {calls}"] if single else [])]
+    return [
+        f"{group.kind} {group.shape or ''}: {', '.join(v.op for v in group.values)}"
+        for group in executable.grouping.groups
+    ]
 
 
 def _listed(values: list[Value]) -> str:

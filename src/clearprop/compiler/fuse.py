@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from clearprop.compiler.ir import REDUCTIONS, VIEWS, Program, Shape, Value
@@ -27,17 +28,17 @@ class Group:
 class Loop(Group):
     """Elementwise values and reductions over one index space.
 
-    `shape` is the space. Every value's shape, after leading axes of length 1, has the space's length or 1 along
-    each axis. The last `row_axes` axes make a row: a reduction along exactly these may be used again inside
-    (softmax, norms; with `row_axes == len(shape)`, a sum over everything). Reductions along other axes are
-    only written: sums over the batch.
+    `shape` is the space. Every value's shape, after leading axes of length 1, has the space's length or 1
+    along each axis. The last `row_axes` axes make a row: a reduction along exactly these may be used again
+    inside (softmax, norms; with `row_axes == len(shape)`, a sum over everything). Reductions along other axes
+    are only written: sums over the batch.
     """
 
     shape: Shape = ()
     row_axes: int = 0
 
     def in_place(self, new: Value, old: Value) -> bool:
-        """Where both fill the space, nothing is reduced before it is read again, and entries have one size."""
+        """Where both fill the space with entries of one size, and nothing is read again after a reduction."""
         return (
             new.shape == old.shape == self.shape
             and new.dtype.itemsize == old.dtype.itemsize
@@ -51,6 +52,19 @@ class Loop(Group):
 
     def __str__(self) -> str:
         return f"loop over {self.shape}: {', '.join(v.op for v in self.values)}"
+
+
+@dataclass(eq=False)
+class Sweep(Loop):
+    """A Loop that runs value by value, on stretches of the entries that are short enough for a cache."""
+
+    def in_place(self, new: Value, old: Value) -> bool:
+        """Where no later value of the same stretch reads the old entries."""
+        later = self.values[self.values.index(new) + 1 :]
+        return super().in_place(new, old) and not any(old in v.operands for v in later)
+
+    def __str__(self) -> str:
+        return f"sweep over {self.shape}: {', '.join(v.op for v in self.values)}"
 
 
 @dataclass(eq=False)
@@ -148,20 +162,32 @@ def fuse(program: Program) -> list[Group]:
     return _Fuser(program).run()
 
 
-def separate(program: Program) -> list[Group]:
-    """Return one group per computed value: what an executor runs that has no loops of its own."""
-    groups: list[Group] = []
-    for v in program.values:
-        if not v.computed:
-            continue
-        if v.kind == "op" and v.op in VIEWS:
-            group: Group = View([v])
-        elif v.is_ufunc:
-            group = Loop([v], shape=v.shape)
-        elif v.kind == "op":
-            group = Product([v])
+def separate(program: Program, sweeping: Callable[[Loop], bool]) -> list[Group]:
+    """Return one group per computed value, what an executor runs that has no loops of its own.
+
+    Only the loops that `sweeping` chooses stay together, as Sweeps.
+    """
+    groups = fuse(program)
+    if not any(isinstance(group, Loop) and sweeping(group) for group in groups):
+        return [_alone(v) for v in program.values if v.computed]
+    found: list[Group] = []
+    for group in groups:
+        if isinstance(group, Loop) and sweeping(group):
+            found.append(Sweep(group.values, group.reads, group.writes, group.shape))
         else:
-            group = Call([v])
-        group.reads, group.writes = list(dict.fromkeys(v.operands)), [v]
-        groups.append(group)
-    return groups
+            found += [_alone(v) for v in group.values]
+    return found
+
+
+def _alone(v: Value) -> Group:
+    group: Group
+    if v.kind == "op" and v.op in VIEWS:
+        group = View([v])
+    elif v.kind == "call":
+        group = Call([v])
+    elif v.op == "matmul":
+        group = Product([v])
+    else:
+        group = Loop([v], shape=v.shape if v.is_ufunc else v.operands[0].shape)
+    group.reads, group.writes = list(dict.fromkeys(v.operands)), [v]
+    return group

@@ -1,4 +1,4 @@
-"""What a recording depended on besides arrays: variables, attributes, modes; and whether it is still the same."""
+"""What a recording depended on besides arrays (variables, attributes, modes), and whether it has changed."""
 
 from __future__ import annotations
 
@@ -118,11 +118,10 @@ class Watch:
         self.chance = self._chance()
 
     def _chance(self) -> tuple[Any, ...]:
-        legacy = np.random.get_state(legacy=False)
+        legacy = np.random.get_state(legacy=False)  # noqa: NPY002
         return (
             random.getstate(),
-            legacy["state"]["pos"],  # type: ignore[call-overload]
-            legacy["state"]["key"][:2].tobytes(),  # type: ignore[call-overload]
+            str(legacy),
             [str(g.bit_generator.state) for g in self.around.generators],
         )
 
@@ -151,7 +150,7 @@ class Watch:
         if isinstance(old, list):
             if len(new) != len(old):
                 raise _lost(
-                    f"the step makes a list {len(new)} long that had {len(old)} entries: later calls would not",
+                    f"the step makes a list of {len(old)} entries {len(new)} long: later calls would not",
                     hint="return the value from the step, and append it outside",
                 )
             pairs = [(str(i), a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]

@@ -98,7 +98,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
             special = {1: np.positive, 2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(y)
             if special is not None:
                 return special(self)
-        return np.power(self, y)  # type: ignore[call-overload]
+        return np.power(self, y)
 
     def __getitem__(self, index: Any) -> Symbol:
         return self._new(self.builder.basic_index(self.value, index))
@@ -153,7 +153,8 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         return z if keepdims else self._new(_dropped(self.builder, z.value, axis))
 
     def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Symbol:
-        return np.sqrt(self.var(axis, ddof, keepdims))  # type: ignore[call-overload,no-any-return]
+        root: Any = np.sqrt
+        return root(self.var(axis, ddof, keepdims))  # type: ignore[no-any-return]
 
     def astype(self, dtype: Any) -> Symbol:
         return self._new(self.builder.cast(self.value, np.dtype(dtype)))
@@ -242,7 +243,7 @@ def _reducer(name: str) -> Callable[..., Any]:
     return lambda s, x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
 
 
-_REDUCED = {
+_REDUCED: dict[Any, str] = {
     np.add: "sum",
     np.multiply: "prod",
     np.maximum: "max",

@@ -14,7 +14,7 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
 class Layout(NamedTuple):
-    """Where the entries of a value lie: entry (i, j) at `offset + i * strides[0] + j * strides[1]` of `owner`.
+    """Where entries lie: entry (i, j) of a value at `offset + i * strides[0] + j * strides[1]` of `owner`.
 
     `owner` is the value whose buffer it is; offset and strides count entries, not bytes.
     """
@@ -109,9 +109,9 @@ class Buffer:
 class Plan:
     """Where everything lies.
 
-    - `where[v]`: the buffer of each value that owns memory, arguments, constants and states excepted; a state's
-      old contents lie in the Tensor's own array. (The owner of what is assigned may have another shape than the
-      Tensor, with the same entries in the same order.)
+    - `where[v]`: the buffer of each value that owns memory, arguments, constants and states excepted; a
+      state's old contents lie in the Tensor's own array. (The owner of what is assigned may have another
+      shape than the Tensor, with the same entries in the same order.)
     - `copies`: what must be copied into a Tensor's array when all is computed, since it lies elsewhere.
     - `arena`: the bytes of all buffers that belong to neither a Tensor nor the caller.
     """
@@ -173,7 +173,7 @@ class _Planner:
         return buffer is not None and buffer.state is None and not buffer.output
 
     def _claim_states(self) -> None:
-        """Let new contents be written straight into a Tensor's array where nobody reads the old ones later."""
+        """Let new contents be written straight into a Tensor's array, if nobody reads the old ones later."""
         old = {(v.data.tensor, v.data.slot, v.data.place): v for v in self.program.states}
         for state, v in self.program.assignments:
             before = old.get((state.tensor, state.slot, state.place))
@@ -189,7 +189,7 @@ class _Planner:
                 self.plan.copies.append((state, v))
 
     def _whole(self, v: Value) -> Value | None:
-        """The computed value whose buffer holds just the entries of `v` in order, if it is still free to move."""
+        """The computed value whose buffer holds just the entries of `v` in order, if it can still move."""
         owner, offset, strides = layout(v)
         if not owner.computed or owner in self.without or owner in self.plan.where or owner.size != v.size:
             return None

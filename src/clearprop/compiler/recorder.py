@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -30,7 +31,7 @@ class Recorder:
     def __init__(self) -> None:
         self.values: list[Value] = []
         self.known: dict[Tensor, Value] = {}
-        self.by_array: dict[int, Value] = {}  # a leaf made of a known node's array stands for that node
+        self.by_array: dict[Any, Value] = {}  # a leaf made of a known node's array stands for that node
         self.constants: dict[int, Value] = {}
         self.kept: list[Any] = []  # keeps ids from being used again
         self.before: dict[Tensor, tuple[Any, Any]] = {}
@@ -39,6 +40,7 @@ class Recorder:
         self.things: list[Any] = []
         self.tensors: set[Value] = set()  # what is a Tensor, not an array, in an eager run
         self.written: set[Tensor] = set()
+        self.wrapped: list[Tensor] = []  # leaves that were made inside the step, of known arrays
         self.reads: dict[Value, Tensor] = {}
 
     # --- what modes.Observer asks for -----------------------------------------------------------------------
@@ -99,7 +101,12 @@ class Recorder:
         self.known[tensor] = v
 
     def python_value(self, tensor: Tensor, asked: str) -> None:
-        """Refuse: what Python does with a number cannot be part of the program."""
+        """Refuse: what Python does with a number cannot be part of the program.
+
+        Only `Tensor(x)` of an argument passes: the new Tensor's array is then known to be the argument's.
+        """
+        if asked == "np.asarray(t)" and self._is_wrapped(tensor):
+            return
         hints = {
             "bool(t)": "np.where(condition, a, b) instead of `if`, or the decision outside of the step",
             "np.asarray(t)": "the array functions on the Tensor itself, without np.asarray",
@@ -120,11 +127,19 @@ class Recorder:
             )
         )
 
+    def _is_wrapped(self, tensor: Tensor) -> bool:
+        """Whether `Tensor(tensor)` is being made, without a change of dtype that would hide where it is from."""
+        frame = sys._getframe(4)
+        if frame.f_code is not Tensor.__init__.__code__ or not tensor.ndim:
+            return False
+        wants = frame.f_locals.get("requires_grad")
+        return tensor.dtype.kind == "f" or (wants is not None and not wants)
+
     # --- Tensors and Values ---------------------------------------------------------------------------------
     def _enter(self, node: Tensor, v: Value) -> None:
         self.values.append(v)
         self.known[node] = v
-        self.by_array[id(node._value)] = v
+        self.by_array[_memory(node._value)] = v
         self.kept.append(node._value)
 
     def value_of(self, x: Any) -> Any:
@@ -168,17 +183,17 @@ class Recorder:
     def _leaf(self, x: Tensor) -> Value:
         """Return the Value of a Tensor that was there before the step, or is made of a known array."""
         if x not in self.before:
-            alias = self.by_array.get(id(x._value))
+            alias = self.by_array.get(_memory(x._value))
             if alias is not None:
                 self.known[x] = alias
-                self.kept.append(x)
+                self.wrapped.append(x)
                 return alias
             self.touch(x)
         v = Value("state", x.shape, x.dtype, data=State(x), name=x.name or "")
         self.values.append(v)
         self.known[x] = v
         self.tensors.add(v)
-        self.by_array.setdefault(id(x._value), v)
+        self.by_array.setdefault(_memory(x._value), v)
         return v
 
     def touch(self, x: Tensor) -> None:
@@ -230,7 +245,15 @@ class Recorder:
                 program.assignments.append((State(tensor, "grad", place), v))
                 x.grad = now._value if isinstance(now, Tensor) else now
         program.values = self.values
+        program.prune()
         return program, cleared
+
+
+def _memory(array: Any) -> Any:
+    """What two arrays of the same entries in the same memory have in common; a number is only itself."""
+    if isinstance(array, np.ndarray) and array.ndim and array.size:
+        return (array.ctypes.data, array.shape, array.strides, array.dtype.str)
+    return id(array)
 
 
 def leaves(thing: Any, limit: int = 100_000) -> Iterable[Tensor]:

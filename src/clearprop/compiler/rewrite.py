@@ -1,7 +1,7 @@
 """Rewriting: a table of rules, one a line, applied from the inputs up until none fires.
 
-Every rule keeps values to rounding, and NaN, infinities and masked zeros as they are. Common subexpressions and
-constants need no rule: the builder makes equal ops once and computes what depends on constants alone.
+Every rule keeps values to rounding, and NaN, infinities and masked zeros as they are. Common subexpressions
+and constants need no rule: the builder makes equal ops once and computes what depends on constants alone.
 """
 
 from __future__ import annotations

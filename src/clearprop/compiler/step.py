@@ -219,12 +219,13 @@ def compile(
     """Return a function that does what `function` does, as one planned program: a decorator, or a call.
 
     The first call with arguments of some shapes and dtypes runs the function for real and records it: forward
-    pass, backward pass, optimizer. Later calls run the plan. Whatever else changes (modes, layers, options) is
-    noticed, and recorded again. What cannot be planned raises RecordingError, which says why; with
+    pass, backward pass, optimizer. Later calls run the plan. Whatever else changes (modes, layers, options)
+    is noticed, and recorded again. What cannot be planned raises RecordingError, which says why; with
     `fallback=True` it runs as it is.
 
-    `executor` is `numpy`, `llvm` (needs the extra `fast`) or `auto`, the fastest that there is. `verify=True` runs
-    each step in float64 too and raises where they differ. `limit` is how many plans are kept.
+    `executor` is `numpy`, `llvm` (needs the extra `fast`) or `auto`, the fastest that there is.
+    `verify=True` replays each call op by op, in float64 too, and raises VerificationError where the plan
+    differs by more than rounding. `limit` is how many shapes have plans at a time.
 
     >>> import numpy as np, clearprop
     >>> w = clearprop.Tensor([1.0, 2.0])
@@ -261,7 +262,7 @@ def available_executors() -> tuple[str, ...]:
     'numpy'
     """
     try:
-        from clearprop.compiler.llvm import Native  # type: ignore[attr-defined]  # noqa: F401
+        from clearprop.compiler.llvm import Native  # noqa: F401
     except ImportError:
         return ("numpy",)
     return ("numpy", "llvm")
@@ -271,7 +272,7 @@ def _executable(program: Program, executor: str) -> tuple[Any, str]:
     """The executor's form of a program."""
     if executor != "numpy":
         try:
-            from clearprop.compiler.llvm import Native  # type: ignore[attr-defined]
+            from clearprop.compiler.llvm import Native
 
             return Native(program), "llvm"
         except (ImportError, Unlowered) as error:
@@ -293,7 +294,7 @@ def _check_arguments(tensors: dict[int, Tensor]) -> None:
             raise RecordingError(
                 lesson(
                     "compile(step)(t)",
-                    "wants arrays or leaf Tensors: gradients do not leave a compiled step through its arguments",
+                    "wants arrays or leaf Tensors: no gradient leaves a compiled step through its arguments",
                     f"a Tensor computed by {t.op.name}",
                     hint="t.detach(), or computing it inside the step",
                 )
@@ -316,5 +317,5 @@ def fingerprint(program: Program, cleared: list[State]) -> Any:
         elif v.kind == "state":
             data = _place(v.data)
         lines.append((v.kind, v.op, inputs, repr(v.attrs), v.shape, str(v.dtype), data))
-    ends = [(_place(s), number[v]) for s, v in program.assignments]
-    return (tuple(lines), tuple(number[v] for v in program.outputs), tuple(ends), tuple(map(_place, cleared)))
+    ends = sorted((_place(s), number[v]) for s, v in program.assignments)
+    return (tuple(lines), tuple(number[v] for v in program.outputs), tuple(ends), tuple(sorted(map(_place, cleared))))

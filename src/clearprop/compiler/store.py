@@ -1,4 +1,4 @@
-"""The arrays that a plan reads from Tensors and writes: they stay in place while nobody else looks at them."""
+"""The arrays that a plan reads from Tensors and writes: they stay in place while nobody else holds them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Store:
     """The own arrays of a plan's states with axes, and its states without axes, which are numbers.
 
     A step overwrites the arrays of what it assigns. That is safe as long as nobody but the Tensor holds them,
-    which their reference counts tell: a user who kept `p.value`, or a graph that remembers it, keeps the array,
-    and the step goes on with a copy. Where it is not assigned, a Tensor's array is used as it is.
+    which their reference counts tell: a user who kept `p.value`, or a graph that remembers it, keeps the
+    array, and the step goes on with a copy. Where it is not assigned, a Tensor's array is used as it is.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Store:
 
         Raises Changed where a shape or dtype is another one.
         """
-        found = [self.now(state) for state in self.slots]
+        found: list[Any] = [self.now(state) for state in self.slots]
         for i, now in enumerate(found):
             if self.read[i]:
                 self._check(i, now)
@@ -82,7 +82,7 @@ class Store:
         self.late = []
         for i, state in enumerate(self.slots):
             here = found[i] is self.held[i] and found[i] is not None
-            found[i], now = None, found[i]  # type: ignore[call-overload]
+            found[i], now = None, found[i]
             if not self.written[i]:
                 if not here:
                     self.held[i], self.arrays[i], moved = now, _plain(now), True

@@ -16,7 +16,7 @@ _new = Tensor.__new__
 
 
 class Key:
-    """What decides which plan a call runs: the shapes and dtypes of its arrays, and all that is not an array."""
+    """What decides which plan a call runs: shapes and dtypes of its arrays, and all that is not an array."""
 
     __slots__ = ("_hash", "parts")
 
@@ -114,7 +114,7 @@ def result_tree(result: Any, recorder: Recorder, function: Callable[..., Any]) -
     graph. A leaf that is returned is itself.
     """
     outputs: list[Tensor] = []
-    gradients = {id(t.grad) for t in recorder.before if t.grad is not None}
+    gradients = {id(t.grad) for t in (*recorder.before, *recorder.wrapped) if t.grad is not None}
     plain = getattr(function, "returns_arrays", False) and not recorder.places
 
     def read(x: Any) -> Any:

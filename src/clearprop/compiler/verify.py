@@ -48,7 +48,7 @@ class Difference:
 
 @dataclass
 class Report:
-    """What `step.report` holds after a verified call: a Difference for each output and each Tensor changed."""
+    """What `step.report` holds after a verified call: a Difference for each output and Tensor changed."""
 
     differences: list[Difference]
     first: str = ""

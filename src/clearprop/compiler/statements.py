@@ -1,0 +1,313 @@
+"""One value as one line of Python: names, operators on NumPy scalars, calls that write into buffers."""
+
+from __future__ import annotations
+
+import keyword as words
+import re
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.builder import indices
+from clearprop.compiler.fuse import Call, Group, Sweep
+from clearprop.compiler.ir import REDUCTIONS, VIEWS, State, Value
+from clearprop.compiler.memory import Buffer, Plan, layout
+from clearprop.registry import ops
+
+_OPERATORS = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "less": "<",
+    "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
+}  # fmt: skip
+_REDUCERS = {
+    "sum": np.add.reduce,
+    "prod": np.multiply.reduce,
+    "max": np.maximum.reduce,
+    "min": np.minimum.reduce,
+    "any": np.logical_or.reduce,
+    "all": np.logical_and.reduce,
+    "argmax": np.argmax,
+    "argmin": np.argmin,
+}
+
+
+class Statements:
+    """The lines of a program's source, written value by value.
+
+    `before` are the lines of `prepare`, run once; `body` those of `step`. `given` holds what the text uses by
+    name; `static` the values whose arrays stay where they are.
+    """
+
+    plan: Plan
+    whole_sums: set[Value]  # reductions to one number, which are scalars and not arrays of one entry
+
+    def __init__(self) -> None:
+        self.names: dict[Value, str] = {}
+        self.taken: set[str] = set()
+        self.given: dict[str, Any] = {}
+        self.static: set[Value] = set()
+        self.before: list[str] = []
+        self.body: list[str] = []
+
+    def state_name(self, state: State) -> str:
+        """Return the name of a state's own array."""
+        raise NotImplementedError
+
+    # --- names ----------------------------------------------------------------------------------------------
+    def _named(self, v: Value, wanted: str = "") -> str:
+        wanted = re.sub(r"\W+", "_", wanted or v.name or "").strip("_")
+        if not wanted or wanted[0].isdigit() or words.iskeyword(wanted):
+            wanted = f"{'w' if wanted else 'v'}{'_' if wanted else ''}{wanted or v.serial}"
+        name, n = wanted, 1
+        while name in self.taken:
+            n += 1
+            name = f"{wanted}_{n}"
+        self.taken.add(name)
+        self.names[v] = name
+        return name
+
+    def _use(self, name: str, thing: Any) -> str:
+        """Make a function or dtype known to the text by a name."""
+        while name in self.taken and self.given.get(name) is not thing:
+            name += "_"
+        self.given[name] = thing
+        self.taken.add(name)
+        return name
+
+    def _text(self, x: Any) -> str:
+        if isinstance(x, Value):
+            return self.names[x]
+        if isinstance(x, float) and not np.isfinite(x):
+            return self._use({"inf": "inf", "-inf": "minus_inf"}.get(repr(x), "nan"), _NUMBERS[repr(x)])
+        return f"({x!r})" if isinstance(x, (int, float)) and x < 0 else repr(x)
+
+    # --- one value ------------------------------------------------------------------------------------------
+    def _value(self, v: Value, group: Group) -> None:
+        if isinstance(group, Call):
+            return self._call(v)
+        if v.op in VIEWS and v.kind == "op":
+            return self._view(v)
+        if v in self.whole_sums:
+            name = self._use(v.op, _REDUCERS[v.op])
+            return self._line(v, f"{name}({self._text(v.inputs[0])}, None)")
+        if v.shape == ():
+            return self._line(v, self._scalar(v))
+        return self._array(v)
+
+    def _line(self, v: Value, text: str) -> None:
+        line = f"{self._named(v)} = {text}"
+        self.body.append(f"{line:<64} # {v.shape} {v.dtype}" if v.shape else line)
+
+    def _call(self, v: Value) -> None:
+        function = (
+            self._use(f"{v.op}_of", ops[v.op].forward)
+            if hasattr(np, v.op)
+            else self._use(v.op, ops[v.op].forward)
+        )
+        inputs = [self._text(x) for x in v.inputs]
+        for key, value in v.attrs.items():
+            name = f"{v.op}_{key}_{v.serial}"
+            self.given[name] = value
+            inputs.append(f"{key}={repr(value) if isinstance(value, (int, str, type(None))) else name}")
+        self._line(v, f"{self._use('owned', _owned)}({function}({', '.join(inputs)}))")
+
+    def _view(self, v: Value) -> None:
+        x = v.inputs[0]
+        if x in self.whole_sums:
+            self.names[v] = self.names[x]
+            return
+        name = self._text(x)
+        owner = layout(v).owner
+        if v.op == "reshape" and owner is v and x.shape != ():  # a reshape that copies
+            into = self._buffer(v)
+            self.body.append(
+                f"{self._use('copyto', np.copyto)}({into}, {name}.reshape({v.shape}))" if into else ""
+            )
+            if not into:
+                self.body[-1] = f"{self._named(v)} = {name}.reshape({v.shape}).copy()"
+            return
+        if v.op == "reshape":
+            scalar = x.shape == ()
+            text = (
+                f"{name}.reshape({v.shape})"
+                if not (scalar or v.shape == ())
+                else f"{name}.reshape({v.shape})[()]"
+            )
+        elif v.op == "transpose":
+            text = f"{name}.T" if v.attrs["axes"] == (1, 0) else f"{name}.transpose({v.attrs['axes']})"
+        elif v.op == "slice":
+            text = f"{name}[{', '.join(_bounds(s) for s in indices(v))}]"
+        else:
+            text = f"{self._use('broadcast_to', np.broadcast_to)}({name}, {v.shape})"
+        fixed = x in self.static and v.shape != ()
+        line = f"{self._named(v)} = {text}"
+        (self.before if fixed else self.body).append(line)
+        if fixed:
+            self.static.add(v)
+
+    def _scalar(self, v: Value) -> str:
+        """A value without axes: Python's operators on NumPy scalars, which cost less than a ufunc call."""
+        xs = [self._text(x) for x in v.inputs]
+        kind = self._use(v.dtype.name, v.dtype.type)
+        if v.op == "astype":
+            return f"{kind}({xs[0]})"
+        if v.op == "where":
+            return f"{kind}({xs[1]} if {xs[0]} else {xs[2]})"
+        if v.op in REDUCTIONS:
+            return f"{self._use(v.op, _REDUCERS[v.op])}({xs[0]})"
+        if v.op in _OPERATORS and not (v.op == "power" and v.dtype.kind != "f"):
+            return f"{xs[0]} {_OPERATORS[v.op]} {xs[1]}"
+        return f"{self._use(v.op, getattr(np, v.op))}({', '.join(xs)})"
+
+    def _buffer(self, v: Value) -> str:
+        """Name the array that a value is written to ('' where it is made anew for the caller)."""
+        buffer = self.plan.where[v]
+        if buffer.output:
+            return ""
+        name = self._named(v)
+        self.static.add(v)
+        if buffer.state is not None:
+            own = self.state_name(buffer.state)
+            self.before.append(f"{name} = {own}.reshape({v.shape})")
+        else:
+            self.before.append(
+                f"{name} = at(buffer_{buffer.number}, {v.shape}, {self._use(v.dtype.name, v.dtype.type)})"
+            )
+        return name
+
+    def _array(self, v: Value) -> None:
+        xs = [self._text(x) for x in v.inputs]
+        out = self._buffer(v)
+        if v.op == "astype":
+            text = (
+                f"{self._use('copyto', np.copyto)}({out}, {xs[0]}, 'unsafe')"
+                if out
+                else f"{xs[0]}.astype({self._use(v.dtype.name, v.dtype.type)})"
+            )
+        elif v.op == "where":
+            text = self._where(v, xs, out)
+        elif v.op in REDUCTIONS:
+            axes: Any = v.attrs["axes"]
+            axes = axes[0] if len(axes) == 1 else axes
+            name = self._use(v.op, _REDUCERS[v.op])
+            if v.op in ("argmax", "argmin"):
+                text = f"{name}({xs[0]}, {axes}, {out or None}, keepdims=True)"
+            else:
+                text = f"{name}({xs[0]}, {axes}, None, {out or None}, True)"
+        else:
+            product = v.op == "matmul" and len(v.shape) == 2 and all(len(x.shape) == 2 for x in v.operands)
+            function = "dot" if product else v.op
+            keyword = "out=" if function in ("maximum", "minimum") else ""
+            inside = [*xs, *([keyword + out] if out else [])]
+            text = f"{self._use(function, getattr(np, function))}({', '.join(inside)})"
+        if out:
+            self.body.append(f"{text:<64} # {v.shape} {v.dtype}")
+        else:
+            self._line(v, text)
+
+    def _sweep(self, group: Sweep) -> None:
+        """Several values, one stretch of entries after the other; what is used inside only is that short."""
+        parts: dict[Value, str] = {}
+        arrays: list[str] = []
+        for x in group.reads:
+            if x.shape != ():
+                parts[x] = f"{self.names[x]}_part"
+                arrays.append(self.names[x])
+        for v in group.writes:
+            arrays.append(self._buffer(v))
+            parts[v] = f"{self.names[v]}_part"
+        short, lines = self._short_lives(group, parts)
+        number = len(self.taken)
+        dtypes = "".join(f"{self._use(dtype.name, dtype.type)}, " for _, dtype in short)
+        stretches = self._use("stretches", _stretches)
+        self.taken.add(f"stretches_{number}")
+        self.before.append(f"stretches_{number} = {stretches}(({', '.join(arrays)}, ), ({dtypes}))")
+        held = [parts[x] for x in parts if x in group.reads or x in group.writes] + [
+            name for name, _ in short
+        ]
+        self.body.append(f"for {', '.join(held)}, in stretches_{number}:")
+        self.body += ["    " + line for line in lines]
+
+    def _short_lives(self, group: Sweep, parts: dict[Value, str]) -> tuple[list[Any], list[str]]:
+        """The scratch arrays of a sweep, each shared by values that do not meet, and the lines."""
+        last = {x: i for i, v in enumerate(group.values) for x in v.operands}
+        short: list[tuple[str, Any]] = []
+        free: list[tuple[str, Any]] = []
+        lines = []
+        for i, v in enumerate(group.values):
+            inputs = [
+                parts.get(x) or self._text(x) if isinstance(x, Value) else self._text(x) for x in v.inputs
+            ]
+            for x in set(v.operands):
+                if last[x] == i and x in group.values and x not in group.writes:
+                    free.append((parts[x], x.dtype))
+            if v not in group.writes:
+                found = next((slot for slot in free if slot[1] == v.dtype), None)
+                if found is None:
+                    found = (f"scratch_{len(short)}", v.dtype)
+                    short.append(found)
+                else:
+                    free.remove(found)
+                parts[v] = found[0]
+            keyword = "out=" if v.op in ("maximum", "minimum") else ""
+            function = self._use(v.op, getattr(np, v.op))
+            lines.append(f"{function}({', '.join(inputs)}, {keyword}{parts[v]})")
+        return short, lines
+
+    def _where(self, v: Value, xs: list[str], out: str) -> str:
+        """A choice into a buffer, which may be that of one of the two."""
+        typed = [
+            x if isinstance(y, Value) else f"{self._use(v.dtype.name, v.dtype.type)}({x})"
+            for x, y in zip(xs, v.inputs, strict=True)
+        ]
+        if not out:
+            return f"{self._use('where', np.where)}({', '.join(typed)})"
+        copyto = self._use("copyto", np.copyto)
+        lies = [self._lies(x) for x in v.inputs]
+        here = self._lies(v)
+        if lies[0] == here:
+            return f"{copyto}({out}, {self._use('where', np.where)}({', '.join(typed)}))"
+        if lies[1] == here:
+            return f"{copyto}({out}, {xs[2]}, where={self._use('logical_not', np.logical_not)}({xs[0]}))"
+        if lies[2] != here:
+            self.body.append(f"{copyto}({out}, {xs[2]})")
+        return f"{copyto}({out}, {xs[1]}, where={xs[0]})"
+
+    def _lies(self, x: Any) -> Any:
+        if not isinstance(x, Value):
+            return None
+        owner = layout(x).owner
+        if owner.kind == "state":
+            return (owner.data.tensor, owner.data.slot, owner.data.place)
+        buffer: Buffer | None = self.plan.where.get(owner)
+        if buffer is None:
+            return owner
+        state = buffer.state
+        return buffer if state is None else (state.tensor, state.slot, state.place)
+
+
+_NUMBERS = {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}
+
+
+def _bounds(s: slice) -> str:
+    return f"{s.start}:{'' if s.stop is None else s.stop}" + (f":{s.step}" if s.step != 1 else "")
+
+
+def _owned(z: Any) -> Any:
+    """What a call returned, as arrays of its own: a view of a buffer would change when that is used again."""
+    if isinstance(z, tuple):
+        return tuple(_owned(part) for part in z)
+    return z.copy() if isinstance(z, np.ndarray) and z.ndim else z
+
+
+STRETCH = 1 << 15  # entries: a few such arrays lie in the second-level cache of one core
+
+
+def _stretches(arrays: tuple[Any, ...], dtypes: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The arrays cut into stretches, with scratch arrays of that length beside them."""
+    flat = [a.reshape(-1) for a in arrays]
+    scratch = [np.empty(STRETCH, dtype) for dtype in dtypes]
+    n = flat[0].size
+    return [
+        (*(a[i : i + STRETCH] for a in flat), *(s[: min(STRETCH, n - i)] for s in scratch))
+        for i in range(0, n, STRETCH)
+    ]
