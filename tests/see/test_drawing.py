@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import Tensor, nn
+from clearprop import Tensor, nn, registry
 from clearprop.graph import topological_order
 from clearprop.see.drawing import draw
 from clearprop.see.folding import folds, membership
+from clearprop.testing import cases
 
 
 def lecture() -> Tensor:
@@ -236,6 +237,18 @@ def test_folding_never_makes_arrows_run_in_a_circle():
     loss = np.mean(net(np.tanh(net(x))))  # the root is left and entered again
 
     assert draw(loss, net, depth=0).layout.boxes
+
+
+@pytest.mark.parametrize("name", [op.name for op in registry.ops.values() if op.differentiable])
+def test_every_op_can_be_drawn_before_and_after_its_backward_pass(name):
+    for case in cases(registry.ops[name]):
+        output = case.function(*(Tensor(x) if np.asarray(x).dtype.kind == "f" else x for x in case.inputs))
+        for part in output if isinstance(output, tuple) else (output,):
+            for _ in ("before", "after"):
+                ElementTree.fromstring(draw(part).to_svg())
+                assert draw(part).to_text(width=200)
+                if part.requires_grad:
+                    part.backward(np.ones(part.shape))
 
 
 def test_drawing_costs_nothing_until_it_is_used():

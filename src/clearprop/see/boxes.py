@@ -209,7 +209,9 @@ def note_of(node: Tensor, names: Mapping[int, str]) -> str:
 
 
 def _same(a: Any, b: Any) -> bool:
-    return a is b or (type(a) is type(b) and not isinstance(a, np.ndarray) and bool(a == b))
+    return a is b or (
+        type(a) is type(b) and repr(a) == repr(b)
+    )  # `==` of what holds arrays is no truth value
 
 
 def _operand(x: Any, names: Mapping[int, str]) -> str:

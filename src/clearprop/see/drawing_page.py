@@ -30,6 +30,7 @@ _SCRIPT = """
 for (const box of document.querySelectorAll("svg .module")) {
   const section = document.getElementById("inside-" + box.id);
   if (!section) continue;
+  box.ownerSVGElement.setAttribute("role", "group");  // an "img" hides the buttons in it from screen readers
   box.setAttribute("tabindex", "0");
   box.setAttribute("role", "button");
   box.setAttribute("aria-label", "Open " + box.querySelector("title").textContent);
