@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import clearprop
 from clearprop import GradientError, Tensor, assign, grad, no_grad, topological_order
 from clearprop.registry import ops
 
@@ -270,3 +271,66 @@ def test_random_graphs_agree_with_forward_differences_of_complex_steps(data):
         y.backward()
         z = run(0.3 + 1e-200j, lambda name, args: getattr(np, name)(*args))
         np.testing.assert_allclose(x.grad, z.imag / 1e-200, rtol=1e-10, atol=1e-12)
+
+
+def test_an_error_in_a_rule_leaves_every_gradient_as_it_was():
+    def fails(z, x):
+        raise RuntimeError("this rule fails")
+
+    bad = clearprop.elementwise("bad_rule", lambda x: x * 1, fails)
+    a, b = Tensor(1.0), Tensor(2.0)
+    (a * b).backward()
+    z = bad(a) * b + b
+
+    with pytest.raises(RuntimeError, match="this rule fails"):
+        z.backward()
+    assert (a.grad, b.grad, z.grad) == (2.0, 1.0, None)
+    del clearprop.registry.ops["bad_rule"]
+
+
+def test_a_leaf_does_not_share_the_gradient_it_was_given():
+    leaf, arriving = Tensor([1.0, 2.0]), np.ones(2)
+    leaf.backward(arriving)
+    leaf.grad *= 3
+
+    assert arriving.tolist() == [1.0, 1.0]
+
+
+def test_create_graph_gives_tensors_also_where_the_gradient_is_constant():
+    x = Tensor([1.0, 2.0])
+    (3.0 * x).sum().backward(create_graph=True)
+
+    assert isinstance(x.grad, Tensor)
+    assert x.grad.value.tolist() == [3.0, 3.0]
+
+
+def test_complex_numbers_are_refused():
+    x = Tensor([1.0, 2.0])
+
+    with pytest.raises(GradientError, match=r"gradients are of real numbers: the output is \(\) complex128"):
+        (1j * x).sum().backward()
+    with pytest.raises(
+        GradientError, match="real numbers: multiply's gradient is complex128"
+    ):
+        np.abs(1j * x).sum().backward()
+
+
+def test_an_op_of_several_outputs_may_have_several_inputs():
+    @clearprop.define(
+        "sum_and_difference",
+        "opaque",
+        lambda g, z, x, y: g[0] + g[1],
+        lambda g, z, x, y: g[0] - g[1],
+        several=True,
+        examples=((((3,), (3,)), {}),),
+    )
+    def both(x, y):
+        return x + y, x - y
+
+    x, y = Tensor([1.0, 2.0]), Tensor([[3.0, 4.0], [5.0, 6.0]])
+    total, difference = both(x, y)
+    (total * difference).sum().backward()
+    del clearprop.registry.ops["sum_and_difference"]
+
+    assert x.grad.tolist() == [4.0, 8.0]  # x^2 - y^2, broadcast over two rows
+    assert y.grad.tolist() == [[-6.0, -8.0], [-10.0, -12.0]]

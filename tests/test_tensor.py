@@ -1,6 +1,8 @@
 """A Tensor behaves as the array it holds, and refuses what would lose its gradient."""
 
+import copy
 import operator
+import pickle
 
 import numpy as np
 import pytest
@@ -183,3 +185,38 @@ def test_every_op_is_a_name_of_the_package():
     assert clearprop.softmax(np.zeros(2)).tolist() == [0.5, 0.5]
     with pytest.raises(AttributeError, match="has no attribute 'no_such_op'"):
         _ = clearprop.no_such_op
+
+
+def test_a_tensor_written_into_an_array_is_refused_and_float_leaves_on_purpose():
+    array, t = np.zeros(2), Tensor(2.0)
+    with pytest.raises(ValueError, match="sequence") as error:  # NumPy's own words, with ours as the cause
+        array[0] = t
+
+    assert "array[i] = t: would drop the gradient silently" in str(error.value.__cause__)
+    array[0] = float(t)
+    assert array[0] == 2.0
+
+
+def test_a_leaf_can_be_pickled_and_a_graph_is_copied_whole():
+    w = Tensor([1.0, 2.0], name="w")
+    loss = (w * w).sum()
+    loss.backward()
+
+    again = pickle.loads(pickle.dumps(w))
+    assert (again.name, again.grad.tolist()) == ("w", [2.0, 4.0])
+    with pytest.raises(TypeError, match=r"pickle\(t\): wants a leaf(.|\n)*t.detach\(\), or copy.deepcopy"):
+        pickle.dumps(loss)
+
+    twin, twin_w = copy.deepcopy((loss, w))
+    assert twin.op is loss.op
+    twin.backward(create_graph=True)
+    assert twin_w.grad.value.tolist() == [4.0, 8.0]
+    assert w.grad.tolist() == [2.0, 4.0]
+
+
+def test_a_deep_graph_is_copied_without_recursion():
+    y = Tensor(1.0)
+    for _ in range(5000):
+        y = y + 1.0
+
+    assert copy.deepcopy(y).value == 5001.0

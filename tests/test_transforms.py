@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from clearprop import Tensor, grad, value_and_grad
+from clearprop import GradientError, Tensor, grad, no_grad, value_and_grad
 
 
 def test_grad_of_plain_numpy_code():
@@ -59,3 +59,17 @@ def test_a_function_that_returns_no_number_is_told_so():
         ValueError, match=r"wants a function that returns one number: it returned \(2,\) float64"
     ):
         grad(lambda x: x * 2)(np.ones(2))
+
+
+def test_grad_works_inside_no_grad_and_gives_numbers():
+    with no_grad():
+        assert grad(lambda x: x * x)(3.0) == 6.0
+        assert not grad(lambda x: x**3)(Tensor(2.0)).requires_grad
+
+
+def test_a_function_that_leaves_the_graph_is_told_so():
+    with pytest.raises(
+        GradientError, match=r"made Python numbers of its Tensors(.|\n)*np.sin\(x\) for"
+    ):
+        grad(math.sin)(1.0)
+    assert grad(lambda x: 3.0)(1.0) == 0.0

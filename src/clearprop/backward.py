@@ -45,14 +45,19 @@ def backward(
     seed = seed_of(output, grad)
     order = topological_order(output, tracked=True)
     grads = propagate(order, {output: seed}, create_graph=create_graph, keep=not leaves_only)
+    if create_graph and observer is None:
+        for node, g in grads.items():
+            if not isinstance(g, (Tensor, list)):  # nothing but constants: a Tensor all the same
+                grads[node] = Tensor(g, requires_grad=False)
     with _leaf_lock:
+        sums = {  # all of them before any is stored: an error leaves every leaf as it was
+            x: x.grad + grads[x] for x in order if x.op is None and x.grad is not None and x in grads
+        }
         for node in order:
-            g = grads.get(node)
-            if node.op is None and node.grad is not None:
-                if g is not None:
-                    node.grad = node.grad + g
-            else:
-                node.grad = g
+            if node in sums:
+                node.grad = sums[node]
+            elif node.op is not None or node.grad is None:
+                node.grad = grads.get(node)
     mode.latest = weakref.ref(output)
 
 
@@ -81,8 +86,10 @@ def _walk(order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool
         if graph:
             z, xs = node, _current(node)
         if op.parts:
-            _walk_parts(node, g, z, xs, grads)
-            continue
+            if not op.several:
+                _walk_part(node, g, grads)
+                continue
+            g = tuple(np.zeros_like(v) if p is None else p for p, v in zip(g, node._value, strict=True))
         for i, x in enumerate(node.inputs):
             if isinstance(x, Tensor) and x.requires_grad:
                 d = input_gradient(op, i, g, z, xs, attrs)
@@ -98,22 +105,14 @@ def _walk(order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool
                     grads[x] = d
 
 
-def _walk_parts(node: Tensor, g: Any, z: Any, xs: Any, grads: dict[Tensor, Any]) -> None:
-    """Pass gradients on around an op with several outputs: parts to their places, places to the input."""
-    op, x = node.op, node.inputs[0]
-    assert op is not None
-    if op.several:
-        filled = tuple(np.zeros_like(v) if p is None else p for p, v in zip(g, node._value, strict=True))
-        d = op.rules[0](filled, z, *xs, **node.attrs)  # type: ignore[misc]
-        if mode.observer is not None:
-            mode.observer.sent(node, 0, d)
-        grads[x] = grads[x] + d if x in grads else d
-    else:
-        places = grads.setdefault(x, [None] * len(x._value))
-        i = node.attrs["index"]
-        if mode.observer is not None:
-            mode.observer.sent(node, 0, g)
-        places[i] = g if places[i] is None else places[i] + g
+def _walk_part(node: Tensor, g: Any, grads: dict[Tensor, Any]) -> None:
+    """Put the gradient of one of several outputs in its place among the others."""
+    x = node.inputs[0]
+    if mode.observer is not None:
+        mode.observer.sent(node, 0, g)
+    places = grads.setdefault(x, [None] * len(x._value))
+    i = node.attrs["index"]
+    places[i] = g if places[i] is None else places[i] + g
 
 
 def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
@@ -131,6 +130,8 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
             return None
         elif op.singular is not None and op.singular(*xs):
             d = ops["masked_product"](g, d(z, *xs))
+        elif op.choice:
+            d = _chosen(d(z, *xs), g)
         else:
             d = g * d(z, *xs)
     else:
@@ -144,8 +145,24 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
     if op.broadcasts and d.shape != x.shape:
         d = unbroadcast(d, x.shape)
     if d.dtype is not x.dtype and d.dtype != x.dtype:
+        if d.dtype.kind == "c":
+            raise _not_real(f"{op.name}'s gradient is {d.dtype}")
         d = d.astype(x.dtype)
     return d
+
+
+def _chosen(local: Any, g: Any) -> Any:
+    """Return g * local, and exactly 0 where `local` is 0, also for an infinite `g`."""
+    d = np.where(local, g if local.dtype.kind == "b" else g * local, 0)
+    return d if d.shape else d[()]
+
+
+def _not_real(got: str) -> GradientError:
+    return GradientError(
+        lesson(
+            "backward()", "gradients are of real numbers", got, hint="the real and imaginary parts as arrays"
+        )
+    )
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -180,6 +197,8 @@ def seed_of(output: Tensor, grad: Any) -> Any:
                 hint="wrapping what you differentiate by in Tensor(...), outside of no_grad()",
             )
         )
+    if output.dtype.kind != "f":
+        raise _not_real(f"the output is {describe(output)}")
     if grad is None:
         if output.size != 1:
             raise GradientError(
@@ -196,7 +215,7 @@ def seed_of(output: Tensor, grad: Any) -> Any:
         raise GradientError(
             lesson("backward(grad)", f"wants a gradient of the output's shape {output.shape}", f"{shape}")
         )
-    return grad if isinstance(grad, Tensor) else np.asarray(grad, output.dtype)[()]
+    return grad if isinstance(grad, Tensor) else np.array(grad, output.dtype)[()]  # a copy: leaves own theirs
 
 
 def _current(node: Tensor) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ def elementwise(
     numpy: Callable[..., Any] | None = None,
     ufunc: str = "",
     singular: Callable[..., bool] | bool = False,
+    choice: bool = False,
     domain: Any = (-2.0, 2.0),
 ) -> Op:
     """Make an elementwise op from its forward function and its local derivatives.
@@ -28,8 +29,8 @@ def elementwise(
     tested.
 
     `numpy` and `ufunc` name the NumPy function, or the ufunc of another package, that it stands for.
-    `singular` says that a local derivative may be infinite (always, or for which inputs). `domain` is an
-    interval where it is smooth.
+    `singular` says that a local derivative may be infinite (always, or for which inputs), `choice` that it
+    tells who was chosen (where it is 0, exactly 0 is sent). `domain` is an interval where it is smooth.
 
     >>> import numpy as np
     >>> from clearprop import Tensor, elementwise, grad
@@ -47,6 +48,7 @@ def elementwise(
         derivatives=derivatives,
         arity=len(derivatives),
         singular=always,
+        choice=choice,
         domain=domain,
         doc=doc,
     )

@@ -34,7 +34,8 @@ class _Mode(threading.local):
     plain: bool = True  # gradients on and nobody looking
     grad_enabled: bool = True
     observer: Observer | None = None
-    latest: Any = None  # a weak reference to the output of the latest backward(): `explain(node)` starts there
+    left: int = 0  # how many Tensors that need a gradient became Python numbers
+    latest: Any = None  # weak reference to the output of the latest backward(): `explain(node)` starts there
 
 
 class _Special:
@@ -73,6 +74,17 @@ def no_grad() -> Iterator[None]:
         special.add(-1)
         mode.grad_enabled = before
         mode.plain = before and mode.observer is None
+
+
+@contextmanager
+def enable_grad() -> Iterator[None]:
+    """Remember again inside a `no_grad()` block: what `grad(f)` does for the time that `f` runs."""
+    before = mode.grad_enabled, mode.plain
+    mode.grad_enabled, mode.plain = True, mode.observer is None
+    try:
+        yield
+    finally:
+        mode.grad_enabled, mode.plain = before
 
 
 @contextmanager

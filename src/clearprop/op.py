@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from clearprop.errors import lesson, user_line
 from clearprop.modes import mode, special
 from clearprop.registry import ops
@@ -16,6 +18,8 @@ KINDS = ("elementwise", "reduce", "view", "contract", "gather", "opaque")
 
 _next_serial = itertools.count(1).__next__  # 0 is every leaf: leaves stand first in any order
 _NO_ATTRS: dict[str, Any] = {}
+_SEQUENCES = (list, tuple)
+_KEYWORD_ONLY = ("ddof", "keepdims")  # by position NumPy has `dtype` there
 _new = Tensor.__new__
 
 
@@ -35,6 +39,8 @@ class Op:
     - `kind`: one of `elementwise reduce view contract gather opaque`; readers are written against kinds.
     - `arity`: how many inputs, None for any number; `defaults`: attribute names and their defaults.
     - `singular(*xs)`: whether a local derivative may be infinite, so that an arriving 0 must be kept 0.
+    - `choice`: whether the local derivative tells who was chosen: where it is 0 exactly 0 is sent, whatever
+      arrives, so that sqrt(relu(x)) is flat left of 0 although the root is infinitely steep at 0.
     - `several`: whether the output is a tuple of arrays.
     - `hint(*arrays, **attrs)`: after a failed call, what was wanted and what to try ('' where unknown).
     - `domain` (elementwise): an open interval where it is smooth, or one per input (None for a condition),
@@ -55,6 +61,7 @@ class Op:
         defaults: dict[str, Any] | None = None,
         signature: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None,
         singular: Callable[..., bool] | None = None,
+        choice: bool = False,
         several: bool = False,
         domain: Any = None,
         examples: tuple[Any, ...] = (),
@@ -66,7 +73,7 @@ class Op:
         self.name, self.forward, self.rules, self.kind = name, forward, rules, kind
         self.derivatives, self.variadic_rule, self.arity = derivatives, variadic_rule, arity
         self.defaults = defaults or {}
-        self.signature, self.singular, self.several = signature, singular, several
+        self.signature, self.singular, self.choice, self.several = signature, singular, choice, several
         self.domain, self.examples, self.hint = domain, examples, hint
         self.differentiable = variadic_rule is not None or any(r is not None for r in (*rules, *derivatives))
         self.__doc__ = doc
@@ -83,7 +90,7 @@ class Op:
             inputs, attrs = self._bind(inputs, attrs)
         if special.threads and not mode.plain:
             return self._observed(inputs, attrs)
-        values = []
+        values: list[Any] = []
         lifted = tracked = False
         for x in inputs:
             if isinstance(x, Tensor):
@@ -92,6 +99,9 @@ class Op:
                     tracked = True
                 values.append(x._value)
             else:
+                if x.__class__ in _SEQUENCES:  # rules are written for arrays and numbers
+                    x = np.asarray(x)
+                    inputs = (*inputs[: len(values)], x, *inputs[len(values) + 1 :])
                 values.append(x)
         try:
             z = self.forward(*values, **attrs)
@@ -143,8 +153,12 @@ class Op:
                 left = x._value
                 tracked = tracked or x.requires_grad
             else:
+                if x.__class__ in _SEQUENCES:
+                    x = np.asarray(x)
                 left = x
         else:
+            if y.__class__ in _SEQUENCES:
+                y = np.asarray(y)
             left, right, tracked = x._value, y, x.requires_grad
         try:
             z = self.forward(left, right)
@@ -165,6 +179,7 @@ class Op:
     def _observed(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Apply the op as above while gradients are off or somebody looks on, with their say in it."""
         observer = mode.observer
+        inputs = tuple(np.asarray(x) if x.__class__ in _SEQUENCES else x for x in inputs)
         if observer is not None:
             inputs = tuple(observer.resolve(x) if isinstance(x, Tensor) else x for x in inputs)
         values = [x._value if isinstance(x, Tensor) else x for x in inputs]
@@ -206,11 +221,18 @@ class Op:
         attrs = self.defaults | kwargs
         if self.arity is not None and len(args) > self.arity:
             extra = args[self.arity :]
-            attrs |= dict(zip(self.defaults, extra, strict=False))
+            places = [name for name in self.defaults if name not in _KEYWORD_ONLY]
+            attrs |= dict(zip(places, extra, strict=False))
             args = args[: self.arity]
-            if len(extra) > len(self.defaults):
+            if len(extra) > len(places):
                 raise TypeError(
-                    lesson(f"{self.name}(...)", f"takes {self.arity} inputs", f"{len(args) + len(extra)}")
+                    lesson(
+                        f"{self.name}(...)",
+                        f"takes {self.arity + len(places)} arguments by position",
+                        f"{len(args) + len(extra)}",
+                        _at(user_line()),
+                        "the rest by keyword: " + ", ".join(self.defaults),
+                    )
                 )
         if len(attrs) > len(self.defaults):
             unknown = ", ".join(k for k in attrs if k not in self.defaults)
@@ -227,6 +249,9 @@ class Op:
         wanted, hint = self.hint(*values, **attrs) if self.hint else ("", "")
         wanted = wanted or str(error).rstrip(" .")
         return kind(lesson(f"{self.name}({shapes})", wanted, where=_at(user_line()), hint=hint))
+
+    def __reduce__(self) -> Any:
+        return ops.__getitem__, (self.name,)  # copied or unpickled, it is the same entry
 
     def __repr__(self) -> str:
         return f"<Op {self.name}, {self.kind}>"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import opcode
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -27,6 +29,9 @@ class _Applied(Protocol):
 ops = cast("dict[str, _Applied]", _entries)
 
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logaddexp": "logsumexp"}
+
+
+_STORE = opcode.opmap["STORE_SUBSCR"]
 
 
 class Tensor:
@@ -167,12 +172,22 @@ class Tensor:
     def _python(self, asked: str) -> Any:
         if mode.observer is not None:
             mode.observer.python_value(self, asked)
+        if self.requires_grad:
+            mode.left += 1
         return self._value
 
     def __bool__(self) -> bool:
         return bool(self._python("bool(t)"))
 
     def __float__(self) -> float:
+        """Return the only entry as a Python number, which leaves the graph: so does `math.sin(t)`."""
+        if self.requires_grad:
+            frame = sys._getframe(1)  # `array[i] = t` asks for a float too, and would drop the gradient
+            if frame.f_code.co_code[frame.f_lasti] == _STORE:
+                hint = "np.stack or np.concatenate of Tensors, or float(t) to leave the graph"
+                raise TypeError(
+                    lesson("array[i] = t", "would drop the gradient silently", f"t = {self!r}", hint=hint)
+                )
         return float(self._python("float(t)"))
 
     def __int__(self) -> int:
@@ -195,6 +210,16 @@ class Tensor:
                 )
             )
         return np.array(self._python("np.asarray(t)"), dtype=dtype, copy=copy)
+
+    def __getstate__(self) -> Any:
+        from clearprop.graph import state_of_leaf
+
+        return state_of_leaf(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        from clearprop.graph import copied
+
+        return copied(self, memo)
 
     # --- the backward pass ----------------------------------------------------------------------------------
     def backward(self, grad: Any = None, *, create_graph: bool = False, leaves_only: bool = False) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from clearprop.backward import propagate
-from clearprop.errors import lesson
+from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
-from clearprop.modes import mode
+from clearprop.modes import enable_grad, mode
 from clearprop.op import describe
 from clearprop.tensor import Tensor
 
@@ -31,6 +31,12 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
 
     @functools.wraps(f)
     def both(*args: Any, **kwargs: Any) -> Any:
+        if not mode.grad_enabled:  # no_grad() around grad(f): numbers are wanted, not a graph of theirs
+            with enable_grad():
+                value, found = both(*args, **kwargs)
+            if isinstance(found, tuple):
+                return _detached(value), tuple(map(_detached, found))
+            return _detached(value), _detached(found)
         outside = any(isinstance(a, Tensor) for a in args)
         recording = mode.observer is not None and mode.observer.remembers
         inner = list(args)
@@ -38,8 +44,11 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
             inner[i] = args[i] if isinstance(args[i], Tensor) and args[i].requires_grad else _lift(args[i])
             if isinstance(args[i], Tensor) and inner[i] is args[i]:
                 inner[i] = args[i] * 1  # a node of its own: the same Tensor may come in twice
+        before = mode.left
         output = f(*inner, **kwargs)
         if not isinstance(output, Tensor):
+            if mode.left != before:
+                raise _lost(f)
             output = Tensor(output, requires_grad=False)
         if output.size != 1:
             raise ValueError(
@@ -80,12 +89,27 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     return gradient
 
 
+def _lost(f: Callable[..., Any]) -> GradientError:
+    return GradientError(
+        lesson(
+            f"grad({getattr(f, '__name__', 'f')})",
+            "wants a function of arrays",
+            "it made Python numbers of its Tensors, which no gradient passes",
+            hint="np.sin(x) for math.sin(x), and x itself for float(x) or x.item()",
+        )
+    )
+
+
 def _lift(x: Any) -> Tensor:
     if isinstance(x, Tensor):
         leaf = Tensor(0.0)
         leaf._value = x._value
         return leaf
     return Tensor(x)
+
+
+def _detached(x: Any) -> Any:
+    return x.detach() if isinstance(x, Tensor) else x
 
 
 def _found(g: Any, x: Tensor, graph: bool) -> Any:

@@ -55,7 +55,7 @@ def _exponent(z: Any, x: Any, y: Any) -> Any:
 
 # fmt: off
 power      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, doc="x to the power y", domain=(POSITIVE, ANY),
-                         singular=lambda x, y: not (_number(y) and (y >= 1 or y == 0)))
+                         singular=lambda x, y: not (_number(y) and y in (0, 1, 2)))
 square     = elementwise("square",     np.square,     lambda z, x: x + x,       numpy=np.square,     doc="x * x")
 sqrt       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       doc="square root",             domain=POSITIVE, singular=True)
 cbrt       = elementwise("cbrt",       np.cbrt,       lambda z, x: 1 / (3 * z * z), numpy=np.cbrt,   doc="cube root",               domain=POSITIVE, singular=True)
@@ -105,15 +105,15 @@ def _sigmoid(x: Any) -> Any:
 
 # fmt: off
 sigmoid: Op = elementwise("sigmoid",    _sigmoid,                         lambda z, x: z * sigmoid(-x), ufunc="expit",     doc="1 / (1 + exp(-x)); the derivative keeps its precision in both tails")
-relu       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0,          doc="max(x, 0); derivative 0 at 0, as in the lecture", domain=POSITIVE)
+relu       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0,          doc="max(x, 0); derivative 0 at 0, as in the lecture", domain=POSITIVE, choice=True)
 softplus   = elementwise("softplus",   lambda x: np.logaddexp(x, 0),     lambda z, x: sigmoid(x),     doc="log(1 + exp(x)) without overflow")
 logsigmoid = elementwise("logsigmoid", lambda x: -np.logaddexp(-x, 0),   lambda z, x: sigmoid(-x), ufunc="log_expit", doc="log(sigmoid(x)) without overflow")
 
 # --- choices: ties share the gradient equally ---------------------------------------------------------------
 maximum = elementwise("maximum", np.maximum, lambda z, x, y: (x > y) * _half(z) + (x >= y) * _half(z), lambda z, x, y: (y > x) * _half(z) + (y >= x) * _half(z),
-                      numpy=np.maximum, doc="the larger of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)))
+                      numpy=np.maximum, doc="the larger of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)), choice=True)
 minimum = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half(z) + (x <= y) * _half(z), lambda z, x, y: (y < x) * _half(z) + (y <= x) * _half(z),
-                      numpy=np.minimum, doc="the smaller of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)))
+                      numpy=np.minimum, doc="the smaller of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)), choice=True)
 # fmt: on
 
 
@@ -133,15 +133,17 @@ def where(c: Any, x: Any, y: Any) -> Any:
 
 def _clip_signature(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     low, high = (min if a_min is None else a_min), (max if a_max is None else a_max)
-    return (x, -math.inf if low is None else low, math.inf if high is None else high), {}
+    whole = getattr(x, "dtype", None) is not None and x.dtype.kind in "iu"
+    ends = (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max) if whole else (-math.inf, math.inf)
+    return (x, ends[0] if low is None else low, ends[1] if high is None else high), {}
 
 
 @define(
     "clip",
     "elementwise",
-    lambda g, z, x, low, high: g * ((x >= low) & (x <= high)),
-    lambda g, z, x, low, high: g * (x < low),
-    lambda g, z, x, low, high: g * (x > high),
+    lambda g, z, x, low, high: np.where((x >= low) & (x <= high), g, 0),
+    lambda g, z, x, low, high: np.where((x < low) & (low <= high), g, 0),
+    lambda g, z, x, low, high: np.where((x > high) | (low > high), g, 0),
     numpy=np.clip,
     signature=_clip_signature,
     domain=((-2.0, 2.0), (-1.1, -1.0), (1.0, 1.1)),

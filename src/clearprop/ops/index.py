@@ -27,12 +27,16 @@ def _filled(index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(next(rest) if entry is ARRAY else entry for entry in index)
 
 
+def _fixed(entry: Any) -> bool:
+    return isinstance(entry, (slice, int, np.integer)) and not isinstance(entry, bool)
+
+
 def _getitem_signature(x: Any, index: Any) -> Any:
     """Split an index into its fixed form and the arrays in it."""
     form: list[Any] = []
     arrays: list[Any] = []
     for entry in index if isinstance(index, tuple) else (index,):
-        if isinstance(entry, (list, np.ndarray, np.bool_, bool, Tensor)):
+        if not (entry is None or entry is Ellipsis or _fixed(entry)):
             array = entry if isinstance(entry, Tensor) else np.asarray(entry)
             if array.dtype.kind not in "iub" and array.size == 0:
                 array = np.asarray(entry, dtype=np.intp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.ops.reduce import kept
+from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops
 
 
@@ -34,10 +36,9 @@ def _right(g: Any, z: Any, x: Any, y: Any) -> Any:
         if y.ndim == 1:
             return g * x
         return np.expand_dims(x, -1) * np.expand_dims(g, -2)
-    if y.ndim == 1:
-        return x.reshape((-1, x.shape[-1])).T @ g.reshape(-1)
-    if y.ndim == 2:
-        return x.reshape((-1, x.shape[-1])).T @ g.reshape((-1, g.shape[-1]))
+    if y.ndim <= 2:  # the rows of the whole batch at once; their number spelled out, for -1 needs entries
+        rows = math.prod(x.shape[:-1])
+        return x.reshape((rows, x.shape[-1])).T @ g.reshape((rows, *y.shape[1:]))
     return np.swapaxes(x, -1, -2) @ g
 
 
@@ -87,7 +88,7 @@ def matmul(x: Any, y: Any) -> Any:
 def _einsum_signature(subscripts: str, *xs: Any, optimize: Any = None) -> Any:
     if not isinstance(subscripts, str):
         raise TypeError("the subscripts come first, as a string")
-    return xs, {"subscripts": _explicit(subscripts.replace(" ", ""), [x.ndim for x in xs])}
+    return xs, {"subscripts": _explicit(subscripts.replace(" ", ""), [np.ndim(x) for x in xs])}
 
 
 def _explicit(subscripts: str, ndims: list[int]) -> str:
@@ -184,7 +185,8 @@ def dot(x: Any, y: Any) -> Any:
     >>> dot(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     np.float64(11.0)
     """
-    if np.ndim(x) == 0 or np.ndim(y) == 0:
+    x, y = as_array(x), as_array(y)
+    if x.ndim == 0 or y.ndim == 0:
         return x * y
     return ops["matmul"](x, y) if y.ndim <= 2 else tensordot(x, y, axes=((-1,), (-2,)))
 
@@ -198,7 +200,8 @@ def outer(x: Any, y: Any) -> Any:
     array([[3, 4],
            [6, 8]])
     """
-    return x.reshape((-1, 1)) * y.reshape((1, -1))
+    x, y = as_array(x), as_array(y)
+    return x.reshape((x.size, 1)) * y.reshape((1, y.size))
 
 
 @implements(np.inner)
@@ -209,7 +212,8 @@ def inner(x: Any, y: Any) -> Any:
     >>> inner(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     np.float64(11.0)
     """
-    if np.ndim(x) == 0 or np.ndim(y) == 0:
+    x, y = as_array(x), as_array(y)
+    if x.ndim == 0 or y.ndim == 0:
         return x * y
     return tensordot(x, y, axes=((-1,), (-1,)))
 
@@ -222,6 +226,7 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
     >>> tensordot(np.ones((2, 3)), np.ones((3, 4)), axes=1).shape
     (2, 4)
     """
+    x, y = as_array(x), as_array(y)
     if isinstance(axes, int):
         axes = (tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes)))
     first, second = (tuple(np.atleast_1d(a).tolist()) for a in axes)
@@ -237,13 +242,13 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
 
 @implements(np.trace)
 def trace(x: Any) -> Any:
-    """Return the sum of the diagonal of the last two axes of a matrix.
+    """Return the sum of the diagonal over the first two axes.
 
     >>> import numpy as np
     >>> trace(np.eye(3))
     np.float64(3.0)
     """
-    return ops["einsum"]("ii->", x)
+    return ops["einsum"]("ii...->...", x)
 
 
 # --- norm ---------------------------------------------------------------------------------------------------
@@ -286,4 +291,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return size.max(axis=axis, keepdims=keepdims)
     if ord == -np.inf:
         return size.min(axis=axis, keepdims=keepdims)
-    return (size**ord).sum(axis=axis, keepdims=keepdims) ** (1 / ord)
+    if ord == 0:
+        return (size != 0).astype(x.dtype).sum(axis=axis, keepdims=keepdims)
+    if ord == 1:
+        return size.sum(axis=axis, keepdims=keepdims)
+    total = (size**ord).sum(axis=axis, keepdims=keepdims)
+    return np.where(total == 0, 0, np.where(total == 0, 1, total) ** (1 / ord))  # derivative 0 at 0

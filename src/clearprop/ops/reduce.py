@@ -36,7 +36,7 @@ def count(x: Any, axis: Any) -> int:
         return int(x.size)
     n = 1
     for a in axis if isinstance(axis, tuple) else (axis,):
-        n *= x.shape[a]
+        n *= x.shape[a] if x.ndim else 1
     return n
 
 
@@ -68,8 +68,9 @@ def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 def _extreme(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """The gradient goes to the winner; several that tie share it equally."""
-    wins = (x == kept(z, x, axis, keepdims)).astype(g.dtype)
-    return kept(g, x, axis, keepdims) * wins / wins.sum(axis=axis, keepdims=True)
+    wins = x == kept(z, x, axis, keepdims)
+    share = kept(g, x, axis, keepdims) / wins.sum(axis=axis, keepdims=True).astype(g.dtype)
+    return np.where(wins, share, 0)
 
 
 @define("max", "reduce", _extreme, numpy=(np.max, np.amax), examples=_CASES)
@@ -91,8 +92,8 @@ def _others(x: Any) -> Any:
     This is n log n work in log n steps, and every step is differentiable.
     """
     n = x.shape[-1]
-    if n == 1:
-        return x * 0 + 1
+    if n <= 1:
+        return np.ones(x.shape, x.dtype)
     if n % 2:
         ones = np.ones((*x.shape[:-1], 1), x.dtype)
         return _others(np.concatenate([x, ones], axis=-1))[..., :n]
@@ -102,10 +103,13 @@ def _others(x: Any) -> Any:
 
 
 def _prod_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    if not x.ndim:
+        return g
     axes = tuple(range(x.ndim)) if axis is None else tuple(a % x.ndim for a in np.atleast_1d(axis).tolist())
     rest = tuple(i for i in range(x.ndim) if i not in axes)
     rows = np.transpose(x, rest + axes)
-    others = _others(rows.reshape((*(x.shape[i] for i in rest), -1))).reshape(rows.shape)
+    together = (*(x.shape[i] for i in rest), count(x, axes))  # spelled out: no -1 for arrays without entries
+    others = _others(rows.reshape(together)).reshape(rows.shape)
     back = tuple(int(i) for i in np.argsort(rest + axes))
     return kept(g, x, axis, keepdims) * np.transpose(others, back)
 
@@ -118,7 +122,8 @@ def prod(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 def _var_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     centred = x - x.mean(axis=axis, keepdims=True)
-    return kept(g, x, axis, keepdims) * centred * (2 / (count(x, axis) - ddof))
+    free = count(x, axis) - ddof
+    return kept(g, x, axis, keepdims) * centred * (2 / free if free else np.inf)  # 0 * inf: NaN, as the value
 
 
 @define("var", "reduce", _var_rule, numpy=np.var, examples=(*_CASES, (((3, 4),), {"axis": 0, "ddof": 1})))

@@ -144,9 +144,7 @@ def flip(x: Any, *, axis: Any = None) -> Any:
 @define(
     "roll",
     "view",
-    lambda g, z, x, shift, axis: np.roll(
-        g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis
-    ),
+    lambda g, z, x, shift, axis: np.roll(g, tuple((-np.atleast_1d(shift)).tolist()), axis),
     numpy=np.roll,
     examples=((((3, 4),), {"shift": 1}), (((3, 4),), {"shift": (1, 2), "axis": (0, 1)})),
 )
@@ -156,8 +154,20 @@ def roll(x: Any, *, shift: Any = 1, axis: Any = None) -> Any:
 
 
 # --- several arrays to one, one to several ------------------------------------------------------------------
-def _sequence(arrays: Any, axis: int = 0) -> Any:
-    return tuple(arrays), {"axis": axis}
+def as_array(x: Any) -> Any:
+    """Return `x` itself where it is a Tensor, else as an array: a list or number among the inputs.
+
+    >>> as_array([1, 2])
+    array([1, 2])
+    """
+    return x if isinstance(x, Tensor) else np.asarray(x)
+
+
+def _sequence(arrays: Any, axis: int | None = 0) -> Any:
+    arrays = [as_array(x) for x in arrays]
+    if axis is None:  # concatenate alone takes it: the arrays laid out flat
+        return tuple(x.reshape((-1,)) for x in arrays), {"axis": 0}
+    return tuple(arrays), {"axis": operator.index(axis)}
 
 
 def _piece(i: int, g: Any, z: Any, *xs: Any, axis: int) -> Any:
@@ -197,22 +207,28 @@ def stack(*xs: Any, axis: int = 0) -> Any:
     return np.stack(xs, axis=axis)
 
 
+def _row(x: Any) -> Any:
+    x = as_array(x)
+    return x if x.ndim > 1 else x.reshape((1, -1))
+
+
 @implements(np.vstack)
 def vstack(arrays: Any) -> Any:
     """Return arrays joined along the first axis, vectors as rows."""
-    return np.concatenate([x if x.ndim > 1 else x.reshape((1, -1)) for x in arrays], axis=0)
+    return np.concatenate([_row(x) for x in arrays], axis=0)
 
 
 @implements(np.hstack)
 def hstack(arrays: Any) -> Any:
     """Return arrays joined along the second axis, vectors along their only one."""
+    arrays = [x if x.ndim else x.reshape((1,)) for x in map(as_array, arrays)]
     return np.concatenate(arrays, axis=0 if arrays[0].ndim <= 1 else 1)
 
 
 @implements(np.tile)
 def tile(x: Any, reps: Any) -> Any:
     """Return `x` repeated as a block, so many times along each axis."""
-    reps = (reps,) if isinstance(reps, int) else tuple(reps)
+    reps = tuple(np.atleast_1d(reps).tolist())
     reps = (1,) * (x.ndim - len(reps)) + reps
     shape = (1,) * (len(reps) - x.ndim) + x.shape
     apart = tuple(n for pair in zip((1,) * len(shape), shape, strict=True) for n in pair)
