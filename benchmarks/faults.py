@@ -1,6 +1,7 @@
 """How many faults do gradient checkers find? The same faults put before clearprop's and three others.
 
     python benchmarks/faults.py              every op's every rule x every kind of fault, and false alarms
+    python benchmarks/faults.py --functions  the gradients of 55 functions x every kind of fault
     python benchmarks/faults.py --entry      one entry of 1,600 wrong by 1 %, twenty seeds
     python benchmarks/faults.py --op tanh    only some ops
 
@@ -21,13 +22,14 @@ from typing import Any
 import numpy as np
 
 from clearprop.check.gradcheck import gradcheck
-from clearprop.check.mutations import FAULTS, effective, library
+from clearprop.check.mutations import FAULTS, effective, library, real
 from clearprop.check.numeric import Probe, listed, plain
 from clearprop.check.pull import gradients
 from clearprop.check.taylor import taylor_check
 from clearprop.modes import no_grad
 from clearprop.registry import ops
 from clearprop.testing import Case, broken, cases, replaced, sending
+from fault_functions import FUNCTIONS
 
 
 @dataclass
@@ -174,53 +176,65 @@ def line(title: str, counts: list[Any]) -> None:
     print(f"  {title:<34}" + "".join(f"{c:>12}" for c in counts), flush=True)
 
 
-def compare_faults(names: list[str]) -> int:
-    """Print how many faults each finds, how many sound rules each blames, and the time each takes."""
-    installed = checkers()
+Target = tuple[str, Any, int, list[Case]]
+
+
+def rules(names: list[str]) -> list[Target]:
+    """Every rule of the named ops, with the op's own cases."""
+    return [(f"{name}, input {i}", ops[name], i, []) for name in names for i in sending(ops[name])]
+
+
+def functions() -> list[Target]:
+    """Functions of a 3 x 4 array whose gradient is falsified where it arrives at the input."""
+    gate, x = ops["positive"], np.random.default_rng(0).normal(size=(3, 4))
+    found = []
+    for k, f in enumerate(FUNCTIONS):
+        case = Case(gate, functools.partial(lambda f, x: f(gate(x)), f), (x,), f"function {k}")
+        found.append((case.label, gate, 0, [case]))
+    return found
+
+
+def compare_faults(targets: list[Target], sound: list[Case], installed: dict[str, Any]) -> int:
+    """Print how many faults each finds, how many sound gradients each blames, and the time each takes."""
     spent = dict.fromkeys(installed, 0.0)
-    print(
-        f"\n{len(names)} ops, {sum(len(sending(ops[n])) for n in names)} rules, {len(FAULTS)} kinds of fault"
-    )
+    print(f"\n{len(targets)} gradients, {len(FAULTS)} kinds of fault")
     line("fault found", ["injected", *installed])
     total = dict.fromkeys(["injected", *installed], 0)
     missed = []
     for label, fault in FAULTS.items():
         row = dict.fromkeys(["injected", *installed], 0)
-        for name in names:
-            for i in sending(ops[name]):
-                hit = effective(ops[name], i, fault)
-                if not hit:
-                    continue
-                row["injected"] += 1
-                with replaced(ops[name], i, fault):
-                    problem = Problem(hit[-1])
-                    for checker, passes in installed.items():
-                        before = time.perf_counter()
-                        found = not outcome(passes, problem)
-                        spent[checker] += time.perf_counter() - before
-                        row[checker] += found
-                        if checker == "clearprop" and not found:
-                            missed.append(f"{label}: {name}, input {i}, {hit[-1].label}")
+        for name, op, i, own in targets:
+            hit = [c for c in own if real(c, i, op, fault)] if own else effective(op, i, fault)
+            if not hit:
+                continue
+            row["injected"] += 1
+            with replaced(op, i, fault):
+                problem = Problem(hit[-1])
+                for checker, passes in installed.items():
+                    before = time.perf_counter()
+                    found = not outcome(passes, problem)
+                    spent[checker] += time.perf_counter() - before
+                    row[checker] += found
+                    if checker == "clearprop" and not found:
+                        missed.append(f"{label}: {name}, {hit[-1].label}")
         line(label, list(row.values()))
         total = {k: total[k] + row[k] for k in total}
     line("all", list(total.values()))
     line("seconds", ["", *(f"{s:.1f}" for s in spent.values())])
-    alarms = false_alarms(installed, names)
+    alarms = false_alarms(installed, sound)
     for m in missed:
         print(f"clearprop missed: {m}")
     return 1 if missed or any(row["clearprop"] for row in alarms) else 0
 
 
-def false_alarms(installed: dict[str, Callable[[Problem], bool]], names: list[str]) -> list[dict[str, int]]:
+def false_alarms(installed: dict[str, Callable[[Problem], bool]], sound: list[Case]) -> list[dict[str, int]]:
     """Print how many sound cases each checker blames."""
     rows = []
     for dtype in (np.float64, np.float32):
         row = dict.fromkeys(["cases", *installed], 0)
-        for name in names:
-            for case in cases(ops[name], dtype):
-                problem = Problem(case, dtype)
-                if not problem.moving or case.op.name == "astype":
-                    continue
+        for case in sound:
+            problem = Problem(case, dtype)
+            if problem.moving and case.op.name != "astype":
                 row["cases"] += 1
                 for checker, passes in installed.items():
                     row[checker] += not outcome(passes, problem)
@@ -229,10 +243,9 @@ def false_alarms(installed: dict[str, Callable[[Problem], bool]], names: list[st
     return rows
 
 
-def compare_entry(seeds: int = 20, size: int = 1600) -> int:
+def compare_entry(installed: dict[str, Any], seeds: int = 20, size: int = 1600) -> int:
     """One entry of a gradient wrong by 1 %: who notices, and who says which?"""
     op = ops["sin"]
-    installed = checkers()
     found = dict.fromkeys(installed, 0)
     named, evaluations = 0, []
     for seed in range(seeds):
@@ -259,11 +272,21 @@ def compare_entry(seeds: int = 20, size: int = 1600) -> int:
 
 def main() -> int:
     """Read the arguments and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--functions", action="store_true", help="faults in the gradients of whole functions")
     parser.add_argument("--entry", action="store_true", help="one entry of 1,600 wrong by 1 %% instead")
     parser.add_argument("--op", action="append", help="only this op (may be repeated)")
+    parser.add_argument("--without", action="append", default=[], help="leave this checker out (jax is slow)")
     args = parser.parse_args()
-    return compare_entry() if args.entry else compare_faults(args.op or library())
+    installed = {name: check for name, check in checkers().items() if name not in args.without}
+    if args.entry:
+        return compare_entry(installed)
+    if args.functions:
+        targets = functions()
+        return compare_faults(targets, [case for *_, own in targets for case in own], installed)
+    names = args.op or library()
+    sound = [case for name in names for case in cases(ops[name])]
+    return compare_faults(rules(names), sound, installed)
 
 
 if __name__ == "__main__":

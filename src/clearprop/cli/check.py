@@ -56,6 +56,7 @@ def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tupl
     output.backward(ones)
     found = estimate(expression, *(values[n] for n in expression.names), cotangent=ones)
     leaves = _leaves(output)
+    defined = bool(np.all(np.isfinite(output.value)))
     total = "" if not output.shape else f" (summed: the output has shape {output.shape})"
     lines = [f"{expression.text} = {_shown(output.value)}{total}", ""]
     lines.append(f"  {'input':<10} {'gradient':>24} {'numerical':>24} {'rel. error':>10}")
@@ -65,13 +66,17 @@ def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tupl
         g = np.zeros_like(n) if leaf is None or leaf.grad is None else np.asarray(leaf.grad)
         for index in np.ndindex(np.shape(n)):
             analytic, numerical = float(np.asarray(g)[index]), float(np.asarray(n)[index])
-            verdict = _verdict(
-                analytic, numerical, float(np.asarray(e)[index]), bool(np.asarray(kink)[index])
+            verdict = (
+                "not resolved"
+                if not defined
+                else _verdict(analytic, numerical, float(np.asarray(e)[index]), bool(np.asarray(kink)[index]))
             )
             counts[verdict] += 1
             entry = name + (str(list(index)).replace(" ", "") if index else "")
             both = f"{analytic:>24.15g} {numerical:>24.15g}"
             lines.append(f"  {entry:<10} {both} {_error(analytic, numerical)}  {verdict}")
+    if not defined:
+        lines += ["", "The value is not finite here, so there is no derivative to compare with."]
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     lines += ["", f"{said}; {found.evaluations} evaluations of the expression."]
     return lines, counts["differs"]
