@@ -35,7 +35,7 @@ class _Mode(threading.local):
     grad_enabled: bool = True
     observer: Observer | None = None
     left: int = 0  # how many Tensors that need a gradient became Python numbers
-    latest: Any = None  # weak reference to the output of the latest backward(): `explain(node)` starts there
+    latest: tuple[Any, ...] = ()  # weak references to the outputs of the latest backward passes, newest first
 
 
 class _Special:

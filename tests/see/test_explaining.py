@@ -156,6 +156,15 @@ def test_without_a_backward_pass_the_output_is_asked_for():
     )
 
 
+def test_of_several_graphs_the_one_the_node_belongs_to_is_found():
+    a, b = Tensor(7.0), Tensor(3.0)
+    first, second = a * 2, b * 5
+    first.backward()
+    second.backward()
+
+    assert (explain(a).total, explain(b).total) == (2, 5)
+
+
 def test_a_node_of_another_graph_is_refused():
     a, other = Tensor(7.0, name="a"), Tensor(1.0, name="other")
     e = a * 2

@@ -47,12 +47,11 @@ def explain(
     297 = 270 via d = power(b, 3) (10 * 3*b^2) + 27 via c = add(a, b) (27 * 1)
     """
     asked = output is not None
-    output = output if output is not None else _latest(node)
+    if output is None:
+        output, users = _latest(node, users)
     known = dict(names) if names is not None else find(frame=callers_frame())
     users = users if users is not None else users_of(output)
     if node is not output and node not in users:
-        if not asked:
-            raise _unrelated(node, output)
         return Explanation(node, _short(node, known), (), _total(node, ()))
     arriving = _gradients(output, users)
     found = [*_seed(node, output, arriving)]
@@ -95,27 +94,21 @@ def users_of(output: Tensor) -> dict[Tensor, list[tuple[Tensor, int]]]:
     return users
 
 
-def _latest(node: Tensor) -> Tensor:
-    output = mode.latest() if mode.latest is not None else None
-    if output is None:
-        raise GradientError(
-            lesson(
-                "explain(t)",
-                "no backward pass is known that led to t",
-                describe(node),
-                hint="explain(t, output), or output.backward() first, with the output kept in a variable",
-            )
-        )
-    return output  # type: ignore[no-any-return]
-
-
-def _unrelated(node: Tensor, output: Tensor) -> GradientError:
-    return GradientError(
+def _latest(node: Tensor, users: Users | None) -> tuple[Tensor, Users]:
+    """Return the output of the latest backward pass that reached the node, and the users in its graph."""
+    outputs: list[Tensor] = [output for seen in mode.latest if (output := seen()) is not None]
+    for output in outputs:
+        found = users if users is not None else users_of(output)
+        if node is output or node in found:
+            return output, found
+    wanted = "t did not lead to the output of the latest backward()"
+    got = f"t is {describe(node)}, the output {describe(outputs[0])}" if outputs else describe(node)
+    raise GradientError(
         lesson(
             "explain(t)",
-            "t did not lead to the output of the latest backward()",
-            f"t is {describe(node)}, the output {describe(output)}",
-            hint="explain(t, output) with the output that you mean",
+            wanted if outputs else "no backward pass is known that led to t",
+            got,
+            hint="explain(t, output), or output.backward() first, with the output kept in a variable",
         )
     )
 
