@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from clearprop.see.notation import LOGIC, PRODUCT, TRUTHS, Term, barred, level, number_text
-from clearprop.see.page import Readable, tex
+from clearprop.see.page import Readable, table, tex
 from clearprop.tensor import Tensor
 
 
@@ -131,18 +130,19 @@ class Explanation(Readable):
 
     def to_html(self) -> str:
         """Return the explanation as an HTML fragment: a table of contributions and their sum."""
-        rows = []
+        columns: tuple[str, ...] = (
+            ("amount", "via", "product") if self.scalar else ("amount", "via", "product", "factors")
+        )
+        rows = [columns]
         for c in self.contributions:
             amount = (
                 number_text(c.amount) if self.scalar else f"{_size(c.amount)}; largest {largest(c.amount)}"
             )
             factors = ", ".join(f"{label} {shape}" for label, shape in c.factors)
-            cells = (amount, c.via, c.product, "" if self.scalar else factors)
-            rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+            product = "; ".join((c.product, *c.behind))
+            rows.append((amount, c.via, product, factors)[: len(columns)])
         total = number_text(self.total) if self.scalar else _size(self.total)
-        head = "<tr><th>amount</th><th>via</th><th>product</th><th>factors</th></tr>"
-        caption = f"<caption>{html.escape(self.label)}.grad = {html.escape(total)}</caption>"
-        return f'<table class="clearprop-explain">{caption}{head}{"".join(rows)}</table>'
+        return table("clearprop-explain", f"{self.label}.grad = {total}", rows)
 
 
 def _latex_product(c: Contribution) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 
 from clearprop.see.notation import escape
 
@@ -40,3 +41,23 @@ class Readable:
 def tex(text: str) -> str:
     """Return text for use inside LaTeX's \\\\text{...}."""
     return escape(text)
+
+
+def table(
+    kind: str, caption: str, rows: Sequence[Sequence[str]], numbers: int = 0, total: bool = False
+) -> str:
+    """Return an HTML table: the first row is the head, the last `numbers` columns are aligned at the right.
+
+    >>> table("k", "a < b", [("x",), ("1",)])
+    '<table class="k"><caption>a &lt; b</caption><tr><th>x</th></tr><tr><td>1</td></tr></table>'
+    """
+    body = []
+    for i, cells in enumerate(rows):
+        tag = "th" if i == 0 or (total and i == len(rows) - 1) else "td"
+        written = []
+        for k, cell in enumerate(cells):
+            side = "right" if k >= len(cells) - numbers else "left" if numbers else ""
+            style = f' style="text-align:{side}"' if side else ""
+            written.append(f"<{tag}{style}>{html.escape(cell).replace('  ', '&emsp;')}</{tag}>")
+        body.append(f"<tr>{''.join(written)}</tr>")
+    return f'<table class="{kind}"><caption>{html.escape(caption)}</caption>{"".join(body)}</table>'

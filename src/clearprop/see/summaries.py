@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import html
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.modes import no_grad, observed
 from clearprop.ops import random
+from clearprop.see.page import table
 from clearprop.tensor import Tensor
 
 
@@ -100,17 +100,8 @@ class Summary:
 
     def to_html(self) -> str:
         """Return the table as an HTML fragment."""
-        rows = [self._head(), *(row.cells(bool(self.given)) for row in self.rows)]
-        rows.append(
-            ("total", "", f"{self.parameters:,}", f"{self.flops:,}" if self.given else "", self._norm())
-        )
-        body = []
-        for i, cells in enumerate(rows):
-            tag = "th" if i in (0, len(rows) - 1) else "td"
-            written = (html.escape(c).replace("  ", "&emsp;") for c in cells)
-            body.append("<tr>" + "".join(f"<{tag}>{c}</{tag}>" for c in written) + "</tr>")
-        caption = f"<caption>{html.escape(self._title())}</caption>"
-        return f'<table class="clearprop-summary">{caption}{"".join(body)}</table>'
+        rows = [self._head(), *(row.cells(bool(self.given)) for row in self.rows), self._total()]
+        return table("clearprop-summary", self._title(), rows, numbers=3, total=True)
 
     _repr_html_ = to_html
 
@@ -145,17 +136,17 @@ def summary(model: Any, input: Any = None) -> Summary:
     x = _input(input, model)
     modules = dict(model.named_modules())
     given = "" if x is None else f"{tuple(x.shape)} {x.dtype}"
-    table = Summary(type(model).__name__, given)
+    told = Summary(type(model).__name__, given)
     counted: set[int] = set()
     for path, module in modules.items():
-        table.rows.append(_row(path, module, counted))
+        told.rows.append(_row(path, module, counted))
     tensors = list(model.parameters())
-    table.parameters = sum(p.size for p in tensors)
-    table.trainable = sum(p.size for p in tensors if p.requires_grad)
-    table.bytes = sum(p.size * p.dtype.itemsize for p in tensors)
+    told.parameters = sum(p.size for p in tensors)
+    told.trainable = sum(p.size for p in tensors if p.requires_grad)
+    told.bytes = sum(p.size * p.dtype.itemsize for p in tensors)
     if x is not None:
-        _run(copy.deepcopy(model), x, table)
-    return table
+        _run(copy.deepcopy(model), x, told)
+    return told
 
 
 def _input(x: Any, model: Any) -> Any:
