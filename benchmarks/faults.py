@@ -247,7 +247,8 @@ def compare_entry(installed: dict[str, Any], seeds: int = 20, size: int = 1600) 
     """One entry of a gradient wrong by 1 %: who notices, and who says which?"""
     op = ops["sin"]
     found = dict.fromkeys(installed, 0)
-    named, evaluations = 0, []
+    named = 0
+    evaluations: list[tuple[int, int]] = []
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         x, wrong = rng.normal(size=size), int(rng.integers(size))
@@ -261,12 +262,13 @@ def compare_entry(installed: dict[str, Any], seeds: int = 20, size: int = 1600) 
             report = taylor_check(lambda x: np.sum(np.sin(x)), x, raise_on_failure=False, seed=seed)
             found["clearprop"] += not report.ok
             named += report.entry is not None and report.entry.index == (wrong,)
-            evaluations.append(report.evaluations)
+            evaluations.append((report.evaluations, report.cornering))
     print(f"\none entry of {size} wrong by 1 %, {seeds} seeds")
     line("noticed", list(installed))
     line("", list(found.values()))
-    middle = np.median(evaluations)
-    print(f"  clearprop names the entry in {named} of {seeds}, with {middle:.0f} evaluations (median)")
+    noticing, cornering = np.median(evaluations, axis=0)
+    print(f"  clearprop names the entry in {named} of {seeds}; of {noticing:.0f} evaluations (median),")
+    print(f"  {cornering:.0f} corner the entry: 2 log2({size}) is {2 * np.log2(size):.0f}")
     return 0 if found["clearprop"] == named == seeds else 1
 
 

@@ -244,3 +244,24 @@ def test_the_lists_that_nodes_share_are_left_empty():
     check_node(Multiply)
 
     assert Node.topological_list == []
+
+
+def test_values_may_be_computed_later_and_inputs_may_have_names():
+    class Input:
+        def __init__(self, name, value):
+            self.name, self.value, self.grad = name, value, 0.0
+
+        def compute_grad(self):
+            pass
+
+    class Square:
+        def __init__(self, a):
+            self.a, self.value, self.grad = a, None, 0.0
+
+        def forward(self):
+            self.value = self.a.value**2
+
+        def compute_grad(self):
+            self.a.grad = self.a.grad + 2 * self.a.value * self.grad
+
+    assert check_node(Square, leaf=lambda value: Input("x", value))
