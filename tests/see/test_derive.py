@@ -23,7 +23,7 @@ from clearprop.registry import ops
         ("sigmoid", "sigmoid: dz/dx = z*sigmoid(-x)"),
         ("relu", "relu: dz/dx = [x > 0]"),
         ("log2", "log2: dz/dx = 1/(log(2)*x)"),
-        ("arctan2", "arctan2: dz/dy = x/(x^2 + y^2), dz/dx = -y/(x^2 + y^2)"),
+        ("inv", "inv: dx = -z^T @ g @ z^T"),
         ("floor", "floor: no gradient"),
         ("where", "where: no gradient for c, dx = g if c else 0, dy = 0 if c else g"),
         ("matmul", "matmul: dx = g @ y^T, dy = x^T @ g"),

@@ -165,8 +165,9 @@ def _example(op: Op) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         plain = [(((),) * (op.arity or 1), {})]
     if op.name == "matmul":
         plain = [(((2, 3), (3, 4)), {})]
-    for shapes, attrs in (*plain, *op.examples, (((2, 3),) * (op.arity or 2), {})):
-        arrays = tuple(_numbers(shape, i) for i, shape in enumerate(shapes))
+    own = sorted(op.examples, key=lambda example: not all(_ndim(x) == 2 for x in example[0]))
+    for shapes, attrs in (*plain, *own, (((2, 3),) * (op.arity or 2), {})):
+        arrays = tuple(s if hasattr(s, "dtype") else _numbers(s, i) for i, s in enumerate(shapes))
         for args, kwargs in _spellings(arrays, attrs):
             try:
                 inputs, bound = op._bind(args, kwargs)
@@ -177,6 +178,11 @@ def _example(op: Op) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
             if len(inputs) >= len(arrays) and all(a is b for a, b in zip(inputs, arrays, strict=False)):
                 return tuple(inputs), bound
     return None
+
+
+def _ndim(example: Any) -> int:
+    """The number of axes of an example, which is an array or a shape."""
+    return int(example.ndim) if hasattr(example, "ndim") else len(example)
 
 
 def _reduces(op: Op) -> bool:

@@ -104,6 +104,8 @@ _CONSTANTS = {
     math.log(2): ("log(2)", r"\ln(2)"),
     math.log(10): ("log(10)", r"\ln(10)"),
     math.pi: ("pi", r"\pi"),
+    180 / math.pi: ("(180/pi)", r"\frac{180}{\pi}"),
+    math.pi / 180: ("(pi/180)", r"\frac{\pi}{180}"),
 }
 
 
