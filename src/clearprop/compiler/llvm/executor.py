@@ -224,6 +224,17 @@ class Native:
         segment = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
         self._segments = [segment(self.code.address(name)) for name in names]
 
+    @property
+    def work(self) -> float:
+        """A rough count of nanoseconds on one core."""
+        return sum(c.work for r in self.sequence if isinstance(r, Region) for c in r.chains)
+
+    def quick(self, variant: Any) -> Any:
+        """Return a call that checks a recording's conditions in native code too; None where there can be none."""
+        from clearprop.compiler.llvm.quick import quick
+
+        return quick(variant)
+
     # --- writing --------------------------------------------------------------------------------------------
     def _write(self) -> None:
         self.segments: list[str] = []
@@ -365,6 +376,7 @@ class Native:
         outputs = [self._result(v, states) for v in self.program.outputs]
         numbers_out = [self._array(v, states, ()) for _, v in self.places.assigned]
         workers = pool() if self.parallel else None
+        self.workers, self.outputs, self.new_numbers = workers, outputs, numbers_out  # for the quick call
         whole = not self.stops
         checked, flag = self.places.checked, self.places.flag
 
