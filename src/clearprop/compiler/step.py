@@ -21,7 +21,7 @@ from clearprop.compiler.source import Source
 from clearprop.compiler.store import Changed, Store
 from clearprop.compiler.tree import Key, flatten, result_tree
 from clearprop.errors import lesson
-from clearprop.modes import mode
+from clearprop.modes import mode, special
 from clearprop.tensor import Tensor
 
 EXECUTORS = ("auto", "numpy", "llvm")
@@ -77,6 +77,21 @@ class Variant:
         self, recording: Recording, guard: Guard, without: list[Tensor], tree: Any, mark: Any
     ) -> None:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
+        self.quick: Any = None  # the same call with its conditions checked in native code, where there is one
+        self.until = 1  # how many ordinary calls until the next try to make one
+
+    def ran(self) -> None:
+        """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
+        self.until -= 1
+        make = getattr(self.recording.executable, "quick", None)
+        if self.until or make is None or self.without:  # a gradient that must be None is one after the call
+            return
+        self.tries += 1
+        self.until = 1 << min(self.tries, 20)  # conditions that keep moving are given up
+        if self.recording.store.ready():
+            self.quick = make(self)
+
+    tries = 0
 
     def holds(self) -> bool:
         """Tell whether the conditions are met: variables, modes, and gradients that were None."""
@@ -104,6 +119,11 @@ class Step:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step; the first call with arguments of a new shape records it."""
+        latest = self.latest
+        if latest is not None and latest.quick is not None and not kwargs and not special.threads:
+            outputs = latest.quick(args)
+            if outputs is not None:
+                return latest.tree(outputs, args, kwargs)
         if mode.observer is not None:  # somebody else is looking on: they see the function itself
             return self.function(*args, **kwargs)
         key, arrays, tensors = flatten(args, kwargs)
@@ -120,6 +140,7 @@ class Step:
                 except Changed:
                     continue
                 self.latest = variant
+                variant.ran()
                 return variant.tree(outputs, args, kwargs)
         return self._first(key, args, kwargs, tensors)
 
@@ -318,4 +339,5 @@ def fingerprint(program: Program, cleared: list[State]) -> Any:
             data = _place(v.data)
         lines.append((v.kind, v.op, inputs, repr(v.attrs), v.shape, str(v.dtype), data))
     ends = sorted((_place(s), number[v]) for s, v in program.assignments)
-    return (tuple(lines), tuple(number[v] for v in program.outputs), tuple(ends), tuple(sorted(map(_place, cleared))))
+    outputs = tuple(number[v] for v in program.outputs)
+    return (tuple(lines), outputs, tuple(ends), tuple(sorted(map(_place, cleared))))
