@@ -6,9 +6,7 @@ from clearprop.check.mutations import FAULTS, main, mutate
 from clearprop.errors import InputError
 
 
-@pytest.mark.parametrize(
-    "name", ["tanh", "multiply", "matmul", "max", "softmax", "getitem", "where", "split"]
-)
+@pytest.mark.parametrize("name", ["tanh", "multiply", "max", "getitem", "split"])
 def test_every_kind_of_fault_is_found_and_pinned_on_its_op(name):
     rows = list(mutate([name]))
 

@@ -49,3 +49,55 @@ def test_bad_input_exits_with_2(capsys):
 def test_mutations_of_one_op(capsys):
     assert main(["check", "--mutations", "--op", "tanh"]) == 0
     assert "op named" in capsys.readouterr().out
+
+
+HOMEWORK = """
+class Node:
+    nodes = []
+
+    def __init__(self, value):
+        self.value, self.grad = value, 0.0
+        Node.nodes.append(self)
+
+    def compute_grad(self):
+        pass
+
+    def backward(self):
+        self.grad = 1.0
+        for node in reversed(Node.nodes):
+            node.compute_grad()
+
+
+class Multiply(Node):
+    def __init__(self, a, b):
+        super().__init__(a.value * b.value)
+        self.a, self.b = a, b
+
+    def compute_grad(self):
+        self.a.grad = self.grad * self.b.value
+        self.b.grad = self.grad * self.a.value
+"""
+
+
+def test_a_file_of_node_classes_is_graded(tmp_path, capsys):
+    (tmp_path / "homework.py").write_text(HOMEWORK)
+    status = main(["check", str(tmp_path / "homework.py")])
+
+    said = capsys.readouterr().out
+    assert status == 1
+    assert "Node: not graded." in said
+    assert (
+        "accumulation      WRONG  Multiply: with the same node as both inputs one contribution is lost"
+        in said
+    )
+
+
+def test_a_file_that_cannot_be_graded_exits_with_2(tmp_path, capsys):
+    assert main(["check", str(tmp_path / "nowhere.py")]) == 2
+    assert "there is no such file" in capsys.readouterr().err
+    (tmp_path / "broken.py").write_text("1 / 0")
+    assert main(["check", str(tmp_path / "broken.py")]) == 2
+    assert "the file does not run: ZeroDivisionError" in capsys.readouterr().err
+    (tmp_path / "empty.py").write_text("")
+    assert main(["check", str(tmp_path / "empty.py")]) == 2
+    assert "the file has none" in capsys.readouterr().err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,9 @@ from clearprop.tensor import Tensor
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("expression", nargs="?", help='what to check, e.g. "(a + b) * b**3"')
+    parser.add_argument(
+        "expression", nargs="?", help='what to check, e.g. "(a + b) * b**3"; or homework.py: its node classes'
+    )
     parser.add_argument("values", nargs="*", metavar="name=value", help="a=7, w=[1,-1] or X=[[1,2],[3,4]]")
     parser.add_argument(
         "--mutations",
@@ -35,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             lesson("clearprop check", "wants an expression", hint='clearprop check "(a + b) * b**3" a=7 b=3')
         )
+    if args.expression.endswith(".py"):
+        return _homework(args.expression, args.values)
     expression = parse(args.expression)
     values = assignments(args.values)
     output = expression.graph(values)
@@ -47,6 +53,54 @@ def run(args: argparse.Namespace) -> int:
     found = check_model(output, raise_on_failure=False)
     print(found if not found.ok else "Every op's rule is right: what is wrong is how gradients are added up.")
     return 1
+
+
+def _homework(path: str, wanted: list[str]) -> int:
+    """Grade the node classes of a file (or those named); 1 where one is wrong."""
+    from clearprop.check.homework import check_node
+    from clearprop.errors import InputError, lesson
+
+    classes = _classes(path)
+    unknown = [name for name in wanted if name not in classes]
+    if unknown or not classes:
+        raise InputError(
+            lesson(
+                f"clearprop check {path}",
+                "wants classes with value, grad and compute_grad() or backward()",
+                f"there is no {', '.join(unknown)}" if unknown else "the file has none",
+                f"It has {', '.join(classes)}." if classes else "",
+            )
+        )
+    reports = []
+    for name in wanted or classes:
+        try:
+            reports.append(check_node(classes[name]))
+            print(reports[-1])
+        except InputError as error:
+            if wanted:
+                raise
+            print(f"{name}: not graded. {str(error).splitlines()[0]}")
+    return 0 if all(r.ok for r in reports) else 1
+
+
+def _classes(path: str) -> dict[str, type]:
+    """Run a file of the user's and return the classes in it that can pass gradients back."""
+    from clearprop.errors import InputError, lesson
+
+    spec = importlib.util.spec_from_file_location("homework", path)
+    if spec is None or spec.loader is None:
+        raise InputError(lesson("clearprop check FILE.py", "wants a Python file", path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["homework"] = module
+    try:
+        spec.loader.exec_module(module)
+    except FileNotFoundError:
+        raise InputError(lesson("clearprop check FILE.py", "there is no such file", path)) from None
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(lesson("clearprop check FILE.py", "the file does not run", said)) from error
+    own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == "homework"]
+    return {c.__name__: c for c in own if hasattr(c, "compute_grad") or hasattr(c, "backward")}
 
 
 def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tuple[list[str], int]:
