@@ -47,12 +47,10 @@ def test_the_first_wrong_node_is_named_with_its_line(monkeypatch, executor):
     monkeypatch.setitem(rewrite._BY_OP, "tanh", [wrong])
     _, step, x, y = network()
     compiled = clearprop.compile(step, verify=True, executor=executor)
-    compiled(x, y)
-    with pytest.raises(
-        VerificationError, match=r"The first node that differs is tanh \(4, 7\) float32, at .*:\d+"
-    ):
-        for _ in range(2):
-            compiled(x, y)
+    compiled(x, y), compiled(x, y)  # recorded twice: with no gradients to begin with, and with some
+    named = r"The first node that differs is tanh \(4, 7\) float32, at .*:\d+"
+    with pytest.raises(VerificationError, match=named):
+        compiled(x, y)
     assert not compiled.report.ok
 
 
@@ -65,20 +63,16 @@ def test_a_gradient_wrong_by_a_tenth_of_a_percent_is_found(monkeypatch):
         loss.backward()
         return loss
 
-    wrong = (
-        "wrong",
-        lambda b, v, x, y: b.emit("multiply", (b.ufunc(np.multiply, x, 1.001), y), v.shape, v.dtype),
-        True,
-    )
+    wrong = ("wrong", lambda b, v, x: b.ufunc(np.multiply, x, b.ufunc(np.multiply, x, 1.001)), False)
     compiled = clearprop.compile(step, verify=True, executor="numpy")
     for _ in range(3):
         compiled(np.array([1.0, 2.0]))
     assert compiled.report.ok
-    monkeypatch.setitem(rewrite._BY_OP, "multiply", [wrong])
+    monkeypatch.setitem(rewrite._BY_OP, "square", [wrong])
     compiled = clearprop.compile(step, verify=True, executor="numpy")
-    with pytest.raises(VerificationError, match="w.grad|output 0"):
-        for _ in range(3):
-            compiled(np.array([1.0, 2.0]))
+    compiled(np.array([1.0, 2.0]))
+    with pytest.raises(VerificationError, match="output 0"):
+        compiled(np.array([1.0, 2.0]))
 
 
 def test_nan_must_be_where_eager_has_it():

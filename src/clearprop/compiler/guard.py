@@ -20,6 +20,7 @@ _PLAIN = (str, bytes, int, float, bool, complex, type(None), np.ndarray, np.gene
 _SKIPPED = (types.ModuleType, types.BuiltinFunctionType, np.ufunc, property)
 _END = object()
 _LIMIT = 20_000
+_requires_grad = operator.attrgetter("requires_grad")
 
 
 class Surroundings:
@@ -30,6 +31,8 @@ class Surroundings:
         self.globals: list[tuple[dict[str, Any], str]] = []
         self.containers: list[Any] = []  # dicts and lists
         self.owners: dict[int, str] = {}  # what a container belongs to, for messages
+        self.announcing: list[Any] = []  # objects that say by `structure.changed()` when an attribute is set
+        self.announced: set[int] = set()  # their attributes, which need no look at each call
         self.leaves: list[Tensor] = []
         self.generators: list[np.random.Generator] = []
         self._seen: set[int] = set()
@@ -66,6 +69,9 @@ class Surroundings:
             if isinstance(attributes, dict):
                 self._kept.append(x)
                 self.owners[id(attributes)] = type(x).__name__
+                if callable(getattr(type(x), "structure", None)):
+                    self.announcing.append(x)
+                    self.announced.add(id(attributes))
                 stack.append(attributes)
             wrapped = getattr(x, "func", None)  # functools.partial
             if wrapped is not None and hasattr(x, "args"):
@@ -183,23 +189,20 @@ class Guard:
         around = Surroundings(function)
         self.cells = around.cells
         self.spaces = around.globals
-        self.iterables = [c.values() if isinstance(c, dict) else c for c in around.containers]
+        looked_at = [c for c in around.containers if id(c) not in around.announced]
+        self.iterables = [c.values() if isinstance(c, dict) else c for c in looked_at]
         self.saved = self._all()
-        self.things = [(thing, thing.structure()) for thing in things]
+        unique = {id(thing): thing for thing in (*things, *around.announcing)}
+        self.things = [(thing, thing.structure()) for thing in unique.values()]
         self.count = structure.count()
         self.leaves = leaves
-        self.tracked = [t.requires_grad for t in leaves]
+        self.tracked = list(map(_requires_grad, leaves))
+
+    def _variables(self) -> list[Any]:
+        return [*map(_inside, self.cells), *(space.get(name, _END) for space, name in self.spaces)]
 
     def _all(self) -> list[Any]:
-        return [*self._iterate()]
-
-    def _iterate(self) -> Iterator[Any]:
-        return itertools.chain(
-            map(_inside, self.cells),
-            [space.get(name, _END) for space, name in self.spaces],
-            itertools.chain.from_iterable(self.iterables),
-            (_END,),
-        )
+        return [*self._variables(), *itertools.chain.from_iterable(self.iterables), _END]
 
     def holds(self) -> bool:
         """Tell whether the recording is still good."""
@@ -207,9 +210,11 @@ class Guard:
             if any(thing.structure() != old for thing, old in self.things):
                 return False
             self.count = structure.count()
-        if [t.requires_grad for t in self.leaves] != self.tracked:
+        if list(map(_requires_grad, self.leaves)) != self.tracked:
             return False
-        return all(map(operator.is_, self._iterate(), self.saved)) or self._equal()
+        variables = self._variables()
+        now = itertools.chain(variables, *self.iterables, (_END,))  # the end shows where one grew or shrank
+        return all(map(operator.is_, now, self.saved)) or self._equal()
 
     def _equal(self) -> bool:
         """The slow look: other objects, perhaps, but equal numbers; then these are remembered."""

@@ -51,7 +51,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         raise Unlowered("a decision by a value")
 
-    __float__ = __int__ = __index__ = __bool__  # type: ignore[assignment]
+    __float__ = __int__ = __index__ = __bool__
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise Unlowered("an array's values")

@@ -128,7 +128,7 @@ class Recorder:
         )
 
     def _is_wrapped(self, tensor: Tensor) -> bool:
-        """Whether `Tensor(tensor)` is being made, without a change of dtype that would hide where it is from."""
+        """Whether `Tensor(tensor)` is being made, with no change of dtype that would hide where it is of."""
         frame = sys._getframe(4)
         if frame.f_code is not Tensor.__init__.__code__ or not tensor.ndim:
             return False

@@ -75,14 +75,15 @@ class Store:
         Raises Changed where a shape or dtype is another one.
         """
         found: list[Any] = [self.now(state) for state in self.slots]
-        for i, now in enumerate(found):
+        for i in range(len(found)):
             if self.read[i]:
-                self._check(i, now)
+                self._check(i, found[i])
         moved = False
         self.late = []
         for i, state in enumerate(self.slots):
             here = found[i] is self.held[i] and found[i] is not None
-            found[i], now = None, found[i]
+            now: Any = found[i]
+            found[i] = None
             if not self.written[i]:
                 if not here:
                     self.held[i], self.arrays[i], moved = now, _plain(now), True
