@@ -431,3 +431,32 @@ def test_the_page_writes_numbers_as_python_does(browser, tmp_path):
     ]
     assert page.evaluate("[NaN, Infinity, -Infinity].map(clearprop.text)") == ["nan", "inf", "-inf"]
     page.close()
+
+
+EXPRESSIONS = [
+    ("(a + b)/(a*b) - a**b", {"a": 1.5, "b": -0.5}, {"a": 1.0, "b": 0.0}),
+    ("arctan(0.3/b) + relu(a)/b", {"a": 1.0, "b": 2.0}, {"a": -1.0, "b": 0.0}),
+    ("softplus(a)*logsigmoid(b) + where(a > b, a**2, -b)", {"a": 1.0, "b": 2.0}, {"a": 30.0, "b": -40.0}),
+    ("remainder(a, b) + maximum(a, b)*minimum(a, 2)", {"a": 1.0, "b": 2.0}, {"a": -1.5, "b": -1.5}),
+    ("sqrt(a) + log(b) + arcsin(a)*hypot(a, b)", {"a": 0.5, "b": 2.0}, {"a": 0.0, "b": 0.0}),
+    ("logaddexp(a, b)**2 / expm1(a - b)", {"a": 0.5, "b": 2.0}, {"a": 700.0, "b": -700.0}),
+]
+
+
+@pytest.mark.filterwarnings("ignore")  # the second values lie on edges, where Python warns
+@pytest.mark.parametrize(("text", "first", "second"), EXPRESSIONS)
+def test_a_page_made_at_some_inputs_recomputes_others_as_python_does(visit, text, first, second):
+    page = visit(trace(parse(text).graph(first)))
+    there = trace(parse(text).graph(second))
+    for n, node in enumerate(there.order):
+        if there.names[node] in second:
+            page.evaluate("([n, x]) => clearprop.change(n, x)", [n, second[there.names[node]]])
+    values = page.evaluate("clearprop.story.nodes.map(node => clearprop.text(node.value))")
+    final = page.evaluate(
+        "Object.entries(clearprop.story.lanes.topological.final).map(([n, g]) => [n, clearprop.text(g)])"
+    )
+
+    assert values == [written(float(node.value)) for node in there.order]
+    assert dict(final) == {
+        str(n): written(there.grads[x]) for n, x in enumerate(there.order) if x in there.grads
+    }

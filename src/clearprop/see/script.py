@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.backward import input_gradient
 from clearprop.graph import topological_order
 from clearprop.modes import observed
 from clearprop.op import Op
@@ -23,7 +24,7 @@ from clearprop.tensor import Tensor
 _BASE = {
     "add": "({} + {})", "subtract": "({} - {})", "multiply": "({} * {})", "divide": "({} / {})",
     "negative": "(-{})", "positive": "(+{})", "absolute": "Math.abs({})", "square": "(({0}) * ({0}))",
-    "power": "Math.pow({}, {})", "sqrt": "Math.sqrt({})", "cbrt": "Math.cbrt({})", "reciprocal": "(1 / {})",
+    "power": "cp.power({}, {})", "sqrt": "Math.sqrt({})", "cbrt": "Math.cbrt({})", "reciprocal": "(1 / {})",
     "exp": "Math.exp({})", "exp2": "Math.pow(2, {})", "expm1": "Math.expm1({})", "log": "Math.log({})",
     "log2": "Math.log2({})", "log10": "Math.log10({})", "log1p": "Math.log1p({})", "sin": "Math.sin({})",
     "cos": "Math.cos({})", "tan": "Math.tan({})", "arcsin": "Math.asin({})", "arccos": "Math.acos({})",
@@ -31,12 +32,13 @@ _BASE = {
     "cosh": "Math.cosh({})", "tanh": "Math.tanh({})", "arcsinh": "Math.asinh({})",
     "arccosh": "Math.acosh({})", "arctanh": "Math.atanh({})", "hypot": "Math.hypot({}, {})",
     "sign": "Math.sign({})", "floor": "Math.floor({})", "ceil": "Math.ceil({})", "trunc": "Math.trunc({})",
-    "rint": "cp.round({})", "round": "cp.round({})", "floor_divide": "Math.floor({} / {})",
+    "rint": "cp.round({})", "round": "cp.round({})", "floor_divide": "cp.floorDivide({}, {})",
     "remainder": "cp.remainder({}, {})", "maximum": "Math.max({}, {})", "minimum": "Math.min({}, {})",
     "logaddexp": "cp.logaddexp({}, {})", "where": "({} ? {} : {})", "masked_product": "cp.product({}, {})",
     "less": "+({} < {})", "less_equal": "+({} <= {})", "greater": "+({} > {})",
     "greater_equal": "+({} >= {})", "equal": "+({} === {})", "not_equal": "+({} !== {})",
     "logical_and": "({} && {} ? 1 : 0)", "logical_or": "({} || {} ? 1 : 0)", "logical_not": "({} ? 0 : 1)",
+    "deg2rad": "({} * Math.PI / 180)", "rad2deg": "({} * 180 / Math.PI)",
     "bitwise_and": "({} & {})", "bitwise_or": "({} | {})", "isnan": "+Number.isNaN({})",
     "isfinite": "+Number.isFinite({})",
 }
@@ -112,20 +114,14 @@ class Script:
         xs = [Symbol(self._input(x), v) if isinstance(x, Tensor) else x
               for x, v in zip(node.inputs, node.values, strict=True)]  # fmt: skip
         z = Symbol(f"v[{self.numbers[node]}]", node._value)
+        g = Symbol("g", node._value)
+        if (op.derivatives[i] if op.derivatives else op.rule(i)) is None:
+            return
+        self.amount[key] = self.read(input_gradient, op, i, g, z, xs, node.attrs)
+        self.local[key] = f"((g) => {self.amount[key]})(1)"
         if op.derivatives:
             d = op.derivatives[i]
-            if d is None:
-                return
             self.local[key] = self.read(d, z, *xs) if callable(d) else number(d)
-            singular = op.singular is not None and op.singular(*node.values)
-            self.amount[key] = f"cp.product(g, {self.local[key]})" if singular else f"g * {self.local[key]}"
-            return
-        rule = op.rule(i)
-        if rule is None:
-            return
-        g = Symbol("g", node._value)
-        self.amount[key] = self.read(rule, g, z, *xs, **node.attrs)
-        self.local[key] = f"((g) => {self.amount[key]})(1)"
 
     def read(self, function: Callable[..., Any], *args: Any, **attrs: Any) -> str:
         """Run a function on symbols and return what it computes as one JavaScript expression."""
@@ -154,7 +150,7 @@ class Script:
 
     def call(self, op: Op, args: list[str], attrs: dict[str, Any]) -> str:
         """Return one op applied to arguments: by the table, or through a function read off its forward."""
-        if op.name in _SAME and len(args) == 1:
+        if (op.name in _SAME or attrs == {"index": ()}) and len(args) == 1:  # d[()] is d
             return args[0]
         if any(value != op.defaults.get(key) for key, value in attrs.items()) or op.several:
             raise Unscriptable(f"{op.name} with {attrs}")

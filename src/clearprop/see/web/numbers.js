@@ -1,7 +1,12 @@
 // Functions of numbers that JavaScript has no name for, computed as NumPy does.
 const cp = {
   product: (g, d) => (g === 0 ? 0 : g * d), // a gradient of exactly 0 stays 0, also times infinity
-  remainder: (x, y) => x - y * Math.floor(x / y),
+  power: (x, y) => (x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : Math.pow(x, y)),
+  remainder: (x, y) => {
+    const rest = x % y; // has the sign of x, and should have that of y
+    return rest === 0 ? (y < 0 || Object.is(y, -0) ? -0 : 0) : rest < 0 !== y < 0 ? rest + y : rest;
+  },
+  floorDivide: (x, y) => (y === 0 ? x / y : Math.round((x - cp.remainder(x, y)) / y)),
   logaddexp: (x, y) => (x === y ? x + Math.LN2 : Math.max(x, y) + Math.log1p(Math.exp(-Math.abs(x - y)))),
   round: (x) => { const low = Math.floor(x), rest = x - low; return rest === 0.5 ? 2 * Math.round(x / 2) : Math.round(x); },
 };
