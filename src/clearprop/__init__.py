@@ -21,7 +21,19 @@ __version__ = "0.1.0"
 
 # Subpackages and the names taken from them are imported when they are first asked for: `import clearprop`
 # stays cheap.
-_SUBPACKAGES = ("nn", "optim", "data", "train", "see", "check", "compiler", "lecture", "interop", "cli")
+_SUBPACKAGES = (
+    "nn",
+    "optim",
+    "data",
+    "train",
+    "see",
+    "check",
+    "compiler",
+    "lecture",
+    "interop",
+    "cli",
+    "testing",
+)
 _LATER = {
     "manual_seed": "clearprop.ops.random",
     "get_rng_state": "clearprop.ops.random",
@@ -39,6 +51,7 @@ _LATER = {
     "trust": "clearprop.check",
     "check_node": "clearprop.check",
     "check_model": "clearprop.check",
+    "taylor_check": "clearprop.check",
     "compile": "clearprop.compiler",
 }
 
