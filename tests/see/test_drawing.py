@@ -108,6 +108,14 @@ def test_a_notebook_gets_a_picture_and_a_terminal_gets_text():
     assert repr(drawing).startswith("╭ a ─")
 
 
+def test_two_drawings_on_one_page_have_ids_of_their_own():
+    first, second = draw(lecture())._repr_html_(), draw(Tensor(1.0, name="x") * 2)._repr_html_()
+
+    ids = re.findall(r' id="([^"]+)"', first + second)
+
+    assert len(ids) == len(set(ids))
+
+
 def test_a_large_drawing_is_not_printed_by_repr():
     t = Tensor(1.0)
     for _ in range(100):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,8 @@ class Drawing:
         return self.to_svg()
 
     def _repr_html_(self) -> str:
-        return f'<div style="overflow-x:auto">{self.to_svg()}</div>'
+        own = f"cp{zlib.crc32(self.to_svg().encode()):x}"  # several drawings share a notebook's page
+        return f'<div style="overflow-x:auto">{svg(self.layout, prefix=own, title=self.title)}</div>'
 
     def __repr__(self) -> str:
         if len(self.layout.boxes) > _MOST_IN_TERMINAL:

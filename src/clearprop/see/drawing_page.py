@@ -15,7 +15,7 @@ _STYLE = (
     f"@media(prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}"
     "body{margin:0;padding:1.2rem;background:var(--cp-paper);color:var(--cp-ink);"
     "font:15px/1.5 system-ui,sans-serif}h1{font-size:1.15rem;margin:0 0 .8rem}"
-    ".scroll{overflow:auto;max-width:100%}details{border-top:1px solid var(--cp-soft);margin-top:.8rem}"
+    ".fit>svg{max-width:100%;height:auto}details{border-top:1px solid var(--cp-soft);margin-top:.8rem}"
     "details details{margin-left:1rem}summary{cursor:pointer;padding:.5rem 0;font-weight:600}"
     "summary small{font-weight:400;color:var(--cp-soft)}p{color:var(--cp-soft);max-width:60rem}"
     ".clearprop .module{cursor:pointer}"
@@ -24,6 +24,8 @@ _STYLE = (
 )
 
 _MOST_SECTIONS = 600  # pieces of the page: the insides of a very large model are left out
+
+_READABLE = 2000.0  # pixels of a drawing that a page may shrink to its width
 
 # A click (or Enter) on a folded module opens the section that shows its inside.
 _SCRIPT = """
@@ -57,11 +59,16 @@ def page(drawing: Drawing) -> str:
     )
 
 
+def framed(drawn: str, width: float) -> str:
+    """Return an SVG in a frame: shrunk to the page where it stays readable, else to be scrolled."""
+    fit = width <= _READABLE
+    return f'<div class="{"fit" if fit else "scroll"}" style="overflow:auto">{drawn}</div>'
+
+
 def _section(drawing: Drawing, prefix: str, sections: list[str]) -> None:
     """Add a drawing, then a `<details>` for each folded module in it, with what lies inside."""
-    sections.append(
-        f'<div class="scroll">{svg(drawing.layout, prefix=prefix, title=drawing.title, embed=False)}</div>'
-    )
+    drawn = svg(drawing.layout, prefix=prefix, title=drawing.title, embed=False)
+    sections.append(framed(drawn, drawing.layout.width))
     for box in drawing.layout.boxes:
         inner = drawing.inside.get(box.id)
         if inner is not None and len(sections) < _MOST_SECTIONS:
