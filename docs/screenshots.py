@@ -11,6 +11,7 @@ from playwright.sync_api import sync_playwright
 
 import clearprop
 from clearprop import Tensor, lecture, nn
+from clearprop.see.steps import Trace
 
 IMAGES = Path(__file__).parent / "images"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--font-render-hinting=none"]
@@ -24,14 +25,24 @@ def network() -> tuple[Tensor, nn.Module]:
     return nn.CrossEntropyLoss()(net(images), np.arange(64) % 10), net
 
 
-LOSS, NET = network()
-# name, what is traced, by which algorithm, at which step, dark, width and height
-PICTURES = [
-    ("steps", lecture.EXAMPLES["dag"].graph(), "topological", 9, False, 1000, 620),
-    ("wrong-order", lecture.EXAMPLES["order"].graph(), "recursive", 11, True, 1300, 900),
-    ("arrays", lecture.EXAMPLES["regression"].graph(), "topological", 11, False, 1200, 700),
-    ("network", LOSS, "topological", 24, False, 1300, 860),
-]
+def traces() -> dict[str, Trace]:
+    """Return what is shown, by the name of the picture."""
+    loss, net = network()
+    return {
+        "steps": clearprop.trace(lecture.EXAMPLES["dag"].graph()),
+        "wrong-order": clearprop.trace(lecture.EXAMPLES["order"].graph(), algorithm="recursive"),
+        "arrays": clearprop.trace(lecture.EXAMPLES["regression"].graph()),
+        "network": clearprop.trace(loss, model=net),
+    }
+
+
+# at which step, dark or light, width and height
+VIEWS = {
+    "steps": (9, "light", 1000, 620),
+    "wrong-order": (11, "dark", 1300, 900),
+    "arrays": (11, "light", 1200, 700),
+    "network": (24, "light", 1300, 860),
+}
 
 
 def main() -> None:
@@ -39,14 +50,12 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        for name, output, algorithm, step, dark, width, height in PICTURES:
-            path = clearprop.trace(output, algorithm=algorithm, model=NET).save(Path(folder) / f"{name}.html")
+        for name, steps in traces().items():
+            step, scheme, width, height = VIEWS[name]
             page = browser.new_page(
-                viewport={"width": width, "height": height},
-                color_scheme="dark" if dark else "light",
-                reduced_motion="reduce",
+                viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
             )
-            page.goto(path.as_uri())
+            page.goto(steps.save(Path(folder) / f"{name}.html").as_uri())
             page.evaluate(f"clearprop.go({step})")
             page.wait_for_timeout(200)  # pictures inside the drawing are decoded late
             page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
