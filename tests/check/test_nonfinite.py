@@ -247,6 +247,22 @@ def test_a_compiled_step_runs_eagerly_while_it_is_watched():
     assert np.array_equal(w.value, before)
 
 
+def test_a_backward_pass_that_makes_a_graph_is_judged_by_what_it_sends():
+    x = Tensor([1.0, 0.0], name="x")
+
+    def step(masked):
+        y = np.sqrt(x)
+        out = (np.where(np.array([True, False]), y, 0.0) if masked else y).sum()
+        out.backward(create_graph=True)
+
+    with watch() as seen:
+        step(masked=True)
+    x.grad = None
+
+    assert seen.reports == []
+    assert raised(lambda: step(masked=False)).text.startswith("sqrt(x): sent inf at [1] back to x")
+
+
 def test_a_watch_inside_a_watch_is_a_lesson():
     with (
         watch(),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import linecache
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
 
+from clearprop.backward import propagate
 from clearprop.check.entries import Operand, first_bad, forward_operands, kind_of, pick, summary
 from clearprop.check.route import Route, route_to
 from clearprop.errors import GradientError, lesson, user_line
@@ -138,6 +140,14 @@ def watch(*, collect: bool = False, inf: bool = True, limit: int = 100) -> Watch
     return Watch(collect=collect, inf=inf, limit=limit)
 
 
+def _inside_a_rule() -> bool:
+    """Whether a backward pass that makes a graph is running: what its rules send is looked at, not how."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not propagate.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
 class Watch:
     """The block that `watch()` returns; an observer of every op and every gradient sent."""
 
@@ -190,7 +200,7 @@ class Watch:
         line = self._lines[node.serial] = user_line()
         self._last = node
         bad = first_bad(node._value, self.inf)
-        if bad is None:
+        if bad is None or _inside_a_rule():
             return
         self._inputs(node, line)
         if not any(kind_of(v, self.inf, bad.kind) for v in node.values):
