@@ -309,9 +309,7 @@ def test_complex_numbers_are_refused():
 
     with pytest.raises(GradientError, match=r"gradients are of real numbers: the output is \(\) complex128"):
         (1j * x).sum().backward()
-    with pytest.raises(
-        GradientError, match="real numbers: multiply's gradient is complex128"
-    ):
+    with pytest.raises(GradientError, match="real numbers: multiply's gradient is complex128"):
         np.abs(1j * x).sum().backward()
 
 

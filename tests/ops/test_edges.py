@@ -146,3 +146,23 @@ def test_a_product_of_one_infinite_entry():
 def test_what_stands_for_dtype_in_numpy_is_not_taken_for_keepdims():
     with pytest.raises(TypeError, match=r"sum\(...\): takes 2 arguments by position: 3(.|\n)*axis, keepdims"):
         np.sum(Tensor(PAIR), 0, True)
+
+
+def test_sorted_ties_share_the_gradient_equally():
+    x = np.array([1.0, 1.0, 0.0, 2.0])
+    weights = np.array([1.0, 2.0, 3.0, 4.0])
+
+    assert gradient(lambda t: np.sort(t) * weights, x).tolist() == [2.5, 2.5, 1.0, 4.0]
+    assert gradient(np.median, np.array([1.0, 1.0, 1.0])).tolist() == pytest.approx([1 / 3] * 3)
+
+
+def test_a_singular_matrix_has_the_cofactor_matrix():
+    got = gradient(np.linalg.det, np.array([[1.0, 2.0], [2.0, 4.0]]))
+    np.testing.assert_allclose(got, [[4.0, -2.0], [-2.0, 1.0]], atol=1e-14)
+    assert not np.any(gradient(np.linalg.det, np.zeros((3, 3))))
+
+
+def test_derivatives_at_the_far_ends_of_the_range():
+    assert gradient(np.arccosh, 1e200) == 1e-200
+    assert gradient(lambda y: np.arctan2(y, 1e-200), 1e-200) == pytest.approx(5e199, rel=1e-15)
+    assert gradient(lambda x: np.power(x, np.array(0.1)), 1e300) == pytest.approx(1e-271, rel=1e-15)

@@ -1,5 +1,16 @@
 """The ops, chapter by chapter: tables of derivatives and the few rules that need more than a line."""
 
-from clearprop.ops import elementwise, index, linalg, random, reduce, shape, softmax
+from clearprop.ops import composed, elementwise, index, inverse, linalg, order, random, reduce, shape, softmax
 
-__all__ = ["elementwise", "index", "linalg", "random", "reduce", "shape", "softmax"]
+__all__ = [
+    "composed",
+    "elementwise",
+    "index",
+    "inverse",
+    "linalg",
+    "order",
+    "random",
+    "reduce",
+    "shape",
+    "softmax",
+]

@@ -44,7 +44,10 @@ def _base(z: Any, x: Any, y: Any) -> Any:
         if y == 2:  # 2x: squares are everywhere, and a sum is cheaper than 2 * x ** 1
             return x + x
         return y * x ** (y - 1) if y else 0.0 * x
-    return y * x ** np.where(y == 0, y, y - 1)
+    d = y * x ** np.where(y == 0, y, y - 1)
+    rounded = (y - 1) + 1 != y  # an exponent rounded by 1e-16 costs hundreds of ulp where x is large or small
+    usual = rounded & (x != 0) & np.isfinite(z) & (z != 0)
+    return np.where(usual, y * (z / np.where(x == 0, z.dtype.type(1), x)), d)
 
 
 def _exponent(z: Any, x: Any, y: Any) -> Any:
@@ -74,8 +77,6 @@ log1p     = elementwise("log1p",     np.log1p,     lambda z, x: 1 / (1 + x),    
 logaddexp = elementwise("logaddexp", np.logaddexp, lambda z, x, y: sigmoid(x - y), lambda z, x, y: sigmoid(y - x), numpy=np.logaddexp, doc="log(exp(x) + exp(y)) without overflow; the rounding of x - y costs the derivative precision where they are far apart")
 
 # --- trigonometric and hyperbolic ---------------------------------------------------------------------------
-deg2rad = elementwise("deg2rad", np.deg2rad, lambda z, x: z.dtype.type(math.pi / 180),  numpy=np.deg2rad, doc="degrees as radians")
-rad2deg = elementwise("rad2deg", np.rad2deg, lambda z, x: z.dtype.type(180 / math.pi),  numpy=np.rad2deg, doc="radians as degrees")
 sin     = elementwise("sin",     np.sin,     lambda z, x: np.cos(x),                      numpy=np.sin,     doc="sine of x radians")
 cos     = elementwise("cos",     np.cos,     lambda z, x: -np.sin(x),                     numpy=np.cos,     doc="cosine of x radians")
 tan     = elementwise("tan",     np.tan,     lambda z, x: 1 + z * z,                      numpy=np.tan,     doc="tangent of x radians (NumPy's own in float32 is within 2.5 ulp)",        domain=(-1.2, 1.2))
@@ -161,6 +162,18 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 def masked_product(x: Any, y: Any) -> Any:
     """x * y, and 0 wherever x is 0 even if y is infinite: how a gradient of exactly 0 passes a singular derivative."""
     return np.where(x == 0, 0, x * y)[()]
+
+
+@define("radians", "elementwise", lambda g, z, x: g * (math.pi / 180), numpy=(np.radians, np.deg2rad))
+def radians(x: Any) -> Any:
+    """Degrees as radians."""
+    return np.radians(x)
+
+
+@define("degrees", "elementwise", lambda g, z, x: g * (180 / math.pi), numpy=(np.degrees, np.rad2deg))
+def degrees(x: Any) -> Any:
+    """Radians as degrees."""
+    return np.degrees(x)
 
 
 @define("astype", "elementwise", lambda g, z, x, dtype: g, examples=((((3, 4),), {"dtype": np.dtype("f8")}),))

@@ -1,0 +1,123 @@
+"""Inverses, linear systems and determinants of square matrices, or of batches of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop.define import define
+from clearprop.registry import ops
+
+_SQUARE = np.array([[3.0, 1.0, -0.5], [0.5, 2.0, 1.0], [-1.0, 0.3, 2.5]])
+_BATCH = np.stack([_SQUARE, _SQUARE.T + 0.5, 2 * _SQUARE])
+
+
+def _turned(x: Any) -> Any:
+    return np.swapaxes(x, -1, -2)
+
+
+@define(
+    "inv",
+    "opaque",
+    lambda g, z, x: -(_turned(z) @ g @ _turned(z)),
+    numpy=np.linalg.inv,
+    examples=(((_SQUARE,), {}), ((_BATCH,), {})),
+)
+def inv(x: Any) -> Any:
+    """The inverse of each matrix in the last two axes; LinAlgError where one is singular.
+
+    >>> inv(np.array([[2.0, 0.0], [0.0, 4.0]])) @ np.array([2.0, 4.0])
+    array([1., 1.])
+    """
+    return np.linalg.inv(x)
+
+
+def _arriving(g: Any, x: Any, y: Any) -> Any:
+    """What the right-hand side receives: the solution of the transposed system, as columns."""
+    return ops["solve"](_turned(x), np.expand_dims(g, -1) if y.ndim == 1 else g)
+
+
+def _matrix_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
+    return -(_arriving(g, x, y) @ _turned(np.expand_dims(z, -1) if y.ndim == 1 else z))
+
+
+def _vector_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
+    d = _arriving(g, x, y)
+    return d[..., 0] if y.ndim == 1 else d
+
+
+@define(
+    "solve",
+    "opaque",
+    _matrix_rule,
+    _vector_rule,
+    numpy=np.linalg.solve,
+    examples=tuple(
+        ((x, np.ones(shape)), {}) for x in (_SQUARE, _BATCH) for shape in ((3,), (3, 2), (1, 3, 2))
+    ),
+)
+def solve(x: Any, y: Any) -> Any:
+    """The z of x @ z = y; a vector y is one right-hand side, the columns of a matrix several.
+
+    >>> solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([2.0, 4.0]))
+    array([1., 1.])
+    """
+    return np.linalg.solve(x, y)
+
+
+def _cofactor_rule(g: Any, z: Any, x: Any) -> Any:
+    turned = _turned(ops["inv"](x))
+    return (g * z).sum(axis=(-2, -1), keepdims=True) * turned - turned @ _turned(g) @ z
+
+
+@define("cofactor", "opaque", _cofactor_rule, examples=(((_SQUARE,), {}), ((_BATCH,), {})))
+def cofactor(x: Any) -> Any:
+    """The derivative of det(x): det(x) inv(x)^T, and its limit where x is singular.
+
+    From x = U S V^T: det(U) det(V) U S' V^T, where each entry of S' is the product of all the other singular
+    values. Its own derivative needs the inverse, so a second derivative at a singular matrix is an error.
+
+    >>> cofactor(np.array([[1.0, 2.0], [2.0, 4.0]])).round(12)
+    array([[ 4., -2.],
+           [-2.,  1.]])
+    """
+    u, s, v = np.linalg.svd(x)
+    rows = np.where(np.eye(s.shape[-1], dtype=bool), s.dtype.type(1), s[..., None, :])
+    others = rows.prod(axis=-1)
+    signs = (np.linalg.det(u) * np.linalg.det(v))[..., None, None]
+    return (signs * (u * others[..., None, :]) @ v).astype(x.dtype)
+
+
+@define(
+    "det",
+    "opaque",
+    lambda g, z, x: np.expand_dims(g, (-2, -1)) * ops["cofactor"](x),
+    numpy=np.linalg.det,
+    examples=(((_SQUARE,), {}), ((_BATCH,), {})),
+)
+def det(x: Any) -> Any:
+    """The determinant; its derivative is the matrix of cofactors, also where x is singular.
+
+    >>> det(np.diag([2.0, 3.0])).round(12)
+    np.float64(6.0)
+    """
+    return np.linalg.det(x)
+
+
+@define(
+    "slogdet",
+    "opaque",
+    lambda g, z, x: np.expand_dims(g[1], (-2, -1)) * _turned(ops["inv"](x)),
+    numpy=np.linalg.slogdet,
+    several=True,
+    examples=(((_SQUARE,), {}), ((_BATCH,), {})),
+)
+def slogdet(x: Any) -> Any:
+    """The sign of the determinant and the logarithm of its size, which does not overflow: two outputs.
+
+    >>> sign, size = slogdet(np.diag([1e-200, -1e-200]))
+    >>> sign, size.round(3)
+    (np.float64(-1.0), np.float64(-921.034))
+    """
+    return tuple(np.linalg.slogdet(x))
