@@ -84,16 +84,32 @@ function write(part, what, words) {
   if (!text || text.words === words) return;
   text.place.textContent = text.words = words;
   if (text.place.classList.contains("small") || (words.length <= text.room && !text.tight)) return;
-  text.tight = true; // a number that the reader's inputs made longer than the box
+  text.tight = true;
   text.place.removeAttribute("textLength");
-  const title = what === "value" ? part.title.getBBox().width + 12 : 0;
-  const room = part.box.querySelector(".frame").width.baseVal.value - 20 - title;
-  if (text.place.getBBox().width > room && room > 0) {
-    text.place.setAttribute("textLength", room.toFixed(1));
-    text.place.setAttribute("lengthAdjust", "spacingAndGlyphs");
+  tight.push([part, what]);
+}
+
+// Numbers that the reader's inputs made longer than their box are squeezed in: first all are measured, then all are
+// changed, as every change before a measurement lays the page out again.
+let tight = [];
+function squeeze() {
+  const measured = tight.map(([part, what]) => {
+    const title = what === "value" ? part.title.getBBox().width + 12 : 0;
+    const room = part.box.querySelector(".frame").width.baseVal.value - 20 - title;
+    const box = part[what].place.getBBox();
+    const right = box.x + box.width;
+    return { part, what, room, wide: box.width, left: right - Math.min(box.width, Math.max(room, 0)) };
+  });
+  for (const { part, what, room, wide, left } of measured) {
+    if (wide > room && room > 0) {
+      part[what].place.setAttribute("textLength", room.toFixed(1));
+      part[what].place.setAttribute("lengthAdjust", "spacingAndGlyphs");
+    }
+    if (what !== "value") continue;
+    const bar = [...part.box.querySelectorAll("path.rule")].find((rule) => rule.getAttribute("d").includes(" 0v"));
+    if (bar) bar.setAttribute("d", bar.getAttribute("d").replace(/^M[-\d.]+/, `M${(left - 6).toFixed(1)}`));
   }
-  const bar = title && [...part.box.querySelectorAll("path.rule")].find((rule) => rule.getAttribute("d").includes(" 0v"));
-  if (bar) bar.setAttribute("d", bar.getAttribute("d").replace(/^M[-\d.]+/, `M${(text.place.getBBox().x - 6).toFixed(1)}`));
+  tight = [];
 }
 
 // What a screen reader says of a box; in a large graph Tab stops at the active one only.
@@ -144,6 +160,7 @@ function draw(name) {
     const looks = { active: n === receiver, sender: n === sender, waiting, alarm: at === lane.steps.length && wrong(lane, n) };
     look(part, Object.keys(looks).filter((key) => looks[key]).join(" "));
   });
+  squeeze();
   for (const arrow of lane.arrows) {
     const looks = arrows.get(arrow) || {};
     const key = `${name}-${arrow}`;
