@@ -17,7 +17,9 @@ Real = Any
 TINY = mp.mpf(10) ** -8  # nearer to 0 the functions below are 0 / 0
 
 
-def minimax(f: Callable[[Real], Real], weight: Callable[[Real], Real], low: Real, high: Real, degree: int) -> list[Real]:
+def minimax(
+    f: Callable[[Real], Real], weight: Callable[[Real], Real], low: Real, high: Real, degree: int
+) -> list[Real]:
     """Return the coefficients (constant first) of the polynomial p that minimises max |weight * (f - p)|."""
     n = degree + 2
     floor = max(weight(low), weight(high)) / 100  # where an error does not matter it must still be bounded
@@ -27,9 +29,16 @@ def minimax(f: Callable[[Real], Real], weight: Callable[[Real], Real], low: Real
     values = [(x, f(x), weight(x) + floor) for x in grid if abs(x) > TINY]
     solution: Any = None
     for _ in range(12):
-        rows = mp.matrix([[x**j for j in range(degree + 1)] + [(-1) ** i / (weight(x) + floor)] for i, x in enumerate(points)])
+        rows = mp.matrix(
+            [
+                [x**j for j in range(degree + 1)] + [(-1) ** i / (weight(x) + floor)]
+                for i, x in enumerate(points)
+            ]
+        )
         solution = mp.lu_solve(rows, mp.matrix([f(x) for x in points]))
-        errors = [(x, w * (y - mp.polyval([solution[j] for j in range(degree, -1, -1)], x))) for x, y, w in values]
+        errors = [
+            (x, w * (y - mp.polyval([solution[j] for j in range(degree, -1, -1)], x))) for x, y, w in values
+        ]
         points = _extremes(errors, n)
     return [solution[j] for j in range(degree + 1)]
 

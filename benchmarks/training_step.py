@@ -35,7 +35,13 @@ CONTENDERS = {
     "sgemm": ("blas", "sgemm"),
 }
 SMALL_ONLY = ("autograd", "scikit-learn")
-FOREIGN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+FOREIGN = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
 
 
 class Contender:
@@ -111,8 +117,12 @@ def show(result: dict[str, Any]) -> None:
     peers = {k: v["median"] for k, v in found.items() if k not in OURS and k != "sgemm" and "median" in v}
     best = min(peers, key=lambda k: peers[k]) if peers else ""
     rate = 2 * 1024**3 / found["sgemm"]["median"] if "median" in found.get("sgemm", {}) else float("nan")
-    print(f"\n{result['row']}, batch {result['batch']}: {flops / 1e6:.2f} MFLOP in products; sgemm {rate / 1e9:.0f} GFLOP/s")
-    print(f"  {'':<18}{'time/step':>12}{'best peer/it':>14}{'GFLOP/s':>10}{'of sgemm':>10}{'first call':>12}{'peak MiB':>10}")
+    print(
+        f"\n{result['row']}, batch {result['batch']}: {flops / 1e6:.2f} MFLOP in products; sgemm {rate / 1e9:.0f} GFLOP/s"
+    )
+    print(
+        f"  {'':<18}{'time/step':>12}{'best peer/it':>14}{'GFLOP/s':>10}{'of sgemm':>10}{'first call':>12}{'peak MiB':>10}"
+    )
     for name, facts in found.items():
         if name == "sgemm":
             continue
@@ -137,7 +147,9 @@ def _time(seconds: float) -> str:
 
 def facts() -> dict[str, Any]:
     """Return what the numbers depend on: machine and versions."""
-    cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
+    cpu = next(
+        (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
+    )
     versions = {}
     for name in ("clearprop", "numpy", "llvmlite", "torch", "jax", "autograd", "scikit-learn"):
         try:
@@ -145,7 +157,12 @@ def facts() -> dict[str, Any]:
         except PackageNotFoundError:
             versions[name] = "not installed"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"cpu": cpu or platform.processor(), "cores": cores, "python": platform.python_version(), **versions}
+    return {
+        "cpu": cpu or platform.processor(),
+        "cores": cores,
+        "python": platform.python_version(),
+        **versions,
+    }
 
 
 def _lines(path: str) -> list[str]:
@@ -154,9 +171,17 @@ def _lines(path: str) -> list[str]:
 
 def main() -> None:
     """Run the rows that were asked for."""
-    parser = argparse.ArgumentParser(description="Training steps of clearprop, PyTorch and JAX, taking turns.")
+    parser = argparse.ArgumentParser(
+        description="Training steps of clearprop, PyTorch and JAX, taking turns."
+    )
     parser.add_argument("--only", action="append", choices=list(ROWS), help="one row (may be repeated)")
-    parser.add_argument("--with", dest="names", action="append", choices=list(CONTENDERS), help="one contender (may be repeated)")
+    parser.add_argument(
+        "--with",
+        dest="names",
+        action="append",
+        choices=list(CONTENDERS),
+        help="one contender (may be repeated)",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--rounds", type=int, default=0, help="how often each takes a turn")
     parser.add_argument("--json", metavar="FILE", help="write everything measured")

@@ -29,7 +29,9 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
     losses = {"mse": nn.MSELoss, "classes": nn.CrossEntropyLoss, "logistic": nn.BCEWithLogitsLoss}
     loss_of = losses[row.loss]()
     options = {} if how == "eager" else {"fused": True}
-    optimizer = (torch.optim.Adam if row.optimizer == "adam" else torch.optim.SGD)(model.parameters(), lr=RATE, **options)
+    optimizer = (torch.optim.Adam if row.optimizer == "adam" else torch.optim.SGD)(
+        model.parameters(), lr=RATE, **options
+    )
 
     def forward(x: Any, y: Any) -> Any:
         return loss_of(model(x), y)

@@ -18,7 +18,12 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
     if row.loss == "logistic":
         model: Any = SGDClassifier(loss="log_loss", alpha=0.0, learning_rate="constant", eta0=RATE)
         return lambda i: model.partial_fit(data[i][0], data[i][1].ravel(), classes=[0, 1])
-    options = {"hidden_layer_sizes": row.sizes[1:-1], "learning_rate_init": RATE, "alpha": 0.0, "batch_size": row.batch}
+    options = {
+        "hidden_layer_sizes": row.sizes[1:-1],
+        "learning_rate_init": RATE,
+        "alpha": 0.0,
+        "batch_size": row.batch,
+    }
     if row.loss == "mse":
         model = MLPRegressor(**options)
         return lambda i: model.partial_fit(data[i][0], data[i][1].ravel())

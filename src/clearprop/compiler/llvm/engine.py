@@ -7,7 +7,7 @@ import threading
 from functools import cache
 from typing import Any
 
-import llvmlite.binding as llvm
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
 
 WIDE = '"prefer-vector-width"="512"'
 """What tells LLVM to use the widest vectors there are."""
@@ -61,7 +61,9 @@ class Code:
                 if not function.is_declaration:
                     passes.run(function, builder)
             self.optimized = module
-            library = llvm.JITLibraryBuilder().add_object_img(machine.emit_object(module)).add_current_process()
+            library = (
+                llvm.JITLibraryBuilder().add_object_img(machine.emit_object(module)).add_current_process()
+            )
             for name in exports:
                 library.export_symbol(name)
             self._code = library.link(_linker(), f"clearprop{_numbers()}")

@@ -47,7 +47,10 @@ def has_instructions(v: Value) -> bool:
     if v.op == "pick":
         return True
     dtypes = [v.dtype, *(x.dtype for x in v.operands)]
-    if any(isinstance(d, tuple) or d.kind not in "biuf" or d.name in ("float16", "float128", "longdouble") for d in dtypes):
+    if any(
+        isinstance(d, tuple) or d.kind not in "biuf" or d.name in ("float16", "float128", "longdouble")
+        for d in dtypes
+    ):
         return False
     if v.op in REDUCTIONS:
         return v.inputs[0].size > 0
@@ -82,7 +85,7 @@ class Grouping:
 
         def late(group: Group) -> bool:
             place = layout(group.values[0].inputs[0]) if group.kind == "transpose" else None
-            return place is None or place.base.kind not in LEAVES
+            return place is None or str(place.base.kind) not in LEAVES
 
         self.groups.sort(key=late)
         for i, group in enumerate(self.groups):
@@ -117,7 +120,12 @@ class Grouping:
         if v.op not in REDUCTIONS:  # a value per row may be computed in the loop that has the rows
             for operand in v.operands:
                 group = self.of.get(through(operand))
-                if group is not None and group.rows and is_row(v.shape, group) and through(operand).shape == v.shape:
+                if (
+                    group is not None
+                    and group.rows
+                    and is_row(v.shape, group)
+                    and through(operand).shape == v.shape
+                ):
                     first = self._first(v, group.shape)
                     if first <= group.index:
                         self._put(v, group)

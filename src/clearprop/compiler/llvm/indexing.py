@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.ir import Shape, Value
+from clearprop.compiler.llvm.access import inside
 from clearprop.compiler.llvm.layout import contiguous, layout
 from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.text import Value as Register
@@ -22,11 +23,23 @@ def indexed(v: Value, add: Callable[[Value], Value]) -> Value | None:
     source = v.inputs[0]
     whole: Shape = source.shape if v.op == "getitem" else v.shape
     arrays = [_given(x, add) for x in v.inputs[1:]]
-    form = ["array" if repr(e) == "array" else "all" if isinstance(e, slice) and e == _FULL else "" for e in index]
-    if "" in form or not arrays or any(a is None for a in arrays) or v.dtype.kind not in "biuf" or v.dtype.name == "float16":
+    form = [
+        "array" if repr(e) == "array" else "all" if isinstance(e, slice) and e == _FULL else "" for e in index
+    ]
+    if (
+        "" in form
+        or not arrays
+        or any(a is None for a in arrays)
+        or v.dtype.kind not in "biuf"
+        or v.dtype.name == "float16"
+    ):
         return None
     first = form.index("array")
-    if form[first : first + len(arrays)] != ["array"] * len(arrays) or len(index) > len(whole) or source.size == 0:
+    if (
+        form[first : first + len(arrays)] != ["array"] * len(arrays)
+        or len(index) > len(whole)
+        or source.size == 0
+    ):
         return None
     if v.size == 0 or 0 in whole:
         return None
@@ -53,12 +66,16 @@ def indexed(v: Value, add: Callable[[Value], Value]) -> Value | None:
         inputs.append(a)
         picked.append((step, n))
     attrs = {"strides": tuple(moved), "picked": tuple(picked)}
-    return Value("op", v.shape, v.dtype, "pick" if v.op == "getitem" else "put", (source, *inputs), attrs, line=v.line)
+    return Value(
+        "op", v.shape, v.dtype, "pick" if v.op == "getitem" else "put", (source, *inputs), attrs, line=v.line
+    )
 
 
 def _given(x: Any, add: Callable[[Value], Value]) -> Value | None:
     if not isinstance(x, Value):
-        return add(Value("constant", (), np.dtype(np.int64), data=np.asarray(x))) if isinstance(x, int) else None
+        return (
+            add(Value("constant", (), np.dtype(np.int64), data=np.asarray(x))) if isinstance(x, int) else None
+        )
     return x if x.dtype.kind in "iu" else None
 
 
@@ -84,25 +101,26 @@ class PutWriter:
 
     def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loops."""
-        from clearprop.compiler.llvm.loops import inside
-
         f, v, memory = function, self.value, self.memory
         f.module.declare("llvm.memset.p0.i64", "void", "ptr, i8, i64, i1")
         goal = memory.pointer(f, v)
         f.line(f"call void @llvm.memset.p0.i64(ptr {goal}, i8 0, i64 {v.nbytes}, i1 false)")
         starts = [
-            f.at(memory.pointer(f, p.base), p.offset, x.dtype) for p, x in zip(self.places, v.operands, strict=True)
+            f.at(memory.pointer(f, p.base), p.offset, x.dtype)
+            for p, x in zip(self.places, v.operands, strict=True)
         ]
         steps = [_along(p.strides, x.shape, self.space) for p, x in zip(self.places, v.operands, strict=True)]
 
         def turn(axis: int, offsets: list[Any], out: Any) -> None:
             if axis == len(self.space):
-                for start, offset, x, (step, n) in zip(starts[1:], offsets[1:], v.operands[1:], v.attrs["picked"], strict=True):
+                for start, offset, x, (step, n) in zip(
+                    starts[1:], offsets[1:], v.operands[1:], v.attrs["picked"], strict=True
+                ):
                     i = f.load(f.at(start, offset, x.dtype), x.dtype)
                     out = inside(f, i, n, memory.trouble(), None) * step + out
                 address = f.at(goal, out, v.dtype)
-                x = f.load(f.at(starts[0], offsets[0], v.dtype), v.dtype)
-                f.store(f.load(address, v.dtype) + x, address)
+                entry = f.load(f.at(starts[0], offsets[0], v.dtype), v.dtype)
+                f.store(f.load(address, v.dtype) + entry, address)
                 return
             with f.loop(0, self.space[axis]) as i:
                 new = [i * s[axis] + o if s[axis] else o for s, o in zip(steps, offsets, strict=True)]

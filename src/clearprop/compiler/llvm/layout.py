@@ -82,7 +82,9 @@ def layout(v: Value) -> Layout | None:
         return Layout(below.base, below.offset, tuple(below.strides[a] for a in v.attrs["axes"]))
     if v.op == "slice":
         bounds = v.attrs["index"]
-        offset = sum(s * start for s, (start, _, _), n in zip(below.strides, bounds, v.shape, strict=True) if n)
+        offset = sum(
+            s * start for s, (start, _, _), n in zip(below.strides, bounds, v.shape, strict=True) if n
+        )
         strides = tuple(s * step for s, (_, _, step) in zip(below.strides, bounds, strict=True))
         return Layout(below.base, below.offset + offset, strides)
     added = len(v.shape) - len(x.shape)

@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from clearprop.compiler import ir
 from clearprop.compiler.ir import REDUCTIONS
+from clearprop.compiler.llvm.access import Memory, constant_mask, gather, inside, scatter
 from clearprop.compiler.llvm.engine import vector_bytes
 from clearprop.compiler.llvm.groups import Group, ends, full, is_row, through
 from clearprop.compiler.llvm.layout import Layout, across, contiguous, layout
-from clearprop.compiler.llvm.mathematics import any_lane
 from clearprop.compiler.llvm.reductions import Accumulator, combine, identity
-from clearprop.compiler.llvm.text import BOOL, INDEX, Function, Value, type_name
+from clearprop.compiler.llvm.text import INDEX, Function, Value
 from clearprop.compiler.llvm.ufuncs import UFUNCS
 
-BYTE = np.dtype(np.uint8)
-COSTLY = frozenset("exp expm1 exp2 log log1p log2 log10 tanh sinh cosh sin cos tan power logaddexp divide sqrt".split())
-
-
-class Memory(Protocol):
-    """What gives a value its place."""
-
-    widest: int
-    """The rows of the largest part."""
-
-    def pointer(self, function: Function, base: ir.Value) -> str:
-        """Return where a value's entries begin."""
-        ...
-
-    def scratch(self, function: Function, key: Any, size: int, part: Value) -> str:
-        """Return where a buffer of so many bytes begins, one for each part of a loop."""
-        ...
-
-    def trouble(self) -> str:
-        """Return where a step notes that an index was out of bounds."""
-        ...
+COSTLY = frozenset(
+    "exp expm1 exp2 log log1p log2 log10 tanh sinh cosh sin cos tan power logaddexp divide sqrt".split()
+)
 
 
 def indices_of(v: ir.Value) -> tuple[ir.Value, ...]:
@@ -162,7 +142,10 @@ class LoopWriter:
         self.kept = [  # what is costly and needed again in a later pass over the row
             v
             for v, last in users.items()
-            if last > self.passes[v] and self._level(v) == 2 and self._cost(v) > 6 and v not in self.group.stores
+            if last > self.passes[v]
+            and self._level(v) == 2
+            and self._cost(v) > 6
+            and v not in self.group.stores
         ]
 
     def _cost(self, v: ir.Value) -> int:
@@ -174,7 +157,11 @@ class LoopWriter:
     def work(self) -> float:
         """A rough count of nanoseconds on one core."""
         size = math.prod(self.group.shape)
-        cost = sum(8 if v.op in COSTLY else 1 for v in self.group.values) + len(self.leaves) + len(self.group.stores)
+        cost = (
+            sum(8 if v.op in COSTLY else 1 for v in self.group.values)
+            + len(self.leaves)
+            + len(self.group.stores)
+        )
         return size * cost / 20 + 10
 
     # --- writing --------------------------------------------------------------------------------------------
@@ -223,20 +210,27 @@ class LoopWriter:
         start = function.constant(identity(v.op, v.dtype), v.dtype)
         with self._vectors(0, v.size, self.lanes, static=v.size) as turns:
             for i, mask in turns:
-                function.store(function.lift(start, v.dtype, self.lanes), function.at(pointer, i, v.dtype), mask)
+                function.store(
+                    function.lift(start, v.dtype, self.lanes), function.at(pointer, i, v.dtype), mask
+                )
 
     def _point(self, indices: list[Value]) -> None:
         """Write where each array's entries of this turn begin."""
         function = self.function
         offset: Any
-        for key in [*self.leaves, *((v, "store") for v in self.group.stores), *((v, "pick") for v in self.picks)]:
+        stores, picks = [(v, "store") for v in self.group.stores], [(v, "pick") for v in self.picks]
+        keys: list[Any] = [*self.leaves, *stores, *picks]
+        for key in keys:
             if isinstance(key, tuple) and key[1] == "pick":
-                v, chosen = key[0], self.picks[key[0]]
+                v = key[0]
+                chosen = self.picks[v]
                 assert chosen is not None
                 pointer, offset = self.memory.pointer(function, chosen.base), chosen.offset
             elif isinstance(key, tuple):
                 v = key[0]
-                pointer = self.pointers.get((v, "sum")) or ("" if v in self.totals else self.memory.pointer(function, v))
+                pointer = self.pointers.get((v, "sum")) or (
+                    "" if v in self.totals else self.memory.pointer(function, v)
+                )
                 offset = 0
             else:
                 v, place = key, self.leaves[key]
@@ -254,10 +248,16 @@ class LoopWriter:
         scratch = {}
         row = math.prod(a.n for a in self.inner)
         for v in self.kept if not self.single else ():
-            scratch[v] = self.memory.scratch(function, (self.group.index, v.serial), row * v.dtype.itemsize, self.part)
+            scratch[v] = self.memory.scratch(
+                function, (self.group.index, v.serial), row * v.dtype.itemsize, self.part
+            )
         for number in range(self.count):
             sums = [v for v in self.group.values if self._is_row_reduction(v) and self.passes[v] == number]
-            stores = [v for v in self.group.stores if not self._is_row(v) and v not in self.ending and self.passes[v] == number]
+            stores = [
+                v
+                for v in self.group.stores
+                if not self._is_row(v) and v not in self.ending and self.passes[v] == number
+            ]
             terminals = [v for v in self.ending if self.passes[v] == number]
             saved = [v for v in scratch if self.passes[v] == number]
             totals = {v: Accumulator(function, v.op, v.inputs[0].dtype, self.lanes) for v in sums}
@@ -277,11 +277,16 @@ class LoopWriter:
                 self.place, self.mask = place, mask
                 results = [(v, self._value(v)) for v in stores]
                 for v, total in totals.items():
-                    total.take(self._value(v.inputs[0]), mask, linear)
+                    position = linear if isinstance(linear, Value) else function.index(linear)
+                    total.take(self._value(v.inputs[0]), mask, position)
                 for v in terminals:
                     self._end(v, mask)
                 for v in saved:
-                    function.store(function.lift(self._value(v), v.dtype, self.lanes), function.at(scratch[v], linear, v.dtype), mask)
+                    function.store(
+                        function.lift(self._value(v), v.dtype, self.lanes),
+                        function.at(scratch[v], linear, v.dtype),
+                        mask,
+                    )
                 for v, z in results:
                     self._store(v, z)
             for v, total in totals.items():
@@ -306,7 +311,9 @@ class LoopWriter:
         function.store(combine(v.op, before, function.lift(x, v.dtype, self.lanes)), address, mask)
 
     # --- the inner loops ------------------------------------------------------------------------------------
-    def _turns(self, low: Value, high: Value) -> Iterator[tuple[list[Value | int], Value | int, Value | None]]:
+    def _turns(
+        self, low: Value, high: Value
+    ) -> Iterator[tuple[list[Value | int], Value | int, Value | None]]:
         """Yield, once per copy of the body to be written, the place in the inner loops and the mask of the lanes."""
         function = self.function
         if self.single:
@@ -327,7 +334,9 @@ class LoopWriter:
                     yield [*middle, i], base + i if middle else i, mask
 
     @contextmanager
-    def _vectors(self, start: Any, stop: Any, lanes: int, static: int | None) -> Iterator[Iterator[tuple[Value, Value | None]]]:
+    def _vectors(
+        self, start: Any, stop: Any, lanes: int, static: int | None
+    ) -> Iterator[Iterator[tuple[Value, Value | None]]]:
         """Loop over whole vectors, then once more for what is left, with a mask."""
         function = self.function
 
@@ -416,11 +425,17 @@ class LoopWriter:
         function, level, key = self.function, self._level(v), (v, "pick")
         offset: Any = 0
         for i, (step, n) in zip(indices_of(v), v.attrs["picked"], strict=True):
-            offset = inside(function, self._value(i), n, self.memory.trouble(), self.mask if level == 2 else None) * step + offset
+            offset = (
+                inside(function, self._value(i), n, self.memory.trouble(), self.mask if level == 2 else None)
+                * step
+                + offset
+            )
         if level < 2:
             chosen = self.picks[v]
             assert chosen is not None
-            start = self.pointers.get(key) or function.at(self.memory.pointer(function, chosen.base), chosen.offset, v.dtype)
+            start = self.pointers.get(key) or function.at(
+                self.memory.pointer(function, chosen.base), chosen.offset, v.dtype
+            )
             return function.load(function.at(start, offset, v.dtype), v.dtype)
         address, step = self._address(key, v.dtype), self.inner[-1].steps[key]
         if isinstance(offset, Value) and offset.lanes:
@@ -431,12 +446,18 @@ class LoopWriter:
         address = function.at(address, offset, v.dtype)
         if step == 1:
             return function.load(address, v.dtype, self.lanes, self.mask)
-        return gather(function, address, step, v.dtype, self.lanes, self.mask) if step else function.load(address, v.dtype)
+        return (
+            gather(function, address, step, v.dtype, self.lanes, self.mask)
+            if step
+            else function.load(address, v.dtype)
+        )
 
     def _load(self, v: ir.Value, level: int) -> Value:
         function, place = self.function, self.leaves[v]
         if level == 0:
-            return function.load(function.at(self.memory.pointer(function, place.base), place.offset, v.dtype), v.dtype)
+            return function.load(
+                function.at(self.memory.pointer(function, place.base), place.offset, v.dtype), v.dtype
+            )
         if level == 1:
             return function.load(self.pointers[v], v.dtype)
         address, step = self._address(v, v.dtype), self.inner[-1].steps[v]
@@ -458,67 +479,6 @@ def evaluate(function: Function, v: ir.Value, xs: list[Any]) -> Value:
     return UFUNCS[v.op](*xs).astype(v.dtype)
 
 
-def inside(function: Function, i: Value, n: int, trouble: str, mask: Value | None) -> Value:
-    """Return an index counted from the front; one that is out of bounds is noted, and becomes 0."""
-    i = i.astype(INDEX)
-    i = function.select(i < 0, i + n, i)
-    bad = (i < 0) | (i >= n)
-    if mask is not None and i.lanes:
-        bad = bad & mask
-    with function.when(any_lane(bad)):
-        function.store(function.index(1), trouble)
-    return function.select((i < 0) | (i >= n), 0, i)
-
-
-def constant_mask(function: Function, n: int, lanes: int) -> Value | None:
-    """Return the mask of the first n lanes; None where that is all of them."""
-    if n >= lanes:
-        return None
-    entries = ", ".join(f"i1 {'true' if i < n else 'false'}" for i in range(lanes))
-    return Value(function, f"<{entries}>", BOOL, lanes)
-
-
-def _addresses(function: Function, address: str, step: Any, dtype: Any, lanes: int) -> str:
-    """Return a vector of addresses, `step` entries apart (or at a vector of offsets)."""
-    offsets = step if isinstance(step, Value) else function.lane_numbers(lanes) * step
-    name = "i8" if dtype == BOOL else type_name(dtype)
-    return function.emit(f"getelementptr {name}, ptr {address}, {offsets.type} {offsets.text}")
-
-
-def _all(function: Function, lanes: int) -> Value:
-    return function.constant(True, BOOL, lanes)
-
-
-def gather(function: Function, address: str, step: Any, dtype: Any, lanes: int, mask: Value | None) -> Value:
-    """Read entries that are `step` apart."""
-    kept = type_name(dtype if dtype != BOOL else BYTE, lanes)
-    mask = mask if mask is not None else _all(function, lanes)
-    places = _addresses(function, address, step, dtype, lanes)
-    name = f"llvm.masked.gather.v{lanes}{_short(dtype)}.v{lanes}p0"
-    function.module.declare(name, kept, f"<{lanes} x ptr>, i32, <{lanes} x i1>, {kept}")
-    text = f"call {kept} @{name}(<{lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text}, {kept} zeroinitializer)"
-    x = function.value(text, dtype if dtype != BOOL else BYTE, lanes)
-    return x != 0 if dtype == BOOL else x
-
-
-def scatter(function: Function, x: Value, address: str, step: Any, mask: Value | None) -> None:
-    """Write entries that are `step` apart."""
-    dtype = x.dtype
-    if dtype == BOOL:
-        x = x.astype(BYTE)
-    mask = mask if mask is not None else _all(function, x.lanes)
-    places = _addresses(function, address, step, dtype, x.lanes)
-    name = f"llvm.masked.scatter.v{x.lanes}{_short(dtype)}.v{x.lanes}p0"
-    function.module.declare(name, "void", f"{x.type}, <{x.lanes} x ptr>, i32, <{x.lanes} x i1>")
-    function.line(
-        f"call void @{name}({x.type} {x.text}, <{x.lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text})"
-    )
-
-
-def _short(dtype: Any) -> str:
-    return f"{'f' if dtype.kind == 'f' else 'i'}{8 * dtype.itemsize}"
-
-
 def write_combination(function: Function, v: ir.Value, memory: Memory, parts: int) -> None:
     """Write what makes one result of the parts' shares of a reduction."""
     pointers = [memory.scratch(function, v, v.nbytes, function.index(p)) for p in range(parts)]
@@ -529,5 +489,3 @@ def write_combination(function: Function, v: ir.Value, memory: Memory, parts: in
             z = combine(v.op, z, function.load(function.at(pointer, i, v.dtype), v.dtype))
         function.store(z, function.at(goal, i, v.dtype))
 
-
-Writer = Callable[[Function, Value, Value, Value, int], None]

@@ -65,7 +65,9 @@ def integer_of(x: Value) -> Any:
 def fma(x: Value, y: Any, z: Any) -> Value:
     """x * y + z, rounded once."""
     function = x.function
-    return function.intrinsic("fma", x, function.lift(y, x.dtype, x.lanes), function.lift(z, x.dtype, x.lanes))
+    return function.intrinsic(
+        "fma", x, function.lift(y, x.dtype, x.lanes), function.lift(z, x.dtype, x.lanes)
+    )
 
 
 def polynomial(x: Value, coefficients: Sequence[float]) -> Value:

@@ -20,14 +20,14 @@ import numpy as np
 
 from clearprop.compiler.llvm.engine import Code
 
+PATIENCE = 3_000  # turns of waiting for the worker's last task before sleeping: about 50 microseconds
 SPINS = 20_000  # turns of waiting before sleeping: about half a millisecond
 
 # Where the shared numbers are, in units of 8 bytes; those that two cores write are on cache lines of their own.
-TICKET, DONE, FUNCTION, DATA, ASLEEP, STOP, SIZE = 0, 8, 16, 17, 24, 25, 32
+TICKET, DONE, FUNCTION, DATA, ASLEEP, STOP, WAITING, SIZE = 0, 8, 16, 17, 24, 25, 32, 40
 
 _NATIVE = f"""
 declare i64 @syscall(i64, ...)
-declare i32 @sched_yield()
 declare void @llvm.x86.sse2.pause()
 
 define internal i1 @take(ptr %control, ptr %data.at, ptr %function.at, ptr %task.at) {{
@@ -70,6 +70,13 @@ run:
   call void %function(ptr %data, i64 %task)
   %done = getelementptr i64, ptr %control, i64 {DONE}
   %before = atomicrmw add ptr %done, i64 1 seq_cst
+  %waiting = getelementptr i64, ptr %control, i64 {WAITING}
+  %waits = load atomic i64, ptr %waiting seq_cst, align 8
+  %somebody = icmp ne i64 %waits, 0
+  br i1 %somebody, label %tell, label %end
+tell:
+  store atomic i64 0, ptr %waiting seq_cst, align 8
+  %told = call i64 (i64, ...) @syscall(i64 202, ptr %waiting, i64 129, i64 1, i64 0, i64 0, i64 0)
   br label %end
 end:
   ret i1 %got
@@ -110,21 +117,29 @@ help:
   %got = call i1 @work(ptr %control)
   br i1 %got, label %help, label %wait
 wait:
-  %turns = phi i64 [0, %help], [%turns.next, %patience]
+  %turns = phi i64 [0, %help], [%turns.next, %pausing], [0, %again]
   %finished = load atomic i64, ptr %done seq_cst, align 8
   %all = icmp eq i64 %finished, %count
   br i1 %all, label %end, label %pausing
 pausing:
   call void @llvm.x86.sse2.pause()
   %turns.next = add i64 %turns, 1
-  %low = and i64 %turns.next, 4095
-  %long = icmp eq i64 %low, 0
-  br i1 %long, label %yield, label %patience
-yield:
-  %yielded = call i32 @sched_yield()
-  br label %patience
-patience:
+  %long = icmp ugt i64 %turns.next, {PATIENCE}
+  br i1 %long, label %settle, label %wait
+settle:
+  %waiting = getelementptr i64, ptr %control, i64 {WAITING}
+  %told = atomicrmw xchg ptr %waiting, i64 1 seq_cst
+  %late = load atomic i64, ptr %done seq_cst, align 8
+  %over = icmp eq i64 %late, %count
+  br i1 %over, label %clear, label %doze
+doze:
+  %slept = call i64 (i64, ...) @syscall(i64 202, ptr %waiting, i64 128, i64 1, i64 0, i64 0, i64 0)
+  br label %again
+again:
   br label %wait
+clear:
+  store atomic i64 0, ptr %waiting seq_cst, align 8
+  br label %end
 end:
   ret void
 }}
@@ -213,7 +228,9 @@ class Pool:
         self.lock = threading.Lock()
         serve = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("serve"))
         self._rouse = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("rouse"))
-        self._thread = threading.Thread(target=serve, args=(self.address,), name="clearprop worker", daemon=True)
+        self._thread = threading.Thread(
+            target=serve, args=(self.address,), name="clearprop worker", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from clearprop.compiler import ir
+from clearprop.compiler.llvm.access import Memory, constant_mask, gather
 from clearprop.compiler.llvm.engine import WIDE, vector_bytes
 from clearprop.compiler.llvm.layout import Layout, across, layout
-from clearprop.compiler.llvm.loops import Memory, constant_mask, gather
 from clearprop.compiler.llvm.reductions import Accumulator
 from clearprop.compiler.llvm.text import BOOL, INDEX, Function, Module, Value
 
@@ -42,7 +42,9 @@ class Tile:
     def write(self, module: Module) -> str:
         """Write the function that adds up one tile, unless it is there; return its name."""
         lanes = lanes_of(self.dtype)
-        name = f"tile{self.dtype.itemsize}_" + "_".join(map(str, (self.rows, self.vectors, self.rest, *self.left, self.right, self.out)))
+        name = f"tile{self.dtype.itemsize}_" + "_".join(
+            map(str, (self.rows, self.vectors, self.rest, *self.left, self.right, self.out))
+        )
         if name in module.functions:
             return name
         f = module.function(name, "ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %n, i1 %more", OUTSIDE)
@@ -55,10 +57,14 @@ class Tile:
         with f.when(more):
             for i, row in enumerate(sums):
                 for j, s in enumerate(row):
-                    s.put(f.load(f.at("%c", i * self.out + j * lanes, self.dtype), self.dtype, lanes, masks[j]))
+                    s.put(
+                        f.load(f.at("%c", i * self.out + j * lanes, self.dtype), self.dtype, lanes, masks[j])
+                    )
         with f.loop(0, Value(f, "%n", INDEX, 0)) as k:
             start = f.at("%b", k * self.right, self.dtype)
-            right = [f.load(f.at(start, j * lanes, self.dtype), self.dtype, lanes, m) for j, m in enumerate(masks)]
+            right = [
+                f.load(f.at(start, j * lanes, self.dtype), self.dtype, lanes, m) for j, m in enumerate(masks)
+            ]
             first = f.at("%a", k * self.left[1], self.dtype)
             for i, row in enumerate(sums):
                 x = f.splat(f.load(f.at(first, i * self.left[0], self.dtype), self.dtype), lanes)
@@ -79,11 +85,13 @@ class ProductWriter:
         self.x, self.y = layout(x), layout(y)
         assert self.x is not None
         assert self.y is not None
-        self.m, self.k, self.n = v.shape[-2], x.shape[-1], v.shape[-1]
+        self.m: int = v.shape[-2]
+        self.k: int = x.shape[-1]
+        self.n: int = v.shape[-1]
         self.dtype = v.dtype
-        self.left = self.x.strides[-2:]
-        self.right = self.y.strides[-2:]
-        self.batch = v.shape[:-2]
+        self.left: tuple[int, int] = (self.x.strides[-2], self.x.strides[-1])
+        self.right: tuple[int, int] = (self.y.strides[-2], self.y.strides[-1])
+        self.batch: ir.Shape = v.shape[:-2]
         self.steps = [
             across(Layout(p.base, 0, p.strides[:-2]), shape[:-2], self.batch)
             for p, shape in ((self.x, x.shape), (self.y, y.shape))
@@ -163,12 +171,14 @@ class ProductWriter:
             return
         inside = math.prod(self.batch[axis + 1 :]) * self.m * self.n
         with f.loop(low, high) as i:
-            places = [f.at(p, i * s, self.dtype) for p, s in ((a, self.steps[0][axis]), (b, self.steps[1][axis]), (c, inside))]
-            self._batches(f, axis + 1, *places, 0, self.batch[axis + 1] if axis + 1 < len(self.batch) else 0)
+            x = f.at(a, i * self.steps[0][axis], self.dtype)
+            y = f.at(b, i * self.steps[1][axis], self.dtype)
+            z = f.at(c, i * inside, self.dtype)
+            self._batches(f, axis + 1, x, y, z, 0, self.batch[axis + 1] if axis + 1 < len(self.batch) else 0)
 
     def _one(self, f: Function, a: str, b: str, c: str, low: Value, high: Value) -> None:
         if self.form == "rows":
-            dots(f, self.dtype, self.k, (a, *self.left), (b, self.right[0]), c, low, high)
+            dots(f, self.dtype, self.k, (a, self.left[0], self.left[1]), (b, self.right[0]), c, low, high)
         elif self.form == "columns":
             dots(f, self.dtype, self.k, (b, self.right[1], self.right[0]), (a, self.left[1]), c, low, high)
         else:
@@ -193,14 +203,33 @@ class ProductWriter:
             if packs_left:
                 self._pack_left(f, a_here, f"%left.{near}", low, high, depth)
 
-            def column(j: Any, some: int, a: str = a_here, b: str = b_here, depth: int = depth, more: bool = start > 0) -> None:
+            def column(
+                j: Any,
+                some: int,
+                a: str = a_here,
+                b: str = b_here,
+                depth: int = depth,
+                more: bool = start > 0,
+            ) -> None:
                 source = f.at(b, j * self.right[1], self.dtype)
                 step = self.right[0]
                 if packs_right:
                     self._pack_right(f, source, f"%right.{near}", some, width, depth)
                     source, step = f"%right.{near}", width
                 first = f"%left.{near}" if packs_left else a
-                self._column(f, first, a, packs_left, (source, step), f.at(c, j, self.dtype), low, high, some, depth, more)
+                self._column(
+                    f,
+                    first,
+                    a,
+                    packs_left,
+                    (source, step),
+                    f.at(c, j, self.dtype),
+                    low,
+                    high,
+                    some,
+                    depth,
+                    more,
+                )
 
             if whole:
                 with f.loop(0, whole, width) as j:
@@ -252,7 +281,18 @@ class ProductWriter:
                 f.store(x, f.at(goal, k * width + j, dtype), mask)
 
     def _column(
-        self, f: Function, a: str, unpacked: str, packed: bool, b: tuple[str, int], c: str, low: Value, high: Value, width: int, depth: int, more: bool
+        self,
+        f: Function,
+        a: str,
+        unpacked: str,
+        packed: bool,
+        b: tuple[str, int],
+        c: str,
+        low: Value,
+        high: Value,
+        width: int,
+        depth: int,
+        more: bool,
     ) -> None:
         """Write the tiles of one column of tiles, from the row `low` to the row `high`."""
         rows = self.tile_rows
@@ -264,7 +304,9 @@ class ProductWriter:
             tile = Tile(self.dtype, count, vectors, last, left, b[1], self.n)
             name = tile.write(f.module)
             out = f.at(c, i * self.n, self.dtype)
-            f.line(f"call void @{name}(ptr {first}, ptr {b[0]}, ptr {out}, i64 {depth}, i1 {'true' if more else 'false'})")
+            f.line(
+                f"call void @{name}(ptr {first}, ptr {b[0]}, ptr {out}, i64 {depth}, i1 {'true' if more else 'false'})"
+            )
 
         if self.m == rows and not packed:
             call(f.index(0), rows, a, self.left)
@@ -286,7 +328,14 @@ def _at_most(x: Value, limit: int) -> Value:
 
 
 def dots(
-    f: Function, dtype: Any, k: int, rows: tuple[str, int, int], x: tuple[str, int], out: str, low: Value, high: Value
+    f: Function,
+    dtype: Any,
+    k: int,
+    rows: tuple[str, int, int],
+    x: tuple[str, int],
+    out: str,
+    low: Value,
+    high: Value,
 ) -> None:
     """Write out[i] = sum_j rows[i, j] x[j], four rows at a time where there are so many."""
     lanes = min(lanes_of(dtype), 1 << max(1, (k - 1).bit_length()))
@@ -370,7 +419,15 @@ class TransposeWriter:
 
 
 def turn_over(
-    f: Function, dtype: Any, source: str, goal: str, rows: int, columns: int, step: int, out: int, along: int = 1
+    f: Function,
+    dtype: Any,
+    source: str,
+    goal: str,
+    rows: int,
+    columns: int,
+    step: int,
+    out: int,
+    along: int = 1,
 ) -> None:
     """Write goal[i * out + j] = source[i * along + j * step]; by blocks where the rows lie side by side."""
     side = lanes_of(dtype)
@@ -402,7 +459,9 @@ def _block(module: Module, dtype: Any, rows: int, columns: int, step: int, out: 
     f = module.function(name, "ptr noalias %x, ptr noalias %y", WIDE + " noinline")
     mask = constant_mask(f, rows, side)
     zero = f.constant(0.0, dtype, side)
-    lines = [f.load(f.at("%x", j * step, dtype), dtype, side, mask) if j < columns else zero for j in range(side)]
+    lines = [
+        f.load(f.at("%x", j * step, dtype), dtype, side, mask) if j < columns else zero for j in range(side)
+    ]
     distance = 1
     while distance < side:
         for i in range(side):
@@ -423,5 +482,7 @@ def _exchange(f: Function, x: Value, y: Value, distance: int) -> tuple[Value, Va
     result = []
     for picks in (first, second):
         order = ", ".join(f"i32 {p}" for p in picks)
-        result.append(f.value(f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{n} x i32> <{order}>", x.dtype, n))
+        result.append(
+            f.value(f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{n} x i32> <{order}>", x.dtype, n)
+        )
     return result[0], result[1]

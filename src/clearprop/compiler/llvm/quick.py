@@ -28,7 +28,7 @@ TYPE, CELL_CONTENT, LIST_SIZE, LIST_ITEMS, DICT_VERSION, VIEW_DICT = 8, 16, 16, 
 TUPLE_SIZE, TUPLE_ITEMS = 16, 24
 ARRAY_DATA, ARRAY_AXES, ARRAY_SHAPE, ARRAY_DTYPE, ARRAY_FLAGS = 16, 24, 32, 56, 64
 SCALAR_DATA = 16
-_VALUES = type({}.values())
+_VALUES: Any = type({}.values())
 LONG = 30_000.0  # nanoseconds: a step that takes longer lets other Python threads run
 
 
@@ -175,12 +175,20 @@ def code(native: Any, found: Conditions, numbers: list[Value], fresh: list[Value
             demand(emit(f"icmp eq i64 {load(shape, 8 * axis)}, {n}"))
         put(v, load(array, ARRAY_DATA, "ptr"))
     for v in numbers:
-        number = emit(f"load ptr, ptr inttoptr (i64 {slot(v.data.tensor, v.data.slot if v.data.slot == 'grad' else '_value')} to ptr)")
+        number = emit(
+            f"load ptr, ptr inttoptr (i64 {slot(v.data.tensor, v.data.slot if v.data.slot == 'grad' else '_value')} to ptr)"
+        )
         demand(emit(f"icmp eq i64 {load(number, TYPE)}, {id(v.dtype.type)}"))
         put(v, emit(f"getelementptr i8, ptr {number}, i64 {SCALAR_DATA}"))
     body = "\n".join(lines)
     return _TEXT.format(
-        size=TUPLE_SIZE, arguments=len(arguments) + len(fresh), equal=len(found.equal), most=len(found.most), body=body, true=id(True), false=id(False)
+        size=TUPLE_SIZE,
+        arguments=len(arguments) + len(fresh),
+        equal=len(found.equal),
+        most=len(found.most),
+        body=body,
+        true=id(True),
+        false=id(False),
     )
 
 
@@ -251,7 +259,12 @@ no:
 
 
 class _Method(ctypes.Structure):
-    _fields_ = (("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p))
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
 
 
 class Quick:
@@ -276,7 +289,9 @@ class Quick:
         self._equal = np.array(self.conditions.equal, np.int64).reshape(-1)
         self._most = np.array(self.conditions.most, np.int64).reshape(-1)
         text = code(native, self.conditions, native.numbers, native.places.fresh)
-        text = text.replace("EQUAL", str(self._equal.ctypes.data)).replace("MOST", str(self._most.ctypes.data))
+        text = text.replace("EQUAL", str(self._equal.ctypes.data)).replace(
+            "MOST", str(self._most.ctypes.data)
+        )
         control = f"%control = load ptr, ptr inttoptr (i64 {self.control.ctypes.data} to ptr)\n  "
         table = f"ptr inttoptr (i64 {native.table.ctypes.data} to ptr)"
         run = f"call void inttoptr (i64 {native.code.address('segment0')} to ptr)({table}, ptr %control)"
@@ -328,9 +343,16 @@ class Quick:
 def quick(variant: Any) -> Quick | None:
     """Return a variant's quick call, if it can have one."""
     native = variant.recording.executable
-    if not possible() or getattr(native, "code", None) is None or native.stops or not variant.recording.store.fixed:
+    if (
+        not possible()
+        or getattr(native, "code", None) is None
+        or native.stops
+        or not variant.recording.store.fixed
+    ):
         return None
-    if any(v.shape == () for v in native.program.arguments) or any(v.data.tensor is None for v in native.numbers):
+    if any(v.shape == () for v in native.program.arguments) or any(
+        v.data.tensor is None for v in native.numbers
+    ):
         return None
     try:
         made = Quick(variant)

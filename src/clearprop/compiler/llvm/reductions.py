@@ -11,7 +11,14 @@ from clearprop.compiler.llvm.mathematics import choose
 from clearprop.compiler.llvm.text import INDEX, Dtype, Function, Slot, Value
 from clearprop.compiler.llvm.ufuncs import UFUNCS
 
-_COMBINE = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
+_COMBINE = {
+    "sum": "add",
+    "prod": "multiply",
+    "max": "maximum",
+    "min": "minimum",
+    "any": "logical_or",
+    "all": "logical_and",
+}
 _NEVER = np.iinfo(np.int64).max  # the place of an entry that is not there: any other comes first
 
 
@@ -57,7 +64,11 @@ class Accumulator:
         if self.place is None or position is None:
             self.best.put(combine(self.op, self.best.get(), x))
             return
-        i = function.lift(position, INDEX, self.lanes) + function.lane_numbers(self.lanes) if self.lanes else position
+        i = (
+            function.lift(position, INDEX, self.lanes) + function.lane_numbers(self.lanes)
+            if self.lanes
+            else position
+        )
         if mask is not None:
             i = choose(mask, i, _NEVER)
         best, place = self._better(x, i, self.best.get(), self.place.get())

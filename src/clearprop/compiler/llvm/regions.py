@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clearprop.compiler.ir import Value
+from clearprop.compiler.llvm.access import Memory
 from clearprop.compiler.llvm.groups import Group
-from clearprop.compiler.llvm.layout import Layout, layout
 from clearprop.compiler.llvm.indexing import PutWriter
-from clearprop.compiler.llvm.loops import LoopWriter, Memory
+from clearprop.compiler.llvm.layout import Layout, layout
+from clearprop.compiler.llvm.loops import LoopWriter
 from clearprop.compiler.llvm.products import ProductWriter, TransposeWriter
 
 WORTH = 6000.0  # nanoseconds: a region below this stays on one core
@@ -96,7 +97,11 @@ def piece(group: Group, memory: Memory, home: Any) -> Piece:
                 _note(result.reads, home(place.base), _own_rows(place, step[0], writer.batch[0]))
             else:
                 step = writer.right[1] if writer.form == "columns" else writer.left[0]
-                _note(result.reads, home(place.base), place.base not in whole and _own_rows(place, step, writer.turns))
+                _note(
+                    result.reads,
+                    home(place.base),
+                    place.base not in whole and _own_rows(place, step, writer.turns),
+                )
         _note(result.writes, home(group.values[0]), True)
     elif group.kind == "transpose":
         writer = TransposeWriter(group.values[0], memory)
@@ -115,7 +120,11 @@ def piece(group: Group, memory: Memory, home: Any) -> Piece:
         if writer.flat:
             result.grain = max(1, 16 // writer.unit) if writer.unit < 16 else 1
         for v, chosen in writer.picks.items():
-            _note(result.reads, home(chosen.base), _own_rows(chosen, _turn_step(writer, (v, "pick")), writer.turns))
+            _note(
+                result.reads,
+                home(chosen.base),
+                _own_rows(chosen, _turn_step(writer, (v, "pick")), writer.turns),
+            )
         for x, place in writer.leaves.items():
             _note(result.reads, home(place.base), _own_rows(place, _turn_step(writer, x), writer.turns))
         for v in group.stores:
@@ -193,7 +202,9 @@ def _taken_along(result: list[Region | Stop], at: int, new: Piece) -> list[Piece
             if not found or not all(found) or chain.turns != new.turns or len(chain.pieces) > 1:
                 continue
             product = chain.pieces[0]
-            between = [c for r in result[k : at + 1] if isinstance(r, Region) for c in r.chains if c is not chain]
+            between = [
+                c for r in result[k : at + 1] if isinstance(r, Region) for c in r.chains if c is not chain
+            ]
             if product.group.kind == "product" and not any(c.conflicts(product) for c in between):
                 region.chains.remove(chain)
                 return [product]
@@ -208,7 +219,9 @@ def _cut(region: Region, threads: int, home: Any) -> None:
         if region.parallel and chain.work > total / 16:
             parts = threads
             stores = [v for p in chain.pieces for v in p.group.stores]
-            row = sum(p.group.values[0].nbytes for p in chain.pieces if p.group.kind == "product") / max(1, chain.turns)
+            row = sum(p.group.values[0].nbytes for p in chain.pieces if p.group.kind == "product") / max(
+                1, chain.turns
+            )
             updates = any(home(v) is not v for v in stores) and len(chain.pieces) > 1
             if updates and row * chain.turns / threads > NEAR:
                 parts = min(64, threads * -(-int(row * chain.turns) // (NEAR * threads)))

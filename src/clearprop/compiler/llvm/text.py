@@ -63,7 +63,9 @@ class Module:
         self.functions: dict[str, Function] = {}
         self.declarations: dict[str, str] = {}
 
-    def function(self, name: str, parameters: str, attributes: str = "", linkage: str = "internal") -> Function:
+    def function(
+        self, name: str, parameters: str, attributes: str = "", linkage: str = "internal"
+    ) -> Function:
         """Begin a function without a result; `parameters` is written as in LLVM: `ptr noalias %x, i64 %n`."""
         function = Function(self, name, parameters, attributes, linkage)
         self.functions[name] = function
@@ -89,7 +91,18 @@ class Function:
         self.shared: dict[Any, Any] = {}  # what the emitters above remember about this function
 
     def __str__(self) -> str:
-        return "\n".join([self.head, "entry:", *self.slots, "  br label %start", "start:", *self.lines, "  ret void", "}\n"])
+        return "\n".join(
+            [
+                self.head,
+                "entry:",
+                *self.slots,
+                "  br label %start",
+                "start:",
+                *self.lines,
+                "  ret void",
+                "}\n",
+            ]
+        )
 
     # --- single instructions --------------------------------------------------------------------------------
     def line(self, text: str) -> None:
@@ -156,7 +169,9 @@ class Function:
         x = xs[0]
         full = f"llvm.{name}.{f'v{x.lanes}' if x.lanes else ''}{_suffix(x.dtype)}"
         self.module.declare(full, x.type, ", ".join(v.type for v in xs))
-        return self.value(f"call {flags}{x.type} @{full}({', '.join(f'{v.type} {v.text}' for v in xs)})", x.dtype, x.lanes)
+        return self.value(
+            f"call {flags}{x.type} @{full}({', '.join(f'{v.type} {v.text}' for v in xs)})", x.dtype, x.lanes
+        )
 
     def library(self, name: str, *xs: Value) -> Value:
         """Call a function of the C library, lane by lane: right, and slow."""
@@ -165,7 +180,9 @@ class Function:
         full = name + ("f" if x.dtype.itemsize == 4 else "")
         self.module.declare(full, scalar, ", ".join(scalar for _ in xs))
         if not x.lanes:
-            return self.value(f"call {scalar} @{full}({', '.join(f'{scalar} {v.text}' for v in xs)})", x.dtype)
+            return self.value(
+                f"call {scalar} @{full}({', '.join(f'{scalar} {v.text}' for v in xs)})", x.dtype
+            )
         result = "poison"
         for i in range(x.lanes):
             given = [self.emit(f"extractelement {v.type} {v.text}, i64 {i}") for v in xs]
@@ -208,7 +225,9 @@ class Function:
             return
         full = f"llvm.masked.store.v{x.lanes}{_suffix(x.dtype)}.p0"
         self.module.declare(full, "void", f"{x.type}, ptr, i32, <{x.lanes} x i1>")
-        self.line(f"call void @{full}({x.type} {x.text}, ptr {address}, i32 {x.dtype.itemsize}, {mask.type} {mask.text})")
+        self.line(
+            f"call void @{full}({x.type} {x.text}, ptr {address}, i32 {x.dtype.itemsize}, {mask.type} {mask.text})"
+        )
 
     # --- blocks ---------------------------------------------------------------------------------------------
     def label(self, hint: str) -> str:
@@ -260,7 +279,9 @@ class Slot:
 
     def get(self) -> Value:
         """Return what it holds."""
-        return self.function.value(f"load {type_name(self.dtype, self.lanes)}, ptr {self.name}, align 64", self.dtype, self.lanes)
+        return self.function.value(
+            f"load {type_name(self.dtype, self.lanes)}, ptr {self.name}, align 64", self.dtype, self.lanes
+        )
 
     def put(self, x: Any) -> None:
         """Let it hold `x`."""
@@ -299,7 +320,9 @@ class Value:
 
     def bits(self, dtype: Dtype) -> Value:
         """Return the same bits seen as another dtype of the same size."""
-        return self.function.value(f"bitcast {self.type} {self.text} to {type_name(dtype, self.lanes)}", dtype, self.lanes)
+        return self.function.value(
+            f"bitcast {self.type} {self.text} to {type_name(dtype, self.lanes)}", dtype, self.lanes
+        )
 
     def astype(self, dtype: Any) -> Value:
         """Return the same number in another dtype, as NumPy converts it."""
@@ -326,7 +349,8 @@ class Value:
     def _to_integer(self, dtype: Dtype) -> Value:
         target = type_name(dtype, self.lanes)
         vector = f"v{self.lanes}" if self.lanes else ""
-        name = f"llvm.fpto{'s' if dtype.kind == 'i' else 'u'}i.sat.{vector}{_suffix(dtype)}.{vector}{_suffix(self.dtype)}"
+        sign = "s" if dtype.kind == "i" else "u"
+        name = f"llvm.fpto{sign}i.sat.{vector}{_suffix(dtype)}.{vector}{_suffix(self.dtype)}"
         self.function.module.declare(name, target, self.type)
         return self.function.value(f"call {target} @{name}({self.type} {self.text})", dtype, self.lanes)
 
@@ -349,13 +373,16 @@ class Value:
             how = "icmp " + (_ORDER[word].replace("s", "u", 1) if dtype.kind in "bu" else _ORDER[word])
         return self.function.value(f"{how} {x.type} {x.text}, {y.text}", BOOL, lanes)
 
+    def _either(self, y: Any, logical: str, number: str) -> str:
+        return logical if common(self, y) == BOOL else number
+
     # fmt: off
-    def __add__(self, y: Any) -> Value: return self._two(y, "fadd", "or" if common(self, y) == BOOL else "add")
-    def __radd__(self, x: Any) -> Value: return self + x
+    def __add__(self, y: Any) -> Value: return self._two(y, "fadd", self._either(y, "or", "add"))
+    def __radd__(self, x: Any) -> Value: return self.__add__(x)
     def __sub__(self, y: Any) -> Value: return self._two(y, "fsub", "sub")
     def __rsub__(self, x: Any) -> Value: return self._two(x, "fsub", "sub", swap=True)
-    def __mul__(self, y: Any) -> Value: return self._two(y, "fmul", "and" if common(self, y) == BOOL else "mul")
-    def __rmul__(self, x: Any) -> Value: return self * x
+    def __mul__(self, y: Any) -> Value: return self._two(y, "fmul", self._either(y, "and", "mul"))
+    def __rmul__(self, x: Any) -> Value: return self.__mul__(x)
     def __lt__(self, y: Any) -> Value: return self._compare(y, "lt")
     def __le__(self, y: Any) -> Value: return self._compare(y, "le")
     def __gt__(self, y: Any) -> Value: return self._compare(y, "gt")
@@ -363,11 +390,11 @@ class Value:
     def __eq__(self, y: Any) -> Value: return self._compare(y, "eq")  # type: ignore[override]
     def __ne__(self, y: Any) -> Value: return self._compare(y, "ne")  # type: ignore[override]
     def __and__(self, y: Any) -> Value: return self._two(y, "", "and")
-    def __rand__(self, x: Any) -> Value: return self & x
+    def __rand__(self, x: Any) -> Value: return self.__and__(x)
     def __or__(self, y: Any) -> Value: return self._two(y, "", "or")
-    def __ror__(self, x: Any) -> Value: return self | x
+    def __ror__(self, x: Any) -> Value: return self.__or__(x)
     def __xor__(self, y: Any) -> Value: return self._two(y, "", "xor")
-    def __rxor__(self, x: Any) -> Value: return self ^ x
+    def __rxor__(self, x: Any) -> Value: return self.__xor__(x)
     # fmt: on
     __hash__ = None  # type: ignore[assignment]
 

@@ -1,4 +1,4 @@
-"""NumPy's functions on Values: what an op's own forward function calls when it is run to write instructions."""
+"""NumPy's functions on Values: the instructions of every ufunc that has some."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def apply(ufunc: np.ufunc, method: str, xs: tuple[Any, ...], kwargs: dict[str, A
     emitter = UFUNCS.get(ufunc.__name__)
     if emitter is None or method != "__call__" or kwargs:
         raise Unsupported(f"np.{ufunc.__name__}")
-    return emitter(*_together(xs))
+    result: Value = emitter(*_together(xs))
+    return result
 
 
 def apply_function(function: Any, args: Any, kwargs: Any) -> Value:
@@ -169,7 +170,9 @@ def _shift(word: str) -> Callable[[Any, Any], Value]:
         safe = m.choose(far, first.function.constant(last, dtype, 0), y)
         if word == "left":
             return m.choose(far, first.function.constant(0, dtype, 0), x << safe)
-        return x >> safe if dtype.kind == "i" else m.choose(far, first.function.constant(0, dtype, 0), x >> safe)
+        if dtype.kind == "i":
+            return x >> safe
+        return m.choose(far, first.function.constant(0, dtype, 0), x >> safe)
 
     return shifted
 
@@ -199,7 +202,7 @@ UFUNCS: dict[str, Callable[..., Value]] = {
     "less":        lambda x, y: x < y,        "less_equal":    lambda x, y: x <= y,
     "greater":     lambda x, y: x > y,        "greater_equal": lambda x, y: x >= y,
     "equal":       lambda x, y: x == y,       "not_equal":     lambda x, y: x != y,
-    "logical_and": lambda x, y: _truth(x) & _truth(y),         "logical_or":  lambda x, y: _truth(x) | _truth(y),
+    "logical_and": lambda x, y: _truth(x) & _truth(y),         "logical_or": lambda x, y: _truth(x) | _truth(y),
     "logical_xor": lambda x, y: _truth(x) ^ _truth(y),         "logical_not": lambda x: ~_truth(x),
     "bitwise_and": lambda x, y: x & y,        "bitwise_or":    lambda x, y: x | y,
     "bitwise_xor": lambda x, y: x ^ y,        "invert":        lambda x: ~x,
