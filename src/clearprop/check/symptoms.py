@@ -40,7 +40,7 @@ class Symptom:
 
 Look = Callable[[Examination], Iterator[Symptom]]
 
-VANISHED, EXPLODED = 1e-5, 1e5  # gradient of one layer against another's
+VANISHED, EXPLODED = 5e-5, 1e5  # gradient of one layer against another's
 DEAD, SATURATED = 0.6, 0.9  # shares of a layer's units, of a layer's entries
 FLAT = {"tanh": 0.02, "sigmoid": 0.02}  # slopes below this share of the steepest count as saturated
 
