@@ -112,3 +112,9 @@ def test_a_generator_can_be_shared():
     loader = loader_of(shuffle=True, generator=generator)
     assert loader.generator is generator
     assert numbers(loader) == numbers(loader_of(shuffle=True, seed=0))
+
+
+def test_a_tuple_of_lists_is_columns_not_samples():
+    (x, y), *_ = DataLoader(([1, 2, 3], [4, 5, 6]), batch_size=2)
+
+    assert (x.tolist(), y.tolist()) == ([1, 2], [4, 5])

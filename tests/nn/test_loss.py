@@ -212,3 +212,14 @@ def test_second_derivatives_go_through_the_losses():
     (g * np.array([1.0, 0.0, 0.0])).sum().backward()
     p = np.exp([1.0, 2.0, 0.5]) / np.exp([1.0, 2.0, 0.5]).sum()
     np.testing.assert_allclose(x.grad[0], p[0] * (np.array([1.0, 0.0, 0.0]) - p), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "nll_loss", "cross_entropy"])
+def test_functions_too_refuse_a_reduction_they_do_not_know(name):
+    y = np.zeros(2, int) if name in ("nll_loss", "cross_entropy") else np.zeros((2, 2))
+    with pytest.raises(ValueError, match=r"reduction=: is 'mean', 'sum' or 'none': 'men'"):
+        getattr(nn.functional, name)(np.ones((2, 2)), y, reduction="men")
+
+
+def test_nll_loss_takes_lists():
+    assert nn.NLLLoss()([[-0.5, -1.0]], [1]) == 1.0

@@ -263,3 +263,9 @@ def test_what_a_recording_depends_on_is_told_and_counted():
     block.net[0].requires_grad_(False)
     assert structure.count() > count
     assert [m.structure() for m in block.modules()] != before
+
+
+def test_a_plain_dict_of_modules_is_refused_too():
+    module = nn.Module()
+    with pytest.raises(TypeError, match=r"a plain dict hides its parameters.*\n.*Linear.\n.*nn.ModuleDict"):
+        module.heads = {"price": nn.Linear(1, 1)}

@@ -364,3 +364,18 @@ def test_centered_rmsprop_survives_equal_gradients_that_round_below_zero():
     memory = optimizer.state[w]
     assert (memory["square_avg"].value - memory["grad_avg"].value ** 2 < 0).any()
     assert np.isfinite(w.value).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda w: optim.Adam([w], betas=(0.9,)),
+            r"Adam\(betas=\): wants two numbers from 0 to below 1: \(0.9,\)",
+        ),
+        (lambda w: optim.RMSprop([w], alpha=-1.0), r"RMSprop\(alpha=\): wants a number of 0 or more: -1.0"),
+    ],
+)
+def test_numbers_that_fail_in_the_first_step_are_refused_at_once(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(Tensor(1.0))

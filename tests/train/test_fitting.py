@@ -1,6 +1,7 @@
 """`fit`: it trains, validates, stops early, stops gently, and never keeps a weight that is not finite."""
 
 import os
+import re
 import signal
 
 import numpy as np
@@ -239,7 +240,7 @@ def test_mistakes_in_the_call_are_explained():
     x, y = two_moons(20)
     with pytest.raises(TypeError, match="fit\\(data=\\): wants a pair \\(inputs, targets\\): 3 things"):
         fit(model, (x, y, y))
-    with pytest.raises(TypeError, match="wants batches \\(inputs, targets\\): a ndarray"):
+    with pytest.raises(TypeError, match="each batch: wants a pair \\(inputs, targets\\): a ndarray"):
         fit(model, data.DataLoader(list(x)))
     with pytest.raises(ValueError, match="no metric of that name: 'acuracy'"):
         fit(model, (x, y), metrics=["acuracy"], epochs=1)
@@ -258,3 +259,62 @@ def test_evaluate_agrees_on_pairs_and_on_loaders():
         whole
     )
     assert train.evaluate(model, loss, pair, ["accuracy"], batch_size=7) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        ((np.zeros((0, 2)), np.zeros(0, int)), {}, "at least one batch to learn from: 0 rows"),
+        (
+            data.DataLoader(two_moons(5), 9, drop_last=True),
+            {},
+            "5 rows in batches of 9.\n  Try drop_last=False",
+        ),
+        (two_moons(5), {"epochs": -1}, "epochs=): wants a whole number, 0 or more: -1"),
+        (two_moons(5), {"epochs": 1.5}, "epochs=): wants a whole number, 0 or more: 1.5"),
+        (
+            two_moons(5),
+            {"resume": True},
+            "resume=True): wants to know the file to go on from.\n  Try checkpoint=",
+        ),
+        (
+            two_moons(5),
+            {"validation": (np.zeros((0, 2)), np.zeros(0, int))},
+            "at least one row to measure on",
+        ),
+        (two_moons(5), {"optimizer": optim.SGD(nn.Linear(1, 1).parameters())}, "it has none of them"),
+    ],
+)
+def test_a_run_of_nothing_is_refused(given, options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fit(network(), given, **options)
+
+
+@pytest.mark.parametrize("given", [(pair for pair in ()), [1, 2, 3]])
+def test_what_is_no_data_is_refused(given):
+    with pytest.raises(TypeError, match=r"fit\(data=\): wants a pair"):
+        fit(network(), given)
+
+
+def test_an_optimizer_s_name_is_no_optimizer():
+    with pytest.raises(TypeError, match=r"wants an optimizer: 'adam'.\n  Try optim.Adam"):
+        fit(network(), two_moons(), optimizer="adam")
+
+
+def test_metrics_do_not_change_what_is_learned():
+    weights = []
+    for metrics in ([], ["accuracy"]):
+        model = network(dropout=0.5)
+        fit(model, data.DataLoader(two_moons(), 32, shuffle=True, seed=0), epochs=3, metrics=metrics)
+        weights.append(model.state_dict())
+
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_validation_is_a_pair_a_list_a_dataset_or_a_loader():
+    x, y = two_moons(50)
+    kinds = [(x, y), [x, y], data.TensorDataset(x, y), data.DataLoader((x, y), 7, shuffle=True, seed=0)]
+    model = network()
+    losses = [train.evaluate(model, nn.CrossEntropyLoss(), kind)["loss"] for kind in kinds]
+
+    assert losses == pytest.approx([losses[0]] * 4, rel=1e-6)

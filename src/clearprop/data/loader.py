@@ -14,7 +14,8 @@ from clearprop.errors import lesson
 class DataLoader:
     """A dataset in batches: `for x, y in loader`. Each loop is one epoch.
 
-    `dataset` is a TensorDataset, a tuple of arrays, or anything with a length and samples by number.
+    `dataset` is a TensorDataset, a tuple of arrays or of lists of numbers, or anything with a length and
+    samples by number.
     With `shuffle` every epoch has a new order, drawn from the loader's own generator: the same `seed` gives
     the same orders, whatever else draws random numbers. `drop_last` leaves out a last smaller batch.
     `collate` turns a batch into what the loop receives.
@@ -39,7 +40,7 @@ class DataLoader:
         generator: np.random.Generator | None = None,
         collate: Callable[[Any], Any] | None = None,
     ) -> None:
-        if isinstance(dataset, tuple) and all(isinstance(a, np.ndarray) for a in dataset):
+        if isinstance(dataset, tuple):
             dataset = TensorDataset(*dataset)
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(

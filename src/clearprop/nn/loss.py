@@ -8,6 +8,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.nn import functional as F
+from clearprop.nn.functional.layer import checked_reduction
 from clearprop.nn.module import Module
 
 
@@ -16,16 +17,7 @@ class Loss(Module):
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(
-                lesson(
-                    f"{type(self).__name__}(reduction=)",
-                    "is 'mean', 'sum' or 'none'",
-                    f"{reduction!r}",
-                    hint="reduction='mean'",
-                )
-            )
-        self.reduction = reduction
+        self.reduction = checked_reduction(f"{type(self).__name__}(reduction=)", reduction)
 
     def extra_repr(self) -> str:
         """Return the reduction, where it is not the mean."""

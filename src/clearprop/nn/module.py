@@ -111,13 +111,17 @@ class Module:
                     hint=f"clearprop.assign(module.{name}, value) for new numbers",
                 )
             )
-        if isinstance(value, (list, tuple)) and any(isinstance(v, (Module, Parameter)) for v in value):
+        held = (
+            value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+        )
+        if any(isinstance(v, (Module, Parameter)) for v in held):
+            named = isinstance(value, dict)
             raise TypeError(
                 lesson(
-                    f"{type(self).__name__}.{name} = [...]",
-                    "a plain list hides its parameters from the optimizer",
-                    where=f"It holds {', '.join(sorted({type(v).__name__ for v in value}))}.",
-                    hint=f"self.{name} = nn.ModuleList([...])",
+                    f"{type(self).__name__}.{name} = {'{...}' if named else '[...]'}",
+                    f"a plain {'dict' if named else 'list'} hides its parameters from the optimizer",
+                    where=f"It holds {', '.join(sorted({type(v).__name__ for v in held}))}.",
+                    hint=f"self.{name} = nn.{'ModuleDict({...})' if named else 'ModuleList([...])'}",
                 )
             )
         if name in self.__dict__ and old is not value:

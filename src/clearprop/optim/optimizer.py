@@ -53,16 +53,14 @@ class Optimizer:
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise ValueError for numbers that make no sense."""
-        for name in ("lr", "eps", "weight_decay", "momentum"):
+        for name in ("lr", "eps", "weight_decay", "momentum", "alpha"):
             if name in options and not float(options[name]) >= 0.0:
                 called = f"{type(self).__name__}({name}=)"
                 raise ValueError(lesson(called, "wants a number of 0 or more", f"{options[name]!r}"))
-        for beta in options.get("betas", ()):
-            if not 0.0 <= beta < 1.0:
-                called = f"{type(self).__name__}(betas=)"
-                raise ValueError(
-                    lesson(called, "wants two numbers from 0 to below 1", f"{options['betas']!r}")
-                )
+        betas = tuple(options.get("betas", (0.0, 0.0)))
+        if len(betas) != 2 or not all(0.0 <= beta < 1.0 for beta in betas):
+            called = f"{type(self).__name__}(betas=)"
+            raise ValueError(lesson(called, "wants two numbers from 0 to below 1", f"{options['betas']!r}"))
 
     def add_param_group(self, entry: Mapping[str, Any]) -> None:
         """Add parameters with options of their own: `{"params": [...], "lr": 0.01}`."""

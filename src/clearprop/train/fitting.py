@@ -12,7 +12,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.train.callbacks import Callback, EachEpoch, Run
-from clearprop.train.evaluation import evaluate
+from clearprop.train.evaluation import evaluate, pair
 from clearprop.train.history import History
 from clearprop.train.interrupt import Interrupt, gentle_interrupt
 from clearprop.train.metrics import Metric
@@ -72,8 +72,9 @@ def fit(
     stopped (to rounding with a compiled step, whose first call runs eagerly).
     `compile` is True, False or "auto" (where it is fast). `callbacks` see the run, see `Callback`.
 
-    Raises NonFiniteLossError where the loss becomes NaN or infinite (the last good weights are put back), and
-    InputError for a checkpoint that cannot be used.
+    Raises NonFiniteLossError where the loss becomes NaN or infinite (the last good weights are put back),
+    InputError for a checkpoint that cannot be used, ValueError where there is nothing to learn from
+    or nothing of the model that the optimizer could change.
 
     >>> import numpy as np, clearprop
     >>> from clearprop import nn, train
@@ -86,8 +87,11 @@ def fit(
     """
     from clearprop import optim
 
-    loader = _loader(data, batch_size, seed)
     optimizer = optimizer or optim.Adam(model.parameters())
+    _check(model, optimizer, epochs, checkpoint, resume)
+    loader = _loader(data, batch_size, seed)
+    # The metrics' look at the data draws nothing from the loader: they do not change what is learned.
+    looked_at = validation if validation is not None else _in_order(data, loader)
     run = Run(model, optimizer, History(), epochs, len(loader))
     best = Best(patience)
     if checkpoint is not None and resume:
@@ -108,9 +112,7 @@ def fit(
                 run.epoch = len(run.history) + 1
                 began = time.perf_counter()
                 row = {"loss": _epoch(run, step, loader, good, watchers, interrupt)}
-                row |= _measured(
-                    model, loss, data if isinstance(data, tuple) else loader, validation, metrics
-                )
+                row |= _measured(model, loss, looked_at, validation is not None, metrics)
                 run.history.add(row, time.perf_counter() - began)
                 best.see(run, row.get("val_loss", row["loss"]))
                 if checkpoint is not None and not interrupt.asked:
@@ -151,7 +153,7 @@ def _epoch(
     run.model.train()
     total, rows = 0.0, 0
     for batch in loader:
-        x, y = _pair(batch)
+        x, y = pair("fit(data=), each batch", batch, "TensorDataset(x, y)")
         good.remember()
         run.step += 1
         run.loss = float(step(x, y))
@@ -166,39 +168,59 @@ def _epoch(
 
 
 def _measured(
-    model: Any, loss: Any, data: Any, validation: Any, metrics: list[str | Metric]
+    model: Any, loss: Any, data: Any, held_out: bool, metrics: list[str | Metric]
 ) -> dict[str, float]:
-    if validation is not None:
-        found = evaluate(model, loss, validation, metrics)
-        return {f"val_{name}": value for name, value in found.items()}
-    if not metrics:
+    if not held_out and not metrics:
         return {}
     found = evaluate(model, loss, data, metrics)
+    if held_out:
+        return {f"val_{name}": value for name, value in found.items()}
     return {name: value for name, value in found.items() if name != "loss"}
+
+
+def _check(model: Any, optimizer: Any, epochs: Any, checkpoint: Any, resume: bool) -> None:
+    """Complain about settings that would make a run of nothing."""
+    if not isinstance(epochs, (int, np.integer)) or epochs < 0:
+        raise ValueError(lesson("fit(epochs=)", "wants a whole number, 0 or more", repr(epochs)))
+    if resume and checkpoint is None:
+        hint = 'checkpoint="run.safetensors"'
+        raise ValueError(lesson("fit(resume=True)", "wants to know the file to go on from", hint=hint))
+    if not hasattr(optimizer, "param_groups"):
+        got, hint = repr(optimizer)[:60], "optim.Adam(model.parameters(), lr=1e-3)"
+        raise TypeError(lesson("fit(optimizer=)", "wants an optimizer", got, hint=hint))
+    trained = {p for group in optimizer.param_groups for p in group["params"]}
+    if trained.isdisjoint(model.parameters()):
+        wanted, got = "wants an optimizer of this model's parameters", "it has none of them"
+        hint = f"{type(optimizer).__name__}(model.parameters())"
+        raise ValueError(lesson("fit(optimizer=)", wanted, got, hint=hint))
+
+
+def _in_order(data: Any, loader: Any) -> Any:
+    from clearprop.data import DataLoader
+
+    return (
+        data if isinstance(data, (tuple, list)) else DataLoader(loader.dataset, 1024, collate=loader.collate)
+    )
 
 
 def _loader(data: Any, batch_size: int, seed: int | None) -> Any:
     from clearprop import data as sources
     from clearprop.ops import random
 
-    if isinstance(data, sources.DataLoader):
-        return data
-    if isinstance(data, (tuple, list)):
-        if len(data) != 2:
-            raise TypeError(lesson("fit(data=)", "wants a pair (inputs, targets)", f"{len(data)} things"))
-        data = sources.TensorDataset(*data)
-    if seed is None:  # drawn, so that manual_seed settles the order of the batches too
-        seed = int(random.uniform().value * 2**32)
-    return sources.DataLoader(data, batch_size=batch_size, shuffle=True, seed=seed)
-
-
-def _pair(batch: Any) -> tuple[Any, Any]:
-    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        got = f"a {type(batch).__name__}"
-        raise TypeError(
-            lesson("fit(data=)", "wants batches (inputs, targets)", got, hint="TensorDataset(x, y)")
-        )
-    return batch[0], batch[1]
+    if not isinstance(data, sources.DataLoader):
+        if isinstance(data, (tuple, list)):
+            data = sources.TensorDataset(*pair("fit(data=)", data))
+        if not hasattr(data, "__len__"):
+            wanted, hint = "wants a pair of arrays, a Dataset or a DataLoader", "TensorDataset(x, y)"
+            raise TypeError(lesson("fit(data=)", wanted, f"a {type(data).__name__}", hint=hint))
+        if seed is None:  # drawn, so that manual_seed settles the order of the batches too
+            seed = int(random.uniform().value * 2**32)
+        data = sources.DataLoader(data, batch_size=batch_size, shuffle=True, seed=seed)
+    if not len(data):
+        got = f"{len(data.dataset)} rows in batches of {data.batch_size}"
+        hint = "drop_last=False, or a smaller batch_size" if len(data.dataset) else ""
+        raise ValueError(lesson("fit(data=)", "wants at least one batch to learn from", got, hint=hint))
+    return data
 
 
 def _tell(watchers: list[Callback], event: str, run: Run) -> list[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.modes import mode
-from clearprop.nn.functional.layer import constant
+from clearprop.nn.functional.layer import checked_reduction, constant
 from clearprop.op import describe
 from clearprop.registry import ops
 
@@ -26,6 +26,8 @@ def nll_loss(
     >>> nll_loss(np.log([[0.25, 0.75]]), np.array([0])).round(4)
     np.float64(1.3863)
     """
+    if not hasattr(x, "dtype"):
+        x = np.asarray(x)
     if not hasattr(y, "dtype"):
         y = np.asarray(y)
     axis = 1 if len(x.shape) > 1 else 0
@@ -101,7 +103,7 @@ def _picked(logs: Any, y: Any, axis: int, weight: Any, ignored: int | None) -> t
 
 
 def _averaged(losses: Any, weights: Any, reduction: str) -> Any:
-    if reduction == "none":
+    if checked_reduction("reduction=", reduction) == "none":
         return losses
     if reduction == "sum":
         return losses.sum()

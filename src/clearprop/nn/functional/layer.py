@@ -66,6 +66,14 @@ def probability(called: str, p: float) -> None:
         raise ValueError(lesson(f"{called}(p=)", "wants a probability from 0 to 1", f"{p!r}", hint="p=0.5"))
 
 
+def checked_reduction(called: str, reduction: str) -> str:
+    """Return what a loss does with its entries, having complained about a word that it does not know."""
+    if reduction not in ("mean", "sum", "none"):
+        wanted = "is 'mean', 'sum' or 'none'"
+        raise ValueError(lesson(called, wanted, f"{reduction!r}", hint="reduction='mean'"))
+    return reduction
+
+
 def flatten(x: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
     """Join the axes from `start_dim` to `end_dim` into one.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.define import elementwise
 from clearprop.errors import lesson
-from clearprop.nn.functional.layer import constant
+from clearprop.nn.functional.layer import checked_reduction, constant
 from clearprop.op import describe
 from clearprop.ops.elementwise import POSITIVE
 from clearprop.registry import ops
@@ -42,7 +42,7 @@ def reduced(x: Any, reduction: str) -> Any:
     """Return the mean or the sum of the entries, or for 'none' the entries."""
     if reduction == "mean":
         return x.mean()
-    return x.sum() if reduction == "sum" else x
+    return x.sum() if checked_reduction("reduction=", reduction) == "sum" else x
 
 
 def matched(called: str, x: Any, y: Any) -> Any:
