@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
-from clearprop.registry import ops
+from clearprop.registry import implements, ops
 
 _SQUARE = np.array([[3.0, 1.0, -0.5], [0.5, 2.0, 1.0], [-1.0, 0.3, 2.5]])
 _BATCH = np.stack([_SQUARE, _SQUARE.T + 0.5, 2 * _SQUARE])
@@ -106,18 +106,28 @@ def det(x: Any) -> Any:
 
 
 @define(
-    "slogdet",
+    "logabsdet",
     "opaque",
-    lambda g, z, x: np.expand_dims(g[1], (-2, -1)) * _turned(ops["inv"](x)),
-    numpy=np.linalg.slogdet,
-    several=True,
+    lambda g, z, x: np.expand_dims(g, (-2, -1)) * _turned(ops["inv"](x)),
     examples=(((_SQUARE,), {}), ((_BATCH,), {})),
 )
-def slogdet(x: Any) -> Any:
-    """The sign of the determinant and the logarithm of its size, which does not overflow: two outputs.
+def logabsdet(x: Any) -> Any:
+    """log(|det(x)|), which neither overflows nor underflows."""
+    return np.linalg.slogdet(x)[1]
+
+
+@define("sign_of_det", "opaque", None, examples=(((_SQUARE,), {}),))
+def sign_of_det(x: Any) -> Any:
+    """-1, 0 or 1: the sign of the determinant; no gradient."""
+    return np.linalg.slogdet(x)[0]
+
+
+@implements(np.linalg.slogdet)
+def slogdet(x: Any) -> tuple[Any, Any]:
+    """Return the sign of the determinant and the logarithm of its size.
 
     >>> sign, size = slogdet(np.diag([1e-200, -1e-200]))
     >>> sign, size.round(3)
     (np.float64(-1.0), np.float64(-921.034))
     """
-    return tuple(np.linalg.slogdet(x))
+    return ops["sign_of_det"](x), ops["logabsdet"](x)
