@@ -83,23 +83,11 @@ class Step:
         """Whether an earlier contribution was thrown away, as the tree algorithm does."""
         return self.trace.algorithm == "tree" and self.before is not None
 
-    @cached_property
+    @property
     def local(self) -> Any:
         """The local derivative as a number, or an array for elementwise ops; None where the rule is not a
         product with one."""
-        if self.sent is None:
-            return None
-        node, i = self.node, self.sent.i
-        op: Any = node.op
-        if op.derivatives:
-            d = op.derivatives[i]
-            with np.errstate(all="ignore"):
-                return d(node._value, *node.values) if callable(d) else d
-        if is_number(node._value) and is_number(node.values[i]):
-            with np.errstate(all="ignore"):
-                one = node._value.dtype.type(1)
-                return input_gradient(op, i, one, node._value, node.values, node.attrs)
-        return None
+        return self.trace.arrow(self.node, self.sent.i)[0] if self.sent is not None else None
 
     @cached_property
     def formula(self) -> str:
@@ -140,11 +128,11 @@ class Step:
         n = int(slot[1:])
         return written(self.trace.order[n]._value if slot[0] == "v" else self.trace[n].amount)
 
-    @cached_property
+    @property
     def rule(self) -> Term | None:
         """The rule as mathematics over the names of the trace, made by running it; None where it cannot be
         read."""
-        return _rule(self.trace, self.node, self.sent.i) if self.sent is not None else None
+        return self.trace.arrow(self.node, self.sent.i)[1] if self.sent is not None else None
 
 
 class Trace:
@@ -168,6 +156,7 @@ class Trace:
         self.order, self.known, self.names = order, known, _names(order, known)
         self.index = {node: n for n, node in enumerate(order)}
         self.slots = {self.names[node]: f"{{(v{n})}}" for n, node in enumerate(order)}
+        self.arrows: dict[tuple[Tensor, int], tuple[Any, Term | None]] = {}
         self.steps: list[Step] = []
         for node in order:
             if node.op is not None:
@@ -207,6 +196,12 @@ class Trace:
             for x in node.inputs
         )
         return op_term(node.op, args, node.attrs, node.values, node._value, True).text
+
+    def arrow(self, node: Tensor, i: int) -> tuple[Any, Term | None]:
+        """Return the local derivative and the rule of a node's input, each computed once."""
+        if (node, i) not in self.arrows:
+            self.arrows[node, i] = _local(node, i), _rule(self, node, i)
+        return self.arrows[node, i]
 
     def received(self, node: Tensor) -> list[Step]:
         """Return the steps in which a node received something, in order."""
@@ -282,8 +277,11 @@ def trace(
     """
     if algorithm not in ALGORITHMS:
         raise ValueError(lesson("trace(t)", f"algorithm is one of {', '.join(ALGORITHMS)}", repr(algorithm)))
+    return _traced(output, grad, algorithm, find(names, model, callers_frame()))
+
+
+def _traced(output: Tensor, grad: Any, algorithm: str, known: Mapping[int, str]) -> Trace:
     order = topological_order(output)
-    known = find(names, model, callers_frame())
     if algorithm != "topological":
         found = ALGORITHMS[algorithm](output)
         return Trace(found, order, known, found.grads[output])
@@ -302,11 +300,11 @@ def compared(shown: Trace, most: int) -> list[Trace]:
             found.append(shown)
             continue
         try:
-            other = trace(shown.output, algorithm=algorithm)
+            other = _traced(shown.output, None, algorithm, shown.known)
         except GradientError:
             continue
         if len(other) <= max(most, len(shown.order)) or algorithm == "topological":
-            other.known, other.names = shown.known, shown.names
+            other.arrows = shown.arrows
             found.append(other)
     return found
 
@@ -355,6 +353,18 @@ def _names(order: list[Tensor], known: Mapping[int, str]) -> dict[Tensor, str]:
         used.add(label)
         names[node] = label
     return names
+
+
+def _local(node: Tensor, i: int) -> Any:
+    op: Any = node.op
+    with np.errstate(all="ignore"):
+        if op.derivatives:
+            d = op.derivatives[i]
+            return d(node._value, *node.values) if callable(d) else d
+        if is_number(node._value) and is_number(node.values[i]):
+            one = node._value.dtype.type(1)
+            return input_gradient(op, i, one, node._value, node.values, node.attrs)
+    return None
 
 
 def _rule(trace: Trace, node: Tensor, i: int) -> Term | None:
