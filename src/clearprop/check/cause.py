@@ -26,6 +26,7 @@ class Evidence:
     contributions: Any = None
     shapes: Any = ()
     weights: Any = None  # the gradient that arrived at the outputs, as one vector
+    sampled: bool = False  # whether these are only some entries of the gradient
 
 
 def likely_cause(evidence: Evidence) -> str:
@@ -148,6 +149,8 @@ def _one_entry(e: Evidence) -> str:
     size = float(np.max(np.abs(e.right), initial=0.0))
     wrong = np.abs(e.found - e.right) > NEAR * np.maximum(np.abs(e.right), 1e-6 * size)
     count = int(np.sum(wrong))
+    if count == 1 and e.sampled:
+        return f"this one entry; {e.right.size - 1} others, taken at random, are right"
     if count == 1 and e.right.size > 2:
         where = np.unravel_index(int(np.argmax(wrong)), e.right.shape)
         return f"one entry wrong, at {[int(i) for i in where]}; the other {e.right.size - 1} are right"

@@ -185,7 +185,13 @@ def _evidence(m: Measured, row: int, found: Any) -> Evidence:
     contributions = None if m.jacobian is None else m.weights[row][:, None] * m.jacobian
     x = m.x.reshape(-1)[m.chosen].reshape(shape)
     return Evidence(
-        found.reshape(shape), m.value[row].reshape(shape), x, contributions, m.shapes, m.weights[row]
+        found.reshape(shape),
+        m.value[row].reshape(shape),
+        x,
+        contributions,
+        m.shapes,
+        m.weights[row],
+        m.chosen.size < m.x.size,
     )
 
 

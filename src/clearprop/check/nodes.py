@@ -11,7 +11,7 @@ import numpy as np
 
 from clearprop.backward import input_gradient, propagate
 from clearprop.check.cause import Evidence, likely_cause
-from clearprop.check.numeric import Probe, Slopes, columns, listed, slopes
+from clearprop.check.numeric import Probe, columns, listed, measure, slopes
 from clearprop.check.pull import random_weights
 from clearprop.check.taylor import Search
 from clearprop.errors import GradientError, lesson, user_line
@@ -23,6 +23,7 @@ from clearprop.tensor import Tensor
 TOLERANCE = (
     1e-9  # of a directional derivative; one entry of a million wrong by 0.1 % is a thousand times that
 )
+TOGETHER = 1_000_000  # entries times outputs up to which every output is followed on its own
 LOCATE = 512  # entries of an input up to which a wrong rule is looked at entry by entry; beyond, some
 
 
@@ -224,23 +225,28 @@ class _Trial:
         if any(d.shape != x.shape for d in self.sent[j]):
             return False
         scale = float(np.sqrt(np.mean(x * x))) or 1.0
+        terms = np.abs(self.weights) @ np.abs(self.at)
         for size in (np.where(x == 0, scale, np.abs(x)), np.full(x.shape, scale)):
             v = size * rng.choice([-1.0, 1.0], x.shape)
             shifted, step = self.probe.along({j: v})
-            found = slopes(shifted, step, self.probe.eps, self.at)
-            if np.any(found.kink) or not all(map(self._along(found, v), self.weights, self.sent[j])):
+            found = slopes(self._weighed(shifted), step, self.probe.eps, self.weights @ self.at, terms)
+            told = np.array([float(np.sum(d * v)) for d in self.sent[j]])
+            parts = np.array(
+                [(float(np.sum(np.abs(d * v))), float(np.linalg.norm(d * v))) for d in self.sent[j]]
+            )
+            allowed = 10 * found.error + TOLERANCE * parts[:, 1] + 64 * self.probe.eps * parts[:, 0]
+            if np.any(found.kink) or not np.all(np.abs(told - found.value) <= allowed):
                 return False
         return True
 
-    def _along(self, found: Slopes, v: Any) -> Callable[[Any, Any], bool]:
-        def agree(weights: Any, sent: Any) -> bool:
-            parts = sent * v
-            told, measured = float(np.sum(parts)), float(weights @ found.value)
-            rounding = 64 * self.probe.eps * float(np.sum(np.abs(parts)))
-            error = float(np.abs(weights) @ found.error)
-            return abs(told - measured) <= 10 * error + TOLERANCE * float(np.linalg.norm(parts)) + rounding
+    def _weighed(self, shifted: Callable[[float], tuple[Any, float]]) -> Callable[[float], tuple[Any, float]]:
+        """The same function with its outputs weighed: two numbers, however many there are."""
 
-        return agree
+        def weighed(t: float) -> tuple[Any, float]:
+            values, gone = shifted(t)
+            return self.weights @ values, gone
+
+        return weighed
 
     def suspects(self, j: int, k: int) -> list[int]:
         """Return the entry that bisection corners and a sample of the others, to tell one fault from all."""
@@ -262,13 +268,28 @@ class _Trial:
             return Finding(self.name, self.moving[j], self.node, line, (), float("nan"), float("nan"), said)
         return self._located(j, 0, line) or self._located(j, 1, line)
 
+    def _measured(self, j: int, k: int, chosen: list[int]) -> tuple[Any, Any, Any, Any]:
+        """Return, for each chosen entry, whether it is on a kink, its derivative, the error of that, and what
+        each output contributes (None where there are too many to keep apart)."""
+        weights = self.weights[k]
+        if self.at.size * len(chosen) <= TOGETHER:
+            found = list(columns(self.probe, j, self.at, chosen))
+            value = np.array([float(weights @ s.value) for s in found])
+            error = np.array([float(np.abs(weights) @ s.error) for s in found])
+            contributions = np.array([s.value for s in found]).T * weights[:, None]
+            return np.array([bool(np.any(s.kink)) for s in found]), value, error, contributions
+        at, terms = self.weights @ self.at, np.abs(self.weights) @ np.abs(self.at)
+        sums = []
+        for i in chosen:
+            shifted, steps = self.probe.entry(j, i)
+            sums.append(measure(self._weighed(shifted), steps, self.probe.eps, at, terms))
+        value, error = np.array([s.value[k] for s in sums]), np.array([s.error[k] for s in sums])
+        return np.array([bool(np.any(s.kink)) for s in sums]), value, error, None
+
     def _located(self, j: int, k: int, line: str) -> Finding | None:
         x, weights = self.probe.arrays[j], self.weights[k]
         chosen = list(range(x.size)) if x.size <= LOCATE else self.suspects(j, k)
-        found = list(columns(self.probe, j, self.at, chosen))
-        kink = np.array([bool(np.any(s.kink)) for s in found])
-        right = np.array([float(weights @ s.value) for s in found])
-        error = np.array([float(np.abs(weights) @ s.error) for s in found])
+        kink, right, error, contributions = self._measured(j, k, chosen)
         told = self.sent[j][k].reshape(-1)[chosen]
         with np.errstate(all="ignore"):
             off = np.where(kink, 0.0, np.abs(told - right))
@@ -282,9 +303,10 @@ class _Trial:
             np.where(kink, right, told).reshape(whole),
             right.reshape(whole),
             x.reshape(-1)[chosen].reshape(whole),
-            np.array([s.value for s in found]).T * weights[:, None],
+            contributions,
             self.probe.shapes,
             weights,
+            len(chosen) < x.size,
         )
         index = tuple(int(n) for n in np.unravel_index(chosen[worst], x.shape))
         return Finding(

@@ -190,13 +190,17 @@ class _Table:
 
 
 def measure(
-    shifted: Callable[[float], tuple[Any, float]], steps: tuple[float, ...], eps: float, at: Any
+    shifted: Callable[[float], tuple[Any, float]],
+    steps: tuple[float, ...],
+    eps: float,
+    at: Any,
+    size: Any = 0.0,
 ) -> Slopes:
     """Return the slopes found from the first of `steps`, or from the last where that tells another story:
     what a function does over a small distance may be invisible from afar."""
-    found = slopes(shifted, steps[0], eps, at)
+    found = slopes(shifted, steps[0], eps, at, size)
     for step in steps[1:]:
-        close = slopes(shifted, step, eps, at)
+        close = slopes(shifted, step, eps, at, size)
         with np.errstate(all="ignore"):
             apart = ~(np.abs(close.value - found.value) <= 10 * (close.error + found.error))
             chosen = (apart & np.isfinite(close.error)) | ~(found.error <= close.error) | close.kink
@@ -205,12 +209,14 @@ def measure(
     return found
 
 
-def slopes(shifted: Callable[[float], tuple[Any, float]], step: float, eps: float, at: Any) -> Slopes:
+def slopes(
+    shifted: Callable[[float], tuple[Any, float]], step: float, eps: float, at: Any, size: Any = 0.0
+) -> Slopes:
     """Return the derivatives at 0 of the vector function `shifted`, whose value there is `at`.
 
     Steps are halved until every entry has settled to rounding, at most `LEVELS` times, or `PATIENCE` where
     one has not converged. One evaluation on each side per step serves the central and both one-sided
-    estimates.
+    estimates. Rounding is that of the values, or of `size` where they are sums of larger terms.
     """
     central, left, right = _Table(4), _Table(2), _Table(2)
     with np.errstate(all="ignore"):
@@ -220,7 +226,7 @@ def slopes(shifted: Callable[[float], tuple[Any, float]], step: float, eps: floa
             step /= 2
             if forth == 0.0 or back == 0.0:
                 break
-            noise = eps * np.maximum(np.abs(ahead), np.abs(behind)) / (forth - back)
+            noise = eps * np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), size) / (forth - back)
             central.add((ahead - behind) / (forth - back), 2 * noise)  # as far as extrapolation magnifies it
             right.add((ahead - at) / forth, 8 * noise)
             left.add((behind - at) / back, 8 * noise)
