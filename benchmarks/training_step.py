@@ -1,7 +1,9 @@
-"""Training steps beside the peers: `python benchmarks/training_step.py` prints the table, `--json FILE` keeps it.
+"""Training steps beside the peers: `python benchmarks/training_step.py` prints the table, `--json FILE` keeps
+it.
 
-Every contender runs in a process of its own, so that thread pools do not disturb each other, and they take turns:
-a slice of each, many rounds, the median of all steps. A quick look: `--quick`; one row: `--only 784-128-10`.
+Every contender runs in a process of its own, so that thread pools do not disturb each other, and they take
+turns: a slice of each, many rounds, the median of all steps. A quick look: `--quick`; one row: `--only
+784-128-10`.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ class Contender:
         self.memory = 0
         self.process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "peers.worker", module, how, row.name],
-            cwd=HERE, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            cwd=HERE, env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         facts = self._listen()
         self.failed: str = facts.get("failed", "")
@@ -117,12 +120,17 @@ def show(result: dict[str, Any]) -> None:
     peers = {k: v["median"] for k, v in found.items() if k not in OURS and k != "sgemm" and "median" in v}
     best = min(peers, key=lambda k: peers[k]) if peers else ""
     rate = 2 * 1024**3 / found["sgemm"]["median"] if "median" in found.get("sgemm", {}) else float("nan")
-    print(
-        f"\n{result['row']}, batch {result['batch']}: {flops / 1e6:.2f} MFLOP in products; sgemm {rate / 1e9:.0f} GFLOP/s"
-    )
-    print(
-        f"  {'':<18}{'time/step':>12}{'best peer/it':>14}{'GFLOP/s':>10}{'of sgemm':>10}{'first call':>12}{'peak MiB':>10}"
-    )
+    print(f"\n{result['row']}, batch {result['batch']}: {flops / 1e6:.2f} MFLOP in products; ", end="")
+    print(f"sgemm {rate / 1e9:.0f} GFLOP/s")
+    heads = {
+        "time/step": 12,
+        "best peer/it": 14,
+        "GFLOP/s": 10,
+        "of sgemm": 10,
+        "first call": 12,
+        "peak MiB": 10,
+    }
+    print(f"  {'':<18}" + "".join(f"{head:>{width}}" for head, width in heads.items()))
     for name, facts in found.items():
         if name == "sgemm":
             continue

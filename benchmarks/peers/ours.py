@@ -7,7 +7,6 @@ from typing import Any
 
 import clearprop
 from clearprop import nn, optim
-
 from peers.rows import RATE, Row
 
 

@@ -1,4 +1,4 @@
-"""One contender in a process of its own: `python -m peers.worker MODULE HOW ROW`, told what to do by lines."""
+"""One contender in a process of its own: `python -m peers.worker MODULE HOW ROW`."""
 
 from __future__ import annotations
 

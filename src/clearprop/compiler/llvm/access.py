@@ -1,4 +1,4 @@
-"""Reading and writing arrays: masks for the lanes that are there, entries that lie apart, bounds of indices."""
+"""Reading and writing arrays: masks of lanes that are there, entries that lie apart, bounds of indices."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def gather(function: Function, address: str, step: Any, dtype: Any, lanes: int, 
     places = _addresses(function, address, step, dtype, lanes)
     name = f"llvm.masked.gather.v{lanes}{_short(dtype)}.v{lanes}p0"
     function.module.declare(name, kept, f"<{lanes} x ptr>, i32, <{lanes} x i1>, {kept}")
-    text = f"call {kept} @{name}(<{lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text}, {kept} zeroinitializer)"
+    given = f"<{lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text}, {kept} zeroinitializer"
+    text = f"call {kept} @{name}({given})"
     x = function.value(text, dtype if dtype != BOOL else BYTE, lanes)
     return x != 0 if dtype == BOOL else x
 
@@ -84,9 +85,8 @@ def scatter(function: Function, x: Value, address: str, step: Any, mask: Value |
     places = _addresses(function, address, step, dtype, x.lanes)
     name = f"llvm.masked.scatter.v{x.lanes}{_short(dtype)}.v{x.lanes}p0"
     function.module.declare(name, "void", f"{x.type}, <{x.lanes} x ptr>, i32, <{x.lanes} x i1>")
-    function.line(
-        f"call void @{name}({x.type} {x.text}, <{x.lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text})"
-    )
+    given = f"<{x.lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text}"
+    function.line(f"call void @{name}({x.type} {x.text}, {given})")
 
 
 def _short(dtype: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -65,7 +66,7 @@ class Native:
         return sum(c.work for r in self.sequence if isinstance(r, Region) for c in r.chains)
 
     def quick(self, variant: Any) -> Any:
-        """Return a call that checks a recording's conditions in native code too; None where there can be none."""
+        """Return a call that checks a recording's conditions natively too; None where there can be none."""
         from clearprop.compiler.llvm.quick import quick
 
         return quick(variant)
@@ -90,8 +91,7 @@ class Native:
                 self._chain(name, chain)
                 bounds = chain.bounds
                 calls += [
-                    (name, low, high, part)
-                    for part, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False))
+                    (name, low, high, part) for part, (low, high) in enumerate(itertools.pairwise(bounds))
                 ]
                 if len(bounds) > 2:
                     endings += self._combine(chain, name)
@@ -169,16 +169,16 @@ class Native:
         for i, line in enumerate(lines):
             if line == "CHECK":  # stop before anything is assigned
                 checks += 1
-                flag = f"%trouble{checks} = load i64, ptr {self.places.trouble()}\n  %bad{checks} = icmp ne i64 %trouble{checks}, 0"
+                flag = f"%trouble{checks} = load i64, ptr {self.places.trouble()}"
+                flag += f"\n  %bad{checks} = icmp ne i64 %trouble{checks}, 0"
                 lines[i] = f"{flag}\n  br i1 %bad{checks}, label %end, label %on{checks}\non{checks}:"
         lines[-1:] = ["br label %end\nend:", lines[-1]] if possible() else [lines[-1], "br label %end\nend:"]
         text = "\n".join("  " + line for line in lines)
-        self.segments.append(
-            f"define void @segment{len(self.segments)}(ptr %data, ptr %control) {{\n  %mode = alloca i32\n{text}\n  ret void\n}}\n"
-        )
+        head = f"define void @segment{len(self.segments)}(ptr %data, ptr %control) {{\n  %mode = alloca i32\n"
+        self.segments.append(f"{head}{text}\n  ret void\n}}\n")
 
     def _entry(self) -> None:
-        """Write what fills the table from tuples of arrays, and then runs the step if it is native throughout."""
+        """Write what fills the table from tuples of arrays, and runs the step if it is native throughout."""
         lines = []
         count = 0
 
@@ -217,7 +217,8 @@ class Native:
         text = "\n".join("  " + line for line in lines)
         self.segments.append(
             "define i64 @enter(ptr %arguments, ptr %numbers, ptr %fresh, ptr %data, ptr %control) {\n"
-            f"{text}\n  br i1 {plain}, label %run, label %odd\nrun:\n  {run}\n  ret i64 0\nodd:\n  ret i64 1\n}}\n{_FLUSH}"
+            f"{text}\n  br i1 {plain}, label %run, label %odd\n"
+            f"run:\n  {run}\n  ret i64 0\nodd:\n  ret i64 1\n}}\n{_FLUSH}"
         )
 
     # --- running --------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def has_instructions(v: Value) -> bool:
     ):
         return False
     if v.op in REDUCTIONS:
-        return v.inputs[0].size > 0
+        return bool(v.inputs[0].size)
     return v.op in UFUNCS or v.op in ("where", "astype")
 
 
@@ -170,7 +170,7 @@ def full(v: Value) -> bool:
 
 
 def leading(v: Value, group: Group) -> bool:
-    """Tell whether a reduction is over the outermost axes: its result is complete only after the whole loop."""
+    """Tell whether a reduction is over the outermost axes: complete only when the whole loop is."""
     axes = {a for a in v.attrs["axes"] if v.inputs[0].shape[a] != 1}
     if v.op in ("argmax", "argmin"):
         return False
@@ -214,7 +214,7 @@ def fits(v: Value, group: Group) -> bool:
 
 # --- what is changed in a program before it is grouped ------------------------------------------------------
 def prepared(program: Program) -> Program:
-    """Return a copy of the program in which every view is one of strides and every product has a direct form."""
+    """Return a copy of the program in which views are strides and every product has a direct form."""
     new: dict[Value, Value] = {}
     result = Program()
 
@@ -258,7 +258,7 @@ def same(a: State, b: State) -> bool:
 
 
 def _product(v: Value, copied: Any) -> Value:
-    """Choose the form of a product: an outer product is elementwise; else the right factor's rows are contiguous."""
+    """Choose a product's form: outer products are elementwise; else the right factor has whole rows."""
     x, y = v.inputs
     if v.dtype.name not in FLOATS:
         v.kind = "call"

@@ -9,7 +9,7 @@ from clearprop.compiler.ir import VIEWS, Shape, Value
 
 @dataclass(frozen=True)
 class Layout:
-    """Entry (i, j, ...) of a value is entry `offset + i*strides[0] + j*strides[1] + ...` of `base`'s memory."""
+    """Entry (i, j, ...) of a value is entry `offset + i*strides[0] + j*strides[1] + ...` of `base`."""
 
     base: Value
     offset: int

@@ -18,7 +18,25 @@ from clearprop.compiler.llvm.text import INDEX, Function, Value
 from clearprop.compiler.llvm.ufuncs import UFUNCS
 
 COSTLY = frozenset(
-    "exp expm1 exp2 log log1p log2 log10 tanh sinh cosh sin cos tan power logaddexp divide sqrt".split()
+    [
+        "exp",
+        "expm1",
+        "exp2",
+        "log",
+        "log1p",
+        "log2",
+        "log10",
+        "tanh",
+        "sinh",
+        "cosh",
+        "sin",
+        "cos",
+        "tan",
+        "power",
+        "logaddexp",
+        "divide",
+        "sqrt",
+    ]
 )
 
 
@@ -46,7 +64,7 @@ class LoopWriter:
 
     def __init__(self, group: Group, memory: Memory) -> None:
         self.group, self.memory = group, memory
-        self.inside = {v for v in group.values}
+        self.inside = set(group.values)
         self.leaves: dict[ir.Value, Layout] = {}
         self.picks = {v: layout(v.inputs[0]) for v in group.values if v.op == "pick"}
         for v in group.values:
@@ -314,7 +332,7 @@ class LoopWriter:
     def _turns(
         self, low: Value, high: Value
     ) -> Iterator[tuple[list[Value | int], Value | int, Value | None]]:
-        """Yield, once per copy of the body to be written, the place in the inner loops and the mask of the lanes."""
+        """Yield the place in the inner loops and the mask of the lanes, once per copy of the body."""
         function = self.function
         if self.single:
             n = self.inner[0].n
@@ -488,4 +506,3 @@ def write_combination(function: Function, v: ir.Value, memory: Memory, parts: in
         for pointer in pointers[1:]:
             z = combine(v.op, z, function.load(function.at(pointer, i, v.dtype), v.dtype))
         function.store(z, function.at(goal, i, v.dtype))
-

@@ -17,7 +17,7 @@ LINE = 64  # bytes: arrays begin on a cache line of their own
 
 
 class Places:
-    """Where the arrays of a plan lie: in the table that is filled at each call, or at an address known now."""
+    """Where a plan's arrays lie: in the table that is filled at each call, or at an address known now."""
 
     def __init__(self, program: Program, grouping: Grouping) -> None:
         self.program, self.grouping = program, grouping
@@ -82,7 +82,7 @@ class Places:
         )
 
     def _in_place(self, new: Value, old: Value) -> bool:
-        """Tell whether `new` may be computed into the array of `old`: whoever reads that has done so before."""
+        """Tell whether `new` may be computed into the array of `old`: all who read that do so before."""
         mine = self.grouping.of.get(new)
         if mine is None or new not in mine.stores or mine.kind == "call" or new in self.homes:
             return False
@@ -177,7 +177,7 @@ def _aligned(size: int) -> Any:
 
 
 def _packed(lives: list[tuple[int, int, int]]) -> tuple[list[int], int]:
-    """Place blocks of (first, last, size), largest first, each as low as those alive at the same time allow."""
+    """Place blocks of (first, last, size), largest first, each as low as those alive with it allow."""
     offsets = [0] * len(lives)
     done: list[int] = []
     total = 0

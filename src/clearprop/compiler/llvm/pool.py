@@ -1,9 +1,9 @@
 """A second core: one worker that waits in native code for tasks, and the native code that deals them out.
 
-A step publishes a function and a count of tasks in one atomic number, the ticket: epoch, count and the next task to
-take. Whoever takes a task, the step's own thread or the worker, takes it by adding one to the ticket, so a worker
-that is late or not there at all costs nothing but its help. The worker spins for a fraction of a millisecond after
-its last task, then sleeps in the kernel until it is woken.
+A step publishes a function and a count of tasks in one atomic number, the ticket: epoch, count and the next
+task to take. Whoever takes a task, the step's own thread or the worker, takes it by adding one to the ticket,
+so a worker that is late or not there at all costs nothing but its help. The worker spins for a fraction of a
+millisecond after its last task, then sleeps in the kernel until it is woken.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from clearprop.compiler.llvm.engine import Code
 PATIENCE = 3_000  # turns of waiting for the worker's last task before sleeping: about 50 microseconds
 SPINS = 20_000  # turns of waiting before sleeping: about half a millisecond
 
-# Where the shared numbers are, in units of 8 bytes; those that two cores write are on cache lines of their own.
+# Where the shared numbers are, in units of 8 bytes; those that two cores write have cache lines of their own.
 TICKET, DONE, FUNCTION, DATA, ASLEEP, STOP, WAITING, SIZE = 0, 8, 16, 17, 24, 25, 32, 40
 
 _NATIVE = f"""

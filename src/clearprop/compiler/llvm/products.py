@@ -1,8 +1,8 @@
 """Matrix products: register tiles of fused multiply-adds, straight from where the operands lie.
 
 The tile is 8 rows by 2 vectors: 16 sums stay in registers while the loop over the inner axis runs, each step
-reading 2 vectors of the right factor and 8 numbers of the left. Shapes are known when the code is written, so the
-edges have tiles of their own and no operand is copied unless its layout asks for it.
+reading 2 vectors of the right factor and 8 numbers of the left. Shapes are known when the code is written, so
+the edges have tiles of their own and no operand is copied unless its layout asks for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from clearprop.compiler.llvm.layout import Layout, across, layout
 from clearprop.compiler.llvm.reductions import Accumulator
 from clearprop.compiler.llvm.text import BOOL, INDEX, Function, Module, Value
 
-PANEL = 512  # how much of the inner axis is run over before the next tile: the panel of the right factor stays near
+PANEL = 512  # how much of the inner axis a tile runs over: the panel of the right factor stays near
 OUTSIDE = '"prefer-vector-width"="512" noinline'
 
 
@@ -107,7 +107,7 @@ class ProductWriter:
         self.grain = 1 if self.batch else self.tile_rows if self.form == "tiles" else 8
 
     def _swap(self) -> None:
-        """(m, k) @ (k, 1) with a left factor whose columns are contiguous: (1, k) @ (k, m) has the same entries."""
+        """(m, k) @ (k, 1), the left factor's columns contiguous: (1, k) @ (k, m) has the same entries."""
         self.x, self.y = self.y, self.x
         self.left, self.right = (self.right[1], self.right[0]), (self.left[1], self.left[0])
         self.steps.reverse()
@@ -117,10 +117,8 @@ class ProductWriter:
     def tile_rows(self) -> int:
         """How many rows a tile has: what keeps the registers full."""
         vectors = -(-self.n // lanes_of(self.dtype))
-        if vector_bytes() < 64:
-            most = 6 if vectors > 1 else 8
-        else:
-            most = 8 if vectors > 1 else 16
+        narrow, wide = (6, 8) if vector_bytes() < 64 else (8, 16)
+        most = narrow if vectors > 1 else wide
         if self.m <= most * 3 // 2:
             return self.m
         return most
@@ -244,7 +242,7 @@ class ProductWriter:
         return far and self.n >= 128 and rows >= self.tile_rows and self.k >= 16 and self.tile_rows in (8, 6)
 
     def _packs_right(self, rows: int) -> bool:
-        """Whether a column of the right factor is copied side by side: where its rows lie far apart, or across."""
+        """Whether columns of the right factor are copied: where its rows lie far apart, or across."""
         if self.right[1] != 1:
             return True
         return self.right[0] * self.dtype.itemsize >= 1024 and rows >= 24 and self.k >= 16
@@ -304,9 +302,8 @@ class ProductWriter:
             tile = Tile(self.dtype, count, vectors, last, left, b[1], self.n)
             name = tile.write(f.module)
             out = f.at(c, i * self.n, self.dtype)
-            f.line(
-                f"call void @{name}(ptr {first}, ptr {b[0]}, ptr {out}, i64 {depth}, i1 {'true' if more else 'false'})"
-            )
+            again = "true" if more else "false"
+            f.line(f"call void @{name}(ptr {first}, ptr {b[0]}, ptr {out}, i64 {depth}, i1 {again})")
 
         if self.m == rows and not packed:
             call(f.index(0), rows, a, self.left)

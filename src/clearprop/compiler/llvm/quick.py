@@ -1,10 +1,11 @@
 """The quick call: what a step's conditions are, checked by native code right before it runs.
 
-A compiled step may run only while everything it was recorded under is as it was: the variables it names, the arrays
-of parameters, who holds them. `Guard` and `Store` check that in Python, which costs more than the whole step of a
-small network. Here the same conditions are a list of memory words that must hold what they held: a variable's object,
-a Tensor's array, an array's reference count, the version of a dictionary. Where one differs, or where the interpreter
-is not one whose objects are laid out as below, the ordinary way decides.
+A compiled step may run only while everything it was recorded under is as it was: the variables it names, the
+arrays of parameters, who holds them. `Guard` and `Store` check that in Python, which costs more than the
+whole step of a small network. Here the same conditions are a list of memory words that must hold what they
+held: a variable's object, a Tensor's array, an array's reference count, the version of a dictionary. Where
+one differs, or where the interpreter is not one whose objects are laid out as below, the ordinary way
+decides.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def word(address: int) -> int:
 
 @cache
 def possible() -> bool:
-    """Tell whether this interpreter's objects are laid out as expected: version, build, and a trial of each."""
+    """Tell whether this interpreter's objects are laid out as expected: by version, and by trying."""
     if sys.implementation.name != "cpython" or not (3, 11) <= sys.version_info[:2] <= (3, 12):
         return False
     if sysconfig.get_config_var("Py_GIL_DISABLED") or ctypes.sizeof(ctypes.c_void_p) != 8:
@@ -139,7 +140,7 @@ def conditions(variant: Any) -> Conditions:
 
 
 def code(native: Any, found: Conditions, numbers: list[Value], fresh: list[Value]) -> str:
-    """Write the function `quick(self, arguments)` that checks, fills the table, runs, and returns whether it did."""
+    """Write `quick(self, arguments)`, which checks, fills the table, runs, and returns whether it did."""
     lines: list[str] = []
     count = 0
 
@@ -175,9 +176,8 @@ def code(native: Any, found: Conditions, numbers: list[Value], fresh: list[Value
             demand(emit(f"icmp eq i64 {load(shape, 8 * axis)}, {n}"))
         put(v, load(array, ARRAY_DATA, "ptr"))
     for v in numbers:
-        number = emit(
-            f"load ptr, ptr inttoptr (i64 {slot(v.data.tensor, v.data.slot if v.data.slot == 'grad' else '_value')} to ptr)"
-        )
+        place = slot(v.data.tensor, "grad" if v.data.slot == "grad" else "_value")
+        number = emit(f"load ptr, ptr inttoptr (i64 {place} to ptr)")
         demand(emit(f"icmp eq i64 {load(number, TYPE)}, {id(v.dtype.type)}"))
         put(v, emit(f"getelementptr i8, ptr {number}, i64 {SCALAR_DATA}"))
     body = "\n".join(lines)
@@ -268,7 +268,7 @@ class _Method(ctypes.Structure):
 
 
 class Quick:
-    """A variant's quick call: `quick(args)` returns the outputs, or None where the ordinary way must decide."""
+    """A variant's quick call: `quick(args)` returns the outputs, or None to let the ordinary way decide."""
 
     def __init__(self, variant: Any) -> None:
         recording = variant.recording
@@ -298,7 +298,8 @@ class Quick:
         if native.work > LONG:
             save = ctypes.cast(ctypes.pythonapi.PyEval_SaveThread, ctypes.c_void_p).value
             restore = ctypes.cast(ctypes.pythonapi.PyEval_RestoreThread, ctypes.c_void_p).value
-            run = f"%thread = call ptr inttoptr (i64 {save} to ptr)()\n  {run}\n  call void inttoptr (i64 {restore} to ptr)(ptr %thread)"
+            let_go = f"%thread = call ptr inttoptr (i64 {save} to ptr)()"
+            run = f"{let_go}\n  {run}\n  call void inttoptr (i64 {restore} to ptr)(ptr %thread)"
         self.code = Code(text.replace("RUN", control + run), "quick")
         self._method = _Method(b"quick", self.code.address("quick"), 8, None)  # 8: one argument, METH_O
         make = ctypes.pythonapi.PyCFunction_NewEx

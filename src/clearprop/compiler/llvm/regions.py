@@ -1,7 +1,8 @@
 """What may run at the same time: chains of groups that walk over the same rows, cut into parts for two cores.
 
-Within a chain each part does all its groups one after the other on its own rows, so a product, the activation after
-it and the gradient behind that follow each other without waiting. Between regions everybody waits for everybody.
+Within a chain each part does all its groups one after the other on its own rows, so a product, the activation
+after it and the gradient behind that follow each other without waiting. Between regions everybody waits for
+everybody.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> lis
 
 
 def _place(result: list[Region | Stop], new: Piece) -> None:
-    """Put a piece into the earliest region that it may be in: a chain whose rows it goes on with, or beside them."""
+    """Put a piece into the earliest region it may be in: into the chain it goes on with, or beside it."""
     at = len(result)
     joined: Chain | None = None
     while at and isinstance(region := result[at - 1], Region):
@@ -190,7 +191,7 @@ def _place(result: list[Region | Stop], new: Piece) -> None:
 
 
 def _taken_along(result: list[Region | Stop], at: int, new: Piece) -> list[Piece]:
-    """Move a product that only `new` waits for into the region of `new`, to be worked off row by row with it."""
+    """Move a product that only `new` waits for into the region of `new`, to go row by row with it."""
     first = at
     while first and isinstance(result[first - 1], Region):
         first -= 1

@@ -212,7 +212,8 @@ class Function:
         else:
             full = f"llvm.masked.load.v{lanes}{_suffix(kept)}.p0"
             self.module.declare(full, name, f"ptr, i32, <{lanes} x i1>, {name}")
-            text = f"call {name} @{full}(ptr {address}, i32 {kept.itemsize}, {mask.type} {mask.text}, {name} zeroinitializer)"
+            given = f"ptr {address}, i32 {kept.itemsize}, {mask.type} {mask.text}, {name} zeroinitializer"
+            text = f"call {name} @{full}({given})"
             x = self.value(text, kept, lanes)
         return x != 0 if dtype == BOOL else x
 
@@ -225,9 +226,8 @@ class Function:
             return
         full = f"llvm.masked.store.v{x.lanes}{_suffix(x.dtype)}.p0"
         self.module.declare(full, "void", f"{x.type}, ptr, i32, <{x.lanes} x i1>")
-        self.line(
-            f"call void @{full}({x.type} {x.text}, ptr {address}, i32 {x.dtype.itemsize}, {mask.type} {mask.text})"
-        )
+        given = f"ptr {address}, i32 {x.dtype.itemsize}, {mask.type} {mask.text}"
+        self.line(f"call void @{full}({x.type} {x.text}, {given})")
 
     # --- blocks ---------------------------------------------------------------------------------------------
     def label(self, hint: str) -> str:

@@ -21,8 +21,7 @@ def apply(ufunc: np.ufunc, method: str, xs: tuple[Any, ...], kwargs: dict[str, A
     emitter = UFUNCS.get(ufunc.__name__)
     if emitter is None or method != "__call__" or kwargs:
         raise Unsupported(f"np.{ufunc.__name__}")
-    result: Value = emitter(*_together(xs))
-    return result
+    return emitter(*_together(xs))
 
 
 def apply_function(function: Any, args: Any, kwargs: Any) -> Value:
@@ -33,7 +32,9 @@ def apply_function(function: Any, args: Any, kwargs: Any) -> Value:
             return x if c else y  # type: ignore[no-any-return]
         return c.function.select(c, x, y)
     if function is np.round and (args[1] if len(args) > 1 else kwargs.get("decimals", 0)) == 0:
-        return args[0].function.intrinsic("rint", args[0]) if args[0].dtype.kind == "f" else args[0]
+        x = args[0]
+        rounded: Value = x.function.intrinsic("rint", x) if x.dtype.kind == "f" else x
+        return rounded
     raise Unsupported(f"np.{function.__name__}")
 
 
@@ -171,7 +172,7 @@ def _shift(word: str) -> Callable[[Any, Any], Value]:
         if word == "left":
             return m.choose(far, first.function.constant(0, dtype, 0), x << safe)
         if dtype.kind == "i":
-            return x >> safe
+            return Value.__rshift__(x, safe)
         return m.choose(far, first.function.constant(0, dtype, 0), x >> safe)
 
     return shifted
@@ -202,7 +203,8 @@ UFUNCS: dict[str, Callable[..., Value]] = {
     "less":        lambda x, y: x < y,        "less_equal":    lambda x, y: x <= y,
     "greater":     lambda x, y: x > y,        "greater_equal": lambda x, y: x >= y,
     "equal":       lambda x, y: x == y,       "not_equal":     lambda x, y: x != y,
-    "logical_and": lambda x, y: _truth(x) & _truth(y),         "logical_or": lambda x, y: _truth(x) | _truth(y),
+    "logical_and": lambda x, y: _truth(x) & _truth(y),
+    "logical_or":  lambda x, y: _truth(x) | _truth(y),
     "logical_xor": lambda x, y: _truth(x) ^ _truth(y),         "logical_not": lambda x: ~_truth(x),
     "bitwise_and": lambda x, y: x & y,        "bitwise_or":    lambda x, y: x | y,
     "bitwise_xor": lambda x, y: x ^ y,        "invert":        lambda x: ~x,
