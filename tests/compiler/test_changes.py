@@ -1,0 +1,215 @@
+"""Whatever changes between two calls is noticed: nothing is silently as it was when the step was recorded."""
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor, assign, nn, optim
+from clearprop.compiler.step import available_executors
+from clearprop.record import read
+
+pytestmark = pytest.mark.parametrize("executor", available_executors())
+
+
+class Training:
+    """A model, an optimizer and the usual step, compiled or not."""
+
+    def __init__(self, executor=None, **options):
+        clearprop.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2))
+        self.optimizer = optim.AdamW(self.model.parameters(), lr=0.01, **options)
+        self.loss_fn = nn.MSELoss()
+        self.scale = 1.0
+        self.zero = True
+        self.step = clearprop.compile(self.run, executor=executor) if executor else self.run
+
+    def run(self, x, y):
+        if self.zero:
+            self.optimizer.zero_grad()
+        loss = self.loss_fn(self.model(x) * self.scale, y)
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+
+def pairs(n=3, dtype="f4", seed=0):
+    rng = np.random.default_rng(seed)
+    return [
+        (rng.standard_normal((5, 4)).astype(dtype), rng.standard_normal((5, 2)).astype(dtype))
+        for _ in range(n)
+    ]
+
+
+def weight_decay(t):
+    t.optimizer.param_groups[0]["weight_decay"] = 0.3
+
+
+def betas(t):
+    t.optimizer.param_groups[0]["betas"] = (0.5, 0.6)
+
+
+def new_optimizer(t):
+    t.optimizer = optim.SGD(t.model.parameters(), lr=0.1)
+
+
+def new_loss(t):
+    t.loss_fn = nn.L1Loss()
+
+
+def number(t):
+    t.scale = 3.0
+
+
+def not_clearing(t):
+    t.zero = False
+
+
+def frozen(t):
+    t.model[0].requires_grad_(False)
+
+
+def frozen_and_back(t):
+    t.model[0].requires_grad_(False)
+    for x, y in pairs():
+        t.step(x, y)
+    t.model[0].requires_grad_(True)
+
+
+def new_layer(t):
+    clearprop.manual_seed(9)
+    t.model[1] = nn.Sequential(nn.Linear(6, 6), nn.ReLU())
+
+
+def loaded_optimizer(t):
+    state = t.optimizer.state_dict()
+    for x, y in pairs(2, seed=5):
+        t.step(x, y)
+    t.optimizer.load_state_dict(state)
+
+
+def assigned(t):
+    assign(t.model[0].weight, np.full((6, 4), 0.1, "f4"))
+
+
+def gradient_set(t):
+    t.zero = False
+    t.model[0].weight.grad = np.ones((6, 4), "f4")
+
+
+def forgotten_gradient(t):
+    t.zero = False
+    for p in t.model.parameters():
+        p.grad = None
+
+
+def float64(t):
+    t.model.double()
+    t.optimizer = optim.AdamW(t.model.parameters(), lr=0.01)
+
+
+CHANGES = [
+    weight_decay,
+    betas,
+    new_optimizer,
+    new_loss,
+    number,
+    not_clearing,
+    frozen,
+    frozen_and_back,
+    new_layer,
+    loaded_optimizer,
+    assigned,
+    gradient_set,
+    forgotten_gradient,
+    float64,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda c: c.__name__)
+def test_a_change_between_calls_is_as_in_eager(change, executor):
+    compiled, eager = Training(executor), Training()
+    for t in (compiled, eager):
+        for x, y in pairs(4):
+            t.step(x, y)
+        change(t)
+        t.losses = [np.array(t.step(x, y).value) for x, y in pairs(4, seed=1)]
+
+    np.testing.assert_allclose(compiled.losses, eager.losses, rtol=3e-5)
+    for p, q in zip(compiled.model.parameters(), eager.model.parameters(), strict=True):
+        assert p.dtype == q.dtype
+        np.testing.assert_allclose(p.value, q.value, rtol=3e-4, atol=1e-6)
+        assert (p.grad is None) == (q.grad is None)
+        if p.grad is not None:
+            np.testing.assert_allclose(p.grad, q.grad, rtol=3e-4, atol=1e-6)
+
+
+def test_a_running_mean_is_carried_from_call_to_call(executor):
+    class Centre(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", np.zeros(4, np.float32))
+
+        def forward(self, x):
+            if self.training:
+                assign(self.mean, 0.9 * read(self.mean) + 0.1 * x.mean(axis=0))
+            return x - read(self.mean)
+
+    compiled, eager = Centre(), Centre()
+    f = clearprop.compile(lambda x: compiled(x), executor=executor)
+    for k, (x, _) in enumerate(pairs(6)):
+        if k == 4:
+            compiled.eval(), eager.eval()
+        np.testing.assert_allclose(np.asarray(f(x).value), np.asarray(eager(x)), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(compiled.mean.value, eager.mean.value, rtol=1e-6)
+
+
+LAYER = nn.Linear(2, 2)
+
+
+def test_a_global_variable_that_is_set_anew_is_noticed(executor):
+    global LAYER
+
+    f = clearprop.compile(lambda x: LAYER(x), executor=executor)
+    x = np.ones((1, 2), "f4")
+    f(x), f(x)
+    LAYER = nn.Linear(2, 2)
+
+    np.testing.assert_allclose(f(x).value, LAYER(x).value, rtol=1e-6)
+
+
+def test_a_label_that_is_no_class_is_an_error_in_every_call(executor):
+    loss = nn.CrossEntropyLoss(ignore_index=None)
+    w = Tensor(np.ones((2, 3)))
+    f = clearprop.compile(lambda x, y: loss(x @ w, y), executor=executor)
+    x = np.ones((4, 2))
+    for _ in range(3):
+        f(x, np.array([0, 1, 2, 0]))
+    with pytest.raises(IndexError):
+        f(x, np.array([0, 1, 3, 0]))
+    np.testing.assert_allclose(f(x, np.array([0, 1, 2, 0])).value, np.log(3))
+
+
+def test_losses_that_are_kept_stay(executor):
+    t = Training(executor)
+    kept = [t.step(x, y) for x, y in pairs(8)]
+    values = [float(loss.value) for loss in kept]
+    for x, y in pairs(8):
+        t.step(x, y)
+
+    assert values == [float(loss.value) for loss in kept]
+
+
+def test_memory_does_not_grow_with_calls(executor):
+    import gc
+    import sys
+
+    t = Training(executor)
+    for x, y in pairs(8):
+        t.step(x, y)
+    gc.collect()
+    x, y = pairs(1)[0]
+    before = sys.getallocatedblocks()
+    for _ in range(300):
+        t.step(x, y)
+
+    assert sys.getallocatedblocks() - before < 200

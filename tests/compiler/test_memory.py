@@ -1,0 +1,145 @@
+"""Views are told from copies, buffers are shared only where lives do not overlap."""
+
+import numpy as np
+import pytest
+
+from clearprop.compiler.builder import Builder, indices
+from clearprop.compiler.fuse import Call, Loop, Product, fuse, separate
+from clearprop.compiler.ir import Program, State, Value
+from clearprop.compiler.memory import contiguous, layout, plan
+from clearprop.tensor import Tensor
+
+
+def start(*shapes):
+    b = Builder()
+    inputs = [Value("argument", s, np.dtype("f8"), data=i) for i, s in enumerate(shapes)]
+    b.values += inputs
+    return b, inputs
+
+
+def entries(v, array):
+    """The entries of a view of `array`, read by its layout."""
+    owner, offset, strides = layout(v)
+    if owner is not v.operands[0] and owner is v:
+        return None
+    flat = array.reshape(-1)
+    where = np.full(v.shape, offset)
+    for axis, (n, s) in enumerate(zip(v.shape, strides, strict=True)):
+        where = where + s * np.arange(n).reshape((n,) + (1,) * (len(v.shape) - axis - 1))
+    return flat[where]
+
+
+VIEWS = {
+    "transpose": lambda b, x: b.transpose(x, (2, 0, 1)),
+    "slice": lambda b, x: b.basic_index(x, (slice(1, 3), slice(None, None, -1), slice(0, 5, 2))),
+    "row": lambda b, x: b.basic_index(x, (1, slice(None), 2)),
+    "new axis": lambda b, x: b.basic_index(x, (None, Ellipsis, -1)),
+    "reshape": lambda b, x: b.reshape(x, (8, -1)),
+    "columns": lambda b, x: b.reshape(b.basic_index(x, (slice(None), slice(0, 1))), (4, 5)),
+}
+NUMPY = {
+    "transpose": lambda x: x.transpose(2, 0, 1),
+    "slice": lambda x: x[1:3, ::-1, 0:5:2],
+    "row": lambda x: x[1, :, 2],
+    "new axis": lambda x: x[None, ..., -1],
+    "reshape": lambda x: x.reshape(8, -1),
+    "columns": lambda x: x[:, 0:1].reshape(4, 5),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_layout_finds_the_entries_that_numpy_finds(name):
+    b, (x,) = start((4, 4, 5))
+    array = np.arange(80.0).reshape(4, 4, 5)
+    v = VIEWS[name](b, x)
+
+    np.testing.assert_array_equal(entries(v, array), NUMPY[name](array))
+
+
+def test_a_reshape_that_must_copy_owns_its_entries():
+    b, (x,) = start((3, 4))
+    v = b.reshape(b.transpose(x), (12,))
+
+    assert layout(v).owner is v
+    assert layout(v).strides == contiguous((12,))
+
+
+def test_a_slice_knows_its_bounds():
+    b, (x,) = start((5,))
+    v = b.basic_index(x, slice(None, None, -2))
+
+    assert indices(v) == (slice(4, None, -2),)
+    assert v.shape == (3,)
+
+
+def test_a_chain_shares_one_buffer():
+    b, (x,) = start((100,))
+    v = x
+    for _ in range(10):
+        v = b.ufunc(np.tanh, b.ufunc(np.add, v, 1.0))
+    last = b.reduce("sum", v)
+    program = Program(b.values, [last])
+    found = plan(separate(program, lambda loop: False), program)
+
+    assert found.arena == 832 + 64  # 800 bytes in whole cache lines, and the sum
+    assert found.unshared == 16_008 - 8 + 8
+
+
+def test_values_that_live_at_once_have_buffers_of_their_own():
+    b, (x,) = start((100,))
+    parts = [b.ufunc(np.add, b.ufunc(np.exp, x), float(k)) for k in range(4)]
+    total = b.ufunc(
+        np.add, b.ufunc(np.multiply, parts[0], parts[1]), b.ufunc(np.multiply, parts[2], parts[3])
+    )
+    program = Program(b.values, [b.reduce("sum", total)])
+    groups = separate(program, lambda loop: False)
+    found = plan(groups, program)
+    lives = {v: i for i, group in enumerate(groups) for v in group.writes}
+    last = {x: i for i, group in enumerate(groups) for x in group.reads}
+    for v, i in lives.items():
+        for w, j in lives.items():
+            if v is not w and i < j < last.get(v, i) and w in found.where and v in found.where:
+                assert found.where[v] is not found.where[w]
+
+
+def test_a_state_is_written_in_place_only_after_its_last_reading():
+    for late, copies in ((False, 0), (True, 1)):
+        b = Builder()
+        p = Value("state", (50,), np.dtype("f8"), data=State(Tensor(np.zeros(50))))
+        b.values.append(p)
+        new = b.ufunc(np.subtract, p, 1.0)
+        after = b.ufunc(np.multiply, new, p) if late else b.ufunc(np.multiply, new, new)
+        program = Program(b.values, [b.reduce("sum", after)], [(p.data, new)])
+
+        assert len(plan(separate(program, lambda loop: False), program).copies) == copies
+
+
+def test_softmax_is_one_loop_and_a_sum_over_the_batch_ends_it():
+    b, (x,) = start((6, 5))
+    shifted = b.ufunc(np.subtract, x, b.reduce("max", x, 1, True))
+    e = b.ufunc(np.exp, shifted)
+    soft = b.ufunc(np.divide, e, b.reduce("sum", e, 1, True))
+    total = b.reduce("sum", soft, 0, True)
+    result = b.ufunc(np.subtract, soft, total)
+    program = Program(b.values, [b.matmul(result, b.transpose(soft))])
+    groups = fuse(program)
+    loops = [group for group in groups if isinstance(group, Loop)]
+
+    assert [[v.op for v in loop.values] for loop in loops] == [
+        ["max", "subtract", "exp", "sum", "divide", "sum"],
+        ["subtract"],
+    ]
+    assert loops[0].row_axes == 1
+    assert sum(isinstance(group, Product) for group in groups) == 1
+    assert not any(isinstance(group, Call) for group in groups)
+
+
+def test_groups_come_after_what_they_read():
+    b, (x, y) = start((4, 4), (4, 4))
+    z = b.matmul(b.ufunc(np.tanh, x), y)
+    w = b.ufunc(np.add, b.ufunc(np.tanh, z), b.ufunc(np.exp, x))
+    program = Program(b.values, [b.matmul(w, z), b.reduce("sum", w, 0)])
+    seen = {x, y}
+    for group in fuse(program):
+        assert set(group.reads) <= seen
+        seen |= set(group.values)
