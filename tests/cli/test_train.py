@@ -40,6 +40,9 @@ def table(tmp_path):
     return flowers(tmp_path / "flowers.csv")
 
 
+PROGRAM = [sys.executable, "-m", "clearprop", "train"]
+
+
 def train(*args):
     return main(["train", *map(str, args)])
 
@@ -111,7 +114,7 @@ def test_the_same_seed_gives_the_same_bytes(table, tmp_path, options):
 
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_the_bits_do_not_depend_on_the_number_of_threads(table, tmp_path, threads):
-    command = [sys.executable, "-m", "clearprop", "train", table, "--target", "kind", "--epochs", "3"]
+    command = [*PROGRAM, table, "--target", "kind", "--epochs", "3"]
     threaded = os.environ | {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
     subprocess.run([*command, "--output", tmp_path / "a"], env=threaded, check=True, capture_output=True)
     assert train(*command[4:], "--output", tmp_path / "b") == 0
@@ -159,17 +162,7 @@ def test_nothing_held_out_is_possible(table, tmp_path, capsys):
 
 
 def test_a_text_only_terminal_gets_ascii(table, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "clearprop",
-        "train",
-        table,
-        "--target",
-        "kind",
-        "--output",
-        str(tmp_path),
-    ]
+    command = [*PROGRAM, table, "--target", "kind", "--output", str(tmp_path)]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     out = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
 
@@ -197,17 +190,7 @@ def test_a_run_resumes_from_its_checkpoint_to_the_same_bytes(table, tmp_path):
 
 
 def test_ctrl_c_keeps_what_was_learned(table, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "clearprop",
-        "train",
-        table,
-        "--target",
-        "kind",
-        "--output",
-        str(tmp_path / "run"),
-    ]
+    command = [*PROGRAM, table, "--target", "kind", "--output", str(tmp_path / "run")]
     options = ["--epochs", "100000", "--patience", "0"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         for line in process.stdout:
@@ -272,7 +255,7 @@ def test_text_where_numbers_belong(capsys, tmp_path):
             "a,kind\n" + "1,\n" * 20,
             "wants at least 10 rows to learn from and to test on: 0 with a known 'kind'.",
         ),
-        ("kind\n" + "x\ny\n" * 20, "wants columns to predict 'kind' from: none can be used."),
+        ("kind\n" + "x\ny\n" * 20, "wants columns to predict 'kind' from: there are no others."),
         ("a,kind\n1,x\n2\n", "line 3 has 1 cell, the first line has 2."),
         ("a,kind\n1e400,x\n" + "2,y\n" * 20, "column 'a' holds numbers in 20 rows but text in 1: '1e400'"),
     ],
@@ -288,11 +271,11 @@ def test_tables_that_cannot_be_learned_from(capsys, tmp_path, content, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--epochs", "0"], "--epochs: wants a number from 1 to 1e+09: 0."),
-        (["--batch-size", "-3"], "--batch-size: wants a number from 1 to 1e+09: -3."),
-        (["--lr", "-1"], "--lr: wants a number from 0 to 1e+06: -1."),
-        (["--lr", "nan"], "--lr: wants a number from 0 to 1e+06: nan."),
-        (["--dropout", "1"], "--dropout: wants a number from 0 to 0.99: 1."),
+        (["--epochs", "0"], "--epochs: wants a number of 1 or more: 0."),
+        (["--batch-size", "-3"], "--batch-size: wants a number of 1 or more: -3."),
+        (["--lr", "-1"], "--lr: wants a number of 0 or more: -1."),
+        (["--lr", "nan"], "--lr: wants a number of 0 or more: nan."),
+        (["--dropout", "1"], "--dropout: is 0.99 at most: 1."),
         (
             ["--test-split", "0.8", "--validation-split", "0.2"],
             "leave too few rows to learn from: 0.2 and 0.8",
@@ -303,7 +286,7 @@ def test_tables_that_cannot_be_learned_from(capsys, tmp_path, content, message):
         ),
         (["--hidden", "64,,3"], "Try --hidden 64,32, or --hidden none."),
         (["--resume"], "--resume: wants to know the file to go on from.\n  Try --checkpoint FILE."),
-        (["--seed", "-1"], "--seed: wants a number from 0"),
+        (["--seed", "-1"], "--seed: wants a number of 0 or more: -1."),
         (["--delimiter", "ab"], "wants a delimiter of one character"),
     ],
 )
@@ -390,3 +373,34 @@ def test_without_scikit_learn_the_command_says_how_to_get_it(capsys, monkeypatch
         "the data set 'digits': needs scikit-learn, which brings the data: it is not installed.\n"
         "  Try pip install 'clearprop[train]' (or pip install scikit-learn)."
     )
+
+
+def test_a_reader_that_leaves_is_no_trouble_with_the_folder(table, tmp_path):
+    command = [*PROGRAM, table, "--target", "kind", "--epochs", "2000", "--output", str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+
+    assert err == b""
+    assert not (tmp_path / "run").exists()
+
+
+def test_decimal_commas_are_recognised_and_read(capsys, tmp_path):
+    rows = "\n".join(f"{i},5;{i / 4:.2f}".replace(".", ",") for i in range(40))
+    (tmp_path / "t.csv").write_text("length;price\n" + rows + "\n")
+    options = [tmp_path / "t.csv", "--target", "price", "--output", tmp_path / "run"]
+
+    assert refused(capsys, *options).endswith(
+        "column 'price' holds numbers with a decimal comma: '0,00' on line 2.\n  Try --decimal ,."
+    )
+    assert train(*options, "--decimal", ",", "--epochs", 1) == 0
+    assert "price: numbers from 0 to 9.75 (regression)" in capsys.readouterr().out
+
+
+def test_the_next_command_is_one_that_can_be_typed(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [".venv/train/bin/clearprop"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert train(table, "--target", "kind", "--epochs", "1", "--output", tmp_path / "run") == 0
+
+    assert "next: .venv/train/bin/clearprop predict " in capsys.readouterr().out

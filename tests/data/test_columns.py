@@ -8,6 +8,7 @@ from clearprop.data.columns import (
     Classes,
     Number,
     Quantity,
+    Reading,
     encode,
     inspect,
     labels,
@@ -114,7 +115,7 @@ def test_an_unknown_column_is_refused_in_every_option():
 def test_nothing_to_learn_from_is_refused():
     small = table(y=[0, 1] * 5)
 
-    assert refusal(inspect, small, "y") == "t.csv: wants columns to predict 'y' from: none can be used."
+    assert refusal(inspect, small, "y") == "t.csv: wants columns to predict 'y' from: there are no others."
 
 
 @pytest.mark.parametrize(
@@ -228,4 +229,41 @@ def test_numbers_too_large_to_scale_are_refused():
 
     assert "column 'x' holds numbers too large to scale" in refusal(
         learn_columns, learned, inspect(learned, "y")
+    )
+
+
+def test_text_in_a_target_of_numbers_says_what_helps_there():
+    stray = table(a=range(30), y=[*range(29), "oops"])
+
+    assert refusal(inspect, stray, "y") == (
+        "t.csv: the target 'y' holds numbers in 29 rows but text in 1: 'oops' on line 31.\n"
+        "  Try an empty cell for a missing number, or --task classification."
+    )
+
+
+def test_a_target_cannot_be_left_out_and_may_be_a_category():
+    numbers = table(a=range(30), y=[i / 2 for i in range(30)])
+
+    assert refusal(inspect, numbers, "y", ignore=["y"]) == (
+        "t.csv: cannot both predict a column and leave it out: 'y'."
+    )
+    assert inspect(numbers, "y", categorical=["y"]).task == "classification"
+
+
+def test_codes_of_digits_stay_as_they_are():
+    assert labels(["007", "1.0", " 2 ", "x", "1e300"]) == ["007", "1", "2", "x", "1e300"]
+
+
+def test_thousands_with_a_comma_are_not_taken_for_decimals():
+    money = table(a=["1,500", "2,250", "3,125", "900"] * 5, y=[0.5, 1, 2, 3] * 5)
+
+    assert inspect(money, "y").texts == ["a"]
+
+
+def test_a_column_that_differs_in_its_capitals_is_named():
+    columns = learn_columns(table(Length=range(9), y=range(9)), Reading("y", "regression", ["Length"]))
+
+    assert refusal(encode, table(length=range(3)), columns) == (
+        "t.csv: lacks a column that the model reads: 'Length'.\n"
+        "  The table has 'length'.\n  Try renaming 'length' to 'Length'."
     )

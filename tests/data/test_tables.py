@@ -154,3 +154,10 @@ def test_rows_keeps_the_line_numbers(written):
     part = read_table(written("a\n1\n2\n3\n")).rows([2, 0])
 
     assert (part.columns, part.lines, len(part)) == ({"a": ["3", "1"]}, [4, 2], 2)
+
+
+def test_decimal_commas_where_they_are_asked_for(written):
+    table = read_table(written("a;b\n1,5;x,y\n-0,25;1,2,3\n"), decimal=",")
+
+    assert table.numbers("a")[0].tolist() == [1.5, -0.25]
+    assert table.columns["b"] == ["x,y", "1,2,3"]

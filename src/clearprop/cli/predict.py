@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--append", action="store_true", help="write the table's own columns too, before the predictions")
     add("--delimiter", help="what separates cells (default: found in the first line)")
     add("--encoding", help="of the table (default: utf-8)")
+    add("--decimal", choices=(".", ","), default=".", help="the mark in numbers: 1.5 or 1,5 (default: .)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from clearprop.train.table_model import TableModel
 
     model = TableModel.load(args.model)
-    table = read_table(args.table, delimiter=args.delimiter, encoding=args.encoding)
+    table = read_table(args.table, delimiter=args.delimiter, encoding=args.encoding, decimal=args.decimal)
     columns = model.predictions(table)
     if args.append:
         taken = [name for name in columns if name in table.columns]
@@ -45,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         with whole_file(args.output, "w", newline="", encoding="utf-8") as file:
             _write(file, columns)
-        print(f"wrote {args.output}: {len(table):,} predictions of {model.target.name!r}")
+        predictions = "1 prediction" if len(table) == 1 else f"{len(table):,} predictions"
+        print(f"wrote {args.output}: {predictions} of {model.target.name!r}")
     for line in _remarks(model, table, columns):
         print(f"note: {line}", file=sys.stderr)
     return 0

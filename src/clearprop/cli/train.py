@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--ignore", action="append", default=[], metavar="COLUMN", help="leave a column out")
     add("--delimiter", help="what separates cells (default: found in the first line)")
     add("--encoding", help="of the file (default: utf-8)")
+    add("--decimal", choices=(".", ","), default=".", help="the mark in numbers: 1.5 or 1,5 (default: .)")
     scaling = "numbers by each column's own spread or by that of all (default: column; digits: table)"
     add("--scaling", choices=("column", "table"), help=scaling)
     add("--validation-split", type=float, default=0.1, metavar="SHARE", help="of the rows (default: 0.1)")
@@ -92,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
     report.network(job.model.network)
     if args.doctor:
         job.examine(report)
-    with whole_folder(args.output or Path("out", Path(args.data).stem)) as folder:
+    output = Path(args.output or Path("out", Path(args.data).stem))
+    with whole_folder(output) as folder:
         try:
             history = job.train(report)
         except NonFiniteLossError as failure:
@@ -103,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             failed = None
             job.finish(folder, history, report)
-    report.written(Path(args.output or Path("out", Path(args.data).stem)))
+    report.written(output)
     if failed is not None or _went_badly(failed.history if failed is not None else history):
         report.say("\nThe training went badly. The network as it was at the start:", always=True)
         job.model.network = job.start
@@ -209,7 +212,7 @@ class _Job:
             "rows": [len(part) for part in self.parts],
             "seed": self.args.seed,
             "epochs": len(history),
-            "test": result,
+            "test": {name: value for name, value in result.items() if math.isfinite(value)},
         }
         self.model.save(folder / "model.safetensors")
         history.to_csv(folder / "history.csv")
@@ -233,7 +236,7 @@ def _table(args: argparse.Namespace) -> tuple[Any, str]:
         near = nearest(args.data, DATA_SETS)
         wanted, got = "is neither a file nor a data set", f"the data sets are {listed(DATA_SETS)}"
         raise InputError(lesson(repr(args.data), wanted, got, hint=near))
-    table = read_table(args.data, delimiter=args.delimiter, encoding=args.encoding)
+    table = read_table(args.data, delimiter=args.delimiter, encoding=args.encoding, decimal=args.decimal)
     if args.target is None:
         wanted, got = "wants to know the column to predict", f"the columns are {listed(table.columns)}"
         raise InputError(lesson(args.data, wanted, got, hint=f"--target {list(table.columns)[-1]!r}"))
@@ -268,7 +271,8 @@ def _checked(args: argparse.Namespace) -> list[int]:
         value = getattr(args, name)
         if value is not None and not low <= value <= high:
             option = "--" + name.replace("_", "-")
-            raise InputError(lesson(option, f"wants a number from {low:g} to {high:g}", f"{value:g}"))
+            wanted = f"wants a number of {low:g} or more" if not value >= low else f"is {high:g} at most"
+            raise InputError(lesson(option, wanted, f"{value:g}"))
     if args.validation_split + args.test_split > 0.9:
         left = 1 - args.validation_split - args.test_split
         got = f"{args.validation_split:g} and {args.test_split:g} leave {left:.2g}"

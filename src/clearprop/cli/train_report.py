@@ -101,7 +101,8 @@ class Report:
         constant = np.full_like(true, target.mean)
         self.say(scatter(true, predicted) + "\n")
         text = f"test error of {target.name}: RMSE {found['rmse']:.4g}, MAE {found['mae']:.4g}"
-        self.say(f"{text}, R² {found['r2']:.3f} ({len(true)} rows)", always=True)
+        share = f"{found['r2']:.3f}" if abs(found["r2"]) < 1000 else f"{found['r2']:.3g}"
+        self.say(f"{text}, R² {share} ({len(true)} rows)", always=True)
         self.say(f"for comparison: always the mean, RMSE {rmse(constant, true):.4g}\n")
         return found
 
@@ -120,7 +121,9 @@ class Report:
         self.say(f"wrote {', '.join(str(folder / name) for name in names)}")
         for note in self.skipped:
             self.say(f"note: {note}")
-        self.say(f"next: clearprop predict {folder / 'model.safetensors'} FILE.csv")
+        typed = Path(sys.argv[0])  # .venv/bin/clearprop where the environment is not activated
+        command = typed if typed.name == "clearprop" and not shutil.which("clearprop") else "clearprop"
+        self.say(f"next: {command} predict {folder / 'model.safetensors'} FILE.csv")
 
 
 def _columns(model: TableModel, table: Table) -> list[tuple[str, str]]:

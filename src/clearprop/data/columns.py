@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clearprop.data.tables import Table, as_number, is_missing, listed
+from clearprop.data.tables import Table, as_number, has_decimal_comma, is_missing, listed, nearest
 from clearprop.errors import InputError, lesson
 
 Array = npt.NDArray[Any]
@@ -159,7 +159,9 @@ def inspect(
     """
     for name in (*categorical, *ignore):
         table.column(name)
-    task = task or _task(table, target)
+    if target in ignore:
+        raise InputError(lesson(table.path, "cannot both predict a column and leave it out", repr(target)))
+    task = task or ("classification" if target in categorical else _task(table, target))
     reading = Reading(target, task)
     for name, cells in table.columns.items():
         if name == target or name in ignore:
@@ -173,6 +175,8 @@ def inspect(
             reading.texts.append(name)
         elif not text:
             reading.numbers.append(name)
+        elif _decimal_commas(table, name, text):
+            raise _comma_text(table, name, text[0])
         elif _looks_stray(table, name, text, len(present)):
             raise _stray_text(table, name, text, len(present))
         elif distinct > 20 and 2 * distinct > len(present):
@@ -182,7 +186,8 @@ def inspect(
         else:
             reading.texts.append(name)
     if not reading.columns:
-        raise InputError(lesson(table.path, f"wants columns to predict {target!r} from", "none can be used"))
+        got = "; ".join(reading.remarks) or "there are no others"
+        raise InputError(lesson(table.path, f"wants columns to predict {target!r} from", got))
     return reading
 
 
@@ -190,8 +195,10 @@ def _task(table: Table, target: str) -> str:
     cells = [cell for cell in table.column(target, "the target") if not is_missing(cell)]
     values, text = table.numbers(target)
     if text:
+        if _decimal_commas(table, target, text):
+            raise _comma_text(table, target, text[0])
         if _looks_stray(table, target, text, len(cells)):
-            raise _stray_text(table, target, text, len(cells), "the target")
+            raise _stray_text(table, target, text, len(cells), target=True)
         return "classification"
     values = values[~np.isnan(values)]
     few = len(set(values.tolist())) <= min(MOST_CLASSES, len(values) // 2)
@@ -258,11 +265,12 @@ def encode(table: Table, columns: Sequence[Number | Category]) -> Array:
     """
     lacking = [column.name for column in columns if column.name not in table.columns]
     if lacking:
-        where = f"The table has {listed(table.columns)}."
+        where, near = f"The table has {listed(table.columns)}.", nearest(lacking[0], table.columns)
+        hint = f"renaming {near} to {lacking[0]!r}" if near else ""
         wanted = (
             f"lacks {'a column' if len(lacking) == 1 else f'{len(lacking)} columns'} that the model reads"
         )
-        raise InputError(lesson(table.path, wanted, listed(lacking), where))
+        raise InputError(lesson(table.path, wanted, listed(lacking), where, hint))
     parts = [column.encode(table) for column in columns]
     return np.concatenate(parts, axis=1).clip(-1e6, 1e6).astype(np.float32)
 
@@ -299,12 +307,13 @@ def categories(cells: Sequence[str]) -> list[str | None]:
 
 
 def labels(cells: Sequence[str]) -> list[str]:
-    """Return cells as names of classes; whole numbers are written as such, so that `1.0` is `1`."""
-    numbers = [as_number(cell) for cell in cells]
-    return [
-        str(int(number)) if number is not None and number == int(number) else cell.strip()
-        for number, cell in zip(numbers, cells, strict=True)
-    ]
+    """Return cells as names of classes: `1.0` is `1`, and `007`, a code of digits, stays as it is."""
+    return [_label(cell.strip()) for cell in cells]
+
+
+def _label(cell: str) -> str:
+    number = None if cell.isdecimal() else as_number(cell)
+    return str(int(number)) if number is not None and number == int(number) and abs(number) < 2**53 else cell
 
 
 def numbers_only(table: Table, name: str) -> Array:
@@ -325,17 +334,25 @@ def _looks_stray(table: Table, name: str, text: list[int], present: int) -> bool
     return 2 * len(text) < present and (10 * len(text) < present or len(words) <= 3)
 
 
-def _stray_text(table: Table, name: str, text: list[int], present: int, what: str = "column") -> InputError:
-    row = text[0]
-    return InputError(
-        lesson(
-            table.path,
-            f"{what} {name!r} holds numbers in {present - len(text)} rows but text in {len(text)}",
-            f"{table.columns[name][row]!r} on line {table.lines[row]}",
-            hint=f"an empty cell for a missing number, --categorical {name!r} if it is a category, "
-            f"or --ignore {name!r}",
-        )
-    )
+def _stray_text(table: Table, name: str, text: list[int], present: int, target: bool = False) -> InputError:
+    row, what = text[0], "the target" if target else "column"
+    wanted = f"{what} {name!r} holds numbers in {present - len(text)} rows but text in {len(text)}"
+    other = f"--categorical {name!r} if it is a category, or --ignore {name!r}"
+    hint = "an empty cell for a missing number, " + ("or --task classification" if target else other)
+    got = f"{table.columns[name][row]!r} on line {table.lines[row]}"
+    return InputError(lesson(table.path, wanted, got, hint=hint))
+
+
+def _decimal_commas(table: Table, name: str, text: list[int]) -> bool:
+    """Return whether a column's text is numbers with a decimal comma; `1,500` alone may mean thousands."""
+    cells = [table.columns[name][row].strip() for row in text]
+    return all(map(has_decimal_comma, cells)) and any(len(cell.split(",")[1]) != 3 for cell in cells)
+
+
+def _comma_text(table: Table, name: str, row: int) -> InputError:
+    wanted = f"column {name!r} holds numbers with a decimal comma"
+    got = f"{table.columns[name][row]!r} on line {table.lines[row]}"
+    return InputError(lesson(table.path, wanted, got, hint="--decimal ,"))
 
 
 def _and_more(count: int) -> str:

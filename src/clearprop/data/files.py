@@ -72,6 +72,8 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         for file in sorted(stage.iterdir()):
             os.replace(file, path / file.name)
         made = []
+    except BrokenPipeError:  # what the block prints to, not the folder
+        raise
     except OSError as error:
         raise InputError(lesson(f"writing into {path}", "cannot", _reason(error))) from error
     finally:

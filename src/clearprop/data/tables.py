@@ -88,11 +88,23 @@ def as_number(cell: str) -> float | None:
     return number if np.isfinite(number) and "_" not in cell else None
 
 
-def read_table(path: str | Path, *, delimiter: str | None = None, encoding: str | None = None) -> Table:
+def has_decimal_comma(cell: str) -> bool:
+    """Return whether a cell would be a number with a point in place of its comma.
+
+    >>> has_decimal_comma("-1,5"), has_decimal_comma("1,5,0"), has_decimal_comma("1.5")
+    (True, False, False)
+    """
+    return cell.count(",") == 1 and as_number(cell.replace(",", ".")) is not None
+
+
+def read_table(
+    path: str | Path, *, delimiter: str | None = None, encoding: str | None = None, decimal: str = "."
+) -> Table:
     """Read a CSV file whose first line names the columns.
 
     The delimiter is the one of `, ; tab |` that the first line holds most of outside quotes (the earlier of
-    that list where two tie). The encoding is UTF-8 unless it is named. Quoted cells may hold delimiters and
+    that list where two tie). The encoding is UTF-8 unless it is named. With `decimal=","` a cell such as
+    `1,5` is the number 1.5. Quoted cells may hold delimiters and
     line breaks; empty lines are skipped. Raises InputError, with the line's number, for a missing or an empty
     file, a row that is longer or shorter than the first, an open quote, a name that occurs twice, and bytes
     that are not text in the encoding.
@@ -135,6 +147,9 @@ def read_table(path: str | Path, *, delimiter: str | None = None, encoding: str 
             raise InputError(lesson(called, wanted, where=f"The delimiter is {delimiter!r}.", hint=hint))
     if len(records) < 2:
         raise InputError(lesson(called, "wants rows below the column names", "there are none"))
+    if decimal == ",":
+        commas = [[c.replace(",", ".") if has_decimal_comma(c) else c for c in row] for row in records[1:]]
+        records = records[:1] + commas
     columns = {name: [record[i] for record in records[1:]] for i, name in enumerate(names)}
     return Table(str(path), columns, lines[1:])
 
