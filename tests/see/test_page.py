@@ -211,6 +211,19 @@ def test_wrong_algorithms_stand_beside_the_right_one(visit, name, algorithm, say
     assert (page.locator(f"#lane-{algorithm} .alarm").count() > 0) == says.startswith("Wrong")
 
 
+def test_each_algorithm_shows_the_gradients_that_it_found(visit):
+    w = Tensor([1.0, -2.0], name="w")
+    page = visit(trace(np.sum(w**2) + np.sum(w), algorithm="tree"))
+    page.keyboard.press("End")
+
+    shows = {
+        name: page.locator(f"#{name}-n0-grad-picture text").all_text_contents()
+        for name in ("tree", "topological")
+    }
+    assert shows == {"tree": ["1", "1"], "topological": ["3", "-3"]}
+    assert "w.grad = [1, 1], should be [3, -3]" in page.text_content("#verdict-tree")
+
+
 def test_the_algorithm_can_be_chosen_on_the_page(visit):
     page = visit(example("order"))
     assert not page.is_visible("#lane-recursive")

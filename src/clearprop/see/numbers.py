@@ -29,6 +29,21 @@ def written(value: Any, digits: int = 6) -> str:
     return f"{array.shape} {array.dtype}, {summary(array)}"
 
 
+def differs(found: Any, right: Any) -> bool:
+    """Tell whether two gradients differ by more than the order of adding can explain.
+
+    >>> differs(np.float64(270.0), np.float64(297.0)), differs(np.float64(0.1 + 0.2), np.float64(0.3))
+    (True, False)
+    """
+    if isinstance(right, (tuple, list)):
+        return any(
+            differs(a, b) for a, b in zip(found, right, strict=True) if a is not None and b is not None
+        )
+    rounding = float(np.sqrt(np.finfo(right.dtype).eps))
+    largest = float(np.max(np.abs(right), initial=0.0, where=np.isfinite(right)))
+    return not np.allclose(found, right, rtol=rounding, atol=rounding * largest, equal_nan=True)
+
+
 def is_number(value: Any) -> bool:
     """Tell whether a value is a single number: not an array with axes, not the outputs of an op with several.
 

@@ -15,7 +15,7 @@ from clearprop.errors import lesson
 from clearprop.see.boxes import Box
 from clearprop.see.formulas import formula
 from clearprop.see.layout import Layout, layout
-from clearprop.see.numbers import is_number, written
+from clearprop.see.numbers import differs, is_number, written
 from clearprop.see.script import Script, number, script_of
 from clearprop.see.svg import style, svg
 from clearprop.tensor import Tensor
@@ -51,11 +51,12 @@ def page(trace: Trace, title: str = "") -> str:
     title = title or _title(shown.text, trace)
     lanes = _lanes(trace)
     script = script_of(trace.order) if _plain_start(trace) else None
-    drawn = placed(trace, lanes, room=_ROOM if script else 0)
+    drawings = {lane.algorithm: placed(lane, lanes, room=_ROOM if script else 0) for lane in lanes}
+    drawn = drawings[trace.algorithm]
     boxes = {box.node: box for box in drawn.boxes if isinstance(box.node, Tensor)}
     story = {
         "nodes": [_node(trace, node, boxes.get(node)) for node in trace.order],
-        "lanes": {lane.algorithm: _lane(lane, drawn) for lane in lanes},
+        "lanes": {lane.algorithm: _lane(lane, drawn, lanes[-1].grads) for lane in lanes},
         "shown": trace.algorithm,
         "position": 0,
         "opening": "The inputs have values. Go forward to compute the rest, then back to find the gradients.",
@@ -66,7 +67,7 @@ def page(trace: Trace, title: str = "") -> str:
         f"<h1><code>{escape(title)}</code></h1>",
         _bar(lanes, trace.algorithm),
         '<div class="lanes">',
-        *(_drawing(lane, drawn) for lane in lanes),
+        *(_drawing(lane, drawings[lane.algorithm]) for lane in lanes),
         "</div>",
         '<div class="below"><section class="card" aria-label="This step">',
         '<p class="said" id="said" aria-live="polite"></p>',
@@ -144,7 +145,7 @@ def _json_number(value: Any) -> Any:
     return float(value) if np.isfinite(value) else written(value)
 
 
-def _lane(trace: Trace, drawn: Layout) -> dict[str, Any]:
+def _lane(trace: Trace, drawn: Layout, right: dict[Tensor, Any]) -> dict[str, Any]:
     arrows = {(edge.target, edge.index): edge.id for edge in drawn.edges}
     boxes = {box.node: box.id for box in drawn.boxes if isinstance(box.node, Tensor)}
     return {
@@ -152,6 +153,7 @@ def _lane(trace: Trace, drawn: Layout) -> dict[str, Any]:
         "arrows": list(arrows.values()),
         "steps": [_step(step, arrows, boxes) for step in trace],
         "final": {trace.index[node]: _plain(g) for node, g in trace.grads.items() if node in trace.index},
+        "wrong": [trace.index[node] for node, g in trace.grads.items() if differs(g, right[node])],
         "why": _WHY[trace.algorithm],
         "done": "",
     }

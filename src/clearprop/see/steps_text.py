@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.lecture import topological
 from clearprop.see.boxes import title_of
-from clearprop.see.numbers import written
+from clearprop.see.numbers import differs, written
 from clearprop.see.steps import BACKWARD, Step, Trace
 from clearprop.tensor import Tensor
 
@@ -131,7 +131,7 @@ class _Writer:
             painted = [self.paint(line, self.hue(node)) for node, line in zip(nodes, lines, strict=True)]
             return [self.paint("Gradients", _BOLD), *("  " + line for line in painted)]
         right = topological(trace.output).grads
-        wrong = [node for node in nodes if not np.array_equal(trace.grads[node], right[node], equal_nan=True)]
+        wrong = [node for node in nodes if differs(trace.grads[node], right[node])]
         rows: list[tuple[str, ...]] = [("", trace.algorithm, "topological", "")]
         for node in nodes:
             found, true = self.show(trace.grads[node]), self.show(right[node])

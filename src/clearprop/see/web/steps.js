@@ -197,6 +197,7 @@ function label(name, active, lane) {
 
 function wrong(lane, n) {
   if (lane === lanes.topological) return false;
+  if (!story.nodes[n].number) return lane.wrong.includes(n);
   return text(lane.final[n]) !== text(lanes.topological.final[n]);
 }
 
