@@ -38,6 +38,11 @@ def vector_bytes() -> int:
     return 64 if features.get("avx512f") and features.get("avx512vl") else 32 if features.get("avx") else 16
 
 
+def lanes_of(dtype: Any) -> int:
+    """Return how many entries a SIMD register holds."""
+    return int(vector_bytes() // dtype.itemsize)
+
+
 class Code:
     """A module compiled into this process; it lives as long as this object.
 

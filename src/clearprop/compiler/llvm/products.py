@@ -13,18 +13,14 @@ from typing import Any
 
 from clearprop.compiler import ir
 from clearprop.compiler.llvm.access import Memory, constant_mask, gather
-from clearprop.compiler.llvm.engine import WIDE, vector_bytes
+from clearprop.compiler.llvm.engine import lanes_of, vector_bytes
 from clearprop.compiler.llvm.layout import Layout, across, layout
 from clearprop.compiler.llvm.reductions import Accumulator
 from clearprop.compiler.llvm.text import BOOL, INDEX, Function, Module, Value
+from clearprop.compiler.llvm.turning import at_most, turn_over
 
 PANEL = 512  # how much of the inner axis a tile runs over: the panel of the right factor stays near
 OUTSIDE = '"prefer-vector-width"="512" noinline'
-
-
-def lanes_of(dtype: Any) -> int:
-    """Return how many entries a SIMD register holds."""
-    return int(vector_bytes() // dtype.itemsize)
 
 
 @dataclass(frozen=True)
@@ -250,7 +246,7 @@ class ProductWriter:
     def _pack_left(self, f: Function, source: str, goal: str, low: Value, high: Value, depth: int) -> None:
         """Write goal[tile][k][row] = source[tile * rows + row, k] for whole tiles."""
         rows, dtype = self.tile_rows, self.dtype
-        stop = _at_most(high, self.m - self.m % rows)
+        stop = at_most(high, self.m - self.m % rows)
         with f.loop(low, stop, rows) as i:
             start = f.at(source, i * self.left[0], dtype)
             out = f.at(goal, (i - low) * depth, dtype)
@@ -308,7 +304,7 @@ class ProductWriter:
         if self.m == rows and not packed:
             call(f.index(0), rows, a, self.left)
             return
-        stop = _at_most(high, self.m - rest)
+        stop = at_most(high, self.m - rest)
         with f.loop(low, stop, rows) as i:
             if packed:
                 call(i, rows, f.at(a, (i - low) * depth, self.dtype), (1, rows))
@@ -318,10 +314,6 @@ class ProductWriter:
             with f.when(high == self.m):
                 at = self.m - rest
                 call(f.index(at), rest, f.at(unpacked, at * self.left[0], self.dtype), self.left)
-
-
-def _at_most(x: Value, limit: int) -> Value:
-    return x.function.select(x < limit, x, x.function.index(limit))
 
 
 def dots(
@@ -371,115 +363,3 @@ def _read(f: Function, pointer: str, j: Any, step: int, dtype: Any, lanes: int, 
     if step == 1:
         return f.load(address, dtype, lanes, mask)
     return gather(f, address, step, dtype, lanes, mask)
-
-
-# --- transposition ------------------------------------------------------------------------------------------
-class TransposeWriter:
-    """Writes the copy of a transposed matrix, square blocks at a time, each turned over in registers."""
-
-    def __init__(self, v: ir.Value, memory: Memory) -> None:
-        self.value, self.memory = v, memory
-        place = layout(v.inputs[0])
-        assert place is not None
-        self.place, self.dtype = place, v.dtype
-        self.turns, self.columns = v.shape
-        self.grain = lanes_of(v.dtype)
-        self.work = v.size / 4 + 20
-
-    def write(self, function: Function, low: Value, high: Value, part: Value, parts: int) -> None:
-        """Write the rows from `low` to `high`."""
-        f, dtype, side = function, self.dtype, self.grain
-        source = f.at(self.memory.pointer(f, self.place.base), self.place.offset, dtype)
-        goal = self.memory.pointer(f, self.value)
-        step = self.place.strides[1]
-        rest_rows, rest_columns = self.turns % side, self.columns % side
-
-        def across_row(i: Value, rows: int) -> None:
-            def block(j: Any, columns: int) -> None:
-                name = _block(f.module, dtype, rows, columns, step, self.columns)
-                start = f.at(source, i + j * step, dtype)
-                end = f.at(goal, i * self.columns + j, dtype)
-                f.line(f"call void @{name}(ptr {start}, ptr {end})")
-
-            whole = self.columns - rest_columns
-            if whole:
-                with f.loop(0, whole, side) as j:
-                    block(j, side)
-            if rest_columns:
-                block(f.index(whole), rest_columns)
-
-        with f.loop(low, _at_most(high, self.turns - rest_rows), side) as i:
-            across_row(i, side)
-        if rest_rows:
-            with f.when(high == self.turns):
-                across_row(f.index(self.turns - rest_rows), rest_rows)
-
-
-def turn_over(
-    f: Function,
-    dtype: Any,
-    source: str,
-    goal: str,
-    rows: int,
-    columns: int,
-    step: int,
-    out: int,
-    along: int = 1,
-) -> None:
-    """Write goal[i * out + j] = source[i * along + j * step]; by blocks where the rows lie side by side."""
-    side = lanes_of(dtype)
-    if along != 1:
-        with f.loop(0, rows) as i, f.loop(0, columns) as j:
-            f.store(f.load(f.at(source, i * along + j * step, dtype), dtype), f.at(goal, i * out + j, dtype))
-        return
-
-    def band(i: Any, height: int) -> None:
-        for j in range(0, columns, side):
-            name = _block(f.module, dtype, height, min(side, columns - j), step, out)
-            start, end = f.at(source, i + j * step, dtype), f.at(goal, i * out + j, dtype)
-            f.line(f"call void @{name}(ptr {start}, ptr {end})")
-
-    whole = rows - rows % side
-    if whole:
-        with f.loop(0, whole, side) as i:
-            band(i, side)
-    if rows % side:
-        band(f.index(whole), rows % side)
-
-
-def _block(module: Module, dtype: Any, rows: int, columns: int, step: int, out: int) -> str:
-    """Write goal[i * out + j] = source[i + j * step] for a block of at most a register by a register."""
-    side = lanes_of(dtype)
-    name = f"block{dtype.itemsize}_{rows}_{columns}_{step}_{out}"
-    if name in module.functions:
-        return name
-    f = module.function(name, "ptr noalias %x, ptr noalias %y", WIDE + " noinline")
-    mask = constant_mask(f, rows, side)
-    zero = f.constant(0.0, dtype, side)
-    lines = [
-        f.load(f.at("%x", j * step, dtype), dtype, side, mask) if j < columns else zero for j in range(side)
-    ]
-    distance = 1
-    while distance < side:
-        for i in range(side):
-            if not i & distance:
-                lines[i], lines[i + distance] = _exchange(f, lines[i], lines[i + distance], distance)
-        distance *= 2
-    mask = constant_mask(f, columns, side)
-    for i in range(rows):
-        f.store(lines[i], f.at("%y", i * out, dtype), mask)
-    return name
-
-
-def _exchange(f: Function, x: Value, y: Value, distance: int) -> tuple[Value, Value]:
-    """Exchange the off-diagonal squares of two rows of a block."""
-    n = x.lanes
-    first = [e if not e & distance else n + e - distance for e in range(n)]
-    second = [e + distance if not e & distance else n + e for e in range(n)]
-    result = []
-    for picks in (first, second):
-        order = ", ".join(f"i32 {p}" for p in picks)
-        result.append(
-            f.value(f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{n} x i32> <{order}>", x.dtype, n)
-        )
-    return result[0], result[1]

@@ -16,7 +16,8 @@ from clearprop.compiler.llvm.groups import Group
 from clearprop.compiler.llvm.indexing import PutWriter
 from clearprop.compiler.llvm.layout import Layout, layout
 from clearprop.compiler.llvm.loops import LoopWriter
-from clearprop.compiler.llvm.products import ProductWriter, TransposeWriter
+from clearprop.compiler.llvm.products import ProductWriter
+from clearprop.compiler.llvm.turning import TransposeWriter
 
 WORTH = 6000.0  # nanoseconds: a region below this stays on one core
 NEAR = 1 << 19  # bytes that a part's rows should fit in, to stay in the second cache between groups

@@ -1,0 +1,127 @@
+"""Turning matrices over: squares of a register by a register, exchanged in registers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clearprop.compiler import ir
+from clearprop.compiler.llvm.access import Memory, constant_mask
+from clearprop.compiler.llvm.engine import WIDE, lanes_of
+from clearprop.compiler.llvm.layout import layout
+from clearprop.compiler.llvm.text import Function, Module, Value
+
+
+def at_most(x: Value, limit: int) -> Value:
+    """Return the smaller of an index and a constant."""
+    return x.function.select(x < limit, x, x.function.index(limit))
+
+
+class TransposeWriter:
+    """Writes the copy of a transposed matrix, square blocks at a time, each turned over in registers."""
+
+    def __init__(self, v: ir.Value, memory: Memory) -> None:
+        self.value, self.memory = v, memory
+        place = layout(v.inputs[0])
+        assert place is not None
+        self.place, self.dtype = place, v.dtype
+        self.turns, self.columns = v.shape
+        self.grain = lanes_of(v.dtype)
+        self.work = v.size / 4 + 20
+
+    def write(self, function: Function, low: Value, high: Value, part: Value, parts: int) -> None:
+        """Write the rows from `low` to `high`."""
+        f, dtype, side = function, self.dtype, self.grain
+        source = f.at(self.memory.pointer(f, self.place.base), self.place.offset, dtype)
+        goal = self.memory.pointer(f, self.value)
+        step = self.place.strides[1]
+        rest_rows, rest_columns = self.turns % side, self.columns % side
+
+        def across_row(i: Value, rows: int) -> None:
+            def block(j: Any, columns: int) -> None:
+                name = _block(f.module, dtype, rows, columns, step, self.columns)
+                start = f.at(source, i + j * step, dtype)
+                end = f.at(goal, i * self.columns + j, dtype)
+                f.line(f"call void @{name}(ptr {start}, ptr {end})")
+
+            whole = self.columns - rest_columns
+            if whole:
+                with f.loop(0, whole, side) as j:
+                    block(j, side)
+            if rest_columns:
+                block(f.index(whole), rest_columns)
+
+        with f.loop(low, at_most(high, self.turns - rest_rows), side) as i:
+            across_row(i, side)
+        if rest_rows:
+            with f.when(high == self.turns):
+                across_row(f.index(self.turns - rest_rows), rest_rows)
+
+
+def turn_over(
+    f: Function,
+    dtype: Any,
+    source: str,
+    goal: str,
+    rows: int,
+    columns: int,
+    step: int,
+    out: int,
+    along: int = 1,
+) -> None:
+    """Write goal[i * out + j] = source[i * along + j * step]; by blocks where the rows lie side by side."""
+    side = lanes_of(dtype)
+    if along != 1:
+        with f.loop(0, rows) as i, f.loop(0, columns) as j:
+            f.store(f.load(f.at(source, i * along + j * step, dtype), dtype), f.at(goal, i * out + j, dtype))
+        return
+
+    def band(i: Any, height: int) -> None:
+        for j in range(0, columns, side):
+            name = _block(f.module, dtype, height, min(side, columns - j), step, out)
+            start, end = f.at(source, i + j * step, dtype), f.at(goal, i * out + j, dtype)
+            f.line(f"call void @{name}(ptr {start}, ptr {end})")
+
+    whole = rows - rows % side
+    if whole:
+        with f.loop(0, whole, side) as i:
+            band(i, side)
+    if rows % side:
+        band(f.index(whole), rows % side)
+
+
+def _block(module: Module, dtype: Any, rows: int, columns: int, step: int, out: int) -> str:
+    """Write goal[i * out + j] = source[i + j * step] for a block of at most a register by a register."""
+    side = lanes_of(dtype)
+    name = f"block{dtype.itemsize}_{rows}_{columns}_{step}_{out}"
+    if name in module.functions:
+        return name
+    f = module.function(name, "ptr noalias %x, ptr noalias %y", WIDE + " noinline")
+    mask = constant_mask(f, rows, side)
+    zero = f.constant(0.0, dtype, side)
+    lines = [
+        f.load(f.at("%x", j * step, dtype), dtype, side, mask) if j < columns else zero for j in range(side)
+    ]
+    distance = 1
+    while distance < side:
+        for i in range(side):
+            if not i & distance:
+                lines[i], lines[i + distance] = _exchange(f, lines[i], lines[i + distance], distance)
+        distance *= 2
+    mask = constant_mask(f, columns, side)
+    for i in range(rows):
+        f.store(lines[i], f.at("%y", i * out, dtype), mask)
+    return name
+
+
+def _exchange(f: Function, x: Value, y: Value, distance: int) -> tuple[Value, Value]:
+    """Exchange the off-diagonal squares of two rows of a block."""
+    n = x.lanes
+    first = [e if not e & distance else n + e - distance for e in range(n)]
+    second = [e + distance if not e & distance else n + e for e in range(n)]
+    result = []
+    for picks in (first, second):
+        order = ", ".join(f"i32 {p}" for p in picks)
+        result.append(
+            f.value(f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{n} x i32> <{order}>", x.dtype, n)
+        )
+    return result[0], result[1]
