@@ -48,7 +48,8 @@ class Finding:
         ratio = f", ratio {self.analytic / self.numerical:.6g}" if self.numerical else ""
         at = f" at {list(self.index)}" if self.index else ""
         lines.append(
-            f"  It sends{at} {self.analytic:.12g} where differences give {self.numerical:.12g}{ratio}."
+            f"  Of a random gradient it sends{at} {self.analytic:.12g}; "
+            f"differences give {self.numerical:.12g}{ratio}."
         )
         if self.line:
             lines.append(f"  Called at {self.line}{_source(self.line)}")

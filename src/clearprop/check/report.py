@@ -24,7 +24,9 @@ class Entry:
 
     @property
     def ratio(self) -> float:
-        """analytic / numerical."""
+        """analytic / numerical; 1 where both are 0."""
+        if self.analytic == self.numerical:
+            return 1.0
         return self.analytic / self.numerical if self.numerical else float("inf")
 
 
