@@ -9,8 +9,9 @@ mpmath = pytest.importorskip("mpmath")
 pytest.importorskip("llvmlite")
 
 from clearprop.compiler.llvm.engine import WIDE, Code  # noqa: E402
-from clearprop.compiler.llvm.text import INDEX, Module, Value  # noqa: E402
+from clearprop.compiler.llvm.text import Module  # noqa: E402
 from clearprop.compiler.llvm.ufuncs import UFUNCS  # noqa: E402
+from clearprop.compiler.llvm.values import INDEX, Value  # noqa: E402
 
 # The largest error that is allowed, and the intervals that are sampled, besides numbers near 0.
 PROMISED = {

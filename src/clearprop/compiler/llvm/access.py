@@ -8,7 +8,8 @@ import numpy as np
 
 from clearprop.compiler import ir
 from clearprop.compiler.llvm.mathematics import any_lane
-from clearprop.compiler.llvm.text import BOOL, INDEX, Function, Value, type_name
+from clearprop.compiler.llvm.text import Function
+from clearprop.compiler.llvm.values import BOOL, INDEX, Value, type_name
 
 BYTE = np.dtype(np.uint8)
 

@@ -18,8 +18,9 @@ from clearprop.compiler.llvm.loops import write_combination
 from clearprop.compiler.llvm.places import Places
 from clearprop.compiler.llvm.pool import cores, pool, possible, share_address
 from clearprop.compiler.llvm.regions import Chain, Region, Stop, regions
-from clearprop.compiler.llvm.text import INDEX, Module
-from clearprop.compiler.llvm.text import Value as Register
+from clearprop.compiler.llvm.text import Module
+from clearprop.compiler.llvm.values import INDEX
+from clearprop.compiler.llvm.values import Value as Register
 
 OBJECT_DATA = 16  # where a NumPy array keeps its pointer, and a NumPy scalar its number, in CPython's objects
 TUPLE_ITEMS = 24

@@ -12,7 +12,7 @@ from clearprop.compiler.ir import Shape, Value
 from clearprop.compiler.llvm.access import inside
 from clearprop.compiler.llvm.layout import contiguous, layout
 from clearprop.compiler.llvm.text import Function
-from clearprop.compiler.llvm.text import Value as Register
+from clearprop.compiler.llvm.values import Value as Register
 
 _FULL = slice(None)
 

@@ -13,8 +13,9 @@ from clearprop.compiler.llvm.access import Memory, constant_mask, gather, inside
 from clearprop.compiler.llvm.groups import full, is_row, through
 from clearprop.compiler.llvm.nests import Nest, indices_of
 from clearprop.compiler.llvm.reductions import Accumulator, combine, identity
-from clearprop.compiler.llvm.text import INDEX, Function, Value
+from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.ufuncs import UFUNCS
+from clearprop.compiler.llvm.values import INDEX, Value
 
 
 class LoopWriter(Nest):

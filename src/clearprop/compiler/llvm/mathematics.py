@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.llvm.text import Function, Value
+from clearprop.compiler.llvm.text import Function
+from clearprop.compiler.llvm.values import Value
 
 LN2, PI = math.log(2.0), math.pi
 

@@ -11,7 +11,7 @@ from clearprop.compiler.llvm.groups import Grouping, same
 from clearprop.compiler.llvm.layout import layout
 from clearprop.compiler.llvm.regions import Region, Stop, stays
 from clearprop.compiler.llvm.text import Function
-from clearprop.compiler.llvm.text import Value as Register
+from clearprop.compiler.llvm.values import Value as Register
 
 LINE = 64  # bytes: arrays begin on a cache line of their own
 

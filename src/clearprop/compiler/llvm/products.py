@@ -16,8 +16,9 @@ from clearprop.compiler.llvm.access import Memory, constant_mask, gather
 from clearprop.compiler.llvm.engine import lanes_of, vector_bytes
 from clearprop.compiler.llvm.layout import Layout, across, layout
 from clearprop.compiler.llvm.reductions import Accumulator
-from clearprop.compiler.llvm.text import BOOL, INDEX, Function, Module, Value
+from clearprop.compiler.llvm.text import Function, Module
 from clearprop.compiler.llvm.turning import at_most, turn_over
+from clearprop.compiler.llvm.values import BOOL, INDEX, Value
 
 PANEL = 512  # how much of the inner axis a tile runs over: the panel of the right factor stays near
 OUTSIDE = '"prefer-vector-width"="512" noinline'

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.llvm.mathematics import choose
-from clearprop.compiler.llvm.text import INDEX, Dtype, Function, Slot, Value
+from clearprop.compiler.llvm.text import Function, Slot
 from clearprop.compiler.llvm.ufuncs import UFUNCS
+from clearprop.compiler.llvm.values import INDEX, Dtype, Value
 
 _COMBINE = {
     "sum": "add",

@@ -8,7 +8,8 @@ from clearprop.compiler import ir
 from clearprop.compiler.llvm.access import Memory, constant_mask
 from clearprop.compiler.llvm.engine import WIDE, lanes_of
 from clearprop.compiler.llvm.layout import layout
-from clearprop.compiler.llvm.text import Function, Module, Value
+from clearprop.compiler.llvm.text import Function, Module
+from clearprop.compiler.llvm.values import Value
 
 
 def at_most(x: Value, limit: int) -> Value:

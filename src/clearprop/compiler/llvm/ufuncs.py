@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.llvm import mathematics as m
-from clearprop.compiler.llvm.text import BOOL, Value, common, most_lanes
+from clearprop.compiler.llvm.values import BOOL, Value, common, most_lanes
 
 
 class Unsupported(Exception):
