@@ -31,6 +31,7 @@ class Surroundings:
         self.globals: list[tuple[dict[str, Any], str]] = []
         self.containers: list[Any] = []  # dicts and lists
         self.owners: dict[int, str] = {}  # what a container belongs to, for messages
+        self.private: list[dict[Any, Any]] = []  # the library's own bookkeeping
         self.announcing: list[Any] = []  # objects that say by `structure.changed()` when an attribute is set
         self.announced: set[int] = set()  # their attributes, which need no look at each call
         self.leaves: list[Tensor] = []
@@ -64,9 +65,13 @@ class Surroundings:
             stack += x
         elif isinstance(x, (tuple, set, frozenset)):
             stack += list(x)
+        elif (type(x).__module__ or "").startswith("clearprop.compiler"):
+            stack.append(getattr(x, "function", None))  # a compiled function inside: what it calls
         else:
             attributes = getattr(x, "__dict__", None)
-            if isinstance(attributes, dict):
+            if isinstance(attributes, dict) and (type(x).__module__ or "").startswith("clearprop."):
+                self._visit_ours(x, attributes, stack)
+            elif isinstance(attributes, dict):
                 self._kept.append(x)
                 self.owners[id(attributes)] = type(x).__name__
                 if callable(getattr(type(x), "structure", None)):
@@ -76,6 +81,19 @@ class Surroundings:
             wrapped = getattr(x, "func", None)  # functools.partial
             if wrapped is not None and hasattr(x, "args"):
                 stack += [wrapped, x.args, getattr(x, "keywords", {})]
+
+    def _visit_ours(self, x: Any, attributes: dict[str, Any], stack: list[Any]) -> None:
+        """An object of the library: what it keeps under a name with an underscore, it looks after itself."""
+        if callable(getattr(type(x), "structure", None)):
+            self.announcing.append(x)
+        else:
+            self.containers.append(attributes)
+        self._kept.append(x)
+        for name, value in attributes.items():
+            if not name.startswith("_"):
+                stack.append(value)
+            elif isinstance(value, dict):
+                self.private.append(value)
 
     def _visit_function(self, function: types.FunctionType, stack: list[Any]) -> None:
         module = function.__module__ or ""
@@ -97,6 +115,7 @@ class Surroundings:
             [_inside(cell) for cell in self.cells],
             [space.get(name, _END) for space, name in self.globals],
             *(dict(c) if isinstance(c, dict) else list(c) for c in self.containers),
+            *map(dict, self.private),
         ]
 
 
@@ -131,8 +150,12 @@ class Watch:
             [str(g.bit_generator.state) for g in self.around.generators],
         )
 
-    def check(self) -> None:
-        """Raise RecordingError for a change of Python's own that a recorded step would not repeat."""
+    def check(self) -> bool:
+        """Raise RecordingError for a change of Python's own that each call would have to repeat.
+
+        Return whether nothing at all has changed. Where something has (an optimizer made its memory), the
+        next call may well do something else, and this recording is good for this call only.
+        """
         if self._chance() != self.chance:
             raise _lost(
                 "random numbers from NumPy or Python would be the same at each call",
@@ -143,8 +166,9 @@ class Watch:
             *(f"a variable of {self._name()}", "a global variable"),
             *map(self._owner, self.around.containers),
         ]
-        for where, old, new in zip(names, self.before, after, strict=True):
+        for where, old, new in zip(names, self.before, after, strict=False):  # private ones may change
             self._compare(where, old, new)
+        return all(map(_identical, self.before, after))
 
     def _name(self) -> str:
         return getattr(self.function, "__name__", "the step")
@@ -176,6 +200,12 @@ class Watch:
                     f"the step changes {where}[{key!r}] from {a!r} to {b!r}: later calls would not",
                     hint="a Tensor(value, requires_grad=False) changed with clearprop.assign",
                 )
+
+
+def _identical(old: Any, new: Any) -> bool:
+    if isinstance(old, dict):
+        return old.keys() == new.keys() and all(new[key] is value for key, value in old.items())
+    return len(old) == len(new) and all(map(operator.is_, old, new))
 
 
 def _lost(what: str, hint: str) -> RecordingError:

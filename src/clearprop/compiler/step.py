@@ -172,28 +172,32 @@ class Step:
         try:
             tree, outputs = result_tree(result, recorder, self.function)
             program, cleared = recorder.finish(outputs)
-            watch.check()
+            settled = watch.check()
             mark = fingerprint(program, cleared)
             known = self.plans.setdefault(key, [])
             twin = next((v for v in known if v.mark == mark), None)
-            recording = twin.recording if twin else Recording(program, cleared, self.executor)
+            if settled:
+                recording = twin.recording if twin else Recording(program, cleared, self.executor)
         except BaseException:
             recorder.undo()
             raise
+        for stand_in, place in recorder.places.items():
+            tensors[place]._value, tensors[place].grad = stand_in._value, stand_in.grad
+        self.recordings += 1
+        values = tuple(t._value for t in outputs)
+        if not settled:  # the next call is recorded again
+            return tree(values, args, kwargs)
         touched = [t for t in recorder.before if t not in recorder.places]
         guard = Guard(self.function, recorder.things, touched)
         matters = {s.tensor for s, _ in program.assignments if s.slot == "grad"}
         variant = Variant(recording, guard, [t for t in without if t in matters], tree, mark)
-        for stand_in, place in recorder.places.items():
-            tensors[place]._value, tensors[place].grad = stand_in._value, stand_in.grad
         if twin in known:
             known.remove(twin)
         known.insert(0, variant)
         del known[8:]
         self._forget()
-        self.recordings += 1
         self.latest = variant
-        return tree(tuple(t._value for t in outputs), args, kwargs)
+        return tree(values, args, kwargs)
 
     def _forget(self) -> None:
         """Keep the plans of the latest shapes only."""
