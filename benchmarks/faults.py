@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.check.gradcheck import gradcheck
+from clearprop.check.compare import gradcheck
 from clearprop.check.mutations import FAULTS, effective, library, real
 from clearprop.check.numeric import Probe, listed, plain
 from clearprop.check.pull import gradients

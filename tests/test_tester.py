@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clearprop import Tensor
-from clearprop.check.gradcheck import gradcheck
+from clearprop.check.compare import gradcheck
 from clearprop.errors import GradientError
 from clearprop.registry import ops
 from clearprop.testing import broken, check_op, sending

@@ -102,7 +102,7 @@ def check_op(op: Op, dtype: Any = np.float64, *, order: int = 2, seed: int = 0) 
     >>> len(check_op(ops["tanh"]))
     3
     """
-    from clearprop.check.gradcheck import gradcheck
+    from clearprop.check.compare import gradcheck
 
     reports = [
         gradcheck(case.function, *case.inputs, order=order, name=case.label, seed=seed)

@@ -158,7 +158,7 @@ def test_a_function_that_rounds_inside_raises_no_alarm():
 
 
 def test_of_a_large_input_a_sample_is_checked_and_all_along_directions(monkeypatch):
-    monkeypatch.setattr("clearprop.check.gradcheck.MOST", 200)
+    monkeypatch.setattr("clearprop.check.compare.MOST", 200)
     x = np.linspace(0.1, 1.0, 5000)
     found = report(lambda x: np.sum(np.exp(x)), x)
     assert found

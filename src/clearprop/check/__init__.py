@@ -1,7 +1,7 @@
 """Trust: every gradient compared with differences of the function's own values, and the fault named."""
 
+from clearprop.check.compare import gradcheck
 from clearprop.check.diagnosis import Diagnosis, doctor
-from clearprop.check.gradcheck import gradcheck
 from clearprop.check.homework import NodeReport, check_node
 from clearprop.check.nodes import Finding, ModelReport, check_model
 from clearprop.check.nonfinite import NonFiniteError, Watch, watch

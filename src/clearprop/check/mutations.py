@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.check.gradcheck import gradcheck
+from clearprop.check.compare import gradcheck
 from clearprop.check.nodes import check_model
 from clearprop.check.numeric import Probe, listed, plain
 from clearprop.check.pull import gradients, random_weights
