@@ -20,6 +20,7 @@ from clearprop.compiler.llvm.text import Function, Module
 from clearprop.compiler.llvm.turning import at_most, turn_over
 from clearprop.compiler.llvm.values import BOOL, INDEX, Value
 
+FEW = 256  # rows of a product up to which its cores may share out the columns
 PANEL = 512  # how much of the inner axis a tile runs over: the panel of the right factor stays near
 OUTSIDE = '"prefer-vector-width"="512" noinline'
 
@@ -100,8 +101,14 @@ class ProductWriter:
             self.form = "rows"
         elif self.m == 1 and self.right[1] != 1:
             self.form = "columns"
+        width = self.tile_vectors * lanes_of(self.dtype)
+        # Where turning the right factor over is a good part of the work, each core does so for its own columns.
+        turned = not self.batch and self.form == "tiles" and self.right[1] != 1
+        self.by_columns = turned and self.m <= FEW and self.n >= 4 * width
         self.turns = self.batch[0] if self.batch else self.n if self.form == "columns" else self.m
-        self.grain = 1 if self.batch else self.tile_rows if self.form == "tiles" else 8
+        if self.by_columns:
+            self.turns = -(-self.n // width)
+        self.grain = 1 if self.batch or self.by_columns else self.tile_rows if self.form == "tiles" else 8
 
     def _swap(self) -> None:
         """(m, k) @ (k, 1), the left factor's columns contiguous: (1, k) @ (k, m) has the same entries."""
@@ -143,6 +150,8 @@ class ProductWriter:
         assert self.y is not None
         if self.batch:
             return []
+        if self.by_columns:
+            return [self.x.base, self.y.base]
         return [self.x.base] if self.form == "columns" else [self.y.base]
 
     # --- writing --------------------------------------------------------------------------------------------
@@ -176,15 +185,31 @@ class ProductWriter:
             dots(f, self.dtype, self.k, (a, self.left[0], self.left[1]), (b, self.right[0]), c, low, high)
         elif self.form == "columns":
             dots(f, self.dtype, self.k, (b, self.right[1], self.right[0]), (a, self.left[1]), c, low, high)
+        elif self.by_columns:
+            self._tiles(f, a, b, c, f.index(0), f.index(self.m), low, high)
         else:
             self._tiles(f, a, b, c, low, high)
 
-    def _tiles(self, f: Function, a: str, b: str, c: str, low: Value, high: Value) -> None:
-        """Write the loops over panels of the inner axis, columns of tiles, and tiles."""
+    def _tiles(
+        self,
+        f: Function,
+        a: str,
+        b: str,
+        c: str,
+        low: Value,
+        high: Value,
+        left_most: Value | None = None,
+        right_most: Value | None = None,
+    ) -> None:
+        """Write the loops over panels of the inner axis, columns of tiles (all, or some), and tiles."""
         lanes = lanes_of(self.dtype)
         width = self.tile_vectors * lanes
         whole = self.n - self.n % width
-        most = min(self.memory.widest, self.m)
+        most = self.m if self.by_columns else min(self.memory.widest, self.m)
+        first: Any = 0
+        last: Any = whole
+        if left_most is not None and right_most is not None:
+            first, last = left_most * width, at_most(right_most * width, whole)
         near = f"{f.name}.{len(f.slots)}"
         packs_left, packs_right = self._packs_left(most), self._packs_right(most)
         if packs_left:
@@ -227,10 +252,13 @@ class ProductWriter:
                 )
 
             if whole:
-                with f.loop(0, whole, width) as j:
+                with f.loop(first, last, width) as j:
                     column(j, width)
-            if self.n - whole:
+            if self.n - whole and right_most is None:
                 column(f.index(whole), self.n - whole)
+            elif self.n - whole and right_most is not None:
+                with f.when(right_most == self.turns):
+                    column(f.index(whole), self.n - whole)
 
     def _packs_left(self, rows: int) -> bool:
         """Whether the left factor's numbers are copied side by side: where rows or columns lie far apart."""

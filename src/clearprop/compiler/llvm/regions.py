@@ -104,7 +104,7 @@ def piece(group: Group, memory: Memory, home: Any) -> Piece:
                     home(place.base),
                     place.base not in whole and _own_rows(place, step, writer.turns),
                 )
-        _note(result.writes, home(group.values[0]), True)
+        _note(result.writes, home(group.values[0]), not writer.by_columns)
     elif group.kind == "transpose":
         writer = TransposeWriter(group.values[0], memory)
         result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
