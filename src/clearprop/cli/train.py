@@ -124,7 +124,7 @@ class _Job:
 
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
         import clearprop
-        from clearprop.data import columns, rows
+        from clearprop.data import columns, three_parts
         from clearprop.train.table_model import TableModel
 
         self.args = args
@@ -137,7 +137,7 @@ class _Job:
         if self.reading.task == "classification":
             kinds = columns.learn_target(self.table, self.reading, self.table).encode(self.table)
         split = (args.validation_split, args.test_split)
-        self.parts = rows.three_parts(len(self.table), *split, classes=kinds, seed=args.seed)
+        self.parts = three_parts(len(self.table), *split, classes=kinds, seed=args.seed)
         self.training, self.validation, self.test = (self.table.rows(part) for part in self.parts)
         one_scale = (args.scaling or SCALING.get(args.data, "column")) == "table"
         encodings = columns.learn_columns(self.training, self.reading, one_scale=one_scale)

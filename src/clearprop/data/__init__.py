@@ -1,17 +1,21 @@
-"""Data in batches: datasets, loaders, splits and scaling, in NumPy alone."""
+"""Data in batches: datasets, loaders, splits, scaling and CSV tables, in NumPy alone."""
 
 from clearprop.data.dataset import Dataset, Subset, TensorDataset
 from clearprop.data.loader import DataLoader
 from clearprop.data.scale import Standardizer
-from clearprop.data.split import random_split, split_indices, train_validation_split
+from clearprop.data.split import random_split, split_indices, three_parts, train_validation_split
+from clearprop.data.tables import Table, read_table
 
 __all__ = [
     "DataLoader",
     "Dataset",
     "Standardizer",
     "Subset",
+    "Table",
     "TensorDataset",
     "random_split",
+    "read_table",
     "split_indices",
+    "three_parts",
     "train_validation_split",
 ]

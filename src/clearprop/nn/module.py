@@ -259,14 +259,8 @@ class Module:
         """Convert the floating-point Parameters and Buffers, and their gradients; return this one."""
         dtype = np.dtype(dtype)
         if dtype.kind != "f":
-            raise TypeError(
-                lesson(
-                    f"{type(self).__name__}.to(dtype)",
-                    "wants a floating-point dtype",
-                    f"{dtype}",
-                    hint="to('float32')",
-                )
-            )
+            called, wanted = f"{type(self).__name__}.to(dtype)", "wants a floating-point dtype"
+            raise TypeError(lesson(called, wanted, f"{dtype}", hint="to('float32')"))
         for _, tensor in (*self.named_parameters(), *self.named_buffers()):
             if tensor.dtype.kind == "f":
                 tensor._value = tensor.value.astype(dtype)  # `assign` would keep the dtype
@@ -320,29 +314,15 @@ class Module:
         ]
         called = f"{type(self).__name__}.load_state_dict(state)"
         if wrong:
-            raise ValueError(
-                lesson(
-                    called,
-                    f"wants the model's shapes, {len(wrong)} of {len(own)} differ",
-                    "; ".join(wrong),
-                    "Nothing was loaded.",
-                    "a model built with the sizes that the file was saved with",
-                )
-            )
+            wanted = f"wants the model's shapes, {len(wrong)} of {len(own)} differ"
+            hint = "a model built with the sizes that the file was saved with"
+            raise ValueError(lesson(called, wanted, "; ".join(wrong), "Nothing was loaded.", hint))
         if strict and (missing or unexpected):
             got = [f"missing {', '.join(missing)}"] * bool(missing)
             got += [f"unexpected {', '.join(unexpected)}"] * bool(unexpected)
-            raise KeyError(
-                _Text(
-                    lesson(
-                        called,
-                        f"wants the model's {len(own)} names",
-                        "; ".join(got),
-                        "Nothing was loaded.",
-                        "load_state_dict(state, strict=False) to load the names that match",
-                    )
-                )
-            )
+            wanted = f"wants the model's {len(own)} names"
+            hint = "load_state_dict(state, strict=False) to load the names that match"
+            raise KeyError(_Text(lesson(called, wanted, "; ".join(got), "Nothing was loaded.", hint)))
         for name, array in arrays.items():
             assign(own[name], np.array(array, own[name].dtype))
         return Incompatible(missing, unexpected)
