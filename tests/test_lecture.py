@@ -180,6 +180,8 @@ def test_a_graph_with_too_many_paths_or_too_deep_is_refused_by_the_recursive_pas
 
     with pytest.raises(GradientError, match="walks every path, and this graph has more than 100,000"):
         lecture.recursive(doubled)
+    with pytest.raises(GradientError, match="this graph has more than 50"):
+        lecture.tree(doubled, most_visits=50)
     with pytest.raises(GradientError, match="too deep for a recursive pass"):
         lecture.tree(deep)
     assert lecture.topological(doubled).grads[x] == 2.0**40

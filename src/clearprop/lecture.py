@@ -57,13 +57,14 @@ class Pass:
     output: Tensor
     grads: dict[Tensor, Any] = field(default_factory=dict)
     contributions: list[Contribution] = field(default_factory=list)
+    most_visits: int | None = None
 
     def to(self, node: Tensor) -> list[Contribution]:
         """Return what `node` received, in order."""
         return [sent for sent in self.contributions if sent.input is node]
 
 
-def tree(output: Tensor, last_input_first: bool = False) -> Pass:
+def tree(output: Tensor, last_input_first: bool = False, most_visits: int = MOST_VISITS) -> Pass:
     """Walk down from the output; a gradient that arrives replaces the one that was there.
 
     Wrong as soon as a node is used twice: the last visit wins, so the answer depends on the order of the
@@ -74,7 +75,7 @@ def tree(output: Tensor, last_input_first: bool = False) -> Pass:
     >>> tree(e).grads[b], tree(e, last_input_first=True).grads[b]
     (np.float64(270.0), np.float64(27.0))
     """
-    found = Pass("tree", output)
+    found = Pass("tree", output, most_visits=most_visits)
 
     def visit(node: Tensor, grad: Any) -> None:
         found.grads[node] = grad
@@ -87,7 +88,7 @@ def tree(output: Tensor, last_input_first: bool = False) -> Pass:
     return found
 
 
-def recursive(output: Tensor, last_input_first: bool = False) -> Pass:
+def recursive(output: Tensor, last_input_first: bool = False, most_visits: int = MOST_VISITS) -> Pass:
     """Walk down from the output; a gradient that arrives is added, and the sum so far is passed on at once.
 
     Wrong as soon as a node that is used twice has inputs of its own: its first contribution is passed on
@@ -98,7 +99,7 @@ def recursive(output: Tensor, last_input_first: bool = False) -> Pass:
     >>> recursive(2 * w + w**2).grads[x]
     np.float64(132.0)
     """
-    found = Pass("recursive", output)
+    found = Pass("recursive", output, most_visits=most_visits)
 
     def visit(node: Tensor, grad: Any) -> None:
         found.grads[node] = _sum(found.grads.get(node), grad)
@@ -131,7 +132,7 @@ def topological(output: Tensor) -> Pass:
     return found
 
 
-ALGORITHMS: dict[str, Callable[[Tensor], Pass]] = {
+ALGORITHMS: dict[str, Callable[..., Pass]] = {
     "tree": tree,
     "recursive": recursive,
     "topological": topological,
@@ -181,11 +182,11 @@ def _one(output: Tensor) -> Any:
 
 def _note(found: Pass, sent: Contribution) -> None:
     found.contributions.append(sent)
-    if len(found.contributions) > MOST_VISITS:
+    if found.most_visits is not None and len(found.contributions) > found.most_visits:
         raise GradientError(
             lesson(
                 f"lecture.{found.algorithm}(t)",
-                f"walks every path, and this graph has more than {MOST_VISITS:,}",
+                f"walks every path, and this graph has more than {found.most_visits:,}",
                 hint="lecture.topological(t), which visits every node once",
             )
         )
