@@ -142,25 +142,32 @@ class Step:
                 self.latest = variant
                 variant.ran()
                 return variant.tree(outputs, args, kwargs)
-        return self._first(key, args, kwargs, tensors)
+        return self._first(key, args, kwargs, arrays, tensors)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A compiled method is called with its object."""
         return self if instance is None else functools.partial(self, instance)
 
     # --- recording ------------------------------------------------------------------------------------------
-    def _first(self, key: Key, args: Any, kwargs: Any, tensors: dict[int, Tensor]) -> Any:
+    def _first(
+        self, key: Key, args: Any, kwargs: Any, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
+    ) -> Any:
         with self._lock:
             try:
-                return self._record(key, args, kwargs, tensors)
+                return self._record(key, args, kwargs, arrays, tensors)
             except RecordingError as error:
                 if not self.fallback:
                     raise
                 self.refusals[key] = str(error)
                 return self.function(*args, **kwargs)
 
-    def _record(self, key: Key, args: Any, kwargs: Any, tensors: dict[int, Tensor]) -> Any:
-        """Run the function for real, once, and make a plan of what it did."""
+    def _record(
+        self, key: Key, args: Any, kwargs: Any, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
+    ) -> Any:
+        """Run the function once to record it, undo what it did, and do that with the plan.
+
+        So every step of a training is the plan's, and one that was stopped resumes to the same bits.
+        """
         _check_arguments(tensors)
         recorder = Recorder()
         watch = Watch(self.function)
@@ -181,11 +188,11 @@ class Step:
         except BaseException:
             recorder.undo()
             raise
-        for stand_in, place in recorder.places.items():
-            tensors[place]._value, tensors[place].grad = stand_in._value, stand_in.grad
         self.recordings += 1
         values = tuple(t._value for t in outputs)
-        if not settled:  # the next call is recorded again
+        if not settled:  # it made what it needs (an optimizer its memory): the next call is recorded again
+            for stand_in, place in recorder.places.items():
+                tensors[place]._value, tensors[place].grad = stand_in._value, stand_in.grad
             return tree(values, args, kwargs)
         touched = [t for t in recorder.before if t not in recorder.places]
         guard = Guard(self.function, recorder.things, touched)
@@ -197,7 +204,8 @@ class Step:
         del known[8:]
         self._forget()
         self.latest = variant
-        return tree(values, args, kwargs)
+        recorder.undo()
+        return tree(recording.run(arrays, tensors), args, kwargs)
 
     def _forget(self) -> None:
         """Keep the plans of the latest shapes only."""
