@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.modes import mode
-from clearprop.nn.functional.layer import checked_reduction, constant
+from clearprop.nn.functional.layer import arrayed, checked_reduction, constant
 from clearprop.op import describe
 from clearprop.registry import ops
 
@@ -26,10 +26,7 @@ def nll_loss(
     >>> nll_loss(np.log([[0.25, 0.75]]), np.array([0])).round(4)
     np.float64(1.3863)
     """
-    if not hasattr(x, "dtype"):
-        x = np.asarray(x)
-    if not hasattr(y, "dtype"):
-        y = np.asarray(y)
+    x, y = arrayed(x), arrayed(y)
     axis = 1 if len(x.shape) > 1 else 0
     masked = _checked("nll_loss", x, y, axis, ignore_index)
     losses, weights = _picked(x, y, axis, weight, ignore_index if masked else None)
@@ -52,10 +49,7 @@ def cross_entropy(
     >>> cross_entropy(np.array([[1e4, 0.0]]), np.array([1]))
     np.float64(10000.0)
     """
-    if not hasattr(x, "dtype"):
-        x = np.asarray(x)
-    if not hasattr(y, "dtype"):
-        y = np.asarray(y)
+    x, y = arrayed(x), arrayed(y)
     axis = 1 if len(x.shape) > 1 else 0
     count = x.shape[axis]
     if y.dtype.kind == "f" and y.shape == x.shape:

@@ -21,8 +21,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     >>> linear(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([5.0]))
     array([[16.]])
     """
-    if not hasattr(x, "dtype"):
-        x = np.asarray(x)
+    x = arrayed(x)
     out, size = weight.shape
     if not x.shape or x.shape[-1] != size:
         got = x.shape[-1] if x.shape else "no axis"
@@ -54,8 +53,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True) -> Any:
     probability("dropout", p)
     if not training or p == 0:
         return x
-    if not hasattr(x, "dtype"):
-        x = np.asarray(x)
+    x = arrayed(x)
     keep = random.uniform(x.shape, dtype=np.float32) >= p
     return np.where(keep, x * (1 / (1 - p)) if p < 1 else x, 0)
 
@@ -169,6 +167,11 @@ def gelu(x: Any) -> Any:
     array([0.])
     """
     return 0.5 * x * (1 + np.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+
+
+def arrayed(x: Any) -> Any:
+    """Return a Tensor or an array as it is, numbers and lists as an array."""
+    return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 def constant(x: Any) -> Any:

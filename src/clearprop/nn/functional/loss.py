@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.define import elementwise
 from clearprop.errors import lesson
-from clearprop.nn.functional.layer import checked_reduction, constant
+from clearprop.nn.functional.layer import arrayed, checked_reduction, constant
 from clearprop.op import describe
 from clearprop.ops.elementwise import POSITIVE
 from clearprop.registry import ops
@@ -47,10 +47,7 @@ def reduced(x: Any, reduction: str) -> Any:
 
 def matched(called: str, x: Any, y: Any) -> Any:
     """Return the target as what the loss computes with: of the prediction's dtype, and of its very shape."""
-    if not hasattr(y, "dtype"):
-        y = np.asarray(y)
-    if not hasattr(x, "dtype"):
-        x = np.asarray(x)
+    x, y = arrayed(x), arrayed(y)
     if x.shape != y.shape:
         raise ValueError(
             lesson(
