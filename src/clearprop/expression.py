@@ -32,7 +32,7 @@ from clearprop.grammar import (
     pointed,
 )
 from clearprop.graph import topological_order
-from clearprop.modes import observed
+from clearprop.modes import Onlooker, observed
 from clearprop.tensor import Tensor
 
 LONGEST, DEEPEST, LARGEST = 4000, 100, 1_000_000  # characters, levels, and a number that sizes an array
@@ -68,7 +68,7 @@ class Expression:
         """
         self.require(values)
         leaves = {name: Tensor(values[name], name=name) for name in self.names}
-        with observed(_Remembering()):
+        with observed(Onlooker(remembers=True)):
             output = self._compute(leaves, name_nodes=True)
         if not isinstance(output, Tensor) or output.op is None or not output.requires_grad:
             raise InputError(
@@ -208,24 +208,6 @@ def _array(text: str, number: str) -> Any:
             hint="a=7, w=[1,-1] or X=[[1,2],[3,4]]",
         )
     )
-
-
-class _Remembering:
-    """An observer under which every node keeps its inputs, a comparison too."""
-
-    remembers = True
-
-    def resolve(self, x: Any) -> Any:
-        return x
-
-    def saw(self, node: Tensor) -> None:
-        """Nothing to see."""
-
-    def sent(self, node: Tensor, i: int, d: Any) -> None:
-        """Nothing to see."""
-
-    def python_value(self, tensor: Tensor, asked: str) -> None:
-        """Anybody may look."""
 
 
 class _Reader:

@@ -30,6 +30,28 @@ class Observer(Protocol):
         """Object, by raising, to a Tensor being turned into a Python value (`asked` says how)."""
 
 
+class Onlooker:
+    """An observer that changes and refuses nothing, the base of those that look at one thing."""
+
+    remembers: bool = False
+
+    def __init__(self, *, remembers: bool = False) -> None:
+        self.remembers = remembers
+
+    def resolve(self, x: Any) -> Any:
+        """Return the input itself."""
+        return x
+
+    def saw(self, node: Tensor) -> None:
+        """Look away."""
+
+    def sent(self, node: Tensor, i: int, d: Any) -> None:
+        """Look away."""
+
+    def python_value(self, tensor: Tensor, asked: str) -> None:
+        """Allow it."""
+
+
 class _Mode(threading.local):
     plain: bool = True  # gradients on and nobody looking
     grad_enabled: bool = True

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from clearprop import Tensor, nn
+from clearprop import Tensor, explain, formula, nn, trace
 from clearprop.see.drawing import draw
 from clearprop.see.names import callers_frame, find
 
@@ -90,3 +90,24 @@ def test_no_frame_means_no_variables():
 
     assert find(frame=None) == {}
     assert find({"a": a}) == {id(a): "a"}
+
+
+def test_every_text_calls_a_parameter_by_its_path_in_the_callers_model():
+    net = nn.Sequential(nn.Linear(3, 2))
+    output = np.mean(net(np.ones((4, 3), np.float32)))
+    output.backward()
+
+    assert net[0].weight.name == "0.weight"
+    assert repr(explain(net[0].weight)).startswith("net.0.weight.grad (2, 3)")
+    assert "net.0.weight^T" in repr(formula(output))
+    assert "net.0.weight" in trace(output).to_text()
+
+
+def test_variables_that_nobody_could_have_written_are_not_names(monkeypatch):
+    hidden = Tensor(2.0)
+    monkeypatch.setitem(globals(), "@py_assert", hidden)
+
+    def elsewhere() -> list[str]:
+        return list(find(frame=sys._getframe()).values())
+
+    assert not [name for name in elsewhere() if "@" in name]

@@ -16,7 +16,7 @@ from clearprop.check.pull import random_weights
 from clearprop.check.taylor import Search
 from clearprop.errors import GradientError, lesson, user_line
 from clearprop.graph import topological_order
-from clearprop.modes import no_grad, observed
+from clearprop.modes import Onlooker, no_grad, observed
 from clearprop.op import describe
 from clearprop.tensor import Tensor
 
@@ -101,27 +101,15 @@ class ModelReport:
         return "\n".join(lines)
 
 
-class _Lines:
+class _Lines(Onlooker):
     """An observer that notes on which line of the user's code each node was made."""
-
-    remembers = False
 
     def __init__(self) -> None:
         self.of: dict[Tensor, str] = {}
 
-    def resolve(self, x: Any) -> Any:
-        """Return the input itself."""
-        return x
-
     def saw(self, node: Tensor) -> None:
         """Note the line."""
         self.of[node] = user_line()
-
-    def sent(self, node: Tensor, i: int, d: Any) -> None:
-        """Nothing: only the forward pass has lines."""
-
-    def python_value(self, tensor: Tensor, asked: str) -> None:
-        """Allowed: nothing is being recorded."""
 
 
 def check_model(model: Any, *inputs: Any, raise_on_failure: bool = True, seed: int = 0) -> ModelReport:
@@ -334,28 +322,16 @@ def _widened(value: Any) -> Any:
     return value
 
 
-class _Sums:
+class _Sums(Onlooker):
     """An observer that adds up, for every node, what is sent to it."""
-
-    remembers = False
 
     def __init__(self) -> None:
         self.parts: dict[Tensor, list[Any]] = {}
-
-    def resolve(self, x: Any) -> Any:
-        """Return the input itself."""
-        return x
-
-    def saw(self, node: Tensor) -> None:
-        """Nothing: only the backward pass is of interest."""
 
     def sent(self, node: Tensor, i: int, d: Any) -> None:
         """Keep a copy of what arrives."""
         if node.op is not None and node.op.name != "part":
             self.parts.setdefault(node.inputs[i], []).append(np.array(d))
-
-    def python_value(self, tensor: Tensor, asked: str) -> None:
-        """Allowed: nothing is being recorded."""
 
 
 def _check_sums(

@@ -16,7 +16,7 @@ from clearprop.backward import propagate
 from clearprop.check.entries import Operand, first_bad, forward_operands, kind_of, pick, summary
 from clearprop.check.route import Route, route_to
 from clearprop.errors import GradientError, lesson, user_line
-from clearprop.modes import mode, observed
+from clearprop.modes import Onlooker, mode, observed
 from clearprop.see.labels import call_of, label_of
 from clearprop.see.names import callers_frame, find
 from clearprop.tensor import Tensor
@@ -148,10 +148,8 @@ def _inside_a_rule() -> bool:
     return frame is not None
 
 
-class Watch:
+class Watch(Onlooker):
     """The block that `watch()` returns; an observer of every op and every gradient sent."""
-
-    remembers = False
 
     def __init__(self, *, collect: bool = False, inf: bool = True, limit: int = 100) -> None:
         self.collect, self.inf, self.limit = collect, inf, limit
@@ -188,13 +186,6 @@ class Watch:
         self._clear()
 
     # --- the observer's part --------------------------------------------------------------------------------
-    def resolve(self, x: Any) -> Any:
-        """Nothing is replaced."""
-        return x
-
-    def python_value(self, tensor: Tensor, asked: str) -> None:
-        """Values may be asked for."""
-
     def saw(self, node: Tensor) -> None:
         """Look at what an op computed."""
         line = self._lines[node.serial] = user_line()

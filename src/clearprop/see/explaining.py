@@ -154,7 +154,7 @@ def _sent(user: Tensor, i: int, g: Any, names: dict[int, str], users: Users) -> 
     if amount is None:
         return
     local, rule, factors = _mathematics(user, i, g, names)
-    label = user.name or names.get(id(user), "")
+    label = names.get(id(user)) or user.name or ""
     behind = () if label else tuple(_behind(user, names, users))
     yield Contribution(amount, user, i, g, call_of(user, names), label, local, rule, factors, behind)
 

@@ -76,13 +76,13 @@ def formula(output: Tensor, names: Mapping[int, str] | None = None) -> Formula:
         for x in node.inputs:
             if isinstance(x, Tensor):
                 uses[x] = uses.get(x, 0) + 1
-    taken = {node.name or known.get(id(node), "") for node in order}
+    taken = {known.get(id(node)) or node.name or "" for node in order}
     fresh = (label for label in (f"t{i}" for i in range(1, 2 * len(order) + 2)) if label not in taken)
     terms: dict[Tensor, Term] = {}
     lines: list[tuple[str, Term]] = []
     for node in order:
         term = _term(node, terms, known)
-        label = node.name or known.get(id(node), "")
+        label = known.get(id(node)) or node.name or ""
         if node is output:
             lines.append((label if node.op is not None else "", term))
         elif node.op is not None and (term.size > _LONG or (uses[node] > 1 and term.size > 1)):

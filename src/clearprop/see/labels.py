@@ -17,7 +17,7 @@ def label_of(x: Any, names: Mapping[int, str], depth: int = 1) -> str:
     ('add(a, b)', 'multiply(add(...), b)', '2.5')
     """
     if isinstance(x, Tensor):
-        named = x.name or names.get(id(x))
+        named = names.get(id(x)) or x.name
         if named:
             return named
         if x.op is not None:

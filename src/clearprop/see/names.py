@@ -91,7 +91,7 @@ def _variables(frame: FrameType) -> Iterator[tuple[str, Any]]:
             yield name, value
     if frame.f_globals is not own:
         for name, value in list(frame.f_globals.items()):
-            if not name.startswith("_") and name not in own:
+            if not name.startswith("_") and name.isidentifier() and name not in own:
                 yield name, value
 
 

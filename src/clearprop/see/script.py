@@ -15,7 +15,7 @@ import numpy as np
 
 from clearprop.backward import input_gradient
 from clearprop.graph import topological_order
-from clearprop.modes import observed
+from clearprop.modes import Onlooker, observed
 from clearprop.op import Op
 from clearprop.see.symbols import Symbol
 from clearprop.tensor import Tensor
@@ -62,19 +62,8 @@ class Unscriptable(Exception):
     """Why something cannot be written as a function of numbers."""
 
 
-class _Strict:
+class _Strict(Onlooker):
     """An observer under which a rule that looks at a value is refused: it would hold for that value only."""
-
-    remembers = True
-
-    def resolve(self, x: Any) -> Any:
-        return x
-
-    def saw(self, node: Tensor) -> None:
-        """Nothing to see."""
-
-    def sent(self, node: Tensor, i: int, d: Any) -> None:
-        """Nothing to see."""
 
     def python_value(self, tensor: Tensor, asked: str) -> None:
         raise Unscriptable(f"a rule asks for {asked}")
@@ -126,7 +115,7 @@ class Script:
     def read(self, function: Callable[..., Any], *args: Any, **attrs: Any) -> str:
         """Run a function on symbols and return what it computes as one JavaScript expression."""
         try:
-            with np.errstate(all="ignore"), observed(_Strict()):
+            with np.errstate(all="ignore"), observed(_Strict(remembers=True)):
                 result = function(*args, **attrs)
         except Unscriptable:
             raise

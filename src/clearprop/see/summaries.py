@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.modes import no_grad, observed
+from clearprop.modes import Onlooker, no_grad, observed
 from clearprop.ops import random
 from clearprop.see.page import table
 from clearprop.tensor import Tensor
@@ -175,25 +175,14 @@ def _row(path: str, module: Any, counted: set[int]) -> Row:
     return row
 
 
-class _Counter:
+class _Counter(Onlooker):
     """An observer that books the flops of every op to the module that is running."""
-
-    remembers = False
 
     def __init__(self, root: Row) -> None:
         self.running = [root]
 
-    def resolve(self, x: Any) -> Any:
-        return x
-
     def saw(self, node: Tensor) -> None:
         self.running[-1].flops += flops(node)
-
-    def sent(self, node: Tensor, i: int, d: Any) -> None:
-        """No backward pass runs."""
-
-    def python_value(self, tensor: Tensor, asked: str) -> None:
-        """A model may look at values."""
 
 
 def _run(model: Any, x: Any, table: Summary) -> None:

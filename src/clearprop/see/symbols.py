@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.graph import topological_order
-from clearprop.modes import observed
+from clearprop.modes import Onlooker, observed
 from clearprop.op import Op
 from clearprop.see.notation import Term, name, number, number_text
 from clearprop.see.tidy import apply
@@ -80,24 +80,6 @@ class Symbol(Tensor):
         return math.prod(self.lengths)
 
 
-class _Remembering:
-    """An observer that only asks nodes to remember their inputs, also where no gradient flows."""
-
-    remembers = True
-
-    def resolve(self, x: Any) -> Any:
-        return x
-
-    def saw(self, node: Tensor) -> None:
-        """Nothing to see."""
-
-    def sent(self, node: Tensor, i: int, d: Any) -> None:
-        """Nothing to see."""
-
-    def python_value(self, tensor: Tensor, asked: str) -> None:
-        """A rule may look at a value: the text then holds for values like this one."""
-
-
 def run(rule: Callable[..., Any], *args: Any, **attrs: Any) -> Any:
     """Run a rule on symbols, remembering every step.
 
@@ -105,7 +87,7 @@ def run(rule: Callable[..., Any], *args: Any, **attrs: Any) -> Any:
     >>> run(lambda z, x: 1 - z * z, x, x).op
     <Op subtract, elementwise>
     """
-    with np.errstate(all="ignore"), observed(_Remembering()):
+    with np.errstate(all="ignore"), observed(Onlooker(remembers=True)):
         return rule(*args, **attrs)
 
 
@@ -149,7 +131,7 @@ def as_term(result: Any, names: Mapping[int, str] | None = None, tidy: bool = Tr
 def node_term(node: Tensor, terms: Mapping[Tensor, Term], names: Mapping[int, str], tidy: bool) -> Term:
     """Return one node as a term of its inputs' terms."""
     if node.op is None:
-        label = node.name or names.get(id(node))
+        label = names.get(id(node)) or node.name
         return name(label) if label else constant(node._value, tidy)
     args = tuple(terms[x] if isinstance(x, Tensor) else input_term(x, names, tidy) for x in node.inputs)
     return op_term(node.op, args, node.attrs, node.values, node._value, tidy)
