@@ -101,3 +101,8 @@ def test_a_file_that_cannot_be_graded_exits_with_2(tmp_path, capsys):
     (tmp_path / "empty.py").write_text("")
     assert main(["check", str(tmp_path / "empty.py")]) == 2
     assert "the file has none" in capsys.readouterr().err
+
+
+def test_an_expression_may_begin_with_a_minus(capsys):
+    assert main(["check", "-log(x)", "x=2"]) == 0
+    assert "1 agrees" in capsys.readouterr().out

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.cli.step import typed
 from clearprop.tensor import Tensor
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument(
-        "expression", nargs="?", help='what to check, e.g. "(a + b) * b**3"; or homework.py: its node classes'
-    )
-    parser.add_argument("values", nargs="*", metavar="name=value", help="a=7, w=[1,-1] or X=[[1,2],[3,4]]")
+    typed(parser, 'what to check, e.g. "(a + b) * b**3"; or homework.py: its node classes', needed=False)
     parser.add_argument(
         "--mutations",
         action="store_true",

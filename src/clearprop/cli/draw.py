@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import webbrowser
 from pathlib import Path
 
+from clearprop.cli.step import coloured, drawable, typed
 from clearprop.errors import InputError, lesson
 
 EPILOG = """\
@@ -27,9 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
-    parser._negative_number_matcher = re.compile("-[^-]")  # "-log(x)" is an expression, not an option
-    parser.add_argument("expression", help='what to draw, in quotes: "(a + b) * b**3"')
-    parser.add_argument("values", nargs="*", metavar="name=value", help="a=7, w=[1,-1] or X=[[1,2],[3,4]]")
+    typed(parser, 'what to draw, in quotes: "(a + b) * b**3"')
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="write to FILE; its ending says how: .svg .png .html .txt"
     )
@@ -43,7 +41,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the drawing."""
-    from clearprop.cli.step import coloured, drawable
     from clearprop.errors import GradientError
     from clearprop.expression import assignments, parse
     from clearprop.see.drawing import draw

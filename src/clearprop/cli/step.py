@@ -32,12 +32,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
-    parser._negative_number_matcher = re.compile("-[^-]")  # "-log(x)" is an expression, not an option
-    parser.add_argument("expression", help='what to compute, in quotes: "(a + b) * b**3"')
-    parser.add_argument("values", nargs="*", metavar="name=value", help="a=7, w=[1,-1] or X=[[1,2],[3,4]]")
+    typed(parser, 'what to compute, in quotes: "(a + b) * b**3"')
     shown(parser)
     parser.add_argument("--html", metavar="FILE", help="write a page to step through, instead of text")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
+
+
+def typed(parser: argparse.ArgumentParser, what: str, *, needed: bool = True) -> None:
+    """Add the expression and the values of its names."""
+    parser._negative_number_matcher = re.compile("-[^-]")  # "-log(x)" is an expression, not an option
+    parser.add_argument("expression", nargs=None if needed else "?", help=what)
+    parser.add_argument("values", nargs="*", metavar="name=value", help="a=7, w=[1,-1] or X=[[1,2],[3,4]]")
 
 
 def shown(parser: argparse.ArgumentParser) -> None:
