@@ -177,6 +177,57 @@ def test_a_global_variable_that_is_set_anew_is_noticed(executor):
     np.testing.assert_allclose(f(x).value, LAYER(x).value, rtol=1e-6)
 
 
+SCALE = 2.0
+
+
+class Settings:
+    scale = 2.0
+
+
+class Slotted:
+    __slots__ = ("scale",)
+
+
+def test_what_a_method_or_a_class_names_is_noticed(executor):
+    global SCALE
+
+    class Scaled(nn.Module):
+        factor = 2.0
+
+        def forward(self, x):
+            return x * SCALE * Settings.scale * self.factor * own.scale
+
+    own = Slotted()
+    own.scale = 2.0
+    model = Scaled()
+    f = clearprop.compile(lambda x: model(x), executor=executor)
+    x = np.ones(2)
+    try:
+        assert [f(x)[0] for _ in range(3)] == [16.0] * 3
+        SCALE = 3.0
+        assert f(x)[0] == 24.0
+        Settings.scale = 3.0
+        assert f(x)[0] == 36.0
+        Scaled.factor = 3.0
+        assert f(x)[0] == 54.0
+        own.scale = 3.0
+        assert [f(x)[0] for _ in range(3)] == [81.0] * 3
+    finally:
+        SCALE = Settings.scale = 2.0
+
+
+def test_what_a_module_of_the_users_holds_is_noticed(executor, tmp_path, monkeypatch):
+    (tmp_path / "users_settings.py").write_text("scale = 2.0\n\ndef scaled(x):\n    return x * scale\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import users_settings
+
+    f = clearprop.compile(lambda x: users_settings.scaled(x) + users_settings.scale, executor=executor)
+    x = np.ones(2)
+    for scale in (2.0, 2.0, 5.0, 5.0):
+        users_settings.scale = scale
+        assert f(x)[0] == 2 * scale
+
+
 def test_a_label_that_is_no_class_is_an_error_in_every_call(executor):
     loss = nn.CrossEntropyLoss(ignore_index=None)
     w = Tensor(np.ones((2, 3)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import operator
 import random
+import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +18,7 @@ from clearprop.compiler.recorder import RecordingError
 from clearprop.errors import lesson
 from clearprop.tensor import Tensor
 
-_PLAIN = (str, bytes, int, float, bool, complex, type(None), np.ndarray, np.generic, np.dtype, type, Tensor)
+_PLAIN = (str, bytes, int, float, bool, complex, type(None), np.ndarray, np.generic, np.dtype)
 _SKIPPED = (types.ModuleType, types.BuiltinFunctionType, np.ufunc, property)
 _END = object()
 _LIMIT = 20_000
@@ -28,7 +30,7 @@ class Surroundings:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.cells: list[types.CellType] = []
-        self.globals: list[tuple[dict[str, Any], str]] = []
+        self.globals: list[tuple[Any, str]] = []  # (what has `.get(name)`, name)
         self.containers: list[Any] = []  # dicts and lists
         self.owners: dict[int, str] = {}  # what a container belongs to, for messages
         self.private: list[dict[Any, Any]] = []  # the library's own bookkeeping
@@ -51,6 +53,8 @@ class Surroundings:
                 self.leaves.append(x)
         elif isinstance(x, np.random.Generator):
             self.generators.append(x)
+        elif isinstance(x, type):
+            self._visit_class(x, stack)
         elif isinstance(x, (*_PLAIN, *_SKIPPED)):
             return
         elif isinstance(x, types.FunctionType):
@@ -77,10 +81,13 @@ class Surroundings:
                 if callable(getattr(type(x), "structure", None)):
                     self.announcing.append(x)
                     self.announced.add(id(attributes))
-                stack.append(attributes)
-            wrapped = getattr(x, "func", None)  # functools.partial
-            if wrapped is not None and hasattr(x, "args"):
-                stack += [wrapped, x.args, getattr(x, "keywords", {})]
+                stack += [attributes, type(x)]
+            if isinstance(x, functools.partial):
+                stack += [x.func, x.args, x.keywords]
+            for name in getattr(type(x), "__slots__", ()):
+                if _is_users(type(x)):
+                    self.globals.append((_Slots(x), name))
+                    stack.append(getattr(x, name, None))
 
     def _visit_ours(self, x: Any, attributes: dict[str, Any], stack: list[Any]) -> None:
         """An object of the library: what it keeps under a name with an underscore, it looks after itself."""
@@ -95,28 +102,64 @@ class Surroundings:
             elif isinstance(value, dict):
                 self.private.append(value)
 
+    def _visit_class(self, kind: type, stack: list[Any]) -> None:
+        """A class of the user's: its attributes, and what its methods name."""
+        if _is_users(kind):
+            self._kept.append(kind)
+            self.containers.append(vars(kind))
+            self.owners[id(self.containers[-1])] = kind.__name__
+            stack += [
+                value for value in vars(kind).values() if not isinstance(value, types.GetSetDescriptorType)
+            ]
+            stack += kind.__bases__
+
     def _visit_function(self, function: types.FunctionType, stack: list[Any]) -> None:
-        module = function.__module__ or ""
         if function.__closure__:
             for cell in function.__closure__:
                 self.cells.append(cell)
                 stack.append(_inside(cell))
         stack += [function.__defaults__, function.__kwdefaults__]
-        if module.split(".")[0] in ("clearprop", "numpy"):
-            return  # the library's own globals do not change
-        for name in _names(function.__code__):
-            if name in function.__globals__:
-                self.globals.append((function.__globals__, name))
-                stack.append(function.__globals__[name])
+        if not _is_users(function):
+            return  # a library's own globals do not change
+        names = set(_names(function.__code__))
+        spaces = [function.__globals__]
+        held_by_cells = map(_inside, function.__closure__ or ())
+        for held in (*held_by_cells, *map(function.__globals__.get, names)):
+            if isinstance(held, types.ModuleType) and _is_users(held):
+                spaces.append(vars(held))
+        for space in spaces:
+            for name in sorted(names.intersection(space)):
+                self.globals.append((space, name))
+                stack.append(space[name])
 
     def snapshot(self) -> list[Any]:
         """Return all that is held, container by container."""
         return [
             [_inside(cell) for cell in self.cells],
             [space.get(name, _END) for space, name in self.globals],
-            *(dict(c) if isinstance(c, dict) else list(c) for c in self.containers),
+            *(list(c) if isinstance(c, list) else dict(c) for c in self.containers),
             *map(dict, self.private),
         ]
+
+
+class _Slots:
+    """The attributes of an object without a `__dict__`, by name."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an attribute, as a dict would."""
+        return getattr(self.thing, name, default)
+
+
+def _is_users(thing: Any) -> bool:
+    """Whether a class, function or module is neither Python's nor an installed package's."""
+    name = thing.__name__ if isinstance(thing, types.ModuleType) else (thing.__module__ or "")
+    root = name.split(".")[0]
+    if root in sys.stdlib_module_names or root in ("clearprop", "numpy"):
+        return False
+    return "site-packages" not in (getattr(sys.modules.get(name), "__file__", None) or "")
 
 
 def _inside(cell: types.CellType) -> Any:
@@ -220,7 +263,7 @@ class Guard:
         self.cells = around.cells
         self.spaces = around.globals
         looked_at = [c for c in around.containers if id(c) not in around.announced]
-        self.iterables = [c.values() if isinstance(c, dict) else c for c in looked_at]
+        self.iterables = [c if isinstance(c, list) else c.values() for c in looked_at]
         self.saved = self._all()
         unique = {id(thing): thing for thing in (*things, *around.announcing)}
         self.things = [(thing, thing.structure()) for thing in unique.values()]
