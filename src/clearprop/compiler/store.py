@@ -39,6 +39,7 @@ class Store:
         self.arrays: list[Any] = [None] * len(slots)
         self.held: list[Any] = [None] * len(slots)  # what the Tensors hold: the same, or one not in C order
         self.owned: list[Any] = []  # the written ones among them
+        self.settled = False  # whether there was a call
         self.counts: list[int] = []  # how many hold each of these when nobody else does
         self.base = [0] * len(slots)  # the same for every array
         self.in_order: list[Any] = []  # the arrays, values before gradients
@@ -63,7 +64,7 @@ class Store:
     def ready(self) -> bool:
         """Tell whether every array is where the last call left it, and held by nobody else."""
         held = map(sys.getrefcount, self.owned)
-        if not self.fixed or not self.counts or any(map(operator.gt, held, self.counts)):
+        if not self.fixed or not self.settled or any(map(operator.gt, held, self.counts)):
             return False
         held_now = [t._value for t in self.values]  # type: ignore[union-attr]
         held_now += [t.grad for t in self.grads]  # type: ignore[union-attr]
@@ -134,6 +135,7 @@ class Store:
         self.in_order = [self.held[i] for i in self.order]
         self.owned = [a for a, written in zip(self.arrays, self.written, strict=True) if written]
         self.counts = list(map(sys.getrefcount, self.owned))
+        self.settled = True
         self.base = [sys.getrefcount(self.arrays[i]) for i in range(len(self.arrays))]
 
     def read_numbers(self) -> tuple[Any, ...]:

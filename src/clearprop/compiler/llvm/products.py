@@ -102,7 +102,7 @@ class ProductWriter:
         elif self.m == 1 and self.right[1] != 1:
             self.form = "columns"
         width = self.tile_vectors * lanes_of(self.dtype)
-        # Where turning the right factor over is a good part of the work, each core does so for its own columns.
+        # Where turning the right factor over weighs, each core does so for columns of its own.
         turned = not self.batch and self.form == "tiles" and self.right[1] != 1
         self.by_columns = turned and self.m <= FEW and self.n >= 4 * width
         self.turns = self.batch[0] if self.batch else self.n if self.form == "columns" else self.m

@@ -268,7 +268,7 @@ class _Method(ctypes.Structure):
 
 
 class Quick:
-    """A variant's quick call: `quick(args)` returns the outputs, or None to let the ordinary way decide."""
+    """What a variant's quick call needs; `runner` makes the call itself."""
 
     def __init__(self, variant: Any) -> None:
         recording = variant.recording
@@ -295,7 +295,8 @@ class Quick:
         control = f"%control = load ptr, ptr inttoptr (i64 {self.control.ctypes.data} to ptr)\n  "
         table = f"ptr inttoptr (i64 {native.table.ctypes.data} to ptr)"
         run = f"call void inttoptr (i64 {native.code.address('segment0')} to ptr)({table}, ptr %control)"
-        if native.work > LONG:
+        self.long = native.parallel or native.work > LONG
+        if self.long:
             save = ctypes.cast(ctypes.pythonapi.PyEval_SaveThread, ctypes.c_void_p).value
             restore = ctypes.cast(ctypes.pythonapi.PyEval_RestoreThread, ctypes.c_void_p).value
             let_go = f"%thread = call ptr inttoptr (i64 {save} to ptr)()"
@@ -306,42 +307,63 @@ class Quick:
         make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
         self.native: Callable[[Any], bool] = make(ctypes.addressof(self._method), None, None)
 
-    def __call__(self, args: tuple[Any, ...]) -> Any:
-        """Run the step if everything is as it was."""
-        if structure.count() != self.count:
-            return None
-        for space, name, value in self.names:
-            if space.get(name) is not value:
+    def runner(self) -> Callable[[tuple[Any, ...]], Any]:
+        """Return the call: the outputs, or None where the ordinary way must decide."""
+        native, names, count, fresh, flag = self.native, self.names, self.count, self.fresh, self.flag
+        changes, lock = structure.count, self.recording.lock
+        locked = _never if self.long else lock.locked  # a long step takes the lock: see below
+        numbers = list(zip(self.targets, self.numbers, strict=True))
+        cleared, outputs = self.cleared, self.outputs
+
+        def run(args: tuple[Any, ...], kept: Any = self) -> Any:
+            """Run the step if everything is as it was; `kept` holds the native code."""
+            if changes() != count or locked():
                 return None
-        recording = self.recording
-        if not recording.lock.acquire(False):
-            return None
-        new: Any = ()
-        pool = self.pool
-        shared = False
-        try:
-            if self.fresh:
-                new = tuple([np.empty(shape, dtype) for shape, dtype in self.fresh])
-            if pool is not None:
-                shared = pool.lock.acquire(False)
-                self.control[0] = pool.address if shared else 0
-            if not self.native(args + new if new else args):
+            for space, name, value in names:
+                if space.get(name) is not value:
+                    return None
+            new: Any = ()
+            if fresh:
+                new = tuple([np.empty(shape, dtype) for shape, dtype in fresh])
+                if not native(args + new):
+                    return None
+            elif not native(args):
                 return None
-            if self.flag is not None and self.flag[0]:
-                self.flag[0] = 0
+            if flag is not None and flag[0]:
+                flag[0] = 0
                 raise IndexError("an index array of the compiled step is out of bounds; nothing was assigned")
-            for tensor, number in zip(self.targets, self.numbers, strict=True):
+            for tensor, number in numbers:
                 tensor._value = number[()]
-            for tensor in self.cleared:
+            for tensor in cleared:
                 tensor.grad = None
-            return [make(args, new) for make in self.outputs]
-        finally:
-            if shared and pool is not None:
-                pool.lock.release()
-            recording.lock.release()
+            return [make(args, new) for make in outputs]
+
+        return self._exclusive(run) if self.long else run
+
+    def _exclusive(self, run: Callable[[tuple[Any, ...]], Any]) -> Callable[[tuple[Any, ...]], Any]:
+        """Return the call for a step that lets other Python threads run: nobody else may enter."""
+        lock, pool, control = self.recording.lock, self.pool, self.control
+
+        def alone(args: tuple[Any, ...]) -> Any:
+            if not lock.acquire(False):
+                return None
+            shared = pool is not None and pool.lock.acquire(False)
+            control[0] = pool.address if shared and pool is not None else 0
+            try:
+                return run(args)
+            finally:
+                if shared and pool is not None:
+                    pool.lock.release()
+                lock.release()
+
+        return alone
 
 
-def quick(variant: Any) -> Quick | None:
+def _never() -> bool:
+    return False
+
+
+def quick(variant: Any) -> Callable[[tuple[Any, ...]], Any] | None:
     """Return a variant's quick call, if it can have one."""
     native = variant.recording.executable
     if (
@@ -359,4 +381,4 @@ def quick(variant: Any) -> Quick | None:
         made = Quick(variant)
     except LookupError:  # something that is not laid out as expected
         return None
-    return made if made.plain else None
+    return made.runner() if made.plain else None
