@@ -17,7 +17,7 @@ from clearprop.errors import GradientError, lesson
 from clearprop.expression import fresh_names
 from clearprop.graph import topological_order
 from clearprop.lecture import ALGORITHMS, Contribution, Pass
-from clearprop.modes import observed
+from clearprop.modes import Onlooker, observed
 from clearprop.see.drawing import write
 from clearprop.see.names import callers_frame, find
 from clearprop.see.notation import Term, name
@@ -280,10 +280,10 @@ def trace(
     return _traced(output, grad, algorithm, find(names, model, callers_frame()))
 
 
-def _traced(output: Tensor, grad: Any, algorithm: str, known: Mapping[int, str]) -> Trace:
+def _traced(output: Tensor, grad: Any, algorithm: str, known: Mapping[int, str], **limit: int) -> Trace:
     order = topological_order(output)
     if algorithm != "topological":
-        found = ALGORITHMS[algorithm](output)
+        found = ALGORITHMS[algorithm](output, **limit)
         return Trace(found, order, known, found.grads[output])
     start = seed_of(output, grad)
     looking = _Looking(Pass(algorithm, output, {output: start}))
@@ -300,31 +300,19 @@ def compared(shown: Trace, most: int) -> list[Trace]:
             found.append(shown)
             continue
         try:
-            other = _traced(shown.output, None, algorithm, shown.known)
+            other = _traced(shown.output, None, algorithm, shown.known, most_visits=most)
         except GradientError:
             continue
-        if len(other) <= max(most, len(shown.order)) or algorithm == "topological":
-            other.arrows = shown.arrows
-            found.append(other)
+        other.arrows = shown.arrows
+        found.append(other)
     return found
 
 
-class _Looking:
+class _Looking(Onlooker):
     """An observer that writes down every gradient as the backward loop passes it on."""
-
-    remembers = False
 
     def __init__(self, found: Pass) -> None:
         self.found = found
-
-    def resolve(self, x: Any) -> Any:
-        return x
-
-    def saw(self, node: Tensor) -> None:
-        """Rules may run ops; they are not part of the graph that is traced."""
-
-    def python_value(self, tensor: Tensor, asked: str) -> None:
-        """Anybody may look."""
 
     def sent(self, node: Tensor, i: int, d: Any) -> None:
         grads, x = self.found.grads, node.inputs[i]
