@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from clearprop.compiler.llvm.text import Module
 from clearprop.compiler.llvm.values import INDEX
 from clearprop.compiler.llvm.values import Value as Register
 
+X86 = platform.machine().lower() in ("x86_64", "amd64")
 OBJECT_DATA = 16  # where a NumPy array keeps its pointer, and a NumPy scalar its number, in CPython's objects
 TUPLE_ITEMS = 24
 
@@ -158,14 +160,7 @@ class Native:
 
     def _segment(self, body: list[str], end: list[str] | None = None) -> None:
         """Write a native part: denormals are flushed while it runs."""
-        lines = [
-            "call void @clearprop.flush(ptr %mode)",
-            *body,
-            *(end or []),
-            "call void @llvm.x86.sse.ldmxcsr(ptr %mode)",
-        ]
-        if not possible():
-            lines = lines[1:-1]
+        lines = [*body, *(end or [])]
         checks = 0
         for i, line in enumerate(lines):
             if line == "CHECK":  # stop before anything is assigned
@@ -173,7 +168,13 @@ class Native:
                 flag = f"%trouble{checks} = load i64, ptr {self.places.trouble()}"
                 flag += f"\n  %bad{checks} = icmp ne i64 %trouble{checks}, 0"
                 lines[i] = f"{flag}\n  br i1 %bad{checks}, label %end, label %on{checks}\non{checks}:"
-        lines[-1:] = ["br label %end\nend:", lines[-1]] if possible() else [lines[-1], "br label %end\nend:"]
+        lines.append("br label %end\nend:")
+        if X86:
+            before, after = (
+                "call void @clearprop.flush(ptr %mode)",
+                "call void @llvm.x86.sse.ldmxcsr(ptr %mode)",
+            )
+            lines = [before, *lines, after]
         text = "\n".join("  " + line for line in lines)
         head = f"define void @segment{len(self.segments)}(ptr %data, ptr %control) {{\n  %mode = alloca i32\n"
         self.segments.append(f"{head}{text}\n  ret void\n}}\n")
@@ -219,7 +220,7 @@ class Native:
         self.segments.append(
             "define i64 @enter(ptr %arguments, ptr %numbers, ptr %fresh, ptr %data, ptr %control) {\n"
             f"{text}\n  br i1 {plain}, label %run, label %odd\n"
-            f"run:\n  {run}\n  ret i64 0\nodd:\n  ret i64 1\n}}\n{_FLUSH}"
+            f"run:\n  {run}\n  ret i64 0\nodd:\n  ret i64 1\n}}\n{_FLUSH if X86 else ''}"
         )
 
     # --- running --------------------------------------------------------------------------------------------
