@@ -154,7 +154,7 @@ def test_dropout_drops_in_training_and_not_in_evaluation():
             return x
 
     spied = nn.Sequential(Spy(), model)
-    fit(spied, two_moons(20), validation=two_moons(20), epochs=1, batch_size=20)
+    fit(spied, two_moons(20), validation=two_moons(20), epochs=1, batch_size=20, compile=False)
 
     assert modes == [True, False]
     assert spied.training

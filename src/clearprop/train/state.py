@@ -17,12 +17,15 @@ class Weights:
     """The weights with which the loss was last finite.
 
     Values are never overwritten by an eager step, so remembering them costs one reference each; a compiled
-    step may reuse their memory, so there (`copied`) they are copied, once an epoch's worth of steps.
+    step may reuse their memory, so there (`copied`) they are copied: before every step where they are few, and
+    every fiftieth where a copy would take its share of the time.
     """
 
     def __init__(self, model: Any, copied: bool) -> None:
         self.tensors = [*model.parameters(), *model.buffers()]
         self.copied = copied
+        entries = sum(tensor.size for tensor in self.tensors)
+        self.every = 50 if copied and entries > 200_000 else 1
         self.steps = 0
         self.now = self.good = self._values()
 
@@ -31,7 +34,7 @@ class Weights:
 
     def remember(self) -> None:
         """Take the weights before a step."""
-        if not self.copied or self.steps % 50 == 0:
+        if self.steps % self.every == 0:
             self.now = self._values()
         self.steps += 1
 
@@ -43,7 +46,8 @@ class Weights:
         """Give the model the good weights back; return what they are."""
         for tensor, value in zip(self.tensors, self.good, strict=True):
             assign(tensor, value)
-        return "the last weights that gave a finite loss"
+        since = f" (of at most {self.every} steps before)" if self.every > 1 else ""
+        return f"the last weights that gave a finite loss{since}"
 
 
 class Best:

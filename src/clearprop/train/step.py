@@ -10,14 +10,11 @@ from clearprop.errors import InputError, lesson
 
 Step = Callable[[Any, Any], Any]
 
-COMPILE_BY_DEFAULT = False
-"""What `compile="auto"` does where the compiler and llvmlite are installed: the one place to switch."""
-
-
 def training_step(model: Any, loss: Callable[[Any, Any], Any], optimizer: Any, compile: Any = "auto") -> Step:
     """Return `step(x, y)`, which takes one step of the optimizer and returns the loss before it.
 
-    `compile` is True, False or "auto": compiled where that is fast.
+    `compile` is True, False or "auto": compiled where the extra `fast` is
+    installed, and eager after all for a step that cannot be planned.
 
     >>> import numpy as np
     >>> from clearprop import nn, optim
@@ -39,14 +36,14 @@ def training_step(model: Any, loss: Callable[[Any, Any], Any], optimizer: Any, c
         return step
     import clearprop
 
-    compiled: Step = clearprop.compile(step)
+    compiled: Step = clearprop.compile(step, fallback=compile == "auto")
     return compiled
 
 
 def compiles(compile: Any) -> bool:
     """Return whether a step is compiled under `compile=`, which is True, False or "auto"."""
     if compile == "auto":
-        return COMPILE_BY_DEFAULT and _installed("clearprop.compiler") and _installed("llvmlite")
+        return _installed("clearprop.compiler") and _installed("llvmlite")
     if compile is True and not _installed("clearprop.compiler"):
         raise InputError(lesson("compile=True", "this clearprop has no compiler", hint='compile="auto"'))
     if not isinstance(compile, bool):
