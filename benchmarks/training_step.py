@@ -127,7 +127,7 @@ def show(result: dict[str, Any]) -> None:
         "best peer/it": 14,
         "GFLOP/s": 10,
         "of sgemm": 10,
-        "first call": 12,
+        "first 3": 12,
         "peak MiB": 10,
     }
     print(f"  {'':<18}" + "".join(f"{head:>{width}}" for head, width in heads.items()))
@@ -151,6 +151,33 @@ def show(result: dict[str, Any]) -> None:
 
 def _time(seconds: float) -> str:
     return f"{seconds * 1e6:.1f} us" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
+
+
+def markdown(kept: dict[str, Any]) -> str:
+    """Return what `--json` kept as the tables of this folder's README."""
+    names = [n for n in CONTENDERS if n != "sgemm"]
+    lines = ["| step, time in us | aim | reached | " + " | ".join(names) + " | sgemm, GFLOP/s |"]
+    lines.append("|---" * (len(names) + 4) + "|")
+    firsts = [
+        "| first 3 calls, s; peak memory, MiB | " + " | ".join(names) + " |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for result in kept["results"]:
+        found = result["contenders"]
+        peers = [v["median"] for k, v in found.items() if k not in OURS and k != "sgemm" and "median" in v]
+        ours = found.get("clearprop llvm", {}).get("median", float("nan"))
+        medians = [found.get(n, {}).get("median") for n in names]
+        times = [f"{t * 1e6:.4g}" if t else "-" for t in medians]
+        rate = 2 * 1024**3 / found["sgemm"]["median"] / 1e9
+        label = f"{result['row']}, batch {result['batch']}"
+        reached = f"{min(peers) / ours:.2f}" if peers else ""
+        lines.append(f"| {label} | {result['aim']:g} | {reached} | " + " | ".join(times) + f" | {rate:.0f} |")
+        cells = [
+            f"{v['first']:.2f}; {v['memory']}" if "first" in (v := found.get(n, {})) else "-" for n in names
+        ]
+        firsts.append(f"| {label} | " + " | ".join(cells) + " |")
+    about = ", ".join(f"{k} {v}" for k, v in kept["about"].items())
+    return "\n".join([about, "", *lines, "", *firsts])
 
 
 def facts() -> dict[str, Any]:
@@ -193,7 +220,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--rounds", type=int, default=0, help="how often each takes a turn")
     parser.add_argument("--json", metavar="FILE", help="write everything measured")
+    parser.add_argument(
+        "--markdown", metavar="FILE", help="only print the tables of a file that --json wrote"
+    )
     options = parser.parse_args()
+    if options.markdown:
+        print(markdown(json.loads(Path(options.markdown).read_text())))
+        return
     names = [*dict.fromkeys([*options.names, "sgemm"])] if options.names else list(CONTENDERS)
     about = facts()
     print(", ".join(f"{k} {v}" for k, v in about.items()))

@@ -227,6 +227,8 @@ def _cut(region: Region, threads: int, home: Any) -> None:
             updates = any(home(v) is not v for v in stores) and len(chain.pieces) > 1
             if updates and row * chain.turns / threads > NEAR:
                 parts = min(64, threads * -(-int(row * chain.turns) // (NEAR * threads)))
+            if all(getattr(p.writer, "by_columns", False) for p in chain.pieces):
+                parts = 4 * threads  # a core that is taken away holds up little
         grain = max(p.grain for p in chain.pieces)
         chain.bounds = cuts(chain.turns, parts, grain)
 
