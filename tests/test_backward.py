@@ -332,3 +332,12 @@ def test_an_op_of_several_outputs_may_have_several_inputs():
 
     assert x.grad.tolist() == [4.0, 8.0]  # x^2 - y^2, broadcast over two rows
     assert y.grad.tolist() == [[-6.0, -8.0], [-10.0, -12.0]]
+
+
+def test_division_by_the_number_zero_has_an_infinite_derivative_and_a_masked_one():
+    x = Tensor([1.0, 0.0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = x / 0
+    y.backward(np.array([1.0, 0.0]))
+
+    assert x.grad.tolist() == [np.inf, 0.0]

@@ -220,3 +220,11 @@ def test_a_deep_graph_is_copied_without_recursion():
         y = y + 1.0
 
     assert copy.deepcopy(y).value == 5001.0
+
+
+def test_too_many_inputs_are_refused_rather_than_written_into():
+    x, y = np.array([1.0]), np.array([5.0])
+
+    with pytest.raises(TypeError, match=r"tanh\(\.\.\.\): takes 1 inputs: 2"):
+        clearprop.tanh(x, y)
+    assert y.tolist() == [5.0]

@@ -88,6 +88,10 @@ class Op:
         """Apply the op; arrays in, array out; a Tensor among the inputs, a Tensor out."""
         if not self._direct or attrs:
             inputs, attrs = self._bind(inputs, attrs)
+        if len(inputs) != self.arity and self.arity is not None:
+            raise TypeError(
+                lesson(f"{self.name}(...)", f"takes {self.arity} inputs", f"{len(inputs)}", _at(user_line()))
+            )
         if special.threads and not mode.plain:
             return self._observed(inputs, attrs)
         values: list[Any] = []

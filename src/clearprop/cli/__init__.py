@@ -7,9 +7,11 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from clearprop import __version__
 from clearprop.errors import InputError
 
-# Each module has `arguments(parser)` and `run(args) -> int`; a table, so that `clearprop step` never imports training.
+# Each module has `arguments(parser)` and `run(args) -> int`; a table, so that `clearprop step` never imports
+# training.
 COMMANDS = {
     "train": "train a network on a CSV table or on the handwritten digits",
     "predict": "write a trained model's predictions for a CSV table",
@@ -24,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 a check failed, 2 the input cannot be used."""
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="clearprop", description="Backpropagation in the clear.")
+    parser.add_argument("--version", action="version", version=f"clearprop {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, purpose in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")

@@ -20,6 +20,12 @@ def _number(y: Any) -> bool:
     return isinstance(y, (int, float)) and not isinstance(y, np.generic)  # np.float64 is a float to Python
 
 
+def _inverse(z: Any, x: Any, y: Any) -> Any:
+    return (
+        1 / y if y.__class__ not in (int, float) or y else math.copysign(math.inf, y)
+    )  # Python refuses 1 / 0
+
+
 def _half(z: Any) -> Any:
     return z.dtype.type(0.5)
 
@@ -29,8 +35,8 @@ def _half(z: Any) -> Any:
 add          = elementwise("add",          operator.add,     1,  1,                                       numpy=np.add,      doc="x + y")
 subtract     = elementwise("subtract",     operator.sub,     1, -1,                                       numpy=np.subtract, doc="x - y")
 multiply     = elementwise("multiply",     operator.mul,     lambda z, x, y: y,     lambda z, x, y: x,    numpy=np.multiply, doc="x * y")
-divide       = elementwise("divide",       operator.truediv, lambda z, x, y: 1 / y, lambda z, x, y: -z / y, numpy=np.divide, doc="x / y",
-                           domain=(ANY, POSITIVE), singular=lambda x, y: not _number(y))
+divide       = elementwise("divide",       operator.truediv, _inverse,              lambda z, x, y: -z / y, numpy=np.divide, doc="x / y",
+                           domain=(ANY, POSITIVE), singular=lambda x, y: not (_number(y) and y))
 negative     = elementwise("negative",     operator.neg,     -1,                                          numpy=np.negative, doc="-x")
 positive     = elementwise("positive",     operator.pos,      1,                                          numpy=np.positive, doc="+x")
 floor_divide = elementwise("floor_divide", operator.floordiv, None, None, domain=(ANY, POSITIVE),         numpy=np.floor_divide, doc="floor(x / y); no gradient")
