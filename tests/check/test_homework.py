@@ -171,7 +171,7 @@ class TreeValue(Value):
 WRONG = [
     (WrongValueMultiply, "value", "not what multiply gives at 1.3, 2.1"),
     (WrongDerivativeMultiply, "local derivative", "nudge input 1 by 0.001"),
-    (WrongSignTanh, "local derivative", "It is wrong sign"),
+    (WrongSignTanh, "local derivative", "Probably: wrong sign"),
     (OverwritingMultiply, "accumulation", "Set, or add?"),
     (NoChainMultiply, "chain rule", "What arrives from above is its own grad"),
     (NoChainTanh, "chain rule", "What arrives from above is its own grad"),
@@ -265,3 +265,59 @@ def test_values_may_be_computed_later_and_inputs_may_have_names():
             self.a.grad = self.a.grad + 2 * self.a.value * self.grad
 
     assert check_node(Square, leaf=lambda value: Input("x", value))
+
+
+class Unstarted(Tanh):
+    def backward(self):
+        self.compute_grad()
+
+
+def test_an_output_whose_own_gradient_is_never_set_is_told_apart_from_a_wrong_derivative():
+    report = check_node(Unstarted, np.tanh)
+
+    assert report["local derivative"].hint == (
+        "Unstarted: after backward() the grad of the output itself is 0.0. "
+        "By how much does the output move when it moves by 1?"
+    )
+
+
+class Plain:
+    """Made for numbers: every gradient starts as one."""
+
+    def __init__(self, value):
+        self.value, self.grad = value, 0.0
+
+
+class PlainMultiply(Plain):
+    def __init__(self, a, b):
+        super().__init__(a.value * b.value)
+        self.a, self.b = a, b
+
+    def backward(self):
+        self.grad = 1.0
+        self.a.grad += self.grad * self.b.value
+        self.b.grad += self.grad * self.a.value
+
+
+def test_a_gradient_that_is_too_small_is_not_blamed_on_the_input_that_was_repeated():
+    hint = check_node(PlainMultiply, leaf=Plain)["broadcasting"].hint
+
+    assert hint.startswith("PlainMultiply: input 1 has shape (2, 3), its gradient (3,).")
+
+
+def test_what_is_no_class_is_refused():
+    with pytest.raises(InputError, match=r"check_node\(3\): wants the class itself: int"):
+        check_node(3)
+
+
+class TwiceTooLarge(Multiply):
+    def compute_grad(self):
+        self.grad = 2 * self.grad
+        super().compute_grad()
+
+
+def test_a_wrong_derivative_is_not_blamed_on_accumulation_or_shapes_as_well():
+    report = check_node(TwiceTooLarge, np.multiply)
+
+    assert "Probably: off by a factor 2" in report["local derivative"].hint
+    assert [c for c, g in report.grades.items() if g.passed is False] == ["local derivative"]

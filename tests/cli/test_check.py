@@ -106,3 +106,12 @@ def test_a_file_that_cannot_be_graded_exits_with_2(tmp_path, capsys):
 def test_an_expression_may_begin_with_a_minus(capsys):
     assert main(["check", "-log(x)", "x=2"]) == 0
     assert "1 agrees" in capsys.readouterr().out
+
+
+def test_a_file_of_which_nothing_can_be_graded_is_no_success(tmp_path, capsys):
+    (tmp_path / "homework.py").write_text("class Mystery:\n    def backward(self):\n        pass\n")
+
+    assert main(["check", str(tmp_path / "homework.py")]) == 1
+    said = capsys.readouterr().out
+    assert "Mystery: not graded. check_node(Mystery): cannot tell from its name" in said
+    assert "Try check_node(Mystery, np.tanh)" in said

@@ -84,6 +84,15 @@ def check_node(
       shape             right
       broadcasting      -
     """
+    if not isinstance(node, type):
+        raise InputError(
+            lesson(
+                f"check_node({node!r})",
+                "wants the class itself",
+                type(node).__name__,
+                hint="check_node(MyNode)",
+            )
+        )
     student = Student(node, function, leaf)
     report = NodeReport(node.__name__)
     if not student.can:
@@ -108,6 +117,7 @@ class _Exam:
     ) -> None:
         self.report, self.student, self.label = report, student, label
         self.act, self.reference, self.arity = act, reference, arity
+        self.start: Any = None  # the output's own gradient after the latest backward pass
         self.matrix = "@" in label or getattr(reference, "name", "") == "matmul"
 
     def sit(self) -> None:
@@ -169,9 +179,13 @@ class _Exam:
         except Exception as error:
             self._mark(criterion, False, f"{self.label}: {type(error).__name__}: {error}.")
             return
+        shape_only = (
+            criterion in ("shape", "broadcasting") and self.report["local derivative"].passed is False
+        )
         for k, (g, r, x) in enumerate(zip(found, right, at, strict=True)):
-            if g is None or np.shape(g) != np.shape(x) or not np.allclose(g, r, rtol=1e-6, atol=1e-9):
-                self._mark(criterion, False, hint(k, g, r, x))
+            fits = g is not None and np.shape(g) == np.shape(x)
+            if not fits or not (shape_only or np.allclose(g, r, rtol=1e-6, atol=1e-9)):
+                self._mark(criterion, False, self._start_hint() or hint(k, g, r, x))
                 return
         self._mark(criterion, True, "")
 
@@ -185,14 +199,26 @@ class _Exam:
             finally:
                 self.act = act
             self.student.backward(output, made)
+            self.start = getattr(output, "grad", None)
             return [n.grad for n in leaves]
 
     def _accumulation(self, at: list[Any]) -> None:
         if self.arity == 2:
-            same = lambda a: self.act(a, a)  # noqa: E731
-            self._grade("accumulation", same, at[:1], self._twice_hint)
+            self._grade_twice(at[0])
         elif hasattr(self.student.node, "compute_grad") and self.report["local derivative"].passed:
             self._grade_kept(at[0])
+
+    def _grade_twice(self, at: Any) -> None:
+        """The same node as both inputs must get what two equal nodes get together, right or wrong."""
+        try:
+            (both,) = self._gradients(lambda a: self.act(a, a), [at])
+            apart = self._gradients(self.act, [at, at])
+        except Exception as error:
+            self._mark("accumulation", False, f"{self.label}: {type(error).__name__}: {error}.")
+            return
+        if not self._start_hint() and both is not None and all(g is not None for g in apart):
+            hint = f"{self.label}: with the same node as both inputs one contribution is lost. Set, or add?"
+            self._mark("accumulation", bool(np.allclose(both, apart[0] + apart[1])), hint)
 
     def _grade_kept(self, at: Any) -> None:
         """An input that holds a gradient already must keep it."""
@@ -207,23 +233,32 @@ class _Exam:
         self._mark("accumulation", bool(np.allclose(leaf.grad, 10.0 + alone)), hint)
 
     # --- hints: where to look, not what to write
+    def _start_hint(self) -> str:
+        if self.start is not None and np.any(self.start):
+            return ""
+        return (
+            f"{self.label}: after backward() the grad of the output itself is {self.start}. "
+            "By how much does the output move when it moves by 1?"
+        )
+
     def _derivative_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
         if g is None:
             return f"{self.label}: input {k + 1} has no gradient after backward(). Who should give it one?"
         cause = likely_cause(Evidence(np.asarray(g, float), np.asarray(r), np.asarray(x)))
-        which = f" It is {cause}." if cause.startswith(("wrong", "off")) else ""
+        which = f" Probably: {cause}." if cause.startswith(("wrong", "off")) else ""
         return (
             f"{self.label}: nudge input {k + 1} by 0.001 and look how far the value moves: "
             f"the gradient says something else.{which}"
         )
 
     def _chain_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
+        if g is None or not np.any(g):
+            return (
+                f"{self.label}: right on its own, but inside another nothing reaches its input. Who calls it?"
+            )
         return (
             f"{self.label}: right on its own, wrong inside another. What arrives from above is its own grad."
         )
-
-    def _twice_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
-        return f"{self.label}: with the same node as both inputs one contribution is lost. Set, or add?"
 
     def _shape_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
         if np.shape(g) != np.shape(x):
@@ -234,6 +269,8 @@ class _Exam:
         return f"{self.label}: the gradient of an array is wrong though that of a number is right."
 
     def _broadcast_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
+        if np.size(g) < np.size(x):  # it was not this input that was repeated
+            return self._shape_hint(k, g, r, x)
         return (
             f"{self.label}: an input of shape {np.shape(x)} was repeated to fit the other, and received "
             f"{np.shape(g)}. An entry used many times: what does it get from each use?"

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _homework(path: str, wanted: list[str]) -> int:
-    """Grade the node classes of a file (or those named); 1 where one is wrong."""
+    """Grade the node classes of a file (or those named); 1 where one is wrong or none could be graded."""
     from clearprop.check.homework import check_node
     from clearprop.errors import InputError, lesson
 
@@ -77,8 +77,8 @@ def _homework(path: str, wanted: list[str]) -> int:
         except InputError as error:
             if wanted:
                 raise
-            print(f"{name}: not graded. {str(error).splitlines()[0]}")
-    return 0 if all(r.ok for r in reports) else 1
+            print(f"{name}: not graded. {error}")
+    return 0 if reports and all(r.ok for r in reports) else 1
 
 
 def _classes(path: str) -> dict[str, type]:
