@@ -137,3 +137,16 @@ def test_cross_entropy_becomes_softmax_minus_one_hot(labels):
     assert rules["the sum of a one-hot row"] == 1
     assert rules["softmax from log-softmax"] == 1
     assert not any(v.op == "scatter" for v in compiled.latest.recording.program.values)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_a_mask_by_bits_keeps_nan_and_infinities_out_and_in(dtype):
+    f = clearprop.compile(
+        lambda x, c: np.where(c, x * 2, 0) + np.where(c, 0, x - 1) + np.where(c, np.where(c, x, 0) * 2, 0),
+        executor="numpy",
+    )
+    x = np.array([1.0, np.nan, np.inf, -np.inf, -0.0, 3.0], dtype)
+    for c in (x > 0, x == 3, np.isnan(x), np.zeros(6, bool), np.ones(6, bool)):
+        want = np.where(c, x * 2, 0) + np.where(c, 0, x - 1) + np.where(c, np.where(c, x, 0) * 2, 0)
+        np.testing.assert_array_equal(f(x, c), want)
+        assert f(x, c).dtype == dtype

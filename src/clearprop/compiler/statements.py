@@ -261,6 +261,9 @@ class Statements:
         ]
         if not out:
             return f"{self._use('where', np.where)}({', '.join(typed)})"
+        masked = self._masked(v, xs, out)
+        if masked:
+            return masked
         copyto = self._use("copyto", np.copyto)
         lies = [self._lies(x) for x in v.inputs]
         here = self._lies(v)
@@ -271,6 +274,23 @@ class Statements:
         if lies[2] != here:
             self.body.append(f"{copyto}({out}, {xs[2]})")
         return f"{copyto}({out}, {xs[1]}, where={xs[0]})"
+
+    def _masked(self, v: Value, xs: list[str], out: str) -> str:
+        """A choice between an array and 0, by bits: `copyto` guesses wrong at every other entry of a mask."""
+        c, x, y = v.inputs
+        if v.dtype.itemsize not in (4, 8) or v.dtype.kind != "f":
+            return ""
+        for kept, other, name in ((x, y, xs[1]), (y, x, xs[2])):
+            zero = not isinstance(other, Value) and repr(float(other)) == "0.0"
+            if zero and isinstance(kept, Value) and kept.shape == v.shape == c.shape:
+                bits = f"bits_{len(self.taken)}"
+                self.taken.add(bits)
+                dtype = np.dtype(f"i{v.dtype.itemsize}")
+                integer = self._use(dtype.name, dtype.type)
+                self.before.append(f"{bits} = {self._use('empty', np.empty)}({v.shape}, {integer})")
+                function = _keep_where if kept is x else _keep_unless
+                return f"{self._use(function.__name__.strip('_'), function)}({xs[0]}, {name}, {bits}, {out})"
+        return ""
 
     def _lies(self, x: Any) -> Any:
         if not isinstance(x, Value):
@@ -290,6 +310,20 @@ _NUMBERS = {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}
 
 def _bounds(s: slice) -> str:
     return f"{s.start}:{'' if s.stop is None else s.stop}" + (f":{s.step}" if s.step != 1 else "")
+
+
+def _keep_where(mask: Any, x: Any, bits: Any, out: Any) -> None:
+    """x where the mask holds and 0 elsewhere, for any x: its bits and all ones, or none."""
+    np.copyto(bits, mask)
+    np.negative(bits, bits)
+    np.bitwise_and(x.view(bits.dtype), bits, out.view(bits.dtype))
+
+
+def _keep_unless(mask: Any, x: Any, bits: Any, out: Any) -> None:
+    """0 where the mask holds and x elsewhere."""
+    np.copyto(bits, mask)
+    np.subtract(bits, 1, bits)
+    np.bitwise_and(x.view(bits.dtype), bits, out.view(bits.dtype))
 
 
 def _owned(z: Any) -> Any:
