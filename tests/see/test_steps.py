@@ -242,3 +242,11 @@ def test_the_parts_of_an_op_with_several_outputs_are_steps_too(tmp_path):
     assert "It is part 1 of the gradient of c." in [s.sentence for s in steps if s.node is b][-1]
     assert steps.to_html().count("It is part") == 2
     assert "x.grad = [9, 9, 1, 1, 1]" in steps.to_text()
+
+
+def test_an_array_of_data_has_its_name_in_the_rules_too():
+    X, w = np.arange(6.0).reshape(3, 2), Tensor([[1.0], [2.0]])
+    said = trace(X @ w, np.ones((3, 1))).to_text()
+
+    assert "= X @ w" in said
+    assert "w.grad = X^T @ c.grad" in said

@@ -355,6 +355,11 @@ def _local(node: Tensor, i: int) -> Any:
     return None
 
 
+def _array(trace: Trace, x: Any) -> str:
+    """Return the name of the variable that holds an array, '' where there is none."""
+    return trace.known.get(id(x), "") if np.ndim(x) else ""
+
+
 def _rule(trace: Trace, node: Tensor, i: int) -> Term | None:
     """Run the rule of one arrow on symbols that carry the names of the trace."""
     op: Any = node.op
@@ -362,7 +367,7 @@ def _rule(trace: Trace, node: Tensor, i: int) -> Term | None:
     if op.several or isinstance(node.values[0], tuple):
         return None
     xs: list[Any] = [
-        Symbol(names[x], v) if isinstance(x, Tensor) else v
+        Symbol(label, v) if (label := names[x] if isinstance(x, Tensor) else _array(trace, x)) else v
         for x, v in zip(node.inputs, node.values, strict=True)
     ]
     try:
