@@ -112,7 +112,7 @@ def test_latex_has_fractions_roots_and_aligned_lines():
 
 
 def test_something_that_was_not_computed_is_a_lesson():
-    with pytest.raises(TypeError, match=r"formula\(t\): wants a Tensor that was computed: float"):
+    with pytest.raises(TypeError, match=r"formula\(t\): wants a Tensor, the output of a graph: float"):
         formula(3.0)
 
 

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+import clearprop
 from clearprop import Tensor, explain, formula, nn, trace
 from clearprop.see.drawing import draw
 from clearprop.see.names import callers_frame, find
@@ -101,6 +102,15 @@ def test_every_text_calls_a_parameter_by_its_path_in_the_callers_model():
     assert repr(explain(net[0].weight)).startswith("net.0.weight.grad (2, 3)")
     assert "net.0.weight^T" in repr(formula(output))
     assert "net.0.weight" in trace(output).to_text()
+
+
+@pytest.mark.parametrize("call", ["draw", "trace", "trust", "check_model"])
+def test_what_is_no_tensor_is_refused_alike(call):
+    with pytest.raises(TypeError) as caught:
+        getattr(clearprop, call)(3.0)
+
+    said = f"{call}(t): wants a Tensor, the output of a graph: float.\n  Try {call}(f(Tensor(x)))."
+    assert str(caught.value) == said
 
 
 def test_variables_that_nobody_could_have_written_are_not_names(monkeypatch):

@@ -18,6 +18,7 @@ from clearprop.errors import GradientError, lesson, user_line
 from clearprop.graph import topological_order
 from clearprop.modes import Onlooker, no_grad, observed
 from clearprop.op import describe
+from clearprop.see.labels import must_be_a_tensor
 from clearprop.tensor import Tensor
 
 TOLERANCE = (
@@ -129,6 +130,8 @@ def check_model(model: Any, *inputs: Any, raise_on_failure: bool = True, seed: i
     if isinstance(model, Tensor):
         outputs = [model]
     else:
+        if not callable(model):
+            must_be_a_tensor("check_model", model)
         with observed(lines):
             outputs = [z for z in listed(model(*inputs)) if isinstance(z, Tensor)]
     outputs = [z for z in outputs if z.requires_grad]

@@ -13,6 +13,7 @@ from clearprop.check.replay import Replay
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
 from clearprop.op import describe
+from clearprop.see.labels import must_be_a_tensor
 from clearprop.tensor import Tensor
 
 LOST = 30.0  # a node that multiplies the relative error of what it gets by more than this has cancelled
@@ -82,6 +83,7 @@ def trust(loss: Tensor) -> TrustReport:
     Digits were lost at
       the value of subtract () float32: ... digits went in, 0.0 came out
     """
+    must_be_a_tensor("trust", loss)
     if not loss.requires_grad:
         raise GradientError(
             lesson("trust(loss)", "wants a result that needs a gradient", describe(loss), hint="Tensor(...)")

@@ -83,12 +83,16 @@ def not_optimized(seen: Examination) -> Iterator[Symptom]:
     if missing:
         yield Symptom(
             "parameters the optimizer does not know",
-            ", ".join(missing[:4]) + (" ..." if len(missing) > 4 else ""),
+            _first(missing),
             f"{len(missing)} of {len(seen.parameters)} parameters are in none of its groups",
             "they get a gradient but no step changes them",
             "the optimizer made from model.parameters(), after the model is complete",
             seen.parameters[missing[0]],
         )
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (" ..." if len(names) > 4 else "")
 
 
 def _weights(seen: Examination, layer: Layer) -> list[Any]:
@@ -178,7 +182,7 @@ def zero_gradients(seen: Examination) -> Iterator[Symptom]:
     if zero and moved:
         yield Symptom(
             "gradient exactly zero",
-            ", ".join(zero[:4]) + (" ..." if len(zero) > 4 else ""),
+            _first(zero),
             f"all entries of the gradient of {len(zero)} of {len(seen.parameters)} parameters are 0",
             "they do not learn from this batch, and perhaps from none",
             "a look at what follows them: units that are all dead, a weight of 0 behind them, a factor of 0",

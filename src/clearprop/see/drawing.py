@@ -12,6 +12,7 @@ from typing import Any
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
 from clearprop.see.folding import COMFORTABLE, Fold, folds, inside
+from clearprop.see.labels import must_be_a_tensor
 from clearprop.see.layout import Layout, layout
 from clearprop.see.names import callers_frame, find, model_name, model_of
 from clearprop.see.svg import svg
@@ -165,11 +166,7 @@ def draw(
     │ grad=270+27=297 │    │ grad=10       │
     ╰─────────────────╯    └───────────────┘
     """
-    if not isinstance(t, Tensor):
-        raise TypeError(
-            lesson("draw(t)", "wants a Tensor, the output of a graph", type(t).__name__,
-                   hint="draw(model(x), model)" if hasattr(t, "named_parameters") else "draw(Tensor(t))")
-        )  # fmt: skip
+    must_be_a_tensor("draw", t, "draw(model(x), model)" if hasattr(t, "named_parameters") else "")
     frame = callers_frame()
     order = topological_order(t)
     if model is None and len(order) > COMFORTABLE:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clearprop.errors import lesson
 from clearprop.graph import topological_order
+from clearprop.see.labels import must_be_a_tensor
 from clearprop.see.names import callers_frame, find
 from clearprop.see.notation import Term, name
 from clearprop.see.page import Readable
@@ -60,15 +60,9 @@ def formula(output: Tensor, names: Mapping[int, str] | None = None) -> Formula:
     >>> formula((a + b) * b**3)
     (a + b)*b^3
     """
-    if not isinstance(output, Tensor):
-        raise TypeError(
-            lesson(
-                "formula(t)",
-                "wants a Tensor that was computed",
-                f"{type(output).__name__}",
-                hint="derivative(op) for an op, or formula(f(x)) with a Tensor x for a function",
-            )
-        )
+    must_be_a_tensor(
+        "formula", output, "derivative(op) for an op, or formula(f(x)) with a Tensor x for a function"
+    )
     known = dict(names) if names is not None else find(frame=callers_frame())
     order = topological_order(output)
     uses: dict[Tensor, int] = {}

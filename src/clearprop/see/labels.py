@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from clearprop.errors import lesson
 from clearprop.see.symbols import constant
 from clearprop.tensor import Tensor
+
+
+def must_be_a_tensor(call: str, x: Any, hint: str = "") -> None:
+    """Raise TypeError, with what was meant perhaps, where `x` is no Tensor."""
+    if not isinstance(x, Tensor):
+        model = f"{call}(model(x))" if hasattr(x, "named_parameters") else f"{call}(f(Tensor(x)))"
+        wants = "wants a Tensor, the output of a graph"
+        raise TypeError(lesson(f"{call}(t)", wants, type(x).__name__, hint=hint or model))
 
 
 def label_of(x: Any, names: Mapping[int, str], depth: int = 1) -> str:

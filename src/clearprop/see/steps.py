@@ -19,6 +19,7 @@ from clearprop.graph import topological_order
 from clearprop.lecture import ALGORITHMS, Contribution, Pass
 from clearprop.modes import Onlooker, observed
 from clearprop.see.drawing import write
+from clearprop.see.labels import must_be_a_tensor
 from clearprop.see.names import callers_frame, find
 from clearprop.see.notation import Term, name
 from clearprop.see.numbers import is_number, written
@@ -275,6 +276,7 @@ def trace(
     >>> print(trace(x * x)[-1].formula)
     dc/dx = x
     """
+    must_be_a_tensor("trace", output)
     if algorithm not in ALGORITHMS:
         raise ValueError(lesson("trace(t)", f"algorithm is one of {', '.join(ALGORITHMS)}", repr(algorithm)))
     return _traced(output, grad, algorithm, find(names, model, callers_frame()))
