@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = os.path.dirname(__file__)  # pathlib would be a tenth of what importing clearprop costs
 
 
 class GradientError(ArithmeticError):
