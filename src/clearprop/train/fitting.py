@@ -70,7 +70,8 @@ def fit(
     end of a batch and keeps what was learned. With `checkpoint=path` everything is saved after each epoch,
     and `resume=True` goes on from that file, where there is one, to the same bits as a run that was never
     stopped.
-    `compile` is True, False or "auto" (where the extra `fast` is installed). `callbacks` see the run, see `Callback`.
+    `compile` is True, False or "auto" (where the extra `fast` is installed). `callbacks` see the run, see
+    `Callback`.
 
     Raises NonFiniteLossError where the loss becomes NaN or infinite (the last good weights are put back),
     InputError for a checkpoint that cannot be used, ValueError where there is nothing to learn from

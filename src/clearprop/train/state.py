@@ -17,8 +17,8 @@ class Weights:
     """The weights with which the loss was last finite.
 
     Values are never overwritten by an eager step, so remembering them costs one reference each; a compiled
-    step may reuse their memory, so there (`copied`) they are copied: before every step where they are few, and
-    every fiftieth where a copy would take its share of the time.
+    step may reuse their memory, so there (`copied`) they are copied: before every step where they are few,
+    and every fiftieth where a copy would take its share of the time.
     """
 
     def __init__(self, model: Any, copied: bool) -> None:
