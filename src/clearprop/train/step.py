@@ -10,6 +10,7 @@ from clearprop.errors import InputError, lesson
 
 Step = Callable[[Any, Any], Any]
 
+
 def training_step(model: Any, loss: Callable[[Any, Any], Any], optimizer: Any, compile: Any = "auto") -> Step:
     """Return `step(x, y)`, which takes one step of the optimizer and returns the loss before it.
 
