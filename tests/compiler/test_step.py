@@ -553,3 +553,23 @@ def test_numpys_random_numbers_are_refused(executor):
 def test_an_unknown_executor_is_named(executor):
     with pytest.raises(ValueError, match="executor is one of auto, numpy, llvm: 'fast'"):
         clearprop.compile(lambda x: x, executor="fast")
+
+
+def test_rows_along_a_middle_axis_and_sums_along_the_first_in_one_step(executor):
+    rng = np.random.default_rng(0)
+    x, y = Tensor(rng.normal(size=(2, 3, 4))), Tensor(rng.normal(size=(1, 3, 4)))
+
+    def step():
+        x.grad = y.grad = None
+        loss = np.sum(np.tanh(x - x.mean(axis=1, keepdims=True) + y))
+        loss.backward()
+        return loss
+
+    compiled = clearprop.compile(step, executor=executor)
+    for _ in range(3):
+        compiled()
+    found = x.grad, y.grad
+    step()
+
+    np.testing.assert_allclose(found[0], x.grad, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found[1], y.grad, rtol=1e-12, atol=1e-12)

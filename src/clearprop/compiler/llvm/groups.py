@@ -176,6 +176,8 @@ def leading(v: Value, group: Group) -> bool:
         return False
     if full(v):
         return True
+    if group.order != tuple(range(len(group.shape))):  # rows along another than the last axes: not both
+        return False
     outer = [a for a in group.order if v.inputs[0].shape[a] != 1]
     return set(outer[: len(axes)]) == axes
 
