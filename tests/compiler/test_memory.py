@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from clearprop.compiler.builder import Builder, indices
-from clearprop.compiler.fuse import Call, Loop, Product, fuse, separate
 from clearprop.compiler.ir import Program, State, Value
-from clearprop.compiler.memory import contiguous, layout, plan
+from clearprop.compiler.layout import contiguous
+from clearprop.compiler.memory import layout, plan
+from clearprop.compiler.pieces import Call, Loop, Product, fuse, separate
 from clearprop.tensor import Tensor
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from clearprop.compiler.fuse import Loop, View, fuse
 from clearprop.compiler.ir import VIEWS, Program, Value
 from clearprop.compiler.memory import plan
+from clearprop.compiler.pieces import Loop, View, fuse
 from clearprop.errors import lesson
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Fusing: which values are computed in one loop, which by a matrix product, which by a call of NumPy."""
+"""Which values share a loop: from a program to a list of groups that can run in that order."""
 
 from __future__ import annotations
 
@@ -6,188 +6,191 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from clearprop.compiler.ir import REDUCTIONS, VIEWS, Program, Shape, Value
+from clearprop.compiler.layout import layout
+
+LEAVES = ("argument", "state", "constant")
 
 
 @dataclass(eq=False)
 class Group:
-    """What runs as one piece: `values` in order, of which `writes` are needed outside; it needs `reads`."""
+    """Values computed together. `stores` are those that others read from memory."""
 
-    values: list[Value]
-    reads: list[Value] = field(default_factory=list)
-    writes: list[Value] = field(default_factory=list)
-
-    def in_place(self, new: Value, old: Value) -> bool:
-        """Tell whether `new` may be written where `old` lies: each entry is read before it is written."""
-        return False
-
-    def __str__(self) -> str:
-        return f"{type(self).__name__.lower()} {', '.join(v.op for v in self.values)}"
-
-
-@dataclass(eq=False)
-class Loop(Group):
-    """Elementwise values and reductions over one index space.
-
-    `shape` is the space. Every value's shape, after leading axes of length 1, has the space's length or 1
-    along each axis. The last `row_axes` axes make a row: a reduction along exactly these may be used again
-    inside (softmax, norms; with `row_axes == len(shape)`, a sum over everything). Reductions along other axes
-    are only written: sums over the batch.
-    """
-
+    kind: str  # loop, product, transpose, put or call
     shape: Shape = ()
-    row_axes: int = 0
+    values: list[Value] = field(default_factory=list)
+    rows: frozenset[int] | None = None  # the axes that are reduced within a row, if any are
+    stores: list[Value] = field(default_factory=list)
+    index: int = 0
 
-    def in_place(self, new: Value, old: Value) -> bool:
-        """Where both fill the space with entries of one size, and nothing is read again after a reduction."""
-        return (
-            new.shape == old.shape == self.shape
-            and new.dtype.itemsize == old.dtype.itemsize
-            and (self.row_axes == 0 or new.op in REDUCTIONS)
-        )
-
-    def is_row(self, v: Value) -> bool:
-        """Tell whether a reduction's result may be used again inside."""
-        n = len(self.shape)
-        return v.op in REDUCTIONS and v.attrs["axes"] == tuple(range(n - self.row_axes, n))
-
-    def __str__(self) -> str:
-        return f"loop over {self.shape}: {', '.join(v.op for v in self.values)}"
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The axes of the space from the outermost loop to the innermost."""
+        inner = self.rows or frozenset()
+        return (*(a for a in range(len(self.shape)) if a not in inner), *sorted(inner))
 
 
-@dataclass(eq=False)
-class Sweep(Loop):
-    """A Loop that runs value by value, on stretches of the entries that are short enough for a cache."""
-
-    def in_place(self, new: Value, old: Value) -> bool:
-        """Where no later value of the same stretch reads the old entries."""
-        later = self.values[self.values.index(new) + 1 :]
-        return super().in_place(new, old) and not any(old in v.operands for v in later)
-
-    def __str__(self) -> str:
-        return f"sweep over {self.shape}: {', '.join(v.op for v in self.values)}"
+def through(x: Value) -> Value:
+    """Return what is repeated, for a value that only repeats another: in a loop both are the same entry."""
+    while x.op == "broadcast_to" and len(x.shape) == len(x.inputs[0].shape):
+        x = x.inputs[0]
+    return x
 
 
-@dataclass(eq=False)
-class Product(Group):
-    """One matrix product."""
+class Grouping:
+    """Puts each value of a program into a group, the earliest that can hold it after all it needs.
 
-    def __str__(self) -> str:
-        x, y = self.values[0].inputs
-        return f"product {x.shape} @ {y.shape}"
-
-
-@dataclass(eq=False)
-class View(Group):
-    """Another name for entries that are there already."""
-
-
-@dataclass(eq=False)
-class Call(Group):
-    """An op of the registry, run as its NumPy forward."""
-
-
-class _Fuser:
-    def __init__(self, program: Program) -> None:
-        self.program, self.groups = program, list[Group]()
-        self.position: dict[Value, int] = {}  # of the group that computes a value
-        self.inside: dict[Value, Loop] = {}
-
-    def run(self) -> list[Group]:
-        for v in self.program.values:
-            if not v.computed:
-                self.position[v] = -1
-            elif v.kind == "op" and v.op == "matmul":
-                self._append(Product([v]), v)
-            elif v.kind == "op" and v.op in VIEWS:
-                self._append(View([v]), v)
-            elif v.is_ufunc or (v.kind == "op" and v.op in REDUCTIONS):
-                self._into_loop(v)
-            else:
-                self._append(Call([v]), v)
-        return self._with_reads_and_writes()
-
-    def _append(self, group: Group, v: Value) -> None:
-        self.groups.append(group)
-        self.position[v] = len(self.groups) - 1
-
-    def _into_loop(self, v: Value) -> None:
-        """Put a value into the last loop that can hold it, after all that it needs."""
-        space = v.shape if v.is_ufunc else v.operands[0].shape
-        for i in range(len(self.groups) - 1, -1, -1):
-            group = self.groups[i]
-            if isinstance(group, Loop) and self._fits(group, i, v, space):
-                group.values.append(v)
-                self.position[v], self.inside[v] = i, group
-                if not v.is_ufunc and not group.row_axes and _trailing(v):
-                    group.row_axes = len(v.attrs["axes"])
-                return
-            if any(self.position[x] == i for x in v.operands):
-                break  # no earlier group can come after this input
-        loop = Loop([v], shape=space)
-        if not v.is_ufunc and _trailing(v):
-            loop.row_axes = len(v.attrs["axes"])
-        self._append(loop, v)
-        self.inside[v] = loop
-
-    def _fits(self, loop: Loop, i: int, v: Value, space: Shape) -> bool:
-        if any(self.position[x] > i for x in v.operands):
-            return False
-        mine = [x for x in v.operands if self.inside.get(x) is loop]
-        if any(x.op in REDUCTIONS and not loop.is_row(x) for x in mine):
-            return False  # a sum over the batch is known only when the loop is over
-        if space == loop.shape:
-            return True
-        rows = loop.shape[: len(loop.shape) - loop.row_axes] + (1,) * loop.row_axes
-        return bool(mine) and loop.row_axes > 0 and v.is_ufunc and space == rows
-
-    def _with_reads_and_writes(self) -> list[Group]:
-        users = self.program.users()
-        results = set(self.program.results)
-        for i, group in enumerate(self.groups):
-            own = set(group.values)
-            group.reads = list(dict.fromkeys(x for v in group.values for x in v.operands if x not in own))
-            group.writes = [
-                v for v in group.values if v in results or any(self.position[u] != i for u in users[v])
-            ]
-        return self.groups
-
-
-def _trailing(v: Value) -> bool:
-    axes, n = v.attrs["axes"], len(v.operands[0].shape)
-    return bool(axes) and axes == tuple(range(n - len(axes), n))
-
-
-def fuse(program: Program) -> list[Group]:
-    """Return the groups of a program in an order in which they can run."""
-    return _Fuser(program).run()
-
-
-def separate(program: Program, sweeping: Callable[[Loop], bool]) -> list[Group]:
-    """Return one group per computed value, what an executor runs that has no loops of its own.
-
-    Only the loops that `sweeping` chooses stay together, as Sweeps.
+    `joins` tells what a loop can compute.
     """
-    groups = fuse(program)
-    if not any(isinstance(group, Loop) and sweeping(group) for group in groups):
-        return [_alone(v) for v in program.values if v.computed]
-    found: list[Group] = []
-    for group in groups:
-        if isinstance(group, Loop) and sweeping(group):
-            found.append(Sweep(group.values, group.reads, group.writes, group.shape))
-        else:
-            found += [_alone(v) for v in group.values]
-    return found
+
+    def __init__(self, program: Program, joins: Callable[[Value], bool]) -> None:
+        self.program = program
+        self.groups: list[Group] = []
+        self.of: dict[Value, Group] = {}
+        for v in program.values:
+            if v.kind in LEAVES or (v.kind == "op" and v.op in VIEWS):
+                continue
+            if v.kind == "op" and v.op == "matmul":
+                self._alone(v, "product")
+            elif v.op == "positive" and v.attrs.get("transpose"):
+                self._alone(v, "transpose")
+            elif v.kind == "op" and v.op == "put":
+                self._alone(v, "put")
+            elif joins(v):
+                self._join(v)
+            else:
+                self._alone(v, "call")
+        self._find_stores()
+        self._leaves_first()
+
+    def _leaves_first(self) -> None:
+        """Turn over the matrices that are there at the start before anything else."""
+
+        def late(group: Group) -> bool:
+            place = layout(group.values[0].inputs[0]) if group.kind == "transpose" else None
+            return place is None or str(place.base.kind) not in LEAVES
+
+        self.groups.sort(key=late)
+        for i, group in enumerate(self.groups):
+            group.index = i
+
+    def _alone(self, v: Value, kind: str) -> None:
+        group = Group(kind, v.shape, [v], index=len(self.groups))
+        group.stores = [v]
+        self.groups.append(group)
+        self.of[v] = group
+
+    def _first(self, v: Value, space: Shape) -> int:
+        """Return the index of the first group that `v` may be in, for all it needs is there."""
+        first = 0
+        for x in v.operands:
+            source = through(x)
+            group = self.of.get(source)
+            if group is None or (v.op == "pick" and x is v.inputs[0]):  # read from memory, complete
+                place = layout(source)
+                base = self.of.get(place.base) if place is not None else None
+                if base is not None:
+                    first = max(first, base.index + 1)
+            elif group.kind == "loop" and group.shape == space and not ends(source, group):
+                first = max(first, group.index)
+            else:
+                first = max(first, group.index + 1)
+        return first
+
+    def _join(self, v: Value) -> None:
+        x = v.inputs[0]
+        space: Shape = x.shape if v.op in REDUCTIONS else v.shape
+        if v.op not in REDUCTIONS:  # a value per row may be computed in the loop that has the rows
+            for operand in v.operands:
+                group = self.of.get(through(operand))
+                if (
+                    group is not None
+                    and group.rows
+                    and is_row(v.shape, group)
+                    and through(operand).shape == v.shape
+                ):
+                    first = self._first(v, group.shape)
+                    if first <= group.index:
+                        self._put(v, group)
+                        return
+        first = self._first(v, space)
+        for group in self.groups[first:]:
+            if group.kind == "loop" and group.shape == space and fits(v, group):
+                self._put(v, group)
+                return
+        group = Group("loop", space, index=len(self.groups))
+        if v.op in REDUCTIONS and not leading(v, group):
+            group.rows = frozenset(v.attrs["axes"])
+        self.groups.append(group)
+        self._put(v, group)
+
+    def _put(self, v: Value, group: Group) -> None:
+        if v.op in REDUCTIONS and group.rows is None and not leading(v, group):
+            group.rows = frozenset(v.attrs["axes"])
+        group.values.append(v)
+        self.of[v] = group
+
+    def _find_stores(self) -> None:
+        """A value has memory if another group, a view or the caller reads it."""
+        needed = {place.base for v in self.program.results if (place := layout(v)) is not None}
+        for group in self.groups:
+            for v in group.values:
+                for x in v.operands:
+                    source = through(x)
+                    if self.of.get(source) is not group or v.op == "pick":
+                        place = layout(x)
+                        if place is not None:
+                            needed.add(place.base)
+        for group in self.groups:
+            if group.kind == "loop":
+                group.stores = [v for v in group.values if v in needed]
+        self.groups = [g for g in self.groups if g.stores]
 
 
-def _alone(v: Value) -> Group:
-    group: Group
-    if v.kind == "op" and v.op in VIEWS:
-        group = View([v])
-    elif v.kind == "call":
-        group = Call([v])
-    elif v.op == "matmul":
-        group = Product([v])
-    else:
-        group = Loop([v], shape=v.shape if v.is_ufunc else v.operands[0].shape)
-    group.reads, group.writes = list(dict.fromkeys(v.operands)), [v]
-    return group
+def full(v: Value) -> bool:
+    """Tell whether a reduction takes everything to one number."""
+    return v.size == 1
+
+
+def leading(v: Value, group: Group) -> bool:
+    """Tell whether a reduction is over the outermost axes: complete only when the whole loop is."""
+    axes = {a for a in v.attrs["axes"] if v.inputs[0].shape[a] != 1}
+    if v.op in ("argmax", "argmin"):
+        return False
+    if full(v):
+        return True
+    if group.order != tuple(range(len(group.shape))):  # rows along another than the last axes: not both
+        return False
+    outer = [a for a in group.order if v.inputs[0].shape[a] != 1]
+    return set(outer[: len(axes)]) == axes
+
+
+def ends(v: Value, group: Group) -> bool:
+    """Tell whether `v` is complete only when the loop of its group is."""
+    if v.op not in REDUCTIONS:
+        return False
+    return group.rows != frozenset(v.attrs["axes"]) or (full(v) and not v.op.startswith("arg"))
+
+
+def is_row(shape: Shape, group: Group) -> bool:
+    """Tell whether a value of this shape has one entry per row of the group's space."""
+    rows = group.rows or frozenset()
+    return len(shape) == len(group.shape) and all(
+        n == (1 if a in rows else m) for a, (n, m) in enumerate(zip(shape, group.shape, strict=True))
+    )
+
+
+def fits(v: Value, group: Group) -> bool:
+    """Tell whether a value of the group's space can be computed in its loop."""
+    if v.op not in REDUCTIONS:
+        return True
+    axes = frozenset(v.attrs["axes"])
+    if axes == group.rows:
+        return True
+    if v.op in ("argmax", "argmin"):
+        return False
+    if leading(v, group):
+        return True
+    if group.rows is not None or any(not full(x) for x in group.values if x.op in REDUCTIONS):
+        return False
+    n = len(group.shape)
+    return axes == frozenset(range(n - len(axes), n))

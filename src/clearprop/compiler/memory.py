@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from clearprop.compiler.fuse import Group, View
-from clearprop.compiler.ir import VIEWS, Program, Shape, State, Value
+from clearprop.compiler.ir import VIEWS, Program, State, Value
+from clearprop.compiler.layout import contiguous, reshaped
+from clearprop.compiler.pieces import Group, View
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -22,19 +22,6 @@ class Layout(NamedTuple):
     owner: Value
     offset: int
     strides: tuple[int, ...]
-
-
-def contiguous(shape: Shape) -> tuple[int, ...]:
-    """Return the strides of an array in C order.
-
-    >>> contiguous((2, 3, 4))
-    (12, 4, 1)
-    """
-    strides, step = [], 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= n
-    return tuple(reversed(strides))
 
 
 def layout(v: Value) -> Layout:
@@ -58,40 +45,8 @@ def layout(v: Value) -> Layout:
             offset,
             tuple(step * s for (_, _, step), s in zip(v.attrs["index"], strides, strict=True)),
         )
-    new = _reshaped(x.shape, strides, v.shape)
+    new = reshaped(x.shape, strides, v.shape)
     return Layout(v, 0, contiguous(v.shape)) if new is None else Layout(owner, offset, new)
-
-
-def _reshaped(shape: Shape, strides: tuple[int, ...], new: Shape) -> tuple[int, ...] | None:
-    """The strides of a reshape that needs no copy, or None.
-
-    >>> _reshaped((2, 3), (3, 1), (3, 2)), _reshaped((2, 3), (1, 2), (6,))
-    ((2, 1), None)
-    """
-    if math.prod(new) == 0:
-        return contiguous(new)
-    runs: list[tuple[int, int]] = []  # (entries, step): neighbouring axes that lie one after the other
-    for n, s in zip(shape, strides, strict=True):
-        if n == 1:
-            continue
-        if runs and runs[-1][1] == n * s:
-            runs[-1] = (runs[-1][0] * n, s)
-        else:
-            runs.append((n, s))
-    found: list[int] = []
-    runs.reverse()
-    left, step = runs.pop(0) if runs else (1, 1)
-    for n in reversed(new):
-        if n == 1:
-            found.append(step)
-            continue
-        if left == 1 and runs:
-            left, step = runs.pop(0)
-        if left % n:
-            return None
-        found.append(step)
-        step, left = step * n, left // n
-    return tuple(reversed(found))
 
 
 @dataclass(eq=False)

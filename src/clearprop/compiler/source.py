@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.fuse import Group, Loop, Sweep, separate
 from clearprop.compiler.ir import REDUCTIONS, Program, State, Value
-from clearprop.compiler.memory import ALIGNMENT, Plan, contiguous, layout, plan
+from clearprop.compiler.layout import contiguous
+from clearprop.compiler.memory import ALIGNMENT, Plan, layout, plan
+from clearprop.compiler.pieces import Group, Loop, Sweep, separate
 from clearprop.compiler.statements import Statements
 
 LARGE = 1 << 18  # entries; a shorter array is in the cache anyway

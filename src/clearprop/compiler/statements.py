@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.builder import indices
-from clearprop.compiler.fuse import Call, Group, Sweep
 from clearprop.compiler.ir import REDUCTIONS, VIEWS, State, Value
 from clearprop.compiler.memory import Buffer, Plan, layout
+from clearprop.compiler.pieces import Call, Group, Sweep
 from clearprop.registry import ops
 
 _OPERATORS = {

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.builder import evaluate
+from clearprop.compiler.fuse import Group, Grouping
 from clearprop.compiler.ir import Program, Value
+from clearprop.compiler.layout import contiguous, layout
 from clearprop.compiler.llvm.engine import Code
-from clearprop.compiler.llvm.groups import Group, Grouping, prepared
-from clearprop.compiler.llvm.layout import contiguous, layout
 from clearprop.compiler.llvm.loops import write_combination
 from clearprop.compiler.llvm.places import Places
 from clearprop.compiler.llvm.pool import cores, pool, possible, share_address
+from clearprop.compiler.llvm.prepare import has_instructions, prepared
 from clearprop.compiler.llvm.regions import Chain, Region, Stop, regions
 from clearprop.compiler.llvm.text import Module
 from clearprop.compiler.llvm.values import INDEX
@@ -37,7 +38,7 @@ class Native:
 
     def __init__(self, program: Program, threads: int | None = None) -> None:
         self.program = prepared(program)
-        self.grouping = Grouping(self.program)
+        self.grouping = Grouping(self.program, has_instructions)
         self.places = Places(self.program, self.grouping)
         self.threads = (cores() if possible() else 1) if threads is None else threads
         self.sequence = regions(self.grouping.groups, self.places, self.places.home, self.threads)

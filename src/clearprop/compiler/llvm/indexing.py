@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.ir import Shape, Value
+from clearprop.compiler.layout import contiguous, layout
 from clearprop.compiler.llvm.access import inside
-from clearprop.compiler.llvm.layout import contiguous, layout
 from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.values import Value as Register
 

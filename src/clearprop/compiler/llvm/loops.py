@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from clearprop.compiler import ir
+from clearprop.compiler.fuse import full, is_row, through
 from clearprop.compiler.ir import REDUCTIONS
 from clearprop.compiler.llvm.access import Memory, constant_mask, gather, inside, scatter
-from clearprop.compiler.llvm.groups import full, is_row, through
 from clearprop.compiler.llvm.nests import Nest, indices_of
 from clearprop.compiler.llvm.reductions import Accumulator, combine, identity
 from clearprop.compiler.llvm.text import Function

@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 from clearprop.compiler import ir
+from clearprop.compiler.fuse import Group, ends, full, through
 from clearprop.compiler.ir import REDUCTIONS
+from clearprop.compiler.layout import Layout, across, contiguous, layout
 from clearprop.compiler.llvm.access import Memory
 from clearprop.compiler.llvm.engine import vector_bytes
-from clearprop.compiler.llvm.groups import Group, ends, full, through
-from clearprop.compiler.llvm.layout import Layout, across, contiguous, layout
 
 COSTLY = frozenset(
     [

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler.fuse import Grouping
 from clearprop.compiler.ir import Program, State, Value
-from clearprop.compiler.llvm.groups import Grouping, same
-from clearprop.compiler.llvm.layout import layout
+from clearprop.compiler.layout import layout
+from clearprop.compiler.llvm.prepare import same
 from clearprop.compiler.llvm.regions import Region, Stop, stays
 from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.values import Value as Register

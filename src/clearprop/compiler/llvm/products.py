@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from clearprop.compiler import ir
+from clearprop.compiler.layout import Layout, across, layout
 from clearprop.compiler.llvm.access import Memory, constant_mask, gather
 from clearprop.compiler.llvm.engine import lanes_of, vector_bytes
-from clearprop.compiler.llvm.layout import Layout, across, layout
 from clearprop.compiler.llvm.reductions import Accumulator
 from clearprop.compiler.llvm.text import Function, Module
 from clearprop.compiler.llvm.turning import at_most, turn_over

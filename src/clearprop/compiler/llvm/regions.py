@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from clearprop.compiler.fuse import Group
 from clearprop.compiler.ir import Value
+from clearprop.compiler.layout import Layout, layout
 from clearprop.compiler.llvm.access import Memory
-from clearprop.compiler.llvm.groups import Group
 from clearprop.compiler.llvm.indexing import PutWriter
-from clearprop.compiler.llvm.layout import Layout, layout
 from clearprop.compiler.llvm.loops import LoopWriter
 from clearprop.compiler.llvm.products import ProductWriter
 from clearprop.compiler.llvm.turning import TransposeWriter

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from clearprop.compiler import ir
+from clearprop.compiler.layout import layout
 from clearprop.compiler.llvm.access import Memory, constant_mask
 from clearprop.compiler.llvm.engine import WIDE, lanes_of
-from clearprop.compiler.llvm.layout import layout
 from clearprop.compiler.llvm.text import Function, Module
 from clearprop.compiler.llvm.values import Value
 
