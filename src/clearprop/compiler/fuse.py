@@ -9,6 +9,7 @@ from clearprop.compiler.ir import REDUCTIONS, VIEWS, Program, Shape, Value
 from clearprop.compiler.layout import layout
 
 LEAVES = ("argument", "state", "constant")
+WHOLE = ("pick", "random_uniform")  # ops whose first input is read here and there, not entry by entry
 
 
 @dataclass(eq=False)
@@ -85,7 +86,7 @@ class Grouping:
         for x in v.operands:
             source = through(x)
             group = self.of.get(source)
-            if group is None or (v.op == "pick" and x is v.inputs[0]):  # read from memory, complete
+            if group is None or (v.op in WHOLE and x is v.inputs[0]):  # read from memory, complete
                 place = layout(source)
                 base = self.of.get(place.base) if place is not None else None
                 if base is not None:
@@ -136,7 +137,7 @@ class Grouping:
             for v in group.values:
                 for x in v.operands:
                     source = through(x)
-                    if self.of.get(source) is not group or v.op == "pick":
+                    if self.of.get(source) is not group or v.op in WHOLE:
                         place = layout(x)
                         if place is not None:
                             needed.add(place.base)
@@ -181,6 +182,8 @@ def is_row(shape: Shape, group: Group) -> bool:
 
 def fits(v: Value, group: Group) -> bool:
     """Tell whether a value of the group's space can be computed in its loop."""
+    if v.op == "random_uniform":  # drawn in the order of memory
+        return group.order == tuple(range(len(group.shape)))
     if v.op not in REDUCTIONS:
         return True
     axes = frozenset(v.attrs["axes"])

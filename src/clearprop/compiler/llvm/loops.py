@@ -11,7 +11,8 @@ from clearprop.compiler import ir
 from clearprop.compiler.fuse import full, is_row, through
 from clearprop.compiler.ir import REDUCTIONS
 from clearprop.compiler.llvm.access import Memory, constant_mask, gather, inside, scatter
-from clearprop.compiler.llvm.nests import Nest, indices_of
+from clearprop.compiler.llvm.nests import Axis, Nest, indices_of
+from clearprop.compiler.llvm.random import Stretch
 from clearprop.compiler.llvm.reductions import Accumulator, combine, identity
 from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.ufuncs import UFUNCS
@@ -28,6 +29,10 @@ class LoopWriter(Nest):
         self.memo: list[dict[ir.Value, Value]] = [{}, {}, {}]
         self.mask: Value | None = None
         self.pointers: dict[Any, str] = {}
+        self.starts: dict[Any, Any] = {}
+        self.stretches = {
+            v: Stretch(function, v, self.memory, part, high * (v.size // self.turns)) for v in self.draws
+        }
         self.totals = {v: Accumulator(function, v.op, v.dtype, self.lanes) for v in self.ending if full(v)}
         for v, total in self.totals.items():
             total.begin()
@@ -77,6 +82,8 @@ class LoopWriter(Nest):
         offset: Any
         stores, picks = [(v, "store") for v in self.group.stores], [(v, "pick") for v in self.picks]
         keys: list[Any] = [*self.leaves, *stores, *picks]
+        for v in self.draws:
+            self.starts[v] = self._along(self.outer, indices, (v, "draw"))
         for key in keys:
             if isinstance(key, tuple) and key[1] == "pick":
                 v = key[0]
@@ -95,10 +102,15 @@ class LoopWriter(Nest):
                 offset = place.offset
             if not pointer:
                 continue
-            for axis, i in zip(self.outer, indices, strict=True):
-                if axis.steps[key]:
-                    offset = i * axis.steps[key] + offset
-            self.pointers[key] = function.at(pointer, offset, v.dtype)
+            self.pointers[key] = function.at(pointer, self._along(self.outer, indices, key, offset), v.dtype)
+
+    def _along(self, axes: list[Axis], indices: list[Any], key: Any, offset: Any = 0) -> Any:
+        """Return how far an array has moved when the loops have come to these indices."""
+        for axis, i in zip(axes, indices, strict=True):
+            step = axis.steps[key]
+            if step:
+                offset = (i * step if step != 1 else i) + offset
+        return offset
 
     def _write_row(self, low: Value, high: Value) -> None:
         function = self.function
@@ -216,12 +228,7 @@ class LoopWriter(Nest):
         yield turns()
 
     def _address(self, key: Any, dtype: Any) -> str:
-        offset: Any = 0
-        for axis, i in zip(self.inner, self.place, strict=True):
-            step = axis.steps[key]
-            if step:
-                offset = (i * step if step != 1 else i) + offset
-        return self.function.at(self.pointers[key], offset, dtype)
+        return self.function.at(self.pointers[key], self._along(self.inner, self.place, key), dtype)
 
     def _store(self, v: ir.Value, z: Value) -> None:
         function, key = self.function, (v, "store")
@@ -274,6 +281,11 @@ class LoopWriter(Nest):
             return self._value(v.inputs[0]).astype(v.dtype)
         if v in self.picks:
             return self._pick(v)
+        if v in self.draws:
+            if not self.inner:
+                return self.stretches[v].at(0, 0)
+            offset = self._along(self.inner, self.place, (v, "draw"), self.starts[v])
+            return self.stretches[v].at(offset, self.lanes)
         xs = [self._value(x) if isinstance(x, ir.Value) else x for x in v.inputs]
         return evaluate(self.function, v, xs)
 

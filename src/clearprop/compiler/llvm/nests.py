@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 from clearprop.compiler import ir
-from clearprop.compiler.fuse import Group, ends, full, through
+from clearprop.compiler.fuse import WHOLE, Group, ends, full, through
 from clearprop.compiler.ir import REDUCTIONS
 from clearprop.compiler.layout import Layout, across, contiguous, layout
 from clearprop.compiler.llvm.access import Memory
 from clearprop.compiler.llvm.engine import vector_bytes
+
 
 COSTLY = frozenset(
     [
@@ -31,13 +32,14 @@ COSTLY = frozenset(
         "logaddexp",
         "divide",
         "sqrt",
+        "random_uniform",
     ]
 )
 
 
 def indices_of(v: ir.Value) -> tuple[ir.Value, ...]:
     """Return what is read entry by entry: all operands, but of a `pick` its index arrays only."""
-    return v.operands[1:] if v.op == "pick" else v.operands
+    return v.operands[1:] if v.op in WHOLE else v.operands
 
 
 class Axis:
@@ -62,6 +64,7 @@ class Nest:
         self.inside = set(group.values)
         self.leaves: dict[ir.Value, Layout] = {}
         self.picks = {v: layout(v.inputs[0]) for v in group.values if v.op == "pick"}
+        self.draws = {v: layout(v.inputs[0]) for v in group.values if v.op == "random_uniform"}
         for v in group.values:
             for x in indices_of(v):
                 if through(x) not in self.inside:
@@ -84,6 +87,8 @@ class Nest:
             steps[v, "store"] = across(place, v.shape, space)
         for v in self.picks:
             steps[v, "pick"] = across(Layout(v, 0, v.attrs["strides"]), v.shape, space)
+        for v in self.draws:
+            steps[v, "draw"] = across(Layout(v, 0, contiguous(v.shape)), v.shape, space)
         axes = [Axis(space[a], {k: s[a] for k, s in steps.items()}) for a in group.order if space[a] != 1]
         inner_count = sum(1 for a in (group.rows or ()) if space[a] != 1)
         outer, inner = axes[: len(axes) - inner_count], axes[len(axes) - inner_count :]
@@ -122,6 +127,8 @@ class Nest:
                     found = 1
             elif self._is_row_reduction(v):
                 found = 1
+            elif v in self.draws:
+                found = 2 if self.inner else 0
             else:
                 found = max((self._level(x) for x in indices_of(v)), default=0)
                 if v in self.picks:

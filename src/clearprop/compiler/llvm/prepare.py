@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from clearprop.compiler.fuse import WHOLE
 from clearprop.compiler.ir import REDUCTIONS, VIEWS, Program, State, Value, reachable
 from clearprop.compiler.layout import layout
 from clearprop.compiler.llvm.indexing import indexed
+from clearprop.compiler.llvm.random import drawn
 from clearprop.compiler.llvm.ufuncs import UFUNCS
 
 MANY = 96  # rows of a product from which on its parts can afford to turn the right factor over themselves
@@ -17,7 +19,7 @@ def has_instructions(v: Value) -> bool:
     """Tell whether a loop can compute `v`; what cannot is a call of NumPy."""
     if v.kind != "op" or isinstance(v.dtype, tuple):
         return False
-    if v.op == "pick":
+    if v.op in WHOLE:
         return True
     dtypes = [v.dtype, *(x.dtype for x in v.operands)]
     if any(
@@ -55,6 +57,8 @@ def prepared(program: Program) -> Program:
             clone = _product(clone, copied)
         elif v.kind == "call" and v.op in ("getitem", "scatter"):
             clone = indexed(clone, add) or clone
+        elif v.kind == "call" and v.op == "random_uniform":
+            clone = drawn(clone) or clone
         new[v] = add(clone)
     result.outputs = [new[v] for v in program.outputs]
     given: set[Value] = set()

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from clearprop.compiler.fuse import Group
+from clearprop.compiler.fuse import WHOLE, Group
 from clearprop.compiler.ir import Value
 from clearprop.compiler.layout import Layout, layout
 from clearprop.compiler.llvm.access import Memory
+
 from clearprop.compiler.llvm.indexing import PutWriter
 from clearprop.compiler.llvm.loops import LoopWriter
 from clearprop.compiler.llvm.products import ProductWriter
@@ -127,6 +128,8 @@ def piece(group: Group, memory: Memory, home: Any) -> Piece:
                 home(chosen.base),
                 _own_rows(chosen, _turn_step(writer, (v, "pick")), writer.turns),
             )
+        for drawn in writer.draws.values():
+            _note(result.reads, home(drawn.base), False)
         for x, place in writer.leaves.items():
             _note(result.reads, home(place.base), _own_rows(place, _turn_step(writer, x), writer.turns))
         for v in group.stores:
@@ -256,6 +259,8 @@ def stays(group: Group, new: Value, old: Value) -> bool:
     for v in group.values:
         for x in v.operands:
             place = layout(x)
+            if place is not None and place.base is old and v.op in WHOLE:
+                return False
             if place is not None and place.base is old and (x is not old or x.shape != group.shape):
                 return False
     return True
