@@ -31,7 +31,7 @@ class LoopWriter(Nest):
         self.pointers: dict[Any, str] = {}
         self.starts: dict[Any, Any] = {}
         self.stretches = {
-            v: Stretch(function, v, self.memory, part, high * (v.size // self.turns)) for v in self.draws
+            v: Stretch(function, v, self.memory, part, high * (v.size // max(self.turns, 1))) for v in self.draws
         }
         self.totals = {v: Accumulator(function, v.op, v.dtype, self.lanes) for v in self.ending if full(v)}
         for v, total in self.totals.items():

@@ -98,7 +98,7 @@ class Nest:
         if not self.rows and outer:
             flat = Axis(outer[0].n, outer[0].steps)
             if not self.columns and all(flat.merge(a) for a in outer[1:]):
-                self.flat, self.unit = True, flat.n // outer[0].n
+                self.flat, self.unit = True, flat.n // max(outer[0].n, 1) or 1
                 outer, inner = [], [flat]
             else:
                 while len(outer) > 2 and outer[-2].merge(outer[-1]):
