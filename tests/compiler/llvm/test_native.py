@@ -185,6 +185,28 @@ def test_an_index_out_of_bounds_is_an_error_and_assigns_nothing():
     np.testing.assert_array_equal(w.value, before)
 
 
+def test_a_state_may_be_assigned_a_permutation_of_itself():
+    order = np.random.default_rng(0).permutation(100)
+    w, wanted = Tensor(numbers(100), requires_grad=False), numbers(100)
+
+    def step(i):
+        clearprop.assign(w, w[i])
+        return np.sum(w)
+
+    step = native(step)
+    for _ in range(3):
+        step(order)
+        wanted = wanted[order]
+        np.testing.assert_array_equal(w.value, wanted)
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3), (2, 0, 5)])
+def test_empty_arrays_have_empty_results_and_sums_of_0(shape):
+    agree(lambda x: np.exp(x) * 2, numbers(*shape))
+    agree(lambda x: np.sum(np.exp(x)) + 1, numbers(*shape))
+    agree(lambda x: np.sum(np.exp(x), axis=0), numbers(*shape))
+
+
 # --- the worker ---------------------------------------------------------------------------------------------
 def test_two_threads_may_run_steps_at_once():
     x = numbers(400, 400)

@@ -117,7 +117,11 @@ def test_consumers_see_the_same_numbers_however_they_walk(shape, dtype, axis, se
 
 
 def test_two_passes_over_long_rows_draw_the_same_numbers_twice():
-    same_bits(lambda: (lambda u: (u - np.max(u, axis=1, keepdims=True),))(random.uniform((7, 3001), dtype="f4")))
+    def shifted():
+        u = random.uniform((7, 3001), dtype="f4")
+        return (u - np.max(u, axis=1, keepdims=True),)
+
+    same_bits(shifted)
 
 
 def test_a_draw_is_part_of_the_loop_that_uses_it():
@@ -145,7 +149,8 @@ def test_each_draw_reads_the_state_that_the_step_began_with():
 
 def test_scalars_and_pairs_of_numbers_beside_the_state():
     def several():
-        return random.uniform(), random.uniform((2,)), random.uniform((2,)) * 2, random.uniform((1, 1), dtype="f4")
+        pair, one = random.uniform((2,)), random.uniform((1, 1), dtype="f4")
+        return random.uniform(), pair, random.uniform((2,)) * 2, one
 
     same_bits(several)
 
@@ -155,7 +160,11 @@ def test_scalars_and_pairs_of_numbers_beside_the_state():
 def test_parts_on_any_number_of_cores_draw_their_own_share(shape, threads):
     from clearprop.compiler.llvm.executor import Native
 
-    step = native(lambda: np.where(random.uniform(shape, dtype="f4") >= 0.5, np.sqrt(random.uniform(shape)), 0))
+    def masked():
+        keep = random.uniform(shape, dtype="f4") >= 0.5
+        return np.where(keep, np.sqrt(random.uniform(shape)), 0)
+
+    step = native(masked)
     manual_seed(5)
     step()
     executable = Native(step.latest.recording.program, threads=threads)

@@ -30,9 +30,8 @@ class LoopWriter(Nest):
         self.mask: Value | None = None
         self.pointers: dict[Any, str] = {}
         self.starts: dict[Any, Any] = {}
-        self.stretches = {
-            v: Stretch(function, v, self.memory, part, high * (v.size // max(self.turns, 1))) for v in self.draws
-        }
+        turn = math.prod(self.group.shape) // max(self.turns, 1)  # entries
+        self.stretches = {v: Stretch(function, v, self.memory, part, high * turn) for v in self.draws}
         self.totals = {v: Accumulator(function, v.op, v.dtype, self.lanes) for v in self.ending if full(v)}
         for v, total in self.totals.items():
             total.begin()

@@ -12,7 +12,6 @@ from clearprop.compiler.layout import Layout, across, contiguous, layout
 from clearprop.compiler.llvm.access import Memory
 from clearprop.compiler.llvm.engine import vector_bytes
 
-
 COSTLY = frozenset(
     [
         "exp",

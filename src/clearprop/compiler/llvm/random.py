@@ -1,10 +1,10 @@
 """Random numbers inside loops: Philox4x64-10, many blocks at a time, with the bits that eager draws.
 
 A block is four words of 64 bits, computed from its number alone: eight float32 or four float64. A loop has a
-stretch of consecutive numbers in a buffer of its own, and fills it anew where it comes to the end; so any loop
-that goes in the order of memory can draw, wherever its rows and parts begin. The rounds are those of Salmon
-et al., "Parallel random numbers: as easy as 1, 2, 3", 2011; key, counter and conversion are written down in
-`clearprop.ops.random.random_uniform`.
+stretch of consecutive numbers in a buffer of its own, and fills it anew where it comes to the end; so any
+loop that goes in the order of memory can draw, wherever its rows and parts begin. The rounds are those of
+Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011; key, counter and conversion are written
+down in `clearprop.ops.random.random_uniform`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler import ir
+from clearprop.compiler.layout import layout
 from clearprop.compiler.llvm.access import Memory
 from clearprop.compiler.llvm.engine import WIDE, vector_bytes
-from clearprop.compiler.layout import layout
 from clearprop.compiler.llvm.text import Function, Module
 from clearprop.compiler.llvm.values import INDEX, Value
 
 WORD = np.dtype(np.uint64)
-FACTORS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)  # these and the next two lines: Random123's philox.h
+FACTORS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
-ROUNDS, WORDS = 10, 4
+ROUNDS, WORDS = 10, 4  # all of these as in the paper
 STRETCH = 64  # blocks: 2 KB, a fraction of the first cache
 TOGETHER = 2  # vectors of blocks at a time: one alone leaves the processor waiting for its products
 LOW = (1 << 32) - 1
@@ -102,7 +102,10 @@ def _log(n: int) -> int:
 
 
 def filling(module: Module, dtype: Any, lanes: int | None = None) -> str:
-    """Return the name of `fill(goal, block, count, key, calls)`: `count` blocks, and then some to be whole."""
+    """Return the name of `fill(goal, block, count, key, calls)`; it writes whole vectors of blocks.
+
+    `count` blocks from the one numbered `block` are written to `goal`, with room for `STRETCH` of them.
+    """
     name = f"draw.{dtype.name}"
     if name in module.functions:
         return name
@@ -143,10 +146,7 @@ def philox(function: Function, blocks: list[Value], key: Value, calls: Value) ->
 
 
 def product(x: Value, factor: int) -> tuple[Value, Value]:
-    """Write the high and the low word of x * factor from products of halves: vectors have no others.
-
-    On the reference machine this gave 1.1 ns a float32, one word after the other by `mulx` 1.4 to 2.0 ns.
-    """
+    """Write the high and the low word of x * factor from products of halves: vectors have no others."""
     low, high = x & LOW, x >> 32
     a, b = factor & LOW, factor >> 32
     first = low * a
@@ -158,8 +158,9 @@ def product(x: Value, factor: int) -> tuple[Value, Value]:
 def in_order(words: list[Value]) -> Value:
     """Write one vector of all words, block after block, from vectors with one word of each block."""
     lanes = words[0].lanes
-    halves = [_shuffled(x, y, range(2 * lanes)) for x, y in (words[:2], words[2:])]
-    return _shuffled(*halves, [word * lanes + block for block in range(lanes) for word in range(WORDS)])
+    front = _shuffled(words[0], words[1], range(2 * lanes))
+    back = _shuffled(words[2], words[3], range(2 * lanes))
+    return _shuffled(front, back, [word * lanes + block for block in range(lanes) for word in range(WORDS)])
 
 
 def _shuffled(x: Value, y: Value, places: Any) -> Value:

@@ -14,7 +14,6 @@ from clearprop.compiler.fuse import WHOLE, Group
 from clearprop.compiler.ir import Value
 from clearprop.compiler.layout import Layout, layout
 from clearprop.compiler.llvm.access import Memory
-
 from clearprop.compiler.llvm.indexing import PutWriter
 from clearprop.compiler.llvm.loops import LoopWriter
 from clearprop.compiler.llvm.products import ProductWriter
