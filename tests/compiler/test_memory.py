@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from clearprop.compiler.builder import Builder, indices
-from clearprop.compiler.ir import Program, State, Value
-from clearprop.compiler.layout import contiguous
-from clearprop.compiler.memory import layout, plan
-from clearprop.compiler.pieces import Call, Loop, Product, fuse, separate
+from clearprop.compiler.fuse import Grouping
+from clearprop.compiler.ir import REDUCTIONS, Program, State, Value
+from clearprop.compiler.layout import contiguous, layout, whole
+from clearprop.compiler.memory import Plan
+from clearprop.compiler.prepare import prepared
 from clearprop.tensor import Tensor
 
 
@@ -18,14 +19,29 @@ def start(*shapes):
     return b, inputs
 
 
+def one_by_one(v):
+    if v.op == "matmul":
+        return "product"
+    return "reduction" if v.op in REDUCTIONS else "ufunc"
+
+
+def in_loops(v):
+    return "product" if v.op == "matmul" else "loop"
+
+
+def planned(program, kind=one_by_one):
+    plan = Plan(program, Grouping(program, kind).groups)
+    plan.overwrite()
+    plan.pack([[group] for group in plan.groups])
+    return plan
+
+
 def entries(v, array):
     """The entries of a view of `array`, read by its layout."""
-    owner, offset, strides = layout(v)
-    if owner is not v.operands[0] and owner is v:
-        return None
+    place = layout(v)
     flat = array.reshape(-1)
-    where = np.full(v.shape, offset)
-    for axis, (n, s) in enumerate(zip(v.shape, strides, strict=True)):
+    where = np.full(v.shape, place.offset)
+    for axis, (n, s) in enumerate(zip(v.shape, place.strides, strict=True)):
         where = where + s * np.arange(n).reshape((n,) + (1,) * (len(v.shape) - axis - 1))
     return flat[where]
 
@@ -57,12 +73,16 @@ def test_a_layout_finds_the_entries_that_numpy_finds(name):
     np.testing.assert_array_equal(entries(v, array), NUMPY[name](array))
 
 
-def test_a_reshape_that_must_copy_owns_its_entries():
+def test_a_reshape_that_must_copy_is_its_own_base_and_looks_at_a_copy_once_prepared():
     b, (x,) = start((3, 4))
     v = b.reshape(b.transpose(x), (12,))
 
-    assert layout(v).owner is v
+    assert layout(v).base is v
     assert layout(v).strides == contiguous((12,))
+
+    (v,) = prepared(Program(b.values, [v]), lambda v, add: v).outputs
+    assert layout(v).base.op == "positive"
+    assert whole(v)
 
 
 def test_a_slice_knows_its_bounds():
@@ -79,11 +99,10 @@ def test_a_chain_shares_one_buffer():
     for _ in range(10):
         v = b.ufunc(np.tanh, b.ufunc(np.add, v, 1.0))
     last = b.reduce("sum", v)
-    program = Program(b.values, [last])
-    found = plan(separate(program, lambda loop: False), program)
+    found = planned(Program(b.values, [b.reshape(last, ())]))
 
-    assert found.arena == 832 + 64  # 800 bytes in whole cache lines, and the sum
-    assert found.unshared == 16_008 - 8 + 8
+    assert found.total == 832 + 8  # 800 bytes in whole cache lines, and the sum
+    assert found.unshared == 20 * 800 + 8
 
 
 def test_values_that_live_at_once_have_buffers_of_their_own():
@@ -93,14 +112,11 @@ def test_values_that_live_at_once_have_buffers_of_their_own():
         np.add, b.ufunc(np.multiply, parts[0], parts[1]), b.ufunc(np.multiply, parts[2], parts[3])
     )
     program = Program(b.values, [b.reduce("sum", total)])
-    groups = separate(program, lambda loop: False)
-    found = plan(groups, program)
-    lives = {v: i for i, group in enumerate(groups) for v in group.writes}
-    last = {x: i for i, group in enumerate(groups) for x in group.reads}
-    for v, i in lives.items():
-        for w, j in lives.items():
-            if v is not w and i < j < last.get(v, i) and w in found.where and v in found.where:
-                assert found.where[v] is not found.where[w]
+    plan = planned(program)
+    homes = [plan.home(v) for v in parts]
+
+    assert len({plan.offsets[home] for home in homes}) == 4
+    assert plan.total < plan.unshared
 
 
 def test_a_state_is_written_in_place_only_after_its_last_reading():
@@ -112,7 +128,31 @@ def test_a_state_is_written_in_place_only_after_its_last_reading():
         after = b.ufunc(np.multiply, new, p) if late else b.ufunc(np.multiply, new, new)
         program = Program(b.values, [b.reduce("sum", after)], [(p.data, new)])
 
-        assert len(plan(separate(program, lambda loop: False), program).copies) == copies
+        plan = planned(program)
+
+        assert len(plan.copies) == copies
+        assert plan.in_place == 1 - copies
+
+
+def test_a_state_whose_entries_are_picked_is_not_overwritten_meanwhile():
+    state = State(Tensor(np.zeros(50)))
+    p = Value("state", (50,), np.dtype("f8"), data=state)
+    i = Value("argument", (50,), np.dtype("i8"), data=0)
+    attrs = {"strides": (0,), "picked": ((1, 50),)}
+    new = Value("op", (50,), np.dtype("f8"), "pick", (p, i), attrs)
+
+    assert len(planned(Program([p, i, new], [], [(state, new)]), in_loops).copies) == 1
+
+
+def test_a_returned_state_is_what_it_was_before_it_is_assigned():
+    b = Builder()
+    p = Value("state", (50,), np.dtype("f8"), data=State(Tensor(np.zeros(50))))
+    b.values.append(p)
+    program = Program(b.values, [p], [(p.data, b.ufunc(np.negative, p))])
+    program = prepared(program, lambda v, add: v)
+
+    assert program.outputs[0].op == "positive"
+    assert planned(program).fresh == program.outputs
 
 
 def test_softmax_is_one_loop_and_a_sum_over_the_batch_ends_it():
@@ -123,16 +163,16 @@ def test_softmax_is_one_loop_and_a_sum_over_the_batch_ends_it():
     total = b.reduce("sum", soft, 0, True)
     result = b.ufunc(np.subtract, soft, total)
     program = Program(b.values, [b.matmul(result, b.transpose(soft))])
-    groups = fuse(program)
-    loops = [group for group in groups if isinstance(group, Loop)]
+    groups = Grouping(program, in_loops).groups
 
-    assert [[v.op for v in loop.values] for loop in loops] == [
+    assert [[v.op for v in group.values] for group in groups] == [
         ["max", "subtract", "exp", "sum", "divide", "sum"],
         ["subtract"],
+        ["matmul"],
     ]
-    assert loops[0].row_axes == 1
-    assert sum(isinstance(group, Product) for group in groups) == 1
-    assert not any(isinstance(group, Call) for group in groups)
+    assert groups[0].rows == {1}
+    assert groups[0].reads == [x]
+    assert groups[0].stores == [soft, total]
 
 
 def test_groups_come_after_what_they_read():
@@ -141,6 +181,6 @@ def test_groups_come_after_what_they_read():
     w = b.ufunc(np.add, b.ufunc(np.tanh, z), b.ufunc(np.exp, x))
     program = Program(b.values, [b.matmul(w, z), b.reduce("sum", w, 0)])
     seen = {x, y}
-    for group in fuse(program):
-        assert set(group.reads) <= seen
+    for group in Grouping(program, in_loops).groups:
+        assert {layout(x).base for x in group.reads} <= seen
         seen |= set(group.values)

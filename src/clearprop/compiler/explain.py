@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from clearprop.compiler.ir import VIEWS, Program, Value
-from clearprop.compiler.memory import plan
-from clearprop.compiler.pieces import Loop, View, fuse
+from clearprop.compiler.fuse import Group
+from clearprop.compiler.ir import Program, Value
+from clearprop.compiler.layout import layout
 from clearprop.errors import lesson
 
 if TYPE_CHECKING:
@@ -43,61 +45,65 @@ def megabytes(n: float) -> str:
     return f"{n:.0f} bytes"
 
 
+def moved(groups: Iterable[Group]) -> int:
+    """Return the bytes that groups read from memory and store there; what a view repeats counts once."""
+    total = 0
+    for group in groups:
+        for x in group.reads:
+            if not x.several:
+                steps = zip(x.shape, layout(x).strides, strict=True)
+                total += math.prod(n for n, step in steps if step) * int(x.dtype.itemsize)
+        total += sum(v.nbytes for v in group.stores if not v.several)
+    return total
+
+
 def explanation(step: Step, recording: Recording) -> str:
-    """Return the text of `step.explain()`."""
-    program = recording.program
-    pieces = described(recording.executable)
-    total = sum(map(flops, program.values))
-    products = sum(flops(v) for v in program.values if v.op == "matmul" and v.kind == "op")
-    working = [group for group in fuse(program) if not isinstance(group, View)]
-    moved = sum(v.nbytes for group in working for v in (*group.reads, *group.writes) if _sized(v))
-    memory = plan(fuse(program), program, frozenset(v for v in program.values if not _sized(v)))
-    arena = getattr(getattr(recording.executable, "places", None), "total", None)
-    arena = recording.executable.plan.arena if arena is None else arena
+    """Return the text of `step.explain()`: what the executable says of itself."""
+    executable, plan = recording.executable, recording.executable.plan
+    program = executable.program
+    computed = [v for group in executable.groups for v in group.values]
+    total = sum(map(flops, computed))
+    products = sum(flops(v) for v in computed if v.op == "matmul")
+    copied = sum(2 * v.nbytes for _, v in plan.copies)
     variants = sum(map(len, step.plans.values()))
+    pieces = described(executable.stages)
     lines = [
         f"{getattr(step, '__name__', 'step')}: executor {recording.executor}, {variants} plan(s), "
         f"recorded {step.recordings} time(s)",
         f"  recorded {_computed(recording.recorded)} ops, lowered to {_computed(recording.lowered)}, "
-        f"rewritten to {_computed(program)}",
+        f"rewritten to {_computed(recording.program)}",
         *(f"    {n:4} x {name}" for name, n in sorted(recording.rules.items(), key=lambda item: -item[1])),
-        f"  {len(pieces)} pieces:",
+        f"  {len(executable.groups)} pieces:",
         *(f"    {piece}" for piece in pieces),
-        f"  buffers: {megabytes(arena)}; {megabytes(_unshared(program))} if nothing were shared",
-        f"  states updated in place: {len(program.assignments) - len(memory.copies)}, "
-        f"by a copy: {len(memory.copies)}",
+        f"  buffers: {megabytes(plan.total)}; {megabytes(plan.unshared)} if nothing were shared",
+        f"  states updated in place: {plan.in_place}, by a copy: {len(plan.copies)}, "
+        f"as numbers: {len(plan.assigned)}",
         f"  one call: {total / 1e6:.3g} Mflop, {100 * products / max(total, 1):.0f} % in products; "
-        f"{megabytes(moved)} read and written",
+        f"{megabytes(moved(executable.groups) + copied)} read and written",
         f"  arguments: {_listed(program.arguments)}",
         f"  constants, taken when the step was recorded: {_listed(program.constants)}",
     ]
     return "\n".join(lines)
 
 
-def _sized(v: Value) -> bool:
-    return isinstance(v.shape, tuple) and all(isinstance(n, int) for n in v.shape)
-
-
 def _computed(program: Program) -> int:
     return sum(v.computed for v in program.values)
 
 
-def _unshared(program: Program) -> int:
-    return sum(v.nbytes for v in program.values if v.computed and _sized(v) and v.op not in VIEWS)
+def described(stages: list[tuple[list[Group], bool]]) -> list[str]:
+    """Return a line for each group as it runs; single ufuncs of NumPy are counted at the end.
 
-
-def described(executable: Any) -> list[str]:
-    """Return what an executor runs as one piece each: loops, products, calls of NumPy."""
-    if hasattr(executable, "plan"):
-        single = [g for g in executable.groups if type(g) is Loop]
-        counted = Counter(g.values[0].op for g in single)
-        calls = ", ".join(f"{n} {op}" for op, n in counted.most_common())
-        rest = [str(g) for g in executable.groups if not isinstance(g, View) and type(g) is not Loop]
-        return [*rest, *([f"{len(single)} calls: {calls}"] if single else [])]
-    return [
-        f"{group.kind} {group.shape or ''}: {', '.join(v.op for v in group.values)}"
-        for group in executable.grouping.groups
-    ]
+    A stage is its groups, and whether both cores share them.
+    """
+    lines, counted = [], Counter[str]()
+    for groups, shared in stages:
+        for group in groups:
+            if group.kind in ("ufunc", "reduction"):
+                counted[group.values[0].op] += 1
+            else:
+                lines.append(f"{group}{', on both cores' if shared else ''}")
+    calls = ", ".join(f"{n} {op}" for op, n in counted.most_common())
+    return [*lines, *([f"{counted.total()} calls: {calls}"] if calls else [])]
 
 
 def _listed(values: list[Value]) -> str:

@@ -10,16 +10,22 @@ from clearprop.compiler.layout import layout
 
 LEAVES = ("argument", "state", "constant")
 WHOLE = ("pick", "random_uniform")  # ops whose first input is read here and there, not entry by entry
+LOOPS = ("loop", "sweep")  # the kinds of group that hold more than one value
 
 
 @dataclass(eq=False)
 class Group:
-    """Values computed together. `stores` are those that others read from memory."""
+    """Values computed together. `reads` come from memory, `stores` are what others read from there.
 
-    kind: str  # loop, product, transpose, put or call
+    The executor names the `kind`. A `loop` computes all its values at one place before it goes on,
+    a `sweep` value by value on stretches that stay in the cache; any other kind is one value on its own.
+    """
+
+    kind: str
     shape: Shape = ()
     values: list[Value] = field(default_factory=list)
     rows: frozenset[int] | None = None  # the axes that are reduced within a row, if any are
+    reads: list[Value] = field(default_factory=list)
     stores: list[Value] = field(default_factory=list)
     index: int = 0
 
@@ -28,6 +34,12 @@ class Group:
         """The axes of the space from the outermost loop to the innermost."""
         inner = self.rows or frozenset()
         return (*(a for a in range(len(self.shape)) if a not in inner), *sorted(inner))
+
+    def __str__(self) -> str:
+        if self.kind == "product":
+            x, y = self.values[0].inputs
+            return f"product {x.shape} @ {y.shape}"
+        return f"{self.kind} over {self.shape}: {', '.join(v.op for v in self.values)}"
 
 
 def through(x: Value) -> Value:
@@ -40,45 +52,39 @@ def through(x: Value) -> Value:
 class Grouping:
     """Puts each value of a program into a group, the earliest that can hold it after all it needs.
 
-    `joins` tells what a loop can compute.
+    `kind(v)` is the executor's answer to how it computes a value.
     """
 
-    def __init__(self, program: Program, joins: Callable[[Value], bool]) -> None:
+    def __init__(self, program: Program, kind: Callable[[Value], str]) -> None:
         self.program = program
         self.groups: list[Group] = []
         self.of: dict[Value, Group] = {}
         for v in program.values:
             if v.kind in LEAVES or (v.kind == "op" and v.op in VIEWS):
                 continue
-            if v.kind == "op" and v.op == "matmul":
-                self._alone(v, "product")
-            elif v.op == "positive" and v.attrs.get("transpose"):
-                self._alone(v, "transpose")
-            elif v.kind == "op" and v.op == "put":
-                self._alone(v, "put")
-            elif joins(v):
-                self._join(v)
+            how = kind(v)
+            if how in LOOPS:
+                self._join(v, how)
             else:
-                self._alone(v, "call")
-        self._find_stores()
+                self._new(how, v, v.shape)
+        self._find_memory()
         self._leaves_first()
 
     def _leaves_first(self) -> None:
         """Turn over the matrices that are there at the start before anything else."""
 
         def late(group: Group) -> bool:
-            place = layout(group.values[0].inputs[0]) if group.kind == "transpose" else None
-            return place is None or str(place.base.kind) not in LEAVES
+            base = layout(group.values[0].inputs[0]).base if group.kind == "transpose" else group.values[0]
+            return base.kind not in LEAVES
 
         self.groups.sort(key=late)
         for i, group in enumerate(self.groups):
             group.index = i
 
-    def _alone(self, v: Value, kind: str) -> None:
-        group = Group(kind, v.shape, [v], index=len(self.groups))
-        group.stores = [v]
+    def _new(self, kind: str, v: Value, space: Shape) -> None:
+        group = Group(kind, space, index=len(self.groups))
         self.groups.append(group)
-        self.of[v] = group
+        self._put(v, group)
 
     def _first(self, v: Value, space: Shape) -> int:
         """Return the index of the first group that `v` may be in, for all it needs is there."""
@@ -87,17 +93,16 @@ class Grouping:
             source = through(x)
             group = self.of.get(source)
             if group is None or (v.op in WHOLE and x is v.inputs[0]):  # read from memory, complete
-                place = layout(source)
-                base = self.of.get(place.base) if place is not None else None
+                base = self.of.get(layout(source).base)
                 if base is not None:
                     first = max(first, base.index + 1)
-            elif group.kind == "loop" and group.shape == space and not ends(source, group):
+            elif group.kind in LOOPS and group.shape == space and not ends(source, group):
                 first = max(first, group.index)
             else:
                 first = max(first, group.index + 1)
         return first
 
-    def _join(self, v: Value) -> None:
+    def _join(self, v: Value, kind: str) -> None:
         x = v.inputs[0]
         space: Shape = x.shape if v.op in REDUCTIONS else v.shape
         if v.op not in REDUCTIONS:  # a value per row may be computed in the loop that has the rows
@@ -115,35 +120,31 @@ class Grouping:
                         return
         first = self._first(v, space)
         for group in self.groups[first:]:
-            if group.kind == "loop" and group.shape == space and fits(v, group):
+            if group.kind == kind and group.shape == space and fits(v, group):
                 self._put(v, group)
                 return
-        group = Group("loop", space, index=len(self.groups))
-        if v.op in REDUCTIONS and not leading(v, group):
-            group.rows = frozenset(v.attrs["axes"])
-        self.groups.append(group)
-        self._put(v, group)
+        self._new(kind, v, space)
 
     def _put(self, v: Value, group: Group) -> None:
-        if v.op in REDUCTIONS and group.rows is None and not leading(v, group):
+        if group.kind in LOOPS and v.op in REDUCTIONS and group.rows is None and not leading(v, group):
             group.rows = frozenset(v.attrs["axes"])
         group.values.append(v)
         self.of[v] = group
 
-    def _find_stores(self) -> None:
+    def _find_memory(self) -> None:
         """A value has memory if another group, a view or the caller reads it."""
-        needed = {place.base for v in self.program.results if (place := layout(v)) is not None}
+        needed = {layout(v).base for v in self.program.results}
         for group in self.groups:
-            for v in group.values:
-                for x in v.operands:
-                    source = through(x)
-                    if self.of.get(source) is not group or v.op in WHOLE:
-                        place = layout(x)
-                        if place is not None:
-                            needed.add(place.base)
+            reads = {
+                x: None
+                for v in group.values
+                for x in v.operands
+                if self.of.get(through(x)) is not group or (v.op in WHOLE and x is v.inputs[0])
+            }
+            group.reads = list(reads)
+            needed |= {layout(x).base for x in reads}
         for group in self.groups:
-            if group.kind == "loop":
-                group.stores = [v for v in group.values if v in needed]
+            group.stores = [v for v in group.values if v in needed]
         self.groups = [g for g in self.groups if g.stores]
 
 

@@ -68,6 +68,11 @@ class Value:
         return self.size * int(self.dtype.itemsize)
 
     @property
+    def several(self) -> bool:
+        """Whether it is the result of a call that gives several arrays; only `part` may use it."""
+        return isinstance(self.dtype, tuple)
+
+    @property
     def operands(self) -> tuple[Value, ...]:
         """The inputs that are Values, numbers left out."""
         return tuple([x for x in self.inputs if isinstance(x, Value)])
@@ -125,6 +130,11 @@ class State:
     tensor: Tensor | None
     slot: str = "value"
     place: int = -1
+
+    @property
+    def key(self) -> tuple[int, str, int]:
+        """What two States have in common exactly if they are the same place."""
+        return (id(self.tensor), self.slot, self.place)
 
     @property
     def name(self) -> str:

@@ -67,17 +67,17 @@ def reshaped(shape: Shape, strides: tuple[int, ...], new: Shape) -> tuple[int, .
     return tuple(result)
 
 
-def layout(v: Value) -> Layout | None:
-    """Return where the entries of `v` lie; None where a view needs a copy of what it looks at."""
+def layout(v: Value) -> Layout:
+    """Return where the entries of `v` lie; a reshape that only a copy can have is its own base."""
     if v.kind != "op" or v.op not in VIEWS:
-        return Layout(v, 0, contiguous(v.shape))
+        return Layout(v, 0, () if v.several else contiguous(v.shape))
     x: Value = v.inputs[0]
     below = layout(x)
-    if below is None:
-        return None
     if v.op == "reshape":
         strides = reshaped(x.shape, below.strides, v.shape)
-        return None if strides is None else Layout(below.base, below.offset, strides)
+        if strides is None:
+            return Layout(v, 0, contiguous(v.shape))
+        return Layout(below.base, below.offset, strides)
     if v.op == "transpose":
         return Layout(below.base, below.offset, tuple(below.strides[a] for a in v.attrs["axes"]))
     if v.op == "slice":
@@ -89,6 +89,15 @@ def layout(v: Value) -> Layout | None:
         return Layout(below.base, below.offset + offset, strides)
     added = len(v.shape) - len(x.shape)
     return Layout(below.base, below.offset, spread(below.strides, x.shape, v.shape, added))
+
+
+def whole(v: Value) -> bool:
+    """Tell whether `v` names all entries of its base in their order: the same memory in another shape."""
+    place = layout(v)
+    if place.offset or place.base.size != v.size:
+        return False
+    steps = zip(v.shape, place.strides, contiguous(v.shape), strict=True)
+    return all(n == 1 or step == plain for n, step, plain in steps)
 
 
 def spread(strides: tuple[int, ...], shape: Shape, new: Shape, added: int) -> tuple[int, ...]:

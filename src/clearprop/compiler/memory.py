@@ -1,195 +1,166 @@
-"""Planning memory: where each value lies, which values share a buffer, what is written in place."""
+"""Planning memory: what is computed over a state's own array, what is alive together, where it lies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any
 
-from clearprop.compiler.ir import VIEWS, Program, State, Value
-from clearprop.compiler.layout import contiguous, reshaped
-from clearprop.compiler.pieces import Group, View
+import numpy as np
 
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+from clearprop.compiler.fuse import WHOLE, Group
+from clearprop.compiler.ir import Program, State, Value
+from clearprop.compiler.layout import layout, whole
 
-
-class Layout(NamedTuple):
-    """Where entries lie: entry (i, j) of a value at `offset + i * strides[0] + j * strides[1]` of `owner`.
-
-    `owner` is the value whose buffer it is; offset and strides count entries, not bytes.
-    """
-
-    owner: Value
-    offset: int
-    strides: tuple[int, ...]
+LINE = 64  # bytes: arrays begin on a cache line of their own
 
 
-def layout(v: Value) -> Layout:
-    """Return where the entries of a value lie, following views; a reshape that must copy owns its entries."""
-    if v.kind != "op" or v.op not in VIEWS:
-        return Layout(v, 0, contiguous(v.shape))
-    x = v.inputs[0]
-    owner, offset, strides = layout(x)
-    if v.op == "transpose":
-        return Layout(owner, offset, tuple(strides[a] for a in v.attrs["axes"]))
-    if v.op == "broadcast_to":
-        added = len(v.shape) - len(x.shape)
-        kept = tuple(
-            0 if n != v.shape[i + added] else s for i, (n, s) in enumerate(zip(x.shape, strides, strict=True))
-        )
-        return Layout(owner, offset, (0,) * added + kept)
-    if v.op == "slice":
-        offset += sum(start * s for (start, _, _), s in zip(v.attrs["index"], strides, strict=True))
-        return Layout(
-            owner,
-            offset,
-            tuple(step * s for (_, _, step), s in zip(v.attrs["index"], strides, strict=True)),
-        )
-    new = reshaped(x.shape, strides, v.shape)
-    return Layout(v, 0, contiguous(v.shape)) if new is None else Layout(owner, offset, new)
-
-
-@dataclass(eq=False)
-class Buffer:
-    """A piece of memory. One with a `state` is the array of that Tensor; `output`: handed to the caller."""
-
-    nbytes: int
-    state: State | None = None
-    output: bool = False
-    number: int = 0
-    offset: int = 0  # in the arena of all buffers that are neither
-
-
-@dataclass(eq=False)
 class Plan:
-    """Where everything lies.
+    """Where the arrays of a program lie, whose `groups` run in their order.
 
-    - `where[v]`: the buffer of each value that owns memory, arguments, constants and states excepted; a
-      state's old contents lie in the Tensor's own array. (The owner of what is assigned may have another
-      shape than the Tensor, with the same entries in the same order.)
-    - `copies`: what must be copied into a Tensor's array when all is computed, since it lies elsewhere.
-    - `arena`: the bytes of all buffers that belong to neither a Tensor nor the caller.
+    - `stands`: the states with axes as Values: first those that are read, then those that are only assigned;
+    - `numbers`: the states without axes that are read; `assigned`: the States without axes that change;
+    - `homes[v]`: whose array a value is computed into: a state's, or (see `overwrite`) a dying operand's;
+    - `copies`: what is copied into a state's array when all is computed, since it could not lie there;
+    - `fresh`: the outputs that are computed into arrays made for the caller;
+    - `offsets[v]`: where every other array begins in an arena of `total` bytes (see `pack`).
+
+    The values in `fixed` have no array of the plan's: numbers, and what a call returns.
     """
 
-    where: dict[Value, Buffer] = field(default_factory=dict)
-    copies: list[tuple[State, Value]] = field(default_factory=list)
-    buffers: list[Buffer] = field(default_factory=list)
-    arena: int = 0
-    unshared: int = 0  # bytes without sharing, for comparison
+    def __init__(
+        self, program: Program, groups: Sequence[Group], fixed: frozenset[Value] = frozenset()
+    ) -> None:
+        self.program, self.groups, self.fixed = program, groups, fixed
+        self.stands = [v for v in program.states if v.shape != ()]
+        self.numbers = [v for v in program.states if v.shape == ()]
+        self.assigned = [(state, v) for state, v in program.assignments if v.shape == ()]
+        self.homes: dict[Value, Value] = {}
+        self.copies: list[tuple[Value, Value]] = []
+        self.offsets: dict[Value, int] = {}
+        self.total = self.unshared = 0
+        self.last = {layout(x).base: i for i, group in enumerate(groups) for x in group.reads}
+        self.last |= {layout(v).base: len(groups) for v in program.results}
+        self.written = {v: i for i, group in enumerate(groups) for v in group.stores if v not in fixed}
+        self._assign()
+        self.fresh = [
+            v
+            for v in dict.fromkeys(program.outputs)
+            if v in self.written and v.shape != () and v not in self.homes
+        ]
 
+    def home(self, v: Value) -> Value:
+        """Return the value whose memory `v` lies in."""
+        return self.homes.get(v, v)
 
-def plan(groups: Sequence[Group], program: Program, without: frozenset[Value] = frozenset()) -> Plan:
-    """Give a buffer to each value that is written, shared where lives do not overlap.
+    @property
+    def slots(self) -> list[State]:
+        """The states with axes, whose arrays an executor is given."""
+        return [v.data for v in self.stands]
 
-    Values in `without` get none: the executor keeps them elsewhere.
-    """
-    return _Planner(groups, program, without).run()
+    @property
+    def in_place(self) -> int:
+        """How many states get their new contents without a copy."""
+        return sum(home.kind == "state" for home in self.homes.values())
 
-
-class _Planner:
-    def __init__(self, groups: Sequence[Group], program: Program, without: frozenset[Value]) -> None:
-        self.groups, self.program, self.without, self.plan = groups, program, without, Plan()
-        self.owner: dict[Value, Value] = {}
-        for v in program.values:  # what `layout(v).owner` says, without walking chains again and again
-            self.owner[v] = layout(v).owner if v.op in VIEWS and v.kind == "op" else v
-        self.last: dict[Value, int] = {}
-        self.born: dict[Value, int] = {}
-        for i, group in enumerate(groups):
-            for x in group.reads:
-                self.last[self.owner[x]] = i
-            for v in group.writes:
-                if self.owner[v] is v:
-                    self.born[v] = i
-                    self.last.setdefault(v, i)
-        for v in program.results:
-            self.last[self.owner[v]] = len(groups)
-
-    def run(self) -> Plan:
-        self._claim_states()
-        for v in self.program.outputs:
-            if self.owner[v] is v and v.computed and v not in self.without and v not in self.plan.where:
-                self.plan.where[v] = Buffer(v.nbytes, output=True)
-        dying: dict[int, list[Value]] = {}
-        for v, i in self.last.items():
-            dying.setdefault(i, []).append(v)
-        free: list[Buffer] = []
-        for i, group in enumerate(self.groups):
-            ending = [x for x in dying.get(i, ()) if self._temporary(x) and x not in group.writes]
-            for v in group.writes:
-                if self.owner[v] is v and v not in self.plan.where and v not in self.without:
-                    self._place(v, group, ending, free)
-            free += [self.plan.where[x] for x in ending]
-            free += [self.plan.where[x] for x in dying.get(i, ()) if x in group.writes and self._temporary(x)]
-        self._lay_out()
-        return self.plan
-
-    def _temporary(self, v: Value) -> bool:
-        buffer = self.plan.where.get(v)
-        return buffer is not None and buffer.state is None and not buffer.output
-
-    def _claim_states(self) -> None:
-        """Let new contents be written straight into a Tensor's array, if nobody reads the old ones later."""
-        old = {(v.data.tensor, v.data.slot, v.data.place): v for v in self.program.states}
+    def _assign(self) -> None:
+        """Let what is assigned be computed into the state's own array, if all who read that do so before."""
+        known = {v.data.key: v for v in self.stands}
         for state, v in self.program.assignments:
-            before = old.get((state.tensor, state.slot, state.place))
-            target = self._whole(v)
-            if target is not None and before is not None:
-                last, born = self.last.get(before, -1), self.born[target]
-                aligned = self.groups[born].in_place(target, before) and not self._through_view(before, born)
-                if last > born or (last == born and not aligned):
-                    target = None
-            if target is not None:
-                self.plan.where[target] = Buffer(v.nbytes, state=state)
-            elif v is not before:
-                self.plan.copies.append((state, v))
-
-    def _whole(self, v: Value) -> Value | None:
-        """The computed value whose buffer holds just the entries of `v` in order, if it can still move."""
-        owner, offset, strides = layout(v)
-        if not owner.computed or owner in self.without or owner in self.plan.where or owner.size != v.size:
-            return None
-        if (
-            offset
-            or strides != contiguous(v.shape)
-            or any(self.owner[x] is owner for x in self.program.outputs)
-        ):
-            return None
-        return owner
-
-    def _through_view(self, v: Value, i: int) -> bool:
-        """Whether a group reads entries of `v` in another order than their own."""
-        return any(x is not v and self.owner[x] is v for x in self.groups[i].reads)
-
-    def _place(self, v: Value, group: Group, ending: list[Value], free: list[Buffer]) -> None:
-        self.plan.unshared += v.nbytes
-        for x in ending:
-            if group.in_place(v, x) and not self._through_view(x, self.born[v]):
-                self.plan.where[v] = self.plan.where[x]
-                ending.remove(x)
-                return
-        fitting = [b for b in free if b.nbytes >= v.nbytes]
-        if fitting:
-            buffer = min(fitting, key=lambda b: b.nbytes)
-            if buffer.nbytes <= 2 * v.nbytes or v.nbytes >= 1 << 20:
-                free.remove(buffer)
-                self.plan.where[v] = buffer
-                return
-        buffer = Buffer(v.nbytes)
-        self.plan.where[v] = buffer
-
-    def _lay_out(self) -> None:
-        seen: set[int] = set()
-        for buffer in self.plan.where.values():
-            if id(buffer) in seen:
+            if v.shape == ():
                 continue
-            seen.add(id(buffer))
-            buffer.number = len(self.plan.buffers)
-            self.plan.buffers.append(buffer)
-            if buffer.state is None and not buffer.output:
-                buffer.offset = self.plan.arena
-                self.plan.arena += -(-buffer.nbytes // ALIGNMENT) * ALIGNMENT
+            old = known.get(state.key)
+            if old is None:
+                old = Value("state", v.shape, v.dtype, data=state)
+                self.stands.append(old)
+            new = layout(v).base
+            i = self.written.get(new, -1)
+            last = self.last.get(old, -1)
+            if i >= 0 and new not in self.homes and (last < i or (last == i and self._stays(new, old))):
+                self.homes[new] = old
+            else:
+                self.copies.append((old, v))
+
+    def _stays(self, new: Value, old: Value) -> bool:
+        return stays(self.groups[self.written[new]], new, old)
+
+    def overwrite(self) -> None:
+        """Let values be computed into the array of an operand that nobody reads later."""
+        for i, group in enumerate(self.groups):
+            read = dict.fromkeys(layout(x).base for x in group.reads)
+            dying = [x for x in read if self.last[x] == i and self._movable(x)]
+            for v in group.stores:
+                over = next((x for x in dying if self._movable(v) and stays(group, v, x)), None)
+                if over is not None:
+                    dying.remove(over)
+                    self.homes[v] = self.home(over)
+
+    def _movable(self, v: Value) -> bool:
+        return v in self.written and v not in self.fresh and self.home(v).kind != "state"
+
+    def pack(self, sequence: Sequence[Sequence[Group]]) -> None:
+        """Place what has no place yet; what is not alive at the same stage of the sequence may share."""
+        first: dict[Value, int] = {}
+        last: dict[Value, int] = {}
+        for stage, groups in enumerate(sequence):
+            for group in groups:
+                for v in group.stores:
+                    first.setdefault(self.home(v), stage)
+                    last[self.home(v)] = stage
+                for x in group.reads:
+                    last[self.home(layout(x).base)] = stage
+        for v in self.program.results:
+            last[self.home(layout(v).base)] = len(sequence)
+        own = [v for v in first if v in self.written and v not in self.fresh]
+        offsets, self.total = packed([(first[v], last[v], max(v.nbytes, 1)) for v in own])
+        self.offsets = dict(zip(own, offsets, strict=True))
+        self.unshared = sum(v.nbytes for v in self.written if self._movable(v))
 
 
-def storage(groups: Sequence[Group]) -> list[Value]:
-    """Return the values that are written to memory, views left out."""
-    return [v for group in groups if not isinstance(group, View) for v in group.writes]
+def stays(group: Group, new: Value, old: Value) -> bool:
+    """Tell whether `new` may be computed into the array of `old` entry by entry, while its group reads that.
+
+    A sweep is run value by value, so that nobody may read the old entries once the new ones are there.
+    """
+    if group.kind not in ("loop", "sweep", "ufunc") or group.rows or new.shape != group.shape:
+        return False
+    if new.size != old.size or new.dtype.itemsize != old.dtype.itemsize:
+        return False
+    done = False
+    for v in group.values:
+        for x in v.operands:
+            if layout(x).base is not old:
+                continue
+            if x.shape != group.shape or not whole(x) or (v.op in WHOLE and x is v.inputs[0]):
+                return False
+            if done and group.kind == "sweep":
+                return False
+        done = done or v is new
+    return True
+
+
+def packed(lives: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
+    """Place blocks of (first, last, size), largest first, each as low as those alive with it allow.
+
+    Returns where each begins, on a cache line, and where the last one ends.
+
+    >>> packed([(0, 1, 100), (1, 2, 64), (2, 3, 100)])
+    ([0, 128, 0], 192)
+    """
+    first, last, size = np.array(lives, np.int64).reshape(-1, 3).T
+    offsets, stops = np.zeros_like(size), np.zeros_like(size)  # of those not yet placed: nothing
+    for i in np.argsort(-size, kind="stable"):
+        meets = (first <= last[i]) & (first[i] <= last) & (stops > 0)
+        order = np.argsort(offsets[meets], kind="stable")
+        ends = np.concatenate([[0], np.maximum.accumulate(stops[meets][order])])
+        gaps = offsets[meets][order] - ends[:-1] >= size[i]
+        at = ends[int(np.argmax(gaps)) if gaps.any() else -1]
+        offsets[i], stops[i] = at, at + -(-size[i] // LINE) * LINE
+    return offsets.tolist(), int((offsets + size).max(initial=0))
+
+
+def aligned(size: int) -> Any:
+    """Return bytes that begin on a cache line (large ones on a page)."""
+    unit = 4096 if size > 1 << 16 else LINE
+    space = np.empty(size + unit, np.uint8)
+    skip = -space.ctypes.data % unit
+    return space[skip : skip + size]

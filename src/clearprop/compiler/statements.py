@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.builder import indices
-from clearprop.compiler.ir import REDUCTIONS, VIEWS, State, Value
-from clearprop.compiler.memory import Buffer, Plan, layout
-from clearprop.compiler.pieces import Call, Group, Sweep
+from clearprop.compiler.fuse import Group
+from clearprop.compiler.ir import REDUCTIONS, Value
+from clearprop.compiler.layout import layout
+from clearprop.compiler.memory import Plan
 from clearprop.registry import ops
 
 _OPERATORS = {
@@ -48,10 +49,6 @@ class Statements:
         self.before: list[str] = []
         self.body: list[str] = []
 
-    def state_name(self, state: State) -> str:
-        """Return the name of a state's own array."""
-        raise NotImplementedError
-
     # --- names ----------------------------------------------------------------------------------------------
     def _named(self, v: Value, wanted: str = "") -> str:
         wanted = re.sub(r"\W+", "_", wanted or v.name or "").strip("_")
@@ -75,23 +72,26 @@ class Statements:
 
     def _text(self, x: Any) -> str:
         if isinstance(x, Value):
+            if x not in self.names:
+                self._view(x)  # a line of its own, before its first use
             return self.names[x]
         if isinstance(x, float) and not np.isfinite(x):
             return self._use({"inf": "inf", "-inf": "minus_inf"}.get(repr(x), "nan"), _NUMBERS[repr(x)])
         return f"({x!r})" if isinstance(x, (int, float)) and x < 0 else repr(x)
 
     # --- one value ------------------------------------------------------------------------------------------
-    def _value(self, v: Value, group: Group) -> None:
-        if isinstance(group, Call):
-            return self._call(v)
-        if v.op in VIEWS and v.kind == "op":
-            return self._view(v)
-        if v in self.whole_sums:
-            name = self._use(v.op, _REDUCERS[v.op])
-            return self._line(v, f"{name}({self._text(v.inputs[0])}, None)")
-        if v.shape == ():
-            return self._line(v, self._scalar(v))
-        return self._array(v)
+    def _group(self, group: Group) -> None:
+        if group.kind == "sweep":
+            return self._sweep(group)
+        for v in group.values:
+            if group.kind == "call":
+                self._call(v)
+            elif v in self.whole_sums:
+                self._line(v, f"{self._use(v.op, _REDUCERS[v.op])}({self._text(v.inputs[0])}, None)")
+            elif v.shape == ():
+                self._line(v, self._scalar(v))
+            else:
+                self._array(v)
 
     def _line(self, v: Value, text: str) -> None:
         line = f"{self._named(v)} = {text}"
@@ -116,15 +116,6 @@ class Statements:
             self.names[v] = self.names[x]
             return
         name = self._text(x)
-        owner = layout(v).owner
-        if v.op == "reshape" and owner is v and x.shape != ():  # a reshape that copies
-            into = self._buffer(v)
-            self.body.append(
-                f"{self._use('copyto', np.copyto)}({into}, {name}.reshape({v.shape}))" if into else ""
-            )
-            if not into:
-                self.body[-1] = f"{self._named(v)} = {name}.reshape({v.shape}).copy()"
-            return
         if v.op == "reshape":
             scalar = x.shape == ()
             text = (
@@ -150,6 +141,8 @@ class Statements:
         kind = self._use(v.dtype.name, v.dtype.type)
         if v.op == "astype":
             return f"{kind}({xs[0]})"
+        if v.op == "positive":
+            return xs[0]
         if v.op == "where":
             return f"{kind}({xs[1]} if {xs[0]} else {xs[2]})"
         if v.op in REDUCTIONS:
@@ -160,18 +153,18 @@ class Statements:
 
     def _buffer(self, v: Value) -> str:
         """Name the array that a value is written to ('' where it is made anew for the caller)."""
-        buffer = self.plan.where[v]
-        if buffer.output:
+        if v in self.plan.fresh:
             return ""
+        home = self.plan.home(v)
         name = self._named(v)
         self.static.add(v)
-        if buffer.state is not None:
-            own = self.state_name(buffer.state)
-            self.before.append(f"{name} = {own}.reshape({v.shape})")
+        if home.kind == "state":
+            place = self.names[home] + (f".reshape({v.shape})" if v.shape != home.shape else "")
         else:
-            self.before.append(
-                f"{name} = at(buffer_{buffer.number}, {v.shape}, {self._use(v.dtype.name, v.dtype.type)})"
-            )
+            low = self.plan.offsets[home]
+            dtype = self._use(v.dtype.name, v.dtype.type)
+            place = f"arena[{low}:{low + v.nbytes}].view({dtype}).reshape({v.shape})"
+        self.before.append(f"{name} = {place}")
         return name
 
     def _array(self, v: Value) -> None:
@@ -183,6 +176,8 @@ class Statements:
                 if out
                 else f"{xs[0]}.astype({self._use(v.dtype.name, v.dtype.type)})"
             )
+        elif v.op == "positive":
+            text = f"{self._use('copyto', np.copyto)}({out}, {xs[0]})" if out else f"{xs[0]}.copy()"
         elif v.op == "where":
             text = self._where(v, xs, out)
         elif v.op in REDUCTIONS:
@@ -204,30 +199,22 @@ class Statements:
         else:
             self._line(v, text)
 
-    def _sweep(self, group: Sweep) -> None:
+    def _sweep(self, group: Group) -> None:
         """Several values, one stretch of entries after the other; what is used inside only is that short."""
-        parts: dict[Value, str] = {}
-        arrays: list[str] = []
-        for x in group.reads:
-            if x.shape != ():
-                parts[x] = f"{self.names[x]}_part"
-                arrays.append(self.names[x])
-        for v in group.writes:
-            arrays.append(self._buffer(v))
-            parts[v] = f"{self.names[v]}_part"
+        names = {x: self._text(x) for x in group.reads if x.shape != ()}
+        names |= {v: self._buffer(v) for v in group.stores}
+        parts = {v: f"{name}_part" for v, name in names.items()}
         short, lines = self._short_lives(group, parts)
         number = len(self.taken)
         dtypes = "".join(f"{self._use(dtype.name, dtype.type)}, " for _, dtype in short)
         stretches = self._use("stretches", _stretches)
         self.taken.add(f"stretches_{number}")
-        self.before.append(f"stretches_{number} = {stretches}(({', '.join(arrays)}, ), ({dtypes}))")
-        held = [parts[x] for x in parts if x in group.reads or x in group.writes] + [
-            name for name, _ in short
-        ]
+        self.before.append(f"stretches_{number} = {stretches}(({', '.join(names.values())}, ), ({dtypes}))")
+        held = [*(f"{name}_part" for name in names.values()), *(name for name, _ in short)]
         self.body.append(f"for {', '.join(held)}, in stretches_{number}:")
         self.body += ["    " + line for line in lines]
 
-    def _short_lives(self, group: Sweep, parts: dict[Value, str]) -> tuple[list[Any], list[str]]:
+    def _short_lives(self, group: Group, parts: dict[Value, str]) -> tuple[list[Any], list[str]]:
         """The scratch arrays of a sweep, each shared by values that do not meet, and the lines."""
         last = {x: i for i, v in enumerate(group.values) for x in v.operands}
         short: list[tuple[str, Any]] = []
@@ -238,9 +225,9 @@ class Statements:
                 parts.get(x) or self._text(x) if isinstance(x, Value) else self._text(x) for x in v.inputs
             ]
             for x in set(v.operands):
-                if last[x] == i and x in group.values and x not in group.writes:
+                if last[x] == i and x in group.values and x not in group.stores:
                     free.append((parts[x], x.dtype))
-            if v not in group.writes:
+            if v not in group.stores:
                 found = next((slot for slot in free if slot[1] == v.dtype), None)
                 if found is None:
                     found = (f"scratch_{len(short)}", v.dtype)
@@ -292,17 +279,8 @@ class Statements:
                 return f"{self._use(function.__name__.strip('_'), function)}({xs[0]}, {name}, {bits}, {out})"
         return ""
 
-    def _lies(self, x: Any) -> Any:
-        if not isinstance(x, Value):
-            return None
-        owner = layout(x).owner
-        if owner.kind == "state":
-            return (owner.data.tensor, owner.data.slot, owner.data.place)
-        buffer: Buffer | None = self.plan.where.get(owner)
-        if buffer is None:
-            return owner
-        state = buffer.state
-        return buffer if state is None else (state.tensor, state.slot, state.place)
+    def _lies(self, x: Any) -> Value | None:
+        return self.plan.home(layout(x).base) if isinstance(x, Value) else None
 
 
 _NUMBERS = {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}

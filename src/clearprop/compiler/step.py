@@ -36,17 +36,17 @@ class Recording:
         self.program, self.rules = rewrite(self.lowered)
         self.executable, self.executor = _executable(self.program, executor)
         slots = self.executable.slots
-        read = {_place(v.data) for v in self.program.states}
-        shapes = {_place(v.data): (v.shape, v.dtype) for v in self.program.states}
-        shapes |= {_place(s): (v.shape, v.dtype) for s, v in self.program.assignments}
-        written = {_place(s) for s, _ in self.program.assignments}
+        read = {v.data.key for v in self.program.states}
+        shapes = {v.data.key: (v.shape, v.dtype) for v in self.program.states}
+        shapes |= {s.key: (v.shape, v.dtype) for s, v in self.program.assignments}
+        written = {s.key for s, _ in self.program.assignments}
         self.store = Store(
             slots,
             self.executable.numbers,
             self.executable.assigned,
-            [_place(s) in written for s in slots],
-            [_place(s) in read for s in slots],
-            [shapes[_place(s)] for s in slots],
+            [s.key in written for s in slots],
+            [s.key in read for s in slots],
+            [shapes[s.key] for s in slots],
         )
         self.step: Any = None
         self.lock = threading.Lock()
@@ -334,10 +334,6 @@ def _check_arguments(tensors: dict[int, Tensor]) -> None:
             )
 
 
-def _place(state: State) -> Any:
-    return (id(state.tensor), state.slot, state.place)
-
-
 def fingerprint(program: Program, cleared: list[State]) -> Any:
     """Return what two recordings have in common exactly if they are the same program on the same Tensors."""
     number = {v: i for i, v in enumerate(program.values)}
@@ -348,8 +344,8 @@ def fingerprint(program: Program, cleared: list[State]) -> Any:
         if v.kind == "constant":
             data = np.asarray(v.data).tobytes()
         elif v.kind == "state":
-            data = _place(v.data)
+            data = v.data.key
         lines.append((v.kind, v.op, inputs, repr(v.attrs), v.shape, str(v.dtype), data))
-    ends = sorted((_place(s), number[v]) for s, v in program.assignments)
+    ends = sorted((s.key, number[v]) for s, v in program.assignments)
     outputs = tuple(number[v] for v in program.outputs)
-    return (tuple(lines), outputs, tuple(ends), tuple(sorted(map(_place, cleared))))
+    return (tuple(lines), outputs, tuple(ends), tuple(sorted(s.key for s in cleared)))

@@ -13,16 +13,17 @@ import numpy as np
 from clearprop.compiler.builder import evaluate
 from clearprop.compiler.fuse import Group, Grouping
 from clearprop.compiler.ir import Program, Value
-from clearprop.compiler.layout import contiguous, layout
+from clearprop.compiler.layout import layout, whole
 from clearprop.compiler.llvm.engine import Code
 from clearprop.compiler.llvm.loops import write_combination
 from clearprop.compiler.llvm.places import Places
 from clearprop.compiler.llvm.pool import cores, pool, possible, share_address
-from clearprop.compiler.llvm.prepare import has_instructions, prepared
+from clearprop.compiler.llvm.prepare import form, kind
 from clearprop.compiler.llvm.regions import Chain, Region, Stop, regions
 from clearprop.compiler.llvm.text import Module
 from clearprop.compiler.llvm.values import INDEX
 from clearprop.compiler.llvm.values import Value as Register
+from clearprop.compiler.prepare import prepared
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 OBJECT_DATA = 16  # where a NumPy array keeps its pointer, and a NumPy scalar its number, in CPython's objects
@@ -37,11 +38,11 @@ class Native:
     """
 
     def __init__(self, program: Program, threads: int | None = None) -> None:
-        self.program = prepared(program)
-        self.grouping = Grouping(self.program, has_instructions)
-        self.places = Places(self.program, self.grouping)
+        self.program = prepared(program, form)
+        self.groups = Grouping(self.program, kind).groups
+        self.plan = self.places = Places(self.program, self.groups)
         self.threads = (cores() if possible() else 1) if threads is None else threads
-        self.sequence = regions(self.grouping.groups, self.places, self.places.home, self.threads)
+        self.sequence = regions(self.groups, self.places, self.places.home, self.threads)
         self.places.allocate(self.sequence)
         self.parallel = any(isinstance(r, Region) and r.parallel for r in self.sequence)
         self.slots, self.numbers = self.places.slots, self.places.numbers
@@ -63,6 +64,11 @@ class Native:
         self._enter = enter(self.code.address("enter"))
         segment = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
         self._segments = [segment(self.code.address(name)) for name in names]
+
+    @property
+    def stages(self) -> list[tuple[list[Group], bool]]:
+        """What runs, for `explain`: groups between barriers, and whether both cores share them."""
+        return [(item.groups, isinstance(item, Region) and item.shared) for item in self.sequence]
 
     @property
     def work(self) -> float:
@@ -99,7 +105,7 @@ class Native:
                 ]
                 if len(bounds) > 2:
                     endings += self._combine(chain, name)
-            if item.parallel and len(calls) > 1:
+            if item.shared:
                 self._deal(f"region{number}", calls)
                 share = f"inttoptr (i64 {share_address()} to ptr)"
                 body.append(
@@ -153,7 +159,7 @@ class Native:
         function = self.module.function("copies", "ptr noalias %data")
         self.module.declare("llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
         for old, v in self.places.copies:
-            goal, source = self.places.pointer(function, old), self.places.pointer(function, v)
+            goal, source = (self.places.pointer(function, x) for x in (old, layout(v).base))
             function.line(
                 f"call void @llvm.memcpy.p0.p0.i64(ptr {goal}, ptr {source}, i64 {v.nbytes}, i1 false)"
             )
@@ -274,7 +280,7 @@ class Native:
             segment(table, control)
             v = group.values[0]
             z = evaluate(v, lambda x: self._array(x, states, arguments, made))
-            if isinstance(v.dtype, tuple):
+            if v.several:
                 made[v] = tuple(np.array(part) for part in z)
             else:
                 np.copyto(self._array(v, states, arguments, made), z)
@@ -285,7 +291,6 @@ class Native:
         if made and v in made:
             return made[v]
         place = layout(v)
-        assert place is not None
         base = self.places.home(place.base)
         if made and base in made:
             array = np.asarray(made[base])
@@ -295,7 +300,7 @@ class Native:
             array = np.asarray(states[self.places.stands.index(base)])
         else:
             array = self.places.arrays[base]
-        if v is base or (v is place.base and place.strides == contiguous(v.shape)):
+        if whole(v):
             return array.reshape(v.shape)
         strides = tuple(s * array.itemsize for s in place.strides)
         return np.lib.stride_tricks.as_strided(array.reshape(-1)[place.offset :], v.shape, strides)
@@ -306,7 +311,6 @@ class Native:
             i = self.places.fresh.index(v)
             return lambda arguments, new: new[i]
         place = layout(v)
-        assert place is not None
         base = place.base
         if base in self.places.fresh:
             i = self.places.fresh.index(base)

@@ -45,12 +45,7 @@ def indexed(v: Value, add: Callable[[Value], Value]) -> Value | None:
         return None
     rest = len(whole) - first - len(arrays)
     found = np.broadcast_shapes(*(a.shape for a in arrays if a is not None))
-    strides = contiguous(whole)
-    if v.op == "getitem":
-        place = layout(source)
-        if place is None:
-            return None
-        strides = place.strides
+    strides = layout(source).strides if v.op == "getitem" else contiguous(whole)
     moved = [*strides[:first], *([0] * len(found)), *strides[first + len(arrays) :]]
     picked: list[tuple[int, int]] = []
     inputs: list[Value] = []
@@ -94,8 +89,7 @@ class PutWriter:
 
     def __init__(self, v: Value, memory: Any) -> None:
         self.value, self.memory = v, memory
-        places = [layout(x) for x in v.operands]
-        self.places = [p for p in places if p is not None]
+        self.places = [layout(x) for x in v.operands]
         self.space = v.operands[0].shape
         self.work = v.size / 20 + 2 * math.prod(self.space) + 20
 

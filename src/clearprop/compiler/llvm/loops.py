@@ -87,7 +87,6 @@ class LoopWriter(Nest):
             if isinstance(key, tuple) and key[1] == "pick":
                 v = key[0]
                 chosen = self.picks[v]
-                assert chosen is not None
                 pointer, offset = self.memory.pointer(function, chosen.base), chosen.offset
             elif isinstance(key, tuple):
                 v = key[0]
@@ -300,7 +299,6 @@ class LoopWriter(Nest):
             )
         if level < 2:
             chosen = self.picks[v]
-            assert chosen is not None
             start = self.pointers.get(key) or function.at(
                 self.memory.pointer(function, chosen.base), chosen.offset, v.dtype
             )

@@ -67,9 +67,7 @@ class Nest:
         for v in group.values:
             for x in indices_of(v):
                 if through(x) not in self.inside:
-                    place = layout(x)
-                    assert place is not None
-                    self.leaves[x] = place
+                    self.leaves[x] = layout(x)
         self.ending = [v for v in group.stores if ends(v, group)]
         self.columns = [v for v in self.ending if not full(v)]
         self._plan_axes()

@@ -1,15 +1,14 @@
-"""What native code changes in a program before it is grouped: views as strides, products in a direct form."""
+"""How native code computes each value: in a loop, as a product or by NumPy, and in which form."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from clearprop.compiler.fuse import WHOLE
-from clearprop.compiler.ir import REDUCTIONS, VIEWS, Program, State, Value, reachable
+from clearprop.compiler.ir import REDUCTIONS, Value
 from clearprop.compiler.layout import layout
 from clearprop.compiler.llvm.indexing import indexed
 from clearprop.compiler.llvm.random import drawn
 from clearprop.compiler.llvm.ufuncs import UFUNCS
+from clearprop.compiler.prepare import Add, copied
 
 MANY = 96  # rows of a product from which on its parts can afford to turn the right factor over themselves
 FLOATS = ("float32", "float64")
@@ -17,7 +16,7 @@ FLOATS = ("float32", "float64")
 
 def has_instructions(v: Value) -> bool:
     """Tell whether a loop can compute `v`; what cannot is a call of NumPy."""
-    if v.kind != "op" or isinstance(v.dtype, tuple):
+    if v.kind != "op" or v.several:
         return False
     if v.op in WHOLE:
         return True
@@ -32,53 +31,29 @@ def has_instructions(v: Value) -> bool:
     return v.op in UFUNCS or v.op in ("where", "astype")
 
 
-def prepared(program: Program) -> Program:
-    """Return a copy of the program in which views are strides and every product has a direct form."""
-    new: dict[Value, Value] = {}
-    result = Program()
-
-    def add(v: Value) -> Value:
-        result.values.append(v)
-        return v
-
-    def copied(x: Value, **attrs: Any) -> Value:
-        return add(Value("op", x.shape, x.dtype, "positive", (x,), attrs, line=x.line))
-
-    needed = set(reachable(program.results))
-    for v in program.values:
-        if v not in needed and v.kind != "argument":
-            continue
-        inputs = tuple(new[x] if isinstance(x, Value) else x for x in v.inputs)
-        clone = Value(v.kind, v.shape, v.dtype, v.op, inputs, v.attrs, v.data, v.name, v.line)
-        if v.kind == "op" and v.op in VIEWS:
-            if layout(clone) is None:
-                clone.inputs = (copied(inputs[0]),)
-        elif v.kind == "op" and v.op == "matmul":
-            clone = _product(clone, copied)
-        elif v.kind == "call" and v.op in ("getitem", "scatter"):
-            clone = indexed(clone, add) or clone
-        elif v.kind == "call" and v.op == "random_uniform":
-            clone = drawn(clone) or clone
-        new[v] = add(clone)
-    result.outputs = [new[v] for v in program.outputs]
-    given: set[Value] = set()
-    for state, v in program.assignments:
-        x = new[v]
-        if state.slot == "value" and x.kind == "state" and same(x.data, state):
-            continue  # keeps what it has
-        if not x.computed or (x.kind == "op" and x.op in VIEWS) or x in given:
-            x = copied(x)
-        given.add(x)
-        result.assignments.append((state, x))
-    return result
+def kind(v: Value) -> str:
+    """Return the kind of group that computes `v`."""
+    if v.kind == "op" and v.op == "matmul":
+        return "product"
+    if v.kind == "op" and v.op == "put":
+        return "put"
+    if v.op == "positive" and v.attrs.get("transpose"):
+        return "transpose"
+    return "loop" if has_instructions(v) else "call"
 
 
-def same(a: State, b: State) -> bool:
-    """Tell whether two States are the same place."""
-    return a.tensor is b.tensor and a.slot == b.slot and a.place == b.place
+def form(v: Value, add: Add) -> Value:
+    """Return a value as native code computes it: products in a direct form, index arrays in loops."""
+    if v.kind == "op" and v.op == "matmul":
+        return _product(v, add)
+    if v.kind == "call" and v.op in ("getitem", "scatter"):
+        return indexed(v, add) or v
+    if v.kind == "call" and v.op == "random_uniform":
+        return drawn(v) or v
+    return v
 
 
-def _product(v: Value, copied: Any) -> Value:
+def _product(v: Value, add: Add) -> Value:
     """Choose a product's form: outer products are elementwise; else the right factor has whole rows."""
     x, y = v.inputs
     if v.dtype.name not in FLOATS:
@@ -90,14 +65,12 @@ def _product(v: Value, copied: Any) -> Value:
     if 0 in (m, k, n):
         v.kind = "call"
         return v
-    place = layout(y)
-    assert place is not None
-    down, along = place.strides[-2:]
+    down, along = layout(y).strides[-2:]
     if n == 1 or (m == 1 and down == 1):
         return v  # dot products: see products.py
     if along != 1 or (down < n and k > 1):
         transposed = down == 1 and along > 1
         if transposed and m >= MANY and len(y.shape) == 2:
             return v  # turned over a panel at a time, by each part for itself
-        v.inputs = (x, copied(y, transpose=True) if transposed and len(y.shape) == 2 else copied(y))
+        v.inputs = (x, add(copied(y, transpose=True) if transposed and len(y.shape) == 2 else copied(y)))
     return v

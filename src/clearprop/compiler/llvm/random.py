@@ -38,7 +38,7 @@ def drawn(v: ir.Value) -> ir.Value | None:
     state = v.inputs[0] if v.operands else None
     if v.dtype.name not in ("float32", "float64") or state is None:
         return None
-    if state.dtype != WORD or state.shape != (2,) or layout(state) is None:
+    if state.dtype != WORD or state.shape != (2,):
         return None
     ahead = 0
     while (earlier := _before(state)) is not None:
@@ -65,7 +65,6 @@ class Stretch:
         """Write what is done once; `end` is the first number that this part does not need."""
         self.function, self.dtype = function, v.dtype
         place = layout(v.inputs[0])
-        assert place is not None
         state = memory.pointer(function, place.base)
         second = place.offset + place.strides[0]
         self.key = function.load(function.at(state, place.offset, WORD), WORD)

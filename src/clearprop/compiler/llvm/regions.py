@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from clearprop.compiler.fuse import WHOLE, Group
+from clearprop.compiler.fuse import Group
 from clearprop.compiler.ir import Value
-from clearprop.compiler.layout import Layout, layout
+from clearprop.compiler.layout import Layout
 from clearprop.compiler.llvm.access import Memory
 from clearprop.compiler.llvm.indexing import PutWriter
 from clearprop.compiler.llvm.loops import LoopWriter
@@ -78,12 +78,27 @@ class Region:
     chains: list[Chain] = field(default_factory=list)
     parallel: bool = False
 
+    @property
+    def groups(self) -> list[Group]:
+        """All that runs in it."""
+        return [piece.group for chain in self.chains for piece in chain.pieces]
+
+    @property
+    def shared(self) -> bool:
+        """Whether the cores take parts of it."""
+        return self.parallel and sum(len(chain.bounds) - 1 for chain in self.chains) > 1
+
 
 @dataclass(eq=False)
 class Stop:
     """A call of NumPy between native parts."""
 
     group: Group
+
+    @property
+    def groups(self) -> list[Group]:
+        """The call."""
+        return [self.group]
 
 
 def piece(group: Group, memory: Memory, home: Any) -> Piece:
@@ -222,11 +237,17 @@ def _cut(region: Region, threads: int, home: Any) -> None:
         parts = 1
         if region.parallel and chain.work > total / 16:
             parts = threads
-            stores = [v for p in chain.pieces for v in p.group.stores]
             row = sum(p.group.values[0].nbytes for p in chain.pieces if p.group.kind == "product") / max(
                 1, chain.turns
             )
-            updates = any(home(v) is not v for v in stores) and len(chain.pieces) > 1
+            updates = (
+                any(
+                    home(v) is not v and v.shape == p.group.shape
+                    for p in chain.pieces
+                    for v in p.group.stores
+                )
+                and len(chain.pieces) > 1
+            )
             if updates and row * chain.turns / threads > NEAR:
                 parts = min(64, threads * -(-int(row * chain.turns) // (NEAR * threads)))
             if all(getattr(p.writer, "by_columns", False) for p in chain.pieces):
@@ -247,19 +268,3 @@ def cuts(turns: int, parts: int, grain: int) -> list[int]:
         if bounds[-1] < at < turns:
             bounds.append(at)
     return [*bounds, turns]
-
-
-def stays(group: Group, new: Value, old: Value) -> bool:
-    """Tell whether `new` may overwrite `old` entry by entry while the group's loop runs."""
-    if group.kind != "loop" or group.rows or new.size != old.size or new.dtype.itemsize != old.dtype.itemsize:
-        return False
-    if new.shape != group.shape:
-        return new.size == 1 == len(group.values) and False
-    for v in group.values:
-        for x in v.operands:
-            place = layout(x)
-            if place is not None and place.base is old and v.op in WHOLE:
-                return False
-            if place is not None and place.base is old and (x is not old or x.shape != group.shape):
-                return False
-    return True

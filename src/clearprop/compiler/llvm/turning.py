@@ -22,9 +22,7 @@ class TransposeWriter:
 
     def __init__(self, v: ir.Value, memory: Memory) -> None:
         self.value, self.memory = v, memory
-        place = layout(v.inputs[0])
-        assert place is not None
-        self.place, self.dtype = place, v.dtype
+        self.place, self.dtype = layout(v.inputs[0]), v.dtype
         self.turns, self.columns = v.shape
         self.grain = lanes_of(v.dtype)
         self.work = v.size / 4 + 20

@@ -1,0 +1,61 @@
+"""An executor's own copy of a program: each value in the form it runs, views that are only strides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from clearprop.compiler.ir import VIEWS, Program, Value, reachable
+from clearprop.compiler.layout import layout, whole
+
+Add: TypeAlias = "Callable[[Value], Value]"
+
+
+def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
+    """Return a copy of the program in which memory is plain.
+
+    - No view needs a copy: it looks at one instead (`positive`, which gives its operand's entries).
+    - What is assigned is computed, and assigned once; what is returned is not a state that changes.
+    - `form(v, add)` says what a computed value is to the executor; `add` puts a value before it.
+    """
+    new: dict[Value, Value] = {}
+    result = Program()
+
+    def add(v: Value) -> Value:
+        result.values.append(v)
+        return v
+
+    needed = set(reachable(program.results))
+    for v in program.values:
+        if v not in needed and v.kind != "argument":
+            continue
+        inputs = tuple([new[x] if isinstance(x, Value) else x for x in v.inputs])
+        clone = Value(v.kind, v.shape, v.dtype, v.op, inputs, v.attrs, v.data, v.name, v.line)
+        if clone.kind == "op" and clone.op in VIEWS:
+            if layout(clone).base is clone:
+                clone.inputs = (add(copied(inputs[0])),)
+        elif clone.computed:
+            clone = form(clone, add)
+        new[v] = add(clone)
+    changed = {state.key for state, v in program.assignments if v.kind != "state" or v.data.key != state.key}
+    for v in program.outputs:
+        x = new[v]
+        base = layout(x).base
+        result.outputs.append(
+            add(copied(x)) if base.kind == "state" and base.shape and base.data.key in changed else x
+        )
+    given: set[Value] = set()
+    for state, v in program.assignments:
+        if state.key not in changed:
+            continue  # keeps what it has
+        x = new[v]
+        if not whole(x) or not layout(x).base.computed or layout(x).base in given:
+            x = add(copied(x))
+        given.add(layout(x).base)
+        result.assignments.append((state, x))
+    return result
+
+
+def copied(x: Value, **attrs: Any) -> Value:
+    """Return a value with the entries of `x` in an array of its own."""
+    return Value("op", x.shape, x.dtype, "positive", (x,), attrs, line=x.line)
