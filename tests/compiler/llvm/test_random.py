@@ -86,7 +86,7 @@ def test_a_state_that_is_an_argument_is_read_at_each_call(state, dtype):
 
 # --- in loops -----------------------------------------------------------------------------------------------
 def loops_with_draws(step):
-    groups = step.latest.recording.executable.grouping.groups
+    groups = step.latest.recording.executable.groups
     return [g for g in groups if any(v.op == "random_uniform" for v in g.values)]
 
 
