@@ -264,3 +264,43 @@ def test_memory_does_not_grow_with_calls(executor):
         t.step(x, y)
 
     assert sys.getallocatedblocks() - before < 200
+
+
+def test_an_equal_number_and_then_another_are_noticed(executor):
+    scale = float("2.5")
+    f = clearprop.compile(lambda x: x * scale, executor=executor)
+    x = np.ones(2)
+    for _ in range(5):
+        f(x)
+    for k in range(20):  # the second one may lie where an earlier one was
+        scale = float("2.5")
+        assert f(x)[0] == 2.5
+        scale = float("2.5") + k % 2
+        assert f(x)[0] == scale
+
+
+def test_contents_that_are_kept_given_and_let_go_are_never_overwritten(executor):
+    w, v = Tensor(np.ones(3)), Tensor(np.ones(3))
+
+    def step(x):
+        assign(w, read(w) + x)
+        assign(v, read(v) * 2.0)
+        return read(w), read(v)
+
+    compiled = clearprop.compile(step, executor=executor)
+    kept, first, second = [], np.ones(3), np.ones(3)
+    for k in range(60):
+        if k % 11 == 5:
+            second = np.ones(3)
+            assign(v, second.copy())
+        if k % 13 == 6:
+            kept.append((v.value, v.value.copy()))
+        if k % 7 == 6:
+            kept.append((w.value, w.value.copy()))
+        first, second = first + 0.5, second * 2
+        results = compiled(np.full(3, 0.5))
+        for got, wanted in zip((*results, w, v), (first, second) * 2, strict=True):
+            np.testing.assert_array_equal(got.value, wanted)
+        kept += [(r.value, r.value.copy()) for r in results]
+        for array, before in kept:
+            np.testing.assert_array_equal(array, before)

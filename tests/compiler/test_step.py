@@ -573,3 +573,20 @@ def test_rows_along_a_middle_axis_and_sums_along_the_first_in_one_step(executor)
 
     np.testing.assert_allclose(found[0], x.grad, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found[1], y.grad, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("look", [lambda w: w, lambda w: w.T, lambda w: w[::-1], lambda w: w[1, 0]])
+@pytest.mark.parametrize("new", [lambda w: w + 1.0, lambda w: np.flip(w, 0), lambda w: w.T.reshape(3, 2)])
+def test_old_contents_that_are_returned_are_the_old_ones(look, new, executor):
+    w, eager = Tensor(np.arange(6.0).reshape(3, 2)), np.arange(6.0).reshape(3, 2)
+
+    def step():
+        before = read(w)
+        assign(w, new(before))
+        return look(before)
+
+    compiled = clearprop.compile(step, executor=executor)
+    for _ in range(4):
+        np.testing.assert_array_equal(compiled().value, look(eager))
+        eager = new(eager)
+        np.testing.assert_array_equal(w.value, eager)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -50,6 +51,7 @@ class Recording:
         )
         self.step: Any = None
         self.lock = threading.Lock()
+        self.variants: weakref.WeakSet[Variant] = weakref.WeakSet()
 
     def run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
         """Run the program once: Tensors are read and assigned; returns the outputs."""
@@ -60,6 +62,8 @@ class Recording:
             ready = store.ready()
             if not ready and (store.load() or self.step is None):
                 self.step = None  # lets go of the old arrays
+                for variant in self.variants:
+                    variant.quick = None  # it looks at the old arrays' addresses, where others may lie soon
                 self.step = self.executable.prepare(store.arrays)
             outputs, new = self.step(arguments, numbers)
             store.write_numbers(new)
@@ -79,6 +83,7 @@ class Variant:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
         self.quick: Any = None  # the same call with its conditions checked in native code, where there is one
         self.until = 1  # how many ordinary calls until the next try to make one
+        recording.variants.add(self)
 
     def ran(self) -> None:
         """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
@@ -95,7 +100,11 @@ class Variant:
 
     def holds(self) -> bool:
         """Tell whether the conditions are met: variables, modes, and gradients that were None."""
-        return all(t.grad is None for t in self.without) and self.guard.holds()
+        saved = self.guard.saved
+        held = all(t.grad is None for t in self.without) and self.guard.holds()
+        if self.guard.saved is not saved:  # equal numbers, but other objects: the quick call looks at the old
+            self.quick = None
+        return held
 
 
 class Step:

@@ -98,6 +98,15 @@ def test_any_axes_may_be_reduced(axis):
         agree(lambda x: np.argmin(x, axis=axis), x)
 
 
+@pytest.mark.parametrize("shape", [(17,), (5, 3)])
+def test_a_place_and_a_sum_of_everything_share_a_loop(shape):
+    x = numbers(*shape)
+    place, total = native(lambda x: (np.argmin(x), x.sum()))(x)
+
+    assert place == np.argmin(x)
+    np.testing.assert_allclose(total, x.sum(), rtol=1e-5)
+
+
 def test_the_first_of_equal_extremes_wins_and_nan_before_all():
     x = np.array([[1, 3, 3, 0], [np.nan, 5, np.nan, 9], [2, 2, 2, 2], [-np.inf] * 4], "f4").repeat(5, axis=1)
     agree(lambda x: np.argmax(x, axis=1), x)

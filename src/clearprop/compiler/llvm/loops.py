@@ -159,7 +159,7 @@ class LoopWriter(Nest):
             for v, total in totals.items():
                 self.memo[1][v] = total.end().astype(v.dtype)
         for v in self.group.stores:
-            if self._is_row(v):
+            if self._is_row(v) and v not in self.ending:
                 self._hoist(v, 1)
                 function.store(self._value(v).astype(v.dtype), self.pointers[v, "store"])
 
