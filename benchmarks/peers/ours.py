@@ -15,7 +15,8 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
     layers: list[Any] = []
     for a, b in zip(row.sizes, row.sizes[1:], strict=False):
         layers += [nn.Linear(a, b), nn.Tanh() if row.activation == "tanh" else nn.ReLU()]
-    model = nn.Sequential(*layers[:-1])
+        layers += [nn.Dropout(row.dropout)] if row.dropout else []
+    model = nn.Sequential(*layers[: -2 if row.dropout else -1])
     data = row.data()
 
     def compiled(function: Any) -> Any:

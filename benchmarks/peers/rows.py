@@ -22,6 +22,7 @@ class Row:
     activation: str = "relu"
     optimizer: str = "adam"
     training: bool = True
+    dropout: float = 0.0  # after each activation
     small: bool = False  # whether the peers that have no compiler take part
 
     @property
@@ -54,6 +55,7 @@ ROWS = {
     for row in (
         Row("13-32-1", (13, 32, 1), 32, "mse", 15, small=True),
         Row("784-128-10", (784, 128, 10), 64, "classes", 1.5, small=True),
+        Row("784-128-10 with dropout", (784, 128, 10), 64, "classes", 1.5, dropout=0.5),
         Row("784-512-512-10", (784, 512, 512, 10), 128, "classes", 1.4),
         Row("1024-2048-2048-1000", (1024, 2048, 2048, 1000), 256, "classes", 1.15),
         Row("20 layers of 64", (64,) * 21, 64, "mse", 3, activation="tanh"),

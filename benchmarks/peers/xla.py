@@ -23,14 +23,17 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
     data = [(jnp.asarray(x), jnp.asarray(y)) for x, y in row.data()]
     activation = jnp.tanh if row.activation == "tanh" else jax.nn.relu
 
-    def forward(params: Any, x: Any) -> Any:
-        for w, b in params[:-1]:
+    def forward(params: Any, x: Any, key: Any = None) -> Any:
+        for i, (w, b) in enumerate(params[:-1]):
             x = activation(x @ w + b)
+            if row.dropout:
+                keep = jax.random.bernoulli(jax.random.fold_in(key, i), 1 - row.dropout, x.shape)
+                x = jnp.where(keep, x / (1 - row.dropout), 0)
         w, b = params[-1]
         return x @ w + b
 
-    def loss_of(params: Any, x: Any, y: Any) -> Any:
-        z = forward(params, x)
+    def loss_of(params: Any, x: Any, y: Any, t: Any) -> Any:
+        z = forward(params, x, jax.random.fold_in(jax.random.key(0), t.astype(jnp.int32)))
         if row.loss == "mse":
             return jnp.mean((z - y) ** 2)
         if row.loss == "logistic":
@@ -44,11 +47,11 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
     held = [params, zeros, jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.float32)]
 
     def sgd(params: Any, m: Any, v: Any, t: Any, x: Any, y: Any) -> Any:
-        loss, g = jax.value_and_grad(loss_of)(params, x, y)
-        return jax.tree.map(lambda p, d: p - RATE * d, params, g), m, v, t, loss
+        loss, g = jax.value_and_grad(loss_of)(params, x, y, t)
+        return jax.tree.map(lambda p, d: p - RATE * d, params, g), m, v, t + 1 if row.dropout else t, loss
 
     def adam(params: Any, m: Any, v: Any, t: Any, x: Any, y: Any) -> Any:
-        loss, g = jax.value_and_grad(loss_of)(params, x, y)
+        loss, g = jax.value_and_grad(loss_of)(params, x, y, t)
         t = t + 1
         m = jax.tree.map(lambda m, d: 0.9 * m + 0.1 * d, m, g)
         v = jax.tree.map(lambda v, d: 0.999 * v + 0.001 * d * d, v, g)
