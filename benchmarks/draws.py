@@ -51,7 +51,7 @@ def main() -> None:
                 raise SystemExit("the numbers are not the same")
         cost = {who: statistics.median(found) / COUNT * 1e9 for who, found in times.items()}
         ratio = statistics.median(b / a for a, b in zip(times["native"], times["NumPy"], strict=True))
-        print(f"{dtype}: native {cost['native']:.2f} ns, NumPy {cost['NumPy']:.2f} ns, {ratio:.1f} times ours")
+        print(f"{dtype}: native {cost['native']:.2f} ns, NumPy {cost['NumPy']:.2f} ns, {ratio:.1f} times")
         del code
 
 
