@@ -1,4 +1,4 @@
-"""Find the polynomials of the compiled functions: `python benchmarks/minimax.py` prints their coefficients.
+"""Find the polynomials of the elementary functions: `python benchmarks/minimax.py` prints their coefficients.
 
 Each function is reduced to a short interval; there a polynomial is found whose largest weighted error is as
 small as can be (Remez's exchange, in 60 digits), rounded to the precision it is used in.
@@ -86,6 +86,23 @@ def cosine(z: Real) -> Real:
     return (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2
 
 
+def error_function(z: Real) -> Real:
+    """With x = sqrt(z): erf(x) / x - 1"""
+    x = mp.sqrt(z)
+    return mp.erf(x) / x - 1
+
+
+def outside(u: Real) -> Real:
+    """With t = 4 (1 + u) / (1 - u), so that u = (t - 4) / (t + 4): (t + 4) e^(t^2) erfc(t)"""
+    t = 4 * (1 + u) / (1 - u)
+    return (t + 4) * mp.exp(t**2) * mp.erfc(t)
+
+
+def relative(f: Callable[[Real], Real]) -> Callable[[Real], Real]:
+    """The weight that makes an error relative."""
+    return lambda x: abs(1 / f(x))
+
+
 HALF, ROOT, QUARTER = mp.log(2) / 2, mp.sqrt(2), (mp.pi / 4) ** 2
 FITS: dict[str, tuple[Any, ...]] = {
     "EXP": (exponential, abs, -HALF * 1.001, HALF * 1.001, {4: 4, 8: 9}),
@@ -93,14 +110,19 @@ FITS: dict[str, tuple[Any, ...]] = {
     "ATANH": (ratio, lambda z: abs(z), TINY, (ROOT - 1) ** 2 / (ROOT + 1) ** 2, {8: 6}),
     "SIN": (sine, lambda z: abs(z), TINY, QUARTER * 1.002, {4: 2, 8: 5}),
     "COS": (cosine, lambda z: z**2, TINY, QUARTER * 1.002, {4: 2, 8: 5}),
+    "ERF": (error_function, lambda z: mp.mpf(1), TINY, mp.mpf("1.002"), {4: 6, 8: 11}),
+    "ERFC": (outside, relative(outside), -1, {4: mp.mpf(6) / 14, 8: mp.mpf(24) / 32}, {4: 10, 8: 21}),
 }
+"""Function, weight, interval (its end by the size of the dtype where that matters), and degrees by size."""
+IN_FLOAT64 = ("ERF", "ERFC")  # NumPy's functions work in float64 for float32 too
 
 
 def main() -> None:
-    """Print every table as `mathematics.py` holds it."""
-    for name, (f, weight, low, high, degrees) in FITS.items():
+    """Print every table as `compiler/llvm/mathematics.py` and `ops/normal.py` hold it."""
+    for name, (f, weight, low, ends, degrees) in FITS.items():
         for size, degree in degrees.items():
-            dtype = np.dtype(f"f{size}")
+            dtype = np.dtype("f8" if name in IN_FLOAT64 else f"f{size}")
+            high = ends[size] if isinstance(ends, dict) else ends
             coefficients = minimax(f, weight, mp.mpf(low), mp.mpf(high), degree)
             text = ", ".join(repr(float(dtype.type(float(c)))) for c in coefficients)
             print(f"{name}[{size}] = ({text})")

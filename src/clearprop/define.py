@@ -9,6 +9,7 @@ from typing import Any
 from clearprop.errors import lesson
 from clearprop.op import Op, Rule
 from clearprop.registry import numpy_functions, ops, ufunc_names
+from clearprop.ufunc import Ufunc
 
 
 def elementwise(
@@ -98,7 +99,7 @@ def enter(op: Op, *numpy: Callable[..., Any] | None, ufunc: str = "") -> Op:
             )
         )
     ops[op.name] = op
-    for function in numpy:
+    for function in (*numpy, op.forward if isinstance(op.forward, Ufunc) else None):
         if function is not None:
             numpy_functions[function] = op
     if ufunc:

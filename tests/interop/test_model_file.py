@@ -34,6 +34,16 @@ def test_a_network_comes_back_bit_for_bit_in_evaluation_mode(tmp_path):
     np.testing.assert_array_equal(get_rng_state(), state)
 
 
+def test_gelu_comes_back_in_its_form_and_in_the_tanh_form_from_files_without_a_choice(tmp_path):
+    save_model(tmp_path / "m", nn.Sequential(nn.GELU(), nn.GELU(approximate="tanh")))
+    arrays, metadata = load_safetensors(tmp_path / "m")
+    layers = json.dumps({"layers": [{"name": "0", "type": "GELU"}], "about": {}})
+    save_safetensors(tmp_path / "old", arrays, metadata | {"model": layers})
+
+    assert [layer.approximate for layer in load_model(tmp_path / "m")[0]] == ["none", "tanh"]
+    assert load_model(tmp_path / "old")[0][0].approximate == "tanh"
+
+
 def test_the_weights_have_pytorch_s_names(tmp_path):
     save_model(tmp_path / "m", network())
 

@@ -12,6 +12,7 @@ CASES = [
     ("Sigmoid", {}),
     ("Tanh", {}),
     ("SiLU", {}),
+    ("GELU", {}),
     ("LogSigmoid", {}),
     ("Softplus", {}),
     ("Softplus", {"beta": 2.0}),
@@ -43,18 +44,45 @@ def test_equals_pytorch(name, options, dtype):
         assert y.dtype == x.grad.dtype == dtype
 
 
-def test_gelu_is_pytorchs_approximation():
+def test_gelus_tanh_form_is_pytorchs():
     torch = pytest.importorskip("torch")
     numbers = np.linspace(-5, 5, 21)
     x, reference = Tensor(numbers), torch.tensor(numbers, requires_grad=True)
-    y, theirs = nn.GELU()(x), torch.nn.GELU(approximate="tanh")(reference)
+    y, theirs = nn.GELU(approximate="tanh")(x), torch.nn.GELU(approximate="tanh")(reference)
     y.backward(np.ones(21))
     theirs.sum().backward()
     np.testing.assert_allclose(y.value, theirs.detach().numpy(), rtol=1e-10, atol=1e-15)
     np.testing.assert_allclose(x.grad, reference.grad.numpy(), rtol=1e-10, atol=1e-14)
 
 
-@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_keeps_relative_precision_where_it_is_tiny(approximate):
+    mpmath = pytest.importorskip("mpmath")
+    numbers = np.linspace(-12.5, -0.5, 97).astype(np.float32)
+
+    y = F.gelu(numbers, approximate=approximate)
+
+    with mpmath.workprec(200):
+        for got, x in zip(y.tolist(), map(mpmath.mpf, numbers.tolist()), strict=True):
+            cubic = mpmath.sqrt(2 / mpmath.pi) * (x + mpmath.mpf(0.044715) * x**3)
+            exact = x * mpmath.ncdf(x) if approximate == "none" else x / 2 * (1 + mpmath.tanh(cubic))
+            if abs(exact) > np.finfo(np.float32).tiny:
+                most = (
+                    2 if approximate == "none" else 4 * abs(cubic) + 8
+                )  # what rounding tanh's argument costs
+                assert abs(got / exact - 1) <= most * np.finfo(np.float32).eps
+
+
+def test_gelu_takes_the_words_of_pytorch_and_no_others():
+    assert repr(nn.GELU()) == "GELU(approximate='none')"
+    assert repr(nn.GELU(approximate="tanh")) == "GELU(approximate='tanh')"
+    with pytest.raises(ValueError, match=r"gelu\(approximate=\): is 'none' or 'tanh': 'erf'"):
+        F.gelu(np.zeros(2), approximate="erf")
+    with pytest.raises(ValueError, match=r"GELU\(approximate=\): is 'none' or 'tanh': True"):
+        nn.GELU(approximate=True)
+
+
+@pytest.mark.parametrize(("name", "options"), [*CASES, ("GELU", {"approximate": "tanh"})])
 def test_nothing_overflows_far_out(name, options):
     x = Tensor(np.array([[-1e4, 1e4], [0.0, 1e4]]))
     y = getattr(nn, name)(**options)(x)

@@ -247,7 +247,7 @@ def saturated(seen: Examination) -> Iterator[Symptom]:
         if node.op is None or node.op.name not in FLAT or node is seen.output or np.ndim(node._value) < 2:
             continue
         if "GELU" in seen.module_type(node):
-            continue  # the tanh in it is a gate, not an activation
+            continue  # the sigmoid in its tanh form is a gate, not an activation
         z = np.asarray(node._value, dtype=np.float64)
         slope = 1 - z * z if node.op.name == "tanh" else 4 * z * (1 - z)
         flat = float(np.mean(slope < FLAT[node.op.name]))

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.ir import Dtype, Shape, Value
+from clearprop.compiler.ir import Dtype, Shape, Value, ufunc_of
 from clearprop.errors import user_line
+from clearprop.ufunc import Ufunc
 
 FOLDED = 1 << 16  # a constant result of more entries is left to be computed at each call
 
@@ -103,9 +104,9 @@ class Builder:
         return found
 
     # --- elementwise ----------------------------------------------------------------------------------------
-    def ufunc(self, ufunc: np.ufunc, *inputs: Any) -> Value:
-        """Append a ufunc of one output; its inputs are cast to what it computes in."""
-        if ufunc.nout != 1 or ufunc.signature is not None:
+    def ufunc(self, ufunc: np.ufunc | Ufunc, *inputs: Any) -> Value:
+        """Append a ufunc of one output, NumPy's or ours; its inputs are cast to what it computes in."""
+        if ufunc_of(ufunc.__name__) is not ufunc or ufunc.signature is not None:
             raise Unlowered(ufunc.__name__)
         given = tuple(type(x) if _weak(x) else x.dtype for x in inputs)
         resolved = ufunc.resolve_dtypes((*(np.dtype(bool) if t is bool else t for t in given), None))
@@ -297,7 +298,7 @@ def evaluate(v: Value, array: Callable[[Value], Any]) -> Any:
         elif op == "broadcast_to":
             z = np.broadcast_to(xs[0], v.shape)
         else:
-            z = getattr(np, op)(*(_typed(x, v) for x in xs))
+            z = (np.matmul if op == "matmul" else ufunc_of(op))(*(_typed(x, v) for x in xs))
     return z
 
 

@@ -9,7 +9,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from clearprop.registry import ops
 from clearprop.tensor import Tensor
+from clearprop.ufunc import Ufunc
 
 Dtype: TypeAlias = "np.dtype[Any]"
 Shape: TypeAlias = "tuple[int, ...]"
@@ -28,7 +30,8 @@ class Value:
 
     - `kind`: `argument`, `state`, `constant`, or for what is computed `op` (a core op) or `call` (an op of
       `clearprop.registry`, which runs as its NumPy `forward`). A recorded program has calls only.
-    - `op`: the core op's name (a ufunc, `where`, `astype`, a reduction, a view, `matmul`), or the registry's.
+    - `op`: the core op's name (a ufunc of NumPy's or ours, `where`, `astype`, a reduction, a view, `matmul`),
+      or the registry's.
     - `inputs`: Values, or Python numbers, which take the dtype of the other inputs.
     - `attrs`: what else the op was told.
     - `shape`, `dtype`: of the array. (A call that gives several has tuples of them; only `part` uses it.)
@@ -112,12 +115,22 @@ class Value:
 def elementwise(op: str) -> bool:
     """Tell whether a core op works entry by entry.
 
-    >>> elementwise("tanh"), elementwise("where"), elementwise("sum"), elementwise("einsum")
-    (True, True, False, False)
+    >>> elementwise("tanh"), elementwise("erf"), elementwise("where"), elementwise("sum")
+    (True, True, True, False)
     """
-    return op in ("where", "astype") or (
-        op != "matmul" and isinstance(getattr(np, op, None), np.ufunc) and getattr(np, op).nout == 1
-    )
+    return op in ("where", "astype") or (op != "matmul" and ufunc_of(op) is not None)
+
+
+def ufunc_of(op: str) -> Any:
+    """Return the ufunc of one output that has this name, NumPy's or the `Ufunc` of a registered op, or None.
+
+    >>> ufunc_of("exp"), ufunc_of("erf"), ufunc_of("softmax")
+    (<ufunc 'exp'>, <Ufunc erf>, None)
+    """
+    found = getattr(np, op, None)
+    if found is None and op in ops:
+        found = ops[op].forward
+    return found if isinstance(found, (np.ufunc, Ufunc)) and found.nout == 1 else None
 
 
 @dataclass(eq=False)

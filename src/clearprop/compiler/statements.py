@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.compiler.builder import indices
 from clearprop.compiler.fuse import Group
-from clearprop.compiler.ir import REDUCTIONS, Value
+from clearprop.compiler.ir import REDUCTIONS, Value, ufunc_of
 from clearprop.compiler.layout import layout
 from clearprop.compiler.memory import Plan
 from clearprop.registry import ops
@@ -149,7 +149,7 @@ class Statements:
             return f"{self._use(v.op, _REDUCERS[v.op])}({xs[0]})"
         if v.op in _OPERATORS and not (v.op == "power" and v.dtype.kind != "f"):
             return f"{xs[0]} {_OPERATORS[v.op]} {xs[1]}"
-        return f"{self._use(v.op, getattr(np, v.op))}({', '.join(xs)})"
+        return f"{self._use(v.op, ufunc_of(v.op))}({', '.join(xs)})"
 
     def _buffer(self, v: Value) -> str:
         """Name the array that a value is written to ('' where it is made anew for the caller)."""
@@ -191,9 +191,9 @@ class Statements:
         else:
             product = v.op == "matmul" and len(v.shape) == 2 and all(len(x.shape) == 2 for x in v.operands)
             function = "dot" if product else v.op
-            keyword = "out=" if function in ("maximum", "minimum") else ""
-            inside = [*xs, *([keyword + out] if out else [])]
-            text = f"{self._use(function, getattr(np, function))}({', '.join(inside)})"
+            made = np.dot if product else np.matmul if v.op == "matmul" else ufunc_of(v.op)
+            inside = [*xs, *([_keyword(v.op) + out] if out else [])]
+            text = f"{self._use(function, made)}({', '.join(inside)})"
         if out:
             self.body.append(f"{text:<64} # {v.shape} {v.dtype}")
         else:
@@ -235,9 +235,8 @@ class Statements:
                 else:
                     free.remove(found)
                 parts[v] = found[0]
-            keyword = "out=" if v.op in ("maximum", "minimum") else ""
-            function = self._use(v.op, getattr(np, v.op))
-            lines.append(f"{function}({', '.join(inputs)}, {keyword}{parts[v]})")
+            function = self._use(v.op, ufunc_of(v.op))
+            lines.append(f"{function}({', '.join(inputs)}, {_keyword(v.op)}{parts[v]})")
         return short, lines
 
     def _where(self, v: Value, xs: list[str], out: str) -> str:
@@ -281,6 +280,11 @@ class Statements:
 
     def _lies(self, x: Any) -> Value | None:
         return self.plan.home(layout(x).base) if isinstance(x, Value) else None
+
+
+def _keyword(op: str) -> str:
+    """How a ufunc is told where to write: by position, which is quicker, but for those that want the name."""
+    return "out=" if op in ("maximum", "minimum") or not hasattr(np, op) else ""
 
 
 _NUMBERS = {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}

@@ -22,10 +22,11 @@ _LAYERS: dict[str, tuple[str, ...]] = {
     "Flatten": ("start_dim", "end_dim"),
     "LeakyReLU": ("negative_slope",),
     "ELU": ("alpha",),
+    "GELU": ("approximate",),
     "Softplus": ("beta",),
     "Softmax": ("dim",),
     "LogSoftmax": ("dim",),
-    **dict.fromkeys(("Identity", "ReLU", "Sigmoid", "Tanh", "SiLU", "GELU", "LogSigmoid"), ()),
+    **dict.fromkeys(("Identity", "ReLU", "Sigmoid", "Tanh", "SiLU", "LogSigmoid"), ()),
 }
 """The layers that a file may name, with the numbers that make them: nothing else is ever built."""
 
@@ -101,5 +102,7 @@ def _layer(saved: dict[str, Any], arrays: Mapping[str, Any]) -> nn.Module:
         if sizes != shape:
             raise ValueError(f"layer {saved['name']} is of {sizes}, its weights are {shape}")
         settings["dtype"] = np.dtype(saved["dtype"])
+    if kind == "GELU":  # files of before there was a choice
+        settings.setdefault("approximate", "tanh")
     layer: nn.Module = getattr(nn, kind)(**settings)
     return layer

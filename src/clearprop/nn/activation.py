@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clearprop.nn import functional as F
+from clearprop.nn.functional.layer import checked_approximation
 from clearprop.nn.module import Module
 
 
@@ -64,11 +65,24 @@ class SiLU(Module):
 
 
 class GELU(Module):
-    """y = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))."""
+    """y = x/2 (1 + erf(x/sqrt(2))), with `approximate="tanh"` x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+
+    >>> import numpy as np
+    >>> GELU()(np.array([-1.0, 2.0]))
+    array([-0.15865525,  1.95449974])
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__()
+        self.approximate = checked_approximation("GELU(approximate=)", approximate)
 
     def forward(self, x: Any) -> Any:
         """Return gelu(x)."""
-        return F.gelu(x)
+        return F.gelu(x, self.approximate)
+
+    def extra_repr(self) -> str:
+        """Return which form it is."""
+        return f"approximate={self.approximate!r}"
 
 
 class LogSigmoid(Module):

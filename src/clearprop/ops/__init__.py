@@ -1,6 +1,18 @@
 """The ops, chapter by chapter: tables of derivatives and the few rules that need more than a line."""
 
-from clearprop.ops import composed, elementwise, index, inverse, linalg, order, random, reduce, shape, softmax
+from clearprop.ops import (
+    composed,
+    elementwise,
+    index,
+    inverse,
+    linalg,
+    normal,
+    order,
+    random,
+    reduce,
+    shape,
+    softmax,
+)
 
 __all__ = [
     "composed",
@@ -8,6 +20,7 @@ __all__ = [
     "index",
     "inverse",
     "linalg",
+    "normal",
     "order",
     "random",
     "reduce",

@@ -106,6 +106,8 @@ _CONSTANTS = {
     math.pi: ("pi", r"\pi"),
     180 / math.pi: ("(180/pi)", r"\frac{180}{\pi}"),
     math.pi / 180: ("(pi/180)", r"\frac{\pi}{180}"),
+    2 / math.sqrt(math.pi): ("(2/sqrt(pi))", r"\frac{2}{\sqrt{\pi}}"),
+    1 / math.sqrt(2 * math.pi): ("(1/sqrt(2*pi))", r"\frac{1}{\sqrt{2 \pi}}"),
 }
 
 

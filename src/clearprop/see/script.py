@@ -8,6 +8,7 @@ An op that is not in the table, a user's own among them, is read off its forward
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,7 @@ _BASE = {
     "isfinite": "+Number.isFinite({})",
 }
 # fmt: on
+SHORT = 60  # characters, beyond which what is used more than once gets a name
 _SAME = {
     "sum",
     "mean",
@@ -127,15 +129,21 @@ class Script:
         if not isinstance(result, Tensor):
             return number(result)
         done: dict[Tensor, str] = {}
-        for node in topological_order(result):
+        order = topological_order(result)
+        uses = Counter(x for node in order for x in node.inputs if isinstance(x, Tensor))
+        named: list[str] = []
+        for node in order:
             if np.ndim(node._value):
                 raise Unscriptable("a rule makes an array")
             if node.op is None:
                 done[node] = node.name if isinstance(node, Symbol) and node.name else number(node._value)
-            else:
-                args = [done[x] if isinstance(x, Tensor) else number(x) for x in node.inputs]
-                done[node] = self.call(node.op, args, node.attrs)
-        return done[result]
+                continue
+            args = [done[x] if isinstance(x, Tensor) else number(x) for x in node.inputs]
+            done[node] = self.call(node.op, args, node.attrs)
+            if uses[node] > 1 and len(done[node]) > SHORT:
+                named.append(f"const t{len(named)} = {done[node]};")
+                done[node] = f"t{len(named) - 1}"
+        return f"(() => {{ {' '.join(named)} return {done[result]}; }})()" if named else done[result]
 
     def call(self, op: Op, args: list[str], attrs: dict[str, Any]) -> str:
         """Return one op applied to arguments: by the table, or through a function read off its forward."""
@@ -149,7 +157,8 @@ class Script:
             self.definitions[op.name] = ""  # an op made of itself would never end
             letters = [f"x{i}" for i in range(len(args))]
             inputs = [Symbol(letter, np.float64(0.5)) for letter in letters]
-            self.definitions[op.name] = f"({', '.join(letters)}) => {self.read(op.forward, *inputs)}"
+            forward = getattr(op.forward, "formula", op.forward)
+            self.definitions[op.name] = f"({', '.join(letters)}) => {self.read(forward, *inputs)}"
         if not self.definitions[op.name]:
             raise Unscriptable(f"{op.name} is no function of base functions")
         return f"cp.{op.name}({', '.join(args)})"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.llvm import mathematics as m
+from clearprop.compiler.llvm import normal
 from clearprop.compiler.llvm.values import BOOL, Value, common, most_lanes
 
 
@@ -215,7 +216,7 @@ UFUNCS: dict[str, Callable[..., Value]] = {
     "isinf":       _is(lambda x: m.absolute(x) == math.inf, False),
     "isfinite":    _is(lambda x: m.absolute(x) < math.inf, True),
     "signbit":     _signbit,
-    **{name: floating(f) for name, f in m.FUNCTIONS.items() if name != "absolute"},
+    **{name: floating(f) for name, f in (m.FUNCTIONS | normal.FUNCTIONS).items() if name != "absolute"},
     "cbrt":    _library("cbrt"),    "hypot":   _library("hypot"),   "arctan2": _library("atan2"),
     "arcsin":  _library("asin"),    "arccos":  _library("acos"),    "arctan":  _library("atan"),
     "arcsinh": _library("asinh"),   "arccosh": _library("acosh"),   "arctanh": _library("atanh"),

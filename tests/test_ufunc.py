@@ -1,0 +1,86 @@
+"""Elementwise functions of our own behave as NumPy's ufuncs do, in eager mode and compiled."""
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor
+from clearprop.compiler.step import available_executors
+from clearprop.registry import ops
+from clearprop.ufunc import BLOCK, Ufunc
+
+third = Ufunc("third", lambda x, size: x / 3)
+
+
+@pytest.fixture
+def versine():
+    """An op for which no executor has instructions of its own; it leaves the registry afterwards."""
+    forward = Ufunc("versine", lambda x, size: 2 * np.square(np.sin(x / 2)))
+    yield clearprop.elementwise("versine", forward, lambda z, x: np.sin(x))
+    del ops["versine"]
+
+
+def test_the_dtype_is_that_of_numpys_exp():
+    for dtype in (np.float16, np.float32, np.float64, np.longdouble, np.int8, np.int32, np.int64, bool):
+        assert third(np.ones(2, dtype)).dtype == np.exp(np.ones(2, dtype)).dtype
+    assert type(third(1)) is np.float64
+    assert type(third(np.float32(1))) is np.float32
+    with pytest.raises(TypeError, match="real numbers, not of complex128"):
+        third(1j)
+
+
+def test_a_result_may_be_written_anywhere_even_over_the_input():
+    x = np.arange(2.0 * BLOCK + 10)
+    column = np.zeros((x.size, 2))
+
+    assert third(x, out=column[:, 1]) is not None
+    np.testing.assert_array_equal(column[:, 1], x / 3)
+    np.testing.assert_array_equal(column[:, 0], 0)
+    into = third(x[::-1], out=np.empty_like(x))
+    np.testing.assert_array_equal(into, x[::-1] / 3)
+    expected = x / 3
+    assert third(x, out=x) is x
+    np.testing.assert_array_equal(x, expected)
+
+
+def test_shapes_stay():
+    for shape in ((), (0,), (2, 3), (3, 1, 2)):
+        assert np.shape(third(np.ones(shape))) == shape
+    turned = np.arange(6.0).reshape(2, 3).T
+    np.testing.assert_array_equal(third(turned), turned / 3)
+
+
+def test_called_with_a_tensor_it_is_the_op():
+    x = Tensor([0.5])
+
+    assert ops["erf"].forward(x).op is ops["erf"]
+
+
+@pytest.mark.parametrize("executor", available_executors())
+def test_an_op_of_the_users_own_is_one_core_op_wherever_it_is_used(executor, versine):
+    around = clearprop.elementwise(
+        "test_ufunc_around", lambda x: versine(x) * 2 + 1, lambda z, x: 2 * np.sin(x)
+    )
+    gradient = clearprop.value_and_grad(lambda x: np.sum(around(x) * versine(x)))
+    x = np.linspace(-2, 2, 7)
+    step = clearprop.compile(gradient, executor=executor)
+
+    for _ in range(3):
+        value, slope = step(x)
+
+    wanted, wanted_slope = gradient(x)
+    np.testing.assert_allclose(value, wanted, rtol=1e-14)
+    np.testing.assert_allclose(slope, wanted_slope, rtol=1e-13)
+    assert "versine" in step.source()
+    del ops["test_ufunc_around"]
+
+
+@pytest.mark.parametrize("executor", available_executors())
+def test_a_ufunc_of_another_package_runs_as_a_call(executor):
+    special = pytest.importorskip("scipy.special")
+    bessel = clearprop.elementwise("test_ufunc_j0", special.j0, lambda z, x: -special.j1(x))
+    step = clearprop.compile(lambda x: bessel(x) * 2, executor=executor)
+
+    for _ in range(3):
+        np.testing.assert_allclose(step(np.arange(3.0)), 2 * special.j0(np.arange(3.0)), rtol=1e-14)
+    del ops["test_ufunc_j0"]
