@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -51,7 +50,6 @@ class Recording:
         )
         self.step: Any = None
         self.lock = threading.Lock()
-        self.variants: weakref.WeakSet[Variant] = weakref.WeakSet()
 
     def run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
         """Run the program once: Tensors are read and assigned; returns the outputs."""
@@ -62,8 +60,6 @@ class Recording:
             ready = store.ready()
             if not ready and (store.load() or self.step is None):
                 self.step = None  # lets go of the old arrays
-                for variant in self.variants:
-                    variant.quick = None  # it looks at the old arrays' addresses, where others may lie soon
                 self.step = self.executable.prepare(store.arrays)
             outputs, new = self.step(arguments, numbers)
             store.write_numbers(new)
@@ -83,28 +79,22 @@ class Variant:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
         self.quick: Any = None  # the same call with its conditions checked in native code, where there is one
         self.until = 1  # how many ordinary calls until the next try to make one
-        recording.variants.add(self)
+        self.tries = 0
 
     def ran(self) -> None:
         """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
         self.until -= 1
         make = getattr(self.recording.executable, "quick", None)
-        if self.until or make is None or self.without:  # a gradient that must be None is one after the call
-            return
+        if self.until > 0 or make is None or special.threads or self.without:
+            return  # without: a gradient that must be None is one after the call
         self.tries += 1
-        self.until = 1 << min(self.tries, 20)  # conditions that keep moving are given up
+        self.until = 1 << min(self.tries, 8)  # where conditions keep moving, making it costs little beside
         if self.recording.store.ready():
             self.quick = make(self)
 
-    tries = 0
-
     def holds(self) -> bool:
         """Tell whether the conditions are met: variables, modes, and gradients that were None."""
-        saved = self.guard.saved
-        held = all(t.grad is None for t in self.without) and self.guard.holds()
-        if self.guard.saved is not saved:  # equal numbers, but other objects: the quick call looks at the old
-            self.quick = None
-        return held
+        return all(t.grad is None for t in self.without) and self.guard.holds()
 
 
 class Step:

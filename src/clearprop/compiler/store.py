@@ -40,6 +40,7 @@ class Store:
         self.held: list[Any] = [None] * len(slots)  # what the Tensors hold: the same, or one not in C order
         self.owned: list[Any] = []  # the written ones among them
         self.settled = False  # whether there was a call
+        self.moves = np.zeros(1, np.int64)  # how often there were other arrays: a quick call looks at it
         self.counts: list[int] = []  # how many hold each of these when nobody else does
         self.base = [0] * len(slots)  # the same for every array
         self.in_order: list[Any] = []  # the arrays, values before gradients
@@ -87,6 +88,7 @@ class Store:
             found[i] = None
             if not self.written[i]:
                 if not here:
+                    self.moves += 1
                     self.held[i], self.arrays[i], moved = now, _plain(now), True
                 continue
             now = None if here else now  # counted below: nothing here may hold the own array
@@ -98,6 +100,7 @@ class Store:
                 new = np.empty(shape, dtype)
                 if self.read[i]:
                     np.copyto(new, self.arrays[i] if here else now)
+                self.moves += 1
                 self.held[i] = self.arrays[i] = new
                 moved = True
             elif self.read[i]:

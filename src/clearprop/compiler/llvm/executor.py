@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.builder import evaluate
+from clearprop.compiler.builder import Unlowered, evaluate
 from clearprop.compiler.fuse import Group, Grouping
 from clearprop.compiler.ir import Program, Value
 from clearprop.compiler.layout import layout, whole
 from clearprop.compiler.llvm.engine import Code
 from clearprop.compiler.llvm.loops import write_combination
+from clearprop.compiler.llvm.objects import ARRAY_DATA, ARRAY_FLAGS, SCALAR_DATA, TUPLE_ITEMS, arrays_readable
 from clearprop.compiler.llvm.places import Places
 from clearprop.compiler.llvm.pool import cores, pool, possible, share_address
 from clearprop.compiler.llvm.prepare import form, kind
@@ -26,8 +27,6 @@ from clearprop.compiler.llvm.values import Value as Register
 from clearprop.compiler.prepare import prepared
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
-OBJECT_DATA = 16  # where a NumPy array keeps its pointer, and a NumPy scalar its number, in CPython's objects
-TUPLE_ITEMS = 24
 
 
 class Native:
@@ -38,6 +37,8 @@ class Native:
     """
 
     def __init__(self, program: Program, threads: int | None = None) -> None:
+        if not arrays_readable():
+            raise Unlowered("native code reads arrays, which this interpreter lays out differently")
         self.program = prepared(program, form)
         self.groups = Grouping(self.program, kind).groups
         self.plan = self.places = Places(self.program, self.groups)
@@ -47,6 +48,7 @@ class Native:
         self.parallel = any(isinstance(r, Region) and r.parallel for r in self.sequence)
         self.slots, self.numbers = self.places.slots, self.places.numbers
         self.assigned = [s for s, _ in self.places.assigned]
+        self.entrance: Any = None  # of the quick calls, once there is one
         self.module = Module()
         self._write()
         self.text = str(self.module) + "\n".join(self.segments)
@@ -209,9 +211,9 @@ class Native:
         plain = "true"
         for owner, place, v in arrays:
             array = item(owner, place)
-            lines.append(f"{array}.data.at = getelementptr i8, ptr {array}, i64 {OBJECT_DATA}")
+            lines.append(f"{array}.data.at = getelementptr i8, ptr {array}, i64 {ARRAY_DATA}")
             lines.append(f"{array}.data = load ptr, ptr {array}.data.at")
-            lines.append(f"{array}.flags.at = getelementptr i8, ptr {array}, i64 64")
+            lines.append(f"{array}.flags.at = getelementptr i8, ptr {array}, i64 {ARRAY_FLAGS}")
             lines.append(f"{array}.flags = load i32, ptr {array}.flags.at")
             lines.append(f"{array}.two = and i32 {array}.flags, 257")  # C order, aligned
             lines.append(f"{array}.good = icmp eq i32 {array}.two, 257")
@@ -220,7 +222,7 @@ class Native:
             put(v, f"{array}.data")
         for i, v in enumerate(self.numbers):
             number = item("%numbers", i)
-            lines.append(f"{number}.data = getelementptr i8, ptr {number}, i64 {OBJECT_DATA}")
+            lines.append(f"{number}.data = getelementptr i8, ptr {number}, i64 {SCALAR_DATA}")
             put(v, f"{number}.data")
         run = "call void @segment0(ptr %data, ptr %control)" if not self.stops else ""
         text = "\n".join("  " + line for line in lines)

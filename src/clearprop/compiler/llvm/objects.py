@@ -1,0 +1,186 @@
+"""Where CPython and NumPy keep things in their objects: addresses of words, tried on live objects before use.
+
+Nothing here is an interface that CPython promises, so nothing is believed: `readable` reads objects whose
+contents are known and compares, and each dict that is looked into is compared with itself, entry by entry.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import sysconfig
+import types
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from clearprop.tensor import Tensor
+
+VERSIONS = ((3, 11), (3, 12), (3, 13))
+"""The versions whose objects are described here, all of which run the tests; in others nothing is read."""
+
+# Bytes from an object's address.
+COUNT, TYPE = 0, 8
+CELL_CONTENT, VIEW_DICT = 16, 16
+LIST_SIZE, LIST_ITEMS = 16, 24
+TUPLE_SIZE, TUPLE_ITEMS = 16, 24
+DICT_SIZE, DICT_KEYS, DICT_VALUES = 16, 32, 40
+ARRAY_DATA, ARRAY_AXES, ARRAY_SHAPE, ARRAY_DTYPE, ARRAY_FLAGS = 16, 24, 32, 56, 64
+SCALAR_DATA = 16
+
+# Bytes from the start of a dict's keys: how large they are and of which kind (with four bytes that are zero
+# before), how many there were, and the hash table, which the entries follow.
+KEYS_FORM, KEYS_INDEX_BYTES, KEYS_KIND, KEYS_COUNT, KEYS_TABLE = 4, 9, 10, 24, 32
+GENERAL = 0  # the kind with (hash, key, value) for an entry; others have (key, value)
+INLINE = sys.version_info >= (3, 13)  # whether a dict's values apart from its keys begin with a header
+
+
+def word(address: int) -> int:
+    """Return the 8 bytes at an address."""
+    return ctypes.c_int64.from_address(address).value
+
+
+def _byte(address: int) -> int:
+    return ctypes.c_uint8.from_address(address).value
+
+
+def _words(address: int, count: int) -> list[int]:
+    return memoryview(ctypes.string_at(address, 8 * count)).cast("q").tolist()
+
+
+class Entries:
+    """Where a dict keeps its entries.
+
+    While the words at `frame` are as they were, `keys[name]` and `values[name]` are addresses in memory of
+    this dict; while those at `order` are too, the entries come in the same order. `size` is the address of
+    how many there are. Raises LookupError where memory does not hold what the dict says.
+    """
+
+    def __init__(self, address: int, mapping: Mapping[Any, Any]) -> None:
+        keys, apart = word(address + DICT_KEYS), word(address + DICT_VALUES)
+        self.size = address + DICT_SIZE
+        self.frame = [address + DICT_KEYS, address + DICT_VALUES, keys + KEYS_FORM]
+        self.keys: dict[Any, int] = {}
+        self.values: dict[Any, int] = {}
+        self.order: list[int] = []
+        width, shift = (3, 1) if _byte(keys + KEYS_KIND) == GENERAL else (2, 0)
+        first = keys + KEYS_TABLE + (1 << _byte(keys + KEYS_INDEX_BYTES)) + 8 * shift
+        there = _words(first, width * word(keys + KEYS_COUNT))[::width]
+        number = {key: i for i, key in enumerate(there)}
+        places = [number.get(id(key), -1) for key in mapping]
+        if -1 in places or word(self.size) != len(places):
+            raise LookupError("a dict whose keys are elsewhere")
+        for i, (key, value) in zip(places, mapping.items(), strict=True):
+            at = first + 8 * width * i
+            self.keys[key], self.values[key] = at, apart + 8 * (i + INLINE) if apart else at + 8
+            if word(self.values[key]) != id(value):
+                raise LookupError("a dict whose values are elsewhere")
+        if apart:
+            self._apart(apart, places)
+
+    def _apart(self, values: int, places: list[int]) -> None:
+        """Find in which order the entries came, where the keys are shared with other objects of the class."""
+        if INLINE:
+            capacity = _byte(values)
+            start = values + 8 * (1 + capacity)
+            order, self.order = start, [values, *range(start, start + capacity, 8)]
+            found = [_byte(order + i) for i in range(len(places))]
+        else:
+            self.order = list(range(values - _byte(values - 1), values, 8))
+            found = [_byte(values - 3 - i) for i in range(len(places))]
+        if found != places:
+            raise LookupError("a dict whose order is elsewhere")
+
+
+def viewed(view: Any) -> int:
+    """Return the address of the dict behind a view of its values."""
+    return word(id(view) + VIEW_DICT)
+
+
+def slot(tensor: Tensor, name: str) -> int:
+    """Return the address of the word that holds an attribute of a Tensor."""
+    return id(tensor) + _offset(name)
+
+
+@cache
+def _offset(name: str) -> int:
+    probe, mark = Tensor(0.0), object()
+    setattr(probe, name, mark)
+    for offset in range(16, Tensor.__basicsize__, 8):
+        if word(id(probe) + offset) == id(mark):
+            return offset
+    raise LookupError(name)
+
+
+@cache
+def arrays_readable() -> bool:
+    """Tell whether arrays, NumPy's scalars and tuples, which every step reads, are laid out as described."""
+    if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return False
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return False
+    array = np.zeros((3, 5), np.float32)
+    pair = array, None
+    numbers = np.float64(1.5), np.float32(1.5), np.int64(7), np.bool_(True)
+    return (
+        all(word(id(x) + TYPE) == id(type(x)) for x in (array, pair, *numbers))
+        and word(id(pair) + TUPLE_SIZE) == 2
+        and _words(id(pair) + TUPLE_ITEMS, 2) == [id(array), id(None)]
+        and word(id(array) + ARRAY_DATA) == array.ctypes.data
+        and word(id(array) + ARRAY_DTYPE) == id(array.dtype)
+        and ctypes.c_int32.from_address(id(array) + ARRAY_AXES).value == 2
+        and _words(word(id(array) + ARRAY_SHAPE), 2) == [3, 5]
+        and ctypes.c_int32.from_address(id(array) + ARRAY_FLAGS).value & 257 == 257
+        and ctypes.c_int32.from_address(id(array.T) + ARRAY_FLAGS).value & 257 == 256
+        and all(ctypes.string_at(id(x) + SCALAR_DATA, x.itemsize) == x.tobytes() for x in numbers)
+    )
+
+
+@cache
+def readable() -> bool:
+    """Tell whether all other objects are laid out as described too: by version, and by trying."""
+    if sys.version_info[:2] not in VERSIONS or not arrays_readable():
+        return False
+    try:
+        return _plain_objects() and _dicts()
+    except LookupError:
+        return False
+
+
+def _plain_objects() -> bool:
+    mark = object()
+    items, cell = [mark, None], types.CellType(mark)
+    count = word(id(mark) + COUNT)
+    more = mark  # noqa: F841
+    return (
+        word(id(mark) + COUNT) == count + 1
+        and all(word(id(x) + TYPE) == id(type(x)) for x in (mark, items, cell))
+        and word(id(cell) + CELL_CONTENT) == id(mark)
+        and word(id(items) + LIST_SIZE) == 2
+        and _words(word(id(items) + LIST_ITEMS), 2) == [id(mark), id(None)]
+    )
+
+
+class _Thing:
+    """Something with attributes."""
+
+    def __init__(self) -> None:
+        self.first, self.second, self.third = object(), object(), object()
+
+
+def _dicts() -> bool:
+    thing, marks = _Thing(), [object() for _ in range(300)]
+    del thing.first
+    thing.first = marks[0]  # now the last
+    tables: list[Any] = [{}, {"a": marks[0], "b": 1}, {1: marks[1], "x": 2}, dict(enumerate(marks))]
+    tables += [vars(thing), {str(i): mark for i, mark in enumerate(marks)}]
+    del tables[-1]["7"]
+    for table in tables:
+        if viewed(table.values()) != id(table):
+            return False
+        Entries(id(table), table)
+    found = Entries(id(tables[1]), tables[1])
+    tables[1]["b"] = marks[2]
+    return word(found.values["b"]) == id(marks[2])
