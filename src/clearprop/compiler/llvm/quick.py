@@ -203,16 +203,17 @@ class Quick:
         self.cleared = [store.tensor(s) for s in recording.cleared]
         self.fresh = [(v.shape, v.dtype) for v in native.places.fresh]
         self.flag = native.places.flag if native.places.checked else None
-        self.outputs, self.workers = native.outputs, native.workers
-        self.numbers = list(zip([store.tensor(s) for s in native.assigned], native.new_numbers, strict=True))
+        self.assigned = [store.tensor(s) for s in native.assigned]
+        # What fetches results holds the plan's arrays. That is not kept here: it would be counted as somebody
+        # who holds them, and be gone from the count when the conditions are made anew.
+        self.native, self.workers = native, native.workers
 
     def runner(self) -> Callable[[tuple[Any, ...]], Any]:
         """Return the call: the outputs, or None where the ordinary way must decide."""
         call, names, fresh, flag = self.call, self.conditions.names, self.fresh, self.flag
-        locked = (
-            _never if self.entrance.long else self.recording.lock.locked
-        )  # a long step takes the lock: see below
-        numbers, cleared, outputs = self.numbers, self.cleared, self.outputs
+        # A long step takes the lock: see below.
+        locked = _never if self.entrance.long else self.recording.lock.locked
+        native, assigned, cleared = self.native, self.assigned, self.cleared
 
         def run(args: tuple[Any, ...], kept: Any = self) -> Any:
             """Run the step if everything is as it was; `kept` holds the native code."""
@@ -231,11 +232,11 @@ class Quick:
             if flag is not None and flag[0]:
                 flag[0] = 0
                 raise IndexError("an index array of the compiled step is out of bounds; nothing was assigned")
-            for tensor, number in numbers:
+            for tensor, number in zip(assigned, native.new_numbers, strict=True):
                 tensor._value = number[()]
             for tensor in cleared:
                 tensor.grad = None
-            return [make(args, new) for make in outputs]
+            return [make(args, new) for make in native.outputs]
 
         return self._exclusive(run) if self.entrance.long else run
 
