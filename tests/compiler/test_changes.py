@@ -240,6 +240,59 @@ def test_a_label_that_is_no_class_is_an_error_in_every_call(executor):
     np.testing.assert_allclose(f(x, np.array([0, 1, 2, 0])).value, np.log(3))
 
 
+def picked_and_assigned(table, total, number, k, x):
+    z = table[k].sum()
+    assign(total, read(total) * 0.5 + x)
+    assign(number, read(number) + 1)
+    return z
+
+
+def picked_beside_a_call(table, total, number, k, x):
+    assign(number, read(number) + 1)
+    assign(total, read(total) * 0.5 + np.cumsum(table[k], axis=0)[0])
+
+
+def inverted(table, total, number, k, x):
+    assign(number, read(number) + 1)
+    assign(total, read(total) * 0.5 + x)
+    return clearprop.inv(table[k][:, :2])
+
+
+def trained_without_returning_the_loss(table, total, number, k, x):
+    total.grad = None
+    nn.CrossEntropyLoss()((total * x).reshape(1, 3), k[1:]).backward()
+    assign(total, read(total) - 0.1 * total.grad)
+
+
+def embedded(table, total, number, k, x):
+    table.grad = total.grad = None
+    (table[k] * total).sum().backward()
+    assign(total, read(total) - 0.1 * total.grad)
+    assign(table, read(table) - 0.1 * table.grad)
+
+
+FAILING = [picked_and_assigned, picked_beside_a_call, inverted, trained_without_returning_the_loss, embedded]
+
+
+@pytest.mark.parametrize("function", FAILING)
+def test_a_step_that_fails_has_assigned_nothing(function, executor):
+    rows = np.random.default_rng(0).standard_normal((3, 3))
+    states = [Tensor(rows), Tensor(np.ones(3)), Tensor(0.0, requires_grad=False)]
+    step = clearprop.compile(lambda k, x: function(*states, k, x), executor=executor)
+    x = np.arange(1.0, 4.0)
+    for _ in range(4):
+        step(np.array([0, 1]), x)
+    before = [np.array(s.value) for s in states]
+    bad = [1, 1] if function is inverted else [0, 3]
+    for _ in range(2):
+        with pytest.raises((IndexError, np.linalg.LinAlgError)):
+            step(np.array(bad), x)
+        for s, value in zip(states, before, strict=True):
+            np.testing.assert_array_equal(s.value, value)
+    step(np.array([0, 1]), x)
+    assert not np.array_equal(states[1].value, before[1])
+
+
 def test_losses_that_are_kept_stay(executor):
     t = Training(executor)
     kept = [t.step(x, y) for x, y in pairs(8)]

@@ -161,12 +161,14 @@ class Program:
     """What a step computes.
 
     `values` are in an order in which inputs come first. `outputs` are returned to the caller, one Value each;
-    `assignments` say what each State holds after the step.
+    `assignments` say what each State holds after the step; `checks` are computed only because an index in
+    them may be out of bounds, which is an error as in an eager run.
     """
 
     values: list[Value] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
     assignments: list[tuple[State, Value]] = field(default_factory=list)
+    checks: list[Value] = field(default_factory=list)
 
     @property
     def arguments(self) -> list[Value]:
@@ -185,8 +187,8 @@ class Program:
 
     @property
     def results(self) -> list[Value]:
-        """Every value that must be there at the end: outputs and what is assigned."""
-        return [*self.outputs, *(v for _, v in self.assignments)]
+        """Every value that must be there at the end: outputs, what is assigned, what checks an index."""
+        return [*self.outputs, *(v for _, v in self.assignments), *self.checks]
 
     def users(self) -> dict[Value, list[Value]]:
         """Return, for each value, the values computed from it (each as often as it uses it)."""
@@ -205,6 +207,7 @@ class Program:
                 v.inputs = tuple(followed(x, new) if isinstance(x, Value) else x for x in v.inputs)
         self.outputs = [followed(v, new) for v in self.outputs]
         self.assignments = [(s, followed(v, new)) for s, v in self.assignments]
+        self.checks = [followed(v, new) for v in self.checks]
 
     def prune(self) -> None:
         """Drop what no result needs; arguments stay, since callers pass them by position."""

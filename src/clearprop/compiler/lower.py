@@ -290,6 +290,7 @@ def lower(recorded: Program) -> tuple[Program, dict[Value, Value]]:
         builder.values,
         [whole[v] for v in recorded.outputs],
         [(state, whole[v]) for state, v in recorded.assignments],
+        [whole[v] for v in recorded.checks],
     )
     return program, whole
 

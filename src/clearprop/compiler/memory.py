@@ -40,6 +40,7 @@ class Plan:
         self.total = self.unshared = 0
         self.last = {layout(x).base: i for i, group in enumerate(groups) for x in group.reads}
         self.last |= {layout(v).base: len(groups) for v in program.results}
+        self.failing = failing(groups)
         self.written = {v: i for i, group in enumerate(groups) for v in group.stores if v not in fixed}
         self._assign()
         self.fresh = [
@@ -63,7 +64,11 @@ class Plan:
         return sum(home.kind == "state" for home in self.homes.values())
 
     def _assign(self) -> None:
-        """Let what is assigned be computed into the state's own array, if all who read that do so before."""
+        """Let what is assigned be computed into the state's own array, if all who read that do so before.
+
+        And if nothing can fail later: a step that ends with an error has assigned nothing.
+        """
+        sure = 1 + max((i for i, group in enumerate(self.groups) if group in self.failing), default=-1)
         known = {v.data.key: v for v in self.stands}
         for state, v in self.program.assignments:
             if v.shape == ():
@@ -75,7 +80,7 @@ class Plan:
             new = layout(v).base
             i = self.written.get(new, -1)
             last = self.last.get(old, -1)
-            if i >= 0 and new not in self.homes and (last < i or (last == i and self._stays(new, old))):
+            if i >= sure and new not in self.homes and (last < i or (last == i and self._stays(new, old))):
                 self.homes[new] = old
             else:
                 self.copies.append((old, v))
@@ -114,6 +119,35 @@ class Plan:
         offsets, self.total = packed([(first[v], last[v], max(v.nbytes, 1)) for v in own])
         self.offsets = dict(zip(own, offsets, strict=True))
         self.unshared = sum(v.nbytes for v in self.written if self._movable(v))
+
+
+def failing(groups: Sequence[Group]) -> set[Group]:
+    """Return the groups in which a call may raise, or find an index out of bounds that no earlier one has."""
+    found: set[Group] = set()
+    looked_at: set[Any] = set()
+    for group in groups:
+        for v in group.values:
+            if v.op in INDEXED:
+                places = [x for x in v.operands[1:] if x.kind != "constant"]
+                bounds = [n for _, n in v.attrs.get("picked", ())] or [repr(v.attrs["index"])]
+                into = v.shape if v.op in ("scatter", "put") else v.operands[0].shape
+                key = (*map(_entries, places), *bounds, into)
+                if places and key not in looked_at:
+                    looked_at.add(key)
+                    found.add(group)
+            elif v.kind == "call":
+                found.add(group)
+    return found
+
+
+INDEXED = ("getitem", "scatter", "pick", "put")
+
+
+def _entries(v: Value) -> Any:
+    """What two views of the same entries in the same order have in common, axes of length 1 apart."""
+    place = layout(v)
+    axes = [(n, step) for n, step in zip(v.shape, place.strides, strict=True) if n != 1]
+    return (place.base, place.offset, *axes)
 
 
 def stays(group: Group, new: Value, old: Value) -> bool:

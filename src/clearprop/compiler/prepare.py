@@ -44,6 +44,7 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
         result.outputs.append(
             add(copied(x)) if base.kind == "state" and base.shape and base.data.key in changed else x
         )
+    result.checks = [new[v] for v in program.checks]
     given: set[Value] = set()
     for state, v in program.assignments:
         if state.key not in changed:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.ir import Program, State, Value
+from clearprop.compiler.ir import Program, State, Value, reachable
 from clearprop.errors import lesson, user_line
 from clearprop.modes import observed
 from clearprop.tensor import Tensor
@@ -245,8 +245,26 @@ class Recorder:
                 program.assignments.append((State(tensor, "grad", place), v))
                 x.grad = now._value if isinstance(now, Tensor) else now
         program.values = self.values
+        _check_indices(program)
         program.prune()
         return program, cleared
+
+
+def _check_indices(program: Program) -> None:
+    """Keep what tells that an index is out of bounds, though nobody needs the entries that it picks.
+
+    The gradient of a loss does not need the loss; its labels have to be classes all the same.
+    """
+    needed = set(reachable(program.results))
+    for v in list(program.values):
+        if v.op == "getitem" and v not in needed and any(x.kind != "constant" for x in v.operands[1:]):
+            source = v.operands[0]
+            nothing = Value("constant", source.shape, np.dtype(bool), data=np.zeros(source.shape, bool))
+            check = Value(
+                "call", v.shape, nothing.dtype, v.op, (nothing, *v.inputs[1:]), v.attrs, line=v.line
+            )
+            program.values += [nothing, check]
+            program.checks.append(check)
 
 
 def _memory(array: Any) -> Any:

@@ -259,7 +259,10 @@ def _once(program: Program, fired: Counter[str]) -> Program:
         else:
             alone.discard(z)
     results = Program(
-        builder.values, [new[v] for v in program.outputs], [(s, new[v]) for s, v in program.assignments]
+        builder.values,
+        [new[v] for v in program.outputs],
+        [(s, new[v]) for s, v in program.assignments],
+        [new[v] for v in program.checks],
     )
     results.prune()
     return results

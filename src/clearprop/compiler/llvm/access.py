@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from clearprop.compiler import ir
+from clearprop.compiler.fuse import Group
 from clearprop.compiler.llvm.mathematics import any_lane
 from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.values import BOOL, INDEX, Value, type_name
@@ -19,6 +20,8 @@ class Memory(Protocol):
 
     widest: int
     """The rows of the largest part."""
+    failing: set[Group]
+    """Which groups may find an index out of bounds."""
 
     def pointer(self, function: Function, base: ir.Value) -> str:
         """Return where a value's entries begin."""

@@ -246,7 +246,7 @@ class Native:
         workers = pool() if self.parallel else None
         self.workers, self.outputs, self.new_numbers = workers, outputs, numbers_out  # for the quick call
         whole = not self.stops
-        checked, flag = self.places.checked, self.places.flag
+        checked = self.places.checked
 
         def step(arguments: Any, numbers: Any) -> tuple[Any, Any]:
             if single:
@@ -258,13 +258,10 @@ class Native:
                 if enter(arguments, numbers, new, table, control):
                     arguments = tuple([np.array(x, order="C") for x in arguments])
                     enter(arguments, numbers, new, table, control)
-                if checked and flag[0]:
-                    flag[0] = 0
-                    raise IndexError(
-                        "an index array of the compiled step is out of bounds; nothing was assigned"
-                    )
                 if not whole:
                     self._with_calls(arguments, numbers, new, states, table, control, run)
+                elif checked:
+                    self.check()
             finally:
                 if shared and workers is not None:
                     workers.lock.release()
@@ -280,6 +277,7 @@ class Native:
         made |= dict(zip(self.numbers, numbers, strict=True))
         for segment, group in zip(self._segments, self.stops, strict=False):
             segment(table, control)
+            self.check()
             v = group.values[0]
             z = evaluate(v, lambda x: self._array(x, states, arguments, made))
             if v.several:
@@ -287,6 +285,14 @@ class Native:
             else:
                 np.copyto(self._array(v, states, arguments, made), z)
         self._segments[len(self.stops)](table, control)
+        self.check()
+
+    def check(self) -> None:
+        """Raise IndexError where an index was out of bounds: the native part ended before it assigned."""
+        flag = self.places.flag
+        if flag[0]:
+            flag[0] = 0
+            raise IndexError("an index array of the compiled step is out of bounds; nothing was assigned")
 
     def _array(self, v: Value, states: Any, arguments: Any, made: dict[Value, Any] | None = None) -> Any:
         """Return a value as a NumPy array over the memory it lies in."""

@@ -230,8 +230,7 @@ class Quick:
             elif not call(args):
                 return None
             if flag is not None and flag[0]:
-                flag[0] = 0
-                raise IndexError("an index array of the compiled step is out of bounds; nothing was assigned")
+                native.check()
             for tensor, number in zip(assigned, native.new_numbers, strict=True):
                 tensor._value = number[()]
             for tensor in cleared:

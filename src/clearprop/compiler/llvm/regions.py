@@ -33,6 +33,8 @@ class Piece:
     writes: dict[Value, bool] = field(default_factory=dict)
     turns: int = 1
     grain: int = 1
+    fails: bool = False  # whether it may find an index out of bounds
+    assigns: bool = False  # whether it writes over what a state holds
 
     @property
     def work(self) -> float:
@@ -178,7 +180,10 @@ def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> lis
         if group.kind == "call":
             result.append(Stop(group))
         else:
-            _place(result, piece(group, memory, home))
+            new = piece(group, memory, home)
+            new.fails = group in memory.failing
+            new.assigns = any(home(v).kind == "state" for v in group.stores)
+            _place(result, new)
     result = [r for r in result if isinstance(r, Stop) or r.chains]
     for region in result:
         if isinstance(region, Region):
@@ -187,10 +192,15 @@ def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> lis
 
 
 def _place(result: list[Region | Stop], new: Piece) -> None:
-    """Put a piece into the earliest region it may be in: into the chain it goes on with, or beside it."""
+    """Put a piece into the earliest region it may be in: into the chain it goes on with, or beside it.
+
+    What assigns waits for the end of a region that may fail.
+    """
     at = len(result)
     joined: Chain | None = None
     while at and isinstance(region := result[at - 1], Region):
+        if new.assigns and any(p.fails for chain in region.chains for p in chain.pieces):
+            break
         touching = [(chain, found) for chain in region.chains if (found := chain.conflicts(new))]
         if touching:
             if len(touching) == 1 and all(touching[0][1]) and touching[0][0].turns == new.turns:
