@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from clearprop.compiler.layout import layout
 LEAVES = ("argument", "state", "constant")
 WHOLE = ("pick", "random_uniform")  # ops whose first input is read here and there, not entry by entry
 LOOPS = ("loop", "sweep")  # the kinds of group that hold more than one value
+SMALL = 1 << 10  # entries of a space up to which unrelated values may share a loop
 
 
 @dataclass(eq=False)
@@ -49,6 +51,24 @@ def through(x: Value) -> Value:
     return x
 
 
+def kin(program: Program) -> dict[Value, Value]:
+    """Return one of its relatives for each value, the same for all: what is read, or computed, together."""
+    of: dict[Value, Value] = {}
+
+    def eldest(v: Value) -> Value:
+        while of.setdefault(v, v) is not v:
+            of[v] = v = of[of[v]]
+        return v
+
+    for v in program.values:
+        if v.kind == "op" and v.op not in VIEWS and v.op != "matmul":
+            space = v.inputs[0].shape if v.op in REDUCTIONS else v.shape
+            for x in map(through, v.operands):
+                if x.shape == space:
+                    of[eldest(x)] = eldest(v)
+    return {v: eldest(v) for v in program.values}
+
+
 class Grouping:
     """Puts each value of a program into a group, the earliest that can hold it after all it needs.
 
@@ -59,6 +79,7 @@ class Grouping:
         self.program = program
         self.groups: list[Group] = []
         self.of: dict[Value, Group] = {}
+        self.kin = kin(program)
         for v in program.values:
             if v.kind in LEAVES or (v.kind == "op" and v.op in VIEWS):
                 continue
@@ -120,10 +141,14 @@ class Grouping:
                         return
         first = self._first(v, space)
         for group in self.groups[first:]:
-            if group.kind == kind and group.shape == space and fits(v, group):
+            if group.kind == kind and group.shape == space and self._related(v, group) and fits(v, group):
                 self._put(v, group)
                 return
         self._new(kind, v, space)
+
+    def _related(self, v: Value, group: Group) -> bool:
+        """Tell whether a loop gains by `v`: strangers of a like shape would only wait for each other."""
+        return math.prod(group.shape) <= SMALL or self.kin[v] is self.kin[group.values[0]]
 
     def _put(self, v: Value, group: Group) -> None:
         if group.kind in LOOPS and v.op in REDUCTIONS and group.rows is None and not leading(v, group):
