@@ -97,17 +97,19 @@ class Native:
                 continue
             calls: list[tuple[str, int, int, int]] = []
             endings: list[str] = []
+            turns: dict[str, int] = {}
             for chain in item.chains:
                 name = f"chain{chains}"
                 chains += 1
                 self._chain(name, chain)
-                bounds = chain.bounds
+                bounds, turns[name] = chain.bounds, max(1, chain.turns)
                 calls += [
                     (name, low, high, part) for part, (low, high) in enumerate(itertools.pairwise(bounds))
                 ]
                 if len(bounds) > 2:
                     endings += self._combine(chain, name)
             if item.shared:
+                calls.sort(key=lambda call: (call[1] + call[2]) / turns[call[0]])  # one end is for each core
                 self._deal(f"region{number}", calls)
                 share = f"inttoptr (i64 {share_address()} to ptr)"
                 body.append(

@@ -1,8 +1,10 @@
 """A second core: one worker that waits in native code for tasks, and the native code that deals them out.
 
-A step publishes a function and a count of tasks in one atomic number, the ticket: epoch, count and the next
-task to take. Whoever takes a task, the step's own thread or the worker, takes it by adding one to the ticket,
-so a worker that is late or not there at all costs nothing but its help. The worker spins for a fraction of a
+A step publishes a function and its tasks in one atomic number, the ticket: epoch, and the first and the last
+task that nobody took. The step's own thread takes the first by one addition to the ticket, the worker the
+last by another, so a worker that is late or not there at all costs nothing but its help; and the same rows of
+an array are the same core's from region to region, step after step, as long as both keep up: they stay in its
+cache. The worker spins for a fraction of a
 millisecond after its last task, then sleeps in the kernel until it is woken.
 """
 
@@ -30,38 +32,41 @@ _NATIVE = f"""
 declare i64 @syscall(i64, ...)
 declare void @llvm.x86.sse2.pause()
 
-define internal i1 @take(ptr %control, ptr %data.at, ptr %function.at, ptr %task.at) {{
+define internal i1 @take(ptr %control, i1 %last, ptr %data.at, ptr %function.at, ptr %task.at) {{
   %seen = load atomic i64, ptr %control seq_cst, align 8
-  %seen.next = and i64 %seen, 16777215
-  %seen.high = lshr i64 %seen, 24
-  %seen.count = and i64 %seen.high, 16777215
-  %some = icmp ult i64 %seen.next, %seen.count
+  %seen.low = and i64 %seen, 16777215
+  %seen.rest = lshr i64 %seen, 24
+  %seen.high = and i64 %seen.rest, 16777215
+  %some = icmp ult i64 %seen.low, %seen.high
   br i1 %some, label %try, label %none
 try:
-  %ticket = atomicrmw add ptr %control, i64 1 seq_cst
-  %next = and i64 %ticket, 16777215
-  %high = lshr i64 %ticket, 24
-  %count = and i64 %high, 16777215
-  %mine = icmp ult i64 %next, %count
+  %step = select i1 %last, i64 -16777216, i64 1
+  %ticket = atomicrmw add ptr %control, i64 %step seq_cst
+  %low = and i64 %ticket, 16777215
+  %rest = lshr i64 %ticket, 24
+  %high = and i64 %rest, 16777215
+  %mine = icmp ult i64 %low, %high
   br i1 %mine, label %got, label %none
 got:
+  %top = sub i64 %high, 1
+  %task = select i1 %last, i64 %top, i64 %low
   %function.place = getelementptr i64, ptr %control, i64 {FUNCTION}
   %function = load ptr, ptr %function.place
   %data.place = getelementptr i64, ptr %control, i64 {DATA}
   %data = load ptr, ptr %data.place
   store ptr %function, ptr %function.at
   store ptr %data, ptr %data.at
-  store i64 %next, ptr %task.at
+  store i64 %task, ptr %task.at
   ret i1 true
 none:
   ret i1 false
 }}
 
-define internal i1 @work(ptr %control) {{
+define internal i1 @work(ptr %control, i1 %last) {{
   %data.at = alloca ptr
   %function.at = alloca ptr
   %task.at = alloca i64
-  %got = call i1 @take(ptr %control, ptr %data.at, ptr %function.at, ptr %task.at)
+  %got = call i1 @take(ptr %control, i1 %last, ptr %data.at, ptr %function.at, ptr %task.at)
   br i1 %got, label %run, label %end
 run:
   %function = load ptr, ptr %function.at
@@ -114,7 +119,7 @@ rouse:
   %woken = call i64 (i64, ...) @syscall(i64 202, ptr %asleep, i64 129, i64 1, i64 0, i64 0, i64 0)
   br label %help
 help:
-  %got = call i1 @work(ptr %control)
+  %got = call i1 @work(ptr %control, i1 false)
   br i1 %got, label %help, label %wait
 wait:
   %turns = phi i64 [0, %help], [%turns.next, %pausing], [0, %again]
@@ -156,7 +161,7 @@ define void @serve(ptr %control) {{
   br label %spin
 spin:
   %turns = phi i64 [0, %0], [0, %worked], [%turns.next, %pausing], [0, %slept]
-  %got = call i1 @work(ptr %control)
+  %got = call i1 @work(ptr %control, i1 true)
   br i1 %got, label %worked, label %pausing
 worked:
   br label %spin
@@ -167,7 +172,7 @@ pausing:
   br i1 %tired, label %sleep, label %spin
 sleep:
   %marked = atomicrmw xchg ptr %asleep, i64 1 seq_cst
-  %last = call i1 @work(ptr %control)
+  %last = call i1 @work(ptr %control, i1 true)
   br i1 %last, label %slept, label %check
 check:
   %stopping = load atomic i64, ptr %stop seq_cst, align 8
