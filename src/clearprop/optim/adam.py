@@ -51,9 +51,9 @@ def adam(
     m = m + weak(1.0 - first, p) * (g - m)
     v = weak(second, p) * v + weak(1.0 - second, p) * (g * g)
     largest = v if not amsgrad else np.maximum(top, v)
-    rate = weak(lr / (1.0 - first**step), p)
-    scale = weak((1.0 - second**step) ** 0.5, p)
-    p = p - rate * m / (np.sqrt(largest) / scale + weak(eps, p))
+    scale = (1.0 - second**step) ** 0.5  # both sides of the fraction times it: one division less per entry
+    rate = weak(lr / (1.0 - first**step) * scale, p)
+    p = p - rate * m / (np.sqrt(largest) + weak(eps * scale, p))
     return (p, m, v, largest) if amsgrad else (p, m, v)
 
 
