@@ -20,7 +20,7 @@ from clearprop.compiler.llvm.objects import ARRAY_DATA, ARRAY_FLAGS, SCALAR_DATA
 from clearprop.compiler.llvm.places import Places
 from clearprop.compiler.llvm.pool import cores, pool, possible, share_address
 from clearprop.compiler.llvm.prepare import form, kind
-from clearprop.compiler.llvm.regions import Chain, Region, Stop, regions
+from clearprop.compiler.llvm.regions import SMALL, Chain, Region, Stop, regions
 from clearprop.compiler.llvm.text import Module
 from clearprop.compiler.llvm.values import INDEX
 from clearprop.compiler.llvm.values import Value as Register
@@ -112,8 +112,10 @@ class Native:
                 calls.sort(key=lambda call: (call[1] + call[2]) / turns[call[0]])  # one end is for each core
                 self._deal(f"region{number}", calls)
                 share = f"inttoptr (i64 {share_address()} to ptr)"
+                small = "true" if item.work < SMALL else "false"
                 body.append(
-                    f"call void {share}(ptr %control, ptr @region{number}, ptr %data, i64 {len(calls)})"
+                    f"call void {share}(ptr %control, ptr @region{number}, ptr %data, "
+                    f"i64 {len(calls)}, i1 {small})"
                 )
             else:
                 body += [
@@ -246,6 +248,7 @@ class Native:
         outputs = [self._result(v, states) for v in self.program.outputs]
         numbers_out = [self._array(v, states, ()) for _, v in self.places.assigned]
         workers = pool() if self.parallel else None
+        control = workers.address if workers is not None else 0
         self.workers, self.outputs, self.new_numbers = workers, outputs, numbers_out  # for the quick call
         whole = not self.stops
         checked = self.places.checked
@@ -254,19 +257,13 @@ class Native:
             if single:
                 arguments = tuple([np.asarray(x) if i in single else x for i, x in enumerate(arguments)])
             new = tuple([np.empty(shape, dtype) for shape, dtype in fresh])
-            shared = workers is not None and workers.lock.acquire(False)
-            control = workers.address if shared and workers is not None else 0
-            try:
-                if enter(arguments, numbers, new, table, control):
-                    arguments = tuple([np.array(x, order="C") for x in arguments])
-                    enter(arguments, numbers, new, table, control)
-                if not whole:
-                    self._with_calls(arguments, numbers, new, states, table, control, run)
-                elif checked:
-                    self.check()
-            finally:
-                if shared and workers is not None:
-                    workers.lock.release()
+            if enter(arguments, numbers, new, table, control):
+                arguments = tuple([np.array(x, order="C") for x in arguments])
+                enter(arguments, numbers, new, table, control)
+            if not whole:
+                self._with_calls(arguments, numbers, new, states, table, control, run)
+            elif checked:
+                self.check()
             return tuple([make(arguments, new) for make in outputs]), tuple([x[()] for x in numbers_out])
 
         return step

@@ -26,11 +26,13 @@ PATIENCE = 3_000  # turns of waiting for the worker's last task before sleeping:
 SPINS = 20_000  # turns of waiting before sleeping: about half a millisecond
 
 # Where the shared numbers are, in units of 8 bytes; those that two cores write have cache lines of their own.
-TICKET, DONE, FUNCTION, DATA, ASLEEP, STOP, WAITING, SIZE = 0, 8, 16, 17, 24, 25, 32, 40
+TICKET, DONE, FUNCTION, DATA, ASLEEP, STOP, WAITING, BUSY, LAST, SIZE = 0, 8, 16, 17, 24, 25, 32, 40, 41, 48
+OFTEN = 1 << 19  # cycles, about 0.2 ms: a small region wakes a sleeping worker only if it came so soon again
 
 _NATIVE = f"""
 declare i64 @syscall(i64, ...)
 declare void @llvm.x86.sse2.pause()
+declare i64 @llvm.readcyclecounter()
 
 define internal i1 @take(ptr %control, i1 %last, ptr %data.at, ptr %function.at, ptr %task.at) {{
   %seen = load atomic i64, ptr %control seq_cst, align 8
@@ -87,15 +89,36 @@ end:
   ret i1 %got
 }}
 
-define void @share(ptr %control, ptr %function, ptr %data, i64 %count) {{
-  %alone = icmp eq ptr %control, null
-  br i1 %alone, label %each, label %publish
+define void @share(ptr %control, ptr %function, ptr %data, i64 %count, i1 %small) {{
+  %nobody = icmp eq ptr %control, null
+  br i1 %nobody, label %alone, label %look
+look:
+  %asleep = getelementptr i64, ptr %control, i64 {ASLEEP}
+  %sleeping = load atomic i64, ptr %asleep seq_cst, align 8
+  %wake = icmp ne i64 %sleeping, 0
+  %doubt = and i1 %small, %wake
+  br i1 %doubt, label %ask, label %enter
+ask:
+  %last.at = getelementptr i64, ptr %control, i64 {LAST}
+  %last = load i64, ptr %last.at
+  %now = call i64 @llvm.readcyclecounter()
+  store i64 %now, ptr %last.at
+  %since = sub i64 %now, %last
+  %often = icmp ult i64 %since, {OFTEN}
+  br i1 %often, label %enter, label %alone
+enter:
+  %busy = getelementptr i64, ptr %control, i64 {BUSY}
+  %pair = cmpxchg ptr %busy, i64 0, i64 1 seq_cst seq_cst
+  %free = extractvalue {{i64, i1}} %pair, 1
+  br i1 %free, label %publish, label %alone
+alone:
+  br label %each
 each:
-  %task = phi i64 [0, %0], [%task.next, %each]
+  %task = phi i64 [0, %alone], [%task.next, %each]
   call void %function(ptr %data, i64 %task)
   %task.next = add i64 %task, 1
   %more = icmp ult i64 %task.next, %count
-  br i1 %more, label %each, label %end
+  br i1 %more, label %each, label %over
 publish:
   %function.place = getelementptr i64, ptr %control, i64 {FUNCTION}
   store ptr %function, ptr %function.place
@@ -110,10 +133,9 @@ publish:
   %count.bits = shl i64 %count, 24
   %ticket = or i64 %epoch.bits, %count.bits
   %swapped = atomicrmw xchg ptr %control, i64 %ticket seq_cst
-  %asleep = getelementptr i64, ptr %control, i64 {ASLEEP}
-  %sleeping = load atomic i64, ptr %asleep seq_cst, align 8
-  %wake = icmp ne i64 %sleeping, 0
-  br i1 %wake, label %rouse, label %help
+  %still = load atomic i64, ptr %asleep seq_cst, align 8
+  %dozes = icmp ne i64 %still, 0
+  br i1 %dozes, label %rouse, label %help
 rouse:
   store atomic i64 0, ptr %asleep seq_cst, align 8
   %woken = call i64 (i64, ...) @syscall(i64 202, ptr %asleep, i64 129, i64 1, i64 0, i64 0, i64 0)
@@ -135,8 +157,8 @@ settle:
   %waiting = getelementptr i64, ptr %control, i64 {WAITING}
   %told = atomicrmw xchg ptr %waiting, i64 1 seq_cst
   %late = load atomic i64, ptr %done seq_cst, align 8
-  %over = icmp eq i64 %late, %count
-  br i1 %over, label %clear, label %doze
+  %late.all = icmp eq i64 %late, %count
+  br i1 %late.all, label %clear, label %doze
 doze:
   %slept = call i64 (i64, ...) @syscall(i64 202, ptr %waiting, i64 128, i64 1, i64 0, i64 0, i64 0)
   br label %again
@@ -146,6 +168,9 @@ clear:
   store atomic i64 0, ptr %waiting seq_cst, align 8
   br label %end
 end:
+  store atomic i64 0, ptr %busy seq_cst, align 8
+  br label %over
+over:
   ret void
 }}
 
@@ -217,12 +242,12 @@ def _code() -> Code:
 
 
 def share_address() -> int:
-    """Return the address of `share(control, function, data, count)`."""
+    """Return the address of `share(control, function, data, count, small)`."""
     return _code().address("share")
 
 
 class Pool:
-    """The worker and what it shares with the steps; one step at a time may use it."""
+    """The worker and what it shares with the steps: one at a time has its help, others go on alone."""
 
     def __init__(self) -> None:
         code = _code()

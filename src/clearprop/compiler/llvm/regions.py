@@ -19,7 +19,8 @@ from clearprop.compiler.llvm.loops import LoopWriter
 from clearprop.compiler.llvm.products import ProductWriter
 from clearprop.compiler.llvm.turning import TransposeWriter
 
-WORTH = 6000.0  # nanoseconds: a region below this stays on one core
+WORTH = 2500.0  # nanoseconds: a region below this stays on one core
+SMALL = 20_000.0  # nanoseconds: a region below this does not wake the other core from its sleep for one call
 NEAR = 1 << 19  # bytes that a part's rows should fit in, to stay in the second cache between groups
 
 
@@ -89,6 +90,11 @@ class Region:
     def shared(self) -> bool:
         """Whether the cores take parts of it."""
         return self.parallel and sum(len(chain.bounds) - 1 for chain in self.chains) > 1
+
+    @property
+    def work(self) -> float:
+        """A rough count of nanoseconds on one core."""
+        return sum(chain.work for chain in self.chains)
 
 
 @dataclass(eq=False)
@@ -241,7 +247,7 @@ def _taken_along(result: list[Region | Stop], at: int, new: Piece) -> list[Piece
 
 
 def _cut(region: Region, threads: int, home: Any) -> None:
-    total = sum(chain.work for chain in region.chains)
+    total = region.work
     region.parallel = threads > 1 and total > WORTH
     for chain in region.chains:
         parts = 1
