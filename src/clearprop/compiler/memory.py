@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.fuse import WHOLE, Group
-from clearprop.compiler.ir import Program, State, Value
+from clearprop.compiler.ir import VIEWS, Program, State, Value
 from clearprop.compiler.layout import layout, whole
 
 LINE = 64  # bytes: arrays begin on a cache line of their own
@@ -162,7 +162,7 @@ def stays(group: Group, new: Value, old: Value) -> bool:
     done = False
     for v in group.values:
         for x in v.operands:
-            if layout(x).base is not old:
+            if x is not old and (x.op not in VIEWS or layout(x).base is not old):
                 continue
             if x.shape != group.shape or not whole(x) or (v.op in WHOLE and x is v.inputs[0]):
                 return False

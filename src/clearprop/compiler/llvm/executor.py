@@ -17,6 +17,7 @@ from clearprop.compiler.layout import layout, whole
 from clearprop.compiler.llvm.engine import Code
 from clearprop.compiler.llvm.loops import write_combination
 from clearprop.compiler.llvm.objects import ARRAY_DATA, ARRAY_FLAGS, SCALAR_DATA, TUPLE_ITEMS, arrays_readable
+from clearprop.compiler.llvm.outline import MANY, Outline
 from clearprop.compiler.llvm.places import Places
 from clearprop.compiler.llvm.pool import cores, pool, possible, share_address
 from clearprop.compiler.llvm.prepare import form, kind
@@ -89,6 +90,8 @@ class Native:
         self.stops: list[Group] = []
         body: list[str] = []
         chains = 0
+        pieces = sum(len(item.groups) for item in self.sequence)
+        outline = Outline(self.module, self.places) if pieces > MANY else None
         for number, item in enumerate(self.sequence):
             if isinstance(item, Stop):
                 self._segment(body)
@@ -101,7 +104,7 @@ class Native:
             for chain in item.chains:
                 name = f"chain{chains}"
                 chains += 1
-                self._chain(name, chain)
+                self._chain(name, chain, outline)
                 bounds, turns[name] = chain.bounds, max(1, chain.turns)
                 calls += [
                     (name, low, high, part) for part, (low, high) in enumerate(itertools.pairwise(bounds))
@@ -128,7 +131,7 @@ class Native:
         self._segment(body, self._copies())
         self._entry()
 
-    def _chain(self, name: str, chain: Chain) -> None:
+    def _chain(self, name: str, chain: Chain, outline: Outline | None) -> None:
         function = self.module.function(
             name, "ptr noalias %data, i64 %low, i64 %high, i64 %part", '"prefer-vector-width"="512"'
         )
@@ -136,7 +139,10 @@ class Native:
         parts = self.places.parts = len(chain.bounds) - 1
         self.places.widest = max(b - a for a, b in zip(chain.bounds, chain.bounds[1:], strict=False))
         for piece in chain.pieces:
-            piece.writer.write(function, low, high, part, parts)
+            if outline is not None:
+                outline.write(function, piece, (low, high, part), parts)
+            else:
+                piece.writer.write(function, low, high, part, parts)
 
     def _combine(self, chain: Chain, name: str) -> list[str]:
         """Write what adds up the parts' shares of the chain's reductions."""

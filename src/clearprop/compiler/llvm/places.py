@@ -46,6 +46,8 @@ class Places(Plan):
     def pointer(self, function: Function, base: Value) -> str:
         """Return the text of a pointer to a value's first entry."""
         base = self.home(base)
+        if function.given is not None:
+            return function.given.setdefault(base, f"%q{len(function.given)}")
         known = function.shared.get(base)
         if known is None:
             if base in self.table:
@@ -66,7 +68,10 @@ class Places(Plan):
             self.kept.append(space)
             found = self.shares[key] = (space.ctypes.data, stride)
         address, stride = found
-        return function.at(f"inttoptr (i64 {address} to ptr)", part * stride, np.dtype(np.int8))
+        start = f"inttoptr (i64 {address} to ptr)"
+        if function.given is not None:
+            start = function.given.setdefault(start, f"%q{len(function.given)}")
+        return function.at(start, part * stride, np.dtype(np.int8))
 
     def trouble(self) -> str:
         """Return the text of a pointer to the flag that says that an index was out of bounds."""

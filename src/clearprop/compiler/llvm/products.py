@@ -210,7 +210,7 @@ class ProductWriter:
         last: Any = whole
         if left_most is not None and right_most is not None:
             first, last = left_most * width, at_most(right_most * width, whole)
-        near = f"{f.name}.{len(f.slots)}"
+        near = len(f.slots)
         packs_left, packs_right = self._packs_left(most), self._packs_right(most)
         if packs_left:
             f.slots.append(f"  %left.{near} = alloca [{most * PANEL * self.dtype.itemsize} x i8], align 64")

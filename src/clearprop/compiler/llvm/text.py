@@ -48,26 +48,23 @@ class Function:
     """A function being written: each method adds instructions at the end of the current block."""
 
     def __init__(self, module: Module, name: str, parameters: str, attributes: str, linkage: str) -> None:
-        self.module, self.name = module, name
-        self.head = f"define {linkage} void @{name}({parameters}) {attributes} {{"
+        self.module, self.name, self.parameters = module, name, parameters
+        self.attributes, self.linkage = attributes, linkage
         self.slots: list[str] = []
         self.lines: list[str] = []
         self.block, self.count = "start", 0
         self.shared: dict[Any, Any] = {}  # what the emitters above remember about this function
+        self.given: dict[Any, str] | None = None  # the parameters for arrays, where arrays are parameters
 
     def __str__(self) -> str:
-        return "\n".join(
-            [
-                self.head,
-                "entry:",
-                *self.slots,
-                "  br label %start",
-                "start:",
-                *self.lines,
-                "  ret void",
-                "}\n",
-            ]
-        )
+        return f"define {self.linkage} void @{self.name}{self.without_name}"
+
+    @property
+    def without_name(self) -> str:
+        """What two functions that do the same have in common."""
+        head = f"({self.parameters}) {self.attributes} {{"
+        start = ["entry:", *self.slots, "  br label %start", "start:"]
+        return "\n".join([head, *start, *self.lines, "  ret void", "}\n"])
 
     # --- single instructions --------------------------------------------------------------------------------
     def line(self, text: str) -> None:
