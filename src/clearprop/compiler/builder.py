@@ -58,7 +58,9 @@ class Builder:
         found = self.made.get(key)
         if found is None:
             found = Value(kind, shape, dtype, op, inputs, attrs, line=self.line)
-            if (
+            if kind == "op" and (0 in shape or any(0 in x.shape for x in found.operands)):
+                found = self.constant(evaluate(found, lambda v: np.empty(v.shape, v.dtype)))  # no entries
+            elif (
                 kind == "op"
                 and op != "broadcast_to"
                 and found.operands
@@ -189,6 +191,12 @@ class Builder:
     def slice(self, x: Value, index: tuple[tuple[int, int, int], ...]) -> Value:
         """Append the entries between bounds: a (start, stop, step) per axis."""
         shape = tuple(len(range(*bounds)) for bounds in index)
+        if x.op == "slice":  # one of a slice is one of the whole
+            index = tuple(
+                (start + a * step, start + b * step, step * c)
+                for (start, _, step), (a, b, c) in zip(x.attrs["index"], index, strict=True)
+            )
+            x = x.inputs[0]
         if shape == x.shape and all(step > 0 for _, _, step in index):
             return x
         return self.emit("slice", (x,), shape, x.dtype, {"index": index})
@@ -297,6 +305,8 @@ def evaluate(v: Value, array: Callable[[Value], Any]) -> Any:
             z = np.asarray(xs[0])[indices(v)]
         elif op == "broadcast_to":
             z = np.broadcast_to(xs[0], v.shape)
+        elif op == "join":
+            z = np.concatenate(xs, axis=attrs["axis"])
         else:
             z = (np.matmul if op == "matmul" else ufunc_of(op))(*(_typed(x, v) for x in xs))
     return z

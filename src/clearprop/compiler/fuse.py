@@ -169,7 +169,7 @@ class Grouping:
             group.reads = list(reads)
             needed |= {layout(x).base for x in reads}
         for group in self.groups:
-            group.stores = [v for v in group.values if v in needed]
+            group.stores = [v for v in group.values if layout(v).base in needed]
         self.groups = [g for g in self.groups if g.stores]
 
 

@@ -70,7 +70,8 @@ def reshaped(shape: Shape, strides: tuple[int, ...], new: Shape) -> tuple[int, .
 def layout(v: Value) -> Layout:
     """Return where the entries of `v` lie; a reshape that only a copy can have is its own base."""
     if v.kind != "op" or v.op not in VIEWS:
-        return Layout(v, 0, () if v.several else contiguous(v.shape))
+        into: Layout | None = v.attrs.get("into")  # a part of a join lies in the whole
+        return into or Layout(v, 0, () if v.several else contiguous(v.shape))
     x: Value = v.inputs[0]
     below = layout(x)
     if v.op == "reshape":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from clearprop.compiler.builder import Builder, Unlowered
-from clearprop.compiler.ir import REDUCTIONS, Program, Value
+from clearprop.compiler.functions import FUNCTIONS, REDUCED
+from clearprop.compiler.ir import Program, Value
+from clearprop.compiler.picking import picked, scattered
 from clearprop.registry import ops
 
 
@@ -40,7 +41,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def T(self) -> Symbol:
-        return self._new(self.builder.transpose(self.value))
+        return self.new(self.builder.transpose(self.value))
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -57,11 +58,12 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         raise Unlowered("an array's values")
 
     # --- NumPy's protocols ----------------------------------------------------------------------------------
-    def _new(self, value: Value) -> Symbol:
+    def new(self, value: Value) -> Symbol:
+        """Return a value of the same program as a Symbol."""
         return Symbol(self.builder, value)
 
-    def _take(self, x: Any) -> Any:
-        """The Value of an operand: constants enter the program, Python numbers stay."""
+    def take(self, x: Any) -> Any:
+        """Return the Value of an operand: constants enter the program, Python numbers stay."""
         if isinstance(x, Symbol):
             return x.value
         if isinstance(x, (np.ndarray, np.generic)):
@@ -71,23 +73,23 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         raise Unlowered(type(x).__name__)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        taken = [self._take(x) for x in inputs]
+        taken = [self.take(x) for x in inputs]
         if method == "__call__" and ufunc is np.matmul and not kwargs:
             if not all(isinstance(x, Value) for x in taken):
                 raise Unlowered("matmul with a number")
-            return self._new(self.builder.matmul(*taken))
+            return self.new(self.builder.matmul(*taken))
         if method == "__call__" and not kwargs:
-            return self._new(self.builder.ufunc(ufunc, *taken))
-        reduction = _REDUCED.get(ufunc)
+            return self.new(self.builder.ufunc(ufunc, *taken))
+        reduction = REDUCED.get(ufunc)
         if method == "reduce" and reduction and set(kwargs) <= {"axis", "keepdims"}:
             axis = kwargs.get("axis", 0)
-            return self._new(
+            return self.new(
                 self.builder.reduce(reduction, taken[0], axis, bool(kwargs.get("keepdims", False)))
             )
         raise Unlowered(f"np.{ufunc.__name__}.{method}")
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        made = _FUNCTIONS.get(function)
+        made = FUNCTIONS.get(function)
         if made is None:
             raise Unlowered(f"np.{function.__name__}")
         return made(self, *args, **kwargs)
@@ -101,11 +103,15 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         return np.power(self, y)
 
     def __getitem__(self, index: Any) -> Symbol:
-        return self._new(self.builder.basic_index(self.value, index))
+        entries = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(e, (Symbol, np.ndarray)) for e in entries):
+            taken = tuple(self.take(e) if isinstance(e, (Symbol, np.ndarray)) else e for e in entries)
+            return self.new(picked(self.builder, self.value, taken))
+        return self.new(self.builder.basic_index(self.value, index))
 
     # --- methods --------------------------------------------------------------------------------------------
     def _reduced(self, op: str, axis: Any, keepdims: bool) -> Symbol:
-        return self._new(self.builder.reduce(op, self.value, axis, bool(keepdims)))
+        return self.new(self.builder.reduce(op, self.value, axis, bool(keepdims)))
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Symbol:
         return self._reduced("sum", axis, keepdims)
@@ -142,7 +148,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         z = z / (self.size // max(z.size, 1)) if self.size else z / 0
         if self.dtype.kind == "f":
             z = z.astype(self.dtype)
-        return z if keepdims else self._new(_dropped(self.builder, z.value, axis))
+        return z if keepdims else self.new(_dropped(self.builder, z.value, axis))
 
     def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Symbol:
         if self.dtype.kind != "f" or self.dtype.itemsize < 4:
@@ -150,25 +156,25 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         centred = self - self.mean(axis, keepdims=True)
         total = (centred * centred).sum(axis, keepdims=True)
         z = total / max(self.size // max(total.size, 1) - ddof, 0)
-        return z if keepdims else self._new(_dropped(self.builder, z.value, axis))
+        return z if keepdims else self.new(_dropped(self.builder, z.value, axis))
 
     def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Symbol:
         root: Any = np.sqrt
         return root(self.var(axis, ddof, keepdims))  # type: ignore[no-any-return]
 
     def astype(self, dtype: Any) -> Symbol:
-        return self._new(self.builder.cast(self.value, np.dtype(dtype)))
+        return self.new(self.builder.cast(self.value, np.dtype(dtype)))
 
     def reshape(self, *shape: Any) -> Symbol:
         wanted = shape[0] if len(shape) == 1 else shape
-        return self._new(self.builder.reshape(self.value, wanted))
+        return self.new(self.builder.reshape(self.value, wanted))
 
     def ravel(self) -> Symbol:
         return self.reshape(-1)
 
     def transpose(self, *axes: Any) -> Symbol:
         wanted = (axes[0] if len(axes) == 1 else axes) if axes else None
-        return self._new(self.builder.transpose(self.value, wanted))
+        return self.new(self.builder.transpose(self.value, wanted))
 
     def swapaxes(self, axis1: int, axis2: int) -> Symbol:
         axes = list(range(self.ndim))
@@ -184,92 +190,6 @@ def _dropped(builder: Builder, z: Value, axis: Any) -> Value:
 
     axes = normal_axes(axis, len(z.shape))
     return builder.reshape(z, tuple(n for i, n in enumerate(z.shape) if i not in axes))
-
-
-def _several(axis: Any) -> tuple[int, ...]:
-    return axis if isinstance(axis, tuple) else (axis,)
-
-
-# --- functions ----------------------------------------------------------------------------------------------
-def _where(s: Symbol, c: Any, x: Any, y: Any) -> Any:
-    taken = [s._take(v) for v in (c, x, y)]
-    return s._new(s.builder.where(*taken))
-
-
-def _squeeze(s: Symbol, x: Symbol, axis: Any = None) -> Any:
-    axes = range(x.ndim) if axis is None else {a % x.ndim for a in _several(axis)}
-    return x.reshape(tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in axes)))
-
-
-def _expand_dims(s: Symbol, x: Symbol, axis: Any) -> Any:
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    places = {a % (x.ndim + len(axes)) for a in axes}
-    rest = iter(x.shape)
-    return x.reshape(tuple(1 if i in places else next(rest) for i in range(x.ndim + len(axes))))
-
-
-def _moveaxis(s: Symbol, x: Symbol, source: Any, destination: Any) -> Any:
-    sources = [a % x.ndim for a in np.atleast_1d(source).tolist()]
-    places = [a % x.ndim for a in np.atleast_1d(destination).tolist()]
-    axes = [a for a in range(x.ndim) if a not in sources]
-    for place, a in sorted(zip(places, sources, strict=True)):
-        axes.insert(place, a)
-    return x.transpose(tuple(axes))
-
-
-def _flip(s: Symbol, x: Symbol, axis: Any = None) -> Any:
-    axes = range(x.ndim) if axis is None else {a % x.ndim for a in _several(axis)}
-    return x[tuple(slice(None, None, -1 if i in axes else None) for i in range(x.ndim))]
-
-
-def _round(s: Symbol, x: Symbol, decimals: int = 0) -> Any:
-    if decimals:
-        raise Unlowered("rounding to decimals")
-    return np.rint(x)
-
-
-def _split(s: Symbol, x: Symbol, sections: Any, axis: int = 0) -> Any:
-    axis %= x.ndim
-    n = x.shape[axis]
-    if isinstance(sections, int):
-        places = [n // sections * i for i in range(sections + 1)]
-    else:
-        places = [0, *(slice(p).indices(n)[1] for p in sections), n]
-    lead = (slice(None),) * axis
-    return tuple(x[(*lead, slice(a, max(a, b)))] for a, b in itertools.pairwise(places))
-
-
-def _reducer(name: str) -> Callable[..., Any]:
-    return lambda s, x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
-
-
-_REDUCED: dict[Any, str] = {
-    np.add: "sum",
-    np.multiply: "prod",
-    np.maximum: "max",
-    np.minimum: "min",
-    np.logical_or: "any",
-    np.logical_and: "all",
-}
-
-_FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.where: _where,
-    np.squeeze: _squeeze,
-    np.expand_dims: _expand_dims,
-    np.moveaxis: _moveaxis,
-    np.flip: _flip,
-    np.round: _round,
-    np.split: _split,
-    np.swapaxes: lambda s, x, a, b: x.swapaxes(a, b),
-    np.transpose: lambda s, x, axes=None: x.transpose(*(() if axes is None else (axes,))),
-    np.reshape: lambda s, x, shape: x.reshape(shape),
-    np.ravel: lambda s, x: x.reshape(-1),
-    np.broadcast_to: lambda s, x, shape: s._new(s.builder.broadcast_to(x.value, shape)),
-    np.shape: lambda s, x: x.shape,
-    np.ndim: lambda s, x: x.ndim,
-    np.size: lambda s, x: x.size,
-    **{getattr(np, name): _reducer(name) for name in (*REDUCTIONS, "mean", "var", "std")},
-}
 
 
 # --- a program ----------------------------------------------------------------------------------------------
@@ -304,9 +224,12 @@ def _lowered(builder: Builder, v: Value, new: dict[Value, Any]) -> Any:
         return inputs[0]
     mark = builder.mark
     try:
-        symbols = [Symbol(builder, x) if isinstance(x, Value) else x for x in inputs]
-        z = ops[v.op].forward(*symbols, **v.attrs)
-        made = tuple(p.value for p in z) if isinstance(z, tuple) else z.value
+        if v.op == "scatter":  # its forward writes into an array
+            made: Any = scattered(builder, *inputs, **v.attrs)
+        else:
+            symbols = [Symbol(builder, x) if isinstance(x, Value) else x for x in inputs]
+            z = ops[v.op].forward(*symbols, **v.attrs)
+            made = tuple(p.value for p in z) if isinstance(z, tuple) else z.value
         shapes = tuple(p.shape for p in made) if isinstance(made, tuple) else made.shape
         dtypes = tuple(p.dtype for p in made) if isinstance(made, tuple) else made.dtype
         if shapes == v.shape and dtypes == v.dtype:

@@ -41,7 +41,11 @@ class Plan:
         self.last = {layout(x).base: i for i, group in enumerate(groups) for x in group.reads}
         self.last |= {layout(v).base: len(groups) for v in program.results}
         self.failing = failing(groups)
-        self.written = {v: i for i, group in enumerate(groups) for v in group.stores if v not in fixed}
+        self.written: dict[Value, int] = {}  # from which group on an array is being filled
+        for i, group in enumerate(groups):
+            for v in group.stores:
+                if v not in fixed:
+                    self.written.setdefault(layout(v).base, i)
         self._assign()
         self.fresh = [
             v
@@ -51,7 +55,8 @@ class Plan:
 
     def home(self, v: Value) -> Value:
         """Return the value whose memory `v` lies in."""
-        return self.homes.get(v, v)
+        base = layout(v).base if "into" in v.attrs else v
+        return self.homes.get(base, base)
 
     @property
     def slots(self) -> list[State]:

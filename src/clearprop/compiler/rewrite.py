@@ -15,6 +15,7 @@ import numpy as np
 
 from clearprop.compiler.builder import Builder
 from clearprop.compiler.ir import Program, Value
+from clearprop.compiler.joins import flat, neighbours, of_a_part, summed
 
 Rule = Callable[..., Any]
 
@@ -217,6 +218,10 @@ RULES: tuple[tuple[str, str, Rule, bool], ...] = (
     ("sum of repeated = n x",        "sum",       _repeated, False),
     ("sum over length 1 = x",        "sum",       lambda b, v, x: x if x.shape == v.shape else None, False),
     ("extreme over length 1 = x",    "max",       lambda b, v, x: x if x.shape == v.shape else None, False),
+    ("join(x, join(y, z))",          "join",      flat, False),
+    ("join(x[:k], x[k:]) = x",       "join",      neighbours, False),
+    ("slice of a join's part",       "slice",     of_a_part, False),
+    ("join(x, 0) + join(0, y)",      "add",       summed, True),
     ("transpose that moves nothing", "transpose", _as_reshape, False),
     ("(x y)^T = y^T x^T",            "transpose", _turned_product, True),
     ("f(x, y)^T = f(x^T, y^T)",      "transpose", _turned_inside, True),

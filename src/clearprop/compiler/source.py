@@ -146,6 +146,8 @@ def kind(v: Value) -> str:
         return "loop"
     if v.op == "matmul":
         return "product"
+    if v.op == "join":
+        return "join"
     return "reduction" if v.op in REDUCTIONS else "ufunc"
 
 

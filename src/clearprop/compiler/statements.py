@@ -180,6 +180,9 @@ class Statements:
             text = f"{self._use('copyto', np.copyto)}({out}, {xs[0]})" if out else f"{xs[0]}.copy()"
         elif v.op == "where":
             text = self._where(v, xs, out)
+        elif v.op == "join":
+            into = f", {out}" if out else ""
+            text = f"{self._use('concatenate', np.concatenate)}(({', '.join(xs)}), {v.attrs['axis']}{into})"
         elif v.op in REDUCTIONS:
             axes: Any = v.attrs["axes"]
             axes = axes[0] if len(axes) == 1 else axes

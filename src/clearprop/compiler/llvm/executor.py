@@ -15,6 +15,7 @@ from clearprop.compiler.fuse import Group, Grouping
 from clearprop.compiler.ir import Program, Value
 from clearprop.compiler.layout import layout, whole
 from clearprop.compiler.llvm.engine import Code
+from clearprop.compiler.llvm.joining import placed
 from clearprop.compiler.llvm.loops import write_combination
 from clearprop.compiler.llvm.objects import ARRAY_DATA, ARRAY_FLAGS, SCALAR_DATA, TUPLE_ITEMS, arrays_readable
 from clearprop.compiler.llvm.outline import MANY, Outline
@@ -40,7 +41,7 @@ class Native:
     def __init__(self, program: Program, threads: int | None = None) -> None:
         if not arrays_readable():
             raise Unlowered("native code reads arrays, which this interpreter lays out differently")
-        self.program = prepared(program, form)
+        self.program = placed(prepared(program, form))
         self.groups = Grouping(self.program, kind).groups
         self.plan = self.places = Places(self.program, self.groups)
         self.threads = (cores() if possible() else 1) if threads is None else threads

@@ -57,7 +57,8 @@ class LoopWriter(Nest):
         """Write a space of a single entry: no loop at all."""
         results = [(v, self._value(v).astype(v.dtype)) for v in self.group.stores]
         for v, z in results:
-            self.function.store(z, self.memory.pointer(self.function, v))
+            pointer = self.memory.pointer(self.function, v)
+            self.function.store(z, self.function.at(pointer, self.goals[v].offset, v.dtype))
 
     def _partial(self, v: ir.Value) -> str:
         """Where this part's share of a reduction goes; the result itself if there is one part."""
@@ -93,7 +94,7 @@ class LoopWriter(Nest):
                 pointer = self.pointers.get((v, "sum")) or (
                     "" if v in self.totals else self.memory.pointer(function, v)
                 )
-                offset = 0
+                offset = self.goals[v].offset
             else:
                 v, place = key, self.leaves[key]
                 pointer = self.memory.pointer(function, place.base)

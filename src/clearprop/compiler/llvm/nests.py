@@ -72,6 +72,7 @@ class Nest:
             for x in indices_of(v):
                 if through(x) not in self.inside:
                     self.leaves[x] = layout(x)
+        self.goals = {v: layout(v) for v in group.stores}  # where what is stored goes
         self.ending = [v for v in group.stores if ends(v, group)]
         self.columns = [v for v in self.ending if not full(v)]
         self._plan_axes()
@@ -84,8 +85,7 @@ class Nest:
         space = group.shape
         steps: dict[Any, tuple[int, ...]] = {x: across(p, x.shape, space) for x, p in self.leaves.items()}
         for v in group.stores:
-            place = Layout(v, 0, contiguous(v.shape))
-            steps[v, "store"] = across(place, v.shape, space)
+            steps[v, "store"] = across(self.goals[v], v.shape, space)
         for v in self.picks:
             steps[v, "pick"] = across(Layout(v, 0, v.attrs["strides"]), v.shape, space)
         for v in self.draws:

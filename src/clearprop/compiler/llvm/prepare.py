@@ -37,6 +37,8 @@ def kind(v: Value) -> str:
         return "product"
     if v.kind == "op" and v.op == "put":
         return "put"
+    if v.kind == "op" and v.op == "joined":
+        return "join"
     if v.op == "positive" and v.attrs.get("transpose"):
         return "transpose"
     return "loop" if has_instructions(v) else "call"

@@ -68,9 +68,10 @@ class Chain:
                 if x in mine.writes:
                     found.append(own and mine.writes[x])
             for x, own in piece.writes.items():
-                for touched in (mine.reads, mine.writes):
-                    if x in touched:
-                        found.append(own and touched[x])
+                if x in mine.reads:
+                    found.append(own and mine.reads[x])
+                if x in mine.writes and (x.op != "joined" or (own and mine.writes[x])):
+                    found.append(own and mine.writes[x])  # parts of a join never meet
         return found
 
 
@@ -155,8 +156,8 @@ def piece(group: Group, memory: Memory, home: Any) -> Piece:
         for x, place in writer.leaves.items():
             _note(result.reads, home(place.base), _own_rows(place, _turn_step(writer, x), writer.turns))
         for v in group.stores:
-            place = Layout(v, 0, ())
-            own = v not in writer.ending and _own_rows(place, _turn_step(writer, (v, "store")), writer.turns)
+            step = _turn_step(writer, (v, "store"))
+            own = v not in writer.ending and _own_rows(writer.goals[v], step, writer.turns)
             _note(result.writes, home(v), own)
     return result
 
@@ -176,7 +177,7 @@ def _own_rows(place: Layout, step: int, turns: int) -> bool:
     """Tell whether turn i touches just the i-th of `turns` equal stretches of the array."""
     if turns == 1:
         return True
-    return place.offset == 0 and step > 0 and step * turns == place.base.size
+    return step > 0 and step * turns == place.base.size  # its entries are the array's: each turn has its row
 
 
 def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> list[Region | Stop]:
@@ -185,6 +186,8 @@ def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> lis
     for group in groups:
         if group.kind == "call":
             result.append(Stop(group))
+        elif group.kind == "join":
+            continue  # its parts are written by the groups that compute them
         else:
             new = piece(group, memory, home)
             new.fails = group in memory.failing
