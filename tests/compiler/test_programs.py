@@ -99,7 +99,8 @@ def programs(draw):
 def step_of(draw, values):
     i = draw(st.integers(0, len(values) - 1))
     x = values[i]
-    family = draw(st.sampled_from(("one", "one", "two", "two", "two", "reduce", "row", "view", "product")))
+    families = ("one", "one", "two", "two", "two", "reduce", "row", "view", "product", "join", "join")
+    family = draw(st.sampled_from(families))
     if family == "two":
         fitting = [j for j, y in enumerate(values) if broadcasts(x, y)]
         name = draw(st.sampled_from(sorted(TWO)))
@@ -120,15 +121,56 @@ def step_of(draw, values):
         if fitting:
             return "product", lambda x, y: x @ y * 0.3, (i, draw(st.sampled_from(fitting)))
         return "gram", lambda x: x @ np.swapaxes(x, -1, -2) * 0.2 if x.ndim > 1 else x @ x, (i,)
+    if family == "join" and np.ndim(x):
+        return draw(join_of(i, values))
     name = draw(st.sampled_from(sorted(ONE)))
     return name, ONE[name], (i,)
 
 
 @st.composite
+def join_of(draw, i, values):
+    """Arrays side by side, and what is made of them: margins, turns, repetitions, products by label."""
+    x = values[i]
+    n = np.ndim(x)
+    axis = draw(st.integers(-n, n - 1))
+    kind = draw(st.sampled_from(("concatenate", "stack", "pad", "roll", "repeat", "einsum", "halves")))
+    if kind == "concatenate":
+        fitting = [j for j, y in enumerate(values) if joins(x, y, axis)]
+        j = draw(st.sampled_from(fitting))
+        return f"concatenate {axis}", lambda x, y: np.concatenate([y, x, y], axis=axis), (i, j)
+    if kind == "stack":
+        fitting = [j for j, y in enumerate(values) if np.shape(y) == x.shape]
+        j = draw(st.sampled_from(fitting))
+        return f"stack {axis}", lambda x, y: np.stack([x, y * 0.5], axis=axis), (i, j)
+    if kind == "pad":
+        widths = tuple(draw(st.tuples(st.integers(0, 2), st.integers(0, 2))) for _ in range(n))
+        return f"pad {widths}", lambda x: np.pad(x, widths, constant_values=0.5), (i,)
+    if kind == "roll":
+        shift, along = draw(st.integers(-3, 3)), draw(st.sampled_from((None, axis)))
+        return f"roll {shift} along {along}", lambda x: np.roll(x, shift, along), (i,)
+    if kind == "repeat":
+        times, along = draw(st.integers(1, 3)), draw(st.sampled_from((None, axis)))
+        return f"repeat {times} along {along}", lambda x: np.repeat(x, times, along), (i,)
+    if kind == "halves":
+        k = draw(st.integers(0, x.shape[axis]))
+        where = (slice(None),) * (axis % n)
+
+        def swapped(x):
+            return np.concatenate([x[(*where, slice(k, None))] * 0.5, x[(*where, slice(None, k))]], axis=axis)
+
+        return f"the ends at {k} along {axis} swapped", swapped, (i,)
+    labels = "abc"[:n] if n <= 3 else "abcd"
+    j = draw(st.sampled_from([j for j, y in enumerate(values) if np.shape(y) == x.shape]))
+    other = "".join(c if x.size > 64 or draw(st.booleans()) else c.upper() for c in labels)
+    whole = "".join(dict.fromkeys(labels + other))
+    output = "".join(draw(st.permutations([c for c in whole if draw(st.booleans())])))
+    subscripts = f"{labels},{other}->{output}"
+    return f"einsum {subscripts}", lambda x, y: np.einsum(subscripts, np.tanh(x), y) * 0.1, (i, j)
+
+
+@st.composite
 def view_of(draw, i, x):
-    kind = draw(
-        st.sampled_from(("transpose", "reshape", "slice", "flip", "expand", "repeat", "rows", "pick"))
-    )
+    kind = draw(st.sampled_from(("transpose", "reshape", "slice", "flip", "expand", "repeat", "pick")))
     n = np.ndim(x)
     axis = draw(st.integers(0, n - 1))
     if kind == "transpose":
@@ -146,8 +188,6 @@ def view_of(draw, i, x):
         return f"expand {axis}", lambda x: np.expand_dims(x, axis), (i,)
     if kind == "repeat":
         return "broadcast", lambda x: np.broadcast_to(x, (2, *x.shape)) * 1.0, (i,)
-    if kind == "rows":
-        return f"concatenate {axis}", lambda x: np.concatenate([x, x * 0.5], axis=axis), (i,)
     places = np.array([0, x.shape[axis] - 1, 0])
     return f"pick along {axis}", lambda x: np.take(x, places, axis=axis), (i,)
 
@@ -157,6 +197,10 @@ def broadcasts(x, y):
         return np.size(np.broadcast(x, y)) <= 5000
     except ValueError:
         return False
+
+
+def joins(x, y, axis):
+    return np.ndim(y) == np.ndim(x) and np.delete(x.shape, axis).tolist() == np.delete(y.shape, axis).tolist()
 
 
 def multiplies(x, y):

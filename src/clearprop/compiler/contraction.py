@@ -36,7 +36,7 @@ def contracted(b: Builder, subscripts: str, xs: Sequence[Value]) -> Value:
     terms = [_plain(b, t, b.cast(x, dtype)) for t, x in zip(labels, xs, strict=True)]
     while len(terms) > 1:
         terms = [_summed(b, t, _needed(terms, i, output)) for i, t in enumerate(terms)]
-        i, j = min(itertools.combinations(range(len(terms)), 2), key=lambda pair: _cost(terms, *pair, output))
+        i, j = min(itertools.combinations(range(len(terms)), 2), key=lambda pair: _cost(terms, pair, output))
         rest = [t for k, t in enumerate(terms) if k not in (i, j)]
         needed = output + "".join(t.labels for t in rest)
         terms = [*rest, _pair(b, terms[i], terms[j], needed)]
@@ -87,10 +87,11 @@ def _needed(terms: list[Term], i: int, output: str) -> str:
     return output + "".join(t.labels for k, t in enumerate(terms) if k != i)
 
 
-def _cost(terms: list[Term], i: int, j: int, output: str) -> tuple[int, int]:
+def _cost(terms: list[Term], pair: tuple[int, int], output: str) -> tuple[int, int]:
     """The multiplications of a pair, and the entries of what it gives."""
+    i, j = pair
     sizes = terms[i].sizes | terms[j].sizes
-    needed = output + "".join(t.labels for k, t in enumerate(terms) if k not in (i, j))
+    needed = output + "".join(t.labels for k, t in enumerate(terms) if k not in pair)
     return math.prod(sizes.values()), math.prod(n for c, n in sizes.items() if c in needed)
 
 

@@ -1,4 +1,4 @@
-"""Indices taken apart: what views can do, then index arrays that stand side by side; and the same way back."""
+"""Indices taken apart: what views can do, then index arrays side by side; and the same way back."""
 
 from __future__ import annotations
 

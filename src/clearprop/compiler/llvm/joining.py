@@ -29,7 +29,9 @@ def _place(v: Value, users: Counter[Value], before: dict[Value, list[Value]]) ->
     whole = layout(v)
     axis, inputs = v.attrs["axis"], []
     for at, part in starts(v):
-        x, into = _seen_through(part, Layout(whole.base, whole.offset + at * whole.strides[axis], whole.strides))
+        x, into = _seen_through(
+            part, Layout(whole.base, whole.offset + at * whole.strides[axis], whole.strides)
+        )
         if x.kind == "op" and x.op == "join" and x is part and users[x] == 1:
             x.attrs = x.attrs | {"into": into}
         else:
