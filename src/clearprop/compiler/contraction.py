@@ -134,7 +134,7 @@ def _product(b: Builder, x: Term, y: Term, summed: list[str], order: list[str]) 
 
 
 def _apart(y: Term, summed: list[str], columns: list[str]) -> list[str]:
-    """The columns that lie before the inner axes in memory, others behind: a batch, or they would be moved."""
+    """The columns before the inner axes in memory, others behind: a batch, or they would be moved."""
     first = min(y.labels.index(c) for c in summed)
     before = [c for c in columns if y.labels.index(c) < first]
     return before if len(before) < len(columns) else []

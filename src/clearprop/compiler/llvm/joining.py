@@ -18,9 +18,8 @@ def placed(program: Program) -> Program:
     users.update(program.results)
     before: dict[Value, list[Value]] = {}
     for v in reversed(program.values):  # a join inside a join finds its place first
-        if v.kind == "op" and v.op == "join" and v.dtype.kind in "biuf" and v.dtype.itemsize <= 8:
-            if v.dtype.name != "float16":
-                _place(v, users, before)
+        if v.op == "join" and (v.dtype.kind in "biu" or v.dtype.name in ("float32", "float64")):
+            _place(v, users, before)
     program.values = [x for v in program.values for x in (*before.get(v, ()), v)]
     return program
 
