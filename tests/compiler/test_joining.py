@@ -287,7 +287,7 @@ native = pytest.mark.skipif("llvm" not in available_executors(), reason="needs t
 def test_a_part_is_written_by_the_loop_that_computes_it():
     x, y = np.ones((4, 3)), np.ones((4, 5))
     recording = plan(lambda x, y: np.concatenate([np.tanh(x) * 2, np.exp(y)], axis=1), x, y, executor="llvm")
-    groups = recording.executable.grouping.groups
+    groups = recording.executable.groups
 
     assert [g.kind for g in groups] == ["loop", "loop", "join"]
     assert [len(g.stores) for g in groups] == [1, 1, 1]  # neither tanh nor exp has memory of its own
@@ -296,7 +296,7 @@ def test_a_part_is_written_by_the_loop_that_computes_it():
 @native
 def test_margins_along_two_axes_are_written_in_one_go():
     recording = plan(lambda x: np.pad(x * 2, 1), np.ones((4, 3)), executor="llvm")
-    places = recording.executable.places
+    places = recording.executable.plan
     wholes = [v for v in places.program.values if v.op == "joined"]
 
     assert len(wholes) == 2

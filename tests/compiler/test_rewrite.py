@@ -7,6 +7,7 @@ import clearprop
 from clearprop import nn
 from clearprop.compiler.builder import Builder, evaluate
 from clearprop.compiler.ir import Program, Value
+from clearprop.compiler.joins import join, padded
 from clearprop.compiler.rewrite import RULES, rewrite
 
 X = np.array([[1.5, -2.0, 0.0], [np.nan, np.inf, -np.inf]])
@@ -56,6 +57,18 @@ CASES = {
     "transpose that moves nothing": lambda b, x: b.transpose(b.reshape(x, (2, 1, 3)), (1, 0, 2)),
     "(x y)^T = y^T x^T": lambda b, x: b.transpose(b.matmul(x, b.transpose(x))),
     "f(x, y)^T = f(x^T, y^T)": lambda b, x: b.transpose(b.ufunc(np.exp, b.matmul(x, b.transpose(x)))),
+    "join(x, join(y, z))": lambda b, x: join(b, (join(b, (x, b.ufunc(np.exp, x)), 0), x), 0),
+    "join(x[:k], x[k:]) = x": lambda b, x: join(
+        b, (b.basic_index(x, (slice(None), slice(1))), b.basic_index(x, (slice(None), slice(1, None)))), 1
+    ),
+    "slice of a join's part": lambda b, x: b.basic_index(
+        join(b, (b.ufunc(np.exp, x), x), 0), slice(3, 1, -1)
+    ),
+    "join(x, 0) + join(0, y)": lambda b, x: b.ufunc(
+        np.add,
+        padded(b, b.basic_index(x, (slice(None), slice(1))), ((0, 0), (0, 2))),
+        padded(b, b.basic_index(x, (slice(None), slice(1, None))), ((0, 0), (1, 0))),
+    ),
     "masked product, finite d": lambda b, x: b.where(
         b.ufunc(np.equal, x, 0.0), 0.0, b.ufunc(np.multiply, x, b.constant(np.array([1.0, 2.0, 3.0])))
     ),
