@@ -1,6 +1,7 @@
 """Random numbers in native code: the bits that eager draws, in any loop, on one core and on two."""
 
 import ctypes
+import itertools
 
 import numpy as np
 import pytest
@@ -142,9 +143,9 @@ def test_each_draw_reads_the_state_that_the_step_began_with():
 
     step = same_bits(three)
     (group,) = loops_with_draws(step)
-    states = [v.inputs[0].kind for v in group.values]
-    assert states == ["state"] * 3
-    assert [v.attrs["ahead"] for v in group.values] == [0, 1, 2]
+
+    assert [v.inputs[0].kind for v in group.values] == ["state"] * 3
+    assert [v.inputs[1].data for v in group.values] == [0, 1, 2]
 
 
 def test_scalars_and_pairs_of_numbers_beside_the_state():
@@ -182,14 +183,17 @@ class Training:
 
     def __init__(self, dtype="f4", executor=None, sizes=(50, 37, 21)):
         manual_seed(11)
-        a, b, c = sizes
-        self.model = nn.Sequential(
-            nn.Dropout(0.1), nn.Linear(a, b), nn.ReLU(), nn.Dropout(0.5), nn.Linear(b, c), nn.Dropout(0.3)
-        )
+        layers = [nn.Dropout(0.1)]
+        for a, b in itertools.pairwise(sizes):
+            layers += [nn.Linear(a, b), nn.ReLU(), nn.Dropout(0.5)]
+        self.model = nn.Sequential(*layers)
         self.model.to(dtype)
         self.optimizer = optim.Adam(self.model.parameters(), lr=1e-2)
         rng = np.random.default_rng(0)
-        self.data = [(rng.standard_normal((33, a)).astype(dtype), rng.integers(0, c, 33)) for _ in range(4)]
+        self.data = [
+            (rng.standard_normal((33, sizes[0])).astype(dtype), rng.integers(0, sizes[-1], 33))
+            for _ in range(4)
+        ]
         self.loss = nn.CrossEntropyLoss()
         self.step = clearprop.compile(self._step, executor=executor) if executor else self._step
 
@@ -237,6 +241,14 @@ def test_a_step_with_dropout_has_a_quick_call_that_goes_on_drawing():
     first = training.run(1)
     assert list(random.get_rng_state()) == [8, 3]
     assert first != training.run(1)
+
+
+def test_layers_of_a_like_shape_draw_with_one_piece_of_code():
+    training = Training(sizes=(32,) * 14, executor="llvm")
+    training.run(2)
+    text = training.step.latest.recording.executable.text
+    assert len(loops_with_draws(training.step)) == 14
+    assert text.count("call void @draw.float32") <= 4
 
 
 def test_training_resumes_to_the_same_bits():

@@ -30,14 +30,17 @@ class LoopWriter(Nest):
         self.mask: Value | None = None
         self.pointers: dict[Any, str] = {}
         self.starts: dict[Any, Any] = {}
-        turn = math.prod(self.group.shape) // max(self.turns, 1)  # entries
-        self.stretches = {v: Stretch(function, v, self.memory, part, high * turn) for v in self.draws}
+        self.stretches: dict[ir.Value, Stretch] = {}
         self.totals = {v: Accumulator(function, v.op, v.dtype, self.lanes) for v in self.ending if full(v)}
         for v, total in self.totals.items():
             total.begin()
             assert v.op in REDUCTIONS
         for v in self.columns:
             self._clear(v)
+        turn = math.prod(self.group.shape) // max(self.turns, 1)  # entries
+        for v in self.draws:
+            ahead = self._value(v.operands[1])
+            self.stretches[v] = Stretch(function, v, self.memory, part, high * turn, ahead)
         for v in self.group.values:
             self._hoist(v, 0)
         if not self.inner and not self.outer:

@@ -51,7 +51,7 @@ def form(v: Value, add: Add) -> Value:
     if v.kind == "call" and v.op in ("getitem", "scatter"):
         return indexed(v, add) or v
     if v.kind == "call" and v.op == "random_uniform":
-        return drawn(v) or v
+        return drawn(v, add) or v
     return v
 
 

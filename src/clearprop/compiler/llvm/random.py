@@ -9,6 +9,7 @@ down in `clearprop.ops.random.random_uniform`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from clearprop.compiler.llvm.engine import WIDE, vector_bytes
 from clearprop.compiler.llvm.text import Function, Module
 from clearprop.compiler.llvm.values import INDEX, Value
 
-WORD = np.dtype(np.uint64)
+WORD, SHORT = np.dtype(np.uint64), np.dtype(np.uint32)
 FACTORS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 ROUNDS, WORDS = 10, 4  # all of these as in the paper
@@ -30,10 +31,11 @@ LOW = (1 << 32) - 1
 NOWHERE = -(1 << 62)
 
 
-def drawn(v: ir.Value) -> ir.Value | None:
+def drawn(v: ir.Value, add: Callable[[ir.Value], ir.Value]) -> ir.Value | None:
     """Return a call of `random_uniform` as an op of loops; None where its inputs are not as NumPy has them.
 
-    A state that is another one, so many calls later, is looked through: whoever draws waits for nobody.
+    A state that is another one, so many calls later, is looked through, so whoever draws waits for nobody.
+    How many is read from memory, so that layers of a like shape have native code in common.
     """
     state = v.inputs[0] if v.operands else None
     if v.dtype.name not in ("float32", "float64") or state is None:
@@ -41,11 +43,10 @@ def drawn(v: ir.Value) -> ir.Value | None:
     if state.dtype != WORD or state.shape != (2,):
         return None
     ahead = 0
-    while (earlier := _before(state)) is not None:
-        state, calls = earlier
-        ahead += calls
-    attrs = {"ahead": ahead % (1 << 64)}
-    return ir.Value("op", v.shape, v.dtype, "random_uniform", (state,), attrs, line=v.line)
+    while (earlier := _before(state)) is not None and ahead + earlier[1] <= LOW:
+        state, ahead = earlier[0], ahead + earlier[1]
+    calls = add(ir.Value("constant", (), SHORT, data=np.asarray(ahead, SHORT), line=v.line))
+    return ir.Value("op", v.shape, v.dtype, "random_uniform", (state, calls), line=v.line)
 
 
 def _before(state: ir.Value) -> tuple[ir.Value, int] | None:
@@ -61,14 +62,16 @@ def _before(state: ir.Value) -> tuple[ir.Value, int] | None:
 class Stretch:
     """The numbers of one value around the place that a part of a loop has come to."""
 
-    def __init__(self, function: Function, v: ir.Value, memory: Memory, part: Value, end: Value) -> None:
-        """Write what is done once; `end` is the first number that this part does not need."""
+    def __init__(
+        self, function: Function, v: ir.Value, memory: Memory, part: Value, end: Value, ahead: Value
+    ) -> None:
+        """Write what is done once: for numbers up to `end`, `ahead` calls after the state's."""
         self.function, self.dtype = function, v.dtype
         place = layout(v.inputs[0])
         state = memory.pointer(function, place.base)
         second = place.offset + place.strides[0]
         self.key = function.load(function.at(state, place.offset, WORD), WORD)
-        self.calls = function.load(function.at(state, second, WORD), WORD) + v.attrs["ahead"]
+        self.calls = function.load(function.at(state, second, WORD), WORD) + ahead.astype(WORD)
         self.block = numbers_of(v.dtype)
         self.end = (end + (self.block - 1)) >> _log(self.block)
         self.buffer = memory.scratch(function, (v.serial, "drawn"), STRETCH * 8 * WORDS, part)
@@ -174,5 +177,5 @@ def uniform(words: Value, dtype: Any) -> Value:
     if dtype.itemsize == 8:
         return (words >> 11).astype(dtype) * 2.0**-53
     lanes = 2 * words.lanes
-    halves = f.value(f"bitcast {words.type} {words.text} to <{lanes} x i32>", np.dtype(np.uint32), lanes)
+    halves = f.value(f"bitcast {words.type} {words.text} to <{lanes} x i32>", SHORT, lanes)
     return (halves >> 8).astype(dtype) * 2.0**-24
