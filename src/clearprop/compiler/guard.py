@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
 import operator
 import random
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,17 +20,22 @@ from clearprop.compiler.recorder import RecordingError
 from clearprop.errors import lesson
 from clearprop.tensor import Tensor
 
+_NUMBERS = (str, bytes, int, float, bool, complex, type(None))
 _PLAIN = (str, bytes, int, float, bool, complex, type(None), np.ndarray, np.generic, np.dtype)
-_SKIPPED = (types.ModuleType, types.BuiltinFunctionType, np.ufunc, property)
+_SKIPPED = (types.ModuleType, np.ufunc)
+_ENDS: tuple[Any, ...] = (*map(iter, ([], (), range(0), set(), {}, {}.values(), {}.items())),)
+_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+_LINES = (list, set, deque)  # containers without names
+_ITERATORS = (itertools.count, itertools.cycle, zip, map, filter, enumerate, *map(type, _ENDS))
 _END = object()
-_LIMIT = 20_000
+_LIMIT = 200_000
 _requires_grad = operator.attrgetter("requires_grad")
 
 
 class Surroundings:
     """Everything that a function can reach by name: its variables, and the containers behind them."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], others: Iterable[Any] = ()) -> None:
         self.cells: list[types.CellType] = []
         self.globals: list[tuple[Any, str]] = []  # (what has `.get(name)`, name)
         self.containers: list[Any] = []  # dicts and lists
@@ -37,21 +44,27 @@ class Surroundings:
         self.announcing: list[Any] = []  # objects that say by `structure.changed()` when an attribute is set
         self.announced: set[int] = set()  # their attributes, which need no look at each call
         self.leaves: list[Tensor] = []
-        self.generators: list[np.random.Generator] = []
+        self.generators: list[Any] = []
+        self.iterators: list[Any] = []
         self._seen: set[int] = set()
         self._kept: list[Any] = []
-        stack: list[Any] = [function]
-        while stack and len(self._seen) < _LIMIT:
+        stack: list[Any] = [function, *others]
+        while stack:
             self._visit(stack.pop(), stack)
+        if len(self._seen) > _LIMIT:
+            raise _lost(
+                f"more than {_LIMIT:,} objects are within reach of the step: too many to notice a change",
+                hint="variables that hold only what the step needs, data as arguments",
+            )
 
     def _visit(self, x: Any, stack: list[Any]) -> None:
-        if id(x) in self._seen:
+        if id(x) in self._seen or len(self._seen) > _LIMIT or isinstance(x, _NUMBERS):
             return
         self._seen.add(id(x))
         if isinstance(x, Tensor):
             if x.op is None:
                 self.leaves.append(x)
-        elif isinstance(x, np.random.Generator):
+        elif isinstance(x, _GENERATORS):
             self.generators.append(x)
         elif isinstance(x, type):
             self._visit_class(x, stack)
@@ -61,14 +74,23 @@ class Surroundings:
             self._visit_function(x, stack)
         elif isinstance(x, types.MethodType):
             stack += [x.__self__, x.__func__]
+        elif isinstance(x, types.BuiltinMethodType):  # `draw = generator.random`; a function's is its module
+            stack.append(x.__self__)
         elif isinstance(x, dict):
             self.containers.append(x)
             stack += [*x.keys(), *x.values()]
-        elif isinstance(x, list):
+        elif isinstance(x, _LINES):
             self.containers.append(x)
             stack += x
-        elif isinstance(x, (tuple, set, frozenset)):
-            stack += list(x)
+        elif isinstance(x, (tuple, frozenset)):
+            stack += x
+        elif isinstance(x, property):
+            stack += [x.fget, x.fset]
+        elif isinstance(x, (staticmethod, classmethod)):
+            stack.append(x.__func__)
+        elif isinstance(x, (types.GeneratorType, *_ITERATORS)):
+            self.iterators.append(x)
+            stack += [y for y in gc.get_referents(x) if isinstance(y, (tuple, *_ITERATORS))]
         elif (type(x).__module__ or "").startswith("clearprop.compiler"):
             stack.append(getattr(x, "function", None))  # a compiled function inside: what it calls
         else:
@@ -81,6 +103,8 @@ class Surroundings:
                 if callable(getattr(type(x), "structure", None)):
                     self.announcing.append(x)
                     self.announced.add(id(attributes))
+                    own = attributes.get("_made")  # a Module's list of its latest nodes
+                    self._seen.add(id(own))
                 stack += [attributes, type(x)]
             if isinstance(x, functools.partial):
                 stack += [x.func, x.args, x.keywords]
@@ -119,25 +143,34 @@ class Surroundings:
                 self.cells.append(cell)
                 stack.append(_inside(cell))
         stack += [function.__defaults__, function.__kwdefaults__]
+        if function.__dict__:
+            stack.append(function.__dict__)
         if not _is_users(function):
             return  # a library's own globals do not change
         names = set(_names(function.__code__))
         spaces = [function.__globals__]
         held_by_cells = map(_inside, function.__closure__ or ())
-        for held in (*held_by_cells, *map(function.__globals__.get, names)):
-            if isinstance(held, types.ModuleType) and _is_users(held):
+        imported = map(sys.modules.get, names - function.__globals__.keys())  # inside the function
+        modules = [*held_by_cells, *map(function.__globals__.get, names), *imported]
+        for held in modules:
+            if isinstance(held, types.ModuleType) and _is_users(held) and vars(held) not in spaces:
                 spaces.append(vars(held))
+                modules += map(vars(held).get, names)
         for space in spaces:
             for name in sorted(names.intersection(space)):
                 self.globals.append((space, name))
                 stack.append(space[name])
+
+    def knows(self, x: Any) -> bool:
+        """Tell whether an object was found."""
+        return id(x) in self._seen
 
     def snapshot(self) -> list[Any]:
         """Return all that is held, container by container."""
         return [
             [_inside(cell) for cell in self.cells],
             [space.get(name, _END) for space, name in self.globals],
-            *(list(c) if isinstance(c, list) else dict(c) for c in self.containers),
+            *(list(c) if isinstance(c, _LINES) else dict(c) for c in self.containers),
             *map(dict, self.private),
         ]
 
@@ -179,18 +212,19 @@ def _names(code: types.CodeType) -> Iterator[str]:
 class Watch:
     """Looks at a function's surroundings before and after it is recorded, for changes that would be lost."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], others: Iterable[Any] = ()) -> None:
         self.function = function
-        self.around = Surroundings(function)
+        self.around = Surroundings(function, others)
         self.before = self.around.snapshot()
         self.chance = self._chance()
+        self.taken = list(map(_taken, self.around.iterators))
 
     def _chance(self) -> tuple[Any, ...]:
         legacy = np.random.get_state(legacy=False)  # noqa: NPY002
         return (
             random.getstate(),
             str(legacy),
-            [str(g.bit_generator.state) for g in self.around.generators],
+            [str(_state(g)) for g in self.around.generators],
         )
 
     def check(self) -> bool:
@@ -203,6 +237,11 @@ class Watch:
             raise _lost(
                 "random numbers from NumPy or Python would be the same at each call",
                 hint="clearprop.ops.random.uniform(shape), whose state is a Tensor",
+            )
+        if list(map(_taken, self.around.iterators)) != self.taken:
+            raise _lost(
+                "the step takes from an iterator: later calls would not",
+                hint="next(iterator) outside, and what it gives as an argument",
             )
         after = self.around.snapshot()
         names = [
@@ -245,6 +284,24 @@ class Watch:
                 )
 
 
+def _state(generator: Any) -> Any:
+    if isinstance(generator, random.Random):
+        return None if isinstance(generator, random.SystemRandom) else generator.getstate()
+    if isinstance(generator, np.random.RandomState):
+        return generator.get_state(legacy=False)
+    return generator.bit_generator.state
+
+
+def _taken(iterator: Any) -> Any:
+    """How far an iterator has come."""
+    if isinstance(iterator, types.GeneratorType):
+        frame = iterator.gi_frame
+        return frame and (frame.f_lasti, [id(x) for x in frame.f_locals.values()])
+    if isinstance(iterator, itertools.count):
+        return repr(iterator)
+    return operator.length_hint(iterator, -1)
+
+
 def _identical(old: Any, new: Any) -> bool:
     if isinstance(old, dict):
         return old.keys() == new.keys() and all(new[key] is value for key, value in old.items())
@@ -258,17 +315,27 @@ def _lost(what: str, hint: str) -> RecordingError:
 class Guard:
     """Tells in a few microseconds whether what a recording depended on is still the same objects."""
 
-    def __init__(self, function: Callable[..., Any], things: list[Any], leaves: list[Tensor]) -> None:
-        around = Surroundings(function)
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        things: list[Any],
+        leaves: list[Tensor],
+        without: list[Tensor],
+        others: list[Any],
+    ) -> None:
+        around = Surroundings(function, others)
         self.cells = around.cells
         self.spaces = around.globals
         looked_at = [c for c in around.containers if id(c) not in around.announced]
-        self.iterables = [c if isinstance(c, list) else c.values() for c in looked_at]
+        self.iterables = [c if isinstance(c, _LINES) else c.values() for c in looked_at]
+        self.named = [c for c in looked_at if isinstance(c, dict) and id(c) not in around.owners]
+        self.keys = list(itertools.chain.from_iterable(self.named))
         self.saved = self._all()
         unique = {id(thing): thing for thing in (*things, *around.announcing)}
         self.things = [(thing, thing.structure()) for thing in unique.values()]
         self.count = structure.count()
         self.leaves = leaves
+        self.without = without  # the leaves that have no gradient, before and after
         self.tracked = list(map(_requires_grad, leaves))
 
     def _variables(self) -> list[Any]:
@@ -285,6 +352,10 @@ class Guard:
             self.count = structure.count()
         if list(map(_requires_grad, self.leaves)) != self.tracked:
             return False
+        if any(t.grad is not None for t in self.without):
+            return False
+        if list(itertools.chain.from_iterable(self.named)) != self.keys:
+            return False
         variables = self._variables()
         now = itertools.chain(variables, *self.iterables, (_END,))  # the end shows where one grew or shrank
         return all(map(operator.is_, now, self.saved)) or self._equal()
@@ -297,7 +368,9 @@ class Guard:
         for a, b in zip(now, self.saved, strict=True):
             if a is b:
                 continue
-            if type(a) is not type(b) or not isinstance(a, (bool, int, float, str, type(None))) or a != b:
+            if type(a) is not type(b) or not isinstance(a, (bool, int, float, str, type(None))):
+                return False
+            if a != b or (a == 0 and str(a) != str(b)):  # -0.0
                 return False
         self.saved = now
         return True

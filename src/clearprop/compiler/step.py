@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from clearprop.compiler.recorder import Recorder, RecordingError, record
 from clearprop.compiler.rewrite import rewrite
 from clearprop.compiler.source import Source
 from clearprop.compiler.store import Changed, Store
-from clearprop.compiler.tree import Key, flatten, result_tree
+from clearprop.compiler.tree import Key, flatten, objects, result_tree
 from clearprop.errors import lesson
 from clearprop.modes import mode, special
 from clearprop.tensor import Tensor
@@ -77,6 +78,7 @@ class Variant:
         self, recording: Recording, guard: Guard, without: list[Tensor], tree: Any, mark: Any
     ) -> None:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
+        self.named = set(guard.leaves)  # Tensors that are reached by name: none is an argument too
         self.quick: Any = None  # the same call with its conditions checked in native code, where there is one
         self.until = 1  # how many ordinary calls until the next try to make one
         self.tries = 0
@@ -92,9 +94,13 @@ class Variant:
         if self.recording.store.ready():
             self.quick = make(self)
 
-    def holds(self) -> bool:
+    def holds(self, arguments: Iterable[Tensor] = ()) -> bool:
         """Tell whether the conditions are met: variables, modes, and gradients that were None."""
-        return all(t.grad is None for t in self.without) and self.guard.holds()
+        return (
+            all(t.grad is None for t in self.without)
+            and self.named.isdisjoint(arguments)
+            and self.guard.holds()
+        )
 
 
 class Step:
@@ -129,7 +135,7 @@ class Step:
         if key in self.refusals:
             return self.function(*args, **kwargs)
         for variant in self.plans.get(key, ()):
-            if variant.holds():
+            if variant.holds(tensors.values()):
                 if self.verify:
                     from clearprop.compiler.verify import verified
 
@@ -142,6 +148,15 @@ class Step:
                 variant.ran()
                 return variant.tree(outputs, args, kwargs)
         return self._first(key, args, kwargs, arrays, tensors)
+
+    def __reduce__(self) -> Any:
+        """A copy has the same function and options, and makes plans of its own."""
+        found: Any = sys.modules.get(self.function.__module__)
+        for name in self.function.__qualname__.split("."):
+            found = getattr(found, name, None)
+        if found is self:  # a decorated function goes by its name
+            return self.function.__qualname__
+        return Step, (self.function, self.executor, self.verify, self.fallback, self.limit)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A compiled method is called with its object."""
@@ -167,16 +182,17 @@ class Step:
 
         So every step of a training is the plan's, and one that was stopped resumes to the same bits.
         """
-        _check_arguments(tensors)
         recorder = Recorder()
-        watch = Watch(self.function)
+        passed = objects((args, kwargs))
+        watch = Watch(self.function, passed)
+        _check_arguments(tensors, watch.around.leaves)
         for t in watch.around.leaves:
             recorder.touch(t)
         new_args, new_kwargs = key.stand_ins(recorder, args, kwargs)
         without = [t for t in recorder.before if t.grad is None]
         result = record(recorder, self.function, new_args, new_kwargs)
         try:
-            tree, outputs = result_tree(result, recorder, self.function)
+            tree, outputs = result_tree(result, recorder, self.function, watch.around.knows)
             program, cleared = recorder.finish(outputs)
             settled = watch.check()
             mark = fingerprint(program, cleared)
@@ -194,9 +210,10 @@ class Step:
                 tensors[place]._value, tensors[place].grad = stand_in._value, stand_in.grad
             return tree(values, args, kwargs)
         touched = [t for t in recorder.before if t not in recorder.places]
-        guard = Guard(self.function, recorder.things, touched)
-        matters = {s.tensor for s, _ in program.assignments if s.slot == "grad"}
-        variant = Variant(recording, guard, [t for t in without if t in matters], tree, mark)
+        given = {s.tensor for s, _ in program.assignments if s.slot == "grad"}
+        stay = [t for t in without if t not in given and t not in recorder.places and t.requires_grad]
+        guard = Guard(self.function, recorder.things, touched, stay, passed)
+        variant = Variant(recording, guard, [t for t in without if t in given], tree, mark)
         if twin in known:
             known.remove(twin)
         known.insert(0, variant)
@@ -320,8 +337,17 @@ def _executable(program: Program, executor: str) -> tuple[Any, str]:
     return Source(program), "numpy"
 
 
-def _check_arguments(tensors: dict[int, Tensor]) -> None:
+def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:
     for t in tensors.values():
+        if any(t is other for other in named):
+            raise RecordingError(
+                lesson(
+                    "compile(step)(t)",
+                    "wants a Tensor either as an argument or by name",
+                    f"{t.name or 'one'} that the step also reaches through its variables",
+                    hint="t.detach(), or no argument",
+                )
+            )
         if t.op is not None and t.requires_grad:
             raise RecordingError(
                 lesson(

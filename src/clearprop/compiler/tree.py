@@ -81,7 +81,7 @@ def flatten(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Key, tuple[A
         else:
             parts.append(_described(x, arrays, tensors))
     if kwargs:
-        parts.append(_described(kwargs, arrays, tensors))
+        parts.append(("keywords", _described(kwargs, arrays, tensors)))
     return Key(tuple(parts)), tuple(arrays), tensors
 
 
@@ -99,19 +99,55 @@ def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
         return (type(x), tuple(_described(y, arrays, tensors) for y in x))
     if isinstance(x, dict):
         return ("dict", tuple((k, _described(y, arrays, tensors)) for k, y in x.items()))
-    try:
-        hash(x)
-    except TypeError:
-        return ("object", id(x))
-    return (type(x), x)
+    if isinstance(x, float):
+        return (type(x), x.hex())  # 0.0 is not -0.0, and NaN is NaN
+    return (type(x), x) if _has_value(x) else The(x)
+
+
+class The:
+    """An object itself, whatever it says that it equals; it stays alive, so nothing else gets its address."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, The) and self.thing is other.thing
+
+
+def _has_value(x: Any) -> bool:
+    """Whether an object equals others by what it holds, which does not change."""
+    kind: Any = type(x)
+    return kind.__hash__ is not None and kind.__eq__ is not object.__eq__
+
+
+def objects(x: Any) -> list[Any]:
+    """Return the arguments that are neither arrays nor made of them: what they hold may change between calls.
+
+    >>> model = object()
+    >>> objects(((np.ones(2), [model]), {"scale": 2.0})) == [model, 2.0]
+    True
+    """
+    if is_array(x):
+        return []
+    if isinstance(x, (tuple, list, dict)):
+        inside = x.values() if isinstance(x, dict) else x
+        return [thing for y in inside for thing in objects(y)]
+    return [x]
 
 
 # --- results ------------------------------------------------------------------------------------------------
-def result_tree(result: Any, recorder: Recorder, function: Callable[..., Any]) -> tuple[Any, list[Tensor]]:
+def result_tree(
+    result: Any, recorder: Recorder, function: Callable[..., Any], there: Callable[[Any], bool]
+) -> tuple[Any, list[Tensor]]:
     """Return a function from output arrays to what the caller gets, and the Tensors that are the outputs.
 
     What an eager run gives as an array comes as an array, what it gives as a Tensor as a Tensor without a
-    graph. A leaf that is returned is itself.
+    graph. A leaf that is returned is itself, and so is an array that was `there` before the step.
     """
     outputs: list[Tensor] = []
     gradients = {id(t.grad) for t in (*recorder.before, *recorder.wrapped) if t.grad is not None}
@@ -134,7 +170,7 @@ def result_tree(result: Any, recorder: Recorder, function: Callable[..., Any]) -
             return _Tuple([read(y) for y in x], list)
         if isinstance(x, dict):
             return _Dict({k: read(y) for k, y in x.items()})
-        return _Same(x)
+        return _Made(x.copy()) if isinstance(x, np.ndarray) and not there(x) else _Same(x)
 
     return read(result), outputs
 
@@ -176,6 +212,16 @@ class _Same:
 
     def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
         return self.thing
+
+
+class _Made:
+    """An array that the step makes: each call's is the caller's own."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        return self.array.copy()
 
 
 class _Tuple:

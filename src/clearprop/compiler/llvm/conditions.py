@@ -34,15 +34,19 @@ class Conditions:
         self.names: list[tuple[Any, str, Any]] = []
         guard, store = variant.guard, variant.recording.store
         # Where an address was, something else may lie later: what is compared stays alive.
-        self.kept: list[Any] = [*guard.cells, *guard.iterables, *guard.saved, *guard.leaves]
+        self.kept: list[Any] = [*guard.cells, *guard.iterables, *guard.saved, *guard.keys, *guard.leaves]
         self._same(store.moves.ctypes.data)  # and the store keeps its arrays, until it has others
         self._variables([*guard.spaces, (vars(structure), "_count")])
         for cell in guard.cells:
             self._same(id(cell) + CELL_CONTENT)
         for container in guard.iterables:
             self._container(container)
+        for container in guard.named:
+            self._same(*Entries(id(container), container).keys.values())
         for tensor in guard.leaves:
             self._same(slot(tensor, "requires_grad"))
+        for tensor in guard.without:
+            self._same(slot(tensor, "grad"))
         for tensors, name in ((store.values, "_value"), (store.grads, "grad")):
             for tensor in tensors:
                 self._same(slot(tensor, name))

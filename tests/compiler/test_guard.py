@@ -1,0 +1,285 @@
+"""What a step depends on besides arrays is noticed when it changes, or refused when it cannot be."""
+
+import copy
+import dataclasses
+import functools
+import itertools
+import pickle
+import random
+import sys
+import types
+from collections import deque
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor, nn, optim
+from clearprop.compiler import RecordingError
+from clearprop.compiler.step import available_executors
+
+pytestmark = pytest.mark.parametrize("executor", available_executors())
+X = np.arange(1.0, 4.0)
+
+
+class Thing:
+    """Has a number; two of them are never equal."""
+
+    def __init__(self, scale=2.0):
+        self.scale = scale
+
+
+@dataclasses.dataclass
+class Settings:
+    """Has a number, and no hash."""
+
+    scale: float
+
+
+def in_a_set(things):
+    flags = {"double"}
+    return lambda x: x * (2.0 if "double" in flags else 3.0), lambda: flags.remove("double")
+
+
+def in_a_deque(things):
+    numbers = deque([2.0])
+    return lambda x: x * numbers[0], lambda: numbers.__setitem__(0, 3.0)
+
+
+def under_another_key(things):
+    two, three = 2.0, 3.0
+    numbers = {"used": two, "other": three}
+
+    def change():
+        numbers.clear()
+        numbers["other"], numbers["used"] = two, three
+
+    return lambda x: x * numbers["used"], change
+
+
+def an_attribute_of_a_function(things):
+    def scaled(x):
+        return x * scaled.by
+
+    scaled.by = 2.0
+    return scaled, lambda: setattr(scaled, "by", 3.0)
+
+
+def beside_many_words(things):
+    words = {f"word {i}": i for i in range(30_000)}
+    numbers = {"scale": 2.0}
+    return lambda x: x * numbers["scale"] + words["word 0"], lambda: numbers.update(scale=3.0)
+
+
+def in_a_module_of_a_module(things):
+    outer, inner = types.ModuleType("users_package"), types.ModuleType("users_package.settings")
+    outer.settings, inner.scale = inner, 2.0
+    return lambda x: x * outer.settings.scale, lambda: setattr(inner, "scale", 3.0)
+
+
+def in_a_module_imported_inside(things):
+    things.setitem(sys.modules, "users_thing", module := types.ModuleType("users_thing"))
+    module.scale = 2.0
+
+    def scaled(x):
+        import users_thing
+
+        return x * users_thing.scale
+
+    return scaled, lambda: setattr(module, "scale", 3.0)
+
+
+def behind_a_property(things):
+    numbers = {"scale": 2.0}
+
+    class Behind:
+        @property
+        def scale(self):
+            return numbers["scale"]
+
+    behind = Behind()
+    return lambda x: x * behind.scale, lambda: numbers.update(scale=3.0)
+
+
+def behind_a_static_method(things):
+    numbers = {"scale": 2.0}
+
+    class Behind:
+        @staticmethod
+        def scale():
+            return numbers["scale"]
+
+    return lambda x: x * Behind.scale(), lambda: numbers.update(scale=3.0)
+
+
+def of_an_argument(things):
+    thing = Thing()
+    return functools.partial(lambda thing, x: x * thing.scale, thing), lambda: setattr(thing, "scale", 3.0)
+
+
+PLACES = [
+    in_a_set,
+    in_a_deque,
+    under_another_key,
+    an_attribute_of_a_function,
+    beside_many_words,
+    in_a_module_of_a_module,
+    in_a_module_imported_inside,
+    behind_a_property,
+    behind_a_static_method,
+    of_an_argument,
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_number_is_noticed_wherever_it_is(place, executor, monkeypatch):
+    function, change = place(monkeypatch)
+    step = clearprop.compile(function, executor=executor)
+    for _ in range(4):
+        np.testing.assert_array_equal(step(X), 2 * X)
+    change()
+    for _ in range(4):
+        np.testing.assert_array_equal(step(X), 3 * X)
+
+
+def test_an_object_that_is_passed_may_change(executor):
+    step = clearprop.compile(lambda x, thing: x * thing.scale, executor=executor)
+    thing = Thing()
+    for k in range(6):
+        thing.scale = float(k // 2)
+        np.testing.assert_array_equal(step(X, thing), X * thing.scale)
+
+
+@pytest.mark.parametrize("kind", [Thing, Settings])
+def test_a_new_object_is_not_taken_for_one_that_was_there(kind, executor):
+    step = clearprop.compile(lambda x, thing: x * thing.scale, executor=executor)
+    for k in range(12):
+        np.testing.assert_array_equal(step(X, kind(float(k))), X * k)
+
+
+def test_a_compiled_method_looks_at_its_own_object(executor):
+    class Scaled(Thing):
+        @clearprop.compile(executor=executor)
+        def __call__(self, x):
+            return x * self.scale
+
+    first, second = Scaled(), Scaled(7.0)
+    for k in range(6):
+        first.scale = float(k // 2)
+        np.testing.assert_array_equal(first(X), X * first.scale)
+        np.testing.assert_array_equal(second(X), X * 7)
+
+
+def test_zero_and_minus_zero_are_two_numbers(executor):
+    zero = 0.0
+    step = clearprop.compile(lambda x, y: x * zero + x * y, executor=executor)
+    for _ in range(3):
+        assert not np.signbit(step(X, 0.0)).any()
+    zero = -0.0
+    assert not np.signbit(step(X, 0.0)).any()
+    assert np.signbit(step(X, -0.0)).all()
+
+
+def test_a_dict_is_not_taken_for_keywords(executor):
+    def either(x, y):
+        return x - y["y"] if isinstance(y, dict) else x + y
+
+    step = clearprop.compile(either, executor=executor)
+    for _ in range(3):
+        np.testing.assert_array_equal(step(X, {"y": 2 * X}), -X)
+        np.testing.assert_array_equal(step(X, y=2 * X), 3 * X)
+
+
+def test_a_gradient_that_is_there_for_the_first_time_is_noticed(executor):
+    first, second = nn.Parameter(np.ones(3)), nn.Parameter(np.ones(3))
+    optimizer = optim.SGD([first, second], lr=0.5)
+    step = clearprop.compile(lambda: optimizer.step(), executor=executor)
+    first.grad = np.ones(3)
+    for _ in range(4):
+        step()
+    np.testing.assert_array_equal(second.value, np.ones(3))
+    second.grad = np.ones(3)
+    for _ in range(4):
+        step()
+    np.testing.assert_array_equal(second.value, -np.ones(3))
+    np.testing.assert_array_equal(first.value, -3 * np.ones(3))
+
+
+def test_an_array_that_a_step_makes_is_the_callers_own(executor):
+    there = np.zeros(3)
+    step = clearprop.compile(lambda x: (np.zeros(3), there, x * 1.0), executor=executor)
+    for _ in range(4):
+        made, same, _ = step(X)
+        np.testing.assert_array_equal(made, np.zeros(3))
+        assert same is there
+        made[...] = 9
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda: iter([X] * 9),
+        lambda: (X for _ in range(9)),
+        lambda: itertools.count(1),
+        lambda: zip(iter([1, 2, 3]), itertools.count(), strict=False),
+    ],
+)
+def test_taking_from_an_iterator_is_refused(source, executor):
+    iterator = source()
+
+    def step(x):
+        taken = next(iterator)
+        return x * (taken[0] if isinstance(taken, tuple) else taken)
+
+    with pytest.raises(RecordingError, match="takes from an iterator"):
+        clearprop.compile(step, executor=executor)(X)
+
+
+@pytest.mark.parametrize("generator", [random.Random(0), np.random.RandomState(0)])
+def test_random_numbers_of_any_generator_are_refused(generator, executor):
+    draw = generator.random
+    with pytest.raises(RecordingError, match="random numbers"):
+        clearprop.compile(lambda x: x * draw(), executor=executor)(X)
+    with pytest.raises(RecordingError, match="random numbers"):
+        clearprop.compile(lambda x: x * generator.random(), executor=executor)(X)
+
+
+def test_a_tensor_is_an_argument_or_a_variable_but_not_both(executor):
+    w = Tensor(np.ones(3), "w")
+    step = clearprop.compile(lambda t, x: (t * x + w).sum(), executor=executor)
+    for _ in range(3):
+        assert step(Tensor(X), X).value == 17
+    with pytest.raises(RecordingError, match="either as an argument or by name"):
+        step(w, X)
+
+
+@clearprop.compile
+def doubled(x):
+    """Twice as much."""
+    return x * 2.0
+
+
+def test_a_compiled_function_is_pickled_by_name(executor):
+    doubled(X)
+
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+
+
+def test_a_copy_of_a_model_with_a_compiled_method_is_compiled_for_itself(executor):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+            self.predict = clearprop.compile(self.forward, executor=executor)
+
+        def forward(self, x):
+            return self.layer(x)
+
+    model, x = Model(), X[None]
+    for _ in range(3):
+        model.predict(x)
+    other = copy.deepcopy(model)
+    clearprop.assign(other.layer.weight, other.layer.weight.value * 2)
+
+    for m in (model, other):
+        np.testing.assert_allclose(m.predict(x).value, m(x).value, rtol=1e-6)
