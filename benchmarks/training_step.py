@@ -3,7 +3,7 @@ it.
 
 Every contender runs in a process of its own, so that thread pools do not disturb each other, and they take
 turns: a slice of each, many rounds, the median of all steps. A quick look: `--quick`; one row: `--only
-784-128-10`.
+784-128-10`; what the second core gives: `--threads`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from typing import Any
 from peers.rows import ROWS, Row
 
 HERE = Path(__file__).parent
-OURS = ("clearprop eager", "clearprop numpy", "clearprop llvm")
+OURS = ("clearprop eager", "clearprop numpy", "clearprop llvm", "llvm, one core")
 CONTENDERS = {
     "clearprop eager": ("ours", "eager"),
     "clearprop numpy": ("ours", "numpy"),
     "clearprop llvm": ("ours", "llvm"),
+    "llvm, one core": ("ours", "llvm"),
     "torch eager": ("pytorch", "eager"),
     "torch fused": ("pytorch", "fused"),
     "torch.compile": ("pytorch", "compile"),
@@ -37,7 +38,9 @@ CONTENDERS = {
     "sgemm": ("blas", "sgemm"),
 }
 SMALL_ONLY = ("autograd", "scikit-learn")
+CORES = ("llvm, one core", "clearprop llvm")  # what `--threads` compares
 FOREIGN = (
+    "CLEARPROP_THREADS",
     "OPENBLAS_CORETYPE",
     "OPENBLAS_L2_SIZE",
     "OMP_NUM_THREADS",
@@ -53,6 +56,8 @@ class Contender:
         self.name = name
         module, how = CONTENDERS[name]
         environment = {k: v for k, v in os.environ.items() if k not in FOREIGN}
+        if name == CORES[0]:
+            environment["CLEARPROP_THREADS"] = "1"
         self.times: list[float] = []
         self.memory = 0
         self.process = subprocess.Popen(
@@ -144,6 +149,8 @@ def show(result: dict[str, Any]) -> None:
             f"  {name:<18}{_time(t):>12}{ratio}{flops / t / 1e9:>10.1f}{flops / t / rate:>10.0%}"
             f"{facts['first']:>10.2f} s{facts['memory']:>10}{mark}"
         )
+    if "median" in found.get(CORES[0], {}) and "median" in found.get(CORES[1], {}):
+        print(f"  time of one core / of two: {found[CORES[0]]['median'] / found[CORES[1]]['median']:.2f}")
     if best and "median" in found.get("clearprop llvm", {}):
         reached = peers[best] / found["clearprop llvm"]["median"]
         print(f"  aim: {result['aim']:g} times the best peer ({best}); reached: {reached:.2f}")
@@ -155,7 +162,9 @@ def _time(seconds: float) -> str:
 
 def markdown(kept: dict[str, Any]) -> str:
     """Return what `--json` kept as the tables of this folder's README."""
-    names = [n for n in CONTENDERS if n != "sgemm"]
+    if set(kept["results"][0]["contenders"]) - {"sgemm"} == set(CORES):
+        return _cores(kept)
+    names = [n for n in CONTENDERS if n not in ("sgemm", CORES[0])]
     lines = ["| step, time in us | aim | reached | " + " | ".join(names) + " | sgemm, GFLOP/s |"]
     lines.append("|---" * (len(names) + 4) + "|")
     firsts = [
@@ -178,6 +187,17 @@ def markdown(kept: dict[str, Any]) -> str:
         firsts.append(f"| {label} | " + " | ".join(cells) + " |")
     about = ", ".join(f"{k} {v}" for k, v in kept["about"].items())
     return "\n".join([about, "", *lines, "", *firsts])
+
+
+def _cores(kept: dict[str, Any]) -> str:
+    """Return the table of one core beside two."""
+    lines = ["| step | one core, us | two cores, us | one / two |", "|---|---|---|---|"]
+    for result in kept["results"]:
+        one, two = (result["contenders"][name]["median"] for name in CORES)
+        label = f"{result['row']}, batch {result['batch']}"
+        lines.append(f"| {label} | {one * 1e6:.4g} | {two * 1e6:.4g} | {one / two:.2f} |")
+    about = ", ".join(f"{k} {v}" for k, v in kept["about"].items())
+    return "\n".join([about, "", *lines])
 
 
 def facts() -> dict[str, Any]:
@@ -217,6 +237,7 @@ def main() -> None:
         choices=list(CONTENDERS),
         help="one contender (may be repeated)",
     )
+    parser.add_argument("--threads", action="store_true", help="the llvm executor on one core and on two")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--rounds", type=int, default=0, help="how often each takes a turn")
     parser.add_argument("--json", metavar="FILE", help="write everything measured")
@@ -227,7 +248,8 @@ def main() -> None:
     if options.markdown:
         print(markdown(json.loads(Path(options.markdown).read_text())))
         return
-    names = [*dict.fromkeys([*options.names, "sgemm"])] if options.names else list(CONTENDERS)
+    asked = [*(options.names or ()), *(CORES if options.threads else ())]
+    names = [*dict.fromkeys([*asked, "sgemm"])] if asked else [n for n in CONTENDERS if n != CORES[0]]
     about = facts()
     print(", ".join(f"{k} {v}" for k, v in about.items()))
     results = []
