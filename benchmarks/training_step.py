@@ -191,11 +191,11 @@ def markdown(kept: dict[str, Any]) -> str:
 
 def _cores(kept: dict[str, Any]) -> str:
     """Return the table of one core beside two."""
-    lines = ["| step | one core, us | two cores, us | one / two |", "|---|---|---|---|"]
+    lines = ["| step | one core | two cores | one / two |", "|---|---|---|---|"]
     for result in kept["results"]:
         one, two = (result["contenders"][name]["median"] for name in CORES)
         label = f"{result['row']}, batch {result['batch']}"
-        lines.append(f"| {label} | {one * 1e6:.4g} | {two * 1e6:.4g} | {one / two:.2f} |")
+        lines.append(f"| {label} | {_time(one)} | {_time(two)} | {one / two:.2f} |")
     about = ", ".join(f"{k} {v}" for k, v in kept["about"].items())
     return "\n".join([about, "", *lines])
 

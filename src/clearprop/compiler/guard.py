@@ -29,7 +29,7 @@ _LINES = (list, set, deque)  # containers without names
 _ITERATORS = (itertools.count, itertools.cycle, zip, map, filter, enumerate, *map(type, _ENDS))
 _END = object()
 _LIMIT = 200_000
-_requires_grad = operator.attrgetter("requires_grad")
+_requires_grad, _contents = operator.attrgetter("requires_grad"), operator.attrgetter("cell_contents")
 
 
 class Surroundings:
@@ -338,11 +338,9 @@ class Guard:
         self.without = without  # the leaves that have no gradient, before and after
         self.tracked = list(map(_requires_grad, leaves))
 
-    def _variables(self) -> list[Any]:
-        return [*map(_inside, self.cells), *(space.get(name, _END) for space, name in self.spaces)]
-
     def _all(self) -> list[Any]:
-        return [*self._variables(), *itertools.chain.from_iterable(self.iterables), _END]
+        named = [space.get(name, _END) for space, name in self.spaces]
+        return [*map(_inside, self.cells), *named, *itertools.chain.from_iterable(self.iterables), _END]
 
     def holds(self) -> bool:
         """Tell whether the recording is still good."""
@@ -352,12 +350,17 @@ class Guard:
             self.count = structure.count()
         if list(map(_requires_grad, self.leaves)) != self.tracked:
             return False
-        if any(t.grad is not None for t in self.without):
+        if self.without and any(t.grad is not None for t in self.without):
             return False
         if list(itertools.chain.from_iterable(self.named)) != self.keys:
             return False
-        variables = self._variables()
-        now = itertools.chain(variables, *self.iterables, (_END,))  # the end shows where one grew or shrank
+        try:
+            inside = list(map(_contents, self.cells))
+        except ValueError:  # a variable that has no value yet
+            inside = list(map(_inside, self.cells))
+        variables = [space.get(name, _END) for space, name in self.spaces]
+        # The end shows where one grew or shrank.
+        now = itertools.chain(inside, variables, *self.iterables, (_END,))
         return all(map(operator.is_, now, self.saved)) or self._equal()
 
     def _equal(self) -> bool:

@@ -96,11 +96,9 @@ class Variant:
 
     def holds(self, arguments: Iterable[Tensor] = ()) -> bool:
         """Tell whether the conditions are met: variables, modes, and gradients that were None."""
-        return (
-            all(t.grad is None for t in self.without)
-            and self.named.isdisjoint(arguments)
-            and self.guard.holds()
-        )
+        if self.without and any(t.grad is not None for t in self.without):
+            return False
+        return self.named.isdisjoint(arguments) and self.guard.holds()
 
 
 class Step:

@@ -11,6 +11,8 @@ import numpy as np
 from clearprop.compiler.ir import State, Value
 from clearprop.tensor import Tensor
 
+_value, _grad = operator.attrgetter("_value"), operator.attrgetter("grad")
+
 
 class Changed(Exception):
     """A Tensor has another shape or dtype than when the step was recorded."""
@@ -47,6 +49,10 @@ class Store:
         self.late: list[int] = []  # gradients to be set when the step is done
         self.stand_ins: dict[int, Tensor] = {}  # the Tensors that were passed as arguments, by place
         self.fixed = all(s.tensor is not None for s in slots)
+        numbered = [*[v.data for v in numbers], *assigned]
+        self.simple = all(s.tensor is not None and s.slot == "value" for s in numbered)  # as usual
+        self.number_tensors: list[Any] = [v.data.tensor for v in numbers]
+        self.assigned_tensors: list[Any] = [s.tensor for s in assigned]
         self.values = [s.tensor for s in slots if s.slot == "value"]
         self.grads = [s.tensor for s in slots if s.slot == "grad"]
         self.order = [i for i, s in enumerate(slots) if s.slot == "value"]
@@ -64,11 +70,12 @@ class Store:
 
     def ready(self) -> bool:
         """Tell whether every array is where the last call left it, and held by nobody else."""
-        held = map(sys.getrefcount, self.owned)
-        if not self.fixed or not self.settled or any(map(operator.gt, held, self.counts)):
+        if not self.fixed or not self.settled:
             return False
-        held_now = [t._value for t in self.values]  # type: ignore[union-attr]
-        held_now += [t.grad for t in self.grads]  # type: ignore[union-attr]
+        held = list(map(sys.getrefcount, self.owned))
+        if held != self.counts and any(map(operator.gt, held, self.counts)):
+            return False
+        held_now = [*map(_value, self.values), *map(_grad, self.grads)]
         return all(map(operator.is_, held_now, self.in_order))
 
     def load(self) -> bool:
@@ -143,13 +150,20 @@ class Store:
 
     def read_numbers(self) -> tuple[Any, ...]:
         """Return the states without axes."""
-        found = tuple([self.now(v.data) for v in self.numbers])
-        if [type(x) for x in found] != self.number_types:
+        if self.simple:
+            found = tuple([tensor._value for tensor in self.number_tensors])
+        else:
+            found = tuple([self.now(v.data) for v in self.numbers])
+        if list(map(type, found)) != self.number_types:
             raise Changed("a number")
         return found
 
     def write_numbers(self, new: tuple[Any, ...]) -> None:
         """Assign the states without axes."""
+        if self.simple:
+            for tensor, x in zip(self.assigned_tensors, new, strict=True):
+                tensor._value = x
+            return
         for state, x in zip(self.assigned, new, strict=True):
             self._put(state, x)
 
