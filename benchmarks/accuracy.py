@@ -22,6 +22,7 @@ import numpy as np
 
 import clearprop
 from clearprop import Tensor
+from clearprop.nn import functional
 
 try:
     import torch
@@ -38,6 +39,14 @@ ANY, POSITIVE, UNIT, ABOVE = (-math.inf, math.inf), (0.0, math.inf), (-1.0, 1.0)
 
 def _logistic(x: Any) -> Any:
     return 1 / (1 + mp.exp(-x))
+
+
+def _share(x: Any) -> Any:
+    return mp.erfc(-x / mp.sqrt(2)) / 2
+
+
+def _density(x: Any) -> Any:
+    return mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
 
 
 # fmt: off
@@ -71,6 +80,11 @@ TABLE: dict[str, tuple[Any, Callable, tuple[Callable, ...], str]] = {
     "arctanh":    ((UNIT,),     mp.atanh,            (lambda x: 1 / (1 - x * x),),                            "arctanh"),
     "hypot":      ((POSITIVE, POSITIVE), mp.hypot,   (lambda x, y: x / mp.hypot(x, y), lambda x, y: y / mp.hypot(x, y)), "hypot"),
     "sigmoid":    (((-700.0, 700.0),), _logistic,    (lambda x: _logistic(x) * _logistic(-x),),               "sigmoid"),
+    "erf":        ((ANY,),      mp.erf,              (lambda x: 2 / mp.sqrt(mp.pi) * mp.exp(-x * x),),        "erf"),
+    "erfc":       (((-40.0, 40.0),), mp.erfc,        (lambda x: -2 / mp.sqrt(mp.pi) * mp.exp(-x * x),),       "erfc"),
+    "ndtr":       (((-60.0, 60.0),), _share,         (_density,),                                             "special.ndtr"),
+    "gaussian":   (((-60.0, 60.0),), lambda x: mp.exp(-x * x / 2), (lambda x: -x * mp.exp(-x * x / 2),),      ""),
+    "gelu":       (((-60.0, 60.0),), lambda x: x * _share(x), (lambda x: _share(x) + x * _density(x),),       "nn.functional.gelu"),
     "softplus":   (((-700.0, 700.0),), lambda x: mp.log(1 + mp.exp(x)), (_logistic,),                         "nn.functional.softplus"),
     "logsigmoid": (((-700.0, 700.0),), lambda x: -mp.log(1 + mp.exp(-x)), (lambda x: _logistic(-x),),         "nn.functional.logsigmoid"),
 }
@@ -109,7 +123,7 @@ def ulps(got: np.ndarray, exact: list[Any], dtype: Any) -> np.ndarray:
 
 def ours(name: str, xs: list[np.ndarray]) -> list[np.ndarray]:
     tensors = [Tensor(x) for x in xs]
-    z = clearprop.registry.ops[name](*tensors)
+    z = (clearprop.registry.ops.get(name) or getattr(functional, name))(*tensors)
     z.backward(np.ones(z.shape))
     return [z.value, *(t.grad for t in tensors)]
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import Tensor
+from clearprop import Tensor, nn, optim, trace
 from clearprop.compiler.step import available_executors
 from clearprop.registry import ops
+from clearprop.see.script import script_of
 from clearprop.ufunc import BLOCK, Ufunc
 
 third = Ufunc("third", lambda x, size: x / 3)
@@ -73,6 +74,39 @@ def test_an_op_of_the_users_own_is_one_core_op_wherever_it_is_used(executor, ver
     np.testing.assert_allclose(slope, wanted_slope, rtol=1e-13)
     assert "versine" in step.source()
     del ops["test_ufunc_around"]
+
+
+def test_a_page_recomputes_it_by_its_formula(versine):
+    script = script_of(trace(versine(Tensor(0.5, name="x"))).order)
+
+    assert script.definitions["versine"].startswith("(x0) => (2 * ")
+    assert script_of(trace(clearprop.erf(Tensor(0.5, name="x"))).order) is not None
+
+
+def test_a_natively_compiled_training_step_with_gelu_calls_no_numpy():
+    pytest.importorskip("llvmlite")
+    clearprop.manual_seed(0)
+    x, y = np.random.default_rng(0).normal(size=(2, 32, 8)).astype(np.float32)
+    losses = {}
+    for executor in (None, "llvm"):
+        clearprop.manual_seed(0)
+        model = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8))
+        optimizer = optim.Adam(model.parameters(), lr=0.01)
+
+        def step(x, y, model=model, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = nn.functional.mse_loss(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = clearprop.compile(step, executor=executor) if executor else step
+        losses[executor] = [float(run(x, y)) for _ in range(20)]
+
+    lines = [line.split() for line in run.explain().splitlines()]
+    assert "call" not in {line[0] for line in lines if line}
+    assert any(line[0] == "loop" and {"ndtr,", "gaussian,"} <= set(line) for line in lines if line)
+    np.testing.assert_allclose(losses["llvm"], losses[None], rtol=1e-5)
 
 
 @pytest.mark.parametrize("executor", available_executors())

@@ -33,6 +33,8 @@ ONE = {
     "twice": lambda x: x + x,
     "halved": lambda x: x / 4,
     "times a number": lambda x: 0.3 * x - 1,
+    "erf": lambda x: clearprop.erf(x),
+    "gelu": lambda x: x * clearprop.ndtr(x),
     "softplus": lambda x: clearprop.softplus(x),
     "absolute": lambda x: abs(x),
     "clipped": lambda x: np.clip(x, -0.5, 0.7),

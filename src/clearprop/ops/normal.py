@@ -101,7 +101,7 @@ def _within(x: Any, limit: float) -> Any:
     return np.minimum(np.maximum(x, -limit), limit)
 
 
-def _erf(x: Any, size: int = 8) -> Any:
+def _erf(x: Any, size: int) -> Any:
     """erf(x) = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     x = _within(x, FAR)
     t = np.abs(x)
@@ -109,7 +109,7 @@ def _erf(x: Any, size: int = 8) -> Any:
     return np.where(t < INSIDE, _inside(x, t * t, size), np.where(x < 0, -far, far))
 
 
-def _erfc(x: Any, size: int = 8) -> Any:
+def _erfc(x: Any, size: int) -> Any:
     """1 - erf(x), exact where that would round to 0."""
     x = _within(x, FAR)
     t = np.abs(x)
@@ -118,7 +118,7 @@ def _erfc(x: Any, size: int = 8) -> Any:
     return np.where(near, 1 - _inside(x, t * t, size), np.where(x < 0, 2 - far, far))
 
 
-def _ndtr(x: Any, size: int = 8) -> Any:
+def _ndtr(x: Any, size: int) -> Any:
     """The share of a standard normal distribution below x, erfc(-x / sqrt(2)) / 2."""
     x = _within(x, FARTHEST)
     s = x * ROOT_HALF
@@ -128,7 +128,7 @@ def _ndtr(x: Any, size: int = 8) -> Any:
     return np.where(t < 0.5 * INSIDE, near, np.where(x < 0, far, 1 - far))
 
 
-def _gaussian(x: Any, size: int = 8) -> Any:
+def _gaussian(x: Any, size: int) -> Any:
     """exp(-x^2 / 2), the bell curve."""
     return _bell(_within(x, FARTHEST), 0.5, size)
 

@@ -226,6 +226,7 @@ _TEX_FUNCTIONS = {f: "\\" + f for f in (*_TEX_FUNCTIONS, "arccos", "arctan")}
 _TEX_FUNCTIONS |= {
     "log": r"\ln",
     "sigmoid": r"\sigma",
+    "ndtr": r"\Phi",
     "maximum": r"\max",
     "minimum": r"\min",
     "sum": r"\sum",

@@ -20,6 +20,7 @@ from clearprop.modes import Onlooker, observed
 from clearprop.op import Op
 from clearprop.see.symbols import Symbol
 from clearprop.tensor import Tensor
+from clearprop.ufunc import Ufunc
 
 # fmt: off
 _BASE = {
@@ -157,8 +158,11 @@ class Script:
             self.definitions[op.name] = ""  # an op made of itself would never end
             letters = [f"x{i}" for i in range(len(args))]
             inputs = [Symbol(letter, np.float64(0.5)) for letter in letters]
-            forward = getattr(op.forward, "formula", op.forward)
-            self.definitions[op.name] = f"({', '.join(letters)}) => {self.read(forward, *inputs)}"
+            made: Any = op.forward
+            body = (
+                self.read(made.formula, *inputs, 8) if isinstance(made, Ufunc) else self.read(made, *inputs)
+            )
+            self.definitions[op.name] = f"({', '.join(letters)}) => {body}"
         if not self.definitions[op.name]:
             raise Unscriptable(f"{op.name} is no function of base functions")
         return f"cp.{op.name}({', '.join(args)})"
