@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
-from clearprop.modes import mode
+from clearprop.modes import marks, mode
 from clearprop.op import Op, describe
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -58,7 +58,7 @@ def backward(
                 node.grad = sums[node]
             elif node.op is not None or node.grad is None:
                 node.grad = grads.get(node)
-    mode.latest = (weakref.ref(output), *mode.latest[:7])  # `explain(node)` looks for its output there
+    marks.latest = (weakref.ref(output), *marks.latest[:7])  # `explain(node)` looks for its output there
 
 
 def propagate(

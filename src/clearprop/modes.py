@@ -56,6 +56,11 @@ class _Mode(threading.local):
     plain: bool = True  # gradients on and nobody looking
     grad_enabled: bool = True
     observer: Observer | None = None
+
+
+class Marks(threading.local):
+    """What this thread's computations leave behind for readers; unlike the mode, no result depends on it."""
+
     left: int = 0  # how many Tensors that need a gradient became Python numbers
     latest: tuple[Any, ...] = ()  # weak references to the outputs of the latest backward passes, newest first
 
@@ -73,6 +78,7 @@ class _Special:
 
 
 mode = _Mode()
+marks = Marks()
 special = _Special()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.modes import mode
+from clearprop.modes import marks, mode
 from clearprop.registry import numpy_functions, ufunc_names
 from clearprop.registry import ops as _entries
 
@@ -172,7 +172,7 @@ class Tensor:
         if mode.observer is not None:
             mode.observer.python_value(self, asked)
         if self.requires_grad:
-            mode.left += 1
+            marks.left += 1
         return self._value
 
     def __bool__(self) -> bool:

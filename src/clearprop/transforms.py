@@ -11,7 +11,7 @@ import numpy as np
 from clearprop.backward import propagate
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
-from clearprop.modes import enable_grad, mode
+from clearprop.modes import enable_grad, marks, mode
 from clearprop.op import describe
 from clearprop.tensor import Tensor
 
@@ -44,10 +44,10 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
             inner[i] = args[i] if isinstance(args[i], Tensor) and args[i].requires_grad else _lift(args[i])
             if isinstance(args[i], Tensor) and inner[i] is args[i]:
                 inner[i] = args[i] * 1  # a node of its own: the same Tensor may come in twice
-        before = mode.left
+        before = marks.left
         output = f(*inner, **kwargs)
         if not isinstance(output, Tensor):
-            if mode.left != before:
+            if marks.left != before:
                 raise _lost(f)
             output = Tensor(output, requires_grad=False)
         if output.size != 1:

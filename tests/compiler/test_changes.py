@@ -228,6 +228,21 @@ def test_what_a_module_of_the_users_holds_is_noticed(executor, tmp_path, monkeyp
         assert f(x)[0] == 2 * scale
 
 
+def test_eager_work_between_two_calls_changes_nothing_for_a_gradient(executor):
+    step = clearprop.compile(clearprop.grad(lambda v: (v * np.tanh(v)).sum()), executor=executor)
+    for _ in range(3):
+        step(np.ones(3))
+    before = step.recordings
+
+    for _ in range(3):
+        t = Tensor(2.0)
+        (t * t).backward()
+        assert float(t * t) == 4.0
+        step(np.ones(3))
+
+    assert step.recordings == before
+
+
 def test_a_label_that_is_no_class_is_an_error_in_every_call(executor):
     loss = nn.CrossEntropyLoss(ignore_index=None)
     w = Tensor(np.ones((2, 3)))

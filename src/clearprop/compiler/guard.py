@@ -18,11 +18,13 @@ import numpy as np
 from clearprop import structure
 from clearprop.compiler.recorder import RecordingError
 from clearprop.errors import lesson
+from clearprop.modes import Marks
 from clearprop.tensor import Tensor
+from clearprop.ufunc import Ufunc
 
 _NUMBERS = (str, bytes, int, float, bool, complex, type(None))
 _PLAIN = (str, bytes, int, float, bool, complex, type(None), np.ndarray, np.generic, np.dtype)
-_SKIPPED = (types.ModuleType, np.ufunc)
+_SKIPPED = (types.ModuleType, np.ufunc, Ufunc, Marks)
 _ENDS: tuple[Any, ...] = (*map(iter, ([], (), range(0), set(), {}, {}.values(), {}.items())),)
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _LINES = (list, set, deque)  # containers without names

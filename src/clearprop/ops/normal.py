@@ -114,6 +114,8 @@ def _erfc(x: Any, size: int) -> Any:
     x = _within(x, FAR)
     t = np.abs(x)
     far = _bell(t, 1.0, size) * _scaled(t, size)
+    if size < 8:  # what a float64 loses near 0 no float32 shows
+        return np.where(x < 0, 2 - far, far)
     near = (x > -INSIDE) & (x < 0.5 * INSIDE)
     return np.where(near, 1 - _inside(x, t * t, size), np.where(x < 0, 2 - far, far))
 
@@ -124,6 +126,8 @@ def _ndtr(x: Any, size: int) -> Any:
     s = x * ROOT_HALF
     t = np.abs(s)
     far = 0.5 * _bell(x, 0.5, size) * _scaled(t, size)
+    if size < 8:
+        return np.where(x < 0, far, 1 - far)
     near = 0.5 + 0.5 * _inside(s, t * t, size)
     return np.where(t < 0.5 * INSIDE, near, np.where(x < 0, far, 1 - far))
 

@@ -10,7 +10,7 @@ import numpy as np
 from clearprop.backward import input_gradient, propagate
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
-from clearprop.modes import mode, no_grad
+from clearprop.modes import marks, no_grad
 from clearprop.op import describe
 from clearprop.see.explanation import Contribution, Explanation
 from clearprop.see.labels import call_of, label_of
@@ -96,7 +96,7 @@ def users_of(output: Tensor) -> dict[Tensor, list[tuple[Tensor, int]]]:
 
 def _latest(node: Tensor, users: Users | None) -> tuple[Tensor, Users]:
     """Return the output of the latest backward pass that reached the node, and the users in its graph."""
-    outputs: list[Tensor] = [output for seen in mode.latest if (output := seen()) is not None]
+    outputs: list[Tensor] = [output for seen in marks.latest if (output := seen()) is not None]
     for output in outputs:
         found = users if users is not None else users_of(output)
         if node is output or node in found:
