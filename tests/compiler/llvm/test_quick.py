@@ -35,6 +35,7 @@ class Settings:
         self.scale, self.shift, self.last = 2.0, 1.0, None
         self.sizes = [1.0, 2.0]
         self.table = {"a": 1.0, "b": 2.0}
+        self.parts = {"x", "y"}
 
 
 class Slotted:
@@ -151,6 +152,23 @@ def dict_longer(t):
 
 def dict_shorter(t):
     del t.settings.table["b"]
+
+
+def dict_with_another_key(t):
+    t.settings.table["c"] = t.settings.table.pop("b")
+
+
+def set_larger(t):
+    t.settings.parts.add("z")
+
+
+def set_smaller(t):
+    t.settings.parts.remove("y")
+
+
+def set_with_another(t):
+    t.settings.parts.remove("y")
+    t.settings.parts.add("z")
 
 
 def dict_in_another_order(t):
@@ -349,6 +367,19 @@ def test_attributes_lie_where_they_are_said_to(changes):
             found = objects.Entries(objects.viewed(vars(x).values()), vars(x))
 
             assert [objects.word(a) for a in found.values.values()] == [id(v) for v in vars(x).values()]
+
+
+@described
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 60)), max_size=120))
+@settings(max_examples=200, deadline=None)
+def test_members_lie_where_they_are_said_to(changes):
+    items, all_items = set(), [object() for _ in range(61)]
+    for add, number in changes:
+        items.add(all_items[number]) if add else items.discard(all_items[number])
+
+        found = objects.members(items)[3:]
+
+        assert [objects.word(a) for a in found] == list(map(id, items))
 
 
 @described

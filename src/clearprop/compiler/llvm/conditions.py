@@ -11,6 +11,7 @@ from clearprop.compiler.llvm.objects import (
     LIST_ITEMS,
     LIST_SIZE,
     Entries,
+    members,
     slot,
     viewed,
     word,
@@ -83,5 +84,7 @@ class Conditions:
         elif type(container) is _VALUES:  # an OrderedDict's keeps an order of its own
             entries = Entries(viewed(container), container.mapping)
             self._same(entries.size, *entries.frame, *entries.order, *entries.values.values())
+        elif isinstance(container, set):
+            self._same(*members(container))
         else:
             raise LookupError(type(container))

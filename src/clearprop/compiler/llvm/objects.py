@@ -27,6 +27,7 @@ CELL_CONTENT, VIEW_DICT = 16, 16
 LIST_SIZE, LIST_ITEMS = 16, 24
 TUPLE_SIZE, TUPLE_ITEMS = 16, 24
 DICT_SIZE, DICT_KEYS, DICT_VALUES = 16, 32, 40
+SET_SIZE, SET_MASK, SET_TABLE = 24, 32, 40
 ARRAY_DATA, ARRAY_AXES, ARRAY_SHAPE, ARRAY_DTYPE, ARRAY_FLAGS = 16, 24, 32, 56, 64
 SCALAR_DATA = 16
 
@@ -92,6 +93,19 @@ class Entries:
             found = [_byte(values - 3 - i) for i in range(len(places))]
         if found != places:
             raise LookupError("a dict whose order is elsewhere")
+
+
+def members(items: set[Any]) -> list[int]:
+    """Return the addresses of the words that say what is in a set, those that say where they are first."""
+    frame = [id(items) + SET_SIZE, id(items) + SET_MASK, id(items) + SET_TABLE]
+    size, mask, table = map(word, frame)
+    if size != len(items):
+        raise LookupError("a set whose size is elsewhere")
+    number = {key: i for i, key in enumerate(_words(table, 2 * (mask + 1))[::2])}
+    places = [number.get(id(x), -1) for x in items]
+    if -1 in places or places != sorted(places):
+        raise LookupError("a set whose members are elsewhere")
+    return [*frame, *(table + 16 * i for i in places)]
 
 
 def viewed(view: Any) -> int:
@@ -181,6 +195,8 @@ def _dicts() -> bool:
         if viewed(table.values()) != id(table):
             return False
         Entries(id(table), table)
+    for items in (set(), {marks[0], marks[1]}, set(marks)):
+        members(items)
     found = Entries(id(tables[1]), tables[1])
     tables[1]["b"] = marks[2]
     return word(found.values["b"]) == id(marks[2])
