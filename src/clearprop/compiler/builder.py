@@ -307,6 +307,8 @@ def evaluate(v: Value, array: Callable[[Value], Any]) -> Any:
             z = np.broadcast_to(xs[0], v.shape)
         elif op == "join":
             z = np.concatenate(xs, axis=attrs["axis"])
+        elif op == "cumsum":
+            z = np.cumsum(xs[0], axis=attrs["axis"])
         else:
             z = (np.matmul if op == "matmul" else ufunc_of(op))(*(_typed(x, v) for x in xs))
     return z

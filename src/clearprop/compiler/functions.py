@@ -112,6 +112,14 @@ def _repeat(s: Symbol, x: Symbol, repeats: Any, axis: Any = None) -> Any:
     return spread.reshape((*before, n * repeats, *after))
 
 
+def _cumsum(s: Symbol, x: Symbol, axis: Any = None) -> Any:
+    if axis is None:
+        x, axis = x.reshape(-1), 0
+    dtype = np.cumsum(np.empty(1, x.dtype)).dtype
+    taken = s.builder.cast(x.value, dtype)
+    return s.new(s.builder.emit("cumsum", (taken,), x.shape, dtype, {"axis": axis % x.ndim}))
+
+
 def _einsum(s: Symbol, subscripts: str, *xs: Any, optimize: Any = None) -> Any:
     return s.new(contracted(s.builder, subscripts, [s.take(x) for x in xs]))
 
@@ -142,6 +150,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.pad: _pad,
     np.roll: _roll,
     np.repeat: _repeat,
+    np.cumsum: _cumsum,
     np.einsum: _einsum,
     np.swapaxes: lambda s, x, a, b: x.swapaxes(a, b),
     np.transpose: lambda s, x, axes=None: x.transpose(*(() if axes is None else (axes,))),

@@ -146,8 +146,8 @@ def kind(v: Value) -> str:
         return "loop"
     if v.op == "matmul":
         return "product"
-    if v.op == "join":
-        return "join"
+    if v.op in ("join", "cumsum"):
+        return v.op
     return "reduction" if v.op in REDUCTIONS else "ufunc"
 
 

@@ -180,6 +180,8 @@ class Statements:
             text = f"{self._use('copyto', np.copyto)}({out}, {xs[0]})" if out else f"{xs[0]}.copy()"
         elif v.op == "where":
             text = self._where(v, xs, out)
+        elif v.op == "cumsum":
+            text = f"{self._use('cumsum', np.cumsum)}({xs[0]}, {v.attrs['axis']}, None, {out or None})"
         elif v.op == "join":
             into = f", {out}" if out else ""
             text = f"{self._use('concatenate', np.concatenate)}(({', '.join(xs)}), {v.attrs['axis']}{into})"

@@ -39,6 +39,8 @@ def kind(v: Value) -> str:
         return "put"
     if v.kind == "op" and v.op == "joined":
         return "join"
+    if v.kind == "op" and v.op == "cumsum" and v.dtype.name != "float16":
+        return "scan"
     if v.op == "positive" and v.attrs.get("transpose"):
         return "transpose"
     return "loop" if has_instructions(v) else "call"

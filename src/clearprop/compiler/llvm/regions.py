@@ -17,6 +17,7 @@ from clearprop.compiler.llvm.access import Memory
 from clearprop.compiler.llvm.indexing import PutWriter
 from clearprop.compiler.llvm.loops import LoopWriter
 from clearprop.compiler.llvm.products import ProductWriter
+from clearprop.compiler.llvm.scanning import ScanWriter
 from clearprop.compiler.llvm.turning import TransposeWriter
 
 WORTH = 2500.0  # nanoseconds: a region below this stays on one core
@@ -134,6 +135,11 @@ def piece(group: Group, memory: Memory, home: Any) -> Piece:
         result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
         _note(result.reads, home(writer.place.base), False)
         _note(result.writes, home(group.values[0]), True)
+    elif group.kind == "scan":
+        writer = ScanWriter(group.values[0], memory)
+        result = Piece(group, writer)
+        _note(result.reads, home(writer.place.base), False)
+        _note(result.writes, home(group.values[0]), False)
     elif group.kind == "put":
         writer = PutWriter(group.values[0], memory)
         result = Piece(group, writer)

@@ -196,6 +196,8 @@ UFUNCS: dict[str, Callable[..., Value]] = {
     "add":         lambda x, y: x + y,        "subtract":      lambda x, y: x - y,
     "multiply":    lambda x, y: x * y,        "divide":        lambda x, y: x / y,
     "negative":    lambda x: -x,              "positive":      lambda x: x,
+    "degrees":     lambda x: x * (180 / np.pi),                "rad2deg": lambda x: x * (180 / np.pi),
+    "radians":     lambda x: x * (np.pi / 180),                "deg2rad": lambda x: x * (np.pi / 180),
     "floor_divide": lambda x, y: _divided(x, y)[0],            "remainder": lambda x, y: _divided(x, y)[1],
     "square":      lambda x: x * x,           "reciprocal":    floating(lambda x: 1.0 / x),
     "maximum":     _maximum,                  "minimum":       lambda x, y: _maximum(x, y, -1),
