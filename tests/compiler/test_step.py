@@ -590,3 +590,39 @@ def test_old_contents_that_are_returned_are_the_old_ones(look, new, executor):
         np.testing.assert_array_equal(compiled().value, look(eager))
         eager = new(eager)
         np.testing.assert_array_equal(w.value, eager)
+
+
+OUTPUTS = {
+    "two scalars": lambda x: (np.sort(x)[0], np.sort(x)[-1]),
+    "an array and two scalars": lambda x: (np.sort(x), np.sort(x)[0], np.sort(x)[-1]),
+    "arrays of two shapes": lambda x: (np.sort(x)[:2], np.sort(x)[None, :]),
+}
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS)
+def test_an_op_of_several_outputs_belongs_to_the_step(outputs, executor):
+    op = clearprop.define("several_outputs", "opaque", arity=1, several=True)(OUTPUTS[outputs])
+
+    def step(x):
+        found = op(np.tanh(x))
+        return found[-1] - found[0].sum(), found[1] * 2.0
+
+    compiled = clearprop.compile(step, executor=executor)
+    for x in np.random.default_rng(0).normal(size=(3, 4)):
+        for got, wanted in zip(compiled(x), step(x), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-12)
+    assert "several_outputs" in compiled.explain()
+    del clearprop.registry.ops["several_outputs"]
+
+
+def test_explain_tells_what_its_executor_runs(executor):
+    _, _, step = network()
+    compiled = clearprop.compile(step, executor=executor)
+    for x, y in batches():
+        compiled(x, y)
+    executable, text = compiled.latest.recording.executable, compiled.explain()
+
+    assert f"{len(executable.groups)} pieces:" in text
+    assert text.count("product (") == sum(group.kind == "product" for group in executable.groups)
+    assert f"states updated in place: {executable.plan.in_place}, by a copy: 0" in text
+    assert executable.plan.in_place == len(executable.slots)

@@ -76,7 +76,7 @@ class Grouping:
     """
 
     def __init__(self, program: Program, kind: Callable[[Value], str]) -> None:
-        self.program = program
+        self.program, self.results = program, set(program.results)
         self.groups: list[Group] = []
         self.of: dict[Value, Group] = {}
         self.kin = kin(program)
@@ -88,6 +88,12 @@ class Grouping:
                 self._join(v, how)
             else:
                 self._new(how, v, v.shape)
+        self.updates = {
+            state.key: self.of[base]
+            for state, v in program.assignments
+            if (base := layout(v).base) in self.of
+        }
+        self._delay()
         self._find_memory()
         self._leaves_first()
 
@@ -155,6 +161,53 @@ class Grouping:
             group.rows = frozenset(v.attrs["axes"])
         group.values.append(v)
         self.of[v] = group
+
+    def _delay(self) -> None:
+        """Move what only one later loop uses into that one, where it follows from what is kept anyway."""
+        users = self.program.users()
+        place = {v: i for i, v in enumerate(self.program.values)}
+        for v in reversed(self.program.values):
+            mine, goals = self.of.get(v), {None if u.op in WHOLE else self.of.get(u) for u in users[v]}
+            goal = goals.pop() if len(goals) == 1 else None
+            if mine is None or goal is None or goal is mine or goal.kind not in LOOPS:
+                continue
+            if (mine.kind, mine.shape) != (goal.kind, goal.shape):
+                continue
+            moved, needs = self._taken_along(v, users, place)
+            if not moved or not all(self._kept(x, mine, goal, users) for x in needs):
+                continue
+            there = {layout(x).base for u in goal.values for x in u.operands}
+            if sum(x.nbytes for x in needs if layout(x).base not in there) < 2 * v.nbytes:
+                mine.values = [x for x in mine.values if x not in moved]
+                goal.values = sorted([*goal.values, *moved], key=place.__getitem__)
+                self.of |= dict.fromkeys(moved, goal)
+
+    def _taken_along(
+        self, v: Value, users: dict[Value, list[Value]], place: dict[Value, int]
+    ) -> tuple[set[Value], set[Value]]:
+        """Return `v` with what its group computes for it alone, and what these need."""
+        moved, needs, waiting = set[Value](), set[Value](), {v}
+        while waiting:  # a value comes after all its users, so that these are known
+            x = max(waiting, key=place.__getitem__)
+            waiting.remove(x)
+            plain = x.op not in REDUCTIONS and x.op not in WHOLE and x.shape == v.shape
+            only = x is v or moved.issuperset(users[x])
+            if plain and only and x not in self.results and self.of.get(x) is self.of[v]:
+                moved.add(x)
+                waiting |= set(x.operands)
+            else:
+                needs.add(x)
+        return moved, needs
+
+    def _kept(self, x: Value, mine: Group, goal: Group, users: dict[Value, list[Value]]) -> bool:
+        """Tell whether the goal finds `x` in memory, though it was computed or read for another group."""
+        base = layout(x).base
+        if base.kind == "state":
+            new = self.updates.get(base.data.key, goal)
+            return new is goal if x is base and x.shape == goal.shape else new.index > goal.index
+        if self.of.get(through(x)) is mine:
+            return any(self.of.get(u) not in (None, mine) for u in users[x])
+        return True
 
     def _find_memory(self) -> None:
         """A value has memory if another group, a view or the caller reads it."""

@@ -54,6 +54,7 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
             x = add(copied(x))
         given.add(layout(x).base)
         result.assignments.append((state, x))
+    result.prune()  # what a form has left without users
     return result
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.fuse import Group, Grouping
+from clearprop.compiler.fuse import LOOPS, Group, Grouping
 from clearprop.compiler.ir import REDUCTIONS, Program, Value
 from clearprop.compiler.layout import layout, whole
 from clearprop.compiler.memory import Plan, aligned
@@ -40,13 +40,26 @@ class Source(Statements):
         self._write()
 
     def _grouped(self) -> list[Group]:
-        """Each value is a call of its own, but for long chains on large arrays, which run in stretches."""
+        """Each value is a call of its own, but for long chains on large arrays.
+
+        Where there are none, the program's own order is as good for memory, and a little faster.
+        """
         outputs = {layout(v).base for v in self.program.outputs}
-        chains = Grouping(self.program, lambda v: "sweep" if self._sweeps(v, outputs) else kind(v)).groups
-        long = {
-            v for group in chains if group.kind == "sweep" and len(group.values) > 2 for v in group.values
-        }
-        return Grouping(self.program, lambda v: "sweep" if v in long else kind(v)).groups
+        found: list[Group] = []
+        for group in Grouping(self.program, lambda v: self._kind(v, outputs)).groups:
+            swept = group.kind == "sweep" and len(group.values) > 2
+            found += [group] if swept or group.kind not in LOOPS else map(_alone, group.values)
+        if not any(group.kind == "sweep" for group in found):
+            place = {v: i for i, v in enumerate(self.program.values)}
+            found.sort(key=lambda group: place[group.values[0]])
+        return found
+
+    def _kind(self, v: Value, outputs: set[Value]) -> str:
+        if v.kind == "call":
+            return "call"
+        if not v.is_ufunc and v.op not in REDUCTIONS:
+            return "product" if v.op == "matmul" else v.op
+        return "sweep" if self._sweeps(v, outputs) else "loop"
 
     def _sweeps(self, v: Value, outputs: set[Value]) -> bool:
         """Tell whether a value may be computed in stretches of large arrays that stay where they are."""
@@ -138,17 +151,9 @@ class Source(Statements):
         return quiet
 
 
-def kind(v: Value) -> str:
-    """Return what a value is to NumPy; numbers are computed together, ahead of the arrays that need them."""
-    if v.kind == "call":
-        return "call"
-    if v.shape == ():
-        return "loop"
-    if v.op == "matmul":
-        return "product"
-    if v.op in ("join", "cumsum"):
-        return v.op
-    return "reduction" if v.op in REDUCTIONS else "ufunc"
+def _alone(v: Value) -> Group:
+    kind = "reduction" if v.op in REDUCTIONS else "ufunc"
+    return Group(kind, v.shape, [v], reads=list(dict.fromkeys(v.operands)), stores=[v])
 
 
 def _without_casts(v: Value, add: Add) -> Value:

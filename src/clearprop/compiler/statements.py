@@ -81,17 +81,17 @@ class Statements:
 
     # --- one value ------------------------------------------------------------------------------------------
     def _group(self, group: Group) -> None:
+        v = group.values[0]
         if group.kind == "sweep":
-            return self._sweep(group)
-        for v in group.values:
-            if group.kind == "call":
-                self._call(v)
-            elif v in self.whole_sums:
-                self._line(v, f"{self._use(v.op, _REDUCERS[v.op])}({self._text(v.inputs[0])}, None)")
-            elif v.shape == ():
-                self._line(v, self._scalar(v))
-            else:
-                self._array(v)
+            self._sweep(group)
+        elif group.kind == "call":
+            self._call(v)
+        elif v in self.whole_sums:
+            self._line(v, f"{self._use(v.op, _REDUCERS[v.op])}({self._text(v.inputs[0])}, None)")
+        elif v.shape == ():
+            self._line(v, self._scalar(v))
+        else:
+            self._array(v)
 
     def _line(self, v: Value, text: str) -> None:
         line = f"{self._named(v)} = {text}"
