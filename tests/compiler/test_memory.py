@@ -184,3 +184,32 @@ def test_groups_come_after_what_they_read():
     for group in Grouping(program, in_loops).groups:
         assert {layout(x).base for x in group.reads} <= seen
         seen |= set(group.values)
+
+
+def backward_of(activation, derivative):
+    """The loops of an activation between two products, and of its derivative after the second."""
+    b, (x, w) = start((8, 8), (8, 8))
+    h = b.ufunc(np.add, b.matmul(x, w), 1.0)
+    z = activation(b, h)
+    new = derivative(b, b.matmul(z, w), h, z)
+    program = Program(b.values, [new, b.matmul(b.transpose(z), new)])
+    groups = Grouping(program, in_loops).groups
+    return [[v.op for v in group.values] for group in groups if group.kind == "loop"]
+
+
+def test_what_follows_from_what_is_kept_anyway_is_computed_where_it_is_used():
+    groups = backward_of(
+        lambda b, h: b.ufunc(np.tanh, h),
+        lambda b, y, h, z: b.ufunc(np.multiply, y, b.ufunc(np.subtract, 1.0, b.ufunc(np.multiply, z, z))),
+    )
+
+    assert groups == [["add", "tanh"], ["multiply", "subtract", "multiply"]]
+
+
+def test_a_mask_is_made_while_its_operand_is_at_hand():
+    groups = backward_of(
+        lambda b, h: b.ufunc(np.maximum, h, 0.0),
+        lambda b, y, h, z: b.where(b.ufunc(np.greater, h, 0.0), y, 0.0),
+    )
+
+    assert groups == [["add", "maximum", "greater"], ["where"]]
