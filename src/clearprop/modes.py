@@ -68,6 +68,8 @@ class Marks(threading.local):
 class _Special:
     """How many of the blocks below are entered, over all threads: 0 tells a fast call to ask no further."""
 
+    __slots__ = ("lock", "threads")
+
     def __init__(self) -> None:
         self.threads = 0
         self.lock = threading.Lock()

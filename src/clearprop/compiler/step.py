@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
+import types
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -51,24 +52,32 @@ class Recording:
         )
         self.step: Any = None
         self.lock = threading.Lock()
+        self.busy = np.zeros(1, np.int64)  # 1 while it runs: a quick call looks at it
 
     def run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
         """Run the program once: Tensors are read and assigned; returns the outputs."""
         with self.lock:
-            store = self.store
-            store.stand_ins = tensors
-            numbers = store.read_numbers()
-            ready = store.ready()
-            if not ready and (store.load() or self.step is None):
-                self.step = None  # lets go of the old arrays
-                self.step = self.executable.prepare(store.arrays)
-            outputs, new = self.step(arguments, numbers)
-            store.write_numbers(new)
-            if not ready:
-                store.settle()
-            for state in self.cleared:
-                store.tensor(state).grad = None
-            return outputs  # type: ignore[no-any-return]
+            self.busy[0] = 1
+            try:
+                return self._run(arguments, tensors)
+            finally:
+                self.busy[0] = 0
+
+    def _run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
+        store = self.store
+        store.stand_ins = tensors
+        numbers = store.read_numbers()
+        ready = store.ready()
+        if not ready and (store.load() or self.step is None):
+            self.step = None  # lets go of the old arrays
+            self.step = self.executable.prepare(store.arrays)
+        outputs, new = self.step(arguments, numbers)
+        store.write_numbers(new)
+        if not ready:
+            store.settle()
+        for state in self.cleared:
+            store.tensor(state).grad = None
+        return outputs  # type: ignore[no-any-return]
 
 
 class Variant:
@@ -79,11 +88,11 @@ class Variant:
     ) -> None:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
         self.named = set(guard.leaves)  # Tensors that are reached by name: none is an argument too
-        self.quick: Any = None  # the same call with its conditions checked in native code, where there is one
+        self.quick: Any = None  # the call with its conditions checked in native code, where there is one
         self.until = 1  # how many ordinary calls until the next try to make one
         self.tries = 0
 
-    def ran(self) -> None:
+    def ran(self, ordinary: Callable[..., Any]) -> None:
         """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
         self.until -= 1
         make = getattr(self.recording.executable, "quick", None)
@@ -92,7 +101,7 @@ class Variant:
         self.tries += 1
         self.until = 1 << min(self.tries, 8)  # where conditions keep moving, making it costs little beside
         if self.recording.store.ready():
-            self.quick = make(self)
+            self.quick = make(self, ordinary)
 
     def holds(self, arguments: Iterable[Tensor] = ()) -> bool:
         """Tell whether the conditions are met: variables, modes, and gradients that were None."""
@@ -119,14 +128,16 @@ class Step:
         self.recordings = 0
         self.report: Any = None
         self._lock = threading.RLock()
+        self._quick: Any = None
+        # A class of its own, so that its calls can be the quick call: Python looks up `__call__` there.
+        self.__class__ = type("Step", (Step,), {"__slots__": (), "__doc__": Step.__doc__})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step; the first call with arguments of a new shape records it."""
-        latest = self.latest
-        if latest is not None and latest.quick is not None and not kwargs and not special.threads:
-            outputs = latest.quick(args)
-            if outputs is not None:
-                return latest.tree(outputs, args, kwargs)
+        return self.ordinary(*args, **kwargs)
+
+    def ordinary(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step, with all that it depends on checked in Python."""
         if mode.observer is not None:  # somebody else is looking on: they see the function itself
             return self.function(*args, **kwargs)
         key, arrays, tensors = flatten(args, kwargs)
@@ -143,7 +154,8 @@ class Step:
                 except Changed:
                     continue
                 self.latest = variant
-                variant.ran()
+                variant.ran(self.ordinary)
+                self._call_by(variant.quick)
                 return variant.tree(outputs, args, kwargs)
         return self._first(key, args, kwargs, arrays, tensors)
 
@@ -155,6 +167,18 @@ class Step:
         if found is self:  # a decorated function goes by its name
             return self.function.__qualname__
         return Step, (self.function, self.executor, self.verify, self.fallback, self.limit)
+
+    def _call_by(self, quick: Callable[..., Any] | None) -> None:
+        """Let calls of the step be calls of `quick`, which comes back to `ordinary` where it must not run."""
+        if quick is self._quick:
+            return
+        self._quick, kind = quick, type(self)
+        if quick is None:
+            del kind.__call__
+        elif isinstance(quick, types.BuiltinFunctionType):
+            kind.__call__ = quick  # type: ignore[method-assign]  # a builtin takes no `self`
+        else:
+            kind.__call__ = staticmethod(quick)  # type: ignore[method-assign]
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A compiled method is called with its object."""

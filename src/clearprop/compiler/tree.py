@@ -176,6 +176,8 @@ def result_tree(
 
 
 class _Tensor:
+    gives = "tensor"
+
     def __init__(self, i: int) -> None:
         self.i = i
 
@@ -189,6 +191,8 @@ class _Tensor:
 
 
 class _Array:
+    gives = "array"
+
     def __init__(self, i: int) -> None:
         self.i = i
 

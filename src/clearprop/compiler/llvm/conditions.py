@@ -16,6 +16,7 @@ from clearprop.compiler.llvm.objects import (
     viewed,
     word,
 )
+from clearprop.modes import special
 
 MANY = 20_000  # words: a step that depends on more of them is checked in Python
 _VALUES: Any = type({}.values())
@@ -36,6 +37,7 @@ class Conditions:
         guard, store = variant.guard, variant.recording.store
         # Where an address was, something else may lie later: what is compared stays alive.
         self.kept: list[Any] = [*guard.cells, *guard.iterables, *guard.saved, *guard.keys, *guard.leaves]
+        self._same(slot(special, "threads"), variant.recording.busy.ctypes.data)
         self._same(store.moves.ctypes.data)  # and the store keeps its arrays, until it has others
         self._variables([*guard.spaces, (vars(structure), "_count")])
         for cell in guard.cells:

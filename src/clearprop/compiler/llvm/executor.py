@@ -50,7 +50,7 @@ class Native:
         self.parallel = any(isinstance(r, Region) and r.parallel for r in self.sequence)
         self.slots, self.numbers = self.places.slots, self.places.numbers
         self.assigned = [s for s, _ in self.places.assigned]
-        self.entrance: Any = None  # of the quick calls, once there is one
+        self.entrances: dict[str, Any] = {}  # of the quick calls, once there are some
         self.module = Module()
         self._write()
         self.text = str(self.module) + "\n".join(self.segments)
@@ -79,11 +79,11 @@ class Native:
         """A rough count of nanoseconds on one core."""
         return sum(c.work for r in self.sequence if isinstance(r, Region) for c in r.chains)
 
-    def quick(self, variant: Any) -> Any:
+    def quick(self, variant: Any, ordinary: Callable[..., Any]) -> Any:
         """Return a call that checks a recording's conditions natively too; None where there can be none."""
         from clearprop.compiler.llvm.quick import quick
 
-        return quick(variant)
+        return quick(variant, ordinary)
 
     # --- writing --------------------------------------------------------------------------------------------
     def _write(self) -> None:

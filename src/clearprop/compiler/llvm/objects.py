@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.tensor import Tensor
-
 VERSIONS = ((3, 11), (3, 12), (3, 13))
 """The versions whose objects are described here, all of which run the tests; in others nothing is read."""
 
@@ -113,19 +111,35 @@ def viewed(view: Any) -> int:
     return word(id(view) + VIEW_DICT)
 
 
-def slot(tensor: Tensor, name: str) -> int:
-    """Return the address of the word that holds an attribute of a Tensor."""
-    return id(tensor) + _offset(name)
+def slot(thing: Any, name: str) -> int:
+    """Return the address of the word that holds an attribute of an object with slots: a Tensor, say."""
+    kind: Any = type(thing)
+    return id(thing) + _offset(kind, name)
 
 
 @cache
-def _offset(name: str) -> int:
-    probe, mark = Tensor(0.0), object()
+def _offset(kind: Any, name: str) -> int:
+    probe, mark = object.__new__(kind), object()
     setattr(probe, name, mark)
-    for offset in range(16, Tensor.__basicsize__, 8):
+    for offset in range(16, kind.__basicsize__, 8):
         if word(id(probe) + offset) == id(mark):
             return offset
     raise LookupError(name)
+
+
+# Where NumPy's table of functions has them; these places are part of its binary interface.
+_ARRAY_FUNCTIONS = {"PyArray_Scalar": 60, "PyArray_Empty": 184}
+
+
+@cache
+def array_function(name: str) -> int:
+    """Return the address of a function of NumPy's C interface; LookupError where there is none."""
+    capsule = getattr(np._core._multiarray_umath, "_ARRAY_API", None)  # type: ignore[attr-defined]
+    if capsule is None:
+        raise LookupError(name)
+    read = ctypes.pythonapi.PyCapsule_GetPointer
+    read.restype, read.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return word(read(capsule, None) + 8 * _ARRAY_FUNCTIONS[name])
 
 
 @cache
@@ -152,13 +166,25 @@ def arrays_readable() -> bool:
     )
 
 
+def _makes_arrays() -> bool:
+    scalar = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    empty = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_int, ctypes.c_void_p, ctypes.py_object, ctypes.c_int)
+    held, shape = np.array([1.5], np.float32), np.array([2, 3], np.int64)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(held.dtype))  # the function below takes one
+    array = empty(array_function("PyArray_Empty"))(2, shape.ctypes.data, held.dtype, 0)
+    number = scalar(array_function("PyArray_Scalar"))(held.ctypes.data, held.dtype, None)
+    return (
+        array.shape == (2, 3) and array.dtype is held.dtype and type(number) is np.float32 and number == 1.5
+    )
+
+
 @cache
 def readable() -> bool:
     """Tell whether all other objects are laid out as described too: by version, and by trying."""
     if sys.version_info[:2] not in VERSIONS or not arrays_readable():
         return False
     try:
-        return _plain_objects() and _dicts()
+        return _plain_objects() and _dicts() and _makes_arrays()
     except LookupError:
         return False
 

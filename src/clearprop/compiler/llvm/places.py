@@ -8,6 +8,7 @@ import numpy as np
 
 from clearprop.compiler.fuse import Group
 from clearprop.compiler.ir import Program, Value
+from clearprop.compiler.layout import layout
 from clearprop.compiler.llvm.regions import Region, Stop
 from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.values import Value as Register
@@ -58,6 +59,14 @@ class Places(Plan):
                 known = f"inttoptr (i64 {self.addresses[base]} to ptr)"
             function.shared[base] = known
         return str(known)
+
+    def address(self, v: Value) -> int:
+        """Return where a number lies; LookupError where that is not known beforehand."""
+        place = layout(v)
+        base = self.home(place.base)
+        if base not in self.addresses:
+            raise LookupError(v.op)
+        return self.addresses[base] + place.offset * int(v.dtype.itemsize)
 
     def scratch(self, function: Function, key: Any, size: int, part: Register) -> str:
         """Return the text of a pointer to a part's own buffer."""

@@ -255,7 +255,6 @@ class Pool:
         skip = (-self._memory.ctypes.data % 64) // 8
         self.control = self._memory[skip : skip + SIZE]
         self.address = self.control.ctypes.data
-        self.lock = threading.Lock()
         serve = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("serve"))
         self._rouse = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("rouse"))
         self._thread = threading.Thread(
@@ -287,7 +286,7 @@ def pool() -> Pool | None:
 
 
 def _after_fork() -> None:
-    """In a child of fork there is no worker, and nobody holds a lock."""
+    """In a child of fork there is no worker."""
     global _pool, _starting
     if _pool is not None:
         atexit.unregister(_pool.close)
