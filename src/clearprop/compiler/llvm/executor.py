@@ -31,6 +31,9 @@ from clearprop.compiler.prepare import prepared
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 
+Task = tuple[str, int, int, int]  # a chain's function, from which turn to which, and the number of the part
+
+
 class Native:
     """A program as machine code.
 
@@ -99,21 +102,22 @@ class Native:
                 self.stops.append(item.group)
                 body = []
                 continue
-            calls: list[tuple[str, int, int, int]] = []
+            tasks: list[list[Task]] = []
             endings: list[str] = []
-            turns: dict[str, int] = {}
             for chain in item.chains:
                 name = f"chain{chains}"
                 chains += 1
                 self._chain(name, chain, outline)
-                bounds, turns[name] = chain.bounds, max(1, chain.turns)
-                calls += [
-                    (name, low, high, part) for part, (low, high) in enumerate(itertools.pairwise(bounds))
-                ]
-                if len(bounds) > 2:
+                tasks.append(
+                    [
+                        (name, low, high, part)
+                        for part, (low, high) in enumerate(itertools.pairwise(chain.bounds))
+                    ]
+                )
+                if len(chain.bounds) > 2:
                     endings += self._combine(chain, name)
+            calls = from_both_ends(tasks)
             if item.shared:
-                calls.sort(key=lambda call: (call[1] + call[2]) / turns[call[0]])  # one end is for each core
                 self._deal(f"region{number}", calls)
                 share = f"inttoptr (i64 {share_address()} to ptr)"
                 small = "true" if item.work < SMALL else "false"
@@ -155,7 +159,7 @@ class Native:
                 some = True
         return [f"call void @{name}.sum(ptr %data)"] if some else []
 
-    def _deal(self, name: str, calls: list[tuple[str, int, int, int]]) -> None:
+    def _deal(self, name: str, calls: list[Task]) -> None:
         function = self.module.function(name, "ptr %data, i64 %task")
         cases = " ".join(f"i64 {i}, label %task{i}" for i in range(len(calls)))
         function.line(f"switch i64 %task, label %out [{cases}]")
@@ -344,6 +348,25 @@ class Native:
     def ir(self) -> str:
         """The LLVM IR as it was written, before LLVM's own passes."""
         return self.text
+
+
+def from_both_ends(chains: list[list[Task]]) -> list[Task]:
+    """Order tasks for two cores of which one begins at the front and one at the end.
+
+    Both go through the chains in their order, the first through the first halves, the second through the
+    other halves: at the same time they need the same arrays, and each of them the same rows every time.
+
+    >>> a, b = [("a", 0, 4, 0), ("a", 4, 8, 1)], [("b", 0, 4, 0), ("b", 4, 8, 1)]
+    >>> [chain + str(part) for chain, low, high, part in from_both_ends([a, b])]
+    ['a0', 'b0', 'b1', 'a1']
+    """
+    front: list[Task] = []
+    back: list[Task] = []
+    for tasks in chains:
+        half = (len(tasks) + (len(front) <= len(back))) // 2
+        front += tasks[:half]
+        back += tasks[half:]
+    return front + back[::-1]
 
 
 def _number_at(address: int, v: Value) -> Any:
