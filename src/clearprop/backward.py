@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
-from clearprop.modes import marks, mode
+from clearprop.modes import marks, mode, no_grad
 from clearprop.op import Op, describe
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -39,9 +39,16 @@ def backward(
     (np.float64(27.0), np.float64(297.0))
     """
     observer = mode.observer
+    if observer is not None and observer.remembers and not create_graph:
+        with no_grad():  # the rules are looked at, but no gradient passes through what they give
+            return _backward(observer.resolve(output), grad, True, leaves_only)
+    _backward(output, grad, create_graph, leaves_only)
+
+
+def _backward(output: Tensor, grad: Any, create_graph: bool, leaves_only: bool) -> None:
+    observer = mode.observer
     if observer is not None and observer.remembers:
         output = observer.resolve(output)
-        create_graph = True
     seed = seed_of(output, grad)
     order = topological_order(output, tracked=True)
     grads = propagate(order, {output: seed}, create_graph=create_graph, keep=not leaves_only)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.ir import Program, State, Value, reachable
+from clearprop.compiler.weakly import ByArray, ByTensor
 from clearprop.errors import lesson, user_line
 from clearprop.modes import observed
 from clearprop.tensor import Tensor
@@ -23,17 +24,18 @@ class Recorder:
 
     Leaves stay the very Tensors of the user; a leaf that is assigned really changes, and `known` says which
     Value its present contents are. What a leaf's value and gradient were before is kept, so that a run that
-    fails leaves everything as it was.
+    fails leaves everything as it was. What the run computes is noted, not kept: an array lives as long as the
+    step itself holds it, or a gradient may still pass through it.
     """
 
     remembers = True
 
     def __init__(self) -> None:
         self.values: list[Value] = []
-        self.known: dict[Tensor, Value] = {}
-        self.by_array: dict[Any, Value] = {}  # a leaf made of a known node's array stands for that node
+        self.known = ByTensor()
+        self.by_array = ByArray()  # a leaf made of a known node's array stands for that node
         self.constants: dict[int, Value] = {}
-        self.kept: list[Any] = []  # keeps ids from being used again
+        self.kept: list[Any] = []  # constants: keeps their ids from being used again
         self.before: dict[Tensor, tuple[Any, Any]] = {}
         self.old_grads: dict[Tensor, Tensor] = {}
         self.places: dict[Tensor, int] = {}  # Tensors that were passed as arguments
@@ -73,6 +75,8 @@ class Recorder:
             shape, dtype = value.shape, value.dtype
         v = Value("call", shape, dtype, node.op.name, inputs, dict(node.attrs), line=user_line())
         self._enter(node, v)
+        if not node.requires_grad:  # no gradient will ask for them, and the program has noted them
+            node.inputs = node.values = ()
         if any(x in self.tensors for x in v.operands):
             self.tensors.add(v)
 
@@ -98,6 +102,9 @@ class Recorder:
                 "call", v.shape, tensor.dtype, "astype", (v,), {"dtype": tensor.dtype}, line=user_line()
             )
             self.values.append(v)
+        old = self.known.get(tensor)
+        if old is not None:
+            self.reads.pop(old, None)
         self.known[tensor] = v
 
     def python_value(self, tensor: Tensor, asked: str) -> None:
@@ -139,8 +146,8 @@ class Recorder:
     def _enter(self, node: Tensor, v: Value) -> None:
         self.values.append(v)
         self.known[node] = v
-        self.by_array[_memory(node._value)] = v
-        self.kept.append(node._value)
+        if not isinstance(node._value, tuple):
+            self.by_array[node._value] = v
 
     def value_of(self, x: Any) -> Any:
         """Return the Value of an op's input; Python numbers are themselves."""
@@ -183,7 +190,7 @@ class Recorder:
     def _leaf(self, x: Tensor) -> Value:
         """Return the Value of a Tensor that was there before the step, or is made of a known array."""
         if x not in self.before:
-            alias = self.by_array.get(_memory(x._value))
+            alias = self.by_array.get(x._value)
             if alias is not None:
                 self.known[x] = alias
                 self.wrapped.append(x)
@@ -193,7 +200,8 @@ class Recorder:
         self.values.append(v)
         self.known[x] = v
         self.tensors.add(v)
-        self.by_array.setdefault(_memory(x._value), v)
+        if self.by_array.get(x._value) is None:
+            self.by_array[x._value] = v
         return v
 
     def touch(self, x: Tensor) -> None:
@@ -221,6 +229,7 @@ class Recorder:
         """Leave every Tensor as it was before."""
         for x, (value, grad) in self.before.items():
             x._value, x.grad = value, grad
+        self.before.clear()
 
     def finish(self, outputs: list[Tensor]) -> tuple[Program, list[State]]:
         """Return the program, and the gradients that are None after the step though they were not before.
@@ -265,13 +274,6 @@ def _check_indices(program: Program) -> None:
             )
             program.values += [nothing, check]
             program.checks.append(check)
-
-
-def _memory(array: Any) -> Any:
-    """What two arrays of the same entries in the same memory have in common; a number is only itself."""
-    if isinstance(array, np.ndarray) and array.ndim and array.size:
-        return (array.ctypes.data, array.shape, array.strides, array.dtype.str)
-    return id(array)
 
 
 def leaves(thing: Any, limit: int = 100_000) -> Iterable[Tensor]:
