@@ -47,6 +47,7 @@ def compare(name: str) -> str:
     for _ in range(TURNS):
         for kind, found in times.items():
             variant.quick, variant.until = kind, NEVER
+            compiled[0]._call_by(kind)
             found.append(per_call(run))
     cells = [f"{min(found):.1f} ({statistics.median(found):.1f})" for found in times.values()]
     return f"| {name} | {platform.python_version()} | " + " | ".join(cells if quick else ["-", *cells]) + " |"

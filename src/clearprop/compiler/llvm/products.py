@@ -81,8 +81,6 @@ class ProductWriter:
         self.value, self.memory = v, memory
         x, y = v.inputs
         self.x, self.y = layout(x), layout(y)
-        assert self.x is not None
-        assert self.y is not None
         self.m: int = v.shape[-2]
         self.k: int = x.shape[-1]
         self.n: int = v.shape[-1]
@@ -146,8 +144,6 @@ class ProductWriter:
 
     def whole_reads(self) -> list[ir.Value]:
         """Return the arrays of which every part of the rows needs everything."""
-        assert self.x is not None
-        assert self.y is not None
         if self.batch:
             return []
         if self.by_columns:
@@ -157,8 +153,6 @@ class ProductWriter:
     # --- writing --------------------------------------------------------------------------------------------
     def write(self, function: Function, low: Value, high: Value, part: Value, parts: int) -> None:
         """Write the product of the rows from `low` to `high`."""
-        assert self.x is not None
-        assert self.y is not None
         memory, dtype = self.memory, self.dtype
         a = function.at(memory.pointer(function, self.x.base), self.x.offset, dtype)
         b = function.at(memory.pointer(function, self.y.base), self.y.offset, dtype)
