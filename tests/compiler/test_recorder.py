@@ -52,8 +52,8 @@ def test_a_recording_needs_little_more_memory_than_an_eager_step() -> None:
     recorder = Recorder()
     recorded = peak(lambda: record(recorder, step, (recorder.argument(x, 0), recorder.argument(y, 1)), {}))
 
-    # Parameters, both moments and gradients are still there as they were before, so that all can be undone.
-    assert recorded < eager + 4.5 * parameters
+    # When every intermediate was kept, a recording took 3.6 times the parameters' memory more than an eager step.
+    assert recorded < eager + parameters
 
 
 def test_a_recording_that_is_over_holds_no_arrays_of_the_step() -> None:
