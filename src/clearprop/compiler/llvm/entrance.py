@@ -142,6 +142,12 @@ class Entrance:
             size=TUPLE_SIZE,
             pairs=DICT_SIZE,
             arguments=len(given),
+            words="\n".join(
+                [
+                    _words("equal", "2, %first", "%equal.end", "eq", "more"),
+                    _words("more", "%equal.end, %equal", "%more.end", "sle", "rest"),
+                ]
+            ),
             body="\n".join(t.lines),
             answer=answer,
             call=python_function("PyObject_Call"),
@@ -175,7 +181,8 @@ class Entrance:
         t.line(f"store [{len(v.shape)} x i64] [{shape}], ptr %shape{t.count}")
         given = f"i32 {len(v.shape)}, ptr %shape{t.count}, ptr {t.held(v.dtype)}, i32 0"
         array = t.emit(f"call ptr {pointer(array_function('PyArray_Empty'))}({given})")
-        t.demand(f"icmp ne ptr {array}, null")
+        t.line(f"br i1 {t.emit(f'icmp eq ptr {array}, null')}, label %failed, label %made{t.count}")
+        t.lines.append(f"made{t.count}:")
         self._put(t, v, t.load(array, ARRAY_DATA, "ptr"))
         return array
 
@@ -248,6 +255,26 @@ class _Method(ctypes.Structure):
     )
 
 
+def _words(name: str, begin: str, end: str, test: str, after: str) -> str:
+    """Write a loop over pairs of an address and a word, which ends where a test fails."""
+    i = f"%{name}"
+    return f"""{name}:
+  {i}.i = phi i64 [{begin}], [{i}.next, %{name}.on]
+  {i}.some = icmp ult i64 {i}.i, {end}
+  br i1 {i}.some, label %{name}.test, label %{after}
+{name}.test:
+  {i}.at = getelementptr i64, ptr %words, i64 {i}.i
+  {i}.address = load ptr, ptr {i}.at
+  {i}.want.at = getelementptr i64, ptr {i}.at, i64 1
+  {i}.want = load i64, ptr {i}.want.at
+  {i}.has = load i64, ptr {i}.address, align 1
+  {i}.good = icmp {test} i64 {i}.has, {i}.want
+  br i1 {i}.good, label %{name}.on, label %no
+{name}.on:
+  {i}.next = add i64 {i}.i, 2
+  br label %{name}"""
+
+
 _TEXT = """
 define ptr @enter_quickly(ptr %self, ptr %arguments, ptr %named) {{
 entry:
@@ -272,36 +299,7 @@ first:
   %end.at = getelementptr i64, ptr %words, i64 1
   %more.end = load i64, ptr %end.at
   br label %equal
-equal:
-  %i = phi i64 [2, %first], [%i.next, %equal.on]
-  %i.some = icmp ult i64 %i, %equal.end
-  br i1 %i.some, label %equal.test, label %more
-equal.test:
-  %i.at = getelementptr i64, ptr %words, i64 %i
-  %i.pointer = load ptr, ptr %i.at
-  %i.want.at = getelementptr i64, ptr %i.at, i64 1
-  %i.want = load i64, ptr %i.want.at
-  %i.has = load i64, ptr %i.pointer, align 1
-  %i.good = icmp eq i64 %i.has, %i.want
-  br i1 %i.good, label %equal.on, label %no
-equal.on:
-  %i.next = add i64 %i, 2
-  br label %equal
-more:
-  %j = phi i64 [%equal.end, %equal], [%j.next, %more.on]
-  %j.some = icmp ult i64 %j, %more.end
-  br i1 %j.some, label %more.test, label %rest
-more.test:
-  %j.at = getelementptr i64, ptr %words, i64 %j
-  %j.pointer = load ptr, ptr %j.at
-  %j.want.at = getelementptr i64, ptr %j.at, i64 1
-  %j.want = load i64, ptr %j.want.at
-  %j.has = load i64, ptr %j.pointer
-  %j.good = icmp sle i64 %j.has, %j.want
-  br i1 %j.good, label %more.on, label %no
-more.on:
-  %j.next = add i64 %j, 2
-  br label %more
+{words}
 rest:
 {body}
   ret ptr {answer}
@@ -310,5 +308,7 @@ no:
   %otherwise = load ptr, ptr %otherwise.at
   %result = call ptr {call}(ptr %otherwise, ptr %arguments, ptr %named)
   ret ptr %result
+failed:
+  ret ptr null
 }}
 """
