@@ -39,7 +39,7 @@ class Group:
 
     def __str__(self) -> str:
         if self.kind == "product":
-            x, y = self.values[0].inputs
+            x, y = self.values[0].inputs[:2]
             return f"product {x.shape} @ {y.shape}"
         return f"{self.kind} over {self.shape}: {', '.join(v.op for v in self.values)}"
 

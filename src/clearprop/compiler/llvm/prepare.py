@@ -6,11 +6,11 @@ from clearprop.compiler.fuse import WHOLE
 from clearprop.compiler.ir import REDUCTIONS, Value
 from clearprop.compiler.layout import layout
 from clearprop.compiler.llvm.indexing import indexed
+from clearprop.compiler.llvm.products import MANY, panelled
 from clearprop.compiler.llvm.random import drawn
 from clearprop.compiler.llvm.ufuncs import UFUNCS
 from clearprop.compiler.prepare import Add, copied
 
-MANY = 96  # rows of a product from which on its parts can afford to turn the right factor over themselves
 FLOATS = ("float32", "float64")
 
 
@@ -35,8 +35,8 @@ def kind(v: Value) -> str:
     """Return the kind of group that computes `v`."""
     if v.kind == "op" and v.op == "matmul":
         return "product"
-    if v.kind == "op" and v.op == "put":
-        return "put"
+    if v.kind == "op" and v.op in ("put", "panels"):
+        return v.op
     if v.kind == "op" and v.op == "joined":
         return "join"
     if v.kind == "op" and v.op == "cumsum" and v.dtype.name != "float16":
@@ -75,6 +75,6 @@ def _product(v: Value, add: Add) -> Value:
     if along != 1 or (down < n and k > 1):
         transposed = down == 1 and along > 1
         if transposed and m >= MANY and len(y.shape) == 2:
-            return v  # turned over a panel at a time, by each part for itself
+            return panelled(v, add)  # turned over a panel at a time, by each part for itself
         v.inputs = (x, add(copied(y, transpose=True) if transposed and len(y.shape) == 2 else copied(y)))
-    return v
+    return panelled(v, add)

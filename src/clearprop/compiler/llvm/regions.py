@@ -16,6 +16,7 @@ from clearprop.compiler.layout import Layout
 from clearprop.compiler.llvm.access import Memory
 from clearprop.compiler.llvm.indexing import PutWriter
 from clearprop.compiler.llvm.loops import LoopWriter
+from clearprop.compiler.llvm.panels import PanelWriter
 from clearprop.compiler.llvm.products import ProductWriter
 from clearprop.compiler.llvm.scanning import ScanWriter
 from clearprop.compiler.llvm.turning import TransposeWriter
@@ -130,6 +131,11 @@ def piece(group: Group, memory: Memory, home: Any) -> Piece:
                     place.base not in whole and _own_rows(place, step, writer.turns),
                 )
         _note(result.writes, home(group.values[0]), not writer.by_columns)
+    elif group.kind == "panels":
+        writer = PanelWriter(group.values[0], memory)
+        result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
+        _note(result.reads, home(writer.place.base), _own_rows(writer.place, writer.down, writer.turns))
+        _note(result.writes, home(group.values[0]), True)
     elif group.kind == "transpose":
         writer = TransposeWriter(group.values[0], memory)
         result = Piece(group, writer, turns=writer.turns, grain=writer.grain)

@@ -92,6 +92,10 @@ class Function:
         """Return an integer to count or address with."""
         return self.constant(number, INDEX)
 
+    def quotient(self, x: Value, n: int) -> Value:
+        """Return how often `n` goes into an index."""
+        return self.value(f"sdiv i64 {x.text}, {n}", INDEX)
+
     def lift(self, x: Any, dtype: Dtype | None = None, lanes: int = 0) -> Value:
         """Return `x`, a Value or a number, with that dtype and in that many lanes."""
         if not isinstance(x, Value):

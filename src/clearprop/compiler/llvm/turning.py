@@ -12,9 +12,9 @@ from clearprop.compiler.llvm.text import Function, Module
 from clearprop.compiler.llvm.values import Value
 
 
-def at_most(x: Value, limit: int) -> Value:
-    """Return the smaller of an index and a constant."""
-    return x.function.select(x < limit, x, x.function.index(limit))
+def at_most(x: Value, limit: Value | int) -> Value:
+    """Return the smaller of an index and another."""
+    return x.function.select(x < limit, x, limit if isinstance(limit, Value) else x.function.index(limit))
 
 
 class TransposeWriter:
@@ -74,18 +74,18 @@ def turn_over(
             f.store(f.load(f.at(source, i * along + j * step, dtype), dtype), f.at(goal, i * out + j, dtype))
         return
 
-    def band(i: Any, height: int) -> None:
-        for j in range(0, columns, side):
-            name = _block(f.module, dtype, height, min(side, columns - j), step, out)
-            start, end = f.at(source, i + j * step, dtype), f.at(goal, i * out + j, dtype)
-            f.line(f"call void @{name}(ptr {start}, ptr {end})")
+    def square(i: Any, first: int, height: int) -> None:
+        name = _block(f.module, dtype, height, min(side, columns - first), step, out)
+        start, end = f.at(source, i + first * step, dtype), f.at(goal, i * out + first, dtype)
+        f.line(f"call void @{name}(ptr {start}, ptr {end})")
 
     whole = rows - rows % side
-    if whole:
-        with f.loop(0, whole, side) as i:
-            band(i, side)
-    if rows % side:
-        band(f.index(whole), rows % side)
+    for first in range(0, columns, side):  # as many streams of memory as a register has lanes
+        if whole:
+            with f.loop(0, whole, side) as i:
+                square(i, first, side)
+        if rows % side:
+            square(f.index(whole), first, rows % side)
 
 
 def _block(module: Module, dtype: Any, rows: int, columns: int, step: int, out: int) -> str:

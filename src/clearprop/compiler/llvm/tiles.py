@@ -1,0 +1,231 @@
+"""The loops of a matrix product: tiles of sums that stay in registers, and rows of dot products.
+
+The tile is 8 rows by 2 vectors: 16 sums stay in registers while the loop over the inner axis runs, each step
+reading 2 vectors of the right factor and 8 numbers of the left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clearprop.compiler.llvm.access import constant_mask, gather
+from clearprop.compiler.llvm.engine import lanes_of
+from clearprop.compiler.llvm.panels import pack
+from clearprop.compiler.llvm.reductions import Accumulator
+from clearprop.compiler.llvm.text import Function, Module
+from clearprop.compiler.llvm.turning import at_most
+from clearprop.compiler.llvm.values import BOOL, INDEX, Value
+
+if TYPE_CHECKING:
+    from clearprop.compiler.llvm.products import ProductWriter
+
+STRETCH = 512  # how much of the inner axis a tile runs over: the panel of the right factor stays near
+SEVERAL = 4  # columns of tiles whose panels are copied at a time: memory is read in longer stretches
+OUTSIDE = '"prefer-vector-width"="512" noinline'
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile of the result and how its operands lie: steps in entries along rows, inner axis and columns."""
+
+    dtype: Any
+    rows: int
+    vectors: int
+    rest: int  # how many lanes of the last vector are there
+    left: tuple[int, int]
+    right: int
+    out: int
+
+    def write(self, module: Module) -> str:
+        """Write the function that adds up one tile, unless it is there; return its name."""
+        lanes = lanes_of(self.dtype)
+        name = f"tile{self.dtype.itemsize}_" + "_".join(
+            map(str, (self.rows, self.vectors, self.rest, *self.left, self.right, self.out))
+        )
+        if name in module.functions:
+            return name
+        f = module.function(name, "ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %n, i1 %more", OUTSIDE)
+        masks = [None] * (self.vectors - 1) + [constant_mask(f, self.rest, lanes)]
+        sums = [[f.slot(self.dtype, lanes) for _ in masks] for _ in range(self.rows)]
+        more = Value(f, "%more", BOOL, 0)
+        for row in sums:
+            for s in row:
+                s.put(f.constant(0.0, self.dtype, lanes))
+        with f.when(more):
+            for i, row in enumerate(sums):
+                for j, s in enumerate(row):
+                    s.put(
+                        f.load(f.at("%c", i * self.out + j * lanes, self.dtype), self.dtype, lanes, masks[j])
+                    )
+        with f.loop(0, Value(f, "%n", INDEX, 0)) as k:
+            start = f.at("%b", k * self.right, self.dtype)
+            right = [
+                f.load(f.at(start, j * lanes, self.dtype), self.dtype, lanes, m) for j, m in enumerate(masks)
+            ]
+            first = f.at("%a", k * self.left[1], self.dtype)
+            for i, row in enumerate(sums):
+                x = f.splat(f.load(f.at(first, i * self.left[0], self.dtype), self.dtype), lanes)
+                for s, y in zip(row, right, strict=True):
+                    s.put(f.intrinsic("fma", x, y, s.get()))
+        for i, row in enumerate(sums):
+            for j, s in enumerate(row):
+                f.store(s.get(), f.at("%c", i * self.out + j * lanes, self.dtype), masks[j])
+        return name
+
+
+class Tiles:
+    """Writes the loops of one product: stretches of the inner axis, columns of tiles, tiles.
+
+    `pointers` are those of the factors and of the result; `rows` from which row to which, at most `most`.
+    """
+
+    def __init__(
+        self, product: ProductWriter, f: Function, pointers: tuple[str, str, str], rows: Any, most: int
+    ) -> None:
+        self.product, self.f, self.dtype = product, f, product.dtype
+        self.a, self.b, self.c = pointers
+        self.low, self.high = rows
+        self.rows, self.width = product.tile_rows, product.width
+        self.rest = product.m % self.rows
+        self.packs_left = not product.panelled[0] and product.packs_left(most)
+        self.packs_right = not product.panelled[1] and product.packs_right(most)
+        self.near_left = self._near(most if self.packs_left else 0)
+        self.near_right = self._near(SEVERAL * self.width if self.packs_right else 0)
+
+    def _near(self, rows: int) -> str:
+        """Return a buffer for a stretch of so many rows or columns."""
+        if not rows:
+            return ""
+        name = f"%near.{len(self.f.slots)}"
+        self.f.slots.append(f"  {name} = alloca [{rows * STRETCH * self.dtype.itemsize} x i8], align 64")
+        return name
+
+    def write(self, columns: tuple[Value, Value] | None = None) -> None:
+        """Write all columns of tiles, or those from one to another."""
+        p, f = self.product, self.f
+        whole = p.n - p.n % self.width
+        first: Any = columns[0] * self.width if columns else 0
+        last: Any = at_most(columns[1] * self.width, whole) if columns else whole
+        for start in range(0, p.k, STRETCH):
+            self.start, self.depth = start, min(STRETCH, p.k - start)
+            if self.packs_left:
+                self._pack_left()
+            if whole and self.packs_right:
+                with f.loop(first, last, self.width * SEVERAL) as begin:
+                    end = at_most(begin + self.width * SEVERAL, last if columns else f.index(whole))
+                    self._pack_right(begin, f.quotient(end - begin, self.width))
+                    with f.loop(begin, end, self.width) as j:
+                        near = f.at(self.near_right, (j - begin) * self.depth, self.dtype)
+                        self._column(j, self.width, near)
+            elif whole:
+                with f.loop(first, last, self.width) as j:
+                    self._column(j, self.width, self._right(j))
+            if p.n - whole and columns:
+                with f.when(columns[1] == p.turns):
+                    self._last_column(whole)
+            elif p.n - whole:
+                self._last_column(whole)
+
+    def _last_column(self, j: int) -> None:
+        some = self.product.n - j
+        if self.packs_right:
+            self._pack_right(self.f.index(j), 0, some)
+        self._column(self.f.index(j), some, self.near_right or self._right(self.f.index(j)))
+
+    def _right(self, j: Value) -> str:
+        """Return where a column of tiles begins in the right factor."""
+        p, f = self.product, self.f
+        b = f.at(self.b, self.start * p.right[0], self.dtype)
+        return f.at(b, j * (p.k if p.panelled[1] else p.right[1]), self.dtype)
+
+    def _pack_left(self) -> None:
+        p, f = self.product, self.f
+        source = f.at(self.a, self.start * p.left[1], self.dtype)
+        count = f.quotient(at_most(self.high, p.m - self.rest) - self.low, self.rows)
+        source = f.at(source, self.low * p.left[0], self.dtype)
+        pack(f, self.dtype, source, self.near_left, count, (self.depth, self.rows, *p.left))
+
+    def _pack_right(self, j: Value, count: Any, some: int = 0) -> None:
+        shape = (self.depth, self.width, self.product.right[1], self.product.right[0])
+        pack(self.f, self.dtype, self._right(j), self.near_right, count, shape, some)
+
+    def _column(self, j: Value, some: int, right: str) -> None:
+        """Write the tiles of one column of tiles, which is `some` entries wide."""
+        p, f = self.product, self.f
+        out = f.at(self.c, j, self.dtype)
+        step = self.width if self.packs_right else p.right[0]
+
+        def tile(i: Value, count: int, first: str, left: tuple[int, int]) -> None:
+            vectors = -(-some // lanes_of(self.dtype))
+            last = some - (vectors - 1) * lanes_of(self.dtype)
+            name = Tile(self.dtype, count, vectors, last, left, step, p.n).write(f.module)
+            goal = f.at(out, i * p.n, self.dtype)
+            more = "true" if self.start else "false"
+            f.line(f"call void @{name}(ptr {first}, ptr {right}, ptr {goal}, i64 {self.depth}, i1 {more})")
+
+        def left(i: Value) -> str:
+            a = f.at(self.a, self.start * p.left[1], self.dtype)
+            return f.at(a, i * (p.k if p.panelled[0] else p.left[0]), self.dtype)
+
+        if p.m == self.rows and not self.packs_left:
+            tile(f.index(0), self.rows, left(f.index(0)), p.left)
+            return
+        with f.loop(self.low, at_most(self.high, p.m - self.rest), self.rows) as i:
+            if self.packs_left:
+                near = f.at(self.near_left, (i - self.low) * self.depth, self.dtype)
+                tile(i, self.rows, near, (1, self.rows))
+            else:
+                tile(i, self.rows, left(i), p.left)
+        if self.rest:
+            with f.when(self.high == p.m):
+                tile(f.index(p.m - self.rest), self.rest, left(f.index(p.m - self.rest)), p.left)
+
+
+def dots(
+    f: Function,
+    dtype: Any,
+    k: int,
+    rows: tuple[str, int, int],
+    x: tuple[str, int],
+    out: str,
+    low: Value,
+    high: Value,
+) -> None:
+    """Write out[i] = sum_j rows[i, j] x[j], four rows at a time where there are so many."""
+    lanes = min(lanes_of(dtype), 1 << max(1, (k - 1).bit_length()))
+    pointer, down, along = rows
+    count = (high - low) >> 2
+
+    def some(first: Value, number: int) -> None:
+        sums = [Accumulator(f, "sum", dtype, lanes) for _ in range(number)]
+        starts = [f.at(pointer, (first + r) * down, dtype) for r in range(number)]
+        for s in sums:
+            s.begin()
+
+        def step(j: Any, mask: Value | None) -> None:
+            y = _read(f, x[0], j, x[1], dtype, lanes, mask)
+            for start, s in zip(starts, sums, strict=True):
+                s.best.put(f.intrinsic("fma", _read(f, start, j, along, dtype, lanes, mask), y, s.best.get()))
+
+        whole = k - k % lanes
+        if whole:
+            with f.loop(0, whole, lanes) as j:
+                step(j, None)
+        if k % lanes:
+            step(f.index(whole), constant_mask(f, k % lanes, lanes))
+        for r, s in enumerate(sums):
+            f.store(s.end(), f.at(out, first + r, dtype))
+
+    middle = low + (count << 2)
+    with f.loop(low, middle, 4) as i:
+        some(i, 4)
+    with f.loop(middle, high) as i:
+        some(i, 1)
+
+
+def _read(f: Function, pointer: str, j: Any, step: int, dtype: Any, lanes: int, mask: Value | None) -> Value:
+    address = f.at(pointer, j * step, dtype)
+    if step == 1:
+        return f.load(address, dtype, lanes, mask)
+    return gather(f, address, step, dtype, lanes, mask)
