@@ -60,12 +60,17 @@ def test_a_recording_that_is_over_holds_no_arrays_of_the_step() -> None:
     step = training()
     x, y = np.ones((8, 500)), np.zeros((8, 500))
     step(x, y)
-    recorder = Recorder()
+
+    def recorded() -> Recorder:
+        recorder = Recorder()
+        record(recorder, step, (recorder.argument(x, 0), recorder.argument(y, 1)), {})
+        recorder.undo()
+        return recorder
+
+    recorded()  # parameters lie on cache lines from now on
     tracemalloc.start()
     try:
-        result = record(recorder, step, (recorder.argument(x, 0), recorder.argument(y, 1)), {})
-        recorder.undo()
-        del result
+        recorder = recorded()
         held = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import Any
 
@@ -203,3 +204,21 @@ def aligned(size: int) -> Any:
     space = np.empty(size + unit, np.uint8)
     skip = -space.ctypes.data % unit
     return space[skip : skip + size]
+
+
+def empty(shape: Any, dtype: Any) -> Any:
+    """Return an array that begins on a cache line, for what a plan reads or writes again and again.
+
+    A vector that crosses two lines is read twice, which takes up to half of the speed. Views of the array
+    hold the array itself, as those of `np.empty` do, so that counting who holds it tells the same.
+
+    >>> x = empty((3, 5), np.float32)
+    >>> x.ctypes.data % LINE, x[1].base is x
+    (0, True)
+    """
+    size = int(np.prod(shape)) * int(np.dtype(dtype).itemsize)
+    space: Any = np.empty(size + LINE, np.uint8)
+    owner: Any = (ctypes.c_byte * space.size).from_buffer(
+        space
+    )  # no array: views would name it as their base
+    return np.ndarray(shape, dtype, owner, -space.ctypes.data % LINE)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.ir import Program, State, Value, reachable
+from clearprop.compiler.store import on_a_line
 from clearprop.compiler.weakly import ByArray, ByTensor
 from clearprop.errors import lesson, user_line
 from clearprop.modes import observed
@@ -205,10 +206,13 @@ class Recorder:
         return v
 
     def touch(self, x: Tensor) -> None:
-        """Remember a leaf as it is, and let the gradient it holds be read from it at each call."""
+        """Remember a leaf as it is, and let the gradient it holds be read from it at each call.
+
+        Its array moves to a cache line now if it may: the nodes of this run will hold on to it.
+        """
         if x in self.before or x in self.known:
             return
-        self.before[x] = (x._value, x.grad)
+        self.before[x] = (on_a_line(x), x.grad)
         if x.grad is not None:
             x.grad = self._grad_of(x, x.grad)
 

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.ir import State, Value
+from clearprop.compiler.memory import LINE, empty
 from clearprop.tensor import Tensor
+
+ALONE = 3  # references to an array that only its Tensor holds: the Tensor's, a variable's, the count's own
+SMALL = 1 << 22  # bytes of an array that is only read up to which it is moved to a cache line
 
 _value, _grad = operator.attrgetter("_value"), operator.attrgetter("grad")
 
@@ -96,6 +100,9 @@ class Store:
             if not self.written[i]:
                 if not here:
                     self.moves += 1
+                    if state.slot == "value":
+                        now = None
+                        now = on_a_line(self.tensor(state))
                     self.held[i], self.arrays[i], moved = now, _plain(now), True
                 continue
             now = None if here else now  # counted below: nothing here may hold the own array
@@ -104,7 +111,7 @@ class Store:
                 continue
             if others:
                 shape, dtype = self.shapes[i]
-                new = np.empty(shape, dtype)
+                new = empty(shape, dtype)
                 if self.read[i]:
                     np.copyto(new, self.arrays[i] if here else now)
                 self.moves += 1
@@ -166,6 +173,16 @@ class Store:
             return
         for state, x in zip(self.assigned, new, strict=True):
             self._put(state, x)
+
+
+def on_a_line(tensor: Tensor) -> Any:
+    """Return a leaf's array, which has moved to a cache line if nobody else holds it and it is not large."""
+    array: Any = tensor._value
+    free = isinstance(array, np.ndarray) and sys.getrefcount(array) <= ALONE
+    if free and array.flags.c_contiguous and array.nbytes <= SMALL and array.ctypes.data % LINE:
+        tensor._value = empty(array.shape, array.dtype)
+        np.copyto(tensor._value, array)
+    return tensor._value
 
 
 def _plain(array: Any) -> Any:
