@@ -68,6 +68,19 @@ def test_batches_of_products_broadcast(left, right):
     agree(lambda x, y: np.matmul(x, y), numbers(*left), numbers(*right, seed=1))
 
 
+@pytest.mark.parametrize("rows", [203, 64, 7])
+def test_dot_products_are_the_same_whichever_way_they_go_through_the_rows(rows):
+    w, x = numbers(rows, 7000), numbers(1, 7000, seed=1)
+    for function in (lambda x, w: x @ w.T, lambda x, w: w @ x.T):
+        step = native(function)
+        first = np.asarray(step(x, w))
+        calls = [np.asarray(step(x, w)) for _ in range(4)]
+
+        np.testing.assert_allclose(calls[0], first, atol=1e-3)
+        for call in calls[1:]:
+            np.testing.assert_array_equal(call, calls[0])
+
+
 def test_a_product_of_slices_needs_no_copy_to_be_right():
     agree(lambda x, y: np.matmul(x[::2, 1:], y[:, ::-1]), numbers(20, 9), numbers(8, 12, seed=1))
 

@@ -18,11 +18,12 @@ from clearprop.compiler.llvm.engine import lanes_of, vector_bytes
 from clearprop.compiler.llvm.panels import panels
 from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.tiles import Tiles, dots
-from clearprop.compiler.llvm.values import Value
+from clearprop.compiler.llvm.values import INDEX, Value
 
 FEW = 256  # rows of a product up to which its cores may share out the columns
 MANY = 96  # rows of a product from which on its parts can afford to copy the right factor themselves
 LARGE = 1 << 20  # bytes of a product from which on it has so many parts that panels are copied beforehand
+NEAR = 1 << 15  # bytes that stay in the first cache from call to call
 FAR = 1024  # bytes between rows: further apart, they meet in few places of a cache
 
 
@@ -142,7 +143,7 @@ class ProductWriter:
         b = function.at(memory.pointer(function, self.y.base), self.y.offset, dtype)
         c = memory.pointer(function, self.value)
         if not self.batch:
-            self._one(function, a, b, c, low, high)
+            self._one(function, a, b, c, low, high, self._turn(function, part))
             return
         self._batches(function, 0, a, b, c, low, high)
 
@@ -158,11 +159,24 @@ class ProductWriter:
             z = f.at(c, i * inside, self.dtype)
             self._batches(f, axis + 1, x, y, z, 0, self.batch[axis + 1] if axis + 1 < len(self.batch) else 0)
 
-    def _one(self, f: Function, a: str, b: str, c: str, low: Value, high: Value) -> None:
+    def _turn(self, f: Function, part: Value) -> Value | None:
+        """Whether dot products go through the rows backwards this time: what was read last is near."""
+        if self.form == "tiles" or self.m * self.k * self.n * self.size < NEAR:
+            return None
+        pointer = self.memory.scratch(f, ("turn", self.value), INDEX.itemsize, part)
+        turn = f.load(pointer, INDEX) ^ 1
+        f.store(turn, pointer)
+        return (turn & 1) != 0
+
+    def _one(
+        self, f: Function, a: str, b: str, c: str, low: Value, high: Value, turn: Value | None = None
+    ) -> None:
         if self.form == "rows":
-            dots(f, self.dtype, self.k, (a, self.left[0], self.left[1]), (b, self.right[0]), c, low, high)
+            rows, x = (a, self.left[0], self.left[1]), (b, self.right[0])
+            dots(f, self.dtype, self.k, rows, x, c, low, high, turn)
         elif self.form == "columns":
-            dots(f, self.dtype, self.k, (b, self.right[1], self.right[0]), (a, self.left[1]), c, low, high)
+            rows, x = (b, self.right[1], self.right[0]), (a, self.left[1])
+            dots(f, self.dtype, self.k, rows, x, c, low, high, turn)
         elif self.by_columns:
             Tiles(self, f, (a, b, c), (f.index(0), f.index(self.m)), self.m).write((low, high))
         else:

@@ -191,8 +191,12 @@ def dots(
     out: str,
     low: Value,
     high: Value,
+    backwards: Value | None = None,
 ) -> None:
-    """Write out[i] = sum_j rows[i, j] x[j], four rows at a time where there are so many."""
+    """Write out[i] = sum_j rows[i, j] x[j], four rows at a time where there are so many.
+
+    Where `backwards` holds, the last four come first: no sum changes by that.
+    """
     lanes = min(lanes_of(dtype), 1 << max(1, (k - 1).bit_length()))
     pointer, down, along = rows
     count = (high - low) >> 2
@@ -219,7 +223,7 @@ def dots(
 
     middle = low + (count << 2)
     with f.loop(low, middle, 4) as i:
-        some(i, 4)
+        some(i if backwards is None else f.select(backwards, low + middle - 4 - i, i), 4)
     with f.loop(middle, high) as i:
         some(i, 1)
 
