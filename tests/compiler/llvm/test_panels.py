@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import clearprop
+from clearprop import nn, optim
 
 pytest.importorskip("llvmlite")
 
@@ -40,3 +41,34 @@ def test_the_right_factor_comes_as_panels_where_a_large_product_has_many_parts(b
 
     assert "panels" in step.explain()
     np.testing.assert_allclose(actual, g.T @ x, rtol=0, atol=np.finfo(dtype).eps * 40 * np.sqrt(batch))
+
+
+@pytest.mark.parametrize("batch", [128, 257, 700])
+def test_training_with_panels_is_training(batch):
+    """Panels of a weight are made before the step writes over it, those of a gradient after it is there."""
+    (x, y) = _matrices("float64", (batch, 512), (batch, 130))
+
+    def trained(compiled):
+        clearprop.manual_seed(0)
+        model = nn.Sequential(
+            nn.Linear(512, 640, dtype=float), nn.Tanh(), nn.Linear(640, 512, dtype=float), nn.ReLU(),
+            nn.Linear(512, 130, dtype=float),
+        )  # fmt: skip
+        optimizer, loss_fn = optim.Adam(model.parameters(), lr=1e-3), nn.MSELoss()
+
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = loss_fn(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = clearprop.compile(step, executor="llvm") if compiled else step
+        for _ in range(4):
+            run(x, y)
+        if compiled:
+            assert "panels" in run.explain()
+        return [p.grad for p in model.parameters()]
+
+    for actual, expected in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-7, atol=1e-12)

@@ -23,7 +23,7 @@ from clearprop.compiler.llvm.turning import TransposeWriter
 
 WORTH = 2500.0  # nanoseconds: a region below this stays on one core
 SMALL = 20_000.0  # nanoseconds: a region below this does not wake the other core from its sleep for one call
-NEAR = 1 << 19  # bytes that a part's rows should fit in, to stay in the second cache between groups
+NEAR = 3 << 17  # bytes that a part's rows should fit in, to stay in the second cache between groups
 
 
 @dataclass(eq=False)
