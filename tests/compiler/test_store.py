@@ -46,6 +46,42 @@ def test_an_array_that_somebody_holds_stays_where_it_is(layer):
     assert layer.weight.value is held
 
 
+@pytest.mark.parametrize("holder", ["the array", "a view of the value", "another Tensor"])
+def test_what_somebody_else_can_write_into_is_seen(holder):
+    array = _off_a_line((8, 20)).copy()[
+        :
+    ]  # its memory is another array's, as that of a Tensor of an array is
+    tensor = clearprop.Tensor(array)
+    held = {
+        "the array": array,
+        "a view of the value": tensor.value[:],
+        "another Tensor": clearprop.Tensor(array),
+    }
+    held = {holder: held[holder]}
+    del array
+    add = clearprop.compile(lambda x: x + tensor, executor="numpy")
+    x = np.ones((8, 20), np.float32)
+    add(x)
+    add(x)
+
+    (kept,) = held.values()
+    getattr(kept, "value", kept)[:] = 10
+
+    assert np.asarray(add(x)).max() == 11
+    assert (x + tensor).value.max() == 11
+
+
+def test_an_array_that_may_not_be_written_stays_so(layer):
+    frozen = np.zeros((8, 20), np.float32)
+    frozen.flags.writeable = False
+    assign(layer.weight, frozen)
+    del frozen
+
+    clearprop.compile(lambda x: layer(x), executor="numpy")(np.ones((2, 20), np.float32))
+
+    assert not layer.weight.value.flags.writeable
+
+
 def test_a_view_of_what_a_step_has_written_keeps_its_entries(layer):
     optimizer = optim.SGD(layer.parameters(), lr=0.1)
 

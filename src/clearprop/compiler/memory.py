@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -217,8 +218,10 @@ def empty(shape: Any, dtype: Any) -> Any:
     (0, True)
     """
     size = int(np.prod(shape)) * int(np.dtype(dtype).itemsize)
-    space: Any = np.empty(size + LINE, np.uint8)
-    owner: Any = (ctypes.c_byte * space.size).from_buffer(
-        space
-    )  # no array: views would name it as their base
-    return np.ndarray(shape, dtype, owner, -space.ctypes.data % LINE)
+    # The memory is handed over as something that is no array: views would name that as their base.
+    return np.ndarray(shape, dtype, _bytes(size).from_buffer(aligned(size)))
+
+
+@cache
+def _bytes(size: int) -> Any:
+    return ctypes.c_byte * size

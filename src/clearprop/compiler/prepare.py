@@ -25,6 +25,13 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
         result.values.append(v)
         return v
 
+    copies: dict[Any, Value] = {}
+
+    def share(v: Value) -> Value:
+        """Put a value before the one that needs it, unless another has put the same there."""
+        key = v.op, v.inputs, v.shape, tuple(v.attrs.items()) if v.op in ("positive", "panels") else v
+        return copies[key] if key in copies else copies.setdefault(key, add(v))
+
     needed = set(reachable(program.results))
     for v in program.values:
         if v not in needed and v.kind != "argument":
@@ -35,7 +42,7 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
             if layout(clone).base is clone:
                 clone.inputs = (add(copied(inputs[0])),)
         elif clone.computed:
-            clone = form(clone, add)
+            clone = form(clone, share)
         new[v] = add(clone)
     changed = {state.key for state, v in program.assignments if v.kind != "state" or v.data.key != state.key}
     for v in program.outputs:

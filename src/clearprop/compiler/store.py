@@ -12,8 +12,7 @@ from clearprop.compiler.ir import State, Value
 from clearprop.compiler.memory import LINE, empty
 from clearprop.tensor import Tensor
 
-ALONE = 3  # references to an array that only its Tensor holds: the Tensor's, a variable's, the count's own
-SMALL = 1 << 22  # bytes of an array that is only read up to which it is moved to a cache line
+SMALL = 1 << 22  # bytes up to which an array that is only read is moved to a cache line
 
 _value, _grad = operator.attrgetter("_value"), operator.attrgetter("grad")
 
@@ -101,7 +100,7 @@ class Store:
                 if not here:
                     self.moves += 1
                     if state.slot == "value":
-                        now = None
+                        now = None  # or it would count as a holder
                         now = on_a_line(self.tensor(state))
                     self.held[i], self.arrays[i], moved = now, _plain(now), True
                 continue
@@ -176,13 +175,34 @@ class Store:
 
 
 def on_a_line(tensor: Tensor) -> Any:
-    """Return a leaf's array, which has moved to a cache line if nobody else holds it and it is not large."""
+    """Return a leaf's array, moved to a cache line if its memory is the Tensor's alone, and not large."""
     array: Any = tensor._value
-    free = isinstance(array, np.ndarray) and sys.getrefcount(array) <= ALONE
-    if free and array.flags.c_contiguous and array.nbytes <= SMALL and array.ctypes.data % LINE:
-        tensor._value = empty(array.shape, array.dtype)
-        np.copyto(tensor._value, array)
+    if not isinstance(array, np.ndarray) or array.nbytes > SMALL or array.ctypes.data % LINE == 0:
+        return array
+    owner: Any = array if array.base is None else array.base  # whoever has a view of it holds the owner
+    mine = type(owner) is np.ndarray and owner.flags.owndata and array.flags.writeable
+    del array, owner
+    if mine and tensor._value.flags.c_contiguous and all(map(operator.le, _holders(tensor), ALONE)):
+        new = empty(tensor.shape, tensor.dtype)
+        np.copyto(new, tensor._value)
+        tensor._value = new  # complete: other threads may read it
     return tensor._value
+
+
+def _holders(tensor: Tensor) -> tuple[int, int]:
+    """Return the reference counts of a leaf's array, and of the array that owns its memory."""
+    array: Any = tensor._value
+    return sys.getrefcount(array), 0 if array.base is None else sys.getrefcount(array.base)
+
+
+def _alone() -> tuple[int, int]:
+    """Return these counts where nobody else holds the array: they depend on the interpreter."""
+    tensor = Tensor(0.0)
+    tensor._value = np.zeros(2)[:]
+    return _holders(tensor)
+
+
+ALONE = _alone()
 
 
 def _plain(array: Any) -> Any:

@@ -17,7 +17,7 @@ from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.turning import at_most, turn_over
 from clearprop.compiler.llvm.values import Value
 
-Shape: TypeAlias = tuple[int, int, int, int]
+Steps: TypeAlias = tuple[int, int, int, int]
 
 
 def panels(x: ir.Value, axis: int, side: int) -> ir.Value:
@@ -57,7 +57,7 @@ class PanelWriter:
                 pack(f, self.dtype, *ends(f.index(self.turns - rest)), 0, shape, rest)
 
 
-def pack(f: Function, dtype: Any, source: str, goal: str, count: Any, shape: Shape, some: int = 0) -> None:
+def pack(f: Function, dtype: Any, source: str, goal: str, count: Any, shape: Steps, some: int = 0) -> None:
     """Write goal[c, k, e] = source[(c * side + e) * down + k * along] for `count` panels c.
 
     `shape` is (depth, side, down, along). With `some`, the one panel that has no more rows (or columns).
@@ -80,11 +80,11 @@ def pack(f: Function, dtype: Any, source: str, goal: str, count: Any, shape: Sha
         with f.loop(0, depth) as k, f.loop(0, count) as c:  # the factor's own order: it is the one far away
             start = f.at(source, k * along + c * side, dtype)
             end = f.at(goal, c * (depth * side) + k * side, dtype)
-            for e, n in _stretches(side, lanes):
+            for e, n in _vectors(side, lanes):
                 f.store(f.load(f.at(start, e, dtype), dtype, n), f.at(end, e, dtype))
 
 
-def _stretches(side: int, most: int) -> Iterator[tuple[int, int]]:
+def _vectors(side: int, most: int) -> Iterator[tuple[int, int]]:
     """Yield where vectors begin that cover `side` entries, and their lanes; 0 for a single number."""
     e = 0
     while e < side:

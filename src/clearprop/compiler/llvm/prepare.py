@@ -75,6 +75,6 @@ def _product(v: Value, add: Add) -> Value:
     if along != 1 or (down < n and k > 1):
         transposed = down == 1 and along > 1
         if transposed and m >= MANY and len(y.shape) == 2:
-            return panelled(v, add)  # turned over a panel at a time, by each part for itself
+            return panelled(v, add)  # turned over a panel at a time
         v.inputs = (x, add(copied(y, transpose=True) if transposed and len(y.shape) == 2 else copied(y)))
     return panelled(v, add)

@@ -22,8 +22,9 @@ from clearprop.compiler.llvm.values import INDEX, Value
 
 FEW = 256  # rows of a product up to which its cores may share out the columns
 MANY = 96  # rows of a product from which on its parts can afford to copy the right factor themselves
+DEEP = 192  # inner axis of a product from which on copying a right factor that lies far apart weighs
 LARGE = 1 << 20  # bytes of a product from which on it has so many parts that panels are copied beforehand
-NEAR = 1 << 15  # bytes that stay in the first cache from call to call
+FIRST_CACHE = 1 << 15  # bytes: what is larger does not stay there from call to call
 FAR = 1024  # bytes between rows: further apart, they meet in few places of a cache
 
 
@@ -54,7 +55,7 @@ class ProductWriter:
         elif self.m == 1 and self.right[1] != 1:
             self.form = "columns"
         # Where copying the right factor weighs, each core does so for columns of its own.
-        costly = self.right[1] != 1 or (self.m >= MANY and self.k >= 2 * MANY and self.right_far)
+        costly = self.right[1] != 1 or (self.m >= MANY and self.k >= DEEP and self.right_far)
         tiles = self.form == "tiles" and not self.batch
         self.by_columns = tiles and costly and self.m <= FEW and self.n >= 4 * self.width
         self.turns = self.batch[0] if self.batch else self.n if self.form == "columns" else self.m
@@ -62,9 +63,9 @@ class ProductWriter:
             self.turns = -(-self.n // self.width)
         self.grain = 1 if self.batch or self.by_columns else self.tile_rows if self.form == "tiles" else 8
         self.panelled = [False, False]  # whether the left and the right factor come as panels
-        for i, copy in enumerate(v.attrs.get("panels", ())):
-            if copy:
-                self._take_panels(i, v.inputs[copy])
+        for i, place in enumerate(v.attrs.get("panels", ())):
+            if place:
+                self._take_panels(i, v.inputs[place])
         self.memory: Any = memory
 
     def _swap(self) -> None:
@@ -161,7 +162,7 @@ class ProductWriter:
 
     def _turn(self, f: Function, part: Value) -> Value | None:
         """Whether dot products go through the rows backwards this time: what was read last is near."""
-        if self.form == "tiles" or self.m * self.k * self.n * self.size < NEAR:
+        if self.form == "tiles" or self.m * self.k * self.n * self.size < FIRST_CACHE:
             return None
         pointer = self.memory.scratch(f, ("turn", self.value), INDEX.itemsize, part)
         turn = f.load(pointer, INDEX) ^ 1
@@ -184,15 +185,18 @@ class ProductWriter:
 
 
 def panelled(v: ir.Value, add: Callable[[ir.Value], ir.Value]) -> ir.Value:
-    """Return a product whose parts share panels of the factor that each of them needs whole."""
-    plan = ProductWriter(v)
-    if plan.batch or plan.form != "tiles":
+    """Return a product whose parts share panels of the factor that each of them needs whole.
+
+    The panels follow the two factors among its inputs; the attribute `panels` says where, 0 for none.
+    """
+    product = ProductWriter(v)
+    if product.batch or product.form != "tiles":
         return v
-    left = plan.by_columns and plan.packs_left(plan.m)
-    large = plan.m * plan.n * plan.size >= LARGE
-    right = not plan.by_columns and large and plan.m >= 2 * MANY and plan.packs_right(plan.m)
+    left = product.by_columns and product.packs_left(product.m)
+    large = product.m * product.n * product.size >= LARGE
+    right = not product.by_columns and large and product.m >= 2 * MANY and product.packs_right(product.m)
     places, inputs = [0, 0], list(v.inputs)
-    for axis, (some, side) in enumerate(((left, plan.tile_rows), (right, plan.width))):
+    for axis, (some, side) in enumerate(((left, product.tile_rows), (right, product.width))):
         if some:
             places[axis] = len(inputs)
             inputs.append(add(panels(v.operands[axis], axis, side)))

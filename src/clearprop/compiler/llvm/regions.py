@@ -7,6 +7,7 @@ everybody.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,7 +136,7 @@ def piece(group: Group, memory: Memory, home: Any) -> Piece:
         writer = PanelWriter(group.values[0], memory)
         result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
         _note(result.reads, home(writer.place.base), _own_rows(writer.place, writer.down, writer.turns))
-        _note(result.writes, home(group.values[0]), True)
+        _note(result.writes, home(group.values[0]), True)  # parts begin at multiples of the grain
     elif group.kind == "transpose":
         writer = TransposeWriter(group.values[0], memory)
         result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
@@ -283,7 +284,7 @@ def _cut(region: Region, threads: int, home: Any) -> None:
                 parts = min(64, threads * -(-int(row * chain.turns) // (NEAR * threads)))
             if all(getattr(p.writer, "by_columns", False) for p in chain.pieces):
                 parts = 4 * threads  # a core that is taken away holds up little
-        grain = max(p.grain for p in chain.pieces)
+        grain = math.lcm(*(p.grain for p in chain.pieces))
         chain.bounds = cuts(chain.turns, parts, grain)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 STRETCH = 512  # how much of the inner axis a tile runs over: the panel of the right factor stays near
 SEVERAL = 4  # columns of tiles whose panels are copied at a time: memory is read in longer stretches
+ROOM = 1 << 19  # bytes of the left factor's panels that a part keeps at a time, on its thread's stack
 OUTSIDE = '"prefer-vector-width"="512" noinline'
 
 
@@ -90,19 +91,31 @@ class Tiles:
         self.rest = product.m % self.rows
         self.packs_left = not product.panelled[0] and product.packs_left(most)
         self.packs_right = not product.panelled[1] and product.packs_right(most)
-        self.near_left = self._near(most if self.packs_left else 0)
-        self.near_right = self._near(SEVERAL * self.width if self.packs_right else 0)
+        self.most, self.fitting = most, ROOM // (STRETCH * self.dtype.itemsize) // self.rows * self.rows
+        self.near_left = self._near("left", min(most, self.fitting) if self.packs_left else 0)
+        self.near_right = self._near("right", SEVERAL * self.width if self.packs_right else 0)
 
-    def _near(self, rows: int) -> str:
-        """Return a buffer for a stretch of so many rows or columns."""
+    def _near(self, name: str, rows: int) -> str:
+        """Return a buffer for a stretch of so many rows or columns, one for all products of a function."""
         if not rows:
             return ""
-        name = f"%near.{len(self.f.slots)}"
-        self.f.slots.append(f"  {name} = alloca [{rows * STRETCH * self.dtype.itemsize} x i8], align 64")
-        return name
+        place, size = self.f.shared.get(f"near.{name}", (len(self.f.slots), 0))
+        size = max(size, rows * STRETCH * self.dtype.itemsize)
+        self.f.slots[place : place + 1] = [f"  %near.{name} = alloca [{size} x i8], align 64"]
+        self.f.shared[f"near.{name}"] = place, size
+        return f"%near.{name}"
 
     def write(self, columns: tuple[Value, Value] | None = None) -> None:
-        """Write all columns of tiles, or those from one to another."""
+        """Write all columns of tiles, or those from one to another, for some rows at a time."""
+        low, high = self.low, self.high
+        if not self.packs_left or self.most <= self.fitting:
+            self._write(columns)
+            return
+        with self.f.loop(low, high, self.fitting) as self.low:
+            self.high = at_most(self.low + self.fitting, high)
+            self._write(columns)
+
+    def _write(self, columns: tuple[Value, Value] | None) -> None:
         p, f = self.product, self.f
         whole = p.n - p.n % self.width
         first: Any = columns[0] * self.width if columns else 0
