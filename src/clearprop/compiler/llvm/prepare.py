@@ -6,7 +6,7 @@ from clearprop.compiler.fuse import WHOLE
 from clearprop.compiler.ir import REDUCTIONS, Value
 from clearprop.compiler.layout import layout
 from clearprop.compiler.llvm.indexing import indexed
-from clearprop.compiler.llvm.products import MANY, panelled
+from clearprop.compiler.llvm.products import MANY, SOME, ProductWriter, panelled
 from clearprop.compiler.llvm.random import drawn
 from clearprop.compiler.llvm.ufuncs import UFUNCS
 from clearprop.compiler.prepare import Add, copied
@@ -74,7 +74,9 @@ def _product(v: Value, add: Add) -> Value:
         return v  # dot products: see products.py
     if along != 1 or (down < n and k > 1):
         transposed = down == 1 and along > 1
-        if transposed and m >= MANY and len(y.shape) == 2:
+        # A core that turns its own columns over reads the rows of a weight that it has updated itself.
+        own = m >= MANY or (m >= SOME and ProductWriter(v).by_columns)
+        if transposed and own and len(y.shape) == 2:
             return panelled(v, add)  # turned over a panel at a time
         v.inputs = (x, add(copied(y, transpose=True) if transposed and len(y.shape) == 2 else copied(y)))
     return panelled(v, add)

@@ -22,6 +22,7 @@ from clearprop.compiler.llvm.values import INDEX, Value
 
 FEW = 256  # rows of a product up to which its cores may share out the columns
 MANY = 96  # rows of a product from which on its parts can afford to copy the right factor themselves
+SOME = 32  # and from which on they can where each has columns of its own
 DEEP = 192  # inner axis of a product from which on copying a right factor that lies far apart weighs
 LARGE = 1 << 20  # bytes of a product from which on it has so many parts that panels are copied beforehand
 FIRST_CACHE = 1 << 15  # bytes: what is larger does not stay there from call to call
