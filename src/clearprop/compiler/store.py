@@ -12,7 +12,7 @@ from clearprop.compiler.ir import State, Value
 from clearprop.compiler.memory import LINE, empty
 from clearprop.tensor import Tensor
 
-SMALL = 1 << 22  # bytes up to which an array that is only read is moved to a cache line
+SMALL = 1 << 24  # bytes up to which an array that is only read is moved to a cache line
 
 _value, _grad = operator.attrgetter("_value"), operator.attrgetter("grad")
 
