@@ -33,18 +33,17 @@ def contenders(n: int) -> dict[str, Callable[[], Any]]:
 
 
 def main() -> None:
-    """Print the median time of a call, in microseconds; everybody takes turns of fifty calls."""
-    for n in (512, 1024, 1536, 2048):
-        calls = contenders(n)
-        times: dict[str, list[float]] = {name: [] for name in calls}
-        for _ in range(20):
-            for name, call in calls.items():
-                time.sleep(0.02)  # threads that spin after their work go to sleep
-                for _ in range(50):
-                    start = time.perf_counter()
-                    call()
-                    times[name].append(time.perf_counter() - start)
-        print(f"{n:5}  " + ", ".join(f"{k} {statistics.median(t) * 1e6:.1f} us" for k, t in times.items()))
+    """Print the median time of a call, one after the other, since their threads would meet."""
+    sizes = (512, 1024, 1536, 2048)
+    calls = {n: contenders(n) for n in sizes}
+    for name in calls[sizes[0]]:
+        for n in sizes:
+            times = []
+            for _ in range(1000):
+                start = time.perf_counter()
+                calls[n][name]()
+                times.append(time.perf_counter() - start)
+            print(f"{name:8} {n:5}  {statistics.median(times) * 1e6:6.1f} us")
 
 
 if __name__ == "__main__":
