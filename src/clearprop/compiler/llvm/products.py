@@ -68,6 +68,7 @@ class ProductWriter:
             if place:
                 self._take_panels(i, v.inputs[place])
         self.memory: Any = memory
+        self.ahead: tuple[ir.Value, ...] = ()  # what the loop that follows reads where the result lies
 
     def _swap(self) -> None:
         """(m, k) @ (k, 1), the left factor's columns contiguous: (1, k) @ (k, m) has the same entries."""

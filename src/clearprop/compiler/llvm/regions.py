@@ -7,6 +7,7 @@ everybody.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from clearprop.compiler.llvm.loops import LoopWriter
 from clearprop.compiler.llvm.panels import PanelWriter
 from clearprop.compiler.llvm.products import ProductWriter
 from clearprop.compiler.llvm.scanning import ScanWriter
+from clearprop.compiler.llvm.tiles import SEVERAL
 from clearprop.compiler.llvm.turning import TransposeWriter
 
 WORTH = 2500.0  # nanoseconds: a region below this stays on one core
@@ -283,9 +285,21 @@ def _cut(region: Region, threads: int, home: Any) -> None:
             if updates and row * chain.turns / threads > NEAR:
                 parts = min(64, threads * -(-int(row * chain.turns) // (NEAR * threads)))
             if all(getattr(p.writer, "by_columns", False) for p in chain.pieces):
-                parts = 4 * threads  # a core that is taken away holds up little
+                parts = max(
+                    threads, min(8 * threads, chain.turns // SEVERAL)
+                )  # a core taken away holds up little
+        for first, then in itertools.pairwise(chain.pieces):
+            _look_ahead(first, then, home)
         grain = math.lcm(*(p.grain for p in chain.pieces))
         chain.bounds = cuts(chain.turns, parts, grain)
+
+
+def _look_ahead(product: Piece, loop: Piece, home: Any) -> None:
+    """Let a product have fetched what the loop after it reads in the rows of its result."""
+    v = product.group.values[0]
+    if product.group.kind == "product" and loop.group.kind == "loop":
+        rows = [x for x, own in loop.reads.items() if own and x.size == v.size and x.dtype == v.dtype]
+        product.writer.ahead = tuple(x for x in rows if x is not home(v))
 
 
 def cuts(turns: int, parts: int, grain: int) -> list[int]:

@@ -6,6 +6,7 @@ reading 2 vectors of the right factor and 8 numbers of the left.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ from clearprop.compiler.llvm.access import constant_mask, gather
 from clearprop.compiler.llvm.engine import lanes_of
 from clearprop.compiler.llvm.panels import pack
 from clearprop.compiler.llvm.reductions import Accumulator
-from clearprop.compiler.llvm.text import Function, Module
+from clearprop.compiler.llvm.streams import LARGE, SECOND_CACHE, TURN, Flow, Stream, ask_ahead, parameters
+from clearprop.compiler.llvm.text import Function, Module, Slot
 from clearprop.compiler.llvm.turning import at_most
 from clearprop.compiler.llvm.values import BOOL, INDEX, Value
+from clearprop.compiler.memory import LINE
 
 if TYPE_CHECKING:
     from clearprop.compiler.llvm.products import ProductWriter
@@ -37,42 +40,62 @@ class Tile:
     left: tuple[int, int]
     right: int
     out: int
+    depth: int  # the inner axis, or a stretch of it
+    streams: tuple[Stream, ...] = ()  # what it asks for ahead
+
+    @property
+    def name(self) -> str:
+        """The name of its function."""
+        numbers = (self.rows, self.vectors, self.rest, *self.left, self.right, self.out)
+        ahead = [f"{s.lines}r{s.run}s{s.step}{'w' * s.own}" for s in self.streams]
+        if ahead:
+            ahead.append(str(self.depth))
+        return f"tile{self.dtype.itemsize}_" + "_".join([*map(str, numbers), *ahead])
 
     def write(self, module: Module) -> str:
         """Write the function that adds up one tile, unless it is there; return its name."""
+        if self.name in module.functions:
+            return self.name
+        given = "ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %n, i1 %more"
+        f = module.function(self.name, given + parameters(self.streams), OUTSIDE)
         lanes = lanes_of(self.dtype)
-        name = f"tile{self.dtype.itemsize}_" + "_".join(
-            map(str, (self.rows, self.vectors, self.rest, *self.left, self.right, self.out))
-        )
-        if name in module.functions:
-            return name
-        f = module.function(name, "ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %n, i1 %more", OUTSIDE)
         masks = [None] * (self.vectors - 1) + [constant_mask(f, self.rest, lanes)]
         sums = [[f.slot(self.dtype, lanes) for _ in masks] for _ in range(self.rows)]
-        more = Value(f, "%more", BOOL, 0)
         for row in sums:
             for s in row:
                 s.put(f.constant(0.0, self.dtype, lanes))
-        with f.when(more):
-            for i, row in enumerate(sums):
-                for j, s in enumerate(row):
-                    s.put(
-                        f.load(f.at("%c", i * self.out + j * lanes, self.dtype), self.dtype, lanes, masks[j])
-                    )
-        with f.loop(0, Value(f, "%n", INDEX, 0)) as k:
-            start = f.at("%b", k * self.right, self.dtype)
-            right = [
-                f.load(f.at(start, j * lanes, self.dtype), self.dtype, lanes, m) for j, m in enumerate(masks)
-            ]
-            first = f.at("%a", k * self.left[1], self.dtype)
-            for i, row in enumerate(sums):
-                x = f.splat(f.load(f.at(first, i * self.left[0], self.dtype), self.dtype), lanes)
-                for s, y in zip(row, right, strict=True):
-                    s.put(f.intrinsic("fma", x, y, s.get()))
+        turns = self.depth // TURN if self.streams else 0
+        if turns:
+            with f.loop(0, turns) as turn:
+                ask_ahead(f, self.dtype, self.streams, turn, turns)
+                for e in range(TURN):
+                    self._step(f, turn * TURN + e, sums, masks)
+        with f.loop(turns * TURN, Value(f, "%n", INDEX, 0)) as k:
+            self._step(f, k, sums, masks)
+        goals = [
+            f.at("%c", i * self.out + j * lanes, self.dtype)
+            for i, row in enumerate(sums)
+            for j in range(len(row))
+        ]
+        places = list(zip(goals, itertools.chain(*sums), masks * self.rows, strict=True))
+        with f.when(Value(f, "%more", BOOL, 0)):
+            for goal, s, mask in places:
+                s.put(s.get() + f.load(goal, self.dtype, lanes, mask))
+        for goal, s, mask in places:
+            f.store(s.get(), goal, mask)
+        return self.name
+
+    def _step(self, f: Function, k: Value, sums: list[list[Slot]], masks: list[Value | None]) -> None:
+        """Write one step along the inner axis: a column of the left factor times a row of the right one."""
+        lanes = lanes_of(self.dtype)
+        start, first = f.at("%b", k * self.right, self.dtype), f.at("%a", k * self.left[1], self.dtype)
+        right = [
+            f.load(f.at(start, j * lanes, self.dtype), self.dtype, lanes, m) for j, m in enumerate(masks)
+        ]
         for i, row in enumerate(sums):
-            for j, s in enumerate(row):
-                f.store(s.get(), f.at("%c", i * self.out + j * lanes, self.dtype), masks[j])
-        return name
+            x = f.splat(f.load(f.at(first, i * self.left[0], self.dtype), self.dtype), lanes)
+            for s, y in zip(row, right, strict=True):
+                s.put(f.intrinsic("fma", x, y, s.get()))
 
 
 class Tiles:
@@ -92,6 +115,9 @@ class Tiles:
         self.packs_left = not product.panelled[0] and product.packs_left(most)
         self.packs_right = not product.panelled[1] and product.packs_right(most)
         self.most, self.fitting = most, ROOM // (STRETCH * self.dtype.itemsize) // self.rows * self.rows
+        self.row_tiles = -(-most // self.rows)
+        self.across = self.width * self.dtype.itemsize // LINE  # lines across a tile
+        self.size = product.m * product.n * product.size
         self.near_left = self._near("left", min(most, self.fitting) if self.packs_left else 0)
         self.near_right = self._near("right", SEVERAL * self.width if self.packs_right else 0)
 
@@ -172,10 +198,15 @@ class Tiles:
         def tile(i: Value, count: int, first: str, left: tuple[int, int]) -> None:
             vectors = -(-some // lanes_of(self.dtype))
             last = some - (vectors - 1) * lanes_of(self.dtype)
-            name = Tile(self.dtype, count, vectors, last, left, step, p.n).write(f.module)
             goal = f.at(out, i * p.n, self.dtype)
+            full = self.size >= LARGE and self.across and count == self.rows and some == self.width
+            flows = self._flows(i, j, right, goal) if full else []
+            streams = tuple(flow.stream for flow in flows)
+            shape = (count, vectors, last, left, step, p.n, self.depth)
+            name = Tile(self.dtype, *shape, streams).write(f.module)
             more = "true" if self.start else "false"
-            f.line(f"call void @{name}(ptr {first}, ptr {right}, ptr {goal}, i64 {self.depth}, i1 {more})")
+            given = f"ptr {first}, ptr {right}, ptr {goal}, i64 {self.depth}, i1 {more}"
+            f.line(f"call void @{name}({given}{''.join(flow.text for flow in flows)})")
 
         def left(i: Value) -> str:
             a = f.at(self.a, self.start * p.left[1], self.dtype)
@@ -193,6 +224,21 @@ class Tiles:
         if self.rest:
             with f.when(self.high == p.m):
                 tile(f.index(p.m - self.rest), self.rest, left(f.index(p.m - self.rest)), p.left)
+
+    def _flows(self, i: Value, j: Value, right: str, goal: str) -> list[Flow]:
+        """Return what the tile at row `i` and column `j` asks for: its own place, and what comes after it."""
+        p, f, lines = self.product, self.f, self.rows * self.across
+        flows = [Flow(Stream(lines, self.across, p.n, own=True), goal)]
+        row = f.quotient(i - self.low, self.rows)
+        if self.start == 0 and (1 + len(p.ahead)) * self.size >= SECOND_CACHE:
+            number = f.quotient(j, self.width) * self.row_tiles + row
+            for x in p.ahead:
+                start = f.at(p.memory.pointer(f, x), self.low * p.n, self.dtype)
+                flows.append(Flow(Stream(lines), start, number * lines))
+        if p.panelled[1]:  # the panel of the next column of tiles, shared out among the tiles of this one
+            share = -(-self.depth * self.across // self.row_tiles)
+            flows.append(Flow(Stream(share), f.at(right, p.k * self.width, self.dtype), row * share))
+        return flows
 
 
 def dots(
