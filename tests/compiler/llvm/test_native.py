@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -229,7 +230,32 @@ def test_empty_arrays_have_empty_results_and_sums_of_0(shape):
     agree(lambda x: np.sum(np.exp(x), axis=0), numbers(*shape))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 8, 9, 10, 15, 17, 26, 200])
+@pytest.mark.parametrize("inner", [1, 2, 5, 16, 33, 784])
+def test_dot_products_of_any_number_of_rows(rows, inner, dtype):
+    w, x = numbers(rows, inner, dtype=dtype), numbers(1, inner, seed=1, dtype=dtype)
+    step = native(lambda w, x: (x @ w.T, w @ x.T))
+    near = np.finfo(dtype).eps * 20 * np.sqrt(inner)
+
+    for _ in range(2):
+        for actual, expected in zip(step(w, x), (x @ w.T, w @ x.T), strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=0, atol=near)
+
+
 # --- the worker ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("pause", [0, 2e-3])
+def test_a_short_step_is_right_whether_the_worker_spins_or_sleeps(pause):
+    w, v, x = numbers(128, 784), numbers(10, 128), numbers(1, 784)
+    step = native(lambda w, v, x: np.maximum(x @ w.T, 0) @ v.T)
+    wanted = np.maximum(x @ w.T, 0) @ v.T
+
+    for _ in range(100 if pause else 20_000):
+        assert abs(step(w, v, x) - wanted).max() < 1e-3
+        if pause:
+            time.sleep(pause)
+
+
 def test_two_threads_may_run_steps_at_once():
     x = numbers(400, 400)
     wanted = np.tanh(x) @ x

@@ -14,6 +14,8 @@ from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.values import Value as Register
 from clearprop.compiler.memory import LINE, Plan, aligned
 
+PAIR = 2 * LINE  # bytes: processors fetch lines in pairs, so that two cores write two lines apart
+
 
 class Places(Plan):
     """A plan with addresses, and what the writers of loops and products ask about memory."""
@@ -72,7 +74,7 @@ class Places(Plan):
         """Return the text of a pointer to a part's own buffer."""
         found = self.shares.get(key)
         if found is None:
-            stride = -(-size // LINE) * LINE
+            stride = -(-size // PAIR) * PAIR
             space = aligned(stride * self.parts)
             self.kept.append(space)
             found = self.shares[key] = (space.ctypes.data, stride)

@@ -1,11 +1,15 @@
 """A second core: one worker that waits in native code for tasks, and the native code that deals them out.
 
 A step publishes a function and its tasks in one atomic number, the ticket: epoch, and the first and the last
-task that nobody took. The step's own thread takes the first by one addition to the ticket, the worker the
-last by another, so a worker that is late or not there at all costs nothing but its help; and the same rows of
-an array are the same core's from region to region, step after step, as long as both keep up: they stay in its
-cache. The worker spins for a fraction of a
-millisecond after its last task, then sleeps in the kernel until it is woken.
+task that nobody took. The step's own thread has the first task from the start and takes what comes next by
+one addition to the ticket, the worker the last by another, so a worker that is late or not there at all costs
+nothing but its help; and the same rows of an array are the same core's from region to region, step after
+step, as long as both keep up: they stay in its cache. The worker spins for a fraction of a millisecond after
+its last task, then sleeps in the kernel until it is woken.
+
+Each line of memory that goes from one core to the other takes a tenth of a microsecond, and a thread that
+needs it stands still. So what the worker must know comes in one line with the ticket, only the worker writes
+how many tasks it has done, ever, and the step's thread waits for none of this before its first task.
 """
 
 from __future__ import annotations
@@ -25,8 +29,10 @@ from clearprop.compiler.llvm.engine import Code
 PATIENCE = 3_000  # turns of waiting for the worker's last task before sleeping: about 50 microseconds
 SPINS = 20_000  # turns of waiting before sleeping: about half a millisecond
 
-# Where the shared numbers are, in units of 8 bytes; those that two cores write have cache lines of their own.
-TICKET, DONE, FUNCTION, DATA, ASLEEP, STOP, WAITING, BUSY, LAST, SIZE = 0, 8, 16, 17, 24, 25, 32, 40, 41, 48
+# Where the shared numbers are, in units of 8 bytes; what one core writes and the other reads lies on lines of
+# its own, two lines apart, since processors fetch them in pairs.
+TICKET, FUNCTION, DATA, DONE, ASLEEP, STOP, WAITING, BUSY, LAST, EPOCH = 0, 1, 2, 16, 32, 33, 48, 64, 65, 66
+SIZE, PAIR = 80, 16
 OFTEN = 1 << 19  # cycles, about 0.2 ms: a small region wakes a sleeping worker only if it came so soon again
 
 _NATIVE = f"""
@@ -75,6 +81,15 @@ run:
   %data = load ptr, ptr %data.at
   %task = load i64, ptr %task.at
   call void %function(ptr %data, i64 %task)
+  br label %end
+end:
+  ret i1 %got
+}}
+
+define internal i1 @help(ptr %control) {{
+  %got = call i1 @work(ptr %control, i1 true)
+  br i1 %got, label %count, label %end
+count:
   %done = getelementptr i64, ptr %control, i64 {DONE}
   %before = atomicrmw add ptr %done, i64 1 seq_cst
   %waiting = getelementptr i64, ptr %control, i64 {WAITING}
@@ -125,28 +140,43 @@ publish:
   %data.place = getelementptr i64, ptr %control, i64 {DATA}
   store ptr %data, ptr %data.place
   %done = getelementptr i64, ptr %control, i64 {DONE}
-  store atomic i64 0, ptr %done seq_cst, align 8
-  %old = load atomic i64, ptr %control seq_cst, align 8
-  %epoch = lshr i64 %old, 48
+  %before = load atomic i64, ptr %done monotonic, align 8
+  %epoch.place = getelementptr i64, ptr %control, i64 {EPOCH}
+  %epoch = load i64, ptr %epoch.place
   %epoch.next = add i64 %epoch, 1
+  store i64 %epoch.next, ptr %epoch.place
   %epoch.bits = shl i64 %epoch.next, 48
   %count.bits = shl i64 %count, 24
-  %ticket = or i64 %epoch.bits, %count.bits
-  %swapped = atomicrmw xchg ptr %control, i64 %ticket seq_cst
+  %tasks = or i64 %epoch.bits, %count.bits
+  %ticket = or i64 %tasks, 1
+  store atomic i64 %ticket, ptr %control release, align 8
   %still = load atomic i64, ptr %asleep seq_cst, align 8
   %dozes = icmp ne i64 %still, 0
-  br i1 %dozes, label %rouse, label %help
+  br i1 %dozes, label %rouse, label %first
 rouse:
   store atomic i64 0, ptr %asleep seq_cst, align 8
   %woken = call i64 (i64, ...) @syscall(i64 202, ptr %asleep, i64 129, i64 1, i64 0, i64 0, i64 0)
-  br label %help
-help:
+  br label %first
+first:
+  call void %function(ptr %data, i64 0)
+  br label %next
+next:
+  %mine = phi i64 [1, %first], [%mine.next, %more.tasks]
+  %theirs = sub i64 %count, %mine
+  %target = add i64 %before, %theirs
+  %so.far = load atomic i64, ptr %done acquire, align 8
+  %through = icmp eq i64 %so.far, %target
+  br i1 %through, label %end, label %try
+try:
   %got = call i1 @work(ptr %control, i1 false)
-  br i1 %got, label %help, label %wait
+  br i1 %got, label %more.tasks, label %wait
+more.tasks:
+  %mine.next = add i64 %mine, 1
+  br label %next
 wait:
-  %turns = phi i64 [0, %help], [%turns.next, %pausing], [0, %again]
-  %finished = load atomic i64, ptr %done seq_cst, align 8
-  %all = icmp eq i64 %finished, %count
+  %turns = phi i64 [0, %try], [%turns.next, %pausing], [0, %again]
+  %finished = load atomic i64, ptr %done acquire, align 8
+  %all = icmp eq i64 %finished, %target
   br i1 %all, label %end, label %pausing
 pausing:
   call void @llvm.x86.sse2.pause()
@@ -157,7 +187,7 @@ settle:
   %waiting = getelementptr i64, ptr %control, i64 {WAITING}
   %told = atomicrmw xchg ptr %waiting, i64 1 seq_cst
   %late = load atomic i64, ptr %done seq_cst, align 8
-  %late.all = icmp eq i64 %late, %count
+  %late.all = icmp eq i64 %late, %target
   br i1 %late.all, label %clear, label %doze
 doze:
   %slept = call i64 (i64, ...) @syscall(i64 202, ptr %waiting, i64 128, i64 1, i64 0, i64 0, i64 0)
@@ -168,7 +198,7 @@ clear:
   store atomic i64 0, ptr %waiting seq_cst, align 8
   br label %end
 end:
-  store atomic i64 0, ptr %busy seq_cst, align 8
+  store atomic i64 0, ptr %busy release, align 8
   br label %over
 over:
   ret void
@@ -186,7 +216,7 @@ define void @serve(ptr %control) {{
   br label %spin
 spin:
   %turns = phi i64 [0, %0], [0, %worked], [%turns.next, %pausing], [0, %slept]
-  %got = call i1 @work(ptr %control, i1 true)
+  %got = call i1 @help(ptr %control)
   br i1 %got, label %worked, label %pausing
 worked:
   br label %spin
@@ -197,7 +227,7 @@ pausing:
   br i1 %tired, label %sleep, label %spin
 sleep:
   %marked = atomicrmw xchg ptr %asleep, i64 1 seq_cst
-  %last = call i1 @work(ptr %control, i1 true)
+  %last = call i1 @help(ptr %control)
   br i1 %last, label %slept, label %check
 check:
   %stopping = load atomic i64, ptr %stop seq_cst, align 8
@@ -251,8 +281,8 @@ class Pool:
 
     def __init__(self) -> None:
         code = _code()
-        self._memory = np.zeros(SIZE + 8, np.int64)
-        skip = (-self._memory.ctypes.data % 64) // 8
+        self._memory = np.zeros(SIZE + PAIR, np.int64)
+        skip = (-self._memory.ctypes.data % (8 * PAIR)) // 8
         self.control = self._memory[skip : skip + SIZE]
         self.address = self.control.ctypes.data
         serve = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("serve"))

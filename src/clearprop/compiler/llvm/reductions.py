@@ -103,6 +103,30 @@ class Accumulator:
 
 
 def _half(x: Value, start: int, lanes: int) -> Value:
-    picked = ", ".join(f"i32 {start + k}" for k in range(lanes))
-    text = f"shufflevector {x.type} {x.text}, {x.type} poison, <{lanes} x i32> <{picked}>"
-    return x.function.value(text, x.dtype, lanes)
+    return _picked(x, x, list(range(start, start + lanes)))
+
+
+def sums_of_lanes(vectors: list[Value]) -> Value:
+    """Return the sums over the lanes of 1, 2, 4, ... vectors side by side, added up together.
+
+    Two vectors become one that holds half of each, so that n of them take n shuffles and not n log n.
+    """
+    lanes, run = vectors[0].lanes, 1
+    while len(vectors) > 1:  # runs of `run` lanes belong to as many of the vectors
+        low = [i + e for i in range(0, lanes, 2 * run) for e in (*range(run), *range(lanes, lanes + run))]
+        high = [i + run for i in low]
+        pairs = zip(vectors[::2], vectors[1::2], strict=True)
+        vectors = [_picked(x, y, low) + _picked(x, y, high) for x, y in pairs]
+        run *= 2
+    x = vectors[0]
+    while lanes > run:
+        lanes //= 2
+        x = _half(x, 0, lanes) + _half(x, lanes, lanes)
+    return x if lanes > 1 else x.function.value(f"extractelement {x.type} {x.text}, i64 0", x.dtype)
+
+
+def _picked(x: Value, y: Value, lanes: list[int]) -> Value:
+    """Return the lanes of two vectors, of which those of the second are numbered on."""
+    picked = ", ".join(f"i32 {k}" for k in lanes)
+    text = f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{len(lanes)} x i32> <{picked}>"
+    return x.function.value(text, x.dtype, len(lanes))

@@ -26,6 +26,7 @@ from clearprop.compiler.llvm.turning import TransposeWriter
 
 WORTH = 2500.0  # nanoseconds: a region below this stays on one core
 SMALL = 20_000.0  # nanoseconds: a region below this does not wake the other core from its sleep for one call
+LAG = 400.0  # nanoseconds: how much later the worker begins, and is known to have ended
 NEAR = 3 << 17  # bytes that a part's rows should fit in, to stay in the second cache between groups
 
 
@@ -265,33 +266,29 @@ def _taken_along(result: list[Region | Stop], at: int, new: Piece) -> list[Piece
 
 
 def _cut(region: Region, threads: int, home: Any) -> None:
+    """Cut a region's chains into parts, if two cores are worth it."""
     total = region.work
     region.parallel = threads > 1 and total > WORTH
     for chain in region.chains:
-        parts = 1
-        if region.parallel and chain.work > total / 16:
-            parts = threads
-            row = sum(p.group.values[0].nbytes for p in chain.pieces if p.group.kind == "product") / max(
-                1, chain.turns
-            )
-            updates = (
-                any(
-                    home(v) is not v and v.shape == p.group.shape
-                    for p in chain.pieces
-                    for v in p.group.stores
-                )
-                and len(chain.pieces) > 1
-            )
-            if updates and row * chain.turns / threads > NEAR:
-                parts = min(64, threads * -(-int(row * chain.turns) // (NEAR * threads)))
-            if all(getattr(p.writer, "by_columns", False) for p in chain.pieces):
-                parts = max(
-                    threads, min(8 * threads, chain.turns // SEVERAL)
-                )  # a core taken away holds up little
         for first, then in itertools.pairwise(chain.pieces):
             _look_ahead(first, then, home)
-        grain = math.lcm(*(p.grain for p in chain.pieces))
-        chain.bounds = cuts(chain.turns, parts, grain)
+        shared = region.parallel and chain.work > total / 16
+        decisive = [p for p in chain.pieces if p.group.kind != "loop"]  # a loop can begin anywhere
+        grain = math.lcm(*(p.grain for p in decisive or chain.pieces))
+        ahead = min(0.5, LAG / chain.work) if len(region.chains) == 1 else 0.0
+        chain.bounds = cuts(chain.turns, _parts(chain, threads, home) if shared else 1, grain, ahead)
+
+
+def _parts(chain: Chain, threads: int, home: Any) -> int:
+    """Return into how many parts a chain is cut that several cores share."""
+    if all(getattr(p.writer, "by_columns", False) for p in chain.pieces):
+        return max(threads, min(8 * threads, chain.turns // SEVERAL))  # a core taken away holds up little
+    products = sum(p.group.values[0].nbytes for p in chain.pieces if p.group.kind == "product")
+    stored = [(p, v) for p in chain.pieces for v in p.group.stores]
+    updates = len(chain.pieces) > 1 and any(home(v) is not v and v.shape == p.group.shape for p, v in stored)
+    if updates and products / threads > NEAR:
+        return min(64, threads * -(-products // (NEAR * threads)))
+    return threads
 
 
 def _look_ahead(product: Piece, loop: Piece, home: Any) -> None:
@@ -302,15 +299,18 @@ def _look_ahead(product: Piece, loop: Piece, home: Any) -> None:
         product.writer.ahead = tuple(x for x in rows if x is not home(v))
 
 
-def cuts(turns: int, parts: int, grain: int) -> list[int]:
+def cuts(turns: int, parts: int, grain: int, ahead: float = 0.0) -> list[int]:
     """Return the bounds of about equal parts, multiples of `grain` where they can be.
 
-    >>> cuts(60, 2, 8), cuts(3, 2, 8)
-    ([0, 32, 60], [0, 3])
+    Of two parts the first is larger by `ahead`, a share of all turns.
+
+    >>> cuts(60, 2, 8), cuts(3, 2, 8), cuts(128, 2, 8, 0.12)
+    ([0, 32, 60], [0, 3], [0, 72, 128])
     """
     bounds = [0]
     for p in range(1, parts):
-        at = round(turns * p / parts / grain) * grain
+        share = p / parts + (ahead / 2 if parts == 2 else 0.0)
+        at = round(turns * share / grain) * grain
         if bounds[-1] < at < turns:
             bounds.append(at)
     return [*bounds, turns]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from clearprop.compiler.llvm.access import constant_mask, gather
 from clearprop.compiler.llvm.engine import lanes_of
 from clearprop.compiler.llvm.panels import pack
-from clearprop.compiler.llvm.reductions import Accumulator
+from clearprop.compiler.llvm.reductions import Accumulator, sums_of_lanes
 from clearprop.compiler.llvm.streams import LARGE, SECOND_CACHE, TURN, Flow, Stream, ask_ahead, parameters
 from clearprop.compiler.llvm.text import Function, Module, Slot
 from clearprop.compiler.llvm.turning import at_most
@@ -252,13 +252,12 @@ def dots(
     high: Value,
     backwards: Value | None = None,
 ) -> None:
-    """Write out[i] = sum_j rows[i, j] x[j], four rows at a time where there are so many.
+    """Write out[i] = sum_j rows[i, j] x[j], eight rows at a time where there are so many.
 
-    Where `backwards` holds, the last four come first: no sum changes by that.
+    Where `backwards` holds, the last eight come first: no sum changes by that.
     """
     lanes = min(lanes_of(dtype), 1 << max(1, (k - 1).bit_length()))
     pointer, down, along = rows
-    count = (high - low) >> 2
 
     def some(first: Value, number: int) -> None:
         sums = [Accumulator(f, "sum", dtype, lanes) for _ in range(number)]
@@ -277,14 +276,20 @@ def dots(
                 step(j, None)
         if k % lanes:
             step(f.index(whole), constant_mask(f, k % lanes, lanes))
-        for r, s in enumerate(sums):
-            f.store(s.end(), f.at(out, first + r, dtype))
+        f.store(sums_of_lanes([s.best.get() for s in sums]), f.at(out, first, dtype))
 
-    middle = low + (count << 2)
-    with f.loop(low, middle, 4) as i:
-        some(i if backwards is None else f.select(backwards, low + middle - 4 - i, i), 4)
-    with f.loop(middle, high) as i:
-        some(i, 1)
+    entries = LINE // dtype.itemsize
+    with f.loop(0, f.quotient(high - low + (entries - 1), entries)) as line:  # the other core has read them
+        Stream(1, own=True).ask(f, dtype, f.at(out, low, dtype), line)
+    at = low
+    for number in dict.fromkeys((min(8, lanes), 2, 1)):
+        shift = number.bit_length() - 1
+        stop = at + ((high - at) >> shift << shift)
+        with f.loop(at, stop, number) as i:
+            if backwards is not None and at is low:
+                i = f.select(backwards, at + stop - number - i, i)
+            some(i, number)
+        at = stop
 
 
 def _read(f: Function, pointer: str, j: Any, step: int, dtype: Any, lanes: int, mask: Value | None) -> Value:
