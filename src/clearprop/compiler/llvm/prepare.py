@@ -77,6 +77,6 @@ def _product(v: Value, add: Add) -> Value:
         # A core that turns its own columns over reads the rows of a weight that it has updated itself.
         own = m >= MANY or (m >= SOME and ProductWriter(v).by_columns)
         if transposed and own and len(y.shape) == 2:
-            return panelled(v, add)  # turned over a panel at a time
+            return panelled(v, add)  # turned over a panel at a time, or not at all
         v.inputs = (x, add(copied(y, transpose=True) if transposed and len(y.shape) == 2 else copied(y)))
     return panelled(v, add)

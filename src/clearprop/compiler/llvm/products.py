@@ -55,34 +55,40 @@ class ProductWriter:
             self.form = "rows"
         elif self.m == 1 and self.right[1] != 1:
             self.form = "columns"
+        tiles = self.form == "tiles" and not self.batch
+        self.turned = tiles and self._better_turned()
+        if self.turned:
+            self._swap()
         # Where copying the right factor weighs, each core does so for columns of its own.
         costly = self.right[1] != 1 or (self.m >= MANY and self.k >= DEEP and self.right_far)
-        tiles = self.form == "tiles" and not self.batch
-        self.by_columns = tiles and costly and self.m <= FEW and self.n >= 4 * self.width
+        few = self.m <= FEW and self.n >= 4 * self.width
+        self.by_columns = tiles and costly and few and not self.turned
         self.turns = self.batch[0] if self.batch else self.n if self.form == "columns" else self.m
         if self.by_columns:
             self.turns = -(-self.n // self.width)
         self.grain = 1 if self.batch or self.by_columns else self.tile_rows if self.form == "tiles" else 8
-        self.panelled = [False, False]  # whether the left and the right factor come as panels
-        for i, place in enumerate(v.attrs.get("panels", ())):
-            if place:
-                self._take_panels(i, v.inputs[place])
+        self.panelled = "panels" in v.attrs  # whether the right factor comes as panels
+        if self.panelled:
+            self.y, self.right = layout(v.inputs[v.attrs["panels"]]), (self.width, 1)
         self.memory: Any = memory
         self.ahead: tuple[ir.Value, ...] = ()  # what the loop that follows reads where the result lies
 
     def _swap(self) -> None:
-        """(m, k) @ (k, 1), the left factor's columns contiguous: (1, k) @ (k, m) has the same entries."""
+        """Compute (x y)^T = y^T x^T instead: of one column the same entries in the same order."""
         self.x, self.y = self.y, self.x
         self.left, self.right = (self.right[1], self.right[0]), (self.left[1], self.left[0])
         self.steps.reverse()
-        self.m, self.n = 1, self.m
+        self.m, self.n = self.n, self.m
 
-    def _take_panels(self, i: int, copy: ir.Value) -> None:
-        self.panelled[i] = True
-        if i == 0:
-            self.x, self.left = layout(copy), (1, self.tile_rows)
-        else:
-            self.y, self.right = layout(copy), (self.width, 1)
+    def _better_turned(self) -> bool:
+        """Tell whether a right factor that lies across is better read along its rows, as y^T of y^T x^T.
+
+        That is how the weight in `x @ w.T` lies. It then needs no copy; what is turned over is `x`, which has
+        fewer rows, and each tile of the result while it is in registers.
+        """
+        across = self.right[0] == 1 and self.right[1] != 1
+        wide = self.n >= 8 * lanes_of(self.dtype) and vector_bytes() >= 8 * self.size
+        return across and MANY <= self.m <= FEW and wide
 
     @property
     def tile_rows(self) -> int:
@@ -122,8 +128,8 @@ class ProductWriter:
         return self.right[0] * self.size >= FAR
 
     def packs_left(self, rows: int) -> bool:
-        """Whether the left factor is copied into panels: where its rows or columns lie far apart."""
-        far = self.left[1] * self.size >= FAR or (self.left[0] * self.size) % FAR == 0
+        """Whether the left factor is copied into panels: where its columns lie far apart."""
+        far = self.left[1] * self.size >= FAR
         return far and self.n >= 128 and rows >= self.tile_rows and self.k >= 16 and self.tile_rows in (8, 6)
 
     def packs_right(self, rows: int) -> bool:
@@ -183,25 +189,25 @@ class ProductWriter:
         elif self.by_columns:
             Tiles(self, f, (a, b, c), (f.index(0), f.index(self.m)), self.m).write((low, high))
         else:
-            Tiles(self, f, (a, b, c), (low, high), min(self.memory.widest, self.m)).write()
+            tiles = Tiles(self, f, (a, b, c), (low, high), min(self.memory.widest, self.m))
+            tiles.write_turned() if self.turned else tiles.write()
 
 
 def panelled(v: ir.Value, add: Callable[[ir.Value], ir.Value]) -> ir.Value:
     """Return a product whose parts share panels of the factor that each of them needs whole.
 
-    The panels follow the two factors among its inputs; the attribute `panels` says where, 0 for none.
+    The panels follow the two factors among its inputs; the attribute `panels` says where.
     """
     product = ProductWriter(v)
     if product.batch or product.form != "tiles":
         return v
-    left = product.by_columns and product.packs_left(product.m)
-    large = product.m * product.n * product.size >= LARGE
-    right = not product.by_columns and large and product.m >= 2 * MANY and product.packs_right(product.m)
-    places, inputs = [0, 0], list(v.inputs)
-    for axis, (some, side) in enumerate(((left, product.tile_rows), (right, product.width))):
-        if some:
-            places[axis] = len(inputs)
-            inputs.append(add(panels(v.operands[axis], axis, side)))
-    if any(places):
-        v.inputs, v.attrs = tuple(inputs), {**v.attrs, "panels": tuple(places)}
+    large = product.m * product.n * product.size >= LARGE and product.m >= 2 * MANY
+    if product.turned:
+        copy = panels(v.operands[0], 0, product.width)
+    elif large and not product.by_columns and product.packs_right(product.m):
+        copy = panels(v.operands[1], 1, product.width)
+    else:
+        return v
+    v.attrs = {**v.attrs, "panels": len(v.inputs)}
+    v.inputs = (*v.inputs, add(copy))
     return v

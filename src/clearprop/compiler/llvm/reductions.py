@@ -103,7 +103,7 @@ class Accumulator:
 
 
 def _half(x: Value, start: int, lanes: int) -> Value:
-    return _picked(x, x, list(range(start, start + lanes)))
+    return x.function.shuffle(x, x, range(start, start + lanes))
 
 
 def sums_of_lanes(vectors: list[Value]) -> Value:
@@ -116,17 +116,10 @@ def sums_of_lanes(vectors: list[Value]) -> Value:
         low = [i + e for i in range(0, lanes, 2 * run) for e in (*range(run), *range(lanes, lanes + run))]
         high = [i + run for i in low]
         pairs = zip(vectors[::2], vectors[1::2], strict=True)
-        vectors = [_picked(x, y, low) + _picked(x, y, high) for x, y in pairs]
+        vectors = [x.function.shuffle(x, y, low) + x.function.shuffle(x, y, high) for x, y in pairs]
         run *= 2
     x = vectors[0]
     while lanes > run:
         lanes //= 2
         x = _half(x, 0, lanes) + _half(x, lanes, lanes)
     return x if lanes > 1 else x.function.value(f"extractelement {x.type} {x.text}, i64 0", x.dtype)
-
-
-def _picked(x: Value, y: Value, lanes: list[int]) -> Value:
-    """Return the lanes of two vectors, of which those of the second are numbered on."""
-    picked = ", ".join(f"i32 {k}" for k in lanes)
-    text = f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{len(lanes)} x i32> <{picked}>"
-    return x.function.value(text, x.dtype, len(lanes))

@@ -21,7 +21,6 @@ from clearprop.compiler.llvm.loops import LoopWriter
 from clearprop.compiler.llvm.panels import PanelWriter
 from clearprop.compiler.llvm.products import ProductWriter
 from clearprop.compiler.llvm.scanning import ScanWriter
-from clearprop.compiler.llvm.tiles import SEVERAL
 from clearprop.compiler.llvm.turning import TransposeWriter
 
 WORTH = 2500.0  # nanoseconds: a region below this stays on one core
@@ -134,7 +133,7 @@ def piece(group: Group, memory: Memory, home: Any) -> Piece:
                     home(place.base),
                     place.base not in whole and _own_rows(place, step, writer.turns),
                 )
-        _note(result.writes, home(group.values[0]), not writer.by_columns)
+        _note(result.writes, home(group.values[0]), not (writer.by_columns or writer.turned))
     elif group.kind == "panels":
         writer = PanelWriter(group.values[0], memory)
         result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
@@ -281,8 +280,10 @@ def _cut(region: Region, threads: int, home: Any) -> None:
 
 def _parts(chain: Chain, threads: int, home: Any) -> int:
     """Return into how many parts a chain is cut that several cores share."""
-    if all(getattr(p.writer, "by_columns", False) for p in chain.pieces):
-        return max(threads, min(8 * threads, chain.turns // SEVERAL))  # a core taken away holds up little
+    writer = chain.pieces[0].writer
+    if len(chain.pieces) == 1 and isinstance(writer, ProductWriter) and (writer.by_columns or writer.turned):
+        columns = chain.turns * (writer.width if writer.by_columns else 1)
+        return threads * max(1, min(8, columns // (128 * threads)))  # a core taken away holds up little
     products = sum(p.group.values[0].nbytes for p in chain.pieces if p.group.kind == "product")
     stored = [(p, v) for p in chain.pieces for v in p.group.stores]
     updates = len(chain.pieces) > 1 and any(home(v) is not v and v.shape == p.group.shape for p, v in stored)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,6 +112,14 @@ class Function:
         first = self.emit(f"insertelement {vector} poison, {x.type} {x.text}, i64 0")
         text = f"shufflevector {vector} {first}, {vector} poison, <{lanes} x i32> zeroinitializer"
         return self.value(text, x.dtype, lanes)
+
+    def shuffle(self, x: Value, y: Value, lanes: Iterable[int]) -> Value:
+        """Return a vector of some lanes of two, of which those of the second are numbered on."""
+        picked = [f"i32 {k}" for k in lanes]
+        text = (
+            f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{len(picked)} x i32> <{', '.join(picked)}>"
+        )
+        return self.value(text, x.dtype, len(picked))
 
     def lane_numbers(self, lanes: int, dtype: Dtype = INDEX) -> Value:
         """Return the vector 0, 1, 2, ..."""

@@ -6,9 +6,8 @@ reading 2 vectors of the right factor and 8 numbers of the left.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clearprop.compiler.llvm.access import constant_mask, gather
 from clearprop.compiler.llvm.engine import lanes_of
@@ -16,7 +15,7 @@ from clearprop.compiler.llvm.panels import pack
 from clearprop.compiler.llvm.reductions import Accumulator, sums_of_lanes
 from clearprop.compiler.llvm.streams import LARGE, SECOND_CACHE, TURN, Flow, Stream, ask_ahead, parameters
 from clearprop.compiler.llvm.text import Function, Module, Slot
-from clearprop.compiler.llvm.turning import at_most
+from clearprop.compiler.llvm.turning import at_most, columns_of
 from clearprop.compiler.llvm.values import BOOL, INDEX, Value
 from clearprop.compiler.memory import LINE
 
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
     from clearprop.compiler.llvm.products import ProductWriter
 
 STRETCH = 512  # how much of the inner axis a tile runs over: the panel of the right factor stays near
-SEVERAL = 4  # columns of tiles whose panels are copied at a time: memory is read in longer stretches
+SEVERAL = 2  # columns of tiles whose panels are copied at a time: memory is read in longer stretches
 ROOM = 1 << 19  # bytes of the left factor's panels that a part keeps at a time, on its thread's stack
+Place: TypeAlias = tuple[Slot, str, "Value | None"]  # sums, where they belong, and which of them are there
 OUTSIDE = '"prefer-vector-width"="512" noinline'
 
 
@@ -41,12 +41,13 @@ class Tile:
     right: int
     out: int
     depth: int  # the inner axis, or a stretch of it
+    turned: bool = False  # whether the rows of the tile are columns of the result
     streams: tuple[Stream, ...] = ()  # what it asks for ahead
 
     @property
     def name(self) -> str:
         """The name of its function."""
-        numbers = (self.rows, self.vectors, self.rest, *self.left, self.right, self.out)
+        numbers = (self.rows, self.vectors, self.rest, *self.left, self.right, self.out, int(self.turned))
         ahead = [f"{s.lines}r{s.run}s{s.step}{'w' * s.own}" for s in self.streams]
         if ahead:
             ahead.append(str(self.depth))
@@ -72,18 +73,39 @@ class Tile:
                     self._step(f, turn * TURN + e, sums, masks)
         with f.loop(turns * TURN, Value(f, "%n", INDEX, 0)) as k:
             self._step(f, k, sums, masks)
-        goals = [
-            f.at("%c", i * self.out + j * lanes, self.dtype)
-            for i, row in enumerate(sums)
-            for j in range(len(row))
-        ]
-        places = list(zip(goals, itertools.chain(*sums), masks * self.rows, strict=True))
-        with f.when(Value(f, "%more", BOOL, 0)):
-            for goal, s, mask in places:
-                s.put(s.get() + f.load(goal, self.dtype, lanes, mask))
-        for goal, s, mask in places:
-            f.store(s.get(), goal, mask)
+        if self.turned:
+            for j in range(self.vectors):
+                self._put(f, self._columns(f, j, [row[j].get() for row in sums]))
+        else:
+            self._put(f, self._rows(f, sums, masks))
         return self.name
+
+    def _put(self, f: Function, places: list[Place]) -> None:
+        """Write the sums where they belong, or add them to what is there."""
+        with f.when(Value(f, "%more", BOOL, 0)):
+            for s, goal, mask in places:
+                s.put(s.get() + f.load(goal, self.dtype, s.lanes, mask))
+        for s, goal, mask in places:
+            f.store(s.get(), goal, mask)
+
+    def _rows(self, f: Function, sums: list[list[Slot]], masks: list[Value | None]) -> list[Place]:
+        """Return where the sums belong."""
+        lanes = lanes_of(self.dtype)
+        return [
+            (s, f.at("%c", i * self.out + j * lanes, self.dtype), mask)
+            for i, row in enumerate(sums)
+            for j, (s, mask) in enumerate(zip(row, masks, strict=True))
+        ]
+
+    def _columns(self, f: Function, j: int, rows: list[Value]) -> list[Place]:
+        """Return the columns of the sums in vector `j` of the rows, and where the turned result has them."""
+        lanes, places = lanes_of(self.dtype), []
+        for e, column in enumerate(columns_of(f, rows)[: lanes if j + 1 < self.vectors else self.rest]):
+            s = f.slot(self.dtype, column.lanes)
+            s.put(column)
+            goal = f.at("%c", (j * lanes + e) * self.out, self.dtype)
+            places.append((s, goal, constant_mask(f, self.rows, column.lanes)))
+        return places
 
     def _step(self, f: Function, k: Value, sums: list[list[Slot]], masks: list[Value | None]) -> None:
         """Write one step along the inner axis: a column of the left factor times a row of the right one."""
@@ -112,8 +134,8 @@ class Tiles:
         self.low, self.high = rows
         self.rows, self.width = product.tile_rows, product.width
         self.rest = product.m % self.rows
-        self.packs_left = not product.panelled[0] and product.packs_left(most)
-        self.packs_right = not product.panelled[1] and product.packs_right(most)
+        self.packs_left = product.packs_left(most) and not product.turned
+        self.packs_right = product.packs_right(most) and not product.panelled
         self.most, self.fitting = most, ROOM // (STRETCH * self.dtype.itemsize) // self.rows * self.rows
         self.row_tiles = -(-most // self.rows)
         self.across = self.width * self.dtype.itemsize // LINE  # lines across a tile
@@ -176,7 +198,7 @@ class Tiles:
         """Return where a column of tiles begins in the right factor."""
         p, f = self.product, self.f
         b = f.at(self.b, self.start * p.right[0], self.dtype)
-        return f.at(b, j * (p.k if p.panelled[1] else p.right[1]), self.dtype)
+        return f.at(b, j * (p.k if p.panelled else p.right[1]), self.dtype)
 
     def _pack_left(self) -> None:
         p, f = self.product, self.f
@@ -192,38 +214,74 @@ class Tiles:
     def _column(self, j: Value, some: int, right: str) -> None:
         """Write the tiles of one column of tiles, which is `some` entries wide."""
         p, f = self.product, self.f
-        out = f.at(self.c, j, self.dtype)
-        step = self.width if self.packs_right else p.right[0]
-
-        def tile(i: Value, count: int, first: str, left: tuple[int, int]) -> None:
-            vectors = -(-some // lanes_of(self.dtype))
-            last = some - (vectors - 1) * lanes_of(self.dtype)
-            goal = f.at(out, i * p.n, self.dtype)
-            full = self.size >= LARGE and self.across and count == self.rows and some == self.width
-            flows = self._flows(i, j, right, goal) if full else []
-            streams = tuple(flow.stream for flow in flows)
-            shape = (count, vectors, last, left, step, p.n, self.depth)
-            name = Tile(self.dtype, *shape, streams).write(f.module)
-            more = "true" if self.start else "false"
-            given = f"ptr {first}, ptr {right}, ptr {goal}, i64 {self.depth}, i1 {more}"
-            f.line(f"call void @{name}({given}{''.join(flow.text for flow in flows)})")
-
-        def left(i: Value) -> str:
-            a = f.at(self.a, self.start * p.left[1], self.dtype)
-            return f.at(a, i * (p.k if p.panelled[0] else p.left[0]), self.dtype)
-
         if p.m == self.rows and not self.packs_left:
-            tile(f.index(0), self.rows, left(f.index(0)), p.left)
+            self._tile((f.index(0), j), (self.rows, some), right)
             return
         with f.loop(self.low, at_most(self.high, p.m - self.rest), self.rows) as i:
-            if self.packs_left:
-                near = f.at(self.near_left, (i - self.low) * self.depth, self.dtype)
-                tile(i, self.rows, near, (1, self.rows))
-            else:
-                tile(i, self.rows, left(i), p.left)
+            self._tile((i, j), (self.rows, some), right)
         if self.rest:
             with f.when(self.high == p.m):
-                tile(f.index(p.m - self.rest), self.rest, left(f.index(p.m - self.rest)), p.left)
+                self._tile((f.index(p.m - self.rest), j), (self.rest, some), right)
+
+    def write_turned(self) -> None:
+        """Write the tiles of a product whose result is turned over: all of a row of tiles, then the next.
+
+        The right factor's panels stay in the second cache, if need be a stretch of the inner axis of them.
+        """
+        p, f = self.product, self.f
+        stretch = p.k if p.n * p.k * p.size <= ROOM else STRETCH
+        whole = p.n - p.n % self.width
+
+        def row(i: Value, count: int) -> None:
+            with f.loop(0, whole, self.width) as j:
+                self._tile((i, j), (count, self.width), self._right(j))
+            if p.n - whole:
+                j = f.index(whole)
+                self._tile((i, j), (count, p.n - whole), self._right(j))
+
+        for start in range(0, p.k, stretch):
+            self.start, self.depth = start, min(stretch, p.k - start)
+            with f.loop(self.low, at_most(self.high, p.m - self.rest), self.rows) as i:
+                row(i, self.rows)
+            if self.rest:
+                with f.when(self.high == p.m):
+                    row(f.index(p.m - self.rest), self.rest)
+
+    def _tile(self, at: tuple[Value, Value], size: tuple[int, int], right: str) -> None:
+        """Write the call of the tile at row and column `at`, of so many rows and columns."""
+        (i, j), (count, some), p, f = at, size, self.product, self.f
+        if self.packs_left and count == self.rows:
+            left, first = (1, self.rows), f.at(self.near_left, (i - self.low) * self.depth, self.dtype)
+        else:
+            left = p.left
+            first = f.at(f.at(self.a, self.start * left[1], self.dtype), i * left[0], self.dtype)
+        out = p.m if p.turned else p.n
+        goal = f.at(f.at(self.c, i if p.turned else j, self.dtype), (j if p.turned else i) * out, self.dtype)
+        vectors = -(-some // lanes_of(self.dtype))
+        rest = some - (vectors - 1) * lanes_of(self.dtype)
+        step = self.width if self.packs_right else p.right[0]
+        full = self.size >= LARGE and self.across and count == self.rows and some == self.width
+        flows = (
+            (self._flows_turned(i, j, goal) if p.turned else self._flows(i, j, right, goal)) if full else []
+        )
+        streams = tuple(flow.stream for flow in flows)
+        name = Tile(self.dtype, count, vectors, rest, left, step, out, self.depth, p.turned, streams).write(
+            f.module
+        )
+        more = "true" if self.start else "false"
+        given = f"ptr {first}, ptr {right}, ptr {goal}, i64 {self.depth}, i1 {more}"
+        f.line(f"call void @{name}({given}{''.join(flow.text for flow in flows)})")
+
+    def _flows_turned(self, i: Value, j: Value, goal: str) -> list[Flow]:
+        """Return what a tile asks for whose result is turned over: its own place, and the next rows."""
+        p, f = self.product, self.f
+        run = -(-self.depth * p.size // LINE)
+        share = -(-self.rows * run // -(-p.n // self.width))
+        ahead = f.at(f.at(self.a, self.start, self.dtype), (i + self.rows) * p.left[0], self.dtype)
+        return [
+            Flow(Stream(self.width, 1, p.m, own=True), goal),
+            Flow(Stream(share, run, p.left[0]), ahead, f.quotient(j, self.width) * share),
+        ]
 
     def _flows(self, i: Value, j: Value, right: str, goal: str) -> list[Flow]:
         """Return what the tile at row `i` and column `j` asks for: its own place, and what comes after it."""
@@ -235,7 +293,7 @@ class Tiles:
             for x in p.ahead:
                 start = f.at(p.memory.pointer(f, x), self.low * p.n, self.dtype)
                 flows.append(Flow(Stream(lines), start, number * lines))
-        if p.panelled[1]:  # the panel of the next column of tiles, shared out among the tiles of this one
+        if p.panelled:  # the panel of the next column of tiles, shared out among the tiles of this one
             share = -(-self.depth * self.across // self.row_tiles)
             flows.append(Flow(Stream(share), f.at(right, p.k * self.width, self.dtype), row * share))
         return flows

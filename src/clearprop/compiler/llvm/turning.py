@@ -100,27 +100,32 @@ def _block(module: Module, dtype: Any, rows: int, columns: int, step: int, out: 
     lines = [
         f.load(f.at("%x", j * step, dtype), dtype, side, mask) if j < columns else zero for j in range(side)
     ]
-    distance = 1
-    while distance < side:
-        for i in range(side):
-            if not i & distance:
-                lines[i], lines[i + distance] = _exchange(f, lines[i], lines[i + distance], distance)
-        distance *= 2
+    _exchange(f, lines)
     mask = constant_mask(f, columns, side)
     for i in range(rows):
         f.store(lines[i], f.at("%y", i * out, dtype), mask)
     return name
 
 
-def _exchange(f: Function, x: Value, y: Value, distance: int) -> tuple[Value, Value]:
-    """Exchange the off-diagonal squares of two rows of a block."""
-    n = x.lanes
-    first = [e if not e & distance else n + e - distance for e in range(n)]
-    second = [e + distance if not e & distance else n + e for e in range(n)]
-    result = []
-    for picks in (first, second):
-        order = ", ".join(f"i32 {p}" for p in picks)
-        result.append(
-            f.value(f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{n} x i32> <{order}>", x.dtype, n)
-        )
-    return result[0], result[1]
+def columns_of(f: Function, rows: list[Value]) -> list[Value]:
+    """Return the columns of a matrix whose rows are in registers, as vectors of 2, 4, 8 or 16 lanes."""
+    lanes, side = rows[0].lanes, 1 << max(1, (len(rows) - 1).bit_length())
+    lines = rows + [f.constant(0.0, rows[0].dtype, lanes)] * (side - len(rows))
+    _exchange(f, lines)
+    if side == lanes:
+        return lines
+    starts = [(lines[e % side], e - e % side) for e in range(lanes)]
+    return [f.shuffle(x, x, range(start, start + side)) for x, start in starts]
+
+
+def _exchange(f: Function, lines: list[Value]) -> None:
+    """Turn over each square block of a matrix in registers: its rows, a power of two, by as many lanes."""
+    n, distance = lines[0].lanes, 1
+    while distance < len(lines):
+        first = [e if not e & distance else n + e - distance for e in range(n)]
+        second = [e + distance if not e & distance else n + e for e in range(n)]
+        for i in range(len(lines)):
+            if not i & distance:
+                x, y = lines[i], lines[i + distance]
+                lines[i], lines[i + distance] = f.shuffle(x, y, first), f.shuffle(x, y, second)
+        distance *= 2
