@@ -14,6 +14,7 @@ from clearprop.compiler.ir import VIEWS, Program, State, Value
 from clearprop.compiler.layout import layout, whole
 
 LINE = 64  # bytes: arrays begin on a cache line of their own
+PAIR = 2 * LINE  # bytes: processors fetch lines in pairs, so that two cores write two lines apart
 
 
 class Plan:

@@ -12,9 +12,7 @@ from clearprop.compiler.layout import layout
 from clearprop.compiler.llvm.regions import Region, Stop
 from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.values import Value as Register
-from clearprop.compiler.memory import LINE, Plan, aligned
-
-PAIR = 2 * LINE  # bytes: processors fetch lines in pairs, so that two cores write two lines apart
+from clearprop.compiler.memory import PAIR, Plan, aligned
 
 
 class Places(Plan):

@@ -1,7 +1,7 @@
 """A second core: one worker that waits in native code for tasks, and the native code that deals them out.
 
-A step publishes a function and its tasks in one atomic number, the ticket: epoch, and the first and the last
-task that nobody took. The step's own thread has the first task from the start and takes what comes next by
+A step publishes a function and its tasks in one atomic number, the ticket: the first and the last task that
+nobody took. The step's own thread has the first task from the start and takes what comes next by
 one addition to the ticket, the worker the last by another, so a worker that is late or not there at all costs
 nothing but its help; and the same rows of an array are the same core's from region to region, step after
 step, as long as both keep up: they stay in its cache. The worker spins for a fraction of a millisecond after
@@ -25,14 +25,14 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.llvm.engine import Code
+from clearprop.compiler.memory import PAIR
 
 PATIENCE = 3_000  # turns of waiting for the worker's last task before sleeping: about 50 microseconds
 SPINS = 20_000  # turns of waiting before sleeping: about half a millisecond
 
 # Where the shared numbers are, in units of 8 bytes; what one core writes and the other reads lies on lines of
 # its own, two lines apart, since processors fetch them in pairs.
-TICKET, FUNCTION, DATA, DONE, ASLEEP, STOP, WAITING, BUSY, LAST, EPOCH = 0, 1, 2, 16, 32, 33, 48, 64, 65, 66
-SIZE, PAIR = 80, 16
+TICKET, FUNCTION, DATA, DONE, ASLEEP, STOP, WAITING, BUSY, LAST, SIZE = 0, 1, 2, 16, 32, 33, 48, 64, 65, 80
 OFTEN = 1 << 19  # cycles, about 0.2 ms: a small region wakes a sleeping worker only if it came so soon again
 
 _NATIVE = f"""
@@ -141,13 +141,7 @@ publish:
   store ptr %data, ptr %data.place
   %done = getelementptr i64, ptr %control, i64 {DONE}
   %before = load atomic i64, ptr %done monotonic, align 8
-  %epoch.place = getelementptr i64, ptr %control, i64 {EPOCH}
-  %epoch = load i64, ptr %epoch.place
-  %epoch.next = add i64 %epoch, 1
-  store i64 %epoch.next, ptr %epoch.place
-  %epoch.bits = shl i64 %epoch.next, 48
-  %count.bits = shl i64 %count, 24
-  %tasks = or i64 %epoch.bits, %count.bits
+  %tasks = shl i64 %count, 24
   %ticket = or i64 %tasks, 1
   store atomic i64 %ticket, ptr %control release, align 8
   %still = load atomic i64, ptr %asleep seq_cst, align 8
@@ -281,8 +275,8 @@ class Pool:
 
     def __init__(self) -> None:
         code = _code()
-        self._memory = np.zeros(SIZE + PAIR, np.int64)
-        skip = (-self._memory.ctypes.data % (8 * PAIR)) // 8
+        self._memory = np.zeros(SIZE + PAIR // 8, np.int64)
+        skip = (-self._memory.ctypes.data % PAIR) // 8
         self.control = self._memory[skip : skip + SIZE]
         self.address = self.control.ctypes.data
         serve = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("serve"))

@@ -56,7 +56,7 @@ class ProductWriter:
         elif self.m == 1 and self.right[1] != 1:
             self.form = "columns"
         tiles = self.form == "tiles" and not self.batch
-        self.turned = tiles and self._better_turned()
+        self.turned = bool(v.attrs.get("turned"))  # see `panelled`
         if self.turned:
             self._swap()
         # Where copying the right factor weighs, each core does so for columns of its own.
@@ -80,15 +80,16 @@ class ProductWriter:
         self.steps.reverse()
         self.m, self.n = self.n, self.m
 
-    def _better_turned(self) -> bool:
+    @property
+    def better_turned(self) -> bool:
         """Tell whether a right factor that lies across is better read along its rows, as y^T of y^T x^T.
 
         That is how the weight in `x @ w.T` lies. It then needs no copy; what is turned over is `x`, which has
-        fewer rows, and each tile of the result while it is in registers.
+        fewer rows, and each tile of the result while it is in registers: one lane for each of its rows.
         """
         across = self.right[0] == 1 and self.right[1] != 1
-        wide = self.n >= 8 * lanes_of(self.dtype) and vector_bytes() >= 8 * self.size
-        return across and MANY <= self.m <= FEW and wide
+        lanes = lanes_of(self.dtype)
+        return across and MANY <= self.m <= FEW and self.n >= 8 * lanes and lanes >= 8
 
     @property
     def tile_rows(self) -> int:
@@ -196,14 +197,16 @@ class ProductWriter:
 def panelled(v: ir.Value, add: Callable[[ir.Value], ir.Value]) -> ir.Value:
     """Return a product whose parts share panels of the factor that each of them needs whole.
 
-    The panels follow the two factors among its inputs; the attribute `panels` says where.
+    The panels follow the two factors among its inputs; the attribute `panels` says where. `turned` says that
+    the product is computed as (y^T x^T)^T, for which they are those of x.
     """
     product = ProductWriter(v)
     if product.batch or product.form != "tiles":
         return v
     large = product.m * product.n * product.size >= LARGE and product.m >= 2 * MANY
-    if product.turned:
-        copy = panels(v.operands[0], 0, product.width)
+    if product.better_turned:
+        v.attrs = {**v.attrs, "turned": True}
+        copy = panels(v.operands[0], 0, ProductWriter(v).width)
     elif large and not product.by_columns and product.packs_right(product.m):
         copy = panels(v.operands[1], 1, product.width)
     else:

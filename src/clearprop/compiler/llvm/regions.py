@@ -274,7 +274,7 @@ def _cut(region: Region, threads: int, home: Any) -> None:
         shared = region.parallel and chain.work > total / 16
         decisive = [p for p in chain.pieces if p.group.kind != "loop"]  # a loop can begin anywhere
         grain = math.lcm(*(p.grain for p in decisive or chain.pieces))
-        ahead = min(0.5, LAG / chain.work) if len(region.chains) == 1 else 0.0
+        ahead = LAG / chain.work if len(region.chains) == 1 else 0.0
         chain.bounds = cuts(chain.turns, _parts(chain, threads, home) if shared else 1, grain, ahead)
 
 
@@ -295,7 +295,7 @@ def _parts(chain: Chain, threads: int, home: Any) -> int:
 def _look_ahead(product: Piece, loop: Piece, home: Any) -> None:
     """Let a product have fetched what the loop after it reads in the rows of its result."""
     v = product.group.values[0]
-    if product.group.kind == "product" and loop.group.kind == "loop":
+    if product.group.kind == "product" and loop.group.kind == "loop" and not product.writer.batch:
         rows = [x for x, own in loop.reads.items() if own and x.size == v.size and x.dtype == v.dtype]
         product.writer.ahead = tuple(x for x in rows if x is not home(v))
 

@@ -13,7 +13,7 @@ from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.values import INDEX, Value
 from clearprop.compiler.memory import LINE
 
-LARGE = 1 << 18  # bytes of a product from which on its tiles look ahead
+AHEAD = 1 << 18  # bytes of a product from which on its tiles look ahead
 SECOND_CACHE = 1 << 21  # bytes: what is updated together stays there from step to step if it is smaller
 TURN = 16  # how many steps along the inner axis a tile takes between two looks ahead
 

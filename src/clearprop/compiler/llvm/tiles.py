@@ -13,7 +13,7 @@ from clearprop.compiler.llvm.access import constant_mask, gather
 from clearprop.compiler.llvm.engine import lanes_of
 from clearprop.compiler.llvm.panels import pack
 from clearprop.compiler.llvm.reductions import Accumulator, sums_of_lanes
-from clearprop.compiler.llvm.streams import LARGE, SECOND_CACHE, TURN, Flow, Stream, ask_ahead, parameters
+from clearprop.compiler.llvm.streams import AHEAD, SECOND_CACHE, TURN, Flow, Stream, ask_ahead, parameters
 from clearprop.compiler.llvm.text import Function, Module, Slot
 from clearprop.compiler.llvm.turning import at_most, columns_of
 from clearprop.compiler.llvm.values import BOOL, INDEX, Value
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STRETCH = 512  # how much of the inner axis a tile runs over: the panel of the right factor stays near
 SEVERAL = 2  # columns of tiles whose panels are copied at a time: memory is read in longer stretches
-ROOM = 1 << 19  # bytes of the left factor's panels that a part keeps at a time, on its thread's stack
+ROOM = 1 << 19  # bytes of one factor's panels that a part goes through at a time, or keeps on its stack
 Place: TypeAlias = tuple[Slot, str, "Value | None"]  # sums, where they belong, and which of them are there
 OUTSIDE = '"prefer-vector-width"="512" noinline'
 
@@ -134,7 +134,7 @@ class Tiles:
         self.low, self.high = rows
         self.rows, self.width = product.tile_rows, product.width
         self.rest = product.m % self.rows
-        self.packs_left = product.packs_left(most) and not product.turned
+        self.packs_left = product.packs_left(most)
         self.packs_right = product.packs_right(most) and not product.panelled
         self.most, self.fitting = most, ROOM // (STRETCH * self.dtype.itemsize) // self.rows * self.rows
         self.row_tiles = -(-most // self.rows)
@@ -260,7 +260,7 @@ class Tiles:
         vectors = -(-some // lanes_of(self.dtype))
         rest = some - (vectors - 1) * lanes_of(self.dtype)
         step = self.width if self.packs_right else p.right[0]
-        full = self.size >= LARGE and self.across and count == self.rows and some == self.width
+        full = self.size >= AHEAD and self.across and count == self.rows and some == self.width
         flows = (
             (self._flows_turned(i, j, goal) if p.turned else self._flows(i, j, right, goal)) if full else []
         )
@@ -310,9 +310,9 @@ def dots(
     high: Value,
     backwards: Value | None = None,
 ) -> None:
-    """Write out[i] = sum_j rows[i, j] x[j], eight rows at a time where there are so many.
+    """Write out[i] = sum_j rows[i, j] x[j], eight rows at a time, and what is left of them at the end.
 
-    Where `backwards` holds, the last eight come first: no sum changes by that.
+    Where `backwards` holds, the eights come in the opposite order: no sum changes by that.
     """
     lanes = min(lanes_of(dtype), 1 << max(1, (k - 1).bit_length()))
     pointer, down, along = rows

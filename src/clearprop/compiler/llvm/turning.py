@@ -108,7 +108,10 @@ def _block(module: Module, dtype: Any, rows: int, columns: int, step: int, out: 
 
 
 def columns_of(f: Function, rows: list[Value]) -> list[Value]:
-    """Return the columns of a matrix whose rows are in registers, as vectors of 2, 4, 8 or 16 lanes."""
+    """Return the columns of a matrix whose rows, no more than there are lanes, are in registers.
+
+    They have 2, 4, 8 or 16 lanes, as few as hold a column.
+    """
     lanes, side = rows[0].lanes, 1 << max(1, (len(rows) - 1).bit_length())
     lines = rows + [f.constant(0.0, rows[0].dtype, lanes)] * (side - len(rows))
     _exchange(f, lines)
