@@ -253,6 +253,22 @@ def test_a_tensor_is_an_argument_or_a_variable_but_not_both(executor):
         step(w, X)
 
 
+def test_an_attribute_is_not_taken_for_a_variable_of_its_name(executor, monkeypatch):
+    monkeypatch.setitem(globals(), "T", Tensor(np.eye(2)))
+    step = clearprop.compile(lambda x: x @ x.T, executor=executor)
+    for _ in range(3):
+        assert (step(globals()["T"]).value == np.eye(2)).all()
+
+
+def test_a_variable_is_noticed_as_an_attribute_of_its_own_module(executor, monkeypatch):
+    monkeypatch.setitem(globals(), "scale", 2.0)
+    here = sys.modules[__name__]
+    step = clearprop.compile(lambda x: x * here.scale, executor=executor)
+    for number in (2.0, 2.0, 5.0):
+        monkeypatch.setitem(globals(), "scale", number)
+        np.testing.assert_array_equal(step(X), X * number)
+
+
 @clearprop.compile
 def doubled(x):
     """Twice as much."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import gc
 import itertools
@@ -150,16 +151,19 @@ class Surroundings:
         if not _is_users(function):
             return  # a library's own globals do not change
         names = set(_names(function.__code__))
-        spaces = [function.__globals__]
+        spaces, mine = [function.__globals__], set(_variables(function.__code__))
         held_by_cells = map(_inside, function.__closure__ or ())
         imported = map(sys.modules.get, names - function.__globals__.keys())  # inside the function
         modules = [*held_by_cells, *map(function.__globals__.get, names), *imported]
         for held in modules:
-            if isinstance(held, types.ModuleType) and _is_users(held) and vars(held) not in spaces:
+            if isinstance(held, types.ModuleType) and vars(held) is function.__globals__:
+                mine = names  # its own variables as attributes of its module
+            elif isinstance(held, types.ModuleType) and _is_users(held) and vars(held) not in spaces:
                 spaces.append(vars(held))
                 modules += map(vars(held).get, names)
         for space in spaces:
-            for name in sorted(names.intersection(space)):
+            wanted = mine if space is function.__globals__ else names
+            for name in sorted(wanted.intersection(space)):
                 self.globals.append((space, name))
                 stack.append(space[name])
 
@@ -202,6 +206,16 @@ def _inside(cell: types.CellType) -> Any:
         return cell.cell_contents
     except ValueError:  # a variable that has no value yet
         return _END
+
+
+def _variables(code: types.CodeType) -> Iterator[str]:
+    """Yield what a function names without a dot: the T of `x.T` is none of its variables."""
+    for instruction in dis.get_instructions(code):
+        if "GLOBAL" in instruction.opname or instruction.opname.endswith("_NAME"):
+            yield instruction.argval
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _variables(constant)
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
