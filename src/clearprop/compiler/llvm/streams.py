@@ -1,7 +1,8 @@
 """Lines of memory that a tile asks for while it adds up, so that they are near when they are needed.
 
-A product is arithmetic, what comes next is memory: the panel of the next tiles, the factor to be copied after
-this one, the arrays of the update that goes on with the result. Asking costs the sums nothing, waiting would.
+A product is arithmetic, what comes next is memory: the tile's place in the result, the panel or the rows of
+the next tiles, the arrays of the update that goes on with the result. Asking costs the sums nothing, waiting
+would.
 """
 
 from __future__ import annotations
@@ -36,9 +37,8 @@ class Stream:
         else:
             place = line * width
         f.module.declare("llvm.prefetch.p0", "void", "ptr, i32, i32, i32")
-        how = (
-            "i32 1, i32 3" if self.own else "i32 0, i32 2"
-        )  # to write, to the first cache; to read, to the second
+        # What will be written comes to the first cache, what is only read to the second.
+        how = "i32 1, i32 3" if self.own else "i32 0, i32 2"
         f.line(f"call void @llvm.prefetch.p0(ptr {f.at(pointer, place, dtype)}, {how}, i32 1)")
 
 

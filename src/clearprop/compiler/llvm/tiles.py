@@ -261,13 +261,12 @@ class Tiles:
         rest = some - (vectors - 1) * lanes_of(self.dtype)
         step = self.width if self.packs_right else p.right[0]
         full = self.size >= AHEAD and self.across and count == self.rows and some == self.width
-        flows = (
-            (self._flows_turned(i, j, goal) if p.turned else self._flows(i, j, right, goal)) if full else []
-        )
+        flows: list[Flow] = []
+        if full:
+            flows = self._flows_turned(i, j, goal) if p.turned else self._flows(i, j, right, goal)
         streams = tuple(flow.stream for flow in flows)
-        name = Tile(self.dtype, count, vectors, rest, left, step, out, self.depth, p.turned, streams).write(
-            f.module
-        )
+        tile = Tile(self.dtype, count, vectors, rest, left, step, out, self.depth, p.turned, streams)
+        name = tile.write(f.module)
         more = "true" if self.start else "false"
         given = f"ptr {first}, ptr {right}, ptr {goal}, i64 {self.depth}, i1 {more}"
         f.line(f"call void @{name}({given}{''.join(flow.text for flow in flows)})")
