@@ -295,6 +295,30 @@ assert os.waitpid(pid, 0)[1] == 0
 """
 
 
+TOGETHER = """
+import threading, numpy as np, clearprop
+x = np.random.default_rng(0).standard_normal((400, 400)).astype("f4")
+wanted = np.tanh(x) @ x
+right = []
+def work():
+    step = clearprop.compile(lambda x: np.tanh(x) @ x, executor="llvm")
+    right.append(all(np.allclose(step(x), wanted, rtol=1e-3, atol=1e-3) for _ in range(5)))
+threads = [threading.Thread(target=work) for _ in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+assert right == [True] * 4, right
+"""
+
+
+def test_the_first_steps_of_a_process_may_be_those_of_several_threads():
+    """Each compiles what the process needs once; all must be left with the one that stays."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", TOGETHER], capture_output=True, text=True, timeout=120
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(not pools.possible(), reason="no second core to be had here")
 @pytest.mark.parametrize("more", ["", FORK], ids=["exit", "fork"])
 def test_the_worker_survives_forks_and_ends_with_the_interpreter(more):

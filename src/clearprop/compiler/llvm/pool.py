@@ -260,9 +260,19 @@ def cores() -> int:
     return min(available, int(limit)) if limit.isdigit() and int(limit) else available
 
 
+_starting = threading.RLock()
+
+
 @cache
-def _code() -> Code:
+def _compiled() -> Code:
     return Code(_NATIVE, "share", "serve", "rouse")
+
+
+def _code() -> Code:
+    """Return the native code above, compiled once: steps hold its address, so there must not be a second one
+    that goes when nobody refers to it, as two threads in a cache at the same time would make."""
+    with _starting:
+        return _compiled()
 
 
 def share_address() -> int:
@@ -295,7 +305,6 @@ class Pool:
 
 
 _pool: Pool | None = None
-_starting = threading.Lock()
 
 
 def pool() -> Pool | None:
@@ -314,7 +323,7 @@ def _after_fork() -> None:
     global _pool, _starting
     if _pool is not None:
         atexit.unregister(_pool.close)
-    _pool, _starting = None, threading.Lock()
+    _pool, _starting = None, threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
