@@ -10,45 +10,36 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import clearprop
 from peers import ours
-from peers.rows import BATCHES, ROWS
+from peers.rows import ROWS
 
-CALLS, TURNS, NEVER = 300, 60, 1 << 60
+ROUNDS, TURNS, NEVER = 20, 60, 1 << 60
 
 
-def per_call(run: Callable[[int], Any]) -> float:
+def per_call(step: Callable[..., Any], batches: list[Any]) -> float:
     """Return microseconds for a call."""
-    for i in range(5):
-        run(i)
+    for batch in batches:
+        step(*batch)
     start = time.perf_counter()
-    for i in range(CALLS):
-        run(i % BATCHES)
-    return (time.perf_counter() - start) / CALLS * 1e6
+    for _ in range(ROUNDS):
+        for batch in batches:
+            step(*batch)
+    return (time.perf_counter() - start) / (ROUNDS * len(batches)) * 1e6
 
 
 def compare(name: str) -> str:
     """Return a row of the table."""
-    compiled: list[Any] = []
-    compile_ = clearprop.compile
-
-    def remembered(function: Any, **options: Any) -> Any:
-        compiled.append(compile_(function, **options))
-        return compiled[-1]
-
-    clearprop.compile = remembered
-    run = ours.build(ROWS[name], "llvm")
-    clearprop.compile = compile_
-    for i in range(20):
-        run(i % BATCHES)
-    variant = compiled[0].latest
+    step, batches = ours.build(ROWS[name], "llvm")
+    for batch in batches:
+        step(*batch)
+    variant = step.latest
     quick = variant.quick
     times: dict[Any, list[float]] = {quick: [], None: []}
     for _ in range(TURNS):
         for kind, found in times.items():
             variant.quick, variant.until = kind, NEVER
-            compiled[0]._call_by(kind)
-            found.append(per_call(run))
+            step._call_by(kind)
+            found.append(per_call(step, batches))
     cells = [f"{min(found):.1f} ({statistics.median(found):.1f})" for found in times.values()]
     return f"| {name} | {platform.python_version()} | " + " | ".join(cells if quick else ["-", *cells]) + " |"
 

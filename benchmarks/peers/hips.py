@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
 from autograd import value_and_grad
 
-from peers.rows import RATE, Row
+from peers.rows import RATE, Contender, Row
 
 
-def build(row: Row, how: str) -> Callable[[int], Any]:
-    """Return what does step i."""
+def build(row: Row, how: str) -> Contender:
+    """Return the step and its batches."""
     rng = np.random.default_rng(1)
     params: list[Any] = []
     for a, b in zip(row.sizes, row.sizes[1:], strict=False):
         bound = 1 / np.sqrt(a)
         params += [rng.uniform(-bound, bound, s).astype(np.float32) for s in ((a, b), (b,))]
-    data = row.data()
 
     def loss_of(params: Any, x: Any, y: Any) -> Any:
         for i in range(0, len(params), 2):
@@ -38,8 +36,8 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
     m, v = [np.zeros_like(p) for p in params], [np.zeros_like(p) for p in params]
     count = [0]
 
-    def step(i: int) -> Any:
-        loss, grads = gradient(params, *data[i])
+    def step(x: Any, y: Any) -> Any:
+        loss, grads = gradient(params, x, y)
         count[0] += 1
         rate, root = RATE / (1 - 0.9 ** count[0]), np.float32(np.sqrt(1 - 0.999 ** count[0]))
         for j, g in enumerate(grads):
@@ -51,4 +49,4 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
             params[j] -= np.float32(rate) * m[j] / (np.sqrt(v[j]) / root + np.float32(1e-8))
         return loss
 
-    return step
+    return step, row.data()

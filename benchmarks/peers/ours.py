@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import clearprop
 from clearprop import nn, optim
-from peers.rows import RATE, Row
+from peers.rows import RATE, Contender, Row
 
 
-def build(row: Row, how: str) -> Callable[[int], Any]:
-    """Return what does step i."""
+def build(row: Row, how: str) -> Contender:
+    """Return the step and its batches."""
     layers: list[Any] = []
     for a, b in zip(row.sizes, row.sizes[1:], strict=False):
         layers += [nn.Linear(a, b), nn.Tanh() if row.activation == "tanh" else nn.ReLU()]
@@ -28,8 +27,7 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
             with clearprop.no_grad():
                 return model(x)
 
-        predict = compiled(predict)
-        return lambda i: predict(data[i][0])
+        return compiled(predict), [(x,) for x, _ in data]
     losses = {"mse": nn.MSELoss, "classes": nn.CrossEntropyLoss, "logistic": nn.BCEWithLogitsLoss}
     loss_of = losses[row.loss]()
     optimizer = (optim.Adam if row.optimizer == "adam" else optim.SGD)(model.parameters(), lr=RATE)
@@ -41,5 +39,4 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
         optimizer.step()
         return loss
 
-    step = compiled(step)
-    return lambda i: step(*data[i])
+    return compiled(step), data

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
-from peers.rows import RATE, Row
+from peers.rows import RATE, Contender, Row
 
 
-def build(row: Row, how: str) -> Callable[[int], Any]:
-    """Return what does step i."""
+def build(row: Row, how: str) -> Contender:
+    """Return the step and its batches."""
     layers: list[Any] = []
     for a, b in zip(row.sizes, row.sizes[1:], strict=False):
         layers += [nn.Linear(a, b), nn.Tanh() if row.activation == "tanh" else nn.ReLU()]
@@ -22,11 +21,11 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
     if not row.training:
         call = torch.compile(model) if how == "compile" else model
 
-        def predict(i: int) -> Any:
+        def predict(x: Any) -> Any:
             with torch.inference_mode():
-                return call(data[i][0])
+                return call(x)
 
-        return predict
+        return predict, [(x,) for x, _ in data]
     losses = {"mse": nn.MSELoss, "classes": nn.CrossEntropyLoss, "logistic": nn.BCEWithLogitsLoss}
     loss_of = losses[row.loss]()
     options = {} if how == "eager" else {"fused": True}
@@ -39,11 +38,11 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
 
     call = torch.compile(forward) if how == "compile" else forward
 
-    def step(i: int) -> Any:
+    def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
-        loss = call(*data[i])
+        loss = call(x, y)
         loss.backward()
         optimizer.step()
         return loss
 
-    return step
+    return step, data

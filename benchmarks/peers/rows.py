@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+Contender = tuple[Callable[..., Any], list[Any]]  # a step, and the batches it is called with in turn
 BATCHES = 16
 RATE = 1e-5  # so small that nothing converges, and no number becomes denormal
 

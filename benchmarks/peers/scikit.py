@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.linear_model import SGDClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from peers.rows import RATE, Row
+from peers.rows import RATE, Contender, Row
 
 
-def build(row: Row, how: str) -> Callable[[int], Any]:
-    """Return what does step i."""
+def build(row: Row, how: str) -> Contender:
+    """Return the step and its batches."""
     data = row.data()
     if row.loss == "logistic":
         model: Any = SGDClassifier(loss="log_loss", alpha=0.0, learning_rate="constant", eta0=RATE)
-        return lambda i: model.partial_fit(data[i][0], data[i][1].ravel(), classes=[0, 1])
+        return lambda x, y: model.partial_fit(x, y, classes=[0, 1]), [(x, y.ravel()) for x, y in data]
     options = {
         "hidden_layer_sizes": row.sizes[1:-1],
         "learning_rate_init": RATE,
@@ -26,7 +25,7 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
     }
     if row.loss == "mse":
         model = MLPRegressor(**options)
-        return lambda i: model.partial_fit(data[i][0], data[i][1].ravel())
+        return model.partial_fit, [(x, y.ravel()) for x, y in data]
     model = MLPClassifier(**options)
     classes = np.arange(row.sizes[-1])
-    return lambda i: model.partial_fit(data[i][0], data[i][1], classes=classes)
+    return lambda x, y: model.partial_fit(x, y, classes=classes), data

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from peers.rows import RATE, Row
+from peers.rows import RATE, Contender, Row
 
 
-def build(row: Row, how: str) -> Callable[[int], Any]:
-    """Return what does step i."""
+def build(row: Row, how: str) -> Contender:
+    """Return the step and its batches."""
     rng = np.random.default_rng(1)
     params = []
     for a, b in zip(row.sizes, row.sizes[1:], strict=False):
@@ -42,7 +41,7 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
 
     if not row.training:
         predict = jax.jit(forward)
-        return lambda i: predict(params, data[i][0]).block_until_ready()
+        return lambda x: predict(params, x).block_until_ready(), [(x,) for x, _ in data]
     zeros = jax.tree.map(jnp.zeros_like, params)
     held = [params, zeros, jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.float32)]
 
@@ -61,8 +60,8 @@ def build(row: Row, how: str) -> Callable[[int], Any]:
 
     jitted = jax.jit(adam if row.optimizer == "adam" else sgd, donate_argnums=(0, 1, 2, 3))
 
-    def step(i: int) -> Any:
-        *held[:], loss = jitted(*held, *data[i])
+    def step(x: Any, y: Any) -> Any:
+        *held[:], loss = jitted(*held, x, y)
         return loss.block_until_ready()
 
-    return step
+    return step, data
