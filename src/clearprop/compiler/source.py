@@ -14,7 +14,7 @@ from clearprop.compiler.memory import Plan, aligned
 from clearprop.compiler.prepare import Add, prepared
 from clearprop.compiler.statements import Statements
 
-LARGE = 1 << 18  # entries; a shorter array is in the cache anyway
+LARGE = 1 << 16  # entries; a shorter array is in the cache anyway
 
 
 class Source(Statements):

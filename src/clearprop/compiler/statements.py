@@ -12,7 +12,7 @@ from clearprop.compiler.builder import indices
 from clearprop.compiler.fuse import Group
 from clearprop.compiler.ir import REDUCTIONS, Value, ufunc_of
 from clearprop.compiler.layout import layout
-from clearprop.compiler.memory import Plan
+from clearprop.compiler.memory import LINE, Plan, empty
 from clearprop.registry import ops
 
 _OPERATORS = {
@@ -189,12 +189,20 @@ class Statements:
             axes: Any = v.attrs["axes"]
             axes = axes[0] if len(axes) == 1 else axes
             name = self._use(v.op, _REDUCERS[v.op])
-            if v.op in ("argmax", "argmin"):
+            if self._turns_over(v) and out:
+                x = v.operands[0]
+                turned = f"turned_{len(self.taken)}"
+                self.taken.add(turned)
+                dtype = self._use(x.dtype.name, x.dtype.type)
+                self.before.append(f"{turned} = {self._use('empty', empty)}({x.shape[::-1]}, {dtype})")
+                text = f"{self._use('down', _down)}({name}, {xs[0]}, {turned}, {out})"
+            elif v.op in ("argmax", "argmin"):
                 text = f"{name}({xs[0]}, {axes}, {out or None}, keepdims=True)"
             else:
                 text = f"{name}({xs[0]}, {axes}, None, {out or None}, True)"
         else:
             product = v.op == "matmul" and len(v.shape) == 2 and all(len(x.shape) == 2 for x in v.operands)
+            product = product and v.size < FILLED
             function = "dot" if product else v.op
             made = np.dot if product else np.matmul if v.op == "matmul" else ufunc_of(v.op)
             inside = [*xs, *([_keyword(v.op) + out] if out else [])]
@@ -203,6 +211,13 @@ class Statements:
             self.body.append(f"{text:<64} # {v.shape} {v.dtype}")
         else:
             self._line(v, text)
+
+    @staticmethod
+    def _turns_over(v: Value) -> bool:
+        """Tell whether many short rows are reduced, each of which would cost as much as a hundred entries."""
+        x = v.operands[0]
+        last = v.op in ("max", "min", "sum") and len(x.shape) == 2 and v.attrs["axes"] == (1,)
+        return last and 1 < x.shape[1] <= SHORT and x.shape[0] >= 2 * SHORT and x.dtype == v.dtype
 
     def _sweep(self, group: Group) -> None:
         """Several values, one stretch of entries after the other; what is used inside only is that short."""
@@ -274,13 +289,8 @@ class Statements:
         for kept, other, name in ((x, y, xs[1]), (y, x, xs[2])):
             zero = not isinstance(other, Value) and repr(float(other)) == "0.0"
             if zero and isinstance(kept, Value) and kept.shape == v.shape == c.shape:
-                bits = f"bits_{len(self.taken)}"
-                self.taken.add(bits)
-                dtype = np.dtype(f"i{v.dtype.itemsize}")
-                integer = self._use(dtype.name, dtype.type)
-                self.before.append(f"{bits} = {self._use('empty', np.empty)}({v.shape}, {integer})")
                 function = _keep_where if kept is x else _keep_unless
-                return f"{self._use(function.__name__.strip('_'), function)}({xs[0]}, {name}, {bits}, {out})"
+                return f"{self._use(function.__name__.strip('_'), function)}({xs[0]}, {name}, {out})"
         return ""
 
     def _lies(self, x: Any) -> Value | None:
@@ -299,18 +309,24 @@ def _bounds(s: slice) -> str:
     return f"{s.start}:{'' if s.stop is None else s.stop}" + (f":{s.step}" if s.step != 1 else "")
 
 
-def _keep_where(mask: Any, x: Any, bits: Any, out: Any) -> None:
-    """x where the mask holds and 0 elsewhere, for any x: its bits and all ones, or none."""
-    np.copyto(bits, mask)
-    np.negative(bits, bits)
-    np.bitwise_and(x.view(bits.dtype), bits, out.view(bits.dtype))
+def _keep_where(mask: Any, x: Any, out: Any) -> None:
+    """x where the mask holds and 0 elsewhere, for any x: its bits times one or none."""
+    bits = _BITS[x.itemsize]
+    np.multiply(x.view(bits), mask, out.view(bits))
 
 
-def _keep_unless(mask: Any, x: Any, bits: Any, out: Any) -> None:
+def _keep_unless(mask: Any, x: Any, out: Any) -> None:
     """0 where the mask holds and x elsewhere."""
-    np.copyto(bits, mask)
-    np.subtract(bits, 1, bits)
-    np.bitwise_and(x.view(bits.dtype), bits, out.view(bits.dtype))
+    _keep_where(np.logical_not(mask), x, out)
+
+
+_BITS = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+
+
+def _down(reduce: Any, x: Any, turned: Any, out: Any) -> None:
+    """Reduce rows by going down the columns of a copy: NumPy takes each short row by itself."""
+    np.copyto(turned, x.T)
+    reduce(turned, 0, None, out.T, True)
 
 
 def _owned(z: Any) -> Any:
@@ -320,15 +336,18 @@ def _owned(z: Any) -> Any:
     return z.copy() if isinstance(z, np.ndarray) and z.ndim else z
 
 
+FILLED = 1 << 13  # entries of a product: np.dot clears them first, np.matmul has the longer call
+SHORT = 32  # entries of a row
 STRETCH = 1 << 15  # entries: a few such arrays lie in the second-level cache of one core
 
 
 def _stretches(arrays: tuple[Any, ...], dtypes: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     """The arrays cut into stretches, with scratch arrays of that length beside them."""
     flat = [a.reshape(-1) for a in arrays]
-    scratch = [np.empty(STRETCH, dtype) for dtype in dtypes]
     n = flat[0].size
+    length = -(-n // -(-n // STRETCH) // LINE) * LINE  # equal ones, each from a cache line on
+    scratch = [empty((length,), dtype) for dtype in dtypes]
     return [
-        (*(a[i : i + STRETCH] for a in flat), *(s[: min(STRETCH, n - i)] for s in scratch))
-        for i in range(0, n, STRETCH)
+        (*(a[i : i + length] for a in flat), *(s[: min(length, n - i)] for s in scratch))
+        for i in range(0, n, length)
     ]
