@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from clearprop.compiler.ir import VIEWS, Program, Value, reachable
 from clearprop.compiler.layout import layout, whole
 
-Add: TypeAlias = "Callable[[Value], Value]"
+
+class Add:
+    """Puts values before the one that needs them; called with one that is there already, it returns that."""
+
+    def __init__(self, values: list[Value]) -> None:
+        self.values = values
+        self.users: dict[Value, int] = {}  # how many values of the program use each that is there
+        self._copies: dict[Any, Value] = {}
+
+    def __call__(self, v: Value) -> Value:
+        key = v.op, v.inputs, v.shape, tuple(v.attrs.items()) if v.op in ("positive", "panels") else v
+        if key not in self._copies:
+            self._copies[key] = v
+            self.values.append(v)
+        return self._copies[key]
 
 
 def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
@@ -25,13 +39,7 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
         result.values.append(v)
         return v
 
-    copies: dict[Any, Value] = {}
-
-    def share(v: Value) -> Value:
-        """Put a value before the one that needs it, unless another has put the same there."""
-        key = v.op, v.inputs, v.shape, tuple(v.attrs.items()) if v.op in ("positive", "panels") else v
-        return copies[key] if key in copies else copies.setdefault(key, add(v))
-
+    share, users = Add(result.values), program.users()
     needed = set(reachable(program.results))
     for v in program.values:
         if v not in needed and v.kind != "argument":
@@ -44,6 +52,7 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
         elif clone.computed:
             clone = form(clone, share)
         new[v] = add(clone)
+        share.users[clone] = sum(user in needed for user in users[v])
     changed = {state.key for state, v in program.assignments if v.kind != "state" or v.data.key != state.key}
     for v in program.outputs:
         x = new[v]

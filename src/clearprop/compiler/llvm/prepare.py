@@ -74,8 +74,9 @@ def _product(v: Value, add: Add) -> Value:
         return v  # dot products: see products.py
     if along != 1 or (down < n and k > 1):
         transposed = down == 1 and along > 1
-        # A core that turns its own columns over reads the rows of a weight that it has updated itself.
-        own = m >= MANY or (m >= SOME and ProductWriter(v).by_columns)
+        # Who turns its columns over for itself waits for nobody, and reads the rows of a weight that it has
+        # updated itself. A matrix that several products need is turned over once.
+        own = m >= MANY or (m >= SOME and ProductWriter(v).by_columns) or add.users[y] == 1
         if transposed and own and len(y.shape) == 2:
             return panelled(v, add)  # turned over a panel at a time, or not at all
         v.inputs = (x, add(copied(y, transpose=True) if transposed and len(y.shape) == 2 else copied(y)))
