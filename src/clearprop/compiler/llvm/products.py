@@ -23,7 +23,7 @@ from clearprop.compiler.llvm.values import INDEX, Value
 FEW = 256  # rows of a product up to which its cores may share out the columns
 MANY = 96  # rows of a product from which on its parts can afford to copy the right factor themselves
 SOME = 32  # and from which on they can where each has columns of its own
-WORTH = 10_000.0  # nanoseconds: a product of fewer rows that takes less is not worth meeting for
+WORTH = 30_000.0  # nanoseconds: a product of fewer rows that takes less is not worth meeting for
 DEEP = 192  # inner axis of a product from which on copying a right factor that lies far apart weighs
 LARGE = 1 << 20  # bytes of a product from which on it has so many parts that panels are copied beforehand
 FIRST_CACHE = 1 << 15  # bytes: what is larger does not stay there from call to call
@@ -64,7 +64,8 @@ class ProductWriter:
         costly = self.right[1] != 1 or (self.m >= MANY and self.k >= DEEP and self.right_far)
         few = self.m <= FEW and self.n >= 4 * self.width
         if self.m < SOME:
-            few = self.n > self.width and self.work > (WORTH if costly else 4 * WORTH)
+            copying = self.k * self.n / 4 if costly else 0.0  # nanoseconds
+            few = self.n > self.width and self.work + copying > WORTH
             costly = costly or self.m < 2 * self.tile_rows  # or one core would have all of them
         self.by_columns = tiles and costly and few and not self.turned
         self.turns = self.batch[0] if self.batch else self.n if self.form == "columns" else self.m
