@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import clearprop
 from clearprop.compiler.builder import Builder, indices
 from clearprop.compiler.fuse import Grouping
 from clearprop.compiler.ir import REDUCTIONS, Program, State, Value
@@ -213,3 +214,18 @@ def test_a_mask_is_made_while_its_operand_is_at_hand():
     )
 
     assert groups == [["add", "maximum", "greater"], ["where"]]
+
+
+@pytest.mark.parametrize("executor", ["numpy", "llvm"])
+@pytest.mark.parametrize(("shape", "axis"), [((2, 1), 1), ((1, 3), 0), ((1, 1), 0), ((3, 2), 0)])
+def test_places_along_axes_of_one_entry_are_places(executor, shape, axis):
+    """A gradient is put where the entries came from; along such an axis no place needs to be looked up."""
+    if executor == "llvm":
+        pytest.importorskip("llvmlite")
+    x = np.random.default_rng(0).standard_normal(shape).astype("f4")
+    weights = np.arange(x.size, dtype="f4").reshape(shape)
+    gradient = clearprop.grad(lambda x: (np.sort(np.abs(x), axis=axis) * weights).sum())
+    compiled = clearprop.compile(gradient, executor=executor)
+
+    for sign in (1, -1):
+        np.testing.assert_array_equal(compiled(sign * x), gradient(sign * x))

@@ -137,7 +137,9 @@ def failing(groups: Sequence[Group]) -> set[Group]:
         for v in group.values:
             if v.op in INDEXED:
                 places = [x for x in v.operands[1:] if x.kind != "constant"]
-                bounds = [n for _, n in v.attrs.get("picked", ())] or [repr(v.attrs["index"])]
+                bounds = (
+                    [n for _, n in v.attrs["picked"]] if "picked" in v.attrs else [repr(v.attrs["index"])]
+                )
                 into = v.shape if v.op in ("scatter", "put") else v.operands[0].shape
                 key = (*map(_entries, places), *bounds, into)
                 if places and key not in looked_at:

@@ -108,7 +108,7 @@ class ProductWriter:
 
     @property
     def tile_vectors(self) -> int:
-        """How many vectors wide a tile is; few rows make wider ones, but not one of a whole row of four."""
+        """How many vectors wide a tile is; few rows make wider ones, but two columns of tiles at least."""
         vectors = -(-self.n // lanes_of(self.dtype))
         registers = 20 if vector_bytes() == 64 else 10
         most = 2 if self.tile_rows > 5 else max(2, min(8, registers // max(1, self.tile_rows)))
