@@ -39,13 +39,31 @@ def test_many_short_rows_go_down_the_columns_and_few_do_not():
     assert "down(" not in step.source()
 
 
-@pytest.mark.parametrize(("rows", "name"), [(16, "dot("), (128, "matmul(")])
+@pytest.mark.parametrize(("rows", "name"), [(16, "dot("), (128, "product(")])
 def test_large_products_are_not_cleared_first(rows, name):
     x, w = numbers(rows, 40), numbers(70, 40, seed=1)
     step = clearprop.compile(lambda x, w: np.tanh(x @ w.T), executor="numpy")
 
     np.testing.assert_allclose(step(x, w), np.tanh(x @ w.T), rtol=1e-4, atol=1e-5)
     assert f" {name}" in step.source()
+
+
+def test_large_products_take_factors_as_they_come():
+    x, w = numbers(200, 90), numbers(90, 100, seed=1)
+    step = clearprop.compile(lambda x, w: (x + 1) @ w + x @ w, executor="numpy")
+
+    wide, deep = np.repeat(x, 2, axis=1), np.repeat(w, 2, axis=0)
+    for a, b in ((x, w), (wide[:, ::2], w), (x[::-1], deep[::2]), (x.T.copy().T, w[:, ::-1])):
+        np.testing.assert_allclose(step(a, b), (a + 1) @ b + a @ b, rtol=1e-4, atol=1e-4)
+
+
+def test_half_precision_is_added_along_the_row_as_numpy_adds_it():
+    x = np.zeros((64, 10), "f2")
+    x[:, 0] = x[:, 1] = 30000  # a partial sum beyond the largest number
+    x[:, 2] = -30000
+    step = clearprop.compile(lambda x: np.sum(x + x * 0.25, axis=1, keepdims=True) + 0, executor="numpy")
+
+    np.testing.assert_array_equal(step(x), np.full((64, 1), 37500, "f2"))
 
 
 @pytest.mark.parametrize("size", [STRETCH, STRETCH + 1, 3 * STRETCH - 5, 4 * STRETCH])

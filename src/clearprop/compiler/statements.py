@@ -201,10 +201,10 @@ class Statements:
             else:
                 text = f"{name}({xs[0]}, {axes}, None, {out or None}, True)"
         else:
-            product = v.op == "matmul" and len(v.shape) == 2 and all(len(x.shape) == 2 for x in v.operands)
-            product = product and v.size < FILLED
-            function = "dot" if product else v.op
-            made = np.dot if product else np.matmul if v.op == "matmul" else ufunc_of(v.op)
+            function = v.op
+            made = np.matmul if v.op == "matmul" else ufunc_of(v.op)
+            if v.op == "matmul" and len(v.shape) == 2 and all(len(x.shape) == 2 for x in v.operands):
+                function, made = ("dot", np.dot) if v.size < FILLED else ("product", _product)
             inside = [*xs, *([_keyword(v.op) + out] if out else [])]
             text = f"{self._use(function, made)}({', '.join(inside)})"
         if out:
@@ -217,6 +217,8 @@ class Statements:
         """Tell whether many short rows are reduced, each of which would cost as much as a hundred entries."""
         x = v.operands[0]
         last = v.op in ("max", "min", "sum") and len(x.shape) == 2 and v.attrs["axes"] == (1,)
+        if v.dtype.name == "float16":
+            last = False  # along a row NumPy adds them as float32
         return last and 1 < x.shape[1] <= SHORT and x.shape[0] >= 2 * SHORT and x.dtype == v.dtype
 
     def _sweep(self, group: Group) -> None:
@@ -323,6 +325,18 @@ def _keep_unless(mask: Any, x: Any, out: Any) -> None:
 _BITS = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 
+def _product(x: Any, y: Any, out: Any = None) -> Any:
+    """x @ y of matrices: `np.dot` would clear the result first, `np.matmul` of NumPy 2.0 does without BLAS
+    where that cannot take a factor as it lies."""
+    return np.matmul(x, y, out) if _lies_plain(x) and _lies_plain(y) else np.dot(x, y, out)
+
+
+def _lies_plain(x: Any) -> bool:
+    """Whether the rows of a matrix, or its columns, lie one behind the other."""
+    (m, n), (down, along), size = x.shape, x.strides, x.itemsize
+    return bool((along == size and down >= n * size) or (down == size and along >= m * size))
+
+
 def _down(reduce: Any, x: Any, turned: Any, out: Any) -> None:
     """Reduce rows by going down the columns of a copy: NumPy takes each short row by itself."""
     np.copyto(turned, x.T)
@@ -336,7 +350,7 @@ def _owned(z: Any) -> Any:
     return z.copy() if isinstance(z, np.ndarray) and z.ndim else z
 
 
-FILLED = 1 << 13  # entries of a product: np.dot clears them first, np.matmul has the longer call
+FILLED = 1 << 13  # entries of a product: clearing them first takes longer than the longer call
 SHORT = 32  # entries of a row
 STRETCH = 1 << 15  # entries: a few such arrays lie in the second-level cache of one core
 

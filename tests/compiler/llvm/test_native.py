@@ -345,3 +345,27 @@ def test_one_thread_does_without_a_worker():
     )
 
     assert done.stdout == "done\n", done.stderr
+
+
+SMALL_STACK = """
+import threading, numpy as np, clearprop
+threading.stack_size(256 * 1024)
+x = np.random.default_rng(0).standard_normal((2, 600)).astype("f4")
+w = np.random.default_rng(1).standard_normal((4096, 600)).astype("f4")
+step = clearprop.compile(lambda x, w: np.tanh(x) @ w.T, executor="llvm")
+def work():
+    assert np.allclose(step(x, w), np.tanh(x) @ w.T, rtol=1e-3, atol=1e-3)
+    print("done")
+step(x, w)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+def test_a_product_of_few_rows_fits_a_small_stack():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SMALL_STACK], capture_output=True, text=True, timeout=120
+    )
+
+    assert done.stdout == "done\n", done.stderr

@@ -75,7 +75,7 @@ def _product(v: Value, add: Add) -> Value:
     if along != 1 or (down < n and k > 1):
         transposed = down == 1 and along > 1
         # Who turns its columns over for itself waits for nobody, and reads the rows of a weight that it has
-        # updated itself. A matrix that several products need is turned over once.
+        # updated itself. A transposed matrix that is used more than once is turned over once.
         own = m >= MANY or (m >= SOME and ProductWriter(v).by_columns) or add.users[y] == 1
         if transposed and own and len(y.shape) == 2:
             return panelled(v, add)  # turned over a panel at a time, or not at all

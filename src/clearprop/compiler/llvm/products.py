@@ -23,7 +23,9 @@ from clearprop.compiler.llvm.values import INDEX, Value
 FEW = 256  # rows of a product up to which its cores may share out the columns
 MANY = 96  # rows of a product from which on its parts can afford to copy the right factor themselves
 SOME = 32  # and from which on they can where each has columns of its own
-WORTH = 30_000.0  # nanoseconds: a product of fewer rows that takes less is not worth meeting for
+WORTH = (
+    30_000.0  # nanoseconds: a product of fewer than SOME rows that takes less is not shared out by columns
+)
 DEEP = 192  # inner axis of a product from which on copying a right factor that lies far apart weighs
 LARGE = 1 << 20  # bytes of a product from which on it has so many parts that panels are copied beforehand
 FIRST_CACHE = 1 << 15  # bytes: what is larger does not stay there from call to call
@@ -108,7 +110,7 @@ class ProductWriter:
 
     @property
     def tile_vectors(self) -> int:
-        """How many vectors wide a tile is; few rows make wider ones, but two columns of tiles at least."""
+        """How many vectors wide a tile is; few rows make wider ones, but four vectors make two columns."""
         vectors = -(-self.n // lanes_of(self.dtype))
         registers = 20 if vector_bytes() == 64 else 10
         most = 2 if self.tile_rows > 5 else max(2, min(8, registers // max(1, self.tile_rows)))

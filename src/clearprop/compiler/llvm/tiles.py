@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 STRETCH = 512  # how much of the inner axis a tile runs over: the panel of the right factor stays near
 SEVERAL = 2  # columns of tiles whose panels are copied at a time: memory is read in longer stretches
 ROOM = 1 << 19  # bytes of one factor's panels that a part goes through at a time, or keeps on its stack
+ASIDE = 1 << 17  # bytes of a right factor's panels that a part keeps on its stack
 Place: TypeAlias = tuple[Slot, str, "Value | None"]  # sums, where they belong, and which of them are there
 OUTSIDE = '"prefer-vector-width"="512" noinline'
 
@@ -140,6 +141,9 @@ class Tiles:
         self.row_tiles = -(-most // self.rows)
         self.across = self.width * self.dtype.itemsize // LINE  # lines across a tile
         self.size = product.m * product.n * product.size
+        # Wide tiles, which are those of few rows, go through the inner axis in shorter stretches.
+        aside = ASIDE // (SEVERAL * self.width * self.dtype.itemsize) if self.packs_right else STRETCH
+        self.stretch = min(STRETCH, aside)
         self.near_left = self._near("left", min(most, self.fitting) if self.packs_left else 0)
         self.near_right = self._near("right", SEVERAL * self.width if self.packs_right else 0)
 
@@ -148,7 +152,7 @@ class Tiles:
         if not rows:
             return ""
         place, size = self.f.shared.get(f"near.{name}", (len(self.f.slots), 0))
-        size = max(size, rows * STRETCH * self.dtype.itemsize)
+        size = max(size, rows * self.stretch * self.dtype.itemsize)
         self.f.slots[place : place + 1] = [f"  %near.{name} = alloca [{size} x i8], align 64"]
         self.f.shared[f"near.{name}"] = place, size
         return f"%near.{name}"
@@ -168,8 +172,8 @@ class Tiles:
         whole = p.n - p.n % self.width
         first: Any = columns[0] * self.width if columns else 0
         last: Any = at_most(columns[1] * self.width, whole) if columns else whole
-        for start in range(0, p.k, STRETCH):
-            self.start, self.depth = start, min(STRETCH, p.k - start)
+        for start in range(0, p.k, self.stretch):
+            self.start, self.depth = start, min(self.stretch, p.k - start)
             if self.packs_left:
                 self._pack_left()
             if whole and self.packs_right:
