@@ -54,12 +54,16 @@ class Statements:
         wanted = re.sub(r"\W+", "_", wanted or v.name or "").strip("_")
         if not wanted or wanted[0].isdigit() or words.iskeyword(wanted):
             wanted = f"{'w' if wanted else 'v'}{'_' if wanted else ''}{wanted or v.serial}"
+        self.names[v] = self._free(wanted)
+        return self.names[v]
+
+    def _free(self, wanted: str) -> str:
+        """Take a name that nothing has yet."""
         name, n = wanted, 1
         while name in self.taken:
             n += 1
             name = f"{wanted}_{n}"
         self.taken.add(name)
-        self.names[v] = name
         return name
 
     def _use(self, name: str, thing: Any) -> str:
@@ -191,8 +195,7 @@ class Statements:
             name = self._use(v.op, _REDUCERS[v.op])
             if self._turns_over(v) and out:
                 x = v.operands[0]
-                turned = f"turned_{len(self.taken)}"
-                self.taken.add(turned)
+                turned = self._free("turned")
                 dtype = self._use(x.dtype.name, x.dtype.type)
                 self.before.append(f"{turned} = {self._use('empty', empty)}({x.shape[::-1]}, {dtype})")
                 text = f"{self._use('down', _down)}({name}, {xs[0]}, {turned}, {out})"
@@ -227,13 +230,12 @@ class Statements:
         names |= {v: self._buffer(v) for v in group.stores}
         parts = {v: f"{name}_part" for v, name in names.items()}
         short, lines = self._short_lives(group, parts)
-        number = len(self.taken)
         dtypes = "".join(f"{self._use(dtype.name, dtype.type)}, " for _, dtype in short)
         stretches = self._use("stretches", _stretches)
-        self.taken.add(f"stretches_{number}")
-        self.before.append(f"stretches_{number} = {stretches}(({', '.join(names.values())}, ), ({dtypes}))")
+        cut = self._free("cut")
+        self.before.append(f"{cut} = {stretches}(({', '.join(names.values())}, ), ({dtypes}))")
         held = [*(f"{name}_part" for name in names.values()), *(name for name, _ in short)]
-        self.body.append(f"for {', '.join(held)}, in stretches_{number}:")
+        self.body.append(f"for {', '.join(held)}, in {cut}:")
         self.body += ["    " + line for line in lines]
 
     def _short_lives(self, group: Group, parts: dict[Value, str]) -> tuple[list[Any], list[str]]:
