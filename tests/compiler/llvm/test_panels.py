@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import nn, optim
 
 pytest.importorskip("llvmlite")
 
@@ -86,34 +85,3 @@ def test_smaller_registers_have_tiles_of_their_own(size, monkeypatch):
 
     for actual, expected in zip(step(x, w, g, h), chain(x, w, g, h), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-3)
-
-
-@pytest.mark.parametrize("batch", [128, 257, 700])
-def test_training_with_panels_is_training(batch):
-    """Panels of a weight are made before the step writes over it, those of a gradient after it is there."""
-    (x, y) = _matrices("float64", (batch, 512), (batch, 130))
-
-    def trained(compiled):
-        clearprop.manual_seed(0)
-        model = nn.Sequential(
-            nn.Linear(512, 640, dtype=float), nn.Tanh(), nn.Linear(640, 512, dtype=float), nn.ReLU(),
-            nn.Linear(512, 130, dtype=float),
-        )  # fmt: skip
-        optimizer, loss_fn = optim.Adam(model.parameters(), lr=1e-3), nn.MSELoss()
-
-        def step(x, y):
-            optimizer.zero_grad()
-            loss = loss_fn(model(x), y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        run = clearprop.compile(step, executor="llvm") if compiled else step
-        for _ in range(4):
-            run(x, y)
-        if compiled:
-            assert "panels" in run.explain()
-        return [p.grad for p in model.parameters()]
-
-    for actual, expected in zip(trained(True), trained(False), strict=True):
-        np.testing.assert_allclose(actual, expected, rtol=1e-7, atol=1e-12)

@@ -21,11 +21,9 @@ from clearprop.compiler.llvm.tiles import Tiles, dots
 from clearprop.compiler.llvm.values import INDEX, Value
 
 FEW = 256  # rows of a product up to which its cores may share out the columns
-MANY = 96  # rows of a product from which on its parts can afford to copy the right factor themselves
-SOME = 32  # and from which on they can where each has columns of its own
-WORTH = (
-    30_000.0  # nanoseconds: a product of fewer than SOME rows that takes less is not shared out by columns
-)
+MANY = 96  # rows of a product from which on its parts copy a right factor themselves that others need too
+SOME = 32  # and from which on they do where each has columns of its own
+WORTH = 30_000.0  # nanoseconds from which on products of fewer rows than SOME are shared out by columns
 DEEP = 192  # inner axis of a product from which on copying a right factor that lies far apart weighs
 LARGE = 1 << 20  # bytes of a product from which on it has so many parts that panels are copied beforehand
 FIRST_CACHE = 1 << 15  # bytes: what is larger does not stay there from call to call
