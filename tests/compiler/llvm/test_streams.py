@@ -1,5 +1,6 @@
 """Tests of clearprop.compiler.llvm.streams: large products ask for memory ahead, and nothing else changes."""
 
+import ctypes
 import re
 
 import numpy as np
@@ -10,7 +11,9 @@ from clearprop import nn, optim
 
 pytest.importorskip("llvmlite")
 
-from clearprop.compiler.llvm import engine, nests, products
+from clearprop.compiler.llvm import engine, nests, products, streams
+from clearprop.compiler.llvm.text import Module
+from clearprop.compiler.llvm.values import INDEX
 
 ASKED = re.compile(r"call void @llvm\.prefetch")
 
@@ -26,7 +29,7 @@ def _asked(step):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    ("m", "k", "n"), [(256, 512, 256), (256, 1100, 512), (301, 16, 777), (129, 523, 1031), (512, 15, 512)]
+    ("m", "k", "n"), [(256, 512, 256), (256, 1100, 512), (129, 523, 1031), (301, 8, 777), (512, 7, 512)]
 )
 def test_a_large_product_is_the_same_with_streams(m, k, n, dtype):
     x, y = _matrices(dtype, (m, k), (k, n))
@@ -35,8 +38,33 @@ def test_a_large_product_is_the_same_with_streams(m, k, n, dtype):
     step(x, y)
     actual = step(x, y)
 
-    assert bool(_asked(step)) == (k >= 16)
+    assert bool(_asked(step)) == (k >= streams.TURN)
     np.testing.assert_allclose(actual, x @ y, rtol=0, atol=np.finfo(dtype).eps * 40 * np.sqrt(k))
+
+
+class Counted(streams.Stream):
+    """A stream that counts how often a line is asked for, where the array would be."""
+
+    def ask(self, f, dtype, pointer, line):
+        place = f.at(pointer, line, INDEX)
+        f.store(f.load(place, INDEX) + 1, place)
+
+
+@pytest.mark.parametrize("lines", [1, 5, 16, 33])
+@pytest.mark.parametrize("turns", [1, 2, 7, 64])
+def test_each_line_of_a_stream_is_asked_for_and_none_beyond(lines, turns):
+    module = Module()
+    f = module.function("asking", "ptr %stream0, i64 %first0", linkage="")
+    with f.loop(0, turns) as turn:
+        streams.ask_ahead(f, np.dtype("f4"), (Counted(lines),), turn, turns)
+    code = engine.Code(str(module), "asking")
+    asked = np.zeros(lines + 80, np.int64)
+
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(code.address("asking"))(asked.ctypes.data, 10)
+
+    assert (asked[10 : 10 + lines] > 0).all()
+    assert not asked[:10].any()
+    assert not asked[10 + lines :].any()
 
 
 def test_a_small_product_asks_for_nothing():
@@ -75,7 +103,7 @@ def test_an_update_that_is_fetched_ahead_is_that_of_eager(size, batch, monkeypat
         expected, actual = eager(x, y), compiled(x, y)
 
     np.testing.assert_allclose(actual.item(), expected.item(), rtol=1e-5)
-    streams = set(re.findall(r"%stream\d", compiled.llvm_ir()))
-    assert len(streams) == (5 if size > 16 else 0)  # the gradient, Adam's three arrays and the next panel
+    asked = set(re.findall(r"%stream\d", compiled.llvm_ir()))
+    assert len(asked) == (5 if size > 16 else 0)  # the gradient, Adam's three arrays and the next panel
     for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
         np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=0, atol=2e-4)

@@ -16,7 +16,8 @@ from clearprop.compiler.memory import LINE
 
 AHEAD = 1 << 18  # bytes of a product from which on its tiles look ahead
 SECOND_CACHE = 1 << 21  # bytes: what is updated together stays there from step to step if it is smaller
-TURN = 16  # how many steps along the inner axis a tile takes between two looks ahead
+TURN = 8  # how many steps along the inner axis a tile takes between two looks ahead, all written out:
+# of sixteen, LLVM orders the reads for AMD's Zen 4 and 5 so early that they do not fit the registers.
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,10 @@ class Flow:
 
 
 def ask_ahead(f: Function, dtype: Any, streams: tuple[Stream, ...], turn: Value, turns: int) -> None:
-    """Write what a tile asks for in one of its turns: of each stream an equal share."""
+    """Write what a tile asks for in one of its turns: of each stream an equal share, and none beyond it."""
     for i, stream in enumerate(streams):
-        share = -(-stream.lines // turns)
-        first = turn * share + Value(f, f"%first{i}", INDEX, 0)
-        for e in range(share):
+        first = f.quotient(turn * stream.lines, turns) + Value(f, f"%first{i}", INDEX, 0)
+        for e in range(-(-stream.lines // turns)):
             stream.ask(f, dtype, f"%stream{i}", first + e)
 
 
