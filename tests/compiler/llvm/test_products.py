@@ -27,6 +27,31 @@ def test_a_product_of_few_rows_is_the_product(k, n, dtype):
             np.testing.assert_allclose(actual, expected, rtol=0, atol=np.finfo(dtype).eps * 40 * np.sqrt(k))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("k", [15, 255, 256, 257, 300, 783, 831, 1030])
+def test_a_row_times_a_matrix_is_the_product_however_long_the_row(k, dtype):
+    """Long rows of a matrix that the second caches hold are read two at a time, others eight."""
+    for n in (33, 70, 1100):
+        x, w = matrices(dtype, (1, k), (n, k))
+        across = clearprop.compile(lambda x, w: x @ w.T, executor="llvm")
+        column = clearprop.compile(lambda w, x: w @ x.T, executor="llvm")
+        expected = x.astype("float64") @ w.T.astype("float64")
+        for _ in range(3):  # forwards and backwards
+            for actual in (across(x, w), column(w, x).T):
+                tolerance = np.finfo(dtype).eps * 40 * np.sqrt(k)
+                np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_no_number_spoils_its_own_sum_only(bad):
+    x, w = matrices("float32", (1, 783), (100, 783))
+    w[37, 782] = w[64, 5] = bad
+    step = clearprop.compile(lambda x, w: x @ w.T, executor="llvm")
+
+    for _ in range(2):
+        assert np.flatnonzero(~np.isfinite(step(x, w)[0])).tolist() == [37, 64]
+
+
 def test_a_factor_of_one_product_is_turned_over_by_its_parts_and_one_of_several_once():
     x, w = matrices("float32", (8, 64), (64, 64))
 

@@ -312,32 +312,43 @@ def dots(
     low: Value,
     high: Value,
     backwards: Value | None = None,
+    together: tuple[int, int] = (8, 1),
 ) -> None:
     """Write out[i] = sum_j rows[i, j] x[j], eight rows at a time, and what is left of them at the end.
 
-    Where `backwards` holds, the eights come in the opposite order: no sum changes by that.
+    Where `backwards` holds, the eights come in the opposite order: no sum changes by that. `together` says
+    how many rows are read side by side, and how many sums each of them has.
     """
     lanes = min(lanes_of(dtype), 1 << max(1, (k - 1).bit_length()))
     pointer, down, along = rows
+    beside, chains = together
 
     def some(first: Value, number: int) -> None:
-        sums = [Accumulator(f, "sum", dtype, lanes) for _ in range(number)]
         starts = [f.at(pointer, (first + r) * down, dtype) for r in range(number)]
-        for s in sums:
-            s.begin()
+        sums = [s for r in range(0, number, beside) for s in several(starts[r : r + beside])]
+        f.store(sums_of_lanes(sums), f.at(out, first, dtype))
 
-        def step(j: Any, mask: Value | None) -> None:
+    def several(starts: list[str]) -> list[Value]:
+        """Write the loop over the entries of some rows, and return the vector that is left of each."""
+        sums = [[Accumulator(f, "sum", dtype, lanes) for _ in range(chains)] for _ in starts]
+        for row in sums:
+            for s in row:
+                s.begin()
+
+        def step(j: Any, chain: int, mask: Value | None = None) -> None:
             y = _read(f, x[0], j, x[1], dtype, lanes, mask)
-            for start, s in zip(starts, sums, strict=True):
-                s.best.put(f.intrinsic("fma", _read(f, start, j, along, dtype, lanes, mask), y, s.best.get()))
+            for pointer, row in zip(starts, sums, strict=True):
+                entries, best = _read(f, pointer, j, along, dtype, lanes, mask), row[chain].best
+                best.put(f.intrinsic("fma", entries, y, best.get()))
 
-        whole = k - k % lanes
+        whole = k - k % (chains * lanes)
         if whole:
-            with f.loop(0, whole, lanes) as j:
-                step(j, None)
-        if k % lanes:
-            step(f.index(whole), constant_mask(f, k % lanes, lanes))
-        f.store(sums_of_lanes([s.best.get() for s in sums]), f.at(out, first, dtype))
+            with f.loop(0, whole, chains * lanes) as j:
+                for chain in range(chains):
+                    step(j + chain * lanes, chain)
+        for chain, start in enumerate(range(whole, k, lanes)):
+            step(f.index(start), chain, constant_mask(f, k - start, lanes))
+        return [sum((s.best.get() for s in row[1:]), row[0].best.get()) for row in sums]
 
     entries = LINE // dtype.itemsize
     with f.loop(0, f.quotient(high - low + (entries - 1), entries)) as line:  # the other core has read them
