@@ -21,6 +21,7 @@ class Group:
 
     The executor names the `kind`. A `loop` computes all its values at one place before it goes on,
     a `sweep` value by value on stretches that stay in the cache; any other kind is one value on its own.
+    The `parts` of a `bundle` are sweeps of the same calls, which run as one.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Group:
     reads: list[Value] = field(default_factory=list)
     stores: list[Value] = field(default_factory=list)
     index: int = 0
+    parts: list[Group] = field(default_factory=list)
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -41,6 +43,10 @@ class Group:
         if self.kind == "product":
             x, y = self.values[0].inputs[:2]
             return f"product {x.shape} @ {y.shape}"
+        if self.parts:
+            calls = ", ".join(v.op for v in self.parts[0].values)
+            size = sum(math.prod(part.shape) for part in self.parts)
+            return f"{len(self.parts)} updates of {size} entries side by side: {calls}"
         return f"{self.kind} over {self.shape}: {', '.join(v.op for v in self.values)}"
 
 
@@ -51,22 +57,33 @@ def through(x: Value) -> Value:
     return x
 
 
-def kin(program: Program) -> dict[Value, Value]:
-    """Return one of its relatives for each value, the same for all: what is read, or computed, together."""
-    of: dict[Value, Value] = {}
+class Families:
+    """Sets of values that grow together; each is known by its eldest."""
 
-    def eldest(v: Value) -> Value:
-        while of.setdefault(v, v) is not v:
-            of[v] = v = of[of[v]]
+    def __init__(self) -> None:
+        self._elder: dict[Value, Value] = {}
+
+    def eldest(self, v: Value) -> Value:
+        """Return the value that all of a family are known by."""
+        while self._elder.setdefault(v, v) is not v:
+            self._elder[v] = v = self._elder[self._elder[v]]
         return v
 
+    def join(self, v: Value, other: Value) -> None:
+        """Make one family of two."""
+        self._elder[self.eldest(other)] = self.eldest(v)
+
+
+def kin(program: Program) -> dict[Value, Value]:
+    """Return one of its relatives for each value, the same for all: what is read, or computed, together."""
+    families = Families()
     for v in program.values:
         if v.kind == "op" and v.op not in VIEWS and v.op != "matmul":
             space = v.inputs[0].shape if v.op in REDUCTIONS else v.shape
             for x in map(through, v.operands):
                 if x.shape == space:
-                    of[eldest(x)] = eldest(v)
-    return {v: eldest(v) for v in program.values}
+                    families.join(v, x)
+    return {v: families.eldest(v) for v in program.values}
 
 
 class Grouping:

@@ -25,6 +25,7 @@ class Plan:
     - `homes[v]`: whose array a value is computed into: a state's, or (see `overwrite`) a dying operand's;
     - `copies`: what is copied into a state's array when all is computed, since it could not lie there;
     - `fresh`: the outputs that are computed into arrays made for the caller;
+    - `rows`: arrays that lie side by side, each row in one piece of memory (see `bundles.py`);
     - `offsets[v]`: where every other array begins in an arena of `total` bytes (see `pack`).
 
     The values in `fixed` have no array of the plan's: numbers, and what a call returns.
@@ -39,6 +40,7 @@ class Plan:
         self.assigned = [(state, v) for state, v in program.assignments if v.shape == ()]
         self.homes: dict[Value, Value] = {}
         self.copies: list[tuple[Value, Value]] = []
+        self.rows: list[list[Value]] = []
         self.offsets: dict[Value, int] = {}
         self.total = self.unshared = 0
         self.last = {layout(x).base: i for i, group in enumerate(groups) for x in group.reads}
@@ -98,10 +100,13 @@ class Plan:
 
     def overwrite(self) -> None:
         """Let values be computed into the array of an operand that nobody reads later."""
+        placed = {x for row in self.rows for x in row}
         for i, group in enumerate(self.groups):
-            read = dict.fromkeys(layout(x).base for x in group.reads)
+            read = dict.fromkeys(layout(x).base for x in group.reads if layout(x).base not in placed)
             dying = [x for x in read if self.last[x] == i and self._movable(x)]
             for v in group.stores:
+                if v in placed:
+                    continue
                 over = next((x for x in dying if self._movable(v) and stays(group, v, x)), None)
                 if over is not None:
                     dying.remove(over)
@@ -124,8 +129,16 @@ class Plan:
         for v in self.program.results:
             last[self.home(layout(v).base)] = len(sequence)
         own = [v for v in first if v in self.written and v not in self.fresh]
-        offsets, self.total = packed([(first[v], last[v], max(v.nbytes, 1)) for v in own])
-        self.offsets = dict(zip(own, offsets, strict=True))
+        rows = [row for row in self.rows if row[0] in first]
+        together = {v for row in rows for v in row}
+        rows += [[v] for v in own if v not in together]
+        places = [side_by_side([v.size for v in row]) for row in rows]
+        sizes = [max(size * row[0].dtype.itemsize, 1) for row, (_, size) in zip(rows, places, strict=True)]
+        lives = [(min(map(first.__getitem__, row)), max(map(last.__getitem__, row))) for row in rows]
+        offsets, self.total = packed([(*life, size) for life, size in zip(lives, sizes, strict=True)])
+        for row, offset, (begins, _) in zip(rows, offsets, places, strict=True):
+            for v, at in zip(row, begins, strict=True):
+                self.offsets[v] = offset + at * v.dtype.itemsize
         self.unshared = sum(v.nbytes for v in self.written if self._movable(v))
 
 
@@ -165,6 +178,9 @@ def stays(group: Group, new: Value, old: Value) -> bool:
 
     A sweep is run value by value, so that nobody may read the old entries once the new ones are there.
     """
+    for part in group.parts:
+        if new in part.values:
+            return stays(part, new, old)
     if group.kind not in ("loop", "sweep", "ufunc") or group.rows or new.shape != group.shape:
         return False
     if new.size != old.size or new.dtype.itemsize != old.dtype.itemsize:
@@ -210,6 +226,21 @@ def aligned(size: int) -> Any:
     return space[skip : skip + size]
 
 
+def side_by_side(sizes: Sequence[int]) -> tuple[list[int], int]:
+    """Return where arrays of these sizes begin in one piece of memory, in entries, and where the last ends.
+
+    Whatever they are arrays of, each begins on a cache line.
+
+    >>> side_by_side([100, 1, 64])
+    ([0, 128, 192], 256)
+    """
+    begins, end = [], 0
+    for size in sizes:
+        begins.append(-(-end // LINE) * LINE)
+        end = begins[-1] + size
+    return begins, end
+
+
 def empty(shape: Any, dtype: Any) -> Any:
     """Return an array that begins on a cache line, for what a plan reads or writes again and again.
 
@@ -220,9 +251,30 @@ def empty(shape: Any, dtype: Any) -> Any:
     >>> x.ctypes.data % LINE, x[1].base is x
     (0, True)
     """
-    size = int(np.prod(shape)) * int(np.dtype(dtype).itemsize)
+    return neighbours([shape], dtype)[0]
+
+
+def neighbours(shapes: Sequence[Any], dtype: Any) -> list[Any]:
+    """Return arrays as of `empty` that lie side by side; `all_of(one)` is what is in all of them."""
+    begins, end = side_by_side([int(np.prod(shape)) for shape in shapes])
+    unit = int(np.dtype(dtype).itemsize)
+    space = aligned(end * unit)
+    if len(shapes) > 1:
+        space[...] = 0  # what lies between them is computed with too
     # The memory is handed over as something that is no array: views would name that as their base.
-    return np.ndarray(shape, dtype, _bytes(size).from_buffer(aligned(size)))
+    memory = _bytes(end * unit).from_buffer(space)
+    return [np.ndarray(shape, dtype, memory, at * unit) for shape, at in zip(shapes, begins, strict=True)]
+
+
+def all_of(neighbour: Any) -> Any:
+    """Return the memory that an array shares with its neighbours, as an array that does not hold any of them.
+
+    >>> x, y = neighbours([(2, 32), (3,)], np.float32)
+    >>> x[...], y[...] = 1, 2
+    >>> all_of(y)[[0, 63, 64, 66]]
+    array([1., 1., 2., 2.], dtype=float32)
+    """
+    return np.frombuffer(neighbour.base, neighbour.dtype)
 
 
 @cache

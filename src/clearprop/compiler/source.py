@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler.bundles import bundles, rows_in
 from clearprop.compiler.fuse import LOOPS, Group, Grouping
 from clearprop.compiler.ir import REDUCTIONS, Program, Value
 from clearprop.compiler.layout import layout, whole
@@ -31,43 +32,50 @@ class Source(Statements):
         self.users = self.program.users()
         self.whole_sums = {v for v in self.program.values if self._is_whole_sum(v)}
         self.dynamic = frozenset(v for v in self.program.values if v.computed and self._is_dynamic(v))
-        self.groups = self._grouped()
-        self.plan = Plan(self.program, self.groups, self.dynamic)
+        self.outputs = {layout(v).base for v in self.program.outputs}
+        self.plan = self._planned(bundles(self.program, self._plain))
+        rows = rows_in(self.plan)
+        if rows is None:
+            self.plan, rows = self._planned([]), []
+        self.plan.rows, self.groups = rows, list(self.plan.groups)
         self.plan.overwrite()
         self.plan.pack([[group] for group in self.groups])
         self.slots, self.numbers = self.plan.slots, self.plan.numbers
         self.assigned = [state for state, _ in self.plan.assigned]
+        place = {v: i for i, v in enumerate(self.plan.stands)}
+        self.rows = [[place[v] for v in row] for row in rows if row[0] in place]
         self._write()
 
-    def _grouped(self) -> list[Group]:
-        """Each value is a call of its own, but for long chains on large arrays.
+    def _planned(self, bundled: list[Group]) -> Plan:
+        """Each value is a call of its own, but for long chains on large arrays, and bundles, which come last.
 
-        Where there are none, the program's own order is as good for memory, and a little faster.
+        Without long chains the program's own order is as good for memory, and a little faster.
         """
-        outputs = {layout(v).base for v in self.program.outputs}
+        inside = {v for group in bundled for v in group.values}
         found: list[Group] = []
-        for group in Grouping(self.program, lambda v: self._kind(v, outputs)).groups:
+        for group in Grouping(self.program, lambda v: "bundle" if v in inside else self._kind(v)).groups:
             swept = group.kind == "sweep" and len(group.values) > 2
-            found += [group] if swept or group.kind not in LOOPS else map(_alone, group.values)
+            if group.kind != "bundle":
+                found += [group] if swept or group.kind not in LOOPS else map(_alone, group.values)
         if not any(group.kind == "sweep" for group in found):
             place = {v: i for i, v in enumerate(self.program.values)}
             found.sort(key=lambda group: place[group.values[0]])
-        return found
+        return Plan(self.program, found + bundled, self.dynamic)
 
-    def _kind(self, v: Value, outputs: set[Value]) -> str:
+    def _kind(self, v: Value) -> str:
         if v.kind == "call":
             return "call"
         if not v.is_ufunc and v.op not in REDUCTIONS:
             return "product" if v.op == "matmul" else v.op
-        return "sweep" if self._sweeps(v, outputs) else "loop"
+        return "sweep" if v.size >= LARGE and self._plain(v) else "loop"
 
-    def _sweeps(self, v: Value, outputs: set[Value]) -> bool:
-        """Tell whether a value may be computed in stretches of large arrays that stay where they are."""
-        if not v.is_ufunc or v.op in ("where", "astype", "positive") or v.size < LARGE:
+    def _plain(self, v: Value) -> bool:
+        """Tell whether a value may be computed in stretches of arrays that stay where they are."""
+        if not v.is_ufunc or v.op in ("where", "astype", "positive") or v.shape == ():
             return False
         bases = [v, *(layout(x).base for x in v.operands if x.shape != ())]
         return all(x.shape == () or (x.shape == v.shape and whole(x)) for x in v.operands) and not any(
-            x.kind == "argument" or x in self.dynamic or x in outputs for x in bases
+            x.kind == "argument" or x in self.dynamic or x in self.outputs for x in bases
         )
 
     def _is_whole_sum(self, v: Value) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.builder import indices
+from clearprop.compiler.bundles import rows_of
 from clearprop.compiler.fuse import Group
 from clearprop.compiler.ir import REDUCTIONS, Value, ufunc_of
 from clearprop.compiler.layout import layout
-from clearprop.compiler.memory import LINE, Plan, empty
+from clearprop.compiler.memory import LINE, Plan, all_of, empty, side_by_side
 from clearprop.registry import ops
 
 _OPERATORS = {
@@ -43,6 +44,7 @@ class Statements:
 
     def __init__(self) -> None:
         self.names: dict[Value, str] = {}
+        self.joint: dict[Value, str] = {}  # the arrays that hold several, by each that they hold
         self.taken: set[str] = set()
         self.given: dict[str, Any] = {}
         self.static: set[Value] = set()
@@ -87,7 +89,9 @@ class Statements:
     def _group(self, group: Group) -> None:
         v = group.values[0]
         if group.kind == "sweep":
-            self._sweep(group)
+            self._sweep(group, {x: self._text(x) for x in group.reads if x.shape != ()})
+        elif group.kind == "bundle":
+            self._bundle(group)
         elif group.kind == "call":
             self._call(v)
         elif v in self.whole_sums:
@@ -224,17 +228,42 @@ class Statements:
             last = False  # along a row NumPy adds them as float32
         return last and 1 < x.shape[1] <= SHORT and x.shape[0] >= 2 * SHORT and x.dtype == v.dtype
 
-    def _sweep(self, group: Group) -> None:
+    def _bundle(self, bundle: Group) -> None:
+        """The calls of the first of several sweeps, on the arrays that hold those of all."""
+        names: dict[Value, str] = {}
+        for row in rows_of(bundle):
+            homes = [self.plan.home(x) for x in row]
+            if homes[0] not in self.joint:
+                self.joint |= dict.fromkeys(homes, self._all_of(homes))
+            names[row[0]] = self.joint[homes[0]]
+        part = bundle.parts[0]
+        read = [x for v in part.values for x in v.operands if x.shape != ()]
+        self._sweep(part, {x: names[layout(x).base] for x in read if layout(x).base in names} | names)
+
+    def _all_of(self, row: list[Value]) -> str:
+        """Name the array that holds arrays which lie side by side."""
+        first = row[0]
+        name = self._free(f"{self.names[first]}_and_{len(row) - 1}_more")
+        if first.kind == "state":
+            self.before.append(f"{name} = {self._use('all_of', all_of)}({self.names[first]})")
+        else:
+            low, unit = self.plan.offsets[first], first.dtype.itemsize
+            _, size = side_by_side([x.size for x in row])
+            dtype = self._use(first.dtype.name, first.dtype.type)
+            self.before.append(f"{name} = arena[{low}:{low + size * unit}].view({dtype})")
+        return name
+
+    def _sweep(self, group: Group, names: dict[Value, str]) -> None:
         """Several values, one stretch of entries after the other; what is used inside only is that short."""
-        names = {x: self._text(x) for x in group.reads if x.shape != ()}
-        names |= {v: self._buffer(v) for v in group.stores}
+        names |= {v: self._buffer(v) for v in group.stores if v not in names}
+        arrays = dict.fromkeys(names.values())
         parts = {v: f"{name}_part" for v, name in names.items()}
         short, lines = self._short_lives(group, parts)
         dtypes = "".join(f"{self._use(dtype.name, dtype.type)}, " for _, dtype in short)
         stretches = self._use("stretches", _stretches)
         cut = self._free("cut")
-        self.before.append(f"{cut} = {stretches}(({', '.join(names.values())}, ), ({dtypes}))")
-        held = [*(f"{name}_part" for name in names.values()), *(name for name, _ in short)]
+        self.before.append(f"{cut} = {stretches}(({', '.join(arrays)}, ), ({dtypes}))")
+        held = [*(f"{name}_part" for name in arrays), *(name for name, _ in short)]
         self.body.append(f"for {', '.join(held)}, in {cut}:")
         self.body += ["    " + line for line in lines]
 

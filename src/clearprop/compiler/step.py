@@ -49,6 +49,7 @@ class Recording:
             [s.key in written for s in slots],
             [s.key in read for s in slots],
             [shapes[s.key] for s in slots],
+            self.executable.rows,
         )
         self.step: Any = None
         self.lock = threading.Lock()

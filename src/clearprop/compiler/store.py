@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.ir import State, Value
-from clearprop.compiler.memory import LINE, empty
+from clearprop.compiler.memory import LINE, empty, neighbours
 from clearprop.tensor import Tensor
 
 SMALL = 1 << 24  # bytes up to which an array that is only read is moved to a cache line
@@ -37,8 +37,11 @@ class Store:
         written: list[bool],
         read: list[bool],
         shapes: list[tuple[Any, Any]],
+        rows: list[list[int]],
     ) -> None:
         self.slots, self.written, self.read, self.shapes = slots, written, read, shapes
+        together = {i for row in rows for i in row}
+        self.rows = [*rows, *([i] for i in range(len(slots)) if i not in together)]  # in one piece of memory
         self.numbers, self.assigned = numbers, assigned
         self.number_types = [v.dtype.type for v in numbers]
         self.arrays: list[Any] = [None] * len(slots)
@@ -90,39 +93,50 @@ class Store:
         for i in range(len(found)):
             if self.read[i]:
                 self._check(i, found[i])
-        moved = False
         self.late = []
-        for i, state in enumerate(self.slots):
-            here = found[i] is self.held[i] and found[i] is not None
-            now: Any = found[i]
-            found[i] = None
-            if not self.written[i]:
-                if not here:
-                    self.moves += 1
-                    if state.slot == "value":
-                        now = None  # or it would count as a holder
-                        now = on_a_line(self.tensor(state))
-                    self.held[i], self.arrays[i], moved = now, _plain(now), True
-                continue
-            now = None if here else now  # counted below: nothing here may hold the own array
-            others = self._others(i, here)
-            if here and not others:
-                continue
-            if others:
-                shape, dtype = self.shapes[i]
-                new = empty(shape, dtype)
-                if self.read[i]:
-                    np.copyto(new, self.arrays[i] if here else now)
-                self.moves += 1
-                self.held[i] = self.arrays[i] = new
+        moved = False
+        here = [now is held and now is not None for now, held in zip(found, self.held, strict=True)]
+        stays = [True] * len(found)
+        for i in range(len(found)):
+            if here[i]:
+                found[i] = None  # counted below: nothing here may hold the own array
+            if self.written[i]:
+                stays[i] = not self._others(i, here[i])
+            elif not here[i]:
+                found[i] = None
+                self._take(i)
                 moved = True
-            elif self.read[i]:
-                np.copyto(self.arrays[i], now)
-            if state.slot == "value":
-                self._put(state, self.arrays[i])
+        for row in self.rows:
+            stay = all(map(stays.__getitem__, row))
+            if not self.written[row[0]] or (stay and all(map(here.__getitem__, row))):
+                continue
+            if stay:
+                self._fill(row, [self.arrays[i] for i in row], here, found)
+            else:
+                shapes, dtypes = zip(*map(self.shapes.__getitem__, row), strict=True)
+                self._fill(row, neighbours(shapes, dtypes[0]), here, found)
+                self.moves += 1
+                moved = True
+        return moved
+
+    def _take(self, i: int) -> None:
+        """Use the array that a Tensor has, which is only read."""
+        state = self.slots[i]
+        now = on_a_line(self.tensor(state)) if state.slot == "value" else self.now(state)
+        self.moves += 1
+        self.held[i], self.arrays[i] = now, _plain(now)
+
+    def _fill(self, row: list[int], arrays: list[Any], here: list[bool], found: list[Any]) -> None:
+        """Let Tensors have these arrays, with what they have now: their own arrays, or what was found."""
+        for i, array in zip(row, arrays, strict=True):
+            now = self.arrays[i] if here[i] else found[i]
+            if self.read[i] and now is not array:
+                np.copyto(array, now)
+            self.held[i] = self.arrays[i] = array
+            if self.slots[i].slot == "value":
+                self._put(self.slots[i], array)
             else:
                 self.late.append(i)
-        return moved
 
     def _others(self, i: int, here: bool) -> bool:
         """Whether somebody besides the Tensor and the plan holds the own array of a slot, or may."""

@@ -53,6 +53,7 @@ class Native:
         self.parallel = any(isinstance(r, Region) and r.parallel for r in self.sequence)
         self.slots, self.numbers = self.places.slots, self.places.numbers
         self.assigned = [s for s, _ in self.places.assigned]
+        self.rows: list[list[int]] = []  # loops take each array by itself
         self.entrances: dict[str, Any] = {}  # of the quick calls, once there are some
         self.module = Module()
         self._write()
