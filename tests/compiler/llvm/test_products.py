@@ -8,6 +8,10 @@ from clearprop import nn, optim
 
 pytest.importorskip("llvmlite")
 
+from clearprop.compiler.llvm import products
+
+pytest.importorskip("llvmlite")
+
 
 def matrices(dtype, *shapes):
     rng = np.random.default_rng(0)
@@ -27,10 +31,12 @@ def test_a_product_of_few_rows_is_the_product(k, n, dtype):
             np.testing.assert_allclose(actual, expected, rtol=0, atol=np.finfo(dtype).eps * 40 * np.sqrt(k))
 
 
+@pytest.mark.parametrize("zen", [True, False])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("k", [15, 255, 256, 257, 300, 783, 831, 1030])
-def test_a_row_times_a_matrix_is_the_product_however_long_the_row(k, dtype):
-    """Long rows of a matrix that the second caches hold are read two at a time, others eight."""
+def test_a_row_times_a_matrix_is_the_product_however_long_the_row(k, dtype, zen, monkeypatch):
+    """Long rows of a matrix that the second caches hold are read two at a time on AMD's Zen, others eight."""
+    monkeypatch.setattr(products, "is_zen", lambda: zen)
     for n in (33, 70, 1100):
         x, w = matrices(dtype, (1, k), (n, k))
         across = clearprop.compile(lambda x, w: x @ w.T, executor="llvm")

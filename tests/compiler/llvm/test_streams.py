@@ -11,7 +11,7 @@ from clearprop import nn, optim
 
 pytest.importorskip("llvmlite")
 
-from clearprop.compiler.llvm import engine, nests, products, streams
+from clearprop.compiler.llvm import engine, nests, products, streams, tiles
 from clearprop.compiler.llvm.text import Module
 from clearprop.compiler.llvm.values import INDEX
 
@@ -28,17 +28,19 @@ def _asked(step):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("turn", [8, 16])
 @pytest.mark.parametrize(
-    ("m", "k", "n"), [(256, 512, 256), (256, 1100, 512), (129, 523, 1031), (301, 8, 777), (512, 7, 512)]
+    ("m", "k", "n"), [(256, 512, 256), (256, 1100, 512), (129, 523, 1031), (301, 16, 777), (512, 7, 512)]
 )
-def test_a_large_product_is_the_same_with_streams(m, k, n, dtype):
+def test_a_large_product_is_the_same_with_streams(m, k, n, turn, dtype, monkeypatch):
+    monkeypatch.setattr(tiles, "TURN", turn)
     x, y = _matrices(dtype, (m, k), (k, n))
     step = clearprop.compile(lambda x, y: x @ y, executor="llvm")
 
     step(x, y)
     actual = step(x, y)
 
-    assert bool(_asked(step)) == (k >= streams.TURN)
+    assert bool(_asked(step)) == (k >= turn)
     np.testing.assert_allclose(actual, x @ y, rtol=0, atol=np.finfo(dtype).eps * 40 * np.sqrt(k))
 
 

@@ -38,6 +38,12 @@ def vector_bytes() -> int:
     return 64 if features.get("avx512f") and features.get("avx512vl") else 32 if features.get("avx") else 16
 
 
+@cache
+def is_zen() -> bool:
+    """Whether this is one of AMD's Zen processors, where a few constants are others: each says why."""
+    return str(llvm.get_host_cpu_name()).startswith("znver")
+
+
 def lanes_of(dtype: Any) -> int:
     """Return how many entries a SIMD register holds."""
     return int(vector_bytes() // dtype.itemsize)

@@ -14,7 +14,7 @@ from typing import Any
 from clearprop.compiler import ir
 from clearprop.compiler.layout import Layout, across, layout
 from clearprop.compiler.llvm.access import Memory
-from clearprop.compiler.llvm.engine import lanes_of, vector_bytes
+from clearprop.compiler.llvm.engine import is_zen, lanes_of, vector_bytes
 from clearprop.compiler.llvm.panels import panels
 from clearprop.compiler.llvm.streams import SECOND_CACHE
 from clearprop.compiler.llvm.text import Function
@@ -125,10 +125,12 @@ class ProductWriter:
     def together(self) -> tuple[int, int]:
         """How many rows dot products read side by side, and how many sums each of them has.
 
-        From the second caches, memory in few long stretches comes faster; from further away, in many.
+        From Zen 5's second caches memory comes faster in few long stretches, from further away in many.
+        Intel's give all they can to eight rows.
         """
         near = FIRST_CACHE <= self.m * self.k * self.n * self.size <= 2 * SECOND_CACHE
-        return (2, 4) if near and not self.batch and self.k >= 16 * lanes_of(self.dtype) else (8, 1)
+        long = self.k >= 16 * lanes_of(self.dtype) and not self.batch
+        return (2, 4) if near and long and is_zen() else (8, 1)
 
     @property
     def flops(self) -> int:

@@ -10,14 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from clearprop.compiler.llvm.engine import is_zen
 from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.values import INDEX, Value
 from clearprop.compiler.memory import LINE
 
 AHEAD = 1 << 18  # bytes of a product from which on its tiles look ahead
 SECOND_CACHE = 1 << 21  # bytes: what is updated together stays there from step to step if it is smaller
-TURN = 8  # how many steps along the inner axis a tile takes between two looks ahead, all written out:
-# of sixteen, LLVM orders the reads for AMD's Zen 4 and 5 so early that they do not fit the registers.
+TURN = 8 if is_zen() else 16  # steps of a tile between two looks ahead, all written out. Of sixteen, LLVM
+# orders the reads for Zen 4 and 5 so early that they do not fit the registers; Intel's gain 3 % by them.
 
 
 @dataclass(frozen=True)
