@@ -93,3 +93,17 @@ def test_tensors_go_in_as_tensors():
     x = clearprop.Tensor([1.0, 2.0])
 
     assert np.allclose(numerical_grad(lambda t: (t * t).sum(), x), [2.0, 4.0])
+
+
+def test_what_is_nothing_but_rounding_has_an_error_of_that_size():
+    """An entry of a diagonal matrix that was turned, inverted and turned back: nothing, from large terms."""
+    for seed in range(200):
+        numbers = np.random.default_rng(seed)
+        diagonal, turn = numbers.standard_normal(4), numbers.standard_normal((4, 4))
+        back = np.linalg.inv(turn)
+
+        def corner(d, turn=turn, back=back):
+            return (np.linalg.solve(turn, np.linalg.inv(turn @ (d * np.eye(4)) @ back)) @ turn)[0, 1]
+
+        found = estimate(corner, diagonal)
+        assert np.all(np.abs(found.grads[0]) <= 10 * found.errors[0]), seed

@@ -37,6 +37,7 @@ class Probe:
         self.shapes: list[tuple[int, ...]] = []
         self.eps = float(np.finfo(np.float64).eps)
         self.coarse = 0.0  # how coarsely the function was found to round inside
+        self.terms: Any = 0.0  # how large the terms of each output seem to be, going by its rounding
 
     def __call__(self, arrays: dict[int, Any]) -> Any:
         """Return all outputs as one float64 vector, some inputs being replaced."""
@@ -70,7 +71,20 @@ class Probe:
             scatter = self._scatter(at, 1e-7)
             if self._still(at) or (scatter > 1e-9 and self._scatter(at, 1e-8) > scatter / 20):
                 self.eps = self.coarse = 4 * max(scatter, FLOAT_EPS)
+        self.terms = self._terms(at)
         return at
+
+    def _terms(self, at: Any) -> Any:
+        """Return how large numbers are that round as the outputs do when inputs change by a last bit.
+
+        An entry of an inverse is no more exact than the whole matrix allows, however small it is itself. At a
+        jump the last bit decides about more, which is no rounding: there is a limit.
+        """
+        with np.errstate(all="ignore"):
+            off = [np.abs(self._shifted(k * self.eps) - at) for k in (-2.0, -1.0, 1.0, 2.0)]
+            terms = np.max(off, axis=0) / self.eps
+            most = 1e3 * np.max(np.abs(at[np.isfinite(at)]), initial=1.0)
+        return np.minimum(np.where(np.isfinite(terms), terms, 0.0), most)
 
     def _still(self, at: Any) -> bool:
         """Whether nothing moves at a small shift though, going by a larger one, it should."""
@@ -275,7 +289,7 @@ def columns(probe: Probe, j: int, at: Any, chosen: Iterable[int] | None = None) 
     columns."""
     for i in range(probe.arrays[j].size) if chosen is None else chosen:
         shifted, steps = probe.entry(j, i)
-        yield measure(shifted, steps, probe.eps, at)
+        yield measure(shifted, steps, probe.eps, at, probe.terms)
 
 
 @dataclass
