@@ -8,6 +8,7 @@ import pytest
 import clearprop
 from clearprop import nn, optim
 from clearprop.compiler.memory import LINE
+from clearprop.compiler.step import available_executors
 from clearprop.record import assign, read
 
 SIZES = (5, 40, 7, 1)
@@ -194,3 +195,83 @@ def test_a_step_that_fails_has_changed_nothing():
         step(np.zeros((2, 2)))
 
     np.testing.assert_array_equal(tensors[0].value, np.full((2, 2), 3, np.float32))
+
+
+def failing_pair(executor):
+    """Return Tensors that a step writes only, Tensors that it reads too, and the step, which may fail."""
+    ts, es = ([clearprop.Tensor(np.full((n, n), k, np.float32)) for n in (2, 3)] for k in (1, 3))
+
+    @clearprop.compile(executor=executor)
+    def step(x):
+        for t, e in zip(ts, es, strict=True):
+            assign(t, read(e) * 2.0 + 1.0)
+            assign(e, read(e) * 1.5)
+        return np.linalg.inv(x)
+
+    for _ in range(3):
+        step(np.eye(2))
+    return ts, es, step
+
+
+@pytest.mark.parametrize("executor", available_executors())
+@pytest.mark.parametrize("hold", ["read", "written only"])
+def test_a_step_that_fails_after_its_arrays_moved_loses_nothing(hold, executor):
+    ts, es, step = failing_pair(executor)
+    before = [t.value.copy() for t in (*ts, *es)]
+
+    held = (es if hold == "read" else ts)[0].value
+    with pytest.raises(np.linalg.LinAlgError):
+        step(np.zeros((2, 2)))
+    for t, value in zip((*ts, *es), before, strict=True):
+        np.testing.assert_array_equal(t.value, value)
+
+    arrays = [t.value for t in (*ts, *es)]  # kept: later steps leave them alone
+    for _ in range(2):
+        step(np.eye(2))
+    for array, value in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, value)
+    np.testing.assert_array_equal(es[1].value, before[3] * 1.5**2)
+    np.testing.assert_array_equal(ts[1].value, before[3] * 1.5 * 2 + 1)
+    assert held.shape == (2, 2)
+
+
+def test_what_is_kept_at_every_step_does_not_keep_its_neighbours():
+    models, eager, compiled = training(OPTIMIZERS["Adam"])
+    history = []
+    for i in range(8):
+        eager(*batch(i)), compiled(*batch(i))
+        history.append(models[1][4].bias.value)
+
+    assert_alike(models)
+    assert history[-1].base is not models[1][0].weight.value.base
+    assert "6 updates" not in compiled.explain()
+    assert len({array.tobytes() for array in history}) == 8
+
+
+def test_states_take_no_room_among_the_buffers():
+    _, _, compiled = training(OPTIMIZERS["Adam"])
+    for i in range(2):
+        compiled(*batch(i))
+
+    plan = compiled.latest.recording.executable.plan
+    assert not [v for v in plan.offsets if v.kind == "state"]
+    assert plan.total <= plan.unshared + LINE * len(plan.offsets)
+
+
+def test_a_chain_that_cannot_be_bundled_leaves_the_others_alone():
+    ts, ps, ms = ([clearprop.Tensor(np.full((n, n), k, np.float32)) for n in (2, 3)] for k in (1, 2, 3))
+
+    @clearprop.compile(executor="numpy")
+    def step():
+        for t in ts:
+            assign(t, read(t) * 0.5 + 1.0)
+        for p, m in zip(ps, ms, strict=True):
+            old = read(p)
+            assign(p, old * 2.0)
+            assign(m, read(m) + old)
+
+    for _ in range(2):
+        step()
+
+    assert "2 updates of 13 entries" in step.explain()
+    assert [t.value.flat[0] for t in (*ts, *ps, *ms)] == [1.75, 1.75, 8, 8, 9, 9]

@@ -9,7 +9,7 @@ from typing import Any
 from clearprop.compiler.fuse import Families, Group
 from clearprop.compiler.ir import Program, State, Value
 from clearprop.compiler.layout import layout
-from clearprop.compiler.memory import Plan
+from clearprop.compiler.memory import Plan, side_by_side
 
 MOST = 1 << 18  # entries side by side: with longer arrays what a call costs is next to nothing
 
@@ -21,7 +21,7 @@ class Chain:
     """What is computed entry by entry for some states and nothing else.
 
     `arrays` are those that it reads, in the order of their first use. Chains with the same `formula` are the
-    same calls on other arrays.
+    same calls on other arrays, with the same numbers: two learning rates are two, though they be equal.
     """
 
     values: list[Value] = field(default_factory=list)
@@ -33,7 +33,8 @@ def bundles(program: Program, plain: Callable[[Value], bool]) -> list[Group]:
     """Return the bundles of a program: two or more chains each, which can run when all else has.
 
     `plain(v)` is the executor's answer whether it computes a value entry by entry, from numbers and whole
-    arrays that stay where they are.
+    arrays that stay where they are. What lies between two arrays is computed with as well, be it anything, so
+    that no such call may raise or take longer for what it finds.
     """
     ends = {v: state for state, v in program.assignments if state.slot == "value"}
     alike: dict[Any, list[Chain]] = {}
@@ -42,10 +43,10 @@ def bundles(program: Program, plain: Callable[[Value], bool]) -> list[Group]:
     found = []
     for chains in alike.values():
         chains.sort(key=lambda chain: chain.values[0].size)
-        while sum(chain.values[0].size for chain in chains) > MOST:
-            chains.pop()
-        if len(chains) > 1:
-            found.append(_bundle(chains, ends))
+        begins, _ = side_by_side([chain.values[0].size for chain in chains])
+        small = [c for c, begin in zip(chains, begins, strict=True) if begin + c.values[0].size <= MOST]
+        if len(small) > 1:
+            found.append(_bundle(small, ends))
     return found
 
 
@@ -97,7 +98,7 @@ def _chains(program: Program, plain: Callable[[Value], bool], ends: Ends) -> lis
 
 def _describe(chain: Chain, ends: Ends) -> None:
     """Note the arrays of a chain, and its formula with them and its values numbered."""
-    numbers: dict[Value, str] = {}
+    labels: dict[Value, str] = {}
     lines: list[Any] = []
 
     def seen(x: Any) -> Any:
@@ -105,19 +106,19 @@ def _describe(chain: Chain, ends: Ends) -> None:
             return repr(x)
         if x.shape == ():
             return x  # the same number for all
-        base = x if x in numbers else layout(x).base
-        if base not in numbers:
-            numbers[base] = f"array {len(chain.arrays)}"
+        base = x if x in labels else layout(x).base
+        if base not in labels:
+            labels[base] = f"array {len(chain.arrays)}"
             chain.arrays.append(base)
             lines.append((base.kind == "state", base.dtype))
-        return numbers[base]
+        return labels[base]
 
     for i, v in enumerate(chain.values):
         inputs = tuple([seen(x) for x in v.inputs])
-        numbers[v] = f"value {i}"
+        labels[v] = f"value {i}"
         lines.append((v.op, v.dtype, repr(v.attrs), inputs))
-    olds = {x.data.key: numbers[x] for x in chain.arrays if x.kind == "state"}
-    lines += [(numbers[v], olds.get(ends[v].key)) for v in chain.values if v in ends]
+    olds = {x.data.key: labels[x] for x in chain.arrays if x.kind == "state"}
+    lines += [(labels[v], olds.get(ends[v].key)) for v in chain.values if v in ends]
     chain.formula = tuple(lines)
 
 
@@ -127,18 +128,23 @@ def rows_of(bundle: Group) -> list[list[Value]]:
     return [list(row) for row in zip(*arrays, strict=True)]
 
 
-def rows_in(plan: Plan) -> list[list[Value]] | None:
-    """Return the arrays, by their homes, that a plan's bundles want side by side; None where they cannot be.
+def rows_in(plan: Plan) -> tuple[list[list[Value]], list[Group]]:
+    """Return the arrays, by their homes, that a plan's bundles want side by side, and the bundles that cannot
+    have that.
 
     Each may have the same neighbours only, wherever a bundle has it, and a row is all states or none.
     """
     rows: dict[Value, list[Value]] = {}
-    for group in plan.groups:
-        for row in rows_of(group):
-            homes = [plan.home(x) for x in row]
-            kinds = {home.kind == "state" for home in homes}
-            if len(kinds) > 1 or any(x in group.stores and plan.home(x).kind != "state" for x in row):
-                return None
-            if any(rows.setdefault(home, homes) != homes for home in homes):
-                return None
-    return [list(row) for row in {tuple(row): None for row in rows.values()}]
+    misfits = []
+    for bundle in plan.groups:
+        wanted = [[plan.home(x) for x in row] for row in rows_of(bundle)]
+        stored = [plan.home(v).kind == "state" for v in bundle.stores]
+        kinds = [len({home.kind == "state" for home in row}) for row in wanted]
+        if bundle.parts and not (
+            all(stored) and max(kinds) == 1 and all(rows.get(x, row) == row for row in wanted for x in row)
+        ):
+            misfits.append(bundle)
+        else:
+            for row in wanted:
+                rows |= dict.fromkeys(row, row)
+    return [list(row) for row in {tuple(row): None for row in rows.values()}], misfits

@@ -13,7 +13,8 @@ from clearprop.compiler.layout import layout
 from clearprop.errors import lesson
 
 if TYPE_CHECKING:
-    from clearprop.compiler.step import Recording, Step
+    from clearprop.compiler.recording import Recording
+    from clearprop.compiler.step import Step
 
 
 def flops(v: Value) -> int:

@@ -100,12 +100,12 @@ class Plan:
 
     def overwrite(self) -> None:
         """Let values be computed into the array of an operand that nobody reads later."""
-        placed = {x for row in self.rows for x in row}
+        in_rows = {x for row in self.rows for x in row}
         for i, group in enumerate(self.groups):
-            read = dict.fromkeys(layout(x).base for x in group.reads if layout(x).base not in placed)
+            read = dict.fromkeys(layout(x).base for x in group.reads if layout(x).base not in in_rows)
             dying = [x for x in read if self.last[x] == i and self._movable(x)]
             for v in group.stores:
-                if v in placed:
+                if v in in_rows:
                     continue
                 over = next((x for x in dying if self._movable(v) and stays(group, v, x)), None)
                 if over is not None:
@@ -129,7 +129,7 @@ class Plan:
         for v in self.program.results:
             last[self.home(layout(v).base)] = len(sequence)
         own = [v for v in first if v in self.written and v not in self.fresh]
-        rows = [row for row in self.rows if row[0] in first]
+        rows = [row for row in self.rows if row[0] in self.written]  # the others are states
         together = {v for row in rows for v in row}
         rows += [[v] for v in own if v not in together]
         places = [side_by_side([v.size for v in row]) for row in rows]
@@ -229,7 +229,7 @@ def aligned(size: int) -> Any:
 def side_by_side(sizes: Sequence[int]) -> tuple[list[int], int]:
     """Return where arrays of these sizes begin in one piece of memory, in entries, and where the last ends.
 
-    Whatever they are arrays of, each begins on a cache line.
+    Each begins at a multiple of 64 entries: on a cache line, and at the same place in rows of any dtype.
 
     >>> side_by_side([100, 1, 64])
     ([0, 128, 192], 256)

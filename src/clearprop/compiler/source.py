@@ -23,20 +23,23 @@ class Source(Statements):
 
     `text` defines `prepare(states)`, which returns `step(arguments, numbers)`; the views of buffers are
     made once in `prepare`, the calls are in `step`. States without axes are numbers: they come in as
-    `numbers` and go out beside the outputs.
+    `numbers` and go out beside the outputs. Without `bundle` no arrays need to lie side by side.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, bundle: bool = True) -> None:
         super().__init__()
         self.program = prepared(program, _without_casts)
         self.users = self.program.users()
         self.whole_sums = {v for v in self.program.values if self._is_whole_sum(v)}
         self.dynamic = frozenset(v for v in self.program.values if v.computed and self._is_dynamic(v))
-        self.outputs = {layout(v).base for v in self.program.outputs}
-        self.plan = self._planned(bundles(self.program, self._plain))
-        rows = rows_in(self.plan)
-        if rows is None:
-            self.plan, rows = self._planned([]), []
+        self.returned = {layout(v).base for v in self.program.outputs}
+        bundled = bundles(self.program, self._plain) if bundle else []
+        self.plan = self._planned(bundled)
+        rows, misfits = rows_in(self.plan)
+        while misfits:  # only a plan tells which arrays are written in place
+            bundled = [group for group in bundled if group not in misfits]
+            self.plan = self._planned(bundled)
+            rows, misfits = rows_in(self.plan)
         self.plan.rows, self.groups = rows, list(self.plan.groups)
         self.plan.overwrite()
         self.plan.pack([[group] for group in self.groups])
@@ -75,7 +78,7 @@ class Source(Statements):
             return False
         bases = [v, *(layout(x).base for x in v.operands if x.shape != ())]
         return all(x.shape == () or (x.shape == v.shape and whole(x)) for x in v.operands) and not any(
-            x.kind == "argument" or x in self.dynamic or x in self.outputs for x in bases
+            x.kind == "argument" or x in self.dynamic or x in self.returned for x in bases
         )
 
     def _is_whole_sum(self, v: Value) -> bool:

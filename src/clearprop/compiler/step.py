@@ -10,75 +10,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
-from clearprop.compiler.builder import Unlowered
 from clearprop.compiler.explain import explanation, no_plan
 from clearprop.compiler.guard import Guard, Watch
-from clearprop.compiler.ir import Program, State
-from clearprop.compiler.lower import lower
 from clearprop.compiler.recorder import Recorder, RecordingError, record
-from clearprop.compiler.rewrite import rewrite
+from clearprop.compiler.recording import Recording, fingerprint
 from clearprop.compiler.source import Source
-from clearprop.compiler.store import Changed, Store
+from clearprop.compiler.store import Changed
 from clearprop.compiler.tree import Key, flatten, objects, result_tree
 from clearprop.errors import lesson
 from clearprop.modes import mode, special
 from clearprop.tensor import Tensor
 
 EXECUTORS = ("auto", "numpy", "llvm")
-
-
-class Recording:
-    """One recorded program, ready to run: what `step.plans` holds."""
-
-    def __init__(self, program: Program, cleared: list[State], executor: str) -> None:
-        self.recorded, self.cleared = program, cleared
-        self.lowered, self.origin = lower(program)
-        self.program, self.rules = rewrite(self.lowered)
-        self.executable, self.executor = _executable(self.program, executor)
-        slots = self.executable.slots
-        read = {v.data.key for v in self.program.states}
-        shapes = {v.data.key: (v.shape, v.dtype) for v in self.program.states}
-        shapes |= {s.key: (v.shape, v.dtype) for s, v in self.program.assignments}
-        written = {s.key for s, _ in self.program.assignments}
-        self.store = Store(
-            slots,
-            self.executable.numbers,
-            self.executable.assigned,
-            [s.key in written for s in slots],
-            [s.key in read for s in slots],
-            [shapes[s.key] for s in slots],
-            self.executable.rows,
-        )
-        self.step: Any = None
-        self.lock = threading.Lock()
-        self.busy = np.zeros(1, np.int64)  # 1 while it runs: a quick call looks at it
-
-    def run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
-        """Run the program once: Tensors are read and assigned; returns the outputs."""
-        with self.lock:
-            self.busy[0] = 1
-            try:
-                return self._run(arguments, tensors)
-            finally:
-                self.busy[0] = 0
-
-    def _run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
-        store = self.store
-        store.stand_ins = tensors
-        numbers = store.read_numbers()
-        ready = store.ready()
-        if not ready and (store.load() or self.step is None):
-            self.step = None  # lets go of the old arrays
-            self.step = self.executable.prepare(store.arrays)
-        outputs, new = self.step(arguments, numbers)
-        store.write_numbers(new)
-        if not ready:
-            store.settle()
-        for state in self.cleared:
-            store.tensor(state).grad = None
-        return outputs  # type: ignore[no-any-return]
 
 
 class Variant:
@@ -340,26 +283,6 @@ def available_executors() -> tuple[str, ...]:
     return ("numpy", "llvm")
 
 
-def _executable(program: Program, executor: str) -> tuple[Any, str]:
-    """The executor's form of a program."""
-    if executor != "numpy":
-        try:
-            from clearprop.compiler.llvm import Native
-
-            return Native(program), "llvm"
-        except (ImportError, Unlowered) as error:
-            if executor == "llvm":
-                raise RecordingError(
-                    lesson(
-                        "compile(step, executor='llvm')",
-                        "cannot make native code of this step",
-                        str(error),
-                        hint="pip install clearprop[fast], or executor='numpy'",
-                    )
-                ) from error
-    return Source(program), "numpy"
-
-
 def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:
     for t in tensors.values():
         if any(t is other for other in named):
@@ -380,20 +303,3 @@ def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:
                     hint="t.detach(), or computing it inside the step",
                 )
             )
-
-
-def fingerprint(program: Program, cleared: list[State]) -> Any:
-    """Return what two recordings have in common exactly if they are the same program on the same Tensors."""
-    number = {v: i for i, v in enumerate(program.values)}
-    lines: list[Any] = []
-    for v in program.values:
-        inputs = tuple(("v", number[x]) if x in number else repr(x) for x in v.inputs)
-        data: Any = v.data
-        if v.kind == "constant":
-            data = np.asarray(v.data).tobytes()
-        elif v.kind == "state":
-            data = v.data.key
-        lines.append((v.kind, v.op, inputs, repr(v.attrs), v.shape, str(v.dtype), data))
-    ends = sorted((s.key, number[v]) for s, v in program.assignments)
-    outputs = tuple(number[v] for v in program.outputs)
-    return (tuple(lines), outputs, tuple(ends), tuple(sorted(s.key for s in cleared)))

@@ -52,7 +52,8 @@ class Store:
         self.counts: list[int] = []  # how many hold each of these when nobody else does
         self.base = [0] * len(slots)  # the same for every array
         self.in_order: list[Any] = []  # the arrays, values before gradients
-        self.late: list[int] = []  # gradients to be set when the step is done
+        self.late: list[int] = []  # what Tensors are given when the step is done
+        self.kept = 0  # how often a row was left to somebody who held an array of it
         self.stand_ins: dict[int, Tensor] = {}  # the Tensors that were passed as arguments, by place
         self.fixed = all(s.tensor is not None for s in slots)
         numbered = [*[v.data for v in numbers], *assigned]
@@ -94,27 +95,30 @@ class Store:
             if self.read[i]:
                 self._check(i, found[i])
         self.late = []
-        moved = False
+        self.settled = moved = False
         here = [now is held and now is not None for now, held in zip(found, self.held, strict=True)]
-        stays = [True] * len(found)
+        free = [True] * len(found)  # whether nobody else holds the own array of a slot
         for i in range(len(found)):
             if here[i]:
                 found[i] = None  # counted below: nothing here may hold the own array
             if self.written[i]:
-                stays[i] = not self._others(i, here[i])
+                free[i] = not self._others(i, here[i])
             elif not here[i]:
                 found[i] = None
                 self._take(i)
                 moved = True
         for row in self.rows:
-            stay = all(map(stays.__getitem__, row))
-            if not self.written[row[0]] or (stay and all(map(here.__getitem__, row))):
+            stays = all(map(free.__getitem__, row))
+            if not self.written[row[0]] or (stays and all(map(here.__getitem__, row))):
                 continue
-            if stay:
+            if stays:
                 self._fill(row, [self.arrays[i] for i in row], here, found)
             else:
+                self.kept += len(row) > 1 and self.base[row[0]] > 0
                 shapes, dtypes = zip(*map(self.shapes.__getitem__, row), strict=True)
                 self._fill(row, neighbours(shapes, dtypes[0]), here, found)
+                for i in row:
+                    self.base[i] = 0  # not known before the step has settled
                 self.moves += 1
                 moved = True
         return moved
@@ -133,10 +137,10 @@ class Store:
             if self.read[i] and now is not array:
                 np.copyto(array, now)
             self.held[i] = self.arrays[i] = array
-            if self.slots[i].slot == "value":
+            if self.slots[i].slot == "value" and self.read[i]:
                 self._put(self.slots[i], array)
             else:
-                self.late.append(i)
+                self.late.append(i)  # its contents are those of a step that has not failed
 
     def _others(self, i: int, here: bool) -> bool:
         """Whether somebody besides the Tensor and the plan holds the own array of a slot, or may."""
@@ -158,7 +162,7 @@ class Store:
         return array
 
     def settle(self) -> None:
-        """Give the Tensors the gradients that the step has written, and learn who holds the arrays now."""
+        """Give the Tensors what the step has written without reading it, and learn who holds arrays now."""
         for i in self.late:
             self._put(self.slots[i], self.arrays[i])
         self.late = []

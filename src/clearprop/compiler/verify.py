@@ -14,7 +14,8 @@ from clearprop.errors import lesson
 from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
-    from clearprop.compiler.step import Recording, Step, Variant
+    from clearprop.compiler.recording import Recording
+    from clearprop.compiler.step import Step, Variant
 
 ROUNDINGS = 512  # units in the last place that a chain of operations in another order may differ by
 
@@ -156,7 +157,7 @@ def _first_wrong(
     wide: dict[Value, Any],
 ) -> str:
     """Name the first node that differs when the plan is made to give every node as an output."""
-    from clearprop.compiler.step import Recording
+    from clearprop.compiler.recording import Recording
 
     nodes = [v for v in recording.recorded.values if v.computed and isinstance(v.dtype, np.dtype)]
     nodes = [v for v in nodes if v in recording.origin]
