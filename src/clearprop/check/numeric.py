@@ -325,7 +325,7 @@ def estimate(f: Callable[..., Any], *inputs: Any, cotangent: Any = None) -> Esti
 
     >>> import numpy as np
     >>> estimate(lambda x: np.sum(x**3), np.array([1.0, 2.0]))
-    numerical gradients from 22 evaluations
+    numerical gradients from 26 evaluations
       input 0: shape (2,), largest 12, error ... of it
     """
     probe = Probe(f, inputs)
