@@ -2,7 +2,8 @@
 
 from clearprop.check.compare import gradcheck
 from clearprop.check.diagnosis import Diagnosis, doctor
-from clearprop.check.homework import NodeReport, check_node
+from clearprop.check.grades import NodeReport
+from clearprop.check.homework import check_node
 from clearprop.check.nodes import Finding, ModelReport, check_model
 from clearprop.check.nonfinite import NonFiniteError, Watch, watch
 from clearprop.check.numeric import Estimate, estimate, numerical_grad
