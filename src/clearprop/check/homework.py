@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.check.cause import Evidence, likely_cause
-from clearprop.check.grades import NodeReport
+from clearprop.check.grades import CRITERIA, NodeReport
 from clearprop.check.numeric import estimate
 from clearprop.check.operations import Inputs, Operation
 from clearprop.check.student import Student
@@ -132,7 +132,7 @@ class _Exam:
         except Exception as error:
             passed, hint = False, f"{self.label}: {type(error).__name__}: {error}."
             if isinstance(error, (TypeError, AttributeError)):
-                hint += f" If nodes are made in another way: {self.student.adapter(len(at))}"
+                hint += f" If nodes are made in another way: {self.student.adapter()}"
         self._mark("value", passed, hint)
         return passed
 
@@ -147,7 +147,8 @@ class _Exam:
     def _chain_rule(self, at: Inputs) -> None:
         """What arrives from above: through the operation itself, through a product, and handed in."""
         if self.operation.composes and _finite(self.operation, at):
-            self._grade("chain rule", self._nested, [*at, *at[1:]], self._chain_hint)
+            others = [1.37 * x for x in at[1:]]  # other numbers: max(max(a, b), b) would be a tie
+            self._grade("chain rule", self._nested, [*at, *others], self._chain_hint)
         if self._known("a * b") is not None and not np.shape(at[0]):
             self._grade("chain rule", self._scaled, at, self._chain_hint)
         elif self.student.local is not None:
@@ -202,11 +203,12 @@ class _Exam:
             return [student.grad(n) for n in leaves], above
 
     def _accumulation(self, at: Inputs) -> None:
+        """Every way in which a contribution can be lost that this class can be asked about."""
         if len(at) == 2 and np.shape(at[0]) == np.shape(at[1]):
             self._grade_twice(at[0])
-        elif self._known("a + b") is not None and not np.shape(at[0]):
+        if self._known("a + b") is not None and not np.shape(at[0]):
             self._grade_sum(at)
-        elif self.student.local is not None and self.report["local derivative"].passed:
+        if self.student.local is not None and self.report["local derivative"].passed:
             self._grade_kept(at)
 
     def _grade_twice(self, at: Any) -> None:
@@ -286,37 +288,38 @@ class _Exam:
 
     def _shapes(self) -> None:
         shapes, broadcasts = self.operation.shapes, self.operation.broadcasts
-        reason = self._for_numbers(shapes[0]) if shapes and self.arrays is None else ""
-        if reason or self.arrays is False:
-            for criterion in ("shape", *["broadcasting"] * bool(broadcasts)):
-                if self.report[criterion].passed is None:
-                    self.report[criterion].hint = reason
-            return
-        for at in shapes:
-            self._grade("shape", self._alone, at, self._shape_hint)
-        if self.report["shape"].passed:
-            for at in broadcasts:
-                self._grade("broadcasting", self._alone, at, self._broadcast_hint)
+        tried = self.arrays is not False
+        no_arrays, one_number = self._for_numbers(shapes[0]) if shapes and self.arrays is None else ("", "")
+        for criterion, cases, reason, hint in (
+            ("shape", shapes, no_arrays, self._shape_hint),
+            ("broadcasting", broadcasts, no_arrays or one_number, self._broadcast_hint),
+        ):
+            grade = self.report[criterion]
+            if reason and cases and grade.passed is None:
+                grade.hint = f"not tried: made for numbers, since {reason}; arrays=True insists"
+            for at in cases if tried and not reason and self.report["shape"].passed is not False else ():
+                self._grade(criterion, self._alone, at, hint)
 
-    def _for_numbers(self, at: Inputs) -> str:
-        """Why the class is one for numbers, '' where it takes arrays."""
-        said = "not tried: made for numbers, since {}; arrays=True insists"
+    def _for_numbers(self, at: Inputs) -> tuple[str, str]:
+        """Why the class is one for numbers, and why it is not made for repeated ones; '' where it is."""
         if any(np.shape(x) for x in self.operation.points[0]):
-            return ""
-        try:
-            with self.student.fresh():
-                leaves = [self.student.leaf(x) for x in at]
-                output = self._alone(*leaves)
-                if np.shape(self.student.value(output)) != np.shape(self.operation.reference(*at)):
-                    return said.format("an array goes in and something else comes out")
-                self.student.backward(output)
-                if not np.shape(self.student.grad(output)):
-                    return said.format("backward() starts with one number")
-        except Exception as error:
-            if self.student.driver is None:
-                return ""
-            return said.format(f"an array is refused ({type(error).__name__})")
-        return ""
+            return "", ""
+        student = self.student
+        with student.fresh():
+            try:
+                output = self._alone(*map(student.leaf, at))
+                shape = np.shape(student.value(output))
+            except Exception as error:
+                return f"an array is refused ({type(error).__name__})", ""
+            if shape != np.shape(self.operation.reference(*at)):
+                return "an array goes in and something else comes out", ""
+            if student.driver is None:
+                return "", "" if np.shape(student.grad(output)) else "gradients start as one number"
+            try:
+                student.backward(output)
+            except Exception as error:
+                return f"backward() of an array raises {type(error).__name__}", ""
+            return "" if np.shape(student.grad(output)) else "backward() starts with one number", ""
 
     # --- hints: where to look, not what to write
     def _start_hint(self) -> str:

@@ -301,19 +301,17 @@ class Student:
         return [v for v in found if v and all(_present(n, VALUES) and not isinstance(n, type) for n in v)]
 
     # --- what to write where guessing fails -----------------------------------------------------------------
-    def adapter(self, arity: int) -> str:
+    def adapter(self) -> str:
         """Return the call, in the class's own words, that says how its nodes are made and run."""
-        names = "ab"[:arity] if arity <= 2 else "abcde"[:arity]
-        inputs = ", ".join(names)
-        try:
-            wanted = [p.name for p in inspect.signature(self.node).parameters.values()]
-        except (TypeError, ValueError):
-            wanted = list(names)
-        filled = ", ".join(dict.fromkeys([*names, *wanted[arity:]]))
         label = self.node.__name__
+        try:
+            wanted = list(inspect.signature(self.node).parameters)
+        except (TypeError, ValueError):
+            wanted = ["a", "b"]
+        inputs = ", ".join(n for n in wanted if not _TAPE.search(n) and not _NAME.search(n))
         return (
             f"check_node({label}, np.multiply, leaf=lambda value: Input(value), "
-            f"make=lambda {inputs}: {label}({filled}), backward=lambda output: output.backward())"
+            f"make=lambda {inputs}: {label}({', '.join(wanted)}), backward=lambda output: output.backward())"
         )
 
 

@@ -83,6 +83,7 @@ def _homework(path: str, wanted: list[str]) -> int:
 
 def _classes(path: str) -> dict[str, type]:
     """Run a file of the user's and return the classes in it that can pass gradients back."""
+    from clearprop.check.student import PASSES
     from clearprop.errors import InputError, lesson
 
     spec = importlib.util.spec_from_file_location("homework", path)
@@ -98,7 +99,7 @@ def _classes(path: str) -> dict[str, type]:
         said = f"{type(error).__name__}: {error}"
         raise InputError(lesson("clearprop check FILE.py", "the file does not run", said)) from error
     own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == "homework"]
-    return {c.__name__: c for c in own if hasattr(c, "compute_grad") or hasattr(c, "backward")}
+    return {c.__name__: c for c in own if any(hasattr(c, name) for name in PASSES)}
 
 
 def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tuple[list[str], int]:
