@@ -256,6 +256,23 @@ def test_gradients_that_have_piled_up(digits):
     assert only(doctor(model, digits), "zero_grad() forgotten").where == "the gradients in the model"
 
 
+@pytest.mark.parametrize("made", OPTIMIZERS)
+@pytest.mark.parametrize("rows", [1, 8, 32, 128])
+@pytest.mark.parametrize("forgets", [True, False], ids=["forgets", "careful"])
+def test_twenty_steps_without_zero_grad_are_told_from_twenty_with_it(digits, made, rows, forgets):
+    model, loss = network(), nn.CrossEntropyLoss()
+    optimizer = OPTIMIZERS[made](model.parameters())
+    generator = np.random.default_rng(rows)
+    for _ in range(20):
+        chosen = generator.integers(0, len(digits[0]), rows)
+        if not forgets:
+            optimizer.zero_grad()
+        loss(model(digits[0][chosen]), digits[1][chosen]).backward()
+        optimizer.step()
+
+    assert ("zero_grad() forgotten" in doctor(model, digits).names) is forgets
+
+
 def test_a_step_that_forgets_zero_grad_is_found_for_certain_and_leaves_no_trace(digits):
     model, loss = nn.Sequential(nn.Linear(64, 32), nn.Dropout(0.2), nn.Linear(32, 10)), nn.CrossEntropyLoss()
     optimizer = optim.Adam(model.parameters())
@@ -403,3 +420,138 @@ def test_every_finding_says_what_why_and_what_to_do(digits):
         lines = str(finding).splitlines()
         assert [line.split(":")[0].strip() for line in lines[1:]] == ["measured", "matters", "try"]
     assert f"{len(report.findings)} findings:" in repr(report)
+
+
+# --- shapes of models that cannot learn what they should ----------------------------------------------------
+class Twice(nn.Module):
+    """An "activation" with the same slope everywhere."""
+
+    def forward(self, x):
+        return 2 * x
+
+
+@pytest.mark.parametrize(
+    "between", [[], [nn.Identity()], [Twice()], [nn.Flatten()]], ids=lambda b: str(b)[:12]
+)
+def test_layers_in_a_row_without_an_activation(digits, between):
+    model = nn.Sequential(nn.Linear(64, 32), *between, nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 10))
+
+    finding = only(doctor(model, digits), "layers in a row without an activation")
+
+    assert finding.where.startswith("0.weight, ")
+    assert "one layer from 64 to 16" in finding.matters
+
+
+def test_a_narrow_layer_between_two_wide_ones_is_there_for_its_rank(digits):
+    x = digits[0]
+    model = nn.Sequential(nn.Linear(64, 8), nn.Linear(8, 64))
+
+    assert doctor(model, (x, x), nn.MSELoss()).healthy
+
+
+def test_residual_blocks_and_products_of_signals_are_no_layers_in_a_row(digits):
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inside, self.out = nn.Linear(64, 64), nn.Linear(64, 64)
+            self.gate = nn.Linear(64, 64)
+
+        def forward(self, x):
+            return x + self.out(clearprop.relu(self.inside(x))) * self.gate(x)
+
+    model = nn.Sequential(Block(), Block(), nn.Linear(64, 10))
+
+    assert doctor(model, digits).healthy
+
+
+@pytest.mark.parametrize("share", ["all", "first"])
+def test_frozen_parameters(digits, share):
+    model = network()
+    for p in model.parameters() if share == "all" else model[0].parameters():
+        p.requires_grad = False
+
+    report = doctor(model, digits, optimizer=optim.Adam(model.parameters()))
+
+    assert report.names == ("frozen parameters",)
+    assert report.findings[0].where.startswith("0.weight, 0.bias")
+
+
+def test_frozen_parameters_that_the_optimizer_was_made_without_are_meant(digits):
+    model = network()
+    for p in model[0].parameters():
+        p.requires_grad = False
+
+    assert doctor(model, digits, optimizer=optim.Adam(model[2].parameters(), lr=1e-3)).healthy
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_shuffled_labels(digits, trained):
+    x, y = digits
+    y = np.random.default_rng(1).permutation(y)
+    model = network()
+    if trained:
+        clearprop.train.fit(model, nn.CrossEntropyLoss(), (x, y), epochs=3, progress=False)
+
+    finding = only(doctor(model, (x, y)), "targets that the inputs do not tell")
+
+    assert "held-out rows" in finding.measured
+
+
+def test_targets_that_only_a_curve_or_an_interaction_tells_are_no_finding():
+    generator = np.random.default_rng(0)
+    x = generator.uniform(-1, 1, (600, 2)).astype(np.float32)
+    for y in (x[:, :1] ** 2, np.sign(x[:, :1] * x[:, 1:]), np.sin(6 * x[:, :1])):
+        model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1))
+
+        assert doctor(model, (x, y.astype(np.float32))).healthy
+    rare = (x.sum(axis=1) > 1.2).astype(int)
+    assert doctor(nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2)), (x, rare)).healthy
+
+
+def deep(scale, activation, sizes):
+    model = network(activation, sizes)
+    for p in model.parameters():
+        if p.ndim == 2:
+            clearprop.assign(p, scale * p.value)
+    return model
+
+
+def test_outputs_that_grow_from_layer_to_layer_explode():
+    x = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    data = x, x[:, :1] + x[:, 1:2]
+
+    report = doctor(deep(6, nn.ReLU, (8, *[64] * 5, 1)), data)
+
+    assert report.names == ("exploding",)
+    assert "that of an output of zeros" in report.findings[0].measured
+    assert doctor(deep(1, nn.ReLU, (8, *[64] * 5, 1)), data).healthy
+
+
+@pytest.mark.parametrize("stepped", [False, True])
+def test_a_loss_of_steps_has_no_slope_and_a_training_step_that_fails_is_no_crash(digits, stepped):
+    def mistakes(output, y):
+        return np.mean(np.where(output > 0, 0, 1))
+
+    model = network()
+    optimizer = optim.Adam(model.parameters())
+
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = mistakes(model(x), y)
+        loss.backward()
+        optimizer.step()
+
+    report = doctor(model, digits, mistakes, optimizer, step=step if stepped else None)
+
+    assert report.names == ("the loss is locally constant",)
+
+
+def test_a_training_step_that_fails_for_its_own_reasons_says_so(digits):
+    model = network()
+
+    def step(x, y):
+        raise ZeroDivisionError("by the step")
+
+    finding = only(doctor(model, digits, step=step), "the training step does not run")
+
+    assert finding.measured == "ZeroDivisionError: by the step"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.check.association import unrelated_targets
 from clearprop.check.entries import first_bad
 from clearprop.check.examination import Examination, raw
 from clearprop.check.symptoms import Look, Symptom, rms
@@ -34,7 +35,7 @@ def not_finite_data(seen: Examination) -> Iterator[Symptom]:
 def not_scaled(seen: Examination) -> Iterator[Symptom]:
     """Inputs, or regression targets, far from the size of 1."""
     x, y = (np.asarray(a) for a in seen.whole)
-    if x.dtype.kind in "fiu" and x.ndim >= 2 and np.isfinite(x).all() and not _looked_up(seen):
+    if x.dtype.kind in "fiu" and x.ndim >= 2 and np.isfinite(x).all() and not seen.picks_rows():
         columns = x.reshape(len(x), -1).astype(np.float64)
         sizes = np.sqrt(np.mean(columns**2, axis=0))
         worst = int(np.argmax(sizes))
@@ -59,13 +60,6 @@ def not_scaled(seen: Examination) -> Iterator[Symptom]:
             "the loss and its gradients grow with the square of it, so that usual learning rates diverge",
             "training on (y - y.mean()) / y.std() and scaling the predictions back",
         )
-
-
-def _looked_up(seen: Examination) -> bool:
-    """Whether the inputs are whole numbers that pick rows of a table (an embedding)."""
-    return np.asarray(seen.x).dtype.kind in "iu" and any(
-        node.op is not None and node.op.name == "getitem" and len(node.inputs) > 1 for node in seen.order
-    )
 
 
 def labels(seen: Examination) -> Iterator[Symptom]:
@@ -185,4 +179,4 @@ def worse_than_guessing(seen: Examination) -> Iterator[Symptom]:
 
 def data_looks() -> tuple[Look, ...]:
     """Every look at the data and the loss, in the order in which findings are told."""
-    return (not_finite_data, labels, not_scaled, wrong_output, worse_than_guessing)
+    return (not_finite_data, labels, unrelated_targets, not_scaled, wrong_output, worse_than_guessing)

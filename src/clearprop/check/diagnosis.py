@@ -8,6 +8,7 @@ from typing import Any
 
 from clearprop.check.data_symptoms import data_looks
 from clearprop.check.examination import Examination, examine
+from clearprop.check.linearity import linear_layers
 from clearprop.check.symptoms import Symptom, all_looks
 from clearprop.check.trials import forgetful, learning_rate, piled_up
 from clearprop.ops import random
@@ -71,7 +72,7 @@ def doctor(
     >>> y = (x.sum(axis=1) > 0).astype(int)
     >>> doctor(nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2)), (x, y))
     Sequential, 50 parameters in 2 layers, CrossEntropyLoss 0.838 on 64 rows.
-    No finding: looked for 19 kinds of trouble.
+    No finding: looked for 24 kinds of trouble.
     >>> doctor(nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2), nn.Softmax()), (1000 * x, y)).names
     ('inputs that are not scaled', 'softmax before CrossEntropyLoss')
     """
@@ -81,13 +82,15 @@ def doctor(
         found = [*_found(seen)]
         if step is not None and seen.failure is None:
             found = [f for f in found if not f.name.startswith("zero_grad")]
-            found += forgetful(step, model, optimizer, seen.x[:32], seen.y[:32])
+            found += _stepped(step, model, optimizer, seen, found)
     finally:
         random.set_rng_state(state)
     return Diagnosis(tuple(_pointing(f, model, seen) for f in found), _about(model, seen), KINDS)
 
 
-KINDS = len(all_looks()) + len(data_looks()) + 5  # and: runs, finite, zero_grad, rate too high, too low
+KINDS = (
+    len(all_looks()) + len(data_looks()) + 7
+)  # and: runs, finite, linear, zero_grad, step runs, rate too high, too low
 
 
 def _found(seen: Examination) -> Iterator[Symptom]:
@@ -108,8 +111,25 @@ def _found(seen: Examination) -> Iterator[Symptom]:
     if seen.nonfinite:
         yield from _not_finite(seen)
         return
-    for look in (*all_looks(), piled_up, learning_rate):
+    for look in (*all_looks(), linear_layers, piled_up, learning_rate):
         yield from look(seen)
+
+
+def _stepped(
+    step: Any, model: Any, optimizer: Any, seen: Examination, found: list[Symptom]
+) -> Iterator[Symptom]:
+    """What the user's own step shows, a step that fails included."""
+    try:
+        yield from forgetful(step, model, optimizer, seen.x[:32], seen.y[:32])
+    except Exception as error:  # the user's own: it is the finding, unless its reason is found already
+        if not any(f.name in ("the loss is locally constant", "the graph is cut") for f in found):
+            yield Symptom(
+                "the training step does not run",
+                "step(x, y)",
+                f"{type(error).__name__}: {error}".replace("\n", "\n   "),
+                "nothing is learned",
+                "step(x, y) on two batches of the data by hand",
+            )
 
 
 def _not_finite(seen: Examination) -> Iterator[Symptom]:

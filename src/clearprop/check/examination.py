@@ -74,6 +74,21 @@ class Examination:
         random.set_rng_state(self.state)
         return self.loss_function((model or self.model)(self.x), self.y)
 
+    def natural_loss(self) -> float:
+        """The loss of an output of zeros: equal odds for every class, a mean of 0."""
+        try:
+            zeros = Tensor(np.zeros_like(raw(self.output)))
+            value = abs(float(np.asarray(raw(self.loss_function(zeros, self.y)))))
+        except Exception:  # a loss of the user's own need not take it
+            return abs(self.loss_value)
+        return value if np.isfinite(value) else abs(self.loss_value)
+
+    def picks_rows(self) -> bool:
+        """Whether the inputs are whole numbers that pick rows of a table (an embedding)."""
+        return np.asarray(self.x).dtype.kind in "iu" and any(
+            node.op is not None and node.op.kind == "gather" and len(node.inputs) > 1 for node in self.order
+        )
+
     def gradient(self, name: str) -> Any:
         """The gradient that a parameter received; None where none came."""
         return self.grads.get(self.parameters[name])

@@ -41,6 +41,7 @@ class Symptom:
 Look = Callable[[Examination], Iterator[Symptom]]
 
 VANISHED, EXPLODED = 5e-5, 1e5  # gradient of one layer against another's
+GROWN, ABOVE = 30.0, 20.0  # the last layer's output against the first one's; the loss against that of zeros
 DEAD, SATURATED = 0.6, 0.9  # shares of a layer's units, of a layer's entries
 FLAT = {"tanh": 0.02, "sigmoid": 0.02}  # slopes below this share of the steepest count as saturated
 
@@ -88,6 +89,26 @@ def not_optimized(seen: Examination) -> Iterator[Symptom]:
             "they get a gradient but no step changes them",
             "the optimizer made from model.parameters(), after the model is complete",
             seen.parameters[missing[0]],
+        )
+
+
+def frozen(seen: Examination) -> Iterator[Symptom]:
+    """Parameters that need no gradient, unless an optimizer was made without them, as in fine-tuning."""
+    groups = getattr(seen.optimizer, "param_groups", None)
+    known = None if groups is None else {id(p) for group in groups for p in group["params"]}
+    still = [
+        name
+        for name, p in seen.parameters.items()
+        if not p.requires_grad and (known is None or id(p) in known)
+    ]
+    if still:
+        yield Symptom(
+            "frozen parameters",
+            _first(still),
+            f"{len(still)} of {len(seen.parameters)} parameters have requires_grad=False",
+            "they get no gradient and keep their values, whatever the optimizer is told",
+            "requires_grad = True, or an optimizer made of the others alone if they are meant to stay",
+            seen.parameters[still[0]],
         )
 
 
@@ -149,6 +170,25 @@ def exploding(seen: Examination) -> Iterator[Symptom]:
                 seen.parameters[layer.parameters[0]],
             )
             return
+
+
+def blown_up(seen: Examination) -> Iterator[Symptom]:
+    """Outputs that grow from layer to layer until the loss is far above that of an output of zeros."""
+    sizes = [(layer, size) for layer, size in layer_outputs(seen) if np.isfinite(size) and size > 0]
+    if len(sizes) < 3 or any(True for _ in exploding(seen)):
+        return
+    (first, least), (last, most) = sizes[0], sizes[-1]
+    growing = sum(b > a for (_, a), (_, b) in itertools.pairwise(sizes)) >= 0.7 * (len(sizes) - 1)
+    if growing and most > GROWN * least and seen.loss_value > ABOVE * seen.natural_loss():
+        yield Symptom(
+            "exploding",
+            f"layer {last.number} ({last.path or 'the model'})",
+            f"the outputs' rms grows from {least:.2g} in layer {first.number} to {most:.2g}; the loss is "
+            f"{seen.loss_value:.3g}, that of an output of zeros {seen.natural_loss():.3g}",
+            "the first steps are spent on shrinking the weights, or throw them far away",
+            "smaller initial weights (nn.init), normalisation, or gradient clipping",
+            seen.parameters[last.parameters[0]],
+        )
 
 
 def layer_outputs(seen: Examination) -> list[tuple[Layer, float]]:
@@ -267,6 +307,8 @@ def constant_loss(seen: Examination) -> Iterator[Symptom]:
     """A loss that no small change of the parameters changes, or that the graph does not reach."""
     if seen.loss is None or not np.isfinite(seen.loss_value):
         return
+    if seen.parameters and not any(p.requires_grad for p in seen.parameters.values()):
+        return  # that is the finding: see frozen
     if seen.order and any(np.any(g) for name in seen.parameters if (g := seen.gradient(name)) is not None):
         return
     cut = not seen.order or not any(seen.gradient(name) is not None for name in seen.parameters)
@@ -313,9 +355,11 @@ def all_looks() -> tuple[Look, ...]:
     return (
         unused,
         not_optimized,
+        frozen,
         symmetric,
         vanishing,
         exploding,
+        blown_up,
         zero_gradients,
         dead,
         saturated,

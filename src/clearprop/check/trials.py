@@ -19,14 +19,14 @@ STEPS, FEW, MANY_NUMBERS = 20, 5, 5_000_000  # trial steps; of a model with more
 STILL = 0.001  # a fall by less than this share of the loss, while a larger rate makes it fall by
 FALLS = 0.05  # this share, means that the rate is too low
 POWERS = (1, 2, 3, 4, 5, 6, 8, 12, 16, 20, 24, 28)  # of ten, by which other rates differ
-PILED = 10.0  # gradients left over that are this many times those of a batch
+PILED, BATCHES = 1.5, 24  # gradients left over, against the largest of this many batches
 
 
 def learning_rate(seen: Examination) -> Iterator[Symptom]:
     """A learning rate at which the loss grows, or hardly moves, where another makes it fall."""
     if seen.optimizer is None or not seen.order or not math.isfinite(seen.loss_value):
         return
-    start, end, natural = seen.loss_value, trial(seen, 1.0), _natural(seen)
+    start, end, natural = seen.loss_value, trial(seen, 1.0), seen.natural_loss()
     found = None
     if 0 <= start - end < STILL * start and start > 0.05 * natural:
         found = _compared(seen, end, "low", (10.0**power for power in POWERS))
@@ -86,39 +86,47 @@ def _rate(optimizer: Any) -> float:
     return float(raw(optimizer.param_groups[0]["lr"]))
 
 
-def _natural(seen: Examination) -> float:
-    """The loss of an output of zeros: equal odds for every class, a mean of 0."""
-    try:
-        output = raw(seen.output)
-        value = float(np.asarray(raw(seen.loss_function(Tensor(np.zeros_like(output)), seen.y))))
-    except Exception:  # a loss of the user's own need not take it
-        return abs(seen.loss_value)
-    return abs(value) if math.isfinite(value) else abs(seen.loss_value)
-
-
 # --- zero_grad ----------------------------------------------------------------------------------------------
 def piled_up(seen: Examination) -> Iterator[Symptom]:
-    """Gradients left in the model that are many times those of any batch."""
-    held = [np.asarray(g, np.float64) for g in seen.left.values() if g is not None]
-    if not held or not seen.order:
+    """Gradients left in the model that are larger than those of any batch they can have come from.
+
+    How many rows a gradient was summed over is not written on it, and one row's gradient may be many times
+    that of 128. But a weight's gradient from n rows has rank n at most, so its rank tells how many rows there
+    were at least; batches of that many are what it is compared with.
+    """
+    held = {name: np.asarray(g, np.float64) for name, g in seen.left.items() if g is not None}
+    if not held or not seen.order or not all(np.isfinite(g).all() for g in held.values()):
         return
-    size = math.sqrt(sum(float(np.sum(g * g)) for g in held))
-    most = max(_batch_norms(seen), default=0.0)
-    if most > 0 and math.isfinite(most) and math.isfinite(size) and size > PILED * most:
+    size = math.sqrt(sum(float(np.sum(g * g)) for g in held.values()))
+    rows = max(map(_rank, held.values()))
+    most = max(_batch_norms(seen, rows), default=0.0)
+    if most > 0 and math.isfinite(most) and size > PILED * most:
         yield Symptom(
             "zero_grad() forgotten",
             "the gradients in the model",
-            f"their norm is {size:.3g}, that of a batch of 32 rows at most {most:.3g}",
+            f"their norm is {size:.3g}; at least {rows} rows went into them, and of {BATCHES} batches of {rows} "
+            f"rows none has more than {most:.3g}",
             "backward() adds to what is there: each step then follows the sum of all gradients so far",
             "optimizer.zero_grad() before loss.backward(), in every step",
         )
 
 
-def _batch_norms(seen: Examination) -> Iterator[float]:
-    for start in range(0, min(len(seen.x), 256), 32):
+def _rank(gradient: Any) -> int:
+    """How many rows of data a gradient was made of, at least: the rank of a matrix."""
+    if gradient.ndim != 2 or min(gradient.shape) < 2:
+        return 1
+    part = gradient[:256, :256]  # large enough to tell, small enough to be quick
+    sizes = np.linalg.svd(part, compute_uv=False)
+    return max(1, int(np.count_nonzero(sizes > 1e-4 * sizes[0])))
+
+
+def _batch_norms(seen: Examination, rows: int) -> Iterator[float]:
+    generator = np.random.default_rng(0)
+    for _ in range(BATCHES):
         for p in seen.parameters.values():
             p.grad = None
-        loss = seen.loss_function(seen.model(seen.x[start : start + 32]), seen.y[start : start + 32])
+        chosen = generator.integers(0, len(seen.x), rows)
+        loss = seen.loss_function(seen.model(seen.x[chosen]), seen.y[chosen])
         loss.backward(leaves_only=True)
         found = [np.asarray(p.grad, np.float64) for p in seen.parameters.values() if p.grad is not None]
         yield math.sqrt(sum(float(np.sum(g * g)) for g in found))
@@ -162,7 +170,9 @@ def unchanged(model: Any, optimizer: Any) -> Iterator[None]:
     memory = getattr(optimizer, "state", {})
     tensors += [t for held in memory.values() for t in held.values() if isinstance(t, Tensor)]
     values = [(t, np.array(t._value)[()], t._value, raw(t.grad)) for t in tensors]
-    dicts = [(d, dict(d)) for d in (v for v in vars(optimizer).values() if isinstance(v, dict))]
+    dicts = [
+        (d, dict(d)) for d in (v for v in getattr(optimizer, "__dict__", {}).values() if isinstance(v, dict))
+    ]
     dicts += [(held, dict(held)) for held in memory.values()]
     state = random.get_rng_state()
     try:
