@@ -104,8 +104,8 @@ def piled_up(seen: Examination) -> Iterator[Symptom]:
         yield Symptom(
             "zero_grad() forgotten",
             "the gradients in the model",
-            f"their norm is {size:.3g}; at least {rows} rows went into them, and of {BATCHES} batches of {rows} "
-            f"rows none has more than {most:.3g}",
+            f"their norm is {size:.3g}; {rows} or more rows went into them, and of {BATCHES} batches of "
+            f"{rows} rows none has more than {most:.3g}",
             "backward() adds to what is there: each step then follows the sum of all gradients so far",
             "optimizer.zero_grad() before loss.backward(), in every step",
         )
