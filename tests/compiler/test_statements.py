@@ -79,3 +79,12 @@ def test_stretches_are_about_equal_and_cover_everything_once(size):
     lengths = [part.size for part, _ in stretches]
     assert len(lengths) == -(-size // STRETCH)
     assert max(lengths) - min(lengths) <= LINE * len(lengths)
+
+
+def test_a_chain_is_computed_over_its_dying_operands_in_one_buffer():
+    step = clearprop.compile(lambda x: np.tanh(np.sqrt(np.exp(x) + 1) * 2), executor="numpy")
+    step(numbers(50, 50))
+
+    homes = step.latest.recording.executable.plan.homes
+    assert sum(home is not v for v, home in homes.items()) >= 3
+    assert "buffers: 10 kB; 40 kB if nothing were shared" in step.explain()

@@ -241,7 +241,10 @@ def test_html_is_escaped():
     out = x * 2
     out.backward()
 
-    assert "<script>" not in explain(x, names={}).to_html()
+    html = explain(x, names={}).to_html()
+
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
 
 
 @st.composite

@@ -13,6 +13,7 @@ from clearprop import Tensor
 from clearprop.see.layout import Arrangement, arrange, layout
 from clearprop.see.layout_order import crossings, reduce_crossings, with_dummies
 from clearprop.see.layout_ranks import ranks
+from clearprop.see.layout_straighten import cost, packed, straighten
 
 SIZES = [(60.0, 25.0), (120.0, 50.0), (220.0, 100.0)]
 
@@ -112,6 +113,23 @@ def test_a_thousand_boxes_take_less_than_a_second():
         times.append(time.process_time() - start)
 
     assert min(times) < 1.0
+
+
+@pytest.mark.parametrize("count", [60, 200])
+def test_straightening_makes_arrows_much_shorter_than_packing_alone(count):
+    sizes, edges = random_graph(count, seed=count)
+    layered = with_dummies(ranks(count, edges), edges)
+    reduce_crossings(layered)
+    tall = [tall for _, tall in sizes] + [0.0] * (len(layered.left) - count)
+    gap = lambda u, v: 20.0  # noqa: E731
+
+    start = packed(layered, tall, gap)
+    found = straighten(layered, start, tall, gap)
+
+    assert cost(layered, found) < 0.8 * cost(layered, start)
+    for layer in layered.layers:  # and no box came too close to its neighbour
+        for upper, lower in pairwise(layer):
+            assert found[lower] - found[upper] >= (tall[upper] + tall[lower]) / 2 + 20.0 - 1e-6
 
 
 def test_a_chain_is_one_straight_line():

@@ -112,13 +112,17 @@ def test_any_axes_may_be_reduced(axis):
         agree(lambda x: np.argmin(x, axis=axis), x)
 
 
-@pytest.mark.parametrize("shape", [(17,), (5, 3)])
-def test_a_place_and_a_sum_of_everything_share_a_loop(shape):
+@pytest.mark.parametrize(
+    ("shape", "loops"), [((17,), 1), ((5, 3), 2)]
+)  # of rows only the sum goes row by row
+def test_a_place_and_a_sum_of_everything_share_a_loop_where_both_walk_over_one_axis(shape, loops):
     x = numbers(*shape)
-    place, total = native(lambda x: (np.argmin(x), x.sum()))(x)
+    step = native(lambda x: (np.argmin(x), x.sum()))
+    place, total = step(x)
 
     assert place == np.argmin(x)
     np.testing.assert_allclose(total, x.sum(), rtol=1e-5)
+    assert len(step.latest.recording.executable.groups) == loops
 
 
 def test_the_first_of_equal_extremes_wins_and_nan_before_all():
