@@ -69,18 +69,26 @@ def _backward(output: Tensor, grad: Any, create_graph: bool, leaves_only: bool) 
 
 
 def propagate(
-    order: list[Tensor], grads: dict[Tensor, Any], *, create_graph: bool = False, keep: bool = True
+    order: list[Tensor],
+    grads: dict[Tensor, Any],
+    *,
+    create_graph: bool = False,
+    keep: bool = True,
+    among: set[Tensor] | None = None,
 ) -> dict[Tensor, Any]:
     """Walk `order` from its end, passing each node's gradient on to its inputs; return the gradients by node.
 
-    `grads` holds what arrives from outside. Everything that computes gradients goes through here.
+    `grads` holds what arrives from outside. Where `among` is given, others than these nodes receive nothing.
+    Everything that computes gradients goes through here.
     """
     with np.errstate(all="ignore"):  # infinite local derivatives are part of the mathematics
-        _walk(order, grads, keep, graph=create_graph)
+        _walk(order, grads, keep, create_graph, among)
     return grads
 
 
-def _walk(order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool) -> None:
+def _walk(
+    order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool, among: set[Tensor] | None
+) -> None:
     observer = mode.observer
     for node in reversed(order):
         op = node.op
@@ -98,7 +106,7 @@ def _walk(order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool
                 continue
             g = tuple(np.zeros_like(v) if p is None else p for p, v in zip(g, node._value, strict=True))
         for i, x in enumerate(node.inputs):
-            if isinstance(x, Tensor) and x.requires_grad:
+            if isinstance(x, Tensor) and x.requires_grad and (among is None or x in among):
                 d = input_gradient(op, i, g, z, xs, attrs)
                 if d is None:
                     continue
@@ -226,9 +234,18 @@ def seed_of(output: Tensor, grad: Any) -> Any:
 
 
 def _current(node: Tensor) -> tuple[Any, ...]:
-    """Return the inputs as Tensors, provided that none was assigned since: old values have no graph."""
-    for x, value in zip(node.inputs, node.values, strict=True):
-        if isinstance(x, Tensor) and x._value is not value:
+    """Return the inputs as Tensors, provided that no value with a graph was assigned since: the old has none.
+
+    What needs no gradient is the number that it was.
+    """
+    stale = [
+        isinstance(x, Tensor) and x._value is not v for x, v in zip(node.inputs, node.values, strict=True)
+    ]
+    if True not in stale:
+        return node.inputs
+    recorded = mode.observer is not None and mode.observer.remembers  # a number would stay this call's
+    for x, old in zip(node.inputs, stale, strict=True):
+        if old and (x.requires_grad or recorded):
             raise GradientError(
                 lesson(
                     "backward(create_graph=True)",
@@ -237,4 +254,4 @@ def _current(node: Tensor) -> tuple[Any, ...]:
                     hint="the backward pass before the optimizer's step",
                 )
             )
-    return node.inputs
+    return tuple(v if old else x for x, v, old in zip(node.inputs, node.values, stale, strict=True))

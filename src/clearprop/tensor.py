@@ -205,7 +205,8 @@ class Tensor:
                     "np.asarray(t)",
                     "would drop the gradient silently",
                     f"t = {self!r}",
-                    hint="t.detach().numpy() to leave the graph, or a NumPy function that has a rule",
+                    hint="t.detach().numpy() to leave the graph, `with no_grad():` around what computes t "
+                    "where numbers are wanted, grad(f)(array) too, or a NumPy function that has a rule",
                 )
             )
         return np.array(self._python("np.asarray(t)"), dtype=dtype, copy=copy)

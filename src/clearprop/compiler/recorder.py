@@ -135,6 +135,14 @@ class Recorder:
             )
         )
 
+    def stands_for_array(self, x: Tensor) -> bool:
+        """Whether an eager run has an array where this one has the Tensor `x`."""
+        return not x.requires_grad and self.value_of(x) not in self.tensors
+
+    def tells(self, x: Tensor, is_tensor: bool) -> None:
+        """Hear from who computed `x` whether an eager run has a Tensor or an array there."""
+        (self.tensors.add if is_tensor else self.tensors.discard)(self.value_of(x))
+
     def _is_wrapped(self, tensor: Tensor) -> bool:
         """Whether `Tensor(tensor)` is being made, with no change of dtype that would hide where it is of."""
         frame = sys._getframe(4)

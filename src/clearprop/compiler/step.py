@@ -16,7 +16,7 @@ from clearprop.compiler.recorder import Recorder, RecordingError, record
 from clearprop.compiler.recording import Recording, fingerprint
 from clearprop.compiler.source import Source
 from clearprop.compiler.store import Changed
-from clearprop.compiler.tree import Key, flatten, objects, result_tree
+from clearprop.compiler.tree import Key, flatten, is_within, objects, result_tree
 from clearprop.errors import lesson
 from clearprop.modes import mode, special
 from clearprop.tensor import Tensor
@@ -158,7 +158,7 @@ class Step:
         without = [t for t in recorder.before if t.grad is None]
         result = record(recorder, self.function, new_args, new_kwargs)
         try:
-            tree, outputs = result_tree(result, recorder, self.function, watch.around.knows)
+            tree, outputs = result_tree(result, recorder, watch.around.knows)
             program, cleared = recorder.finish(outputs)
             settled = watch.check()
             mark = fingerprint(program, cleared)
@@ -294,12 +294,12 @@ def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:
                     hint="t.detach(), or no argument",
                 )
             )
-        if t.op is not None and t.requires_grad:
+        if is_within(t):
             raise RecordingError(
                 lesson(
                     "compile(step)(t)",
                     "wants arrays or leaf Tensors: no gradient leaves a compiled step through its arguments",
-                    f"a Tensor computed by {t.op.name}",
-                    hint="t.detach(), or computing it inside the step",
+                    f"a Tensor computed by {t.op.name}" if t.op else "one that grad(f) differentiates by",
+                    hint="t.detach(), computing it inside the step, or compile(grad(f)) for grad(compile(f))",
                 )
             )

@@ -92,7 +92,7 @@ def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
         if isinstance(x, Tensor):
             tensors[len(arrays)] = x
             same = next(i for i, t in tensors.items() if t is x)
-            about = ("tensor", *about, x.requires_grad, x.grad is None, same)
+            about = ("tensor", *about, x.requires_grad, x.grad is None, same, is_within(x))
         arrays.append(array)
         return about
     if isinstance(x, (tuple, list)):
@@ -102,6 +102,11 @@ def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
     if isinstance(x, float):
         return (type(x), x.hex())  # 0.0 is not -0.0, and NaN is NaN
     return (type(x), x) if _has_value(x) else The(x)
+
+
+def is_within(x: Tensor) -> bool:
+    """Whether a gradient is to pass through a Tensor: it was computed, or `grad(f)` runs `f` on it."""
+    return x.requires_grad and x.serial > 0
 
 
 class The:
@@ -141,9 +146,7 @@ def objects(x: Any) -> list[Any]:
 
 
 # --- results ------------------------------------------------------------------------------------------------
-def result_tree(
-    result: Any, recorder: Recorder, function: Callable[..., Any], there: Callable[[Any], bool]
-) -> tuple[Any, list[Tensor]]:
+def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -> tuple[Any, list[Tensor]]:
     """Return a function from output arrays to what the caller gets, and the Tensors that are the outputs.
 
     What an eager run gives as an array comes as an array, what it gives as a Tensor as a Tensor without a
@@ -151,7 +154,6 @@ def result_tree(
     """
     outputs: list[Tensor] = []
     gradients = {id(t.grad) for t in (*recorder.before, *recorder.wrapped) if t.grad is not None}
-    plain = getattr(function, "returns_arrays", False) and not recorder.places
 
     def read(x: Any) -> Any:
         if isinstance(x, Tensor):
@@ -161,7 +163,7 @@ def result_tree(
             if v.kind == "state" and x in recorder.before:
                 return _Same(x)
             outputs.append(x)
-            lifted = isinstance(v, Value) and v in recorder.tensors and id(x) not in gradients and not plain
+            lifted = isinstance(v, Value) and v in recorder.tensors and id(x) not in gradients
             return _Tensor(len(outputs) - 1) if lifted else _Array(len(outputs) - 1)
         if isinstance(x, tuple):
             inside = [read(y) for y in x]

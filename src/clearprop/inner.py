@@ -1,0 +1,158 @@
+"""A function run inside of others, on leaves of its own: its derivatives, and what else they depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from clearprop.backward import propagate
+from clearprop.modes import mode, no_grad
+from clearprop.op import _next_serial
+from clearprop.registry import ops
+from clearprop.tensor import Tensor
+
+_serial = attrgetter("serial")
+
+
+class Inner:
+    """One run of `f`, to be differentiated by its arguments numbered `chosen`.
+
+    Every function that is made of the derivatives of another one is written as three calls: make an `Inner`,
+    `pull` gradients as often as wanted, hand the results out by `results`. What `f` reaches by other ways
+    than the chosen arguments, a Tensor in its closure or the parameters of a model, belongs to the graphs of
+    those outside, and so does a result that depends on it. Which results do is read off the graph that the
+    run has built.
+
+    `inputs` are the Tensors that stand for the chosen arguments, `output` is what `f` returned. Where
+    `constant` is true (inside `no_grad()`), all that is outside counts as numbers.
+    """
+
+    __slots__ = ("before", "constant", "inputs", "lifted", "outer", "output", "since", "wraps")
+
+    def __init__(
+        self, f: Callable[..., Any], chosen: tuple[int, ...], args: Any, kwargs: Any, constant: bool = False
+    ) -> None:
+        given = list(args)
+        self.inputs: list[Tensor] = []
+        self.lifted: list[Tensor] = []  # leaves that nobody outside knows
+        self.before = _next_serial()
+        for i in chosen:
+            x = args[i]
+            if isinstance(x, Tensor) and x.requires_grad and not constant:
+                x = x * 1  # a node of its own: the same Tensor may come in twice, or by closure too
+            else:
+                x = _leaf(x)
+                self.lifted.append(x)
+            given[i] = x
+            self.inputs.append(x)
+        self.wraps = False
+        for x in args:
+            if isinstance(x, Tensor) and not _stands_for_array(x):
+                self.wraps = True
+        self.constant, self.outer = constant, False
+        self.since = _next_serial()
+        self.output = f(*given, **kwargs)
+
+    def pull(self, arriving: dict[Tensor, Any]) -> list[Any]:
+        """Return the gradient of each input (zeros where none flows), given those that arrive at outputs."""
+        order, others = self._history(arriving)
+        among = _reached(order, self.inputs) if others else None
+        if not self.constant and (others or len(self.lifted) < len(self.inputs)):
+            self.outer = True
+            grads = propagate(order, arriving, create_graph=True, among=among)
+        elif mode.observer is not None and mode.observer.remembers:
+            with no_grad():  # the rules are looked at, but no gradient passes through what they give
+                grads = propagate(order, arriving, create_graph=True, among=among)
+        else:
+            grads = propagate(order, arriving, among=among)
+        return [grads[x] if x in grads else np.zeros(x.shape, x.dtype)[()] for x in self.inputs]
+
+    def results(self, *found: Any) -> list[Any]:
+        """Return what the caller gets: Tensors of the graph outside, or else things of the arguments' kind.
+
+        After that the leaves of this run are numbers, which no gradient reaches any more.
+        """
+        for leaf in self.lifted:
+            leaf.requires_grad = False
+        recording = mode.observer is not None and mode.observer.remembers
+        if not recording and not self.outer and not self.wraps:  # the usual case
+            return [x._value if isinstance(x, Tensor) else x for x in found]
+        if self.lifted:
+            order, _ = self._history([x for x in found if isinstance(x, Tensor)])
+            for node in order:  # it may have needed a gradient for such a leaf only
+                node.requires_grad = any(isinstance(x, Tensor) and x.requires_grad for x in node.inputs)
+        give = self._recorded if recording else self._given
+        return [
+            self._bound(x) if isinstance(x, Tensor) and x.requires_grad and not self.constant else give(x)
+            for x in found
+        ]
+
+    def _bound(self, x: Tensor) -> Tensor:
+        x = x if x.op is not None else x * 1  # a leaf that `f` returned stays its owner's
+        tells = getattr(mode.observer, "tells", None)
+        if tells is not None:
+            tells(x, True)
+        return x
+
+    def _given(self, x: Any) -> Any:
+        value = x._value if isinstance(x, Tensor) else x
+        if isinstance(value, np.ndarray) and self.outer:
+            value = value.copy()  # a graph may remember this one
+        return Tensor(value, requires_grad=False) if self.wraps else value
+
+    def _recorded(self, x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            if not self.wraps:
+                return x.copy()
+            x = Tensor(x, requires_grad=False)
+        x = ops["detach"](x)
+        tells = getattr(mode.observer, "tells", None)
+        if tells is not None:
+            tells(x, self.wraps)
+        return x
+
+    def _history(self, outputs: Iterable[Tensor]) -> tuple[list[Tensor], bool]:
+        """Return the nodes of this run that led to the outputs, in order, and whether Tensors from outside
+        did too, other than the chosen arguments."""
+        seen: set[Tensor] = set()
+        before, since = self.before, self.since  # between them: the inputs
+        others = False
+        waiting = [outputs]
+        while waiting:
+            for x in waiting.pop():
+                if isinstance(x, Tensor) and x.requires_grad and x not in seen:
+                    if x.serial > since:
+                        seen.add(x)
+                        waiting.append(x.inputs)
+                    elif x.serial < before:
+                        others = True
+        return sorted(seen, key=_serial), others
+
+
+def _reached(order: list[Tensor], inputs: list[Tensor]) -> set[Tensor]:
+    """Return the nodes of `order` that depend on the inputs, with the inputs: who else needs a gradient."""
+    found = set(inputs)
+    for node in order:
+        for x in node.inputs:
+            if isinstance(x, Tensor) and x in found:
+                found.add(node)
+                break
+    return found
+
+
+def _leaf(x: Any) -> Tensor:
+    """Return a leaf with an argument's value, which has a number in the order as if it were computed."""
+    leaf = Tensor(0.0 if isinstance(x, Tensor) else x)
+    if isinstance(x, Tensor):
+        leaf._value = x._value
+    leaf.serial = _next_serial()
+    return leaf
+
+
+def _stands_for_array(x: Tensor) -> bool:
+    """Whether an eager run has an array where a step that is being recorded has this Tensor."""
+    asked = getattr(mode.observer, "stands_for_array", None)
+    return asked is not None and asked(x)
