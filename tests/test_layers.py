@@ -16,7 +16,8 @@ BASE = CORE | {"ops"}
 LAYERS = {
     "ops": BASE,
     "backward": BASE,
-    "transforms": BASE | {"backward"},
+    "inner": BASE | {"backward"},
+    "transforms": BASE | {"backward", "inner"},
     "lecture": BASE | {"backward", "transforms", "expression", "grammar"},
     "grammar": BASE,
     "expression": BASE | {"backward", "transforms", "grammar"},

@@ -85,7 +85,7 @@ DERIVATIVES = {  # name: (f, at, df/dv there)
     "closure":            (lambda v: grad(lambda x: v * x**2)(3.0),                     2.0, 6.0),
     "its own product":    (lambda x: x * grad(lambda y: x * y)(1.0),                    1.0, 2.0),
     "hyperparameter":     (regularized,                                                 0.5, -1.28),
-    "slopes in a loss":   (slopes,                                                      0.7, -0.24965),
+    "slopes in a loss":   (slopes,                                                      0.7, -0.2496482763),
     "three levels":       (three_levels,                                                2.0, 18.0),
     "x in three levels":  (in_three_levels,                                             1.0, 18.0),
     "third derivative":   (grad(grad(lambda x: x**5)),                                  2.0, 240.0),
