@@ -41,11 +41,15 @@ def backward(
     observer = mode.observer
     if observer is not None and observer.remembers and not create_graph:
         with no_grad():  # the rules are looked at, but no gradient passes through what they give
-            return _backward(observer.resolve(output), grad, True, leaves_only)
+            order = _backward(observer.resolve(output), grad, True, leaves_only)
+        received = getattr(observer, "received", None)
+        if received is not None:
+            received(order)  # in an eager run these gradients are arrays
+        return
     _backward(output, grad, create_graph, leaves_only)
 
 
-def _backward(output: Tensor, grad: Any, create_graph: bool, leaves_only: bool) -> None:
+def _backward(output: Tensor, grad: Any, create_graph: bool, leaves_only: bool) -> list[Tensor]:
     observer = mode.observer
     if observer is not None and observer.remembers:
         output = observer.resolve(output)
@@ -66,6 +70,7 @@ def _backward(output: Tensor, grad: Any, create_graph: bool, leaves_only: bool) 
             elif node.op is not None or node.grad is None:
                 node.grad = grads.get(node)
     marks.latest = (weakref.ref(output), *marks.latest[:7])  # `explain(node)` looks for its output there
+    return order
 
 
 def propagate(

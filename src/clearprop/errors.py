@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import FrameType
 
 _PACKAGE = os.path.dirname(__file__)  # pathlib would be a tenth of what importing clearprop costs
 
@@ -33,9 +34,14 @@ def lesson(called: str, wanted: str, got: str = "", where: str = "", hint: str =
     return "\n".join(lines)
 
 
+def inside(frame: FrameType) -> bool:
+    """Tell whether a frame runs code of this package."""
+    return frame.f_code.co_filename.startswith(_PACKAGE)
+
+
 def user_line() -> str:
     """Return `file:line` of the nearest caller outside this package ('' where there is none)."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and inside(frame):
         frame = frame.f_back  # type: ignore[assignment]
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""

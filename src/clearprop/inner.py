@@ -91,11 +91,7 @@ class Inner:
         ]
 
     def _bound(self, x: Tensor) -> Tensor:
-        x = x if x.op is not None else x * 1  # a leaf that `f` returned stays its owner's
-        tells = getattr(mode.observer, "tells", None)
-        if tells is not None:
-            tells(x, True)
-        return x
+        return x if x.op is not None else x * 1  # a leaf that `f` returned stays its owner's
 
     def _given(self, x: Any) -> Any:
         value = x._value if isinstance(x, Tensor) else x
@@ -109,10 +105,8 @@ class Inner:
                 return x.copy()
             x = Tensor(x, requires_grad=False)
         x = ops["detach"](x)
-        tells = getattr(mode.observer, "tells", None)
-        if tells is not None:
-            tells(x, self.wraps)
-        return x
+        given_as = getattr(mode.observer, "given_as", None)
+        return x if given_as is None else given_as(x, self.wraps)
 
     def _history(self, outputs: Iterable[Tensor]) -> tuple[list[Tensor], bool]:
         """Return the nodes of this run that led to the outputs, in order, and whether Tensors from outside

@@ -20,8 +20,8 @@ class Observer(Protocol):
     def resolve(self, x: Any) -> Any:
         """Return what stands for the input `x`: a recorder hands out the latest version of a Tensor."""
 
-    def saw(self, node: Tensor) -> None:
-        """Look at a node that has just been computed."""
+    def saw(self, node: Tensor) -> Tensor | None:
+        """Look at a node that has just been computed; what is returned, if anything, stands for it."""
 
     def sent(self, node: Tensor, i: int, d: Any) -> None:
         """Look at the gradient `d` that `node` has just sent to its input `i`, before it is added there."""
@@ -42,8 +42,9 @@ class Onlooker:
         """Return the input itself."""
         return x
 
-    def saw(self, node: Tensor) -> None:
+    def saw(self, node: Tensor) -> Tensor | None:
         """Look away."""
+        return None
 
     def sent(self, node: Tensor, i: int, d: Any) -> None:
         """Look away."""

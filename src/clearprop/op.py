@@ -203,7 +203,8 @@ class Op:
         node.op, node.inputs, node.values, node.attrs = self, inputs, values, attrs
         node.serial = _next_serial()
         if observer is not None:
-            observer.saw(node)
+            other = observer.saw(node)
+            node = node if other is None else other
         if not node.requires_grad and (observer is None or not observer.remembers):
             node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
         return _parts(node) if self.several else node

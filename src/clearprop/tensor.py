@@ -137,6 +137,8 @@ class Tensor:
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
+        if mode.observer is not None:
+            mode.observer.python_value(self, "str(t)")
         array = np.asarray(self._value)
         text = np.array2string(array, separator=", ", prefix="Tensor(", threshold=20, edgeitems=2)
         if isinstance(self._value, tuple):
@@ -196,6 +198,8 @@ class Tensor:
         return self._python("index(t)").__index__()  # type: ignore[no-any-return]
 
     def __format__(self, spec: str) -> str:
+        if mode.observer is not None:
+            mode.observer.python_value(self, "format(t)")
         return format(self._python("format(t)"), spec) if spec else repr(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:

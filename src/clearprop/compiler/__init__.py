@@ -1,6 +1,6 @@
 """The whole training step as one program: `compile(step)`; this folder's README tells how it works."""
 
-from clearprop.compiler.recorder import RecordingError
+from clearprop.compiler.refusals import RecordingError
 from clearprop.compiler.step import Step, compile
 
 __all__ = ["RecordingError", "Step", "compile"]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from clearprop import structure
-from clearprop.compiler.recorder import RecordingError
+from clearprop.compiler.refusals import RecordingError
 from clearprop.errors import lesson
 from clearprop.modes import Marks
 from clearprop.tensor import Tensor

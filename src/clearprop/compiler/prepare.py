@@ -29,7 +29,9 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
     """Return a copy of the program in which memory is plain.
 
     - No view needs a copy: it looks at one instead (`positive`, which gives its operand's entries).
-    - What is assigned is computed, and assigned once; what is returned is not a state that changes.
+    - What is assigned is computed, and assigned once.
+    - What is returned is the caller's own: no state that changes, no memory of an argument or constant.
+      (An argument that is returned as it came is no output.)
     - `form(v, add)` says what a computed value is to the executor; `add` puts a value before it.
     """
     new: dict[Value, Value] = {}
@@ -55,11 +57,9 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
         share.users[clone] = sum(user in needed for user in users[v])
     changed = {state.key for state, v in program.assignments if v.kind != "state" or v.data.key != state.key}
     for v in program.outputs:
-        x = new[v]
-        base = layout(x).base
-        result.outputs.append(
-            add(copied(x)) if base.kind == "state" and base.shape and base.data.key in changed else x
-        )
+        base = layout(new[v]).base
+        lent = base.kind in ("argument", "constant") or (base.kind == "state" and base.data.key in changed)
+        result.outputs.append(add(copied(new[v])) if lent and base.shape else new[v])
     result.checks = [new[v] for v in program.checks]
     given: set[Value] = set()
     for state, v in program.assignments:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from clearprop.compiler.ir import Program, State, Value, reachable
+from clearprop.compiler.refusals import RecordingError as RecordingError
+from clearprop.compiler.refusals import Refusals
+from clearprop.compiler.stand_in import StandIn, StandInWithoutAxes, stands_for_array, twin_of
 from clearprop.compiler.store import on_a_line
-from clearprop.compiler.weakly import ByArray, ByTensor
-from clearprop.errors import lesson, user_line
+from clearprop.compiler.weakly import ByArray, ByTensor, Memory
+from clearprop.errors import user_line
 from clearprop.modes import observed
+from clearprop.op import describe
 from clearprop.tensor import Tensor
 
 
-class RecordingError(RuntimeError):
-    """A step that cannot be written down as one program; the message says where and what to do."""
-
-
-class Recorder:
+class Recorder(Refusals):
     """What a step did, node by node; see `clearprop.modes.Observer`.
 
     Leaves stay the very Tensors of the user; a leaf that is assigned really changes, and `known` says which
@@ -32,6 +31,7 @@ class Recorder:
     remembers = True
 
     def __init__(self) -> None:
+        super().__init__()
         self.values: list[Value] = []
         self.known = ByTensor()
         self.by_array = ByArray()  # a leaf made of a known node's array stands for that node
@@ -40,8 +40,9 @@ class Recorder:
         self.before: dict[Tensor, tuple[Any, Any]] = {}
         self.old_grads: dict[Tensor, Tensor] = {}
         self.places: dict[Tensor, int] = {}  # Tensors that were passed as arguments
+        self.given: dict[Tensor, int] = {}  # what stands for arrays that were
         self.things: list[Any] = []
-        self.tensors: set[Value] = set()  # what is a Tensor, not an array, in an eager run
+        self.memory = Memory()  # which arrays share theirs
         self.written: set[Tensor] = set()
         self.wrapped: list[Tensor] = []  # leaves that were made inside the step, of known arrays
         self.reads: dict[Value, Tensor] = {}
@@ -59,13 +60,14 @@ class Recorder:
             return x
         held = self.reads.get(v)
         if held is None:
-            held = self.reads[v] = Tensor(0.0, x.name, requires_grad=False)
-            held._value = x._value
+            held = self.reads[v] = twin_of(x)
+            held.requires_grad = False
             self.known[held] = v
+            self.memory.share(x, held)
         return held
 
-    def saw(self, node: Tensor) -> None:
-        """Write a node down."""
+    def saw(self, node: Tensor) -> Tensor | None:
+        """Write a node down; what is computed of arrays alone is one."""
         assert node.op is not None
         inputs = tuple([self.value_of(x) for x in node.inputs])
         value = node._value
@@ -75,11 +77,14 @@ class Recorder:
         else:
             shape, dtype = value.shape, value.dtype
         v = Value("call", shape, dtype, node.op.name, inputs, dict(node.attrs), line=user_line())
+        given = [x for x in node.inputs if isinstance(x, Tensor)]
+        if all(map(stands_for_array, given)):
+            node = twin_of(node)
+            self.memory.made(node, given)
         self._enter(node, v)
         if not node.requires_grad:  # no gradient will ask for them, and the program has noted them
             node.inputs = node.values = ()
-        if any(x in self.tensors for x in v.operands):
-            self.tensors.add(v)
+        return node
 
     def sent(self, node: Tensor, i: int, d: Any) -> None:
         """Gradients are nodes like any others."""
@@ -95,6 +100,8 @@ class Recorder:
         """Note that a leaf is about to be given a new value (a Tensor, an array or a number)."""
         self.touch(tensor)
         self.written.add(tensor)
+        if stands_for_array(new):
+            self.memory.share(tensor, new)
         v = self.value_of(new)
         if not isinstance(v, Value):
             v = self._constant(np.asarray(v, tensor.dtype))
@@ -108,48 +115,54 @@ class Recorder:
             self.reads.pop(old, None)
         self.known[tensor] = v
 
-    def python_value(self, tensor: Tensor, asked: str) -> None:
-        """Refuse: what Python does with a number cannot be part of the program.
+    def received(self, nodes: Iterable[Tensor]) -> None:
+        """Let what a backward pass has given be arrays, a leaf's gradient of its own: as in eager runs."""
+        twins: dict[int, Any] = {}
+        for node in nodes:
+            g: Any = node.grad
+            if isinstance(g, np.ndarray) and node.op is None:
+                node.grad = g.copy()
+            elif isinstance(g, Tensor) and node.op is None:
+                node.grad = self._twin(g)
+            elif isinstance(g, Tensor):
+                node.grad = twins.get(id(g))
+                if node.grad is None:
+                    node.grad = twins[id(g)] = self._twin(g)
 
-        Only `Tensor(x)` of an argument passes: the new Tensor's array is then known to be the argument's.
-        """
-        if asked == "np.asarray(t)" and self._is_wrapped(tensor):
-            return
-        hints = {
-            "bool(t)": "np.where(condition, a, b) instead of `if`, or the decision outside of the step",
-            "np.asarray(t)": "the array functions on the Tensor itself, without np.asarray",
-        }
-        hint = hints.get(
-            asked, "the Tensor itself inside the step, and its value after the step has returned"
-        )
-        name = f"'{tensor.name}' " if tensor.name else ""
-        what = f"computed by {tensor.op.name}" if tensor.op is not None else "an input of the step"
-        line = user_line()
-        raise RecordingError(
-            lesson(
-                "compile(step)",
-                f"a recorded step cannot ask for {asked}: Python would see this call's number only",
-                f"of {name}{tensor.shape} {tensor.dtype}, {what}",
-                f"At {line}." if line else "",
-                hint,
-            )
-        )
+    def changed(self, x: Any, new: Any, sign: str) -> Any:
+        """Give what stands for an array other contents: it keeps its dtype and shape, as NumPy has it."""
+        line = f"x {sign} y"
+        if not self.memory.alone(x):
+            self.in_place(x, line, f"x = x {sign[:-1]} y, which makes a new array")
+        if not stands_for_array(new) or new.shape != x.shape:
+            raise self.refuse(f"{line} would make another array of x", f"{describe(new)} of {describe(x)}")
+        if new.dtype != x.dtype:
+            if not np.can_cast(new.dtype, x.dtype, "same_kind"):
+                raise self.refuse(f"{line} cannot keep x's dtype {x.dtype}", f"{new.dtype}")
+            new = new.astype(x.dtype)
+        self.known[x] = self.value_of(new)
+        x._value = new._value
+        return x
 
     def stands_for_array(self, x: Tensor) -> bool:
         """Whether an eager run has an array where this one has the Tensor `x`."""
-        return not x.requires_grad and self.value_of(x) not in self.tensors
+        return stands_for_array(x)
 
-    def tells(self, x: Tensor, is_tensor: bool) -> None:
-        """Hear from who computed `x` whether an eager run has a Tensor or an array there."""
-        (self.tensors.add if is_tensor else self.tensors.discard)(self.value_of(x))
+    def given_as(self, x: Tensor, tensor: bool) -> Tensor:
+        """Return `x` as what an eager run has there, said by who computed it: a Tensor, or else an array."""
+        if stands_for_array(x) is not tensor:
+            return x
+        twin: Tensor = self._twin(x, Tensor if tensor else StandIn)
+        return twin
 
-    def _is_wrapped(self, tensor: Tensor) -> bool:
-        """Whether `Tensor(tensor)` is being made, with no change of dtype that would hide where it is of."""
-        frame = sys._getframe(4)
-        if frame.f_code is not Tensor.__init__.__code__ or not tensor.ndim:
-            return False
-        wants = frame.f_locals.get("requires_grad")
-        return tensor.dtype.kind == "f" or (wants is not None and not wants)
+    def copied(self, x: Any) -> Any:
+        """Return an array of its own with the same entries."""
+        return self._twin(x)
+
+    def _twin(self, x: Any, kind: type = StandIn) -> Any:
+        twin = twin_of(x, kind)
+        self.known[twin] = self.value_of(x)
+        return twin
 
     # --- Tensors and Values ---------------------------------------------------------------------------------
     def _enter(self, node: Tensor, v: Value) -> None:
@@ -179,15 +192,21 @@ class Recorder:
             self.values.append(v)
         return v
 
-    def argument(self, array: Any, place: int, like: Tensor | None = None) -> Tensor:
-        """Return the Tensor that stands for an argument of the step while it is recorded."""
+    def argument(self, array: Any, place: int, like: Tensor | None = None, is_array: bool = True) -> Tensor:
+        """Return what stands for an argument while the step is recorded: an array, or the Tensor `like`.
+
+        An array without axes comes as a number here; `is_array` tells whether it was one.
+        """
         stand_in = Tensor(0.0, requires_grad=False)
         stand_in._value = array[()] if isinstance(array, np.ndarray) and array.ndim else array
         v = Value("argument", array.shape, array.dtype, data=place)
-        if like is not None:
+        if like is None:
+            stand_in = twin_of(stand_in, StandInWithoutAxes if is_array and not array.ndim else StandIn)
+            self.memory.lent(stand_in)
+            self.given[stand_in] = place
+        else:
             stand_in.name, stand_in.requires_grad = like.name, like.requires_grad
             v.name = like.name or ""
-            self.tensors.add(v)
             self.places[stand_in] = place
         self._enter(stand_in, v)
         if like is not None:
@@ -208,7 +227,6 @@ class Recorder:
         v = Value("state", x.shape, x.dtype, data=State(x), name=x.name or "")
         self.values.append(v)
         self.known[x] = v
-        self.tensors.add(v)
         if self.by_array.get(x._value) is None:
             self.by_array[x._value] = v
         return v
@@ -228,6 +246,8 @@ class Recorder:
         array = grad._value if isinstance(grad, Tensor) else grad
         stand_in = Tensor(0.0, requires_grad=False)
         stand_in._value = array
+        if not isinstance(grad, Tensor):
+            stand_in = twin_of(stand_in)
         state = State(None if x in self.places else x, "grad", self.places.get(x, -1))
         v = Value("state", array.shape, array.dtype, data=state, name=state.name)
         self.known[stand_in] = v
@@ -256,13 +276,12 @@ class Recorder:
             if x in self.written:
                 program.assignments.append((State(tensor, "value", place), self.known[x]))
             now = x.grad
-            if now is self.old_grads.get(x):
+            if now is self.old_grads.get(x) and (now is None or self.known[now].kind == "state"):
                 x.grad = grad
             elif now is None:
                 cleared.append(State(tensor, "grad", place))
             else:
                 v = self.value_of(now)
-                self.tensors.discard(v)
                 program.assignments.append((State(tensor, "grad", place), v))
                 x.grad = now._value if isinstance(now, Tensor) else now
         program.values = self.values
@@ -320,10 +339,17 @@ _OPAQUE = (type(np), type(leaves), type(len), property, staticmethod, classmetho
 def record(
     recorder: Recorder, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Run the function for real while the recorder looks on; on any error everything is as before."""
+    """Run the function for real while the recorder looks on; on any error everything is as before.
+
+    What was refused is raised here if the step has caught it: the branch that it took is no answer for later
+    calls.
+    """
     try:
         with observed(recorder), np.errstate(all="ignore"):
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+        if recorder.refused is not None:  # the step has caught it
+            raise recorder.refused
+        return result
     except BaseException:
         recorder.undo()
         raise

@@ -10,7 +10,7 @@ import numpy as np
 from clearprop.compiler.builder import Unlowered
 from clearprop.compiler.ir import Program, State
 from clearprop.compiler.lower import lower
-from clearprop.compiler.recorder import RecordingError
+from clearprop.compiler.refusals import RecordingError
 from clearprop.compiler.rewrite import rewrite
 from clearprop.compiler.source import Source
 from clearprop.compiler.store import Store

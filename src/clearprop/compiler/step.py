@@ -12,8 +12,9 @@ from typing import Any
 
 from clearprop.compiler.explain import explanation, no_plan
 from clearprop.compiler.guard import Guard, Watch
-from clearprop.compiler.recorder import Recorder, RecordingError, record
+from clearprop.compiler.recorder import Recorder, record
 from clearprop.compiler.recording import Recording, fingerprint
+from clearprop.compiler.refusals import RecordingError
 from clearprop.compiler.source import Source
 from clearprop.compiler.store import Changed
 from clearprop.compiler.tree import Key, flatten, is_within, objects, result_tree

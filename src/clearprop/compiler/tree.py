@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.ir import Value
 from clearprop.compiler.recorder import Recorder
+from clearprop.compiler.stand_in import stands_for_array
 from clearprop.modes import mode
 from clearprop.tensor import Tensor
 
@@ -36,7 +36,7 @@ class Key:
 
         def stand_in(x: Any) -> Any:
             like = x if isinstance(x, Tensor) else None
-            return recorder.argument(_array(x), next(place), like)
+            return recorder.argument(_array(x), next(place), like, isinstance(x, np.ndarray))
 
         return _mapped(args, stand_in), _mapped(kwargs, stand_in)
 
@@ -89,6 +89,8 @@ def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
     if is_array(x):
         array = _array(x)
         about: tuple[Any, ...] = (array.shape, array.dtype)
+        if isinstance(x, np.ndarray) and not x.ndim:
+            about = ("array", *about)  # a number in NumPy's eyes
         if isinstance(x, Tensor):
             tensors[len(arrays)] = x
             same = next(i for i, t in tensors.items() if t is x)
@@ -153,17 +155,16 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
     graph. A leaf that is returned is itself, and so is an array that was `there` before the step.
     """
     outputs: list[Tensor] = []
-    gradients = {id(t.grad) for t in (*recorder.before, *recorder.wrapped) if t.grad is not None}
 
     def read(x: Any) -> Any:
         if isinstance(x, Tensor):
-            v = recorder.value_of(x)
-            if v.kind == "argument":
-                return _Argument(v.data)
-            if v.kind == "state" and x in recorder.before:
+            place = recorder.places.get(x, recorder.given.get(x))
+            if place is not None:
+                return _Argument(place)
+            if x in recorder.before:
                 return _Same(x)
             outputs.append(x)
-            lifted = isinstance(v, Value) and v in recorder.tensors and id(x) not in gradients
+            lifted = not stands_for_array(x)
             return _Tensor(len(outputs) - 1) if lifted else _Array(len(outputs) - 1)
         if isinstance(x, tuple):
             inside = [read(y) for y in x]

@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.compiler.builder import evaluate
 from clearprop.compiler.ir import Program, Value
-from clearprop.compiler.recorder import RecordingError
+from clearprop.compiler.refusals import RecordingError
 from clearprop.errors import lesson
 from clearprop.tensor import Tensor
 

@@ -104,6 +104,69 @@ class ByArray:
             self.entries.pop(place, None)
 
 
+class Memory:
+    """Which of the Tensors that live share their memory, so that nobody may change one of them in place.
+
+    >>> from clearprop import Tensor
+    >>> x = Tensor(np.ones((2, 3)))
+    >>> view, memory = x.reshape(3, 2), Memory()
+    >>> memory.made(view, [x])
+    >>> memory.alone(x)
+    False
+    >>> del view
+    >>> memory.alone(x)
+    True
+    """
+
+    def __init__(self) -> None:
+        self.places: Any = ByTensor()  # for each: an object that those of the same memory have in common
+        self._elsewhere: set[object] = set()  # that of memory which somebody else has too
+
+    def share(self, x: Any, y: Any) -> None:
+        """Note that two have the same memory from now on."""
+        place, other = self.places.get(x), self.places.get(y)
+        if place is None:
+            self.places[x] = place = other or object()
+        if other is None:
+            self.places[y] = place
+        elif other is not place:
+            if other in self._elsewhere:
+                self._elsewhere.add(place)
+            for key, (ref, held) in list(self.places.entries.items()):
+                if held is other:
+                    self.places.entries[key] = ref, place
+
+    def lent(self, x: Any) -> None:
+        """Note that the memory of `x` is the caller's."""
+        self.places[x] = place = object()
+        self._elsewhere.add(place)
+
+    def made(self, node: Any, inputs: list[Any]) -> None:
+        """Note a result that is a view of an input."""
+        for x in inputs:
+            if x is not node and _overlap(node._value, x._value):
+                self.share(x, node)
+
+    def alone(self, x: Any) -> bool:
+        """Tell whether no other Tensor that lives has its memory."""
+        place = self.places.get(x)
+        if place in self._elsewhere:
+            return False
+        return place is None or sum(held is place for _, held in self.places.entries.values()) == 1
+
+
+def _overlap(z: Any, x: Any) -> bool:
+    if isinstance(x, tuple) or isinstance(z, tuple):
+        parts = [(a, b) for a in _each(z) for b in _each(x)]
+        return any(_overlap(a, b) for a, b in parts)
+    is_view = isinstance(z, np.ndarray) and (z is x or z.base is not None)
+    return is_view and np.may_share_memory(z, x)
+
+
+def _each(x: Any) -> tuple[Any, ...]:
+    return x if isinstance(x, tuple) else (x,)
+
+
 def _forgetting(where: ByTensor | ByArray) -> Any:
     """What weak references call: it must not keep `where` alive itself."""
     held = weakref.ref(where)

@@ -1,0 +1,149 @@
+"""What is an array in an eager run, and a Tensor while a step is recorded: its class depends on who asks."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import inside
+from clearprop.modes import mode
+from clearprop.registry import ops
+from clearprop.tensor import Tensor
+
+_TENSORS_OWN = {*Tensor.__slots__, "value", "detach", "numpy", "backward"} - {"__weakref__"}
+_ARRAYS_OWN = {name for kind in (np.ndarray, np.generic) for name in dir(kind)} - {*dir(Tensor)}
+_BY_FUNCTION = ("argsort", "cumprod", "cumsum", "diagonal", "nonzero", "repeat", "trace")
+_IN_PLACE = (
+    ("__iadd__", "add", "+="),
+    ("__isub__", "subtract", "-="),
+    ("__imul__", "multiply", "*="),
+    ("__itruediv__", "divide", "/="),
+    ("__ifloordiv__", "floor_divide", "//="),
+    ("__imod__", "remainder", "%="),
+    ("__ipow__", "power", "**="),
+    ("__imatmul__", "matmul", "@="),
+    ("__iand__", "bitwise_and", "&="),
+    ("__ior__", "bitwise_or", "|="),
+    ("__ixor__", "bitwise_xor", "^="),
+    ("__ilshift__", "left_shift", "<<="),
+    ("__irshift__", "right_shift", ">>="),
+)
+
+
+class StandIn:
+    """A Tensor that stands for an array while a step is recorded.
+
+    The library sees a Tensor, so that ops are recorded; the user's code sees what it sees in an eager run:
+    `isinstance(x, np.ndarray)` is true and `isinstance(x, Tensor)` is not, there is no `x.requires_grad`, and
+    `x *= 2` changes `x`. What cannot be answered so is refused, by an error that no `try` or `hasattr` hides.
+    It has Tensor's slots and functions (see below) without being one of its subclasses, whose instances
+    Python would call Tensors whatever they say of themselves.
+    """
+
+    __slots__ = Tensor.__slots__
+    _value: Any
+
+    def __getattribute__(self, name: str) -> Any:
+        if (name == "__class__" or name in _TENSORS_OWN) and not inside(sys._getframe(1)):
+            kind = type(self)._kind(object.__getattribute__(self, "_value"))
+            if name == "__class__":
+                return kind
+            raise AttributeError(f"{kind.__name__} has no {name!r}: this is an array in an eager run too")
+        return Tensor if name == "__class__" else object.__getattribute__(self, name)
+
+    @staticmethod
+    def _kind(value: Any) -> type:
+        """What the user's code takes it for."""
+        return type(value)
+
+    def __getattr__(self, name: str) -> Any:
+        value = object.__getattribute__(self, "_value")
+        if name in _ARRAYS_OWN and hasattr(value, name) and not name.startswith("__array"):
+            if name in _BY_FUNCTION:
+                return lambda *args, **attrs: getattr(np, name)(self, *args, **attrs)
+            if name in ("nbytes", "itemsize"):
+                return getattr(value, name)
+            if not inside(sys._getframe(1)):
+                _recorder().no_attribute(self, name)
+        raise AttributeError(f"{type(value).__name__} has no attribute {name!r}")
+
+    def copy(self, order: str = "C") -> Any:
+        """Return an array of its own with the same entries."""
+        return _recorder().copied(self)
+
+    def __copy__(self) -> Any:
+        return StandIn.copy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return memo.setdefault(id(self), StandIn.copy(self))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        _recorder().in_place(self, "x[i] = y", "np.where(mask, y, x), or np.concatenate of the parts")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        try:
+            return Tensor.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)  # type: ignore[arg-type]
+        except TypeError as error:
+            raise _recorder().also_refused(error, (inputs, kwargs)) from error
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function is np.copy:
+            return StandIn.copy(args[0])
+        try:
+            return Tensor.__array_function__(self, function, types, args, kwargs)  # type: ignore[arg-type]
+        except TypeError as error:
+            raise _recorder().also_refused(error, (args, kwargs)) from error
+
+
+class StandInWithoutAxes(StandIn):
+    """The same for an argument that is an array without axes; what is computed has none is a number."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def _kind(value: Any) -> type:
+        return np.ndarray
+
+
+def twin_of(x: Tensor, kind: type = StandIn) -> Any:
+    """Return what stands for the array of a Tensor: the same value, computed by the same op."""
+    twin: Any = object.__new__(kind)
+    twin._value, twin.name, twin.requires_grad = x._value, x.name, x.requires_grad
+    twin.op, twin.inputs, twin.values, twin.attrs = x.op, x.inputs, x.values, x.attrs
+    twin.serial, twin.grad = x.serial, None
+    return twin
+
+
+def stands_for_array(x: Any) -> bool:
+    """Tell whether what the library takes for a Tensor is an array in an eager run."""
+    return issubclass(type(x), StandIn)
+
+
+def _recorder() -> Any:
+    return mode.observer
+
+
+def _in_place(name: str, sign: str) -> Any:
+    """Return the operator that gives what stands for an array other contents, and a number another number."""
+
+    def operator(self: Any, y: Any) -> Any:
+        new = ops[name].two(self, y)
+        return _recorder().changed(self, new, sign) if isinstance(self._value, np.ndarray) else new
+
+    return operator
+
+
+def _complete() -> None:
+    """Give the class the in-place operators, and all of Tensor's functions that it has not of its own."""
+    for special, name, sign in _IN_PLACE:
+        setattr(StandIn, special, _in_place(name, sign))
+    for name, function in vars(Tensor).items():
+        if name not in vars(StandIn):
+            setattr(StandIn, name, function)
+    StandIn.__eq__ = Tensor.__eq__  # type: ignore[method-assign, assignment]
+    StandIn.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+_complete()

@@ -1,0 +1,399 @@
+"""While a step is recorded its arrays answer as arrays do: same branches, same results, same types."""
+
+import contextlib
+import copy
+import functools
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor, optim
+from clearprop.compiler import RecordingError
+from clearprop.compiler.step import available_executors
+from clearprop.record import read
+
+
+@pytest.fixture(params=available_executors())
+def executor(request):
+    return request.param
+
+
+def same(got, wanted):
+    assert type(got) is type(wanted)
+    if isinstance(wanted, (tuple, list)):
+        for a, b in zip(got, wanted, strict=True):
+            same(a, b)
+        return
+    if isinstance(wanted, Tensor):
+        got, wanted = got.detach().numpy(), wanted.detach().numpy()
+    assert got.dtype == wanted.dtype if hasattr(wanted, "dtype") else True
+    np.testing.assert_allclose(got, wanted, rtol=1e-12)
+
+
+def _asks(question):
+    return lambda x: x * 2.0 + 1.0 if question(x) else x - 5.0
+
+
+@functools.singledispatch
+def _dispatched(x):
+    return x - 100.0
+
+
+@_dispatched.register
+def _(x: np.ndarray):
+    return x * 3.0
+
+
+def _matched(x):
+    match x:
+        case np.ndarray():
+            return x * 7.0
+        case float():
+            return x * 11.0
+    return x
+
+
+QUESTIONS = {
+    "isinstance of ndarray": _asks(lambda x: isinstance(x, np.ndarray)),
+    "isinstance of Tensor": _asks(lambda x: isinstance(x, Tensor)),
+    "isinstance of either": _asks(lambda x: isinstance(x, (Tensor, list))),
+    "issubclass of its class": _asks(lambda x: issubclass(x.__class__, np.ndarray)),
+    "its class": _asks(lambda x: x.__class__ is np.ndarray),
+    "isinstance of float": _asks(lambda x: isinstance(x, float)),
+    "isinstance of generic": _asks(lambda x: isinstance(x, np.generic)),
+    "isinstance of np.float64": _asks(lambda x: isinstance(x, np.float64)),
+    "of what is computed": _asks(lambda x: isinstance(np.sum(x), float)),
+    "of a row": _asks(lambda x: isinstance(np.atleast_1d(x)[0], float)),
+    "np.isscalar": _asks(np.isscalar),
+    "np.ndim": _asks(lambda x: np.ndim(x) == 1),
+    "np.shape": _asks(lambda x: np.shape(x) == (3,)),
+    "np.size": _asks(lambda x: np.size(x) == 3),
+    "dtype": _asks(lambda x: x.dtype.type is np.float64),
+    "issubdtype": _asks(lambda x: np.issubdtype(x.dtype, np.floating)),
+    "nbytes": _asks(lambda x: x.nbytes == 24 and x.itemsize == 8),
+    "a Tensor's value": _asks(lambda x: hasattr(x, "value")),
+    "a Tensor's requires_grad": _asks(lambda x: getattr(x, "requires_grad", False)),
+    "a Tensor's detach": _asks(lambda x: callable(getattr(x, "detach", None))),
+    "a Tensor's grad": _asks(lambda x: hasattr(x, "grad")),
+    "an attribute nobody has": _asks(lambda x: hasattr(x, "cuda")),
+    "singledispatch": _dispatched,
+    "match": _matched,
+}
+
+
+@pytest.mark.parametrize("x", [np.arange(3.0), np.float64(2.0), np.array(4.0), np.arange(3)], ids=repr)
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_arrays_answer_questions_as_in_an_eager_run(question, x, executor):
+    f = QUESTIONS[question]
+    compiled = clearprop.compile(f, executor=executor)
+
+    for k in range(3):
+        same(compiled(x + k), f(x + k))
+
+
+def test_numbers_and_arrays_without_axes_have_plans_of_their_own(executor):
+    f = _asks(lambda x: isinstance(x, np.ndarray))
+    compiled = clearprop.compile(f, executor=executor)
+
+    for x in (np.float64(1.0), np.array(1.0), np.float64(2.0), np.array(2.0)):
+        same(compiled(x), f(x))
+
+
+def test_read_contents_and_gradients_are_arrays(executor):
+    w = Tensor([1.0, 2.0])
+
+    def step(x):
+        w.grad = None
+        loss = np.sum(w * x) ** 2
+        kinds = [isinstance(loss, Tensor), isinstance(read(w), np.ndarray)]
+        loss.backward()
+        kinds += [isinstance(w.grad, np.ndarray), isinstance(np.sum(w.grad), float)]
+        return loss, w.grad, read(w), np.linalg.norm(w.grad), np.sum(w.grad), w, x, 1.0 * np.array(kinds)
+
+    compiled = clearprop.compile(step, executor=executor)
+    for k in range(3):
+        same(compiled(np.arange(2.0) + k), step(np.arange(2.0) + k))
+
+
+def test_ops_of_several_outputs_give_arrays_for_arrays(executor):
+    def f(x):
+        first, second = np.split(x, 2)
+        return first + 1.0, isinstance(first, np.ndarray) * second, divmod(x, 2.0)
+
+    compiled = clearprop.compile(f, executor=executor)
+    for k in range(3):
+        same(compiled(np.arange(4.0) + k), f(np.arange(4.0) + k))
+
+
+LACKING = {
+    "hasattr": lambda x: x if hasattr(x, "strides") else -x,
+    "getattr": lambda x: x if getattr(x, "tobytes", None) else -x,
+    "callable": lambda x: x if callable(getattr(x, "tolist", None)) else -x,
+    "flags": lambda x: x if x.flags.writeable else -x,
+    "fill": lambda x: x.fill(0.0),
+    "sort": lambda x: x.sort(),
+    "resize": lambda x: x.resize((1,)),
+    "flat": lambda x: x.flat[0],
+    "tolist": lambda x: np.float64(sum(x.tolist())),
+    "base": lambda x: x if x.base is None else -x,
+}
+
+
+@pytest.mark.parametrize("caught", ["", "an except", "a bare except", "a suppress"])
+@pytest.mark.parametrize("name", LACKING)
+def test_what_stands_for_an_array_refuses_what_it_cannot_answer(name, caught, executor):
+    f = LACKING[name]
+    guarded = {"": f, "an except": _excepting(f), "a bare except": _bare(f), "a suppress": _suppressing(f)}
+    compiled = clearprop.compile(guarded[caught], executor=executor)
+
+    with pytest.raises(RecordingError, match=r"(?s)cannot ask an array for \..*test_stand_ins.py:.*Try "):
+        compiled(np.arange(3.0))
+
+
+def _excepting(f):
+    def guarded(x):
+        try:
+            return f(x)
+        except Exception:
+            return x * 100.0
+
+    return guarded
+
+
+def _bare(f):
+    def guarded(x):
+        try:
+            return f(x)
+        except:  # noqa: E722
+            return x * 100.0
+
+    return guarded
+
+
+def _suppressing(f):
+    def guarded(x):
+        result = x * 100.0
+        with contextlib.suppress(BaseException):
+            result = f(x)
+        return result
+
+    return guarded
+
+
+SWALLOWED = {
+    "float": lambda x, t: float(t),
+    "a branch": lambda x, t: 1.0 if np.sum(x) > 2 else -1.0,
+    "an item": lambda x, t: np.sum(x).item(),
+    "asarray": lambda x, t: np.asarray(x).sum(),
+    "text": lambda x, t: len(str(x)),
+    "a formatted text": lambda x, t: len(f"{np.sum(x)}"),
+    "a formatted number": lambda x, t: len(f"{np.sum(x):.3f}"),
+    "a Tensor's text": lambda x, t: len(f"{t}"),
+    "no rule": lambda x, t: np.histogram(x)[0][0],
+    "no rule for a method": lambda x, t: np.add.at(x, [0], 1.0),
+    "copyto": lambda x, t: np.copyto(x, 0.0),
+    "put": lambda x, t: np.put(x, [0], 1.0),
+    "out": lambda x, t: np.add(x, 1.0, out=np.ones(3)),
+    "an entry set": lambda x, t: x.__setitem__(0, 3.0),
+}
+
+
+@pytest.mark.parametrize("caught", [_excepting, _bare, _suppressing], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", SWALLOWED)
+def test_a_refusal_that_the_step_catches_is_raised_at_its_end(name, caught, executor):
+    t = Tensor([1.0, 2.0, 3.0])
+    f = caught(lambda x: x * SWALLOWED[name](x, t))
+
+    with pytest.raises(RecordingError, match=r"test_stand_ins.py:\d+"):
+        clearprop.compile(f, executor=executor)(np.arange(3.0))
+    np.testing.assert_array_equal(t.value, [1.0, 2.0, 3.0])
+
+
+def _accumulated(x):
+    total = x * 0.0
+    for k in range(3):
+        total += x * k
+    total -= np.mean(x)
+    total *= 2
+    total /= 3.0
+    total **= 2
+    return total
+
+
+def _aliases(x):
+    y = x * 1.0
+    z = y
+    y += 1.0
+    return y, z, z * y
+
+
+def _copied_first(x):
+    y, z, a, b = x.copy(), copy.copy(x), copy.deepcopy(x), np.copy(x)
+    y *= 2.0
+    z -= 1.0
+    a += b
+    b *= a
+    return x, y, z, a, b
+
+
+def _remade(x):
+    y = x.reshape(3, 1) * 1.0
+    flat = y.ravel()
+    del y
+    flat += 1.0
+    return flat
+
+
+def _whole_numbers(x):
+    n = x.astype(np.int64)
+    n //= 2
+    n <<= 1
+    n |= 1
+    n ^= 3
+    n &= 7
+    n %= 5
+    return n
+
+
+def _narrow(x):
+    y = x.astype(np.float32)
+    y *= x
+    return y
+
+
+def _numbers(x):
+    total, largest = np.sum(x), np.max(x)
+    before = total
+    total += 1.0
+    largest *= 2
+    return before, total, largest
+
+
+def _by_product(x):
+    y = np.outer(x, x)
+    y @= np.ones((3, 3))
+    return y
+
+
+IN_PLACE = [_accumulated, _aliases, _copied_first, _remade, _whole_numbers, _narrow, _numbers, _by_product]
+
+
+@pytest.mark.parametrize("f", IN_PLACE, ids=lambda f: f.__name__)
+def test_what_is_computed_may_be_changed_in_place(f, executor):
+    compiled = clearprop.compile(f, executor=executor)
+
+    for k in range(3):
+        x = np.arange(3.0) + k
+        same(compiled(x), f(x.copy()))
+        np.testing.assert_array_equal(x, np.arange(3.0) + k)
+
+
+@pytest.mark.parametrize("cleared", [True, False])
+@pytest.mark.parametrize("way", ["name", "attribute"])
+def test_gradients_are_scaled_in_place(way, cleared, executor):
+    def trained(wrap):
+        p, q = Tensor([1.0, 2.0]), Tensor([1.0, 2.0])
+        optimizer = optim.SGD([p, q], lr=0.5)
+
+        def step(x):
+            if cleared:
+                optimizer.zero_grad()
+            np.sum((p + q) * x).backward()  # one gradient arrives at both
+            if way == "name":
+                g = p.grad
+                g *= 0.25
+            else:
+                p.grad *= 0.25
+            optimizer.step()
+
+        step = wrap(step)
+        for k in range(5):
+            step(np.arange(2.0) + k)
+        return p.value, q.value, p.grad, q.grad
+
+    same(trained(lambda f: clearprop.compile(f, executor=executor)), trained(lambda f: f))
+
+
+W = Tensor([1.0, 2.0, 3.0], name="W")
+
+
+def _change(x):
+    x -= np.mean(x)
+    return x
+
+
+def _with_view(x):
+    y = x * 1.0
+    view = y[1:]
+    y *= 2.0
+    return y, view
+
+
+def _a_view(x):
+    y = x * 1.0
+    view = y.reshape(3, 1)
+    view *= 2.0
+    return y
+
+
+def _parts_of(x):
+    y = x * 1.0
+    first, _ = np.split(y, [1])
+    first *= 2.0
+    return y
+
+
+def _contents(x):
+    w = read(W)
+    w *= x
+    return W
+
+
+def _assigned(x):
+    y = x * 1.0
+    clearprop.assign(W, y)
+    y *= 2.0
+    return W
+
+
+def _enlarging(x):
+    y = np.sum(x, keepdims=True)
+    y += x
+    return y
+
+
+def _fraction(x):
+    n = x.astype(np.int64)
+    n /= 2
+    return n
+
+
+def _dropping_the_gradient(x):
+    y = x * 1.0
+    y *= W
+    return y
+
+
+REFUSED = [_change, _with_view, _a_view, _parts_of, _contents, _assigned, _enlarging, _fraction]
+
+
+@pytest.mark.parametrize("f", [*REFUSED, _dropping_the_gradient], ids=lambda f: f.__name__)
+def test_what_others_see_is_not_changed_in_place(f, executor):
+    compiled, x, before = clearprop.compile(f, executor=executor), np.arange(3.0), W.value
+
+    with pytest.raises(RecordingError, match=r"test_stand_ins.py:\d+"):
+        compiled(x)
+    np.testing.assert_array_equal(x, np.arange(3.0))
+    assert W.value is before
+
+
+def test_a_copy_that_is_returned_is_not_the_callers_array(executor):
+    compiled = clearprop.compile(lambda x: (x, x.copy(), np.copy(x)), executor=executor)
+
+    for x in (np.ones(3), np.ones(3) * 2):
+        same_one, first, second = compiled(x)
+        assert same_one is x
+        assert not np.shares_memory(first, x)
+        assert not np.shares_memory(second, x)
+        np.testing.assert_array_equal(first, x)
