@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 ops = cast("dict[str, _Applied]", _entries)
 
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logaddexp": "logsumexp"}
-
-
 _STORE = opcode.opmap["STORE_SUBSCR"]
 
 
