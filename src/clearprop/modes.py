@@ -57,6 +57,7 @@ class _Mode(threading.local):
     plain: bool = True  # gradients on and nobody looking
     grad_enabled: bool = True
     observer: Observer | None = None
+    as_written: bool = False  # compiled functions run as ordinary ones
 
 
 class Marks(threading.local):
@@ -130,3 +131,15 @@ def observed(observer: Observer) -> Iterator[None]:
         special.add(-1)
         mode.observer = before
         mode.plain = mode.grad_enabled and before is None
+
+
+@contextmanager
+def as_written() -> Iterator[None]:
+    """Let compiled functions run as they are written: what a plan is compared with."""
+    before, mode.as_written = mode.as_written, True
+    special.add(1)
+    try:
+        yield
+    finally:
+        special.add(-1)
+        mode.as_written = before

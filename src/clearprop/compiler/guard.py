@@ -10,6 +10,7 @@ import operator
 import random
 import sys
 import types
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from clearprop import structure
+from clearprop.compiler.chance import drawn, taken
 from clearprop.compiler.refusals import RecordingError
 from clearprop.errors import lesson
 from clearprop.modes import Marks
@@ -25,6 +27,7 @@ from clearprop.ufunc import Ufunc
 
 _NUMBERS = (str, bytes, int, float, bool, complex, type(None))
 _PLAIN = (str, bytes, int, float, bool, complex, type(None), np.ndarray, np.generic, np.dtype)
+_BUFFERS = (np.ndarray, bytearray, array)
 _SKIPPED = (types.ModuleType, np.ufunc, Ufunc, Marks)
 _ENDS: tuple[Any, ...] = (*map(iter, ([], (), range(0), set(), {}, {}.values(), {}.items())),)
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
@@ -47,6 +50,7 @@ class Surroundings:
         self.announcing: list[Any] = []  # objects that say by `structure.changed()` when an attribute is set
         self.announced: set[int] = set()  # their attributes, which need no look at each call
         self.leaves: list[Tensor] = []
+        self.buffers: list[Any] = []  # arrays, whose contents may change
         self.generators: list[Any] = []
         self.iterators: list[Any] = []
         self._seen: set[int] = set()
@@ -71,6 +75,8 @@ class Surroundings:
             self.generators.append(x)
         elif isinstance(x, type):
             self._visit_class(x, stack)
+        elif isinstance(x, _BUFFERS):
+            self.buffers.append(x)
         elif isinstance(x, (*_PLAIN, *_SKIPPED)):
             return
         elif isinstance(x, types.FunctionType):
@@ -232,16 +238,8 @@ class Watch:
         self.function = function
         self.around = Surroundings(function, others)
         self.before = self.around.snapshot()
-        self.chance = self._chance()
-        self.taken = list(map(_taken, self.around.iterators))
-
-    def _chance(self) -> tuple[Any, ...]:
-        legacy = np.random.get_state(legacy=False)  # noqa: NPY002
-        return (
-            random.getstate(),
-            str(legacy),
-            [str(_state(g)) for g in self.around.generators],
-        )
+        self.chance = drawn(self.around.generators)
+        self.taken = list(map(taken, self.around.iterators))
 
     def check(self) -> bool:
         """Raise RecordingError for a change of Python's own that each call would have to repeat.
@@ -249,12 +247,12 @@ class Watch:
         Return whether nothing at all has changed. Where something has (an optimizer made its memory), the
         next call may well do something else, and this recording is good for this call only.
         """
-        if self._chance() != self.chance:
+        if drawn(self.around.generators) != self.chance:
             raise _lost(
                 "random numbers from NumPy or Python would be the same at each call",
                 hint="clearprop.ops.random.uniform(shape), whose state is a Tensor",
             )
-        if list(map(_taken, self.around.iterators)) != self.taken:
+        if list(map(taken, self.around.iterators)) != self.taken:
             raise _lost(
                 "the step takes from an iterator: later calls would not",
                 hint="next(iterator) outside, and what it gives as an argument",
@@ -267,6 +265,12 @@ class Watch:
         for where, old, new in zip(names, self.before, after, strict=False):  # private ones may change
             self._compare(where, old, new)
         return all(map(_identical, self.before, after))
+
+    def replaced(self) -> str:
+        """Return where another object stands now, '' if nowhere; the library's own notes may change."""
+        names = [self._name(), "a global variable", *map(self._owner, self.around.containers)]
+        pairs = zip(names, self.before, self.around.snapshot(), strict=False)
+        return next((name for name, old, new in pairs if not _identical(old, new)), "")
 
     def _name(self) -> str:
         return getattr(self.function, "__name__", "the step")
@@ -281,41 +285,23 @@ class Watch:
                     f"the step makes a list of {len(old)} entries {len(new)} long: later calls would not",
                     hint="return the value from the step, and append it outside",
                 )
-            pairs = [(str(i), a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]
+            pairs: list[Any] = [(i, a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]
         else:
-            pairs = [(str(k), old.get(k, _END), v) for k, v in new.items()]
+            pairs = [(k, old.get(k, _END), v) for k, v in new.items()]
         for key, a, b in pairs:
             if a is b:
                 continue
             if isinstance(b, Tensor) and b.op is not None:
                 raise _lost(
-                    f"the step keeps a computed Tensor in {where}[{key!r}]: later calls would not",
+                    f"the step keeps a computed Tensor in {where}[{str(key)!r}]: later calls would not",
                     hint="return it from the step",
                 )
             numbers = isinstance(a, (bool, int, float, str)) and isinstance(b, (bool, int, float, str))
             if numbers and a != b:
                 raise _lost(
-                    f"the step changes {where}[{key!r}] from {a!r} to {b!r}: later calls would not",
+                    f"the step changes {where}[{str(key)!r}] from {a!r} to {b!r}: later calls would not",
                     hint="a Tensor(value, requires_grad=False) changed with clearprop.assign",
                 )
-
-
-def _state(generator: Any) -> Any:
-    if isinstance(generator, random.Random):
-        return None if isinstance(generator, random.SystemRandom) else generator.getstate()
-    if isinstance(generator, np.random.RandomState):
-        return generator.get_state(legacy=False)
-    return generator.bit_generator.state
-
-
-def _taken(iterator: Any) -> Any:
-    """How far an iterator has come."""
-    if isinstance(iterator, types.GeneratorType):
-        frame = iterator.gi_frame
-        return frame and (frame.f_lasti, [id(x) for x in frame.f_locals.values()])
-    if isinstance(iterator, itertools.count):
-        return repr(iterator)
-    return operator.length_hint(iterator, -1)
 
 
 def _identical(old: Any, new: Any) -> bool:

@@ -28,8 +28,9 @@ class Recording:
         self.lowered, self.origin = lower(program)
         self.program, self.rules = rewrite(self.lowered)
         self._use(*_executable(self.program, executor))
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a proof holds it while the plan runs
         self.busy = np.zeros(1, np.int64)  # 1 while it runs: a quick call looks at it
+        self.turns = np.zeros(1, np.int64)  # counts up to 0 at each call, quick ones too: then a proof is due
 
     def _use(self, executable: Any, executor: str) -> None:
         """Run the program by this executable from now on, on arrays of its own."""

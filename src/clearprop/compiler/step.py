@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import threading
 import types
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from clearprop.compiler.culprits import Picture, picture
 from clearprop.compiler.explain import explanation, no_plan
 from clearprop.compiler.guard import Guard, Watch
+from clearprop.compiler.prove import SCHEDULES, Call, proved, turns_left
 from clearprop.compiler.recorder import Recorder, record
 from clearprop.compiler.recording import Recording, fingerprint
 from clearprop.compiler.refusals import RecordingError
@@ -29,9 +33,18 @@ class Variant:
     """A recording under the conditions it was made in."""
 
     def __init__(
-        self, recording: Recording, guard: Guard, without: list[Tensor], tree: Any, mark: Any
+        self,
+        recording: Recording,
+        guard: Guard,
+        without: list[Tensor],
+        tree: Any,
+        mark: Any,
+        seen: Picture,
     ) -> None:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
+        self.picture = seen  # what was within reach: where a proof fails, what has changed since
+        self.proofs = 0
+        self.given_up = False
         self.named = set(guard.leaves)  # Tensors that are reached by name: none is an argument too
         self.quick: Any = None  # the call with its conditions checked in native code, where there is one
         self.until = 1  # how many ordinary calls until the next try to make one
@@ -41,7 +54,7 @@ class Variant:
         """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
         self.until -= 1
         make = getattr(self.recording.executable, "quick", None)
-        if self.until > 0 or make is None or special.threads or self.without:
+        if self.until > 0 or make is None or special.threads or self.without or self.given_up:
             return  # without: a gradient that must be None is one after the call
         self.tries += 1
         self.until = 1 << min(self.tries, 8)  # where conditions keep moving, making it costs little beside
@@ -62,17 +75,28 @@ class Step:
     """
 
     def __init__(
-        self, function: Callable[..., Any], executor: str, verify: bool, fallback: bool, limit: int
+        self,
+        function: Callable[..., Any],
+        executor: str,
+        verify: bool,
+        fallback: bool,
+        limit: int,
+        prove: str,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function, self.executor = function, executor
-        self.verify, self.fallback, self.limit = verify, fallback, limit
+        self.verify, self.fallback, self.limit, self.prove = verify, fallback, limit, prove
+        self.forgives = fallback  # whether a plan that is found wrong ends in the function's own result
+        self.proofs, self.proving = 0, 0.0  # how many, and the seconds that they took
+        self.said = False
+        self.disproved = ""  # what was said of a plan that was given up
         self.plans: OrderedDict[Key, list[Variant]] = OrderedDict()
         self.latest: Variant | None = None
         self.refusals: dict[Key, str] = {}
         self.recordings = 0
         self.report: Any = None
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+        self.alone = 0  # more than 0 while a proof runs
         self._quick: Any = None
         # A class of its own, so that its calls can be the quick call: Python looks up `__call__` there.
         self.__class__ = type("Step", (Step,), {"__slots__": (), "__doc__": Step.__doc__})
@@ -83,26 +107,38 @@ class Step:
 
     def ordinary(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step, with all that it depends on checked in Python."""
-        if mode.observer is not None:  # somebody else is looking on: they see the function itself
+        if mode.observer is not None or mode.as_written:  # who looks on sees the function itself
             return self.function(*args, **kwargs)
+        if self.alone:  # another thread proves the step, with the Tensors as they were
+            with self.lock:
+                pass
         key, arrays, tensors = flatten(args, kwargs)
         if key in self.refusals:
             return self.function(*args, **kwargs)
         for variant in self.plans.get(key, ()):
-            if variant.holds(tensors.values()):
-                if self.verify:
-                    from clearprop.compiler.verify import verified
-
-                    return verified(self, variant, args, kwargs, arrays, tensors)
-                try:
-                    outputs = variant.recording.run(arrays, tensors)
-                except Changed:
-                    continue
-                self.latest = variant
-                variant.ran(self.ordinary)
-                self._call_by(variant.quick)
-                return variant.tree(outputs, args, kwargs)
+            if not variant.holds(tensors.values()):
+                continue
+            try:
+                if variant.recording.turns[0] >= 0:
+                    result = proved(self, variant, Call(args, kwargs, arrays, tensors, key))
+                else:
+                    variant.recording.turns[0] += 1
+                    result = variant.tree(self.outputs(variant, arrays, tensors), args, kwargs)
+            except Changed:
+                continue
+            self.latest = variant
+            variant.ran(self.ordinary)
+            self._call_by(variant.quick)
+            return result
         return self._first(key, args, kwargs, arrays, tensors)
+
+    def outputs(self, variant: Variant, arrays: tuple[Any, ...], tensors: dict[int, Tensor]) -> Any:
+        """Run a plan, and where asked for each call, verify it."""
+        if self.verify:
+            from clearprop.compiler.verify import verified
+
+            return verified(self, variant, arrays, tensors)
+        return variant.recording.run(arrays, tensors)
 
     def __reduce__(self) -> Any:
         """A copy has the same function and options, and makes plans of its own."""
@@ -111,7 +147,8 @@ class Step:
             found = getattr(found, name, None)
         if found is self:  # a decorated function goes by its name
             return self.function.__qualname__
-        return Step, (self.function, self.executor, self.verify, self.fallback, self.limit)
+        options = self.executor, self.verify, self.fallback, self.limit, self.prove
+        return Step, (self.function, *options)
 
     def _call_by(self, quick: Callable[..., Any] | None) -> None:
         """Let calls of the step be calls of `quick`, which comes back to `ordinary` where it must not run."""
@@ -133,7 +170,7 @@ class Step:
     def _first(
         self, key: Key, args: Any, kwargs: Any, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
     ) -> Any:
-        with self._lock:
+        with self.lock:
             try:
                 return self._record(key, args, kwargs, arrays, tensors)
             except RecordingError as error:
@@ -180,7 +217,9 @@ class Step:
         given = {s.tensor for s, _ in program.assignments if s.slot == "grad"}
         stay = [t for t in without if t not in given and t not in recorder.places and t.requires_grad]
         guard = Guard(self.function, recorder.things, touched, stay, passed)
-        variant = Variant(recording, guard, [t for t in without if t in given], tree, mark)
+        seen = {} if self.prove == "never" else picture(self.function, passed)
+        variant = Variant(recording, guard, [t for t in without if t in given], tree, mark, seen)
+        recording.turns[0] = -turns_left(self.prove, 0)
         if twin in known:
             known.remove(twin)
         known.insert(0, variant)
@@ -189,6 +228,23 @@ class Step:
         self.latest = variant
         recorder.undo()
         return tree(recording.run(arrays, tensors), args, kwargs)
+
+    def give_up(self, variant: Variant, key: Key, why: str, for_good: bool) -> None:
+        """Drop a plan that is not what the function does; `for_good` where the next would be no other."""
+        variant.given_up, variant.quick = True, None
+        self._call_by(None)
+        self.plans[key] = [v for v in self.plans.get(key, ()) if v is not variant]
+        if self.forgives and (for_good or self.disproved):
+            self.refusals[key] = why
+        self.disproved = self.disproved or why
+
+    def say_once(self, why: str) -> None:
+        """Warn that a plan was given up; the run goes on with the function itself."""
+        if not self.said:
+            self.said = True
+            warnings.warn(
+                f"{why}\n  The run goes on with the function's own result.", RuntimeWarning, stacklevel=4
+            )
 
     def _forget(self) -> None:
         """Keep the plans of the latest shapes only."""
@@ -231,6 +287,7 @@ def compile(
     verify: bool = False,
     fallback: bool = False,
     limit: int = 16,
+    prove: str | None = None,
 ) -> Any:
     """Return a function that does what `function` does, as one planned program: a decorator, or a call.
 
@@ -238,6 +295,12 @@ def compile(
     pass, backward pass, optimizer. Later calls run the plan. Whatever else changes (modes, layers, options)
     is noticed, and recorded again. What cannot be planned raises RecordingError, which says why; with
     `fallback=True` it runs as it is.
+
+    The second, third, fifth, ninth, 17th ... call of each plan proves it: beside the plan the function runs
+    too, from the same state, and a difference that rounding cannot make raises ProofError, with the Tensors
+    as before the call (`prove="geometric"`; "always" proves each call, "never" none; the environment variable
+    CLEARPROP_PROVE says it where it is not given). With `fallback=True` such a call gives what the function
+    gives, and a warning says so once.
 
     `executor` is `numpy`, `llvm` (needs the extra `fast`) or `auto`, the fastest that there is.
     `verify=True` replays each call op by op, in float64 too, and raises VerificationError where the plan
@@ -262,13 +325,16 @@ def compile(
         raise ValueError(
             lesson("compile(step)", f"executor is one of {', '.join(EXECUTORS)}", f"{executor!r}")
         )
+    prove = prove or os.environ.get("CLEARPROP_PROVE") or "geometric"
+    if prove not in SCHEDULES:
+        raise ValueError(lesson("compile(step)", f"prove is one of {', '.join(SCHEDULES)}", f"{prove!r}"))
     if function is None:
-        return lambda f: Step(f, executor, verify, fallback, limit)
+        return lambda f: Step(f, executor, verify, fallback, limit, prove)
     if isinstance(function, Step):
         return function
     if not callable(function):
         raise TypeError(lesson("compile(step)", "wants a function", f"{function!r}"))
-    return Step(function, executor, verify, fallback, limit)
+    return Step(function, executor, verify, fallback, limit, prove)
 
 
 def available_executors() -> tuple[str, ...]:

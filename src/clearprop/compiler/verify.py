@@ -64,13 +64,8 @@ class Report:
 
 
 def verified(
-    step: Step,
-    variant: Variant,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    arrays: tuple[Any, ...],
-    tensors: dict[int, Tensor],
-) -> Any:
+    step: Step, variant: Variant, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
+) -> tuple[Any, ...]:
     """Run the plan, replay the recorded ops beside it, and raise VerificationError where they differ."""
     recording = variant.recording
     program = recording.recorded
@@ -96,7 +91,7 @@ def verified(
                 "executor='numpy', or fallback=True, and reporting this step",
             )
         )
-    return variant.tree(outputs, args, kwargs)
+    return outputs
 
 
 def _inputs(recording: Recording, arrays: tuple[Any, ...]) -> dict[Value, Any]:

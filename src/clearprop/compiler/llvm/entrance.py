@@ -91,10 +91,12 @@ class Entrance:
 
     - `tensor`, `array`: the plan's one output; numbers that the step assigns are written where they are.
     - `done`: only True; the rest is done in Python. A long step lets other threads run meanwhile.
+
+    `turns` is one word that each call counts up, so that a proof is due after as many as were to go without.
     """
 
-    def __init__(self, native: Any, kind: str, workers: Any) -> None:
-        self.native, self.kind = native, kind
+    def __init__(self, native: Any, kind: str, workers: Any, turns: Any) -> None:
+        self.native, self.kind, self.turns = native, kind, turns
         self.control = np.array([workers.address if workers is not None else 0], np.int64)
         self.code = Code(self._text(), "enter_quickly")
         self._method = _Method(b"step", self.code.address("enter_quickly"), VARARGS, None)
@@ -129,6 +131,9 @@ class Entrance:
                 goals.append((self._number(t, state.tensor, v.dtype), v))
                 t.demand(f"icmp sle i64 {t.load(goals[-1][0], COUNT)}, 1")
         fresh = {} if self.kind == "done" else {v: self._empty(t, v) for v in places.fresh}
+        turns = pointer(self.turns.ctypes.data)
+        count = t.emit(f"load i64, ptr {turns}")
+        t.line(f"store i64 {t.emit(f'add i64 {count}, 1')}, ptr {turns}")
         self._run(t)
         if places.checked and self.kind != "done":
             self._check(t, fresh)

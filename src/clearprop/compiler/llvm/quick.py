@@ -57,7 +57,7 @@ def _entrance(variant: Any, conditions: Conditions) -> Entrance:
     for wanted in (kind, "done"):
         if wanted not in native.entrances:
             try:
-                native.entrances[wanted] = Entrance(native, wanted, native.workers)
+                native.entrances[wanted] = Entrance(native, wanted, native.workers, recording.turns)
             except LookupError:  # a result that lies elsewhere at each call
                 continue
         return native.entrances[wanted]  # type: ignore[no-any-return]

@@ -1,0 +1,238 @@
+"""Why a plan may not do what its function does: what has changed since the recording, or a likely line."""
+
+from __future__ import annotations
+
+import array
+import contextvars
+import dis
+import os
+import sys
+import types
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from clearprop.tensor import Tensor
+
+WHOLE = 1 << 22  # bytes of an array that are looked at; of a larger one, pages spread over it
+PAGE = 1 << 12
+LIMIT = 20_000  # things in a picture, the nearest first
+_NUMBERS = (bool, int, float, complex, str, bytes, type(None))
+BUFFERS = (np.ndarray, bytearray, array.array)
+"""What holds numbers that can be changed in place, without a change of any object."""
+
+Picture = dict[str, tuple[str, Any]]
+
+
+def checksum(x: Any) -> int:
+    """Return a number that changes when the contents of a buffer do; large ones are looked at in part.
+
+    >>> x = np.zeros(3)
+    >>> before = checksum(x)
+    >>> x[1] = 1
+    >>> checksum(x) == before
+    False
+    """
+    if not isinstance(x, np.ndarray):
+        return zlib.crc32(x)
+    if x.dtype.hasobject:
+        return 0
+    if x.nbytes <= WHOLE:
+        return zlib.crc32(np.ascontiguousarray(x).view(np.uint8).data) if x.size else 0
+    if not x.flags.c_contiguous:
+        turned = x.T
+        if not turned.flags.c_contiguous:
+            return zlib.crc32(np.ascontiguousarray(x[:: -(-x.nbytes // WHOLE)]).view(np.uint8).data)
+        x = turned
+    pages = x.reshape(-1).view(np.uint8)
+    step = x.nbytes // (WHOLE // PAGE)
+    found = zlib.crc32(pages[-PAGE:].data)
+    for start in range(0, x.nbytes - PAGE, step):
+        found = zlib.crc32(pages[start : start + PAGE].data, found)
+    return found
+
+
+# --- what has changed ---------------------------------------------------------------------------------------
+def picture(function: Callable[..., Any], passed: Iterable[Any] = ()) -> Picture:
+    """Return what is within reach of a function, by name: numbers and texts, checksums, which objects.
+
+    Private attributes are in it too. The nearest things come first, and no array is kept.
+    """
+    return {name: _seen(x) for name, x in _reached(function, passed)}
+
+
+def tensor_names(function: Callable[..., Any], passed: Iterable[Any] = ()) -> dict[int, str]:
+    """Return what a user would call the Tensors within reach, by their identity.
+
+    >>> model = types.SimpleNamespace(weight=Tensor([1.0]))
+    >>> list(tensor_names(lambda x: x * model.weight).values())
+    ['model.weight']
+    """
+    found: dict[int, str] = {}
+    for name, x in _reached(function, passed):
+        if isinstance(x, Tensor):
+            found.setdefault(id(x), name)
+    return found
+
+
+def changes(old: Picture, new: Picture) -> list[str]:
+    """Say which of the things in both pictures are not what they were.
+
+    >>> changes({"m._scale": ("value", "1.0")}, {"m._scale": ("value", "10.0")})
+    ['m._scale 1.0 -> 10.0']
+    """
+    found = []
+    for name, (kind, now) in new.items():
+        was, before = old.get(name, (kind, now))
+        if (was, before) == (kind, now):
+            continue
+        if was == kind == "value":
+            found.append(f"{name} {before} -> {now}")
+        elif was == kind == "contents":
+            found.append(f"the contents of {name}")
+        else:
+            found.append(f"{name}, another object")
+    return found
+
+
+def _seen(x: Any) -> tuple[str, Any]:
+    if isinstance(x, _NUMBERS):
+        return "value", repr(x)[:100]
+    if isinstance(x, np.generic):
+        return "value", repr(x.item())[:100]
+    if isinstance(x, BUFFERS):
+        return "contents", checksum(x)
+    return "object", id(x)
+
+
+def _reached(function: Any, passed: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield `(name, thing)` for all that a function may look at, each object once, the nearest first."""
+    seen: dict[int, Any] = {}
+    waiting = deque([("", function), *((f"argument {i}", x) for i, x in enumerate(passed))])
+    while waiting and len(seen) < LIMIT:
+        name, x = waiting.popleft()
+        if not isinstance(x, _NUMBERS):
+            if id(x) in seen:
+                continue
+            # Kept, so that no other object gets its address; an array is not: the plan counts its holders.
+            seen[id(x)] = None if isinstance(x, BUFFERS) else x
+        if name:
+            yield name, x
+        waiting.extend(_parts(name, x))
+
+
+def _parts(name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a thing holds, with names as one would write them."""
+    if isinstance(x, types.FunctionType):
+        yield from _variables(x)
+    elif isinstance(x, types.MethodType):
+        yield from (("self", x.__self__), ("", x.__func__))
+    elif isinstance(x, Mapping):
+        yield from ((f"{name}[{k!r}]", y) for k, y in list(x.items()) if not isinstance(k, Tensor))
+    elif isinstance(x, (list, tuple, deque)):
+        yield from ((f"{name}[{i}]", y) for i, y in enumerate(x))
+    elif isinstance(x, contextvars.ContextVar):
+        yield f"{name}.get()", x.get(None)
+    elif isinstance(x, type):
+        if is_users(x.__module__):
+            own = [(k, y) for k, y in vars(x).items() if not k.startswith("__") or k == "__call__"]
+            yield from ((f"{x.__name__}.{k}", y) for k, y in own)
+    elif isinstance(x, (Tensor, types.ModuleType, *_NUMBERS, *BUFFERS, np.generic)):
+        return
+    elif not (type(x).__module__ or "").startswith("clearprop.compiler"):
+        yield from _attributes(name, x)
+    else:
+        yield "", getattr(x, "function", None)  # a compiled function inside
+
+
+def _attributes(name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    held = getattr(x, "__dict__", None)
+    if isinstance(held, dict):
+        yield from ((f"{name}.{k}", y) for k, y in list(held.items()) if k != "_made")
+    for kind in type(x).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for k in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(x, k) and not k.startswith("__"):
+                yield f"{name}.{k}", getattr(x, k)
+    yield "", type(x)
+
+
+def _variables(f: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:  # a variable that has no value yet
+            continue
+    yield from ((f"a default of {f.__name__}[{i}]", y) for i, y in enumerate(f.__defaults__ or ()))
+    yield from ((f"the default {k} of {f.__name__}", y) for k, y in (f.__kwdefaults__ or {}).items())
+    if is_users(f.__module__):
+        yield from ((k, f.__globals__[k]) for k in _names(f.__code__) if k in f.__globals__)
+        yield from ((f"{f.__name__}.{k}", y) for k, y in f.__dict__.items())
+
+
+def _names(code: types.CodeType) -> list[str]:
+    inside = [k for c in code.co_consts if isinstance(c, types.CodeType) for k in _names(c)]
+    return [*code.co_names, *inside]
+
+
+def is_users(module: str | None) -> bool:
+    """Whether a module of this name is neither Python's, NumPy's nor ours."""
+    root = (module or "").split(".")[0]
+    return root not in sys.stdlib_module_names and root not in ("numpy", "clearprop")
+
+
+# --- which line is likely -----------------------------------------------------------------------------------
+_ASKS = ("isinstance", "isscalar", "type", "hasattr", "issubclass")
+_OUTSIDE = ("default_rng", "urandom", "environ", "time", "perf_counter", "now", "open", "load", "deepcopy")
+
+
+def likely_lines(function: Callable[..., Any]) -> list[str]:
+    """Return the lines of a function, and of those it calls, that a recording may see otherwise.
+
+    >>> def step(x):
+    ...     if isinstance(x, np.ndarray):
+    ...         x *= 2
+    ...     return x
+    >>> [line.split(" ", 1)[1] for line in likely_lines(step)]
+    ['asks for a type (isinstance)', 'works in place (*=)']
+    """
+    found: list[str] = []
+    for _, x in _reached(function, ()):
+        code = getattr(x, "__code__", None)
+        if isinstance(x, types.FunctionType) and is_users(x.__module__) and "site-packages" not in str(code):
+            found += _lines_of(x.__code__)
+    if isinstance(function, types.FunctionType):
+        found = [*_lines_of(function.__code__), *found]
+    return list(dict.fromkeys(found))
+
+
+def _lines_of(code: types.CodeType) -> list[str]:
+    found = []
+    for instruction in dis.get_instructions(code):
+        what = _what(instruction)
+        positions = instruction.positions
+        if what and positions is not None and positions.lineno:
+            found.append(f"{os.path.basename(code.co_filename)}:{positions.lineno} {what}")
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found += _lines_of(constant)
+    return found
+
+
+def _what(instruction: dis.Instruction) -> str:
+    """What an instruction does that a recording may see otherwise than an ordinary run; '' for most."""
+    name = instruction.argval
+    if instruction.opname == "BINARY_OP" and instruction.argrepr.endswith("="):
+        return f"works in place ({instruction.argrepr})"
+    if instruction.opname == "STORE_SUBSCR":
+        return "stores into an array or a container"
+    if instruction.opname == "PUSH_EXC_INFO":
+        return "catches exceptions"
+    if not instruction.opname.startswith("LOAD_"):
+        return ""
+    if name in _ASKS:
+        return f"asks for a type ({name})"
+    return f"looks outside ({name})" if name in _OUTSIDE else ""
