@@ -93,6 +93,8 @@ def changes(old: Picture, new: Picture) -> list[str]:
             found.append(f"{name} {before} -> {now}")
         elif was == kind == "contents":
             found.append(f"the contents of {name}")
+        elif was == kind == "container" and before[0] == now[0]:
+            found.append(f"{name}, {before[1]} -> {now[1]} entries")
         else:
             found.append(f"{name}, another object")
     return found
@@ -105,6 +107,8 @@ def _seen(x: Any) -> tuple[str, Any]:
         return "value", repr(x.item())[:100]
     if isinstance(x, BUFFERS):
         return "contents", checksum(x)
+    if isinstance(x, (tuple, list, dict, set, frozenset)):
+        return "container", (type(x).__name__, len(x))  # what is in it is named itself
     return "object", id(x)
 
 

@@ -214,14 +214,16 @@ def _inside(cell: types.CellType) -> Any:
         return _END
 
 
-def _variables(code: types.CodeType) -> Iterator[str]:
-    """Yield what a function names without a dot: the T of `x.T` is none of its variables."""
-    for instruction in dis.get_instructions(code):
-        if "GLOBAL" in instruction.opname or instruction.opname.endswith("_NAME"):
-            yield instruction.argval
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _variables(constant)
+@functools.lru_cache(maxsize=1 << 12)
+def _variables(code: types.CodeType) -> frozenset[str]:
+    """Return what a function names without a dot: the T of `x.T` is none of its variables."""
+    found = {
+        instruction.argval
+        for instruction in dis.get_instructions(code)
+        if "GLOBAL" in instruction.opname or instruction.opname.endswith("_NAME")
+    }
+    inside = [_variables(c) for c in code.co_consts if isinstance(c, types.CodeType)]
+    return frozenset(found.union(*inside))
 
 
 def _names(code: types.CodeType) -> Iterator[str]:

@@ -24,6 +24,7 @@ from clearprop.compiler.sides import Different, Held, Pair, plain, results, stat
 from clearprop.compiler.store import Changed
 from clearprop.compiler.tolerance import FEW, Replays, roundings
 from clearprop.compiler.tree import objects
+from clearprop.compiler.verify import VerificationError
 from clearprop.errors import lesson
 from clearprop.modes import as_written, special
 from clearprop.tensor import Tensor
@@ -166,7 +167,7 @@ class Proof:
         try:
             found.outputs = self.step.outputs(self.variant, call.arrays, call.tensors)
             found.result = self.variant.tree(found.outputs, call.args, call.kwargs)
-        except Changed:
+        except (Changed, VerificationError):
             raise
         except Exception as error:  # whatever it is: the function is asked next
             found.error = error

@@ -175,13 +175,9 @@ class Replays:
         z = np.asarray(z)
         if z.dtype.kind not in "fc" or v.op in EXACT or self._is_picked(v, z, found):
             return z[()]
-        xs = [np.abs(found[x]) for x in v.operands] if v.op in ("matmul", "sum", "cumsum") else []
-        if v.op == "matmul":
-            return _shaken(z, xs[0] @ xs[1], 2, random)
-        if v.op == "sum":
-            return _shaken(z, np.sum(xs[0], axis=v.attrs["axes"], keepdims=True), 2, random)
-        if v.op == "cumsum":
-            return _shaken(z, np.cumsum(xs[0], axis=v.attrs["axis"]), 2, random)
+        if v.op in ("matmul", "sum", "cumsum"):
+            size, terms = _terms(v, [np.abs(found[x]) for x in v.operands])
+            return _shaken(z, size, max(2.0, np.sqrt(terms) / 2), random)  # added one after the other
         return _shaken(z, np.abs(z), 1, random)
 
     def _is_picked(self, v: Value, z: Any, found: dict[Value, Any]) -> bool:
@@ -194,7 +190,18 @@ class Replays:
         return self.picks[v]
 
 
-def _shaken(z: Any, size: Any, units: int, random: Any) -> Any:
+def _terms(v: Value, sizes: list[Any]) -> tuple[Any, int]:
+    """The sum of what a sum adds, without signs, and how many terms that is."""
+    if v.op == "matmul":
+        return sizes[0] @ sizes[1], sizes[0].shape[-1]
+    if v.op == "cumsum":
+        axis = v.attrs["axis"]
+        return np.cumsum(sizes[0], axis=axis), sizes[0].shape[axis]
+    size = np.sum(sizes[0], axis=v.attrs["axes"], keepdims=True)
+    return size, sizes[0].size // max(1, size.size)
+
+
+def _shaken(z: Any, size: Any, units: float, random: Any) -> Any:
     """Add -1, 0 or 1 times so many roundings at the given sizes."""
     z = np.asarray(z)
     if z.dtype.kind not in "fc":
