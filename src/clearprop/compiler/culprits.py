@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import contextvars
 import dis
+import itertools
 import os
 import sys
 import types
@@ -215,9 +216,10 @@ def likely_lines(function: Callable[..., Any]) -> list[str]:
 
 def _lines_of(code: types.CodeType) -> list[str]:
     found = []
-    for instruction in dis.get_instructions(code):
-        what = _what(instruction)
-        positions = instruction.positions
+    instructions = list(dis.get_instructions(code))
+    for instruction, following in itertools.pairwise(instructions):
+        what = _what(instruction, following)
+        positions = following.positions if instruction.opname == "PUSH_EXC_INFO" else instruction.positions
         if what and positions is not None and positions.lineno:
             found.append(f"{os.path.basename(code.co_filename)}:{positions.lineno} {what}")
     for constant in code.co_consts:
@@ -226,14 +228,14 @@ def _lines_of(code: types.CodeType) -> list[str]:
     return found
 
 
-def _what(instruction: dis.Instruction) -> str:
+def _what(instruction: dis.Instruction, following: dis.Instruction) -> str:
     """What an instruction does that a recording may see otherwise than an ordinary run; '' for most."""
     name = instruction.argval
     if instruction.opname == "BINARY_OP" and instruction.argrepr.endswith("="):
         return f"works in place ({instruction.argrepr})"
     if instruction.opname == "STORE_SUBSCR":
         return "stores into an array or a container"
-    if instruction.opname == "PUSH_EXC_INFO":
+    if instruction.opname == "PUSH_EXC_INFO" and following.opname != "WITH_EXCEPT_START":
         return "catches exceptions"
     if not instruction.opname.startswith("LOAD_"):
         return ""

@@ -83,7 +83,10 @@ def explanation(step: Step, recording: Recording) -> str:
         f"{megabytes(moved(executable.groups) + copied)} read and written",
         f"  arguments: {_listed(program.arguments)}",
         f"  constants, taken when the step was recorded: {_listed(program.constants)}",
+        f"  proved by {step.proofs} call(s), {1000 * step.proving:.3g} ms in all (prove={step.prove!r})",
     ]
+    if step.disproved:
+        lines.append(f"  a plan was given up: {step.disproved}")
     return "\n".join(lines)
 
 

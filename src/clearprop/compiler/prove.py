@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -216,15 +216,14 @@ class Proof:
             return _errors(eager.error, plan.error)
         if eager.trouble is not None and self.of_function().trouble is not None:  # no other thread's doing
             return eager.trouble
+        with suppress(Different):
+            if not self._doubtful(eager, plan):
+                return None
+        self.names = self._names()  # for people, and once more
         try:
             doubtful = self._doubtful(eager, plan)
-            if doubtful:  # once more, with names for people
-                self.names = self._names()
-                doubtful = self._doubtful(eager, plan)
         except Different as different:
             return different
-        if not doubtful:
-            return None
         replays = self._replays(plan, doubtful)
         for pair in doubtful:
             if replays is None or not replays.explain(pair.key, pair.eager, pair.plan):

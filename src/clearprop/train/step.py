@@ -15,7 +15,8 @@ def training_step(model: Any, loss: Callable[[Any, Any], Any], optimizer: Any, c
     """Return `step(x, y)`, which takes one step of the optimizer and returns the loss before it.
 
     `compile` is True, False or "auto": compiled where the extra `fast` is
-    installed, and eager after all for a step that cannot be planned.
+    installed, and eager after all for a step that cannot be planned. A plan that proves to be wrong (see
+    `compile`) is given up with a warning, once, and the step goes on as it is written.
 
     >>> import numpy as np
     >>> from clearprop import nn, optim
@@ -37,8 +38,9 @@ def training_step(model: Any, loss: Callable[[Any, Any], Any], optimizer: Any, c
         return step
     import clearprop
 
-    compiled: Step = clearprop.compile(step, fallback=compile == "auto")
-    return compiled
+    compiled = clearprop.compile(step, fallback=compile == "auto")
+    compiled.forgives = True  # a plan that is found wrong never ends a run: it goes on with the step itself
+    return compiled  # type: ignore[no-any-return]
 
 
 def compiles(compile: Any) -> bool:
