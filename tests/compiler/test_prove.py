@@ -10,7 +10,7 @@ import pytest
 import clearprop
 from clearprop import Tensor, assign, nn, optim
 from clearprop.compiler.culprits import changes, checksum, likely_lines, picture
-from clearprop.compiler.prove import ProofError, turns_left
+from clearprop.compiler.prove import DEFAULT, ProofError, turns_left
 from clearprop.compiler.step import available_executors
 from clearprop.modes import mode
 from clearprop.record import read
@@ -95,7 +95,7 @@ def test_the_environment_says_when_where_the_call_does_not(monkeypatch):
     assert clearprop.compile(lambda x: x, prove="never").prove == "never"
 
     monkeypatch.delenv("CLEARPROP_PROVE")
-    assert clearprop.compile(lambda x: x).prove == "geometric"
+    assert clearprop.compile(lambda x: x).prove == DEFAULT
     with pytest.raises(ValueError, match="prove is one of geometric, always, never"):
         clearprop.compile(lambda x: x, prove="sometimes")
 
@@ -452,6 +452,7 @@ def test_a_difference_does_not_end_a_training_run(how, monkeypatch):
     from clearprop import train
     from clearprop.compiler.recording import Recording
 
+    monkeypatch.setenv("CLEARPROP_PROVE", "geometric")
     run = Recording.run
     monkeypatch.setattr(Recording, "run", lambda self, *given: tuple(z * 2 for z in run(self, *given)))
     x = np.linspace(-1, 1, 64, dtype=np.float32).reshape(-1, 1)

@@ -209,7 +209,7 @@ def likely_lines(function: Callable[..., Any]) -> list[str]:
         code = getattr(x, "__code__", None)
         if isinstance(x, types.FunctionType) and is_users(x.__module__) and "site-packages" not in str(code):
             found += _lines_of(x.__code__)
-    if isinstance(function, types.FunctionType):
+    if isinstance(function, types.FunctionType) and is_users(function.__module__):
         found = [*_lines_of(function.__code__), *found]
     return list(dict.fromkeys(found))
 

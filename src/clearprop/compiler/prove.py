@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from clearprop.compiler.step import Step, Variant
 
 SCHEDULES = ("geometric", "always", "never")
+DEFAULT = "never"
 NEVER = 1 << 62
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from clearprop.compiler.culprits import Picture, picture
 from clearprop.compiler.explain import explanation, no_plan
 from clearprop.compiler.guard import Guard, Watch
-from clearprop.compiler.prove import SCHEDULES, Call, proved, turns_left
+from clearprop.compiler.prove import DEFAULT, SCHEDULES, Call, proved, turns_left
 from clearprop.compiler.recorder import Recorder, record
 from clearprop.compiler.recording import Recording, fingerprint
 from clearprop.compiler.refusals import RecordingError
@@ -296,11 +296,11 @@ def compile(
     is noticed, and recorded again. What cannot be planned raises RecordingError, which says why; with
     `fallback=True` it runs as it is.
 
-    The second, third, fifth, ninth, 17th ... call of each plan proves it: beside the plan the function runs
-    too, from the same state, and a difference that rounding cannot make raises ProofError, with the Tensors
-    as before the call (`prove="geometric"`; "always" proves each call, "never" none; the environment variable
-    CLEARPROP_PROVE says it where it is not given). With `fallback=True` such a call gives what the function
-    gives, and a warning says so once.
+    With `prove="geometric"` the second, third, fifth, ninth, 17th ... call of each plan proves it: beside the
+    plan the function runs too, from the same state, and a difference that rounding cannot make raises
+    ProofError, with the Tensors as before the call. "always" proves each call, "never" none; the environment
+    variable CLEARPROP_PROVE says it where it is not given. With `fallback=True` such a call gives what the
+    function gives, and a warning says so once.
 
     `executor` is `numpy`, `llvm` (needs the extra `fast`) or `auto`, the fastest that there is.
     `verify=True` replays each call op by op, in float64 too, and raises VerificationError where the plan
@@ -325,7 +325,7 @@ def compile(
         raise ValueError(
             lesson("compile(step)", f"executor is one of {', '.join(EXECUTORS)}", f"{executor!r}")
         )
-    prove = prove or os.environ.get("CLEARPROP_PROVE") or "geometric"
+    prove = prove or os.environ.get("CLEARPROP_PROVE") or DEFAULT
     if prove not in SCHEDULES:
         raise ValueError(lesson("compile(step)", f"prove is one of {', '.join(SCHEDULES)}", f"{prove!r}"))
     if function is None:
