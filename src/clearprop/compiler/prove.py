@@ -100,7 +100,7 @@ def proved(step: Step, variant: Variant, call: Call) -> Any:
             proof.put(plan.held)
             if plan.error is None:
                 variant.proofs += 1
-                variant.recording.turns[0] = -turns_left(step.prove, variant.proofs)
+                variant.recording.turn[0] = -turns_left(step.prove, variant.proofs)
             step.proofs += 1
             step.proving += time.perf_counter() - began
             if plan.error is not None:

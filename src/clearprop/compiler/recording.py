@@ -31,6 +31,7 @@ class Recording:
         self.lock = threading.RLock()  # a proof holds it while the plan runs
         self.busy = np.zeros(1, np.int64)  # 1 while it runs: a quick call looks at it
         self.turns = np.zeros(1, np.int64)  # counts up to 0 at each call, quick ones too: then a proof is due
+        self.turn = self.turns.data  # the same word, quicker to read from Python
 
     def _use(self, executable: Any, executor: str) -> None:
         """Run the program by this executable from now on, on arrays of its own."""

@@ -119,10 +119,10 @@ class Step:
             if not variant.holds(tensors.values()):
                 continue
             try:
-                if variant.recording.turns[0] >= 0:
+                if variant.recording.turn[0] >= 0:
                     result = proved(self, variant, Call(args, kwargs, arrays, tensors, key))
                 else:
-                    variant.recording.turns[0] += 1
+                    variant.recording.turn[0] += 1
                     result = variant.tree(self.outputs(variant, arrays, tensors), args, kwargs)
             except Changed:
                 continue
@@ -219,7 +219,7 @@ class Step:
         guard = Guard(self.function, recorder.things, touched, stay, passed)
         seen = {} if self.prove == "never" else picture(self.function, passed)
         variant = Variant(recording, guard, [t for t in without if t in given], tree, mark, seen)
-        recording.turns[0] = -turns_left(self.prove, 0)
+        recording.turn[0] = -turns_left(self.prove, 0)
         if twin in known:
             known.remove(twin)
         known.insert(0, variant)
