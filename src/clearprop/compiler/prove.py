@@ -19,7 +19,7 @@ import numpy as np
 from clearprop.compiler.culprits import BUFFERS, changes, checksum, likely_lines, picture, tensor_names
 from clearprop.compiler.guard import Watch
 from clearprop.compiler.ir import Value
-from clearprop.compiler.recorder import RecordingError
+from clearprop.compiler.refusals import RecordingError
 from clearprop.compiler.sides import Different, Held, Pair, plain, results, states
 from clearprop.compiler.store import Changed
 from clearprop.compiler.tolerance import FEW, Replays, roundings
