@@ -2,8 +2,9 @@
 
     python benchmarks/eager.py [--rounds 60] [--json FILE]
 
-Two workloads: an MLP 13-32-1 with tanh and squared loss on a batch of 32 (float32), and a chain of 100
-operations between an array of ten entries and numbers (float64). Every library runs its own idiom and
+Three workloads: an MLP 13-32-1 with tanh and squared loss on a batch of 32 (float32), a chain of 100
+operations between an array of ten entries and numbers (float64), and a module 13-32-3 applied to one row
+inside `no_grad()`, beside the same with gradients. Every library runs its own idiom and, but for the last,
 computes the gradients of all parameters. The rounds are interleaved, so that a machine that changes speed
 changes it for everybody, and the median of the rounds is printed. Peers that are not installed are left out.
 """
@@ -29,6 +30,8 @@ Y = rng.normal(size=(32, 1)).astype(np.float32)
 SHAPES = ((13, 32), (32,), (32, 1), (1,))
 WEIGHTS = [(rng.normal(size=s) * 0.3).astype(np.float32) for s in SHAPES]
 START = rng.normal(size=10)
+ROW_SHAPES = {"0.weight": (32, 13), "0.bias": (32,), "2.weight": (3, 32), "2.bias": (3,)}
+ROW_STATE = {name: (rng.normal(size=s) * 0.3).astype(np.float32) for name, s in ROW_SHAPES.items()}
 CHAIN = 25  # rounds of four operations: * number, + number, tanh, - number
 
 
@@ -139,6 +142,45 @@ def mygrad_chain() -> Run:
     return run
 
 
+def clearprop_row() -> Run:
+    from clearprop import no_grad
+
+    model, x = row_model(), X[:1]
+
+    def run() -> list[np.ndarray]:
+        with no_grad():
+            return [model(x).value]
+
+    return run
+
+
+def clearprop_row_with_gradients() -> Run:
+    model, x = row_model(), X[:1]
+    return lambda: [model(x).value]
+
+
+def row_model() -> Callable:
+    from clearprop import nn
+
+    model = nn.Sequential(nn.Linear(13, 32), nn.ReLU(), nn.Linear(32, 3))
+    model.load_state_dict(ROW_STATE)
+    return model
+
+
+def torch_row() -> Run:
+    import torch
+    from torch import nn
+
+    model, x = nn.Sequential(nn.Linear(13, 32), nn.ReLU(), nn.Linear(32, 3)), torch.from_numpy(X[:1])
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in ROW_STATE.items()})
+
+    def run() -> list[np.ndarray]:
+        with torch.no_grad():
+            return [model(x).numpy()]
+
+    return run
+
+
 WORKLOADS = {
     "MLP 13-32-1, batch 32": {
         "clearprop": clearprop_mlp,
@@ -152,6 +194,11 @@ WORKLOADS = {
         "autograd": autograd_chain,
         "mygrad": mygrad_chain,
     },
+    "module 13-32-3, one row, no_grad": {
+        "clearprop": clearprop_row,
+        "clearprop, with gradients": clearprop_row_with_gradients,
+        "torch": torch_row,
+    },
 }
 
 
@@ -159,7 +206,7 @@ def installed(libraries: dict[str, Callable[[], Run]]) -> dict[str, Run]:
     found = {}
     for name, make in libraries.items():
         try:
-            importlib.import_module(name)
+            importlib.import_module(name.partition(",")[0])
         except ImportError:
             print(f"  {name} is not installed: left out")
             continue
@@ -200,8 +247,9 @@ def main() -> None:
         medians = measure(runs, args.rounds)
         results[workload] = medians
         for name, median in medians.items():
-            label = f"{name} {importlib.metadata.version(name)}"
-            print(f"  {label:20} {median:8.1f} us   {median / medians['clearprop']:5.2f} x clearprop")
+            library, comma, how = name.partition(",")
+            label = f"{library} {importlib.metadata.version(library)}{comma}{how}"
+            print(f"  {label:34} {median:8.1f} us   {median / medians['clearprop']:5.2f} x clearprop")
     if args.json:
         args.json.write_text(json.dumps(results, indent=1))
 

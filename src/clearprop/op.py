@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson, user_line
-from clearprop.modes import mode, special
+from clearprop.modes import State, current, special
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
@@ -83,17 +83,23 @@ class Op:
         self.parts = several or name == "part"
         self.broadcasts = not (derivatives and arity == 1)
         self._direct = signature is None and not self.defaults
+        self._whole = signature is None and bool(self.defaults)  # its inputs alone say all
 
     def __call__(self, *inputs: Any, **attrs: Any) -> Any:
         """Apply the op; arrays in, array out; a Tensor among the inputs, a Tensor out."""
-        if not self._direct or attrs:
+        if self._whole and not attrs and len(inputs) == self.arity:
+            attrs = self.defaults.copy()
+        elif not self._direct or attrs:
             inputs, attrs = self._bind(inputs, attrs)
         if len(inputs) != self.arity and self.arity is not None:
             raise TypeError(
                 lesson(f"{self.name}(...)", f"takes {self.arity} inputs", f"{len(inputs)}", _at(user_line()))
             )
-        if special.threads and not mode.plain:
-            return self._observed(inputs, attrs)
+        forgets = False
+        if special.blocks and (now := current()) is not None:
+            if now.observer is not None:
+                return self._observed(inputs, attrs, now)
+            forgets = not now.grad_enabled
         values: list[Any] = []
         lifted = tracked = False
         for x in inputs:
@@ -116,7 +122,7 @@ class Op:
         node = _new(Tensor)
         node._value = z
         node.grad = node.name = None
-        if tracked and self.differentiable:
+        if tracked and self.differentiable and not forgets:
             node.requires_grad = True
             node.op, node.inputs, node.values, node.attrs = self, inputs, values, attrs
             node.serial = _next_serial()
@@ -127,9 +133,11 @@ class Op:
 
     def one(self, x: Tensor) -> Any:
         """Apply the op to one Tensor: what calling does, without the cost of the general case."""
-        if special.threads:
-            return self(x)
-        value = x._value
+        value, tracked = x._value, x.requires_grad
+        if special.blocks and (now := current()) is not None:
+            if now.observer is not None:
+                return self._observed((x,), _NO_ATTRS, now)
+            tracked = tracked and now.grad_enabled
         try:
             z = self.forward(value)
         except (TypeError, ValueError, IndexError) as error:
@@ -137,7 +145,7 @@ class Op:
         node = _new(Tensor)
         node._value = z
         node.grad = node.name = None
-        if x.requires_grad and self.differentiable:
+        if tracked and self.differentiable:
             node.requires_grad = True
             node.op, node.inputs, node.values, node.attrs = self, (x,), (value,), _NO_ATTRS
             node.serial = _next_serial()
@@ -148,8 +156,6 @@ class Op:
 
     def two(self, x: Any, y: Any) -> Any:
         """Apply the op to two inputs of which at least one is a Tensor: as above."""
-        if special.threads:
-            return self(x, y)
         if isinstance(y, Tensor):
             right = y._value
             tracked = y.requires_grad
@@ -164,6 +170,10 @@ class Op:
             if y.__class__ in _SEQUENCES:
                 y = np.asarray(y)
             left, right, tracked = x._value, y, x.requires_grad
+        if special.blocks and (now := current()) is not None:
+            if now.observer is not None:
+                return self._observed((x, y), _NO_ATTRS, now)
+            tracked = tracked and now.grad_enabled
         try:
             z = self.forward(left, right)
         except (TypeError, ValueError, IndexError) as error:
@@ -180,12 +190,11 @@ class Op:
             node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), _NO_ATTRS, 0
         return node
 
-    def _observed(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        """Apply the op as above while gradients are off or somebody looks on, with their say in it."""
-        observer = mode.observer
+    def _observed(self, inputs: tuple[Any, ...], attrs: dict[str, Any], now: State) -> Any:
+        """Apply the op as above while somebody looks on, with their say in it."""
+        observer: Any = now.observer
         inputs = tuple(np.asarray(x) if x.__class__ in _SEQUENCES else x for x in inputs)
-        if observer is not None:
-            inputs = tuple(observer.resolve(x) if isinstance(x, Tensor) else x for x in inputs)
+        inputs = tuple(observer.resolve(x) if isinstance(x, Tensor) else x for x in inputs)
         values = [x._value if isinstance(x, Tensor) else x for x in inputs]
         try:
             z = self.forward(*values, **attrs)
@@ -196,16 +205,15 @@ class Op:
         node = _new(Tensor)
         node._value, node.grad, node.name = z, None, None
         node.requires_grad = (
-            mode.grad_enabled
+            now.grad_enabled
             and self.differentiable
             and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
         )
         node.op, node.inputs, node.values, node.attrs = self, inputs, values, attrs
         node.serial = _next_serial()
-        if observer is not None:
-            other = observer.saw(node)
-            node = node if other is None else other
-        if not node.requires_grad and (observer is None or not observer.remembers):
+        other = observer.saw(node)
+        node = node if other is None else other
+        if not node.requires_grad and not observer.remembers:
             node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
         return _parts(node) if self.several else node
 

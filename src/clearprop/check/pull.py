@@ -10,7 +10,7 @@ import numpy as np
 from clearprop.backward import propagate
 from clearprop.check.numeric import Probe, listed
 from clearprop.graph import topological_order
-from clearprop.modes import mode
+from clearprop.modes import enable_grad, mode
 from clearprop.tensor import Tensor
 
 
@@ -56,17 +56,8 @@ def gradient_of(f: Callable[..., Any], inputs: Any, rng: np.random.Generator) ->
         if mode.grad_enabled:
             pulled = _pull(listed(f(*given)), given, create_graph=True)(weights)
         else:
-            pulled = _enabled(lambda: gradients(f, arrays, inputs)(weights))
+            with enable_grad():
+                pulled = gradients(f, arrays, inputs)(weights)
         return [np.zeros_like(arrays[j]) if pulled[j] is None else pulled[j] for j in probe.moving]
 
     return gradient
-
-
-def _enabled(run: Callable[[], Any]) -> Any:
-    """Run with gradients on, inside a block that has switched them off."""
-    before = mode.grad_enabled, mode.plain
-    mode.grad_enabled, mode.plain = True, mode.observer is None
-    try:
-        return run()
-    finally:
-        mode.grad_enabled, mode.plain = before

@@ -54,7 +54,7 @@ class Variant:
         """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
         self.until -= 1
         make = getattr(self.recording.executable, "quick", None)
-        if self.until > 0 or make is None or special.threads or self.without or self.given_up:
+        if self.until > 0 or make is None or special.blocks or self.without or self.given_up:
             return  # without: a gradient that must be None is one after the call
         self.tries += 1
         self.until = 1 << min(self.tries, 8)  # where conditions keep moving, making it costs little beside

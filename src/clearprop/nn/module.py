@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop import structure
 from clearprop.errors import lesson
-from clearprop.modes import special
+from clearprop.modes import current, special
 from clearprop.op import _next_serial
 from clearprop.record import assign
 from clearprop.tensor import Tensor
@@ -92,8 +92,11 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: `module(x)` is `module.forward(x)`."""
-        if special.threads:  # somebody looks on
-            structure.used(self)
+        if special.blocks and (now := current()) is not None:
+            if now.observer is not None:
+                structure.used(self)
+            elif not now.grad_enabled:
+                return self.forward(*args, **kwargs)  # no nodes, so nothing to fold
         start = _next_serial()
         output = self.forward(*args, **kwargs)
         self._made.append((start, _next_serial()))
@@ -111,11 +114,21 @@ class Module:
                     hint=f"clearprop.assign(module.{name}, value) for new numbers",
                 )
             )
-        held = (
-            value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-        )
+        if isinstance(value, (dict, list, tuple)):
+            self._refuse_hidden(name, value)
+        if name in self.__dict__ and old is not value:
+            structure.changed()
+        self.__dict__[name] = value
+        if isinstance(value, (Parameter, Buffer)):
+            value.name = value.name or name
+        elif isinstance(value, Module):
+            value._name_within(name)
+
+    def _refuse_hidden(self, name: str, value: Any) -> None:
+        """Complain about a container whose modules and parameters nobody would find."""
+        named = isinstance(value, dict)
+        held = value.values() if named else value
         if any(isinstance(v, (Module, Parameter)) for v in held):
-            named = isinstance(value, dict)
             raise TypeError(
                 lesson(
                     f"{type(self).__name__}.{name} = {'{...}' if named else '[...]'}",
@@ -124,13 +137,6 @@ class Module:
                     hint=f"self.{name} = nn.{'ModuleDict({...})' if named else 'ModuleList([...])'}",
                 )
             )
-        if name in self.__dict__ and old is not value:
-            structure.changed()
-        self.__dict__[name] = value
-        if isinstance(value, (Parameter, Buffer)):
-            value.name = value.name or name
-        elif isinstance(value, Module):
-            value._name_within(name)
 
     def __getattr__(self, name: str) -> Any:
         hint = "super().__init__() first in __init__" if "training" not in self.__dict__ else ""
@@ -186,7 +192,15 @@ class Module:
 
     def modules(self) -> Iterator[Module]:
         """Give this module and all below, each once."""
-        return (module for _, module in self.named_modules())
+        seen: set[int] = set()
+        waiting: list[Module] = [self]
+        while waiting:
+            module = waiting.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield module
+                below = [value for value in module.__dict__.values() if isinstance(value, Module)]
+                waiting += below[::-1]
 
     def _named(
         self, kind: type[Any], prefix: str, recurse: bool, once: bool = True

@@ -76,13 +76,14 @@ def pair(called: str, given: Any, hint: str = "") -> tuple[Any, Any]:
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
     """Put a model into evaluation mode inside the block (dropout off), and back afterwards."""
-    before = {module: module.training for module in model.modules()}
-    model.eval()
+    training = [module for module in model.modules() if module.training]
+    if training:
+        model.eval()
     try:
         yield
     finally:
-        for module, training in before.items():
-            module.training = training
+        for module in training:
+            module.training = True
 
 
 def _array(value: Any) -> Array:

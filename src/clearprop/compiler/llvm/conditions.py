@@ -38,7 +38,7 @@ class Conditions:
         # Where an address was, something else may lie later: what is compared stays alive.
         self.kept: list[Any] = [*guard.cells, *guard.iterables, *guard.saved, *guard.keys, *guard.leaves]
         self.more.append((variant.recording.turns.ctypes.data, -1))  # no proof is due
-        self._same(slot(special, "threads"), variant.recording.busy.ctypes.data)
+        self._same(slot(special, "blocks"), variant.recording.busy.ctypes.data)
         self._same(store.moves.ctypes.data)  # and the store keeps its arrays, until it has others
         self._variables([*guard.spaces, (vars(structure), "_count")])
         for cell in guard.cells:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.modes import forgets
 from clearprop.op import describe
 from clearprop.ops import random
 from clearprop.registry import ops
@@ -36,6 +37,13 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         )
     if x.dtype != weight.dtype:
         x = x.astype(weight.dtype)
+    if isinstance(weight, Tensor) and (bias is None or bias.shape == (out,)) and forgets():
+        x, weight, bias = (t._value if isinstance(t, Tensor) else t for t in (x, weight, bias))
+        return Tensor(_affine(x, weight, bias), requires_grad=False)  # arrays inside, and one Tensor of them
+    return _affine(x, weight, bias)
+
+
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
     z = x @ weight.T
     return z if bias is None else z + bias
 
