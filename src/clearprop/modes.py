@@ -114,16 +114,21 @@ class Marks(threading.local):
 class _Special:
     """How many blocks are entered, over all threads: 0 tells a fast call to ask no further."""
 
-    __slots__ = ("blocks",)
+    __slots__ = ("blocks", "lock")
 
     def __init__(self) -> None:
         self.blocks = 0
+        self.lock = threading.Lock()
+
+    def add(self, n: int) -> None:
+        """Count blocks that begin, or with -1 one that ends."""
+        with self.lock:
+            self.blocks += n
 
 
 mode = _Mode()
 marks = Marks()
 special = _Special()
-_counting = threading.Lock()
 
 
 class Block(ContextDecorator):
@@ -140,12 +145,10 @@ class Block(ContextDecorator):
         outer = current()
         inner = self.outermost if outer is None else outer._replace(block=self, outer=outer, **self.changes)
         _state.set(inner)
-        with _counting:
-            special.blocks += 1
+        special.add(1)
 
     def __exit__(self, *error: object) -> None:
-        with _counting:
-            special.blocks -= 1
+        special.add(-1)
         now = current()
         if now is not None:
             _state.set(now.outer if now.block is self else now.without(self))
