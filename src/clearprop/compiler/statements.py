@@ -277,7 +277,7 @@ class Statements:
             inputs = [
                 parts.get(x) or self._text(x) if isinstance(x, Value) else self._text(x) for x in v.inputs
             ]
-            for x in set(v.operands):
+            for x in dict.fromkeys(v.operands):
                 if last[x] == i and x in group.values and x not in group.stores:
                     free.append((parts[x], x.dtype))
             if v not in group.stores:

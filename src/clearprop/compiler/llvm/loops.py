@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -41,8 +41,9 @@ class LoopWriter(Nest):
         for v in self.draws:
             ahead = self._value(v.operands[1])
             self.stretches[v] = Stretch(function, v, self.memory, part, high * turn, ahead)
-        for v in self.group.values:
-            self._hoist(v, 0)
+        self.saved: dict[ir.Value, str] = {}  # where the passes over a row leave what later ones need
+        self.number = 0
+        self._hoist(self.group.values, 0)
         if not self.inner and not self.outer:
             self._write_numbers()
             return
@@ -115,57 +116,63 @@ class LoopWriter(Nest):
         return offset
 
     def _write_row(self, low: Value, high: Value) -> None:
-        function = self.function
-        scratch = {}
         row = math.prod(a.n for a in self.inner)
         for v in self.kept if not self.single else ():
-            scratch[v] = self.memory.scratch(
-                function, (self.group.index, v.serial), row * v.dtype.itemsize, self.part
-            )
+            key, size = (self.group.index, v.serial), row * v.dtype.itemsize
+            self.saved[v] = self.memory.scratch(self.function, key, size, self.part)
+        stores = [v for v in self.group.stores if v not in self.ending]
+        sums = self._by_pass(v for v in self.group.values if self._is_row_reduction(v))
+        inner = self._by_pass(v for v in stores if not self._is_row(v))
+        terminals, saved = self._by_pass(self.ending), self._by_pass(self.saved)
         for number in range(self.count):
-            sums = [v for v in self.group.values if self._is_row_reduction(v) and self.passes[v] == number]
-            stores = [
-                v
-                for v in self.group.stores
-                if not self._is_row(v) and v not in self.ending and self.passes[v] == number
-            ]
-            terminals = [v for v in self.ending if self.passes[v] == number]
-            saved = [v for v in scratch if self.passes[v] == number]
-            totals = {v: Accumulator(function, v.op, v.inputs[0].dtype, self.lanes) for v in sums}
-            for total in totals.values():
-                total.begin()
-            for v in (*sums, *stores, *terminals, *saved):
-                self._hoist(v, 1)
-            if not (sums or stores or terminals or saved):
-                continue
-            for place, linear, mask in self._turns(low, high):
-                if not self.single:
-                    self.memo[2] = {}
-                for v, pointer in scratch.items():
-                    if self.passes[v] < number:
-                        at = function.at(pointer, linear, v.dtype)
-                        self.memo[2][v] = function.load(at, v.dtype, self.lanes, mask)
-                self.place, self.mask = place, mask
-                results = [(v, self._value(v)) for v in stores]
-                for v, total in totals.items():
-                    position = linear if isinstance(linear, Value) else function.index(linear)
-                    total.take(self._value(v.inputs[0]), mask, position)
-                for v in terminals:
-                    self._end(v, mask)
-                for v in saved:
-                    function.store(
-                        function.lift(self._value(v), v.dtype, self.lanes),
-                        function.at(scratch[v], linear, v.dtype),
-                        mask,
-                    )
-                for v, z in results:
-                    self._store(v, z)
+            self.number = number
+            self._write_pass(sums[number], inner[number], terminals[number], saved[number], low, high)
+        rows = [v for v in stores if self._is_row(v)]
+        self._hoist(rows, 1)
+        for v in rows:
+            self.function.store(self._value(v).astype(v.dtype), self.pointers[v, "store"])
+
+    def _by_pass(self, values: Iterable[ir.Value]) -> list[list[ir.Value]]:
+        """Sort values by the pass over a row that computes them."""
+        found: list[list[ir.Value]] = [[] for _ in range(self.count)]
+        for v in values:
+            found[self.passes[v]].append(v)
+        return found
+
+    def _write_pass(
+        self,
+        sums: list[ir.Value],
+        stores: list[ir.Value],
+        terminals: list[ir.Value],
+        saved: list[ir.Value],
+        low: Value,
+        high: Value,
+    ) -> None:
+        """Write one pass over a row, which ends with its reductions."""
+        if not (sums or stores or terminals or saved):
+            return
+        function = self.function
+        totals = {v: Accumulator(function, v.op, v.inputs[0].dtype, self.lanes) for v in sums}
+        for total in totals.values():
+            total.begin()
+        self._hoist([*sums, *stores, *terminals, *saved], 1)
+        for place, linear, mask in self._turns(low, high):
+            self.place, self.linear, self.mask = place, linear, mask
+            if not self.single:
+                self.memo[2] = {}
+            results = [(v, self._value(v)) for v in stores]
             for v, total in totals.items():
-                self.memo[1][v] = total.end().astype(v.dtype)
-        for v in self.group.stores:
-            if self._is_row(v) and v not in self.ending:
-                self._hoist(v, 1)
-                function.store(self._value(v).astype(v.dtype), self.pointers[v, "store"])
+                position = linear if isinstance(linear, Value) else function.index(linear)
+                total.take(self._value(v.inputs[0]), mask, position)
+            for v in terminals:
+                self._end(v, mask)
+            for v in saved:
+                z = function.lift(self._value(v), v.dtype, self.lanes)
+                function.store(z, function.at(self.saved[v], linear, v.dtype), mask)
+            for v, z in results:
+                self._store(v, z)
+        for v, total in totals.items():
+            self.memo[1][v] = total.end().astype(v.dtype)
 
     def _is_row(self, v: ir.Value) -> bool:
         return self.rows and is_row(v.shape, self.group)
@@ -242,41 +249,62 @@ class LoopWriter(Nest):
             scatter(function, z, address, step, self.mask)
 
     # --- values ---------------------------------------------------------------------------------------------
-    def _hoist(self, v: ir.Value, level: int) -> None:
-        """Write now what `v` needs that does not change further inside."""
-        if v in self.inside and v.op in REDUCTIONS and (self._is_row_reduction(v) or v in self.ending):
-            if v not in self.memo[1]:
-                self._hoist(v.inputs[0], level)
-            return
-        source = through(v)
-        if source in self.inside and source is not v:
-            self._hoist(source, level)
-        elif self._level(v) <= level and not self._waits(v):
-            self._value(v)
-        elif v in self.inside:
-            for x in indices_of(v):
-                self._hoist(x, level)
+    def _hoist(self, roots: Sequence[ir.Value], level: int) -> None:
+        """Write now what the roots need that does not change further inside: each value is visited once.
 
-    def _waits(self, v: ir.Value) -> bool:
-        """Tell whether `v` needs a row's reduction that is not there yet."""
-        if v not in self.inside or v in self.memo[self._level(v)]:
-            return False
-        if self._is_row_reduction(v) or v in self.ending:
-            return True
-        return any(self._waits(through(x) if through(x) in self.inside else x) for x in indices_of(v))
+        What a value of such a level needs is there, or of such a level too: a row's reductions are of
+        level 1, and a pass over a row asks for those of earlier passes only.
+        """
+        seen: set[ir.Value] = set()
+        waiting = [*reversed(roots)]
+        while waiting:
+            v = self._source(waiting.pop())
+            if v in seen:
+                continue
+            seen.add(v)
+            if v in self.inside and v.op in REDUCTIONS and (self._is_row_reduction(v) or v in self.ending):
+                if v not in self.memo[1]:
+                    waiting.append(v.inputs[0])
+            elif self._level(v) <= level:
+                self._value(v)
+            elif v in self.inside and not self._there(v):
+                waiting += reversed(indices_of(v))
+
+    def _source(self, v: ir.Value) -> ir.Value:
+        """Return what the group computes, for a value that repeats it."""
+        source = through(v)
+        return source if source in self.inside else v
+
+    def _there(self, v: ir.Value) -> bool:
+        """Tell whether an earlier pass over the row has left `v`."""
+        return v in self.memo[2] or (v in self.saved and self.passes[v] < self.number)
 
     def _value(self, v: ir.Value) -> Value:
-        source = through(v)
-        if source in self.inside:
-            v = source
-        level = self._level(v)
-        found = self.memo[level].get(v)
-        if found is None:
-            found = self._compute(v) if v in self.inside else self._load(v, level)
-            self.memo[level][v] = found
-        return found
+        """Return `v`; what it needs is written first, one value after the other."""
+        waiting = [self._source(v)]
+        while True:
+            v = waiting[-1]
+            known = self.memo[self._level(v)]
+            if v not in known:
+                needed = [x for x in map(self._source, self._needs(v)) if x not in self.memo[self._level(x)]]
+                if needed:
+                    waiting.append(needed[0])
+                    continue
+                known[v] = self._compute(v) if v in self.inside else self._load(v, self._level(v))
+            waiting.pop()
+            if not waiting:
+                return known[v]
+
+    def _needs(self, v: ir.Value) -> tuple[ir.Value, ...]:
+        """Return the values that the instructions of `v` begin with."""
+        if v not in self.inside or v in self.draws or v.op.startswith("arg") or self._there(v):
+            return ()
+        return indices_of(v)
 
     def _compute(self, v: ir.Value) -> Value:
+        if self._there(v):
+            at = self.function.at(self.saved[v], self.linear, v.dtype)
+            return self.function.load(at, v.dtype, self.lanes, self.mask)
         if v.op in REDUCTIONS:  # of a single entry
             if v.op.startswith("arg"):
                 return self.function.constant(0, v.dtype)

@@ -38,6 +38,7 @@ COSTLY = frozenset(
         "random_uniform",
     ]
 )
+CHEAP = 6  # instructions: what takes no more is computed anew in a later pass over a row
 
 
 def indices_of(v: ir.Value) -> tuple[ir.Value, ...]:
@@ -73,7 +74,7 @@ class Nest:
                 if through(x) not in self.inside:
                     self.leaves[x] = layout(x)
         self.goals = {v: layout(v) for v in group.stores}  # where what is stored goes
-        self.ending = [v for v in group.stores if ends(v, group)]
+        self.ending = dict.fromkeys(v for v in group.stores if ends(v, group))
         self.columns = [v for v in self.ending if not full(v)]
         self._plan_axes()
         self._plan_passes()
@@ -146,6 +147,7 @@ class Nest:
         self.levels: dict[ir.Value, int] = {}
         self.passes: dict[ir.Value, int] = {}
         for v in self.group.values:
+            self._level(v)  # in order, so that each finds those of its operands
             needed = 0
             for x in indices_of(v):
                 source = through(x)
@@ -160,19 +162,21 @@ class Nest:
                 source = through(x)
                 if source in self.inside:
                     users[source] = max(users.get(source, 0), self.passes[v])
+        costs = self._costs() if self.count > 1 else {}
         self.kept = [  # what is costly and needed again in a later pass over the row
             v
             for v, last in users.items()
-            if last > self.passes[v]
-            and self._level(v) == 2
-            and self._cost(v) > 6
-            and v not in self.group.stores
+            if last > self.passes[v] and self._level(v) == 2 and costs[v] > CHEAP and v not in self.goals
         ]
 
-    def _cost(self, v: ir.Value) -> int:
-        if v not in self.inside or v in self.group.stores:
-            return 1
-        return (8 if v.op in COSTLY else 1) + sum(self._cost(through(x)) for x in indices_of(v))
+    def _costs(self) -> dict[ir.Value, int]:
+        """Return roughly how many instructions each value takes, from what is in memory on."""
+        costs: dict[ir.Value, int] = {}
+        for v in self.group.values:
+            own = 8 if v.op in COSTLY else 1
+            below = [1 if x in self.goals else costs.get(x, 1) for x in map(through, indices_of(v))]
+            costs[v] = min(own + sum(below), CHEAP + 1)
+        return costs
 
     @property
     def work(self) -> float:
