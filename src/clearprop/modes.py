@@ -112,12 +112,15 @@ class Marks(threading.local):
 
 
 class _Special:
-    """How many blocks are entered, over all threads: 0 tells a fast call to ask no further."""
+    """How many `blocks` are entered, over all threads: 0 tells a fast call to ask no further.
 
-    __slots__ = ("blocks", "lock")
+    `proofs` counts the threads that prove a compiled step, in which its Tensors hold older values meanwhile.
+    """
+
+    __slots__ = ("blocks", "lock", "proofs")
 
     def __init__(self) -> None:
-        self.blocks = 0
+        self.blocks = self.proofs = 0
         self.lock = threading.Lock()
 
     def add(self, n: int) -> None:

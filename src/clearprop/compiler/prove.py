@@ -116,11 +116,13 @@ def _alone(step: Step) -> Iterator[None]:
         for variant in [v for variants in step.plans.values() for v in variants]:
             held.enter_context(variant.recording.lock)
         step.alone += 1
-        special.add(1)  # quick calls come to the ordinary one, which waits
+        with special.lock:
+            special.proofs += 1  # quick calls come to the ordinary one, which waits
         try:
             yield
         finally:
-            special.add(-1)
+            with special.lock:
+                special.proofs -= 1
             step.alone -= 1
 
 

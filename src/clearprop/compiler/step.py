@@ -23,7 +23,7 @@ from clearprop.compiler.source import Source
 from clearprop.compiler.store import Changed
 from clearprop.compiler.tree import Key, flatten, is_within, objects, result_tree
 from clearprop.errors import lesson
-from clearprop.modes import mode, special
+from clearprop.modes import current, mode, special
 from clearprop.tensor import Tensor
 
 EXECUTORS = ("auto", "numpy", "llvm")
@@ -47,19 +47,23 @@ class Variant:
         self.given_up = False
         self.named = set(guard.leaves)  # Tensors that are reached by name: none is an argument too
         self.quick: Any = None  # the call with its conditions checked in native code, where there is one
+        self.beside: Any = None  # another one, for while other threads are in `no_grad()` or look on
         self.until = 1  # how many ordinary calls until the next try to make one
         self.tries = 0
 
-    def ran(self, ordinary: Callable[..., Any]) -> None:
+    def ran(self, step: Step) -> None:
         """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
         self.until -= 1
         make = getattr(self.recording.executable, "quick", None)
-        if self.until > 0 or make is None or special.blocks or self.without or self.given_up:
+        if self.until > 0 or make is None or current() is not None or self.without or self.given_up:
             return  # without: a gradient that must be None is one after the call
         self.tries += 1
         self.until = 1 << min(self.tries, 8)  # where conditions keep moving, making it costs little beside
         if self.recording.store.ready():
-            self.quick = make(self, ordinary)
+            if special.blocks:
+                self.beside = make(self, step.checked, True)
+            else:
+                self.quick = make(self, step.ordinary, False)
 
     def holds(self, arguments: Iterable[Tensor] = ()) -> bool:
         """Tell whether the conditions are met: variables, modes, and gradients that were None."""
@@ -98,6 +102,7 @@ class Step:
         self.lock = threading.RLock()
         self.alone = 0  # more than 0 while a proof runs
         self._quick: Any = None
+        self._beside: Any = None
         # A class of its own, so that its calls can be the quick call: Python looks up `__call__` there.
         self.__class__ = type("Step", (Step,), {"__slots__": (), "__doc__": Step.__doc__})
 
@@ -106,6 +111,13 @@ class Step:
         return self.ordinary(*args, **kwargs)
 
     def ordinary(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step: as quickly where only other threads are in blocks."""
+        beside = self._beside
+        if beside is not None and special.blocks and current() is None:
+            return beside(*args, **kwargs)
+        return self.checked(*args, **kwargs)
+
+    def checked(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step, with all that it depends on checked in Python."""
         if mode.observer is not None or mode.as_written:  # who looks on sees the function itself
             return self.function(*args, **kwargs)
@@ -127,8 +139,9 @@ class Step:
             except Changed:
                 continue
             self.latest = variant
-            variant.ran(self.ordinary)
+            variant.ran(self)
             self._call_by(variant.quick)
+            self._beside = variant.beside
             return result
         return self._first(key, args, kwargs, arrays, tensors)
 
@@ -231,7 +244,7 @@ class Step:
 
     def give_up(self, variant: Variant, key: Key, why: str, for_good: bool) -> None:
         """Drop a plan that is not what the function does; `for_good` where the next would be no other."""
-        variant.given_up, variant.quick = True, None
+        variant.given_up, variant.quick, variant.beside, self._beside = True, None, None, None
         self._call_by(None)
         self.plans[key] = [v for v in self.plans.get(key, ()) if v is not variant]
         if self.forgives and (for_good or self.disproved):

@@ -28,9 +28,11 @@ class Conditions:
     They are looked at one after the other and only until one differs, so a word may lie where an earlier one
     points to. What is not a word, a variable in an odd place, is left in `names`. Raises LookupError where
     something is not laid out as expected.
+
+    With `beside`, the caller has seen that this thread is in no block, whatever others are in.
     """
 
-    def __init__(self, variant: Any) -> None:
+    def __init__(self, variant: Any, beside: bool = False) -> None:
         self.equal: list[tuple[int, int]] = []
         self.more: list[tuple[int, int]] = []
         self.names: list[tuple[Any, str, Any]] = []
@@ -38,7 +40,9 @@ class Conditions:
         # Where an address was, something else may lie later: what is compared stays alive.
         self.kept: list[Any] = [*guard.cells, *guard.iterables, *guard.saved, *guard.keys, *guard.leaves]
         self.more.append((variant.recording.turns.ctypes.data, -1))  # no proof is due
-        self._same(slot(special, "blocks"), variant.recording.busy.ctypes.data)
+        self._same(variant.recording.busy.ctypes.data)
+        for count in ("proofs",) if beside else ("proofs", "blocks"):
+            self.equal.append((slot(special, count), id(0)))
         self._same(store.moves.ctypes.data)  # and the store keeps its arrays, until it has others
         self._variables([*guard.spaces, (vars(structure), "_count")])
         for cell in guard.cells:

@@ -83,11 +83,11 @@ class Native:
         """A rough count of nanoseconds on one core."""
         return sum(c.work for r in self.sequence if isinstance(r, Region) for c in r.chains)
 
-    def quick(self, variant: Any, ordinary: Callable[..., Any]) -> Any:
+    def quick(self, variant: Any, ordinary: Callable[..., Any], beside: bool) -> Any:
         """Return a call that checks a recording's conditions natively too; None where there can be none."""
         from clearprop.compiler.llvm.quick import quick
 
-        return quick(variant, ordinary)
+        return quick(variant, ordinary, beside)
 
     # --- writing --------------------------------------------------------------------------------------------
     def _write(self) -> None:

@@ -19,11 +19,12 @@ from clearprop.compiler.llvm.entrance import LONG, Entrance
 from clearprop.compiler.llvm.objects import readable
 
 
-def quick(variant: Any, ordinary: Callable[..., Any]) -> Callable[..., Any] | None:
+def quick(variant: Any, ordinary: Callable[..., Any], beside: bool = False) -> Callable[..., Any] | None:
     """Return a variant's quick call under the conditions of now, if it can have one.
 
     It takes what the step takes and gives what the step gives; where a condition does not hold it calls
-    `ordinary` instead.
+    `ordinary` instead. With `beside`, it runs also while other threads are in blocks, and is called only by
+    one that is in none.
     """
     native, guard, store = variant.recording.executable, variant.guard, variant.recording.store
     if not readable() or native.stops or not store.fixed or any(s.slot != "value" for s in native.assigned):
@@ -34,7 +35,7 @@ def quick(variant: Any, ordinary: Callable[..., Any]) -> Callable[..., Any] | No
         return None
     saved = guard.saved
     try:
-        conditions = Conditions(variant)
+        conditions = Conditions(variant, beside)
         entrance = _entrance(variant, conditions)
     except LookupError:  # something that is not laid out as expected
         return None
