@@ -1,4 +1,4 @@
-"""What the first call costs as programs grow: python benchmarks/compile_time.py [--largest 1000] [--only chain]
+"""What a first call costs as programs grow: python benchmarks/compile_time.py [--largest 1000] [--only chain]
 
 Prints, for chains, training steps of dense nets, unrolled loops and random graphs, the seconds of the call
 that compiles at each size, and the exponent with which the time grew over the last step of sizes (1 is

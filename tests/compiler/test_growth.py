@@ -1,4 +1,4 @@
-"""The compiler works as long as the program is: text and calls are counted, since clocks depend on machines."""
+"""The compiler works as long as the program is: text and calls are counted, clocks depend on machines."""
 
 import sys
 
