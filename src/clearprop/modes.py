@@ -23,6 +23,9 @@ class Observer(Protocol):
     def resolve(self, x: Any) -> Any:
         """Return what stands for the input `x`: a recorder hands out the latest version of a Tensor."""
 
+    def instead(self, op: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Return a result of one's own in place of what the op would compute, or None."""
+
     def saw(self, node: Tensor) -> Tensor | None:
         """Look at a node that has just been computed; what is returned, if anything, stands for it."""
 
@@ -44,6 +47,10 @@ class Onlooker:
     def resolve(self, x: Any) -> Any:
         """Return the input itself."""
         return x
+
+    def instead(self, op: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Let the op compute."""
+        return None
 
     def saw(self, node: Tensor) -> Tensor | None:
         """Look away."""

@@ -41,6 +41,9 @@ class Op:
     - `singular(*xs)`: whether a local derivative may be infinite, so that an arriving 0 must be kept 0.
     - `choice`: whether the local derivative tells who was chosen: where it is 0 exactly 0 is sent, whatever
       arrives, so that sqrt(relu(x)) is flat left of 0 although the root is infinitely steep at 0.
+    - `masked(*xs, mask, **attrs)` (reductions): the same over the entries where the mask holds alone, or
+      NotImplemented; `empty`: whether no entries at all have a result.
+    - `by_rows`: whether row i of the output depends on row i of the first input alone, whatever its length.
     - `several`: whether the output is a tuple of arrays.
     - `hint(*arrays, **attrs)`: after a failed call, what was wanted and what to try ('' where unknown).
     - `domain` (elementwise): an open interval where it is smooth, or one per input (None for a condition),
@@ -62,6 +65,9 @@ class Op:
         signature: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None,
         singular: Callable[..., bool] | None = None,
         choice: bool = False,
+        masked: Callable[..., Any] | None = None,
+        empty: bool = True,
+        by_rows: bool = False,
         several: bool = False,
         domain: Any = None,
         examples: tuple[Any, ...] = (),
@@ -74,6 +80,7 @@ class Op:
         self.derivatives, self.variadic_rule, self.arity = derivatives, variadic_rule, arity
         self.defaults = defaults or {}
         self.signature, self.singular, self.choice, self.several = signature, singular, choice, several
+        self.masked, self.empty, self.by_rows = masked, empty, by_rows
         self.domain, self.examples, self.hint = domain, examples, hint
         self.differentiable = variadic_rule is not None or any(r is not None for r in (*rules, *derivatives))
         self.__doc__ = doc
@@ -195,6 +202,9 @@ class Op:
         observer: Any = now.observer
         inputs = tuple(np.asarray(x) if x.__class__ in _SEQUENCES else x for x in inputs)
         inputs = tuple(observer.resolve(x) if isinstance(x, Tensor) else x for x in inputs)
+        answer = observer.instead(self, inputs, attrs)
+        if answer is not None:
+            return answer
         values = [x._value if isinstance(x, Tensor) else x for x in inputs]
         try:
             z = self.forward(*values, **attrs)

@@ -10,6 +10,7 @@ import numpy as np
 from clearprop.compiler.ir import Program, State, Value, reachable
 from clearprop.compiler.refusals import RecordingError as RecordingError
 from clearprop.compiler.refusals import Refusals
+from clearprop.compiler.selection import Selections
 from clearprop.compiler.stand_in import StandIn, StandInWithoutAxes, stands_for_array, twin_of
 from clearprop.compiler.store import on_a_line
 from clearprop.compiler.weakly import ByArray, ByTensor, Memory
@@ -46,6 +47,8 @@ class Recorder(Refusals):
         self.written: set[Tensor] = set()
         self.wrapped: list[Tensor] = []  # leaves that were made inside the step, of known arrays
         self.reads: dict[Value, Tensor] = {}
+        self.selections = Selections(ByTensor(), self.value_of)
+        self.counts = False  # whether the program is for masks that pick as many entries as now
 
     # --- what modes.Observer asks for -----------------------------------------------------------------------
     def resolve(self, x: Any) -> Any:
@@ -77,14 +80,21 @@ class Recorder(Refusals):
         else:
             shape, dtype = value.shape, value.dtype
         v = Value("call", shape, dtype, node.op.name, inputs, dict(node.attrs), line=user_line())
+        sources = node.inputs
         given = [x for x in node.inputs if isinstance(x, Tensor)]
         if all(map(stands_for_array, given)):
             node = twin_of(node)
             self.memory.made(node, given)
+        node = self.selections.twin(node)
         self._enter(node, v)
+        self.selections.saw(node, sources)
         if not node.requires_grad:  # no gradient will ask for them, and the program has noted them
             node.inputs = node.values = ()
         return node
+
+    def instead(self, op: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Return a reduction over the entries that a mask picks, written for any number of them."""
+        return self.selections.instead(op, inputs, attrs)
 
     def sent(self, node: Tensor, i: int, d: Any) -> None:
         """Gradients are nodes like any others."""
@@ -286,6 +296,7 @@ class Recorder(Refusals):
                 x.grad = now._value if isinstance(now, Tensor) else now
         program.values = self.values
         _check_indices(program)
+        self.counts = self.selections.guard(program)
         program.prune()
         return program, cleared
 
@@ -297,7 +308,10 @@ def _check_indices(program: Program) -> None:
     """
     needed = set(reachable(program.results))
     for v in list(program.values):
-        if v.op == "getitem" and v not in needed and any(x.kind != "constant" for x in v.operands[1:]):
+        arrays = v.operands[1:]
+        if any(x.dtype.kind == "b" for x in arrays):
+            continue  # a mask's bounds are its shape; its count is compared where it is used
+        if v.op == "getitem" and v not in needed and any(x.kind != "constant" for x in arrays):
             source = v.operands[0]
             nothing = Value("constant", source.shape, np.dtype(bool), data=np.zeros(source.shape, bool))
             check = Value(

@@ -64,6 +64,10 @@ def _matmul_hint(x: Any, y: Any) -> tuple[str, str]:
     _right,
     numpy=np.matmul,
     hint=_matmul_hint,
+    masked=lambda x, y, mask: (
+        np.matmul(np.where(mask, x, 0), np.where(mask, y, 0)) if x.ndim == y.ndim == 1 else NotImplemented
+    ),
+    by_rows=True,
     examples=tuple(
         (shapes, {})
         for shapes in (
@@ -262,6 +266,7 @@ def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     "norm",
     "reduce",
     _norm_rule,
+    masked=lambda x, mask, **how: ops["norm"](np.where(mask, x, x.dtype.type(0)), **how),
     examples=((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((3, 4),), {"axis": 1, "keepdims": True})),
 )
 def norm_of(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:

@@ -44,7 +44,50 @@ def _spread(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return repeated(kept(g, x, axis, keepdims), x.shape)
 
 
-@define("sum", "reduce", _spread, numpy=np.sum, examples=_CASES)
+def _filled(x: Any, mask: Any, fill: float) -> Any:
+    """Return `x` with a number where the mask does not hold; an infinite one is the farthest of x's dtype."""
+    if x.dtype.kind == "b":
+        return np.where(mask, x, fill > 0)
+    if np.isinf(fill) and x.dtype.kind in "iu":
+        limits = np.iinfo(x.dtype)
+        fill = limits.max if fill > 0 else limits.min
+    return np.where(mask, x, x.dtype.type(fill))
+
+
+def _picked(x: Any, mask: Any, axis: Any) -> Any:
+    """Return how many entries that the mask picks go into one result, as a number of x's dtype."""
+    return np.sum(mask).astype(x.dtype) * (count(x, axis) // x.shape[0])
+
+
+def _masked_mean(x: Any, mask: Any, axis: Any, keepdims: bool) -> Any:
+    if x.dtype.kind == "f" and x.dtype.itemsize < 4:
+        return NotImplemented  # summed in a wider dtype
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)
+    return np.sum(_filled(x, mask, 0), axis=axis, keepdims=keepdims) / _picked(x, mask, axis)
+
+
+def _masked_spread(power: float, reduce: Any) -> Any:
+    """Entries that are not picked are put at the mean of the others: they add nothing to the squares."""
+
+    def masked(x: Any, mask: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
+        mean = _masked_mean(x, mask, axis, True)
+        if mean is NotImplemented:
+            return mean
+        x = x.astype(mean.dtype)
+        share = count(x, axis) / (_picked(x, mask, axis) - ddof)
+        return reduce(np.where(mask, x, mean), axis=axis, keepdims=keepdims) * share**power
+
+    return masked
+
+
+@define(
+    "sum",
+    "reduce",
+    _spread,
+    numpy=np.sum,
+    masked=lambda x, mask, **how: np.sum(_filled(x, mask, 0), **how),
+    examples=_CASES,
+)
 def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum along `axis`; every entry receives the gradient of its sum."""
     return _reduce(x, axis=axis, keepdims=keepdims)
@@ -55,6 +98,7 @@ def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     "reduce",
     lambda g, z, x, axis, keepdims: _spread(g / count(x, axis), z, x, axis, keepdims),
     numpy=np.mean,
+    masked=_masked_mean,
     examples=_CASES,
 )
 def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -73,13 +117,29 @@ def _extreme(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return np.where(wins, share, 0)
 
 
-@define("max", "reduce", _extreme, numpy=(np.max, np.amax), examples=_CASES)
+@define(
+    "max",
+    "reduce",
+    _extreme,
+    numpy=(np.max, np.amax),
+    masked=lambda x, mask, **how: np.max(_filled(x, mask, -np.inf), **how),
+    empty=False,
+    examples=_CASES,
+)
 def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The largest entry along `axis`; ties share the gradient equally."""
     return x.max(axis=axis, keepdims=keepdims)
 
 
-@define("min", "reduce", _extreme, numpy=(np.min, np.amin), examples=_CASES)
+@define(
+    "min",
+    "reduce",
+    _extreme,
+    numpy=(np.min, np.amin),
+    masked=lambda x, mask, **how: np.min(_filled(x, mask, np.inf), **how),
+    empty=False,
+    examples=_CASES,
+)
 def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The smallest entry along `axis`; ties share the gradient equally."""
     return x.min(axis=axis, keepdims=keepdims)
@@ -114,7 +174,14 @@ def _prod_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return kept(g, x, axis, keepdims) * np.transpose(others, back)
 
 
-@define("prod", "reduce", _prod_rule, numpy=np.prod, examples=_CASES)
+@define(
+    "prod",
+    "reduce",
+    _prod_rule,
+    numpy=np.prod,
+    masked=lambda x, mask, **how: np.prod(_filled(x, mask, 1), **how),
+    examples=_CASES,
+)
 def prod(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The product along `axis`; right also where entries are 0."""
     return x.prod(axis=axis, keepdims=keepdims)
@@ -126,7 +193,14 @@ def _var_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> A
     return kept(g, x, axis, keepdims) * centred * (2 / free if free else np.inf)  # 0 * inf: NaN, as the value
 
 
-@define("var", "reduce", _var_rule, numpy=np.var, examples=(*_CASES, (((3, 4),), {"axis": 0, "ddof": 1})))
+@define(
+    "var",
+    "reduce",
+    _var_rule,
+    numpy=np.var,
+    masked=_masked_spread(1, np.var),
+    examples=(*_CASES, (((3, 4),), {"axis": 0, "ddof": 1})),
+)
 def var(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """The variance along `axis`, the sum of squares divided by n - ddof."""
     return x.var(axis=axis, ddof=ddof, keepdims=keepdims)
@@ -138,7 +212,14 @@ def _std_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> A
     return kept(g, x, axis, keepdims) * (x - x.mean(axis=axis, keepdims=True)) / scale
 
 
-@define("std", "reduce", _std_rule, numpy=np.std, examples=(*_CASES, (((3, 4),), {"axis": 0, "ddof": 1})))
+@define(
+    "std",
+    "reduce",
+    _std_rule,
+    numpy=np.std,
+    masked=_masked_spread(0.5, np.std),
+    examples=(*_CASES, (((3, 4),), {"axis": 0, "ddof": 1})),
+)
 def std(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """The standard deviation along `axis`; derivative 0 where all entries are equal."""
     return x.std(axis=axis, ddof=ddof, keepdims=keepdims)
@@ -170,13 +251,27 @@ def argmin(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     return np.argmin(x, axis=axis, keepdims=keepdims)
 
 
-@define("all", "reduce", None, numpy=np.all, examples=_CASES)
+@define(
+    "all",
+    "reduce",
+    None,
+    numpy=np.all,
+    masked=lambda x, mask, **how: np.all(_filled(x, mask, 1), **how),
+    examples=_CASES,
+)
 def all(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether all entries along `axis` are true; no gradient."""
     return np.all(x, axis=axis, keepdims=keepdims)
 
 
-@define("any", "reduce", None, numpy=np.any, examples=_CASES)
+@define(
+    "any",
+    "reduce",
+    None,
+    numpy=np.any,
+    masked=lambda x, mask, **how: np.any(_filled(x, mask, 0), **how),
+    examples=_CASES,
+)
 def any(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether any entry along `axis` is true; no gradient."""
     return np.any(x, axis=axis, keepdims=keepdims)
