@@ -77,6 +77,7 @@ def explanation(step: Step, recording: Recording) -> str:
         f"  {len(executable.groups)} pieces:",
         *(f"    {piece}" for piece in pieces),
         f"  buffers: {megabytes(plan.total)}; {megabytes(plan.unshared)} if nothing were shared",
+        *["  for masks that pick as many entries as when it was recorded"] * recording.counts,
         f"  states updated in place: {plan.in_place}, by a copy: {len(plan.copies)}, "
         f"as numbers: {len(plan.assigned)}",
         f"  one call: {total / 1e6:.3g} Mflop, {100 * products / max(total, 1):.0f} % in products; "

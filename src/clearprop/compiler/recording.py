@@ -23,8 +23,8 @@ PATIENCE = 3  # how often arrays that lie side by side may be left to somebody w
 class Recording:
     """One recorded program, ready to run: what `step.plans` holds."""
 
-    def __init__(self, program: Program, cleared: list[State], executor: str) -> None:
-        self.recorded, self.cleared = program, cleared
+    def __init__(self, program: Program, cleared: list[State], executor: str, counts: bool = False) -> None:
+        self.recorded, self.cleared, self.counts = program, cleared, counts
         self.lowered, self.origin = lower(program)
         self.program, self.rules = rewrite(self.lowered)
         self._use(*_executable(self.program, executor))

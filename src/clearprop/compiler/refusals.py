@@ -65,6 +65,14 @@ class Refusals:
             f"np.{name}(x), if it is in clearprop.registry.numpy_functions, or .{name} outside of the step",
         )
 
+    def by_values(self, name: str) -> None:
+        """Refuse a function whose result has a shape that depends on values."""
+        raise self.refuse(
+            f"a program's shapes are fixed, and that of np.{name} depends on values",
+            "",
+            "np.where(mask, x, 0), which keeps x's shape, or x[mask]: its sum and mean suit every count",
+        )
+
     def in_place(self, x: Any, sign: str, hint: str) -> None:
         """Refuse what would change an array whose contents others see."""
         raise self.refuse(f"{sign} changes an array in place, which later calls would not", describe(x), hint)

@@ -1,9 +1,9 @@
 """Entries that a mask picks: how many there are changes from call to call, and a program's shapes do not.
 
-While a step is recorded, what is computed of `x[mask]` entry by entry is computed of the whole array beside it,
-with a harmless number where the mask does not hold. A reduction then needs the whole array and the mask alone:
-it is right for every count. Whatever else is done with the entries is planned for the count of the recorded
-call, which is compared at each call before anything has changed; another count is another plan.
+While a step is recorded, what is computed of `x[mask]` entry by entry is computed of the whole array beside
+it, with a harmless number where the mask does not hold. A reduction then needs the whole array and the mask
+alone: it is right for every count. Whatever else is done with the entries is planned for the count of the
+recorded call, which is compared at each call before anything has changed; another count is another plan.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class CountChanged(Changed):
     """A mask picks another number of entries than in the recorded call."""
 
 
-@define("counted", "opaque", None, examples=((([True, False, True],), {"n": 2}),))
+@define("counted", "opaque", None, examples=(((np.array([True, False, True]),), {"n": 2}),))
 def counted(mask: Any, *, n: int = 0) -> Any:
     """The mask itself, where `n` of its entries hold; else the plan is for another call."""
     found = int(np.count_nonzero(mask))
@@ -37,7 +37,7 @@ def counted(mask: Any, *, n: int = 0) -> Any:
     return mask
 
 
-@define("occupied", "opaque", None, examples=((([True, False, True],), {}),))
+@define("occupied", "opaque", None, examples=(((np.array([True, False, True]),), {}),))
 def occupied(mask: Any) -> Any:
     """The mask itself, where it holds somewhere; else a reduction that needs entries has none."""
     if not np.any(mask):
@@ -99,6 +99,7 @@ class Selections:
     def __init__(self, known: Any, value_of: Callable[[Any], Any]) -> None:
         self.picked = known  # by Tensor, as long as it lives
         self.value_of = value_of
+        self.numbers: dict[Any, int] = {}  # equal for masks that are computed alike
         self.masks: dict[Value, int] = {}  # the masks that picked, and how many entries
         self.asked = False  # whether Python has looked at a length
 
@@ -129,6 +130,15 @@ class Selections:
                 return x
         return None
 
+    def _number(self, mask: Any) -> int:
+        """Return a number that two masks have in common if they are the same expression: `x > 0`, twice."""
+        last = self.value_of(mask)
+        for v in sorted(reachable([last]), key=lambda v: v.serial):
+            inputs = tuple(self.numbers[x] if isinstance(x, Value) else repr(x) for x in v.inputs)
+            alike: Any = (v.op, inputs, repr(v.attrs), v.dtype) if v.kind == "call" else v
+            self.numbers[v] = self.numbers.setdefault(alike, len(self.numbers))
+        return self.numbers[last]
+
     def _first(self, node: Tensor, source: Any, mask: Any) -> Picked | None:
         """The whole array behind x[mask]; None where something else is in the index too."""
         if (
@@ -152,13 +162,15 @@ class Selections:
         if op is None or not ndim:
             return None
         own = [self.picked.get(x) for x in inputs if isinstance(x, _Counted)]
-        if None in own or len({self.value_of(p.mask) for p in own if p is not None}) != 1:
+        if None in own or len({self._number(p.mask) for p in own if p is not None}) != 1:
             return None
         alone = [x for x in inputs if not isinstance(x, _Counted) and np.ndim(getattr(x, "_value", x))]
         if op.kind == "elementwise":
             if any(np.ndim(getattr(x, "_value", x)) >= ndim for x in alone):
                 return None
-        elif not (op.by_rows and isinstance(inputs[0], _Counted) and len(own) == 1 and ndim > 1):
+        elif not (
+            op.by_rows and isinstance(inputs[0], _Counted) and inputs[0]._value.ndim > 1 and len(own) == 1
+        ):
             return None
         whole = op(
             *(self.picked.get(x).whole if isinstance(x, _Counted) else x for x in inputs), **node.attrs
@@ -167,18 +179,18 @@ class Selections:
         return Picked(whole, first.mask) if first is not None else None
 
     def instead(self, op: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        """Return the result of a reduction over the entries that a mask picks; None where that is not asked."""
-        own = [self.picked.get(x) if isinstance(x, _Counted) else None for x in inputs]
-        if op.masked is None or not own or None in own:
+        """Return a reduction over the entries that a mask picks; None where something else is asked."""
+        if op.masked is None or not all(isinstance(x, _Counted) for x in inputs):
             return None
-        if len({self.value_of(p.mask) for p in own if p is not None}) != 1:
+        own = [self.picked.get(x) for x in inputs]
+        if not own or None in own or len({self._number(p.mask) for p in own}) != 1:
             return None
-        wholes = [p.whole for p in own if p is not None]
+        wholes = [p.whole for p in own]
         axis = attrs.get("axis")
         axes = {a % wholes[0].ndim for a in (axis if isinstance(axis, tuple) else (axis,)) if a is not None}
         if axis is not None and 0 not in axes:
             return None  # row by row: the rows themselves are still picked
-        mask = own[0].mask if own[0] is not None else None
+        mask = own[0].mask
         if not op.empty:
             if not np.any(mask._value):
                 return None  # the error is NumPy's

@@ -15,6 +15,11 @@ from clearprop.tensor import Tensor
 _TENSORS_OWN = {*Tensor.__slots__, "value", "detach", "numpy", "backward"} - {"__weakref__"}
 _ARRAYS_OWN = {name for kind in (np.ndarray, np.generic) for name in dir(kind)} - {*dir(Tensor)}
 _BY_FUNCTION = ("argsort", "cumprod", "cumsum", "diagonal", "nonzero", "repeat", "trace")
+_BY_VALUES = {  # functions whose result has a shape that depends on values
+    np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.compress, np.extract, np.trim_zeros, np.union1d,
+    np.intersect1d, np.setdiff1d, np.setxor1d, np.unique_values, np.unique_counts, np.unique_inverse,
+    np.unique_all, np.bincount,
+}  # fmt: skip
 _IN_PLACE = (
     ("__iadd__", "add", "+="),
     ("__isub__", "subtract", "-="),
@@ -91,6 +96,8 @@ class StandIn:
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function is np.copy:
             return StandIn.copy(args[0])
+        if function in _BY_VALUES or (function is np.where and len(args) == 1):
+            _recorder().by_values(function.__name__)
         try:
             return Tensor.__array_function__(self, function, types, args, kwargs)  # type: ignore[arg-type]
         except TypeError as error:

@@ -19,6 +19,7 @@ from clearprop.compiler.prove import DEFAULT, SCHEDULES, Call, proved, turns_lef
 from clearprop.compiler.recorder import Recorder, record
 from clearprop.compiler.recording import Recording, fingerprint
 from clearprop.compiler.refusals import RecordingError
+from clearprop.compiler.selection import CountChanged
 from clearprop.compiler.source import Source
 from clearprop.compiler.store import Changed
 from clearprop.compiler.tree import Key, flatten, is_within, objects, result_tree
@@ -27,6 +28,7 @@ from clearprop.modes import current, mode, special
 from clearprop.tensor import Tensor
 
 EXECUTORS = ("auto", "numpy", "llvm")
+MOST_COUNTS = 6  # plans for different numbers of entries under a mask; then calls run as written
 
 
 class Variant:
@@ -43,6 +45,7 @@ class Variant:
     ) -> None:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
         self.picture = seen  # what was within reach: where a proof fails, what has changed since
+        self.counts = recording.counts  # whether it is for masks that pick as many entries as then
         self.proofs = 0
         self.given_up = False
         self.named = set(guard.leaves)  # Tensors that are reached by name: none is an argument too
@@ -55,8 +58,9 @@ class Variant:
         """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
         self.until -= 1
         make = getattr(self.recording.executable, "quick", None)
-        if self.until > 0 or make is None or current() is not None or self.without or self.given_up:
-            return  # without: a gradient that must be None is one after the call
+        observed = current() is not None
+        if self.until > 0 or make is None or observed or self.without or self.given_up or self.counts:
+            return  # without: a gradient that must be None is one after the call; counts: it may step aside
         self.tries += 1
         self.until = 1 << min(self.tries, 8)  # where conditions keep moving, making it costs little beside
         if self.recording.store.ready():
@@ -127,6 +131,7 @@ class Step:
         key, arrays, tensors = flatten(args, kwargs)
         if key in self.refusals:
             return self.function(*args, **kwargs)
+        others = 0  # plans that are for other counts
         for variant in self.plans.get(key, ()):
             if not variant.holds(tensors.values()):
                 continue
@@ -136,14 +141,29 @@ class Step:
                 else:
                     variant.recording.turn[0] += 1
                     result = variant.tree(self.outputs(variant, arrays, tensors), args, kwargs)
-            except Changed:
+            except Changed as why:
+                others += isinstance(why, CountChanged)
                 continue
             self.latest = variant
             variant.ran(self)
             self._call_by(variant.quick)
             self._beside = variant.beside
             return result
+        if others >= MOST_COUNTS:
+            return self._uncounted(args, kwargs)
         return self._first(key, args, kwargs, arrays, tensors)
+
+    def _uncounted(self, args: Any, kwargs: Any) -> Any:
+        """Run the function itself: with so many counts, a plan for one more would not be used long."""
+        self.say_once(
+            lesson(
+                f"{getattr(self, '__name__', 'the step')}(...)",
+                f"has plans for {MOST_COUNTS} different numbers of entries under a mask, and runs as written",
+                "yet another number",
+                hint="np.where(mask, x, 0) for x[mask]: it has one shape; sums and means of x[mask] have too",
+            )
+        )
+        return self.function(*args, **kwargs)
 
     def outputs(self, variant: Variant, arrays: tuple[Any, ...], tensors: dict[int, Tensor]) -> Any:
         """Run a plan, and where asked for each call, verify it."""
@@ -216,7 +236,9 @@ class Step:
             known = self.plans.setdefault(key, [])
             twin = next((v for v in known if v.mark == mark), None)
             if settled:
-                recording = twin.recording if twin else Recording(program, cleared, self.executor)
+                recording = (
+                    twin.recording if twin else Recording(program, cleared, self.executor, recorder.counts)
+                )
         except BaseException:
             recorder.undo()
             raise
