@@ -1,13 +1,18 @@
 """What a step depends on besides arrays is noticed when it changes, or refused when it cannot be."""
 
+import array
+import collections
+import contextvars
 import copy
 import dataclasses
 import functools
+import gc
 import itertools
 import pickle
 import random
 import sys
 import types
+import weakref
 from collections import deque
 
 import numpy as np
@@ -117,7 +122,189 @@ def of_an_argument(things):
     return functools.partial(lambda thing, x: x * thing.scale, thing), lambda: setattr(thing, "scale", 3.0)
 
 
+class Scaled(nn.Module):
+    """Has numbers under names with an underscore, in containers, and in its class."""
+
+    _shared = 2.0
+
+    def __init__(self):
+        super().__init__()
+        self._scale, self._options, self._list, self.flags = 2.0, {"scale": 2.0}, [2.0], {"a": {"b": 2.0}}
+
+    def forward(self, x):
+        return x * self._pick()
+
+
+def in_a_module(pick, change):
+    def place(things):
+        model = Scaled()
+        model._pick = lambda: pick(model)
+        return lambda x: model(x), lambda: change(model)
+
+    return place
+
+
+def on_one_of_ours(make, name):
+    def place(things):
+        thing = make()
+        setattr(thing, name, 2.0)
+        return lambda x: x * getattr(thing, name), lambda: setattr(thing, name, 3.0)
+
+    place.__name__ = f"{name} of {make()!r:.12}"
+    return place
+
+
+def in_a_dict_on_one_of_ours(make):
+    def place(things):
+        thing = make()
+        thing._options = {"scale": [2.0]}
+        return lambda x: x * thing._options["scale"][0], lambda: thing._options["scale"].__setitem__(0, 3.0)
+
+    return place
+
+
+def _sgd():
+    return optim.SGD([Tensor([1.0])], lr=0.1)
+
+
+class Slotted:
+    """Has slots of its own and private ones."""
+
+    __slots__ = ("__hidden", "scale")
+
+    def __init__(self, scale):
+        self.scale = self.__hidden = scale
+
+    @property
+    def hidden(self):
+        return self.__hidden
+
+    def hide(self, scale):
+        self.__hidden = scale
+
+
+class Below(Slotted):
+    """Inherits its slots, and names one without a tuple."""
+
+    __slots__ = "own"
+
+
+class OwnDict(dict):
+    """A dict with an attribute."""
+
+
+class Meta(type):
+    """A class of classes, whose attributes its classes have too."""
+
+    scale = 2.0
+
+
+class OfMeta(metaclass=Meta):
+    """Has its number from the class of its class."""
+
+
+def of_a_slot(things):
+    thing = Below(2.0)
+    return lambda x: x * thing.scale, lambda: setattr(thing, "scale", 3.0)
+
+
+def of_a_hidden_slot(things):
+    thing = Below(2.0)
+    return lambda x: x * thing.hidden, lambda: thing.hide(3.0)
+
+
+def of_a_slot_with_one_name(things):
+    thing = Below(2.0)
+    thing.own = 2.0
+    return lambda x: x * thing.own, lambda: setattr(thing, "own", 3.0)
+
+
+def of_a_dict_of_the_users(things):
+    numbers = OwnDict()
+    numbers.scale = 2.0
+    return lambda x: x * numbers.scale, lambda: setattr(numbers, "scale", 3.0)
+
+
+def of_a_class_of_a_class(things):
+    things.setattr(Meta, "scale", 2.0)
+    return lambda x: x * OfMeta.scale, lambda: setattr(Meta, "scale", 3.0)
+
+
+def in_a_context(things):
+    variable = contextvars.ContextVar("scale", default=2.0)
+    return lambda x: x * variable.get(), lambda: variable.set(3.0)
+
+
+def behind_a_read_only_view(things):
+    numbers = {"scale": 2.0}
+    view = types.MappingProxyType(numbers)
+    return lambda x: x * view["scale"], lambda: numbers.update(scale=3.0)
+
+
+def behind_a_weak_reference(things):
+    kept = [Thing(2.0)]
+    reference = weakref.ref(kept[0])
+    return lambda x: x * (reference().scale if reference() else 3.0), lambda: (kept.clear(), gc.collect())
+
+
+def of_what_is_referred_to_weakly(things):
+    thing = Thing(2.0)
+    reference = weakref.ref(thing)
+    return lambda x: x * reference().scale, lambda: setattr(thing, "scale", 3.0)
+
+
+def in_bytes(things):
+    numbers = bytearray([2])
+    return lambda x: x * numbers[0], lambda: numbers.__setitem__(0, 3)
+
+
+def in_an_array_of_pythons(things):
+    numbers = array.array("d", [2.0])
+    return lambda x: x * numbers[0], lambda: numbers.__setitem__(0, 3.0)
+
+
+def in_a_chain_of_dicts(things):
+    numbers = collections.ChainMap({}, {"scale": 2.0})
+    return lambda x: x * numbers["scale"], lambda: numbers.__setitem__("scale", 3.0)
+
+
+def in_a_dict_with_defaults(things):
+    numbers = collections.defaultdict(lambda: 2.0)
+    return lambda x: x * numbers["scale"], lambda: numbers.__setitem__("scale", 3.0)
+
+
+def of_a_partial_function(things):
+    numbers = {"by": 2.0}
+    scaled = functools.partial(lambda x, numbers: x * numbers["by"], numbers=numbers)
+    return lambda x: scaled(x), lambda: numbers.update(by=3.0)
+
+
 PLACES = [
+    in_a_module(lambda m: m._scale, lambda m: setattr(m, "_scale", 3.0)),
+    in_a_module(lambda m: m._options["scale"], lambda m: m._options.update(scale=3.0)),
+    in_a_module(lambda m: m._list[0], lambda m: m._list.__setitem__(0, 3.0)),
+    in_a_module(lambda m: m.flags["a"]["b"], lambda m: m.flags["a"].update(b=3.0)),
+    in_a_module(lambda m: m._shared, lambda m: setattr(m, "_shared", 3.0)),
+    *(
+        on_one_of_ours(make, name)
+        for make in (nn.MSELoss, nn.ReLU, lambda: nn.Linear(1, 1), _sgd)
+        for name in ("_gamma", "gamma")
+    ),
+    *map(in_a_dict_on_one_of_ours, (nn.MSELoss, _sgd)),
+    of_a_slot,
+    of_a_hidden_slot,
+    of_a_slot_with_one_name,
+    of_a_dict_of_the_users,
+    of_a_class_of_a_class,
+    in_a_context,
+    behind_a_read_only_view,
+    behind_a_weak_reference,
+    of_what_is_referred_to_weakly,
+    in_bytes,
+    in_an_array_of_pythons,
+    in_a_chain_of_dicts,
+    in_a_dict_with_defaults,
+    of_a_partial_function,
     in_a_set,
     in_a_deque,
     under_another_key,

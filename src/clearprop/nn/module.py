@@ -74,6 +74,7 @@ class Module:
     """
 
     training: bool = True
+    bookkeeping = ("_made",)  # attributes that no result depends on
 
     _made: deque[tuple[int, int]]
     """Between which serial numbers the latest calls made nodes: a drawing folds them into one box."""
@@ -116,7 +117,7 @@ class Module:
             )
         if isinstance(value, (dict, list, tuple)):
             self._refuse_hidden(name, value)
-        if name in self.__dict__ and old is not value:
+        if name not in self.__dict__ or old is not value:
             structure.changed()
         self.__dict__[name] = value
         if isinstance(value, (Parameter, Buffer)):
@@ -138,6 +139,10 @@ class Module:
                 )
             )
 
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        structure.changed()
+
     def __getattr__(self, name: str) -> Any:
         hint = "super().__init__() first in __init__" if "training" not in self.__dict__ else ""
         known = ", ".join(k for k in self.__dict__ if not k.startswith("_"))
@@ -157,7 +162,7 @@ class Module:
         return tuple(
             (name, value if isinstance(value, plain) else _identity(value))
             for name, value in self.__dict__.items()
-            if not name.startswith("_")
+            if name not in self.bookkeeping
         )
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:

@@ -26,6 +26,7 @@ class Optimizer:
     """
 
     formula: Any = None
+    bookkeeping = ("_sharing", "defaults", "param_groups", "state")  # what it says otherwise when they change
     optional: tuple[str, ...] = ("weight_decay",)
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -109,9 +110,23 @@ class Optimizer:
         for group in self.param_groups:
             group["lr"] = value
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        structure.changed()
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        structure.changed()
+
     def structure(self) -> Any:
         """Return what decides which terms a recorded step holds; its numbers may change freely."""
-        return tuple(
+        plain = (bool, int, float, str, type(None))
+        own = tuple(
+            (name, value if isinstance(value, plain) else id(value))
+            for name, value in self.__dict__.items()
+            if name not in self.bookkeeping
+        )
+        return own, tuple(
             (
                 tuple(id(p) for p in group.params),
                 tuple(group._flags.items()),
