@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from clearprop.errors import lesson
+from clearprop.modes import made
 from clearprop.tensor import Tensor
 
 _serial = attrgetter("serial")
@@ -80,6 +81,8 @@ def copied(output: Tensor, memo: dict[int, Any]) -> Tensor:
         for name, value in _slots(node).items():
             setattr(twin, name, copy.deepcopy(value, memo) if name != "grad" else None)
         memo[id(node)] = twin
+        if node.op is None:
+            made(twin, node)
     for node in fresh:
         memo[id(node)].grad = copy.deepcopy(node.grad, memo)
     return memo[id(output)]  # type: ignore[no-any-return]

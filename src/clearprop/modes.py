@@ -141,6 +141,13 @@ marks = Marks()
 special = _Special()
 
 
+def made(leaf: Tensor, of: Tensor | None = None) -> None:
+    """Tell the observer, if it wants to know, of a new leaf, and of which one it is a copy."""
+    hears = getattr(mode.observer, "made", None)
+    if hears is not None:
+        hears(leaf, of)
+
+
 class Block(ContextDecorator):
     """A `with` block in which something is different: gradients on or off, somebody who looks on.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.modes import marks, mode
+from clearprop.modes import made, marks, mode, special
 from clearprop.registry import numpy_functions, ufunc_names
 from clearprop.registry import ops as _entries
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 
 ops = cast("dict[str, _Applied]", _entries)
-
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logaddexp": "logsumexp"}
 _STORE = opcode.opmap["STORE_SUBSCR"]
 
@@ -92,6 +91,8 @@ class Tensor:
         self.grad = None
         self.op, self.inputs, self.values, self.attrs, self.serial = None, (), (), {}, 0
         self.name, self.requires_grad = name, requires_grad
+        if special.blocks:
+            made(self)
 
     @property
     def value(self) -> Any:

@@ -17,6 +17,7 @@ from clearprop.compiler.weakly import ByArray, ByTensor, Memory
 from clearprop.errors import user_line
 from clearprop.modes import observed
 from clearprop.op import describe
+from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 
@@ -49,12 +50,19 @@ class Recorder(Refusals):
         self.reads: dict[Value, Tensor] = {}
         self.selections = Selections(ByTensor(), self.value_of)
         self.counts = False  # whether the program is for masks that pick as many entries as now
+        self.local: set[Tensor] = set()  # leaves that the step makes: they start anew at each call
 
     # --- what modes.Observer asks for -----------------------------------------------------------------------
     def resolve(self, x: Any) -> Any:
         """Return the Tensor itself, having noted what it was before the step."""
         self.value_of(x)
         return x
+
+    def made(self, x: Tensor, of: Tensor | None = None) -> None:
+        """Note a leaf that the step makes, as a copy of another where it is one: each call makes its own."""
+        self.local.add(x)
+        if of is not None:
+            self.known[x] = self.value_of(of)
 
     def read(self, x: Tensor) -> Tensor:
         """Return a Tensor that keeps the present contents of a leaf, as the array does in an eager run."""
@@ -79,6 +87,12 @@ class Recorder(Refusals):
             dtype: Any = tuple(part.dtype for part in value)
         else:
             shape, dtype = value.shape, value.dtype
+        if ops.get(node.op.name) is not node.op:
+            raise self.refuse(
+                "the op of this name has been registered again, and the step uses the older one",
+                node.op.name,
+                "the op that clearprop.registry.ops has, or another name for the new one",
+            )
         v = Value("call", shape, dtype, node.op.name, inputs, dict(node.attrs), line=user_line())
         sources = node.inputs
         given = [x for x in node.inputs if isinstance(x, Tensor)]
@@ -109,7 +123,8 @@ class Recorder(Refusals):
     def assigned(self, tensor: Tensor, new: Any) -> None:
         """Note that a leaf is about to be given a new value (a Tensor, an array or a number)."""
         self.touch(tensor)
-        self.written.add(tensor)
+        if tensor not in self.local:
+            self.written.add(tensor)
         if stands_for_array(new):
             self.memory.share(tensor, new)
         v = self.value_of(new)
@@ -233,6 +248,9 @@ class Recorder(Refusals):
                 self.known[x] = alias
                 self.wrapped.append(x)
                 return alias
+            if x in self.local:
+                v = self.known[x] = self._constant(x._value)
+                return v
             self.touch(x)
         v = Value("state", x.shape, x.dtype, data=State(x), name=x.name or "")
         self.values.append(v)
@@ -246,7 +264,7 @@ class Recorder(Refusals):
 
         Its array moves to a cache line now if it may: the nodes of this run will hold on to it.
         """
-        if x in self.before or x in self.known:
+        if x in self.before or x in self.known or x in self.local:
             return
         self.before[x] = (on_a_line(x), x.grad)
         if x.grad is not None:

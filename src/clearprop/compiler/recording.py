@@ -15,6 +15,7 @@ from clearprop.compiler.rewrite import rewrite
 from clearprop.compiler.source import Source
 from clearprop.compiler.store import Store
 from clearprop.errors import lesson
+from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 PATIENCE = 3  # how often arrays that lie side by side may be left to somebody who keeps one of them
@@ -91,7 +92,8 @@ def fingerprint(program: Program, cleared: list[State]) -> Any:
             data = np.asarray(v.data).tobytes()
         elif v.kind == "state":
             data = v.data.key
-        lines.append((v.kind, v.op, inputs, repr(v.attrs), v.shape, str(v.dtype), data))
+        op = ops.get(v.op) if v.kind == "call" else v.op  # one may be registered again under its name
+        lines.append((v.kind, op, inputs, repr(v.attrs), v.shape, str(v.dtype), data))
     ends = sorted((s.key, number[v]) for s, v in program.assignments)
     outputs = tuple(number[v] for v in program.outputs)
     return (tuple(lines), outputs, tuple(ends), tuple(sorted(s.key for s in cleared)))

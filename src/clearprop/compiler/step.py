@@ -20,9 +20,10 @@ from clearprop.compiler.recorder import Recorder, record
 from clearprop.compiler.recording import Recording, fingerprint
 from clearprop.compiler.refusals import RecordingError
 from clearprop.compiler.selection import CountChanged
+from clearprop.compiler.results import result_tree
 from clearprop.compiler.source import Source
 from clearprop.compiler.store import Changed
-from clearprop.compiler.tree import Key, flatten, is_within, objects, result_tree
+from clearprop.compiler.tree import Key, flatten, is_within, objects
 from clearprop.errors import lesson
 from clearprop.modes import current, mode, special
 from clearprop.tensor import Tensor
@@ -225,7 +226,7 @@ class Step:
         _check_arguments(tensors, watch.around.leaves)
         for t in watch.around.leaves:
             recorder.touch(t)
-        new_args, new_kwargs = key.stand_ins(recorder, args, kwargs)
+        new_args, new_kwargs = key.stand_ins(recorder, args, kwargs, watch.around.buffers)
         without = [t for t in recorder.before if t.grad is None]
         result = record(recorder, self.function, new_args, new_kwargs)
         try:

@@ -1,18 +1,15 @@
-"""Arguments and results: nested tuples, lists and dicts with arrays, Tensors and anything else in them."""
+"""Arguments: nested tuples, lists and dicts with arrays, Tensors and anything else in them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from clearprop.compiler.recorder import Recorder
-from clearprop.compiler.stand_in import stands_for_array
 from clearprop.modes import mode
 from clearprop.tensor import Tensor
-
-_new = Tensor.__new__
 
 
 class Key:
@@ -30,15 +27,35 @@ class Key:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Key) and self.parts == other.parts
 
-    def stand_ins(self, recorder: Recorder, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        """Return the arguments with a Tensor in place of each array, for recording."""
+    def stand_ins(self, recorder: Recorder, args: Any, kwargs: Any, buffers: Iterable[Any]) -> Any:
+        """Return the arguments with a Tensor in place of each array, for recording.
+
+        Two arrays of one memory are two arguments, which may have memories of their own in later calls: the
+        second is copied, and so is what lies in one of `buffers`, the arrays in reach.
+        """
         place = iter(range(1 << 30))
+        known: dict[int, Any] = {}
+        before: list[Any] = [b for b in buffers if isinstance(b, np.ndarray)]
 
         def stand_in(x: Any) -> Any:
-            like = x if isinstance(x, Tensor) else None
-            return recorder.argument(_array(x), next(place), like, isinstance(x, np.ndarray))
+            array, i = _array(x), next(place)
+            if isinstance(x, Tensor):
+                if id(x) not in known:  # the same Tensor is one, however often it is passed
+                    known[id(x)] = recorder.argument(_own(array, before), i, x)
+                return known[id(x)]
+            return recorder.argument(_own(array, before), i, None, isinstance(x, np.ndarray))
 
-        return _mapped(args, stand_in), _mapped(kwargs, stand_in)
+        return mapped(args, stand_in), mapped(kwargs, stand_in)
+
+
+def _own(array: Any, before: list[Any]) -> Any:
+    """Return the array, or a copy where one of those before shares its memory; then it is one of them."""
+    if not isinstance(array, np.ndarray):
+        return array
+    if any(np.may_share_memory(array, other) for other in before):
+        array = array.copy()
+    before.append(array)
+    return array
 
 
 def is_array(x: Any) -> bool:
@@ -55,17 +72,17 @@ def _array(x: Any) -> Any:
     return array
 
 
-def _mapped(x: Any, f: Callable[[Any], Any]) -> Any:
-    """The same nesting with `f` applied to each array."""
+def mapped(x: Any, f: Callable[[Any], Any]) -> Any:
+    """Return the same nesting with `f` applied to each array."""
     if is_array(x):
         return f(x)
     if isinstance(x, tuple):
-        inside = [_mapped(y, f) for y in x]
+        inside = [mapped(y, f) for y in x]
         return type(x)(*inside) if hasattr(x, "_fields") else tuple(inside)
     if isinstance(x, list):
-        return [_mapped(y, f) for y in x]
+        return [mapped(y, f) for y in x]
     if isinstance(x, dict):
-        return {k: _mapped(y, f) for k, y in x.items()}
+        return {k: mapped(y, f) for k, y in x.items()}
     return x
 
 
@@ -145,104 +162,3 @@ def objects(x: Any) -> list[Any]:
         inside = x.values() if isinstance(x, dict) else x
         return [thing for y in inside for thing in objects(y)]
     return [x]
-
-
-# --- results ------------------------------------------------------------------------------------------------
-def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -> tuple[Any, list[Tensor]]:
-    """Return a function from output arrays to what the caller gets, and the Tensors that are the outputs.
-
-    What an eager run gives as an array comes as an array, what it gives as a Tensor as a Tensor without a
-    graph. A leaf that is returned is itself, and so is an array that was `there` before the step.
-    """
-    outputs: list[Tensor] = []
-
-    def read(x: Any) -> Any:
-        if isinstance(x, Tensor):
-            place = recorder.places.get(x, recorder.given.get(x))
-            if place is not None:
-                return _Argument(place)
-            if x in recorder.before:
-                return _Same(x)
-            outputs.append(x)
-            lifted = not stands_for_array(x)
-            return _Tensor(len(outputs) - 1) if lifted else _Array(len(outputs) - 1)
-        if isinstance(x, tuple):
-            inside = [read(y) for y in x]
-            return _Tuple(inside, type(x))
-        if isinstance(x, list):
-            return _Tuple([read(y) for y in x], list)
-        if isinstance(x, dict):
-            return _Dict({k: read(y) for k, y in x.items()})
-        return _Made(x.copy()) if isinstance(x, np.ndarray) and not there(x) else _Same(x)
-
-    return read(result), outputs
-
-
-class _Tensor:
-    gives = "tensor"
-
-    def __init__(self, i: int) -> None:
-        self.i = i
-
-    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Tensor:
-        t = _new(Tensor)
-        t._value = outputs[self.i]
-        t.grad = t.name = t.op = None
-        t.inputs = t.values = ()
-        t.attrs, t.requires_grad, t.serial = {}, False, 0
-        return t
-
-
-class _Array:
-    gives = "array"
-
-    def __init__(self, i: int) -> None:
-        self.i = i
-
-    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
-        return outputs[self.i]
-
-
-class _Argument:
-    def __init__(self, place: int) -> None:
-        self.place = place
-
-    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
-        found: list[Any] = []
-        _mapped((args, kwargs), found.append)
-        return found[self.place]
-
-
-class _Same:
-    def __init__(self, thing: Any) -> None:
-        self.thing = thing
-
-    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
-        return self.thing
-
-
-class _Made:
-    """An array that the step makes: each call's is the caller's own."""
-
-    def __init__(self, array: Any) -> None:
-        self.array = array
-
-    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
-        return self.array.copy()
-
-
-class _Tuple:
-    def __init__(self, inside: list[Any], kind: Any) -> None:
-        self.inside, self.kind = inside, kind
-
-    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
-        made = [read(outputs, args, kwargs) for read in self.inside]
-        return self.kind(*made) if hasattr(self.kind, "_fields") else self.kind(made)
-
-
-class _Dict:
-    def __init__(self, inside: dict[Any, Any]) -> None:
-        self.inside = inside
-
-    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
-        return {k: read(outputs, args, kwargs) for k, read in self.inside.items()}
