@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import operator
 import random
 import types
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,7 +33,35 @@ def taken(iterator: Any) -> Any:
         return frame and (frame.f_lasti, [id(x) for x in frame.f_locals.values()])
     if isinstance(iterator, itertools.count):
         return repr(iterator)
+    if isinstance(iterator, io.IOBase):
+        return iterator.closed or not iterator.seekable() or _told(iterator)
+    if type(iterator).__module__ == "itertools":
+        return _reduced(iterator)
     return operator.length_hint(iterator, -1)
+
+
+def _told(file: io.IOBase) -> int:
+    """How far a file has been read; while a `for` goes through its lines, the layer below tells."""
+    try:
+        return file.tell()
+    except OSError:
+        return int(file.buffer.tell())  # type: ignore[attr-defined]
+
+
+def _reduced(iterator: Any) -> Any:
+    """What a copy of an iterator would be made of, as far as that compares without asking anybody."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return [_numbers(x) for x in iterator.__reduce__()]
+        except (TypeError, AttributeError):
+            return operator.length_hint(iterator, -1)
+
+
+def _numbers(x: Any) -> Any:
+    if isinstance(x, (tuple, list)):
+        return [_numbers(y) for y in x]
+    return x if isinstance(x, (int, str)) else operator.length_hint(x, -1)
 
 
 def _state(generator: Any) -> Any:

@@ -9,7 +9,10 @@ from typing import Any
 
 from clearprop import structure
 from clearprop.compiler.chance import drawn, taken
+from clearprop.compiler.culprits import checksum
 from clearprop.compiler.surroundings import END, LINES, Surroundings, inside, lost
+from clearprop.compiler.undoing import undoing
+from clearprop.op import describe
 from clearprop.tensor import Tensor
 
 _COMPARED = (bool, int, float, str, bytes, type(None))
@@ -19,12 +22,18 @@ _requires_grad, _contents = operator.attrgetter("requires_grad"), operator.attrg
 class Watch:
     """Looks at a function's surroundings before and after it is recorded, for changes that would be lost."""
 
-    def __init__(self, function: Callable[..., Any], others: Iterable[Any] = ()) -> None:
+    def __init__(
+        self, function: Callable[..., Any], others: Iterable[Any] = (), restores: bool = False
+    ) -> None:
         self.function = function
         self.around = Surroundings(function, others)
         self.before = self.around.snapshot()
         self.chance = drawn(self.around.generators)
         self.taken = list(map(taken, self.around.iterators))
+        self.sums = list(map(checksum, self.around.buffers))
+        self.back: Callable[[], None] | None = None
+        if restores:
+            self.back = undoing(self.around, self.before)
 
     def check(self) -> bool:
         """Raise RecordingError for a change of Python's own that each call would have to repeat.
@@ -42,6 +51,12 @@ class Watch:
                 "the step takes from an iterator: later calls would not",
                 hint="next(iterator) outside, and what it gives as an argument",
             )
+        for x, old in zip(self.around.buffers, self.sums, strict=True):
+            if checksum(x) != old:
+                raise lost(
+                    f"the step changes an array in place: {describe(x)}. Later calls would not",
+                    hint="a Tensor(array, requires_grad=False) changed with clearprop.assign",
+                )
         after = self.around.snapshot()
         names = [
             *(f"a variable of {self._name()}", "a global variable"),

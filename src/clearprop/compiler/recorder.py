@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.ir import Program, State, Value, reachable
+from clearprop.compiler.printing import hearing
 from clearprop.compiler.refusals import RecordingError as RecordingError
 from clearprop.compiler.refusals import Refusals
 from clearprop.compiler.selection import Selections
@@ -50,6 +51,7 @@ class Recorder(Refusals):
         self.reads: dict[Value, Tensor] = {}
         self.selections = Selections(ByTensor(), self.value_of)
         self.counts = False  # whether the program is for masks that pick as many entries as now
+        self.printed = ""  # the line that printed
         self.local: set[Tensor] = set()  # leaves that the step makes: they start anew at each call
 
     # --- what modes.Observer asks for -----------------------------------------------------------------------
@@ -240,6 +242,10 @@ class Recorder(Refusals):
                 stand_in.grad = self._grad_of(stand_in, like.grad)
         return stand_in
 
+    def unused(self, array: Any, place: int) -> None:
+        """Note an argument that nobody looks at."""
+        self.values.append(Value("argument", array.shape, array.dtype, data=place))
+
     def _leaf(self, x: Tensor) -> Value:
         """Return the Value of a Tensor that was there before the step, or is made of a known array."""
         if x not in self.before:
@@ -377,8 +383,9 @@ def record(
     calls.
     """
     try:
-        with observed(recorder), np.errstate(all="ignore"):
+        with hearing() as heard, observed(recorder), np.errstate(all="ignore"):
             result = function(*args, **kwargs)
+        recorder.printed = next((stream.line for stream in heard if stream.line), "")
         if recorder.refused is not None:  # the step has caught it
             raise recorder.refused
         return result

@@ -20,7 +20,8 @@ from clearprop.tensor import Tensor
 
 _new = Tensor.__new__
 _NUMBERS = (int, float, complex, np.generic, range)
-_FIXED = (*_NUMBERS, str, bytes, type(None), type(...), np.dtype, type, enum.Enum)
+_NAMED = (type, enum.Enum, types.BuiltinFunctionType, types.ModuleType, np.ufunc, np.dtype)
+_FIXED = (*_NUMBERS, *_NAMED, str, bytes, type(None), type(...))
 
 
 def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -> tuple[Any, list[Tensor]]:

@@ -98,6 +98,7 @@ class Step:
         self.forgives = fallback  # whether a plan that is found wrong ends in the function's own result
         self.proofs, self.proving = 0, 0.0  # how many, and the seconds that they took
         self.said = False
+        self.printed = ""
         self.disproved = ""  # what was said of a plan that was given up
         self.plans: OrderedDict[Key, list[Variant]] = OrderedDict()
         self.latest: Variant | None = None
@@ -205,16 +206,25 @@ class Step:
         self, key: Key, args: Any, kwargs: Any, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
     ) -> Any:
         with self.lock:
+            watch = Watch(self.function, objects((args, kwargs)), self.fallback)
             try:
-                return self._record(key, args, kwargs, arrays, tensors)
+                return self._record(key, args, kwargs, arrays, tensors, watch)
             except RecordingError as error:
                 if not self.fallback:
                     raise
                 self.refusals[key] = str(error)
+                if watch.back is not None:
+                    watch.back()  # the function starts from where the recording did
                 return self.function(*args, **kwargs)
 
     def _record(
-        self, key: Key, args: Any, kwargs: Any, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
+        self,
+        key: Key,
+        args: Any,
+        kwargs: Any,
+        arrays: tuple[Any, ...],
+        tensors: dict[int, Tensor],
+        watch: Watch,
     ) -> Any:
         """Run the function once to record it, undo what it did, and do that with the plan.
 
@@ -222,7 +232,6 @@ class Step:
         """
         recorder = Recorder()
         passed = objects((args, kwargs))
-        watch = Watch(self.function, passed)
         _check_arguments(tensors, watch.around.leaves)
         for t in watch.around.leaves:
             recorder.touch(t)
@@ -232,7 +241,7 @@ class Step:
         try:
             tree, outputs = result_tree(result, recorder, watch.around.knows)
             program, cleared = recorder.finish(outputs)
-            settled = watch.check()
+            settled = self._settled(key, watch)
             mark = fingerprint(program, cleared)
             known = self.plans.setdefault(key, [])
             twin = next((v for v in known if v.mark == mark), None)
@@ -244,6 +253,9 @@ class Step:
             recorder.undo()
             raise
         self.recordings += 1
+        if recorder.printed and not self.printed:
+            self.printed = recorder.printed
+            warnings.warn(_printing(recorder.printed), RuntimeWarning, stacklevel=4)
         values = tuple(t._value for t in outputs)
         if not settled:  # it made what it needs (an optimizer its memory): the next call is recorded again
             for stand_in, place in recorder.places.items():
@@ -264,6 +276,19 @@ class Step:
         self.latest = variant
         recorder.undo()
         return tree(recording.run(arrays, tensors), args, kwargs)
+
+    def _settled(self, key: Key, watch: Watch) -> bool:
+        """Tell whether the recording is good for later calls; with `fallback`, none is where one is refused.
+
+        This call's result is the recording's own then: the function has run, and runs once.
+        """
+        try:
+            return watch.check()
+        except RecordingError as error:
+            if not self.fallback:
+                raise
+            self.refusals[key] = str(error)
+            return False
 
     def give_up(self, variant: Variant, key: Key, why: str, for_good: bool) -> None:
         """Drop a plan that is not what the function does; `for_good` where the next would be no other."""
@@ -384,6 +409,11 @@ def available_executors() -> tuple[str, ...]:
     except ImportError:
         return ("numpy",)
     return ("numpy", "llvm")
+
+
+def _printing(line: str) -> str:
+    hint = "printing what the step returns"
+    return lesson("compile(step)", "the step prints, compiled calls do not", "", f"At {line}.", hint)
 
 
 def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:

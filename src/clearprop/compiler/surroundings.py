@@ -7,6 +7,7 @@ import contextvars
 import dis
 import functools
 import gc
+import io
 import itertools
 import random
 import sys
@@ -30,7 +31,9 @@ _SKIPPED = (types.ModuleType, np.ufunc, Ufunc, Marks)
 _ENDS: tuple[Any, ...] = (*map(iter, ([], (), range(0), set(), {}, {}.values(), {}.items())),)
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 LINES = (list, set, deque)  # containers without names
-_ITERATORS = (itertools.count, itertools.cycle, zip, map, filter, enumerate, *map(type, _ENDS))
+_TOOLS = tuple(kind for kind in vars(itertools).values() if isinstance(kind, type))
+_READ: tuple[Any, ...] = (*map(type, (reversed([]), iter(""), iter(b""), iter([].__len__, 0))),)
+_ITERATORS = (*_TOOLS, *_READ, zip, map, filter, enumerate, reversed, io.IOBase, *map(type, _ENDS))
 END = object()
 _LIMIT = 200_000
 
@@ -42,6 +45,7 @@ class Surroundings:
         self.cells: list[types.CellType] = []
         self.globals: list[tuple[Any, str]] = []  # (what has `.get(name)`, name)
         self.containers: list[Any] = []  # dicts and lists
+        self.classes: dict[int, type] = {}  # whose attributes a container is
         self.owners: dict[int, str] = {}  # what a container belongs to, for messages
         self.private: list[dict[Any, Any]] = []  # the library's own bookkeeping
         self.announcing: list[Any] = []  # objects that say by `structure.changed()` when an attribute is set
@@ -156,6 +160,7 @@ class Surroundings:
         if _is_users(kind):
             self._kept.append(kind)
             self.containers.append(vars(kind))
+            self.classes[id(self.containers[-1])] = kind
             self.owners[id(self.containers[-1])] = kind.__name__
             stack += [
                 value for value in vars(kind).values() if not isinstance(value, types.GetSetDescriptorType)
@@ -210,6 +215,9 @@ class _Context:
         """Return a variable's value here and now."""
         return name.get(default)
 
+    def __setitem__(self, name: Any, value: Any) -> None:
+        name.set(value)
+
 
 class _Referent:
     """Whether what a weak reference refers to lives: noting the thing itself would keep it alive."""
@@ -220,6 +228,9 @@ class _Referent:
     def get(self, name: str, default: Any = None) -> Any:
         """Tell whether it lives."""
         return self.ref() is not None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Do nothing: what has gone has gone."""
 
 
 class _Contents:
@@ -232,6 +243,9 @@ class _Contents:
         """Return a copy of them."""
         return bytes(self.buffer)
 
+    def __setitem__(self, name: str, value: Any) -> None:
+        memoryview(self.buffer).cast("B")[:] = value
+
 
 class _Slots:
     """The attributes of an object without a `__dict__`, by name."""
@@ -242,6 +256,9 @@ class _Slots:
     def get(self, name: str, default: Any = None) -> Any:
         """Return an attribute, as a dict would."""
         return getattr(self.thing, name, default)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self.thing, name, value)
 
 
 def _slots(kind: type) -> Iterator[str]:

@@ -42,6 +42,8 @@ class Key:
             if isinstance(x, Tensor):
                 if id(x) not in known:  # the same Tensor is one, however often it is passed
                     known[id(x)] = recorder.argument(_own(array, before), i, x)
+                else:
+                    recorder.unused(array, i)
                 return known[id(x)]
             return recorder.argument(_own(array, before), i, None, isinstance(x, np.ndarray))
 

@@ -1,0 +1,48 @@
+"""What a step prints while it is recorded: compiled calls do not, so somebody should say so."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from clearprop.errors import user_line
+
+
+class Heard:
+    """A stream that writes to another, and remembers the line of this thread's that first wrote."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream, self.thread, self.line = stream, threading.get_ident(), ""
+
+    def write(self, text: str) -> Any:
+        """Write, and remember where from."""
+        if not self.line and threading.get_ident() == self.thread:
+            self.line = user_line()
+        return self.stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def hearing() -> Iterator[list[Heard]]:
+    """Listen to what is printed inside the block.
+
+    >>> with hearing() as heard:
+    ...     print("a loss")
+    a loss
+    >>> any(stream.line for stream in heard)
+    True
+    """
+    heard = [Heard(sys.stdout), Heard(sys.stderr)]
+    sys.stdout, sys.stderr = heard
+    try:
+        yield heard
+    finally:
+        if sys.stdout is heard[0]:
+            sys.stdout = heard[0].stream
+        if sys.stderr is heard[1]:
+            sys.stderr = heard[1].stream

@@ -1,0 +1,183 @@
+"""What a compiled step returns is made anew by each call and is what an eager run gives, or is refused."""
+
+import collections
+import dataclasses
+import enum
+import types
+import typing
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor
+from clearprop.compiler import RecordingError
+from clearprop.compiler.step import available_executors
+from clearprop.record import read
+
+pytestmark = pytest.mark.parametrize("executor", available_executors())
+W = Tensor([1.0, 2.0], name="W")
+KEPT = {"numbers": [1, 2]}
+
+
+@dataclasses.dataclass
+class Losses:
+    """Holds attributes."""
+
+    total: typing.Any
+    parts: list
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    """Holds attributes that cannot be set."""
+
+    total: typing.Any
+    made: int = dataclasses.field(default=0, init=False)
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    """Holds attributes in slots."""
+
+    total: typing.Any
+
+
+class Pair(typing.NamedTuple):
+    """Two by name."""
+
+    first: typing.Any
+    second: typing.Any
+
+
+class Kind(enum.Enum):
+    """One of two."""
+
+    LOW = 1
+
+
+class OwnList(list):
+    """A list of the user's."""
+
+
+class OwnObject:
+    """Says nothing of what it is made of."""
+
+    def __init__(self, x):
+        self.x = x
+
+
+def contents(x):
+    """Return a result as plain tuples with the types of all that is in it."""
+    kind = type(x).__name__
+    if isinstance(x, Tensor):
+        return kind, x.detach().numpy().tolist()
+    if isinstance(x, (np.ndarray, np.generic)):
+        return kind, x.dtype.name, x.tolist()
+    if isinstance(x, dict):
+        return kind, [(k, contents(y)) for k, y in x.items()]
+    if isinstance(x, (tuple, list)):
+        return kind, [contents(y) for y in x]
+    if isinstance(x, types.SimpleNamespace) or dataclasses.is_dataclass(x):
+        slots = {name: getattr(x, name) for name in getattr(x, "__slots__", ())}
+        return kind, contents({**getattr(x, "__dict__", {}), **slots})
+    return kind, x
+
+
+MADE = {
+    "namespace": lambda x: types.SimpleNamespace(loss=np.sum(x), parts=[x * 2.0, W * x]),
+    "dataclass": lambda x: Losses(np.sum(W * x), [x + 1.0, 3]),
+    "frozen dataclass": lambda x: Frozen(np.sum(W * x)),
+    "dataclass with slots": lambda x: Slotted((np.sum(W * x), "word")),
+    "ordered dict": lambda x: collections.OrderedDict(b=x * 1.0, a=np.sum(x)),
+    "dict": lambda x: {"b": x * 1.0, 1: {"a": np.sum(x)}},
+    "named tuple": lambda x: Pair(np.sum(x), second=[Pair(x, W)]),
+    "all of them": lambda x: [Losses(Pair(x * 2.0, None), [{"k": types.SimpleNamespace(y=x[0])}])],
+    "constants": lambda x: (
+        1,
+        2.0,
+        "a",
+        None,
+        True,
+        np.float32(3.0),
+        ...,
+        Kind.LOW,
+        range(3),
+        float,
+        x * 1.0,
+    ),
+    "an array of its own": lambda x: (np.arange(3), x * 1.0),
+    "a constant that is computed": lambda x: (np.zeros_like(x), x * 0.0 + 1.0),
+    "a parameter": lambda x: (W, read(W), x * 1.0),
+    "nothing": lambda x: None,
+    "nested empties": lambda x: ((), [], {}),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_results_are_made_anew_by_each_call(name, executor):
+    f = MADE[name]
+    compiled = clearprop.compile(f, executor=executor)
+
+    kept = [compiled(np.arange(2.0) + k) for k in range(4)]
+    for k, result in enumerate(kept):
+        assert contents(result) == contents(f(np.arange(2.0) + k))
+
+
+def test_writing_into_a_result_changes_no_later_one(executor):
+    w = Tensor([1.0, 2.0])
+
+    def f(x):
+        return (
+            np.arange(2.0),
+            np.zeros_like(x),
+            x.copy(),
+            np.ones(2) * (w * 0.0 + 1.0),
+            clearprop.grad(np.sum)(x),
+        )
+
+    compiled, x = clearprop.compile(f, executor=executor), np.array([3.0, 4.0])
+    for _ in range(4):
+        results = compiled(x)
+        assert contents(results) == contents(f(np.array([3.0, 4.0])))
+        for result in results:
+            (result._value if isinstance(result, Tensor) else result)[:] = 99.0
+
+
+def test_what_was_there_is_returned_itself(executor):
+    compiled = clearprop.compile(lambda x: (KEPT, x, W, KEPT["numbers"], len), executor=executor)
+
+    for k in range(3):
+        x = np.ones(2) * k
+        for got, wanted in zip(compiled(x), (KEPT, x, W, KEPT["numbers"], len), strict=True):
+            assert got is wanted
+
+
+REFUSED = {
+    "set": lambda x: {np.sum(x)},
+    "frozenset": lambda x: frozenset([1]),
+    "function": lambda x: lambda: np.sum(x),
+    "generator": lambda x: (y for y in (x, x)),
+    "map": lambda x: map(np.sum, [x]),
+    "OwnList": lambda x: OwnList([x]),
+    "OwnObject": lambda x: [OwnObject(x)],
+    "ndarray": lambda x: np.array([None, 1], object),
+    "recarray": lambda x: np.ones(1).view(np.recarray),
+    "MaskedArray": lambda x: np.ma.array([1.0]),
+    "Counter": lambda x: collections.Counter("aab"),
+    "deque": lambda x: collections.deque([x]),
+    "partial": lambda x: __import__("functools").partial(np.sum, x),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_made_anew_is_refused_by_its_type(name, executor):
+    with pytest.raises(RecordingError, match=rf"(?s)a {name}\b.*Try "):
+        clearprop.compile(REFUSED[name], executor=executor)(np.arange(2.0))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_falls_back_to_the_function(name, executor):
+    compiled = clearprop.compile(REFUSED[name], executor=executor, fallback=True)
+
+    assert type(compiled(np.arange(2.0))) is type(REFUSED[name](np.arange(2.0)))
