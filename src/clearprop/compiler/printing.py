@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from clearprop.errors import user_line
+from clearprop.errors import lesson, user_line
 
 
 class Heard:
@@ -46,3 +47,10 @@ def hearing() -> Iterator[list[Heard]]:
             sys.stdout = heard[0].stream
         if sys.stderr is heard[1]:
             sys.stderr = heard[1].stream
+
+
+def warn(line: str) -> None:
+    """Say that what was printed from a line will not be printed again."""
+    hint = "printing what the step returns"
+    text = lesson("compile(step)", "the step prints, compiled calls do not", "", f"At {line}.", hint)
+    warnings.warn(text, RuntimeWarning, stacklevel=6)

@@ -15,6 +15,7 @@ from typing import Any
 from clearprop.compiler.culprits import Picture, picture
 from clearprop.compiler.explain import explanation, no_plan
 from clearprop.compiler.guard import Guard, Watch
+from clearprop.compiler.printing import warn
 from clearprop.compiler.prove import DEFAULT, SCHEDULES, Call, proved, turns_left
 from clearprop.compiler.recorder import Recorder, record
 from clearprop.compiler.recording import Recording, fingerprint
@@ -255,7 +256,7 @@ class Step:
         self.recordings += 1
         if recorder.printed and not self.printed:
             self.printed = recorder.printed
-            warnings.warn(_printing(recorder.printed), RuntimeWarning, stacklevel=4)
+            warn(recorder.printed)
         values = tuple(t._value for t in outputs)
         if not settled:  # it made what it needs (an optimizer its memory): the next call is recorded again
             for stand_in, place in recorder.places.items():
@@ -409,11 +410,6 @@ def available_executors() -> tuple[str, ...]:
     except ImportError:
         return ("numpy",)
     return ("numpy", "llvm")
-
-
-def _printing(line: str) -> str:
-    hint = "printing what the step returns"
-    return lesson("compile(step)", "the step prints, compiled calls do not", "", f"At {line}.", hint)
 
 
 def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:
