@@ -20,8 +20,8 @@ from clearprop.compiler.prove import DEFAULT, SCHEDULES, Call, proved, turns_lef
 from clearprop.compiler.recorder import Recorder, record
 from clearprop.compiler.recording import Recording, fingerprint
 from clearprop.compiler.refusals import RecordingError
-from clearprop.compiler.selection import CountChanged
 from clearprop.compiler.results import result_tree
+from clearprop.compiler.selection import CountChanged
 from clearprop.compiler.source import Source
 from clearprop.compiler.store import Changed
 from clearprop.compiler.tree import Key, flatten, is_within, objects
