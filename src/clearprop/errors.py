@@ -17,7 +17,13 @@ class InputError(ValueError):
     """What a person typed or a file they named cannot be used; the command line exits with status 2."""
 
 
-def lesson(called: str, wanted: str, got: str = "", where: str = "", hint: str = "") -> str:
+class Lesson(str):
+    """The text of an error in its five parts: what catches an error sees that nothing is to be added."""
+
+    __slots__ = ()
+
+
+def lesson(called: str, wanted: str, got: str = "", where: str = "", hint: str = "") -> Lesson:
     """Return the text of an error in its five parts; empty parts are left out.
 
     >>> print(lesson("Linear(x)", "wants 20 features", "x has 21", "x is 'batch' (input).", "Linear(21, 32)"))
@@ -31,7 +37,16 @@ def lesson(called: str, wanted: str, got: str = "", where: str = "", hint: str =
         lines.append("  " + where)
     if hint:
         lines.append(f"  Try {hint.rstrip('.')}.")
-    return "\n".join(lines)
+    return Lesson("\n".join(lines))
+
+
+def taught(error: Exception) -> bool:
+    """Tell whether an error already says what was called, wanted and got.
+
+    >>> taught(ValueError("too short")), taught(ValueError(lesson("f(x)", "wants more")))
+    (False, True)
+    """
+    return bool(error.args) and isinstance(error.args[0], Lesson)
 
 
 def inside(frame: FrameType) -> bool:

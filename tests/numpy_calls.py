@@ -1,0 +1,355 @@
+"""Calls of every NumPy function that meets a Tensor: shapes, dtypes, axes, and arguments that are wrong."""
+
+import itertools
+import warnings
+
+import numpy as np
+
+KINDS = ("f8", "f4", "f2", "i8", "i4", "b1")
+SHAPES = ((), (1,), (4,), (0,), (3, 4), (1, 1), (3, 1), (0, 3), (2, 0), (2, 3, 4))
+PAIRS = (
+    ((), ()), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 3)), ((1,), (4,)), ((0,), (0,)), ((0,), (1,)),
+    ((2, 0), (1,)), ((3,), (4,)), ((2, 3), (2,)),
+)  # fmt: skip
+MIXED = (("f8", "f4"), ("f4", "i8"), ("f2", "f4"), ("i4", "i8"), ("b1", "f4"), ("i8", "b1"), ("u1", "i1"))
+NUMBERS = (2, 0.5, True)
+
+
+def array(shape, dtype="f8", seed=0):
+    """Return numbers with ties, zeros and both signs among them."""
+    numbers = np.random.default_rng(seed).integers(-3, 4, shape) / (1 if dtype[0] != "f" else 2)
+    return np.asarray(numbers).astype(dtype)
+
+
+def turned(shape, seed=0):
+    """Return an array that is not contiguous."""
+    return array(shape[::-1] + (2,), seed=seed)[..., 0].T
+
+
+def ufunc_calls(ufunc):
+    if ufunc.nin == 1:
+        for shape in SHAPES:
+            yield (array(shape),), {}
+        for dtype in KINDS:
+            yield (array((3, 4), dtype),), {}
+        yield (turned((3, 4)),), {}
+        yield (np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e300, -1e300, 1e-310]),), {}
+    else:
+        for left, right in PAIRS:
+            yield (array(left), array(right, seed=1)), {}
+        for dtype in KINDS:
+            yield (array((2, 3), dtype), array((3,), dtype, 1)), {}
+        for one, two in MIXED:
+            yield (array((2, 3), one), array((3,), two, 1)), {}
+        for dtype, number in itertools.product(("f4", "f2", "i4", "b1"), NUMBERS):
+            yield (array((3,), dtype), number), {}
+            yield (number, array((3,), dtype)), {}
+        edge = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -2.5])
+        yield (edge[:, None], edge), {}
+        yield (turned((3, 4)), array((3, 4), seed=1)), {}
+        yield (array((3,)), [1.0, 2.0, 3.0]), {}
+    yield (array((3,)),) * ufunc.nin, {"casting": "nothing"}
+    yield (array((3,)),) * ufunc.nin, {"axs": 0}
+    yield (array((3,)),) * (ufunc.nin + 3), {}
+
+
+def reduction_calls(**more):
+    axes = (None, 0, -1, 1, 2, 5, -4, (0,), (0, 1), (-1, 0), (0, 0), (), 1.5, "x")
+    for shape in SHAPES:
+        for axis in axes:
+            yield (array(shape),), {"axis": axis, **more}
+        yield (array(shape),), {"keepdims": True, **more}
+        yield (array(shape),), {"axis": -1, "keepdims": True, **more}
+    for dtype in KINDS:
+        yield (array((3, 4), dtype),), {**more}
+        yield (array((3, 4), dtype),), {"axis": 0, **more}
+    yield (turned((3, 4)),), {"axis": 1, **more}
+    yield (np.array([[1.0, np.nan], [np.inf, 2.0]]),), {"axis": 1, **more}
+    yield (np.array([[1.0, np.nan], [np.inf, 2.0]]),), {**more}
+    yield (array((3,)),), {"axs": 0, **more}
+
+
+def one_array(*calls, shapes=SHAPES, kinds=KINDS):
+    """Yield each `(args, kwargs)` after an array of every shape, and of every dtype."""
+    for args, kwargs in calls:
+        for shape in shapes:
+            yield (array(shape), *args), kwargs
+        for dtype in kinds:
+            yield (array((3, 4), dtype), *args), kwargs
+        yield (turned((3, 4)), *args), kwargs
+        yield (array((3, 4)), *args), kwargs | {"keyword_that_nobody_knows": 1}
+
+
+def two_arrays(*calls, shapes=None, kinds=MIXED):
+    lengths = ((), (1,), (3,), (4,), (0,), (1, 3), (3, 1), (2, 3), (3, 2), (3, 3), (2, 0), (0, 2), (2, 3, 4), (2, 4, 3), (1, 4, 2))
+    shapes = lengths if shapes is None else shapes
+    for args, kwargs in calls:
+        for left, right in itertools.product(shapes, shapes):
+            yield (array(left), array(right, seed=1), *args), kwargs
+        for one, two in kinds:
+            yield (array((3, 3), one), array((3, 3), two, 1), *args), kwargs
+        for dtype in KINDS:
+            yield (array((3, 3), dtype), array((3, 3), dtype, 1), *args), kwargs
+        yield (turned((3, 3)), turned((3, 3), 1), *args), kwargs
+        yield (array((3, 3)), array((3, 3)), *args), kwargs | {"keyword_that_nobody_knows": 1}
+    yield (array((3,)), 2), {}
+    yield (2, array((3,))), {}
+    yield ([1.0, 2.0, 3.0], array((3,))), {}
+
+
+def _(*args, **kwargs):
+    return args, kwargs
+
+
+def sequences(*calls):
+    groups = [
+        [(3,), (3,)], [(3,), (2,)], [(2, 3), (2, 3)], [(2, 3), (4, 3)], [(2, 3), (2, 1)], [(), ()], [(), (3,)], [(3,), (2, 3)],
+        [(0,), (3,)], [(2, 0), (2, 3)], [(1,)], [(2, 3, 4), (2, 3, 4)], [(2, 3), (3,)],
+    ]  # fmt: skip
+    for args, kwargs in calls:
+        for shapes in groups:
+            yield ([array(s, seed=i) for i, s in enumerate(shapes)], *args), kwargs
+            yield (tuple(array(s, seed=i) for i, s in enumerate(shapes)), *args), kwargs
+        for one, two in MIXED:
+            yield ([array((3,), one), array((3,), two)], *args), kwargs
+        yield ([array((3,)), 2.0], *args), kwargs
+        yield ([array((3,)), [1, 2]], *args), kwargs
+        yield ([array((3,)), array((3,))], *args), kwargs | {"keyword_that_nobody_knows": 1}
+        yield (array((2, 3)), *args), kwargs
+        yield (array((2, 3, 4)), *args), kwargs
+        yield (array(()), *args), kwargs
+
+
+SYSTEM = np.array([[3.0, 1.0, -0.5], [0.5, 2.0, 1.0], [-1.0, 0.3, 2.5]])
+SYSTEMS = (SYSTEM, np.stack([SYSTEM, SYSTEM.T]), SYSTEM[:2], SYSTEM[0], SYSTEM[0, 0], np.zeros((0, 0)), np.zeros((2, 0, 0)),
+           np.zeros((0, 3, 3)), np.zeros((3, 3)), np.ones((2, 2)), np.array([[2.0]]), SYSTEM.astype("f4"), SYSTEM.astype("i8") + 2,
+           SYSTEM.astype("f2"), SYSTEM.T, np.zeros((3, 0)), SYSTEM > 0)  # fmt: skip
+
+
+def matrices():
+    for x in SYSTEMS:
+        yield (x,), {}
+    yield (SYSTEM,), {"keyword_that_nobody_knows": 1}
+
+
+def systems():
+    for x in SYSTEMS:
+        for shape in ((3,), (3, 2), (2, 3), (2, 3, 1), (0,), (), (2,), (1, 3, 2), (0, 0), (3, 0)):
+            yield (x, array(shape)), {}
+    yield (SYSTEM.astype("f4"), array((3,), "f4")), {}
+    yield (SYSTEM, array((3,), "i8")), {}
+
+
+def norms():
+    for ord in (None, 2, 1, 0, 3, 0.5, -1, -2, np.inf, -np.inf, "fro", "nuc", "x"):
+        for shape in SHAPES:
+            yield (array(shape),), {"ord": ord}
+            yield (array(shape),), {"ord": ord, "keepdims": True}
+        for axis in (0, -1, (0, 1), (1, 0), 5, (0, 0), (0,), (0, 1, 2), ()):
+            yield (array((3, 4)),), {"ord": ord, "axis": axis}
+            yield (array((2, 3, 4)), ord, axis, True), {}
+            yield (array((2, 3, 4)), ord, axis), {}
+            yield (array((4,)), ord, axis), {}
+        for dtype in KINDS:
+            yield (array((5,), dtype), ord), {}
+    yield (array((3, 4)),), {"keyword_that_nobody_knows": 1}
+    yield (np.array([3e200, 4e200]),), {}
+    yield (np.array([np.nan, 1.0]), np.inf), {}
+
+
+def trapezoids():
+    y, x = np.arange(9.0).reshape(3, 3), np.array([[0.0, 1, 5], [2, 3, 7], [4, 9, 8]])
+    for axis in (0, 1, -1, 2):
+        yield (y, x), {"axis": axis}
+        yield (y, np.array([0.0, 1, 5])), {"axis": axis}
+        yield (y,), {"axis": axis, "dx": 0.5}
+        yield (array((2, 3, 4)), array((4,))), {"axis": axis}
+        yield (array((2, 3, 4)), array((3,))), {"axis": axis}
+        yield (array((2, 3, 4)), array((2, 3, 4), seed=1)), {"axis": axis}
+        yield (y, x, 2.0, axis), {}
+    yield from one_array(_(), _(dx=2), _(None, 0.5, 0), _(array((4,))), _(axis=()))
+    yield (y, [0, 1, 5]), {}
+    yield ([1.0, 2.0, 3.0], array((3,))), {}
+
+
+def averages():
+    yield from reduction_calls()
+    for shape, axis, weights in (
+        ((3, 4), None, (3, 4)), ((3, 4), 0, (3,)), ((3, 4), 1, (4,)), ((3, 4), -1, (4,)), ((3, 4), 0, (4,)), ((3, 4), None, (3,)),
+        ((3, 4), (0, 1), (3, 4)), ((2, 3, 4), (0, 1), (2, 3)), ((2, 3, 4), (1, 0), (3, 2)), ((2, 3, 4), (1, 0), (2, 3)), ((4,), None, (4,)),
+        ((4,), 0, (1,)), ((3, 4), 0, (1, 4)), ((0,), None, (0,)), ((), None, ()), ((2, 3, 4), (0, 2), (2, 4)), ((3, 4), 5, (3,)),
+    ):  # fmt: skip
+        for dtype in ("f8", "f4", "i8"):
+            w = np.abs(array(weights, dtype, 1)) + 1
+            yield (array(shape), axis, w), {}
+            yield (array(shape, "f4"), axis, w), {"keepdims": True}
+            yield (array(shape, "i8"), axis), {"weights": w}
+    yield (array((2,)),), {"weights": [1.0, -1.0]}
+    yield (array((2, 2)), 0), {"weights": [1.0, -1.0]}
+    yield ([1.0, 2.0],), {"weights": array((2,)) + 2}
+    yield (array((2, 2)), 0, [0.25, 0.75], True), {}
+
+
+WRONG_AXES = (0, -1, 1, 2, 5, -4)
+UNARY = (np.array([[1.0, np.nan, 2.0], [3.0, 1.0, np.inf]]), np.array([1.0, np.nan, 2.0]))
+
+
+def with_nan(*calls):
+    return [((x, *args), kwargs) for x in UNARY for args, kwargs in calls]
+
+
+def crosses():
+    shapes = ((3,), (2,), (4,), (5, 3), (5, 2), (1, 3), (3, 3), (), (0, 3), (5, 4), (3, 5))
+    yield from two_arrays(_(), shapes=shapes)
+    yield (array((3, 5)), array((3, 5), seed=1)), {"axis": 0}
+    yield (array((3, 5)), array((5, 3), seed=1)), {"axisa": 0}
+    yield (array((3, 5)), array((5, 3), seed=1), 0, -1, 0), {}
+    yield (array((3, 5)), array((5, 3), seed=1)), {"axisb": 4}
+
+
+def indices():
+    for index in (0, -1, [0, 2], [[0, 1], [1, 0]], [], np.array([1, -1]), np.array([], int), 7, [-9], 1.5, [True, False], np.array(1)):
+        for axis in (None, 0, -1, 5):
+            for shape in ((3, 4), (4,), (2, 3, 4), (), (3, 0)):
+                yield (array(shape), index), {"axis": axis}
+    for mode in ("clip", "wrap", "raise", "nonsense"):
+        yield (array((4,)), [1, 9]), {"mode": mode}
+        yield (array((4,)), [1, -1]), {"mode": mode}
+
+
+def along():
+    x = array((3, 4))
+    for i, axis in (
+        ([[0], [1], [2]], 1), ([[0, 1, 2, 0]], 0), ([0, 5], None), ([[0], [9], [2]], 1), ([0, 1], 1), ([[0]], 1), ([[1, 0, 3, 2]], -2),
+        ([[0], [1], [2]], -1), ([[0], [1], [2]], 5), ([[0, 1]], 0), ([[0, 1]], 1), ([[0.0]], 1), ([[0, 1]], None),
+    ):  # fmt: skip
+        yield (x, np.array(i), axis), {}
+        yield (x, np.array(i)), {"axis": axis}
+    yield (x, np.array([[0], [1], [2]])), {}
+    yield (array((4,)), np.array([0, 1])), {}
+
+
+def wheres():
+    c = array((2, 3), "b1")
+    for left, right in PAIRS:
+        yield (array(left, "b1"), array(left), array(right)), {}
+        yield (c, array(left), array(right)), {}
+    for one, two in MIXED:
+        yield (c, array((3,), one), array((3,), two)), {}
+    for dtype, number in itertools.product(("f4", "f2", "i4", "b1"), NUMBERS):
+        yield (c, array((3,), dtype), number), {}
+        yield (c, number, array((3,), dtype)), {}
+    yield (array((3,)), array((3,)), 0), {}
+    yield (array((3,)),), {}
+    yield (array((3,)), array((3,))), {}
+    yield ([True, False, True], array((3,)), 0.0), {}
+
+
+def clips():
+    for args in ((-0.5, 0.5), (None, 0.5), (-0.5, None), (0, 1), (1, -1), (None, None), (np.array([0.0, 1.0, 0.0, 1.0]), 2), ([-1] * 4, [1] * 4), ("a", 1)):
+        yield from one_array(_(*args), shapes=((), (4,), (3, 4), (0, 4), (3, 1)))
+    yield (array((3,)),), {"a_min": 0, "a_max": 1}
+    yield (array((3,)),), {"min": 0, "max": 1}
+    yield (array((3,)), 0), {"max": 1}
+    yield (array((3,)), 0, 1), {"max": 1}
+    yield (array((3,)),), {}
+    yield (array((3,)), 0), {}
+    yield (np.array([np.nan, 2.0]), 0, 1), {}
+    yield (array((3,)), np.nan, 1), {}
+    yield (array((3,), "i8"), 0.5, 1.5), {}
+    yield (array((3,), "u1"), 0, 300), {}
+    yield (array((3,), "f4"), np.float64(0), np.float64(1)), {}
+
+
+def einsums():
+    for s, *shapes in (
+        ("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 4)), ("ij,jk->ik", (2, 3), (2, 4)), ("ii", (3, 3)), ("ii", (3, 4)), ("ij->ji", (2, 3)),
+        ("ij->", (0, 3)), ("ij,ij->j", (1, 3), (2, 3)), ("i,i", (1,), (3,)), ("i,i->i", (1,), (3,)), ("...", (2, 3)), ("...i,...i", (2, 3), (3,)),
+        ("...i,...i", (2, 3), (1, 3)), ("i...->...", (2, 3)), ("ij,jk->il", (2, 3), (3, 4)), ("ij->ii", (2, 3)), ("i", (2, 3)), ("ijk", (2, 3)), ("", ()),
+        (",", (), (3,)), ("i,j->ij", (2,), (3,)), ("ij,ij", (2, 3), (2, 3)), ("i1,j", (2, 3), (3,)), ("ij,jk,kl->il", (2, 3), (3, 4), (4, 2)), ("ba", (2, 3)),
+        ("i->", ()), ("ij,j", (2, 3), (4,)), ("ii->i", (1, 3)), ("...ij,jk...->...ik", (2, 3, 4), (4, 5)), ("ij->i->j", (2, 3)), ("ij,->ij", (2, 3), ()),
+        ("...,...->...", (3,), (2, 3)), ("i...,i...->i...", (2,), (2, 3)), ("i.j", (2, 3)), ("ij->i...", (2, 3)), ("a...b->b...a", (2, 3, 4)),
+    ):  # fmt: skip
+        yield (s, *(array(x, seed=i) for i, x in enumerate(shapes))), {}
+        yield (s, *(array(x, "f4", seed=i) for i, x in enumerate(shapes))), {"optimize": True}
+        yield (s, *(array(x, "i8", seed=i) for i, x in enumerate(shapes))), {}
+    yield (array((2, 3)), [0, 1]), {}
+    yield ("ij", array((2, 3))), {"keyword_that_nobody_knows": 1}
+    yield ("ij,jk->ik", array((2, 3), "i8"), array((3, 2), "f4")), {}
+
+
+def tensordots():
+    for axes in (0, 1, 2, 3, -1, (0, 0), ((0,), (0,)), ((-1,), (-2,)), ((0, 1), (1, 0)), ((0, 1), (0,)), ([1], [0]), ((5,), (0,)), ((0, 0), (0, 0)), ((), ())):
+        shapes = ((3,), (1,), (2, 3), (3, 2), (3, 3), (2, 3, 4), (), (0, 3), (1, 3))
+        for left, right in itertools.product(shapes, shapes):
+            yield (array(left), array(right, seed=1)), {"axes": axes}
+    yield (array((3, 3), "f4"), array((3, 3), "i8"), 1), {}
+
+
+CALLS = {
+    np.sum: reduction_calls, np.prod: reduction_calls, np.mean: reduction_calls, np.max: reduction_calls, np.min: reduction_calls,
+    np.amax: reduction_calls, np.amin: reduction_calls, np.all: reduction_calls, np.any: reduction_calls, np.argmax: reduction_calls,
+    np.argmin: reduction_calls, np.ptp: reduction_calls, np.nansum: reduction_calls, np.nanmean: reduction_calls,
+    np.var: lambda: (*reduction_calls(), *reduction_calls(ddof=1), *one_array(_(ddof=0.5), _(ddof=3), _(correction=1))),
+    np.std: lambda: (*reduction_calls(), *reduction_calls(ddof=1), *one_array(_(ddof=0.5), _(ddof=3), _(correction=1))),
+    np.median: lambda: (*reduction_calls(), *with_nan(_(), _(0), _(axis=-1, keepdims=True))),
+    np.average: averages,
+    np.cumsum: lambda: one_array(_(), *(_(a) for a in WRONG_AXES), _(axis=(0, 1))),
+    np.argsort: lambda: one_array(_(), _(axis=None), *(_(a) for a in WRONG_AXES), _(kind="stable"), _(kind="nonsense")),
+    np.sort: lambda: (*one_array(_(), _(axis=None), *(_(a) for a in WRONG_AXES), _(kind="stable"), _(kind="nonsense"), _(stable=True)),
+                      *with_nan(_(), _(0), _(None))),
+    np.round: lambda: one_array(_(), _(1), _(decimals=-1), _(1.5)),
+    np.around: lambda: one_array(_(), _(1)),
+    np.copy: lambda: one_array(_()),
+    np.ravel: lambda: one_array(_(), _("C")),
+    np.atleast_1d: lambda: (*one_array(_(), _(array(())), _(2.0)),),
+    np.atleast_2d: lambda: (*one_array(_(), _(array((3,))), _(2.0)),),
+    np.column_stack: lambda: sequences(_()),
+    np.vstack: lambda: sequences(_()), np.hstack: lambda: sequences(_()),
+    np.concatenate: lambda: sequences(_(), *(_(a) for a in WRONG_AXES), _(axis=None), _(axis=1.0)),
+    np.stack: lambda: sequences(_(), *(_(a) for a in WRONG_AXES), _(axis=None), _(axis=1.0)),
+    np.meshgrid: lambda: (*two_arrays(_(), _(indexing="ij"), _(indexing="x"), shapes=((), (3,), (4,), (0,), (2, 3))), ((array((2,)), array((3,)), array((4,))), {}),
+                          ((array((2,)),), {}), ((array((2,)), array((3,))), {"sparse": True}), ((array((2,)), [1, 2, 3]), {"indexing": "ij"})),
+    np.flip: lambda: one_array(_(), *(_(a) for a in WRONG_AXES), _((0, 1)), _(()), _((0, 0))),
+    np.flipud: lambda: one_array(_()), np.fliplr: lambda: one_array(_()),
+    np.roll: lambda: one_array(_(1), _(-7), _((1, 2), (0, 1)), _(1, 0), _(1, 5), _((1, 2)), _((1, 2), 0), _(2, (0, 1)), _((1, 2, 3), (0, 1)), _(1.5), _(0)),
+    np.matrix_transpose: lambda: one_array(_()), np.linalg.matrix_transpose: lambda: one_array(_()),
+    np.transpose: lambda: one_array(_(), _((1, 0)), _((0, 1)), _((-1, 0)), _((0, 0)), _((0,)), _((0, 1, 2)), _((0, 5)), _([1, 0]), _(())),
+    np.swapaxes: lambda: one_array(_(0, 1), _(0, -1), _(0, 0), _(0, 5), _(1.5, 0)),
+    np.moveaxis: lambda: one_array(_(0, -1), _(-1, 0), _((0, 1), (1, 0)), _(0, 5), _((0, 1), (0,)), _((0, 0), (0, 1)), _([0], [1])),
+    np.expand_dims: lambda: one_array(_(0), _(-1), _((0, 1)), _(1), _(9), _((0, 0)), _(axis=2), _()),
+    np.squeeze: lambda: one_array(_(), _(0), _(1), _(-1), _((0, 1)), _(5), _(())),
+    np.reshape: lambda: one_array(_(-1), _((-1,)), _((2, -1)), _((4, 3)), _(12), _((5, 5)), _((-1, -1)), _((1, -1, 1)), _(()), _((-2, 6)), _(shape=(6, 2)), _(1.5)),
+    np.broadcast_to: lambda: one_array(_((3, 4)), _((2, 3, 4)), _(()), _(4), _((4, 3)), _((0, 4)), _((-1, 4)), _([3, 4])),
+    np.tile: lambda: one_array(_(2), _((2, 1)), _((1, 2, 3)), _(0), _([2]), _(-1), _(1.5), _(())),
+    np.repeat: lambda: one_array(_(2), _(0), _(2, 0), _(2, -1), _(2, 5), _(-1), _(1.5)),
+    np.pad: lambda: one_array(_(1), _(0), _((1, 2)), _(((1, 0), (0, 2))), _(-1), _(1, constant_values=2), _(1, "constant"), _(((1, 2),)), _((1, 2, 3)), _(1.5), _(1, constant_values=(1, 2)),
+                              _(1, constant_values=((1, 2), (3, 4)))),
+    np.split: lambda: one_array(_(2), _(3), _(1), _([1, 2]), _([2, 1]), _(2, 1), _(2, -1), _(2, 5), _(0), _(-1), _([5]), _([-1]), _(1.0), _([])),
+    np.diff: lambda: one_array(_(), _(2), _(0), _(-1), _(9), _(1, 0), _(axis=5), _(1.5), _(prepend=0), _(1, -2)),
+    np.triu: lambda: one_array(_(), _(1), _(-1), _(9), _(k=-9), _(1.5)),
+    np.tril: lambda: one_array(_(), _(1), _(-1), _(9), _(k=-9), _(1.5)),
+    np.diag: lambda: one_array(_(), _(1), _(-1), _(9), _(k=-9), _(1.5)),
+    np.diagonal: lambda: one_array(_(), _(1), _(-1), _(9), _(offset=-9), _(0, 1, 0), _(axis1=0, axis2=-1), _(0, 0, 0), _(0, 0, 5), _(1.5)),
+    np.trace: lambda: one_array(_(), _(1), _(-1), _(9), _(offset=-9), _(0, 1, 0), _(axis1=0, axis2=-1), _(0, 0, 0), _(0, 0, 5), _(1.5)),
+    np.nan_to_num: lambda: (*one_array(_(), _(nan=7.0), _(posinf=1.0, neginf=-1.0)), *with_nan(_(), _(nan=1.5), _(posinf=3)), ((array((3,)), False), {}),
+                            ((np.array([np.nan, 1], "f2"),), {}), ((np.array([np.inf, 1], "f4"),), {"nan": 1})),
+    np.cross: crosses,
+    np.kron: lambda: two_arrays(_()), np.vdot: lambda: two_arrays(_()), np.outer: lambda: two_arrays(_()), np.inner: lambda: two_arrays(_()),
+    np.dot: lambda: two_arrays(_()), np.tensordot: tensordots, np.einsum: einsums, np.trapezoid: trapezoids,
+    np.shape: lambda: one_array(_()), np.ndim: lambda: one_array(_()), np.size: lambda: one_array(_(), _(0), _(-1), _(5), _((0, 1))),
+    np.zeros_like: lambda: one_array(_(), _("f4"), _(dtype=int), _(shape=(2,))), np.ones_like: lambda: one_array(_(), _("f4"), _(dtype=int), _(shape=(2,))),
+    np.linalg.inv: matrices, np.linalg.det: matrices, np.linalg.slogdet: matrices, np.linalg.solve: systems, np.linalg.norm: norms,
+    np.take: indices, np.take_along_axis: along, np.where: wheres, np.clip: clips,
+    np.matmul: lambda: two_arrays(_()),
+}  # fmt: skip
+"""What each function is called with; what a ufunc is called with follows from how many arrays it takes."""
+
+
+def calls_of(function):
+    """Return `(args, kwargs)` of every call; as lists, so that nothing is shared between two tests."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if function in CALLS:
+            return list(CALLS[function]())
+        return list(ufunc_calls(function))
