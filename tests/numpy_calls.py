@@ -81,7 +81,23 @@ def one_array(*calls, shapes=SHAPES, kinds=KINDS):
 
 
 def two_arrays(*calls, shapes=None, kinds=MIXED):
-    lengths = ((), (1,), (3,), (4,), (0,), (1, 3), (3, 1), (2, 3), (3, 2), (3, 3), (2, 0), (0, 2), (2, 3, 4), (2, 4, 3), (1, 4, 2))
+    lengths = (
+        (),
+        (1,),
+        (3,),
+        (4,),
+        (0,),
+        (1, 3),
+        (3, 1),
+        (2, 3),
+        (3, 2),
+        (3, 3),
+        (2, 0),
+        (0, 2),
+        (2, 3, 4),
+        (2, 4, 3),
+        (1, 4, 2),
+    )
     shapes = lengths if shapes is None else shapes
     for args, kwargs in calls:
         for left, right in itertools.product(shapes, shapes):
@@ -208,7 +224,20 @@ def crosses():
 
 
 def indices():
-    for index in (0, -1, [0, 2], [[0, 1], [1, 0]], [], np.array([1, -1]), np.array([], int), 7, [-9], 1.5, [True, False], np.array(1)):
+    for index in (
+        0,
+        -1,
+        [0, 2],
+        [[0, 1], [1, 0]],
+        [],
+        np.array([1, -1]),
+        np.array([], int),
+        7,
+        [-9],
+        1.5,
+        [True, False],
+        np.array(1),
+    ):
         for axis in (None, 0, -1, 5):
             for shape in ((3, 4), (4,), (2, 3, 4), (), (3, 0)):
                 yield (array(shape), index), {"axis": axis}
@@ -246,7 +275,17 @@ def wheres():
 
 
 def clips():
-    for args in ((-0.5, 0.5), (None, 0.5), (-0.5, None), (0, 1), (1, -1), (None, None), (np.array([0.0, 1.0, 0.0, 1.0]), 2), ([-1] * 4, [1] * 4), ("a", 1)):
+    for args in (
+        (-0.5, 0.5),
+        (None, 0.5),
+        (-0.5, None),
+        (0, 1),
+        (1, -1),
+        (None, None),
+        (np.array([0.0, 1.0, 0.0, 1.0]), 2),
+        ([-1] * 4, [1] * 4),
+        ("a", 1),
+    ):
         yield from one_array(_(*args), shapes=((), (4,), (3, 4), (0, 4), (3, 1)))
     yield (array((3,)),), {"a_min": 0, "a_max": 1}
     yield (array((3,)),), {"min": 0, "max": 1}
@@ -279,7 +318,22 @@ def einsums():
 
 
 def tensordots():
-    for axes in (0, 1, 2, 3, -1, (0, 0), ((0,), (0,)), ((-1,), (-2,)), ((0, 1), (1, 0)), ((0, 1), (0,)), ([1], [0]), ((5,), (0,)), ((0, 0), (0, 0)), ((), ())):
+    for axes in (
+        0,
+        1,
+        2,
+        3,
+        -1,
+        (0, 0),
+        ((0,), (0,)),
+        ((-1,), (-2,)),
+        ((0, 1), (1, 0)),
+        ((0, 1), (0,)),
+        ([1], [0]),
+        ((5,), (0,)),
+        ((0, 0), (0, 0)),
+        ((), ()),
+    ):
         shapes = ((3,), (1,), (2, 3), (3, 2), (3, 3), (2, 3, 4), (), (0, 3), (1, 3))
         for left, right in itertools.product(shapes, shapes):
             yield (array(left), array(right, seed=1)), {"axes": axes}

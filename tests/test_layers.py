@@ -11,7 +11,19 @@ ROOT = Path(clearprop.__file__).parent
 
 # Each layer may import itself and the layers named. An import inside a function may reach further: it is how
 # a reader is called when somebody asks for it by name (`t.backward()`, `fit(compile=True)`).
-CORE = {"errors", "registry", "modes", "tensor", "op", "graph", "define", "record", "structure", "ufunc"}
+CORE = {
+    "errors",
+    "registry",
+    "modes",
+    "tensor",
+    "op",
+    "graph",
+    "define",
+    "record",
+    "structure",
+    "ufunc",
+    "refusal",
+}
 BASE = CORE | {"ops"}
 LAYERS = {
     "ops": BASE,

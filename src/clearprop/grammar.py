@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from clearprop.errors import InputError, lesson
-from clearprop.ops import linalg
+from clearprop.ops import composed, linalg
 from clearprop.registry import ops
 
 BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -36,7 +36,7 @@ _OTHER_NAMES: dict[str, Callable[..., Any]] = {
     "dot": linalg.dot,
     "outer": linalg.outer,
     "inner": linalg.inner,
-    "trace": linalg.trace,
+    "trace": composed.trace,
     "norm": linalg.norm,
 }
 _SHORT = {"abs": "absolute", "pow": "power", "arcsinh": "arcsinh", "ln": "log"}

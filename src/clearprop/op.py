@@ -10,6 +10,7 @@ import numpy as np
 
 from clearprop.errors import lesson, user_line
 from clearprop.modes import State, current, special
+from clearprop.refusal import public_class
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
@@ -267,7 +268,7 @@ class Op:
 
     def _failure(self, error: Exception, inputs: Any, values: Any, attrs: dict[str, Any]) -> Exception:
         """Turn NumPy's complaint into one that says which op, which inputs, and on which line."""
-        kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
+        kind = public_class(error)
         shapes = ", ".join(describe(x) for x in inputs)
         wanted, hint = self.hint(*values, **attrs) if self.hint else ("", "")
         wanted = wanted or str(error).rstrip(" .")

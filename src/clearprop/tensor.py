@@ -11,6 +11,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.modes import made, marks, mode, special
+from clearprop.refusal import COMPLAINTS, in_place, no_rule, refusal
 from clearprop.registry import numpy_functions, ufunc_names
 from clearprop.registry import ops as _entries
 
@@ -236,7 +237,10 @@ class Tensor:
         ours = numpy_functions.get(ufunc) or ufunc_names.get(ufunc.__name__)
         if method == "__call__" and not kwargs and ours is not None:
             entry = cast("_Applied", ours)
-            return entry.one(*inputs) if ufunc.nin == 1 else entry.two(*inputs)
+            try:
+                return entry.one(*inputs) if ufunc.nin == 1 else entry.two(*inputs)
+            except COMPLAINTS as error:
+                raise refusal(ufunc, inputs, kwargs, error) from error
         if method == "reduce" and ufunc.__name__ in _REDUCTIONS:
             kwargs.setdefault("axis", 0)
             ours = ops[_REDUCTIONS[ufunc.__name__]]
@@ -244,18 +248,24 @@ class Tensor:
             ours = None
         if ours is None:
             suffix = "" if method == "__call__" else f".{method}"
-            raise _no_rule(f"np.{ufunc.__name__}{suffix}")
+            raise no_rule(f"np.{ufunc.__name__}{suffix}")
         if "out" in kwargs:
-            raise _in_place(f"np.{ufunc.__name__}(..., out=...)")
-        return ours(*inputs, **kwargs)
+            raise in_place(f"np.{ufunc.__name__}(..., out=...)")
+        try:
+            return ours(*inputs, **kwargs)
+        except COMPLAINTS as error:
+            raise refusal(getattr(ufunc, method), inputs, kwargs, error) from error
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         ours = numpy_functions.get(function)
         if ours is None:
-            raise _no_rule(f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1))
+            raise no_rule(f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1))
         if kwargs.get("out") is not None:
-            raise _in_place(f"np.{function.__name__}(..., out=...)")
-        return ours(*args, **kwargs)
+            raise in_place(f"np.{function.__name__}(..., out=...)")
+        try:
+            return ours(*args, **kwargs)
+        except COMPLAINTS as error:
+            raise refusal(function, args, kwargs, error) from error
 
     # --- operators ------------------------------------------------------------------------------------------
     # fmt: off
@@ -348,7 +358,7 @@ class Tensor:
         return ops["any"](self, axis=axis, keepdims=keepdims)
 
     def dot(self, y: Any) -> Tensor:
-        return numpy_functions[np.dot](self, y)  # type: ignore[no-any-return]
+        return np.dot(self, y)  # type: ignore[no-any-return]
 
     def clip(self, low: Any = None, high: Any = None) -> Tensor:
         return ops["clip"](self, low, high)
@@ -380,21 +390,4 @@ class Tensor:
         return ops["squeeze"](self, axis=axis)
 
     def take(self, indices: Any, axis: int | None = None) -> Tensor:
-        return numpy_functions[np.take](self, indices, axis=axis)  # type: ignore[no-any-return]
-
-
-def _no_rule(name: str) -> TypeError:
-    return TypeError(
-        lesson(
-            name,
-            "has no rule, so its gradient is unknown",
-            hint="the functions listed in clearprop.registry.ops, t.detach().numpy() to leave "
-            "the graph on purpose, or clearprop.elementwise(...) to add an op",
-        )
-    )
-
-
-def _in_place(name: str) -> TypeError:
-    return TypeError(
-        lesson(name, "cannot write into an array that the graph remembers", hint="it without out=")
-    )
+        return np.take(self, indices, axis=axis)  # type: ignore[no-any-return]

@@ -112,7 +112,7 @@ def test_an_entry_picked_twice_receives_both_gradients(index):
     assert gradient(lambda x: x[index], PAIR).tolist() == counts.tolist()
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "prod"])
+@pytest.mark.parametrize("name", ["sum", "max", "min", "prod"])  # for the mean, NumPy refuses it
 def test_a_number_may_be_reduced_along_its_axis_that_is_not_there(name):
     assert gradient(lambda x: getattr(np, name)(x, axis=-1), 3.0) == 1.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clearprop.nn import functional as F
-from clearprop.nn.functional.layer import checked_approximation
+from clearprop.nn.functional.layer import checked_approximation, positive
 from clearprop.nn.module import Module
 
 
@@ -98,7 +98,7 @@ class Softplus(Module):
 
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()
-        self.beta = beta
+        self.beta = positive("Softplus(beta=)", beta)
 
     def forward(self, x: Any) -> Any:
         """Return softplus(x)."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.nn import functional as F
-from clearprop.nn.functional.layer import checked_reduction
+from clearprop.nn.functional.layer import checked_reduction, positive
 from clearprop.nn.module import Module
 
 
@@ -57,7 +57,7 @@ class HuberLoss(Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        self.delta = delta
+        self.delta = positive("HuberLoss(delta=)", delta)
 
     def forward(self, x: Any, y: Any) -> Any:
         """Return the loss of prediction `x` against target `y`."""

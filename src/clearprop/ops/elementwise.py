@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define, elementwise
+from clearprop.errors import lesson
 from clearprop.op import Op
 from clearprop.registry import ops
 
@@ -89,7 +90,7 @@ tan     = elementwise("tan",     np.tan,     lambda z, x: 1 + z * z,            
 arcsin  = elementwise("arcsin",  np.arcsin,  lambda z, x: 1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arcsin,  doc="inverse sine, in radians",    domain=UNIT, singular=True)
 arccos  = elementwise("arccos",  np.arccos,  lambda z, x: -1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arccos, doc="inverse cosine, in radians",  domain=UNIT, singular=True)
 arctan  = elementwise("arctan",  np.arctan,  lambda z, x: 1 / (1 + x * x),                numpy=np.arctan,  doc="inverse tangent, in radians")
-arctan2 = elementwise("arctan2", np.arctan2, lambda z, y, x: x / np.hypot(x, y) / np.hypot(x, y), lambda z, y, x: -y / np.hypot(x, y) / np.hypot(x, y), numpy=np.arctan2,
+arctan2 = elementwise("arctan2", np.arctan2, lambda z, y, x: x / np.hypot(x, y) / np.hypot(x, y), lambda z, y, x: y / np.hypot(x, y) / -np.hypot(x, y), numpy=np.arctan2,
                       doc="angle of the point (x, y), in radians: arctan2(y, x)", domain=(POSITIVE, POSITIVE), singular=True)
 sinh    = elementwise("sinh",    np.sinh,    lambda z, x: np.cosh(x),                     numpy=np.sinh,    doc="hyperbolic sine", singular=True)
 cosh    = elementwise("cosh",    np.cosh,    lambda z, x: np.sinh(x),                     numpy=np.cosh,    doc="hyperbolic cosine", singular=True)
@@ -140,11 +141,28 @@ def where(c: Any, x: Any, y: Any) -> Any:
     return np.where(c, x, y)[()]
 
 
-def _clip_signature(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    low, high = (min if a_min is None else a_min), (max if a_max is None else a_max)
-    whole = getattr(x, "dtype", None) is not None and x.dtype.kind in "iu"
-    ends = (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max) if whole else (-math.inf, math.inf)
-    return (x, ends[0] if low is None else low, ends[1] if high is None else high), {}
+_ABSENT: Any = object()
+
+
+def _clip_signature(
+    x: Any, a_min: Any = _ABSENT, a_max: Any = _ABSENT, *, min: Any = _ABSENT, max: Any = _ABSENT
+) -> Any:
+    if a_min is not _ABSENT and a_max is _ABSENT:
+        raise TypeError("missing 1 required positional argument: 'a_max'")
+    if a_min is not _ABSENT and not (min is _ABSENT and max is _ABSENT):
+        raise ValueError(lesson("clip(x, low, high)", "wants each end once", "min= or max= as well"))
+    low, high = (min, max) if a_min is _ABSENT else (a_min, a_max)
+    absent = all(end is None or end is _ABSENT for end in (low, high))
+    kind = getattr(getattr(x, "dtype", None), "kind", "f")
+    if absent and kind == "b":
+        raise TypeError("booleans without an end have nothing to be clipped to")
+    info = np.iinfo(x.dtype) if kind in "iu" else None
+    ends = (info.min, info.max) if info else (False, True) if kind == "b" else (-math.inf, math.inf)
+    low, high = (ends[k] if end is None or end is _ABSENT else end for k, end in enumerate((low, high)))
+    if info:  # a Python number beyond the dtype's own ends is no end at all
+        low = info.min if type(low) is int and low <= info.min else low
+        high = info.max if type(high) is int and high >= info.max else high
+    return (x, low, high), {}
 
 
 @define(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from clearprop.define import define
 from clearprop.errors import lesson
@@ -115,10 +116,14 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     array([30, 10])
     """
     if not isinstance(indices, Tensor):
-        indices = np.asarray(indices)
+        indices = np.asarray(indices) if np.size(indices) else np.asarray(indices, np.intp)
+    if indices.dtype.kind == "b":
+        indices = indices.astype(np.intp)  # as NumPy has it: 0 and 1, not a mask
     if axis is None:
         return ops["getitem"](x.reshape(-1), indices)
-    return ops["getitem"](x, (slice(None),) * (axis % x.ndim) + (indices,))
+    if not x.ndim:
+        x = x.reshape((1,))
+    return ops["getitem"](x, (slice(None),) * normalize_axis_index(axis, x.ndim) + (indices,))
 
 
 @implements(np.take_along_axis)
@@ -130,9 +135,14 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     array([[2],
            [3]])
     """
+    ndim = 1 if axis is None else x.ndim
+    if indices.ndim != ndim:
+        raise ValueError(
+            lesson("take_along_axis(x, indices)", f"wants indices of {ndim} axes", f"shape {indices.shape}")
+        )
     if axis is None:
-        return take(x, indices.reshape(-1))
-    axis = axis % x.ndim
+        return take(x, indices)
+    axis = normalize_axis_index(axis, x.ndim)
     places: list[Any] = []
     for i, n in enumerate(x.shape):
         along = tuple(n if i == j else 1 for j in range(x.ndim))

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from clearprop.define import define
 from clearprop.errors import lesson
@@ -129,12 +130,19 @@ def _einsum_rule(i: int, g: Any, z: Any, *xs: Any, subscripts: str) -> Any:
     mine = terms[i]
     unique = "".join(dict.fromkeys(mine))
     others = [(t, x) for j, (t, x) in enumerate(zip(terms, xs, strict=True)) if j != i]
-    present = set(output).union(*(t for t, _ in others))
     operands = [(output, g), *others]
-    for label in unique:
-        if label not in present:  # summed away on its own: every entry along it gets the same
-            operands.append((label, np.ones(xs[i].shape[mine.index(label)], g.dtype)))
+    for (
+        label
+    ) in unique:  # summed away on its own, or beside a length of 1: every entry along it gets the same
+        n = xs[i].shape[mine.index(label)]
+        known = [x.shape[t.index(label)] for t, x in operands if label in t]
+        if not known or (n != 1 and n not in known):
+            operands.append((label, np.ones(n, g.dtype)))
     d = ops["einsum"](",".join(t for t, _ in operands) + "->" + unique, *(x for _, x in operands))
+    lengths = tuple(xs[i].shape[mine.index(label)] for label in unique)
+    repeated = tuple(k for k, n in enumerate(lengths) if n != d.shape[k])  # length 1 here, n in another input
+    if repeated:
+        d = d.sum(axis=repeated, keepdims=True)
     return d if unique == mine else _on_diagonal(d, unique, mine)
 
 
@@ -231,9 +239,7 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
     (2, 4)
     """
     x, y = as_array(x), as_array(y)
-    if isinstance(axes, int):
-        axes = (tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes)))
-    first, second = (tuple(np.atleast_1d(a).tolist()) for a in axes)
+    first, second = _paired(x, y, axes)
     letters = (chr(c) for c in itertools.chain(range(97, 123), range(65, 91)))
     left = [next(letters) for _ in range(x.ndim)]
     right = [next(letters) for _ in range(y.ndim)]
@@ -244,15 +250,26 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
     return ops["einsum"](f"{''.join(left)},{''.join(right)}->{''.join(output)}", x, y)
 
 
-@implements(np.trace)
-def trace(x: Any) -> Any:
-    """Return the sum of the diagonal over the first two axes.
-
-    >>> import numpy as np
-    >>> trace(np.eye(3))
-    np.float64(3.0)
-    """
-    return ops["einsum"]("ii...->...", x)
+def _paired(x: Any, y: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the axes of each that are summed over, having complained about pairs of different lengths."""
+    if np.ndim(axes) == 0:
+        first, second = tuple(range(-axes, 0)), tuple(range(axes))
+    else:
+        first, second = (tuple(np.atleast_1d(a).tolist()) for a in axes)
+    lengths = [x.shape[i] for i in first], [y.shape[j] for j in second]  # IndexError for one too many
+    if lengths[0] != lengths[1]:
+        raise ValueError(
+            lesson(
+                f"tensordot({x.shape}, {y.shape})",
+                "wants pairs of axes of the same length",
+                f"{lengths[0]} and {lengths[1]} along axes {first} and {second}",
+                hint="axes=((axes of x), (axes of y)) that agree",
+            )
+        )
+    places = tuple(i % x.ndim for i in first), tuple(j % y.ndim for j in second)
+    if any(len(set(p)) < len(p) for p in places):
+        raise ValueError(lesson("tensordot(x, y)", "wants each axis once", f"{first} and {second}"))
+    return places
 
 
 # --- norm ---------------------------------------------------------------------------------------------------
@@ -276,29 +293,54 @@ def norm_of(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return a norm of vectors (`ord` any number or infinity) or the Frobenius norm of matrices.
+    """Return a norm of vectors (`ord` any number or infinity), or of matrices ("fro", 1, -1, inf, -inf).
+
+    `ord=None` is the Euclidean norm of all entries, or along one axis or two.
 
     >>> import numpy as np
     >>> norm(np.array([3.0, 4.0])), norm(np.array([3.0, -4.0]), 1), norm(np.array([3.0, -4.0]), np.inf)
     (np.float64(5.0), np.float64(7.0), np.float64(4.0))
     """
-    vector = (x.ndim == 1 if axis is None else np.ndim(axis) == 0) and ord != "fro"
-    if ord in (None, "fro") or (vector and ord == 2):
+    if x.dtype.kind != "f":
+        x = x.astype(np.float64)
+    if axis is None and (ord is None or (ord == "fro" and x.ndim == 2) or (ord == 2 and x.ndim == 1)):
+        return ops["norm"](x, keepdims=keepdims)
+    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    if len(axes) == 1:
+        return _vector_norm(x, ord, axes[0], keepdims)
+    if len(axes) == 2:
+        return _matrix_norm(x, ord, axes, keepdims)
+    raise ValueError(lesson("norm(x)", "is of vectors or matrices: one axis or two", f"axes {axes}"))
+
+
+def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
+    if ord is None or ord == 2:
         return ops["norm"](x, axis=axis, keepdims=keepdims)
-    if not vector:
-        raise TypeError(
-            lesson(
-                f"norm(x, {ord!r})", "this matrix norm has no rule", hint="ord=None for the Frobenius norm"
-            )
-        )
+    if isinstance(ord, str):
+        raise ValueError(lesson(f"norm(x, {ord!r})", "is no norm of vectors", hint="a number or np.inf"))
     size = np.absolute(x)
-    if ord == np.inf:
+    if ord == np.inf and size.shape[axis]:
         return size.max(axis=axis, keepdims=keepdims)
     if ord == -np.inf:
         return size.min(axis=axis, keepdims=keepdims)
     if ord == 0:
         return (size != 0).astype(x.dtype).sum(axis=axis, keepdims=keepdims)
-    if ord == 1:
+    if ord in (1, np.inf):  # the largest of no entries is 0, their sum
         return size.sum(axis=axis, keepdims=keepdims)
     total = (size**ord).sum(axis=axis, keepdims=keepdims)
+    if ord < 0:
+        return total ** (1 / ord)
     return np.where(total == 0, 0, np.where(total == 0, 1, total) ** (1 / ord))  # derivative 0 at 0
+
+
+def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    if ord in (None, "fro", "f"):
+        return ops["norm"](x, axis=axes, keepdims=keepdims)
+    if ord not in (1, -1, np.inf, -np.inf):
+        hint = "ord=None for the Frobenius norm"
+        raise TypeError(lesson(f"norm(x, {ord!r})", "this matrix norm has no rule", hint=hint))
+    along, over = axes if abs(ord) == 1 else axes[::-1]  # the sums of columns, or of rows
+    sums = np.absolute(x).sum(axis=along, keepdims=True)
+    extreme = np.min if ord < 0 else np.max if sums.size else np.sum  # the largest of no sums is 0
+    z = extreme(sums, axis=over, keepdims=True)
+    return z if keepdims else np.squeeze(z, axis=axes)

@@ -5,15 +5,46 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from clearprop.define import define
+from clearprop.errors import lesson
 from clearprop.ops.index import ARRAY
+from clearprop.ops.reduce import count
+from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops
 
 _TIED = np.array([[2.0, -1.0, 0.5, 3.0], [4.0, 1.0, 0.0, 2.5], [-2.0, 0.7, 5.0, 1.5]])
 
 
-@define("argsort", "opaque", None, numpy=np.argsort, examples=(((_TIED,), {}), ((_TIED,), {"axis": 0})))
+def _kind(called: str, kind: Any, stable: Any) -> None:
+    """Complain about a way of sorting that NumPy does not know; which one it is changes no result."""
+    if kind not in (None, "quicksort", "mergesort", "heapsort", "stable", "quick", "heap", "merge"):
+        raise ValueError(
+            lesson(f"{called}(kind=)", "is 'stable', 'quicksort', 'heapsort' or None", repr(kind))
+        )
+    if kind is not None and stable is not None:
+        raise ValueError(lesson(f"{called}(kind=, stable=)", "wants one of the two", f"{kind!r}, {stable!r}"))
+
+
+def _argsort_signature(a: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
+    _kind("argsort", kind, stable)
+    return (a,), {"axis": axis}
+
+
+def _sort_signature(a: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
+    _kind("sort", kind, stable)
+    return (a.reshape((-1,)) if axis is None else a,), {"axis": -1 if axis is None else axis}
+
+
+@define(
+    "argsort",
+    "opaque",
+    None,
+    numpy=np.argsort,
+    signature=_argsort_signature,
+    examples=(((_TIED,), {}), ((_TIED,), {"axis": 0})),
+)
 def argsort(x: Any, *, axis: int | None = -1) -> Any:
     """The indices that sort `x`, entries that tie in their order; no gradient."""
     return np.argsort(x, axis=axis, kind="stable")
@@ -42,10 +73,7 @@ def _added(g: Any, group: Any) -> Any:
     "sort",
     "opaque",
     _sort_rule,
-    signature=lambda a, axis=-1, *, kind=None, stable=None: (
-        (a.reshape((-1,)) if axis is None else a,),
-        {"axis": -1 if axis is None else axis},
-    ),
+    signature=_sort_signature,
     numpy=np.sort,
     examples=(((_TIED,), {}), ((_TIED,), {"axis": 0})),
 )
@@ -59,17 +87,22 @@ def sort(x: Any, *, axis: int = -1) -> Any:
 
 
 @implements(np.median)
-def median(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
-    """Return the middle entry along `axis`, or the mean of the two in the middle.
+def median(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """Return the middle entry along `axis` (one or several), or the mean of the two in the middle.
+
+    NaN where one of the entries is.
 
     >>> median(np.array([3.0, 1.0, 2.0, 10.0]))
     np.float64(2.5)
     """
-    ndim = x.ndim
-    if axis is None:
-        x, axis = x.reshape((-1,)), 0
-    n = x.shape[axis]
-    rows = ops["sort"](x, axis=axis)
-    middle = (slice(None),) * (axis % x.ndim) + (slice((n - 1) // 2, n // 2 + 1),)
-    z = rows[middle].mean(axis=axis, keepdims=keepdims)
-    return z.reshape((1,) * ndim) if keepdims and ndim != x.ndim else z
+    x = as_array(x)
+    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    n = count(x, axes)
+    rows = np.transpose(x, rest + axes).reshape((*(x.shape[i] for i in rest), n))
+    rows = ops["sort"](rows, axis=-1)
+    z = np.mean(rows[..., (n - 1) // 2 if n else 0 : n // 2 + 1], axis=-1)
+    if n and x.dtype.kind == "f":
+        last = rows[..., -1]  # where NaN is sorted to
+        z = ops["where"](np.isnan(last), last, z)
+    return z.reshape(tuple(1 if i in axes else m for i, m in enumerate(x.shape))) if keepdims else z

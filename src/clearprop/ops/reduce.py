@@ -103,10 +103,9 @@ def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 )
 def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The mean along `axis`."""
-    if x.dtype.kind != "f" or x.dtype.itemsize < 4 or not x.size:
-        return np.mean(
-            x, axis=axis, keepdims=keepdims
-        )  # wider sums for small dtypes, a warning for no entries
+    if x.dtype.kind != "f" or x.dtype.itemsize < 4 or not x.size or not x.ndim:
+        # Wider sums for small dtypes, a warning for no entries, an error for an axis that is not there.
+        return np.mean(x, axis=axis, keepdims=keepdims)
     return _reduce(x, axis=axis, keepdims=keepdims) / count(x, axis)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
-from clearprop.registry import implements
+from clearprop.registry import implements, ops
 from clearprop.tensor import Tensor
 
 
@@ -34,7 +35,13 @@ def reshape(x: Any, *, shape: Any = None) -> Any:
     return x.reshape(shape)
 
 
-@define("ravel", "view", _back, numpy=np.ravel, examples=((((3, 4),), {}),))
+def _ravel_signature(x: Any, order: str = "C") -> Any:
+    if order != "C":
+        raise TypeError(f"only order='C', row by row, has a rule, not {order!r}")
+    return (x,), {}
+
+
+@define("ravel", "view", _back, numpy=np.ravel, signature=_ravel_signature, examples=((((3, 4),), {}),))
 def ravel(x: Any) -> Any:
     """The same entries along one axis."""
     return x.reshape(-1)
@@ -163,11 +170,24 @@ def as_array(x: Any) -> Any:
     return x if isinstance(x, Tensor) else np.asarray(x)
 
 
-def _sequence(arrays: Any, axis: int | None = 0) -> Any:
-    arrays = [as_array(x) for x in arrays]
-    if axis is None:  # concatenate alone takes it: the arrays laid out flat
-        return tuple(x.reshape((-1,)) for x in arrays), {"axis": 0}
-    return tuple(arrays), {"axis": operator.index(axis)}
+def constant(x: Any) -> Any:
+    """Return the value of a Tensor, or an array as it is: for checks that stay out of the graph.
+
+    >>> constant(Tensor(2.0))
+    np.float64(2.0)
+    """
+    return x._value if isinstance(x, Tensor) else np.asarray(x)
+
+
+def _sequence(arrays: Any, axis: int = 0) -> Any:
+    return tuple([as_array(x) for x in arrays]), {"axis": operator.index(axis)}
+
+
+def _flat_or_along(arrays: Any, axis: int | None = 0) -> Any:
+    """As for `stack`, but without an axis the arrays are laid out flat."""
+    if axis is None:
+        return tuple([as_array(x).reshape((-1,)) for x in arrays]), {"axis": 0}
+    return _sequence(arrays, axis)
 
 
 def _piece(i: int, g: Any, z: Any, *xs: Any, axis: int) -> Any:
@@ -185,7 +205,7 @@ def _piece(i: int, g: Any, z: Any, *xs: Any, axis: int) -> Any:
     numpy=np.concatenate,
     arity=None,
     variadic_rule=_piece,
-    signature=_sequence,
+    signature=_flat_or_along,
     examples=((((2, 3), (4, 3)), {}), (((2, 1), (2, 3), (2, 2)), {"axis": -1})),
 )
 def concatenate(*xs: Any, axis: int = 0) -> Any:
@@ -238,19 +258,21 @@ def tile(x: Any, reps: Any) -> Any:
     )
 
 
-@implements(np.diff)
-def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
-    """Return the difference of neighbours along `axis`, taken n times."""
+def _joined(g: Any, z: Any, x: Any, sections: Any, axis: int) -> Any:
+    """The pieces side by side; where places given in another order overlap, each added where it came from."""
+    if sum(piece.shape[axis] for piece in g) == x.shape[axis]:
+        return np.concatenate(g, axis=axis)
+    cuts = [None, *sections, None]
     before = (slice(None),) * (axis % x.ndim)
-    for _ in range(n):
-        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
-    return x
+    places = [(*before, slice(start, stop)) for start, stop in itertools.pairwise(cuts)]
+    back = ops["scatter"]
+    return sum(back(piece, index=i, shape=x.shape) for piece, i in zip(g, places, strict=True))
 
 
 @define(
     "split",
     "view",
-    lambda g, z, x, sections, axis: np.concatenate(g, axis=axis),
+    _joined,
     numpy=np.split,
     several=True,
     examples=((((4, 3),), {"sections": 2}), (((2, 5),), {"sections": (1, 3), "axis": 1})),
@@ -271,6 +293,8 @@ def _pad_signature(x: Any, pad_width: Any, mode: str = "constant", *, constant_v
     if mode != "constant":
         raise TypeError(f"only mode='constant' has a rule, not {mode!r}")
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
+    if not x.ndim:
+        np.pad(np.zeros(()), pad_width, constant_values=constant_values)  # NumPy still looks at them
     return (x,), {"widths": tuple(map(tuple, widths)), "constant_values": constant_values}
 
 
@@ -288,7 +312,7 @@ def _inside(widths: Any, shape: Any) -> Any:
 )
 def pad(x: Any, *, widths: Any = (), constant_values: Any = 0) -> Any:
     """The array with a margin of constants around it."""
-    return np.pad(x, widths, constant_values=constant_values)
+    return np.pad(x, widths, constant_values=constant_values) if x.ndim else x
 
 
 def _count_signature(x: Any, repeats: Any = 1, axis: Any = None) -> Any:
@@ -296,7 +320,8 @@ def _count_signature(x: Any, repeats: Any = 1, axis: Any = None) -> Any:
 
 
 def _gather_repeats(g: Any, z: Any, x: Any, repeats: int, axis: Any) -> Any:
-    if axis is None:
+    repeats = max(repeats, 0)  # less than no times, which NumPy allows where there is nothing to repeat
+    if axis is None or not x.ndim:
         return g.reshape((x.size, repeats)).sum(axis=1).reshape(x.shape)
     axis = axis % x.ndim
     return g.reshape((*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])).sum(axis=axis + 1)
@@ -329,18 +354,18 @@ def ndim_of(x: Any) -> int:
 
 
 @implements(np.size)
-def size_of(x: Any, axis: int | None = None) -> int:
+def size_of(x: Any, axis: Any = None) -> int:
     """Return the number of entries, in all or along one axis, as `np.size` does."""
-    return int(x.size if axis is None else x.shape[axis])
+    return int(np.size(np.broadcast_to(False, x.shape), axis))
 
 
 @implements(np.zeros_like)
-def zeros_like(x: Any, dtype: Any = None) -> Any:
+def zeros_like(x: Any, dtype: Any = None, *, shape: Any = None) -> Any:
     """Return an array of zeros of x's shape and dtype: a constant, not a Tensor."""
-    return np.zeros(x.shape, x.dtype if dtype is None else dtype)
+    return np.zeros(x.shape if shape is None else shape, x.dtype if dtype is None else dtype)
 
 
 @implements(np.ones_like)
-def ones_like(x: Any, dtype: Any = None) -> Any:
+def ones_like(x: Any, dtype: Any = None, *, shape: Any = None) -> Any:
     """Return an array of ones of x's shape and dtype: a constant, not a Tensor."""
-    return np.ones(x.shape, x.dtype if dtype is None else dtype)
+    return np.ones(x.shape if shape is None else shape, x.dtype if dtype is None else dtype)

@@ -8,8 +8,9 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.modes import mode
-from clearprop.nn.functional.layer import arrayed, checked_reduction, constant
+from clearprop.nn.functional.layer import arrayed, checked_reduction
 from clearprop.op import describe
+from clearprop.ops.shape import constant
 from clearprop.registry import ops
 
 
@@ -19,15 +20,18 @@ def nll_loss(
     """Return the mean over the entries of -weight[y] x[y], for log-probabilities x and integer classes y.
 
     `x` is (classes,), (n, classes) or (n, classes, ...), `y` has that shape without the class axis. The mean
-    is over the weights of the entries; those of class `ignore_index` count as nothing.
+    is over the weights of the entries; those of class `ignore_index` count as nothing. Where all are ignored
+    it is NaN, as in PyTorch, with gradient 0.
 
-    Raises ValueError for a label that is no class, TypeError for labels that are no integers.
+    Raises ValueError for a label that is no class and for a weight too few or too many, TypeError for labels
+    that are no integers.
 
     >>> nll_loss(np.log([[0.25, 0.75]]), np.array([0])).round(4)
     np.float64(1.3863)
     """
     x, y = arrayed(x), arrayed(y)
     axis = 1 if len(x.shape) > 1 else 0
+    weight = _checked_weight("nll_loss", weight, x, axis)
     masked = _checked("nll_loss", x, y, axis, ignore_index)
     losses, weights = _picked(x, y, axis, weight, ignore_index if masked else None)
     return _averaged(losses, weights, reduction)
@@ -52,7 +56,9 @@ def cross_entropy(
     x, y = arrayed(x), arrayed(y)
     axis = 1 if len(x.shape) > 1 else 0
     count = x.shape[axis]
+    weight = _checked_weight("cross_entropy", weight, x, axis)
     if y.dtype.kind == "f" and y.shape == x.shape:
+        _nothing_ignored(ignore_index)
         return _against_probabilities(x, y, axis, weight, reduction, label_smoothing)
     masked = _checked("cross_entropy", x, y, axis, ignore_index)
     logs = ops["log_softmax"](x, axis=axis)
@@ -65,6 +71,29 @@ def cross_entropy(
         spread = np.where(y != ignored, spread, 0)
     share = label_smoothing / count
     return _averaged((1 - label_smoothing) * losses + share * spread, weights, reduction)
+
+
+def _checked_weight(called: str, weight: Any, x: Any, axis: int) -> Any:
+    """Return the weights of the classes as an array, having complained unless there is one per class."""
+    if weight is None:
+        return None
+    weight = arrayed(weight)
+    if weight.shape != (x.shape[axis],):
+        wanted = f"wants one weight per class, {x.shape[axis]}"
+        raise ValueError(lesson(f"{called}(weight=)", wanted, describe(weight), f"x is {describe(x)}."))
+    return weight
+
+
+def _nothing_ignored(ignore_index: int | None) -> None:
+    if ignore_index is not None and ignore_index >= 0:
+        raise ValueError(
+            lesson(
+                "cross_entropy(ignore_index=)",
+                "ignores a class of integer labels",
+                f"{ignore_index}, with probabilities as the target",
+                hint="weight=, with a 0 for that class, or integer labels",
+            )
+        )
 
 
 def _against_probabilities(
@@ -88,12 +117,14 @@ def _picked(logs: Any, y: Any, axis: int, weight: Any, ignored: int | None) -> t
     losses = -np.squeeze(np.take_along_axis(logs, places, axis=axis), axis=axis)
     weights = None
     if weight is not None:
-        weights = np.take(weight, labels, axis=0)
+        weights = ops["getitem"](weight, labels)
         weights = weights if weights.dtype == losses.dtype else weights.astype(losses.dtype)
-    if ignored is not None:
-        counted = (y != ignored).astype(losses.dtype)
-        weights = counted if weights is None else weights * counted
-    return (losses if weights is None else losses * weights), weights
+        losses = losses * weights
+    if ignored is not None:  # a choice, not a product: what is ignored may be infinite
+        counted = y != ignored
+        losses = np.where(counted, losses, 0)
+        weights = counted.astype(losses.dtype) if weights is None else np.where(counted, weights, 0)
+    return losses, weights
 
 
 def _averaged(losses: Any, weights: Any, reduction: str) -> Any:
@@ -101,7 +132,13 @@ def _averaged(losses: Any, weights: Any, reduction: str) -> Any:
         return losses
     if reduction == "sum":
         return losses.sum()
-    return losses.mean() if weights is None else losses.sum() / weights.sum()
+    if weights is None:
+        return losses.mean()
+    total = weights.sum()
+    mean = losses.sum() / np.where(total == 0, 1, total)
+    # With every entry ignored the mean is nobody's: NaN, as in PyTorch, and its gradient 0, so that a batch
+    # of nothing changes nothing.
+    return ops["where"](total == 0, losses.dtype.type(np.nan), mean)
 
 
 def _along(weight: Any, x: Any, axis: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from clearprop.errors import lesson
 from clearprop.modes import forgets
 from clearprop.op import describe
 from clearprop.ops import random
+from clearprop.ops.shape import constant
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
@@ -72,6 +74,16 @@ def probability(called: str, p: float) -> None:
         raise ValueError(lesson(f"{called}(p=)", "wants a probability from 0 to 1", f"{p!r}", hint="p=0.5"))
 
 
+def positive(called: str, number: Any) -> Any:
+    """Return a number, or an array of them, having complained unless it is above 0 and finite."""
+    if isinstance(number, float) and 0 < number < math.inf:
+        return number
+    entries = constant(number)
+    if entries.dtype.kind not in "fiu" or not np.all((entries > 0) & (entries < math.inf)):
+        raise ValueError(lesson(called, "wants a number above 0", f"{number!r}", hint="1.0"))
+    return number
+
+
 def checked_reduction(called: str, reduction: str) -> str:
     """Return what a loss does with its entries, having complained about a word that it does not know."""
     if reduction not in ("mean", "sum", "none"):
@@ -130,7 +142,8 @@ def log_softmax(x: Any, dim: int = -1) -> Any:
 
 
 def softplus(x: Any, beta: float = 1.0) -> Any:
-    """Return log(1 + exp(beta x)) / beta, without overflow."""
+    """Return log(1 + exp(beta x)) / beta, without overflow. Raises ValueError unless beta is above 0."""
+    positive("softplus(beta=)", beta)
     return ops["softplus"](x) if beta == 1.0 else ops["softplus"](x * beta) / beta
 
 
@@ -196,8 +209,3 @@ def checked_approximation(called: str, approximate: str) -> str:
 def arrayed(x: Any) -> Any:
     """Return a Tensor or an array as it is, numbers and lists as an array."""
     return x if hasattr(x, "dtype") else np.asarray(x)
-
-
-def constant(x: Any) -> Any:
-    """Return the value of a Tensor, or an array as it is: for checks that stay out of the graph."""
-    return x._value if isinstance(x, Tensor) else np.asarray(x)

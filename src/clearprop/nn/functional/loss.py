@@ -8,9 +8,10 @@ import numpy as np
 
 from clearprop.define import elementwise
 from clearprop.errors import lesson
-from clearprop.nn.functional.layer import arrayed, checked_reduction, constant
+from clearprop.nn.functional.layer import arrayed, checked_reduction, positive
 from clearprop.op import describe
 from clearprop.ops.elementwise import POSITIVE
+from clearprop.ops.shape import constant
 from clearprop.registry import ops
 
 LOWEST = -100.0  # PyTorch's floor for the logarithm of a probability
@@ -95,6 +96,7 @@ def huber_loss(x: Any, y: Any, reduction: str = "mean", delta: float = 1.0) -> A
     >>> huber_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(0.75)
     """
+    positive("huber_loss(delta=)", delta)
     d = np.abs(x - matched("huber_loss", x, y))
     return reduced(np.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta)), reduction)
 
@@ -102,24 +104,47 @@ def huber_loss(x: Any, y: Any, reduction: str = "mean", delta: float = 1.0) -> A
 def binary_cross_entropy(x: Any, y: Any, weight: Any = None, reduction: str = "mean") -> Any:
     """Return the mean of -y log x - (1 - y) log(1 - x) for probabilities x; no logarithm falls below -100.
 
-    Raises ValueError for an x outside [0, 1].
+    `weight` multiplies the entries and broadcasts against x. Raises ValueError for an x or y outside [0, 1] and
+    for a weight that does not fit.
 
     >>> binary_cross_entropy(np.array([0.5, 1.0]), np.array([1.0, 1.0]), reduction="sum").round(4)
     np.float64(0.6931)
     """
     y = matched("binary_cross_entropy", x, y)
+    _within("x", x, "BCEWithLogitsLoss() for a model without a final Sigmoid")
+    _within("y", y, "labels 0 and 1, or probabilities, as the target")
+    each = -(y * floored_log(x) + (1 - y) * floored_log1p(-x))
+    return reduced(_weighted("binary_cross_entropy", each, "weight", weight), reduction)
+
+
+def _within(name: str, x: Any, hint: str) -> None:
+    """Complain about entries outside of [0, 1]; NaN is no complaint."""
     raw = constant(x)
-    if raw.size and not (raw.min() >= 0 and raw.max() <= 1) and not np.isnan(raw).any():
+    if raw.size and not (raw.min() >= 0 and raw.max() <= 1) and (np.nanmin(raw) < 0 or np.nanmax(raw) > 1):
+        got = f"{name} from {np.nanmin(raw):.4g} to {np.nanmax(raw):.4g}"
+        raise ValueError(
+            lesson("binary_cross_entropy(x, y)", "wants probabilities from 0 to 1", got, hint=hint)
+        )
+
+
+def _weighted(called: str, each: Any, name: str, weight: Any) -> Any:
+    """Return `each * weight` for a weight that fits it: one that would enlarge it weighs something else."""
+    if weight is None:
+        return each
+    weight = arrayed(weight)
+    fits = len(weight.shape) <= len(each.shape) and all(
+        n in (1, m) for n, m in zip(weight.shape[::-1], each.shape[::-1], strict=False)
+    )
+    if not fits:
         raise ValueError(
             lesson(
-                "binary_cross_entropy(x, y)",
-                "wants probabilities from 0 to 1",
-                f"x from {raw.min():.4g} to {raw.max():.4g}",
-                hint="BCEWithLogitsLoss() for a model without a final Sigmoid",
+                f"{called}({name}=)",
+                f"wants a {name} that broadcasts to {each.shape} without enlarging it",
+                describe(weight),
+                hint=f"one number per column, {each.shape[-1:]}, or per entry, {each.shape}",
             )
         )
-    each = -(y * floored_log(x) + (1 - y) * floored_log1p(-x))
-    return reduced(each if weight is None else each * weight, reduction)
+    return each * weight
 
 
 def binary_cross_entropy_with_logits(
@@ -127,12 +152,14 @@ def binary_cross_entropy_with_logits(
 ) -> Any:
     """Return the mean of -y log s(x) - (1 - y) log(1 - s(x)) for logits x, s the sigmoid, stable for any x.
 
-    `pos_weight` multiplies the first term, `weight` both; they broadcast against x.
+    `pos_weight` multiplies the first term, `weight` both; they broadcast against x. Raises ValueError for one
+    that would enlarge it.
 
     >>> binary_cross_entropy_with_logits(np.array([1e4, 0.0]), np.array([1.0, 1.0]), reduction="sum").round(4)
     np.float64(0.6931)
     """
     y = matched("binary_cross_entropy_with_logits", x, y)
-    positive = y if pos_weight is None else y * pos_weight
-    each = -(positive * ops["logsigmoid"](x) + (1 - y) * ops["logsigmoid"](-x))
-    return reduced(each if weight is None else each * weight, reduction)
+    called = "binary_cross_entropy_with_logits"
+    weighted = _weighted(called, y, "pos_weight", pos_weight)
+    each = -(weighted * ops["logsigmoid"](x) + (1 - y) * ops["logsigmoid"](-x))
+    return reduced(_weighted(called, each, "weight", weight), reduction)

@@ -1,0 +1,83 @@
+"""What NumPy itself says of a call that failed: a refusal has NumPy's class and NumPy's reason."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson, taught, user_line
+
+COMPLAINTS = (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError)
+_CLASSES: tuple[type[Exception], ...] = (np.exceptions.AxisError, np.linalg.LinAlgError, *COMPLAINTS)
+
+
+def public_class(error: Exception) -> type[Exception]:
+    """Return the nearest class of an error that other people can name in an `except`.
+
+    >>> public_class(np.exceptions.AxisError("axis 3")).__name__, public_class(KeyError("a")).__name__
+    ('AxisError', 'ValueError')
+    """
+    return next((c for c in type(error).__mro__ if c in _CLASSES), ValueError)
+
+
+def refusal(function: Callable[..., Any], args: Any, kwargs: dict[str, Any], error: Exception) -> Exception:
+    """Return the error to raise for a call of a NumPy function with Tensors that ended in `error`.
+
+    NumPy is asked the same with arrays. Where it refuses, its class is raised, with our text if there is one.
+    Where it answers, the call is one that has no rule: a TypeError, unless the error was already a lesson.
+    """
+    called = f"{_name(function)}({', '.join(_shown(x) for x in args)})"
+    where = f"At {line}." if (line := user_line()) else ""
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            function(*_plain(args), **{k: _plain(v) for k, v in kwargs.items()})
+    except COMPLAINTS as numpys:
+        kind = public_class(numpys)
+        if taught(error):
+            return error if isinstance(error, kind) else kind(error.args[0])
+        return kind(lesson(called, " ".join(str(numpys).split()) or kind.__name__, where=where))
+    if taught(error):
+        return error
+    hint = "t.detach().numpy() to leave the graph on purpose"
+    wanted = "NumPy answers this, but there is no rule for it"
+    return TypeError(lesson(called, wanted, " ".join(str(error).split()), where, hint))
+
+
+def _name(function: Any) -> str:
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module}.{function.__name__}".replace("numpy", "np", 1)
+
+
+def _shown(x: Any) -> str:
+    if isinstance(x, (list, tuple)) and any(hasattr(a, "shape") for a in x):
+        return f"[{', '.join(_shown(a) for a in x)}]"
+    return f"{x.shape} {x.dtype}" if hasattr(x, "shape") else repr(x)[:40]
+
+
+def _plain(x: Any) -> Any:
+    if isinstance(x, (list, tuple)):
+        return type(x)(_plain(a) for a in x) if type(x) in (list, tuple) else x
+    return getattr(x, "_value", x)
+
+
+def no_rule(name: str) -> TypeError:
+    """Return the error of a function of NumPy's that has no rule."""
+    return TypeError(
+        lesson(
+            name,
+            "has no rule, so its gradient is unknown",
+            hint="the functions listed in clearprop.registry.ops, t.detach().numpy() to leave "
+            "the graph on purpose, or clearprop.elementwise(...) to add an op",
+        )
+    )
+
+
+def in_place(name: str) -> TypeError:
+    """Return the error of a call that would write into what the graph remembers."""
+    return TypeError(
+        lesson(name, "cannot write into an array that the graph remembers", hint="it without out=")
+    )

@@ -1,0 +1,85 @@
+"""What losses refuse, and what they give where PyTorch gives NaN: the list that a comparison with PyTorch reads."""
+
+import numpy as np
+import pytest
+
+from clearprop import Tensor, compile, nn
+from clearprop.nn import functional as F
+
+P, Y = np.array([[0.2, 0.7]]), np.array([[0.0, 1.0]])
+LOGITS, CLASSES = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, -1.0]]), np.array([1, 2])
+
+# Where we are stricter than PyTorch 2: (what, the call, a piece of the message).
+STRICTER = (
+    ("softplus with beta <= 0", lambda: F.softplus(LOGITS, beta=0.0), "softplus(beta=): wants a number above 0"),
+    ("softplus with beta < 0", lambda: nn.Softplus(beta=-1.0), "Softplus(beta=): wants a number above 0"),
+    ("softplus with a text", lambda: F.softplus(LOGITS, beta="1"), "wants a number above 0"),
+    ("class weights of one entry", lambda: F.cross_entropy(LOGITS, CLASSES, weight=np.ones(1)), "one weight per class, 3"),
+    ("class weights as a matrix", lambda: F.nll_loss(LOGITS, CLASSES, weight=np.ones((1, 3))), "one weight per class, 3"),
+    ("ignored class beside probabilities", lambda: F.cross_entropy(LOGITS, LOGITS * 0 + 1 / 3, ignore_index=1), "integer labels"),
+    ("a pos_weight that enlarges", lambda: F.binary_cross_entropy_with_logits(P, Y, pos_weight=np.ones((3, 1))), "without enlarging"),
+    ("a weight that enlarges", lambda: F.binary_cross_entropy_with_logits(P, Y, weight=np.ones((3, 2))), "without enlarging"),
+    ("shapes that broadcast", lambda: F.mse_loss(np.ones((3, 1)), np.ones(3)), "the same shape twice"),
+)  # fmt: skip
+# What PyTorch refuses as well.
+ALIKE = (
+    (lambda: F.binary_cross_entropy(P, Y + 0.5), "y from 0.5 to 1.5"),
+    (lambda: F.binary_cross_entropy(P, -Y), "y from -1 to"),
+    (lambda: nn.BCELoss()(P + 0.5, Y), "x from 0.7 to 1.2"),
+    (lambda: F.binary_cross_entropy(P, np.array([[np.nan, 2.0]])), "y from 2 to 2"),
+    (lambda: nn.BCELoss(weight=np.ones(3))(P, Y), "without enlarging"),
+    (lambda: F.binary_cross_entropy(P, Y, weight=np.ones((4, 2))), "without enlarging"),
+    (lambda: F.binary_cross_entropy_with_logits(P, Y, pos_weight=np.ones(3)), "wants a pos_weight"),
+    (lambda: nn.HuberLoss(delta=0.0), "HuberLoss(delta=): wants a number above 0"),
+    (lambda: F.huber_loss(P, Y, delta=-1.0), "huber_loss(delta=): wants a number above 0"),
+    (lambda: F.huber_loss(P, Y, delta=np.nan), "wants a number above 0"),
+    (lambda: F.cross_entropy(LOGITS, CLASSES, weight=np.ones(2)), "one weight per class, 3"),
+    (lambda: F.cross_entropy(LOGITS, LOGITS * 0 + 1 / 3, weight=np.ones(4)), "one weight per class, 3"),
+    (lambda: nn.CrossEntropyLoss(ignore_index=1)(LOGITS, LOGITS * 0 + 1 / 3), "ignores a class of integer labels"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "text"), [(call, text) for _, call, text in STRICTER] + list(ALIKE))
+def test_refused(call, text):
+    with pytest.raises(ValueError) as error:
+        call()
+
+    assert text in str(error.value)
+
+
+@pytest.mark.parametrize("compiled", [False, "numpy", "llvm"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weight", [None, np.array([0.5, 1.0, 2.0])])
+def test_a_batch_of_ignored_labels_has_no_mean_and_no_gradient(compiled, smoothing, weight):
+    if compiled == "llvm":
+        pytest.importorskip("llvmlite")
+    logits = Tensor(LOGITS)
+
+    def step(y):
+        logits.grad = None
+        loss = F.cross_entropy(logits, y, weight=weight, label_smoothing=smoothing)
+        loss.backward()
+        return loss
+
+    run = compile(step, executor=compiled) if compiled else step
+    run(CLASSES)
+    loss = run(np.array([-100, -100]))
+
+    assert np.isnan(float(loss))
+    assert logits.grad.tolist() == [[0.0] * 3] * 2
+
+
+def test_an_ignored_row_counts_as_nothing_even_where_it_is_infinite():
+    logs = Tensor([[-np.inf, 0.0], [-1.0, -2.0]])
+    loss = F.nll_loss(logs, np.array([-100, 0]))
+    loss.backward()
+
+    assert float(loss) == 1.0
+    assert logs.grad.tolist() == [[0.0, 0.0], [-1.0, 0.0]]
+
+
+def test_weights_that_fit_still_weigh():
+    each = F.binary_cross_entropy(P, Y, weight=np.array([2.0, 0.5]), reduction="none")
+
+    assert np.allclose(each, [[-2 * np.log(0.8), -0.5 * np.log(0.7)]])
+    assert F.binary_cross_entropy(P, Y, weight=2.0) == 2 * F.binary_cross_entropy(P, Y)
