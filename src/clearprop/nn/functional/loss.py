@@ -104,8 +104,8 @@ def huber_loss(x: Any, y: Any, reduction: str = "mean", delta: float = 1.0) -> A
 def binary_cross_entropy(x: Any, y: Any, weight: Any = None, reduction: str = "mean") -> Any:
     """Return the mean of -y log x - (1 - y) log(1 - x) for probabilities x; no logarithm falls below -100.
 
-    `weight` multiplies the entries and broadcasts against x. Raises ValueError for an x or y outside [0, 1] and
-    for a weight that does not fit.
+    `weight` multiplies the entries and broadcasts against x. Raises ValueError for an x or y outside [0, 1]
+    and for a weight that does not fit.
 
     >>> binary_cross_entropy(np.array([0.5, 1.0]), np.array([1.0, 1.0]), reduction="sum").round(4)
     np.float64(0.6931)
