@@ -23,7 +23,7 @@ def array(shape, dtype="f8", seed=0):
 
 def turned(shape, seed=0):
     """Return an array that is not contiguous."""
-    return array(shape[::-1] + (2,), seed=seed)[..., 0].T
+    return array((*shape[::-1], 2), seed=seed)[..., 0].T
 
 
 def ufunc_calls(ufunc):

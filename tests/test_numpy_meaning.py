@@ -1,4 +1,4 @@
-"""Every NumPy function that meets a Tensor means what NumPy says: value, shape, dtype, warnings and refusals."""
+"""Every NumPy function that meets a Tensor means what NumPy says: value, shape, dtype, refusals."""
 
 import warnings
 
@@ -97,7 +97,8 @@ def complaint(function, args, kwargs, lift):
 
 
 def shown(args, kwargs):
-    return f"{[f'{x.dtype} {x.shape} {x.ravel()[:6]}' if isinstance(x, np.ndarray) else x for x in args]} {kwargs}"
+    texts = [f"{x.dtype} {x.shape} {x.ravel()[:6]}" if isinstance(x, np.ndarray) else x for x in args]
+    return f"{texts} {kwargs}"
 
 
 def odd(function, args, kwargs):
@@ -162,8 +163,9 @@ def test_every_function_that_meets_a_tensor_is_called():
     assert silent == []
 
 
+REDUCTIONS = ("sum", "mean", "max", "min", "prod", "var", "std", "all", "any")
 METHODS = {
-    **{name: [(), (0,), (-1,), ((0, 1),), (5,), ("x",)] for name in ("sum", "mean", "max", "min", "prod", "var", "std", "all", "any")},
+    **{name: [(), (0,), (-1,), ((0, 1),), (5,), ("x",)] for name in REDUCTIONS},
     "argmax": [(), (0,), (-1,), (5,)], "argmin": [(), (0,), (-1,), (5,)],
     "dot": [(2.0,), (np.ones(4),), (np.ones((4, 2)),), (np.ones(3),)],
     "clip": [(0, 1), (None, 1), (0, None), ("a", 1)], "round": [(), (1,)],

@@ -1,5 +1,7 @@
 """What losses refuse, and what they give where PyTorch gives NaN: the list that a comparison with PyTorch reads."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -41,10 +43,8 @@ ALIKE = (
 
 @pytest.mark.parametrize(("call", "text"), [(call, text) for _, call, text in STRICTER] + list(ALIKE))
 def test_refused(call, text):
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match=re.escape(text)):
         call()
-
-    assert text in str(error.value)
 
 
 @pytest.mark.parametrize("compiled", [False, "numpy", "llvm"])
