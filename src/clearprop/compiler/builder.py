@@ -22,6 +22,13 @@ def _weak(x: Any) -> bool:
     return isinstance(x, (bool, int, float)) and not isinstance(x, np.generic)
 
 
+def _beyond(x: Any, dtype: Dtype) -> bool:
+    """Tell whether a Python integer is outside the range of an integer dtype: NumPy compares it exactly."""
+    if not isinstance(x, int) or dtype.kind not in "iu":
+        return False
+    return not int(np.iinfo(dtype).min) <= x <= int(np.iinfo(dtype).max)
+
+
 class Builder:
     """Makes core ops; see the table in this folder's README.
 
@@ -112,6 +119,8 @@ class Builder:
             raise Unlowered(ufunc.__name__)
         given = tuple(type(x) if _weak(x) else x.dtype for x in inputs)
         resolved = ufunc.resolve_dtypes((*(np.dtype(bool) if t is bool else t for t in given), None))
+        if any(_beyond(x, t) for x, t in zip(inputs, resolved, strict=False)):
+            raise Unlowered("an integer that the other operand's dtype does not hold")
         inputs = tuple(self.cast(x, t) for x, t in zip(inputs, resolved, strict=False))
         shape = np.broadcast_shapes(*(x.shape for x in inputs if isinstance(x, Value)))
         return self.emit(ufunc.__name__, inputs, shape, resolved[-1])
@@ -265,12 +274,12 @@ def _basic(entry: Any) -> bool:
 
 
 def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Return the reduced axes as a sorted tuple.
+    """Return the reduced axes as a sorted tuple; an array without axes has none to reduce.
 
     >>> normal_axes(None, 2), normal_axes(-1, 3), normal_axes((2, 0), 3)
     ((0, 1), (2,), (0, 2))
     """
-    if axis is None:
+    if axis is None or not ndim:  # NumPy takes axis 0 or -1 of a number, which reduces nothing
         return tuple(range(ndim))
     return tuple(sorted(int(a) % ndim for a in (axis if isinstance(axis, (tuple, list)) else (axis,))))
 

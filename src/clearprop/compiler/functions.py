@@ -113,7 +113,7 @@ def _repeat(s: Symbol, x: Symbol, repeats: Any, axis: Any = None) -> Any:
 
 
 def _cumsum(s: Symbol, x: Symbol, axis: Any = None) -> Any:
-    if axis is None:
+    if axis is None or not x.ndim:
         x, axis = x.reshape(-1), 0
     dtype = np.cumsum(np.empty(1, x.dtype)).dtype
     taken = s.builder.cast(x.value, dtype)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.recorder import Recorder
+from clearprop.errors import lesson
 from clearprop.modes import mode
 from clearprop.tensor import Tensor
 
@@ -68,10 +69,26 @@ def is_array(x: Any) -> bool:
 def _array(x: Any) -> Any:
     array = x._value if isinstance(x, Tensor) else x
     if isinstance(array, np.ndarray):
+        if isinstance(array, (np.matrix, np.ma.MaskedArray)):
+            raise _other_arithmetic(array)
         if not array.dtype.isnative:
             array = array.astype(array.dtype.newbyteorder("="))
         return np.asarray(array) if array.ndim else array[()]
     return array
+
+
+def _other_arithmetic(array: Any) -> TypeError:
+    """What is said of arrays whose operators mean something else: a plan would compute as for plain ones."""
+    masked = isinstance(array, np.ma.MaskedArray)
+    cure = "pass x.data and x.mask as two arrays, and choose by np.where" if masked else "pass np.asarray(x)"
+    return TypeError(
+        lesson(
+            f"a compiled step with a {type(array).__name__} {array.shape} as an argument",
+            "plain arrays and Tensors",
+            "an array with its own meaning of * or of what counts",
+            hint=cure,
+        )
+    )
 
 
 def mapped(x: Any, f: Callable[[Any], Any]) -> Any:

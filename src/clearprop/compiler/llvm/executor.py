@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -16,20 +15,17 @@ from clearprop.compiler.ir import Program, Value
 from clearprop.compiler.layout import layout, whole
 from clearprop.compiler.llvm.engine import Code
 from clearprop.compiler.llvm.joining import placed
-from clearprop.compiler.llvm.loops import write_combination
 from clearprop.compiler.llvm.objects import ARRAY_DATA, ARRAY_FLAGS, SCALAR_DATA, TUPLE_ITEMS, arrays_readable
 from clearprop.compiler.llvm.outline import MANY, Outline
 from clearprop.compiler.llvm.places import Places
 from clearprop.compiler.llvm.pool import cores, pool, possible, share_address
 from clearprop.compiler.llvm.prepare import form, kind
+from clearprop.compiler.llvm.reductions import write_combination
 from clearprop.compiler.llvm.regions import SMALL, Chain, Region, Stop, regions
 from clearprop.compiler.llvm.text import Module
 from clearprop.compiler.llvm.values import INDEX
 from clearprop.compiler.llvm.values import Value as Register
 from clearprop.compiler.prepare import prepared
-
-X86 = platform.machine().lower() in ("x86_64", "amd64")
-
 
 Task = tuple[str, int, int, int]  # a chain's function, from which turn to which, and the number of the part
 
@@ -184,7 +180,7 @@ class Native:
         return ["call void @copies(ptr %data)"]
 
     def _segment(self, body: list[str], end: list[str] | None = None) -> None:
-        """Write a native part: denormals are flushed while it runs."""
+        """Write a native part."""
         lines = [*body, *(end or [])]
         checks = 0
         for i, line in enumerate(lines):
@@ -194,14 +190,8 @@ class Native:
                 flag += f"\n  %bad{checks} = icmp ne i64 %trouble{checks}, 0"
                 lines[i] = f"{flag}\n  br i1 %bad{checks}, label %end, label %on{checks}\non{checks}:"
         lines.append("br label %end\nend:")
-        if X86:
-            before, after = (
-                "call void @clearprop.flush(ptr %mode)",
-                "call void @llvm.x86.sse.ldmxcsr(ptr %mode)",
-            )
-            lines = [before, *lines, after]
         text = "\n".join("  " + line for line in lines)
-        head = f"define void @segment{len(self.segments)}(ptr %data, ptr %control) {{\n  %mode = alloca i32\n"
+        head = f"define void @segment{len(self.segments)}(ptr %data, ptr %control) {{\n"
         self.segments.append(f"{head}{text}\n  ret void\n}}\n")
 
     def _entry(self) -> None:
@@ -245,7 +235,7 @@ class Native:
         self.segments.append(
             "define i64 @enter(ptr %arguments, ptr %numbers, ptr %fresh, ptr %data, ptr %control) {\n"
             f"{text}\n  br i1 {plain}, label %run, label %odd\n"
-            f"run:\n  {run}\n  ret i64 0\nodd:\n  ret i64 1\n}}\n{_FLUSH if X86 else ''}"
+            f"run:\n  {run}\n  ret i64 0\nodd:\n  ret i64 1\n}}\n"
         )
 
     # --- running --------------------------------------------------------------------------------------------
@@ -372,18 +362,3 @@ def from_both_ends(chains: list[list[Task]]) -> list[Task]:
 
 def _number_at(address: int, v: Value) -> Any:
     return np.frombuffer((ctypes.c_char * v.dtype.itemsize).from_address(address), v.dtype)[0]
-
-
-_FLUSH = """
-declare void @llvm.x86.sse.stmxcsr(ptr)
-declare void @llvm.x86.sse.ldmxcsr(ptr)
-define internal void @clearprop.flush(ptr %mode) {
-  %new = alloca i32
-  call void @llvm.x86.sse.stmxcsr(ptr %mode)
-  %old = load i32, ptr %mode
-  %flushing = or i32 %old, 32832
-  store i32 %flushing, ptr %new
-  call void @llvm.x86.sse.ldmxcsr(ptr %new)
-  ret void
-}
-"""

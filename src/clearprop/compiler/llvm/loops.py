@@ -7,16 +7,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import numpy as np
+
 from clearprop.compiler import ir
 from clearprop.compiler.fuse import full, is_row, through
 from clearprop.compiler.ir import REDUCTIONS
-from clearprop.compiler.llvm.access import Memory, constant_mask, gather, inside, scatter
+from clearprop.compiler.llvm.access import constant_mask, gather, inside, scatter
 from clearprop.compiler.llvm.nests import Axis, Nest, indices_of
 from clearprop.compiler.llvm.random import Stretch
 from clearprop.compiler.llvm.reductions import Accumulator, combine, identity
 from clearprop.compiler.llvm.text import Function
 from clearprop.compiler.llvm.ufuncs import UFUNCS
 from clearprop.compiler.llvm.values import INDEX, Value
+
+DOUBLE = np.dtype(np.float64)
 
 
 class LoopWriter(Nest):
@@ -31,7 +35,7 @@ class LoopWriter(Nest):
         self.pointers: dict[Any, str] = {}
         self.starts: dict[Any, Any] = {}
         self.stretches: dict[ir.Value, Stretch] = {}
-        self.totals = {v: Accumulator(function, v.op, v.dtype, self.lanes) for v in self.ending if full(v)}
+        self.totals = {v: self._accumulator(v, v.dtype) for v in self.ending if full(v)}
         for v, total in self.totals.items():
             total.begin()
             assert v.op in REDUCTIONS
@@ -56,6 +60,12 @@ class LoopWriter(Nest):
             self._write_row(low, high)
         for v, total in self.totals.items():
             function.store(total.end().astype(v.dtype), self._partial(v))
+        for v in self.columns:
+            if v in self.wide:
+                self._narrow(v)
+
+    def _accumulator(self, v: ir.Value, dtype: Any) -> Accumulator:
+        return Accumulator(self.function, v.op, DOUBLE if v in self.wide else dtype, self.lanes)
 
     def _write_numbers(self) -> None:
         """Write a space of a single entry: no loop at all."""
@@ -71,14 +81,23 @@ class LoopWriter(Nest):
         return self.memory.scratch(self.function, v, v.nbytes, self.part)
 
     def _clear(self, v: ir.Value) -> None:
-        function, pointer = self.function, self._partial(v)
+        function, pointer, dtype = self.function, self._partial(v), v.dtype
+        if v in self.wide:
+            dtype = DOUBLE
+            pointer = self.memory.scratch(function, (v, "wide"), v.size * dtype.itemsize, self.part)
         self.pointers[v, "sum"] = pointer
-        start = function.constant(identity(v.op, v.dtype), v.dtype)
+        start = function.constant(identity(v.op, dtype), dtype)
         with self._vectors(0, v.size, self.lanes, static=v.size) as turns:
             for i, mask in turns:
-                function.store(
-                    function.lift(start, v.dtype, self.lanes), function.at(pointer, i, v.dtype), mask
-                )
+                function.store(function.lift(start, dtype, self.lanes), function.at(pointer, i, dtype), mask)
+
+    def _narrow(self, v: ir.Value) -> None:
+        """Round sums that were kept as float64."""
+        function, source, goal = self.function, self.pointers[v, "sum"], self._partial(v)
+        with self._vectors(0, v.size, self.lanes, static=v.size) as turns:
+            for i, mask in turns:
+                z = function.load(function.at(source, i, DOUBLE), DOUBLE, self.lanes, mask)
+                function.store(z.astype(v.dtype), function.at(goal, i, v.dtype), mask)
 
     def _point(self, indices: list[Value]) -> None:
         """Write where each array's entries of this turn begin."""
@@ -105,7 +124,8 @@ class LoopWriter(Nest):
                 offset = place.offset
             if not pointer:
                 continue
-            self.pointers[key] = function.at(pointer, self._along(self.outer, indices, key, offset), v.dtype)
+            dtype = DOUBLE if (v, "sum") in self.pointers and v in self.wide else v.dtype
+            self.pointers[key] = function.at(pointer, self._along(self.outer, indices, key, offset), dtype)
 
     def _along(self, axes: list[Axis], indices: list[Any], key: Any, offset: Any = 0) -> Any:
         """Return how far an array has moved when the loops have come to these indices."""
@@ -152,7 +172,7 @@ class LoopWriter(Nest):
         if not (sums or stores or terminals or saved):
             return
         function = self.function
-        totals = {v: Accumulator(function, v.op, v.inputs[0].dtype, self.lanes) for v in sums}
+        totals = {v: self._accumulator(v, v.inputs[0].dtype) for v in sums}
         for total in totals.values():
             total.begin()
         self._hoist([*sums, *stores, *terminals, *saved], 1)
@@ -184,9 +204,10 @@ class LoopWriter(Nest):
             self.totals[v].take(x.astype(v.dtype), mask, None)
             return
         function, key = self.function, (v, "store")
-        address = self._address(key, v.dtype)
-        before = function.load(address, v.dtype, self.lanes, mask)
-        function.store(combine(v.op, before, function.lift(x, v.dtype, self.lanes)), address, mask)
+        dtype = DOUBLE if v in self.wide else v.dtype
+        address = self._address(key, dtype)
+        before = function.load(address, dtype, self.lanes, mask)
+        function.store(combine(v.op, before, function.lift(x, dtype, self.lanes)), address, mask)
 
     # --- the inner loops ------------------------------------------------------------------------------------
     def _turns(
@@ -375,14 +396,3 @@ def evaluate(function: Function, v: ir.Value, xs: list[Any]) -> Value:
     if v.op == "astype":
         return xs[0].astype(v.dtype)  # type: ignore[no-any-return]
     return UFUNCS[v.op](*xs).astype(v.dtype)
-
-
-def write_combination(function: Function, v: ir.Value, memory: Memory, parts: int) -> None:
-    """Write what makes one result of the parts' shares of a reduction."""
-    pointers = [memory.scratch(function, v, v.nbytes, function.index(p)) for p in range(parts)]
-    goal = memory.pointer(function, v)
-    with function.loop(0, v.size) as i:
-        z = function.load(function.at(pointers[0], i, v.dtype), v.dtype)
-        for pointer in pointers[1:]:
-            z = combine(v.op, z, function.load(function.at(pointer, i, v.dtype), v.dtype))
-        function.store(z, function.at(goal, i, v.dtype))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from clearprop.compiler import ir
 from clearprop.compiler.fuse import WHOLE, Group, ends, full, through
 from clearprop.compiler.ir import REDUCTIONS
@@ -38,6 +40,7 @@ COSTLY = frozenset(
         "random_uniform",
     ]
 )
+LONG, LONG_COLUMN = 256, 64  # float32 numbers in a lane's turns, and in a column that is added row by row
 CHEAP = 6  # instructions: what takes no more is computed anew in a later pass over a row
 
 
@@ -76,8 +79,18 @@ class Nest:
         self.goals = {v: layout(v) for v in group.stores}  # where what is stored goes
         self.ending = dict.fromkeys(v for v in group.stores if ends(v, group))
         self.columns = [v for v in self.ending if not full(v)]
+        self.wide = {v for v in group.values if self._is_long(v) and "into" not in v.attrs}
         self._plan_axes()
         self._plan_passes()
+
+    def _is_long(self, v: ir.Value) -> bool:
+        """Tell whether so many float32 numbers are added up that their sum is kept as float64 until the end.
+
+        NumPy adds in pairs; one after the other the error would grow with the number of entries.
+        """
+        if v.op != "sum" or v.dtype != np.float32:
+            return False
+        return bool(v.inputs[0].size > v.size * (LONG_COLUMN if v in self.columns else LONG))
 
     # --- planning -------------------------------------------------------------------------------------------
     def _plan_axes(self) -> None:

@@ -201,12 +201,6 @@ over:
 define void @serve(ptr %control) {{
   %asleep = getelementptr i64, ptr %control, i64 {ASLEEP}
   %stop = getelementptr i64, ptr %control, i64 {STOP}
-  %mode.at = alloca i32
-  call void @llvm.x86.sse.stmxcsr(ptr %mode.at)
-  %mode = load i32, ptr %mode.at
-  %flushing = or i32 %mode, 32832
-  store i32 %flushing, ptr %mode.at
-  call void @llvm.x86.sse.ldmxcsr(ptr %mode.at)
   br label %spin
 spin:
   %turns = phi i64 [0, %0], [0, %worked], [%turns.next, %pausing], [0, %slept]
@@ -243,8 +237,6 @@ define void @rouse(ptr %control) {{
   %woken = call i64 (i64, ...) @syscall(i64 202, ptr %asleep, i64 129, i64 1, i64 0, i64 0, i64 0)
   ret void
 }}
-declare void @llvm.x86.sse.stmxcsr(ptr)
-declare void @llvm.x86.sse.ldmxcsr(ptr)
 """
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
+import numpy as np
+
 from clearprop.compiler.fuse import WHOLE
 from clearprop.compiler.ir import REDUCTIONS, Value
 from clearprop.compiler.layout import layout
@@ -28,7 +33,38 @@ def has_instructions(v: Value) -> bool:
         return False
     if v.op in REDUCTIONS:
         return bool(v.inputs[0].size)
-    return v.op in UFUNCS or v.op in ("where", "astype")
+    if v.op == "astype":
+        return casts_alike(v.operands[0].dtype, v.dtype)
+    return v.op in UFUNCS or v.op == "where"
+
+
+@cache
+def casts_alike(old: Any, new: Any) -> bool:
+    """Tell whether NumPy of this machine casts numbers out of an integer's range as native code does.
+
+    C leaves open what they become. Vectors and what is left of them may differ, so both are tried.
+    """
+    if old.kind != "f" or new.kind not in "iu":
+        return True
+    top = 2.0 ** (8 * new.itemsize)
+    ends = [0.0, 1.5, -3.7, 300.0, -300.0, 0.5 * top, 0.75 * top, top, 3e9, -3e9, 1e10, -1e10, 1e15, 1e25]
+    numbers = np.array([*ends, -0.5 * top, -top, -1e25, np.nan, np.inf, -np.inf]).astype(old)
+    with np.errstate(all="ignore"):
+        alone = [np.array([x]).astype(new)[0] for x in numbers]
+        together = np.repeat(numbers, 33).astype(new)
+    wanted = np.array([_cast(float(x), new) for x in numbers])
+    return np.array_equal(alone, wanted) and np.array_equal(together, np.repeat(wanted, 33))
+
+
+def _cast(x: float, new: Any) -> Any:
+    """What native code makes of one number (see `Value._to_integer`)."""
+    size = max(32, 8 * new.itemsize)
+    top = 2.0 ** (size - 1)
+    high = new.kind == "u" and new.itemsize >= 4 and x >= top
+    y = x - top if high else x
+    bits = int(y) if -top <= y < top else -(1 << (size - 1))
+    bits += (1 << (size - 1)) if high else 0
+    return np.array(bits & ((1 << 64) - 1), np.uint64).astype(new)
 
 
 def kind(v: Value) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler import ir
+from clearprop.compiler.llvm.access import Memory
 from clearprop.compiler.llvm.mathematics import choose
 from clearprop.compiler.llvm.text import Function, Slot
 from clearprop.compiler.llvm.ufuncs import UFUNCS
@@ -124,3 +126,14 @@ def sums_of_lanes(vectors: list[Value]) -> Value:
         lanes //= 2
         x = _half(x, 0, lanes) + _half(x, lanes, lanes)
     return x if lanes > 1 else x.function.value(f"extractelement {x.type} {x.text}, i64 0", x.dtype)
+
+
+def write_combination(function: Function, v: ir.Value, memory: Memory, parts: int) -> None:
+    """Write what makes one result of the parts' shares of a reduction."""
+    pointers = [memory.scratch(function, v, v.nbytes, function.index(p)) for p in range(parts)]
+    goal = memory.pointer(function, v)
+    with function.loop(0, v.size) as i:
+        z = function.load(function.at(pointers[0], i, v.dtype), v.dtype)
+        for pointer in pointers[1:]:
+            z = combine(v.op, z, function.load(function.at(pointer, i, v.dtype), v.dtype))
+        function.store(z, function.at(goal, i, v.dtype))

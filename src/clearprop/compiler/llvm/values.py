@@ -115,6 +115,21 @@ class Value:
         return self.function.value(text, dtype, self.lanes)
 
     def _to_integer(self, dtype: Dtype) -> Value:
+        """Beyond the range, and of NaN: what x86's conversions give, and NumPy's casts with them.
+
+        That is the lowest integer; an unsigned one is converted in two halves, a short one by way of 32 bits.
+        """
+        if dtype.itemsize < 4:
+            return self._to_integer(np.dtype(np.int32)).astype(dtype)
+        signed = np.dtype(f"i{dtype.itemsize}")
+        top = 2.0 ** (8 * dtype.itemsize - 1)
+        if dtype.kind == "i":
+            return self.function.select(self < top, self._saturated(dtype), int(np.iinfo(dtype).min))
+        low = self._to_integer(signed)
+        high = (self - top)._to_integer(signed) ^ int(np.iinfo(signed).min)
+        return self.function.select(self >= top, high, low).astype(dtype)
+
+    def _saturated(self, dtype: Dtype) -> Value:
         target = type_name(dtype, self.lanes)
         vector = f"v{self.lanes}" if self.lanes else ""
         sign = "s" if dtype.kind == "i" else "u"
