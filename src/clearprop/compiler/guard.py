@@ -10,7 +10,7 @@ from typing import Any
 from clearprop import structure
 from clearprop.compiler.chance import drawn, taken
 from clearprop.compiler.culprits import checksum
-from clearprop.compiler.surroundings import END, LINES, Surroundings, inside, lost
+from clearprop.compiler.surroundings import END, LINES, Contents, Surroundings, inside, lost
 from clearprop.compiler.undoing import undoing
 from clearprop.op import describe
 from clearprop.tensor import Tensor
@@ -120,10 +120,11 @@ class Guard:
         leaves: list[Tensor],
         without: list[Tensor],
         others: list[Any],
+        frozen: list[Any],
     ) -> None:
         around = Surroundings(function, others)
         self.cells = around.cells
-        self.spaces = around.globals
+        self.spaces = [*around.globals, *((Contents(x), "") for x in frozen)]
         looked_at = [c for c in around.containers if id(c) not in around.announced]
         self.iterables = [c if isinstance(c, LINES) else c.values() for c in looked_at]
         self.named = [c for c in looked_at if isinstance(c, dict) and id(c) not in around.owners]

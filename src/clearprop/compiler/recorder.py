@@ -51,6 +51,9 @@ class Recorder(Refusals):
         self.reads: dict[Value, Tensor] = {}
         self.selections = Selections(ByTensor(), self.value_of)
         self.counts = False  # whether the program is for masks that pick as many entries as now
+        self.captured: dict[int, Tensor] = {}
+        self.within: dict[int, Any] = {}  # writable arrays in reach, by id
+        self.frozen: list[Any] = []  # those of them that are constants all the same
         self.printed = ""  # the line that printed
         self.local: set[Tensor] = set()  # leaves that the step makes: they start anew at each call
 
@@ -209,8 +212,54 @@ class Recorder(Refusals):
             return x
         return self._constant(np.asarray(x))
 
+    def reaches(self, buffers: Iterable[Any], captured: dict[int, Tensor]) -> None:
+        """Note the arrays that the step reaches by name: their owner may fill them anew between calls.
+
+        `captured` holds the leaf that stands for each of them in one recording after the other.
+        """
+        self.captured = captured
+        self.within = {id(x): x for x in buffers if isinstance(x, np.ndarray) and x.flags.writeable}
+
+    def seen(self, x: Any) -> Any:
+        """Return what stands for an array in reach, so that what is computed from it is recorded."""
+        v = self._constant(x) if id(x) in self.within else None
+        if v is None or v.kind == "constant":
+            return x
+        leaf = Tensor(0.0, requires_grad=False)
+        leaf._value = x
+        stand_in = twin_of(leaf)
+        self.known[stand_in] = v
+        self.memory.lent(stand_in)
+        return stand_in
+
+    def _captured(self, x: Any) -> Value | None:
+        """Return the Value of an array in reach, read where it lies at each call; None if it cannot be."""
+        straight = x.flags.c_contiguous
+        plain = type(x) is np.ndarray and x.dtype.kind in "fiu" and x.dtype.isnative and x.flags.aligned
+        if not plain or not x.size or not x.ndim or not (straight or x.flags.f_contiguous):
+            self.frozen.append(x)  # the guard compares their contents
+            return None
+        leaf = self.captured.get(id(x))
+        if leaf is None:
+            leaf = self.captured[id(x)] = Tensor(0.0, requires_grad=False)
+            leaf._value = x if straight else x.T
+            self.local.discard(leaf)
+        found = Value("state", leaf.shape, leaf.dtype, data=State(leaf), line=user_line())
+        self.values.append(found)
+        if not straight:
+            turned = {"axes": None}
+            found = Value("call", x.shape, x.dtype, "transpose", (found,), turned, line=user_line())
+            self.values.append(found)
+        return found
+
     def _constant(self, x: Any) -> Value:
         v = self.constants.get(id(x))
+        if v is None and id(x) in self.within:
+            v = self._captured(x)
+            if v is not None:
+                self.constants[id(x)] = v
+        elif v is not None and v.kind == "constant" and not _same_bytes(v.data, x):
+            v = None  # the step has changed it since
         if v is None:
             array = np.array(x)
             v = Value("constant", array.shape, array.dtype, data=array, line=user_line())
@@ -323,6 +372,10 @@ class Recorder(Refusals):
         self.counts = self.selections.guard(program)
         program.prune()
         return program, cleared
+
+
+def _same_bytes(held: Any, x: Any) -> bool:
+    return held is x or held.tobytes() == np.asarray(x).tobytes()
 
 
 def _check_indices(program: Program) -> None:

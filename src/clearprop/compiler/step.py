@@ -100,6 +100,7 @@ class Step:
         self.proofs, self.proving = 0, 0.0  # how many, and the seconds that they took
         self.said = False
         self.printed = ""
+        self.captured: dict[int, Tensor] = {}  # what stands for arrays in reach
         self.disproved = ""  # what was said of a plan that was given up
         self.plans: OrderedDict[Key, list[Variant]] = OrderedDict()
         self.latest: Variant | None = None
@@ -236,6 +237,7 @@ class Step:
         _check_arguments(tensors, watch.around.leaves)
         for t in watch.around.leaves:
             recorder.touch(t)
+        recorder.reaches(watch.around.buffers, self.captured)
         new_args, new_kwargs = key.stand_ins(recorder, args, kwargs, watch.around.buffers)
         without = [t for t in recorder.before if t.grad is None]
         result = record(recorder, self.function, new_args, new_kwargs)
@@ -265,7 +267,7 @@ class Step:
         touched = [t for t in recorder.before if t not in recorder.places]
         given = {s.tensor for s, _ in program.assignments if s.slot == "grad"}
         stay = [t for t in without if t not in given and t not in recorder.places and t.requires_grad]
-        guard = Guard(self.function, recorder.things, touched, stay, passed)
+        guard = Guard(self.function, recorder.things, touched, stay, passed, recorder.frozen)
         seen = {} if self.prove == "never" else picture(self.function, passed)
         variant = Variant(recording, guard, [t for t in without if t in given], tree, mark, seen)
         recording.turn[0] = -turns_left(self.prove, 0)

@@ -101,7 +101,7 @@ class Surroundings:
             stack.append(x())
         elif isinstance(x, (bytearray, array.array)):
             self.buffers.append(x)
-            self.globals.append((_Contents(x), ""))
+            self.globals.append((Contents(x), ""))
         elif isinstance(x, property):
             stack += [x.fget, x.fset, x.fdel]
         elif isinstance(x, (staticmethod, classmethod)):
@@ -233,15 +233,15 @@ class _Referent:
         """Do nothing: what has gone has gone."""
 
 
-class _Contents:
-    """The bytes in a buffer that is no NumPy array."""
+class Contents:
+    """The bytes in a buffer that a recording has taken as they were."""
 
     def __init__(self, buffer: Any) -> None:
         self.buffer = buffer
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a copy of them."""
-        return bytes(self.buffer)
+        return self.buffer.tobytes() if isinstance(self.buffer, np.ndarray) else bytes(self.buffer)
 
     def __setitem__(self, name: str, value: Any) -> None:
         memoryview(self.buffer).cast("B")[:] = value

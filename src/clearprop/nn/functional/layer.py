@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.modes import forgets
+from clearprop.modes import forgets, mode, special
 from clearprop.op import describe
 from clearprop.ops import random
 from clearprop.ops.shape import constant
@@ -207,5 +207,12 @@ def checked_approximation(called: str, approximate: str) -> str:
 
 
 def arrayed(x: Any) -> Any:
-    """Return a Tensor or an array as it is, numbers and lists as an array."""
+    """Return a Tensor or an array as it is, numbers and lists as an array.
+
+    While a step is recorded, an array that the step reaches by name is what stands for it: its owner may fill
+    it anew, and what is computed from it belongs to the program.
+    """
+    if special.blocks and isinstance(x, np.ndarray):
+        seen = getattr(mode.observer, "seen", None)
+        return x if seen is None else seen(x)
     return x if hasattr(x, "dtype") else np.asarray(x)
