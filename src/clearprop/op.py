@@ -203,7 +203,8 @@ class Op:
         observer: Any = now.observer
         inputs = tuple(np.asarray(x) if x.__class__ in _SEQUENCES else x for x in inputs)
         inputs = tuple(observer.resolve(x) if isinstance(x, Tensor) else x for x in inputs)
-        answer = observer.instead(self, inputs, attrs)
+        instead = getattr(observer, "instead", None)
+        answer = None if instead is None else instead(self, inputs, attrs)
         if answer is not None:
             return answer
         values = [x._value if isinstance(x, Tensor) else x for x in inputs]
