@@ -74,9 +74,8 @@ def test_the_plateau_is_pytorchs(options):
 
 def test_schedules_follow_one_another():
     optimizer = make(optim, [Tensor(1.0)])
-    schedule = optim.SequentialLR(
-        [optim.LinearLR(optimizer, 0.5, total_iters=2), optim.StepLR(optimizer, 1, 0.1)], milestones=[3]
-    )
+    schedules = [optim.LinearLR(optimizer, 0.5, total_iters=2), optim.StepLR(optimizer, 1, 0.1)]
+    schedule = optim.SequentialLR(optimizer, schedules, milestones=[3])
     seen = [schedule.get_last_lr()[0]]
     for _ in range(5):
         schedule.step()

@@ -2,6 +2,7 @@
 
 from clearprop.optim.adam import Adam, AdamW
 from clearprop.optim.clip import clip_grad_norm_, clip_grad_value_
+from clearprop.optim.one_cycle import OneCycleLR
 from clearprop.optim.optimizer import Optimizer
 from clearprop.optim.plateau import ReduceLROnPlateau
 from clearprop.optim.rmsprop import RMSprop
@@ -11,12 +12,11 @@ from clearprop.optim.schedule import (
     LambdaLR,
     LinearLR,
     MultiStepLR,
-    OneCycleLR,
     Schedule,
-    SequentialLR,
     StepLR,
     WarmupCosineLR,
 )
+from clearprop.optim.sequential import SequentialLR
 from clearprop.optim.sgd import SGD
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -18,19 +18,35 @@ class Group(MutableMapping[str, Any]):
     """Parameters that share their numbers: `group["lr"] = 0.1`.
 
     Each number is held in a Tensor without axes, so a recorded step sees the new one without being planned
-    again. A flag (True or False) decides what is computed and is held as it is.
+    again. A flag (True or False) decides what is computed and is held as it is. `check` is called with all
+    options before one of them changes: what the constructor refuses is refused here as well.
+
+    `group["initial_lr"]` is the learning rate that schedules count from, as in PyTorch: the first schedule
+    writes it down, those that join later share it, and setting `group["lr"]` by hand forgets it.
     """
 
-    def __init__(self, params: list[Tensor], options: Mapping[str, Any], optional: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        params: list[Tensor],
+        options: Mapping[str, Any],
+        optional: tuple[str, ...],
+        check: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
         self.params, self.optional = params, optional
         self._numbers: dict[str, Any] = {}
         self._flags: dict[str, Any] = {}
+        self._check: Callable[[Mapping[str, Any]], None] | None = None
+        self.initial_lr: float | None = None
+        self.set_by_hand = 0  # how often the learning rate was, so that a schedule sees that it was
         for name, value in options.items():
             self[name] = value
+        self._check = check
 
     def __getitem__(self, name: str) -> Any:
         if name == "params":
             return self.params
+        if name == "initial_lr" and self.initial_lr is not None:
+            return self.initial_lr
         if name in self._flags:
             return self._flags[name]
         held = self._numbers[name]
@@ -40,7 +56,42 @@ class Group(MutableMapping[str, Any]):
         if name == "params":
             self.params = list(value)
             structure.changed()
-        elif value is None or isinstance(value, (bool, str)):
+            return
+        if name == "initial_lr":
+            self.initial_lr = float(value)
+            return
+        if self._check is not None:
+            self._agree(name, value)
+        if name == "lr":
+            self.initial_lr, self.set_by_hand = None, self.set_by_hand + 1
+        self._hold(name, value)
+
+    def schedule(self, name: str, value: Any) -> None:
+        """Set a number as a schedule does: the learning rate that it counts from stays what it is."""
+        if self._check is not None:
+            self._agree(name, value)
+        self._hold(name, value)
+
+    def _agree(self, name: str, value: Any) -> None:
+        """Raise TypeError or ValueError where the constructor would not have taken the value."""
+        called = f"param_groups[i][{name!r}]"
+        if name not in self._numbers and name not in self._flags:
+            known = ", ".join((*self._numbers, *self._flags))
+            raise KeyError(lesson(called, f"wants one of the options {known}", repr(name)))
+        if isinstance(value, Tensor):
+            return  # in a recorded step: a number that is not known yet
+        flag = value is None or isinstance(value, (bool, np.bool_, str))
+        if name in self._numbers and flag:
+            hint = "a number" if not isinstance(value, str) else f"float({value!r})"
+            raise ValueError(lesson(called, "wants a number", repr(value), "Nothing was changed.", hint))
+        if name in self._flags and not flag:
+            raise ValueError(lesson(called, "wants True or False", repr(value), "Nothing was changed."))
+        options = {key: held for key, held in self.items() if key not in ("params", "initial_lr")}
+        assert self._check is not None
+        self._check(options | {name: value})
+
+    def _hold(self, name: str, value: Any) -> None:
+        if value is None or isinstance(value, (bool, str)):
             self._flags[name] = value
             structure.changed()
         elif isinstance(value, (tuple, list)):
@@ -62,10 +113,11 @@ class Group(MutableMapping[str, Any]):
         raise TypeError(lesson(f"del group[{name!r}]", "an option cannot be removed"))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(("params", *self._numbers, *self._flags))
+        initial = ("initial_lr",) * (self.initial_lr is not None)
+        return iter(("params", *self._numbers, *self._flags, *initial))
 
     def __len__(self) -> int:
-        return 1 + len(self._numbers) + len(self._flags)
+        return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         names = ", ".join(f"{k}={v!r}" for k, v in self.items() if k != "params")

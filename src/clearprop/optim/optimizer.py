@@ -11,6 +11,7 @@ from clearprop import structure
 from clearprop.errors import lesson
 from clearprop.modes import mode, no_grad
 from clearprop.op import describe
+from clearprop.optim import saved_state
 from clearprop.optim.group import Group
 from clearprop.record import assign, read
 from clearprop.tensor import Tensor
@@ -54,14 +55,16 @@ class Optimizer:
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise ValueError for numbers that make no sense."""
+        called, nothing = type(self).__name__, "Nothing was changed."
         for name in ("lr", "eps", "weight_decay", "momentum", "alpha"):
-            if name in options and not float(options[name]) >= 0.0:
-                called = f"{type(self).__name__}({name}=)"
-                raise ValueError(lesson(called, "wants a number of 0 or more", f"{options[name]!r}"))
-        betas = tuple(options.get("betas", (0.0, 0.0)))
-        if len(betas) != 2 or not all(0.0 <= beta < 1.0 for beta in betas):
-            called = f"{type(self).__name__}(betas=)"
-            raise ValueError(lesson(called, "wants two numbers from 0 to below 1", f"{options['betas']!r}"))
+            if name in options and not _number(options[name]) >= 0.0:
+                wanted, got = "wants a number of 0 or more", f"{options[name]!r}"
+                raise ValueError(lesson(f"{called}({name}=)", wanted, got, nothing, f"{name}=1e-3"))
+        betas = options.get("betas", (0.0, 0.0))
+        two = isinstance(betas, (tuple, list)) and len(betas) == 2
+        if not two or not all(0.0 <= _number(beta) < 1.0 for beta in betas):
+            wanted, got = "wants two numbers from 0 to below 1", f"{betas!r}"
+            raise ValueError(lesson(f"{called}(betas=)", wanted, got, nothing, "betas=(0.9, 0.999)"))
 
     def add_param_group(self, entry: Mapping[str, Any]) -> None:
         """Add parameters with options of their own: `{"params": [...], "lr": 0.01}`."""
@@ -85,7 +88,7 @@ class Optimizer:
                 raise ValueError(lesson(called, "wants each parameter once", describe(p)))
             taken.add(p)
         self.check(self.defaults | options)
-        self.param_groups.append(Group(params, self.defaults | options, self.optional))
+        self.param_groups.append(Group(params, self.defaults | options, self.optional, self.check))
 
     # --- the numbers people change --------------------------------------------------------------------------
     @property
@@ -211,7 +214,7 @@ class Optimizer:
         """Return what a stopped training needs to go on: copies, in PyTorch's form.
 
         `state[i]` holds the arrays of parameter number `i`, counted through the groups; `param_groups` holds
-        each group's options and the numbers of its parameters.
+        each group's options and the numbers of its parameters; `optimizer` names the formula.
         """
         number = {p: i for i, p in enumerate(p for group in self.param_groups for p in group.params)}
         state = {
@@ -223,46 +226,19 @@ class Optimizer:
             {name: [number[p] for p in value] if name == "params" else value for name, value in group.items()}
             for group in self.param_groups
         ]
-        return {"state": dict(sorted(state.items())), "param_groups": groups}
+        formula = type(self).formula.__name__
+        return {"state": dict(sorted(state.items())), "param_groups": groups, "optimizer": formula}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state dict, ours or PyTorch's; either all of it is taken over or, on an error, none.
 
-        Raises ValueError where the groups or the shapes are not those of this optimizer.
+        Raises ValueError where it is another optimizer's, or its groups or shapes are not those of this one.
         """
-        saved = state["param_groups"]
-        called = f"{type(self).__name__}.load_state_dict(state)"
-        sizes, own = [len(g["params"]) for g in saved], [len(g.params) for g in self.param_groups]
-        if sizes != own:
-            raise ValueError(
-                lesson(called, f"wants groups of {own} parameters", f"{sizes}", "Nothing was loaded.")
-            )
-        params = [p for group in self.param_groups for p in group.params]
-        numbers = [i for group in saved for i in group["params"]]
-        loaded: dict[Tensor, dict[str, Any]] = {}
-        for p, i in zip(params, numbers, strict=True):
-            memory = {k: _array(v) for k, v in state["state"].get(i, {}).items() if v is not None}
-            if memory and "step" not in memory:
-                memory["step"] = np.float64(
-                    1
-                )  # PyTorch's SGD keeps no count: not the first step is all it asks
-            wrong = [k for k, a in memory.items() if k != "step" and a.shape != p.shape]
-            if wrong:
-                raise ValueError(
-                    lesson(
-                        called,
-                        f"wants arrays of the parameter's shape {p.shape}",
-                        f"{wrong[0]} is {memory[wrong[0]].shape}",
-                        f"The parameter is {p.name or i}. Nothing was loaded.",
-                        "an optimizer of the model that it was saved with",
-                    )
-                )
-            loaded[p] = memory
-        for group, options in zip(self.param_groups, saved, strict=True):
-            for name in self.defaults:
-                if name in options:
-                    group[name] = options[name]
-        self._take_over(loaded)
+        options, memories = saved_state.checked(self, state)
+        for group, own in zip(self.param_groups, options, strict=True):
+            for name, value in own.items():
+                group.schedule(name, value) if name != "initial_lr" else group.__setitem__(name, value)
+        self._take_over(memories)
 
     def _take_over(self, loaded: dict[Tensor, dict[str, Any]]) -> None:
         """Assign what was loaded to the Tensors that a recorded step may know, zeros where nothing was."""
@@ -298,8 +274,13 @@ def _new_counter() -> Tensor:
     return Tensor(np.float64(0.0), "step", requires_grad=False)
 
 
-def _array(value: Any) -> Any:
-    """Return a copy of a NumPy array, a Tensor of ours or one of PyTorch's."""
-    if hasattr(value, "detach"):
-        value = value.detach().numpy()
-    return np.array(value)
+def _number(value: Any) -> float:
+    """Return an option as a float, NaN where it is none; what a recorded step computes is taken as it is."""
+    if isinstance(value, Tensor):
+        return float(value._value)
+    if isinstance(value, (bool, np.bool_, str, bytes)) or value is None:
+        return float("nan")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")

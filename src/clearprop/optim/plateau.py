@@ -72,7 +72,7 @@ class ReduceLROnPlateau:
         for group in self.optimizer.param_groups:
             lower = max(group["lr"] * self.factor, self.min_lr)
             if group["lr"] - lower > self.eps:
-                group["lr"] = lower
+                group.schedule("lr", lower)
 
     def get_last_lr(self) -> list[float]:
         """Return the learning rate of every group."""
@@ -84,6 +84,10 @@ class ReduceLROnPlateau:
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where a state dict was taken."""
+        """Go on from where a state dict was taken; raises ValueError for the state of another schedule."""
+        lacking = [name for name in self.state_dict() if name not in state]
+        if lacking:
+            called, got = "ReduceLROnPlateau.load_state_dict(state)", f"it lacks {', '.join(lacking)}"
+            raise ValueError(lesson(called, "wants a state of this schedule", got, "Nothing was loaded."))
         for name in self.state_dict():
             setattr(self, name, state[name])

@@ -7,6 +7,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from clearprop.errors import lesson
 from clearprop.modes import mode
 from clearprop.optim.optimizer import Optimizer
@@ -18,20 +20,47 @@ class Schedule:
     """What all schedules share: `step()` counts one more and sets every group's learning rate.
 
     A subclass says in `rate(base, count)` which learning rate follows from a group's first one after `count`
-    calls, so a schedule can be stopped, saved and drawn ahead. PyTorch's chained recursions give the same
-    numbers to rounding. Call `step()` after the optimizer's, outside of a compiled step: the step reads the
-    learning rate from a Tensor and needs no new plan.
+    calls, so a schedule can be stopped, saved and drawn ahead. That holds as long as nobody else sets the
+    learning rate. After another schedule, a plateau or a person has set it, `chain(lr, base, count)` says
+    what becomes of the one that is there: schedules of one optimizer compose, by PyTorch's own recursions.
+    Call `step()` after the optimizer's, outside of a compiled step: the step reads the learning rate from a
+    Tensor and needs no new plan.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         self.optimizer = optimizer
-        self.base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
+        for group in optimizer.param_groups:
+            if group.initial_lr is None:
+                group.initial_lr = float(group["lr"])
+        self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
         self.last_epoch = last_epoch + 1
+        self._begin()
+
+    def join(self) -> None:
+        """Take the first step again, from the learning rates that are there."""
+        self.last_epoch = 0
+        self._begin()
+
+    def restart(self) -> None:
+        """Begin again from the first learning rates, as a schedule does whose turn has come."""
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group.schedule("lr", base)
+        self.join()
+
+    def _begin(self) -> None:
+        groups = self.optimizer.param_groups
+        self._alone = [True] * len(groups)  # nobody else has set this group's learning rate
+        self._written = list(self.base_lrs)
+        self._by_hand = [group.set_by_hand for group in groups]
         self._set()
 
     def rate(self, base: float, count: int) -> float:
         """Return the learning rate after `count` steps for a group that began with `base`."""
         raise NotImplementedError
+
+    def chain(self, lr: float, base: float, count: int) -> float:
+        """Return what a learning rate that somebody else has set becomes in step `count`."""
+        return self.rate(base, count)
 
     def step(self) -> None:
         """Count one more step and set the learning rates."""
@@ -44,18 +73,76 @@ class Schedule:
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on: how many steps were counted, and the first learning rates."""
-        return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs)}
+        """Return what is needed to go on: the count of steps, the first and the last learning rates."""
+        return {
+            "last_epoch": self.last_epoch,
+            "base_lrs": list(self.base_lrs),
+            "_last_lr": self.get_last_lr(),
+            "alone": [
+                alone and lr == written
+                for alone, lr, written in zip(self._alone, self.get_last_lr(), self._written, strict=True)
+            ],
+            "schedule": type(self).__name__,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where a state dict was taken; the learning rates are set as well."""
-        for name in self.state_dict():
-            setattr(self, name, state[name])
-        self._set()
+        """Go on from where a state dict was taken; the learning rates are set as well.
+
+        Raises ValueError for the state of another schedule or of other groups; nothing is changed then.
+        """
+        self._refuse_foreign(state)
+        self.last_epoch, self.base_lrs = state["last_epoch"], list(state["base_lrs"])
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group.schedule("lr", base)
+        self._begin()
+        if "_last_lr" not in state:  # written before schedules composed
+            return
+        groups, lrs = self.optimizer.param_groups, [float(lr) for lr in state["_last_lr"]]
+        self._alone = list(
+            state.get("alone", (lr == own for lr, own in zip(lrs, self._written, strict=True)))
+        )
+        for group, lr, base in zip(groups, lrs, self.base_lrs, strict=True):
+            group.schedule("lr", lr)
+            group.initial_lr = base
+        self._written = lrs
+
+    def _refuse_foreign(self, state: Mapping[str, Any]) -> None:
+        called, groups = f"{type(self).__name__}.load_state_dict(state)", len(self.optimizer.param_groups)
+        kind = state.get("schedule", type(self).__name__)
+        if kind != type(self).__name__ or not {"last_epoch", "base_lrs"} <= state.keys():
+            got = f"it is one of {kind}" if kind != type(self).__name__ else f"it has {', '.join(state)}"
+            raise ValueError(lesson(called, "wants a state of this schedule", got, "Nothing was loaded."))
+        if len(state["base_lrs"]) != groups:
+            got = f"{len(state['base_lrs'])}"
+            raise ValueError(lesson(called, f"wants {groups} learning rates", got, "Nothing was loaded."))
 
     def _set(self) -> None:
-        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group["lr"] = self.rate(base, self.last_epoch)
+        for i, group in enumerate(self.optimizer.param_groups):
+            lr, base = group["lr"], self.base_lrs[i]
+            if lr != self._written[i]:
+                self._alone[i] = False
+            if group.set_by_hand != self._by_hand[i]:
+                self._by_hand[i] = group.set_by_hand
+                self.base_lrs[i] = base = self._rebased(i, lr, base)
+            new = self._next(i, lr, base)
+            if not new >= 0:
+                called, wanted = f"{type(self).__name__}.step()", "wants a learning rate of 0 or more"
+                where = f"It was {lr}, and {base} at first; other schedules and you may have set it between."
+                raise ValueError(lesson(called, wanted, f"it would set {new}", where, "an eta_min of 0"))
+            group.schedule("lr", new)
+            self._written[i] = group["lr"]
+
+    def _next(self, i: int, lr: float, base: float) -> float:
+        """Return the learning rate of group number `i`, which is `lr` now and was `base` at first."""
+        if self._alone[i]:
+            return self.rate(base, self.last_epoch)
+        return self.chain(lr, base, self.last_epoch)
+
+    def _rebased(self, i: int, lr: float, base: float) -> float:
+        """Return the base that gives `lr`, which a person has set, at this count; a chain needs no other."""
+        if type(self).chain is not Schedule.chain:
+            return base
+        return scaled(lr, base, self.rate(base, max(self.last_epoch - 1, 0)))
 
     def _refuse_recording(self) -> None:
         if mode.observer is not None and mode.observer.remembers:
@@ -83,12 +170,16 @@ class StepLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.step_size, self.gamma = step_size, gamma
+        self.step_size, self.gamma = whole("StepLR(step_size=)", step_size), amount("StepLR(gamma=)", gamma)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
         """Return base gamma^(count // step_size)."""
         return base * self.gamma ** (count // self.step_size)
+
+    def chain(self, lr: float, base: float, count: int) -> float:
+        """Return lr, or gamma lr in every step_size-th step."""
+        return lr * self.gamma if count and count % self.step_size == 0 else lr
 
 
 class MultiStepLR(Schedule):
@@ -97,28 +188,41 @@ class MultiStepLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.milestones, self.gamma = sorted(milestones), gamma
+        self.milestones = sorted(whole("MultiStepLR(milestones=)", m, 0) for m in milestones)
+        self.gamma = amount("MultiStepLR(gamma=)", gamma)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
         """Return base gamma^(how many milestones are behind)."""
         return base * self.gamma ** bisect_right(self.milestones, count)
 
+    def chain(self, lr: float, base: float, count: int) -> float:
+        """Return lr gamma^(how many milestones are at this count)."""
+        return lr * self.gamma ** self.milestones.count(count)
+
 
 class ExponentialLR(Schedule):
     """lr = base gamma^count."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
-        self.gamma = gamma
+        self.gamma = amount("ExponentialLR(gamma=)", gamma)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
         """Return base gamma^count."""
         return base * self.gamma**count
 
+    def chain(self, lr: float, base: float, count: int) -> float:
+        """Return gamma lr."""
+        return lr * self.gamma if count else lr
+
 
 class LambdaLR(Schedule):
-    """lr = base f(count), for a function of your own (or one per group)."""
+    """lr = base f(count), for a function of your own (or one per group).
+
+    It sets the learning rate anew in each step, whatever another schedule has made of it, as in PyTorch; one
+    that was set by hand it goes on from, at the same f.
+    """
 
     def __init__(
         self,
@@ -127,13 +231,17 @@ class LambdaLR(Schedule):
         last_epoch: int = -1,
     ) -> None:
         groups = len(optimizer.param_groups)
-        self.functions = list(lr_lambda) if isinstance(lr_lambda, list) else [lr_lambda] * groups
+        self.functions = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * groups
+        if len(self.functions) != groups or not all(map(callable, self.functions)):
+            got = f"{lr_lambda!r}"[:60]
+            raise ValueError(lesson("LambdaLR(lr_lambda=)", f"wants a function, or {groups} of them", got))
         super().__init__(optimizer, last_epoch)
 
-    def _set(self) -> None:
-        groups = zip(self.optimizer.param_groups, self.base_lrs, self.functions, strict=True)
-        for group, base, function in groups:
-            group["lr"] = base * function(self.last_epoch)
+    def _next(self, i: int, lr: float, base: float) -> float:
+        return base * self.functions[i](self.last_epoch)
+
+    def _rebased(self, i: int, lr: float, base: float) -> float:
+        return scaled(lr, base, base * self.functions[i](max(self.last_epoch - 1, 0)))
 
 
 class LinearLR(Schedule):
@@ -155,7 +263,9 @@ class LinearLR(Schedule):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
+        self.start_factor = amount("LinearLR(start_factor=)", start_factor)
+        self.end_factor = amount("LinearLR(end_factor=)", end_factor)
+        self.total_iters = whole("LinearLR(total_iters=)", total_iters)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
@@ -163,21 +273,44 @@ class LinearLR(Schedule):
         done = min(count, self.total_iters) / self.total_iters
         return base * (self.start_factor + (self.end_factor - self.start_factor) * done)
 
+    def chain(self, lr: float, base: float, count: int) -> float:
+        """Return lr times the share by which the factor grows."""
+        if count == 0:
+            return lr * self.start_factor
+        if count > self.total_iters:
+            return lr
+        rise = self.end_factor - self.start_factor
+        if not self.total_iters * self.start_factor + (count - 1) * rise:  # it was 0: nothing to go on from
+            return self.rate(base, count)
+        return lr * (1 + rise / (self.total_iters * self.start_factor + (count - 1) * rise))
+
 
 class CosineAnnealingLR(Schedule):
     """lr = eta_min + (base - eta_min) (1 + cos(pi count / T_max)) / 2 (Loshchilov and Hutter, SGDR, 2017)."""
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        self.T_max, self.eta_min = T_max, eta_min
+        self.T_max = whole("CosineAnnealingLR(T_max=)", T_max)
+        self.eta_min = amount("CosineAnnealingLR(eta_min=)", eta_min)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
         """Return the point on the cosine."""
         return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * count / self.T_max)) / 2
 
+    def chain(self, lr: float, base: float, count: int) -> float:
+        """Return lr with its distance from eta_min changed as the cosine's; from its bottom it rises anew."""
+        if count == 0:
+            return lr
+        if (count - 1 - self.T_max) % (2 * self.T_max) == 0:
+            return lr + (base - self.eta_min) * (1 - math.cos(math.pi / self.T_max)) / 2
+        here, before = (1 + math.cos(math.pi * n / self.T_max) for n in (count, count - 1))
+        return self.eta_min + here / before * (lr - self.eta_min)
+
 
 class WarmupCosineLR(Schedule):
     """Up in a straight line for `warmup` steps, then down a cosine to `final` times the base at step `total`.
+
+    It begins at 0, so it cannot be chained: like `LambdaLR` it sets the learning rate anew in each step.
 
     >>> from clearprop import Tensor
     >>> from clearprop.optim import SGD
@@ -204,121 +337,21 @@ class WarmupCosineLR(Schedule):
         return base * (self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2)
 
 
-class OneCycleLR(Schedule):
-    """Up to max_lr and far down again, in total_steps, while the momentum goes the other way.
-
-    The learning rate starts at max_lr / div_factor, is max_lr after the share `pct_start` of the steps, and
-    ends at max_lr / div_factor / final_div_factor. Momentum (SGD's, RMSprop's, Adam's first beta) goes from
-    max_momentum to base_momentum and back. Source: Smith and Topin, "Super-convergence", 2018.
-
-    >>> from clearprop import Tensor
-    >>> from clearprop.optim import Adam
-    >>> optimizer = Adam([Tensor(1.0)])
-    >>> schedule = OneCycleLR(optimizer, max_lr=1.0, total_steps=11, pct_start=0.5)
-    >>> [round(schedule.rate(0, n), 6) for n in (0, 4, 5, 10)], optimizer.param_groups[0]["betas"]
-    ([0.04, 0.971052, 0.979747, 4e-06], (0.95, 0.999))
-    """
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        max_lr: float,
-        total_steps: int,
-        pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
-        cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-        last_epoch: int = -1,
-    ) -> None:
-        if anneal_strategy not in ("cos", "linear") or not 0 <= pct_start <= 1 or total_steps < 1:
-            raise ValueError(
-                lesson(
-                    "OneCycleLR(...)",
-                    "wants total_steps >= 1, pct_start from 0 to 1, anneal_strategy 'cos' or 'linear'",
-                    f"{total_steps}, {pct_start}, {anneal_strategy!r}",
-                )
-            )
-        self.max_lr, self.total_steps, self.anneal_strategy = max_lr, total_steps, anneal_strategy
-        self.base_momentum, self.max_momentum = base_momentum, max_momentum
-        self.start_lr = max_lr / div_factor
-        self.end_lr = self.start_lr / final_div_factor
-        self.peak = float(pct_start * total_steps) - 1  # PyTorch counts the peak from the first step, 0
-        self.cycle_momentum = cycle_momentum
-        super().__init__(optimizer, last_epoch)
-
-    def rate(self, base: float, count: int) -> float:
-        """Return the learning rate of step `count`; `base` plays no part."""
-        return self._between((self.start_lr, self.max_lr, self.end_lr), count)
-
-    def momentum(self, count: int) -> float:
-        """Return the momentum of step `count`."""
-        return self._between((self.max_momentum, self.base_momentum, self.max_momentum), count)
-
-    def _between(self, marks: tuple[float, float, float], count: int) -> float:
-        if count > self.total_steps:
-            raise ValueError(
-                lesson("OneCycleLR.step()", f"wants at most {self.total_steps} steps", f"{count}")
-            )
-        start, top, end = marks
-        last = self.total_steps - 1
-        if count <= self.peak:
-            return self._anneal(start, top, count / self.peak)
-        return self._anneal(top, end, (count - self.peak) / (last - self.peak))
-
-    def _anneal(self, start: float, end: float, done: float) -> float:
-        if self.anneal_strategy == "linear":
-            return start + (end - start) * done
-        return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
-
-    def _set(self) -> None:
-        super()._set()
-        if self.cycle_momentum:
-            for group in self.optimizer.param_groups:
-                if "betas" in group:
-                    group["betas"] = (self.momentum(self.last_epoch), group["betas"][1])
-                elif "momentum" in group:
-                    group["momentum"] = self.momentum(self.last_epoch)
+def scaled(lr: float, base: float, now: float) -> float:
+    """Return the base that gives `lr` where `base` gave `now`: the schedule goes on in proportion."""
+    return base * (lr / now) if now else lr
 
 
-class SequentialLR:
-    """One schedule after the other: the next begins at each milestone, counting from 0."""
+def whole(called: str, number: Any, least: int = 1) -> int:
+    """Return a whole number that is large enough; raises ValueError for anything else."""
+    if isinstance(number, (bool, np.bool_)) or not isinstance(number, (int, np.integer)) or number < least:
+        raise ValueError(lesson(called, f"wants a whole number of {least} or more", f"{number!r}"))
+    return int(number)
 
-    def __init__(self, schedules: list[Schedule], milestones: list[int]) -> None:
-        if len(milestones) != len(schedules) - 1:
-            raise ValueError(
-                lesson("SequentialLR(...)", "wants one milestone between each two schedules", f"{milestones}")
-            )
-        self.schedules, self.milestones, self.last_epoch = schedules, list(milestones), 0
-        for schedule in schedules:
-            schedule.base_lrs = list(schedules[0].base_lrs)
-        self._set()
 
-    def step(self) -> None:
-        """Count one more step and set the learning rates."""
-        self.schedules[0]._refuse_recording()
-        self.last_epoch += 1
-        self._set()
-
-    def _set(self) -> None:
-        turn = bisect_right(self.milestones, self.last_epoch)
-        schedule = self.schedules[turn]
-        schedule.last_epoch = self.last_epoch - (self.milestones[turn - 1] if turn else 0)
-        schedule._set()
-
-    def get_last_lr(self) -> list[float]:
-        """Return the learning rate of every group."""
-        return self.schedules[0].get_last_lr()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on."""
-        return {"last_epoch": self.last_epoch, "schedules": [s.state_dict() for s in self.schedules]}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where a state dict was taken."""
-        for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
-            schedule.load_state_dict(saved)
-        self.last_epoch = state["last_epoch"]
-        self._set()
+def amount(called: str, number: Any) -> float:
+    """Return a finite number of 0 or more as a float; raises ValueError for anything else."""
+    good = isinstance(number, (int, float, np.integer, np.floating)) and not isinstance(number, bool)
+    if not good or not 0 <= number < math.inf:
+        raise ValueError(lesson(called, "wants a finite number of 0 or more", f"{number!r}"))
+    return float(number)

@@ -1,0 +1,105 @@
+"""`OneCycleLR`: up and far down again, while the momentum goes the other way."""
+
+from __future__ import annotations
+
+import math
+
+from clearprop.errors import lesson
+from clearprop.optim.optimizer import Optimizer
+from clearprop.optim.schedule import Schedule, amount, scaled
+
+
+class OneCycleLR(Schedule):
+    """Up to max_lr and far down again, in total_steps, while the momentum goes the other way.
+
+    The learning rate starts at max_lr / div_factor, is max_lr after the share `pct_start` of the steps, and
+    ends at max_lr / div_factor / final_div_factor. Momentum (SGD's, RMSprop's, Adam's first beta) goes from
+    max_momentum to base_momentum and back. Source: Smith and Topin, "Super-convergence", 2018.
+
+    >>> from clearprop import Tensor
+    >>> from clearprop.optim import Adam
+    >>> optimizer = Adam([Tensor(1.0)])
+    >>> schedule = OneCycleLR(optimizer, max_lr=1.0, total_steps=11, pct_start=0.5)
+    >>> [round(schedule.rate(0, n), 6) for n in (0, 4, 5, 10)], optimizer.param_groups[0]["betas"]
+    ([0.04, 0.971052, 0.979747, 4e-06], (0.95, 0.999))
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float,
+        total_steps: int,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.85,
+        max_momentum: float = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        last_epoch: int = -1,
+    ) -> None:
+        if anneal_strategy not in ("cos", "linear") or not 0 <= pct_start <= 1 or total_steps < 1:
+            raise ValueError(
+                lesson(
+                    "OneCycleLR(...)",
+                    "wants total_steps >= 1, pct_start from 0 to 1, anneal_strategy 'cos' or 'linear'",
+                    f"{total_steps}, {pct_start}, {anneal_strategy!r}",
+                )
+            )
+        for name, number in (
+            ("max_lr", max_lr),
+            ("div_factor", div_factor),
+            ("final_div_factor", final_div_factor),
+        ):
+            if not amount(f"OneCycleLR({name}=)", number):
+                raise ValueError(lesson(f"OneCycleLR({name}=)", "wants a number above 0", f"{number}"))
+        self.max_lr, self.total_steps, self.anneal_strategy = max_lr, total_steps, anneal_strategy
+        self.base_momentum, self.max_momentum = base_momentum, max_momentum
+        self.start_lr = max_lr / div_factor
+        self.end_lr = self.start_lr / final_div_factor
+        self.peak = float(pct_start * total_steps) - 1  # PyTorch counts the peak from the first step, 0
+        self.cycle_momentum = cycle_momentum
+        for group in optimizer.param_groups:
+            group.initial_lr = self.start_lr
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, count: int) -> float:
+        """Return the learning rate of step `count`; `base` plays no part."""
+        return self._between((self.start_lr, self.max_lr, self.end_lr), count)
+
+    def _next(self, i: int, lr: float, base: float) -> float:
+        found = self.rate(base, self.last_epoch)
+        return found if base == self.start_lr else found * (base / self.start_lr)
+
+    def _rebased(self, i: int, lr: float, base: float) -> float:
+        share = base / self.start_lr
+        return scaled(lr, base, share * self.rate(base, max(self.last_epoch - 1, 0)))
+
+    def momentum(self, count: int) -> float:
+        """Return the momentum of step `count`."""
+        return self._between((self.max_momentum, self.base_momentum, self.max_momentum), count)
+
+    def _between(self, marks: tuple[float, float, float], count: int) -> float:
+        if count > self.total_steps:
+            raise ValueError(
+                lesson("OneCycleLR.step()", f"wants at most {self.total_steps} steps", f"{count}")
+            )
+        start, top, end = marks
+        last = self.total_steps - 1
+        if count <= self.peak:
+            return self._anneal(start, top, count / self.peak if self.peak else 1.0)
+        return self._anneal(top, end, (count - self.peak) / (last - self.peak) if last > self.peak else 1.0)
+
+    def _anneal(self, start: float, end: float, done: float) -> float:
+        if self.anneal_strategy == "linear":
+            return start + (end - start) * done
+        return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
+
+    def _set(self) -> None:
+        super()._set()
+        if self.cycle_momentum:
+            for group in self.optimizer.param_groups:
+                if "betas" in group:
+                    group.schedule("betas", (self.momentum(self.last_epoch), group["betas"][1]))
+                elif "momentum" in group:
+                    group.schedule("momentum", self.momentum(self.last_epoch))
