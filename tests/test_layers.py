@@ -24,6 +24,7 @@ CORE = {
     "ufunc",
     "refusal",
 }
+CORE |= {"files", "marks"}  # what writes
 BASE = CORE | {"ops"}
 LAYERS = {
     "ops": BASE,
@@ -39,7 +40,7 @@ LAYERS = {
     "testing": BASE | {"backward", "transforms", "check"},
     "nn": BASE | {"backward", "nn"},
     "optim": BASE | {"backward", "optim"},
-    "data": {"errors", "data"},
+    "data": {"errors", "data", "files", "marks"},
     "train": BASE | {"backward", "transforms", "nn", "optim", "data", "train", "interop"},
     "interop": BASE | {"backward", "transforms", "nn", "data", "interop"},
 }

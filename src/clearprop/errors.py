@@ -17,6 +17,10 @@ class InputError(ValueError):
     """What a person typed or a file they named cannot be used; the command line exits with status 2."""
 
 
+class UnwritableError(InputError, OSError):
+    """A file cannot be written, or would take the place of one that a person may miss."""
+
+
 class Lesson(str):
     """The text of an error in its five parts: what catches an error sees that nothing is to be added."""
 

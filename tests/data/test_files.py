@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from clearprop.data.files import whole_file, whole_folder
 from clearprop.errors import InputError
+from clearprop.files import whole_file, whole_folder
 
 
 def fill(manager, names, failure):

@@ -57,7 +57,8 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path):
     assert run(tmp_path / "cut.ckpt", tmp_path / "cut", 0) == 0
 
     assert (tmp_path / "cut").read_bytes() == (tmp_path / "whole").read_bytes()
-    assert sorted(os.listdir(tmp_path)) == ["cut", "cut.ckpt", "whole", "whole.ckpt"]
+    files = ["cut", "cut.ckpt", "cut.ckpt.previous", "whole", "whole.ckpt", "whole.ckpt.previous"]
+    assert sorted(os.listdir(tmp_path)) == files
 
 
 def setting(sizes=(3, 4), seed=0):

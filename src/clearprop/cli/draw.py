@@ -10,6 +10,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from clearprop.cli.outputs import force
 from clearprop.cli.step import coloured, drawable, typed
 from clearprop.errors import InputError, lesson
 
@@ -37,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--width", type=int, metavar="N", help="columns of the text (the terminal's)")
     parser.add_argument("--open", action="store_true", help="open the file that was written")
+    force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,9 +66,12 @@ def run(args: argparse.Namespace) -> int:
         print(drawing.to_text(args.width, colour=coloured(), ascii=not drawable()))
         return 0
     try:
-        path = drawing.save(args.output)
-    except (OSError, ImportError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        path = drawing.save(args.output, overwrite=args.force)
+    except (InputError, ImportError) as error:
+        cause = error.__cause__  # the system's, where it refused
+        if isinstance(error, InputError) and not isinstance(cause, OSError):
+            raise
+        reason = str(getattr(cause, "strerror", None) or error)
         raise InputError(lesson(f"-o {args.output}", "cannot be written", reason)) from error
     print(f"{path}: {len(drawing.layout.boxes)} boxes, {len(drawing.layout.edges)} arrows", file=sys.stderr)
     if args.open:

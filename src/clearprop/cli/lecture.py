@@ -8,6 +8,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from clearprop.cli.outputs import force
 from clearprop.cli.step import save, show, shown
 from clearprop.errors import InputError, lesson
 from clearprop.lecture import EXAMPLES, Example
@@ -29,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", action="store_true", help="write pages to step through, instead of text")
     parser.add_argument("--output", metavar="DIR", default=".", help="where the pages go (here)")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,13 +51,13 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise InputError(lesson("--output", "is no folder", str(error.strerror), where=str(folder))) from None
     for example in chosen:
-        save(trace(example.graph(), algorithm=args.algorithm), folder / f"{example.name}.html")
+        save(trace(example.graph(), algorithm=args.algorithm), folder / f"{example.name}.html", args.force)
         print(f"wrote {folder / example.name}.html")
     first = folder / f"{chosen[0].name}.html"
     if not args.name:
         from clearprop.see.gallery import save_index
 
-        first = save_index(folder)
+        first = save_index(folder, args.force)
         print(f"wrote {first}")
     if args.open:
         webbrowser.open(first.resolve().as_uri())

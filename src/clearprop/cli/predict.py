@@ -7,6 +7,7 @@ import csv
 import sys
 from typing import TYPE_CHECKING, Any
 
+from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL", help="a model file that `clearprop train` wrote")
     add("table", metavar="FILE.csv", help="the rows to predict, with the columns that were learned from")
     add("--output", metavar="FILE", help="where the predictions go (default: standard output)")
+    force(parser)
     add("--append", action="store_true", help="write the table's own columns too, before the predictions")
     add("--delimiter", help="what separates cells (default: found in the first line)")
     add("--encoding", help="of the table (default: utf-8)")
@@ -28,10 +30,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write one row of predictions for every row of the table; return 0."""
-    from clearprop.data.files import whole_file
     from clearprop.data.tables import read_table
+    from clearprop.files import whole_file
+    from clearprop.marks import header
     from clearprop.train.table_model import TableModel
 
+    apart({"the model": args.model, "the table": args.table}, {"--output": args.output})
     model = TableModel.load(args.model)
     table = read_table(args.table, delimiter=args.delimiter, encoding=args.encoding, decimal=args.decimal)
     columns = model.predictions(table)
@@ -44,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None:
         _write(sys.stdout, columns)
     else:
-        with whole_file(args.output, "w", newline="", encoding="utf-8") as file:
+        ours = None if args.force else header(columns)
+        with whole_file(args.output, "w", ours, newline="", encoding="utf-8") as file:
             _write(file, columns)
         predictions = "1 prediction" if len(table) == 1 else f"{len(table):,} predictions"
         print(f"wrote {args.output}: {predictions} of {model.target.name!r}")

@@ -10,6 +10,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clearprop.cli.outputs import force
 from clearprop.errors import InputError, lesson
 from clearprop.expression import assignments, parse
 from clearprop.lecture import ALGORITHMS
@@ -36,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     shown(parser)
     parser.add_argument("--html", metavar="FILE", help="write a page to step through, instead of text")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    force(parser)
 
 
 def typed(parser: argparse.ArgumentParser, what: str, *, needed: bool = True) -> None:
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(str(error)) from error
     if args.html or args.open:
         target = Path(args.html or "steps.html")
-        save(steps, target)
+        save(steps, target, args.force)
         print(f"wrote {target}")
         if args.open:
             webbrowser.open(target.resolve().as_uri())
@@ -79,14 +81,15 @@ def show(steps: Trace, digits: int) -> None:
     sys.stdout.write(steps.to_text(colour=coloured(), ascii=not drawable(), digits=min(max(digits, 1), 17)))
 
 
-def save(steps: Trace, path: Path) -> None:
+def save(steps: Trace, path: Path, overwrite: bool) -> None:
     """Write a trace to a file; whatever is in the way is told plainly."""
     try:
-        steps.save(path)
-    except OSError as error:
-        raise InputError(lesson(str(path), "cannot be written", str(error.strerror))) from None
+        steps.save(path, overwrite)
     except ValueError as error:
-        raise InputError(str(error)) from None
+        if not isinstance(error.__cause__, OSError):
+            raise InputError(str(error)) from None
+        reason = str(error.__cause__.strerror)  # the system's, which refused
+        raise InputError(lesson(str(path), "cannot be written", reason)) from None
 
 
 def coloured() -> bool:

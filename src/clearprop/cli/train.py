@@ -6,9 +6,13 @@ import argparse
 import copy
 import math
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
 
 if TYPE_CHECKING:
@@ -76,6 +80,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bits (default: 0)")
     add("--checkpoint", metavar="FILE", help="save the run there after each epoch")
     add("--resume", action="store_true", help="go on from the checkpoint, where there is one")
+    force(training)
     add("--compile", choices=("auto", "yes", "no"), default="auto", help="the training step (default: auto)")
     add("--doctor", action="store_true", help="look for what may keep the network from learning, and train")
     add("--quiet", action="store_true", help="print the test's result alone")
@@ -85,26 +90,29 @@ def run(args: argparse.Namespace) -> int:
     """Train, write the files and return 0, or 130 where Ctrl-C ended the training early."""
     hidden = _checked(args)
     from clearprop.cli.train_report import Report
-    from clearprop.data.files import whole_folder
+    from clearprop.files import free_room, whole_folder
     from clearprop.train import NonFiniteLossError
 
+    output = _outputs(args)
     report = Report(quiet=args.quiet)
     job = _Job(args, hidden)
     report.data(job.table, job.reading, job.model, job.parts)
     report.network(job.model.network)
     if args.doctor:
         job.examine(report)
-    output = Path(args.output or Path("out", Path(args.data).stem))
-    with whole_folder(output) as folder:
+    ours = {name: None if args.force else is_ours for name, is_ours in _files().items()}
+    with whole_folder(output, ours, job.room()) as folder:
         try:
             history = job.train(report)
         except NonFiniteLossError as failure:
             if failure.history.best_epoch is None:
                 raise InputError(f"{failure}\n  Nothing was written: no epoch was completed.") from failure
+            free_room(folder)
             job.finish(folder, failure.history, report)
             failed: NonFiniteLossError | None = failure
         else:
             failed = None
+            free_room(folder)
             job.finish(folder, history, report)
     report.written(output)
     if failed is not None or _went_badly(failed.history if failed is not None else history):
@@ -164,21 +172,46 @@ class _Job:
         from clearprop import train
 
         args, classify = self.args, self.reading.task == "classification"
-        return train.fit(
-            self.model.network,
-            self._loss(),
-            self.pair(self.training),
-            validation=self.pair(self.validation) if len(self.validation) else None,
-            epochs=args.epochs,
-            batch_size=args.batch_size,
-            optimizer=self._optimizer(),
-            metrics=["accuracy" if classify else "r2"],
-            patience=args.patience or None,
-            checkpoint=args.checkpoint,
-            resume=args.resume,
-            compile={"auto": "auto", "yes": True, "no": False}[args.compile],
-            progress=not report.quiet,
-        )
+        with _notes():
+            return train.fit(
+                self.model.network,
+                self._loss(),
+                self.pair(self.training),
+                validation=self.pair(self.validation) if len(self.validation) else None,
+                epochs=args.epochs,
+                batch_size=args.batch_size,
+                optimizer=self._optimizer(),
+                metrics=["accuracy" if classify else "r2"],
+                patience=args.patience or None,
+                checkpoint=args.checkpoint,
+                resume=args.resume,
+                facts=self.facts(),
+                overwrite=args.force,
+                compile={"auto": "auto", "yes": True, "no": False}[args.compile],
+                progress=not report.quiet,
+            )
+
+    def facts(self) -> dict[str, str]:
+        """Return what a checkpoint has to be of, besides what `fit` sees: table, columns, split."""
+        from clearprop.train.fingerprint import digest
+
+        classes = getattr(self.model.target, "values", ())
+        cells = (cell.encode() for column in self.table.columns.values() for cell in (*column, "|"))
+        return {
+            "task": self.reading.task,
+            "target": repr(self.model.target.name),
+            "class names": ", ".join(map(repr, classes)),
+            "columns": ", ".join(repr(column.name) for column in self.model.columns),
+            "table": f"{len(self.table)} rows, digest {digest(cells)}",
+            "encodings": str([column.spec() for column in self.model.columns]),
+            "seed": str(self.args.seed),
+        }
+
+    def room(self) -> int:
+        """Return how many bytes the files may take, with the picture."""
+        weights = sum(int(tensor.value.nbytes) for tensor in self.model.network.parameters())
+        epochs: int = self.args.epochs
+        return weights + 200 * epochs + (1 << 20)
 
     def _loss(self) -> Any:
         from clearprop import nn
@@ -217,6 +250,46 @@ class _Job:
         self.model.save(folder / "model.safetensors")
         history.to_csv(folder / "history.csv")
         report.picture(folder / "curves.png", history, self.table.path)
+
+
+def _files() -> dict[str, Any]:
+    """Return the names of the files that are written, and what tells of each whether it may be replaced."""
+    from clearprop import marks
+    from clearprop.interop.model_file import FORMAT
+
+    return {
+        "model.safetensors": marks.safetensors(FORMAT),
+        "history.csv": marks.history,
+        "curves.png": marks.png,
+    }
+
+
+def _outputs(args: argparse.Namespace) -> Path:
+    """Return the folder to write into; raises InputError where a file there would replace what is read."""
+    from clearprop.train.checkpoint import Generations
+
+    output = Path(args.output or Path("out", Path(args.data).stem))
+    outputs: dict[str, Any] = {name: output / name for name in _files()}
+    if args.checkpoint is not None:
+        outputs |= {
+            "--checkpoint": args.checkpoint,
+            "the checkpoint before it": Generations(args.checkpoint).previous,
+        }
+    apart({"the table": None if args.data in DATA_SETS else args.data}, outputs, {"--output": output})
+    return output
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Print what the training warns of as notes, without the line of code that warned."""
+
+    def note(message: Warning | str, *place: Any, **more: Any) -> None:
+        print(f"note: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = note
+        yield
 
 
 def _went_badly(history: History) -> bool:

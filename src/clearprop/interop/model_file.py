@@ -31,11 +31,17 @@ _LAYERS: dict[str, tuple[str, ...]] = {
 """The layers that a file may name, with the numbers that make them: nothing else is ever built."""
 
 
-def save_model(path: str | Path, model: nn.Sequential, about: Mapping[str, Any] | None = None) -> None:
+_UNFIT = (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
+
+
+def save_model(
+    path: str | Path, model: nn.Sequential, about: Mapping[str, Any] | None = None, overwrite: bool = True
+) -> None:
     """Write a Sequential of plain layers as a file that `load_model` can build again.
 
     The weights have their `state_dict` names, so other programs read them too; `about` is anything JSON can
-    hold. Raises TypeError for a model with other layers: save its `state_dict()` with `save_safetensors`.
+    hold. Raises TypeError for a model with other layers: save its `state_dict()` with `save_safetensors`;
+    InputError, without `overwrite`, where there is a file that is no model file.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
@@ -45,7 +51,7 @@ def save_model(path: str | Path, model: nn.Sequential, about: Mapping[str, Any] 
     ((3, 2), {'made': 'in an example'})
     """
     text = json.dumps({"layers": _layers(model), "about": dict(about or {})}, ensure_ascii=False)
-    save_safetensors(path, model.state_dict(), {"format": FORMAT, "model": text})
+    save_safetensors(path, model.state_dict(), {"format": FORMAT, "model": text}, overwrite)
 
 
 def _layers(model: nn.Sequential) -> list[dict[str, Any]]:
@@ -83,9 +89,12 @@ def load_model(path: str | Path) -> tuple[nn.Sequential, dict[str, Any]]:
         model = nn.Sequential(*(_layer(layer, arrays) for layer in saved["layers"]))
         model.load_state_dict(arrays)
         about = dict(saved["about"])
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        first = str(error.args[0] if error.args else error).splitlines()[0]
-        raise InputError(lesson(called, "its layers and its weights do not fit together", first)) from error
+    except _UNFIT as error:
+        first = (str(error.args[0] if error.args else error).splitlines() or [type(error).__name__])[0]
+        wanted = "its layers and its weights do not fit together"
+        raise InputError(
+            lesson(called, wanted, first, "Nothing was loaded.", "another copy of it")
+        ) from error
     finally:
         random.set_rng_state(state)
     model.eval()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from clearprop import marks
 from clearprop.errors import lesson
+from clearprop.files import whole_file
 from clearprop.graph import topological_order
 from clearprop.see.folding import COMFORTABLE, Fold, folds, inside
 from clearprop.see.labels import must_be_a_tensor
@@ -74,12 +75,14 @@ class Drawing:
                     hint="pip install 'clearprop[png]', or save('graph.svg'), which needs nothing",
                 )
             ) from error
-        return bytes(cairosvg.svg2png(svg(self.layout, theme=theme, title=self.title).encode(), scale=scale))
+        drawn = cairosvg.svg2png(svg(self.layout, theme=theme, title=self.title).encode(), scale=scale)
+        return _signed(bytes(drawn))
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> Path:
         """Write the drawing to a file whose ending says how: .svg, .png, .html or .txt. Return the path.
 
-        The file appears complete or not at all.
+        The file appears complete or not at all. Raises InputError, without `overwrite`, where there is a file
+        that clearprop did not write.
         """
         path = Path(path)
         kind = path.suffix.lower()
@@ -98,7 +101,7 @@ class Drawing:
             content = self.to_html().encode()
         else:
             content = (self.to_text(width=10_000) + "\n").encode()
-        write(path, content)
+        write(path, content, overwrite)
         return path
 
     def _repr_svg_(self) -> str:
@@ -116,19 +119,17 @@ class Drawing:
         return self.to_text()
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file that appears complete or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+def write(path: Path, content: bytes, overwrite: bool = True) -> None:
+    """Write a file that appears complete or not at all, and without `overwrite` replaces only its like."""
+    with whole_file(path, ours=None if overwrite else marks.BY_ENDING[path.suffix.lower()]) as file:
+        file.write(content)
+
+
+def _signed(png: bytes) -> bytes:
+    """Return a PNG image with the text `Software: clearprop` behind its first chunk."""
+    first, text = 33, b"tEXtSoftware\0clearprop"  # the signature has 8 bytes, the first chunk 25
+    chunk = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
+    return png[:first] + chunk + png[first:]
 
 
 def draw(

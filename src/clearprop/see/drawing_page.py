@@ -53,6 +53,7 @@ def page(drawing: Drawing) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="generator" content="clearprop">\n'
         f"<title>{escape(drawing.title)}</title>\n<style>{_STYLE}{style()}</style>\n</head>\n<body>\n"
         f"<h1>{escape(drawing.title)}</h1>\n{hint}\n" + "\n".join(sections) + "\n"
         f"<script>{_SCRIPT}</script>\n</body>\n</html>\n"

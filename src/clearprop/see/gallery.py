@@ -38,6 +38,7 @@ def index() -> str:
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="generator" content="clearprop">',
             '<link rel="icon" href="data:,">\n<title>The lecture, box for box - clearprop</title>',
             f"<style>\n:root {{ color-scheme: light dark; }}\n{style('auto')}{_STYLE}</style>",
             '</head>\n<body class="clearprop">\n<h1>The lecture, box for box</h1>',
@@ -49,8 +50,8 @@ def index() -> str:
     )
 
 
-def save_index(folder: Path) -> Path:
+def save_index(folder: Path, overwrite: bool = True) -> Path:
     """Write the list as `index.html` into a folder; return its path."""
     path = folder / "index.html"
-    write(path, index().encode())
+    write(path, index().encode(), overwrite)
     return path

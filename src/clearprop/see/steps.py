@@ -228,10 +228,11 @@ class Trace:
 
         return page(self, title)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> Path:
         """Write the steps to a file whose ending says how: .html, .svg (the finished drawing) or .txt.
 
-        The file appears complete or not at all. Returns its path.
+        The file appears complete or not at all. Returns its path; raises InputError, without `overwrite`,
+        where there is a file that clearprop did not write.
         """
         path = Path(path)
         made: dict[str, Callable[[], str]]
@@ -240,7 +241,7 @@ class Trace:
         if kind not in made:
             got, hint = kind or "no ending", f"save({str(path.with_suffix('.html'))!r})"
             raise ValueError(lesson(f"save({str(path)!r})", "writes .html .svg .txt", got, hint=hint))
-        write(path, made[kind]().encode())
+        write(path, made[kind]().encode(), overwrite)
         return path
 
     def _repr_html_(self) -> str:

@@ -84,6 +84,7 @@ def page(trace: Trace, title: str = "") -> str:
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="generator" content="clearprop">',
             '<link rel="icon" href="data:,">',
             f"<title>{escape(title)} - clearprop</title>",
             f"<style>\n{style('auto')}\n{_file('steps.css')}</style>",

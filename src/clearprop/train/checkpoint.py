@@ -1,24 +1,33 @@
-"""Checkpoints: everything that a training run needs to go on to the same bits, in one safetensors file."""
+"""Checkpoints: everything that a training run needs to go on to the same bits, in one safetensors file.
+
+A run keeps two generations: the newest under its name, and the one before it with `.previous` behind it.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from clearprop import marks
 from clearprop.errors import InputError, lesson
+from clearprop.files import make_room, replaceable, whole_file
 from clearprop.interop.safetensors import load_safetensors, save_safetensors
 
 _FORMAT = "clearprop checkpoint 1"
 
 
-def save_checkpoint(path: str | Path, state: Any) -> None:
+def save_checkpoint(path: str | Path, state: Any, overwrite: bool = True) -> None:
     """Write nested dicts, lists and tuples of arrays, numbers, texts and None; whole or not at all.
 
     The arrays become entries named by their path (`model/0.weight`), so other programs can read them too; the
-    rest is JSON in the metadata. Nothing in the file is code.
+    rest is JSON in the metadata. Nothing in the file is code. Raises InputError, without `overwrite`, where
+    there is a file that is no checkpoint.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "run.safetensors"
@@ -28,7 +37,7 @@ def save_checkpoint(path: str | Path, state: Any) -> None:
     """
     arrays: dict[str, Any] = {}
     tree = json.dumps(_to_json(state, "", arrays))
-    save_safetensors(path, arrays, {"format": _FORMAT, "tree": tree})
+    save_safetensors(path, arrays, {"format": _FORMAT, "tree": tree}, overwrite)
 
 
 def load_checkpoint(path: str | Path) -> Any:
@@ -40,8 +49,62 @@ def load_checkpoint(path: str | Path) -> Any:
         raise InputError(lesson(f"reading {path}", "is not a checkpoint of clearprop", got, hint=hint))
     try:
         return _from_json(json.loads(metadata["tree"]), arrays)
-    except (KeyError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(lesson(f"reading {path}", "is a damaged checkpoint", repr(error))) from error
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        where, hint = "Nothing was loaded.", "the generation before it, or another copy"
+        got = repr(error)
+        raise InputError(lesson(f"reading {path}", "is a damaged checkpoint", got, where, hint)) from error
+
+
+class Generations:
+    """The newest checkpoint of a run and the one before it: whatever happens to one, the other is there."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(os.path.realpath(path))
+        self.previous = self.path.with_name(self.path.name + ".previous")
+        self.damaged = False  # then the newest must not take the place of the one before it
+
+    def prepare(self, size: int, overwrite: bool = False) -> None:
+        """Raise InputError where checkpoints of so many bytes cannot be written or would replace others."""
+        ours = None if overwrite else marks.safetensors(_FORMAT)
+        if not self.damaged:
+            replaceable(self.path, ours)
+        replaceable(self.previous, ours)
+        make_room(self.path, size)
+
+    def load(self) -> Any:
+        """Return the newest checkpoint that is whole, None where there is none; warn where one is damaged."""
+        if not self.path.exists() and not self.previous.exists():
+            return None
+        try:
+            return load_checkpoint(self.path)
+        except InputError as error:
+            if not self.previous.exists():
+                raise
+            state = load_checkpoint(self.previous)
+            self.damaged = True
+            first = str(error).splitlines()[0]
+            text = f"{first} The run goes on from the generation before it, {self.previous}."
+            warnings.warn(text, UserWarning, stacklevel=4)
+            return state
+
+    def save(self, state: Any) -> None:
+        """Write a new generation; the one that was the newest is kept as the one before it."""
+        if self.path.exists() and not self.damaged:
+            self._keep()
+        save_checkpoint(self.path, state)
+        self.damaged = False
+
+    def _keep(self) -> None:
+        """Give the newest its second name; it has its first until the next one is whole."""
+        link = self.previous.with_name(f".{self.previous.name}.{os.getpid()}.tmp")
+        try:
+            os.link(self.path, link)
+            os.replace(link, self.previous)
+        except (OSError, NotImplementedError):  # a system without links
+            with open(self.path, "rb") as old, whole_file(self.previous) as copy:
+                shutil.copyfileobj(old, copy)
+        finally:
+            link.unlink(missing_ok=True)  # where both names were those of one file already
 
 
 def _to_json(value: Any, path: str, arrays: dict[str, Any]) -> Any:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+from clearprop import marks
+from clearprop.files import whole_file
 from clearprop.train.history import History
 
 _LEARNED, _HELD_OUT = "#1f5fa8", "#d1731c"
 
 
-def save_curves(path: str | Path, history: History, title: str = "") -> None:
+def save_curves(path: str | Path, history: History, title: str = "", overwrite: bool = True) -> None:
     """Draw the losses, and beside them the other curves, into a PNG file.
 
-    Raises ImportError where matplotlib is not installed.
+    Raises ImportError where matplotlib is not installed, InputError, without `overwrite`, where there is an
+    image that clearprop did not write.
     """
     canvas = importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg
     new_figure = importlib.import_module("matplotlib.figure").Figure
@@ -38,7 +41,8 @@ def save_curves(path: str | Path, history: History, title: str = "") -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
     figure.suptitle(title, fontsize=11)
-    figure.savefig(path, metadata={"Software": None})
+    with whole_file(path, ours=None if overwrite else marks.png) as file:
+        figure.savefig(file, format="png", metadata={"Software": "clearprop"})
 
 
 def _label(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.train.callbacks import Callback, EachEpoch, Run
+from clearprop.train.checkpoint import Generations
 from clearprop.train.evaluation import evaluate, pair
+from clearprop.train.fingerprint import fingerprint
 from clearprop.train.history import History
 from clearprop.train.interrupt import Interrupt, gentle_interrupt
 from clearprop.train.metrics import Metric
@@ -54,6 +56,8 @@ def fit(
     callbacks: Iterable[Callback | Callable[[Run], Any]] = (),
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    facts: Mapping[str, str] | None = None,
+    overwrite: bool = False,
     compile: Any = "auto",
     seed: int | None = None,
     progress: bool = True,
@@ -69,7 +73,10 @@ def fit(
     nothing is held out), and in any case the weights of the best epoch are kept. Ctrl-C ends the run at the
     end of a batch and keeps what was learned. With `checkpoint=path` everything is saved after each epoch,
     and `resume=True` goes on from that file, where there is one, to the same bits as a run that was never
-    stopped.
+    stopped. Two generations are kept, the older one with `.previous` behind its name, and used with a warning
+    where the newest is damaged. A checkpoint of another model, loss, optimizer or data is refused, and so is
+    one whose `facts` (any texts that say what else the run is of) are others; a file that is no checkpoint is
+    replaced only with `overwrite`. That there is room on the disk is tried before the first batch.
     `compile` is True, False or "auto" (where the extra `fast` is installed). `callbacks` see the run, see
     `Callback`.
 
@@ -95,8 +102,13 @@ def fit(
     looked_at = validation if validation is not None else _in_order(data, loader)
     run = Run(model, optimizer, History(), epochs, len(loader))
     best = Best(patience)
-    if checkpoint is not None and resume:
-        restore(checkpoint, run, loader, best)
+    generations = None
+    if checkpoint is not None:
+        known = fingerprint(model, loss, optimizer, loader, validation) | dict(facts or {})
+        generations = Generations(checkpoint)
+        if resume:
+            restore(generations, run, loader, best, known)
+        generations.prepare(_room(model), overwrite)
     watchers = [c if isinstance(c, Callback) else EachEpoch(c) for c in callbacks]
     if progress:
         watchers.insert(0, progress_shown(epochs))
@@ -116,8 +128,8 @@ def fit(
                 row |= _measured(model, loss, looked_at, validation is not None, metrics)
                 run.history.add(row, time.perf_counter() - began)
                 best.see(run, row.get("val_loss", row["loss"]))
-                if checkpoint is not None and not interrupt.asked:
-                    store(checkpoint, run, loader, best)
+                if generations is not None and not interrupt.asked:
+                    store(generations, run, loader, best, known)
                 if True in _tell(watchers, "epoch_done", run):
                     run.history.ended = "stopped by a callback"
         except _NotFinite as found:
@@ -130,6 +142,11 @@ def fit(
             run.history.best_epoch = best.epoch
             _tell(watchers, "run_ended", run)
     return run.history
+
+
+def _room(model: Any) -> int:
+    """Return how many bytes a checkpoint may take: weights, the best ones, three arrays of memory each."""
+    return 5 * sum(int(t.value.nbytes) for t in (*model.parameters(), *model.buffers())) + (1 << 16)
 
 
 class _NotFinite(Exception):

@@ -6,7 +6,8 @@ import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from clearprop.data.files import whole_file
+from clearprop import marks
+from clearprop.files import whole_file
 
 
 class History:
@@ -59,9 +60,13 @@ class History:
         best = f", best epoch {self.best_epoch}" if self.best_epoch is not None else ""
         return f"History({epochs}{last}{best}{', ' + self.ended if self.ended else ''})"
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write the rows as CSV with an epoch column, every number with all its digits."""
-        with whole_file(path, "w", newline="", encoding="utf-8") as file:
+    def to_csv(self, path: str | Path, overwrite: bool = True) -> None:
+        """Write the rows as CSV with an epoch column, every number with all its digits.
+
+        Raises InputError, without `overwrite`, where there is a file that is no history.
+        """
+        ours = None if overwrite else marks.history
+        with whole_file(path, "w", ours, newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["epoch", *self.names])
             for epoch, row in enumerate(self.rows, start=1):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from clearprop.errors import InputError, lesson
 from clearprop.ops import random
 from clearprop.record import assign
 from clearprop.train.callbacks import Run
-from clearprop.train.checkpoint import load_checkpoint, save_checkpoint
+from clearprop.train.checkpoint import Generations
+from clearprop.train.fingerprint import differences
 
 
 class Weights:
@@ -84,37 +86,70 @@ class Best:
         return f"the weights of epoch {self.epoch}, the best,"
 
 
-def store(path: str | Path, run: Run, loader: Any, best: Best) -> None:
-    """Save all that the rest of the run depends on."""
-    save_checkpoint(
-        path,
-        {
-            "model": run.model.state_dict(),
-            "optimizer": run.optimizer.state_dict(),
-            "best": {name: value for name, value in vars(best).items() if name != "patience"},
-            "history": {"rows": run.history.rows, "seconds": run.history.seconds},
-            "step": run.step,
-            "loader": loader.state_dict(),
-            "random": random.get_rng_state(),
-        },
-    )
+def store(generations: Generations, run: Run, loader: Any, best: Best, facts: Mapping[str, str]) -> None:
+    """Save all that the rest of the run depends on, and what the run is of."""
+    state = _state(run, loader, best)
+    generations.save(state | {"fingerprint": dict(facts)})
 
 
-def restore(path: str | Path, run: Run, loader: Any, best: Best) -> None:
-    """Go back to what `store` saved; nothing happens where there is no such file yet."""
-    if not Path(path).exists():
+def _state(run: Run, loader: Any, best: Best) -> dict[str, Any]:
+    return {
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "best": {name: value for name, value in vars(best).items() if name != "patience"},
+        "history": {"rows": run.history.rows, "seconds": run.history.seconds},
+        "step": run.step,
+        "loader": loader.state_dict(),
+        "random": random.get_rng_state(),
+    }
+
+
+def restore(generations: Generations, run: Run, loader: Any, best: Best, facts: Mapping[str, str]) -> None:
+    """Go back to what `store` saved; nothing happens where there is no such file yet.
+
+    Raises InputError, and changes nothing, where the file is of another run; warns of options of the
+    optimizer that the file's take the place of.
+    """
+    saved = generations.load()
+    if saved is None:
         return
-    saved = load_checkpoint(path)
+    path, before = generations.path, _state(run, loader, best)
     try:
-        run.model.load_state_dict(saved["model"])
-        run.optimizer.load_state_dict(saved["optimizer"])
-        loader.load_state_dict(saved["loader"])
-        random.set_rng_state(saved["random"])
-        run.history.rows, run.history.seconds = saved["history"]["rows"], saved["history"]["seconds"]
-        run.step = saved["step"]
-        vars(best).update(saved["best"])
-    except (KeyError, ValueError, TypeError) as error:
-        first = str(error.args[0] if error.args else error).splitlines()[0]
+        differing = differences(saved.get("fingerprint", {}), facts)
+        if differing:
+            raise ValueError("; ".join(differing))
+        _take(saved, run, loader, best)
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        _take(before, run, loader, best)
+        first = (str(error.args[0] if error.args else error).splitlines() or [type(error).__name__])[0]
         wanted = "holds another model, optimizer or loader than this run's"
         hint = "the settings that the run was started with, or resume=False to start anew"
-        raise InputError(lesson(f"fit(resume=True) from {path}", wanted, first, hint=hint)) from error
+        called = f"fit(resume=True) from {path}"
+        raise InputError(lesson(called, wanted, first, "Nothing was loaded.", hint)) from error
+    _say_ignored(before["optimizer"]["param_groups"], run.optimizer.param_groups)
+
+
+def _take(saved: Mapping[str, Any], run: Run, loader: Any, best: Best) -> None:
+    history = saved["history"]["rows"], saved["history"]["seconds"]
+    step, kept = int(saved["step"]), dict(saved["best"])
+    run.model.load_state_dict(saved["model"])
+    run.optimizer.load_state_dict(saved["optimizer"])
+    loader.load_state_dict(saved["loader"])
+    random.set_rng_state(saved["random"])
+    run.history.rows, run.history.seconds = history
+    run.step = step
+    vars(best).update(kept)
+
+
+def _say_ignored(asked: list[dict[str, Any]], used: list[Any]) -> None:
+    """Warn of each number that was asked for in this call and is another one in the checkpoint."""
+    told = []
+    for one, other in zip(asked, used, strict=True):
+        for name in one:
+            if name not in ("params", "initial_lr") and one[name] != other[name]:
+                told.append(
+                    f"{name}={one[name]:g}" if isinstance(one[name], float) else f"{name}={one[name]}"
+                )
+                told[-1] += f" is ignored, the checkpoint's {other[name]} goes on"
+    if told:
+        warnings.warn(f"fit(resume=True): {'; '.join(dict.fromkeys(told))}.", UserWarning, stacklevel=4)

@@ -53,10 +53,11 @@ class TableModel:
             found[f"probability {label}"] = [f"{share:.6f}" for share in column]
         return found
 
-    def save(self, path: str | Path) -> None:
-        """Write the model file: all that predictions need."""
+    def save(self, path: str | Path, overwrite: bool = True) -> None:
+        """Write the model file: all that predictions need; see `save_model`."""
         columns = [column.spec() for column in self.columns]
-        save_model(path, self.network, {"columns": columns, "target": self.target.spec(), **self.about})
+        about = {"columns": columns, "target": self.target.spec(), **self.about}
+        save_model(path, self.network, about, overwrite)
 
     @classmethod
     def load(cls, path: str | Path) -> TableModel:
@@ -69,7 +70,7 @@ class TableModel:
             sizes = network[0].in_features, [layer for layer in network if isinstance(layer, nn.Linear)][-1]
             if (width, outputs) != (sizes[0], sizes[1].out_features):
                 raise ValueError(f"columns of {width} inputs and {outputs} outputs")
-        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
             wanted, got = "holds a network, but not the columns of a table", str(error)
             hint = "a file that `clearprop train` wrote, or clearprop.interop.load_model in Python"
             raise InputError(lesson(f"reading {path}", wanted, got, hint=hint)) from error

@@ -1,0 +1,80 @@
+"""How clearprop tells the files that it wrote from those of others: by a mark in their first bytes.
+
+| file         | mark                                                                          |
+|--------------|-------------------------------------------------------------------------------|
+| .html        | `<meta name="generator" content="clearprop">`                                 |
+| .svg         | the class `clearprop` of its first element                                    |
+| .png         | `Software: clearprop` among its texts                                         |
+| .txt         | the boxes of a drawing, or the first line of the steps                        |
+| .safetensors | the metadata's `clearprop.checksum` or `format`; a model replaces models only |
+| history.csv  | a header that begins with `epoch,` and a loss                                 |
+| predictions  | the very header that is about to be written                                   |
+
+An empty file is nobody's. A file that a person has edited keeps its mark: what is told apart is whose file it
+is, not whether it is as it was written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+_GENERATOR = b'<meta name="generator" content="clearprop">'
+_BOXES = tuple(corner.encode() for corner in "╭╔┌")
+
+
+def html(begins: bytes) -> bool:
+    """Tell whether a page is of clearprop."""
+    return _GENERATOR in begins
+
+
+def svg(begins: bytes) -> bool:
+    """Tell whether a picture is of clearprop."""
+    return begins.startswith(b"<svg ") and b'class="clearprop"' in begins.partition(b">")[0]
+
+
+def png(begins: bytes) -> bool:
+    """Tell whether an image is of clearprop."""
+    return begins.startswith(b"\x89PNG\r\n") and b"Software\0clearprop" in begins
+
+
+def text(begins: bytes) -> bool:
+    """Tell whether a text is a drawing or a list of steps."""
+    return begins.startswith(b"Forward, from the inputs to the output") or any(b in begins for b in _BOXES)
+
+
+def history(begins: bytes) -> bool:
+    """Tell whether a table is the history of a training run."""
+    return re.match(rb"epoch,(val_)?loss\b|epoch\n", begins) is not None
+
+
+def header(names: Iterable[str]) -> Callable[[bytes], bool]:
+    """Return what tells whether a table has just these columns."""
+    wanted = list(names)
+
+    def is_ours(begins: bytes) -> bool:
+        import csv
+
+        lines = begins.decode("utf-8", "replace").splitlines()
+        return next(csv.reader(lines), None) == wanted
+
+    return is_ours
+
+
+def safetensors(format: str = "") -> Callable[[bytes], bool]:
+    """Return what tells whether a safetensors file is of clearprop and of the same kind.
+
+    `format` is the metadata's: "clearprop model 1" and "clearprop model 2" are of one kind, and weights alone
+    have none.
+    """
+    kind = format.rpartition(" ")[0].encode() if format.startswith("clearprop ") else b""
+
+    def is_ours(begins: bytes) -> bool:
+        found = re.search(rb'"format":"(clearprop \w+)', begins)
+        signed = b'"clearprop.checksum":' in begins or found is not None
+        return begins[8:9] == b"{" and signed and (found[1] if found else b"") == kind
+
+    return is_ours
+
+
+BY_ENDING = {".html": html, ".svg": svg, ".png": png, ".txt": text}
