@@ -87,3 +87,39 @@ def test_a_directory_in_a_file_s_place_stops_before_anything_is_moved(tmp_path):
         fill(whole_folder(tmp_path), ["a", "b"], None)
 
     assert sorted(os.listdir(tmp_path)) == ["b"]
+
+
+def test_a_link_is_followed_and_permissions_are_kept(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "real").chmod(0o640)
+    (tmp_path / "link").symlink_to("real")
+    fill(whole_file(tmp_path / "link", "w"), [], None)
+
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+    assert (tmp_path / "real").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_name_as_long_as_a_system_takes_is_written(tmp_path):
+    path = tmp_path / ("ä" * 125 + ".csv")
+    fill(whole_file(path, "w"), [], None)
+
+    assert path.read_text() == "new"
+
+
+def test_the_file_and_then_its_folder_are_flushed(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr("os.fsync", lambda handle: flushed.append(os.readlink(f"/proc/self/fd/{handle}")))
+    fill(whole_file(tmp_path / "a", "w"), [], None)
+
+    assert flushed[0].endswith(".tmp")
+    assert flushed[1] == str(tmp_path)
+
+
+def test_what_is_not_ours_is_left_and_an_empty_file_is_nobodys(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("")
+    fill(whole_file(path, "w", lambda begins: False), [], None)
+    with pytest.raises(InputError, match="replaces only what clearprop wrote there before"):
+        fill(whole_file(path, "w", lambda begins: False), [], None)
+    fill(whole_file(path, "w", lambda begins: begins == b"new"), [], None)

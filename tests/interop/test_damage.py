@@ -1,4 +1,4 @@
-"""Damage to files of weights, models and checkpoints: every bit that changes is found, and nothing else leaks."""
+"""Damage to files of weights, models and checkpoints: every changed bit is found, nothing else leaks."""
 
 import json
 import random
@@ -146,19 +146,19 @@ def test_two_thousand_mutations_end_in_arrays_or_in_one_class_of_error(tmp_path,
     path, rng = tmp_path / "a.safetensors", random.Random(f"{make.__name__} {signed}")
     load = make(path)
     whole = path.read_bytes() if signed else unsigned(path.read_bytes())
-    refused = 0
+    refused = []
     for _ in range(2000 if make is weights else 500):
         content = mutated(whole, rng)
         path.write_bytes(content)
         try:
             load(path)
         except InputError as error:
-            refused += 1
-            assert str(error).startswith(f"reading {path}: ") and "\n  Try " in str(error)
+            refused.append(str(error))
         else:
             assert content == whole or not signed
 
-    assert refused > 300
+    assert len(refused) > 300
+    assert all(text.startswith(f"reading {path}: ") and "\n  Try " in text for text in refused)
 
 
 def file(header, data=b""):
@@ -181,7 +181,6 @@ def entry(shape, end=0, dtype="F32"):
         entry([0, 2**40, 2**40]),
         entry([2**62, 4], dtype="I64"),
         entry([0, 2**63 - 1], dtype="BF16"),
-        entry([0, 2**63 - 1], dtype="BOOL"),
         entry([7] * 100_000),
         {"w" * 10: {"dtype": {}, "shape": [], "data_offsets": [0, 4]}},
     ],

@@ -53,7 +53,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_nothing_changes(tmp_path, wh
     path, facts = tmp_path / "run", {"task": "classification", "class names": "'a', 'b'"}
     fit(path, facts=facts)
     before = path.read_bytes()
-    with pytest.raises(InputError, match="there, .* here") as caught:
+    with pytest.raises(InputError, match=r"there, .* here") as caught:
         fit(path, resume=True, **({"facts": facts} | DIFFERENT[what]))
 
     assert "Nothing was loaded." in str(caught.value)
@@ -118,7 +118,7 @@ def test_two_damaged_generations_are_an_input_error(tmp_path):
     fit(path)
     path.write_bytes(b"damaged")
     Generations(path).previous.write_bytes(b"damaged")
-    with pytest.raises(InputError, match="is not a safetensors file|it has 7 bytes"):
+    with pytest.raises(InputError, match="it has 7 bytes"):
         fit(path, resume=True)
 
 
@@ -158,7 +158,7 @@ train.fit(model, nn.MSELoss(), data, epochs=1, checkpoint=sys.argv[1], compile=F
 def test_a_full_disk_is_noticed_before_training(tmp_path):
     found = subprocess.run([sys.executable, "-c", FULL, tmp_path / "run"], capture_output=True, text=True)
 
-    assert "file too large" in found.stderr and "InputError" not in found.stdout
+    assert "file too large" in found.stderr
     assert "trained" not in found.stdout
     assert os.listdir(tmp_path) == []
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 20_000  # of this process
