@@ -5,6 +5,7 @@ A run keeps two generations: the newest under its name, and the one before it wi
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -89,10 +90,15 @@ class Generations:
 
     def save(self, state: Any) -> None:
         """Write a new generation; the one that was the newest is kept as the one before it."""
-        if self.path.exists() and not self.damaged:
-            self._keep()
+        if self.path.exists():
+            self._set_aside() if self.damaged else self._keep()
         save_checkpoint(self.path, state)
         self.damaged = False
+
+    def _set_aside(self) -> None:
+        """Give a damaged newest another name: it may be somebody's file that came to stand there."""
+        names = (self.path.with_name(f"{self.path.name}.damaged{n or ''}") for n in itertools.count())
+        os.replace(self.path, next(name for name in names if not name.exists()))
 
     def _keep(self) -> None:
         """Give the newest its second name; it has its first until the next one is whole."""
