@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from clearprop.compiler.step import Step, Variant
 
 SCHEDULES = ("geometric", "always", "never")
-DEFAULT = "never"
+DEFAULT = "geometric"
 NEVER = 1 << 62
 
 

@@ -360,11 +360,11 @@ def compile(
     is noticed, and recorded again. What cannot be planned raises RecordingError, which says why; with
     `fallback=True` it runs as it is.
 
-    With `prove="geometric"` the second, third, fifth, ninth, 17th ... call of each plan proves it: beside the
-    plan the function runs too, from the same state, and a difference that rounding cannot make raises
-    ProofError, with the Tensors as before the call. "always" proves each call, "never" none; the environment
-    variable CLEARPROP_PROVE says it where it is not given. With `fallback=True` such a call gives what the
-    function gives, and a warning says so once.
+    The second, third, fifth, ninth, 17th ... call of each plan proves it: beside the plan the function runs
+    too, from the same state, and a difference that rounding cannot make raises ProofError, with the Tensors
+    as before the call. That is `prove="geometric"`; "always" proves each call, "never" none, and the
+    environment variable CLEARPROP_PROVE says it where it is not given. With `fallback=True` such a call gives
+    what the function gives, and a warning says so once.
 
     `executor` is `numpy`, `llvm` (needs the extra `fast`) or `auto`, the fastest that there is.
     `verify=True` replays each call op by op, in float64 too, and raises VerificationError where the plan

@@ -19,6 +19,13 @@ from clearprop.compiler.llvm import objects
 from clearprop.compiler.llvm.conditions import Conditions
 from clearprop.compiler.step import Step
 
+
+@pytest.fixture(autouse=True)
+def _unproved(monkeypatch):
+    """A call that proves is no quick one: which calls these are is test_prove's."""
+    monkeypatch.setenv("CLEARPROP_PROVE", "never")
+
+
 described = pytest.mark.skipif(
     sys.implementation.name != "cpython" or sys.version_info[:2] not in objects.VERSIONS,
     reason="the ordinary checks decide here",
