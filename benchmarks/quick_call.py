@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
+from clearprop.compiler.prove import DEFAULT
 from peers import ours
 from peers.rows import ROWS
 
@@ -46,6 +48,7 @@ def compare(name: str) -> str:
 
 def main() -> None:
     """Print the table."""
+    print(f"prove={os.environ.get('CLEARPROP_PROVE') or DEFAULT!r}\n")
     print("| step | Python | quick call, us: best (median) | ordinary checks |\n|---|---|---|---|")
     for name in ("13-32-1", "logistic 100", "inference 784-128-10"):
         print(compare(name), flush=True)

@@ -21,6 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from clearprop.compiler.prove import DEFAULT
 from peers.rows import ROWS, Row
 
 HERE = Path(__file__).parent
@@ -219,6 +220,7 @@ def facts() -> dict[str, Any]:
     return {
         "cpu": cpu or platform.processor(),
         "cores": cores,
+        "prove": os.environ.get("CLEARPROP_PROVE") or DEFAULT,
         "python": platform.python_version(),
         **versions,
     }

@@ -404,3 +404,20 @@ def test_the_next_command_is_one_that_can_be_typed(table, tmp_path, capsys, monk
     assert train(table, "--target", "kind", "--epochs", "1", "--output", tmp_path / "run") == 0
 
     assert "next: .venv/train/bin/clearprop predict " in capsys.readouterr().out
+
+
+def test_a_compiled_step_that_is_found_wrong_is_said_once_and_the_run_goes_on(
+    capsys, table, tmp_path, monkeypatch
+):
+    pytest.importorskip("llvmlite")
+    from clearprop.compiler.recording import Recording
+
+    run = Recording.run
+    monkeypatch.setenv("CLEARPROP_PROVE", "always")
+    monkeypatch.setattr(Recording, "run", lambda self, *given: tuple(z * 2 for z in run(self, *given)))
+    assert train(table, "--target", "weight", "--output", tmp_path / "run", "--epochs", 3) == 0
+
+    said = capsys.readouterr().err
+    assert said.count("note: compile(step): the plan does not do what the function does") == 1
+    assert "The run goes on with the function's own result." in said
+    assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 4

@@ -172,7 +172,7 @@ class _Job:
         from clearprop import train
 
         args, classify = self.args, self.reading.task == "classification"
-        with _notes():
+        with _notes(), report.remarks():
             return train.fit(
                 self.model.network,
                 self._loss(),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import sys
 import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,27 @@ class Report:
         except UnicodeEncodeError:
             text = ascii_only(text)
         print(text, flush=True)
+
+    @contextmanager
+    def remarks(self) -> Iterator[None]:
+        """Say on standard error, and not as Python does, that a compiled step was given up."""
+        if importlib.util.find_spec("clearprop.compiler") is None:
+            yield
+            return
+        from clearprop.compiler import ProofWarning
+
+        with warnings.catch_warnings():
+            show = warnings.showwarning
+
+            def said(message: Any, category: Any, *rest: Any) -> None:
+                if issubclass(category, ProofWarning):
+                    print(f"note: {message}", file=sys.stderr)
+                else:
+                    show(message, category, *rest)
+
+            warnings.simplefilter("always", ProofWarning)
+            warnings.showwarning = said  # type: ignore[assignment]
+            yield
 
     def data(self, table: Table, reading: Reading, model: TableModel, parts: tuple[Any, Any, Any]) -> None:
         """Print what was found in the table."""

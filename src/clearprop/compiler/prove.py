@@ -41,6 +41,10 @@ class ProofError(RecordingError):
     """A compiled step that does not do what its function does: what differs, and what it may come from."""
 
 
+class ProofWarning(RuntimeWarning):
+    """A compiled step that was found not to do what its function does, and goes on with the function."""
+
+
 def turns_left(schedule: str, proofs: int) -> int:
     """Return how many calls run unproved after so many proofs, before the next one.
 

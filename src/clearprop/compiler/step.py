@@ -16,7 +16,7 @@ from clearprop.compiler.culprits import Picture, picture
 from clearprop.compiler.explain import explanation, no_plan
 from clearprop.compiler.guard import Guard, Watch
 from clearprop.compiler.printing import warn
-from clearprop.compiler.prove import DEFAULT, SCHEDULES, Call, proved, turns_left
+from clearprop.compiler.prove import DEFAULT, SCHEDULES, Call, ProofWarning, proved, turns_left
 from clearprop.compiler.recorder import Recorder, record
 from clearprop.compiler.recording import Recording, fingerprint
 from clearprop.compiler.refusals import RecordingError
@@ -306,9 +306,8 @@ class Step:
         """Warn that a plan was given up; the run goes on with the function itself."""
         if not self.said:
             self.said = True
-            warnings.warn(
-                f"{why}\n  The run goes on with the function's own result.", RuntimeWarning, stacklevel=4
-            )
+            text = f"{why}\n  The run goes on with the function's own result."
+            warnings.warn(text, ProofWarning, stacklevel=4)
 
     def _forget(self) -> None:
         """Keep the plans of the latest shapes only."""
