@@ -98,7 +98,7 @@ class Step:
         self.verify, self.fallback, self.limit, self.prove = verify, fallback, limit, prove
         self.forgives = fallback  # whether a plan that is found wrong ends in the function's own result
         self.proofs, self.proving = 0, 0.0  # how many, and the seconds that they took
-        self.said = False
+        self.said: set[str] = set()  # what was warned of, by its subject
         self.printed = ""
         self.captured: dict[int, Tensor] = {}  # what stands for arrays in reach
         self.disproved = ""  # what was said of a plan that was given up
@@ -303,9 +303,10 @@ class Step:
         self.disproved = self.disproved or why
 
     def say_once(self, why: str) -> None:
-        """Warn that a plan was given up; the run goes on with the function itself."""
-        if not self.said:
-            self.said = True
+        """Warn that the function itself runs instead of a plan."""
+        subject = why.split(":")[0]
+        if subject not in self.said:
+            self.said.add(subject)
             text = f"{why}\n  The run goes on with the function's own result."
             warnings.warn(text, ProofWarning, stacklevel=4)
 
