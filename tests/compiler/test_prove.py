@@ -243,6 +243,19 @@ def test_what_another_thread_does_meanwhile_is_no_difference():
     assert len(done) == 1
 
 
+@on_each
+def test_a_tensor_that_each_call_makes_is_not_the_recording_s(executor):
+    def step(v):
+        x = Tensor(3.0)
+        v = Tensor(v)
+        (v * x**2).backward()
+        return x.grad * v
+
+    compiled = clearprop.compile(step, executor=executor, prove="always")
+
+    assert [float(compiled(np.float64(k)).value) for k in (1, 2, 3, 4)] == [6, 24, 54, 96]
+
+
 # --- rounding -----------------------------------------------------------------------------------------------
 @on_each
 @pytest.mark.parametrize("dtype", ["f4", "f8"])

@@ -190,6 +190,7 @@ def is_users(module: str | None) -> bool:
 
 
 # --- which line is likely -----------------------------------------------------------------------------------
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _ASKS = ("isinstance", "isscalar", "type", "hasattr", "issubclass")
 _OUTSIDE = ("default_rng", "urandom", "environ", "time", "perf_counter", "now", "open", "load", "deepcopy")
 
@@ -202,12 +203,17 @@ def likely_lines(function: Callable[..., Any]) -> list[str]:
     """
     found: list[str] = []
     for _, x in _reached(function, ()):
-        code = getattr(x, "__code__", None)
-        if isinstance(x, types.FunctionType) and is_users(x.__module__) and "site-packages" not in str(code):
+        if isinstance(x, types.FunctionType) and _of_users(x):
             found += _lines_of(x.__code__)
-    if isinstance(function, types.FunctionType) and is_users(function.__module__):
+    if isinstance(function, types.FunctionType) and _of_users(function):
         found = [*_lines_of(function.__code__), *found]
     return list(dict.fromkeys(found))
+
+
+def _of_users(f: types.FunctionType) -> bool:
+    """Whether a function's lines are a user's: a wrapper of ours has the module of what it wraps."""
+    file = f.__code__.co_filename
+    return is_users(f.__module__) and "site-packages" not in file and not file.startswith(_PACKAGE)
 
 
 def _lines_of(code: types.CodeType) -> list[str]:

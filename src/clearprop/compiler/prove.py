@@ -148,12 +148,14 @@ class Proof:
         found = [*around.leaves, *variant.guard.leaves, *call.tensors.values()]
         found += map(self.store.tensor, mine)
         self.tensors = list({id(t): t for t in found}.values())
+        self.reached = {id(t) for t in (*around.leaves, *call.tensors.values())}
         self.before = [(_copy(t._value), _copy(t.grad)) for t in self.tensors]
         given = list(_buffers((call.args, call.kwargs)))
         self.buffers = [*given, *(b for b in around.buffers if not any(b is g for g in given))]
         self.given = len(given)
         self.sums = list(map(checksum, self.buffers))
         self.names = [""] * len(self.tensors)
+        self.forgotten: set[int] = set()  # places of Tensors that only the recording knows
 
     def put(self, held: list[Held]) -> None:
         """Let the Tensors hold these objects."""
@@ -188,7 +190,7 @@ class Proof:
         sums, self.watch = self.sums, None  # good for one run: the next finds what this one left
         self.sums = []
         sums = sums or list(map(checksum, self.buffers))
-        found = Outcome()
+        found, given = Outcome(), self._held()
         try:
             with as_written(), np.errstate(all="ignore"):
                 found.result = self.step.function(*self.call.args, **self.call.kwargs)
@@ -197,6 +199,10 @@ class Proof:
         except Exception as error:  # it is compared with the plan's
             found.error = error
         found.held = self._held()
+        # A Tensor that the step makes is another one at each call: the recording's is nobody's any more.
+        for i, (t, old, new) in enumerate(zip(self.tensors, given, found.held, strict=True)):
+            if id(t) not in self.reached and old[0] is new[0] and old[1] is new[1]:
+                self.forgotten.add(i)
         found.trouble = self._trouble(watch, sums)
         return found
 
@@ -245,7 +251,9 @@ class Proof:
         """Yield all arrays that both runs gave and left behind."""
         leaves = {id(t): name for t, name in zip(self.tensors, self.names, strict=True)}
         yield from results("the result", eager.result, plan.result, leaves)
-        yield from states(self.tensors, self.names, self.before, eager.held, plan.held)
+        kept = [i for i in range(len(self.tensors)) if i not in self.forgotten]
+        both = (self.tensors, self.names, self.before, eager.held, plan.held)
+        yield from states(*([found[i] for i in kept] for found in both))
 
     def _names(self) -> list[str]:
         known = tensor_names(self.step.function, self.passed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,7 +130,11 @@ def _attributes(x: Any) -> dict[str, Any]:
 
 
 def states(
-    tensors: list[Tensor], names: list[str], before: list[Held], eager: list[Held], plan: list[Held]
+    tensors: Sequence[Tensor],
+    names: Sequence[str],
+    before: Sequence[Held],
+    eager: Sequence[Held],
+    plan: Sequence[Held],
 ) -> Iterator[Pair]:
     """Go through what the Tensors hold after both runs: values are compared as updates."""
     for t, name, old, a, b in zip(tensors, names, before, eager, plan, strict=True):
