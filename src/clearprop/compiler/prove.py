@@ -252,7 +252,7 @@ class Proof:
         leaves = {id(t): name for t, name in zip(self.tensors, self.names, strict=True)}
         yield from results("the result", eager.result, plan.result, leaves)
         kept = [i for i in range(len(self.tensors)) if i not in self.forgotten]
-        both = (self.tensors, self.names, self.before, eager.held, plan.held)
+        both: Any = (self.tensors, self.names, self.before, eager.held, plan.held)
         yield from states(*([found[i] for i in kept] for found in both))
 
     def _names(self) -> list[str]:
