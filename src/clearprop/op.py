@@ -282,9 +282,10 @@ class Op:
         return f"<Op {self.name}, {self.kind}>"
 
 
-def _parts(bundle: Tensor) -> tuple[Tensor, ...]:
+def _parts(bundle: Tensor) -> list[Tensor]:
+    """The outputs of an op that has several, in a list as NumPy's `split` gives them."""
     part = ops["part"]
-    return tuple(part(bundle, index=i) for i in range(len(bundle._value)))
+    return [part(bundle, index=i) for i in range(len(bundle._value))]
 
 
 def _at(line: str) -> str:

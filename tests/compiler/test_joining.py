@@ -56,7 +56,7 @@ def checked(function, inputs, executor, allowed=()):
 def checked_gradients(function, inputs, executor, allowed=()):
     def total(*xs):
         z = function(*xs)
-        return sum(((p * 0.5 + 1) * p).sum() for p in (z if isinstance(z, tuple) else (z,)))
+        return sum(((p * 0.5 + 1) * p).sum() for p in (z if isinstance(z, (tuple, list)) else (z,)))
 
     both = value_and_grad(total, tuple(range(len(inputs))))
     step = clearprop.compile(both, executor=executor)

@@ -176,8 +176,13 @@ class Replays:
         if z.dtype.kind not in "fc" or v.op in EXACT or self._is_picked(v, z, found):
             return z[()]
         if v.op in ("matmul", "sum", "cumsum"):
-            size, terms = _terms(v, [np.abs(found[x]) for x in v.operands])
-            return _shaken(z, size, max(2.0, np.sqrt(terms) / 2), random)  # added one after the other
+            operands = [found[x] for x in v.operands]
+            size, terms = _terms(v, [np.abs(x) for x in operands])
+            units = max(2.0, np.sqrt(terms) / 2)  # added one after the other
+            off = np.abs(
+                _terms(v, [_wide(np.asarray(x)) for x in operands])[0] - z
+            )  # by as much as NumPy's is
+            return _shaken(z, np.maximum(size, off / (units * np.finfo(z.dtype).eps)), units, random)
         return _shaken(z, np.abs(z), 1, random)
 
     def _is_picked(self, v: Value, z: Any, found: dict[Value, Any]) -> bool:
@@ -191,7 +196,7 @@ class Replays:
 
 
 def _terms(v: Value, sizes: list[Any]) -> tuple[Any, int]:
-    """The sum of what a sum adds, without signs, and how many terms that is."""
+    """What a sum or product of these operands is, and how many terms are added for an entry of it."""
     if v.op == "matmul":
         return sizes[0] @ sizes[1], sizes[0].shape[-1]
     if v.op == "cumsum":

@@ -110,6 +110,11 @@ class Group(MutableMapping[str, Any]):
         assign(tensor, number if isinstance(number, Tensor) else np.float64(number))
         return tensor
 
+    def structure(self) -> Any:
+        """Return what decides which terms a recorded step holds; the numbers themselves may change freely."""
+        zero_or_not = tuple(self.nonzero(name) for name in self.optional)
+        return tuple(id(p) for p in self.params), tuple(self._flags.items()), zero_or_not
+
     def __delitem__(self, name: str) -> None:
         raise TypeError(lesson(f"del group[{name!r}]", "an option cannot be removed"))
 

@@ -129,14 +129,7 @@ class Optimizer:
             for name, value in self.__dict__.items()
             if name not in self.bookkeeping
         )
-        return own, tuple(
-            (
-                tuple(id(p) for p in group.params),
-                tuple(group._flags.items()),
-                tuple(group.nonzero(name) for name in group.optional),
-            )
-            for group in self.param_groups
-        )
+        return own, tuple(group.structure() for group in self.param_groups)
 
     # --- the step -------------------------------------------------------------------------------------------
     def zero_grad(self) -> None:
