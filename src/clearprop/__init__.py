@@ -40,6 +40,7 @@ _LATER = {
     "set_rng_state": "clearprop.ops.random",
     "numerical_grad": "clearprop.check",
     "gradcheck": "clearprop.check",
+    "kinks": "clearprop.check",
     "draw": "clearprop.see",
     "trace": "clearprop.see",
     "explain": "clearprop.see",

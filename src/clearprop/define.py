@@ -21,6 +21,7 @@ def elementwise(
     ufunc: str = "",
     singular: Callable[..., bool] | bool = False,
     choice: bool = False,
+    kink: Callable[..., Any] | None = None,
     domain: Any = (-2.0, 2.0),
 ) -> Op:
     """Make an elementwise op from its forward function and its local derivatives.
@@ -31,7 +32,8 @@ def elementwise(
 
     `numpy` and `ufunc` name the NumPy function, or the ufunc of another package, that it stands for.
     `singular` says that a local derivative may be infinite (always, or for which inputs), `choice` that it
-    tells who was chosen (where it is 0, exactly 0 is sent). `domain` is an interval where it is smooth.
+    tells who was chosen (where it is 0, exactly 0 is sent), `kink` at which inputs its slopes differ.
+    `domain` is an interval where it is smooth.
 
     >>> import numpy as np
     >>> from clearprop import Tensor, elementwise, grad
@@ -50,6 +52,7 @@ def elementwise(
         arity=len(derivatives),
         singular=always,
         choice=choice,
+        kink=kink,
         domain=domain,
         doc=doc,
     )

@@ -45,6 +45,7 @@ class Op:
     - `masked(*xs, mask, **attrs)` (reductions): the same over the entries where the mask holds alone, or
       NotImplemented; `empty`: whether no entries at all have a result.
     - `by_rows`: whether row i of the output depends on row i of the first input alone, whatever its length.
+    - `kink(*xs)` (elementwise): at which entries the slopes to the left and to the right differ.
     - `several`: whether the output is a tuple of arrays.
     - `hint(*arrays, **attrs)`: after a failed call, what was wanted and what to try ('' where unknown).
     - `domain` (elementwise): an open interval where it is smooth, or one per input (None for a condition),
@@ -66,6 +67,7 @@ class Op:
         signature: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None,
         singular: Callable[..., bool] | None = None,
         choice: bool = False,
+        kink: Callable[..., Any] | None = None,
         masked: Callable[..., Any] | None = None,
         empty: bool = True,
         by_rows: bool = False,
@@ -82,7 +84,7 @@ class Op:
         self.defaults = defaults or {}
         self.signature, self.singular, self.choice, self.several = signature, singular, choice, several
         self.masked, self.empty, self.by_rows = masked, empty, by_rows
-        self.domain, self.examples, self.hint = domain, examples, hint
+        self.domain, self.examples, self.hint, self.kink = domain, examples, hint, kink
         self.differentiable = variadic_rule is not None or any(r is not None for r in (*rules, *derivatives))
         self.__doc__ = doc
         self.__name__ = self.__qualname__ = name

@@ -4,6 +4,7 @@ from clearprop.check.compare import gradcheck
 from clearprop.check.diagnosis import Diagnosis, doctor
 from clearprop.check.grades import NodeReport
 from clearprop.check.homework import check_node
+from clearprop.check.kinks import Place, kinks
 from clearprop.check.nodes import Finding, ModelReport, check_model
 from clearprop.check.nonfinite import NonFiniteError, Watch, watch
 from clearprop.check.numeric import Estimate, estimate, numerical_grad
@@ -20,6 +21,7 @@ __all__ = [
     "ModelReport",
     "NodeReport",
     "NonFiniteError",
+    "Place",
     "Report",
     "Symptom",
     "TaylorReport",
@@ -30,6 +32,7 @@ __all__ = [
     "doctor",
     "estimate",
     "gradcheck",
+    "kinks",
     "numerical_grad",
     "taylor_check",
     "trust",

@@ -14,6 +14,7 @@ import numpy as np
 
 from clearprop.backward import propagate
 from clearprop.check.entries import Operand, first_bad, forward_operands, kind_of, pick, summary
+from clearprop.check.kinks import decided_as_zero
 from clearprop.check.route import Route, route_to
 from clearprop.errors import GradientError, lesson, user_line
 from clearprop.modes import Onlooker, mode, observed
@@ -149,11 +150,16 @@ def _inside_a_rule() -> bool:
 
 
 class Watch(Onlooker):
-    """The block that `watch()` returns; an observer of every op and every gradient sent."""
+    """The block that `watch()` returns; an observer of every op and every gradient sent.
+
+    `decided` counts the entries where a gradient of exactly 0 met an infinite slope and 0 was sent: `kinks`
+    lists them.
+    """
 
     def __init__(self, *, collect: bool = False, inf: bool = True, limit: int = 100) -> None:
         self.collect, self.inf, self.limit = collect, inf, limit
         self.reports: list[Report] = []
+        self.decided = 0
         self._blocks = ExitStack()
         self._clear()
 
@@ -213,6 +219,9 @@ class Watch(Onlooker):
         """Look at what a node sends back to its input `i`."""
         if self._output is None or node.serial > self._output.serial or not self._sums:
             self._begin(node)
+        if node in self._sums:
+            arriving = sum(self._sums[node][1:], start=self._sums[node][0])
+            self.decided += int(np.count_nonzero(decided_as_zero(node, i, arriving)))
         d = d._value if isinstance(d, Tensor) else d
         self._sums.setdefault(node.inputs[i], []).append(d)
         bad = first_bad(d, self.inf)

@@ -27,6 +27,10 @@ def _inverse(z: Any, x: Any, y: Any) -> Any:
     )  # Python refuses 1 / 0
 
 
+def _tie(x: Any, y: Any) -> Any:
+    return x == y
+
+
 def _half(z: Any) -> Any:
     return z.dtype.type(0.5)
 
@@ -70,7 +74,7 @@ square     = elementwise("square",     np.square,     lambda z, x: x + x,       
 sqrt       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       doc="square root",             domain=POSITIVE, singular=True)
 cbrt       = elementwise("cbrt",       np.cbrt,       lambda z, x: 1 / (3 * z * z), numpy=np.cbrt,   doc="cube root",               domain=POSITIVE, singular=True)
 reciprocal = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, doc="1 / x",                   domain=POSITIVE, singular=True)
-absolute   = elementwise("absolute",   np.absolute,   lambda z, x: np.sign(x),  numpy=np.absolute,   doc="|x|; derivative 0 at 0",  domain=POSITIVE)
+absolute   = elementwise("absolute",   np.absolute,   lambda z, x: np.sign(x),  numpy=np.absolute,   doc="|x|; derivative 0 at 0",  domain=POSITIVE, kink=lambda x: x == 0)
 sign       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       doc="-1, 0 or 1",              domain=POSITIVE)
 
 # --- exponentials and logarithms ----------------------------------------------------------------------------
@@ -99,7 +103,7 @@ arcsinh = elementwise("arcsinh", np.arcsinh, lambda z, x: 1 / np.hypot(1.0, x), 
 arccosh = elementwise("arccosh", np.arccosh, lambda z, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), numpy=np.arccosh, doc="inverse hyperbolic cosine",   domain=(1.2, 3.0), singular=True)
 arctanh = elementwise("arctanh", np.arctanh, lambda z, x: 1 / ((1 - x) * (1 + x)),        numpy=np.arctanh, doc="inverse hyperbolic tangent",  domain=UNIT, singular=True)
 hypot   = elementwise("hypot",   np.hypot,   lambda z, x, y: x / np.where(z == 0, _one(z), z), lambda z, x, y: y / np.where(z == 0, _one(z), z),
-                      numpy=np.hypot, doc="sqrt(x^2 + y^2); derivative 0 at (0, 0)", domain=(POSITIVE, POSITIVE))
+                      numpy=np.hypot, doc="sqrt(x^2 + y^2); derivative 0 at (0, 0)", domain=(POSITIVE, POSITIVE), kink=lambda x, y: (x == 0) & (y == 0))
 # fmt: on
 
 
@@ -115,15 +119,15 @@ def _sigmoid(x: Any) -> Any:
 
 # fmt: off
 sigmoid: Op = elementwise("sigmoid",    _sigmoid,                         lambda z, x: z * sigmoid(-x), ufunc="expit",     doc="1 / (1 + exp(-x)); the derivative keeps its precision in both tails")
-relu       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0,          doc="max(x, 0); derivative 0 at 0, as in the lecture", domain=POSITIVE, choice=True)
+relu       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0,          doc="max(x, 0); derivative 0 at 0, as in the lecture", domain=POSITIVE, choice=True, kink=lambda x: x == 0)
 softplus   = elementwise("softplus",   lambda x: np.logaddexp(x, 0),     lambda z, x: sigmoid(x),     doc="log(1 + exp(x)) without overflow")
 logsigmoid = elementwise("logsigmoid", lambda x: -np.logaddexp(-x, 0),   lambda z, x: sigmoid(-x), ufunc="log_expit", doc="log(sigmoid(x)) without overflow")
 
 # --- choices: ties share the gradient equally ---------------------------------------------------------------
 maximum = elementwise("maximum", np.maximum, lambda z, x, y: (x > y) * _half(z) + (x >= y) * _half(z), lambda z, x, y: (y > x) * _half(z) + (y >= x) * _half(z),
-                      numpy=np.maximum, doc="the larger of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)), choice=True)
+                      numpy=np.maximum, doc="the larger of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)), choice=True, kink=_tie)
 minimum = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half(z) + (x <= y) * _half(z), lambda z, x, y: (y < x) * _half(z) + (y <= x) * _half(z),
-                      numpy=np.minimum, doc="the smaller of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)), choice=True)
+                      numpy=np.minimum, doc="the smaller of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)), choice=True, kink=_tie)
 # fmt: on
 
 
