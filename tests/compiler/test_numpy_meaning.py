@@ -1,4 +1,4 @@
-"""What NumPy's functions mean holds in a compiled step as well: values and gradients are those of eager mode."""
+"""What NumPy's functions mean holds in a compiled step as well: values and gradients are eager mode's."""
 
 import numpy as np
 import pytest
