@@ -23,6 +23,7 @@ CORE = {
     "structure",
     "ufunc",
     "refusal",
+    "updates",
 }
 CORE |= {"files", "marks"}  # what writes
 BASE = CORE | {"ops"}

@@ -129,7 +129,7 @@ def test_nothing_detaches_silently():
 def test_values_cannot_be_changed_in_place():
     t = Tensor([1.0, 2.0])
 
-    with pytest.raises(TypeError, match=r"t\[i\] = v: a Tensor's value cannot be changed in place"):
+    with pytest.raises(TypeError, match=r"t\[i\] = v: would change a value that the graph remembers"):
         t[0] = 3.0
     with pytest.raises(AttributeError):
         t.value = np.zeros(2)
@@ -139,7 +139,7 @@ def test_detach_shares_the_value_and_no_history():
     t = Tensor([1.0, 2.0]) * 2
     d = t.detach()
 
-    assert d.value is t.value
+    assert np.shares_memory(d.value, t.value)
     assert not d.requires_grad
     assert d.op is None
 

@@ -16,6 +16,7 @@ from clearprop.record import assign
 from clearprop.registry import ops as _ops
 from clearprop.tensor import Tensor
 from clearprop.transforms import grad, value_and_grad
+from clearprop.updates import asarray, from_numpy
 
 __version__ = "0.1.0"
 
@@ -75,10 +76,12 @@ __all__ = [
     "GradientError",
     "Op",
     "Tensor",
+    "asarray",
     "assign",
     "backward",
     "define",
     "elementwise",
+    "from_numpy",
     "grad",
     "is_tree",
     "no_grad",

@@ -24,9 +24,9 @@ def read(tensor: Tensor) -> Any:
 
 
 def assign(tensor: Tensor, new: Any) -> None:
-    """Give a leaf a new value of the same shape and dtype. This is the only way a value ever changes.
+    """Give a leaf a new value of the same shape and dtype. Every change of a value is one of these.
 
-    The old array is not overwritten: nodes that were computed from it keep it. While a step is being recorded
+    The new one is copied, and the old array is not overwritten: nodes that were computed from it keep it. While a step is being recorded
     the new value becomes an output of the step.
 
     >>> w = Tensor([1.0, 2.0])
@@ -34,6 +34,11 @@ def assign(tensor: Tensor, new: Any) -> None:
     >>> w.value
     array([3., 4.])
     """
+    hand_over(tensor, new.copy() if isinstance(new, np.ndarray) else new)
+
+
+def hand_over(tensor: Tensor, new: Any) -> None:
+    """Do what `assign` does with an array that nobody else will edit: it is not copied."""
     if tensor.op is not None:
         raise ValueError(lesson("assign(t, new)", "only a leaf can be assigned", f"{tensor!r}"))
     value, old = new._value if isinstance(new, Tensor) else np.asarray(new), tensor._value

@@ -14,6 +14,7 @@ from clearprop.modes import made, marks, mode, special
 from clearprop.refusal import COMPLAINTS, in_place, no_rule, refusal
 from clearprop.registry import numpy_functions, ufunc_names
 from clearprop.registry import ops as _entries
+from clearprop.updates import ChangedByHand, read_only
 
 if TYPE_CHECKING:
     from clearprop.op import Op
@@ -31,14 +32,14 @@ _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "m
 _STORE = opcode.opmap["STORE_SUBSCR"]
 
 
-class Tensor:
+class Tensor(ChangedByHand):
     """A value and how it came to be.
 
     `Tensor(value, name=None, requires_grad=None)` makes a leaf. Wrapping a value says that its gradient is
     wanted: numbers become the default float64; pass `requires_grad=False`, or use the plain array, for data
-    that is only read.
+    that is only read. Arrays are copied: see `from_numpy` for one that is shared.
 
-    `value` is a NumPy array (a NumPy scalar where it has no axes) and keeps the dtype it was given; `grad` is
+    `value` is a read-only NumPy array (a NumPy scalar where it has no axes) and keeps the dtype it was given; `grad` is
     an array of the same shape or None. `op`, `inputs`, `values` and `attrs` tell how it was computed:
     `inputs` are the Tensors, arrays and numbers the op was called with, `values` the arrays they held at that
     moment.
@@ -77,7 +78,8 @@ class Tensor:
     __hash__ = object.__hash__  # a Tensor is itself; `==` compares values
 
     def __init__(self, value: Any, name: str | None = None, requires_grad: bool | None = None) -> None:
-        array = np.asarray(value)
+        recorded = mode.observer is not None and hasattr(mode.observer, "assigned")
+        array = np.asarray(value) if recorded else np.array(value)  # edits of it stay outside of the graph
         if array.dtype.kind not in "fiub":
             raise TypeError(
                 lesson(
@@ -94,13 +96,6 @@ class Tensor:
         self.name, self.requires_grad = name, requires_grad
         if special.blocks:
             made(self)
-
-    @property
-    def value(self) -> Any:
-        """The array (or NumPy scalar) this node holds; it cannot be set, see `clearprop.assign`."""
-        if mode.observer is not None:
-            mode.observer.python_value(self, "value")
-        return self._value
 
     # --- what an array tells of itself ----------------------------------------------------------------------
     @property
@@ -167,7 +162,7 @@ class Tensor:
         return with_no_history
 
     def numpy(self) -> Any:
-        """Return the value as a NumPy array that no longer knows of the graph."""
+        """Return the value as a read-only NumPy array that no longer knows of the graph."""
         return np.asarray(self.value)
 
     def _python(self, asked: str) -> Any:
@@ -213,7 +208,10 @@ class Tensor:
                     "where numbers are wanted, grad(f)(array) too, or a NumPy function that has a rule",
                 )
             )
-        return np.array(self._python("np.asarray(t)"), dtype=dtype, copy=copy)
+        array = self._python("np.asarray(t)")
+        if mode.observer is None or not mode.observer.remembers:
+            array = read_only(array)
+        return np.array(array, dtype=dtype, copy=copy)
 
     def __getstate__(self) -> Any:
         from clearprop.graph import state_of_leaf
@@ -313,16 +311,6 @@ class Tensor:
     def __getitem__(self, index: Any) -> Tensor:
         return ops["getitem"](self, index)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError(
-            lesson(
-                "t[i] = v",
-                "a Tensor's value cannot be changed in place",
-                where="The graph remembers it.",
-                hint="np.where(mask, v, t) for a new Tensor, or clearprop.assign(t, new) between steps",
-            )
-        )
-
     # --- methods, named as an array names them --------------------------------------------------------------
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         return ops["sum"](self, axis=axis, keepdims=keepdims)
@@ -369,6 +357,10 @@ class Tensor:
     def astype(self, dtype: Any) -> Tensor:
         """Return the same numbers in another dtype; a gradient passes between float types only."""
         dtype = np.dtype(dtype)
+        if dtype.kind not in "fiub" and self.requires_grad:
+            wanted, got = "would drop the gradient: it passes between real floating-point types", f"{dtype}"
+            hint = "t.detach().astype(dtype) to leave the graph on purpose"
+            raise TypeError(lesson("t.astype(dtype)", wanted, got, f"t is {self!r}.", hint))
         return ops["astype" if dtype.kind == "f" else "truncate"](self, dtype=dtype)
 
     def reshape(self, *shape: Any) -> Tensor:

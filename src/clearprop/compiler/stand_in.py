@@ -146,9 +146,10 @@ def _complete() -> None:
     """Give the class the in-place operators, and all of Tensor's functions that it has not of its own."""
     for special, name, sign in _IN_PLACE:
         setattr(StandIn, special, _in_place(name, sign))
-    for name, function in vars(Tensor).items():
-        if name not in vars(StandIn):
-            setattr(StandIn, name, function)
+    for kind in Tensor.__mro__[:-1]:
+        for name, function in vars(kind).items():
+            if name not in vars(StandIn):
+                setattr(StandIn, name, function)
     StandIn.__eq__ = Tensor.__eq__  # type: ignore[method-assign, assignment]
     StandIn.__hash__ = object.__hash__  # type: ignore[method-assign]
 

@@ -282,7 +282,7 @@ class Module:
             raise TypeError(lesson(called, wanted, f"{dtype}", hint="to('float32')"))
         for _, tensor in (*self.named_parameters(), *self.named_buffers()):
             if tensor.dtype.kind == "f":
-                tensor._value = tensor.value.astype(dtype)  # `assign` would keep the dtype
+                tensor._value = tensor._value.astype(dtype)  # `assign` would keep the dtype
                 tensor.grad = None if tensor.grad is None else tensor.grad.astype(dtype)
         return self
 
@@ -316,7 +316,7 @@ class Module:
         >>> [(k, v.shape) for k, v in nn.Sequential(nn.Linear(2, 3), nn.ReLU()).state_dict().items()]
         [('0.weight', (3, 2)), ('0.bias', (3,))]
         """
-        return {name: np.array(tensor.value) for name, tensor in self._state().items()}
+        return {name: np.array(tensor._value) for name, tensor in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Incompatible:
         """Take over the numbers of a state dict; either all of them or, on an error, none.
@@ -396,5 +396,5 @@ def _identity(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     """Return the array in a Tensor, ours or PyTorch's; anything else as it is."""
     if isinstance(value, Tensor):
-        return value.value
+        return value._value
     return value.detach().cpu().numpy() if hasattr(value, "detach") and hasattr(value, "cpu") else value

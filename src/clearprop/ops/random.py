@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.errors import lesson
-from clearprop.record import assign, read
+from clearprop.record import hand_over, read
 from clearprop.tensor import Tensor
 
 _ONE_CALL = np.array([0, 1], np.uint64)
@@ -72,7 +72,7 @@ def get_rng_state() -> Any:
     >>> manual_seed(3); get_rng_state()
     array([3, 0], dtype=uint64)
     """
-    return np.array(_state.value)
+    return np.array(_state._value)
 
 
 def set_rng_state(state: Any) -> None:
@@ -87,7 +87,7 @@ def set_rng_state(state: Any) -> None:
                 hint="what get_rng_state() returned, or manual_seed(0)",
             )
         )
-    assign(_state, state.copy())
+    hand_over(_state, state.copy())
 
 
 def uniform(
@@ -104,7 +104,7 @@ def uniform(
     """
     with _lock:
         drawn = random_uniform(_state, shape=tuple(shape), dtype=np.dtype(dtype))
-        assign(_state, read(_state) + _ONE_CALL)
+        hand_over(_state, read(_state) + _ONE_CALL)
     return drawn if (low, high) == (0.0, 1.0) else drawn * (high - low) + low  # type: ignore[no-any-return]
 
 

@@ -36,7 +36,7 @@ def clip_grad_norm_(
     with no_grad():
         tracked, grads = _gradients(params)
         norm = _norm(grads, norm_type)
-        if error_if_nonfinite and not np.isfinite(norm.value if isinstance(norm, Tensor) else norm):
+        if error_if_nonfinite and not np.isfinite(norm._value if isinstance(norm, Tensor) else norm):
             raise GradientError(
                 lesson("clip_grad_norm_(params)", "wants a finite norm", f"{norm}", hint="clearprop.watch()")
             )

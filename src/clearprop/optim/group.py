@@ -50,7 +50,7 @@ class Group(MutableMapping[str, Any]):
         if name in self._flags:
             return self._flags[name]
         held = self._numbers[name]
-        return tuple(float(t.value) for t in held) if isinstance(held, tuple) else float(held.value)
+        return tuple(float(t._value) for t in held) if isinstance(held, tuple) else float(held._value)
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name == "params":

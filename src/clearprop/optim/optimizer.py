@@ -13,7 +13,7 @@ from clearprop.modes import mode, no_grad
 from clearprop.op import describe
 from clearprop.optim import saved_state
 from clearprop.optim.group import Group
-from clearprop.record import assign, read
+from clearprop.record import assign, hand_over, read
 from clearprop.tensor import Tensor
 
 State = dict[str, Tensor]
@@ -160,7 +160,7 @@ class Optimizer:
                 numbers["step"] = counts[self.state[p]["step"]]
             new = formula(read(p), g, *[read(t) for t in memory], **numbers)
             for tensor, value in zip((p, *memory), new, strict=True):
-                assign(tensor, value)
+                hand_over(tensor, value if value is not g else np.array(g))  # `p.grad *= 2` is p's alone
 
     def _memory(self, p: Tensor, slots: tuple[str, ...]) -> list[Tensor]:
         """Return the arrays remembered for a parameter, zeros at first, of its shape and dtype."""
@@ -190,12 +190,12 @@ class Optimizer:
                 counter = self._own_counter(counter, params)
             steps = read(counter)
             counts[counter] = steps = (steps if isinstance(steps, Tensor) else float(steps)) + 1.0
-            assign(counter, steps)
+            hand_over(counter, steps)
         return counts
 
     def _own_counter(self, counter: Tensor, params: list[Tensor]) -> Tensor:
         own = _new_counter()
-        assign(own, read(counter))
+        hand_over(own, read(counter))
         self._sharing[counter] -= len(params)
         self._sharing[own] = len(params)
         for p in params:
@@ -211,7 +211,7 @@ class Optimizer:
         """
         number = {p: i for i, p in enumerate(p for group in self.param_groups for p in group.params)}
         state = {
-            number[p]: {name: np.array(t.value) for name, t in memory.items()}
+            number[p]: {name: np.array(t._value) for name, t in memory.items()}
             for p, memory in self.state.items()
             if memory and p in number
         }

@@ -32,7 +32,7 @@ class Weights:
         self.now = self.good = self._values()
 
     def _values(self) -> list[Any]:
-        return [tensor.value.copy() if self.copied else tensor.value for tensor in self.tensors]
+        return [tensor._value.copy() if self.copied else tensor.value for tensor in self.tensors]
 
     def remember(self) -> None:
         """Take the weights before a step."""

@@ -1,0 +1,245 @@
+"""Changing a leaf by hand: `w -= step` and `w[i] = v` under `no_grad()`, and `w.value = v` anywhere."""
+
+from __future__ import annotations
+
+import dis
+import opcode
+import operator
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearprop.errors import lesson, user_line
+from clearprop.modes import mode
+from clearprop.registry import ops
+
+if TYPE_CHECKING:
+    from clearprop.tensor import Tensor
+
+_COPY = opcode.opmap["COPY"]
+_ORDER = "buifc"  # the kinds of dtype: what goes down in this order loses something
+
+
+class ChangedByHand:
+    """What a Tensor has for updates by hand.
+
+    A leaf is given a new array; the old one is never overwritten, for nodes that were computed from it
+    remember it. An update that a gradient would have to pass through is refused, and none makes another
+    Tensor silently.
+    """
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Any:
+        """The array (or NumPy scalar) this node holds, to be read; a leaf can be given a new one.
+
+        `w.value = v` and `w.value -= step` keep the leaf's shape and dtype, as NumPy does in place. The array
+        itself is read-only, for nodes that were computed from it remember it.
+
+        >>> from clearprop import Tensor
+        >>> w = Tensor([1.0, 2.0])
+        >>> (w**2).sum().backward()
+        >>> w.value -= 0.1 * w.grad
+        >>> w.value
+        array([0.8, 1.6])
+        """
+        tensor: Any = self
+        held = tensor._value
+        observer = mode.observer
+        if _to_be_changed(sys._getframe(1)):
+            if observer is not None and hasattr(observer, "assigned"):
+                return observer.copied(tensor)
+            return held if isinstance(held, tuple) else np.array(held)
+        if observer is not None:
+            observer.python_value(tensor, "value")
+        return read_only(held)
+
+    @value.setter
+    def value(self, new: Any) -> None:
+        from clearprop.record import assign
+
+        tensor: Any = self
+        given = new._value if _is_tensor(new) else np.asarray(new)
+        if not _fits(given.dtype, tensor.dtype):
+            raise TypeError(_cast("t.value = new", given.dtype, tensor))
+        if tensor.op is not None and not tensor.requires_grad and hasattr(mode.observer, "assigned"):
+            tensor.op, tensor.inputs, tensor.values = None, (), ()  # in an eager run it is a leaf
+        assign(tensor, new)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        tensor: Any = self
+        _allowed(tensor, value, "t[i] = v", "np.where(mask, v, t) for a new Tensor")
+        if hasattr(mode.observer, "assigned"):
+            tensor.value = _recorded_entries(tensor, index, value)
+            return
+        new = np.array(tensor._value)
+        given = value._value if _is_tensor(value) else np.asarray(value)
+        if not _fits(given.dtype, new.dtype):
+            raise TypeError(_cast("t[i] = v", given.dtype, tensor))
+        try:
+            new[_plain(index)] = given
+        except (TypeError, ValueError, IndexError) as error:
+            raise _said(error, "t[i] = v", tensor, value) from error
+        tensor._value = new[()]
+
+    # fmt: off
+    def __iadd__(self, y: Any) -> Any: return _update(self, y, "add", operator.iadd, "+=")
+    def __isub__(self, y: Any) -> Any: return _update(self, y, "subtract", operator.isub, "-=")
+    def __imul__(self, y: Any) -> Any: return _update(self, y, "multiply", operator.imul, "*=")
+    def __itruediv__(self, y: Any) -> Any: return _update(self, y, "divide", operator.itruediv, "/=")
+    def __ifloordiv__(self, y: Any) -> Any: return _update(self, y, "floor_divide", operator.ifloordiv, "//=")
+    def __imod__(self, y: Any) -> Any: return _update(self, y, "remainder", operator.imod, "%=")
+    def __ipow__(self, y: Any) -> Any: return _update(self, y, "power", operator.ipow, "**=")
+    def __imatmul__(self, y: Any) -> Any: return _update(self, y, "matmul", operator.imatmul, "@=")
+    def __iand__(self, y: Any) -> Any: return _update(self, y, "bitwise_and", operator.iand, "&=")
+    def __ior__(self, y: Any) -> Any: return _update(self, y, "bitwise_or", operator.ior, "|=")
+    def __ixor__(self, y: Any) -> Any: return _update(self, y, "bitwise_xor", operator.ixor, "^=")
+    def __ilshift__(self, y: Any) -> Any: return _update(self, y, "left_shift", operator.ilshift, "<<=")
+    def __irshift__(self, y: Any) -> Any: return _update(self, y, "right_shift", operator.irshift, ">>=")
+    # fmt: on
+
+
+def read_only(array: Any) -> Any:
+    """Return a view that nobody can write through; what is no array is returned as it is.
+
+    It holds the array itself, not the memory below it: a compiled step overwrites a Tensor's array in place
+    only while nobody else holds that array.
+    """
+    return np.asarray(memoryview(array).toreadonly()) if array.__class__ is np.ndarray else array
+
+
+def _update(tensor: Any, y: Any, name: str, change: Callable[[Any, Any], Any], sign: str) -> Any:
+    """Do `tensor sign y` as NumPy does it on an array: same shape, same dtype."""
+    call = f"t {sign} y"
+    _allowed(tensor, y, call, f"t = t {sign[:-1]} y for a new Tensor")
+    recorded = hasattr(mode.observer, "assigned")
+    new: Any = np.array(tensor._value)
+    try:
+        new = change(new, y._value if _is_tensor(y) else y)
+    except (TypeError, ValueError) as error:
+        raise _said(error, call, tensor, y) from error
+    if recorded:
+        tensor.value = ops[name].two(tensor, y).astype(tensor.dtype)
+    else:
+        tensor._value = new[()]
+    return tensor
+
+
+def _allowed(tensor: Any, y: Any, call: str, new: str) -> None:
+    """Object to changing what a graph remembers, or what a gradient would have to pass through."""
+    needs = tensor.requires_grad or (_is_tensor(y) and y.requires_grad)
+    if mode.grad_enabled and needs:
+        wanted = "would change a value that the graph remembers, and drop the gradient"
+        hint = f"`with clearprop.no_grad():` around it where a leaf is updated, or {new}"
+    elif tensor.op is not None and tensor.requires_grad:
+        wanted, hint = "only a leaf can be changed: the graph remembers this value", new
+    else:
+        return
+    raise TypeError(lesson(call, wanted, f"t = {tensor!r}", _at(), hint))
+
+
+def _recorded_entries(tensor: Any, index: Any, value: Any) -> Any:
+    """Return what `t[index] = value` leaves in `t`, by ops that a recorder can write down."""
+    if _is_tensor(index) and index.dtype.kind == "b" and index.shape == tensor.shape and not np.ndim(value):
+        return ops["where"](index, value, tensor)
+    if any(_is_tensor(x) for x in (index if isinstance(index, tuple) else (index,))):
+        hint = "np.where(mask, v, t), or an index that is known before the step"
+        raise mode.observer.refuse("t[i] = v with an index that is computed", "", hint)  # type: ignore[union-attr]
+    size = tensor.size
+    chosen = np.arange(size).reshape(tensor.shape)[index].shape
+    source = np.full(tensor.shape, -1)  # for each entry of `t` the entry of `value` that it becomes
+    source[index] = np.arange(int(np.prod(chosen))).reshape(chosen)
+    if not _is_tensor(value):
+        value = np.asarray(value)
+    while value.ndim > len(chosen):  # NumPy, too, leaves out leading axes of length 1
+        value = value[0]
+    spread = ops["reshape"](ops["broadcast_to"](value, chosen), (-1,))
+    return ops["where"](source >= 0, spread[np.maximum(source, 0)], tensor) if spread.shape[0] else tensor
+
+
+def _to_be_changed(frame: Any) -> bool:
+    """Whether the line reads `x.value` in order to store it again, as `x.value -= step` does."""
+    at = frame.f_lasti - 2
+    code = frame.f_code.co_code
+    if at < 0 or code[at] != _COPY or code[at + 1] != 1:
+        return False
+    return dis.opname[code[at + 2]] == "LOAD_ATTR"
+
+
+def _fits(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
+    return _ORDER.find(given.kind) in range(max(_ORDER.index(dtype.kind), 2 * (dtype.kind in "ui")) + 1)
+
+
+def _cast(call: str, given: Any, tensor: Any) -> str:
+    return lesson(call, f"wants numbers that {tensor.dtype} can hold", f"{given}", _at(), "v.astype(t.dtype)")
+
+
+def _said(error: Exception, call: str, tensor: Any, y: Any) -> Exception:
+    """Return NumPy's objection as an error of ours."""
+    kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
+    got = f"t {tensor.shape} {tensor.dtype}, the other {np.shape(_plain(y))}"
+    return kind(lesson(call, str(error).rstrip(" ."), got, _at(), "t.value to look at what it holds"))
+
+
+def _plain(x: Any) -> Any:
+    """Return an index with arrays in the place of Tensors."""
+    if isinstance(x, tuple):
+        return tuple(_plain(part) for part in x)
+    return x._value if _is_tensor(x) else x
+
+
+def _is_tensor(x: Any) -> bool:
+    from clearprop.tensor import Tensor
+
+    return isinstance(x, Tensor)
+
+
+def _at() -> str:
+    line = user_line()
+    return f"At {line}." if line else ""
+
+
+def from_numpy(array: Any, name: str | None = None, requires_grad: bool | None = None) -> Tensor:
+    """Return a leaf that shares the memory of a floating-point array, where `Tensor(array)` copies it.
+
+    Editing the array afterwards changes the leaf's value, also for nodes that were computed from it: their
+    gradients would be wrong, so edit it only between steps. TypeError where it is no such array and a
+    gradient is wanted.
+
+    >>> import numpy as np
+    >>> data = np.array([1.0, 2.0])
+    >>> x = from_numpy(data, requires_grad=False)
+    >>> data[0] = 5.0
+    >>> x.value
+    array([5., 2.])
+    """
+    from clearprop.tensor import Tensor
+
+    if not isinstance(array, np.ndarray) or (array.dtype.kind != "f" and requires_grad is not False):
+        wanted = "wants an array of floats to share, or requires_grad=False"
+        got = f"{getattr(array, 'dtype', type(array).__name__)}"
+        raise TypeError(lesson("from_numpy(array)", wanted, got, hint="Tensor(array), which copies"))
+    leaf = Tensor(0.0, name, requires_grad)
+    if array.dtype.kind not in "fiub":
+        return Tensor(array, name, requires_grad)  # says what it wants
+    leaf._value = array if array.ndim else array[()]
+    return leaf
+
+
+def asarray(value: Any, name: str | None = None, requires_grad: bool | None = None) -> Tensor:
+    """Return a leaf of `value`: an array of floats is shared, as `from_numpy` does, all else is copied.
+
+    A Tensor is returned as it is.
+
+    >>> asarray([1, 2]).dtype
+    dtype('float64')
+    """
+    from clearprop.tensor import Tensor
+
+    if isinstance(value, Tensor):
+        return value
+    shared = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return (from_numpy if shared else Tensor)(value, name, requires_grad)
