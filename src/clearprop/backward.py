@@ -69,6 +69,7 @@ def _backward(output: Tensor, grad: Any, create_graph: bool, leaves_only: bool) 
                 node.grad = sums[node]
             elif node.op is not None or node.grad is None:
                 node.grad = grads.get(node)
+    marks.replaced = ""
     marks.latest = (weakref.ref(output), *marks.latest[:7])  # `explain(node)` looks for its output there
     return order
 
@@ -209,14 +210,13 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 def seed_of(output: Tensor, grad: Any) -> Any:
     """Return the gradient that arrives at the output: `grad`, or 1 for an output of one entry."""
     if not output.requires_grad:
-        raise GradientError(
-            lesson(
-                "backward()",
-                "no input of this result needs a gradient",
-                f"{output!r}",
-                hint="wrapping what you differentiate by in Tensor(...), outside of no_grad()",
-            )
-        )
+        wanted, where = "no input of this result needs a gradient", ""
+        hint = "wrapping what you differentiate by in Tensor(...), outside of no_grad()"
+        if marks.replaced:
+            where = f"At {marks.replaced}, under no_grad(), a leaf was computed with: `w = w - step` makes a "
+            where += "new Tensor that needs no gradient."
+            hint = "`w -= step` on that line, which changes the leaf itself"
+        raise GradientError(lesson("backward()", wanted, f"{output!r}", where, hint))
     if output.dtype.kind != "f":
         raise _not_real(f"the output is {describe(output)}")
     if grad is None:

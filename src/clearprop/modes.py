@@ -116,6 +116,7 @@ class Marks(threading.local):
 
     left: int = 0  # how many Tensors that need a gradient became Python numbers
     latest: tuple[Any, ...] = ()  # weak references to the outputs of the latest backward passes, newest first
+    replaced: str = ""  # where a leaf that holds a gradient was last computed with under `no_grad()`
 
 
 class _Special:

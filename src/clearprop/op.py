@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson, user_line
-from clearprop.modes import State, current, special
+from clearprop.modes import State, current, marks, special
 from clearprop.refusal import public_class
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -183,7 +183,10 @@ class Op:
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
                 return self._observed((x, y), _NO_ATTRS, now)
-            tracked = tracked and now.grad_enabled
+            if tracked and not now.grad_enabled:
+                tracked = False
+                if self.derivatives and isinstance(x, Tensor) and x.op is None and x.grad is not None:
+                    marks.replaced = user_line()  # `w = w - step` there is no leaf that learns
         try:
             z = self.forward(left, right)
         except (TypeError, ValueError, IndexError) as error:

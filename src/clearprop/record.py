@@ -26,8 +26,8 @@ def read(tensor: Tensor) -> Any:
 def assign(tensor: Tensor, new: Any) -> None:
     """Give a leaf a new value of the same shape and dtype. Every change of a value is one of these.
 
-    The new one is copied, and the old array is not overwritten: nodes that were computed from it keep it. While a step is being recorded
-    the new value becomes an output of the step.
+    The new array is copied, and the old one is not overwritten: nodes that were computed from it keep it.
+    While a step is being recorded the new value becomes an output of the step.
 
     >>> w = Tensor([1.0, 2.0])
     >>> assign(w, [3.0, 4.0])

@@ -39,8 +39,8 @@ class Tensor(ChangedByHand):
     wanted: numbers become the default float64; pass `requires_grad=False`, or use the plain array, for data
     that is only read. Arrays are copied: see `from_numpy` for one that is shared.
 
-    `value` is a read-only NumPy array (a NumPy scalar where it has no axes) and keeps the dtype it was given; `grad` is
-    an array of the same shape or None. `op`, `inputs`, `values` and `attrs` tell how it was computed:
+    `value` is a read-only NumPy array (a NumPy scalar where it has no axes) and keeps the dtype it was given;
+    `grad` is an array of the same shape or None. `op`, `inputs`, `values` and `attrs` tell how it was computed:
     `inputs` are the Tensors, arrays and numbers the op was called with, `values` the arrays they held at that
     moment.
 

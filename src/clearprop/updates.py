@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dis
 import opcode
 import operator
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from clearprop.registry import ops
 if TYPE_CHECKING:
     from clearprop.tensor import Tensor
 
-_COPY = opcode.opmap["COPY"]
+_COPY, _LOAD = opcode.opmap["COPY"], opcode.opmap["LOAD_ATTR"]
 _ORDER = "buifc"  # the kinds of dtype: what goes down in this order loses something
 
 
@@ -48,7 +48,7 @@ class ChangedByHand:
         """
         tensor: Any = self
         held = tensor._value
-        observer = mode.observer
+        observer: Any = mode.observer
         if _to_be_changed(sys._getframe(1)):
             if observer is not None and hasattr(observer, "assigned"):
                 return observer.copied(tensor)
@@ -108,7 +108,10 @@ def read_only(array: Any) -> Any:
     It holds the array itself, not the memory below it: a compiled step overwrites a Tensor's array in place
     only while nobody else holds that array.
     """
-    return np.asarray(memoryview(array).toreadonly()) if array.__class__ is np.ndarray else array
+    if array.__class__ is not np.ndarray:
+        return array
+    buffer: Any = array
+    return np.asarray(memoryview(buffer).toreadonly())
 
 
 def _update(tensor: Any, y: Any, name: str, change: Callable[[Any, Any], Any], sign: str) -> Any:
@@ -160,13 +163,13 @@ def _recorded_entries(tensor: Any, index: Any, value: Any) -> Any:
     return ops["where"](source >= 0, spread[np.maximum(source, 0)], tensor) if spread.shape[0] else tensor
 
 
-def _to_be_changed(frame: Any) -> bool:
+def _to_be_changed(frame: FrameType) -> bool:
     """Whether the line reads `x.value` in order to store it again, as `x.value -= step` does."""
     at = frame.f_lasti - 2
     code = frame.f_code.co_code
     if at < 0 or code[at] != _COPY or code[at + 1] != 1:
         return False
-    return dis.opname[code[at + 2]] == "LOAD_ATTR"
+    return code[at + 2] == _LOAD
 
 
 def _fits(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
