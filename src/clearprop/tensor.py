@@ -40,7 +40,7 @@ class Tensor(ChangedByHand):
     that is only read. Arrays are copied: see `from_numpy` for one that is shared.
 
     `value` is a read-only NumPy array (a NumPy scalar where it has no axes) and keeps the dtype it was given;
-    `grad` is an array of the same shape or None. `op`, `inputs`, `values` and `attrs` tell how it was computed:
+    `grad` is an array of the same shape or None. `op`, `inputs`, `values` and `attrs` tell how it was made:
     `inputs` are the Tensors, arrays and numbers the op was called with, `values` the arrays they held at that
     moment.
 

@@ -129,7 +129,7 @@ def test_neighbours_begin_on_cache_lines_and_share_memory():
     for i in range(3):
         compiled(*batch(i))
 
-    arrays = [p.value for p in models[1].parameters()]
+    arrays = [p._value for p in models[1].parameters()]
     assert all(a.ctypes.data % LINE == 0 and a.flags.c_contiguous for a in arrays)
     assert len({id(a.base) for a in arrays}) == 1
     assert len({id(p.grad.base) for p in models[1].parameters()}) == 1

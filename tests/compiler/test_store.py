@@ -43,29 +43,21 @@ def test_an_array_that_somebody_holds_stays_where_it_is(layer):
     for _ in range(2):
         predict(np.ones((2, 20), np.float32))
 
-    assert layer.weight.value is held
+    assert np.shares_memory(layer.weight.value, held)
 
 
-@pytest.mark.parametrize("holder", ["the array", "a view of the value", "another Tensor"])
+@pytest.mark.parametrize("holder", ["the array", "a view of it"])
 def test_what_somebody_else_can_write_into_is_seen(holder):
-    array = _off_a_line((8, 20)).copy()[
-        :
-    ]  # its memory is another array's, as that of a Tensor of an array is
-    tensor = clearprop.Tensor(array)
-    held = {
-        "the array": array,
-        "a view of the value": tensor.value[:],
-        "another Tensor": clearprop.Tensor(array),
-    }
-    held = {holder: held[holder]}
+    array = _off_a_line((8, 20)).copy()[:]  # its memory is another array's, as that of a shared array may be
+    tensor = clearprop.from_numpy(array)
+    kept = {"the array": array, "a view of it": array[:]}[holder]
     del array
     add = clearprop.compile(lambda x: x + tensor, executor="numpy")
     x = np.ones((8, 20), np.float32)
     add(x)
     add(x)
 
-    (kept,) = held.values()
-    getattr(kept, "value", kept)[:] = 10
+    kept[:] = 10
 
     assert np.asarray(add(x)).max() == 11
     assert (x + tensor).value.max() == 11

@@ -72,7 +72,7 @@ def test_a_state_dict_is_a_copy_and_loads_into_another_model():
     state = first.state_dict()
     assert list(state) == ["scale", "seen", *NAMES[1:]]
     clearprop.assign(first.scale, [5.0])
-    first.net[0].bias.value[:] = 7.0
+    first.net[0].bias.value = np.full(first.net[0].bias.shape, 7.0)
     assert state["scale"] == 2.0
     assert not (state["net.0.bias"] == 7.0).any()
 
