@@ -486,3 +486,85 @@ def test_a_copy_of_a_model_with_a_compiled_method_is_compiled_for_itself(executo
 
     for m in (model, other):
         np.testing.assert_allclose(m.predict(x).value, m(x).value, rtol=1e-6)
+
+
+def _table():
+    return {i: {"scale": 2.0} for i in range(1000)}
+
+
+def by_subscript(t):
+    return lambda x: x * t[17]["scale"]
+
+
+def by_get(t):
+    return lambda x: x * t.get(17)["scale"]
+
+
+def by_a_name_for_it(t):
+    def step(x):
+        other = t
+        return x * other[17]["scale"]
+
+    return step
+
+
+def by_a_nested_function(t):
+    return lambda x: sum(x * t[k]["scale"] for k in (17,))
+
+
+def by_its_values(t):
+    return lambda x: x * list(t.values())[17]["scale"]
+
+
+READS = [by_subscript, by_get, by_a_name_for_it, by_a_nested_function, by_its_values]
+
+
+@pytest.mark.parametrize("reads", READS)
+@pytest.mark.parametrize("inner", [True, False])
+def test_a_changed_entry_of_a_large_table_is_seen(reads, inner, executor):
+    t = _table()
+    step = clearprop.compile(reads(t), executor=executor)
+    for scale in (2.0, 3.0, 5.0):
+        if inner:
+            t[17]["scale"] = scale
+        else:
+            t[17] = {"scale": scale}
+        for _ in range(3):
+            np.testing.assert_array_equal(step(X), scale * X)
+
+
+@pytest.mark.parametrize("reads", READS[:2])
+def test_an_entry_that_is_not_read_may_change(reads, executor):
+    t = _table()
+    step = clearprop.compile(reads(t), executor=executor)
+    for k in range(4):
+        t[18], t[18 + 10_000 * k] = {"scale": float(k)}, {}
+        np.testing.assert_array_equal(step(X), 2 * X)
+    assert step.recordings == 1
+
+
+def test_a_new_entry_is_seen_where_it_was_asked_for(executor):
+    t = _table()
+    step = clearprop.compile(lambda x: x * (3.0 if "new" in t else 2.0), executor=executor)
+    for _ in range(4):
+        np.testing.assert_array_equal(step(X), 2 * X)
+    t["new"] = None
+    for _ in range(4):
+        np.testing.assert_array_equal(step(X), 3 * X)
+    del t["new"]
+    np.testing.assert_array_equal(step(X), 2 * X)
+
+
+@pytest.mark.parametrize("where", ["entry", "inside"])
+def test_writing_into_a_large_table_is_refused(where, executor):
+    t = dict.fromkeys(range(1000), 0) if where == "entry" else _table()
+
+    def step(x):
+        if where == "entry":
+            t[17] += 1
+        else:
+            t[17]["scale"] = 7.0
+        return x * 1.0
+
+    with pytest.raises(RecordingError, match="later calls would not"):
+        clearprop.compile(step, executor=executor)(X)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.refusals import RecordingError
+from clearprop.compiler.tables import is_large, keys_read
 from clearprop.errors import lesson
 from clearprop.modes import Marks
 from clearprop.tensor import Tensor
@@ -56,9 +57,14 @@ class Surroundings:
         self.iterators: list[Any] = []
         self._seen: set[int] = set()
         self._kept: list[Any] = []
+        self.codes: list[types.CodeType] = []
+        self.large: dict[int, tuple[dict[Any, Any], set[str]]] = {}  # large dicts, and what they are called
+        self._watched: set[tuple[int, Any]] = set()
         stack: list[Any] = [function, *others]
         while stack:
             self._visit(stack.pop(), stack)
+            if not stack:
+                self._look_into_large(stack)
         if len(self._seen) > _LIMIT:
             raise lost(
                 f"more than {_LIMIT:,} objects are within reach of the step: too many to notice a change",
@@ -136,6 +142,27 @@ class Surroundings:
         if _is_users(type(x)):
             stack += [getattr(x, "__dict__", None), type(x)]
 
+    def _hold(self, x: Any, name: str, stack: list[Any]) -> None:
+        """What a variable holds: of a large dict only what is read, where all code says what that is."""
+        if is_large(x):
+            self.large.setdefault(id(x), (x, set()))[1].add(name)
+        else:
+            stack.append(x)
+
+    def _look_into_large(self, stack: list[Any]) -> None:
+        """Now that all code within reach is known: the entries it reads, or all of them."""
+        for table, names in self.large.values():
+            if id(table) in self._seen:
+                continue
+            keys = keys_read(self.codes, names)
+            if keys is None:
+                stack.append(table)
+                continue
+            for key in keys:
+                if (id(table), key) not in self._watched:
+                    self._watched.add((id(table), key))
+                    self._visit_named(table if key in table else _Presence(table), key, stack)
+
     def _visit_named(self, space: Any, name: Any, stack: list[Any]) -> None:
         """What is held under a name, by something that is no dict."""
         self.globals.append((space, name))
@@ -171,12 +198,17 @@ class Surroundings:
         if function.__closure__:
             for cell in function.__closure__:
                 self.cells.append(cell)
-                stack.append(inside(cell))
+            for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
+                if _is_users(function):
+                    self._hold(inside(cell), name, stack)
+                else:
+                    stack.append(inside(cell))  # by code that is not looked at
         stack += [function.__defaults__, function.__kwdefaults__]
         if function.__dict__:
             stack.append(function.__dict__)
         if not _is_users(function):
             return  # a library's own globals do not change
+        self.codes.append(function.__code__)
         names = set(_names(function.__code__))
         spaces, mine = [function.__globals__], set(_variables(function.__code__))
         held_by_cells = map(inside, function.__closure__ or ())
@@ -192,7 +224,7 @@ class Surroundings:
             wanted = mine if space is function.__globals__ else names
             for name in sorted(wanted.intersection(space)):
                 self.globals.append((space, name))
-                stack.append(space[name])
+                self._hold(space[name], name, stack)
 
     def knows(self, x: Any) -> bool:
         """Tell whether an object was found."""
@@ -231,6 +263,20 @@ class _Referent:
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Do nothing: what has gone has gone."""
+
+
+class _Presence:
+    """Whether a dict has an entry that it had not."""
+
+    def __init__(self, table: dict[Any, Any]) -> None:
+        self.table = table
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Tell whether it has one now."""
+        return key in self.table
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Do nothing: the code within reach only reads."""
 
 
 class Contents:
