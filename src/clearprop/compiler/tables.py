@@ -10,10 +10,10 @@ from typing import Any
 
 FEW = 64  # entries of a dict that is looked at whole
 # Code that names one of these may reach a variable without naming it.
-_INDIRECT = frozenset(
-    "globals locals vars eval exec getattr attrgetter __dict__ __globals__ __closure__ __getattribute__ "
-    "__code__ inspect import_module modules gc".split()
-)
+_INDIRECT = {
+    "globals", "locals", "vars", "eval", "exec", "getattr", "attrgetter", "inspect", "import_module", "modules",
+    "gc", "__dict__", "__globals__", "__closure__", "__code__", "__getattribute__",
+}  # fmt: skip
 _KEYS = (str, bytes, int, type(None))
 
 
@@ -23,7 +23,7 @@ def is_large(x: Any) -> bool:
 
 
 def keys_read(codes: Iterable[types.CodeType], names: set[str]) -> set[Any] | None:
-    """Return the keys under which code reads what these variables hold; None where it may do anything else."""
+    """Return the keys by which code reads what these variables hold; None where it may do more."""
     found: set[Any] = set()
     for code in codes:
         for name in names:

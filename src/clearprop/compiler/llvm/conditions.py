@@ -76,6 +76,7 @@ class Conditions:
             self.kept += [space, space.get(name)]
             if id(space) not in modules:
                 modules[id(space)] = Entries(id(space), space)
+                self.kept.append(list(modules[id(space)].keys))
                 self._same(*modules[id(space)].frame)
             entries = modules[id(space)]
             if name not in entries.keys:
