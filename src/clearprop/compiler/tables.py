@@ -11,8 +11,8 @@ from typing import Any
 FEW = 64  # entries of a dict that is looked at whole
 # Code that names one of these may reach a variable without naming it.
 _INDIRECT = {
-    "globals", "locals", "vars", "eval", "exec", "getattr", "attrgetter", "inspect", "import_module", "modules",
-    "gc", "__dict__", "__globals__", "__closure__", "__code__", "__getattribute__",
+    "globals", "locals", "vars", "eval", "exec", "getattr", "attrgetter", "inspect", "import_module",
+    "modules", "gc", "__dict__", "__globals__", "__closure__", "__code__", "__getattribute__",
 }  # fmt: skip
 _KEYS = (str, bytes, int, type(None))
 
