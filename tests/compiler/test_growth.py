@@ -1,5 +1,6 @@
 """The compiler works as long as the program is: text and calls are counted, clocks depend on machines."""
 
+import itertools
 import sys
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 import clearprop
 from clearprop import Tensor
+from clearprop.compiler import fuse
+from clearprop.compiler.ir import Value
 from clearprop.compiler.step import available_executors
 
 EXECUTORS = available_executors()
@@ -125,3 +128,55 @@ def test_a_training_step_of_twice_the_layers_takes_about_twice_the_work(executor
         return calls
 
     assert work(24) < 2.7 * work(12)
+
+
+def test_a_loop_is_looked_for_among_relatives_alone(monkeypatch):
+    """Large updates that have nothing in common are not compared with each other."""
+
+    def looks(count):
+        weights = [Tensor(np.full((40, 40), 0.5), name=f"w{i}") for i in range(count)]
+        looked = 0
+
+        def counted(v, group):
+            nonlocal looked
+            looked += 1
+            return fits(v, group)
+
+        monkeypatch.setattr(fuse, "fits", counted)
+        step = clearprop.compile(lambda: [np.exp(0.5 * w) * np.tanh(w) for w in weights], executor="numpy")
+        step(), step()
+        return looked
+
+    fits = fuse.fits
+    assert looks(20) < 2.6 * looks(10)
+
+
+@pytest.mark.skipif("llvm" not in EXECUTORS, reason="regions are native code's")
+def test_what_a_chain_touches_is_noted_once_per_piece():
+    from clearprop.compiler.llvm.regions import Chain, Piece
+
+    class Counted(dict):
+        looked = 0
+
+        def __contains__(self, x):
+            type(self).looked += 1
+            return super().__contains__(x)
+
+        def items(self):
+            type(self).looked += 1
+            return super().items()
+
+    def looks(count):
+        values = [Value("op", (4,), np.dtype(float)) for _ in range(count + 1)]
+        pieces = [
+            Piece(None, None, reads=Counted({x: True}), writes=Counted({z: i % 2 == 0}))
+            for i, (x, z) in enumerate(itertools.pairwise(values))
+        ]
+        Counted.looked = 0
+        chain = Chain(pieces[:1])
+        for i, piece in enumerate(pieces[1:]):
+            assert chain.conflicts(piece) == [i % 2 == 0]
+            chain.pieces.append(piece)
+        return Counted.looked
+
+    assert looks(80) < 2.2 * looks(40)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -97,6 +99,7 @@ class Grouping:
         self.groups: list[Group] = []
         self.of: dict[Value, Group] = {}
         self.kin = kin(program)
+        self._alike: dict[object, list[Group]] = defaultdict(list)  # those a value may join, see `_company`
         for v in program.values:
             if v.kind in LEAVES or (v.kind == "op" and v.op in VIEWS):
                 continue
@@ -128,6 +131,7 @@ class Grouping:
     def _new(self, kind: str, v: Value, space: Shape) -> None:
         group = Group(kind, space, index=len(self.groups))
         self.groups.append(group)
+        self._alike[self._company(v, kind, space)].append(group)
         self._put(v, group)
 
     def _first(self, v: Value, space: Shape) -> int:
@@ -163,15 +167,19 @@ class Grouping:
                         self._put(v, group)
                         return
         first = self._first(v, space)
-        for group in self.groups[first:]:
-            if group.kind == kind and group.shape == space and self._related(v, group) and fits(v, group):
-                self._put(v, group)
+        alike = self._alike[self._company(v, kind, space)]  # in the order of the groups
+        for k in range(bisect_left(alike, first, key=lambda group: group.index), len(alike)):
+            if fits(v, alike[k]):
+                self._put(v, alike[k])
                 return
         self._new(kind, v, space)
 
-    def _related(self, v: Value, group: Group) -> bool:
-        """Tell whether a loop gains by `v`: strangers of a like shape would only wait for each other."""
-        return math.prod(group.shape) <= SMALL or self.kin[v] is self.kin[group.values[0]]
+    def _company(self, v: Value, kind: str, space: Shape) -> tuple[object, ...]:
+        """Return what a value has in common with the loops it may join: those that gain by it.
+
+        In a large space these are its relatives': strangers of a like shape would only wait for each other.
+        """
+        return (kind, space, None if math.prod(space) <= SMALL else self.kin[v])
 
     def _put(self, v: Value, group: Group) -> None:
         if group.kind in LOOPS and v.op in REDUCTIONS and group.rows is None and not leading(v, group):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +55,9 @@ class Chain:
 
     pieces: list[Piece]
     bounds: list[int] = field(default_factory=list)
+    _seen: int = 0  # of how many pieces `_reads` and `_writes` know, whose order is the pieces'
+    _reads: dict[Value, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    _writes: dict[Value, list[bool]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def turns(self) -> int:
@@ -67,17 +71,24 @@ class Chain:
 
     def conflicts(self, piece: Piece) -> list[bool]:
         """Return, for each array that both touch and one writes, whether both stay within their own rows."""
+        self._look()
         found = []
-        for mine in self.pieces:
-            for x, own in piece.reads.items():
-                if x in mine.writes:
-                    found.append(own and mine.writes[x])
-            for x, own in piece.writes.items():
-                if x in mine.reads:
-                    found.append(own and mine.reads[x])
-                if x in mine.writes and (x.op != "joined" or (own and mine.writes[x])):
-                    found.append(own and mine.writes[x])  # parts of a join never meet
+        for x, own in piece.reads.items():
+            found += [own and theirs for theirs in self._writes.get(x, ())]
+        for x, own in piece.writes.items():
+            found += [own and theirs for theirs in self._reads.get(x, ())]
+            both = [own and theirs for theirs in self._writes.get(x, ())]
+            found += filter(None, both) if x.op == "joined" else both  # parts of a join never meet
         return found
+
+    def _look(self) -> None:
+        """Note what the pieces that came since the last time read and write."""
+        for mine in self.pieces[self._seen :]:
+            for x, own in mine.reads.items():
+                self._reads[x].append(own)
+            for x, own in mine.writes.items():
+                self._writes[x].append(own)
+        self._seen = len(self.pieces)
 
 
 @dataclass(eq=False)
