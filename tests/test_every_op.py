@@ -26,7 +26,7 @@ def test_float32_stays_float32(name):
         if case.op.name == "astype":
             continue  # its purpose is to change the dtype
         output = case.function(*case.inputs)
-        for z in output if isinstance(output, tuple) else (output,):
+        for z in output if isinstance(output, list) else (output,):
             assert z.dtype == np.float32, case.label
 
 

@@ -128,7 +128,7 @@ class Op:
         except (TypeError, ValueError, IndexError) as error:
             raise self._failure(error, inputs, values, attrs) from error
         if not lifted:
-            return z
+            return list(z) if self.several else z
         node = _new(Tensor)
         node._value = z
         node.grad = node.name = None
@@ -218,7 +218,7 @@ class Op:
         except (TypeError, ValueError, IndexError) as error:
             raise self._failure(error, inputs, values, attrs) from error
         if not any(isinstance(x, Tensor) for x in inputs):
-            return z
+            return list(z) if self.several else z
         node = _new(Tensor)
         node._value, node.grad, node.name = z, None, None
         node.requires_grad = (
