@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop import Tensor
+from clearprop import Tensor, compile, grad
+from clearprop.registry import ops
 
 inf = np.inf
 PAIR = np.array([1.0, 2.0])
@@ -166,3 +167,25 @@ def test_derivatives_at_the_far_ends_of_the_range():
     assert gradient(np.arccosh, 1e200) == 1e-200
     assert gradient(lambda y: np.arctan2(y, 1e-200), 1e-200) == pytest.approx(5e199, rel=1e-15)
     assert gradient(lambda x: np.power(x, np.array(0.1)), 1e300) == pytest.approx(1e-271, rel=1e-15)
+
+
+@pytest.mark.parametrize("compiled", [False, "numpy", "llvm"])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((0,), -1), ((2, 0), 1), ((2, 0), 0), ((0, 3), 0), ((2, 0, 3), 1)]
+)
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+@pytest.mark.filterwarnings("error")
+def test_softmax_of_no_entries_is_pytorchs(name, shape, axis, compiled):
+    torch = pytest.importorskip("torch")
+    if compiled == "llvm":
+        pytest.importorskip("llvmlite")
+    f = ops[name]
+
+    def both(x):
+        return f(x, axis=axis), grad(lambda y: np.sum(f(y, axis=axis)))(x)
+
+    value, d = (compile(both, executor=compiled) if compiled else both)(np.ones(shape, np.float32))
+
+    wanted = getattr(torch, name)(torch.ones(shape), axis).numpy()
+    assert np.array_equal(np.asarray(value), wanted) and value.dtype == wanted.dtype
+    assert (d.shape, d.dtype) == (shape, np.float32)

@@ -13,9 +13,14 @@ from clearprop.registry import ops
 _CASES: tuple[Any, ...] = ((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((2, 3, 4),), {"axis": 1}))
 
 
+def _top(x: Any, axis: Any) -> Any:
+    """The largest entry; of no entries 0, their sum."""
+    return (np.max if x.size else np.sum)(x, axis=axis, keepdims=True)
+
+
 def _shift(x: Any, axis: Any) -> Any:
     """The largest entry, or 0 where it is infinite: what can be taken off before exp and put back after."""
-    top = np.max(x, axis=axis, keepdims=True)
+    top = _top(x, axis)
     return np.where(np.isfinite(top), top, 0)
 
 
@@ -33,7 +38,7 @@ def _shares(x: Any, axis: Any) -> Any:
     examples=(*_CASES[1:], (((3, 4),), {}), (((2, 3, 4),), {"axis": (0, 2), "keepdims": True})),
 )
 def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    """log(sum(exp(x))) along `axis` without overflow."""
+    """log(sum(exp(x))) along `axis` without overflow; -inf of no entries."""
     top = _shift(x, axis)
     with np.errstate(divide="ignore"):  # all entries -inf: log 0 = -inf is the answer
         z = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
@@ -47,8 +52,8 @@ def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     examples=_CASES,
 )
 def softmax(x: Any, *, axis: Any = -1) -> Any:
-    """exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1."""
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    """exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1; none of none."""
+    e = np.exp(x - _top(x, axis))
     return e / e.sum(axis=axis, keepdims=True)
 
 
@@ -60,5 +65,7 @@ def softmax(x: Any, *, axis: Any = -1) -> Any:
 )
 def log_softmax(x: Any, *, axis: Any = -1) -> Any:
     """x - log(sum(exp(x))) along `axis`, exact where softmax would round to 0."""
-    shifted = x - np.max(x, axis=axis, keepdims=True)
+    shifted = x - _top(x, axis)
+    if not x.size:
+        return np.exp(shifted)  # as empty, and the logarithm of an empty sum warns
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))

@@ -345,7 +345,8 @@ def scaled(lr: float, base: float, now: float) -> float:
 def whole(called: str, number: Any, least: int = 1) -> int:
     """Return a whole number that is large enough; raises ValueError for anything else."""
     if isinstance(number, (bool, np.bool_)) or not isinstance(number, (int, np.integer)) or number < least:
-        raise ValueError(lesson(called, f"wants a whole number of {least} or more", f"{number!r}"))
+        wanted = f"wants a whole number of {least} or more"
+        raise ValueError(lesson(called, wanted, f"{number!r}", "Nothing was changed.", f"{least or 1}"))
     return int(number)
 
 
@@ -353,5 +354,6 @@ def amount(called: str, number: Any) -> float:
     """Return a finite number of 0 or more as a float; raises ValueError for anything else."""
     good = isinstance(number, (int, float, np.integer, np.floating)) and not isinstance(number, bool)
     if not good or not 0 <= number < math.inf:
-        raise ValueError(lesson(called, "wants a finite number of 0 or more", f"{number!r}"))
+        wanted = "wants a finite number of 0 or more"
+        raise ValueError(lesson(called, wanted, f"{number!r}", "Nothing was changed.", "0.1"))
     return float(number)
