@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from clearprop.errors import lesson
 from clearprop.op import Op, Rule
@@ -21,7 +21,7 @@ def elementwise(
     ufunc: str = "",
     singular: Callable[..., bool] | bool = False,
     choice: bool = False,
-    kink: Callable[..., Any] | None = None,
+    kink: Callable[..., Any] | Literal[False] | None = None,
     domain: Any = (-2.0, 2.0),
 ) -> Op:
     """Make an elementwise op from its forward function and its local derivatives.
@@ -32,7 +32,8 @@ def elementwise(
 
     `numpy` and `ufunc` name the NumPy function, or the ufunc of another package, that it stands for.
     `singular` says that a local derivative may be infinite (always, or for which inputs), `choice` that it
-    tells who was chosen (where it is 0, exactly 0 is sent), `kink` at which inputs its slopes differ.
+    tells who was chosen (where it is 0, exactly 0 is sent), `kink` at which inputs its slopes
+    differ, or False for a smooth one.
     `domain` is an interval where it is smooth.
 
     >>> import numpy as np

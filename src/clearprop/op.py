@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -45,7 +45,9 @@ class Op:
     - `masked(*xs, mask, **attrs)` (reductions): the same over the entries where the mask holds alone, or
       NotImplemented; `empty`: whether no entries at all have a result.
     - `by_rows`: whether row i of the output depends on row i of the first input alone, whatever its length.
-    - `kink(*xs)` (elementwise): at which entries the slopes to the left and to the right differ.
+    - `kink(*xs, **attrs)`: at which entries (of the output of an elementwise op, else of the first input)
+      the slopes to the left and to the right may differ, or a jump may be; False for an op that has neither
+      anywhere, None where nobody said.
     - `several`: whether the output is a tuple of arrays.
     - `hint(*arrays, **attrs)`: after a failed call, what was wanted and what to try ('' where unknown).
     - `domain` (elementwise): an open interval where it is smooth, or one per input (None for a condition),
@@ -67,7 +69,7 @@ class Op:
         signature: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None,
         singular: Callable[..., bool] | None = None,
         choice: bool = False,
-        kink: Callable[..., Any] | None = None,
+        kink: Callable[..., Any] | Literal[False] | None = None,
         masked: Callable[..., Any] | None = None,
         empty: bool = True,
         by_rows: bool = False,

@@ -10,13 +10,24 @@ import numpy as np
 
 from clearprop.backward import propagate
 from clearprop.graph import topological_order
+from clearprop.modes import Onlooker, observed
+from clearprop.ops.reduce import kept
 from clearprop.see.labels import call_of
 from clearprop.tensor import Tensor
+
+_CLOSER = (
+    16  # how much closer the second look is: what a kink adds shrinks as much, what a jump adds does not
+)
 
 
 @dataclass(frozen=True)
 class Place:
-    """One entry of one op: `kind` is `kink` or `0 * inf`; the slopes are those of the op by its input `i`."""
+    """One entry of one op: `kind` is `kink`, `jump`, `0 * inf`, or `unknown` for an op that did not say.
+
+    `left` and `right` are the slopes of the op by its input `i`, at a jump its values on both sides. `index`
+    is an entry of the op's output, or of its input where an op is not elementwise. Where the gradient that
+    arrives there is 0, `reached` is False: the choice that was made changes nothing.
+    """
 
     kind: str
     call: str
@@ -24,21 +35,28 @@ class Place:
     index: tuple[int, ...]
     left: float
     right: float
+    reached: bool = True
 
     def __str__(self) -> str:
         at = f" at {list(self.index)}" if self.index else ""
-        if self.kind == "kink":
-            sides = f"slope {self.left:.4g} to its left, {self.right:.4g} to its right"
-            return f"{self.call}{at} is on a kink: {sides}"
-        return f"{self.call}{at} has an infinite slope, met by a gradient of 0: decided as 0"
+        if self.kind == "unknown":
+            return f"{self.call}: unknown, its op does not say where it has kinks (kink=)"
+        if self.kind == "0 * inf":
+            return f"{self.call}{at} has an infinite slope, met by a gradient of 0: decided as 0"
+        sides = f"{self.left:.4g} to its left, {self.right:.4g} to its right"
+        note = "" if self.reached else "; the gradient that arrives is 0"
+        if self.kind == "jump":
+            return f"{self.call}{at} jumps: {sides}{note}"
+        return f"{self.call}{at} is on a kink: slope {sides}{note}"
 
 
 def kinks(f: Callable[..., Any], *inputs: Any) -> list[Place]:
-    """Return the entries of `f(*inputs)` on a kink, and those where 0 times infinity was decided as 0.
+    """Return the entries of `f(*inputs)` on a kink or a jump, and those where 0 times infinity became 0.
 
     At a kink the gradient is one of several that are right: the table of conventions says which. Where a
     gradient of exactly 0 meets an infinite slope, 0 is sent, so that masked entries stay masked: right for
-    `where(x > 0, sqrt(x), 0)`, and wrong for `sqrt(x)**2` at 0, whose derivative is 1.
+    `where(x > 0, sqrt(x), 0)`, and wrong for `sqrt(x)**2` at 0, whose derivative is 1. An op of your own that
+    does not say where its kinks are (`kink=`, or `kink=False` for none) is listed as unknown.
 
     >>> for place in kinks(lambda x: np.sum(np.abs(x)) + np.sqrt(x[1]) ** 2, np.array([1.0, 0.0])):
     ...     print(place)
@@ -47,50 +65,162 @@ def kinks(f: Callable[..., Any], *inputs: Any) -> list[Place]:
     """
     letters = ["x", "y", "z", "u", "v", "w"]
     leaves = [Tensor(x, name=letters[k] if k < len(letters) else None) for k, x in enumerate(inputs)]
-    output = f(*leaves)
-    if not isinstance(output, Tensor) or output.op is None:
+    seen = _Seen(leaves)
+    with observed(seen):
+        output = f(*leaves)
+    if not isinstance(output, Tensor):
         return []
-    order = topological_order(output)
-    grads = propagate(order, {output: np.ones_like(output._value)})
+    grads: dict[Tensor, Any] = {}
+    if output.requires_grad:
+        order = topological_order(output, tracked=True)
+        grads = propagate(order, {output: np.ones_like(output._value)})
     found: list[Place] = []
-    for node in order:
-        if node.op is not None and node.op.derivatives:
-            for i in range(len(node.inputs)):
-                found += _on_kinks(node, i)
-                found += _decided(node, i, grads.get(node))
+    with np.errstate(all="ignore"):
+        for step in seen.behind(output):
+            found += step.places(grads.get(step.node))
     return found
 
 
-def _tracked(node: Tensor, i: int) -> bool:
-    x = node.inputs[i]
-    return isinstance(x, Tensor) and x.requires_grad
+class _Seen(Onlooker):
+    """An observer that notes the ops whose result depends on the leaves, with a gradient or without."""
+
+    def __init__(self, leaves: list[Tensor]) -> None:
+        super().__init__()
+        self.steps: dict[Tensor, _Step] = {}
+        self.leaves = set(leaves)
+
+    def saw(self, node: Tensor) -> None:
+        """Note an op and what it was given: a node that needs no gradient forgets both."""
+        depends = [isinstance(x, Tensor) and (x in self.steps or x in self.leaves) for x in node.inputs]
+        if any(depends):
+            self.steps[node] = _Step(node, depends)
+
+    def behind(self, output: Tensor) -> list[_Step]:
+        """Return the steps that led to `output`, in the order of computation."""
+        reached, waiting = set(), [output]
+        while waiting:
+            node = waiting.pop()
+            if node in self.steps and node not in reached:
+                reached.add(node)
+                waiting += [x for x in self.steps[node].inputs if isinstance(x, Tensor)]
+        return [step for node, step in self.steps.items() if node in reached]
 
 
-def _on_kinks(node: Tensor, i: int) -> list[Place]:
-    op = node.op
-    assert op is not None
-    if op.kink is None or not _tracked(node, i):
-        return []
-    mask = np.broadcast_to(op.kink(*node.values), np.shape(node._value))
-    x = np.asarray(node.values[i], np.float64)
-    step = 1e-6 * np.maximum(1.0, np.abs(x))
-    sides = []
-    for sign in (-1.0, 1.0):
-        moved = [x + sign * step if k == i else v for k, v in enumerate(node.values)]
-        sides.append((op.forward(*moved) - np.asarray(node._value, np.float64)) / (sign * step))
-    slopes = [np.broadcast_to(np.round(side, 5), mask.shape) for side in sides]
-    places = [tuple(int(k) for k in index) for index in np.argwhere(mask)]
-    return [
-        Place("kink", call_of(node, {}), i, at, float(slopes[0][at]), float(slopes[1][at])) for at in places
-    ]
+class _Step:
+    """One op that ran: what it was given, and by which of its inputs the leaves have a say."""
+
+    def __init__(self, node: Tensor, depends: list[bool]) -> None:
+        assert node.op is not None
+        self.node, self.depends, self.call = node, depends, call_of(node, {})
+        self.op, self.inputs, self.values, self.attrs = node.op, node.inputs, node.values, node.attrs
+
+    def places(self, g: Any) -> list[Place]:
+        """Return what is to be said of this op, given the gradient that arrived (None where none did)."""
+        if self.op.kink is None:
+            return [Place("unknown", self.call, self.depends.index(True), (), np.nan, np.nan)]
+        found: list[Place] = []
+        for i, value in enumerate(self.values):
+            if self.depends[i]:
+                if callable(self.op.kink) and np.asarray(value).dtype.kind == "f":
+                    found += self._entries(i, g) if self.op.kind == "elementwise" else self._rows(i, g)
+                found += self._decided(i, g)
+        return found
+
+    def _asked(self, *values: Any) -> Any:
+        return self.op.kink(*values, **self.attrs) if callable(self.op.kink) else False
+
+    def _entries(self, i: int, g: Any) -> list[Place]:
+        """Kinks of an elementwise op: the entries are moved all at once, for none has a say in another."""
+        z = np.asarray(self.node._value)
+        mask = np.broadcast_to(self._asked(*self.values), z.shape)
+        if not mask.any():
+            return []
+        x = np.asarray(self.values[i], np.float64)
+        sides = _Sides(self, self.values, i, _step(x))
+        places = [tuple(int(k) for k in index) for index in np.argwhere(mask)]
+        return [place for at in places if (place := sides.place(at, at, self._reached(g, at)))]
+
+    def _rows(self, i: int, g: Any) -> list[Place]:
+        """Kinks of an op along an axis: one entry is moved at a time, in the rows that it shares."""
+        if i:
+            return []
+        x = np.asarray(self.values[0], np.float64)
+        mask = np.broadcast_to(self._asked(x, *self.values[1:]), x.shape)
+        axis = self.attrs.get("axis")
+        axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
+        whole = len(set(axes)) == x.ndim
+        g = None if g is None else np.asarray(_raw(g))
+        if g is not None and self.op.kind == "reduce":
+            g = kept(g, x, axis, self.attrs.get("keepdims", False))
+        found = []
+        for index in np.argwhere(mask):
+            at = tuple(int(k) for k in index)
+            row = tuple(slice(None) if a in axes else slice(k, k + 1) for a, k in enumerate(at))
+            own = tuple(k if a in axes else 0 for a, k in enumerate(at))
+            moved = np.zeros(x[row].shape)
+            moved[own] = _step(x[at])
+            sides = _Sides(self, (x[row], *self.values[1:]), 0, moved, float(moved[own]))
+            arrived = None if g is None else np.ravel(g if whole else g[row])
+            reached = self._reached(arrived, sides.moves())
+            place = sides.place(sides.widest(), at, reached)
+            found += [place] if place else []
+        return found
+
+    def _reached(self, g: Any, at: Any) -> bool:
+        """Whether a gradient other than 0 arrives at an entry; a jump passes none and is not asked."""
+        if not self.op.differentiable:
+            return True
+        return g is not None and bool(np.any(np.asarray(_raw(g))[at] != 0))
+
+    def _decided(self, i: int, g: Any) -> list[Place]:
+        places = np.argwhere(decided_as_zero(self.node, i, g))
+        return [
+            Place("0 * inf", self.call, i, tuple(int(k) for k in index), np.inf, np.inf) for index in places
+        ]
 
 
-def _decided(node: Tensor, i: int, g: Any) -> list[Place]:
-    places = np.argwhere(decided_as_zero(node, i, g))
-    return [
-        Place("0 * inf", call_of(node, {}), i, tuple(int(k) for k in index), np.inf, np.inf)
-        for index in places
-    ]
+class _Sides:
+    """How an op goes on to both sides of a point, when one of its inputs is moved by `h`."""
+
+    def __init__(self, step: _Step, values: Any, i: int, h: Any, size: Any = None) -> None:
+        def at(share: float) -> Any:
+            moved = [x + share * h if k == i else x for k, x in enumerate(values)]
+            z = np.asarray(step.op.forward(*moved, **step.attrs), np.float64)
+            return np.broadcast_to(z, shape) if size is None else np.ravel(z)
+
+        shape = np.shape(step.node._value)
+        here, self.step, self.i = at(0.0), step, i
+        self.far = [at(sign) - here for sign in (-1.0, 1.0)]
+        near = [at(sign / _CLOSER) - here for sign in (-1.0, 1.0)]
+        self.values = [here + d for d in near]
+        pairs = zip(near, self.far, strict=True)
+        self.jumps = np.logical_or(*((np.abs(d) > np.abs(e) / 2) & (e != 0) for d, e in pairs))
+        size = h if size is None else size
+        self.slopes = [np.round(d / (sign * size), 5) for sign, d in zip((-1.0, 1.0), self.far, strict=True)]
+
+    def moves(self) -> Any:
+        """Return which entries of the output move on either side."""
+        return (self.far[0] != 0) | (self.far[1] != 0)
+
+    def widest(self) -> int:
+        """Return the entry of the output (laid out flat) whose slopes differ most."""
+        return int(np.argmax(np.abs(self.slopes[1] - self.slopes[0])))
+
+    def place(self, k: Any, at: tuple[int, ...], reached: bool) -> Place | None:
+        """Return what is to be said of entry `k`, None where both sides are the same after all."""
+        jump = bool(self.jumps[k])
+        left, right = (float(np.round(side[k], 5)) + 0.0 for side in (self.values if jump else self.slopes))
+        if left == right:
+            return None
+        return Place("jump" if jump else "kink", self.step.call, self.i, at, left, right, reached)
+
+
+def _raw(g: Any) -> Any:
+    return g._value if isinstance(g, Tensor) else g
+
+
+def _step(x: Any) -> Any:
+    return 1e-6 * np.maximum(1.0, np.abs(x))
 
 
 def decided_as_zero(node: Tensor, i: int, g: Any) -> Any:
@@ -100,11 +230,11 @@ def decided_as_zero(node: Tensor, i: int, g: Any) -> Any:
     array([ True, False])
     """
     op, nowhere = node.op, np.zeros(np.shape(node._value), bool)
-    if op is None or op.singular is None or g is None or not _tracked(node, i):
+    x = node.inputs[i] if op is not None else None
+    if op is None or op.singular is None or g is None or not (isinstance(x, Tensor) and x.requires_grad):
         return nowhere
     if not op.singular(*node.values) or not callable(op.derivatives[i]):
         return nowhere
     with np.errstate(all="ignore"):
         slope = np.broadcast_to(op.derivatives[i](node._value, *node.values), nowhere.shape)
-    arrived = np.asarray(g._value if isinstance(g, Tensor) else g)
-    return np.isinf(slope) & (arrived == 0)
+    return np.isinf(slope) & (np.asarray(_raw(g)) == 0)

@@ -28,7 +28,7 @@ class CountChanged(Changed):
     """A mask picks another number of entries than in the recorded call."""
 
 
-@define("counted", "opaque", None, examples=(((np.array([True, False, True]),), {"n": 2}),))
+@define("counted", "opaque", None, kink=False, examples=(((np.array([True, False, True]),), {"n": 2}),))
 def counted(mask: Any, *, n: int = 0) -> Any:
     """The mask itself, where `n` of its entries hold; else the plan is for another call."""
     found = int(np.count_nonzero(mask))
@@ -37,7 +37,7 @@ def counted(mask: Any, *, n: int = 0) -> Any:
     return mask
 
 
-@define("occupied", "opaque", None, examples=(((np.array([True, False, True]),), {}),))
+@define("occupied", "opaque", None, kink=False, examples=(((np.array([True, False, True]),), {}),))
 def occupied(mask: Any) -> Any:
     """The mask itself, where it holds somewhere; else a reduction that needs entries has none."""
     if not np.any(mask):

@@ -13,6 +13,11 @@ from clearprop.ops import (
     shape,
     softmax,
 )
+from clearprop.registry import ops as _entries
+
+for _op in _entries.values():
+    if _op.kink is None and _op.__module__.startswith(__name__):
+        _op.kink = False  # these tables name all their kinks: an entry that names none has none
 
 __all__ = [
     "composed",

@@ -31,6 +31,18 @@ def _tie(x: Any, y: Any) -> Any:
     return x == y
 
 
+def _whole(x: Any) -> Any:
+    return x == np.floor(x)
+
+
+def _multiple(x: Any, y: Any) -> Any:
+    return _whole(x / y)
+
+
+def _halfway(x: Any, decimals: int = 0) -> Any:
+    return np.abs(x * 10.0**decimals) % 1 == 0.5
+
+
 def _half(z: Any) -> Any:
     return z.dtype.type(0.5)
 
@@ -44,8 +56,9 @@ divide       = elementwise("divide",       operator.truediv, _inverse,          
                            domain=(ANY, POSITIVE), singular=lambda x, y: not (_number(y) and y))
 negative     = elementwise("negative",     operator.neg,     -1,                                          numpy=np.negative, doc="-x")
 positive     = elementwise("positive",     operator.pos,      1,                                          numpy=np.positive, doc="+x")
-floor_divide = elementwise("floor_divide", operator.floordiv, None, None, domain=(ANY, POSITIVE),         numpy=np.floor_divide, doc="floor(x / y); no gradient")
-remainder    = elementwise("remainder",    operator.mod,     1, lambda z, x, y: -(x // y), domain=((0.3, 0.9), (1.0, 2.0)), numpy=np.remainder, doc="x - y * floor(x / y)")
+floor_divide = elementwise("floor_divide", operator.floordiv, None, None, domain=(ANY, POSITIVE),         numpy=np.floor_divide, doc="floor(x / y); no gradient", kink=_multiple)
+remainder    = elementwise("remainder",    operator.mod,     1, lambda z, x, y: -(x // y), domain=((0.3, 0.9), (1.0, 2.0)), numpy=np.remainder, doc="x - y * floor(x / y)",
+                           kink=_multiple)
 # fmt: on
 
 
@@ -75,7 +88,7 @@ sqrt       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     
 cbrt       = elementwise("cbrt",       np.cbrt,       lambda z, x: 1 / (3 * z * z), numpy=np.cbrt,   doc="cube root",               domain=POSITIVE, singular=True)
 reciprocal = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, doc="1 / x",                   domain=POSITIVE, singular=True)
 absolute   = elementwise("absolute",   np.absolute,   lambda z, x: np.sign(x),  numpy=np.absolute,   doc="|x|; derivative 0 at 0",  domain=POSITIVE, kink=lambda x: x == 0)
-sign       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       doc="-1, 0 or 1",              domain=POSITIVE)
+sign       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       doc="-1, 0 or 1",              domain=POSITIVE, kink=lambda x: x == 0)
 
 # --- exponentials and logarithms ----------------------------------------------------------------------------
 exp       = elementwise("exp",       np.exp,       lambda z, x: z,              numpy=np.exp,       doc="e to the power x", singular=True)
@@ -95,7 +108,7 @@ arcsin  = elementwise("arcsin",  np.arcsin,  lambda z, x: 1 / np.sqrt((1 - x) * 
 arccos  = elementwise("arccos",  np.arccos,  lambda z, x: -1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arccos, doc="inverse cosine, in radians",  domain=UNIT, singular=True)
 arctan  = elementwise("arctan",  np.arctan,  lambda z, x: 1 / (1 + x * x),                numpy=np.arctan,  doc="inverse tangent, in radians")
 arctan2 = elementwise("arctan2", np.arctan2, lambda z, y, x: x / np.hypot(x, y) / np.hypot(x, y), lambda z, y, x: y / np.hypot(x, y) / -np.hypot(x, y), numpy=np.arctan2,
-                      doc="angle of the point (x, y), in radians: arctan2(y, x)", domain=(POSITIVE, POSITIVE), singular=True)
+                      doc="angle of the point (x, y), in radians: arctan2(y, x)", domain=(POSITIVE, POSITIVE), singular=True, kink=lambda y, x: (y == 0) & (x <= 0))
 sinh    = elementwise("sinh",    np.sinh,    lambda z, x: np.cosh(x),                     numpy=np.sinh,    doc="hyperbolic sine", singular=True)
 cosh    = elementwise("cosh",    np.cosh,    lambda z, x: np.sinh(x),                     numpy=np.cosh,    doc="hyperbolic cosine", singular=True)
 tanh    = elementwise("tanh",    np.tanh,    lambda z, x: 1 - z * z,                      numpy=np.tanh,    doc="hyperbolic tangent; its derivative keeps absolute, not relative, precision where |z| is near 1")
@@ -178,6 +191,7 @@ def _clip_signature(
     numpy=np.clip,
     signature=_clip_signature,
     domain=((-2.0, 2.0), (-1.1, -1.0), (1.0, 1.1)),
+    kink=lambda x, low, high: (x == low) | (x == high),
 )
 def clip(x: Any, low: Any, high: Any) -> Any:
     """min(max(x, low), high); the gradient passes on the closed interval."""
@@ -210,7 +224,7 @@ def astype(x: Any, *, dtype: Any = None) -> Any:
     return x.astype(dtype)
 
 
-@define("truncate", "elementwise", None)
+@define("truncate", "elementwise", None, kink=lambda x, dtype: _whole(x))
 def truncate(x: Any, *, dtype: Any = None) -> Any:
     """The same numbers in an integer or boolean dtype; no gradient."""
     return x.astype(dtype)
@@ -222,7 +236,7 @@ def detach(x: Any) -> Any:
     return x
 
 
-@define("round", "elementwise", None, numpy=(np.round, np.around))
+@define("round", "elementwise", None, numpy=(np.round, np.around), kink=_halfway)
 def round_(x: Any, *, decimals: int = 0) -> Any:
     """Rounded to that many decimals; no gradient."""
     return np.round(x, decimals)
@@ -230,11 +244,15 @@ def round_(x: Any, *, decimals: int = 0) -> Any:
 
 # --- without a gradient: rounding, comparison, logic, bits --------------------------------------------------
 # fmt: off
-_ONE: Any = (np.floor, np.ceil, np.trunc, np.rint, np.isnan, np.isinf, np.isfinite, np.signbit, np.logical_not, np.invert)
-_TWO: Any = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.logical_and, np.logical_or,
-             np.logical_xor, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift)
-for _ufunc in _ONE:
-    elementwise(_ufunc.__name__, _ufunc, None, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient")
-for _ufunc in _TWO:
-    elementwise(_ufunc.__name__, _ufunc, None, None, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient")
+_ONE: Any = ((_whole, (np.floor, np.ceil, np.trunc)), (_halfway, (np.rint,)), (lambda x: x == 0, (np.signbit,)),
+             (False, (np.isnan, np.isinf, np.isfinite, np.logical_not, np.invert)))
+_TWO: Any = ((_tie, (np.less, np.less_equal, np.greater, np.greater_equal)),
+             (False, (np.equal, np.not_equal, np.logical_and, np.logical_or, np.logical_xor,
+                      np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift)))
+for _kink, _ufuncs in _ONE:
+    for _ufunc in _ufuncs:
+        elementwise(_ufunc.__name__, _ufunc, None, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient", kink=_kink)
+for _kink, _ufuncs in _TWO:
+    for _ufunc in _ufuncs:
+        elementwise(_ufunc.__name__, _ufunc, None, None, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient", kink=_kink)
 # fmt: on

@@ -284,6 +284,7 @@ def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     "reduce",
     _norm_rule,
     masked=lambda x, mask, **how: ops["norm"](np.where(mask, x, x.dtype.type(0)), **how),
+    kink=lambda x, axis, keepdims: (x * x).sum(axis=axis, keepdims=True) == 0,
     examples=((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((3, 4),), {"axis": 1, "keepdims": True})),
 )
 def norm_of(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:

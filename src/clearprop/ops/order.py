@@ -69,10 +69,23 @@ def _added(g: Any, group: Any) -> Any:
     return ops["scatter"](g, group, index=(ARRAY,), shape=(group.size,))
 
 
+def _neighbours(x: Any, axis: int) -> Any:
+    """Where an entry ties with another of its row."""
+    rows = np.moveaxis(x, axis, -1)
+    order = np.argsort(rows, axis=-1)
+    z = np.take_along_axis(rows, order, axis=-1)
+    same, end = z[..., 1:] == z[..., :-1], np.zeros((*z.shape[:-1], 1), bool)
+    tied = np.concatenate([end, same], axis=-1) | np.concatenate([same, end], axis=-1)
+    found = np.zeros_like(tied)
+    np.put_along_axis(found, order, tied[..., : z.shape[-1]], axis=-1)
+    return np.moveaxis(found, -1, axis)
+
+
 @define(
     "sort",
     "opaque",
     _sort_rule,
+    kink=_neighbours,
     signature=_sort_signature,
     numpy=np.sort,
     examples=(((_TIED,), {}), ((_TIED,), {"axis": 0})),

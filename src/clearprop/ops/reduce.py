@@ -116,6 +116,12 @@ def _extreme(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return np.where(wins, share, 0)
 
 
+def _tied(x: Any, axis: Any, reduce: Any) -> Any:
+    """Where an entry shares the extreme of its row with another."""
+    wins = x == reduce(x, axis=axis, keepdims=True)
+    return wins & (wins.sum(axis=axis, keepdims=True) > 1)
+
+
 @define(
     "max",
     "reduce",
@@ -123,6 +129,7 @@ def _extreme(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     numpy=(np.max, np.amax),
     masked=lambda x, mask, **how: np.max(_filled(x, mask, -np.inf), **how),
     empty=False,
+    kink=lambda x, axis, keepdims: _tied(x, axis, np.max),
     examples=_CASES,
 )
 def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -137,6 +144,7 @@ def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     numpy=(np.min, np.amin),
     masked=lambda x, mask, **how: np.min(_filled(x, mask, np.inf), **how),
     empty=False,
+    kink=lambda x, axis, keepdims: _tied(x, axis, np.min),
     examples=_CASES,
 )
 def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -217,6 +225,7 @@ def _std_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> A
     _std_rule,
     numpy=np.std,
     masked=_masked_spread(0.5, np.std),
+    kink=lambda x, axis, ddof, keepdims: x.std(axis=axis, keepdims=True) == 0,
     examples=(*_CASES, (((3, 4),), {"axis": 0, "ddof": 1})),
 )
 def std(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:

@@ -28,6 +28,7 @@ floored_log = elementwise(
     lambda x: _floored(np.log, x),
     lambda z, x: 1 / np.maximum(x, 1e-12),
     domain=POSITIVE,
+    kink=False,
     doc="max(log x, -100), with the derivative 1 / max(x, 1e-12)",
 )
 floored_log1p = elementwise(
@@ -35,6 +36,7 @@ floored_log1p = elementwise(
     lambda x: _floored(np.log1p, x),
     lambda z, x: 1 / np.maximum(1 + x, 1e-12),
     domain=POSITIVE,
+    kink=False,
     doc="max(log(1 + x), -100), with the derivative 1 / max(1 + x, 1e-12)",
 )
 
