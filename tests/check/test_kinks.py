@@ -89,6 +89,12 @@ def test_no_gradient_passes_a_jump(f, executor):
     assert (cp.compile(d, executor=executor) if executor else d)(np.float64(2.0)) == f(2.0)
 
 
+def test_zero_to_the_power_of_zero_jumps_in_its_exponent():
+    (place,) = cp.kinks(lambda b, e: b**e, np.array(0.0), np.array(0.0))
+
+    assert (place.kind, place.i, place.left, place.right) == ("jump", 1, np.inf, 0)
+
+
 def test_steps_of_a_jump_that_are_none_are_not_listed():
     assert cp.kinks(np.trunc, 0.0) == []
     assert cp.kinks(lambda x: np.abs(x) > 3 * np.ones(2), 0.0)[0].call.startswith("absolute")

@@ -194,7 +194,7 @@ class _Sides:
         near = [at(sign / _CLOSER) - here for sign in (-1.0, 1.0)]
         self.values = [here + d for d in near]
         pairs = zip(near, self.far, strict=True)
-        self.jumps = np.logical_or(*((np.abs(d) > np.abs(e) / 2) & (e != 0) for d, e in pairs))
+        self.jumps = np.logical_or(*((np.abs(d) >= np.abs(e) / 2) & (e != 0) for d, e in pairs))
         size = h if size is None else size
         self.slopes = [np.round(d / (sign * size), 5) for sign, d in zip((-1.0, 1.0), self.far, strict=True)]
 

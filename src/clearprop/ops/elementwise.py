@@ -71,7 +71,8 @@ def _base(z: Any, x: Any, y: Any) -> Any:
     d = y * x ** np.where(y == 0, y, y - 1)
     rounded = (y - 1) + 1 != y  # an exponent rounded by 1e-16 costs hundreds of ulp where x is large or small
     usual = rounded & (x != 0) & np.isfinite(z) & (z != 0)
-    return np.where(usual, y * (z / np.where(x == 0, z.dtype.type(1), x)), d)
+    one = z.dtype.type(1)  # in place of an overflow, which would reach d's own derivatives as 0 * inf
+    return np.where(usual, y * (np.where(usual, z, one) / np.where(usual, x, one)), d)
 
 
 def _exponent(z: Any, x: Any, y: Any) -> Any:
@@ -82,7 +83,7 @@ def _exponent(z: Any, x: Any, y: Any) -> Any:
 
 # fmt: off
 power      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, doc="x to the power y", domain=(POSITIVE, ANY),
-                         singular=lambda x, y: not (_number(y) and y in (0, 1, 2)))
+                         singular=lambda x, y: not (_number(y) and y in (0, 1, 2)), kink=lambda x, y: (x == 0) & (y == 0))
 square     = elementwise("square",     np.square,     lambda z, x: x + x,       numpy=np.square,     doc="x * x")
 sqrt       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       doc="square root",             domain=POSITIVE, singular=True)
 cbrt       = elementwise("cbrt",       np.cbrt,       lambda z, x: 1 / (3 * z * z), numpy=np.cbrt,   doc="cube root",               domain=POSITIVE, singular=True)
@@ -115,13 +116,14 @@ tanh    = elementwise("tanh",    np.tanh,    lambda z, x: 1 - z * z,            
 arcsinh = elementwise("arcsinh", np.arcsinh, lambda z, x: 1 / np.hypot(1.0, x),           numpy=np.arcsinh, doc="inverse hyperbolic sine")
 arccosh = elementwise("arccosh", np.arccosh, lambda z, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), numpy=np.arccosh, doc="inverse hyperbolic cosine",   domain=(1.2, 3.0), singular=True)
 arctanh = elementwise("arctanh", np.arctanh, lambda z, x: 1 / ((1 - x) * (1 + x)),        numpy=np.arctanh, doc="inverse hyperbolic tangent",  domain=UNIT, singular=True)
-hypot   = elementwise("hypot",   np.hypot,   lambda z, x, y: x / np.where(z == 0, _one(z), z), lambda z, x, y: y / np.where(z == 0, _one(z), z),
+hypot   = elementwise("hypot",   np.hypot,   lambda z, x, y: x / _length(z), lambda z, x, y: y / _length(z),
                       numpy=np.hypot, doc="sqrt(x^2 + y^2); derivative 0 at (0, 0)", domain=(POSITIVE, POSITIVE), kink=lambda x, y: (x == 0) & (y == 0))
 # fmt: on
 
 
-def _one(z: Any) -> Any:
-    return z.dtype.type(1)
+def _length(z: Any) -> Any:
+    """z, and infinity where it is 0: what is divided by it is 0 there, and so are its own derivatives."""
+    return np.where(z == 0, z.dtype.type(math.inf), z)
 
 
 # --- activations --------------------------------------------------------------------------------------------

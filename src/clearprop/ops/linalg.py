@@ -274,9 +274,9 @@ def _paired(x: Any, y: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int, ...]
 
 # --- norm ---------------------------------------------------------------------------------------------------
 def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """x / |x|, and 0 at 0: the subgradient of least norm."""
+    """x / |x|, and 0 at 0: the subgradient of least norm, flat in turn."""
     z = kept(z, x, axis, keepdims)
-    return kept(g, x, axis, keepdims) * x / np.where(z == 0, z.dtype.type(1), z)
+    return kept(g, x, axis, keepdims) * x / np.where(z == 0, z.dtype.type(np.inf), z)
 
 
 @define(

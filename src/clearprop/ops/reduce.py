@@ -215,7 +215,7 @@ def var(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> A
 
 def _std_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     z = kept(z, x, axis, keepdims)
-    scale = (count(x, axis) - ddof) * np.where(z == 0, z.dtype.type(1), z)
+    scale = (count(x, axis) - ddof) * np.where(z == 0, z.dtype.type(np.inf), z)  # also flat there
     return kept(g, x, axis, keepdims) * (x - x.mean(axis=axis, keepdims=True)) / scale
 
 

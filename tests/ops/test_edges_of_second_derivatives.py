@@ -1,0 +1,77 @@
+"""Second derivatives at kinks and at the edges of powers: the values that the guide's table gives."""
+
+import numpy as np
+import pytest
+
+from clearprop import compile, grad
+
+inf, nan = np.inf, np.nan
+AS = np.float64
+WEIGHTS = np.array([1.0, 2.0])
+
+
+def modes(f):
+    pytest.importorskip("llvmlite")
+    return f, compile(f, executor="numpy"), compile(f, executor="llvm")
+
+
+@pytest.mark.parametrize("second", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_hypot_is_flat_at_its_kink(second):
+    i, j = second
+    d = grad(grad(lambda x, y: np.hypot(x, y), argnums=i), argnums=j)
+
+    assert [float(run(AS(0), AS(0))) for run in modes(d)] == [0.0] * 3
+    assert [float(run(AS(0), AS(2))) for run in modes(d)] == [0.5 * (second == (0, 0))] * 3
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: np.linalg.norm(x), np.zeros(2)),
+        (lambda x: np.std(x), np.ones(2)),
+        (lambda x: np.std(x, ddof=1), np.ones(2)),
+        (lambda x: np.abs(x).sum(), np.zeros(2)),
+    ],
+)
+def test_norms_are_flat_at_their_kinks(f, x):
+    d = grad(lambda v: np.sum(grad(f)(v) * WEIGHTS))
+
+    assert [run(x).tolist() for run in modes(d)] == [[0.0, 0.0]] * 3
+    assert [grad(f)(x).tolist(), compile(grad(f))(x).tolist()] == [[0.0, 0.0]] * 2
+
+
+def test_hessian_of_a_norm_beside_its_kink():
+    d = grad(lambda v: np.sum(grad(lambda x: np.linalg.norm(x))(v) * WEIGHTS))
+
+    for run in modes(d):
+        assert np.allclose(run(np.array([3.0, 4.0])), [-0.064, 0.048], rtol=1e-14)
+
+
+# b, e: d/de, d2/db de, d2/de db of b**e.
+POWERS = (
+    (0.0, 2.0, 0.0, 0.0, 0.0),
+    (0.0, 1.0, 0.0, 1.0, 0.0),
+    (0.0, 0.0, 0.0, 1.0, 0.0),
+    (0.0, 0.5, 0.0, nan, 0.0),
+    (0.0, 1.5, 0.0, 0.0, 0.0),
+    (-1.0, 2.0, nan, nan, nan),
+    (1e200, 2.0, inf, 9.220340371976184e202, inf),
+    (1e308, 1.5, inf, 1.0647943129632491e157, inf),
+    (10.0, 400.0, inf, inf, inf),
+    (1e-200, 2.0, -0.0, -9.200340371976183e-198, -9.210340371976183e-198),
+    (2.0, 3.0, 8 * np.log(2), 4 + 12 * np.log(2), 4 + 12 * np.log(2)),
+)
+
+
+@pytest.mark.parametrize("case", POWERS)
+@pytest.mark.filterwarnings("ignore:.*encountered")
+def test_powers_at_their_edges(case):
+    def f(x, y):
+        return x**y
+
+    base, exponent, *wanted = case
+    by_base, by_exponent = grad(f), grad(f, argnums=1)
+    for k, d in enumerate((by_exponent, grad(by_base, argnums=1), grad(by_exponent))):
+        for run in modes(d):
+            found = float(run(AS(base), AS(exponent)))
+            assert np.allclose(found, wanted[k], rtol=1e-13, atol=0, equal_nan=True), (k, found)
