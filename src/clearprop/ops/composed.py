@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.ops.shape import as_array, constant
 from clearprop.registry import implements, ops
@@ -154,12 +155,18 @@ def average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = F
     axes = None if axis is None else normalize_axis_tuple(axis, x.ndim)
     w = _along(as_array(weights), x, axes)
     dtype = np.result_type(x.dtype, w.dtype, *(("f8",) if x.dtype.kind in "iub" else ()))
-    total = np.sum(w.astype(dtype), axis=axes, keepdims=keepdims)
-    if np.any(constant(total) == 0):
+    total = ops["sum_of_weights"](np.sum(w.astype(dtype), axis=axes, keepdims=keepdims))
+    return np.sum(x.astype(dtype) * w.astype(dtype), axis=axes, keepdims=keepdims) / total
+
+
+@define("sum_of_weights", "opaque", lambda g, z, x: g, kink=False, examples=((((3,),), {}),))
+def sum_of_weights(x: Any) -> Any:
+    """What is divided by, as it is; ZeroDivisionError where it is 0, in a compiled step's later calls too."""
+    if np.any(x == 0):
         raise ZeroDivisionError(
             lesson("np.average(x, weights=)", "wants weights with a sum", "weights that add up to 0")
         )
-    return np.sum(x.astype(dtype) * w.astype(dtype), axis=axes, keepdims=keepdims) / total
+    return +x
 
 
 def _along(w: Any, x: Any, axes: tuple[int, ...] | None) -> Any:

@@ -7,10 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.define import define
 from clearprop.errors import GradientError, lesson
 from clearprop.modes import no_grad
 from clearprop.record import read
 from clearprop.tensor import Tensor
+
+
+@define("finite_norm", "opaque", None, kink=False, examples=((((),), {}),))
+def finite_norm(x: Any) -> Any:
+    """The norm as it is; GradientError where it is NaN or infinite, in a compiled step's later calls too."""
+    if not np.isfinite(x):
+        raise GradientError(
+            lesson("clip_grad_norm_(params)", "wants a finite norm", f"{x}", hint="clearprop.watch()")
+        )
+    return +x
 
 
 def clip_grad_norm_(
@@ -24,7 +35,7 @@ def clip_grad_norm_(
     g = g min(1, max_norm / (norm + 1e-6)). Each `.grad` becomes a new array; none is written into.
     Source: Pascanu et al., "On the difficulty of training recurrent neural networks", 2013.
 
-    Raises GradientError for a NaN or infinite norm if `error_if_nonfinite` (not in a compiled step).
+    Raises GradientError for a NaN or infinite norm if `error_if_nonfinite`.
 
     >>> w = Tensor([3.0, 4.0])
     >>> (w * w).sum().backward()
@@ -36,10 +47,8 @@ def clip_grad_norm_(
     with no_grad():
         tracked, grads = _gradients(params)
         norm = _norm(grads, norm_type)
-        if error_if_nonfinite and not np.isfinite(norm._value if isinstance(norm, Tensor) else norm):
-            raise GradientError(
-                lesson("clip_grad_norm_(params)", "wants a finite norm", f"{norm}", hint="clearprop.watch()")
-            )
+        if error_if_nonfinite:
+            norm = finite_norm(norm)
         factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
         for p, g in zip(tracked, grads, strict=True):
             p.grad = g * factor.astype(g.dtype)

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.modes import mode
-from clearprop.nn.functional.layer import arrayed, checked_reduction
+from clearprop.nn.functional.layer import arrayed, checked_reduction, recording
 from clearprop.op import describe
 from clearprop.ops.shape import constant
 from clearprop.registry import ops
@@ -113,6 +112,8 @@ def _against_probabilities(
 def _picked(logs: Any, y: Any, axis: int, weight: Any, ignored: int | None) -> tuple[Any, Any]:
     """Return each entry's -weight[y] logs[y] and its weight (None where all are 1)."""
     labels = y if ignored is None else np.where(y != ignored, y, 0)
+    if recording() and labels.dtype.kind == "i":  # a later label below 0 would count from the end
+        labels = _none_below(labels, logs.shape[axis])
     places = np.expand_dims(labels, axis)
     losses = -np.squeeze(np.take_along_axis(logs, places, axis=axis), axis=axis)
     weights = None
@@ -125,6 +126,13 @@ def _picked(logs: Any, y: Any, axis: int, weight: Any, ignored: int | None) -> t
         losses = np.where(counted, losses, 0)
         weights = counted.astype(losses.dtype) if weights is None else np.where(counted, weights, 0)
     return losses, weights
+
+
+def _none_below(labels: Any, count: int) -> Any:
+    """Return labels, and for negative ones a class that there is not: the step refuses it."""
+    if count > np.iinfo(labels.dtype).max:
+        labels = labels.astype(np.int64)
+    return np.where(labels < 0, labels.dtype.type(count), labels)
 
 
 def _averaged(losses: Any, weights: Any, reduction: str) -> Any:
@@ -180,5 +188,4 @@ def _checked(called: str, x: Any, y: Any, axis: int, ignore_index: int | None) -
             )
         return True
     # A class may be ignored; and while a step is recorded, later batches may hold labels that are, too.
-    recording = mode.observer is not None and mode.observer.remembers
-    return ignore_index is not None and (0 <= ignore_index < count or recording)
+    return ignore_index is not None and (0 <= ignore_index < count or recording())

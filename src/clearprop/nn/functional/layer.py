@@ -74,13 +74,24 @@ def probability(called: str, p: float) -> None:
         raise ValueError(lesson(f"{called}(p=)", "wants a probability from 0 to 1", f"{p!r}", hint="p=0.5"))
 
 
+def recording() -> bool:
+    """Tell whether a step is recorded: what is asked of values now is not asked of those of later calls."""
+    return mode.observer is not None and mode.observer.remembers
+
+
 def positive(called: str, number: Any) -> Any:
-    """Return a number, or an array of them, having complained unless it is above 0 and finite."""
+    """Return a number, or an array of them, having complained unless it is above 0 and finite.
+
+    A Tensor of a recorded step is NaN in the calls in which it is not.
+    """
     if isinstance(number, float) and 0 < number < math.inf:
         return number
     entries = constant(number)
     if entries.dtype.kind not in "fiu" or not np.all((entries > 0) & (entries < math.inf)):
         raise ValueError(lesson(called, "wants a number above 0", f"{number!r}", hint="1.0"))
+    if isinstance(number, Tensor) and recording():
+        inside = np.logical_and(number > 0, number < math.inf)
+        return np.where(inside, number, number.dtype.type(math.nan) if number.dtype.kind == "f" else math.nan)
     return number
 
 
@@ -143,8 +154,10 @@ def log_softmax(x: Any, dim: int = -1) -> Any:
 
 def softplus(x: Any, beta: float = 1.0) -> Any:
     """Return log(1 + exp(beta x)) / beta, without overflow. Raises ValueError unless beta is above 0."""
-    positive("softplus(beta=)", beta)
-    return ops["softplus"](x) if beta == 1.0 else ops["softplus"](x * beta) / beta
+    beta = positive("softplus(beta=)", beta)
+    if not isinstance(beta, Tensor) and beta == 1.0:
+        return ops["softplus"](x)
+    return ops["softplus"](x * beta) / beta
 
 
 def logsigmoid(x: Any) -> Any:

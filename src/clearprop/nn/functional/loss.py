@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.define import elementwise
 from clearprop.errors import lesson
-from clearprop.nn.functional.layer import arrayed, checked_reduction, positive
+from clearprop.nn.functional.layer import arrayed, checked_reduction, positive, recording
 from clearprop.op import describe
 from clearprop.ops.elementwise import POSITIVE
 from clearprop.ops.shape import constant
@@ -98,7 +98,7 @@ def huber_loss(x: Any, y: Any, reduction: str = "mean", delta: float = 1.0) -> A
     >>> huber_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(0.75)
     """
-    positive("huber_loss(delta=)", delta)
+    delta = positive("huber_loss(delta=)", delta)
     d = np.abs(x - matched("huber_loss", x, y))
     return reduced(np.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta)), reduction)
 
@@ -116,6 +116,9 @@ def binary_cross_entropy(x: Any, y: Any, weight: Any = None, reduction: str = "m
     _within("x", x, "BCEWithLogitsLoss() for a model without a final Sigmoid")
     _within("y", y, "labels 0 and 1, or probabilities, as the target")
     each = -(y * floored_log(x) + (1 - y) * floored_log1p(-x))
+    if recording():  # later probabilities are not looked at: where they are none, the loss is NaN
+        outside = np.logical_or(np.logical_or(x < 0, x > 1), np.logical_or(y < 0, y > 1))
+        each = np.where(outside, each.dtype.type(np.nan), each)
     return reduced(_weighted("binary_cross_entropy", each, "weight", weight), reduction)
 
 
