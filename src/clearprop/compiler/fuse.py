@@ -179,7 +179,8 @@ class Grouping:
 
         In a large space these are its relatives': strangers of a like shape would only wait for each other.
         """
-        return (kind, space, None if math.prod(space) <= SMALL else self.kin[v])
+        small = v.several or math.prod(space) <= SMALL  # several results are a call of NumPy, and join nothing
+        return (kind, space, None if small else self.kin[v])
 
     def _put(self, v: Value, group: Group) -> None:
         if group.kind in LOOPS and v.op in REDUCTIONS and group.rows is None and not leading(v, group):

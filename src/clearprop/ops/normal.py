@@ -67,8 +67,11 @@ def polynomial(x: Any, coefficients: Sequence[float]) -> Any:
     """c0 + c1 x + c2 x^2 + ..., by Horner's rule."""
     z = x * coefficients[-1] + coefficients[-2]
     for c in reversed(coefficients[:-2]):
-        z *= x
-        z += c
+        if isinstance(z, np.ndarray):  # nobody else's: no new arrays
+            z *= x
+            z += c
+        else:
+            z = z * x + c
     return z
 
 
