@@ -179,7 +179,7 @@ class Grouping:
 
         In a large space these are its relatives': strangers of a like shape would only wait for each other.
         """
-        small = v.several or math.prod(space) <= SMALL  # several results are a call of NumPy, and join nothing
+        small = v.several or math.prod(space) <= SMALL  # several results join nothing
         return (kind, space, None if small else self.kin[v])
 
     def _put(self, v: Value, group: Group) -> None:
