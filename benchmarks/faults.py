@@ -23,7 +23,7 @@ import numpy as np
 
 from clearprop.check.compare import gradcheck
 from clearprop.check.mutations import FAULTS, effective, library, real
-from clearprop.check.numeric import Probe, listed, plain
+from clearprop.check.probe import Probe, listed, plain
 from clearprop.check.pull import gradients
 from clearprop.check.taylor import taylor_check
 from clearprop.modes import no_grad

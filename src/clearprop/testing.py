@@ -119,7 +119,7 @@ def sending(op: Op) -> list[int]:
     >>> sending(ops["where"]), sending(ops["sign"])
     ([1, 2], [])
     """
-    from clearprop.check.numeric import Probe, plain
+    from clearprop.check.probe import Probe, plain
     from clearprop.check.pull import gradients, random_weights
 
     found: set[int] = set()

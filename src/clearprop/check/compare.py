@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from clearprop.check.cause import Evidence, likely_cause
-from clearprop.check.numeric import Probe, Slopes, columns, plain
-from clearprop.check.pull import gradient_of, gradients, random_weights
-from clearprop.check.report import Entry, Report
+from clearprop.check.kept import kept
+from clearprop.check.numeric import Slopes, columns
+from clearprop.check.probe import RANDOM, Probe, plain
+from clearprop.check.pull import gradient_of, gradients, random_weights, split
+from clearprop.check.report import Entry, Report, untold
 from clearprop.check.single import compare_single
 from clearprop.check.taylor import taylor_check
 from clearprop.errors import GradientError
@@ -43,58 +45,86 @@ def gradcheck(
     """
     name = name or getattr(f, "__name__", type(f).__name__)
     report = Report(name)
-    _compare(report, f, inputs, np.random.default_rng(seed))
-    if report.ok:
-        compare_single(report, f, inputs, np.random.default_rng(seed))
-    for _ in range(order - 1):
+    with kept(f):
+        _compare(report, f, inputs, seed)
         if report.ok:
-            f = gradient_of(f, inputs, np.random.default_rng(seed + 1))
-            report.order += 1
-            _compare(report, f, inputs, np.random.default_rng(seed))
+            compare_single(report, f, inputs, np.random.default_rng(seed))
+        for _ in range(order - 1):
+            if report.ok:
+                f = gradient_of(f, inputs, np.random.default_rng(seed + 1))
+                report.order += 1
+                _compare(report, f, inputs, seed)
     if not report.ok and raise_on_failure:
         raise GradientError(repr(report))
     return report
 
 
-def _compare(report: Report, f: Callable[..., Any], inputs: Any, rng: np.random.Generator) -> None:
+def _compare(report: Report, f: Callable[..., Any], inputs: Any, seed: int) -> None:
     """Compare rules and differences in float64 and write what differs into `report`."""
     probe = Probe(f, inputs, lift=True)
     at = probe.start()
-    shapes = probe.shapes
-    pull = gradients(f, probe.arrays, inputs)
-    rows = np.eye(at.size) if at.size <= ROWS else np.empty((0, at.size))
-    cotangents = [_split(row, shapes) for row in rows]
-    drawn = random_weights(shapes, rng)
-    cotangents += [[-1.3 * w for w in drawn], drawn]  # a rule is linear in what arrives: both signs are tried
-    weights = np.array([np.concatenate([w.reshape(-1) for w in c]) for c in cotangents])
-    pulled = [pull(c) for c in cotangents]
-    if not _repeats(probe, at):
-        report.problems.append("f gives different values for the same inputs: seed its randomness.")
+    told = np.isfinite(at) & ~probe.murky
+    sound = probe.steady(at)
+    said = (*probe.fixed, *untold(probe, at)) if sound else (RANDOM,)
+    report.reasons += [reason for reason in said if reason not in report.reasons]
+    if not sound or not told.any():
+        report.compared = 0
+        report.checked += sum(probe.arrays[j].size for j in probe.moving)
+        report.evaluations += probe.evaluations
         return
+    pull = gradients(f, probe.arrays, inputs)
+    weights, pulled = _weighings(probe, pull, told, np.random.default_rng(seed))
+    beyond = _reached(probe, pull, ~told)
     for j in probe.moving:
-        _compare_input(report, probe, j, at, weights, [p[j] for p in pulled])
+        _compare_input(report, probe, j, at, weights, [p[j] for p in pulled], beyond, seed)
+    if not probe.steady(at):
+        report.refuse(RANDOM)
     report.evaluations += probe.evaluations
-    if report.sampled and report.ok:
-        along = taylor_check(f, *inputs, raise_on_failure=False)
-        report.evaluations += along.evaluations
-        if not along.ok:
-            report.wrong += [along.entry] if along.entry else []
-            report.problems.append(f"along random directions: {along.summary}.")
+    if probe.left and report.unresolved:
+        report.reasons.append(f"Outside of f's domain: {probe.left}")
+    if report.sampled and not report.problems and not report.wrong:
+        _compare_together(report, f, inputs, seed)
 
 
-def _repeats(probe: Probe, at: Any) -> bool:
-    """Whether the function, called again, gives the same up to rounding."""
-    again = probe({})
-    with np.errstate(all="ignore"):
-        return again.shape == at.shape and bool(np.allclose(again, at, rtol=1e-5, atol=0, equal_nan=True))
+def _compare_together(report: Report, f: Callable[..., Any], inputs: Any, seed: int) -> None:
+    """Hold all entries at once against differences along random directions: what a sample left out."""
+    along = taylor_check(f, *inputs, raise_on_failure=False, seed=seed)
+    report.evaluations += along.evaluations
+    report.together = f"along {along.compared} random directions"
+    if along.skipped:
+        report.together += f" that leave {along.skipped} entries out"
+    if along.verdict == "WRONG":
+        report.wrong += [along.entry] if along.entry else []
+        report.problems.append(f"along random directions: {along.summary}.")
 
 
-def _split(row: Any, shapes: Any) -> list[Any]:
-    ends = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
-    return [part.reshape(s) for part, s in zip(np.split(row, ends), shapes, strict=True)]
+def _weighings(probe: Probe, pull: Any, told: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Return weighings of the outputs that can tell something (each alone where they are few, two random ones
+    of all), and the gradients by every input that the rules give of each."""
+    rows = np.eye(told.size)[told] if told.size <= ROWS else np.empty((0, told.size))
+    drawn = np.concatenate([w.reshape(-1) for w in random_weights(probe.shapes, rng)]) * told
+    weights = np.array([*rows, -1.3 * drawn, drawn])  # a rule is linear in what arrives: both signs are tried
+    return weights, [pull(split(row, probe.shapes)) for row in weights]
 
 
-def _compare_input(report: Report, probe: Probe, j: int, at: Any, weights: Any, pulled: list[Any]) -> None:
+def _reached(probe: Probe, pull: Any, untold: Any) -> dict[int, Any]:
+    """Return, by input, which entries the outputs that can tell nothing depend on, going by the rules."""
+    if not untold.any():
+        return {}
+    pulled = pull(split(untold * 1.2345, probe.shapes))
+    return {j: np.asarray(plain(pulled[j])) != 0 for j in probe.moving if pulled[j] is not None}
+
+
+def _compare_input(
+    report: Report,
+    probe: Probe,
+    j: int,
+    at: Any,
+    weights: Any,
+    pulled: list[Any],
+    beyond: dict[int, Any],
+    seed: int,
+) -> None:
     x = probe.arrays[j]
     rows = [np.zeros_like(x) if g is None else np.asarray(plain(g)) for g in pulled]
     shape = next((g.shape for g in rows if g.shape != x.shape), None)
@@ -104,9 +134,11 @@ def _compare_input(report: Report, probe: Probe, j: int, at: Any, weights: Any, 
         return
     chosen = np.arange(x.size)
     if x.size > MOST:
-        chosen = np.sort(np.random.default_rng(0).choice(x.size, MOST, replace=False))
+        chosen = np.sort(np.random.default_rng(seed).choice(x.size, MOST, replace=False))
         report.sampled += x.size - MOST
     measured = Measured(probe, j, at, weights, chosen)
+    if j in beyond:
+        measured.lost |= beyond[j].reshape(-1)[chosen]
     analytic = np.array([g.reshape(-1)[chosen] for g in rows], np.float64)
     judge(report, measured, analytic, probe.eps)
 
@@ -123,7 +155,10 @@ class Measured:
             weights,
             probe.shapes,
         )
-        self.outputs = at.size
+        self.outputs, self.murky = at.size, probe.murky
+        with np.errstate(all="ignore"):
+            large = np.where(np.isfinite(at), np.maximum(np.abs(at), probe.terms), 0.0)
+        self.typical = (np.abs(weights) @ large)[:, None] / probe.scale(j)
         shape = (len(weights), chosen.size)
         self.value, self.error, self.total = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.low, self.high = np.zeros(shape), np.zeros(shape)
@@ -134,7 +169,7 @@ class Measured:
             self._enter(k, found)
 
     def _enter(self, k: int, found: Slopes) -> None:
-        known = np.isfinite(found.error) & np.isfinite(found.value)
+        known = np.isfinite(found.error) & np.isfinite(found.value) & ~self.murky
         value, error = np.where(known, found.value, 0.0), np.where(known, found.error, 0.0)
         least = np.where(found.kink, np.minimum(found.left, found.right), value)
         most = np.where(found.kink, np.maximum(found.left, found.right), value)
@@ -153,16 +188,20 @@ def judge(report: Report, m: Measured, analytic: Any, eps: float) -> None:
     with np.errstate(all="ignore"):
         size = np.maximum(np.abs(analytic), np.abs(m.value))
         allowed = 10 * m.error + TOLERANCE * np.abs(m.value) + 64 * eps * m.total
-        vague = m.lost | (m.error > 1e-4 * np.maximum(size, 1e-3))
+        vague = m.lost | ~((m.error <= 1e-4 * size) | _zero(m, analytic, eps))
         between = (analytic >= m.low - 1e-3 * size - allowed) & (analytic <= m.high + 1e-3 * size + allowed)
         right = np.where(m.kink, between, np.abs(analytic - m.value) <= allowed)
         wrong = ~right & ~m.lost
         share = np.where(size > 1e-12, np.abs(analytic - m.value) / np.where(size == 0, 1, size), 0.0)
+    skipped = m.kink | vague
+    telling = ~skipped & (size > allowed)
+    compared = wrong.any(axis=0) | telling.any(axis=0) | ~skipped.any(axis=0)
     report.checked += m.chosen.size
-    report.worst = max(report.worst, float(np.max(share[~m.kink & ~vague], initial=0.0)))
+    report.compared += int(np.sum(compared))
+    report.worst = max(report.worst, float(np.max(share[~skipped], initial=0.0)))
     for k in range(m.chosen.size):
         row = _row(wrong[:, k], m.kink[:, k], vague[:, k])
-        if row is not None:
+        if row is not None and (wrong[row, k] or not compared[k]):
             entry = _entry(m, k, row, float(analytic[row, k]))
             place = report.wrong if wrong[row, k] else report.kinks if m.kink[row, k] else report.unresolved
             place.append(entry)
@@ -171,6 +210,15 @@ def judge(report: Report, m: Measured, analytic: Any, eps: float) -> None:
         cause = likely_cause(_evidence(m, row, np.where(m.kink[row], m.value[row], analytic[row])))
         if cause:
             report.causes.append(f"Input {m.j}: {cause}.")
+
+
+def _zero(m: Measured, analytic: Any, eps: float) -> Any:
+    """Where the gradient says 0, but for rounding, and the differences could see anything worth the name."""
+    largest = np.max(np.abs(m.value), axis=1, initial=0.0, keepdims=True)
+    usual = np.maximum(largest, m.typical)
+    rounding = np.maximum(64 * eps * m.total, 1e-14 * m.typical)
+    claimed = np.abs(analytic) <= np.maximum(1e-3 * m.error, rounding)
+    return claimed & (m.error <= 1e-7 * usual)
 
 
 def _entry(m: Measured, k: int, row: int, analytic: float) -> Entry:

@@ -14,7 +14,7 @@ import numpy as np
 
 from clearprop.check.compare import gradcheck
 from clearprop.check.nodes import check_model
-from clearprop.check.numeric import Probe, listed, plain
+from clearprop.check.probe import Probe, listed, plain
 from clearprop.check.pull import gradients, random_weights
 from clearprop.op import Op
 from clearprop.registry import ops

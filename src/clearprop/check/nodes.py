@@ -11,9 +11,10 @@ import numpy as np
 
 from clearprop.backward import input_gradient, propagate
 from clearprop.check.cause import Evidence, likely_cause
-from clearprop.check.numeric import Probe, columns, listed, measure, slopes
+from clearprop.check.numeric import columns, measure, slopes
+from clearprop.check.probe import Probe, listed
 from clearprop.check.pull import random_weights
-from clearprop.check.taylor import Search
+from clearprop.check.search import Search
 from clearprop.errors import GradientError, lesson, user_line
 from clearprop.graph import topological_order
 from clearprop.modes import Onlooker, no_grad, observed
@@ -244,7 +245,7 @@ class _Trial:
         """Return the entry that bisection corners and a sample of the others, to tell one fault from all."""
         rng = np.random.default_rng(0)
         search = Search(self.probe, {j: self.sent[j][k]}, self.weights[k], rng)
-        entry = search.corner(search.signs())
+        entry = search.corner(search.direction())
         shape, size = self.probe.arrays[j].shape, self.probe.arrays[j].size
         found = [] if entry is None else [int(np.ravel_multi_index(entry.index, shape))]
         return sorted({*found, *rng.choice(size, 64, replace=False).tolist()})

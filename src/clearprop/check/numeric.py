@@ -2,139 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from clearprop.check.probe import Probe, listed, plain
 from clearprop.errors import lesson
-from clearprop.modes import no_grad
-from clearprop.tensor import Tensor
 
-FIRST_STEP = 2.0**-4  # times the size of the entry, or 1 where that is smaller
-SMALL = 2.0**-6  # inputs all below this are also tried with steps in proportion
 LEVELS = 12  # halvings that every entry may take
 PATIENCE = 30  # halvings for an entry that has not converged by then: a kink or a pole may be near
-FLOAT_EPS = float(np.finfo(np.float32).eps)
 RESOLVED = 1e-7  # a slope whose error is above this share of it has not converged
-
-
-class Probe:
-    """`f` on float64 copies of its inputs, where one entry, or all along a direction, can be moved.
-
-    Floating-point arrays, numbers and Tensors that require a gradient may move; integers, booleans and
-    Tensors with `requires_grad=False` are passed on as they are. `evaluations` counts the calls.
-    """
-
-    def __init__(self, f: Callable[..., Any], inputs: tuple[Any, ...], *, lift: bool | None = None) -> None:
-        self.f, self.inputs = f, inputs
-        self.lift = any(isinstance(x, Tensor) for x in inputs) if lift is None else lift
-        self.arrays = [wide(x) for x in inputs]
-        self.moving = [j for j, x in enumerate(self.arrays) if x is not None]
-        self.evaluations = 0
-        self.shapes: list[tuple[int, ...]] = []
-        self.eps = float(np.finfo(np.float64).eps)
-        self.coarse = 0.0  # how coarsely the function was found to round inside
-        self.terms: Any = 0.0  # how large the terms of each output seem to be, going by its rounding
-
-    def __call__(self, arrays: dict[int, Any]) -> Any:
-        """Return all outputs as one float64 vector, some inputs being replaced."""
-        given = []
-        for j, x in enumerate(self.inputs):
-            array = arrays.get(j, self.arrays[j])
-            if array is None:
-                given.append(x)
-            elif self.lift:
-                given.append(Tensor(array, requires_grad=False))
-            else:
-                given.append(array[()])
-        self.evaluations += 1
-        with np.errstate(all="ignore"), no_grad():
-            output = self.f(*given)
-        values = [np.asarray(plain(z)) for z in listed(output)]
-        self.shapes = [v.shape for v in values]
-        floats = [v.dtype for v in values if v.dtype.kind == "f"]
-        if floats:
-            self.eps = max(self.coarse, *(float(np.finfo(d).eps) for d in floats))
-        return np.concatenate([v.reshape(-1).astype(np.float64) for v in values])
-
-    def start(self) -> Any:
-        """Return the outputs where the inputs are, having found out how finely the function resolves them.
-
-        A function may round to float32 inside and not show it: then it does not move at all where inputs move
-        by a hundred-billionth, or its values at shifts of a ten-millionth scatter about a parabola.
-        """
-        at = self({})
-        if self.eps < 1e-10:
-            scatter = self._scatter(at, 1e-7)
-            if self._still(at) or (scatter > 1e-9 and self._scatter(at, 1e-8) > scatter / 20):
-                self.eps = self.coarse = 4 * max(scatter, FLOAT_EPS)
-        self.terms = self._terms(at)
-        return at
-
-    def _terms(self, at: Any) -> Any:
-        """Return how large numbers are that round as the outputs do when inputs change by a last bit.
-
-        An entry of an inverse is no more exact than the whole matrix allows, however small it is itself. At a
-        jump the last bit decides about more, which is no rounding: there is a limit.
-        """
-        with np.errstate(all="ignore"):
-            off = [np.abs(self._shifted(k * self.eps) - at) for k in (-2.0, -1.0, 1.0, 2.0)]
-            terms = np.max(off, axis=0) / self.eps
-            most = 1e3 * np.max(np.abs(at[np.isfinite(at)]), initial=1.0)
-        return np.minimum(np.where(np.isfinite(terms), terms, 0.0), most)
-
-    def _still(self, at: Any) -> bool:
-        """Whether nothing moves at a small shift though, going by a larger one, it should."""
-        if not np.array_equal(self._shifted(1e-11), at):
-            return False
-        with np.errstate(all="ignore"):
-            moves = np.abs(self._shifted(1e-5) - at) / np.abs(at)
-        return bool(np.any(moves[np.isfinite(moves)] > 1e-9))
-
-    def _shifted(self, size: float) -> Any:
-        """Return the outputs with every input a little larger or smaller, always in the same directions."""
-        rng = np.random.default_rng(0)
-        signs = {j: rng.choice([-1.0, 1.0], self.arrays[j].shape) for j in self.moving}
-        return self({j: self.arrays[j] * (1 + size * v) for j, v in signs.items()})
-
-    def _scatter(self, at: Any, size: float) -> float:
-        """Return how far four values nearby are off a parabola through `at`, relative to the values."""
-        with np.errstate(all="ignore"):
-            near, far = ((self._shifted(k * size) - self._shifted(-k * size)) / k for k in (1.0, 2.3))
-            off = np.abs(far - near) / np.abs(at)
-        return float(np.max(off[np.isfinite(off)], initial=0.0))
-
-    def scale(self, j: int) -> float:
-        """Return the typical size of input j's entries where it is small or large, else 1."""
-        size = float(np.sqrt(np.mean(np.square(self.arrays[j])))) if self.arrays[j].size else 1.0
-        return 1.0 if SMALL <= size <= 1.0 or not 0.0 < size < math.inf else size
-
-    def entry(self, j: int, i: int) -> tuple[Callable[[float], tuple[Any, float]], tuple[float, ...]]:
-        """Return the function of one entry's shift (which gives the outputs and the shift that rounding left
-        of it), and the sizes of a first step: where all entries are small, also one in proportion."""
-        base = self.arrays[j]
-        start = float(base.flat[i])
-
-        def shifted(t: float) -> tuple[Any, float]:
-            moved = base.copy()
-            moved.flat[i] = start + t
-            return self({j: moved}), float(moved.flat[i]) - start
-
-        near = max(abs(start), self.scale(j))
-        steps = (max(near, 1.0), near) if near < SMALL else (max(near, 1.0) if near > abs(start) else near,)
-        return shifted, tuple(FIRST_STEP * size for size in steps)
-
-    def along(self, directions: dict[int, Any]) -> tuple[Callable[[float], tuple[Any, float]], float]:
-        """Return the function of the distance gone along `directions` (by input, as long as the inputs are
-        large), and a first step."""
-
-        def shifted(t: float) -> tuple[Any, float]:
-            return self({j: self.arrays[j] + t * v for j, v in directions.items()}), t
-
-        return shifted, FIRST_STEP
+RETREATS = 15  # times that a first step which leaves the domain is cut to an eighth
+CLOSE = (2.0**-20, 2.0**-31, 2.0**-42)  # of the first step: where what was found is looked at once more
 
 
 @dataclass
@@ -151,26 +32,6 @@ class Slopes:
     right: Any
     kink: Any
     edge: Any
-
-
-def wide(x: Any) -> Any:
-    """Return a float64 copy of a floating-point input, None for one that cannot move."""
-    if isinstance(x, Tensor):
-        return np.array(x._value, np.float64) if x.requires_grad else None
-    if isinstance(x, (bool, int)):
-        return None
-    array = np.asarray(x)
-    return np.array(array, np.float64) if array.dtype.kind == "f" else None
-
-
-def plain(z: Any) -> Any:
-    """Return the array behind a Tensor, or `z` itself."""
-    return z._value if isinstance(z, Tensor) else z
-
-
-def listed(output: Any) -> list[Any]:
-    """Return the outputs of a function as a list, whether it returned one or several."""
-    return list(output) if isinstance(output, (tuple, list)) else [output]
 
 
 class _Table:
@@ -228,15 +89,19 @@ def slopes(
 ) -> Slopes:
     """Return the derivatives at 0 of the vector function `shifted`, whose value there is `at`.
 
-    Steps are halved until every entry has settled to rounding, at most `LEVELS` times, or `PATIENCE` where
-    one has not converged. One evaluation on each side per step serves the central and both one-sided
-    estimates. Rounding is that of the values, or of `size` where they are sums of larger terms.
+    Steps that leave the domain are cut first. They are then halved until every entry has settled to rounding,
+    at most `LEVELS` times, or `PATIENCE` where one has not converged. One evaluation on each side per step
+    serves the central and both one-sided estimates. Rounding is that of the values, or of `size` where they
+    are sums of larger terms. What was found is held against differences nearer to the point: what a function
+    does there may be hidden from afar, and is then looked for with smaller steps. An estimate that is refuted
+    to the end has no error: it is infinite.
     """
     central, left, right = _Table(4), _Table(2), _Table(2)
     with np.errstate(all="ignore"):
+        near = [_CloseUp(shifted, share * step, eps, at, size) for share in CLOSE]
+        step, pair = _inside(shifted, step, at)
         for level in range(PATIENCE):
-            ahead, forth = shifted(step)
-            behind, back = shifted(-step)
+            (ahead, forth), (behind, back) = pair if level == 0 else (shifted(step), shifted(-step))
             step /= 2
             if forth == 0.0 or back == 0.0:
                 break
@@ -245,11 +110,65 @@ def slopes(
             right.add((ahead - at) / forth, 8 * noise)
             left.add((behind - at) / back, 8 * noise)
             settled = np.all(central.error <= np.maximum(8 * noise, 1e-14 * np.abs(central.value)))
-            if level >= 3 and settled and _one_sided_agree(left, right):
-                break
-            if level >= LEVELS - 1 and np.all(_resolved(central)):
-                break
-        return _weighed(central, left, right)
+            done = level >= 3 and settled and _one_sided_agree(left, right)
+            if done or (level >= LEVELS - 1 and np.all(_resolved(central))):
+                refuted = _refuted(central, near, step)
+                if not np.any(refuted):
+                    break
+                for table in (central, left, right):
+                    table.error = np.where(refuted, np.inf, table.error)
+        refuted = _refuted(central, near, step)
+        for table in (central, left, right):
+            table.error = np.where(refuted, np.inf, table.error)
+        return _weighed(central, left, right, _straight(left, right, near))
+
+
+class _CloseUp:
+    """The difference quotient at one small step, and how much of it may be rounding."""
+
+    def __init__(
+        self, shifted: Callable[[float], tuple[Any, float]], step: float, eps: float, at: Any, size: Any
+    ) -> None:
+        ahead, forth = shifted(step)
+        behind, back = shifted(-step)
+        self.step, gone = step, forth - back
+        self.quotient = (ahead - behind) / gone
+        self.bend = np.abs((ahead - at) / forth - (behind - at) / back)
+        self.noise = eps * np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), size) / gone
+
+    def refutes(self, table: _Table) -> Any:
+        """Where what the table says of the slope cannot be what is seen here."""
+        off = np.abs(self.quotient - table.value)
+        return off > 30 * self.noise + 10 * table.error + 1e-3 * np.abs(table.value)
+
+
+def _straight(left: _Table, right: _Table, near: list[_CloseUp]) -> Any:
+    """Where nearer to the point the two sides differ by much less than the tables say."""
+    bend = np.abs(right.value - left.value)
+    return np.any([look.bend + 40 * look.noise < 0.5 * bend for look in near], axis=0)
+
+
+def _refuted(table: _Table, near: list[_CloseUp], step: float) -> Any:
+    """Where a difference at a smaller step than the table's last one refutes it."""
+    found = np.zeros(np.shape(table.value), bool)
+    for look in near:
+        if look.step < step:
+            found = found | look.refutes(table)
+    return found
+
+
+def _inside(shifted: Callable[[float], tuple[Any, float]], step: float, at: Any) -> tuple[float, Any]:
+    """Return a first step that stays inside the domain on both sides, and what is found there; the step
+    itself at the domain's edge, where there is none."""
+    known, size = np.isfinite(at), step
+    first = None
+    for _ in range(RETREATS):
+        pair = shifted(size), shifted(-size)
+        first = first or pair
+        if all(np.all(np.isfinite(values[known])) for values, _ in pair):
+            return size, pair
+        size /= 8
+    return step, first
 
 
 def _resolved(table: _Table) -> Any:
@@ -266,11 +185,12 @@ def _one_sided_agree(left: _Table, right: _Table) -> bool:
     return not np.any(_gap(left, right))
 
 
-def _weighed(central: _Table, left: _Table, right: _Table) -> Slopes:
+def _weighed(central: _Table, left: _Table, right: _Table, straight: Any) -> Slopes:
     """Choose, for each output, among the central estimate, both sides' mean, and the only side there is."""
-    kink = _gap(left, right) & _roughly(left) & _roughly(right)
+    apart = _gap(left, right)
+    kink = apart & _roughly(left) & _roughly(right) & ~straight
     mean, spread = (left.value + right.value) / 2, left.error + right.error
-    better = ~kink & (spread < central.error)
+    better = ~apart & (spread < central.error)
     value, error = np.where(better, mean, central.value), np.where(better, spread, central.error)
     lonely = ~np.isfinite(central.error) & ~np.isfinite(spread)
     edge = lonely & (np.isfinite(left.error) | np.isfinite(right.error))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.backward import propagate
-from clearprop.check.numeric import Probe, listed
+from clearprop.check.probe import Probe, listed
 from clearprop.graph import topological_order
 from clearprop.modes import enable_grad, mode
 from clearprop.tensor import Tensor
@@ -43,6 +43,12 @@ def _pull(outputs: list[Any], leaves: Any, create_graph: bool = False) -> Callab
 def random_weights(shapes: Any, rng: np.random.Generator) -> list[Any]:
     """Return weights of 0.5 to 1.5 with random signs: none vanishes and none equals 1."""
     return [rng.uniform(0.5, 1.5, s) * rng.choice([-1.0, 1.0], s) for s in shapes]
+
+
+def split(row: Any, shapes: Any) -> list[Any]:
+    """Return one long vector as arrays of these shapes."""
+    ends = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
+    return [part.reshape(s) for part, s in zip(np.split(row, ends), shapes, strict=True)]
 
 
 def gradient_of(f: Callable[..., Any], inputs: Any, rng: np.random.Generator) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.check.numeric import Probe, plain
+from clearprop.check.probe import Probe, plain
 from clearprop.check.pull import gradients, random_weights
 from clearprop.check.report import Report
 

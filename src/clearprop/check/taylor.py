@@ -9,31 +9,46 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.check.numeric import Probe, measure, plain, slopes
-from clearprop.check.pull import gradients, random_weights
-from clearprop.check.report import Entry
-from clearprop.errors import GradientError
-
-BISECTION_STEP = 2.0**-17  # about the cube root of float64's eps: truncation and rounding weigh the same
-TOLERANCE = 1e-10  # of the largest directional derivative the gradient's size allows
+from clearprop.check.kept import kept
+from clearprop.check.probe import RANDOM, Probe, plain
+from clearprop.check.pull import gradients, random_weights, split
+from clearprop.check.report import Entry, untold, verdict
+from clearprop.check.search import Along, Search
+from clearprop.errors import GradientError, lesson
 
 
 @dataclass
 class TaylorReport:
-    """What the test found along each direction; true where every slope is right.
+    """What the test found along each direction; true where something was compared and every slope is right.
 
     `table` holds (h, |f(x + h v) - f(x) - h <g, v>|) of the worst direction, `slope` how that remainder falls
     at its small end: with the square of h (2 or more) where the gradient is right, with h (1) where not.
+    `compared` of the `directions` told something; `skipped` entries, on a kink or where the gradient is not
+    finite, were left out of them. `reasons` says why something could not be compared.
     """
 
-    slope: float
+    slope: float = math.nan
     table: list[tuple[float, float]] = field(default_factory=list)
     mismatch: float = 0.0
     evaluations: int = 0
     entry: Entry | None = None
     entries: int = 0
     cornering: int = 0
-    ok: bool = True
+    directions: int = 0
+    compared: int = 0
+    wrong: int = 0
+    skipped: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """`right`, `WRONG` or `cannot tell`."""
+        return verdict(bool(self.wrong), self.compared)
+
+    @property
+    def ok(self) -> bool:
+        """Whether something was compared and nothing is wrong."""
+        return self.verdict == "right"
 
     def __bool__(self) -> bool:
         return self.ok
@@ -42,11 +57,16 @@ class TaylorReport:
     def summary(self) -> str:
         """The outcome in a few words."""
         slope = "no remainder: linear" if math.isinf(self.slope) else f"slope {self.slope:.2f}"
-        return f"{'right' if self.ok else 'WRONG'}, {slope}; {self.evaluations} evaluations"
+        told = f", {slope}" if self.compared else ""
+        left_out = f", {self.skipped} entries skipped" if self.skipped else ""
+        along = f"{self.compared} of {self.directions} directions compared{left_out}"
+        return f"{self.verdict}{told}; {along}, {self.evaluations} evaluations"
 
     def __repr__(self) -> str:
         lines = [f"Taylor test over {self.entries} entries: {self.summary}."]
-        lines.append(f"    {'h':>10} {'remainder':>12} {'slope':>6}")
+        lines += [f"  {said}" for said in self.reasons]
+        if self.table:
+            lines.append(f"    {'h':>10} {'remainder':>12} {'slope':>6}")
         for k, (h, r) in enumerate(self.table):
             before = self.table[k - 1][1] if k else 0.0
             fall = f"{math.log2(before / r):>6.2f}" if k and before > 0 and r > 0 else ""
@@ -65,7 +85,7 @@ def taylor_check(
     f: Callable[..., Any],
     *inputs: Any,
     gradient: Any = None,
-    directions: int = 2,
+    directions: int = 4,
     locate: bool = True,
     raise_on_failure: bool = True,
     seed: int = 0,
@@ -73,9 +93,13 @@ def taylor_check(
     """Test a gradient of any size along random directions, and name a wrong entry.
 
     f(x + h v) - f(x) - h <g, v> falls with h^2 where g is the gradient, with h where it is not. No step has
-    to be chosen: h is halved down to where rounding begins. A fault is then cornered by bisection, about
+    to be chosen: h is halved down to where rounding begins. Every second direction is in proportion to the
+    inputs. Their entries are random in size as well as in sign, so that faults which cancel along one of them
+    (two entries swapped, say) do so with a probability of about the rounding error. Entries on a kink are
+    left out and held against the slopes on its two sides. A fault is then cornered by bisection, about
     2 log2(n) evaluations for n entries. `gradient` is what to test (one array per floating-point input);
-    left out, it is what the rules give. Raises GradientError unless `raise_on_failure=False`.
+    left out, it is what the rules give. Raises GradientError where it is wrong or nothing could be compared,
+    unless `raise_on_failure=False`; ValueError where a gradient is not of its input's shape.
 
     >>> x = np.linspace(-1.0, 1.0, 1600)
     >>> g = np.cos(x)
@@ -86,135 +110,86 @@ def taylor_check(
     """
     rng = np.random.default_rng(seed)
     probe = Probe(f, inputs, lift=True)
-    scalar = probe.start().size == 1
-    weights = random_weights(probe.shapes, rng) if not scalar else [np.ones(s) for s in probe.shapes]
-    if gradient is None:
-        pulled = gradients(f, probe.arrays, inputs)(weights)
-        given = {j: pulled[j] for j in probe.moving}
-    else:
-        several = gradient if isinstance(gradient, (tuple, list)) else (gradient,)
-        given = dict(zip(probe.moving, several, strict=True))
+    with kept(f):
+        report = _tested(f, probe, gradient, directions, locate, rng)
+    report.evaluations = probe.evaluations
+    if not report.ok and raise_on_failure:
+        raise GradientError(repr(report))
+    return report
+
+
+def _tested(
+    f: Callable[..., Any],
+    probe: Probe,
+    gradient: Any,
+    directions: int,
+    locate: bool,
+    rng: np.random.Generator,
+) -> TaylorReport:
+    report = TaylorReport(directions=directions)
+    at = probe.start()
+    report.entries = sum(probe.arrays[j].size for j in probe.moving)
+    if not probe.steady(at):
+        report.reasons.append(RANDOM)
+        return report
+    report.reasons += [*probe.fixed, *untold(probe, at)]
+    weights = random_weights(probe.shapes, rng) if at.size != 1 else [np.ones(s) for s in probe.shapes]
+    told = np.isfinite(at) & ~probe.murky
+    if not report.entries or not told.any():
+        return report
+    weights = split(np.concatenate([w.reshape(-1) for w in weights]) * told, probe.shapes)
+    given = _given(f, probe, gradient, weights)
     search = Search(probe, given, np.concatenate([w.reshape(-1) for w in weights]), rng)
-    worst: TaylorReport | None = None
-    for _ in range(directions):
-        v = search.signs()
-        found = search.along(v)
-        if (
-            worst is None
-            or (not found.ok and worst.ok)
-            or (found.ok == worst.ok and found.slope < worst.slope)
-        ):
-            worst, direction = found, v
-    assert worst is not None
-    if not worst.ok and locate:
-        before = search.probe.evaluations
-        worst.entry = search.corner(direction)
-        worst.cornering = search.probe.evaluations - before
-    worst.evaluations, worst.entries = search.probe.evaluations, search.size
-    if not worst.ok and raise_on_failure:
-        raise GradientError(repr(worst))
-    return worst
+    search.leave_out_what_is_not_finite()
+    tried: list[tuple[Along, Any]] = []
+    for k in range(directions):
+        v = search.direction(in_proportion=k % 2 == 1)
+        found, v = search.beside_kinks(v)
+        tried.append((found, v))
+    _enter(report, search, tried, locate)
+    return report
 
 
-class Search:
-    """Some inputs of a probe as one long vector, what is said to be their gradient (of the outputs weighed by
-    `weights`), and the hunt for the entry where it is wrong."""
-
-    def __init__(
-        self, probe: Probe, gradient: dict[int, Any], weights: Any, rng: np.random.Generator
-    ) -> None:
-        self.probe, self.weights, self.rng, self.inputs = probe, weights, rng, list(gradient)
-        self.at = probe({})
-        parts = [
-            np.zeros(probe.arrays[j].size) if g is None else np.asarray(plain(g), np.float64).reshape(-1)
-            for j, g in gradient.items()
-        ]
-        self.gradient = np.concatenate(parts)
-        self.ends = np.cumsum([p.size for p in parts])
-        self.size = int(self.gradient.size)
-        self.scales = np.concatenate(
-            [np.full(p.size, probe.scale(j)) for j, p in zip(gradient, parts, strict=True)]
+def _given(f: Callable[..., Any], probe: Probe, gradient: Any, weights: list[Any]) -> dict[int, Any]:
+    """Return the gradient to test, by input: what the rules give where it is None."""
+    if gradient is None:
+        pulled = gradients(f, probe.arrays, probe.inputs)(weights)
+        return {j: pulled[j] for j in probe.moving}
+    several = gradient if isinstance(gradient, (tuple, list)) else (gradient,)
+    wanted = [probe.arrays[j].shape for j in probe.moving]
+    shapes = [np.shape(plain(g)) for g in several]
+    if shapes != wanted:
+        raise ValueError(
+            lesson(
+                "taylor_check(..., gradient)",
+                f"wants one array per input that can move, of shapes {', '.join(map(str, wanted))}",
+                ", ".join(map(str, shapes)),
+                hint="gradient=(by_x, by_w) for f(x, w)",
+            )
         )
-
-    def signs(self) -> Any:
-        """Return a direction of +1 and -1 at random (of tiny or huge inputs, in proportion): every entry
-        counts as much as any other."""
-        return self.scales * self.rng.choice([-1.0, 1.0], self.size)
-
-    def split(self, v: Any) -> dict[int, Any]:
-        """Return the direction by input."""
-        parts = np.split(v, self.ends[:-1])
-        return {j: p.reshape(self.probe.arrays[j].shape) for j, p in zip(self.inputs, parts, strict=True)}
-
-    def along(self, v: Any) -> TaylorReport:
-        """Measure the derivative along v and the remainders on the way."""
-        shifted, step = self.probe.along(self.split(v))
-        told = float(self.gradient @ v)
-        table: list[tuple[float, float]] = []
-
-        def noted(t: float) -> tuple[Any, float]:
-            values, gone = shifted(t)
-            if t > 0:
-                rest = abs(float(self.weights @ (values - self.at)) - gone * told)
-                table.append((gone, rest))
-            return values, gone
-
-        found = slopes(noted, step, self.probe.eps, self.at)
-        measured = float(self.weights @ found.value)
-        error = float(np.abs(self.weights) @ found.error)
-        size = float(np.linalg.norm(self.gradient * v))
-        allowed = 10 * error + TOLERANCE * max(size, abs(measured))
-        floor = 50 * self.probe.eps * float(np.abs(self.weights) @ np.abs(self.at))
-        off = abs(told - measured)
-        ok = bool(off <= allowed) or bool(np.any(found.kink))
-        if not ok:  # small steps show how the remainder falls once h^2 is out of the way
-            self._deeper(noted, step, table, floor)
-        return TaylorReport(_slope(table, floor), table, off, ok=ok)
-
-    def _deeper(self, noted: Any, step: float, table: list[tuple[float, float]], floor: float) -> None:
-        while len(table) > 1 and not 0.9 < _slope(table, floor) < 1.1 and table[-1][0] > 1e-12:
-            noted(table[-1][0] / 2)
-
-    def difference(self, v: Any) -> float:
-        """Return by how much the gradient and a central difference disagree along v: two evaluations."""
-        shifted, _ = self.probe.along(self.split(v))
-        ahead, forth = shifted(BISECTION_STEP)
-        behind, back = shifted(-BISECTION_STEP)
-        return float(self.gradient @ v) - float(self.weights @ (ahead - behind)) / (forth - back)
-
-    def corner(self, v: Any) -> Entry | None:
-        """Halve the entries again and again, following the larger share of the disagreement, to one."""
-        inside = np.arange(self.size)
-        whole = self.difference(v)
-        while inside.size > 1:
-            half = inside[: inside.size // 2]
-            masked = np.zeros(self.size)
-            masked[half] = v[half]
-            share = self.difference(masked)
-            if abs(share) >= abs(whole - share):
-                inside, whole = half, share
-            else:
-                inside, whole = inside[inside.size // 2 :], whole - share
-        return self._entry(int(inside[0]))
-
-    def _entry(self, k: int) -> Entry | None:
-        place = int(np.searchsorted(self.ends, k, side="right"))
-        j = self.inputs[place]
-        i = k - (int(self.ends[place - 1]) if place else 0)
-        shifted, steps = self.probe.entry(j, i)
-        found = measure(shifted, steps, self.probe.eps, self.at)
-        numerical, error = float(self.weights @ found.value), float(np.abs(self.weights) @ found.error)
-        analytic = float(self.gradient[k])
-        if abs(analytic - numerical) <= 10 * error + 1e-9 * abs(numerical):
-            return None
-        index = tuple(int(n) for n in np.unravel_index(i, self.probe.arrays[j].shape))
-        return Entry(j, index, analytic, numerical, error)
+    return dict(zip(probe.moving, several, strict=True))
 
 
-def _slope(table: list[tuple[float, float]], floor: float) -> float:
-    """Return how the remainder falls per halving, at the smallest steps that rounding does not reach."""
-    heard = [(h, r) for h, r in table if r > floor]
-    if len(heard) < 2:
-        return math.inf
-    (h, r), (k, s) = heard[-2:]
-    return math.log2(r / s) / math.log2(h / k)
+def _enter(report: TaylorReport, search: Search, tried: list[tuple[Along, Any]], locate: bool) -> None:
+    """Write what was found along the directions, and at the entries that were left out, into the report."""
+    for found, _ in tried:
+        report.compared += found.compared
+        report.wrong += found.wrong
+    report.skipped = int(np.sum(search.left_out))
+    report.reasons += [said for said in search.reasons if said not in report.reasons]
+    if len(tried) > report.compared:
+        report.reasons.append("Along the other directions the differences did not converge.")
+    if search.probe.left:
+        report.reasons.append(f"Outside of f's domain: {search.probe.left}")
+    worst, v = max(
+        tried, key=lambda pair: (pair[0].wrong, pair[0].compared, -pair[0].slope), default=(None, None)
+    )
+    if worst is not None:
+        report.slope, report.table, report.mismatch = worst.slope, worst.table, worst.mismatch
+    before = search.probe.evaluations
+    if worst is not None and worst.wrong and locate:
+        report.entry = search.corner(v)
+    elif search.blamed:
+        report.entry = search.blamed[0]
+    report.wrong += len(search.blamed)
+    report.cornering = search.probe.evaluations - before
