@@ -23,7 +23,7 @@ def test_a_right_gradient_is_said_to_be_right():
     assert found
     assert found.checked == 12
     assert found.worst < 1e-9
-    assert "right. 12 of 12 entries agree" in repr(found)
+    assert "right. 12 compared, 0 skipped" in repr(found)
 
 
 def test_a_wrong_gradient_raises_with_the_entry_both_numbers_and_the_cause():
@@ -31,7 +31,7 @@ def test_a_wrong_gradient_raises_with_the_entry_both_numbers_and_the_cause():
         gradcheck(lambda x: np.sum(np.tanh(x)), np.array([0.0, 1.0]))
 
     text = str(raised.value)
-    assert "WRONG. 0 of 2 entries agree" in text
+    assert "WRONG. 2 compared, 2 of them wrong, 0 skipped" in text
     assert "input 0[1]" in text
     assert "0.839948683228052" in text
     assert "0.41997434161" in text
@@ -148,7 +148,8 @@ def test_randomness_is_not_mistaken_for_a_fault():
     rng = np.random.default_rng(0)
     found = report(lambda x: np.sum(x * rng.normal(size=3)), np.ones(3))
 
-    assert "f gives different values for the same inputs: seed its randomness." in repr(found)
+    assert found.verdict == "cannot tell"
+    assert "f gives different values for the same inputs" in repr(found)
 
 
 def test_a_function_that_rounds_inside_raises_no_alarm():
@@ -163,7 +164,7 @@ def test_of_a_large_input_a_sample_is_checked_and_all_along_directions(monkeypat
     found = report(lambda x: np.sum(np.exp(x)), x)
     assert found
     assert found.checked == 200
-    assert "4800 more entries were checked together, along random directions." in repr(found)
+    assert "4800 more entries were checked together, along 4 random directions." in repr(found)
 
     wrong = np.where(np.arange(5000) == 4321, 1.01, 1.0)
     with broken(ops["exp"], 0, lambda d, *rest: d * wrong):

@@ -45,8 +45,8 @@ def test_the_search_itself_takes_about_twice_log_n_evaluations():
     located = taylor_check(objective, X, gradient=g, raise_on_failure=False).evaluations
 
     assert (
-        located - tested <= 2 * math.ceil(math.log2(1600)) + 2 + 12
-    )  # one direction again, one entry at last
+        located - tested <= 2 * math.ceil(math.log2(1600)) + 2 + 18
+    )  # one direction again, one entry at last: twelve evaluations and six very near the point
 
 
 def test_a_right_gradient_has_slope_2():

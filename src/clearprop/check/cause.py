@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-NEAR = 1e-6  # relative; a guess must explain the gradient this well
+NEAR = 1e-6  # relative; a guess must explain the gradient this well,
+SHARE = 1e-3  # and leave no more than this of what is wrong: a small fault must not pass for rounding
+LOOK_ALIKE = 1000  # of one number alone, only a factor of whole numbers up to this tells something
+TELLING = 3  # different numbers that must stand in a row before their order tells how it was changed
 
 
 @dataclass
@@ -27,6 +30,21 @@ class Evidence:
     shapes: Any = ()
     weights: Any = None  # the gradient that arrived at the outputs, as one vector
     sampled: bool = False  # whether these are only some entries of the gradient
+
+    def same(self, a: Any, b: Any, near: float = NEAR) -> bool:
+        """Whether `a` is `b` as nearly as a guess must be, so that it explains what is wrong and not less."""
+        if a.shape != b.shape:
+            return False
+        size = float(np.max(np.abs(b), initial=0.0))
+        fault = float(np.max(np.abs(self.found - self.right), initial=0.0))
+        allowed = min(near * size, SHARE * fault) if np.isfinite(fault) else near * size
+        return bool(np.all(np.abs(a - b) <= allowed)) and size > 0
+
+    def wrong(self) -> Any:
+        """Where the gradient is wrong, by its own size, as much as at its worst entry or nearly."""
+        size = np.maximum(np.abs(self.right), 1e-6 * float(np.max(np.abs(self.right), initial=0.0)))
+        share = np.abs(self.found - self.right) / size
+        return ~(share <= SHARE * np.max(share, initial=0.0))
 
 
 def likely_cause(evidence: Evidence) -> str:
@@ -46,13 +64,6 @@ def likely_cause(evidence: Evidence) -> str:
             if said:
                 return said
     return ""
-
-
-def _same(a: Any, b: Any, near: float = NEAR) -> bool:
-    if a.shape != b.shape:
-        return False
-    size = float(np.max(np.abs(b), initial=0.0))
-    return bool(np.all(np.abs(a - b) <= near * size)) and size > 0
 
 
 def _shape(e: Evidence) -> str:
@@ -81,14 +92,19 @@ def _factor(e: Evidence) -> str:
     if not weight:
         return ""
     factor = float(np.sum(e.found * e.right)) / weight
-    if not _same(e.found, factor * e.right):
+    if not e.same(e.found, factor * e.right):
         return ""
     if abs(factor + 1) < NEAR:
         return "wrong sign"
     if abs(factor - 1) < 1e-2:
-        return f"off by {(factor - 1) * 100:+.3g} %" if abs(factor - 1) > NEAR else ""
+        return f"off by {(factor - 1) * 100:+.3g} %"
     simple = Fraction(factor).limit_denominator(1000)
-    shown = str(simple) if abs(float(simple) - factor) < NEAR * abs(factor) else f"{factor:.6g}"
+    exact = abs(float(simple) - factor) < NEAR * abs(factor)
+    if np.count_nonzero(e.right) == 1 and not (
+        exact and max(map(abs, simple.as_integer_ratio())) <= LOOK_ALIKE
+    ):
+        return ""  # any two numbers differ by a factor
+    shown = str(simple) if exact else f"{factor:.6g}"
     lengths = {n for s in (*e.shapes, np.shape(e.x)) for n in (*s, int(np.prod(s))) if n > 1}
     near = [n for n in sorted(lengths) if abs(abs(factor) - n) < 1e-6 or abs(abs(factor) - 1 / n) < 1e-6]
     if near:
@@ -100,28 +116,35 @@ def _factor(e: Evidence) -> str:
 
 def _moved(e: Evidence) -> str:
     right, found = e.right, e.found
-    if right.ndim >= 2:
+    if right.ndim >= 2 and np.unique(right).size >= TELLING:
         for a in range(right.ndim):
             for b in range(a + 1, right.ndim):
-                if right.shape[a] == right.shape[b] and _same(found, np.swapaxes(right, a, b)):
+                if right.shape[a] == right.shape[b] and e.same(found, np.swapaxes(right, a, b)):
                     return "transposed" if right.ndim == 2 else f"axes {a} and {b} transposed"
     for axis in range(right.ndim):
-        if right.shape[axis] > 1:
-            if _same(found, np.flip(right, axis)):
+        if _varied(right, axis):
+            if e.same(found, np.flip(right, axis)):
                 return f"reversed along axis {axis}"
             for shift in (1, -1):
-                if _same(found, np.roll(right, shift, axis)):
+                if e.same(found, np.roll(right, shift, axis)):
                     return f"off by one along axis {axis}: each entry holds its neighbour's gradient"
-    if right.size > 1 and _same(np.sort(found, axis=None), np.sort(right, axis=None)):
+    if right.size > 1 and e.same(np.sort(found, axis=None), np.sort(right, axis=None)):
         return "the right numbers in the wrong places"
     return ""
 
 
+def _varied(right: Any, axis: int) -> bool:
+    """Whether some row along the axis holds enough different numbers to tell their order."""
+    rows = np.moveaxis(right, axis, -1).reshape(-1, right.shape[axis])
+    return any(np.unique(row).size >= TELLING for row in rows)
+
+
 def _rounded(e: Evidence) -> str:
-    if np.array_equal(e.found, e.found.astype(np.float32)) and _same(e.found, e.right, 1e-6):
-        return "rounded to float32"
-    if np.array_equal(e.found, e.found.astype(np.float16)) and _same(e.found, e.right, 1e-2):
-        return "rounded to float16"
+    for dtype in (np.float32, np.float16):
+        most = 0.51 * float(np.finfo(dtype).eps) * np.abs(e.right)
+        alike = np.array_equal(e.found, e.found.astype(dtype)) and np.any(e.found)
+        if alike and np.all(np.abs(e.found - e.right) <= most):
+            return f"rounded to {np.dtype(dtype).name}"
     return ""
 
 
@@ -137,17 +160,16 @@ def _missing_sum(e: Evidence) -> str:
             continue
         rest = tuple(k for k in range(outer - 1))
         for place in range(n):
-            if _same(e.found, np.take(pieces, place, axis=axis).sum(axis=rest)):
+            if e.same(e.found, np.take(pieces, place, axis=axis).sum(axis=rest)):
                 return f"missing sum over axis {axis} of the output: only its index {place} was counted"
         total = pieces.sum(axis=tuple(range(outer)))
-        if _same(e.found, total / n):
+        if e.same(e.found, total / n):
             return f"a mean over axis {axis} of the output where its sum belongs"
     return ""
 
 
 def _one_entry(e: Evidence) -> str:
-    size = float(np.max(np.abs(e.right), initial=0.0))
-    wrong = np.abs(e.found - e.right) > NEAR * np.maximum(np.abs(e.right), 1e-6 * size)
+    wrong = e.wrong()
     count = int(np.sum(wrong))
     if count == 1 and e.sampled:
         return f"this one entry; {e.right.size - 1} others, taken at random, are right"
@@ -159,18 +181,18 @@ def _one_entry(e: Evidence) -> str:
 
 def _mask(e: Evidence) -> str:
     zero = e.right == 0
-    right_elsewhere = _same(np.where(zero, 0, e.found), e.right)
+    right_elsewhere = e.same(np.where(zero, 0, e.found), e.right)
     if np.any(zero) and right_elsewhere and np.any(e.found[zero]):
         return f"a mask is missing: {int(np.sum(e.found[zero] != 0))} entries that should receive 0 do not"
     dead = (e.found == 0) & ~zero
-    if np.any(dead) and _same(np.where(dead, e.right, e.found), e.right):
+    if np.any(dead) and e.same(np.where(dead, e.right, e.found), e.right):
         return f"{int(np.sum(dead))} entries receive 0 though a gradient flows there"
     return ""
 
 
 def _line(e: Evidence) -> str:
     """One row or column is wrong in the same way."""
-    wrong = np.abs(e.found - e.right) > NEAR * float(np.max(np.abs(e.right), initial=0.0))
+    wrong = e.wrong()
     for axis in range(e.right.ndim if e.right.ndim > 1 else 0):
         lines = np.flatnonzero(wrong.any(axis=tuple(k for k in range(e.right.ndim) if k != axis)))
         if len(lines) == 1:
@@ -189,7 +211,7 @@ def _by_value(e: Evidence) -> str:
 
 
 def _passed_on(e: Evidence) -> str:
-    if e.weights is not None and e.weights.size == e.found.size and _same(e.found.reshape(-1), e.weights):
+    if e.weights is not None and e.weights.size == e.found.size and e.same(e.found.reshape(-1), e.weights):
         return "the arriving gradient is sent on as it is: the local derivative, or a term, is missing"
     return ""
 
@@ -198,17 +220,18 @@ def _unlinear(e: Evidence) -> str:
     """The arriving gradient came in not at all, or twice, or what was computed was bent afterwards."""
     if e.weights is not None and e.contributions is not None:
         local = e.contributions / e.weights[:, None]
-        if _same(e.found.reshape(-1), np.nansum(local, axis=0)):
+        if e.same(e.found.reshape(-1), np.nansum(local, axis=0)):
             return "the arriving gradient is not multiplied in"
-        if _same(e.found.reshape(-1), np.nansum(local * (e.weights * e.weights)[:, None], axis=0)):
+        if e.same(e.found.reshape(-1), np.nansum(local * (e.weights * e.weights)[:, None], axis=0)):
             return "the arriving gradient is multiplied in twice"
-    if _same(e.found, np.abs(e.right)):
+    if e.same(e.found, np.abs(e.right)):
         return "the sign is lost: an absolute value"
     for decimals in range(1, 7):
-        if np.array_equal(e.found, np.round(e.found, decimals)) and _same(e.found, e.right, 10.0**-decimals):
+        off = float(np.max(np.abs(e.found - e.right), initial=0.0))
+        if np.array_equal(e.found, np.round(e.found, decimals)) and off <= 0.51 * 10.0**-decimals:
             return f"rounded to {decimals} decimals"
     top = float(np.max(np.abs(e.found), initial=0.0))
-    if _same(e.found, np.clip(e.right, -top, top)) and np.sum(np.abs(e.right) > top) > 0:
+    if e.same(e.found, np.clip(e.right, -top, top)) and np.sum(np.abs(e.right) > top) > 0:
         return f"cut off at {top:.6g}"
     return ""
 
@@ -218,7 +241,7 @@ def _offset(e: Evidence) -> str:
     if e.right.size > 1 and np.ptp(gap) <= NEAR * float(np.max(np.abs(e.right), initial=0.0)):
         return f"every entry is off by the same {float(gap.flat[0]):+.6g}: a term is missing, or one too many"
     for axis in range(e.right.ndim):
-        if e.right.shape[axis] > 1 and _same(e.found, e.right.mean(axis=axis, keepdims=True) + 0 * e.right):
+        if e.right.shape[axis] > 1 and e.same(e.found, e.right.mean(axis=axis, keepdims=True) + 0 * e.right):
             return f"all entries along axis {axis} receive their mean"
     return ""
 

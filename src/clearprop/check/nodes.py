@@ -14,6 +14,7 @@ from clearprop.check.cause import Evidence, likely_cause
 from clearprop.check.numeric import columns, measure, slopes
 from clearprop.check.probe import Probe, listed
 from clearprop.check.pull import random_weights
+from clearprop.check.report import verdict
 from clearprop.check.search import Search
 from clearprop.errors import GradientError, lesson, user_line
 from clearprop.graph import topological_order
@@ -69,10 +70,11 @@ def _source(line: str) -> str:
 
 @dataclass
 class ModelReport:
-    """What `check_model` found; true where every rule of every node is right."""
+    """What `check_model` found; true where some rule could be compared and every one is right."""
 
     nodes: int = 0
     rules: int = 0
+    compared: int = 0
     evaluations: int = 0
     beside: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -80,17 +82,24 @@ class ModelReport:
     skipped: list[str] = field(default_factory=list)
 
     @property
+    def verdict(self) -> str:
+        """`right`, `WRONG` or `cannot tell`."""
+        return verdict(bool(self.findings or self.problems), self.compared)
+
+    @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.findings and not self.problems
+        """Whether some rule was compared and nothing is wrong."""
+        return self.verdict == "right"
 
     def __bool__(self) -> bool:
         return self.ok
 
     def __repr__(self) -> str:
-        wrong = f"{len(self.findings)} WRONG" if self.findings else "all right"
+        wrong = f"{len(self.findings)} WRONG" if self.findings else self.verdict
+        counts = f"{self.compared} compared, {self.rules - self.compared} skipped"
         lines = [
-            f"{self.nodes} nodes, {self.rules} rules: {wrong}; {self.evaluations} evaluations of single ops."
+            f"{self.nodes} nodes, {self.rules} rules: {wrong}, {counts}; "
+            f"{self.evaluations} evaluations of single ops."
         ]
         lines += [repr(f) for f in self.findings[:10]]
         if len(self.findings) > 10:
@@ -121,11 +130,12 @@ def check_model(model: Any, *inputs: Any, raise_on_failure: bool = True, seed: i
     Tensors: a Module, a function, `lambda: loss(model(x), y)`. Called, it also tells the line of each node.
     Every rule is tried in float64 along random directions, <g, J v> against <rule(g), v>; where they differ
     the wrong entry is looked for and a cause guessed. The sums that the backward loop makes are checked too.
-    Raises GradientError with the report where something is wrong, unless `raise_on_failure=False`.
+    Raises GradientError with the report where something is wrong or no rule could be compared, unless
+    `raise_on_failure=False`.
 
     >>> import numpy as np
     >>> check_model(lambda x, w: np.mean(np.tanh(x @ w)), np.ones((2, 3)), Tensor(np.ones((3, 4))))
-    3 nodes, 3 rules: all right; ... evaluations of single ops.
+    3 nodes, 3 rules: right, 3 compared, 0 skipped; ... evaluations of single ops.
     """
     lines = _Lines()
     if isinstance(model, Tensor):
@@ -159,21 +169,28 @@ def check_model(model: Any, *inputs: Any, raise_on_failure: bool = True, seed: i
 
 def _check_node(report: ModelReport, node: Tensor, line: str, rng: np.random.Generator) -> None:
     trial = _Trial(node, rng)
-    if not np.all(np.isfinite(trial.at)):
-        report.skipped.append(f"{trial.name} at {line or 'a node'} has values that are not finite")
+    place = f"{trial.name} at {line or 'a node'}"
+    report.rules += len(trial.moving)
+    if not np.all(np.isfinite(trial.at)) or not trial.at.size:
+        what = "values that are not finite" if trial.at.size else "no values"
+        report.skipped.append(f"{place} has {what}")
         return
     for j in range(len(trial.moving)):
-        report.rules += 1
-        if trial.agrees(j, rng):
-            continue
-        finding = trial.located(j, line)
-        if finding is None:  # only entries on a kink differ: look at the smooth ground beside it
-            beside = _Trial(node, rng, nudge=0.01)
-            report.evaluations += beside.probe.evaluations
-            report.beside += 1
-            finding = None if beside.agrees(j, rng) else beside.located(j, line)
+        agrees, finding = trial.agrees(j, rng), None
+        if agrees is False:
+            finding = trial.located(j, line)
+            if finding is None:  # only entries on a kink differ: look at the smooth ground beside it
+                beside = _Trial(node, rng, nudge=0.01)
+                report.beside += 1
+                agrees = beside.agrees(j, rng) if np.all(np.isfinite(beside.at)) else None
+                finding = beside.located(j, line) if agrees is False else None
+                report.evaluations += beside.probe.evaluations
         if finding is not None:
             report.findings.append(finding)
+        if agrees or finding is not None:
+            report.compared += 1
+        else:
+            report.skipped.append(f"input {j} of {place}: its differences tell nothing")
     report.evaluations += trial.probe.evaluations
 
 
@@ -195,7 +212,7 @@ class _Trial:
             return self.op.forward(*xs, **node.attrs)
 
         self.probe = Probe(forward, tuple(fixed[j] for j in self.moving), lift=False)
-        self.at = self.probe({})
+        self.at = self.probe.start()
         weights = random_weights(self.probe.shapes, rng)
         self.weighings = [weights, [-1.3 * w for w in weights]]  # a rule is linear: also for the other sign
         self.weights = np.array([np.concatenate([w.reshape(-1) for w in ws]) for ws in self.weighings])
@@ -212,25 +229,31 @@ class _Trial:
                 d = input_gradient(self.op, j, g, z, xs, self.node.attrs)
         return np.zeros_like(xs[j]) if d is None else np.asarray(d)
 
-    def agrees(self, j: int, rng: np.random.Generator) -> bool:
-        """Whether rule and differences agree along a direction in proportion to x and along another."""
+    def agrees(self, j: int, rng: np.random.Generator) -> bool | None:
+        """Whether rule and differences agree along a direction in proportion to x and along another; None
+        where neither tells anything."""
         x = self.probe.arrays[j]
         if any(d.shape != x.shape for d in self.sent[j]):
             return False
+        if not x.size or np.any(self.probe.murky):
+            return None
         scale = float(np.sqrt(np.mean(x * x))) or 1.0
-        terms = np.abs(self.weights) @ np.abs(self.at)
+        terms = np.abs(self.weights) @ np.maximum(np.abs(self.at), self.probe.terms)
+        told = False
         for size in (np.where(x == 0, scale, np.abs(x)), np.full(x.shape, scale)):
             v = size * rng.choice([-1.0, 1.0], x.shape)
             shifted, step = self.probe.along({j: v})
             found = slopes(self._weighed(shifted), step, self.probe.eps, self.weights @ self.at, terms)
-            told = np.array([float(np.sum(d * v)) for d in self.sent[j]])
+            sent = np.array([float(np.sum(d * v)) for d in self.sent[j]])
             parts = np.array(
                 [(float(np.sum(np.abs(d * v))), float(np.linalg.norm(d * v))) for d in self.sent[j]]
             )
             allowed = 10 * found.error + TOLERANCE * parts[:, 1] + 64 * self.probe.eps * parts[:, 0]
-            if np.any(found.kink) or not np.all(np.abs(told - found.value) <= allowed):
+            if np.any(found.kink) or not np.all(np.abs(sent - found.value) <= allowed):
                 return False
-        return True
+            seen = np.maximum(np.maximum(parts[:, 1], np.abs(found.value)), 1e-6 * terms)
+            told = told or bool(np.all(found.error <= 1e-4 * seen))
+        return told or None
 
     def _weighed(self, shifted: Callable[[float], tuple[Any, float]]) -> Callable[[float], tuple[Any, float]]:
         """The same function with its outputs weighed: two numbers, however many there are."""

@@ -258,7 +258,8 @@ def estimate(f: Callable[..., Any], *inputs: Any, cotangent: Any = None) -> Esti
             continue
         measured = list(columns(probe, j, at))
         value = np.array([_sum(weights, s.value) for s in measured])
-        error = np.array([_sum(np.abs(weights), s.error) for s in measured])
+        unseen = np.where(probe.murky, np.inf, 0.0)
+        error = np.array([_sum(np.abs(weights), s.error + unseen) for s in measured])
         kink = np.array([np.any(s.kink) for s in measured], bool)
         found.append((value.reshape(x.shape)[()], error.reshape(x.shape)[()], kink.reshape(x.shape)[()]))
     grads, errors, kinks = zip(*found, strict=True) if found else ((), (), ())

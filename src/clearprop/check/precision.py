@@ -23,12 +23,15 @@ LOST = 30.0  # a node that multiplies the relative error of what it gets by more
 class Digits:
     """What can be believed of one leaf's gradient: `digits` of its length (norm), `worst` of single entries.
 
-    `worst` is over the entries that are at least a thousandth of the largest.
+    `entries` holds the digits of each entry, however small; NaN where the higher precision says no more than
+    that it is 0. `index` is the worst one's place.
     """
 
     leaf: Tensor
     digits: float
     worst: float
+    entries: Any = None
+    index: tuple[int, ...] = ()
 
 
 @dataclass
@@ -59,7 +62,8 @@ class TrustReport:
         lines = [f"{self.precision} against {self.shadow}: the value is right to {self.output:.1f} digits."]
         lines.append(f"  {'gradient of':<32} {'digits':>7} {'worst entry':>12}")
         for d in self.gradients:
-            lines.append(f"  {_name(d.leaf):<32} {d.digits:>7.1f} {d.worst:>12.1f}")
+            place = f" at {list(d.index)}" if d.index and d.worst < d.digits - 1 else ""
+            lines.append(f"  {_name(d.leaf):<32} {d.digits:>7.1f} {d.worst:>12.1f}{place}")
         if self.losses:
             lines.append("Digits were lost at")
             lines += [f"  {loss!r}" for loss in self.losses[:5]]
@@ -71,8 +75,9 @@ def trust(loss: Tensor) -> TrustReport:
 
     A float32 graph is replayed in float64 from the values of its leaves, a float64 graph in the longest
     floating-point type there is: forward by each op's own formula, backward by its own rule. digits =
-    -log10(|g - g'| / |g'|). A node that multiplies the relative error of its inputs is named: there,
-    cancellation ate the digits. Raises GradientError where `loss` needs no gradient.
+    -log10(|g - g'| / |g'|), of a whole gradient and of each entry. A node that multiplies the relative error
+    of its inputs is named: there, cancellation ate the digits. Raises GradientError where `loss` needs no
+    gradient, or where this machine knows no higher precision.
 
     >>> x = Tensor(np.float32(1e-4), name="x")
     >>> y = 1 - np.cos(x)
@@ -91,6 +96,15 @@ def trust(loss: Tensor) -> TrustReport:
     own = np.result_type(*(t.dtype for t in topological_order(loss) if t.op is None and t.dtype.kind == "f"))
     narrow = loss.dtype if loss.dtype.itemsize < own.itemsize else own
     shadow = np.dtype(np.float64) if narrow.itemsize < 8 else np.dtype(np.longdouble)
+    if np.finfo(shadow).eps >= np.finfo(narrow).eps:
+        raise GradientError(
+            lesson(
+                "trust(loss)",
+                "wants a higher precision to compare with",
+                f"{narrow} is the longest that this machine has",
+                hint="the same computation in float32",
+            )
+        )
     replay = Replay(loss, shadow)
     exact = replay.forward()
     exact_grads = replay.backward(exact)
@@ -101,9 +115,7 @@ def trust(loss: Tensor) -> TrustReport:
     for leaf in tracked:
         if leaf.op is None and leaf in grads:
             right = exact_grads[leaf]
-            report.gradients.append(
-                Digits(leaf, _digits(grads[leaf], right, most), _worst(grads[leaf], right, most))
-            )
+            report.gradients.append(_believed(leaf, grads[leaf], right, most))
     report.losses = sorted(
         [*_forward_losses(replay, exact, most), *_backward_losses(replay, grads, exact_grads, most)],
         key=lambda found: found.after - found.before,
@@ -148,15 +160,28 @@ def _decimals(error: float, most: float) -> float:
     return min(-math.log10(error), most) if error < 1.0 else 0.0
 
 
-def _worst(value: Any, right: Any, most: float) -> float:
-    right = np.asarray(right)
+def _believed(leaf: Tensor, value: Any, right: Any, most: float) -> Digits:
+    """Return the digits of a gradient as a whole and of each of its entries."""
+    entries = _entries(value, right, most)
+    known = ~np.isnan(entries)
+    if not known.any():
+        return Digits(leaf, _digits(value, right, most) if entries.size else math.nan, math.nan, entries)
+    worst = int(np.argmin(np.where(known, entries, np.inf)))
+    index = tuple(int(i) for i in np.unravel_index(worst, entries.shape))
+    return Digits(leaf, _digits(value, right, most), float(entries.flat[worst]), entries, index)
+
+
+def _entries(value: Any, right: Any, most: float) -> Any:
+    """Return -log10 of each entry's relative error; NaN for entries that are 0 but for the shadow's own
+    rounding."""
+    right, value = np.asarray(right), np.asarray(value)
     size = np.abs(right)
-    counted = size > 1e-3 * np.max(size, initial=0.0)
-    if not np.any(counted):
-        return most
     with np.errstate(all="ignore"):
-        error = float(np.max(np.abs(np.asarray(value) - right)[counted] / size[counted]))
-    return _decimals(error, most)
+        away = np.abs(value.astype(right.dtype) - right)
+        digits = np.clip(-np.log10(away / size), 0.0, most).astype(np.float64)
+        nothing = size <= 4 * np.finfo(right.dtype).eps * np.max(size[np.isfinite(size)], initial=0.0)
+    digits = np.where((away == 0) | (value == right), most, np.where(np.isnan(digits), 0.0, digits))
+    return np.where(nothing & (away <= size.max(initial=0.0)), np.nan, digits)
 
 
 def _forward_losses(replay: Replay, exact: dict[Tensor, Any], most: float) -> list[Loss]:

@@ -165,7 +165,7 @@ class Probe:
         return self.attempt(moved)
 
     def _apart(self) -> list[Any]:
-        """Return the outputs with all inputs a first step up, and down, as a check of each entry moves them."""
+        """Return the outputs with all inputs a first step up, and down, as the check of an entry moves it."""
         steps = {j: FIRST_STEP * max(self.scale(j), 1.0) for j in self.moving}
         return [self.attempt({j: self.arrays[j] + k * h for j, h in steps.items()}) for k in (-1.0, 1.0)]
 

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the comparison; 0 where all gradients agree, 1 where one does not."""
+    """Print the comparison; 0 where some gradient was compared and all agree, 1 otherwise."""
     if args.mutations:
         from clearprop.check.mutations import main
 
@@ -42,10 +42,10 @@ def run(args: argparse.Namespace) -> int:
     expression = parse(args.expression)
     values = assignments(args.values)
     output = expression.graph(values)
-    lines, wrong = _comparison(expression, output, values)
+    lines, said = _comparison(expression, output, values)
     print("\n".join(lines))
-    if not wrong:
-        return 0
+    if said != "WRONG":
+        return 0 if said == "right" else 1
     from clearprop.check.nodes import check_model
 
     found = check_model(output, raise_on_failure=False)
@@ -102,8 +102,9 @@ def _classes(path: str) -> dict[str, type]:
     return {c.__name__: c for c in own if any(hasattr(c, name) for name in PASSES)}
 
 
-def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tuple[list[str], int]:
+def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tuple[list[str], str]:
     from clearprop.check.numeric import estimate
+    from clearprop.check.report import verdict
 
     ones = np.ones(output.shape)
     output.backward(ones)
@@ -119,20 +120,24 @@ def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tupl
         g = np.zeros_like(n) if leaf is None or leaf.grad is None else np.asarray(leaf.grad)
         for index in np.ndindex(np.shape(n)):
             analytic, numerical = float(np.asarray(g)[index]), float(np.asarray(n)[index])
-            verdict = (
+            entry_says = (
                 "not resolved"
                 if not defined
                 else _verdict(analytic, numerical, float(np.asarray(e)[index]), bool(np.asarray(kink)[index]))
             )
-            counts[verdict] += 1
+            counts[entry_says] += 1
             entry = name + (str(list(index)).replace(" ", "") if index else "")
             both = f"{analytic:>24.15g} {numerical:>24.15g}"
-            lines.append(f"  {entry:<10} {both} {_error(analytic, numerical)}  {verdict}")
+            lines.append(f"  {entry:<10} {both} {_error(analytic, numerical)}  {entry_says}")
     if not defined:
         lines += ["", "The value is not finite here, so there is no derivative to compare with."]
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    lines += ["", f"{said}; {found.evaluations} evaluations of the expression."]
-    return lines, counts["differs"]
+    said = ", ".join(f"{count} {says}" for says, count in counts.items() if count)
+    compared = counts["agrees"] + counts["differs"]
+    outcome = verdict(counts["differs"] > 0, compared)
+    skipped = sum(counts.values()) - compared
+    lines += ["", f"{outcome}. {compared} compared, {skipped} skipped{f' ({said})' if said else ''}; "]
+    lines[-1] += f"{found.evaluations} evaluations of the expression."
+    return lines, outcome
 
 
 def _leaves(output: Tensor) -> dict[str, Tensor]:

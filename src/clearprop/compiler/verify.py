@@ -76,6 +76,9 @@ def verified(
     eager, wide = replay(program, given, wide=False), replay(program, given, wide=True)
     pairs = [(f"output {i}", v, z) for i, (v, z) in enumerate(zip(program.outputs, outputs, strict=True))]
     pairs += [(state.name, v, recording.store.now(state)) for state, v in program.assignments]
+    if not pairs:
+        said = "there is nothing to compare: the step returns no arrays and changes no Tensor"
+        raise VerificationError(lesson("compile(step, verify=True)", said, hint="returning the loss"))
     report = Report([difference(name, z, eager[v], wide[v]) for name, v, z in pairs])
     if not report.ok:
         report.first = _first_wrong(recording, step.executor, given, eager, wide)
