@@ -1,5 +1,7 @@
 """A check says right only of what it compared, WRONG only of what is wrong, and else that it cannot tell."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -184,7 +186,7 @@ def test_a_thousand_entries_on_kinks_are_left_out_and_the_others_compared():
     assert (found.verdict, found.entry.index) == ("WRONG", (77,))
 
 
-@pytest.mark.parametrize("n", [4, 40, 400])
+@pytest.mark.parametrize("n", [4, 7, 40, 150, 400])
 def test_two_swapped_entries_are_found_with_every_seed(n):
     for seed in range(60):
         numbers = np.random.default_rng(seed)
@@ -206,7 +208,7 @@ def test_one_entry_outside_of_the_sample_is_found_beside_a_kink(monkeypatch):
         kink, wrong = numbers.choice(2500, 2, replace=False)
         x[kink] = 0.0
         factor = np.where(np.arange(2500) == wrong, 3.0, 1.0)
-        with broken(ops["abs"], 0, lambda d, *rest, factor=factor: d * factor):
+        with broken(ops["absolute"], 0, lambda d, *rest, factor=factor: d * factor):
             found = gradcheck(lambda x: np.sum(abs(x)), x, raise_on_failure=False, seed=seed)
         assert found.verdict == "WRONG"
 
@@ -271,7 +273,7 @@ def test_and_a_fault_of_a_tenth_of_a_percent_is_found_there(name, what):
         assert taylor_check(f, x, raise_on_failure=False).verdict == "WRONG"
 
 
-@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("seed", range(1, 1 + int(os.environ.get("CLEARPROP_ALARMS", "1"))))
 def test_no_op_is_called_wrong_at_random_points(seed):
     for op in ops.values():
         if op.__module__.startswith("clearprop.") and op.differentiable:
@@ -300,12 +302,14 @@ def test_complex_results_are_refused(check):
 
 
 def test_a_model_whose_values_are_not_finite_has_no_verdict():
-    found = check_model(np.log(Tensor([-1.0, 2.0])), raise_on_failure=False)
+    with np.errstate(invalid="ignore"):
+        logarithms = np.log(Tensor([-1.0, 2.0]))
+    found = check_model(logarithms, raise_on_failure=False)
 
     assert found.verdict == "cannot tell"
     assert "0 compared, 1 skipped" in repr(found)
     with pytest.raises(GradientError, match="cannot tell"):
-        check_model(np.log(Tensor([-1.0, 2.0])))
+        check_model(logarithms)
 
 
 def test_a_model_of_ill_conditioned_ops_is_never_called_wrong():

@@ -11,7 +11,7 @@ import numpy as np
 
 NEAR = 1e-6  # relative; a guess must explain the gradient this well,
 SHARE = 1e-3  # and leave no more than this of what is wrong: a small fault must not pass for rounding
-LOOK_ALIKE = 1000  # of one number alone, only a factor of whole numbers up to this tells something
+LOOK_ALIKE = 12  # of one number alone, only a factor of whole numbers up to this tells something
 TELLING = 3  # different numbers that must stand in a row before their order tells how it was changed
 
 

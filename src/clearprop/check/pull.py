@@ -19,7 +19,9 @@ def gradients(f: Callable[..., Any], arrays: Any, inputs: Any) -> Callable[[list
     weights, one array per output, into the gradient of the weighed sum by each input (None where none flows).
     """
     leaves = [Tensor(a) if a is not None else x for a, x in zip(arrays, inputs, strict=True)]
-    return _pull(listed(f(*leaves)), leaves)
+    with np.errstate(all="ignore"):
+        outputs = listed(f(*leaves))
+    return _pull(outputs, leaves)
 
 
 def _pull(outputs: list[Any], leaves: Any, create_graph: bool = False) -> Callable[[list[Any]], list[Any]]:
