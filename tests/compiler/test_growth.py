@@ -8,7 +8,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor
-from clearprop.compiler import fuse
+from clearprop.compiler.fuse import Grouping
 from clearprop.compiler.ir import Value
 from clearprop.compiler.step import available_executors
 
@@ -130,25 +130,29 @@ def test_a_training_step_of_twice_the_layers_takes_about_twice_the_work(executor
     assert work(24) < 2.7 * work(12)
 
 
-def test_a_loop_is_looked_for_among_relatives_alone(monkeypatch):
-    """Large updates that have nothing in common are not compared with each other."""
+def test_a_loop_is_looked_for_among_relatives_alone():
+    """Large updates that have nothing in common are not compared with each other: lines run are counted."""
+    searches = Grouping._join.__code__
 
-    def looks(count):
+    def lines(count):
         weights = [Tensor(np.full((40, 40), 0.5), name=f"w{i}") for i in range(count)]
-        looked = 0
-
-        def counted(v, group):
-            nonlocal looked
-            looked += 1
-            return fits(v, group)
-
-        monkeypatch.setattr(fuse, "fits", counted)
         step = clearprop.compile(lambda: [np.exp(0.5 * w) * np.tanh(w) for w in weights], executor="numpy")
-        step(), step()
-        return looked
+        run = 0
 
-    fits = fuse.fits
-    assert looks(20) < 2.6 * looks(10)
+        def count_lines(frame, event, argument):
+            nonlocal run
+            run += event == "line"
+            return count_lines
+
+        before = sys.gettrace()
+        sys.settrace(lambda frame, *_: count_lines if frame.f_code is searches else None)
+        try:
+            step(), step()
+        finally:
+            sys.settrace(before)
+        return run
+
+    assert 0 < lines(40) < 2.4 * lines(20)
 
 
 @pytest.mark.skipif("llvm" not in EXECUTORS, reason="regions are native code's")
