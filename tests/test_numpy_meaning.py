@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-from tests.numpy_calls import CALLS, MIXED, array, calls_of
+from tests.numpy_calls import CALLS, MIXED, array, calls_of, ufunc_calls
 
 from clearprop import Tensor
 from clearprop.errors import taught
 from clearprop.refusal import public_class
-from clearprop.registry import numpy_functions
+from clearprop.registry import numpy_functions, ufunc_names
 
 ASKED = [f for f in numpy_functions if isinstance(f, np.ufunc) or f.__module__.startswith("numpy")]
 
@@ -130,6 +130,23 @@ def test_gradients_of_both_orders_fit_at_every_shape(function):
         if isinstance(found, np.linalg.LinAlgError):
             found = ""  # a singular matrix has no second derivative of its determinant, and says so
         wrong += [f"{shown(args, kwargs)}: {found!r}"] if found else []
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", ufunc_names)
+def test_a_function_of_scipys_means_what_scipy_says(name):
+    """Value, shape and dtype of the ufuncs that are answered by name; SciPy never warns."""
+    function = getattr(pytest.importorskip("scipy.special"), name)
+    wrong = []
+    for args, kwargs in ufunc_calls(function):
+        theirs, _ = outcome(function, args, kwargs)
+        ours, _ = outcome(function, [lifted(x) for x in args], kwargs)
+        if isinstance(theirs, Exception):
+            found = "" if isinstance(ours, public_class(theirs)) else f"{ours!r} for {theirs!r}"
+        else:
+            found = f"{ours!r}" if isinstance(ours, Exception) else difference(ours, theirs)
+        wrong += [f"{shown(args, kwargs)}: {found}"] if found else []
 
     assert wrong == []
 

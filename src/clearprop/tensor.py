@@ -232,7 +232,9 @@ class Tensor(ChangedByHand):
 
     # --- NumPy's protocols ----------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        ours = numpy_functions.get(ufunc) or ufunc_names.get(ufunc.__name__)
+        ours = numpy_functions.get(ufunc)
+        if ours is None and (ours := ufunc_names.get(ufunc.__name__)) is not None:
+            inputs = _of_its_dtype(ufunc, inputs)
         if method == "__call__" and not kwargs and ours is not None:
             entry = cast("_Applied", ours)
             try:
@@ -383,3 +385,10 @@ class Tensor(ChangedByHand):
 
     def take(self, indices: Any, axis: int | None = None) -> Tensor:
         return np.take(self, indices, axis=axis)  # type: ignore[no-any-return]
+
+
+def _of_its_dtype(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a short float or a boolean as the dtype that another package's ufunc computes it in."""
+    if ufunc.nin > 1 or inputs[0].dtype.kind not in "fb" or inputs[0].dtype.itemsize > 2:
+        return inputs
+    return (inputs[0].astype(ufunc.resolve_dtypes((inputs[0].dtype, None))[0]),)

@@ -5,26 +5,33 @@ import re
 import numpy as np
 import pytest
 
-from clearprop import Tensor, compile, nn
+from clearprop import Tensor, compile, nn, optim
 from clearprop.nn import functional as F
 
 P, Y = np.array([[0.2, 0.7]]), np.array([[0.0, 1.0]])
 LOGITS, CLASSES = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, -1.0]]), np.array([1, 2])
+SGD = optim.SGD([Tensor(1.0)], lr=0.5)
 
-# Where we are stricter than PyTorch 2: (what, the call, a piece of the message).
+# Where we are stricter than PyTorch 2: (what, the call, a piece of the message). `test_parity.py` reads it.
 STRICTER = (
     ("softplus with beta <= 0", lambda: F.softplus(LOGITS, beta=0.0), "softplus(beta=): wants a number above 0"),
-    ("softplus with beta < 0", lambda: nn.Softplus(beta=-1.0), "Softplus(beta=): wants a number above 0"),
-    ("softplus with a text", lambda: F.softplus(LOGITS, beta="1"), "wants a number above 0"),
-    ("class weights of one entry", lambda: F.cross_entropy(LOGITS, CLASSES, weight=np.ones(1)), "one weight per class, 3"),
-    ("class weights as a matrix", lambda: F.nll_loss(LOGITS, CLASSES, weight=np.ones((1, 3))), "one weight per class, 3"),
-    ("ignored class beside probabilities", lambda: F.cross_entropy(LOGITS, LOGITS * 0 + 1 / 3, ignore_index=1), "integer labels"),
-    ("a pos_weight that enlarges", lambda: F.binary_cross_entropy_with_logits(P, Y, pos_weight=np.ones((3, 1))), "without enlarging"),
-    ("a weight that enlarges", lambda: F.binary_cross_entropy_with_logits(P, Y, weight=np.ones((3, 2))), "without enlarging"),
+    ("softplus with beta <= 0", lambda: nn.Softplus(beta=-1.0), "Softplus(beta=): wants a number above 0"),
     ("shapes that broadcast", lambda: F.mse_loss(np.ones((3, 1)), np.ones(3)), "the same shape twice"),
+    ("steps of a schedule that are no steps", lambda: optim.StepLR(SGD, 0), "StepLR(step_size=): wants a whole number"),
+    ("steps of a schedule that are no steps", lambda: optim.StepLR(SGD, 1.5), "of 1 or more: 1.5"),
+    ("steps of a schedule that are no steps", lambda: optim.CosineAnnealingLR(SGD, 0), "CosineAnnealingLR(T_max=): wants"),
+    ("negative rates", lambda: optim.ExponentialLR(SGD, -0.5), "wants a finite number of 0 or more"),
+    ("rates that are NaN", lambda: optim.SGD([Tensor(1.0)], lr=np.nan), "SGD(lr=): wants a number of 0 or more"),
 )  # fmt: skip
 # What PyTorch refuses as well.
 ALIKE = (
+    (lambda: F.softplus(LOGITS, beta="1"), "wants a number above 0"),
+    (lambda: F.cross_entropy(LOGITS, CLASSES, weight=np.ones(1)), "one weight per class, 3"),
+    (lambda: F.nll_loss(LOGITS, CLASSES, weight=np.ones((1, 3))), "one weight per class, 3"),
+    (lambda: F.cross_entropy(LOGITS, LOGITS * 0 + 1 / 3, ignore_index=1), "integer labels"),
+    (lambda: F.binary_cross_entropy_with_logits(P, Y, pos_weight=np.ones((3, 1))), "without enlarging"),
+    (lambda: F.binary_cross_entropy_with_logits(P, Y, weight=np.ones((3, 2))), "without enlarging"),
+    (lambda: optim.SGD([Tensor(1.0)], lr="1e-4"), "SGD(lr=): wants a number of 0 or more"),
     (lambda: F.binary_cross_entropy(P, Y + 0.5), "y from 0.5 to 1.5"),
     (lambda: F.binary_cross_entropy(P, -Y), "y from -1 to"),
     (lambda: nn.BCELoss()(P + 0.5, Y), "x from 0.7 to 1.2"),

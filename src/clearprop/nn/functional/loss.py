@@ -116,9 +116,8 @@ def binary_cross_entropy(x: Any, y: Any, weight: Any = None, reduction: str = "m
     _within("x", x, "BCEWithLogitsLoss() for a model without a final Sigmoid")
     _within("y", y, "labels 0 and 1, or probabilities, as the target")
     each = -(y * floored_log(x) + (1 - y) * floored_log1p(-x))
-    if recording():  # later probabilities are not looked at: where they are none, the loss is NaN
-        outside = np.logical_or(np.logical_or(x < 0, x > 1), np.logical_or(y < 0, y > 1))
-        each = np.where(outside, each.dtype.type(np.nan), each)
+    if recording():  # later targets are not looked at: outside NaN, as the logarithms are of x
+        each = np.where(np.logical_or(y < 0, y > 1), each.dtype.type(np.nan), each)
     return reduced(_weighted("binary_cross_entropy", each, "weight", weight), reduction)
 
 
