@@ -95,6 +95,19 @@ def test_zero_to_the_power_of_zero_jumps_in_its_exponent():
     assert (place.kind, place.i, place.left, place.right) == ("jump", 1, np.inf, 0)
 
 
+def test_a_choice_at_one_point_is_listed():
+    jumps = [p for p in cp.kinks(lambda x: np.linalg.norm(x, 3), np.zeros(2)) if p.kind == "jump"]
+
+    assert {p.call.partition("(")[0] for p in jumps} == {"equal"}
+    assert [p.kind for p in cp.kinks(lambda x: np.where(x == 0, 0, x), 0.0)] == ["jump"]
+    assert cp.kinks(lambda x: np.where(x == 0, 0, x), 1.0) == []
+
+
+def test_several_results_are_refused():
+    with pytest.raises(TypeError, match="one Tensor: a tuple"):
+        cp.kinks(lambda x: (x, x), 0.0)
+
+
 def test_steps_of_a_jump_that_are_none_are_not_listed():
     assert cp.kinks(np.trunc, 0.0) == []
     assert cp.kinks(lambda x: np.abs(x) > 3 * np.ones(2), 0.0)[0].call.startswith("absolute")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.backward import propagate
+from clearprop.errors import lesson
 from clearprop.graph import topological_order
 from clearprop.modes import Onlooker, observed
 from clearprop.ops.reduce import kept
@@ -58,6 +59,8 @@ def kinks(f: Callable[..., Any], *inputs: Any) -> list[Place]:
     `where(x > 0, sqrt(x), 0)`, and wrong for `sqrt(x)**2` at 0, whose derivative is 1. An op of your own that
     does not say where its kinks are (`kink=`, or `kink=False` for none) is listed as unknown.
 
+    Raises TypeError where `f` returns several results.
+
     >>> for place in kinks(lambda x: np.sum(np.abs(x)) + np.sqrt(x[1]) ** 2, np.array([1.0, 0.0])):
     ...     print(place)
     absolute(x) at [1] is on a kink: slope -1 to its left, 1 to its right
@@ -68,6 +71,11 @@ def kinks(f: Callable[..., Any], *inputs: Any) -> list[Place]:
     seen = _Seen(leaves)
     with observed(seen):
         output = f(*leaves)
+    if isinstance(output, (list, tuple, dict)):
+        got = f"a {type(output).__name__}"
+        raise TypeError(
+            lesson("kinks(f, *inputs)", "wants an f that returns one Tensor", got, hint="their sum")
+        )
     if not isinstance(output, Tensor):
         return []
     grads: dict[Tensor, Any] = {}
@@ -210,7 +218,7 @@ class _Sides:
         """Return what is to be said of entry `k`, None where both sides are the same after all."""
         jump = bool(self.jumps[k])
         left, right = (float(np.round(side[k], 5)) + 0.0 for side in (self.values if jump else self.slopes))
-        if left == right:
+        if left == right and not jump:  # a jump may be of this point alone: x == 0
             return None
         return Place("jump" if jump else "kink", self.step.call, self.i, at, left, right, reached)
 

@@ -248,9 +248,8 @@ def round_(x: Any, *, decimals: int = 0) -> Any:
 # fmt: off
 _ONE: Any = ((_whole, (np.floor, np.ceil, np.trunc)), (_halfway, (np.rint,)), (lambda x: x == 0, (np.signbit,)),
              (False, (np.isnan, np.isinf, np.isfinite, np.logical_not, np.invert)))
-_TWO: Any = ((_tie, (np.less, np.less_equal, np.greater, np.greater_equal)),
-             (False, (np.equal, np.not_equal, np.logical_and, np.logical_or, np.logical_xor,
-                      np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift)))
+_TWO: Any = ((_tie, (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)),
+             (False, (np.logical_and, np.logical_or, np.logical_xor, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift)))
 for _kink, _ufuncs in _ONE:
     for _ufunc in _ufuncs:
         elementwise(_ufunc.__name__, _ufunc, None, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient", kink=_kink)
