@@ -16,6 +16,7 @@ lint: .venv/test/ready
 	.venv/test/bin/ruff check .
 	.venv/test/bin/ruff format --check .
 	.venv/test/bin/mypy
+	.venv/test/bin/python tools/size.py
 
 test-all: .venv/test/peers test  ## the same beside PyTorch, JAX and the other peers (about a gigabyte)
 

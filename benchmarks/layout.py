@@ -24,8 +24,8 @@ import numpy as np
 
 import clearprop
 from clearprop import Tensor
-from clearprop.see.boxing import boxes_of
-from clearprop.see.layout import arrange
+from clearprop.see.drawing.arrange import arrange
+from clearprop.see.drawing.boxing import boxes_of
 
 Curve = list[tuple[float, float]]
 Graph = tuple[list[tuple[float, float]], list[tuple[int, int]]]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from clearprop.compiler.prove import DEFAULT
+from clearprop.compiler.proof.prove import DEFAULT
 from peers import ours
 from peers.rows import ROWS
 

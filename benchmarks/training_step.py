@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from clearprop.compiler.prove import DEFAULT
+from clearprop.compiler.proof.prove import DEFAULT
 from peers.rows import ROWS, Row
 
 HERE = Path(__file__).parent

@@ -10,8 +10,9 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 import clearprop
-from clearprop import Tensor, lecture, nn
-from clearprop.see.steps import Trace
+from clearprop import Tensor, nn
+from clearprop.see.step.steps import Trace
+from clearprop.typed import lecture
 
 IMAGES = Path(__file__).parent / "images"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--font-render-hinting=none"]

@@ -7,7 +7,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, grad, nn, no_grad, value_and_grad
-from clearprop.compiler.recorder import RecordingError
+from clearprop.compiler.capture.recorder import RecordingError
 from clearprop.compiler.step import available_executors
 from clearprop.modes import mode
 

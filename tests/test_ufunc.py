@@ -7,7 +7,7 @@ import clearprop
 from clearprop import Tensor, nn, optim, trace
 from clearprop.compiler.step import available_executors
 from clearprop.registry import ops
-from clearprop.see.script import script_of
+from clearprop.see.step.script import script_of
 from clearprop.ufunc import BLOCK, Ufunc
 
 third = Ufunc("third", lambda x, size: x / 3)

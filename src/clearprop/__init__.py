@@ -29,12 +29,15 @@ _SUBPACKAGES = (
     "train",
     "see",
     "check",
+    "diagnosis",
+    "homework",
     "compiler",
     "lecture",
     "interop",
     "cli",
     "testing",
 )
+_MOVED = {"lecture": "clearprop.typed.lecture"}  # subpackages that are known by a shorter name
 _LATER = {
     "manual_seed": "clearprop.ops.random",
     "get_rng_state": "clearprop.ops.random",
@@ -49,9 +52,9 @@ _LATER = {
     "derivative": "clearprop.see",
     "summary": "clearprop.see",
     "watch": "clearprop.check",
-    "doctor": "clearprop.check",
+    "doctor": "clearprop.diagnosis",
     "trust": "clearprop.check",
-    "check_node": "clearprop.check",
+    "check_node": "clearprop.homework",
     "check_model": "clearprop.check",
     "taylor_check": "clearprop.check",
     "compile": "clearprop.compiler",
@@ -60,7 +63,7 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     if name in _SUBPACKAGES:
-        return importlib.import_module(f"clearprop.{name}")
+        return importlib.import_module(_MOVED.get(name, f"clearprop.{name}"))
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
     if name in _ops:  # clearprop.tanh, clearprop.softmax, ...: every op by its name

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from clearprop.cli import main
-from clearprop.lecture import EXAMPLES
+from clearprop.typed.lecture import EXAMPLES
 
 
 def printed(capsys, *argv):

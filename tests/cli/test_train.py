@@ -410,7 +410,7 @@ def test_a_compiled_step_that_is_found_wrong_is_said_once_and_the_run_goes_on(
     capsys, table, tmp_path, monkeypatch
 ):
     pytest.importorskip("llvmlite")
-    from clearprop.compiler.recording import Recording
+    from clearprop.compiler.capture.recording import Recording
 
     run = Recording.run
     monkeypatch.setenv("CLEARPROP_PROVE", "always")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from clearprop.lecture import EXAMPLES
 from clearprop.see.gallery import index
-from clearprop.see.steps import trace
+from clearprop.see.step.steps import trace
+from clearprop.typed.lecture import EXAMPLES
 
 GALLERY = Path(__file__).parents[2] / "docs" / "gallery"
 

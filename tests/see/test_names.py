@@ -7,7 +7,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, explain, formula, nn, trace
-from clearprop.see.drawing import draw
+from clearprop.see.drawing.draw import draw
 from clearprop.see.names import callers_frame, find
 
 

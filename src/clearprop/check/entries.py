@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.see.labels import label_of
-from clearprop.see.notation import number_text
+from clearprop.see.algebra.labels import label_of
+from clearprop.see.algebra.notation import number_text
 from clearprop.tensor import Tensor
 
 

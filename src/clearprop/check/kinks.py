@@ -13,7 +13,7 @@ from clearprop.errors import lesson
 from clearprop.graph import topological_order
 from clearprop.modes import Onlooker, observed
 from clearprop.ops.reduce import kept
-from clearprop.see.labels import call_of
+from clearprop.see.algebra.labels import call_of
 from clearprop.tensor import Tensor
 
 _CLOSER = (

@@ -20,7 +20,7 @@ from clearprop.errors import GradientError, lesson, user_line
 from clearprop.graph import topological_order
 from clearprop.modes import Onlooker, no_grad, observed
 from clearprop.op import describe
-from clearprop.see.labels import must_be_a_tensor
+from clearprop.see.algebra.labels import must_be_a_tensor
 from clearprop.tensor import Tensor
 
 TOLERANCE = (

@@ -18,7 +18,7 @@ from clearprop.check.kinks import decided_as_zero
 from clearprop.check.route import Route, route_to
 from clearprop.errors import GradientError, lesson, user_line
 from clearprop.modes import Onlooker, mode, observed
-from clearprop.see.labels import call_of, label_of
+from clearprop.see.algebra.labels import call_of, label_of
 from clearprop.see.names import callers_frame, find
 from clearprop.tensor import Tensor
 

@@ -13,7 +13,7 @@ from clearprop.check.replay import Replay
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
 from clearprop.op import describe
-from clearprop.see.labels import must_be_a_tensor
+from clearprop.see.algebra.labels import must_be_a_tensor
 from clearprop.tensor import Tensor
 
 LOST = 30.0  # a node that multiplies the relative error of what it gets by more than this has cancelled

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
         return main(args.op)
     from clearprop.errors import InputError, lesson
-    from clearprop.expression import assignments, parse
+    from clearprop.typed.expression import assignments, parse
 
     if not args.expression:
         raise InputError(
@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _homework(path: str, wanted: list[str]) -> int:
     """Grade the node classes of a file (or those named); 1 where one is wrong or none could be graded."""
-    from clearprop.check.homework import check_node
     from clearprop.errors import InputError, lesson
+    from clearprop.homework.grading import check_node
 
     classes = _classes(path)
     unknown = [name for name in wanted if name not in classes]
@@ -83,8 +83,8 @@ def _homework(path: str, wanted: list[str]) -> int:
 
 def _classes(path: str) -> dict[str, type]:
     """Run a file of the user's and return the classes in it that can pass gradients back."""
-    from clearprop.check.student import PASSES
     from clearprop.errors import InputError, lesson
+    from clearprop.homework.student import PASSES
 
     spec = importlib.util.spec_from_file_location("homework", path)
     if spec is None or spec.loader is None:

@@ -44,8 +44,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write the drawing."""
     from clearprop.errors import GradientError
-    from clearprop.expression import assignments, parse
-    from clearprop.see.drawing import draw
+    from clearprop.see.drawing.draw import draw
+    from clearprop.typed.expression import assignments, parse
 
     if args.open and not args.output:
         raise InputError(lesson("--open", "wants a file to open", hint="-o graph.svg --open"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from clearprop.cli.outputs import force
 from clearprop.cli.step import save, show, shown
 from clearprop.errors import InputError, lesson
-from clearprop.lecture import EXAMPLES, Example
+from clearprop.typed.lecture import EXAMPLES, Example
 
 EPILOG = """\
   clearprop lecture                      lists the examples
@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the examples, print one, or write pages."""
-    from clearprop.see.steps import trace
+    from clearprop.see.step.steps import trace
 
     chosen = [found(args.name)] if args.name else [*EXAMPLES.values()]
     if not (args.html or args.open):
@@ -76,7 +76,7 @@ def found(name: str) -> Example:
 def listing() -> None:
     """Print every example with what it computes and its gradients."""
     from clearprop.see.numbers import written
-    from clearprop.see.steps import trace
+    from clearprop.see.step.steps import trace
 
     for example in EXAMPLES.values():
         given = " ".join(f"{name}={plain(value)}" for name, value in example.values.items())

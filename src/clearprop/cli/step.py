@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from clearprop.cli.outputs import force
 from clearprop.errors import InputError, lesson
-from clearprop.expression import assignments, parse
-from clearprop.lecture import ALGORITHMS
+from clearprop.typed.expression import assignments, parse
+from clearprop.typed.lecture import ALGORITHMS
 
 if TYPE_CHECKING:
-    from clearprop.see.steps import Trace
+    from clearprop.see.step.steps import Trace
 
 EPILOG = """\
 The expression may use + - * / ** @, functions such as tanh, relu, log, sum, mean, softmax, x[1], X.T, and
@@ -58,7 +58,7 @@ def shown(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the steps, or write the page."""
-    from clearprop.see.steps import trace
+    from clearprop.see.step.steps import trace
 
     output = parse(args.expression).graph(assignments(args.values))
     try:

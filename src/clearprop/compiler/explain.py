@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from clearprop.compiler.fuse import Group
-from clearprop.compiler.ir import Program, Value
-from clearprop.compiler.layout import layout
+from clearprop.compiler.plan.fuse import Group
+from clearprop.compiler.program.ir import Program, Value
+from clearprop.compiler.program.layout import layout
 from clearprop.errors import lesson
 
 if TYPE_CHECKING:
-    from clearprop.compiler.recording import Recording
+    from clearprop.compiler.capture.recording import Recording
     from clearprop.compiler.step import Step
 
 

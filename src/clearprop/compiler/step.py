@@ -12,19 +12,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from clearprop.compiler.culprits import Picture, picture
+from clearprop.compiler.capture.culprits import Picture, picture
+from clearprop.compiler.capture.guard import Guard, Watch
+from clearprop.compiler.capture.printing import warn
+from clearprop.compiler.capture.recorder import Recorder, record
+from clearprop.compiler.capture.recording import Recording, fingerprint
+from clearprop.compiler.capture.refusals import RecordingError
+from clearprop.compiler.capture.results import result_tree
+from clearprop.compiler.capture.selection import CountChanged
+from clearprop.compiler.capture.store import Changed
+from clearprop.compiler.capture.tree import Key, flatten, is_within, objects
 from clearprop.compiler.explain import explanation, no_plan
-from clearprop.compiler.guard import Guard, Watch
-from clearprop.compiler.printing import warn
-from clearprop.compiler.prove import DEFAULT, SCHEDULES, Call, ProofWarning, proved, turns_left
-from clearprop.compiler.recorder import Recorder, record
-from clearprop.compiler.recording import Recording, fingerprint
-from clearprop.compiler.refusals import RecordingError
-from clearprop.compiler.results import result_tree
-from clearprop.compiler.selection import CountChanged
-from clearprop.compiler.source import Source
-from clearprop.compiler.store import Changed
-from clearprop.compiler.tree import Key, flatten, is_within, objects
+from clearprop.compiler.numpy.source import Source
+from clearprop.compiler.proof.prove import DEFAULT, SCHEDULES, Call, ProofWarning, proved, turns_left
 from clearprop.errors import lesson
 from clearprop.modes import current, mode, special
 from clearprop.tensor import Tensor
@@ -172,7 +172,7 @@ class Step:
     def outputs(self, variant: Variant, arrays: tuple[Any, ...], tensors: dict[int, Tensor]) -> Any:
         """Run a plan, and where asked for each call, verify it."""
         if self.verify:
-            from clearprop.compiler.verify import verified
+            from clearprop.compiler.proof.verify import verified
 
             return verified(self, variant, arrays, tensors)
         return variant.recording.run(arrays, tensors)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from clearprop.lecture import EXAMPLES
-from clearprop.see.drawing import write
-from clearprop.see.steps import trace
-from clearprop.see.svg import style
+from clearprop.see.drawing.draw import write
+from clearprop.see.drawing.svg import style
+from clearprop.see.step.steps import trace
+from clearprop.typed.lecture import EXAMPLES
 
 _STYLE = """
 body { margin: 0 auto; padding: 20px; max-width: 1180px; background: var(--cp-paper); color: var(--cp-ink);

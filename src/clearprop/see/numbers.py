@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.see.pictures import summary
-
 _MOST_ENTRIES = 9  # of an array that is written out in full
 
 
@@ -67,3 +65,61 @@ def _number(value: Any, digits: int) -> str:
     short = f"{float(value) + 0.0:.{digits}g}"  # + 0.0: no minus sign before a zero
     mantissa, e, exponent = short.partition("e")
     return mantissa + (f"e{int(exponent)}" if e else "")
+
+
+def number(x: Any) -> str:
+    """Return a number as short text: six digits, no trailing zeros.
+
+    >>> number(270.0), number(15.990109507373461), number(1 / 3), number(True), number(-1.5e-9)
+    ('270', '15.9901', '0.333333', 'True', '-1.5e-9')
+    """
+    if isinstance(x, (bool, np.bool_)):
+        return str(bool(x))
+    return _short(f"{x:.6g}") if isinstance(x, (float, np.floating)) else str(x)
+
+
+def brief(x: Any) -> str:
+    """Return a number in three digits, for a cell or a caption.
+
+    >>> brief(-0.123456), brief(12345.678), brief(2.0)
+    ('-0.123', '1.23e4', '2')
+    """
+    if isinstance(x, (bool, np.bool_)):
+        return "T" if x else "F"
+    return (
+        _short(f"{float(x):.3g}") if abs(float(x)) < 1e4 or not float(x).is_integer() else _short(f"{x:.3g}")
+    )
+
+
+def _rough(x: Any) -> str:
+    """Return a number in two digits, enough for the end of a range."""
+    return brief(x) if float(x).is_integer() and abs(x) < 1000 else _short(f"{float(x):.2g}")
+
+
+def _short(text: str) -> str:
+    """Write the exponent without its plus sign and leading zeros."""
+    if "e" not in text:
+        return text
+    digits, exponent = text.split("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def summary(array: Any) -> str:
+    """Return the range of an array in a few characters, with a warning where it is not finite.
+
+    >>> summary(np.array([[-1.0, 2.5], [0.0, 4.0]]))
+    '-1 … 4'
+    >>> summary(np.array([1.0, np.nan]))
+    '1 NaN'
+    """
+    array = np.asarray(array)
+    if array.size == 0:
+        return "empty"
+    if array.dtype.kind == "b":
+        return f"{int(array.sum())} of {array.size} true"
+    if array.dtype.kind == "f":
+        broken = int(np.isnan(array).sum()), int(np.isinf(array).sum())
+        if any(broken):
+            return " ".join(f"{n} {what}" for n, what in zip(broken, ("NaN", "inf"), strict=True) if n)
+    low, high = array.min(), array.max()
+    return f"all {brief(low)}" if low == high else f"{_rough(low)} … {_rough(high)}"

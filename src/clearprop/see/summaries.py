@@ -13,7 +13,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.modes import Onlooker, no_grad, observed
 from clearprop.ops import random
-from clearprop.see.page import table
+from clearprop.see.readable import table
 from clearprop.tensor import Tensor
 
 

@@ -9,23 +9,29 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.builder import Unlowered, evaluate
-from clearprop.compiler.fuse import Group, Grouping
-from clearprop.compiler.ir import Program, Value
-from clearprop.compiler.layout import layout, whole
-from clearprop.compiler.llvm.engine import Code
-from clearprop.compiler.llvm.joining import placed
-from clearprop.compiler.llvm.objects import ARRAY_DATA, ARRAY_FLAGS, SCALAR_DATA, TUPLE_ITEMS, arrays_readable
-from clearprop.compiler.llvm.outline import MANY, Outline
-from clearprop.compiler.llvm.places import Places
-from clearprop.compiler.llvm.pool import cores, pool, possible, share_address
-from clearprop.compiler.llvm.prepare import form, kind
-from clearprop.compiler.llvm.reductions import write_combination
-from clearprop.compiler.llvm.regions import SMALL, Chain, Region, Stop, regions
-from clearprop.compiler.llvm.text import Module
-from clearprop.compiler.llvm.values import INDEX
-from clearprop.compiler.llvm.values import Value as Register
-from clearprop.compiler.prepare import prepared
+from clearprop.compiler.llvm.doorstep.objects import (
+    ARRAY_DATA,
+    ARRAY_FLAGS,
+    SCALAR_DATA,
+    TUPLE_ITEMS,
+    arrays_readable,
+)
+from clearprop.compiler.llvm.language.engine import Code
+from clearprop.compiler.llvm.language.text import Module
+from clearprop.compiler.llvm.language.values import INDEX
+from clearprop.compiler.llvm.language.values import Value as Register
+from clearprop.compiler.llvm.loops.joining import placed
+from clearprop.compiler.llvm.loops.reductions import write_combination
+from clearprop.compiler.llvm.plan.outline import MANY, Outline
+from clearprop.compiler.llvm.plan.places import Places
+from clearprop.compiler.llvm.plan.pool import cores, pool, possible, share_address
+from clearprop.compiler.llvm.plan.prepare import form, kind
+from clearprop.compiler.llvm.plan.regions import SMALL, Chain, Region, Stop, regions
+from clearprop.compiler.plan.fuse import Group, Grouping
+from clearprop.compiler.plan.prepare import prepared
+from clearprop.compiler.program.builder import Unlowered, evaluate
+from clearprop.compiler.program.ir import Program, Value
+from clearprop.compiler.program.layout import layout, whole
 
 Task = tuple[str, int, int, int]  # a chain's function, from which turn to which, and the number of the part
 
@@ -81,7 +87,7 @@ class Native:
 
     def quick(self, variant: Any, ordinary: Callable[..., Any], beside: bool) -> Any:
         """Return a call that checks a recording's conditions natively too; None where there can be none."""
-        from clearprop.compiler.llvm.quick import quick
+        from clearprop.compiler.llvm.doorstep.quick import quick
 
         return quick(variant, ordinary, beside)
 

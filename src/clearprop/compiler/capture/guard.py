@@ -1,0 +1,178 @@
+"""What a recording depended on besides arrays (variables, attributes, modes), and whether it has changed."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from clearprop import structure
+from clearprop.compiler.capture.chance import drawn, taken
+from clearprop.compiler.capture.culprits import checksum
+from clearprop.compiler.capture.surroundings import END, LINES, Contents, Surroundings, inside, lost
+from clearprop.compiler.capture.undoing import undoing
+from clearprop.op import describe
+from clearprop.tensor import Tensor
+
+_COMPARED = (bool, int, float, str, bytes, type(None))
+_requires_grad, _contents = operator.attrgetter("requires_grad"), operator.attrgetter("cell_contents")
+
+
+class Watch:
+    """Looks at a function's surroundings before and after it is recorded, for changes that would be lost."""
+
+    def __init__(
+        self, function: Callable[..., Any], others: Iterable[Any] = (), restores: bool = False
+    ) -> None:
+        self.function = function
+        self.around = Surroundings(function, others)
+        self.before = self.around.snapshot()
+        self.chance = drawn(self.around.generators)
+        self.taken = list(map(taken, self.around.iterators))
+        self.sums = list(map(checksum, self.around.buffers))
+        self.back: Callable[[], None] | None = None
+        if restores:
+            self.back = undoing(self.around, self.before)
+
+    def check(self) -> bool:
+        """Raise RecordingError for a change of Python's own that each call would have to repeat.
+
+        Return whether nothing at all has changed. Where something has (an optimizer made its memory), the
+        next call may well do something else, and this recording is good for this call only.
+        """
+        if drawn(self.around.generators) != self.chance:
+            raise lost(
+                "random numbers from NumPy or Python would be the same at each call",
+                hint="clearprop.ops.random.uniform(shape), whose state is a Tensor",
+            )
+        if list(map(taken, self.around.iterators)) != self.taken:
+            raise lost(
+                "the step takes from an iterator: later calls would not",
+                hint="next(iterator) outside, and what it gives as an argument",
+            )
+        for x, old in zip(self.around.buffers, self.sums, strict=True):
+            if checksum(x) != old:
+                raise lost(
+                    f"the step changes an array in place: {describe(x)}. Later calls would not",
+                    hint="a Tensor(array, requires_grad=False) changed with clearprop.assign",
+                )
+        after = self.around.snapshot()
+        names = [
+            *(f"a variable of {self._name()}", "a global variable"),
+            *map(self._owner, self.around.containers),
+        ]
+        for where, old, new in zip(names, self.before, after, strict=False):  # private ones may change
+            self._compare(where, old, new)
+        return all(map(_identical, self.before, after))
+
+    def replaced(self) -> str:
+        """Return where another object stands now, '' if nowhere; the library's own notes may change."""
+        names = [self._name(), "a global variable", *map(self._owner, self.around.containers)]
+        pairs = zip(names, self.before, self.around.snapshot(), strict=False)
+        return next((name for name, old, new in pairs if not _identical(old, new)), "")
+
+    def _name(self) -> str:
+        return getattr(self.function, "__name__", "the step")
+
+    def _owner(self, container: Any) -> str:
+        return self.around.owners.get(id(container), type(container).__name__)
+
+    def _compare(self, where: str, old: Any, new: Any) -> None:
+        if isinstance(old, list):
+            if len(new) != len(old):
+                raise lost(
+                    f"the step makes a list of {len(old)} entries {len(new)} long: later calls would not",
+                    hint="return the value from the step, and append it outside",
+                )
+            pairs: list[Any] = [(i, a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]
+        else:
+            pairs = [(k, old.get(k, END), v) for k, v in new.items()]
+        for key, a, b in pairs:
+            if a is b:
+                continue
+            if isinstance(b, Tensor) and b.op is not None:
+                raise lost(
+                    f"the step keeps a computed Tensor in {where}[{str(key)!r}]: later calls would not",
+                    hint="return it from the step",
+                )
+            numbers = isinstance(a, (bool, int, float, str)) and isinstance(b, (bool, int, float, str))
+            if numbers and a != b:
+                raise lost(
+                    f"the step changes {where}[{str(key)!r}] from {a!r} to {b!r}: later calls would not",
+                    hint="a Tensor(value, requires_grad=False) changed with clearprop.assign",
+                )
+
+
+def _identical(old: Any, new: Any) -> bool:
+    if isinstance(old, dict):
+        return old.keys() == new.keys() and all(new[key] is value for key, value in old.items())
+    return len(old) == len(new) and all(map(operator.is_, old, new))
+
+
+class Guard:
+    """Tells in a few microseconds whether what a recording depended on is still the same objects."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        things: list[Any],
+        leaves: list[Tensor],
+        without: list[Tensor],
+        others: list[Any],
+        frozen: list[Any],
+    ) -> None:
+        around = Surroundings(function, others)
+        self.cells = around.cells
+        self.spaces = [*around.globals, *((Contents(x), "") for x in frozen)]
+        looked_at = [c for c in around.containers if id(c) not in around.announced]
+        self.iterables = [c if isinstance(c, LINES) else c.values() for c in looked_at]
+        self.named = [c for c in looked_at if isinstance(c, dict) and id(c) not in around.owners]
+        self.keys = list(itertools.chain.from_iterable(self.named))
+        self.saved = self._all()
+        unique = {id(thing): thing for thing in (*things, *around.announcing)}
+        self.things = [(thing, thing.structure()) for thing in unique.values()]
+        self.count = structure.count()
+        self.leaves = leaves
+        self.without = without  # the leaves that have no gradient, before and after
+        self.tracked = list(map(_requires_grad, leaves))
+
+    def _all(self) -> list[Any]:
+        named = [space.get(name, END) for space, name in self.spaces]
+        return [*map(inside, self.cells), *named, *itertools.chain.from_iterable(self.iterables), END]
+
+    def holds(self) -> bool:
+        """Tell whether the recording is still good."""
+        if self.count != structure.count():
+            if any(thing.structure() != old for thing, old in self.things):
+                return False
+            self.count = structure.count()
+        if list(map(_requires_grad, self.leaves)) != self.tracked:
+            return False
+        if self.without and any(t.grad is not None for t in self.without):
+            return False
+        if list(itertools.chain.from_iterable(self.named)) != self.keys:
+            return False
+        try:
+            held = list(map(_contents, self.cells))
+        except ValueError:  # a variable that has no value yet
+            held = list(map(inside, self.cells))
+        variables = [space.get(name, END) for space, name in self.spaces]
+        # The end shows where one grew or shrank.
+        now = itertools.chain(held, variables, *self.iterables, (END,))
+        return all(map(operator.is_, now, self.saved)) or self._equal()
+
+    def _equal(self) -> bool:
+        """The slow look: other objects, perhaps, but equal numbers; then these are remembered."""
+        now = self._all()
+        if len(now) != len(self.saved):
+            return False
+        for a, b in zip(now, self.saved, strict=True):
+            if a is b:
+                continue
+            if type(a) is not type(b) or not isinstance(a, _COMPARED):
+                return False
+            if a != b or (a == 0 and str(a) != str(b)):  # -0.0
+                return False
+        self.saved = now
+        return True

@@ -1,0 +1,447 @@
+"""The recorder: an observer of one ordinary run, which writes down what the run computed as a Program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.capture.printing import hearing
+from clearprop.compiler.capture.refusals import RecordingError as RecordingError
+from clearprop.compiler.capture.refusals import Refusals
+from clearprop.compiler.capture.selection import Selections
+from clearprop.compiler.capture.stand_in import StandIn, StandInWithoutAxes, stands_for_array, twin_of
+from clearprop.compiler.capture.store import on_a_line
+from clearprop.compiler.capture.weakly import ByArray, ByTensor, Memory
+from clearprop.compiler.program.ir import Program, State, Value, reachable
+from clearprop.errors import user_line
+from clearprop.modes import observed
+from clearprop.op import describe
+from clearprop.registry import ops
+from clearprop.tensor import Tensor
+
+
+class Recorder(Refusals):
+    """What a step did, node by node; see `clearprop.modes.Observer`.
+
+    Leaves stay the very Tensors of the user; a leaf that is assigned really changes, and `known` says which
+    Value its present contents are. What a leaf's value and gradient were before is kept, so that a run that
+    fails leaves everything as it was. What the run computes is noted, not kept: an array lives as long as the
+    step itself holds it, or a gradient may still pass through it.
+    """
+
+    remembers = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: list[Value] = []
+        self.known = ByTensor()
+        self.by_array = ByArray()  # a leaf made of a known node's array stands for that node
+        self.constants: dict[int, Value] = {}
+        self.kept: list[Any] = []  # constants: keeps their ids from being used again
+        self.before: dict[Tensor, tuple[Any, Any]] = {}
+        self.old_grads: dict[Tensor, Tensor] = {}
+        self.places: dict[Tensor, int] = {}  # Tensors that were passed as arguments
+        self.given: dict[Tensor, int] = {}  # what stands for arrays that were
+        self.things: list[Any] = []
+        self.memory = Memory()  # which arrays share theirs
+        self.written: set[Tensor] = set()
+        self.wrapped: list[Tensor] = []  # leaves that were made inside the step, of known arrays
+        self.reads: dict[Value, Tensor] = {}
+        self.selections = Selections(ByTensor(), self.value_of)
+        self.counts = False  # whether the program is for masks that pick as many entries as now
+        self.captured: dict[int, Tensor] = {}
+        self.within: dict[int, Any] = {}  # writable arrays in reach, by id
+        self.frozen: list[Any] = []  # those of them that are constants all the same
+        self.printed = ""  # the line that printed
+        self.local: set[Tensor] = set()  # leaves that the step makes: they start anew at each call
+
+    # --- what modes.Observer asks for -----------------------------------------------------------------------
+    def resolve(self, x: Any) -> Any:
+        """Return the Tensor itself, having noted what it was before the step."""
+        self.value_of(x)
+        return x
+
+    def made(self, x: Tensor, of: Tensor | None = None) -> None:
+        """Note a leaf that the step makes, as a copy of another where it is one: each call makes its own."""
+        self.local.add(x)
+        if of is not None:
+            self.known[x] = self.value_of(of)
+
+    def read(self, x: Tensor) -> Tensor:
+        """Return a Tensor that keeps the present contents of a leaf, as the array does in an eager run."""
+        v = self.value_of(x)
+        if x.op is not None:
+            return x
+        held = self.reads.get(v)
+        if held is None:
+            held = self.reads[v] = twin_of(x)
+            held.requires_grad = False
+            self.known[held] = v
+            self.memory.share(x, held)
+        return held
+
+    def saw(self, node: Tensor) -> Tensor | None:
+        """Write a node down; what is computed of arrays alone is one."""
+        assert node.op is not None
+        inputs = tuple([self.value_of(x) for x in node.inputs])
+        value = node._value
+        if isinstance(value, tuple):
+            shape: Any = tuple(np.shape(part) for part in value)
+            dtype: Any = tuple(part.dtype for part in value)
+        else:
+            shape, dtype = value.shape, value.dtype
+        if ops.get(node.op.name) is not node.op:
+            raise self.refuse(
+                "the op of this name has been registered again, and the step uses the older one",
+                node.op.name,
+                "the op that clearprop.registry.ops has, or another name for the new one",
+            )
+        v = Value("call", shape, dtype, node.op.name, inputs, dict(node.attrs), line=user_line())
+        sources = node.inputs
+        given = [x for x in node.inputs if isinstance(x, Tensor)]
+        if all(map(stands_for_array, given)):
+            node = twin_of(node)
+            self.memory.made(node, given)
+        node = self.selections.twin(node)
+        self._enter(node, v)
+        self.selections.saw(node, sources)
+        if not node.requires_grad:  # no gradient will ask for them, and the program has noted them
+            node.inputs = node.values = ()
+        return node
+
+    def instead(self, op: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Return a reduction over the entries that a mask picks, written for any number of them."""
+        return self.selections.instead(op, inputs, attrs)
+
+    def sent(self, node: Tensor, i: int, d: Any) -> None:
+        """Gradients are nodes like any others."""
+
+    def uses(self, thing: Any) -> None:
+        """Note a thing whose `structure()` decides what is computed."""
+        if not any(thing is other for other in self.things):
+            self.things.append(thing)
+            for p in leaves(thing):
+                self.touch(p)
+
+    def assigned(self, tensor: Tensor, new: Any) -> None:
+        """Note that a leaf is about to be given a new value (a Tensor, an array or a number)."""
+        self.touch(tensor)
+        if tensor not in self.local:
+            self.written.add(tensor)
+        if stands_for_array(new):
+            self.memory.share(tensor, new)
+        v = self.value_of(new)
+        if not isinstance(v, Value):
+            v = self._constant(np.asarray(v, tensor.dtype))
+        if v.dtype != tensor.dtype:
+            v = Value(
+                "call", v.shape, tensor.dtype, "astype", (v,), {"dtype": tensor.dtype}, line=user_line()
+            )
+            self.values.append(v)
+        old = self.known.get(tensor)
+        if old is not None:
+            self.reads.pop(old, None)
+        self.known[tensor] = v
+
+    def received(self, nodes: Iterable[Tensor]) -> None:
+        """Let what a backward pass has given be arrays, a leaf's gradient of its own: as in eager runs."""
+        twins: dict[int, Any] = {}
+        for node in nodes:
+            g: Any = node.grad
+            if isinstance(g, np.ndarray) and node.op is None:
+                node.grad = g.copy()
+            elif isinstance(g, Tensor) and node.op is None:
+                node.grad = self._twin(g)
+            elif isinstance(g, Tensor):
+                node.grad = twins.get(id(g))
+                if node.grad is None:
+                    node.grad = twins[id(g)] = self._twin(g)
+
+    def changed(self, x: Any, new: Any, sign: str) -> Any:
+        """Give what stands for an array other contents: it keeps its dtype and shape, as NumPy has it."""
+        line = f"x {sign} y"
+        if not self.memory.alone(x):
+            self.in_place(x, line, f"x = x {sign[:-1]} y, which makes a new array")
+        if not stands_for_array(new) or new.shape != x.shape:
+            raise self.refuse(f"{line} would make another array of x", f"{describe(new)} of {describe(x)}")
+        if new.dtype != x.dtype:
+            if not np.can_cast(new.dtype, x.dtype, "same_kind"):
+                raise self.refuse(f"{line} cannot keep x's dtype {x.dtype}", f"{new.dtype}")
+            new = new.astype(x.dtype)
+        self.known[x] = self.value_of(new)
+        x._value = new._value
+        return x
+
+    def stands_for_array(self, x: Tensor) -> bool:
+        """Whether an eager run has an array where this one has the Tensor `x`."""
+        return stands_for_array(x)
+
+    def given_as(self, x: Tensor, tensor: bool) -> Tensor:
+        """Return `x` as what an eager run has there, said by who computed it: a Tensor, or else an array."""
+        if stands_for_array(x) is not tensor:
+            return x
+        twin: Tensor = self._twin(x, Tensor if tensor else StandIn)
+        return twin
+
+    def copied(self, x: Any) -> Any:
+        """Return an array of its own with the same entries."""
+        return self._twin(x)
+
+    def _twin(self, x: Any, kind: type = StandIn) -> Any:
+        twin = twin_of(x, kind)
+        self.known[twin] = self.value_of(x)
+        return twin
+
+    # --- Tensors and Values ---------------------------------------------------------------------------------
+    def _enter(self, node: Tensor, v: Value) -> None:
+        self.values.append(v)
+        self.known[node] = v
+        if not isinstance(node._value, tuple):
+            self.by_array[node._value] = v
+
+    def value_of(self, x: Any) -> Any:
+        """Return the Value of an op's input; Python numbers are themselves."""
+        if isinstance(x, Tensor):
+            v = self.known.get(x)
+            return v if v is not None else self._leaf(x)
+        if isinstance(x, (np.ndarray, np.generic)):
+            return self._constant(x)
+        if isinstance(x, (bool, int, float)):
+            return x
+        return self._constant(np.asarray(x))
+
+    def reaches(self, buffers: Iterable[Any], captured: dict[int, Tensor]) -> None:
+        """Note the arrays that the step reaches by name: their owner may fill them anew between calls.
+
+        `captured` holds the leaf that stands for each of them in one recording after the other.
+        """
+        self.captured = captured
+        self.within = {id(x): x for x in buffers if isinstance(x, np.ndarray) and x.flags.writeable}
+
+    def seen(self, x: Any) -> Any:
+        """Return what stands for an array in reach, so that what is computed from it is recorded."""
+        v = self._constant(x) if id(x) in self.within else None
+        if v is None or v.kind == "constant":
+            return x
+        leaf = Tensor(0.0, requires_grad=False)
+        leaf._value = x
+        stand_in = twin_of(leaf)
+        self.known[stand_in] = v
+        self.memory.lent(stand_in)
+        return stand_in
+
+    def _captured(self, x: Any) -> Value | None:
+        """Return the Value of an array in reach, read where it lies at each call; None if it cannot be."""
+        straight = x.flags.c_contiguous
+        plain = type(x) is np.ndarray and x.dtype.kind in "fiu" and x.dtype.isnative and x.flags.aligned
+        if not plain or not x.size or not x.ndim or not (straight or x.flags.f_contiguous):
+            self.frozen.append(x)  # the guard compares their contents
+            return None
+        leaf = self.captured.get(id(x))
+        if leaf is None:
+            leaf = self.captured[id(x)] = Tensor(0.0, requires_grad=False)
+            leaf._value = x if straight else x.T
+            self.local.discard(leaf)
+        found = Value("state", leaf.shape, leaf.dtype, data=State(leaf), line=user_line())
+        self.values.append(found)
+        if not straight:
+            turned = {"axes": None}
+            found = Value("call", x.shape, x.dtype, "transpose", (found,), turned, line=user_line())
+            self.values.append(found)
+        return found
+
+    def _constant(self, x: Any) -> Value:
+        v = self.constants.get(id(x))
+        if v is None and id(x) in self.within:
+            v = self._captured(x)
+            if v is not None:
+                self.constants[id(x)] = v
+        elif v is not None and v.kind == "constant" and not _same_bytes(v.data, x):
+            v = None  # the step has changed it since
+        if v is None:
+            array = np.array(x)
+            v = Value("constant", array.shape, array.dtype, data=array, line=user_line())
+            self.constants[id(x)] = v
+            self.kept.append(x)
+            self.values.append(v)
+        return v
+
+    def argument(self, array: Any, place: int, like: Tensor | None = None, is_array: bool = True) -> Tensor:
+        """Return what stands for an argument while the step is recorded: an array, or the Tensor `like`.
+
+        An array without axes comes as a number here; `is_array` tells whether it was one.
+        """
+        stand_in = Tensor(0.0, requires_grad=False)
+        stand_in._value = array[()] if isinstance(array, np.ndarray) and array.ndim else array
+        v = Value("argument", array.shape, array.dtype, data=place)
+        if like is None:
+            stand_in = twin_of(stand_in, StandInWithoutAxes if is_array and not array.ndim else StandIn)
+            self.memory.lent(stand_in)
+            self.given[stand_in] = place
+        else:
+            stand_in.name, stand_in.requires_grad = like.name, like.requires_grad
+            v.name = like.name or ""
+            self.places[stand_in] = place
+        self._enter(stand_in, v)
+        if like is not None:
+            self.before[stand_in] = (stand_in._value, None)
+            if like.grad is not None:
+                stand_in.grad = self._grad_of(stand_in, like.grad)
+        return stand_in
+
+    def unused(self, array: Any, place: int) -> None:
+        """Note an argument that nobody looks at."""
+        self.values.append(Value("argument", array.shape, array.dtype, data=place))
+
+    def _leaf(self, x: Tensor) -> Value:
+        """Return the Value of a Tensor that was there before the step, or is made of a known array."""
+        if x not in self.before:
+            alias = self.by_array.get(x._value)
+            if alias is not None:
+                self.known[x] = alias
+                self.wrapped.append(x)
+                return alias
+            if x in self.local:
+                v = self.known[x] = self._constant(x._value)
+                return v
+            self.touch(x)
+        v = Value("state", x.shape, x.dtype, data=State(x), name=x.name or "")
+        self.values.append(v)
+        self.known[x] = v
+        if self.by_array.get(x._value) is None:
+            self.by_array[x._value] = v
+        return v
+
+    def touch(self, x: Tensor) -> None:
+        """Remember a leaf as it is, and let the gradient it holds be read from it at each call.
+
+        Its array moves to a cache line now if it may: the nodes of this run will hold on to it.
+        """
+        if x in self.before or x in self.known or x in self.local:
+            return
+        self.before[x] = (on_a_line(x), x.grad)
+        if x.grad is not None:
+            x.grad = self._grad_of(x, x.grad)
+
+    def _grad_of(self, x: Tensor, grad: Any) -> Tensor:
+        array = grad._value if isinstance(grad, Tensor) else grad
+        stand_in = Tensor(0.0, requires_grad=False)
+        stand_in._value = array
+        if not isinstance(grad, Tensor):
+            stand_in = twin_of(stand_in)
+        state = State(None if x in self.places else x, "grad", self.places.get(x, -1))
+        v = Value("state", array.shape, array.dtype, data=state, name=state.name)
+        self.known[stand_in] = v
+        self.values.append(v)
+        self.old_grads[x] = stand_in
+        self.kept.append(stand_in)
+        return stand_in
+
+    # --- the end --------------------------------------------------------------------------------------------
+    def undo(self) -> None:
+        """Leave every Tensor as it was before."""
+        for x, (value, grad) in self.before.items():
+            x._value, x.grad = value, grad
+        self.before.clear()
+
+    def finish(self, outputs: list[Tensor]) -> tuple[Program, list[State]]:
+        """Return the program, and the gradients that are None after the step though they were not before.
+
+        Leaves keep their new values, gradients become arrays: the state after an eager step.
+        """
+        program = Program(self.values, [self.value_of(t) for t in outputs])
+        cleared: list[State] = []
+        for x, (_, grad) in list(self.before.items()):
+            place = self.places.get(x, -1)
+            tensor = None if place >= 0 else x
+            if x in self.written:
+                program.assignments.append((State(tensor, "value", place), self.known[x]))
+            now = x.grad
+            if now is self.old_grads.get(x) and (now is None or self.known[now].kind == "state"):
+                x.grad = grad
+            elif now is None:
+                cleared.append(State(tensor, "grad", place))
+            else:
+                v = self.value_of(now)
+                program.assignments.append((State(tensor, "grad", place), v))
+                x.grad = now._value if isinstance(now, Tensor) else now
+        program.values = self.values
+        _check_indices(program)
+        self.counts = self.selections.guard(program)
+        program.prune()
+        return program, cleared
+
+
+def _same_bytes(held: Any, x: Any) -> bool:
+    return held is x or held.tobytes() == np.asarray(x).tobytes()
+
+
+def _check_indices(program: Program) -> None:
+    """Keep what tells that an index is out of bounds, though nobody needs the entries that it picks.
+
+    The gradient of a loss does not need the loss; its labels have to be classes all the same.
+    """
+    needed = set(reachable(program.results))
+    for v in list(program.values):
+        arrays = v.operands[1:]
+        if any(x.dtype.kind == "b" for x in arrays):
+            continue  # a mask's bounds are its shape; its count is compared where it is used
+        if v.op == "getitem" and v not in needed and any(x.kind != "constant" for x in arrays):
+            source = v.operands[0]
+            nothing = Value("constant", source.shape, np.dtype(bool), data=np.zeros(source.shape, bool))
+            check = Value(
+                "call", v.shape, nothing.dtype, v.op, (nothing, *v.inputs[1:]), v.attrs, line=v.line
+            )
+            program.values += [nothing, check]
+            program.checks.append(check)
+
+
+def leaves(thing: Any, limit: int = 100_000) -> Iterable[Tensor]:
+    """Yield the leaf Tensors that can be reached from an object through attributes and containers.
+
+    >>> w = Tensor([1.0], name="w")
+    >>> [t.name for t in leaves({"layers": [w, (w, 3)]})]
+    ['w']
+    """
+    seen: set[int] = set()
+    stack = [thing]
+    while stack and len(seen) < limit:
+        x = stack.pop()
+        if id(x) in seen or isinstance(x, (str, bytes, int, float, np.ndarray, type(None), type)):
+            continue
+        seen.add(id(x))
+        if isinstance(x, Tensor):
+            if x.op is None:
+                yield x
+        elif isinstance(x, dict):
+            stack.extend(x.keys())
+            stack.extend(x.values())
+        elif isinstance(x, (list, tuple, set, frozenset)):
+            stack.extend(x)
+        elif not isinstance(x, _OPAQUE) and hasattr(x, "__dict__"):
+            stack.extend(vars(x).values())
+
+
+_OPAQUE = (type(np), type(leaves), type(len), property, staticmethod, classmethod)
+
+
+def record(
+    recorder: Recorder, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Run the function for real while the recorder looks on; on any error everything is as before.
+
+    What was refused is raised here if the step has caught it: the branch that it took is no answer for later
+    calls.
+    """
+    try:
+        with hearing() as heard, observed(recorder), np.errstate(all="ignore"):
+            result = function(*args, **kwargs)
+        recorder.printed = next((stream.line for stream in heard if stream.line), "")
+        if recorder.refused is not None:  # the step has caught it
+            raise recorder.refused
+        return result
+    except BaseException:
+        recorder.undo()
+        raise

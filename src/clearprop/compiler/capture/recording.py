@@ -1,0 +1,119 @@
+"""A recorded program with what runs it: the executor's form of it, and the arrays of its Tensors."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.capture.refusals import RecordingError
+from clearprop.compiler.capture.store import Store
+from clearprop.compiler.numpy.source import Source
+from clearprop.compiler.program.builder import Unlowered
+from clearprop.compiler.program.ir import Program, State
+from clearprop.compiler.program.lower import lower
+from clearprop.compiler.program.rewrite import rewrite
+from clearprop.errors import lesson
+from clearprop.registry import ops
+from clearprop.tensor import Tensor
+
+PATIENCE = 3  # how often arrays that lie side by side may be left to somebody who keeps one of them
+
+
+class Recording:
+    """One recorded program, ready to run: what `step.plans` holds."""
+
+    def __init__(self, program: Program, cleared: list[State], executor: str, counts: bool = False) -> None:
+        self.recorded, self.cleared, self.counts = program, cleared, counts
+        self.lowered, self.origin = lower(program)
+        self.program, self.rules = rewrite(self.lowered)
+        self._use(*_executable(self.program, executor))
+        self.lock = threading.RLock()  # a proof holds it while the plan runs
+        self.busy = np.zeros(1, np.int64)  # 1 while it runs: a quick call looks at it
+        self.turns = np.zeros(1, np.int64)  # counts up to 0 at each call, quick ones too: then a proof is due
+        self.turn = self.turns.data  # the same word, quicker to read from Python
+
+    def _use(self, executable: Any, executor: str) -> None:
+        """Run the program by this executable from now on, on arrays of its own."""
+        self.executable, self.executor = executable, executor
+        slots = self.executable.slots
+        read = {v.data.key for v in self.program.states}
+        shapes = {v.data.key: (v.shape, v.dtype) for v in self.program.states}
+        shapes |= {s.key: (v.shape, v.dtype) for s, v in self.program.assignments}
+        written = {s.key for s, _ in self.program.assignments}
+        self.store = Store(
+            slots,
+            self.executable.numbers,
+            self.executable.assigned,
+            [s.key in written for s in slots],
+            [s.key in read for s in slots],
+            [shapes[s.key] for s in slots],
+            self.executable.rows,
+        )
+        self.step: Any = None
+
+    def run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
+        """Run the program once: Tensors are read and assigned; returns the outputs."""
+        with self.lock:
+            self.busy[0] = 1
+            try:
+                return self._run(arguments, tensors)
+            finally:
+                self.busy[0] = 0
+
+    def _run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
+        if self.store.kept > PATIENCE:  # what is kept at every step would keep its neighbours too
+            self._use(Source(self.program, bundle=False), self.executor)
+        store = self.store
+        store.stand_ins = tensors
+        numbers = store.read_numbers()
+        ready = store.ready()
+        if not ready and (store.load() or self.step is None):
+            self.step = None  # lets go of the old arrays
+            self.step = self.executable.prepare(store.arrays)
+        outputs, new = self.step(arguments, numbers)
+        store.write_numbers(new)
+        if not ready:
+            store.settle()
+        for state in self.cleared:
+            store.tensor(state).grad = None
+        return outputs  # type: ignore[no-any-return]
+
+
+def fingerprint(program: Program, cleared: list[State]) -> Any:
+    """Return what two recordings have in common exactly if they are the same program on the same Tensors."""
+    number = {v: i for i, v in enumerate(program.values)}
+    lines: list[Any] = []
+    for v in program.values:
+        inputs = tuple(("v", number[x]) if x in number else repr(x) for x in v.inputs)
+        data: Any = v.data
+        if v.kind == "constant":
+            data = np.asarray(v.data).tobytes()
+        elif v.kind == "state":
+            data = v.data.key
+        op = ops.get(v.op) if v.kind == "call" else v.op  # one may be registered again under its name
+        lines.append((v.kind, op, inputs, repr(v.attrs), v.shape, str(v.dtype), data))
+    ends = sorted((s.key, number[v]) for s, v in program.assignments)
+    outputs = tuple(number[v] for v in program.outputs)
+    return (tuple(lines), outputs, tuple(ends), tuple(sorted(s.key for s in cleared)))
+
+
+def _executable(program: Program, executor: str) -> tuple[Any, str]:
+    """The executor's form of a program."""
+    if executor != "numpy":
+        try:
+            from clearprop.compiler.llvm import Native
+
+            return Native(program), "llvm"
+        except (ImportError, Unlowered) as error:
+            if executor == "llvm":
+                raise RecordingError(
+                    lesson(
+                        "compile(step, executor='llvm')",
+                        "cannot make native code of this step",
+                        str(error),
+                        hint="pip install clearprop[fast], or executor='numpy'",
+                    )
+                ) from error
+    return Source(program), "numpy"

@@ -1,0 +1,104 @@
+"""What a recording refuses, with the line and the way out; what the step catches is raised at its end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.capture.stand_in import stands_for_array
+from clearprop.errors import inside, lesson, user_line
+from clearprop.op import describe
+from clearprop.tensor import Tensor
+
+_HINTS = {
+    "bool(t)": "np.where(condition, a, b) instead of `if`, or the decision outside of the step",
+    "np.asarray(t)": "the array functions on the Tensor itself, without np.asarray",
+    "str(t)": "returning it from the step, and printing what was returned",
+    "format(t)": "returning it from the step, and printing what was returned",
+}
+_OUTSIDE = "the Tensor itself inside the step, and its value after the step has returned"
+
+
+class RecordingError(RuntimeError):
+    """A step that cannot be written down as one program; the message says where and what to do."""
+
+
+class Refusals:
+    """Keeps the first refusal of a run: an `except` around it would choose a branch for all later calls."""
+
+    def __init__(self) -> None:
+        self.refused: RecordingError | None = None
+
+    def refuse(self, wanted: str, got: str = "", hint: str = "") -> RecordingError:
+        """Return the error to be raised, with the line of the user's that is running."""
+        line = user_line()
+        error = RecordingError(lesson("compile(step)", wanted, got, f"At {line}." if line else "", hint))
+        self.refused = self.refused or error
+        return error
+
+    def python_value(self, tensor: Tensor, asked: str) -> None:
+        """Refuse: what Python does with a number cannot be part of the program.
+
+        Only `Tensor(x)` of an argument passes: the new Tensor's array is then known to be the argument's. And
+        a message of the library's own may show a Tensor.
+        """
+        if asked == "np.asarray(t)" and _is_wrapped(tensor):
+            return
+        if asked in ("str(t)", "format(t)") and inside(sys._getframe(2)):
+            return
+        name = f"'{tensor.name}' " if tensor.name else ""
+        what = f"computed by {tensor.op.name}" if tensor.op is not None else "an input of the step"
+        raise self.refuse(
+            f"a recorded step cannot ask for {asked}: Python would see this call's number only",
+            f"of {name}{tensor.shape} {tensor.dtype}, {what}",
+            _HINTS.get(asked, _OUTSIDE),
+        )
+
+    def no_attribute(self, x: Any, name: str) -> None:
+        """Refuse an attribute that arrays have and Tensors lack: `hasattr` would say no, an eager run yes."""
+        raise self.refuse(
+            f"a recorded step cannot ask an array for .{name}",
+            f"of {describe(x)}",
+            f"np.{name}(x), if it is in clearprop.registry.numpy_functions, or .{name} outside of the step",
+        )
+
+    def by_values(self, name: str) -> None:
+        """Refuse a function whose result has a shape that depends on values."""
+        raise self.refuse(
+            f"a program's shapes are fixed, and that of np.{name} depends on values",
+            "",
+            "np.where(mask, x, 0), which keeps x's shape, or x[mask]: its sum and mean suit every count",
+        )
+
+    def in_place(self, x: Any, sign: str, hint: str) -> None:
+        """Refuse what would change an array whose contents others see."""
+        raise self.refuse(f"{sign} changes an array in place, which later calls would not", describe(x), hint)
+
+    def also_refused(self, error: Exception, things: Iterable[Any]) -> Exception:
+        """Return the error to be raised where Tensors have no rule: for arrays alone, NumPy has an answer."""
+        found = list(_tensors(things))
+        if not all(map(stands_for_array, found)):
+            return error
+        lines = str(error).split("\n")
+        hint = lines[-1].removeprefix("  Try ") if "\n" in str(error) else ""
+        return self.refuse(f"a recorded step cannot do this with an array: {lines[0].rstrip('.')}", "", hint)
+
+
+def _tensors(x: Any) -> Iterable[Tensor]:
+    if isinstance(x, Tensor):
+        yield x
+    elif isinstance(x, (tuple, list, dict)):
+        for y in x.values() if isinstance(x, dict) else x:
+            yield from _tensors(y)
+
+
+def _is_wrapped(tensor: Tensor) -> bool:
+    """Whether `Tensor(tensor)` is being made, with no change of dtype that would hide where it is of."""
+    frame = sys._getframe(4)
+    if frame.f_code is not Tensor.__init__.__code__ or not isinstance(tensor._value, np.ndarray):
+        return False
+    wants = frame.f_locals.get("requires_grad")
+    return tensor.dtype.kind == "f" or (wants is not None and not wants)

@@ -1,0 +1,165 @@
+"""What a step returns: a function from the arrays of a call to its own tuples, dicts and objects."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.capture.recorder import Recorder
+from clearprop.compiler.capture.refusals import RecordingError
+from clearprop.compiler.capture.stand_in import stands_for_array
+from clearprop.compiler.capture.tree import mapped
+from clearprop.errors import lesson
+from clearprop.tensor import Tensor
+
+_new = Tensor.__new__
+_NUMBERS = (int, float, complex, np.generic, range)
+_NAMED = (type, enum.Enum, types.BuiltinFunctionType, types.ModuleType, np.ufunc, np.dtype)
+_FIXED = (*_NUMBERS, *_NAMED, str, bytes, type(None), type(...))
+
+
+def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -> tuple[Any, list[Tensor]]:
+    """Return a function from output arrays to what the caller gets, and the Tensors that are the outputs.
+
+    What an eager run gives as an array comes as an array, what it gives as a Tensor as a Tensor without a
+    graph. A leaf that is returned is itself, and so is whatever was `there` before the step. Tuples, lists,
+    dicts, and objects that only hold attributes are made anew for each call; other things that the step makes
+    would be the first call's for ever, so RecordingError names them.
+    """
+    outputs: list[Tensor] = []
+
+    def read(x: Any) -> Any:
+        if isinstance(x, Tensor):
+            place = recorder.places.get(x, recorder.given.get(x))
+            if place is not None:
+                return _Argument(place)
+            if x in recorder.before:
+                return _Same(x)
+            outputs.append(x)
+            return (_Array if stands_for_array(x) else _Tensor)(len(outputs) - 1)
+        kind = type(x)
+        if there(x) or isinstance(x, _FIXED):
+            return _Same(x)
+        if kind in (tuple, list) or (isinstance(x, tuple) and hasattr(x, "_fields")):
+            return _Tuple([read(y) for y in x], kind)
+        if kind in (dict, collections.OrderedDict):
+            return _Dict({k: read(y) for k, y in x.items()}, kind)
+        if kind is np.ndarray and not x.dtype.hasobject:
+            return _Made(x.copy())
+        if _only_holds(kind):
+            return _Object({k: read(getattr(x, k)) for k in _attributes(x)}, kind)
+        raise RecordingError(
+            lesson(
+                "compile(step)",
+                "every call would return what the first one made",
+                f"a {kind.__name__}",
+                hint="a tuple, list, dict, dataclass or SimpleNamespace of arrays",
+            )
+        )
+
+    return read(result), outputs
+
+
+def _only_holds(kind: Any) -> bool:
+    """Whether objects of a class are nothing but their attributes."""
+    if issubclass(kind, (tuple, list, dict, set, frozenset, np.ndarray)):
+        return False
+    return kind is types.SimpleNamespace or dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__")
+
+
+def _attributes(x: Any) -> Iterator[str]:
+    yield from getattr(x, "__dict__", ())
+    for base in type(x).__mro__:
+        slots = base.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(x, name):
+                yield name
+
+
+class _Tensor:
+    gives = "tensor"
+
+    def __init__(self, i: int) -> None:
+        self.i = i
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Tensor:
+        t = _new(Tensor)
+        t._value = outputs[self.i]
+        t.grad = t.name = t.op = None
+        t.inputs = t.values = ()
+        t.attrs, t.requires_grad, t.serial = {}, False, 0
+        return t
+
+
+class _Array:
+    gives = "array"
+
+    def __init__(self, i: int) -> None:
+        self.i = i
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        return outputs[self.i]
+
+
+class _Argument:
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        found: list[Any] = []
+        mapped((args, kwargs), found.append)
+        return found[self.place]
+
+
+class _Same:
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        return self.thing
+
+
+class _Made:
+    """An array that the step makes: each call's is the caller's own."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        return self.array.copy()
+
+
+class _Tuple:
+    def __init__(self, inside: list[Any], kind: Any) -> None:
+        self.inside, self.kind = inside, kind
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        made = [read(outputs, args, kwargs) for read in self.inside]
+        return self.kind(*made) if hasattr(self.kind, "_fields") else self.kind(made)
+
+
+class _Dict:
+    def __init__(self, inside: dict[Any, Any], kind: Any) -> None:
+        self.inside, self.kind = inside, kind
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        return self.kind((k, read(outputs, args, kwargs)) for k, read in self.inside.items())
+
+
+class _Object:
+    """An object that only holds attributes, made without its `__init__`, which has run once."""
+
+    def __init__(self, inside: dict[str, Any], kind: Any) -> None:
+        self.inside, self.kind = inside, kind
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        made = self.kind.__new__(self.kind)
+        for name, read in self.inside.items():
+            object.__setattr__(made, name, read(outputs, args, kwargs))
+        return made

@@ -1,0 +1,360 @@
+"""Everything that a function can reach by name: variables, containers, attributes, and the arrays in them."""
+
+from __future__ import annotations
+
+import array
+import contextvars
+import dis
+import functools
+import gc
+import io
+import itertools
+import random
+import sys
+import types
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.capture.refusals import RecordingError
+from clearprop.compiler.capture.tables import is_large, keys_read
+from clearprop.errors import lesson
+from clearprop.modes import Marks
+from clearprop.tensor import Tensor
+from clearprop.ufunc import Ufunc
+
+_NUMBERS = (str, bytes, int, float, bool, complex, type(None))
+_PLAIN = (*_NUMBERS, np.generic, np.dtype)
+_SKIPPED = (types.ModuleType, np.ufunc, Ufunc, Marks)
+_ENDS: tuple[Any, ...] = (*map(iter, ([], (), range(0), set(), {}, {}.values(), {}.items())),)
+_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+LINES = (list, set, deque)  # containers without names
+_TOOLS = tuple(kind for kind in vars(itertools).values() if isinstance(kind, type))
+_READ: tuple[Any, ...] = (*map(type, (reversed([]), iter(""), iter(b""), iter([].__len__, 0))),)
+_ITERATORS = (*_TOOLS, *_READ, zip, map, filter, enumerate, reversed, io.IOBase, *map(type, _ENDS))
+END = object()
+_LIMIT = 200_000
+
+
+class Surroundings:
+    """Everything that a function can reach by name: its variables, and the containers behind them."""
+
+    def __init__(self, function: Callable[..., Any], others: Iterable[Any] = ()) -> None:
+        self.cells: list[types.CellType] = []
+        self.globals: list[tuple[Any, str]] = []  # (what has `.get(name)`, name)
+        self.containers: list[Any] = []  # dicts and lists
+        self.classes: dict[int, type] = {}  # whose attributes a container is
+        self.owners: dict[int, str] = {}  # what a container belongs to, for messages
+        self.private: list[dict[Any, Any]] = []  # the library's own bookkeeping
+        self.announcing: list[Any] = []  # objects that say by `structure.changed()` when an attribute is set
+        self.announced: set[int] = set()  # their attributes, which need no look at each call
+        self.leaves: list[Tensor] = []
+        self.buffers: list[Any] = []  # arrays, whose contents may change
+        self.generators: list[Any] = []
+        self.iterators: list[Any] = []
+        self._seen: set[int] = set()
+        self._kept: list[Any] = []
+        self.codes: list[types.CodeType] = []
+        self.large: dict[int, tuple[dict[Any, Any], set[str]]] = {}  # large dicts, and what they are called
+        self._watched: set[tuple[int, Any]] = set()
+        stack: list[Any] = [function, *others]
+        while stack:
+            self._visit(stack.pop(), stack)
+            if not stack:
+                self._look_into_large(stack)
+        if len(self._seen) > _LIMIT:
+            raise lost(
+                f"more than {_LIMIT:,} objects are within reach of the step: too many to notice a change",
+                hint="variables that hold only what the step needs, data as arguments",
+            )
+
+    def _visit(self, x: Any, stack: list[Any]) -> None:
+        if id(x) in self._seen or len(self._seen) > _LIMIT or isinstance(x, _NUMBERS):
+            return
+        self._seen.add(id(x))
+        if isinstance(x, Tensor):
+            if x.op is None:
+                self.leaves.append(x)
+        elif isinstance(x, _GENERATORS):
+            self.generators.append(x)
+        elif isinstance(x, type):
+            self._visit_class(x, stack)
+        elif isinstance(x, np.ndarray):
+            self.buffers.append(x)
+        elif isinstance(x, (*_PLAIN, *_SKIPPED)):
+            return
+        elif isinstance(x, types.FunctionType):
+            self._visit_function(x, stack)
+        elif isinstance(x, types.MethodType):
+            stack += [x.__self__, x.__func__]
+        elif isinstance(x, types.BuiltinMethodType):  # `draw = generator.random`; a function's is its module
+            stack.append(x.__self__)
+        elif isinstance(x, dict):
+            self._visit_container(x, [*x.keys(), *x.values()], stack)
+        elif isinstance(x, LINES):
+            self._visit_container(x, x, stack)
+        elif isinstance(x, types.MappingProxyType):
+            stack += gc.get_referents(x)  # the dict
+        elif isinstance(x, (tuple, frozenset)):
+            stack += [*x, getattr(x, "__dict__", None)]
+        elif isinstance(x, contextvars.ContextVar):
+            self._visit_named(_Context(), x, stack)
+        elif isinstance(x, weakref.ref):
+            self.globals.append((_Referent(x), ""))
+            stack.append(x())
+        elif isinstance(x, (bytearray, array.array)):
+            self.buffers.append(x)
+            self.globals.append((Contents(x), ""))
+        elif isinstance(x, property):
+            stack += [x.fget, x.fset, x.fdel]
+        elif isinstance(x, (staticmethod, classmethod)):
+            stack.append(x.__func__)
+        elif isinstance(x, (types.GeneratorType, *_ITERATORS)):
+            self.iterators.append(x)
+            stack += [y for y in gc.get_referents(x) if isinstance(y, (tuple, *_ITERATORS))]
+        elif (type(x).__module__ or "").startswith("clearprop.compiler"):
+            stack.append(getattr(x, "function", None))  # a compiled function inside: what it calls
+        else:
+            attributes = getattr(x, "__dict__", None)
+            if isinstance(attributes, dict) and (type(x).__module__ or "").startswith("clearprop."):
+                self._visit_ours(x, attributes, stack)
+            elif isinstance(attributes, dict):
+                self._kept.append(x)
+                self.owners[id(attributes)] = type(x).__name__
+                if callable(getattr(type(x), "structure", None)):
+                    self.announcing.append(x)
+                    self.announced.add(id(attributes))
+                    own = attributes.get("_made")  # a Module's list of its latest nodes
+                    self._seen.add(id(own))
+                stack += [attributes, type(x)]
+            if isinstance(x, functools.partial):
+                stack += [x.func, x.args, x.keywords]
+            for name in _slots(type(x)):
+                self._visit_named(_Slots(x), name, stack)
+
+    def _visit_container(self, x: Any, inside: Iterable[Any], stack: list[Any]) -> None:
+        """A container, and what a subclass of the user's holds besides."""
+        self.containers.append(x)
+        stack += inside
+        if _is_users(type(x)):
+            stack += [getattr(x, "__dict__", None), type(x)]
+
+    def _hold(self, x: Any, name: str, stack: list[Any]) -> None:
+        """What a variable holds: of a large dict only what is read, where all code says what that is."""
+        if is_large(x):
+            self.large.setdefault(id(x), (x, set()))[1].add(name)
+        else:
+            stack.append(x)
+
+    def _look_into_large(self, stack: list[Any]) -> None:
+        """Now that all code within reach is known: the entries it reads, or all of them."""
+        for table, names in self.large.values():
+            if id(table) in self._seen:
+                continue
+            keys = keys_read(self.codes, names)
+            if keys is None:
+                stack.append(table)
+                continue
+            for key in keys:
+                if (id(table), key) not in self._watched:
+                    self._watched.add((id(table), key))
+                    self._visit_named(table if key in table else _Presence(table), key, stack)
+
+    def _visit_named(self, space: Any, name: Any, stack: list[Any]) -> None:
+        """What is held under a name, by something that is no dict."""
+        self.globals.append((space, name))
+        stack.append(space.get(name))
+
+    def _visit_ours(self, x: Any, attributes: dict[str, Any], stack: list[Any]) -> None:
+        """An object of the library: what it keeps under a name with an underscore, it looks after itself."""
+        if callable(getattr(type(x), "structure", None)):
+            self.announcing.append(x)
+        else:
+            self.containers.append(attributes)
+        self._kept.append(x)
+        own = getattr(type(x), "bookkeeping", None)
+        for name, value in attributes.items():
+            if not name.startswith("_") or (own is not None and name not in own):
+                stack.append(value)
+            elif isinstance(value, dict):
+                self.private.append(value)
+
+    def _visit_class(self, kind: type, stack: list[Any]) -> None:
+        """A class of the user's: its attributes, and what its methods name."""
+        if _is_users(kind):
+            self._kept.append(kind)
+            self.containers.append(vars(kind))
+            self.classes[id(self.containers[-1])] = kind
+            self.owners[id(self.containers[-1])] = kind.__name__
+            stack += [
+                value for value in vars(kind).values() if not isinstance(value, types.GetSetDescriptorType)
+            ]
+            stack += [*kind.__bases__, type(kind)]
+
+    def _visit_function(self, function: types.FunctionType, stack: list[Any]) -> None:
+        if function.__closure__:
+            for cell in function.__closure__:
+                self.cells.append(cell)
+            for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
+                if _is_users(function):
+                    self._hold(inside(cell), name, stack)
+                else:
+                    stack.append(inside(cell))  # by code that is not looked at
+        stack += [function.__defaults__, function.__kwdefaults__]
+        if function.__dict__:
+            stack.append(function.__dict__)
+        if not _is_users(function):
+            return  # a library's own globals do not change
+        self.codes.append(function.__code__)
+        names = set(_names(function.__code__))
+        spaces, mine = [function.__globals__], set(_variables(function.__code__))
+        held_by_cells = map(inside, function.__closure__ or ())
+        imported = map(sys.modules.get, names - function.__globals__.keys())  # inside the function
+        modules = [*held_by_cells, *map(function.__globals__.get, names), *imported]
+        for held in modules:
+            if isinstance(held, types.ModuleType) and vars(held) is function.__globals__:
+                mine = names  # its own variables as attributes of its module
+            elif isinstance(held, types.ModuleType) and _is_users(held) and vars(held) not in spaces:
+                spaces.append(vars(held))
+                modules += map(vars(held).get, names)
+        for space in spaces:
+            wanted = mine if space is function.__globals__ else names
+            for name in sorted(wanted.intersection(space)):
+                self.globals.append((space, name))
+                self._hold(space[name], name, stack)
+
+    def knows(self, x: Any) -> bool:
+        """Tell whether an object was found."""
+        return id(x) in self._seen
+
+    def snapshot(self) -> list[Any]:
+        """Return all that is held, container by container."""
+        return [
+            [inside(cell) for cell in self.cells],
+            [space.get(name, END) for space, name in self.globals],
+            *(list(c) if isinstance(c, LINES) else dict(c) for c in self.containers),
+            *map(dict, self.private),
+        ]
+
+
+class _Context:
+    """What context variables hold."""
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """Return a variable's value here and now."""
+        return name.get(default)
+
+    def __setitem__(self, name: Any, value: Any) -> None:
+        name.set(value)
+
+
+class _Referent:
+    """Whether what a weak reference refers to lives: noting the thing itself would keep it alive."""
+
+    def __init__(self, ref: Any) -> None:
+        self.ref = ref
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Tell whether it lives."""
+        return self.ref() is not None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Do nothing: what has gone has gone."""
+
+
+class _Presence:
+    """Whether a dict has an entry that it had not."""
+
+    def __init__(self, table: dict[Any, Any]) -> None:
+        self.table = table
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Tell whether it has one now."""
+        return key in self.table
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Do nothing: the code within reach only reads."""
+
+
+class Contents:
+    """The bytes in a buffer that a recording has taken as they were."""
+
+    def __init__(self, buffer: Any) -> None:
+        self.buffer = buffer
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a copy of them."""
+        return self.buffer.tobytes() if isinstance(self.buffer, np.ndarray) else bytes(self.buffer)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        memoryview(self.buffer).cast("B")[:] = value
+
+
+class _Slots:
+    """The attributes of an object without a `__dict__`, by name."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an attribute, as a dict would."""
+        return getattr(self.thing, name, default)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self.thing, name, value)
+
+
+def _slots(kind: type) -> Iterator[str]:
+    """Yield the names of a user's class and its bases that are kept outside of a `__dict__`."""
+    for base in kind.__mro__:
+        names = base.__dict__.get("__slots__", ()) if _is_users(base) else ()
+        for name in (names,) if isinstance(names, str) else names:
+            private = name.startswith("__") and not name.endswith("__")
+            if name not in ("__dict__", "__weakref__"):
+                yield f"_{base.__name__.lstrip('_')}{name}" if private else name
+
+
+def _is_users(thing: Any) -> bool:
+    """Whether a class, function or module is neither Python's nor an installed package's."""
+    name = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
+    if not isinstance(name, str):  # where a class is written in C, or a function made by hand
+        return False
+    root = name.split(".")[0]
+    if root in sys.stdlib_module_names or root in ("clearprop", "numpy"):
+        return False
+    return "site-packages" not in (getattr(sys.modules.get(name), "__file__", None) or "")
+
+
+def inside(cell: types.CellType) -> Any:
+    """Return what a variable of an enclosing function holds."""
+    try:
+        return cell.cell_contents
+    except ValueError:  # a variable that has no value yet
+        return END
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _variables(code: types.CodeType) -> frozenset[str]:
+    """Return what a function names without a dot: the T of `x.T` is none of its variables."""
+    found = {
+        instruction.argval
+        for instruction in dis.get_instructions(code)
+        if "GLOBAL" in instruction.opname or instruction.opname.endswith("_NAME")
+    }
+    nested = [_variables(c) for c in code.co_consts if isinstance(c, types.CodeType)]
+    return frozenset(found.union(*nested))
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def lost(what: str, hint: str) -> RecordingError:
+    """Return the error for what later calls would not do."""
+    return RecordingError(lesson("compile(step)", what, hint=hint))

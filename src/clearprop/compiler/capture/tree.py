@@ -1,0 +1,183 @@
+"""Arguments: nested tuples, lists and dicts with arrays, Tensors and anything else in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.capture.recorder import Recorder
+from clearprop.errors import lesson
+from clearprop.modes import mode
+from clearprop.tensor import Tensor
+
+
+class Key:
+    """What decides which plan a call runs: shapes and dtypes of its arrays, and all that is not an array."""
+
+    __slots__ = ("_hash", "parts")
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self.parts = parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Key) and self.parts == other.parts
+
+    def stand_ins(self, recorder: Recorder, args: Any, kwargs: Any, buffers: Iterable[Any]) -> Any:
+        """Return the arguments with a Tensor in place of each array, for recording.
+
+        Two arrays of one memory are two arguments, which may have memories of their own in later calls: the
+        second is copied, and so is what lies in one of `buffers`, the arrays in reach.
+        """
+        place = iter(range(1 << 30))
+        known: dict[int, Any] = {}
+        before: list[Any] = [b for b in buffers if isinstance(b, np.ndarray)]
+
+        def stand_in(x: Any) -> Any:
+            array, i = _array(x), next(place)
+            if isinstance(x, Tensor):
+                if id(x) not in known:  # the same Tensor is one, however often it is passed
+                    known[id(x)] = recorder.argument(_own(array, before), i, x)
+                else:
+                    recorder.unused(array, i)
+                return known[id(x)]
+            return recorder.argument(_own(array, before), i, None, isinstance(x, np.ndarray))
+
+        return mapped(args, stand_in), mapped(kwargs, stand_in)
+
+
+def _own(array: Any, before: list[Any]) -> Any:
+    """Return the array, or a copy where one of those before shares its memory; then it is one of them."""
+    if not isinstance(array, np.ndarray):
+        return array
+    if any(np.may_share_memory(array, other) for other in before):
+        array = array.copy()
+    before.append(array)
+    return array
+
+
+def is_array(x: Any) -> bool:
+    """Tell whether an argument is read anew at each call; anything else is part of the plan's key."""
+    return isinstance(x, (np.ndarray, np.generic, Tensor))
+
+
+def _array(x: Any) -> Any:
+    array = x._value if isinstance(x, Tensor) else x
+    if isinstance(array, np.ndarray):
+        if isinstance(array, (np.matrix, np.ma.MaskedArray)):
+            raise _other_arithmetic(array)
+        if not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
+        return np.asarray(array) if array.ndim else array[()]
+    return array
+
+
+def _other_arithmetic(array: Any) -> TypeError:
+    """What is said of arrays whose operators mean something else: a plan would compute as for plain ones."""
+    masked = isinstance(array, np.ma.MaskedArray)
+    cure = "pass x.data and x.mask as two arrays, and choose by np.where" if masked else "pass np.asarray(x)"
+    return TypeError(
+        lesson(
+            f"a compiled step with a {type(array).__name__} {array.shape} as an argument",
+            "plain arrays and Tensors",
+            "an array with its own meaning of * or of what counts",
+            hint=cure,
+        )
+    )
+
+
+def mapped(x: Any, f: Callable[[Any], Any]) -> Any:
+    """Return the same nesting with `f` applied to each array."""
+    if is_array(x):
+        return f(x)
+    if isinstance(x, tuple):
+        inside = [mapped(y, f) for y in x]
+        return type(x)(*inside) if hasattr(x, "_fields") else tuple(inside)
+    if isinstance(x, list):
+        return [mapped(y, f) for y in x]
+    if isinstance(x, dict):
+        return {k: mapped(y, f) for k, y in x.items()}
+    return x
+
+
+def flatten(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Key, tuple[Any, ...], dict[int, Tensor]]:
+    """Return the key of a call, its arrays in order, and those of them that came as Tensors, by place."""
+    parts: list[Any] = [mode.grad_enabled]
+    arrays: list[Any] = []
+    tensors: dict[int, Tensor] = {}
+    for x in args:
+        if x.__class__ is np.ndarray and x.ndim and x.dtype.isnative:  # the usual case, first and fast
+            parts += (x.shape, x.dtype)
+            arrays.append(x)
+        else:
+            parts.append(_described(x, arrays, tensors))
+    if kwargs:
+        parts.append(("keywords", _described(kwargs, arrays, tensors)))
+    return Key(tuple(parts)), tuple(arrays), tensors
+
+
+def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
+    if is_array(x):
+        array = _array(x)
+        about: tuple[Any, ...] = (array.shape, array.dtype)
+        if isinstance(x, np.ndarray) and not x.ndim:
+            about = ("array", *about)  # a number in NumPy's eyes
+        if isinstance(x, Tensor):
+            tensors[len(arrays)] = x
+            same = next(i for i, t in tensors.items() if t is x)
+            about = ("tensor", *about, x.requires_grad, x.grad is None, same, is_within(x))
+        arrays.append(array)
+        return about
+    if isinstance(x, (tuple, list)):
+        return (type(x), tuple(_described(y, arrays, tensors) for y in x))
+    if isinstance(x, dict):
+        return ("dict", tuple((k, _described(y, arrays, tensors)) for k, y in x.items()))
+    if isinstance(x, float):
+        return (type(x), x.hex())  # 0.0 is not -0.0, and NaN is NaN
+    return (type(x), x) if _has_value(x) else The(x)
+
+
+def is_within(x: Tensor) -> bool:
+    """Whether a gradient is to pass through a Tensor: it was computed, or `grad(f)` runs `f` on it."""
+    return x.requires_grad and x.serial > 0
+
+
+class The:
+    """An object itself, whatever it says that it equals; it stays alive, so nothing else gets its address."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, The) and self.thing is other.thing
+
+
+def _has_value(x: Any) -> bool:
+    """Whether an object equals others by what it holds, which does not change."""
+    kind: Any = type(x)
+    return kind.__hash__ is not None and kind.__eq__ is not object.__eq__
+
+
+def objects(x: Any) -> list[Any]:
+    """Return the arguments that are neither arrays nor made of them: what they hold may change between calls.
+
+    >>> model = object()
+    >>> objects(((np.ones(2), [model]), {"scale": 2.0})) == [model, 2.0]
+    True
+    """
+    if is_array(x):
+        return []
+    if isinstance(x, (tuple, list, dict)):
+        inside = x.values() if isinstance(x, dict) else x
+        return [thing for y in inside for thing in objects(y)]
+    return [x]

@@ -1,0 +1,92 @@
+"""Takes back what a refused run has done in Python, so that the function itself can start from there."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.capture.surroundings import END, Surroundings
+
+_LARGE = 1 << 26  # bytes of an array of which no copy is made
+
+
+def undoing(around: Surroundings, before: list[Any]) -> Callable[[], None]:
+    """Return a function that puts variables, containers, arrays and generators back to what they are now.
+
+    `before` is the snapshot of now. What cannot be put back (a file, an iterator that was asked) stays.
+    """
+    arrays = [(x, x.copy()) for x in around.buffers if _can_change(x)]
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    generators = [(g, _state(g)) for g in around.generators]
+
+    def back() -> None:
+        for x, old in arrays:
+            if x.tobytes() != old.tobytes():
+                x[...] = old
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        for generator, state in generators:
+            _give(generator, state)
+        now = around.snapshot()
+        cells, named, *inside = before
+        for cell, old, new in zip(around.cells, cells, now[0], strict=True):
+            if old is not new and old is not END:
+                cell.cell_contents = old
+        for (space, name), old, new in zip(around.globals, named, now[1], strict=True):
+            if old is not new and old is not END:
+                space.__setitem__(name, old)
+        containers = (*around.containers, *around.private)
+        for container, old, new in zip(containers, inside, now[2:], strict=True):
+            if not _same(old, new):
+                _refill(around.classes.get(id(container), container), old)
+
+    return back
+
+
+def _can_change(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.flags.writeable and x.nbytes <= _LARGE and not x.dtype.hasobject
+
+
+def _same(old: Any, new: Any) -> bool:
+    if len(old) != len(new):
+        return False
+    if isinstance(old, dict):
+        return all(k in new and new[k] is v for k, v in old.items())
+    return all(a is b for a, b in zip(old, new, strict=True))
+
+
+def _refill(container: Any, old: Any) -> None:
+    if isinstance(container, type):
+        for name, value in old.items():
+            if vars(container).get(name, END) is not value:
+                setattr(container, name, value)
+        return
+    container.clear()
+    if isinstance(container, (dict, set)):
+        container.update(old)
+    else:
+        container.extend(old)
+
+
+def _state(generator: Any) -> Any:
+    if isinstance(generator, random.SystemRandom):
+        return None
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    if isinstance(generator, np.random.RandomState):
+        return generator.get_state()
+    return generator.bit_generator.state
+
+
+def _give(generator: Any, state: Any) -> None:
+    if state is None:
+        return
+    if isinstance(generator, random.Random):
+        generator.setstate(state)
+    elif isinstance(generator, np.random.RandomState):
+        generator.set_state(state)
+    else:
+        generator.bit_generator.state = state

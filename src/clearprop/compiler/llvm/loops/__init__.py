@@ -1,0 +1,1 @@
+"""Loops over an index space: elementwise work, reductions, running sums, indices, joins, random numbers."""

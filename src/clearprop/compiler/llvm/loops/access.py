@@ -1,0 +1,97 @@
+"""Reading and writing arrays: masks of lanes that are there, entries that lie apart, bounds of indices."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from clearprop.compiler.llvm.language.mathematics import any_lane
+from clearprop.compiler.llvm.language.text import Function
+from clearprop.compiler.llvm.language.values import BOOL, INDEX, Value, type_name
+from clearprop.compiler.plan.fuse import Group
+from clearprop.compiler.program import ir
+
+BYTE = np.dtype(np.uint8)
+
+
+class Memory(Protocol):
+    """What gives a value its place."""
+
+    widest: int
+    """The rows of the largest part."""
+    failing: set[Group]
+    """Which groups may find an index out of bounds."""
+
+    def pointer(self, function: Function, base: ir.Value) -> str:
+        """Return where a value's entries begin."""
+        ...
+
+    def scratch(self, function: Function, key: Any, size: int, part: Value) -> str:
+        """Return where a buffer of so many bytes begins, one for each part of a loop."""
+        ...
+
+    def trouble(self) -> str:
+        """Return where a step notes that an index was out of bounds."""
+        ...
+
+
+def inside(function: Function, i: Value, n: int, trouble: str, mask: Value | None) -> Value:
+    """Return an index counted from the front; one that is out of bounds is noted, and becomes 0."""
+    i = i.astype(INDEX)
+    i = function.select(i < 0, i + n, i)
+    bad = (i < 0) | (i >= n)
+    if mask is not None and i.lanes:
+        bad = bad & mask
+    with function.when(any_lane(bad)):
+        function.store(function.index(1), trouble)
+    return function.select((i < 0) | (i >= n), 0, i)
+
+
+def constant_mask(function: Function, n: int, lanes: int) -> Value | None:
+    """Return the mask of the first n lanes; None where that is all of them."""
+    if n >= lanes:
+        return None
+    entries = ", ".join(f"i1 {'true' if i < n else 'false'}" for i in range(lanes))
+    return Value(function, f"<{entries}>", BOOL, lanes)
+
+
+def _addresses(function: Function, address: str, step: Any, dtype: Any, lanes: int) -> str:
+    """Return a vector of addresses, `step` entries apart (or at a vector of offsets)."""
+    offsets = step if isinstance(step, Value) else function.lane_numbers(lanes) * step
+    name = "i8" if dtype == BOOL else type_name(dtype)
+    return function.emit(f"getelementptr {name}, ptr {address}, {offsets.type} {offsets.text}")
+
+
+def _all(function: Function, lanes: int) -> Value:
+    return function.constant(True, BOOL, lanes)
+
+
+def gather(function: Function, address: str, step: Any, dtype: Any, lanes: int, mask: Value | None) -> Value:
+    """Read entries that are `step` apart."""
+    kept = type_name(dtype if dtype != BOOL else BYTE, lanes)
+    mask = mask if mask is not None else _all(function, lanes)
+    places = _addresses(function, address, step, dtype, lanes)
+    name = f"llvm.masked.gather.v{lanes}{_short(dtype)}.v{lanes}p0"
+    function.module.declare(name, kept, f"<{lanes} x ptr>, i32, <{lanes} x i1>, {kept}")
+    given = f"<{lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text}, {kept} zeroinitializer"
+    text = f"call {kept} @{name}({given})"
+    x = function.value(text, dtype if dtype != BOOL else BYTE, lanes)
+    return x != 0 if dtype == BOOL else x
+
+
+def scatter(function: Function, x: Value, address: str, step: Any, mask: Value | None) -> None:
+    """Write entries that are `step` apart."""
+    dtype = x.dtype
+    if dtype == BOOL:
+        x = x.astype(BYTE)
+    mask = mask if mask is not None else _all(function, x.lanes)
+    places = _addresses(function, address, step, dtype, x.lanes)
+    name = f"llvm.masked.scatter.v{x.lanes}{_short(dtype)}.v{x.lanes}p0"
+    function.module.declare(name, "void", f"{x.type}, <{x.lanes} x ptr>, i32, <{x.lanes} x i1>")
+    given = f"<{x.lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text}"
+    function.line(f"call void @{name}({x.type} {x.text}, {given})")
+
+
+def _short(dtype: Any) -> str:
+    return f"{'f' if dtype.kind == 'f' else 'i'}{8 * dtype.itemsize}"

@@ -1,0 +1,129 @@
+"""Index arrays in native code: picking entries, and adding to the places they came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.llvm.language.text import Function
+from clearprop.compiler.llvm.language.values import Value as Register
+from clearprop.compiler.llvm.loops.access import inside
+from clearprop.compiler.program.ir import Shape, Value
+from clearprop.compiler.program.layout import contiguous, layout
+
+_FULL = slice(None)
+
+
+def indexed(v: Value, add: Callable[[Value], Value]) -> Value | None:
+    """Return `getitem` as a `pick` and `scatter` as a `put`, if the index arrays stand side by side."""
+    index: tuple[Any, ...] = v.attrs["index"]
+    source = v.inputs[0]
+    whole: Shape = source.shape if v.op == "getitem" else v.shape
+    arrays = [_given(x, add) for x in v.inputs[1:]]
+    form = [
+        "array" if repr(e) == "array" else "all" if isinstance(e, slice) and e == _FULL else "" for e in index
+    ]
+    if (
+        "" in form
+        or not arrays
+        or any(a is None for a in arrays)
+        or v.dtype.kind not in "biuf"
+        or v.dtype.name == "float16"
+    ):
+        return None
+    first = form.index("array")
+    if (
+        form[first : first + len(arrays)] != ["array"] * len(arrays)
+        or len(index) > len(whole)
+        or source.size == 0
+    ):
+        return None
+    if v.size == 0 or 0 in whole:
+        return None
+    rest = len(whole) - first - len(arrays)
+    found = np.broadcast_shapes(*(a.shape for a in arrays if a is not None))
+    strides = layout(source).strides if v.op == "getitem" else contiguous(whole)
+    moved = [*strides[:first], *([0] * len(found)), *strides[first + len(arrays) :]]
+    picked: list[tuple[int, int]] = []
+    inputs: list[Value] = []
+    for j, a in enumerate(arrays):
+        assert a is not None
+        step, n = strides[first + j], whole[first + j]
+        axis = _counting(a, n)
+        if axis is not None:
+            moved[first + len(found) - len(a.shape) + axis] += step
+            continue
+        if rest:
+            a = add(Value("op", (*a.shape, *(1,) * rest), a.dtype, "reshape", (a,), line=v.line))
+        inputs.append(a)
+        picked.append((step, n))
+    attrs = {"strides": tuple(moved), "picked": tuple(picked)}
+    return Value(
+        "op", v.shape, v.dtype, "pick" if v.op == "getitem" else "put", (source, *inputs), attrs, line=v.line
+    )
+
+
+def _given(x: Any, add: Callable[[Value], Value]) -> Value | None:
+    if not isinstance(x, Value):
+        return (
+            add(Value("constant", (), np.dtype(np.int64), data=np.asarray(x))) if isinstance(x, int) else None
+        )
+    return x if x.dtype.kind in "iu" else None
+
+
+def _counting(a: Value, n: int) -> int | None:
+    """Return the axis along which a constant counts 0, 1, 2, ..., n - 1, if it does."""
+    if a.kind != "constant" or a.size != n or n == 1:
+        return None
+    axis = next(i for i, m in enumerate(a.shape) if m != 1)
+    return axis if a.shape[axis] == n and np.array_equal(a.data.reshape(-1), np.arange(n)) else None
+
+
+class PutWriter:
+    """Writes zeros, and then adds each entry of the first input where the index arrays say, in order."""
+
+    turns, grain = 1, 1
+
+    def __init__(self, v: Value, memory: Any) -> None:
+        self.value, self.memory = v, memory
+        self.places = [layout(x) for x in v.operands]
+        self.space = v.operands[0].shape
+        self.work = v.size / 20 + 2 * math.prod(self.space) + 20
+
+    def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
+        """Write the loops."""
+        f, v, memory = function, self.value, self.memory
+        f.module.declare("llvm.memset.p0.i64", "void", "ptr, i8, i64, i1")
+        goal = memory.pointer(f, v)
+        f.line(f"call void @llvm.memset.p0.i64(ptr {goal}, i8 0, i64 {v.nbytes}, i1 false)")
+        starts = [
+            f.at(memory.pointer(f, p.base), p.offset, x.dtype)
+            for p, x in zip(self.places, v.operands, strict=True)
+        ]
+        steps = [_along(p.strides, x.shape, self.space) for p, x in zip(self.places, v.operands, strict=True)]
+
+        def turn(axis: int, offsets: list[Any], out: Any) -> None:
+            if axis == len(self.space):
+                for start, offset, x, (step, n) in zip(
+                    starts[1:], offsets[1:], v.operands[1:], v.attrs["picked"], strict=True
+                ):
+                    i = f.load(f.at(start, offset, x.dtype), x.dtype)
+                    out = inside(f, i, n, memory.trouble(), None) * step + out
+                address = f.at(goal, out, v.dtype)
+                entry = f.load(f.at(starts[0], offsets[0], v.dtype), v.dtype)
+                f.store(f.load(address, v.dtype) + entry, address)
+                return
+            with f.loop(0, self.space[axis]) as i:
+                new = [i * s[axis] + o if s[axis] else o for s, o in zip(steps, offsets, strict=True)]
+                step = v.attrs["strides"][axis]
+                turn(axis + 1, new, i * step + out if step else out)
+
+        turn(0, [0] * len(starts), 0)
+
+
+def _along(strides: tuple[int, ...], shape: Shape, space: Shape) -> tuple[int, ...]:
+    added = len(space) - len(shape)
+    return (0,) * added + tuple(0 if n == 1 else s for s, n in zip(strides, shape, strict=True))

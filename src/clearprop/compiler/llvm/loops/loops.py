@@ -1,0 +1,398 @@
+"""Loops: a group of values over one index space, as nested loops whose innermost runs a vector at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.llvm.language.text import Function
+from clearprop.compiler.llvm.language.ufuncs import UFUNCS
+from clearprop.compiler.llvm.language.values import INDEX, Value
+from clearprop.compiler.llvm.loops.access import constant_mask, gather, inside, scatter
+from clearprop.compiler.llvm.loops.nests import Axis, Nest, indices_of
+from clearprop.compiler.llvm.loops.random import Stretch
+from clearprop.compiler.llvm.loops.reductions import Accumulator, combine, identity
+from clearprop.compiler.plan.fuse import full, is_row, through
+from clearprop.compiler.program import ir
+from clearprop.compiler.program.ir import REDUCTIONS
+
+DOUBLE = np.dtype(np.float64)
+
+
+class LoopWriter(Nest):
+    """Writes the loops of one group; `low` and `high` bound the turns of the outermost."""
+
+    # --- writing --------------------------------------------------------------------------------------------
+    def write(self, function: Function, low: Value, high: Value, part: Value, parts: int) -> None:
+        """Write the loops for the turns from `low` to `high` of the outermost axis."""
+        self.function, self.part, self.parts = function, part, parts
+        self.memo: list[dict[ir.Value, Value]] = [{}, {}, {}]
+        self.mask: Value | None = None
+        self.pointers: dict[Any, str] = {}
+        self.starts: dict[Any, Any] = {}
+        self.stretches: dict[ir.Value, Stretch] = {}
+        self.totals = {v: self._accumulator(v, v.dtype) for v in self.ending if full(v)}
+        for v, total in self.totals.items():
+            total.begin()
+            assert v.op in REDUCTIONS
+        for v in self.columns:
+            self._clear(v)
+        turn = math.prod(self.group.shape) // max(self.turns, 1)  # entries
+        for v in self.draws:
+            ahead = self._value(v.operands[1])
+            self.stretches[v] = Stretch(function, v, self.memory, part, high * turn, ahead)
+        self.saved: dict[ir.Value, str] = {}  # where the passes over a row leave what later ones need
+        self.number = 0
+        self._hoist(self.group.values, 0)
+        if not self.inner and not self.outer:
+            self._write_numbers()
+            return
+        with ExitStack() as stack:
+            indices = []
+            for i, axis in enumerate(self.outer):
+                bounds = (low, high) if i == 0 else (0, axis.n)
+                indices.append(stack.enter_context(function.loop(*bounds)))
+            self._point(indices)
+            self._write_row(low, high)
+        for v, total in self.totals.items():
+            function.store(total.end().astype(v.dtype), self._partial(v))
+        for v in self.columns:
+            if v in self.wide:
+                self._narrow(v)
+
+    def _accumulator(self, v: ir.Value, dtype: Any) -> Accumulator:
+        return Accumulator(self.function, v.op, DOUBLE if v in self.wide else dtype, self.lanes)
+
+    def _write_numbers(self) -> None:
+        """Write a space of a single entry: no loop at all."""
+        results = [(v, self._value(v).astype(v.dtype)) for v in self.group.stores]
+        for v, z in results:
+            pointer = self.memory.pointer(self.function, v)
+            self.function.store(z, self.function.at(pointer, self.goals[v].offset, v.dtype))
+
+    def _partial(self, v: ir.Value) -> str:
+        """Where this part's share of a reduction goes; the result itself if there is one part."""
+        if self.parts == 1:
+            return self.memory.pointer(self.function, v)
+        return self.memory.scratch(self.function, v, v.nbytes, self.part)
+
+    def _clear(self, v: ir.Value) -> None:
+        function, pointer, dtype = self.function, self._partial(v), v.dtype
+        if v in self.wide:
+            dtype = DOUBLE
+            pointer = self.memory.scratch(function, (v, "wide"), v.size * dtype.itemsize, self.part)
+        self.pointers[v, "sum"] = pointer
+        start = function.constant(identity(v.op, dtype), dtype)
+        with self._vectors(0, v.size, self.lanes, static=v.size) as turns:
+            for i, mask in turns:
+                function.store(function.lift(start, dtype, self.lanes), function.at(pointer, i, dtype), mask)
+
+    def _narrow(self, v: ir.Value) -> None:
+        """Round sums that were kept as float64."""
+        function, source, goal = self.function, self.pointers[v, "sum"], self._partial(v)
+        with self._vectors(0, v.size, self.lanes, static=v.size) as turns:
+            for i, mask in turns:
+                z = function.load(function.at(source, i, DOUBLE), DOUBLE, self.lanes, mask)
+                function.store(z.astype(v.dtype), function.at(goal, i, v.dtype), mask)
+
+    def _point(self, indices: list[Value]) -> None:
+        """Write where each array's entries of this turn begin."""
+        function = self.function
+        offset: Any
+        stores, picks = [(v, "store") for v in self.group.stores], [(v, "pick") for v in self.picks]
+        keys: list[Any] = [*self.leaves, *stores, *picks]
+        for v in self.draws:
+            self.starts[v] = self._along(self.outer, indices, (v, "draw"))
+        for key in keys:
+            if isinstance(key, tuple) and key[1] == "pick":
+                v = key[0]
+                chosen = self.picks[v]
+                pointer, offset = self.memory.pointer(function, chosen.base), chosen.offset
+            elif isinstance(key, tuple):
+                v = key[0]
+                pointer = self.pointers.get((v, "sum")) or (
+                    "" if v in self.totals else self.memory.pointer(function, v)
+                )
+                offset = self.goals[v].offset
+            else:
+                v, place = key, self.leaves[key]
+                pointer = self.memory.pointer(function, place.base)
+                offset = place.offset
+            if not pointer:
+                continue
+            dtype = DOUBLE if (v, "sum") in self.pointers and v in self.wide else v.dtype
+            self.pointers[key] = function.at(pointer, self._along(self.outer, indices, key, offset), dtype)
+
+    def _along(self, axes: list[Axis], indices: list[Any], key: Any, offset: Any = 0) -> Any:
+        """Return how far an array has moved when the loops have come to these indices."""
+        for axis, i in zip(axes, indices, strict=True):
+            step = axis.steps[key]
+            if step:
+                offset = (i * step if step != 1 else i) + offset
+        return offset
+
+    def _write_row(self, low: Value, high: Value) -> None:
+        row = math.prod(a.n for a in self.inner)
+        for v in self.kept if not self.single else ():
+            key, size = (self.group.index, v.serial), row * v.dtype.itemsize
+            self.saved[v] = self.memory.scratch(self.function, key, size, self.part)
+        stores = [v for v in self.group.stores if v not in self.ending]
+        sums = self._by_pass(v for v in self.group.values if self._is_row_reduction(v))
+        inner = self._by_pass(v for v in stores if not self._is_row(v))
+        terminals, saved = self._by_pass(self.ending), self._by_pass(self.saved)
+        for number in range(self.count):
+            self.number = number
+            self._write_pass(sums[number], inner[number], terminals[number], saved[number], low, high)
+        rows = [v for v in stores if self._is_row(v)]
+        self._hoist(rows, 1)
+        for v in rows:
+            self.function.store(self._value(v).astype(v.dtype), self.pointers[v, "store"])
+
+    def _by_pass(self, values: Iterable[ir.Value]) -> list[list[ir.Value]]:
+        """Sort values by the pass over a row that computes them."""
+        found: list[list[ir.Value]] = [[] for _ in range(self.count)]
+        for v in values:
+            found[self.passes[v]].append(v)
+        return found
+
+    def _write_pass(
+        self,
+        sums: list[ir.Value],
+        stores: list[ir.Value],
+        terminals: list[ir.Value],
+        saved: list[ir.Value],
+        low: Value,
+        high: Value,
+    ) -> None:
+        """Write one pass over a row, which ends with its reductions."""
+        if not (sums or stores or terminals or saved):
+            return
+        function = self.function
+        totals = {v: self._accumulator(v, v.inputs[0].dtype) for v in sums}
+        for total in totals.values():
+            total.begin()
+        self._hoist([*sums, *stores, *terminals, *saved], 1)
+        for place, linear, mask in self._turns(low, high):
+            self.place, self.linear, self.mask = place, linear, mask
+            if not self.single:
+                self.memo[2] = {}
+            results = [(v, self._value(v)) for v in stores]
+            for v, total in totals.items():
+                position = linear if isinstance(linear, Value) else function.index(linear)
+                total.take(self._value(v.inputs[0]), mask, position)
+            for v in terminals:
+                self._end(v, mask)
+            for v in saved:
+                z = function.lift(self._value(v), v.dtype, self.lanes)
+                function.store(z, function.at(self.saved[v], linear, v.dtype), mask)
+            for v, z in results:
+                self._store(v, z)
+        for v, total in totals.items():
+            self.memo[1][v] = total.end().astype(v.dtype)
+
+    def _is_row(self, v: ir.Value) -> bool:
+        return self.rows and is_row(v.shape, self.group)
+
+    def _end(self, v: ir.Value, mask: Value | None) -> None:
+        """Add this vector to a reduction that the whole loop makes."""
+        x = self._value(v.inputs[0])
+        if v in self.totals:
+            self.totals[v].take(x.astype(v.dtype), mask, None)
+            return
+        function, key = self.function, (v, "store")
+        dtype = DOUBLE if v in self.wide else v.dtype
+        address = self._address(key, dtype)
+        before = function.load(address, dtype, self.lanes, mask)
+        function.store(combine(v.op, before, function.lift(x, dtype, self.lanes)), address, mask)
+
+    # --- the inner loops ------------------------------------------------------------------------------------
+    def _turns(
+        self, low: Value, high: Value
+    ) -> Iterator[tuple[list[Value | int], Value | int, Value | None]]:
+        """Yield the place in the inner loops and the mask of the lanes, once per copy of the body."""
+        function = self.function
+        if self.single:
+            n = self.inner[0].n
+            yield [0], 0, constant_mask(function, n, self.lanes)
+            return
+        with ExitStack() as stack:
+            middle: list[Value | int] = [stack.enter_context(function.loop(0, a.n)) for a in self.inner[:-1]]
+            base: Any = 0
+            for axis, i in zip(self.inner[:-1], middle, strict=True):
+                base = (base * axis.n if isinstance(base, Value) else 0) + i
+            n = self.inner[-1].n
+            if middle:
+                base = base * n
+            start, stop = (low * self.unit, high * self.unit) if self.flat else (0, n)
+            with self._vectors(start, stop, self.lanes, static=None if self.flat else n) as turns:
+                for i, mask in turns:
+                    yield [*middle, i], base + i if middle else i, mask
+
+    @contextmanager
+    def _vectors(
+        self, start: Any, stop: Any, lanes: int, static: int | None
+    ) -> Iterator[Iterator[tuple[Value, Value | None]]]:
+        """Loop over whole vectors, then once more for what is left, with a mask."""
+        function = self.function
+
+        def turns() -> Iterator[tuple[Value, Value | None]]:
+            if static is not None:
+                whole = static - static % lanes
+                if whole:
+                    with function.loop(0, whole, lanes) as i:
+                        yield i, None
+                if static % lanes:
+                    yield function.index(whole), constant_mask(function, static % lanes, lanes)
+                return
+            count = ((stop - start) >> (lanes.bit_length() - 1)) << (lanes.bit_length() - 1)
+            middle = start + count
+            with function.loop(start, middle, lanes) as i:
+                yield i, None
+            with function.when(middle < stop):
+                yield middle, function.lift(middle, INDEX, lanes) + function.lane_numbers(lanes) < stop
+
+        yield turns()
+
+    def _address(self, key: Any, dtype: Any) -> str:
+        return self.function.at(self.pointers[key], self._along(self.inner, self.place, key), dtype)
+
+    def _store(self, v: ir.Value, z: Value) -> None:
+        function, key = self.function, (v, "store")
+        z = function.lift(z, v.dtype, self.lanes)
+        address, step = self._address(key, v.dtype), self.inner[-1].steps[key]
+        if step == 1:
+            function.store(z, address, self.mask)
+        else:
+            scatter(function, z, address, step, self.mask)
+
+    # --- values ---------------------------------------------------------------------------------------------
+    def _hoist(self, roots: Sequence[ir.Value], level: int) -> None:
+        """Write now what the roots need that does not change further inside: each value is visited once.
+
+        What a value of such a level needs is there, or of such a level too: a row's reductions are of
+        level 1, and a pass over a row asks for those of earlier passes only.
+        """
+        seen: set[ir.Value] = set()
+        waiting = [*reversed(roots)]
+        while waiting:
+            v = self._source(waiting.pop())
+            if v in seen:
+                continue
+            seen.add(v)
+            if v in self.inside and v.op in REDUCTIONS and (self._is_row_reduction(v) or v in self.ending):
+                if v not in self.memo[1]:
+                    waiting.append(v.inputs[0])
+            elif self._level(v) <= level:
+                self._value(v)
+            elif v in self.inside and not self._there(v):
+                waiting += reversed(indices_of(v))
+
+    def _source(self, v: ir.Value) -> ir.Value:
+        """Return what the group computes, for a value that repeats it."""
+        source = through(v)
+        return source if source in self.inside else v
+
+    def _there(self, v: ir.Value) -> bool:
+        """Tell whether an earlier pass over the row has left `v`."""
+        return v in self.memo[2] or (v in self.saved and self.passes[v] < self.number)
+
+    def _value(self, v: ir.Value) -> Value:
+        """Return `v`; what it needs is written first, one value after the other."""
+        waiting = [self._source(v)]
+        while True:
+            v = waiting[-1]
+            known = self.memo[self._level(v)]
+            if v not in known:
+                needed = [x for x in map(self._source, self._needs(v)) if x not in self.memo[self._level(x)]]
+                if needed:
+                    waiting.append(needed[0])
+                    continue
+                known[v] = self._compute(v) if v in self.inside else self._load(v, self._level(v))
+            waiting.pop()
+            if not waiting:
+                return known[v]
+
+    def _needs(self, v: ir.Value) -> tuple[ir.Value, ...]:
+        """Return the values that the instructions of `v` begin with."""
+        if v not in self.inside or v in self.draws or v.op.startswith("arg") or self._there(v):
+            return ()
+        return indices_of(v)
+
+    def _compute(self, v: ir.Value) -> Value:
+        if self._there(v):
+            at = self.function.at(self.saved[v], self.linear, v.dtype)
+            return self.function.load(at, v.dtype, self.lanes, self.mask)
+        if v.op in REDUCTIONS:  # of a single entry
+            if v.op.startswith("arg"):
+                return self.function.constant(0, v.dtype)
+            return self._value(v.inputs[0]).astype(v.dtype)
+        if v in self.picks:
+            return self._pick(v)
+        if v in self.draws:
+            if not self.inner:
+                return self.stretches[v].at(0, 0)
+            offset = self._along(self.inner, self.place, (v, "draw"), self.starts[v])
+            return self.stretches[v].at(offset, self.lanes)
+        xs = [self._value(x) if isinstance(x, ir.Value) else x for x in v.inputs]
+        return evaluate(self.function, v, xs)
+
+    def _pick(self, v: ir.Value) -> Value:
+        """Write the read of the entries that index arrays name."""
+        function, level, key = self.function, self._level(v), (v, "pick")
+        offset: Any = 0
+        for i, (step, n) in zip(indices_of(v), v.attrs["picked"], strict=True):
+            offset = (
+                inside(function, self._value(i), n, self.memory.trouble(), self.mask if level == 2 else None)
+                * step
+                + offset
+            )
+        if level < 2:
+            chosen = self.picks[v]
+            start = self.pointers.get(key) or function.at(
+                self.memory.pointer(function, chosen.base), chosen.offset, v.dtype
+            )
+            return function.load(function.at(start, offset, v.dtype), v.dtype)
+        address, step = self._address(key, v.dtype), self.inner[-1].steps[key]
+        if isinstance(offset, Value) and offset.lanes:
+            offset = function.lift(offset, INDEX, self.lanes)
+            if step:
+                offset = offset + function.lane_numbers(self.lanes) * step
+            return gather(function, address, offset, v.dtype, self.lanes, self.mask)
+        address = function.at(address, offset, v.dtype)
+        if step == 1:
+            return function.load(address, v.dtype, self.lanes, self.mask)
+        return (
+            gather(function, address, step, v.dtype, self.lanes, self.mask)
+            if step
+            else function.load(address, v.dtype)
+        )
+
+    def _load(self, v: ir.Value, level: int) -> Value:
+        function, place = self.function, self.leaves[v]
+        if level == 0:
+            return function.load(
+                function.at(self.memory.pointer(function, place.base), place.offset, v.dtype), v.dtype
+            )
+        if level == 1:
+            return function.load(self.pointers[v], v.dtype)
+        address, step = self._address(v, v.dtype), self.inner[-1].steps[v]
+        if step == 0:
+            return function.load(address, v.dtype)
+        if step == 1:
+            return function.load(address, v.dtype, self.lanes, self.mask)
+        return gather(function, address, step, v.dtype, self.lanes, self.mask)
+
+
+def evaluate(function: Function, v: ir.Value, xs: list[Any]) -> Value:
+    """Write one elementwise op."""
+    lanes = max(x.lanes for x in xs if isinstance(x, Value))
+    xs = [function.lift(x, None, lanes) if isinstance(x, Value) else x for x in xs]
+    if v.op == "where":
+        return function.select(xs[0], *(function.lift(x, v.dtype, lanes) for x in xs[1:]))
+    if v.op == "astype":
+        return xs[0].astype(v.dtype)  # type: ignore[no-any-return]
+    return UFUNCS[v.op](*xs).astype(v.dtype)

@@ -1,0 +1,203 @@
+"""How a group of values is walked over: which loops, what changes in which, in how many passes over a row."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.llvm.language.engine import vector_bytes
+from clearprop.compiler.llvm.loops.access import Memory
+from clearprop.compiler.plan.fuse import WHOLE, Group, ends, full, through
+from clearprop.compiler.program import ir
+from clearprop.compiler.program.ir import REDUCTIONS
+from clearprop.compiler.program.layout import Layout, across, contiguous, layout
+
+COSTLY = frozenset(
+    [
+        "exp",
+        "expm1",
+        "exp2",
+        "log",
+        "log1p",
+        "log2",
+        "log10",
+        "tanh",
+        "erf",
+        "erfc",
+        "ndtr",
+        "gaussian",
+        "sinh",
+        "cosh",
+        "sin",
+        "cos",
+        "tan",
+        "power",
+        "logaddexp",
+        "divide",
+        "sqrt",
+        "random_uniform",
+    ]
+)
+LONG, LONG_COLUMN = 256, 64  # float32 numbers in a lane's turns, and in a column that is added row by row
+CHEAP = 6  # instructions: what takes no more is computed anew in a later pass over a row
+
+
+def indices_of(v: ir.Value) -> tuple[ir.Value, ...]:
+    """Return what is read entry by entry: all operands, but of a `pick` its index arrays only."""
+    return v.operands[1:] if v.op in WHOLE else v.operands
+
+
+class Axis:
+    """One of the nested loops: how many turns, and how far each array moves per turn."""
+
+    def __init__(self, n: int, steps: dict[Any, int]) -> None:
+        self.n, self.steps = n, steps
+
+    def merge(self, inside: Axis) -> bool:
+        """Become one loop with the next one inside, where no array notices."""
+        if any(self.steps[k] != inside.steps[k] * inside.n for k in self.steps):
+            return False
+        self.n, self.steps = self.n * inside.n, inside.steps
+        return True
+
+
+class Nest:
+    """The loops of one group, as they will be: axes, levels, passes."""
+
+    def __init__(self, group: Group, memory: Memory) -> None:
+        self.group, self.memory = group, memory
+        self.inside = set(group.values)
+        self.leaves: dict[ir.Value, Layout] = {}
+        self.picks = {v: layout(v.inputs[0]) for v in group.values if v.op == "pick"}
+        self.draws = {v: layout(v.inputs[0]) for v in group.values if v.op == "random_uniform"}
+        for v in group.values:
+            for x in indices_of(v):
+                if through(x) not in self.inside:
+                    self.leaves[x] = layout(x)
+        self.goals = {v: layout(v) for v in group.stores}  # where what is stored goes
+        self.ending = dict.fromkeys(v for v in group.stores if ends(v, group))
+        self.columns = [v for v in self.ending if not full(v)]
+        self.wide = {v for v in group.values if self._is_long(v) and "into" not in v.attrs}
+        self._plan_axes()
+        self._plan_passes()
+
+    def _is_long(self, v: ir.Value) -> bool:
+        """Tell whether so many float32 numbers are added up that their sum is kept as float64 until the end.
+
+        NumPy adds in pairs; one after the other the error would grow with the number of entries.
+        """
+        if v.op != "sum" or v.dtype != np.float32:
+            return False
+        return bool(v.inputs[0].size > v.size * (LONG_COLUMN if v in self.columns else LONG))
+
+    # --- planning -------------------------------------------------------------------------------------------
+    def _plan_axes(self) -> None:
+        """Find the loops: outer ones, and inner ones of which the last is the vector's."""
+        group = self.group
+        space = group.shape
+        steps: dict[Any, tuple[int, ...]] = {x: across(p, x.shape, space) for x, p in self.leaves.items()}
+        for v in group.stores:
+            steps[v, "store"] = across(self.goals[v], v.shape, space)
+        for v in self.picks:
+            steps[v, "pick"] = across(Layout(v, 0, v.attrs["strides"]), v.shape, space)
+        for v in self.draws:
+            steps[v, "draw"] = across(Layout(v, 0, contiguous(v.shape)), v.shape, space)
+        axes = [Axis(space[a], {k: s[a] for k, s in steps.items()}) for a in group.order if space[a] != 1]
+        inner_count = sum(1 for a in (group.rows or ()) if space[a] != 1)
+        outer, inner = axes[: len(axes) - inner_count], axes[len(axes) - inner_count :]
+        self.rows = bool(inner_count)
+        self.flat = False
+        self.unit = 1
+        if not self.rows and outer:
+            flat = Axis(outer[0].n, outer[0].steps)
+            if not self.columns and all(flat.merge(a) for a in outer[1:]):
+                self.flat, self.unit = True, flat.n // max(outer[0].n, 1) or 1
+                outer, inner = [], [flat]
+            else:
+                while len(outer) > 2 and outer[-2].merge(outer[-1]):
+                    outer.pop()
+                outer, inner = outer[:-1], outer[-1:]
+        while len(inner) > 1 and inner[-2].merge(inner[-1]):
+            inner.pop()
+        self.outer, self.inner = outer, inner
+        self.turns = outer[0].n if outer else (inner[0].n // self.unit if self.flat else 1)
+        wide = max((x.dtype.itemsize for x in (*group.values, *self.leaves)), default=4)
+        lanes = vector_bytes() // (8 if wide == 8 else 4)
+        n = inner[-1].n if inner else 0
+        self.lanes = 0 if not inner else min(lanes, 1 << max(1, (n - 1).bit_length()))
+        self.single = bool(inner) and not self.flat and len(inner) == 1 and n <= self.lanes
+
+    def _level(self, v: ir.Value) -> int:
+        """0: the same throughout; 1: one per turn of the outer loops; 2: changes inside."""
+        v = through(v) if through(v) in self.inside else v
+        found = self.levels.get(v)
+        if found is None:
+            if v not in self.inside:
+                found = 0
+                if any(a.steps[v] for a in self.inner):
+                    found = 2
+                elif any(a.steps[v] for a in self.outer):
+                    found = 1
+            elif self._is_row_reduction(v):
+                found = 1
+            elif v in self.draws:
+                found = 2 if self.inner else 0
+            else:
+                found = max((self._level(x) for x in indices_of(v)), default=0)
+                if v in self.picks:
+                    own = 2 if any(a.steps[v, "pick"] for a in self.inner) else 0
+                    found = max(found, own or (1 if any(a.steps[v, "pick"] for a in self.outer) else 0))
+            self.levels[v] = found
+        return found
+
+    def _is_row_reduction(self, v: ir.Value) -> bool:
+        return self.rows and v.op in REDUCTIONS and v in self.inside and not ends(v, self.group)
+
+    def _plan_passes(self) -> None:
+        """Say in which pass over a row each value is computed: after the reductions it needs."""
+        self.levels: dict[ir.Value, int] = {}
+        self.passes: dict[ir.Value, int] = {}
+        for v in self.group.values:
+            self._level(v)  # in order, so that each finds those of its operands
+            needed = 0
+            for x in indices_of(v):
+                source = through(x)
+                if source in self.inside:
+                    after = 1 if self._is_row_reduction(source) else 0
+                    needed = max(needed, self.passes[source] + after)
+            self.passes[v] = needed
+        self.count = 1 + max((self.passes[v] for v in self.group.values), default=0)
+        users: dict[ir.Value, int] = {}
+        for v in self.group.values:
+            for x in indices_of(v):
+                source = through(x)
+                if source in self.inside:
+                    users[source] = max(users.get(source, 0), self.passes[v])
+        costs = self._costs() if self.count > 1 else {}
+        self.kept = [  # what is costly and needed again in a later pass over the row
+            v
+            for v, last in users.items()
+            if last > self.passes[v] and self._level(v) == 2 and costs[v] > CHEAP and v not in self.goals
+        ]
+
+    def _costs(self) -> dict[ir.Value, int]:
+        """Return roughly how many instructions each value takes, from what is in memory on."""
+        costs: dict[ir.Value, int] = {}
+        for v in self.group.values:
+            own = 8 if v.op in COSTLY else 1
+            below = [1 if x in self.goals else costs.get(x, 1) for x in map(through, indices_of(v))]
+            costs[v] = min(own + sum(below), CHEAP + 1)
+        return costs
+
+    @property
+    def work(self) -> float:
+        """A rough count of nanoseconds on one core."""
+        size = math.prod(self.group.shape)
+        cost = (
+            sum(8 if v.op in COSTLY else 1 for v in self.group.values)
+            + len(self.leaves)
+            + len(self.group.stores)
+        )
+        return size * cost / 20 + 10

@@ -1,0 +1,139 @@
+"""Many entries to one: how partial results begin, meet, and end as one number."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.llvm.language.mathematics import choose
+from clearprop.compiler.llvm.language.text import Function, Slot
+from clearprop.compiler.llvm.language.ufuncs import UFUNCS
+from clearprop.compiler.llvm.language.values import INDEX, Dtype, Value
+from clearprop.compiler.llvm.loops.access import Memory
+from clearprop.compiler.program import ir
+
+_COMBINE = {
+    "sum": "add",
+    "prod": "multiply",
+    "max": "maximum",
+    "min": "minimum",
+    "any": "logical_or",
+    "all": "logical_and",
+}
+_NEVER = np.iinfo(np.int64).max  # the place of an entry that is not there: any other comes first
+
+
+def identity(op: str, dtype: Dtype) -> Any:
+    """Return what changes nothing: 0 for a sum, 1 for a product, the lowest number for a maximum."""
+    if op in ("sum", "any"):
+        return 0
+    if op in ("prod", "all"):
+        return 1
+    low = op in ("max", "argmax")
+    if dtype.kind == "f":
+        return -math.inf if low else math.inf
+    if dtype.kind == "b":
+        return not low
+    return int(np.iinfo(dtype).min if low else np.iinfo(dtype).max)
+
+
+def combine(op: str, x: Value, y: Value) -> Value:
+    """Return what two partial results amount to."""
+    return UFUNCS[_COMBINE[op]](x, y)
+
+
+class Accumulator:
+    """A partial result per lane, and the place of the winner for `argmax` and `argmin`."""
+
+    def __init__(self, function: Function, op: str, dtype: Dtype, lanes: int) -> None:
+        self.function, self.op, self.dtype, self.lanes = function, op, dtype, lanes
+        self.best = function.slot(dtype, lanes)
+        self.place: Slot | None = function.slot(INDEX, lanes) if op.startswith("arg") else None
+
+    def begin(self) -> None:
+        """Forget everything."""
+        self.best.put(self.function.constant(identity(self.op, self.dtype), self.dtype, self.lanes))
+        if self.place is not None:
+            self.place.put(self.function.constant(_NEVER, INDEX, self.lanes))
+
+    def take(self, x: Value, mask: Value | None, position: Value | None) -> None:
+        """Take in one vector of entries, of which only those in `mask` are there."""
+        function = self.function
+        x = function.lift(x, self.dtype, self.lanes)
+        if mask is not None:
+            x = choose(mask, x, function.constant(identity(self.op, self.dtype), self.dtype, self.lanes))
+        if self.place is None or position is None:
+            self.best.put(combine(self.op, self.best.get(), x))
+            return
+        i = (
+            function.lift(position, INDEX, self.lanes) + function.lane_numbers(self.lanes)
+            if self.lanes
+            else position
+        )
+        if mask is not None:
+            i = choose(mask, i, _NEVER)
+        best, place = self._better(x, i, self.best.get(), self.place.get())
+        self.best.put(best)
+        self.place.put(place)
+
+    def _better(self, x: Value, i: Value, y: Value, j: Value) -> tuple[Value, Value]:
+        """The winner of two: NaN wins, then the larger (or smaller), then the one that comes first."""
+        wins = (x > y) if self.op == "argmax" else (x < y)
+        wins = wins | ((x == y) & (i < j))
+        if self.dtype.kind == "f":
+            wins = (wins & ~(y != y)) | ((x != x) & (~(y != y) | (i < j)))
+        return choose(wins, x, y), choose(wins, i, j)
+
+    def end(self) -> Value:
+        """Return the result over all lanes."""
+        x = self.best.get()
+        i = self.place.get() if self.place is not None else None
+        lanes = self.lanes
+        while lanes > 1:
+            lanes //= 2
+            high, low = _half(x, lanes, lanes), _half(x, 0, lanes)
+            if i is None:
+                x = combine(self.op, low, high)
+            else:
+                x, i = self._better(low, _half(i, 0, lanes), high, _half(i, lanes, lanes))
+        result = x if i is None else i
+        if not self.lanes:
+            return result
+        return self.function.value(f"extractelement {result.type} {result.text}, i64 0", result.dtype)
+
+
+def _half(x: Value, start: int, lanes: int) -> Value:
+    return x.function.shuffle(x, x, range(start, start + lanes))
+
+
+def sums_of_lanes(vectors: list[Value]) -> Value:
+    """Return the sums over the lanes of 1, 2, 4, ... vectors side by side, added up together.
+
+    Two vectors become one that holds half of each, added to one of the other halves: n vectors of l lanes
+    take about 2 n shuffles, and not n log l.
+    """
+    lanes, run = vectors[0].lanes, 1
+    while len(vectors) > 1:  # runs of `run` lanes belong to as many of the vectors
+        low = [i + e for i in range(0, lanes, 2 * run) for e in (*range(run), *range(lanes, lanes + run))]
+        high = [i + run for i in low]
+        pairs = zip(vectors[::2], vectors[1::2], strict=True)
+        vectors = [x.function.shuffle(x, y, low) + x.function.shuffle(x, y, high) for x, y in pairs]
+        run *= 2
+    x = vectors[0]
+    while lanes > run:
+        lanes //= 2
+        x = _half(x, 0, lanes) + _half(x, lanes, lanes)
+    return x if lanes > 1 else x.function.value(f"extractelement {x.type} {x.text}, i64 0", x.dtype)
+
+
+def write_combination(function: Function, v: ir.Value, memory: Memory, parts: int) -> None:
+    """Write what makes one result of the parts' shares of a reduction."""
+    pointers = [memory.scratch(function, v, v.nbytes, function.index(p)) for p in range(parts)]
+    goal = memory.pointer(function, v)
+    with function.loop(0, v.size) as i:
+        z = function.load(function.at(pointers[0], i, v.dtype), v.dtype)
+        for pointer in pointers[1:]:
+            z = combine(v.op, z, function.load(function.at(pointer, i, v.dtype), v.dtype))
+        function.store(z, function.at(goal, i, v.dtype))

@@ -1,0 +1,119 @@
+"""How native code computes each value: in a loop, as a product or by NumPy, and in which form."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.llvm.language.ufuncs import UFUNCS
+from clearprop.compiler.llvm.loops.indexing import indexed
+from clearprop.compiler.llvm.loops.random import drawn
+from clearprop.compiler.llvm.products.products import MANY, SOME, ProductWriter, panelled
+from clearprop.compiler.plan.fuse import WHOLE
+from clearprop.compiler.plan.prepare import Add, copied
+from clearprop.compiler.program.ir import REDUCTIONS, Value
+from clearprop.compiler.program.layout import layout
+
+FLOATS = ("float32", "float64")
+
+
+def has_instructions(v: Value) -> bool:
+    """Tell whether a loop can compute `v`; what cannot is a call of NumPy."""
+    if v.kind != "op" or v.several:
+        return False
+    if v.op in WHOLE:
+        return True
+    dtypes = [v.dtype, *(x.dtype for x in v.operands)]
+    if any(
+        isinstance(d, tuple) or d.kind not in "biuf" or d.name in ("float16", "float128", "longdouble")
+        for d in dtypes
+    ):
+        return False
+    if v.op in REDUCTIONS:
+        return bool(v.inputs[0].size)
+    if v.op == "astype":
+        return casts_alike(v.operands[0].dtype, v.dtype)
+    return v.op in UFUNCS or v.op == "where"
+
+
+@cache
+def casts_alike(old: Any, new: Any) -> bool:
+    """Tell whether NumPy of this machine casts numbers out of an integer's range as native code does.
+
+    C leaves open what they become. Vectors and what is left of them may differ, so both are tried.
+    """
+    if old.kind != "f" or new.kind not in "iu":
+        return True
+    top = 2.0 ** (8 * new.itemsize)
+    ends = [0.0, 1.5, -3.7, 300.0, -300.0, 0.5 * top, 0.75 * top, top, 3e9, -3e9, 1e10, -1e10, 1e15, 1e25]
+    numbers = np.array([*ends, -0.5 * top, -top, -1e25, np.nan, np.inf, -np.inf]).astype(old)
+    with np.errstate(all="ignore"):
+        alone = [np.array([x]).astype(new)[0] for x in numbers]
+        together = np.repeat(numbers, 33).astype(new)
+    wanted = np.array([_cast(float(x), new) for x in numbers])
+    return np.array_equal(alone, wanted) and np.array_equal(together, np.repeat(wanted, 33))
+
+
+def _cast(x: float, new: Any) -> Any:
+    """What native code makes of one number (see `Value._to_integer`)."""
+    size = max(32, 8 * new.itemsize)
+    top = 2.0 ** (size - 1)
+    high = new.kind == "u" and new.itemsize >= 4 and x >= top
+    y = x - top if high else x
+    bits = int(y) if -top <= y < top else -(1 << (size - 1))
+    bits += (1 << (size - 1)) if high else 0
+    return np.array(bits & ((1 << 64) - 1), np.uint64).astype(new)
+
+
+def kind(v: Value) -> str:
+    """Return the kind of group that computes `v`."""
+    if v.kind == "op" and v.op == "matmul":
+        return "product"
+    if v.kind == "op" and v.op in ("put", "panels"):
+        return v.op
+    if v.kind == "op" and v.op == "joined":
+        return "join"
+    if v.kind == "op" and v.op == "cumsum" and v.dtype.name != "float16":
+        return "scan"
+    if v.op == "positive" and v.attrs.get("transpose"):
+        return "transpose"
+    return "loop" if has_instructions(v) else "call"
+
+
+def form(v: Value, add: Add) -> Value:
+    """Return a value as native code computes it: products in a direct form, index arrays in loops."""
+    if v.kind == "op" and v.op == "matmul":
+        return _product(v, add)
+    if v.kind == "call" and v.op in ("getitem", "scatter"):
+        return indexed(v, add) or v
+    if v.kind == "call" and v.op == "random_uniform":
+        return drawn(v, add) or v
+    return v
+
+
+def _product(v: Value, add: Add) -> Value:
+    """Choose a product's form: outer products are elementwise; else the right factor has whole rows."""
+    x, y = v.inputs
+    if v.dtype.name not in FLOATS:
+        v.kind = "call"
+        return v
+    m, k, n = x.shape[-2], x.shape[-1], y.shape[-1]
+    if k == 1:
+        return Value("op", v.shape, v.dtype, "multiply", (x, y), line=v.line)
+    if 0 in (m, k, n):
+        v.kind = "call"
+        return v
+    down, along = layout(y).strides[-2:]
+    if n == 1 or (m == 1 and down == 1):
+        return v  # dot products: see products.py
+    if along != 1 or (down < n and k > 1):
+        transposed = down == 1 and along > 1
+        # Who turns its columns over for itself waits for nobody, and reads the rows of a weight that it has
+        # updated itself. A transposed matrix that is used more than once is turned over once.
+        own = m >= MANY or (m >= SOME and ProductWriter(v).by_columns) or add.users[y] == 1
+        if transposed and own and len(y.shape) == 2:
+            return panelled(v, add)  # turned over a panel at a time, or not at all
+        v.inputs = (x, add(copied(y, transpose=True) if transposed and len(y.shape) == 2 else copied(y)))
+    return panelled(v, add)

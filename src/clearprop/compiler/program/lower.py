@@ -1,0 +1,240 @@
+"""Lowering: each op's NumPy `forward`, run on symbolic arrays, says itself which core ops it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.program.builder import Builder, Unlowered
+from clearprop.compiler.program.functions import FUNCTIONS, REDUCED
+from clearprop.compiler.program.ir import Program, Value
+from clearprop.compiler.program.picking import picked, scattered
+from clearprop.registry import ops
+
+
+class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
+    """A symbolic array: answers NumPy's protocols by appending core ops to a program being built."""
+
+    __slots__ = ("builder", "value")
+
+    def __init__(self, builder: Builder, value: Value) -> None:
+        self.builder, self.value = builder, value
+
+    # --- what an array tells of itself ----------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        return self.value.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.value.shape)
+
+    @property
+    def size(self) -> int:
+        return self.value.size
+
+    @property
+    def T(self) -> Symbol:
+        return self.new(self.builder.transpose(self.value))
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __iter__(self) -> Any:
+        raise Unlowered("iteration")
+
+    def __bool__(self) -> bool:
+        raise Unlowered("a decision by a value")
+
+    __float__ = __int__ = __index__ = __bool__
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise Unlowered("an array's values")
+
+    # --- NumPy's protocols ----------------------------------------------------------------------------------
+    def new(self, value: Value) -> Symbol:
+        """Return a value of the same program as a Symbol."""
+        return Symbol(self.builder, value)
+
+    def take(self, x: Any) -> Any:
+        """Return the Value of an operand: constants enter the program, Python numbers stay."""
+        if isinstance(x, Symbol):
+            return x.value
+        if isinstance(x, (np.ndarray, np.generic)):
+            return self.builder.constant(x)
+        if isinstance(x, (bool, int, float)):
+            return x
+        raise Unlowered(type(x).__name__)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        taken = [self.take(x) for x in inputs]
+        if method == "__call__" and ufunc is np.matmul and not kwargs:
+            if not all(isinstance(x, Value) for x in taken):
+                raise Unlowered("matmul with a number")
+            return self.new(self.builder.matmul(*taken))
+        if method == "__call__" and not kwargs:
+            return self.new(self.builder.ufunc(ufunc, *taken))
+        reduction = REDUCED.get(ufunc)
+        if method == "reduce" and reduction and set(kwargs) <= {"axis", "keepdims"}:
+            axis = kwargs.get("axis", 0)
+            return self.new(
+                self.builder.reduce(reduction, taken[0], axis, bool(kwargs.get("keepdims", False)))
+            )
+        raise Unlowered(f"np.{ufunc.__name__}.{method}")
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        made = FUNCTIONS.get(function)
+        if made is None:
+            raise Unlowered(f"np.{function.__name__}")
+        return made(self, *args, **kwargs)
+
+    def __pow__(self, y: Any) -> Any:
+        """As an array does it: a few exponents have functions of their own."""
+        if isinstance(y, (int, float)) and not isinstance(y, np.generic) and self.dtype.kind == "f":
+            special = {1: np.positive, 2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(y)
+            if special is not None:
+                return special(self)
+        return np.power(self, y)
+
+    def __getitem__(self, index: Any) -> Symbol:
+        entries = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(e, (Symbol, np.ndarray)) for e in entries):
+            taken = tuple(self.take(e) if isinstance(e, (Symbol, np.ndarray)) else e for e in entries)
+            return self.new(picked(self.builder, self.value, taken))
+        return self.new(self.builder.basic_index(self.value, index))
+
+    # --- methods --------------------------------------------------------------------------------------------
+    def _reduced(self, op: str, axis: Any, keepdims: bool) -> Symbol:
+        return self.new(self.builder.reduce(op, self.value, axis, bool(keepdims)))
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("sum", axis, keepdims)
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("prod", axis, keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("max", axis, keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("min", axis, keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("any", axis, keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("all", axis, keepdims)
+
+    def argmax(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("argmax", axis, keepdims)
+
+    def argmin(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return self._reduced("argmin", axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        """Sums of small floats in float32, of integers in float64, as NumPy does."""
+        x = self
+        if self.dtype.kind in "iub":
+            x = self.astype(np.float64)
+        elif self.dtype.itemsize < 4:
+            x = self.astype(np.float32)
+        z = x.sum(axis, keepdims=True)
+        z = z / (self.size // max(z.size, 1)) if self.size else z / 0
+        if self.dtype.kind == "f":
+            z = z.astype(self.dtype)
+        return z if keepdims else self.new(_dropped(self.builder, z.value, axis))
+
+    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Symbol:
+        if self.dtype.kind != "f" or self.dtype.itemsize < 4:
+            raise Unlowered("var of small floats")
+        centred = self - self.mean(axis, keepdims=True)
+        total = (centred * centred).sum(axis, keepdims=True)
+        z = total / max(self.size // max(total.size, 1) - ddof, 0)
+        return z if keepdims else self.new(_dropped(self.builder, z.value, axis))
+
+    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Symbol:
+        root: Any = np.sqrt
+        return root(self.var(axis, ddof, keepdims))  # type: ignore[no-any-return]
+
+    def astype(self, dtype: Any) -> Symbol:
+        return self.new(self.builder.cast(self.value, np.dtype(dtype)))
+
+    def reshape(self, *shape: Any) -> Symbol:
+        wanted = shape[0] if len(shape) == 1 else shape
+        return self.new(self.builder.reshape(self.value, wanted))
+
+    def ravel(self) -> Symbol:
+        return self.reshape(-1)
+
+    def transpose(self, *axes: Any) -> Symbol:
+        wanted = (axes[0] if len(axes) == 1 else axes) if axes else None
+        return self.new(self.builder.transpose(self.value, wanted))
+
+    def swapaxes(self, axis1: int, axis2: int) -> Symbol:
+        axes = list(range(self.ndim))
+        axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+        return self.transpose(tuple(axes))
+
+    def copy(self) -> Symbol:
+        return self
+
+
+def _dropped(builder: Builder, z: Value, axis: Any) -> Value:
+    from clearprop.compiler.program.builder import normal_axes
+
+    axes = normal_axes(axis, len(z.shape))
+    return builder.reshape(z, tuple(n for i, n in enumerate(z.shape) if i not in axes))
+
+
+# --- a program ----------------------------------------------------------------------------------------------
+def lower(recorded: Program) -> tuple[Program, dict[Value, Value]]:
+    """Return the program in core ops, and which of its values computes each recorded one."""
+    builder = Builder()
+    new: dict[Value, Any] = {}  # a tuple of Values where an op gave several
+    for v in recorded.values:
+        builder.line = v.line
+        if not v.computed:
+            new[v] = builder.constant(v.data) if v.kind == "constant" else v
+            if v.kind != "constant":
+                builder.values.append(v)
+        else:
+            new[v] = _lowered(builder, v, new)
+    whole = {old: value for old, value in new.items() if isinstance(value, Value)}
+    program = Program(
+        builder.values,
+        [whole[v] for v in recorded.outputs],
+        [(state, whole[v]) for state, v in recorded.assignments],
+        [whole[v] for v in recorded.checks],
+    )
+    return program, whole
+
+
+def _lowered(builder: Builder, v: Value, new: dict[Value, Any]) -> Any:
+    """One recorded op in core ops, or as a call where it has none."""
+    inputs = tuple([new[x] if isinstance(x, Value) else x for x in v.inputs])
+    if v.op == "part" and isinstance(inputs[0], tuple):
+        return inputs[0][v.attrs["index"]]
+    if v.op in ("detach", "positive") and v.dtype == inputs[0].dtype:
+        return inputs[0]
+    mark = builder.mark
+    try:
+        if v.op == "scatter":  # its forward writes into an array
+            made: Any = scattered(builder, *inputs, **v.attrs)
+        else:
+            symbols = [Symbol(builder, x) if isinstance(x, Value) else x for x in inputs]
+            z = ops[v.op].forward(*symbols, **v.attrs)
+            made = tuple(p.value for p in z) if isinstance(z, tuple) else z.value
+        shapes = tuple(p.shape for p in made) if isinstance(made, tuple) else made.shape
+        dtypes = tuple(p.dtype for p in made) if isinstance(made, tuple) else made.dtype
+        if shapes == v.shape and dtypes == v.dtype:
+            return made
+    except (TypeError, ValueError, AttributeError, IndexError, KeyError, NotImplementedError):
+        pass  # anything NumPy can do and a Symbol cannot: the op runs as a call
+    builder.undo(mark)
+    return builder.emit(v.op, inputs, v.shape, v.dtype, dict(v.attrs), kind="call")

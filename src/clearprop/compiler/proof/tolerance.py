@@ -1,0 +1,236 @@
+"""How far apart two results of one computation may be: what rounding explains, and what it cannot.
+
+Two orders of the same sums differ by a few roundings. What comes of these later can be anything: Adam divides
+a gradient that is nothing but rounding by its own size and takes a full step. So no number of roundings is a
+bound. Where a few do not explain a difference, the program itself is run again, several times, with every
+result rounded at random: a difference is one of rounding if it is as large as what these roundings make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler.program.builder import evaluate
+from clearprop.compiler.program.ir import VIEWS, Program, Value
+
+FEW = 64  # roundings of the largest entry that two orders of computation may differ by, with no further look
+ROUNDS = (6, 24)  # how many replays: at first, and before a difference is called a fault
+MARGIN = 4  # times the largest change among the replays
+
+EXACT = VIEWS | {
+    *("abs", "absolute", "fabs", "negative", "positive", "sign", "copysign", "conjugate"),
+    *("maximum", "minimum", "fmax", "fmin", "max", "min", "where", "join"),
+    *("floor", "ceil", "rint", "trunc"),
+}
+"""Core ops whose results are entries of their operands, or whole numbers: nothing is rounded."""
+
+
+def roundings(eager: Any, plan: Any, before: Any = None) -> float:
+    """Return the largest difference between two arrays in roundings of the largest entry.
+
+    With `before`, what a Tensor held when the step began, they are updates: roundings of the largest change,
+    beside two of each entry itself. 0 where all bits are equal (or all NaN), infinite where rounding alone
+    cannot be the reason: other shapes, dtypes, whole numbers, NaN or infinities elsewhere. Numbers below the
+    smallest normal one count as zero, as executors may treat them.
+
+    >>> roundings(np.float64([1.0, 2.0]), np.float64([1.0, 2.0 + 8 * 2.0**-52]))
+    4.0
+    >>> roundings(np.float64([np.nan]), np.float64([1.0]))
+    inf
+    """
+    eager, plan = np.asarray(eager), np.asarray(plan)
+    if eager.shape != plan.shape or eager.dtype != plan.dtype:
+        return np.inf
+    if np.array_equal(eager, plan):
+        return 0.0
+    if eager.dtype.kind not in "fc":
+        return np.inf
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(eager)
+        if not _same_places(eager, plan, finite):
+            return np.inf
+        a, b = _wide(eager)[finite], _wide(plan)[finite]
+        apart = np.abs(a - b)
+        info = np.finfo(eager.dtype)
+        tiny = float(info.tiny)
+        apart[apart <= tiny] = 0
+        if before is None or np.shape(before) != eager.shape:
+            unit = info.eps * max(float(np.abs(a).max(initial=0.0)), tiny)
+        else:
+            old = _wide(np.asarray(before))[finite]
+            if not np.isfinite(old).all():
+                old = np.where(np.isfinite(old), old, 0)
+            moved = float(np.abs(a - old).max(initial=0.0))
+            unit = info.eps * (max(moved, tiny) + (2 / FEW) * np.maximum(np.abs(a), np.abs(old)))
+        return float((apart / unit).max(initial=0.0))
+
+
+def _wide(x: Any) -> Any:
+    """A number format in which differences of the array's entries are good."""
+    if x.dtype.kind == "c":
+        return x.astype(np.clongdouble if x.dtype.itemsize > 16 else np.complex128, copy=False)
+    return x.astype(np.longdouble if x.dtype.itemsize > 8 else np.float64, copy=False)
+
+
+def _same_places(a: Any, b: Any, finite: Any) -> bool:
+    """Whether NaN and the infinities are at the same places; `finite` says where `a` is."""
+    if not np.array_equal(finite, np.isfinite(b)):
+        return False
+    return bool(finite.all()) or np.array_equal(a[~finite], b[~finite], equal_nan=True)
+
+
+class Replays:
+    """A lowered program, run again with every result rounded at random, and how far that moves some values.
+
+    `given` are the arrays of its arguments, states and constants. `wanted` names the values to look at.
+    The core ops are replayed, not the ops of the registry: what cancels inside a whole op would be hidden.
+    """
+
+    def __init__(
+        self, program: Program, given: dict[Value, Any], wanted: dict[Hashable, Value], seed: int = 1
+    ) -> None:
+        self.program, self.given, self.wanted = program, given, wanted
+        self.random = np.random.Generator(np.random.PCG64(seed))
+        self.count = 0
+        self.spread: dict[Hashable, float] = dict.fromkeys(wanted, 0.0)
+        self.elsewhere: dict[Hashable, Any] = dict.fromkeys(wanted, False)  # where finite and not finite swap
+        self.picks: dict[Value, bool] = {}
+        self.last = _last_uses(program)
+        self.base = self._replayed(None)
+
+    def explain(self, key: Hashable, eager: Any, plan: Any) -> bool:
+        """Tell whether random roundings change a value as much as eager and the plan differ.
+
+        >>> x = Value("argument", (2,), np.dtype("f8"), data=0)
+        >>> big = Value("op", (2,), np.dtype("f8"), "add", (x, 1e9))
+        >>> z = Value("op", (2,), np.dtype("f8"), "subtract", (big, 1e9))
+        >>> replays = Replays(Program([x, big, z], [z]), {x: np.array([1.0, 2.0])}, {"z": z})
+        >>> replays.explain("z", np.array([1.0, 2.0]), np.array([1.0, 2.0 + 2e-7]))
+        True
+        >>> replays.explain("z", np.array([1.0, 2.0]), np.array([1.0, 2.0 + 2e-5]))
+        False
+        """
+        if key not in self.wanted:
+            return False
+        eager, plan = np.asarray(eager), np.asarray(plan)
+        if eager.shape != plan.shape or eager.dtype != plan.dtype:
+            return False
+        for rounds in ROUNDS:
+            while self.count < rounds:
+                self._again()
+            if self._within(key, eager, plan):
+                return True
+        return False
+
+    def _within(self, key: Hashable, eager: Any, plan: Any) -> bool:
+        with np.errstate(all="ignore"):
+            if eager.dtype.kind not in "fc":
+                return _distance(eager, plan, ...) <= MARGIN * self.spread[key]
+            odd = np.isfinite(eager) != np.isfinite(plan)
+            odd |= ~np.isfinite(eager) & (eager != plan) & ~(np.isnan(eager) & np.isnan(plan))
+            if np.any(odd) and not np.any(self.elsewhere[key]):
+                return False
+            both = np.isfinite(eager) & np.isfinite(plan)
+            return _distance(eager, plan, both) <= MARGIN * self.spread[key]
+
+    def _again(self) -> None:
+        """Replay once more, and widen what is known of each wanted value."""
+        self.count += 1
+        found = self._replayed(self.random)
+        with np.errstate(all="ignore"):
+            for key, z in found.items():
+                base = self.base[key]
+                both: Any = ...
+                if base.dtype.kind in "fc":
+                    both = np.isfinite(base) & np.isfinite(z)
+                    self.elsewhere[key] = self.elsewhere[key] | (np.isfinite(base) != np.isfinite(z))
+                self.spread[key] = max(self.spread[key], _distance(base, z, both))
+
+    def _replayed(self, random: Any) -> dict[Hashable, Any]:
+        """Return the wanted values of one replay, rounded at random if there is a source of chance."""
+        found = dict(self.given)
+        keys: dict[Value, list[Hashable]] = {}
+        for key, v in self.wanted.items():
+            keys.setdefault(v, []).append(key)
+        kept = {key: np.array(found[v]) for v in keys if v in found for key in keys[v]}
+        with np.errstate(all="ignore"):
+            for i, v in enumerate(self.program.values):
+                if not v.computed:
+                    continue
+                z = evaluate(v, found.__getitem__)
+                found[v] = z if random is None else self._rounded(v, z, found, random)
+                for key in keys.get(v, ()):
+                    kept[key] = np.array(found[v])
+                for x in self.last.get(i, ()):
+                    found.pop(x, None)
+        return kept
+
+    def _rounded(self, v: Value, z: Any, found: dict[Value, Any], random: Any) -> Any:
+        """Return a result with a random rounding of each entry: what cancels was rounded at its own size."""
+        if isinstance(z, tuple):
+            return tuple(_shaken(part, np.abs(part), 1, random) for part in z)
+        z = np.asarray(z)
+        if z.dtype.kind not in "fc" or v.op in EXACT or self._is_picked(v, z, found):
+            return z[()]
+        if v.op in ("matmul", "sum", "cumsum"):
+            operands = [found[x] for x in v.operands]
+            size, terms = _terms(v, [np.abs(x) for x in operands])
+            units = max(2.0, np.sqrt(terms) / 2)  # added one after the other
+            off = np.abs(
+                _terms(v, [_wide(np.asarray(x)) for x in operands])[0] - z
+            )  # by as much as NumPy's is
+            return _shaken(z, np.maximum(size, off / (units * np.finfo(z.dtype).eps)), units, random)
+        return _shaken(z, np.abs(z), 1, random)
+
+    def _is_picked(self, v: Value, z: Any, found: dict[Value, Any]) -> bool:
+        """Whether a call of the registry only picks entries of its first operand: an index, a sort."""
+        if v.kind != "call" or not v.operands:
+            return False
+        if v not in self.picks:
+            source = np.asarray(found[v.operands[0]])
+            self.picks[v] = source.dtype == z.dtype and bool(np.isin(z, source).all())
+        return self.picks[v]
+
+
+def _terms(v: Value, sizes: list[Any]) -> tuple[Any, int]:
+    """What a sum or product of these operands is, and how many terms are added for an entry of it."""
+    if v.op == "matmul":
+        return sizes[0] @ sizes[1], sizes[0].shape[-1]
+    if v.op == "cumsum":
+        axis = v.attrs["axis"]
+        return np.cumsum(sizes[0], axis=axis), sizes[0].shape[axis]
+    size = np.sum(sizes[0], axis=v.attrs["axes"], keepdims=True)
+    return size, sizes[0].size // max(1, size.size)
+
+
+def _shaken(z: Any, size: Any, units: float, random: Any) -> Any:
+    """Add -1, 0 or 1 times so many roundings at the given sizes."""
+    z = np.asarray(z)
+    if z.dtype.kind not in "fc":
+        return z[()]
+    unit = float(units * np.finfo(z.dtype).eps)
+    noise = np.where(np.isfinite(size), size, 0) * (random.integers(-1, 2, z.shape) * unit)
+    return (z + noise.astype(z.dtype)).astype(z.dtype, copy=False)[()]
+
+
+def _distance(a: Any, b: Any, where: Any) -> float:
+    """The largest difference between entries at these places."""
+    kind = a.dtype.kind
+    a, b = (x.astype(np.float64) if kind not in "fc" else _wide(x) for x in (a, b))
+    return float(np.abs(a - b)[where].max(initial=0.0))
+
+
+def _last_uses(program: Program) -> dict[int, list[Value]]:
+    """After which place in the program a computed value is needed no more."""
+    last: dict[Value, int] = {}
+    for i, v in enumerate(program.values):
+        for x in (v, *v.operands):
+            if x.computed:
+                last[x] = i
+    ends: dict[int, list[Value]] = {}
+    for x, i in last.items():
+        ends.setdefault(i, []).append(x)
+    return ends

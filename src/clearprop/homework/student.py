@@ -1,0 +1,337 @@
+"""A node class written by hand, whatever its style: how nodes are made, read, and run backward."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import InputError, lesson
+from clearprop.homework.operations import Operation, by_function, by_name, by_operators
+
+VALUES = ("value", "data", "val", "output", "out", "result", "v")
+GRADIENTS = ("grad", "gradient", "derivative", "adjoint", "g")
+PASSES = (  # what people call the method that passes a gradient on, of one node or of a whole graph
+    "backward", "_backward", "compute_grad", "compute_grads", "compute_gradient", "compute_gradients",
+    "backward_pass", "run_backward", "backprop", "backpropagate", "back_propagate", "propagate",
+    "propagate_grad", "pass_gradient", "send_gradient", "accumulate_grad", "calc_grad", "update_grad",
+)  # fmt: skip
+_TAPE = re.compile(r"topo|order|tape|nodes|graph|trace|record|history|list|registry", re.I)
+_NAME = re.compile(r"^_?(name|label|id|op|symbol)$", re.I)
+_LEAF = re.compile(r"input|leaf|variable|const|param|value|scalar|number|placeholder", re.I)
+
+
+class _Leaf:
+    """An input node, for classes that bring none of their own."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = self.data = value
+        self.grad: Any = 0.0
+        self.children = self.inputs = self.parents = self._prev = ()
+
+    def _nothing(self, *given: Any) -> None:
+        """Pass nothing on: an input has no inputs."""
+
+    backward = compute_grad = _backward = _nothing
+
+
+class Student:
+    """The class under test: how nodes are made, what it can do, and how its backward pass is run.
+
+    `leaf(value)`, `make(*inputs)` and `backward(output)` say what cannot be guessed.
+    """
+
+    def __init__(self, node: type, function: Any, leaf: Any, make: Any = None, backward: Any = None) -> None:
+        self.node = node
+        self.tape: list[Any] = []  # handed to constructors that want a list of all nodes
+        self.made: list[Any] = []  # the nodes of the present graph, in the order in which they were made
+        self._make = make
+        self._leaf = self._as_leaf(leaf) if leaf is not None else self._own_leaf()
+        self.of_everything = function is None and make is None and self._makes_leaves(node)
+        self.can = by_operators(node) if self.of_everything else [self._single(function)]
+        self.driver: Callable[[Any], None] | None = backward
+        self.local: str | None = None
+        if self.can:
+            self._find_passes()
+
+    # --- making nodes ---------------------------------------------------------------------------------------
+    def leaf(self, value: Any) -> Any:
+        """Return an input node."""
+        node = self._leaf(value)
+        self.made.append(node)
+        return node
+
+    def act(self, operation: Operation, *inputs: Any) -> Any:
+        """Apply an operation to nodes, and have the value computed."""
+        node = operation.act(*inputs)
+        for name in ("forward", "compute", "compute_value", "evaluate"):
+            if self.value(node) is None and callable(getattr(node, name, None)):
+                result = getattr(node, name)()
+                if self.value(node) is None:
+                    setattr(node, _present(node, VALUES) or "value", result)
+        self.made.append(node)
+        return node
+
+    def _construct(self, kind: Any, given: list[Any]) -> Any:
+        """Call a class with inputs, and with the list of nodes and a name where it wants those."""
+        try:
+            wanted = inspect.signature(kind)
+        except (TypeError, ValueError):
+            return kind(*given)
+        plain = [p for p in wanted.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        takes = [p for p in plain if not _TAPE.search(p.name) and not _NAME.search(p.name)]
+        extra: dict[str, Any] = {
+            p.name: self.tape for p in plain if _TAPE.search(p.name) and not _wants_inputs(p, plain)
+        }
+        extra |= {p.name: "x" for p in plain if _NAME.search(p.name) and p.default is p.empty}
+        if not extra:
+            try:
+                return kind(*given)
+            except TypeError:
+                if len(given) > 1 and len(takes) == 1:
+                    return kind(list(given))
+                raise
+        if len(given) > 1 and len(takes) == 1:
+            given = [list(given)]
+        bound = wanted.bind_partial()
+        bound.arguments |= dict(zip((p.name for p in takes), given, strict=False)) | extra
+        return kind(*bound.args, **bound.kwargs)
+
+    def _as_leaf(self, leaf: Any) -> Callable[[Any], Any]:
+        return lambda value: self._construct(leaf, [value])
+
+    def _makes_leaves(self, kind: type) -> bool:
+        for value in (2.5, np.array([2.5, 1.0])):
+            try:
+                with np.errstate(all="ignore"):
+                    got = self.value(self._construct(kind, [value]))
+                if got is not None and np.shape(got) == np.shape(value) and np.all(got == value):
+                    return True
+            except Exception:  # not a leaf: its constructor wants something else
+                continue
+        return False
+
+    def _own_leaf(self) -> Callable[[Any], Any]:
+        """A class of theirs that wraps a number: this one, a base of it, or one of the same module."""
+        module = vars(sys.modules.get(self.node.__module__, object()))
+        near = [c for c in module.values() if isinstance(c, type) and c.__module__ == self.node.__module__]
+        near.sort(key=lambda c: not _LEAF.search(c.__name__))
+        for candidate in [*self.node.__mro__[:-1], *near]:
+            if self._makes_leaves(candidate):
+                return self._as_leaf(candidate)
+        return _Leaf
+
+    def _single(self, function: Any) -> Operation:
+        """What a class for one operation computes, told by `function` or by its name."""
+        make = self._make or (lambda *inputs: self._construct(self.node, list(inputs)))
+        label = self.node.__name__
+        found = by_function(label, make, function) if function is not None else self._named(label, make)
+        if found is None:
+            raise InputError(
+                lesson(
+                    f"check_node({label})",
+                    "cannot tell from its name what the class computes",
+                    hint=f"check_node({label}, np.tanh), with the function its value should be",
+                )
+            )
+        if found.arity == 2 and not self._takes(found) and self._takes_a_number(make):
+            reference, points = found.reference, [p[:1] for p in found.points]
+            act = lambda a: make(a, 3)  # noqa: E731 - `PowerNode(a, 3)`: the second is a plain number
+            return Operation(label, act, lambda a: reference(a, 3), points, [s[:1] for s in found.shapes])
+        return found
+
+    def _named(self, label: str, make: Any) -> Operation | None:
+        try:
+            plain = inspect.signature(self.node).parameters.values()
+        except (TypeError, ValueError):
+            return by_name(label, make, 2)
+        return by_name(label, make, sum(not _TAPE.search(p.name) and not _NAME.search(p.name) for p in plain))
+
+    def _takes(self, operation: Operation) -> bool:
+        try:
+            with self.fresh():
+                self.act(operation, *map(self.leaf, operation.points[0]))
+        except Exception:
+            return False
+        return True
+
+    def _takes_a_number(self, make: Any) -> bool:
+        try:
+            with self.fresh():
+                got = self.value(make(self.leaf(2.5), 3))
+        except Exception:
+            return False
+        return isinstance(got, (int, float, np.number))
+
+    # --- reading nodes --------------------------------------------------------------------------------------
+    def value(self, node: Any) -> Any:
+        """Return what a node holds, by whichever name it goes."""
+        name = _present(node, VALUES)
+        return getattr(node, name) if name else None
+
+    def grad(self, node: Any) -> Any:
+        """Return a node's gradient."""
+        name = _present(node, GRADIENTS)
+        return getattr(node, name) if name else None
+
+    def set_grad(self, node: Any, grad: Any) -> None:
+        """Give a node a gradient from above."""
+        setattr(node, _present(node, GRADIENTS) or "grad", grad)
+
+    # --- the backward pass ----------------------------------------------------------------------------------
+    def backward(self, output: Any) -> None:
+        """Run their backward pass, or do what it would do where only single nodes can pass gradients on."""
+        if self.driver is not None:
+            self.driver(output)
+            return
+        self.set_grad(output, _ones(self.value(output)))
+        for node in reversed(self.made):
+            self.pass_on(node)
+
+    def pass_on(self, node: Any) -> None:
+        """Have one node give its inputs what they get of its gradient."""
+        _call(getattr(node, self.local or "", lambda: None), self.grad(node))
+
+    def _find_passes(self) -> None:
+        """Tell the method that runs a whole backward pass from the one that does a single node's share.
+
+        Which name means which differs from course to course, so they are tried: a driver calls the others,
+        or reaches the inputs of inputs.
+        """
+        with self.fresh():
+            try:
+                node = self.can[0].act(*map(self._leaf, self.can[0].points[0]))
+            except Exception:
+                node = self.node
+        names = [n for n in PASSES if callable(getattr(node, n, None))]
+        called = {n: self._tried(n, names) for n in names}
+        drivers = sorted((n for n in names if called[n]), key=lambda n: -len(called[n]))
+        locals_ = [n for n in names if n not in drivers] or ([] if drivers else names)
+        self.local = locals_[0] if locals_ else None
+        if self.driver is None and drivers:
+            self.driver = lambda output: _call(getattr(output, drivers[0]), _ones(self.value(output)))
+        if self.driver is None and self.local is not None:
+            self.driver = self._driving_function()
+
+    def _tried(self, name: str, names: list[str]) -> set[str]:
+        """Call one method on the output of a small graph; return what other passes that set off."""
+        found: set[str] = set()
+        with self.fresh():
+            try:
+                first, deep = self._small_graph()
+                deep_before = [self.grad(x) for x in deep]
+                self.set_grad(first, _ones(self.value(first)))
+            except Exception:
+                return found
+            method = getattr(first, name, None)
+
+            def watch(frame: Any, event: str, argument: Any) -> None:
+                if event == "call" and frame.f_code.co_name in names and frame.f_code.co_name != name:
+                    found.add(frame.f_code.co_name)
+
+            before = sys.getprofile()
+            sys.setprofile(watch)
+            try:
+                _call(method, _ones(self.value(first)))
+            except Exception:
+                pass
+            finally:
+                sys.setprofile(before)
+            for x, old in zip(deep, deep_before, strict=True):
+                now = self.grad(x)
+                if now is not old and (old is None or np.any(np.asarray(now) != np.asarray(old))):
+                    found.add("inputs of inputs")
+        return found
+
+    def _small_graph(self) -> tuple[Any, list[Any]]:
+        """Two operations in a row where that is possible: the output, and the first one's inputs."""
+        operation = next((o for o in self.can if o.composes), self.can[0])
+        leaves = [self.leaf(x) for x in operation.points[0]]
+        node = self.act(operation, *leaves)
+        if not operation.composes:
+            return node, []
+        others = [self.leaf(x) for x in operation.points[0][1:]]
+        return self.act(operation, node, *others), leaves
+
+    def _driving_function(self) -> Callable[[Any], None] | None:
+        """A function of their module that runs the whole pass, such as `compute_grad(topo_order)`."""
+        module = vars(sys.modules.get(self.node.__module__, object()))
+        for f in module.values():
+            if not isinstance(f, FunctionType) or f.__module__ != self.node.__module__:
+                continue
+            wanted = [p for p in inspect.signature(f).parameters.values() if p.default is p.empty]
+            if f.__name__ in PASSES and 1 <= len(wanted) <= 2:
+                return lambda output, f=f, wanted=wanted: f(  # type: ignore[misc]
+                    *(self._nodes() if _TAPE.search(p.name) else output for p in wanted)
+                )
+        return None
+
+    def _nodes(self) -> list[Any]:
+        return self.tape or next((lists for lists in self._shared_lists() if lists), self.made)
+
+    # --- between graphs -------------------------------------------------------------------------------------
+    @contextmanager
+    def fresh(self) -> Iterator[None]:
+        """Begin with empty lists of nodes, whoever keeps them, and leave them empty."""
+        self._clear()
+        try:
+            yield
+        finally:
+            self._clear()
+
+    def _clear(self) -> None:
+        self.tape, self.made = [], []
+        for shared in self._shared_lists():
+            shared.clear()
+
+    def _shared_lists(self) -> list[list[Any]]:
+        """Lists of nodes that a class or its module keeps."""
+        module = sys.modules.get(self.node.__module__)
+        owners: list[Any] = [*self.node.__mro__[:-1], *([module] if module is not None else [])]
+        if module is not None:
+            own = [c for c in vars(module).values() if isinstance(c, type)]
+            owners += [c for c in own if c.__module__ == self.node.__module__]
+        found = [v for owner in owners for v in vars(owner).values() if isinstance(v, list)]
+        return [v for v in found if v and all(_present(n, VALUES) and not isinstance(n, type) for n in v)]
+
+    # --- what to write where guessing fails -----------------------------------------------------------------
+    def adapter(self) -> str:
+        """Return the call, in the class's own words, that says how its nodes are made and run."""
+        label = self.node.__name__
+        try:
+            wanted = list(inspect.signature(self.node).parameters)
+        except (TypeError, ValueError):
+            wanted = ["a", "b"]
+        inputs = ", ".join(n for n in wanted if not _TAPE.search(n) and not _NAME.search(n))
+        return (
+            f"check_node({label}, np.multiply, leaf=lambda value: Input(value), "
+            f"make=lambda {inputs}: {label}({', '.join(wanted)}), backward=lambda output: output.backward())"
+        )
+
+
+def _wants_inputs(parameter: Any, plain: list[Any]) -> bool:
+    """`Add(nodes)` and `Add(list)` take their inputs under a name that a tape might have."""
+    return len([p for p in plain if p.default is p.empty]) == 1 and parameter.default is parameter.empty
+
+
+def _present(node: Any, names: tuple[str, ...]) -> str | None:
+    return next((n for n in names if hasattr(node, n) and not callable(getattr(node, n))), None)
+
+
+def _call(method: Any, grad: Any) -> None:
+    """Call a method that takes nothing, or the gradient that arrives."""
+    try:
+        wanted = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty]
+    except (TypeError, ValueError):
+        wanted = []
+    method(*[grad for p in wanted if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)])
+
+
+def _ones(value: Any) -> Any:
+    return np.ones_like(np.asarray(value, float)) if np.shape(value) else 1.0

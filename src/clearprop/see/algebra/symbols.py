@@ -1,0 +1,208 @@
+"""Symbols: Tensors with a name, on which a rule is run so that its mathematics can be read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from clearprop.graph import topological_order
+from clearprop.modes import Onlooker, observed
+from clearprop.op import Op
+from clearprop.see.algebra.notation import Term, name, number, number_text
+from clearprop.see.algebra.tidy import apply
+from clearprop.tensor import Tensor
+
+
+class Size(int):
+    """The length of a symbol's axis: an int that remembers its name through `n - 1`, `2*n` and `1/n`."""
+
+    term: Term
+
+    def __new__(cls, value: int, term: Term) -> Size:
+        size = super().__new__(cls, value)
+        size.term = term
+        return size
+
+    def __mul__(self, y: Any) -> Any:
+        return _sized(int(self) * int(y), "multiply", self, y) if isinstance(y, int) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __add__(self, y: Any) -> Any:
+        return _sized(int(self) + int(y), "add", self, y) if isinstance(y, int) else NotImplemented
+
+    __radd__ = __add__
+
+    def __sub__(self, y: Any) -> Any:
+        return _sized(int(self) - int(y), "subtract", self, y) if isinstance(y, int) else NotImplemented
+
+    def __rtruediv__(self, x: Any) -> Any:
+        if not isinstance(x, (int, float)):
+            return NotImplemented
+        return Ratio(x / int(self), apply("divide", constant(x), self.term))
+
+
+class Ratio(float):
+    """A number that was divided by a size, and its name."""
+
+    term: Term
+
+    def __new__(cls, value: float, term: Term) -> Ratio:
+        ratio = super().__new__(cls, value)
+        ratio.term = term
+        return ratio
+
+
+def _sized(value: int, head: str, x: Any, y: Any) -> Size:
+    return Size(value, apply(head, constant(x), constant(y)))
+
+
+class Symbol(Tensor):
+    """A Tensor that stands for a name; its axes have named lengths."""
+
+    __slots__ = ("lengths",)
+    lengths: tuple[int, ...]
+
+    def __init__(self, label: str, value: Any, lengths: tuple[int, ...] | None = None) -> None:
+        super().__init__(0.0, name=label)
+        self._value = value
+        self.lengths = tuple(np.shape(value)) if lengths is None else lengths
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.lengths
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.lengths)
+
+
+def run(rule: Callable[..., Any], *args: Any, **attrs: Any) -> Any:
+    """Run a rule on symbols, remembering every step.
+
+    >>> x = Symbol("x", np.float64(0.5))
+    >>> run(lambda z, x: 1 - z * z, x, x).op
+    <Op subtract, elementwise>
+    """
+    with np.errstate(all="ignore"), observed(Onlooker(remembers=True)):
+        return rule(*args, **attrs)
+
+
+def constant(x: Any, tidy: bool = True) -> Term:
+    """Return the term for a number or array that is not a node; tidied, an array of ones is 1.
+
+    >>> constant(np.ones(3)).text, constant(2.5).text, constant(np.arange(6.0).reshape(2, 3)).text
+    ('1', '2.5', 'array(2, 3)')
+    """
+    if isinstance(x, (Size, Ratio)):
+        return x.term
+    value = np.asarray(x)
+    if value.ndim == 0:
+        return number(value[()])
+    if (
+        tidy
+        and value.dtype.kind in "fiu"
+        and value.size
+        and value.min() == value.max()
+        and value.flat[0] in (0, 1)
+    ):
+        return number(value.flat[0])
+    return name(f"array{tuple(value.shape)}".replace(",)", ")"))
+
+
+def as_term(result: Any, names: Mapping[int, str] | None = None, tidy: bool = True) -> Term:
+    """Return what a rule computed as a term, its symbols by their names.
+
+    >>> x = Symbol("x", np.float64(0.5))
+    >>> as_term(run(lambda z, x: 1 - x * x, x, x)).text
+    '1 - x^2'
+    """
+    if not isinstance(result, Tensor):
+        return constant(result)
+    terms: dict[Tensor, Term] = {}
+    for node in topological_order(result):
+        terms[node] = node_term(node, terms, names or {}, tidy)
+    return terms[result]
+
+
+def node_term(node: Tensor, terms: Mapping[Tensor, Term], names: Mapping[int, str], tidy: bool) -> Term:
+    """Return one node as a term of its inputs' terms."""
+    if node.op is None:
+        label = names.get(id(node)) or node.name
+        return name(label) if label else constant(node._value, tidy)
+    args = tuple(terms[x] if isinstance(x, Tensor) else input_term(x, names, tidy) for x in node.inputs)
+    return op_term(node.op, args, node.attrs, node.values, node._value, tidy)
+
+
+def input_term(x: Any, names: Mapping[int, str], tidy: bool) -> Term:
+    """Return an input that is no Tensor: by the name of its variable, else by its value."""
+    return name(names[id(x)]) if id(x) in names else constant(x, tidy)
+
+
+def op_term(op: Op, args: tuple[Term, ...], attrs: dict[str, Any], xs: Any, z: Any, tidy: bool) -> Term:
+    """Return `op(*args, **attrs)` as a term; the arrays `xs` and `z` tell what changes nothing."""
+    shape, before = np.shape(z) if not isinstance(z, tuple) else None, np.shape(xs[0]) if xs else None
+    if tidy and op.name in _RESHAPING and (shape == before or (before == () and op.name != "broadcast_to")):
+        return args[0]
+    if op.name == "transpose" and attrs["axes"] is None and len(before or ()) > 1:
+        return _rotated(args[0], tidy)
+    if op.name == "swapaxes" and {a % len(before or ()) for a in attrs.values()} == _last_two(before):
+        return _rotated(args[0], tidy)
+    if tidy and op.name == "transpose" and len(before or ()) < 2:
+        return args[0]
+    shown = tuple((k, _attribute(k, v)) for k, v in attrs.items() if not _usual(op, k, v, len(before or ())))
+    if op.name == "einsum":
+        shown = (("", repr(attrs["subscripts"])),)
+    if "index" in attrs and isinstance(attrs["index"], tuple):
+        shown = (("index", ", ".join(map(_entry, attrs["index"]))),)
+    return apply(op.name, *args, attrs=shown) if tidy else Term(op.name, args, attrs=shown)
+
+
+_RESHAPING = ("reshape", "ravel", "squeeze", "expand_dims", "broadcast_to")
+
+
+def _rotated(x: Term, tidy: bool) -> Term:
+    return apply("T", x) if tidy else Term("T", (x,))
+
+
+def _last_two(shape: Any) -> set[int]:
+    return {len(shape) - 2, len(shape) - 1} if shape and len(shape) > 1 else set()
+
+
+def _usual(op: Op, key: str, value: Any, ndim: int) -> bool:
+    """Whether an attribute goes without saying."""
+    if key == "axis" and ndim == 1:
+        return True
+    if key == "keepdims" or value is None:
+        return True
+    default = op.defaults.get(key, ...)
+    return op.kind != "view" and bool(type(default) is type(value) and default == value)
+
+
+def _attribute(key: str, value: Any) -> str:
+    if isinstance(value, tuple):
+        if value and key == "shape" and all(isinstance(n, Size) for n in value):
+            return f"({', '.join(constant(n).text for n in value)}{',' * (len(value) == 1)})"
+        return f"({', '.join(_attribute('', v) for v in value)}{',' * (len(value) == 1)})"
+    if isinstance(value, (Size, Ratio)):
+        return value.term.text
+    if isinstance(value, np.dtype):
+        return value.name
+    return number_text(value) if isinstance(value, (int, float)) else str(value)
+
+
+def _entry(entry: Any) -> str:
+    """Return one entry of an index as it is typed."""
+    if isinstance(entry, slice):
+        ends = ["" if e is None else _attribute("", e) for e in (entry.start, entry.stop)]
+        return ":".join(ends) + ("" if entry.step is None else f":{entry.step}")
+    return (
+        "..."
+        if entry is Ellipsis
+        else _attribute("", entry)
+        if isinstance(entry, (int, tuple))
+        else str(entry)
+    )

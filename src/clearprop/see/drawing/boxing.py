@@ -1,0 +1,132 @@
+"""From a graph to boxes: which there are, with folded modules as one box each, and the arrows between them.
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from clearprop.graph import topological_order
+from clearprop.see.drawing.boxes import (
+    Box,
+    Link,
+    Texts,
+    Users,
+    array_box,
+    is_number,
+    measure,
+    node_box,
+    show_array,
+)
+from clearprop.see.drawing.folding import Fold
+from clearprop.tensor import Tensor
+
+
+def boxes_of(
+    output: Tensor,
+    *,
+    names: Mapping[int, str] | None = None,
+    folds: Sequence[Fold] = (),
+    within: Iterable[Tensor] | None = None,
+    grad_text: Texts | None = None,
+    value_text: Texts | None = None,
+    grads: Mapping[Tensor, Any] | None = None,
+) -> tuple[list[Box], list[Link]]:
+    """Return the boxes of the graph that led to `output`, in topological order, and the arrows between them.
+
+    Numbers stand inside the box of the op that uses them (`b ** 3`); arrays have a box of their own, the
+    nodes of a fold share one. With `within` only these nodes are shown, with a box for everything that
+    flows into them.
+    """
+    known = names or {}
+    order = topological_order(output)
+    users = users_of(order)
+    shown = set(order if within is None else within)
+    fold_of = {node: fold for fold in folds for node in fold.members}
+    boxes: list[Box] = []
+    links: dict[tuple[str, str, int], Link] = {}
+    ids: dict[int, str] = {}
+
+    def add(thing: object, box: Box) -> None:
+        ids[id(thing)] = box.id
+        boxes.append(box)
+
+    numbers = {node: n for n, node in enumerate(order)}
+
+    def box_for(node: Tensor) -> Box:
+        return node_box(f"n{numbers[node]}", node, output, known, users, grad_text, value_text, grads)
+
+    for node in order:
+        if node not in shown or (node.op is None and node is not output):
+            continue
+        fold = fold_of.get(node)
+        for i, x in enumerate(node.inputs):  # leaves and plain arrays come right before their first user
+            if id(x) in ids or is_number(x):
+                continue
+            if not isinstance(x, Tensor):
+                constants = sum(1 for box in boxes if box.id[0] == "c")
+                box = array_box(f"c{constants}", node.values[i], known.get(id(x), ""))
+                box.node = x
+                add(x, box)
+            elif x not in shown:
+                add(x, _outside(f"x{numbers[x]}", x, known))
+            elif x.op is None and x not in fold_of:
+                add(x, box_for(x))
+        if fold is None:
+            add(node, box_for(node))
+            if within is not None and any(user not in shown for user, _ in users.get(node, ())):
+                boxes[-1].kind = "output"
+        else:
+            if id(fold) not in ids:
+                add(fold, module_box(f"m{folds.index(fold)}", fold, output, users))
+            ids.update((id(member), ids[id(fold)]) for member in fold.members)
+    for node in order:
+        if node in shown:
+            for i, x in enumerate(node.inputs):
+                if id(x) in ids and ids[id(x)] != ids[id(node)]:
+                    key = (ids[id(x)], ids[id(node)], 0 if node in fold_of else i)
+                    links.setdefault(key, Link("-".join(map(str, key)), *key))
+    return boxes, list(links.values())
+
+
+def users_of(order: Iterable[Tensor]) -> dict[Tensor, list[tuple[Tensor, int]]]:
+    """Return, for every node, the nodes that use it and as which of their inputs."""
+    users: dict[Tensor, list[tuple[Tensor, int]]] = {}
+    for node in order:
+        for i, x in enumerate(node.inputs):
+            if isinstance(x, Tensor):
+                users.setdefault(x, []).append((node, i))
+    return users
+
+
+def _outside(id: str, node: Tensor, names: Mapping[int, str]) -> Box:
+    """Return the box of a node that lies outside of what is drawn but flows into it."""
+    box = node_box(id, node, node, names, {})
+    box.kind, box.note = "constant", ""
+    return measure(box)
+
+
+def module_box(id: str, fold: Fold, output: Tensor, users: Users) -> Box:
+    """Return the box of a folded module: its path and class, and the value and gradient of its output."""
+    box = Box(id, None, "module", fold.title or fold.kind, note=fold.kind if fold.title else "")
+    box.footer = f"{fold.parameters:,} parameters" if fold.parameters else ""
+    box.members, box.path = tuple(fold.members), fold.path
+    inside = set(fold.members)
+    leaving = [
+        node
+        for node in fold.members
+        if node is output or any(user not in inside for user, _ in users.get(node, ()))
+    ]
+    if len(leaving) == 1 and np.ndim(leaving[0]._value) and not isinstance(leaving[0]._value, tuple):
+        grad = leaving[0].grad
+        box.alarm = node_box(id, leaving[0], output, {}, {}).alarm
+        show_array(box, leaving[0]._value, grad._value if isinstance(grad, Tensor) else grad)
+    elif len(leaving) == 1 and not isinstance(leaving[0]._value, tuple):
+        single = node_box(id, leaving[0], output, {}, {})
+        box.value, box.grad = single.value, single.grad
+    elif leaving:
+        box.value = f"{len(leaving)} outputs"
+    return measure(box)

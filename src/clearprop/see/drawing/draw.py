@@ -1,0 +1,199 @@
+"""`draw`: a picture of any graph, shown in notebooks and terminals, saved as SVG, PNG, HTML or text."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from clearprop import marks
+from clearprop.errors import lesson
+from clearprop.files import whole_file
+from clearprop.graph import topological_order
+from clearprop.see.algebra.labels import must_be_a_tensor
+from clearprop.see.drawing.arrange import Layout, layout
+from clearprop.see.drawing.folding import COMFORTABLE, Fold, folds, inside
+from clearprop.see.drawing.svg import svg
+from clearprop.see.drawing.text import text
+from clearprop.see.names import callers_frame, find, model_name, model_of
+from clearprop.tensor import Tensor
+
+_FORMATS = (".svg", ".png", ".html", ".txt")
+_MOST_IN_TERMINAL = 60  # boxes that `repr` shows
+
+
+class Drawing:
+    """A graph that has been laid out; see `draw`.
+
+    A notebook shows it as a picture, a terminal as text; `save` writes it to a file and `layout` holds the
+    places.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        title: str = "Computation graph",
+        inside: Mapping[str, Callable[[], Drawing]] | None = None,
+    ) -> None:
+        self.layout = layout
+        self.title = title
+        self.inside = dict(inside or {})
+        """What draws the inside of a folded module, by the id of its box."""
+
+    def to_svg(self, theme: str = "auto") -> str:
+        """Return the drawing as one SVG element; `theme` is `auto` (the reader's system), `light` or
+        `dark`.
+        """
+        return svg(self.layout, theme=theme, title=self.title)
+
+    def to_text(self, width: int | None = None, *, colour: bool = False, ascii: bool = False) -> str:
+        """Return the drawing in characters: boxes where `width` columns suffice, else a list with rails.
+
+        `colour` adds the terminal's colours, `ascii` keeps to characters that every terminal has.
+        """
+        return text(self.layout, width, colour=colour, ascii=ascii)
+
+    def to_html(self) -> str:
+        """Return one page that needs no network; folded modules open with a click."""
+        from clearprop.see.drawing.page import page
+
+        return page(self)
+
+    def to_png(self, scale: float = 2.0, theme: str = "light") -> bytes:
+        """Return the drawing as a PNG image (needs the extra `clearprop[png]`)."""
+        try:
+            cairosvg = importlib.import_module("cairosvg")  # by name: type checks do not depend on it
+        except ImportError as error:
+            raise ImportError(
+                lesson(
+                    "draw(...).to_png()",
+                    "wants a converter from SVG to PNG",
+                    "cairosvg is not installed",
+                    hint="pip install 'clearprop[png]', or save('graph.svg'), which needs nothing",
+                )
+            ) from error
+        drawn = cairosvg.svg2png(svg(self.layout, theme=theme, title=self.title).encode(), scale=scale)
+        return _signed(bytes(drawn))
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> Path:
+        """Write the drawing to a file whose ending says how: .svg, .png, .html or .txt. Return the path.
+
+        The file appears complete or not at all. Raises InputError, without `overwrite`, where there is a file
+        that clearprop did not write.
+        """
+        path = Path(path)
+        kind = path.suffix.lower()
+        if kind not in _FORMATS:
+            raise ValueError(
+                lesson(
+                    f"save({str(path)!r})", f"writes {' '.join(_FORMATS)}", f"{kind or 'no ending'}",
+                    hint=f"save({str(path.with_suffix('.svg'))!r})",
+                )
+            )  # fmt: skip
+        if kind == ".png":
+            content = self.to_png()
+        elif kind == ".svg":
+            content = (self.to_svg() + "\n").encode()
+        elif kind == ".html":
+            content = self.to_html().encode()
+        else:
+            content = (self.to_text(width=10_000) + "\n").encode()
+        write(path, content, overwrite)
+        return path
+
+    def _repr_svg_(self) -> str:
+        return self.to_svg()
+
+    def _repr_html_(self) -> str:
+        own = f"cp{zlib.crc32(self.to_svg().encode()):x}"  # several drawings share a notebook's page
+        return f'<div style="overflow-x:auto">{svg(self.layout, prefix=own, title=self.title)}</div>'
+
+    def __repr__(self) -> str:
+        if len(self.layout.boxes) > _MOST_IN_TERMINAL:
+            return (
+                f"<Drawing of {len(self.layout.boxes)} boxes, {len(self.layout.edges)} arrows: save('x.svg')>"
+            )
+        return self.to_text()
+
+
+def write(path: Path, content: bytes, overwrite: bool = True) -> None:
+    """Write a file that appears complete or not at all, and without `overwrite` replaces only its like."""
+    with whole_file(path, ours=None if overwrite else marks.BY_ENDING[path.suffix.lower()]) as file:
+        file.write(content)
+
+
+def _signed(png: bytes) -> bytes:
+    """Return a PNG image with the text `Software: clearprop` behind its first chunk."""
+    first, text = 33, b"tEXtSoftware\0clearprop"  # the signature has 8 bytes, the first chunk 25
+    chunk = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
+    return png[:first] + chunk + png[first:]
+
+
+def draw(
+    t: Tensor,
+    model: Any = None,
+    *,
+    depth: int | None = None,
+    expand: Iterable[str] | str = (),
+    names: Mapping[Any, Any] | None = None,
+    inputs: str = "auto",
+    title: str = "Computation graph",
+) -> Drawing:
+    """Draw the graph that led to `t`: a box per node with its value and gradient, an arrow per input.
+
+    Inputs are blue and stand at the left, intermediate results red, the output yellow; numbers appear in
+    the box of the op that uses them and arrays with their shape and a small picture. After `t.backward()`
+    the gradients are shown, with the sum where several arrows leave a number: `grad=270+27=297`.
+
+    Names come from `names` (`{"w": tensor}`), from the paths of a model's parameters, from the Tensors
+    themselves and from the caller's variables. With a `model` (found among the variables if the graph is
+    large) its modules are folded into one box each: `depth` says how many levels are open (chosen by size
+    if left out), `expand` names modules to open besides (`"encoder.0"`, or `"all"`). `inputs` is `"left"`
+    (all leaves in the first column), `"near"` (next to their users) or `"auto"`.
+
+    >>> a, b = Tensor(7.0), Tensor(3.0)
+    >>> e = (a + b) * b**3
+    >>> e.backward()
+    >>> draw(e)
+    ╭ a ──────────────╮    ┌ Add ──────────┐
+    │ value=7         │───▶│ value=10      │─╮
+    │ grad=27         │ ╭─▶│ grad=27       │ │  ╔ Multiply e ═╗
+    ╰─────────────────╯ │  └───────────────┘ ╰─▶║ value=270   ║
+                        │                    ╭─▶║ grad=1      ║
+    ╭ b ──────────────╮ │  ┌ Power b ** 3 ─┐ │  ╚═════════════╝
+    │ value=3         │─┴─▶│ value=27      │─╯
+    │ grad=270+27=297 │    │ grad=10       │
+    ╰─────────────────╯    └───────────────┘
+    """
+    must_be_a_tensor("draw", t, "draw(model(x), model)" if hasattr(t, "named_parameters") else "")
+    frame = callers_frame()
+    order = topological_order(t)
+    if model is None and len(order) > COMFORTABLE:
+        model = model_of(order, frame)
+    found = find(names, model, frame)
+    prefix = model_name(model, frame) if model is not None else ""
+    del frame
+    if model is None:
+        return Drawing(layout(t, names=found, inputs=inputs), title)
+    folded = folds(order, model, depth, expand, prefix)
+    return _folded(
+        layout(t, names=found, folds=folded, inputs=inputs), title, folded, (t, model, found, prefix)
+    )
+
+
+def _folded(drawn: Layout, title: str, folded: list[Fold], source: tuple[Any, ...]) -> Drawing:
+    """Return a drawing whose folded modules can draw their insides."""
+
+    def opener(fold: Fold) -> Callable[[], Drawing]:
+        def draw_inside() -> Drawing:
+            t, model, found, prefix = source
+            inner = inside(topological_order(t), model, fold, prefix)
+            placed = layout(t, names=found, folds=inner, within=fold.members)
+            return _folded(placed, fold.title or fold.kind, inner, source)
+
+        return draw_inside
+
+    return Drawing(drawn, title, {f"m{i}": opener(fold) for i, fold in enumerate(folded)})

@@ -1,0 +1,324 @@
+"""A trace as one HTML page: forward and back, every arrow lit in turn, inputs to change, no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.see.algebra.formulas import formula
+from clearprop.see.drawing.arrange import Layout, layout
+from clearprop.see.drawing.boxes import Box
+from clearprop.see.drawing.svg import style, svg
+from clearprop.see.numbers import differs, is_number, written
+from clearprop.see.step.script import Script, number, script_of
+from clearprop.tensor import Tensor
+
+if TYPE_CHECKING:
+    from clearprop.see.step.steps import Step, Trace
+
+_WEB = Path(__file__).parent / "web"
+_ROOM = 12  # characters kept free in a box whose value the reader may change
+_MOST_SHOWN = 20_000  # steps on a page
+_LONGEST_TITLE = 80  # characters
+_MOST_STEPS = 200  # of a graph that is shown by every algorithm
+
+_TITLES = {
+    "topological": "Topological order: every node waits for all its users",
+    "recursive": "Recursive, adding up without waiting",
+    "tree": "Recursive as on a tree, replacing what was there",
+}
+_WHY = {
+    "topological": "",
+    "recursive": "What was passed on too early was passed on again with the rest.",
+    "tree": "A node with several users keeps only what the last visit brought.",
+}
+
+
+def page(trace: Trace, title: str = "") -> str:
+    """Return the page of a trace; see `Trace.to_html`."""
+    if len(trace) > _MOST_SHOWN:
+        raise ValueError(
+            lesson("to_html()", f"shows at most {_MOST_SHOWN:,} steps", f"{len(trace):,}", hint="to_text()")
+        )
+    shown = formula(trace.output, _names(trace))
+    title = title or _title(shown.text, trace)
+    lanes = _lanes(trace)
+    script = script_of(trace.order) if _plain_start(trace) else None
+    drawings = {lane.algorithm: placed(lane, lanes, room=_ROOM if script else 0) for lane in lanes}
+    drawn = drawings[trace.algorithm]
+    boxes = {box.node: box for box in drawn.boxes if isinstance(box.node, Tensor)}
+    story = {
+        "nodes": [_node(trace, node, boxes.get(node)) for node in trace.order],
+        "lanes": {lane.algorithm: _lane(lane, drawn, lanes[-1].grads) for lane in lanes},
+        "shown": trace.algorithm,
+        "position": 0,
+        "opening": "The inputs have values. Go forward to compute the rest, then back to find the gradients.",
+        "closing": "That was the last step: every node has its gradient.",
+        "ending": "That was the last step.",
+    }
+    body = [
+        f"<h1><code>{escape(title)}</code></h1>",
+        _bar(lanes, trace.algorithm),
+        '<div class="lanes">',
+        *(_drawing(lane, drawings[lane.algorithm]) for lane in lanes),
+        "</div>",
+        '<div class="below"><section class="card" aria-label="This step">',
+        '<p class="said" id="said" aria-live="polite"></p>',
+        '<ol class="chain numbers" id="chain"></ol></section>',
+        f'<section class="card">{_inputs(trace, script)}<h2 id="whose">Gradient</h2>',
+        '<div class="books"><table class="ledger numbers"><tbody id="ledger"></tbody></table></div>',
+        "</section></div>",
+        '<p class="hint"><kbd>&larr;</kbd> <kbd>&rarr;</kbd> step, <kbd>Home</kbd> <kbd>End</kbd> jump,',
+        "<kbd>Space</kbd> plays, <kbd>+</kbd> <kbd>&minus;</kbd> change the size.",
+        "Choose a box to see what arrived there.</p>",
+    ]
+    data = json.dumps(story, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="generator" content="clearprop">',
+            '<link rel="icon" href="data:,">',
+            f"<title>{escape(title)} - clearprop</title>",
+            f"<style>\n{style('auto')}\n{_file('steps.css')}</style>",
+            '</head>\n<body class="clearprop">',
+            *body,
+            f'<script type="application/json" id="story">{data}</script>',
+            f"<script>\n{_functions(script)}\n{_file('steps.js')}</script>",
+            "</body>\n</html>\n",
+        ]
+    )
+
+
+def _title(text: str, trace: Trace) -> str:
+    """The formula where it is short, else the name of its output."""
+    line = "; ".join(text.splitlines())
+    return line if len(line) <= _LONGEST_TITLE else f"{trace.names[trace.output]}, step by step"
+
+
+def _names(trace: Trace) -> dict[int, str]:
+    return {**trace.known, **{id(node): name for node, name in trace.names.items()}}
+
+
+@cache
+def _file(name: str) -> str:
+    return (_WEB / name).read_text(encoding="utf-8")
+
+
+def _plain_start(trace: Trace) -> bool:
+    return is_number(trace.start) and float(trace.start) == 1.0
+
+
+def _lanes(trace: Trace) -> list[Trace]:
+    """The passes on the page: the one asked for, and for a small graph those it can be compared with."""
+    from clearprop.see.step.steps import BACKWARD, compared
+
+    backward = sum(step.kind == BACKWARD for step in trace)
+    if trace.algorithm == "topological" and (backward > _MOST_STEPS or not _plain_start(trace)):
+        return [trace]
+    return compared(trace, most=_MOST_STEPS)
+
+
+# --- what the script is told
+def _node(trace: Trace, node: Tensor, box: Box | None) -> dict[str, Any]:
+    scalar = is_number(node._value)
+    shows = f"value={written(node._value)}" if scalar else "" if isinstance(node._value, tuple) else "value"
+    return {
+        "name": trace.names[node],
+        "box": box.id if box else "",
+        "leaf": node.op is None,
+        "number": scalar,
+        "needs": node.requires_grad and not isinstance(node._value, tuple),
+        "shows": box.value if box and not scalar else shows,
+        "value": _json_number(node._value) if scalar else written(node._value),
+    }
+
+
+def _json_number(value: Any) -> Any:
+    """A number, or its name where JSON has none for it; the page writes both the same way."""
+    return float(value) if np.isfinite(value) else written(value)
+
+
+def _lane(trace: Trace, drawn: Layout, right: dict[Tensor, Any]) -> dict[str, Any]:
+    arrows = {(edge.target, edge.index): edge.id for edge in drawn.edges}
+    boxes = {box.node: box.id for box in drawn.boxes if isinstance(box.node, Tensor)}
+    return {
+        "replaces": trace.algorithm == "tree",
+        "arrows": list(arrows.values()),
+        "steps": [_step(step, arrows, boxes) for step in trace],
+        "final": {trace.index[node]: _plain(g) for node, g in trace.grads.items() if node in trace.index},
+        "wrong": [trace.index[node] for node, g in trace.grads.items() if differs(g, right[node])],
+        "why": _WHY[trace.algorithm],
+        "done": "",
+    }
+
+
+def _step(step: Step, arrows: dict[tuple[str, int], str], boxes: dict[Any, str]) -> dict[str, Any]:
+    trace, told, target = step.trace, step.told, boxes.get(step.node, "")
+    numbers = {k: getattr(step, k) for k in ("g", "local", "amount", "before", "total")}
+    found = {
+        "kind": step.kind,
+        "node": trace.index[step.node],
+        "sentence": told.sentence,
+        "chain": told.chain,
+        "box": told.box,
+        "numbers": {k: _plain(x) for k, x in numbers.items() if x is not None},
+    }
+    if step.input is not None:
+        arrow = arrows.get((target, step.i or 0), "")
+        return found | {"input": trace.index[step.input], "i": step.i, "arrow": arrow}
+    return found | {
+        "arrows": [a for (box, _), a in arrows.items() if box == target and step.kind == "forward"]
+    }
+
+
+def _plain(value: Any) -> Any:
+    return _json_number(value) if is_number(value) else written(value)
+
+
+def _functions(script: Script | None) -> str:
+    """The graph as functions, for pages on which an input can be changed."""
+    if script is None:
+        return "const script = null;"
+    own = ",\n".join(f"  {name}: {body}" for name, body in script.definitions.items() if body)
+    forward = ",\n".join(f"  {'null' if f == 'null' else f'(v) => {f}'}" for f in script.forward)
+    rules = ",\n".join(
+        f'  "{key}": [(v) => {script.local[key]}, (v, g) => {script.amount[key]}]' for key in script.amount
+    )
+    return (
+        f"{_file('numbers.js')}\nObject.assign(cp, {{\n{own}\n}});\n"
+        f"const script = {{ forward: [\n{forward}\n], rules: {{\n{rules}\n}} }};"
+    )
+
+
+# --- what the reader sees
+def placed(trace: Trace, lanes: Iterable[Trace] = (), room: int = 0) -> Layout:
+    """Return the layout of a trace's graph, every box wide enough for all that it shows in any of `lanes`.
+
+    `room` characters are kept free for a value that the reader may change.
+    """
+    widest: dict[Tensor, str] = {}
+    for step in (step for lane in (trace, *lanes) for step in lane):
+        if step.kind != "forward":
+            node = step.node if step.input is None else step.input
+            widest[node] = max(widest.get(node, "grad=?"), step.fill(step.told.box), key=len)
+
+    def grad_text(node: Tensor) -> str:
+        waits = node.requires_grad and not isinstance(node._value, tuple)
+        text = widest.get(node, "grad=?" if waits else "")
+        return text.ljust(2 * room if "+" in text else room)
+
+    def value_text(node: Tensor) -> str:
+        return f"value={written(node._value)}".rjust(room)
+
+    return layout(
+        trace.output,
+        names=_names(trace),
+        grad_text=grad_text,
+        value_text=value_text if room else None,
+        grads=trace.grads,
+    )
+
+
+def picture(trace: Trace, step: Step | None = None, prefix: str = "cp") -> str:
+    """Return the drawing as it is after a step (or when all is done), as SVG, with what takes part lit."""
+    drawn = placed(trace)
+    texts: dict[str, dict[str, str]] = {}
+    known: dict[Tensor, str] = {
+        node: f"value={written(node._value)}" for node in trace.order if node.op is None
+    }
+    grads: dict[Tensor, str] = {}
+    for done in trace[: step.number + 1] if step else trace:
+        words = done.fill(done.told.box)
+        if done.kind == "forward":
+            known[done.node] = words
+        else:
+            grads[done.node if done.input is None else done.input] = words
+    for box in drawn.boxes:
+        node = box.node
+        if not isinstance(node, Tensor) or isinstance(node._value, tuple):
+            continue
+        if np.ndim(node._value) == 0:
+            texts[box.id] = {"value": known.get(node, "value=?")}
+        elif node not in known:
+            box.value_picture, texts[box.id] = None, {"value": "value=?"}
+        if node.requires_grad:
+            shown = grads.get(node, "grad=?")
+            texts.setdefault(box.id, {})["grad"] = shown
+            if shown == "grad=?" or " of " in shown:
+                box.grad_picture = None
+    for box in drawn.boxes:  # the description in words says the same; padded, no line of the box moves
+        box.value = texts.get(box.id, {}).get("value", box.value).rjust(len(box.value))
+        box.grad = texts.get(box.id, {}).get("grad", box.grad).ljust(len(box.grad))
+    lit, title = (_lit(step, drawn), step.sentence) if step else ([], "Computation graph")
+    return svg(drawn, texts=texts, active=lit, title=title, prefix=prefix)
+
+
+def _lit(step: Step, drawn: Layout) -> list[str]:
+    node = step.node if step.input is None else step.input
+    box, sender = drawn.box_of(node), drawn.box_of(step.node)
+    lit = [box.id] if box else []
+    if step.kind == "backward" and sender:
+        return lit + [e.id for e in drawn.edges if e.target == sender.id and e.index == step.i]
+    return lit + [e.id for e in drawn.edges if step.kind == "forward" and e.target in lit]
+
+
+def _bar(lanes: list[Trace], shown: str) -> str:
+    buttons = (("first", "First step", "&#x21E4;"), ("back", "One step back", "&larr; Back"))
+    after = (("forward", "One step forward", "Forward &rarr;"), ("last", "Last step", "&#x21E5;"))
+
+    def button(id: str, name: str, sign: str) -> str:
+        return f'<button type="button" id="{id}" aria-label="{name}" title="{name}">{sign}</button>'
+
+    options = "".join(
+        f'<option value="{lane.algorithm}"{" selected" if lane.algorithm == shown else ""}>'
+        f"{escape(_TITLES[lane.algorithm])}</option>"
+        for lane in lanes
+    )
+    choice = f'<select id="algorithm" aria-label="Algorithm">{options}</select>' if len(lanes) > 1 else ""
+    return (
+        '<div class="bar" role="toolbar" aria-label="Steps">'
+        + "".join(button(*b) for b in buttons)
+        + '<button type="button" id="play" aria-pressed="false">Play</button>'
+        + "".join(button(*b) for b in after)
+        + '<input type="range" id="slider" min="0" value="0" aria-label="Step">'
+        + '<span class="count" id="count"></span>'
+        + button("smaller", "Smaller drawing", "&minus;")
+        + button("larger", "Larger drawing", "+")
+        + f"{choice}</div>"
+    )
+
+
+def _drawing(trace: Trace, drawn: Layout) -> str:
+    name = trace.algorithm
+    picture = svg(drawn, prefix=name, embed=False, title=f"Computation graph, {name}")
+    picture = picture.replace('role="img"', 'role="group"', 1)  # its boxes can be chosen one by one
+    return (
+        f'<section class="lane" id="lane-{name}" aria-label="{escape(_TITLES[name])}" '
+        f'style="--wide:{drawn.width * 0.62:.0f}px">'
+        f"<h2>{escape(_TITLES[name])}</h2>"
+        f'<div class="drawing" tabindex="-1">{picture}</div>'
+        f'<p class="verdict" id="verdict-{name}"></p></section>'
+    )
+
+
+def _inputs(trace: Trace, script: Script | None) -> str:
+    if script is None:
+        return ""
+    fields = "".join(
+        f'<label><code>{escape(trace.names[node])}</code><input type="number" step="any" '
+        f'value="{number(node._value).strip("()")}" data-node="{n}"></label>'
+        for n, node in enumerate(trace.order)
+        if node.op is None and np.isfinite(node._value)
+    )
+    return (
+        "<h2>Inputs: change one</h2>"
+        f'<div class="inputs">{fields}<button type="button" id="reset">Reset</button></div>'
+    )

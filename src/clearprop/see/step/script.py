@@ -1,0 +1,193 @@
+"""A graph of numbers as JavaScript: forward functions and rules, read off the ops by running them on symbols.
+
+Only the base functions of mathematics are written down here, and no derivative: `tanh` is `Math.tanh`, but
+its local derivative is what the op's own rule, `1 - z * z`, does when it is run on Tensors named `z` and `x`.
+An op that is not in the table, a user's own among them, is read off its forward function in the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.backward import input_gradient
+from clearprop.graph import topological_order
+from clearprop.modes import Onlooker, observed
+from clearprop.op import Op
+from clearprop.see.algebra.symbols import Symbol
+from clearprop.tensor import Tensor
+from clearprop.ufunc import Ufunc
+
+# fmt: off
+_BASE = {
+    "add": "({} + {})", "subtract": "({} - {})", "multiply": "({} * {})", "divide": "({} / {})",
+    "negative": "(-{})", "positive": "(+{})", "absolute": "Math.abs({})", "square": "(({0}) * ({0}))",
+    "power": "cp.power({}, {})", "sqrt": "Math.sqrt({})", "cbrt": "Math.cbrt({})", "reciprocal": "(1 / {})",
+    "exp": "Math.exp({})", "exp2": "Math.pow(2, {})", "expm1": "Math.expm1({})", "log": "Math.log({})",
+    "log2": "Math.log2({})", "log10": "Math.log10({})", "log1p": "Math.log1p({})", "sin": "Math.sin({})",
+    "cos": "Math.cos({})", "tan": "Math.tan({})", "arcsin": "Math.asin({})", "arccos": "Math.acos({})",
+    "arctan": "Math.atan({})", "arctan2": "Math.atan2({}, {})", "sinh": "Math.sinh({})",
+    "cosh": "Math.cosh({})", "tanh": "Math.tanh({})", "arcsinh": "Math.asinh({})",
+    "arccosh": "Math.acosh({})", "arctanh": "Math.atanh({})", "hypot": "Math.hypot({}, {})",
+    "sign": "Math.sign({})", "floor": "Math.floor({})", "ceil": "Math.ceil({})", "trunc": "Math.trunc({})",
+    "rint": "cp.round({})", "round": "cp.round({})", "floor_divide": "cp.floorDivide({}, {})",
+    "remainder": "cp.remainder({}, {})", "maximum": "Math.max({}, {})", "minimum": "Math.min({}, {})",
+    "logaddexp": "cp.logaddexp({}, {})", "where": "({} ? {} : {})", "masked_product": "cp.product({}, {})",
+    "less": "+({} < {})", "less_equal": "+({} <= {})", "greater": "+({} > {})",
+    "greater_equal": "+({} >= {})", "equal": "+({} === {})", "not_equal": "+({} !== {})",
+    "logical_and": "({} && {} ? 1 : 0)", "logical_or": "({} || {} ? 1 : 0)", "logical_not": "({} ? 0 : 1)",
+    "deg2rad": "({} * Math.PI / 180)", "rad2deg": "({} * 180 / Math.PI)",
+    "bitwise_and": "({} & {})", "bitwise_or": "({} | {})", "isnan": "+Number.isNaN({})",
+    "isfinite": "+Number.isFinite({})",
+}
+# fmt: on
+SHORT = 60  # characters, beyond which what is used more than once gets a name
+_SAME = {
+    "sum",
+    "mean",
+    "max",
+    "min",
+    "prod",
+    "reshape",
+    "ravel",
+    "squeeze",
+    "broadcast_to",
+    "expand_dims",
+} | {*("transpose", "detach", "astype", "logsumexp")}
+"""What leaves a number as it is."""
+
+
+class Unscriptable(Exception):
+    """Why something cannot be written as a function of numbers."""
+
+
+class _Strict(Onlooker):
+    """An observer under which a rule that looks at a value is refused: it would hold for that value only."""
+
+    def python_value(self, tensor: Tensor, asked: str) -> None:
+        raise Unscriptable(f"a rule asks for {asked}")
+
+
+class Script:
+    """The JavaScript of one graph: `forward[n]` computes node n from `v`, `local` and `amount` are the rules.
+
+    `v` is the array of all values by the nodes' numbers, `g` the gradient that arrives. `definitions` holds
+    the functions of ops that are not in the table.
+    """
+
+    def __init__(self, order: list[Tensor]) -> None:
+        self.numbers = {node: n for n, node in enumerate(order)}
+        self.definitions: dict[str, str] = {}
+        self.forward = [self._forward(node) for node in order]
+        self.local: dict[str, str] = {}
+        self.amount: dict[str, str] = {}
+        for n, node in enumerate(order):
+            for i, x in enumerate(node.inputs):
+                if isinstance(x, Tensor) and x.requires_grad:
+                    self._rules(f"{n}-{i}", node, i)
+
+    def _forward(self, node: Tensor) -> str:
+        if np.ndim(node._value) or isinstance(node._value, tuple):
+            raise Unscriptable("only numbers can be recomputed")
+        if node.op is None:
+            return "null"
+        return self.call(node.op, [self._input(x) for x in node.inputs], node.attrs)
+
+    def _input(self, x: Any) -> str:
+        return f"v[{self.numbers[x]}]" if isinstance(x, Tensor) else number(x)
+
+    def _rules(self, key: str, node: Tensor, i: int) -> None:
+        """Write down the two functions of one arrow: the local derivative and what is sent."""
+        op: Any = node.op
+        xs = [Symbol(self._input(x), v) if isinstance(x, Tensor) else x
+              for x, v in zip(node.inputs, node.values, strict=True)]  # fmt: skip
+        z = Symbol(f"v[{self.numbers[node]}]", node._value)
+        g = Symbol("g", node._value)
+        if (op.derivatives[i] if op.derivatives else op.rule(i)) is None:
+            return
+        self.amount[key] = self.read(input_gradient, op, i, g, z, xs, node.attrs)
+        self.local[key] = f"((g) => {self.amount[key]})(1)"
+        if op.derivatives:
+            d = op.derivatives[i]
+            self.local[key] = self.read(d, z, *xs) if callable(d) else number(d)
+
+    def read(self, function: Callable[..., Any], *args: Any, **attrs: Any) -> str:
+        """Run a function on symbols and return what it computes as one JavaScript expression."""
+        try:
+            with np.errstate(all="ignore"), observed(_Strict(remembers=True)):
+                result = function(*args, **attrs)
+        except Unscriptable:
+            raise
+        except Exception as error:  # a user's function may do anything
+            raise Unscriptable(f"{type(error).__name__}: {error}") from error
+        return self.written(result)
+
+    def written(self, result: Any) -> str:
+        if not isinstance(result, Tensor):
+            return number(result)
+        done: dict[Tensor, str] = {}
+        order = topological_order(result)
+        uses = Counter(x for node in order for x in node.inputs if isinstance(x, Tensor))
+        named: list[str] = []
+        for node in order:
+            if np.ndim(node._value):
+                raise Unscriptable("a rule makes an array")
+            if node.op is None:
+                done[node] = node.name if isinstance(node, Symbol) and node.name else number(node._value)
+                continue
+            args = [done[x] if isinstance(x, Tensor) else number(x) for x in node.inputs]
+            done[node] = self.call(node.op, args, node.attrs)
+            if uses[node] > 1 and len(done[node]) > SHORT:
+                named.append(f"const t{len(named)} = {done[node]};")
+                done[node] = f"t{len(named) - 1}"
+        return f"(() => {{ {' '.join(named)} return {done[result]}; }})()" if named else done[result]
+
+    def call(self, op: Op, args: list[str], attrs: dict[str, Any]) -> str:
+        """Return one op applied to arguments: by the table, or through a function read off its forward."""
+        if (op.name in _SAME or attrs == {"index": ()}) and len(args) == 1:  # d[()] is d
+            return args[0]
+        if any(value != op.defaults.get(key) for key, value in attrs.items()) or op.several:
+            raise Unscriptable(f"{op.name} with {attrs}")
+        if op.name in _BASE:
+            return _BASE[op.name].format(*args)
+        if op.name not in self.definitions:
+            self.definitions[op.name] = ""  # an op made of itself would never end
+            letters = [f"x{i}" for i in range(len(args))]
+            inputs = [Symbol(letter, np.float64(0.5)) for letter in letters]
+            made: Any = op.forward
+            body = (
+                self.read(made.formula, *inputs, 8) if isinstance(made, Ufunc) else self.read(made, *inputs)
+            )
+            self.definitions[op.name] = f"({', '.join(letters)}) => {body}"
+        if not self.definitions[op.name]:
+            raise Unscriptable(f"{op.name} is no function of base functions")
+        return f"cp.{op.name}({', '.join(args)})"
+
+
+def number(x: Any) -> str:
+    """Return a number as JavaScript writes it; a boolean counts as 1 or 0.
+
+    >>> number(3), number(-0.5), number(float("inf")), number(np.True_)
+    ('3', '(-0.5)', 'Infinity', '1')
+    """
+    if np.ndim(x) or not isinstance(x, (bool, int, float, np.generic, np.ndarray)):
+        raise Unscriptable(f"{type(x).__name__} is no number")
+    value = float(x)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "(-Infinity)"
+    text = str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return f"({text})" if text.startswith("-") else text
+
+
+def script_of(order: list[Tensor]) -> Script | None:
+    """Return the JavaScript of a graph, or None where it holds arrays or an op that has no such form."""
+    try:
+        return Script(order)
+    except Unscriptable:
+        return None

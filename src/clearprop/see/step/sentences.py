@@ -1,0 +1,215 @@
+"""What a step says: a sentence, the chain rule with the numbers in it, and the text of the box it changes.
+
+They are written once, as templates with slots for numbers; Python fills them in, and a page that recomputes
+the numbers fills them in again. A slot is `{g}`, `{local}`, `{amount}`, `{before}` or `{total}` of the step,
+`{v3}` the value of node 3, `{s7}` the amount that step 7 sent; in `{(g)}` a negative number gets brackets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from clearprop.see.algebra.notation import Term, name, number
+from clearprop.see.algebra.symbols import op_term
+from clearprop.see.drawing.boxes import title_of
+from clearprop.see.drawing.pictures import picture
+from clearprop.see.numbers import summary
+from clearprop.tensor import Tensor
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+_MOST_TERMS = 3  # of a sum that is written out in a box
+_SLOT = re.compile(r"\{(\()?(\w+)\)?\}")
+
+
+@dataclass(frozen=True)
+class Told:
+    """The templates of one step: a `sentence`, the `chain` of equations, and what its `box` shows."""
+
+    sentence: str
+    chain: tuple[str, ...]
+    box: str
+
+
+def fill(template: str, slots: Mapping[str, str] | Callable[[str], str]) -> str:
+    """Return a template with its slots filled.
+
+    >>> fill("{(a)} + {(b)} = {sum}", {"a": "-1", "b": "2", "sum": "1"})
+    '(-1) + 2 = 1'
+    """
+    look = slots if callable(slots) else slots.__getitem__
+
+    def slot(found: re.Match[str]) -> str:
+        shown = look(found[2])
+        return f"({shown})" if found[1] and shown.startswith("-") else shown
+
+    return _SLOT.sub(slot, template)
+
+
+def tell(step: Any) -> Told:
+    """Return the templates of a step of a Trace."""
+    if step.kind == "forward":
+        return _forward(step)
+    if step.kind == "start":
+        z = step.trace.names[step.node]
+        return Told(
+            f"The backward pass starts at the output, {z}. Its gradient with respect to itself is {{total}}.",
+            (f"{z}.grad = {{total}}",),
+            _start_box(step),
+        )
+    return Told(_sentence(step), _chain(step), _box(step))
+
+
+# --- forward
+def _forward(step: Any) -> Told:
+    trace, node = step.trace, step.node
+    z = trace.names[node]
+    known = (trace.names[x] if isinstance(x, Tensor) else trace.known.get(id(x)) for x in node.inputs)
+    inputs = list(dict.fromkeys(filter(None, known)))
+    sentence = f"{title_of(node)} computes {z} from {_listed(inputs)}."
+    if isinstance(node._value, tuple):
+        return Told(sentence, (step.formula,), "")
+    value = f"{{v{trace.index[node]}}}"
+    slots = tuple(_slot(x, trace) for x in node.inputs)
+    if np.ndim(node._value) == 0 and all(np.ndim(x) == 0 for x in node.values):
+        middle = op_term(_op(node), slots, node.attrs, node.values, node._value, False).text
+        return Told(sentence, (f"{step.formula} = {middle} = {value}",), f"value={value}")
+    box = _caption(node._value, "value") if np.ndim(node._value) else f"value={value}"
+    return Told(sentence, (step.formula, f"{z} = {value}"), box)
+
+
+def _op(node: Tensor) -> Any:
+    return node.op
+
+
+def _slot(x: Any, trace: Any) -> Term:
+    return name(f"{{(v{trace.index[x]})}}") if isinstance(x, Tensor) else number(np.asarray(x)[()]) if (
+        np.ndim(x) == 0
+    ) else name("array")  # fmt: skip
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+# --- backward
+def _sentence(step: Any) -> str:
+    return " ".join(filter(None, (_turn(step), _passes(step), _arrives(step))))
+
+
+def _turn(step: Any) -> str:
+    """Why it is this node's turn."""
+    z = step.trace.names[step.node]
+    if step.trace.algorithm == "topological":
+        return f"{z} has its whole gradient, {{g}}."
+    if step.again:
+        return f"{z} has been visited again and passes on what it has now, {{g}}."
+    return f"{z} does not wait for others and passes on what it has, {{g}}."
+
+
+def _passes(step: Any) -> str:
+    """What the rule makes of it."""
+    z, x = step.trace.names[step.node], step.trace.names[step.input]
+    if _op(step.node).name == "part":
+        return f"It is part {step.node.attrs['index']} of the gradient of {x}."
+    if step.local is None:
+        return f"The rule of {_op(step.node).name.replace('_', ' ')} turns it into what {x} receives."
+    if np.ndim(step.g) or np.ndim(step.amount) or np.ndim(step.local):
+        fewer = np.shape(step.amount) != np.shape(step.g)
+        return f"Times d{z}/d{x}, entry by entry{', and summed where it was repeated' if fewer else ''}."
+    why = f"A small step of {x} moves {z} {_how_far(step)}"
+    return f"{why}, so {x} receives {{(g)}} {TIMES} {{(local)}} = {{amount}}."
+
+
+def _how_far(step: Any) -> str:
+    if step.rule is not None and step.rule.head == "number":
+        return {1: "just as far", -1: "just as far the other way"}.get(
+            step.rule.value, "{local} times as far"
+        )
+    return "{local} times as far"
+
+
+def _arrives(step: Any) -> str:
+    """What happens at the receiver."""
+    x = step.trace.names[step.input]
+    if isinstance(step.total, tuple):
+        return ""
+    if step.replaced:
+        return f"It replaces the {{before}} that {x} had, which is lost."
+    if step.before is not None:
+        return f"{x} had {{before}}; the sum is {{total}}."
+    return f"It is the first to arrive at {x}." if len(step.trace.received(step.input)) > 1 else ""
+
+
+def _chain(step: Any) -> tuple[str, ...]:
+    trace, node, x = step.trace, step.node, step.input
+    here, there = trace.names[node], trace.names[x]
+    plus = "=" if trace.algorithm == "tree" else "+="
+    if step.local is None:
+        return step.formula, _sum(step)
+    if np.ndim(step.g) or np.ndim(step.amount) or np.ndim(step.local):
+        return step.formula, f"{there}.grad {plus} {here}.grad {TIMES} d{here}/d{there}", _sum(step)
+    product = (
+        f"{there}.grad {plus} {here}.grad {TIMES} d{here}/d{there} = {{(g)}} {TIMES} {{(local)}} = {{amount}}"
+    )
+    return _local(step), product, _sum(step)
+
+
+def _local(step: Any) -> str:
+    """`dd/db = 3*b^2 = 3*3^2 = 27`."""
+    rule = step.rule
+    if rule is None or rule.head == "number":
+        return f"{step.formula.split(' = ')[0]} = {{local}}"
+    slots = {
+        label: f"{{(v{n})}}" for label, n in ((step.trace.names[t], n) for t, n in step.trace.index.items())
+    }
+    slots[f"{step.trace.names[step.node]}.grad"] = "{(g)}"
+    middle = "" if rule.head == "name" else f" = {_renamed(rule, slots).text}"
+    return f"{step.formula}{middle} = {{local}}"
+
+
+def _renamed(term: Term, labels: Mapping[str, str]) -> Term:
+    if term.head == "name":
+        return name(labels.get(term.label, term.label))
+    return replace(term, args=tuple(_renamed(x, labels) for x in term.args))
+
+
+def _sum(step: Any) -> str:
+    x = step.trace.names[step.input]
+    if step.before is None or isinstance(step.before, tuple):
+        return f"{x}.grad = {{total}}"
+    return f"{x}.grad = {{total}}, not {{before}} any more" if step.replaced else (
+        f"{x}.grad = {{before}} + {{(amount)}} = {{total}}"
+    )  # fmt: skip
+
+
+# --- boxes
+def _start_box(step: Any) -> str:
+    return _caption(step.total) if np.ndim(step.node._value) else "grad={total}"
+
+
+def _box(step: Any) -> str:
+    """`grad=270+27=297`, or for arrays how many contributions have arrived."""
+    received = step.trace.received(step.input)
+    so_far = [s for s in received if s.number <= step.number]
+    if isinstance(step.input._value, tuple):
+        return ""
+    if np.ndim(step.input._value):
+        arrived = f"grad {len(so_far)} of {len(received)}"
+        return _caption(step.total) if len(so_far) == len(received) else arrived
+    if len(so_far) == 1 or step.trace.algorithm == "tree":
+        return "grad={total}"
+    if len(so_far) > _MOST_TERMS:
+        return "grad=…+{(amount)}={total}"
+    first, *rest = (f"s{s.number}" for s in so_far)
+    return f"grad={{{first}}}+{'+'.join(f'{{({slot})}}' for slot in rest)}={{total}}"
+
+
+def _caption(array: Any, what: str = "grad") -> str:
+    """What stands beside the picture of a value or gradient."""
+    shown = picture(array)
+    return what if shown is not None and shown.kind == "cells" else f"{what} {summary(array)}"

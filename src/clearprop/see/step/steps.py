@@ -1,0 +1,384 @@
+"""`trace(t)`: the forward and the backward pass as a list of steps, one for every value and every arrow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clearprop.backward import input_gradient, propagate, seed_of
+from clearprop.errors import GradientError, lesson
+from clearprop.graph import topological_order
+from clearprop.modes import Onlooker, observed
+from clearprop.see.algebra.labels import must_be_a_tensor
+from clearprop.see.algebra.notation import Term, name
+from clearprop.see.algebra.symbols import Symbol, as_term, constant, input_term, op_term, run
+from clearprop.see.drawing.draw import write
+from clearprop.see.names import callers_frame, find
+from clearprop.see.numbers import is_number, written
+from clearprop.see.step.sentences import Told, fill, tell
+from clearprop.tensor import Tensor
+from clearprop.typed.expression import fresh_names
+from clearprop.typed.lecture import ALGORITHMS, Contribution, Pass
+
+FORWARD, START, BACKWARD = "forward", "start", "backward"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a value is computed, the output's gradient is set, or a gradient travels along one arrow.
+
+    `kind` is `forward`, `start` or `backward`. Of a backward step, `node` sends `amount` to its input number
+    `i`, which is `input`; `g` is the gradient that `node` had, `before` and `total` are the gradient of the
+    input before and after (`before` is None where it was unknown).
+    """
+
+    trace: Trace = field(repr=False)
+    number: int
+    kind: str
+    node: Tensor
+    sent: Contribution | None = None
+    again: bool = False
+    """Whether this arrow was used before, as the recursive algorithms may."""
+
+    @property
+    def input(self) -> Tensor | None:
+        """The input that receives; None where nothing is sent."""
+        return self.sent.input if self.sent else None
+
+    @property
+    def i(self) -> int | None:
+        """Which of the node's inputs receives."""
+        return self.sent.i if self.sent else None
+
+    @property
+    def g(self) -> Any:
+        """The gradient that the node held when it sent."""
+        return self.sent.g if self.sent else None
+
+    @property
+    def amount(self) -> Any:
+        """What was sent along the arrow."""
+        return self.sent.amount if self.sent else self.total
+
+    @property
+    def before(self) -> Any:
+        """The receiver's gradient until then; None where it had none."""
+        return self.sent.before if self.sent else None
+
+    @property
+    def total(self) -> Any:
+        """The receiver's gradient from then on."""
+        if self.kind == START:
+            return self.trace.start
+        return self.sent.total if self.sent else None
+
+    @property
+    def replaced(self) -> bool:
+        """Whether an earlier contribution was thrown away, as the tree algorithm does."""
+        return self.trace.algorithm == "tree" and self.before is not None
+
+    @property
+    def local(self) -> Any:
+        """The local derivative as a number, or an array for elementwise ops; None where the rule is not a
+        product with one."""
+        return self.trace.arrow(self.node, self.sent.i)[0] if self.sent is not None else None
+
+    @cached_property
+    def formula(self) -> str:
+        """What was computed, `c = a + b`, or the rule with the names in it: `dd/db = 3*b^2`, or for a rule
+        that is no product, what arrives: `w.grad = X^T @ c.grad`."""
+        names = self.trace.names
+        if self.sent is None:
+            return f"{names[self.node]} = {self.trace.computed(self.node)}" if self.node.op else ""
+        z, x = names[self.node], names[self.sent.input]
+        term = self.rule
+        if self.local is not None and self.node.op and not self.node.op.derivatives:
+            return f"d{z}/d{x}"
+        left = f"d{z}/d{x}" if self.local is not None else f"{x}.grad"
+        return f"{left} = {term.text}" if term is not None else left
+
+    @cached_property
+    def told(self) -> Told:
+        """What the step says, as templates; see `clearprop.see.step.sentences`."""
+        return tell(self)
+
+    @property
+    def sentence(self) -> str:
+        """What happens in this step, with the numbers."""
+        return self.fill(self.told.sentence)
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The chain rule of this step with the numbers in it, an equation at a time."""
+        return tuple(self.fill(line) for line in self.told.chain)
+
+    def fill(self, template: str) -> str:
+        """Return a template of `told` with this step's numbers."""
+        return fill(template, self._slot)
+
+    def _slot(self, slot: str) -> str:
+        if slot in ("g", "local", "amount", "before", "total"):
+            return written(getattr(self, slot))
+        n = int(slot[1:])
+        return written(self.trace.order[n]._value if slot[0] == "v" else self.trace[n].amount)
+
+    @property
+    def rule(self) -> Term | None:
+        """The rule as mathematics over the names of the trace, made by running it; None where it cannot be
+        read."""
+        return self.trace.arrow(self.node, self.sent.i)[1] if self.sent is not None else None
+
+
+class Trace:
+    """The steps of a forward and backward pass, to be read, iterated over, and shown.
+
+    >>> from clearprop import Tensor
+    >>> a, b = Tensor(7.0, name="a"), Tensor(3.0, name="b")
+    >>> steps = trace((a + b) * b**3)
+    >>> last = steps[-1]
+    >>> len(steps), last.formula, float(last.before), float(last.amount), float(last.total)
+    (9, 'dc/db = 1', 270.0, 27.0, 297.0)
+    """
+
+    def __init__(self, found: Pass, order: list[Tensor], known: Mapping[int, str], start: Any) -> None:
+        self.output, self.algorithm, self.grads, self.start = (
+            found.output,
+            found.algorithm,
+            found.grads,
+            start,
+        )
+        self.order, self.known, self.names = order, known, _names(order, known)
+        self.index = {node: n for n, node in enumerate(order)}
+        self.slots = {self.names[node]: f"{{(v{n})}}" for n, node in enumerate(order)}
+        self.arrows: dict[tuple[Tensor, int], tuple[Any, Term | None]] = {}
+        self.steps: list[Step] = []
+        for node in order:
+            if node.op is not None:
+                self.steps.append(Step(self, len(self.steps), FORWARD, node))
+        self.steps.append(Step(self, len(self.steps), START, found.output))
+        used: set[tuple[Tensor, int]] = set()
+        for sent in found.contributions:
+            again = (sent.node, sent.i) in used
+            used.add((sent.node, sent.i))
+            self.steps.append(Step(self, len(self.steps), BACKWARD, sent.node, sent, again))
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.steps[i]
+
+    @cached_property
+    def _received(self) -> dict[Tensor, list[Step]]:
+        found: dict[Tensor, list[Step]] = {}
+        for step in self.steps:
+            if step.input is not None:
+                found.setdefault(step.input, []).append(step)
+        return found
+
+    def computed(self, node: Tensor) -> str:
+        """Return what a node was computed from, by the names of the trace: `a + b`."""
+        if node.op is None:
+            return ""
+        if node.op.name == "part":
+            return f"{self.names[node.inputs[0]]}[{node.attrs['index']}]"
+        args = tuple(
+            name(self.names[x]) if isinstance(x, Tensor) else input_term(x, self.known, True)
+            for x in node.inputs
+        )
+        return op_term(node.op, args, node.attrs, node.values, node._value, True).text
+
+    def arrow(self, node: Tensor, i: int) -> tuple[Any, Term | None]:
+        """Return the local derivative and the rule of a node's input, each computed once."""
+        if (node, i) not in self.arrows:
+            self.arrows[node, i] = _local(node, i), _rule(self, node, i)
+        return self.arrows[node, i]
+
+    def received(self, node: Tensor) -> list[Step]:
+        """Return the steps in which a node received something, in order."""
+        return self._received.get(node, [])
+
+    def to_text(self, *, colour: bool = False, ascii: bool = False, digits: int = 6) -> str:
+        """Return all steps as text: the graph with its values, every arrow with its numbers, the sums."""
+        from clearprop.see.step.text import text
+
+        return text(self, colour=colour, ascii=ascii, digits=digits)
+
+    def to_svg(self, step: int | Step | None = None, *, prefix: str = "cp") -> str:
+        """Return the drawing as it is after a step, what takes part in it lit; or finished, where none is
+        named. Every id in it begins with `prefix`."""
+        from clearprop.see.step.page import picture
+
+        return picture(self, self.steps[step] if isinstance(step, int) else step, prefix)
+
+    def to_html(self, title: str = "") -> str:
+        """Return one HTML page that steps through the pass, needs no network and no library; the inputs of a
+        graph of numbers can be changed in it, and a wrong algorithm stands beside the right one."""
+        from clearprop.see.step.page import page
+
+        return page(self, title)
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> Path:
+        """Write the steps to a file whose ending says how: .html, .svg (the finished drawing) or .txt.
+
+        The file appears complete or not at all. Returns its path; raises InputError, without `overwrite`,
+        where there is a file that clearprop did not write.
+        """
+        path = Path(path)
+        made: dict[str, Callable[[], str]]
+        made = {".html": self.to_html, ".svg": self.to_svg, ".txt": self.to_text}
+        kind = path.suffix.lower()
+        if kind not in made:
+            got, hint = kind or "no ending", f"save({str(path.with_suffix('.html'))!r})"
+            raise ValueError(lesson(f"save({str(path)!r})", "writes .html .svg .txt", got, hint=hint))
+        write(path, made[kind]().encode(), overwrite)
+        return path
+
+    def _repr_html_(self) -> str:
+        """Show the page in a notebook, in a frame of its own."""
+        style = "width:100%;height:640px;border:0"
+        return f'<iframe srcdoc="{escape(self.to_html())}" style="{style}" title="Step by step"></iframe>'
+
+    def __repr__(self) -> str:
+        return f"<Trace of {self.names[self.output]}, {self.algorithm}: {len(self)} steps>"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+
+def trace(
+    output: Tensor,
+    grad: Any = None,
+    *,
+    algorithm: str = "topological",
+    names: Mapping[Any, Any] | None = None,
+    model: Any = None,
+) -> Trace:
+    """Return the forward and backward pass that gives `output` and its gradients, step by step.
+
+    Nothing is computed twice: the values are those the nodes hold, and the gradients are watched while
+    `backward()`'s own loop makes them; every `.grad` is left alone. `grad` is what arrives at the output, 1
+    unless told. `algorithm` may be `tree` or `recursive`, the lecture's two that go wrong.
+    Names come from `names` (`{"w": tensor}`), the paths of a `model`'s parameters, the Tensors themselves and
+    the caller's variables.
+
+    >>> from clearprop import Tensor
+    >>> x = Tensor(3.0, name="x")
+    >>> print(trace(x * x)[-1].formula)
+    dc/dx = x
+    """
+    must_be_a_tensor("trace", output)
+    if algorithm not in ALGORITHMS:
+        raise ValueError(lesson("trace(t)", f"algorithm is one of {', '.join(ALGORITHMS)}", repr(algorithm)))
+    return _traced(output, grad, algorithm, find(names, model, callers_frame()))
+
+
+def _traced(output: Tensor, grad: Any, algorithm: str, known: Mapping[int, str], **limit: int) -> Trace:
+    order = topological_order(output)
+    if algorithm != "topological":
+        found = ALGORITHMS[algorithm](output, **limit)
+        return Trace(found, order, known, found.grads[output])
+    start = seed_of(output, grad)
+    looking = _Looking(Pass(algorithm, output, {output: start}))
+    with observed(looking):
+        propagate(topological_order(output, tracked=True), {output: start})
+    return Trace(looking.found, order, known, start)
+
+
+def compared(shown: Trace, most: int) -> list[Trace]:
+    """Return the same graph traced by each algorithm that can walk it in so many steps."""
+    found = []
+    for algorithm in ALGORITHMS:
+        if algorithm == shown.algorithm:
+            found.append(shown)
+            continue
+        try:
+            other = _traced(shown.output, None, algorithm, shown.known, most_visits=most)
+        except GradientError:
+            continue
+        other.arrows = shown.arrows
+        found.append(other)
+    return found
+
+
+class _Looking(Onlooker):
+    """An observer that writes down every gradient as the backward loop passes it on."""
+
+    def __init__(self, found: Pass) -> None:
+        self.found = found
+
+    def sent(self, node: Tensor, i: int, d: Any) -> None:
+        grads, x = self.found.grads, node.inputs[i]
+        if node.op is not None and node.op.name == "part":
+            before = grads.get(x)
+            parts = list(before) if before is not None else [None] * len(x._value)
+            index = node.attrs["index"]
+            parts[index] = d if parts[index] is None else parts[index] + d
+            total: Any = tuple(parts)
+        else:
+            before = grads.get(x)
+            total = d if before is None else before + d
+        self.found.contributions.append(Contribution(node, i, x, grads.get(node), d, before, total))
+        grads[x] = total
+
+
+def _names(order: list[Tensor], known: Mapping[int, str]) -> dict[Tensor, str]:
+    """Return a name for every node: one that is known, its own, or a letter that is free; every name once."""
+    names: dict[Tensor, str] = {}
+    given = {node: known.get(id(node)) or node.name for node in order}
+    fresh = fresh_names({*filter(None, given.values()), *known.values()})
+    used: set[str] = set()
+    for node in order:
+        own = given[node]
+        label = own if own and own not in used else next(fresh)
+        used.add(label)
+        names[node] = label
+    return names
+
+
+def _local(node: Tensor, i: int) -> Any:
+    op: Any = node.op
+    with np.errstate(all="ignore"):
+        if op.derivatives:
+            d = op.derivatives[i]
+            return d(node._value, *node.values) if callable(d) else d
+        if is_number(node._value) and is_number(node.values[i]):
+            one = node._value.dtype.type(1)
+            return input_gradient(op, i, one, node._value, node.values, node.attrs)
+    return None
+
+
+def _array(trace: Trace, x: Any) -> str:
+    """Return the name of the variable that holds an array, '' where there is none."""
+    return trace.known.get(id(x), "") if np.ndim(x) else ""
+
+
+def _rule(trace: Trace, node: Tensor, i: int) -> Term | None:
+    """Run the rule of one arrow on symbols that carry the names of the trace."""
+    op: Any = node.op
+    names = trace.names
+    if op.several or isinstance(node.values[0], tuple):
+        return None
+    xs: list[Any] = [
+        Symbol(label, v) if (label := names[x] if isinstance(x, Tensor) else _array(trace, x)) else v
+        for x, v in zip(node.inputs, node.values, strict=True)
+    ]
+    try:
+        if op.derivatives:
+            d = op.derivatives[i]
+            return as_term(run(d, Symbol(names[node], node._value), *xs)) if callable(d) else constant(d)
+        g = Symbol(f"{names[node]}.grad", node._value)
+        result = run(op.rule(i), g, Symbol(names[node], node._value), *xs, **node.attrs)
+        return None if result is None else as_term(result)
+    except Exception:  # a user's rule may do anything; the numbers are shown all the same
+        return None

@@ -1,0 +1,174 @@
+"""A trace as text: the graph with its values, every arrow with its numbers, the gradients at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from clearprop.see.drawing.boxes import title_of
+from clearprop.see.numbers import differs, written
+from clearprop.see.step.steps import BACKWARD, Step, Trace
+from clearprop.tensor import Tensor
+from clearprop.typed.lecture import topological
+
+_BLUE, _RED, _YELLOW = "\x1b[34m", "\x1b[31m", "\x1b[33m"
+_BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+TIMES = "\N{MULTIPLICATION SIGN}"
+_ASCII = {"─▶": "->", TIMES: "*", "│": "|", "…": ".."}
+
+_ORDERS = {
+    "topological": "in topological order: a node passes its gradient on after all its users have",
+    "recursive": "recursively, adding up: a node passes on what it has as soon as something arrives",
+    "tree": "recursively, as on a tree: what arrives replaces what was there, and is passed on at once",
+}
+
+
+def text(trace: Trace, *, colour: bool = False, ascii: bool = False, digits: int = 6) -> str:
+    """Return a trace as text, in columns; see `Trace.to_text`."""
+    writer = _Writer(trace, colour, digits)
+    lines = [*writer.graph(), "", *writer.passes(), "", *writer.gradients()]
+    result = "\n".join(line.rstrip() for line in lines) + "\n"
+    for sign, plain in _ASCII.items() if ascii else ():
+        result = result.replace(sign, plain)
+    return result
+
+
+def _signed(value: Any, digits: int) -> str:
+    """A number as an operand: a negative one in brackets."""
+    shown = written(value, digits)
+    return f"({shown})" if shown.startswith("-") else shown
+
+
+class _Writer:
+    """Writes the parts of a trace, each as lines."""
+
+    def __init__(self, trace: Trace, colour: bool, digits: int) -> None:
+        self.trace, self.colour, self.digits = trace, colour, digits
+
+    def paint(self, words: str, code: str) -> str:
+        return f"{code}{words}{_PLAIN}" if self.colour and words else words
+
+    def hue(self, node: Tensor) -> str:
+        """The slides' colours: inputs blue, what is computed red, the output yellow."""
+        return _YELLOW if node is self.trace.output else _BLUE if node.op is None else _RED
+
+    def show(self, value: Any) -> str:
+        return written(value, self.digits)
+
+    # --- the graph with its values
+    def graph(self) -> list[str]:
+        rows = []
+        for node in self.trace.order:
+            title = f"{title_of(node)} {self.trace.names[node]}".strip()
+            waits = "│ grad=?" if node.requires_grad else "│"
+            made = f"= {self.trace.computed(node)}" if node.op else "input" if node.requires_grad else "data"
+            rows.append((title, f"│ value={self.show(node._value)}", waits, made))
+        lines = _columns(rows)
+        heads = [self.paint(line, self.hue(node)) for node, line in zip(self.trace.order, lines, strict=True)]
+        return [self.paint("Forward, from the inputs to the output", _BOLD), *("  " + line for line in heads)]
+
+    # --- every arrow
+    def passes(self) -> list[str]:
+        trace = self.trace
+        start = f"  {trace.names[trace.output]}.grad = {self.show(trace.start)}"
+        lines = [self.paint("Backward, ", _BOLD) + _ORDERS[trace.algorithm], start]
+        steps = [step for step in trace if step.kind == BACKWARD]
+        rows = _columns([self.row(n, step) for n, step in enumerate(steps, 1)])
+        before: Tensor | None = None
+        for step, row in zip(steps, rows, strict=True):
+            if step.node is not before:
+                lines.append("  " + self.paint(self.turn(step), _DIM))
+                before = step.node
+            lines.append(f"    {row}")
+        return lines
+
+    def turn(self, step: Step) -> str:
+        """Say what the node whose turn it is does, and why now."""
+        name, made = self.trace.names[step.node], self.trace.computed(step.node)
+        has = self.show(step.g)
+        if self.trace.algorithm == "topological":
+            return f"{name} = {made} has its whole gradient, {has}"
+        earlier = ", once more" if step.again else ""
+        return f"{name} = {made} passes on what it has{earlier}: {has}"
+
+    def row(self, n: int, step: Step) -> tuple[str, ...]:
+        names = self.trace.names
+        assert step.sent is not None
+        x = names[step.sent.input]
+        arrow = f"{names[step.node]} ─▶ {x}"
+        return (f"{n:>2}", arrow, *self.rule(step), f"{x}.grad = {self.sum(step)}")
+
+    def rule(self, step: Step) -> tuple[str, str]:
+        """The local derivative and the product with it; or the rule that is no product."""
+        if step.local is None:
+            return step.formula, ""
+        z, x = self.trace.names[step.node], self.trace.names[step.input]  # type: ignore[index]
+        if np.ndim(step.g) or np.ndim(step.amount) or np.ndim(step.local):
+            fewer = np.shape(step.amount) != np.shape(step.g)
+            summed = f", summed to {np.shape(step.amount)}" if fewer else ""
+            return step.formula, f"{z}.grad {TIMES} d{z}/d{x}{summed}"
+        local = self.show(step.local)
+        formula = step.formula if step.formula.endswith(f"= {local}") else f"{step.formula} = {local}"
+        product = f"{_signed(step.g, self.digits)} {TIMES} {_signed(step.local, self.digits)}"
+        return formula, f"{product} = {self.show(step.amount)}"
+
+    def sum(self, step: Step) -> str:
+        total = self.paint(self.show(step.total), _BOLD)
+        if step.before is None or isinstance(step.before, tuple):
+            return total
+        if step.replaced:
+            return f"{total}   replaces {self.show(step.before)}"
+        return f"{self.show(step.before)} + {_signed(step.amount, self.digits)} = {total}"
+
+    # --- the end
+    def gradients(self) -> list[str]:
+        trace = self.trace
+        nodes = [node for node in trace.order if node in trace.grads]
+        if trace.algorithm == "topological":
+            lines = [f"{trace.names[node]}.grad = {self.terms(node)}" for node in nodes]
+            painted = [self.paint(line, self.hue(node)) for node, line in zip(nodes, lines, strict=True)]
+            return [self.paint("Gradients", _BOLD), *("  " + line for line in painted)]
+        right = topological(trace.output).grads
+        wrong = [node for node in nodes if differs(trace.grads[node], right[node])]
+        rows: list[tuple[str, ...]] = [("", trace.algorithm, "topological", "")]
+        for node in nodes:
+            found, true = self.show(trace.grads[node]), self.show(right[node])
+            rows.append((f"{trace.names[node]}.grad", found, true, "wrong" if node in wrong else "right"))
+        lines = _columns(rows)
+        painted = [self.paint(line, _BOLD if line.endswith("wrong") else "") for line in lines]
+        return [self.paint("Gradients", _BOLD), *("  " + line for line in painted), "", self.verdict(wrong)]
+
+    def terms(self, node: Tensor) -> str:
+        """A gradient as the sum of what arrived, where that is short enough to be read."""
+        received = self.trace.received(node)
+        total = self.show(self.trace.grads[node])
+        if not 1 < len(received) < 5 or any(np.size(step.amount) > 1 for step in received):
+            return total
+        return " + ".join(_signed(step.amount, self.digits) for step in received) + f" = {total}"
+
+    def verdict(self, wrong: list[Tensor]) -> str:
+        trace = self.trace
+        if not wrong:
+            twice = any(step.before is not None for step in trace)
+            why = "the order does not matter here" if twice else "no node is used twice, the graph is a tree"
+            return f"Every gradient is right: {why}."
+        names = " and ".join(trace.names[node] for node in wrong)
+        if trace.algorithm == "tree":
+            culprits = self.listed(step.input for step in trace if step.replaced)
+            return f"Wrong at {names}: {culprits} has several users, and each replaced what was sent before."
+        culprits = self.listed(step.node for step in trace if step.again)
+        return f"Wrong at {names}: what {culprits} first passed on was in the sum that it passed on again."
+
+    def listed(self, nodes: Iterable[Tensor | None]) -> str:
+        return " and ".join(dict.fromkeys(self.trace.names[node] for node in nodes if node is not None))
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Align cells in columns; the last of a row may hold colours, which have no width on a screen."""
+    if not rows:
+        return []
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    aligned = [[cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)] for row in rows]
+    return ["  ".join([*cells, row[-1]]) for cells, row in zip(aligned, rows, strict=True)]

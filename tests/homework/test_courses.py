@@ -1,0 +1,351 @@
+"""`check_node` on whole homeworks as courses set them: right ones pass, each seeded fault is found."""
+
+import sys
+import types
+
+import pytest
+
+from clearprop.homework import check_node
+
+# The lecture's style: every constructor is given the list of all nodes, `backward()` is one node's share and
+# the driver is a function called `compute_grad()`. Exercise: e = (a + b) * b**3.
+COURSE = """
+class InputNode:
+    def __init__(self, value, topo_order):
+        self.value, self.grad = value, 0
+        topo_order.append(self)
+
+    def backward(self):
+        pass
+
+
+class AddNode:
+    def __init__(self, a, b, topo_order):
+        self.a, self.b, self.value, self.grad = a, b, a.value + b.value, 0
+        topo_order.append(self)
+
+    def backward(self):
+        self.a.grad += self.grad
+        self.b.grad += self.grad
+
+
+class MultiplyNode:
+    def __init__(self, a, b, topo_order):
+        self.a, self.b, self.value, self.grad = a, b, a.value * b.value, 0
+        topo_order.append(self)
+
+    def backward(self):
+        self.a.grad += self.grad * self.b.value
+        self.b.grad += self.grad * self.a.value
+
+
+class PowerNode:
+    def __init__(self, a, exponent, topo_order):
+        self.a, self.exponent, self.value, self.grad = a, exponent, a.value**exponent, 0
+        topo_order.append(self)
+
+    def backward(self):
+        self.a.grad += self.grad * self.exponent * self.a.value ** (self.exponent - 1)
+
+
+class ReluNode:
+    def __init__(self, a, topo_order):
+        self.a, self.value, self.grad = a, max(a.value, 0.0), 0
+        topo_order.append(self)
+
+    def backward(self):
+        self.a.grad += self.grad * (1.0 if self.a.value > 0 else 0.0)
+
+
+def compute_grad(topo_order):
+    topo_order[-1].grad = 1
+    for node in reversed(topo_order):
+        node.backward()
+"""
+
+# The same with the driver as a method of the output. Exercise: w = x**2; y = 2*w + w**2.
+METHOD = COURSE.replace("def compute_grad(topo_order):", "def run(topo_order):").replace(
+    "    def backward(self):\n        self.a.grad",
+    "    def compute_grad(self):\n        self.grad = 1\n        for node in reversed(self.nodes):\n"
+    "            node.backward()\n\n    def backward(self):\n        self.a.grad",
+)
+METHOD = METHOD.replace("topo_order.append(self)", "self.nodes = topo_order\n        self.nodes.append(self)")
+
+# One class for everything, numbers only, closures: what many write after a well-known video.
+ENGINE = """
+import math
+
+
+class Value:
+    def __init__(self, data, _children=(), _op=""):
+        self.data, self.grad = data, 0
+        self._backward = lambda: None
+        self._prev, self._op = set(_children), _op
+
+    def __add__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data + other.data, (self, other), "+")
+
+        def _backward():
+            self.grad += out.grad
+            other.grad += out.grad
+
+        out._backward = _backward
+        return out
+
+    def __mul__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data * other.data, (self, other), "*")
+
+        def _backward():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+
+        out._backward = _backward
+        return out
+
+    def __pow__(self, n):
+        out = Value(self.data**n, (self,), f"**{n}")
+
+        def _backward():
+            self.grad += n * self.data ** (n - 1) * out.grad
+
+        out._backward = _backward
+        return out
+
+    def relu(self):
+        out = Value(0 if self.data < 0 else self.data, (self,), "ReLU")
+
+        def _backward():
+            self.grad += (out.data > 0) * out.grad
+
+        out._backward = _backward
+        return out
+
+    def tanh(self):
+        out = Value(math.tanh(self.data), (self,), "tanh")
+
+        def _backward():
+            self.grad += (1 - out.data**2) * out.grad
+
+        out._backward = _backward
+        return out
+
+    def backward(self):
+        topo, visited = [], set()
+
+        def build(v):
+            if v not in visited:
+                visited.add(v)
+                for child in v._prev:
+                    build(child)
+                topo.append(v)
+
+        build(self)
+        self.grad = 1
+        for v in reversed(topo):
+            v._backward()
+"""
+
+# Vectors. Exercise: mean((W x)^2) and a dot product.
+VECTORS = """
+import numpy as np
+
+nodes = []
+
+
+class Input:
+    def __init__(self, value):
+        self.value = np.asarray(value, float)
+        self.grad = np.zeros_like(self.value)
+        nodes.append(self)
+
+    def backward(self):
+        pass
+
+
+class Dot(Input):
+    def __init__(self, a, b):
+        super().__init__(np.dot(a.value, b.value))
+        self.a, self.b = a, b
+
+    def backward(self):
+        self.a.grad += self.grad * self.b.value
+        self.b.grad += self.grad * self.a.value
+
+
+class MVMul(Input):
+    def __init__(self, matrix, vector):
+        super().__init__(matrix.value @ vector.value)
+        self.matrix, self.vector = matrix, vector
+
+    def backward(self):
+        self.matrix.grad += np.outer(self.grad, self.vector.value)
+        self.vector.grad += self.matrix.value.T @ self.grad
+
+
+class Square(Input):
+    def __init__(self, a):
+        super().__init__(a.value**2)
+        self.a = a
+
+    def backward(self):
+        self.a.grad += 2 * self.a.value * self.grad
+
+
+class Mean(Input):
+    def __init__(self, a):
+        super().__init__(np.mean(a.value))
+        self.a = a
+
+    def backward(self):
+        self.a.grad += np.full_like(self.a.value, self.grad / self.a.value.size)
+
+
+def backward(output):
+    output.grad = np.ones_like(output.value)
+    for node in reversed(nodes):
+        node.backward()
+"""
+
+# Twenty lines: the shortest homework that does a DAG right.
+SHORT = """
+class Node:
+    def __init__(self, value, inputs=(), slopes=()):
+        self.value, self.grad, self.inputs, self.slopes = value, 0.0, inputs, slopes
+
+    def __add__(self, other):
+        return Node(self.value + other.value, (self, other), (1.0, 1.0))
+
+    def __mul__(self, other):
+        return Node(self.value * other.value, (self, other), (other.value, self.value))
+
+    def backward(self):
+        order = []
+        def visit(node):
+            if node not in order:
+                for x in node.inputs:
+                    visit(x)
+                order.append(node)
+        visit(self)
+        self.grad = 1.0
+        for node in reversed(order):
+            for x, slope in zip(node.inputs, node.slopes):
+                x.grad += node.grad * slope
+"""
+
+HOMEWORKS = {
+    "course": (COURSE, ["AddNode", "MultiplyNode", "PowerNode", "ReluNode"]),
+    "method": (METHOD, ["AddNode", "MultiplyNode", "PowerNode", "ReluNode"]),
+    "engine": (ENGINE, ["Value"]),
+    "vectors": (VECTORS, ["Dot", "MVMul", "Square", "Mean"]),
+    "short": (SHORT, ["Node"]),
+}
+
+# homework, class, what is right, what is wrong instead, the criterion that must fail
+# fmt: off
+FAULTS = [
+    ("course", "AddNode", "self.b.grad += self.grad\n", "self.b.grad -= self.grad\n", "local derivative"),
+    (
+        "course",
+        "MultiplyNode",
+        "self.a.grad += self.grad * self.b.value",
+        "self.a.grad += self.b.value",
+        "chain rule",
+    ),
+    (
+        "course",
+        "MultiplyNode",
+        "self.a.grad += self.grad * self.b.value",
+        "self.a.grad = self.grad * self.b.value",
+        "accumulation",
+    ),
+    (
+        "course",
+        "ReluNode",
+        "self.grad * (1.0 if self.a.value > 0 else 0.0)",
+        "(1.0 if self.a.value > 0 else 0.0)",
+        "chain rule",
+    ),
+    ("course", "ReluNode", "else 0.0)", "else 0.01)", "local derivative"),
+    ("method", "PowerNode", "(self.exponent - 1)", "self.exponent", "local derivative"),
+    (
+        "method",
+        "AddNode",
+        "self.a.grad += self.grad\n        self.b",
+        "self.a.grad += 1\n        self.b",
+        "chain rule",
+    ),
+    ("method", "ReluNode", "max(a.value, 0.0)", "abs(a.value)", "value"),
+    (
+        "method",
+        "MultiplyNode",
+        "self.b.grad += self.grad * self.a.value",
+        "self.b.grad += self.grad * self.b.value",
+        "local derivative",
+    ),
+    ("method", "AddNode", "reversed(self.nodes)", "self.nodes", "chain rule"),
+    (
+        "engine",
+        "Value",
+        "self.grad += (out.data > 0) * out.grad",
+        "self.grad += (out.data > 0) * 1.0",
+        "chain rule",
+    ),
+    ("engine", "Value", "(out.data > 0) * out.grad", "(out.data >= 0) * out.grad", "local derivative"),
+    ("engine", "Value", "for v in reversed(topo)", "for v in topo", "chain rule"),
+    ("engine", "Value", "self.grad += other.data * out.grad", "self.grad = other.data * out.grad", "accumulation"),
+    ("engine", "Value", "(1 - out.data**2) * out.grad", "(1 - out.data**2)", "chain rule"),
+    ("vectors", "Dot", "self.a.grad += self.grad * self.b.value", "self.a.grad += self.b.value", "chain rule"),
+    ("vectors", "MVMul", "self.matrix.value.T @ self.grad", "0.5 * self.matrix.value.T @ self.grad", "local derivative"),
+    ("vectors", "Mean", "self.grad / self.a.value.size", "self.grad", "local derivative"),
+    ("vectors", "Square", "2 * self.a.value * self.grad", "2 * self.a.value", "chain rule"),
+    ("vectors", "Mean", "self.a.grad += np.full_like", "self.a.grad = np.full_like", "accumulation"),
+    ("short", "Node", "self.value * other.value, (self", "self.value + other.value, (self", "value"),
+    ("short", "Node", "(other.value, self.value)", "(self.value, other.value)", "local derivative"),
+    ("short", "Node", "x.grad += node.grad * slope", "x.grad += slope", "chain rule"),
+    ("short", "Node", "x.grad += node.grad * slope", "x.grad = node.grad * slope", "accumulation"),
+    ("short", "Node", "if node not in order:", "if True:", "order"),
+]
+# fmt: on
+
+
+@pytest.fixture
+def homework(request):
+    """Run a homework's text as a module, as the command line does."""
+    made = []
+
+    def run(text):
+        module = types.ModuleType(f"homework_{len(made)}")
+        sys.modules[module.__name__] = module
+        made.append(module.__name__)
+        exec(text, vars(module))
+        return module
+
+    yield run
+    for name in made:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("style", HOMEWORKS)
+def test_a_right_homework_is_graded_right_and_something_was_tried(style, homework):
+    text, classes = HOMEWORKS[style]
+    module = homework(text)
+    for name in classes:
+        report = check_node(getattr(module, name))
+
+        assert report, report
+        for criterion in ("value", "local derivative", "chain rule", "accumulation"):
+            assert report[criterion].passed is True, report
+
+
+@pytest.mark.parametrize(("style", "name", "right", "wrong", "criterion"), FAULTS)
+def test_a_seeded_fault_is_found_under_its_criterion(style, name, right, wrong, criterion, homework):
+    text, _ = HOMEWORKS[style]
+    start = text.index(f"class {name}")
+    assert right in text[start:]
+    broken = text[:start] + text[start:].replace(right, wrong, 1)
+
+    report = check_node(getattr(homework(broken), name))
+
+    assert report[criterion].passed is False, report

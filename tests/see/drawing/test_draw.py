@@ -1,0 +1,340 @@
+"""Drawings: files, notebooks, folded modules."""
+
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor, nn, registry
+from clearprop.graph import topological_order
+from clearprop.see.drawing.draw import draw
+from clearprop.see.drawing.folding import folds, membership
+from clearprop.testing import cases
+
+
+def lecture() -> Tensor:
+    a, b = Tensor(7.0, name="a"), Tensor(3.0, name="b")
+    e = (a + b) * b**3
+    e.backward()
+    return e
+
+
+def deep(layers: int) -> tuple[nn.Module, Tensor]:
+    parts = [part for _ in range(layers) for part in (nn.Linear(8, 8), nn.Tanh())]
+    net = nn.Sequential(*parts)
+    loss = np.mean(net(np.ones((5, 8), np.float32)) ** 2)
+    loss.backward()
+    return net, loss
+
+
+def test_draw_is_a_public_name():
+    assert clearprop.draw is draw
+
+
+def test_saves_svg_html_and_text(tmp_path):
+    drawing = draw(lecture())
+
+    svg = drawing.save(tmp_path / "e.svg").read_text()
+    html = drawing.save(tmp_path / "e.html").read_text()
+    text = drawing.save(str(tmp_path / "e.txt")).read_text()
+
+    ElementTree.fromstring(svg)
+    assert html.startswith("<!DOCTYPE html>")
+    assert text.startswith("╭ a ─")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["e.html", "e.svg", "e.txt"]
+
+
+def test_saves_png(tmp_path):
+    pytest.importorskip("cairosvg")
+
+    path = draw(lecture()).save(tmp_path / "e.png")
+
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_png_without_its_converter_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cairosvg", None)
+
+    with pytest.raises(ImportError) as caught:
+        draw(lecture()).save(tmp_path / "e.png")
+
+    assert str(caught.value) == (
+        "draw(...).to_png(): wants a converter from SVG to PNG: cairosvg is not installed.\n"
+        "  Try pip install 'clearprop[png]', or save('graph.svg'), which needs nothing."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_ending_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"writes \.svg \.png \.html \.txt: \.gif\."):
+        draw(lecture()).save(tmp_path / "e.gif")
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "e.svg"
+    path.write_text("old")
+    drawing = draw(lecture())
+
+    def broken(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", broken)
+    with pytest.raises(OSError, match="disk full"):
+        drawing.save(path)
+
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["e.svg"]
+
+
+def test_something_that_is_no_tensor_is_refused():
+    with pytest.raises(TypeError) as caught:
+        draw(nn.Linear(2, 1))
+
+    assert str(caught.value) == (
+        "draw(t): wants a Tensor, the output of a graph: Linear.\n  Try draw(model(x), model)."
+    )
+
+
+def test_a_notebook_gets_a_picture_and_a_terminal_gets_text():
+    drawing = draw(lecture())
+
+    assert drawing._repr_svg_().startswith("<svg")
+    assert "<svg" in drawing._repr_html_()
+    assert repr(drawing).startswith("╭ a ─")
+
+
+def test_two_drawings_on_one_page_have_ids_of_their_own():
+    first, second = draw(lecture())._repr_html_(), draw(Tensor(1.0, name="x") * 2)._repr_html_()
+
+    ids = re.findall(r' id="([^"]+)"', first + second)
+
+    assert len(ids) == len(set(ids))
+
+
+def test_a_large_drawing_is_not_printed_by_repr():
+    t = Tensor(1.0)
+    for _ in range(100):
+        t = t + 1
+
+    assert repr(draw(t)) == "<Drawing of 101 boxes, 100 arrows: save('x.svg')>"
+
+
+def test_drawing_changes_nothing():
+    e = lecture()
+    before = [(node.value, node.grad, node.name) for node in topological_order(e)]
+
+    draw(e).to_html()
+
+    assert [(node.value, node.grad, node.name) for node in topological_order(e)] == before
+
+
+def test_a_graph_of_gradients_can_be_drawn():
+    x = Tensor(2.0, name="x")
+    (x**3).backward(create_graph=True)
+
+    assert draw(x.grad).layout.boxes
+
+
+def test_modules_are_folded_into_one_box_each():
+    net = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 1))
+    loss = np.mean(net(np.ones((4, 3), np.float32)) ** 2)
+    loss.backward()
+
+    boxes = draw(loss, net).layout.boxes
+
+    modules = [(box.title, box.note, box.footer) for box in boxes if box.kind == "module"]
+    assert modules == [("net.0", "Linear", "8 parameters"), ("net.2", "Linear", "3 parameters")]
+    assert [box.title for box in boxes if box.kind == "middle"] == ["Tanh", "Power"]
+
+
+def test_depth_and_expand_open_modules():
+    net = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 1))
+    loss = np.mean(net(np.ones((4, 3), np.float32)))
+
+    def modules(**how) -> list[str]:
+        return [box.title for box in draw(loss, net, **how).layout.boxes if box.kind == "module"]
+
+    assert modules(depth=0) == ["net"]
+    assert modules(depth=1) == ["net.0", "net.2"]
+    assert modules(depth=2) == []
+    assert modules(expand="0") == ["net.2"]
+    assert modules(expand=["net.0"], depth=0) == ["net.2"]
+    assert modules(expand="all") == []
+
+
+def test_fifty_layers_fit_on_a_page():
+    net, loss = deep(50)
+
+    drawing = draw(loss, net)
+
+    run = next(box for box in drawing.layout.boxes if "…" in box.title)
+    assert (run.title, run.note) == ("net.2 … 97", "48 \N{MULTIPLICATION SIGN} (Linear, Tanh)")
+    assert len(drawing.layout.boxes) <= 12
+    assert drawing.layout.width < 1800
+
+
+def test_a_large_graph_finds_its_model_among_the_variables():
+    net, loss = deep(20)
+
+    assert any(box.kind == "module" for box in draw(loss).layout.boxes)
+    assert net is not None
+
+
+def test_the_page_holds_the_insides_of_folded_modules():
+    net, loss = deep(6)
+
+    page = draw(loss, net).to_html()
+
+    assert 'id="inside-cp-m0"' in page
+    assert page.count("<details") >= 3
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)  # nothing is fetched
+    ids = re.findall(r'id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+class Twice(nn.Module):
+    """One layer used two times, with an op in between that is not part of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.layer(np.tanh(self.layer(x)))
+
+
+def test_a_module_called_twice_is_two_boxes_and_its_parameters_stand_outside():
+    net = Twice()
+    loss = np.mean(net(np.ones((2, 4), np.float32)))
+
+    boxes = draw(loss, net).layout.boxes
+
+    assert [box.title for box in boxes if box.kind == "module"] == ["net.layer", "net.layer"]
+    assert [box.title for box in boxes if box.kind == "input"] == ["net.layer.weight", "net.layer.bias"]
+
+
+def test_without_notes_of_calls_nodes_belong_to_the_module_whose_parameters_they_use():
+    net, loss = deep(2)
+    for module in net.modules():
+        module._made.clear()
+    order = topological_order(loss)
+
+    paths = {path for path, _ in membership(order, net).values()}
+    folded = [fold.path for fold in folds(order, net, depth=1)]
+
+    assert paths == {"", "0", "2"}
+    assert {"0", "2"} <= set(folded)
+
+
+def test_folding_never_makes_arrows_run_in_a_circle():
+    class Tangled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return self.inner(x)
+
+    net = Tangled()
+    x = np.ones((2, 3), np.float32)
+    loss = np.mean(net(np.tanh(net(x))))  # the root is left and entered again
+
+    assert draw(loss, net, depth=0).layout.boxes
+
+
+@pytest.mark.parametrize("name", [op.name for op in registry.ops.values() if op.differentiable])
+def test_every_op_can_be_drawn_before_and_after_its_backward_pass(name):
+    for case in cases(registry.ops[name]):
+        output = case.function(*(Tensor(x) if np.asarray(x).dtype.kind == "f" else x for x in case.inputs))
+        for part in output if isinstance(output, (tuple, list)) else (output,):
+            for _ in ("before", "after"):
+                ElementTree.fromstring(draw(part).to_svg())
+                assert draw(part).to_text(width=200)
+                if part.requires_grad:
+                    part.backward(np.ones(part.shape))
+
+
+def test_drawing_costs_nothing_until_it_is_used():
+    code = (
+        "import sys, clearprop, numpy; (clearprop.Tensor(2.0) * 3).backward(); "
+        "print(sorted(m for m in sys.modules if m.startswith('clearprop.see')))"
+    )
+
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert shown.strip() == "[]"
+
+
+@pytest.fixture
+def page(tmp_path):
+    """Open a drawing's page in a browser, offline; any console message is a failure."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    complaints = []
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        opened = browser.new_context(offline=True, viewport={"width": 1200, "height": 800}).new_page()
+        opened.on("console", lambda message: complaints.append(message.text))
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+
+        def visit(drawing):
+            opened.goto(drawing.save(tmp_path / "drawing.html").as_uri())
+            return opened
+
+        yield visit
+        browser.close()
+    assert complaints == []
+
+
+def test_a_click_or_the_enter_key_opens_a_module(page):
+    net, loss = deep(6)
+    shown = page(draw(loss, net))
+
+    assert not shown.is_visible("#cp_m0")
+    shown.click("#cp-m0")
+    assert shown.get_attribute("#inside-cp-m0", "open") is not None
+    assert shown.is_visible("#inside-cp-m0 svg >> nth=0")
+    shown.focus("#cp-m1")
+    shown.keyboard.press("Enter")
+    assert shown.get_attribute("#inside-cp-m1", "open") is not None
+
+
+@pytest.mark.parametrize("count", [20, 200, 1000])
+def test_no_boxes_overlap_in_the_browser_and_no_text_leaves_its_box(page, count):
+    rng = np.random.default_rng(count)
+    nodes = [Tensor(float(v)) for v in rng.normal(size=4)]
+    while len(nodes) < count:
+        i, j = rng.integers(max(0, len(nodes) - 12), len(nodes), size=2)
+        nodes.append(nodes[i] * 0.5 + nodes[j] if len(nodes) % 2 else np.tanh(nodes[i]))
+    total = nodes[-1]
+    for node in nodes[-13:-1]:
+        total = total + node
+    total.backward()
+
+    shown = page(draw(total))
+
+    counts = shown.evaluate(
+        """() => {
+        const boxes = [...document.querySelectorAll("svg .box")];
+        const rects = boxes.map((b) => b.querySelector(".frame").getBoundingClientRect());
+        let overlaps = 0, outside = 0;
+        rects.forEach((a, i) => rects.slice(0, i).forEach((b) => {
+            overlaps += a.left < b.right - 1 && b.left < a.right - 1
+                && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+        }));
+        boxes.forEach((box, i) => box.querySelectorAll("text").forEach((t) => {
+            const r = t.getBoundingClientRect();
+            outside += r.left < rects[i].left || r.right > rects[i].right + 1;
+        }));
+        return [boxes.length, overlaps, outside];
+    }"""
+    )
+    assert counts[0] >= count // 2
+    assert counts[1:] == [0, 0]
