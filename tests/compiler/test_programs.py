@@ -20,7 +20,7 @@ from clearprop import Tensor, assign
 from clearprop.compiler.step import available_executors
 from clearprop.record import read
 
-PROGRAMS = int(os.environ.get("CLEARPROP_PROGRAMS", "300"))
+PROGRAMS = int(os.environ.get("CLEARPROP_PROGRAMS", "60"))
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
