@@ -1,6 +1,7 @@
 """Updates by hand: what changes a leaf, what is refused, and that no graph's values change under it."""
 
 import operator
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -292,15 +293,44 @@ def test_a_value_that_was_kept_survives_compiled_steps():
     np.testing.assert_array_equal(kept, before)
 
 
-def test_the_line_that_replaced_a_leaf_is_named():
+REPLACED = {
+    "w - step": lambda w, step: w - step,
+    "step + w": lambda w, step: -step + w,
+    "np.add(step, w)": lambda w, step: np.add(-step, w),
+    "np.subtract(w, step)": lambda w, step: np.subtract(w, step),
+    "list + w": lambda w, step: [0.1, 0.2] + w,
+    "number * w": lambda w, step: 0.9 * w,
+    "Tensor + w": lambda w, step: Tensor(-step) + w,
+    "w + Tensor": lambda w, step: w + Tensor(-step),
+    "np.where": lambda w, step: np.where(step > 0, 1.0, w),
+    "np.clip": lambda w, step: np.clip(w, -1.0, 1.0),
+    "-w": lambda w, step: -w,
+    "np.sqrt(w)": lambda w, step: np.sqrt(w),
+}
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("update", REPLACED.values(), ids=REPLACED)
+def test_the_line_that_replaced_a_leaf_is_named(update, watched):
     w = Tensor([1.0, 2.0])
     np.sum(w**2).backward()
-    with no_grad():
-        w = w - 0.1 * w.grad
+    with clearprop.watch() if watched else nullcontext(), no_grad():
+        w = update(w, 0.1 * w.grad)
     assert w.grad is None
-    named = r"test_updates.py:\d+, under no_grad(.|\n)*Try `w -= step`"
+    named = rf"test_updates.py:{update.__code__.co_firstlineno}, under no_grad(.|\n)*Try `w -= step`"
     with pytest.raises(clearprop.GradientError, match=named):
         np.sum(w**2).backward()
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_forward_pass_under_no_grad_replaces_no_leaf(watched):
+    w, b = Tensor([[1.0], [2.0]]), Tensor([0.5])
+    np.sum((np.ones((3, 2)) @ w + b) ** 2).backward()
+    with clearprop.watch() if watched else nullcontext(), no_grad():
+        _ = np.ones((3, 2)) @ w + b, b + np.ones((3, 1)), np.maximum(b, np.ones(4))
+    with pytest.raises(clearprop.GradientError) as error:
+        Tensor([1.0], requires_grad=False).backward()
+    assert "no_grad()," not in str(error.value)
 
 
 def test_no_line_is_named_where_no_leaf_was_replaced():

@@ -215,7 +215,7 @@ def seed_of(output: Tensor, grad: Any) -> Any:
         if marks.replaced:
             where = f"At {marks.replaced}, under no_grad(), a leaf was computed with: `w = w - step` makes a "
             where += "new Tensor that needs no gradient."
-            hint = "`w -= step` on that line, which changes the leaf itself"
+            hint = "`w -= step` or `w[...] = new` on that line, which changes the leaf itself"
         raise GradientError(lesson("backward()", wanted, f"{output!r}", where, hint))
     if output.dtype.kind != "f":
         raise _not_real(f"the output is {describe(output)}")

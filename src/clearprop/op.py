@@ -112,6 +112,8 @@ class Op:
             if now.observer is not None:
                 return self._observed(inputs, attrs, now)
             forgets = not now.grad_enabled
+            if forgets:
+                self._note(inputs)
         values: list[Any] = []
         lifted = tracked = False
         for x in inputs:
@@ -149,7 +151,9 @@ class Op:
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
                 return self._observed((x,), _NO_ATTRS, now)
-            tracked = tracked and now.grad_enabled
+            if tracked and not now.grad_enabled:
+                tracked = False
+                self._note((x,))
         try:
             z = self.forward(value)
         except (TypeError, ValueError, IndexError) as error:
@@ -187,8 +191,7 @@ class Op:
                 return self._observed((x, y), _NO_ATTRS, now)
             if tracked and not now.grad_enabled:
                 tracked = False
-                if self.derivatives and isinstance(x, Tensor) and x.op is None and x.grad is not None:
-                    marks.replaced = user_line()  # `w = w - step` there is no leaf that learns
+                self._note((x, y))
         try:
             z = self.forward(left, right)
         except (TypeError, ValueError, IndexError) as error:
@@ -214,6 +217,8 @@ class Op:
         answer = None if instead is None else instead(self, inputs, attrs)
         if answer is not None:
             return answer
+        if not (now.grad_enabled or observer.remembers):
+            self._note(inputs)
         values = [x._value if isinstance(x, Tensor) else x for x in inputs]
         try:
             z = self.forward(*values, **attrs)
@@ -235,6 +240,19 @@ class Op:
         if not node.requires_grad and not observer.remembers:
             node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
         return _parts(node) if self.several else node
+
+    def _note(self, inputs: tuple[Any, ...]) -> None:
+        """Keep the line if, under `no_grad()`, it may replace a leaf: `w = w - step` is none that learns.
+
+        That is a result of the shape of a leaf that holds a gradient: `h + b` of a forward pass is not meant.
+        """
+        if self.kind != "elementwise":
+            return
+        for x in inputs:
+            leaf = isinstance(x, Tensor) and x.op is None and x.requires_grad and x.grad is not None
+            if leaf and all(_repeats_to(x.shape, getattr(other, "shape", ())) for other in inputs):
+                marks.replaced = user_line()
+                return
 
     def rule(self, i: int) -> Rule | None:
         """Return the full rule of input `i`, `(g, z, *xs, **attrs) -> gradient`, however the op states it."""
@@ -293,6 +311,12 @@ def _parts(bundle: Tensor) -> list[Tensor]:
     """The outputs of an op that has several, in a list as NumPy's `split` gives them."""
     part = ops["part"]
     return [part(bundle, index=i) for i in range(len(bundle._value))]
+
+
+def _repeats_to(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether broadcasting `other` against `shape` leaves `shape` as it is."""
+    pairs = zip(reversed(shape), reversed(other), strict=False)
+    return shape == other or (len(other) <= len(shape) and all(m in (1, n) for n, m in pairs))
 
 
 def _at(line: str) -> str:
