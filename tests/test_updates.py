@@ -298,7 +298,7 @@ REPLACED = {
     "step + w": lambda w, step: -step + w,
     "np.add(step, w)": lambda w, step: np.add(-step, w),
     "np.subtract(w, step)": lambda w, step: np.subtract(w, step),
-    "list + w": lambda w, step: [0.1, 0.2] + w,
+    "list + w": lambda w, step: [0.1, 0.2] + w,  # noqa: RUF005
     "number * w": lambda w, step: 0.9 * w,
     "Tensor + w": lambda w, step: Tensor(-step) + w,
     "w + Tensor": lambda w, step: w + Tensor(-step),

@@ -46,7 +46,10 @@ def backward(
         if received is not None:
             received(order)  # in an eager run these gradients are arrays
         return
-    _backward(output, grad, create_graph, leaves_only)
+    order = _backward(output, grad, create_graph, leaves_only)
+    finished = None if observer is None else getattr(observer, "finished", None)
+    if finished is not None:
+        finished(output, order)
 
 
 def _backward(output: Tensor, grad: Any, create_graph: bool, leaves_only: bool) -> list[Tensor]:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from clearprop.backward import propagate
+from clearprop.check.departures import Departure, Departures
+from clearprop.check.edits import Edit, checksums, edited, reads_values
 from clearprop.check.entries import Operand, first_bad, forward_operands, kind_of, pick, summary
 from clearprop.check.kinks import decided_as_zero
 from clearprop.check.route import Route, route_to
@@ -128,6 +130,10 @@ def watch(*, collect: bool = False, inf: bool = True, limit: int = 100) -> Watch
     mask, is not reported again; a compiled step runs eagerly inside the block. Outside of it, it costs
     nothing.
 
+    A backward pass also raises where its gradient would be wrong or lost without a word: an array that was
+    edited after the graph used it (`.edits`), and a Tensor that became a Python number on its way to the
+    output (`.lost`; `clearprop.check.departures` states the rule).
+
     >>> x = Tensor([1.0, 0.0], name="x")
     >>> with watch(collect=True) as seen:
     ...     np.log(x).sum().backward()
@@ -153,18 +159,24 @@ class Watch(Onlooker):
     """The block that `watch()` returns; an observer of every op and every gradient sent.
 
     `decided` counts the entries where a gradient of exactly 0 met an infinite slope and 0 was sent: `kinks`
-    lists them.
+    lists them. With `collect=True`, `edits` are the arrays that were edited between their use and the
+    backward pass, `lost` the Tensors that became Python numbers on the way; `departures` holds what left the
+    graph since the last backward pass, lost or not.
     """
 
     def __init__(self, *, collect: bool = False, inf: bool = True, limit: int = 100) -> None:
         self.collect, self.inf, self.limit = collect, inf, limit
         self.reports: list[Report] = []
+        self.edits: list[Edit] = []
+        self.lost: list[Departure] = []
+        self.departures = Departures()
         self.decided = 0
         self._blocks = ExitStack()
         self._clear()
 
     def _clear(self) -> None:
         self._lines: dict[int, str] = {}  # by serial: the user's line of every node
+        self._checksums: dict[int, tuple[int, ...]] = {}  # by serial: of the arrays that it shares
         self._waiting: list[dict[str, Any]] = []  # forward reports that still want their route
         self._told: set[int] = set()  # inputs that were reported
         self._sums: dict[Tensor, list[Any]] = {}  # of the current backward pass: what each node was sent
@@ -196,6 +208,8 @@ class Watch(Onlooker):
         """Look at what an op computed."""
         line = self._lines[node.serial] = user_line()
         self._last = node
+        if node.requires_grad and (sums := checksums(node)):
+            self._checksums[node.serial] = sums
         bad = first_bad(node._value, self.inf)
         if bad is None or _inside_a_rule():
             return
@@ -219,6 +233,7 @@ class Watch(Onlooker):
         """Look at what a node sends back to its input `i`."""
         if self._output is None or node.serial > self._output.serial or not self._sums:
             self._begin(node)
+        self._compare(node, i)
         if node in self._sums:
             arriving = sum(self._sums[node][1:], start=self._sums[node][0])
             self.decided += int(np.count_nonzero(decided_as_zero(node, i, arriving)))
@@ -241,6 +256,32 @@ class Watch(Onlooker):
         """A backward pass begins: its output is known, and so is the route of all forward reports."""
         self._sums, self._output = {}, output
         self._settle(output)
+
+    def _compare(self, node: Tensor, i: int) -> None:
+        """Object if an array that the gradient was just computed from is not what the output was made of."""
+        before = self._checksums.get(node.serial)
+        if before is None or not reads_values(node, i):
+            return
+        line = self._lines.get(node.serial, "")
+        found = edited(node, before, call_of(node, self._names()), line)
+        if found is None:
+            return
+        del self._checksums[node.serial]  # it is told once
+        if not self.collect:
+            raise GradientError(found.text)
+        if len(self.edits) < self.limit:
+            self.edits.append(found)
+
+    def python_value(self, tensor: Tensor, asked: str) -> None:
+        """Remember that a Tensor became a Python value."""
+        self.departures.left(tensor, asked, self._last.serial if self._last is not None else 0)
+
+    def finished(self, output: Tensor, order: list[Tensor]) -> None:
+        """Object if a gradient was lost on its way to a leaf of this backward pass."""
+        lost = self.departures.lost(output, order)
+        if lost and not self.collect:
+            raise GradientError(lost[0].text)
+        self.lost += lost[: self.limit - len(self.lost)]
 
     # --- reports --------------------------------------------------------------------------------------------
     def _names(self) -> Mapping[int, str]:

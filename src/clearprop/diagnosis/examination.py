@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from clearprop.backward import propagate
+from clearprop.check.departures import Departures
 from clearprop.check.nonfinite import Report, watch
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
@@ -50,6 +51,7 @@ class Examination:
     loss: Any = None
     failure: Exception | None = None
     nonfinite: list[Report] = field(default_factory=list)
+    departures: Departures = field(default_factory=Departures)
     order: list[Tensor] = field(default_factory=list)
     grads: dict[Tensor, Any] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
@@ -92,6 +94,12 @@ class Examination:
     def gradient(self, name: str) -> Any:
         """The gradient that a parameter received; None where none came."""
         return self.grads.get(self.parameters[name])
+
+    def left_at(self, names: Iterable[str]) -> str:
+        """Where something computed from one of these parameters left the graph; '' if nowhere."""
+        lines = (self.departures.line_for(self.parameters[name]) for name in names)
+        line = next(filter(None, lines), "")
+        return f"; what was computed from it left the graph by {line}" if line else ""
 
     def module_of(self, node: Tensor) -> str:
         """The path of the innermost module that computed a node, '' where it was none."""
@@ -143,7 +151,7 @@ def examine(model: Any, data: Any, loss: Any, optimizer: Any) -> Examination:
                 seen.grads = propagate(seen.order, {seen.loss: np.ones(seen.loss.shape, seen.loss.dtype)[()]})
         except Exception as error:  # the model's own: it is the finding
             seen.failure = error
-    seen.nonfinite = watched.reports
+    seen.nonfinite, seen.departures = watched.reports, watched.departures
     seen.layers = _layers(seen)
     return seen
 

@@ -67,7 +67,8 @@ def unused(seen: Examination) -> Iterator[Symptom]:
         yield Symptom(
             "parameter never used",
             ", ".join(names),
-            f"none of the {len(seen.order)} nodes that lead to the loss was computed from it",
+            f"none of the {len(seen.order)} nodes that lead to the loss was computed from it"
+            + seen.left_at(names),
             "it gets no gradient and keeps its first values for ever",
             "using it in forward(), or removing it; a .value, detach() or np.array on the way cuts the graph",
             seen.parameters[names[0]],
@@ -315,6 +316,7 @@ def constant_loss(seen: Examination) -> Iterator[Symptom]:
     still = _stays(seen)
     if cut and not still:
         measured = "the loss changes with the parameters, but no gradient reaches any of them"
+        measured += seen.left_at(seen.parameters)
         attempt = (
             "the whole way from model to loss in Tensors: no .value, .numpy(), detach() or no_grad() on it"
         )
