@@ -51,7 +51,7 @@ def checksums(node: Tensor) -> tuple[int, ...]:
 
 
 def reads_values(node: Tensor, i: int) -> bool:
-    """Return the first array that no longer holds what it held when `node` was computed, if any."""
+    """Whether the gradient of input `i` depends on numbers the node remembers: that of a sum does not."""
     derivatives = node.op.derivatives if node.op is not None else ()
     return not (derivatives and isinstance(derivatives[i], int))
 
