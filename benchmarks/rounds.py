@@ -6,8 +6,8 @@ OLD and NEW are anything git names (NEW: the working tree when left out). A roun
 each, because where a process's memory lies moves small times by some percent; within a round the two take
 turns, and the smallest time of each counts. Printed are the median of the rounds' ratios and the 95 %
 interval of that median (10,000 resamples of the rounds): an interval below 1.03 shows that nothing was lost.
-Eager workloads are those of `eager.py`; compiled ones are rows of `training_step.py`, with both executors, which
-do not prove themselves here unless CLEARPROP_PROVE says so: NumPy's threads spin for some 20 ms after a proof.
+Eager workloads are those of `eager.py`; compiled ones are rows of `training_step.py` with both executors.
+Steps do not prove themselves here unless CLEARPROP_PROVE says so: after a proof NumPy's threads spin for 20 ms.
 """
 
 from __future__ import annotations
