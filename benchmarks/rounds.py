@@ -7,7 +7,7 @@ each, because where a process's memory lies moves small times by some percent; w
 turns, and the smallest time of each counts. Printed are the median of the rounds' ratios and the 95 %
 interval of that median (10,000 resamples of the rounds): an interval below 1.03 shows that nothing was lost.
 Eager workloads are those of `eager.py`; compiled ones are rows of `training_step.py` with both executors.
-Steps do not prove themselves here unless CLEARPROP_PROVE says so: after a proof NumPy's threads spin for 20 ms.
+Steps do not prove themselves here unless CLEARPROP_PROVE says so: after a proof NumPy's threads spin on.
 """
 
 from __future__ import annotations

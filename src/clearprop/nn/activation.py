@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from clearprop.errors import lesson
 from clearprop.nn import functional as F
-from clearprop.nn.functional.layer import checked_approximation, positive
-from clearprop.nn.module import Module
+from clearprop.nn.functional.activation import checked_approximation
+from clearprop.nn.functional.layer import positive
+from clearprop.nn.module import Module, Parameter
 
 
 class Identity(Module):
@@ -72,6 +76,8 @@ class GELU(Module):
     array([-0.15865525,  1.95449974])
     """
 
+    shown = ("approximate",)
+
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
         self.approximate = checked_approximation("GELU(approximate=)", approximate)
@@ -79,10 +85,6 @@ class GELU(Module):
     def forward(self, x: Any) -> Any:
         """Return gelu(x)."""
         return F.gelu(x, self.approximate)
-
-    def extra_repr(self) -> str:
-        """Return which form it is."""
-        return f"approximate={self.approximate!r}"
 
 
 class LogSigmoid(Module):
@@ -96,6 +98,8 @@ class LogSigmoid(Module):
 class Softplus(Module):
     """y = log(1 + exp(beta x)) / beta, without overflow."""
 
+    shown = ("beta",)
+
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()
         self.beta = positive("Softplus(beta=)", beta)
@@ -104,13 +108,11 @@ class Softplus(Module):
         """Return softplus(x)."""
         return F.softplus(x, self.beta)
 
-    def extra_repr(self) -> str:
-        """Return beta."""
-        return f"beta={self.beta}"
-
 
 class LeakyReLU(Module):
     """y = x where x > 0, else negative_slope x."""
+
+    shown = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
@@ -120,13 +122,11 @@ class LeakyReLU(Module):
         """Return the leaky relu of x."""
         return F.leaky_relu(x, self.negative_slope)
 
-    def extra_repr(self) -> str:
-        """Return the slope."""
-        return f"negative_slope={self.negative_slope}"
-
 
 class ELU(Module):
     """y = x where x > 0, else alpha (exp(x) - 1)."""
+
+    shown = ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
@@ -135,10 +135,6 @@ class ELU(Module):
     def forward(self, x: Any) -> Any:
         """Return elu(x)."""
         return F.elu(x, self.alpha)
-
-    def extra_repr(self) -> str:
-        """Return alpha."""
-        return f"alpha={self.alpha}"
 
 
 class Softmax(Module):
@@ -149,6 +145,8 @@ class Softmax(Module):
     array([0.25, 0.25, 0.25, 0.25])
     """
 
+    shown = ("dim",)
+
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim
@@ -157,10 +155,6 @@ class Softmax(Module):
         """Return softmax(x)."""
         return F.softmax(x, self.dim)
 
-    def extra_repr(self) -> str:
-        """Return the axis."""
-        return f"dim={self.dim}"
-
 
 class LogSoftmax(Softmax):
     """y = x - log(sum(exp(x))) along `dim`, exact where softmax would round to 0."""
@@ -168,3 +162,187 @@ class LogSoftmax(Softmax):
     def forward(self, x: Any) -> Any:
         """Return log(softmax(x))."""
         return F.log_softmax(x, self.dim)
+
+
+class Softmin(Softmax):
+    """y = softmax(-x) along `dim`."""
+
+    def forward(self, x: Any) -> Any:
+        """Return softmin(x)."""
+        return F.softmin(x, self.dim)
+
+
+class Softmax2d(Module):
+    """y = exp(x) / sum(exp(x)) over the channels of (n, channels, height, width), or that without n."""
+
+    def forward(self, x: Any) -> Any:
+        """Return softmax(x) over the channels."""
+        if len(x.shape) not in (3, 4):
+            called, wanted = "Softmax2d()(x)", "wants (n, channels, height, width) or that without n"
+            raise ValueError(lesson(called, wanted, f"shape {x.shape}", hint="Softmax(dim)"))
+        return F.softmax(x, -3)
+
+
+class Hardtanh(Module):
+    """y = x kept within [min_val, max_val]; the derivative at both ends is 0."""
+
+    shown: tuple[str, ...] = ("min_val", "max_val")
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        super().__init__()
+        self.min_val, self.max_val = min_val, max_val
+        F.hardtanh(np.zeros(0), min_val, max_val)  # complains about an empty interval
+
+    def forward(self, x: Any) -> Any:
+        """Return hardtanh(x)."""
+        return F.hardtanh(x, self.min_val, self.max_val)
+
+
+class ReLU6(Hardtanh):
+    """y = min(max(x, 0), 6); the derivative at 0 and at 6 is 0."""
+
+    shown = ()
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 6.0)
+
+
+class Hardsigmoid(Module):
+    """y = min(max(x + 3, 0), 6) / 6."""
+
+    def forward(self, x: Any) -> Any:
+        """Return hardsigmoid(x)."""
+        return F.hardsigmoid(x)
+
+
+class Hardswish(Module):
+    """y = x min(max(x + 3, 0), 6) / 6."""
+
+    def forward(self, x: Any) -> Any:
+        """Return hardswish(x)."""
+        return F.hardswish(x)
+
+
+class Hardshrink(Module):
+    """y = x where |x| > lambd, else 0."""
+
+    shown = ("lambd",)
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, x: Any) -> Any:
+        """Return hardshrink(x)."""
+        return F.hardshrink(x, self.lambd)
+
+
+class Softshrink(Hardshrink):
+    """y = x moved towards 0 by lambd, and 0 within lambd of it."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__(lambd)
+        F.softshrink(np.zeros(0), lambd)  # complains about a negative one
+
+    def forward(self, x: Any) -> Any:
+        """Return softshrink(x)."""
+        return F.softshrink(x, self.lambd)
+
+
+class Threshold(Module):
+    """y = x where x > threshold, else value."""
+
+    shown = ("threshold", "value")
+
+    def __init__(self, threshold: float, value: float) -> None:
+        super().__init__()
+        self.threshold, self.value = threshold, value
+
+    def forward(self, x: Any) -> Any:
+        """Return x or the value."""
+        return F.threshold(x, self.threshold, self.value)
+
+
+class PReLU(Module):
+    """y = x where x > 0, else w x; `weight` holds one w, or one per channel (axis 1), and is trained.
+
+    Source: He et al., "Delving deep into rectifiers", 2015.
+    """
+
+    shown = ("num_parameters",)
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = np.float32) -> None:
+        super().__init__()
+        self.num_parameters = num_parameters
+        self.weight = Parameter(np.full(num_parameters, init, dtype))
+
+    def forward(self, x: Any) -> Any:
+        """Return prelu(x)."""
+        return F.prelu(x, self.weight)
+
+
+class RReLU(Module):
+    """y = x where x > 0, else a x: a drawn from [lower, upper) while training, their mean in evaluation."""
+
+    shown = ("lower", "upper")
+
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3) -> None:
+        super().__init__()
+        self.lower, self.upper = lower, upper
+        F.rrelu(np.zeros(0), lower, upper)  # complains about an empty interval
+
+    def forward(self, x: Any) -> Any:
+        """Return rrelu(x)."""
+        return F.rrelu(x, self.lower, self.upper, self.training)
+
+
+class SELU(Module):
+    """y = s x where x > 0, else s a (exp(x) - 1), s = 1.0507, a = 1.6733."""
+
+    def forward(self, x: Any) -> Any:
+        """Return selu(x)."""
+        return F.selu(x)
+
+
+class CELU(ELU):
+    """y = max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__(alpha)
+        F.celu(np.zeros(0), alpha)  # complains about 0
+
+    def forward(self, x: Any) -> Any:
+        """Return celu(x)."""
+        return F.celu(x, self.alpha)
+
+
+class Mish(Module):
+    """y = x tanh(softplus(x))."""
+
+    def forward(self, x: Any) -> Any:
+        """Return mish(x)."""
+        return F.mish(x)
+
+
+class Softsign(Module):
+    """y = x / (1 + |x|)."""
+
+    def forward(self, x: Any) -> Any:
+        """Return softsign(x)."""
+        return F.softsign(x)
+
+
+class Tanhshrink(Module):
+    """y = x - tanh(x)."""
+
+    def forward(self, x: Any) -> Any:
+        """Return tanhshrink(x)."""
+        return F.tanhshrink(x)
+
+
+class GLU(Softmax):
+    """y = a sigmoid(b), a and b the two halves of x along `dim`."""
+
+    def forward(self, x: Any) -> Any:
+        """Return glu(x)."""
+        return F.glu(x, self.dim)

@@ -1,11 +1,12 @@
-"""`Dropout`: noise while training, nothing in evaluation."""
+"""Dropout as modules: noise while training, nothing in evaluation."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from clearprop.nn import functional as F
-from clearprop.nn.functional.layer import probability
+from clearprop.nn.functional.dropout import probability
 from clearprop.nn.module import Module
 
 
@@ -19,15 +20,44 @@ class Dropout(Module):
     array([1., 1., 1.])
     """
 
+    shown = ("p",)
+    formula: ClassVar[Callable[..., Any]] = staticmethod(F.dropout)
+
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        probability("Dropout", p)
+        probability(type(self).__name__, p)
         self.p = p
 
     def forward(self, x: Any) -> Any:
         """Return x with entries dropped."""
-        return F.dropout(x, self.p, self.training)
+        return type(self).formula(x, self.p, self.training)
 
-    def extra_repr(self) -> str:
-        """Return the probability."""
-        return f"p={self.p}"
+
+class Dropout1d(Dropout):
+    """While training, drop whole channels of (n, channels, length); see `functional.dropout1d`."""
+
+    formula = staticmethod(F.dropout1d)
+
+
+class Dropout2d(Dropout):
+    """While training, drop whole channels of (n, channels, height, width)."""
+
+    formula = staticmethod(F.dropout2d)
+
+
+class Dropout3d(Dropout):
+    """While training, drop whole channels of (n, channels, depth, height, width)."""
+
+    formula = staticmethod(F.dropout3d)
+
+
+class AlphaDropout(Dropout):
+    """While training, drop entries to selu's lowest value; mean and variance stay."""
+
+    formula = staticmethod(F.alpha_dropout)
+
+
+class FeatureAlphaDropout(Dropout):
+    """While training, do to whole channels what `AlphaDropout` does to entries."""
+
+    formula = staticmethod(F.feature_alpha_dropout)

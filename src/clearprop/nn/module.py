@@ -75,6 +75,7 @@ class Module:
 
     training: bool = True
     bookkeeping = ("_made",)  # attributes that no result depends on
+    shown: tuple[str, ...] = ()  # attributes that `repr` prints
 
     _made: deque[tuple[int, int]]
     """Between which serial numbers the latest calls made nodes: a drawing folds them into one box."""
@@ -348,8 +349,8 @@ class Module:
 
     # --- how it looks ---------------------------------------------------------------------------------------
     def extra_repr(self) -> str:
-        """Return what stands between the parentheses of `repr`, such as `in_features=2`."""
-        return ""
+        """Return what stands between the parentheses of `repr`, such as `in_features=2`: those of `shown`."""
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self.shown)
 
     def _lines(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         children = list(self.named_children())

@@ -1,0 +1,1 @@
+"""Ours beside PyTorch's, name by name."""
