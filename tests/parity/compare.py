@@ -73,7 +73,7 @@ class Theirs:
     def given(self, x: Any) -> Any:
         if isinstance(x, (tuple, list)):
             return type(x)(map(self.given, x))
-        return self.torch.tensor(x) if isinstance(x, np.ndarray) else x
+        return self.torch.tensor(x) if isinstance(x, (np.ndarray, np.generic)) else x
 
     def made(self, row: Row, dtype: Any, state: Any) -> tuple[Any, list[Any]]:
         make: Any = self.torch
@@ -101,7 +101,7 @@ class Theirs:
         return isinstance(t, self.torch.Tensor) and t.requires_grad
 
     def array(self, t: Any) -> np.ndarray:
-        return np.asarray(t.detach())
+        return t.detach().numpy(force=True)
 
     def gradients(self, loss: Any, wanted: list[Any], again: bool) -> list[Any]:
         return list(self.torch.autograd.grad(loss, wanted, create_graph=again, allow_unused=True))
@@ -151,7 +151,7 @@ def run(
 ) -> tuple[list[list[Any]], Any]:
     """Return what `measured` finds, as arrays, and the module's state after it."""
     call, parameters = side.made(row, dtype, state)
-    arrays = [x.astype(dtype) if _float(x) else x for x in row.inputs]
+    arrays = [np.asarray(x, dtype) if _float(x) else x for x in row.inputs]
 
     def step(*given: Any) -> Any:
         tensors = [

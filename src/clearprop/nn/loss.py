@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from clearprop.errors import lesson
 from clearprop.nn import functional as F
 from clearprop.nn.functional.layer import checked_reduction, positive
 from clearprop.nn.module import Module
+
+_NONE = np.zeros(0)
 
 
 class Loss(Module):
@@ -25,7 +28,7 @@ class Loss(Module):
 
     def _keep(self, name: str, value: Any) -> None:
         value = value if value is None or hasattr(value, "dtype") else np.asarray(value, np.float32)
-        self.register_buffer(name, value, persistent=False)
+        self.register_buffer(name, value)
 
 
 class MSELoss(Loss):
@@ -147,3 +150,238 @@ class CrossEntropyLoss(NLLLoss):
     def forward(self, x: Any, y: Any) -> Any:
         """Return the loss of logits `x` for the classes, or class probabilities, `y`."""
         return F.cross_entropy(x, y, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
+
+
+# --- between arrays of one shape ----------------------------------------------------------------------------
+class SmoothL1Loss(Loss):
+    """mean of d^2 / (2 beta) where |d| < beta, else |d| - beta/2, for d = x - y; see `smooth_l1_loss`."""
+
+    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = beta
+        F.smooth_l1_loss(_NONE, _NONE, "sum", beta)  # complains about a negative one
+
+    def forward(self, x: Any, y: Any) -> Any:
+        """Return the loss of prediction `x` against target `y`."""
+        return F.smooth_l1_loss(x, y, self.reduction, self.beta)
+
+
+class KLDivLoss(Module):
+    """mean of y (log y - x) for log-probabilities x; `reduction` also knows 'batchmean': see `kl_div`."""
+
+    shown = ("reduction", "log_target")
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        super().__init__()
+        if reduction != "batchmean":
+            checked_reduction("KLDivLoss(reduction=)", reduction)
+        self.reduction, self.log_target = reduction, log_target
+
+    def forward(self, x: Any, y: Any) -> Any:
+        """Return the loss of log-probabilities `x` against target `y`."""
+        return F.kl_div(x, y, self.reduction, self.log_target)
+
+
+class PoissonNLLLoss(Loss):
+    """mean of exp(x) - y x for counts y; see `poisson_nll_loss`."""
+
+    def __init__(
+        self, log_input: bool = True, full: bool = False, *, eps: float = 1e-8, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        self.log_input, self.full, self.eps = log_input, full, eps
+
+    def forward(self, x: Any, y: Any) -> Any:
+        """Return the loss of rates, or their logarithms, `x` for the counts `y`."""
+        return F.poisson_nll_loss(x, y, self.log_input, self.full, eps=self.eps, reduction=self.reduction)
+
+
+class GaussianNLLLoss(Loss):
+    """mean of (log v + (x - y)^2 / v) / 2 for a predicted variance v; see `gaussian_nll_loss`."""
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.full, self.eps = full, eps
+
+    def forward(self, x: Any, y: Any, var: Any) -> Any:
+        """Return the loss of mean `x` and variance `var` for the target `y`."""
+        return F.gaussian_nll_loss(x, y, var, self.full, self.eps, self.reduction)
+
+
+class SoftMarginLoss(Loss):
+    """mean of log(1 + exp(-y x)) for signs y."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        """Return the loss of scores `x` for signs `y`, 1 or -1."""
+        return F.soft_margin_loss(x, y, self.reduction)
+
+
+# --- margins ------------------------------------------------------------------------------------------------
+class Margin(Loss):
+    """What the losses with a margin share."""
+
+    shown: tuple[str, ...] = ("margin",)
+
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+
+class MarginRankingLoss(Margin):
+    """mean of max(0, -y (a - b) + margin): y = 1 says that a ranks higher, -1 that b does."""
+
+    def forward(self, a: Any, b: Any, y: Any) -> Any:
+        """Return the loss of scores `a` and `b` for signs `y`."""
+        return F.margin_ranking_loss(a, b, y, self.margin, self.reduction)
+
+
+class CosineEmbeddingLoss(Margin):
+    """mean of 1 - cos(a, b) where y is 1, of max(0, cos(a, b) - margin) where it is -1."""
+
+    def forward(self, a: Any, b: Any, y: Any) -> Any:
+        """Return the loss of vectors `a` and `b` for signs `y`."""
+        return F.cosine_embedding_loss(a, b, y, self.margin, self.reduction)
+
+
+class HingeEmbeddingLoss(Margin):
+    """mean of x where y is 1, of max(0, margin - x) where it is -1."""
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        super().__init__(margin, reduction)
+
+    def forward(self, x: Any, y: Any) -> Any:
+        """Return the loss of distances `x` for signs `y`."""
+        return F.hinge_embedding_loss(x, y, self.margin, self.reduction)
+
+
+class MultiMarginLoss(Margin):
+    """mean of sum_(i != y) weight[y] max(0, margin - x[y] + x[i])^p / classes; see `multi_margin_loss`."""
+
+    weight: Any
+
+    def __init__(self, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean") -> None:
+        super().__init__(margin, reduction)
+        self.p = p
+        self._keep("weight", weight)
+
+    def forward(self, x: Any, y: Any) -> Any:
+        """Return the loss of scores `x` for the classes `y`."""
+        return F.multi_margin_loss(x, y, self.p, self.margin, self.weight, self.reduction)
+
+
+class MultiLabelMarginLoss(Loss):
+    """mean of sum_(i, j) max(0, 1 - x[y_j] + x[i]) / classes; see `multilabel_margin_loss`."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        """Return the loss of scores `x` for each row's labels `y`, up to the first -1."""
+        return F.multilabel_margin_loss(x, y, self.reduction)
+
+
+class MultiLabelSoftMarginLoss(Loss):
+    """mean over rows of the mean of -y log s(x) - (1 - y) log s(-x), s the sigmoid."""
+
+    weight: Any
+
+    def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self._keep("weight", weight)
+
+    def forward(self, x: Any, y: Any) -> Any:
+        """Return the loss of logits `x` for the labels `y`, 0 or 1 each."""
+        return F.multilabel_soft_margin_loss(x, y, self.weight, self.reduction)
+
+
+class TripletMarginLoss(Margin):
+    """mean of max(0, d(anchor, positive) - d(anchor, negative) + margin); see `triplet_margin_loss`."""
+
+    shown = ("margin", "p", "eps", "swap")
+
+    def __init__(
+        self,
+        margin: float = 1.0,
+        p: float = 2.0,
+        eps: float = 1e-6,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(positive("TripletMarginLoss(margin=)", margin), reduction)
+        self.p, self.eps, self.swap = p, eps, swap
+
+    def forward(self, anchor: Any, near: Any, far: Any) -> Any:
+        """Return the loss of an anchor, what is to be near it and what is to be far from it."""
+        options = self.margin, self.p, self.eps, self.swap, self.reduction
+        return F.triplet_margin_loss(anchor, near, far, *options)
+
+
+class TripletMarginWithDistanceLoss(Margin):
+    """`TripletMarginLoss` with a distance of one's own."""
+
+    shown = ("margin", "swap")
+
+    def __init__(
+        self,
+        *,
+        distance_function: Callable[[Any, Any], Any] | None = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(positive("TripletMarginWithDistanceLoss(margin=)", margin), reduction)
+        self.distance_function, self.swap = distance_function, swap
+
+    def forward(self, anchor: Any, near: Any, far: Any) -> Any:
+        """Return the loss of an anchor, what is to be near it and what is to be far from it."""
+        return F.triplet_margin_with_distance_loss(
+            anchor,
+            near,
+            far,
+            distance_function=self.distance_function,
+            margin=self.margin,
+            swap=self.swap,
+            reduction=self.reduction,
+        )
+
+
+# --- sequences ----------------------------------------------------------------------------------------------
+class CTCLoss(Loss):
+    """-log of the likelihood of labels, summed over all alignments; see `ctc_loss`."""
+
+    shown = ("blank", "zero_infinity")
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction)
+        self.blank, self.zero_infinity = blank, zero_infinity
+
+    def forward(self, log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any) -> Any:
+        """Return the loss of log-probabilities (time, n, classes) for the labels of each sequence."""
+        options = self.blank, self.reduction, self.zero_infinity
+        return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, *options)
+
+
+# --- as layers ----------------------------------------------------------------------------------------------
+class CosineSimilarity(Module):
+    """a . b / (|a| |b|) along `dim`; see `cosine_similarity`."""
+
+    shown = ("dim", "eps")
+
+    def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.dim, self.eps = dim, eps
+
+    def forward(self, a: Any, b: Any) -> Any:
+        """Return the cosines of the angles between `a` and `b`."""
+        return F.cosine_similarity(a, b, self.dim, self.eps)
+
+
+class PairwiseDistance(Module):
+    """The p-norm of a - b + eps along the last axis; see `pairwise_distance`."""
+
+    shown = ("p", "eps", "keepdim")
+
+    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
+        super().__init__()
+        self.p, self.eps, self.keepdim = p, eps, keepdim
+
+    def forward(self, a: Any, b: Any) -> Any:
+        """Return the distances between `a` and `b`."""
+        return F.pairwise_distance(a, b, self.p, self.eps, self.keepdim)

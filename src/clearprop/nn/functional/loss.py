@@ -1,7 +1,8 @@
-"""Losses between arrays of one shape: squares, absolute differences, binary cross entropy."""
+"""Losses between arrays of one shape: differences, likelihoods of counts and errors, binary cross entropy."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,22 @@ def l1_loss(x: Any, y: Any, reduction: str = "mean") -> Any:
     return reduced(np.abs(x - y), reduction)
 
 
+def smooth_l1_loss(x: Any, y: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
+    """Return the mean of d^2 / (2 beta) where |d| < beta, else |d| - beta/2, d = x - y (Girshick 2015).
+
+    With beta 0 it is `l1_loss`. Raises ValueError for a negative beta.
+
+    >>> smooth_l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    np.float64(0.75)
+    """
+    if not beta >= 0:
+        raise ValueError(lesson("smooth_l1_loss(beta=)", "wants 0 or more", f"{beta!r}", hint="beta=1.0"))
+    if beta == 0:
+        return l1_loss(x, y, reduction)
+    d = np.abs(x - matched("smooth_l1_loss", x, y))
+    return reduced(np.where(d < beta, 0.5 * d * d / beta, d - 0.5 * beta), reduction)
+
+
 def huber_loss(x: Any, y: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
     """Return the mean of d^2/2 where |d| <= delta, else delta (|d| - delta/2), d = x - y (Huber 1964).
 
@@ -167,3 +184,87 @@ def binary_cross_entropy_with_logits(
     weighted = _weighted(called, y, "pos_weight", pos_weight)
     each = -(weighted * ops["logsigmoid"](x) + (1 - y) * ops["logsigmoid"](-x))
     return reduced(_weighted(called, each, "weight", weight), reduction)
+
+
+def kl_div(x: Any, y: Any, reduction: str = "mean", log_target: bool = False) -> Any:
+    """Return the mean of y (log y - x) for log-probabilities x and probabilities y, or their logarithms.
+
+    `reduction="batchmean"` is the sum divided by the number of rows: the divergence of Kullback and Leibler.
+
+    >>> kl_div(np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]]), reduction="batchmean").round(4)
+    np.float64(0.6931)
+    """
+    y = matched("kl_div", x, y)
+    each = np.exp(y) * (y - x) if log_target else y * np.log(np.where(y == 0, 1, y)) - y * x
+    if reduction == "batchmean":
+        return each.sum() / (each.shape[0] if each.shape else 1)
+    return reduced(each, reduction)
+
+
+def poisson_nll_loss(
+    x: Any,
+    y: Any,
+    log_input: bool = True,
+    full: bool = False,
+    *,
+    eps: float = 1e-8,
+    reduction: str = "mean",
+) -> Any:
+    """Return the mean of exp(x) - y x, the negative log-likelihood of counts y of rate exp(x).
+
+    Without `log_input` x is the rate: x - y log(x + eps). `full` adds Stirling's y log y - y + log(2 pi y)/2
+    where y > 1, which does not depend on x.
+
+    >>> poisson_nll_loss(np.array([0.0]), np.array([2.0]))
+    np.float64(1.0)
+    """
+    y = matched("poisson_nll_loss", x, y)
+    each = np.exp(x) - y * x if log_input else x - y * np.log(x + eps)
+    if full:
+        many = np.where(y > 1, y, 1)
+        each = each + np.where(y > 1, y * np.log(many) - y + 0.5 * np.log(2 * math.pi * many), 0)
+    return reduced(each, reduction)
+
+
+def gaussian_nll_loss(
+    x: Any, y: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Any:
+    """Return the mean of (log v + (x - y)^2 / v) / 2, v = max(var, eps): normal errors of variance v.
+
+    `var` is one number, or of x's shape, or of x's shape but 1 or nothing along the last axis. Where var is
+    below eps its gradient is that of eps (Nix and Weigend 1994). `full` adds log(2 pi)/2. Raises ValueError
+    for a negative variance.
+
+    >>> gaussian_nll_loss(np.array([1.0]), np.array([3.0]), np.array([4.0])).round(4)
+    np.float64(1.1931)
+    """
+    x = arrayed(x)
+    y = matched("gaussian_nll_loss", x, y)
+    var = _variance(x, var)
+    v = var + ops["detach"](np.maximum(var, eps) - var)
+    each = 0.5 * (np.log(v) + np.square(x - y) / v)
+    return reduced(each + 0.5 * math.log(2 * math.pi) if full else each, reduction)
+
+
+def _variance(x: Any, var: Any) -> Any:
+    var = arrayed(var)
+    if var.dtype != x.dtype:
+        var = var.astype(x.dtype)
+    if var.shape and var.shape == x.shape[:-1] and var.shape != x.shape:
+        var = var[..., None]
+    called = "gaussian_nll_loss(var=)"
+    if var.shape not in ((), x.shape, (*x.shape[:-1], 1)):
+        raise ValueError(lesson(called, f"wants one variance per entry, {x.shape}", describe(var)))
+    if np.any(constant(var) < 0):
+        raise ValueError(lesson(called, "wants 0 or more", f"{constant(var).min()}", hint="np.exp(log_var)"))
+    return var
+
+
+def soft_margin_loss(x: Any, y: Any, reduction: str = "mean") -> Any:
+    """Return the mean of log(1 + exp(-y x)) for signs y, 1 or -1.
+
+    >>> soft_margin_loss(np.array([0.0]), np.array([-1.0])).round(4)
+    np.float64(0.6931)
+    """
+    y = matched("soft_margin_loss", x, y)
+    return reduced(ops["softplus"](-y * x), reduction)

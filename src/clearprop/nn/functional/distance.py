@@ -1,0 +1,54 @@
+"""Distances and angles between vectors, and vectors of length 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.nn.functional.layer import arrayed
+from clearprop.op import describe
+
+
+def cosine_similarity(a: Any, b: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+    """Return a . b / (max(|a|, eps) max(|b|, eps)) along `dim`: 1 in the same direction, -1 in the opposite.
+
+    >>> cosine_similarity(np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]]))
+    array([0.96])
+    """
+    a, b = arrayed(a), arrayed(b)
+    lengths = [np.maximum(np.sqrt(np.sum(x * x, axis=dim)), eps) for x in (a, b)]
+    return np.sum(a * b, axis=dim) / (lengths[0] * lengths[1])
+
+
+def pairwise_distance(a: Any, b: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
+    """Return the p-norm of a - b + eps along the last axis.
+
+    >>> pairwise_distance(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]]), eps=0.0)
+    array([5.])
+    """
+    return np.linalg.norm(arrayed(a) - arrayed(b) + eps, p, axis=-1, keepdims=keepdim)
+
+
+def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
+    """Return x / max(|x|, eps) with the p-norm along `dim`.
+
+    >>> normalize(np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]])
+    """
+    x = arrayed(x)
+    return x / np.maximum(np.linalg.norm(x, p, axis=dim, keepdims=True), eps)
+
+
+def pdist(x: Any, p: float = 2.0) -> Any:
+    """Return the p-norm of x[i] - x[j] for all i < j, row by row: (n, m) gives (n (n - 1) / 2,).
+
+    >>> pdist(np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])).round(4)
+    array([5.    , 1.    , 4.2426])
+    """
+    x = arrayed(x)
+    if len(x.shape) != 2:
+        raise ValueError(lesson("pdist(x)", "wants rows of numbers, (n, m)", describe(x)))
+    i, j = np.triu_indices(x.shape[0], 1)
+    return np.linalg.norm(x[i] - x[j], p, axis=-1)
