@@ -396,6 +396,10 @@ CALLS = {
     np.linalg.inv: matrices, np.linalg.det: matrices, np.linalg.slogdet: matrices, np.linalg.solve: systems, np.linalg.norm: norms,
     np.take: indices, np.take_along_axis: along, np.where: wheres, np.clip: clips,
     np.matmul: lambda: two_arrays(_()),
+    np.lib.stride_tricks.sliding_window_view: lambda: one_array(
+        _(2), _(1), _(0), _(3), _(-1), _((2, 2)), _((1, 1, 1)), _(2, 0), _(2, -1), _(2, 5), _((2, 1), (0, 1)), _((2, 2), (0, 0)), _((2, 2), (-1, 0)), _((2, 1), 0),
+        _(()), _((), ()), _(9, 0), _(2.0), _(2, subok=True), _(2, writeable=True), _(window_shape=1, axis=None), _("x"),
+    ),
 }  # fmt: skip
 """What each function is called with; what a ufunc is called with follows from how many arrays it takes."""
 

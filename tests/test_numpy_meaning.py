@@ -26,6 +26,7 @@ REFUSED = {
     np.std: ("correction",),
     np.einsum: ("the subscripts come first",),
     np.linalg.norm: ("this matrix norm has no rule",),
+    np.lib.stride_tricks.sliding_window_view: ("a Tensor's values do not change",),
 }
 # What NumPy refuses and we answer: without entries there is nothing that could be wrong.
 ANSWERED = {np.median: ("cannot reshape array of size 0",)}

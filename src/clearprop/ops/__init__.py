@@ -2,6 +2,7 @@
 
 from clearprop.ops import (
     composed,
+    convolution,
     elementwise,
     index,
     inverse,
@@ -12,6 +13,7 @@ from clearprop.ops import (
     reduce,
     shape,
     softmax,
+    window,
 )
 from clearprop.registry import ops as _entries
 
@@ -21,6 +23,7 @@ for _op in _entries.values():
 
 __all__ = [
     "composed",
+    "convolution",
     "elementwise",
     "index",
     "inverse",
@@ -31,4 +34,5 @@ __all__ = [
     "reduce",
     "shape",
     "softmax",
+    "window",
 ]
