@@ -14,9 +14,9 @@ ROOT = Path(clearprop.__file__).parent
 # is how a reader is called when somebody asks for it by name (`t.backward()`, `fit(compile=True)`).
 ORDER = {
     "": (
-        "errors marks files modes registry structure ufunc refusal updates tensor graph op define record ops "
-        "backward inner transforms nn optim data interop typed see testing check diagnosis homework compiler "
-        "train __init__ cli __main__"
+        "errors facts marks files modes registry structure ufunc refusal updates tensor graph op define "
+        "record ops backward inner transforms nn optim data interop typed see testing check diagnosis "
+        "homework compiler train __init__ cli __main__"
     ),
     "see": "readable numbers names algebra layout drawing step summaries gallery __init__",
     "compiler": "program plan numpy llvm capture proof explain step __init__",
@@ -121,3 +121,100 @@ def test_the_reader_of_imports_sees_an_arrow_that_points_up():
 def test_every_file_says_what_it_is():
     for path in ROOT.rglob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+# --- readers ask an op for its facts ------------------------------------------------------------------------
+# Where an op is entered under its name, and the chapters that hold the ops themselves.
+ENTERED = {("op",), ("define",), ("registry",)}
+
+
+def asked_by_name(tree: ast.AST):
+    """Yield what asks which op it is, instead of asking the op: by its name, identity, or place in the table.
+
+    `op.name == "sum"`, `op.name in TABLE`, `TABLE[op.name]`, `TABLE.get(op.name)`, `match op.name`;
+    `node.op is add`, `op == add`, `op in (add, subtract)`; `node.op is ops["add"]`.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            named = any(map(is_name_of_op, sides))
+            looked_up = any(is_entry(x) or any(map(is_entry, getattr(x, "elts", ()))) for x in sides)
+            same = any(map(is_op, sides)) and not all(map(says_nothing, sides))
+            if named or looked_up or same:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Subscript):
+            if is_name_of_op(node.slice) and isinstance(node.value, ast.Name):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            method, of = node.func.attr, node.func.value
+            if method in ("get", "startswith", "endswith") and any(map(is_name_of_op, (of, *node.args))):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Match) and (is_op(node.subject) or is_name_of_op(node.subject)):
+            yield f"match {ast.unparse(node.subject)}"
+
+
+def is_op(node: ast.AST) -> bool:
+    return (node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")) == "op"
+
+
+def is_name_of_op(node: ast.AST) -> bool:
+    """Whether it reads `op.name`, also as `_op(x).name` or through a condition."""
+    if isinstance(node, ast.IfExp):
+        return is_name_of_op(node.body) or is_name_of_op(node.orelse)
+    of = getattr(node, "value", None)
+    of = of.func if isinstance(of, ast.Call) else of
+    return getattr(node, "attr", "") == "name" and (is_op(of) or getattr(of, "id", "") == "_op")
+
+
+def is_entry(node: ast.AST) -> bool:
+    """Whether it reads `ops["name"]`."""
+    return (
+        isinstance(node, ast.Subscript)
+        and getattr(node.value, "id", getattr(node.value, "attr", "")) == "ops"
+    )
+
+
+def says_nothing(node: ast.AST) -> bool:
+    """Whether comparing an op with it says nothing of which one it is: None, the table, another node's op."""
+    is_none = isinstance(node, ast.Constant) and node.value is None
+    return is_none or is_op(node) or getattr(node, "id", "") == "ops"
+
+
+def test_readers_ask_an_op_for_its_facts_and_never_which_one_it_is():
+    readers = {m: p for m, p in MODULES.items() if m[0] not in ("ops", "compiler") and m not in ENTERED}
+    found = [
+        f"{path.relative_to(ROOT)}: {asked}"
+        for path in readers.values()
+        for asked in asked_by_name(ast.parse(path.read_text()))
+        if "'part'" not in asked
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'op.name == "sum"',
+        'node.op.name in ("sum", "mean")',
+        "_op(node).name != name",
+        "TABLE[op.name]",
+        'TABLE.get(node.op.name if node.op else "", "")',
+        'op.name.startswith("arc")',
+        "node.op is multiply",
+        "op in (multiply, divide)",
+        "multiply == node.op",
+        'node.op is not ops["add"]',
+        'wanted in (ops["add"], ops["subtract"])',
+        "match op.name:\n    case 'sum': pass",
+    ],
+)
+def test_the_search_finds_every_way_of_asking_which_op_it_is(code):
+    assert len(list(asked_by_name(ast.parse(code)))) == 1
+
+
+@pytest.mark.parametrize(
+    "code", ["node.op is None", "a.op is b.op", "f'{op.name}(x)'", 'ops["add"](x, y)', "x.name == y"]
+)
+def test_the_search_lets_pass_what_asks_nothing_of_the_kind(code):
+    assert list(asked_by_name(ast.parse(code))) == []

@@ -9,6 +9,7 @@ from clearprop import ops
 from clearprop.backward import backward
 from clearprop.define import define, elementwise
 from clearprop.errors import GradientError
+from clearprop.facts import Facts
 from clearprop.graph import is_tree, topological_order
 from clearprop.modes import no_grad
 from clearprop.op import Op
@@ -76,6 +77,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Facts",
     "GradientError",
     "Op",
     "Tensor",

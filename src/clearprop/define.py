@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from clearprop.errors import lesson
+from clearprop.facts import SILENT, Facts
 from clearprop.op import Op, Rule
 from clearprop.registry import numpy_functions, ops, ufunc_names
 from clearprop.ufunc import Ufunc
@@ -21,8 +22,7 @@ def elementwise(
     ufunc: str = "",
     singular: Callable[..., bool] | bool = False,
     choice: bool = False,
-    kink: Callable[..., Any] | Literal[False] | None = None,
-    domain: Any = (-2.0, 2.0),
+    facts: Facts = SILENT,
 ) -> Op:
     """Make an elementwise op from its forward function and its local derivatives.
 
@@ -32,9 +32,8 @@ def elementwise(
 
     `numpy` and `ufunc` name the NumPy function, or the ufunc of another package, that it stands for.
     `singular` says that a local derivative may be infinite (always, or for which inputs), `choice` that it
-    tells who was chosen (where it is 0, exactly 0 is sent), `kink` at which inputs its slopes
-    differ, or False for a smooth one.
-    `domain` is an interval where it is smooth.
+    tells who was chosen (where it is 0, exactly 0 is sent), `facts` what readers want to know: where it has
+    kinks (`Facts(kinks=...)`, False for a smooth one), an interval where it is smooth (`domain`), its sign.
 
     >>> import numpy as np
     >>> from clearprop import Tensor, elementwise, grad
@@ -53,8 +52,7 @@ def elementwise(
         arity=len(derivatives),
         singular=always,
         choice=choice,
-        kink=kink,
-        domain=domain,
+        facts=facts,
         doc=doc,
     )
     op.__module__ = sys._getframe(1).f_globals["__name__"]

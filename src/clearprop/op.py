@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from clearprop.errors import lesson, user_line
+from clearprop.facts import SILENT, Facts
 from clearprop.modes import State, current, marks, special
 from clearprop.refusal import public_class
 from clearprop.registry import ops
@@ -45,14 +46,11 @@ class Op:
     - `masked(*xs, mask, **attrs)` (reductions): the same over the entries where the mask holds alone, or
       NotImplemented; `empty`: whether no entries at all have a result.
     - `by_rows`: whether row i of the output depends on row i of the first input alone, whatever its length.
-    - `kink(*xs, **attrs)`: at which entries (of the output of an elementwise op, else of the first input)
-      the slopes to the left and to the right may differ, or a jump may be; False for an op that has neither
-      anywhere, None where nobody said.
     - `several`: whether the output is a tuple of arrays.
     - `hint(*arrays, **attrs)`: after a failed call, what was wanted and what to try ('' where unknown).
-    - `domain` (elementwise): an open interval where it is smooth, or one per input (None for a condition),
-      for tests; `examples`: for other kinds, `(shapes, attrs)` pairs that the tests run; an array among the
-      shapes is an input that is used as it is.
+    - `facts`: what readers want to know beside the mathematics: its sign, its kinks, its domain (`Facts`).
+    - `examples`: for kinds other than elementwise, `(shapes, attrs)` pairs that the tests run; an array among
+      the shapes is an input that is used as it is.
     """
 
     def __init__(
@@ -69,12 +67,11 @@ class Op:
         signature: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None,
         singular: Callable[..., bool] | None = None,
         choice: bool = False,
-        kink: Callable[..., Any] | Literal[False] | None = None,
         masked: Callable[..., Any] | None = None,
         empty: bool = True,
         by_rows: bool = False,
         several: bool = False,
-        domain: Any = None,
+        facts: Facts = SILENT,
         examples: tuple[Any, ...] = (),
         hint: Callable[..., tuple[str, str]] | None = None,
         doc: str = "",
@@ -86,7 +83,7 @@ class Op:
         self.defaults = defaults or {}
         self.signature, self.singular, self.choice, self.several = signature, singular, choice, several
         self.masked, self.empty, self.by_rows = masked, empty, by_rows
-        self.domain, self.examples, self.hint, self.kink = domain, examples, hint, kink
+        self.facts, self.examples, self.hint = facts, examples, hint
         self.differentiable = variadic_rule is not None or any(r is not None for r in (*rules, *derivatives))
         self.__doc__ = doc
         self.__name__ = self.__qualname__ = name

@@ -36,7 +36,7 @@ class Case:
 def cases(op: Op, dtype: Any = np.float64, seed: int = 0) -> Iterator[Case]:
     """Yield the cases that an op's own entry describes, with random inputs.
 
-    Elementwise ops are called on broadcasting shapes with numbers from `op.domain`; other kinds on each
+    Elementwise ops are called on broadcasting shapes with numbers from `op.facts.domain`; other kinds on each
     `(shapes, attrs)` of `op.examples`, where an array among the shapes is an input that is used as it is.
     Raises ValueError for a differentiable op that describes none.
 
@@ -67,7 +67,7 @@ def cases(op: Op, dtype: Any = np.float64, seed: int = 0) -> Iterator[Case]:
 def _input(op: Op, i: int, shape: Any, rng: np.random.Generator, dtype: Any) -> Any:
     if isinstance(shape, np.ndarray):
         return shape if shape.dtype.kind != "f" else shape.astype(dtype)
-    domain: Any = op.domain or (-2.0, 2.0)
+    domain: Any = op.facts.domain or (-2.0, 2.0)
     interval = domain if isinstance(domain[0], (int, float)) else domain[i]
     if interval is None:
         return rng.random(shape) < 0.5

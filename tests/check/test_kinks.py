@@ -130,8 +130,9 @@ def test_entries_of_a_median_that_are_not_in_the_middle_are_marked():
 
 def test_an_op_that_does_not_say_is_unknown():
     silent = cp.elementwise("kinks_silent", lambda x: x * x, lambda z, x: 2 * x)
-    smooth = cp.elementwise("kinks_smooth", lambda x: x * x, lambda z, x: 2 * x, kink=False)
-    bent = cp.elementwise("kinks_bent", np.abs, lambda z, x: np.sign(x), kink=lambda x: x == 0)
+    smooth = cp.elementwise("kinks_smooth", lambda x: x * x, lambda z, x: 2 * x, facts=cp.Facts(kinks=False))
+    at_0 = cp.Facts(kinks=lambda x: x == 0)
+    bent = cp.elementwise("kinks_bent", np.abs, lambda z, x: np.sign(x), facts=at_0)
     (place,) = cp.kinks(lambda x: silent(x), 1.0)
 
     assert place.kind == "unknown"
@@ -143,7 +144,7 @@ def test_an_op_that_does_not_say_is_unknown():
 def test_every_op_of_ours_says_where_its_kinks_are():
 
     ours = [op for op in ops.values() if op.__module__.startswith("clearprop.")]
-    assert [op.name for op in ours if op.kink is None] == []
+    assert [op.name for op in ours if op.facts.kinks is None] == []
 
 
 @pytest.mark.parametrize(("f", "inputs", "slopes", "given"), KINKS)

@@ -118,9 +118,9 @@ def forward_operands(node: Tensor, index: tuple[int, ...], names: Mapping[int, s
     if op.kind == "reduce" and "axis" in node.attrs:
         label, x = pairs[0]
         return (summary(label, x, _row(index, np.ndim(x), node.attrs)),)
-    if op.name == "matmul" and all(np.ndim(v) == 2 for _, v in pairs):
-        (left, x), (right, y) = pairs
-        return (summary(left, x, (index[0], None)), summary(right, y, (None, index[1])))
+    rows = op.facts.reads(index, *node.values, **node.attrs) if op.facts.reads else None
+    if rows is not None:
+        return tuple(summary(label, v, row) for (label, v), row in zip(pairs, rows, strict=True))
     return tuple(summary(label, v) for label, v in pairs)
 
 

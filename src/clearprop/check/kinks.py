@@ -41,7 +41,7 @@ class Place:
     def __str__(self) -> str:
         at = f" at {list(self.index)}" if self.index else ""
         if self.kind == "unknown":
-            return f"{self.call}: unknown, its op does not say where it has kinks (kink=)"
+            return f"{self.call}: unknown, its op does not say where it has kinks (Facts(kinks=))"
         if self.kind == "0 * inf":
             return f"{self.call}{at} has an infinite slope, met by a gradient of 0: decided as 0"
         sides = f"{self.left:.4g} to its left, {self.right:.4g} to its right"
@@ -57,7 +57,7 @@ def kinks(f: Callable[..., Any], *inputs: Any) -> list[Place]:
     At a kink the gradient is one of several that are right: the table of conventions says which. Where a
     gradient of exactly 0 meets an infinite slope, 0 is sent, so that masked entries stay masked: right for
     `where(x > 0, sqrt(x), 0)`, and wrong for `sqrt(x)**2` at 0, whose derivative is 1. An op of your own that
-    does not say where its kinks are (`kink=`, or `kink=False` for none) is listed as unknown.
+    does not say where its kinks are (`Facts(kinks=...)`, False for none) is listed as unknown.
 
     Raises TypeError where `f` returns several results.
 
@@ -124,23 +124,20 @@ class _Step:
 
     def places(self, g: Any) -> list[Place]:
         """Return what is to be said of this op, given the gradient that arrived (None where none did)."""
-        if self.op.kink is None:
+        if self.op.facts.kinks is None:
             return [Place("unknown", self.call, self.depends.index(True), (), np.nan, np.nan)]
         found: list[Place] = []
         for i, value in enumerate(self.values):
             if self.depends[i]:
-                if callable(self.op.kink) and np.asarray(value).dtype.kind == "f":
+                if callable(self.op.facts.kinks) and np.asarray(value).dtype.kind == "f":
                     found += self._entries(i, g) if self.op.kind == "elementwise" else self._rows(i, g)
                 found += self._decided(i, g)
         return found
 
-    def _asked(self, *values: Any) -> Any:
-        return self.op.kink(*values, **self.attrs) if callable(self.op.kink) else False
-
     def _entries(self, i: int, g: Any) -> list[Place]:
         """Kinks of an elementwise op: the entries are moved all at once, for none has a say in another."""
         z = np.asarray(self.node._value)
-        mask = np.broadcast_to(self._asked(*self.values), z.shape)
+        mask = np.broadcast_to(self.op.facts.on_kink(*self.values, **self.attrs), z.shape)
         if not mask.any():
             return []
         x = np.asarray(self.values[i], np.float64)
@@ -153,7 +150,7 @@ class _Step:
         if i:
             return []
         x = np.asarray(self.values[0], np.float64)
-        mask = np.broadcast_to(self._asked(x, *self.values[1:]), x.shape)
+        mask = np.broadcast_to(self.op.facts.on_kink(x, *self.values[1:], **self.attrs), x.shape)
         axis = self.attrs.get("axis")
         axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
         whole = len(set(axes)) == x.ndim

@@ -24,18 +24,6 @@ from clearprop.see.algebra.labels import call_of, label_of
 from clearprop.see.names import callers_frame, find
 from clearprop.tensor import Tensor
 
-HINTS = {
-    "log": "np.log(np.maximum(x, 1e-12)), or log_softmax where the logarithm is of a softmax",
-    "divide": "a denominator kept from 0, such as y + 1e-8",
-    "reciprocal": "a denominator kept from 0, such as x + 1e-8",
-    "sqrt": "np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite",
-    "exp": "np.logaddexp, logsumexp, softmax or log_softmax, which do not overflow",
-    "power": "np.square(x) or x * x for a whole power; a base kept above 0 for others",
-    "norm": "smaller numbers, or float64",
-    "matmul": "a smaller learning rate, scaled inputs, or float64: the product overflows",
-    "sum": "float64, or a mean instead of a sum",
-}
-
 
 class NonFiniteError(GradientError):
     """A NaN or an infinity was found; `report` says where."""
@@ -112,7 +100,7 @@ class Report:
             return "data without NaN and inf: drop or fill those rows before the model sees them"
         if self.discarded:
             return "np.where on the input of the op as well, so that the branch not taken stays finite"
-        return HINTS.get(self.node.op.name if self.node.op else "", "")
+        return self.node.op.facts.advice if self.node.op else ""
 
     def __str__(self) -> str:
         return self.text

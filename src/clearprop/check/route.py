@@ -66,11 +66,13 @@ def route_to(
 
 def _discards(user: Tensor, i: int, index: Index, names: Mapping[int, str]) -> str:
     """Return the `where` as text if it does not choose its input `i` at that entry, else ''."""
-    if user.op is None or user.op.name != "where" or i == 0 or index is None:
+    if user.op is None or user.op.facts.picks is None or index is None:
         return ""
     place = through(user, i, index)
-    chosen = np.broadcast_to(np.asarray(user.values[0], dtype=bool), user._value.shape)
-    return "" if place is None or chosen[place] == (i == 1) else call_of(user, names, depth=0)
+    chosen = user.op.facts.picks(i, *user.values, **user.attrs)
+    if chosen is None or place is None or np.broadcast_to(chosen, user._value.shape)[place]:
+        return ""
+    return call_of(user, names, depth=0)
 
 
 def through(user: Tensor, i: int, index: Index) -> Index:
@@ -84,12 +86,11 @@ def through(user: Tensor, i: int, index: Index) -> Index:
     if op is None or index is None or isinstance(z, tuple) or isinstance(x, tuple):
         return None
     before, after = np.shape(x), np.shape(z)
-    if op.kind == "elementwise" or op.name == "broadcast_to":
+    if op.kind == "elementwise" or op.facts.order == "repeated":
         return (0,) * (len(after) - len(before)) + index  # an entry that is repeated: its first place
-    if op.name in ("reshape", "ravel", "squeeze", "expand_dims"):
+    if op.facts.order == "kept":
         flat: Any = np.ravel_multi_index(index, before) if before else 0
         return tuple(map(int, np.unravel_index(int(flat), after))) if after else ()
-    if op.name == "transpose":
-        axes = user.attrs["axes"] or tuple(range(len(before)))[::-1]
-        return tuple(index[a] for a in axes)
+    if op.facts.axes is not None:
+        return tuple(index[a] for a in op.facts.axes(len(before), **user.attrs))
     return None

@@ -102,7 +102,7 @@ def _picks(seen: Examination) -> bool:
 def wrong_output(seen: Examination) -> Iterator[Symptom]:
     """A softmax or sigmoid that the loss applies again, or one that it misses."""
     output = raw(seen.output)
-    op = _last_op(seen.output)
+    made = _makes(seen.output)
     if seen.failure is not None or not np.all(np.isfinite(output)):
         return
     if (
@@ -111,7 +111,7 @@ def wrong_output(seen: Examination) -> Iterator[Symptom]:
         and output.shape[1] > 1
     ):
         sums = np.asarray(output, np.float64).sum(axis=1)
-        if op == "softmax" or (np.all(output >= 0) and np.allclose(sums, 1, atol=1e-5)):
+        if made == "distribution" or (np.all(output >= 0) and np.allclose(sums, 1, atol=1e-5)):
             yield Symptom(
                 "softmax before CrossEntropyLoss",
                 "the model's output",
@@ -133,7 +133,7 @@ def wrong_output(seen: Examination) -> Iterator[Symptom]:
                 "CrossEntropyLoss, or LogSoftmax as the last layer",
                 seen.output,
             )
-    if seen.loss_name == "BCEWithLogitsLoss" and op == "sigmoid":
+    if seen.loss_name == "BCEWithLogitsLoss" and made == "probability":
         yield Symptom(
             "sigmoid before BCEWithLogitsLoss",
             "the model's output",
@@ -144,11 +144,11 @@ def wrong_output(seen: Examination) -> Iterator[Symptom]:
         )
 
 
-def _last_op(output: Any) -> str:
-    """The op that made the output, looking through reshapes."""
+def _makes(output: Any) -> str:
+    """What the op that made the output makes, looking through reshapes."""
     while isinstance(output, Tensor) and output.op is not None and output.op.kind == "view":
         output = output.inputs[0]
-    return output.op.name if isinstance(output, Tensor) and output.op is not None else ""
+    return output.op.facts.makes if isinstance(output, Tensor) and output.op is not None else ""
 
 
 def _floor(classes: int) -> float:

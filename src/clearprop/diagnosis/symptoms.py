@@ -43,7 +43,7 @@ Look = Callable[[Examination], Iterator[Symptom]]
 VANISHED, EXPLODED = 5e-5, 1e5  # gradient of one layer against another's
 GROWN, ABOVE = 30.0, 20.0  # the last layer's output against the first one's; the loss against that of zeros
 DEAD, SATURATED = 0.6, 0.9  # shares of a layer's units, of a layer's entries
-FLAT = {"tanh": 0.02, "sigmoid": 0.02}  # slopes below this share of the steepest count as saturated
+FLAT = 0.02  # slopes below this share of the steepest count as saturated
 
 
 def rms(x: Any) -> float:
@@ -264,10 +264,15 @@ def _place(seen: Examination, node: Tensor) -> str:
     return f"{path} ({node.op.name})" if path and node.op else (node.op.name if node.op else "")
 
 
+def _flat(node: Tensor) -> str:
+    """Where the function that made a node is flat."""
+    return node.op.facts.flat if node.op is not None else ""
+
+
 def dead(seen: Examination) -> Iterator[Symptom]:
     """ReLU units that are 0 for every row."""
     for node in seen.order:
-        if node.op is None or node.op.name != "relu" or np.ndim(node._value) < 2 or len(node._value) < 8:
+        if _flat(node) != "left" or np.ndim(node._value) < 2 or len(node._value) < 8:
             continue
         units = _units(node._value)
         off = int(np.count_nonzero(~np.any(units > 0, axis=0)))
@@ -282,21 +287,27 @@ def dead(seen: Examination) -> Iterator[Symptom]:
             )
 
 
+def _share_of_steepest(node: Tensor) -> Any:
+    """The slopes of a function that flattens on both sides, as shares of its slope at 0."""
+    op: Any = node.op
+    x = np.asarray(node.values[0], np.float64)
+    steepest, slope = (op.derivatives[0](op.forward(at), at) for at in (np.float64(0.0), x))
+    return slope / steepest
+
+
 def saturated(seen: Examination) -> Iterator[Symptom]:
     """Sigmoid and tanh units that are flat for most rows."""
     for node in seen.order:
-        if node.op is None or node.op.name not in FLAT or node is seen.output or np.ndim(node._value) < 2:
+        if _flat(node) != "both" or node is seen.output or np.ndim(node._value) < 2:
             continue
         if "GELU" in seen.module_type(node):
             continue  # the sigmoid in its tanh form is a gate, not an activation
-        z = np.asarray(node._value, dtype=np.float64)
-        slope = 1 - z * z if node.op.name == "tanh" else 4 * z * (1 - z)
-        flat = float(np.mean(slope < FLAT[node.op.name]))
+        flat = float(np.mean(_share_of_steepest(node) < FLAT))
         if flat > SATURATED:
             yield Symptom(
                 "saturated units",
                 _place(seen, node),
-                f"{flat:.0%} of its values lie where the slope is below {FLAT[node.op.name]:.0%} of its top",
+                f"{flat:.0%} of its values lie where the slope is below {FLAT:.0%} of its top",
                 "almost no gradient passes there, so what comes before learns very slowly",
                 "scaled inputs, smaller initial weights, or ReLU",
                 node,

@@ -1,5 +1,7 @@
 """The ops, chapter by chapter: tables of derivatives and the few rules that need more than a line."""
 
+from dataclasses import replace as _replace
+
 from clearprop.ops import (
     composed,
     convolution,
@@ -17,9 +19,10 @@ from clearprop.ops import (
 )
 from clearprop.registry import ops as _entries
 
+# These tables name all their kinks: an entry that names none has none.
 for _op in _entries.values():
-    if _op.kink is None and _op.__module__.startswith(__name__):
-        _op.kink = False  # these tables name all their kinks: an entry that names none has none
+    if _op.facts.kinks is None and _op.__module__.startswith(__name__):
+        _op.facts = _replace(_op.facts, kinks=False)
 
 __all__ = [
     "composed",

@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from clearprop.define import define
 from clearprop.errors import lesson
+from clearprop.facts import Facts
 from clearprop.ops.shape import as_array, constant
 from clearprop.registry import implements, ops
 
@@ -159,7 +160,7 @@ def average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = F
     return np.sum(x.astype(dtype) * w.astype(dtype), axis=axes, keepdims=keepdims) / total
 
 
-@define("sum_of_weights", "opaque", lambda g, z, x: g, kink=False, examples=((((3,),), {}),))
+@define("sum_of_weights", "opaque", lambda g, z, x: g, facts=Facts(kinks=False), examples=((((3,),), {}),))
 def sum_of_weights(x: Any) -> Any:
     """What is divided by, as it is; ZeroDivisionError where it is 0, in a compiled step's later calls too."""
     if np.any(x == 0):

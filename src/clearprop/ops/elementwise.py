@@ -10,6 +10,7 @@ import numpy as np
 
 from clearprop.define import define, elementwise
 from clearprop.errors import lesson
+from clearprop.facts import Facts
 from clearprop.op import Op
 from clearprop.registry import ops
 
@@ -31,6 +32,14 @@ def _tie(x: Any, y: Any) -> Any:
     return x == y
 
 
+def _zero(x: Any) -> Any:
+    return x == 0
+
+
+def _origin(x: Any, y: Any) -> Any:
+    return (x == 0) & (y == 0)
+
+
 def _whole(x: Any) -> Any:
     return x == np.floor(x)
 
@@ -49,16 +58,17 @@ def _half(z: Any) -> Any:
 
 # --- arithmetic ---------------------------------------------------------------------------------------------
 # fmt: off
-add          = elementwise("add",          operator.add,     1,  1,                                       numpy=np.add,      doc="x + y")
-subtract     = elementwise("subtract",     operator.sub,     1, -1,                                       numpy=np.subtract, doc="x - y")
-multiply     = elementwise("multiply",     operator.mul,     lambda z, x, y: y,     lambda z, x, y: x,    numpy=np.multiply, doc="x * y")
-divide       = elementwise("divide",       operator.truediv, _inverse,              lambda z, x, y: -z / y, numpy=np.divide, doc="x / y",
-                           domain=(ANY, POSITIVE), singular=lambda x, y: not (_number(y) and y))
-negative     = elementwise("negative",     operator.neg,     -1,                                          numpy=np.negative, doc="-x")
-positive     = elementwise("positive",     operator.pos,      1,                                          numpy=np.positive, doc="+x")
-floor_divide = elementwise("floor_divide", operator.floordiv, None, None, domain=(ANY, POSITIVE),         numpy=np.floor_divide, doc="floor(x / y); no gradient", kink=_multiple)
-remainder    = elementwise("remainder",    operator.mod,     1, lambda z, x, y: -(x // y), domain=((0.3, 0.9), (1.0, 2.0)), numpy=np.remainder, doc="x - y * floor(x / y)",
-                           kink=_multiple)
+add          = elementwise("add",          operator.add,     1,  1,                                       numpy=np.add,      facts=Facts(sign="+", script="({} + {})"), doc="x + y")
+subtract     = elementwise("subtract",     operator.sub,     1, -1,                                       numpy=np.subtract, facts=Facts(sign="-", script="({} - {})"), doc="x - y")
+multiply     = elementwise("multiply",     operator.mul,     lambda z, x, y: y,     lambda z, x, y: x,    numpy=np.multiply, facts=Facts(sign="*", script="({} * {})"), doc="x * y")
+divide       = elementwise("divide",       operator.truediv, _inverse,              lambda z, x, y: -z / y, numpy=np.divide, facts=Facts(sign="/", script="({} / {})", domain=(ANY, POSITIVE), advice="a denominator kept from 0, such as y + 1e-8"),
+                           doc="x / y", singular=lambda x, y: not (_number(y) and y))
+negative     = elementwise("negative",     operator.neg,     -1,                                          numpy=np.negative, facts=Facts(script="(-{})"), doc="-x")
+positive     = elementwise("positive",     operator.pos,      1,                                          numpy=np.positive, facts=Facts(script="(+{})"), doc="+x")
+floor_divide = elementwise("floor_divide", operator.floordiv, None, None,         numpy=np.floor_divide, facts=Facts(sign="//", script="cp.floorDivide({}, {})", domain=(ANY, POSITIVE), kinks=_multiple),
+                           doc="floor(x / y); no gradient")
+remainder    = elementwise("remainder",    operator.mod,     1, lambda z, x, y: -(x // y), numpy=np.remainder, facts=Facts(sign="%", script="cp.remainder({}, {})", domain=((0.3, 0.9), (1.0, 2.0)), kinks=_multiple),
+                           doc="x - y * floor(x / y)")
 # fmt: on
 
 
@@ -82,42 +92,52 @@ def _exponent(z: Any, x: Any, y: Any) -> Any:
 
 
 # fmt: off
-power      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, doc="x to the power y", domain=(POSITIVE, ANY),
-                         singular=lambda x, y: not (_number(y) and y in (0, 1, 2)), kink=lambda x, y: (x == 0) & (y == 0))
-square     = elementwise("square",     np.square,     lambda z, x: x + x,       numpy=np.square,     doc="x * x")
-sqrt       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       doc="square root",             domain=POSITIVE, singular=True)
-cbrt       = elementwise("cbrt",       np.cbrt,       lambda z, x: 1 / (3 * z * z), numpy=np.cbrt,   doc="cube root",               domain=POSITIVE, singular=True)
-reciprocal = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, doc="1 / x",                   domain=POSITIVE, singular=True)
-absolute   = elementwise("absolute",   np.absolute,   lambda z, x: np.sign(x),  numpy=np.absolute,   doc="|x|; derivative 0 at 0",  domain=POSITIVE, kink=lambda x: x == 0)
-sign       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       doc="-1, 0 or 1",              domain=POSITIVE, kink=lambda x: x == 0)
+power      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, facts=Facts(sign="**", script="cp.power({}, {})", domain=(POSITIVE, ANY), kinks=_origin, advice="np.square(x) or x * x for a whole power; a base kept above 0 for others"),
+                         doc="x to the power y", singular=lambda x, y: not (_number(y) and y in (0, 1, 2)))
+square     = elementwise("square",     np.square,     lambda z, x: x + x,       numpy=np.square,     facts=Facts(script="(({0}) * ({0}))"), doc="x * x")
+sqrt       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       facts=Facts(script="Math.sqrt({})", domain=POSITIVE, advice="np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite"),
+                         doc="square root", singular=True)
+cbrt       = elementwise("cbrt",       np.cbrt,       lambda z, x: 1 / (3 * z * z), numpy=np.cbrt, facts=Facts(script="Math.cbrt({})", domain=POSITIVE), doc="cube root", singular=True)
+reciprocal = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, facts=Facts(script="(1 / {})", domain=POSITIVE, advice="a denominator kept from 0, such as x + 1e-8"),
+                         doc="1 / x", singular=True)
+absolute   = elementwise("absolute",   np.absolute,   lambda z, x: np.sign(x),  numpy=np.absolute,   facts=Facts(script="Math.abs({})", domain=POSITIVE, kinks=_zero), doc="|x|; derivative 0 at 0")
+sign       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       facts=Facts(script="Math.sign({})", domain=POSITIVE, kinks=_zero), doc="-1, 0 or 1")
 
 # --- exponentials and logarithms ----------------------------------------------------------------------------
-exp       = elementwise("exp",       np.exp,       lambda z, x: z,              numpy=np.exp,       doc="e to the power x", singular=True)
-exp2      = elementwise("exp2",      np.exp2,      lambda z, x: z * LN2,        numpy=np.exp2,      doc="2 to the power x", singular=True)
-expm1     = elementwise("expm1",     np.expm1,     lambda z, x: np.exp(x),      numpy=np.expm1,     doc="exp(x) - 1, exact near 0; the derivative stays exact where z + 1 would round to 0", singular=True)
-log       = elementwise("log",       np.log,       lambda z, x: 1 / x,          numpy=np.log,       doc="natural logarithm",    domain=POSITIVE, singular=True)
-log2      = elementwise("log2",      np.log2,      lambda z, x: 1 / (x * LN2),  numpy=np.log2,      doc="logarithm to base 2",  domain=POSITIVE, singular=True)
-log10     = elementwise("log10",     np.log10,     lambda z, x: 1 / (x * LN10), numpy=np.log10,     doc="logarithm to base 10", domain=POSITIVE, singular=True)
-log1p     = elementwise("log1p",     np.log1p,     lambda z, x: 1 / (1 + x),    numpy=np.log1p,     doc="log(1 + x), exact near 0", domain=POSITIVE, singular=True)
-logaddexp = elementwise("logaddexp", np.logaddexp, lambda z, x, y: sigmoid(x - y), lambda z, x, y: sigmoid(y - x), numpy=np.logaddexp, doc="log(exp(x) + exp(y)) without overflow; the rounding of x - y costs the derivative precision where they are far apart")
+exp       = elementwise("exp",       np.exp,       lambda z, x: z,              numpy=np.exp,   facts=Facts(script="Math.exp({})", advice="np.logaddexp, logsumexp, softmax or log_softmax, which do not overflow"),
+                        doc="e to the power x", singular=True)
+exp2      = elementwise("exp2",      np.exp2,      lambda z, x: z * LN2,        numpy=np.exp2,  facts=Facts(script="Math.pow(2, {})"), doc="2 to the power x", singular=True)
+expm1     = elementwise("expm1",     np.expm1,     lambda z, x: np.exp(x),      numpy=np.expm1, facts=Facts(script="Math.expm1({})"),
+                        doc="exp(x) - 1, exact near 0; the derivative stays exact where z + 1 would round to 0", singular=True)
+log       = elementwise("log",       np.log,       lambda z, x: 1 / x,          numpy=np.log,   facts=Facts(script="Math.log({})", domain=POSITIVE, advice="np.log(np.maximum(x, 1e-12)), or log_softmax where the logarithm is of a softmax"),
+                        doc="natural logarithm", singular=True)
+log2      = elementwise("log2",      np.log2,      lambda z, x: 1 / (x * LN2),  numpy=np.log2,  facts=Facts(script="Math.log2({})", domain=POSITIVE), doc="logarithm to base 2", singular=True)
+log10     = elementwise("log10",     np.log10,     lambda z, x: 1 / (x * LN10), numpy=np.log10, facts=Facts(script="Math.log10({})", domain=POSITIVE), doc="logarithm to base 10", singular=True)
+log1p     = elementwise("log1p",     np.log1p,     lambda z, x: 1 / (1 + x),    numpy=np.log1p, facts=Facts(script="Math.log1p({})", domain=POSITIVE), doc="log(1 + x), exact near 0", singular=True)
+logaddexp = elementwise("logaddexp", np.logaddexp, lambda z, x, y: sigmoid(x - y), lambda z, x, y: sigmoid(y - x), numpy=np.logaddexp, facts=Facts(script="cp.logaddexp({}, {})"),
+                        doc="log(exp(x) + exp(y)) without overflow; the rounding of x - y costs the derivative precision where they are far apart")
 
 # --- trigonometric and hyperbolic ---------------------------------------------------------------------------
-sin     = elementwise("sin",     np.sin,     lambda z, x: np.cos(x),                      numpy=np.sin,     doc="sine of x radians")
-cos     = elementwise("cos",     np.cos,     lambda z, x: -np.sin(x),                     numpy=np.cos,     doc="cosine of x radians")
-tan     = elementwise("tan",     np.tan,     lambda z, x: 1 + z * z,                      numpy=np.tan,     doc="tangent of x radians (NumPy's own in float32 is within 2.5 ulp)",        domain=(-1.2, 1.2))
-arcsin  = elementwise("arcsin",  np.arcsin,  lambda z, x: 1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arcsin,  doc="inverse sine, in radians",    domain=UNIT, singular=True)
-arccos  = elementwise("arccos",  np.arccos,  lambda z, x: -1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arccos, doc="inverse cosine, in radians",  domain=UNIT, singular=True)
-arctan  = elementwise("arctan",  np.arctan,  lambda z, x: 1 / (1 + x * x),                numpy=np.arctan,  doc="inverse tangent, in radians")
+sin     = elementwise("sin",     np.sin,     lambda z, x: np.cos(x),                      numpy=np.sin,     facts=Facts(script="Math.sin({})"), doc="sine of x radians")
+cos     = elementwise("cos",     np.cos,     lambda z, x: -np.sin(x),                     numpy=np.cos,     facts=Facts(script="Math.cos({})"), doc="cosine of x radians")
+tan     = elementwise("tan",     np.tan,     lambda z, x: 1 + z * z,                      numpy=np.tan,     facts=Facts(script="Math.tan({})", domain=(-1.2, 1.2)),
+                      doc="tangent of x radians (NumPy's own in float32 is within 2.5 ulp)")
+arcsin  = elementwise("arcsin",  np.arcsin,  lambda z, x: 1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arcsin,  facts=Facts(script="Math.asin({})", domain=UNIT), doc="inverse sine, in radians", singular=True)
+arccos  = elementwise("arccos",  np.arccos,  lambda z, x: -1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arccos, facts=Facts(script="Math.acos({})", domain=UNIT), doc="inverse cosine, in radians", singular=True)
+arctan  = elementwise("arctan",  np.arctan,  lambda z, x: 1 / (1 + x * x),                numpy=np.arctan,  facts=Facts(script="Math.atan({})"), doc="inverse tangent, in radians")
 arctan2 = elementwise("arctan2", np.arctan2, lambda z, y, x: x / np.hypot(x, y) / np.hypot(x, y), lambda z, y, x: y / np.hypot(x, y) / -np.hypot(x, y), numpy=np.arctan2,
-                      doc="angle of the point (x, y), in radians: arctan2(y, x)", domain=(POSITIVE, POSITIVE), singular=True, kink=lambda y, x: (y == 0) & (x <= 0))
-sinh    = elementwise("sinh",    np.sinh,    lambda z, x: np.cosh(x),                     numpy=np.sinh,    doc="hyperbolic sine", singular=True)
-cosh    = elementwise("cosh",    np.cosh,    lambda z, x: np.sinh(x),                     numpy=np.cosh,    doc="hyperbolic cosine", singular=True)
-tanh    = elementwise("tanh",    np.tanh,    lambda z, x: 1 - z * z,                      numpy=np.tanh,    doc="hyperbolic tangent; its derivative keeps absolute, not relative, precision where |z| is near 1")
-arcsinh = elementwise("arcsinh", np.arcsinh, lambda z, x: 1 / np.hypot(1.0, x),           numpy=np.arcsinh, doc="inverse hyperbolic sine")
-arccosh = elementwise("arccosh", np.arccosh, lambda z, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), numpy=np.arccosh, doc="inverse hyperbolic cosine",   domain=(1.2, 3.0), singular=True)
-arctanh = elementwise("arctanh", np.arctanh, lambda z, x: 1 / ((1 - x) * (1 + x)),        numpy=np.arctanh, doc="inverse hyperbolic tangent",  domain=UNIT, singular=True)
+                      facts=Facts(script="Math.atan2({}, {})", domain=(POSITIVE, POSITIVE), kinks=lambda y, x: (y == 0) & (x <= 0)),
+                      doc="angle of the point (x, y), in radians: arctan2(y, x)", singular=True)
+sinh    = elementwise("sinh",    np.sinh,    lambda z, x: np.cosh(x),                     numpy=np.sinh,    facts=Facts(script="Math.sinh({})"), doc="hyperbolic sine", singular=True)
+cosh    = elementwise("cosh",    np.cosh,    lambda z, x: np.sinh(x),                     numpy=np.cosh,    facts=Facts(script="Math.cosh({})"), doc="hyperbolic cosine", singular=True)
+tanh    = elementwise("tanh",    np.tanh,    lambda z, x: 1 - z * z,                      numpy=np.tanh,    facts=Facts(script="Math.tanh({})", flat="both"),
+                      doc="hyperbolic tangent; its derivative keeps absolute, not relative, precision where |z| is near 1")
+arcsinh = elementwise("arcsinh", np.arcsinh, lambda z, x: 1 / np.hypot(1.0, x),           numpy=np.arcsinh, facts=Facts(script="Math.asinh({})"), doc="inverse hyperbolic sine")
+arccosh = elementwise("arccosh", np.arccosh, lambda z, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), numpy=np.arccosh, facts=Facts(script="Math.acosh({})", domain=(1.2, 3.0)),
+                      doc="inverse hyperbolic cosine", singular=True)
+arctanh = elementwise("arctanh", np.arctanh, lambda z, x: 1 / ((1 - x) * (1 + x)),        numpy=np.arctanh, facts=Facts(script="Math.atanh({})", domain=UNIT), doc="inverse hyperbolic tangent", singular=True)
 hypot   = elementwise("hypot",   np.hypot,   lambda z, x, y: x / _length(z), lambda z, x, y: y / _length(z),
-                      numpy=np.hypot, doc="sqrt(x^2 + y^2); derivative 0 at (0, 0)", domain=(POSITIVE, POSITIVE), kink=lambda x, y: (x == 0) & (y == 0))
+                      numpy=np.hypot, facts=Facts(script="Math.hypot({}, {})", domain=(POSITIVE, POSITIVE), kinks=_origin), doc="sqrt(x^2 + y^2); derivative 0 at (0, 0)")
 # fmt: on
 
 
@@ -133,16 +153,18 @@ def _sigmoid(x: Any) -> Any:
 
 
 # fmt: off
-sigmoid: Op = elementwise("sigmoid",    _sigmoid,                         lambda z, x: z * sigmoid(-x), ufunc="expit",     doc="1 / (1 + exp(-x)); the derivative keeps its precision in both tails")
-relu       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0,          doc="max(x, 0); derivative 0 at 0, as in the lecture", domain=POSITIVE, choice=True, kink=lambda x: x == 0)
+sigmoid: Op = elementwise("sigmoid",    _sigmoid,                         lambda z, x: z * sigmoid(-x), ufunc="expit", facts=Facts(flat="both", makes="probability"),
+                          doc="1 / (1 + exp(-x)); the derivative keeps its precision in both tails")
+relu       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0, facts=Facts(domain=POSITIVE, kinks=_zero, flat="left"),
+                         doc="max(x, 0); derivative 0 at 0, as in the lecture", choice=True)
 softplus   = elementwise("softplus",   lambda x: np.logaddexp(x, 0),     lambda z, x: sigmoid(x),     doc="log(1 + exp(x)) without overflow")
 logsigmoid = elementwise("logsigmoid", lambda x: -np.logaddexp(-x, 0),   lambda z, x: sigmoid(-x), ufunc="log_expit", doc="log(sigmoid(x)) without overflow")
 
 # --- choices: ties share the gradient equally ---------------------------------------------------------------
 maximum = elementwise("maximum", np.maximum, lambda z, x, y: (x > y) * _half(z) + (x >= y) * _half(z), lambda z, x, y: (y > x) * _half(z) + (y >= x) * _half(z),
-                      numpy=np.maximum, doc="the larger of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)), choice=True, kink=_tie)
+                      numpy=np.maximum, facts=Facts(script="Math.max({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie), doc="the larger of x and y; a tie shares the gradient", choice=True)
 minimum = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half(z) + (x <= y) * _half(z), lambda z, x, y: (y < x) * _half(z) + (y <= x) * _half(z),
-                      numpy=np.minimum, doc="the smaller of x and y; a tie shares the gradient", domain=((0.0, 1.0), (1.1, 2.0)), choice=True, kink=_tie)
+                      numpy=np.minimum, facts=Facts(script="Math.min({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie), doc="the smaller of x and y; a tie shares the gradient", choice=True)
 # fmt: on
 
 
@@ -153,7 +175,12 @@ minimum = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half(z) 
     lambda g, z, c, x, y: np.where(c, g, 0),  # a choice, not a product: 0 * inf would be NaN
     lambda g, z, c, x, y: np.where(c, 0, g),
     numpy=np.where,
-    domain=(None, ANY, ANY),  # None: a condition
+    facts=Facts(
+        script="({} ? {} : {})",
+        domain=(None, ANY, ANY),  # None: a condition
+        cost=0,
+        picks=lambda i, c, x, y: (None, np.asarray(c, bool), ~np.asarray(c, bool))[i],
+    ),
 )
 def where(c: Any, x: Any, y: Any) -> Any:
     """x where c holds, else y; the gradient goes to the one that was chosen."""
@@ -192,8 +219,7 @@ def _clip_signature(
     lambda g, z, x, low, high: np.where((x > high) | (low > high), g, 0),
     numpy=np.clip,
     signature=_clip_signature,
-    domain=((-2.0, 2.0), (-1.1, -1.0), (1.0, 1.1)),
-    kink=lambda x, low, high: (x == low) | (x == high),
+    facts=Facts(domain=(ANY, (-1.1, -1.0), (1.0, 1.1)), kinks=lambda x, low, high: (x == low) | (x == high)),
 )
 def clip(x: Any, low: Any, high: Any) -> Any:
     """min(max(x, low), high); the gradient passes on the closed interval."""
@@ -201,44 +227,72 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 
 
 @define(
-    "masked_product", "elementwise", lambda g, z, x, y: ops["masked_product"](g, y), lambda g, z, x, y: g * x
+    "masked_product",
+    "elementwise",
+    lambda g, z, x, y: ops["masked_product"](g, y),
+    lambda g, z, x, y: g * x,
+    facts=Facts(script="cp.product({}, {})"),
 )
 def masked_product(x: Any, y: Any) -> Any:
     """x * y, and 0 wherever x is 0 even if y is infinite: how a gradient of exactly 0 passes a singular derivative."""
     return np.where(x == 0, 0, x * y)[()]
 
 
-@define("radians", "elementwise", lambda g, z, x: g * (math.pi / 180), numpy=(np.radians, np.deg2rad))
+@define(
+    "radians",
+    "elementwise",
+    lambda g, z, x: g * (math.pi / 180),
+    numpy=(np.radians, np.deg2rad),
+    facts=Facts(script="({} * Math.PI / 180)"),
+)
 def radians(x: Any) -> Any:
     """Degrees as radians."""
     return np.radians(x)
 
 
-@define("degrees", "elementwise", lambda g, z, x: g * (180 / math.pi), numpy=(np.degrees, np.rad2deg))
+@define(
+    "degrees",
+    "elementwise",
+    lambda g, z, x: g * (180 / math.pi),
+    numpy=(np.degrees, np.rad2deg),
+    facts=Facts(script="({} * 180 / Math.PI)"),
+)
 def degrees(x: Any) -> Any:
     """Radians as degrees."""
     return np.degrees(x)
 
 
-@define("astype", "elementwise", lambda g, z, x, dtype: g, examples=((((3, 4),), {"dtype": np.dtype("f8")}),))
+@define(
+    "astype",
+    "elementwise",
+    lambda g, z, x, dtype: g,
+    facts=Facts(script="{}", cost=0),
+    examples=((((3, 4),), {"dtype": np.dtype("f8")}),),
+)
 def astype(x: Any, *, dtype: Any = None) -> Any:
     """The same numbers in another dtype; the gradient comes back in x's own."""
     return x.astype(dtype)
 
 
-@define("truncate", "elementwise", None, kink=lambda x, dtype: _whole(x))
+@define("truncate", "elementwise", None, facts=Facts(kinks=lambda x, dtype: _whole(x)))
 def truncate(x: Any, *, dtype: Any = None) -> Any:
     """The same numbers in an integer or boolean dtype; no gradient."""
     return x.astype(dtype)
 
 
-@define("detach", "elementwise", None)
+@define("detach", "elementwise", None, facts=Facts(script="{}", cost=0))
 def detach(x: Any) -> Any:
     """The same value, through which no gradient passes."""
     return x
 
 
-@define("round", "elementwise", None, numpy=(np.round, np.around), kink=_halfway)
+@define(
+    "round",
+    "elementwise",
+    None,
+    numpy=(np.round, np.around),
+    facts=Facts(script="cp.round({})", kinks=_halfway),
+)
 def round_(x: Any, *, decimals: int = 0) -> Any:
     """Rounded to that many decimals; no gradient."""
     return np.round(x, decimals)
@@ -246,14 +300,32 @@ def round_(x: Any, *, decimals: int = 0) -> Any:
 
 # --- without a gradient: rounding, comparison, logic, bits --------------------------------------------------
 # fmt: off
-_ONE: Any = ((_whole, (np.floor, np.ceil, np.trunc)), (_halfway, (np.rint,)), (lambda x: x == 0, (np.signbit,)),
-             (False, (np.isnan, np.isinf, np.isfinite, np.logical_not, np.invert)))
-_TWO: Any = ((_tie, (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)),
-             (False, (np.logical_and, np.logical_or, np.logical_xor, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift)))
-for _kink, _ufuncs in _ONE:
-    for _ufunc in _ufuncs:
-        elementwise(_ufunc.__name__, _ufunc, None, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient", kink=_kink)
-for _kink, _ufuncs in _TWO:
-    for _ufunc in _ufuncs:
-        elementwise(_ufunc.__name__, _ufunc, None, None, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient", kink=_kink)
+_PLAIN: Any = (
+    (np.floor,         Facts(kinks=_whole,   script="Math.floor({})")),
+    (np.ceil,          Facts(kinks=_whole,   script="Math.ceil({})")),
+    (np.trunc,         Facts(kinks=_whole,   script="Math.trunc({})")),
+    (np.rint,          Facts(kinks=_halfway, script="cp.round({})")),
+    (np.signbit,       Facts(kinks=_zero)),
+    (np.isnan,         Facts(kinks=False,    script="+Number.isNaN({})")),
+    (np.isinf,         Facts(kinks=False)),
+    (np.isfinite,      Facts(kinks=False,    script="+Number.isFinite({})")),
+    (np.logical_not,   Facts(kinks=False,    script="({} ? 0 : 1)")),
+    (np.invert,        Facts(kinks=False)),
+    (np.less,          Facts(kinks=_tie,     script="+({} < {})",          sign="<")),
+    (np.less_equal,    Facts(kinks=_tie,     script="+({} <= {})",         sign="<=")),
+    (np.greater,       Facts(kinks=_tie,     script="+({} > {})",          sign=">")),
+    (np.greater_equal, Facts(kinks=_tie,     script="+({} >= {})",         sign=">=")),
+    (np.equal,         Facts(kinks=_tie,     script="+({} === {})",        sign="==")),
+    (np.not_equal,     Facts(kinks=_tie,     script="+({} !== {})",        sign="!=")),
+    (np.logical_and,   Facts(kinks=False,    script="({} && {} ? 1 : 0)")),
+    (np.logical_or,    Facts(kinks=False,    script="({} || {} ? 1 : 0)")),
+    (np.logical_xor,   Facts(kinks=False)),
+    (np.bitwise_and,   Facts(kinks=False,    script="({} & {})")),
+    (np.bitwise_or,    Facts(kinks=False,    script="({} | {})")),
+    (np.bitwise_xor,   Facts(kinks=False)),
+    (np.left_shift,    Facts(kinks=False)),
+    (np.right_shift,   Facts(kinks=False)),
+)
+for _ufunc, _facts in _PLAIN:
+    elementwise(_ufunc.__name__, _ufunc, *[None] * _ufunc.nin, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient", facts=_facts)
 # fmt: on

@@ -9,6 +9,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from clearprop.define import define
 from clearprop.errors import lesson
+from clearprop.facts import Facts
 from clearprop.registry import implements, ops
 from clearprop.tensor import Tensor
 
@@ -65,6 +66,7 @@ def _getitem_signature(x: Any, index: Any) -> Any:
         None if i else ops["scatter"](g, *arrays, index=index, shape=x.shape)
     ),
     signature=_getitem_signature,
+    facts=Facts(sign="[]"),
     examples=(
         (((4, 5),), {"index": (slice(1, None, 2), -1)}),
         (((4, 5),), {"index": (Ellipsis, None, slice(None, None, -1))}),

@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from clearprop.define import define
 from clearprop.errors import lesson
+from clearprop.facts import Facts
 from clearprop.ops.reduce import kept
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops
@@ -65,6 +66,14 @@ def _matmul_hint(x: Any, y: Any) -> tuple[str, str]:
     _right,
     numpy=np.matmul,
     hint=_matmul_hint,
+    facts=Facts(
+        sign="@",
+        cost=lambda z, x, y: 2 * int(z.size) * int(np.shape(x)[-1]),
+        reads=lambda index, x, y: (
+            ((index[0], None), (None, index[1])) if np.ndim(x) == np.ndim(y) == 2 else None
+        ),
+        advice="a smaller learning rate, scaled inputs, or float64: the product overflows",
+    ),
     masked=lambda x, y, mask: (
         np.matmul(np.where(mask, x, 0), np.where(mask, y, 0)) if x.ndim == y.ndim == 1 else NotImplemented
     ),
@@ -161,6 +170,14 @@ def _on_diagonal(d: Any, unique: str, mine: str) -> Any:
     return ops["einsum"](",".join(terms) + "->" + target, *operands)
 
 
+def _einsum_cost(z: Any, *xs: Any, subscripts: str) -> int:
+    """A product and a sum for each combination of the labels."""
+    lengths: dict[str, int] = {}
+    for term, x in zip(subscripts.partition("->")[0].split(","), xs, strict=True):
+        lengths.update(zip(term, np.shape(x), strict=True))
+    return len(xs) * math.prod(lengths.values())
+
+
 @define(
     "einsum",
     "contract",
@@ -168,6 +185,7 @@ def _on_diagonal(d: Any, unique: str, mine: str) -> Any:
     variadic_rule=_einsum_rule,
     numpy=np.einsum,
     signature=_einsum_signature,
+    facts=Facts(cost=_einsum_cost),
     examples=tuple(
         (shapes, {"subscripts": s})
         for s, shapes in (
@@ -284,7 +302,10 @@ def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     "reduce",
     _norm_rule,
     masked=lambda x, mask, **how: ops["norm"](np.where(mask, x, x.dtype.type(0)), **how),
-    kink=lambda x, axis, keepdims: (x * x).sum(axis=axis, keepdims=True) == 0,
+    facts=Facts(
+        kinks=lambda x, axis, keepdims: (x * x).sum(axis=axis, keepdims=True) == 0,
+        advice="smaller numbers, or float64",
+    ),
     examples=((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((3, 4),), {"axis": 1, "keepdims": True})),
 )
 def norm_of(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:

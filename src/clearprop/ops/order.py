@@ -9,6 +9,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from clearprop.define import define
 from clearprop.errors import lesson
+from clearprop.facts import Facts
 from clearprop.ops.index import ARRAY
 from clearprop.ops.reduce import count
 from clearprop.ops.shape import as_array
@@ -85,7 +86,7 @@ def _neighbours(x: Any, axis: int) -> Any:
     "sort",
     "opaque",
     _sort_rule,
-    kink=_neighbours,
+    facts=Facts(kinks=_neighbours),
     signature=_sort_signature,
     numpy=np.sort,
     examples=(((_TIED,), {}), ((_TIED,), {"axis": 0})),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
+from clearprop.facts import Facts
 from clearprop.ops.shape import repeated
 
 _reduce: Any = np.add.reduce  # what `sum` and `mean` call, without their detour
@@ -86,6 +87,7 @@ def _masked_spread(power: float, reduce: Any) -> Any:
     _spread,
     numpy=np.sum,
     masked=lambda x, mask, **how: np.sum(_filled(x, mask, 0), **how),
+    facts=Facts(script="{}", advice="float64, or a mean instead of a sum"),
     examples=_CASES,
 )
 def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -99,6 +101,7 @@ def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     lambda g, z, x, axis, keepdims: _spread(g / count(x, axis), z, x, axis, keepdims),
     numpy=np.mean,
     masked=_masked_mean,
+    facts=Facts(script="{}"),
     examples=_CASES,
 )
 def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -129,7 +132,7 @@ def _tied(x: Any, axis: Any, reduce: Any) -> Any:
     numpy=(np.max, np.amax),
     masked=lambda x, mask, **how: np.max(_filled(x, mask, -np.inf), **how),
     empty=False,
-    kink=lambda x, axis, keepdims: _tied(x, axis, np.max),
+    facts=Facts(script="{}", kinks=lambda x, axis, keepdims: _tied(x, axis, np.max)),
     examples=_CASES,
 )
 def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -144,7 +147,7 @@ def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     numpy=(np.min, np.amin),
     masked=lambda x, mask, **how: np.min(_filled(x, mask, np.inf), **how),
     empty=False,
-    kink=lambda x, axis, keepdims: _tied(x, axis, np.min),
+    facts=Facts(script="{}", kinks=lambda x, axis, keepdims: _tied(x, axis, np.min)),
     examples=_CASES,
 )
 def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -187,6 +190,7 @@ def _prod_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     _prod_rule,
     numpy=np.prod,
     masked=lambda x, mask, **how: np.prod(_filled(x, mask, 1), **how),
+    facts=Facts(script="{}"),
     examples=_CASES,
 )
 def prod(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -225,7 +229,7 @@ def _std_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> A
     _std_rule,
     numpy=np.std,
     masked=_masked_spread(0.5, np.std),
-    kink=lambda x, axis, ddof, keepdims: x.std(axis=axis, keepdims=True) == 0,
+    facts=Facts(kinks=lambda x, axis, ddof, keepdims: x.std(axis=axis, keepdims=True) == 0),
     examples=(*_CASES, (((3, 4),), {"axis": 0, "ddof": 1})),
 )
 def std(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:

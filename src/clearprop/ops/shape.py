@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
+from clearprop.facts import Facts
 from clearprop.registry import implements, ops
 from clearprop.tensor import Tensor
 
@@ -28,6 +29,7 @@ def _reshape_signature(x: Any, shape: Any = None, *, newshape: Any = None) -> An
     _back,
     numpy=np.reshape,
     signature=_reshape_signature,
+    facts=Facts(script="{}", order="kept"),
     examples=((((3, 4),), {"shape": (2, -1)}),),
 )
 def reshape(x: Any, *, shape: Any = None) -> Any:
@@ -41,14 +43,27 @@ def _ravel_signature(x: Any, order: str = "C") -> Any:
     return (x,), {}
 
 
-@define("ravel", "view", _back, numpy=np.ravel, signature=_ravel_signature, examples=((((3, 4),), {}),))
+@define(
+    "ravel",
+    "view",
+    _back,
+    numpy=np.ravel,
+    signature=_ravel_signature,
+    facts=Facts(script="{}", order="kept"),
+    examples=((((3, 4),), {}),),
+)
 def ravel(x: Any) -> Any:
     """The same entries along one axis."""
     return x.reshape(-1)
 
 
 @define(
-    "squeeze", "view", _back, numpy=np.squeeze, examples=((((3, 1, 4),), {}), (((3, 1, 4),), {"axis": 1}))
+    "squeeze",
+    "view",
+    _back,
+    numpy=np.squeeze,
+    facts=Facts(script="{}", order="kept"),
+    examples=((((3, 1, 4),), {}), (((3, 1, 4),), {"axis": 1})),
 )
 def squeeze(x: Any, *, axis: Any = None) -> Any:
     """The same entries without the axes of length 1 (all of them, or those named)."""
@@ -60,6 +75,7 @@ def squeeze(x: Any, *, axis: Any = None) -> Any:
     "view",
     _back,
     numpy=np.expand_dims,
+    facts=Facts(script="{}", order="kept"),
     examples=((((3, 4),), {"axis": 1}), (((3,),), {"axis": (0, 2)})),
 )
 def expand_dims(x: Any, *, axis: Any = 0) -> Any:
@@ -71,11 +87,16 @@ def _inverse(axes: Any) -> Any:
     return None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
 
 
+def _order_of_axes(ndim: int, axes: Any) -> tuple[int, ...]:
+    return tuple(range(ndim))[::-1] if axes is None else tuple(a % ndim for a in axes)
+
+
 @define(
     "transpose",
     "view",
     lambda g, z, x, axes: np.transpose(g, _inverse(axes)),
     numpy=np.transpose,
+    facts=Facts(script="{}", axes=_order_of_axes),
     examples=((((3, 4),), {}), (((2, 3, 4),), {"axes": (1, 2, 0)})),
 )
 def transpose(x: Any, *, axes: Any = None) -> Any:
@@ -83,11 +104,18 @@ def transpose(x: Any, *, axes: Any = None) -> Any:
     return x.transpose(axes)
 
 
+def _exchanged(ndim: int, i: int, j: int) -> tuple[int, ...]:
+    axes = list(range(ndim))
+    axes[i], axes[j] = axes[j], axes[i]
+    return tuple(axes)
+
+
 @define(
     "swapaxes",
     "view",
     lambda g, z, x, axis1, axis2: np.swapaxes(g, axis1, axis2),
     numpy=np.swapaxes,
+    facts=Facts(axes=lambda ndim, **pair: _exchanged(ndim, *pair.values())),
     examples=((((2, 3, 4),), {"axis1": 0, "axis2": -1}),),
 )
 def swapaxes(x: Any, *, axis1: int = 0, axis2: int = 1) -> Any:
@@ -115,6 +143,7 @@ def moveaxis(x: Any, *, source: Any = 0, destination: Any = 0) -> Any:
     "view",
     lambda g, z, x, shape: g,  # the engine undoes broadcasting
     numpy=np.broadcast_to,
+    facts=Facts(script="{}", order="repeated"),
     examples=((((3, 1),), {"shape": (2, 3, 4)}), (((),), {"shape": (2, 3)})),
 )
 def broadcast_to(x: Any, *, shape: Any = ()) -> Any:

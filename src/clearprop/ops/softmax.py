@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
+from clearprop.facts import Facts
 from clearprop.ops.reduce import kept
 from clearprop.registry import ops
 
@@ -35,6 +36,7 @@ def _shares(x: Any, axis: Any) -> Any:
     "logsumexp",
     "reduce",
     lambda g, z, x, axis, keepdims: kept(g, x, axis, keepdims) * _shares(x, axis),
+    facts=Facts(script="{}"),
     examples=(*_CASES[1:], (((3, 4),), {}), (((2, 3, 4),), {"axis": (0, 2), "keepdims": True})),
 )
 def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -49,6 +51,7 @@ def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     "softmax",
     "opaque",
     lambda g, z, x, axis: z * (g - (g * z).sum(axis=axis, keepdims=True)),
+    facts=Facts(makes="distribution", cost=4),
     examples=_CASES,
 )
 def softmax(x: Any, *, axis: Any = -1) -> Any:
@@ -61,6 +64,7 @@ def softmax(x: Any, *, axis: Any = -1) -> Any:
     "log_softmax",
     "opaque",
     lambda g, z, x, axis: g - np.exp(z) * g.sum(axis=axis, keepdims=True),
+    facts=Facts(cost=4),
     examples=_CASES,
 )
 def log_softmax(x: Any, *, axis: Any = -1) -> Any:

@@ -9,12 +9,13 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.errors import GradientError, lesson
+from clearprop.facts import Facts
 from clearprop.modes import no_grad
 from clearprop.record import read
 from clearprop.tensor import Tensor
 
 
-@define("finite_norm", "opaque", None, kink=False, examples=((((),), {}),))
+@define("finite_norm", "opaque", None, facts=Facts(kinks=False), examples=((((),), {}),))
 def finite_norm(x: Any) -> Any:
     """The norm as it is; GradientError where it is NaN or infinite, in a compiled step's later calls too."""
     if not np.isfinite(x):

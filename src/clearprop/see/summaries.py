@@ -239,19 +239,12 @@ def flops(node: Tensor) -> int:
     op, made = node.op, node._value
     if op is None or op.kind in ("view", "gather") or isinstance(made, tuple):
         return 0
-    if op.name == "matmul":
-        return 2 * int(made.size) * int(np.shape(node.values[0])[-1])
-    if op.name == "einsum":
-        terms = node.attrs["subscripts"].partition("->")[0].split(",")
-        lengths: dict[str, int] = {}
-        for term, value in zip(terms, node.values, strict=True):
-            lengths.update(zip(term, np.shape(value), strict=True))
-        return len(terms) * math.prod(lengths.values())
-    if op.kind == "reduce":
+    cost = op.facts.cost
+    if callable(cost):
+        return cost(made, *node.values, **node.attrs)
+    if cost is None and op.kind == "reduce":
         return int(np.size(node.values[0]))
-    if op.name in ("astype", "detach", "where"):
-        return 0
-    return int(made.size) * (4 if op.name in ("softmax", "log_softmax") else 1)
+    return int(made.size) * (1 if cost is None else cost)
 
 
 def _shape_text(shape: Any) -> str:

@@ -81,7 +81,7 @@ def test_the_text_of_a_local_derivative_computes_it(op):
 
 
 def domains(op):
-    domain = op.domain or (-2.0, 2.0)
+    domain = op.facts.domain or (-2.0, 2.0)
     return domain if isinstance(domain[0], tuple) else (domain,) * len(op.derivatives)
 
 

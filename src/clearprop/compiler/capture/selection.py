@@ -17,6 +17,7 @@ from clearprop.compiler.capture.stand_in import StandIn, stands_for_array, twin_
 from clearprop.compiler.capture.store import Changed
 from clearprop.compiler.program.ir import Program, Value, reachable
 from clearprop.define import define
+from clearprop.facts import Facts
 from clearprop.modes import mode
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -28,7 +29,13 @@ class CountChanged(Changed):
     """A mask picks another number of entries than in the recorded call."""
 
 
-@define("counted", "opaque", None, kink=False, examples=(((np.array([True, False, True]),), {"n": 2}),))
+@define(
+    "counted",
+    "opaque",
+    None,
+    facts=Facts(kinks=False),
+    examples=(((np.array([True, False, True]),), {"n": 2}),),
+)
 def counted(mask: Any, *, n: int = 0) -> Any:
     """The mask itself, where `n` of its entries hold; else the plan is for another call."""
     found = int(np.count_nonzero(mask))
@@ -37,7 +44,9 @@ def counted(mask: Any, *, n: int = 0) -> Any:
     return mask
 
 
-@define("occupied", "opaque", None, kink=False, examples=(((np.array([True, False, True]),), {}),))
+@define(
+    "occupied", "opaque", None, facts=Facts(kinks=False), examples=(((np.array([True, False, True]),), {}),)
+)
 def occupied(mask: Any) -> Any:
     """The mask itself, where it holds somewhere; else a reduction that needs entries has none."""
     if not np.any(mask):

@@ -9,6 +9,7 @@ import numpy as np
 
 from clearprop.define import elementwise
 from clearprop.errors import lesson
+from clearprop.facts import Facts
 from clearprop.nn.functional.layer import arrayed, checked_reduction, positive, recording
 from clearprop.op import describe
 from clearprop.ops.elementwise import POSITIVE
@@ -28,16 +29,14 @@ floored_log = elementwise(
     "floored_log",
     lambda x: _floored(np.log, x),
     lambda z, x: 1 / np.maximum(x, 1e-12),
-    domain=POSITIVE,
-    kink=False,
+    facts=Facts(domain=POSITIVE, kinks=False),
     doc="max(log x, -100), with the derivative 1 / max(x, 1e-12)",
 )
 floored_log1p = elementwise(
     "floored_log1p",
     lambda x: _floored(np.log1p, x),
     lambda z, x: 1 / np.maximum(1 + x, 1e-12),
-    domain=POSITIVE,
-    kink=False,
+    facts=Facts(domain=POSITIVE, kinks=False),
     doc="max(log(1 + x), -100), with the derivative 1 / max(1 + x, 1e-12)",
 )
 

@@ -145,31 +145,20 @@ def input_term(x: Any, names: Mapping[int, str], tidy: bool) -> Term:
 def op_term(op: Op, args: tuple[Term, ...], attrs: dict[str, Any], xs: Any, z: Any, tidy: bool) -> Term:
     """Return `op(*args, **attrs)` as a term; the arrays `xs` and `z` tell what changes nothing."""
     shape, before = np.shape(z) if not isinstance(z, tuple) else None, np.shape(xs[0]) if xs else None
-    if tidy and op.name in _RESHAPING and (shape == before or (before == () and op.name != "broadcast_to")):
+    ndim, facts = len(before or ()), op.facts
+    if tidy and facts.order and (shape == before or (ndim == 0 and facts.order == "kept")):
         return args[0]
-    if op.name == "transpose" and attrs["axes"] is None and len(before or ()) > 1:
-        return _rotated(args[0], tidy)
-    if op.name == "swapaxes" and {a % len(before or ()) for a in attrs.values()} == _last_two(before):
-        return _rotated(args[0], tidy)
-    if tidy and op.name == "transpose" and len(before or ()) < 2:
+    axes = facts.axes(ndim, **attrs) if facts.axes else ()
+    if ndim > 1 and axes in (tuple(range(ndim))[::-1], (*range(ndim - 2), ndim - 1, ndim - 2)):
+        return apply("T", args[0]) if tidy else Term("T", args[:1])
+    if tidy and facts.axes and ndim < 2:
         return args[0]
-    shown = tuple((k, _attribute(k, v)) for k, v in attrs.items() if not _usual(op, k, v, len(before or ())))
-    if op.name == "einsum":
-        shown = (("", repr(attrs["subscripts"])),)
+    shown = tuple((k, _attribute(k, v)) for k, v in attrs.items() if not _usual(op, k, v, ndim))
+    if op.arity is None and isinstance(leading := next(iter(attrs.values()), None), str):
+        shown = (("", repr(leading)),)  # a text that its call begins with: einsum's subscripts
     if "index" in attrs and isinstance(attrs["index"], tuple):
         shown = (("index", ", ".join(map(_entry, attrs["index"]))),)
     return apply(op.name, *args, attrs=shown) if tidy else Term(op.name, args, attrs=shown)
-
-
-_RESHAPING = ("reshape", "ravel", "squeeze", "expand_dims", "broadcast_to")
-
-
-def _rotated(x: Term, tidy: bool) -> Term:
-    return apply("T", x) if tidy else Term("T", (x,))
-
-
-def _last_two(shape: Any) -> set[int]:
-    return {len(shape) - 2, len(shape) - 1} if shape and len(shape) > 1 else set()
 
 
 def _usual(op: Op, key: str, value: Any, ndim: int) -> bool:

@@ -20,11 +20,6 @@ ROW, PAD, GLYPH, SMALL_GLYPH = (
     6.35,
 )  # heights and widths in pixels; a glyph is one character
 CAPTION = 17.0
-_INFIX = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@",
-    "floor_divide": "//", "remainder": "%", "less": "<", "less_equal": "<=", "greater": ">",
-    "greater_equal": ">=", "equal": "==", "not_equal": "!=",
-}  # fmt: skip
 _UNNAMED = "·"
 
 
@@ -199,9 +194,9 @@ def note_of(node: Tensor, names: Mapping[int, str]) -> str:
     if not attrs and not constants and not repeated:
         return ""
     words = [_operand(x, names) for x in node.inputs if x is not None]
-    if op.name in _INFIX and len(words) == 2:
-        return f"{words[0]} {_INFIX[op.name]} {words[1]}"
-    if op.name == "getitem":
+    if op.facts.sign and op.facts.sign != "[]" and len(words) == 2:
+        return f"{words[0]} {op.facts.sign} {words[1]}"
+    if op.facts.sign == "[]":
         return f"{words[0]}[{_index_text(attrs.get('index', ()), words[1:])}]"
     settings = [f"{k}={_attr_text(v)}" for k, v in attrs.items()]
     if not constants:

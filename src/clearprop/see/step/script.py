@@ -1,8 +1,9 @@
 """A graph of numbers as JavaScript: forward functions and rules, read off the ops by running them on symbols.
 
-Only the base functions of mathematics are written down here, and no derivative: `tanh` is `Math.tanh`, but
-its local derivative is what the op's own rule, `1 - z * z`, does when it is run on Tensors named `z` and `x`.
-An op that is not in the table, a user's own among them, is read off its forward function in the same way.
+The base functions of mathematics say how they are written (`Facts.script`), and no derivative is: `tanh` is
+`Math.tanh`, but its local derivative is what the op's own rule, `1 - z * z`, does when it is run on Tensors
+named `z` and `x`. An op that does not say it, a user's own among them, is read off its forward function in
+the same way.
 """
 
 from __future__ import annotations
@@ -22,43 +23,7 @@ from clearprop.see.algebra.symbols import Symbol
 from clearprop.tensor import Tensor
 from clearprop.ufunc import Ufunc
 
-# fmt: off
-_BASE = {
-    "add": "({} + {})", "subtract": "({} - {})", "multiply": "({} * {})", "divide": "({} / {})",
-    "negative": "(-{})", "positive": "(+{})", "absolute": "Math.abs({})", "square": "(({0}) * ({0}))",
-    "power": "cp.power({}, {})", "sqrt": "Math.sqrt({})", "cbrt": "Math.cbrt({})", "reciprocal": "(1 / {})",
-    "exp": "Math.exp({})", "exp2": "Math.pow(2, {})", "expm1": "Math.expm1({})", "log": "Math.log({})",
-    "log2": "Math.log2({})", "log10": "Math.log10({})", "log1p": "Math.log1p({})", "sin": "Math.sin({})",
-    "cos": "Math.cos({})", "tan": "Math.tan({})", "arcsin": "Math.asin({})", "arccos": "Math.acos({})",
-    "arctan": "Math.atan({})", "arctan2": "Math.atan2({}, {})", "sinh": "Math.sinh({})",
-    "cosh": "Math.cosh({})", "tanh": "Math.tanh({})", "arcsinh": "Math.asinh({})",
-    "arccosh": "Math.acosh({})", "arctanh": "Math.atanh({})", "hypot": "Math.hypot({}, {})",
-    "sign": "Math.sign({})", "floor": "Math.floor({})", "ceil": "Math.ceil({})", "trunc": "Math.trunc({})",
-    "rint": "cp.round({})", "round": "cp.round({})", "floor_divide": "cp.floorDivide({}, {})",
-    "remainder": "cp.remainder({}, {})", "maximum": "Math.max({}, {})", "minimum": "Math.min({}, {})",
-    "logaddexp": "cp.logaddexp({}, {})", "where": "({} ? {} : {})", "masked_product": "cp.product({}, {})",
-    "less": "+({} < {})", "less_equal": "+({} <= {})", "greater": "+({} > {})",
-    "greater_equal": "+({} >= {})", "equal": "+({} === {})", "not_equal": "+({} !== {})",
-    "logical_and": "({} && {} ? 1 : 0)", "logical_or": "({} || {} ? 1 : 0)", "logical_not": "({} ? 0 : 1)",
-    "deg2rad": "({} * Math.PI / 180)", "rad2deg": "({} * 180 / Math.PI)",
-    "bitwise_and": "({} & {})", "bitwise_or": "({} | {})", "isnan": "+Number.isNaN({})",
-    "isfinite": "+Number.isFinite({})",
-}
-# fmt: on
 SHORT = 60  # characters, beyond which what is used more than once gets a name
-_SAME = {
-    "sum",
-    "mean",
-    "max",
-    "min",
-    "prod",
-    "reshape",
-    "ravel",
-    "squeeze",
-    "broadcast_to",
-    "expand_dims",
-} | {*("transpose", "detach", "astype", "logsumexp")}
-"""What leaves a number as it is."""
 
 
 class Unscriptable(Exception):
@@ -76,7 +41,7 @@ class Script:
     """The JavaScript of one graph: `forward[n]` computes node n from `v`, `local` and `amount` are the rules.
 
     `v` is the array of all values by the nodes' numbers, `g` the gradient that arrives. `definitions` holds
-    the functions of ops that are not in the table.
+    the functions of ops that do not say how they are written.
     """
 
     def __init__(self, order: list[Tensor]) -> None:
@@ -147,25 +112,26 @@ class Script:
         return f"(() => {{ {' '.join(named)} return {done[result]}; }})()" if named else done[result]
 
     def call(self, op: Op, args: list[str], attrs: dict[str, Any]) -> str:
-        """Return one op applied to arguments: by the table, or through a function read off its forward."""
-        if (op.name in _SAME or attrs == {"index": ()}) and len(args) == 1:  # d[()] is d
+        """Return one op applied to arguments: as it says, or through a function read off its forward."""
+        if (op.facts.script == "{}" or attrs == {"index": ()}) and len(args) == 1:  # d[()] is d
             return args[0]
         if any(value != op.defaults.get(key) for key, value in attrs.items()) or op.several:
             raise Unscriptable(f"{op.name} with {attrs}")
-        if op.name in _BASE:
-            return _BASE[op.name].format(*args)
-        if op.name not in self.definitions:
-            self.definitions[op.name] = ""  # an op made of itself would never end
+        if op.facts.script:
+            return op.facts.script.format(*args)
+        name = op.name  # of its function in the page
+        if name not in self.definitions:
+            self.definitions[name] = ""  # an op made of itself would never end
             letters = [f"x{i}" for i in range(len(args))]
             inputs = [Symbol(letter, np.float64(0.5)) for letter in letters]
             made: Any = op.forward
             body = (
                 self.read(made.formula, *inputs, 8) if isinstance(made, Ufunc) else self.read(made, *inputs)
             )
-            self.definitions[op.name] = f"({', '.join(letters)}) => {body}"
-        if not self.definitions[op.name]:
-            raise Unscriptable(f"{op.name} is no function of base functions")
-        return f"cp.{op.name}({', '.join(args)})"
+            self.definitions[name] = f"({', '.join(letters)}) => {body}"
+        if not self.definitions[name]:
+            raise Unscriptable(f"{name} is no function of base functions")
+        return f"cp.{name}({', '.join(args)})"
 
 
 def number(x: Any) -> str:

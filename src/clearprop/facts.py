@@ -1,0 +1,66 @@
+"""`Facts`: what an op says of itself beside its mathematics, so that no reader has to ask for its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of an op. Every fact may be left out; a reader then does without.
+
+    Readers draw, print, check, grade and diagnose ops that they have never heard of. What they cannot find
+    out by running an op they find here, in the op's own row, so that an op is written in one place.
+
+    - `sign`: how Python writes it between two inputs (`+`), or `[]` for an index behind the first.
+    - `script`: how JavaScript writes it for numbers, `Math.tanh({})`; `{}` leaves a number as it is.
+    - `kinks(*xs, **attrs)`: at which entries (of the output of an elementwise op, else of the first input)
+      the slopes to the left and to the right may differ, or a jump may be; False for an op that has neither
+      anywhere, None where nobody said.
+    - `domain` (elementwise): an open interval where it is smooth, or one per input (None for a condition).
+    - `flat`: where its slope tends to 0: `left` of 0 (relu), or on `both` sides, being steepest at 0 (tanh).
+    - `makes`: `probability` for a function whose results are one each, `distribution` for one whose results
+      along an axis add up to 1.
+    - `cost(z, *xs, **attrs)`: how many floating-point operations one call is, or a number of them for each
+      entry of the output; None for what its kind costs.
+    - `order`: of a view, `kept` where only the shape changes, `repeated` where entries are broadcast.
+    - `axes(ndim, **attrs)`: of a view that only turns axes, which axis of the input each of the output is.
+    - `reads(index, *xs, **attrs)`: which entries of each input went into the entry `index` of the output:
+      one index per input with None for a whole axis, or None where that is not said.
+    - `picks(i, *xs, **attrs)`: at which entries of the output a choice takes its input `i`; None for an input
+      that is not chosen.
+    - `advice`: what to try where its result stops being finite.
+
+    >>> from clearprop import elementwise
+    >>> bent = elementwise("bent", abs, lambda z, x: 2.0 * (x > 0) - 1.0, facts=Facts(kinks=lambda x: x == 0))
+    >>> bent.facts.kinks(0.0), bent.facts.sign
+    (True, '')
+    """
+
+    sign: str = ""
+    script: str = ""
+    kinks: Callable[..., Any] | Literal[False] | None = None
+    domain: Any = None
+    flat: Literal["", "left", "both"] = ""
+    makes: Literal["", "probability", "distribution"] = ""
+    cost: Callable[..., int] | int | None = None
+    order: Literal["", "kept", "repeated"] = ""
+    axes: Callable[..., tuple[int, ...]] | None = None
+    reads: Callable[..., tuple[Any, ...] | None] | None = None
+    picks: Callable[..., Any] | None = None
+    advice: str = ""
+
+    def on_kink(self, *xs: Any, **attrs: Any) -> Any:
+        """Return the entries of the inputs `xs` that lie on a kink or jump; False where there are none.
+
+        >>> import clearprop
+        >>> clearprop.absolute.facts.on_kink(0.0), clearprop.tanh.facts.on_kink(0.0)
+        (True, False)
+        """
+        return self.kinks(*xs, **attrs) if callable(self.kinks) else False
+
+
+SILENT = Facts()
+"""What an op says that says nothing."""
