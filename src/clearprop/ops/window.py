@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from clearprop.define import define
 from clearprop.errors import lesson
+from clearprop.facts import Facts
 from clearprop.registry import implements, ops
 
 Slices = tuple[slice, ...]
@@ -273,7 +274,7 @@ def _tied(x: Any, frame: Any) -> Any:
     return tied
 
 
-@define("window_max", "reduce", _shared, examples=_POOLS, kink=_tied, empty=False)
+@define("window_max", "reduce", _shared, examples=_POOLS, facts=Facts(kinks=_tied), empty=False)
 def window_max(x: Any, *, frame: Any = None) -> Any:
     """The largest entry of each window along the last axes; NaN where one is; ties share the gradient.
 
