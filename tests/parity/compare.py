@@ -101,7 +101,7 @@ class Theirs:
         return isinstance(t, self.torch.Tensor) and t.requires_grad
 
     def array(self, t: Any) -> np.ndarray:
-        return t.detach().numpy(force=True)
+        return t if isinstance(t, np.ndarray) else t.detach().numpy(force=True)
 
     def gradients(self, loss: Any, wanted: list[Any], again: bool) -> list[Any]:
         return list(self.torch.autograd.grad(loss, wanted, create_graph=again, allow_unused=True))

@@ -1,6 +1,9 @@
 """Layers, activations and losses with PyTorch's names, shapes and initialisation."""
 
-from clearprop.nn import functional, init
+from clearprop.nn import (
+    functional,
+    init,
+)
 from clearprop.nn.activation import (
     CELU,
     ELU,
@@ -32,7 +35,11 @@ from clearprop.nn.activation import (
     Tanhshrink,
     Threshold,
 )
-from clearprop.nn.container import ModuleDict, ModuleList, Sequential
+from clearprop.nn.container import (
+    ModuleDict,
+    ModuleList,
+    Sequential,
+)
 from clearprop.nn.dropout import (
     AlphaDropout,
     Dropout,
@@ -41,8 +48,18 @@ from clearprop.nn.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from clearprop.nn.flatten import Flatten, Unflatten
-from clearprop.nn.linear import Linear
+from clearprop.nn.embedding import (
+    Bilinear,
+    Embedding,
+    EmbeddingBag,
+)
+from clearprop.nn.flatten import (
+    Flatten,
+    Unflatten,
+)
+from clearprop.nn.linear import (
+    Linear,
+)
 from clearprop.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -68,7 +85,24 @@ from clearprop.nn.loss import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from clearprop.nn.module import Buffer, Module, Parameter
+from clearprop.nn.module import (
+    Buffer,
+    Module,
+    Parameter,
+)
+from clearprop.nn.norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+    SyncBatchNorm,
+)
 
 __all__ = [
     "CELU",
@@ -79,6 +113,10 @@ __all__ = [
     "AlphaDropout",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "Bilinear",
     "Buffer",
     "CTCLoss",
     "CosineEmbeddingLoss",
@@ -88,9 +126,12 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "GaussianNLLLoss",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -98,10 +139,15 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -118,6 +164,7 @@ __all__ = [
     "PairwiseDistance",
     "Parameter",
     "PoissonNLLLoss",
+    "RMSNorm",
     "RReLU",
     "ReLU",
     "ReLU6",
@@ -132,6 +179,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",

@@ -1,0 +1,197 @@
+"""Rows of a table by number: embeddings, bags of them, and labels as 0s and a 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.modes import no_grad
+from clearprop.nn.functional.layer import arrayed, recording
+from clearprop.op import describe
+from clearprop.ops.index import ARRAY
+from clearprop.ops.shape import constant
+from clearprop.record import assign, read
+from clearprop.registry import ops
+from clearprop.tensor import Tensor
+
+
+def embedding(
+    x: Any,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+) -> Any:
+    """Return the rows of `weight` (count, size) that the integers `x` name: (..., size).
+
+    Row `padding_idx` receives no gradient. With `max_norm` the rows that are named are first shortened to
+    that `norm_type`-norm, in `weight` itself, which has to be a Tensor. With `scale_grad_by_freq` each row's
+    gradient is divided by how often x names it. Raises IndexError for a number that is no row.
+
+    >>> embedding(np.array([1, 0, 1]), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[3., 4.],
+           [1., 2.],
+           [3., 4.]])
+    """
+    x, padding = _named("embedding", x, weight), _place("embedding", padding_idx, weight)
+    if max_norm is not None:
+        _shorten(x, weight, max_norm, norm_type)
+    rows = ops["getitem"](arrayed(weight), x)
+    if padding is not None:
+        rows = np.where((x == padding)[..., None], ops["detach"](rows), rows)
+    if scale_grad_by_freq:
+        often = _frequency(x, weight.shape[0])[x][..., None]
+        rows = ops["detach"](rows) + (rows - ops["detach"](rows)) / often.astype(rows.dtype)
+    return rows
+
+
+def embedding_bag(
+    x: Any,
+    weight: Any,
+    offsets: Any = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    per_sample_weights: Any = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Any:
+    """Return the sum, mean or max of the rows of `weight` in each bag: (bags, size); 0 for an empty bag.
+
+    The bags are the rows of integers `x` (bags, length), or the stretches of a vector that start at
+    `offsets`. `per_sample_weights` multiplies the rows of a sum. Entries of `padding_idx` belong to no bag.
+
+    >>> table = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> embedding_bag(np.array([0, 1, 1]), table, np.array([0, 2]))
+    array([[2., 3.],
+           [3., 4.]])
+    """
+    x, padding = _named("embedding_bag", x, weight), _place("embedding_bag", padding_idx, weight)
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError(lesson("embedding_bag(mode=)", "is 'sum', 'mean' or 'max'", f"{mode!r}"))
+    if per_sample_weights is not None and (mode != "sum" or arrayed(per_sample_weights).shape != x.shape):
+        wanted, got = f"wants mode='sum' and weights {x.shape}", f"{mode!r}, {np.shape(per_sample_weights)}"
+        raise ValueError(lesson("embedding_bag(per_sample_weights=)", wanted, got))
+    bags = _members(x, offsets, include_last_offset)  # (bags, entries): who belongs to whom
+    flat = x.reshape(-1)
+    if padding is not None:
+        bags = np.logical_and(bags, flat != padding)
+    rows = embedding(flat, weight, padding, max_norm, norm_type, scale_grad_by_freq)
+    if mode == "max":
+        inside = np.where(bags[:, :, None], rows, -np.inf)
+        top = np.max(inside, axis=1) if flat.shape[0] else np.zeros((bags.shape[0], weight.shape[1]))
+        return np.where(np.any(bags, axis=1)[:, None], top, 0)
+    if per_sample_weights is not None:
+        rows = rows * arrayed(per_sample_weights).reshape(-1, 1)
+    total = bags.astype(rows.dtype) @ rows
+    if mode == "sum":
+        return total
+    return total / np.maximum(np.sum(bags, axis=1), 1).astype(rows.dtype)[:, None]
+
+
+def one_hot(x: Any, num_classes: int = -1) -> Any:
+    """Return int64 0s with a 1 at the place that each integer names, along a new last axis.
+
+    `num_classes` of -1 takes the largest integer for the last place. Raises ValueError for an integer beyond
+    the places or below 0.
+
+    >>> one_hot(np.array([0, 2]))
+    array([[1, 0, 0],
+           [0, 0, 1]])
+    """
+    x = arrayed(x)
+    values = constant(x)
+    if x.dtype.kind not in "iu":
+        raise TypeError(lesson("one_hot(x)", "wants integers", describe(x), hint="x.astype(np.int64)"))
+    if num_classes == -1:
+        if recording() and isinstance(x, Tensor):
+            wanted = "wants num_classes= in a compiled step: a shape cannot depend on values"
+            raise ValueError(lesson("one_hot(x)", wanted, hint="one_hot(x, num_classes=10)"))
+        num_classes = int(values.max(initial=0)) + 1
+    if values.size and not (values.min() >= 0 and values.max() < num_classes) and not recording():
+        wanted = f"wants integers from 0 to {num_classes - 1}"
+        raise ValueError(lesson("one_hot(x)", wanted, f"{values.min()} to {values.max()}"))
+    return (x[..., None] == np.arange(num_classes)).astype(np.int64)
+
+
+def bilinear(a: Any, b: Any, weight: Any, bias: Any = None) -> Any:
+    """Return sum_ij a_i weight[o, i, j] b_j + bias[o] along the last axis.
+
+    >>> bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.array([[[1.0], [10.0]]]))
+    array([63.])
+    """
+    z = np.einsum("...i,oij,...j->...o", arrayed(a), weight, arrayed(b))
+    return z if bias is None else z + bias
+
+
+def _named(called: str, x: Any, weight: Any) -> Any:
+    """Return integers, having complained about others and about numbers that are no rows."""
+    x = arrayed(x)
+    if x.dtype.kind not in "iu":
+        hint = "x.astype(np.int64)"
+        raise TypeError(lesson(f"{called}(x, weight)", "wants integers", describe(x), hint=hint))
+    values, count = constant(x), weight.shape[0]
+    if values.size and not (values.min() >= 0 and values.max() < count):
+        wanted = f"wants rows from 0 to {count - 1}"
+        raise IndexError(lesson(f"{called}(x, weight)", wanted, f"{values.min()} to {values.max()}"))
+    if recording() and x.dtype.kind == "i":  # a later number below 0 would count from the end
+        x = np.where(x < 0, x.dtype.type(min(count, np.iinfo(x.dtype).max)), x)
+    return x
+
+
+def _place(called: str, padding_idx: int | None, weight: Any) -> int | None:
+    if padding_idx is None:
+        return None
+    count: int = weight.shape[0]
+    if not -count <= padding_idx < count:
+        wanted = f"wants a row from {-count} to {count - 1}"
+        raise ValueError(lesson(f"{called}(padding_idx=)", wanted, f"{padding_idx}"))
+    return padding_idx % count
+
+
+def _shorten(x: Any, weight: Any, max_norm: float, norm_type: float) -> None:
+    """Shorten the rows that x names to max_norm."""
+    if not isinstance(weight, Tensor):
+        wanted = "changes the weight, which has to be a Tensor"
+        raise TypeError(lesson("embedding(max_norm=)", wanted, type(weight).__name__, hint="Tensor(weight)"))
+    with no_grad():
+        table = read(weight)
+        lengths = np.linalg.norm(table, norm_type, axis=1)
+        named = np.any(x.reshape(-1, 1) == np.arange(weight.shape[0]), axis=0)
+        scale = np.where(np.logical_and(named, lengths > max_norm), max_norm / (lengths + 1e-7), 1)
+        assign(weight, table * scale.astype(weight.dtype)[:, None])
+
+
+def _frequency(x: Any, count: int) -> Any:
+    """Return how often each row is named."""
+    return ops["scatter"](np.ones(x.shape), x, index=(ARRAY,), shape=(count,))
+
+
+def _members(x: Any, offsets: Any, last: bool) -> Any:
+    """Return (bags, entries): which entry belongs to which bag."""
+    if len(x.shape) == 2:
+        if offsets is not None:
+            raise ValueError(lesson("embedding_bag(offsets=)", "belongs to a vector x", describe(x)))
+        return np.repeat(np.arange(x.shape[0]), x.shape[1]) == np.arange(x.shape[0])[:, None]
+    if offsets is None or len(x.shape) != 1:
+        wanted = "wants x as (bags, length), or as a vector with offsets"
+        raise ValueError(lesson("embedding_bag(x, weight, offsets)", wanted, describe(x)))
+    starts = arrayed(offsets)
+    values = constant(starts)
+    if values.dtype.kind not in "iu" or values.ndim != 1 or values.size == 0 or values[0] != 0:
+        wanted = "wants integers that begin with 0"
+        raise ValueError(lesson("embedding_bag(offsets=)", wanted, f"{values}"))
+    if np.any(np.diff(values) < 0) or values[-1] > x.shape[0]:
+        wanted = f"wants rising offsets up to {x.shape[0]}"
+        raise ValueError(lesson("embedding_bag(offsets=)", wanted, f"{values}"))
+    if last and values[-1] != x.shape[0]:
+        wanted = f"wants the end of x, {x.shape[0]}, as the last one"
+        raise ValueError(
+            lesson("embedding_bag(offsets=)", wanted, f"{values}", hint="include_last_offset=False")
+        )
+    bag = np.sum(np.arange(x.shape[0]) >= starts[:, None], axis=0) - 1
+    return bag == np.arange(starts.shape[0] - last)[:, None]

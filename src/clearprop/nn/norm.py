@@ -1,0 +1,262 @@
+"""Normalisation as modules: what `functional.norm` computes, with its weights and running statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.modes import no_grad
+from clearprop.nn import functional as F
+from clearprop.nn import init
+from clearprop.nn.functional.layer import arrayed
+from clearprop.nn.functional.norm import as_shape
+from clearprop.nn.module import Module, Parameter
+from clearprop.op import describe
+from clearprop.record import assign, read
+
+
+class Norm(Module):
+    """What the norms with a number per channel share: weight and bias, running statistics, checked shapes."""
+
+    shown = ("num_features", "eps", "momentum", "affine", "track_running_stats")
+    axes: tuple[int, ...] = ()
+    """How many axes the input may have."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+    running_mean: Any
+    running_var: Any
+    num_batches_tracked: Any
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
+        kept = track_running_stats
+        self.register_buffer("running_mean", np.zeros(num_features, dtype) if kept else None)
+        self.register_buffer("running_var", np.ones(num_features, dtype) if kept else None)
+        self.register_buffer("num_batches_tracked", np.array(0) if kept else None)
+
+    def reset_parameters(self) -> None:
+        """Set weights to 1, biases to 0, and forget the running statistics."""
+        for one, zero in ((self.weight, self.bias), (self.running_var, self.running_mean)):
+            if one is not None and zero is not None:
+                init.ones_(one)
+                init.zeros_(zero)
+        if self.num_batches_tracked is not None:
+            assign(self.num_batches_tracked, np.array(0))
+
+    def _checked(self, x: Any) -> Any:
+        x = arrayed(x)
+        if len(x.shape) not in self.axes:
+            wanted = f"wants {' or '.join(map(str, self.axes))} axes"
+            raise ValueError(lesson(f"{type(self).__name__}({self.num_features})(x)", wanted, describe(x)))
+        return x
+
+    def _share(self) -> Any:
+        """Count the batch; return how much of the running statistics the new ones are."""
+        with no_grad():
+            if self.num_batches_tracked is None:
+                return 0.0
+            assign(self.num_batches_tracked, read(self.num_batches_tracked) + 1)
+            return 1.0 / read(self.num_batches_tracked) if self.momentum is None else self.momentum
+
+
+class BatchNorm(Norm):
+    """What the batch norms share; see `functional.batch_norm`."""
+
+    def forward(self, x: Any) -> Any:
+        """Return x normalised per channel: by the batch while training, by the running statistics after."""
+        x = self._checked(x)
+        by_batch = self.training or self.running_mean is None
+        share = self._share() if self.training else 0.0
+        mean, var = self.running_mean, self.running_var
+        return F.batch_norm(x, mean, var, self.weight, self.bias, by_batch, share, self.eps)
+
+
+class BatchNorm1d(BatchNorm):
+    """Batch normalisation of (n, channels) or (n, channels, length).
+
+    >>> x = np.array([[1.0], [3.0]], np.float32)
+    >>> layer = BatchNorm1d(1)
+    >>> layer(x).value.round(3)
+    array([[-1.],
+           [ 1.]], dtype=float32)
+    >>> layer.running_mean.value
+    array([0.2], dtype=float32)
+    """
+
+    axes = (2, 3)
+
+
+class BatchNorm2d(BatchNorm):
+    """Batch normalisation of (n, channels, height, width)."""
+
+    axes = (4,)
+
+
+class BatchNorm3d(BatchNorm):
+    """Batch normalisation of (n, channels, depth, height, width)."""
+
+    axes = (5,)
+
+
+class SyncBatchNorm(BatchNorm):
+    """Batch normalisation over all processes; on one host, which this library runs on, it is `BatchNorm`."""
+
+    axes = (2, 3, 4, 5)
+
+
+class InstanceNorm(Norm):
+    """What the instance norms share; see `functional.instance_norm`."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
+
+    def forward(self, x: Any) -> Any:
+        """Return x normalised per row and channel; without a batch axis, (channels, ...), as one row."""
+        x = self._checked(x)
+        alone = len(x.shape) < self.axes[-1]
+        if x.shape[0 if alone else 1] != self.num_features and self.affine:
+            wanted = f"wants {self.num_features} channels"
+            raise ValueError(lesson(f"{type(self).__name__}({self.num_features})(x)", wanted, describe(x)))
+        by_input = self.training or not self.track_running_stats
+        mean, var, share = self.running_mean, self.running_var, self.momentum or 0.0
+        rows = x[None] if alone else x
+        z = F.instance_norm(rows, mean, var, self.weight, self.bias, by_input, share, self.eps)
+        return z[0] if alone else z
+
+
+class InstanceNorm1d(InstanceNorm):
+    """Instance normalisation of (n, channels, length), or that without n."""
+
+    axes = (2, 3)
+
+
+class InstanceNorm2d(InstanceNorm):
+    """Instance normalisation of (n, channels, height, width), or that without n."""
+
+    axes = (3, 4)
+
+
+class InstanceNorm3d(InstanceNorm):
+    """Instance normalisation of (n, channels, depth, height, width), or that without n."""
+
+    axes = (4, 5)
+
+
+class LayerNorm(Module):
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last axes; see `functional.layer_norm`.
+
+    >>> LayerNorm(2)(np.array([[1.0, 3.0]], np.float32)).value.round(3)
+    array([[-1.,  1.]], dtype=float32)
+    """
+
+    shown: tuple[str, ...] = ("normalized_shape", "eps", "elementwise_affine")
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = as_shape(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
+
+    def forward(self, x: Any) -> Any:
+        """Return x normalised over its last axes."""
+        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+
+class RMSNorm(Module):
+    """x / sqrt(mean(x^2) + eps) * weight over the last axes; see `functional.rms_norm`."""
+
+    shown = ("normalized_shape", "eps", "elementwise_affine")
+    weight: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = as_shape(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+
+    def forward(self, x: Any) -> Any:
+        """Return x divided by its root mean square."""
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+
+class GroupNorm(Module):
+    """(x - mean) / sqrt(var + eps) * weight + bias over groups of channels; see `functional.group_norm`."""
+
+    shown = ("num_groups", "num_channels", "eps", "affine")
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__()
+        if num_groups < 1 or num_channels % num_groups:
+            wanted = "wants channels that fall into groups of one size"
+            raise ValueError(lesson("GroupNorm(...)", wanted, f"{num_channels} into {num_groups}"))
+        self.num_groups, self.num_channels = num_groups, num_channels
+        self.eps, self.affine = eps, affine
+        self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_channels, dtype)) if affine else None
+
+    def forward(self, x: Any) -> Any:
+        """Return x normalised per row and group."""
+        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class LocalResponseNorm(Module):
+    """x / (k + alpha mean(x^2))^beta over neighbouring channels; see `functional.local_response_norm`."""
+
+    shown = ("size", "alpha", "beta", "k")
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Any) -> Any:
+        """Return x divided by what its neighbours add up to."""
+        return F.local_response_norm(x, self.size, self.alpha, self.beta, self.k)

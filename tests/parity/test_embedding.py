@@ -1,0 +1,107 @@
+"""Embeddings, bags, one_hot and the bilinear map beside PyTorch's."""
+
+import re
+
+import numpy as np
+import pytest
+from tests.parity.compare import Row, agree
+
+from clearprop import Tensor, compile, nn
+from clearprop.nn import functional as F
+
+torch = pytest.importorskip("torch")
+rng = np.random.default_rng(5)
+PLACES = np.array([[1, 2, 2, 0], [5, 1, 1, 3]])
+LIST, STARTS = np.array([1, 2, 4, 5, 4, 3, 2, 1]), np.array([0, 3, 3, 7])
+WEIGHTS = rng.normal(size=8)
+A, B = rng.normal(size=(3, 4)), rng.normal(size=(3, 5))
+
+
+def table(name, *inputs, **options):
+    return Row(f"{name} {len(inputs)} {options}", getattr(nn, name), f"nn.{name}", inputs, (6, 3), options)
+
+
+BAGS = ("sum", "mean", "max")
+ROWS = [
+    table("Embedding", PLACES),
+    *(table("Embedding", PLACES, padding_idx=k) for k in (1, -1)),
+    table("Embedding", PLACES, scale_grad_by_freq=True),
+    *(table("Embedding", PLACES, max_norm=0.5, norm_type=p) for p in (2.0, 1.0)),
+    *(table("EmbeddingBag", PLACES, mode=m) for m in BAGS),
+    *(table("EmbeddingBag", LIST, STARTS, mode=m) for m in BAGS),
+    *(table("EmbeddingBag", LIST, STARTS, mode=m, padding_idx=4) for m in BAGS),
+    table("EmbeddingBag", LIST, np.array([0, 3, 3, 8]), mode="sum", include_last_offset=True),
+    table("EmbeddingBag", LIST, STARTS, WEIGHTS, mode="sum"),
+    Row("Bilinear", nn.Bilinear, "nn.Bilinear", (A, B), (4, 5, 2)),
+    Row("Bilinear, no bias", nn.Bilinear, "nn.Bilinear", (A, B), (4, 5, 2, False)),
+]
+for row in ROWS:
+    row.second = "EmbeddingBag" not in row.name and "freq" not in row.name  # PyTorch has no second one there
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_like_pytorch(row):
+    agree(row)
+
+
+@pytest.mark.parametrize("executor", ["numpy", "llvm"])
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_compiled_like_pytorch(row, executor):
+    agree(row, np.float64, executor)
+
+
+@pytest.mark.parametrize("count", [-1, 7])
+def test_one_hot(count):
+    theirs = torch.nn.functional.one_hot(torch.tensor(PLACES), count).numpy()
+    ours = F.one_hot(PLACES, count)
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_padding_row_starts_at_0_and_stays():
+    layer = nn.Embedding(5, 2, padding_idx=0)
+    assert not np.any(layer.weight.value[0])
+    (layer(np.array([0, 0, 1])) ** 2 + layer(np.array([0, 1, 1]))).sum().backward()
+    assert not np.any(layer.weight.grad[0])
+    assert np.any(layer.weight.grad[1])
+
+
+def test_from_pretrained():
+    layer = nn.Embedding.from_pretrained(np.eye(3, dtype=np.float32))
+    assert not layer.weight.requires_grad
+    np.testing.assert_array_equal(layer(np.array([2])), [[0, 0, 1]])
+
+
+@pytest.mark.parametrize("executor", ["numpy", "llvm"])
+def test_compiled_one_hot_wants_the_number_of_classes(executor):
+    with pytest.raises(ValueError, match="num_classes= in a compiled step"):
+        compile(lambda y: F.one_hot(y), executor=executor)(PLACES)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: nn.Embedding(4, 2)(PLACES), IndexError, "rows from 0 to 3"),
+        (lambda: nn.Embedding(4, 2)(-PLACES), IndexError, "rows from 0 to 3"),
+        (lambda: nn.Embedding(4, 2)(A), TypeError, "wants integers"),
+        (lambda: nn.Embedding(4, 2, padding_idx=4), ValueError, "from -4 to 3"),
+        (lambda: F.embedding(PLACES, A, max_norm=1.0), IndexError, "rows from 0 to 2"),
+        (lambda: F.embedding(PLACES * 0, A, max_norm=1.0), TypeError, "has to be a Tensor"),
+        (lambda: nn.EmbeddingBag(6, 2)(LIST), ValueError, "a vector with offsets"),
+        (lambda: nn.EmbeddingBag(6, 2)(PLACES, STARTS), ValueError, "belongs to a vector"),
+        (lambda: nn.EmbeddingBag(6, 2)(LIST, STARTS[::-1]), ValueError, "begin with 0"),
+        (lambda: nn.EmbeddingBag(6, 2)(LIST, STARTS * 9), ValueError, "rising offsets"),
+        (
+            lambda: nn.EmbeddingBag(6, 2, include_last_offset=True)(LIST, STARTS),
+            ValueError,
+            "the end of x, 8",
+        ),
+        (lambda: nn.EmbeddingBag(6, 2, mode="median")(PLACES), ValueError, "'sum', 'mean' or 'max'"),
+        (lambda: nn.EmbeddingBag(6, 2)(LIST, STARTS, WEIGHTS), ValueError, "wants mode='sum'"),
+        (lambda: F.one_hot(PLACES, 3), ValueError, "integers from 0 to 2"),
+        (lambda: F.one_hot(Tensor(A)), TypeError, "wants integers"),
+    ],
+)
+def test_refused(call, error, text):
+    with pytest.raises(error, match=re.escape(text)):
+        call()
