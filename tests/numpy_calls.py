@@ -244,6 +244,18 @@ def indices():
     for mode in ("clip", "wrap", "raise", "nonsense"):
         yield (array((4,)), [1, 9]), {"mode": mode}
         yield (array((4,)), [1, -1]), {"mode": mode}
+        for axis in (None, 0, -1):
+            for shape in ((3, 4), (), (0, 4)):
+                for index in ([1, -9, 30], [[5], [-2]], 7, [], np.array([250], "u1"), [1.5], [True]):
+                    yield (array(shape), index, axis), {"mode": mode}
+
+
+def places():
+    for shape in ((3, 4), (4,), (2, 3, 4), (), (3, 0), (1,)):
+        for dtype in KINDS:
+            yield (array(shape, dtype),), {}
+            yield (array(shape, dtype) > 0,), {}
+    yield (array((3,)),), {"keyword_that_nobody_knows": 1}
 
 
 def along():
@@ -269,7 +281,9 @@ def wheres():
         yield (c, array((3,), dtype), number), {}
         yield (c, number, array((3,), dtype)), {}
     yield (array((3,)), array((3,)), 0), {}
-    yield (array((3,)),), {}
+    for shape in ((3,), (2, 3), (), (0, 2)):
+        yield (array(shape),), {}
+        yield (array(shape, "b1"),), {}
     yield (array((3,)), array((3,))), {}
     yield ([True, False, True], array((3,)), 0.0), {}
 
@@ -395,6 +409,7 @@ CALLS = {
     np.zeros_like: lambda: one_array(_(), _("f4"), _(dtype=int), _(shape=(2,))), np.ones_like: lambda: one_array(_(), _("f4"), _(dtype=int), _(shape=(2,))),
     np.linalg.inv: matrices, np.linalg.det: matrices, np.linalg.slogdet: matrices, np.linalg.solve: systems, np.linalg.norm: norms,
     np.take: indices, np.take_along_axis: along, np.where: wheres, np.clip: clips,
+    np.nonzero: places, np.flatnonzero: places, np.argwhere: places,
     np.matmul: lambda: two_arrays(_()),
     np.lib.stride_tricks.sliding_window_view: lambda: one_array(
         _(2), _(1), _(0), _(3), _(-1), _((2, 2)), _((1, 1, 1)), _(2, 0), _(2, -1), _(2, 5), _((2, 1), (0, 1)), _((2, 2), (0, 0)), _((2, 2), (-1, 0)), _((2, 1), 0),

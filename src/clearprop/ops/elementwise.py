@@ -174,7 +174,6 @@ minimum = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half(z) 
     None,
     lambda g, z, c, x, y: np.where(c, g, 0),  # a choice, not a product: 0 * inf would be NaN
     lambda g, z, c, x, y: np.where(c, 0, g),
-    numpy=np.where,
     facts=Facts(
         script="({} ? {} : {})",
         domain=(None, ANY, ANY),  # None: a condition

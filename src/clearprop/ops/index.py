@@ -110,22 +110,77 @@ def scatter(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
 
 
 @implements(np.take)
-def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+def take(x: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Any:
     """Return the entries of `x` at integer `indices` along `axis` (of the flattened array where it is None).
 
+    An index beyond the ends is an IndexError; with `mode="wrap"` it counts on from the other end, with
+    `mode="clip"` it is the nearer end (the first for every negative one).
+
     >>> import numpy as np
-    >>> take(np.array([10, 20, 30]), [2, 0])
-    array([30, 10])
+    >>> take(np.array([10, 20, 30]), [2, 0]), take(np.array([10, 20, 30]), [4, -5], mode="wrap")
+    (array([30, 10]), array([20, 20]))
     """
     if not isinstance(indices, Tensor):
         indices = np.asarray(indices) if np.size(indices) else np.asarray(indices, np.intp)
     if indices.dtype.kind == "b":
         indices = indices.astype(np.intp)  # as NumPy has it: 0 and 1, not a mask
-    if axis is None:
-        return ops["getitem"](x.reshape(-1), indices)
-    if not x.ndim:
-        x = x.reshape((1,))
-    return ops["getitem"](x, (slice(None),) * normalize_axis_index(axis, x.ndim) + (indices,))
+    if axis is None or not x.ndim:
+        x = x.reshape((x.size,))
+    axis = 0 if axis is None else normalize_axis_index(axis, x.ndim)
+    return ops["getitem"](x, (slice(None),) * axis + (_within(indices, x.shape[axis], mode),))
+
+
+def _within(indices: Any, n: int, mode: str) -> Any:
+    """Return indices into `n` entries, those beyond the ends brought inside as `mode` says."""
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(lesson("take(mode=)", "is 'raise', 'wrap' or 'clip'", repr(mode)))
+    if mode == "raise" or n == 0 or indices.dtype.kind not in "iu":
+        return indices
+    return indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
+
+
+# --- where something holds ----------------------------------------------------------------------------------
+# Places are plain integers that no gradient passes through, and how many there are depends on values: while
+# a step is recorded, asking for the value is refused.
+@implements(np.nonzero)
+def nonzero(x: Any) -> Any:
+    """Return where `x` is not 0, as `np.nonzero` does: an array of indices for each axis.
+
+    >>> nonzero(Tensor([0.0, 2.0, 3.0]))
+    (array([1, 2]),)
+    """
+    return np.nonzero(x.value if isinstance(x, Tensor) else x)
+
+
+@implements(np.flatnonzero)
+def flatnonzero(x: Any) -> Any:
+    """Return where the flattened `x` is not 0.
+
+    >>> flatnonzero(Tensor([[0.0, 2.0], [3.0, 0.0]]))
+    array([1, 2])
+    """
+    return np.flatnonzero(x.value if isinstance(x, Tensor) else x)
+
+
+@implements(np.argwhere)
+def argwhere(x: Any) -> Any:
+    """Return where `x` is not 0, an index to a row.
+
+    >>> argwhere(Tensor([[0.0, 2.0], [3.0, 0.0]]))
+    array([[0, 1],
+           [1, 0]])
+    """
+    return np.argwhere(x.value if isinstance(x, Tensor) else x)
+
+
+@implements(np.where)
+def where(condition: Any, *branches: Any) -> Any:
+    """Return x where the condition holds and y elsewhere; of a condition alone, the places where it holds.
+
+    >>> where(Tensor([0.0, 2.0, 3.0]) > 1)
+    (array([1, 2]),)
+    """
+    return ops["where"](condition, *branches) if branches else nonzero(condition)
 
 
 @implements(np.take_along_axis)

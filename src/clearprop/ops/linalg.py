@@ -313,6 +313,37 @@ def norm_of(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     return np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
 
 
+def _power_norm_rule(g: Any, z: Any, x: Any, ord: float, axis: Any, keepdims: bool) -> Any:
+    """sign(x) (|x| / z)^(ord - 1), and 0 where x or z is 0: the least of the slopes at a kink or a cusp."""
+    z = kept(z, x, axis, keepdims)
+    moves = (x != 0) & (z != 0)
+    share = np.where(moves, np.absolute(x), 1) / np.where(z == 0, 1, z)
+    slope = np.sign(x) * np.where(moves, share, 1) ** (ord - 1)
+    return np.where(moves, kept(g, x, axis, keepdims) * slope, 0)
+
+
+@define(
+    "power_norm",
+    "reduce",
+    _power_norm_rule,
+    facts=Facts(
+        kinks=lambda x, ord, axis, keepdims: (
+            x == 0 if ord < 1 else np.broadcast_to((x == 0).all(axis=axis, keepdims=True), x.shape)
+        ),
+        advice="smaller numbers, or float64",
+    ),
+    examples=(
+        (((3, 4),), {"axis": 1}),
+        (((3, 4),), {"axis": 0, "ord": 1.5}),
+        ((np.array([1.5, -0.3, 0.7]),), {"axis": 0, "ord": -1.0}),
+        ((np.array([[1.5, -0.3, 0.7]]),), {"axis": 1, "ord": 0.5, "keepdims": True}),
+    ),
+)
+def power_norm(x: Any, *, ord: float = 3.0, axis: Any = None, keepdims: bool = False) -> Any:
+    """(sum(|x|^ord))^(1/ord) along `axis`; derivative 0 where it is 0, and by every entry that is 0."""
+    return (np.absolute(x) ** ord).sum(axis=axis, keepdims=keepdims) ** (1 / ord)
+
+
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Return a norm of vectors (`ord` any number or infinity), or of matrices ("fro", 1, -1, inf, -inf).
@@ -340,19 +371,16 @@ def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
         return ops["norm"](x, axis=axis, keepdims=keepdims)
     if isinstance(ord, str):
         raise ValueError(lesson(f"norm(x, {ord!r})", "is no norm of vectors", hint="a number or np.inf"))
+    if ord not in (1, 0, np.inf, -np.inf):
+        return ops["power_norm"](x, ord=ord, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return (x != 0).astype(x.dtype).sum(axis=axis, keepdims=keepdims)
     size = np.absolute(x)
     if ord == np.inf and size.shape[axis]:
         return size.max(axis=axis, keepdims=keepdims)
     if ord == -np.inf:
         return size.min(axis=axis, keepdims=keepdims)
-    if ord == 0:
-        return (size != 0).astype(x.dtype).sum(axis=axis, keepdims=keepdims)
-    if ord in (1, np.inf):  # the largest of no entries is 0, their sum
-        return size.sum(axis=axis, keepdims=keepdims)
-    total = (size**ord).sum(axis=axis, keepdims=keepdims)
-    if ord < 0:
-        return total ** (1 / ord)
-    return np.where(total == 0, 0, np.where(total == 0, 1, total) ** (1 / ord))  # derivative 0 at 0
+    return size.sum(axis=axis, keepdims=keepdims)  # the largest of no entries is 0, their sum
 
 
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:

@@ -256,3 +256,13 @@ def test_random_programs_with_masks_are_those_of_eager(chain, seeds, executor):
         t = np.float64(np.random.default_rng(seed).normal())
         for found, right in zip(step(x, t), function(x, t), strict=True):
             np.testing.assert_allclose(found, right, rtol=1e-10)
+
+
+@pytest.mark.parametrize("places", [np.nonzero, np.flatnonzero, np.argwhere, np.where])
+def test_places_are_refused_for_what_a_plan_computes_and_for_what_it_reads(places):
+    w = Tensor([1.0, 0.0])
+
+    with pytest.raises(clearprop.compiler.RecordingError, match=f"np.{places.__name__} depends on values"):
+        clearprop.compile(lambda x: (places(x), x)[1])(np.ones(2))
+    with pytest.raises(clearprop.compiler.RecordingError, match="cannot ask for value"):
+        clearprop.compile(lambda x: (places(w), x)[1])(np.ones(2))
