@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 import clearprop
 from clearprop import GradientError, Tensor, assign, grad, no_grad, topological_order
+from clearprop.backward import input_gradient
+from clearprop.check import gradcheck
 from clearprop.registry import ops
 
 
@@ -313,17 +315,16 @@ def test_complex_numbers_are_refused():
         np.abs(1j * x).sum().backward()
 
 
-def test_an_op_of_several_outputs_may_have_several_inputs():
+def test_several_results_are_one_array_and_slices_of_it():
     @clearprop.define(
         "sum_and_difference",
         "opaque",
         lambda g, z, x, y: g[0] + g[1],
         lambda g, z, x, y: g[0] - g[1],
-        several=True,
         examples=((((3,), (3,)), {}),),
     )
     def both(x, y):
-        return x + y, x - y
+        return np.stack((x + y, x - y))
 
     x, y = Tensor([1.0, 2.0]), Tensor([[3.0, 4.0], [5.0, 6.0]])
     total, difference = both(x, y)
@@ -332,6 +333,65 @@ def test_an_op_of_several_outputs_may_have_several_inputs():
 
     assert x.grad.tolist() == [4.0, 8.0]  # x^2 - y^2, broadcast over two rows
     assert y.grad.tolist() == [[-6.0, -8.0], [-10.0, -12.0]]
+
+
+@pytest.mark.parametrize("results", [lambda x: (x, x), lambda x: [x], np.modf, lambda x: np.divmod(x, 2.0)])
+def test_an_op_has_one_output(results):
+    op = clearprop.define("several_results", "opaque", lambda g, z, x: g)(results)
+    x = Tensor([1.0, 2.0])
+
+    with pytest.raises(
+        TypeError, match=r"several_results\(...\): wants its forward function to return one array"
+    ):
+        op(x)
+    del clearprop.registry.ops["several_results"]
+
+
+def _pieces(x):
+    """Slices of x in several users' hands, overlapping, beside a use of the whole."""
+    a, b, c = x[:3], x[2:], x[np.array([0, 0, 3])]
+    return (a * a).sum() + (x**3).sum() + (b * b * b).sum() + (c * x[1]).sum()
+
+
+def test_gradients_of_slices_are_the_sum_of_what_each_sends():
+    x = Tensor([1.0, -2.0, 3.0, 4.0])
+    output = _pieces(x)
+    output.backward()
+    sent = {}
+    order = clearprop.graph.topological_order(output, tracked=True)
+    for node in reversed(order):
+        for i, t in enumerate(node.inputs):
+            if isinstance(t, Tensor):
+                d = input_gradient(node.op, i, node.grad, node._value, node.values, node.attrs)
+                sent[t] = sent[t] + d if t in sent else d
+
+    np.testing.assert_array_equal(x.grad, sent[x])  # to the bit
+    assert x.grad.tolist() == [1.0, 14.0, 60.0, 94.0]
+
+
+def test_gradients_of_slices_have_a_graph_of_their_own():
+    x = Tensor([1.0, -2.0, 3.0, 4.0])
+
+    assert gradcheck(_pieces, x, order=2)
+
+
+def test_a_slice_that_a_leaf_gave_away_leaves_its_gradient_alone():
+    x = Tensor([1.0, 2.0])
+    g = np.ones(2)
+    x[:].backward(g)
+    x.grad *= 3
+
+    assert g.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_the_backward_pass_of_many_slices_takes_one_array(graph, monkeypatch):
+    x, made = Tensor(np.ones((64, 3))), []
+    monkeypatch.setattr(ops["scatter"], "forward", lambda *xs, **attrs: made.append(attrs))
+    sum((piece * piece).sum() for piece in np.split(x, 64)).backward(create_graph=graph)
+
+    assert made == []
+    np.testing.assert_array_equal(np.asarray(x.grad.value if graph else x.grad), 2 * np.ones((64, 3)))
 
 
 def test_division_by_the_number_zero_has_an_infinite_derivative_and_a_masked_one():

@@ -40,6 +40,7 @@ _SUBPACKAGES = (
 )
 _MOVED = {"lecture": "clearprop.typed.lecture"}  # subpackages that are known by a shorter name
 _LATER = {
+    "split": "clearprop.ops.shape",
     "manual_seed": "clearprop.ops.random",
     "get_rng_state": "clearprop.ops.random",
     "set_rng_state": "clearprop.ops.random",

@@ -15,6 +15,7 @@ from clearprop.op import Op, describe
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
+_Waiting = dict[Tensor, list[tuple[Tensor, Any]]]  # by input: the users that send to it at once, with their g
 _reduce: Any = np.add.reduce  # what `sum` calls, without its detour
 _leaf_lock = threading.Lock()  # threads may share leaves; each has a graph of its own
 
@@ -99,8 +100,12 @@ def _walk(
     order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool, among: set[Tensor] | None
 ) -> None:
     observer = mode.observer
+    followed = observer is not None and not observer.remembers  # arrow by arrow
+    waiting: _Waiting = {}
     for node in reversed(order):
         op = node.op
+        if waiting and node in waiting:
+            _settle(node, waiting, grads, graph)
         if op is None:
             continue
         g = grads.get(node) if keep else grads.pop(node, None)
@@ -109,34 +114,40 @@ def _walk(
         z, xs, attrs = node._value, node.values, node.attrs
         if graph:
             z, xs = node, _current(node)
-        if op.parts:
-            if not op.several:
-                _walk_part(node, g, grads)
-                continue
-            g = tuple(np.zeros_like(v) if p is None else p for p, v in zip(g, node._value, strict=True))
         for i, x in enumerate(node.inputs):
             if isinstance(x, Tensor) and x.requires_grad and (among is None or x in among):
+                if op.together is not None and i == 0 and not followed:
+                    waiting.setdefault(x, []).append((node, g))
+                    continue
                 d = input_gradient(op, i, g, z, xs, attrs)
                 if d is None:
                     continue
                 if observer is not None:
                     observer.sent(node, i, d)
+                if waiting and x in waiting:  # the sum keeps its order
+                    _settle(x, waiting, grads, graph)
                 if x in grads:
                     grads[x] = grads[x] + d
                 elif x.op is None and not graph and (d is g or getattr(d, "base", None) is not None):
                     grads[x] = d.copy()  # a leaf owns its gradient: `w.grad *= 2` must not reach others
                 else:
                     grads[x] = d
+    for x in [*waiting]:  # what no turn comes to
+        _settle(x, waiting, grads, graph)
 
 
-def _walk_part(node: Tensor, g: Any, grads: dict[Tensor, Any]) -> None:
-    """Put the gradient of one of several outputs in its place among the others."""
-    x = node.inputs[0]
-    if mode.observer is not None:
-        mode.observer.sent(node, 0, g)
-    places = grads.setdefault(x, [None] * len(x._value))
-    i = node.attrs["index"]
-    places[i] = g if places[i] is None else places[i] + g
+def _settle(x: Tensor, waiting: _Waiting, grads: dict[Tensor, Any], graph: bool) -> None:
+    """Add to x's gradient what its users that wait have for it: one by its rule, several at once."""
+    users = waiting.pop(x)
+    together = users[0][0].op.together  # type: ignore[union-attr]
+    uses = [(g, _current(node) if graph else node.values, node.attrs) for node, g in users]
+    total = grads.get(x)
+    if len(users) > 1 and together is not None and all(node.op.together is together for node, _ in users):  # type: ignore[union-attr]
+        grads[x] = together(0.0 if total is None else total, x.shape, uses)
+        return
+    for (node, g), (_, xs, attrs) in zip(users, uses, strict=True):
+        d = input_gradient(node.op, 0, g, node if graph else node._value, xs, attrs)  # type: ignore[arg-type]
+        grads[x] = d if x not in grads else grads[x] + d
 
 
 def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:

@@ -46,7 +46,8 @@ class Op:
     - `masked(*xs, mask, **attrs)` (reductions): the same over the entries where the mask holds alone, or
       NotImplemented; `empty`: whether no entries at all have a result.
     - `by_rows`: whether row i of the output depends on row i of the first input alone, whatever its length.
-    - `several`: whether the output is a tuple of arrays.
+    - `together(total, shape, uses)`: `total` plus what input 0, of that shape, receives from many `uses`,
+      each `(g, xs, attrs)`; for an op that reads little of a large input, whose rule fills the rest with 0.
     - `hint(*arrays, **attrs)`: after a failed call, what was wanted and what to try ('' where unknown).
     - `facts`: what readers want to know beside the mathematics: its sign, its kinks, its domain (`Facts`).
     - `examples`: for kinds other than elementwise, `(shapes, attrs)` pairs that the tests run; an array among
@@ -70,7 +71,7 @@ class Op:
         masked: Callable[..., Any] | None = None,
         empty: bool = True,
         by_rows: bool = False,
-        several: bool = False,
+        together: Callable[..., Any] | None = None,
         facts: Facts = SILENT,
         examples: tuple[Any, ...] = (),
         hint: Callable[..., tuple[str, str]] | None = None,
@@ -81,7 +82,7 @@ class Op:
         self.name, self.forward, self.rules, self.kind = name, forward, rules, kind
         self.derivatives, self.variadic_rule, self.arity = derivatives, variadic_rule, arity
         self.defaults = defaults or {}
-        self.signature, self.singular, self.choice, self.several = signature, singular, choice, several
+        self.signature, self.singular, self.choice, self.together = signature, singular, choice, together
         self.masked, self.empty, self.by_rows = masked, empty, by_rows
         self.facts, self.examples, self.hint = facts, examples, hint
         self.differentiable = variadic_rule is not None or any(r is not None for r in (*rules, *derivatives))
@@ -89,7 +90,6 @@ class Op:
         self.__name__ = self.__qualname__ = name
         self.__wrapped__ = signature or forward  # what `inspect.signature` and IDEs show
         self.__module__ = __name__
-        self.parts = several or name == "part"
         self.broadcasts = not (derivatives and arity == 1)
         self._direct = signature is None and not self.defaults
         self._whole = signature is None and bool(self.defaults)  # its inputs alone say all
@@ -129,7 +129,11 @@ class Op:
         except (TypeError, ValueError, IndexError) as error:
             raise self._failure(error, inputs, values, attrs) from error
         if not lifted:
-            return list(z) if self.several else z
+            return z
+        try:
+            z.shape  # noqa: B018  costs nothing and tells an array from several
+        except AttributeError:
+            raise self._no_array(z) from None
         node = _new(Tensor)
         node._value = z
         node.grad = node.name = None
@@ -140,7 +144,7 @@ class Op:
         else:
             node.requires_grad = False
             node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
-        return _parts(node) if self.several else node
+        return node
 
     def one(self, x: Tensor) -> Any:
         """Apply the op to one Tensor: what calling does, without the cost of the general case."""
@@ -222,7 +226,9 @@ class Op:
         except (TypeError, ValueError, IndexError) as error:
             raise self._failure(error, inputs, values, attrs) from error
         if not any(isinstance(x, Tensor) for x in inputs):
-            return list(z) if self.several else z
+            return z
+        if not hasattr(z, "shape"):
+            raise self._no_array(z)
         node = _new(Tensor)
         node._value, node.grad, node.name = z, None, None
         node.requires_grad = (
@@ -236,7 +242,7 @@ class Op:
         node = node if other is None else other
         if not node.requires_grad and not observer.remembers:
             node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
-        return _parts(node) if self.several else node
+        return node
 
     def _note(self, inputs: tuple[Any, ...]) -> None:
         """Keep the line if, under `no_grad()`, it may replace a leaf: `w = w - step` is none that learns.
@@ -297,17 +303,17 @@ class Op:
         wanted = wanted or str(error).rstrip(" .")
         return kind(lesson(f"{self.name}({shapes})", wanted, where=_at(user_line()), hint=hint))
 
+    def _no_array(self, z: Any) -> Exception:
+        got = f"a {type(z).__name__}" + (f" of {len(z)}" if isinstance(z, _SEQUENCES) else "")
+        hint = "an op for each of several results, or one array that holds them all, and slices of it"
+        wanted = "wants its forward function to return one array"
+        return TypeError(lesson(f"{self.name}(...)", wanted, got, _at(user_line()), hint))
+
     def __reduce__(self) -> Any:
         return ops.__getitem__, (self.name,)  # copied or unpickled, it is the same entry
 
     def __repr__(self) -> str:
         return f"<Op {self.name}, {self.kind}>"
-
-
-def _parts(bundle: Tensor) -> list[Tensor]:
-    """The outputs of an op that has several, in a list as NumPy's `split` gives them."""
-    part = ops["part"]
-    return [part(bundle, index=i) for i in range(len(bundle._value))]
 
 
 def _repeats_to(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
@@ -327,8 +333,6 @@ def describe(x: Any) -> str:
     "'w' (2,) float64"
     """
     value = x._value if isinstance(x, Tensor) else x
-    if isinstance(value, tuple):
-        return f"{len(value)} arrays"
     if not hasattr(value, "shape"):
         return repr(value)[:40]
     name = f"'{x.name}' " if isinstance(x, Tensor) and x.name else ""

@@ -136,8 +136,6 @@ class Tensor(ChangedByHand):
             mode.observer.python_value(self, "str(t)")
         array = np.asarray(self._value)
         text = np.array2string(array, separator=", ", prefix="Tensor(", threshold=20, edgeitems=2)
-        if isinstance(self._value, tuple):
-            text = f"<{len(self._value)} arrays>"
         name = f", name={self.name!r}" if self.name else ""
         op = f", op={self.op.name}" if self.op else ""
         dtype = "" if getattr(self._value, "dtype", None) == np.float64 else f", dtype={self.dtype}"

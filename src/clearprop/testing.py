@@ -47,9 +47,7 @@ def cases(op: Op, dtype: Any = np.float64, seed: int = 0) -> Iterator[Case]:
     wanted: list[tuple[Any, dict[str, Any]]] = [(s, dict(a)) for s, a in op.examples]
     if not wanted and op.kind == "elementwise" and op.arity in SHAPES:
         wanted = [(shapes, {}) for shapes in SHAPES[op.arity]]
-    if (
-        not wanted and op.differentiable and op.name != "part"
-    ):  # `part` comes with every op of several outputs
+    if not wanted and op.differentiable:
         raise ValueError(
             lesson(
                 f"cases({op.name})",
@@ -156,7 +154,7 @@ def broken(op: Op, i: int, fault: Callable[..., Any]) -> AbstractContextManager[
 def replaced(op: Op, i: int, rule: Callable[..., Any]) -> Iterator[None]:
     """Let the rule of input `i` be `rule(send, g, z, *xs, **attrs)` inside the block, `send` being the right
     one."""
-    right = op.derivatives, op.rules, op.variadic_rule
+    right = op.derivatives, op.rules, op.variadic_rule, op.together
     sound = object.__new__(Op)
     sound.__dict__.update(op.__dict__)
 
@@ -165,6 +163,7 @@ def replaced(op: Op, i: int, rule: Callable[..., Any]) -> Iterator[None]:
             return _sent(sound, k, g, z, *xs, **attrs)
         return rule(functools.partial(_sent, sound, k), g, z, *xs, **attrs)
 
+    op.together = None  # it would bypass the rule
     if op.variadic_rule is not None:
         op.variadic_rule = changed
     else:
@@ -173,7 +172,7 @@ def replaced(op: Op, i: int, rule: Callable[..., Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        op.derivatives, op.rules, op.variadic_rule = right
+        op.derivatives, op.rules, op.variadic_rule, op.together = right
 
 
 def _sent(op: Op, i: int, g: Any, z: Any, *xs: Any, **attrs: Any) -> Any:

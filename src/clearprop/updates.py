@@ -52,7 +52,7 @@ class ChangedByHand:
         if _to_be_changed(sys._getframe(1)):
             if observer is not None and hasattr(observer, "assigned"):
                 return observer.copied(tensor)
-            return held if isinstance(held, tuple) else np.array(held)
+            return np.array(held)
         if observer is not None:
             observer.python_value(tensor, "value")
         return read_only(held)

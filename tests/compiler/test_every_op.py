@@ -11,12 +11,12 @@ from clearprop.testing import cases
 
 assert nn
 LIBRARY = [op for op in ops.values() if op.__module__.startswith("clearprop.")]
-WITH_RULES = [op.name for op in LIBRARY if op.differentiable and op.name != "part"]
+WITH_RULES = [op.name for op in LIBRARY if op.differentiable]
 
 
 def trials(op, dtype):
     """The op's own cases, or for an op without a gradient one of each number of inputs."""
-    found = list(cases(op, dtype)) if op.name != "part" else []
+    found = list(cases(op, dtype))
     if op.name == "random_uniform":
         state = np.array([3, 1], np.uint64)
         return [(lambda s: op(s, shape=(2, 3), dtype=np.dtype(dtype)), (state,), op.name)]
@@ -43,7 +43,7 @@ def close(got, wanted, label):
 
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", [op.name for op in LIBRARY if op.name != "part"])
+@pytest.mark.parametrize("name", [op.name for op in LIBRARY])
 def test_the_value_of_every_op_compiled_is_that_of_eager(name, dtype, executor):
     op = ops[name]
     for function, inputs, label in trials(op, dtype):
@@ -83,6 +83,6 @@ def test_the_gradients_of_every_op_compiled_are_those_of_eager(name, dtype, exec
 
 
 def test_every_op_was_tried():
-    silent = [op.name for op in LIBRARY if op.name != "part" and not trials(op, np.float64)]
+    silent = [op.name for op in LIBRARY if not trials(op, np.float64)]
 
     assert silent == []

@@ -592,27 +592,63 @@ def test_old_contents_that_are_returned_are_the_old_ones(look, new, executor):
         np.testing.assert_array_equal(w.value, eager)
 
 
-OUTPUTS = {
-    "two scalars": lambda x: (np.sort(x)[0], np.sort(x)[-1]),
-    "an array and two scalars": lambda x: (np.sort(x), np.sort(x)[0], np.sort(x)[-1]),
-    "arrays of two shapes": lambda x: (np.sort(x)[:2], np.sort(x)[None, :]),
+RESULTS = {
+    "two scalars": (lambda x: np.sort(x)[0], lambda x: np.sort(x)[-1]),
+    "an array and a scalar": (np.sort, lambda x: np.sort(x)[-1]),
+    "arrays of two shapes": (lambda x: np.sort(x)[:2], lambda x: np.sort(x)[None, :]),
 }
 
 
-@pytest.mark.parametrize("outputs", OUTPUTS)
-def test_an_op_of_several_outputs_belongs_to_the_step(outputs, executor):
-    op = clearprop.define("several_outputs", "opaque", arity=1, several=True)(OUTPUTS[outputs])
+@pytest.mark.parametrize("results", RESULTS)
+def test_an_op_for_each_result_belongs_to_the_step(results, executor):
+    first, second = (
+        clearprop.define(f"result_{i}", "opaque", arity=1)(forward)
+        for i, forward in enumerate(RESULTS[results])
+    )
 
     def step(x):
-        found = op(np.tanh(x))
-        return found[-1] - found[0].sum(), found[1] * 2.0
+        z = np.tanh(x)
+        return second(z) - first(z).sum(), first(z) * 2.0
 
     compiled = clearprop.compile(step, executor=executor)
     for x in np.random.default_rng(0).normal(size=(3, 4)):
         for got, wanted in zip(compiled(x), step(x), strict=True):
             np.testing.assert_allclose(got, wanted, rtol=1e-12)
-    assert "several_outputs" in compiled.explain()
-    del clearprop.registry.ops["several_outputs"]
+    assert "result_0" in compiled.explain()
+    assert "result_1" in compiled.explain()
+    del clearprop.registry.ops["result_0"], clearprop.registry.ops["result_1"]
+
+
+CUTS = {
+    "64 parts": (64, 0),
+    "two halves of the columns": (2, 1),
+    "at places": ([1, 5], 0),
+    "past the end": ([3, 500], -1),
+    "overlapping": ([40, 20], 0),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_the_gradients_of_pieces_are_joined(cut, executor):
+    sections, axis = CUTS[cut]
+    w = Tensor(np.random.default_rng(0).normal(size=(64, 6)))
+
+    def step():
+        w.grad = None
+        loss = sum(
+            ((i + 1) * np.tanh(piece) ** 2).sum() for i, piece in enumerate(np.split(w, sections, axis))
+        )
+        loss.backward()
+        return loss
+
+    compiled = clearprop.compile(step, executor=executor)
+    for _ in range(3):
+        compiled()
+    found = w.grad
+    step()
+
+    np.testing.assert_allclose(found, w.grad, rtol=1e-12)
+    assert "scatter" not in compiled.explain()
 
 
 def test_explain_tells_what_its_executor_runs(executor):

@@ -52,8 +52,6 @@ def first_bad(value: Any, inf: bool = True) -> Bad | None:
     >>> first_bad(np.array([1.0, np.inf, np.nan]))
     Bad(kind='inf', index=(1,), count=2, size=3)
     """
-    if isinstance(value, tuple):
-        return next((bad for v in value if (bad := first_bad(v, inf)) is not None), None)
     array = np.asarray(value)
     if array.dtype.kind != "f":
         return None
@@ -76,8 +74,6 @@ def kind_of(value: Any, inf: bool, kind: str) -> bool:
     >>> kind_of(np.array([np.inf]), True, "nan"), kind_of(float("-inf"), True, "inf")
     (False, True)
     """
-    if isinstance(value, tuple):
-        return any(kind_of(v, inf, kind) for v in value)
     array = np.asarray(value)
     if array.dtype.kind != "f":
         return False

@@ -82,13 +82,9 @@ def _given(g: Any = _same, z: Any = _same, x: Any = _same) -> Fault:
 
     def fault(send: Send, gradient: Any, output: Any, *xs: Any, **attrs: Any) -> Any:
         moved = [x(p) if getattr(getattr(p, "dtype", None), "kind", "") == "f" else p for p in xs]
-        return send(_each(g, gradient), _each(z, output), *moved, **attrs)
+        return send(g(gradient), z(output), *moved, **attrs)
 
     return fault
-
-
-def _each(change: Callable[[Any], Any], p: Any) -> Any:
-    return tuple(map(change, p)) if isinstance(p, tuple) else change(p)
 
 
 # fmt: off

@@ -158,7 +158,7 @@ def check_model(model: Any, *inputs: Any, raise_on_failure: bool = True, seed: i
     report = ModelReport()
     rng = np.random.default_rng(seed)
     for node in order:
-        if node.op is not None and node.op.name != "part":
+        if node.op is not None:
             report.nodes += 1
             _check_node(report, node, lines.of.get(node, ""), rng)
     _check_sums(report, order, outputs, rng)
@@ -220,13 +220,9 @@ class _Trial:
 
     def _sent(self, weights: list[Any], j: int, xs: list[Any]) -> Any:
         with np.errstate(all="ignore"), no_grad():
-            if self.op.several:
-                rule, z = self.op.rule(j), self.op.forward(*xs, **self.node.attrs)
-                d = None if rule is None else rule(tuple(weights), z, *xs, **self.node.attrs)
-            else:
-                z = self.op.forward(*xs, **self.node.attrs)
-                g = np.asarray(weights[0], z.dtype)[()]
-                d = input_gradient(self.op, j, g, z, xs, self.node.attrs)
+            z = self.op.forward(*xs, **self.node.attrs)
+            g = np.asarray(weights[0], z.dtype)[()]
+            d = input_gradient(self.op, j, g, z, xs, self.node.attrs)
         return np.zeros_like(xs[j]) if d is None else np.asarray(d)
 
     def agrees(self, j: int, rng: np.random.Generator) -> bool | None:
@@ -357,8 +353,7 @@ class _Sums(Onlooker):
 
     def sent(self, node: Tensor, i: int, d: Any) -> None:
         """Keep a copy of what arrives."""
-        if node.op is not None and node.op.name != "part":
-            self.parts.setdefault(node.inputs[i], []).append(np.array(d))
+        self.parts.setdefault(node.inputs[i], []).append(np.array(d))
 
 
 def _check_sums(
@@ -370,7 +365,7 @@ def _check_sums(
     with observed(sums):
         grads = propagate(order, dict(arriving))
     for x, parts in sums.parts.items():
-        if x in arriving or isinstance(x._value, tuple):
+        if x in arriving:
             continue
         with np.errstate(all="ignore"):
             total = np.sum([p.astype(np.float64) for p in parts], axis=0)

@@ -228,7 +228,7 @@ class Watch(Onlooker):
         d = d._value if isinstance(d, Tensor) else d
         self._sums.setdefault(node.inputs[i], []).append(d)
         bad = first_bad(d, self.inf)
-        if bad is None or node.op is None or node.op.parts:
+        if bad is None or node.op is None:
             return
         arrived = self._sums.get(node)
         g: Any = None

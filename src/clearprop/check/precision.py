@@ -135,8 +135,6 @@ def _name(node: Tensor) -> str:
 
 def _error(value: Any, right: Any) -> float:
     """|value - right| / |right| in the Euclidean norm."""
-    if isinstance(value, (tuple, list)):
-        return max((_error(v, r) for v, r in zip(value, right, strict=True)), default=0.0)
     right = np.asarray(right)
     if right.dtype.kind != "f":
         return 0.0 if np.array_equal(value, right) else 1.0
@@ -207,11 +205,9 @@ def _backward_losses(replay: Replay, grads: Any, exact: Any, most: float) -> lis
                 users.setdefault(x, []).append(node)
     found = []
     for node in replay.order:
-        if node not in grads or node not in users or isinstance(node._value, tuple):
+        if node not in grads or node not in users:
             continue
-        errors = [
-            _error(grads[u], exact[u]) for u in users[node] if u in grads and not isinstance(u._value, tuple)
-        ]
+        errors = [_error(grads[u], exact[u]) for u in users[node] if u in grads]
         eps = float(np.finfo(node._value.dtype).eps) / 16
         before, after = max([*errors, eps]), _error(grads[node], exact[node])
         if math.isfinite(before) and after > LOST * before:

@@ -32,8 +32,6 @@ class Replay:
 
     def widened(self, value: Any) -> Any:
         """Return a floating-point value in the replay's dtype, any other as it is."""
-        if isinstance(value, tuple):
-            return tuple(self.widened(v) for v in value)
         if getattr(getattr(value, "dtype", None), "kind", "") == "f":
             return value.astype(self.dtype)
         return value
@@ -75,17 +73,8 @@ class Replay:
     def _send(self, node: Tensor, values: Mapping[Tensor, Any], grads: dict[Tensor, Any]) -> None:
         op, g, xs = node.op, grads[node], self.inputs(node, values)
         assert op is not None
-        if op.name == "part":  # one of several outputs: its gradient waits in the bundle's list
-            bundle = node.inputs[0]
-            waiting = grads.setdefault(bundle, [np.zeros_like(v) for v in values[bundle]])
-            waiting[node.attrs["index"]] = waiting[node.attrs["index"]] + g
-            return
         for i, x in enumerate(node.inputs):
             if isinstance(x, Tensor) and x.requires_grad:
-                if op.several:
-                    rule = op.rule(i)
-                    d = None if rule is None else rule(tuple(g), values[node], *xs, **self.attrs(node))
-                else:
-                    d = input_gradient(op, i, g, values[node], xs, self.attrs(node))
+                d = input_gradient(op, i, g, values[node], xs, self.attrs(node))
                 if d is not None:
                     grads[x] = grads[x] + d if x in grads else d

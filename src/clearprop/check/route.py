@@ -83,7 +83,7 @@ def through(user: Tensor, i: int, index: Index) -> Index:
     ((2, 1), (5,), None)
     """
     op, x, z = user.op, user.values[i], user._value
-    if op is None or index is None or isinstance(z, tuple) or isinstance(x, tuple):
+    if op is None or index is None:
         return None
     before, after = np.shape(x), np.shape(z)
     if op.kind == "elementwise" or op.facts.order == "repeated":

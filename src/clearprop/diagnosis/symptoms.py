@@ -204,7 +204,7 @@ def layer_outputs(seen: Examination) -> list[tuple[Layer, float]]:
                 continue
             if node.op is not None and node.op.kind == "view":
                 of[node] = name
-            elif not isinstance(node._value, tuple):
+            else:
                 first[name] = rms(node._value)
     found = [(layer, [first[n] for n in layer.parameters if n in first]) for layer in seen.layers]
     return [(layer, max(sizes)) for layer, sizes in found if sizes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,12 @@ def _getitem_signature(x: Any, index: Any) -> Any:
     ),
     signature=_getitem_signature,
     facts=Facts(sign="[]"),
+    together=lambda total, shape, uses: ops["add_at"](
+        total,
+        *(x for g, xs, _ in uses for x in (g, *xs[1:])),
+        indexes=[attrs["index"] for _, _, attrs in uses],
+        shape=shape,
+    ),
     examples=(
         (((4, 5),), {"index": (slice(1, None, 2), -1)}),
         (((4, 5),), {"index": (Ellipsis, None, slice(None, None, -1))}),
@@ -102,10 +109,65 @@ def scatter(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
     """Zeros of `shape` with `g` added at `index`: the transpose of picking."""
     out = np.zeros(shape, g.dtype)
     where = _filled(index, arrays)
-    if all(np.asarray(a).dtype.kind == "b" for a in arrays):
-        out[where] = g  # no place is picked twice
+    if _distinct(arrays):
+        out[where] = g
     else:
         np.add.at(out, where, g)
+    return out
+
+
+def _distinct(arrays: tuple[Any, ...]) -> bool:
+    """Whether an index with these arrays picks no place twice."""
+    return all(np.asarray(a).dtype.kind == "b" for a in arrays)
+
+
+def at_indexes(pieces: tuple[Any, ...], indexes: Any) -> Iterator[tuple[Any, tuple[Any, ...], Any]]:
+    """Yield each piece with the arrays that follow it and the index that they belong to.
+
+    >>> list(at_indexes(("g", "rows", "h"), ((ARRAY, 1), (0,))))
+    [('g', ('rows',), (array, 1)), ('h', (), (0,))]
+    """
+    at = 0
+    for index in indexes:
+        end = at + 1 + sum(entry is ARRAY for entry in index)
+        yield pieces[at], pieces[at + 1 : end], index
+        at = end
+
+
+def _add_at_signature(total: Any, *pieces: Any, indexes: Any, shape: Any) -> Any:
+    return (total, *pieces), {"indexes": tuple(indexes), "shape": tuple(shape)}
+
+
+def _from_piece(i: int, g: Any, z: Any, total: Any, *pieces: Any, indexes: Any, shape: Any) -> Any:
+    """The total receives all of `g`, a piece what is at its index."""
+    at = 1
+    for _, arrays, index in at_indexes(pieces, indexes) if i else ():
+        if at == i:
+            return ops["getitem"](g, _filled(index, arrays))
+        at += 1 + len(arrays)
+    return None if i else g
+
+
+@define(
+    "add_at",
+    "gather",
+    arity=None,
+    variadic_rule=_from_piece,
+    signature=_add_at_signature,
+    examples=(
+        (((4, 5), (2,), (3, 5)), {"indexes": ((slice(1, None, 2), -1), (slice(1, None),)), "shape": (4, 5)}),
+        (((4, 5), (4, 5), np.array([0, 2, 2, 0]), (5,)), {"indexes": ((ARRAY,), (1,)), "shape": (4, 5)}),
+    ),
+)
+def add_at(total: Any, *pieces: Any, indexes: Any, shape: Any) -> Any:
+    """`total`, an array or a number for all of `shape`, with each piece added at its index in turn."""
+    out = np.full(shape, total, pieces[0].dtype)
+    for g, arrays, index in at_indexes(pieces, indexes):
+        where = _filled(index, arrays)
+        if _distinct(arrays):
+            out[where] += g
+        else:
+            np.add.at(out, where, g)
     return out
 
 

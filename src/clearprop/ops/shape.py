@@ -11,7 +11,7 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.facts import Facts
-from clearprop.registry import implements, ops
+from clearprop.registry import implements
 from clearprop.tensor import Tensor
 
 
@@ -287,34 +287,35 @@ def tile(x: Any, reps: Any) -> Any:
     )
 
 
-def _joined(g: Any, z: Any, x: Any, sections: Any, axis: int) -> Any:
-    """The pieces side by side; where places given in another order overlap, each added where it came from."""
-    if sum(piece.shape[axis] for piece in g) == x.shape[axis]:
-        return np.concatenate(g, axis=axis)
-    cuts = [None, *sections, None]
+def _pieces(x: Any, cut: Any, sections: Any, axis: int) -> list[Any]:
+    """The slices of `x` between places along an axis; `cut` says where so many sections end."""
+    n = x.shape[axis]
+    if np.ndim(sections):
+        places = [0, *map(operator.index, sections), n]
+    else:
+        places = [0, *itertools.accumulate(map(len, cut(np.broadcast_to(False, n), sections)))]
     before = (slice(None),) * (axis % x.ndim)
-    places = [(*before, slice(start, stop)) for start, stop in itertools.pairwise(cuts)]
-    back = ops["scatter"]
-    return sum(back(piece, index=i, shape=x.shape) for piece, i in zip(g, places, strict=True))
+    return [x[(*before, slice(start, stop))] for start, stop in itertools.pairwise(places)]
 
 
-@define(
-    "split",
-    "view",
-    _joined,
-    numpy=np.split,
-    several=True,
-    examples=((((4, 3),), {"sections": 2}), (((2, 5),), {"sections": (1, 3), "axis": 1})),
-)
-def split(x: Any, *, sections: Any = 2, axis: int = 0) -> Any:
-    """One array cut along an axis into equal sections, or at the given places: several outputs."""
-    return tuple(np.split(x, sections, axis=axis))
+@implements(np.split)
+def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Return the slices of `x` along an axis: so many equal sections, or those between the given places.
+
+    >>> [piece.value.tolist() for piece in split(Tensor([1.0, 2.0, 3.0]), [1])]
+    [[1.0], [2.0, 3.0]]
+    """
+    return _pieces(x, np.split, indices_or_sections, axis)
 
 
-@define("part", "view", lambda g, z, x, index: g)
-def part(x: Any, *, index: int = 0) -> Any:
-    """One of the outputs of an op that has several."""
-    return x[index]
+@implements(np.array_split)
+def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Return the slices of `x` along an axis as `split` does, the first ones longer where it does not divide.
+
+    >>> [piece.value.tolist() for piece in array_split(Tensor([1.0, 2.0, 3.0]), 2)]
+    [[1.0, 2.0], [3.0]]
+    """
+    return _pieces(x, np.array_split, indices_or_sections, axis)
 
 
 # --- padding ------------------------------------------------------------------------------------------------

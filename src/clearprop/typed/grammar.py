@@ -40,7 +40,7 @@ _OTHER_NAMES: dict[str, Callable[..., Any]] = {
     "norm": linalg.norm,
 }
 _SHORT = {"abs": "absolute", "pow": "power", "arcsinh": "arcsinh", "ln": "log"}
-_INTERNAL = {"part", "scatter", "masked_product", "getitem", "einsum", "astype", "split", "fused"}
+_INTERNAL = {"scatter", "add_at", "masked_product", "getitem", "einsum", "astype", "fused"}
 _TYPED_OTHERWISE = {
     "\N{MULTIPLICATION SIGN}": "*",
     "\N{MIDDLE DOT}": "*",

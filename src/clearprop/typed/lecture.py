@@ -144,15 +144,6 @@ def _inputs(node: Tensor, last_first: bool = False) -> Iterator[tuple[int, Tenso
     op = node.op
     if op is None:
         return
-    if op.several or op.name == "part":
-        raise GradientError(
-            lesson(
-                "lecture",
-                "the lecture's algorithms know ops with one output",
-                op.name,
-                hint="clearprop.trace(t)",
-            )
-        )
     pairs = list(enumerate(node.inputs))
     for i, x in reversed(pairs) if last_first else pairs:
         stated = op.derivatives[i] if op.derivatives else op.rule(i)

@@ -34,7 +34,6 @@ from clearprop.registry import ops
         ("log_softmax", "log_softmax: dx = g - exp(z)*sum(g)"),
         ("transpose", "transpose: dx = g^T"),
         ("stack", "stack: dx1 = g[0], dx2 = g[1]"),
-        ("split", "split: dx = concatenate(g0, g1, axis=0)"),
     ],
 )
 def test_the_rule_reads_as_mathematics(op, text):

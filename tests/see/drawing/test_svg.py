@@ -224,17 +224,15 @@ def test_notes_show_numbers_attributes_and_repeats():
     assert note_of(b + b.T, {}) == ""
 
 
-def test_several_outputs_are_part_boxes():
+def test_pieces_are_boxes_that_tell_their_slices():
     first, second = np.split(Tensor([1.0, 2.0, 3.0, 4.0], name="x"), 2)
     total = np.sum(first * second)
     total.backward()
 
     drawn = layout(total)
 
-    parts = [box.title for box in drawn.boxes if box.kind == "part"]
-    bundle = next(box for box in drawn.boxes if box.title == "Split")
-    assert parts == ["Part 0", "Part 1"]
-    assert bundle.label == "2 arrays"
+    pieces = [box.note for box in drawn.boxes if box.title == "Getitem"]
+    assert pieces == ["x[0:2]", "x[2:4]"]
     ElementTree.fromstring(svg(drawn))
 
 

@@ -97,7 +97,7 @@ def test_an_output_with_entries_wants_the_gradient_that_arrives():
     assert trace(x * 3, np.array([1.0, 10.0])).grads[x].tolist() == [3.0, 30.0]
 
 
-def test_ops_with_several_outputs_and_data_without_gradients():
+def test_pieces_of_an_array_and_data_without_gradients():
     x = Tensor([1.0, 2.0, 3.0, 4.0], name="x")
     first, second = np.split(x, 2)
     steps = trace((first * np.array([5.0, 6.0]) + second).sum())
@@ -155,7 +155,6 @@ def test_values_are_written_short():
     assert written(True) == "1"
     assert written(np.int64(3)) == "3"
     assert written(1e-300) == "1e-300"
-    assert written((np.float64(1), None)) == "(1, ?)"
     assert written(np.zeros((0,))) == "(0,) float64, empty"
     assert written(np.array([[1.0, 2.0], [3.0, np.nan]])) == "[[1, 2], [3, nan]]"
     assert written(1 / 3, digits=17) == "0.33333333333333331"
@@ -234,14 +233,12 @@ def test_tracing_costs_nothing_when_it_is_not_used():
     )
 
 
-def test_the_parts_of_an_op_with_several_outputs_are_steps_too(tmp_path):
+def test_the_pieces_of_an_array_are_steps_too():
     x = Tensor(np.arange(5.0), name="x")
     a, b = np.split(x, [2])
     steps = trace((a.sum() * b).sum())
 
-    assert [step.formula for step in steps[1:3]] == ["a = c[0]", "b = c[1]"]
-    assert "It is part 1 of the gradient of c." in [s.sentence for s in steps if s.node is b][-1]
-    assert steps.to_html().count("It is part") == 2
+    assert [step.formula for step in steps[:2]] == ["a = x[0:2]", "b = x[2:5]"]
     assert "x.grad = [9, 9, 1, 1, 1]" in steps.to_text()
 
 

@@ -87,18 +87,13 @@ class Recorder(Refusals):
         assert node.op is not None
         inputs = tuple([self.value_of(x) for x in node.inputs])
         value = node._value
-        if isinstance(value, tuple):
-            shape: Any = tuple(np.shape(part) for part in value)
-            dtype: Any = tuple(part.dtype for part in value)
-        else:
-            shape, dtype = value.shape, value.dtype
         if ops.get(node.op.name) is not node.op:
             raise self.refuse(
                 "the op of this name has been registered again, and the step uses the older one",
                 node.op.name,
                 "the op that clearprop.registry.ops has, or another name for the new one",
             )
-        v = Value("call", shape, dtype, node.op.name, inputs, dict(node.attrs), line=user_line())
+        v = Value("call", value.shape, value.dtype, node.op.name, inputs, dict(node.attrs), line=user_line())
         sources = node.inputs
         given = [x for x in node.inputs if isinstance(x, Tensor)]
         if all(map(stands_for_array, given)):
@@ -198,8 +193,7 @@ class Recorder(Refusals):
     def _enter(self, node: Tensor, v: Value) -> None:
         self.values.append(v)
         self.known[node] = v
-        if not isinstance(node._value, tuple):
-            self.by_array[node._value] = v
+        self.by_array[node._value] = v
 
     def value_of(self, x: Any) -> Any:
         """Return the Value of an op's input; Python numbers are themselves."""

@@ -156,15 +156,8 @@ class Memory:
 
 
 def _overlap(z: Any, x: Any) -> bool:
-    if isinstance(x, tuple) or isinstance(z, tuple):
-        parts = [(a, b) for a in _each(z) for b in _each(x)]
-        return any(_overlap(a, b) for a, b in parts)
     is_view = isinstance(z, np.ndarray) and (z is x or z.base is not None)
     return is_view and np.may_share_memory(z, x)
-
-
-def _each(x: Any) -> tuple[Any, ...]:
-    return x if isinstance(x, tuple) else (x,)
 
 
 def _forgetting(where: ByTensor | ByArray) -> Any:

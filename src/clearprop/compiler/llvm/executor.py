@@ -287,10 +287,7 @@ class Native:
             self.check()
             v = group.values[0]
             z = evaluate(v, lambda x: self._array(x, states, arguments, made))
-            if v.several:
-                made[v] = tuple(np.array(part) for part in z)
-            else:
-                np.copyto(self._array(v, states, arguments, made), z)
+            np.copyto(self._array(v, states, arguments, made), z)
         self._segments[len(self.stops)](table, control)
         self.check()
 

@@ -376,8 +376,6 @@ def _down(reduce: Any, x: Any, turned: Any, out: Any) -> None:
 
 def _owned(z: Any) -> Any:
     """What a call returned, as arrays of its own: a view of a buffer would change when that is used again."""
-    if isinstance(z, tuple):
-        return tuple(_owned(part) for part in z)
     return z.copy() if isinstance(z, np.ndarray) and z.ndim else z
 
 

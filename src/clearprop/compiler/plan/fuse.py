@@ -179,7 +179,7 @@ class Grouping:
 
         In a large space these are its relatives': strangers of a like shape would only wait for each other.
         """
-        small = v.several or math.prod(space) <= SMALL  # several results join nothing
+        small = math.prod(space) <= SMALL
         return (kind, space, None if small else self.kin[v])
 
     def _put(self, v: Value, group: Group) -> None:

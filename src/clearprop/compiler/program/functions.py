@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,17 +55,6 @@ def _round(s: Symbol, x: Symbol, decimals: int = 0) -> Any:
     if decimals:
         raise Unlowered("rounding to decimals")
     return np.rint(x)
-
-
-def _split(s: Symbol, x: Symbol, sections: Any, axis: int = 0) -> Any:
-    axis %= x.ndim
-    n = x.shape[axis]
-    if isinstance(sections, int):
-        places = [n // sections * i for i in range(sections + 1)]
-    else:
-        places = [0, *(slice(p).indices(n)[1] for p in sections), n]
-    lead = (slice(None),) * axis
-    return tuple(x[(*lead, slice(a, max(a, b)))] for a, b in itertools.pairwise(places))
 
 
 def _joined(s: Symbol, parts: Sequence[Any], axis: int) -> Any:
@@ -144,7 +132,6 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.moveaxis: _moveaxis,
     np.flip: _flip,
     np.round: _round,
-    np.split: _split,
     np.concatenate: _concatenate,
     np.stack: _stack,
     np.pad: _pad,

@@ -34,7 +34,7 @@ class Value:
       or the registry's.
     - `inputs`: Values, or Python numbers, which take the dtype of the other inputs.
     - `attrs`: what else the op was told.
-    - `shape`, `dtype`: of the array. (A call that gives several has tuples of them; only `part` uses it.)
+    - `shape`, `dtype`: of the array.
     - `data`: a constant's array, an argument's position, a state's `State`.
     - `line`: the user's line that asked for it; `name`: a parameter's or argument's name.
     """
@@ -69,11 +69,6 @@ class Value:
     def nbytes(self) -> int:
         """The bytes that the entries take."""
         return self.size * int(self.dtype.itemsize)
-
-    @property
-    def several(self) -> bool:
-        """Whether it is the result of a call that gives several arrays; only `part` may use it."""
-        return isinstance(self.dtype, tuple)
 
     @property
     def operands(self) -> tuple[Value, ...]:

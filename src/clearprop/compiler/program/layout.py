@@ -71,7 +71,7 @@ def layout(v: Value) -> Layout:
     """Return where the entries of `v` lie; a reshape that only a copy can have is its own base."""
     if v.kind != "op" or v.op not in VIEWS:
         into: Layout | None = v.attrs.get("into")  # a part of a join lies in the whole
-        return into or Layout(v, 0, () if v.several else contiguous(v.shape))
+        return into or Layout(v, 0, contiguous(v.shape))
     x: Value = v.inputs[0]
     below = layout(x)
     if v.op == "reshape":

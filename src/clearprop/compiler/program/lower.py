@@ -10,7 +10,7 @@ import numpy as np
 from clearprop.compiler.program.builder import Builder, Unlowered
 from clearprop.compiler.program.functions import FUNCTIONS, REDUCED
 from clearprop.compiler.program.ir import Program, Value
-from clearprop.compiler.program.picking import picked, scattered
+from clearprop.compiler.program.picking import added_at, picked, scattered
 from clearprop.registry import ops
 
 
@@ -196,7 +196,7 @@ def _dropped(builder: Builder, z: Value, axis: Any) -> Value:
 def lower(recorded: Program) -> tuple[Program, dict[Value, Value]]:
     """Return the program in core ops, and which of its values computes each recorded one."""
     builder = Builder()
-    new: dict[Value, Any] = {}  # a tuple of Values where an op gave several
+    new: dict[Value, Any] = {}
     for v in recorded.values:
         builder.line = v.line
         if not v.computed:
@@ -215,24 +215,23 @@ def lower(recorded: Program) -> tuple[Program, dict[Value, Value]]:
     return program, whole
 
 
+# Ops whose forward functions write into an array, which a Symbol does not allow.
+_INTO_AN_ARRAY: dict[str, Callable[..., Value]] = {"scatter": scattered, "add_at": added_at}
+
+
 def _lowered(builder: Builder, v: Value, new: dict[Value, Any]) -> Any:
     """One recorded op in core ops, or as a call where it has none."""
     inputs = tuple([new[x] if isinstance(x, Value) else x for x in v.inputs])
-    if v.op == "part" and isinstance(inputs[0], tuple):
-        return inputs[0][v.attrs["index"]]
     if v.op in ("detach", "positive") and v.dtype == inputs[0].dtype:
         return inputs[0]
     mark = builder.mark
     try:
-        if v.op == "scatter":  # its forward writes into an array
-            made: Any = scattered(builder, *inputs, **v.attrs)
+        if v.op in _INTO_AN_ARRAY:
+            made = _INTO_AN_ARRAY[v.op](builder, *inputs, **v.attrs)
         else:
             symbols = [Symbol(builder, x) if isinstance(x, Value) else x for x in inputs]
-            z = ops[v.op].forward(*symbols, **v.attrs)
-            made = tuple(p.value for p in z) if isinstance(z, tuple) else z.value
-        shapes = tuple(p.shape for p in made) if isinstance(made, tuple) else made.shape
-        dtypes = tuple(p.dtype for p in made) if isinstance(made, tuple) else made.dtype
-        if shapes == v.shape and dtypes == v.dtype:
+            made = ops[v.op].forward(*symbols, **v.attrs).value
+        if made.shape == v.shape and made.dtype == v.dtype:
             return made
     except (TypeError, ValueError, AttributeError, IndexError, KeyError, NotImplementedError):
         pass  # anything NumPy can do and a Symbol cannot: the op runs as a call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from clearprop.compiler.program.builder import Builder, Unlowered
 from clearprop.compiler.program.ir import Shape, Value
 from clearprop.compiler.program.joins import fill, join, padded
-from clearprop.ops.index import ARRAY
+from clearprop.ops.index import ARRAY, at_indexes
 
 _FULL = slice(None)
 
@@ -77,15 +78,55 @@ def scattered(b: Builder, g: Value, *arrays: Value, index: tuple[Any, ...], shap
     return _placed(b, z, parts.basic, shape)
 
 
-def _placed(b: Builder, g: Value, index: tuple[Any, ...], shape: Shape) -> Value:
-    """Zeros with `g` at a basic index: its steps filled up with zeros, and a margin of zeros around it."""
+def added_at(b: Builder, total: Any, *pieces: Any, indexes: Any, shape: Shape) -> Value:
+    """Append `total` with each piece added at its index: stretches of one axis lie side by side."""
+    uses = list(at_indexes(pieces, indexes))
+    z = None if any(arrays for _, arrays, _ in uses) else _side_by_side(b, uses, shape)
+    if z is not None:
+        return z if isinstance(total, float) and total == 0.0 else b.ufunc(np.add, total, z)
+    for g, arrays, index in uses:
+        one = scattered(b, g, *arrays, index=index, shape=shape)
+        total = one if isinstance(total, float) and total == 0.0 else b.ufunc(np.add, total, one)
+    return total  # type: ignore[no-any-return]
+
+
+def _side_by_side(b: Builder, uses: Sequence[tuple[Any, Any, Any]], shape: Shape) -> Value | None:
+    """The pieces joined along the one axis of which each holds a stretch, with zeros between them."""
+    placed = [(_ranges(index, shape), g) for g, _, index in uses if g.size]
+    cut = {a for ranges, _ in placed for a, n in enumerate(shape) if ranges[a] != range(n)}
+    if len(cut) != 1 or any(r.step != 1 for ranges, _ in placed for r in ranges):
+        return None
+    (axis,) = cut
+    placed.sort(key=lambda use: use[0][axis].start)
+    parts: list[Value] = []
+    end = 0
+    for ranges, g in placed:
+        start = ranges[axis].start
+        if start < end:
+            return None
+        parts += [_zeros(b, shape, axis, start - end, g), b.reshape(g, tuple(map(len, ranges)))]
+        end = max(end, ranges[axis].stop)
+    return join(b, [*parts, _zeros(b, shape, axis, shape[axis] - end, parts[-1])], axis)
+
+
+def _zeros(b: Builder, shape: Shape, axis: int, n: int, like: Value) -> Value:
+    return fill(b, 0, (*shape[:axis], n, *shape[axis + 1 :]), like.dtype)
+
+
+def _ranges(index: tuple[Any, ...], shape: Shape) -> list[range]:
+    """Which places of each axis a basic index picks."""
     entries = [e for e in index if e is not None]
     i = next((k for k, e in enumerate(entries) if e is Ellipsis), len(entries))
     entries[i : i + 1] = [_FULL] * (len(shape) - sum(e is not Ellipsis for e in entries))
-    ranges = [
+    return [
         range(n)[e] if isinstance(e, slice) else range(n)[int(e) :][:1]
         for e, n in zip(entries, shape, strict=True)
     ]
+
+
+def _placed(b: Builder, g: Value, index: tuple[Any, ...], shape: Shape) -> Value:
+    """Zeros with `g` at a basic index: its steps filled up with zeros, and a margin of zeros around it."""
+    ranges = _ranges(index, shape)
     g = b.reshape(g, tuple(map(len, ranges)))
     if not g.size:
         return fill(b, 0, shape, g.dtype)

@@ -170,8 +170,6 @@ class Replays:
 
     def _rounded(self, v: Value, z: Any, found: dict[Value, Any], random: Any) -> Any:
         """Return a result with a random rounding of each entry: what cancels was rounded at its own size."""
-        if isinstance(z, tuple):
-            return tuple(_shaken(part, np.abs(part), 1, random) for part in z)
         z = np.asarray(z)
         if z.dtype.kind not in "fc" or v.op in EXACT or self._is_picked(v, z, found):
             return z[()]

@@ -125,8 +125,6 @@ def replay(program: Program, given: dict[Value, Any], *, wide: bool) -> dict[Val
 
 
 def _wide(x: Any) -> Any:
-    if isinstance(x, tuple):
-        return tuple(_wide(part) for part in x)
     return x.astype(np.float64) if x.dtype.kind == "f" else x
 
 

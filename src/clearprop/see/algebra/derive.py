@@ -139,12 +139,7 @@ def _whole(op: Op) -> Derivative:
     xs: list[Any] = [_symbol(x, a) for x, a in zip(names, arrays, strict=True)]
     with np.errstate(all="ignore"):
         value = op.forward(*arrays, **attrs)
-    z: Any = (
-        _symbol("z", value) if not op.several else tuple(_symbol(f"z{i}", v) for i, v in enumerate(value))
-    )
-    g: Any = (
-        _symbol("g", value) if not op.several else tuple(_symbol(f"g{i}", v) for i, v in enumerate(value))
-    )
+    z, g = _symbol("z", value), _symbol("g", value)
     rules = [op.rule(i) if op.variadic_rule or i < len(op.rules) else None for i in range(n)]
     terms = tuple(None if rule is None else _read(rule, g, z, *xs, **attrs) for rule in rules)
     return Derivative(op, names, terms, local=False)

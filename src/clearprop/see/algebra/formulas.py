@@ -75,7 +75,7 @@ def formula(output: Tensor, names: Mapping[int, str] | None = None) -> Formula:
     terms: dict[Tensor, Term] = {}
     lines: list[tuple[str, Term]] = []
     for node in order:
-        term = _term(node, terms, known)
+        term = node_term(node, terms, known, tidy=False)
         label = known.get(id(node)) or node.name or ""
         if node is output:
             lines.append((label if node.op is not None else "", term))
@@ -85,9 +85,3 @@ def formula(output: Tensor, names: Mapping[int, str] | None = None) -> Formula:
             term = name(label)
         terms[node] = term
     return Formula(tuple(lines))
-
-
-def _term(node: Tensor, terms: Mapping[Tensor, Term], names: Mapping[int, str]) -> Term:
-    if node.op is not None and node.op.name == "part":
-        return Term("getitem", (terms[node.inputs[0]],), attrs=(("index", str(node.attrs["index"])),))
-    return node_term(node, terms, names, tidy=False)

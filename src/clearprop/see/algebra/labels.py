@@ -41,8 +41,6 @@ def call_of(node: Tensor, names: Mapping[int, str], depth: int = 1) -> str:
     """Return the call that made a node, such as `power(b, 3)`."""
     if node.op is None:
         return label_of(node, names)
-    if node.op.name == "part":
-        return f"{label_of(node.inputs[0], names, depth)}[{node.attrs['index']}]"
     if depth < 0:
         return f"{node.op.name}(...)"
     inside = [label_of(x, names, depth - 1 if depth else -1) for x in node.inputs[:4]]

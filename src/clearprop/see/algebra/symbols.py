@@ -144,7 +144,7 @@ def input_term(x: Any, names: Mapping[int, str], tidy: bool) -> Term:
 
 def op_term(op: Op, args: tuple[Term, ...], attrs: dict[str, Any], xs: Any, z: Any, tidy: bool) -> Term:
     """Return `op(*args, **attrs)` as a term; the arrays `xs` and `z` tell what changes nothing."""
-    shape, before = np.shape(z) if not isinstance(z, tuple) else None, np.shape(xs[0]) if xs else None
+    shape, before = np.shape(z), np.shape(xs[0]) if xs else None
     ndim, facts = len(before or ()), op.facts
     if tidy and facts.order and (shape == before or (ndim == 0 and facts.order == "kept")):
         return args[0]

@@ -27,8 +27,8 @@ _UNNAMED = "·"
 class Box:
     """One box: what it shows, and once it is placed the corner `(x, y)` and size `(w, h)` of it.
 
-    `kind` is `input`, `constant`, `middle`, `output`, `part` (one of several outputs) or `module` (a folded
-    one, with the nodes it stands for in `members`). `title` and `note` stand at the left of the first line,
+    `kind` is `input`, `constant`, `middle`, `output` or `module` (a folded one, with the nodes it
+    stands for in `members`). `title` and `note` stand at the left of the first line,
     `label` or `value` at its right, `grad` below and `footer` last; an array has pictures of its value and
     gradient.
     """
@@ -103,16 +103,13 @@ def node_box(
         kind = "input" if node.requires_grad else "constant"
         box = Box(id, node, kind, name or ("input" if node.requires_grad else "constant"))
     else:
-        kind = "part" if node.op.name == "part" else "middle"
-        box = Box(id, node, kind, title_of(node), name, note_of(node, names))
+        box = Box(id, node, "middle", title_of(node), name, note_of(node, names))
         if name and box.note and "=" not in box.note:
             box.note = "= " + box.note
     if node is output:
         box.kind = "output"
     grad = _raw(node.grad if grads is None else grads.get(node))
-    if isinstance(node._value, tuple):
-        box.label = f"{len(node._value)} arrays"
-    elif np.ndim(node._value) == 0:
+    if np.ndim(node._value) == 0:
         box.value = f"value={number(node._value)}"
         box.grad = _sum_text(node, grad, users.get(node, [])) if node.requires_grad else ""
     else:
@@ -171,8 +168,6 @@ def title_of(node: Tensor) -> str:
     """Return the op's name as the head of its box: `log_softmax` becomes `Log softmax`."""
     if node.op is None:
         return ""
-    if node.op.name == "part":
-        return f"Part {node.attrs.get('index', '')}".strip()
     return node.op.name.replace("_", " ").capitalize()
 
 
@@ -186,7 +181,7 @@ def note_of(node: Tensor, names: Mapping[int, str]) -> str:
     ('axis=0', '')
     """
     op = node.op
-    if op is None or op.name == "part":
+    if op is None:
         return ""
     attrs = {k: v for k, v in node.attrs.items() if k not in op.defaults or not _same(v, op.defaults[k])}
     constants = [x for x in node.inputs if is_number(x) and x is not None]
@@ -246,13 +241,10 @@ def _sum_text(node: Tensor, grad: Any, users: list[tuple[Tensor, int]]) -> str:
     """Return `grad=270+27=297` where several users sent something and it adds up, else the gradient alone."""
     if grad is None:
         return "grad=?"
-    if isinstance(grad, (tuple, list)):
-        return ""
     if 2 <= len(users) <= 3 and all(user.grad is not None and user.op is not None for user, _ in users):
         sent = [
             input_gradient(user.op, i, _raw(user.grad), user._value, user.values, user.attrs)  # type: ignore[arg-type]
             for user, i in sorted(users, key=lambda use: -use[0].serial)
-            if not isinstance(user.grad, (tuple, list)) and user.op.name != "part"  # type: ignore[union-attr]
         ]
         if len(sent) == len(users) and all(d is not None for d in sent) and sum(sent) == grad:
             terms = "+".join(f"({number(d)})" if d < 0 else number(d) for d in sent)

@@ -120,11 +120,11 @@ def module_box(id: str, fold: Fold, output: Tensor, users: Users) -> Box:
         for node in fold.members
         if node is output or any(user not in inside for user, _ in users.get(node, ()))
     ]
-    if len(leaving) == 1 and np.ndim(leaving[0]._value) and not isinstance(leaving[0]._value, tuple):
+    if len(leaving) == 1 and np.ndim(leaving[0]._value):
         grad = leaving[0].grad
         box.alarm = node_box(id, leaving[0], output, {}, {}).alarm
         show_array(box, leaving[0]._value, grad._value if isinstance(grad, Tensor) else grad)
-    elif len(leaving) == 1 and not isinstance(leaving[0]._value, tuple):
+    elif len(leaving) == 1:
         single = node_box(id, leaving[0], output, {}, {})
         box.value, box.grad = single.value, single.grad
     elif leaving:

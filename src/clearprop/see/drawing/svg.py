@@ -192,15 +192,14 @@ def _edge(edge: Edge, prefix: str, state: str) -> str:
 
 
 def _box(box: Box, prefix: str, state: str, texts: Mapping[str, str]) -> str:
-    kind = "middle" if box.kind == "part" else box.kind
     id = f"{prefix}-{box.id}"
-    rx = {"input": 9, "constant": 2, "module": 9}.get(kind, 4)
+    rx = {"input": 9, "constant": 2, "module": 9}.get(box.kind, 4)
     parts = [
-        f'<g class="box {kind}{state}" id="{id}" transform="translate({box.x:.1f} {box.y:.1f})">',
+        f'<g class="box {box.kind}{state}" id="{id}" transform="translate({box.x:.1f} {box.y:.1f})">',
         f"<title>{escape(box.heading)}</title>",
         f'<rect class="frame" width="{box.w:.1f}" height="{box.h:.1f}" rx="{rx}"/>',
     ]
-    if kind in ("output", "module"):
+    if box.kind in ("output", "module"):
         parts.append(
             f'<rect class="rule" x="3" y="3" width="{box.w - 6:.1f}" height="{box.h - 6:.1f}" '
             f'rx="{max(rx - 3, 2)}" fill="none"/>'

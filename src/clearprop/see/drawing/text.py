@@ -9,7 +9,7 @@ from clearprop.see.drawing.boxes import Box
 from clearprop.see.drawing.pictures import Picture
 from clearprop.see.numbers import brief
 
-_COLOURS = {"input": 34, "middle": 31, "part": 31, "output": 33, "constant": 90, "module": 35}
+_COLOURS = {"input": 34, "middle": 31, "output": 33, "constant": 90, "module": 35}
 _ASCII = (
     {ord(c): "-" for c in "─┄━═"}
     | {ord(c): "|" for c in "│┆┃║"}

@@ -13,7 +13,7 @@ from clearprop.see.layout.order import Layers, reduce_crossings, with_dummies
 NORTH, EAST, SOUTH, WEST = 1, 2, 4, 8
 _LINES = " ╵╶╰╷│╭├╴╯─┴╮┤┬┼"
 _FRAMES = {
-    "input": "╭─╮│╰╯", "middle": "┌─┐│└┘", "part": "┌─┐│└┘", "output": "╔═╗║╚╝", "constant": "┌┄┐┆└┘",
+    "input": "╭─╮│╰╯", "middle": "┌─┐│└┘", "output": "╔═╗║╚╝", "constant": "┌┄┐┆└┘",
     "module": "┏━┓┃┗┛",
 }  # fmt: skip
 

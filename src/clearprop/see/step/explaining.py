@@ -65,12 +65,6 @@ def explain(
 
 def _total(node: Tensor, found: Iterable[Contribution]) -> Any:
     """Add the contributions up in their order, as the backward pass does."""
-    if isinstance(node._value, tuple):  # several outputs: a list with the gradient of each
-        parts: list[Any] = [None] * len(node._value)
-        for c in found:
-            place = c.user.attrs["index"] if c.user is not None else 0
-            parts[place] = c.amount if parts[place] is None else parts[place] + c.amount
-        return parts
     total: Any = None
     for c in found:
         total = c.amount if total is None else total + c.amount
@@ -144,13 +138,7 @@ def _sent(user: Tensor, i: int, g: Any, names: dict[int, str], users: Users) -> 
     op = user.op
     assert op is not None
     with np.errstate(all="ignore"), no_grad():
-        if op.several:
-            g = tuple(np.zeros_like(v) if p is None else _raw(p) for p, v in zip(g, user._value, strict=True))
-            amount = op.rules[0](g, user._value, *user.values, **user.attrs)  # type: ignore[misc]
-        elif op.name == "part":
-            amount = g
-        else:
-            amount = input_gradient(op, i, g, user._value, user.values, user.attrs)
+        amount = input_gradient(op, i, g, user._value, user.values, user.attrs)
     if amount is None:
         return
     local, rule, factors = _mathematics(user, i, g, names)
@@ -161,15 +149,10 @@ def _sent(user: Tensor, i: int, g: Any, names: dict[int, str], users: Users) -> 
 
 def _behind(view: Tensor, names: dict[int, str], users: Users) -> Iterable[str]:
     """Say where the gradient of a node that only moves entries came from, so that `W.T` hides nothing."""
-    if (
-        view.op is None
-        or view.op.kind != "view"
-        or np.ndim(view._value) == 0
-        or isinstance(view._value, tuple)
-    ):
+    if view.op is None or view.op.kind != "view" or np.ndim(view._value) == 0:
         return
     for user, i in users.get(view, ()):
-        if user.op is None or user.op.parts or user.grad is None:
+        if user.op is None or user.grad is None:
             continue
         _, rule, factors = _mathematics(user, i, _raw(user.grad), names)
         shapes = ", ".join(f"{label} {shape}" for label, shape in factors)
@@ -217,8 +200,6 @@ def _symbols(user: Tensor, names: dict[int, str]) -> tuple[Any, list[Any]]:
     for x, value in zip(user.inputs, user.values, strict=True):
         known = isinstance(x, Tensor) or np.ndim(value)
         xs.append(Symbol(label_of(x, names), value) if known else value)
-    if isinstance(user._value, tuple):
-        return tuple(Symbol(f"z{i}", v) for i, v in enumerate(user._value)), xs
     return Symbol(label_of(user, names), user._value), xs
 
 
@@ -245,9 +226,8 @@ def _rule(user: Tensor, i: int, g: Any, symbols: tuple[Any, list[Any]]) -> Term 
     rule = user.op.rule(i) if user.op is not None else None
     if rule is None:
         return None
-    arriving = tuple(Symbol(f"g{k}", v) for k, v in enumerate(g)) if isinstance(g, tuple) else Symbol("g", g)
     try:
-        return as_term(run(rule, arriving, z, *xs, **user.attrs))
+        return as_term(run(rule, Symbol("g", g), z, *xs, **user.attrs))
     except Exception:  # as above
         return None
 
@@ -255,9 +235,7 @@ def _rule(user: Tensor, i: int, g: Any, symbols: tuple[Any, list[Any]]) -> Term 
 def _factors(rule: Term, g: Any, symbols: tuple[Any, list[Any]]) -> tuple[tuple[str, tuple[int, ...]], ...]:
     """Return the names in a rule with their shapes, in the order of reading."""
     z, xs = symbols
-    shapes = {s.name: s.shape for s in (*(z if isinstance(z, tuple) else (z,)), *xs) if isinstance(s, Symbol)}
-    if not isinstance(g, tuple):
-        shapes["g"] = np.shape(g)
+    shapes = {s.name: s.shape for s in (z, *xs) if isinstance(s, Symbol)} | {"g": np.shape(g)}
     found: dict[str, tuple[int, ...]] = {}
     stack = [rule]
     while stack:

@@ -72,7 +72,7 @@ class Explanation(Readable):
     @property
     def scalar(self) -> bool:
         """Whether the gradient is a single number."""
-        return not isinstance(self.total, list) and np.ndim(self.total) == 0
+        return np.ndim(self.total) == 0
 
     @property
     def text(self) -> str:
@@ -155,8 +155,6 @@ def _latex_product(c: Contribution) -> str:
 
 def _size(x: Any) -> str:
     """Return an array's shape and norm."""
-    if isinstance(x, list):
-        return f"({len(x)} parts)"
     return f"{np.shape(x)}, norm {float(np.linalg.norm(np.asarray(x, dtype=np.float64))):.4g}"
 
 

@@ -129,13 +129,13 @@ def _lanes(trace: Trace) -> list[Trace]:
 # --- what the script is told
 def _node(trace: Trace, node: Tensor, box: Box | None) -> dict[str, Any]:
     scalar = is_number(node._value)
-    shows = f"value={written(node._value)}" if scalar else "" if isinstance(node._value, tuple) else "value"
+    shows = f"value={written(node._value)}" if scalar else "value"
     return {
         "name": trace.names[node],
         "box": box.id if box else "",
         "leaf": node.op is None,
         "number": scalar,
-        "needs": node.requires_grad and not isinstance(node._value, tuple),
+        "needs": node.requires_grad,
         "shows": box.value if box and not scalar else shows,
         "value": _json_number(node._value) if scalar else written(node._value),
     }
@@ -211,8 +211,7 @@ def placed(trace: Trace, lanes: Iterable[Trace] = (), room: int = 0) -> Layout:
             widest[node] = max(widest.get(node, "grad=?"), step.fill(step.told.box), key=len)
 
     def grad_text(node: Tensor) -> str:
-        waits = node.requires_grad and not isinstance(node._value, tuple)
-        text = widest.get(node, "grad=?" if waits else "")
+        text = widest.get(node, "grad=?" if node.requires_grad else "")
         return text.ljust(2 * room if "+" in text else room)
 
     def value_text(node: Tensor) -> str:
@@ -243,7 +242,7 @@ def picture(trace: Trace, step: Step | None = None, prefix: str = "cp") -> str:
             grads[done.node if done.input is None else done.input] = words
     for box in drawn.boxes:
         node = box.node
-        if not isinstance(node, Tensor) or isinstance(node._value, tuple):
+        if not isinstance(node, Tensor):
             continue
         if np.ndim(node._value) == 0:
             texts[box.id] = {"value": known.get(node, "value=?")}

@@ -56,7 +56,7 @@ class Script:
                     self._rules(f"{n}-{i}", node, i)
 
     def _forward(self, node: Tensor) -> str:
-        if np.ndim(node._value) or isinstance(node._value, tuple):
+        if np.ndim(node._value):
             raise Unscriptable("only numbers can be recomputed")
         if node.op is None:
             return "null"
@@ -115,7 +115,7 @@ class Script:
         """Return one op applied to arguments: as it says, or through a function read off its forward."""
         if (op.facts.script == "{}" or attrs == {"index": ()}) and len(args) == 1:  # d[()] is d
             return args[0]
-        if any(value != op.defaults.get(key) for key, value in attrs.items()) or op.several:
+        if any(value != op.defaults.get(key) for key, value in attrs.items()):
             raise Unscriptable(f"{op.name} with {attrs}")
         if op.facts.script:
             return op.facts.script.format(*args)

@@ -71,8 +71,6 @@ def _forward(step: Any) -> Told:
     known = (trace.names[x] if isinstance(x, Tensor) else trace.known.get(id(x)) for x in node.inputs)
     inputs = list(dict.fromkeys(filter(None, known)))
     sentence = f"{title_of(node)} computes {z} from {_listed(inputs)}."
-    if isinstance(node._value, tuple):
-        return Told(sentence, (step.formula,), "")
     value = f"{{v{trace.index[node]}}}"
     slots = tuple(_slot(x, trace) for x in node.inputs)
     if np.ndim(node._value) == 0 and all(np.ndim(x) == 0 for x in node.values):
@@ -114,8 +112,6 @@ def _turn(step: Any) -> str:
 def _passes(step: Any) -> str:
     """What the rule makes of it."""
     z, x = step.trace.names[step.node], step.trace.names[step.input]
-    if _op(step.node).name == "part":
-        return f"It is part {step.node.attrs['index']} of the gradient of {x}."
     if step.local is None:
         return f"The rule of {_op(step.node).name.replace('_', ' ')} turns it into what {x} receives."
     if np.ndim(step.g) or np.ndim(step.amount) or np.ndim(step.local):
@@ -136,8 +132,6 @@ def _how_far(step: Any) -> str:
 def _arrives(step: Any) -> str:
     """What happens at the receiver."""
     x = step.trace.names[step.input]
-    if isinstance(step.total, tuple):
-        return ""
     if step.replaced:
         return f"It replaces the {{before}} that {x} had, which is lost."
     if step.before is not None:
@@ -180,7 +174,7 @@ def _renamed(term: Term, labels: Mapping[str, str]) -> Term:
 
 def _sum(step: Any) -> str:
     x = step.trace.names[step.input]
-    if step.before is None or isinstance(step.before, tuple):
+    if step.before is None:
         return f"{x}.grad = {{total}}"
     return f"{x}.grad = {{total}}, not {{before}} any more" if step.replaced else (
         f"{x}.grad = {{before}} + {{(amount)}} = {{total}}"
@@ -196,8 +190,6 @@ def _box(step: Any) -> str:
     """`grad=270+27=297`, or for arrays how many contributions have arrived."""
     received = step.trace.received(step.input)
     so_far = [s for s in received if s.number <= step.number]
-    if isinstance(step.input._value, tuple):
-        return ""
     if np.ndim(step.input._value):
         arrived = f"grad {len(so_far)} of {len(received)}"
         return _caption(step.total) if len(so_far) == len(received) else arrived

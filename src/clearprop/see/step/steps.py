@@ -190,8 +190,6 @@ class Trace:
         """Return what a node was computed from, by the names of the trace: `a + b`."""
         if node.op is None:
             return ""
-        if node.op.name == "part":
-            return f"{self.names[node.inputs[0]]}[{node.attrs['index']}]"
         args = tuple(
             name(self.names[x]) if isinstance(x, Tensor) else input_term(x, self.known, True)
             for x in node.inputs
@@ -319,15 +317,8 @@ class _Looking(Onlooker):
 
     def sent(self, node: Tensor, i: int, d: Any) -> None:
         grads, x = self.found.grads, node.inputs[i]
-        if node.op is not None and node.op.name == "part":
-            before = grads.get(x)
-            parts = list(before) if before is not None else [None] * len(x._value)
-            index = node.attrs["index"]
-            parts[index] = d if parts[index] is None else parts[index] + d
-            total: Any = tuple(parts)
-        else:
-            before = grads.get(x)
-            total = d if before is None else before + d
+        before = grads.get(x)
+        total = d if before is None else before + d
         self.found.contributions.append(Contribution(node, i, x, grads.get(node), d, before, total))
         grads[x] = total
 
@@ -367,8 +358,6 @@ def _rule(trace: Trace, node: Tensor, i: int) -> Term | None:
     """Run the rule of one arrow on symbols that carry the names of the trace."""
     op: Any = node.op
     names = trace.names
-    if op.several or isinstance(node.values[0], tuple):
-        return None
     xs: list[Any] = [
         Symbol(label, v) if (label := names[x] if isinstance(x, Tensor) else _array(trace, x)) else v
         for x, v in zip(node.inputs, node.values, strict=True)

@@ -116,7 +116,7 @@ class _Writer:
 
     def sum(self, step: Step) -> str:
         total = self.paint(self.show(step.total), _BOLD)
-        if step.before is None or isinstance(step.before, tuple):
+        if step.before is None:
             return total
         if step.replaced:
             return f"{total}   replaces {self.show(step.before)}"

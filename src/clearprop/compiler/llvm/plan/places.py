@@ -19,7 +19,7 @@ class Places(Plan):
     """A plan with addresses, and what the writers of loops and products ask about memory."""
 
     def __init__(self, program: Program, groups: list[Group]) -> None:
-        super().__init__(program, groups, frozenset(v for v in program.values if v.several))
+        super().__init__(program, groups)
         given = [*program.arguments, *self.numbers, *self.stands, *self.fresh]
         self.table = {v: i for i, v in enumerate(given)}  # a base's place in the table
         self.addresses: dict[Value, int] = {}

@@ -21,15 +21,12 @@ FLOATS = ("float32", "float64")
 
 def has_instructions(v: Value) -> bool:
     """Tell whether a loop can compute `v`; what cannot is a call of NumPy."""
-    if v.kind != "op" or v.several:
+    if v.kind != "op":
         return False
     if v.op in WHOLE:
         return True
     dtypes = [v.dtype, *(x.dtype for x in v.operands)]
-    if any(
-        isinstance(d, tuple) or d.kind not in "biuf" or d.name in ("float16", "float128", "longdouble")
-        for d in dtypes
-    ):
+    if any(d.kind not in "biuf" or d.name in ("float16", "float128", "longdouble") for d in dtypes):
         return False
     if v.op in REDUCTIONS:
         return bool(v.inputs[0].size)
