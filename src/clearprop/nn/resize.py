@@ -1,0 +1,101 @@
+"""Images made larger or smaller as modules, and channels that become places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clearprop.nn import functional as F
+from clearprop.nn.module import Module
+
+
+class Upsample(Module):
+    """(batch, channels, *lengths) with other lengths: `functional.interpolate` as a module.
+
+    >>> import numpy as np
+    >>> Upsample(scale_factor=2)(np.array([[[1.0, 2.0]]]))
+    array([[[1., 1., 2., 2.]]])
+    """
+
+    def __init__(
+        self,
+        size: Any = None,
+        scale_factor: Any = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.size, self.scale_factor, self.mode = size, scale_factor, mode
+        self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
+
+    def forward(self, x: Any) -> Any:
+        """Return x with other lengths."""
+        return F.interpolate(
+            x, self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor
+        )
+
+    def extra_repr(self) -> str:
+        """Return the size or the factor, and the mode."""
+        given = f"scale_factor={self.scale_factor}" if self.size is None else f"size={self.size}"
+        return f"{given}, mode={self.mode!r}"
+
+
+class UpsamplingNearest2d(Upsample):
+    """The nearest entries of (batch, channels, height, width)."""
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor, "nearest")
+
+
+class UpsamplingBilinear2d(Upsample):
+    """Between the entries of (batch, channels, height, width), whose corners stay."""
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor, "bilinear", align_corners=True)
+
+
+class PixelShuffle(Module):
+    """(..., channels * r * r, height, width) as (..., channels, height * r, width * r).
+
+    >>> import numpy as np
+    >>> PixelShuffle(3)(np.ones((1, 9, 4, 4))).shape
+    (1, 1, 12, 12)
+    """
+
+    shown = ("upscale_factor",)
+
+    def __init__(self, upscale_factor: int) -> None:
+        super().__init__()
+        self.upscale_factor = upscale_factor
+
+    def forward(self, x: Any) -> Any:
+        """Return x with channels as places."""
+        return F.pixel_shuffle(x, self.upscale_factor)
+
+
+class PixelUnshuffle(Module):
+    """(..., channels, height * r, width * r) as (..., channels * r * r, height, width)."""
+
+    shown = ("downscale_factor",)
+
+    def __init__(self, downscale_factor: int) -> None:
+        super().__init__()
+        self.downscale_factor = downscale_factor
+
+    def forward(self, x: Any) -> Any:
+        """Return x with places as channels."""
+        return F.pixel_unshuffle(x, self.downscale_factor)
+
+
+class ChannelShuffle(Module):
+    """(batch, channels, ...) with the channels of all groups taking turns."""
+
+    shown = ("groups",)
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Any) -> Any:
+        """Return x with its channels in another order."""
+        return F.channel_shuffle(x, self.groups)
