@@ -222,7 +222,8 @@ class FractionalMaxPool(Pool):
     ) -> None:
         super().__init__()
         self.kernel_size, self.output_size, self.output_ratio = kernel_size, output_size, output_ratio
-        self.return_indices, self._random_samples = return_indices, _random_samples
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

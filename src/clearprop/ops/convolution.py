@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
+from clearprop.facts import Facts
 from clearprop.ops.window import Frame
 from clearprop.registry import ops
 
@@ -113,6 +114,7 @@ _LINE, _GRID = Frame((3,), (2,), (1,), ((1, 1),)), Frame((2, 2), (1, 2), (2, 1),
     "contract",
     _to_x,
     _to_w,
+    facts=Facts(cost=lambda z, x, w, **how: 2 * z.size * (w.size // w.shape[0])),
     examples=(
         (((2, 2, 7), (3, 2, 3)), {"frame": _LINE}),
         (((1, 4, 4, 3), (2, 2, 2, 2)), {"frame": _GRID, "groups": 2}),
@@ -152,6 +154,7 @@ def _kernel_of(g: Any, z: Any, y: Any, w: Any, lengths: Any, frame: Any, groups:
     "contract",
     _from_y,
     _kernel_of,
+    facts=Facts(cost=lambda z, y, w, **how: 2 * y.size * (w.size // w.shape[0])),
     examples=(
         (((2, 3, 4), (3, 2, 3)), {"lengths": (7,), "frame": _LINE}),
         (((1, 2, 3, 2), (2, 2, 2, 2)), {"lengths": (4, 4), "frame": _GRID, "groups": 2}),
@@ -194,6 +197,7 @@ def _kernel_to_y(g: Any, z: Any, x: Any, y: Any, frame: Any, groups: int) -> Any
     "contract",
     _kernel_to_x,
     _kernel_to_y,
+    facts=Facts(cost=lambda z, x, y, **how: 2 * y.size * (z.size // z.shape[0])),
     examples=(
         (((2, 2, 7), (2, 3, 4)), {"frame": _LINE}),
         (((1, 4, 4, 3), (1, 2, 3, 2)), {"frame": _GRID, "groups": 2}),

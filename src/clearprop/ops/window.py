@@ -46,7 +46,9 @@ class Frame:
         words = ["x".join(map(str, self.sizes))]
         for name, numbers in (("step", self.steps), ("dilation", self.dilations)):
             words += [f"{name} {'x'.join(map(str, numbers))}"] * any(n != 1 for n in numbers)
-        words += [f"margin {self.margins}"] * any(map(any, self.margins))
+        if any(map(any, self.margins)):
+            even = all(before == after for before, after in self.margins)
+            words.append(f"margin {'x'.join(str(a) for a, _ in self.margins) if even else self.margins}")
         return " ".join(words)
 
     def lengths(self, x: Any) -> tuple[int, ...]:
@@ -253,8 +255,12 @@ def window_spread(x: Any, *, lengths: Any = (), frame: Any = None) -> Any:
 
 
 # --- the largest entry of each window -----------------------------------------------------------------------
-def _lowest(dtype: Any) -> Any:
-    """What the maximum of nothing is: the least number of a dtype."""
+def lowest(dtype: Any) -> Any:
+    """Return what the maximum of nothing is, the least number of a dtype.
+
+    >>> lowest(np.dtype("int8")), lowest(np.dtype("float32"))
+    (-128, -inf)
+    """
     if dtype.kind == "f":
         return -np.inf
     return False if dtype.kind == "b" else np.iinfo(dtype).min
@@ -282,7 +288,7 @@ def window_max(x: Any, *, frame: Any = None) -> Any:
     array([3., 4., 4.])
     """
     lengths, found = _extent(x, frame)
-    z = np.full((*x.shape[: x.ndim - len(frame.sizes)], *found), _lowest(x.dtype), x.dtype)
+    z = np.full((*x.shape[: x.ndim - len(frame.sizes)], *found), lowest(x.dtype), x.dtype)
     for tap in frame.taps(lengths, found):
         part = z[(..., *tap.windows)]
         np.maximum(part, x[(..., *tap.entries)], out=part)
@@ -299,7 +305,7 @@ def window_argmax(x: Any, *, frame: Any = None) -> Any:
     array([0, 2])
     """
     lengths, found = _extent(x, frame)
-    z = np.full((*x.shape[: x.ndim - len(frame.sizes)], *found), _lowest(x.dtype), x.dtype)
+    z = np.full((*x.shape[: x.ndim - len(frame.sizes)], *found), lowest(x.dtype), x.dtype)
     place = np.arange(math.prod(lengths)).reshape(lengths)
     where = np.zeros(z.shape, np.int64)
     seen = np.zeros(found, bool)

@@ -27,8 +27,8 @@ def conv1d(
 
     The sum is over the channels c and the offsets k. `x` is (batch, channels, length), with or without the
     batch, `weight` (units, channels / groups, size). `padding` is a number of zeros on both sides, "valid"
-    for none, or "same" for as many windows as entries (an odd one more on the right). With `groups`, a unit sees
-    one part of the channels. Raises ValueError where the sizes do not fit.
+    for none, or "same" for as many windows as entries (an odd one more on the right). With `groups`, a
+    unit sees one part of the channels. Raises ValueError where the sizes do not fit.
 
     >>> import numpy as np
     >>> conv1d(np.array([[[1.0, 2.0, 4.0]]]), np.array([[[1.0, 10.0]]]), padding="same")

@@ -9,6 +9,7 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.errors import lesson
+from clearprop.facts import Facts
 from clearprop.nn.functional.layer import arrayed, recording
 from clearprop.nn.functional.sizes import alone, batched, each
 from clearprop.op import describe
@@ -16,7 +17,7 @@ from clearprop.ops import random
 from clearprop.ops.index import ARRAY
 from clearprop.ops.resample import Table, adaptive
 from clearprop.ops.shape import constant
-from clearprop.ops.window import Frame
+from clearprop.ops.window import Frame, lowest
 from clearprop.registry import ops
 
 
@@ -161,23 +162,22 @@ def _mean(
     if divisor == 0:
         raise ValueError(lesson(called, "wants a divisor_override other than 0", "0"))
     frame = pooled(called, x, kernel, stride, padding, 1, ceil, axes)
-    number = _counted(x.shape[2:], frame, zeros) if divisor is None else divisor
+    number = _counted(x, frame, zeros) if divisor is None else divisor
     return alone(ops["window_sum"](x, frame=frame) / number, lone)
 
 
-def _counted(lengths: Any, frame: Frame, zeros: bool) -> Any:
+def _counted(x: Any, frame: Frame, zeros: bool) -> Any:
     """How many entries the mean of each window is of: a number where all have as many, else an array."""
-    number: Any = np.ones(())
+    lengths = x.shape[2:]
+    number: Any = np.ones((), x.dtype if x.dtype.kind == "f" else np.float64)
     along = zip(lengths, frame.counts(lengths), frame.sizes, frame.steps, frame.margins, strict=True)
     for n, windows, k, s, (p, _) in along:
         start = np.arange(windows) * s - p
         stop = np.minimum(start + k, n + p)
         if not zeros:
             start, stop = np.maximum(start, 0), np.minimum(stop, n)
-        number = number[..., None] * (stop - start)
-    return (
-        int(number.flat[0]) if number.size and (number == number.flat[0]).all() else number.astype(np.float32)
-    )
+        number = number[..., None] * (stop - start).astype(number.dtype)
+    return int(number.flat[0]) if number.size and (number == number.flat[0]).all() else number
 
 
 def lp_pool1d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
@@ -209,8 +209,7 @@ def _norm(axes: int, x: Any, p: float, kernel: Any, stride: Any, ceil: bool) -> 
     frame = pooled(called, x, kernel, stride, 0, 1, ceil, axes)
     sums = ops["window_sum"](x**p, frame=frame)
     if ceil:  # a window at the end that is cut short counts as if it were whole, as in PyTorch
-        sums = sums * (math.prod(frame.sizes) / _counted(x.shape[2:], frame, True))
-        sums = sums if sums.dtype == x.dtype else sums.astype(x.dtype)
+        sums = sums * (math.prod(frame.sizes) / _counted(x, frame, True))
     empty = sums == 0
     return alone(np.where(empty, 0, np.where(empty, 1, sums) ** (1.0 / p)), lone)
 
@@ -311,7 +310,7 @@ def of_parts(x: Any, parts: Any, places: bool) -> tuple[Any, Any]:
     """
     lead, lengths, axes = x.shape[:2], x.shape[2:], len(parts)
     at: Any = 0
-    inside: Any = np.ones((1,) * (2 + 2 * axes), bool)
+    inside: Any = None
     for a, (start, stop, longest) in enumerate(parts):
         along = np.expand_dims(start, -1) + np.arange(longest)
         shape = (
@@ -320,15 +319,16 @@ def of_parts(x: Any, parts: Any, places: bool) -> tuple[Any, Any]:
             *_at_axis(longest, a, axes),
         )
         if stop is not None:
-            inside = inside & (along < stop[:, None]).reshape(shape)
+            within = (along < stop[:, None]).reshape(shape)
+            inside = within if inside is None else inside & within
             along = np.minimum(along, lengths[a] - 1)
         at = at * lengths[a] + along.reshape(shape)
     found, most = at.shape[2 : 2 + axes], math.prod(at.shape[2 + axes :])
     at = np.broadcast_to(at, (*lead, *at.shape[2:])).reshape((*lead, math.prod(found) * most))
-    inside = np.broadcast_to(inside, (1, 1, *found, *inside.shape[2 + axes :])).reshape((1, 1, *found, most))
     seen = np.take_along_axis(x.reshape((*lead, math.prod(lengths))), at, axis=2)
-    seen = np.where(inside, seen.reshape((*lead, *found, most)), -np.inf)
-    seen = seen if seen.dtype == x.dtype else seen.astype(x.dtype)
+    seen = seen.reshape((*lead, *found, most))
+    if inside is not None:
+        seen = np.where(inside.reshape((1, 1, *found, most)), seen, x.dtype.type(lowest(x.dtype)))
     z = seen.max(axis=-1)
     if not places:
         return z, None
@@ -353,8 +353,8 @@ def fractional_max_pool2d(
     """Return the largest entries of windows whose distances are drawn anew for every channel.
 
     `x` is (batch, channels, height, width), the result has `output_size`, or `output_ratio` times x's.
-    Windows lie at floor(a (i + u)) - floor(a u), the last one at the end, with u drawn from [0, 1). Raises ValueError
-    where sizes do not fit. Source: Graham, "Fractional max-pooling", 2014.
+    Windows lie at floor(a (i + u)) - floor(a u), the last one at the end, with u drawn from [0, 1).
+    Raises ValueError where sizes do not fit. Source: Graham, "Fractional max-pooling", 2014.
     """
     return _fractional(2, x, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
@@ -400,7 +400,13 @@ def _fractional(axes: int, x: Any, kernel: Any, size: Any, ratio: Any, places: b
 
 
 # --- and back -----------------------------------------------------------------------------------------------
-@define("written_last", "opaque", None, kink=False, examples=(((np.array([[0, 2, 2]]),), {"size": 4}),))
+@define(
+    "written_last",
+    "opaque",
+    None,
+    facts=Facts(kinks=False),
+    examples=(((np.array([[0, 2, 2]]),), {"size": 4}),),
+)
 def written_last(places: Any, *, size: int = 0) -> Any:
     """Which entries of each row keep their place when all are written one after the other; no gradient.
 

@@ -101,8 +101,8 @@ def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Any:
     """Return where `grid_sample` has to look for an affine map: for each place p of the result, theta (p, 1).
 
     `theta` is (batch, 2, 3) for `size` (batch, channels, height, width), or (batch, 3, 4) with a depth.
-    Places go from -1 to 1 along each axis, x first: the middles of the outermost entries with `align_corners`, else
-    their outer edges. Raises ValueError where the two do not fit.
+    Places go from -1 to 1 along each axis, x first: the middles of the outer entries with `align_corners`,
+    else their outer edges. Raises ValueError where the two do not fit.
 
     >>> affine_grid(np.array([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 1, 1, 2))
     array([[[[-0.5,  0. ],
