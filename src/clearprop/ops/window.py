@@ -331,8 +331,9 @@ def _won(x: Any, z: Any, frame: Any) -> Iterator[Any]:
 def _winners(x: Any, z: Any, frame: Any) -> Any:
     """Return how many entries are the largest of each window, 1 where there is none at all."""
     number = np.zeros(z.shape, np.int32)
+    number = np.zeros(z.shape, np.uint8 if math.prod(frame.sizes) < 256 else np.int32)
     for tap, wins in _won(x, z, frame):
-        number[(..., *tap.windows)] += wins
+        number[(..., *tap.windows)] += wins.view(np.uint8)
     return np.maximum(number, 1)
 
 
@@ -355,9 +356,10 @@ def winners_share(y: Any, x: Any, *, frame: Any = None) -> Any:
     z = window_max.forward(x, frame=frame)
     share = y / _winners(x, z, frame).astype(y.dtype)
     d = np.zeros(x.shape, y.dtype)
+    finite = bool(np.isfinite(share).all())  # else what loses would receive NaN from a product with 0
     for tap, wins in _won(x, z, frame):
-        part = d[(..., *tap.entries)]
-        np.add(part, share[(..., *tap.windows)], out=part, where=wins)
+        part, given = d[(..., *tap.entries)], share[(..., *tap.windows)]
+        part += given * wins if finite else np.where(wins, given, 0)
     return d
 
 
@@ -376,6 +378,5 @@ def winners_mean(y: Any, x: Any, *, frame: Any = None) -> Any:
     z = window_max.forward(x, frame=frame)
     total = np.zeros(z.shape, y.dtype)
     for tap, wins in _won(x, z, frame):
-        part = total[(..., *tap.windows)]
-        np.add(part, y[(..., *tap.entries)], out=part, where=wins)
+        total[(..., *tap.windows)] += np.where(wins, y[(..., *tap.entries)], 0)
     return total / _winners(x, z, frame).astype(y.dtype)
