@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from clearprop import GradientError
+from clearprop import GradientError, grad
 from clearprop.check import taylor_check
 from clearprop.registry import ops
 from clearprop.testing import broken, cases
@@ -90,3 +90,52 @@ def test_several_inputs_are_searched_as_one():
 
     assert (found.entry.input, found.entry.index) == (1, (3,))
     assert "input 1[3] is wrong" in repr(found)
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+# Kinks lie beside the point by the thousand: of the slope, or of the slope's slope.
+BENT = {
+    "tanh": lambda x: np.sum(np.tanh(relu(x))),
+    "square": lambda x: np.mean(relu(x) ** 2),
+    "clip": lambda x: np.mean(np.clip(x, -1, 1) ** 2),
+    "odd": lambda x: np.sum(np.abs(x) * x),
+    "power": lambda x: np.linalg.norm(x, 1.5),
+}
+
+
+@pytest.mark.parametrize("name", BENT)
+@pytest.mark.parametrize("size", [40, 2500])
+def test_no_false_alarm_where_many_kinks_are_near(name, size):
+    wrong = []
+    for seed in (2, 11, 21, 28, 33, 36):
+        x = np.random.default_rng([seed, size, 1]).normal(size=size)
+        x[3] = 0.0
+        found = taylor_check(BENT[name], x, raise_on_failure=False, seed=seed)
+        wrong += [] if found.ok else [(seed, found)]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", BENT)
+def test_a_fault_among_many_kinks_is_named(name):
+    for seed in range(5):
+        x = np.random.default_rng(seed).normal(size=2500)
+        x[3] = 0.0
+        g = grad(BENT[name])(x)
+        wrong = int(np.argsort(np.abs(g))[-1 - seed])
+        g[wrong] *= 3
+        found = taylor_check(BENT[name], x, gradient=g, raise_on_failure=False, seed=seed)
+
+        assert (found.verdict, found.entry.index) == ("WRONG", (wrong,))
+
+
+def test_the_entry_that_is_named_is_none_that_sits_on_a_kink_between_its_slopes():
+    x = np.linspace(-1, 1, 101)  # 0 in the middle
+    g = grad(BENT["tanh"])(x)
+    g[80] *= 1.01
+    found = taylor_check(BENT["tanh"], x, gradient=g, raise_on_failure=False)
+
+    assert (found.entry.index, found.skipped) == ((80,), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -75,10 +76,11 @@ class Probe:
         values = [np.asarray(plain(z)) for z in listed(output)]
         _must_be_real(values)
         self.shapes = [v.shape for v in values]
-        floats = [v.dtype for v in values if v.dtype.kind == "f"]
+        floats = [_eps(v.dtype) for v in values if v.dtype.kind == "f"]
         if floats:
-            self.eps = max(self.coarse, *(float(np.finfo(d).eps) for d in floats))
-        return np.concatenate([np.zeros(0), *(v.reshape(-1).astype(np.float64) for v in values)])
+            self.eps = max(self.coarse, *floats)
+        flat = [v.reshape(-1).astype(np.float64) for v in values]
+        return flat[0] if len(flat) == 1 else np.concatenate([np.zeros(0), *flat])
 
     def attempt(self, arrays: dict[int, Any]) -> Any:
         """Return the outputs, or NaN for all where f refuses its inputs: a step has left its domain."""
@@ -156,13 +158,18 @@ class Probe:
 
     def _shifted(self, size: float) -> Any:
         """Return the outputs with every input a little larger or smaller, always in the same directions."""
+        return self.attempt({j: self.arrays[j] + size * v for j, v in self._nearby.items()})
+
+    @functools.cached_property
+    def _nearby(self) -> dict[int, Any]:
+        """The directions in which inputs are shifted: in proportion to the entries, with random signs."""
         rng = np.random.default_rng(0)
-        moved = {}
+        found = {}
         for j in self.moving:
             x = self.arrays[j]
             sizes = np.where(x == 0, self.scale(j) * rng.uniform(0.5, 1.5, x.shape), x)
-            moved[j] = x + size * sizes * rng.choice([-1.0, 1.0], x.shape)
-        return self.attempt(moved)
+            found[j] = sizes * rng.choice([-1.0, 1.0], x.shape)
+        return found
 
     def _apart(self) -> list[Any]:
         """Return the outputs with all inputs a first step up, and down, as the check of an entry moves it."""
@@ -212,6 +219,11 @@ class Probe:
             return self.attempt(moved), 0.0 if lost else t
 
         return shifted, FIRST_STEP
+
+
+@functools.cache
+def _eps(dtype: Any) -> float:
+    return float(np.finfo(dtype).eps)
 
 
 def wide(x: Any, kinds: str = "f") -> Any:

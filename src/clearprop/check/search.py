@@ -16,6 +16,7 @@ BISECTION_STEP = 2.0**-17  # about the cube root of float64's eps: truncation an
 TOLERANCE = 1e-10  # of the largest directional derivative the gradient's size allows
 SINGLE = 64  # entries on a kink, or without a finite gradient, that are looked at one by one
 BITS = 2.0**12  # sizes of a direction's entries are told apart to one part in this
+BETWEEN = 1.25  # a remainder that falls faster is that of a right gradient (2), else of a wrong one (1)
 GROUPS = 512  # groups of entries that are searched for kinks, four evaluations each
 BEND_STEPS = (2.0**-14, 2.0**-18)  # second differences over these tell a kink from a curve
 
@@ -143,13 +144,17 @@ class Search:
     def _hold_against_both_sides(self, k: int) -> None:
         """Blame an entry on a kink whose gradient is outside of the slopes on its two sides."""
         entry, found = self._measured(k)
+        if self._outside(entry, found):
+            self.blamed.append(entry)
+
+    def _outside(self, entry: Entry, found: Slopes) -> bool:
+        """Whether a gradient is outside of the slopes on both sides of a kink."""
         left, right = found.left[self.used], found.right[self.used]
         low, high = np.minimum(left, right), np.maximum(left, right)
         up, down = np.maximum(self.weights, 0.0), np.minimum(self.weights, 0.0)
         least, most = float(up @ low + down @ high), float(up @ high + down @ low)
         allowed = 1e-3 * max(abs(least), abs(most), abs(entry.analytic)) + 10 * entry.error
-        if entry.analytic < least - allowed or entry.analytic > most + allowed:
-            self.blamed.append(entry)
+        return entry.analytic < least - allowed or entry.analytic > most + allowed
 
     def along(self, v: Any) -> Along:
         """Measure the derivative along v and the remainders on the way."""
@@ -175,16 +180,25 @@ class Search:
         wrong = off > allowed and math.isfinite(error)
         vague = not error <= 1e-4 * max(size, 1e-6 * large)
         floor = 50 * self.probe.eps * large
+        kink = bool(np.any(found.kink)) or (wrong and self._bends(v, np.flatnonzero(v)))
         if wrong:  # small steps show how the remainder falls once h^2 is out of the way
             self._deeper(noted, table, floor)
         table = sorted(set(table), reverse=True)
-        return Along(_slope(table, floor), table, off, wrong or not vague, wrong, bool(np.any(found.kink)))
+        slope = _slope(table, floor)
+        if wrong and not kink and slope > BETWEEN and self.corner(v) is None:
+            # The remainder falls with h^2 and no entry is wrong: it is the extrapolation that errs.
+            wrong, (h, rest) = False, [pair for pair in table if pair[1] > floor][-1]
+            off, vague = rest / h, rest / h > 1e-4 * size
+        return Along(slope, table, off, wrong or not vague, wrong, kink)
 
     def _deeper(self, noted: Any, table: list[tuple[float, float]], floor: float) -> None:
-        smallest = sorted(table)[1][0] if len(table) > 1 else 0.0
-        while smallest > 1e-12 and not 0.9 < _slope(sorted(set(table), reverse=True), floor) < 1.1:
-            smallest /= 2
-            noted(smallest)
+        """Halve the smallest step whose remainder is more than rounding, until it falls with h or is not."""
+        h = min((h for h, rest in table if rest > floor), default=0.0)
+        while h > 1e-12 and not 0.9 < _slope(sorted(set(table), reverse=True), floor) < 1.1:
+            h /= 2
+            noted(h)
+            if table[-1][1] <= floor:
+                break
 
     def difference(self, v: Any, step: float = BISECTION_STEP) -> float:
         """Return by how much the gradient and a central difference disagree along v: two evaluations, or more
@@ -228,9 +242,12 @@ class Search:
         return Entry(j, index, float(self.gradient[k]), numerical, error), found
 
     def _entry(self, k: int) -> Entry | None:
-        entry, _ = self._measured(k)
+        entry, found = self._measured(k)
         off = abs(entry.analytic - entry.numerical)
-        return None if off <= 10 * entry.error + 1e-9 * abs(entry.numerical) else entry
+        wrong = off > 10 * entry.error + 1e-9 * abs(entry.numerical)
+        if wrong and np.any(found.kink[self.used]):
+            wrong = self._outside(entry, found)
+        return entry if wrong else None
 
 
 def _slope(table: list[tuple[float, float]], floor: float) -> float:
