@@ -186,7 +186,6 @@ def test_readers_ask_an_op_for_its_facts_and_never_which_one_it_is():
         f"{path.relative_to(ROOT)}: {asked}"
         for path in readers.values()
         for asked in asked_by_name(ast.parse(path.read_text()))
-        if "'part'" not in asked
     ]
 
     assert found == []
