@@ -1,6 +1,7 @@
 """Who may import whom: inside every folder as well as between them, an arrow that points up is a mistake."""
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -217,3 +218,16 @@ def test_the_search_finds_every_way_of_asking_which_op_it_is(code):
 )
 def test_the_search_lets_pass_what_asks_nothing_of_the_kind(code):
     assert list(asked_by_name(ast.parse(code))) == []
+
+
+def test_an_observer_is_asked_for_what_it_declares():
+    """`modes.Observer` has every member with its default: none is looked for by its name."""
+    asked = re.compile(r"(getattr|hasattr)\((\w+\.)*_?observer\b")
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sorted(ROOT.rglob("*.py"))
+        for line in path.read_text().splitlines()
+        if asked.search(line)
+    ]
+
+    assert found == []

@@ -11,11 +11,11 @@ import pytest
 import clearprop
 from clearprop import Tensor, nn, no_grad
 from clearprop.compiler.step import available_executors
-from clearprop.modes import Onlooker, current, enable_grad, mode, observed, special
+from clearprop.modes import Observer, current, enable_grad, mode, observed, special
 from clearprop.train import predict
 
 
-class Counts(Onlooker):
+class Counts(Observer):
     def __init__(self):
         super().__init__()
         self.seen = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from clearprop.op import Op, describe
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
+At = Callable[[Tensor], tuple[Any, Any, dict[str, Any]]]  # a node's output, inputs and attributes
 _Waiting = dict[Tensor, list[tuple[Tensor, Any]]]  # by input: the users that send to it at once, with their g
 _reduce: Any = np.add.reduce  # what `sum` calls, without its detour
 _leaf_lock = threading.Lock()  # threads may share leaves; each has a graph of its own
@@ -43,14 +45,11 @@ def backward(
     if observer is not None and observer.remembers and not create_graph:
         with no_grad():  # the rules are looked at, but no gradient passes through what they give
             order = _backward(observer.resolve(output), grad, True, leaves_only)
-        received = getattr(observer, "received", None)
-        if received is not None:
-            received(order)  # in an eager run these gradients are arrays
+        observer.received(order)  # in an eager run these gradients are arrays
         return
     order = _backward(output, grad, create_graph, leaves_only)
-    finished = None if observer is None else getattr(observer, "finished", None)
-    if finished is not None:
-        finished(output, order)
+    if observer is not None:
+        observer.finished(output, order)
 
 
 def _backward(output: Tensor, grad: Any, create_graph: bool, leaves_only: bool) -> list[Tensor]:
@@ -62,7 +61,7 @@ def _backward(output: Tensor, grad: Any, create_graph: bool, leaves_only: bool) 
     grads = propagate(order, {output: seed}, create_graph=create_graph, keep=not leaves_only)
     if create_graph and observer is None:
         for node, g in grads.items():
-            if not isinstance(g, (Tensor, list)):  # nothing but constants: a Tensor all the same
+            if not isinstance(g, Tensor):  # nothing but constants: a Tensor all the same
                 grads[node] = Tensor(g, requires_grad=False)
     with _leaf_lock:
         sums = {  # all of them before any is stored: an error leaves every leaf as it was
@@ -89,31 +88,67 @@ def propagate(
     """Walk `order` from its end, passing each node's gradient on to its inputs; return the gradients by node.
 
     `grads` holds what arrives from outside. Where `among` is given, others than these nodes receive nothing.
-    Everything that computes gradients goes through here.
     """
+    observer: Any = mode.observer
+    followed = observer is not None and observer.follows
     with np.errstate(all="ignore"):  # infinite local derivatives are part of the mathematics
-        _walk(order, grads, keep, create_graph, among)
+        for arrow in walk(order, grads, followed, _recorded if create_graph else None, keep, among):
+            observer.sent(*arrow)
     return grads
 
 
-def _walk(
-    order: list[Tensor], grads: dict[Tensor, Any], keep: bool, graph: bool, among: set[Tensor] | None
-) -> None:
-    observer = mode.observer
-    followed = observer is not None and not observer.remembers  # arrow by arrow
+def sends(
+    order: list[Tensor], grads: dict[Tensor, Any], *, at: At | None = None
+) -> Iterator[tuple[Tensor, int, Any]]:
+    """Yield `(node, i, d)` in reverse topological order: `node` sends the gradient `d` to its input `i`.
+
+    `grads` holds what arrives from outside, and each `d` is added to the input's when the reader goes on;
+    until then it is what the input had before. `at(node)` gives the output, the inputs and the attributes for
+    which the rules are run, where these are not the node's own.
+
+    >>> from clearprop import Tensor
+    >>> a, b = Tensor(7.0), Tensor(3.0)
+    >>> e = (a + b) * b**3
+    >>> grads = {e: 1.0}
+    >>> [(node.op.name, i, float(d)) for node, i, d in sends(topological_order(e), grads)]
+    [('multiply', 0, 27.0), ('multiply', 1, 10.0), ('power', 0, 270.0), ('add', 0, 27.0), ('add', 1, 27.0)]
+    >>> grads[b]
+    np.float64(297.0)
+    """
+    arrows = walk(order, grads, True, at)
+    while True:
+        with np.errstate(all="ignore"):
+            arrow = next(arrows, None)
+        if arrow is None:
+            return
+        yield arrow
+
+
+def walk(
+    order: list[Tensor],
+    grads: dict[Tensor, Any],
+    followed: bool,
+    at: At | None = None,
+    keep: bool = True,
+    among: set[Tensor] | None = None,
+) -> Iterator[tuple[Tensor, int, Any]]:
+    """The one loop: everything that computes gradients goes through here.
+
+    It yields the arrows only to those who follow them, and for all others runs to its end at once. Who does
+    not follow gets the gradients of many slices of one array in one sum.
+    """
+    graph = at is _recorded
     waiting: _Waiting = {}
     for node in reversed(order):
         op = node.op
         if waiting and node in waiting:
-            _settle(node, waiting, grads, graph)
+            _settle(node, waiting, grads, at)
         if op is None:
             continue
         g = grads.get(node) if keep else grads.pop(node, None)
         if g is None:
             continue
-        z, xs, attrs = node._value, node.values, node.attrs
-        if graph:
-            z, xs = node, _current(node)
+        z, xs, attrs = (node._value, node.values, node.attrs) if at is None else at(node)
         for i, x in enumerate(node.inputs):
             if isinstance(x, Tensor) and x.requires_grad and (among is None or x in among):
                 if op.together is not None and i == 0 and not followed:
@@ -122,10 +157,10 @@ def _walk(
                 d = input_gradient(op, i, g, z, xs, attrs)
                 if d is None:
                     continue
-                if observer is not None:
-                    observer.sent(node, i, d)
+                if followed:
+                    yield node, i, d
                 if waiting and x in waiting:  # the sum keeps its order
-                    _settle(x, waiting, grads, graph)
+                    _settle(x, waiting, grads, at)
                 if x in grads:
                     grads[x] = grads[x] + d
                 elif x.op is None and not graph and (d is g or getattr(d, "base", None) is not None):
@@ -133,21 +168,39 @@ def _walk(
                 else:
                     grads[x] = d
     for x in [*waiting]:  # what no turn comes to
-        _settle(x, waiting, grads, graph)
+        _settle(x, waiting, grads, at)
 
 
-def _settle(x: Tensor, waiting: _Waiting, grads: dict[Tensor, Any], graph: bool) -> None:
+def _settle(x: Tensor, waiting: _Waiting, grads: dict[Tensor, Any], at: At | None) -> None:
     """Add to x's gradient what its users that wait have for it: one by its rule, several at once."""
     users = waiting.pop(x)
-    together = users[0][0].op.together  # type: ignore[union-attr]
-    uses = [(g, _current(node) if graph else node.values, node.attrs) for node, g in users]
-    total = grads.get(x)
-    if len(users) > 1 and together is not None and all(node.op.together is together for node, _ in users):  # type: ignore[union-attr]
-        grads[x] = together(0.0 if total is None else total, x.shape, uses)
+    rules: Any = {node.op.together for node, _ in users if node.op is not None}
+    known = [(node._value, node.values, node.attrs) if at is None else at(node) for node, _ in users]
+    if len(users) > 1 and len(rules) == 1:
+        uses = [(g, xs, attrs) for (_, g), (_, xs, attrs) in zip(users, known, strict=True)]
+        grads[x] = rules.pop()(grads.get(x, 0.0), x.shape, uses)
         return
-    for (node, g), (_, xs, attrs) in zip(users, uses, strict=True):
-        d = input_gradient(node.op, 0, g, node if graph else node._value, xs, attrs)  # type: ignore[arg-type]
-        grads[x] = d if x not in grads else grads[x] + d
+    for (node, g), (z, xs, attrs) in zip(users, known, strict=True):
+        assert node.op is not None
+        d = input_gradient(node.op, 0, g, z, xs, attrs)
+        grads[x] = grads[x] + d if x in grads else d
+
+
+def _recorded(node: Tensor) -> tuple[Any, Any, dict[str, Any]]:
+    """What rules are given that make a graph: the Tensors."""
+    return node, _current(node), node.attrs
+
+
+def sent(node: Tensor, i: int, g: Any) -> Any:
+    """Return what `node` sends to its input `i` when `g` arrives at it; None where nothing flows.
+
+    >>> from clearprop import Tensor
+    >>> float(sent(Tensor(3.0) ** 2, 0, 10.0))
+    60.0
+    """
+    assert node.op is not None
+    with np.errstate(all="ignore"):
+        return input_gradient(node.op, i, g, node._value, node.values, node.attrs)
 
 
 def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.modes import made
 from clearprop.tensor import Tensor
+
+Users = dict[Tensor, list[tuple[Tensor, int]]]
+"""For every node who uses it, and as which of its inputs."""
 
 _serial = attrgetter("serial")
 
@@ -61,6 +65,29 @@ def is_tree(output: Tensor) -> bool:
                     return False
                 used.add(x)
     return True
+
+
+def users_of(output: Tensor) -> Users:
+    """Return, for every node that led to `output`, its users and the input they have it at.
+
+    The users stand in the order in which the backward pass visits them, which is the order of the sum.
+
+    >>> from clearprop import Tensor
+    >>> a, b = Tensor(7.0), Tensor(3.0)
+    >>> [(user.op.name, i) for user, i in users_of((a + b) * b**3)[b]]
+    [('power', 0), ('add', 1)]
+    """
+    return users_in(reversed(topological_order(output, tracked=True)), tracked=True)
+
+
+def users_in(order: Iterable[Tensor], *, tracked: bool = False) -> Users:
+    """Return the same for the given nodes, in their order; with `tracked` only of what needs a gradient."""
+    users: Users = {}
+    for node in order:
+        for i, x in enumerate(node.inputs):
+            if isinstance(x, Tensor) and (x.requires_grad or not tracked):
+                users.setdefault(x, []).append((node, i))
+    return users
 
 
 def copied(output: Tensor, memo: dict[int, Any]) -> Tensor:

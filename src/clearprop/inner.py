@@ -105,8 +105,8 @@ class Inner:
                 return x.copy()
             x = Tensor(x, requires_grad=False)
         x = ops["detach"](x)
-        given_as = getattr(mode.observer, "given_as", None)
-        return x if given_as is None else given_as(x, self.wraps)
+        observer = mode.observer
+        return x if observer is None else observer.given_as(x, self.wraps)
 
     def _history(self, outputs: Iterable[Tensor]) -> tuple[list[Tensor], bool]:
         """Return the nodes of this run that led to the outputs, in order, and whether Tensors from outside
@@ -148,5 +148,5 @@ def _leaf(x: Any) -> Tensor:
 
 def _stands_for_array(x: Tensor) -> bool:
     """Whether an eager run has an array where a step that is being recorded has this Tensor."""
-    asked = getattr(mode.observer, "stands_for_array", None)
-    return asked is not None and asked(x)
+    observer = mode.observer
+    return observer is not None and observer.stands_for_array(x)

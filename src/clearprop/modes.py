@@ -8,59 +8,95 @@ from __future__ import annotations
 import threading
 from contextlib import ContextDecorator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from clearprop.errors import lesson
 
 if TYPE_CHECKING:
     from clearprop.tensor import Tensor
 
 
-class Observer(Protocol):
-    """Someone who sees every op as it happens: the recorder of `compile`, the watcher for NaN."""
+class Observer:
+    """Someone who sees every op as it happens: the recorder of `compile`, the watcher for NaN.
 
-    remembers: bool
-    """Whether nodes keep their inputs also where no gradient is needed."""
+    All that an observer may be asked is here, with the answer of one that changes and refuses nothing.
 
+    - `remembers`: whether nodes keep their inputs also where no gradient is needed;
+    - `follows`: whether it is told of every gradient that a node sends (`sent`), each by itself;
+    - `records`: whether a step is being written down, to be run again: then arrays are Tensors that stand for
+      them, and an assignment is an output of the step.
+    """
+
+    remembers: bool = False
+    follows: bool = False
+    records: bool = False
+
+    def __init__(self, *, remembers: bool | None = None) -> None:
+        if remembers is not None:
+            self.remembers = remembers
+
+    # --- what everybody sees --------------------------------------------------------------------------------
     def resolve(self, x: Any) -> Any:
         """Return what stands for the input `x`: a recorder hands out the latest version of a Tensor."""
+        return x
 
     def instead(self, op: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Return a result of one's own in place of what the op would compute, or None."""
+        return None
 
     def saw(self, node: Tensor) -> Tensor | None:
         """Look at a node that has just been computed; what is returned, if anything, stands for it."""
+        return None
 
     def sent(self, node: Tensor, i: int, d: Any) -> None:
         """Look at the gradient `d` that `node` has just sent to its input `i`, before it is added there."""
 
+    def received(self, nodes: list[Tensor]) -> None:
+        """Look at nodes whose gradients are Tensors now and would be arrays if nobody remembered."""
+
+    def finished(self, output: Tensor, nodes: list[Tensor]) -> None:
+        """Look at a backward pass that has ended."""
+
     def python_value(self, tensor: Tensor, asked: str) -> None:
         """Object, by raising, to a Tensor being turned into a Python value (`asked` says how)."""
 
+    # --- what a recorder is told and asked ------------------------------------------------------------------
+    def made(self, leaf: Tensor, of: Tensor | None) -> None:
+        """Note a new leaf, and of which one it is a copy."""
 
-class Onlooker:
-    """An observer that changes and refuses nothing, the base of those that look at one thing."""
+    def array_of(self, value: Any, requires_grad: bool | None) -> Any:
+        """Return the array of a leaf that is made of `value`."""
+        return value
 
-    remembers: bool = False
+    def read(self, leaf: Tensor) -> Any:
+        """Return what a formula is to compute with for the value of a leaf."""
+        return self.resolve(leaf)
 
-    def __init__(self, *, remembers: bool = False) -> None:
-        self.remembers = remembers
+    def assigned(self, leaf: Tensor, new: Any) -> None:
+        """Note that a leaf is about to be given a new value."""
 
-    def resolve(self, x: Any) -> Any:
-        """Return the input itself."""
+    def copied(self, x: Any) -> Any:
+        """Return an array of its own with the entries of `x`."""
         return x
 
-    def instead(self, op: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        """Let the op compute."""
-        return None
+    def uses(self, thing: Any) -> None:
+        """Note that `thing.structure()` decides what is being computed."""
 
-    def saw(self, node: Tensor) -> Tensor | None:
-        """Look away."""
-        return None
+    def seen(self, array: Any) -> Any:
+        """Return what stands for an array that the step reaches by name."""
+        return array
 
-    def sent(self, node: Tensor, i: int, d: Any) -> None:
-        """Look away."""
+    def stands_for_array(self, x: Tensor) -> bool:
+        """Tell whether an eager run has an array where this one has a Tensor."""
+        return False
 
-    def python_value(self, tensor: Tensor, asked: str) -> None:
-        """Allow it."""
+    def given_as(self, x: Tensor, tensor: bool) -> Tensor:
+        """Return `x` as what an eager run has there: a Tensor, or else an array."""
+        return x
+
+    def refuse(self, wanted: str, got: str = "", hint: str = "") -> Exception:
+        """Return the error to be raised where the step cannot be written down."""
+        return RuntimeError(lesson("a recorded step", wanted, got, "", hint))
 
 
 class State(NamedTuple):
@@ -105,6 +141,12 @@ class _Mode:
         return None if now is None else now.observer
 
     @property
+    def recorder(self) -> Observer | None:
+        """Who writes down a step that is to be run again, if anybody."""
+        seer = self.observer
+        return seer if seer is not None and seer.records else None
+
+    @property
     def as_written(self) -> bool:
         """Whether compiled functions run as ordinary ones."""
         now = current()
@@ -143,10 +185,10 @@ special = _Special()
 
 
 def made(leaf: Tensor, of: Tensor | None = None) -> None:
-    """Tell the observer, if it wants to know, of a new leaf, and of which one it is a copy."""
-    hears = getattr(mode.observer, "made", None)
-    if hears is not None:
-        hears(leaf, of)
+    """Tell the observer, if there is one, of a new leaf, and of which one it is a copy."""
+    observer = mode.observer
+    if observer is not None:
+        observer.made(leaf, of)
 
 
 class Block(ContextDecorator):

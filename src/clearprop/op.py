@@ -211,11 +211,11 @@ class Op:
 
     def _observed(self, inputs: tuple[Any, ...], attrs: dict[str, Any], now: State) -> Any:
         """Apply the op as above while somebody looks on, with their say in it."""
-        observer: Any = now.observer
+        observer = now.observer
+        assert observer is not None
         inputs = tuple(np.asarray(x) if x.__class__ in _SEQUENCES else x for x in inputs)
         inputs = tuple(observer.resolve(x) if isinstance(x, Tensor) else x for x in inputs)
-        instead = getattr(observer, "instead", None)
-        answer = None if instead is None else instead(self, inputs, attrs)
+        answer = observer.instead(self, inputs, attrs)
         if answer is not None:
             return answer
         if not (now.grad_enabled or observer.remembers):

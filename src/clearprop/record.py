@@ -19,7 +19,7 @@ def read(tensor: Tensor) -> Any:
     """
     observer = mode.observer
     if observer is not None and observer.remembers:
-        return getattr(observer, "read", observer.resolve)(tensor)
+        return observer.read(tensor)
     return tensor._value
 
 
@@ -54,7 +54,7 @@ def hand_over(tensor: Tensor, new: Any) -> None:
                 "clearprop.Tensor(new) for a new Tensor",
             )
         )
-    assigned = getattr(mode.observer, "assigned", None)
-    if assigned is not None:
-        assigned(tensor, new)  # the new value becomes an output of the step
+    observer = mode.observer
+    if observer is not None:
+        observer.assigned(tensor, new)  # the new value becomes an output of the step
     tensor._value = value if value.shape else value[()]

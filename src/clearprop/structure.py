@@ -3,16 +3,21 @@
 A recorded step is good for as long as what it was recorded from is the same. Values are Tensors, so they may
 change. Everything else that decides *what* is computed says so here: `compile` compares one integer per call,
 and only where it moved asks the things it used for their `structure()`. While a step is recorded, the
-observer's `uses(thing)`, if it has one, is told of every such thing that takes part.
+observer's `uses(thing)` is told of every such thing that takes part.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from clearprop.modes import mode
 
 _count = 0
+
+
+class Notes(deque[Any]):
+    """What is noted beside a computation: no result depends on it, so readers of what a step uses pass by."""
 
 
 def changed() -> None:
@@ -27,7 +32,7 @@ def count() -> int:
 
 
 def used(thing: Any) -> None:
-    """Tell the observer, if it wants to know, that `thing.structure()` decides what is being computed."""
-    uses = getattr(mode.observer, "uses", None)
-    if uses is not None:
-        uses(thing)
+    """Tell the observer, if there is one, that `thing.structure()` decides what is being computed."""
+    observer = mode.observer
+    if observer is not None:
+        observer.uses(thing)

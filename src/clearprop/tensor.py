@@ -78,8 +78,11 @@ class Tensor(ChangedByHand):
     __hash__ = object.__hash__  # a Tensor is itself; `==` compares values
 
     def __init__(self, value: Any, name: str | None = None, requires_grad: bool | None = None) -> None:
-        recorded = mode.observer is not None and hasattr(mode.observer, "assigned")
-        array = np.asarray(value) if recorded else np.array(value)  # edits of it stay outside of the graph
+        recorder = mode.recorder if special.blocks else None
+        if recorder is not None:
+            array = np.asarray(recorder.array_of(value, requires_grad))
+        else:
+            array = np.array(value)  # edits of it stay outside of the graph
         if array.dtype.kind not in "fiub":
             raise TypeError(
                 lesson(

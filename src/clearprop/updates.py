@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearprop.errors import lesson, user_line
-from clearprop.modes import mode
+from clearprop.modes import Observer, mode
 from clearprop.registry import ops
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ChangedByHand:
         held = tensor._value
         observer: Any = mode.observer
         if _to_be_changed(sys._getframe(1)):
-            if observer is not None and hasattr(observer, "assigned"):
+            if observer is not None and observer.records:
                 return observer.copied(tensor)
             return np.array(held)
         if observer is not None:
@@ -65,15 +65,16 @@ class ChangedByHand:
         given = new._value if _is_tensor(new) else np.asarray(new)
         if not _fits(given.dtype, tensor.dtype):
             raise TypeError(_cast("t.value = new", given.dtype, tensor))
-        if tensor.op is not None and not tensor.requires_grad and hasattr(mode.observer, "assigned"):
+        if tensor.op is not None and not tensor.requires_grad and mode.recorder is not None:
             tensor.op, tensor.inputs, tensor.values = None, (), ()  # in an eager run it is a leaf
         assign(tensor, new)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         tensor: Any = self
         _allowed(tensor, value, "t[i] = v", "np.where(mask, v, t) for a new Tensor")
-        if hasattr(mode.observer, "assigned"):
-            tensor.value = _recorded_entries(tensor, index, value)
+        recorder = mode.recorder
+        if recorder is not None:
+            tensor.value = _recorded_entries(recorder, tensor, index, value)
             return
         new = np.array(tensor._value)
         given = value._value if _is_tensor(value) else np.asarray(value)
@@ -118,7 +119,7 @@ def _update(tensor: Any, y: Any, name: str, change: Callable[[Any, Any], Any], s
     """Do `tensor sign y` as NumPy does it on an array: same shape, same dtype."""
     call = f"t {sign} y"
     _allowed(tensor, y, call, f"t = t {sign[:-1]} y for a new Tensor")
-    recorded = hasattr(mode.observer, "assigned")
+    recorded = mode.recorder is not None
     new: Any = np.array(tensor._value)
     try:
         new = change(new, y._value if _is_tensor(y) else y)
@@ -144,13 +145,13 @@ def _allowed(tensor: Any, y: Any, call: str, new: str) -> None:
     raise TypeError(lesson(call, wanted, f"t = {tensor!r}", _at(), hint))
 
 
-def _recorded_entries(tensor: Any, index: Any, value: Any) -> Any:
+def _recorded_entries(recorder: Observer, tensor: Any, index: Any, value: Any) -> Any:
     """Return what `t[index] = value` leaves in `t`, by ops that a recorder can write down."""
     if _is_tensor(index) and index.dtype.kind == "b" and index.shape == tensor.shape and not np.ndim(value):
         return ops["where"](index, value, tensor)
     if any(_is_tensor(x) for x in (index if isinstance(index, tuple) else (index,))):
         hint = "np.where(mask, v, t), or an index that is known before the step"
-        raise mode.observer.refuse("t[i] = v with an index that is computed", "", hint)  # type: ignore[union-attr]
+        raise recorder.refuse("t[i] = v with an index that is computed", "", hint)
     size = tensor.size
     chosen = np.arange(size).reshape(tensor.shape)[index].shape
     source = np.full(tensor.shape, -1)  # for each entry of `t` the entry of `value` that it becomes

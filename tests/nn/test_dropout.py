@@ -5,7 +5,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, nn
-from clearprop.modes import observed
+from clearprop.modes import Observer, observed
 
 
 def test_the_share_the_scale_and_the_gradient():
@@ -37,7 +37,7 @@ def test_each_call_draws_anew_and_a_seed_repeats_it():
 
 
 def test_the_mask_is_an_op_that_an_observer_sees():
-    class Watcher:
+    class Watcher(Observer):
         remembers = False
         ops: tuple[str, ...] = ()
 

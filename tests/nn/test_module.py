@@ -8,7 +8,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, nn, optim, structure
-from clearprop.modes import observed
+from clearprop.modes import Observer, observed
 
 
 class Block(nn.Module):
@@ -227,8 +227,8 @@ def test_get_submodule_follows_a_path():
 
 
 def test_what_a_recording_depends_on_is_told_and_counted():
-    class Recorder:
-        remembers = True
+    class Recorder(Observer):
+        remembers = records = True
 
         def __init__(self):
             self.things = []

@@ -7,7 +7,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor
-from clearprop.modes import observed
+from clearprop.modes import Observer, observed
 from clearprop.ops import random
 
 WORD = 2**64
@@ -79,8 +79,8 @@ def test_the_normal_distribution_has_its_moments():
 
 
 def test_while_recording_the_state_is_read_and_assigned_like_any_other():
-    class Recorder:
-        remembers = True
+    class Recorder(Observer):
+        remembers = records = True
 
         def __init__(self):
             self.latest, self.news = {}, []

@@ -6,14 +6,14 @@ import pytest
 import clearprop
 from clearprop import Tensor, nn, optim
 from clearprop.graph import topological_order
-from clearprop.modes import observed
+from clearprop.modes import Observer, observed
 from clearprop.ops import random
 
 
-class Recorder:
+class Recorder(Observer):
     """Remembers every op; hands out the latest version of a Tensor; refuses Python values."""
 
-    remembers = True
+    remembers = records = True
 
     def __init__(self):
         self.latest, self.nodes, self.things = {}, [], []

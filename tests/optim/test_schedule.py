@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clearprop import Tensor, optim
-from clearprop.modes import observed
+from clearprop.modes import Observer, observed
 
 CASES = [
     ("StepLR", {"step_size": 3, "gamma": 0.5}),
@@ -97,8 +97,8 @@ def test_setting_the_rate_changes_no_structure():
 
 
 def test_a_schedule_refuses_to_be_recorded():
-    class Recorder:
-        remembers = True
+    class Recorder(Observer):
+        remembers = records = True
 
         def resolve(self, x):
             return x

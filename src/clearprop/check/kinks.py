@@ -11,7 +11,7 @@ import numpy as np
 from clearprop.backward import propagate
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
-from clearprop.modes import Onlooker, observed
+from clearprop.modes import Observer, observed
 from clearprop.ops.reduce import kept
 from clearprop.see.algebra.labels import call_of
 from clearprop.tensor import Tensor
@@ -89,7 +89,7 @@ def kinks(f: Callable[..., Any], *inputs: Any) -> list[Place]:
     return found
 
 
-class _Seen(Onlooker):
+class _Seen(Observer):
     """An observer that notes the ops whose result depends on the leaves, with a gradient or without."""
 
     def __init__(self, leaves: list[Tensor]) -> None:

@@ -18,7 +18,7 @@ from clearprop.check.report import verdict
 from clearprop.check.search import Search
 from clearprop.errors import GradientError, lesson, user_line
 from clearprop.graph import topological_order
-from clearprop.modes import Onlooker, no_grad, observed
+from clearprop.modes import Observer, no_grad, observed
 from clearprop.op import describe
 from clearprop.see.algebra.labels import must_be_a_tensor
 from clearprop.tensor import Tensor
@@ -112,7 +112,7 @@ class ModelReport:
         return "\n".join(lines)
 
 
-class _Lines(Onlooker):
+class _Lines(Observer):
     """An observer that notes on which line of the user's code each node was made."""
 
     def __init__(self) -> None:
@@ -345,8 +345,10 @@ def _widened(value: Any) -> Any:
     return value
 
 
-class _Sums(Onlooker):
+class _Sums(Observer):
     """An observer that adds up, for every node, what is sent to it."""
+
+    follows = True
 
     def __init__(self) -> None:
         self.parts: dict[Tensor, list[Any]] = {}

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.backward import propagate
+from clearprop.backward import walk
 from clearprop.check.departures import Departure, Departures
 from clearprop.check.edits import Edit, checksums, edited, reads_values
 from clearprop.check.entries import Operand, first_bad, forward_operands, kind_of, pick, summary
 from clearprop.check.kinks import decided_as_zero
 from clearprop.check.route import Route, route_to
 from clearprop.errors import GradientError, lesson, user_line
-from clearprop.modes import Onlooker, mode, observed
+from clearprop.modes import Observer, mode, observed
 from clearprop.see.algebra.labels import call_of, label_of
 from clearprop.see.names import callers_frame, find
 from clearprop.tensor import Tensor
@@ -138,12 +138,12 @@ def watch(*, collect: bool = False, inf: bool = True, limit: int = 100) -> Watch
 def _inside_a_rule() -> bool:
     """Whether a backward pass that makes a graph is running: what its rules send is looked at, not how."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code is not propagate.__code__:
+    while frame is not None and frame.f_code is not walk.__code__:
         frame = frame.f_back
     return frame is not None
 
 
-class Watch(Onlooker):
+class Watch(Observer):
     """The block that `watch()` returns; an observer of every op and every gradient sent.
 
     `decided` counts the entries where a gradient of exactly 0 met an infinite slope and 0 was sent: `kinks`
@@ -151,6 +151,8 @@ class Watch(Onlooker):
     backward pass, `lost` the Tensors that became Python numbers on the way; `departures` holds what left the
     graph since the last backward pass, lost or not.
     """
+
+    follows = True
 
     def __init__(self, *, collect: bool = False, inf: bool = True, limit: int = 100) -> None:
         self.collect, self.inf, self.limit = collect, inf, limit

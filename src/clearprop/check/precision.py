@@ -11,7 +11,7 @@ import numpy as np
 from clearprop.backward import propagate
 from clearprop.check.replay import Replay
 from clearprop.errors import GradientError, lesson
-from clearprop.graph import topological_order
+from clearprop.graph import topological_order, users_in
 from clearprop.op import describe
 from clearprop.see.algebra.labels import must_be_a_tensor
 from clearprop.tensor import Tensor
@@ -198,16 +198,12 @@ def _forward_losses(replay: Replay, exact: dict[Tensor, Any], most: float) -> li
 
 def _backward_losses(replay: Replay, grads: Any, exact: Any, most: float) -> list[Loss]:
     """Nodes whose gradient, a sum, is much worse than the gradients of all its users and its own value."""
-    users: dict[Tensor, list[Tensor]] = {}
-    for node in replay.order:
-        for x in node.inputs:
-            if isinstance(x, Tensor):
-                users.setdefault(x, []).append(node)
+    users = users_in(replay.order)
     found = []
     for node in replay.order:
         if node not in grads or node not in users:
             continue
-        errors = [_error(grads[u], exact[u]) for u in users[node] if u in grads]
+        errors = [_error(grads[u], exact[u]) for u, _ in users[node] if u in grads]
         eps = float(np.finfo(node._value.dtype).eps) / 16
         before, after = max([*errors, eps]), _error(grads[node], exact[node])
         if math.isfinite(before) and after > LOST * before:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.backward import input_gradient
+from clearprop.backward import At, sends
 from clearprop.graph import topological_order
 from clearprop.modes import no_grad
 from clearprop.tensor import Tensor
@@ -64,17 +64,9 @@ class Replay:
         z = values[self.output]
         grads[self.output] = np.ones_like(z) if seed is None else seed
         with np.errstate(all="ignore"), no_grad():
-            for node in reversed(self.order):
-                if node.op is None or node not in grads or not node.requires_grad:
-                    continue
-                self._send(node, values, grads)
+            for _ in sends(self.order, grads, at=self._at(values)):
+                pass
         return grads
 
-    def _send(self, node: Tensor, values: Mapping[Tensor, Any], grads: dict[Tensor, Any]) -> None:
-        op, g, xs = node.op, grads[node], self.inputs(node, values)
-        assert op is not None
-        for i, x in enumerate(node.inputs):
-            if isinstance(x, Tensor) and x.requires_grad:
-                d = input_gradient(op, i, g, values[node], xs, self.attrs(node))
-                if d is not None:
-                    grads[x] = grads[x] + d if x in grads else d
+    def _at(self, values: Mapping[Tensor, Any]) -> At:
+        return lambda node: (values[node], self.inputs(node, values), self.attrs(node))

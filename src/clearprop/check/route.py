@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.graph import users_of
 from clearprop.see.algebra.labels import call_of
-from clearprop.see.step.explaining import users_of
 from clearprop.tensor import Tensor
 
 Index = tuple[int, ...] | None  # None: the entry was lost sight of (a sum, a product of matrices)

@@ -105,7 +105,7 @@ class Examination:
         """The path of the innermost module that computed a node, '' where it was none."""
         best, path = None, ""
         for name, module in named_modules(self.model):
-            for start, end in getattr(module, "_made", ()):
+            for start, end in getattr(module, "latest_calls", ()):
                 if start < node.serial < end and name and (best is None or end - start < best):
                     best, path = end - start, name
         return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -77,12 +76,12 @@ class Module:
     bookkeeping = ("_made",)  # attributes that no result depends on
     shown: tuple[str, ...] = ()  # attributes that `repr` prints
 
-    _made: deque[tuple[int, int]]
+    _made: structure.Notes
     """Between which serial numbers the latest calls made nodes: a drawing folds them into one box."""
 
     def __init__(self) -> None:
         self.training = True
-        self.__dict__["_made"] = deque(maxlen=64)
+        self.__dict__["_made"] = structure.Notes(maxlen=64)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every Module writes its own."""
@@ -91,6 +90,11 @@ class Module:
                 f"{type(self).__name__}(...)", "has no forward", hint="def forward(self, x): ... in the class"
             )
         )
+
+    @property
+    def latest_calls(self) -> tuple[tuple[int, int], ...]:
+        """Between which serials the nodes lie that its latest calls made: readers fold them into one box."""
+        return tuple(self._made)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: `module(x)` is `module.forward(x)`."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.modes import Onlooker, no_grad, observed
+from clearprop.modes import Observer, no_grad, observed
 from clearprop.ops import random
 from clearprop.see.readable import table
 from clearprop.tensor import Tensor
@@ -175,7 +175,7 @@ def _row(path: str, module: Any, counted: set[int]) -> Row:
     return row
 
 
-class _Counter(Onlooker):
+class _Counter(Observer):
     """An observer that books the flops of every op to the module that is running."""
 
     def __init__(self, root: Row) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from clearprop.errors import InputError, lesson
 from clearprop.graph import topological_order
-from clearprop.modes import Onlooker, observed
+from clearprop.modes import Observer, observed
 from clearprop.tensor import Tensor
 from clearprop.typed.grammar import (
     BINARY,
@@ -68,7 +68,7 @@ class Expression:
         """
         self.require(values)
         leaves = {name: Tensor(values[name], name=name) for name in self.names}
-        with observed(Onlooker(remembers=True)):
+        with observed(Observer(remembers=True)):
             output = self._compute(leaves, name_nodes=True)
         if not isinstance(output, Tensor) or output.op is None or not output.requires_grad:
             raise InputError(

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.backward import input_gradient
+from clearprop.backward import sends, sent
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
 from clearprop.tensor import Tensor
@@ -80,7 +80,7 @@ def tree(output: Tensor, last_input_first: bool = False, most_visits: int = MOST
     def visit(node: Tensor, grad: Any) -> None:
         found.grads[node] = grad
         for i, x in _inputs(node, last_input_first):
-            amount = _send(node, i, grad)
+            amount = sent(node, i, grad)
             _note(found, Contribution(node, i, x, grad, amount, found.grads.get(x), amount))
             visit(x, amount)
 
@@ -104,7 +104,7 @@ def recursive(output: Tensor, last_input_first: bool = False, most_visits: int =
     def visit(node: Tensor, grad: Any) -> None:
         found.grads[node] = _sum(found.grads.get(node), grad)
         for i, x in _inputs(node, last_input_first):
-            amount = _send(node, i, found.grads[node])
+            amount = sent(node, i, found.grads[node])
             before = found.grads.get(x)
             _note(found, Contribution(node, i, x, found.grads[node], amount, before, _sum(before, amount)))
             visit(x, amount)
@@ -113,8 +113,10 @@ def recursive(output: Tensor, last_input_first: bool = False, most_visits: int =
     return found
 
 
-def topological(output: Tensor) -> Pass:
+def topological(output: Tensor, start: Any = None) -> Pass:
     """Walk the nodes in reverse topological order; when a node's turn comes its gradient is complete.
+
+    `start` is the gradient that arrives at an output of any shape; left out, it is 1 for a number.
 
     >>> x = Tensor(3.0)
     >>> w = x**2
@@ -122,13 +124,12 @@ def topological(output: Tensor) -> Pass:
     np.float64(120.0)
     """
     found = Pass("topological", output)
-    found.grads[output] = _one(output)
-    for node in reversed(topological_order(output, tracked=True)):
-        for i, x in _inputs(node):
-            amount = _send(node, i, found.grads[node])
-            before = found.grads.get(x)
-            found.grads[x] = _sum(before, amount)
-            _note(found, Contribution(node, i, x, found.grads[node], amount, before, found.grads[x]))
+    grads = found.grads
+    grads[output] = _one(output) if start is None else start
+    for node, i, amount in sends(topological_order(output, tracked=True), grads):
+        x = node.inputs[i]
+        before = grads.get(x)
+        _note(found, Contribution(node, i, x, grads[node], amount, before, _sum(before, amount)))
     return found
 
 
@@ -149,13 +150,6 @@ def _inputs(node: Tensor, last_first: bool = False) -> Iterator[tuple[int, Tenso
         stated = op.derivatives[i] if op.derivatives else op.rule(i)
         if isinstance(x, Tensor) and x.requires_grad and stated is not None:
             yield i, x
-
-
-def _send(node: Tensor, i: int, g: Any) -> Any:
-    """The one place where a rule is run: the same that `backward()` runs."""
-    assert node.op is not None
-    with np.errstate(all="ignore"):
-        return input_gradient(node.op, i, g, node._value, node.values, node.attrs)
 
 
 def _sum(before: Any, amount: Any) -> Any:

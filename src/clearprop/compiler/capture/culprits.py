@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.structure import Notes
 from clearprop.tensor import Tensor
 
 WHOLE = 1 << 22  # bytes of an array that are looked at; of a larger one, pages spread over it
@@ -156,7 +157,7 @@ def _parts(name: str, x: Any) -> Iterator[tuple[str, Any]]:
 def _attributes(name: str, x: Any) -> Iterator[tuple[str, Any]]:
     held = getattr(x, "__dict__", None)
     if isinstance(held, dict):
-        yield from ((f"{name}.{k}", y) for k, y in list(held.items()) if k != "_made")
+        yield from ((f"{name}.{k}", y) for k, y in list(held.items()) if not isinstance(y, Notes))
     for kind in type(x).__mro__:
         slots = vars(kind).get("__slots__", ())
         for k in (slots,) if isinstance(slots, str) else slots:

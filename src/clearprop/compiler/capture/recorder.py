@@ -31,7 +31,7 @@ class Recorder(Refusals):
     step itself holds it, or a gradient may still pass through it.
     """
 
-    remembers = True
+    remembers = records = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,9 +109,6 @@ class Recorder(Refusals):
     def instead(self, op: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Return a reduction over the entries that a mask picks, written for any number of them."""
         return self.selections.instead(op, inputs, attrs)
-
-    def sent(self, node: Tensor, i: int, d: Any) -> None:
-        """Gradients are nodes like any others."""
 
     def uses(self, thing: Any) -> None:
         """Note a thing whose `structure()` decides what is computed."""

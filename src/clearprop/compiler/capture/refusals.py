@@ -10,6 +10,7 @@ import numpy as np
 
 from clearprop.compiler.capture.stand_in import stands_for_array
 from clearprop.errors import inside, lesson, user_line
+from clearprop.modes import Observer
 from clearprop.op import describe
 from clearprop.tensor import Tensor
 
@@ -26,7 +27,7 @@ class RecordingError(RuntimeError):
     """A step that cannot be written down as one program; the message says where and what to do."""
 
 
-class Refusals:
+class Refusals(Observer):
     """Keeps the first refusal of a run: an `except` around it would choose a branch for all later calls."""
 
     def __init__(self) -> None:
@@ -42,11 +43,8 @@ class Refusals:
     def python_value(self, tensor: Tensor, asked: str) -> None:
         """Refuse: what Python does with a number cannot be part of the program.
 
-        Only `Tensor(x)` of an argument passes: the new Tensor's array is then known to be the argument's. And
-        a message of the library's own may show a Tensor.
+        Only a message of the library's own may show a Tensor.
         """
-        if asked == "np.asarray(t)" and _is_wrapped(tensor):
-            return
         if asked in ("str(t)", "format(t)") and inside(sys._getframe(2)):
             return
         name = f"'{tensor.name}' " if tensor.name else ""
@@ -56,6 +54,13 @@ class Refusals:
             f"of {name}{tensor.shape} {tensor.dtype}, {what}",
             _HINTS.get(asked, _OUTSIDE),
         )
+
+    def array_of(self, value: Any, requires_grad: bool | None) -> Any:
+        """Let `Tensor(x)` of an argument pass, where no change of dtype hides of which it is."""
+        if not isinstance(value, Tensor) or value.requires_grad or not isinstance(value._value, np.ndarray):
+            return value
+        known = value.dtype.kind == "f" or (requires_grad is not None and not requires_grad)
+        return value._value if known else value
 
     def no_attribute(self, x: Any, name: str) -> None:
         """Refuse an attribute that arrays have and Tensors lack: `hasattr` would say no, an eager run yes."""
@@ -93,12 +98,3 @@ def _tensors(x: Any) -> Iterable[Tensor]:
     elif isinstance(x, (tuple, list, dict)):
         for y in x.values() if isinstance(x, dict) else x:
             yield from _tensors(y)
-
-
-def _is_wrapped(tensor: Tensor) -> bool:
-    """Whether `Tensor(tensor)` is being made, with no change of dtype that would hide where it is of."""
-    frame = sys._getframe(4)
-    if frame.f_code is not Tensor.__init__.__code__ or not isinstance(tensor._value, np.ndarray):
-        return False
-    wants = frame.f_locals.get("requires_grad")
-    return tensor.dtype.kind == "f" or (wants is not None and not wants)

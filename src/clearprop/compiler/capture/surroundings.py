@@ -23,6 +23,7 @@ from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.tables import is_large, keys_read
 from clearprop.errors import lesson
 from clearprop.modes import Marks
+from clearprop.structure import Notes
 from clearprop.tensor import Tensor
 from clearprop.ufunc import Ufunc
 
@@ -127,8 +128,7 @@ class Surroundings:
                 if callable(getattr(type(x), "structure", None)):
                     self.announcing.append(x)
                     self.announced.add(id(attributes))
-                    own = attributes.get("_made")  # a Module's list of its latest nodes
-                    self._seen.add(id(own))
+                    self._seen |= {id(y) for y in attributes.values() if isinstance(y, Notes)}
                 stack += [attributes, type(x)]
             if isinstance(x, functools.partial):
                 stack += [x.func, x.args, x.keywords]

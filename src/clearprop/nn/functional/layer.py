@@ -107,6 +107,6 @@ def arrayed(x: Any) -> Any:
     it anew, and what is computed from it belongs to the program.
     """
     if special.blocks and isinstance(x, np.ndarray):
-        seen = getattr(mode.observer, "seen", None)
-        return x if seen is None else seen(x)
+        observer = mode.observer
+        return x if observer is None else observer.seen(x)
     return x if hasattr(x, "dtype") else np.asarray(x)

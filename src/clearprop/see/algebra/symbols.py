@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.graph import topological_order
-from clearprop.modes import Onlooker, observed
+from clearprop.modes import Observer, observed
 from clearprop.op import Op
 from clearprop.see.algebra.notation import Term, name, number, number_text
 from clearprop.see.algebra.tidy import apply
@@ -87,7 +87,7 @@ def run(rule: Callable[..., Any], *args: Any, **attrs: Any) -> Any:
     >>> run(lambda z, x: 1 - z * z, x, x).op
     <Op subtract, elementwise>
     """
-    with np.errstate(all="ignore"), observed(Onlooker(remembers=True)):
+    with np.errstate(all="ignore"), observed(Observer(remembers=True)):
         return rule(*args, **attrs)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.backward import input_gradient
+from clearprop.backward import sent
 from clearprop.see.drawing.pictures import Picture, align, picture
 from clearprop.see.numbers import number, summary
 from clearprop.tensor import Tensor
@@ -242,12 +242,11 @@ def _sum_text(node: Tensor, grad: Any, users: list[tuple[Tensor, int]]) -> str:
     if grad is None:
         return "grad=?"
     if 2 <= len(users) <= 3 and all(user.grad is not None and user.op is not None for user, _ in users):
-        sent = [
-            input_gradient(user.op, i, _raw(user.grad), user._value, user.values, user.attrs)  # type: ignore[arg-type]
-            for user, i in sorted(users, key=lambda use: -use[0].serial)
+        amounts = [
+            sent(user, i, _raw(user.grad)) for user, i in sorted(users, key=lambda use: -use[0].serial)
         ]
-        if len(sent) == len(users) and all(d is not None for d in sent) and sum(sent) == grad:
-            terms = "+".join(f"({number(d)})" if d < 0 else number(d) for d in sent)
+        if all(d is not None for d in amounts) and sum(amounts) == grad:
+            terms = "+".join(f"({number(d)})" if d < 0 else number(d) for d in amounts)
             return f"grad={terms}={number(grad)}"
     return f"grad={number(grad)}"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.graph import topological_order
+from clearprop.graph import topological_order, users_in
 from clearprop.see.drawing.boxes import (
     Box,
     Link,
@@ -43,7 +43,7 @@ def boxes_of(
     """
     known = names or {}
     order = topological_order(output)
-    users = users_of(order)
+    users = users_in(order)
     shown = set(order if within is None else within)
     fold_of = {node: fold for fold in folds for node in fold.members}
     boxes: list[Box] = []
@@ -90,16 +90,6 @@ def boxes_of(
                     key = (ids[id(x)], ids[id(node)], 0 if node in fold_of else i)
                     links.setdefault(key, Link("-".join(map(str, key)), *key))
     return boxes, list(links.values())
-
-
-def users_of(order: Iterable[Tensor]) -> dict[Tensor, list[tuple[Tensor, int]]]:
-    """Return, for every node, the nodes that use it and as which of their inputs."""
-    users: dict[Tensor, list[tuple[Tensor, int]]] = {}
-    for node in order:
-        for i, x in enumerate(node.inputs):
-            if isinstance(x, Tensor):
-                users.setdefault(x, []).append((node, i))
-    return users
 
 
 def _outside(id: str, node: Tensor, names: Mapping[int, str]) -> Box:

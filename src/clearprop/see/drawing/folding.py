@@ -80,7 +80,7 @@ def membership(order: Sequence[Tensor], model: Any) -> dict[Tensor, tuple[str, i
     spans = sorted(
         (start, -stop, path, call)
         for path, module in modules.items()
-        for call, (start, stop) in enumerate(module.__dict__.get("_made", ()))
+        for call, (start, stop) in enumerate(module.latest_calls)
     )
     inside = _by_span(order, spans)
     owner = {

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.backward import input_gradient, propagate
+from clearprop.backward import propagate, sent
 from clearprop.errors import GradientError, lesson
-from clearprop.graph import topological_order
+from clearprop.graph import Users, topological_order, users_of
 from clearprop.modes import marks, no_grad
 from clearprop.op import describe
 from clearprop.see.algebra.labels import call_of, label_of
@@ -19,8 +19,6 @@ from clearprop.see.algebra.tidy import apply
 from clearprop.see.names import callers_frame, find
 from clearprop.see.step.explanation import Contribution, Explanation
 from clearprop.tensor import Tensor
-
-Users = Mapping[Tensor, list[tuple[Tensor, int]]]
 
 
 # --- where the numbers come from ----------------------------------------------------------------------------
@@ -69,23 +67,6 @@ def _total(node: Tensor, found: Iterable[Contribution]) -> Any:
     for c in found:
         total = c.amount if total is None else total + c.amount
     return np.zeros(node.shape, node.dtype)[()] if total is None else total
-
-
-def users_of(output: Tensor) -> dict[Tensor, list[tuple[Tensor, int]]]:
-    """Return, for every node that led to `output`, its users and the input they have it at.
-
-    The users stand in the order in which the backward pass visits them, which is the order of the sum.
-
-    >>> a, b = Tensor(7.0), Tensor(3.0)
-    >>> [(user.op.name, i) for user, i in users_of((a + b) * b**3)[b]]
-    [('power', 0), ('add', 1)]
-    """
-    users: dict[Tensor, list[tuple[Tensor, int]]] = {}
-    for node in reversed(topological_order(output, tracked=True)):
-        for i, x in enumerate(node.inputs):
-            if isinstance(x, Tensor) and x.requires_grad:
-                users.setdefault(x, []).append((node, i))
-    return users
 
 
 def _latest(node: Tensor, users: Users | None) -> tuple[Tensor, Users]:
@@ -138,7 +119,7 @@ def _sent(user: Tensor, i: int, g: Any, names: dict[int, str], users: Users) -> 
     op = user.op
     assert op is not None
     with np.errstate(all="ignore"), no_grad():
-        amount = input_gradient(op, i, g, user._value, user.values, user.attrs)
+        amount = sent(user, i, g)
     if amount is None:
         return
     local, rule, factors = _mathematics(user, i, g, names)

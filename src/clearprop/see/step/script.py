@@ -17,7 +17,7 @@ import numpy as np
 
 from clearprop.backward import input_gradient
 from clearprop.graph import topological_order
-from clearprop.modes import Onlooker, observed
+from clearprop.modes import Observer, observed
 from clearprop.op import Op
 from clearprop.see.algebra.symbols import Symbol
 from clearprop.tensor import Tensor
@@ -30,7 +30,7 @@ class Unscriptable(Exception):
     """Why something cannot be written as a function of numbers."""
 
 
-class _Strict(Onlooker):
+class _Strict(Observer):
     """An observer under which a rule that looks at a value is refused: it would hold for that value only."""
 
     def python_value(self, tensor: Tensor, asked: str) -> None:

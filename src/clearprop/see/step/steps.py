@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.backward import input_gradient, propagate, seed_of
+from clearprop.backward import seed_of, sent
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
-from clearprop.modes import Onlooker, observed
 from clearprop.see.algebra.labels import must_be_a_tensor
 from clearprop.see.algebra.notation import Term, name
 from clearprop.see.algebra.symbols import Symbol, as_term, constant, input_term, op_term, run
@@ -25,7 +24,7 @@ from clearprop.see.numbers import is_number, written
 from clearprop.see.step.sentences import Told, fill, tell
 from clearprop.tensor import Tensor
 from clearprop.typed.expression import fresh_names
-from clearprop.typed.lecture import ALGORITHMS, Contribution, Pass
+from clearprop.typed.lecture import ALGORITHMS, Contribution, Pass, topological
 
 FORWARD, START, BACKWARD = "forward", "start", "backward"
 
@@ -164,10 +163,10 @@ class Trace:
                 self.steps.append(Step(self, len(self.steps), FORWARD, node))
         self.steps.append(Step(self, len(self.steps), START, found.output))
         used: set[tuple[Tensor, int]] = set()
-        for sent in found.contributions:
-            again = (sent.node, sent.i) in used
-            used.add((sent.node, sent.i))
-            self.steps.append(Step(self, len(self.steps), BACKWARD, sent.node, sent, again))
+        for came in found.contributions:
+            again = (came.node, came.i) in used
+            used.add((came.node, came.i))
+            self.steps.append(Step(self, len(self.steps), BACKWARD, came.node, came, again))
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -282,15 +281,11 @@ def trace(
 
 
 def _traced(output: Tensor, grad: Any, algorithm: str, known: Mapping[int, str], **limit: int) -> Trace:
-    order = topological_order(output)
-    if algorithm != "topological":
+    if algorithm == "topological":
+        found = topological(output, seed_of(output, grad))
+    else:
         found = ALGORITHMS[algorithm](output, **limit)
-        return Trace(found, order, known, found.grads[output])
-    start = seed_of(output, grad)
-    looking = _Looking(Pass(algorithm, output, {output: start}))
-    with observed(looking):
-        propagate(topological_order(output, tracked=True), {output: start})
-    return Trace(looking.found, order, known, start)
+    return Trace(found, topological_order(output), known, found.grads[output])
 
 
 def compared(shown: Trace, most: int) -> list[Trace]:
@@ -307,20 +302,6 @@ def compared(shown: Trace, most: int) -> list[Trace]:
         other.arrows = shown.arrows
         found.append(other)
     return found
-
-
-class _Looking(Onlooker):
-    """An observer that writes down every gradient as the backward loop passes it on."""
-
-    def __init__(self, found: Pass) -> None:
-        self.found = found
-
-    def sent(self, node: Tensor, i: int, d: Any) -> None:
-        grads, x = self.found.grads, node.inputs[i]
-        before = grads.get(x)
-        total = d if before is None else before + d
-        self.found.contributions.append(Contribution(node, i, x, grads.get(node), d, before, total))
-        grads[x] = total
 
 
 def _names(order: list[Tensor], known: Mapping[int, str]) -> dict[Tensor, str]:
@@ -345,7 +326,7 @@ def _local(node: Tensor, i: int) -> Any:
             return d(node._value, *node.values) if callable(d) else d
         if is_number(node._value) and is_number(node.values[i]):
             one = node._value.dtype.type(1)
-            return input_gradient(op, i, one, node._value, node.values, node.attrs)
+            return sent(node, i, one)
     return None
 
 
