@@ -11,7 +11,7 @@ import numpy as np
 
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
-from clearprop.modes import marks, mode, no_grad
+from clearprop.modes import Observer, marks, mode, no_grad
 from clearprop.op import Op, describe
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -44,16 +44,17 @@ def backward(
     observer = mode.observer
     if observer is not None and observer.remembers and not create_graph:
         with no_grad():  # the rules are looked at, but no gradient passes through what they give
-            order = _backward(observer.resolve(output), grad, True, leaves_only)
+            order = _backward(observer, observer.resolve(output), grad, True, leaves_only)
         observer.received(order)  # in an eager run these gradients are arrays
         return
-    order = _backward(output, grad, create_graph, leaves_only)
+    order = _backward(observer, output, grad, create_graph, leaves_only)
     if observer is not None:
         observer.finished(output, order)
 
 
-def _backward(output: Tensor, grad: Any, create_graph: bool, leaves_only: bool) -> list[Tensor]:
-    observer = mode.observer
+def _backward(
+    observer: Observer | None, output: Tensor, grad: Any, create_graph: bool, leaves_only: bool
+) -> list[Tensor]:
     if observer is not None and observer.remembers:
         output = observer.resolve(output)
     seed = seed_of(output, grad)
@@ -141,17 +142,21 @@ def walk(
     waiting: _Waiting = {}
     for node in reversed(order):
         op = node.op
-        if waiting and node in waiting:
-            _settle(node, waiting, grads, at)
         if op is None:
             continue
+        if waiting and node in waiting:
+            _settle(node, waiting, grads, at)
         g = grads.get(node) if keep else grads.pop(node, None)
         if g is None:
             continue
-        z, xs, attrs = (node._value, node.values, node.attrs) if at is None else at(node)
+        if at is None:
+            z, xs, attrs = node._value, node.values, node.attrs
+        else:
+            z, xs, attrs = at(node)
+        waits = op.together is not None and not followed
         for i, x in enumerate(node.inputs):
             if isinstance(x, Tensor) and x.requires_grad and (among is None or x in among):
-                if op.together is not None and i == 0 and not followed:
+                if waits and i == 0:
                     waiting.setdefault(x, []).append((node, g))
                     continue
                 d = input_gradient(op, i, g, z, xs, attrs)
@@ -161,13 +166,14 @@ def walk(
                     yield node, i, d
                 if waiting and x in waiting:  # the sum keeps its order
                     _settle(x, waiting, grads, at)
-                if x in grads:
-                    grads[x] = grads[x] + d
+                before = grads.get(x)
+                if before is not None:
+                    grads[x] = before + d
                 elif x.op is None and not graph and (d is g or getattr(d, "base", None) is not None):
                     grads[x] = d.copy()  # a leaf owns its gradient: `w.grad *= 2` must not reach others
                 else:
                     grads[x] = d
-    for x in [*waiting]:  # what no turn comes to
+    for x in [*waiting]:  # leaves, and what has no turn
         _settle(x, waiting, grads, at)
 
 
