@@ -35,6 +35,9 @@ from clearprop.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from clearprop.nn.attention import (
+    MultiheadAttention,
+)
 from clearprop.nn.container import (
     ModuleDict,
     ModuleList,
@@ -177,6 +180,13 @@ from clearprop.nn.sequence import (
     unpack_sequence,
     unpad_sequence,
 )
+from clearprop.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "CELU",
@@ -272,6 +282,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PackedSequence",
@@ -306,6 +317,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

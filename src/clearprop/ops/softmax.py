@@ -25,7 +25,7 @@ def _shift(x: Any, axis: Any) -> Any:
     return np.where(np.isfinite(top), top, 0)
 
 
-def _shares(x: Any, axis: Any) -> Any:
+def shares(x: Any, axis: Any) -> Any:
     """exp(x) / sum(exp(x)), as exact for large entries as for small: x - logsumexp(x) would lose digits."""
     e = np.exp(x - _shift(ops["detach"](x), axis))
     total = e.sum(axis=axis, keepdims=True)
@@ -35,7 +35,7 @@ def _shares(x: Any, axis: Any) -> Any:
 @define(
     "logsumexp",
     "reduce",
-    lambda g, z, x, axis, keepdims: kept(g, x, axis, keepdims) * _shares(x, axis),
+    lambda g, z, x, axis, keepdims: kept(g, x, axis, keepdims) * shares(x, axis),
     facts=Facts(script="{}"),
     examples=(*_CASES[1:], (((3, 4),), {}), (((2, 3, 4),), {"axis": (0, 2), "keepdims": True})),
 )

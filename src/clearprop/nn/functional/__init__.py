@@ -30,6 +30,12 @@ from clearprop.nn.functional.activation import (
     tanhshrink,
     threshold,
 )
+from clearprop.nn.functional.attention import (
+    attention_weights,
+    rotary,
+    scaled_dot_product_attention,
+    sinusoidal,
+)
 from clearprop.nn.functional.classes import (
     cross_entropy,
     nll_loss,
@@ -144,6 +150,7 @@ __all__ = [
     "adaptive_max_pool3d",
     "affine_grid",
     "alpha_dropout",
+    "attention_weights",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -225,10 +232,13 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "rotary",
     "rrelu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
+    "sinusoidal",
     "smooth_l1_loss",
     "soft_margin_loss",
     "softmax",

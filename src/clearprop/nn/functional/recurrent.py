@@ -28,7 +28,7 @@ def lstm_step(
 ) -> State:
     """Return (h', c'), c' = s(f) c + s(i) tanh(g), h' = s(o) tanh(c').
 
-    i, f, g, o are the parts of x W^T + b + h U^T + d, s is the sigmoid; with a `projection` P h' is multiplied
+    i, f, g, o are the parts of x W^T + b + h U^T + d, s the sigmoid; with a `projection` P h' is multiplied
     by P^T. Sources: Hochreiter and Schmidhuber, "Long short-term memory", 1997; Gers et al., "Learning to
     forget", 2000.
 

@@ -1,0 +1,138 @@
+"""Attention: each query's mean of the values, weighted by how well its key answers it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.nn.functional.dropout import dropout
+from clearprop.nn.functional.layer import arrayed, linear
+from clearprop.op import describe
+from clearprop.ops.softmax import shares
+from clearprop.registry import ops
+
+
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    """Return softmax(scale q k^T + mask) v for q (..., L, E), k (..., S, E), v (..., S, D): (..., L, D).
+
+    `scale` is 1 / sqrt(E) for None. A boolean `attn_mask` (..., L, S) says who may be looked at, another one
+    is added; with `is_causal` row i looks at places up to i. A row that may look at nothing gives 0 and
+    passes no gradient. With `enable_gqa` each head of k and v (third axis from the end) serves several of q's.
+    Source: Vaswani et al., "Attention is all you need", 2017. Raises ValueError for shapes that do not fit.
+
+    >>> q = np.array([[1.0, 0.0]])
+    >>> scaled_dot_product_attention(q, np.zeros((3, 2)), np.array([[1.0], [2.0], [6.0]]))
+    array([[3.]])
+    """
+    weights = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa)
+    value = arrayed(value)
+    if len(value.shape) < 2 or value.shape[-2] != weights.shape[-1]:
+        wanted = f"wants {weights.shape[-1]} values, one for each key"
+        raise ValueError(lesson("scaled_dot_product_attention(q, k, v)", wanted, describe(value)))
+    return dropout(weights, dropout_p) @ _for_heads(value, weights, enable_gqa)
+
+
+def attention_weights(
+    query: Any,
+    key: Any,
+    attn_mask: Any = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    """Return softmax(scale q k^T + mask): how much each query looks at each key.
+
+    >>> attention_weights(np.ones((2, 4)), np.ones((2, 4)), is_causal=True)
+    array([[1. , 0. ],
+           [0.5, 0.5]])
+    """
+    query, key = arrayed(query), arrayed(key)
+    called = "scaled_dot_product_attention(q, k, v)"
+    if len(query.shape) < 2 or len(key.shape) < 2 or query.shape[-1] != key.shape[-1]:
+        wanted = "wants queries and keys of one size, (..., L, E) and (..., S, E)"
+        raise ValueError(lesson(called, wanted, f"q is {describe(query)}, k is {describe(key)}"))
+    if is_causal and attn_mask is not None:
+        hint = "attn_mask & np.tri(L, S, dtype=bool)"
+        raise ValueError(lesson(called, "takes one mask", "is_causal and attn_mask", hint=hint))
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = (query * factor) @ np.swapaxes(_for_heads(key, query, enable_gqa), -1, -2)
+    if is_causal:
+        places = [np.arange(n) for n in scores.shape[-2:]]
+        scores = np.where(places[0][:, None] >= places[1], scores, -np.inf)
+    if attn_mask is None:
+        return ops["softmax"](scores, axis=-1)
+    mask = arrayed(attn_mask)
+    if mask.dtype.kind == "b":
+        scores = np.where(mask, scores, -np.inf)
+    else:
+        scores = scores + (mask if mask.dtype == scores.dtype else mask.astype(scores.dtype))
+    return shares(scores, -1)
+
+
+def _for_heads(x: Any, like: Any, grouped: bool) -> Any:
+    """Return keys or values with one head for each of the queries'."""
+    if not grouped or len(x.shape) < 3 or x.shape[-3] == like.shape[-3]:
+        return x
+    times, rest = divmod(like.shape[-3], x.shape[-3])
+    if rest:
+        wanted = f"wants a divisor of the {like.shape[-3]} heads of q"
+        called = "scaled_dot_product_attention(enable_gqa=True)"
+        raise ValueError(lesson(called, wanted, f"{x.shape[-3]} heads"))
+    return np.repeat(x, times, axis=-3)
+
+
+def rotary(x: Any, positions: Any = None, base: float = 10000.0) -> Any:
+    """Return x (..., L, E) with each pair (x[i], x[i + E/2]) turned by the angle position * base^(-2 i / E).
+
+    Products of queries and keys turned so depend on the distance of their positions alone. `positions` are
+    0, 1, ... for None. Source: Su et al., "RoFormer", 2021, with the pairs half a row apart. Raises
+    ValueError for an odd E.
+
+    >>> rotary(np.array([[1.0, 0.0], [1.0, 0.0]])).round(4)
+    array([[1.    , 0.    ],
+           [0.5403, 0.8415]])
+    """
+    x = arrayed(x)
+    length, size = x.shape[-2:]
+    if size % 2:
+        raise ValueError(lesson("rotary(x)", "wants an even last axis", describe(x)))
+    places = np.arange(length) if positions is None else arrayed(positions)
+    angles = places[..., None] * base ** (-np.arange(0, size, 2) / size)
+    cos, sin = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)
+    a, b = x[..., : size // 2], x[..., size // 2 :]
+    return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+
+
+def sinusoidal(length: int, size: int, base: float = 10000.0) -> Any:
+    """Return (length, size): sin(p w) and cos(p w) in turn for position p, w = base^(-2 i / size).
+
+    Source: Vaswani et al., "Attention is all you need", 2017.
+
+    >>> sinusoidal(2, 2).round(4)
+    array([[0.    , 1.    ],
+           [0.8415, 0.5403]], dtype=float32)
+    """
+    angles = np.arange(length)[:, None] * base ** (-2 * (np.arange(size) // 2) / size)
+    return np.where(np.arange(size) % 2 == 0, np.sin(angles), np.cos(angles)).astype(np.float32)
+
+
+def heads_of(x: Any, heads: int) -> Any:
+    """Return (n, L, E) as (n, heads, L, E / heads)."""
+    return np.swapaxes(x.reshape(*x.shape[:2], heads, -1), 1, 2)
+
+
+def projected(x: Any, weight: Any, bias: Any, part: slice) -> Any:
+    """Return x W^T + b with the rows `part` of a weight that several maps share."""
+    return linear(x, weight[part], None if bias is None else bias[part])
