@@ -48,13 +48,14 @@ def layer(name, inputs, *args, fixed=(), **options):
 
 SELF = (X, X, X)
 LONGER = {"add_bias_kv": True, "add_zero_attn": True}
+OPTIONS = ("bias", "batch_first", "add_zero_attn")
 SMALL = {"dim_feedforward": 6, "dropout": 0.3}
 ROWS = [
     *(attention(Q, K, V), attention(Q, K, V, is_causal=True), attention(Q, K, V, scale=0.3)),
     *(attention(Q, K, V, MASK), attention(Q, K, V, ADDED), attention(Q[0, 0], K[0, 0], V[0, 0])),
     attention(Q, K[:, :2], V[:, :2], enable_gqa=True),
     *(layer("MultiheadAttention", SELF, 8, h) for h in (1, 2)),
-    *(layer("MultiheadAttention", SELF, 8, 2, **{o: o != "bias"}) for o in ("bias", "batch_first", "add_zero_attn")),
+    *(layer("MultiheadAttention", SELF, 8, 2, **{o: o != "bias"}) for o in OPTIONS),
     layer("MultiheadAttention", SELF, 8, 2, add_bias_kv=True),
     layer("MultiheadAttention", (X, MEMORY[..., :3], MEMORY[..., :5]), 8, 2, kdim=3, vdim=5),
     layer("MultiheadAttention", (X[:, 0], MEMORY[:, 0], MEMORY[:, 0]), 8, 2),

@@ -29,8 +29,9 @@ def scaled_dot_product_attention(
 
     `scale` is 1 / sqrt(E) for None. A boolean `attn_mask` (..., L, S) says who may be looked at, another one
     is added; with `is_causal` row i looks at places up to i. A row that may look at nothing gives 0 and
-    passes no gradient. With `enable_gqa` each head of k and v (third axis from the end) serves several of q's.
-    Source: Vaswani et al., "Attention is all you need", 2017. Raises ValueError for shapes that do not fit.
+    passes no gradient. With `enable_gqa` each head of k and v (third axis from the end) serves several of
+    q's. Source: Vaswani et al., "Attention is all you need", 2017. Raises ValueError for shapes that do not
+    fit.
 
     >>> q = np.array([[1.0, 0.0]])
     >>> scaled_dot_product_attention(q, np.zeros((3, 2)), np.array([[1.0], [2.0], [6.0]]))
