@@ -7,9 +7,11 @@ import clearprop
 from clearprop.compiler.plan.fuse import Grouping
 from clearprop.compiler.plan.memory import Plan
 from clearprop.compiler.plan.prepare import prepared
-from clearprop.compiler.program.builder import Builder, indices
-from clearprop.compiler.program.ir import REDUCTIONS, Program, State, Value
-from clearprop.compiler.program.layout import contiguous, layout, whole
+from clearprop.compiler.program.builder import Builder
+from clearprop.compiler.program.core import CORE, Core, indices, unrun
+from clearprop.compiler.program.ir import Program, State, Value
+from clearprop.compiler.program.layout import layout, whole
+from clearprop.compiler.program.strides import contiguous
 from clearprop.tensor import Tensor
 
 
@@ -23,7 +25,7 @@ def start(*shapes):
 def one_by_one(v):
     if v.op == "matmul":
         return "product"
-    return "reduction" if v.op in REDUCTIONS else "ufunc"
+    return "reduction" if v.reduces else "ufunc"
 
 
 def in_loops(v):
@@ -135,12 +137,13 @@ def test_a_state_is_written_in_place_only_after_its_last_reading():
         assert plan.in_place == 1 - copies
 
 
-def test_a_state_whose_entries_are_picked_is_not_overwritten_meanwhile():
+def test_a_state_whose_entries_are_picked_is_not_overwritten_meanwhile(monkeypatch):
+    row = Core(family="gather", run=unrun, reads="picked", bounds=lambda v: (v.operands[0].shape,))
+    monkeypatch.setitem(CORE, "taken", row)
     state = State(Tensor(np.zeros(50)))
     p = Value("state", (50,), np.dtype("f8"), data=state)
     i = Value("argument", (50,), np.dtype("i8"), data=0)
-    attrs = {"strides": (0,), "picked": ((1, 50),)}
-    new = Value("op", (50,), np.dtype("f8"), "pick", (p, i), attrs)
+    new = Value("op", (50,), np.dtype("f8"), "taken", (p, i))
 
     assert len(planned(Program([p, i, new], [], [(state, new)]), in_loops).copies) == 1
 

@@ -171,7 +171,7 @@ def test_what_a_chain_touches_is_noted_once_per_piece():
             return super().items()
 
     def looks(count):
-        values = [Value("op", (4,), np.dtype(float)) for _ in range(count + 1)]
+        values = [Value("argument", (4,), np.dtype(float)) for _ in range(count + 1)]
         pieces = [
             Piece(None, None, reads=Counted({x: True}), writes=Counted({z: i % 2 == 0}))
             for i, (x, z) in enumerate(itertools.pairwise(values))

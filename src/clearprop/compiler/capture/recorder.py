@@ -379,7 +379,7 @@ def _check_indices(program: Program) -> None:
         arrays = v.operands[1:]
         if any(x.dtype.kind == "b" for x in arrays):
             continue  # a mask's bounds are its shape; its count is compared where it is used
-        if v.op == "getitem" and v not in needed and any(x.kind != "constant" for x in arrays):
+        if v.core.reads == "picked" and v not in needed and any(x.kind != "constant" for x in arrays):
             source = v.operands[0]
             nothing = Value("constant", source.shape, np.dtype(bool), data=np.zeros(source.shape, bool))
             check = Value(

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.numpy.bundles import bundles, rows_in
-from clearprop.compiler.numpy.statements import Statements
+from clearprop.compiler.numpy.statements import WRITERS, Statements
 from clearprop.compiler.plan.fuse import LOOPS, Group, Grouping
 from clearprop.compiler.plan.memory import Plan, aligned
 from clearprop.compiler.plan.prepare import Add, prepared
-from clearprop.compiler.program.ir import REDUCTIONS, Program, Value
+from clearprop.compiler.program.ir import Program, Value
 from clearprop.compiler.program.layout import layout, whole
 
 LARGE = 1 << 16  # entries; a shorter array is in the cache anyway
@@ -68,13 +68,13 @@ class Source(Statements):
     def _kind(self, v: Value) -> str:
         if v.kind == "call":
             return "call"
-        if not v.is_ufunc and v.op not in REDUCTIONS:
-            return "product" if v.op == "matmul" else v.op
+        if not v.is_ufunc and not v.reduces:
+            return "product" if v.core.family == "contract" else v.op
         return "sweep" if v.size >= LARGE and self._plain(v) else "loop"
 
     def _plain(self, v: Value) -> bool:
         """Tell whether a value may be computed in stretches of arrays that stay where they are."""
-        if not v.is_ufunc or v.op in ("where", "astype", "positive") or v.shape == ():
+        if not v.is_ufunc or v.op in WRITERS or v.shape == ():
             return False
         bases = [v, *(layout(x).base for x in v.operands if x.shape != ())]
         return all(x.shape == () or (x.shape == v.shape and whole(x)) for x in v.operands) and not any(
@@ -84,13 +84,12 @@ class Source(Statements):
     def _is_whole_sum(self, v: Value) -> bool:
         """A reduction to one number: its result is a scalar, not an array of one entry."""
         return (
-            v.kind == "op"
-            and v.op in REDUCTIONS
+            v.reduces
             and v.size == 1
-            and v.op[:3] != "arg"
+            and bool(v.core.combine)
             and len(v.attrs["axes"]) == len(v.operands[0].shape)
             and bool(self.users[v])
-            and all(u.op == "reshape" and u.shape == () for u in self.users[v])
+            and all(u.is_view and u.shape == () for u in self.users[v])
             and v not in self.program.results
         )
 
@@ -163,13 +162,13 @@ class Source(Statements):
 
 
 def _alone(v: Value) -> Group:
-    kind = "reduction" if v.op in REDUCTIONS else "ufunc"
+    kind = "reduction" if v.reduces else "ufunc"
     return Group(kind, v.shape, [v], reads=list(dict.fromkeys(v.operands)), stores=[v])
 
 
 def _without_casts(v: Value, add: Add) -> Value:
     """Let a product take a mask as it is, since NumPy casts on the way."""
-    if v.is_ufunc and v.op == "multiply" and len(v.operands) == 2:
+    if v.core.masks and len(v.operands) == 2:
         plain = tuple([_uncast(x) for x in v.inputs])
         if any(x.dtype == v.dtype for x in plain):
             v.inputs = plain
@@ -177,5 +176,5 @@ def _without_casts(v: Value, add: Add) -> Value:
 
 
 def _uncast(x: Value) -> Value:
-    inside = x.inputs[0] if x.op == "astype" and x.kind == "op" else x
+    inside = x.inputs[0] if x.core.casts else x
     return inside if inside.dtype.kind == "b" else x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword as words
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,16 @@ import numpy as np
 from clearprop.compiler.numpy.bundles import rows_of
 from clearprop.compiler.plan.fuse import Group
 from clearprop.compiler.plan.memory import LINE, Plan, all_of, empty, side_by_side
-from clearprop.compiler.program.builder import indices
-from clearprop.compiler.program.ir import REDUCTIONS, Value, ufunc_of
+from clearprop.compiler.program.core import indices, ufunc_of
+from clearprop.compiler.program.ir import Value
 from clearprop.compiler.program.layout import layout
 from clearprop.registry import ops
 
 _OPERATORS = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "less": "<",
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<",
     "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
 }  # fmt: skip
+_OF_FLOATS = {**_OPERATORS, "power": "**"}
 _REDUCERS = {
     "sum": np.add.reduce,
     "prod": np.multiply.reduce,
@@ -30,6 +32,9 @@ _REDUCERS = {
     "argmax": np.argmax,
     "argmin": np.argmin,
 }
+
+
+_DOWN = ("max", "min", "sum")  # reducers that NumPy takes down the columns a vector at a time
 
 
 class Statements:
@@ -123,20 +128,8 @@ class Statements:
         if x in self.whole_sums:
             self.names[v] = self.names[x]
             return
-        name = self._text(x)
-        if v.op == "reshape":
-            scalar = x.shape == ()
-            text = (
-                f"{name}.reshape({v.shape})"
-                if not (scalar or v.shape == ())
-                else f"{name}.reshape({v.shape})[()]"
-            )
-        elif v.op == "transpose":
-            text = f"{name}.T" if v.attrs["axes"] == (1, 0) else f"{name}.transpose({v.attrs['axes']})"
-        elif v.op == "slice":
-            text = f"{name}[{', '.join(_bounds(s) for s in indices(v))}]"
-        else:
-            text = f"{self._use('broadcast_to', np.broadcast_to)}({name}, {v.shape})"
+        writer = VIEWS.get(v.op, Statements._call_of_the_row)
+        text = writer(self, v, [self._text(x)], "")
         fixed = x in self.static and v.shape != ()
         line = f"{self._named(v)} = {text}"
         (self.before if fixed else self.body).append(line)
@@ -146,17 +139,13 @@ class Statements:
     def _scalar(self, v: Value) -> str:
         """A value without axes: Python's operators on NumPy scalars, which cost less than a ufunc call."""
         xs = [self._text(x) for x in v.inputs]
-        kind = self._use(v.dtype.name, v.dtype.type)
-        if v.op == "astype":
-            return f"{kind}({xs[0]})"
-        if v.op == "positive":
-            return xs[0]
-        if v.op == "where":
-            return f"{kind}({xs[1]} if {xs[0]} else {xs[2]})"
-        if v.op in REDUCTIONS:
+        if v.op in NUMBERS:
+            return NUMBERS[v.op](self, v, xs, "")
+        if v.reduces:
             return f"{self._use(v.op, _REDUCERS[v.op])}({xs[0]})"
-        if v.op in _OPERATORS and not (v.op == "power" and v.dtype.kind != "f"):
-            return f"{xs[0]} {_OPERATORS[v.op]} {xs[1]}"
+        sign = (_OF_FLOATS if v.dtype.kind == "f" else _OPERATORS).get(v.op)
+        if sign:
+            return f"{xs[0]} {sign} {xs[1]}"
         return f"{self._use(v.op, ufunc_of(v.op))}({', '.join(xs)})"
 
     def _buffer(self, v: Value) -> str:
@@ -178,52 +167,87 @@ class Statements:
     def _array(self, v: Value) -> None:
         xs = [self._text(x) for x in v.inputs]
         out = self._buffer(v)
-        if v.op == "astype":
-            text = (
-                f"{self._use('copyto', np.copyto)}({out}, {xs[0]}, 'unsafe')"
-                if out
-                else f"{xs[0]}.astype({self._use(v.dtype.name, v.dtype.type)})"
-            )
-        elif v.op == "positive":
-            text = f"{self._use('copyto', np.copyto)}({out}, {xs[0]})" if out else f"{xs[0]}.copy()"
-        elif v.op == "where":
-            text = self._where(v, xs, out)
-        elif v.op == "cumsum":
-            text = f"{self._use('cumsum', np.cumsum)}({xs[0]}, {v.attrs['axis']}, None, {out or None})"
-        elif v.op == "join":
-            into = f", {out}" if out else ""
-            text = f"{self._use('concatenate', np.concatenate)}(({', '.join(xs)}), {v.attrs['axis']}{into})"
-        elif v.op in REDUCTIONS:
-            axes: Any = v.attrs["axes"]
-            axes = axes[0] if len(axes) == 1 else axes
-            name = self._use(v.op, _REDUCERS[v.op])
-            if self._turns_over(v) and out:
-                x = v.operands[0]
-                turned = self._free("turned")
-                dtype = self._use(x.dtype.name, x.dtype.type)
-                self.before.append(f"{turned} = {self._use('empty', empty)}({x.shape[::-1]}, {dtype})")
-                text = f"{self._use('down', _down)}({name}, {xs[0]}, {turned}, {out})"
-            elif v.op in ("argmax", "argmin"):
-                text = f"{name}({xs[0]}, {axes}, {out or None}, keepdims=True)"
-            else:
-                text = f"{name}({xs[0]}, {axes}, None, {out or None}, True)"
-        else:
-            function = v.op
-            made = np.matmul if v.op == "matmul" else ufunc_of(v.op)
-            if v.op == "matmul" and len(v.shape) == 2 and all(len(x.shape) == 2 for x in v.operands):
-                function, made = ("dot", np.dot) if v.size < FILLED else ("product", _product)
-            inside = [*xs, *([_keyword(v.op) + out] if out else [])]
-            text = f"{self._use(function, made)}({', '.join(inside)})"
+        writer = WRITERS.get(v.op)
+        if writer is None:
+            families = {"elementwise": Statements._mapped, "reduce": Statements._reduced}
+            writer = families.get(v.core.family, Statements._call_of_the_row)
+        text = writer(self, v, xs, out)
         if out:
             self.body.append(f"{text:<64} # {v.shape} {v.dtype}")
         else:
             self._line(v, text)
 
+    # --- writers: one for a family of core ops, or for an op ------------------------------------------------
+    def _call_of_the_row(self, v: Value, xs: list[str], out: str) -> str:
+        """An op without a writer: the NumPy call of its row."""
+        run = self._use(f"{v.op}_{v.serial}", lambda *arrays: v.core.run(v, list(arrays)))
+        text = f"{run}({', '.join(xs)})"
+        return f"{self._use('copyto', np.copyto)}({out}, {text})" if out else text
+
+    def _mapped(self, v: Value, xs: list[str], out: str) -> str:
+        inside = [*xs, *([_keyword(v.op) + out] if out else [])]
+        return f"{self._use(v.op, ufunc_of(v.op))}({', '.join(inside)})"
+
+    def _reduced(self, v: Value, xs: list[str], out: str) -> str:
+        axes: Any = v.attrs["axes"]
+        axes = axes[0] if len(axes) == 1 else axes
+        name = self._use(v.op, _REDUCERS[v.op])
+        if self._turns_over(v) and out:
+            x = v.operands[0]
+            turned = self._free("turned")
+            dtype = self._use(x.dtype.name, x.dtype.type)
+            self.before.append(f"{turned} = {self._use('empty', empty)}({x.shape[::-1]}, {dtype})")
+            return f"{self._use('down', _down)}({name}, {xs[0]}, {turned}, {out})"
+        if v.core.better:
+            return f"{name}({xs[0]}, {axes}, {out or None}, keepdims=True)"
+        return f"{name}({xs[0]}, {axes}, None, {out or None}, True)"
+
+    def _cast(self, v: Value, xs: list[str], out: str) -> str:
+        if out:
+            return f"{self._use('copyto', np.copyto)}({out}, {xs[0]}, 'unsafe')"
+        return f"{xs[0]}.astype({self._use(v.dtype.name, v.dtype.type)})"
+
+    def _copied(self, v: Value, xs: list[str], out: str) -> str:
+        return f"{self._use('copyto', np.copyto)}({out}, {xs[0]})" if out else f"{xs[0]}.copy()"
+
+    def _summed_along(self, v: Value, xs: list[str], out: str) -> str:
+        return f"{self._use('cumsum', np.cumsum)}({xs[0]}, {v.attrs['axis']}, None, {out or None})"
+
+    def _joined(self, v: Value, xs: list[str], out: str) -> str:
+        into = f", {out}" if out else ""
+        return f"{self._use('concatenate', np.concatenate)}(({', '.join(xs)}), {v.attrs['axis']}{into})"
+
+    def _product(self, v: Value, xs: list[str], out: str) -> str:
+        function = "matmul"
+        made: Callable[..., Any] = np.matmul
+        if len(v.shape) == 2 and all(len(x.shape) == 2 for x in v.operands):
+            function, made = ("dot", np.dot) if v.size < FILLED else ("product", _product)
+        return f"{self._use(function, made)}({', '.join([*xs, *([out] if out else [])])})"
+
+    def _in_shape(self, v: Value, xs: list[str], out: str) -> str:
+        number = () in (v.shape, v.inputs[0].shape)
+        return f"{xs[0]}.reshape({v.shape})" + ("[()]" if number else "")
+
+    def _axes_turned(self, v: Value, xs: list[str], out: str) -> str:
+        return f"{xs[0]}.T" if v.attrs["axes"] == (1, 0) else f"{xs[0]}.transpose({v.attrs['axes']})"
+
+    def _cut(self, v: Value, xs: list[str], out: str) -> str:
+        return f"{xs[0]}[{', '.join(_bounds(s) for s in indices(v))}]"
+
+    def _repeated(self, v: Value, xs: list[str], out: str) -> str:
+        return f"{self._use('broadcast_to', np.broadcast_to)}({xs[0]}, {v.shape})"
+
+    def _number(self, v: Value, xs: list[str], out: str) -> str:
+        return f"{self._use(v.dtype.name, v.dtype.type)}({xs[0]})"
+
+    def _one_of_two(self, v: Value, xs: list[str], out: str) -> str:
+        return f"{self._use(v.dtype.name, v.dtype.type)}({xs[1]} if {xs[0]} else {xs[2]})"
+
     @staticmethod
     def _turns_over(v: Value) -> bool:
         """Tell whether many short rows are reduced, each of which would cost as much as a hundred entries."""
         x = v.operands[0]
-        last = v.op in ("max", "min", "sum") and len(x.shape) == 2 and v.attrs["axes"] == (1,)
+        last = v.op in _DOWN and len(x.shape) == 2 and v.attrs["axes"] == (1,)
         if v.dtype.name == "float16":
             last = False  # along a row NumPy adds them as float32
         return last and 1 < x.shape[1] <= SHORT and x.shape[0] >= 2 * SHORT and x.dtype == v.dtype
@@ -328,6 +352,25 @@ class Statements:
 
     def _lies(self, x: Any) -> Value | None:
         return self.plan.home(layout(x).base) if isinstance(x, Value) else None
+
+
+Writer = Callable[[Statements, Value, list[str], str], str]
+"""Returns the text of a value from those of its inputs, and of the array it is written to ('': a new one)."""
+
+# fmt: off
+WRITERS: dict[str, Writer] = {
+    "astype": Statements._cast,          "positive": Statements._copied,   "where":  Statements._where,
+    "cumsum": Statements._summed_along,  "join":     Statements._joined,   "matmul": Statements._product,
+}
+VIEWS: dict[str, Writer] = {
+    "reshape": Statements._in_shape,     "transpose":    Statements._axes_turned,
+    "slice":   Statements._cut,          "broadcast_to": Statements._repeated,
+}
+NUMBERS: dict[str, Writer] = {
+    "astype":  Statements._number,       "where":        Statements._one_of_two,
+    "positive": lambda self, v, xs, out: xs[0],
+}
+# fmt: on
 
 
 def _keyword(op: str) -> str:

@@ -8,11 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from clearprop.compiler.program.ir import REDUCTIONS, VIEWS, Program, Shape, Value
+from clearprop.compiler.program.ir import Program, Shape, Value
 from clearprop.compiler.program.layout import layout
 
-LEAVES = ("argument", "state", "constant")
-WHOLE = ("pick", "random_uniform")  # ops whose first input is read here and there, not entry by entry
 LOOPS = ("loop", "sweep")  # the kinds of group that hold more than one value
 SMALL = 1 << 10  # entries of a space up to which unrelated values may share a loop
 
@@ -54,7 +52,7 @@ class Group:
 
 def through(x: Value) -> Value:
     """Return what is repeated, for a value that only repeats another: in a loop both are the same entry."""
-    while x.op == "broadcast_to" and len(x.shape) == len(x.inputs[0].shape):
+    while x.core.repeats and len(x.shape) == len(x.inputs[0].shape):
         x = x.inputs[0]
     return x
 
@@ -80,8 +78,8 @@ def kin(program: Program) -> dict[Value, Value]:
     """Return one of its relatives for each value, the same for all: what is read, or computed, together."""
     families = Families()
     for v in program.values:
-        if v.kind == "op" and v.op not in VIEWS and v.op != "matmul":
-            space = v.inputs[0].shape if v.op in REDUCTIONS else v.shape
+        if v.kind == "op" and v.core.family not in ("view", "contract"):
+            space = v.inputs[0].shape if v.reduces else v.shape
             for x in map(through, v.operands):
                 if x.shape == space:
                     families.join(v, x)
@@ -101,7 +99,7 @@ class Grouping:
         self.kin = kin(program)
         self._alike: dict[object, list[Group]] = defaultdict(list)  # those a value may join, see `_company`
         for v in program.values:
-            if v.kind in LEAVES or (v.kind == "op" and v.op in VIEWS):
+            if v.is_view or not v.computed:
                 continue
             how = kind(v)
             if how in LOOPS:
@@ -122,7 +120,7 @@ class Grouping:
 
         def late(group: Group) -> bool:
             base = layout(group.values[0].inputs[0]).base if group.kind == "transpose" else group.values[0]
-            return base.kind not in LEAVES
+            return base.computed
 
         self.groups.sort(key=late)
         for i, group in enumerate(self.groups):
@@ -140,7 +138,7 @@ class Grouping:
         for x in v.operands:
             source = through(x)
             group = self.of.get(source)
-            if group is None or (v.op in WHOLE and x is v.inputs[0]):  # read from memory, complete
+            if group is None or x is v.source:  # read from memory, complete
                 base = self.of.get(layout(source).base)
                 if base is not None:
                     first = max(first, base.index + 1)
@@ -152,8 +150,8 @@ class Grouping:
 
     def _join(self, v: Value, kind: str) -> None:
         x = v.inputs[0]
-        space: Shape = x.shape if v.op in REDUCTIONS else v.shape
-        if v.op not in REDUCTIONS:  # a value per row may be computed in the loop that has the rows
+        space: Shape = x.shape if v.reduces else v.shape
+        if not v.reduces:  # a value per row may be computed in the loop that has the rows
             for operand in v.operands:
                 group = self.of.get(through(operand))
                 if (
@@ -183,7 +181,7 @@ class Grouping:
         return (kind, space, None if small else self.kin[v])
 
     def _put(self, v: Value, group: Group) -> None:
-        if group.kind in LOOPS and v.op in REDUCTIONS and group.rows is None and not leading(v, group):
+        if group.kind in LOOPS and v.reduces and group.rows is None and not leading(v, group):
             group.rows = frozenset(v.attrs["axes"])
         group.values.append(v)
         self.of[v] = group
@@ -193,7 +191,7 @@ class Grouping:
         users = self.program.users()
         place = {v: i for i, v in enumerate(self.program.values)}
         for v in reversed(self.program.values):
-            mine, goals = self.of.get(v), {None if u.op in WHOLE else self.of.get(u) for u in users[v]}
+            mine, goals = self.of.get(v), {self.of.get(u) if u.source is None else None for u in users[v]}
             goal = goals.pop() if len(goals) == 1 else None
             if mine is None or goal is None or goal is mine or goal.kind not in LOOPS:
                 continue
@@ -216,7 +214,7 @@ class Grouping:
         while waiting:  # a value comes after all its users, so that these are known
             x = max(waiting, key=place.__getitem__)
             waiting.remove(x)
-            plain = x.op not in REDUCTIONS and x.op not in WHOLE and x.shape == v.shape
+            plain = not x.reduces and x.source is None and x.shape == v.shape
             only = x is v or moved.issuperset(users[x])
             if plain and only and x not in self.results and self.of.get(x) is self.of[v]:
                 moved.add(x)
@@ -243,7 +241,7 @@ class Grouping:
                 x: None
                 for v in group.values
                 for x in v.operands
-                if self.of.get(through(x)) is not group or (v.op in WHOLE and x is v.inputs[0])
+                if self.of.get(through(x)) is not group or x is v.source
             }
             group.reads = list(reads)
             needed |= {layout(x).base for x in reads}
@@ -260,7 +258,7 @@ def full(v: Value) -> bool:
 def leading(v: Value, group: Group) -> bool:
     """Tell whether a reduction is over the outermost axes: complete only when the whole loop is."""
     axes = {a for a in v.attrs["axes"] if v.inputs[0].shape[a] != 1}
-    if v.op in ("argmax", "argmin"):
+    if not v.core.combine:
         return False
     if full(v):
         return True
@@ -272,9 +270,9 @@ def leading(v: Value, group: Group) -> bool:
 
 def ends(v: Value, group: Group) -> bool:
     """Tell whether `v` is complete only when the loop of its group is."""
-    if v.op not in REDUCTIONS:
+    if not v.reduces:
         return False
-    return group.rows != frozenset(v.attrs["axes"]) or (full(v) and not v.op.startswith("arg"))
+    return group.rows != frozenset(v.attrs["axes"]) or (full(v) and bool(v.core.combine))
 
 
 def is_row(shape: Shape, group: Group) -> bool:
@@ -287,18 +285,18 @@ def is_row(shape: Shape, group: Group) -> bool:
 
 def fits(v: Value, group: Group) -> bool:
     """Tell whether a value of the group's space can be computed in its loop."""
-    if v.op == "random_uniform":  # drawn in the order of memory
+    if v.core.reads == "drawn":  # in the order of memory
         return group.order == tuple(range(len(group.shape)))
-    if v.op not in REDUCTIONS:
+    if not v.reduces:
         return True
     axes = frozenset(v.attrs["axes"])
     if axes == group.rows:
         return True
-    if v.op in ("argmax", "argmin"):
+    if not v.core.combine:
         return False
     if leading(v, group):
         return True
-    if group.rows is not None or any(not full(x) for x in group.values if x.op in REDUCTIONS):
+    if group.rows is not None or any(not full(x) for x in group.values if x.reduces):
         return False
     n = len(group.shape)
     return axes == frozenset(range(n - len(axes), n))

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.plan.fuse import WHOLE, Group
-from clearprop.compiler.program.ir import VIEWS, Program, State, Value
+from clearprop.compiler.plan.fuse import Group
+from clearprop.compiler.program.ir import Program, State, Value
 from clearprop.compiler.program.layout import layout, whole
 
 LINE = 64  # bytes: arrays begin on a cache line of their own
@@ -60,7 +60,7 @@ class Plan:
 
     def home(self, v: Value) -> Value:
         """Return the value whose memory `v` lies in."""
-        base = layout(v).base if "into" in v.attrs else v
+        base = v.into.base if v.into is not None else v
         return self.homes.get(base, base)
 
     @property
@@ -148,22 +148,15 @@ def failing(groups: Sequence[Group]) -> set[Group]:
     looked_at: set[Any] = set()
     for group in groups:
         for v in group.values:
-            if v.op in INDEXED:
+            if v.core.bounds is not None:
                 places = [x for x in v.operands[1:] if x.kind != "constant"]
-                bounds = (
-                    [n for _, n in v.attrs["picked"]] if "picked" in v.attrs else [repr(v.attrs["index"])]
-                )
-                into = v.shape if v.op in ("scatter", "put") else v.operands[0].shape
-                key = (*map(_entries, places), *bounds, into)
+                key = (*map(_entries, places), *v.core.bounds(v))
                 if places and key not in looked_at:
                     looked_at.add(key)
                     found.add(group)
-            elif v.kind == "call":
+            elif v.core.fails:
                 found.add(group)
     return found
-
-
-INDEXED = ("getitem", "scatter", "pick", "put")
 
 
 def _entries(v: Value) -> Any:
@@ -188,9 +181,9 @@ def stays(group: Group, new: Value, old: Value) -> bool:
     done = False
     for v in group.values:
         for x in v.operands:
-            if x is not old and (x.op not in VIEWS or layout(x).base is not old):
+            if x is not old and (not x.is_view or layout(x).base is not old):
                 continue
-            if x.shape != group.shape or not whole(x) or (v.op in WHOLE and x is v.inputs[0]):
+            if x.shape != group.shape or not whole(x) or x is v.source:
                 return False
             if done and group.kind == "sweep":
                 return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from clearprop.compiler.program.ir import VIEWS, Program, Value, reachable
+from clearprop.compiler.program.ir import Form, Program, Value, reachable
 from clearprop.compiler.program.layout import layout, whole
 
 
@@ -18,7 +18,7 @@ class Add:
         self._copies: dict[Any, Value] = {}
 
     def __call__(self, v: Value) -> Value:
-        key = v.op, v.inputs, v.shape, tuple(v.attrs.items()) if v.op in ("positive", "panels") else v
+        key = (v.op, v.inputs, v.shape, v.form, *v.attrs.items()) if v.core.copies else v
         if key not in self._copies:
             self._copies[key] = v
             self.values.append(v)
@@ -48,7 +48,7 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
             continue
         inputs = tuple([new[x] if isinstance(x, Value) else x for x in v.inputs])
         clone = Value(v.kind, v.shape, v.dtype, v.op, inputs, v.attrs, v.data, v.name, v.line)
-        if clone.kind == "op" and clone.op in VIEWS:
+        if clone.is_view:
             if layout(clone).base is clone:
                 clone.inputs = (add(copied(inputs[0])),)
         elif clone.computed:
@@ -74,6 +74,6 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
     return result
 
 
-def copied(x: Value, **attrs: Any) -> Value:
+def copied(x: Value, form: Form | None = None) -> Value:
     """Return a value with the entries of `x` in an array of its own."""
-    return Value("op", x.shape, x.dtype, "positive", (x,), attrs, line=x.line)
+    return Value("op", x.shape, x.dtype, "positive", (x,), line=x.line, form=form)

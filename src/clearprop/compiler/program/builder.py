@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.program.ir import Dtype, Shape, Value, ufunc_of
+from clearprop.compiler.program.core import CORE, Dtype, ufunc_of
+from clearprop.compiler.program.ir import Shape, Value, is_op
 from clearprop.errors import user_line
 from clearprop.ufunc import Ufunc
 
@@ -69,7 +70,7 @@ class Builder:
                 found = self.constant(evaluate(found, lambda v: np.empty(v.shape, v.dtype)))  # no entries
             elif (
                 kind == "op"
-                and op != "broadcast_to"
+                and not found.core.repeats
                 and found.operands
                 and _constant(found.operands)
                 and found.size <= FOLDED
@@ -146,25 +147,20 @@ class Builder:
     # --- reductions -----------------------------------------------------------------------------------------
     def reduce(self, op: str, x: Value, axis: Any = None, keepdims: bool = False) -> Value:
         """Append a reduction; a reshape drops the reduced axes where they are not kept."""
-        axes = normal_axes(axis, len(x.shape))
+        row, axes = CORE[op], normal_axes(axis, len(x.shape))
         dtype = getattr(np, op)(np.empty(1, x.dtype)).dtype
-        if op in ("argmax", "argmin"):
-            if len(axes) != 1:
-                x = self.reshape(x, (x.size,))
-                kept = (1,) * len(x.shape) if axis is None else ()
-                v = self.emit(op, (x,), (1,), dtype, {"axes": (0,)})
-                if axis is not None:
-                    raise Unlowered(op)
-                return self.reshape(v, kept if keepdims else ())
-        elif op in ("any", "all"):
-            x = self.cast(x, np.dtype(bool))
-        elif op in ("sum", "prod"):
-            x = self.cast(x, dtype)
+        if row.better and len(axes) != 1:
+            if axis is not None:
+                raise Unlowered(f"{op} along several axes")
+            kept = (1,) * len(x.shape) if keepdims else ()
+            return self.reshape(self.reduce(op, self.reshape(x, (x.size,)), 0), kept)
+        if row.takes:
+            x = self.cast(x, np.dtype(bool) if row.takes == "bool" else dtype)
         kept_shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-        if op in ("max", "min", "argmax", "argmin") and x.size == 0:
+        if not row.empty and x.size == 0:
             raise Unlowered("an empty reduction")
         v = x
-        if axes or dtype != x.dtype or op.startswith("arg"):
+        if axes or dtype != x.dtype or row.better:
             v = self.emit(op, (x,), kept_shape, dtype, {"axes": axes})
         dropped = tuple(n for i, n in enumerate(kept_shape) if i not in axes)
         return v if keepdims else self.reshape(v, dropped)
@@ -180,7 +176,7 @@ class Builder:
             raise Unlowered("reshape to another size")
         if shape == x.shape:
             return x
-        while x.op == "reshape":
+        while is_op(x, "reshape"):
             x = x.inputs[0]
             if shape == x.shape:
                 return x
@@ -190,7 +186,7 @@ class Builder:
         """Append the axes in another order, reversed unless told."""
         n = len(x.shape)
         axes = tuple(range(n))[::-1] if axes is None else tuple(int(a) % n for a in axes)
-        if x.op == "transpose":
+        if is_op(x, "transpose"):
             axes = tuple(x.attrs["axes"][a] for a in axes)
             x = x.inputs[0]
         if axes == tuple(range(n)):
@@ -200,7 +196,7 @@ class Builder:
     def slice(self, x: Value, index: tuple[tuple[int, int, int], ...]) -> Value:
         """Append the entries between bounds: a (start, stop, step) per axis."""
         shape = tuple(len(range(*bounds)) for bounds in index)
-        if x.op == "slice":  # one of a slice is one of the whole
+        if is_op(x, "slice"):  # one of a slice is one of the whole
             index = tuple(
                 (start + a * step, start + b * step, step * c)
                 for (start, _, step), (a, b, c) in zip(x.attrs["index"], index, strict=True)
@@ -213,7 +209,7 @@ class Builder:
     def broadcast_to(self, x: Value, shape: Any) -> Value:
         """Append the entries repeated along new axes and axes of length 1."""
         shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
-        if x.op == "broadcast_to":
+        if is_op(x, "broadcast_to"):
             x = x.inputs[0]
         return x if shape == x.shape else self.emit("broadcast_to", (x,), shape, x.dtype)
 
@@ -290,46 +286,5 @@ def _constant(values: Iterable[Value]) -> bool:
 
 def evaluate(v: Value, array: Callable[[Value], Any]) -> Any:
     """Compute one value with NumPy from the arrays of its inputs: what every executor must agree with."""
-    from clearprop.registry import ops
-
-    xs = [array(x) if isinstance(x, Value) else x for x in v.inputs]
-    op, attrs = v.op, v.attrs
     with np.errstate(all="ignore"):
-        if v.kind == "call":
-            z = ops[op].forward(*xs, **attrs)
-        elif op == "astype":
-            z = np.asarray(xs[0]).astype(v.dtype)
-        elif op == "where":
-            numbers = [x if isinstance(x, (np.ndarray, np.generic)) else v.dtype.type(x) for x in xs[1:]]
-            z = np.where(xs[0], *numbers)
-        elif op in ("argmax", "argmin"):
-            z = getattr(np, op)(xs[0], axis=attrs["axes"][0], keepdims=True)
-        elif op in ("sum", "prod", "max", "min", "any", "all"):
-            z = getattr(np, op)(xs[0], axis=attrs["axes"], keepdims=True)
-        elif op == "reshape":
-            z = np.reshape(xs[0], v.shape)
-        elif op == "transpose":
-            z = np.transpose(xs[0], attrs["axes"])
-        elif op == "slice":
-            z = np.asarray(xs[0])[indices(v)]
-        elif op == "broadcast_to":
-            z = np.broadcast_to(xs[0], v.shape)
-        elif op == "join":
-            z = np.concatenate(xs, axis=attrs["axis"])
-        elif op == "cumsum":
-            z = np.cumsum(xs[0], axis=attrs["axis"])
-        else:
-            z = (np.matmul if op == "matmul" else ufunc_of(op))(*(_typed(x, v) for x in xs))
-    return z
-
-
-def _typed(x: Any, v: Value) -> Any:
-    """A number of the dtype that the op computes in, so that NumPy chooses the same loop."""
-    if isinstance(x, (np.ndarray, np.generic)) or not v.operands:
-        return x
-    return v.operands[0].dtype.type(x)
-
-
-def indices(v: Value) -> tuple[slice, ...]:
-    """Return the slices that a `slice` value takes."""
-    return tuple(slice(start, None if stop < 0 else stop, step) for start, stop, step in v.attrs["index"])
+        return v.core.run(v, [array(x) if isinstance(x, Value) else x for x in v.inputs])

@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.contraction import contracted
-from clearprop.compiler.program.ir import REDUCTIONS
+from clearprop.compiler.program.core import CORE
 from clearprop.compiler.program.joins import join, padded
 
 if TYPE_CHECKING:
@@ -147,5 +147,6 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.shape: lambda s, x: x.shape,
     np.ndim: lambda s, x: x.ndim,
     np.size: lambda s, x: x.size,
-    **{getattr(np, name): _reducer(name) for name in (*REDUCTIONS, "mean", "var", "std")},
+    **{getattr(np, name): _reducer(name) for name, row in CORE.items() if row.family == "reduce"},
+    **{getattr(np, name): _reducer(name) for name in ("mean", "var", "std")},
 }

@@ -5,24 +5,23 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
-from clearprop.registry import ops
+from clearprop.compiler.program.core import Core, core_of
 from clearprop.tensor import Tensor
-from clearprop.ufunc import Ufunc
 
-Dtype: TypeAlias = "np.dtype[Any]"
+if TYPE_CHECKING:
+    from clearprop.compiler.program.layout import Layout
+
 Shape: TypeAlias = "tuple[int, ...]"
 
-VIEWS = frozenset({"reshape", "transpose", "slice", "broadcast_to"})
-"""Ops that name entries of their input without computing anything."""
-
-REDUCTIONS = frozenset({"sum", "prod", "max", "min", "any", "all", "argmax", "argmin"})
-"""Ops that take many entries to one; the reduced axes are kept with length 1."""
-
 _serials = itertools.count(1).__next__
+
+
+class Form:
+    """How an executor computes a value: the base of its own records. A Program as it is lowered has none."""
+
+    __slots__ = ()
 
 
 class Value:
@@ -33,13 +32,25 @@ class Value:
     - `op`: the core op's name (a ufunc of NumPy's or ours, `where`, `astype`, a reduction, a view, `matmul`),
       or the registry's.
     - `inputs`: Values, or Python numbers, which take the dtype of the other inputs.
+    - `core`: the op's row in the table of core ops, which says all that is known of it.
     - `attrs`: what else the op was told.
+    - `form`: how an executor computes it, if it has a record of that; `into`: the Layout of the array in
+      whose memory it is computed, a part of that.
     - `shape`, `dtype`: of the array.
     - `data`: a constant's array, an argument's position, a state's `State`.
     - `line`: the user's line that asked for it; `name`: a parameter's or argument's name.
     """
 
-    __slots__ = ("attrs", "data", "dtype", "inputs", "kind", "line", "name", "op", "serial", "shape")
+    __slots__ = (
+        "attrs", "core", "data", "dtype", "form", "inputs", "into", "kind", "line", "name", "op", "serial",
+        "shape",
+    )  # fmt: skip
+    core: Core
+    attrs: dict[str, Any]
+    inputs: tuple[Any, ...]
+    shape: Any
+    dtype: Any
+    into: Layout | None
 
     def __init__(
         self,
@@ -52,8 +63,11 @@ class Value:
         data: Any = None,
         name: str = "",
         line: str = "",
+        form: Form | None = None,
     ) -> None:
         self.kind, self.op, self.inputs, self.attrs = kind, op, inputs, attrs or {}
+        self.core, self.form = core_of(kind, op), form
+        self.into = None
         self.shape, self.dtype, self.data, self.name, self.line = shape, dtype, data, name, line
         self.serial = _serials()
 
@@ -83,7 +97,32 @@ class Value:
     @property
     def is_ufunc(self) -> bool:
         """Whether each entry is computed from the entries at its own place: a ufunc, `where` or `astype`."""
-        return self.kind == "op" and elementwise(self.op)
+        return self.core.family == "elementwise"
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it only names entries of its input: nothing is computed."""
+        return self.core.family == "view"
+
+    @property
+    def reduces(self) -> bool:
+        """Whether it takes many entries to one; the reduced axes are kept with length 1."""
+        return self.core.family == "reduce"
+
+    @property
+    def source(self) -> Value | None:
+        """The operand that is read here and there, from memory, where all others are read entry by entry."""
+        return self.inputs[0] if self.core.reads in ("picked", "drawn") else None
+
+    @property
+    def entries(self) -> tuple[Value, ...]:
+        """The operands that are read entry by entry, which are all but a source."""
+        return self.operands if self.source is None else self.operands[1:]
+
+    def becomes(self, op: str, inputs: tuple[Any, ...], form: Form | None = None) -> None:
+        """Compute the same entries by another core op."""
+        self.kind, self.op, self.inputs, self.form = "op", op, inputs, form
+        self.core = core_of("op", op)
 
     def __repr__(self) -> str:
         return f"%{self.serial}"
@@ -107,25 +146,13 @@ class Value:
         return f"{text:<48} {self.shape} {self.dtype}"
 
 
-def elementwise(op: str) -> bool:
-    """Tell whether a core op works entry by entry.
+def is_op(x: Any, *names: str) -> bool:
+    """Tell whether an input was computed by one of these core ops: the pattern of a rule.
 
-    >>> elementwise("tanh"), elementwise("erf"), elementwise("where"), elementwise("sum")
-    (True, True, True, False)
+    >>> is_op(2.0, "add"), is_op(Value("op", (), "f4", "add", (1.0, 2.0)), "add")
+    (False, True)
     """
-    return op in ("where", "astype") or (op != "matmul" and ufunc_of(op) is not None)
-
-
-def ufunc_of(op: str) -> Any:
-    """Return the ufunc of one output that has this name, NumPy's or the `Ufunc` of a registered op, or None.
-
-    >>> ufunc_of("exp"), ufunc_of("erf"), ufunc_of("softmax")
-    (<ufunc 'exp'>, <Ufunc erf>, None)
-    """
-    found = getattr(np, op, None)
-    if found is None and op in ops:
-        found = ops[op].forward
-    return found if isinstance(found, (np.ufunc, Ufunc)) and found.nout == 1 else None
+    return isinstance(x, Value) and x.kind == "op" and x.op in names
 
 
 @dataclass(eq=False)

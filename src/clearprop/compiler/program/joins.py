@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.program.builder import Builder
-from clearprop.compiler.program.ir import Shape, Value
+from clearprop.compiler.program.ir import Shape, Value, is_op
 
 
 # --- making them --------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def neighbours(b: Builder, v: Value, *xs: Value) -> Value | None:
 
 def of_a_part(b: Builder, v: Value, x: Value) -> Value | None:
     """join(x, y)[i:j] = x[i:j] where that lies within x."""
-    if x.op != "join":
+    if not is_op(x, "join"):
         return None
     axis, bounds = x.attrs["axis"], list(v.attrs["index"])
     start, _, step = bounds[axis]
@@ -102,7 +102,7 @@ def summed(b: Builder, v: Value, x: Any, y: Any) -> Value | None:
 
 
 def _same_axis(x: Any, axis: Any) -> bool:
-    return isinstance(x, Value) and x.op == "join" and x.attrs["axis"] == axis
+    return is_op(x, "join") and x.attrs["axis"] == axis
 
 
 def _both(b: Builder, x: Value, y: Value, axis: int) -> Value | None:
@@ -110,14 +110,14 @@ def _both(b: Builder, x: Value, y: Value, axis: int) -> Value | None:
     if x.op != y.op or not x.inputs or x.inputs[0] is not y.inputs[0]:
         return None
     source = x.inputs[0]
-    if x.op == "slice":
+    if is_op(x, "slice"):
         (start, stop, step), (other, end, stride) = x.attrs["index"][axis], y.attrs["index"][axis]
         if (stop, step) != (other, stride) or step < 0:
             return None
         bounds = [list(z.attrs["index"]) for z in (x, y)]
         bounds[0][axis] = bounds[1][axis] = (start, end, step)
         return b.slice(source, tuple(bounds[0])) if bounds[0] == bounds[1] else None
-    if x.op == "broadcast_to":
+    if is_op(x, "broadcast_to"):
         place = axis - len(x.shape) + len(source.shape)
         if place < 0 or source.shape[place] == 1 != max(x.shape[axis], y.shape[axis]):
             n = x.shape[axis] + y.shape[axis]
@@ -132,6 +132,6 @@ def _stretch(b: Builder, v: Value, low: int, high: int) -> Value | None:
         n = x.shape[axis]
         if (at, at + n) == (low, high):
             return x
-        if at <= low and high <= at + n and x.op == "broadcast_to" and x.inputs[0].size == 1:
+        if at <= low and high <= at + n and is_op(x, "broadcast_to") and x.inputs[0].size == 1:
             return b.broadcast_to(x.inputs[0], (*x.shape[:axis], high - low, *x.shape[axis + 1 :]))
     return None

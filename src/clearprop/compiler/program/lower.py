@@ -222,7 +222,7 @@ _INTO_AN_ARRAY: dict[str, Callable[..., Value]] = {"scatter": scattered, "add_at
 def _lowered(builder: Builder, v: Value, new: dict[Value, Any]) -> Any:
     """One recorded op in core ops, or as a call where it has none."""
     inputs = tuple([new[x] if isinstance(x, Value) else x for x in v.inputs])
-    if v.op in ("detach", "positive") and v.dtype == inputs[0].dtype:
+    if v.core.copies and v.dtype == inputs[0].dtype:
         return inputs[0]
     mark = builder.mark
     try:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.program.builder import Builder
-from clearprop.compiler.program.ir import Program, Value
+from clearprop.compiler.program.ir import Program, Value, is_op
 from clearprop.compiler.program.joins import flat, neighbours, of_a_part, summed
 
 Rule = Callable[..., Any]
@@ -32,11 +32,6 @@ def number(x: Any) -> Any:
     return x.data.item() if x.kind == "constant" and x.size == 1 else None
 
 
-def is_op(x: Any, *names: str) -> bool:
-    """Tell whether an input was computed by one of these core ops."""
-    return isinstance(x, Value) and x.kind == "op" and x.op in names
-
-
 def finite(x: Any) -> bool:
     """Tell whether an input can hold neither NaN nor an infinity, whatever is passed."""
     if not isinstance(x, Value):
@@ -45,9 +40,7 @@ def finite(x: Any) -> bool:
         return x.kind != "constant" or bool(np.isfinite(x.data).all())
     if is_op(x, "astype"):
         return x.inputs[0].dtype.kind in "iub"
-    return is_op(x, "where", "negative", "sign", "reshape", "transpose", "broadcast_to", "slice") and all(
-        finite(operand) for operand in x.inputs[-2:]
-    )
+    return x.core.finite and all(finite(operand) for operand in x.inputs[-2:])
 
 
 def _doubling(c: Any) -> bool:
@@ -99,7 +92,7 @@ def _shares(b: Builder, v: Value, x: Any) -> Any:
 
 def _one_hot(b: Builder, v: Value, *inputs: Any) -> Any:
     """scatter(g, rows, labels) = where(labels == columns, g, 0) where each row receives one entry."""
-    if v.op != "scatter" or len(inputs) != len(v.shape) + 1 or len(v.shape) != len(v.attrs["index"]):
+    if len(inputs) != len(v.shape) + 1 or len(v.shape) != len(v.attrs["index"]):
         return None
     g, *places = inputs
     along = [i for i, place in enumerate(places) if isinstance(place, Value) and place.kind != "constant"]
@@ -282,18 +275,18 @@ def _constant(builder: Builder, v: Value) -> Value:
 
 def _plain_inputs(v: Value, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Drop what broadcasting does anyway, and turn constants without axes into numbers."""
-    if not v.is_ufunc or v.op == "astype":
+    if not v.is_ufunc or v.core.casts:
         return inputs
     plain: list[Any] = []
     for i, x in enumerate(inputs):
         y = x
         if is_op(y, "broadcast_to"):
             y = y.inputs[0]
-        if isinstance(y, Value) and number(y) is not None and not (v.op == "where" and i == 0):
+        if isinstance(y, Value) and number(y) is not None and not (i == 0 and is_op(v, "where")):
             y = number(y)
         others = [z for j, z in enumerate((*plain, *inputs[i + 1 :])) if isinstance(z, Value)]
         shapes = [z.shape for z in (*others, y) if isinstance(z, Value)]
-        same_type = v.op != "where" or any(z.dtype == v.dtype for z in others)
+        same_type = not is_op(v, "where") or any(z.dtype == v.dtype for z in others)
         if not others or not same_type or np.broadcast_shapes(*shapes) != v.shape:
             y = x
         plain.append(y)
@@ -304,7 +297,7 @@ def _simplified(
     builder: Builder, v: Value, inputs: tuple[Any, ...], alone: set[Value], fired: Counter[str]
 ) -> Value:
     for name, rule, single in _BY_OP.get(v.op, ()):
-        if (v.kind == "call") != (v.op == "scatter") or (single and inputs[0] not in alone):
+        if v.core.family == "call" or (single and inputs[0] not in alone):
             continue
         z = rule(builder, v, *inputs)
         if z is None:
@@ -315,8 +308,8 @@ def _simplified(
             continue
         fired[name] += 1
         return builder.broadcast_to(z, v.shape)
-    if v.kind == "op" and v.op == "reshape":
+    if is_op(v, "reshape"):
         return builder.reshape(inputs[0], v.shape)
-    if v.kind == "op" and v.op == "transpose":
+    if is_op(v, "transpose"):
         return builder.transpose(inputs[0], v.attrs["axes"])
     return builder.emit(v.op, inputs, v.shape, v.dtype, v.attrs, v.kind)

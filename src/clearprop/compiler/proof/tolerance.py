@@ -14,18 +14,11 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.program.builder import evaluate
-from clearprop.compiler.program.ir import VIEWS, Program, Value
+from clearprop.compiler.program.ir import Program, Value
 
 FEW = 64  # roundings of the largest entry that two orders of computation may differ by, with no further look
 ROUNDS = (6, 24)  # how many replays: at first, and before a difference is called a fault
 MARGIN = 4  # times the largest change among the replays
-
-EXACT = VIEWS | {
-    *("abs", "absolute", "fabs", "negative", "positive", "sign", "copysign", "conjugate"),
-    *("maximum", "minimum", "fmax", "fmin", "max", "min", "where", "join"),
-    *("floor", "ceil", "rint", "trunc"),
-}
-"""Core ops whose results are entries of their operands, or whole numbers: nothing is rounded."""
 
 
 def roundings(eager: Any, plan: Any, before: Any = None) -> float:
@@ -171,15 +164,13 @@ class Replays:
     def _rounded(self, v: Value, z: Any, found: dict[Value, Any], random: Any) -> Any:
         """Return a result with a random rounding of each entry: what cancels was rounded at its own size."""
         z = np.asarray(z)
-        if z.dtype.kind not in "fc" or v.op in EXACT or self._is_picked(v, z, found):
+        if z.dtype.kind not in "fc" or v.core.exact or self._is_picked(v, z, found):
             return z[()]
-        if v.op in ("matmul", "sum", "cumsum"):
+        if v.core.terms is not None:
             operands = [found[x] for x in v.operands]
-            size, terms = _terms(v, [np.abs(x) for x in operands])
-            units = max(2.0, np.sqrt(terms) / 2)  # added one after the other
-            off = np.abs(
-                _terms(v, [_wide(np.asarray(x)) for x in operands])[0] - z
-            )  # by as much as NumPy's is
+            size = v.core.run(v, [np.abs(x) for x in operands])
+            units = max(2.0, np.sqrt(v.core.terms(v)) / 2)  # added one after the other
+            off = np.abs(v.core.run(v, [_wide(np.asarray(x)) for x in operands]) - z)  # as NumPy's is
             return _shaken(z, np.maximum(size, off / (units * np.finfo(z.dtype).eps)), units, random)
         return _shaken(z, np.abs(z), 1, random)
 
@@ -191,17 +182,6 @@ class Replays:
             source = np.asarray(found[v.operands[0]])
             self.picks[v] = source.dtype == z.dtype and bool(np.isin(z, source).all())
         return self.picks[v]
-
-
-def _terms(v: Value, sizes: list[Any]) -> tuple[Any, int]:
-    """What a sum or product of these operands is, and how many terms are added for an entry of it."""
-    if v.op == "matmul":
-        return sizes[0] @ sizes[1], sizes[0].shape[-1]
-    if v.op == "cumsum":
-        axis = v.attrs["axis"]
-        return np.cumsum(sizes[0], axis=axis), sizes[0].shape[axis]
-    size = np.sum(sizes[0], axis=v.attrs["axes"], keepdims=True)
-    return size, sizes[0].size // max(1, size.size)
 
 
 def _shaken(z: Any, size: Any, units: float, random: Any) -> Any:

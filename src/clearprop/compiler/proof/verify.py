@@ -116,7 +116,7 @@ def replay(program: Program, given: dict[Value, Any], *, wide: bool) -> dict[Val
     for v in program.values:
         if not v.computed:
             continue
-        if wide and v.op == "astype" and v.dtype.kind == "f":
+        if wide and v.core.casts and v.dtype.kind == "f":
             found[v] = np.asarray(found[v.inputs[0]], np.float64)[()]
             continue
         z = evaluate(v, found.__getitem__)

@@ -12,7 +12,7 @@ from clearprop.compiler.llvm.language.engine import WIDE, Code  # noqa: E402
 from clearprop.compiler.llvm.language.text import Module  # noqa: E402
 from clearprop.compiler.llvm.language.ufuncs import UFUNCS  # noqa: E402
 from clearprop.compiler.llvm.language.values import INDEX, Value  # noqa: E402
-from clearprop.compiler.program.ir import ufunc_of  # noqa: E402
+from clearprop.compiler.program.core import ufunc_of  # noqa: E402
 
 # The largest error that is allowed, and the intervals that are sampled, besides numbers near 0.
 PROMISED = {

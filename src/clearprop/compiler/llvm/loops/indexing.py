@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,50 @@ import numpy as np
 from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.values import Value as Register
 from clearprop.compiler.llvm.loops.access import inside
-from clearprop.compiler.program.ir import Shape, Value
-from clearprop.compiler.program.layout import contiguous, layout
+from clearprop.compiler.program.core import Core, enter, unrun
+from clearprop.compiler.program.ir import Form, Shape, Value
+from clearprop.compiler.program.layout import layout
+from clearprop.compiler.program.strides import contiguous
 
 _FULL = slice(None)
+
+
+@dataclass(frozen=True)
+class Picking(Form):
+    """Where index arrays lead: entry (i, j, ...) of a space to i*strides[0] + j*strides[1] + ..., and from
+    there, for each index array, so many of its steps on as the index says.
+
+    `picked` has for each index array its step, and the length of the axis, which no index may reach.
+    """
+
+    strides: tuple[int, ...]
+    picked: tuple[tuple[int, int], ...]
+
+
+def picking(v: Value) -> Picking:
+    """Return where the index arrays of a `pick` or a `put` lead."""
+    assert isinstance(v.form, Picking)
+    return v.form
+
+
+def _lengths(v: Value) -> tuple[int, ...]:
+    return tuple(n for _, n in picking(v).picked)
+
+
+# Entries at the places that index arrays say, which are the inputs but the first: picked, or added there.
+enter(
+    "pick",
+    Core(family="gather", run=unrun, reads="picked", bounds=lambda v: (*_lengths(v), v.operands[0].shape)),
+)
+enter("put", Core(family="gather", run=unrun, bounds=lambda v: (*_lengths(v), v.shape)))
 
 
 def indexed(v: Value, add: Callable[[Value], Value]) -> Value | None:
     """Return `getitem` as a `pick` and `scatter` as a `put`, if the index arrays stand side by side."""
     index: tuple[Any, ...] = v.attrs["index"]
     source = v.inputs[0]
-    whole: Shape = source.shape if v.op == "getitem" else v.shape
+    whole: Shape = v.attrs.get("shape", source.shape)  # what is picked from, or added to
+    taken = "shape" not in v.attrs
     arrays = [_given(x, add) for x in v.inputs[1:]]
     form = [
         "array" if repr(e) == "array" else "all" if isinstance(e, slice) and e == _FULL else "" for e in index
@@ -45,7 +79,7 @@ def indexed(v: Value, add: Callable[[Value], Value]) -> Value | None:
         return None
     rest = len(whole) - first - len(arrays)
     found = np.broadcast_shapes(*(a.shape for a in arrays if a is not None))
-    strides = layout(source).strides if v.op == "getitem" else contiguous(whole)
+    strides = layout(source).strides if taken else contiguous(whole)
     moved = [*strides[:first], *([0] * len(found)), *strides[first + len(arrays) :]]
     picked: list[tuple[int, int]] = []
     inputs: list[Value] = []
@@ -60,10 +94,9 @@ def indexed(v: Value, add: Callable[[Value], Value]) -> Value | None:
             a = add(Value("op", (*a.shape, *(1,) * rest), a.dtype, "reshape", (a,), line=v.line))
         inputs.append(a)
         picked.append((step, n))
-    attrs = {"strides": tuple(moved), "picked": tuple(picked)}
-    return Value(
-        "op", v.shape, v.dtype, "pick" if v.op == "getitem" else "put", (source, *inputs), attrs, line=v.line
-    )
+    leads = Picking(tuple(moved), tuple(picked))
+    op = "pick" if taken else "put"
+    return Value("op", v.shape, v.dtype, op, (source, *inputs), line=v.line, form=leads)
 
 
 def _given(x: Any, add: Callable[[Value], Value]) -> Value | None:
@@ -95,7 +128,7 @@ class PutWriter:
 
     def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loops."""
-        f, v, memory = function, self.value, self.memory
+        f, v, memory, form = function, self.value, self.memory, picking(self.value)
         f.module.declare("llvm.memset.p0.i64", "void", "ptr, i8, i64, i1")
         goal = memory.pointer(f, v)
         f.line(f"call void @llvm.memset.p0.i64(ptr {goal}, i8 0, i64 {v.nbytes}, i1 false)")
@@ -108,7 +141,7 @@ class PutWriter:
         def turn(axis: int, offsets: list[Any], out: Any) -> None:
             if axis == len(self.space):
                 for start, offset, x, (step, n) in zip(
-                    starts[1:], offsets[1:], v.operands[1:], v.attrs["picked"], strict=True
+                    starts[1:], offsets[1:], v.operands[1:], form.picked, strict=True
                 ):
                     i = f.load(f.at(start, offset, x.dtype), x.dtype)
                     out = inside(f, i, n, memory.trouble(), None) * step + out
@@ -118,7 +151,7 @@ class PutWriter:
                 return
             with f.loop(0, self.space[axis]) as i:
                 new = [i * s[axis] + o if s[axis] else o for s, o in zip(steps, offsets, strict=True)]
-                step = v.attrs["strides"][axis]
+                step = form.strides[axis]
                 turn(axis + 1, new, i * step + out if step else out)
 
         turn(0, [0] * len(starts), 0)

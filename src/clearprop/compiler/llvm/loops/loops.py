@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -13,12 +13,12 @@ from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.ufuncs import UFUNCS
 from clearprop.compiler.llvm.language.values import INDEX, Value
 from clearprop.compiler.llvm.loops.access import constant_mask, gather, inside, scatter
-from clearprop.compiler.llvm.loops.nests import Axis, Nest, indices_of
+from clearprop.compiler.llvm.loops.indexing import picking
+from clearprop.compiler.llvm.loops.nests import Axis, Nest
 from clearprop.compiler.llvm.loops.random import Stretch
-from clearprop.compiler.llvm.loops.reductions import Accumulator, combine, identity
+from clearprop.compiler.llvm.loops.reductions import Accumulator, combine
 from clearprop.compiler.plan.fuse import full, is_row, through
 from clearprop.compiler.program import ir
-from clearprop.compiler.program.ir import REDUCTIONS
 
 DOUBLE = np.dtype(np.float64)
 
@@ -38,7 +38,7 @@ class LoopWriter(Nest):
         self.totals = {v: self._accumulator(v, v.dtype) for v in self.ending if full(v)}
         for v, total in self.totals.items():
             total.begin()
-            assert v.op in REDUCTIONS
+            assert v.reduces
         for v in self.columns:
             self._clear(v)
         turn = math.prod(self.group.shape) // max(self.turns, 1)  # entries
@@ -86,7 +86,7 @@ class LoopWriter(Nest):
             dtype = DOUBLE
             pointer = self.memory.scratch(function, (v, "wide"), v.size * dtype.itemsize, self.part)
         self.pointers[v, "sum"] = pointer
-        start = function.constant(identity(v.op, dtype), dtype)
+        start = function.constant(v.core.start(dtype), dtype)
         with self._vectors(0, v.size, self.lanes, static=v.size) as turns:
             for i, mask in turns:
                 function.store(function.lift(start, dtype, self.lanes), function.at(pointer, i, dtype), mask)
@@ -283,13 +283,13 @@ class LoopWriter(Nest):
             if v in seen:
                 continue
             seen.add(v)
-            if v in self.inside and v.op in REDUCTIONS and (self._is_row_reduction(v) or v in self.ending):
+            if v in self.inside and v.reduces and (self._is_row_reduction(v) or v in self.ending):
                 if v not in self.memo[1]:
                     waiting.append(v.inputs[0])
             elif self._level(v) <= level:
                 self._value(v)
             elif v in self.inside and not self._there(v):
-                waiting += reversed(indices_of(v))
+                waiting += reversed(v.entries)
 
     def _source(self, v: ir.Value) -> ir.Value:
         """Return what the group computes, for a value that repeats it."""
@@ -318,16 +318,16 @@ class LoopWriter(Nest):
 
     def _needs(self, v: ir.Value) -> tuple[ir.Value, ...]:
         """Return the values that the instructions of `v` begin with."""
-        if v not in self.inside or v in self.draws or v.op.startswith("arg") or self._there(v):
+        if v not in self.inside or v in self.draws or v.core.better or self._there(v):
             return ()
-        return indices_of(v)
+        return v.entries
 
     def _compute(self, v: ir.Value) -> Value:
         if self._there(v):
             at = self.function.at(self.saved[v], self.linear, v.dtype)
             return self.function.load(at, v.dtype, self.lanes, self.mask)
-        if v.op in REDUCTIONS:  # of a single entry
-            if v.op.startswith("arg"):
+        if v.reduces:  # of a single entry
+            if v.core.better:
                 return self.function.constant(0, v.dtype)
             return self._value(v.inputs[0]).astype(v.dtype)
         if v in self.picks:
@@ -344,7 +344,7 @@ class LoopWriter(Nest):
         """Write the read of the entries that index arrays name."""
         function, level, key = self.function, self._level(v), (v, "pick")
         offset: Any = 0
-        for i, (step, n) in zip(indices_of(v), v.attrs["picked"], strict=True):
+        for i, (step, n) in zip(v.entries, picking(v).picked, strict=True):
             offset = (
                 inside(function, self._value(i), n, self.memory.trouble(), self.mask if level == 2 else None)
                 * step
@@ -391,8 +391,13 @@ def evaluate(function: Function, v: ir.Value, xs: list[Any]) -> Value:
     """Write one elementwise op."""
     lanes = max(x.lanes for x in xs if isinstance(x, Value))
     xs = [function.lift(x, None, lanes) if isinstance(x, Value) else x for x in xs]
-    if v.op == "where":
-        return function.select(xs[0], *(function.lift(x, v.dtype, lanes) for x in xs[1:]))
-    if v.op == "astype":
-        return xs[0].astype(v.dtype)  # type: ignore[no-any-return]
+    if v.op not in UFUNCS:
+        return CHOICES[v.op](function, v, xs, lanes)
     return UFUNCS[v.op](*xs).astype(v.dtype)
+
+
+CHOICES: dict[str, Callable[[Function, ir.Value, list[Any], int], Value]] = {
+    "where": lambda f, v, xs, lanes: f.select(xs[0], *(f.lift(x, v.dtype, lanes) for x in xs[1:])),
+    "astype": lambda f, v, xs, lanes: xs[0].astype(v.dtype),
+}
+"""The instructions of what works entry by entry and is no ufunc."""

@@ -9,44 +9,14 @@ import numpy as np
 
 from clearprop.compiler.llvm.language.engine import vector_bytes
 from clearprop.compiler.llvm.loops.access import Memory
-from clearprop.compiler.plan.fuse import WHOLE, Group, ends, full, through
+from clearprop.compiler.llvm.loops.indexing import picking
+from clearprop.compiler.plan.fuse import Group, ends, full, through
 from clearprop.compiler.program import ir
-from clearprop.compiler.program.ir import REDUCTIONS
-from clearprop.compiler.program.layout import Layout, across, contiguous, layout
+from clearprop.compiler.program.layout import Layout, across, layout
+from clearprop.compiler.program.strides import contiguous
 
-COSTLY = frozenset(
-    [
-        "exp",
-        "expm1",
-        "exp2",
-        "log",
-        "log1p",
-        "log2",
-        "log10",
-        "tanh",
-        "erf",
-        "erfc",
-        "ndtr",
-        "gaussian",
-        "sinh",
-        "cosh",
-        "sin",
-        "cos",
-        "tan",
-        "power",
-        "logaddexp",
-        "divide",
-        "sqrt",
-        "random_uniform",
-    ]
-)
 LONG, LONG_COLUMN = 256, 64  # float32 numbers in a lane's turns, and in a column that is added row by row
 CHEAP = 6  # instructions: what takes no more is computed anew in a later pass over a row
-
-
-def indices_of(v: ir.Value) -> tuple[ir.Value, ...]:
-    """Return what is read entry by entry: all operands, but of a `pick` its index arrays only."""
-    return v.operands[1:] if v.op in WHOLE else v.operands
 
 
 class Axis:
@@ -70,16 +40,16 @@ class Nest:
         self.group, self.memory = group, memory
         self.inside = set(group.values)
         self.leaves: dict[ir.Value, Layout] = {}
-        self.picks = {v: layout(v.inputs[0]) for v in group.values if v.op == "pick"}
-        self.draws = {v: layout(v.inputs[0]) for v in group.values if v.op == "random_uniform"}
+        self.picks = {v: layout(v.inputs[0]) for v in group.values if v.core.reads == "picked"}
+        self.draws = {v: layout(v.inputs[0]) for v in group.values if v.core.reads == "drawn"}
         for v in group.values:
-            for x in indices_of(v):
+            for x in v.entries:
                 if through(x) not in self.inside:
                     self.leaves[x] = layout(x)
         self.goals = {v: layout(v) for v in group.stores}  # where what is stored goes
         self.ending = dict.fromkeys(v for v in group.stores if ends(v, group))
         self.columns = [v for v in self.ending if not full(v)]
-        self.wide = {v for v in group.values if self._is_long(v) and "into" not in v.attrs}
+        self.wide = {v for v in group.values if self._is_long(v) and v.into is None}
         self._plan_axes()
         self._plan_passes()
 
@@ -88,7 +58,7 @@ class Nest:
 
         NumPy adds in pairs; one after the other the error would grow with the number of entries.
         """
-        if v.op != "sum" or v.dtype != np.float32:
+        if not v.reduces or v.core.terms is None or v.dtype != np.float32:
             return False
         return bool(v.inputs[0].size > v.size * (LONG_COLUMN if v in self.columns else LONG))
 
@@ -101,7 +71,7 @@ class Nest:
         for v in group.stores:
             steps[v, "store"] = across(self.goals[v], v.shape, space)
         for v in self.picks:
-            steps[v, "pick"] = across(Layout(v, 0, v.attrs["strides"]), v.shape, space)
+            steps[v, "pick"] = across(Layout(v, 0, picking(v).strides), v.shape, space)
         for v in self.draws:
             steps[v, "draw"] = across(Layout(v, 0, contiguous(v.shape)), v.shape, space)
         axes = [Axis(space[a], {k: s[a] for k, s in steps.items()}) for a in group.order if space[a] != 1]
@@ -145,7 +115,7 @@ class Nest:
             elif v in self.draws:
                 found = 2 if self.inner else 0
             else:
-                found = max((self._level(x) for x in indices_of(v)), default=0)
+                found = max((self._level(x) for x in v.entries), default=0)
                 if v in self.picks:
                     own = 2 if any(a.steps[v, "pick"] for a in self.inner) else 0
                     found = max(found, own or (1 if any(a.steps[v, "pick"] for a in self.outer) else 0))
@@ -153,7 +123,7 @@ class Nest:
         return found
 
     def _is_row_reduction(self, v: ir.Value) -> bool:
-        return self.rows and v.op in REDUCTIONS and v in self.inside and not ends(v, self.group)
+        return self.rows and v.reduces and v in self.inside and not ends(v, self.group)
 
     def _plan_passes(self) -> None:
         """Say in which pass over a row each value is computed: after the reductions it needs."""
@@ -162,7 +132,7 @@ class Nest:
         for v in self.group.values:
             self._level(v)  # in order, so that each finds those of its operands
             needed = 0
-            for x in indices_of(v):
+            for x in v.entries:
                 source = through(x)
                 if source in self.inside:
                     after = 1 if self._is_row_reduction(source) else 0
@@ -171,7 +141,7 @@ class Nest:
         self.count = 1 + max((self.passes[v] for v in self.group.values), default=0)
         users: dict[ir.Value, int] = {}
         for v in self.group.values:
-            for x in indices_of(v):
+            for x in v.entries:
                 source = through(x)
                 if source in self.inside:
                     users[source] = max(users.get(source, 0), self.passes[v])
@@ -186,18 +156,13 @@ class Nest:
         """Return roughly how many instructions each value takes, from what is in memory on."""
         costs: dict[ir.Value, int] = {}
         for v in self.group.values:
-            own = 8 if v.op in COSTLY else 1
-            below = [1 if x in self.goals else costs.get(x, 1) for x in map(through, indices_of(v))]
-            costs[v] = min(own + sum(below), CHEAP + 1)
+            below = [1 if x in self.goals else costs.get(x, 1) for x in map(through, v.entries)]
+            costs[v] = min(v.core.cost + sum(below), CHEAP + 1)
         return costs
 
     @property
     def work(self) -> float:
         """A rough count of nanoseconds on one core."""
         size = math.prod(self.group.shape)
-        cost = (
-            sum(8 if v.op in COSTLY else 1 for v in self.group.values)
-            + len(self.leaves)
-            + len(self.group.stores)
-        )
+        cost = sum(v.core.cost for v in self.group.values) + len(self.leaves) + len(self.group.stores)
         return size * cost / 20 + 10

@@ -19,11 +19,16 @@ from clearprop.compiler.llvm.language.text import Function, Module
 from clearprop.compiler.llvm.language.values import INDEX, Value
 from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.program import ir
+from clearprop.compiler.program.core import Core, enter, unrun
+from clearprop.compiler.program.ir import is_op
 from clearprop.compiler.program.layout import layout
 
 WORD, SHORT = np.dtype(np.uint64), np.dtype(np.uint32)
 FACTORS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+# Numbers that loops draw: from a state, so many calls later, both of which are inputs.
+enter("random_uniform", Core(family="draw", run=unrun, reads="drawn", cost=8))
+
 ROUNDS, WORDS = 10, 4  # all of these as in the paper
 STRETCH = 64  # blocks: 2 KB, a fraction of the first cache
 TOGETHER = 2  # vectors of blocks at a time: one alone leaves the processor waiting for its products
@@ -51,7 +56,7 @@ def drawn(v: ir.Value, add: Callable[[ir.Value], ir.Value]) -> ir.Value | None:
 
 def _before(state: ir.Value) -> tuple[ir.Value, int] | None:
     """Return the state to which this one adds calls, and how many."""
-    if state.kind != "op" or state.op != "add":
+    if not is_op(state, "add"):
         return None
     x, y = state.inputs
     if not isinstance(x, ir.Value) or not isinstance(y, ir.Value) or y.kind != "constant":

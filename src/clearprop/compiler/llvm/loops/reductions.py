@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 
 from clearprop.compiler.llvm.language.mathematics import choose
@@ -13,35 +10,14 @@ from clearprop.compiler.llvm.language.ufuncs import UFUNCS
 from clearprop.compiler.llvm.language.values import INDEX, Dtype, Value
 from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.program import ir
+from clearprop.compiler.program.core import CORE
 
-_COMBINE = {
-    "sum": "add",
-    "prod": "multiply",
-    "max": "maximum",
-    "min": "minimum",
-    "any": "logical_or",
-    "all": "logical_and",
-}
 _NEVER = np.iinfo(np.int64).max  # the place of an entry that is not there: any other comes first
-
-
-def identity(op: str, dtype: Dtype) -> Any:
-    """Return what changes nothing: 0 for a sum, 1 for a product, the lowest number for a maximum."""
-    if op in ("sum", "any"):
-        return 0
-    if op in ("prod", "all"):
-        return 1
-    low = op in ("max", "argmax")
-    if dtype.kind == "f":
-        return -math.inf if low else math.inf
-    if dtype.kind == "b":
-        return not low
-    return int(np.iinfo(dtype).min if low else np.iinfo(dtype).max)
 
 
 def combine(op: str, x: Value, y: Value) -> Value:
     """Return what two partial results amount to."""
-    return UFUNCS[_COMBINE[op]](x, y)
+    return UFUNCS[CORE[op].combine](x, y)
 
 
 class Accumulator:
@@ -49,12 +25,13 @@ class Accumulator:
 
     def __init__(self, function: Function, op: str, dtype: Dtype, lanes: int) -> None:
         self.function, self.op, self.dtype, self.lanes = function, op, dtype, lanes
+        self.row = CORE[op]
         self.best = function.slot(dtype, lanes)
-        self.place: Slot | None = function.slot(INDEX, lanes) if op.startswith("arg") else None
+        self.place: Slot | None = function.slot(INDEX, lanes) if self.row.better else None
 
     def begin(self) -> None:
         """Forget everything."""
-        self.best.put(self.function.constant(identity(self.op, self.dtype), self.dtype, self.lanes))
+        self.best.put(self.function.constant(self.row.start(self.dtype), self.dtype, self.lanes))
         if self.place is not None:
             self.place.put(self.function.constant(_NEVER, INDEX, self.lanes))
 
@@ -63,7 +40,7 @@ class Accumulator:
         function = self.function
         x = function.lift(x, self.dtype, self.lanes)
         if mask is not None:
-            x = choose(mask, x, function.constant(identity(self.op, self.dtype), self.dtype, self.lanes))
+            x = choose(mask, x, function.constant(self.row.start(self.dtype), self.dtype, self.lanes))
         if self.place is None or position is None:
             self.best.put(combine(self.op, self.best.get(), x))
             return
@@ -80,7 +57,7 @@ class Accumulator:
 
     def _better(self, x: Value, i: Value, y: Value, j: Value) -> tuple[Value, Value]:
         """The winner of two: NaN wins, then the larger (or smaller), then the one that comes first."""
-        wins = (x > y) if self.op == "argmax" else (x < y)
+        wins = UFUNCS[self.row.better](x, y)
         wins = wins | ((x == y) & (i < j))
         if self.dtype.kind == "f":
             wins = (wins & ~(y != y)) | ((x != x) & (~(y != y) | (i < j)))

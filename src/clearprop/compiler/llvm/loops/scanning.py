@@ -9,7 +9,8 @@ from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.values import Value as Register
 from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.program.ir import Value
-from clearprop.compiler.program.layout import contiguous, layout
+from clearprop.compiler.program.layout import layout
+from clearprop.compiler.program.strides import contiguous
 
 
 class ScanWriter:

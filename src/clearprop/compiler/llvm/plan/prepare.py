@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 
 from clearprop.compiler.llvm.language.ufuncs import UFUNCS
 from clearprop.compiler.llvm.loops.indexing import indexed
+from clearprop.compiler.llvm.loops.loops import CHOICES
 from clearprop.compiler.llvm.loops.random import drawn
 from clearprop.compiler.llvm.products.products import MANY, SOME, ProductWriter, panelled
-from clearprop.compiler.plan.fuse import WHOLE
+from clearprop.compiler.llvm.products.turning import TURNED
 from clearprop.compiler.plan.prepare import Add, copied
-from clearprop.compiler.program.ir import REDUCTIONS, Value
+from clearprop.compiler.program.ir import Value
 from clearprop.compiler.program.layout import layout
 
 FLOATS = ("float32", "float64")
@@ -23,16 +25,16 @@ def has_instructions(v: Value) -> bool:
     """Tell whether a loop can compute `v`; what cannot is a call of NumPy."""
     if v.kind != "op":
         return False
-    if v.op in WHOLE:
+    if v.source is not None:
         return True
     dtypes = [v.dtype, *(x.dtype for x in v.operands)]
     if any(d.kind not in "biuf" or d.name in ("float16", "float128", "longdouble") for d in dtypes):
         return False
-    if v.op in REDUCTIONS:
+    if v.reduces:
         return bool(v.inputs[0].size)
-    if v.op == "astype":
+    if v.core.casts:
         return casts_alike(v.operands[0].dtype, v.dtype)
-    return v.op in UFUNCS or v.op == "where"
+    return v.op in UFUNCS or v.op in CHOICES
 
 
 @cache
@@ -66,42 +68,29 @@ def _cast(x: float, new: Any) -> Any:
 
 def kind(v: Value) -> str:
     """Return the kind of group that computes `v`."""
-    if v.kind == "op" and v.op == "matmul":
-        return "product"
-    if v.kind == "op" and v.op in ("put", "panels"):
-        return v.op
-    if v.kind == "op" and v.op == "joined":
-        return "join"
-    if v.kind == "op" and v.op == "cumsum" and v.dtype.name != "float16":
-        return "scan"
-    if v.op == "positive" and v.attrs.get("transpose"):
+    if v.form is TURNED and v.core.copies:
         return "transpose"
+    if v.kind == "op" and v.op in GROUPS:
+        return GROUPS[v.op] if v.dtype.name != "float16" else "call"
     return "loop" if has_instructions(v) else "call"
 
 
 def form(v: Value, add: Add) -> Value:
     """Return a value as native code computes it: products in a direct form, index arrays in loops."""
-    if v.kind == "op" and v.op == "matmul":
-        return _product(v, add)
-    if v.kind == "call" and v.op in ("getitem", "scatter"):
-        return indexed(v, add) or v
-    if v.kind == "call" and v.op == "random_uniform":
-        return drawn(v, add) or v
-    return v
+    made = FORMS.get((v.core.family, v.op))
+    return v if made is None else made(v, add) or v
 
 
 def _product(v: Value, add: Add) -> Value:
     """Choose a product's form: outer products are elementwise; else the right factor has whole rows."""
     x, y = v.inputs
     if v.dtype.name not in FLOATS:
-        v.kind = "call"
-        return v
+        return _by_numpy(v)
     m, k, n = x.shape[-2], x.shape[-1], y.shape[-1]
     if k == 1:
         return Value("op", v.shape, v.dtype, "multiply", (x, y), line=v.line)
     if 0 in (m, k, n):
-        v.kind = "call"
-        return v
+        return _by_numpy(v)
     down, along = layout(y).strides[-2:]
     if n == 1 or (m == 1 and down == 1):
         return v  # dot products: see products.py
@@ -112,5 +101,22 @@ def _product(v: Value, add: Add) -> Value:
         own = m >= MANY or (m >= SOME and ProductWriter(v).by_columns) or add.users[y] == 1
         if transposed and own and len(y.shape) == 2:
             return panelled(v, add)  # turned over a panel at a time, or not at all
-        v.inputs = (x, add(copied(y, transpose=True) if transposed and len(y.shape) == 2 else copied(y)))
+        v.inputs = (x, add(copied(y, TURNED if transposed and len(y.shape) == 2 else None)))
     return panelled(v, add)
+
+
+def _by_numpy(v: Value) -> Value:
+    """Return a product as a call, for matrices that tiles do not have."""
+    return Value("call", v.shape, v.dtype, v.op, v.inputs, line=v.line)
+
+
+GROUPS = {"matmul": "product", "put": "put", "panels": "panels", "joined": "join", "cumsum": "scan"}
+"""The kinds of group that have a writer of their own (`regions.piece`), for core ops that are no loops."""
+
+FORMS: dict[tuple[str, str], Callable[[Value, Add], Value | None]] = {
+    ("contract", "matmul"): _product,
+    ("gather", "getitem"): indexed,
+    ("gather", "scatter"): indexed,
+    ("call", "random_uniform"): drawn,
+}
+"""What native code makes of an op before anything is grouped; None where it cannot."""

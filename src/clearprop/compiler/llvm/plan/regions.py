@@ -78,7 +78,7 @@ class Chain:
         for x, own in piece.writes.items():
             found += [own and theirs for theirs in self._reads.get(x, ())]
             both = [own and theirs for theirs in self._writes.get(x, ())]
-            found += filter(None, both) if x.op == "joined" else both  # parts of a join never meet
+            found += filter(None, both) if x.core.apart else both  # parts of a join never meet
         return found
 
     def _look(self) -> None:

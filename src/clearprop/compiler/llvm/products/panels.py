@@ -15,7 +15,11 @@ from clearprop.compiler.llvm.language.values import Value
 from clearprop.compiler.llvm.loops.access import Memory, constant_mask
 from clearprop.compiler.llvm.products.turning import at_most, turn_over
 from clearprop.compiler.program import ir
+from clearprop.compiler.program.core import Core, enter, unrun
 from clearprop.compiler.program.layout import layout
+
+# A matrix copied for the tiles of products to read: the panels of its rows (`axis` 0) or of its columns (1).
+enter("panels", Core(family="copy", run=unrun, copies=True, exact=True))
 
 Steps: TypeAlias = tuple[int, int, int, int]
 

@@ -18,6 +18,7 @@ from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.llvm.products.panels import panels
 from clearprop.compiler.llvm.products.streams import SECOND_CACHE
 from clearprop.compiler.llvm.products.tiles import Tiles, dots
+from clearprop.compiler.llvm.products.turning import TURNED
 from clearprop.compiler.program import ir
 from clearprop.compiler.program.layout import Layout, across, layout
 
@@ -58,7 +59,8 @@ class ProductWriter:
         elif self.m == 1 and self.right[1] != 1:
             self.form = "columns"
         tiles = self.form == "tiles" and not self.batch
-        self.turned = bool(v.attrs.get("turned"))  # see `panelled`
+        self.panelled = len(v.inputs) > 2  # whether the right factor comes as panels, behind the two
+        self.turned = v.form is TURNED
         if self.turned:
             self._swap()
         # Where copying the right factor weighs, each core does so for columns of its own.
@@ -73,9 +75,8 @@ class ProductWriter:
         if self.by_columns:
             self.turns = -(-self.n // self.width)
         self.grain = 1 if self.batch or self.by_columns else self.tile_rows if self.form == "tiles" else 8
-        self.panelled = "panels" in v.attrs  # whether the right factor comes as panels
         if self.panelled:
-            self.y, self.right = layout(v.inputs[v.attrs["panels"]]), (self.width, 1)
+            self.y, self.right = layout(v.inputs[2]), (self.width, 1)
         self.memory: Any = memory
         self.ahead: tuple[ir.Value, ...] = ()  # what the loop that follows reads where the result lies
 
@@ -216,20 +217,18 @@ class ProductWriter:
 def panelled(v: ir.Value, add: Callable[[ir.Value], ir.Value]) -> ir.Value:
     """Return a product whose parts share panels of the factor that each of them needs whole.
 
-    The panels follow the two factors among its inputs; the attribute `panels` says where. `turned` says that
-    the product is computed as (y^T x^T)^T, for which they are those of x.
+    The panels follow the two factors among its inputs. Of one that is `TURNED` they are those of x.
     """
     product = ProductWriter(v)
     if product.batch or product.form != "tiles":
         return v
     large = product.m * product.n * product.size >= LARGE and product.m >= 2 * MANY
     if product.better_turned:
-        v.attrs = {**v.attrs, "turned": True}
+        v.form = TURNED
         copy = panels(v.operands[0], 0, ProductWriter(v).width)
     elif large and not product.by_columns and product.packs_right(product.m):
         copy = panels(v.operands[1], 1, product.width)
     else:
         return v
-    v.attrs = {**v.attrs, "panels": len(v.inputs)}
     v.inputs = (*v.inputs, add(copy))
     return v

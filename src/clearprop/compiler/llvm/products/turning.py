@@ -12,6 +12,13 @@ from clearprop.compiler.program import ir
 from clearprop.compiler.program.layout import layout
 
 
+class Turned(ir.Form):
+    """Turned over: a copy of a transposed matrix, block by block, or a product, computed as (y^T x^T)^T."""
+
+
+TURNED = Turned()
+
+
 def at_most(x: Value, limit: Value | int) -> Value:
     """Return the smaller of an index and another."""
     return x.function.select(x < limit, x, limit if isinstance(limit, Value) else x.function.index(limit))
