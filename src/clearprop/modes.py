@@ -72,6 +72,10 @@ class Observer:
         """Return what a formula is to compute with for the value of a leaf."""
         return self.resolve(leaf)
 
+    def number(self, leaf: Tensor) -> Any:
+        """Return what stands for the float that a leaf without axes holds."""
+        return self.resolve(leaf)
+
     def assigned(self, leaf: Tensor, new: Any) -> None:
         """Note that a leaf is about to be given a new value."""
 

@@ -23,6 +23,19 @@ def read(tensor: Tensor) -> Any:
     return tensor._value
 
 
+def read_number(tensor: Tensor) -> Any:
+    """Return the float that a Tensor without axes holds for its owner, or what stands for it while somebody
+    records: as weak a number as the float is, so that `rate * w` keeps the dtype of `w`.
+
+    >>> read_number(Tensor(0.1))
+    0.1
+    """
+    observer = mode.observer
+    if observer is not None and observer.remembers:
+        return observer.number(tensor)
+    return float(tensor._value)
+
+
 def assign(tensor: Tensor, new: Any) -> None:
     """Give a leaf a new value of the same shape and dtype. Every change of a value is one of these.
 

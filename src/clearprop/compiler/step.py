@@ -21,6 +21,7 @@ from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.results import result_tree
 from clearprop.compiler.capture.selection import CountChanged
 from clearprop.compiler.capture.store import Changed
+from clearprop.compiler.capture.suspects import Suspects
 from clearprop.compiler.capture.tree import Key, flatten, is_within, objects
 from clearprop.compiler.explain import explanation, no_plan
 from clearprop.compiler.numpy.source import Source
@@ -100,7 +101,8 @@ class Step:
         self.proofs, self.proving = 0, 0.0  # how many, and the seconds that they took
         self.said: set[str] = set()  # what was warned of, by its subject
         self.printed = ""
-        self.captured: dict[int, Tensor] = {}  # what stands for arrays in reach
+        self.captured: dict[Any, Tensor] = {}  # what stands for arrays in reach
+        self.suspects = Suspects()
         self.disproved = ""  # what was said of a plan that was given up
         self.plans: OrderedDict[Key, list[Variant]] = OrderedDict()
         self.latest: Variant | None = None
@@ -267,7 +269,10 @@ class Step:
         touched = [t for t in recorder.before if t not in recorder.places]
         given = {s.tensor for s, _ in program.assignments if s.slot == "grad"}
         stay = [t for t in without if t not in given and t not in recorder.places and t.requires_grad]
-        guard = Guard(self.function, recorder.things, touched, stay, passed, recorder.frozen)
+        if twin:
+            self.suspects.acquit(twin.guard.contents, recorder.read_anew(program))
+        contents = self.suspects.among(watch.around.buffers, recorder.frozen)
+        guard = Guard(self.function, recorder.things, touched, stay, passed, contents)
         seen = {} if self.prove == "never" else picture(self.function, passed)
         variant = Variant(recording, guard, [t for t in without if t in given], tree, mark, seen)
         recording.turn[0] = -turns_left(self.prove, 0)

@@ -10,7 +10,7 @@ import numpy as np
 from clearprop import structure
 from clearprop.errors import lesson
 from clearprop.modes import mode
-from clearprop.record import assign, read
+from clearprop.record import assign, read, read_number
 from clearprop.tensor import Tensor
 
 
@@ -50,7 +50,7 @@ class Group(MutableMapping[str, Any]):
         if name in self._flags:
             return self._flags[name]
         held = self._numbers[name]
-        return tuple(float(t._value) for t in held) if isinstance(held, tuple) else float(held._value)
+        return tuple(map(read_number, held)) if isinstance(held, tuple) else read_number(held)
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name == "params":
@@ -87,9 +87,9 @@ class Group(MutableMapping[str, Any]):
             raise ValueError(lesson(called, "wants a number", repr(value), "Nothing was changed.", hint))
         if name in self._flags and not flag:
             raise ValueError(lesson(called, "wants True or False", repr(value), "Nothing was changed."))
-        options = {key: held for key, held in self.items() if key not in ("params", "initial_lr")}
+        held = {key: _floats(t) for key, t in self._numbers.items()}
         assert self._check is not None
-        self._check(options | {name: value})
+        self._check({**held, **self._flags, name: value})
 
     def _hold(self, name: str, value: Any) -> None:
         if value is None or isinstance(value, (bool, str)):
@@ -146,7 +146,7 @@ class Group(MutableMapping[str, Any]):
         found = dict(self._flags)
         for name, held in self._numbers.items():
             if isinstance(held, tuple):
-                found[name] = tuple([read(t) for t in held] if recording else [float(t._value) for t in held])
+                found[name] = tuple([read(t) for t in held]) if recording else _floats(held)
             elif recording and not (name in self.optional and held._value == 0):
                 found[name] = read(held)
             else:
@@ -162,3 +162,7 @@ def weak(number: Any, like: Any) -> Any:
 def present(number: Any) -> bool:
     """Tell whether a number's term is to be computed: not where it is the float 0.0."""
     return number.__class__ is not float or number != 0.0
+
+
+def _floats(held: Any) -> Any:
+    return tuple(float(t._value) for t in held) if isinstance(held, tuple) else float(held._value)

@@ -94,19 +94,17 @@ class Optimizer:
     @property
     def lr(self) -> Any:
         """The learning rate of all groups; setting it needs no new plan of a compiled step."""
-        if mode.observer is not None and mode.observer.remembers:
-            return read(self.param_groups[0].tensor("lr"))
-        rates = {group["lr"] for group in self.param_groups}
+        rates = {float(group.tensor("lr")._value) for group in self.param_groups}
         if len(rates) > 1:
             raise ValueError(
                 lesson(
                     f"{type(self).__name__}.lr",
                     "the groups have different learning rates",
-                    ", ".join(str(group["lr"]) for group in self.param_groups),
+                    ", ".join(str(float(group.tensor("lr")._value)) for group in self.param_groups),
                     hint="optimizer.param_groups[0]['lr']",
                 )
             )
-        return rates.pop()
+        return self.param_groups[0]["lr"]
 
     @lr.setter
     def lr(self, value: Any) -> None:

@@ -117,3 +117,34 @@ def test_another_array_under_the_same_name_is_noticed(executor):
         assert compiled(np.ones(3)) == 3.0 * k
         names["held"] += 1
         assert compiled(np.ones(3)) == 3.0 * (k + 1)
+
+
+VIEWS = {
+    "the first rows": lambda held: held[:2],
+    "backwards": lambda held: held[::-1],
+    "the transpose": lambda held: held.T[:2, :2],
+    "a column": lambda held: held[:, 1],
+    "flat": lambda held: held.reshape(-1),
+    "spread": lambda held: np.broadcast_to(held[0], (2, 3)),
+    "a view of a view": lambda held: held[1:][:1, 1:],
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_that_a_step_makes_of_such_an_array_is_read_at_each_call(name, executor):
+    held, view = np.arange(9.0).reshape(3, 3), VIEWS[name]
+    w = Tensor(np.float64(2.0))
+
+    def step(x):
+        w.grad = None
+        loss = np.sum(np.tanh(w * view(held)) * x) + np.sum(view(held) * x)
+        loss.backward()
+        return loss
+
+    compiled = clearprop.compile(step, executor=executor, prove="never")
+    for k in range(6):
+        held[...] = np.sin(np.arange(9.0).reshape(3, 3) + k // 2)
+        got, slope = compiled(np.float64(k)).value, w.grad
+
+        np.testing.assert_allclose(got, step(np.float64(k)).value)
+        np.testing.assert_allclose(slope, w.grad)

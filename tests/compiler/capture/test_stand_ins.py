@@ -397,3 +397,62 @@ def test_a_copy_that_is_returned_is_not_the_callers_array(executor):
         assert not np.shares_memory(first, x)
         assert not np.shares_memory(second, x)
         np.testing.assert_array_equal(first, x)
+
+
+# --- numbers of an optimizer: floats of Python's in an eager run --------------------------------------------
+RATES = {
+    "times a Tensor": lambda o, w, x: o.lr * w,
+    "times an array": lambda o, w, x: o.lr * x,
+    "times whole numbers": lambda o, w, x: np.arange(3) * o.lr,
+    "times one of NumPy's": lambda o, w, x: np.float32(2) * o.lr,
+    "with itself": lambda o, w, x: (1 - o.lr**2 / 3 + o.lr) * w,
+    "negated": lambda o, w, x: abs(-o.lr),
+    "rounded": lambda o, w, x: round(o.lr, 1),
+    "changed": lambda o, w, x: sum([o.lr, o.lr, 1]),
+    "of a ufunc": lambda o, w, x: np.sqrt(o.lr) * x,
+    "where": lambda o, w, x: np.where(w > 0, o.lr, w),
+    "maximum": lambda o, w, x: np.maximum(w, o.lr),
+    "by its class": lambda o, w, x: w * (2 if isinstance(o.lr, float) and np.isscalar(o.lr) else 1),
+    "by an attribute": lambda o, w, x: w * (2 if hasattr(o.lr, "shape") else 1),
+    "in a dict": lambda o, w, x: {"lr": o.lr, "group": o.param_groups[0]["lr"]},
+    "of a group": lambda o, w, x: [g["lr"] * p for g in o.param_groups for p in g["params"]],
+    "one of two": lambda o, w, x: o.param_groups[0]["betas"][1] * w,
+}
+
+
+def kinds(x):
+    """The classes and contents of a result, in a form that compares."""
+    if isinstance(x, (list, dict)):
+        return [kinds(y) for y in (x.values() if isinstance(x, dict) else x)]
+    held = x.value if isinstance(x, Tensor) else x
+    return type(x), getattr(held, "dtype", None), np.asarray(held).round(6).tolist()
+
+
+@pytest.mark.parametrize("use", RATES)
+def test_the_numbers_of_an_optimizer_are_as_weak_as_floats_and_read_at_each_call(use, executor):
+    w = Tensor(np.float32([-1, 0.5, 2]))
+    optimizer = optim.Adam([w], lr=0.25)
+    compiled = clearprop.compile(lambda x: RATES[use](optimizer, w, x), executor=executor, prove="never")
+    for k in range(4):
+        optimizer.lr = 0.25 * (k + 1)
+        optimizer.param_groups[0]["betas"] = (0.9, 0.5 + 0.1 * k)
+        x = np.full(3, k, np.float32)
+
+        assert kinds(compiled(x)) == kinds(RATES[use](optimizer, w, x))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda r: r.is_integer(),
+        lambda r: f"{r}",
+        float,
+        lambda r: 1 if r > 0.1 else 2,
+        lambda r: max(r, 0.1),
+        np.float32,
+    ],
+)
+def test_what_would_be_this_calls_learning_rate_for_ever_is_refused(asked):
+    optimizer = optim.SGD([Tensor(np.ones(3))], lr=0.25)
+    with pytest.raises(RecordingError, match=r"(?s)a recorded step cannot ask.*At .*Try "):
+        clearprop.compile(lambda: asked(optimizer.lr))()

@@ -120,11 +120,12 @@ class Guard:
         leaves: list[Tensor],
         without: list[Tensor],
         others: list[Any],
-        frozen: list[Any],
+        contents: list[Contents],
     ) -> None:
         around = Surroundings(function, others)
         self.cells = around.cells
-        self.spaces = [*around.globals, *((Contents(x), "") for x in frozen)]
+        self.contents = contents
+        self.spaces = [*around.globals, *((c, "") for c in contents)]
         looked_at = [c for c in around.containers if id(c) not in around.announced]
         self.iterables = [c if isinstance(c, LINES) else c.values() for c in looked_at]
         self.named = [c for c in looked_at if isinstance(c, dict) and id(c) not in around.owners]

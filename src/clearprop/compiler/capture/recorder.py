@@ -11,7 +11,14 @@ from clearprop.compiler.capture.printing import hearing
 from clearprop.compiler.capture.refusals import RecordingError as RecordingError
 from clearprop.compiler.capture.refusals import Refusals
 from clearprop.compiler.capture.selection import Selections
-from clearprop.compiler.capture.stand_in import StandIn, StandInWithoutAxes, stands_for_array, twin_of
+from clearprop.compiler.capture.stand_in import (
+    StandIn,
+    StandInForNumber,
+    StandInWithoutAxes,
+    stands_for_array,
+    stands_for_number,
+    twin_of,
+)
 from clearprop.compiler.capture.store import on_a_line
 from clearprop.compiler.capture.weakly import ByArray, ByTensor, Memory
 from clearprop.compiler.program.ir import Program, State, Value, reachable
@@ -51,8 +58,8 @@ class Recorder(Refusals):
         self.reads: dict[Value, Tensor] = {}
         self.selections = Selections(ByTensor(), self.value_of)
         self.counts = False  # whether the program is for masks that pick as many entries as now
-        self.captured: dict[int, Tensor] = {}
-        self.within: dict[int, Any] = {}  # writable arrays in reach, by id
+        self.captured: dict[Any, Tensor] = {}
+        self.within: dict[int, Any] = {}  # writable arrays in reach, by id, and what owns their memory
         self.frozen: list[Any] = []  # those of them that are constants all the same
         self.printed = ""  # the line that printed
         self.local: set[Tensor] = set()  # leaves that the step makes: they start anew at each call
@@ -107,8 +114,24 @@ class Recorder(Refusals):
         return node
 
     def instead(self, op: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        """Return a reduction over the entries that a mask picks, written for any number of them."""
+        """Return what is computed in another way than by the op itself, None for most.
+
+        That is a reduction over the entries that a mask picks, written for any number of them; and what is
+        done with a number that keeps the dtype of the others.
+        """
+        if any(stands_for_number(x) for x in inputs):
+            return op(*self._as_weak(inputs), **attrs)
         return self.selections.instead(op, inputs, attrs)
+
+    def _as_weak(self, inputs: tuple[Any, ...]) -> list[Any]:
+        """Give numbers the dtype in which NumPy would compute with a float and the others."""
+        others = [x for x in inputs if isinstance(x, (Tensor, np.ndarray, np.generic))]
+        kinds = [x.dtype for x in others if not stands_for_number(x)]
+        dtype = np.result_type(*kinds, 1.0) if kinds else np.dtype(np.float64)
+        numbers = [self._twin(x) if stands_for_number(x) else x for x in inputs]
+        if dtype == np.float64:
+            return numbers
+        return [x.astype(dtype) if stands_for_number(y) else x for x, y in zip(numbers, inputs, strict=True)]
 
     def uses(self, thing: Any) -> None:
         """Note a thing whose `structure()` decides what is computed."""
@@ -177,9 +200,13 @@ class Recorder(Refusals):
         twin: Tensor = self._twin(x, Tensor if tensor else StandIn)
         return twin
 
-    def copied(self, x: Any) -> Any:
-        """Return an array of its own with the same entries."""
-        return self._twin(x)
+    def number(self, x: Tensor) -> Any:
+        """Return what stands for the float that a leaf holds."""
+        return self._twin(self.read(x), StandInForNumber)
+
+    def copied(self, x: Any, kind: type = StandIn) -> Any:
+        """Return an array of its own with the same entries, or what else stands for them."""
+        return self._twin(x, kind)
 
     def _twin(self, x: Any, kind: type = StandIn) -> Any:
         twin = twin_of(x, kind)
@@ -203,17 +230,22 @@ class Recorder(Refusals):
             return x
         return self._constant(np.asarray(x))
 
-    def reaches(self, buffers: Iterable[Any], captured: dict[int, Tensor]) -> None:
+    def reaches(self, buffers: Iterable[Any], captured: dict[Any, Tensor]) -> None:
         """Note the arrays that the step reaches by name: their owner may fill them anew between calls.
 
         `captured` holds the leaf that stands for each of them in one recording after the other.
         """
         self.captured = captured
-        self.within = {id(x): x for x in buffers if isinstance(x, np.ndarray) and x.flags.writeable}
+        writable = [x for x in buffers if isinstance(x, np.ndarray) and x.flags.writeable]
+        self.within = {id(y): y for x in writable for y in (x, *_owners(x))}
+
+    def _in_reach(self, x: Any) -> bool:
+        """Whether an array is in reach, or a view of one: `data[:100]`, `w.T`."""
+        return id(x) in self.within or any(id(owner) in self.within for owner in _owners(x))
 
     def seen(self, x: Any) -> Any:
         """Return what stands for an array in reach, so that what is computed from it is recorded."""
-        v = self._constant(x) if id(x) in self.within else None
+        v = self._constant(x) if self._in_reach(x) else None
         if v is None or v.kind == "constant":
             return x
         leaf = Tensor(0.0, requires_grad=False)
@@ -230,9 +262,10 @@ class Recorder(Refusals):
         if not plain or not x.size or not x.ndim or not (straight or x.flags.f_contiguous):
             self.frozen.append(x)  # the guard compares their contents
             return None
-        leaf = self.captured.get(id(x))
+        place = id(x) if id(x) in self.within else (x.ctypes.data, x.shape, x.strides, x.dtype)
+        leaf = self.captured.get(place)  # a view is another object at each call, of the same memory
         if leaf is None:
-            leaf = self.captured[id(x)] = Tensor(0.0, requires_grad=False)
+            leaf = self.captured[place] = Tensor(0.0, requires_grad=False)
             leaf._value = x if straight else x.T
             self.local.discard(leaf)
         found = Value("state", leaf.shape, leaf.dtype, data=State(leaf), line=user_line())
@@ -243,12 +276,18 @@ class Recorder(Refusals):
             self.values.append(found)
         return found
 
+    def read_anew(self, program: Program) -> set[Any]:
+        """Return the ids of arrays in reach that a program reads at each call, and the places of views."""
+        read = {id(v.data.tensor) for v in program.states}
+        return {place for place, leaf in self.captured.items() if id(leaf) in read}
+
     def _constant(self, x: Any) -> Value:
         v = self.constants.get(id(x))
-        if v is None and id(x) in self.within:
+        if v is None and self._in_reach(x):
             v = self._captured(x)
             if v is not None:
                 self.constants[id(x)] = v
+                self.kept.append(x)
         elif v is not None and v.kind == "constant" and not _same_bytes(v.data, x):
             v = None  # the step has changed it since
         if v is None:
@@ -363,6 +402,13 @@ class Recorder(Refusals):
         self.counts = self.selections.guard(program)
         program.prune()
         return program, cleared
+
+
+def _owners(x: Any) -> Iterable[Any]:
+    """Yield the arrays in whose memory an array lies, as a view does."""
+    while isinstance(x, np.ndarray) and x.base is not None:
+        x = x.base
+        yield x
 
 
 def _same_bytes(held: Any, x: Any) -> bool:

@@ -16,7 +16,7 @@ from clearprop.tensor import Tensor
 
 _HINTS = {
     "bool(t)": "np.where(condition, a, b) instead of `if`, or the decision outside of the step",
-    "np.asarray(t)": "the array functions on the Tensor itself, without np.asarray",
+    "np.asarray(t)": "array functions on the Tensor itself, without np.asarray; np.take(a, t, 0), not a[t]",
     "str(t)": "returning it from the step, and printing what was returned",
     "format(t)": "returning it from the step, and printing what was returned",
 }
@@ -62,10 +62,10 @@ class Refusals(Observer):
         known = value.dtype.kind == "f" or (requires_grad is not None and not requires_grad)
         return value._value if known else value
 
-    def no_attribute(self, x: Any, name: str) -> None:
+    def no_attribute(self, x: Any, name: str, thing: str = "an array") -> None:
         """Refuse an attribute that arrays have and Tensors lack: `hasattr` would say no, an eager run yes."""
         raise self.refuse(
-            f"a recorded step cannot ask an array for .{name}",
+            f"a recorded step cannot ask {thing} for .{name}",
             f"of {describe(x)}",
             f"np.{name}(x), if it is in clearprop.registry.numpy_functions, or .{name} outside of the step",
         )

@@ -13,7 +13,7 @@ import numpy as np
 
 from clearprop.compiler.capture.recorder import Recorder
 from clearprop.compiler.capture.refusals import RecordingError
-from clearprop.compiler.capture.stand_in import stands_for_array
+from clearprop.compiler.capture.stand_in import stands_for_array, stands_for_number
 from clearprop.compiler.capture.tree import mapped
 from clearprop.errors import lesson
 from clearprop.tensor import Tensor
@@ -42,7 +42,8 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
             if x in recorder.before:
                 return _Same(x)
             outputs.append(x)
-            return (_Array if stands_for_array(x) else _Tensor)(len(outputs) - 1)
+            gives = _Number if stands_for_number(x) else _Array if stands_for_array(x) else _Tensor
+            return gives(len(outputs) - 1)
         kind = type(x)
         if there(x) or isinstance(x, _FIXED):
             return _Same(x)
@@ -51,7 +52,8 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
         if kind in (dict, collections.OrderedDict):
             return _Dict({k: read(y) for k, y in x.items()}, kind)
         if kind is np.ndarray and not x.dtype.hasobject:
-            return _Made(x.copy())
+            seen = recorder.seen(x)  # a view of an array in reach is read anew
+            return _Made(x.copy()) if seen is x else read(seen)
         if _only_holds(kind):
             return _Object({k: read(getattr(x, k)) for k in _attributes(x)}, kind)
         raise RecordingError(
@@ -105,6 +107,13 @@ class _Array:
 
     def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
         return outputs[self.i]
+
+
+class _Number(_Array):
+    gives = "done"
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        return float(outputs[self.i])
 
 
 class _Argument:

@@ -35,6 +35,10 @@ _IN_PLACE = (
     ("__ilshift__", "left_shift", "<<="),
     ("__irshift__", "right_shift", ">>="),
 )
+_ARITHMETIC = (
+    "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv",
+    "mod", "rmod", "pow", "rpow", "neg", "pos", "abs", "round",
+)  # fmt: skip
 
 
 class StandIn:
@@ -114,6 +118,27 @@ class StandInWithoutAxes(StandIn):
         return np.ndarray
 
 
+class StandInForNumber(StandIn):
+    """The same for a float of Python's that may be another at each call: a learning rate.
+
+    It is as weak as the float: `rate * w` has the dtype of `w`, and what is computed of such numbers alone is
+    one. Nothing that only arrays have is found on it.
+    """
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if inside(sys._getframe(1)):
+            return Tensor if name == "__class__" else object.__getattribute__(self, name)
+        if name == "__class__":
+            return float
+        if name.startswith("_"):
+            return object.__getattribute__(self, name)
+        if hasattr(float, name):
+            _recorder().no_attribute(self, name, "a number")
+        raise AttributeError(f"float has no attribute {name!r}")
+
+
 def twin_of(x: Tensor, kind: type = StandIn) -> Any:
     """Return what stands for the array of a Tensor: the same value, computed by the same op."""
     twin: Any = object.__new__(kind)
@@ -126,6 +151,11 @@ def twin_of(x: Tensor, kind: type = StandIn) -> Any:
 def stands_for_array(x: Any) -> bool:
     """Tell whether what the library takes for a Tensor is an array in an eager run."""
     return issubclass(type(x), StandIn)
+
+
+def stands_for_number(x: Any) -> bool:
+    """Tell whether what the library takes for a Tensor is a float of Python's in an eager run."""
+    return type(x) is StandInForNumber
 
 
 def _recorder() -> Any:
@@ -142,6 +172,23 @@ def _in_place(name: str, sign: str) -> Any:
     return operator
 
 
+def _weakly(special: str) -> Any:
+    """Return an operator of numbers: of two of Python's it makes one of Python's."""
+    of_arrays = getattr(Tensor, special)
+
+    def operator(self: Any, *others: Any) -> Any:
+        found = of_arrays(self, *others)
+        alone = all(type(y) in (StandInForNumber, bool, int, float) for y in others)
+        return twin_of_number(found) if alone and found is not NotImplemented else found
+
+    return operator
+
+
+def twin_of_number(x: Any) -> Any:
+    """Return what stands for a float of Python's with the value of `x`."""
+    return _recorder().copied(x, StandInForNumber)
+
+
 def _complete() -> None:
     """Give the class the in-place operators, and all of Tensor's functions that it has not of its own."""
     for special, name, sign in _IN_PLACE:
@@ -152,6 +199,10 @@ def _complete() -> None:
                 setattr(StandIn, name, function)
     StandIn.__eq__ = Tensor.__eq__  # type: ignore[method-assign, assignment]
     StandIn.__hash__ = object.__hash__  # type: ignore[method-assign]
+    for name in _ARITHMETIC:
+        setattr(StandInForNumber, f"__{name}__", _weakly(f"__{name}__"))
+    for special, *_ in _IN_PLACE:
+        setattr(StandInForNumber, special, getattr(StandInForNumber, f"__{special[3:]}", None))
 
 
 _complete()

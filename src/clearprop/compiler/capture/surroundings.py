@@ -284,9 +284,22 @@ class Contents:
 
     def __init__(self, buffer: Any) -> None:
         self.buffer = buffer
+        self.first = self._latest = self._copied()
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a copy of them."""
+        """Return a copy of them, the same one while they stay the same."""
+        now = self._copied()
+        if now != self._latest:
+            self._latest = now
+        return self._latest
+
+    @property
+    def straight(self) -> bool:
+        """Whether the bytes lie side by side, a word of them at least."""
+        x = self.buffer
+        return isinstance(x, np.ndarray) and x.nbytes >= 8 and (x.flags.c_contiguous or x.flags.f_contiguous)
+
+    def _copied(self) -> bytes:
         return self.buffer.tobytes() if isinstance(self.buffer, np.ndarray) else bytes(self.buffer)
 
     def __setitem__(self, name: str, value: Any) -> None:

@@ -32,7 +32,7 @@ described = pytest.mark.skipif(
 )
 rate = 1.0
 unset = None
-asked = np.zeros(1, bool)  # an array, since a step notices all other changes around it
+asked = np.zeros(5000, bool)  # so large that a step does not notice, as it does all other changes
 
 
 class Ordinary(Exception):
