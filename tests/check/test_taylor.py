@@ -119,6 +119,18 @@ def test_no_false_alarm_where_many_kinks_are_near(name, size):
     assert wrong == []
 
 
+@pytest.mark.parametrize("beside", [1e-3, 1e-5, 1e-6, 1e-7])
+def test_a_kink_is_left_out_where_another_is_close_beside(beside):
+    wrong = []
+    for seed in range(6):
+        x = np.random.default_rng(seed).normal(size=2500)
+        x[3], x[4], x[5] = 0.0, beside, -beside
+        found = taylor_check(BENT["tanh"], x, raise_on_failure=False, seed=seed)
+        wrong += [] if found.ok else [(seed, found)]
+
+    assert wrong == []
+
+
 @pytest.mark.parametrize("name", BENT)
 def test_a_fault_among_many_kinks_is_named(name):
     for seed in range(5):

@@ -18,7 +18,7 @@ SINGLE = 64  # entries on a kink, or without a finite gradient, that are looked 
 BITS = 2.0**12  # sizes of a direction's entries are told apart to one part in this
 BETWEEN = 1.25  # a remainder that falls faster is that of a right gradient (2), else of a wrong one (1)
 GROUPS = 512  # groups of entries that are searched for kinks, four evaluations each
-BEND_STEPS = (2.0**-14, 2.0**-18)  # second differences over these tell a kink from a curve
+BEND_STEPS = (2.0**-14, 2.0**-18, 2.0**-22, 2.0**-26)  # second differences tell a kink from a curve
 
 
 @dataclass
@@ -132,14 +132,20 @@ class Search:
         masked = np.zeros(self.size)
         masked[group] = v[group]
         shifted, _ = self.probe.along(self.split(masked))
-        bends = []
+        before: Any = None
         with np.errstate(all="ignore"):
             for h in BEND_STEPS:
                 ahead, behind = (shifted(t)[0][self.used] for t in (h, -h))
-                bends.append(np.abs(ahead + behind - 2 * self.at) / h)
-            size = np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), self.terms)
-            noise = 4 * self.probe.eps * size / BEND_STEPS[-1]
-            return bool(np.any((bends[1] > 0.5 * bends[0]) & (bends[1] > 20 * noise)))
+                bend = np.abs(ahead + behind - 2 * self.at) / h
+                size = np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), self.terms)
+                heard = bend > 80 * self.probe.eps * size / h
+                if before is not None:
+                    if np.any(heard & (bend > 0.5 * before)):
+                        return True
+                    if not np.any(heard & (bend > before / 8)):  # a curve falls to a sixteenth
+                        return False
+                before = bend
+        return False
 
     def _hold_against_both_sides(self, k: int) -> None:
         """Blame an entry on a kink whose gradient is outside of the slopes on its two sides."""
