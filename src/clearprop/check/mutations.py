@@ -119,7 +119,7 @@ FAULTS: dict[str, Fault] = {
 
 
 @dataclass
-class Row:
+class Tally:
     """The outcome of one kind of fault over all rules."""
 
     fault: str
@@ -168,11 +168,11 @@ def embedded(case: Case) -> Callable[[], Any]:
     return model
 
 
-def mutate(names: Iterable[str], faults: dict[str, Fault] | None = None) -> Iterator[Row]:
+def mutate(names: Iterable[str], faults: dict[str, Fault] | None = None) -> Iterator[Tally]:
     """Yield, for each kind of fault, what became of it in every rule of the named ops."""
     rules = [(ops[name], i) for name in names for i in sending(ops[name])]
     for label, fault in (faults or FAULTS).items():
-        row = Row(label)
+        row = Tally(label)
         for op, i in rules:
             hit = effective(op, i, fault)
             if not hit:
@@ -219,7 +219,7 @@ def main(names: list[str] | None = None) -> int:
     rules = sum(len(sending(ops[name])) for name in names)
     print(f"{len(names)} ops, {rules} rules. False alarms on sound rules, float64 and float32: {len(alarms)}")
     print(f"\n  {'fault':<32} {'injected':>8} {'found':>6} {'op named':>9} {'explained':>10}")
-    total = Row("all")
+    total = Tally("all")
     for row in mutate(names):
         print(
             f"  {row.fault:<32} {row.injected:>8} {row.found:>6} {row.named:>9} {row.explained:>10}",

@@ -28,13 +28,13 @@ from clearprop.tensor import Tensor
 class NonFiniteError(GradientError):
     """A NaN or an infinity was found; `report` says where."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: NonFinite) -> None:
         super().__init__(report.text)
         self.report = report
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Report:
+class NonFinite:
     """One place where a number stopped being finite.
 
     `phase` is `input`, `forward` or `backward`, `kind` is `nan`, `inf` or `-inf`. `index` is the first bad
@@ -156,7 +156,7 @@ class Watch(Observer):
 
     def __init__(self, *, collect: bool = False, inf: bool = True, limit: int = 100) -> None:
         self.collect, self.inf, self.limit = collect, inf, limit
-        self.reports: list[Report] = []
+        self.reports: list[NonFinite] = []
         self.edits: list[Edit] = []
         self.lost: list[Departure] = []
         self.departures = Departures()
@@ -305,12 +305,12 @@ class Watch(Observer):
         }
         if phase == "backward":
             fields["route"] = route_to(self._output, node, i, bad.index, names)
-            self.reports.append(Report(**fields))
+            self.reports.append(NonFinite(**fields))
         elif self.collect:
             self._waiting.append(fields | {"names": names})
             return
         else:
-            self.reports.append(Report(**fields, route=None))
+            self.reports.append(NonFinite(**fields, route=None))
         if not self.collect:
             raise NonFiniteError(self.reports[-1])
 
@@ -322,5 +322,5 @@ class Watch(Observer):
             if output is not None and fields["node"].requires_grad:
                 start = fields["index"] if fields["phase"] == "forward" else None
                 route = route_to(output, fields["node"], None, start, names)
-            self.reports.append(Report(**fields, route=route))
+            self.reports.append(NonFinite(**fields, route=route))
         self._waiting = []

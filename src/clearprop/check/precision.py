@@ -35,7 +35,7 @@ class Digits:
 
 
 @dataclass
-class Loss:
+class LostDigits:
     """A node where digits were lost: what went in was right to `before` digits, what came out to `after`."""
 
     node: Tensor
@@ -56,7 +56,7 @@ class TrustReport:
     shadow: str
     output: float
     gradients: list[Digits] = field(default_factory=list)
-    losses: list[Loss] = field(default_factory=list)
+    losses: list[LostDigits] = field(default_factory=list)
 
     def __repr__(self) -> str:
         lines = [f"{self.precision} against {self.shadow}: the value is right to {self.output:.1f} digits."]
@@ -182,7 +182,7 @@ def _entries(value: Any, right: Any, most: float) -> Any:
     return np.where(nothing & (away <= size.max(initial=0.0)), np.nan, digits)
 
 
-def _forward_losses(replay: Replay, exact: dict[Tensor, Any], most: float) -> list[Loss]:
+def _forward_losses(replay: Replay, exact: dict[Tensor, Any], most: float) -> list[LostDigits]:
     """Nodes whose value is much worse than everything it was computed from."""
     found = []
     for node in replay.order:
@@ -192,11 +192,11 @@ def _forward_losses(replay: Replay, exact: dict[Tensor, Any], most: float) -> li
         before = max([*errors, float(np.finfo(node._value.dtype).eps) / 16])
         after = _error(node._value, exact[node])
         if math.isfinite(before) and after > LOST * before:
-            found.append(Loss(node, False, _decimals(before, most), _decimals(after, most)))
+            found.append(LostDigits(node, False, _decimals(before, most), _decimals(after, most)))
     return found
 
 
-def _backward_losses(replay: Replay, grads: Any, exact: Any, most: float) -> list[Loss]:
+def _backward_losses(replay: Replay, grads: Any, exact: Any, most: float) -> list[LostDigits]:
     """Nodes whose gradient, a sum, is much worse than the gradients of all its users and its own value."""
     users = users_in(replay.order)
     found = []
@@ -207,5 +207,5 @@ def _backward_losses(replay: Replay, grads: Any, exact: Any, most: float) -> lis
         eps = float(np.finfo(node._value.dtype).eps) / 16
         before, after = max([*errors, eps]), _error(grads[node], exact[node])
         if math.isfinite(before) and after > LOST * before:
-            found.append(Loss(node, True, _decimals(before, most), _decimals(after, most)))
+            found.append(LostDigits(node, True, _decimals(before, most), _decimals(after, most)))
     return found

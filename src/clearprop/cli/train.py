@@ -16,7 +16,7 @@ from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
 
 if TYPE_CHECKING:
-    from clearprop.cli.train_report import Report
+    from clearprop.cli.train_report import TrainingReport
     from clearprop.train import History
 
 ACTIVATIONS = {
@@ -89,12 +89,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, write the files and return 0, or 130 where Ctrl-C ended the training early."""
     hidden = _checked(args)
-    from clearprop.cli.train_report import Report
+    from clearprop.cli.train_report import TrainingReport
     from clearprop.files import free_room, whole_folder
     from clearprop.train import NonFiniteLossError
 
     output = _outputs(args)
-    report = Report(quiet=args.quiet)
+    report = TrainingReport(quiet=args.quiet)
     job = _Job(args, hidden)
     report.data(job.table, job.reading, job.model, job.parts)
     report.network(job.model.network)
@@ -167,7 +167,7 @@ class _Job:
         targets = targets if targets.dtype.kind == "i" else targets.astype(np.float32)
         return encode(table, self.model.columns), targets
 
-    def train(self, report: Report) -> History:
+    def train(self, report: TrainingReport) -> History:
         """Train the network."""
         from clearprop import train
 
@@ -227,7 +227,7 @@ class _Job:
         make = getattr(optim, OPTIMIZERS[args.optimizer])
         return make(self.model.network.parameters(), weight_decay=args.weight_decay, **options)
 
-    def examine(self, report: Report) -> None:
+    def examine(self, report: TrainingReport) -> None:
         """Print what the doctor finds in the network as it is now."""
         import clearprop
 
@@ -236,7 +236,7 @@ class _Job:
         )
         report.say(f"doctor: {found}\n", always=True)
 
-    def finish(self, folder: Path, history: History, report: Report) -> None:
+    def finish(self, folder: Path, history: History, report: TrainingReport) -> None:
         """Print how the training went and what the test says; write the files into the folder."""
         report.curves(history)
         result = report.test(self.model, self.test) if len(self.test) else {}

@@ -21,7 +21,7 @@ from clearprop.train.charts import ascii_only, confusion_matrix, confusion_table
 from clearprop.train.table_model import TableModel
 
 
-class Report:
+class TrainingReport:
     """Prints on standard output, in ASCII where it cannot hold more."""
 
     def __init__(self, quiet: bool = False) -> None:

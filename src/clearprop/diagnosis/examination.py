@@ -11,7 +11,7 @@ import numpy as np
 
 from clearprop.backward import propagate
 from clearprop.check.departures import Departures
-from clearprop.check.nonfinite import Report, watch
+from clearprop.check.nonfinite import NonFinite, watch
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
 from clearprop.ops import random
@@ -50,7 +50,7 @@ class Examination:
     output: Any = None
     loss: Any = None
     failure: Exception | None = None
-    nonfinite: list[Report] = field(default_factory=list)
+    nonfinite: list[NonFinite] = field(default_factory=list)
     departures: Departures = field(default_factory=Departures)
     order: list[Tensor] = field(default_factory=list)
     grads: dict[Tensor, Any] = field(default_factory=dict)

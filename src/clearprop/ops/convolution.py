@@ -28,7 +28,7 @@ The larger one fits into a core's own cache; below the smaller one memory is no 
 """
 
 
-class Layout:
+class Blocks:
     """The windows of `x`, laid out block by block as the columns of a matrix for one product per group.
 
     A block is a few whole images, or a few rows of windows of one image that is large; so the memory that the
@@ -131,7 +131,7 @@ def convolution(x: Any, w: Any, *, frame: Any = None, groups: int = 1) -> Any:
     array([[[12., 24.]]])
     """
     windows = frame.counts(frame.lengths(x))
-    layout = Layout(x.shape, windows, frame, groups)
+    layout = Blocks(x.shape, windows, frame, groups)
     z = np.empty((x.shape[0], w.shape[0], *windows), np.result_type(x, w))
     kernels = _kernels(w, groups)
     for block in layout.blocks():
@@ -173,7 +173,7 @@ def transposed_convolution(y: Any, w: Any, *, lengths: Any = (), frame: Any = No
     """
     channels = w.shape[1] * groups
     z = np.zeros((y.shape[0], channels, *map(int, lengths)), np.result_type(y, w))
-    layout = Layout(z.shape, y.shape[2:], frame, groups)
+    layout = Blocks(z.shape, y.shape[2:], frame, groups)
     turned = _kernels(w, groups).swapaxes(1, 2)
     for block in layout.blocks():
         columns = layout.columns(block, z.dtype)
@@ -211,7 +211,7 @@ def convolution_kernel(x: Any, y: Any, *, frame: Any = None, groups: int = 1) ->
     array([[[21., 42.]]])
     """
     units = y.shape[1]
-    layout = Layout(x.shape, y.shape[2:], frame, groups)
+    layout = Blocks(x.shape, y.shape[2:], frame, groups)
     z = np.zeros((groups, units // groups, layout.inner), np.result_type(x, y))
     for block in layout.blocks():
         z += layout.rows_of(block, y) @ layout.filled(block, x).swapaxes(1, 2)

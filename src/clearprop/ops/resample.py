@@ -15,7 +15,7 @@ CUBIC, SHARP = -0.75, -0.5  # the slope of a cubic kernel at 1: PyTorch's, and K
 
 
 @dataclass(frozen=True)
-class Table:
+class Interpolation:
     """Where each of `target` entries comes from among `source` ones, and with which weights.
 
     `how` is one of `nearest nearest-exact linear cubic area`, or `smooth linear` and `smooth cubic`, which
@@ -37,10 +37,10 @@ class Table:
 
 
 @functools.lru_cache(256)
-def entries(table: Table) -> tuple[Any, Any]:
+def entries(table: Interpolation) -> tuple[Any, Any]:
     """Return the places and the weights of a table, one row for each entry of the result.
 
-    >>> entries(Table("linear", 2, 4, 0.5))[1].tolist()
+    >>> entries(Interpolation("linear", 2, 4, 0.5))[1].tolist()
     [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.75, 0.25]]
     """
     if table.back:
@@ -79,7 +79,7 @@ def cubic(t: Any, a: float) -> Any:
     return np.where(t <= 1, near, np.where(t < 2, far, 0))
 
 
-def _areas(table: Table) -> tuple[Any, Any]:
+def _areas(table: Interpolation) -> tuple[Any, Any]:
     """The mean of the entries that share a part of the axis, the same for all axes."""
     starts, stops = adaptive(table.source, table.target)
     places = starts[:, None] + np.arange((stops - starts).max(initial=1))
@@ -97,7 +97,7 @@ def adaptive(source: int, target: int) -> tuple[Any, Any]:
     return i * source // target, -((i + 1) * -source // target)
 
 
-def _smooth(table: Table) -> tuple[Any, Any]:
+def _smooth(table: Interpolation) -> tuple[Any, Any]:
     """A kernel stretched over as many entries as become one, so that nothing is left out."""
     reach = (1.0 if table.how == "smooth linear" else 2.0) * max(table.scale, 1.0)
     centre = (np.arange(table.target) + 0.5) * table.scale
@@ -129,15 +129,15 @@ def _turned(places: Any, weights: Any, source: int) -> tuple[Any, Any]:
     "opaque",
     lambda g, z, x, axis, table: ops["resample"](g, axis=axis, table=replace(table, back=not table.back)),
     examples=(
-        (((2, 3),), {"axis": 1, "table": Table("linear", 3, 5, 0.6)}),
-        (((4, 2),), {"axis": 0, "table": Table("area", 4, 3)}),
-        (((2, 6),), {"axis": 1, "table": Table("cubic", 4, 6, 0.5, back=True)}),
+        (((2, 3),), {"axis": 1, "table": Interpolation("linear", 3, 5, 0.6)}),
+        (((4, 2),), {"axis": 0, "table": Interpolation("area", 4, 3)}),
+        (((2, 6),), {"axis": 1, "table": Interpolation("cubic", 4, 6, 0.5, back=True)}),
     ),
 )
 def resample(x: Any, *, axis: int = -1, table: Any = None) -> Any:
     """z[i] = sum over j of weights[i, j] * x[places[i, j]] along one axis; a weight of 0 looks at nothing.
 
-    >>> resample(np.array([0.0, 4.0]), table=Table("linear", 2, 4, 0.5))
+    >>> resample(np.array([0.0, 4.0]), table=Interpolation("linear", 2, 4, 0.5))
     array([0., 1., 3., 4.])
     """
     places, weights = entries(table)

@@ -25,7 +25,7 @@ MOST_VISITS = 100_000  # a recursive pass walks every path, and there can be exp
 
 
 @dataclass(frozen=True)
-class Contribution:
+class Addend:
     """One arrow of the backward pass: `node` sent `amount` to its input number `i`."""
 
     node: Tensor
@@ -56,10 +56,10 @@ class Pass:
     algorithm: str
     output: Tensor
     grads: dict[Tensor, Any] = field(default_factory=dict)
-    contributions: list[Contribution] = field(default_factory=list)
+    contributions: list[Addend] = field(default_factory=list)
     most_visits: int | None = None
 
-    def to(self, node: Tensor) -> list[Contribution]:
+    def to(self, node: Tensor) -> list[Addend]:
         """Return what `node` received, in order."""
         return [sent for sent in self.contributions if sent.input is node]
 
@@ -81,7 +81,7 @@ def tree(output: Tensor, last_input_first: bool = False, most_visits: int = MOST
         found.grads[node] = grad
         for i, x in _inputs(node, last_input_first):
             amount = sent(node, i, grad)
-            _note(found, Contribution(node, i, x, grad, amount, found.grads.get(x), amount))
+            _note(found, Addend(node, i, x, grad, amount, found.grads.get(x), amount))
             visit(x, amount)
 
     _start(visit, output)
@@ -106,7 +106,7 @@ def recursive(output: Tensor, last_input_first: bool = False, most_visits: int =
         for i, x in _inputs(node, last_input_first):
             amount = sent(node, i, found.grads[node])
             before = found.grads.get(x)
-            _note(found, Contribution(node, i, x, found.grads[node], amount, before, _sum(before, amount)))
+            _note(found, Addend(node, i, x, found.grads[node], amount, before, _sum(before, amount)))
             visit(x, amount)
 
     _start(visit, output)
@@ -129,7 +129,7 @@ def topological(output: Tensor, start: Any = None) -> Pass:
     for node, i, amount in sends(topological_order(output, tracked=True), grads):
         x = node.inputs[i]
         before = grads.get(x)
-        _note(found, Contribution(node, i, x, grads[node], amount, before, _sum(before, amount)))
+        _note(found, Addend(node, i, x, grads[node], amount, before, _sum(before, amount)))
     return found
 
 
@@ -165,7 +165,7 @@ def _one(output: Tensor) -> Any:
     return np.ones(output.shape, output.dtype)[()]
 
 
-def _note(found: Pass, sent: Contribution) -> None:
+def _note(found: Pass, sent: Addend) -> None:
     found.contributions.append(sent)
     if found.most_visits is not None and len(found.contributions) > found.most_visits:
         raise GradientError(

@@ -15,7 +15,7 @@ from clearprop.nn.functional.sizes import alone, batched, each
 from clearprop.op import describe
 from clearprop.ops import random
 from clearprop.ops.index import ARRAY
-from clearprop.ops.resample import Table, adaptive
+from clearprop.ops.resample import Interpolation, adaptive
 from clearprop.ops.shape import constant
 from clearprop.ops.window import Frame, lowest
 from clearprop.registry import ops
@@ -263,7 +263,7 @@ def _adaptive_mean(axes: int, x: Any, output_size: Any) -> Any:
         return alone(ops["window_sum"](x, frame=frame) / math.prod(frame.sizes), lone)
     for i, (n, m) in enumerate(zip(x.shape[2:], targets, strict=True)):
         if n != m:
-            x = ops["resample"](x, axis=2 + i, table=Table("area", n, m))
+            x = ops["resample"](x, axis=2 + i, table=Interpolation("area", n, m))
     return alone(x, lone)
 
 

@@ -13,7 +13,7 @@ from clearprop.nn.functional.layer import arrayed
 from clearprop.nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from clearprop.nn.functional.sizes import each
 from clearprop.op import describe
-from clearprop.ops.resample import CUBIC, Table
+from clearprop.ops.resample import CUBIC, Interpolation
 from clearprop.registry import ops
 
 HOW = {
@@ -77,7 +77,7 @@ def interpolate(
         if corners:
             scale = (n - 1) / (m - 1) if m > 1 else 0.0
         if n != m or (factor is not None and scale != 1):
-            x = ops["resample"](x, axis=2 + a, table=Table(how, n, m, scale, corners))
+            x = ops["resample"](x, axis=2 + a, table=Interpolation(how, n, m, scale, corners))
     return x
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from clearprop.see.drawing.boxes import Box, Link
 from clearprop.see.drawing.boxing import boxes_of
-from clearprop.see.drawing.folding import Fold
+from clearprop.see.drawing.folding import FoldedModule
 from clearprop.see.layout.coordinates import heights
-from clearprop.see.layout.order import Layers, crossings, reduce_crossings, with_dummies
+from clearprop.see.layout.order import Layering, crossings, reduce_crossings, with_dummies
 from clearprop.see.layout.ranks import ranks
 from clearprop.see.layout.routes import Point, columns, routes
 from clearprop.see.layout.wrap import Rows, breaks, rows
@@ -55,7 +55,7 @@ class Arrangement:
 
 
 @dataclass(slots=True)
-class Layout:
+class Placement:
     """Boxes and arrows with their places; `width` and `height` hold all of it."""
 
     boxes: list[Box]
@@ -82,14 +82,14 @@ def layout(
     output: Tensor,
     *,
     names: Mapping[int, str] | None = None,
-    folds: Sequence[Fold] = (),
+    folds: Sequence[FoldedModule] = (),
     within: Iterable[Tensor] | None = None,
     inputs: str = "auto",
     wrap: float | None = WIDEST,
     grad_text: Callable[[Tensor], str] | None = None,
     value_text: Callable[[Tensor], str] | None = None,
     grads: Mapping[Tensor, Any] | None = None,
-) -> Layout:
+) -> Placement:
     """Return where the boxes and arrows of `output`'s graph stand.
 
     `names` maps `id(tensor)` to a name (see `clearprop.see.names.find`); `folds` are modules that share a
@@ -131,7 +131,7 @@ def _small(boxes: Sequence[Box], leaves: Sequence[int]) -> bool:
     return len(leaves) <= 8 and len(boxes) <= 24
 
 
-def _placed(boxes: list[Box], links: list[Link], found: Arrangement) -> Layout:
+def _placed(boxes: list[Box], links: list[Link], found: Arrangement) -> Placement:
     for i, box in enumerate(boxes):
         box.w = found.wide[i]
         box.x = found.x[i] - box.w / 2 + MARGIN
@@ -141,7 +141,7 @@ def _placed(boxes: list[Box], links: list[Link], found: Arrangement) -> Layout:
         Edge(link.id, link.source, link.target, link.index, [(x + MARGIN, y + MARGIN) for x, y in route])
         for link, route in zip(links, found.routes, strict=True)
     ]
-    return Layout(boxes, edges, found.width + 2 * MARGIN, found.height + 2 * MARGIN, found.crossings)
+    return Placement(boxes, edges, found.width + 2 * MARGIN, found.height + 2 * MARGIN, found.crossings)
 
 
 def arrange(
@@ -198,7 +198,7 @@ def arrange(
     )
 
 
-def _share_widths(layered: Layers, wide: list[float]) -> None:
+def _share_widths(layered: Layering, wide: list[float]) -> None:
     for layer in layered.layers:
         widest = max((wide[v] for v in layer if v < layered.count), default=0.0)
         for v in layer:

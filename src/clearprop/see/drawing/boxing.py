@@ -21,7 +21,7 @@ from clearprop.see.drawing.boxes import (
     node_box,
     show_array,
 )
-from clearprop.see.drawing.folding import Fold
+from clearprop.see.drawing.folding import FoldedModule
 from clearprop.tensor import Tensor
 
 
@@ -29,7 +29,7 @@ def boxes_of(
     output: Tensor,
     *,
     names: Mapping[int, str] | None = None,
-    folds: Sequence[Fold] = (),
+    folds: Sequence[FoldedModule] = (),
     within: Iterable[Tensor] | None = None,
     grad_text: Texts | None = None,
     value_text: Texts | None = None,
@@ -99,7 +99,7 @@ def _outside(id: str, node: Tensor, names: Mapping[int, str]) -> Box:
     return measure(box)
 
 
-def module_box(id: str, fold: Fold, output: Tensor, users: Users) -> Box:
+def module_box(id: str, fold: FoldedModule, output: Tensor, users: Users) -> Box:
     """Return the box of a folded module: its path and class, and the value and gradient of its output."""
     box = Box(id, None, "module", fold.title or fold.kind, note=fold.kind if fold.title else "")
     box.footer = f"{fold.parameters:,} parameters" if fold.parameters else ""

@@ -14,8 +14,8 @@ from clearprop.errors import lesson
 from clearprop.files import whole_file
 from clearprop.graph import topological_order
 from clearprop.see.algebra.labels import must_be_a_tensor
-from clearprop.see.drawing.arrange import Layout, layout
-from clearprop.see.drawing.folding import COMFORTABLE, Fold, folds, inside
+from clearprop.see.drawing.arrange import Placement, layout
+from clearprop.see.drawing.folding import COMFORTABLE, FoldedModule, folds, inside
 from clearprop.see.drawing.svg import svg
 from clearprop.see.drawing.text import text
 from clearprop.see.names import callers_frame, find, model_name, model_of
@@ -34,7 +34,7 @@ class Drawing:
 
     def __init__(
         self,
-        layout: Layout,
+        layout: Placement,
         title: str = "Computation graph",
         inside: Mapping[str, Callable[[], Drawing]] | None = None,
     ) -> None:
@@ -184,10 +184,10 @@ def draw(
     )
 
 
-def _folded(drawn: Layout, title: str, folded: list[Fold], source: tuple[Any, ...]) -> Drawing:
+def _folded(drawn: Placement, title: str, folded: list[FoldedModule], source: tuple[Any, ...]) -> Drawing:
     """Return a drawing whose folded modules can draw their insides."""
 
-    def opener(fold: Fold) -> Callable[[], Drawing]:
+    def opener(fold: FoldedModule) -> Callable[[], Drawing]:
         def draw_inside() -> Drawing:
             t, model, found, prefix = source
             inner = inside(topological_order(t), model, fold, prefix)

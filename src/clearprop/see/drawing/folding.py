@@ -13,7 +13,7 @@ _SHORTEST_RUN = 4  # equal modules in a row that share one box
 
 
 @dataclass(eq=False)
-class Fold:
+class FoldedModule:
     """Nodes that are drawn as one box: a module's, or those of a run of equal modules."""
 
     path: str
@@ -23,7 +23,7 @@ class Fold:
     """The module's class, and for a run how many there are."""
     members: list[Tensor] = field(default_factory=list)
     parameters: int = 0
-    parts: tuple[Fold, ...] = ()
+    parts: tuple[FoldedModule, ...] = ()
     """The modules of a run."""
 
 
@@ -33,7 +33,7 @@ def folds(
     depth: int | None = None,
     expand: Iterable[str] | str = (),
     prefix: str = "",
-) -> list[Fold]:
+) -> list[FoldedModule]:
     """Return the folded modules of a graph whose nodes are `order`.
 
     Modules down to level `depth` are open, those named in `expand` too, with all that hold them;
@@ -56,7 +56,7 @@ def folds(
     )
 
 
-def inside(order: Sequence[Tensor], model: Any, fold: Fold, prefix: str = "") -> list[Fold]:
+def inside(order: Sequence[Tensor], model: Any, fold: FoldedModule, prefix: str = "") -> list[FoldedModule]:
     """Return the folded modules inside an opened one: those of the next level that has any."""
     members = set(fold.members)
     here = fold.path.count(".") + 1 if fold.path else 0
@@ -142,17 +142,17 @@ def _folded(
     opened: list[str],
     prefix: str,
     runs: bool = True,
-) -> list[Fold]:
+) -> list[FoldedModule]:
     modules = dict(model.named_modules())
-    groups: dict[tuple[str, int], Fold] = {}
-    of: dict[Tensor, Fold] = {}
+    groups: dict[tuple[str, int], FoldedModule] = {}
+    of: dict[Tensor, FoldedModule] = {}
     for node in order:
         closed = _closed(paths[node][0], depth, opened) if node in paths and node.op is not None else None
         if closed is not None:
             key = (closed, paths[node][1] if closed == paths[node][0] else 0)
             module = modules[closed]
             title = ".".join(name for name in (prefix, closed) if name)
-            made = Fold(closed, title, type(module).__name__, [], module.count_parameters())
+            made = FoldedModule(closed, title, type(module).__name__, [], module.count_parameters())
             fold = groups.setdefault(key, made)
             fold.members.append(node)
             of[node] = fold
@@ -175,10 +175,10 @@ def _closed(path: str, depth: int, opened: list[str]) -> str | None:
 
 
 def _take_in_parameters(
-    order: Sequence[Tensor], paths: dict[Tensor, tuple[str, int]], of: dict[Tensor, Fold]
+    order: Sequence[Tensor], paths: dict[Tensor, tuple[str, int]], of: dict[Tensor, FoldedModule]
 ) -> None:
     """Put a parameter into the box of the module that uses it, unless somebody else uses it too."""
-    users: dict[Tensor, set[Fold | None]] = {}
+    users: dict[Tensor, set[FoldedModule | None]] = {}
     for node in order:
         for x in node.inputs:
             if isinstance(x, Tensor):
@@ -191,17 +191,17 @@ def _take_in_parameters(
                 fold.members.append(node)
 
 
-def _runs(groups: list[Fold], modules: Mapping[str, Any]) -> list[Fold]:
+def _runs(groups: list[FoldedModule], modules: Mapping[str, Any]) -> list[FoldedModule]:
     """Join the middle of a run of equal modules, or of a pattern of up to four: a deep network's many blocks.
 
     The first and the last of the run stay as they are, so that their gradients can be compared.
     """
-    by_parent: dict[str, list[Fold]] = {}
+    by_parent: dict[str, list[FoldedModule]] = {}
     for fold in groups:
         parent, _, name = fold.path.rpartition(".")
         if name.isdigit():
             by_parent.setdefault(parent, []).append(fold)
-    joined: list[Fold] = []
+    joined: list[FoldedModule] = []
     for parent, row in by_parent.items():
         signs = [_sign(modules[fold.path]) for fold in row]
         start = 0
@@ -235,15 +235,15 @@ def _sign(module: Any) -> tuple[Any, ...]:
     return (type(module).__name__, *((path, p.shape) for path, p in module.named_parameters()))
 
 
-def _join(parent: str, row: list[Fold], period: int) -> Fold:
+def _join(parent: str, row: list[FoldedModule], period: int) -> FoldedModule:
     pattern = ", ".join(fold.kind for fold in row[:period])
     kind = f"{len(row) // period} \u00d7 ({pattern})" if period > 1 else f"{len(row)} \u00d7 {pattern}"
     title = f"{row[0].title} … {row[-1].path.rpartition('.')[2]}"
     members = [node for fold in row for node in fold.members]
-    return Fold(parent, title, kind, members, sum(fold.parameters for fold in row), tuple(row))
+    return FoldedModule(parent, title, kind, members, sum(fold.parameters for fold in row), tuple(row))
 
 
-def _without_circles(order: Sequence[Tensor], found: list[Fold]) -> list[Fold]:
+def _without_circles(order: Sequence[Tensor], found: list[FoldedModule]) -> list[FoldedModule]:
     """Open the modules whose boxes would have arrows running in a circle (a module entered, left and
     entered again).
     """
@@ -255,12 +255,12 @@ def _without_circles(order: Sequence[Tensor], found: list[Fold]) -> list[Fold]:
         found = [fold for fold in found if fold not in circular]
 
 
-def _circular(order: Sequence[Tensor], of: dict[Tensor, Fold]) -> set[Fold]:
+def _circular(order: Sequence[Tensor], of: dict[Tensor, FoldedModule]) -> set[FoldedModule]:
     things = {of.get(node, node) for node in order}
     arrows = set(_arrows(order, of))
     backward = {(target, source) for source, target in arrows}
     left = _unreached(things, arrows) & _unreached(things, backward)
-    return {thing for thing in left if isinstance(thing, Fold)}
+    return {thing for thing in left if isinstance(thing, FoldedModule)}
 
 
 def _unreached(things: set[Any], arrows: set[tuple[Any, Any]]) -> set[Any]:
@@ -279,7 +279,7 @@ def _unreached(things: set[Any], arrows: set[tuple[Any, Any]]) -> set[Any]:
     return things.difference(ready)
 
 
-def _arrows(order: Sequence[Tensor], of: dict[Tensor, Fold]) -> Iterator[tuple[Any, Any]]:
+def _arrows(order: Sequence[Tensor], of: dict[Tensor, FoldedModule]) -> Iterator[tuple[Any, Any]]:
     for node in order:
         target = of.get(node, node)
         for x in node.inputs:

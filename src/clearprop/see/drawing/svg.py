@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from clearprop.see.drawing.arrange import Edge, Layout
+from clearprop.see.drawing.arrange import Edge, Placement
 from clearprop.see.drawing.boxes import CAPTION, PAD, ROW, SMALL_GLYPH, Box, stacked
 from clearprop.see.drawing.pictures import CELL_HEIGHT, Picture, colours, heat_png
 from clearprop.see.numbers import brief
@@ -88,7 +88,7 @@ def _rules(s: str) -> str:
 
 
 def svg(
-    layout: Layout,
+    layout: Placement,
     *,
     theme: str = "auto",
     prefix: str = "cp",
@@ -132,7 +132,7 @@ def svg(
     return "\n".join(part for part in parts if part)
 
 
-def describe(layout: Layout) -> str:
+def describe(layout: Placement) -> str:
     """Return the drawing in words, every box and what goes into it: the text alternative for a screen
     reader.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from clearprop.see.drawing.arrange import Layout
+from clearprop.see.drawing.arrange import Placement
 from clearprop.see.drawing.boxes import Box
 from clearprop.see.drawing.pictures import Picture
 from clearprop.see.numbers import brief
@@ -20,7 +20,7 @@ _MOST_BOXES = 60  # as boxes and arrows; beyond that a list is easier to follow
 _NARROW, _ALIGNED = 80, 16
 
 
-def text(layout: Layout, width: int | None = None, *, colour: bool = False, ascii: bool = False) -> str:
+def text(layout: Placement, width: int | None = None, *, colour: bool = False, ascii: bool = False) -> str:
     """Return the drawing in characters, at most `width` columns wide where that can be (the terminal's if
     left out).
 
@@ -91,7 +91,7 @@ def _beside(left: list[str], right: list[str]) -> list[str]:
     return [f"{a.ljust(width)} │ {b}".rstrip(" │") for a, b in zip(left, right, strict=True)]
 
 
-def rails(layout: Layout, colour: bool = False) -> str:
+def rails(layout: Placement, colour: bool = False) -> str:
     """Return one line per box, in order, with rails at the left: a value runs down until its last use.
 
     `●─╯` takes a value for the last time, `●─┤` takes one that is needed again; `┼` is a crossing, not a
@@ -143,7 +143,7 @@ def _ending(box: Box) -> str:
     return f" {box.value}{value}" + (f"  {box.grad}{grad}" if box.grad else "")
 
 
-def _leaves_late(layout: Layout, entering: dict[str, list[str]]) -> list[Box]:
+def _leaves_late(layout: Placement, entering: dict[str, list[str]]) -> list[Box]:
     """Return the boxes in order, each leaf right before its first user: fewer rails run side by side."""
     by_id = {box.id: box for box in layout.boxes}
     placed: dict[str, Box] = {}

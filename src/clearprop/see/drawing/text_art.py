@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clearprop.see.drawing.arrange import Layout
+from clearprop.see.drawing.arrange import Placement
 from clearprop.see.drawing.boxes import Box
 from clearprop.see.drawing.text import facts, paint
 from clearprop.see.layout.coordinates import heights
-from clearprop.see.layout.order import Layers, reduce_crossings, with_dummies
+from clearprop.see.layout.order import Layering, reduce_crossings, with_dummies
 
 NORTH, EAST, SOUTH, WEST = 1, 2, 4, 8
 _LINES = " ╵╶╰╷│╭├╴╯─┴╮┤┬┼"
@@ -65,7 +65,7 @@ class _Grid:
         return rows
 
 
-def art(layout: Layout, colour: bool = False) -> Art | None:
+def art(layout: Placement, colour: bool = False) -> Art | None:
     """Return a layout drawn with characters, columns as in the picture; None if there is nothing to draw."""
     boxes = layout.boxes
     if not boxes:
@@ -110,7 +110,7 @@ def art(layout: Layout, colour: bool = False) -> Art | None:
     return Art("\n".join("".join(row).rstrip() for row in rows), max(map(len, rows)))
 
 
-def _tops(layered: Layers, tall: list[int]) -> list[int]:
+def _tops(layered: Layering, tall: list[int]) -> list[int]:
     """Return the first row of every box and dummy, free of overlaps."""
     count = layered.count
 
@@ -129,7 +129,7 @@ def _tops(layered: Layers, tall: list[int]) -> list[int]:
 
 
 def _entries(
-    layered: Layers, top: list[int], tall: list[int], exits: list[int]
+    layered: Layering, top: list[int], tall: list[int], exits: list[int]
 ) -> dict[tuple[int, int], int]:
     """Return the row at which each neighbour's line enters a box, straight where that is possible."""
     enter: dict[tuple[int, int], int] = {}
@@ -147,7 +147,7 @@ def _entries(
 
 
 def _wires(
-    layered: Layers, layer: list[int], exits: list[int], enter: dict[tuple[int, int], int]
+    layered: Layering, layer: list[int], exits: list[int], enter: dict[tuple[int, int], int]
 ) -> list[_Wire]:
     """Return what crosses the gap right of a column, with a lane for every wire that changes its row."""
     wires = [_Wire(exits[u], [enter[u, v] for v in layered.right[u]]) for u in layer if layered.right[u]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from clearprop.see.layout.order import Layers
+from clearprop.see.layout.order import Layering
 from clearprop.see.layout.straighten import cost, packed, straighten, unbend
 
 Gap = Callable[[int, int], float]
@@ -15,7 +15,7 @@ _SYMMETRY = 1.25  # how much longer arrows may be where boxes stand in the middl
 _LARGE = 1500  # vertices, from which on one start must do
 
 
-def heights(layered: Layers, tall: Sequence[float], gap: Gap) -> list[float]:
+def heights(layered: Layering, tall: Sequence[float], gap: Gap) -> list[float]:
     """Return the y of every vertex's centre.
 
     Two starts, the balanced and the packed one, are improved column by column and the better is taken (on
@@ -35,7 +35,7 @@ def heights(layered: Layers, tall: Sequence[float], gap: Gap) -> list[float]:
     return found
 
 
-def _balanced(layered: Layers, tall: Sequence[float], gap: Gap) -> list[float]:
+def _balanced(layered: Layering, tall: Sequence[float], gap: Gap) -> list[float]:
     """Align the graph four times and take the middle."""
     marked = _conflicts(layered)
     candidates = []
@@ -51,7 +51,7 @@ def _balanced(layered: Layers, tall: Sequence[float], gap: Gap) -> list[float]:
     return _balance(candidates, tall)
 
 
-def _conflicts(layered: Layers) -> set[tuple[int, int]]:
+def _conflicts(layered: Layering) -> set[tuple[int, int]]:
     """Find the edges that cross an inner segment of a long edge: the long edge is kept straight, not they."""
     marked: set[tuple[int, int]] = set()
     count, place = layered.count, layered.positions()

@@ -12,7 +12,7 @@ _BUDGET = 90_000  # pairs of vertices compared in the search for few crossings: 
 
 
 @dataclass
-class Layers:
+class Layering:
     """Columns of vertices, where an edge joins neighbouring columns only.
 
     Vertices up to `count` are boxes; the others are dummies, places where a long edge passes a column. All
@@ -37,7 +37,7 @@ class Layers:
         return place
 
 
-def with_dummies(rank: Sequence[int], edges: Pairs) -> Layers:
+def with_dummies(rank: Sequence[int], edges: Pairs) -> Layering:
     """Return the columns of `rank`, with a dummy wherever an edge passes a column.
 
     >>> layered = with_dummies([0, 1, 2], [(0, 1), (1, 2), (0, 2)])
@@ -63,10 +63,10 @@ def with_dummies(rank: Sequence[int], edges: Pairs) -> Layers:
         before = chain[rank[v] - rank[u] - 2] if rank[v] > rank[u] + 1 else u
         left[v].append(before)
         right[before].append(v)
-    return Layers(len(rank), layers, left, right, {u: chain for u, chain in chains.items() if chain})
+    return Layering(len(rank), layers, left, right, {u: chain for u, chain in chains.items() if chain})
 
 
-def crossings(layered: Layers) -> int:
+def crossings(layered: Layering) -> int:
     """Count the pairs of edges that cross, given the order in each column."""
     place = layered.positions()
     return sum(_between(layer, layered.right, place) for layer in layered.layers)
@@ -84,7 +84,7 @@ def _between(layer: list[int], right: list[list[int]], place: list[int]) -> int:
     return total
 
 
-def reduce_crossings(layered: Layers, effort: float = 1.0) -> int:
+def reduce_crossings(layered: Layering, effort: float = 1.0) -> int:
     """Reorder the columns in place and return the number of crossings that is left.
 
     Sweeps to the right and to the left sort each column by the median or the mean of its neighbours'
@@ -108,7 +108,7 @@ def reduce_crossings(layered: Layers, effort: float = 1.0) -> int:
 class _Search:
     """A search for an order with few crossings: the present order, the best one seen, and the steps left."""
 
-    def __init__(self, layered: Layers, budget: int) -> None:
+    def __init__(self, layered: Layering, budget: int) -> None:
         self.layered, self.layers, self.budget = layered, layered.layers, budget
         self.place = layered.positions()
         self.left: list[list[int]] = [[] for _ in layered.left]

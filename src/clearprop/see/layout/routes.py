@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from clearprop.see.layout.order import Layers
+from clearprop.see.layout.order import Layering
 
 Point = tuple[float, float]
 NARROWEST, WIDEST = 34.0, 120.0  # the free space between two columns
 _APART = 9.0  # between two arrows that enter the same box
 
 
-def columns(layered: Layers, wide: Sequence[float], y: Sequence[float]) -> list[tuple[float, float]]:
+def columns(layered: Layering, wide: Sequence[float], y: Sequence[float]) -> list[tuple[float, float]]:
     """Return the left and right end of every column; a gap grows with how steeply arrows cross it."""
     spans: list[tuple[float, float]] = []
     x = 0.0
@@ -54,7 +54,7 @@ def ports(
 
 
 def routes(
-    layered: Layers,
+    layered: Layering,
     rank: Sequence[int],
     edges: Sequence[tuple[int, int]],
     spans: Sequence[tuple[float, float]],

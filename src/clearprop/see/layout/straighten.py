@@ -7,13 +7,13 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from clearprop.see.layout.order import Layers
+from clearprop.see.layout.order import Layering
 
 Gap = Callable[[int, int], float]
 _BETWEEN_BOXES, _TO_DUMMY, _BETWEEN_DUMMIES = 1, 2, 6  # how much a straight piece of arrow is worth
 
 
-def cost(layered: Layers, y: Sequence[float]) -> float:
+def cost(layered: Layering, y: Sequence[float]) -> float:
     """Return how far the arrows go up and down, long arrows counting more."""
     return sum(
         _weight(u, v, layered.count) * abs(y[u] - y[v]) for u, near in enumerate(layered.right) for v in near
@@ -21,7 +21,7 @@ def cost(layered: Layers, y: Sequence[float]) -> float:
 
 
 def straighten(
-    layered: Layers, y: list[float], tall: Sequence[float], gap: Gap, rounds: int = 8
+    layered: Layering, y: list[float], tall: Sequence[float], gap: Gap, rounds: int = 8
 ) -> list[float]:
     """Return better heights: column by column the best ones for the neighbouring columns as they are.
 
@@ -45,7 +45,7 @@ def straighten(
     return best
 
 
-def unbend(layered: Layers, y: list[float], tall: Sequence[float], gap: Gap) -> None:
+def unbend(layered: Layering, y: list[float], tall: Sequence[float], gap: Gap) -> None:
     """Give every long arrow as few bends as the boxes around it allow, without moving anything else.
 
     Each of its dummies may stand anywhere between its two neighbours; a level stretch goes on as long as
@@ -76,7 +76,7 @@ def unbend(layered: Layers, y: list[float], tall: Sequence[float], gap: Gap) -> 
                 low, high, stretch = least, most, [d]
 
 
-def packed(layered: Layers, tall: Sequence[float], gap: Gap) -> list[float]:
+def packed(layered: Layering, tall: Sequence[float], gap: Gap) -> list[float]:
     """Return heights with every column as short as it can be, all columns around one middle line."""
     y = [0.0] * len(layered.left)
     for layer in layered.layers:
@@ -94,7 +94,7 @@ def _weight(u: int, v: int, count: int) -> int:
     return (_BETWEEN_BOXES, _TO_DUMMY, _BETWEEN_DUMMIES)[(u >= count) + (v >= count)]
 
 
-def _settle(layered: Layers, layer: list[int], y: list[float], tall: Sequence[float], gap: Gap) -> None:
+def _settle(layered: Layering, layer: list[int], y: list[float], tall: Sequence[float], gap: Gap) -> None:
     """Move one column to the weighted medians of its neighbours, keeping order and distances."""
     offset = 0.0
     offsets = []

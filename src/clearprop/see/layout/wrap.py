@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from clearprop.see.layout.order import Layers
+from clearprop.see.layout.order import Layering
 
 _LANE = 8.0  # between two wires side by side
 _AROUND = 14.0  # between a row and its wires
@@ -33,7 +33,7 @@ class Rows:
     """
 
 
-def breaks(layered: Layers, spans: Sequence[tuple[float, float]], limit: float) -> list[int]:
+def breaks(layered: Layering, spans: Sequence[tuple[float, float]], limit: float) -> list[int]:
     """Return the columns that start a new row, so that rows are about `limit` wide; none if that cannot be
     read.
 
@@ -65,13 +65,13 @@ def breaks(layered: Layers, spans: Sequence[tuple[float, float]], limit: float) 
     return found[::-1]
 
 
-def wires(layered: Layers, r: int) -> int:
+def wires(layered: Layering, r: int) -> int:
     """Return how many wires cross from column `r - 1` to column `r`."""
     return sum(1 for v in layered.layers[r - 1] if layered.right[v])
 
 
 def rows(
-    layered: Layers,
+    layered: Layering,
     spans: Sequence[tuple[float, float]],
     y: Sequence[float],
     tall: Sequence[float],

@@ -13,7 +13,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.see.algebra.formulas import formula
-from clearprop.see.drawing.arrange import Layout, layout
+from clearprop.see.drawing.arrange import Placement, layout
 from clearprop.see.drawing.boxes import Box
 from clearprop.see.drawing.svg import style, svg
 from clearprop.see.numbers import differs, is_number, written
@@ -146,7 +146,7 @@ def _json_number(value: Any) -> Any:
     return float(value) if np.isfinite(value) else written(value)
 
 
-def _lane(trace: Trace, drawn: Layout, right: dict[Tensor, Any]) -> dict[str, Any]:
+def _lane(trace: Trace, drawn: Placement, right: dict[Tensor, Any]) -> dict[str, Any]:
     arrows = {(edge.target, edge.index): edge.id for edge in drawn.edges}
     boxes = {box.node: box.id for box in drawn.boxes if isinstance(box.node, Tensor)}
     return {
@@ -199,7 +199,7 @@ def _functions(script: Script | None) -> str:
 
 
 # --- what the reader sees
-def placed(trace: Trace, lanes: Iterable[Trace] = (), room: int = 0) -> Layout:
+def placed(trace: Trace, lanes: Iterable[Trace] = (), room: int = 0) -> Placement:
     """Return the layout of a trace's graph, every box wide enough for all that it shows in any of `lanes`.
 
     `room` characters are kept free for a value that the reader may change.
@@ -260,7 +260,7 @@ def picture(trace: Trace, step: Step | None = None, prefix: str = "cp") -> str:
     return svg(drawn, texts=texts, active=lit, title=title, prefix=prefix)
 
 
-def _lit(step: Step, drawn: Layout) -> list[str]:
+def _lit(step: Step, drawn: Placement) -> list[str]:
     node = step.node if step.input is None else step.input
     box, sender = drawn.box_of(node), drawn.box_of(step.node)
     lit = [box.id] if box else []
@@ -295,7 +295,7 @@ def _bar(lanes: list[Trace], shown: str) -> str:
     )
 
 
-def _drawing(trace: Trace, drawn: Layout) -> str:
+def _drawing(trace: Trace, drawn: Placement) -> str:
     name = trace.algorithm
     picture = svg(drawn, prefix=name, embed=False, title=f"Computation graph, {name}")
     picture = picture.replace('role="img"', 'role="group"', 1)  # its boxes can be chosen one by one

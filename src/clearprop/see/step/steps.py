@@ -24,7 +24,7 @@ from clearprop.see.numbers import is_number, written
 from clearprop.see.step.sentences import Told, fill, tell
 from clearprop.tensor import Tensor
 from clearprop.typed.expression import fresh_names
-from clearprop.typed.lecture import ALGORITHMS, Contribution, Pass, topological
+from clearprop.typed.lecture import ALGORITHMS, Addend, Pass, topological
 
 FORWARD, START, BACKWARD = "forward", "start", "backward"
 
@@ -42,7 +42,7 @@ class Step:
     number: int
     kind: str
     node: Tensor
-    sent: Contribution | None = None
+    sent: Addend | None = None
     again: bool = False
     """Whether this arrow was used before, as the recursive algorithms may."""
 
