@@ -19,6 +19,7 @@ Dtype: TypeAlias = "np.dtype[Any]"
 
 INDEX = np.dtype(np.int64)
 BOOL = np.dtype(np.bool_)
+DOUBLE = np.dtype(np.float64)
 _TYPES = {
     "float16": "half",
     "float32": "float",

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import numpy as np
-
 from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.ufuncs import UFUNCS
-from clearprop.compiler.llvm.language.values import INDEX, Value
+from clearprop.compiler.llvm.language.values import DOUBLE, INDEX, Value
 from clearprop.compiler.llvm.loops.access import constant_mask, gather, inside, scatter
 from clearprop.compiler.llvm.loops.indexing import picking
 from clearprop.compiler.llvm.loops.nests import Axis, Nest
@@ -19,8 +17,6 @@ from clearprop.compiler.llvm.loops.random import Stretch
 from clearprop.compiler.llvm.loops.reductions import Accumulator, combine
 from clearprop.compiler.plan.fuse import full, is_row, through
 from clearprop.compiler.program import ir
-
-DOUBLE = np.dtype(np.float64)
 
 
 class LoopWriter(Nest):

@@ -11,13 +11,16 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from clearprop.compiler.llvm.language.engine import is_zen, lanes_of, vector_bytes
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import INDEX, Value
+from clearprop.compiler.llvm.language.values import DOUBLE, INDEX, Value
 from clearprop.compiler.llvm.loops.access import Memory
+from clearprop.compiler.llvm.products.dots import Dots
 from clearprop.compiler.llvm.products.panels import panels
 from clearprop.compiler.llvm.products.streams import SECOND_CACHE
-from clearprop.compiler.llvm.products.tiles import Tiles, dots
+from clearprop.compiler.llvm.products.tiles import Tiles
 from clearprop.compiler.llvm.products.turning import TURNED
 from clearprop.compiler.program import ir
 from clearprop.compiler.program.layout import Layout, across, layout
@@ -29,6 +32,8 @@ WORTH = 30_000.0  # nanoseconds from which on products of fewer rows than SOME a
 DEEP = 192  # inner axis of a product from which on copying a right factor that lies far apart weighs
 LARGE = 1 << 20  # bytes of a product from which on it has so many parts that panels are copied beforehand
 FIRST_CACHE = 1 << 15  # bytes: what is larger does not stay there from call to call
+SMALL = 1 << 12  # entries of a product up to which its long sums are added up as float64
+LONG = 1 << 12  # and the inner axis from which on they are
 FAR = 1024  # bytes between rows: further apart, they meet in few places of a cache
 
 
@@ -78,6 +83,7 @@ class ProductWriter:
         if self.panelled:
             self.y, self.right = layout(v.inputs[2]), (self.width, 1)
         self.memory: Any = memory
+        self.wide = ""  # where the sums of a small product with a long inner axis are kept as float64
         self.ahead: tuple[ir.Value, ...] = ()  # what the loop that follows reads where the result lies
 
     def _swap(self) -> None:
@@ -134,6 +140,11 @@ class ProductWriter:
         return (2, 4) if near and long and is_zen() else (8, 1)
 
     @property
+    def small(self) -> bool:
+        """Whether it has so few entries that adding up their sums with more care costs nothing."""
+        return self.m * self.n <= SMALL
+
+    @property
     def flops(self) -> int:
         """Multiplications and additions."""
         return 2 * self.m * self.k * self.n * math.prod(self.batch)
@@ -172,6 +183,9 @@ class ProductWriter:
         a = function.at(memory.pointer(function, self.x.base), self.x.offset, dtype)
         b = function.at(memory.pointer(function, self.y.base), self.y.offset, dtype)
         c = memory.pointer(function, self.value)
+        if self.form == "tiles" and self.small and self.dtype == np.float32 and self.k > LONG:
+            key = ("wide", self.value)
+            self.wide = memory.scratch(function, key, self.m * self.n * DOUBLE.itemsize, part)
         if not self.batch:
             self._one(function, a, b, c, low, high, self._turn(function, part))
             return
@@ -203,14 +217,14 @@ class ProductWriter:
     ) -> None:
         if self.form == "rows":
             rows, x = (a, self.left[0], self.left[1]), (b, self.right[0])
-            dots(f, self.dtype, self.k, rows, x, c, low, high, turn, self.together)
+            Dots(f, self.dtype, self.k, rows, x, self.together).write(c, low, high, turn)
         elif self.form == "columns":
             rows, x = (b, self.right[1], self.right[0]), (a, self.left[1])
-            dots(f, self.dtype, self.k, rows, x, c, low, high, turn, self.together)
+            Dots(f, self.dtype, self.k, rows, x, self.together).write(c, low, high, turn)
         elif self.by_columns:
-            Tiles(self, f, (a, b, c), (f.index(0), f.index(self.m)), self.m).write((low, high))
+            Tiles(self, f, (a, b, c), (f.index(0), f.index(self.m)), self.m, self.wide).write((low, high))
         else:
-            tiles = Tiles(self, f, (a, b, c), (low, high), min(self.memory.widest, self.m))
+            tiles = Tiles(self, f, (a, b, c), (low, high), min(self.memory.widest, self.m), self.wide)
             tiles.write_turned() if self.turned else tiles.write()
 
 

@@ -1,4 +1,4 @@
-"""The loops of a matrix product: tiles of sums that stay in registers, and rows of dot products.
+"""The loops of a matrix product: tiles of sums that stay in registers.
 
 The tile is 8 rows by 2 vectors: 16 sums stay in registers while the loop over the inner axis runs, each step
 reading 2 vectors of the right factor and 8 numbers of the left.
@@ -6,14 +6,14 @@ reading 2 vectors of the right factor and 8 numbers of the left.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from clearprop.compiler.llvm.language.engine import lanes_of
+from clearprop.compiler.llvm.language.engine import lanes_of, vector_bytes
 from clearprop.compiler.llvm.language.text import Function, Module, Slot
-from clearprop.compiler.llvm.language.values import BOOL, INDEX, Value
-from clearprop.compiler.llvm.loops.access import constant_mask, gather
-from clearprop.compiler.llvm.loops.reductions import Accumulator, sums_of_lanes
+from clearprop.compiler.llvm.language.values import BOOL, DOUBLE, INDEX, Value
+from clearprop.compiler.llvm.loops.access import constant_mask
 from clearprop.compiler.llvm.products.panels import pack
 from clearprop.compiler.llvm.products.streams import (
     AHEAD,
@@ -34,7 +34,9 @@ STRETCH = 512  # how much of the inner axis a tile runs over: the panel of the r
 SEVERAL = 2  # columns of tiles whose panels are copied at a time: memory is read in longer stretches
 ROOM = 1 << 19  # bytes of one factor's panels that a part goes through at a time, or keeps on its stack
 ASIDE = 1 << 17  # bytes of a right factor's panels that a part keeps on its stack
-Place: TypeAlias = tuple[Slot, str, "Value | None"]  # sums, where they belong, and which of them are there
+BLOCK = 128  # steps after which a tile of a small product begins its sums anew
+Place: TypeAlias = tuple[Slot, int, "Value | None"]  # sums, where they belong, and which of them are there
+Sums: TypeAlias = list[list[Slot]]
 OUTSIDE = '"prefer-vector-width"="512" noinline'
 
 
@@ -51,57 +53,96 @@ class Tile:
     out: int
     depth: int  # the inner axis, or a stretch of it
     turned: bool = False  # whether the rows of the tile are columns of the result
+    small: bool = False  # whether the product is: its sums are added up block by block
+    wide: bool = False  # whether the stretches' sums are added up as float64, at a place of their own
     streams: tuple[Stream, ...] = ()  # what it asks for ahead
 
     @property
     def name(self) -> str:
         """The name of its function."""
         numbers = (self.rows, self.vectors, self.rest, *self.left, self.right, self.out, int(self.turned))
-        ahead = [f"{s.lines}r{s.run}s{s.step}{'w' * s.own}" for s in self.streams]
-        if ahead:
+        ahead = ["small" * self.blocked + "wide" * self.wide + str(self.chains)]
+        ahead += [f"{s.lines}r{s.run}s{s.step}{'w' * s.own}" for s in self.streams]
+        if self.streams:
             ahead.append(str(self.depth))
         return f"tile{self.dtype.itemsize}_" + "_".join([*map(str, numbers), *ahead])
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it adds up its sums block by block: the error of one grows with its length."""
+        return self.small and self.depth > 2 * BLOCK
+
+    @property
+    def chains(self) -> int:
+        """How many sums it has for each of its entries: few of them would wait for the adder."""
+        room = (16 if vector_bytes() == 64 else 8) // (self.rows * self.vectors)
+        return 1 if self.streams or self.depth < BLOCK // 2 else 4 if room >= 4 else max(1, room)
 
     def write(self, module: Module) -> str:
         """Write the function that adds up one tile, unless it is there; return its name."""
         if self.name in module.functions:
             return self.name
-        given = "ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %n, i1 %more"
+        given = "ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %n, i1 %more" + ", ptr %w" * self.wide
         f = module.function(self.name, given + parameters(self.streams), OUTSIDE)
+        masks = [None] * (self.vectors - 1) + [constant_mask(f, self.rest, lanes_of(self.dtype))]
+        chains = [self._zeros(f) for _ in range(self.chains)]
+        depth = Value(f, "%n", INDEX, 0)
+        if self.blocked:
+            total = self._zeros(f)
+            with f.loop(0, depth, BLOCK) as start:
+                self._steps(f, start, at_most(start + BLOCK, depth), chains, masks)
+                _move(f, [total, *chains], total)
+        else:
+            total, turns = chains[0], self.depth // TURN if self.streams else 0
+            if turns:
+                with f.loop(0, turns) as turn:
+                    ask_ahead(f, self.dtype, self.streams, turn, turns)
+                    for e in range(TURN):
+                        self._step(f, turn * TURN + e, total, masks)
+            self._steps(f, f.index(turns * TURN), depth, chains, masks)
+            _move(f, chains, total)
+        if self.turned:
+            for j in range(self.vectors):
+                self._put(f, self._columns(f, j, [row[j].get() for row in total]))
+        else:
+            self._put(f, self._rows(total, masks))
+        return self.name
+
+    def _zeros(self, f: Function) -> Sums:
         lanes = lanes_of(self.dtype)
-        masks = [None] * (self.vectors - 1) + [constant_mask(f, self.rest, lanes)]
-        sums = [[f.slot(self.dtype, lanes) for _ in masks] for _ in range(self.rows)]
+        sums = [[f.slot(self.dtype, lanes) for _ in range(self.vectors)] for _ in range(self.rows)]
         for row in sums:
             for s in row:
                 s.put(f.constant(0.0, self.dtype, lanes))
-        turns = self.depth // TURN if self.streams else 0
-        if turns:
-            with f.loop(0, turns) as turn:
-                ask_ahead(f, self.dtype, self.streams, turn, turns)
-                for e in range(TURN):
-                    self._step(f, turn * TURN + e, sums, masks)
-        with f.loop(turns * TURN, Value(f, "%n", INDEX, 0)) as k:
-            self._step(f, k, sums, masks)
-        if self.turned:
-            for j in range(self.vectors):
-                self._put(f, self._columns(f, j, [row[j].get() for row in sums]))
-        else:
-            self._put(f, self._rows(f, sums, masks))
-        return self.name
+        return sums
 
     def _put(self, f: Function, places: list[Place]) -> None:
         """Write the sums where they belong, or add them to what is there."""
+        if self.wide:
+            self._put_wide(f, places)
+            return
+        goals = [(s, f.at("%c", place, self.dtype), mask) for s, place, mask in places]
         with f.when(Value(f, "%more", BOOL, 0)):
-            for s, goal, mask in places:
+            for s, goal, mask in goals:
                 s.put(s.get() + f.load(goal, self.dtype, s.lanes, mask))
-        for s, goal, mask in places:
+        for s, goal, mask in goals:
             f.store(s.get(), goal, mask)
 
-    def _rows(self, f: Function, sums: list[list[Slot]], masks: list[Value | None]) -> list[Place]:
+    def _put_wide(self, f: Function, places: list[Place]) -> None:
+        """Write the sums as float64, or add them to what is there, and as they are after this stretch."""
+        more = Value(f, "%more", BOOL, 0)
+        for s, place, mask in places:
+            goal = f.at("%w", place, DOUBLE)
+            before = f.select(more, f.load(goal, DOUBLE, s.lanes, mask), 0.0)
+            total = before + s.get().astype(DOUBLE)
+            f.store(total, goal, mask)
+            f.store(total.astype(self.dtype), f.at("%c", place, self.dtype), mask)
+
+    def _rows(self, sums: Sums, masks: list[Value | None]) -> list[Place]:
         """Return where the sums belong."""
         lanes = lanes_of(self.dtype)
         return [
-            (s, f.at("%c", i * self.out + j * lanes, self.dtype), mask)
+            (s, i * self.out + j * lanes, mask)
             for i, row in enumerate(sums)
             for j, (s, mask) in enumerate(zip(row, masks, strict=True))
         ]
@@ -112,11 +153,24 @@ class Tile:
         for e, column in enumerate(columns_of(f, rows)[: lanes if j + 1 < self.vectors else self.rest]):
             s = f.slot(self.dtype, column.lanes)
             s.put(column)
-            goal = f.at("%c", (j * lanes + e) * self.out, self.dtype)
-            places.append((s, goal, constant_mask(f, self.rows, column.lanes)))
+            places.append((s, (j * lanes + e) * self.out, constant_mask(f, self.rows, column.lanes)))
         return places
 
-    def _step(self, f: Function, k: Value, sums: list[list[Slot]], masks: list[Value | None]) -> None:
+    def _steps(
+        self, f: Function, first: Value, last: Value, chains: list[Sums], masks: list[Value | None]
+    ) -> None:
+        """Write the steps from one to another: those that fill all chains, then what is left of them."""
+        some = len(chains)
+        if some > 1:
+            middle = first + (last - first - f.value(f"srem i64 {(last - first).text}, {some}", INDEX))
+            with f.loop(first, middle, some) as k:
+                for e, sums in enumerate(chains):
+                    self._step(f, k + e, sums, masks)
+            first = middle
+        with f.loop(first, last) as k:
+            self._step(f, k, chains[0], masks)
+
+    def _step(self, f: Function, k: Value, sums: Sums, masks: list[Value | None]) -> None:
         """Write one step along the inner axis: a column of the left factor times a row of the right one."""
         lanes = lanes_of(self.dtype)
         start, first = f.at("%b", k * self.right, self.dtype), f.at("%a", k * self.left[1], self.dtype)
@@ -129,16 +183,37 @@ class Tile:
                 s.put(f.intrinsic("fma", x, y, s.get()))
 
 
+def _move(f: Function, parts: list[Sums], total: Sums) -> None:
+    """Let one of some sums of each entry be what all amount to, and the others begin anew."""
+    for i, row in enumerate(total):
+        for j, goal in enumerate(row):
+            slots = [sums[i][j] for sums in parts]
+            first, *others = [s.get() for s in slots]
+            for s in slots:
+                s.put(f.constant(0.0, s.dtype, s.lanes))
+            goal.put(sum(others, first))
+
+
 class Tiles:
     """Writes the loops of one product: stretches of the inner axis, columns of tiles, tiles.
 
-    `pointers` are those of the factors and of the result; `rows` from which row to which, at most `most`.
+    `pointers` are those of the factors and of the result; `rows` from which row to which, at most `most`;
+    `wide` points at room for the sums of a small product with a long inner axis.
     """
 
+    first = True  # whether nothing is in the result yet
+    start: Any = 0  # where the stretch begins
+
     def __init__(
-        self, product: ProductWriter, f: Function, pointers: tuple[str, str, str], rows: Any, most: int
+        self,
+        product: ProductWriter,
+        f: Function,
+        pointers: tuple[str, str, str],
+        rows: Any,
+        most: int,
+        wide: str = "",
     ) -> None:
-        self.product, self.f, self.dtype = product, f, product.dtype
+        self.product, self.f, self.dtype, self.wide = product, f, product.dtype, wide
         self.a, self.b, self.c = pointers
         self.low, self.high = rows
         self.rows, self.width = product.tile_rows, product.width
@@ -180,8 +255,7 @@ class Tiles:
         whole = p.n - p.n % self.width
         first: Any = columns[0] * self.width if columns else 0
         last: Any = at_most(columns[1] * self.width, whole) if columns else whole
-        for start in range(0, p.k, self.stretch):
-            self.start, self.depth = start, min(self.stretch, p.k - start)
+        for _ in self._stretches(self.stretch):
             if self.packs_left:
                 self._pack_left()
             if whole and self.packs_right:
@@ -199,6 +273,19 @@ class Tiles:
                     self._last_column(whole)
             elif p.n - whole:
                 self._last_column(whole)
+
+    def _stretches(self, stretch: int) -> Iterator[None]:
+        """Go through the inner axis: the first stretch, those in the middle as a loop, what is left."""
+        self.first, self.start, self.depth = True, 0, min(stretch, self.product.k)
+        yield
+        self.first = False
+        whole, rest = divmod(self.product.k, stretch)
+        if whole > 1:
+            with self.f.loop(stretch, whole * stretch, stretch) as self.start:
+                yield
+        if whole and rest:
+            self.start, self.depth = whole * stretch, rest
+            yield
 
     def _last_column(self, j: int) -> None:
         some = self.product.n - j
@@ -251,8 +338,7 @@ class Tiles:
                 j = f.index(whole)
                 self._tile((i, j), (count, p.n - whole), self._right(j))
 
-        for start in range(0, p.k, stretch):
-            self.start, self.depth = start, min(stretch, p.k - start)
+        for _ in self._stretches(stretch):
             with f.loop(self.low, at_most(self.high, p.m - self.rest), self.rows) as i:
                 row(i, self.rows)
             if self.rest:
@@ -268,7 +354,7 @@ class Tiles:
             left = p.left
             first = f.at(f.at(self.a, self.start * left[1], self.dtype), i * left[0], self.dtype)
         out = p.m if p.turned else p.n
-        goal = f.at(f.at(self.c, i if p.turned else j, self.dtype), (j if p.turned else i) * out, self.dtype)
+        goal = self._goal(self.c, self.dtype, at, out)
         vectors = -(-some // lanes_of(self.dtype))
         rest = some - (vectors - 1) * lanes_of(self.dtype)
         step = self.width if self.packs_right else p.right[0]
@@ -277,11 +363,19 @@ class Tiles:
         if full:
             flows = self._flows_turned(i, j, goal) if p.turned else self._flows(i, j, right, goal)
         streams = tuple(flow.stream for flow in flows)
-        tile = Tile(self.dtype, count, vectors, rest, left, step, out, self.depth, p.turned, streams)
+        kind = (p.turned, p.small, bool(self.wide))
+        tile = Tile(self.dtype, count, vectors, rest, left, step, out, self.depth, *kind, streams)
         name = tile.write(f.module)
-        more = "true" if self.start else "false"
+        more = "false" if self.first else "true"
         given = f"ptr {first}, ptr {right}, ptr {goal}, i64 {self.depth}, i1 {more}"
+        if self.wide:
+            given += f", ptr {self._goal(self.wide, DOUBLE, at, out)}"
         f.line(f"call void @{name}({given}{''.join(flow.text for flow in flows)})")
+
+    def _goal(self, pointer: str, dtype: Any, at: tuple[Value, Value], out: int) -> str:
+        """Return where a tile's entries lie in an array of the result's order."""
+        column, row = at if self.product.turned else (at[1], at[0])
+        return self.f.at(self.f.at(pointer, column, dtype), row * out, dtype)
 
     def _flows_turned(self, i: Value, j: Value, goal: str) -> list[Flow]:
         """Return what a tile asks for whose result is turned over: its own place, and the next rows."""
@@ -299,7 +393,7 @@ class Tiles:
         p, f, lines = self.product, self.f, self.rows * self.across
         flows = [Flow(Stream(lines, self.across, p.n, own=True), goal)]
         row = f.quotient(i - self.low, self.rows)
-        if self.start == 0 and (1 + len(p.ahead)) * self.size >= SECOND_CACHE:
+        if self.first and (1 + len(p.ahead)) * self.size >= SECOND_CACHE:
             number = f.quotient(j, self.width) * self.row_tiles + row
             for x in p.ahead:
                 start = f.at(p.memory.pointer(f, x), self.low * p.n, self.dtype)
@@ -308,72 +402,3 @@ class Tiles:
             share = -(-self.depth * self.across // self.row_tiles)
             flows.append(Flow(Stream(share), f.at(right, p.k * self.width, self.dtype), row * share))
         return flows
-
-
-def dots(
-    f: Function,
-    dtype: Any,
-    k: int,
-    rows: tuple[str, int, int],
-    x: tuple[str, int],
-    out: str,
-    low: Value,
-    high: Value,
-    backwards: Value | None = None,
-    together: tuple[int, int] = (8, 1),
-) -> None:
-    """Write out[i] = sum_j rows[i, j] x[j], eight rows at a time, and what is left of them at the end.
-
-    Where `backwards` holds, the eights come in the opposite order: no sum changes by that. `together` says
-    how many rows are read side by side, and how many sums each of them has.
-    """
-    lanes = min(lanes_of(dtype), 1 << max(1, (k - 1).bit_length()))
-    pointer, down, along = rows
-    beside, chains = together
-
-    def some(first: Value, number: int) -> None:
-        starts = [f.at(pointer, (first + r) * down, dtype) for r in range(number)]
-        sums = [s for r in range(0, number, beside) for s in several(starts[r : r + beside])]
-        f.store(sums_of_lanes(sums), f.at(out, first, dtype))
-
-    def several(starts: list[str]) -> list[Value]:
-        """Write the loop over the entries of some rows, and return the vector that is left of each."""
-        sums = [[Accumulator(f, "sum", dtype, lanes) for _ in range(chains)] for _ in starts]
-        for row in sums:
-            for s in row:
-                s.begin()
-
-        def step(j: Any, chain: int, mask: Value | None = None) -> None:
-            y = _read(f, x[0], j, x[1], dtype, lanes, mask)
-            for pointer, row in zip(starts, sums, strict=True):
-                entries, best = _read(f, pointer, j, along, dtype, lanes, mask), row[chain].best
-                best.put(f.intrinsic("fma", entries, y, best.get()))
-
-        whole = k - k % (chains * lanes)
-        if whole:
-            with f.loop(0, whole, chains * lanes) as j:
-                for chain in range(chains):
-                    step(j + chain * lanes, chain)
-        for chain, start in enumerate(range(whole, k, lanes)):
-            step(f.index(start), chain, constant_mask(f, k - start, lanes))
-        return [sum((s.best.get() for s in row[1:]), row[0].best.get()) for row in sums]
-
-    entries = LINE // dtype.itemsize
-    with f.loop(0, f.quotient(high - low + (entries - 1), entries)) as line:  # the other core has read them
-        Stream(1, own=True).ask(f, dtype, f.at(out, low, dtype), line)
-    at = low
-    for number in dict.fromkeys((min(8, lanes), 2, 1)):
-        shift = number.bit_length() - 1
-        stop = at + ((high - at) >> shift << shift)
-        with f.loop(at, stop, number) as i:
-            if backwards is not None and at is low:
-                i = f.select(backwards, at + stop - number - i, i)
-            some(i, number)
-        at = stop
-
-
-def _read(f: Function, pointer: str, j: Any, step: int, dtype: Any, lanes: int, mask: Value | None) -> Value:
-    address = f.at(pointer, j * step, dtype)
-    if step == 1:
-        return f.load(address, dtype, lanes, mask)
-    return gather(f, address, step, dtype, lanes, mask)
