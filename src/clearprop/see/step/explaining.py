@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.backward import propagate, sent
+from clearprop.backward import propagate
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import Users, topological_order, users_of
 from clearprop.modes import marks, no_grad
 from clearprop.op import describe
 from clearprop.see.algebra.labels import call_of, label_of
-from clearprop.see.algebra.notation import Term, name
-from clearprop.see.algebra.symbols import Symbol, as_term, run
-from clearprop.see.algebra.tidy import apply
+from clearprop.see.algebra.notation import Term
+from clearprop.see.algebra.symbols import Symbol
 from clearprop.see.names import callers_frame, find
+from clearprop.see.step.arrow import Arrow, Factors
 from clearprop.see.step.explanation import Contribution, Explanation
 from clearprop.tensor import Tensor
 
@@ -116,16 +116,29 @@ def _seed(node: Tensor, output: Tensor, arriving: Any) -> Iterable[Contribution]
 
 def _sent(user: Tensor, i: int, g: Any, names: dict[int, str], users: Users) -> Iterable[Contribution]:
     """Work out what `user` sends to its input `i`, by the very call that the backward pass makes."""
-    op = user.op
-    assert op is not None
-    with np.errstate(all="ignore"), no_grad():
-        amount = sent(user, i, g)
+    arrow = _arrow(user, i, names)
+    with no_grad():
+        amount = arrow.sent(g)
     if amount is None:
         return
-    local, rule, factors = _mathematics(user, i, g, names)
+    rule, factors = _mathematics(arrow, g)
     label = names.get(id(user)) or user.name or ""
     behind = () if label else tuple(_behind(user, names, users))
-    yield Contribution(amount, user, i, g, call_of(user, names), label, local, rule, factors, behind)
+    yield Contribution(
+        amount, user, i, g, call_of(user, names), label, arrow.derivative, rule, factors, behind
+    )
+
+
+def _arrow(user: Tensor, i: int, names: dict[int, str]) -> Arrow:
+    """The arrow by the names the reader knows; numbers stand as they are."""
+    return Arrow(user, i, lambda x: label_of(x, names) if isinstance(x, Tensor) or np.ndim(x) else "")
+
+
+def _mathematics(arrow: Arrow, g: Any) -> tuple[Term | None, Factors]:
+    """Return the whole rule and the shapes of its factors."""
+    arriving = Symbol("g", g)
+    rule = arrow.rule(arriving)
+    return rule, arrow.factors(rule, arriving) if rule is not None else ()
 
 
 def _behind(view: Tensor, names: dict[int, str], users: Users) -> Iterable[str]:
@@ -135,7 +148,7 @@ def _behind(view: Tensor, names: dict[int, str], users: Users) -> Iterable[str]:
     for user, i in users.get(view, ()):
         if user.op is None or user.grad is None:
             continue
-        _, rule, factors = _mathematics(user, i, _raw(user.grad), names)
+        rule, factors = _mathematics(_arrow(user, i, names), _raw(user.grad))
         shapes = ", ".join(f"{label} {shape}" for label, shape in factors)
         if rule is not None:
             yield f"where g = {rule.text} via {call_of(user, names)} with {shapes}"
@@ -147,81 +160,3 @@ def _before(node: Tensor, total: Any, asked: bool) -> Any:
     if node.op is not None or held is None or asked or np.array_equal(held, total, equal_nan=True):
         return None
     return held - total
-
-
-# --- the mathematics of one arrow ---------------------------------------------------------------------------
-Factors = tuple[tuple[str, tuple[int, ...]], ...]
-
-
-def _mathematics(
-    user: Tensor, i: int, g: Any, names: dict[int, str]
-) -> tuple[Term | None, Term | None, Factors]:
-    """Return the local derivative (of an elementwise op), the whole rule, and the factors' shapes."""
-    symbols = _symbols(user, names)
-    local = _local(user, i, symbols)
-    rule = _rule(user, i, g, symbols) if local is None else apply("multiply", name("g"), local)
-    if rule is not None and user.op is not None and user.op.kind == "elementwise":
-        rule = _summed(rule, np.shape(g), np.shape(user.values[i]))
-    return local, rule, _factors(rule, g, symbols) if rule is not None else ()
-
-
-def _summed(rule: Term, shape: tuple[int, ...], wanted: tuple[int, ...]) -> Term:
-    """Write the sum with which the engine undoes broadcasting."""
-    added = len(shape) - len(wanted)
-    axes = [*range(added), *(added + i for i, n in enumerate(wanted) if n == 1 and shape[added + i] != 1)]
-    if not axes:
-        return rule
-    which = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
-    return Term("sum", (rule,), attrs=() if len(axes) == len(shape) else (("axis", which),))
-
-
-def _symbols(user: Tensor, names: dict[int, str]) -> tuple[Any, list[Any]]:
-    """Return the op's output and inputs as symbols that carry the names the reader knows them by."""
-    xs: list[Any] = []
-    for x, value in zip(user.inputs, user.values, strict=True):
-        known = isinstance(x, Tensor) or np.ndim(value)
-        xs.append(Symbol(label_of(x, names), value) if known else value)
-    return Symbol(label_of(user, names), user._value), xs
-
-
-def _local(user: Tensor, i: int, symbols: tuple[Any, list[Any]]) -> Term | None:
-    d = user.op.derivatives[i] if user.op is not None and user.op.derivatives else None
-    if d is None:
-        return None
-    try:
-        z, xs = symbols
-        return as_term(run(d, _one(z), *map(_one, xs)) if callable(d) else d)
-    except Exception:  # a user's rule that only takes plain arrays: no formula, but the number stands
-        return None
-
-
-def _one(x: Any) -> Any:
-    """A symbol of one entry: an elementwise formula does not depend on the shape."""
-    if not isinstance(x, Symbol) or not x.ndim:
-        return x
-    return Symbol(x.name or "", x._value.flat[0] if x._value.size else x.dtype.type(0))
-
-
-def _rule(user: Tensor, i: int, g: Any, symbols: tuple[Any, list[Any]]) -> Term | None:
-    z, xs = symbols
-    rule = user.op.rule(i) if user.op is not None else None
-    if rule is None:
-        return None
-    try:
-        return as_term(run(rule, Symbol("g", g), z, *xs, **user.attrs))
-    except Exception:  # as above
-        return None
-
-
-def _factors(rule: Term, g: Any, symbols: tuple[Any, list[Any]]) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Return the names in a rule with their shapes, in the order of reading."""
-    z, xs = symbols
-    shapes = {s.name: s.shape for s in (z, *xs) if isinstance(s, Symbol)} | {"g": np.shape(g)}
-    found: dict[str, tuple[int, ...]] = {}
-    stack = [rule]
-    while stack:
-        term = stack.pop()
-        if term.head == "name" and term.label in shapes:
-            found.setdefault(term.label, shapes[term.label])
-        stack.extend(reversed(term.args))
-    return tuple(found.items())

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.backward import seed_of, sent
+from clearprop.backward import seed_of
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
 from clearprop.see.algebra.labels import must_be_a_tensor
 from clearprop.see.algebra.notation import Term, name
-from clearprop.see.algebra.symbols import Symbol, as_term, constant, input_term, op_term, run
+from clearprop.see.algebra.symbols import Symbol, input_term, op_term
 from clearprop.see.drawing.draw import write
 from clearprop.see.names import callers_frame, find
-from clearprop.see.numbers import is_number, written
+from clearprop.see.numbers import written
+from clearprop.see.step.arrow import Arrow
 from clearprop.see.step.sentences import Told, fill, tell
 from clearprop.tensor import Tensor
 from clearprop.typed.expression import fresh_names
@@ -87,7 +88,7 @@ class Step:
     def local(self) -> Any:
         """The local derivative as a number, or an array for elementwise ops; None where the rule is not a
         product with one."""
-        return self.trace.arrow(self.node, self.sent.i)[0] if self.sent is not None else None
+        return self.trace.arrow(self.node, self.sent.i).local if self.sent is not None else None
 
     @cached_property
     def formula(self) -> str:
@@ -128,11 +129,16 @@ class Step:
         n = int(slot[1:])
         return written(self.trace.order[n]._value if slot[0] == "v" else self.trace[n].amount)
 
-    @property
+    @cached_property
     def rule(self) -> Term | None:
         """The rule as mathematics over the names of the trace, made by running it; None where it cannot be
         read."""
-        return self.trace.arrow(self.node, self.sent.i)[1] if self.sent is not None else None
+        if self.sent is None:
+            return None
+        arrow = self.trace.arrow(self.node, self.sent.i)
+        if arrow.op.derivatives:
+            return arrow.derivative
+        return arrow.rule(Symbol(f"{self.trace.names[self.node]}.grad", self.node._value))
 
 
 class Trace:
@@ -156,7 +162,7 @@ class Trace:
         self.order, self.known, self.names = order, known, _names(order, known)
         self.index = {node: n for n, node in enumerate(order)}
         self.slots = {self.names[node]: f"{{(v{n})}}" for n, node in enumerate(order)}
-        self.arrows: dict[tuple[Tensor, int], tuple[Any, Term | None]] = {}
+        self.arrows: dict[tuple[Tensor, int], Arrow] = {}
         self.steps: list[Step] = []
         for node in order:
             if node.op is not None:
@@ -195,11 +201,16 @@ class Trace:
         )
         return op_term(node.op, args, node.attrs, node.values, node._value, True).text
 
-    def arrow(self, node: Tensor, i: int) -> tuple[Any, Term | None]:
-        """Return the local derivative and the rule of a node's input, each computed once."""
+    def arrow(self, node: Tensor, i: int) -> Arrow:
+        """Return what a node sends to its input `i`, as numbers and by the names of the trace."""
         if (node, i) not in self.arrows:
-            self.arrows[node, i] = _local(node, i), _rule(self, node, i)
+            self.arrows[node, i] = Arrow(node, i, self._label)
         return self.arrows[node, i]
+
+    def _label(self, x: Any) -> str:
+        if isinstance(x, Tensor):
+            return self.names[x]
+        return self.known.get(id(x), "") if np.ndim(x) else ""
 
     def received(self, node: Tensor) -> list[Step]:
         """Return the steps in which a node received something, in order."""
@@ -316,39 +327,3 @@ def _names(order: list[Tensor], known: Mapping[int, str]) -> dict[Tensor, str]:
         used.add(label)
         names[node] = label
     return names
-
-
-def _local(node: Tensor, i: int) -> Any:
-    op: Any = node.op
-    with np.errstate(all="ignore"):
-        if op.derivatives:
-            d = op.derivatives[i]
-            return d(node._value, *node.values) if callable(d) else d
-        if is_number(node._value) and is_number(node.values[i]):
-            one = node._value.dtype.type(1)
-            return sent(node, i, one)
-    return None
-
-
-def _array(trace: Trace, x: Any) -> str:
-    """Return the name of the variable that holds an array, '' where there is none."""
-    return trace.known.get(id(x), "") if np.ndim(x) else ""
-
-
-def _rule(trace: Trace, node: Tensor, i: int) -> Term | None:
-    """Run the rule of one arrow on symbols that carry the names of the trace."""
-    op: Any = node.op
-    names = trace.names
-    xs: list[Any] = [
-        Symbol(label, v) if (label := names[x] if isinstance(x, Tensor) else _array(trace, x)) else v
-        for x, v in zip(node.inputs, node.values, strict=True)
-    ]
-    try:
-        if op.derivatives:
-            d = op.derivatives[i]
-            return as_term(run(d, Symbol(names[node], node._value), *xs)) if callable(d) else constant(d)
-        g = Symbol(f"{names[node]}.grad", node._value)
-        result = run(op.rule(i), g, Symbol(names[node], node._value), *xs, **node.attrs)
-        return None if result is None else as_term(result)
-    except Exception:  # a user's rule may do anything; the numbers are shown all the same
-        return None
