@@ -231,3 +231,23 @@ def test_an_observer_is_asked_for_what_it_declares():
     ]
 
     assert found == []
+
+
+CIRCLE = {
+    "registry": set(),
+    "modes": set(),
+    "tensor": {"modes", "registry"},
+    "graph": {"modes", "tensor"},
+    "op": {"modes", "registry", "tensor"},
+    "backward": {"graph", "modes", "op", "registry", "tensor"},
+}
+
+
+@pytest.mark.parametrize("name", CIRCLE)
+def test_of_the_six_files_of_the_core_only_op_and_tensor_know_each_other(name):
+    """Registry and modes know nobody at import; nobody below knows the walk and the loop, whom a Tensor's own
+    methods ask when they are called."""
+    tree = ast.parse(MODULES[(name,)].read_text())
+    known = {target.split(".")[1] for target in imports(tree)}
+
+    assert known & CIRCLE.keys() == CIRCLE[name]
