@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.op import Op
 from clearprop.registry import ops
 
 Inputs = list[Any]
@@ -78,16 +79,17 @@ class Operation:
 
 
 def elementwise(label: str, act: Any, reference: Any, arity: int) -> Operation:
-    """An operation on numbers, entry by entry; it is tried only where its reference is finite."""
+    """An operation on numbers, entry by entry; it is tried where its reference is finite and has no kink."""
     choices = {1: _ONE, 2: _TWO}.get(arity) or ([1.3, 2.1, 0.6, 1.7, 0.9][:arity],)
     points = [[np.float64(x) for x in point] for point in choices]
-    points = [p for p in points if _finite(reference, p)] or [points[0]]
+    points = [p for p in points if _finite(reference, p) and not _on_kink(reference, p)] or [points[0]]
     rows = [np.array([[1.3, 0.7, 2.2], [0.4, 2.1, 1.5]]), np.array([[0.6, 1.9, 0.9], [1.1, 0.8, 2.3]])]
     shapes, broadcasts = [rows[:arity]] if arity <= 2 else [], []
     if arity == 1 and _finite(reference, [-rows[0]]):
         shapes = [[rows[0] * np.array([1.0, -1.0, 1.0])]]
     if arity == 2:
         broadcasts = [[rows[0], np.array([0.6, 1.9, 0.9])], [rows[0][:, :1], rows[1]]]
+    shapes, broadcasts = ([p for p in some if not _on_kink(reference, p)] for some in (shapes, broadcasts))
     return Operation(label, act, reference, points, shapes, broadcasts)
 
 
@@ -147,6 +149,11 @@ def _finite(reference: Any, point: Inputs) -> bool:
             return bool(np.all(np.isfinite(reference(*point))))
     except Exception:  # outside of what the function takes
         return False
+
+
+def _on_kink(reference: Any, point: Inputs) -> bool:
+    """Whether an op says that it has a kink there, where no single slope is right."""
+    return isinstance(reference, Op) and bool(np.any(reference.facts.on_kink(*point)))
 
 
 def _count(function: Any) -> int:
