@@ -318,6 +318,37 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return _pieces(x, np.array_split, indices_or_sections, axis)
 
 
+@implements(np.hsplit)
+def hsplit(x: Any, indices_or_sections: Any) -> list[Any]:
+    """Return what `split` does along the second axis, along the only one of a vector."""
+    return _pieces(x, np.split, indices_or_sections, 1 if x.ndim > 1 else 0)
+
+
+@implements(np.vsplit)
+def vsplit(x: Any, indices_or_sections: Any) -> list[Any]:
+    """Return what `split` does along the first axis; a vector has no rows and is refused."""
+    if x.ndim < 2:
+        raise ValueError("wants an array of two axes or more")
+    return _pieces(x, np.split, indices_or_sections, 0)
+
+
+@implements(np.dsplit)
+def dsplit(x: Any, indices_or_sections: Any) -> list[Any]:
+    """Return what `split` does along the third axis."""
+    return _pieces(x, np.split, indices_or_sections, 2)
+
+
+@implements(*(getattr(np, name) for name in ("unstack",) if hasattr(np, name)))  # from NumPy 2.1 on
+def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    """Return the arrays that `stack` along this axis joined.
+
+    >>> [piece.value.tolist() for piece in unstack(Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=1)]
+    [[1.0, 3.0], [2.0, 4.0]]
+    """
+    before = (slice(None),) * (axis % x.ndim if -x.ndim <= axis < x.ndim else x.ndim)
+    return tuple([x[(*before, i)] for i in range(x.shape[len(before)])])
+
+
 # --- padding ------------------------------------------------------------------------------------------------
 def _pad_signature(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
     if mode != "constant":
