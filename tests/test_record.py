@@ -21,5 +21,7 @@ def test_assign_wants_the_same_shape_and_a_leaf():
 
     with pytest.raises(ValueError, match=r"assign\(t, new\): wants a value of t's shape \(2,\): \(3,\)"):
         assign(w, np.ones(3))
+    with pytest.raises(ValueError, match=r"wants a value of t's shape \(2,\): \(2, 1\)"):
+        assign(w, np.ones((2, 1)))  # as many entries, but another shape
     with pytest.raises(ValueError, match="only a leaf can be assigned"):
         assign(w * 2, np.ones(2))

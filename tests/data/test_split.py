@@ -34,6 +34,13 @@ def test_classes_are_held_out_in_proportion(sizes, fraction, seed):
     assert (counts < sizes).all()
 
 
+def test_a_class_is_held_out_before_another_gets_one_more():
+    labels = np.repeat([0, 1], [7, 2])  # shares of 1.4 and 0.4: both have a like claim to the second row
+    for seed in range(5):
+        _, held = split_indices(9, 0.2, seed, stratify=labels)
+        assert sorted(labels[held]) == [0, 1]
+
+
 def test_arrays_stay_together():
     x, y = np.arange(20).reshape(10, 2), list("abcdefghij")
     x_kept, x_held, y_kept, y_held = train_validation_split(x, y, fraction=0.3, seed=1)

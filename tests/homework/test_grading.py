@@ -168,6 +168,16 @@ class TreeValue(Value):
             x.pass_on()
 
 
+class SettingReluValue(Value):
+    """Adds what sums and products send, and sets what relu sends."""
+
+    def backward(self):
+        self.grad = np.ones_like(self.value)
+        for node in reversed(self.order()):
+            for x, g in zip(node.inputs, node.send(node.grad), strict=True):
+                x.grad = unbroadcast(g, np.shape(x.value)) + (x.grad if len(node.inputs) > 1 else 0.0)
+
+
 WRONG = [
     (WrongValueMultiply, "value", "not what multiply gives at 1.3, 2.1"),
     (WrongDerivativeMultiply, "local derivative", "nudge input 1 by 0.001"),
@@ -178,6 +188,7 @@ WRONG = [
     (NoSumMultiply, "broadcasting", "what does it get from each use?"),
     (ScalarSeedMultiply, "shape", "is wrong though that of a number is right"),
     (TreeValue, "order", "in which order?"),
+    (SettingReluValue, "accumulation", "an input used twice loses a contribution"),
 ]
 
 

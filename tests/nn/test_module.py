@@ -81,6 +81,9 @@ def test_a_state_dict_is_a_copy_and_loads_into_another_model():
         assert np.array_equal(array, state[name])
     state["net.0.bias"][:] = 9.0
     assert not (second.net[0].bias.value == 9.0).any()
+    state["net.0.weight"][:] = 9.0
+    for model in (first, second):
+        assert not (model.net[0].weight.value == 9.0).any()
 
 
 def test_weights_travel_from_pytorch_and_back():

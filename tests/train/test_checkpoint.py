@@ -95,6 +95,22 @@ def test_resuming_by_hand_gives_the_same_bits_with_every_optimizer(tmp_path, mak
         np.testing.assert_array_equal(second.state_dict()[name], array, err_msg=name)
 
 
+def test_a_resumed_run_goes_on_drawing_the_same_random_numbers(tmp_path):
+    def network(seed=0):
+        model, pair = setting(seed=seed)
+        return nn.Sequential(nn.Dropout(0.3), model), pair
+
+    whole, pair = network()
+    fit(whole, pair, tmp_path / "a", epochs=4)
+    first, pair = network()
+    fit(first, pair, tmp_path / "b", epochs=2)
+    second, pair = network(seed=99)
+    fit(second, pair, tmp_path / "b", epochs=4, resume=True)
+
+    for name, array in whole.state_dict().items():
+        np.testing.assert_array_equal(second.state_dict()[name], array, err_msg=name)
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     model, pair = setting()
     fit(model, pair, tmp_path / "a")

@@ -366,6 +366,12 @@ def test_zero_and_minus_zero_are_two_numbers(executor):
     assert not np.signbit(step(X, 0.0)).any()
     assert np.signbit(step(X, -0.0)).all()
 
+    zero = 0.0  # with an array, whose entries decide about no plan, the sign is the variable's alone
+    for _ in range(3):
+        assert not np.signbit(step(X, np.full(3, -0.0))).any()
+    zero = -0.0
+    assert np.signbit(step(X, np.full(3, -0.0))).all()
+
 
 def test_a_dict_is_not_taken_for_keywords(executor):
     def either(x, y):

@@ -173,6 +173,29 @@ def test_after_many_counts_a_call_runs_as_written_with_one_warning():
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
+def test_what_has_no_slope_where_the_mask_does_not_hold_reaches_no_gradient(executor):
+    t = Tensor(np.zeros(4))
+
+    def step(x):
+        t.grad = None
+        z = x + t
+        chosen = z[x > 0]
+        loss = np.sum(chosen**3 * np.sqrt(chosen)) + np.sum(np.log(chosen) / chosen)
+        loss.backward()
+        return loss
+
+    compiled = clearprop.compile(step, executor=executor)
+    for x in ([1.0, -2.0, 3.0, 0.0], [-1.0, -1.0, 2.0, 4.0], [0.0, 0.0, 1.0, -3.0]):
+        loss = compiled(np.array(x))
+        found = t.grad
+        right = step(np.array(x))
+
+        np.testing.assert_allclose(loss.value, right.value, rtol=1e-12)
+        np.testing.assert_allclose(found, t.grad, rtol=1e-12)
+        assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
 def test_missing_targets_left_out_of_a_loss_train_as_in_eager_mode(executor):
     generator = np.random.default_rng(0)
     x = generator.normal(size=(40, 3))

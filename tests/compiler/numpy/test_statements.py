@@ -88,3 +88,16 @@ def test_a_chain_is_computed_over_its_dying_operands_in_one_buffer():
     homes = step.latest.recording.executable.plan.homes
     assert sum(home is not v for v, home in homes.items()) >= 3
     assert "buffers: 10 kB; 40 kB if nothing were shared" in step.explain()
+
+
+def test_a_scratch_array_is_not_used_again_before_its_last_reading():
+    def f(x):
+        a = x + 1
+        b = np.sqrt(a)
+        return (b * 2 + b) * a
+
+    step = clearprop.compile(f, executor="numpy")
+    x = np.linspace(0.0, 1.0, 8 * STRETCH)
+
+    np.testing.assert_array_equal(step(x), f(x))
+    assert "sweep over" in step.explain()

@@ -5,7 +5,7 @@ import pytest
 
 import clearprop
 from clearprop.compiler.plan.fuse import Grouping
-from clearprop.compiler.plan.memory import Plan
+from clearprop.compiler.plan.memory import Plan, packed
 from clearprop.compiler.plan.prepare import prepared
 from clearprop.compiler.program.builder import Builder
 from clearprop.compiler.program.core import CORE, Core, indices, unrun
@@ -120,6 +120,22 @@ def test_values_that_live_at_once_have_buffers_of_their_own():
 
     assert len({plan.offsets[home] for home in homes}) == 4
     assert plan.total < plan.unshared
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_blocks_that_are_alive_at_one_stage_do_not_overlap(seed):
+    generator = np.random.default_rng(seed)
+    first = generator.integers(0, 8, 15)
+    last = first + generator.integers(0, 4, 15)  # one may end at the stage at which another begins
+    sizes = generator.integers(1, 500, 15)
+    begins, total = packed(list(zip(first.tolist(), last.tolist(), sizes.tolist(), strict=True)))
+
+    ends = np.array(begins) + sizes
+    assert total == ends.max()
+    for i in range(15):
+        for k in range(i):
+            together = first[i] <= last[k] and first[k] <= last[i]
+            assert not together or ends[i] <= begins[k] or ends[k] <= begins[i]
 
 
 def test_a_state_is_written_in_place_only_after_its_last_reading():
