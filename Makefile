@@ -1,38 +1,42 @@
 # Two commands do everything on a machine with Python 3.11 or newer, git and make: `make train` and `make test`.
 # Each makes a virtual environment of its own below .venv/, so the system's Python stays as it is.
+# What a tier of tests runs, installs and may take stands in pyproject.toml, `[tool.clearprop.tiers]`.
 
 PYTHON ?= python3
-FILES := pyproject.toml tools/environment.sh
+TIER := "$(PYTHON)" tools/tier.py
+TIERS := quick parity test-estimators test-engines test-pages docs
 
-.PHONY: train test test-all lint benchmark clean
+.PHONY: train test $(TIERS) test-all lint pythons benchmark clean
 
 train: .venv/train/ready  ## train the two-layer network on real handwriting, at least 96 % right on new digits
 	.venv/train/bin/clearprop train digits --output out/digits
 
-test: .venv/test/ready lint  ## all tests, doctests included; what needs a peer or a browser that is missing is skipped
-	.venv/test/bin/pytest -n 2
+test: lint  ## everything that needs the extras train and fast; what needs a peer or a browser is in other tiers
+	$(TIER) test
 
-lint: .venv/test/ready
+$(TIERS):  ## one tier of tests
+	$(TIER) $@
+
+test-all: lint  ## all tiers (about a gigabyte of peers), with more random programs, other ones each day
+	CLEARPROP_PROGRAMS=600 CLEARPROP_SEED=$$(date +%j) CLEARPROP_PATIENCE=6 $(TIER) all
+
+lint:
+	$(TIER) test --make
 	.venv/test/bin/ruff check .
 	.venv/test/bin/ruff format --check .
 	.venv/test/bin/mypy
 	.venv/test/bin/python tools/size.py
 
-test-all: .venv/test/peers test  ## the same beside PyTorch, JAX and the other peers (about a gigabyte)
+pythons:  ## the quick tier and the compiler's tests under every supported Python that is installed
+	sh tools/pythons.sh
 
-benchmark: .venv/test/peers  ## eager mode and the compiled training step beside the peers
-	.venv/test/bin/python benchmarks/eager.py
-	.venv/test/bin/python benchmarks/training_step.py
+benchmark:  ## eager mode and the compiled training step beside the peers
+	$(TIER) parity --make
+	.venv/parity/bin/python benchmarks/eager.py
+	.venv/parity/bin/python benchmarks/training_step.py
 
-.venv/train/ready: $(FILES)
+.venv/train/ready: pyproject.toml tools/environment.sh
 	sh tools/environment.sh "$(PYTHON)" .venv/train -e ".[train,fast]"
-
-.venv/test/ready: $(FILES)
-	sh tools/environment.sh "$(PYTHON)" .venv/test -e ".[train,fast]" --group test
-
-.venv/test/peers: .venv/test/ready
-	.venv/test/bin/pip install --quiet --group peers --group browser
-	touch $@
 
 clean:
 	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache .hypothesis

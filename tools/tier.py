@@ -1,0 +1,203 @@
+"""Run tiers of tests, each in an environment of its own and within its limit: `python3 tools/tier.py quick`.
+
+A tier is a table `[tool.clearprop.tiers.NAME]` of pyproject.toml: which paths it runs and leaves out, what pip
+installs for it, and the seconds it may take on two quiet cores. `all` runs every tier and ends in a table;
+`--make` makes the environment of a tier and runs nothing. The last line of a tier says how many tests ran, what
+was skipped and why. A tier of which no test exists yet says that it has none; it does not say that it passed.
+
+On a slower or busy machine `CLEARPROP_PATIENCE=4` lets a tier run four times its limit before it is stopped (the
+default is 2); `CLEARPROP_WORKERS=1` keeps it to one process. Exit status: 0 if nothing failed, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+if sys.version_info < (3, 11):
+    sys.exit(f"clearprop needs Python 3.11 or newer, not {sys.version.split()[0]}. Try: make PYTHON=python3.12 ...")
+
+import tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+SLOW = 10.0  # seconds from which a single test is named
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One table of pyproject.toml, with what it stands for."""
+
+    name: str
+    limit: int
+    about: str
+    paths: list[str]
+    without: list[str] = field(default_factory=list)
+    extras: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=lambda: ["test"])
+    optional: bool = False  # where its packages cannot be had, `all` goes on without it
+
+    def present(self) -> list[str]:
+        return [path for path in self.paths if (ROOT / path).exists()]
+
+    def arguments(self) -> list[str]:
+        """What pytest is told: the paths, and what it is to leave out."""
+        return [*self.present(), *(f"--ignore={path}" for path in self.without)]
+
+    def installs(self) -> list[str]:
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        return ["-e", f".{extras}", *(part for group in self.groups for part in ("--group", group))]
+
+
+@dataclass
+class Result:
+    """What became of a tier: `ended` is passed, FAILED, STOPPED, "no test yet" or "not installed"."""
+
+    tier: Tier
+    ended: str
+    seconds: float = 0.0
+    counts: collections.Counter[str] = field(default_factory=collections.Counter)
+    reasons: collections.Counter[str] = field(default_factory=collections.Counter)
+    slow: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        return self.ended in ("FAILED", "STOPPED") or (self.ended == "not installed" and not self.tier.optional)
+
+    def closing(self) -> str:
+        """The last line: what ran, how long, what was skipped."""
+        tier = self.tier
+        if self.ended == "no test yet":
+            return f"{tier.name}: no test yet, nothing was run ({', '.join(tier.paths)}: to come)."
+        if self.ended == "not installed":
+            return f"{tier.name}: not run, its packages could not be installed ({' '.join(tier.installs())})."
+        counts = ", ".join(f"{self.counts[what]} {what}" for what in ("passed", "failed", "skipped"))
+        late = "over its limit" if self.seconds > tier.limit else "limit"
+        said = f"{tier.name} {self.ended}: {counts} in {self.seconds:.0f} s ({late} of {tier.limit} s)."
+        reasons = "; ".join(f"{count} {reason}" for reason, count in self.reasons.most_common())
+        left = ", ".join(path for path in tier.without if (ROOT / path).exists())
+        said += f" Skipped: {reasons or 'nothing'}."
+        return said + (f" Left to other tiers: {left}." if left else "")
+
+
+def tiers() -> dict[str, Tier]:
+    """Read the tiers from pyproject.toml, in its order."""
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["clearprop"]["tiers"]
+    return {name: Tier(name, **table) for name, table in tables.items()}
+
+
+def environment(tier: Tier, python: str = sys.executable) -> Path:
+    """Return the Python of a tier's environment, made anew where what is asked for has changed."""
+    folder = ROOT / ".venv" / tier.name
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = repr([tier.installs(), python, sys.version, project["project"], project["dependency-groups"]])
+    stamp = folder / "ready"
+    mark = hashlib.sha256(asked.encode()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != mark:
+        maker = ["sh", "tools/environment.sh", python, str(folder), *tier.installs()]
+        subprocess.run(maker, cwd=ROOT, check=True)
+        stamp.write_text(mark)
+    return folder / "bin" / "python"
+
+
+def run(tier: Tier, arguments: Sequence[str] = ()) -> Result:
+    """Make the environment, run the tests until they end or their time is over, and read the report."""
+    if not tier.present():
+        return Result(tier, "no test yet")
+    try:
+        python = environment(tier)
+    except subprocess.CalledProcessError:
+        return Result(tier, "not installed")
+    report = ROOT / "out" / "tiers" / f"{tier.name}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    workers = os.environ.get("CLEARPROP_WORKERS", "2")
+    command = [str(python), "-m", "pytest", "-n", workers, f"--junitxml={report}", *tier.arguments()]
+    began = time.monotonic()
+    patience = tier.limit * float(os.environ.get("CLEARPROP_PATIENCE", "2"))
+    status = until([*command, *arguments], patience)
+    seconds = time.monotonic() - began
+    if status is None or not report.exists():
+        return Result(tier, "STOPPED" if status is None else "FAILED", seconds)
+    return read(tier, report, status, seconds)
+
+
+def until(command: Sequence[str], seconds: float) -> int | None:
+    """Run a command and return its exit status; stop it and all that it started when its time is over: None."""
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    try:
+        return process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def read(tier: Tier, report: Path, status: int, seconds: float) -> Result:
+    """Make a Result of pytest's report; a run in which no test passed has not passed."""
+    result = Result(tier, "passed", seconds)
+    for case in ElementTree.parse(report).iter("testcase"):
+        skipped = case.find("skipped")
+        failed = case.find("failure") is not None or case.find("error") is not None
+        result.counts["failed" if failed else "skipped" if skipped is not None else "passed"] += 1
+        if skipped is not None:
+            result.reasons[re.sub(r":? No module named .*", "", skipped.get("message", "")).strip()] += 1
+        if float(case.get("time", 0)) >= SLOW:
+            result.slow.append((float(case.get("time", 0)), f"{case.get('classname')}::{case.get('name')}"))
+    if status or not result.counts["passed"]:
+        result.ended = "FAILED"
+    return result
+
+
+def table(results: Sequence[Result]) -> str:
+    """All tiers at a glance, and what was skipped in each."""
+    rows = [f"{'tier':<18}{'ended':<15}{'seconds':>8}{'limit':>7}{'passed':>8}{'skipped':>9}"]
+    for r in results:
+        numbers = f"{r.seconds:>8.0f}{r.tier.limit:>7}{r.counts['passed']:>8}{r.counts['skipped']:>9}"
+        rows.append(f"{r.tier.name:<18}{r.ended:<15}{numbers}")
+    whole = f"{sum(r.seconds for r in results):.0f} s of {sum(r.tier.limit for r in results)} s"
+    return "\n".join([*rows, f"all tiers: {whole}", "", *(r.closing() for r in results)])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tiers that are named; return the exit status."""
+    known = tiers()
+    parser = argparse.ArgumentParser(description="Run tiers of tests, each in an environment of its own.")
+    parser.add_argument("tier", choices=[*known, "all"], help="; ".join(f"{t.name}: {t.about}" for t in known.values()))
+    parser.add_argument("--make", action="store_true", help="make the environment and run nothing")
+    parser.add_argument("--arguments", action="store_true", help="print what pytest is told and run nothing")
+    args, rest = parser.parse_known_args(argv)
+    chosen = list(known.values()) if args.tier == "all" else [known[args.tier]]
+    if args.arguments:
+        print(*(argument for tier in chosen for argument in tier.arguments()))
+        return 0
+    if args.make:
+        for tier in chosen:
+            environment(tier)
+        return 0
+    results = []
+    for tier in chosen:
+        print(f"\n== {tier.name}: {tier.about} (limit {tier.limit} s)", flush=True)
+        results.append(run(tier, rest))
+        for seconds, name in sorted(results[-1].slow, reverse=True):
+            print(f"slow: {seconds:.1f} s {name}")
+        print(results[-1].closing(), flush=True)
+    if len(results) > 1:
+        print("\n" + table(results), flush=True)
+    return int(any(result.failed for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
