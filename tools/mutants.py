@@ -71,7 +71,7 @@ MUTANTS = (
     Mutant("record.py", "if value.shape != old.shape:", "if value.size != old.size:",
            "tests/test_record.py::test_assign_wants_the_same_shape_and_a_leaf"),
     # --- derivatives: swapped inputs, kinks, ties, reductions, indexing, products
-    Mutant("ops/elementwise.py", "lambda z, x: x > 0,  ", "lambda z, x: x >= 0, ",
+    Mutant("ops/elementwise.py", "lambda z, x: x > 0, facts=Facts(domain=POSITIVE", "lambda z, x: x >= 0, facts=Facts(domain=POSITIVE",
            "tests/test_conventions.py -k 'written_table and relu'"),
     Mutant("ops/elementwise.py", "np.where((x >= low) & (x <= high), g, 0)", "np.where((x > low) & (x <= high), g, 0)",
            "tests/test_conventions.py -k 'written_table and clip'"),
@@ -79,7 +79,7 @@ MUTANTS = (
            "share = kept(g, x, axis, keepdims)", "tests/test_conventions.py::test_ties_along_an_axis_share_equally"),
     Mutant("ops/reduce.py", "np.stack([above * right, above * left]", "np.stack([above * left, above * right]",
            "tests/test_every_op.py -k 'rules_of_both and prod'"),
-    Mutant("ops/index.py", "np.add.at(out, where, g)", "out[where] = g",
+    Mutant("ops/index.py", "        out[where] = g\n    else:\n        np.add.at(out, where, g)", "        out[where] = g\n    else:\n        out[where] = g",
            "tests/ops/test_edges.py::test_an_entry_picked_twice_receives_both_gradients"),
     Mutant("ops/linalg.py", "d = g @ np.swapaxes(y, -1, -2)", "d = g @ y",
            "tests/test_every_op.py -k 'rules_of_both and matmul'"),
@@ -138,7 +138,7 @@ MUTANTS = (
            "tests/see/layout/test_layout.py::test_straightening_makes_arrows_much_shorter_than_packing_alone"),
     Mutant("see/drawing/svg.py", "{escape(rest)}</tspan>", "{rest}</tspan>",
            "tests/see/drawing/test_svg.py::test_names_are_escaped"),
-    Mutant("see/step/steps.py", "total = d if before is None else before + d", "total = d",
+    Mutant("backward.py", "grads[x] = before + d", "grads[x] = d",
            "tests/see/step/test_steps.py::test_the_contributions_add_up_to_the_gradients_of_backward"),
     # --- the compiler: recording, guards, masks
     Mutant("compiler/capture/recorder.py", "and not _same_bytes(v.data, x):", "and False:",

@@ -1,12 +1,12 @@
 """Run tiers of tests, each in an environment of its own and within its limit: `python3 tools/tier.py quick`.
 
-A tier is a table `[tool.clearprop.tiers.NAME]` of pyproject.toml: which paths it runs and leaves out, what pip
-installs for it, and the seconds it may take on two quiet cores. `all` runs every tier and ends in a table;
-`--make` makes the environment of a tier and runs nothing. The last line of a tier says how many tests ran, what
-was skipped and why. A tier of which no test exists yet says that it has none; it does not say that it passed.
+A tier is a table `[tool.clearprop.tiers.NAME]` of pyproject.toml: which paths it runs and leaves out, what
+pip installs for it, and the seconds it may take on two quiet cores. `all` runs every tier and ends in a
+table; `--make` makes the environment of a tier and runs nothing. The last line of a tier says how many tests
+ran, what was skipped and why. A tier of which no test exists yet says so; it does not say that it passed.
 
-On a slower or busy machine `CLEARPROP_PATIENCE=4` lets a tier run four times its limit before it is stopped (the
-default is 2); `CLEARPROP_WORKERS=1` keeps it to one process. Exit status: 0 if nothing failed, else 1.
+On a slower or busy machine `CLEARPROP_PATIENCE=4` lets a tier run four times its limit before it is stopped
+(the default is 2); `CLEARPROP_WORKERS=1` keeps it to one process. Exit status: 0 if nothing failed, else 1.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-if sys.version_info < (3, 11):
-    sys.exit(f"clearprop needs Python 3.11 or newer, not {sys.version.split()[0]}. Try: make PYTHON=python3.12 ...")
-
-import tomllib
+try:
+    import tomllib
+except ImportError:
+    sys.exit(
+        f"clearprop needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12"
+    )
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOW = 10.0  # seconds from which a single test is named
@@ -72,7 +74,9 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        return self.ended in ("FAILED", "STOPPED") or (self.ended == "not installed" and not self.tier.optional)
+        return self.ended in ("FAILED", "STOPPED") or (
+            self.ended == "not installed" and not self.tier.optional
+        )
 
     def closing(self) -> str:
         """The last line: what ran, how long, what was skipped."""
@@ -92,7 +96,9 @@ class Result:
 
 def tiers() -> dict[str, Tier]:
     """Read the tiers from pyproject.toml, in its order."""
-    tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["clearprop"]["tiers"]
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["clearprop"][
+        "tiers"
+    ]
     return {name: Tier(name, **table) for name, table in tables.items()}
 
 
@@ -133,7 +139,7 @@ def run(tier: Tier, arguments: Sequence[str] = ()) -> Result:
 
 
 def until(command: Sequence[str], seconds: float) -> int | None:
-    """Run a command and return its exit status; stop it and all that it started when its time is over: None."""
+    """Run a command and return its exit status; when its time is over, stop all that it started: None."""
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
     try:
         return process.wait(timeout=seconds)
@@ -175,7 +181,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the tiers that are named; return the exit status."""
     known = tiers()
     parser = argparse.ArgumentParser(description="Run tiers of tests, each in an environment of its own.")
-    parser.add_argument("tier", choices=[*known, "all"], help="; ".join(f"{t.name}: {t.about}" for t in known.values()))
+    parser.add_argument(
+        "tier", choices=[*known, "all"], help="; ".join(f"{t.name}: {t.about}" for t in known.values())
+    )
     parser.add_argument("--make", action="store_true", help="make the environment and run nothing")
     parser.add_argument("--arguments", action="store_true", help="print what pytest is told and run nothing")
     args, rest = parser.parse_known_args(argv)

@@ -16,6 +16,7 @@ from clearprop.testing import broken, cases
 
 CHECKS = [gradcheck, taylor_check]
 INTEGERS = np.array([0, 1, 2])
+OURS = [name for name, op in ops.items() if op.__module__.startswith("clearprop.") and op.differentiable]
 
 
 def hilbert(n):
@@ -274,13 +275,13 @@ def test_and_a_fault_of_a_tenth_of_a_percent_is_found_there(name, what):
 
 
 @pytest.mark.parametrize("seed", range(1, 1 + int(os.environ.get("CLEARPROP_ALARMS", "1"))))
-def test_no_op_is_called_wrong_at_random_points(seed):
-    for op in ops.values():
-        if op.__module__.startswith("clearprop.") and op.differentiable:
-            for case in cases(op, seed=seed):
-                for check in CHECKS:
-                    found = check(case.function, *case.inputs, raise_on_failure=False, seed=seed)
-                    assert found.verdict != "WRONG", (case.label, found)
+@pytest.mark.parametrize("initial", sorted({name[0] for name in OURS}))
+def test_no_op_is_called_wrong_at_random_points(seed, initial):
+    for name in (name for name in OURS if name[0] == initial):
+        for case in cases(ops[name], seed=seed):
+            for check in CHECKS:
+                found = check(case.function, *case.inputs, raise_on_failure=False, seed=seed)
+                assert found.verdict != "WRONG", (case.label, found)
 
 
 def test_a_gradient_of_another_shape_is_refused():

@@ -3,9 +3,9 @@
 Each is run forward with all its nodes as outputs, so that the first wrong one is named; as a training step
 with only the loss and the gradients, so that loops fuse and buffers are shared; and as a step that assigns
 its states to each other, whose results are views, arguments, constants and states.
-`CLEARPROP_PROGRAMS=600 pytest tests/compiler/test_programs.py` draws that many of each kind with each executor,
-60 where nothing is said (and a quarter as many with arrays beyond a vector, a panel and a core). They are drawn
-in portions of 15 from numbered seeds, always the same ones; `CLEARPROP_SEED=7` begins elsewhere: new ones.
+`CLEARPROP_PROGRAMS=600 pytest tests/compiler/test_programs.py` draws that many of each kind with each
+executor, 60 where nothing is said (and a quarter as many with arrays beyond a vector, a panel and a core).
+They are drawn in portions of 15 from numbered seeds, the same ones always; `CLEARPROP_SEED=7` draws others.
 """
 
 import os

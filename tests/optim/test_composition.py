@@ -34,9 +34,9 @@ def both(lrs=(0.2,)):
 
 
 def module(optimizer):
-    import torch
-
-    return optim if isinstance(optimizer, optim.Optimizer) else torch.optim.lr_scheduler
+    if isinstance(optimizer, optim.Optimizer):
+        return optim
+    return pytest.importorskip("torch").optim.lr_scheduler
 
 
 def made(name, optimizer):

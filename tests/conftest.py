@@ -1,0 +1,15 @@
+"""What all tests share: one that asks for native code is skipped where the extra `fast` is not installed."""
+
+from importlib.util import find_spec
+
+import pytest
+
+
+def pytest_collection_modifyitems(items):
+    """Skip each parameter "llvm" where there is no llvmlite, in the words of `importorskip`."""
+    if find_spec("llvmlite") is not None:
+        return
+    for item in items:
+        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if any(isinstance(value, str) and value == "llvm" for value in values):
+            item.add_marker(pytest.mark.skip(reason="could not import 'llvmlite'"))
