@@ -25,7 +25,29 @@ CASES = [
     ("RMSprop", {"lr": 0.01, "centered": True, "momentum": 0.9}),
     ("RMSprop", {"lr": 0.01, "momentum": 0.5, "alpha": 0.9, "weight_decay": 0.1}),
     ("RMSprop", {"lr": 0.01, "centered": True, "maximize": True}),
+    ("Adagrad", {"lr": 0.1}),
+    (
+        "Adagrad",
+        {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-3},
+    ),
+    ("Adadelta", {}),
+    ("Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("Adamax", {"lr": 0.01}),
+    ("Adamax", {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.1, "maximize": True}),
+    ("NAdam", {"lr": 0.01}),
+    ("NAdam", {"lr": 0.01, "weight_decay": 0.1, "momentum_decay": 0.01, "decoupled_weight_decay": True}),
+    ("NAdam", {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.1, "maximize": True}),
+    ("RAdam", {"lr": 0.01}),
+    ("RAdam", {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    ("RAdam", {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.1}),
+    ("ASGD", {"lr": 0.01}),
+    ("ASGD", {"lr": 0.01, "lambd": 0.01, "alpha": 0.5, "t0": 40, "weight_decay": 0.1, "maximize": True}),
+    ("Rprop", {"lr": 0.01}),
+    ("Rprop", {"lr": 0.01, "etas": (0.6, 1.3), "step_sizes": (1e-3, 0.05), "maximize": True}),
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.05, "beta2_decay": -0.5, "eps": (1e-6, 1e-2), "d": 2.0, "weight_decay": 0.1}),
 ]
+SINGLE = ("NAdam", "ASGD")  # PyTorch keeps their numbers of no axes in float32
 SHAPES = [(4, 3), (4,), (), (1, 2, 2)]
 
 
@@ -65,7 +87,8 @@ def test_equals_pytorch_over_100_steps(name, options, dtype):
     for p, q in zip(ours, theirs, strict=True):
         assert p.dtype == dtype
         scale = np.abs(q.numpy()).max() + 1
-        np.testing.assert_allclose(p.value, q.numpy(), rtol=0, atol=200 * np.finfo(dtype).eps * scale)
+        eps = np.finfo(np.float32 if name in SINGLE else dtype).eps
+        np.testing.assert_allclose(p.value, q.numpy(), rtol=0, atol=200 * eps * scale)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
@@ -110,7 +133,8 @@ def test_a_training_stopped_in_pytorch_goes_on_here(name, options):
     run_theirs(grads[9:])
 
     for p, q in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(p.value, q.numpy(), rtol=1e-12, atol=1e-12)
+        tolerance = 1e-6 if name in SINGLE else 1e-12
+        np.testing.assert_allclose(p.value, q.numpy(), rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
@@ -132,8 +156,9 @@ def test_the_formula_makes_a_graph_of_tensors_with_the_same_values(name, options
     params = [Tensor(starts(np.float32)[0])]
     optimizer = getattr(optim, name)(params, **options)
     group = optimizer.param_groups[0]
-    slots = optimizer.slots(group)
-    arrays = [np.full((4, 3), 0.5 + i, np.float32) for i in range(2 + len(slots))]
+    slots = optimizer.remembered(group, params[0])
+    shapes = [(4, 3), (4, 3), *(np.shape(optimizer.start(name, group, params[0])) for name in slots)]
+    arrays = [np.full(shape, 0.5 + i, np.float32) for i, shape in enumerate(shapes)]
     numbers = group.read() | ({"step": 3.0} if optimizer.counts(group) else {})
 
     def lifted(number):

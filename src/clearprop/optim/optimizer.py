@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,8 +28,17 @@ class Optimizer:
     """
 
     formula: Any = None
-    bookkeeping = ("_sharing", "defaults", "param_groups", "state")  # what it says otherwise when they change
+    bookkeeping: tuple[str, ...] = (
+        "_sharing",
+        "defaults",
+        "param_groups",
+        "state",
+    )  # what it says otherwise when they change
     optional: tuple[str, ...] = ("weight_decay",)
+    limits: ClassVar[dict[str, tuple[float, float]]] = dict.fromkeys(
+        ("lr", "eps", "weight_decay", "momentum", "alpha"), (0.0, math.inf)
+    )
+    """Between which numbers each option lies."""
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -49,6 +59,14 @@ class Optimizer:
         """Return the names of the arrays that the formula takes after `p, g` and returns after `p`."""
         raise NotImplementedError
 
+    def remembered(self, group: Group, p: Tensor) -> tuple[str, ...]:
+        """Return the names of what the formula takes for this parameter: the same for all, as a rule."""
+        return self.slots(group)
+
+    def start(self, name: str, group: Group, p: Tensor) -> Any:
+        """Return what an array that is remembered begins with: zeros of the parameter's shape and dtype."""
+        return np.zeros_like(p._value)
+
     def counts(self, group: Group) -> bool:
         """Tell whether the formula asks for the number of steps taken, this one included."""
         return True
@@ -56,9 +74,12 @@ class Optimizer:
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise ValueError for numbers that make no sense."""
         called, nothing = type(self).__name__, "Nothing was changed."
-        for name in ("lr", "eps", "weight_decay", "momentum", "alpha"):
-            if name in options and not _number(options[name]) >= 0.0:
-                wanted, got = "wants a number of 0 or more", f"{options[name]!r}"
+        for name, (low, high) in self.limits.items():
+            if name in options and not low <= _number(options[name]) <= high:
+                wanted = (
+                    f"wants a number of {low:g} or more" if high == math.inf else f"wants {low:g} to {high:g}"
+                )
+                got = f"{options[name]!r}"
                 raise ValueError(lesson(f"{called}({name}=)", wanted, got, nothing, f"{name}=1e-3"))
         betas = options.get("betas", (0.0, 0.0))
         two = isinstance(betas, (tuple, list)) and len(betas) == 2
@@ -136,37 +157,43 @@ class Optimizer:
             for p in group.params:
                 p.grad = None
 
-    def step(self) -> None:
-        """Give every parameter that has a gradient its new value."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Give every parameter that has a gradient its new value.
+
+        A `closure` is called first: it computes the loss and its gradients, and the loss is returned.
+        """
         if mode.observer is not None:
             structure.used(self)
+        loss = None if closure is None else closure()
         with no_grad():
             for group in self.param_groups:
                 active = [p for p in group.params if p.grad is not None]
                 if active:
                     self._apply(group, active)
+        return loss
 
     def _apply(self, group: Group, active: list[Tensor]) -> None:
-        formula, numbers, slots = type(self).formula, group.read(), self.slots(group)
+        formula, numbers = type(self).formula, group.read()
         counts = self._counted(active) if self.counts(group) else None
         for p in active:
             g = p.grad
             if isinstance(g, Tensor):
                 g = read(g)
-            memory = self._memory(p, slots) if slots else ()
+            slots = self.remembered(group, p)
+            memory = self._memory(group, p, slots) if slots else ()
             if counts is not None:
                 numbers["step"] = counts[self.state[p]["step"]]
             new = formula(read(p), g, *[read(t) for t in memory], **numbers)
             for tensor, value in zip((p, *memory), new, strict=True):
                 hand_over(tensor, value if value is not g else np.array(g))  # `p.grad *= 2` is p's alone
 
-    def _memory(self, p: Tensor, slots: tuple[str, ...]) -> list[Tensor]:
-        """Return the arrays remembered for a parameter, zeros at first, of its shape and dtype."""
+    def _memory(self, group: Group, p: Tensor, slots: tuple[str, ...]) -> list[Tensor]:
+        """Return the arrays remembered for a parameter, of its dtype."""
         state = self.state.setdefault(p, {})
         for name in slots:
             known = state.get(name)
             if known is None or known._value.dtype != p._value.dtype:  # new, or the model was converted since
-                start = np.zeros_like(p._value) if known is None else known._value.astype(p._value.dtype)
+                start = self.start(name, group, p) if known is None else known._value.astype(p._value.dtype)
                 state[name] = Tensor(start, f"{p.name or 'p'}.{name}", requires_grad=False)
         return [state[name] for name in slots]
 
@@ -232,8 +259,9 @@ class Optimizer:
         self._take_over(memories)
 
     def _take_over(self, loaded: dict[Tensor, dict[str, Any]]) -> None:
-        """Assign what was loaded to the Tensors that a recorded step may know, zeros where nothing was."""
+        """Assign what was loaded to the Tensors that a recorded step may know; what is missing begins anew."""
         counters: dict[tuple[Tensor | None, float], Tensor] = {}
+        group_of = {p: group for group in self.param_groups for p in group.params}
         self._sharing = {}
         for p, memory in loaded.items():
             old = self.state.setdefault(p, {})
@@ -241,7 +269,8 @@ class Optimizer:
                 if name == "step":
                     old[name] = self._counter(old.get(name), float(memory.get(name, 0.0)), counters)
                     continue
-                array = np.asarray(memory.get(name, np.zeros(p.shape)), p.dtype)
+                found = memory[name] if name in memory else self.start(name, group_of[p], p)
+                array = np.asarray(found, p.dtype)
                 if name in old:
                     assign(old[name], array)
                 else:

@@ -69,7 +69,8 @@ def _options(optimizer: Optimizer, saved: Mapping[str, Any]) -> dict[str, Any]:
         )
         raise _refused(optimizer, f"wants a state of {name}", " and ".join(got))
     decoupled = saved.get("decoupled_weight_decay")
-    if decoupled is not None and decoupled != (type(optimizer).formula.__name__ == "adamw"):
+    adamw = type(optimizer).formula.__name__ == "adamw"
+    if decoupled is not None and "decoupled_weight_decay" not in known and decoupled != adamw:
         raise _refused(optimizer, f"wants a state of {name}", f"its decoupled_weight_decay is {decoupled}")
     options = {key: _plain(saved[key]) for key in (*known, "initial_lr") if key in saved}
     try:
@@ -81,11 +82,11 @@ def _options(optimizer: Optimizer, saved: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _slots(optimizer: Optimizer, used: bool) -> tuple[str, ...]:
-    """Return what the formula remembers if every optional term is used, or if none is."""
+def _group(optimizer: Optimizer, used: bool) -> Group:
+    """Return a group of which every optional term is used, or none is."""
     terms = dict.fromkeys(optimizer.optional, 0.5 * used)
     flags = {name: used for name, value in optimizer.defaults.items() if isinstance(value, bool)}
-    return optimizer.slots(Group([], optimizer.defaults | terms | flags, optimizer.optional))
+    return Group([], optimizer.defaults | terms | flags, optimizer.optional)
 
 
 def _memory(optimizer: Optimizer, p: Tensor, i: Any, saved: Any) -> Memory:
@@ -96,21 +97,21 @@ def _memory(optimizer: Optimizer, p: Tensor, i: Any, saved: Any) -> Memory:
     if not isinstance(saved, Mapping):
         raise _refused(optimizer, "wants a dict of arrays for each parameter", f"{i}: {type(saved).__name__}")
     memory = {key: _array(value) for key, value in saved.items() if value is not None}
-    slots = _slots(optimizer, used=True)
+    group = _group(optimizer, used=True)
+    slots = optimizer.remembered(group, p)
     foreign = [key for key in memory if key not in (*slots, "step")]
-    missing = [key for key in _slots(optimizer, used=False) if key not in memory] if memory else []
+    least = optimizer.remembered(_group(optimizer, used=False), p)
+    missing = [key for key in least if key not in memory] if memory else []
     place = f"The parameter is {p.name or i}."
     if foreign or missing:
         wanted = f"wants to remember {', '.join(slots) or 'nothing'} of each parameter"
         got = f"it has {', '.join(foreign)}" if foreign else f"it lacks {', '.join(missing)}"
         raise _refused(optimizer, wanted, got, place)
     for key, array in memory.items():
-        wanted = (
-            f"wants arrays of the parameter's shape {p.shape}"
-            if key != "step"
-            else "wants one count of steps"
-        )
-        fits = array.shape == p.shape if key != "step" else array.size == 1
+        shape = () if key == "step" else np.shape(optimizer.start(key, group, p))
+        wanted = f"wants arrays of shape {shape}" if key != "step" else "wants one count of steps"
+        wanted = f"wants arrays of the parameter's shape {shape}" if shape == p.shape else wanted
+        fits = array.shape == shape if key != "step" else array.size == 1
         if not fits:
             raise _refused(optimizer, wanted, f"{key} is {array.shape}", place)
         if array.dtype.kind not in "fiu" or (key == "step" and not float(array.reshape(())) >= 0):
