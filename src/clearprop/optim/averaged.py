@@ -31,9 +31,9 @@ def asgd(
 ) -> tuple[Any, ...]:
     """Return (p, eta, mu, average) after one step of averaged gradient descent.
 
-    p = (1 - lambd eta) p - eta g, average = average + mu (p - average); then eta = lr / (1 + lambd lr step)^alpha and mu = 1 / max(1, step - t0): from step t0 on the average is
-    that of the parameters. Source: Polyak and Juditsky, "Acceleration of stochastic approximation by
-    averaging", 1992.
+    p = (1 - lambd eta) p - eta g, average = average + mu (p - average); then eta = lr / (1 + lambd lr
+    step)^alpha and mu = 1 / max(1, step - t0): from step t0 on the average is that of the parameters. Source:
+    Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
 
     >>> asgd(np.array([1.0]), np.array([4.0]), np.array(0.1), np.array(1.0), np.zeros(1), step=1.0, lr=0.1)[0]
     array([0.59999])

@@ -259,7 +259,7 @@ class Optimizer:
         self._take_over(memories)
 
     def _take_over(self, loaded: dict[Tensor, dict[str, Any]]) -> None:
-        """Assign what was loaded to the Tensors that a recorded step may know; what is missing begins anew."""
+        """Assign what was loaded to the Tensors that a recorded step may know; what lacks begins anew."""
         counters: dict[tuple[Tensor | None, float], Tensor] = {}
         group_of = {p: group for group in self.param_groups for p in group.params}
         self._sharing = {}
