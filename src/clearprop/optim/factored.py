@@ -144,7 +144,7 @@ def muon(
 
     buffer = momentum buffer + (1 - momentum) g, with `nesterov` mixed with g once more; `orthogonalised`
     makes its singular values about 1. lr' is lr sqrt(max(1, rows / columns)), or with `match_rms_adamw` lr
-    0.2 sqrt(max(rows, columns)). Axes beyond the second count as columns. Source: Jordan et al., "Muon", 2024.
+    0.2 sqrt(max(rows, columns)). Axes after the second count as columns. Source: Jordan et al., "Muon", 2024.
 
     >>> muon(np.eye(2), np.eye(2), np.zeros((2, 2)), lr=0.1, weight_decay=0.0)[0].diagonal() < 0.95
     array([ True,  True])
