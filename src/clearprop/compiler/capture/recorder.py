@@ -470,7 +470,7 @@ def record(
     """Run the function for real while the recorder looks on; on any error everything is as before.
 
     What was refused is raised here if the step has caught it: the branch that it took is no answer for later
-    calls.
+    calls. So it is where NumPy has, who then says something else.
     """
     try:
         with hearing() as heard, observed(recorder), np.errstate(all="ignore"):
@@ -479,6 +479,8 @@ def record(
         if recorder.refused is not None:  # the step has caught it
             raise recorder.refused
         return result
-    except BaseException:
+    except BaseException as error:
         recorder.undo()
+        if recorder.refused is not None and isinstance(error, Exception) and error is not recorder.refused:
+            raise recorder.refused from error
         raise

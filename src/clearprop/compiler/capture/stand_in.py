@@ -88,6 +88,14 @@ class StandIn:
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return memo.setdefault(id(self), StandIn.copy(self))
 
+    def __hash__(self) -> int:
+        value = object.__getattribute__(self, "_value")
+        if not inside(sys._getframe(1)):  # a key of the user's: by its contents, or none
+            if isinstance(value, np.ndarray):
+                raise TypeError("unhashable type: 'numpy.ndarray'")
+            _recorder().python_value(self, "hash(t)")
+        return object.__hash__(self)
+
     def __setitem__(self, index: Any, value: Any) -> None:
         _recorder().in_place(self, "x[i] = y", "np.where(mask, y, x), or np.concatenate of the parts")
 
@@ -198,7 +206,6 @@ def _complete() -> None:
             if name not in vars(StandIn):
                 setattr(StandIn, name, function)
     StandIn.__eq__ = Tensor.__eq__  # type: ignore[method-assign, assignment]
-    StandIn.__hash__ = object.__hash__  # type: ignore[method-assign]
     for name in _ARITHMETIC:
         setattr(StandInForNumber, f"__{name}__", _weakly(f"__{name}__"))
     for special, *_ in _IN_PLACE:

@@ -85,6 +85,9 @@ class Surroundings:
             self._visit_class(x, stack)
         elif isinstance(x, np.ndarray):
             self.buffers.append(x)
+            stack += x.ravel().tolist() if x.dtype.hasobject and x.dtype.names is None else []
+        elif isinstance(x, memoryview):
+            stack.append(x.obj)
         elif isinstance(x, (*_PLAIN, *_SKIPPED)):
             return
         elif isinstance(x, types.FunctionType):
@@ -204,7 +207,8 @@ class Surroundings:
                 else:
                     stack.append(inside(cell))  # by code that is not looked at
         stack += [function.__defaults__, function.__kwdefaults__]
-        if function.__dict__:
+        code = function.__code__
+        if function.__dict__ or function.__name__ in (*code.co_freevars, *code.co_names):  # `step.calls`
             stack.append(function.__dict__)
         if not _is_users(function):
             return  # a library's own globals do not change
@@ -285,6 +289,8 @@ class Contents:
     def __init__(self, buffer: Any) -> None:
         self.buffer = buffer
         self.first = self._latest = self._copied()
+        # Where the bytes are addresses, what lies there now stays there.
+        self.held = buffer.tolist() if isinstance(buffer, np.ndarray) and buffer.dtype.hasobject else None
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a copy of them, the same one while they stay the same."""

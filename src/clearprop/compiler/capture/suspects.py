@@ -31,7 +31,7 @@ class Suspects:
         known = {id(x) for x in frozen}
         found, room = list(frozen), ALL
         for x in arrays:
-            if not isinstance(x, np.ndarray) or x.dtype.hasobject or id(x) in known:
+            if not isinstance(x, np.ndarray) or id(x) in known:
                 continue
             if not (x.flags.writeable and 0 < x.nbytes <= min(LARGEST, room)) or self._cleared(x):
                 continue
