@@ -11,7 +11,7 @@ import numpy as np
 
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
-from clearprop.modes import Observer, marks, mode, no_grad
+from clearprop.modes import Observer, marks, mode, no_grad, special
 from clearprop.op import Op, describe
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -41,7 +41,7 @@ def backward(
     >>> a.grad, b.grad
     (np.float64(27.0), np.float64(297.0))
     """
-    observer = mode.observer
+    observer = mode.observer if special.blocks else None
     if observer is not None and observer.remembers and not create_graph:
         with no_grad():  # the rules are looked at, but no gradient passes through what they give
             order = _backward(observer, observer.resolve(output), grad, True, leaves_only)
@@ -90,7 +90,7 @@ def propagate(
 
     `grads` holds what arrives from outside. Where `among` is given, others than these nodes receive nothing.
     """
-    observer: Any = mode.observer
+    observer: Any = mode.observer if special.blocks else None
     followed = observer is not None and observer.follows
     with np.errstate(all="ignore"):  # infinite local derivatives are part of the mathematics
         for arrow in walk(order, grads, followed, _recorded if create_graph else None, keep, among):
