@@ -1,4 +1,4 @@
-"""The README and the guide: every block of Python runs and prints what its comments say."""
+"""The documents: every block of Python runs and prints what its comments say, and every page is reachable."""
 
 import re
 import subprocess
@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs" / "guide").glob("*.md")])
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+RUN = [
+    page for page in PAGES if "```python" in page.read_text(encoding="utf-8") and page.parent.name != "why"
+]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROMISE = re.compile(r"^print\(.*\)  # (.+)$", re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
 def test_the_blocks_of_a_page_run_from_top_to_bottom(page, tmp_path):
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     script = tmp_path / f"{page.stem}.py"
@@ -29,8 +32,21 @@ def test_the_blocks_of_a_page_run_from_top_to_bottom(page, tmp_path):
         assert promise in lines, f"{page.name} promises {promise!r}; printed was\n{done.stdout}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: "/".join(page.parts[-2:]))
 def test_the_files_that_a_page_points_at_exist(page):
     targets = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_page_is_reached_from_the_readme():
+    found, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page.suffix == ".md" and page not in found:
+            found.add(page)
+            targets = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+            waiting += [(page.parent / target).resolve() for target in targets]
+
+    pages = {*(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.md"), *ROOT.glob("*.md")}
+    assert sorted(str(page.relative_to(ROOT)) for page in pages - found) == []

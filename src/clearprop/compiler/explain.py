@@ -77,6 +77,7 @@ def explanation(step: Step, recording: Recording) -> str:
         f"{megabytes(moved(executable.groups) + copied)} read and written",
         f"  arguments: {_listed(program.arguments)}",
         f"  constants, taken when the step was recorded: {_listed(program.constants)}",
+        f"  conditions of a call are checked {getattr(executable, 'checks', lambda: 'in Python')()}",
         f"  proved by {step.proofs} call(s), {1000 * step.proving:.3g} ms in all (prove={step.prove!r})",
     ]
     if step.disproved:

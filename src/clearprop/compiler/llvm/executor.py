@@ -15,6 +15,7 @@ from clearprop.compiler.llvm.doorstep.objects import (
     SCALAR_DATA,
     TUPLE_ITEMS,
     arrays_readable,
+    checks,
 )
 from clearprop.compiler.llvm.language.engine import Code
 from clearprop.compiler.llvm.language.text import Module
@@ -84,6 +85,10 @@ class Native:
     def work(self) -> float:
         """A rough count of nanoseconds on one core."""
         return sum(c.work for r in self.sequence if isinstance(r, Region) for c in r.chains)
+
+    def checks(self) -> str:
+        """Say where the conditions of a call are checked, for `explain()`."""
+        return checks()
 
     def quick(self, variant: Any, ordinary: Callable[..., Any], beside: bool) -> Any:
         """Return a call that checks a recording's conditions natively too; None where there can be none."""

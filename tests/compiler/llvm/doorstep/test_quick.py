@@ -359,8 +359,20 @@ def test_an_interpreter_that_is_not_described_is_not_read(what, monkeypatch):
 
     assert not objects.readable()
     assert objects.arrays_readable() is (what == "version")
+    assert objects.checks().startswith("in Python, a few microseconds more")
+    if what == "version":
+        assert "of CPython 3.11, 3.12, 3.13, not of cpython 3.99" in objects.checks()
     objects.readable.cache_clear()
     objects.arrays_readable.cache_clear()
+
+
+@described
+@pytest.mark.parametrize(("executor", "where"), [("llvm", "in native code"), ("numpy", "in Python")])
+def test_explain_says_where_conditions_are_checked(executor, where):
+    step = clearprop.compile(lambda x: np.sum(np.tanh(x)), executor=executor)
+    step(np.ones(4, np.float32))
+
+    assert f"  conditions of a call are checked {where}\n" in step.explain()
 
 
 # --- dicts --------------------------------------------------------------------------------------------------

@@ -178,6 +178,15 @@ def _makes_arrays() -> bool:
     )
 
 
+def checks() -> str:
+    """Say where a step's conditions are looked at at each call, and why not natively where they are not."""
+    if readable():
+        return "in native code"
+    known = ", ".join(f"{major}.{minor}" for major, minor in VERSIONS)
+    this = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}"
+    return f"in Python, a few microseconds more: native code reads objects of CPython {known}, not of {this}"
+
+
 @cache
 def readable() -> bool:
     """Tell whether all other objects are laid out as described too: by version, and by trying."""
