@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from clearprop.compiler.plan.fuse import Group
@@ -89,7 +89,7 @@ def _computed(program: Program) -> int:
     return sum(v.computed for v in program.values)
 
 
-def described(stages: list[tuple[list[Group], bool]]) -> list[str]:
+def described(stages: Sequence[tuple[list[Group], bool]]) -> list[str]:
     """Return a line for each group as it runs; single ufuncs of NumPy are counted at the end.
 
     A stage is its groups, and whether both cores share them.
@@ -99,6 +99,9 @@ def described(stages: list[tuple[list[Group], bool]]) -> list[str]:
         for group in groups:
             if group.kind in ("ufunc", "reduction"):
                 counted[group.values[0].op] += 1
+            elif group.kind == "call":
+                v = group.values[0]
+                lines.append(f"{group}, by NumPy: {v.why or 'that is how it is computed'}")
             else:
                 lines.append(f"{group}{', on both cores' if shared else ''}")
     calls = ", ".join(f"{n} {op}" for op, n in counted.most_common())

@@ -23,6 +23,8 @@ from clearprop.compiler.capture.selection import CountChanged
 from clearprop.compiler.capture.store import Changed
 from clearprop.compiler.capture.suspects import Suspects
 from clearprop.compiler.capture.tree import Key, flatten, is_within, objects
+from clearprop.compiler.executors import AUTO, EXECUTORS
+from clearprop.compiler.executors import available_executors as available_executors
 from clearprop.compiler.explain import explanation, no_plan
 from clearprop.compiler.numpy.source import Source
 from clearprop.compiler.proof.prove import DEFAULT, SCHEDULES, Call, ProofWarning, proved, turns_left
@@ -30,7 +32,6 @@ from clearprop.errors import lesson
 from clearprop.modes import current, mode, special
 from clearprop.tensor import Tensor
 
-EXECUTORS = ("auto", "numpy", "llvm")
 MOST_COUNTS = 6  # plans for different numbers of entries under a mask; then calls run as written
 
 
@@ -390,10 +391,8 @@ def compile(
     3.2
     2.048
     """
-    if executor not in EXECUTORS:
-        raise ValueError(
-            lesson("compile(step)", f"executor is one of {', '.join(EXECUTORS)}", f"{executor!r}")
-        )
+    if executor not in (names := (AUTO, *EXECUTORS)):
+        raise ValueError(lesson("compile(step)", f"executor is one of {', '.join(names)}", f"{executor!r}"))
     prove = prove or os.environ.get("CLEARPROP_PROVE") or DEFAULT
     if prove not in SCHEDULES:
         raise ValueError(lesson("compile(step)", f"prove is one of {', '.join(SCHEDULES)}", f"{prove!r}"))
@@ -404,19 +403,6 @@ def compile(
     if not callable(function):
         raise TypeError(lesson("compile(step)", "wants a function", f"{function!r}"))
     return Step(function, executor, verify, fallback, limit, prove)
-
-
-def available_executors() -> tuple[str, ...]:
-    """Return the executors that this installation has, the fastest last.
-
-    >>> available_executors()[0]
-    'numpy'
-    """
-    try:
-        from clearprop.compiler.llvm import Native  # noqa: F401
-    except ImportError:
-        return ("numpy",)
-    return ("numpy", "llvm")
 
 
 def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:

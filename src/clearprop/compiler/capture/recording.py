@@ -9,12 +9,11 @@ import numpy as np
 
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.store import Store
-from clearprop.compiler.numpy.source import Source
+from clearprop.compiler.executors import Executable, executable
 from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.ir import Program, State
 from clearprop.compiler.program.lower import lower
 from clearprop.compiler.program.rewrite import rewrite
-from clearprop.errors import lesson
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
@@ -28,13 +27,16 @@ class Recording:
         self.recorded, self.cleared, self.counts = program, cleared, counts
         self.lowered, self.origin = lower(program)
         self.program, self.rules = rewrite(self.lowered)
-        self._use(*_executable(self.program, executor))
+        try:
+            self._use(*executable(self.program, executor))
+        except Unlowered as error:
+            raise RecordingError(str(error)) from error
         self.lock = threading.RLock()  # a proof holds it while the plan runs
         self.busy = np.zeros(1, np.int64)  # 1 while it runs: a quick call looks at it
         self.turns = np.zeros(1, np.int64)  # counts up to 0 at each call, quick ones too: then a proof is due
         self.turn = self.turns.data  # the same word, quicker to read from Python
 
-    def _use(self, executable: Any, executor: str) -> None:
+    def _use(self, executable: Executable, executor: str) -> None:
         """Run the program by this executable from now on, on arrays of its own."""
         self.executable, self.executor = executable, executor
         slots = self.executable.slots
@@ -64,7 +66,7 @@ class Recording:
 
     def _run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
         if self.store.kept > PATIENCE:  # what is kept at every step would keep its neighbours too
-            self._use(Source(self.program, bundle=False), self.executor)
+            self._use(self.executable.apart(), self.executor)
         store = self.store
         store.stand_ins = tensors
         numbers = store.read_numbers()
@@ -97,23 +99,3 @@ def fingerprint(program: Program, cleared: list[State]) -> Any:
     ends = sorted((s.key, number[v]) for s, v in program.assignments)
     outputs = tuple(number[v] for v in program.outputs)
     return (tuple(lines), outputs, tuple(ends), tuple(sorted(s.key for s in cleared)))
-
-
-def _executable(program: Program, executor: str) -> tuple[Any, str]:
-    """The executor's form of a program."""
-    if executor != "numpy":
-        try:
-            from clearprop.compiler.llvm import Native
-
-            return Native(program), "llvm"
-        except (ImportError, Unlowered) as error:
-            if executor == "llvm":
-                raise RecordingError(
-                    lesson(
-                        "compile(step, executor='llvm')",
-                        "cannot make native code of this step",
-                        str(error),
-                        hint="pip install clearprop[fast], or executor='numpy'",
-                    )
-                ) from error
-    return Source(program), "numpy"

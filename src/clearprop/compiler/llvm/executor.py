@@ -26,7 +26,7 @@ from clearprop.compiler.llvm.loops.reductions import write_combination
 from clearprop.compiler.llvm.plan.outline import MANY, Outline
 from clearprop.compiler.llvm.plan.places import Places
 from clearprop.compiler.llvm.plan.pool import cores, pool, possible, share_address
-from clearprop.compiler.llvm.plan.prepare import form, kind
+from clearprop.compiler.llvm.plan.prepare import form, kind, why_called
 from clearprop.compiler.llvm.plan.regions import SMALL, Chain, Region, Stop, regions
 from clearprop.compiler.plan.fuse import Group, Grouping
 from clearprop.compiler.plan.prepare import prepared
@@ -49,6 +49,9 @@ class Native:
             raise Unlowered("native code reads arrays, which this interpreter lays out differently")
         self.program = placed(prepared(program, form))
         self.groups = Grouping(self.program, kind).groups
+        for group in self.groups:
+            if group.kind == "call":
+                group.values[0].why = why_called(group.values[0])
         self.plan = self.places = Places(self.program, self.groups)
         self.threads = (cores() if possible() else 1) if threads is None else threads
         self.sequence = regions(self.groups, self.places, self.places.home, self.threads)
@@ -80,6 +83,10 @@ class Native:
     def stages(self) -> list[tuple[list[Group], bool]]:
         """What runs, for `explain`: groups between barriers, and whether both cores share them."""
         return [(item.groups, isinstance(item, Region) and item.shared) for item in self.sequence]
+
+    def apart(self) -> Native:
+        """Return itself: its loops take each array by itself, wherever that lies."""
+        return self
 
     @property
     def work(self) -> float:

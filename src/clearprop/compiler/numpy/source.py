@@ -28,7 +28,7 @@ class Source(Statements):
 
     def __init__(self, program: Program, bundle: bool = True) -> None:
         super().__init__()
-        self.program = prepared(program, _without_casts)
+        self.whole, self.program = program, prepared(program, _without_casts)
         self.users = self.program.users()
         self.whole_sums = {v for v in self.program.values if self._is_whole_sum(v)}
         self.dynamic = frozenset(v for v in self.program.values if v.computed and self._is_dynamic(v))
@@ -96,6 +96,10 @@ class Source(Statements):
     def _is_dynamic(self, v: Value) -> bool:
         """What has no buffer: numbers, and what calls return."""
         return v.kind == "call" or v.shape == () or v in self.whole_sums
+
+    def apart(self) -> Source:
+        """Return the same program without bundles, so that no arrays have to lie side by side."""
+        return Source(self.whole, bundle=False)
 
     @property
     def stages(self) -> list[tuple[list[Group], bool]]:

@@ -47,7 +47,7 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
         if v not in needed and v.kind != "argument":
             continue
         inputs = tuple([new[x] if isinstance(x, Value) else x for x in v.inputs])
-        clone = Value(v.kind, v.shape, v.dtype, v.op, inputs, v.attrs, v.data, v.name, v.line)
+        clone = Value(v.kind, v.shape, v.dtype, v.op, inputs, v.attrs, v.data, v.name, v.line, why=v.why)
         if clone.is_view:
             if layout(clone).base is clone:
                 clone.inputs = (add(copied(inputs[0])),)

@@ -52,6 +52,7 @@ class Builder:
         dtype: Any,
         attrs: dict[str, Any] | None = None,
         kind: str = "op",
+        why: str = "",
     ) -> Value:
         """Append an op, or return the one that was made of the same before; constants are computed now."""
         attrs = attrs or {}
@@ -65,7 +66,7 @@ class Builder:
         )
         found = self.made.get(key)
         if found is None:
-            found = Value(kind, shape, dtype, op, inputs, attrs, line=self.line)
+            found = Value(kind, shape, dtype, op, inputs, attrs, line=self.line, why=why)
             if kind == "op" and (0 in shape or any(0 in x.shape for x in found.operands)):
                 found = self.constant(evaluate(found, lambda v: np.empty(v.shape, v.dtype)))  # no entries
             elif (
@@ -117,7 +118,7 @@ class Builder:
     def ufunc(self, ufunc: np.ufunc | Ufunc, *inputs: Any) -> Value:
         """Append a ufunc of one output, NumPy's or ours; its inputs are cast to what it computes in."""
         if ufunc_of(ufunc.__name__) is not ufunc or ufunc.signature is not None:
-            raise Unlowered(ufunc.__name__)
+            raise Unlowered(f"np.{ufunc.__name__} is no ufunc of one output")
         given = tuple(type(x) if _weak(x) else x.dtype for x in inputs)
         resolved = ufunc.resolve_dtypes((*(np.dtype(bool) if t is bool else t for t in given), None))
         if any(_beyond(x, t) for x, t in zip(inputs, resolved, strict=False)):

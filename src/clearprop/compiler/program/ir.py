@@ -37,13 +37,14 @@ class Value:
     - `form`: how an executor computes it, if it has a record of that; `into`: the Layout of the array in
       whose memory it is computed, a part of that.
     - `shape`, `dtype`: of the array.
+    - `why`: of a call: what the op asked for that core ops do not have.
     - `data`: a constant's array, an argument's position, a state's `State`.
     - `line`: the user's line that asked for it; `name`: a parameter's or argument's name.
     """
 
     __slots__ = (
         "attrs", "core", "data", "dtype", "form", "inputs", "into", "kind", "line", "name", "op", "serial",
-        "shape",
+        "shape", "why",
     )  # fmt: skip
     core: Core
     attrs: dict[str, Any]
@@ -64,9 +65,10 @@ class Value:
         name: str = "",
         line: str = "",
         form: Form | None = None,
+        why: str = "",
     ) -> None:
         self.kind, self.op, self.inputs, self.attrs = kind, op, inputs, attrs or {}
-        self.core, self.form = core_of(kind, op), form
+        self.core, self.form, self.why = core_of(kind, op), form, why
         self.into = None
         self.shape, self.dtype, self.data, self.name, self.line = shape, dtype, data, name, line
         self.serial = _serials()

@@ -86,12 +86,12 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
             return self.new(
                 self.builder.reduce(reduction, taken[0], axis, bool(kwargs.get("keepdims", False)))
             )
-        raise Unlowered(f"np.{ufunc.__name__}.{method}")
+        raise Unlowered(f"np.{ufunc.__name__}.{method} has no core ops")
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         made = FUNCTIONS.get(function)
         if made is None:
-            raise Unlowered(f"np.{function.__name__}")
+            raise Unlowered(f"np.{function.__name__} has no core ops")
         return made(self, *args, **kwargs)
 
     def __pow__(self, y: Any) -> Any:
@@ -226,14 +226,24 @@ def _lowered(builder: Builder, v: Value, new: dict[Value, Any]) -> Any:
         return inputs[0]
     mark = builder.mark
     try:
+        return _in_core_ops(builder, v, inputs)
+    except Unlowered as error:
+        builder.undo(mark)
+        return builder.emit(v.op, inputs, v.shape, v.dtype, dict(v.attrs), kind="call", why=str(error))
+
+
+def _in_core_ops(builder: Builder, v: Value, inputs: tuple[Any, ...]) -> Value:
+    """Run an op on symbols. What it asks for that these do not have is Unlowered, in whatever way it fails."""
+    try:
         if v.op in _INTO_AN_ARRAY:
             made = _INTO_AN_ARRAY[v.op](builder, *inputs, **v.attrs)
         else:
             symbols = [Symbol(builder, x) if isinstance(x, Value) else x for x in inputs]
             made = ops[v.op].forward(*symbols, **v.attrs).value
-        if made.shape == v.shape and made.dtype == v.dtype:
-            return made
-    except (TypeError, ValueError, AttributeError, IndexError, KeyError, NotImplementedError):
-        pass  # anything NumPy can do and a Symbol cannot: the op runs as a call
-    builder.undo(mark)
-    return builder.emit(v.op, inputs, v.shape, v.dtype, dict(v.attrs), kind="call")
+    except Unlowered:
+        raise
+    except Exception as error:  # the function is anybody's, and was written for arrays
+        raise Unlowered(f"{type(error).__name__}: {error}") from error
+    if made.shape != v.shape or made.dtype != v.dtype:
+        raise Unlowered(f"symbols give {made.shape} {made.dtype}, arrays {v.shape} {v.dtype}")
+    return made

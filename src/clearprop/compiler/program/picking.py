@@ -14,6 +14,7 @@ from clearprop.compiler.program.joins import fill, join, padded
 from clearprop.ops.index import ARRAY, at_indexes
 
 _FULL = slice(None)
+WHY = "index arrays are known only when the step runs"  # so their entries are no view
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def picked(b: Builder, x: Value, index: tuple[Any, ...]) -> Value:
     x = b.transpose(b.basic_index(x, parts.basic), parts.axes)
     found = np.broadcast_shapes(*(a.shape for a in parts.arrays))
     shape = (*x.shape[: parts.first], *found, *x.shape[parts.first + len(parts.arrays) :])
-    return b.emit("getitem", (x, *parts.arrays), shape, x.dtype, {"index": parts.form}, kind="call")
+    return b.emit("getitem", (x, *parts.arrays), shape, x.dtype, {"index": parts.form}, kind="call", why=WHY)
 
 
 def scattered(b: Builder, g: Value, *arrays: Value, index: tuple[Any, ...], shape: Shape) -> Value:
@@ -73,7 +74,7 @@ def scattered(b: Builder, g: Value, *arrays: Value, index: tuple[Any, ...], shap
     whole = np.broadcast_to(np.empty((), bool), shape)[parts.basic]
     moved = tuple(whole.shape[a] for a in parts.axes)
     attrs = {"index": parts.form, "shape": moved}
-    z = b.emit("scatter", (g, *parts.arrays), moved, g.dtype, attrs, kind="call")
+    z = b.emit("scatter", (g, *parts.arrays), moved, g.dtype, attrs, kind="call", why=WHY)
     z = b.transpose(z, tuple(int(a) for a in np.argsort(parts.axes)))
     return _placed(b, z, parts.basic, shape)
 

@@ -312,4 +312,4 @@ def _simplified(
         return builder.reshape(inputs[0], v.shape)
     if is_op(v, "transpose"):
         return builder.transpose(inputs[0], v.attrs["axes"])
-    return builder.emit(v.op, inputs, v.shape, v.dtype, v.attrs, v.kind)
+    return builder.emit(v.op, inputs, v.shape, v.dtype, v.attrs, v.kind, v.why)

@@ -28,13 +28,17 @@ def has_instructions(v: Value) -> bool:
     if v.source is not None:
         return True
     dtypes = [v.dtype, *(x.dtype for x in v.operands)]
-    if any(d.kind not in "biuf" or d.name in ("float16", "float128", "longdouble") for d in dtypes):
+    if not all(map(_has_registers, dtypes)):
         return False
     if v.reduces:
         return bool(v.inputs[0].size)
     if v.core.casts:
         return casts_alike(v.operands[0].dtype, v.dtype)
     return v.op in UFUNCS or v.op in CHOICES
+
+
+def _has_registers(dtype: Any) -> bool:
+    return dtype.kind in "biuf" and dtype.name not in ("float16", "float128", "longdouble")
 
 
 @cache
@@ -107,7 +111,18 @@ def _product(v: Value, add: Add) -> Value:
 
 def _by_numpy(v: Value) -> Value:
     """Return a product as a call, for matrices that tiles do not have."""
-    return Value("call", v.shape, v.dtype, v.op, v.inputs, line=v.line)
+    why = f"native products are of float32 and float64 numbers, not {v.dtype}, and of some entries"
+    return Value("call", v.shape, v.dtype, v.op, v.inputs, line=v.line, why=why)
+
+
+def why_called(v: Value) -> str:
+    """Return why native code has NumPy compute a value."""
+    if v.why or v.kind == "call":
+        return v.why or f"{v.op} has no core ops"
+    small = [d for d in (v.dtype, *(x.dtype for x in v.operands)) if not _has_registers(d)]
+    if small:
+        return f"native code does not compute with {small[0]}"
+    return f"native code has no instructions for {v.op}"
 
 
 GROUPS = {"matmul": "product", "put": "put", "panels": "panels", "joined": "join", "cumsum": "scan"}
