@@ -31,6 +31,8 @@ class Facts:
       one index per input with None for a whole axis, or None where that is not said.
     - `picks(i, *xs, **attrs)`: at which entries of the output a choice takes its input `i`; None for an input
       that is not chosen.
+    - `lower(*symbols, **attrs)`: how the compiler has it computed, where that is not what `forward` says:
+      the same result from NumPy's functions of symbols, or from a core op of one's own (`symbol.core(name)`).
     - `advice`: what to try where its result stops being finite.
 
     >>> from clearprop import elementwise
@@ -50,6 +52,7 @@ class Facts:
     axes: Callable[..., tuple[int, ...]] | None = None
     reads: Callable[..., tuple[Any, ...] | None] | None = None
     picks: Callable[..., Any] | None = None
+    lower: Callable[..., Any] | None = None
     advice: str = ""
 
     def on_kink(self, *xs: Any, **attrs: Any) -> Any:

@@ -28,8 +28,8 @@ class Executable(Protocol):
     their arrays are given to `prepare`, C-contiguous, and stay at their addresses until it is called again,
     which is rare (somebody holds on to an array that the step would overwrite, or a Tensor got others).
 
-    Optional: `quick(variant, ordinary, beside)`, a call that checks a recording's conditions natively too (None
-    where there can be none), and `ir`, the text that a machine reads where `text` is for people.
+    Optional: `quick(variant, ordinary, beside)`, a call that checks a recording's conditions natively too, or
+    None where there can be none; `ir`, the text that a machine reads where `text` is for people.
     """
 
     program: Program
@@ -69,8 +69,8 @@ class Executable(Protocol):
 class Executor:
     """How an executor is had: `make(program)` gives an `Executable`.
 
-    It raises ImportError where a library is missing, `Unlowered` for a program that it cannot run; `wants` says
-    then what it cannot do, and `hint` what to try.
+    It raises ImportError where a library is missing, `Unlowered` for a program that it cannot run; `wants`
+    says then what it cannot do, and `hint` what to try.
     """
 
     make: Callable[[Program], Executable]

@@ -99,6 +99,7 @@ def _scatter_signature(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
         None if i else ops["getitem"](g, _filled(index, arrays))
     ),
     signature=_scatter_signature,
+    facts=Facts(lower=lambda g, *arrays, **attrs: g.scattered(*arrays, **attrs)),  # no symbol is written into
     examples=(
         (((2,),), {"index": (slice(1, None, 2), -1), "shape": (4, 5)}),
         (((4, 5), np.array([0, 2, 2, 0])), {"index": (ARRAY,), "shape": (4, 5)}),
@@ -154,6 +155,7 @@ def _from_piece(i: int, g: Any, z: Any, total: Any, *pieces: Any, indexes: Any, 
     arity=None,
     variadic_rule=_from_piece,
     signature=_add_at_signature,
+    facts=Facts(lower=lambda total, *pieces, **attrs: pieces[0].added_at(total, *pieces, **attrs)),
     examples=(
         (((4, 5), (2,), (3, 5)), {"indexes": ((slice(1, None, 2), -1), (slice(1, None),)), "shape": (4, 5)}),
         (((4, 5), (4, 5), np.array([0, 2, 2, 0]), (5,)), {"indexes": ((ARRAY,), (1,)), "shape": (4, 5)}),

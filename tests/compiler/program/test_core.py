@@ -146,10 +146,7 @@ def test_a_new_core_op_needs_its_row_alone(monkeypatch, name):
 
 
 # --- nobody compares the name of an op ----------------------------------------------------------------------
-ITS_PLACE = {
-    "ir.py",
-    "lower.py",
-}  # `is_op`, the pattern of a rule; `part` and `scatter` have lowerings of their own
+ITS_PLACE = {"ir.py"}  # `is_op`, the pattern of a rule
 
 
 def compared(tree):

@@ -184,6 +184,24 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
     def copy(self) -> Symbol:
         return self
 
+    # --- what arrays do not have: for an op's own `lower` ---------------------------------------------------
+    def core(self, op: str, *others: Any, shape: Any = None, dtype: Any = None, **attrs: Any) -> Symbol:
+        """Append a core op, one that has a row in the table, with this as its first operand.
+
+        The result's shape and dtype are the operand's unless told.
+        """
+        inputs = (self.value, *map(self.take, others))
+        shape, dtype = self.shape if shape is None else shape, np.dtype(dtype or self.dtype)
+        return self.new(self.builder.emit(op, inputs, tuple(shape), dtype, attrs))
+
+    def scattered(self, *arrays: Any, **attrs: Any) -> Symbol:
+        """Append zeros with these entries added at an index."""
+        return self.new(scattered(self.builder, self.value, *map(self.take, arrays), **attrs))
+
+    def added_at(self, total: Any, *pieces: Any, **attrs: Any) -> Symbol:
+        """Append a total with each piece, of which this is the first, added at its index."""
+        return self.new(added_at(self.builder, self.take(total), *map(self.take, pieces), **attrs))
+
 
 def _dropped(builder: Builder, z: Value, axis: Any) -> Value:
     from clearprop.compiler.program.builder import normal_axes
@@ -215,10 +233,6 @@ def lower(recorded: Program) -> tuple[Program, dict[Value, Value]]:
     return program, whole
 
 
-# Ops whose forward functions write into an array, which a Symbol does not allow.
-_INTO_AN_ARRAY: dict[str, Callable[..., Value]] = {"scatter": scattered, "add_at": added_at}
-
-
 def _lowered(builder: Builder, v: Value, new: dict[Value, Any]) -> Any:
     """One recorded op in core ops, or as a call where it has none."""
     inputs = tuple([new[x] if isinstance(x, Value) else x for x in v.inputs])
@@ -233,13 +247,12 @@ def _lowered(builder: Builder, v: Value, new: dict[Value, Any]) -> Any:
 
 
 def _in_core_ops(builder: Builder, v: Value, inputs: tuple[Any, ...]) -> Value:
-    """Run an op on symbols. What it asks for that these do not have is Unlowered, in whatever way it fails."""
+    """Run an op on symbols; what it asks for that these do not have is Unlowered, however it fails."""
+    made: Value
     try:
-        if v.op in _INTO_AN_ARRAY:
-            made = _INTO_AN_ARRAY[v.op](builder, *inputs, **v.attrs)
-        else:
-            symbols = [Symbol(builder, x) if isinstance(x, Value) else x for x in inputs]
-            made = ops[v.op].forward(*symbols, **v.attrs).value
+        symbols = [Symbol(builder, x) if isinstance(x, Value) else x for x in inputs]
+        op = ops[v.op]
+        made = (op.facts.lower or op.forward)(*symbols, **v.attrs).value
     except Unlowered:
         raise
     except Exception as error:  # the function is anybody's, and was written for arrays
