@@ -4,6 +4,7 @@ from clearprop.optim.adagrad import Adadelta, Adagrad
 from clearprop.optim.adam import Adam, AdamW
 from clearprop.optim.averaged import ASGD, Rprop
 from clearprop.optim.clip import clip_grad_norm_, clip_grad_value_
+from clearprop.optim.cycles import CosineAnnealingWarmRestarts, CyclicLR
 from clearprop.optim.factored import Adafactor, Muon
 from clearprop.optim.lbfgs import LBFGS
 from clearprop.optim.moments import Adamax, Lion, NAdam, RAdam
@@ -12,16 +13,19 @@ from clearprop.optim.optimizer import Optimizer
 from clearprop.optim.plateau import ReduceLROnPlateau
 from clearprop.optim.rmsprop import RMSprop
 from clearprop.optim.schedule import (
+    ConstantLR,
     CosineAnnealingLR,
     ExponentialLR,
     LambdaLR,
     LinearLR,
+    MultiplicativeLR,
     MultiStepLR,
+    PolynomialLR,
     Schedule,
     StepLR,
     WarmupCosineLR,
 )
-from clearprop.optim.sequential import SequentialLR
+from clearprop.optim.sequential import ChainedScheduler, SequentialLR
 from clearprop.optim.sgd import SGD
 
 __all__ = [
@@ -34,16 +38,22 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "ChainedScheduler",
+    "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
     "LambdaLR",
     "LinearLR",
     "Lion",
     "MultiStepLR",
+    "MultiplicativeLR",
     "Muon",
     "NAdam",
     "OneCycleLR",
     "Optimizer",
+    "PolynomialLR",
     "RAdam",
     "RMSprop",
     "ReduceLROnPlateau",

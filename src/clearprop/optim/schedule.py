@@ -234,7 +234,8 @@ class LambdaLR(Schedule):
         self.functions = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * groups
         if len(self.functions) != groups or not all(map(callable, self.functions)):
             got = f"{lr_lambda!r}"[:60]
-            raise ValueError(lesson("LambdaLR(lr_lambda=)", f"wants a function, or {groups} of them", got))
+            called = f"{type(self).__name__}(lr_lambda=)"
+            raise ValueError(lesson(called, f"wants a function, or {groups} of them", got))
         super().__init__(optimizer, last_epoch)
 
     def _next(self, i: int, lr: float, base: float) -> float:
@@ -283,6 +284,69 @@ class LinearLR(Schedule):
         if not self.total_iters * self.start_factor + (count - 1) * rise:  # it was 0: nothing to go on from
             return self.rate(base, count)
         return lr * (1 + rise / (self.total_iters * self.start_factor + (count - 1) * rise))
+
+
+class ConstantLR(Schedule):
+    """lr = base factor for the first total_iters steps, base after them."""
+
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1
+    ) -> None:
+        self.factor = amount("ConstantLR(factor=)", factor)
+        if not 0 < self.factor <= 1:
+            wanted = "wants a number above 0, up to 1"
+            raise ValueError(lesson("ConstantLR(factor=)", wanted, f"{factor!r}", "Nothing was changed."))
+        self.total_iters = whole("ConstantLR(total_iters=)", total_iters, 0)
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, count: int) -> float:
+        """Return base factor, or base once total_iters steps are behind."""
+        return base * self.factor if count < self.total_iters else base
+
+    def chain(self, lr: float, base: float, count: int) -> float:
+        """Return lr factor in step 0, lr / factor in step total_iters, else lr."""
+        if count == 0:
+            return lr * self.factor
+        return lr / self.factor if count == self.total_iters else lr
+
+
+class PolynomialLR(Schedule):
+    """lr = base (1 - count / total_iters)^power, 0 from total_iters on."""
+
+    def __init__(
+        self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
+    ) -> None:
+        self.total_iters = whole("PolynomialLR(total_iters=)", total_iters)
+        self.power = amount("PolynomialLR(power=)", power)
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, count: int) -> float:
+        """Return base times the power of what is left."""
+        left = 1 - min(count, self.total_iters) / self.total_iters
+        return float(base * left**self.power)
+
+    def chain(self, lr: float, base: float, count: int) -> float:
+        """Return lr times the share by which the power falls."""
+        if count == 0 or count > self.total_iters:
+            return lr
+        left, before = (1 - n / self.total_iters for n in (count, count - 1))
+        return float(lr * (left / before) ** self.power)
+
+
+class MultiplicativeLR(LambdaLR):
+    """lr = lr f(count) in every step, for a function of your own (or one per group)."""
+
+    def restart(self) -> None:
+        """Begin again from the learning rates that are there, times f(0), as in PyTorch."""
+        self.last_epoch = 0
+        for function, group in zip(self.functions, self.optimizer.param_groups, strict=True):
+            group.schedule("lr", group["lr"] * function(0))
+
+    def _next(self, i: int, lr: float, base: float) -> float:
+        return lr * self.functions[i](self.last_epoch) if self.last_epoch > 0 else lr
+
+    def _rebased(self, i: int, lr: float, base: float) -> float:
+        return base
 
 
 class CosineAnnealingLR(Schedule):

@@ -1,4 +1,4 @@
-"""`SequentialLR`: one schedule after the other."""
+"""Schedules together: `SequentialLR`, one after the other, and `ChainedScheduler`, all at once."""
 
 from __future__ import annotations
 
@@ -104,3 +104,54 @@ class SequentialLR:
             raise ValueError(lesson(called, wanted, got, "Nothing was loaded."))
         for schedule, one in zip(self.schedules, saved, strict=True):
             schedule._refuse_foreign(one)
+
+
+class ChainedScheduler:
+    """Several schedules of one optimizer that step together, each changing what the one before has set.
+
+    >>> from clearprop import Tensor
+    >>> from clearprop.optim import SGD, ConstantLR, ExponentialLR
+    >>> optimizer = SGD([Tensor(1.0)], lr=1.0)
+    >>> schedule = ChainedScheduler([ConstantLR(optimizer, 0.1, 2), ExponentialLR(optimizer, 0.5)])
+    >>> for _ in range(2):
+    ...     schedule.step()
+    >>> optimizer.lr
+    0.25
+    """
+
+    def __init__(
+        self, schedulers: Sequence[Schedule | SequentialLR], optimizer: Optimizer | None = None
+    ) -> None:
+        self.schedules = list(schedulers)
+        called = "ChainedScheduler(schedulers)"
+        if not self.schedules or not all(isinstance(s, (Schedule, SequentialLR)) for s in self.schedules):
+            got = ", ".join(type(s).__name__ for s in self.schedules) or "none"
+            raise ValueError(lesson(called, "wants schedules that step without a metric", got))
+        self.optimizer = optimizer or self.schedules[0].optimizer
+        if any(s.optimizer is not self.optimizer for s in self.schedules):
+            raise ValueError(lesson(called, "wants schedules of one optimizer", "several"))
+
+    def step(self) -> None:
+        """Let every schedule count one more step."""
+        for schedule in self.schedules:
+            schedule.step()
+
+    def get_last_lr(self) -> list[float]:
+        """Return the learning rate of every group."""
+        return self.schedules[0].get_last_lr()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is needed to go on."""
+        return {"schedules": [s.state_dict() for s in self.schedules]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where a state dict was taken; raises ValueError for the state of other schedules."""
+        saved = state.get("schedules")
+        if not isinstance(saved, (list, tuple)) or len(saved) != len(self.schedules):
+            wanted, got = f"wants the states of {len(self.schedules)} schedules", ", ".join(map(str, state))
+            called = "ChainedScheduler.load_state_dict(state)"
+            raise ValueError(lesson(called, wanted, f"it has {got}", "Nothing was loaded."))
+        for schedule, one in zip(self.schedules, saved, strict=True):
+            schedule._refuse_foreign(one)
+        for schedule, one in zip(self.schedules, saved, strict=True):
+            schedule.load_state_dict(one)
