@@ -223,7 +223,7 @@ CORE: dict[str, Core] = {
     "where":        Core(family="elementwise", run=_chosen,                                  reads="entry", flops=_an_entry, exact=True, finite=True),
     "astype":       Core(family="elementwise", run=lambda v, xs: np.asarray(xs[0]).astype(v.dtype), reads="entry", casts=True),
     "sum":          Core(family="reduce",   run=_reduced, reads="space", flops=_an_operand, combine="add",         start=zero,    takes="result", terms=_together),
-    "prod":         Core(family="reduce",   run=_reduced, reads="space", flops=_an_operand, combine="multiply",    start=one,     takes="result"),
+    "prod":         Core(family="reduce",   run=_reduced, reads="space", flops=_an_operand, combine="multiply",    start=one,     takes="result", terms=_together),
     "max":          Core(family="reduce",   run=_reduced, reads="space", flops=_an_operand, combine="maximum",     start=lowest,  empty=False, exact=True),
     "min":          Core(family="reduce",   run=_reduced, reads="space", flops=_an_operand, combine="minimum",     start=highest, empty=False, exact=True),
     "any":          Core(family="reduce",   run=_reduced, reads="space", flops=_an_operand, combine="logical_or",  start=zero,    takes="bool"),

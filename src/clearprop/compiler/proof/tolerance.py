@@ -18,6 +18,7 @@ from clearprop.compiler.program.ir import Program, Value
 
 FEW = 64  # roundings of the largest entry that two orders of computation may differ by, with no further look
 ROUNDS = (6, 24)  # how many replays: at first, and before a difference is called a fault
+SAMPLED = 16  # entries of a product for which its sums are added one term after the other
 MARGIN = 4  # times the largest change among the replays
 
 
@@ -91,6 +92,7 @@ class Replays:
         self.spread: dict[Hashable, float] = dict.fromkeys(wanted, 0.0)
         self.elsewhere: dict[Hashable, Any] = dict.fromkeys(wanted, False)  # where finite and not finite swap
         self.picks: dict[Value, bool] = {}
+        self.drifts: dict[Value, float] = {}
         self.last = _last_uses(program)
         self.base = self._replayed(None)
 
@@ -171,6 +173,10 @@ class Replays:
             size = v.core.run(v, [np.abs(x) for x in operands])
             units = max(2.0, np.sqrt(v.core.terms(v)) / 2)  # added one after the other
             off = np.abs(v.core.run(v, [_wide(np.asarray(x)) for x in operands]) - z)  # as NumPy's is
+            if v.dtype.itemsize >= 4:
+                if v not in self.drifts:
+                    self.drifts[v] = _drift(v, [np.asarray(x) for x in operands], size)
+                off = np.maximum(off, self.drifts[v] * size)
             return _shaken(z, np.maximum(size, off / (units * np.finfo(z.dtype).eps)), units, random)
         return _shaken(z, np.abs(z), 1, random)
 
@@ -182,6 +188,35 @@ class Replays:
             source = np.asarray(found[v.operands[0]])
             self.picks[v] = source.dtype == z.dtype and bool(np.isin(z, source).all())
         return self.picks[v]
+
+
+def _drift(v: Value, operands: list[Any], size: Any) -> float:
+    """How far a sum is off whose terms are added one after the other, at most, relative to their sizes.
+
+    Where terms are alike, each addition is off to the same side. One of both runs may add so, the other not.
+    """
+    if not v.size or not v.core.terms or not v.core.terms(v):
+        return 0.0
+    if v.core.family == "reduce":
+        axes, x = v.attrs["axes"], operands[0].astype(v.dtype, copy=False)
+        last = np.moveaxis(x, axes, range(-len(axes), 0))
+        terms = last.reshape(*last.shape[: x.ndim - len(axes)], -1)
+        combine, size = getattr(np, v.core.combine), size.reshape(terms.shape[:-1])
+    elif v.core.family == "contract":
+        x, y = (np.broadcast_to(x, (*v.shape[:-2], *x.shape[-2:])) for x in operands)
+        some = np.unravel_index(np.unique(np.linspace(0, v.size - 1, SAMPLED).astype(int)), v.shape)
+        terms = x[some[:-1]] * np.swapaxes(y, -1, -2)[(*some[:-2], some[-1])]
+        combine, size = np.add, size[some]
+    else:
+        return 0.0
+    slow, good = combine.accumulate(terms, axis=-1)[..., -1], combine.reduce(_wider(terms), axis=-1)
+    off = np.abs(slow - good) / size
+    return float(np.max(off, where=np.isfinite(off), initial=0.0))
+
+
+def _wider(x: Any) -> Any:
+    """The entries in a format in which sums of them are good."""
+    return x.astype(np.longdouble) if x.dtype == np.float64 else _wide(x)
 
 
 def _shaken(z: Any, size: Any, units: float, random: Any) -> Any:
