@@ -6,7 +6,7 @@ table; `--make` makes the environment of a tier and runs nothing. The last line 
 ran, what was skipped and why. A tier of which no test exists yet says so; it does not say that it passed.
 
 On a slower or busy machine `CLEARPROP_PATIENCE=4` lets a tier run four times its limit before it is stopped
-(the default is 2); `CLEARPROP_WORKERS=1` keeps it to one process. Exit status: 0 if nothing failed, else 1.
+(the default is 3); `CLEARPROP_WORKERS=1` keeps it to one process. Exit status: 0 if nothing failed, else 1.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def run(tier: Tier, arguments: Sequence[str] = ()) -> Result:
     workers = os.environ.get("CLEARPROP_WORKERS", "2")
     command = [str(python), "-m", "pytest", "-n", workers, f"--junitxml={report}", *tier.arguments()]
     began = time.monotonic()
-    patience = tier.limit * float(os.environ.get("CLEARPROP_PATIENCE", "2"))
+    patience = tier.limit * float(os.environ.get("CLEARPROP_PATIENCE", "3"))
     status = until([*command, *arguments], patience)
     seconds = time.monotonic() - began
     if status is None or not report.exists():
