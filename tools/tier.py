@@ -198,7 +198,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = []
     for tier in chosen:
         print(f"\n== {tier.name}: {tier.about} (limit {tier.limit} s)", flush=True)
-        results.append(run(tier, rest))
+        try:
+            results.append(run(tier, rest))
+        except KeyboardInterrupt:  # the time of all tiers is over: say what has run
+            results.append(Result(tier, "STOPPED"))
+            break
         for seconds, name in sorted(results[-1].slow, reverse=True):
             print(f"slow: {seconds:.1f} s {name}")
         print(results[-1].closing(), flush=True)
