@@ -3,20 +3,11 @@
 import numpy as np
 import pytest
 
-from clearprop.data.columns import (
-    Category,
-    Classes,
-    Number,
-    Quantity,
-    Reading,
-    encode,
-    inspect,
-    labels,
-    learn_columns,
-    learn_target,
-    with_target,
-)
+from clearprop.data.columns import Category, Classes, Number, Quantity, encode, learn_columns, learn_target
+from clearprop.data.inspection import Reading, inspect, with_target
+from clearprop.data.kinds import Finding
 from clearprop.data.tables import Table
+from clearprop.data.targets import labels
 from clearprop.errors import InputError
 
 
@@ -39,10 +30,12 @@ def refusal(function, *args, **options):
         (["True", "False"] * 5, "classification"),
         ([0, 1] * 5, "classification"),
         ([1.0, 2.0] * 5, "classification"),
-        (list(range(20)) * 2, "classification"),
-        (list(range(21)) * 2, "regression"),
+        (list(range(20)) * 10, "classification"),
+        (list(range(20)) * 2, "regression"),  # more classes than a tenth of the rows
+        (list(range(21)) * 12, "regression"),
         (list(range(10)), "regression"),
-        ([0.5, 1.5] * 5, "regression"),
+        ([0.5, 1.5] * 5, "classification"),  # two values
+        ([0.5, 1.5, 2.5] * 10, "regression"),
     ],
 )
 def test_the_task_follows_from_the_target(cells, task):
@@ -56,13 +49,16 @@ def test_the_task_can_be_said():
 def test_columns_are_numbers_or_text_or_left_out():
     names = [f"person {i}" for i in range(30)]
     found = inspect(
-        table(x=range(30), kind=["a", "b"] * 15, name=names, empty=["NA"] * 30, y=[0, 1] * 15), "y"
+        table(
+            x=[*range(29), 0], kind=[*["a", "b"] * 14, "b", "b"], name=names, empty=["NA"] * 30, y=[0, 1] * 15
+        ),
+        "y",
     )
 
     assert (found.numbers, found.texts) == (["x"], ["kind"])
-    assert found.remarks == [
-        "'name' is left out: text of 30 different values in 30 rows, such as 'person 0'",
-        "'empty' is left out: it has no value at all",
+    assert found.said() == [
+        "'name': left out: text of 30 different values in 30 rows, such as 'person 0'",
+        "'empty': left out: it has no value at all",
     ]
 
 
@@ -72,7 +68,8 @@ def test_text_among_numbers_is_refused_with_its_line():
 
     assert refusal(inspect, table(x=cells, y=[0, 1] * 15), "y") == (
         "t.csv: column 'x' holds numbers in 29 rows but text in 1: 'twelve' on line 6.\n"
-        "  Try an empty cell for a missing number, --categorical 'x' if it is a category, or --ignore 'x'."
+        "  Try --missing 'twelve' if it stands for a missing cell, "
+        "--column 'x=category', or --column 'x=ignore'."
     )
     assert inspect(table(x=cells, z=cells, y=[0, 1] * 15), "y", categorical=["x"], ignore=["z"]).texts == [
         "x"
@@ -122,7 +119,7 @@ def test_nothing_to_learn_from_is_refused():
     ("cells", "message"),
     [
         (["a"] * 12, "t.csv: has one class only, so there is nothing to learn: 'y' is 'a' in every row."),
-        ([3] * 12, "t.csv: has one class only, so there is nothing to learn: 'y' is '3' in every row."),
+        ([3] * 12, "t.csv: has one value only, so there is nothing to learn: 'y' is '3' in every row."),
         ([1.5] * 12, "t.csv: has one value only, so there is nothing to learn: 'y' is '1.5' in every row."),
         ([0, 1] * 3, "t.csv: wants at least 10 rows to learn from and to test on: 6 with a known 'y'."),
     ],
@@ -138,7 +135,7 @@ def test_rows_without_a_target_are_left_out():
     reading = inspect(small, "y")
 
     assert len(with_target(small, reading)) == 10
-    assert reading.remarks == ["2 of 12 rows are left out: 'y' is missing"]
+    assert reading.remarks == ["2 of 12 rows are left out: 'y' is missing ('?')"]
 
 
 def test_numbers_are_filled_with_the_median_and_scaled():
@@ -156,7 +153,8 @@ def test_numbers_are_filled_with_the_median_and_scaled():
 def test_equal_numbers_are_not_divided_by_zero():
     learned = table(x=[5, 5, 5], z=[0.1] * 3, y=[0, 1, 0])
 
-    np.testing.assert_allclose(encode(learned, learn_columns(learned, inspect(learned, "y"))), 0, atol=1e-7)
+    reading = inspect(learned, "y", columns={"x": "number", "z": "number"})
+    np.testing.assert_allclose(encode(learned, learn_columns(learned, reading)), 0, atol=1e-7)
 
 
 def test_one_scale_is_shared_by_all_numbers():
@@ -182,11 +180,16 @@ def test_an_unseen_category_is_zero_everywhere_and_reported():
     assert column.unseen(fresh) == ["green"]
 
 
-def test_only_the_most_frequent_hundred_categories_get_an_input():
-    learned = table(x=[f"w{i}" for i in range(300) for _ in range(3 if i < 100 else 2)], y=[0, 1] * 350)
+def test_only_the_most_frequent_categories_get_an_input_and_the_others_share_one():
+    cells = [f"w{i}" for i in range(400) for _ in range(4 if i < 256 else 3)]
+    learned = table(x=cells, y=[i % 2 for i in range(len(cells))])
     (column,) = learn_columns(learned, inspect(learned, "y"))
 
-    assert sorted(column.values) == sorted(f"w{i}" for i in range(100))
+    assert sorted(column.values) == sorted(f"w{i}" for i in range(256))
+    assert sorted(column.pooled) == sorted(f"w{i}" for i in range(256, 400))
+    assert column.encode(table(x=["w300", "new", "w0", ""])).sum(axis=1).tolist() == [1, 1, 1, 0]
+    assert column.encode(table(x=["w300", "new"]))[:, -1].tolist() == [1, 1]
+    assert (column.unseen(table(x=["w300", "new"])), column.rare(table(x=["w300", "new"]))) == (["new"], 1)
 
 
 def test_classes_are_sorted_as_numbers_where_they_are_numbers():
@@ -237,7 +240,7 @@ def test_text_in_a_target_of_numbers_says_what_helps_there():
 
     assert refusal(inspect, stray, "y") == (
         "t.csv: the target 'y' holds numbers in 29 rows but text in 1: 'oops' on line 31.\n"
-        "  Try an empty cell for a missing number, or --task classification."
+        "  Try --missing 'oops' if it stands for a missing cell, or --task classification."
     )
 
 
@@ -247,7 +250,11 @@ def test_a_target_cannot_be_left_out_and_may_be_a_category():
     assert refusal(inspect, numbers, "y", ignore=["y"]) == (
         "t.csv: cannot both predict a column and leave it out: 'y'."
     )
-    assert inspect(numbers, "y", categorical=["y"]).task == "classification"
+    fewer = table(a=range(60), y=[i % 6 / 2 for i in range(60)])
+    assert (inspect(fewer, "y").task, inspect(fewer, "y", categorical=["y"]).task) == (
+        "regression",
+        "classification",
+    )
 
 
 def test_codes_of_digits_stay_as_they_are():
@@ -257,11 +264,15 @@ def test_codes_of_digits_stay_as_they_are():
 def test_thousands_with_a_comma_are_not_taken_for_decimals():
     money = table(a=["1,500", "2,250", "3,125", "900"] * 5, y=[0.5, 1, 2, 3] * 5)
 
-    assert inspect(money, "y").texts == ["a"]
+    assert inspect(money, "y").numbers == ["a"]
+    assert money.numbers("a")[0][:4].tolist() == [1500, 2250, 3125, 900]
 
 
 def test_a_column_that_differs_in_its_capitals_is_named():
-    columns = learn_columns(table(Length=range(9), y=range(9)), Reading("y", "regression", ["Length"]))
+    columns = learn_columns(
+        table(Length=range(9), y=range(9)),
+        Reading("y", "regression", {"Length": Finding("Length", "number")}),
+    )
 
     assert refusal(encode, table(length=range(3)), columns) == (
         "t.csv: lacks a column that the model reads: 'Length'.\n"

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from clearprop.data.tables import as_number, is_missing, read_table
+from clearprop.data import read_table
+from clearprop.data.cells import Spelling, as_number
 from clearprop.errors import InputError
 
 
@@ -49,14 +50,14 @@ def test_quoted_cells_hold_delimiters_quotes_and_line_breaks(written):
     table = read_table(written('name,text\nx,"a, ""b""\nc"\ny,z\n'))
 
     assert table.columns["text"] == ['a, "b"\nc', "z"]
-    assert table.lines == [2, 4]
+    assert table.lines.tolist() == [2, 4]
 
 
 def test_empty_lines_and_windows_line_ends_are_no_rows(written):
     table = read_table(written("a,b\r\n\r\n1,2\r\n\r\n3,4\r\n\r\n"))
 
     assert table.columns == {"a": ["1", "3"], "b": ["2", "4"]}
-    assert table.lines == [3, 5]
+    assert table.lines.tolist() == [3, 5]
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_name(written):
@@ -92,7 +93,7 @@ def test_missing_cells_become_nan(written):
 @pytest.mark.parametrize("cell", ["inf", "-inf", "1_000", "1,5", "0x10", "1e999", "one"])
 def test_what_is_not_a_finite_number_is_text(cell):
     assert as_number(cell) is None
-    assert not is_missing(cell)
+    assert not Spelling().is_missing(cell)
 
 
 def test_a_row_of_another_length_is_refused_with_its_line(written):
@@ -153,7 +154,7 @@ def test_an_unknown_column_names_the_nearest(written):
 def test_rows_keeps_the_line_numbers(written):
     part = read_table(written("a\n1\n2\n3\n")).rows([2, 0])
 
-    assert (part.columns, part.lines, len(part)) == ({"a": ["3", "1"]}, [4, 2], 2)
+    assert (part.columns, part.lines.tolist(), len(part)) == ({"a": ["3", "1"]}, [4, 2], 2)
 
 
 def test_decimal_commas_where_they_are_asked_for(written):

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from clearprop.cli.outputs import apart, force
+from clearprop.cli.spelling import reading_options, spelling
 from clearprop.errors import InputError, lesson
 
 if TYPE_CHECKING:
@@ -19,32 +20,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="a model file that `clearprop train` wrote")
-    add("table", metavar="FILE.csv", help="the rows to predict, with the columns that were learned from")
+    add(
+        "table",
+        metavar="FILE",
+        help="the rows to predict, with the columns that were learned from; - is standard input",
+    )
     add("--output", metavar="FILE", help="where the predictions go (default: standard output)")
     force(parser)
     add("--append", action="store_true", help="write the table's own columns too, before the predictions")
-    add("--delimiter", help="what separates cells (default: found in the first line)")
-    add("--encoding", help="of the table (default: utf-8)")
-    add("--decimal", choices=(".", ","), default=".", help="the mark in numbers: 1.5 or 1,5 (default: .)")
+    spelling(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write one row of predictions for every row of the table; return 0."""
-    from clearprop.data.tables import read_table
     from clearprop.files import whole_file
     from clearprop.marks import header
     from clearprop.train.table_model import TableModel
 
-    apart({"the model": args.model, "the table": args.table}, {"--output": args.output})
+    table_file = None if args.table == "-" else args.table
+    apart({"the model": args.model, "the table": table_file}, {"--output": args.output})
     model = TableModel.load(args.model)
-    table = read_table(args.table, delimiter=args.delimiter, encoding=args.encoding, decimal=args.decimal)
+    table = model.read(args.table, **reading_options(args), verbatim=args.append or None)
     columns = model.predictions(table)
     if args.append:
-        taken = [name for name in columns if name in table.columns]
+        taken = [name for name in columns if name in table.cells]
         if taken:
             wanted = f"the table has a column {taken[0]!r} already"
             raise InputError(lesson("--append", wanted, hint="it without --append"))
-        columns = table.columns | columns
+        columns = dict(table.columns) | columns
     if args.output is None:
         _write(sys.stdout, columns)
     else:
@@ -68,24 +71,35 @@ def _remarks(model: TableModel, table: Table, columns: dict[str, list[str]]) -> 
     """Return what a reader should know: new categories, missing cells, how many are right."""
     import numpy as np
 
-    from clearprop.data.columns import Category, Classes, labels
-    from clearprop.data.tables import is_missing, listed
+    from clearprop.data.columns import Category, Classes, Number
+    from clearprop.data.tables import counted, listed
+    from clearprop.data.targets import labels
 
     remarks = []
     for column in model.columns:
         if isinstance(column, Category):
-            unseen = column.unseen(table)
+            unseen, rare = column.unseen(table), column.rare(table)
             if unseen:
-                remarks.append(f"{column.name!r} has values that were never learned: {listed(unseen, 6)}")
-        else:
-            missing = int(np.isnan(table.numbers(column.name)[0]).sum())
-            if missing:
-                cells = "1 missing cell" if missing == 1 else f"{missing:,} missing cells"
-                remarks.append(f"{column.name!r} has {cells}, taken as the median {column.median:g}")
+                taken = " (taken as infrequent)" if column.pooled else ""
+                remarks.append(
+                    f"{column.name!r} has values that were never learned: {listed(unseen, 6)}{taken}"
+                )
+            if rare:
+                remarks.append(
+                    f"{column.name!r} has {counted(rare, 'row')} of values that were pooled as infrequent"
+                )
+            continue
+        values = column.values(table) if isinstance(column, Number) else np.zeros(0)
+        missing = int(
+            np.isnan(values).sum() if isinstance(column, Number) else table.absent(column.name).sum()
+        )
+        if missing:
+            taken = f", taken as the median {column.median:g}" if isinstance(column, Number) else ""
+            remarks.append(f"{column.name!r} has {counted(missing, 'missing cell')}{taken}")
     name = model.target.name
-    if isinstance(model.target, Classes) and name in table.columns:
+    if isinstance(model.target, Classes) and name in table.cells:
         predicted = columns[f"predicted {name}"]
-        known = [not is_missing(cell) for cell in table.columns[name]]
+        known = (~table.absent(name)).tolist()
         pairs = list(zip(labels(table.columns[name]), predicted, known, strict=True))
         right = sum(true == guess for true, guess, is_known in pairs if is_known)
         if any(known):

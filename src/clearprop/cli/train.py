@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clearprop.cli.outputs import apart, force
+from clearprop.cli.spelling import reading_options, spelling, told
 from clearprop.errors import InputError, lesson
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ ACTIVATIONS = {
     "softplus": "Softplus",
 }
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
+ASKED = ("number", "category", "date", "ignore", "text")
 DATA_SETS = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 SCALING = {"digits": "table"}  # pixels are measured in one unit
 RATES = {"sgd": 0.05, "adam": 0.003, "adamw": 0.003, "rmsprop": 0.001}
@@ -38,17 +40,29 @@ RATES = {"sgd": 0.05, "adam": 0.003, "adamw": 0.003, "rmsprop": 0.001}
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     add = parser.add_argument
-    add("data", metavar="DATA", help=f"a CSV file, or one of {', '.join(DATA_SETS)}")
-    add("--target", metavar="COLUMN", help="the column to predict (needed for a CSV file)")
+    add("data", metavar="DATA", help=f"a file, - for standard input, or one of {', '.join(DATA_SETS)}")
+    add("--target", metavar="COLUMN", help="the column to predict (needed for a file)")
     add("--output", metavar="DIR", help="where the files go (default: out/NAME)")
     table = parser.add_argument_group("the table")
     add = table.add_argument
     add("--task", choices=("classification", "regression"), help="instead of finding it from the target")
-    add("--categorical", action="append", default=[], metavar="COLUMN", help="take numbers as categories")
-    add("--ignore", action="append", default=[], metavar="COLUMN", help="leave a column out")
-    add("--delimiter", help="what separates cells (default: found in the first line)")
-    add("--encoding", help="of the file (default: utf-8)")
-    add("--decimal", choices=(".", ","), default=".", help="the mark in numbers: 1.5 or 1,5 (default: .)")
+    add("--many-classes", action="store_true", help="allow more classes than a tenth of the rows")
+    add(
+        "--column",
+        action="append",
+        default=[],
+        metavar="NAME=KIND",
+        help=f"what a column is: {', '.join(ASKED)}",
+    )
+    add(
+        "--categorical",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="short for --column COLUMN=category",
+    )
+    add("--ignore", action="append", default=[], metavar="COLUMN", help="short for --column COLUMN=ignore")
+    spelling(table)
     scaling = "numbers by each column's own spread or by that of all (default: column; digits: table)"
     add("--scaling", choices=("column", "table"), help=scaling)
     add("--validation-split", type=float, default=0.1, metavar="SHARE", help="of the rows (default: 0.1)")
@@ -82,8 +96,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help="go on from the checkpoint, where there is one")
     force(training)
     add("--compile", choices=("auto", "yes", "no"), default="auto", help="the training step (default: auto)")
+    add("--loss", choices=("mse", "poisson"), help="of a number; poisson suits counts (default: mse)")
     add("--doctor", action="store_true", help="look for what may keep the network from learning, and train")
-    add("--quiet", action="store_true", help="print the test's result alone")
+    add("--quiet", action="store_true", help="print the test's result and what is odd in the data alone")
+    add("--json", action="store_true", help="print what was found and the test's result as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,9 +110,10 @@ def run(args: argparse.Namespace) -> int:
     from clearprop.train import NonFiniteLossError
 
     output = _outputs(args)
-    report = TrainingReport(quiet=args.quiet)
+    report = TrainingReport(quiet=args.quiet, json=args.json)
     job = _Job(args, hidden)
     report.data(job.table, job.reading, job.model, job.parts)
+    report.absent(job.reading, job.model, job.parts, job.table)
     report.network(job.model.network)
     if args.doctor:
         job.examine(report)
@@ -136,20 +153,16 @@ class _Job:
         from clearprop.train.table_model import TableModel
 
         self.args = args
-        table, target = _table(args)
-        self.reading = columns.inspect(
-            table, target, task=args.task, categorical=args.categorical, ignore=args.ignore
-        )
-        self.table = columns.with_target(table, self.reading)
+        self.reading, self.table = _inspected(args)
         kinds = None
         if self.reading.task == "classification":
             kinds = columns.learn_target(self.table, self.reading, self.table).encode(self.table)
         split = (args.validation_split, args.test_split)
         self.parts = three_parts(len(self.table), *split, classes=kinds, seed=args.seed)
         self.training, self.validation, self.test = (self.table.rows(part) for part in self.parts)
-        one_scale = (args.scaling or SCALING.get(args.data, "column")) == "table"
-        encodings = columns.learn_columns(self.training, self.reading, one_scale=one_scale)
-        aim = columns.learn_target(self.table, self.reading, self.training)
+        encodings = columns.learn_columns(self.training, self.reading, one_scale=_one_scale(args))
+        count = args.loss == "poisson"
+        aim = columns.learn_target(self.table, self.reading, self.training, count=count)
         clearprop.manual_seed(args.seed)
         width = sum(column.width for column in encodings)
         outputs = len(aim.values) if isinstance(aim, columns.Classes) else 1
@@ -195,7 +208,7 @@ class _Job:
         """Return what a checkpoint has to be of, besides what `fit` sees: table, columns, split."""
         from clearprop.train.fingerprint import digest
 
-        classes = getattr(self.model.target, "values", ())
+        classes = getattr(self.model.target, "values", ()) if self.reading.task == "classification" else ()
         cells = (cell.encode() for column in self.table.columns.values() for cell in (*column, "|"))
         return {
             "task": self.reading.task,
@@ -216,7 +229,9 @@ class _Job:
     def _loss(self) -> Any:
         from clearprop import nn
 
-        return nn.CrossEntropyLoss() if self.reading.task == "classification" else nn.MSELoss()
+        if self.reading.task == "classification":
+            return nn.CrossEntropyLoss()
+        return nn.PoissonNLLLoss() if self.args.loss == "poisson" else nn.MSELoss()
 
     def _optimizer(self) -> Any:
         from clearprop import optim
@@ -242,6 +257,7 @@ class _Job:
         result = report.test(self.model, self.test) if len(self.test) else {}
         self.model.about = {
             "data": self.table.path,
+            "reading": told(self.args),
             "rows": [len(part) for part in self.parts],
             "seed": self.args.seed,
             "epochs": len(history),
@@ -268,14 +284,15 @@ def _outputs(args: argparse.Namespace) -> Path:
     """Return the folder to write into; raises InputError where a file there would replace what is read."""
     from clearprop.train.checkpoint import Generations
 
-    output = Path(args.output or Path("out", Path(args.data).stem))
+    name = "table" if args.data == "-" else Path(args.data).name.partition(".")[0] or "table"
+    output = Path(args.output or Path("out", name))
     outputs: dict[str, Any] = {name: output / name for name in _files()}
     if args.checkpoint is not None:
         outputs |= {
             "--checkpoint": args.checkpoint,
             "the checkpoint before it": Generations(args.checkpoint).previous,
         }
-    apart({"the table": None if args.data in DATA_SETS else args.data}, outputs, {"--output": output})
+    apart({"the table": None if args.data in (*DATA_SETS, "-") else args.data}, outputs, {"--output": output})
     return output
 
 
@@ -298,21 +315,56 @@ def _went_badly(history: History) -> bool:
     return len(losses) >= 3 and not min(losses) < 0.99 * losses[0]
 
 
+def _inspected(args: argparse.Namespace) -> tuple[Any, Any]:
+    """Return what was found in the table, and the rows of it whose target is known."""
+    from clearprop.data import inspection
+
+    table, target = _table(args)
+    asked = {}
+    for text in args.column:
+        name, equals, kind = text.rpartition("=")
+        if not equals:
+            wanted = f"wants NAME=KIND, with one of {', '.join(ASKED)}"
+            raise InputError(lesson("--column", wanted, repr(text), hint=f"--column '{text}=category'"))
+        asked[name] = kind
+    reading = inspection.inspect(
+        table,
+        target,
+        task=args.task,
+        columns=asked,
+        categorical=args.categorical,
+        ignore=args.ignore,
+        many_classes=args.many_classes,
+        constants=_one_scale(args),
+        delimiter=table.delimiter,
+    )
+    if args.loss is not None and reading.task == "classification":
+        raise InputError(
+            lesson("--loss", "is of a number, and the target has classes", hint="--task regression")
+        )
+    return reading, inspection.with_target(table, reading)
+
+
+def _one_scale(args: argparse.Namespace) -> bool:
+    return bool((args.scaling or SCALING.get(args.data, "column")) == "table")
+
+
 def _table(args: argparse.Namespace) -> tuple[Any, str]:
     from clearprop.data.bundled import bundled_table
-    from clearprop.data.tables import listed, nearest, read_table
+    from clearprop.data.reading import read_table
+    from clearprop.data.tables import listed, nearest
 
     if args.data in DATA_SETS:  # a file of that name is ./digits
         table, target = bundled_table(args.data)
         return table, args.target or target
-    if not Path(args.data).exists() and not Path(args.data).suffix:
+    if args.data != "-" and not Path(args.data).exists() and not Path(args.data).suffix:
         near = nearest(args.data, DATA_SETS)
         wanted, got = "is neither a file nor a data set", f"the data sets are {listed(DATA_SETS)}"
         raise InputError(lesson(repr(args.data), wanted, got, hint=near))
-    table = read_table(args.data, delimiter=args.delimiter, encoding=args.encoding, decimal=args.decimal)
+    table = read_table(args.data, **reading_options(args))
     if args.target is None:
-        wanted, got = "wants to know the column to predict", f"the columns are {listed(table.columns)}"
-        raise InputError(lesson(args.data, wanted, got, hint=f"--target {list(table.columns)[-1]!r}"))
+        wanted, got = "wants to know the column to predict", f"the columns are {listed(table.cells)}"
+        raise InputError(lesson(table.path, wanted, got, hint=f"--target {list(table.cells)[-1]!r}"))
     return table, args.target
 
 

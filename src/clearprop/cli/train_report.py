@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import sys
 import textwrap
@@ -14,8 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.data.columns import Category, Classes, Number, Quantity, Reading
-from clearprop.data.tables import Table
+from clearprop.data.columns import Category, Classes, Count, Date, Number, Quantity, Target, Text
+from clearprop.data.dates import parts
+from clearprop.data.inspection import Reading
+from clearprop.data.readings import moments_of
+from clearprop.data.tables import Table, counted, listed
 from clearprop.train import History, accuracy, mae, r2, rmse
 from clearprop.train.charts import ascii_only, confusion_matrix, confusion_table, line_chart, scatter
 from clearprop.train.table_model import TableModel
@@ -24,14 +28,15 @@ from clearprop.train.table_model import TableModel
 class TrainingReport:
     """Prints on standard output, in ASCII where it cannot hold more."""
 
-    def __init__(self, quiet: bool = False) -> None:
-        self.quiet = quiet
+    def __init__(self, quiet: bool = False, json: bool = False) -> None:
+        self.quiet = quiet or json
+        self.json: dict[str, Any] | None = {} if json else None
         self.skipped: list[str] = []
         self.width = min(100, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else 100
 
     def say(self, text: str = "", always: bool = False) -> None:
         """Print text unless quiet."""
-        if self.quiet and not always:
+        if self.json is not None or (self.quiet and not always):
             return
         try:
             text.encode(sys.stdout.encoding or "ascii")
@@ -61,22 +66,54 @@ class TrainingReport:
             yield
 
     def data(self, table: Table, reading: Reading, model: TableModel, parts: tuple[Any, Any, Any]) -> None:
-        """Print what was found in the table."""
+        """Print what was found in the table: what every column is, what is left out, and the rows."""
         self.say(
-            f"{table.path}: {len(table):,} rows, {_count(len(reading.columns), 'column')} to predict from"
+            f"{table.path}: {len(table):,} rows, {counted(len(reading.columns), 'column')} to predict from"
         )
-        for label, text in _columns(model, table):
+        for label, text in _columns(model, table, reading):
             self._field(label, text)
-        self._field("target", _target(model.target, table))
+        for name, found in reading.findings.items():
+            if not found.used and found.says:
+                self._field("left out", f"{name}: {'; '.join(found.says).removeprefix('left out: ')}")
+        self._field("target", _target(model.target, table, reading))
         learn, validate, test = (f"{len(part):,}" for part in parts)
         self._field("rows", f"{learn} to learn from, {validate} to validate, {test} to test")
         for remark in reading.remarks:
             self._field("note", remark)
+        if self.quiet and self.json is None:
+            for remark in reading.said():
+                print(f"note: {remark}", file=sys.stderr)
+        if self.json is not None:
+            columns = [found.spec() for found in reading.findings.values()]
+            target = {"name": reading.target, "task": reading.task, "says": reading.aim.says}
+            classes = {"classes": list(model.target.values)} if isinstance(model.target, Classes) else {}
+            rows = dict(zip(("training", "validation", "test"), map(len, parts), strict=True))
+            self.json |= {"table": table.path, "columns": columns, "target": target | classes, "rows": rows}
+            self.json["notes"] = list(reading.remarks)
+
+    def absent(self, reading: Reading, model: TableModel, parts: Any, table: Table) -> None:
+        """Say which classes are in no row of the test or, worse, in none to learn from."""
+        if not isinstance(model.target, Classes):
+            return
+        codes = model.target.encode(table)
+        told = []
+        for part, name in ((parts[0], "to learn from"), (parts[2], "of the test")):
+            found = set(codes[part].tolist())
+            gone = [value for i, value in enumerate(model.target.values) if i not in found]
+            if gone and len(part):
+                what = "a class that is" if len(gone) == 1 else f"{len(gone)} classes that are"
+                told.append(f"{what} in no row {name}: {listed(gone, 6)}")
+        for remark in told:
+            self._field("note", remark)
+            if self.quiet and self.json is None:
+                print(f"note: {remark}", file=sys.stderr)
+        if self.json is not None:
+            self.json["notes"] += told
 
     def _field(self, label: str, text: str) -> None:
         """Print `label  text`, with long texts in lines of their own below each other."""
         whole = text.replace(" %", "\u00a0%")  # a number is not parted from its unit
-        filled = textwrap.fill(whole, self.width, initial_indent=f"  {label:<8}", subsequent_indent=" " * 10)
+        filled = textwrap.fill(whole, self.width, initial_indent=f"  {label:<9} ", subsequent_indent=" " * 12)
         self.say(filled.replace("\u00a0", " "))
 
     def network(self, network: Any) -> None:
@@ -97,7 +134,7 @@ class TrainingReport:
         """Print how the training ended and the curves of the losses."""
         if not len(history):
             return
-        epochs, seconds = _count(len(history), "epoch"), sum(history.seconds)
+        epochs, seconds = counted(len(history), "epoch"), sum(history.seconds)
         best = f"; the weights of epoch {history.best_epoch} are kept" if history.best_epoch else ""
         self.say(f"{history.ended or 'cut short'} after {epochs}, {seconds:.1f} s{best}\n")
         chart = line_chart({name: history[name] for name in history.names if name.endswith("loss")})
@@ -107,8 +144,12 @@ class TrainingReport:
     def test(self, model: TableModel, table: Table) -> dict[str, float]:
         """Print how good the model is on rows it has never seen; return the figures."""
         if isinstance(model.target, Classes):
-            return self._test_classes(model, model.target, table)
-        return self._test_quantity(model, model.target, table)
+            found = self._test_classes(model, model.target, table)
+        else:
+            found = self._test_quantity(model, model.target, table)
+        if self.json is not None:
+            self.json["test"] = {name: value for name, value in found.items() if np.isfinite(value)}
+        return found
 
     def _test_classes(self, model: TableModel, target: Classes, table: Table) -> dict[str, float]:
         true, outputs = target.encode(table), model.outputs(table)
@@ -121,7 +162,7 @@ class TrainingReport:
         return {"accuracy": share}
 
     def _test_quantity(self, model: TableModel, target: Quantity, table: Table) -> dict[str, float]:
-        true, predicted = table.numbers(target.name)[0], target.decode(model.outputs(table))
+        true, predicted = target.values(table), target.decode(model.outputs(table))
         found = {"rmse": rmse(predicted, true), "mae": mae(predicted, true), "r2": r2(predicted, true)}
         constant = np.full_like(true, target.mean)
         self.say(scatter(true, predicted) + "\n")
@@ -143,38 +184,79 @@ class TrainingReport:
     def written(self, folder: Path) -> None:
         """Print where the files are and what to do next."""
         names = ["model.safetensors", "history.csv"] + ["curves.png"] * (not self.skipped)
+        if self.json is not None:
+            self.json["files"] = [str(folder / name) for name in names]
+            print(json.dumps(self.json, indent=1, ensure_ascii=True))
         self.say(f"wrote {', '.join(str(folder / name) for name in names)}")
         for note in self.skipped:
             self.say(f"note: {note}")
         typed = Path(sys.argv[0])  # .venv/bin/clearprop where the environment is not activated
         command = typed if typed.name == "clearprop" and not shutil.which("clearprop") else "clearprop"
-        self.say(f"next: {command} predict {folder / 'model.safetensors'} FILE.csv")
+        self.say(f"next: {command} predict {folder / 'model.safetensors'} FILE")
 
 
-def _columns(model: TableModel, table: Table) -> list[tuple[str, str]]:
-    numbers = [column.name for column in model.columns if isinstance(column, Number)]
-    texts = [column for column in model.columns if isinstance(column, Category)]
+def _columns(model: TableModel, table: Table, reading: Reading) -> list[tuple[str, str]]:
+    """Return a label and a text for each line about the columns that are used: plain numbers share one."""
+    numbers = [column for column in model.columns if isinstance(column, Number)]
+    plain = [c for c in numbers if c.dress.plain and not reading.findings[c.name].says]
     lines = []
-    if numbers:
-        shown = ", ".join(numbers[:6]) + (", …" if len(numbers) > 6 else "")
-        missing = sum(int(np.isnan(table.numbers(name)[0]).sum()) for name in numbers)
-        filled = f"; {_count(missing, 'missing cell')} filled with the median" if missing else ""
-        lines.append(("number", f"{len(numbers)}: {shown}{filled}"))
-    for column in texts:
-        values = ["(missing)" if value is None else value for value in column.values]
-        shown = ", ".join(values[:6]) + (", …" if len(values) > 6 else "")
-        lines.append(("text", f"{column.name}: {len(values)} categories ({shown})"))
+    if plain:
+        shown = ", ".join(c.name for c in plain[:6]) + (", …" if len(plain) > 6 else "")
+        lines.append(("number", f"{len(plain)}: {shown}{_missing(sum(_gone(c, table) for c in plain))}"))
+    for column in model.columns:
+        if column in plain:
+            continue
+        says = reading.findings[column.name].says
+        if isinstance(column, Number):
+            rule = [column.dress.said()] * (not column.dress.plain)
+            lines.append(
+                ("number", f"{column.name}: {'; '.join(rule + says)}{_missing(_gone(column, table))}")
+            )
+        elif isinstance(column, Category):
+            boolean = reading.findings[column.name].kind == "boolean"
+            lines.append(("boolean" if boolean else "category", _category(column, table, says)))
+        elif isinstance(column, Date):
+            lines.append(("date", _date(column, table, says)))
+        elif isinstance(column, Text):
+            lines.append(("text", f"{column.name}: its words hashed into {counted(column.size, 'input')}"))
     return lines
 
 
-def _target(target: Classes | Quantity, table: Table) -> str:
+def _gone(column: Number, table: Table) -> int:
+    return int(np.isnan(column.values(table)).sum())
+
+
+def _missing(cells: int) -> str:
+    return f"; {counted(cells, 'missing cell')} filled with the median" if cells else ""
+
+
+def _category(column: Category, table: Table, says: list[str]) -> str:
+    values = ["(missing)" if value is None else value for value in column.values]
+    shown = ", ".join(values[:6]) + (", …" if len(values) > 6 else "")
+    rare = f"; {counted(len(column.pooled), 'rare one')} ({counted(column.rare(table), 'row')})"
+    pooled = f"{rare} pooled as infrequent" if column.pooled else ""
+    count = "1 category" if len(values) == 1 else f"{len(values)} categories"
+    return f"{column.name}: {count} ({shown}){pooled}" + "".join(f"; {text}" for text in says)
+
+
+def _date(column: Date, table: Table, says: list[str]) -> str:
+    moments = moments_of(table, column.name, column.form)
+    known = moments[~np.isnat(moments)]
+    hours = known if len(known) and parts(known)["hour"].any() else known.astype("datetime64[D]")
+    span = f"{hours.min()} to {hours.max()}".replace("T", " ") if len(known) else "none"
+    gone = len(moments) - len(known)
+    missing = f"; {counted(gone, 'missing cell')}" if gone else ""
+    read = f"; read as {', '.join(column.scales)}"
+    return f"{column.name}: {span}" + "".join(f"; {text}" for text in says) + read + missing
+
+
+def _target(target: Target, table: Table, reading: Reading) -> str:
+    says = "".join(f"; {text}" for text in reading.aim.says)
     if isinstance(target, Quantity):
-        values = table.numbers(target.name)[0]
-        return f"{target.name}: numbers from {values.min():g} to {values.max():g} (regression)"
+        values = target.values(table)
+        how = "Poisson regression" if isinstance(target, Count) else "regression"
+        return f"{target.name}: numbers from {values.min():g} to {values.max():g} ({how}){says}"
     shares = np.bincount(target.encode(table), minlength=len(target.values)) / len(table)
     shown = ", ".join(target.values[:10]) + (", …" if len(target.values) > 10 else "")
-    return f"{target.name}: {len(target.values)} classes ({shown}), the commonest {100 * shares.max():.1f} %"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    most = f"the commonest {100 * shares.max():.1f} %"
+    return f"{target.name}: {len(target.values)} classes ({shown}), {most}{says}"

@@ -1,10 +1,11 @@
-"""Data in batches: datasets, loaders, splits, scaling and CSV tables, in NumPy alone."""
+"""Data in batches: datasets, loaders, splits, scaling and tables, in NumPy alone."""
 
 from clearprop.data.dataset import Dataset, Subset, TensorDataset
 from clearprop.data.loader import DataLoader
+from clearprop.data.reading import read_table
 from clearprop.data.scale import Standardizer
 from clearprop.data.split import random_split, split_indices, three_parts, train_validation_split
-from clearprop.data.tables import Table, read_table
+from clearprop.data.tables import Table
 
 __all__ = [
     "DataLoader",

@@ -1,25 +1,35 @@
-"""What a table's columns mean to a network: numbers to scale, categories to spread out, a target to learn."""
+"""What columns mean to a network: numbers to scale, categories to spread out, dates to take apart."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+import re
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clearprop.data.tables import Table, as_number, has_decimal_comma, is_missing, listed, nearest
+from clearprop.data.cells import as_words
+from clearprop.data.dates import PARTS, Form, parts
+from clearprop.data.dress import Dress
+from clearprop.data.inspection import Reading
+from clearprop.data.readings import moments_of, numbers_only
+from clearprop.data.tables import Table, listed, nearest
+from clearprop.data.targets import labels
 from clearprop.errors import InputError, lesson
 
 Array = npt.NDArray[Any]
 
-MOST_CLASSES = 20
-"""A target of whole numbers is a classification if it has at most so many different ones."""
+MOST_CATEGORIES = 256
+"""So many of a column's categories, the most frequent ones, get an input of their own at most."""
 
-MOST_CATEGORIES = 100
-"""So many of a text column's categories, the most frequent ones, get an input of their own."""
+SMALL, RARE = 12, 3
+"""In a column of more than SMALL categories, those of fewer than RARE rows are pooled."""
+
+HASHED = 64
+"""Inputs for a column of text whose words are hashed."""
 
 
 @dataclass(frozen=True)
@@ -30,26 +40,66 @@ class Number:
     median: float
     mean: float
     scale: float
+    dress: Dress = field(default_factory=Dress)
 
     @property
     def width(self) -> int:
         """How many inputs of the network the column takes."""
         return 1
 
+    def values(self, table: Table) -> Array:
+        """Return the column as numbers, NaN where one is missing."""
+        return numbers_only(table, self.name, self.dress)
+
     def encode(self, table: Table) -> Array:
         """Return the column as an array of shape (rows, 1)."""
-        values = numbers_only(table, self.name)
+        values = self.values(table)
         values = np.where(np.isnan(values), self.median, values)
         return np.asarray((values - self.mean) / self.scale)[:, None]
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the column."""
+        numbers = {"median": self.median, "mean": self.mean, "scale": self.scale}
+        dress = {} if self.dress.plain else {"dress": self.dress.spec()}
+        return {"name": self.name, "kind": "number", **numbers, **dress}
+
+
+@dataclass(frozen=True)
+class Date:
+    """A column of dates: the parts that vary, scaled, and the sine and cosine of those that come round.
+
+    `scales` has the mean and the scale of every part that is used; a missing date is the mean of all of them.
+    """
+
+    name: str
+    form: Form
+    scales: dict[str, tuple[float, float]]
+
+    @property
+    def width(self) -> int:
+        """How many inputs of the network the column takes."""
+        return sum(3 if PARTS[part][1] else 1 for part in self.scales)
+
+    def encode(self, table: Table) -> Array:
+        """Return the column as an array of shape (rows, width)."""
+        found = parts(moments_of(table, self.name, self.form))
+        inputs = []
+        for part, (mean, scale) in self.scales.items():
+            values, period = found[part], PARTS[part][1]
+            inputs.append((values - mean) / scale)
+            if period:
+                angle = 2 * np.pi * values / period
+                inputs += [np.sin(angle), np.cos(angle)]
+        return np.nan_to_num(np.stack(inputs, axis=1), nan=0.0)
+
+    def spec(self) -> dict[str, Any]:
+        """Return what a model file stores of the column."""
+        form = {"form": self.form.name, "day_first": self.form.day_first}
         return {
             "name": self.name,
-            "kind": "number",
-            "median": self.median,
-            "mean": self.mean,
-            "scale": self.scale,
+            "kind": "date",
+            **form,
+            "scales": {k: list(v) for k, v in self.scales.items()},
         }
 
 
@@ -57,32 +107,80 @@ class Number:
 class Category:
     """A column of text: one input for each value, 1 where the row has it; None stands for a missing cell.
 
-    A value that was not among those learned from is 0 everywhere.
+    The values in `pooled`, too rare to learn much of, share one more input, which a value that was never
+    learned takes too. Without such a pool a new value is 0 everywhere. With `folded`, capitals do not matter.
     """
 
     name: str
     values: tuple[str | None, ...]
+    pooled: tuple[str, ...] = ()
+    folded: bool = False
 
     @property
     def width(self) -> int:
         """How many inputs of the network the column takes."""
-        return len(self.values)
+        return len(self.values) + bool(self.pooled)
 
     def encode(self, table: Table) -> Array:
-        """Return the column as an array of zeros and ones of shape (rows, values)."""
+        """Return the column as an array of zeros and ones of shape (rows, width)."""
         place = {value: i for i, value in enumerate(self.values)}
-        places = [place.get(cell, -1) for cell in categories(table.column(self.name))]
-        one_hot: Array = np.equal(np.array(places)[:, None], np.arange(len(self.values)))
-        return one_hot.astype(np.float64)
+        other = len(self.values) if self.pooled else -1
+        values, codes = categories(table, self.name, self.folded)
+        places = np.array([place.get(value, other if value is not None else -1) for value in values])[codes]
+        one_hot: Array = np.equal(places[:, None], np.arange(self.width))
+        return one_hot.astype(np.float32)
 
     def unseen(self, table: Table) -> list[str]:
         """Return the values of a table that the column was not learned with."""
-        found = set(categories(table.column(self.name))) - set(self.values)
+        found = set(categories(table, self.name, self.folded)[0]) - set(self.values) - set(self.pooled)
         return sorted(value for value in found if value is not None)
+
+    def rare(self, table: Table) -> int:
+        """Return in how many rows of a table there is a value that was pooled with others."""
+        values, codes = categories(table, self.name, self.folded)
+        pooled = set(self.pooled)
+        return int(np.array([value in pooled for value in values], bool)[codes].sum())
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the column."""
-        return {"name": self.name, "kind": "category", "values": list(self.values)}
+        more = {"pooled": list(self.pooled)} if self.pooled else {}
+        return {
+            "name": self.name,
+            "kind": "category",
+            "values": list(self.values),
+            "folded": self.folded,
+        } | more
+
+
+@dataclass(frozen=True)
+class Text:
+    """A column of sentences as a bag of hashed words: each word adds one to, or takes one from, one input."""
+
+    name: str
+    size: int = HASHED
+
+    @property
+    def width(self) -> int:
+        """How many inputs of the network the column takes."""
+        return self.size
+
+    def encode(self, table: Table) -> Array:
+        """Return the column as an array of shape (rows, width), every row that has words of length 1."""
+        cells = as_words(table.found(self.name))
+        bags = np.zeros((len(cells.words), self.size))
+        for bag, word, missing in zip(bags, cells.words, table.missing(cells), strict=True):
+            for token in () if missing else re.findall(r"\w+", word.lower()):
+                hashed = zlib.crc32(token.encode())
+                bag[hashed % self.size] += 1 if hashed >> 31 else -1
+        lengths = np.sqrt((bags**2).sum(axis=1, keepdims=True))
+        return cells.spread(bags / np.where(lengths > 0, lengths, 1))
+
+    def spec(self) -> dict[str, Any]:
+        """Return what a model file stores of the column."""
+        return {"name": self.name, "kind": "text", "size": self.size}
+
+
+Column = Number | Date | Category | Text
 
 
 @dataclass(frozen=True)
@@ -95,7 +193,8 @@ class Classes:
     def encode(self, table: Table) -> Array:
         """Return each row's class as its place in `values`."""
         place = {value: i for i, value in enumerate(self.values)}
-        return np.array([place[label] for label in labels(table.column(self.name))], np.int64)
+        cells = as_words(table.found(self.name))
+        return cells.spread([place[label] for label in labels(cells.words)], np.int64)
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the target."""
@@ -109,10 +208,15 @@ class Quantity:
     name: str
     mean: float
     scale: float
+    dress: Dress = field(default_factory=Dress)
+
+    def values(self, table: Table) -> Array:
+        """Return the target as numbers, of shape (rows,)."""
+        return numbers_only(table, self.name, self.dress)
 
     def encode(self, table: Table) -> Array:
         """Return the target as an array of shape (rows, 1), of mean 0 and spread 1 where it was learned."""
-        return ((numbers_only(table, self.name) - self.mean) / self.scale)[:, None]
+        return np.asarray((self.values(table) - self.mean) / self.scale)[:, None]
 
     def decode(self, outputs: Array) -> Array:
         """Return outputs of the network of shape (rows, 1) in the target's own units, of shape (rows,)."""
@@ -120,164 +224,106 @@ class Quantity:
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the target."""
-        return {"name": self.name, "kind": "number", "mean": self.mean, "scale": self.scale}
+        dress = {} if self.dress.plain else {"dress": self.dress.spec()}
+        return {"name": self.name, "kind": "number", "mean": self.mean, "scale": self.scale, **dress}
 
 
-@dataclass
-class Reading:
-    """What was found in a table before anything was learned from it: each column's kind, and remarks."""
+@dataclass(frozen=True)
+class Count(Quantity):
+    """A target of counts: the network's output is the logarithm of what is expected, in units of the mean."""
 
-    target: str
-    task: str
-    numbers: list[str] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    def encode(self, table: Table) -> Array:
+        """Return the target divided by its mean, of shape (rows, 1)."""
+        return (self.values(table) / self.mean)[:, None]
 
-    @property
-    def columns(self) -> list[str]:
-        """The names of the columns that the network reads."""
-        return self.numbers + self.texts
+    def decode(self, outputs: Array) -> Array:
+        """Return the expected counts of outputs of shape (rows, 1), of shape (rows,)."""
+        return np.asarray(self.mean * np.exp(np.asarray(outputs, np.float64)[:, 0].clip(-50, 50)))
 
-
-def inspect(
-    table: Table,
-    target: str,
-    *,
-    task: str | None = None,
-    categorical: Collection[str] = (),
-    ignore: Collection[str] = (),
-) -> Reading:
-    """Find out what each column holds and whether the target asks for classes or for a number.
-
-    A column is numeric if every cell that is not missing is a number. One of mostly numbers with text in less
-    than a tenth of its cells, or with at most three different texts, is refused: it is likelier a mistake, or
-    an unusual word for "missing", than a category. Text that differs in more than half of the rows (and
-    in more than 20) names rows and teaches nothing: it is left out, like a column without any value.
-    The task is classification if the target is text, or holds whole numbers, at most 20 different ones, each
-    seen twice on average; else regression. `task` overrides this, `categorical` takes numeric columns as
-    categories, `ignore` leaves columns out.
-    """
-    for name in (*categorical, *ignore):
-        table.column(name)
-    if target in ignore:
-        raise InputError(lesson(table.path, "cannot both predict a column and leave it out", repr(target)))
-    task = task or ("classification" if target in categorical else _task(table, target))
-    reading = Reading(target, task)
-    for name, cells in table.columns.items():
-        if name == target or name in ignore:
-            continue
-        present = [cell for cell in cells if not is_missing(cell)]
-        _, text = table.numbers(name)
-        distinct = len(set(present))
-        if not present:
-            reading.remarks.append(f"{name!r} is left out: it has no value at all")
-        elif name in categorical:
-            reading.texts.append(name)
-        elif not text:
-            reading.numbers.append(name)
-        elif _decimal_commas(table, name, text):
-            raise _comma_text(table, name, text[0])
-        elif _looks_stray(table, name, text, len(present)):
-            raise _stray_text(table, name, text, len(present))
-        elif distinct > 20 and 2 * distinct > len(present):
-            example = present[0] if len(present[0]) < 30 else present[0][:27] + "..."
-            reason = f"text of {distinct} different values in {len(present)} rows, such as {example!r}"
-            reading.remarks.append(f"{name!r} is left out: {reason}")
-        else:
-            reading.texts.append(name)
-    if not reading.columns:
-        got = "; ".join(reading.remarks) or "there are no others"
-        raise InputError(lesson(table.path, f"wants columns to predict {target!r} from", got))
-    return reading
+    def spec(self) -> dict[str, Any]:
+        """Return what a model file stores of the target."""
+        return super().spec() | {"kind": "count"}
 
 
-def _task(table: Table, target: str) -> str:
-    cells = [cell for cell in table.column(target, "the target") if not is_missing(cell)]
-    values, text = table.numbers(target)
-    if text:
-        if _decimal_commas(table, target, text):
-            raise _comma_text(table, target, text[0])
-        if _looks_stray(table, target, text, len(cells)):
-            raise _stray_text(table, target, text, len(cells), target=True)
-        return "classification"
-    values = values[~np.isnan(values)]
-    few = len(set(values.tolist())) <= min(MOST_CLASSES, len(values) // 2)
-    return "classification" if few and bool(np.all(values == np.round(values))) else "regression"
+Target = Classes | Quantity
 
 
-def with_target(table: Table, reading: Reading) -> Table:
-    """Return the rows whose target is known, and check that there is something to learn in them."""
-    cells = table.column(reading.target, "the target")
-    known = [row for row, cell in enumerate(cells) if not is_missing(cell)]
-    if len(known) < len(table):
-        missing = len(table) - len(known)
-        reading.remarks.append(f"{missing} of {len(table)} rows are left out: {reading.target!r} is missing")
-        table = table.rows(known)
-    if len(table) < 10:
-        got = f"{len(table)} with a known {reading.target!r}"
-        raise InputError(lesson(table.path, "wants at least 10 rows to learn from and to test on", got))
-    if reading.task == "classification":
-        values: Collection[Any] = set(labels(table.columns[reading.target]))
-    else:
-        values = set(numbers_only(table, reading.target).tolist())
-    if len(values) < 2:
-        what = "one class only" if reading.task == "classification" else "one value only"
-        got = f"{reading.target!r} is {labels(table.columns[reading.target])[0]!r} in every row"
-        raise InputError(lesson(table.path, f"has {what}, so there is nothing to learn", got))
-    return table
-
-
-def learn_columns(table: Table, reading: Reading, *, one_scale: bool = False) -> list[Number | Category]:
+def learn_columns(table: Table, reading: Reading, *, one_scale: bool = False) -> list[Column]:
     """Return how to encode each column, learned from the rows that the network will learn from.
 
     With `one_scale` all numbers are measured in one unit (the pixels of a picture, say): they share their
     mean and their scale, so a column that hardly varies stays small.
     """
-    filled = {name: _filled(table, name) for name in reading.numbers}
+    filled = {name: _filled(table, name, reading.findings[name].dress) for name in reading.numbers}
     shared = None
     if one_scale and filled:
         together = np.concatenate([values for _, values in filled.values()])
         shared = _mean_and_scale(table, reading.numbers[0], together)
-    columns: list[Number | Category] = []
-    for name in table.columns:
-        if name in filled:
+    columns: list[Column] = []
+    for name in reading.columns:
+        found = reading.findings[name]
+        if found.kind == "number":
             median, values = filled[name]
-            columns.append(Number(name, median, *(shared or _mean_and_scale(table, name, values))))
-        elif name in reading.texts:
-            columns.append(_category(table, name))
+            columns.append(
+                Number(name, median, *(shared or _mean_and_scale(table, name, values)), found.dress)
+            )
+        elif found.kind == "date":
+            columns.append(_date(table, name, found.form or Form("")))
+        elif found.kind == "text":
+            columns.append(Text(name))
+        else:
+            columns.append(_category(table, name, folded=found.kind == "boolean"))
     return columns
 
 
-def learn_target(table: Table, reading: Reading, training: Table) -> Classes | Quantity:
+def learn_target(table: Table, reading: Reading, training: Table, *, count: bool = False) -> Target:
     """Return how to encode the target: the table's classes, or the training rows' mean and spread."""
     if reading.task == "classification":
-        found = set(labels(table.columns[reading.target]))
-        numeric = all(as_number(label) is not None for label in found)
+        found = set(labels(as_words(table.found(reading.target)).words))
+        numeric = all(_is_number(label) for label in found)
         return Classes(reading.target, tuple(sorted(found, key=float if numeric else None)))
-    mean, scale = _mean_and_scale(training, reading.target, numbers_only(training, reading.target))
-    return Quantity(reading.target, mean, scale)
+    dress = reading.aim.dress
+    values = numbers_only(training, reading.target, dress)
+    mean, scale = _mean_and_scale(training, reading.target, values)
+    if count:
+        everywhere = numbers_only(table, reading.target, dress)
+        if everywhere.min() < 0 or not mean > 0:
+            got = (
+                f"{reading.target!r} has {everywhere.min():g}"
+                if everywhere.min() < 0
+                else "all of them are 0"
+            )
+            raise InputError(
+                lesson("--loss poisson", "wants counts: numbers of 0 or more", got, hint="--loss mse")
+            )
+        return Count(reading.target, mean, scale, dress)
+    return Quantity(reading.target, mean, scale, dress)
 
 
-def encode(table: Table, columns: Sequence[Number | Category]) -> Array:
+def encode(table: Table, columns: Sequence[Column]) -> Array:
     """Return the table as the network's inputs: float32 of shape (rows, sum of the columns' widths).
 
     Raises InputError that names every column which the table lacks.
     """
-    lacking = [column.name for column in columns if column.name not in table.columns]
+    lacking = [column.name for column in columns if column.name not in table.cells]
     if lacking:
-        where, near = f"The table has {listed(table.columns)}.", nearest(lacking[0], table.columns)
+        where, near = f"The table has {listed(table.cells)}.", nearest(lacking[0], table.cells)
         hint = f"renaming {near} to {lacking[0]!r}" if near else ""
         wanted = (
             f"lacks {'a column' if len(lacking) == 1 else f'{len(lacking)} columns'} that the model reads"
         )
         raise InputError(lesson(table.path, wanted, listed(lacking), where, hint))
-    parts = [column.encode(table) for column in columns]
-    return np.concatenate(parts, axis=1).clip(-1e6, 1e6).astype(np.float32)
+    inputs = np.empty((len(table), sum(column.width for column in columns)), np.float32)
+    place = 0
+    for column in columns:
+        inputs[:, place : place + column.width] = column.encode(table).clip(-1e6, 1e6)
+        place += column.width
+    return inputs
 
 
-def _filled(table: Table, name: str) -> tuple[float, Array]:
+def _filled(table: Table, name: str, dress: Dress) -> tuple[float, Array]:
     """Return a column's median and its values with the median in place of missing ones."""
-    values = table.numbers(name)[0]
+    values = numbers_only(table, name, dress)
     present = values[~np.isnan(values)]
     median = float(np.median(present)) if len(present) else 0.0
     return median, np.where(np.isnan(values), median, values)
@@ -293,67 +339,50 @@ def _mean_and_scale(table: Table, name: str, values: Array) -> tuple[float, floa
     return mean, scale if scale > 1e-12 * abs(mean) else 1.0
 
 
-def _category(table: Table, name: str) -> Category:
-    counts = Counter(categories(table.columns[name]))
-    frequent = sorted(counts, key=lambda value: (-counts[value], value is None, value or ""))[
-        :MOST_CATEGORIES
+def _date(table: Table, name: str, form: Form) -> Date:
+    """Return how to encode a column of dates: by the parts of them that differ, or the days if none does."""
+    found = {part: values[~np.isnan(values)] for part, values in parts(moments_of(table, name, form)).items()}
+    varying = [part for part, values in found.items() if len(values) and values.min() < values.max()]
+    used = varying or ["elapsed"]
+    return Date(
+        name, form, {p: _mean_and_scale(table, name, found[p]) if len(found[p]) else (0.0, 1.0) for p in used}
+    )
+
+
+def _category(table: Table, name: str, folded: bool = False) -> Category:
+    values, codes = categories(table, name, folded)
+    counts = dict(zip(values, np.bincount(codes, minlength=len(values)).tolist(), strict=True))
+    order = sorted(counts, key=lambda value: (-counts[value], value is None, value or ""))
+    kept = order
+    if len(order) > SMALL:
+        kept = [v for v in order[:MOST_CATEGORIES] if counts[v] >= RARE or v is None]
+    pooled = sorted(value for value in set(order) - set(kept) if value is not None)
+    kept = sorted(kept, key=lambda value: (value is None, value or ""))
+    return Category(name, tuple(kept), tuple(pooled), folded)
+
+
+def categories(table: Table, name: str, folded: bool = False) -> tuple[list[str | None], Array]:
+    """Return a column's different values, None for a missing cell, and for each row the place of its own.
+
+    Blanks around a cell do not count, and `1.0` is the category `1`.
+    """
+    table.verbatim([name])
+    cells = as_words(table.found(name))
+    words = [
+        None if gone else word for word, gone in zip(labels(cells.words), table.missing(cells), strict=True)
     ]
-    return Category(name, tuple(sorted(frequent, key=lambda value: (value is None, value or ""))))
+    if folded:
+        words = [word if word is None else word.lower() for word in words]
+    places: dict[str | None, int] = {}
+    codes = cells.spread([places.setdefault(word, len(places)) for word in words], np.int64)
+    used, codes = np.unique(codes, return_inverse=True)
+    different = list(places)
+    return [different[i] for i in used.tolist()], codes
 
 
-def categories(cells: Sequence[str]) -> list[str | None]:
-    """Return text cells without the blanks around them, None where one is missing."""
-    return [None if is_missing(cell) else cell.strip() for cell in cells]
-
-
-def labels(cells: Sequence[str]) -> list[str]:
-    """Return cells as names of classes: `1.0` is `1`, and `007`, a code of digits, stays as it is."""
-    return [_label(cell.strip()) for cell in cells]
-
-
-def _label(cell: str) -> str:
-    number = None if cell.isdecimal() else as_number(cell)
-    return str(int(number)) if number is not None and number == int(number) and abs(number) < 2**53 else cell
-
-
-def numbers_only(table: Table, name: str) -> Array:
-    """Return a column as float64, NaN where missing; raises InputError at the first text in it."""
-    values, text = table.numbers(name)
-    if text:
-        row = text[0]
-        wanted, got = (
-            f"column {name!r} wants numbers",
-            f"{table.columns[name][row]!r} on line {table.lines[row]}",
-        )
-        raise InputError(lesson(table.path, wanted, got + _and_more(len(text) - 1)))
-    return values
-
-
-def _looks_stray(table: Table, name: str, text: list[int], present: int) -> bool:
-    words = {table.columns[name][row].strip() for row in text}
-    return 2 * len(text) < present and (10 * len(text) < present or len(words) <= 3)
-
-
-def _stray_text(table: Table, name: str, text: list[int], present: int, target: bool = False) -> InputError:
-    row, what = text[0], "the target" if target else "column"
-    wanted = f"{what} {name!r} holds numbers in {present - len(text)} rows but text in {len(text)}"
-    other = f"--categorical {name!r} if it is a category, or --ignore {name!r}"
-    hint = "an empty cell for a missing number, " + ("or --task classification" if target else other)
-    got = f"{table.columns[name][row]!r} on line {table.lines[row]}"
-    return InputError(lesson(table.path, wanted, got, hint=hint))
-
-
-def _decimal_commas(table: Table, name: str, text: list[int]) -> bool:
-    """Return whether a column's text is numbers with a decimal comma; `1,500` alone may mean thousands."""
-    cells = [table.columns[name][row].strip() for row in text]
-    return all(map(has_decimal_comma, cells)) and any(len(cell.split(",")[1]) != 3 for cell in cells)
-
-
-def _comma_text(table: Table, name: str, row: int) -> InputError:
-    wanted = f"column {name!r} holds numbers with a decimal comma"
-    got = f"{table.columns[name][row]!r} on line {table.lines[row]}"
-    return InputError(lesson(table.path, wanted, got, hint="--decimal ,"))
-
-
-def _and_more(count: int) -> str:
-    return f", and text in {count} more rows" if count > 1 else ", and text in one more row" if count else ""
+def _is_number(label: str) -> bool:
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True

@@ -11,7 +11,22 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop import nn
-from clearprop.data.columns import Category, Classes, Number, Quantity, encode
+from clearprop.data import read_table
+from clearprop.data.cells import Spelling
+from clearprop.data.columns import (
+    Category,
+    Classes,
+    Column,
+    Count,
+    Date,
+    Number,
+    Quantity,
+    Target,
+    Text,
+    encode,
+)
+from clearprop.data.dates import PARTS, Form
+from clearprop.data.dress import Dress
 from clearprop.data.tables import Table
 from clearprop.errors import InputError, lesson
 from clearprop.interop.model_file import load_model, save_model
@@ -22,12 +37,28 @@ Array = npt.NDArray[Any]
 
 @dataclass
 class TableModel:
-    """A network with the encodings of its columns and of its target; `about` tells how it was trained."""
+    """A network with the encodings of its columns and of its target; `about` tells how it was trained.
+
+    `about["reading"]` holds what the reader of the table was told, so that other tables are read alike.
+    """
 
     network: nn.Sequential
-    columns: Sequence[Number | Category]
-    target: Classes | Quantity
+    columns: Sequence[Column]
+    target: Target
     about: dict[str, Any] = field(default_factory=dict)
+
+    def read(self, path: Any, **told: Any) -> Table:
+        """Read a table as the one that the model learned from was read, but for what is `told` now.
+
+        An encoding that was named then is tried where the file is not UTF-8.
+        """
+        reading = dict(self.about.get("reading", {}))
+        spelling = Spelling.of(reading)
+        known: dict[str, Any] = dict(vars(spelling))
+        encodings = [str(reading["encoding"])] if reading.get("encoding") else []
+        known |= {"delimiter": reading.get("delimiter"), "encodings": encodings}
+        told = {name: value for name, value in told.items() if value not in (None, ())}
+        return read_table(path, **(known | told))
 
     def outputs(self, table: Table) -> Array:
         """Return the network's raw outputs for a table's rows."""
@@ -77,20 +108,33 @@ class TableModel:
         return cls(network, columns, target, about)
 
 
-def _outputs(target: Classes | Quantity) -> int:
+def _outputs(target: Target) -> int:
     return len(target.values) if isinstance(target, Classes) else 1
 
 
-def _column(spec: dict[str, Any]) -> Number | Category:
-    if spec["kind"] == "number":
-        return Number(str(spec["name"]), *_numbers(spec, "median", "mean", "scale"))
+def _column(spec: dict[str, Any]) -> Column:
+    name, kind = str(spec["name"]), spec["kind"]
+    if kind == "number":
+        median, mean, scale = _numbers(spec, "median", "mean", "scale")
+        return Number(name, median, mean, scale, Dress.of(spec.get("dress", {})))
+    if kind == "date":
+        scales = {part: tuple(_numbers({"name": name, "mean": m, "scale": s}, "mean", "scale"))
+                  for part, (m, s) in spec["scales"].items()}  # fmt: skip
+        if not set(scales) <= set(PARTS):
+            raise ValueError(f"{name!r} has the parts {sorted(scales)}")
+        form = Form.known(str(spec["form"]), bool(spec["day_first"]))
+        return Date(name, form, {part: (mean, scale) for part, (mean, scale) in scales.items()})
+    if kind == "text":
+        return Text(name, int(spec["size"]))
     values = tuple(None if value is None else str(value) for value in spec["values"])
-    return Category(str(spec["name"]), values)
+    return Category(name, values, tuple(map(str, spec.get("pooled", ()))), bool(spec.get("folded", False)))
 
 
-def _target(spec: dict[str, Any]) -> Classes | Quantity:
-    if spec["kind"] == "number":
-        return Quantity(str(spec["name"]), *_numbers(spec, "mean", "scale"))
+def _target(spec: dict[str, Any]) -> Target:
+    if spec["kind"] in ("number", "count"):
+        make = Count if spec["kind"] == "count" else Quantity
+        mean, scale = _numbers(spec, "mean", "scale")
+        return make(str(spec["name"]), mean, scale, Dress.of(spec.get("dress", {})))
     return Classes(str(spec["name"]), tuple(str(value) for value in spec["values"]))
 
 

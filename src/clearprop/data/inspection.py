@@ -1,0 +1,208 @@
+"""What a table holds before anything is learned from it: every column's kind, the task, and remarks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from clearprop.data.cells import Moments, Numbers, as_number, as_words
+from clearprop.data.kinds import ASKED, Finding, guess, has_fractions, usual_decimal
+from clearprop.data.readings import numbers_only
+from clearprop.data.tables import Table
+from clearprop.data.targets import Aim, aim_at, labels
+from clearprop.errors import InputError, lesson
+
+
+@dataclass
+class Reading:
+    """What was found in a table before anything was learned from it: each column's kind, and remarks."""
+
+    target: str
+    task: str
+    findings: dict[str, Finding] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    aim: Aim = field(default_factory=lambda: Aim("", ""))
+
+    @property
+    def numbers(self) -> list[str]:
+        """The names of the columns of numbers."""
+        return self.of_kind("number")
+
+    @property
+    def texts(self) -> list[str]:
+        """The names of the columns of categories, yes and no among them."""
+        return self.of_kind("category", "boolean")
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns that the network reads."""
+        return [name for name, found in self.findings.items() if found.used]
+
+    def of_kind(self, *kinds: str) -> list[str]:
+        """Return the names of the columns of some kinds that the network reads."""
+        return [name for name, found in self.findings.items() if found.used and found.kind in kinds]
+
+    def said(self) -> list[str]:
+        """Return all that a person should know of the columns and of the target."""
+        told = [f"{name!r}: {text}" for name, found in self.findings.items() for text in found.says]
+        return told + self.remarks
+
+
+def inspect(
+    table: Table,
+    target: str,
+    *,
+    task: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    categorical: Collection[str] = (),
+    ignore: Collection[str] = (),
+    many_classes: bool = False,
+    constants: bool = False,
+    delimiter: str | None = None,
+) -> Reading:
+    """Find out what each column holds and whether the target asks for classes or for a number.
+
+    `columns` says what some are (see `kinds.ASKED`), `categorical` and `ignore` are short for that; `task`
+    says what the target asks for; with `constants` numbers that never vary are kept, as the pixels at the rim
+    of a picture. What tells is written in `kinds.guess` and `targets.aim_at`. Raises InputError where text
+    stands among numbers, and where there is no other column to learn from.
+
+    >>> columns = {"day": ["3 Mar 2024", "4 Apr 2024"] * 9, "paid": ["$1,200", "$7"] * 9, "y": [*"ab"] * 9}
+    >>> table = Table("t", columns)
+    >>> {name: found.kind for name, found in inspect(table, "y").findings.items()}
+    {'day': 'date', 'paid': 'number'}
+    """
+    asked = dict(columns or {}) | dict.fromkeys(categorical, "category") | dict.fromkeys(ignore, "ignore")
+    for name, kind in asked.items():
+        table.found(name)
+        if kind not in ASKED:
+            raise InputError(
+                lesson(f"--column '{name}={kind}'", f"wants one of {', '.join(ASKED)}", repr(kind))
+            )
+    table.found(target, "the target")
+    others = [name for name in table.cells if name != target]
+    usual = usual_decimal(table, [*others, target], delimiter)
+    if usual == ",":
+        found = table.cells.items()
+        table.verbatim([n for n, cells in found if isinstance(cells, Numbers) and has_fractions(cells)])
+    aim = _aim(table, target, task, asked.get(target), usual, many_classes)
+    reading = Reading(target, aim.task, aim=aim, remarks=[])
+    reading.findings = {name: guess(table, name, asked.get(name), usual) for name in others}
+    _last_resort(reading, constants)
+    if not others:
+        raise InputError(
+            lesson(table.path, f"wants columns to predict {target!r} from", "there are no others")
+        )
+    reading.remarks += copies(table, reading)
+    return reading
+
+
+def _aim(
+    table: Table, target: str, task: str | None, asked: str | None, usual: str | None, many_classes: bool
+) -> Aim:
+    if asked == "ignore":
+        raise InputError(lesson(table.path, "cannot both predict a column and leave it out", repr(target)))
+    if asked in ("date", "text"):
+        raise InputError(lesson(f"--column '{target}={asked}'", "is no way to take a target", repr(target)))
+    wanted = {"category": "classification", "number": "regression"}.get(asked or "")
+    return aim_at(table, target, task or wanted, usual=usual, many_classes=many_classes)
+
+
+def _last_resort(reading: Reading, constants: bool) -> None:
+    """Use numbers after all: constant ones where asked, row numbers where there is nothing else."""
+    for found in reading.findings.values() if constants else ():
+        if found.kind == "constant" and as_number(found.example) is not None:
+            found.kind, found.used, found.says = "number", True, []
+    for found in () if reading.columns else reading.findings.values():
+        if found.kind == "id" and found.says[-1].startswith("left out: whole numbers"):
+            found.kind, found.used = "number", True
+            found.says[-1] = "whole numbers that differ in every row: used, since there is no other column"
+
+
+def copies(table: Table, reading: Reading) -> list[str]:
+    """Return a remark on each column that says as much as the target: one to one, or in its order."""
+    goal = as_words(table.found(reading.target))
+    regression = reading.task == "regression"
+    if len(table) < 10 or (regression and len(goal.words) < 3):
+        return []
+    values = None
+    if regression:
+        values = numbers_only(table, reading.target, reading.aim.dress, complain=False)
+    told = []
+    for name in reading.columns:
+        if values is not None:
+            same = reading.findings[name].kind == "number" and _same_order(
+                numbers_only(table, name, reading.findings[name].dress, complain=False), values
+            )
+        else:
+            same = _one_to_one(as_words(table.found(name)), goal)
+        if same:
+            what = "orders the rows exactly as" if regression else "has one value for each class of"
+            told.append(f"{name!r} {what} the target: a copy of it? (--column '{name}=ignore')")
+    return told
+
+
+def _one_to_one(column: Any, goal: Any) -> bool:
+    if len(column.words) != len(goal.words):
+        return False
+    pairs = np.unique(column.codes.astype(np.int64) * len(goal.words) + goal.codes)
+    return len(pairs) == len(goal.words)
+
+
+def _same_order(one: Any, other: Any) -> bool:
+    """Return whether two columns rise together, or one as the other falls, without an exception."""
+    known = ~(np.isnan(one) | np.isnan(other))
+    one, other = one[known], other[known]
+    if len(one) < 10 or len(np.unique(one)) < 3:
+        return False
+    order = np.lexsort((other, one))
+    rises, climbs = np.diff(one[order]), np.diff(other[order])
+    if np.any((rises == 0) != (climbs == 0)):
+        return False
+    return bool(np.all(climbs >= 0) or np.all(climbs <= 0))
+
+
+def with_target(table: Table, reading: Reading) -> Table:
+    """Return the rows whose target is known, and check that there is something to learn in them."""
+    known = ~table.absent(reading.target)
+    if reading.task == "regression":
+        values = numbers_only(table, reading.target, reading.aim.dress)
+        known &= ~np.isnan(values)
+    if not known.all():
+        missing = int((~known).sum())
+        left = f"{missing:,} of {len(table):,} rows are left out"
+        reading.remarks.append(f"{left}: {reading.target!r} is missing{_words(table, reading)}")
+        table = table.rows(np.flatnonzero(known))
+    if len(table) < 10:
+        got = f"{len(table)} with a known {reading.target!r}"
+        raise InputError(lesson(table.path, "wants at least 10 rows to learn from and to test on", got))
+    cells = as_words(table.found(reading.target))
+    if reading.task == "classification":
+        different: Collection[Any] = set(labels(cells.words))
+    else:
+        different = np.unique(numbers_only(table, reading.target, reading.aim.dress))
+    if len(different) < 2:
+        what = "one class only" if reading.task == "classification" else "one value only"
+        got = f"{reading.target!r} is {labels(cells.words[:1])[0]!r} in every row"
+        raise InputError(lesson(table.path, f"has {what}, so there is nothing to learn", got))
+    if not reading.columns:
+        wanted, hint = (
+            f"wants columns to predict {reading.target!r} from",
+            "--column NAME=number (or category)",
+        )
+        raise InputError(lesson(table.path, wanted, "; ".join(reading.said()), hint=hint))
+    return table
+
+
+def _words(table: Table, reading: Reading) -> str:
+    """Return the words that stand for missing cells of the target, other than an empty cell."""
+    cells = table.found(reading.target)
+    if isinstance(cells, (Numbers, Moments)):
+        return ""
+    words = [
+        w.strip() for w, gone in zip(cells.words, table.missing(cells), strict=True) if gone and w.strip()
+    ]
+    return f" ({', '.join(map(repr, words[:4]))})" if words else ""
