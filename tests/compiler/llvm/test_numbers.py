@@ -20,6 +20,7 @@ ONE = [
 TWO = [
     *("add", "subtract", "multiply", "divide", "maximum", "minimum", "less", "less_equal", "greater"),
     *("greater_equal", "equal", "not_equal", "logaddexp", "hypot", "arctan2"),
+    *("power", "remainder", "floor_divide"),
 ]
 EXACT = {
     *("sqrt", "square", "negative", "absolute", "sign", "reciprocal", "floor", "ceil", "trunc", "rint"),
@@ -59,6 +60,8 @@ def agree(z, wanted, exact, dtype):
     info = np.finfo(dtype)
     assert np.array_equal(np.isnan(z), np.isnan(wanted))
     assert np.array_equal(np.isinf(z), np.isinf(wanted))
+    there = ~np.isnan(wanted)
+    assert np.array_equal(np.signbit(z)[there], np.signbit(wanted)[there])
     finite = np.isfinite(wanted)
     z, wanted = z[finite].astype(np.longdouble), wanted[finite].astype(np.longdouble)
     assert np.all(abs(z - wanted) <= 8 * info.eps * abs(wanted) + 2 * info.smallest_subnormal)
