@@ -12,6 +12,7 @@ from clearprop.compiler.llvm.language.ufuncs import UFUNCS
 from clearprop.compiler.llvm.loops.indexing import indexed
 from clearprop.compiler.llvm.loops.loops import CHOICES
 from clearprop.compiler.llvm.loops.random import drawn
+from clearprop.compiler.llvm.products.convolution import WRITERS, native
 from clearprop.compiler.llvm.products.products import MANY, SOME, ProductWriter, panelled
 from clearprop.compiler.llvm.products.turning import TURNED
 from clearprop.compiler.plan.prepare import Add, copied
@@ -125,7 +126,10 @@ def why_called(v: Value) -> str:
     return f"native code has no instructions for {v.op}"
 
 
-GROUPS = {"matmul": "product", "put": "put", "panels": "panels", "joined": "join", "cumsum": "scan"}
+GROUPS = {
+    **{"matmul": "product", "put": "put", "panels": "panels", "joined": "join", "cumsum": "scan"},
+    **dict.fromkeys(WRITERS, "convolution"),
+}
 """The kinds of group that have a writer of their own (`regions.piece`), for core ops that are no loops."""
 
 FORMS: dict[tuple[str, str], Callable[[Value, Add], Value | None]] = {
@@ -133,5 +137,6 @@ FORMS: dict[tuple[str, str], Callable[[Value, Add], Value | None]] = {
     ("gather", "getitem"): indexed,
     ("gather", "scatter"): indexed,
     ("call", "random_uniform"): drawn,
+    **{("call", name): native for name in WRITERS},
 }
 """What native code makes of an op before anything is grouped; None where it cannot."""

@@ -17,12 +17,13 @@ from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.llvm.loops.indexing import PutWriter
 from clearprop.compiler.llvm.loops.loops import LoopWriter
 from clearprop.compiler.llvm.loops.scanning import ScanWriter
+from clearprop.compiler.llvm.products.convolution import WRITERS, ConvolutionWriter
 from clearprop.compiler.llvm.products.panels import PanelWriter
 from clearprop.compiler.llvm.products.products import ProductWriter
 from clearprop.compiler.llvm.products.turning import TransposeWriter
 from clearprop.compiler.plan.fuse import Group
 from clearprop.compiler.program.ir import Value
-from clearprop.compiler.program.layout import Layout
+from clearprop.compiler.program.layout import Layout, layout
 
 WORTH = 2500.0  # nanoseconds: a region below this stays on one core
 SMALL = 20_000.0  # nanoseconds: a region below this does not wake the other core from its sleep for one call
@@ -154,6 +155,13 @@ def piece(group: Group, memory: Memory, home: Any) -> Piece:
         writer = TransposeWriter(group.values[0], memory)
         result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
         _note(result.reads, home(writer.place.base), False)
+        _note(result.writes, home(group.values[0]), True)
+    elif group.kind == "convolution":
+        writer = WRITERS[group.values[0].op](group.values[0], memory)
+        result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
+        for x in group.values[0].operands:  # images are read by their own turns, a kernel by all
+            own = x is group.values[0].operands[0] and x.shape[0] == group.values[0].shape[0] == writer.turns
+            _note(result.reads, home(layout(x).base), own and isinstance(writer, ConvolutionWriter))
         _note(result.writes, home(group.values[0]), True)
     elif group.kind == "scan":
         writer = ScanWriter(group.values[0], memory)
