@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -218,6 +219,8 @@ def window_sum(x: Any, *, frame: Any = None) -> Any:
     >>> window_sum(np.arange(6.0), frame=Frame((2,), (2,), (1,), ((0, 0),)))
     array([1., 5., 9.])
     """
+    if not isinstance(x, np.ndarray):
+        return functools.reduce(np.add, _parts(x, frame, 0))
     lengths, found = _extent(x, frame)
     z = np.zeros((*x.shape[: x.ndim - len(frame.sizes)], *found), x.dtype)
     for tap in frame.taps(lengths, found):
@@ -248,10 +251,49 @@ def window_spread(x: Any, *, lengths: Any = (), frame: Any = None) -> Any:
     array([1, 6, 5])
     """
     found = frame.lengths(x)
+    if not isinstance(x, np.ndarray):
+        return _side_by_side([x] * math.prod(frame.sizes), lengths, frame)
     z = np.zeros((*x.shape[: x.ndim - len(frame.sizes)], *map(int, lengths)), x.dtype)
     for tap in frame.taps(lengths, found):
         z[(..., *tap.entries)] += x[(..., *tap.windows)]
     return z
+
+
+# --- the same without writing into arrays: what is run on symbols says how it is compiled -------------------
+def _parts(x: Any, frame: Frame, fill: float) -> list[Any]:
+    """Return what each offset of all windows sees, `fill` where that is a margin."""
+    lead = x.ndim - len(frame.sizes)
+    found = frame.counts(frame.lengths(x))
+    around = [(0, 0)] * lead + [(before, max(after, 0)) for before, after in frame.margins]
+    if any(map(any, around)):
+        x = np.pad(x, around, constant_values=fill)
+    inside = replace(frame, margins=((0, 0),) * len(found))
+    return [x[(slice(None),) * lead + tap.entries] for tap in inside.taps(frame.lengths(x), found)]
+
+
+def _side_by_side(parts: list[Any], lengths: Any, frame: Frame) -> Any:
+    """Return what each offset sends to its entries, for windows side by side; zeros after the last."""
+    axes = len(frame.sizes)
+    if frame.steps != frame.sizes or any(map(any, frame.margins)) or any(d != 1 for d in frame.dilations):
+        raise NotImplementedError("windows that overlap, or do not lie side by side")
+    lead = parts[0].ndim - axes
+    found = parts[0].shape[lead:]
+    for a in reversed(range(axes)):
+        k = frame.sizes[a]
+        parts = [np.stack(parts[i : i + k], axis=lead + a + 1) for i in range(0, len(parts), k)]
+    covered = tuple(n * k for n, k in zip(found, frame.sizes, strict=True))
+    d = parts[0].reshape((*parts[0].shape[:lead], *covered))
+    rest = [(0, 0)] * lead + [(0, n - m) for n, m in zip(lengths, covered, strict=True)]
+    return np.pad(d, rest) if any(map(any, rest)) else d
+
+
+def _shared_apart(y: Any, x: Any, frame: Frame) -> Any:
+    parts = _parts(x, frame, 0)
+    z = functools.reduce(np.maximum, parts)
+    wins = [(part == z) | ((z != z) & (part != part)) for part in parts]
+    number = functools.reduce(np.add, [np.where(w, y.dtype.type(1), y.dtype.type(0)) for w in wins])
+    share = y / np.maximum(number, y.dtype.type(1))
+    return _side_by_side([np.where(w, share, y.dtype.type(0)) for w in wins], frame.lengths(x), frame)
 
 
 # --- the largest entry of each window -----------------------------------------------------------------------
@@ -287,6 +329,8 @@ def window_max(x: Any, *, frame: Any = None) -> Any:
     >>> window_max(np.array([3.0, 1.0, 4.0, 1.0]), frame=Frame((2,), (1,), (1,), ((0, 0),)))
     array([3., 4., 4.])
     """
+    if not isinstance(x, np.ndarray):
+        return functools.reduce(np.maximum, _parts(x, frame, lowest(x.dtype)))
     lengths, found = _extent(x, frame)
     z = np.full((*x.shape[: x.ndim - len(frame.sizes)], *found), lowest(x.dtype), x.dtype)
     for tap in frame.taps(lengths, found):
@@ -353,6 +397,8 @@ def winners_share(y: Any, x: Any, *, frame: Any = None) -> Any:
     >>> winners_share(np.array([1.0, 8.0]), np.array([1.0, 2.0, 2.0]), frame=pairs)
     array([0., 5., 4.])
     """
+    if not isinstance(x, np.ndarray):
+        return _shared_apart(y, x, frame)
     z = window_max.forward(x, frame=frame)
     share = y / _winners(x, z, frame).astype(y.dtype)
     d = np.zeros(x.shape, y.dtype)

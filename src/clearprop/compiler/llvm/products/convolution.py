@@ -1,9 +1,10 @@
-"""Convolutions in native code: products whose one factor is read where it lies, at the offsets of the windows.
+"""Convolutions in native code: products whose one factor is read where it lies, at the windows' offsets.
 
-An image is laid out once with its margins, as planes of rows one after the other. The entry that offset (ky, kx) of a
-window sees lies a constant distance behind the one that offset (0, 0) sees, for every window at once; so all
-windows are one long row of vectors, and nothing is gathered or packed. Where a window would begin in the last columns
-of a row it runs on into the next one: what comes of it is computed, and left out when the rows are cut out of the result.
+An image is laid out once with its margins, as planes of rows one after the other. The entry that offset
+(ky, kx) of a window sees lies a constant distance behind the one that offset (0, 0) sees, for every window at
+once; so all windows are one long row of vectors, and nothing is gathered or packed. Where a window would begin
+in the last columns of a row it runs on into the next one: what comes of it is computed, and left out when the
+rows are cut out of the result. A kernel's gradient has zeros there in what arrives.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ AHEAD = 512  # windows of images that a kernel's gradient adds up before it writ
 
 
 class Planes:
-    """How images with margins lie, and where the entries that a window sees are: steps of one between windows."""
+    """How images with margins lie, and where the entries that a window sees are; steps are 1."""
 
     def __init__(self, lengths: Any, margins: Any, sizes: Any, dilations: Any, dtype: Any) -> None:
         self.lengths, self.margins, self.sizes, self.dtype = (
@@ -56,17 +57,14 @@ class Planes:
 
     def room(self, channels: int) -> int:
         """Return how many entries so many planes take, with what vectors read beyond them."""
-        return channels * self.size + 2 * ROWS * self.lanes
+        return int(channels * self.size + 2 * ROWS * self.lanes)
 
-    def clear(self, f: Function, goal: str, entries: Any) -> None:
+    def clear(self, f: Function, goal: str, entries: int) -> None:
         """Write zeros: the margins, which stay as they are for all images."""
-        zero = f.constant(0.0, self.dtype, self.lanes)
-        whole = entries - entries % self.lanes if isinstance(entries, int) else entries
-        with f.loop(0, whole, self.lanes) as i:
-            f.store(zero, f.at(goal, i, self.dtype))
-        if isinstance(entries, int) and entries % self.lanes:
-            with f.loop(whole, entries) as i:
-                f.store(f.constant(0.0, self.dtype), f.at(goal, i, self.dtype))
+        whole = entries - entries % self.lanes
+        for start, stop, lanes in ((0, whole, self.lanes), (whole, entries, 0)):
+            with f.loop(start, stop, lanes or 1) as i:
+                f.store(f.constant(0.0, self.dtype, lanes), f.at(goal, i, self.dtype))
 
     def fill(self, f: Function, source: str, goal: str, planes: Any) -> None:
         """Lay out so many planes that lie one after the other without margins."""
@@ -85,7 +83,7 @@ class Planes:
         self, f: Function, source: str, goal: str, planes: Any, shape: Any, cutting: bool, stride: int = 0
     ) -> None:
         """Copy the rows of planes, dense on one side and with the steps of the layout on the other."""
-        dense, wide = (*contiguous((1, *shape)),), (stride or self.size, *self.steps)
+        dense, wide = contiguous((1, *shape)), (stride or self.size, *self.steps)
 
         def deeper(axis: int, tight: Any, loose: Any) -> None:
             if axis == len(shape):
@@ -117,7 +115,7 @@ def _places(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 
 class WindowTile:
-    """Sums of so many units for so many vectors of windows: c[u, i] = sum over c, k of a[u, c, k] b[c, i + tap k].
+    """Sums for some units and windows: c[u, i] = sum over channels c and offsets k of a[u, c, k] b[c, i + tap k].
 
     A function `(a, b, c)` of a module, written once for each form.
     """
@@ -162,7 +160,7 @@ class WindowTile:
                     s.put(f.intrinsic("fma", x, y, s.get()))
 
         def nest(a: str, b: str, axis: int) -> None:
-            """Go through the offsets along the axes of a window, the outer ones in loops if there are many."""
+            """Go through the offsets along the axes of a window, the outer ones in loops if many."""
             left = p.sizes[axis:]
             if math.prod(left) <= UNROLLED:
                 for k, at in enumerate(_places(left)):
@@ -249,22 +247,19 @@ class ConvolutionWriter:
         width, whole = VECTORS * p.lanes, self.units - self.units % ROWS
         rest = p.span % width
 
+        def tile(rows: int, vectors: int, last: int, at: tuple[str, str], q: Any) -> None:
+            name = WindowTile(p, self.channels, rows, vectors, last, p.span).write(f)
+            near, c = f.at(images, q, p.dtype), f.at(at[1], q, p.dtype)
+            f.line(f"call void @{name}(ptr {at[0]}, ptr {near}, ptr {c})")
+
         def tiles(rows: int, u: Any) -> None:
-            a, c = f.at(weights, u * self.inner, p.dtype), f.at(goal, u * p.span, p.dtype)
+            at = f.at(weights, u * self.inner, p.dtype), f.at(goal, u * p.span, p.dtype)
             if p.span - rest:
-                tile = WindowTile(p, self.channels, rows, VECTORS, p.lanes, p.span).write(f)
                 with f.loop(0, p.span - rest, width) as q:
-                    f.line(
-                        f"call void @{tile}(ptr {a}, ptr {f.at(images, q, p.dtype)}, ptr {f.at(c, q, p.dtype)})"
-                    )
+                    tile(rows, VECTORS, p.lanes, at, q)
             if rest:
                 vectors = -(-rest // p.lanes)
-                last = rest - (vectors - 1) * p.lanes
-                tile = WindowTile(p, self.channels, rows, vectors, last, p.span).write(f)
-                at = p.span - rest
-                f.line(
-                    f"call void @{tile}(ptr {a}, ptr {f.at(images, at, p.dtype)}, ptr {f.at(c, at, p.dtype)})"
-                )
+                tile(rows, vectors, rest - (vectors - 1) * p.lanes, at, p.span - rest)
 
         if whole:
             with f.loop(0, whole, ROWS) as u:
@@ -381,7 +376,7 @@ class KernelWriter:
 
 def work_of(v: Value, products: int) -> float:
     """Return a rough count of nanoseconds on one core, given how many numbers are multiplied."""
-    return products * v.dtype.itemsize / 200 + 100
+    return float(products * v.dtype.itemsize / 200 + 100)
 
 
 def entries_of(f: Function, memory: Memory, x: Value) -> str:
