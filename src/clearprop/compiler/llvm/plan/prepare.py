@@ -127,7 +127,11 @@ def why_called(v: Value) -> str:
 
 
 GROUPS = {
-    **{"matmul": "product", "put": "put", "panels": "panels", "joined": "join", "cumsum": "scan"},
+    "matmul": "product",
+    "put": "put",
+    "panels": "panels",
+    "joined": "join",
+    "cumsum": "scan",
     **dict.fromkeys(WRITERS, "convolution"),
 }
 """The kinds of group that have a writer of their own (`regions.piece`), for core ops that are no loops."""

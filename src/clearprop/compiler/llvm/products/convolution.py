@@ -1,10 +1,10 @@
 """Convolutions in native code: products whose one factor is read where it lies, at the windows' offsets.
 
 An image is laid out once with its margins, as planes of rows one after the other. The entry that offset
-(ky, kx) of a window sees lies a constant distance behind the one that offset (0, 0) sees, for every window at
-once; so all windows are one long row of vectors, and nothing is gathered or packed. Where a window would begin
-in the last columns of a row it runs on into the next one: what comes of it is computed, and left out when the
-rows are cut out of the result. A kernel's gradient has zeros there in what arrives.
+(ky, kx) of a window sees lies a constant distance behind the one that offset (0, 0) sees, for every window
+at once; so all windows are one long row of vectors, and nothing is gathered or packed. Where a window would
+begin in the last columns of a row it runs on into the next one: what comes of it is computed, and left out
+when the rows are cut out of the result. A kernel's gradient has zeros there in what arrives.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _places(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 
 class WindowTile:
-    """Sums for some units and windows: c[u, i] = sum over channels c and offsets k of a[u, c, k] b[c, i + tap k].
+    """Sums for some units and windows: c[u, i] = sum over c and k of a[u, c, k] b[c, i + tap k].
 
     A function `(a, b, c)` of a module, written once for each form.
     """
@@ -394,7 +394,7 @@ WRITERS: dict[str, Any] = {
 
 
 def native(v: Value, add: Add) -> Value | None:
-    """Return a convolution as native code computes it, from operands without gaps; None where NumPy is called."""
+    """Return a convolution as native code computes it; None where NumPy is called."""
     floats = v.dtype.name in ("float32", "float64") and all(x.dtype == v.dtype for x in v.operands)
     if not (floats and v.size and all(x.size for x in v.operands)) or planes_of(v) is None:
         return None
