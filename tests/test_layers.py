@@ -251,3 +251,18 @@ def test_of_the_six_files_of_the_core_only_op_and_tensor_know_each_other(name):
     known = {target.split(".")[1] for target in imports(tree)}
 
     assert known & CIRCLE.keys() == CIRCLE[name]
+
+
+# --- names --------------------------------------------------------------------------------------------------
+def classes_by_name():
+    """Where each name of a class is defined, private ones apart: those are their files' own."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES.values():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found[node.name].append(str(path.relative_to(ROOT)))
+    return found
+
+
+def test_a_name_of_a_class_has_one_meaning_in_the_whole_package():
+    assert {name: files for name, files in classes_by_name().items() if len(files) > 1} == {}

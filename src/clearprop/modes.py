@@ -103,23 +103,23 @@ class Observer:
         return RuntimeError(lesson("a recorded step", wanted, got, "", hint))
 
 
-class State(NamedTuple):
+class ModeState(NamedTuple):
     """How things are inside a block, and how they are around it."""
 
     block: Block
-    outer: State | None
+    outer: ModeState | None
     grad_enabled: bool = True
     observer: Observer | None = None
     as_written: bool = False
 
-    def without(self, block: Block) -> State | None:
+    def without(self, block: Block) -> ModeState | None:
         """Return the state after `block` has ended: usually the innermost, unless a generator held it."""
         if self.block is block or self.outer is None:
             return self.outer if self.block is block else self
         return self._replace(outer=self.outer.without(block))
 
 
-_state: ContextVar[State | None] = ContextVar("clearprop_modes", default=None)
+_state: ContextVar[ModeState | None] = ContextVar("clearprop_modes", default=None)
 current = _state.get
 """Return the state of the innermost block, None outside of all.
 
@@ -203,7 +203,7 @@ class Block(ContextDecorator):
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
-        self.outermost = State(self, None, **changes)
+        self.outermost = ModeState(self, None, **changes)
 
     def __enter__(self) -> None:
         outer = current()

@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.errors import lesson, user_line
 from clearprop.facts import SILENT, Facts
-from clearprop.modes import State, current, marks, special
+from clearprop.modes import ModeState, current, marks, special
 from clearprop.refusal import public_class
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -209,7 +209,7 @@ class Op:
             node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), _NO_ATTRS, 0
         return node
 
-    def _observed(self, inputs: tuple[Any, ...], attrs: dict[str, Any], now: State) -> Any:
+    def _observed(self, inputs: tuple[Any, ...], attrs: dict[str, Any], now: ModeState) -> Any:
         """Apply the op as above while somebody looks on, with their say in it."""
         observer = now.observer
         assert observer is not None

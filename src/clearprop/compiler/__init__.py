@@ -2,6 +2,6 @@
 
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.proof.prove import ProofError, ProofWarning
-from clearprop.compiler.step import Step, compile
+from clearprop.compiler.step import CompiledStep, compile
 
-__all__ = ["ProofError", "ProofWarning", "RecordingError", "Step", "compile"]
+__all__ = ["CompiledStep", "ProofError", "ProofWarning", "RecordingError", "compile"]

@@ -14,7 +14,7 @@ from clearprop.errors import lesson
 
 if TYPE_CHECKING:
     from clearprop.compiler.capture.recording import Recording
-    from clearprop.compiler.step import Step
+    from clearprop.compiler.step import CompiledStep
 
 
 def flops(v: Value) -> int:
@@ -51,7 +51,7 @@ def moved(groups: Iterable[Group]) -> int:
     return total
 
 
-def explanation(step: Step, recording: Recording) -> str:
+def explanation(step: CompiledStep, recording: Recording) -> str:
     """Return the text of `step.explain()`: what the executable says of itself."""
     executable, plan = recording.executable, recording.executable.plan
     program = executable.program

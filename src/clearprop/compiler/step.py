@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from clearprop.compiler.capture.culprits import Picture, picture
-from clearprop.compiler.capture.guard import Guard, Watch
+from clearprop.compiler.capture.guard import Guard, Lookout
 from clearprop.compiler.capture.printing import warn
 from clearprop.compiler.capture.recorder import Recorder, record
 from clearprop.compiler.capture.recording import Recording, fingerprint
@@ -58,7 +58,7 @@ class Variant:
         self.until = 1  # how many ordinary calls until the next try to make one
         self.tries = 0
 
-    def ran(self, step: Step) -> None:
+    def ran(self, step: CompiledStep) -> None:
         """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
         self.until -= 1
         make = getattr(self.recording.executable, "quick", None)
@@ -80,7 +80,7 @@ class Variant:
         return self.named.isdisjoint(arguments) and self.guard.holds()
 
 
-class Step:
+class CompiledStep:
     """A compiled function; called as the function itself.
 
     `explain()`, `source()` and `llvm_ir()` show the plan of the latest call.
@@ -115,7 +115,9 @@ class Step:
         self._quick: Any = None
         self._beside: Any = None
         # A class of its own, so that its calls can be the quick call: Python looks up `__call__` there.
-        self.__class__ = type("Step", (Step,), {"__slots__": (), "__doc__": Step.__doc__})
+        self.__class__ = type(
+            "CompiledStep", (CompiledStep,), {"__slots__": (), "__doc__": CompiledStep.__doc__}
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step; the first call with arguments of a new shape records it."""
@@ -188,7 +190,7 @@ class Step:
         if found is self:  # a decorated function goes by its name
             return self.function.__qualname__
         options = self.executor, self.verify, self.fallback, self.limit, self.prove
-        return Step, (self.function, *options)
+        return CompiledStep, (self.function, *options)
 
     def _call_by(self, quick: Callable[..., Any] | None) -> None:
         """Let calls of the step be calls of `quick`, which comes back to `ordinary` where it must not run."""
@@ -211,7 +213,7 @@ class Step:
         self, key: Key, args: Any, kwargs: Any, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
     ) -> Any:
         with self.lock:
-            watch = Watch(self.function, objects((args, kwargs)), self.fallback)
+            watch = Lookout(self.function, objects((args, kwargs)), self.fallback)
             try:
                 return self._record(key, args, kwargs, arrays, tensors, watch)
             except RecordingError as error:
@@ -229,7 +231,7 @@ class Step:
         kwargs: Any,
         arrays: tuple[Any, ...],
         tensors: dict[int, Tensor],
-        watch: Watch,
+        watch: Lookout,
     ) -> Any:
         """Run the function once to record it, undo what it did, and do that with the plan.
 
@@ -286,7 +288,7 @@ class Step:
         recorder.undo()
         return tree(recording.run(arrays, tensors), args, kwargs)
 
-    def _settled(self, key: Key, watch: Watch) -> bool:
+    def _settled(self, key: Key, watch: Lookout) -> bool:
         """Tell whether the recording is good for later calls; with `fallback`, none is where one is refused.
 
         This call's result is the recording's own then: the function has run, and runs once.
@@ -397,12 +399,12 @@ def compile(
     if prove not in SCHEDULES:
         raise ValueError(lesson("compile(step)", f"prove is one of {', '.join(SCHEDULES)}", f"{prove!r}"))
     if function is None:
-        return lambda f: Step(f, executor, verify, fallback, limit, prove)
-    if isinstance(function, Step):
+        return lambda f: CompiledStep(f, executor, verify, fallback, limit, prove)
+    if isinstance(function, CompiledStep):
         return function
     if not callable(function):
         raise TypeError(lesson("compile(step)", "wants a function", f"{function!r}"))
-    return Step(function, executor, verify, fallback, limit, prove)
+    return CompiledStep(function, executor, verify, fallback, limit, prove)
 
 
 def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:

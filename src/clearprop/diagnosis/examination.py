@@ -21,7 +21,7 @@ ROWS = 512  # of the data that are looked at in the passes
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class ExaminedLayer:
     """A module with parameters of its own: its number in the order of use (from 1), its path, their names."""
 
     number: int
@@ -54,7 +54,7 @@ class Examination:
     departures: Departures = field(default_factory=Departures)
     order: list[Tensor] = field(default_factory=list)
     grads: dict[Tensor, Any] = field(default_factory=dict)
-    layers: list[Layer] = field(default_factory=list)
+    layers: list[ExaminedLayer] = field(default_factory=list)
 
     @property
     def loss_value(self) -> float:
@@ -196,7 +196,7 @@ def _rows(data: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     return (x, y), (x, y)
 
 
-def _layers(seen: Examination) -> list[Layer]:
+def _layers(seen: Examination) -> list[ExaminedLayer]:
     """The modules that own weights, in the order in which the graph first uses them."""
     names = {id(p): name for name, p in seen.parameters.items()}
     used: dict[str, list[str]] = {}
@@ -207,7 +207,7 @@ def _layers(seen: Examination) -> list[Layer]:
             name = names.get(id(x))
             if name is not None and name not in used.setdefault(_owner(name, seen.parameters), []):
                 used[_owner(name, seen.parameters)].append(name)
-    return [Layer(i, path, tuple(mine)) for i, (path, mine) in enumerate(used.items(), 1)]
+    return [ExaminedLayer(i, path, tuple(mine)) for i, (path, mine) in enumerate(used.items(), 1)]
 
 
 def _owner(name: str, parameters: Mapping[str, Tensor]) -> str:

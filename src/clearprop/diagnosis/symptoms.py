@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.diagnosis.examination import Examination, Layer, raw
+from clearprop.diagnosis.examination import Examination, ExaminedLayer, raw
 from clearprop.tensor import Tensor
 
 
@@ -117,13 +117,13 @@ def _first(names: list[str]) -> str:
     return ", ".join(names[:4]) + (" ..." if len(names) > 4 else "")
 
 
-def _weights(seen: Examination, layer: Layer) -> list[Any]:
+def _weights(seen: Examination, layer: ExaminedLayer) -> list[Any]:
     found = [seen.gradient(name) for name in layer.parameters if seen.parameters[name].ndim >= 2]
     found = found or [seen.gradient(name) for name in layer.parameters]
     return [g for g in found if g is not None]
 
 
-def layer_gradients(seen: Examination) -> list[tuple[Layer, float]]:
+def layer_gradients(seen: Examination) -> list[tuple[ExaminedLayer, float]]:
     """The rms gradient of each layer's weights, in the order of use."""
     pairs = [(layer, _weights(seen, layer)) for layer in seen.layers]
     return [(layer, max(map(rms, gradients))) for layer, gradients in pairs if gradients]
@@ -192,7 +192,7 @@ def blown_up(seen: Examination) -> Iterator[Symptom]:
         )
 
 
-def layer_outputs(seen: Examination) -> list[tuple[Layer, float]]:
+def layer_outputs(seen: Examination) -> list[tuple[ExaminedLayer, float]]:
     """The rms of what each layer's weights are first multiplied into, in the order of use."""
     names = {id(p): name for name, p in seen.parameters.items()}
     first: dict[str, float] = {}

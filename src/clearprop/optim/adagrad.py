@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from clearprop.optim.group import Group, present, weak
+from clearprop.optim.group import ParameterGroup, present, weak
 from clearprop.optim.optimizer import Optimizer
 from clearprop.tensor import Tensor
 
@@ -77,11 +77,11 @@ class Adagrad(Optimizer):
         options |= {"initial_accumulator_value": initial_accumulator_value, "maximize": maximize}
         super().__init__(params, options)
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the name of the sum of squares."""
         return ("sum",)
 
-    def start(self, name: str, group: Group, p: Tensor) -> Any:
+    def start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
         """Return the sum's first value."""
         return np.full_like(p._value, group["initial_accumulator_value"])
 
@@ -136,6 +136,6 @@ class Adadelta(Optimizer):
         options = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, options)
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of the running means of squared gradients and of squared steps."""
         return ("square_avg", "acc_delta")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.optim.group import Group, present, weak
+from clearprop.optim.group import ParameterGroup, present, weak
 from clearprop.optim.optimizer import Optimizer
 
 
@@ -101,7 +101,7 @@ class Adam(Optimizer):
             },
         )
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of the running means, and of the largest second one with `amsgrad`."""
         return ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) * group["amsgrad"]))
 

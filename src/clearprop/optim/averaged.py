@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.optim.group import Group, present, weak
+from clearprop.optim.group import ParameterGroup, present, weak
 from clearprop.optim.optimizer import Optimizer
 from clearprop.tensor import Tensor
 
@@ -69,11 +69,11 @@ class ASGD(Optimizer):
         options = {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay}
         super().__init__(params, options | {"maximize": maximize})
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of the step's size, of the average's share and of the average."""
         return ("eta", "mu", "ax")
 
-    def start(self, name: str, group: Group, p: Tensor) -> Any:
+    def start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
         """Return lr for the step's size, 1 for the share, zeros for the average."""
         firsts = {"eta": group["lr"], "mu": 1.0}
         return np.array(firsts[name], p.dtype) if name in firsts else super().start(name, group, p)
@@ -136,10 +136,10 @@ class Rprop(Optimizer):
             wanted = "wants two numbers, below and above 1"
             raise ValueError(lesson("Rprop(etas=)", wanted, f"{options['etas']!r}", "Nothing was changed."))
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of the gradient before and of the step sizes."""
         return ("prev", "step_size")
 
-    def start(self, name: str, group: Group, p: Tensor) -> Any:
+    def start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
         """Return lr for the step sizes, zeros for the gradient before."""
         return np.full_like(p._value, group["lr"]) if name == "step_size" else super().start(name, group, p)

@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.op import describe
-from clearprop.optim.group import Group, present, weak
+from clearprop.optim.group import ParameterGroup, present, weak
 from clearprop.optim.optimizer import Optimizer
 from clearprop.tensor import Tensor
 
@@ -93,15 +93,15 @@ class Adafactor(Optimizer):
         options = {"lr": lr, "beta2_decay": beta2_decay, "eps": _spelt(eps, entries), "d": d}
         super().__init__(entries, options | {"weight_decay": weight_decay, "maximize": maximize})
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of all that may be remembered."""
         return ("row_var", "col_var", "variance")
 
-    def remembered(self, group: Group, p: Tensor) -> tuple[str, ...]:
+    def remembered(self, group: ParameterGroup, p: Tensor) -> tuple[str, ...]:
         """Return the names for this parameter: rows and columns of a matrix, all entries of a vector."""
         return ("row_var", "col_var") if p.ndim > 1 else ("variance",)
 
-    def start(self, name: str, group: Group, p: Tensor) -> Any:
+    def start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
         """Return zeros: a column of them, a row of them, or as many as the parameter has."""
         shapes = {"row_var": (*p.shape[:-1], 1), "col_var": (*p.shape[:-2], 1, *p.shape[-1:])}
         return np.zeros(shapes.get(name, p.shape), p.dtype)
@@ -221,10 +221,10 @@ class Muon(Optimizer):
                 raise ValueError(lesson("Muon(params)", "wants matrices", describe(p), hint=hint))
         super().add_param_group(entry)
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the name of the momentum's buffer."""
         return ("momentum_buffer",)
 
-    def counts(self, group: Group) -> bool:
+    def counts(self, group: ParameterGroup) -> bool:
         """Muon does not ask how many steps were taken."""
         return False

@@ -1,4 +1,4 @@
-"""`Group`: parameters that share their numbers, each number held in a Tensor."""
+"""`ParameterGroup`: parameters that share their numbers, each number held in a Tensor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clearprop.record import assign, read, read_number
 from clearprop.tensor import Tensor
 
 
-class Group(MutableMapping[str, Any]):
+class ParameterGroup(MutableMapping[str, Any]):
     """Parameters that share their numbers: `group["lr"] = 0.1`.
 
     Each number is held in a Tensor without axes, so a recorded step sees the new one without being planned
@@ -127,7 +127,7 @@ class Group(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         names = ", ".join(f"{k}={v!r}" for k, v in self.items() if k != "params")
-        return f"Group({len(self.params)} parameters, {names})"
+        return f"ParameterGroup({len(self.params)} parameters, {names})"
 
     def tensor(self, name: str) -> Tensor:
         """Return the Tensor that holds a number."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from clearprop.optim.group import Group, present, weak
+from clearprop.optim.group import ParameterGroup, present, weak
 from clearprop.optim.optimizer import Optimizer
 from clearprop.tensor import Tensor
 
@@ -61,7 +61,7 @@ class Adamax(Optimizer):
         options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, options)
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of the running mean and of the running maximum."""
         return ("exp_avg", "exp_inf")
 
@@ -133,11 +133,11 @@ class NAdam(Optimizer):
         options |= {"momentum_decay": momentum_decay, "maximize": maximize}
         super().__init__(params, options | {"decoupled_weight_decay": decoupled_weight_decay})
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of the product of momenta and of the running means."""
         return ("mu_product", "exp_avg", "exp_avg_sq")
 
-    def start(self, name: str, group: Group, p: Tensor) -> Any:
+    def start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
         """Return 1 for the product of no momenta, zeros for the means."""
         return np.ones((), p.dtype) if name == "mu_product" else super().start(name, group, p)
 
@@ -206,7 +206,7 @@ class RAdam(Optimizer):
         options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, options | {"decoupled_weight_decay": decoupled_weight_decay})
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of the running means."""
         return ("exp_avg", "exp_avg_sq")
 
@@ -254,10 +254,10 @@ class Lion(Optimizer):
         options = {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, options)
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the name of the running mean."""
         return ("exp_avg",)
 
-    def counts(self, group: Group) -> bool:
+    def counts(self, group: ParameterGroup) -> bool:
         """Lion does not ask how many steps were taken."""
         return False

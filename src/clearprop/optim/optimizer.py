@@ -13,7 +13,7 @@ from clearprop.errors import lesson
 from clearprop.modes import mode, no_grad
 from clearprop.op import describe
 from clearprop.optim import saved_state
-from clearprop.optim.group import Group
+from clearprop.optim.group import ParameterGroup
 from clearprop.record import assign, hand_over, read
 from clearprop.tensor import Tensor
 
@@ -44,7 +44,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: dict[Tensor, State] = {}
         self._sharing: dict[Tensor, int] = {}  # how many parameters use each step counter
-        self.param_groups: list[Group] = []
+        self.param_groups: list[ParameterGroup] = []
         entries = list(params)
         if not entries:
             raise ValueError(
@@ -55,19 +55,19 @@ class Optimizer:
         for entry in entries if isinstance(entries[0], Mapping) else [{"params": entries}]:
             self.add_param_group(entry)
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of the arrays that the formula takes after `p, g` and returns after `p`."""
         raise NotImplementedError
 
-    def remembered(self, group: Group, p: Tensor) -> tuple[str, ...]:
+    def remembered(self, group: ParameterGroup, p: Tensor) -> tuple[str, ...]:
         """Return the names of what the formula takes for this parameter: the same for all, as a rule."""
         return self.slots(group)
 
-    def start(self, name: str, group: Group, p: Tensor) -> Any:
+    def start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
         """Return what an array that is remembered begins with: zeros of the parameter's shape and dtype."""
         return np.zeros_like(p._value)
 
-    def counts(self, group: Group) -> bool:
+    def counts(self, group: ParameterGroup) -> bool:
         """Tell whether the formula asks for the number of steps taken, this one included."""
         return True
 
@@ -109,7 +109,7 @@ class Optimizer:
                 raise ValueError(lesson(called, "wants each parameter once", describe(p)))
             taken.add(p)
         self.check(self.defaults | options)
-        self.param_groups.append(Group(params, self.defaults | options, self.optional, self.check))
+        self.param_groups.append(ParameterGroup(params, self.defaults | options, self.optional, self.check))
 
     # --- the numbers people change --------------------------------------------------------------------------
     @property
@@ -172,7 +172,7 @@ class Optimizer:
                     self._apply(group, active)
         return loss
 
-    def _apply(self, group: Group, active: list[Tensor]) -> None:
+    def _apply(self, group: ParameterGroup, active: list[Tensor]) -> None:
         formula, numbers = type(self).formula, group.read()
         counts = self._counted(active) if self.counts(group) else None
         for p in active:
@@ -187,7 +187,7 @@ class Optimizer:
             for tensor, value in zip((p, *memory), new, strict=True):
                 hand_over(tensor, value if value is not g else np.array(g))  # `p.grad *= 2` is p's alone
 
-    def _memory(self, group: Group, p: Tensor, slots: tuple[str, ...]) -> list[Tensor]:
+    def _memory(self, group: ParameterGroup, p: Tensor, slots: tuple[str, ...]) -> list[Tensor]:
         """Return the arrays remembered for a parameter, of its dtype."""
         state = self.state.setdefault(p, {})
         for name in slots:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.optim.group import Group, present, weak
+from clearprop.optim.group import ParameterGroup, present, weak
 from clearprop.optim.optimizer import Optimizer
 
 
@@ -96,12 +96,12 @@ class RMSprop(Optimizer):
             },
         )
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of the running means and of the momentum buffer, as far as they are used."""
         centered = ("grad_avg",) * group["centered"]
         momentum = ("momentum_buffer",) * group.nonzero("momentum")
         return ("square_avg", *centered, *momentum)
 
-    def counts(self, group: Group) -> bool:
+    def counts(self, group: ParameterGroup) -> bool:
         """RMSprop does not ask how many steps were taken."""
         return False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.optim.group import Group
+from clearprop.optim.group import ParameterGroup
 from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ def _options(optimizer: Optimizer, saved: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _group(optimizer: Optimizer, used: bool) -> Group:
+def _group(optimizer: Optimizer, used: bool) -> ParameterGroup:
     """Return a group of which every optional term is used, or none is."""
     terms = dict.fromkeys(optimizer.optional, 0.5 * used)
     flags = {name: used for name, value in optimizer.defaults.items() if isinstance(value, bool)}
-    return Group([], optimizer.defaults | terms | flags, optimizer.optional)
+    return ParameterGroup([], optimizer.defaults | terms | flags, optimizer.optional)
 
 
 def _memory(optimizer: Optimizer, p: Tensor, i: Any, saved: Any) -> Memory:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clearprop.errors import lesson
-from clearprop.optim.group import Group, present, weak
+from clearprop.optim.group import ParameterGroup, present, weak
 from clearprop.optim.optimizer import Optimizer
 
 
@@ -85,11 +85,11 @@ class SGD(Optimizer):
             },
         )
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the momentum buffer, where there is momentum."""
         return ("momentum_buffer",) if group.nonzero("momentum") else ()
 
-    def counts(self, group: Group) -> bool:
+    def counts(self, group: ParameterGroup) -> bool:
         """Count steps only where the first differs: it is not damped."""
         return group.nonzero("momentum") and group.nonzero("dampening")
 

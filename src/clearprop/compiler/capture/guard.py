@@ -19,7 +19,7 @@ _COMPARED = (bool, int, float, str, bytes, type(None))
 _requires_grad, _contents = operator.attrgetter("requires_grad"), operator.attrgetter("cell_contents")
 
 
-class Watch:
+class Lookout:
     """Looks at a function's surroundings before and after it is recorded, for changes that would be lost."""
 
     def __init__(

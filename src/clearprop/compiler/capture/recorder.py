@@ -20,7 +20,7 @@ from clearprop.compiler.capture.stand_in import (
     twin_of,
 )
 from clearprop.compiler.capture.store import on_a_line
-from clearprop.compiler.capture.weakly import ByArray, ByTensor, Memory
+from clearprop.compiler.capture.weakly import ByArray, ByTensor, SharedMemory
 from clearprop.compiler.program.ir import Program, State, Value, reachable
 from clearprop.errors import user_line
 from clearprop.modes import observed
@@ -52,7 +52,7 @@ class Recorder(Refusals):
         self.places: dict[Tensor, int] = {}  # Tensors that were passed as arguments
         self.given: dict[Tensor, int] = {}  # what stands for arrays that were
         self.things: list[Any] = []
-        self.memory = Memory()  # which arrays share theirs
+        self.memory = SharedMemory()  # which arrays share theirs
         self.written: set[Tensor] = set()
         self.wrapped: list[Tensor] = []  # leaves that were made inside the step, of known arrays
         self.reads: dict[Value, Tensor] = {}

@@ -104,12 +104,12 @@ class ByArray:
             self.entries.pop(place, None)
 
 
-class Memory:
+class SharedMemory:
     """Which of the Tensors that live share their memory, so that nobody may change one of them in place.
 
     >>> from clearprop import Tensor
     >>> x = Tensor(np.ones((2, 3)))
-    >>> view, memory = x.reshape(3, 2), Memory()
+    >>> view, memory = x.reshape(3, 2), SharedMemory()
     >>> memory.made(view, [x])
     >>> memory.alone(x)
     False

@@ -18,9 +18,8 @@ from clearprop.compiler.llvm.doorstep.objects import (
     checks,
 )
 from clearprop.compiler.llvm.language.engine import Code
-from clearprop.compiler.llvm.language.text import Module
-from clearprop.compiler.llvm.language.values import INDEX
-from clearprop.compiler.llvm.language.values import Value as Register
+from clearprop.compiler.llvm.language.text import ModuleText
+from clearprop.compiler.llvm.language.values import INDEX, Register
 from clearprop.compiler.llvm.loops.joining import placed
 from clearprop.compiler.llvm.loops.reductions import write_combination
 from clearprop.compiler.llvm.plan.outline import MANY, Outline
@@ -61,7 +60,7 @@ class Native:
         self.assigned = [s for s, _ in self.places.assigned]
         self.rows: list[list[int]] = []  # loops take each array by itself
         self.entrances: dict[str, Any] = {}  # of the quick calls, once there are some
-        self.module = Module()
+        self.module = ModuleText()
         self._write()
         self.text = str(self.module) + "\n".join(self.segments)
         names = [f"segment{i}" for i in range(len(self.stops) + 1)]

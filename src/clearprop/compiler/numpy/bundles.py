@@ -17,7 +17,7 @@ Ends = dict[Value, State]  # the values that are new contents of Tensors
 
 
 @dataclass(eq=False)
-class Chain:
+class Update:
     """What is computed entry by entry for some states and nothing else.
 
     `arrays` are those that it reads, in the order of their first use. Chains with the same `formula` are the
@@ -37,7 +37,7 @@ def bundles(program: Program, plain: Callable[[Value], bool]) -> list[Group]:
     that no such call may raise or take longer for what it finds.
     """
     ends = {v: state for state, v in program.assignments if state.slot == "value"}
-    alike: dict[Any, list[Chain]] = {}
+    alike: dict[Any, list[Update]] = {}
     for chain in _chains(program, plain, ends):
         alike.setdefault(chain.formula, []).append(chain)
     found = []
@@ -50,7 +50,7 @@ def bundles(program: Program, plain: Callable[[Value], bool]) -> list[Group]:
     return found
 
 
-def _bundle(chains: list[Chain], ends: Ends) -> Group:
+def _bundle(chains: list[Update], ends: Ends) -> Group:
     bundle = Group("bundle")
     for chain in chains:
         stores = [v for v in chain.values if v in ends]
@@ -64,7 +64,7 @@ def _bundle(chains: list[Chain], ends: Ends) -> Group:
     return bundle
 
 
-def _chains(program: Program, plain: Callable[[Value], bool], ends: Ends) -> list[Chain]:
+def _chains(program: Program, plain: Callable[[Value], bool], ends: Ends) -> list[Update]:
     """Follow new contents back, as long as nothing else uses what is computed for them."""
     users, results = program.users(), set(program.results)
     given = {state.key for state, _ in program.assignments}
@@ -87,16 +87,16 @@ def _chains(program: Program, plain: Callable[[Value], bool], ends: Ends) -> lis
                 families.join(v, x if x in inside else layout(x).base)
         if v in ends and ends[v].key in olds:
             families.join(v, olds[ends[v].key])
-    chains: dict[Value, Chain] = {}
+    chains: dict[Value, Update] = {}
     for v in program.values:
         if v in inside:
-            chains.setdefault(families.eldest(v), Chain()).values.append(v)
+            chains.setdefault(families.eldest(v), Update()).values.append(v)
     for chain in chains.values():
         _describe(chain, ends)
     return list(chains.values())
 
 
-def _describe(chain: Chain, ends: Ends) -> None:
+def _describe(chain: Update, ends: Ends) -> None:
     """Note the arrays of a chain, and its formula with them and its values numbered."""
     labels: dict[Value, str] = {}
     lines: list[Any] = []

@@ -14,7 +14,7 @@ from clearprop.compiler.program.ir import Value
 
 
 @dataclass(frozen=True)
-class Term:
+class Labelled:
     """An array and the label of each of its axes; none is there twice, and no axis has length 1."""
 
     labels: str
@@ -46,7 +46,7 @@ def contracted(b: Builder, subscripts: str, xs: Sequence[Value]) -> Value:
 
 
 # --- one array ----------------------------------------------------------------------------------------------
-def _plain(b: Builder, labels: str, x: Value) -> Term:
+def _plain(b: Builder, labels: str, x: Value) -> Labelled:
     """Take the diagonal where a label is repeated, and leave out axes of length 1: they only broadcast."""
     while len(set(labels)) < len(labels):
         label = next(c for c in labels if labels.count(c) > 1)
@@ -59,35 +59,35 @@ def _plain(b: Builder, labels: str, x: Value) -> Term:
         x = b.slice(x, (*((0, m, 1) for m in x.shape[:-1]), (0, n * (n + 1), n + 1)))
         labels = "".join(labels[k] for k in others) + label
     kept = [k for k, n in enumerate(x.shape) if n != 1]
-    return Term("".join(labels[k] for k in kept), b.reshape(x, tuple(x.shape[k] for k in kept)))
+    return Labelled("".join(labels[k] for k in kept), b.reshape(x, tuple(x.shape[k] for k in kept)))
 
 
-def _summed(b: Builder, x: Term, needed: Iterable[str]) -> Term:
+def _summed(b: Builder, x: Labelled, needed: Iterable[str]) -> Labelled:
     """Sum over the labels that nobody else has."""
     axes = tuple(k for k, c in enumerate(x.labels) if c not in needed)
     if not axes:
         return x
     op = "any" if x.value.dtype.kind == "b" else "sum"
     total = b.cast(b.reduce(op, x.value, axes), x.value.dtype)
-    return Term("".join(c for c in x.labels if c in needed), total)
+    return Labelled("".join(c for c in x.labels if c in needed), total)
 
 
-def _ordered(b: Builder, x: Term, order: Sequence[str]) -> Term:
-    return Term("".join(order), b.transpose(x.value, tuple(x.labels.index(c) for c in order)))
+def _ordered(b: Builder, x: Labelled, order: Sequence[str]) -> Labelled:
+    return Labelled("".join(order), b.transpose(x.value, tuple(x.labels.index(c) for c in order)))
 
 
-def _spread(b: Builder, x: Term, order: Sequence[str]) -> Value:
+def _spread(b: Builder, x: Labelled, order: Sequence[str]) -> Value:
     """The array with its axes in this order, of length 1 where it has none."""
     mine = _ordered(b, x, [c for c in order if c in x.labels])
     return b.reshape(mine.value, tuple(mine.sizes.get(c, 1) for c in order))
 
 
 # --- two arrays ---------------------------------------------------------------------------------------------
-def _needed(terms: list[Term], i: int, output: str) -> str:
+def _needed(terms: list[Labelled], i: int, output: str) -> str:
     return output + "".join(t.labels for k, t in enumerate(terms) if k != i)
 
 
-def _cost(terms: list[Term], pair: tuple[int, int], output: str) -> tuple[int, int]:
+def _cost(terms: list[Labelled], pair: tuple[int, int], output: str) -> tuple[int, int]:
     """The multiplications of a pair, and the entries of what it gives."""
     i, j = pair
     sizes = terms[i].sizes | terms[j].sizes
@@ -95,7 +95,7 @@ def _cost(terms: list[Term], pair: tuple[int, int], output: str) -> tuple[int, i
     return math.prod(sizes.values()), math.prod(n for c, n in sizes.items() if c in needed)
 
 
-def _pair(b: Builder, x: Term, y: Term, needed: str) -> Term:
+def _pair(b: Builder, x: Labelled, y: Labelled, needed: str) -> Labelled:
     """Two arrays as one, summed over the labels that are needed no more."""
     summed = [c for c in x.labels if c in y.labels and c not in needed]
     rows = [c for c in x.labels if c not in y.labels]
@@ -108,10 +108,10 @@ def _pair(b: Builder, x: Term, y: Term, needed: str) -> Term:
     if summed:  # no matrix product: one loop multiplies and adds up, along the axes as they lie
         order = [*(x if len(x.labels) >= len(y.labels) else y).labels]
     both = b.ufunc(np.multiply, _spread(b, x, order), _spread(b, y, order))
-    return _summed(b, Term("".join(order), both), needed)
+    return _summed(b, Labelled("".join(order), both), needed)
 
 
-def _product(b: Builder, x: Term, y: Term, summed: list[str], order: list[str]) -> Term:
+def _product(b: Builder, x: Labelled, y: Labelled, summed: list[str], order: list[str]) -> Labelled:
     """A matrix product: a batch of shared labels, x's own as rows, y's own as columns."""
     own = [c for c in order if (c in x.labels) != (c in y.labels)]
     if own[0] in y.labels:  # what the result has first are the rows
@@ -130,17 +130,17 @@ def _product(b: Builder, x: Term, y: Term, summed: list[str], order: list[str]) 
     right = _matrices(b, y, lead, summed, columns)
     found = [*lead, *rows, *columns]
     z = b.reshape(b.matmul(left, right), tuple(sizes[c] for c in found))
-    return _ordered(b, Term("".join(found), z), order)
+    return _ordered(b, Labelled("".join(found), z), order)
 
 
-def _apart(y: Term, summed: list[str], columns: list[str]) -> list[str]:
+def _apart(y: Labelled, summed: list[str], columns: list[str]) -> list[str]:
     """The columns before the inner axes in memory, others behind: a batch, or they would be moved."""
     first = min(y.labels.index(c) for c in summed)
     before = [c for c in columns if y.labels.index(c) < first]
     return before if len(before) < len(columns) else []
 
 
-def _matrices(b: Builder, x: Term, batch: list[str], rows: list[str], columns: list[str]) -> Value:
+def _matrices(b: Builder, x: Labelled, batch: list[str], rows: list[str], columns: list[str]) -> Value:
     """The array as matrices: labels of one side on one axis; a batch that it lacks has length 1."""
     sizes = x.sizes
     z = _spread(b, x, [*batch, *rows, *columns])

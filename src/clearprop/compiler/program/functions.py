@@ -13,31 +13,31 @@ from clearprop.compiler.program.core import CORE
 from clearprop.compiler.program.joins import join, padded
 
 if TYPE_CHECKING:
-    from clearprop.compiler.program.lower import Symbol
+    from clearprop.compiler.program.lower import SymbolicArray
 
 
 def _several(axis: Any) -> tuple[int, ...]:
     return axis if isinstance(axis, tuple) else (axis,)
 
 
-def _where(s: Symbol, c: Any, x: Any, y: Any) -> Any:
+def _where(s: SymbolicArray, c: Any, x: Any, y: Any) -> Any:
     taken = [s.take(v) for v in (c, x, y)]
     return s.new(s.builder.where(*taken))
 
 
-def _squeeze(s: Symbol, x: Symbol, axis: Any = None) -> Any:
+def _squeeze(s: SymbolicArray, x: SymbolicArray, axis: Any = None) -> Any:
     axes = range(x.ndim) if axis is None else {a % x.ndim for a in _several(axis)}
     return x.reshape(tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in axes)))
 
 
-def _expand_dims(s: Symbol, x: Symbol, axis: Any) -> Any:
+def _expand_dims(s: SymbolicArray, x: SymbolicArray, axis: Any) -> Any:
     axes = axis if isinstance(axis, tuple) else (axis,)
     places = {a % (x.ndim + len(axes)) for a in axes}
     rest = iter(x.shape)
     return x.reshape(tuple(1 if i in places else next(rest) for i in range(x.ndim + len(axes))))
 
 
-def _moveaxis(s: Symbol, x: Symbol, source: Any, destination: Any) -> Any:
+def _moveaxis(s: SymbolicArray, x: SymbolicArray, source: Any, destination: Any) -> Any:
     sources = [a % x.ndim for a in np.atleast_1d(source).tolist()]
     places = [a % x.ndim for a in np.atleast_1d(destination).tolist()]
     axes = [a for a in range(x.ndim) if a not in sources]
@@ -46,40 +46,40 @@ def _moveaxis(s: Symbol, x: Symbol, source: Any, destination: Any) -> Any:
     return x.transpose(tuple(axes))
 
 
-def _flip(s: Symbol, x: Symbol, axis: Any = None) -> Any:
+def _flip(s: SymbolicArray, x: SymbolicArray, axis: Any = None) -> Any:
     axes = range(x.ndim) if axis is None else {a % x.ndim for a in _several(axis)}
     return x[tuple(slice(None, None, -1 if i in axes else None) for i in range(x.ndim))]
 
 
-def _round(s: Symbol, x: Symbol, decimals: int = 0) -> Any:
+def _round(s: SymbolicArray, x: SymbolicArray, decimals: int = 0) -> Any:
     if decimals:
         raise Unlowered("rounding to decimals")
     return np.rint(x)
 
 
-def _joined(s: Symbol, parts: Sequence[Any], axis: int) -> Any:
+def _joined(s: SymbolicArray, parts: Sequence[Any], axis: int) -> Any:
     taken = [s.take(x) for x in parts]
     dtype = np.result_type(*(x.dtype for x in taken))
     return s.new(join(s.builder, [s.builder.cast(x, dtype) for x in taken], axis % len(taken[0].shape)))
 
 
-def _concatenate(s: Symbol, parts: Sequence[Any], axis: int = 0) -> Any:
+def _concatenate(s: SymbolicArray, parts: Sequence[Any], axis: int = 0) -> Any:
     return _joined(s, parts, axis)
 
 
-def _stack(s: Symbol, parts: Sequence[Any], axis: int = 0) -> Any:
+def _stack(s: SymbolicArray, parts: Sequence[Any], axis: int = 0) -> Any:
     axis %= parts[0].ndim + 1
     return _joined(s, [np.expand_dims(x, axis) for x in parts], axis)
 
 
-def _pad(s: Symbol, x: Symbol, widths: Any, *, constant_values: Any = 0) -> Any:
+def _pad(s: SymbolicArray, x: SymbolicArray, widths: Any, *, constant_values: Any = 0) -> Any:
     if np.ndim(constant_values):
         raise Unlowered("margins of several numbers")
     widths = np.broadcast_to(np.asarray(widths), (x.ndim, 2)).tolist()
     return s.new(padded(s.builder, x.value, widths, constant_values))
 
 
-def _roll(s: Symbol, x: Symbol, shift: Any, axis: Any = None) -> Any:
+def _roll(s: SymbolicArray, x: SymbolicArray, shift: Any, axis: Any = None) -> Any:
     if axis is None:
         return _roll(s, x.reshape(-1), int(np.sum(shift)), 0).reshape(x.shape)
     for places, along in np.broadcast(shift, axis):
@@ -89,7 +89,7 @@ def _roll(s: Symbol, x: Symbol, shift: Any, axis: Any = None) -> Any:
     return x
 
 
-def _repeat(s: Symbol, x: Symbol, repeats: Any, axis: Any = None) -> Any:
+def _repeat(s: SymbolicArray, x: SymbolicArray, repeats: Any, axis: Any = None) -> Any:
     if np.ndim(repeats):
         raise Unlowered("a number of repeats for each entry")
     if axis is None:
@@ -100,7 +100,7 @@ def _repeat(s: Symbol, x: Symbol, repeats: Any, axis: Any = None) -> Any:
     return spread.reshape((*before, n * repeats, *after))
 
 
-def _cumsum(s: Symbol, x: Symbol, axis: Any = None) -> Any:
+def _cumsum(s: SymbolicArray, x: SymbolicArray, axis: Any = None) -> Any:
     if axis is None or not x.ndim:
         x, axis = x.reshape(-1), 0
     dtype = np.cumsum(np.empty(1, x.dtype)).dtype
@@ -108,7 +108,7 @@ def _cumsum(s: Symbol, x: Symbol, axis: Any = None) -> Any:
     return s.new(s.builder.emit("cumsum", (taken,), x.shape, dtype, {"axis": axis % x.ndim}))
 
 
-def _einsum(s: Symbol, subscripts: str, *xs: Any, optimize: Any = None) -> Any:
+def _einsum(s: SymbolicArray, subscripts: str, *xs: Any, optimize: Any = None) -> Any:
     return s.new(contracted(s.builder, subscripts, [s.take(x) for x in xs]))
 
 

@@ -14,7 +14,7 @@ from clearprop.compiler.program.picking import added_at, picked, scattered
 from clearprop.registry import ops
 
 
-class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
+class SymbolicArray(np.lib.mixins.NDArrayOperatorsMixin):
     """A symbolic array: answers NumPy's protocols by appending core ops to a program being built."""
 
     __slots__ = ("builder", "value")
@@ -40,7 +40,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         return self.value.size
 
     @property
-    def T(self) -> Symbol:
+    def T(self) -> SymbolicArray:
         return self.new(self.builder.transpose(self.value))
 
     def __len__(self) -> int:
@@ -58,13 +58,13 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         raise Unlowered("an array's values")
 
     # --- NumPy's protocols ----------------------------------------------------------------------------------
-    def new(self, value: Value) -> Symbol:
-        """Return a value of the same program as a Symbol."""
-        return Symbol(self.builder, value)
+    def new(self, value: Value) -> SymbolicArray:
+        """Return a value of the same program as a SymbolicArray."""
+        return SymbolicArray(self.builder, value)
 
     def take(self, x: Any) -> Any:
         """Return the Value of an operand: constants enter the program, Python numbers stay."""
-        if isinstance(x, Symbol):
+        if isinstance(x, SymbolicArray):
             return x.value
         if isinstance(x, (np.ndarray, np.generic)):
             return self.builder.constant(x)
@@ -102,42 +102,42 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
                 return special(self)
         return np.power(self, y)
 
-    def __getitem__(self, index: Any) -> Symbol:
+    def __getitem__(self, index: Any) -> SymbolicArray:
         entries = index if isinstance(index, tuple) else (index,)
-        if any(isinstance(e, (Symbol, np.ndarray)) for e in entries):
-            taken = tuple(self.take(e) if isinstance(e, (Symbol, np.ndarray)) else e for e in entries)
+        if any(isinstance(e, (SymbolicArray, np.ndarray)) for e in entries):
+            taken = tuple(self.take(e) if isinstance(e, (SymbolicArray, np.ndarray)) else e for e in entries)
             return self.new(picked(self.builder, self.value, taken))
         return self.new(self.builder.basic_index(self.value, index))
 
     # --- methods --------------------------------------------------------------------------------------------
-    def _reduced(self, op: str, axis: Any, keepdims: bool) -> Symbol:
+    def _reduced(self, op: str, axis: Any, keepdims: bool) -> SymbolicArray:
         return self.new(self.builder.reduce(op, self.value, axis, bool(keepdims)))
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+    def sum(self, axis: Any = None, keepdims: bool = False) -> SymbolicArray:
         return self._reduced("sum", axis, keepdims)
 
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+    def prod(self, axis: Any = None, keepdims: bool = False) -> SymbolicArray:
         return self._reduced("prod", axis, keepdims)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+    def max(self, axis: Any = None, keepdims: bool = False) -> SymbolicArray:
         return self._reduced("max", axis, keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+    def min(self, axis: Any = None, keepdims: bool = False) -> SymbolicArray:
         return self._reduced("min", axis, keepdims)
 
-    def any(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+    def any(self, axis: Any = None, keepdims: bool = False) -> SymbolicArray:
         return self._reduced("any", axis, keepdims)
 
-    def all(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+    def all(self, axis: Any = None, keepdims: bool = False) -> SymbolicArray:
         return self._reduced("all", axis, keepdims)
 
-    def argmax(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+    def argmax(self, axis: Any = None, keepdims: bool = False) -> SymbolicArray:
         return self._reduced("argmax", axis, keepdims)
 
-    def argmin(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+    def argmin(self, axis: Any = None, keepdims: bool = False) -> SymbolicArray:
         return self._reduced("argmin", axis, keepdims)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+    def mean(self, axis: Any = None, keepdims: bool = False) -> SymbolicArray:
         """Sums of small floats in float32, of integers in float64, as NumPy does."""
         x = self
         if self.dtype.kind in "iub":
@@ -150,7 +150,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
             z = z.astype(self.dtype)
         return z if keepdims else self.new(_dropped(self.builder, z.value, axis))
 
-    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Symbol:
+    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> SymbolicArray:
         if self.dtype.kind != "f" or self.dtype.itemsize < 4:
             raise Unlowered("var of small floats")
         centred = self - self.mean(axis, keepdims=True)
@@ -158,34 +158,36 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         z = total / max(self.size // max(total.size, 1) - ddof, 0)
         return z if keepdims else self.new(_dropped(self.builder, z.value, axis))
 
-    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Symbol:
+    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> SymbolicArray:
         root: Any = np.sqrt
         return root(self.var(axis, ddof, keepdims))  # type: ignore[no-any-return]
 
-    def astype(self, dtype: Any) -> Symbol:
+    def astype(self, dtype: Any) -> SymbolicArray:
         return self.new(self.builder.cast(self.value, np.dtype(dtype)))
 
-    def reshape(self, *shape: Any) -> Symbol:
+    def reshape(self, *shape: Any) -> SymbolicArray:
         wanted = shape[0] if len(shape) == 1 else shape
         return self.new(self.builder.reshape(self.value, wanted))
 
-    def ravel(self) -> Symbol:
+    def ravel(self) -> SymbolicArray:
         return self.reshape(-1)
 
-    def transpose(self, *axes: Any) -> Symbol:
+    def transpose(self, *axes: Any) -> SymbolicArray:
         wanted = (axes[0] if len(axes) == 1 else axes) if axes else None
         return self.new(self.builder.transpose(self.value, wanted))
 
-    def swapaxes(self, axis1: int, axis2: int) -> Symbol:
+    def swapaxes(self, axis1: int, axis2: int) -> SymbolicArray:
         axes = list(range(self.ndim))
         axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
         return self.transpose(tuple(axes))
 
-    def copy(self) -> Symbol:
+    def copy(self) -> SymbolicArray:
         return self
 
     # --- what arrays do not have: for an op's own `lower` ---------------------------------------------------
-    def core(self, op: str, *others: Any, shape: Any = None, dtype: Any = None, **attrs: Any) -> Symbol:
+    def core(
+        self, op: str, *others: Any, shape: Any = None, dtype: Any = None, **attrs: Any
+    ) -> SymbolicArray:
         """Append a core op, one that has a row in the table, with this as its first operand.
 
         The result's shape and dtype are the operand's unless told.
@@ -194,11 +196,11 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         shape, dtype = self.shape if shape is None else shape, np.dtype(dtype or self.dtype)
         return self.new(self.builder.emit(op, inputs, tuple(shape), dtype, attrs))
 
-    def scattered(self, *arrays: Any, **attrs: Any) -> Symbol:
+    def scattered(self, *arrays: Any, **attrs: Any) -> SymbolicArray:
         """Append zeros with these entries added at an index."""
         return self.new(scattered(self.builder, self.value, *map(self.take, arrays), **attrs))
 
-    def added_at(self, total: Any, *pieces: Any, **attrs: Any) -> Symbol:
+    def added_at(self, total: Any, *pieces: Any, **attrs: Any) -> SymbolicArray:
         """Append a total with each piece, of which this is the first, added at its index."""
         return self.new(added_at(self.builder, self.take(total), *map(self.take, pieces), **attrs))
 
@@ -250,7 +252,7 @@ def _in_core_ops(builder: Builder, v: Value, inputs: tuple[Any, ...]) -> Value:
     """Run an op on symbols; what it asks for that these do not have is Unlowered, however it fails."""
     made: Value
     try:
-        symbols = [Symbol(builder, x) if isinstance(x, Value) else x for x in inputs]
+        symbols = [SymbolicArray(builder, x) if isinstance(x, Value) else x for x in inputs]
         op = ops[v.op]
         made = (op.facts.lower or op.forward)(*symbols, **v.attrs).value
     except Unlowered:

@@ -24,7 +24,7 @@ from clearprop.compiler.capture.culprits import (
     picture,
     tensor_names,
 )
-from clearprop.compiler.capture.guard import Watch
+from clearprop.compiler.capture.guard import Lookout
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.store import Changed
 from clearprop.compiler.capture.tree import objects
@@ -37,7 +37,7 @@ from clearprop.modes import as_written, special
 from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
-    from clearprop.compiler.step import Step, Variant
+    from clearprop.compiler.step import CompiledStep, Variant
 
 SCHEDULES = ("geometric", "always", "never")
 DEFAULT = "geometric"
@@ -89,7 +89,7 @@ class Outcome:
     trouble: Different | None = None
 
 
-def proved(step: Step, variant: Variant, call: Call) -> Any:
+def proved(step: CompiledStep, variant: Variant, call: Call) -> Any:
     """Run the plan and the function from the same state; return the plan's result where they agree.
 
     Raises ProofError where they do not, with the Tensors as before the call; with `fallback` it returns what
@@ -121,7 +121,7 @@ def proved(step: Step, variant: Variant, call: Call) -> Any:
 
 
 @contextmanager
-def _alone(step: Step) -> Iterator[None]:
+def _alone(step: CompiledStep) -> Iterator[None]:
     """Let no other thread run the step meanwhile: the Tensors hold what they held before, for a time."""
     with step.lock, ExitStack() as held:
         for variant in [v for variants in step.plans.values() for v in variants]:
@@ -143,12 +143,12 @@ class Proof:
     Nothing here holds the array of a Tensor while the plan runs: the plan would count a holder and move.
     """
 
-    def __init__(self, step: Step, variant: Variant, call: Call) -> None:
+    def __init__(self, step: CompiledStep, variant: Variant, call: Call) -> None:
         self.step, self.variant, self.call = step, variant, call
         self.recording, self.store = variant.recording, variant.recording.store
         self.store.stand_ins = call.tensors
         self.passed = objects((call.args, call.kwargs))
-        self.watch: Watch | None = Watch(step.function, self.passed)
+        self.watch: Lookout | None = Lookout(step.function, self.passed)
         around = self.watch.around
         mine = [*self.store.slots, *(v.data for v in self.store.numbers), *self.store.assigned]
         mine += self.recording.cleared
@@ -193,7 +193,7 @@ class Proof:
     def of_function(self) -> Outcome:
         """Run the function as it is written, from the state before the call; the Tensors hold its results."""
         self.put_back()
-        watch = self.watch or Watch(self.step.function, self.passed)
+        watch = self.watch or Lookout(self.step.function, self.passed)
         sums, self.watch = self.sums, None  # good for one run: the next finds what this one left
         self.sums = []
         sums = sums or list(map(checksum, self.buffers))
@@ -213,7 +213,7 @@ class Proof:
         found.trouble = self._trouble(watch, sums)
         return found
 
-    def _trouble(self, watch: Watch, sums: list[int]) -> Different | None:
+    def _trouble(self, watch: Lookout, sums: list[int]) -> Different | None:
         """What the function changes besides Tensors: a plan does not repeat it."""
         for i, (x, old) in enumerate(zip(self.buffers, sums, strict=True)):
             if checksum(x) != old:

@@ -15,7 +15,7 @@ from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
     from clearprop.compiler.capture.recording import Recording
-    from clearprop.compiler.step import Step, Variant
+    from clearprop.compiler.step import CompiledStep, Variant
 
 ROUNDINGS = 512  # units in the last place that a chain of operations in another order may differ by
 
@@ -48,7 +48,7 @@ class Difference:
 
 
 @dataclass
-class Report:
+class Verification:
     """What `step.report` holds after a verified call: a Difference for each output and Tensor changed."""
 
     differences: list[Difference]
@@ -64,7 +64,7 @@ class Report:
 
 
 def verified(
-    step: Step, variant: Variant, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
+    step: CompiledStep, variant: Variant, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
 ) -> tuple[Any, ...]:
     """Run the plan, replay the recorded ops beside it, and raise VerificationError where they differ."""
     recording = variant.recording
@@ -79,7 +79,7 @@ def verified(
     if not pairs:
         said = "there is nothing to compare: the step returns no arrays and changes no Tensor"
         raise VerificationError(lesson("compile(step, verify=True)", said, hint="returning the loss"))
-    report = Report([difference(name, z, eager[v], wide[v]) for name, v, z in pairs])
+    report = Verification([difference(name, z, eager[v], wide[v]) for name, v, z in pairs])
     if not report.ok:
         report.first = _first_wrong(recording, step.executor, given, eager, wide)
     step.report = report

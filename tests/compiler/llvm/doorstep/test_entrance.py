@@ -7,7 +7,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, nn, optim
-from clearprop.compiler.step import Step
+from clearprop.compiler.step import CompiledStep
 
 pytest.importorskip("llvmlite")
 
@@ -135,6 +135,6 @@ def test_every_step_has_calls_of_its_own():
 
     np.testing.assert_array_equal(z, X + 1)
     assert float(one(X)) > 0
-    assert isinstance(one, Step)
-    assert isinstance(other, Step)
+    assert isinstance(one, CompiledStep)
+    assert isinstance(other, CompiledStep)
     assert type(one) is not type(other)

@@ -17,7 +17,7 @@ pytest.importorskip("llvmlite")
 
 from clearprop.compiler.llvm.doorstep import objects
 from clearprop.compiler.llvm.doorstep.conditions import Conditions
-from clearprop.compiler.step import Step
+from clearprop.compiler.step import CompiledStep
 
 
 @pytest.fixture(autouse=True)
@@ -42,14 +42,14 @@ class Ordinary(Exception):
 @pytest.fixture(autouse=True)
 def ordinary_way(monkeypatch):
     """Let the ordinary way of a step raise Ordinary while `asked[0]`."""
-    own = Step.ordinary
+    own = CompiledStep.ordinary
 
     def ordinary(self, *args, **kwargs):
         if asked[0]:
             raise Ordinary
         return own(self, *args, **kwargs)
 
-    monkeypatch.setattr(Step, "ordinary", ordinary)
+    monkeypatch.setattr(CompiledStep, "ordinary", ordinary)
 
 
 class Settings:

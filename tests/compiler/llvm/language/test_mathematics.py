@@ -9,9 +9,9 @@ mpmath = pytest.importorskip("mpmath")
 pytest.importorskip("llvmlite")
 
 from clearprop.compiler.llvm.language.engine import WIDE, Code  # noqa: E402
-from clearprop.compiler.llvm.language.text import Module  # noqa: E402
+from clearprop.compiler.llvm.language.text import ModuleText  # noqa: E402
 from clearprop.compiler.llvm.language.ufuncs import UFUNCS  # noqa: E402
-from clearprop.compiler.llvm.language.values import INDEX, Value  # noqa: E402
+from clearprop.compiler.llvm.language.values import INDEX, Register  # noqa: E402
 from clearprop.compiler.program.core import ufunc_of  # noqa: E402
 
 # The largest error that is allowed, and the intervals that are sampled, besides numbers near 0.
@@ -45,10 +45,10 @@ EXACT = {
 
 def native(name, dtype, count=1):
     """Return a native function on arrays of a multiple of 16 entries."""
-    module = Module()
+    module = ModuleText()
     function = module.function("go", "ptr %x, ptr %y, ptr %z, i64 %n", WIDE, "")
     lanes = 64 // dtype.itemsize
-    with function.loop(0, Value(function, "%n", INDEX, 0), lanes) as i:
+    with function.loop(0, Register(function, "%n", INDEX, 0), lanes) as i:
         xs = [function.load(function.at(p, i, dtype), dtype, lanes) for p in ("%x", "%y")[:count]]
         function.store(UFUNCS[name](*xs).astype(dtype), function.at("%z", i, dtype))
     code = Code(str(module), "go")

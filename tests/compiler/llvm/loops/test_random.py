@@ -16,7 +16,7 @@ from clearprop.registry import ops
 pytest.importorskip("llvmlite")
 
 from clearprop.compiler.llvm.language.engine import Code
-from clearprop.compiler.llvm.language.text import Module
+from clearprop.compiler.llvm.language.text import ModuleText
 from clearprop.compiler.llvm.loops.random import filling
 
 SHAPES = st.lists(st.integers(0, 40), max_size=3).map(tuple) | st.tuples(st.integers(1, 3000))
@@ -55,7 +55,7 @@ def same_bits(function, seed=3, times=3):
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("lanes", [2, 4, 8])
 def test_vectors_of_any_width_draw_what_numpy_draws(lanes, dtype):
-    module = Module()
+    module = ModuleText()
     filling(module, np.dtype(dtype), lanes)
     text = str(module).replace("define internal", "define")
     code = Code(text, f"draw.{np.dtype(dtype)}")

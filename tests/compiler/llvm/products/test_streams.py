@@ -12,7 +12,7 @@ from clearprop import nn, optim
 pytest.importorskip("llvmlite")
 
 from clearprop.compiler.llvm.language import engine
-from clearprop.compiler.llvm.language.text import Module
+from clearprop.compiler.llvm.language.text import ModuleText
 from clearprop.compiler.llvm.language.values import INDEX
 from clearprop.compiler.llvm.loops import nests
 from clearprop.compiler.llvm.products import products, streams, tiles
@@ -57,7 +57,7 @@ class Counted(streams.Stream):
 @pytest.mark.parametrize("lines", [1, 5, 16, 33])
 @pytest.mark.parametrize("turns", [1, 2, 7, 64])
 def test_each_line_of_a_stream_is_asked_for_and_none_beyond(lines, turns):
-    module = Module()
+    module = ModuleText()
     f = module.function("asking", "ptr %stream0, i64 %first0", linkage="")
     with f.loop(0, turns) as turn:
         streams.ask_ahead(f, np.dtype("f4"), (Counted(lines),), turn, turns)

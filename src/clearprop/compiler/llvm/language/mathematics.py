@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import Value
+from clearprop.compiler.llvm.language.values import Register
 
 LN2, PI = math.log(2.0), math.pi
 
@@ -73,12 +73,12 @@ BITS = {4: (23, 127), 8: (52, 1023)}  # fraction bits; the exponent's bias
 EXP_RANGE = {4: (-104.0, 89.0), 8: (-746.0, 710.0)}
 
 
-def integer_of(x: Value) -> Any:
+def integer_of(x: Register) -> Any:
     """Return the integer dtype of x's size."""
     return np.dtype(f"i{x.dtype.itemsize}")
 
 
-def fma(x: Value, y: Any, z: Any) -> Value:
+def fma(x: Register, y: Any, z: Any) -> Register:
     """x * y + z, rounded once."""
     function = x.function
     return function.intrinsic(
@@ -86,7 +86,7 @@ def fma(x: Value, y: Any, z: Any) -> Value:
     )
 
 
-def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
+def polynomial(x: Register, coefficients: Sequence[float]) -> Register:
     """c0 + c1 x + c2 x^2 + ..., by Horner's rule."""
     result = x.function.lift(coefficients[-1], x.dtype, x.lanes)
     for c in reversed(coefficients[:-1]):
@@ -94,28 +94,28 @@ def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
     return result
 
 
-def choose(c: Value, x: Any, y: Any) -> Value:
+def choose(c: Register, x: Any, y: Any) -> Register:
     """x where c holds, else y."""
     return c.function.select(c, x, y)
 
 
-def absolute(x: Value) -> Value:
+def absolute(x: Register) -> Register:
     """|x|."""
     return x.function.intrinsic("fabs", x)
 
 
-def copysign(x: Value, sign: Any) -> Value:
+def copysign(x: Register, sign: Any) -> Register:
     """|x| with the sign of `sign`."""
     return x.function.intrinsic("copysign", x, x.function.lift(sign, x.dtype, x.lanes))
 
 
-def sqrt(x: Value) -> Value:
+def sqrt(x: Register) -> Register:
     """The square root, correctly rounded by the processor."""
     return x.function.intrinsic("sqrt", x)
 
 
 # --- exponentials -------------------------------------------------------------------------------------------
-def _reduced(x: Value, low: float, high: float) -> tuple[Value, Value]:
+def _reduced(x: Register, low: float, high: float) -> tuple[Register, Register]:
     """Write x = n ln 2 + r with |r| <= ln 2 / 2; return n as an integer, and e^r - 1."""
     size = x.dtype.itemsize
     x = choose(x < low, low, x)
@@ -129,20 +129,20 @@ def _reduced(x: Value, low: float, high: float) -> tuple[Value, Value]:
     return shifted.bits(integer) - int(np.array(ROUND[size], x.dtype).view(integer)), small
 
 
-def _two_to(n: Value, dtype: Any) -> Value:
+def _two_to(n: Register, dtype: Any) -> Register:
     """2^n for an integer n in the range of the exponent."""
     fraction, bias = BITS[dtype.itemsize]
     return ((n + bias) << fraction).bits(dtype)
 
 
-def exp(x: Value) -> Value:
+def exp(x: Register) -> Register:
     """e^x = 2^n e^r. The power of two comes in two factors: 2^n alone may overflow too early."""
     n, small = _reduced(x, *EXP_RANGE[x.dtype.itemsize])
     half = n >> 1
     return (small + 1.0) * _two_to(half, x.dtype) * _two_to(n - half, x.dtype)
 
 
-def expm1(x: Value) -> Value:
+def expm1(x: Register) -> Register:
     """e^x - 1 = 2^n (e^r - 1) + (2^n - 1)."""
     size = x.dtype.itemsize
     n, small = _reduced(x, {4: -25.0, 8: -50.0}[size], EXP_RANGE[size][1])
@@ -151,7 +151,7 @@ def expm1(x: Value) -> Value:
     return choose(absolute(x) < float(np.finfo(x.dtype).tiny), x, z)
 
 
-def exp2(x: Value) -> Value:
+def exp2(x: Register) -> Register:
     """2^x = 2^n e^(f ln 2) with n the nearest integer and f = x - n exactly."""
     size, integer = x.dtype.itemsize, integer_of(x)
     limit = {4: (-151.0, 129.0), 8: (-1076.0, 1025.0)}[size]
@@ -164,13 +164,13 @@ def exp2(x: Value) -> Value:
     return fma(r * r, polynomial(r, EXP[size]), r + 1.0) * _two_to(half, x.dtype) * _two_to(n - half, x.dtype)
 
 
-def tanh(x: Value) -> Value:
+def tanh(x: Register) -> Register:
     """-t / (2 + t) with t = e^(-2|x|) - 1: nothing overflows, nothing cancels."""
     t = expm1(absolute(x) * -2.0)
     return choose(absolute(x) < float(np.finfo(x.dtype).tiny), x, copysign(t / (t + 2.0), x))
 
 
-def sinh(x: Value) -> Value:
+def sinh(x: Register) -> Register:
     """(t + t / (t + 1)) / 2 with t = e^|x| - 1; beyond that e^(|x|/2)^2 / 2."""
     size = absolute(x)
     t = expm1(size)
@@ -180,14 +180,14 @@ def sinh(x: Value) -> Value:
     return choose(absolute(x) < float(np.finfo(x.dtype).tiny), x, copysign(z, x))
 
 
-def cosh(x: Value) -> Value:
+def cosh(x: Register) -> Register:
     """(r/2) r + (1/2) / r / r with r = e^(|x|/2): overflows only where cosh does."""
     root = exp(absolute(x) * 0.5)
     return (root * 0.5) * root + 0.5 / (root * root)
 
 
 # --- logarithms ---------------------------------------------------------------------------------------------
-def _split(x: Value) -> tuple[Value, Value]:
+def _split(x: Register) -> tuple[Register, Register]:
     """Write x = 2^e (1 + f) with 1 + f between sqrt(1/2) and sqrt(2); return e (as a float) and f."""
     size, integer = x.dtype.itemsize, integer_of(x)
     fraction = BITS[size][0]
@@ -198,7 +198,7 @@ def _split(x: Value) -> tuple[Value, Value]:
     return (e - choose(small, np.int64(fraction).astype(integer), integer.type(0))).astype(x.dtype), m - 1.0
 
 
-def _log_parts(f: Value, e: Value, rest: Any = 0.0) -> Value:
+def _log_parts(f: Register, e: Register, rest: Any = 0.0) -> Register:
     """log(1 + f) + e ln 2 + rest, for a small rest."""
     high, low = LN2_PARTS[f.dtype.itemsize]
     if f.dtype.itemsize == 4:
@@ -211,20 +211,20 @@ def _log_parts(f: Value, e: Value, rest: Any = 0.0) -> Value:
     return fma(e, high, f - (square - tail))
 
 
-def _with_ends(x: Value, z: Value, zero: float = 0.0) -> Value:
+def _with_ends(x: Register, z: Register, zero: float = 0.0) -> Register:
     """A logarithm's ends: -inf at 0, NaN below, inf at inf."""
     below = x.function.constant(math.nan, x.dtype)
     z = choose(x > zero, z, choose(x == zero, -math.inf, below))
     return choose(x == math.inf, math.inf, z)
 
 
-def log(x: Value) -> Value:
+def log(x: Register) -> Register:
     """The natural logarithm."""
     e, f = _split(x)
     return _with_ends(x, _log_parts(f, e))
 
 
-def log1p(x: Value) -> Value:
+def log1p(x: Register) -> Register:
     """log(1 + x): what rounding 1 + x loses is added back; near 0 nothing is lost."""
     u = x + 1.0
     e, f = _split(u)
@@ -234,13 +234,13 @@ def log1p(x: Value) -> Value:
     return _with_ends(x, choose(x == 0, x, _log_parts(f, e, lost)), -1.0)
 
 
-def log2(x: Value) -> Value:
+def log2(x: Register) -> Register:
     """e + log(1 + f) / ln 2: exact at powers of two."""
     e, f = _split(x)
     return _with_ends(x, fma(_log_parts(f, e * 0.0), 1 / LN2, e))
 
 
-def log10(x: Value) -> Value:
+def log10(x: Register) -> Register:
     """e log10(2) + log(1 + f) / ln 10."""
     exact = Fraction("0.301029995663981195213738894724493026768")
     unit = {4: 2**12, 8: 2**40}[x.dtype.itemsize]
@@ -250,7 +250,7 @@ def log10(x: Value) -> Value:
     return _with_ends(x, fma(_log_parts(f, e * 0.0), 1 / math.log(10.0), e * low) + e * high)
 
 
-def logaddexp(x: Value, y: Any) -> Value:
+def logaddexp(x: Register, y: Any) -> Register:
     """max + log(1 + e^(min - max)); equal infinities are themselves."""
     y = x.function.lift(y, x.dtype, x.lanes)
     top = choose(x > y, x, y)
@@ -260,7 +260,7 @@ def logaddexp(x: Value, y: Any) -> Value:
 
 
 # --- circular functions -------------------------------------------------------------------------------------
-def _quarter(x: Value) -> tuple[Value, Value]:
+def _quarter(x: Register) -> tuple[Register, Register]:
     """Write x = q pi/2 + r with |r| <= pi/4; return q as an integer and r. In float64 for both sizes."""
     wide = x.astype(np.float64)
     shifted = fma(wide, 2 / PI, ROUND[8])
@@ -271,7 +271,7 @@ def _quarter(x: Value) -> tuple[Value, Value]:
     return shifted.bits(np.dtype(np.int64)).astype(integer_of(x)), r.astype(x.dtype)
 
 
-def _circular(x: Value, quarters: int, name: str) -> Value:
+def _circular(x: Register, quarters: int, name: str) -> Register:
     """sin(x + quarters * pi/2); beyond 10^5 (float32: 10^9) the C library's, lane by lane."""
     function, size = x.function, x.dtype.itemsize
     q, r = _quarter(x)
@@ -289,7 +289,7 @@ def _circular(x: Value, quarters: int, name: str) -> Value:
     return slot.get()
 
 
-def any_lane(c: Value) -> Value:
+def any_lane(c: Register) -> Register:
     """Tell whether a condition holds in any lane."""
     if not c.lanes:
         return c
@@ -298,23 +298,23 @@ def any_lane(c: Value) -> Value:
     return function.value(f"icmp ne i{c.lanes} {bits}, 0", c.dtype)
 
 
-def sin(x: Value) -> Value:
+def sin(x: Register) -> Register:
     """The sine of x radians."""
     return choose(x == 0, x, _circular(x, 0, "sin"))
 
 
-def cos(x: Value) -> Value:
+def cos(x: Register) -> Register:
     """The cosine of x radians."""
     return _circular(x, 1, "cos")
 
 
-def tan(x: Value) -> Value:
+def tan(x: Register) -> Register:
     """sin / cos."""
     return sin(x) / cos(x)
 
 
 # --- powers -------------------------------------------------------------------------------------------------
-def power(x: Value, y: Any) -> Value:
+def power(x: Register, y: Any) -> Register:
     """x^y: float32 through float64's exp and log; float64 by the C library."""
     function: Function = x.function
     y = function.lift(y, x.dtype, x.lanes)
@@ -332,7 +332,7 @@ def power(x: Value, y: Any) -> Value:
     return choose((y == 0) | (x == 1.0), 1.0, z)
 
 
-FUNCTIONS: dict[str, Callable[[Value], Value]] = {
+FUNCTIONS: dict[str, Callable[[Register], Register]] = {
     f.__name__: f
     for f in (exp, expm1, exp2, log, log1p, log2, log10, tanh, sinh, cosh, sin, cos, tan, sqrt, absolute)
 }

@@ -18,40 +18,40 @@ from collections.abc import Callable
 from typing import Any
 
 from clearprop.compiler.llvm.language.mathematics import absolute, choose, copysign, exp, fma, polynomial
-from clearprop.compiler.llvm.language.values import Value
+from clearprop.compiler.llvm.language.values import Register
 from clearprop.ops.normal import ERF, ERFC, FAR, FARTHEST, INSIDE, ROOT_HALF
 
 
-def _bell(x: Value, rate: float) -> Value:
+def _bell(x: Register, rate: float) -> Register:
     """exp(-rate x^2) for a rate of 1 or 1/2."""
     square = x * x
     z = exp(square * -rate)
     return fma(z * fma(x, x, -square), -rate, z)
 
 
-def _inside(x: Value, square: Value) -> Value:
+def _inside(x: Register, square: Register) -> Register:
     """erf(x) for |x| up to 1."""
     return fma(x, polynomial(square, ERF[x.dtype.itemsize]), x)
 
 
-def _scaled(x: Value) -> Value:
+def _scaled(x: Register) -> Register:
     """exp(x^2) erfc(x) for x >= 0."""
     d = x + 4.0
     return polynomial((x - 4.0) / d, ERFC[x.dtype.itemsize]) / d
 
 
-def _at_most(x: Value, limit: float) -> Value:
+def _at_most(x: Register, limit: float) -> Register:
     return choose(x > limit, limit, x)
 
 
-def erf(x: Value) -> Value:
+def erf(x: Register) -> Register:
     """The error function."""
     t = _at_most(absolute(x), FAR)
     far = 1.0 - _bell(t, 1.0) * _scaled(t)
     return choose(t < INSIDE, _inside(x, t * t), copysign(far, x))
 
 
-def erfc(x: Value) -> Value:
+def erfc(x: Register) -> Register:
     """1 - erf(x), exact where that would round to 0."""
     t = _at_most(absolute(x), FAR)
     far = _bell(t, 1.0) * _scaled(t)
@@ -59,7 +59,7 @@ def erfc(x: Value) -> Value:
     return choose(near, 1.0 - _inside(x, t * t), choose(x < 0, 2.0 - far, far))
 
 
-def ndtr(x: Value) -> Value:
+def ndtr(x: Register) -> Register:
     """The share of a standard normal distribution below x."""
     s = x * ROOT_HALF
     size = _at_most(absolute(x), FARTHEST)
@@ -69,10 +69,10 @@ def ndtr(x: Value) -> Value:
     return choose(t < 0.5 * INSIDE, near, choose(x < 0, far, 1.0 - far))
 
 
-def gaussian(x: Value) -> Value:
+def gaussian(x: Register) -> Register:
     """exp(-x^2 / 2)."""
     return _bell(_at_most(absolute(x), FARTHEST), 0.5)
 
 
-FUNCTIONS: dict[str, Callable[[Any], Value]] = {f.__name__: f for f in (erf, erfc, ndtr, gaussian)}
+FUNCTIONS: dict[str, Callable[[Any], Register]] = {f.__name__: f for f in (erf, erfc, ndtr, gaussian)}
 """Functions of one number, by the names of their ops."""

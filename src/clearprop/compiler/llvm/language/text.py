@@ -12,7 +12,7 @@ from clearprop.compiler.llvm.language.values import (
     BOOL,
     INDEX,
     Dtype,
-    Value,
+    Register,
     common,
     literal,
     most_lanes,
@@ -21,7 +21,7 @@ from clearprop.compiler.llvm.language.values import (
 )
 
 
-class Module:
+class ModuleText:
     """Functions and declarations, each written once."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Module:
 class Function:
     """A function being written: each method adds instructions at the end of the current block."""
 
-    def __init__(self, module: Module, name: str, parameters: str, attributes: str, linkage: str) -> None:
+    def __init__(self, module: ModuleText, name: str, parameters: str, attributes: str, linkage: str) -> None:
         self.module, self.name, self.parameters = module, name, parameters
         self.attributes, self.linkage = attributes, linkage
         self.slots: list[str] = []
@@ -77,43 +77,43 @@ class Function:
         self.lines.append(f"  %v{self.count} = {text}")
         return f"%v{self.count}"
 
-    def value(self, text: str, dtype: Dtype, lanes: int = 0) -> Value:
-        """Write an instruction and return its result as a Value."""
-        return Value(self, self.emit(text), dtype, lanes)
+    def value(self, text: str, dtype: Dtype, lanes: int = 0) -> Register:
+        """Write an instruction and return its result as a Register."""
+        return Register(self, self.emit(text), dtype, lanes)
 
-    def constant(self, number: Any, dtype: Dtype, lanes: int = 0) -> Value:
-        """Return a number as a Value; nothing is written."""
+    def constant(self, number: Any, dtype: Dtype, lanes: int = 0) -> Register:
+        """Return a number as a Register; nothing is written."""
         text = literal(number, dtype)
         if lanes:
             text = f"splat ({type_name(dtype)} {text})"
-        return Value(self, text, dtype, lanes)
+        return Register(self, text, dtype, lanes)
 
-    def index(self, number: int) -> Value:
+    def index(self, number: int) -> Register:
         """Return an integer to count or address with."""
         return self.constant(number, INDEX)
 
-    def quotient(self, x: Value, n: int) -> Value:
+    def quotient(self, x: Register, n: int) -> Register:
         """Return how often `n` goes into an index."""
         return self.value(f"sdiv i64 {x.text}, {n}", INDEX)
 
-    def lift(self, x: Any, dtype: Dtype | None = None, lanes: int = 0) -> Value:
-        """Return `x`, a Value or a number, with that dtype and in that many lanes."""
-        if not isinstance(x, Value):
+    def lift(self, x: Any, dtype: Dtype | None = None, lanes: int = 0) -> Register:
+        """Return `x`, a Register or a number, with that dtype and in that many lanes."""
+        if not isinstance(x, Register):
             return self.constant(x, dtype if dtype is not None else np.result_type(x), lanes)
         if dtype is not None and x.dtype != dtype:
             x = x.astype(dtype)
         return x if x.lanes == lanes else self.splat(x, lanes)
 
-    def splat(self, x: Value, lanes: int) -> Value:
+    def splat(self, x: Register, lanes: int) -> Register:
         """Copy a single number to all lanes."""
         if x.text.startswith(("0x", "-")) or x.text[0].isdigit() or x.text in ("true", "false"):
-            return Value(self, f"splat ({x.type} {x.text})", x.dtype, lanes)
+            return Register(self, f"splat ({x.type} {x.text})", x.dtype, lanes)
         vector = type_name(x.dtype, lanes)
         first = self.emit(f"insertelement {vector} poison, {x.type} {x.text}, i64 0")
         text = f"shufflevector {vector} {first}, {vector} poison, <{lanes} x i32> zeroinitializer"
         return self.value(text, x.dtype, lanes)
 
-    def shuffle(self, x: Value, y: Value, lanes: Iterable[int]) -> Value:
+    def shuffle(self, x: Register, y: Register, lanes: Iterable[int]) -> Register:
         """Return a vector of some lanes of two, of which those of the second are numbered on."""
         picked = [f"i32 {k}" for k in lanes]
         text = (
@@ -121,13 +121,13 @@ class Function:
         )
         return self.value(text, x.dtype, len(picked))
 
-    def lane_numbers(self, lanes: int, dtype: Dtype = INDEX) -> Value:
+    def lane_numbers(self, lanes: int, dtype: Dtype = INDEX) -> Register:
         """Return the vector 0, 1, 2, ..."""
         name = type_name(dtype)
         entries = ", ".join(f"{name} {literal(i, dtype)}" for i in range(lanes))
-        return Value(self, f"<{entries}>", dtype, lanes)
+        return Register(self, f"<{entries}>", dtype, lanes)
 
-    def select(self, c: Value, x: Any, y: Any) -> Value:
+    def select(self, c: Register, x: Any, y: Any) -> Register:
         """Return x where c holds, else y."""
         dtype = common(x, y)
         lanes = most_lanes(c, x, y)
@@ -138,7 +138,7 @@ class Function:
             c = self.splat(c, lanes)
         return self.value(f"select {c.type} {c.text}, {x.type} {x.text}, {y.type} {y.text}", dtype, lanes)
 
-    def intrinsic(self, name: str, *xs: Value, flags: str = "") -> Value:
+    def intrinsic(self, name: str, *xs: Register, flags: str = "") -> Register:
         """Call one of LLVM's own functions whose arguments all have the type of its result."""
         x = xs[0]
         full = f"llvm.{name}.{f'v{x.lanes}' if x.lanes else ''}{suffix(x.dtype)}"
@@ -147,7 +147,7 @@ class Function:
             f"call {flags}{x.type} @{full}({', '.join(f'{v.type} {v.text}' for v in xs)})", x.dtype, x.lanes
         )
 
-    def library(self, name: str, *xs: Value) -> Value:
+    def library(self, name: str, *xs: Register) -> Register:
         """Call a function of the C library, lane by lane: right, and slow."""
         x = xs[0]
         scalar = type_name(x.dtype)
@@ -162,7 +162,7 @@ class Function:
             given = [self.emit(f"extractelement {v.type} {v.text}, i64 {i}") for v in xs]
             one = self.emit(f"call {scalar} @{full}({', '.join(f'{scalar} {g}' for g in given)})")
             result = self.emit(f"insertelement {x.type} {result}, {scalar} {one}, i64 {i}")
-        return Value(self, result, x.dtype, x.lanes)
+        return Register(self, result, x.dtype, x.lanes)
 
     # --- memory ---------------------------------------------------------------------------------------------
     def slot(self, dtype: Dtype, lanes: int = 0) -> Slot:
@@ -171,13 +171,13 @@ class Function:
         self.slots.append(f"  {name} = alloca {type_name(dtype, lanes)}, align 64")
         return Slot(self, name, dtype, lanes)
 
-    def at(self, pointer: str, offset: Value | int, dtype: Dtype) -> str:
+    def at(self, pointer: str, offset: Register | int, dtype: Dtype) -> str:
         """Return the address of entry `offset` of an array of `dtype`."""
         name = "i8" if dtype == BOOL else type_name(dtype)
-        text = offset.text if isinstance(offset, Value) else str(offset)
+        text = offset.text if isinstance(offset, Register) else str(offset)
         return self.emit(f"getelementptr {name}, ptr {pointer}, i64 {text}") if text != "0" else pointer
 
-    def load(self, address: str, dtype: Dtype, lanes: int = 0, mask: Value | None = None) -> Value:
+    def load(self, address: str, dtype: Dtype, lanes: int = 0, mask: Register | None = None) -> Register:
         """Read one number, or `lanes` neighbours; where `mask` is false nothing is read and 0 results."""
         kept = np.dtype(np.uint8) if dtype == BOOL else dtype  # a bool is a byte in memory
         name = type_name(kept, lanes)
@@ -191,7 +191,7 @@ class Function:
             x = self.value(text, kept, lanes)
         return x != 0 if dtype == BOOL else x
 
-    def store(self, x: Value, address: str, mask: Value | None = None) -> None:
+    def store(self, x: Register, address: str, mask: Register | None = None) -> None:
         """Write one number, or a vector to neighbouring places (only where `mask` holds)."""
         if x.dtype == BOOL:
             x = x.astype(np.dtype(np.uint8))
@@ -215,9 +215,9 @@ class Function:
         self.block = label
 
     @contextmanager
-    def loop(self, start: Value | int, stop: Value | int, step: int = 1) -> Iterator[Value]:
+    def loop(self, start: Register | int, stop: Register | int, step: int = 1) -> Iterator[Register]:
         """Repeat what is written inside for the index `start`, `start + step`, ... below `stop`."""
-        first, last = (x.text if isinstance(x, Value) else str(x) for x in (start, stop))
+        first, last = (x.text if isinstance(x, Register) else str(x) for x in (start, stop))
         head, body, done = self.label("head"), self.label("body"), self.label("done")
         before = self.block
         self.line(f"br label %{head}")
@@ -228,14 +228,14 @@ class Function:
         self.line(f"{i}.go = icmp slt i64 {i}, {last}")
         self.line(f"br i1 {i}.go, label %{body}, label %{done}")
         self.begin(body)
-        yield Value(self, i, INDEX, 0)
+        yield Register(self, i, INDEX, 0)
         self.line(f"{i}.next = add nsw i64 {i}, {step}")
         self.lines[place] = f"  {i} = phi i64 [{first}, %{before}], [{i}.next, %{self.block}]"
         self.line(f"br label %{head}")
         self.begin(done)
 
     @contextmanager
-    def when(self, condition: Value) -> Iterator[None]:
+    def when(self, condition: Register) -> Iterator[None]:
         """Do what is written inside only if the condition holds."""
         then, done = self.label("then"), self.label("done")
         self.line(f"br i1 {condition.text}, label %{then}, label %{done}")
@@ -251,7 +251,7 @@ class Slot:
     def __init__(self, function: Function, name: str, dtype: Dtype, lanes: int) -> None:
         self.function, self.name, self.dtype, self.lanes = function, name, dtype, lanes
 
-    def get(self) -> Value:
+    def get(self) -> Register:
         """Return what it holds."""
         return self.function.value(
             f"load {type_name(self.dtype, self.lanes)}, ptr {self.name}, align 64", self.dtype, self.lanes

@@ -10,14 +10,14 @@ import numpy as np
 
 from clearprop.compiler.llvm.language import mathematics as m
 from clearprop.compiler.llvm.language import normal
-from clearprop.compiler.llvm.language.values import BOOL, Value, common, most_lanes
+from clearprop.compiler.llvm.language.values import BOOL, Register, common, most_lanes
 
 
 class Unsupported(Exception):
     """A step that has no instructions of its own: it runs as NumPy between the native parts."""
 
 
-def apply(ufunc: np.ufunc, method: str, xs: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
+def apply(ufunc: np.ufunc, method: str, xs: tuple[Any, ...], kwargs: dict[str, Any]) -> Register:
     """Write the instructions of `ufunc(*xs)`."""
     emitter = UFUNCS.get(ufunc.__name__)
     if emitter is None or method != "__call__" or kwargs:
@@ -25,16 +25,16 @@ def apply(ufunc: np.ufunc, method: str, xs: tuple[Any, ...], kwargs: dict[str, A
     return emitter(*_together(xs))
 
 
-def apply_function(function: Any, args: Any, kwargs: Any) -> Value:
+def apply_function(function: Any, args: Any, kwargs: Any) -> Register:
     """Write the instructions of a NumPy function that is not a ufunc."""
     if function is np.where and len(args) == 3 and not kwargs:
         c, x, y = args
-        if not isinstance(c, Value):
+        if not isinstance(c, Register):
             return x if c else y  # type: ignore[no-any-return]
         return c.function.select(c, x, y)
     if function is np.round and (args[1] if len(args) > 1 else kwargs.get("decimals", 0)) == 0:
         x = args[0]
-        rounded: Value = x.function.intrinsic("rint", x) if x.dtype.kind == "f" else x
+        rounded: Register = x.function.intrinsic("rint", x) if x.dtype.kind == "f" else x
         return rounded
     raise Unsupported(f"np.{function.__name__}")
 
@@ -42,17 +42,17 @@ def apply_function(function: Any, args: Any, kwargs: Any) -> Value:
 def _together(xs: tuple[Any, ...]) -> list[Any]:
     """Give every operand the same lanes, numbers as they are."""
     lanes = most_lanes(*xs)
-    return [x.function.lift(x, None, lanes) if isinstance(x, Value) else x for x in xs]
+    return [x.function.lift(x, None, lanes) if isinstance(x, Register) else x for x in xs]
 
 
-def _first(*xs: Any) -> Value:
-    return next(x for x in xs if isinstance(x, Value))
+def _first(*xs: Any) -> Register:
+    return next(x for x in xs if isinstance(x, Register))
 
 
-def floating(emitter: Callable[..., Value]) -> Callable[..., Value]:
+def floating(emitter: Callable[..., Register]) -> Callable[..., Register]:
     """Convert the operands to their common floating dtype first, as NumPy does for integers."""
 
-    def converted(*xs: Any) -> Value:
+    def converted(*xs: Any) -> Register:
         dtype = common(*xs)
         if dtype.kind != "f":
             if dtype.itemsize <= 2:
@@ -66,11 +66,11 @@ def floating(emitter: Callable[..., Value]) -> Callable[..., Value]:
     return converted
 
 
-def _library(name: str) -> Callable[..., Value]:
+def _library(name: str) -> Callable[..., Register]:
     return floating(lambda x, *ys: x.function.library(name, x, *ys))
 
 
-def _maximum(x: Any, y: Any, sign: int = 1) -> Value:
+def _maximum(x: Any, y: Any, sign: int = 1) -> Register:
     dtype = common(x, y)
     first = _first(x, y)
     x, y = (first.function.lift(v, dtype, first.lanes) for v in (x, y))
@@ -80,22 +80,27 @@ def _maximum(x: Any, y: Any, sign: int = 1) -> Value:
     return m.choose(wins, x, y)
 
 
-def _sign(x: Value) -> Value:
+def _sign(x: Register) -> Register:
     if x.dtype.kind == "f":
         one = m.copysign(x.function.constant(1.0, x.dtype, x.lanes), x)
         return m.choose((x == 0) | (x != x), x, one)
     return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
 
 
-def _absolute(x: Value) -> Value:
+def _absolute(x: Register) -> Register:
     if x.dtype.kind == "f":
         return m.absolute(x)
     return m.choose(x < 0, -x, x) if x.dtype.kind == "i" else x
 
 
-def _power(x: Any, y: Any) -> Value:
+def _power(x: Any, y: Any) -> Register:
     """x^y; a constant whole exponent is a few products."""
-    if isinstance(x, Value) and not isinstance(y, Value) and np.ndim(y) == 0 and common(x, y) == x.dtype:
+    if (
+        isinstance(x, Register)
+        and not isinstance(y, Register)
+        and np.ndim(y) == 0
+        and common(x, y) == x.dtype
+    ):
         if y == 2:
             return x * x
         if y == 1:
@@ -112,7 +117,7 @@ def _power(x: Any, y: Any) -> Value:
     return floating(m.power)(x, y)
 
 
-def _product(x: Value, n: int) -> Value:
+def _product(x: Register, n: int) -> Register:
     if n == 0:
         return x.function.constant(1, x.dtype, x.lanes)
     half = _product(x, n // 2) if n > 1 else None
@@ -121,7 +126,7 @@ def _product(x: Value, n: int) -> Value:
     return half * half * x if n % 2 else half * half
 
 
-def _divided(x: Any, y: Any) -> tuple[Value, Value]:
+def _divided(x: Any, y: Any) -> tuple[Register, Register]:
     """Quotient rounded down, and remainder with the divisor's sign."""
     dtype = common(x, y)
     first = _first(x, y)
@@ -152,16 +157,16 @@ def _divided(x: Any, y: Any) -> tuple[Value, Value]:
     return m.choose(y == 0, zero, quotient), m.choose(y == 0, zero, rest)
 
 
-def _rounding(name: str) -> Callable[[Value], Value]:
+def _rounding(name: str) -> Callable[[Register], Register]:
     return lambda x: x.function.intrinsic(name, x) if x.dtype.kind == "f" else x
 
 
 def _truth(x: Any) -> Any:
-    return x.astype(BOOL) if isinstance(x, Value) else bool(x)
+    return x.astype(BOOL) if isinstance(x, Register) else bool(x)
 
 
-def _shift(word: str) -> Callable[[Any, Any], Value]:
-    def shifted(x: Any, y: Any) -> Value:
+def _shift(word: str) -> Callable[[Any, Any], Register]:
+    def shifted(x: Any, y: Any) -> Register:
         dtype = common(x, y)
         if dtype.kind not in "iu":
             raise Unsupported("a shift of these")
@@ -173,26 +178,26 @@ def _shift(word: str) -> Callable[[Any, Any], Value]:
         if word == "left":
             return m.choose(far, first.function.constant(0, dtype, 0), x << safe)
         if dtype.kind == "i":
-            return Value.__rshift__(x, safe)
+            return Register.__rshift__(x, safe)
         return m.choose(far, first.function.constant(0, dtype, 0), x >> safe)
 
     return shifted
 
 
-def _signbit(x: Value) -> Value:
+def _signbit(x: Register) -> Register:
     return x.bits(m.integer_of(x)) < 0 if x.dtype.kind == "f" else x < 0
 
 
-def _not_float(c: bool) -> Callable[[Value], Value]:
+def _not_float(c: bool) -> Callable[[Register], Register]:
     return lambda x: x.function.constant(c, BOOL, x.lanes)
 
 
-def _is(test: Callable[[Value], Value], otherwise: bool) -> Callable[[Value], Value]:
+def _is(test: Callable[[Register], Register], otherwise: bool) -> Callable[[Register], Register]:
     return lambda x: test(x) if x.dtype.kind == "f" else _not_float(otherwise)(x)
 
 
 # fmt: off
-UFUNCS: dict[str, Callable[..., Value]] = {
+UFUNCS: dict[str, Callable[..., Register]] = {
     "add":         lambda x, y: x + y,        "subtract":      lambda x, y: x - y,
     "multiply":    lambda x, y: x * y,        "divide":        lambda x, y: x / y,
     "negative":    lambda x: -x,              "positive":      lambda x: x,

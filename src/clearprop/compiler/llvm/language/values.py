@@ -64,15 +64,15 @@ def suffix(dtype: Dtype) -> str:
 
 def common(*xs: Any) -> Dtype:
     """Return the dtype NumPy would compute in: Python numbers are weak."""
-    return np.result_type(*(x.dtype if isinstance(x, Value) else x for x in xs))
+    return np.result_type(*(x.dtype if isinstance(x, Register) else x for x in xs))
 
 
 def most_lanes(*xs: Any) -> int:
     """Return the number of lanes of the widest."""
-    return max(x.lanes if isinstance(x, Value) else 0 for x in xs)
+    return max(x.lanes if isinstance(x, Register) else 0 for x in xs)
 
 
-class Value:
+class Register:
     """A number, or a vector of them, that the function being written will have computed by here."""
 
     __slots__ = ("dtype", "function", "lanes", "text")
@@ -87,13 +87,13 @@ class Value:
         """LLVM's name of its type."""
         return type_name(self.dtype, self.lanes)
 
-    def bits(self, dtype: Dtype) -> Value:
+    def bits(self, dtype: Dtype) -> Register:
         """Return the same bits seen as another dtype of the same size."""
         return self.function.value(
             f"bitcast {self.type} {self.text} to {type_name(dtype, self.lanes)}", dtype, self.lanes
         )
 
-    def astype(self, dtype: Any) -> Value:
+    def astype(self, dtype: Any) -> Register:
         """Return the same number in another dtype, as NumPy converts it."""
         dtype, old = np.dtype(dtype), self.dtype
         if dtype == old:
@@ -107,7 +107,7 @@ class Value:
         elif old.kind == "f":
             return self._to_integer(dtype)
         elif dtype.itemsize == old.itemsize and old != BOOL:
-            return Value(self.function, self.text, dtype, self.lanes)
+            return Register(self.function, self.text, dtype, self.lanes)
         elif dtype.itemsize < old.itemsize:
             word = "trunc"
         else:
@@ -115,7 +115,7 @@ class Value:
         text = f"{word} {self.type} {self.text} to {type_name(dtype, self.lanes)}"
         return self.function.value(text, dtype, self.lanes)
 
-    def _to_integer(self, dtype: Dtype) -> Value:
+    def _to_integer(self, dtype: Dtype) -> Register:
         """Beyond the range, and of NaN: what x86's conversions give, and NumPy's casts with them.
 
         That is the lowest integer; an unsigned one is converted in two halves, a short one by way of 32 bits.
@@ -130,7 +130,7 @@ class Value:
         high = (self - top)._to_integer(signed) ^ int(np.iinfo(signed).min)
         return self.function.select(self >= top, high, low).astype(dtype)
 
-    def _saturated(self, dtype: Dtype) -> Value:
+    def _saturated(self, dtype: Dtype) -> Register:
         target = type_name(dtype, self.lanes)
         vector = f"v{self.lanes}" if self.lanes else ""
         sign = "s" if dtype.kind == "i" else "u"
@@ -138,7 +138,7 @@ class Value:
         self.function.module.declare(name, target, self.type)
         return self.function.value(f"call {target} @{name}({self.type} {self.text})", dtype, self.lanes)
 
-    def _two(self, other: Any, floating: str, integer: str, swap: bool = False, flags: str = "") -> Value:
+    def _two(self, other: Any, floating: str, integer: str, swap: bool = False, flags: str = "") -> Register:
         dtype = common(self, other)
         lanes = most_lanes(self, other)
         x, y = self.function.lift(self, dtype, lanes), self.function.lift(other, dtype, lanes)
@@ -147,7 +147,7 @@ class Value:
         word = floating if dtype.kind == "f" else integer
         return self.function.value(f"{word} {flags}{x.type} {x.text}, {y.text}", dtype, lanes)
 
-    def _compare(self, other: Any, word: str) -> Value:
+    def _compare(self, other: Any, word: str) -> Register:
         dtype = common(self, other)
         lanes = most_lanes(self, other)
         x, y = self.function.lift(self, dtype, lanes), self.function.lift(other, dtype, lanes)
@@ -161,49 +161,49 @@ class Value:
         return logical if common(self, y) == BOOL else number
 
     # fmt: off
-    def __add__(self, y: Any) -> Value: return self._two(y, "fadd", self._either(y, "or", "add"))
-    def __radd__(self, x: Any) -> Value: return self.__add__(x)
-    def __sub__(self, y: Any) -> Value: return self._two(y, "fsub", "sub")
-    def __rsub__(self, x: Any) -> Value: return self._two(x, "fsub", "sub", swap=True)
-    def __mul__(self, y: Any) -> Value: return self._two(y, "fmul", self._either(y, "and", "mul"))
-    def __rmul__(self, x: Any) -> Value: return self.__mul__(x)
-    def __lt__(self, y: Any) -> Value: return self._compare(y, "lt")
-    def __le__(self, y: Any) -> Value: return self._compare(y, "le")
-    def __gt__(self, y: Any) -> Value: return self._compare(y, "gt")
-    def __ge__(self, y: Any) -> Value: return self._compare(y, "ge")
-    def __eq__(self, y: Any) -> Value: return self._compare(y, "eq")  # type: ignore[override]
-    def __ne__(self, y: Any) -> Value: return self._compare(y, "ne")  # type: ignore[override]
-    def __and__(self, y: Any) -> Value: return self._two(y, "", "and")
-    def __rand__(self, x: Any) -> Value: return self.__and__(x)
-    def __or__(self, y: Any) -> Value: return self._two(y, "", "or")
-    def __ror__(self, x: Any) -> Value: return self.__or__(x)
-    def __xor__(self, y: Any) -> Value: return self._two(y, "", "xor")
-    def __rxor__(self, x: Any) -> Value: return self.__xor__(x)
+    def __add__(self, y: Any) -> Register: return self._two(y, "fadd", self._either(y, "or", "add"))
+    def __radd__(self, x: Any) -> Register: return self.__add__(x)
+    def __sub__(self, y: Any) -> Register: return self._two(y, "fsub", "sub")
+    def __rsub__(self, x: Any) -> Register: return self._two(x, "fsub", "sub", swap=True)
+    def __mul__(self, y: Any) -> Register: return self._two(y, "fmul", self._either(y, "and", "mul"))
+    def __rmul__(self, x: Any) -> Register: return self.__mul__(x)
+    def __lt__(self, y: Any) -> Register: return self._compare(y, "lt")
+    def __le__(self, y: Any) -> Register: return self._compare(y, "le")
+    def __gt__(self, y: Any) -> Register: return self._compare(y, "gt")
+    def __ge__(self, y: Any) -> Register: return self._compare(y, "ge")
+    def __eq__(self, y: Any) -> Register: return self._compare(y, "eq")  # type: ignore[override]
+    def __ne__(self, y: Any) -> Register: return self._compare(y, "ne")  # type: ignore[override]
+    def __and__(self, y: Any) -> Register: return self._two(y, "", "and")
+    def __rand__(self, x: Any) -> Register: return self.__and__(x)
+    def __or__(self, y: Any) -> Register: return self._two(y, "", "or")
+    def __ror__(self, x: Any) -> Register: return self.__or__(x)
+    def __xor__(self, y: Any) -> Register: return self._two(y, "", "xor")
+    def __rxor__(self, x: Any) -> Register: return self.__xor__(x)
     # fmt: on
     __hash__ = None  # type: ignore[assignment]
 
-    def __lshift__(self, y: Any) -> Value:
+    def __lshift__(self, y: Any) -> Register:
         return self._two(y, "", "shl")
 
-    def __rshift__(self, y: Any) -> Value:
+    def __rshift__(self, y: Any) -> Register:
         return self._two(y, "", "ashr" if common(self, y).kind == "i" else "lshr")
 
-    def __truediv__(self, y: Any) -> Value:
+    def __truediv__(self, y: Any) -> Register:
         return _quotient(self, y)
 
-    def __rtruediv__(self, x: Any) -> Value:
+    def __rtruediv__(self, x: Any) -> Register:
         dtype = common(self, x)
         return _quotient(self.function.lift(x, dtype if dtype.kind == "f" else np.dtype(np.float64)), self)
 
-    def __neg__(self) -> Value:
+    def __neg__(self) -> Register:
         if self.dtype.kind == "f":
             return self.function.value(f"fneg {self.type} {self.text}", self.dtype, self.lanes)
         return self._two(0, "", "sub", swap=True)
 
-    def __pos__(self) -> Value:
+    def __pos__(self) -> Register:
         return self
 
-    def __invert__(self) -> Value:
+    def __invert__(self) -> Register:
         return self ^ (True if self.dtype == BOOL else -1)
 
     def __bool__(self) -> bool:
@@ -220,7 +220,7 @@ class Value:
         return apply_function(function, args, kwargs)
 
 
-def _quotient(x: Value, y: Any) -> Value:
+def _quotient(x: Register, y: Any) -> Register:
     dtype = common(x, y)
     if dtype.kind != "f":  # NumPy divides integers as float64
         dtype = np.dtype(np.float64)

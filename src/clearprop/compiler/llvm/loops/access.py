@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.compiler.llvm.language.mathematics import any_lane
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import BOOL, INDEX, Value, type_name
+from clearprop.compiler.llvm.language.values import BOOL, INDEX, Register, type_name
 from clearprop.compiler.plan.fuse import Group
 from clearprop.compiler.program import ir
 
@@ -27,7 +27,7 @@ class Memory(Protocol):
         """Return where a value's entries begin."""
         ...
 
-    def scratch(self, function: Function, key: Any, size: int, part: Value) -> str:
+    def scratch(self, function: Function, key: Any, size: int, part: Register) -> str:
         """Return where a buffer of so many bytes begins, one for each part of a loop."""
         ...
 
@@ -36,7 +36,7 @@ class Memory(Protocol):
         ...
 
 
-def inside(function: Function, i: Value, n: int, trouble: str, mask: Value | None) -> Value:
+def inside(function: Function, i: Register, n: int, trouble: str, mask: Register | None) -> Register:
     """Return an index counted from the front; one that is out of bounds is noted, and becomes 0."""
     i = i.astype(INDEX)
     i = function.select(i < 0, i + n, i)
@@ -48,26 +48,28 @@ def inside(function: Function, i: Value, n: int, trouble: str, mask: Value | Non
     return function.select((i < 0) | (i >= n), 0, i)
 
 
-def constant_mask(function: Function, n: int, lanes: int) -> Value | None:
+def constant_mask(function: Function, n: int, lanes: int) -> Register | None:
     """Return the mask of the first n lanes; None where that is all of them."""
     if n >= lanes:
         return None
     entries = ", ".join(f"i1 {'true' if i < n else 'false'}" for i in range(lanes))
-    return Value(function, f"<{entries}>", BOOL, lanes)
+    return Register(function, f"<{entries}>", BOOL, lanes)
 
 
 def _addresses(function: Function, address: str, step: Any, dtype: Any, lanes: int) -> str:
     """Return a vector of addresses, `step` entries apart (or at a vector of offsets)."""
-    offsets = step if isinstance(step, Value) else function.lane_numbers(lanes) * step
+    offsets = step if isinstance(step, Register) else function.lane_numbers(lanes) * step
     name = "i8" if dtype == BOOL else type_name(dtype)
     return function.emit(f"getelementptr {name}, ptr {address}, {offsets.type} {offsets.text}")
 
 
-def _all(function: Function, lanes: int) -> Value:
+def _all(function: Function, lanes: int) -> Register:
     return function.constant(True, BOOL, lanes)
 
 
-def gather(function: Function, address: str, step: Any, dtype: Any, lanes: int, mask: Value | None) -> Value:
+def gather(
+    function: Function, address: str, step: Any, dtype: Any, lanes: int, mask: Register | None
+) -> Register:
     """Read entries that are `step` apart."""
     kept = type_name(dtype if dtype != BOOL else BYTE, lanes)
     mask = mask if mask is not None else _all(function, lanes)
@@ -80,7 +82,7 @@ def gather(function: Function, address: str, step: Any, dtype: Any, lanes: int, 
     return x != 0 if dtype == BOOL else x
 
 
-def scatter(function: Function, x: Value, address: str, step: Any, mask: Value | None) -> None:
+def scatter(function: Function, x: Register, address: str, step: Any, mask: Register | None) -> None:
     """Write entries that are `step` apart."""
     dtype = x.dtype
     if dtype == BOOL:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import Value as Register
+from clearprop.compiler.llvm.language.values import Register
 from clearprop.compiler.llvm.loops.access import inside
 from clearprop.compiler.program.core import Core, enter, unrun
 from clearprop.compiler.program.ir import Form, Shape, Value

@@ -9,7 +9,7 @@ from typing import Any
 
 from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.ufuncs import UFUNCS
-from clearprop.compiler.llvm.language.values import DOUBLE, INDEX, Value
+from clearprop.compiler.llvm.language.values import DOUBLE, INDEX, Register
 from clearprop.compiler.llvm.loops.access import constant_mask, gather, inside, scatter
 from clearprop.compiler.llvm.loops.indexing import picking
 from clearprop.compiler.llvm.loops.nests import Axis, Nest
@@ -23,11 +23,11 @@ class LoopWriter(Nest):
     """Writes the loops of one group; `low` and `high` bound the turns of the outermost."""
 
     # --- writing --------------------------------------------------------------------------------------------
-    def write(self, function: Function, low: Value, high: Value, part: Value, parts: int) -> None:
+    def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loops for the turns from `low` to `high` of the outermost axis."""
         self.function, self.part, self.parts = function, part, parts
-        self.memo: list[dict[ir.Value, Value]] = [{}, {}, {}]
-        self.mask: Value | None = None
+        self.memo: list[dict[ir.Value, Register]] = [{}, {}, {}]
+        self.mask: Register | None = None
         self.pointers: dict[Any, str] = {}
         self.starts: dict[Any, Any] = {}
         self.stretches: dict[ir.Value, Stretch] = {}
@@ -95,7 +95,7 @@ class LoopWriter(Nest):
                 z = function.load(function.at(source, i, DOUBLE), DOUBLE, self.lanes, mask)
                 function.store(z.astype(v.dtype), function.at(goal, i, v.dtype), mask)
 
-    def _point(self, indices: list[Value]) -> None:
+    def _point(self, indices: list[Register]) -> None:
         """Write where each array's entries of this turn begin."""
         function = self.function
         offset: Any
@@ -131,7 +131,7 @@ class LoopWriter(Nest):
                 offset = (i * step if step != 1 else i) + offset
         return offset
 
-    def _write_row(self, low: Value, high: Value) -> None:
+    def _write_row(self, low: Register, high: Register) -> None:
         row = math.prod(a.n for a in self.inner)
         for v in self.kept if not self.single else ():
             key, size = (self.group.index, v.serial), row * v.dtype.itemsize
@@ -161,8 +161,8 @@ class LoopWriter(Nest):
         stores: list[ir.Value],
         terminals: list[ir.Value],
         saved: list[ir.Value],
-        low: Value,
-        high: Value,
+        low: Register,
+        high: Register,
     ) -> None:
         """Write one pass over a row, which ends with its reductions."""
         if not (sums or stores or terminals or saved):
@@ -178,7 +178,7 @@ class LoopWriter(Nest):
                 self.memo[2] = {}
             results = [(v, self._value(v)) for v in stores]
             for v, total in totals.items():
-                position = linear if isinstance(linear, Value) else function.index(linear)
+                position = linear if isinstance(linear, Register) else function.index(linear)
                 total.take(self._value(v.inputs[0]), mask, position)
             for v in terminals:
                 self._end(v, mask)
@@ -193,7 +193,7 @@ class LoopWriter(Nest):
     def _is_row(self, v: ir.Value) -> bool:
         return self.rows and is_row(v.shape, self.group)
 
-    def _end(self, v: ir.Value, mask: Value | None) -> None:
+    def _end(self, v: ir.Value, mask: Register | None) -> None:
         """Add this vector to a reduction that the whole loop makes."""
         x = self._value(v.inputs[0])
         if v in self.totals:
@@ -207,8 +207,8 @@ class LoopWriter(Nest):
 
     # --- the inner loops ------------------------------------------------------------------------------------
     def _turns(
-        self, low: Value, high: Value
-    ) -> Iterator[tuple[list[Value | int], Value | int, Value | None]]:
+        self, low: Register, high: Register
+    ) -> Iterator[tuple[list[Register | int], Register | int, Register | None]]:
         """Yield the place in the inner loops and the mask of the lanes, once per copy of the body."""
         function = self.function
         if self.single:
@@ -216,10 +216,12 @@ class LoopWriter(Nest):
             yield [0], 0, constant_mask(function, n, self.lanes)
             return
         with ExitStack() as stack:
-            middle: list[Value | int] = [stack.enter_context(function.loop(0, a.n)) for a in self.inner[:-1]]
+            middle: list[Register | int] = [
+                stack.enter_context(function.loop(0, a.n)) for a in self.inner[:-1]
+            ]
             base: Any = 0
             for axis, i in zip(self.inner[:-1], middle, strict=True):
-                base = (base * axis.n if isinstance(base, Value) else 0) + i
+                base = (base * axis.n if isinstance(base, Register) else 0) + i
             n = self.inner[-1].n
             if middle:
                 base = base * n
@@ -231,11 +233,11 @@ class LoopWriter(Nest):
     @contextmanager
     def _vectors(
         self, start: Any, stop: Any, lanes: int, static: int | None
-    ) -> Iterator[Iterator[tuple[Value, Value | None]]]:
+    ) -> Iterator[Iterator[tuple[Register, Register | None]]]:
         """Loop over whole vectors, then once more for what is left, with a mask."""
         function = self.function
 
-        def turns() -> Iterator[tuple[Value, Value | None]]:
+        def turns() -> Iterator[tuple[Register, Register | None]]:
             if static is not None:
                 whole = static - static % lanes
                 if whole:
@@ -256,7 +258,7 @@ class LoopWriter(Nest):
     def _address(self, key: Any, dtype: Any) -> str:
         return self.function.at(self.pointers[key], self._along(self.inner, self.place, key), dtype)
 
-    def _store(self, v: ir.Value, z: Value) -> None:
+    def _store(self, v: ir.Value, z: Register) -> None:
         function, key = self.function, (v, "store")
         z = function.lift(z, v.dtype, self.lanes)
         address, step = self._address(key, v.dtype), self.inner[-1].steps[key]
@@ -296,7 +298,7 @@ class LoopWriter(Nest):
         """Tell whether an earlier pass over the row has left `v`."""
         return v in self.memo[2] or (v in self.saved and self.passes[v] < self.number)
 
-    def _value(self, v: ir.Value) -> Value:
+    def _value(self, v: ir.Value) -> Register:
         """Return `v`; what it needs is written first, one value after the other."""
         waiting = [self._source(v)]
         while True:
@@ -318,7 +320,7 @@ class LoopWriter(Nest):
             return ()
         return v.entries
 
-    def _compute(self, v: ir.Value) -> Value:
+    def _compute(self, v: ir.Value) -> Register:
         if self._there(v):
             at = self.function.at(self.saved[v], self.linear, v.dtype)
             return self.function.load(at, v.dtype, self.lanes, self.mask)
@@ -336,7 +338,7 @@ class LoopWriter(Nest):
         xs = [self._value(x) if isinstance(x, ir.Value) else x for x in v.inputs]
         return evaluate(self.function, v, xs)
 
-    def _pick(self, v: ir.Value) -> Value:
+    def _pick(self, v: ir.Value) -> Register:
         """Write the read of the entries that index arrays name."""
         function, level, key = self.function, self._level(v), (v, "pick")
         offset: Any = 0
@@ -353,7 +355,7 @@ class LoopWriter(Nest):
             )
             return function.load(function.at(start, offset, v.dtype), v.dtype)
         address, step = self._address(key, v.dtype), self.inner[-1].steps[key]
-        if isinstance(offset, Value) and offset.lanes:
+        if isinstance(offset, Register) and offset.lanes:
             offset = function.lift(offset, INDEX, self.lanes)
             if step:
                 offset = offset + function.lane_numbers(self.lanes) * step
@@ -367,7 +369,7 @@ class LoopWriter(Nest):
             else function.load(address, v.dtype)
         )
 
-    def _load(self, v: ir.Value, level: int) -> Value:
+    def _load(self, v: ir.Value, level: int) -> Register:
         function, place = self.function, self.leaves[v]
         if level == 0:
             return function.load(
@@ -383,16 +385,16 @@ class LoopWriter(Nest):
         return gather(function, address, step, v.dtype, self.lanes, self.mask)
 
 
-def evaluate(function: Function, v: ir.Value, xs: list[Any]) -> Value:
+def evaluate(function: Function, v: ir.Value, xs: list[Any]) -> Register:
     """Write one elementwise op."""
-    lanes = max(x.lanes for x in xs if isinstance(x, Value))
-    xs = [function.lift(x, None, lanes) if isinstance(x, Value) else x for x in xs]
+    lanes = max(x.lanes for x in xs if isinstance(x, Register))
+    xs = [function.lift(x, None, lanes) if isinstance(x, Register) else x for x in xs]
     if v.op not in UFUNCS:
         return CHOICES[v.op](function, v, xs, lanes)
     return UFUNCS[v.op](*xs).astype(v.dtype)
 
 
-CHOICES: dict[str, Callable[[Function, ir.Value, list[Any], int], Value]] = {
+CHOICES: dict[str, Callable[[Function, ir.Value, list[Any], int], Register]] = {
     "where": lambda f, v, xs, lanes: f.select(xs[0], *(f.lift(x, v.dtype, lanes) for x in xs[1:])),
     "astype": lambda f, v, xs, lanes: xs[0].astype(v.dtype),
 }

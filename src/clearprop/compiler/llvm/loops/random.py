@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.llvm.language.engine import WIDE, vector_bytes
-from clearprop.compiler.llvm.language.text import Function, Module
-from clearprop.compiler.llvm.language.values import INDEX, Value
+from clearprop.compiler.llvm.language.text import Function, ModuleText
+from clearprop.compiler.llvm.language.values import INDEX, Register
 from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.program import ir
 from clearprop.compiler.program.core import Core, enter, unrun
@@ -68,7 +68,7 @@ class Stretch:
     """The numbers of one value around the place that a part of a loop has come to."""
 
     def __init__(
-        self, function: Function, v: ir.Value, memory: Memory, part: Value, end: Value, ahead: Value
+        self, function: Function, v: ir.Value, memory: Memory, part: Register, end: Register, ahead: Register
     ) -> None:
         """Write what is done once: for numbers up to `end`, `ahead` calls after the state's."""
         self.function, self.dtype = function, v.dtype
@@ -84,7 +84,7 @@ class Stretch:
         self.first.put(NOWHERE)
         self.fill = filling(function.module, v.dtype)
 
-    def at(self, offset: Value | int, lanes: int) -> Value:
+    def at(self, offset: Register | int, lanes: int) -> Register:
         """Write the numbers from `offset` on, which may be anywhere; going forward is what is fast."""
         function, size = self.function, STRETCH * self.block
         here = function.lift(offset, INDEX)
@@ -108,7 +108,7 @@ def _log(n: int) -> int:
     return n.bit_length() - 1
 
 
-def filling(module: Module, dtype: Any, lanes: int | None = None) -> str:
+def filling(module: ModuleText, dtype: Any, lanes: int | None = None) -> str:
     """Return the name of `fill(goal, block, count, key, calls)`; it writes whole vectors of blocks.
 
     `count` blocks from the one numbered `block` are written to `goal`, with room for `STRETCH` of them.
@@ -119,8 +119,8 @@ def filling(module: Module, dtype: Any, lanes: int | None = None) -> str:
     lanes = vector_bytes() // 8 if lanes is None else lanes
     parameters = "ptr noalias %goal, i64 %block, i64 %count, i64 %key, i64 %calls"
     function = module.function(name, parameters, f"noinline {WIDE}")
-    start, key, calls = (Value(function, f"%{x}", WORD, 0) for x in ("block", "key", "calls"))
-    with function.loop(0, Value(function, "%count", INDEX, 0), lanes * TOGETHER) as i:
+    start, key, calls = (Register(function, f"%{x}", WORD, 0) for x in ("block", "key", "calls"))
+    with function.loop(0, Register(function, "%count", INDEX, 0), lanes * TOGETHER) as i:
         first = start + i.astype(WORD) + 1  # NumPy counts before it draws
         blocks = [first + (function.lane_numbers(lanes, WORD) + lanes * j) for j in range(TOGETHER)]
         for j, words in enumerate(philox(function, blocks, key, calls)):
@@ -130,7 +130,9 @@ def filling(module: Module, dtype: Any, lanes: int | None = None) -> str:
     return name
 
 
-def philox(function: Function, blocks: list[Value], key: Value, calls: Value) -> list[list[Value]]:
+def philox(
+    function: Function, blocks: list[Register], key: Register, calls: Register
+) -> list[list[Register]]:
     """Write the four words of each block for the key (key, 0) and the counter (block, calls, 0, 0)."""
     lanes = blocks[0].lanes
     counters = [[function.slot(WORD, lanes) for _ in range(WORDS)] for _ in blocks]
@@ -152,7 +154,7 @@ def philox(function: Function, blocks: list[Value], key: Value, calls: Value) ->
     return [[slot.get() for slot in counter] for counter in counters]
 
 
-def product(x: Value, factor: int) -> tuple[Value, Value]:
+def product(x: Register, factor: int) -> tuple[Register, Register]:
     """Write the high and the low word of x * factor from products of halves: vectors have no others."""
     low, high = x & LOW, x >> 32
     a, b = factor & LOW, factor >> 32
@@ -162,7 +164,7 @@ def product(x: Value, factor: int) -> tuple[Value, Value]:
     return high * b + (middle >> 32) + (cross >> 32), (cross << 32) | (first & LOW)
 
 
-def in_order(words: list[Value]) -> Value:
+def in_order(words: list[Register]) -> Register:
     """Write one vector of all words, block after block, from vectors with one word of each block."""
     lanes = words[0].lanes
     front = _shuffled(words[0], words[1], range(2 * lanes))
@@ -170,13 +172,13 @@ def in_order(words: list[Value]) -> Value:
     return _shuffled(front, back, [word * lanes + block for block in range(lanes) for word in range(WORDS)])
 
 
-def _shuffled(x: Value, y: Value, places: Any) -> Value:
+def _shuffled(x: Register, y: Register, places: Any) -> Register:
     picked = ", ".join(f"i32 {i}" for i in places)
     text = f"shufflevector {x.type} {x.text}, {y.type} {y.text}, <{len(places)} x i32> <{picked}>"
     return x.function.value(text, WORD, len(places))
 
 
-def uniform(words: Value, dtype: Any) -> Value:
+def uniform(words: Register, dtype: Any) -> Register:
     """Write numbers in [0, 1): the top 53 bits of a word, or the top 24 of each half, low half first."""
     f = words.function
     if dtype.itemsize == 8:

@@ -7,7 +7,7 @@ import numpy as np
 from clearprop.compiler.llvm.language.mathematics import choose
 from clearprop.compiler.llvm.language.text import Function, Slot
 from clearprop.compiler.llvm.language.ufuncs import UFUNCS
-from clearprop.compiler.llvm.language.values import INDEX, Dtype, Value
+from clearprop.compiler.llvm.language.values import INDEX, Dtype, Register
 from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.program import ir
 from clearprop.compiler.program.core import CORE
@@ -15,7 +15,7 @@ from clearprop.compiler.program.core import CORE
 _NEVER = np.iinfo(np.int64).max  # the place of an entry that is not there: any other comes first
 
 
-def combine(op: str, x: Value, y: Value) -> Value:
+def combine(op: str, x: Register, y: Register) -> Register:
     """Return what two partial results amount to."""
     return UFUNCS[CORE[op].combine](x, y)
 
@@ -35,7 +35,7 @@ class Accumulator:
         if self.place is not None:
             self.place.put(self.function.constant(_NEVER, INDEX, self.lanes))
 
-    def take(self, x: Value, mask: Value | None, position: Value | None) -> None:
+    def take(self, x: Register, mask: Register | None, position: Register | None) -> None:
         """Take in one vector of entries, of which only those in `mask` are there."""
         function = self.function
         x = function.lift(x, self.dtype, self.lanes)
@@ -55,7 +55,7 @@ class Accumulator:
         self.best.put(best)
         self.place.put(place)
 
-    def _better(self, x: Value, i: Value, y: Value, j: Value) -> tuple[Value, Value]:
+    def _better(self, x: Register, i: Register, y: Register, j: Register) -> tuple[Register, Register]:
         """The winner of two: NaN wins, then the larger (or smaller), then the one that comes first."""
         wins = UFUNCS[self.row.better](x, y)
         wins = wins | ((x == y) & (i < j))
@@ -63,7 +63,7 @@ class Accumulator:
             wins = (wins & ~(y != y)) | ((x != x) & (~(y != y) | (i < j)))
         return choose(wins, x, y), choose(wins, i, j)
 
-    def end(self) -> Value:
+    def end(self) -> Register:
         """Return the result over all lanes."""
         x = self.best.get()
         i = self.place.get() if self.place is not None else None
@@ -81,11 +81,11 @@ class Accumulator:
         return self.function.value(f"extractelement {result.type} {result.text}, i64 0", result.dtype)
 
 
-def _half(x: Value, start: int, lanes: int) -> Value:
+def _half(x: Register, start: int, lanes: int) -> Register:
     return x.function.shuffle(x, x, range(start, start + lanes))
 
 
-def sums_of_lanes(vectors: list[Value]) -> Value:
+def sums_of_lanes(vectors: list[Register]) -> Register:
     """Return the sums over the lanes of 1, 2, 4, ... vectors side by side, added up together.
 
     Two vectors become one that holds half of each, added to one of the other halves: n vectors of l lanes

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import Value as Register
+from clearprop.compiler.llvm.language.values import Register
 from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.program.ir import Value
 from clearprop.compiler.program.layout import layout

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from clearprop.compiler.llvm.language.engine import WIDE
-from clearprop.compiler.llvm.language.text import Function, Module
-from clearprop.compiler.llvm.language.values import INDEX, Value
+from clearprop.compiler.llvm.language.text import Function, ModuleText
+from clearprop.compiler.llvm.language.values import INDEX, Register
 from clearprop.compiler.llvm.plan.places import Places
 from clearprop.compiler.llvm.plan.regions import Piece
 from clearprop.compiler.program import ir
@@ -15,15 +15,17 @@ MANY = 24  # pieces; fewer are written where they are needed, which saves the ca
 class Outline:
     """Writes a piece as a call of a function, which pieces of the same text share."""
 
-    def __init__(self, module: Module, places: Places) -> None:
+    def __init__(self, module: ModuleText, places: Places) -> None:
         self.module, self.places = module, places
         self.names: dict[str, str] = {}
 
-    def write(self, function: Function, piece: Piece, bounds: tuple[Value, Value, Value], parts: int) -> None:
+    def write(
+        self, function: Function, piece: Piece, bounds: tuple[Register, Register, Register], parts: int
+    ) -> None:
         """Write the call of a piece, and the piece unless it is known."""
         inner = Function(self.module, f"piece{len(self.names)}", "", f"noinline {WIDE}", "internal")
         inner.given = {}
-        piece.writer.write(inner, *(Value(inner, x.text, INDEX, 0) for x in bounds), parts)
+        piece.writer.write(inner, *(Register(inner, x.text, INDEX, 0) for x in bounds), parts)
         arrays = [
             self.places.pointer(function, x) if isinstance(x, ir.Value) else str(x) for x in inner.given
         ]

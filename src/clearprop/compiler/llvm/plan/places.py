@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import Value as Register
+from clearprop.compiler.llvm.language.values import Register
 from clearprop.compiler.llvm.plan.regions import Region, Stop
 from clearprop.compiler.plan.fuse import Group
 from clearprop.compiler.plan.memory import PAIR, Plan, aligned

@@ -272,7 +272,7 @@ def share_address() -> int:
     return _code().address("share")
 
 
-class Pool:
+class Workers:
     """The worker and what it shares with the steps: one at a time has its help, others go on alone."""
 
     def __init__(self) -> None:
@@ -296,16 +296,16 @@ class Pool:
             self._thread.join(0.01)
 
 
-_pool: Pool | None = None
+_pool: Workers | None = None
 
 
-def pool() -> Pool | None:
+def pool() -> Workers | None:
     """Return the process's worker, started when it is first asked for; None where there can be none."""
     global _pool
     if _pool is None and possible():
         with _starting:
             if _pool is None:
-                _pool = Pool()
+                _pool = Workers()
                 atexit.register(_pool.close)
     return _pool
 
@@ -321,4 +321,4 @@ def _after_fork() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
-__all__: list[Any] = ["Pool", "cores", "pool", "possible", "share_address"]
+__all__: list[Any] = ["Workers", "cores", "pool", "possible", "share_address"]

@@ -61,7 +61,7 @@ def casts_alike(old: Any, new: Any) -> bool:
 
 
 def _cast(x: float, new: Any) -> Any:
-    """What native code makes of one number (see `Value._to_integer`)."""
+    """What native code makes of one number (see `Register._to_integer`)."""
     size = max(32, 8 * new.itemsize)
     top = 2.0 ** (size - 1)
     high = new.kind == "u" and new.itemsize >= 4 and x >= top

@@ -10,7 +10,7 @@ from typing import Any
 
 from clearprop.compiler.llvm.language.engine import lanes_of
 from clearprop.compiler.llvm.language.text import Function, Slot
-from clearprop.compiler.llvm.language.values import DOUBLE, Value
+from clearprop.compiler.llvm.language.values import DOUBLE, Register
 from clearprop.compiler.llvm.loops.access import constant_mask, gather
 from clearprop.compiler.llvm.loops.reductions import sums_of_lanes
 from clearprop.compiler.llvm.products.streams import Stream
@@ -42,7 +42,7 @@ class Dots:
         self.beside, self.chains = together
         self.lanes = min(lanes_of(dtype), 1 << max(1, (k - 1).bit_length()))
 
-    def write(self, out: str, low: Value, high: Value, backwards: Value | None = None) -> None:
+    def write(self, out: str, low: Register, high: Register, backwards: Register | None = None) -> None:
         """Write the rows from `low` to `high`, eight at a time, and what is left of them at the end.
 
         Where `backwards` holds, the eights come in the opposite order: no sum changes by that.
@@ -61,13 +61,13 @@ class Dots:
                 f.store(self._several(i, number), f.at(out, i, dtype))
             at = stop
 
-    def _several(self, first: Value, number: int) -> Value:
+    def _several(self, first: Register, number: int) -> Register:
         """Write as many rows, and return their dot products as one vector."""
         starts = [self.f.at(self.pointer, (first + r) * self.down, self.dtype) for r in range(number)]
         groups = [starts[r : r + self.beside] for r in range(0, number, self.beside)]
         return sums_of_lanes([s for group in groups for s in self._beside(group)]).astype(self.dtype)
 
-    def _beside(self, starts: list[str]) -> list[Value]:
+    def _beside(self, starts: list[str]) -> list[Register]:
         """Write the loop over the entries of some rows, and return the vector that is left of each."""
         f, k, lanes = self.f, self.k, self.lanes
         alone = len(starts) <= ALONE and k >= 16 * lanes
@@ -102,7 +102,7 @@ class Dots:
             for number in range(chains):
                 self._step(starts, [row[number] for row in sums], j + number * self.lanes)
 
-    def _step(self, starts: list[str], sums: list[Slot], j: Value, mask: Value | None = None) -> None:
+    def _step(self, starts: list[str], sums: list[Slot], j: Register, mask: Register | None = None) -> None:
         """Write the products of one vector of each row, added to one sum of each."""
         y = self._read(self.x[0], j, self.x[1], mask)
         for pointer, s in zip(starts, sums, strict=True):
@@ -113,14 +113,14 @@ class Dots:
         slot.put(self.f.constant(0, dtype, self.lanes))
         return slot
 
-    def _read(self, pointer: str, j: Value, step: int, mask: Value | None) -> Value:
+    def _read(self, pointer: str, j: Register, step: int, mask: Register | None) -> Register:
         address = self.f.at(pointer, j * step, self.dtype)
         if step == 1:
             return self.f.load(address, self.dtype, self.lanes, mask)
         return gather(self.f, address, step, self.dtype, self.lanes, mask)
 
 
-def _total(sums: list[Slot]) -> Value:
+def _total(sums: list[Slot]) -> Register:
     """Return what the sums of one row amount to."""
     first, *others = [s.get() for s in sums]
     return sum(others, first)

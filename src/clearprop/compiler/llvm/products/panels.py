@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from clearprop.compiler.llvm.language.engine import lanes_of
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import Value
+from clearprop.compiler.llvm.language.values import Register
 from clearprop.compiler.llvm.loops.access import Memory, constant_mask
 from clearprop.compiler.llvm.products.turning import at_most, turn_over
 from clearprop.compiler.program import ir
@@ -44,13 +44,13 @@ class PanelWriter:
         self.depth, self.grain = v.shape[1:]
         self.work = v.size / 4 + 20
 
-    def write(self, f: Function, low: Value, high: Value, part: Value, parts: int) -> None:
+    def write(self, f: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the panels of the rows (or columns) from `low` to `high`."""
         source = f.at(self.memory.pointer(f, self.place.base), self.place.offset, self.dtype)
         goal = self.memory.pointer(f, self.value)
         rest = self.turns % self.grain
 
-        def ends(i: Value) -> tuple[str, str]:
+        def ends(i: Register) -> tuple[str, str]:
             return f.at(source, i * self.down, self.dtype), f.at(goal, i * self.depth, self.dtype)
 
         count = f.quotient(at_most(high, self.turns - rest) - low, self.grain)

@@ -15,7 +15,7 @@ import numpy as np
 
 from clearprop.compiler.llvm.language.engine import is_zen, lanes_of, vector_bytes
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import DOUBLE, INDEX, Value
+from clearprop.compiler.llvm.language.values import DOUBLE, INDEX, Register
 from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.llvm.products.dots import Dots
 from clearprop.compiler.llvm.products.panels import panels
@@ -177,7 +177,7 @@ class ProductWriter:
         return [self.x.base] if self.form == "columns" else [self.y.base]
 
     # --- writing --------------------------------------------------------------------------------------------
-    def write(self, function: Function, low: Value, high: Value, part: Value, parts: int) -> None:
+    def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the product of the rows from `low` to `high`."""
         memory, dtype = self.memory, self.dtype
         a = function.at(memory.pointer(function, self.x.base), self.x.offset, dtype)
@@ -203,7 +203,7 @@ class ProductWriter:
             z = f.at(c, i * inside, self.dtype)
             self._batches(f, axis + 1, x, y, z, 0, self.batch[axis + 1] if axis + 1 < len(self.batch) else 0)
 
-    def _turn(self, f: Function, part: Value) -> Value | None:
+    def _turn(self, f: Function, part: Register) -> Register | None:
         """Whether dot products go through the rows backwards this time: what was read last is near."""
         if self.form == "tiles" or self.m * self.k * self.n * self.size < FIRST_CACHE:
             return None
@@ -213,7 +213,7 @@ class ProductWriter:
         return (turn & 1) != 0
 
     def _one(
-        self, f: Function, a: str, b: str, c: str, low: Value, high: Value, turn: Value | None = None
+        self, f: Function, a: str, b: str, c: str, low: Register, high: Register, turn: Register | None = None
     ) -> None:
         if self.form == "rows":
             rows, x = (a, self.left[0], self.left[1]), (b, self.right[0])

@@ -12,7 +12,7 @@ from typing import Any
 
 from clearprop.compiler.llvm.language.engine import is_zen
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import INDEX, Value
+from clearprop.compiler.llvm.language.values import INDEX, Register
 from clearprop.compiler.plan.memory import LINE
 
 AHEAD = 1 << 18  # bytes of a product from which on its tiles look ahead
@@ -30,7 +30,7 @@ class Stream:
     step: int = 0
     own: bool = False  # whether they will be written
 
-    def ask(self, f: Function, dtype: Any, pointer: str, line: Value) -> None:
+    def ask(self, f: Function, dtype: Any, pointer: str, line: Register) -> None:
         """Write the instruction that has a line of the array at `pointer` fetched."""
         width = LINE // dtype.itemsize
         if self.run:
@@ -50,18 +50,20 @@ class Flow:
 
     stream: Stream
     pointer: str
-    first: Value | int = 0
+    first: Register | int = 0
 
     @property
     def text(self) -> str:
         """What a call of the tile is given."""
-        return f", ptr {self.pointer}, i64 {self.first.text if isinstance(self.first, Value) else self.first}"
+        return (
+            f", ptr {self.pointer}, i64 {self.first.text if isinstance(self.first, Register) else self.first}"
+        )
 
 
-def ask_ahead(f: Function, dtype: Any, streams: tuple[Stream, ...], turn: Value, turns: int) -> None:
+def ask_ahead(f: Function, dtype: Any, streams: tuple[Stream, ...], turn: Register, turns: int) -> None:
     """Write what a tile asks for in one of its turns: of each stream an equal share, and none beyond it."""
     for i, stream in enumerate(streams):
-        first = f.quotient(turn * stream.lines, turns) + Value(f, f"%first{i}", INDEX, 0)
+        first = f.quotient(turn * stream.lines, turns) + Register(f, f"%first{i}", INDEX, 0)
         for e in range(-(-stream.lines // turns)):
             stream.ask(f, dtype, f"%stream{i}", first + e)
 

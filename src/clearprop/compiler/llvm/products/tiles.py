@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clearprop.compiler.llvm.language.engine import lanes_of, vector_bytes
-from clearprop.compiler.llvm.language.text import Function, Module, Slot
-from clearprop.compiler.llvm.language.values import BOOL, DOUBLE, INDEX, Value
+from clearprop.compiler.llvm.language.text import Function, ModuleText, Slot
+from clearprop.compiler.llvm.language.values import BOOL, DOUBLE, INDEX, Register
 from clearprop.compiler.llvm.loops.access import constant_mask
 from clearprop.compiler.llvm.products.panels import pack
 from clearprop.compiler.llvm.products.streams import (
@@ -35,7 +35,7 @@ SEVERAL = 2  # columns of tiles whose panels are copied at a time: memory is rea
 ROOM = 1 << 19  # bytes of one factor's panels that a part goes through at a time, or keeps on its stack
 ASIDE = 1 << 17  # bytes of a right factor's panels that a part keeps on its stack
 BLOCK = 128  # steps after which a tile of a small product begins its sums anew
-Place: TypeAlias = tuple[Slot, int, "Value | None"]  # sums, where they belong, and which of them are there
+Place: TypeAlias = tuple[Slot, int, "Register | None"]  # sums, where they belong, and which of them are there
 Sums: TypeAlias = list[list[Slot]]
 OUTSIDE = '"prefer-vector-width"="512" noinline'
 
@@ -78,7 +78,7 @@ class Tile:
         room = (16 if vector_bytes() == 64 else 8) // (self.rows * self.vectors)
         return 1 if self.streams or self.depth < BLOCK // 2 else 4 if room >= 4 else max(1, room)
 
-    def write(self, module: Module) -> str:
+    def write(self, module: ModuleText) -> str:
         """Write the function that adds up one tile, unless it is there; return its name."""
         if self.name in module.functions:
             return self.name
@@ -86,7 +86,7 @@ class Tile:
         f = module.function(self.name, given + parameters(self.streams), OUTSIDE)
         masks = [None] * (self.vectors - 1) + [constant_mask(f, self.rest, lanes_of(self.dtype))]
         chains = [self._zeros(f) for _ in range(self.chains)]
-        depth = Value(f, "%n", INDEX, 0)
+        depth = Register(f, "%n", INDEX, 0)
         if self.blocked:
             total = self._zeros(f)
             with f.loop(0, depth, BLOCK) as start:
@@ -122,7 +122,7 @@ class Tile:
             self._put_wide(f, places)
             return
         goals = [(s, f.at("%c", place, self.dtype), mask) for s, place, mask in places]
-        with f.when(Value(f, "%more", BOOL, 0)):
+        with f.when(Register(f, "%more", BOOL, 0)):
             for s, goal, mask in goals:
                 s.put(s.get() + f.load(goal, self.dtype, s.lanes, mask))
         for s, goal, mask in goals:
@@ -130,7 +130,7 @@ class Tile:
 
     def _put_wide(self, f: Function, places: list[Place]) -> None:
         """Write the sums as float64, or add them to what is there, and as they are after this stretch."""
-        more = Value(f, "%more", BOOL, 0)
+        more = Register(f, "%more", BOOL, 0)
         for s, place, mask in places:
             goal = f.at("%w", place, DOUBLE)
             before = f.select(more, f.load(goal, DOUBLE, s.lanes, mask), 0.0)
@@ -138,7 +138,7 @@ class Tile:
             f.store(total, goal, mask)
             f.store(total.astype(self.dtype), f.at("%c", place, self.dtype), mask)
 
-    def _rows(self, sums: Sums, masks: list[Value | None]) -> list[Place]:
+    def _rows(self, sums: Sums, masks: list[Register | None]) -> list[Place]:
         """Return where the sums belong."""
         lanes = lanes_of(self.dtype)
         return [
@@ -147,7 +147,7 @@ class Tile:
             for j, (s, mask) in enumerate(zip(row, masks, strict=True))
         ]
 
-    def _columns(self, f: Function, j: int, rows: list[Value]) -> list[Place]:
+    def _columns(self, f: Function, j: int, rows: list[Register]) -> list[Place]:
         """Return the columns of the sums in vector `j` of the rows, and where the turned result has them."""
         lanes, places = lanes_of(self.dtype), []
         for e, column in enumerate(columns_of(f, rows)[: lanes if j + 1 < self.vectors else self.rest]):
@@ -157,7 +157,7 @@ class Tile:
         return places
 
     def _steps(
-        self, f: Function, first: Value, last: Value, chains: list[Sums], masks: list[Value | None]
+        self, f: Function, first: Register, last: Register, chains: list[Sums], masks: list[Register | None]
     ) -> None:
         """Write the steps from one to another: those that fill all chains, then what is left of them."""
         some = len(chains)
@@ -170,7 +170,7 @@ class Tile:
         with f.loop(first, last) as k:
             self._step(f, k, chains[0], masks)
 
-    def _step(self, f: Function, k: Value, sums: Sums, masks: list[Value | None]) -> None:
+    def _step(self, f: Function, k: Register, sums: Sums, masks: list[Register | None]) -> None:
         """Write one step along the inner axis: a column of the left factor times a row of the right one."""
         lanes = lanes_of(self.dtype)
         start, first = f.at("%b", k * self.right, self.dtype), f.at("%a", k * self.left[1], self.dtype)
@@ -240,7 +240,7 @@ class Tiles:
         self.f.shared[f"near.{name}"] = place, size
         return f"%near.{name}"
 
-    def write(self, columns: tuple[Value, Value] | None = None) -> None:
+    def write(self, columns: tuple[Register, Register] | None = None) -> None:
         """Write all columns of tiles, or those from one to another, for some rows at a time."""
         low, high = self.low, self.high
         if not self.packs_left or self.most <= self.fitting:
@@ -250,7 +250,7 @@ class Tiles:
             self.high = at_most(self.low + self.fitting, high)
             self._write(columns)
 
-    def _write(self, columns: tuple[Value, Value] | None) -> None:
+    def _write(self, columns: tuple[Register, Register] | None) -> None:
         p, f = self.product, self.f
         whole = p.n - p.n % self.width
         first: Any = columns[0] * self.width if columns else 0
@@ -293,7 +293,7 @@ class Tiles:
             self._pack_right(self.f.index(j), 0, some)
         self._column(self.f.index(j), some, self.near_right or self._right(self.f.index(j)))
 
-    def _right(self, j: Value) -> str:
+    def _right(self, j: Register) -> str:
         """Return where a column of tiles begins in the right factor."""
         p, f = self.product, self.f
         b = f.at(self.b, self.start * p.right[0], self.dtype)
@@ -306,11 +306,11 @@ class Tiles:
         source = f.at(source, self.low * p.left[0], self.dtype)
         pack(f, self.dtype, source, self.near_left, count, (self.depth, self.rows, *p.left))
 
-    def _pack_right(self, j: Value, count: Any, some: int = 0) -> None:
+    def _pack_right(self, j: Register, count: Any, some: int = 0) -> None:
         shape = (self.depth, self.width, self.product.right[1], self.product.right[0])
         pack(self.f, self.dtype, self._right(j), self.near_right, count, shape, some)
 
-    def _column(self, j: Value, some: int, right: str) -> None:
+    def _column(self, j: Register, some: int, right: str) -> None:
         """Write the tiles of one column of tiles, which is `some` entries wide."""
         p, f = self.product, self.f
         if p.m == self.rows and not self.packs_left:
@@ -331,7 +331,7 @@ class Tiles:
         stretch = p.k if p.n * p.k * p.size <= ROOM else STRETCH
         whole = p.n - p.n % self.width
 
-        def row(i: Value, count: int) -> None:
+        def row(i: Register, count: int) -> None:
             with f.loop(0, whole, self.width) as j:
                 self._tile((i, j), (count, self.width), self._right(j))
             if p.n - whole:
@@ -345,7 +345,7 @@ class Tiles:
                 with f.when(self.high == p.m):
                     row(f.index(p.m - self.rest), self.rest)
 
-    def _tile(self, at: tuple[Value, Value], size: tuple[int, int], right: str) -> None:
+    def _tile(self, at: tuple[Register, Register], size: tuple[int, int], right: str) -> None:
         """Write the call of the tile at row and column `at`, of so many rows and columns."""
         (i, j), (count, some), p, f = at, size, self.product, self.f
         if self.packs_left and count == self.rows:
@@ -372,12 +372,12 @@ class Tiles:
             given += f", ptr {self._goal(self.wide, DOUBLE, at, out)}"
         f.line(f"call void @{name}({given}{''.join(flow.text for flow in flows)})")
 
-    def _goal(self, pointer: str, dtype: Any, at: tuple[Value, Value], out: int) -> str:
+    def _goal(self, pointer: str, dtype: Any, at: tuple[Register, Register], out: int) -> str:
         """Return where a tile's entries lie in an array of the result's order."""
         column, row = at if self.product.turned else (at[1], at[0])
         return self.f.at(self.f.at(pointer, column, dtype), row * out, dtype)
 
-    def _flows_turned(self, i: Value, j: Value, goal: str) -> list[Flow]:
+    def _flows_turned(self, i: Register, j: Register, goal: str) -> list[Flow]:
         """Return what a tile asks for whose result is turned over: its own place, and the next rows."""
         p, f = self.product, self.f
         run = -(-self.depth * p.size // LINE)
@@ -388,7 +388,7 @@ class Tiles:
             Flow(Stream(share, run, p.left[0]), ahead, f.quotient(j, self.width) * share),
         ]
 
-    def _flows(self, i: Value, j: Value, right: str, goal: str) -> list[Flow]:
+    def _flows(self, i: Register, j: Register, right: str, goal: str) -> list[Flow]:
         """Return what the tile at row `i` and column `j` asks for: its own place, and what comes after it."""
         p, f, lines = self.product, self.f, self.rows * self.across
         flows = [Flow(Stream(lines, self.across, p.n, own=True), goal)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from clearprop.compiler.llvm.language.engine import WIDE, lanes_of
-from clearprop.compiler.llvm.language.text import Function, Module
-from clearprop.compiler.llvm.language.values import Value
+from clearprop.compiler.llvm.language.text import Function, ModuleText
+from clearprop.compiler.llvm.language.values import Register
 from clearprop.compiler.llvm.loops.access import Memory, constant_mask
 from clearprop.compiler.program import ir
 from clearprop.compiler.program.layout import layout
@@ -19,9 +19,9 @@ class Turned(ir.Form):
 TURNED = Turned()
 
 
-def at_most(x: Value, limit: Value | int) -> Value:
+def at_most(x: Register, limit: Register | int) -> Register:
     """Return the smaller of an index and another."""
-    return x.function.select(x < limit, x, limit if isinstance(limit, Value) else x.function.index(limit))
+    return x.function.select(x < limit, x, limit if isinstance(limit, Register) else x.function.index(limit))
 
 
 class TransposeWriter:
@@ -34,7 +34,7 @@ class TransposeWriter:
         self.grain = lanes_of(v.dtype)
         self.work = v.size / 4 + 20
 
-    def write(self, function: Function, low: Value, high: Value, part: Value, parts: int) -> None:
+    def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the rows from `low` to `high`."""
         f, dtype, side = function, self.dtype, self.grain
         source = f.at(self.memory.pointer(f, self.place.base), self.place.offset, dtype)
@@ -42,7 +42,7 @@ class TransposeWriter:
         step = self.place.strides[1]
         rest_rows, rest_columns = self.turns % side, self.columns % side
 
-        def across_row(i: Value, rows: int) -> None:
+        def across_row(i: Register, rows: int) -> None:
             def block(j: Any, columns: int) -> None:
                 name = _block(f.module, dtype, rows, columns, step, self.columns)
                 start = f.at(source, i + j * step, dtype)
@@ -95,7 +95,7 @@ def turn_over(
             square(f.index(whole), first, rows % side)
 
 
-def _block(module: Module, dtype: Any, rows: int, columns: int, step: int, out: int) -> str:
+def _block(module: ModuleText, dtype: Any, rows: int, columns: int, step: int, out: int) -> str:
     """Write goal[i * out + j] = source[i + j * step] for a block of at most a register by a register."""
     side = lanes_of(dtype)
     name = f"block{dtype.itemsize}_{rows}_{columns}_{step}_{out}"
@@ -114,7 +114,7 @@ def _block(module: Module, dtype: Any, rows: int, columns: int, step: int, out: 
     return name
 
 
-def columns_of(f: Function, rows: list[Value]) -> list[Value]:
+def columns_of(f: Function, rows: list[Register]) -> list[Register]:
     """Return the columns of a matrix whose rows, no more than there are lanes, are in registers.
 
     They have 2, 4, 8 or 16 lanes, as few as hold a column.
@@ -128,7 +128,7 @@ def columns_of(f: Function, rows: list[Value]) -> list[Value]:
     return [f.shuffle(x, x, range(start, start + side)) for x, start in starts]
 
 
-def _exchange(f: Function, lines: list[Value]) -> None:
+def _exchange(f: Function, lines: list[Register]) -> None:
     """Turn over each square block of a matrix in registers: its rows, a power of two, by as many lanes."""
     n, distance = lines[0].lanes, 1
     while distance < len(lines):
