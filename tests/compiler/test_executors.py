@@ -120,41 +120,41 @@ def test_a_function_that_is_no_function_of_symbols_is_a_call_that_says_what_it_m
 
 # --- a kernel of one's own ----------------------------------------------------------------------------------
 @pytest.fixture
-def running_maximum(monkeypatch):
+def peak_so_far(monkeypatch):
     """An op with a core op of its own: its NumPy call in a row, and what it is lowered to among its facts."""
     row = Core(family="scan", run=lambda v, xs: np.maximum.accumulate(xs[0], axis=v.attrs["axis"]))
-    monkeypatch.setitem(CORE, "running_maximum", row)
+    monkeypatch.setitem(CORE, "peak_so_far", row)
 
     @define(
-        "running_maximum",
+        "peak_so_far",
         "opaque",
         None,
-        facts=Facts(lower=lambda x, axis=0: x.core("running_maximum", axis=axis)),
+        facts=Facts(lower=lambda x, axis=0: x.core("peak_so_far", axis=axis)),
     )
-    def running_maximum(x, *, axis=0):
+    def peak_so_far(x, *, axis=0):
         return np.maximum.accumulate(x, axis=axis)
 
-    yield ops["running_maximum"]
-    del ops["running_maximum"]
+    yield ops["peak_so_far"]
+    del ops["peak_so_far"]
 
 
 @each
-def test_an_op_with_a_core_op_of_its_own_is_computed_by_it(executor, running_maximum):
-    step = clearprop.compile(lambda x: running_maximum(x * 2, axis=1) + 1, executor=executor, prove="always")
+def test_an_op_with_a_core_op_of_its_own_is_computed_by_it(executor, peak_so_far):
+    step = clearprop.compile(lambda x: peak_so_far(x * 2, axis=1) + 1, executor=executor, prove="always")
     x = np.random.default_rng(0).normal(size=(3, 5))
 
     for _ in range(2):
         assert np.array_equal(step(x), np.maximum.accumulate(x * 2, axis=1) + 1)
-    assert any(v.op == "running_maximum" and v.kind == "op" for v in step.latest.recording.program.values)
+    assert any(v.op == "peak_so_far" and v.kind == "op" for v in step.latest.recording.program.values)
 
 
-def test_numpy_writes_an_op_by_a_writer_of_its_own(monkeypatch, running_maximum):
+def test_numpy_writes_an_op_by_a_writer_of_its_own(monkeypatch, peak_so_far):
     def written(statements, v, xs, out):
         function = statements._use("accumulate", np.maximum.accumulate)
         return f"{function}({xs[0]}, {v.attrs['axis']}, None, {out or None})"
 
-    monkeypatch.setitem(WRITERS, "running_maximum", written)
-    step = clearprop.compile(lambda x: running_maximum(x * 2, axis=1) + 1, executor="numpy")
+    monkeypatch.setitem(WRITERS, "peak_so_far", written)
+    step = clearprop.compile(lambda x: peak_so_far(x * 2, axis=1) + 1, executor="numpy")
     x = np.random.default_rng(0).normal(size=(3, 5))
 
     assert np.array_equal(step(x), np.maximum.accumulate(x * 2, axis=1) + 1)
@@ -163,14 +163,14 @@ def test_numpy_writes_an_op_by_a_writer_of_its_own(monkeypatch, running_maximum)
 
 @each
 def test_an_op_may_be_lowered_to_numpys_functions_where_its_own_are_none_of_symbols(executor):
-    @define("hypotenuse", "opaque", None, arity=2, facts=Facts(lower=lambda x, y: np.sqrt(x * x + y * y)))
-    def hypotenuse(x, y):
+    @define("longest_side", "opaque", None, arity=2, facts=Facts(lower=lambda x, y: np.sqrt(x * x + y * y)))
+    def longest_side(x, y):
         return np.array([np.sqrt(a * a + b * b) for a, b in zip(x, y, strict=True)])
 
     try:
-        step = clearprop.compile(lambda x, y: ops["hypotenuse"](x, y), executor=executor, prove="always")
+        step = clearprop.compile(lambda x, y: ops["longest_side"](x, y), executor=executor, prove="always")
         for _ in range(2):
             assert np.array_equal(step(np.array([3.0, 6.0]), np.array([4.0, 8.0])), [5, 10])
         assert "by NumPy" not in step.explain()
     finally:
-        del ops["hypotenuse"]
+        del ops["longest_side"]
