@@ -6,7 +6,7 @@ import pytest
 import clearprop
 from clearprop.compiler import RecordingError, executors
 from clearprop.compiler.executors import AUTO, EXECUTORS, Executor, available_executors, executable
-from clearprop.compiler.numpy.source import Source
+from clearprop.compiler.numpy.source import NumpySource
 from clearprop.compiler.numpy.statements import WRITERS
 from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.core import CORE, Core
@@ -36,7 +36,7 @@ def test_an_executable_has_all_that_the_protocol_says(executor):
     assert made.apart().rows == []
 
 
-class Slow(Source):
+class Slow(NumpySource):
     """Another engine: NumPy, and a count of its steps."""
 
     steps = 0

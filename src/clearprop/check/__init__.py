@@ -2,7 +2,7 @@
 
 from clearprop.check.compare import gradcheck
 from clearprop.check.kinks import Place, kinks
-from clearprop.check.nodes import Finding, ModelReport, check_model
+from clearprop.check.nodes import ModelReport, NodeFinding, check_model
 from clearprop.check.nonfinite import NonFiniteError, Watch, watch
 from clearprop.check.numeric import Estimate, estimate, numerical_grad
 from clearprop.check.precision import TrustReport, trust
@@ -12,8 +12,8 @@ from clearprop.check.taylor import TaylorReport, taylor_check
 __all__ = [
     "Entry",
     "Estimate",
-    "Finding",
     "ModelReport",
+    "NodeFinding",
     "NonFiniteError",
     "Place",
     "Report",

@@ -31,7 +31,7 @@ LOCATE = 512  # entries of an input up to which a wrong rule is looked at entry 
 
 
 @dataclass
-class Finding:
+class NodeFinding:
     """A rule found wrong: which op, at which node and line, for which input, by how much and why."""
 
     op: str
@@ -77,7 +77,7 @@ class ModelReport:
     compared: int = 0
     evaluations: int = 0
     beside: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[NodeFinding] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
@@ -269,7 +269,7 @@ class _Trial:
         found = [] if entry is None else [int(np.ravel_multi_index(entry.index, shape))]
         return sorted({*found, *rng.choice(size, 64, replace=False).tolist()})
 
-    def located(self, j: int, line: str) -> Finding | None:
+    def located(self, j: int, line: str) -> NodeFinding | None:
         """Look entry by entry (at a sample, where there are many) and return the worst, None where all
         entries that differ sit on a kink."""
         x = self.probe.arrays[j]
@@ -277,7 +277,9 @@ class _Trial:
         if shape is not None:
             cause = likely_cause(Evidence(np.empty(shape), None, x)) or "a sum or a transpose is missing"
             said = f"the gradient has shape {shape}, the input {x.shape}: {cause}"
-            return Finding(self.name, self.moving[j], self.node, line, (), float("nan"), float("nan"), said)
+            return NodeFinding(
+                self.name, self.moving[j], self.node, line, (), float("nan"), float("nan"), said
+            )
         return self._located(j, 0, line) or self._located(j, 1, line)
 
     def _measured(self, j: int, k: int, chosen: list[int]) -> tuple[Any, Any, Any, Any]:
@@ -298,7 +300,7 @@ class _Trial:
         value, error = np.array([s.value[k] for s in sums]), np.array([s.error[k] for s in sums])
         return np.array([bool(np.any(s.kink)) for s in sums]), value, error, None
 
-    def _located(self, j: int, k: int, line: str) -> Finding | None:
+    def _located(self, j: int, k: int, line: str) -> NodeFinding | None:
         x, weights = self.probe.arrays[j], self.weights[k]
         chosen = list(range(x.size)) if x.size <= LOCATE else self.suspects(j, k)
         kink, right, error, contributions = self._measured(j, k, chosen)
@@ -321,7 +323,7 @@ class _Trial:
             len(chosen) < x.size,
         )
         index = tuple(int(n) for n in np.unravel_index(chosen[worst], x.shape))
-        return Finding(
+        return NodeFinding(
             self.name,
             self.moving[j],
             self.node,

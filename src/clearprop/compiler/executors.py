@@ -80,9 +80,9 @@ class Executor:
 
 
 def _numpy(program: Program) -> Executable:
-    from clearprop.compiler.numpy.source import Source
+    from clearprop.compiler.numpy.source import NumpySource
 
-    return Source(program)
+    return NumpySource(program)
 
 
 def _llvm(program: Program) -> Executable:

@@ -26,7 +26,7 @@ from clearprop.compiler.capture.tree import Key, flatten, is_within, objects
 from clearprop.compiler.executors import AUTO, EXECUTORS
 from clearprop.compiler.executors import available_executors as available_executors
 from clearprop.compiler.explain import explanation, no_plan
-from clearprop.compiler.numpy.source import Source
+from clearprop.compiler.numpy.source import NumpySource
 from clearprop.compiler.proof.prove import DEFAULT, SCHEDULES, Call, ProofWarning, proved, turns_left
 from clearprop.errors import lesson
 from clearprop.modes import current, mode, special
@@ -332,7 +332,7 @@ class CompiledStep:
 
     def source(self) -> str:
         """Return the plan as readable NumPy source."""
-        return Source(self._shown().program).text
+        return NumpySource(self._shown().program).text
 
     def llvm_ir(self) -> str:
         """Return the LLVM IR of the plan; raises RuntimeError where another executor runs it."""

@@ -128,7 +128,7 @@ def test_a_new_core_op_needs_its_row_alone(monkeypatch, name):
         pytest.importorskip("llvmlite")
         from clearprop.compiler.llvm import Native as executor
     else:
-        from clearprop.compiler.numpy.source import Source as executor
+        from clearprop.compiler.numpy.source import NumpySource as executor
 
     row = Core(family="scan", run=lambda v, xs: np.maximum.accumulate(xs[0], axis=v.attrs["axis"]))
     monkeypatch.setitem(CORE, "cummax", row)

@@ -18,7 +18,7 @@ from clearprop.compiler.program.layout import layout, whole
 LARGE = 1 << 16  # entries; a shorter array is in the cache anyway
 
 
-class Source(Statements):
+class NumpySource(Statements):
     """A program as Python source.
 
     `text` defines `prepare(states)`, which returns `step(arguments, numbers)`; the views of buffers are
@@ -97,9 +97,9 @@ class Source(Statements):
         """What has no buffer: numbers, and what calls return."""
         return v.kind == "call" or v.shape == () or v in self.whole_sums
 
-    def apart(self) -> Source:
+    def apart(self) -> NumpySource:
         """Return the same program without bundles, so that no arrays have to lie side by side."""
-        return Source(self.whole, bundle=False)
+        return NumpySource(self.whole, bundle=False)
 
     @property
     def stages(self) -> list[tuple[list[Group], bool]]:

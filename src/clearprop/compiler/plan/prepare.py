@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from clearprop.compiler.program.ir import Form, Program, Value, reachable
+from clearprop.compiler.program.ir import PlannedForm, Program, Value, reachable
 from clearprop.compiler.program.layout import layout, whole
 
 
@@ -74,6 +74,6 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
     return result
 
 
-def copied(x: Value, form: Form | None = None) -> Value:
+def copied(x: Value, form: PlannedForm | None = None) -> Value:
     """Return a value with the entries of `x` in an array of its own."""
     return Value("op", x.shape, x.dtype, "positive", (x,), line=x.line, form=form)

@@ -18,7 +18,7 @@ Shape: TypeAlias = "tuple[int, ...]"
 _serials = itertools.count(1).__next__
 
 
-class Form:
+class PlannedForm:
     """How an executor computes a value: the base of its own records. A Program as it is lowered has none."""
 
     __slots__ = ()
@@ -64,7 +64,7 @@ class Value:
         data: Any = None,
         name: str = "",
         line: str = "",
-        form: Form | None = None,
+        form: PlannedForm | None = None,
         why: str = "",
     ) -> None:
         self.kind, self.op, self.inputs, self.attrs = kind, op, inputs, attrs or {}
@@ -121,7 +121,7 @@ class Value:
         """The operands that are read entry by entry, which are all but a source."""
         return self.operands if self.source is None else self.operands[1:]
 
-    def becomes(self, op: str, inputs: tuple[Any, ...], form: Form | None = None) -> None:
+    def becomes(self, op: str, inputs: tuple[Any, ...], form: PlannedForm | None = None) -> None:
         """Compute the same entries by another core op."""
         self.kind, self.op, self.inputs, self.form = "op", op, inputs, form
         self.core = core_of("op", op)

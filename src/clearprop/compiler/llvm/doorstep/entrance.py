@@ -46,7 +46,7 @@ def pointer(address: int) -> str:
     return f"inttoptr (i64 {address} to ptr)"
 
 
-class Text:
+class EntranceText:
     """Instructions being written, that go to `%no` where something is not as it must be."""
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class Entrance:
 
     # --- writing --------------------------------------------------------------------------------------------
     def _text(self) -> str:
-        t = Text()
+        t = EntranceText()
         native, places = self.native, self.native.places
         given = [*native.program.arguments, *(places.fresh if self.kind == "done" else ())]
         for i, v in enumerate(given):
@@ -158,11 +158,11 @@ class Entrance:
             call=python_function("PyObject_Call"),
         )
 
-    def _put(self, t: Text, base: Value, start: str) -> None:
+    def _put(self, t: EntranceText, base: Value, start: str) -> None:
         place = self.native.table.ctypes.data + 8 * self.native.places.table[base]
         t.line(f"store ptr {start}, ptr {pointer(place)}")
 
-    def _look_at(self, t: Text, array: str, v: Value) -> None:
+    def _look_at(self, t: EntranceText, array: str, v: Value) -> None:
         """Go on only with an array of the value's dtype and shape, in C order, aligned."""
         t.demand(f"icmp eq i64 {t.load(array, TYPE)}, {id(np.ndarray)}")
         t.demand(f"icmp eq i64 {t.load(array, ARRAY_DTYPE)}, {id(v.dtype)}")
@@ -173,13 +173,13 @@ class Entrance:
         for axis, n in enumerate(v.shape):
             t.demand(f"icmp eq i64 {t.load(shape, 8 * axis)}, {n}")
 
-    def _number(self, t: Text, tensor: Tensor, dtype: Any) -> str:
+    def _number(self, t: EntranceText, tensor: Tensor, dtype: Any) -> str:
         """Return the NumPy number that is a Tensor's value."""
         number = t.emit(f"load ptr, ptr {pointer(slot(tensor, '_value'))}")
         t.demand(f"icmp eq i64 {t.load(number, TYPE)}, {id(dtype.type)}")
         return number
 
-    def _empty(self, t: Text, v: Value) -> str:
+    def _empty(self, t: EntranceText, v: Value) -> str:
         """Make an array for the caller."""
         shape = ", ".join(f"i64 {n}" for n in v.shape)
         t.line(f"%shape{t.count} = alloca [{len(v.shape)} x i64]")
@@ -191,7 +191,7 @@ class Entrance:
         self._put(t, v, t.load(array, ARRAY_DATA, "ptr"))
         return array
 
-    def _run(self, t: Text) -> None:
+    def _run(self, t: EntranceText) -> None:
         native = self.native
         control = t.emit(f"load ptr, ptr {pointer(self.control.ctypes.data)}")
         segment = pointer(native.code.address("segment0"))
@@ -203,7 +203,7 @@ class Entrance:
         else:
             t.line(call)
 
-    def _check(self, t: Text, fresh: dict[Value, str]) -> None:
+    def _check(self, t: EntranceText, fresh: dict[Value, str]) -> None:
         """Leave a step in which an index was out of bounds, and has assigned nothing, to the ordinary way."""
         flag = pointer(self.native.places.flag.ctypes.data)
         bad = t.emit(f"icmp ne i64 {t.emit(f'load i64, ptr {flag}')}, 0")
@@ -215,10 +215,10 @@ class Entrance:
         t.line("br label %no")
         t.lines.append("fine:")
 
-    def _result(self, t: Text, v: Value) -> str:
+    def _result(self, t: EntranceText, v: Value) -> str:
         return t.emit(f"load i{8 * v.dtype.itemsize}, ptr {pointer(self.native.places.address(v))}")
 
-    def _answer(self, t: Text, fresh: dict[Value, str]) -> str:
+    def _answer(self, t: EntranceText, fresh: dict[Value, str]) -> str:
         if self.kind == "done":
             return t.held(True)
         v = self.native.program.outputs[0]
@@ -229,7 +229,7 @@ class Entrance:
             made = t.emit(f"call ptr {pointer(array_function('PyArray_Scalar'))}({given})")
         return made if self.kind == "array" else self._tensor(t, made)
 
-    def _tensor(self, t: Text, value: str) -> str:
+    def _tensor(self, t: EntranceText, value: str) -> str:
         """Make a Tensor without a graph."""
         kind = pointer(id(Tensor))
         made = t.emit(f"call ptr {python_function('PyType_GenericAlloc')}(ptr {kind}, i64 0)")

@@ -13,7 +13,7 @@ from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.values import Register
 from clearprop.compiler.llvm.loops.access import inside
 from clearprop.compiler.program.core import Core, enter, unrun
-from clearprop.compiler.program.ir import Form, Shape, Value
+from clearprop.compiler.program.ir import PlannedForm, Shape, Value
 from clearprop.compiler.program.layout import layout
 from clearprop.compiler.program.strides import contiguous
 
@@ -21,7 +21,7 @@ _FULL = slice(None)
 
 
 @dataclass(frozen=True)
-class Picking(Form):
+class Picking(PlannedForm):
     """Where index arrays lead: entry (i, j, ...) of a space to i*strides[0] + j*strides[1] + ..., and from
     there, for each index array, so many of its steps on as the index says.
 

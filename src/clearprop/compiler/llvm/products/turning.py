@@ -12,7 +12,7 @@ from clearprop.compiler.program import ir
 from clearprop.compiler.program.layout import layout
 
 
-class Turned(ir.Form):
+class Turned(ir.PlannedForm):
     """Turned over: a copy of a transposed matrix, block by block, or a product, computed as (y^T x^T)^T."""
 
 
