@@ -14,8 +14,7 @@ from typing import Any
 
 from clearprop.compiler.llvm.language.engine import lanes_of
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import INDEX
-from clearprop.compiler.llvm.language.values import Value as Register
+from clearprop.compiler.llvm.language.values import INDEX, Register
 from clearprop.compiler.llvm.loops.access import Memory, constant_mask
 from clearprop.compiler.llvm.loops.reductions import sums_of_lanes
 from clearprop.compiler.llvm.products.turning import at_most
