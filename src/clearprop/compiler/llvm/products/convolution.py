@@ -10,6 +10,7 @@ when the rows are cut out of the result. A kernel's gradient has zeros there in 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from clearprop.compiler.llvm.language.engine import lanes_of
@@ -186,35 +187,40 @@ def planes_of(v: Value) -> Planes | None:
 
     None where this is not said here: steps other than 1, groups, and margins that cut something off.
     """
-    frame, (x, y) = v.attrs["frame"], v.operands
-    lengths, windows, margins = x.shape[2:], v.shape[2:], frame.margins
-    if v.op == "convolution_kernel":
-        windows = y.shape[2:]
-    if (
-        v.op == "transposed_convolution"
-    ):  # a convolution of what arrives, with wider margins and a turned kernel
-        reach = [d * (k - 1) for k, d in zip(frame.sizes, frame.dilations, strict=True)]
-        margins = tuple(
-            (r - before, n - m + before)
-            for (before, _), n, m, r in zip(margins, windows, lengths, reach, strict=True)
-        )
+    frame, lengths = v.attrs["frame"], v.operands[0].shape[2:]
+    windows, margins = WINDOWS[v.op](v)
     if any(n != 1 for n in frame.steps) or v.attrs["groups"] != 1 or min(map(min, margins)) < 0:
         return None
     planes = Planes(lengths, margins, frame.sizes, frame.dilations, v.dtype)
     return planes if planes.windows == tuple(windows) and planes.lanes >= 8 else None
 
 
+def _between(v: Value) -> tuple[Any, Any]:
+    """The windows of a transposed convolution: of what arrives, with wider margins and a turned kernel."""
+    frame, lengths, windows = v.attrs["frame"], v.operands[0].shape[2:], v.shape[2:]
+    reach = [d * (k - 1) for k, d in zip(frame.sizes, frame.dilations, strict=True)]
+    places = zip(frame.margins, windows, lengths, reach, strict=True)
+    return windows, tuple((r - before, n - m + before) for (before, _), n, m, r in places)
+
+
+WINDOWS: dict[str, Callable[[Value], tuple[Any, Any]]] = {
+    "convolution": lambda v: (v.shape[2:], v.attrs["frame"].margins),
+    "transposed_convolution": _between,
+    "convolution_kernel": lambda v: (v.operands[1].shape[2:], v.attrs["frame"].margins),
+}
+"""The lengths of what the windows of each op make, and the margins around what they are of."""
+
+
 class ConvolutionWriter:
     """Writes a convolution, or a transposed one, image by image: a turn is an image."""
 
-    grain = 1
+    grain, turned = 1, False
 
     def __init__(self, v: Value, memory: Memory) -> None:
         planes = planes_of(v)
         assert planes is not None
         self.value, self.memory, self.dtype, self.planes = v, memory, v.dtype, planes
         self.x, self.w = v.operands
-        self.turned = v.op == "transposed_convolution"
         self.turns, self.channels = self.x.shape[:2]
         self.units, self.inner = v.shape[1], self.channels * len(planes.taps)
         self.work = work_of(v, self.turns * self.units * self.inner * planes.span)
@@ -384,9 +390,15 @@ def entries_of(f: Function, memory: Memory, x: Value) -> str:
     return f.at(memory.pointer(f, place.base), place.offset, x.dtype)
 
 
+class TransposedWriter(ConvolutionWriter):
+    """Writes a transposed convolution: that of what arrives with the kernel turned."""
+
+    turned = True
+
+
 WRITERS: dict[str, Any] = {
     "convolution": ConvolutionWriter,
-    "transposed_convolution": ConvolutionWriter,
+    "transposed_convolution": TransposedWriter,
     "convolution_kernel": KernelWriter,
 }
 """What writes each op of this file."""
