@@ -198,7 +198,7 @@ class _Job:
                 patience=args.patience or None,
                 checkpoint=args.checkpoint,
                 resume=args.resume,
-                facts=self.facts(),
+                facts=self.facts() if args.checkpoint else None,
                 overwrite=args.force,
                 compile={"auto": "auto", "yes": True, "no": False}[args.compile],
                 progress=not report.quiet,

@@ -138,14 +138,17 @@ def copies(table: Table, reading: Reading) -> list[str]:
                 numbers_only(table, name, reading.findings[name].dress, complain=False), values
             )
         else:
-            same = _one_to_one(as_words(table.found(name)), goal)
+            same = _one_to_one(table.found(name), goal)
         if same:
             what = "orders the rows exactly as" if regression else "has one value for each class of"
             told.append(f"{name!r} {what} the target: a copy of it? (--column '{name}=ignore')")
     return told
 
 
-def _one_to_one(column: Any, goal: Any) -> bool:
+def _one_to_one(cells: Any, goal: Any) -> bool:
+    if isinstance(cells, Numbers) and len(np.unique(cells.values)) != len(goal.words):
+        return False
+    column = as_words(cells)
     if len(column.words) != len(goal.words):
         return False
     pairs = np.unique(column.codes.astype(np.int64) * len(goal.words) + goal.codes)

@@ -25,6 +25,7 @@ Array = npt.NDArray[Any]
 
 _DELIMITERS = ",;\t|"
 _ROWS = 4096  # so many at a time
+_CHARACTERS = 1 << 20
 _ZERO = re.compile(r"\n[ ]*[+-]?0\d")
 _NAMED = {r"\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "space": " ", "blank": " ", "pipe": "|"}
 _LARGEST = float(2**53)  # whole numbers up to here are exact
@@ -68,58 +69,77 @@ class Delimited:
 
     def _columns(self, wanted: set[str] | None, verbatim: bool) -> tuple[dict[str, _Column], Array]:
         columns: dict[str, _Column] = {}
-        places: list[int] = []
+        places: dict[str, int] = {}
         lines: list[Array] = []
-        for rows, numbers in self._pieces():
+        for piece in self._pieces():
             if not lines:
-                self.names = self._checked_names(rows[0])
-                chosen = [name for name in self.names if wanted is None or name in wanted]
-                columns = {name: _Column(verbatim) for name in chosen}
-                places = [self.names.index(name) for name in chosen]
-                rows, numbers = rows[1:], numbers[1:]
-            cells = self._turned(rows, numbers)
-            lines.append(np.array(numbers, np.int64))
-            for place, column in zip(places, columns.values(), strict=True):
-                if cells:
-                    column.add(cells[place])
+                self.names = self._checked_names(piece.first())
+                places = {name: i for i, name in enumerate(self.names) if wanted is None or name in wanted}
+                columns = {name: _Column(verbatim) for name in places}
+            lines.append(np.array(piece.lines, np.int64))
+            self._check_lengths(piece)
+            if len(piece.lines):
+                _add(piece, columns, places)
         if not lines:
             wanted_ = "wants a line of column names and rows below it"
             raise InputError(lesson(self.called, wanted_, "the file is empty"))
-        return columns, np.concatenate(lines)
+        found = np.concatenate(lines)
+        for name, column in columns.items():
+            self._no_nul(column, found, name)
+        return columns, found
 
-    def _turned(self, rows: list[list[str]], lines: list[int]) -> list[tuple[str, ...]]:
-        """Return rows as columns; raises InputError for the first row of another length than the names."""
-        try:
-            cells = list(zip(*rows, strict=True))
-            if not cells or len(cells) == len(self.names):
-                return cells
-        except ValueError:
-            pass
-        wrong = next(i for i, row in enumerate(rows) if len(row) != len(self.names))
-        raise self._wrong_length(rows[wrong], lines[wrong])
+    def _check_lengths(self, piece: Piece) -> None:
+        """Raise InputError for the first row of another length than the names."""
+        for row, cells in enumerate(piece.lengths()):
+            if cells != len(self.names):
+                raise self._wrong_length(piece.row(row), piece.lines[row])
 
-    def _pieces(self) -> Iterator[tuple[list[list[str]], list[int]]]:
-        """Yield rows with their lines, some thousands at a time; empty lines are none."""
+    def _no_nul(self, column: _Column, lines: Array, name: str) -> None:
+        odd = [place for word, place in (column.places or {}).items() if "\0" in word]
+        if odd and not column.mixed:
+            row = int(np.flatnonzero(np.concatenate(column.pieces) == odd[0])[0])
+            raise self._nul(int(lines[row]))
+
+    def _pieces(self) -> Iterator[Piece]:
+        """Yield rows with their lines, some thousands at a time; empty lines are none.
+
+        While no quote occurs a line is a row, and NumPy's own parser can read it; from the first quote on,
+        Python's `csv` takes rows apart.
+        """
         line = 1
         with self.source.reading() as stream:
             text = io.TextIOWrapper(stream, self.encoding, newline="")
-            reader = csv.reader(text, delimiter=self.delimiter, strict=True)
             try:
-                while True:
-                    rows, lines = [], []
-                    for record in islice(reader, _ROWS):
-                        if record and (len(record) > 1 or record[0].strip()):
-                            rows.append(record)
-                            lines.append(line)
-                        line = reader.line_num + 1
-                    if rows:
-                        yield rows, lines
-                    elif reader.line_num + 1 == line and next(reader, None) is None:
+                while block := text.read(_CHARACTERS):
+                    block += text.readline()
+                    plain = block.replace("\r\n", "\n")
+                    if '"' in plain or "\r" in plain:
+                        yield from self._rows(chain(io.StringIO(block, newline=""), text), line)
                         return
-            except csv.Error as error:
-                raise self._not_csv(line, str(error)) from error
+                    found = plain.removesuffix("\n").split("\n")
+                    piece = Plain(self.delimiter, found, range(line, line + len(found)))
+                    line += len(found)
+                    if len(piece.lines):
+                        yield piece
             except UnicodeError as error:
                 raise self._wrong_encoding() from error
+
+    def _rows(self, text: Iterator[str], start: int) -> Iterator[Piece]:
+        reader = csv.reader(text, delimiter=self.delimiter, strict=True)
+        line, more = start, True
+        try:
+            while more:
+                rows, lines, more = [], [], False
+                for record in islice(reader, _ROWS):
+                    more = True
+                    if record and (len(record) > 1 or record[0].strip()):
+                        rows.append(record)
+                        lines.append(line)
+                    line = start + reader.line_num
+                if rows:
+                    yield Piece(rows, lines)
+        except csv.Error as error:
+            raise self._not_csv(line, str(error)) from error
 
     def _encoding(self, asked: str | None, others: Sequence[str]) -> str:
         if asked is not None:
@@ -199,14 +219,14 @@ class Delimited:
 
     def _not_csv(self, line: int, what: str) -> InputError:
         if "NUL" in what:
-            wanted, got = (
-                "wants a table of text",
-                f"line {line} holds a NUL byte: the file holds bytes of another kind",
-            )
-            hint = "--encoding utf-16" if self.source.begins(4)[1:2] == b"\0" else ""
-            return InputError(lesson(self.called, wanted, got, hint=hint))
+            return self._nul(line)
         hint = "closing the quote that was opened there" if "unexpected end" in what else ""
         return InputError(lesson(self.called, f"line {line} is not CSV", what, hint=hint))
+
+    def _nul(self, line: int) -> InputError:
+        got = f"line {line} holds a NUL byte: the file holds bytes of another kind"
+        hint = "--encoding utf-16" if b"\0" in self.source.begins(2) else ""
+        return InputError(lesson(self.called, "wants a table of text", got, hint=hint))
 
     def _wrong_encoding(self) -> InputError:
         """Look for the line whose bytes are no text."""
@@ -226,6 +246,97 @@ def _decodes(content: bytes, encoding: str) -> bool:
     except UnicodeError:
         return False
     return True
+
+
+class Piece:
+    """Some rows of a file, taken apart, and their lines."""
+
+    def __init__(self, rows: list[list[str]], lines: list[int]) -> None:
+        self.rows, self.lines = rows, lines
+
+    def first(self) -> list[str]:
+        """Return the first row, and take it away."""
+        row, self.rows, self.lines = self.row(0), self.rows[1:], self.lines[1:]
+        return row
+
+    def row(self, place: int) -> list[str]:
+        """Return one row's cells."""
+        return self.rows[place]
+
+    def lengths(self) -> Iterator[int]:
+        """Return how many cells each row has."""
+        return map(len, self.rows)
+
+    def cells(self, places: list[int]) -> list[tuple[str, ...]]:
+        """Return the columns at some places."""
+        turned = list(zip(*self.rows, strict=True))
+        return [turned[place] for place in places]
+
+    def numbers(self, places: list[int]) -> Array | None:
+        """Return columns of plain numbers as an array of shape (rows, places), if they all are."""
+        return None
+
+
+class Plain(Piece):
+    """Some lines without a quote: rows whose cells are cut at the delimiters alone."""
+
+    def __init__(self, delimiter: str, rows: list[str], lines: range) -> None:
+        kept = [(row, line) for row, line in zip(rows, lines, strict=True) if row and not row.isspace()]
+        self.delimiter = delimiter
+        self.texts, self.lines = [row for row, _ in kept], [line for _, line in kept]
+
+    def first(self) -> list[str]:
+        row, self.texts, self.lines = self.row(0), self.texts[1:], self.lines[1:]
+        return row
+
+    def row(self, place: int) -> list[str]:
+        return self.texts[place].split(self.delimiter)
+
+    def lengths(self) -> Iterator[int]:
+        return (text.count(self.delimiter) + 1 for text in self.texts)
+
+    def cells(self, places: list[int]) -> list[tuple[str, ...]]:
+        if len(places) < 8:
+            return list(zip(*([row[p] for p in places] for row in self._split()), strict=True))
+        turned = list(zip(*self._split(), strict=True))
+        return [turned[place] for place in places]
+
+    def _split(self) -> Iterator[list[str]]:
+        return (text.split(self.delimiter) for text in self.texts)
+
+    def numbers(self, places: list[int]) -> Array | None:
+        if not places or not self._plainly():
+            return None
+        try:
+            values = np.loadtxt(
+                self.texts, delimiter=self.delimiter, usecols=places, comments=None, ndmin=2, dtype=np.float64
+            )
+        except (ValueError, IndexError):  # an empty cell, a word
+            return None
+        return values if np.nanmax(np.abs(values), initial=0) < _LARGEST else None
+
+    def _plainly(self) -> bool:
+        """Return whether no cell begins with 0 and another digit, or has a mark that a parser overlooks."""
+        text = "\n".join(("", *self.texts))
+        if "_" in text or not text.isascii() or self.delimiter + " " in text:
+            return False
+        codes = np.frombuffer(text.encode("ascii"), np.uint8)
+        begins = (codes[:-2] == ord(self.delimiter)) | (codes[:-2] == ord("\n"))
+        digits = (codes[2:] >= ord("0")) & (codes[2:] <= ord("9"))
+        return not np.any(begins & (codes[1:-1] == ord("0")) & digits)
+
+
+def _add(piece: Piece, columns: dict[str, _Column], places: dict[str, int]) -> None:
+    """Give every column its cells of a piece: all numbers at once where that is possible."""
+    numeric = [name for name, column in columns.items() if column.places is None and not column.mixed]
+    numbers = piece.numbers([places[name] for name in numeric])
+    if numbers is not None:
+        for name, values in zip(numeric, numbers.T, strict=True):
+            columns[name].pieces.append(values.copy())
+    rest = [name for name in columns if numbers is None or name not in numeric]
+    cells = piece.cells([places[name] for name in rest]) if rest else []
+    for name, found in zip(rest, cells, strict=True):
+        columns[name].add(found)
 
 
 class _Places(dict[str, int]):

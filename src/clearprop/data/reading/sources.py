@@ -17,9 +17,9 @@ Opener = Callable[[], IO[bytes]]
 
 # fmt: off
 _PACKED = {
-    b"\x1f\x8b":           ("gzip",  "gzip",  "GzipFile"),
-    b"BZh":                ("bzip2", "bz2",   "BZ2File"),
-    b"\xfd7zXZ\x00":       ("xz",    "lzma",  "LZMAFile"),
+    b"\x1f\x8b":           ("gzip",  "gzip"),
+    b"BZh":                ("bzip2", "bz2"),
+    b"\xfd7zXZ\x00":       ("xz",    "lzma"),
 }
 _FOREIGN = {
     b"\xd0\xcf\x11\xe0":   ("an Excel workbook of the old kind (.xls)", "saving the sheet as CSV"),
@@ -96,9 +96,9 @@ def _unpacked(source: Source, depth: int = 0) -> Source:
         raise InputError(lesson(called, "wants a table", "it is a tar archive", hint="unpacking it first"))
     if depth == _DEEPEST:
         raise InputError(lesson(called, "is packed too often", f"{depth} times, one in another"))
-    for mark, (what, module, name) in _PACKED.items():
+    for mark, (what, module) in _PACKED.items():
         if begins.startswith(mark):
-            opener = _whole(source, what, getattr(importlib.import_module(module), name))
+            opener = _whole(source, what, importlib.import_module(module).open)
             return _unpacked(Source(source.name, opener), depth + 1)
     if begins.startswith(_ZSTD):
         return _unpacked(Source(source.name, _whole(source, "zstd", _zstd)), depth + 1)
