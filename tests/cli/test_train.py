@@ -1,6 +1,7 @@
 """`clearprop train`: the main job, for the digits and for anybody's table, and all that can go wrong."""
 
 import csv
+import json
 import os
 import re
 import signal
@@ -204,6 +205,81 @@ def test_ctrl_c_keeps_what_was_learned(table, tmp_path):
     assert b"test accuracy" in out
     assert err == b"Stopped by Ctrl-C: what was learned until then is kept.\n"
     assert TableModel.load(tmp_path / "run" / "model.safetensors").about["epochs"] >= 1
+
+
+def dressed(path, rows=120):
+    """Write a table whose columns need understanding; `paid` and the hour tell the number."""
+    lines = ["when,id,paid,town,y"]
+    for row in range(rows):
+        hour, town = row * 7 % 24, ["Oslo", "Rome"][row % 2] if row % 20 else "none"
+        when = f"{1 + row % 28:02}/{1 + row % 12:02}/2024 {hour:02}:00"
+        lines.append(f'{when},{row + 1},"${1000 + 37 * row % 900:,}",{town},{hour + row % 9}.5')
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_one_screen_says_what_every_column_is(tmp_path, capsys):
+    assert (
+        train(dressed(tmp_path / "t.csv"), "--target", "y", "--epochs", 1, "--output", tmp_path / "run") == 0
+    )
+    out = capsys.readouterr().out
+
+    assert "number    paid: thousands parted by a comma, currency '$'" in out
+    assert re.search(r"date      when: 2024-01-\d\d \d\d:00 to 2024-12-\d\d \d\d:00; day first; read as", out)
+    assert "category  town: 3 categories (Oslo, Rome, (missing))" in out
+    assert "left out  id: whole numbers that differ in all 120 rows" in out
+    assert "target    y: numbers from" in out
+
+
+def test_the_same_is_one_json_object(tmp_path, capsys):
+    options = ["--target", "y", "--epochs", 1, "--output", tmp_path / "run", "--json"]
+    assert train(dressed(tmp_path / "t.csv"), *options) == 0
+    found = json.loads(capsys.readouterr().out)
+    kinds = {column["name"]: column["kind"] for column in found["columns"]}
+
+    assert kinds == {"when": "date", "id": "id", "paid": "number", "town": "category"}
+    assert (found["target"]["task"], found["rows"]["test"]) == ("regression", 24)
+    assert set(found["test"]) == {"rmse", "mae", "r2"}
+
+
+def test_quiet_hides_no_warning_about_the_data(tmp_path, capsys):
+    options = ["--target", "y", "--epochs", 1, "--output", tmp_path / "run", "--quiet"]
+    assert train(dressed(tmp_path / "t.csv"), *options) == 0
+
+    assert "note: 'id': left out: whole numbers" in capsys.readouterr().err
+
+
+def test_what_was_told_is_remembered_by_the_model(tmp_path, capsys):
+    lines = [f"{i % 7},5~{'gone' if i % 9 == 0 else i * 37 % 101}~{i % 7 + i * 37 % 101}" for i in range(60)]
+    (tmp_path / "t.csv").write_bytes(("größe~b~y\n" + "\n".join(lines) + "\n").encode("latin-1"))
+    told = ["--delimiter", "~", "--encoding", "latin-1", "--missing", "gone", "--column", "b=number"]
+    options = ["--target", "y", "--epochs", 1, "--output", tmp_path / "run"]
+    assert train(tmp_path / "t.csv", *options, *told) == 0
+    capsys.readouterr()
+
+    assert main(["predict", str(tmp_path / "run" / "model.safetensors"), str(tmp_path / "t.csv")]) == 0
+    assert "'b' has 7 missing cells, taken as the median" in capsys.readouterr().err
+
+
+def test_a_class_that_is_never_tested_is_said(tmp_path, capsys):
+    rows = [f"{i * 37 % 101},{'ab'[i % 2]}" for i in range(150)] + ["7,rare"]
+    (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(rows) + "\n")
+    assert train(tmp_path / "t.csv", "--target", "y", "--epochs", 1, "--output", tmp_path / "run") == 0
+
+    assert "note      a class that is in no row of the test: 'rare'" in capsys.readouterr().out
+
+
+def test_counts_are_learned_by_the_poisson_loss(tmp_path, capsys):
+    generator = np.random.default_rng(0)
+    rows = [f"{x:.3f},{generator.poisson(np.exp(1 + x))}" for x in generator.normal(size=300)]
+    (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(rows) + "\n")
+    options = ["--target", "y", "--loss", "poisson", "--output", tmp_path / "run"]
+    assert train(tmp_path / "t.csv", *options) == 0
+
+    assert "(Poisson regression)" in capsys.readouterr().out
+    model = TableModel.load(tmp_path / "run" / "model.safetensors")
+    assert model.about["test"]["r2"] > 0.5
+    assert all(float(y) > 0 for y in model.predictions(model.read(tmp_path / "t.csv"))["predicted y"])
 
 
 # --- bad input ------------------------------------------------------------------------------------------

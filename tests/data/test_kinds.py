@@ -46,7 +46,7 @@ DRESSED = [
     (["0,125", "0,250", "0,375"],                         [.125, .25, .375],           "decimal comma"),
     (["1.500", "2.250", "10.125"],                        [1.5, 2.25, 10.125],         ""),
     (["5 kg", "7.5 kg", "12kg"],                          [5, 7.5, 12],                "unit 'kg'"),
-    (["+5", "6-", "7"],                                   [5, -6, 7],                  ""),
+    (["+5", "6", "7"],                                    [5, 6, 7],                   ""),
     (["1.5e3", "2E-1", ".5"],                             [1500, .2, .5],              ""),]
 # fmt: on
 
@@ -165,6 +165,8 @@ DATED = [
     (["2024-03", "2023-12"],                           ["2024-03-01", "2023-12-01"],                   ""),
     (["Mar 2024", "Dec 2023"],                         ["2024-03-01", "2023-12-01"],                   ""),
     (["20240229", "20231201"],                         ["2024-02-29", "2023-12-01"],                   "whole numbers such as"),
+    (["1987 Jan", "1988 Dec"],                         ["1987-01-01", "1988-12-01"],                   ""),
+    (["1987 Q1", "1988 Q4"],                           ["1987-01-01", "1988-10-01"],                   ""),
     (["08:30", "23:15"],                               ["1970-01-01T08:30", "1970-01-01T23:15"],       ""),]
 # fmt: on
 
@@ -209,6 +211,8 @@ def test_a_date_is_what_varies_of_it_with_sine_and_cosine():
     ([f"{i:05d}" for i in range(200)], "id", "left out: codes with a leading zero"),
     (["02139", "10001", "94107", "02139"] * 25, "category", "leading zero"),
     (["Oslo", "Rome", "Lima"] * 20, "category", ""),
+    (["1935-", "1940-", "1945-"] * 20, "category", ""),
+    (["10-19", "20-29", "30+"] * 20, "category", ""),
     ([f"the machine stopped at step {i} and was started by hand" for i in range(80)], "text", "left out"),
     (["7"] * 50, "constant", "left out: every cell is '7'"),
     (["7", ""] * 25, "category", "one value, '7', or none"),
@@ -229,6 +233,14 @@ def test_years_in_order_and_days_are_measured_and_not_row_numbers():
     years = Table("t.csv", {"year": [str(1900 + i) for i in range(100)], "y": ["a", "b"] * 50})
 
     assert inspect(years, "y").numbers == ["year"]
+
+
+def test_ranks_are_measured_and_shuffled_ids_are_known_by_their_name():
+    ranks = [str((37 * i) % 101) for i in range(101)]
+    columns = {"wealth": ranks, "caseid": ranks, "y": [*"ab"] * 50 + ["a"]}
+    found = inspect(Table("t.csv", columns), "y").findings
+
+    assert (found["wealth"].kind, found["caseid"].kind) == ("number", "id")
 
 
 def test_row_numbers_are_used_where_there_is_nothing_else():

@@ -242,7 +242,7 @@ def _category(column: Category, table: Table, says: list[str]) -> str:
 def _date(column: Date, table: Table, says: list[str]) -> str:
     moments = moments_of(table, column.name, column.form)
     known = moments[~np.isnat(moments)]
-    hours = known if len(known) and parts(known)["hour"].any() else known.astype("datetime64[D]")
+    hours = known.astype("datetime64[m]" if len(known) and parts(known)["hour"].any() else "datetime64[D]")
     span = f"{hours.min()} to {hours.max()}".replace("T", " ") if len(known) else "none"
     gone = len(moments) - len(known)
     missing = f"; {counted(gone, 'missing cell')}" if gone else ""

@@ -38,6 +38,8 @@ _FORMS = {
     "month's name, day":  rf"{_WEEKDAY}{_NAME}\.?\s+{_NTH},?\s+{_YEAR}{_AFTER}",
     "as C prints it":     rf"{_WEEKDAY}{_NAME}\s+{_DAY}\s+{_TIME}\s+{_YEAR}",
     "year, month's name": rf"{_YEAR}[\s-]{_NAME}[\s-]{_DAY}{_AFTER}",
+    "year, name":         rf"{_YEAR}[\s-]{_NAME}",
+    "quarter":            rf"{_YEAR}[\s-]?q(?P<quarter>[1-4])",
     "year and month":     rf"{_YEAR}[-/](?P<month>\d{{1,2}})",
     "month and year":     rf"{_NAME}\.?,?[\s-]{_YEAR}",
     "eight digits":       rf"{_YEAR}(?P<month>\d{{2}})(?P<day>\d{{2}})(?:[t\s]?(?P<hour>\d{{2}}):?(?P<minute>\d{{2}}):?(?P<second>\d{{2}})(?P<zone>z)?)?",
@@ -82,6 +84,8 @@ class Form:
         month, day = int(found.get("month", 1)), int(found.get("day", 1))
         if "name" in found:
             month = _MONTHS[found["name"].lower()]
+        if "quarter" in found:
+            month = 3 * int(found["quarter"]) - 2
         if "first" in found:
             pair = int(found["first"]), int(found["second_"])
             day, month = pair if self.day_first else pair[::-1]

@@ -38,8 +38,7 @@ _FORM = re.compile(
     rf"""(?P<open>\()?[{_BLANKS}]*(?P<sign>[+{_HYPHENS}])?[{_BLANKS}]*(?P<before>{_CURRENCY})?[{_BLANKS}]*
     (?P<inner>[+{_HYPHENS}])?[{_BLANKS}]*
     (?P<digits>\d[\d.,{_QUOTES}{_BLANKS}]*|[.,]\d+)(?P<power>[eE][+{_HYPHENS}]?\d+)?
-    [{_BLANKS}]*(?P<after>%|‰|{_CURRENCY}|[A-Za-zµ°²³/]{{1,12}}\.?)?[{_BLANKS}]*(?P<last>-)?
-    [{_BLANKS}]*(?P<close>\))?""",
+    [{_BLANKS}]*(?P<after>%|‰|{_CURRENCY}|[A-Za-zµ°²³/]{{1,12}}\.?)?[{_BLANKS}]*(?P<close>\))?""",
     re.VERBOSE,
 )
 _IN_THREES = re.compile(r"\d{1,3}(\D\d{3})+|\d{1,2}(\D\d{2})+\D\d{3}")  # 1,234,567, and 12,34,567 in India
@@ -78,7 +77,7 @@ class Dress:
         number = float(core + (parts["power"] or "").translate(_ASCII))
         if (percent and not self.percent) or (self.percent and not percent and number):
             return None
-        negative = [name for name in ("sign", "inner", "last") if (parts[name] or "+") in _MINUS]
+        negative = [name for name in ("sign", "inner") if (parts[name] or "+") in _MINUS]
         if len(negative) > 1 or (parts["open"] and negative):
             return None
         number = -number if negative or parts["open"] else number

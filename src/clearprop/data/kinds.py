@@ -25,7 +25,8 @@ _BOOLEANS = [{"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"on", "o
 _ID = re.compile(
     r"(^|[\s_.-])(id|ids|uuid|guid|key|index|idx|nr|no|rownames?|serial)$|[a-z]I[Dd]$|^unnamed", re.I
 )
-_IN_ORDER = re.compile(r"time|year|date|day|week|month|hour|minute|second|age|period|epoch|step", re.I)
+_LIKE_ID = re.compile(r"id$|nr$|^obs|^case|^row|^column 1$|code$|number$|patient|subject|person", re.I)
+_IN_ORDER = re.compile(r"^t$|time|year|date|day|week|month|hour|minute|second|^age|period|epoch|step", re.I)
 _SENTINELS = [sign * float("9" * n) for n in range(1, 10) for sign in (-1, 1)] + [-1.0]
 
 
@@ -148,7 +149,7 @@ def _of_numbers(table: Table, name: str, raw: Array) -> Finding:
         return _constant(name, shortest(float(different[0])), len(known) < len(raw))
     if from_numbers(known) is not None and len(different) > 1:
         return Finding(name, "date", [*says, "whole numbers such as 20240229"], form=Form("eight digits"))
-    if reason := _id_of_numbers(name, different, counts):
+    if reason := _id_of_numbers(name, known, different, counts):
         return Finding(name, "id", [*says, f"left out: {reason}"], used=False)
     return Finding(name, "number", [*says, *_sentinels(different, counts)])
 
@@ -227,19 +228,22 @@ def _has_zero(word: str) -> bool:
     return len(word) > 1 and word[0] == "0" and word.isdecimal()
 
 
-def _id_of_numbers(name: str, different: Array, counts: Array) -> str:
+def _id_of_numbers(name: str, values: Array, different: Array, counts: Array) -> str:
     """Return why whole numbers name rows rather than measure something, or nothing.
 
     Values of which none occurs twice are ids where chance would hardly have it so: of n draws out of R
-    numbers all differ with a probability of about exp(-n (n - 1) / 2 R).
+    numbers all differ with a probability of about exp(-n (n - 1) / 2 R). They come in order, or have the name
+    of an id; the ranks of a column (1 to n, in any order) are measurements.
     """
     n = len(different)
     if counts.max() > 1 or n < 10 or np.any(different != np.round(different)):
         return ""
-    spread = float(different[-1] - different[0]) + 1
-    in_order = _IN_ORDER.search(name) is not None and not _ID.search(name)
-    if in_order or (n * (n - 1) / (2 * spread) < 4.6 and not _ID.search(name)):
-        return ""
+    if _ID.search(name) is None:
+        unlikely = n * (n - 1) / (2 * float(different[-1] - different[0] + 1)) > 4.6
+        steps = np.diff(values)
+        in_order = bool(np.all(steps > 0) or np.all(steps < 0)) and _IN_ORDER.search(name) is None
+        if not unlikely or not (in_order or _LIKE_ID.search(name)):
+            return ""
     return f"whole numbers that differ in all {n:,} rows, as row numbers and ids do"
 
 

@@ -267,7 +267,7 @@ class Piece:
         """Return how many cells each row has."""
         return map(len, self.rows)
 
-    def cells(self, places: list[int]) -> list[tuple[str, ...]]:
+    def cells(self, places: list[int]) -> list[Sequence[str]]:
         """Return the columns at some places."""
         turned = list(zip(*self.rows, strict=True))
         return [turned[place] for place in places]
@@ -295,14 +295,9 @@ class Plain(Piece):
     def lengths(self) -> Iterator[int]:
         return (text.count(self.delimiter) + 1 for text in self.texts)
 
-    def cells(self, places: list[int]) -> list[tuple[str, ...]]:
-        if len(places) < 8:
-            return list(zip(*([row[p] for p in places] for row in self._split()), strict=True))
-        turned = list(zip(*self._split(), strict=True))
-        return [turned[place] for place in places]
-
-    def _split(self) -> Iterator[list[str]]:
-        return (text.split(self.delimiter) for text in self.texts)
+    def cells(self, places: list[int]) -> list[Sequence[str]]:
+        flat = self.delimiter.join(self.texts).split(self.delimiter)  # every row has the same length by now
+        return [flat[place :: len(flat) // len(self.texts)] for place in places]
 
     def numbers(self, places: list[int]) -> Array | None:
         if not places or not self._plainly():
@@ -355,7 +350,7 @@ class _Column:
         self.pieces: list[Array] = []
         self.mixed = False
 
-    def add(self, cells: tuple[str, ...]) -> None:
+    def add(self, cells: Sequence[str]) -> None:
         """Take some more cells."""
         if self.mixed:
             return
@@ -386,7 +381,7 @@ class _Column:
         return Words(list(self.places or ()), codes)
 
 
-def _numbers(cells: tuple[str, ...]) -> Array | None:
+def _numbers(cells: Sequence[str]) -> Array | None:
     """Return cells as numbers, NaN where missing, if all are plain ones whose text need not be kept."""
     try:
         values = np.fromiter(map(float, cells), np.float64, len(cells))
