@@ -88,7 +88,7 @@ class Delimited:
             self._no_nul(column, found, name)
         return columns, found
 
-    def _check_lengths(self, piece: Rows) -> None:
+    def _check_lengths(self, piece: Records) -> None:
         """Raise InputError for the first row of another length than the names."""
         for row, cells in enumerate(piece.lengths()):
             if cells != len(self.names):
@@ -100,7 +100,7 @@ class Delimited:
             row = int(np.flatnonzero(np.concatenate(column.pieces) == odd[0])[0])
             raise self._nul(int(lines[row]))
 
-    def _pieces(self) -> Iterator[Rows]:
+    def _pieces(self) -> Iterator[Records]:
         """Yield rows with their lines, some thousands at a time; empty lines are none.
 
         While no quote occurs a line is a row, and NumPy's own parser can read it; from the first quote on,
@@ -117,14 +117,14 @@ class Delimited:
                         yield from self._rows(chain(io.StringIO(block, newline=""), text), line)
                         return
                     found = plain.removesuffix("\n").split("\n")
-                    piece = Lines(self.delimiter, found, range(line, line + len(found)))
+                    piece = PlainRecords(self.delimiter, found, range(line, line + len(found)))
                     line += len(found)
                     if len(piece.lines):
                         yield piece
             except UnicodeError as error:
                 raise self._wrong_encoding() from error
 
-    def _rows(self, text: Iterator[str], start: int) -> Iterator[Rows]:
+    def _rows(self, text: Iterator[str], start: int) -> Iterator[Records]:
         reader = csv.reader(text, delimiter=self.delimiter, strict=True)
         line, more = start, True
         try:
@@ -137,7 +137,7 @@ class Delimited:
                         lines.append(line)
                     line = start + reader.line_num
                 if rows:
-                    yield Rows(rows, lines)
+                    yield Records(rows, lines)
         except csv.Error as error:
             raise self._not_csv(line, str(error)) from error
 
@@ -248,7 +248,7 @@ def _decodes(content: bytes, encoding: str) -> bool:
     return True
 
 
-class Rows:
+class Records:
     """Some rows of a file, taken apart, and their lines."""
 
     def __init__(self, rows: list[list[str]], lines: list[int]) -> None:
@@ -277,7 +277,7 @@ class Rows:
         return None
 
 
-class Lines(Rows):
+class PlainRecords(Records):
     """Some lines without a quote: rows whose cells are cut at the delimiters alone."""
 
     def __init__(self, delimiter: str, rows: list[str], lines: range) -> None:
@@ -321,7 +321,7 @@ class Lines(Rows):
         return not np.any(begins & (codes[1:-1] == ord("0")) & digits)
 
 
-def _add(piece: Rows, columns: dict[str, _Column], places: dict[str, int]) -> None:
+def _add(piece: Records, columns: dict[str, _Column], places: dict[str, int]) -> None:
     """Give every column its cells of a piece: all numbers at once where that is possible."""
     numeric = [name for name, column in columns.items() if column.places is None and not column.mixed]
     numbers = piece.numbers([places[name] for name in numeric])
