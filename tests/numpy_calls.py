@@ -156,6 +156,58 @@ def systems():
     yield (SYSTEM, array((3,), "i8")), {}
 
 
+SYMMETRIC = SYSTEM @ SYSTEM.T + np.eye(3)
+POSITIVE = (SYMMETRIC, np.stack([SYMMETRIC, 2 * SYMMETRIC]), SYMMETRIC + np.triu(np.ones((3, 3)), 1), SYMMETRIC.astype("f4"), np.eye(2, dtype=int),
+            np.array([[2.0]]), np.zeros((0, 0)), np.zeros((2, 0, 0)), np.zeros((2, 2)), SYSTEM[:2], SYSTEM[0], SYMMETRIC.astype("f2"),
+            SYMMETRIC > 0, -SYMMETRIC)  # fmt: skip
+LADDER = np.array([[1.0, 0.4, 0.2], [0.3, 2.0, 0.1], [0.2, 0.3, 4.0]])
+RECTANGLES = (SYSTEM, SYSTEM[:2], SYSTEM[:, :2], np.stack([SYSTEM[:2], SYSTEM[1:]]), SYSTEM.astype("f4"), SYSTEM.astype("i8") + 2, SYSTEM[0],
+              np.array(2.0), np.ones((3, 2)), SYSTEM.astype("f2"), np.array([[2.0]]), np.zeros((2, 2)))  # fmt: skip
+
+
+def each(arrays, *calls):
+    for x in arrays:
+        for args, kwargs in calls:
+            yield (x, *args), kwargs
+    yield (arrays[0],), {"keyword_that_nobody_knows": 1}
+
+
+def least_squares():
+    for a in (SYSTEM, SYSTEM[:, :2], SYSTEM[:2], np.ones((3, 2)), SYSTEM[0], np.stack([SYSTEM] * 2)):
+        for shape in ((3,), (3, 2), (2,), (4,), (), (2, 1)):
+            yield (a, array(shape)), {}
+            yield (a, array(shape), 1e-3), {}
+    yield (SYSTEM, array((3,))), {"rcond": -1}
+    yield (SYSTEM.astype("f4"), array((3,), "f4")), {}
+    yield (SYSTEM.astype("i8") + 2, array((3,), "i8")), {}
+
+
+def chains():
+    for shapes in (
+        ((2, 3), (3, 4)), ((3,), (3, 4)), ((2, 3), (3,)), ((3,), (3,)), ((2, 3), (3, 4), (4, 5)), ((3,), (3, 4), (4, 2), (2,)), ((5, 1), (1, 6), (6, 2)),
+        ((2, 3), (4, 5)), ((2, 3),), ((2, 3), (3,), (3, 2)), ((2, 3, 3), (3, 2)), ((2, 3), (3, 4), (5, 2)), ((), (2, 3)),
+    ):  # fmt: skip
+        yield ([array(s, seed=i) for i, s in enumerate(shapes)],), {}
+    yield ([array((2, 3), "f4"), array((3, 2), "i8")],), {}
+
+
+def tensor_systems():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 3, 6)), rng.normal(size=(6, 2, 3))
+    yield from (
+        ((x, array((2, 3))), {}),
+        ((x, array((2, 3)), (0, 2)), {}),
+        ((x, array((3, 2))), {"axes": (0,)}),
+        ((x, array((2,))), {}),
+    )
+    yield from (
+        ((SYSTEM, array((3,))), {}),
+        ((SYSTEM, array((2,))), {}),
+        ((y, array((6,))), {}),
+        ((y, array((2, 6))), {"axes": (5,)}),
+    )
+
+
 def norms():
     for ord in (None, 2, 1, 0, 3, 0.5, -1, -2, np.inf, -np.inf, "fro", "nuc", "x"):
         for shape in SHAPES:
@@ -221,6 +273,10 @@ def crosses():
     yield (array((3, 5)), array((5, 3), seed=1)), {"axisa": 0}
     yield (array((3, 5)), array((5, 3), seed=1), 0, -1, 0), {}
     yield (array((3, 5)), array((5, 3), seed=1)), {"axisb": 4}
+
+
+def crosses_of_linalg():
+    yield from two_arrays(_(), _(axis=0), _(axis=5), shapes=((3,), (2,), (5, 3), (3, 3), (0, 3), (3, 5)))
 
 
 def indices():
@@ -411,6 +467,26 @@ CALLS = {
     np.dot: lambda: two_arrays(_()), np.tensordot: tensordots, np.einsum: einsums, np.trapezoid: trapezoids,
     np.shape: lambda: one_array(_()), np.ndim: lambda: one_array(_()), np.size: lambda: one_array(_(), _(0), _(-1), _(5), _((0, 1))),
     np.zeros_like: lambda: one_array(_(), _("f4"), _(dtype=int), _(shape=(2,))), np.ones_like: lambda: one_array(_(), _("f4"), _(dtype=int), _(shape=(2,))),
+    np.linalg.cholesky: lambda: each(POSITIVE, _(), _(upper=True)),
+    np.linalg.eigh: lambda: each(POSITIVE, _(), _("U"), _(UPLO="l"), _("X")), np.linalg.eigvalsh: lambda: each(POSITIVE, _(), _("U"), _(UPLO="l"), _("X")),
+    np.linalg.eig: lambda: each((LADDER, np.stack([LADDER, LADDER.T]), LADDER.astype("f4"), SYSTEM[:2], SYSTEM[0], np.diag([3, 2, 1]), np.zeros((0, 0))), _()),
+    np.linalg.eigvals: lambda: each((LADDER, np.stack([LADDER, LADDER.T]), LADDER.astype("f4"), SYSTEM[:2], SYSTEM[0], np.diag([3, 2, 1]), np.zeros((0, 0))), _()),
+    np.linalg.svd: lambda: each(RECTANGLES, _(False), _(False, False), _(compute_uv=False), _(full_matrices=False, compute_uv=True)),
+    np.linalg.svdvals: lambda: each(RECTANGLES, _()),
+    np.linalg.qr: lambda: each(RECTANGLES, _(), _("r"), _(mode="reduced"), _("nonsense")),
+    np.linalg.pinv: lambda: each(RECTANGLES, _(), _(1e-3), _(rtol=1e-3), _(rcond=0.5), _(rcond=0.1, rtol=0.1)),
+    np.linalg.matrix_rank: lambda: each(RECTANGLES, _(), _(1.0), _(rtol=0.5), _(tol=0.5, rtol=0.5)),
+    np.linalg.lstsq: least_squares, np.linalg.multi_dot: chains, np.linalg.tensorsolve: tensor_systems,
+    np.linalg.matrix_power: lambda: each((SYSTEM, np.stack([SYSTEM, SYSTEM.T]), SYSTEM.astype("f4"), SYSTEM.astype("i8") + 2, SYSTEM[:2], SYSTEM[0], np.zeros((2, 2))),
+                                         *(_(n) for n in (0, 1, 2, 3, 7, -1, -2, 1.5))),
+    np.linalg.tensorinv: lambda: each((np.eye(6).reshape(2, 3, 6) * 2, SYSTEM, np.ones((2, 2, 2))), _(), _(1), _(ind=0), _(2)),
+    np.linalg.cond: lambda: each((*RECTANGLES, np.zeros((0, 0))), _(), *(_(p) for p in (2, -2, 1, -1, np.inf, -np.inf, "fro", "nuc", "x", 3))),
+    np.linalg.matrix_norm: lambda: (*one_array(*(_(ord=p) for p in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf, 3, "x")), _(), _(keepdims=True), _(keepdims=True, ord=2)),),
+    np.linalg.vector_norm: lambda: one_array(_(), _(ord=1), _(axis=0), _(axis=(0, 1), keepdims=True), _(axis=-1, ord=3), _(ord=np.inf), _(ord=-1, axis=5), _(ord=0)),
+    np.linalg.matmul: lambda: two_arrays(_()), np.linalg.vecdot: lambda: two_arrays(_(), _(axis=0), _(axis=5)),
+    np.linalg.outer: lambda: two_arrays(_()), np.linalg.cross: crosses_of_linalg,
+    np.linalg.tensordot: lambda: (((array((2, 3)), array((3, 4))), {"axes": a}) for a in (1, 0, 2, ((1,), (0,)), ((0,), (1,)))),
+    np.linalg.diagonal: lambda: one_array(_(), _(offset=1), _(offset=-1), _(offset=9)), np.linalg.trace: lambda: one_array(_(), _(offset=1), _(offset=-1), _(dtype="f4")),
     np.linalg.inv: matrices, np.linalg.det: matrices, np.linalg.slogdet: matrices, np.linalg.solve: systems, np.linalg.norm: norms,
     np.take: indices, np.take_along_axis: along, np.where: wheres, np.clip: clips,
     np.nonzero: places, np.flatnonzero: places, np.argwhere: places,

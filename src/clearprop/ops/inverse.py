@@ -10,6 +10,7 @@ from clearprop.define import define
 from clearprop.registry import implements, ops
 
 _SQUARE = np.array([[3.0, 1.0, -0.5], [0.5, 2.0, 1.0], [-1.0, 0.3, 2.5]])
+SlogdetResult: Any = type(np.linalg.slogdet(np.eye(1)))
 _BATCH = np.stack([_SQUARE, _SQUARE.T + 0.5, 2 * _SQUARE])
 
 
@@ -123,11 +124,11 @@ def sign_of_det(x: Any) -> Any:
 
 
 @implements(np.linalg.slogdet)
-def slogdet(x: Any) -> tuple[Any, Any]:
-    """Return the sign of the determinant and the logarithm of its size.
+def slogdet(x: Any) -> Any:
+    """Return the sign of the determinant and the logarithm of its size, as NumPy's `SlogdetResult`.
 
     >>> sign, size = slogdet(np.diag([1e-200, -1e-200]))
     >>> sign, size.round(3)
     (np.float64(-1.0), np.float64(-921.034))
     """
-    return ops["sign_of_det"](x), ops["logabsdet"](x)
+    return SlogdetResult(ops["sign_of_det"](x), ops["logabsdet"](x))

@@ -346,7 +346,7 @@ def power_norm(x: Any, *, ord: float = 3.0, axis: Any = None, keepdims: bool = F
 
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return a norm of vectors (`ord` any number or infinity), or of matrices ("fro", 1, -1, inf, -inf).
+    """Return a norm of vectors (`ord` any number or infinity), or of matrices (also "fro", "nuc", 2, -2).
 
     `ord=None` is the Euclidean norm of all entries, or along one axis or two.
 
@@ -386,9 +386,14 @@ def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     if ord in (None, "fro", "f"):
         return ops["norm"](x, axis=axes, keepdims=keepdims)
+    if ord in (2, -2, "nuc"):
+        s = ops["svdvals"](np.moveaxis(x, axes, (-2, -1)))
+        reduce = np.min if ord == -2 else np.max if ord == 2 and s.shape[-1] else np.sum
+        z = reduce(s, axis=-1)  # several that are largest share the gradient
+        return z.reshape(tuple(1 if i in axes else n for i, n in enumerate(x.shape))) if keepdims else z
     if ord not in (1, -1, np.inf, -np.inf):
-        hint = "ord=None for the Frobenius norm"
-        raise TypeError(lesson(f"norm(x, {ord!r})", "this matrix norm has no rule", hint=hint))
+        orders = "None, 'fro', 'nuc', 1, -1, 2, -2, np.inf or -np.inf"
+        raise ValueError(lesson(f"norm(x, {ord!r})", "is no norm of matrices", hint=orders))
     along, over = axes if abs(ord) == 1 else axes[::-1]  # the sums of columns, or of rows
     sums = np.absolute(x).sum(axis=along, keepdims=True)
     extreme = np.min if ord < 0 else np.max if sums.size else np.sum  # the largest of no sums is 0

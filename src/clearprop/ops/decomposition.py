@@ -1,0 +1,513 @@
+"""Matrices taken apart: Cholesky, eigenvalues, singular values, QR, and the pseudoinverse made of them.
+
+An op has one output, so several results lie side by side in one array: `eigh` is a column of eigenvalues and
+the vectors behind it, `svd` is U over a row of singular values over V, `qr` is Q over R.
+
+What is not defined stays undefined. Vectors that belong to equal eigenvalues turn freely in their plane: a
+gradient that would turn them is refused, what does not ask for it (a sum of eigenvalues, a norm) is finite
+and right. The rules are those of M. Giles, "An extended collection of matrix derivative results for forward
+and reverse mode algorithmic differentiation", 2008, and of S. Walter and L. Lehmann, "Algorithmic
+differentiation of linear algebra functions", 2010.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop.define import define
+from clearprop.errors import GradientError, lesson
+from clearprop.facts import Facts
+from clearprop.ops.shape import as_array, constant
+from clearprop.registry import implements, ops
+
+_SQUARE = np.array([[3.0, 1.0, -0.5], [0.5, 2.0, 1.0], [-1.0, 0.3, 2.5]])
+_SYMMETRIC = np.array([[3.0, 1.0, -0.5], [1.0, 2.0, 0.7], [-0.5, 0.7, 1.5]])
+_POSITIVE = np.array([[3.0, 9.0, 9.0], [0.5, 2.0, 9.0], [-1.0, 0.3, 2.5]])  # only what lies below is read
+_PAIR = np.stack([_POSITIVE, 2 * _POSITIVE + np.eye(3)])
+_TALL = np.array([[3.0, 1.0, -0.5], [0.5, 2.0, 1.0], [-1.0, 0.3, 2.5], [0.2, -0.7, 1.0]])
+_TALLS = np.stack([_TALL, 1 + _TALL * _TALL])
+_LADDER = np.array([[1.0, 0.4, 0.2], [0.3, 2.0, 0.1], [0.2, 0.3, 4.0]])  # real eigenvalues, not symmetric
+_LADDERS = np.stack([_LADDER, _LADDER.T + 0.1])
+
+_ONE = np.eye(1)
+EighResult: Any = type(np.linalg.eigh(_ONE))
+SVDResult: Any = type(np.linalg.svd(_ONE))
+QRResult: Any = type(np.linalg.qr(_ONE))
+EigResult: Any = type(np.linalg.eig(_ONE))
+
+
+def turned(x: Any) -> Any:
+    """Return each matrix in the last two axes transposed."""
+    return np.swapaxes(x, -1, -2)
+
+
+def _one(n: int, like: Any) -> Any:
+    return np.eye(n, dtype=like.dtype)
+
+
+def _near(x: Any, y: Any, scale: Any, factor: float = 64.0) -> Any:
+    """Whether x and y are equal but for rounding, at numbers as large as `scale`."""
+    return np.absolute(x - y) <= factor * np.finfo(scale.dtype).eps * scale
+
+
+def mirrored(x: Any) -> Any:
+    """Return the symmetric matrix whose lower triangle is that of `x`, which is all that NumPy reads of it.
+
+    >>> mirrored(np.array([[1.0, 9.0], [2.0, 3.0]]))
+    array([[1., 2.],
+           [2., 3.]])
+    """
+    below = np.tril(np.ones(x.shape[-2:], bool))
+    return np.where(below, x, turned(x))
+
+
+def _of_symmetric(d: Any, x: Any, part: str = "L") -> Any:
+    """The gradient of what reads one triangle of `x`, from `d`, that of the whole symmetric matrix.
+
+    At a symmetric matrix both triangles receive the same, so that a step by the gradient leaves it symmetric.
+    At another matrix only what was read receives anything.
+    """
+    n = x.shape[-1]
+    if not n:
+        return d
+    largest = np.max(np.absolute(x), axis=(-2, -1), keepdims=True)
+    symmetric = np.all(_near(x, turned(x), largest), axis=(-2, -1), keepdims=True)
+    read = (np.tril(np.full((n, n), 2.0)) - np.eye(n)).astype(x.dtype)
+    return 0.5 * (d + turned(d)) * np.where(symmetric, x.dtype.type(1), read if part == "L" else read.T)
+
+
+@define("settled", "opaque", lambda g, z, x, w: ops["settled"](g, w), None, facts=Facts(kinks=False),
+        examples=(((_SYMMETRIC, np.array([1.0, 2.0, 4.0])), {}),))  # fmt: skip
+def settled(x: Any, w: Any) -> Any:
+    """`x`, how vectors are asked to turn, with 0 between those of equal eigenvalues `w`.
+
+    Raises GradientError where it is not 0 there already: such vectors turn freely, and how they turn is no
+    function of the matrix.
+    """
+    scale = np.max(np.absolute(w), axis=-1, initial=0)[..., None, None]
+    equal = _near(w[..., :, None], w[..., None, :], scale) & ~np.eye(w.shape[-1], dtype=bool)
+    asked = np.absolute(np.where(equal, x, 0))
+    limit = 1024 * np.finfo(x.dtype).eps * np.max(np.absolute(x), axis=(-2, -1), keepdims=True, initial=0)
+    if np.any(asked > limit):
+        raise GradientError(
+            lesson(
+                "eigh or svd, backward",
+                "vectors of equal eigenvalues or singular values turn freely, so they have no derivative",
+                f"values {np.asarray(w).ravel()[:6]}",
+                hint="np.linalg.eigvalsh or svdvals where the values are enough, or products of the matrix "
+                "in place of its vectors",
+            )
+        )
+    return np.where(equal, x.dtype.type(0), x)
+
+
+def _gaps(w: Any) -> Any:
+    """1 / (w_j - w_i), and 0 where they are equal."""
+    gap = np.expand_dims(w, -2) - np.expand_dims(w, -1)
+    return _inverse(gap)
+
+
+def _inverse(x: Any) -> Any:
+    """1 / x, and 0 where x is 0."""
+    return np.where(x == 0, x.dtype.type(0), 1 / np.where(x == 0, x.dtype.type(1), x))
+
+
+# --- Cholesky -----------------------------------------------------------------------------------------------
+def _cholesky_rule(g: Any, z: Any, x: Any) -> Any:
+    """L^-T P L^-1 with P the lower triangle of L^T g, its diagonal halved."""
+    n = x.shape[-1]
+    half = (np.tril(np.ones((n, n))) - 0.5 * np.eye(n)).astype(x.dtype)
+    left = ops["solve"](turned(z), (turned(z) @ g) * half)
+    return _of_symmetric(turned(ops["solve"](turned(z), turned(left))), x)
+
+
+@define("cholesky", "opaque", _cholesky_rule, examples=(((_POSITIVE,), {}), ((_PAIR,), {})))
+def cholesky_factor(x: Any) -> Any:
+    """The lower triangular L of x = L @ L^T; LinAlgError where x is not positive definite.
+
+    >>> cholesky_factor(np.array([[4.0, 2.0], [2.0, 5.0]]))
+    array([[2., 0.],
+           [1., 2.]])
+    """
+    return np.linalg.cholesky(x)
+
+
+@implements(np.linalg.cholesky)
+def cholesky(x: Any, /, *, upper: bool = False) -> Any:
+    """Return the L of x = L @ L^T, or with `upper` its transpose, read from the upper triangle.
+
+    The gradient of a symmetric matrix is symmetric, that of another lies where x was read.
+
+    >>> cholesky(np.array([[4.0, 2.0], [2.0, 5.0]]), upper=True)
+    array([[2., 1.],
+           [0., 2.]])
+    """
+    return turned(ops["cholesky"](turned(x))) if upper else ops["cholesky"](x)
+
+
+# --- symmetric matrices -------------------------------------------------------------------------------------
+def _eigh_rule(g: Any, z: Any, x: Any, part: str) -> Any:
+    """V (diag(gw) + (V^T gV) / (w_j - w_i)) V^T."""
+    w, v = z[..., 0], z[..., 1:]
+    turns = ops["settled"](turned(v) @ g[..., 1:], w) * _gaps(w)
+    inner = turns + g[..., :1] * _one(x.shape[-1], z)
+    return _of_symmetric(v @ inner @ turned(v), x, part)
+
+
+def _equal_values(x: Any, values: Any) -> Any:
+    """Every entry of a matrix two of whose values are equal."""
+    w = values(x)
+    scale = np.max(np.absolute(w), axis=-1, initial=0)[..., None]
+    equal = np.any(_near(w[..., 1:], w[..., :-1], scale), axis=-1)
+    return np.broadcast_to(equal[..., None, None], x.shape)
+
+
+@define(
+    "eigh",
+    "opaque",
+    _eigh_rule,
+    facts=Facts(kinks=lambda x, part: _equal_values(x, lambda y: np.linalg.eigvalsh(y, part))),
+    examples=(((_SYMMETRIC + np.triu(np.ones((3, 3)), 1),), {}), ((_PAIR,), {}), ((_SQUARE,), {"part": "U"})),
+)
+def eigenpairs(x: Any, *, part: Any = "L") -> Any:
+    """The eigenvalues of a symmetric x as a column, their vectors behind it; one triangle of x is read."""
+    w, v = np.linalg.eigh(x, part)
+    return np.concatenate([w[..., None], v], axis=-1)
+
+
+def _values_rule(g: Any, z: Any, x: Any, part: str) -> Any:
+    """V diag(g) V^T."""
+    v = ops["eigh"](x, part=part)[..., 1:]
+    return _of_symmetric((v * np.expand_dims(g, -2)) @ turned(v), x, part)
+
+
+@define(
+    "eigvalsh",
+    "opaque",
+    _values_rule,
+    facts=Facts(kinks=lambda x, part: _equal_values(x, lambda y: np.linalg.eigvalsh(y, part))),
+    examples=(((_SYMMETRIC + np.triu(np.ones((3, 3)), 1),), {}), ((_PAIR,), {}), ((_SQUARE,), {"part": "U"})),
+)
+def eigenvalues(x: Any, *, part: Any = "L") -> Any:
+    """The eigenvalues of a symmetric x, ascending; some may be equal."""
+    return np.linalg.eigvalsh(x, part)
+
+
+def _part(called: str, part: str) -> str:
+    if part.upper() not in ("L", "U"):
+        raise ValueError(lesson(f"{called}(UPLO=)", "is 'L' or 'U'", repr(part)))
+    return part.upper()
+
+
+@implements(np.linalg.eigh)
+def eigh(x: Any, UPLO: str = "L") -> Any:
+    """Return the eigenvalues, ascending, and the vectors of a symmetric matrix, as NumPy's `EighResult`.
+
+    The sign of a vector is LAPACK's. Raises GradientError in the backward pass where vectors of equal
+    eigenvalues would have to turn.
+
+    >>> eigh(np.array([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
+    array([1., 2.])
+    """
+    z = ops["eigh"](x, part=_part("eigh", UPLO))
+    return EighResult(z[..., 0], z[..., 1:])
+
+
+@implements(np.linalg.eigvalsh)
+def eigvalsh(x: Any, UPLO: str = "L") -> Any:
+    """Return the eigenvalues of a symmetric matrix, ascending.
+
+    >>> eigvalsh(np.array([[2.0, 0.0], [0.0, 1.0]]))
+    array([1., 2.])
+    """
+    return ops["eigvalsh"](x, part=_part("eigvalsh", UPLO))
+
+
+# --- singular values ----------------------------------------------------------------------------------------
+def _svd_parts(z: Any, m: int) -> tuple[Any, Any, Any]:
+    return z[..., :m, :], z[..., m, :], z[..., m + 1 :, :]
+
+
+def _svd_rule(g: Any, z: Any, x: Any) -> Any:
+    """U (diag(gs) + (a + b) / 2(s_j - s_i) + (a - b) / 2(s_j + s_i)) V^T, and what leaves their span.
+
+    a and b are the skew parts of U^T gU and V^T gV, doubled.
+    """
+    m = x.shape[-2]
+    (u, s, v), (gu, gs, gv) = _svd_parts(z, m), _svd_parts(g, m)
+    one = _one(s.shape[-1], z)
+    left, right = turned(u) @ gu, turned(v) @ gv
+    both = ops["settled"](left + right, s)
+    apart = left - right
+    sums = _inverse((np.expand_dims(s, -2) + np.expand_dims(s, -1)) * (1 - one))
+    inner = 0.5 * ((both - turned(both)) * _gaps(s) + (apart - turned(apart)) * sums)
+    d = u @ (inner + np.expand_dims(gs, -2) * one) @ turned(v)
+    scaled = np.expand_dims(_inverse(s), -2)
+    if m > s.shape[-1]:
+        d = d + (gu - u @ left) * scaled @ turned(v)
+    if x.shape[-1] > s.shape[-1]:
+        d = d + u @ turned((gv - v @ right) * scaled)
+    return d
+
+
+def _svd_kinks(x: Any) -> Any:
+    """Every entry of a matrix with a singular value of 0, or two that are equal."""
+    s = np.linalg.svdvals(x)
+    zero = np.any(_near(s, 0, np.max(s, axis=-1, keepdims=True, initial=0)), axis=-1)
+    return _equal_values(x, np.linalg.svdvals) | zero[..., None, None]
+
+
+@define(
+    "svd",
+    "opaque",
+    _svd_rule,
+    facts=Facts(kinks=_svd_kinks),
+    examples=(((_SQUARE,), {}), ((_TALL,), {}), ((_TALL.T,), {}), ((_TALLS,), {})),
+)
+def factors(x: Any) -> Any:
+    """U over the row of singular values over V, for x = U diag(s) V^T with as many columns as values."""
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    return np.concatenate([u, s[..., None, :], turned(vh)], axis=-2)
+
+
+def _svdvals_rule(g: Any, z: Any, x: Any) -> Any:
+    """U diag(g) V^T; a singular value of 0 sends nothing, the subgradient of least norm."""
+    u, s, v = _svd_parts(ops["svd"](x), x.shape[-2])
+    largest = s[..., :1]
+    g = np.where(_near(s, 0, largest, max(x.shape[-2:])), g.dtype.type(0), g)
+    return (u * np.expand_dims(g, -2)) @ turned(v)
+
+
+@define(
+    "svdvals",
+    "opaque",
+    _svdvals_rule,
+    facts=Facts(kinks=_svd_kinks),
+    numpy=np.linalg.svdvals,
+    examples=(((_SQUARE,), {}), ((_TALL,), {}), ((np.stack([_TALL.T, 1 + _TALL.T]),), {})),
+)
+def svdvals(x: Any) -> Any:
+    """The singular values, the largest first; where one is 0 it sends nothing.
+
+    >>> svdvals(np.array([[0.0, 2.0], [1.0, 0.0]]))
+    array([2., 1.])
+    """
+    return np.linalg.svd(x, compute_uv=False)
+
+
+@implements(np.linalg.svd)
+def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    """Return U, the singular values and V^T as NumPy's `SVDResult`, or the values alone.
+
+    The full U and V^T of a matrix that is not square hold vectors that are no function of it: TypeError where
+    a gradient is wanted. Raises GradientError in the backward pass where vectors of equal values would turn.
+
+    >>> svd(np.array([[0.0, 2.0], [1.0, 0.0]])).S
+    array([2., 1.])
+    """
+    if hermitian:
+        x = mirrored(x)
+    if not compute_uv:
+        return ops["svdvals"](x)
+    if full_matrices and x.ndim > 1 and x.shape[-1] != x.shape[-2]:
+        if getattr(x, "requires_grad", False):
+            wanted = "the vectors beyond the singular values are no function of x"
+            raise TypeError(lesson("svd(x)", wanted, f"shape {x.shape}", hint="full_matrices=False"))
+        return np.linalg.svd(x.value if hasattr(x, "requires_grad") else x)
+    z = ops["svd"](x)
+    u, s, v = _svd_parts(z, x.shape[-2])
+    return SVDResult(u, s, turned(v))
+
+
+# --- QR -----------------------------------------------------------------------------------------------------
+def _qr_rule(g: Any, z: Any, x: Any) -> Any:
+    """(gQ + Q M) R^-T, where M is R gR^T - gQ^T Q with its lower triangle mirrored."""
+    m = x.shape[-2]
+    q, r, gq, gr = z[..., :m, :], z[..., m:, :], g[..., :m, :], np.triu(g[..., m:, :])
+    inner = mirrored(r @ turned(gr) - turned(gq) @ q)
+    return turned(ops["solve"](r, turned(gq + q @ inner)))
+
+
+@define(
+    "qr",
+    "opaque",
+    _qr_rule,
+    examples=(((_SQUARE,), {}), ((_TALL,), {}), ((_TALLS,), {})),
+)
+def orthogonal_factor(x: Any) -> Any:
+    """Q over R, for x = Q R of a matrix with at least as many rows as columns."""
+    return np.concatenate(np.linalg.qr(x), axis=-2)
+
+
+@implements(np.linalg.qr)
+def qr(x: Any, mode: str = "reduced") -> Any:
+    """Return Q, with orthonormal columns, and the upper triangular R of x = Q @ R, as NumPy's `QRResult`.
+
+    The signs are LAPACK's. `mode="r"` returns R alone; "complete" is "reduced" where x has no more rows than
+    columns, and is refused elsewhere, as is "raw": further columns of Q are no function of x.
+
+    >>> q, r = qr(np.array([[3.0, 0.0], [4.0, 5.0]]))
+    >>> (q @ r).round(12)
+    array([[3., 0.],
+           [4., 5.]])
+    """
+    m, n = x.shape[-2:] if x.ndim > 1 else (0, 0)
+    if mode not in ("reduced", "complete", "r", "raw"):
+        raise ValueError(lesson("qr(x, mode)", "is 'reduced', 'complete', 'r' or 'raw'", repr(mode)))
+    if mode == "raw" or (mode == "complete" and m > n):
+        raise TypeError(lesson("qr(x, mode)", "has no rule for this mode", repr(mode), hint="'reduced'"))
+    k = min(m, n) if x.ndim > 1 else 0
+    z = ops["qr"](x[..., :k] if m < n else x)
+    q, r = z[..., :m, :], z[..., m:, :]
+    if m < n:
+        r = np.concatenate([r, turned(q) @ x[..., k:]], axis=-1)
+    return r if mode == "r" else QRResult(q, r)
+
+
+# --- the pseudoinverse, least squares -----------------------------------------------------------------------
+def _pinv_rule(g: Any, z: Any, x: Any, rtol: Any) -> Any:
+    """-Z^T g Z^T + (1 - x Z) g^T Z Z^T + Z^T Z g^T (1 - Z x), with Z the pseudoinverse."""
+    zt, gt = turned(z), turned(g)
+    rows = gt - x @ (z @ gt)
+    columns = gt - (gt @ z) @ x
+    return rows @ z @ zt + zt @ z @ columns - zt @ g @ zt
+
+
+@define(
+    "pinv",
+    "opaque",
+    _pinv_rule,
+    examples=(((_SQUARE,), {}), ((_TALL,), {}), ((_TALL.T,), {}), ((_TALLS,), {})),
+)
+def pseudoinverse(x: Any, *, rtol: Any = None) -> Any:
+    """The pseudoinverse, where singular values up to `rtol` times the largest count as 0.
+
+    The derivative is that along matrices of the same rank.
+    """
+    return np.linalg.pinv(x, rtol=rtol)
+
+
+@implements(np.linalg.pinv)
+def pinv(x: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    """Return the pseudoinverse of each matrix; singular values up to `rcond` of the largest are 0.
+
+    >>> pinv(np.array([[1.0], [1.0]]))
+    array([[0.5, 0.5]])
+    """
+    if rcond is not None and rtol is not None:
+        raise ValueError(lesson("pinv(x)", "wants one of rcond= and rtol=", "both"))
+    if rcond is None and rtol is None:  # NumPy's defaults: the one of rcond=None is 1e-15
+        rcond = 1e-15
+    return ops["pinv"](mirrored(x) if hermitian else x, rtol=rcond if rtol is None else rtol)
+
+
+@define("rank_of", "opaque", None, examples=(((_SQUARE,), {}), ((_TALL,), {})))
+def rank_of(x: Any, *, tol: Any = None, hermitian: bool = False, rtol: Any = None) -> Any:
+    """How many singular values are not 0; no gradient."""
+    return np.asarray(np.linalg.matrix_rank(x, tol, hermitian, rtol=rtol))[()]
+
+
+@implements(np.linalg.matrix_rank)
+def matrix_rank(x: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    """Return how many singular values are above `tol`, or `rtol` times the largest: a plain integer.
+
+    >>> matrix_rank(np.ones((3, 2)))
+    np.int64(1)
+    """
+    return ops["rank_of"](x, tol=tol, hermitian=hermitian, rtol=rtol)
+
+
+@define("of_full_rank", "opaque", lambda g, z, x, rank, full: g, None, facts=Facts(kinks=False),
+        examples=(((np.array([1.0, 2.0]), np.array(2)), {"full": 2}),))  # fmt: skip
+def of_full_rank(x: Any, rank: Any, *, full: int = 0) -> Any:
+    """`x` as it is; LinAlgError where the rank is another than when the step was recorded."""
+    if np.any(rank != full):
+        hint = "the residuals written out, np.sum((a @ x - b) ** 2, axis=0)"
+        raise np.linalg.LinAlgError(lesson("lstsq(a, b)", f"was of rank {full}", f"{rank}", hint=hint))
+    return +x
+
+
+@implements(np.linalg.lstsq)
+def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    """Return the x of least |a @ x - b|, of those the shortest; residuals, rank, singular values.
+
+    Where a has no full rank the derivative is that along matrices of the same rank.
+
+    >>> lstsq(np.array([[1.0], [1.0]]), np.array([1.0, 3.0]))[0].round(12)
+    array([2.])
+    """
+    a, b = as_array(a), as_array(b)
+    if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
+        wanted = "wants a matrix and a right-hand side of as many rows"
+        raise np.linalg.LinAlgError(lesson("lstsq(a, b)", wanted, f"{a.shape} and {b.shape}"))
+    (m, n), wide = a.shape, np.result_type(a.dtype, b.dtype, np.float32)
+    eps = np.finfo(wide if wide.kind == "f" else np.float64).eps
+    rtol = eps * max(m, n) if rcond is None else eps if rcond == -1 else rcond
+    x = ops["pinv"](a, rtol=rtol) @ b
+    rank = ops["rank_of"](a, rtol=rtol).astype(np.int32)  # as LAPACK counts
+    left = np.zeros((0,), x.dtype)
+    if constant(rank) == n and m > n:
+        sums = np.sum((a @ x - b) ** 2, axis=0)
+        left = ops["of_full_rank"](sums if sums.ndim else sums.reshape((1,)), rank, full=n)
+    return x, left, rank, ops["svdvals"](a)
+
+
+# --- matrices that are not symmetric ------------------------------------------------------------------------
+def _real(called: str, z: Any) -> Any:
+    """Complain about complex results: they have no gradient here."""
+    if z.dtype.kind == "c":
+        wanted = "has complex eigenvalues, and gradients are of real numbers"
+        hint = "eigh or eigvalsh of a symmetric matrix"
+        raise TypeError(lesson(called, wanted, f"{z.ravel()[:3]}", hint=hint))
+    return z
+
+
+def _eig_rule(g: Any, z: Any, x: Any) -> Any:
+    """V^-T (diag(gw) + (V^T gV - V^T V diag(V^T gV)) / (w_j - w_i)) V^T: the vectors keep their length."""
+    w, v = z[..., 0], z[..., 1:]
+    one = _one(x.shape[-1], z)
+    asked = turned(v) @ g[..., 1:]
+    lengths = np.sum(asked * one, axis=-2, keepdims=True)
+    turns = ops["settled"]((asked - turned(v) @ v * lengths) * (1 - one), w) * _gaps(w)
+    return ops["solve"](turned(v), (turns + g[..., :1] * one) @ turned(v))
+
+
+@define("eig", "opaque", _eig_rule, examples=(((_LADDER,), {}), ((_LADDERS,), {})))
+def real_eigenpairs(x: Any) -> Any:
+    """The eigenvalues of a matrix whose eigenvalues are real as a column, and behind it their vectors."""
+    w, v = np.linalg.eig(x)
+    return np.concatenate([_real("eig(x)", w)[..., None], v], axis=-1)
+
+
+@define(
+    "eigvals",
+    "opaque",
+    lambda g, z, x: _eigvals_rule(g, ops["eig"](x)),
+    numpy=np.linalg.eigvals,
+    examples=(((_LADDER,), {}), ((_LADDERS,), {})),
+)
+def eigvals(x: Any) -> Any:
+    """The eigenvalues where all are real, in LAPACK's order; TypeError where one is complex.
+
+    >>> eigvals(np.array([[1.0, 2.0], [0.0, 3.0]]))
+    array([1., 3.])
+    """
+    return _real("eigvals(x)", np.linalg.eigvals(x))
+
+
+def _eigvals_rule(g: Any, pairs: Any) -> Any:
+    v = pairs[..., 1:]
+    return ops["solve"](turned(v), np.expand_dims(g, -1) * turned(v))
+
+
+@implements(np.linalg.eig)
+def eig(x: Any) -> Any:
+    """Return the eigenvalues and the vectors of length 1, as NumPy's `EigResult`, where all are real.
+
+    >>> eig(np.array([[1.0, 2.0], [0.0, 3.0]])).eigenvalues
+    array([1., 3.])
+    """
+    z = ops["eig"](x)
+    return EigResult(z[..., 0], z[..., 1:])
