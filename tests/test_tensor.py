@@ -108,8 +108,8 @@ def test_scipy_special_functions_find_their_op():
 def test_a_numpy_function_without_a_rule_names_itself():
     t = Tensor([1.0, 2.0])
 
-    with pytest.raises(TypeError, match=r"np\.linalg\.svd: has no rule, so its gradient is unknown"):
-        np.linalg.svd(t)
+    with pytest.raises(TypeError, match=r"np\.fft\.fft: has no rule, so its gradient is unknown"):
+        np.fft.fft(t)
     with pytest.raises(TypeError, match=r"np\.frexp: has no rule"):
         np.frexp(t)
     with pytest.raises(TypeError, match=r"np\.add\.accumulate: has no rule"):
