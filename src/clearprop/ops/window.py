@@ -19,6 +19,7 @@ from clearprop.facts import Facts
 from clearprop.registry import implements, ops
 
 Slices = tuple[slice, ...]
+SOME = 16  # offsets up to which a compiled step has an operation for each
 
 
 class Tap(NamedTuple):
@@ -103,6 +104,7 @@ def _folded(g: Any, z: Any, x: Any, axes: Any, sizes: Any, steps: Any, dilations
     "windows",
     "view",
     _folded,
+    facts=Facts(lower=lambda x, **how: _cut_from_all(x, **how)),
     examples=(
         (((2, 7),), {"axes": (1,), "sizes": (3,), "steps": (2,), "dilations": (1,)}),
         (((6, 5, 2),), {"axes": (0, 1), "sizes": (3, 2), "steps": (1, 2), "dilations": (2, 1)}),
@@ -141,6 +143,7 @@ def _unfolded(g: Any, z: Any, x: Any, axes: Any, lengths: Any, steps: Any, dilat
     "fold",
     "view",
     _unfolded,
+    facts=Facts(lower=lambda x, **how: _added_along(x, **how)),
     examples=(
         (((2, 3, 3),), {"axes": (1,), "lengths": (8,), "steps": (2,), "dilations": (1,)}),
         (((2, 2, 4, 3, 2),), {"axes": (1, 2), "lengths": (6, 7), "steps": (2, 1), "dilations": (1, 2)}),
@@ -212,15 +215,19 @@ _PLANE = {"frame": Frame((2, 3), (2, 1), (1, 2), ((1, 0), (2, 2)))}
 _POOLS = ((((2, 7),), _PLAIN), (((2, 5, 4),), _PLANE))
 
 
-@define("window_sum", "reduce", _spread, examples=_POOLS)
+@define(
+    "window_sum",
+    "reduce",
+    _spread,
+    facts=Facts(lower=lambda x, frame: _apart(x, frame, np.add, 0)),
+    examples=_POOLS,
+)
 def window_sum(x: Any, *, frame: Any = None) -> Any:
     """The sum of each window along the last axes: the number of windows takes the place of each length.
 
     >>> window_sum(np.arange(6.0), frame=Frame((2,), (2,), (1,), ((0, 0),)))
     array([1., 5., 9.])
     """
-    if not isinstance(x, np.ndarray):
-        return functools.reduce(np.add, _parts(x, frame, 0))
     lengths, found = _extent(x, frame)
     z = np.zeros((*x.shape[: x.ndim - len(frame.sizes)], *found), x.dtype)
     for tap in frame.taps(lengths, found):
@@ -242,6 +249,7 @@ def _summed(g: Any, z: Any, x: Any, lengths: Any, frame: Any) -> Any:
     "window_spread",
     "opaque",
     _summed,
+    facts=Facts(lower=lambda x, **how: _repeated(x, **how)),
     examples=((((2, 3),), {"lengths": (7,), **_PLAIN}), (((2, 3, 4),), {"lengths": (5, 4), **_PLANE})),
 )
 def window_spread(x: Any, *, lengths: Any = (), frame: Any = None) -> Any:
@@ -251,8 +259,6 @@ def window_spread(x: Any, *, lengths: Any = (), frame: Any = None) -> Any:
     array([1, 6, 5])
     """
     found = frame.lengths(x)
-    if not isinstance(x, np.ndarray):
-        return _side_by_side([x] * math.prod(frame.sizes), lengths, frame)
     z = np.zeros((*x.shape[: x.ndim - len(frame.sizes)], *map(int, lengths)), x.dtype)
     for tap in frame.taps(lengths, found):
         z[(..., *tap.entries)] += x[(..., *tap.windows)]
@@ -260,8 +266,49 @@ def window_spread(x: Any, *, lengths: Any = (), frame: Any = None) -> Any:
 
 
 # --- the same without writing into arrays: what is run on symbols says how it is compiled -------------------
+def _cut_from_all(x: Any, axes: Any, sizes: Any, steps: Any, dilations: Any) -> Any:
+    """Return windows as some of the densest ones."""
+    reach = tuple(d * (k - 1) + 1 for k, d in zip(sizes, dilations, strict=True))
+    index = [slice(None)] * x.ndim + [slice(None, None, d) for d in dilations]
+    for a, s in zip(axes, steps, strict=True):
+        index[a] = slice(None, None, s)
+    return sliding_window_view(x, reach, axes)[tuple(index)]
+
+
+def _added_along(x: Any, axes: Any, lengths: Any, steps: Any, dilations: Any) -> Any:
+    """Return windows added up, one axis after the other: each offset moved to its place among zeros."""
+    for a, n, s, d in reversed(list(zip(axes, lengths, steps, dilations, strict=True))):
+        size, found = x.shape[-1], x.shape[a]
+        z: Any = 0
+        if size > SOME:
+            raise NotImplementedError("windows of many offsets")
+        for k in range(size):
+            part, after = x[(..., slice(k, k + 1))].reshape(x.shape[:-1]), n - (found - 1) * s - 1 - k * d
+            if s > 1:  # zeros between the windows
+                part = np.expand_dims(part, a + 1)
+                part = np.pad(part, [(0, s - 1 if i == a + 1 else 0) for i in range(part.ndim)])
+                part = part.reshape((*part.shape[:a], found * s, *part.shape[a + 2 :]))
+                part = part[(slice(None),) * a + (slice(0, (found - 1) * s + 1),)]
+            z = np.pad(part, [(k * d, after) if i == a else (0, 0) for i in range(part.ndim)]) + z
+        x = z
+    return x
+
+
+def _apart(x: Any, frame: Frame, pair: Any, fill: float) -> Any:
+    """Return one number for each window: of few offsets by pairs, of many as a reduction of the view."""
+    if math.prod(frame.sizes) <= SOME:
+        return functools.reduce(pair, _parts(x, frame, fill))
+    if any(map(any, frame.margins)):
+        raise NotImplementedError("margins of large windows")
+    axes = tuple(range(x.ndim - len(frame.sizes), x.ndim))
+    view = _cut_from_all(x, axes, frame.sizes, frame.steps, frame.dilations)
+    return pair.reduce(view, axis=tuple(range(x.ndim, view.ndim)))
+
+
 def _parts(x: Any, frame: Frame, fill: float) -> list[Any]:
     """Return what each offset of all windows sees, `fill` where that is a margin."""
+    if math.prod(frame.sizes) > SOME:
+        raise NotImplementedError("windows of many offsets")
     lead = x.ndim - len(frame.sizes)
     found = frame.counts(frame.lengths(x))
     around = [(0, 0)] * lead + [(before, max(after, 0)) for before, after in frame.margins]
@@ -274,16 +321,28 @@ def _parts(x: Any, frame: Frame, fill: float) -> list[Any]:
 def _side_by_side(parts: list[Any], lengths: Any, frame: Frame) -> Any:
     """Return what each offset sends to its entries, for windows side by side; zeros after the last."""
     axes = len(frame.sizes)
-    if frame.steps != frame.sizes or any(map(any, frame.margins)) or any(d != 1 for d in frame.dilations):
-        raise NotImplementedError("windows that overlap, or do not lie side by side")
     lead = parts[0].ndim - axes
     found = parts[0].shape[lead:]
     for a in reversed(range(axes)):
         k = frame.sizes[a]
         parts = [np.stack(parts[i : i + k], axis=lead + a + 1) for i in range(0, len(parts), k)]
     covered = tuple(n * k for n, k in zip(found, frame.sizes, strict=True))
-    d = parts[0].reshape((*parts[0].shape[:lead], *covered))
-    rest = [(0, 0)] * lead + [(0, n - m) for n, m in zip(lengths, covered, strict=True)]
+    return _filled_up(parts[0].reshape((*parts[0].shape[:lead], *covered)), lengths, frame)
+
+
+def _repeated(x: Any, lengths: Any, frame: Frame) -> Any:
+    """Return each number at every entry of its window, for windows side by side."""
+    for a, k in enumerate(frame.sizes, x.ndim - len(frame.sizes)):
+        x = np.repeat(x, k, axis=a)
+    return _filled_up(x, lengths, frame)
+
+
+def _filled_up(d: Any, lengths: Any, frame: Frame) -> Any:
+    """Return what windows side by side have sent, with zeros for the rest that none reaches."""
+    if frame.steps != frame.sizes or any(map(any, frame.margins)) or any(d != 1 for d in frame.dilations):
+        raise NotImplementedError("windows that overlap, or do not lie side by side")
+    lead = d.ndim - len(frame.sizes)
+    rest = [(0, 0)] * lead + [(0, n - m) for n, m in zip(lengths, d.shape[lead:], strict=True)]
     return np.pad(d, rest) if any(map(any, rest)) else d
 
 
@@ -322,15 +381,20 @@ def _tied(x: Any, frame: Any) -> Any:
     return tied
 
 
-@define("window_max", "reduce", _shared, examples=_POOLS, facts=Facts(kinks=_tied), empty=False)
+@define(
+    "window_max",
+    "reduce",
+    _shared,
+    facts=Facts(kinks=_tied, lower=lambda x, frame: _apart(x, frame, np.maximum, lowest(x.dtype))),
+    empty=False,
+    examples=_POOLS,
+)
 def window_max(x: Any, *, frame: Any = None) -> Any:
     """The largest entry of each window along the last axes; NaN where one is; ties share the gradient.
 
     >>> window_max(np.array([3.0, 1.0, 4.0, 1.0]), frame=Frame((2,), (1,), (1,), ((0, 0),)))
     array([3., 4., 4.])
     """
-    if not isinstance(x, np.ndarray):
-        return functools.reduce(np.maximum, _parts(x, frame, lowest(x.dtype)))
     lengths, found = _extent(x, frame)
     z = np.full((*x.shape[: x.ndim - len(frame.sizes)], *found), lowest(x.dtype), x.dtype)
     for tap in frame.taps(lengths, found):
@@ -389,7 +453,14 @@ _SHARES = ((((2, 3), (2, 7)), _PLAIN), (((2, 3, 4), (2, 5, 4)), _PLANE))
 _MEANS = ((((2, 7), (2, 7)), _PLAIN), (((2, 5, 4), (2, 5, 4)), _PLANE))
 
 
-@define("winners_share", "opaque", _averaged, None, examples=_SHARES)
+@define(
+    "winners_share",
+    "opaque",
+    _averaged,
+    None,
+    facts=Facts(lower=lambda y, x, frame: _shared_apart(y, x, frame)),
+    examples=_SHARES,
+)
 def winners_share(y: Any, x: Any, *, frame: Any = None) -> Any:
     """Each number of `y`, shared by the largest entries of its window of `x`: what a maximum sends back.
 
@@ -397,8 +468,6 @@ def winners_share(y: Any, x: Any, *, frame: Any = None) -> Any:
     >>> winners_share(np.array([1.0, 8.0]), np.array([1.0, 2.0, 2.0]), frame=pairs)
     array([0., 5., 4.])
     """
-    if not isinstance(x, np.ndarray):
-        return _shared_apart(y, x, frame)
     z = window_max.forward(x, frame=frame)
     share = y / _winners(x, z, frame).astype(y.dtype)
     d = np.zeros(x.shape, y.dtype)

@@ -183,6 +183,13 @@ def _spread(v: Value, strides: Steps) -> tuple[int, Steps]:
     return 0, spread(strides, x.shape, v.shape, len(v.shape) - len(x.shape))
 
 
+def _windowed(v: Value, strides: Steps) -> tuple[int, Steps]:
+    """Windows overlap: each axis moves on by its step, and the offsets inside of a window are axes of their own."""
+    axes, steps = v.attrs["axes"], dict(zip(v.attrs["axes"], v.attrs["steps"], strict=True))
+    inside = tuple(strides[a] * d for a, d in zip(axes, v.attrs["dilations"], strict=True))
+    return 0, (*(step * steps.get(a, 1) for a, step in enumerate(strides)), *inside)
+
+
 # --- costs, and terms of sums -------------------------------------------------------------------------------
 def _an_entry(v: Value) -> int:
     return v.size if v.dtype.kind == "f" else 0
@@ -234,6 +241,7 @@ CORE: dict[str, Core] = {
     "transpose":    Core(family="view",     run=lambda v, xs: np.transpose(xs[0], v.attrs["axes"]),  seen=_turned,   back=_turned_back,  exact=True, finite=True),
     "slice":        Core(family="view",     run=lambda v, xs: np.asarray(xs[0])[indices(v)],         seen=_cut,      exact=True, finite=True),
     "broadcast_to": Core(family="view",     run=lambda v, xs: np.broadcast_to(xs[0], v.shape),       seen=_spread,   exact=True, finite=True, repeats=True),
+    "windows":      Core(family="view",     run=_called,                                             seen=_windowed, exact=True, finite=True, repeats=True),
     "matmul":       Core(family="contract", run=lambda v, xs: np.matmul(*(_typed(x, v) for x in xs)), flops=_products, terms=_inner),
     "cumsum":       Core(family="scan",     run=lambda v, xs: np.cumsum(xs[0], axis=v.attrs["axis"]), terms=_along),
     "join":         Core(family="join",     run=lambda v, xs: np.concatenate(xs, axis=v.attrs["axis"]), exact=True),

@@ -100,6 +100,17 @@ def _repeat(s: SymbolicArray, x: SymbolicArray, repeats: Any, axis: Any = None) 
     return spread.reshape((*before, n * repeats, *after))
 
 
+def _windows(s: SymbolicArray, x: SymbolicArray, window_shape: Any, axis: Any) -> Any:
+    shape = list(x.shape)
+    for a, n in zip(axis, window_shape, strict=True):
+        shape[a] -= n - 1
+        if shape[a] < 1:
+            raise Unlowered("a window that is longer than its axis")
+    ones = (1,) * len(axis)
+    how = {"axes": axis, "sizes": window_shape, "steps": ones, "dilations": ones}
+    return s.new(s.builder.emit("windows", (x.value,), (*shape, *window_shape), x.dtype, how))
+
+
 def _cumsum(s: SymbolicArray, x: SymbolicArray, axis: Any = None) -> Any:
     if axis is None or not x.ndim:
         x, axis = x.reshape(-1), 0
@@ -139,6 +150,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.repeat: _repeat,
     np.cumsum: _cumsum,
     np.einsum: _einsum,
+    np.lib.stride_tricks.sliding_window_view: _windows,
     np.swapaxes: lambda s, x, a, b: x.swapaxes(a, b),
     np.transpose: lambda s, x, axes=None: x.transpose(*(() if axes is None else (axes,))),
     np.reshape: lambda s, x, shape: x.reshape(shape),
