@@ -2,7 +2,7 @@
 
 A tier is a table `[tool.clearprop.tiers.NAME]` of pyproject.toml: which paths it runs and leaves out, what
 pip installs for it, and the seconds it may take on two quiet cores. `all` runs every tier and ends in a
-table; `--make` makes the environment of a tier and runs nothing. The last line of a tier says how many tests
+table, `others` every one but `test`; `--make` makes the environment of a tier and runs nothing. The last line of a tier says how many tests
 ran, what was skipped and why. A tier of which no test exists yet says so; it does not say that it passed.
 
 On a slower or busy machine `CLEARPROP_PATIENCE=4` lets a tier run four times its limit before it is stopped
@@ -182,12 +182,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = tiers()
     parser = argparse.ArgumentParser(description="Run tiers of tests, each in an environment of its own.")
     parser.add_argument(
-        "tier", choices=[*known, "all"], help="; ".join(f"{t.name}: {t.about}" for t in known.values())
+        "tier",
+        choices=[*known, "all", "others"],
+        help="; ".join(f"{t.name}: {t.about}" for t in known.values()),
     )
     parser.add_argument("--make", action="store_true", help="make the environment and run nothing")
     parser.add_argument("--arguments", action="store_true", help="print what pytest is told and run nothing")
     args, rest = parser.parse_known_args(argv)
-    chosen = list(known.values()) if args.tier == "all" else [known[args.tier]]
+    several = {"all": list(known.values()), "others": [t for t in known.values() if t.name != "test"]}
+    chosen = several.get(args.tier) or [known[args.tier]]
     if args.arguments:
         print(*(argument for tier in chosen for argument in tier.arguments()))
         return 0
