@@ -2,8 +2,9 @@
 
 A tier is a table `[tool.clearprop.tiers.NAME]` of pyproject.toml: which paths it runs and leaves out, what
 pip installs for it, and the seconds it may take on two quiet cores. `all` runs every tier and ends in a
-table, `others` every one but `test`; `--make` makes the environment of a tier and runs nothing. The last line of a tier says how many tests
-ran, what was skipped and why. A tier of which no test exists yet says so; it does not say that it passed.
+table, `others` every one but `test`; `--make` makes the environment of a tier and runs nothing. The last line
+of a tier says how many tests ran, what was skipped and why. A tier of which no test exists yet says so; it
+does not say that it passed.
 
 On a slower or busy machine `CLEARPROP_PATIENCE=4` lets a tier run four times its limit before it is stopped
 (the default is 3); `CLEARPROP_WORKERS=1` keeps it to one process. Exit status: 0 if nothing failed, else 1.
