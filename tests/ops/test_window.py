@@ -80,17 +80,17 @@ def test_sums_maxima_and_places_of_maxima(lengths, frame):
 
 
 @pytest.mark.parametrize(("lengths", "frame"), FRAMES, ids=str)
-@pytest.mark.parametrize("groups", [1, 2])
-def test_convolutions_are_the_sum_of_their_definition(monkeypatch, lengths, frame, groups):
+@pytest.mark.parametrize(("groups", "units"), [(1, 6), (2, 6), (4, 4), (4, 8)])
+def test_convolutions_are_the_sum_of_their_definition(monkeypatch, lengths, frame, groups, units):
     monkeypatch.setattr(chapter, "FEW", 1)  # many small blocks: of single rows
     monkeypatch.setattr(chapter, "MANY", 9)
-    x, w = rng.normal(size=(3, 4, *lengths)), rng.normal(size=(6, 4 // groups, *frame.sizes))
-    y = rng.normal(size=(3, 6, *frame.counts(lengths)))
+    x, w = rng.normal(size=(3, 4, *lengths)), rng.normal(size=(units, 4 // groups, *frame.sizes))
+    y = rng.normal(size=(3, units, *frame.counts(lengths)))
     expected = [np.zeros_like(a) for a in (y, x, w)]
     for window, offset, at in places(lengths, frame):
         if at is not None:
-            for o, c in itertools.product(range(6), range(4 // groups)):
-                inside = (slice(None), o // (6 // groups) * (4 // groups) + c, *at)
+            for o, c in itertools.product(range(units), range(4 // groups)):
+                inside = (slice(None), o // (units // groups) * (4 // groups) + c, *at)
                 unit, weight = (slice(None), o, *window), (o, c, *offset)
                 expected[0][unit] += x[inside] * w[weight]
                 expected[1][inside] += y[unit] * w[weight]

@@ -173,6 +173,11 @@ def transposed_convolution(y: Any, w: Any, *, lengths: Any = (), frame: Any = No
     """
     channels = w.shape[1] * groups
     z = np.zeros((y.shape[0], channels, *map(int, lengths)), np.result_type(y, w))
+    if groups == channels == w.shape[0]:  # each channel by itself, which is no product of matrices
+        for tap in frame.taps(lengths, y.shape[2:]):
+            weights = w[(slice(None), 0, *tap.offset)].reshape((channels,) + (1,) * len(tap.offset))
+            z[(..., *tap.entries)] += y[(..., *tap.windows)] * weights
+        return z
     layout = Blocks(z.shape, y.shape[2:], frame, groups)
     turned = _kernels(w, groups).swapaxes(1, 2)
     for block in layout.blocks():
