@@ -56,6 +56,9 @@ def hand_over(tensor: Tensor, new: Any) -> None:
         raise ValueError(lesson("assign(t, new)", "only a leaf can be assigned", f"{tensor!r}"))
     value, old = new._value if isinstance(new, Tensor) else np.asarray(new), tensor._value
     if value.dtype is not old.dtype and value.dtype != old.dtype:
+        if value.dtype.kind not in "fiub":  # a cast would drop imaginary parts
+            wanted = f"wants real numbers, t is {old.dtype}"
+            raise TypeError(lesson("assign(t, new)", wanted, f"dtype {value.dtype}", hint="new.real"))
         value = value.astype(old.dtype)
     if value.shape != old.shape:
         raise ValueError(

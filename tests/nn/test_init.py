@@ -65,3 +65,51 @@ def test_what_cannot_be_initialised_is_explained():
         init.kaiming_normal_(fresh(), mode="fan")
     with pytest.raises(ValueError, match="knows linear, sigmoid"):
         init.calculate_gain("gelu")
+
+
+@pytest.mark.parametrize(
+    ("shape", "gain"), [((4, 7), 1.0), ((7, 4), 2.0), ((5, 5), 1.0), ((3, 2, 2, 2), 0.5)]
+)
+def test_orthogonal_rows_or_columns(shape, gain):
+    clearprop.manual_seed(1)
+    q = init.orthogonal_(nn.Parameter(np.zeros(shape)), gain).value.reshape(shape[0], -1)
+    q = q if q.shape[0] <= q.shape[1] else q.T
+    np.testing.assert_allclose(q @ q.T, gain**2 * np.eye(len(q)), atol=1e-12)
+
+
+def test_orthogonal_is_drawn_evenly():
+    """Of turns of the plane every entry has mean 0 and square 1/2; without R's signs q[0, 0] is negative."""
+    clearprop.manual_seed(0)
+    drawn = np.array([init.orthogonal_(nn.Parameter(np.zeros((2, 2)))).value for _ in range(2000)])
+    assert np.all(np.abs(drawn.mean(axis=0)) < 0.06)
+    assert np.all(np.abs((drawn**2).mean(axis=0) - 0.5) < 0.04)
+
+
+@pytest.mark.parametrize(("shape", "groups"), [((3, 2, 5), 1), ((4, 2, 3, 4), 2), ((2, 3, 1, 2, 3), 1)])
+def test_dirac_is_pytorchs(shape, groups):
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.init.dirac_(torch.ones(shape), groups).numpy()
+    assert np.array_equal(init.dirac_(nn.Parameter(np.ones(shape)), groups).value, theirs)
+
+
+@pytest.mark.parametrize(("sparsity", "zeros"), [(0.0, 0), (0.1, 4), (0.11, 5), (1.0, 40)])
+def test_sparse_columns(sparsity, zeros):
+    clearprop.manual_seed(0)
+    w = init.sparse_(nn.Parameter(np.zeros((40, 500))), sparsity, std=0.3).value
+    assert np.all((w == 0).sum(axis=0) == zeros)
+    assert zeros == 40 or abs(w[w != 0].std() - 0.3) < 0.01
+    assert zeros in (0, 40) or np.ptp((w == 0).sum(axis=1)) < 110  # no row is left out more than others
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda p: init.orthogonal_(p[0].detach()), "two or more axes"),
+        (lambda p: init.dirac_(p), "wants a kernel"),
+        (lambda p: init.sparse_(p, 1.5), "a sparsity from 0 to 1"),
+        (lambda p: init.sparse_(nn.Parameter(np.zeros(3)), 0.5), "wants a matrix"),
+    ],
+)
+def test_refused(call, text):
+    with pytest.raises(ValueError, match=text):
+        call(nn.Parameter(np.zeros((3, 4))))

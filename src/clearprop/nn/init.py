@@ -136,3 +136,63 @@ def trunc_normal_(parameter: T, mean: float = 0.0, std: float = 1.0, a: float = 
         drawn[outside] = random.normal((int(outside.sum()),), mean, std).numpy()
     assign(parameter, np.clip(drawn, a, b))
     return parameter
+
+
+def orthogonal_(parameter: T, gain: float = 1.0) -> T:
+    """Fill with `gain` times orthonormal rows or columns, drawn evenly; axes beyond two are joined.
+
+    Q of a QR factorisation of normal numbers, its columns signed by R's diagonal. Sources: Saxe, McClelland
+    and Ganguli 2014; Mezzadri 2007. Raises ValueError for fewer than two axes.
+
+    >>> q = orthogonal_(Tensor(np.zeros((2, 5)))).value
+    >>> (q @ q.T).round(6) + 0.0
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    fans(parameter)
+    if parameter.size:
+        rows = parameter.shape[0]
+        tall = sorted((rows, parameter.size // rows), reverse=True)
+        q, r = np.linalg.qr(random.normal(tuple(tall), 0.0, 1.0).numpy())
+        q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
+        assign(parameter, gain * (q if q.shape[0] == rows else q.T).reshape(parameter.shape))
+    return parameter
+
+
+def dirac_(parameter: T, groups: int = 1) -> T:
+    """Fill a convolution's kernel (out, in, *window) so that it hands on as many channels as it can.
+
+    Raises ValueError unless there are 3 to 5 axes and outputs that can be cut into `groups`.
+
+    >>> dirac_(Tensor(np.zeros((2, 2, 3)))).value[:, :, 1]
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    if not 3 <= parameter.ndim <= 5 or groups < 1 or parameter.shape[0] % groups:
+        wanted = f"wants a kernel (out, in, 1 to 3 lengths) with outputs in {groups} groups"
+        raise ValueError(lesson("dirac_(parameter)", wanted, f"{parameter.shape}"))
+    each = parameter.shape[0] // groups
+    middle = tuple(n // 2 for n in parameter.shape[2:])
+    kernel = np.zeros(parameter.shape, parameter.dtype)
+    for first in range(0, parameter.shape[0], each):
+        for channel in range(min(each, parameter.shape[1])):
+            kernel[(first + channel, channel, *middle)] = 1
+    assign(parameter, kernel)
+    return parameter
+
+
+def sparse_(parameter: T, sparsity: float, std: float = 0.01) -> T:
+    """Fill a matrix from N(0, std^2), ceil(sparsity * rows) entries of each column being 0 (Martens 2010).
+
+    Raises ValueError unless there are two axes and `sparsity` is from 0 to 1.
+
+    >>> (sparse_(Tensor(np.zeros((10, 3))), 0.25).value == 0).sum(axis=0)
+    array([3, 3, 3])
+    """
+    if parameter.ndim != 2 or not 0 <= sparsity <= 1:
+        wanted, got = "wants a matrix, and a sparsity from 0 to 1", f"{parameter.shape}, {sparsity!r}"
+        raise ValueError(lesson("sparse_(parameter, sparsity)", wanted, got))
+    order = np.argsort(random.uniform(parameter.shape, 0.0, 1.0).numpy(), axis=0)
+    values = random.normal(parameter.shape, 0.0, std).numpy()
+    assign(parameter, np.where(order < math.ceil(sparsity * parameter.shape[0]), 0.0, values))
+    return parameter

@@ -30,7 +30,8 @@ class Parameter(Tensor):
         if isinstance(value, Tensor):
             value = value._value
         array = np.asarray(value)
-        if not isinstance(value, (np.ndarray, np.generic)) or array.dtype.kind != "f":
+        plain = not isinstance(value, (np.ndarray, np.generic)) or array.dtype.kind != "f"
+        if plain and array.dtype.kind in "fiub":  # what else there is, complex numbers say, is refused below
             array = array.astype(np.float32)
         super().__init__(array, name, requires_grad)
 

@@ -27,6 +27,7 @@ from clearprop.optim.schedule import (
 )
 from clearprop.optim.sequential import ChainedScheduler, SequentialLR
 from clearprop.optim.sgd import SGD
+from clearprop.optim.sparse import SparseAdam
 
 __all__ = [
     "ASGD",
@@ -60,6 +61,7 @@ __all__ = [
     "Rprop",
     "Schedule",
     "SequentialLR",
+    "SparseAdam",
     "StepLR",
     "WarmupCosineLR",
     "clip_grad_norm_",

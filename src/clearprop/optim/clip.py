@@ -36,7 +36,8 @@ def clip_grad_norm_(
     g = g min(1, max_norm / (norm + 1e-6)). Each `.grad` becomes a new array; none is written into.
     Source: Pascanu et al., "On the difficulty of training recurrent neural networks", 2013.
 
-    Raises GradientError for a NaN or infinite norm if `error_if_nonfinite`.
+    The norm of no numbers is 0. Raises GradientError for a NaN or infinite norm if `error_if_nonfinite`, and
+    ValueError for a `norm_type` that is not above 0.
 
     >>> w = Tensor([3.0, 4.0])
     >>> (w * w).sum().backward()
@@ -45,6 +46,9 @@ def clip_grad_norm_(
     >>> w.grad.round(5)
     array([0.6, 0.8])
     """
+    if not norm_type > 0:
+        wanted = "wants a norm_type above 0"
+        raise ValueError(lesson("clip_grad_norm_(params)", wanted, f"{norm_type!r}", hint="norm_type=2.0"))
     with no_grad():
         tracked, grads = _gradients(params)
         norm = _norm(grads, norm_type)
@@ -57,6 +61,7 @@ def clip_grad_norm_(
 
 
 def _norm(grads: list[Any], norm_type: float) -> Any:
+    grads = [g for g in grads if g.size]
     if not grads:
         return np.float64(0.0)
     if norm_type == np.inf:

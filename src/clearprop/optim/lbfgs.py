@@ -223,7 +223,9 @@ class _Run:
             return Point(t, value, g, float(g @ d))
 
         here = Point(0.0, loss, gradient, slope)
-        found = wolfe(at, here, t, float(np.max(np.abs(d))), self.group["tolerance_change"])
+        left = max(0, int(self.group["max_eval"]) - self.evaluations)
+        scale = float(np.max(np.abs(d)))
+        found = wolfe(at, here, t, scale, self.group["tolerance_change"], most=left)
         self.move(start, found.t, d)
         return found.loss, found.gradient, found.t
 

@@ -24,20 +24,28 @@ def _floored(log: Any, x: Any) -> Any:
         return np.maximum(log(x), LOWEST)
 
 
-# The derivative stays finite at probability 0, as PyTorch's does: 1 / 1e-12.
+def _slope(p: Any) -> Any:
+    """Return 1 / p, the logarithm's slope however small p is, and PyTorch's 1e12 at 0, where it has none.
+
+    A probability that comes from a sigmoid far below 0 still sends the gradient back that the logit should
+    have: 1 / p times p (1 - p).
+    """
+    return 1 / np.where(p > 0, np.maximum(p, np.finfo(p.dtype).tiny), 1e-12)
+
+
 floored_log = elementwise(
     "floored_log",
     lambda x: _floored(np.log, x),
-    lambda z, x: 1 / np.maximum(x, 1e-12),
+    lambda z, x: _slope(x),
     facts=Facts(domain=POSITIVE, kinks=False),
-    doc="max(log x, -100), with the derivative 1 / max(x, 1e-12)",
+    doc="max(log x, -100), with the derivative 1 / x, and 1e12 at 0",
 )
 floored_log1p = elementwise(
     "floored_log1p",
     lambda x: _floored(np.log1p, x),
-    lambda z, x: 1 / np.maximum(1 + x, 1e-12),
+    lambda z, x: _slope(1 + x),
     facts=Facts(domain=POSITIVE, kinks=False),
-    doc="max(log(1 + x), -100), with the derivative 1 / max(1 + x, 1e-12)",
+    doc="max(log(1 + x), -100), with the derivative 1 / (1 + x), and 1e12 at -1",
 )
 
 
