@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Iterator
 from itertools import pairwise
@@ -24,8 +23,6 @@ from clearprop.train import predict
 Array = npt.NDArray[Any]
 
 ACTIVATIONS = {"identity": nn.Identity, "logistic": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
-_COMPILED = 2000
-"""A fit of so many steps or more is compiled, where the extra `fast` is installed."""
 
 
 class Perceptron(BaseEstimator):  # type: ignore[misc]
@@ -149,7 +146,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         squares = sum(np.sum(layer.weight * layer.weight) for layer in self._linear())
         return total + (0.5 * self.alpha / len(weights)) * squares
 
-    def _step(self, steps: int) -> Any:
+    def _step(self) -> Any:
         optimizer = self._memory
 
         def step(x: Any, y: Any, weights: Any) -> Any:
@@ -159,11 +156,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             optimizer.step()
             return loss
 
-        if steps < _COMPILED or importlib.util.find_spec("llvmlite") is None:
-            return step
-        import clearprop
-
-        return clearprop.compile(step, fallback=True)
+        return step
 
     def _train(self, x: Array, y: Array, weights: Array, epochs: int) -> None:
         """Train for some epochs, or until the loss (or the score of rows held out) falls no more."""
@@ -172,7 +165,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             x, held_x, y, held_y, weights, _ = self._held_out(x, y, weights)
             held = held_x, held_y
         size = min(200, len(x)) if self.batch_size == "auto" else min(int(self.batch_size), len(x))
-        step = self._step(epochs * -(-len(x) // size))
+        step = self._step()
         for _ in range(epochs):
             total = 0.0
             for rows in self._batches(len(x), size):
