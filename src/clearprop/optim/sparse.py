@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.optim.adam import adam
-from clearprop.optim.group import Group
+from clearprop.optim.group import ParameterGroup
 from clearprop.optim.optimizer import Optimizer
 
 
@@ -74,6 +74,6 @@ class SparseAdam(Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
 
-    def slots(self, group: Group) -> tuple[str, ...]:
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of the running means."""
         return ("exp_avg", "exp_avg_sq")
