@@ -410,6 +410,41 @@ def tensordots():
     yield (array((3, 3), "f4"), array((3, 3), "i8"), 1), {}
 
 
+def plain_calls():
+    """The functions without a gradient: each with what it is usually asked."""
+    x, y, whole = array((3, 4)), array((3, 4), seed=1), array((6,), "i8") + 3
+    ascending = np.array([-1.0, 0.0, 0.5, 1.0])
+    two = ((array((4,)), array((4,), seed=1)), {})
+    sets = [two, ((x, y), {})]
+    same = [((x, y), {}), ((x, x.copy()), {}), ((x, 1.0), {}), ((x, array((4,))), {}), ((x, array((3,))), {})]
+    rows = one_array(_(), shapes=((4,), (3, 4), ()), kinds=("f8", "f4", "i8"))
+    index = (np.array([1, 2]), np.array([0, 1]))
+    square = [((array((3, 3)),), {}), ((array((2, 3)),), {})]
+    return {
+        np.allclose: same[:4], np.array_equal: same, np.array_equiv: same, np.isclose: same,
+        np.unique: [((x,), {}), ((x,), {"return_counts": True}), ((x, True), {})],
+        **dict.fromkeys((np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values), [((x,), {})]),
+        **dict.fromkeys((np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d), sets),
+        np.bincount: [((whole,), {}), ((whole,), {"minlength": 9}), ((whole, array((6,))), {}), ((x,), {})],
+        np.histogram: [((x,), {}), ((x, 3), {}), ((x, ascending), {}), ((x, 3), {"range": (-1, 1)})], np.histogram2d: [two, ((*two[0], 3), {})],
+        np.histogramdd: [((x,), {}), ((x, 2), {})], np.histogram_bin_edges: [((x, 3), {})], np.ix_: [(index, {})],
+        np.array2string: [((x,), {})], np.array_repr: [((x,), {})], np.array_str: [((x,), {})], np.lexsort: [((x,), {}), (((x[0], y[0]),), {})],
+        np.ravel_multi_index: [((index, (3, 4)), {})], np.unravel_index: [((index[0], (3, 4)), {})], np.packbits: [((x > 0,), {})],
+        np.unpackbits: [((whole.astype("u1"),), {})], np.argpartition: [((x, 1), {}), ((x, 1, 0), {}), ((x, 9), {})], np.min_scalar_type: [((array(()),), {})],
+        np.result_type: [((x, 1.0), {}), ((x, y.astype("f4")), {})], np.can_cast: [((x.dtype, "f4"), {})], np.common_type: [((x, whole), {})],
+        np.iscomplexobj: rows, np.isrealobj: one_array(_()), np.may_share_memory: [((x, y), {})], np.shares_memory: [((x, y), {})],
+        np.einsum_path: [(("ij,jk", x, y.T), {})], **dict.fromkeys((np.diag_indices_from, np.tril_indices_from, np.triu_indices_from), square),
+        np.empty_like: [((np.zeros((0, 3)),), {}), ((np.zeros((3, 0)), "f4"), {})], np.count_nonzero: reduction_calls(),
+        np.searchsorted: [((ascending, x), {}), ((ascending, 0.2), {}), ((ascending, x, "right"), {}), ((ascending[::-1].copy(), x), {"sorter": [3, 2, 1, 0]}), ((x, x), {})],
+        np.digitize: [((x, ascending), {}), ((x, ascending, True), {}), ((x, x), {}), ((0.2, ascending), {})],
+        np.isin: [((x, [0.5, 1]), {}), ((x, y), {"invert": True}), ((1.0, x), {})],
+        np.nanargmax: [*one_array(_(), _(0), _(5), _(axis=-1, keepdims=True)), *with_nan(_())],
+        np.nanargmin: [*one_array(_(), _(0), _(5), _(axis=-1, keepdims=True)), *with_nan(_())],
+        **{f: one_array(_()) for f in (np.isneginf, np.isposinf, np.isreal, np.iscomplex)},
+        np.full_like: one_array(_(2.0), _(7, "f4"), _(1.5, dtype=int), _(2, shape=(2,)), _([1, 2, 3, 4])),
+    }  # fmt: skip
+
+
 CALLS = {
     np.sum: reduction_calls, np.prod: reduction_calls, np.mean: reduction_calls, np.max: reduction_calls, np.min: reduction_calls,
     np.amax: reduction_calls, np.amin: reduction_calls, np.all: reduction_calls, np.any: reduction_calls, np.argmax: reduction_calls,
@@ -495,6 +530,8 @@ CALLS = {
         _(2), _(1), _(0), _(3), _(-1), _((2, 2)), _((1, 1, 1)), _(2, 0), _(2, -1), _(2, 5), _((2, 1), (0, 1)), _((2, 2), (0, 0)), _((2, 2), (-1, 0)), _((2, 1), 0),
         _(()), _((), ()), _(9, 0), _(2.0), _(2, subok=True), _(2, writeable=True), _(window_shape=1, axis=None), _("x"),
     ),
+    **{f: (lambda calls: lambda: calls)(list(calls)) for f, calls in plain_calls().items()},
+    **dict.fromkeys((np.save, np.savez, np.savez_compressed, np.savetxt), lambda: ()),  # they write files
 }  # fmt: skip
 """What each function is called with; what a ufunc is called with follows from how many arrays it takes."""
 

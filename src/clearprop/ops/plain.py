@@ -1,0 +1,191 @@
+"""NumPy functions that have no gradient: answered with plain values, as NumPy answers.
+
+Those whose result is an array of a shape that is known beforehand are ops, so that a compiled step computes them
+anew in each call. What looks at values to decide how many there are, or is a Python number, is plain NumPy; while
+a step is recorded, it is refused there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.define import define
+from clearprop.facts import Facts
+from clearprop.ops.shape import constant
+from clearprop.registry import implements, numpy_functions
+from clearprop.tensor import Tensor
+
+_NUMBERS = np.array([0.3, -1.2, 2.0, 0.7])
+_PLACES = np.array([-1.0, 0.0, 1.0])
+
+
+def _each(x: Any, found: Callable[[Tensor], Any]) -> Any:
+    """Return nested arguments with `found(t)` in place of every Tensor."""
+    if isinstance(x, Tensor):
+        return found(x)
+    if type(x) in (list, tuple):
+        return type(x)(_each(a, found) for a in x)
+    return x
+
+
+def _answered(function: Callable[..., Any], found: Callable[[Tensor], Any]) -> Callable[..., Any]:
+    """Return `function` for Tensors, asked with what `found` makes of them."""
+
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        return function(*_each(args, found), **{k: _each(v, found) for k, v in kwargs.items()})
+
+    plain.__name__ = plain.__qualname__ = function.__name__
+    plain.__doc__ = f"NumPy's {function.__name__}, of plain values; no gradient."
+    return plain
+
+
+# Which values there are decides the answer, or how long it is.
+_OF_VALUES = (
+    np.allclose, np.array_equal, np.array_equiv, np.unique, np.unique_all, np.unique_counts, np.unique_inverse,
+    np.unique_values, np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d, np.bincount, np.histogram,
+    np.histogram2d, np.histogramdd, np.histogram_bin_edges, np.ix_, np.array2string, np.array_repr, np.array_str,
+    np.save, np.savez, np.savez_compressed, np.savetxt, np.lexsort, np.ravel_multi_index, np.unravel_index,
+    np.packbits, np.unpackbits, np.argpartition, np.min_scalar_type,
+)  # fmt: skip
+# Shapes and dtypes alone decide it.
+_OF_SHAPES = (
+    np.result_type, np.can_cast, np.common_type, np.iscomplexobj, np.isrealobj, np.may_share_memory,
+    np.shares_memory, np.einsum_path, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from, np.empty_like,
+)  # fmt: skip
+for _function in _OF_VALUES:
+    numpy_functions[_function] = _answered(_function, lambda t: t.value)
+for _function in _OF_SHAPES:
+    numpy_functions[_function] = _answered(_function, constant)
+
+
+# --- ops without a gradient ---------------------------------------------------------------------------------
+def _first(n: int, *names: str) -> Callable[..., Any]:
+    """Return a signature whose first `n` arguments are inputs, the others attributes of these names."""
+
+    def signature(*args: Any, **kwargs: Any) -> Any:
+        if len(args) > n + len(names):
+            raise TypeError(f"takes {n + len(names)} arguments by position")
+        unknown = [k for k in kwargs if k not in names]
+        if unknown:
+            raise TypeError(f"takes no {', '.join(unknown)}=")
+        return args[:n], dict(zip(names, args[n:], strict=False)) | kwargs
+
+    return signature
+
+
+@define(
+    "isclose",
+    "opaque",
+    None,
+    None,
+    numpy=np.isclose,
+    signature=_first(2, "rtol", "atol", "equal_nan"),
+    facts=Facts(kinks=False),
+    examples=(((_NUMBERS, _NUMBERS + 1e-9), {}),),
+)
+def isclose(x: Any, y: Any, **how: Any) -> Any:
+    """Whether |x - y| <= atol + rtol |y|; no gradient."""
+    return np.isclose(x, y, **how)
+
+
+@define(
+    "count_nonzero", "opaque", None, numpy=np.count_nonzero, facts=Facts(kinks=False), examples=(((_NUMBERS,), {}),)
+)  # fmt: skip
+def count_nonzero(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """How many entries along `axis` are not 0; no gradient."""
+    return np.sum(np.asarray(x, bool), axis=axis, keepdims=keepdims, dtype=np.intp)
+
+
+@define(
+    "searchsorted",
+    "opaque",
+    None,
+    None,
+    numpy=np.searchsorted,
+    signature=_first(2, "side", "sorter"),
+    facts=Facts(kinks=False),
+    examples=(((_PLACES, _NUMBERS), {}), ((_PLACES, _NUMBERS), {"side": "right"})),
+)
+def searchsorted(a: Any, v: Any, **how: Any) -> Any:
+    """Where `v` would stand among the ascending entries of `a`; no gradient."""
+    return np.asarray(np.searchsorted(a, v, **how))[()]
+
+
+@define(
+    "digitize",
+    "opaque",
+    None,
+    None,
+    numpy=np.digitize,
+    signature=_first(2, "right"),
+    facts=Facts(kinks=False),
+    examples=(((_NUMBERS, _PLACES), {}), ((_NUMBERS, _PLACES[::-1].copy()), {"right": True})),
+)
+def digitize(x: Any, bins: Any, **how: Any) -> Any:
+    """Which interval between the `bins` each entry lies in; no gradient."""
+    return np.asarray(np.digitize(x, bins, **how))[()]
+
+
+@define(
+    "isin",
+    "opaque",
+    None,
+    None,
+    numpy=np.isin,
+    signature=_first(2, "assume_unique", "invert"),
+    facts=Facts(kinks=False),
+    examples=(((_NUMBERS, _NUMBERS[:2]), {}),),
+)
+def isin(x: Any, among: Any, **how: Any) -> Any:
+    """Whether each entry is among those of another array; no gradient."""
+    return np.asarray(np.isin(x, among, **how))[()]
+
+
+def _nan_extreme(name: str, function: Any) -> None:
+    @define(name, "opaque", None, numpy=function, facts=Facts(kinks=False), examples=(((_NUMBERS,), {}),))
+    def nan_extreme(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+        """The index of the extreme among the entries that are numbers; no gradient."""
+        return function(x, axis=axis, keepdims=keepdims)
+
+
+_nan_extreme("nanargmax", np.nanargmax)
+_nan_extreme("nanargmin", np.nanargmin)
+
+
+@implements(np.isneginf)
+def isneginf(x: Any) -> Any:
+    """Return where `x` is minus infinity."""
+    return x == -np.inf
+
+
+@implements(np.isposinf)
+def isposinf(x: Any) -> Any:
+    """Return where `x` is infinity."""
+    return x == np.inf
+
+
+@implements(np.isreal)
+def isreal(x: Any) -> Any:
+    """Return True for every entry: a Tensor holds real numbers."""
+    return np.ones(x.shape, bool)[()]
+
+
+@implements(np.iscomplex)
+def iscomplex(x: Any) -> Any:
+    """Return False for every entry: a Tensor holds real numbers."""
+    return np.zeros(x.shape, bool)[()]
+
+
+@implements(np.full_like)
+def full_like(x: Any, fill_value: Any, dtype: Any = None, *, shape: Any = None) -> Any:
+    """Return an array of x's shape and dtype that is one value; the gradient of a Tensor's is its sum."""
+    shape, dtype = x.shape if shape is None else shape, x.dtype if dtype is None else np.dtype(dtype)
+    if not isinstance(fill_value, Tensor):
+        return np.full(shape, fill_value, dtype)
+    filled = np.broadcast_to(fill_value, shape)
+    return filled.astype(dtype) if filled.dtype != dtype else +filled
+
+
