@@ -445,6 +445,34 @@ def plain_calls():
     }  # fmt: skip
 
 
+def rearranged_calls():
+    x, v = array((3, 4)), array((4,))
+    mask, which = np.array([True, False, True]), np.array([[0, 1], [1, 0]])
+    two, three = array((2, 2)), array((2, 2), seed=1)
+    return {
+        np.sinc: one_array(_()), np.fix: one_array(_()),
+        np.ldexp: [((x, 2), {}), ((x, which[0]), {}), ((v, array((4,), "i8")), {}), ((x.astype("f4"), np.array([1, -2, 0, 3])), {}), ((x, 1.5), {})],
+        **{getattr(np, n): two_arrays(_(), shapes=((), (3,), (4,), (0,), (3, 3), (2, 3), (3, 2), (2, 3, 3)), kinds=MIXED) for n in ("matvec", "vecmat", "vecdot") if hasattr(np, n)},
+        np.append: two_arrays(_(), _(0), _(axis=-1), _(axis=5)), np.atleast_3d: one_array(_()), np.dstack: sequences(_()),
+        np.block: [(([[two, three], [three, two]],), {}), ((v,), {}), (([v, v],), {}), (([v, 1.0],), {}), (([[two, v]],), {}), (([[two], three],), {}), (([],), {}), (([[v[:2]], [v[2:]]],), {})],
+        np.broadcast_arrays: two_arrays(_()), np.diagflat: one_array(_(), _(1), _(k=-2)), np.rollaxis: one_array(_(0), _(1), _(-1, 0), _(1, 2), _(0, -1), _(5), _(0, 9)),
+        np.choose: [((which, [two, three]), {}), ((which, [two, 5.0]), {}), ((which + 1, [two, three]), {}), ((which + 3, [two, three]), {"mode": "wrap"}), ((which - 3, [two, three]), {"mode": "clip"}), ((which, two), {})],
+        np.compress: [((mask, x, 0), {}), ((mask, x), {}), ((mask, v), {}), ((mask, x), {"axis": 1}), ((two, x), {}), ((mask, x, 5), {})],
+        np.extract: [((x > 0, x), {}), ((mask, v), {})],
+        np.delete: one_array(_(0), _(1, 0), _([0, 2]), _(-1, -1), _(slice(None, None, 2), 0), _(9), _([True, False, True], 0), _(0, 5), shapes=((4,), (3, 4), (3, 0))),
+        np.insert: [*one_array(_(0, 5.0), _(1, 2.0, 0), _([0, 2], [1.0, 2.0]), _(-1, 7, -1), _([2, 0, 2], [1, 2, 3]), _(9, 1.0), _(1, 1.0, 5), _(slice(0, 2), 3.0), shapes=((4,), (3, 4))),
+                    ((x, 1, array((4,))), {"axis": 0}), ((x, 1, array((3,))), {"axis": 1}), ((x, [1], array((3, 1))), {"axis": 1}), ((x, [1, 2], array((3, 2))), {"axis": 1}), ((v, 1, array((3,))), {})],
+        np.select: [(([x > 0, x < -1], [x, x * 2]), {}), (([x > 0, x < -1], [x, x * 2], 7.0), {}), (([x > 0], [v]), {}), (([x > 0], [x, x]), {}), (([], []), {}), (([x], [x]), {})],
+        np.piecewise: [((v, [v < 0, v > 0], [lambda t: -t, lambda t: 2 * t]), {}), ((v, [v < 0], [-1.0, lambda t: t * t]), {}), ((v, v < 0, [1.0]), {}), ((v, [v < 0], [1, 2, 3]), {})],
+        np.trim_zeros: [((np.array([0.0, 0, 1, 0, 2, 0]), *more), {}) for more in ((), ("f",), ("b",), ("x",))] + [((np.zeros(3),), {}), ((np.zeros(0),), {})],
+        np.rot90: one_array(_(), _(2), _(3), _(-1), _(4), _(1, (1, 0)), _(1, (0, 0)), _(1, (0, 5)), _(k=1, axes=(-2, -1))),
+        np.resize: one_array(_((2, 3)), _(5), _(0), _((-1, 2)), _([2, 2, 2])), **{f: one_array(_()) for f in (np.real, np.imag, np.real_if_close)},
+        np.angle: one_array(_(), _(True), _(deg=True)), **({np.astype: one_array(_("f4"), _(int), _(np.float64, copy=False))} if hasattr(np, "astype") else {}),
+        np.apply_along_axis: [((np.sum, a, x), {}) for a in (0, 1, -1, 5)] + [((np.cumsum, 0, x), {}), ((np.outer, 0, v, v), {})],
+        np.apply_over_axes: [((np.sum, x, 0), {}), ((np.sum, array((2, 3, 4)), [0, 2]), {}), ((np.cumsum, x, [0, 1]), {}), ((np.sum, x, 5), {})],
+    }  # fmt: skip
+
+
 CALLS = {
     np.sum: reduction_calls, np.prod: reduction_calls, np.mean: reduction_calls, np.max: reduction_calls, np.min: reduction_calls,
     np.amax: reduction_calls, np.amin: reduction_calls, np.all: reduction_calls, np.any: reduction_calls, np.argmax: reduction_calls,
@@ -530,7 +558,7 @@ CALLS = {
         _(2), _(1), _(0), _(3), _(-1), _((2, 2)), _((1, 1, 1)), _(2, 0), _(2, -1), _(2, 5), _((2, 1), (0, 1)), _((2, 2), (0, 0)), _((2, 2), (-1, 0)), _((2, 1), 0),
         _(()), _((), ()), _(9, 0), _(2.0), _(2, subok=True), _(2, writeable=True), _(window_shape=1, axis=None), _("x"),
     ),
-    **{f: (lambda calls: lambda: calls)(list(calls)) for f, calls in plain_calls().items()},
+    **{f: (lambda calls: lambda: calls)(list(calls)) for f, calls in (plain_calls() | rearranged_calls()).items()},
     **dict.fromkeys((np.save, np.savez, np.savez_compressed, np.savetxt), lambda: ()),  # they write files
 }  # fmt: skip
 """What each function is called with; what a ufunc is called with follows from how many arrays it takes."""

@@ -18,12 +18,24 @@ ufunc_names: dict[str, Callable[..., Any]] = {}
 """The same by name, for ufuncs of packages that a base install does not have (`scipy.special.expit`)."""
 
 
+class Composed:
+    """A function of ours that stands for a ufunc: a Tensor asks it as it asks an op."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.one = self.two = self.__wrapped__ = function
+        self.__name__, self.__doc__ = function.__name__, function.__doc__
+
+    def __call__(self, *inputs: Any, **attrs: Any) -> Any:
+        """Call the function."""
+        return self.__wrapped__(*inputs, **attrs)
+
+
 def implements(*functions: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Say that the decorated function stands for these NumPy functions when they are given a Tensor."""
 
     def register(ours: Callable[..., Any]) -> Callable[..., Any]:
         for function in functions:
-            numpy_functions[function] = ours
+            numpy_functions[function] = Composed(ours) if hasattr(function, "nin") else ours
         return ours
 
     return register
