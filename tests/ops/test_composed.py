@@ -1,0 +1,103 @@
+"""Functions made of ops: gradients of both orders against finite differences, and the same when compiled."""
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor, gradcheck
+
+X = np.array([[0.3, -1.2, 0.8, 2.1], [1.7, 0.45, -0.6, -1.9], [0.95, 1.3, -0.15, 0.62]])
+V = np.array([0.3, -1.2, 0.8, 2.1])
+SQUARE = X[:, :3] + 2 * np.eye(3)
+PLACES = np.array([[0, 1], [1, 0]])
+
+# fmt: off
+FUNCTIONS = {
+    "append":            lambda x: np.append(x, x[:1] * 2, axis=0),
+    "atleast_3d":        lambda x: np.atleast_3d(x),
+    "dstack":            lambda x: np.dstack([x, x**2]),
+    "block":             lambda x: np.block([[x, x**2], [2 * x, x]]),
+    "broadcast_arrays":  lambda x: np.multiply(*np.broadcast_arrays(x, x[0])),
+    "choose":            lambda x: np.choose(PLACES, [x[:2, :2], x[:2, 2:] ** 2]),
+    "compress":          lambda x: np.compress([True, False, True], x, axis=0),
+    "extract":           lambda x: np.extract(np.arange(12).reshape(3, 4) % 3 == 0, x),
+    "delete":            lambda x: np.delete(x, 1, axis=1),
+    "insert":            lambda x: np.insert(x, [1, 3], x[:, :2] ** 2, axis=1),
+    "select":            lambda x: np.select([np.arange(4) < 1, np.arange(4) > 2], [x, x**2], x * 3),
+    "piecewise":         lambda x: np.piecewise(x, [np.arange(12).reshape(3, 4) < 5], [np.sin, np.square]),
+    "trim_zeros":        lambda x: np.trim_zeros(np.pad(x[0], 2)),
+    "diagflat":          lambda x: np.diagflat(x[0], 1),
+    "rollaxis":          lambda x: np.rollaxis(x, 1),
+    "rot90":             lambda x: np.rot90(x) ** 2,
+    "resize":            lambda x: np.resize(x, (5, 5)),
+    "apply_along_axis":  lambda x: np.apply_along_axis(lambda v: v * v[0], 1, x),
+    "apply_over_axes":   lambda x: np.apply_over_axes(np.sum, x**2, [0]),
+    "full_like":         lambda x: np.full_like(x, x[0, 0] ** 2),
+    "modf":              lambda x: np.modf(3 * x)[0],
+    "frexp":             lambda x: np.frexp(3 * x)[0],
+    "divmod":            lambda x: np.divmod(x, 0.7)[1],
+    "float_power":       lambda x: np.float_power(np.abs(x), 1.7),
+    "vecdot":            lambda x: np.vecdot(x, x + 1),
+    "matvec":            lambda x: np.matvec(x, x[0]),
+    "vecmat":            lambda x: np.vecmat(x[:, 0], x),
+    "sinc near and far": lambda x: np.sinc(x * np.array([1e-9, 0.3, 1.0, 4.0])),
+}
+# fmt: on
+KNOWN = {name: f for name, f in FUNCTIONS.items() if hasattr(np, name) or " " in name}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_gradients_of_both_orders_agree_with_finite_differences(name):
+    assert gradcheck(FUNCTIONS[name], X, order=2).ok
+
+
+@pytest.mark.parametrize("executor", ["numpy", "llvm"])
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_same_in_a_compiled_step(name, executor):
+    if executor == "llvm":
+        pytest.importorskip("llvmlite")
+    if name in BY_VALUES:
+        pytest.skip("how many entries there are depends on their values")
+
+    def f(x):
+        z = FUNCTIONS[name](x)
+        return np.sum(z * np.cos(z))
+
+    both = clearprop.value_and_grad(f)
+    step = clearprop.compile(both, executor=executor)
+    step(X)
+    for x in (X + 0.01, X - 0.02):
+        for got, right in zip(step(x), both(x), strict=True):
+            np.testing.assert_allclose(np.asarray(got), right, rtol=1e-11, atol=1e-12)
+
+
+BY_VALUES = {"trim_zeros"}
+
+
+def gradient(f, x):
+    t = Tensor(x)
+    z = f(t)
+    z.backward(np.ones(z.shape))
+    return t.grad.tolist()
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "wanted"),
+    [
+        (np.fabs, [0.0, -2.0], [0.0, -1.0]),
+        (lambda x: np.fmax(x, 1.0), [1.0, np.nan, 2.0], [0.5, 0.0, 1.0]),
+        (lambda x: np.fmin(x, 1.0), [1.0, np.nan, 2.0], [0.5, 0.0, 0.0]),
+        (lambda x: np.copysign(x, -1.0), [0.0, 2.0, -2.0], [0.0, -1.0, 1.0]),
+        (lambda x: np.heaviside(0.0, x), [0.5], [1.0]),
+        (np.sinc, [0.0, 1.0], [0.0, -1.0]),
+        (lambda x: np.logaddexp2(x, -np.inf), [0.5, 1e4], [1.0, 1.0]),
+    ],
+)
+def test_kinks_and_ends(f, at, wanted):
+    assert gradient(f, at) == pytest.approx(wanted, abs=1e-15)
+
+
+def test_the_second_derivative_of_sinc_at_its_top():
+    second = clearprop.grad(clearprop.grad(np.sinc))(0.0)
+
+    assert second == pytest.approx(-np.pi**2 / 3, rel=1e-14)
