@@ -415,7 +415,7 @@ def plain_calls():
     x, y, whole = array((3, 4)), array((3, 4), seed=1), array((6,), "i8") + 3
     ascending = np.array([-1.0, 0.0, 0.5, 1.0])
     two = ((array((4,)), array((4,), seed=1)), {})
-    sets = [two, ((x, y), {})]
+    sets = (two, ((x, y), {}))
     same = [((x, y), {}), ((x, x.copy()), {}), ((x, 1.0), {}), ((x, array((4,))), {}), ((x, array((3,))), {})]
     rows = one_array(_(), shapes=((4,), (3, 4), ()), kinds=("f8", "f4", "i8"))
     index = (np.array([1, 2]), np.array([0, 1]))
@@ -423,7 +423,7 @@ def plain_calls():
     return {
         np.allclose: same[:4], np.array_equal: same, np.array_equiv: same, np.isclose: same,
         np.unique: [((x,), {}), ((x,), {"return_counts": True}), ((x, True), {})],
-        **dict.fromkeys((np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values), [((x,), {})]),
+        **dict.fromkeys((np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values), (((x,), {}),)),
         **dict.fromkeys((np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d), sets),
         np.bincount: [((whole,), {}), ((whole,), {"minlength": 9}), ((whole, array((6,))), {}), ((x,), {})],
         np.histogram: [((x,), {}), ((x, 3), {}), ((x, ascending), {}), ((x, 3), {"range": (-1, 1)})], np.histogram2d: [two, ((*two[0], 3), {})],
@@ -558,7 +558,7 @@ CALLS = {
         _(2), _(1), _(0), _(3), _(-1), _((2, 2)), _((1, 1, 1)), _(2, 0), _(2, -1), _(2, 5), _((2, 1), (0, 1)), _((2, 2), (0, 0)), _((2, 2), (-1, 0)), _((2, 1), 0),
         _(()), _((), ()), _(9, 0), _(2.0), _(2, subok=True), _(2, writeable=True), _(window_shape=1, axis=None), _("x"),
     ),
-    **{f: (lambda calls: lambda: calls)(list(calls)) for f, calls in (plain_calls() | rearranged_calls()).items()},
+    **{f: itertools.repeat(list(calls)).__next__ for f, calls in (plain_calls() | rearranged_calls()).items()},
     **dict.fromkeys((np.save, np.savez, np.savez_compressed, np.savetxt), lambda: ()),  # they write files
 }  # fmt: skip
 """What each function is called with; what a ufunc is called with follows from how many arrays it takes."""

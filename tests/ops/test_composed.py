@@ -100,4 +100,4 @@ def test_kinks_and_ends(f, at, wanted):
 def test_the_second_derivative_of_sinc_at_its_top():
     second = clearprop.grad(clearprop.grad(np.sinc))(0.0)
 
-    assert second == pytest.approx(-np.pi**2 / 3, rel=1e-14)
+    assert second == pytest.approx(-(np.pi**2) / 3, rel=1e-14)

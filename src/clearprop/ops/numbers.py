@@ -65,7 +65,6 @@ nextafter  = elementwise("nextafter",  np.nextafter,  1, None,                  
 # fmt: on
 
 
-
 @define(
     "ldexp",
     "opaque",
@@ -80,7 +79,8 @@ def ldexp(x: Any, n: Any) -> Any:
     return np.ldexp(x, n)
 
 
-# sinc(x) = sum over k of (-1)^k y^(2k) / (2k + 1)!, with y = pi x; its slope by y is y times this series in y^2.
+# sinc(x) = sum over k of (-1)^k y^(2k) / (2k + 1)!, with y = pi x; its slope by y is
+# y times this series in y^2.
 SLOPE = tuple((-1) ** k * 2 * k / math.factorial(2 * k + 1) for k in range(1, 16))
 
 
@@ -121,7 +121,7 @@ def divmod_(x: Any, y: Any) -> tuple[Any, Any]:
 
 @implements(np.modf)
 def modf(x: Any) -> tuple[Any, Any]:
-    """Return what stands behind the point, which carries the gradient, and the whole part, both of x's sign."""
+    """Return what stands behind the point, which carries the gradient, and the whole part."""
     x = as_array(x)
     if x.dtype.kind != "f":
         x = x.astype(np.float16 if x.dtype.kind == "b" else np.result_type(x.dtype, np.float16))

@@ -1,8 +1,8 @@
 """NumPy functions that have no gradient: answered with plain values, as NumPy answers.
 
-Those whose result is an array of a shape that is known beforehand are ops, so that a compiled step computes them
-anew in each call. What looks at values to decide how many there are, or is a Python number, is plain NumPy; while
-a step is recorded, it is refused there.
+Those whose result is an array of a shape that is known beforehand are ops, so that a compiled step computes
+them anew in each call. What looks at values to decide how many there are, or is a Python number, is plain
+NumPy; while a step is recorded, it is refused there.
 """
 
 from __future__ import annotations
@@ -43,17 +43,19 @@ def _answered(function: Callable[..., Any], found: Callable[[Tensor], Any]) -> C
 
 
 # Which values there are decides the answer, or how long it is.
-_OF_VALUES = (
-    np.allclose, np.array_equal, np.array_equiv, np.unique, np.unique_all, np.unique_counts, np.unique_inverse,
-    np.unique_values, np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d, np.bincount, np.histogram,
-    np.histogram2d, np.histogramdd, np.histogram_bin_edges, np.ix_, np.array2string, np.array_repr, np.array_str,
-    np.save, np.savez, np.savez_compressed, np.savetxt, np.lexsort, np.ravel_multi_index, np.unravel_index,
-    np.packbits, np.unpackbits, np.argpartition, np.min_scalar_type,
+_OF_VALUES: tuple[Callable[..., Any], ...] = (
+    np.allclose, np.array_equal, np.array_equiv, np.unique, np.unique_all, np.unique_counts,
+    np.unique_inverse, np.unique_values, np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d,
+    np.bincount, np.histogram, np.histogram2d, np.histogramdd, np.histogram_bin_edges, np.ix_,
+    np.array2string, np.array_repr, np.array_str, np.save, np.savez, np.savez_compressed, np.savetxt,
+    np.lexsort, np.ravel_multi_index, np.unravel_index, np.packbits, np.unpackbits, np.argpartition,
+    np.min_scalar_type,
 )  # fmt: skip
 # Shapes and dtypes alone decide it.
-_OF_SHAPES = (
+_OF_SHAPES: tuple[Callable[..., Any], ...] = (
     np.result_type, np.can_cast, np.common_type, np.iscomplexobj, np.isrealobj, np.may_share_memory,
-    np.shares_memory, np.einsum_path, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from, np.empty_like,
+    np.shares_memory, np.einsum_path, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from,
+    np.empty_like,
 )  # fmt: skip
 for _function in _OF_VALUES:
     numpy_functions[_function] = _answered(_function, lambda t: t.value)
@@ -92,8 +94,13 @@ def isclose(x: Any, y: Any, **how: Any) -> Any:
 
 
 @define(
-    "count_nonzero", "opaque", None, numpy=np.count_nonzero, facts=Facts(kinks=False), examples=(((_NUMBERS,), {}),)
-)  # fmt: skip
+    "count_nonzero",
+    "opaque",
+    None,
+    numpy=np.count_nonzero,
+    facts=Facts(kinks=False),
+    examples=(((_NUMBERS,), {}),),
+)
 def count_nonzero(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """How many entries along `axis` are not 0; no gradient."""
     return np.sum(np.asarray(x, bool), axis=axis, keepdims=keepdims, dtype=np.intp)
@@ -187,5 +194,3 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, *, shape: Any = None) 
         return np.full(shape, fill_value, dtype)
     filled = np.broadcast_to(fill_value, shape)
     return filled.astype(dtype) if filled.dtype != dtype else +filled
-
-

@@ -103,7 +103,9 @@ def choose(which: Any, choices: Any, *, mode: str = "raise") -> Any:
     elif mode == "clip":
         which = np.clip(which, 0, n - 1)
     elif np.any((constant(which) < 0) | (constant(which) >= n)):
-        raise ValueError(lesson("np.choose(which, choices)", f"wants numbers from 0 to {n - 1}", f"{which!r}"))
+        raise ValueError(
+            lesson("np.choose(which, choices)", f"wants numbers from 0 to {n - 1}", f"{which!r}")
+        )
     return stacked[(which, *places)]
 
 
@@ -183,7 +185,7 @@ def piecewise(x: Any, conditions: Any, functions: Any, *args: Any, **kw: Any) ->
     function more than conditions is for where none holds.
     """
     x = as_array(x)
-    single = not isinstance(conditions, (list, tuple)) or not np.ndim(conditions[0]) and x.ndim
+    single = not isinstance(conditions, (list, tuple)) or (not np.ndim(conditions[0]) and x.ndim)
     conditions = [conditions] if single else list(conditions)
     if len(functions) == len(conditions) + 1:
         none = ~np.any(np.stack([np.broadcast_to(constant(c), x.shape) for c in conditions]), axis=0)
@@ -288,7 +290,9 @@ def imag(x: Any) -> Any:
 def angle(x: Any, deg: bool = False) -> Any:
     """Return 0 for numbers from 0 on and pi (180 degrees) for negative ones; no gradient."""
     half = 180.0 if deg else np.pi
-    return np.where(x < 0, half, 0.0).astype(np.result_type(x.dtype, np.float16 if x.dtype.kind == "f" else "f8"))
+    return np.where(x < 0, half, 0.0).astype(
+        np.result_type(x.dtype, np.float16 if x.dtype.kind == "f" else "f8")
+    )
 
 
 @implements(np.astype)
@@ -309,7 +313,9 @@ def apply_along_axis(function: Any, axis: int, x: Any, *args: Any, **kw: Any) ->
     rows = np.moveaxis(x, axis, -1)
     shape = rows.shape[:-1]
     if not all(shape):
-        raise ValueError(lesson("np.apply_along_axis(f, axis, x)", "wants entries in every other axis", f"{x.shape}"))
+        raise ValueError(
+            lesson("np.apply_along_axis(f, axis, x)", "wants entries in every other axis", f"{x.shape}")
+        )
     found = [as_array(function(rows[i], *args, **kw)) for i in np.ndindex(shape)]
     z = np.stack(found).reshape((*shape, *found[0].shape))
     own = found[0].ndim
