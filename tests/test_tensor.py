@@ -110,8 +110,8 @@ def test_a_numpy_function_without_a_rule_names_itself():
 
     with pytest.raises(TypeError, match=r"np\.fft\.fft: has no rule, so its gradient is unknown"):
         np.fft.fft(t)
-    with pytest.raises(TypeError, match=r"np\.frexp: has no rule"):
-        np.frexp(t)
+    with pytest.raises(TypeError, match=r"np\.isnat: has no rule"):
+        np.isnat(t)
     with pytest.raises(TypeError, match=r"np\.add\.accumulate: has no rule"):
         np.add.accumulate(t)
 
