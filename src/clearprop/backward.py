@@ -71,8 +71,10 @@ def _backward(
         for node in order:
             if node in sums:
                 node.grad = sums[node]
-            elif node.op is not None or node.grad is None:
+            elif node.op is not None:
                 node.grad = grads.get(node)
+            elif node.grad is None:
+                node.grad = as_number(grads.get(node))
     marks.replaced = ""
     marks.latest = (weakref.ref(output), *marks.latest[:7])  # `explain(node)` looks for its output there
     return order
@@ -175,6 +177,11 @@ def walk(
                     grads[x] = d
     for x in [*waiting]:  # leaves, and what has no turn
         _settle(x, waiting, grads, at)
+
+
+def as_number(g: Any) -> Any:
+    """Return an array, as a NumPy number where it has no axes: rules make now the one, now the other."""
+    return g[()] if g.__class__ is np.ndarray and not g.ndim else g
 
 
 def _settle(x: Tensor, waiting: _Waiting, grads: dict[Tensor, Any], at: At | None) -> None:

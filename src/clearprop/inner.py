@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.backward import propagate
+from clearprop.backward import as_number, propagate
 from clearprop.modes import mode, no_grad
 from clearprop.op import _next_serial
 from clearprop.registry import ops
@@ -79,7 +79,7 @@ class Inner:
             leaf.requires_grad = False
         recording = mode.observer is not None and mode.observer.remembers
         if not recording and not self.outer and not self.wraps:  # the usual case
-            return [x._value if isinstance(x, Tensor) else x for x in found]
+            return [as_number(x._value if isinstance(x, Tensor) else x) for x in found]
         if self.lifted:
             order, _ = self._history([x for x in found if isinstance(x, Tensor)])
             for node in order:  # it may have needed a gradient for such a leaf only
@@ -97,12 +97,12 @@ class Inner:
         value = x._value if isinstance(x, Tensor) else x
         if isinstance(value, np.ndarray) and self.outer:
             value = value.copy()  # a graph may remember this one
-        return Tensor(value, requires_grad=False) if self.wraps else value
+        return Tensor(value, requires_grad=False) if self.wraps else as_number(value)
 
     def _recorded(self, x: Any) -> Any:
         if not isinstance(x, Tensor):
             if not self.wraps:
-                return x.copy()
+                return as_number(x.copy())
             x = Tensor(x, requires_grad=False)
         x = ops["detach"](x)
         observer = mode.observer

@@ -14,7 +14,6 @@ from clearprop.compiler.capture.selection import Selections
 from clearprop.compiler.capture.stand_in import (
     StandIn,
     StandInForNumber,
-    StandInWithoutAxes,
     stands_for_array,
     stands_for_number,
     twin_of,
@@ -168,7 +167,7 @@ class Recorder(Refusals):
             if isinstance(g, np.ndarray) and node.op is None:
                 node.grad = g.copy()
             elif isinstance(g, Tensor) and node.op is None:
-                node.grad = self._twin(g)
+                node.grad = self._twin(g) if g.ndim else self.kept_as(self._twin(g), False)
             elif isinstance(g, Tensor):
                 node.grad = twins.get(id(g))
                 if node.grad is None:
@@ -186,7 +185,14 @@ class Recorder(Refusals):
                 raise self.refuse(f"{line} cannot keep x's dtype {x.dtype}", f"{new.dtype}")
             new = new.astype(x.dtype)
         self.known[x] = self.value_of(new)
-        x._value = new._value
+        x._value = np.asarray(new._value)  # without axes too, it stays an array
+        return x
+
+    def kept_as(self, x: Any, is_array: bool) -> Any:
+        """Let a result without axes be an array or a number: whichever NumPy's own function gives."""
+        if isinstance(x._value, np.ndarray) is not is_array:
+            x._value = np.asarray(x._value) if is_array else x._value[()]
+            self.by_array[x._value] = self.value_of(x)
         return x
 
     def stands_for_array(self, x: Tensor) -> bool:
@@ -194,11 +200,14 @@ class Recorder(Refusals):
         return stands_for_array(x)
 
     def given_as(self, x: Tensor, tensor: bool) -> Tensor:
-        """Return `x` as what an eager run has there, said by who computed it: a Tensor, or else an array."""
-        if stands_for_array(x) is not tensor:
-            return x
-        twin: Tensor = self._twin(x, Tensor if tensor else StandIn)
-        return twin
+        """Return `x` as what an eager run has there, said by who computed it: a Tensor, or else an array.
+
+        Without axes such an array is a number.
+        """
+        found: Tensor = x
+        if stands_for_array(x) is tensor:
+            found = self._twin(x, Tensor if tensor else StandIn)
+        return found if tensor or found.ndim else self.kept_as(found, False)
 
     def number(self, x: Tensor) -> Any:
         """Return what stands for the float that a leaf holds."""
@@ -301,13 +310,14 @@ class Recorder(Refusals):
     def argument(self, array: Any, place: int, like: Tensor | None = None, is_array: bool = True) -> Tensor:
         """Return what stands for an argument while the step is recorded: an array, or the Tensor `like`.
 
-        An array without axes comes as a number here; `is_array` tells whether it was one.
+        An array without axes comes as a number here; `is_array` tells whether it was one, since NumPy's
+        functions tell them apart: `x.T` of an array is one, that of a number a number.
         """
         stand_in = Tensor(0.0, requires_grad=False)
-        stand_in._value = array[()] if isinstance(array, np.ndarray) and array.ndim else array
+        stand_in._value = np.array(array) if is_array and not array.ndim else array[()]
         v = Value("argument", array.shape, array.dtype, data=place)
         if like is None:
-            stand_in = twin_of(stand_in, StandInWithoutAxes if is_array and not array.ndim else StandIn)
+            stand_in = twin_of(stand_in)
             self.memory.lent(stand_in)
             self.given[stand_in] = place
         else:

@@ -42,8 +42,7 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
             if x in recorder.before:
                 return _Same(x)
             outputs.append(x)
-            gives = _Number if stands_for_number(x) else _Array if stands_for_array(x) else _Tensor
-            return gives(len(outputs) - 1)
+            return _kind(x)(len(outputs) - 1)
         kind = type(x)
         if there(x) or isinstance(x, _FIXED):
             return _Same(x)
@@ -84,6 +83,16 @@ def _attributes(x: Any) -> Iterator[str]:
                 yield name
 
 
+def _kind(x: Tensor) -> Any:
+    """What an eager run gives: a Tensor, an array or a number; NumPy tells arrays without axes from numbers."""
+    is_array = isinstance(x._value, np.ndarray) and not x.ndim
+    if stands_for_number(x):
+        return _Number
+    if stands_for_array(x):
+        return _ArrayWithoutAxes if is_array else _Array
+    return _TensorWithoutAxes if is_array else _Tensor
+
+
 class _Tensor:
     gives = "tensor"
 
@@ -99,6 +108,15 @@ class _Tensor:
         return t
 
 
+class _TensorWithoutAxes(_Tensor):
+    gives = "done"
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Tensor:
+        t = super().__call__(outputs, args, kwargs)
+        t._value = np.array(t._value)
+        return t
+
+
 class _Array:
     gives = "array"
 
@@ -107,6 +125,13 @@ class _Array:
 
     def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
         return outputs[self.i]
+
+
+class _ArrayWithoutAxes(_Array):
+    gives = "done"
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        return np.array(outputs[self.i])
 
 
 class _Number(_Array):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+import types
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -56,22 +60,19 @@ class StandIn:
 
     def __getattribute__(self, name: str) -> Any:
         if (name == "__class__" or name in _TENSORS_OWN) and not inside(sys._getframe(1)):
-            kind = type(self)._kind(object.__getattribute__(self, "_value"))
+            kind = type(object.__getattribute__(self, "_value"))
             if name == "__class__":
                 return kind
             raise AttributeError(f"{kind.__name__} has no {name!r}: this is an array in an eager run too")
         return Tensor if name == "__class__" else object.__getattribute__(self, name)
 
-    @staticmethod
-    def _kind(value: Any) -> type:
-        """What the user's code takes it for."""
-        return type(value)
-
     def __getattr__(self, name: str) -> Any:
         value = object.__getattribute__(self, "_value")
         if name in _ARRAYS_OWN and hasattr(value, name) and not name.startswith("__array"):
             if name in _BY_FUNCTION:
-                return lambda *args, **attrs: getattr(np, name)(self, *args, **attrs)
+                return lambda *args, **attrs: _as_numpy(
+                    getattr(np, name)(self, *args, **attrs), getattr(value, name), args, attrs
+                )
             if name in ("nbytes", "itemsize"):
                 return getattr(value, name)
             if not inside(sys._getframe(1)):
@@ -107,23 +108,14 @@ class StandIn:
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function is np.copy:
-            return StandIn.copy(args[0])
+            return _as_numpy(StandIn.copy(args[0]), function, args, kwargs)
         if function in _BY_VALUES or (function is np.where and len(args) == 1):
             _recorder().by_values(function.__name__)
         try:
-            return Tensor.__array_function__(self, function, types, args, kwargs)  # type: ignore[arg-type]
+            found = Tensor.__array_function__(self, function, types, args, kwargs)  # type: ignore[arg-type]
+            return _as_numpy(found, function, args, kwargs)
         except TypeError as error:
             raise _recorder().also_refused(error, (args, kwargs)) from error
-
-
-class StandInWithoutAxes(StandIn):
-    """The same for an argument that is an array without axes; what is computed has none is a number."""
-
-    __slots__ = ()
-
-    @staticmethod
-    def _kind(value: Any) -> type:
-        return np.ndarray
 
 
 class StandInForNumber(StandIn):
@@ -170,6 +162,36 @@ def _recorder() -> Any:
     return mode.observer
 
 
+def _as_numpy(found: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Let a result without axes be what NumPy's own function gives: an array, or a number.
+
+    The library's op may give the other, and NumPy has no rule that could be asked but itself.
+    """
+    if stands_for_array(found) and not found.ndim:
+        with suppress(Exception):  # the op has an answer where the function has none
+            _recorder().kept_as(found, isinstance(function(*_plain(args), **_plain(kwargs)), np.ndarray))
+    return found
+
+
+def _plain(x: Any) -> Any:
+    """Arguments with arrays in the place of what stands for them."""
+    if stands_for_array(x):
+        return x._value
+    if isinstance(x, (tuple, list)):
+        return type(x)(map(_plain, x)) if type(x) in (tuple, list) else x
+    return {k: _plain(y) for k, y in x.items()} if isinstance(x, dict) else x
+
+
+def _as_method(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of Tensors as one of what stands for arrays, whose results are as the array's are."""
+
+    @functools.wraps(method)
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return _as_numpy(method(self, *args, **kwargs), getattr(self._value, name), args, kwargs)
+
+    return called
+
+
 def _in_place(name: str, sign: str) -> Any:
     """Return the operator that gives what stands for an array other contents, and a number another number."""
 
@@ -203,8 +225,10 @@ def _complete() -> None:
         setattr(StandIn, special, _in_place(name, sign))
     for kind in Tensor.__mro__[:-1]:
         for name, function in vars(kind).items():
-            if name not in vars(StandIn):
-                setattr(StandIn, name, function)
+            if name in vars(StandIn):
+                continue
+            whole = not name.startswith("_") and isinstance(function, types.FunctionType)
+            setattr(StandIn, name, _as_method(name, function) if whole else function)
     StandIn.__eq__ = Tensor.__eq__  # type: ignore[method-assign, assignment]
     for name in _ARITHMETIC:
         setattr(StandInForNumber, f"__{name}__", _weakly(f"__{name}__"))

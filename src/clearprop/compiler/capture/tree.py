@@ -42,7 +42,9 @@ class Key:
             array, i = _array(x), next(place)
             if isinstance(x, Tensor):
                 if id(x) not in known:  # the same Tensor is one, however often it is passed
-                    known[id(x)] = recorder.argument(_own(array, before), i, x)
+                    known[id(x)] = recorder.argument(
+                        _own(array, before), i, x, isinstance(x._value, np.ndarray)
+                    )
                 else:
                     recorder.unused(array, i)
                 return known[id(x)]
@@ -125,8 +127,8 @@ def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
     if is_array(x):
         array = _array(x)
         about: tuple[Any, ...] = (array.shape, array.dtype)
-        if isinstance(x, np.ndarray) and not x.ndim:
-            about = ("array", *about)  # a number in NumPy's eyes
+        if isinstance(x._value if isinstance(x, Tensor) else x, np.ndarray) and not x.ndim:
+            about = ("array", *about)  # no number in NumPy's eyes
         if isinstance(x, Tensor):
             tensors[len(arrays)] = x
             same = next(i for i, t in tensors.items() if t is x)

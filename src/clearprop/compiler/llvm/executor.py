@@ -343,6 +343,11 @@ class Native:
         if v in self.numbers:
             slot = self.places.table[v]
             return lambda arguments, new: _number_at(int(self.table[slot]), v)
+        if base in self.numbers:  # a view of a number: it lies elsewhere at each call
+            slot = self.places.table[base]
+            return lambda arguments, new: self._array(
+                v, states, arguments, {base: _number_at(int(self.table[slot]), base)}
+            ).copy()[()]
         array = self._array(v, states, ())
         if v.shape == ():
             return lambda arguments, new: array[()]

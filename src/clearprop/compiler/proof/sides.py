@@ -89,14 +89,9 @@ def _arrays(name: str, eager: Any, plan: Any, named: dict[int, str]) -> Iterator
     if isinstance(eager, Tensor):
         if id(eager) in named:
             raise Different(name, f"the function gives {named[id(eager)]} itself, the plan a copy of it")
-    elif _kind(eager) is not _kind(plan):
+    elif type(eager) is not type(plan):
         raise _typed(name, eager, plan)
     yield Pair(name, name, plain(eager), plain(plan))
-
-
-def _kind(array: Any) -> type:
-    """What NumPy's own functions tell apart: a number and an array without axes are not."""
-    return np.ndarray if isinstance(array, np.generic) else type(array)
 
 
 def _typed(name: str, eager: Any, plan: Any) -> Different:
