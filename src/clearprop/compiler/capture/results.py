@@ -84,7 +84,7 @@ def _attributes(x: Any) -> Iterator[str]:
 
 
 def _kind(x: Tensor) -> Any:
-    """What an eager run gives: a Tensor, an array or a number; NumPy tells arrays without axes from numbers."""
+    """What an eager run gives: a Tensor, an array or a number, from which NumPy tells arrays without axes."""
     is_array = isinstance(x._value, np.ndarray) and not x.ndim
     if stands_for_number(x):
         return _Number
