@@ -1,4 +1,4 @@
-"""Without axes an array is no number to NumPy: a compiled step gives the one or the other as an eager run does."""
+"""Without axes an array is no number to NumPy: a compiled step gives whichever an eager run gives."""
 
 import numpy as np
 import pytest
