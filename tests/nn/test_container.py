@@ -59,3 +59,30 @@ def test_flatten_and_unflatten_undo_each_other():
     assert nn.Flatten(-2)(x).shape == (2, 12)
     with pytest.raises(ValueError, match="wants start_dim 2 before end_dim 1"):
         nn.Flatten(2, 1)(x)
+
+
+def test_parameter_lists_and_dicts():
+    held = nn.ParameterList([[1.0], nn.Parameter([2.0, 3.0])])
+    held.append(4.0)
+    held[-1] = 5.0
+    assert [p.value.tolist() for p in held] == [[1.0], [2.0, 3.0], 5.0]
+    assert list(held[1:].state_dict()) == ["0", "1"]
+
+    named = nn.ParameterDict({"a": [1.0]})
+    named["b"] = np.ones(2)
+    del named["a"]
+    assert ("b" in named, list(named), len(named)) == (True, ["b"], 1)
+    for wrong in ("keys", "a.b"):
+        with pytest.raises(KeyError, match="a name that is free"):
+            named[wrong] = 1.0
+    with pytest.raises(KeyError, match="has b"):
+        del named["z"]
+
+
+def test_parameter_lists_are_trained_and_have_pytorchs_keys():
+    torch = pytest.importorskip("torch")
+    ours, theirs = nn.Module(), torch.nn.Module()
+    ours.w, theirs.w = nn.ParameterList([[1.0]] * 3), torch.nn.ParameterList([torch.ones(1)] * 3)
+    ours.d, theirs.d = nn.ParameterDict({"x": [1.0]}), torch.nn.ParameterDict({"x": torch.ones(1)})
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert len(list(ours.parameters())) == 4

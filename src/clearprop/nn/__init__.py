@@ -41,6 +41,8 @@ from clearprop.nn.attention import (
 from clearprop.nn.container import (
     ModuleDict,
     ModuleList,
+    ParameterDict,
+    ParameterList,
     Sequential,
 )
 from clearprop.nn.convolution import (
@@ -69,6 +71,21 @@ from clearprop.nn.embedding import (
 from clearprop.nn.flatten import (
     Flatten,
     Unflatten,
+)
+from clearprop.nn.lazy import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+    LazyLinear,
 )
 from clearprop.nn.linear import (
     Linear,
@@ -187,6 +204,12 @@ from clearprop.nn.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from clearprop.nn.vector import (
+    functional_call,
+    parameters_to_vector,
+    stack_module_state,
+    vector_to_parameters,
+)
 
 __all__ = [
     "CELU",
@@ -262,6 +285,19 @@ __all__ = [
     "LPPool3d",
     "LSTMCell",
     "LayerNorm",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
@@ -288,6 +324,8 @@ __all__ = [
     "PackedSequence",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
@@ -333,11 +371,15 @@ __all__ = [
     "ZeroPad2d",
     "ZeroPad3d",
     "functional",
+    "functional_call",
     "init",
     "pack_padded_sequence",
     "pack_sequence",
     "pad_packed_sequence",
     "pad_sequence",
+    "parameters_to_vector",
+    "stack_module_state",
     "unpack_sequence",
     "unpad_sequence",
+    "vector_to_parameters",
 ]

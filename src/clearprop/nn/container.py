@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from clearprop.errors import lesson
-from clearprop.nn.module import Module
+from clearprop.nn.module import Module, Parameter
 
 
 class ModuleList(Module):
@@ -126,3 +126,99 @@ class ModuleDict(Module):
     def items(self) -> list[tuple[str, Module]]:
         """Return the names with their modules."""
         return list(self.named_children())
+
+
+class ParameterList(Module):
+    """A list of Parameters that are found; Tensors, arrays and numbers become Parameters.
+
+    >>> from clearprop import nn
+    >>> [name for name, _ in nn.ParameterList([[1.0], [2.0, 3.0]]).named_parameters()]
+    ['0', '1']
+    """
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        super().__init__()
+        self.extend(values)
+
+    def append(self, value: Any) -> ParameterList:
+        """Add a Parameter at the end; return this list."""
+        setattr(self, str(len(self)), _as_parameter(value))
+        return self
+
+    def extend(self, values: Iterable[Any]) -> ParameterList:
+        """Add Parameters at the end; return this list."""
+        for value in values:
+            self.append(value)
+        return self
+
+    def _held(self) -> list[Parameter]:
+        return [value for value in self.__dict__.values() if isinstance(value, Parameter)]
+
+    def __len__(self) -> int:
+        return len(self._held())
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._held())
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._held()[index]
+        return ParameterList(found) if isinstance(index, slice) else found
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        setattr(self, str(range(len(self))[index]), _as_parameter(value))
+
+
+class ParameterDict(Module):
+    """Parameters by name, which are found; Tensors, arrays and numbers become Parameters.
+
+    >>> from clearprop import nn
+    >>> nn.ParameterDict({"scale": [1.0], "shift": [0.0]}).keys()
+    ['scale', 'shift']
+    """
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.update(values or {})
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Set Parameters by name."""
+        for name, value in values.items():
+            self[name] = value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if hasattr(type(self), name) or "." in name:
+            raise KeyError(lesson(f"ParameterDict[{name!r}]", "wants a name that is free and has no dot"))
+        setattr(self, name, _as_parameter(value))
+
+    def __getitem__(self, name: str) -> Parameter:
+        return dict(self.items())[name]
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(lesson(f"del ParameterDict[{name!r}]", f"has {', '.join(self)}"))
+        delattr(self, name)
+
+    def __len__(self) -> int:
+        return len(self.items())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, name: str) -> bool:
+        return name in dict(self.items())
+
+    def keys(self) -> list[str]:
+        """Return the names."""
+        return [name for name, _ in self.items()]
+
+    def values(self) -> list[Parameter]:
+        """Return the Parameters."""
+        return [value for _, value in self.items()]
+
+    def items(self) -> list[tuple[str, Parameter]]:
+        """Return the names with their Parameters."""
+        return [(name, value) for name, value in self.__dict__.items() if isinstance(value, Parameter)]
+
+
+def _as_parameter(value: Any) -> Parameter:
+    return value if isinstance(value, Parameter) else Parameter(value)

@@ -15,6 +15,7 @@ from clearprop.record import assign
 from clearprop.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
+T = TypeVar("T", bound=Tensor)
 
 
 class Parameter(Tensor):
@@ -76,6 +77,7 @@ class Module:
     training: bool = True
     bookkeeping = ("_made",)  # attributes that no result depends on
     shown: tuple[str, ...] = ()  # attributes that `repr` prints
+    unmade = False  # a lazy module before its first call: what it will hold cannot be asked for
 
     _made: structure.Notes
     """Between which serial numbers the latest calls made nodes: a drawing folds them into one box."""
@@ -158,7 +160,7 @@ class Module:
 
     def _name_within(self, prefix: str) -> None:
         """Lengthen the names of what is inside to the path in the outer model, unless given by hand."""
-        for path, tensor in (*self.named_parameters(), *self.named_buffers()):
+        for path, tensor in (*self._named(Parameter, "", True), *self._named(Buffer, "", True)):
             if tensor.name == path:
                 tensor.name = f"{prefix}.{path}"
 
@@ -225,7 +227,16 @@ class Module:
 
     def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
         """Give every Parameter once, with its path: `0.weight`, `0.bias`, ..."""
+        for module in self.modules() if recurse else (self,):
+            if module.unmade:
+                raise module.not_yet("parameters()")
         return self._named(Parameter, prefix, recurse)
+
+    def not_yet(self, asked: str) -> Exception:
+        """Return the error of asking an unmade module for what it will hold."""
+        hint = "one call of the model with data first"
+        called = f"{type(self).__name__}.{asked}"
+        return RuntimeError(lesson(called, "there are none before the first call", hint=hint))
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Give every Parameter once."""
@@ -246,9 +257,25 @@ class Module:
             found = getattr(found, name)
         return found  # type: ignore[no-any-return]
 
+    def get_parameter(self, path: str) -> Parameter:
+        """Return the Parameter at a path such as `net.0.weight`."""
+        return self._get(path, Parameter)
+
+    def get_buffer(self, path: str) -> Buffer:
+        """Return the Buffer at a path such as `net.1.running_mean`."""
+        return self._get(path, Buffer)
+
+    def _get(self, path: str, kind: type[T]) -> T:
+        outer, _, name = path.rpartition(".")
+        found = getattr(self.get_submodule(outer), name)
+        if not isinstance(found, kind):
+            called = f"{type(self).__name__}.get_{kind.__name__.lower()}({path!r})"
+            raise AttributeError(lesson(called, f"wants a {kind.__name__}", type(found).__name__))
+        return found
+
     def count_parameters(self) -> int:
         """Return how many numbers the Parameters hold, each Parameter counted once."""
-        return sum(p.size for p in self.parameters())
+        return sum(p.size for _, p in self._named(Parameter, "", True))
 
     # --- changing all of it ---------------------------------------------------------------------------------
     def apply(self: Self, function: Callable[[Module], Any]) -> Self:
@@ -365,7 +392,7 @@ class Module:
             yield head + ")", count
             return
         yield head, count
-        for name, own in self.named_parameters(recurse=False):
+        for name, own in self._named(Parameter, "", False):
             yield f"  ({name}): Parameter{own.shape}", own.size
         for name, child in children:
             for line, number in child._lines(f"({name}): "):

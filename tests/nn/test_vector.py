@@ -1,0 +1,122 @@
+"""Parameters as one vector, modules called with other numbers, and modules stacked."""
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor, compile, nn, optim
+
+X = np.random.default_rng(0).normal(size=(5, 2))
+
+
+def model():
+    clearprop.manual_seed(0)
+    return nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)).double()
+
+
+def test_a_vector_and_back():
+    m = model()
+    v = nn.parameters_to_vector(m.parameters())
+    assert v.shape == (m.count_parameters(),)
+    (v**2).sum().backward()
+    assert np.array_equal(m[0].bias.grad, 2 * m[0].bias.value)
+
+    nn.vector_to_parameters(2 * v.value, m.parameters())
+    np.testing.assert_allclose(nn.parameters_to_vector(m.parameters()).value, 2 * v.value)
+
+
+@pytest.mark.parametrize("size", [12, 14])
+def test_a_vector_of_another_size_changes_nothing(size):
+    m = model()
+    before = m.state_dict()
+    with pytest.raises(ValueError, match="wants a vector of 13 numbers"):
+        nn.vector_to_parameters(np.zeros(size), m.parameters())
+    assert all(np.array_equal(v, before[k]) for k, v in m.state_dict().items())
+
+
+@pytest.mark.parametrize("executor", ["", "numpy", "llvm"])
+def test_an_inner_step_is_differentiated_through(executor):
+    m, optimizer_of = model(), lambda m: optim.SGD(m.parameters(), lr=0.0)
+    params = dict(m.named_parameters())
+
+    def outer(x):
+        optimizer_of(m).zero_grad()
+        loss = (nn.functional_call(m, params, x) ** 2).mean()
+        loss.backward(create_graph=True)
+        inner = {k: p - 0.1 * p.grad for k, p in params.items()}
+        for p in params.values():
+            p.grad = None
+        (nn.functional_call(m, inner, x) ** 2).mean().backward()
+        return [p.grad for p in params.values()]
+
+    found = (compile(outer, executor=executor) if executor else outer)(X)
+    found = [np.asarray(g.value if isinstance(g, Tensor) else g) for g in found]
+
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)).double()
+    theirs.load_state_dict({k: torch.tensor(v) for k, v in m.state_dict().items()})
+    named, x = dict(theirs.named_parameters()), torch.tensor(X)
+    slopes = torch.autograd.grad((theirs(x) ** 2).mean(), list(named.values()), create_graph=True)
+    inner = {k: p - 0.1 * g for (k, p), g in zip(named.items(), slopes, strict=True)}
+    loss = (torch.func.functional_call(theirs, inner, x) ** 2).mean()
+    for a, b in zip(found, torch.autograd.grad(loss, list(named.values())), strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-10)
+
+
+def test_the_module_is_as_before():
+    m = model()
+    own = dict(m.named_parameters())
+    with pytest.raises(ValueError, match="wants 2 features"):
+        nn.functional_call(m, {"2.bias": Tensor([9.0])}, np.ones((1, 7)))
+    assert all(p is own[k] for k, p in m.named_parameters())
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+        self.second.weight = self.first.weight
+        self.register_buffer("shift", np.array([1.0, 2.0]))
+
+    def forward(self, x, scale=1.0):
+        return scale * self.second(self.first(x)) + self.shift
+
+
+@pytest.mark.parametrize("path", ["first.weight", "second.weight"])
+def test_one_path_of_a_shared_parameter_stands_for_all(path):
+    w = Tensor(2 * np.eye(2))
+    y = nn.functional_call(Tied(), [{path: w}, {"shift": np.zeros(2)}], (np.ones((1, 2)),), {"scale": 3.0})
+    assert np.array_equal(y.value, [[12.0, 12.0]])
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "text"),
+    [
+        ({"2.weights": X}, KeyError, "it has 0.weight"),
+        ({"7.weight": X}, KeyError, "it has 0.weight"),
+        ({"2.weight": np.ones((1, 4))}, ValueError, r"of shape \(1, 3\)"),
+    ],
+)
+def test_refused(values, error, text):
+    with pytest.raises(error, match=text):
+        nn.functional_call(model(), values, X)
+
+
+def test_stacked():
+    models = [nn.BatchNorm1d(2), nn.BatchNorm1d(2)]
+    params, buffers = nn.stack_module_state(models)
+    assert {k: v.shape for k, v in params.items()} == {"weight": (2, 2), "bias": (2, 2)}
+    assert buffers["num_batches_tracked"].shape == (2,)
+    assert params["weight"].requires_grad
+    assert not buffers["running_mean"].requires_grad
+    for wrong in ([], [nn.Linear(1, 2), nn.Linear(1, 3)]):
+        with pytest.raises(ValueError, match="the same names, shapes and dtypes"):
+            nn.stack_module_state(wrong)
+
+
+def test_get_by_path():
+    m = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    assert m.get_parameter("0.weight") is m[0].weight
+    assert m.get_buffer("1.running_mean") is m[1].running_mean
+    with pytest.raises(AttributeError, match="wants a Parameter"):
+        m.get_parameter("1.running_mean")
