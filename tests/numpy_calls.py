@@ -473,6 +473,75 @@ def rearranged_calls():
     }  # fmt: skip
 
 
+def series_calls():
+    x, v, w = array((3, 4)), array((5,)), array((3,), seed=1) + 0.25
+    gaps = np.array([[1.0, np.nan, 2.0, 0.5], [np.nan, np.nan, np.nan, np.nan], [3.0, 1.0, -2.0, 0.0]])
+    nan = [
+        ((gaps,), {}),
+        ((gaps, 1), {}),
+        ((gaps[::2], 0), {}),
+        ((gaps,), {"axis": -1, "keepdims": True}),
+        ((x, 5), {}),
+        ((v.astype("f4"),), {}),
+        ((array((4,), "i8"),), {}),
+    ]
+    share = [
+        ((a, q, *more), {**kw, **end})
+        for a in (x, v, array((3, 4), "f4"), array((4,), "i8"), array((2, 3, 4)))
+        for q in (0.3, [0.0, 0.5, 1.0])
+        for more in ((), (0,), (-1,), (7,))
+        for kw in ({}, {"method": "lower"}, {"method": "hazen"})
+        for end in ({}, {"keepdims": True})
+    ]
+    share += [
+        ((x, 1.5), {}),
+        ((x, 0.3), {"method": "midpoint"}),
+        ((x, 0.5), {"method": "nearest"}),
+        ((gaps, 0.5, 1), {}),
+        ((x, 0.3), {"method": "x"}),
+        ((x, 0.25, (0, 1)), {}),
+    ]
+    points = (
+        np.array([0.5, 2.25, -1.0, 9.0, 2.0, 0.0, 3.0, np.nan]),
+        np.array([0.0, 1.0, 2.0, 3.0]),
+        np.array([1.0, 4.0, 2.0, 8.0]),
+    )
+    pairs = [
+        ((a, b, *more), {})
+        for a, b in (
+            (v, w),
+            (w, v),
+            (v, v),
+            (v, 2.0),
+            (v[:1], w),
+            (v.astype("f4"), w.astype("f4")),
+            (v, v[:0]),
+            (x, v),
+        )
+        for more in ((), ("same",), ("valid",), ("full",), ("x",))
+    ]
+    return {
+        np.cumprod: one_array(_(), *(_(a) for a in WRONG_AXES)),
+        **({f: one_array(_(), _(axis=0), _(axis=-1, include_initial=True), _(axis=5)) for f in (np.cumulative_sum, np.cumulative_prod)} if hasattr(np, "cumulative_sum") else {}),
+        np.ediff1d: one_array(_(), _(9.0, 7.0), shapes=((4,), (3, 4), (1,)), kinds=("f8", "f4")),
+        np.gradient: [((v,), {}), ((x,), {}), ((x, 0.5), {}), ((x, 0.5, 2.0), {}), ((v, np.array([0.0, 1, 3, 4, 7])), {}), ((x,), {"axis": 0}), ((x, 2.0), {"axis": (0, 1), "edge_order": 2}), ((v,), {"edge_order": 3}),
+                      ((v[:1],), {}), ((v, 1, 2), {}), ((v, w), {}), ((v.astype("f4"),), {}), ((array((4,), "i8"),), {}), ((v, np.array([0.0, 1, 3, 4, 7])), {"edge_order": 2})],
+        np.unwrap: [((v * 4,), {}), ((x * 5, None, 0), {}), ((v * 4,), {"period": 5.0}), ((v * 4, 7.0), {}), ((v.astype("f4") * 4,), {})],
+        np.convolve: pairs, np.correlate: pairs,
+        np.interp: [(points, {}), (points, {"left": -7.0, "right": 7.0}), ((0.5, *points[1:]), {}), ((points[0][:7], *points[1:]), {"period": 3.5}), ((points[0], points[1], v), {}), ((x, [0.0, 1.0], [1.0, 2.0]), {}), ((x, [0.0], [1.0]), {})],
+        np.polyval: [((v, x), {}), ((v, 2.0), {}), ((w.astype("f4"), v), {}), ((v[:0], w), {})], np.polyadd: [((v, w), {}), ((w, v), {})], np.polysub: [((v, w), {}), ((w, v), {})], np.polymul: [((v, w), {}), ((w, 2.0), {})],
+        np.polyder: [((v,), {}), ((v, 2), {}), ((v, 0), {}), ((v, -1), {}), ((v, 5), {})], np.polyint: [((v,), {}), ((v, 2, [1.0, 2.0]), {}), ((v, 1), {"k": 3.0}), ((v, -1), {}), ((v, 0), {})],
+        np.vander: [((v,), {}), ((v, 3), {}), ((v, 2, True), {}), ((x,), {}), ((v, 0), {}), ((array((3,), "i8"),), {}), ((v.astype("f4"), 3), {}), ((v, -1), {})],
+        np.linspace: [((array(()), 2.0, 5), {}), ((w, 2.0, 4), {}), ((w, v[:3], 4, False), {}), ((w, 2.0, 4), {"axis": -1}), ((w, 3.0, 3), {"retstep": True}), ((w, 1.0, 1), {}), ((w, 1.0, 0), {}), ((w, 1.0, -1), {}), ((w, 9.0, 5), {"dtype": "f4"})],
+        np.logspace: [((w, 2.0, 4), {}), ((w, 2.0, 4), {"base": 2.0})], np.geomspace: [((np.abs(w) + 1, 9.0, 4), {}), ((-np.abs(w) - 1, -9.0, 4), {})],
+        np.quantile: share, np.percentile: [((a, np.multiply(q, 100), *more), kw) for (a, q, *more), kw in share], np.nanquantile: [((a[0], 0.3, *a[1:]), kw) for a, kw in nan], np.nanpercentile: [((a[0], 30, *a[1:]), kw) for a, kw in nan],
+        **dict.fromkeys((np.nanmax, np.nanmin, np.nanprod, np.nanmedian), tuple(nan)), **dict.fromkeys((np.nancumsum, np.nancumprod), (nan[0], nan[1], nan[2], nan[4], nan[5])),
+        **dict.fromkeys((np.nanvar, np.nanstd), (*nan, ((gaps, 1), {"ddof": 1}))),
+        np.cov: [((x,), {}), ((v,), {}), ((x,), {"rowvar": False}), ((v, v[::-1]), {}), ((x,), {"bias": True}), ((x,), {"ddof": 0}), ((array((2, 3, 4)),), {}), ((x.astype("f4"),), {})],
+        np.corrcoef: [((x,), {}), ((v,), {}), ((v, v[::-1] + v * v), {}), ((x,), {"rowvar": False})],
+    }  # fmt: skip
+
+
 CALLS = {
     np.sum: reduction_calls, np.prod: reduction_calls, np.mean: reduction_calls, np.max: reduction_calls, np.min: reduction_calls,
     np.amax: reduction_calls, np.amin: reduction_calls, np.all: reduction_calls, np.any: reduction_calls, np.argmax: reduction_calls,
@@ -558,7 +627,7 @@ CALLS = {
         _(2), _(1), _(0), _(3), _(-1), _((2, 2)), _((1, 1, 1)), _(2, 0), _(2, -1), _(2, 5), _((2, 1), (0, 1)), _((2, 2), (0, 0)), _((2, 2), (-1, 0)), _((2, 1), 0),
         _(()), _((), ()), _(9, 0), _(2.0), _(2, subok=True), _(2, writeable=True), _(window_shape=1, axis=None), _("x"),
     ),
-    **{f: itertools.repeat(list(calls)).__next__ for f, calls in (plain_calls() | rearranged_calls()).items()},
+    **{f: itertools.repeat(list(calls)).__next__ for f, calls in (plain_calls() | rearranged_calls() | series_calls()).items()},
     **dict.fromkeys((np.save, np.savez, np.savez_compressed, np.savetxt), lambda: ()),  # they write files
 }  # fmt: skip
 """What each function is called with; what a ufunc is called with follows from how many arrays it takes."""

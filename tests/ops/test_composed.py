@@ -9,6 +9,7 @@ from clearprop import Tensor, gradcheck
 X = np.array([[0.3, -1.2, 0.8, 2.1], [1.7, 0.45, -0.6, -1.9], [0.95, 1.3, -0.15, 0.62]])
 V = np.array([0.3, -1.2, 0.8, 2.1])
 SQUARE = X[:, :3] + 2 * np.eye(3)
+HOLES = np.arange(12).reshape(3, 4) % 5 == 1
 PLACES = np.array([[0, 1], [1, 0]])
 
 # fmt: off
@@ -41,6 +42,42 @@ FUNCTIONS = {
     "matvec":            lambda x: np.matvec(x, x[0]),
     "vecmat":            lambda x: np.vecmat(x[:, 0], x),
     "sinc near and far": lambda x: np.sinc(x * np.array([1e-9, 0.3, 1.0, 4.0])),
+    "cumprod with zeros": lambda x: np.cumprod(x * np.array([1.0, 0.0, 1.0, 0.0]), axis=1),
+    "cumulative_sum":    lambda x: np.cumulative_sum(x, axis=1, include_initial=True),
+    "cumulative_prod":   lambda x: np.cumulative_prod(x, axis=0),
+    "ediff1d":           lambda x: np.ediff1d(x**2, x[0, 0], x[1, 1]),
+    "gradient":          lambda x: np.gradient(x**2, 0.5, axis=1, edge_order=2),
+    "gradient by places": lambda x: np.gradient(x[0], np.cumsum(x[1] ** 2 + 1)),
+    "unwrap":            lambda x: np.unwrap(3 * x),
+    "convolve":          lambda x: np.convolve(x[0], x[1, :3], "same"),
+    "correlate":         lambda x: np.correlate(x[0, :3], x[1], "full"),
+    "interp by x":       lambda x: np.interp(x, [-3.0, 0.0, 1.0, 3.0], [1.0, 4.0, 2.0, 8.0]),
+    "interp by points":  lambda x: np.interp([0.3, 1.5, -9.0, 9.0], np.cumsum(x[0] ** 2 + 0.1), x[1]),
+    "interp, periodic":  lambda x: np.interp(x, [0.3, 0.9, 1.5], x[:, 0] ** 2, period=2.0),
+    "polyval":           lambda x: np.polyval(x[0], x),
+    "polyadd":           lambda x: np.polyadd(x[0], x[1, :2]),
+    "polysub":           lambda x: np.polysub(x[0], x[1, :2]),
+    "polymul":           lambda x: np.polymul(x[0], x[1]),
+    "polyder":           lambda x: np.polyder(x[0] ** 2, 2),
+    "polyint":           lambda x: np.polyint(x[0], 2, x[1, :2]),
+    "vander":            lambda x: np.vander(x[0], 4),
+    "linspace":          lambda x: np.linspace(x[0], x[1] ** 2, 5),
+    "logspace":          lambda x: np.logspace(x[0], x[1], 4, base=2.0),
+    "geomspace":         lambda x: np.geomspace(x[0] ** 2, x[1] ** 2, 4),
+    "quantile":          lambda x: np.quantile(x, [0.1, 0.5, 0.77], axis=0),
+    "quantile by q":     lambda x: np.quantile(x, 1 / (1 + np.exp(-x[0, :2]))),
+    "percentile":        lambda x: np.percentile(x, 30, axis=1, method="hazen"),
+    "nanquantile":       lambda x: np.nanquantile(np.where(HOLES, np.nan, x), [0.3, 0.6], axis=1),
+    "nanmedian":         lambda x: np.nanmedian(np.where(HOLES, np.nan, x), axis=1),
+    "nanmax":            lambda x: np.nanmax(np.where(HOLES, np.nan, x), axis=1),
+    "nanmin":            lambda x: np.nanmin(np.where(HOLES, np.nan, x), axis=0),
+    "nanprod":           lambda x: np.nanprod(np.where(HOLES, np.nan, x), axis=0),
+    "nancumsum":         lambda x: np.nancumsum(np.where(HOLES, np.nan, x), axis=0),
+    "nancumprod":        lambda x: np.nancumprod(np.where(HOLES, np.nan, x), axis=0),
+    "nanvar":            lambda x: np.nanvar(np.where(HOLES, np.nan, x), axis=1, ddof=1),
+    "nanstd":            lambda x: np.nanstd(np.where(HOLES, np.nan, x), axis=1),
+    "cov":               lambda x: np.cov(x),
+    "corrcoef":          lambda x: np.corrcoef(x)[0, 1:],
 }
 # fmt: on
 KNOWN = {name: f for name, f in FUNCTIONS.items() if hasattr(np, name) or " " in name}
@@ -84,6 +121,14 @@ def gradient(f, x):
 @pytest.mark.parametrize(
     ("f", "at", "wanted"),
     [
+        (np.cumprod, [2.0, 0.0, 3.0], [1.0, 8.0, 0.0]),
+        (
+            lambda x: np.interp(x, [0.0, 1.0, 2.0], [0.0, 1.0, 4.0]),
+            [-1.0, 0.0, 1.0, 5.0],
+            [0.0, 1.0, 3.0, 0.0],
+        ),
+        (np.nanstd, [2.0, 2.0, np.nan], [0.0, 0.0, 0.0]),
+        (lambda x: np.quantile(x, 0.5), [1.0, 1.0, 1.0], [1 / 3] * 3),
         (np.fabs, [0.0, -2.0], [0.0, -1.0]),
         (lambda x: np.fmax(x, 1.0), [1.0, np.nan, 2.0], [0.5, 0.0, 1.0]),
         (lambda x: np.fmin(x, 1.0), [1.0, np.nan, 2.0], [0.5, 0.0, 0.0]),

@@ -19,8 +19,10 @@ from clearprop.ops import (
     rearranged,
     reduce,
     resample,
+    series,
     shape,
     softmax,
+    statistics,
     window,
 )
 from clearprop.registry import ops as _entries
@@ -47,7 +49,9 @@ __all__ = [
     "rearranged",
     "reduce",
     "resample",
+    "series",
     "shape",
     "softmax",
+    "statistics",
     "window",
 ]

@@ -1,0 +1,251 @@
+"""Quantiles, covariances, and statistics of the entries that are numbers: made of the ops."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from clearprop.errors import lesson
+from clearprop.ops.composed import nanmean
+from clearprop.ops.index import take_along_axis
+from clearprop.ops.shape import as_array, constant
+from clearprop.registry import implements, ops
+
+# Where the quantile q lies among n sorted entries: (n + 1 - a - b) q + a - 1, by the name of the method.
+# [Hyndman and Fan, "Sample quantiles in statistical packages", The American Statistician 50, 1996]
+METHODS = {
+    "linear": (1.0, 1.0), "lower": (1.0, 1.0), "higher": (1.0, 1.0), "midpoint": (1.0, 1.0),
+    "nearest": (1.0, 1.0), "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0),
+    "median_unbiased": (1 / 3, 1 / 3), "normal_unbiased": (0.375, 0.375),
+}  # fmt: skip
+
+
+def _rows(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
+    """Return the reduced axes as one, the last, and the shape that `keepdims` gives."""
+    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    n = math.prod(x.shape[i] for i in axes)
+    rows = np.transpose(x, rest + axes).reshape((*(x.shape[i] for i in rest), n))
+    return rows, tuple(1 if i in axes else m for i, m in enumerate(x.shape))
+
+
+def _between(rows: Any, place: Any, method: str) -> Any:
+    """The value at a place, which may lie between two entries, of each sorted row."""
+    low = np.floor(place).astype(np.intp)
+    high = np.ceil(place).astype(np.intp)
+    if method in ("lower", "higher", "nearest"):
+        which = low if method == "lower" else high if method == "higher" else np.rint(place).astype(np.intp)
+        return take_along_axis(rows, np.expand_dims(which, -1), -1)[..., 0]
+    a = take_along_axis(rows, np.expand_dims(low, -1), -1)[..., 0]
+    b = take_along_axis(rows, np.expand_dims(high, -1), -1)[..., 0]
+    share = (place - low).astype(rows.dtype) if method != "midpoint" else rows.dtype.type(0.5)
+    if method == "midpoint":
+        share = np.where(low == high, rows.dtype.type(0), share)
+    return np.where(a == b, a, a + (b - a) * share)
+
+
+def _quantile(called: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool, without_nan: bool) -> Any:
+    x, weak, q = as_array(x), type(q) in (int, float), as_array(q)
+    if method not in METHODS:
+        raise ValueError(lesson(f"{called}(method=)", f"is one of {' '.join(METHODS)}", repr(method)))
+    if np.any((constant(q) < 0) | (constant(q) > 1)):
+        raise ValueError(lesson(called, "wants shares from 0 to 1", f"{constant(q)}"))
+    picks = method in ("lower", "higher", "nearest")
+    if x.dtype.kind != "f" and not picks:
+        x = x.astype(np.float64)
+    elif not weak and not picks:
+        x = x.astype(np.result_type(x.dtype, q.dtype))
+    rows, kept = _rows(x, axis)
+    if not rows.shape[-1]:
+        raise IndexError(lesson(called, "has no entries to choose from", f"shape {x.shape}"))
+    rows = ops["sort"](rows, axis=-1)
+    missing = np.isnan(rows)
+    n = np.sum(np.logical_not(missing), axis=-1) if without_nan else rows.shape[-1]
+    found = [_at(rows, q[i], n, method) for i in np.ndindex(q.shape)]
+    if not without_nan:
+        found = [np.where(missing[..., -1], rows[..., -1], z) for z in found]
+    shape = kept if keepdims else rows.shape[:-1]
+    z = np.stack(found) if found else np.zeros((0, *rows.shape[:-1]), rows.dtype)
+    return z.reshape((*q.shape, *shape))
+
+
+def _at(rows: Any, q: Any, n: Any, method: str) -> Any:
+    a, b = METHODS[method]
+    place = (n + 1 - a - b) * q + (a - 1) if (a, b) != (1.0, 1.0) else (n - 1) * q
+    place = np.clip(place, 0, np.maximum(n - 1, 0))
+    return _between(rows, np.broadcast_to(place, rows.shape[:-1]), method)
+
+
+@implements(np.quantile)
+def quantile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    """Return what the share `q` of the entries along `axis` lies below; between two entries, by their distance.
+
+    The gradient goes to the one or two entries that it is made of (equal ones share it), and to `q`.
+
+    >>> float(quantile(np.array([3.0, 1.0, 2.0]), 0.25))
+    1.5
+    """
+    return _quantile("np.quantile(x, q)", x, q, axis, method, keepdims, False)
+
+
+@implements(np.percentile)
+def percentile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    """Return the quantile of q hundredths."""
+    return _quantile(
+        "np.percentile(x, q)",
+        x,
+        q / 100 if type(q) in (int, float) else as_array(q) / 100,
+        axis,
+        method,
+        keepdims,
+        False,
+    )
+
+
+@implements(np.nanquantile)
+def nanquantile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    """Return the quantile of the entries that are numbers; NaN where there are none."""
+    _warned(x, axis, "All-NaN slice encountered")
+    return _quantile("np.nanquantile(x, q)", x, q, axis, method, keepdims, True)
+
+
+@implements(np.nanpercentile)
+def nanpercentile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    """Return the quantile of q hundredths of the entries that are numbers; NaN where there are none."""
+    _warned(x, axis, "All-NaN slice encountered")
+    return _quantile(
+        "np.nanpercentile(x, q)",
+        x,
+        q / 100 if type(q) in (int, float) else as_array(q) / 100,
+        axis,
+        method,
+        keepdims,
+        True,
+    )
+
+
+@implements(np.nanmedian)
+def nanmedian(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """Return the median of the entries that are numbers; NaN where there are none."""
+    if not x.size:
+        return np.median(x, axis=axis, keepdims=keepdims)
+    _warned(x, axis, "All-NaN slice encountered")
+    return _quantile("np.nanmedian(x)", x, 0.5, axis, "linear", keepdims, True)
+
+
+def _warned(x: Any, axis: Any, text: str) -> None:
+    value = constant(x)
+    if value.dtype.kind == "f" and value.size and np.any(np.all(np.isnan(value), axis=axis)):
+        warnings.warn(text, RuntimeWarning, stacklevel=5)
+
+
+def _filled(x: Any, fill: float) -> Any:
+    return np.where(np.isnan(x), x.dtype.type(fill), x) if x.dtype.kind == "f" else x
+
+
+def _nan_extreme(x: Any, axis: Any, keepdims: bool, reduce: Any, fill: float) -> Any:
+    z = reduce(_filled(x, fill), axis=axis, keepdims=keepdims)
+    if x.dtype.kind != "f":
+        return z
+    _warned(x, axis, "All-NaN slice encountered" if axis is not None else "All-NaN axis encountered")
+    return np.where(np.all(np.isnan(x), axis=axis, keepdims=keepdims), x.dtype.type(np.nan), z)
+
+
+@implements(np.nanmax)
+def nanmax(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """Return the largest entry that is a number; ties share the gradient; NaN where there are none."""
+    return _nan_extreme(x, axis, keepdims, np.max, -np.inf)
+
+
+@implements(np.nanmin)
+def nanmin(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """Return the smallest entry that is a number; ties share the gradient; NaN where there are none."""
+    return _nan_extreme(x, axis, keepdims, np.min, np.inf)
+
+
+@implements(np.nanprod)
+def nanprod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """Return the product of the entries that are numbers."""
+    return np.prod(_filled(x, 1), axis=axis, keepdims=keepdims)
+
+
+@implements(np.nancumsum)
+def nancumsum(x: Any, axis: Any = None) -> Any:
+    """Return the sums up to each entry, NaN counting as 0."""
+    return np.cumsum(_filled(x, 0), axis=axis)
+
+
+@implements(np.nancumprod)
+def nancumprod(x: Any, axis: Any = None) -> Any:
+    """Return the products up to each entry, NaN counting as 1."""
+    return np.cumprod(_filled(x, 1), axis=axis)
+
+
+@implements(np.nanvar)
+def nanvar(x: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
+    """Return the variance of the entries that are numbers; NaN where there are no more than `ddof`."""
+    if x.dtype.kind != "f":
+        return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    missing = np.isnan(x)
+    numbers = np.sum(np.logical_not(missing), axis=axis, keepdims=keepdims)
+    if np.any(constant(numbers) <= ddof):
+        warnings.warn("Degrees of freedom <= 0 for slice.", RuntimeWarning, stacklevel=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mean = nanmean(x, axis, keepdims=True)
+    d = np.where(missing, x.dtype.type(0), x - mean)
+    free = (numbers - ddof).astype(x.dtype)
+    z = np.sum(d * d, axis=axis, keepdims=keepdims) / np.where(free > 0, free, x.dtype.type(1))
+    return np.where(free > 0, z, x.dtype.type(np.nan))
+
+
+@implements(np.nanstd)
+def nanstd(x: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
+    """Return the standard deviation of the entries that are numbers; derivative 0 where they are equal."""
+    if x.dtype.kind != "f":
+        return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    z = nanvar(x, axis, ddof=ddof, keepdims=keepdims)
+    flat = z == 0
+    return np.where(flat, z.dtype.type(0), np.sqrt(np.where(flat, z.dtype.type(1), z)))
+
+
+# --- covariances --------------------------------------------------------------------------------------------
+@implements(np.cov)
+def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Any:
+    """Return the covariances of variables, a row each (a column each unless `rowvar`).
+
+    >>> cov(np.array([[1.0, 2.0, 3.0], [1.0, 0.0, 2.0]]))
+    array([[1. , 0.5],
+           [0.5, 1. ]])
+    """
+    x = _variables(m, rowvar)
+    if y is not None:
+        x = np.concatenate([x, _variables(y, rowvar)], axis=0)
+    free = x.shape[1] - (ddof if ddof is not None else int(not bias))
+    if free <= 0:
+        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=4)
+    d = x - np.mean(x, axis=1, keepdims=True)
+    return np.squeeze(d @ d.T / np.float64(max(free, 0)))
+
+
+def _variables(m: Any, rowvar: bool) -> Any:
+    m = as_array(m)
+    if m.ndim > 2:
+        raise ValueError(lesson("np.cov(m)", "wants a vector or a matrix", f"shape {m.shape}"))
+    m = m.astype(np.result_type(m.dtype, np.float64))
+    m = m.reshape((1, m.size)) if m.ndim < 2 else m
+    return m.T if not rowvar and m.shape[0] != 1 else m
+
+
+@implements(np.corrcoef)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
+    """Return the covariances divided by the standard deviations, from -1 to 1."""
+    c = cov(x, y, rowvar)
+    if not c.ndim:
+        return c / c
+    sizes = np.sqrt(np.diagonal(c))
+    return np.clip(c / np.expand_dims(sizes, 1) / np.expand_dims(sizes, 0), -1, 1)
