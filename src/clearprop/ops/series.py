@@ -21,8 +21,8 @@ _SIGNAL = np.array([[0.5, -1.2, 2.0, 0.7], [1.5, 0.3, -0.8, 1.1], [0.9, -0.4, 1.
 def _cumprod_rule(g: Any, z: Any, x: Any, axis: Any) -> Any:
     """For each k the sum over j >= k of g_j times the product of all up to j but x_k; zeros may come.
 
-    The product of all but x_k is that of the entries before times that of those behind, up to j. The latter is
-    a running product of its own: a triangle of them, n^2 entries a row.
+    The product of all but x_k is that of the entries before times that of those behind, up to j. The latter
+    is a running product of its own: a triangle of them, n^2 entries a row.
     """
     flat = x.reshape((x.size,)) if axis is None or not x.ndim else x
     axis = 0 if axis is None else axis

@@ -19,8 +19,8 @@ from clearprop.registry import implements, ops
 # [Hyndman and Fan, "Sample quantiles in statistical packages", The American Statistician 50, 1996]
 METHODS = {
     "linear": (1.0, 1.0), "lower": (1.0, 1.0), "higher": (1.0, 1.0), "midpoint": (1.0, 1.0),
-    "nearest": (1.0, 1.0), "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0),
-    "median_unbiased": (1 / 3, 1 / 3), "normal_unbiased": (0.375, 0.375),
+    "nearest": (1.0, 1.0), "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5),
+    "weibull": (0.0, 0.0), "median_unbiased": (1 / 3, 1 / 3), "normal_unbiased": (0.375, 0.375),
 }  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def _at(rows: Any, q: Any, n: Any, method: str) -> Any:
 
 @implements(np.quantile)
 def quantile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
-    """Return what the share `q` of the entries along `axis` lies below; between two entries, by their distance.
+    """Return what the share `q` of the entries along `axis` lies below, between two of them perhaps.
 
     The gradient goes to the one or two entries that it is made of (equal ones share it), and to `q`.
 
