@@ -25,6 +25,7 @@ VAR[0, 0] = 1e-9
 
 FAR = Z[::-1].copy()
 WEIGHT = np.array([1.0, 2.0, 0.5, 0.1])
+WIDE = np.random.default_rng(4).normal(size=(6, 16))
 
 
 def loss(name, *inputs, fixed=(), reductions=("mean", "sum", "none"), **options):
@@ -44,7 +45,29 @@ def loss(name, *inputs, fixed=(), reductions=("mean", "sum", "none"), **options)
     ]
 
 
+def clustered(head_bias):
+    """Return the row of a softmax in clusters."""
+    options = {"div_value": 2.0, "head_bias": head_bias}
+    inputs = (WIDE, np.array([0, 2, 3, 7, 8, 11]))
+    made = (nn.AdaptiveLogSoftmaxWithLoss, "nn.AdaptiveLogSoftmaxWithLoss")
+    return Row(f"clusters {options}", *made, inputs, (16, 12, [3, 5, 8]), options)
+
+
+def with_layer(y, **options):
+    """Return the rows of a last layer with its cross entropy."""
+    made = (nn.LinearCrossEntropyLoss, "nn.LinearCrossEntropyLoss")
+    return [
+        Row(f"layer {r} {list(options)}", *made, (X, y), (4, 4), options | {"reduction": r})
+        for r in ("mean", "sum", "none")
+    ]
+
+
 ROWS = [
+    clustered(False), clustered(True),
+    *with_layer(CLASSES), *with_layer(CLASSES, bias=True, weight=WEIGHT.astype(np.float64), ignore_index=2),
+    *with_layer(CLASSES, label_smoothing=0.1),
+    Row("functional.linear_cross_entropy", F.linear_cross_entropy, "nn.functional.linear_cross_entropy",
+        (X, Z[:3], CLASSES % 3), (), {"label_smoothing": 0.2}),
     *loss("SmoothL1Loss", X, Z), *loss("SmoothL1Loss", X, Z, beta=0.3), *loss("SmoothL1Loss", X, Z, beta=0.0),
     *loss("KLDivLoss", LOGS, SHARES, reductions=("sum", "none", "batchmean")),
     *loss("KLDivLoss", LOGS, np.log(SHARES), log_target=True, reductions=("sum", "none", "batchmean")),

@@ -35,6 +35,9 @@ from clearprop.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from clearprop.nn.adaptive import (
+    AdaptiveLogSoftmaxWithLoss,
+)
 from clearprop.nn.attention import (
     MultiheadAttention,
 )
@@ -102,6 +105,7 @@ from clearprop.nn.loss import (
     HuberLoss,
     KLDivLoss,
     L1Loss,
+    LinearCrossEntropyLoss,
     MarginRankingLoss,
     MSELoss,
     MultiLabelMarginLoss,
@@ -223,6 +227,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -300,6 +305,7 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",

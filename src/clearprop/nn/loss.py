@@ -10,6 +10,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.nn import functional as F
 from clearprop.nn.functional.layer import checked_reduction, positive
+from clearprop.nn.linear import Linear
 from clearprop.nn.module import Module
 
 _NONE = np.zeros(0)
@@ -150,6 +151,35 @@ class CrossEntropyLoss(NLLLoss):
     def forward(self, x: Any, y: Any) -> Any:
         """Return the loss of logits `x` for the classes, or class probabilities, `y`."""
         return F.cross_entropy(x, y, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
+
+
+class LinearCrossEntropyLoss(CrossEntropyLoss):
+    """A last layer and its cross entropy: `CrossEntropyLoss()(Linear(in_features, num_classes)(x), y)`.
+
+    >>> from clearprop import nn
+    >>> nn.LinearCrossEntropyLoss(3, 4)(np.zeros((2, 3), np.float32), np.array([0, 3])).value.round(4)
+    np.float32(1.3863)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        bias: bool = False,
+        dtype: Any = np.float32,
+        reduction: str = "mean",
+        weight: Any = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(weight, -100 if ignore_index is None else ignore_index, reduction, label_smoothing)
+        self.num_classes = num_classes
+        self.linear = Linear(in_features, num_classes, bias, dtype)
+
+    def forward(self, x: Any, y: Any) -> Any:
+        """Return the loss of rows `x` (n, in_features) for the classes, or class probabilities, `y`."""
+        return super().forward(self.linear(x), y)
 
 
 # --- between arrays of one shape ----------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from clearprop.nn.functional.attention import (
 )
 from clearprop.nn.functional.classes import (
     cross_entropy,
+    linear_cross_entropy,
     nll_loss,
 )
 from clearprop.nn.functional.convolution import (
@@ -201,6 +202,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.nn.functional.layer import arrayed, checked_reduction, recording
+from clearprop.nn.functional.layer import arrayed, checked_reduction, linear, recording
 from clearprop.op import describe
 from clearprop.ops.shape import constant
 from clearprop.registry import ops
@@ -70,6 +70,27 @@ def cross_entropy(
         spread = np.where(y != ignored, spread, 0)
     share = label_smoothing / count
     return _averaged((1 - label_smoothing) * losses + share * spread, weights, reduction)
+
+
+def linear_cross_entropy(
+    x: Any,
+    linear_weight: Any,
+    y: Any,
+    *,
+    linear_bias: Any = None,
+    ignore_index: int | None = None,
+    **options: Any,
+) -> Any:
+    """Return `cross_entropy(linear(x, linear_weight, linear_bias), y, ...)`: last layer and loss in one.
+
+    `options` are those of `cross_entropy`: `weight`, `reduction`, `label_smoothing`. The logits are whole
+    arrays: nothing is computed by pieces of the classes.
+
+    >>> linear_cross_entropy(np.array([[2.0]]), np.array([[1.0], [1.0]]), np.array([0])).round(4)
+    np.float64(0.6931)
+    """
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(linear(x, linear_weight, linear_bias), y, ignore_index=ignored, **options)
 
 
 def _checked_weight(called: str, weight: Any, x: Any, axis: int) -> Any:
