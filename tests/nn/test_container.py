@@ -86,3 +86,18 @@ def test_parameter_lists_are_trained_and_have_pytorchs_keys():
     ours.d, theirs.d = nn.ParameterDict({"x": [1.0]}), torch.nn.ParameterDict({"x": torch.ones(1)})
     assert list(ours.state_dict()) == list(theirs.state_dict())
     assert len(list(ours.parameters())) == 4
+
+
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        (nn.Flatten(5), r"flatten\(x\): wants start_dim from -3 to 2: 5"),
+        (nn.Flatten(0, 7), "wants end_dim from -3 to 2: 7"),
+        (nn.Flatten(-4), "wants start_dim from -3 to 2: -4"),
+        (nn.Unflatten(5, (2, 2)), "wants dim from -3 to 2: 5"),
+        (nn.GLU(3), r"glu\(x\): wants dim from -3 to 2: 3"),
+    ],
+)
+def test_an_axis_that_is_not_there_is_refused(layer, says):
+    with pytest.raises(ValueError, match=says):
+        layer(np.zeros((2, 3, 4)))

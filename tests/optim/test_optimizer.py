@@ -5,7 +5,8 @@ import copy
 import numpy as np
 import pytest
 
-from clearprop import Tensor, nn, optim
+from clearprop import Tensor, compile, nn, optim
+from clearprop.compiler.step import available_executors
 from clearprop.optim.adam import adam
 from clearprop.optim.sgd import sgd
 
@@ -47,6 +48,7 @@ CASES = [
     ("Adafactor", {}),
     ("Adafactor", {"lr": 0.05, "beta2_decay": -0.5, "eps": (1e-6, 1e-2), "d": 2.0, "weight_decay": 0.1}),
 ]
+MATRICES = [("Muon", {"lr": 0.05}), ("Muon", {"lr": 0.05, "nesterov": False, "ns_steps": 3})]
 SINGLE = ("NAdam", "ASGD")  # PyTorch keeps their numbers of no axes in float32
 SHAPES = [(4, 3), (4,), (), (1, 2, 2)]
 
@@ -135,6 +137,50 @@ def test_a_training_stopped_in_pytorch_goes_on_here(name, options):
     for p, q in zip(ours, theirs, strict=True):
         tolerance = 1e-6 if name in SINGLE else 1e-12
         np.testing.assert_allclose(p.value, q.numpy(), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("executor", available_executors())
+@pytest.mark.parametrize(("name", "options"), [*CASES, *MATRICES])
+def test_compiled_from_its_first_step(name, options, executor):
+    """What is remembered begins inside the recorded call; a new lr is the recorded program's too."""
+    grads, results = gradients(np.float64, 8), []
+    matrices = name == "Muon"
+    for compiled in (False, True):
+        params = [Tensor(x) for x in starts(np.float64) if x.ndim > 1 or not matrices]
+        optimizer = getattr(optim, name)(params, **options)
+
+        def step(*gs, params=params, optimizer=optimizer):
+            for p, g in zip(params, gs, strict=True):
+                p.grad = g
+            optimizer.step()
+
+        run_step = compile(step, executor=executor) if compiled else step
+        for i, gs in enumerate(grads):
+            if i == 4:
+                optimizer.lr = 0.02
+            run_step(*[g for g in gs if g.ndim > 1 or not matrices])
+        results.append([p.value for p in params])
+    for expected, got in zip(*results, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("executor", available_executors())
+def test_rounds_that_change_are_recorded_again(executor):
+    eager, recorded = (Tensor(np.arange(6.0).reshape(2, 3) + 1) for _ in range(2))
+    muons = [optim.Muon([p], lr=0.1) for p in (eager, recorded)]
+
+    def step(p, muon):
+        muon.zero_grad()
+        np.sum(p * p * p).backward()
+        muon.step()
+
+    compiled = compile(lambda: step(recorded, muons[1]), executor=executor)
+    for rounds in (5, 5, 1, 5):
+        for muon in muons:
+            muon.param_groups[0]["ns_steps"] = rounds
+        step(eager, muons[0])
+        compiled()
+        np.testing.assert_allclose(recorded.value, eager.value, rtol=1e-9)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)

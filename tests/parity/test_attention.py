@@ -85,6 +85,15 @@ def test_compiled_like_pytorch(row, executor):
     agree(row, np.float64, executor)
 
 
+@pytest.mark.parametrize("options", [{}, {"batch_first": True}, LONGER], ids=str)
+def test_no_rows_at_all_give_none(options):
+    x = np.zeros((0, 5, 8) if options.get("batch_first") else (5, 0, 8), np.float32)
+    model, theirs = nn.MultiheadAttention(8, 2, **options), torch.nn.MultiheadAttention(8, 2, **options)
+    found = [t.shape for t in model(x, x, x)]
+
+    assert found == [tuple(t.shape) for t in theirs(*[torch.tensor(x)] * 3)]
+
+
 @pytest.mark.parametrize("executor", [None, "numpy", "llvm"])
 def test_a_query_that_may_look_at_nothing_gives_0_and_passes_no_gradient(executor):
     def f(q, k, v):

@@ -92,6 +92,8 @@ ROWS = [
     *loss("TripletMarginWithDistanceLoss", X, Z, FAR),
     *loss("TripletMarginWithDistanceLoss", X, Z, FAR, swap=True),
     Row("CosineSimilarity", nn.CosineSimilarity, "nn.CosineSimilarity", (X, Z)),
+    Row("CosineSimilarity, one beside all", nn.CosineSimilarity, "nn.CosineSimilarity", (X[:1], Z), (0,)),
+    Row("CosineSimilarity, one number", nn.CosineSimilarity, "nn.CosineSimilarity", (X[0, :1], Z)),
     Row("CosineSimilarity 0", nn.CosineSimilarity, "nn.CosineSimilarity", (X, Z), (0, 1e-3)),
     Row("PairwiseDistance", nn.PairwiseDistance, "nn.PairwiseDistance", (X, Z)),
     Row("PairwiseDistance 1", nn.PairwiseDistance, "nn.PairwiseDistance", (X, Z), (1.0, 1e-6, True)),

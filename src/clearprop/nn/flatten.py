@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clearprop.nn import functional as F
+from clearprop.nn.functional.layer import place
 from clearprop.nn.module import Module
 
 
@@ -43,7 +44,7 @@ class Unflatten(Module):
 
     def forward(self, x: Any) -> Any:
         """Return x with this axis split."""
-        dim = self.dim % len(x.shape)
+        dim = place("Unflatten()(x)", "dim", self.dim, x)
         return x.reshape(*x.shape[:dim], *self.sizes, *x.shape[dim + 1 :])
 
     def extra_repr(self) -> str:

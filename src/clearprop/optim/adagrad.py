@@ -83,7 +83,7 @@ class Adagrad(Optimizer):
 
     def start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
         """Return the sum's first value."""
-        return np.full_like(p._value, group["initial_accumulator_value"])
+        return np.full_like(p._value, group.now("initial_accumulator_value"))
 
 
 def adadelta(

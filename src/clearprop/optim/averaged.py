@@ -75,7 +75,7 @@ class ASGD(Optimizer):
 
     def start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
         """Return lr for the step's size, 1 for the share, zeros for the average."""
-        firsts = {"eta": group["lr"], "mu": 1.0}
+        firsts = {"eta": group.now("lr"), "mu": 1.0}
         return np.array(firsts[name], p.dtype) if name in firsts else super().start(name, group, p)
 
 
@@ -142,4 +142,6 @@ class Rprop(Optimizer):
 
     def start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
         """Return lr for the step sizes, zeros for the gradient before."""
-        return np.full_like(p._value, group["lr"]) if name == "step_size" else super().start(name, group, p)
+        return (
+            np.full_like(p._value, group.now("lr")) if name == "step_size" else super().start(name, group, p)
+        )

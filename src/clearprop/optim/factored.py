@@ -186,6 +186,7 @@ class Muon(Optimizer):
     """
 
     formula = staticmethod(muon)
+    rounds = ("ns_steps",)
 
     def __init__(
         self,

@@ -31,8 +31,9 @@ class ParameterGroup(MutableMapping[str, Any]):
         options: Mapping[str, Any],
         optional: tuple[str, ...],
         check: Callable[[Mapping[str, Any]], None] | None = None,
+        rounds: tuple[str, ...] = (),
     ) -> None:
-        self.params, self.optional = params, optional
+        self.params, self.optional, self.rounds = params, optional, rounds
         self._numbers: dict[str, Any] = {}
         self._flags: dict[str, Any] = {}
         self._check: Callable[[Mapping[str, Any]], None] | None = None
@@ -103,8 +104,8 @@ class ParameterGroup(MutableMapping[str, Any]):
             self._numbers[name] = self._held(name, self._numbers.get(name), value)
 
     def _held(self, name: str, tensor: Tensor | None, number: Any) -> Tensor:
-        if name in self.optional:
-            structure.changed()  # zero or not decides whether its term is computed at all
+        if name in self.optional or name in self.rounds:
+            structure.changed()  # zero or not decides whether its term is computed at all, rounds how often
         if tensor is None:
             return Tensor(np.float64(number), name, requires_grad=False)
         assign(tensor, number if isinstance(number, Tensor) else np.float64(number))
@@ -112,8 +113,9 @@ class ParameterGroup(MutableMapping[str, Any]):
 
     def structure(self) -> Any:
         """Return what decides which terms a recorded step holds; the numbers themselves may change freely."""
-        zero_or_not = tuple(self.nonzero(name) for name in self.optional)
-        return tuple(id(p) for p in self.params), tuple(self._flags.items()), zero_or_not
+        zero_or_not = tuple(self.nonzero(name) for name in self.optional if name in self._numbers)
+        rounds = tuple(_floats(self._numbers[name]) for name in self.rounds)
+        return tuple(id(p) for p in self.params), tuple(self._flags.items()), zero_or_not, rounds
 
     def __delitem__(self, name: str) -> None:
         raise TypeError(lesson(f"del group[{name!r}]", "an option cannot be removed"))
@@ -133,6 +135,10 @@ class ParameterGroup(MutableMapping[str, Any]):
         """Return the Tensor that holds a number."""
         return self._numbers[name]  # type: ignore[no-any-return]
 
+    def now(self, name: str) -> float:
+        """Return the float that a number is at present, also while a step is recorded."""
+        return float(self._numbers[name]._value)
+
     def nonzero(self, name: str) -> bool:
         """Tell whether a number's term is computed at all; this may be asked while a step is recorded."""
         return bool(self._numbers[name]._value != 0)
@@ -140,14 +146,15 @@ class ParameterGroup(MutableMapping[str, Any]):
     def read(self) -> dict[str, Any]:
         """Return flags and numbers for a formula: floats, or Tensors while a step is being recorded.
 
-        A number in `optional` that is 0 is the float 0.0 also then, so that its term is left out.
+        A number in `optional` that is 0 is the float 0.0 also then, so that its term is left out; one in
+        `rounds` says how often something is done, and is a float always.
         """
         recording = mode.observer is not None and mode.observer.remembers
         found = dict(self._flags)
         for name, held in self._numbers.items():
             if isinstance(held, tuple):
                 found[name] = tuple([read(t) for t in held]) if recording else _floats(held)
-            elif recording and not (name in self.optional and held._value == 0):
+            elif recording and name not in self.rounds and not (name in self.optional and held._value == 0):
                 found[name] = read(held)
             else:
                 found[name] = float(held._value)

@@ -35,6 +35,7 @@ class Optimizer:
         "state",
     )  # what it says otherwise when they change
     optional: tuple[str, ...] = ("weight_decay",)
+    rounds: tuple[str, ...] = ()  # numbers of repetitions: a recorded step holds that many
     limits: ClassVar[dict[str, tuple[float, float]]] = dict.fromkeys(
         ("lr", "eps", "weight_decay", "momentum", "alpha"), (0.0, math.inf)
     )
@@ -64,7 +65,10 @@ class Optimizer:
         return self.slots(group)
 
     def start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
-        """Return what an array that is remembered begins with: zeros of the parameter's shape and dtype."""
+        """Return what an array that is remembered begins with: zeros of the parameter's shape and dtype.
+
+        It is a value, also while a step is recorded: what comes of an option is `group.now(name)`.
+        """
         return np.zeros_like(p._value)
 
     def counts(self, group: ParameterGroup) -> bool:
@@ -109,7 +113,8 @@ class Optimizer:
                 raise ValueError(lesson(called, "wants each parameter once", describe(p)))
             taken.add(p)
         self.check(self.defaults | options)
-        self.param_groups.append(ParameterGroup(params, self.defaults | options, self.optional, self.check))
+        own = ParameterGroup(params, self.defaults | options, self.optional, self.check, self.rounds)
+        self.param_groups.append(own)
 
     # --- the numbers people change --------------------------------------------------------------------------
     @property

@@ -25,6 +25,7 @@ from clearprop.tensor import Tensor
 from clearprop.typed.grammar import (
     BINARY,
     COMPARE,
+    ENTRYWISE,
     UNARY,
     close,
     fault,
@@ -265,6 +266,11 @@ class _Reader:
         most = arity + len(getattr(function, "defaults", ())) if arity else len(inputs)
         if not inputs or len(inputs) > most:
             raise TypeError(f"{node.func.id} takes {arity or 'some'} inputs, here are {len(inputs)}")
+        if arity and any(isinstance(x, (Tensor, np.ndarray, np.floating)) for x in inputs[arity:]):
+            wanted = (
+                f"{node.func.id} takes {arity} {'array' if arity == 1 else 'arrays'}, here are {len(inputs)}"
+            )
+            raise self.expression._error(wanted, node, ENTRYWISE.get(node.func.id, ""))
         return function(*inputs, **attrs)
 
     def _index(self, node: Any) -> Any:

@@ -40,6 +40,7 @@ _OTHER_NAMES: dict[str, Callable[..., Any]] = {
     "norm": linalg.norm,
 }
 _SHORT = {"abs": "absolute", "pow": "power", "arcsinh": "arcsinh", "ln": "log"}
+ENTRYWISE = {"max": "maximum(a, b)", "min": "minimum(a, b)", "sum": "a + b"}
 _INTERNAL = {"scatter", "add_at", "masked_product", "getitem", "einsum", "astype", "fused"}
 _TYPED_OTHERWISE = {
     "\N{MULTIPLICATION SIGN}": "*",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.nn.functional.layer import arrayed, positive
+from clearprop.nn.functional.layer import arrayed, place, positive
 from clearprop.op import describe
 from clearprop.ops import random
 from clearprop.registry import ops
@@ -272,7 +272,7 @@ def glu(x: Any, dim: int = -1) -> Any:
     array([0.5, 1. ])
     """
     x = arrayed(x)
-    if not x.shape or x.shape[dim] % 2:
+    if not x.shape or x.shape[place("glu(x)", "dim", dim, x)] % 2:
         wanted = f"wants an even length along axis {dim}"
         raise ValueError(lesson("glu(x)", wanted, describe(x), hint="a layer of twice as many outputs"))
     a, b = np.split(x, 2, axis=dim)

@@ -131,7 +131,7 @@ def sinusoidal(length: int, size: int, base: float = 10000.0) -> Any:
 
 def heads_of(x: Any, heads: int) -> Any:
     """Return (n, L, E) as (n, heads, L, E / heads)."""
-    return np.swapaxes(x.reshape(*x.shape[:2], heads, -1), 1, 2)
+    return np.swapaxes(x.reshape(*x.shape[:2], heads, x.shape[2] // heads), 1, 2)
 
 
 def projected(x: Any, weight: Any, bias: Any, part: slice) -> Any:

@@ -18,6 +18,8 @@ def cosine_similarity(a: Any, b: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     array([0.96])
     """
     a, b = arrayed(a), arrayed(b)
+    shape = np.broadcast_shapes(a.shape, b.shape)  # of one length before lengths are taken along `dim`
+    a, b = (x if x.shape == shape else np.broadcast_to(x, shape) for x in (a, b))
     lengths = [np.maximum(np.sqrt(np.sum(x * x, axis=dim)), eps) for x in (a, b)]
     return np.sum(a * b, axis=dim) / (lengths[0] * lengths[1])
 

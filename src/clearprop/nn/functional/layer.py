@@ -77,14 +77,27 @@ def checked_reduction(called: str, reduction: str) -> str:
     return reduction
 
 
+def place(called: str, name: str, dim: int, x: Any) -> int:
+    """Return which axis of x `dim` is, counted from the front; a number without axes has one, as in PyTorch.
+
+    Raises ValueError where x has no such axis.
+    """
+    ndim = max(len(x.shape), 1)
+    if not -ndim <= dim < ndim:
+        wanted, where = f"wants {name} from {-ndim} to {ndim - 1}", f"x is {describe(x)}."
+        raise ValueError(lesson(called, wanted, f"{dim}", where, f"{name}={ndim - 1}"))
+    return dim % ndim
+
+
 def flatten(x: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
     """Join the axes from `start_dim` to `end_dim` into one.
 
     >>> flatten(np.zeros((5, 2, 3, 4))).shape
     (5, 24)
     """
-    ndim = len(x.shape)
-    start, end = start_dim % max(ndim, 1), end_dim % max(ndim, 1)
+    start, end = (
+        place("flatten(x)", name, dim, x) for name, dim in (("start_dim", start_dim), ("end_dim", end_dim))
+    )
     if start > end:
         raise ValueError(
             lesson(
