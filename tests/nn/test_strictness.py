@@ -90,3 +90,38 @@ def test_weights_that_fit_still_weigh():
 
     assert np.allclose(each, [[-2 * np.log(0.8), -0.5 * np.log(0.7)]])
     assert F.binary_cross_entropy(P, Y, weight=2.0) == 2 * F.binary_cross_entropy(P, Y)
+
+
+@pytest.mark.parametrize(
+    "kept", [np.ones((1, 2), complex), np.array([["1", "2"]]), np.array([["2020-01-01"] * 2], "M8[D]")]
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: nn.Linear(2, 2)(x),
+        lambda x: nn.Conv1d(1, 1, 1)(x[:, None]),
+        lambda x: nn.ConvTranspose1d(1, 1, 1)(x[:, None]),
+        lambda x: nn.LSTM(2, 2)(x),
+        lambda x: nn.MSELoss()(Tensor(np.ones((1, 2))), x),
+    ],
+)
+def test_what_is_no_real_number_is_refused(call, kept):
+    with pytest.raises(TypeError, match="wants real numbers"):
+        call(kept)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.BatchNorm1d(2), (0, 2)),
+        (nn.BatchNorm2d(2), (3, 2, 0, 4)),
+        (nn.InstanceNorm1d(2, track_running_stats=True), (0, 2, 5)),
+    ],
+)
+def test_running_statistics_follow_numbers_not_their_absence(layer, shape):
+    out = layer(Tensor(np.ones(shape, np.float32)))
+    np.sum(out).backward()
+
+    assert out.shape == shape
+    assert layer.running_mean.value.tolist() == [0, 0]
+    assert layer.running_var.value.tolist() == [1, 1]

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from clearprop.errors import lesson
-from clearprop.nn.functional.layer import arrayed
+from clearprop.nn.functional.layer import arrayed, converted
 from clearprop.nn.functional.padding import margined
 from clearprop.nn.functional.sizes import alone, batched, each
 from clearprop.op import describe
@@ -87,13 +87,8 @@ def _convolution(
         wanted = f"wants x, with its margins, no smaller than the kernel, {reach}"
         got = tuple(n + a + b for n, (a, b) in zip(x.shape[2:], margins, strict=True))
         raise ValueError(lesson(called, wanted, f"{got}", f"x is {describe(x)}.", "padding=, or a larger x"))
-    z = ops["convolution"](_as(x, weight), weight, frame=frame, groups=groups)
+    z = ops["convolution"](converted(called, x, weight), weight, frame=frame, groups=groups)
     return alone(_biased(called, z, bias), lone)
-
-
-def _as(x: Any, weight: Any) -> Any:
-    """Return `x` in the dtype of the weight, as `linear` does."""
-    return x if x.dtype == weight.dtype else x.astype(weight.dtype)
 
 
 def _checked_kernel(
@@ -225,7 +220,9 @@ def _transposed(
     )
     if min(lengths) < 1:
         raise ValueError(lesson(called, "wants a result with entries", f"{lengths}", f"x is {describe(x)}."))
-    z = ops["transposed_convolution"](_as(x, weight), weight, lengths=lengths, frame=frame, groups=groups)
+    z = ops["transposed_convolution"](
+        converted(called, x, weight), weight, lengths=lengths, frame=frame, groups=groups
+    )
     return alone(_biased(called, z, bias), lone)
 
 

@@ -36,11 +36,25 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
             )
         )
     if x.dtype != weight.dtype:
-        x = x.astype(weight.dtype)
+        x = converted(f"Linear({size}, {out})(x)", x, weight)
     if isinstance(weight, Tensor) and (bias is None or bias.shape == (out,)) and forgets():
         x, weight, bias = (t._value if isinstance(t, Tensor) else t for t in (x, weight, bias))
         return Tensor(_affine(x, weight, bias), requires_grad=False)  # arrays inside, and one Tensor of them
     return _affine(x, weight, bias)
+
+
+def converted(called: str, x: Any, like: Any) -> Any:
+    """Return `x` in the dtype of `like`.
+
+    Raises TypeError for what is no real number: half of a complex one would be lost, dates and words would
+    become numbers of NumPy's choice.
+    """
+    if x.dtype == like.dtype:
+        return x
+    if x.dtype.kind not in "biufO":
+        hint = "x.real and x.imag as two channels" if x.dtype.kind == "c" else "numbers made of x on purpose"
+        raise TypeError(lesson(called, "wants real numbers", f"x is {describe(x)}", hint=hint))
+    return x.astype(like.dtype)
 
 
 def _affine(x: Any, weight: Any, bias: Any) -> Any:

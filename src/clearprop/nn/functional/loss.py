@@ -10,7 +10,7 @@ import numpy as np
 from clearprop.define import elementwise
 from clearprop.errors import lesson
 from clearprop.facts import Facts
-from clearprop.nn.functional.layer import arrayed, checked_reduction, positive, recording
+from clearprop.nn.functional.layer import arrayed, checked_reduction, converted, positive, recording
 from clearprop.op import describe
 from clearprop.ops.elementwise import POSITIVE
 from clearprop.ops.shape import constant
@@ -69,7 +69,7 @@ def matched(called: str, x: Any, y: Any) -> Any:
                 _fix(x.shape, y.shape),
             )
         )
-    return y if y.dtype == x.dtype else y.astype(x.dtype)
+    return y if y.dtype == x.dtype else converted(f"{called}(prediction, target)", y, x)
 
 
 def _fix(x: tuple[int, ...], y: tuple[int, ...]) -> str:

@@ -49,7 +49,9 @@ def batch_norm(
         mean, var = (_along_channels(t, x) for t in (running_mean, running_var))
         return _scaled((x - mean) / np.sqrt(var + eps), weight, bias)
     axes = (0, *range(2, len(x.shape)))
-    count = x.size // max(x.shape[1], 1)
+    if x.size == 0:
+        return _scaled(x * 1.0, weight, bias)  # nothing that the running statistics could follow
+    count = x.size // x.shape[1]
     if count == 1:
         wanted = "wants more than one number per channel while training"
         hint = "a larger batch, or model.eval()"
@@ -88,7 +90,9 @@ def instance_norm(
     if not use_input_stats:
         return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
     axes = tuple(range(2, len(x.shape)))
-    count = x.size // max(x.shape[0] * x.shape[1], 1)
+    if x.size == 0:
+        return _scaled(x * 1.0, weight, bias)
+    count = x.size // (x.shape[0] * x.shape[1])
     if count == 1:
         wanted = "wants more than one number per channel while training"
         raise ValueError(lesson("instance_norm(x)", wanted, describe(x), hint="model.eval()"))
