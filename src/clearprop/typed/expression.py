@@ -252,6 +252,9 @@ class _Reader:
             return self.value(node.value).T
         if isinstance(node, (ast.Tuple, ast.List)):
             return tuple(self.value(item) for item in node.elts)
+        return self._result(node)
+
+    def _result(self, node: Any) -> Any:
         assert isinstance(node, ast.Call)
         assert isinstance(node.func, ast.Name)
         inputs = [self.value(x) for x in node.args]
