@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,14 +17,18 @@ from clearprop.compiler.program.ir import Program, Value
 from clearprop.compiler.program.layout import layout, whole
 
 LARGE = 1 << 16  # entries; a shorter array is in the cache anyway
+PIECE = 500  # lines of a function: what CPython takes to compile one grows with the square of its lines
+_WORD = re.compile(r"\w+")
+_ASSIGNED = re.compile(r"((?:\w+, )*\w+,?) = ")
 
 
 class NumpySource(Statements):
     """A program as Python source.
 
-    `text` defines `prepare(states)`, which returns `step(arguments, numbers)`; the views of buffers are
-    made once in `prepare`, the calls are in `step`. States without axes are numbers: they come in as
-    `numbers` and go out beside the outputs. Without `bundle` no arrays need to lie side by side.
+    `text` names the views of buffers, from `states` and an `arena`, and defines `step(arguments, numbers)`
+    with the calls: a long one in pieces, which hand names on in a list, `frame`. States without axes are
+    numbers: they come in as `numbers` and go out beside the outputs. Without `bundle` no arrays need to lie
+    side by side.
     """
 
     def __init__(self, program: Program, bundle: bool = True) -> None:
@@ -108,16 +113,54 @@ class NumpySource(Statements):
 
     # --- the whole text -------------------------------------------------------------------------------------
     def _write(self) -> None:
-        for name in ("prepare", "step", "states", "arguments", "numbers", "arena"):
+        for name in ("step", "states", "arguments", "numbers", "arena", "frame"):
             self.taken.add(name)
         self._inputs()
         for group in self.groups:
             self._group(group)
         self._end()
-        head = ["def prepare(states):", *("    " + line for line in self.before), ""]
-        step = ["    def step(arguments, numbers):", *("        " + line for line in self.body), ""]
-        self.text = "\n".join([*head, *step, "    return step", ""])
+        pieces = self._pieces()
+        self.kept = 0  # how many names the pieces hand on
+        if len(pieces) > 1:
+            self._hand_on(pieces)
+        self.functions = (
+            ["step"] if len(pieces) == 1 else [self._free(f"step_{i}") for i in range(len(pieces))]
+        )
+        given = "arguments, numbers" + ", frame" * (len(pieces) > 1)
+        lines = list(self.before)
+        for name, piece in zip(self.functions, pieces, strict=True):
+            lines += ["", f"def {name}({given}):", *("    " + line for line in piece)]
+        self.text = "\n".join([*lines, ""])
         self.code = compile(self.text, "<clearprop step>", "exec")
+
+    def _pieces(self) -> list[list[str]]:
+        """Cut the step's lines into pieces, before lines that begin a statement."""
+        pieces: list[list[str]] = [[]]
+        for line in self.body:
+            if len(pieces[-1]) >= PIECE and not line.startswith(" "):
+                pieces.append([])
+            pieces[-1].append(line)
+        return pieces
+
+    def _hand_on(self, pieces: list[list[str]]) -> None:
+        """Let a piece leave in `frame` what later ones use, and these take it from there."""
+        made = {
+            name: i
+            for i, piece in enumerate(pieces)
+            for line in piece
+            if (found := _ASSIGNED.match(line))
+            for name in _WORD.findall(found[1])
+        }
+        used = [dict.fromkeys(word for line in piece for word in _WORD.findall(line)) for piece in pieces]
+        taken = [[x for x in words if made.get(x, i) < i] for i, words in enumerate(used)]
+        place = {x: k for k, x in enumerate(dict.fromkeys(x for names in taken for x in names))}
+        left: list[list[str]] = [[] for _ in pieces]
+        for x in place:
+            left[made[x]].append(x)
+        for piece, take, leave in zip(pieces, taken, left, strict=True):
+            piece[:0] = [f"{x} = frame[{place[x]}]" for x in take]
+            piece += [f"frame[{place[x]}] = {x}" for x in leave]
+        self.kept = len(place)
 
     def _inputs(self) -> None:
         for v in self.numbers:
@@ -154,15 +197,28 @@ class NumpySource(Statements):
     # --- running --------------------------------------------------------------------------------------------
     def prepare(self, states: list[Any]) -> Callable[[Any, Any], tuple[Any, Any]]:
         """Return the step for these arrays, which it reads and writes."""
-        space: dict[str, Any] = {**self.given, "arena": aligned(self.plan.total)}
+        space: dict[str, Any] = {**self.given, "arena": aligned(self.plan.total), "states": states}
         exec(self.code, space)
-        step = space.pop("prepare")(states)
+        steps = [space[name] for name in self.functions]
+        used = {"__builtins__"}.union(*(step.__code__.co_names for step in steps))
+        for name in (
+            space.keys() - used
+        ):  # what only arrays were made from, and the functions
+            del space[name]
+        kept, (step, *more) = self.kept, steps
 
         def quiet(arguments: Any, numbers: Any) -> tuple[Any, Any]:
             with np.errstate(all="ignore"):  # infinities and NaN are part of the mathematics
                 return step(arguments, numbers)  # type: ignore[no-any-return]
 
-        return quiet
+        def piecewise(arguments: Any, numbers: Any) -> tuple[Any, Any]:
+            frame, result = [None] * kept, None
+            with np.errstate(all="ignore"):
+                for piece in steps:
+                    result = piece(arguments, numbers, frame)
+            return result  # type: ignore[return-value]
+
+        return piecewise if more else quiet
 
 
 def _alone(v: Value) -> Group:
