@@ -201,9 +201,7 @@ class NumpySource(Statements):
         exec(self.code, space)
         steps = [space[name] for name in self.functions]
         used = {"__builtins__"}.union(*(step.__code__.co_names for step in steps))
-        for name in (
-            space.keys() - used
-        ):  # what only arrays were made from, and the functions
+        for name in space.keys() - used:  # what only arrays were made from, and the functions
             del space[name]
         kept, (step, *more) = self.kept, steps
 

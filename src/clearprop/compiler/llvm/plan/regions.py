@@ -52,13 +52,14 @@ class Piece:
 
 @dataclass(eq=False)
 class Chain:
-    """Pieces over the same rows; `bounds` cut the rows into parts."""
+    """Pieces over the same rows; `at` is the place of their region, `bounds` cut the rows into parts."""
 
     pieces: list[Piece]
+    at: int = 0
     bounds: list[int] = field(default_factory=list)
     _seen: int = 0  # of how many pieces `_reads` and `_writes` know, whose order is the pieces'
-    _reads: dict[Value, list[bool]] = field(default_factory=lambda: defaultdict(list))
-    _writes: dict[Value, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    _reads: dict[Value, set[bool]] = field(default_factory=lambda: defaultdict(set))
+    _writes: dict[Value, set[bool]] = field(default_factory=lambda: defaultdict(set))
 
     @property
     def turns(self) -> int:
@@ -86,9 +87,9 @@ class Chain:
         """Note what the pieces that came since the last time read and write."""
         for mine in self.pieces[self._seen :]:
             for x, own in mine.reads.items():
-                self._reads[x].append(own)
+                self._reads[x].add(own)
             for x, own in mine.writes.items():
-                self._writes[x].append(own)
+                self._writes[x].add(own)
         self._seen = len(self.pieces)
 
 
@@ -216,71 +217,108 @@ def _own_rows(place: Layout, step: int, turns: int) -> bool:
 
 def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> list[Region | Stop]:
     """Put the groups, in their order, into chains and regions, and cut those that are worth it into parts."""
-    result: list[Region | Stop] = []
+    order = Order()
     for group in groups:
         if group.kind == "call":
-            result.append(Stop(group))
+            order.stop(group)
         elif group.kind == "join":
             continue  # its parts are written by the groups that compute them
         else:
             new = piece(group, memory, home)
             new.fails = group in memory.failing
             new.assigns = any(home(v).kind == "state" for v in group.stores)
-            _place(result, new)
-    result = [r for r in result if isinstance(r, Stop) or r.chains]
+            order.place(new)
+    result = [r for r in order.regions if isinstance(r, Stop) or r.chains]
     for region in result:
         if isinstance(region, Region):
             _cut(region, threads, home)
     return result
 
 
-def _place(result: list[Region | Stop], new: Piece) -> None:
-    """Put a piece into the earliest region it may be in: into the chain it goes on with, or beside it.
+class Order:
+    """Regions that grow piece by piece. Who touches an array is noted, so that nobody else is asked."""
 
-    What assigns waits for the end of a region that may fail.
-    """
-    at = len(result)
-    joined: Chain | None = None
-    while at and isinstance(region := result[at - 1], Region):
-        if new.assigns and any(p.fails for chain in region.chains for p in chain.pieces):
-            break
-        touching = [(chain, found) for chain in region.chains if (found := chain.conflicts(new))]
-        if touching:
-            if len(touching) == 1 and all(touching[0][1]) and touching[0][0].turns == new.turns:
-                joined = touching[0][0]
-            break
-        at -= 1
-    if joined is not None:
-        joined.pieces.append(new)
-        return
-    if at == len(result):
-        result.append(Region())
-    region = result[at]
-    assert isinstance(region, Region)
-    before = _taken_along(result, at, new)
-    region.chains.append(Chain([*before, new]))
+    def __init__(self) -> None:
+        self.regions: list[Region | Stop] = []
+        self._open = 0  # from where on there is no stop
+        self._failing = -1  # the last region that may fail
+        self._born: dict[Chain, int] = {}  # by age, which is their order within a region too
+        self._readers: dict[Value, dict[Chain, None]] = defaultdict(dict)
+        self._writers: dict[Value, dict[Chain, None]] = defaultdict(dict)
+        self._by_rows: dict[Value, dict[Chain, None]] = defaultdict(dict)  # those that write their own rows
 
+    def stop(self, group: Group) -> None:
+        """Have all that came before a call end there."""
+        self.regions.append(Stop(group))
+        self._open = len(self.regions)
 
-def _taken_along(result: list[Region | Stop], at: int, new: Piece) -> list[Piece]:
-    """Move a product that only `new` waits for into the region of `new`, to go row by row with it."""
-    first = at
-    while first and isinstance(result[first - 1], Region):
-        first -= 1
-    for k in range(at - 1, first - 1, -1):
-        region = result[k]
+    def place(self, new: Piece) -> None:
+        """Put a piece into the earliest region it may be in: into the chain it goes on with, or beside it.
+
+        What assigns waits for the end of a region that may fail.
+        """
+        touching = self._touching(new)
+        last = max((chain.at for chain in touching), default=-1)
+        failing = self._failing if new.assigns else -1
+        at = max(last + 1, failing + 1, self._open)
+        nearest = [chain for chain in touching if chain.at == at - 1]
+        if len(nearest) == 1 and failing < last and self._goes_on(nearest[0], new):
+            nearest[0].pieces.append(new)
+            self._note(nearest[0], [new])
+            return
+        if at == len(self.regions):
+            self.regions.append(Region())
+        chain = Chain([*self._taken_along(touching, at, new), new], at)
+        self._born[chain] = len(self._born)
+        self._region(at).chains.append(chain)
+        self._note(chain, chain.pieces)
+
+    def _region(self, at: int) -> Region:
+        region = self.regions[at]
         assert isinstance(region, Region)
-        for chain in region.chains:
-            found = chain.conflicts(new)
-            if not found or not all(found) or chain.turns != new.turns or len(chain.pieces) > 1:
-                continue
+        return region
+
+    def _touching(self, new: Piece) -> list[Chain]:
+        """Return the chains since the last stop that have a conflict with a piece."""
+        found: dict[Chain, None] = {}
+        for x in new.reads:
+            found |= self._writers.get(x, {})
+        for x, own in new.writes.items():
+            found |= self._readers.get(x, {})
+            if not x.core.apart:
+                found |= self._writers.get(x, {})
+            elif own:  # otherwise they are parts of a join, which never meet
+                found |= self._by_rows.get(x, {})
+        return [chain for chain in found if chain.at >= self._open and chain.conflicts(new)]
+
+    def _goes_on(self, chain: Chain, new: Piece) -> bool:
+        return all(chain.conflicts(new)) and chain.turns == new.turns
+
+    def _note(self, chain: Chain, pieces: list[Piece]) -> None:
+        """Remember what the pieces of a chain touch."""
+        for mine in pieces:
+            if mine.fails:
+                self._failing = max(self._failing, chain.at)
+            for x in mine.reads:
+                self._readers[x][chain] = None
+            for x, own in mine.writes.items():
+                self._writers[x][chain] = None
+                if own:
+                    self._by_rows[x][chain] = None
+
+    def _taken_along(self, touching: list[Chain], at: int, new: Piece) -> list[Piece]:
+        """Move a product that only `new` waits for into the region of `new`, to go row by row with it."""
+        for chain in sorted(touching, key=lambda chain: (-chain.at, self._born[chain])):
             product = chain.pieces[0]
-            between = [
-                c for r in result[k : at + 1] if isinstance(r, Region) for c in r.chains if c is not chain
-            ]
-            if product.group.kind == "product" and not any(c.conflicts(product) for c in between):
-                region.chains.remove(chain)
+            if product.group.kind != "product" or len(chain.pieces) > 1 or not self._goes_on(chain, new):
+                continue
+            if not any(chain.at <= c.at <= at for c in self._touching(product) if c is not chain):
+                self._region(chain.at).chains.remove(chain)
+                for x in (*product.reads, *product.writes):
+                    for known in (self._readers, self._writers, self._by_rows):
+                        known[x].pop(chain, None)
                 return [product]
-    return []
+        return []
 
 
 def _cut(region: Region, threads: int, home: Any) -> None:
