@@ -17,7 +17,7 @@ ORDER = {
     "": (
         "errors facts marks files modes registry structure ufunc refusal updates tensor graph op define "
         "record ops backward inner transforms nn optim data interop typed see testing check diagnosis "
-        "homework compiler train sklearn __init__ cli __main__"
+        "homework compiler train sklearn coverage __init__ cli __main__"
     ),
     "see": "readable numbers names algebra layout drawing step summaries gallery __init__",
     "compiler": "program plan numpy llvm executors capture proof explain step __init__",

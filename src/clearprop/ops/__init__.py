@@ -22,6 +22,7 @@ from clearprop.ops import (
     series,
     shape,
     softmax,
+    special,
     statistics,
     window,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "series",
     "shape",
     "softmax",
+    "special",
     "statistics",
     "window",
 ]

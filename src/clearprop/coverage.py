@@ -1,0 +1,195 @@
+"""`python -m clearprop.coverage`: which functions of NumPy and SciPy answer a Tensor, by calling them.
+
+A function counts as covered when a call of it with Tensors agrees with NumPy, has a gradient, and agrees with
+itself inside a compiled step. It is plain when it has no gradient and answers what NumPy answers; everything
+else is refused, with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from clearprop.compiler import compile as compiled
+from clearprop.registry import numpy_functions, ufunc_names
+from clearprop.tensor import Tensor
+
+X = np.array([[0.3, 0.8, 0.45], [0.15, 0.62, 0.95], [0.5, 0.2, 0.7]])
+V, W = X[0], X[1]
+COUNTS = np.array([2, 0, 1])
+SYMMETRIC = X @ X.T + np.eye(3)
+LADDER = np.array([[1.0, 0.4, 0.2], [0.3, 2.0, 0.1], [0.2, 0.3, 4.0]])
+# What most functions are called with: the first that NumPy answers. The others need arguments of their own.
+USUAL: tuple[tuple[Any, ...], ...] = (
+    (X,), (X, X.T), (V,), (V, W), ([V, W],), (X, 1), (V, 1), (X, (3, 3)), (X, 0, 1), (X > 0.4, X), (V, W, X[2]), (COUNTS,), (COUNTS, 1),
+)  # fmt: skip
+OWN: dict[str, tuple[Any, ...]] = {
+    "apply_along_axis": (np.cumsum, 0, X), "apply_over_axes": (np.sum, X, 0), "astype": (X, "f4"), "choose": (COUNTS, [V, W, X[2]]),
+    "clip": (X, 0.2, 0.6), "compress": ([True, False, True], X, 0), "delete": (V, 1), "einsum": ("ij,jk->ik", X, X), "full_like": (X, V[0]),
+    "einsum_path": ("ij,jk", X, X), "expand_dims": (X, 0), "insert": (V, 1, W[:1]), "interp": (V, np.array([0.0, 0.5, 1.0]), W), "linspace": (V, W, 4),
+    "geomspace": (V, W, 4), "logspace": (V, W, 4), "moveaxis": (X, 0, 1), "pad": (X, 1), "percentile": (X, 30), "nanpercentile": (X, 30), "quantile": (X, 0.3),
+    "nanquantile": (X, 0.3), "piecewise": (V, [COUNTS > 0], [np.sin]), "ravel_multi_index": ((COUNTS, COUNTS), (3, 3)), "select": ([X > 0.4], [X]),
+    "take": (V, COUNTS), "take_along_axis": (X, COUNTS[:, None], 1), "tile": (X, 2), "trim_zeros": (np.array([0.0, 0.5, 0.0]),), "where": (X > 0.4, X, 0.0),
+    "cholesky": (SYMMETRIC,), "eigh": (SYMMETRIC,), "eigvalsh": (SYMMETRIC,), "eig": (LADDER,), "eigvals": (LADDER,), "matrix_power": (X, 3),
+    "tensorinv": (X, 1), "tensorsolve": (X, V), "lstsq": (X, V, None), "multi_dot": ([X, X, X],), "svd": (X,), "broadcast_to": (V, (3, 3)), "ldexp": (V, COUNTS),
+    "reshape": (X, (9,)), "sliding_window_view": (V, 2), "squeeze": (X[None],), "arccosh": (1 + X,), "can_cast": (X.dtype, "f4"),
+    "digitize": (X, np.array([0.1, 0.5])), "searchsorted": (np.array([0.1, 0.5]), X), "swapaxes": (X, 0, 1), "repeat": (X, 2),
+    "unravel_index": (COUNTS, (3, 3)), "rollaxis": (X, 1), "roll": (V, 1), "dsplit": (X[None] * np.ones((3, 3, 3)), 3), "unpackbits": (COUNTS.astype("u1"),), "cross": (V, W), "kron": (X, X), "polyint": (V,), "array_split": (V, 2), "split": (V, 3),
+}  # fmt: skip
+WRITING = {"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"}
+REASONS = {
+    **dict.fromkeys(WRITING, "writes into an array that the graph remembers"),
+    **dict.fromkeys(("busday_count", "busday_offset", "is_busday", "isnat", "datetime_as_string"), "is about dates"),
+    **dict.fromkeys(("gcd", "lcm", "bitwise_count"), "is about whole numbers"),
+    "sort_complex": "gives complex numbers", "roots": "gives complex numbers", "poly": "no rule yet", "polyfit": "no rule yet", "polydiv": "no rule yet",
+}  # fmt: skip
+UNSAID = {"empty_like", "may_share_memory", "shares_memory"}  # each call may answer something else
+FILES = {"save", "savez", "savez_compressed", "savetxt"}
+
+
+def functions(space: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield the functions of a namespace that ask a Tensor: NumPy's own and ufuncs, each once.
+
+    >>> [name for name, _ in functions(np.linalg)][:3]
+    ['cholesky', 'cond', 'cross']
+    """
+    seen: set[Any] = set()
+    for name in sorted(n for n in dir(space) if not n.startswith("_")):
+        function = getattr(space, name)
+        if (isinstance(function, np.ufunc) or hasattr(function, "_implementation")) and function not in seen:
+            seen.add(function)
+            yield name, function
+
+
+def arguments(name: str, function: Callable[..., Any]) -> tuple[Any, ...] | None:
+    """Return arguments that NumPy answers, or None where none are known."""
+    for candidate in (OWN[name],) if name in OWN else USUAL:
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                if not isinstance(function, np.ufunc) or len(candidate) == function.nin:
+                    function(*candidate)
+                    return candidate
+        except Exception:  # any class: this is NumPy's answer to a question that may have been the wrong one
+            continue
+    return None
+
+
+def _lifted(x: Any, grad: bool) -> Any:
+    if isinstance(x, np.ndarray):
+        return Tensor(x, requires_grad=grad and x.dtype.kind == "f")
+    return type(x)(_lifted(a, grad) for a in x) if type(x) in (list, tuple) else x
+
+
+def _parts(z: Any) -> list[Any]:
+    return [p for a in z for p in _parts(a)] if isinstance(z, (list, tuple)) else [z]
+
+
+def _agree(ours: Any, theirs: Any) -> bool:
+    left, right = _parts(ours), _parts(theirs)
+    if len(left) != len(right):
+        return False
+    for a, b in zip(left, right, strict=True):
+        a = getattr(a, "_value", a)
+        numbers = isinstance(b, (np.ndarray, np.generic)) and b.dtype.kind in "fiub"
+        if numbers and not (
+            np.shape(a) == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
+        ):
+            return False
+        if not numbers and repr(a) != repr(b):
+            return False
+    return True
+
+
+def _in_a_step(function: Callable[..., Any], given: tuple[Any, ...], theirs: Any) -> bool:
+    """Whether a compiled step that calls the function agrees too, also with other numbers than were recorded."""
+    at = [i for i, x in enumerate(given) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    if not at:
+        return True
+
+    def call(*xs: Any) -> Any:
+        args = list(given)
+        for i, x in zip(at, xs, strict=True):
+            args[i] = x
+        return _parts(function(*args))
+
+    step = compiled(call)
+    step(*(given[i] for i in at))
+    return _agree(
+        [np.asarray(z) for z in step(*(given[i] for i in at))], [np.asarray(z) for z in _parts(theirs)]
+    )
+
+
+def state(name: str, function: Callable[..., Any]) -> tuple[str, str]:
+    """Return `covered`, `plain` or `refused`, and the reason for the last.
+
+    >>> state("tanh", np.tanh)[0], state("argsort", np.argsort)[0], state("isnat", np.isnat)
+    ('covered', 'plain', ('refused', 'is about dates'))
+    """
+    known = function in numpy_functions or (
+        isinstance(function, np.ufunc) and function.__name__ in ufunc_names
+    )
+    if not known or name in REASONS:
+        return "refused", REASONS.get(name, "no rule")
+    if name in FILES:
+        with tempfile.TemporaryDirectory() as folder:
+            function(os.path.join(folder, "x"), Tensor(X))
+        return "plain", ""
+    given = arguments(name, function)
+    if given is None:
+        return "refused", "no arguments known that NumPy answers"
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            theirs, ours = function(*given), function(*(_lifted(x, True) for x in given))
+        except Exception as error:
+            return "refused", str(error).split("\n")[0]
+        if name not in UNSAID and not _agree(ours, theirs):
+            return "refused", "differs from NumPy"
+        if not any(isinstance(p, Tensor) and p.requires_grad for p in _parts(ours)):
+            return "plain", ""
+        try:
+            same = _in_a_step(function, given, theirs)
+        except Exception as error:
+            return "refused", f"in a compiled step: {str(error).splitlines()[0]}"
+    return ("covered", "") if same else ("refused", "differs in a compiled step")
+
+
+def table() -> dict[str, dict[str, tuple[str, str]]]:
+    """Return the state of every function, by the namespace."""
+    spaces = {"numpy": np, "numpy.linalg": np.linalg, "numpy.fft": np.fft}
+    with contextlib.suppress(ImportError):
+        spaces["scipy.special"] = importlib.import_module("scipy.special")
+    found = {}
+    for title, space in spaces.items():
+        rows = functions(space)
+        if title == "scipy.special":
+            rows = ((n, f) for n, f in rows if isinstance(f, np.ufunc))
+        found[title] = {name: state(name, function) for name, function in rows}
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"{'':16}{'covered':>9}{'plain':>9}{'refused':>9}{'in all':>9}")
+    reasons: dict[str, list[str]] = {}
+    for title, rows in table().items():
+        n = Counter(kind for kind, _ in rows.values())
+        print(f"{title:16}{n['covered']:9}{n['plain']:9}{n['refused']:9}{len(rows):9}")
+        for name, (kind, reason) in rows.items():
+            if kind == "refused" and not (title == "scipy.special" and reason == "no rule"):
+                reasons.setdefault(reason, []).append(name)
+    for reason, names in reasons.items():
+        print(f"\nrefused: {reason}\n    {' '.join(names)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""`scipy.special`: the ufuncs whose derivative has a closed form or comes from a recurrence.
+
+SciPy computes the values, so the chapter is there where SciPy is; it is imported when one of them is called.
+Derivatives by the order of a Bessel function, or by the first argument of zeta, have no closed form: they are
+refused.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.define import elementwise
+from clearprop.errors import GradientError, lesson
+from clearprop.facts import Facts
+from clearprop.registry import ops, ufunc_names
+
+_ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
+_ORDERS = np.array([2, 3, 4], np.int8)  # constants
+ROOT_PI, ROOT_TWO_PI, LN10 = math.sqrt(math.pi) / 2, math.sqrt(2 * math.pi), math.log(10.0)
+
+
+def _scipys(name: str) -> Callable[..., Any]:
+    def forward(*xs: Any) -> Any:
+        return getattr(importlib.import_module("scipy.special"), name)(*xs)
+
+    forward.__name__ = forward.__qualname__ = name
+    return forward
+
+
+def _enter(
+    name: str, domain: Any, *derivatives: Any, doc: str, singular: bool = False, ufunc: str = ""
+) -> None:
+    facts = Facts(domain=domain, kinks=False)
+    forward = _scipys(ufunc or name)
+    elementwise(name, forward, *derivatives, ufunc=ufunc or name, facts=facts, doc=doc, singular=singular)
+
+
+def _over(z: Any, x: Any) -> Any:
+    """z / x, and its limit 1/2 at 0."""
+    zero = x == 0
+    return np.where(zero, z.dtype.type(0.5), z / np.where(zero, x.dtype.type(1), x))
+
+
+def _refused(z: Any, order: Any, x: Any) -> Any:
+    hint = "the order as a plain number, or Tensor(order, requires_grad=False)"
+    wanted = "the derivative by the order, the first argument, has no closed form"
+    raise GradientError(lesson("a special function, backward", wanted, f"order {order!r}"[:60], hint=hint))
+
+
+def _digamma(x: Any) -> Any:
+    return ops["digamma"](x)
+
+
+# fmt: off
+if importlib.util.find_spec("scipy") is not None:
+    _enter("gamma",     _POSITIVE,               lambda z, x: z * _digamma(x),                             doc="the factorial of x - 1")
+    _enter("gammaln",   _POSITIVE,               lambda z, x: _digamma(x),                                 doc="log(|gamma(x)|)")
+    _enter("digamma",   _POSITIVE,               lambda z, x: ops["zeta"](z.dtype.type(2), x),             doc="the derivative of gammaln; its own, by zeta, for x > 0", ufunc="psi")
+    _enter("zeta",      ((2.5, 4.0), _POSITIVE), _refused, lambda z, s, x: -s * ops["zeta"](s + 1, x),         doc="the sum over k >= 0 of (k + x)^-s, for x > 0; that by s is refused")
+    _enter("beta",      (_POSITIVE, _POSITIVE),  lambda z, x, y: z * (_digamma(x) - _digamma(x + y)), lambda z, x, y: z * (_digamma(y) - _digamma(x + y)), doc="gamma(x) gamma(y) / gamma(x + y)")
+    _enter("betaln",    (_POSITIVE, _POSITIVE),  lambda z, x, y: _digamma(x) - _digamma(x + y), lambda z, x, y: _digamma(y) - _digamma(x + y), doc="log(|beta(x, y)|)")
+    _enter("erfinv",    (-0.9, 0.9),             lambda z, x: ROOT_PI * np.exp(z * z),                     doc="the inverse of erf", singular=True)
+    _enter("erfcinv",   (0.2, 1.8),              lambda z, x: -ROOT_PI * np.exp(z * z),                    doc="the inverse of erfc", singular=True)
+    _enter("ndtri",     _SHARE,                  lambda z, x: ROOT_TWO_PI * np.exp(0.5 * z * z),           doc="the inverse of ndtr", singular=True)
+    _enter("log_ndtr",  _ANY,                    lambda z, x: np.exp(-0.5 * x * x - z) / ROOT_TWO_PI,      doc="log(ndtr(x)), exact far to the left too")
+    _enter("logit",     _SHARE,                  lambda z, x: 1 / (x * (1 - x)),                           doc="log(x / (1 - x)), the inverse of the sigmoid", singular=True)
+    _enter("xlogy",     (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(y),        lambda z, x, y: x / y,  doc="x log(y), and 0 where x is 0", singular=True)
+    _enter("xlog1py",   (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log1p(y),      lambda z, x, y: x / (1 + y), doc="x log(1 + y), and 0 where x is 0", singular=True)
+    _enter("entr",      _POSITIVE,               lambda z, x: -np.log(x) - 1,                              doc="-x log(x), and 0 at 0", singular=True)
+    _enter("rel_entr",  (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(x / y) + 1, lambda z, x, y: -x / y, doc="x log(x / y)", singular=True)
+    _enter("kl_div",    (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(x / y),    lambda z, x, y: 1 - x / y, doc="x log(x / y) - x + y", singular=True)
+    _enter("i0",        _ANY,                    lambda z, x: ops["i1"](x),                                doc="the modified Bessel function of order 0", singular=True)
+    _enter("i1",        _ANY,                    lambda z, x: ops["i0"](x) - _over(z, x),                  doc="the modified Bessel function of order 1", singular=True)
+    _enter("i0e",       _POSITIVE,               lambda z, x: ops["i1e"](x) - np.sign(x) * z,              doc="i0(x) exp(-|x|)")
+    _enter("i1e",       _POSITIVE,               lambda z, x: ops["i0e"](x) - np.sign(x) * z - _over(z, x), doc="i1(x) exp(-|x|)")
+    _enter("j0",        _ANY,                    lambda z, x: -ops["j1"](x),                               doc="the Bessel function of order 0")
+    _enter("j1",        _ANY,                    lambda z, x: ops["j0"](x) - _over(z, x),                  doc="the Bessel function of order 1")
+    _enter("y0",        _POSITIVE,               lambda z, x: -ops["y1"](x),                               doc="the Bessel function of the second kind of order 0", singular=True)
+    _enter("y1",        _POSITIVE,               lambda z, x: ops["y0"](x) - z / x,                        doc="the Bessel function of the second kind of order 1", singular=True)
+    _enter("k0",        _POSITIVE,               lambda z, x: -ops["k1"](x),                               doc="the modified Bessel function of the second kind of order 0", singular=True)
+    _enter("k1",        _POSITIVE,               lambda z, x: -ops["k0"](x) - z / x,                       doc="the modified Bessel function of the second kind of order 1", singular=True)
+    _enter("jv",        (_POSITIVE, _POSITIVE),  _refused, lambda z, v, x: 0.5 * (ops["jv"](v - 1, x) - ops["jv"](v + 1, x)), doc="the Bessel function of order v; that by v is refused")
+    _enter("iv",        (_POSITIVE, _POSITIVE),  _refused, lambda z, v, x: 0.5 * (ops["iv"](v - 1, x) + ops["iv"](v + 1, x)), doc="the modified Bessel function of order v; that by v is refused")
+    _enter("exp10",     _ANY,                    lambda z, x: z * LN10,                                    doc="10 to the power x", singular=True)
+    del ufunc_names["zeta"]  # SciPy's is a function that asks no Tensor
+    for _name in ("zeta", "jv", "iv"):
+        ops[_name].examples = (((_ORDERS, np.array([0.4, 1.3, 2.2])), {}),)
+    ufunc_names.update({name: ops[name] for name in ("expm1", "log1p", "cbrt", "exp2")})  # NumPy's, under SciPy's names
+# fmt: on
