@@ -3,6 +3,7 @@
 import copy
 import operator
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -114,6 +115,18 @@ def test_a_numpy_function_without_a_rule_names_itself():
         np.isnat(t)
     with pytest.raises(TypeError, match=r"np\.add\.accumulate: has no rule"):
         np.add.accumulate(t)
+
+
+def test_a_list_of_tensors_is_told_of_stack_and_of_its_line():
+    t = Tensor(1.0)
+
+    with pytest.raises(TypeError, match=r"(?s)At .*test_tensor\.py:\d+\..*np\.stack\(\[\.\.\.\]\)"):
+        np.array([t, t])
+    with pytest.raises(ValueError, match="setting an array element") as caught:
+        np.zeros(2)[0] = t
+    assert re.search(
+        r"(?s)array\[i\] = t.*At .*test_tensor\.py:\d+\..*np\.stack", str(caught.value.__cause__)
+    )
 
 
 def test_nothing_detaches_silently():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
-from clearprop.errors import lesson
+from clearprop.errors import lesson, user_line
 from clearprop.modes import made, marks, mode, special
 from clearprop.refusal import COMPLAINTS, in_place, no_rule, refusal
 from clearprop.registry import numpy_functions, ufunc_names
@@ -182,9 +182,8 @@ class Tensor(ChangedByHand):
             frame = sys._getframe(1)  # `array[i] = t` asks for a float too, and would drop the gradient
             if frame.f_code.co_code[frame.f_lasti] == _STORE:
                 hint = "np.stack or np.concatenate of Tensors, or float(t) to leave the graph"
-                raise TypeError(
-                    lesson("array[i] = t", "would drop the gradient silently", f"t = {self!r}", hint=hint)
-                )
+                wanted, where = "would drop the gradient silently", f"At {user_line()}."
+                raise TypeError(lesson("array[i] = t", wanted, f"t = {self!r}", where, hint))
         return float(self._python("float(t)"))
 
     def __int__(self) -> int:
@@ -205,7 +204,8 @@ class Tensor(ChangedByHand):
                     "np.asarray(t)",
                     "would drop the gradient silently",
                     f"t = {self!r}",
-                    hint="t.detach().numpy() to leave the graph, `with no_grad():` around what computes t "
+                    f"At {user_line()}.",
+                    hint="np.stack([...]) in place of np.array([...]) of Tensors, t.detach().numpy() to leave the graph, `with no_grad():` around what computes t "
                     "where numbers are wanted, grad(f)(array) too, or a NumPy function that has a rule",
                 )
             )
