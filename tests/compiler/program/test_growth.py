@@ -184,3 +184,27 @@ def test_what_a_chain_touches_is_noted_once_per_piece():
         return Counted.looked
 
     assert looks(80) < 2.2 * looks(40)
+
+
+@pytest.mark.skipif("llvm" not in EXECUTORS, reason="regions are native code's")
+def test_a_piece_is_compared_with_those_it_touches_alone(monkeypatch):
+    from clearprop.compiler.llvm.plan.regions import Chain
+
+    asked = []
+    conflicts = Chain.conflicts
+    monkeypatch.setattr(Chain, "conflicts", lambda *given: asked.append(1) or conflicts(*given))
+
+    def comparisons(count):
+        asked.clear()
+        weights = [Tensor(np.eye(8)) for _ in range(count)]
+
+        def step(x):
+            for w in weights:
+                w.grad = None
+                x = np.tanh(x @ w)
+            np.sum(x * x).backward()
+
+        clearprop.compile(step, executor="llvm")(np.full((4, 8), 0.3))
+        return len(asked)
+
+    assert 0 < comparisons(24) < 2.3 * comparisons(12)
