@@ -32,6 +32,7 @@ MODULES = [
     *(
         both("CELU", 0.3),
         both("CELU", -0.3),
+        both("Softplus", 2.0, 1.5),
         both("ELU", 2.0),
         both("PReLU", 4),
         both("PReLU", 6, 0.1, x=MATRIX),

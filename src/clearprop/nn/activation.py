@@ -96,17 +96,17 @@ class LogSigmoid(Module):
 
 
 class Softplus(Module):
-    """y = log(1 + exp(beta x)) / beta, without overflow."""
+    """y = log(1 + exp(beta x)) / beta, without overflow, and x where beta x is above `threshold`."""
 
-    shown = ("beta",)
+    shown = ("beta", "threshold")
 
-    def __init__(self, beta: float = 1.0) -> None:
+    def __init__(self, beta: float = 1.0, threshold: float | None = None) -> None:
         super().__init__()
-        self.beta = positive("Softplus(beta=)", beta)
+        self.beta, self.threshold = positive("Softplus(beta=)", beta), threshold
 
     def forward(self, x: Any) -> Any:
         """Return softplus(x)."""
-        return F.softplus(x, self.beta)
+        return F.softplus(x, self.beta, self.threshold)
 
 
 class LeakyReLU(Module):
