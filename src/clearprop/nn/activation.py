@@ -98,11 +98,13 @@ class LogSigmoid(Module):
 class Softplus(Module):
     """y = log(1 + exp(beta x)) / beta, without overflow, and x where beta x is above `threshold`."""
 
-    shown = ("beta", "threshold")
+    shown: tuple[str, ...] = ("beta",)
 
     def __init__(self, beta: float = 1.0, threshold: float | None = None) -> None:
         super().__init__()
         self.beta, self.threshold = positive("Softplus(beta=)", beta), threshold
+        if threshold is not None:
+            self.shown = ("beta", "threshold")
 
     def forward(self, x: Any) -> Any:
         """Return softplus(x)."""
