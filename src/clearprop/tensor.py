@@ -205,8 +205,8 @@ class Tensor(ChangedByHand):
                     "would drop the gradient silently",
                     f"t = {self!r}",
                     f"At {user_line()}.",
-                    hint="np.stack([...]) in place of np.array([...]) of Tensors, t.detach().numpy() to leave "
-                    "the graph, `with no_grad():` around what computes t "
+                    hint="np.stack([...]) in place of np.array([...]) of Tensors, t.detach().numpy() to "
+                    "leave the graph on purpose, `with no_grad():` around what computes t "
                     "where numbers are wanted, grad(f)(array) too, or a NumPy function that has a rule",
                 )
             )
