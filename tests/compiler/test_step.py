@@ -662,3 +662,30 @@ def test_explain_tells_what_its_executor_runs(executor):
     assert text.count("product (") == sum(group.kind == "product" for group in executable.groups)
     assert f"states updated in place: {executable.plan.in_place}, by a copy: 0" in text
     assert executable.plan.in_place == len(executable.slots)
+
+
+SLOPES = {
+    "tanh": lambda x: np.sum(np.tanh(x) * x),
+    "a product": lambda x: np.sum(np.sin(x[:, None] * x[None, :])),
+    "a norm": lambda x: np.linalg.norm(x + 2.0) ** 3,
+    "softmax": lambda x: clearprop.logsumexp(x) * np.prod(x),
+    "chosen": lambda x: np.sum(np.where(x > 0, x**3, np.exp(x))),
+    "a quotient": lambda x: np.mean(x**2) / (1.0 + np.sum(x**4)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", SLOPES)
+def test_compiled_gradients_are_those_of_eager_mode_to_second_order(name, dtype, executor):
+    f = SLOPES[name]
+    first = clearprop.grad(f)
+    second = clearprop.grad(lambda x: np.sum(first(x) ** 2))
+    for slope in (first, second):
+        compiled = clearprop.compile(slope, executor=executor, prove="always")
+        for k in range(3):
+            x = np.random.default_rng(k).normal(size=4).astype(dtype)
+            got, right = compiled(x), slope(x)
+
+            assert type(got) is type(right)
+            assert got.dtype == right.dtype == dtype
+            np.testing.assert_allclose(got, right, rtol=500 * np.finfo(dtype).eps)

@@ -90,6 +90,18 @@ def test_anything_else_is_right_for_every_count_by_a_plan_for_each(name, executo
     assert "for masks that pick as many entries as when it was recorded" in step.explain()
 
 
+SMOOTH = [name for name in REDUCTIONS if name not in ("any and all", "of integers")]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("name", SMOOTH)
+def test_gradients_of_a_reduction_over_no_one_and_all_entries(name, executor):
+    slope = clearprop.grad(REDUCTIONS[name])
+    step = clearprop.compile(slope, executor=executor, prove="always")
+    for x in VECTORS:
+        same(outcome(step, x), outcome(slope, x))
+
+
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_gradients_through_a_mask_that_is_an_argument(executor):
     w, x = Tensor(np.ones(3)), np.arange(24.0).reshape(8, 3) / 10

@@ -11,6 +11,7 @@ import clearprop
 from clearprop import Tensor, assign, nn, optim
 from clearprop.compiler.capture.culprits import changes, checksum, likely_lines, picture
 from clearprop.compiler.proof.prove import DEFAULT, ProofError, turns_left
+from clearprop.compiler.proof.tolerance import FEW, roundings, surely_close
 from clearprop.compiler.step import available_executors
 from clearprop.modes import mode
 from clearprop.record import read
@@ -545,3 +546,27 @@ def test_lines_that_a_recording_may_see_otherwise_are_found():
     assert "asks for a type (hasattr)" in found
     assert "stores into an array or a container" in found
     assert "catches exceptions" in found
+
+
+@np.errstate(all="ignore")
+def test_a_quick_look_says_close_only_where_the_long_one_does():
+    rng = np.random.default_rng(0)
+    seen = set()
+    for dtype in ("f2", "f4", "f8"):
+        eps = np.finfo(dtype).eps
+        for exponent in rng.uniform(-2, 6, 300):
+            old, a = (rng.normal(size=5).astype(dtype) for _ in range(2))
+            b = a + (rng.normal(size=5) * eps * 2.0**exponent).astype(dtype)
+            for before in (None, old, a + (eps * a)):
+                quick = surely_close(a, b, before)
+                seen.add(quick)
+
+                assert not quick or roundings(a, b, before) <= FEW * 1.01
+    assert seen == {True, False}
+    for odd in (np.inf, -np.inf, np.nan):
+        for a, b in ((odd, 1.0), (1.0, odd), (odd, -odd), (odd, odd)):
+            for old in (None, np.zeros(2), np.array([odd, 0.0])):
+                assert not surely_close(np.array([a, 1.0]), np.array([b, 2.0]), old)
+        assert not surely_close(np.array([1.0, 1.0]), np.array([1.0, 2.0]), np.array([odd, 1.0]))
+    assert not surely_close(np.ones(2), np.ones(2, np.float32))
+    assert not surely_close(np.ones(2), np.ones(1))

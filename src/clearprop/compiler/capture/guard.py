@@ -62,9 +62,11 @@ class Lookout:
             *(f"a variable of {self._name()}", "a global variable"),
             *map(self._owner, self.around.containers),
         ]
-        for where, old, new in zip(names, self.before, after, strict=False):  # private ones may change
-            self._compare(where, old, new)
-        return all(map(_identical, self.before, after))
+        same = list(map(_identical, self.before, after))
+        for where, old, new, is_same in zip(names, self.before, after, same, strict=False):
+            if not is_same:  # private ones, the last, may change
+                self._compare(where, old, new)
+        return all(same)
 
     def replaced(self) -> str:
         """Return where another object stands now, '' if nowhere; the library's own notes may change."""

@@ -30,7 +30,7 @@ from clearprop.compiler.capture.store import Changed
 from clearprop.compiler.capture.tree import objects
 from clearprop.compiler.program.ir import Value
 from clearprop.compiler.proof.sides import Different, Held, Pair, plain, results, states
-from clearprop.compiler.proof.tolerance import FEW, Replays, roundings
+from clearprop.compiler.proof.tolerance import FEW, Replays, roundings, surely_close
 from clearprop.compiler.proof.verify import VerificationError
 from clearprop.errors import lesson
 from clearprop.modes import as_written, special
@@ -252,7 +252,8 @@ class Proof:
 
     def _doubtful(self, eager: Outcome, plan: Outcome) -> list[Pair]:
         """Return what differs by more than a few roundings; raises Different for what is no array."""
-        return [pair for pair in self._pairs(eager, plan) if _apart(pair) > FEW]
+        with np.errstate(all="ignore"):
+            return [pair for pair in self._pairs(eager, plan) if not _is_close(pair)]
 
     def _pairs(self, eager: Outcome, plan: Outcome) -> Iterator[Pair]:
         """Yield all arrays that both runs gave and left behind."""
@@ -351,8 +352,9 @@ def _errors(eager: Exception | None, plan: Exception | None) -> Different | None
     return Different("an error", f"the function raises {said[0]}, the plan {said[1]}")
 
 
-def _apart(pair: Pair) -> float:
-    return roundings(pair.eager, pair.plan, pair.before)
+def _is_close(pair: Pair) -> bool:
+    both = pair.eager, pair.plan, pair.before
+    return surely_close(*both) or roundings(*both) <= FEW
 
 
 def _same(a: Any, b: Any) -> bool:

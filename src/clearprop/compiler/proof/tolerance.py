@@ -17,7 +17,7 @@ from clearprop.compiler.program.builder import evaluate
 from clearprop.compiler.program.ir import Program, Value
 
 FEW = 64  # roundings of the largest entry that two orders of computation may differ by, with no further look
-ROUNDS = (6, 24)  # how many replays: at first, and before a difference is called a fault
+ROUNDS = range(6, 25)  # replays: so many at first, and up to 24 before a difference is called a fault
 SAMPLED = 16  # entries of a product for which its sums are added one term after the other
 MARGIN = 4  # times the largest change among the replays
 
@@ -60,6 +60,24 @@ def roundings(eager: Any, plan: Any, before: Any = None) -> float:
             moved = float(np.abs(a - old).max(initial=0.0))
             unit = info.eps * (max(moved, tiny) + (2 / FEW) * np.maximum(np.abs(a), np.abs(old)))
         return float((apart / unit).max(initial=0.0))
+
+
+def surely_close(eager: Any, plan: Any, before: Any = None) -> bool:
+    """Tell whether two arrays are within FEW `roundings`, as far as a quick look tells; False is no answer.
+
+    >>> surely_close(np.float64([1.0, 2.0]), np.float64([1.0, 2.0 + 2.0**-49]))
+    True
+    """
+    shape, dtype = np.shape(eager), getattr(eager, "dtype", None)
+    if dtype is None or dtype.kind != "f" or getattr(plan, "dtype", None) != dtype or np.shape(plan) != shape:
+        return False
+    if before is not None and (np.shape(before) != shape or before.dtype != dtype):
+        return False
+    size, moved = np.abs(eager), eager if before is None else eager - before
+    eps = float(np.finfo(dtype).eps)
+    far = FEW * float(np.abs(moved).max(initial=0.0)) * eps
+    most = far if before is None else far + 2 * eps * size
+    return far < np.inf and bool((np.abs(eager - plan) <= most).all())
 
 
 def _wide(x: Any) -> Any:
@@ -225,7 +243,7 @@ def _shaken(z: Any, size: Any, units: float, random: Any) -> Any:
     if z.dtype.kind not in "fc":
         return z[()]
     unit = float(units * np.finfo(z.dtype).eps)
-    noise = np.where(np.isfinite(size), size, 0) * (random.integers(-1, 2, z.shape) * unit)
+    noise = np.where(np.isfinite(size), size, 0) * (random.integers(-1, 2, z.shape, np.int8) * unit)
     return (z + noise.astype(z.dtype)).astype(z.dtype, copy=False)[()]
 
 

@@ -30,7 +30,7 @@ def trained(result=lambda loss: loss):
         optimizer.step()
         return result(loss)
 
-    step = clearprop.compile(step, executor="llvm")
+    step = clearprop.compile(step, executor="llvm", prove="geometric")
     step.model, step.optimizer = model, optimizer
     for _ in range(4):
         step(X)
