@@ -5,7 +5,7 @@ import pytest
 
 import clearprop
 from clearprop.compiler.proof.prove import ProofError
-from clearprop.compiler.step import Step, available_executors
+from clearprop.compiler.step import CompiledStep, available_executors
 
 EXECUTORS = available_executors()
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -78,7 +78,7 @@ WHOLE = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_wrong_plan_is_found(name, fault, dtype, executor, monkeypatch):
-    (n, spoilt), right = FAULTS[fault], Step.outputs
+    (n, spoilt), right = FAULTS[fault], CompiledStep.outputs
 
     def outputs(self, variant, arrays, tensors):
         return tuple(np.asarray(spoilt(arrays[0], z))[()] for z in right(self, variant, arrays, tensors))
@@ -88,6 +88,6 @@ def test_a_wrong_plan_is_found(name, fault, dtype, executor, monkeypatch):
         step = clearprop.compile(WHOLE[name], executor=executor, prove="always")
         step(x)
         with monkeypatch.context() as patched:
-            patched.setattr(Step, "outputs", outputs)
+            patched.setattr(CompiledStep, "outputs", outputs)
             with pytest.raises(ProofError):
                 step(x)
