@@ -18,6 +18,7 @@ import numpy as np
 from clearprop.define import elementwise
 from clearprop.errors import GradientError, lesson
 from clearprop.facts import Facts
+from clearprop.ops.normal import DENSITY
 from clearprop.registry import ops, ufunc_names
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
@@ -67,7 +68,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("betaln",    (_POSITIVE, _POSITIVE),  lambda z, x, y: _digamma(x) - _digamma(x + y), lambda z, x, y: _digamma(y) - _digamma(x + y), doc="log(|beta(x, y)|)")
     _enter("erfinv",    (-0.9, 0.9),             lambda z, x: ROOT_PI * np.exp(z * z),                     doc="the inverse of erf", singular=True)
     _enter("erfcinv",   (0.2, 1.8),              lambda z, x: -ROOT_PI * np.exp(z * z),                    doc="the inverse of erfc", singular=True)
-    _enter("ndtri",     _SHARE,                  lambda z, x: ROOT_TWO_PI * np.exp(0.5 * z * z),           doc="the inverse of ndtr", singular=True)
+    _enter("ndtri",     _SHARE,                  lambda z, x: np.exp(0.5 * z * z) / DENSITY,               doc="the inverse of ndtr", singular=True)
     _enter("log_ndtr",  _ANY,                    lambda z, x: np.exp(-0.5 * x * x - z) / ROOT_TWO_PI,      doc="log(ndtr(x)), exact far to the left too")
     _enter("logit",     _SHARE,                  lambda z, x: 1 / (x * (1 - x)),                           doc="log(x / (1 - x)), the inverse of the sigmoid", singular=True)
     _enter("xlogy",     (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(y),        lambda z, x, y: x / y,  doc="x log(y), and 0 where x is 0", singular=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -71,12 +72,13 @@ def test_the_text_of_a_local_derivative_computes_it(op):
         z = np.float64(entry.forward(*xs))
         names = dict(zip(told.names, xs, strict=True)) | {"z": z, "pi": math.pi}
         for rule, term in zip(entry.derivatives, told.rules, strict=True):
-            if not callable(rule):
+            if not callable(rule) or (isinstance(term, str) and term.startswith("refused: ")):
                 continue
             text = term.text.replace("^", "**").replace("[", "(").replace("]", ")")
             functions = {name: op.forward for name, op in ops.items()}
-            expected = rule(z, *xs)
-            assert eval(text, functions, names) == pytest.approx(expected, rel=1e-13)
+            expected = np.float64(rule(z, *xs))
+            printed = 1e-11 if re.search(r"\d\.\d{9,}", text) else 1e-13  # long numbers show twelve digits
+            assert eval(text, functions, names) == pytest.approx(expected, rel=printed)
 
 
 def domains(op):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson
+from clearprop.errors import GradientError, lesson
 from clearprop.op import Op
 from clearprop.registry import numpy_functions, ops
 from clearprop.see.algebra.notation import TRUTHS, Term, barred, name
@@ -114,9 +114,11 @@ def _local(d: Any, z: Symbol, xs: list[Symbol]) -> Term | str | None:
 
 
 def _read(rule: Callable[..., Any], *args: Any, **attrs: Any) -> Term | str | None:
-    """Return what a rule computes as a term; a rule that only takes plain arrays says so."""
+    """Return what a rule computes as a term; one that refuses, or that only takes plain arrays, says so."""
     try:
         result = run(rule, *args, **attrs)
+    except GradientError as error:
+        return f"refused: {str(error).splitlines()[0].partition(': ')[2].partition(': ')[0]}"
     except Exception as error:  # a user's rule may do anything
         return f"the rule cannot be read: {type(error).__name__}: {str(error).splitlines()[0]}"
     return None if result is None else as_term(result)
