@@ -141,10 +141,14 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return checked
 
     def _objective(self, x: Any, y: Any, weights: Any) -> Any:
-        """Return the mean loss of a batch and half of alpha times the squared weights, per row."""
-        total = np.sum(self._losses(self.network_(x), y) * weights) / np.sum(weights)
+        """Return the mean loss of a batch and half of alpha times the squared weights, per row.
+
+        A row of weight two counts as two rows, in the penalty as well; rows of weight 0 alone have no loss.
+        """
+        rows = weights.sum() or len(weights)
+        total = np.sum(self._losses(self.network_(x), y) * weights) / rows
         squares = sum(np.sum(layer.weight * layer.weight) for layer in self._linear())
-        return total + (0.5 * self.alpha / len(weights)) * squares
+        return total + (0.5 * self.alpha / rows) * squares
 
     def _step(self) -> Any:
         optimizer = self._memory
