@@ -304,7 +304,7 @@ _PLAIN: Any = (
     (np.ceil,          Facts(kinks=_whole,   script="Math.ceil({})")),
     (np.trunc,         Facts(kinks=_whole,   script="Math.trunc({})")),
     (np.rint,          Facts(kinks=_halfway, script="cp.round({})")),
-    (np.signbit,       Facts(kinks=_zero)),
+    (np.signbit,       Facts(kinks=_zero,    script="(cp.copysign(1, {}) < 0 ? 1 : 0)")),
     (np.isnan,         Facts(kinks=False,    script="+Number.isNaN({})")),
     (np.isinf,         Facts(kinks=False)),
     (np.isfinite,      Facts(kinks=False,    script="+Number.isFinite({})")),

@@ -53,13 +53,13 @@ def _power_of_two(z: Any, x: Any) -> Any:
 
 
 # fmt: off
-fabs       = elementwise("fabs",       np.fabs,       lambda z, x: np.sign(x),                          numpy=np.fabs,       facts=Facts(domain=_POSITIVE, kinks=_zero), doc="|x| as a float; derivative 0 at 0")
-fmax       = elementwise("fmax",       np.fmax,       _larger,  lambda z, x, y: _larger(z, y, x),       numpy=np.fmax,       facts=Facts(domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie), doc="the larger of x and y, or the one that is a number; a tie shares the gradient", choice=True)
-fmin       = elementwise("fmin",       np.fmin,       _smaller, lambda z, x, y: _smaller(z, y, x),      numpy=np.fmin,       facts=Facts(domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie), doc="the smaller of x and y, or the one that is a number; a tie shares the gradient", choice=True)
-fmod       = elementwise("fmod",       np.fmod,       1, lambda z, x, y: -np.trunc(x / y),              numpy=np.fmod,       facts=Facts(domain=((0.3, 0.9), (1.0, 2.0)), kinks=lambda x, y: (x != 0) & (np.fmod(x, y) == 0)), doc="x - y * trunc(x / y), of the sign of x")
-copysign   = elementwise("copysign",   np.copysign,   lambda z, x, y: np.sign(x) * _signed(y), None,    numpy=np.copysign,   facts=Facts(domain=(_POSITIVE, _POSITIVE), kinks=lambda x, y: (x == 0) | (y == 0)), doc="|x| with the sign of y; no gradient by y, and none by x at 0")
-heaviside  = elementwise("heaviside",  np.heaviside,  None, lambda z, x, y: x == 0,                     numpy=np.heaviside,  facts=Facts(domain=(_POSITIVE, _ANY), kinks=_first_is_zero), doc="0 left of 0, 1 right of it, y at 0, which alone has a gradient there")
-logaddexp2 = elementwise("logaddexp2", np.logaddexp2, lambda z, x, y: _power_of_two(z, x), lambda z, x, y: _power_of_two(z, y), numpy=np.logaddexp2, doc="log2(2^x + 2^y) without overflow")
+fabs       = elementwise("fabs",       np.fabs,       lambda z, x: np.sign(x),                          numpy=np.fabs,       facts=Facts(script="Math.abs({})", domain=_POSITIVE, kinks=_zero), doc="|x| as a float; derivative 0 at 0")
+fmax       = elementwise("fmax",       np.fmax,       _larger,  lambda z, x, y: _larger(z, y, x),       numpy=np.fmax,       facts=Facts(script="cp.fmax({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie), doc="the larger of x and y, or the one that is a number; a tie shares the gradient", choice=True)
+fmin       = elementwise("fmin",       np.fmin,       _smaller, lambda z, x, y: _smaller(z, y, x),      numpy=np.fmin,       facts=Facts(script="(-cp.fmax(-({}), -({})))", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie), doc="the smaller of x and y, or the one that is a number; a tie shares the gradient", choice=True)
+fmod       = elementwise("fmod",       np.fmod,       1, lambda z, x, y: -np.trunc(x / y),              numpy=np.fmod,       facts=Facts(script="({} % {})", domain=((0.3, 0.9), (1.0, 2.0)), kinks=lambda x, y: (x != 0) & (np.fmod(x, y) == 0)), doc="x - y * trunc(x / y), of the sign of x")
+copysign   = elementwise("copysign",   np.copysign,   lambda z, x, y: np.sign(x) * _signed(y), None,    numpy=np.copysign,   facts=Facts(script="cp.copysign({}, {})", domain=(_POSITIVE, _POSITIVE), kinks=lambda x, y: (x == 0) | (y == 0)), doc="|x| with the sign of y; no gradient by y, and none by x at 0")
+heaviside  = elementwise("heaviside",  np.heaviside,  None, lambda z, x, y: x == 0,                     numpy=np.heaviside,  facts=Facts(script="({0} === 0 ? {1} : {0} < 0 ? 0 : {0} > 0 ? 1 : NaN)", domain=(_POSITIVE, _ANY), kinks=_first_is_zero), doc="0 left of 0, 1 right of it, y at 0, which alone has a gradient there")
+logaddexp2 = elementwise("logaddexp2", np.logaddexp2, lambda z, x, y: _power_of_two(z, x), lambda z, x, y: _power_of_two(z, y), numpy=np.logaddexp2, facts=Facts(script="(cp.logaddexp({} * Math.LN2, {} * Math.LN2) / Math.LN2)"), doc="log2(2^x + 2^y) without overflow")
 spacing    = elementwise("spacing",    np.spacing,    None,                                             numpy=np.spacing,    facts=Facts(kinks=False), doc="the distance to the next number; no gradient")
 nextafter  = elementwise("nextafter",  np.nextafter,  1, None,                                          numpy=np.nextafter,  facts=Facts(kinks=_tie), doc="the number after x on the way to y")
 # fmt: on
@@ -92,7 +92,14 @@ def _sinc_slope(z: Any, x: Any) -> Any:
     return np.where(near, math.pi * y * polynomial(y * y, SLOPE), (np.cos(math.pi * far) - z) / far)
 
 
-sinc: Op = elementwise("sinc", np.sinc, _sinc_slope, numpy=np.sinc, doc="sin(pi x) / (pi x), and 1 at 0")
+sinc: Op = elementwise(
+    "sinc",
+    np.sinc,
+    _sinc_slope,
+    numpy=np.sinc,
+    facts=Facts(script="cp.sinc({})"),
+    doc="sin(pi x) / (pi x), and 1 at 0",
+)
 
 
 @implements(np.fix)

@@ -35,9 +35,15 @@ def _scipys(name: str) -> Callable[..., Any]:
 
 
 def _enter(
-    name: str, domain: Any, *derivatives: Any, doc: str, singular: bool = False, ufunc: str = ""
+    name: str,
+    domain: Any,
+    *derivatives: Any,
+    doc: str,
+    singular: bool = False,
+    ufunc: str = "",
+    script: str = "",
 ) -> None:
-    facts = Facts(domain=domain, kinks=False)
+    facts = Facts(domain=domain, kinks=False, script=script)
     forward = _scipys(ufunc or name)
     elementwise(name, forward, *derivatives, ufunc=ufunc or name, facts=facts, doc=doc, singular=singular)
 
@@ -48,7 +54,8 @@ def _over(z: Any, x: Any) -> Any:
     return np.where(zero, z.dtype.type(0.5), z / np.where(zero, x.dtype.type(1), x))
 
 
-def _refused(z: Any, order: Any, x: Any) -> Any:
+def no_rule(z: Any, order: Any, x: Any) -> Any:
+    """The rule of an order, which has no closed form: it refuses."""
     hint = "the order as a plain number, or Tensor(order, requires_grad=False)"
     wanted = "the derivative by the order, the first argument, has no closed form"
     raise GradientError(lesson("a special function, backward", wanted, f"order {order!r}"[:60], hint=hint))
@@ -63,19 +70,19 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("gamma",     _POSITIVE,               lambda z, x: z * _digamma(x),                             doc="the factorial of x - 1")
     _enter("gammaln",   _POSITIVE,               lambda z, x: _digamma(x),                                 doc="log(|gamma(x)|)")
     _enter("digamma",   _POSITIVE,               lambda z, x: ops["zeta"](z.dtype.type(2), x),             doc="the derivative of gammaln; its own, by zeta, for x > 0", ufunc="psi")
-    _enter("zeta",      ((2.5, 4.0), _POSITIVE), _refused, lambda z, s, x: -s * ops["zeta"](s + 1, x),         doc="the sum over k >= 0 of (k + x)^-s, for x > 0; that by s is refused")
+    _enter("zeta",      ((2.5, 4.0), _POSITIVE), no_rule, lambda z, s, x: -s * ops["zeta"](s + 1, x),         doc="the sum over k >= 0 of (k + x)^-s, for x > 0; that by s is refused")
     _enter("beta",      (_POSITIVE, _POSITIVE),  lambda z, x, y: z * (_digamma(x) - _digamma(x + y)), lambda z, x, y: z * (_digamma(y) - _digamma(x + y)), doc="gamma(x) gamma(y) / gamma(x + y)")
     _enter("betaln",    (_POSITIVE, _POSITIVE),  lambda z, x, y: _digamma(x) - _digamma(x + y), lambda z, x, y: _digamma(y) - _digamma(x + y), doc="log(|beta(x, y)|)")
     _enter("erfinv",    (-0.9, 0.9),             lambda z, x: ROOT_PI * np.exp(z * z),                     doc="the inverse of erf", singular=True)
     _enter("erfcinv",   (0.2, 1.8),              lambda z, x: -ROOT_PI * np.exp(z * z),                    doc="the inverse of erfc", singular=True)
     _enter("ndtri",     _SHARE,                  lambda z, x: np.exp(0.5 * z * z) / DENSITY,               doc="the inverse of ndtr", singular=True)
     _enter("log_ndtr",  _ANY,                    lambda z, x: np.exp(-0.5 * x * x - z) / ROOT_TWO_PI,      doc="log(ndtr(x)), exact far to the left too")
-    _enter("logit",     _SHARE,                  lambda z, x: 1 / (x * (1 - x)),                           doc="log(x / (1 - x)), the inverse of the sigmoid", singular=True)
-    _enter("xlogy",     (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(y),        lambda z, x, y: x / y,  doc="x log(y), and 0 where x is 0", singular=True)
-    _enter("xlog1py",   (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log1p(y),      lambda z, x, y: x / (1 + y), doc="x log(1 + y), and 0 where x is 0", singular=True)
-    _enter("entr",      _POSITIVE,               lambda z, x: -np.log(x) - 1,                              doc="-x log(x), and 0 at 0", singular=True)
-    _enter("rel_entr",  (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(x / y) + 1, lambda z, x, y: -x / y, doc="x log(x / y)", singular=True)
-    _enter("kl_div",    (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(x / y),    lambda z, x, y: 1 - x / y, doc="x log(x / y) - x + y", singular=True)
+    _enter("logit",     _SHARE,                  lambda z, x: 1 / (x * (1 - x)),                           script="(-Math.log(1 / {} - 1))", doc="log(x / (1 - x)), the inverse of the sigmoid", singular=True)
+    _enter("xlogy",     (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(y),        lambda z, x, y: x / y,  script="({0} === 0 && {1} >= 0 ? 0 : {0} * Math.log({1}))", doc="x log(y), and 0 where x is 0", singular=True)
+    _enter("xlog1py",   (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log1p(y),      lambda z, x, y: x / (1 + y), script="({0} === 0 && {1} >= -1 ? 0 : {0} * Math.log1p({1}))", doc="x log(1 + y), and 0 where x is 0", singular=True)
+    _enter("entr",      _POSITIVE,               lambda z, x: -np.log(x) - 1,                              script="({0} > 0 ? -({0}) * Math.log({0}) : {0} === 0 ? 0 : {0} < 0 ? -Infinity : NaN)", doc="-x log(x), and 0 at 0", singular=True)
+    _enter("rel_entr",  (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(x / y) + 1, lambda z, x, y: -x / y, script="cp.relEntr({}, {})", doc="x log(x / y)", singular=True)
+    _enter("kl_div",    (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(x / y),    lambda z, x, y: 1 - x / y, script="(cp.relEntr({0}, {1}) - {0} + {1})", doc="x log(x / y) - x + y", singular=True)
     _enter("i0",        _ANY,                    lambda z, x: ops["i1"](x),                                doc="the modified Bessel function of order 0", singular=True)
     _enter("i1",        _ANY,                    lambda z, x: ops["i0"](x) - _over(z, x),                  doc="the modified Bessel function of order 1", singular=True)
     _enter("i0e",       _POSITIVE,               lambda z, x: ops["i1e"](x) - np.sign(x) * z,              doc="i0(x) exp(-|x|)")
@@ -86,9 +93,9 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("y1",        _POSITIVE,               lambda z, x: ops["y0"](x) - z / x,                        doc="the Bessel function of the second kind of order 1", singular=True)
     _enter("k0",        _POSITIVE,               lambda z, x: -ops["k1"](x),                               doc="the modified Bessel function of the second kind of order 0", singular=True)
     _enter("k1",        _POSITIVE,               lambda z, x: -ops["k0"](x) - z / x,                       doc="the modified Bessel function of the second kind of order 1", singular=True)
-    _enter("jv",        (_POSITIVE, _POSITIVE),  _refused, lambda z, v, x: 0.5 * (ops["jv"](v - 1, x) - ops["jv"](v + 1, x)), doc="the Bessel function of order v; that by v is refused")
-    _enter("iv",        (_POSITIVE, _POSITIVE),  _refused, lambda z, v, x: 0.5 * (ops["iv"](v - 1, x) + ops["iv"](v + 1, x)), doc="the modified Bessel function of order v; that by v is refused")
-    _enter("exp10",     _ANY,                    lambda z, x: z * LN10,                                    doc="10 to the power x", singular=True)
+    _enter("jv",        (_POSITIVE, _POSITIVE),  no_rule, lambda z, v, x: 0.5 * (ops["jv"](v - 1, x) - ops["jv"](v + 1, x)), doc="the Bessel function of order v; that by v is refused")
+    _enter("iv",        (_POSITIVE, _POSITIVE),  no_rule, lambda z, v, x: 0.5 * (ops["iv"](v - 1, x) + ops["iv"](v + 1, x)), doc="the modified Bessel function of order v; that by v is refused")
+    _enter("exp10",     _ANY,                    lambda z, x: z * LN10,                                    script="Math.pow(10, {})", doc="10 to the power x", singular=True)
     del ufunc_names["zeta"]  # SciPy's is a function that asks no Tensor
     for _name in ("zeta", "jv", "iv"):
         ops[_name].examples = (((_ORDERS, np.array([0.4, 1.3, 2.2])), {}),)

@@ -7,6 +7,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, registry
+from clearprop.ops.special import no_rule
 from clearprop.see.numbers import written
 from clearprop.see.step.page import _functions
 from clearprop.see.step.script import script_of
@@ -319,6 +320,38 @@ OPS = [
 ]
 
 
+NO_FORMULA = set(  # integrals and series that no function of JavaScript computes
+    [
+        "erf",
+        "erfc",
+        "ndtr",
+        "gamma",
+        "gammaln",
+        "digamma",
+        "zeta",
+        "beta",
+        "betaln",
+        "erfinv",
+        "erfcinv",
+        "ndtri",
+        "log_ndtr",
+        "i0",
+        "i1",
+        "i0e",
+        "i1e",
+        "j0",
+        "j1",
+        "y0",
+        "y1",
+        "k0",
+        "k1",
+        "jv",
+        "iv",
+        "nextafter",
+    ]
+)
+
+
 def points(op):
     """Return a few points inside an op's domain, which is an interval for all inputs or one for each."""
     domain = op.facts.domain or (-2.0, 2.0)
@@ -331,7 +364,12 @@ def test_every_scalar_op_is_recomputed_as_python_computes_it(browser):
     page, checked, missing = browser.new_page(), 0, set()
     for op in OPS:
         for point in points(op):
-            steps = trace(op(*(Tensor(x, name=f"x{i}") for i, x in enumerate(point))))
+            rules = op.derivatives or (None,) * op.arity
+            leaves = [
+                Tensor(x, name=f"x{i}", requires_grad=rule is not no_rule)
+                for i, (x, rule) in enumerate(zip(point, rules, strict=True))
+            ]
+            steps = trace(op(*leaves))
             script = script_of(steps.order)
             if script is None:
                 missing.add(op.name)
@@ -350,7 +388,7 @@ def test_every_scalar_op_is_recomputed_as_python_computes_it(browser):
     page.close()
 
     assert checked > 150
-    assert len(missing) <= len(OPS) // 10, missing  # their pages can be stepped through, not recomputed
+    assert missing <= NO_FORMULA  # their pages can be stepped through, not recomputed
 
 
 def test_an_op_of_the_users_own_can_be_recomputed_too(visit):

@@ -7,6 +7,10 @@ const cp = {
     return rest === 0 ? (y < 0 || Object.is(y, -0) ? -0 : 0) : rest < 0 !== y < 0 ? rest + y : rest;
   },
   floorDivide: (x, y) => (y === 0 ? x / y : Math.round((x - cp.remainder(x, y)) / y)),
+  relEntr: (x, y) => (x > 0 && y > 0 ? x * Math.log(x / y) : x === 0 && y >= 0 ? 0 : x === x && y === y ? Infinity : NaN),
+  fmax: (x, y) => (Number.isNaN(x) ? y : Number.isNaN(y) ? x : Math.max(x, y)),
+  copysign: (x, y) => (y < 0 || Object.is(y, -0) ? -Math.abs(x) : Math.abs(x)),
+  sinc: (x) => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x)),
   logaddexp: (x, y) => (x === y ? x + Math.LN2 : Math.max(x, y) + Math.log1p(Math.exp(-Math.abs(x - y)))),
   round: (x) => { const low = Math.floor(x), rest = x - low; return rest === 0.5 ? 2 * Math.round(x / 2) : Math.round(x); },
 };
