@@ -69,10 +69,10 @@ def _backward(
             x: x.grad + grads[x] for x in order if x.op is None and x.grad is not None and x in grads
         }
         for node in order:
-            if node in sums:
-                node.grad = sums[node]
-            elif node.op is not None:
+            if node.op is not None:
                 node.grad = grads.get(node)
+            elif node in sums:
+                node.grad = sums[node]
             elif node.grad is None:
                 node.grad = as_number(grads.get(node))
     marks.replaced = ""
@@ -236,7 +236,7 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
         else:
             d = g * d(z, *xs)
     else:
-        rule = op.rule(i)
+        rule = op.rules[i] if op.rules else op.rule(i)
         if rule is None:
             return None
         d = rule(g, z, *xs, **attrs)
