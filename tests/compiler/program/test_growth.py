@@ -157,7 +157,8 @@ def test_a_loop_is_looked_for_among_relatives_alone():
 
 @pytest.mark.skipif("llvm" not in EXECUTORS, reason="regions are native code's")
 def test_what_a_chain_touches_is_noted_once_per_piece():
-    from clearprop.compiler.llvm.plan.regions import Chain, Piece
+    from clearprop.compiler.llvm.plan.pieces import Piece
+    from clearprop.compiler.llvm.plan.regions import Chain
 
     class Counted(dict):
         looked = 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from clearprop.compiler.llvm.language.engine import WIDE
 from clearprop.compiler.llvm.language.text import Function, ModuleText
 from clearprop.compiler.llvm.language.values import INDEX, Register
+from clearprop.compiler.llvm.plan.pieces import Piece
 from clearprop.compiler.llvm.plan.places import Places
-from clearprop.compiler.llvm.plan.regions import Piece
 from clearprop.compiler.program import ir
 
 MANY = 24  # pieces; fewer are written where they are needed, which saves the calls

@@ -12,6 +12,7 @@ from clearprop.compiler.llvm.language.ufuncs import UFUNCS
 from clearprop.compiler.llvm.loops.indexing import indexed
 from clearprop.compiler.llvm.loops.loops import CHOICES
 from clearprop.compiler.llvm.loops.random import drawn
+from clearprop.compiler.llvm.plan.pieces import KINDS
 from clearprop.compiler.llvm.products.convolution import WRITERS, native
 from clearprop.compiler.llvm.products.products import MANY, SOME, ProductWriter, panelled
 from clearprop.compiler.llvm.products.turning import TURNED
@@ -75,8 +76,8 @@ def kind(v: Value) -> str:
     """Return the kind of group that computes `v`."""
     if v.form is TURNED and v.core.copies:
         return "transpose"
-    if v.kind == "op" and v.op in GROUPS:
-        return GROUPS[v.op] if v.dtype.name != "float16" else "call"
+    if v.kind == "op" and v.op in KINDS:
+        return KINDS[v.op] if v.dtype.name != "float16" else "call"
     return "loop" if has_instructions(v) else "call"
 
 
@@ -125,16 +126,6 @@ def why_called(v: Value) -> str:
         return f"native code does not compute with {small[0]}"
     return f"native code has no instructions for {v.op}"
 
-
-GROUPS = {
-    "matmul": "product",
-    "put": "put",
-    "panels": "panels",
-    "joined": "join",
-    "cumsum": "scan",
-    **dict.fromkeys(WRITERS, "convolution"),
-}
-"""The kinds of group that have a writer of their own (`regions.piece`), for core ops that are no loops."""
 
 FORMS: dict[tuple[str, str], Callable[[Value, Add], Value | None]] = {
     ("contract", "matmul"): _product,

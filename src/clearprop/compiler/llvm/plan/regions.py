@@ -14,40 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clearprop.compiler.llvm.loops.access import Memory
-from clearprop.compiler.llvm.loops.indexing import PutWriter
-from clearprop.compiler.llvm.loops.loops import LoopWriter
-from clearprop.compiler.llvm.loops.scanning import ScanWriter
-from clearprop.compiler.llvm.products.convolution import WRITERS, ConvolutionWriter
-from clearprop.compiler.llvm.products.panels import PanelWriter
+from clearprop.compiler.llvm.plan.pieces import Piece, piece
 from clearprop.compiler.llvm.products.products import ProductWriter
-from clearprop.compiler.llvm.products.turning import TransposeWriter
 from clearprop.compiler.plan.fuse import Group
 from clearprop.compiler.program.ir import Value
-from clearprop.compiler.program.layout import Layout, layout
 
 WORTH = 2500.0  # nanoseconds: a region below this stays on one core
 SMALL = 20_000.0  # nanoseconds: a region below this does not wake the other core from its sleep for one call
 LAG = 400.0  # nanoseconds: how much later the worker begins, and is known to have ended
 NEAR = 3 << 17  # bytes that a part's rows should fit in, to stay in the second cache between groups
-
-
-@dataclass(eq=False)
-class Piece:
-    """A group with its writer, and the arrays it touches: True where a part touches only its own rows."""
-
-    group: Group
-    writer: Any
-    reads: dict[Value, bool] = field(default_factory=dict)
-    writes: dict[Value, bool] = field(default_factory=dict)
-    turns: int = 1
-    grain: int = 1
-    fails: bool = False  # whether it may find an index out of bounds
-    assigns: bool = False  # whether it writes over what a state holds
-
-    @property
-    def work(self) -> float:
-        """A rough count of nanoseconds on one core."""
-        return float(self.writer.work)
 
 
 @dataclass(eq=False)
@@ -126,93 +101,6 @@ class Stop:
     def groups(self) -> list[Group]:
         """The call."""
         return [self.group]
-
-
-def piece(group: Group, memory: Memory, home: Any) -> Piece:
-    """Make the writer of a group; `home(v)` is the array whose memory `v` lies in."""
-    writer: Any
-    if group.kind == "product":
-        writer = ProductWriter(group.values[0], memory)
-        result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
-        whole = writer.whole_reads()
-        for place in (writer.x, writer.y):
-            if writer.batch:
-                step = writer.steps[0 if place is writer.x else 1]
-                _note(result.reads, home(place.base), _own_rows(place, step[0], writer.batch[0]))
-            else:
-                step = writer.right[1] if writer.form == "columns" else writer.left[0]
-                _note(
-                    result.reads,
-                    home(place.base),
-                    place.base not in whole and _own_rows(place, step, writer.turns),
-                )
-        _note(result.writes, home(group.values[0]), not (writer.by_columns or writer.turned))
-    elif group.kind == "panels":
-        writer = PanelWriter(group.values[0], memory)
-        result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
-        _note(result.reads, home(writer.place.base), _own_rows(writer.place, writer.down, writer.turns))
-        _note(result.writes, home(group.values[0]), True)  # parts begin at multiples of the grain
-    elif group.kind == "transpose":
-        writer = TransposeWriter(group.values[0], memory)
-        result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
-        _note(result.reads, home(writer.place.base), False)
-        _note(result.writes, home(group.values[0]), True)
-    elif group.kind == "convolution":
-        writer = WRITERS[group.values[0].op](group.values[0], memory)
-        result = Piece(group, writer, turns=writer.turns, grain=writer.grain)
-        for x in group.values[0].operands:  # images are read by their own turns, a kernel by all
-            own = x is group.values[0].operands[0] and x.shape[0] == group.values[0].shape[0] == writer.turns
-            _note(result.reads, home(layout(x).base), own and isinstance(writer, ConvolutionWriter))
-        _note(result.writes, home(group.values[0]), True)
-    elif group.kind == "scan":
-        writer = ScanWriter(group.values[0], memory)
-        result = Piece(group, writer)
-        _note(result.reads, home(writer.place.base), False)
-        _note(result.writes, home(group.values[0]), False)
-    elif group.kind == "put":
-        writer = PutWriter(group.values[0], memory)
-        result = Piece(group, writer)
-        for x in writer.places:
-            _note(result.reads, home(x.base), False)
-        _note(result.writes, home(group.values[0]), False)
-    else:
-        writer = LoopWriter(group, memory)
-        result = Piece(group, writer, turns=writer.turns)
-        if writer.flat:
-            result.grain = max(1, 16 // writer.unit) if writer.unit < 16 else 1
-        for v, chosen in writer.picks.items():
-            _note(
-                result.reads,
-                home(chosen.base),
-                _own_rows(chosen, _turn_step(writer, (v, "pick")), writer.turns),
-            )
-        for drawn in writer.draws.values():
-            _note(result.reads, home(drawn.base), False)
-        for x, place in writer.leaves.items():
-            _note(result.reads, home(place.base), _own_rows(place, _turn_step(writer, x), writer.turns))
-        for v in group.stores:
-            step = _turn_step(writer, (v, "store"))
-            own = v not in writer.ending and _own_rows(writer.goals[v], step, writer.turns)
-            _note(result.writes, home(v), own)
-    return result
-
-
-def _note(touched: dict[Value, bool], x: Value, own: bool) -> None:
-    touched[x] = touched.get(x, True) and own
-
-
-def _turn_step(writer: LoopWriter, key: Any) -> int:
-    """Return how many entries an array moves on per turn."""
-    if writer.outer:
-        return int(writer.outer[0].steps[key])
-    return int(writer.inner[0].steps[key] * writer.unit) if writer.flat else 0
-
-
-def _own_rows(place: Layout, step: int, turns: int) -> bool:
-    """Tell whether turn i touches just the i-th of `turns` equal stretches of the array."""
-    if turns == 1:
-        return True
-    return step > 0 and step * turns == place.base.size  # its entries are the array's: each turn has its row
 
 
 def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> list[Region | Stop]:
