@@ -38,3 +38,39 @@ def test_a_function_that_differs_from_numpys_is_refused(monkeypatch):
     monkeypatch.setitem(coverage.numpy_functions, np.fliplr, np.flipud)
 
     assert coverage.state("fliplr", np.fliplr) == ("refused", "differs from NumPy")
+
+
+def test_pytorchs_names_are_counted_by_their_rows():
+    torch = pytest.importorskip("torch")
+
+    class Row:
+        def __init__(self, called, wrong=None):
+            self.called, self.wrong = called, wrong
+
+        def agree(self, executor):
+            assert executor != self.wrong, "differs"
+
+        def __repr__(self):
+            return "row"
+
+    rows = [
+        Row("nn.ReLU"),
+        Row("nn.Tanh"),
+        Row("nn.Tanh", "numpy"),
+        Row("nn.init.ones_"),
+        Row("optim.Adam", ""),
+    ]
+    rows[-1].wrong = "no such executor"
+    table = coverage.torch_table(iter(rows))
+
+    assert table["nn, the rest"]["nn.ReLU"] == ""
+    assert table["nn, the rest"]["nn.Tanh"] == "row numpy: AssertionError: differs"
+    assert table["nn, the rest"]["nn.Sigmoid"] == "no row"
+    assert table["nn.init"]["nn.init.ones_"] == table["optim"]["optim.Adam"] == ""
+    assert "nn.NLLLoss2d" not in table["nn, losses"]
+    assert hasattr(torch.nn, "NLLLoss2d")
+
+
+def test_outside_of_a_checkout_there_are_no_rows(tmp_path):
+    with pytest.raises(FileNotFoundError, match="in a checkout of the repository"):
+        list(coverage.parity_rows(tmp_path))

@@ -3,22 +3,31 @@
 A function counts as covered when a call of it with Tensors agrees with NumPy, has a gradient, and agrees with
 itself inside a compiled step. It is plain when it has no gradient and answers what NumPy answers; everything
 else is refused, with the reason.
+
+With `--torch`: which names of PyTorch there are, by running the rows of `tests/parity` that compare them. A
+name counts where each of its rows passes eager and compiled; a name without a row does not count.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib
+import inspect
 import os
+import sys
 import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from clearprop.compiler import compile as compiled
+from clearprop.compiler.step import available_executors
+from clearprop.errors import lesson
 from clearprop.registry import numpy_functions, ufunc_names
 from clearprop.tensor import Tensor
 
@@ -177,8 +186,96 @@ def table() -> dict[str, dict[str, tuple[str, str]]]:
     return found
 
 
-def main() -> None:
-    """Print the table."""
+# --- PyTorch's names ----------------------------------------------------------------------------------------
+# Bases, and what runs a model on several devices: none of them computes anything of its own.
+NO_LAYERS = {"Container", "Module", "RNNBase", "RNNCellBase", "DataParallel"}
+# Other names of what is counted under its own; `max_pool2d_with_indices` and its kind are found by their end.
+ALIASES = {"NLLLoss2d", "native_channel_shuffle", "upsample", "upsample_bilinear", "upsample_nearest"}
+NO_FUNCTIONS = ("torch", "boolean", "assert")  # helpers that PyTorch's namespace happens to show
+
+
+def torch_names() -> dict[str, list[str]]:
+    """Return PyTorch's names by kind, as paths below `torch`; none that write in place, no alias."""
+    torch = importlib.import_module("torch")
+
+    def below(space: Any, base: Any) -> set[str]:
+        return {n for n, v in vars(space).items() if inspect.isclass(v) and issubclass(v, base)}
+
+    layers = below(torch.nn, torch.nn.Module) - NO_LAYERS - ALIASES
+    schedulers = torch.optim.lr_scheduler
+    called = {n for n, v in vars(torch.nn.functional).items() if callable(v) and n.islower()}
+    functions = {n for n in called - ALIASES if n[0] != "_" and n[-1] != "_" and "with_indices" not in n}
+    losses = {n for n in layers if "Loss" in n}
+    kinds = {
+        "nn, losses": ("nn", losses),
+        "nn, the rest": ("nn", layers - losses),
+        "nn.functional": ("nn.functional", {n for n in functions if not any(w in n for w in NO_FUNCTIONS)}),
+        "nn.init": ("nn.init", {n for n in vars(torch.nn.init) if n[0] != "_" and n[-1] == "_"}),
+        "optim": ("optim", below(torch.optim, torch.optim.Optimizer) - {"Optimizer"}),
+        "optim.lr_scheduler": (
+            "optim.lr_scheduler",
+            {n for n in below(schedulers, schedulers.LRScheduler) if "LRScheduler" not in n},
+        ),
+    }
+    return {kind: sorted(f"{path}.{n}" for n in names) for kind, (path, names) in kinds.items()}
+
+
+def parity_rows(folder: Path) -> Iterator[Any]:
+    """Give every row of the comparison with PyTorch in a checkout, once; they have `called` and `agree`."""
+    if not (folder / "tests" / "parity").is_dir():
+        wanted = "runs the rows of tests/parity, which an installed package lacks"
+        hint = "the same command in a checkout of the repository"
+        raise FileNotFoundError(lesson("clearprop.coverage --torch", wanted, f"{folder}", hint=hint))
+    sys.path.insert(0, str(folder))
+    seen: set[int] = set()
+    for path in sorted((folder / "tests" / "parity").glob("test_*.py")):
+        for value in list(vars(importlib.import_module(f"tests.parity.{path.stem}")).values()):
+            for row in value if isinstance(value, (list, tuple)) else ():
+                if hasattr(row, "agree") and hasattr(row, "called") and id(row) not in seen:
+                    seen.add(id(row))
+                    yield row
+
+
+def fault(row: Any) -> str:
+    """Return nothing where a row holds eager and compiled, and what is wrong otherwise."""
+    for executor in ("", *available_executors()):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                row.agree(executor)
+        except Exception as error:  # of any class: what fails does not count
+            said = str(error).strip().splitlines() or [""]
+            return f"{row} {executor or 'eager'}: {type(error).__name__}: {said[0][:80]}"
+    return ""
+
+
+def torch_table(rows: Iterator[Any]) -> dict[str, dict[str, str]]:
+    """Return for each of PyTorch's names, by kind, what is wrong with it: nothing where it is covered."""
+    faults: dict[str, list[str]] = {}
+    for row in rows:
+        faults.setdefault(row.called, []).append(fault(row))
+    return {
+        kind: {name: next(filter(None, faults[name]), "") if name in faults else "no row" for name in names}
+        for kind, names in torch_names().items()
+    }
+
+
+def print_torch() -> None:
+    """Print how many of PyTorch's names are covered, and why the others are not."""
+    table = torch_table(parity_rows(Path.cwd()))
+    print(f"{'':20}{'covered':>9}{'not':>9}{'in all':>9}")
+    for kind, names in table.items():
+        missing = sum(map(bool, names.values()))
+        print(f"{kind:20}{len(names) - missing:9}{missing:9}{len(names):9}")
+    for names in table.values():
+        for name, wrong in names.items():
+            if wrong:
+                print(f"\n{name}: {wrong}", end="")
+    print(f"\n\nnot counted, for they are other names: {' '.join(sorted(ALIASES))}, *_with_indices")
+
+
+def print_numpy() -> None:
+    """Print which functions of NumPy and SciPy are covered."""
     print(f"{'':16}{'covered':>9}{'plain':>9}{'refused':>9}{'in all':>9}")
     reasons: dict[str, list[str]] = {}
     for title, rows in table().items():
@@ -189,6 +286,16 @@ def main() -> None:
                 reasons.setdefault(reason, []).append(name)
     for reason, names in reasons.items():
         print(f"\nrefused: {reason}\n    {' '.join(names)}")
+
+
+def main() -> None:
+    """Print the table that is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--torch", action="store_true", help="PyTorch's names instead, in a checkout")
+    if parser.parse_args().torch:
+        print_torch()
+    else:
+        print_numpy()
 
 
 if __name__ == "__main__":

@@ -101,3 +101,34 @@ def test_parameter_lists_are_trained_and_have_pytorchs_keys():
 def test_an_axis_that_is_not_there_is_refused(layer, says):
     with pytest.raises(ValueError, match=says):
         layer(np.zeros((2, 3, 4)))
+
+
+def names(module):
+    return [name for name, _ in module.named_parameters()]
+
+
+def test_a_list_of_modules_changes_as_lists_do():
+    a, b, c = nn.Linear(1, 1), nn.Tanh(), nn.Linear(1, 2)
+    for kind in (nn.ModuleList([a, b]), nn.Sequential(a, b)):
+        assert list(kind.insert(0, c)) == [c, a, b]
+        assert names(kind) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+        assert kind.pop(1) is a
+        kind[-1] = a
+        assert list(kind) == [c, a]
+        del kind[:1]
+        assert names(kind) == ["0.weight", "0.bias"]
+    with pytest.raises(TypeError, match="holds Modules"):
+        kind.insert(0, np.tanh)
+
+
+def test_a_dict_of_modules_changes_as_dicts_do():
+    a, b = nn.Linear(1, 1), nn.Tanh()
+    held = nn.ModuleDict({"a": a})
+    held.update({"b": b, "c": a})
+    assert held.pop("c") is a
+    del held["a"]
+    assert held.keys() == ["b"]
+    held.clear()
+    assert len(held) == 0
+    with pytest.raises(KeyError, match="del ModuleDict"):
+        del held["b"]

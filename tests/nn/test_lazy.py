@@ -14,6 +14,7 @@ CASES = [("Linear", (4,), (2, 3)), ("Linear", (4,), (3,))]
 CASES += [(f"{kind}{n}d", (4, 2), SHAPE[: 2 + n]) for kind in ("Conv", "ConvTranspose") for n in (1, 2, 3)]
 CASES += [(f"{kind}{n}d", (4, 2), SHAPE[1 : 2 + n]) for kind in ("Conv", "ConvTranspose") for n in (1, 2, 3)]
 CASES += [(f"{kind}{n}d", (), SHAPE[: 2 + n]) for kind in ("BatchNorm", "InstanceNorm") for n in (1, 2, 3)]
+LEARNS = {"affine": True, "track_running_stats": True}  # what a lazy instance norm does, as in PyTorch
 CASES += [("BatchNorm1d", (), (2, 3)), *((f"InstanceNorm{n}d", (), SHAPE[1 : 2 + n]) for n in (1, 2, 3))]
 
 
@@ -24,7 +25,7 @@ def test_the_first_call_makes_the_ordinary_layer(name, args, shape):
     clearprop.manual_seed(0)
     y = lazy(x)
     clearprop.manual_seed(0)
-    plain = getattr(nn, name)(3, *args)
+    plain = getattr(nn, name)(3, *args, **(LEARNS if name.startswith("Instance") else {}))
 
     assert type(lazy) is type(plain)
     assert repr(lazy) == repr(plain)

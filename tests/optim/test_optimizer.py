@@ -4,51 +4,14 @@ import copy
 
 import numpy as np
 import pytest
+from tests.parity.trajectory import MATRICES
+from tests.parity.trajectory import OPTIMIZERS as CASES
 
 from clearprop import Tensor, compile, nn, optim
 from clearprop.compiler.step import available_executors
 from clearprop.optim.adam import adam
 from clearprop.optim.sgd import sgd
 
-CASES = [
-    ("SGD", {"lr": 0.05}),
-    ("SGD", {"lr": 0.05, "momentum": 0.9}),
-    ("SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 0.3}),
-    ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
-    ("SGD", {"lr": 0.001, "momentum": 0.5, "maximize": True, "weight_decay": 0.1}),
-    ("Adam", {"lr": 0.01}),
-    ("Adam", {"lr": 0.01, "amsgrad": True, "weight_decay": 0.1}),
-    ("Adam", {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-3, "maximize": True}),
-    ("AdamW", {"lr": 0.01}),
-    ("AdamW", {"lr": 0.01, "amsgrad": True, "weight_decay": 0.2}),
-    ("AdamW", {"lr": 0.01, "maximize": True}),
-    ("RMSprop", {"lr": 0.01}),
-    ("RMSprop", {"lr": 0.01, "centered": True, "momentum": 0.9}),
-    ("RMSprop", {"lr": 0.01, "momentum": 0.5, "alpha": 0.9, "weight_decay": 0.1}),
-    ("RMSprop", {"lr": 0.01, "centered": True, "maximize": True}),
-    ("Adagrad", {"lr": 0.1}),
-    (
-        "Adagrad",
-        {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-3},
-    ),
-    ("Adadelta", {}),
-    ("Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
-    ("Adamax", {"lr": 0.01}),
-    ("Adamax", {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.1, "maximize": True}),
-    ("NAdam", {"lr": 0.01}),
-    ("NAdam", {"lr": 0.01, "weight_decay": 0.1, "momentum_decay": 0.01, "decoupled_weight_decay": True}),
-    ("NAdam", {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.1, "maximize": True}),
-    ("RAdam", {"lr": 0.01}),
-    ("RAdam", {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
-    ("RAdam", {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.1}),
-    ("ASGD", {"lr": 0.01}),
-    ("ASGD", {"lr": 0.01, "lambd": 0.01, "alpha": 0.5, "t0": 40, "weight_decay": 0.1, "maximize": True}),
-    ("Rprop", {"lr": 0.01}),
-    ("Rprop", {"lr": 0.01, "etas": (0.6, 1.3), "step_sizes": (1e-3, 0.05), "maximize": True}),
-    ("Adafactor", {}),
-    ("Adafactor", {"lr": 0.05, "beta2_decay": -0.5, "eps": (1e-6, 1e-2), "d": 2.0, "weight_decay": 0.1}),
-]
-MATRICES = [("Muon", {"lr": 0.05}), ("Muon", {"lr": 0.05, "nesterov": False, "ns_steps": 3})]
 SINGLE = ("NAdam", "ASGD")  # PyTorch keeps their numbers of no axes in float32
 SHAPES = [(4, 3), (4,), (), (1, 2, 2)]
 

@@ -2,33 +2,10 @@
 
 import numpy as np
 import pytest
+from tests.parity.trajectory import SCHEDULES as CASES
 
 from clearprop import Tensor, optim
 from clearprop.modes import Observer, observed
-
-CASES = [
-    ("StepLR", {"step_size": 3, "gamma": 0.5}),
-    ("MultiStepLR", {"milestones": [2, 5, 5], "gamma": 0.1}),
-    ("ExponentialLR", {"gamma": 0.9}),
-    ("LambdaLR", {"lr_lambda": lambda n: 1 / (1 + n)}),
-    ("LinearLR", {"start_factor": 0.25, "total_iters": 4}),
-    ("CosineAnnealingLR", {"T_max": 12, "eta_min": 0.01}),
-    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 13}),
-    ("ConstantLR", {"factor": 0.25, "total_iters": 4}),
-    ("PolynomialLR", {"total_iters": 5, "power": 1.5}),
-    ("MultiplicativeLR", {"lr_lambda": lambda n: 0.5 + n / 10}),
-    ("CosineAnnealingWarmRestarts", {"T_0": 3, "eta_min": 0.01}),
-    ("CosineAnnealingWarmRestarts", {"T_0": 2, "T_mult": 2}),
-    ("CosineAnnealingWarmRestarts", {"T_0": 1, "T_mult": 3}),
-    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 2}),
-    (
-        "CyclicLR",
-        {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 3, "step_size_down": 1, "mode": "triangular2"},
-    ),
-    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 2, "mode": "exp_range", "gamma": 0.9}),
-    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 2, "scale_fn": lambda x: 1 / x}),
-    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 20, "anneal_strategy": "linear", "pct_start": 0.4}),
-]
 
 
 def make(module, params, kind="SGD"):

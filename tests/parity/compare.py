@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,8 @@ class Row:
     """One name: ours and theirs, and the inputs; the floating-point arrays among these get gradients.
 
     Both are made from `args` and `options` and called with `inputs` where they are modules, and called with
-    all three where they are functions. A module of ours takes over the state of theirs.
+    all three where they are functions. A module of ours takes over the state of theirs. With `build`, both
+    are what that makes of a namespace: `build(clearprop.nn)` and `build(torch.nn)`.
     """
 
     name: str
@@ -30,19 +32,32 @@ class Row:
     second: bool = True
     fixed: tuple[int, ...] = ()  # floating-point inputs that get no gradient: targets, say
     rtol: float = 1e-9
+    build: Callable[[Any], Any] | None = None
+    covers: str = ""  # the name that is compared, where that is not `theirs`
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def called(self) -> str:
+        """What this compares, as PyTorch names it."""
+        return self.covers or self.theirs
+
+    def agree(self, executor: str = "") -> None:
+        """Assert that ours and PyTorch's give the same in float64."""
+        agree(self, np.float64, executor)
 
 
 class Ours:
     """What the comparison asks of this library."""
 
     def made(self, row: Row, dtype: Any, state: Any) -> tuple[Any, list[Any]]:
-        if not (isinstance(row.ours, type) and issubclass(row.ours, nn.Module)):
+        if not row.build and not (isinstance(row.ours, type) and issubclass(row.ours, nn.Module)):
             return (lambda *xs: row.ours(*xs, *row.args, **row.options)), []
-        module = row.ours(*row.args, **row.options).to(dtype)
-        module.load_state_dict(state)
+        module = row.build(nn) if row.build else row.ours(*row.args, **row.options)
+        if module.unmade:
+            module(*[x.astype(np.float32) for x in row.inputs])
+        module.to(dtype).load_state_dict(state)
         module.train(not row.evaluate)
         return module, list(module.parameters())
 
@@ -70,6 +85,12 @@ class Theirs:
 
         self.torch = torch
 
+    def twice_differentiable(self) -> AbstractContextManager[None]:
+        """Return what makes PyTorch's attention a formula: its fused one has no second derivative."""
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        return sdpa_kernel(SDPBackend.MATH)
+
     def given(self, x: Any) -> Any:
         if isinstance(x, (tuple, list)):
             return type(x)(map(self.given, x))
@@ -80,9 +101,12 @@ class Theirs:
         for name in row.theirs.split("."):
             make = getattr(make, name)
         args, options = self.given(row.args), {k: self.given(v) for k, v in row.options.items()}
-        if not (isinstance(make, type) and issubclass(make, self.torch.nn.Module)):
+        if not row.build and not (isinstance(make, type) and issubclass(make, self.torch.nn.Module)):
             return (lambda *xs: make(*xs, *args, **options)), []
-        module = make(*args, **options).to(getattr(self.torch, np.dtype(dtype).name))
+        module = row.build(self.torch.nn) if row.build else make(*args, **options)
+        if row.theirs.startswith("nn.Lazy"):  # both learn their sizes from a call
+            module(*[self.torch.tensor(x, dtype=self.torch.float32) for x in row.inputs])
+        module = module.to(getattr(self.torch, np.dtype(dtype).name))
         module.train(not row.evaluate)
         with self.torch.no_grad():  # biases and scales that differ from 0 and 1
             for k, p in enumerate(module.parameters()):
@@ -172,7 +196,8 @@ def _float(x: Any) -> bool:
 def agree(row: Row, dtype: Any = np.float64, executor: str = "") -> None:
     """Assert that ours and theirs give the same."""
     state: dict[str, Any] = {}
-    theirs, their_state = run(Theirs(), row, dtype, state)
+    with Theirs().twice_differentiable():
+        theirs, their_state = run(Theirs(), row, dtype, state)
     ours, our_state = run(Ours(), row, dtype, state, executor)
     rtol = row.rtol if dtype == np.float64 else max(row.rtol, 2e-5)
     for what, mine, other in zip(

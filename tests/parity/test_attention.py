@@ -23,15 +23,6 @@ PADDED = np.array([[False] * 5, [False, False, False, True, True]])
 CAUSAL = np.where(np.tri(5, dtype=bool), 0.0, -np.inf)
 
 
-@pytest.fixture(autouse=True)
-def plain_attention():
-    """PyTorch's fused attention has no second derivative."""
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    with sdpa_kernel(SDPBackend.MATH):
-        yield
-
-
 def attention(*inputs, **options):
     shapes = [x.shape for x in inputs]
     path = "nn.functional.scaled_dot_product_attention"

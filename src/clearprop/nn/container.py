@@ -23,23 +23,45 @@ class ModuleList(Module):
 
     def append(self, module: Module) -> Module:
         """Add a module at the end; return this list."""
-        if not isinstance(module, Module):
-            raise TypeError(
-                lesson(
-                    f"{type(self).__name__}",
-                    "holds Modules",
-                    f"{module!r}"[:60],
-                    hint="nn.ReLU() instead of np.tanh",
-                )
-            )
-        setattr(self, str(len(self)), module)
+        setattr(self, str(len(self)), self._checked(module))
         return self
+
+    def _checked(self, module: Any) -> Module:
+        if not isinstance(module, Module):
+            hint = "nn.ReLU() instead of np.tanh"
+            raise TypeError(lesson(type(self).__name__, "holds Modules", f"{module!r}"[:60], hint=hint))
+        return module
 
     def extend(self, modules: Iterable[Module]) -> Module:
         """Add modules at the end; return this list."""
         for module in modules:
             self.append(module)
         return self
+
+    def insert(self, index: int, module: Module) -> Module:
+        """Put a module before the one at `index`, as a list does; those behind it are numbered anew."""
+        held = list(self)
+        held.insert(index, self._checked(module))
+        return self._holding(held)
+
+    def pop(self, index: Any = -1) -> Any:
+        """Take the module at `index` out and return it; those behind it are numbered anew."""
+        found = self[index]
+        del self[index]
+        return found
+
+    def _holding(self, modules: list[Any]) -> Module:
+        for name, _ in list(self.named_children()):
+            delattr(self, name)
+        return self.extend(modules)
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, [name for name, _ in self.named_children()][index], self._checked(module))
+
+    def __delitem__(self, index: Any) -> None:
+        held = list(self)
+        del held[index]
+        self._holding(held)
 
     def __len__(self) -> int:
         return sum(1 for _ in self.children())
@@ -95,8 +117,28 @@ class ModuleDict(Module):
 
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
         super().__init__()
-        for name, module in (modules or {}).items():
+        self.update(modules or {})
+
+    def update(self, modules: Mapping[str, Module]) -> None:
+        """Set modules by name."""
+        for name, module in modules.items():
             self[name] = module
+
+    def pop(self, name: str) -> Module:
+        """Take a module out and return it."""
+        found = self[name]
+        del self[name]
+        return found
+
+    def clear(self) -> None:
+        """Take every module out."""
+        for name in self.keys():
+            del self[name]
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(lesson(f"del ModuleDict[{name!r}]", f"has {', '.join(self)}"))
+        delattr(self, name)
 
     def __setitem__(self, name: str, module: Module) -> None:
         if hasattr(type(self), name) or not isinstance(module, Module):

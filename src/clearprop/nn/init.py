@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.nn.functional.layer import recording
 from clearprop.ops import random
 from clearprop.record import assign
 from clearprop.tensor import Tensor
@@ -127,7 +128,15 @@ def kaiming_normal_(
 
 
 def trunc_normal_(parameter: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> T:
-    """Fill from the normal distribution cut off at a and b (values beyond are drawn again); return it."""
+    """Fill from the normal distribution cut off at a and b (values beyond are drawn again); return it.
+
+    How often it draws depends on what it drew, so a compiled step refuses it.
+    """
+    if recording():
+        hint = "trunc_normal_ before the compiled step"
+        raise RuntimeError(
+            lesson("trunc_normal_(parameter)", "draws a number of times that no plan knows", hint=hint)
+        )
     drawn = random.normal(parameter.shape, mean, std).numpy().copy()
     for _ in range(1000):
         outside = (drawn < a) | (drawn > b)
@@ -153,7 +162,7 @@ def orthogonal_(parameter: T, gain: float = 1.0) -> T:
     if parameter.size:
         rows = parameter.shape[0]
         tall = sorted((rows, parameter.size // rows), reverse=True)
-        q, r = np.linalg.qr(random.normal(tuple(tall), 0.0, 1.0).numpy())
+        q, r = np.linalg.qr(random.normal(tuple(tall), 0.0, 1.0))
         q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
         assign(parameter, gain * (q if q.shape[0] == rows else q.T).reshape(parameter.shape))
     return parameter
@@ -192,7 +201,7 @@ def sparse_(parameter: T, sparsity: float, std: float = 0.01) -> T:
     if parameter.ndim != 2 or not 0 <= sparsity <= 1:
         wanted, got = "wants a matrix, and a sparsity from 0 to 1", f"{parameter.shape}, {sparsity!r}"
         raise ValueError(lesson("sparse_(parameter, sparsity)", wanted, got))
-    order = np.argsort(random.uniform(parameter.shape, 0.0, 1.0).numpy(), axis=0)
-    values = random.normal(parameter.shape, 0.0, std).numpy()
+    order = np.argsort(random.uniform(parameter.shape, 0.0, 1.0), axis=0)
+    values = random.normal(parameter.shape, 0.0, std)
     assign(parameter, np.where(order < math.ceil(sparsity * parameter.shape[0]), 0.0, values))
     return parameter

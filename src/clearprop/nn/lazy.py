@@ -144,22 +144,38 @@ class LazyBatchNorm3d(Lazy):
     becomes, size_name = BatchNorm3d, "num_features"
 
 
-class LazyInstanceNorm1d(Lazy):
+class LazyInstanceNorm(Lazy):
+    """What the lazy instance norms share: unlike the ordinary ones they learn and count, as in PyTorch."""
+
+    size_name = "num_features"
+
+    def __init__(
+        self,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(eps, momentum, affine, track_running_stats, **options)
+
+
+class LazyInstanceNorm1d(LazyInstanceNorm):
     """An `InstanceNorm1d` whose num_features are the channels of the first input."""
 
-    becomes, size_name = InstanceNorm1d, "num_features"
+    becomes = InstanceNorm1d
     without = 2
 
 
-class LazyInstanceNorm2d(Lazy):
+class LazyInstanceNorm2d(LazyInstanceNorm):
     """An `InstanceNorm2d` whose num_features are the channels of the first input."""
 
-    becomes, size_name = InstanceNorm2d, "num_features"
+    becomes = InstanceNorm2d
     without = 3
 
 
-class LazyInstanceNorm3d(Lazy):
+class LazyInstanceNorm3d(LazyInstanceNorm):
     """An `InstanceNorm3d` whose num_features are the channels of the first input."""
 
-    becomes, size_name = InstanceNorm3d, "num_features"
+    becomes = InstanceNorm3d
     without = 4
