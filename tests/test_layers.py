@@ -15,8 +15,8 @@ ROOT = Path(clearprop.__file__).parent
 # is how a reader is called when somebody asks for it by name (`t.backward()`, `fit(compile=True)`).
 ORDER = {
     "": (
-        "errors facts marks files modes registry structure ufunc refusal updates tensor graph op define "
-        "record ops backward inner transforms nn optim data interop typed see testing check diagnosis "
+        "errors hints facts marks files modes registry structure ufunc refusal updates tensor graph op "
+        "define record ops backward inner transforms nn optim data interop typed see testing check diagnosis "
         "homework compiler train sklearn coverage __init__ cli __main__"
     ),
     "see": "readable numbers names algebra layout drawing step summaries gallery __init__",

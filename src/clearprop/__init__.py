@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from clearprop import ops
+from clearprop import hints, ops
 from clearprop.backward import backward
 from clearprop.define import define, elementwise
 from clearprop.errors import GradientError
@@ -70,7 +70,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_LATER[name]), name)
     if name in _ops:  # clearprop.tanh, clearprop.softmax, ...: every op by its name
         return _ops[name]
-    raise AttributeError(f"module 'clearprop' has no attribute {name!r}")
+    raise hints.unknown(__name__, name, __dir__())
 
 
 def __dir__() -> list[str]:

@@ -6,14 +6,13 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from clearprop.errors import lesson, user_line
 from clearprop.facts import SILENT, Facts
+from clearprop.hints import for_keywords
 from clearprop.modes import ModeState, current, marks, special
 from clearprop.refusal import public_class
 from clearprop.registry import ops
-from clearprop.tensor import Tensor
+from clearprop.tensor import PLAIN, Tensor, plain
 
 Rule = Callable[..., Any]
 KINDS = ("elementwise", "reduce", "view", "contract", "gather", "opaque")
@@ -120,8 +119,8 @@ class Op:
                     tracked = True
                 values.append(x._value)
             else:
-                if x.__class__ in _SEQUENCES:  # rules are written for arrays and numbers
-                    x = np.asarray(x)
+                if x.__class__ not in PLAIN and (array := plain(x)) is not x:
+                    x = array  # rules are written for arrays and numbers
                     inputs = (*inputs[: len(values)], x, *inputs[len(values) + 1 :])
                 values.append(x)
         try:
@@ -180,12 +179,10 @@ class Op:
                 left = x._value
                 tracked = tracked or x.requires_grad
             else:
-                if x.__class__ in _SEQUENCES:
-                    x = np.asarray(x)
-                left = x
+                left = x = x if x.__class__ in PLAIN else plain(x)
         else:
-            if y.__class__ in _SEQUENCES:
-                y = np.asarray(y)
+            if y.__class__ not in PLAIN:
+                y = plain(y)
             left, right, tracked = x._value, y, x.requires_grad
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
@@ -213,7 +210,7 @@ class Op:
         """Apply the op as above while somebody looks on, with their say in it."""
         observer = now.observer
         assert observer is not None
-        inputs = tuple(np.asarray(x) if x.__class__ in _SEQUENCES else x for x in inputs)
+        inputs = tuple(map(plain, inputs))
         inputs = tuple(observer.resolve(x) if isinstance(x, Tensor) else x for x in inputs)
         answer = observer.instead(self, inputs, attrs)
         if answer is not None:
@@ -291,7 +288,13 @@ class Op:
             unknown = ", ".join(k for k in attrs if k not in self.defaults)
             known = ", ".join(self.defaults) or "none"
             raise TypeError(
-                lesson(f"{self.name}(...)", f"takes the keywords: {known}", f"{unknown}", _at(user_line()))
+                lesson(
+                    f"{self.name}(...)",
+                    f"takes the keywords: {known}",
+                    unknown,
+                    _at(user_line()),
+                    for_keywords(unknown.split(", "), self.defaults),
+                )
             )
         return args, attrs
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import opcode
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Never, Protocol, cast
 
 import numpy as np
 
 from clearprop.errors import lesson, user_line
+from clearprop.hints import TENSOR, Foreign
 from clearprop.modes import made, marks, mode, special
 from clearprop.refusal import COMPLAINTS, in_place, no_rule, refusal
 from clearprop.registry import numpy_functions, ufunc_names
@@ -27,8 +29,21 @@ if TYPE_CHECKING:
         def two(self, x: Any, y: Any) -> Tensor: ...
 
 
+PLAIN = frozenset(
+    (
+        float,
+        int,
+        bool,
+        np.ndarray,
+        np.bool_,
+        *(np.dtype(code).type for code in np.typecodes["AllInteger"] + "efd"),
+    )
+)
+"""The classes of what a rule takes as it is."""
+
 ops = cast("dict[str, _Applied]", _entries)
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logaddexp": "logsumexp"}
+_numpy: Any = np  # whose functions answer a Tensor with a Tensor, which its types do not know
 _STORE = opcode.opmap["STORE_SUBSCR"]
 
 
@@ -82,7 +97,7 @@ class Tensor(ChangedByHand):
         if recorder is not None:
             array = np.asarray(recorder.array_of(value, requires_grad))
         else:
-            array = np.array(value)  # edits of it stay outside of the graph
+            array = np.array(plain(value))  # edits of it stay outside of the graph
         if array.dtype.kind not in "fiub":
             raise TypeError(
                 lesson(
@@ -125,6 +140,24 @@ class Tensor(ChangedByHand):
     def T(self) -> Tensor:
         """The transpose: the axes in reverse order."""
         return ops["transpose"](self)
+
+    @property
+    def mT(self) -> Tensor:
+        """Every matrix transposed: the last two axes change places."""
+        return ops["swapaxes"](self, -1, -2)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the entries take."""
+        return self._value.nbytes  # type: ignore[no-any-return]
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes that one entry takes."""
+        return self._value.itemsize  # type: ignore[no-any-return]
+
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if name not in TENSOR]
 
     def __len__(self) -> int:
         if not self.shape:
@@ -316,41 +349,45 @@ class Tensor(ChangedByHand):
         return ops["getitem"](self, index)
 
     # --- methods, named as an array names them --------------------------------------------------------------
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops["sum"](self, axis=axis, keepdims=keepdims)
+    def sum(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
+        return ops["sum"](self, **other) if other else ops["sum"](self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops["mean"](self, axis=axis, keepdims=keepdims)
+    def mean(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
+        return ops["mean"](self, **other) if other else ops["mean"](self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops["max"](self, axis=axis, keepdims=keepdims)
+    def max(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
+        return ops["max"](self, **other) if other else ops["max"](self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops["min"](self, axis=axis, keepdims=keepdims)
+    def min(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
+        return ops["min"](self, **other) if other else ops["min"](self, axis=axis, keepdims=keepdims)
 
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops["prod"](self, axis=axis, keepdims=keepdims)
+    def prod(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
+        return ops["prod"](self, **other) if other else ops["prod"](self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Tensor:
-        return ops["var"](self, axis=axis, ddof=ddof, keepdims=keepdims)
+    def var(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False, **other: Never) -> Tensor:
+        return (
+            ops["var"](self, **other) if other else ops["var"](self, axis=axis, ddof=ddof, keepdims=keepdims)
+        )
 
-    def std(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Tensor:
-        return ops["std"](self, axis=axis, ddof=ddof, keepdims=keepdims)
+    def std(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False, **other: Never) -> Tensor:
+        return (
+            ops["std"](self, **other) if other else ops["std"](self, axis=axis, ddof=ddof, keepdims=keepdims)
+        )
 
-    def argmax(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops["argmax"](self, axis=axis, keepdims=keepdims)
+    def argmax(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
+        return ops["argmax"](self, **other) if other else ops["argmax"](self, axis=axis, keepdims=keepdims)
 
-    def argmin(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops["argmin"](self, axis=axis, keepdims=keepdims)
+    def argmin(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
+        return ops["argmin"](self, **other) if other else ops["argmin"](self, axis=axis, keepdims=keepdims)
 
-    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops["all"](self, axis=axis, keepdims=keepdims)
+    def all(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
+        return ops["all"](self, **other) if other else ops["all"](self, axis=axis, keepdims=keepdims)
 
-    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops["any"](self, axis=axis, keepdims=keepdims)
+    def any(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
+        return ops["any"](self, **other) if other else ops["any"](self, axis=axis, keepdims=keepdims)
 
     def dot(self, y: Any) -> Tensor:
-        return np.dot(self, y)  # type: ignore[no-any-return]
+        return _numpy.dot(self, y)  # type: ignore[no-any-return]
 
     def clip(self, low: Any = None, high: Any = None) -> Tensor:
         return ops["clip"](self, low, high)
@@ -377,6 +414,14 @@ class Tensor(ChangedByHand):
         return ops["reshape"](self, (-1,))
 
     def transpose(self, *axes: Any) -> Tensor:
+        """Return the axes in the order given, reversed where none is: NumPy's meaning, not PyTorch's."""
+        if axes == (0, 1) and self.ndim == 2:
+            said = lesson(
+                "t.transpose(0, 1)",
+                "leaves a matrix as it is: the axes are given in their new order, as in NumPy",
+                hint="t.T, or t.swapaxes(0, 1)",
+            )
+            warnings.warn(said, stacklevel=2)
         return ops["transpose"](self, axes=(axes[0] if len(axes) == 1 else axes) if axes else None)
 
     def swapaxes(self, first: int, second: int) -> Tensor:
@@ -385,8 +430,60 @@ class Tensor(ChangedByHand):
     def squeeze(self, axis: Any = None) -> Tensor:
         return ops["squeeze"](self, axis=axis)
 
+    def copy(self) -> Tensor:
+        """Return a Tensor of the same value that a gradient passes through."""
+        return ops["positive"](self)
+
+    def tolist(self) -> Any:
+        """Return the entries as Python numbers in nested lists, which leaves the graph as `item` does."""
+        return self._python("tolist()").tolist()
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        return _numpy.cumsum(self, axis=axis)  # type: ignore[no-any-return]
+
+    def cumprod(self, axis: int | None = None) -> Tensor:
+        return _numpy.cumprod(self, axis=axis)  # type: ignore[no-any-return]
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        """Return each entry so many times in a row: NumPy's meaning; PyTorch's is `np.tile`."""
+        return _numpy.repeat(self, repeats, axis=axis)  # type: ignore[no-any-return]
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return _numpy.diagonal(self, offset, axis1, axis2)  # type: ignore[no-any-return]
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return _numpy.trace(self, offset, axis1, axis2)  # type: ignore[no-any-return]
+
+    def argsort(self, axis: int | None = -1, **kind: Any) -> Tensor:
+        return _numpy.argsort(self, axis=axis, **kind)  # type: ignore[no-any-return]
+
+    def nonzero(self) -> tuple[Any, ...]:
+        return _numpy.nonzero(self)  # type: ignore[no-any-return]
+
     def take(self, indices: Any, axis: int | None = None) -> Tensor:
-        return np.take(self, indices, axis=axis)  # type: ignore[no-any-return]
+        return _numpy.take(self, indices, axis=axis)  # type: ignore[no-any-return]
+
+
+for _name, _substitute in TENSOR.items():
+    setattr(Tensor, _name, Foreign(_name, _substitute))
+
+
+def plain(x: Any) -> Any:
+    """Return what rules are written for: a list or tuple as an array, another package's tensor as an array.
+
+    The memory of the latter is shared through DLPack. One that hangs on a graph of its own raises TypeError.
+    """
+    if x.__class__ in PLAIN:
+        return x
+    if x.__class__ in (list, tuple):
+        return np.asarray(x)
+    if hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, np.generic, Tensor)):
+        if getattr(x, "requires_grad", False):
+            got, hint = f"a {type(x).__module__}.{type(x).__name__} that needs a gradient", "x.detach()"
+            where = f"At {user_line()}, its graph would end here."
+            raise TypeError(lesson("an op of clearprop", "wants arrays of another package", got, where, hint))
+        return np.from_dlpack(x)
+    return x
 
 
 def _of_its_dtype(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

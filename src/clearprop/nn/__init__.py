@@ -1,5 +1,8 @@
 """Layers, activations and losses with PyTorch's names, shapes and initialisation."""
 
+from typing import TYPE_CHECKING, Any
+
+from clearprop import hints
 from clearprop.nn import (
     functional,
     init,
@@ -389,3 +392,8 @@ __all__ = [
     "unpad_sequence",
     "vector_to_parameters",
 ]
+
+if not TYPE_CHECKING:  # a type checker is to find a name that is not here
+
+    def __getattr__(name: str) -> Any:
+        raise hints.unknown(__name__, name, __all__)

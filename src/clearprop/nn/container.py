@@ -28,7 +28,15 @@ class ModuleList(Module):
 
     def _checked(self, module: Any) -> Module:
         if not isinstance(module, Module):
-            hint = "nn.ReLU() instead of np.tanh"
+            hint = "a Module with a forward function of its own"
+            if isinstance(module, (list, tuple)):
+                hint = f"{type(self).__name__}(*modules)"
+            elif callable(module):  # np.tanh, clearprop.relu: the layer of that name
+                from clearprop import nn  # which is made of this file
+
+                known = {name.lower(): name for name in nn.__all__}
+                name = known.get(getattr(module, "__name__", "").lower())
+                hint = f"nn.{name}()" if name else hint
             raise TypeError(lesson(type(self).__name__, "holds Modules", f"{module!r}"[:60], hint=hint))
         return module
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,15 @@ _NONE = np.zeros(0)
 
 class Loss(Module):
     """What all losses share: `reduction` is 'mean', 'sum' or 'none' (one number per entry)."""
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            if len(args) > 1 and all(hasattr(x, "shape") for x in args[:2]):
+                name = cls.__name__
+                wanted, got = "makes a loss, which then takes prediction and target", "two arrays"
+                raise TypeError(lesson(f"{name}(x, y)", wanted, got, hint=f"nn.{name}()(x, y)"))
+            return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()

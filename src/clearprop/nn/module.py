@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Never, TypeVar
 
 import numpy as np
 
 from clearprop import structure
 from clearprop.errors import lesson
+from clearprop.hints import for_keywords, refuse_keywords
 from clearprop.modes import current, special
 from clearprop.op import _next_serial
 from clearprop.record import assign
@@ -81,6 +82,13 @@ class Module:
 
     _made: structure.Notes
     """Between which serial numbers the latest calls made nodes: a drawing folds them into one box."""
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                refuse_keywords(cls, kwargs)
+            return object.__new__(cls)
 
     def __init__(self) -> None:
         self.training = True
@@ -295,8 +303,11 @@ class Module:
         """Switch to evaluation: dropout passes everything; return this one."""
         return self.train(False)
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, **other: Never) -> None:
         """Forget the gradients."""
+        if other:
+            called, hint = "zero_grad()", for_keywords(other)
+            raise TypeError(lesson(called, "takes no keywords", ", ".join(other), hint=hint))
         for parameter in self.parameters():
             parameter.grad = None
 
@@ -374,6 +385,8 @@ class Module:
             got += [f"unexpected {', '.join(unexpected)}"] * bool(unexpected)
             wanted = f"wants the model's {len(own)} names"
             hint = "load_state_dict(state, strict=False) to load the names that match"
+            if missing and {name.removeprefix("module.") for name in state} == set(own):
+                hint = "load_state_dict({k.removeprefix('module.'): v for k, v in state.items()})"
             raise KeyError(_Text(lesson(called, wanted, "; ".join(got), "Nothing was loaded.", hint)))
         for name, array in arrays.items():
             assign(own[name], np.array(array, own[name].dtype))

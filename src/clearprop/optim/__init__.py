@@ -1,5 +1,8 @@
 """Optimizers as formulas, learning-rate schedules, and gradient clipping, with PyTorch's names."""
 
+from typing import TYPE_CHECKING, Any
+
+from clearprop import hints
 from clearprop.optim.adagrad import Adadelta, Adagrad
 from clearprop.optim.adam import Adam, AdamW
 from clearprop.optim.averaged import ASGD, Rprop
@@ -67,3 +70,8 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
 ]
+
+if not TYPE_CHECKING:  # a type checker is to find a name that is not here
+
+    def __getattr__(name: str) -> Any:
+        raise hints.unknown(__name__, name, __all__)

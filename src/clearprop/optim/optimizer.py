@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 import numpy as np
 
 from clearprop import structure
 from clearprop.errors import lesson
+from clearprop.hints import for_keywords, refuse_keywords
 from clearprop.modes import mode, no_grad
 from clearprop.op import describe
 from clearprop.optim import saved_state
@@ -41,11 +42,21 @@ class Optimizer:
     )
     """Between which numbers each option lies."""
 
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                refuse_keywords(cls, kwargs)
+            return object.__new__(cls)
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.state: dict[Tensor, State] = {}
         self._sharing: dict[Tensor, int] = {}  # how many parameters use each step counter
         self.param_groups: list[ParameterGroup] = []
+        if hasattr(params, "parameters"):
+            called, hint = f"{type(self).__name__}(model)", "model.parameters()"
+            raise TypeError(lesson(called, "wants parameters", f"a {type(params).__name__}", hint=hint))
         entries = list(params)
         if not entries:
             raise ValueError(
@@ -156,8 +167,11 @@ class Optimizer:
         return own, tuple(group.structure() for group in self.param_groups)
 
     # --- the step -------------------------------------------------------------------------------------------
-    def zero_grad(self) -> None:
+    def zero_grad(self, **other: Never) -> None:
         """Forget the gradients, so that the next backward pass starts from nothing."""
+        if other:
+            hint = for_keywords(other)
+            raise TypeError(lesson("zero_grad()", "takes no keywords", ", ".join(other), hint=hint))
         for group in self.param_groups:
             for p in group.params:
                 p.grad = None

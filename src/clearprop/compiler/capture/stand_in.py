@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import inside
+from clearprop.hints import TENSOR
 from clearprop.modes import mode
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 _TENSORS_OWN = {*Tensor.__slots__, "value", "detach", "numpy", "backward"} - {"__weakref__"}
-_ARRAYS_OWN = {name for kind in (np.ndarray, np.generic) for name in dir(kind)} - {*dir(Tensor)}
-_BY_FUNCTION = ("argsort", "cumprod", "cumsum", "diagonal", "nonzero", "repeat", "trace")
+_NO_ATTRIBUTES = {*TENSOR, "tolist"}  # names that answer on a Tensor alone
+_ARRAYS_OWN = {name for kind in (np.ndarray, np.generic) for name in dir(kind)} - (
+    {*dir(Tensor)} - _NO_ATTRIBUTES
+)
 _BY_VALUES = {  # functions whose result has a shape that depends on values
     np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.compress, np.extract, np.trim_zeros, np.union1d,
     np.intersect1d, np.setdiff1d, np.setxor1d, np.unique_values, np.unique_counts, np.unique_inverse,
@@ -68,15 +71,9 @@ class StandIn:
 
     def __getattr__(self, name: str) -> Any:
         value = object.__getattribute__(self, "_value")
-        if name in _ARRAYS_OWN and hasattr(value, name) and not name.startswith("__array"):
-            if name in _BY_FUNCTION:
-                return lambda *args, **attrs: _as_numpy(
-                    getattr(np, name)(self, *args, **attrs), getattr(value, name), args, attrs
-                )
-            if name in ("nbytes", "itemsize"):
-                return getattr(value, name)
-            if not inside(sys._getframe(1)):
-                _recorder().no_attribute(self, name)
+        arrays = name in _ARRAYS_OWN and hasattr(value, name) and not name.startswith("__array")
+        if arrays and not inside(sys._getframe(1)):
+            _recorder().no_attribute(self, name)
         raise AttributeError(f"{type(value).__name__} has no attribute {name!r}")
 
     def copy(self, order: str = "C") -> Any:
@@ -225,7 +222,7 @@ def _complete() -> None:
         setattr(StandIn, special, _in_place(name, sign))
     for kind in Tensor.__mro__[:-1]:
         for name, function in vars(kind).items():
-            if name in vars(StandIn):
+            if name in vars(StandIn) or name in _NO_ATTRIBUTES:
                 continue
             whole = not name.startswith("_") and isinstance(function, types.FunctionType)
             setattr(StandIn, name, _as_method(name, function) if whole else function)

@@ -180,6 +180,8 @@ def _checked(called: str, x: Any, y: Any, axis: int, ignore_index: int | None) -
     wanted = x.shape[:axis] + x.shape[axis + 1 :]
     if y.shape != wanted:
         hint = "y[:, 0], labels without an axis of their own" if y.shape == (*wanted, 1) else ""
+        if y.shape == x.shape and y.dtype.kind in "iu":
+            hint = f"y.argmax(axis={axis}), or y.astype(np.float32) for probabilities"
         raise ValueError(
             lesson(
                 called,
@@ -190,7 +192,14 @@ def _checked(called: str, x: Any, y: Any, axis: int, ignore_index: int | None) -
         )
     if y.dtype.kind not in "iu":
         raise TypeError(
-            lesson(called, "wants classes as integers", f"y is {describe(y)}", hint="y.astype(np.int64)")
+            lesson(
+                called,
+                "wants classes as integers",
+                f"y is {describe(y)}",
+                hint="y.astype(np.int64)"
+                if y.dtype.kind in "fb"
+                else "names, y = np.unique(y, return_inverse=True), which counts the classes from 0",
+            )
         )
     labels, count = constant(y), x.shape[axis]
     if labels.size and not (labels.min() >= 0 and labels.max() < count):
@@ -204,6 +213,8 @@ def _checked(called: str, x: Any, y: Any, axis: int, ignore_index: int | None) -
                     f"x is {describe(x)}.",
                     f"ignore_index={wrong[0]}"
                     if wrong[0] < 0
+                    else "y - 1, as classes are counted from 0"
+                    if labels.min() == 1 and labels.max() == count
                     else f"{labels.max() + 1} outputs in the last layer",
                 )
             )

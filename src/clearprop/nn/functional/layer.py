@@ -11,7 +11,7 @@ from clearprop.errors import lesson
 from clearprop.modes import forgets, mode, special
 from clearprop.op import describe
 from clearprop.ops.shape import constant
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, plain
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
@@ -136,4 +136,7 @@ def arrayed(x: Any) -> Any:
     if special.blocks and isinstance(x, np.ndarray):
         observer = mode.observer
         return x if observer is None else observer.seen(x)
+    if isinstance(x, (Tensor, np.ndarray)):
+        return x
+    x = plain(x)
     return x if hasattr(x, "dtype") else np.asarray(x)

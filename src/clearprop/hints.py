@@ -1,0 +1,286 @@
+"""Words people bring from elsewhere, and ours: what an unknown name or keyword is answered with."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+from clearprop.errors import lesson, user_line
+
+_KEPT = "nothing: every node keeps its gradient after backward(), so just read t.grad"
+_HOST = "nothing: arrays live in the memory of this machine, so leave it out"
+_EDIT = "`with clearprop.no_grad(): t[...] = value`, which changes the leaf itself"
+
+_NUMPYS = """
+    abs ceil cos diag exp flip floor isnan log log1p median reciprocal sign sin sqrt square tan tanh tril triu
+    unique
+"""
+
+# fmt: off
+TENSOR: dict[str, str] = {
+    "view":            "t.reshape(-1)",
+    "view_as":         "t.reshape(other.shape)",
+    "reshape_as":      "t.reshape(other.shape)",
+    "unflatten":       "t.reshape(shape)",
+    "unsqueeze":       "np.expand_dims(t, 0)",
+    "permute":         "np.transpose(t, axes), with all axes in their new order",
+    "movedim":         "np.moveaxis(t, source, destination)",
+    "t":               "t.T",
+    "expand":          "np.broadcast_to(t, shape)",
+    "expand_as":       "np.broadcast_to(t, other.shape)",
+    "contiguous":      "t itself: NumPy copies where a copy is needed",
+    "is_contiguous":   "t itself: NumPy copies where a copy is needed",
+    "chunk":           "np.array_split(t, chunks)",
+    "split":           "np.split(t, sections), where an integer counts the parts and not their length",
+    "unbind":          "list(t)",
+    "narrow":          "t[1:3]",
+    "select":          "t[index]",
+    "index_select":    "np.take(t, index, axis=0)",
+    "gather":          "np.take_along_axis(t, index, axis=1)",
+    "masked_fill":     "np.where(mask, value, t)",
+    "masked_select":   "t[mask]",
+    "topk":            "np.sort(t)[..., -k:]",
+    "scatter":         "np.where(mask, value, t), or clearprop.nn.functional.one_hot(index, classes)",
+    "clamp":           "t.clip(low, high)",
+    "clamp_min":       "np.maximum(t, low)",
+    "clamp_max":       "np.minimum(t, high)",
+    "mm":              "t @ y",
+    "bmm":             "t @ y",
+    "mv":              "t @ y",
+    "matmul":          "t @ y",
+    "pow":             "t ** y",
+    "add":             "t + y",
+    "sub":             "t - y",
+    "mul":             "t * y",
+    "div":             "t / y",
+    "neg":             "-t",
+    "eq":              "t == y",
+    "norm":            "np.linalg.norm(t)",
+    "softmax":         "clearprop.softmax(t, axis=-1)",
+    "log_softmax":     "clearprop.log_softmax(t, axis=-1)",
+    "logsumexp":       "clearprop.logsumexp(t, axis=-1)",
+    "relu":            "clearprop.relu(t)",
+    "sigmoid":         "clearprop.sigmoid(t)",
+    "numel":           "t.size",
+    "nelement":        "t.size",
+    "dim":             "t.ndim",
+    "type":            "t.dtype, or t.astype(np.float32)",
+    "type_as":         "t.astype(other.dtype)",
+    "float":           "t.astype(np.float32)",
+    "double":          "t.astype(np.float64)",
+    "half":            "t.astype(np.float16)",
+    "long":            "t.astype(np.int64)",
+    "int":             "t.astype(np.int32)",
+    "bool":            "t.astype(bool)",
+    "to":              "t.astype(np.float32) for a dtype; a device is left out",
+    "cpu":             _HOST,
+    "cuda":            _HOST,
+    "device":          _HOST,
+    "is_cuda":         _HOST,
+    "pin_memory":      _HOST,
+    "data":            "t.value to read; `t.value = new` to write, which no graph sees",
+    "zero_":           "`t.grad = None` for a gradient; `with clearprop.no_grad(): t[...] = 0` for a leaf",
+    "fill_":           _EDIT,
+    "copy_":           _EDIT,
+    "normal_":         "clearprop.nn.init.normal_(t)",
+    "uniform_":        "clearprop.nn.init.uniform_(t)",
+    "add_":            "`with clearprop.no_grad(): t += y`",
+    "sub_":            "`with clearprop.no_grad(): t -= y`",
+    "mul_":            "`with clearprop.no_grad(): t *= y`",
+    "div_":            "`with clearprop.no_grad(): t /= y`",
+    "clamp_":          "`with clearprop.no_grad(): t[...] = t.clip(low, high)`",
+    "requires_grad_":  "`t.requires_grad = True`",
+    "detach_":         "t.detach()",
+    "clone":           "t.copy(), which a gradient passes through",
+    "new_zeros":       "np.zeros(shape, t.dtype)",
+    "new_ones":        "np.ones(shape, t.dtype)",
+    "new_tensor":      "clearprop.Tensor(array)",
+    "retain_grad":     _KEPT,
+    "grad_fn":         "t.op, or clearprop.explain(t)",
+    "is_leaf":         "`t.op is None`",
+    "outer":           "np.outer(t, y)",
+    "roll":            "np.roll(t, 1)",
+    **{name: f"np.{name}(t)" for name in _NUMPYS.split()},
+}
+"""What PyTorch's Tensor has under another name."""
+
+PACKAGE: dict[str, str] = {
+    "tensor":          "clearprop.Tensor([1.0, 2.0]), which wants a gradient unless requires_grad=False",
+    "as_tensor":       "clearprop.Tensor(array, requires_grad=False), or the array itself",
+    "FloatTensor":     "clearprop.Tensor(array)",
+    "cat":             "np.concatenate([a, b], axis=0)",
+    "zeros":           "np.zeros(shape)",
+    "ones":            "np.ones(shape)",
+    "empty":           "np.empty(shape)",
+    "full":            "np.full(shape, value)",
+    "eye":             "np.eye(n)",
+    "arange":          "np.arange(n)",
+    "linspace":        "np.linspace(start, stop, n)",
+    "zeros_like":      "np.zeros_like(t)",
+    "ones_like":       "np.ones_like(t)",
+    "randn":           "np.random.default_rng(0).normal(size=shape)",
+    "rand":            "np.random.default_rng(0).uniform(size=shape)",
+    "randint":         "np.random.default_rng(0).integers(low, high, shape)",
+    "randperm":        "np.random.default_rng(0).permutation(n)",
+    "normal":          "np.random.default_rng(0).normal(size=shape)",
+    "mm":              "a @ b",
+    "bmm":             "a @ b",
+    "unsqueeze":       "np.expand_dims(t, 0)",
+    "permute":         "np.transpose(t, axes)",
+    "clamp":           "np.clip(t, low, high)",
+    "pow":             "t ** y",
+    "abs":             "np.abs(t)",
+    "acos":            "np.arccos(t)",
+    "asin":            "np.arcsin(t)",
+    "atan":            "np.arctan(t)",
+    "mul":             "a * b",
+    "div":             "a / b",
+    "sub":             "a - b",
+    "from_dlpack":     "np.from_dlpack(x)",
+    "enable_grad":     "nothing: gradients are remembered unless under clearprop.no_grad()",
+    "set_grad_enabled": "`with clearprop.no_grad():` around what remembers nothing",
+    "inference_mode":  "clearprop.no_grad()",
+    "save":            "clearprop.interop.save_safetensors(model.state_dict(), 'model.safetensors')",
+    "load":            "clearprop.interop.load_safetensors('model.safetensors')",
+    "device":          _HOST,
+    "cuda":            _HOST,
+    "float":           "np.float32",
+    "float32":         "np.float32",
+    "float64":         "np.float64",
+    "double":          "np.float64",
+    "float16":         "np.float16",
+    "int64":           "np.int64",
+    "long":            "np.int64",
+    "int32":           "np.int32",
+    "utils":           "clearprop.data, which holds datasets and loaders",
+    "jit":             "clearprop.compile(step)",
+    "func":            "clearprop.grad, clearprop.value_and_grad",
+    "autograd":        "clearprop.grad, clearprop.gradcheck",
+    "Module":          "clearprop.nn.Module",
+    "Parameter":       "clearprop.nn.Parameter(array)",
+    "functional":      "clearprop.nn.functional",
+    "GradientTape":    "clearprop.grad(f)(x), or y.backward() and x.grad",
+    "Variable":        "clearprop.Tensor(array)",
+    "jacfwd":          "clearprop.jacobian(f)(x)",
+}
+"""What PyTorch, JAX and TensorFlow have in their outermost namespace under another name."""
+
+OPTIM: dict[str, str] = {
+    "lr_scheduler":    "clearprop.optim.StepLR: schedules stand beside the optimizers",
+    "swa_utils":       "clearprop.train",
+}
+"""What torch.optim has and we have elsewhere."""
+
+NN: dict[str, str] = {
+    "Dense":           "clearprop.nn.Linear(inputs, outputs)",
+    "Conv2D":          "clearprop.nn.Conv2d(channels, filters, kernel_size)",
+    "Conv1D":          "clearprop.nn.Conv1d(channels, filters, kernel_size)",
+    "MaxPooling2D":    "clearprop.nn.MaxPool2d(2)",
+    "BatchNormalization": "clearprop.nn.BatchNorm1d(features)",
+    "utils":           "clearprop.optim.clip_grad_norm_(parameters, limit) and clearprop.nn.vector",
+    "DataParallel":    "the model itself",
+    "softmax":         "clearprop.softmax(t, axis=-1)",
+    "relu":            "clearprop.relu(t)",
+}
+"""What torch.nn and Keras have under another name."""
+
+KEYWORDS: dict[str, str] = {
+    "dim":             "axis=, as NumPy names it",
+    "keepdim":         "keepdims=, as NumPy names it",
+    "unbiased":        "ddof=1, as NumPy names it; here ddof is 0 unless said",
+    "correction":      "ddof=, as NumPy names it; here it is 0 unless said",
+    "input":           "the array as the first argument, without a name",
+    "other":           "the array as the second argument, without a name",
+    "out":             "the result: it is a new Tensor, which the graph remembers",
+    "inplace":         "leaving it out: what the graph remembers is never written over",
+    "set_to_none":     "leaving it out: zero_grad() sets every gradient to None",
+    "device":          "leaving it out: arrays live in the memory of this machine",
+    "non_blocking":    "leaving it out: arrays live in the memory of this machine",
+    "requires_grad":   "Tensor(value, requires_grad=False) for what needs no gradient",
+    "size_average":    "reduction='mean'",
+    "reduce":          "reduction='none'",
+    "foreach":         "leaving it out: clearprop.compile(step) is the fast way",
+    "fused":           "leaving it out: clearprop.compile(step) is the fast way",
+    "capturable":      "leaving it out: clearprop.compile(step) records every optimizer",
+    "learning_rate":   "lr=",
+    "momentum_decay":  "betas=",
+    "input_dim":       "the number of inputs as the first argument",
+    "units":           "the number of outputs as the second argument",
+}
+"""Keywords of other libraries, and what to write here."""
+# fmt: on
+
+SUBSTITUTES: dict[str, Mapping[str, str]] = {
+    "clearprop": PACKAGE,
+    "clearprop.nn": NN,
+    "clearprop.optim": OPTIM,
+}
+
+
+class Foreign:
+    """A name that a Tensor does not have: asking says ours, `hasattr` says no, `dir` does not list it."""
+
+    def __init__(self, name: str, substitute: str) -> None:
+        self.name, self.substitute = name, substitute
+
+    def __get__(self, instance: Any, owner: Any = None) -> NoReturn:
+        raise AttributeError(
+            lesson(f"t.{self.name}", "a Tensor has NumPy's names, not this one", hint=self.substitute),
+            name=self.name,
+            obj=instance if instance is not None else owner,
+        )
+
+
+def unknown(module: str, name: str, known: Iterable[str]) -> AttributeError:
+    """Return the error of a name that a module does not have: ours for a foreign word, else the nearest one.
+
+    >>> print(unknown("clearprop", "cat", []))
+    clearprop.cat: module 'clearprop' has no attribute 'cat'.
+      Try np.concatenate([a, b], axis=0).
+    >>> print(unknown("clearprop.nn", "Liner", ["Linear", "ReLU"]))
+    clearprop.nn.Liner: module 'clearprop.nn' has no attribute 'Liner'.
+      Try clearprop.nn.Linear.
+    """
+    hint = SUBSTITUTES.get(module, {}).get(name, "")
+    if not hint and module == "clearprop" and name in np.__all__:
+        hint = f"np.{name}"
+    if not hint and not name.startswith("_"):
+        names = {k.lower(): k for k in sorted(known)}
+        near = difflib.get_close_matches(name.lower(), names, n=1)
+        hint = f"{module}.{names[near[0]]}" if near else ""
+    wanted = f"module {module!r} has no attribute {name!r}"
+    return AttributeError(lesson(f"{module}.{name}", wanted, hint=hint), name=name)
+
+
+def for_keywords(names: Iterable[str], known: Iterable[str] = ()) -> str:
+    """Return what to write in place of keywords that are not taken, or the nearest that are; '' for neither.
+
+    >>> for_keywords(["keepdim", "dim"])
+    'keepdims=, as NumPy names it, in place of keepdim=; axis=, as NumPy names it, in place of dim='
+    """
+    found = []
+    for name in names:
+        near = difflib.get_close_matches(name, list(known), n=1)
+        if name in KEYWORDS:
+            found.append(f"{KEYWORDS[name]}, in place of {name}=")
+        elif near:
+            found.append(f"{near[0]}= in place of {name}=")
+    return "; ".join(found)
+
+
+def refuse_keywords(cls: type, kwargs: Iterable[str]) -> None:
+    """Raise TypeError where a class is made with keywords that it does not take, naming ours."""
+    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]  # of this very class
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    strange = [name for name in kwargs if name not in parameters]
+    if strange:
+        known = [name for name in parameters if name != "self"]
+        wanted = f"takes the keywords {', '.join(known)}" if known else "takes no keywords"
+        where = f"At {line}." if (line := user_line()) else ""
+        hint = for_keywords(strange, known)
+        raise TypeError(lesson(f"{cls.__name__}(...)", wanted, ", ".join(strange), where, hint))
