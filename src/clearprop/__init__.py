@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 from typing import Any
 
@@ -63,20 +64,6 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _SUBPACKAGES:
-        return importlib.import_module(_MOVED.get(name, f"clearprop.{name}"))
-    if name in _LATER:
-        return getattr(importlib.import_module(_LATER[name]), name)
-    if name in _ops:  # clearprop.tanh, clearprop.softmax, ...: every op by its name
-        return _ops[name]
-    raise hints.unknown(__name__, name, __dir__())
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_SUBPACKAGES, *_LATER, *_ops})
-
-
 __all__ = [
     "Facts",
     "GradientError",
@@ -95,3 +82,23 @@ __all__ = [
     "topological_order",
     "value_and_grad",
 ]
+_EAGER = tuple(__all__)
+_OPS = tuple(_ops)  # those of the package itself: what is imported or defined later brings its own
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBPACKAGES:
+        return importlib.import_module(_MOVED.get(name, f"clearprop.{name}"))
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    if name in _ops:  # clearprop.tanh, clearprop.softmax, ...: every op by its name
+        return _ops[name]
+    raise hints.unknown(__name__, name, __dir__())
+
+
+def __dir__() -> list[str]:
+    return sorted({*_EAGER, *_SUBPACKAGES, *_LATER, *_OPS, "__version__"})
+
+
+# What `from clearprop import *` brings: all of them but the ops that would hide a function of Python's own.
+__all__ += sorted({*_SUBPACKAGES, *_LATER} | {name for name in _OPS if name not in dir(builtins)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -87,7 +88,7 @@ class Op:
         self.differentiable = variadic_rule is not None or any(r is not None for r in (*rules, *derivatives))
         self.__doc__ = doc
         self.__name__ = self.__qualname__ = name
-        self.__wrapped__ = signature or forward  # what `inspect.signature` and IDEs show
+        self.__wrapped__ = signature or _named(forward, arity)  # what `inspect.signature` and IDEs show
         self.__module__ = __name__
         self.broadcasts = not (derivatives and arity == 1)
         self._direct = signature is None and not self.defaults
@@ -268,6 +269,11 @@ class Op:
                 return self.signature(*args, **kwargs)
             except TypeError as error:
                 raise TypeError(lesson(f"{self.name}(...)", str(error), where=_at(user_line()))) from error
+        if self.arity is not None and kwargs and len(args) < self.arity:  # inputs by their names
+            names = [*inspect.signature(self).parameters][len(args) : self.arity]
+            if all(name in kwargs for name in names):
+                args = (*args, *(kwargs[name] for name in names))
+                kwargs = {name: value for name, value in kwargs.items() if name not in names}
         attrs = self.defaults | kwargs
         if self.arity is not None and len(args) > self.arity:
             extra = args[self.arity :]
@@ -317,6 +323,21 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<Op {self.name}, {self.kind}>"
+
+
+def _named(forward: Callable[..., Any], arity: int | None) -> Callable[..., Any]:
+    """Return a function whose inputs have names: `forward`, unless it is NumPy's with its own keywords."""
+    code = getattr(forward, "__code__", None)
+    if arity is None or (code is not None and not code.co_flags & inspect.CO_VARARGS):
+        return forward
+    return _BY_ARITY[arity]
+
+
+_BY_ARITY: dict[int, Callable[..., Any]] = {
+    1: lambda x: None,
+    2: lambda x, y: None,
+    3: lambda x, y, z: None,
+}
 
 
 def _repeats_to(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:

@@ -51,7 +51,7 @@ def moved(groups: Iterable[Group]) -> int:
     return total
 
 
-def explanation(step: CompiledStep, recording: Recording) -> str:
+def explanation(step: CompiledStep[Any, Any], recording: Recording) -> str:
     """Return the text of `step.explain()`: what the executable says of itself."""
     executable, plan = recording.executable, recording.executable.plan
     program = executable.program

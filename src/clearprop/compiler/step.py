@@ -10,7 +10,7 @@ import types
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from clearprop.compiler.capture.culprits import Picture, picture
 from clearprop.compiler.capture.guard import Guard, Lookout
@@ -31,6 +31,9 @@ from clearprop.compiler.proof.prove import DEFAULT, SCHEDULES, Call, ProofWarnin
 from clearprop.errors import lesson
 from clearprop.modes import current, mode, special
 from clearprop.tensor import Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 MOST_COUNTS = 6  # plans for different numbers of entries under a mask; then calls run as written
 
@@ -58,7 +61,7 @@ class Variant:
         self.until = 1  # how many ordinary calls until the next try to make one
         self.tries = 0
 
-    def ran(self, step: CompiledStep) -> None:
+    def ran(self, step: CompiledStep[Any, Any]) -> None:
         """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
         self.until -= 1
         make = getattr(self.recording.executable, "quick", None)
@@ -80,7 +83,7 @@ class Variant:
         return self.named.isdisjoint(arguments) and self.guard.holds()
 
 
-class CompiledStep:
+class CompiledStep(Generic[P, R]):
     """A compiled function; called as the function itself.
 
     `explain()`, `source()` and `llvm_ir()` show the plan of the latest call.
@@ -88,7 +91,7 @@ class CompiledStep:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[P, R],
         executor: str,
         verify: bool,
         fallback: bool,
@@ -119,9 +122,9 @@ class CompiledStep:
             "CompiledStep", (CompiledStep,), {"__slots__": (), "__doc__": CompiledStep.__doc__}
         )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the step; the first call with arguments of a new shape records it."""
-        return self.ordinary(*args, **kwargs)
+        return self.ordinary(*args, **kwargs)  # type: ignore[no-any-return]
 
     def ordinary(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step: as quickly where only other threads are in blocks."""
@@ -352,6 +355,26 @@ class CompiledStep:
         return explanation(self, self._shown())
 
 
+@overload
+def compile(
+    function: Callable[P, R],
+    *,
+    executor: str = ...,
+    verify: bool = ...,
+    fallback: bool = ...,
+    limit: int = ...,
+    prove: str | None = ...,
+) -> CompiledStep[P, R]: ...
+@overload
+def compile(
+    function: None = None,
+    *,
+    executor: str = ...,
+    verify: bool = ...,
+    fallback: bool = ...,
+    limit: int = ...,
+    prove: str | None = ...,
+) -> Callable[[Callable[P, R]], CompiledStep[P, R]]: ...
 def compile(
     function: Callable[..., Any] | None = None,
     *,

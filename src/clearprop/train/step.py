@@ -40,7 +40,7 @@ def training_step(model: Any, loss: Callable[[Any, Any], Any], optimizer: Any, c
 
     compiled = clearprop.compile(step, fallback=compile == "auto")
     compiled.forgives = True  # a plan that is found wrong never ends a run: it goes on with the step itself
-    return compiled  # type: ignore[no-any-return]
+    return compiled
 
 
 def compiles(compile: Any) -> bool:

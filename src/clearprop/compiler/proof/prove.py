@@ -89,7 +89,7 @@ class Outcome:
     trouble: Different | None = None
 
 
-def proved(step: CompiledStep, variant: Variant, call: Call) -> Any:
+def proved(step: CompiledStep[Any, Any], variant: Variant, call: Call) -> Any:
     """Run the plan and the function from the same state; return the plan's result where they agree.
 
     Raises ProofError where they do not, with the Tensors as before the call; with `fallback` it returns what
@@ -121,7 +121,7 @@ def proved(step: CompiledStep, variant: Variant, call: Call) -> Any:
 
 
 @contextmanager
-def _alone(step: CompiledStep) -> Iterator[None]:
+def _alone(step: CompiledStep[Any, Any]) -> Iterator[None]:
     """Let no other thread run the step meanwhile: the Tensors hold what they held before, for a time."""
     with step.lock, ExitStack() as held:
         for variant in [v for variants in step.plans.values() for v in variants]:
@@ -143,7 +143,7 @@ class Proof:
     Nothing here holds the array of a Tensor while the plan runs: the plan would count a holder and move.
     """
 
-    def __init__(self, step: CompiledStep, variant: Variant, call: Call) -> None:
+    def __init__(self, step: CompiledStep[Any, Any], variant: Variant, call: Call) -> None:
         self.step, self.variant, self.call = step, variant, call
         self.recording, self.store = variant.recording, variant.recording.store
         self.store.stand_ins = call.tensors

@@ -64,7 +64,7 @@ class Verification:
 
 
 def verified(
-    step: CompiledStep, variant: Variant, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
+    step: CompiledStep[Any, Any], variant: Variant, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
 ) -> tuple[Any, ...]:
     """Run the plan, replay the recorded ops beside it, and raise VerificationError where they differ."""
     recording = variant.recording
