@@ -54,6 +54,28 @@ class Op:
       the shapes is an input that is used as it is.
     """
 
+    name: str
+    forward: Callable[..., Any]
+    rules: tuple[Rule | None, ...]
+    kind: str
+    derivatives: tuple[Any, ...]
+    variadic_rule: Rule | None
+    arity: int | None
+    defaults: dict[str, Any]
+    signature: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None
+    singular: Callable[..., bool] | None
+    choice: bool
+    masked: Callable[..., Any] | None
+    empty: bool
+    by_rows: bool
+    together: Callable[..., Any] | None
+    facts: Facts
+    examples: tuple[Any, ...]
+    hint: Callable[..., tuple[str, str]] | None
+    differentiable: bool
+    broadcasts: bool
+    __wrapped__: Callable[..., Any]
+
     def __init__(
         self,
         name: str,

@@ -90,7 +90,7 @@ class Tensor(ChangedByHand):
     requires_grad: bool
     serial: int  # leaves 0, others counted: an input's is smaller than its users'
 
-    __hash__ = object.__hash__  # a Tensor is itself; `==` compares values
+    __hash__: Callable[[Any], int] = object.__hash__  # type: ignore[assignment]  # a Tensor is itself; `==` compares values
 
     def __init__(self, value: Any, name: str | None = None, requires_grad: bool | None = None) -> None:
         recorder = mode.recorder if special.blocks else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from clearprop.modes import enable_grad, marks, mode
 from clearprop.op import describe
 from clearprop.tensor import Tensor
 
+P = ParamSpec("P")
 
-def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+
+def value_and_grad(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0) -> Callable[P, Any]:
     """Return a function that gives `f`'s value and its gradient by the arguments numbered `argnums`.
 
     The arguments are arrays, numbers or Tensors; `f` must return one number. A result that depends on a
@@ -47,7 +49,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
     return both
 
 
-def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+def grad(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0) -> Callable[P, Any]:
     """Return the function that computes the gradient of `f` by the arguments numbered `argnums`.
 
     It gives arrays, or Tensors where the gradient depends on Tensors: see `value_and_grad`.

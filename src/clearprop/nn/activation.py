@@ -11,12 +11,13 @@ from clearprop.nn import functional as F
 from clearprop.nn.functional.activation import checked_approximation
 from clearprop.nn.functional.layer import positive
 from clearprop.nn.module import Module, Parameter
+from clearprop.tensor import Tensor
 
 
 class Identity(Module):
     """y = x."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x."""
         return x
 
@@ -29,7 +30,7 @@ class ReLU(Module):
     array([0., 2.])
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return max(x, 0)."""
         return F.relu(x)
 
@@ -42,7 +43,7 @@ class Sigmoid(Module):
     array([0.5])
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return the sigmoid of x."""
         return F.sigmoid(x)
 
@@ -55,7 +56,7 @@ class Tanh(Module):
     array([0.])
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return tanh(x)."""
         return F.tanh(x)
 
@@ -63,7 +64,7 @@ class Tanh(Module):
 class SiLU(Module):
     """y = x sigmoid(x)."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x sigmoid(x)."""
         return F.silu(x)
 
@@ -82,7 +83,7 @@ class GELU(Module):
         super().__init__()
         self.approximate = checked_approximation("GELU(approximate=)", approximate)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return gelu(x)."""
         return F.gelu(x, self.approximate)
 
@@ -90,7 +91,7 @@ class GELU(Module):
 class LogSigmoid(Module):
     """y = log(sigmoid(x)), without overflow."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return log(sigmoid(x))."""
         return F.logsigmoid(x)
 
@@ -106,7 +107,7 @@ class Softplus(Module):
         if threshold is not None:
             self.shown = ("beta", "threshold")
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return softplus(x)."""
         return F.softplus(x, self.beta, self.threshold)
 
@@ -120,7 +121,7 @@ class LeakyReLU(Module):
         super().__init__()
         self.negative_slope = negative_slope
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return the leaky relu of x."""
         return F.leaky_relu(x, self.negative_slope)
 
@@ -134,7 +135,7 @@ class ELU(Module):
         super().__init__()
         self.alpha = alpha
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return elu(x)."""
         return F.elu(x, self.alpha)
 
@@ -153,7 +154,7 @@ class Softmax(Module):
         super().__init__()
         self.dim = dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return softmax(x)."""
         return F.softmax(x, self.dim)
 
@@ -161,7 +162,7 @@ class Softmax(Module):
 class LogSoftmax(Softmax):
     """y = x - log(sum(exp(x))) along `dim`, exact where softmax would round to 0."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return log(softmax(x))."""
         return F.log_softmax(x, self.dim)
 
@@ -169,7 +170,7 @@ class LogSoftmax(Softmax):
 class Softmin(Softmax):
     """y = softmax(-x) along `dim`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return softmin(x)."""
         return F.softmin(x, self.dim)
 
@@ -177,7 +178,7 @@ class Softmin(Softmax):
 class Softmax2d(Module):
     """y = exp(x) / sum(exp(x)) over the channels of (n, channels, height, width), or that without n."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return softmax(x) over the channels."""
         if len(x.shape) not in (3, 4):
             called, wanted = "Softmax2d()(x)", "wants (n, channels, height, width) or that without n"
@@ -195,7 +196,7 @@ class Hardtanh(Module):
         self.min_val, self.max_val = min_val, max_val
         F.hardtanh(np.zeros(0), min_val, max_val)  # complains about an empty interval
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return hardtanh(x)."""
         return F.hardtanh(x, self.min_val, self.max_val)
 
@@ -212,7 +213,7 @@ class ReLU6(Hardtanh):
 class Hardsigmoid(Module):
     """y = min(max(x + 3, 0), 6) / 6."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return hardsigmoid(x)."""
         return F.hardsigmoid(x)
 
@@ -220,7 +221,7 @@ class Hardsigmoid(Module):
 class Hardswish(Module):
     """y = x min(max(x + 3, 0), 6) / 6."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return hardswish(x)."""
         return F.hardswish(x)
 
@@ -234,7 +235,7 @@ class Hardshrink(Module):
         super().__init__()
         self.lambd = lambd
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return hardshrink(x)."""
         return F.hardshrink(x, self.lambd)
 
@@ -246,7 +247,7 @@ class Softshrink(Hardshrink):
         super().__init__(lambd)
         F.softshrink(np.zeros(0), lambd)  # complains about a negative one
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return softshrink(x)."""
         return F.softshrink(x, self.lambd)
 
@@ -260,7 +261,7 @@ class Threshold(Module):
         super().__init__()
         self.threshold, self.value = threshold, value
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x or the value."""
         return F.threshold(x, self.threshold, self.value)
 
@@ -278,7 +279,7 @@ class PReLU(Module):
         self.num_parameters = num_parameters
         self.weight = Parameter(np.full(num_parameters, init, dtype))
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return prelu(x)."""
         return F.prelu(x, self.weight)
 
@@ -293,7 +294,7 @@ class RReLU(Module):
         self.lower, self.upper = lower, upper
         F.rrelu(np.zeros(0), lower, upper)  # complains about an empty interval
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return rrelu(x)."""
         return F.rrelu(x, self.lower, self.upper, self.training)
 
@@ -301,7 +302,7 @@ class RReLU(Module):
 class SELU(Module):
     """y = s x where x > 0, else s a (exp(x) - 1), s = 1.0507, a = 1.6733."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return selu(x)."""
         return F.selu(x)
 
@@ -313,7 +314,7 @@ class CELU(ELU):
         super().__init__(alpha)
         F.celu(np.zeros(0), alpha)  # complains about 0
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return celu(x)."""
         return F.celu(x, self.alpha)
 
@@ -321,7 +322,7 @@ class CELU(ELU):
 class Mish(Module):
     """y = x tanh(softplus(x))."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return mish(x)."""
         return F.mish(x)
 
@@ -329,7 +330,7 @@ class Mish(Module):
 class Softsign(Module):
     """y = x / (1 + |x|)."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return softsign(x)."""
         return F.softsign(x)
 
@@ -337,7 +338,7 @@ class Softsign(Module):
 class Tanhshrink(Module):
     """y = x - tanh(x)."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return tanhshrink(x)."""
         return F.tanhshrink(x)
 
@@ -345,6 +346,6 @@ class Tanhshrink(Module):
 class GLU(Softmax):
     """y = a sigmoid(b), a and b the two halves of x along `dim`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return glu(x)."""
         return F.glu(x, self.dim)

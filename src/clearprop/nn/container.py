@@ -7,6 +7,7 @@ from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.nn.module import Module, Parameter
+from clearprop.tensor import Tensor
 
 
 class ModuleList(Module):
@@ -106,7 +107,7 @@ class Sequential(ModuleList):
         else:
             super().__init__(modules)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Pass `x` through the modules in order."""
         for module in self.__dict__.values():
             if isinstance(module, Module):

@@ -17,6 +17,7 @@ from clearprop.nn.functional.padding import MODES, margined
 from clearprop.nn.functional.sizes import each
 from clearprop.nn.module import Module, Parameter
 from clearprop.op import describe
+from clearprop.tensor import Tensor
 
 
 class Kernels(Module):
@@ -96,7 +97,7 @@ class Convolution(Kernels):
         margins_of(f"{type(self).__name__}(...)", self.padding, self.kernel_size, self.stride, self.dilation)
         self._start((out_channels, in_channels // groups), out_channels, bias, dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return the convolution of x with the weight, plus the bias."""
         padding = self.padding
         if self.padding_mode != "zeros":
@@ -167,7 +168,7 @@ class TransposedConvolution(Kernels):
         self._set(kernel_size, groups, padding_mode, **channels, **how)
         self._start((in_channels, out_channels // groups), out_channels, bias, dtype)
 
-    def forward(self, x: Any, output_size: Any = None) -> Any:
+    def forward(self, x: Any, output_size: Any = None) -> Tensor:
         """Return the transposed convolution of x, of lengths `output_size` where these are given."""
         x = arrayed(x)
         extra = self.output_padding if output_size is None else self._extra(x, output_size)
@@ -233,7 +234,7 @@ class Unfold(Module):
         super().__init__()
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return the columns of x."""
         return F.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
 
@@ -254,6 +255,6 @@ class Fold(Module):
         self.output_size, self.kernel_size = output_size, kernel_size
         self.dilation, self.padding, self.stride = dilation, padding, stride
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return the image that the columns add up to."""
         return F.fold(x, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)

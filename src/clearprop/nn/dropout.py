@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from clearprop.nn import functional as F
 from clearprop.nn.functional.dropout import probability
 from clearprop.nn.module import Module
+from clearprop.tensor import Tensor
 
 
 class Dropout(Module):
@@ -28,7 +29,7 @@ class Dropout(Module):
         probability(type(self).__name__, p)
         self.p = p
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x with entries dropped."""
         return type(self).formula(x, self.p, self.training)
 

@@ -12,6 +12,7 @@ from clearprop.nn import init
 from clearprop.nn.functional.embedding import _place
 from clearprop.nn.module import Module, Parameter
 from clearprop.record import assign
+from clearprop.tensor import Tensor
 
 
 class Embedding(Module):
@@ -63,7 +64,7 @@ class Embedding(Module):
             kept[self.padding_idx] = 0
             assign(self.weight, kept)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return the rows that the integers `x` name."""
         options = self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
         return F.embedding(x, self.weight, *options)
@@ -98,7 +99,7 @@ class EmbeddingBag(Embedding):
         super().__init__(num_embeddings, embedding_dim, padding_idx, *options)
         self.mode, self.include_last_offset = mode, include_last_offset
 
-    def forward(self, x: Any, offsets: Any = None, per_sample_weights: Any = None) -> Any:
+    def forward(self, x: Any, offsets: Any = None, per_sample_weights: Any = None) -> Tensor:
         """Return a vector per bag: the rows of `x`, or the stretches that start at `offsets`."""
         return F.embedding_bag(
             x,
@@ -140,6 +141,6 @@ class Bilinear(Module):
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, a: Any, b: Any) -> Any:
+    def forward(self, a: Any, b: Any) -> Tensor:
         """Return the bilinear map of `a` and `b`."""
         return F.bilinear(a, b, self.weight, self.bias)

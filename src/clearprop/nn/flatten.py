@@ -7,6 +7,7 @@ from typing import Any
 from clearprop.nn import functional as F
 from clearprop.nn.functional.layer import place
 from clearprop.nn.module import Module
+from clearprop.tensor import Tensor
 
 
 class Flatten(Module):
@@ -21,7 +22,7 @@ class Flatten(Module):
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x with these axes joined."""
         return F.flatten(x, self.start_dim, self.end_dim)
 
@@ -42,7 +43,7 @@ class Unflatten(Module):
         super().__init__()
         self.dim, self.sizes = dim, tuple(sizes)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x with this axis split."""
         dim = place("Unflatten()(x)", "dim", self.dim, x)
         return x.reshape(*x.shape[:dim], *self.sizes, *x.shape[dim + 1 :])

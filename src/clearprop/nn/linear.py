@@ -10,6 +10,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.nn import functional, init
 from clearprop.nn.module import Module, Parameter
+from clearprop.tensor import Tensor
 
 
 class Linear(Module):
@@ -44,7 +45,7 @@ class Linear(Module):
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x W^T + b."""
         return functional.linear(x, self.weight, self.bias)
 

@@ -12,6 +12,7 @@ from clearprop.nn import functional as F
 from clearprop.nn.functional.layer import checked_reduction, positive
 from clearprop.nn.linear import Linear
 from clearprop.nn.module import Module
+from clearprop.tensor import Tensor
 
 _NONE = np.zeros(0)
 
@@ -48,7 +49,7 @@ class MSELoss(Loss):
     np.float64(2.0)
     """
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of prediction `x` against target `y`."""
         return F.mse_loss(x, y, self.reduction)
 
@@ -60,7 +61,7 @@ class L1Loss(Loss):
     np.float64(1.0)
     """
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of prediction `x` against target `y`."""
         return F.l1_loss(x, y, self.reduction)
 
@@ -72,7 +73,7 @@ class HuberLoss(Loss):
         super().__init__(reduction)
         self.delta = positive("HuberLoss(delta=)", delta)
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of prediction `x` against target `y`."""
         return F.huber_loss(x, y, self.reduction, self.delta)
 
@@ -90,7 +91,7 @@ class BCELoss(Loss):
         super().__init__(reduction)
         self._keep("weight", weight)
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of probabilities `x` against target `y`."""
         return F.binary_cross_entropy(x, y, self.weight, self.reduction)
 
@@ -110,7 +111,7 @@ class BCEWithLogitsLoss(Loss):
         self._keep("weight", weight)
         self._keep("pos_weight", pos_weight)
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of logits `x` against target `y`."""
         return F.binary_cross_entropy_with_logits(x, y, self.weight, self.reduction, self.pos_weight)
 
@@ -129,7 +130,7 @@ class NLLLoss(Loss):
         self._keep("weight", weight)
         self.ignore_index = ignore_index
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of log-probabilities `x` for the classes `y`."""
         return F.nll_loss(x, y, self.weight, self.ignore_index, self.reduction)
 
@@ -157,7 +158,7 @@ class CrossEntropyLoss(NLLLoss):
             )
         self.label_smoothing = label_smoothing
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of logits `x` for the classes, or class probabilities, `y`."""
         return F.cross_entropy(x, y, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
 
@@ -186,7 +187,7 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
         self.num_classes = num_classes
         self.linear = Linear(in_features, num_classes, bias, dtype)
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of rows `x` (n, in_features) for the classes, or class probabilities, `y`."""
         return super().forward(self.linear(x), y)
 
@@ -200,7 +201,7 @@ class SmoothL1Loss(Loss):
         self.beta = beta
         F.smooth_l1_loss(_NONE, _NONE, "sum", beta)  # complains about a negative one
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of prediction `x` against target `y`."""
         return F.smooth_l1_loss(x, y, self.reduction, self.beta)
 
@@ -216,7 +217,7 @@ class KLDivLoss(Module):
             checked_reduction("KLDivLoss(reduction=)", reduction)
         self.reduction, self.log_target = reduction, log_target
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of log-probabilities `x` against target `y`."""
         return F.kl_div(x, y, self.reduction, self.log_target)
 
@@ -230,7 +231,7 @@ class PoissonNLLLoss(Loss):
         super().__init__(reduction)
         self.log_input, self.full, self.eps = log_input, full, eps
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of rates, or their logarithms, `x` for the counts `y`."""
         return F.poisson_nll_loss(x, y, self.log_input, self.full, eps=self.eps, reduction=self.reduction)
 
@@ -242,7 +243,7 @@ class GaussianNLLLoss(Loss):
         super().__init__(reduction)
         self.full, self.eps = full, eps
 
-    def forward(self, x: Any, y: Any, var: Any) -> Any:
+    def forward(self, x: Any, y: Any, var: Any) -> Tensor:
         """Return the loss of mean `x` and variance `var` for the target `y`."""
         return F.gaussian_nll_loss(x, y, var, self.full, self.eps, self.reduction)
 
@@ -250,7 +251,7 @@ class GaussianNLLLoss(Loss):
 class SoftMarginLoss(Loss):
     """mean of log(1 + exp(-y x)) for signs y."""
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of scores `x` for signs `y`, 1 or -1."""
         return F.soft_margin_loss(x, y, self.reduction)
 
@@ -269,7 +270,7 @@ class Margin(Loss):
 class MarginRankingLoss(Margin):
     """mean of max(0, -y (a - b) + margin): y = 1 says that a ranks higher, -1 that b does."""
 
-    def forward(self, a: Any, b: Any, y: Any) -> Any:
+    def forward(self, a: Any, b: Any, y: Any) -> Tensor:
         """Return the loss of scores `a` and `b` for signs `y`."""
         return F.margin_ranking_loss(a, b, y, self.margin, self.reduction)
 
@@ -277,7 +278,7 @@ class MarginRankingLoss(Margin):
 class CosineEmbeddingLoss(Margin):
     """mean of 1 - cos(a, b) where y is 1, of max(0, cos(a, b) - margin) where it is -1."""
 
-    def forward(self, a: Any, b: Any, y: Any) -> Any:
+    def forward(self, a: Any, b: Any, y: Any) -> Tensor:
         """Return the loss of vectors `a` and `b` for signs `y`."""
         return F.cosine_embedding_loss(a, b, y, self.margin, self.reduction)
 
@@ -288,7 +289,7 @@ class HingeEmbeddingLoss(Margin):
     def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
         super().__init__(margin, reduction)
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of distances `x` for signs `y`."""
         return F.hinge_embedding_loss(x, y, self.margin, self.reduction)
 
@@ -303,7 +304,7 @@ class MultiMarginLoss(Margin):
         self.p = p
         self._keep("weight", weight)
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of scores `x` for the classes `y`."""
         return F.multi_margin_loss(x, y, self.p, self.margin, self.weight, self.reduction)
 
@@ -311,7 +312,7 @@ class MultiMarginLoss(Margin):
 class MultiLabelMarginLoss(Loss):
     """mean of sum_(i, j) max(0, 1 - x[y_j] + x[i]) / classes; see `multilabel_margin_loss`."""
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of scores `x` for each row's labels `y`, up to the first -1."""
         return F.multilabel_margin_loss(x, y, self.reduction)
 
@@ -325,7 +326,7 @@ class MultiLabelSoftMarginLoss(Loss):
         super().__init__(reduction)
         self._keep("weight", weight)
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of logits `x` for the labels `y`, 0 or 1 each."""
         return F.multilabel_soft_margin_loss(x, y, self.weight, self.reduction)
 
@@ -346,7 +347,7 @@ class TripletMarginLoss(Margin):
         super().__init__(positive("TripletMarginLoss(margin=)", margin), reduction)
         self.p, self.eps, self.swap = p, eps, swap
 
-    def forward(self, anchor: Any, near: Any, far: Any) -> Any:
+    def forward(self, anchor: Any, near: Any, far: Any) -> Tensor:
         """Return the loss of an anchor, what is to be near it and what is to be far from it."""
         options = self.margin, self.p, self.eps, self.swap, self.reduction
         return F.triplet_margin_loss(anchor, near, far, *options)
@@ -368,7 +369,7 @@ class TripletMarginWithDistanceLoss(Margin):
         super().__init__(positive("TripletMarginWithDistanceLoss(margin=)", margin), reduction)
         self.distance_function, self.swap = distance_function, swap
 
-    def forward(self, anchor: Any, near: Any, far: Any) -> Any:
+    def forward(self, anchor: Any, near: Any, far: Any) -> Tensor:
         """Return the loss of an anchor, what is to be near it and what is to be far from it."""
         return F.triplet_margin_with_distance_loss(
             anchor,
@@ -391,7 +392,7 @@ class CTCLoss(Loss):
         super().__init__(reduction)
         self.blank, self.zero_infinity = blank, zero_infinity
 
-    def forward(self, log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any) -> Any:
+    def forward(self, log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any) -> Tensor:
         """Return the loss of log-probabilities (time, n, classes) for the labels of each sequence."""
         options = self.blank, self.reduction, self.zero_infinity
         return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, *options)
@@ -407,7 +408,7 @@ class CosineSimilarity(Module):
         super().__init__()
         self.dim, self.eps = dim, eps
 
-    def forward(self, a: Any, b: Any) -> Any:
+    def forward(self, a: Any, b: Any) -> Tensor:
         """Return the cosines of the angles between `a` and `b`."""
         return F.cosine_similarity(a, b, self.dim, self.eps)
 
@@ -421,6 +422,6 @@ class PairwiseDistance(Module):
         super().__init__()
         self.p, self.eps, self.keepdim = p, eps, keepdim
 
-    def forward(self, a: Any, b: Any) -> Any:
+    def forward(self, a: Any, b: Any) -> Tensor:
         """Return the distances between `a` and `b`."""
         return F.pairwise_distance(a, b, self.p, self.eps, self.keepdim)

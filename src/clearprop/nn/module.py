@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Never, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Never, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from clearprop.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
 T = TypeVar("T", bound=Tensor)
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
 
 
 class Parameter(Tensor):
@@ -53,6 +55,10 @@ class Incompatible(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+
+class _Computes(Protocol[P, R]):
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 class Module:
@@ -107,17 +113,22 @@ class Module:
         """Between which serials the nodes lie that its latest calls made: readers fold them into one box."""
         return tuple(self._made)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output: `module(x)` is `module.forward(x)`."""
-        if special.blocks and (now := current()) is not None:
-            if now.observer is not None:
-                structure.used(self)
-            elif not now.grad_enabled:
-                return self.forward(*args, **kwargs)  # no nodes, so nothing to fold
-        start = _next_serial()
-        output = self.forward(*args, **kwargs)
-        self._made.append((start, _next_serial()))
-        return output
+    if TYPE_CHECKING:  # a call takes and gives what the class's own `forward` does
+
+        def __call__(self: _Computes[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+    else:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            """Compute the output: `module(x)` is `module.forward(x)`."""
+            if special.blocks and (now := current()) is not None:
+                if now.observer is not None:
+                    structure.used(self)
+                elif not now.grad_enabled:
+                    return self.forward(*args, **kwargs)  # no nodes, so nothing to fold
+            start = _next_serial()
+            output = self.forward(*args, **kwargs)
+            self._made.append((start, _next_serial()))
+            return output
 
     # --- what belongs to it ---------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
@@ -263,7 +274,7 @@ class Module:
         found: Any = self
         for name in path.split(".") if path else ():
             found = getattr(found, name)
-        return found  # type: ignore[no-any-return]
+        return found
 
     def get_parameter(self, path: str) -> Parameter:
         """Return the Parameter at a path such as `net.0.weight`."""

@@ -16,6 +16,7 @@ from clearprop.nn.functional.norm import as_shape
 from clearprop.nn.module import Module, Parameter
 from clearprop.op import describe
 from clearprop.record import assign, read
+from clearprop.tensor import Tensor
 
 
 class Norm(Module):
@@ -78,7 +79,7 @@ class Norm(Module):
 class BatchNorm(Norm):
     """What the batch norms share; see `functional.batch_norm`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x normalised per channel: by the batch while training, by the running statistics after."""
         x = self._checked(x)
         by_batch = self.training or self.running_mean is None
@@ -134,7 +135,7 @@ class InstanceNorm(Norm):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x normalised per row and channel; without a batch axis, (channels, ...), as one row."""
         x = self._checked(x)
         alone = len(x.shape) < self.axes[-1]
@@ -191,7 +192,7 @@ class LayerNorm(Module):
         self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x normalised over its last axes."""
         return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
@@ -214,7 +215,7 @@ class RMSNorm(Module):
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x divided by its root mean square."""
         return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
@@ -243,7 +244,7 @@ class GroupNorm(Module):
         self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
         self.bias = Parameter(np.zeros(num_channels, dtype)) if affine else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x normalised per row and group."""
         return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
@@ -257,6 +258,6 @@ class LocalResponseNorm(Module):
         super().__init__()
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x divided by what its neighbours add up to."""
         return F.local_response_norm(x, self.size, self.alpha, self.beta, self.k)

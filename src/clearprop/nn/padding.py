@@ -12,6 +12,7 @@ from clearprop.nn.functional.layer import arrayed
 from clearprop.nn.functional.sizes import AXES
 from clearprop.nn.module import Module
 from clearprop.op import describe
+from clearprop.tensor import Tensor
 
 
 class Margins(Module):
@@ -32,7 +33,7 @@ class Margins(Module):
             raise ValueError(lesson(f"{type(self).__name__}(...)", wanted, f"{padding!r}"))
         self.padding = tuple(map(int, pairs))
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x with its margins."""
         x = arrayed(x)
         if self.mode != "constant" and x.ndim not in (self.axes + 1, self.axes + 2):

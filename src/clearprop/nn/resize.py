@@ -6,6 +6,7 @@ from typing import Any
 
 from clearprop.nn import functional as F
 from clearprop.nn.module import Module
+from clearprop.tensor import Tensor
 
 
 class Upsample(Module):
@@ -28,7 +29,7 @@ class Upsample(Module):
         self.size, self.scale_factor, self.mode = size, scale_factor, mode
         self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x with other lengths."""
         return F.interpolate(
             x, self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor
@@ -68,7 +69,7 @@ class PixelShuffle(Module):
         super().__init__()
         self.upscale_factor = upscale_factor
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x with channels as places."""
         return F.pixel_shuffle(x, self.upscale_factor)
 
@@ -82,7 +83,7 @@ class PixelUnshuffle(Module):
         super().__init__()
         self.downscale_factor = downscale_factor
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x with places as channels."""
         return F.pixel_unshuffle(x, self.downscale_factor)
 
@@ -96,6 +97,6 @@ class ChannelShuffle(Module):
         super().__init__()
         self.groups = groups
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return x with its channels in another order."""
         return F.channel_shuffle(x, self.groups)

@@ -1,0 +1,125 @@
+"""What an editor and a type checker see: public names, ops with their own inputs, calls with their types."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import clearprop
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).parent / "typing"
+PLANTED = {
+    n for n, line in enumerate((HERE / "wrong.py").read_text().splitlines(), 1) if line.endswith("# wrong")
+}
+
+
+def run(*command):
+    return subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_the_stub_says_what_the_package_has():
+    ended = run("tools/stubs.py", "--check")
+
+    assert ended.returncode == 0, f"python tools/stubs.py writes it anew:\n{ended.stdout}{ended.stderr}"
+
+
+def test_all_and_dir_list_the_same():
+    assert {*clearprop.__all__} <= {*dir(clearprop)}
+    hidden = {*dir(clearprop)} - {*clearprop.__all__}
+    assert hidden - {"__version__"} <= {*dir(__builtins__)} | {*vars(__import__("builtins"))}
+    for name in clearprop.__all__:
+        assert getattr(clearprop, name) is not None
+
+
+def test_a_star_brings_what_is_public_and_hides_no_function_of_pythons():
+    space = {}
+    exec("from clearprop import *", space)
+
+    assert {"Tensor", "grad", "nn", "optim", "tanh", "draw", "watch"} <= space.keys()
+    assert space["nn"] is clearprop.nn
+    for name in ("sum", "max", "min", "round", "all", "any"):
+        assert name not in space
+
+
+@pytest.mark.parametrize(
+    ("name", "signature"),
+    [("tanh", "(x)"), ("add", "(x, y)"), ("maximum", "(x, y)"), ("erf", None), ("softmax", None)],
+)
+def test_an_op_has_the_signature_of_its_own_inputs(name, signature):
+    found = inspect.signature(getattr(clearprop, name))
+
+    assert "casting" not in found.parameters
+    assert next(iter(found.parameters)) == "x"
+    if signature:
+        assert str(found) == signature
+
+
+def test_an_op_takes_its_inputs_by_name():
+    assert clearprop.tanh(x=0.5) == np.tanh(0.5)
+    assert clearprop.add(1.0, y=2.0) == 3.0
+    np.testing.assert_array_equal(clearprop.subtract(x=clearprop.Tensor(1.0), y=3.0).numpy(), -2.0)
+    with pytest.raises(TypeError, match="takes the keywords"):
+        clearprop.tanh(x=0.5, y=1.0)
+
+
+@pytest.fixture(scope="module")
+def mypy():
+    pytest.importorskip("mypy")
+    strict = ("--strict", "--no-error-summary", "--cache-dir", HERE.parent.parent / ".mypy_cache")
+    return lambda path: run("-m", "mypy", *strict, path)
+
+
+def lines(text, path):
+    return {int(n) for n in re.findall(rf"{re.escape(path)}:(\d+)(?::\d+)?(?: -)?:? error", text)}
+
+
+def test_mypy_says_nothing_of_right_lines(mypy):
+    ended = mypy(HERE / "right.py")
+
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_mypy_finds_the_planted_mistakes(mypy):
+    assert len(PLANTED) >= 40
+    found = lines(mypy(HERE / "wrong.py").stdout, "wrong.py")
+
+    assert found >= PLANTED, sorted(PLANTED - found)
+    assert found <= PLANTED, sorted(found - PLANTED)
+
+
+def test_pyright_agrees():
+    pytest.importorskip("basedpyright")
+    command = ("-m", "basedpyright", "--level", "error", "--pythonpath", sys.executable)
+
+    right = run(*command, HERE / "right.py")
+    found = lines(run(*command, HERE / "wrong.py").stdout, "wrong.py")
+
+    assert lines(right.stdout, "right.py") == set(), right.stdout
+    assert found >= PLANTED, sorted(PLANTED - found)
+    assert found <= PLANTED, sorted(found - PLANTED)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("clearprop.ta", "tanh"),
+        ("clearprop.dr", "draw"),
+        ("clearprop.so", "softmax"),
+        ("clearprop.nn.Lin", "Linear"),
+        ("clearprop.optim.Ad", "AdamW"),
+        ("clearprop.Tensor(1.0).back", "backward"),
+        ("clearprop.tanh(clearprop.Tensor(1.0)).resh", "reshape"),
+        ("clearprop.nn.Linear(1, 1).wei", "weight"),
+    ],
+)
+def test_jedi_completes(typed, name):
+    jedi = pytest.importorskip("jedi")
+
+    found = jedi.Script(f"import clearprop\n{typed}", project=jedi.Project(ROOT / "src")).complete()
+
+    assert name in {completion.name for completion in found}
