@@ -35,10 +35,8 @@ def test_python_numbers_are_weak():
     assert (2.0**t / 3).dtype == np.float32
 
 
-def test_complex_numbers_and_text_are_refused():
-    with pytest.raises(TypeError, match=r"Tensor\(value\): wants real numbers: dtype complex128"):
-        Tensor(1j)
-    with pytest.raises(TypeError, match="wants real numbers: dtype <U1"):
+def test_text_is_refused():
+    with pytest.raises(TypeError, match=r"Tensor\(value\): wants numbers: dtype <U1"):
         Tensor("a")
 
 

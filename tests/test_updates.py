@@ -224,7 +224,7 @@ def test_shared_arrays_are_shared(make):
     assert clearprop.asarray([1, 2]).value.dtype == np.float64
 
 
-@pytest.mark.parametrize("dtype", [complex, np.complex64, object, str])
+@pytest.mark.parametrize("dtype", [object, str])
 def test_a_dtype_that_drops_the_gradient_is_refused(dtype):
     with pytest.raises(TypeError, match=r"would drop the gradient(.|\n)*Try t.detach\(\)"):
         Tensor(1.0).astype(dtype)

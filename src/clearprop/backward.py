@@ -94,9 +94,20 @@ def propagate(
     """
     observer: Any = mode.observer if special.blocks else None
     followed = observer is not None and observer.follows
+    at = _recorded if create_graph else None
+    start = None if special.complexes else dict(grads)
     with np.errstate(all="ignore"):  # infinite local derivatives are part of the mathematics
-        for arrow in walk(order, grads, followed, _recorded if create_graph else None, keep, among):
-            observer.sent(*arrow)
+        try:
+            for arrow in walk(order, grads, followed, at, keep, among):
+                observer.sent(*arrow)
+        except _MetComplex:
+            if start is None:
+                raise
+            special.complexes = True
+            grads.clear()
+            grads.update(start)
+            for arrow in walk(order, grads, followed, at, keep, among):
+                observer.sent(*arrow)
     return grads
 
 
@@ -118,6 +129,7 @@ def sends(
     >>> grads[b]
     np.float64(297.0)
     """
+    special.complexes = special.complexes or any(node.dtype.kind == "c" for node in order)
     arrows = walk(order, grads, True, at)
     while True:
         with np.errstate(all="ignore"):
@@ -141,6 +153,7 @@ def walk(
     not follow gets the gradients of many slices of one array in one sum.
     """
     graph = at is _recorded
+    send = _complex_gradient if special.complexes else input_gradient
     waiting: _Waiting = {}
     for node in reversed(order):
         op = node.op
@@ -161,7 +174,7 @@ def walk(
                 if waits and i == 0:
                     waiting.setdefault(x, []).append((node, g))
                     continue
-                d = input_gradient(op, i, g, z, xs, attrs)
+                d = send(op, i, g, z, xs, attrs)
                 if d is None:
                     continue
                 if followed:
@@ -195,7 +208,7 @@ def _settle(x: Tensor, waiting: _Waiting, grads: dict[Tensor, Any], at: At | Non
         return
     for (node, g), (z, xs, attrs) in zip(users, known, strict=True):
         assert node.op is not None
-        d = input_gradient(node.op, 0, g, z, xs, attrs)
+        d = (_complex_gradient if special.complexes else input_gradient)(node.op, 0, g, z, xs, attrs)
         grads[x] = grads[x] + d if x in grads else d
 
 
@@ -213,7 +226,7 @@ def sent(node: Tensor, i: int, g: Any) -> Any:
     """
     assert node.op is not None
     with np.errstate(all="ignore"):
-        return input_gradient(node.op, i, g, node._value, node.values, node.attrs)
+        return _complex_gradient(node.op, i, g, node._value, node.values, node.attrs)
 
 
 def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
@@ -246,10 +259,46 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
     if op.broadcasts and d.shape != x.shape:
         d = unbroadcast(d, x.shape)
     if d.dtype is not x.dtype and d.dtype != x.dtype:
-        if d.dtype.kind == "c":
-            raise _not_real(f"{op.name}'s gradient is {d.dtype}")
+        if d.dtype.kind == "c" and x.dtype.kind != "c":
+            if not special.complexes:
+                raise _MetComplex
+            d = np.real(d)
         d = d.astype(x.dtype)
     return d
+
+
+class _MetComplex(Exception):
+    """The first complex number of all arose in a graph of real leaves: from here on, they are asked for."""
+
+
+def _complex_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
+    """Return what `input_gradient` does where numbers may be complex.
+
+    The gradient of a real loss by a complex x is dL/dRe(x) + i dL/dIm(x), the direction of steepest ascent.
+    A rule of an analytic op multiplies by dz/dx, and that direction is g times its conjugate: the rule is run
+    on the conjugate of g, and its result conjugated. This is the only place that does so. By a real x the
+    gradient is the real part.
+    """
+    if not any(_is_complex(x) for x in (g, z, *xs)):
+        return input_gradient(op, i, g, z, xs, attrs)
+    if (op.derivatives[i] if op.derivatives else op.rule(i)) is None:
+        return None
+    if not op.facts.plane:
+        hint = "t.real, t.imag, abs(t) or np.angle(t), or Facts(plane='analytic') for an op of yours"
+        wanted, got = "has no gradient by complex numbers", f"{describe(z)} of {describe(xs[i])}"
+        raise GradientError(lesson(f"{op.name}, backward", wanted, got, hint=hint))
+    if op.facts.plane == "stated":
+        return input_gradient(op, i, g, z, xs, attrs)
+    d = input_gradient(op, i, _conjugate(g), z, xs, attrs)
+    return d if d is None else _conjugate(d)
+
+
+def _is_complex(x: Any) -> bool:
+    return x.__class__ is complex or (hasattr(x, "dtype") and x.dtype.kind == "c")
+
+
+def _conjugate(g: Any) -> Any:
+    return np.conjugate(g) if g.dtype.kind == "c" else g
 
 
 def _chosen(local: Any, g: Any) -> Any:
@@ -261,7 +310,10 @@ def _chosen(local: Any, g: Any) -> Any:
 def _not_real(got: str) -> GradientError:
     return GradientError(
         lesson(
-            "backward()", "gradients are of real numbers", got, hint="the real and imaginary parts as arrays"
+            "backward()",
+            "gradients are of real numbers",
+            got,
+            hint="its .real or abs(...), or backward(g) with the g that arrives",
         )
     )
 
@@ -297,8 +349,10 @@ def seed_of(output: Tensor, grad: Any) -> Any:
             where += "new Tensor that needs no gradient."
             hint = "`w -= step` or `w[...] = new` on that line, which changes the leaf itself"
         raise GradientError(lesson("backward()", wanted, f"{output!r}", where, hint))
-    if output.dtype.kind != "f":
+    if output.dtype.kind != "f" and (grad is None or output.dtype.kind != "c"):
         raise _not_real(f"the output is {describe(output)}")
+    if output.dtype.kind == "c":
+        special.complexes = True
     if grad is None:
         if output.size != 1:
             raise GradientError(

@@ -33,6 +33,9 @@ class Facts:
       that is not chosen.
     - `lower(*symbols, **attrs)`: how the compiler has it computed, where that is not what `forward` says:
       the same result from NumPy's functions of symbols, or from a core op of one's own (`symbol.core(name)`).
+    - `plane`: what becomes of its rules where numbers are complex. `analytic`: they hold as they stand, and
+      the engine conjugates; `stated`: they are linear with real coefficients, or say themselves which way is
+      up; '' for an op of real numbers, whose gradient is then refused.
     - `advice`: what to try where its result stops being finite.
 
     >>> from clearprop import elementwise
@@ -53,6 +56,7 @@ class Facts:
     reads: Callable[..., tuple[Any, ...] | None] | None = None
     picks: Callable[..., Any] | None = None
     lower: Callable[..., Any] | None = None
+    plane: Literal["", "analytic", "stated"] = ""
     advice: str = ""
 
     def on_kink(self, *xs: Any, **attrs: Any) -> Any:

@@ -169,12 +169,14 @@ class _Special:
     """How many `blocks` are entered, over all threads: 0 tells a fast call to ask no further.
 
     `proofs` counts the threads that prove a compiled step, in which its Tensors hold older values meanwhile.
+    `complexes` is whether a complex number was ever seen: until then no gradient asks for one.
     """
 
-    __slots__ = ("blocks", "lock", "proofs")
+    __slots__ = ("blocks", "complexes", "lock", "proofs")
 
     def __init__(self) -> None:
         self.blocks = self.proofs = 0
+        self.complexes = False
         self.lock = threading.Lock()
 
     def add(self, n: int) -> None:

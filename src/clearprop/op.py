@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from clearprop.errors import lesson, user_line
+from clearprop.errors import lesson, taught, user_line
 from clearprop.facts import SILENT, Facts
 from clearprop.hints import for_keywords
 from clearprop.modes import ModeState, current, marks, special
@@ -328,6 +328,8 @@ class Op:
 
     def _failure(self, error: Exception, inputs: Any, values: Any, attrs: dict[str, Any]) -> Exception:
         """Turn NumPy's complaint into one that says which op, which inputs, and on which line."""
+        if taught(error):
+            return error
         kind = public_class(error)
         shapes = ", ".join(describe(x) for x in inputs)
         wanted, hint = self.hint(*values, **attrs) if self.hint else ("", "")

@@ -98,15 +98,16 @@ class Tensor(ChangedByHand):
             array = np.asarray(recorder.array_of(value, requires_grad))
         else:
             array = np.array(plain(value))  # edits of it stay outside of the graph
-        if array.dtype.kind not in "fiub":
+        kind = array.dtype.kind
+        if kind not in "fiubc":
             raise TypeError(
-                lesson(
-                    "Tensor(value)", "wants real numbers", f"dtype {array.dtype}", hint="an array of floats"
-                )
+                lesson("Tensor(value)", "wants numbers", f"dtype {array.dtype}", hint="an array of floats")
             )
         if requires_grad is None:
             requires_grad = True
-        if requires_grad and array.dtype.kind != "f":
+        if kind == "c":
+            special.complexes = True
+        elif requires_grad and kind != "f":
             array = array.astype(np.float64)
         self._value = array[()]
         self.grad = None
@@ -135,6 +136,16 @@ class Tensor(ChangedByHand):
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype of the entries."""
         return self._value.dtype  # type: ignore[no-any-return]
+
+    @property
+    def real(self) -> Tensor:
+        """The real parts."""
+        return np.real(self)
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary parts; zeros, as an array, of real numbers."""
+        return np.imag(self)
 
     @property
     def T(self) -> Tensor:
@@ -179,7 +190,7 @@ class Tensor(ChangedByHand):
         return f"{type(self).__name__}({text}{dtype}{name}{op}{free})"
 
     # --- leaving the graph ----------------------------------------------------------------------------------
-    def item(self) -> float | int | bool:
+    def item(self) -> float | int | bool | complex:
         """Return the only entry as a Python number; ValueError where there are several."""
         if self.size != 1:
             raise ValueError(
@@ -217,10 +228,21 @@ class Tensor(ChangedByHand):
                 hint = "np.stack or np.concatenate of Tensors, or float(t) to leave the graph"
                 wanted, where = "would drop the gradient silently", f"At {user_line()}."
                 raise TypeError(lesson("array[i] = t", wanted, f"t = {self!r}", where, hint))
-        return float(self._python("float(t)"))
+        return float(self._real("float(t)"))
 
     def __int__(self) -> int:
-        return int(self._python("int(t)"))
+        return int(self._real("int(t)"))
+
+    def __complex__(self) -> complex:
+        return complex(self._python("complex(t)"))
+
+    def _real(self, asked: str) -> Any:
+        value = self._python(asked)
+        if value.dtype.kind == "c":
+            raise TypeError(
+                lesson(asked, "would drop the imaginary part", f"{self!r}", hint="t.real or abs(t)")
+            )
+        return value
 
     def __index__(self) -> int:
         return self._python("index(t)").__index__()  # type: ignore[no-any-return]
@@ -396,13 +418,21 @@ class Tensor(ChangedByHand):
         return ops["round"](self, decimals=decimals)
 
     def astype(self, dtype: Any) -> Tensor:
-        """Return the same numbers in another dtype; a gradient passes between float types only."""
+        """Return the same numbers in another dtype; a gradient passes between float and complex types only.
+
+        Raises TypeError where imaginary parts would be dropped, or a gradient by other kinds than numbers.
+        """
         dtype = np.dtype(dtype)
-        if dtype.kind not in "fiub" and self.requires_grad:
+        if self.dtype.kind == "c" and dtype.kind not in "cb":
+            hint = "t.real, t.imag or abs(t), whose gradients are known, and the cast of that"
+            raise TypeError(
+                lesson("t.astype(dtype)", "would drop imaginary parts", f"{self!r} as {dtype}", "", hint)
+            )
+        if dtype.kind not in "fiubc" and self.requires_grad:
             wanted, got = "would drop the gradient: it passes between real floating-point types", f"{dtype}"
             hint = "t.detach().astype(dtype) to leave the graph on purpose"
             raise TypeError(lesson("t.astype(dtype)", wanted, got, f"t is {self!r}.", hint))
-        return ops["astype" if dtype.kind == "f" else "truncate"](self, dtype=dtype)
+        return ops["astype" if dtype.kind in "fc" else "truncate"](self, dtype=dtype)
 
     def reshape(self, *shape: Any) -> Tensor:
         return ops["reshape"](self, shape[0] if len(shape) == 1 else shape)
@@ -423,6 +453,11 @@ class Tensor(ChangedByHand):
             )
             warnings.warn(said, stacklevel=2)
         return ops["transpose"](self, axes=(axes[0] if len(axes) == 1 else axes) if axes else None)
+
+    def conj(self) -> Tensor:
+        return np.conjugate(self)  # type: ignore[return-value]
+
+    conjugate = conj
 
     def swapaxes(self, first: int, second: int) -> Tensor:
         return ops["swapaxes"](self, first, second)

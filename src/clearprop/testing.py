@@ -64,7 +64,12 @@ def cases(op: Op, dtype: Any = np.float64, seed: int = 0) -> Iterator[Case]:
 
 def _input(op: Op, i: int, shape: Any, rng: np.random.Generator, dtype: Any) -> Any:
     if isinstance(shape, np.ndarray):
-        return shape if shape.dtype.kind != "f" else shape.astype(dtype)
+        kind = shape.dtype.kind
+        return (
+            shape.astype(dtype if kind == "f" else np.result_type(dtype, np.complex64))
+            if kind in "fc"
+            else shape
+        )
     domain: Any = op.facts.domain or (-2.0, 2.0)
     interval = domain if isinstance(domain[0], (int, float)) else domain[i]
     if interval is None:
@@ -119,15 +124,17 @@ def sending(op: Op) -> list[int]:
     >>> sending(ops["where"]), sending(ops["sign"])
     ([1, 2], [])
     """
+    from clearprop.check.plane import in_pairs
     from clearprop.check.probe import Probe, plain
     from clearprop.check.pull import gradients, random_weights
 
     found: set[int] = set()
     for case in cases(op) if op.differentiable else ():
-        probe = Probe(case.function, case.inputs, lift=True)
+        f, inputs = in_pairs(case.function, case.inputs)
+        probe = Probe(f, inputs, lift=True)
         probe({})
         weights = random_weights(probe.shapes, np.random.default_rng(0))
-        pulled = gradients(case.function, probe.arrays, case.inputs)(weights)
+        pulled = gradients(f, probe.arrays, inputs)(weights)
         found |= {i for i, g in enumerate(pulled) if g is not None and np.any(plain(g))}
     return sorted(found)
 

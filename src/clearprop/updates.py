@@ -222,13 +222,13 @@ def from_numpy(array: Any, name: str | None = None, requires_grad: bool | None =
     """
     from clearprop.tensor import Tensor
 
-    if not isinstance(array, np.ndarray) or (array.dtype.kind != "f" and requires_grad is not False):
+    if not isinstance(array, np.ndarray) or (array.dtype.kind not in "fc" and requires_grad is not False):
         wanted = "wants an array of floats to share, or requires_grad=False"
         got = f"{getattr(array, 'dtype', type(array).__name__)}"
         raise TypeError(lesson("from_numpy(array)", wanted, got, hint="Tensor(array), which copies"))
     leaf = Tensor(0.0, name, requires_grad)
     if array.dtype.kind not in "fiub":
-        return Tensor(array, name, requires_grad)  # says what it wants
+        return Tensor(array, name, requires_grad)  # says what it wants; complex numbers are copied
     leaf._value = array if array.ndim else array[()]
     return leaf
 

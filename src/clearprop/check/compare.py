@@ -10,6 +10,7 @@ import numpy as np
 from clearprop.check.cause import Evidence, likely_cause
 from clearprop.check.kept import kept
 from clearprop.check.numeric import Slopes, columns
+from clearprop.check.plane import in_pairs
 from clearprop.check.probe import RANDOM, Probe, plain
 from clearprop.check.pull import gradient_of, gradients, random_weights, split
 from clearprop.check.report import Entry, Report, untold
@@ -36,7 +37,8 @@ def gradcheck(
     Every floating-point input is checked, entry by entry, in float64 (whatever its dtype), for each output
     where there are few and for random weighings of them all. Float32 inputs are then run in float32 too: the
     gradients must have the right dtype and be as near as rounding allows. `order=2` checks the gradient of
-    the gradient as well. Entries on a kink are listed apart. Raises GradientError with the report where
+    the gradient as well. A complex number is checked as the pair of its parts, the last index telling which.
+    Entries on a kink are listed apart. Raises GradientError with the report where
     something is wrong, unless `raise_on_failure=False`.
 
     >>> import numpy as np
@@ -45,6 +47,7 @@ def gradcheck(
     """
     name = name or getattr(f, "__name__", type(f).__name__)
     report = Report(name)
+    f, inputs = in_pairs(f, inputs)
     with kept(f):
         _compare(report, f, inputs, seed)
         if report.ok:

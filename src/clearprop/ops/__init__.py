@@ -15,6 +15,7 @@ from clearprop.ops import (
     numbers,
     order,
     plain,
+    plane,
     random,
     rearranged,
     reduce,
@@ -28,6 +29,7 @@ from clearprop.ops import (
 )
 from clearprop.registry import ops as _entries
 
+plane.enter_plane()
 # These tables name all their kinks: an entry that names none has none.
 for _op in _entries.values():
     if _op.facts.kinks is None and _op.__module__.startswith(__name__):
@@ -46,6 +48,7 @@ __all__ = [
     "numbers",
     "order",
     "plain",
+    "plane",
     "random",
     "rearranged",
     "reduce",

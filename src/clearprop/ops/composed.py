@@ -12,6 +12,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
+from clearprop.ops.plane import conjugated, real_only
 from clearprop.ops.shape import as_array, constant
 from clearprop.registry import implements, ops
 
@@ -197,6 +198,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     """Return `x` with numbers in place of NaN and infinities; where one was replaced no gradient passes."""
     if not copy:
         raise TypeError(lesson("np.nan_to_num(copy=False)", "would write into what the graph remembers"))
+    real_only("np.nan_to_num(x)", x)
     if x.dtype.kind != "f":
         return x
     info, number = np.finfo(x.dtype), x.dtype.type
@@ -209,7 +211,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
 @implements(np.nansum)
 def nansum(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Return the sum of the entries that are numbers."""
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         return np.sum(x, axis=axis, keepdims=keepdims)
     return np.sum(np.where(np.isnan(x), _zero(x), x), axis=axis, keepdims=keepdims)
 
@@ -217,7 +219,7 @@ def nansum(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 @implements(np.nanmean)
 def nanmean(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Return the mean of the entries that are numbers; NaN, with NumPy's warning, where there are none."""
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         return np.mean(x, axis=axis, keepdims=keepdims)
     numbers = np.sum(np.logical_not(np.isnan(x)), axis=axis, keepdims=keepdims)
     if np.any(constant(numbers) == 0):
@@ -254,9 +256,9 @@ def kron(x: Any, y: Any) -> Any:
 
 @implements(np.vdot)
 def vdot(x: Any, y: Any) -> Any:
-    """Return the sum of products of all entries."""
+    """Return the sum of products of all entries, those of `x` conjugated."""
     x, y = as_array(x), as_array(y)
-    return x.reshape((x.size,)) @ y.reshape((y.size,))
+    return conjugated(x.reshape((x.size,))) @ y.reshape((y.size,))
 
 
 @implements(np.diff)

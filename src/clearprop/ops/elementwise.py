@@ -87,8 +87,18 @@ def _base(z: Any, x: Any, y: Any) -> Any:
 
 def _exponent(z: Any, x: Any, y: Any) -> Any:
     """dz/dy = z log x, and 0 where x = 0 and y >= 0 (the limit from above)."""
-    zero = (x == 0) & (y >= 0)
+    zero = (x == 0) & ((y.real if z.dtype.kind == "c" else y) >= 0)
     return z * np.log(np.where(zero, z.dtype.type(1), x))
+
+
+def _direction(z: Any, x: Any) -> Any:
+    """x / |x|, and 0 at 0."""
+    return np.sign(x) if x.dtype.kind != "c" else x / np.where(z == 0, z.dtype.type(math.inf), z)
+
+
+def _root(x: Any) -> Any:
+    """sqrt(1 + x^2), without overflow where x is real."""
+    return np.hypot(1.0, x) if x.dtype.kind != "c" else np.sqrt(1 + x * x)
 
 
 # fmt: off
@@ -100,7 +110,7 @@ sqrt       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     
 cbrt       = elementwise("cbrt",       np.cbrt,       lambda z, x: 1 / (3 * z * z), numpy=np.cbrt, facts=Facts(script="Math.cbrt({})", domain=POSITIVE), doc="cube root", singular=True)
 reciprocal = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, facts=Facts(script="(1 / {})", domain=POSITIVE, advice="a denominator kept from 0, such as x + 1e-8"),
                          doc="1 / x", singular=True)
-absolute   = elementwise("absolute",   np.absolute,   lambda z, x: np.sign(x),  numpy=np.absolute,   facts=Facts(script="Math.abs({})", domain=POSITIVE, kinks=_zero), doc="|x|; derivative 0 at 0")
+absolute   = elementwise("absolute",   np.absolute,   _direction,               numpy=np.absolute,   facts=Facts(script="Math.abs({})", domain=POSITIVE, kinks=_zero), doc="|x|; derivative 0 at 0")
 sign       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       facts=Facts(script="Math.sign({})", domain=POSITIVE, kinks=_zero), doc="-1, 0 or 1")
 
 # --- exponentials and logarithms ----------------------------------------------------------------------------
@@ -132,7 +142,7 @@ sinh    = elementwise("sinh",    np.sinh,    lambda z, x: np.cosh(x),           
 cosh    = elementwise("cosh",    np.cosh,    lambda z, x: np.sinh(x),                     numpy=np.cosh,    facts=Facts(script="Math.cosh({})"), doc="hyperbolic cosine", singular=True)
 tanh    = elementwise("tanh",    np.tanh,    lambda z, x: 1 - z * z,                      numpy=np.tanh,    facts=Facts(script="Math.tanh({})", flat="both"),
                       doc="hyperbolic tangent; its derivative keeps absolute, not relative, precision where |z| is near 1")
-arcsinh = elementwise("arcsinh", np.arcsinh, lambda z, x: 1 / np.hypot(1.0, x),           numpy=np.arcsinh, facts=Facts(script="Math.asinh({})"), doc="inverse hyperbolic sine")
+arcsinh = elementwise("arcsinh", np.arcsinh, lambda z, x: 1 / _root(x),                   numpy=np.arcsinh, facts=Facts(script="Math.asinh({})"), doc="inverse hyperbolic sine")
 arccosh = elementwise("arccosh", np.arccosh, lambda z, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), numpy=np.arccosh, facts=Facts(script="Math.acosh({})", domain=(1.2, 3.0)),
                       doc="inverse hyperbolic cosine", singular=True)
 arctanh = elementwise("arctanh", np.arctanh, lambda z, x: 1 / ((1 - x) * (1 + x)),        numpy=np.arctanh, facts=Facts(script="Math.atanh({})", domain=UNIT), doc="inverse hyperbolic tangent", singular=True)
@@ -298,6 +308,22 @@ def round_(x: Any, *, decimals: int = 0) -> Any:
 
 
 # --- without a gradient: rounding, comparison, logic, bits --------------------------------------------------
+def _of_reals(ufunc: Any) -> Any:
+    """A comparison that asks for real numbers: NumPy's order of complex ones is that of their real parts first."""
+
+    def compared(x: Any, y: Any) -> Any:
+        z = ufunc(x, y)
+        for a in (x, y):
+            if isinstance(a, complex) or getattr(getattr(a, "dtype", None), "kind", "") == "c":
+                hint = "the comparison of x.real, or of np.abs(x)"
+                raise TypeError(
+                    lesson(f"np.{ufunc.__name__}(x, y)", "complex numbers have no order", hint=hint)
+                )
+        return z
+
+    return compared
+
+
 # fmt: off
 _PLAIN: Any = (
     (np.floor,         Facts(kinks=_whole,   script="Math.floor({})")),
@@ -326,5 +352,5 @@ _PLAIN: Any = (
     (np.right_shift,   Facts(kinks=False)),
 )
 for _ufunc, _facts in _PLAIN:
-    elementwise(_ufunc.__name__, _ufunc, *[None] * _ufunc.nin, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient", facts=_facts)
+    elementwise(_ufunc.__name__, _of_reals(_ufunc) if _facts.sign[:1] in ("<", ">") else _ufunc, *[None] * _ufunc.nin, numpy=_ufunc, doc=f"NumPy's {_ufunc.__name__}; no gradient", facts=_facts)
 # fmt: on

@@ -87,7 +87,7 @@ def cofactor(x: Any) -> Any:
     rows = np.where(np.eye(s.shape[-1], dtype=bool), s.dtype.type(1), s[..., None, :])
     others = rows.prod(axis=-1)
     signs = (np.linalg.det(u) * np.linalg.det(v))[..., None, None]
-    return (signs * (u * others[..., None, :]) @ v).astype(x.dtype)
+    return (signs * (u.conj() * others[..., None, :]) @ v.conj()).astype(x.dtype)
 
 
 @define(
@@ -131,4 +131,7 @@ def slogdet(x: Any) -> Any:
     >>> sign, size.round(3)
     (np.float64(-1.0), np.float64(-921.034))
     """
-    return SlogdetResult(ops["sign_of_det"](x), ops["logabsdet"](x))
+    if x.dtype.kind != "c":
+        return SlogdetResult(ops["sign_of_det"](x), ops["logabsdet"](x))
+    d = ops["det"](x)
+    return SlogdetResult(d / np.absolute(d), ops["logabsdet"](x))

@@ -309,16 +309,19 @@ def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     examples=((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((3, 4),), {"axis": 1, "keepdims": True})),
 )
 def norm_of(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    """sqrt(sum(x^2)) along `axis`; derivative 0 at 0."""
-    return np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+    """sqrt(sum(|x|^2)) along `axis`; derivative 0 at 0."""
+    squares = x * x if x.dtype.kind != "c" else x.real * x.real + x.imag * x.imag
+    return np.sqrt(squares.sum(axis=axis, keepdims=keepdims))
 
 
 def _power_norm_rule(g: Any, z: Any, x: Any, ord: float, axis: Any, keepdims: bool) -> Any:
-    """sign(x) (|x| / z)^(ord - 1), and 0 where x or z is 0: the least of the slopes at a kink or a cusp."""
+    """x / |x| (|x| / z)^(ord - 1), and 0 where x or z is 0: the least of the slopes at a kink or a cusp."""
     z = kept(z, x, axis, keepdims)
     moves = (x != 0) & (z != 0)
-    share = np.where(moves, np.absolute(x), 1) / np.where(z == 0, 1, z)
-    slope = np.sign(x) * np.where(moves, share, 1) ** (ord - 1)
+    size = np.absolute(x)
+    share = np.where(moves, size, 1) / np.where(z == 0, 1, z)
+    up = np.sign(x) if x.dtype.kind != "c" else x / np.where(moves, size, 1)
+    slope = up * np.where(moves, share, 1) ** (ord - 1)
     return np.where(moves, kept(g, x, axis, keepdims) * slope, 0)
 
 
@@ -354,7 +357,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     >>> norm(np.array([3.0, 4.0])), norm(np.array([3.0, -4.0]), 1), norm(np.array([3.0, -4.0]), np.inf)
     (np.float64(5.0), np.float64(7.0), np.float64(4.0))
     """
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         x = x.astype(np.float64)
     if axis is None and (ord is None or (ord == "fro" and x.ndim == 2) or (ord == 2 and x.ndim == 1)):
         return ops["norm"](x, keepdims=keepdims)
@@ -374,7 +377,7 @@ def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
     if ord not in (1, 0, np.inf, -np.inf):
         return ops["power_norm"](x, ord=ord, axis=axis, keepdims=keepdims)
     if ord == 0:
-        return (x != 0).astype(x.dtype).sum(axis=axis, keepdims=keepdims)
+        return (x != 0).astype(np.finfo(x.dtype).dtype).sum(axis=axis, keepdims=keepdims)
     size = np.absolute(x)
     if ord == np.inf and size.shape[axis]:
         return size.max(axis=axis, keepdims=keepdims)

@@ -13,6 +13,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from clearprop.errors import lesson
 from clearprop.ops import composed, linalg
 from clearprop.ops.inverse import inv
+from clearprop.ops.plane import conjugated
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops
 
@@ -60,7 +61,7 @@ def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
 
 @implements(np.linalg.vecdot)
 def vecdot(x: Any, y: Any, /, *, axis: int = -1) -> Any:
-    """Return the sums of products along one axis of both; the others broadcast.
+    """Return the sums of products along one axis of both, x conjugated; the others broadcast.
 
     >>> float(vecdot(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
     11.0
@@ -68,7 +69,7 @@ def vecdot(x: Any, y: Any, /, *, axis: int = -1) -> Any:
     x, y = np.moveaxis(as_array(x), axis, -1), np.moveaxis(as_array(y), axis, -1)
     if x.shape[-1] != y.shape[-1]:
         raise ValueError(lesson("vecdot(x, y)", "wants one length", f"{x.shape[-1]} and {y.shape[-1]}"))
-    return (np.expand_dims(x, -2) @ np.expand_dims(y, -1))[..., 0, 0]
+    return (np.expand_dims(conjugated(x), -2) @ np.expand_dims(y, -1))[..., 0, 0]
 
 
 # --- powers, chains, tensors as matrices --------------------------------------------------------------------

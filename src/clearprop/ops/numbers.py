@@ -12,6 +12,7 @@ from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.op import Op
 from clearprop.ops.normal import polynomial
+from clearprop.ops.plane import conjugated
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops
 
@@ -156,6 +157,7 @@ def _product(name: str, x: Any, y: Any, row: bool, column: bool) -> Any:
     if x.ndim < 2 - row or y.ndim < 2 - column:
         got = f"{x.shape} and {y.shape}"
         raise ValueError(lesson(f"np.{name}(x, y)", "wants an axis for a vector, two for a matrix", got))
+    x = conjugated(x) if row else x
     z = (np.expand_dims(x, -2) if row else x) @ (np.expand_dims(y, -1) if column else y)
     z = np.squeeze(z, -2) if row else z
     return np.squeeze(z, -1) if column else z

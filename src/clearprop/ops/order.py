@@ -11,6 +11,7 @@ from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.ops.index import ARRAY
+from clearprop.ops.plane import real_only
 from clearprop.ops.reduce import count
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops
@@ -30,11 +31,13 @@ def _kind(called: str, kind: Any, stable: Any) -> None:
 
 def _argsort_signature(a: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
     _kind("argsort", kind, stable)
+    real_only("np.argsort(x)", a)
     return (a,), {"axis": axis}
 
 
 def _sort_signature(a: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
     _kind("sort", kind, stable)
+    real_only("np.sort(x)", a)
     return (a.reshape((-1,)) if axis is None else a,), {"axis": -1 if axis is None else axis}
 
 
@@ -110,6 +113,7 @@ def median(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     np.float64(2.5)
     """
     x = as_array(x)
+    real_only("np.median(x)", x)
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     rest = tuple(i for i in range(x.ndim) if i not in axes)
     n = count(x, axes)

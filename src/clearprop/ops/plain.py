@@ -176,14 +176,14 @@ def isposinf(x: Any) -> Any:
 
 @implements(np.isreal)
 def isreal(x: Any) -> Any:
-    """Return True for every entry: a Tensor holds real numbers."""
-    return np.ones(x.shape, bool)[()]
+    """Return where the imaginary part is 0."""
+    return np.imag(x) == 0 if x.dtype.kind == "c" else np.ones(x.shape, bool)[()]
 
 
 @implements(np.iscomplex)
 def iscomplex(x: Any) -> Any:
-    """Return False for every entry: a Tensor holds real numbers."""
-    return np.zeros(x.shape, bool)[()]
+    """Return where the imaginary part is not 0."""
+    return np.imag(x) != 0 if x.dtype.kind == "c" else np.zeros(x.shape, bool)[()]
 
 
 @implements(np.full_like)

@@ -268,33 +268,6 @@ def resize(x: Any, new_shape: Any) -> Any:
     return take(x.reshape((x.size,)), np.arange(size) % x.size).reshape(shape)
 
 
-@implements(np.conjugate)
-def conjugate(x: Any) -> Any:
-    """Return `x` as it is: a Tensor holds real numbers."""
-    return x.astype(np.int8) if x.dtype.kind == "b" else +x
-
-
-@implements(np.real, np.real_if_close)
-def real(x: Any, **options: Any) -> Any:
-    """Return `x` as it is: a Tensor holds real numbers."""
-    return +x if x.dtype.kind != "b" else x
-
-
-@implements(np.imag)
-def imag(x: Any) -> Any:
-    """Return zeros: a Tensor holds real numbers."""
-    return np.zeros(x.shape, x.dtype)[()]
-
-
-@implements(np.angle)
-def angle(x: Any, deg: bool = False) -> Any:
-    """Return 0 for numbers from 0 on and pi (180 degrees) for negative ones; no gradient."""
-    half = 180.0 if deg else np.pi
-    return np.where(x < 0, half, 0.0).astype(
-        np.result_type(x.dtype, np.float16 if x.dtype.kind == "f" else "f8")
-    )
-
-
 @implements(np.astype)
 def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
     """Return the same numbers in another dtype; a gradient passes between float types."""

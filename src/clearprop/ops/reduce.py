@@ -8,6 +8,7 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.facts import Facts
+from clearprop.ops.plane import real_only
 from clearprop.ops.shape import repeated
 
 _reduce: Any = np.add.reduce  # what `sum` and `mean` call, without their detour
@@ -137,6 +138,7 @@ def _tied(x: Any, axis: Any, reduce: Any) -> Any:
 )
 def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The largest entry along `axis`; ties share the gradient equally."""
+    real_only("np.max(x)", x)
     return x.max(axis=axis, keepdims=keepdims)
 
 
@@ -152,6 +154,7 @@ def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 )
 def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The smallest entry along `axis`; ties share the gradient equally."""
+    real_only("np.min(x)", x)
     return x.min(axis=axis, keepdims=keepdims)
 
 
@@ -254,12 +257,14 @@ def cumsum(x: Any, *, axis: Any = None) -> Any:
 @define("argmax", "reduce", None, numpy=np.argmax, examples=_CASES[:3])
 def argmax(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The index of the largest entry along `axis`, the first where several tie; no gradient."""
+    real_only("np.argmax(x)", x)
     return np.argmax(x, axis=axis, keepdims=keepdims)
 
 
 @define("argmin", "reduce", None, numpy=np.argmin, examples=_CASES[:3])
 def argmin(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The index of the smallest entry along `axis`, the first where several tie; no gradient."""
+    real_only("np.argmin(x)", x)
     return np.argmin(x, axis=axis, keepdims=keepdims)
 
 

@@ -59,7 +59,7 @@ class Refusals(Observer):
         """Let `Tensor(x)` of an argument pass, where no change of dtype hides of which it is."""
         if not isinstance(value, Tensor) or value.requires_grad or not isinstance(value._value, np.ndarray):
             return value
-        known = value.dtype.kind == "f" or (requires_grad is not None and not requires_grad)
+        known = value.dtype.kind in "fc" or (requires_grad is not None and not requires_grad)
         return value._value if known else value
 
     def no_attribute(self, x: Any, name: str, thing: str = "an array") -> None:

@@ -251,6 +251,8 @@ def _lowered(builder: Builder, v: Value, new: dict[Value, Any]) -> Any:
 def _in_core_ops(builder: Builder, v: Value, inputs: tuple[Any, ...]) -> Value:
     """Run an op on symbols; what it asks for that these do not have is Unlowered, however it fails."""
     made: Value
+    if any(isinstance(x, Value) and x.dtype.kind == "c" for x in (v, *inputs)):
+        raise Unlowered("complex numbers")
     try:
         symbols = [SymbolicArray(builder, x) if isinstance(x, Value) else x for x in inputs]
         op = ops[v.op]
