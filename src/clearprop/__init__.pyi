@@ -116,6 +116,10 @@ def argsort(a: Tensor, axis: int | None = ..., kind: Any = ..., *, stable: Any =
 @overload
 def argsort(a: ArrayLike, axis: int | None = ..., kind: Any = ..., *, stable: Any = ...) -> Any: ...
 @overload
+def argument(x: Tensor) -> Tensor: ...
+@overload
+def argument(x: ArrayLike) -> Any: ...
+@overload
 def astype(x: Tensor, *, dtype: Any = ...) -> Tensor: ...
 @overload
 def astype(x: ArrayLike, *, dtype: Any = ...) -> Any: ...
@@ -405,6 +409,10 @@ def i1e(x: Tensor) -> Tensor: ...
 @overload
 def i1e(x: ArrayLike) -> Any: ...
 @overload
+def imaginary_part(x: Tensor) -> Tensor: ...
+@overload
+def imaginary_part(x: ArrayLike) -> Any: ...
+@overload
 def inv(x: Tensor) -> Tensor: ...
 @overload
 def inv(x: ArrayLike) -> Any: ...
@@ -605,6 +613,10 @@ def minimum(x: ArrayLike, y: Tensor) -> Tensor: ...
 @overload
 def minimum(x: ArrayLike, y: ArrayLike) -> Any: ...
 @overload
+def mirrored(x: Tensor) -> Tensor: ...
+@overload
+def mirrored(x: ArrayLike) -> Any: ...
+@overload
 def moveaxis(x: Tensor, *, source: Any = ..., destination: Any = ...) -> Tensor: ...
 @overload
 def moveaxis(x: ArrayLike, *, source: Any = ..., destination: Any = ...) -> Any: ...
@@ -702,6 +714,10 @@ def rank_of(x: ArrayLike, *, tol: Any = ..., hermitian: bool = ..., rtol: Any = 
 def ravel(x: Tensor, order: str = ...) -> Tensor: ...
 @overload
 def ravel(x: ArrayLike, order: str = ...) -> Any: ...
+@overload
+def real_part(x: Tensor) -> Tensor: ...
+@overload
+def real_part(x: ArrayLike) -> Any: ...
 @overload
 def reciprocal(x: Tensor) -> Tensor: ...
 @overload
@@ -973,6 +989,7 @@ __all__ = [
     "argmax",
     "argmin",
     "argsort",
+    "argument",
     "asarray",
     "assign",
     "astype",
@@ -1060,6 +1077,7 @@ __all__ = [
     "i0e",
     "i1",
     "i1e",
+    "imaginary_part",
     "interop",
     "inv",
     "invert",
@@ -1104,6 +1122,7 @@ __all__ = [
     "maximum",
     "mean",
     "minimum",
+    "mirrored",
     "moveaxis",
     "multiply",
     "nanargmax",
@@ -1130,6 +1149,7 @@ __all__ = [
     "random_uniform",
     "rank_of",
     "ravel",
+    "real_part",
     "reciprocal",
     "rel_entr",
     "relu",
