@@ -260,7 +260,7 @@ class Optimizer:
             if memory and p in number
         }
         groups = [
-            {name: [number[p] for p in value] if name == "params" else value for name, value in group.items()}
+            {name: [number[p] for p in group.params] if name == "params" else group[name] for name in group}
             for group in self.param_groups
         ]
         formula = type(self).formula.__name__

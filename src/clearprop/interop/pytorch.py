@@ -1,0 +1,281 @@
+"""PyTorch's weight files (`.pt`, `.pth`, `.bin`) read and written with NumPy alone, and without running code.
+
+Such a file is a zip archive: `data.pkl`, a pickle of the objects in which a tensor stands as a reference, and
+`data/0`, `data/1`, ..., the memories that tensors show parts of. A pickle is a program. The reader here knows
+the handful of names that tensors need and builds arrays for them; every other name is refused, by its name,
+before anything of it is imported.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from clearprop.errors import InputError, lesson
+from clearprop.files import whole_file
+
+LARGEST_PICKLE = 1 << 28  # bytes: the objects around the arrays, not the arrays
+_STORAGES = {
+    "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
+    "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?", "BFloat16Storage": "<u2",
+}  # fmt: skip
+_NAMES = {np.dtype(code): name for name, code in _STORAGES.items() if name != "BFloat16Storage"}
+
+
+class _Kind(NamedTuple):
+    """The class of a storage, as a pickle names it."""
+
+    name: str
+
+
+class _Memory(NamedTuple):
+    """A storage: its bytes as numbers."""
+
+    array: Any
+    brain: bool  # halves of float32: their upper 16 bits
+
+
+@dataclass
+class Trained:
+    """A Parameter, as a pickle holds it when a whole module was saved rather than its state dict."""
+
+    array: Any
+    requires_grad: bool = True
+
+
+class _Limits(NamedTuple):
+    """What a strided view of a memory must keep within."""
+
+    size: int
+
+
+class _Reader(pickle.Unpickler):
+    """Unpickles tensors and plain values; `find_class` never imports."""
+
+    def __init__(self, file: Any, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(file, encoding="utf-8")
+        self.archive, self.root = archive, root
+        self.memories: dict[str, _Memory] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _KNOWN:
+            return _KNOWN[module, name]
+        if module in ("torch", "torch.storage") and name in _STORAGES:
+            return _Kind(name)
+        if module == "torch" and name in _DTYPES:
+            return _DTYPES[name]
+        wanted = "holds tensors, numbers, words and containers of them"
+        hint = "torch.save(model.state_dict(), path) where the file was made"
+        raise _refused(wanted, f"{module}.{name}, which would have to run code", hint)
+
+    def persistent_load(self, reference: Any) -> Any:
+        if not isinstance(reference, tuple) or len(reference) < 5 or reference[0] != "storage":
+            raise _refused("refers to storages alone", repr(reference)[:60])
+        kind, key, size = reference[1], str(reference[2]), reference[4]
+        if key not in self.memories:
+            if not isinstance(kind, _Kind) or not isinstance(size, int) or size < 0:
+                raise _refused("names the kind and size of a storage", repr(reference)[:60])
+            dtype = np.dtype(_STORAGES[kind.name])
+            info = _member(self.archive, f"{self.root}/data/{key}")
+            if info.file_size != size * dtype.itemsize:
+                raise _refused(f"wants {size * dtype.itemsize} bytes in data/{key}", f"{info.file_size}")
+            array = np.frombuffer(self.archive.read(info), dtype)
+            self.memories[key] = _Memory(array, kind.name == "BFloat16Storage")
+        return self.memories[key]
+
+
+def _tensor(memory: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Any:
+    """Return the part of a memory that a tensor shows, copied; strides that leave it are refused."""
+    numbers = (offset, *shape, *strides)
+    if not isinstance(memory, _Memory) or not all(type(n) is int and n >= 0 for n in numbers):
+        raise _refused("wants a tensor's place in its storage", repr(numbers)[:60])
+    if len(shape) != len(strides):
+        raise _refused("wants as many strides as axes", f"{shape}, {strides}")
+    size = math.prod(shape)
+    last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) if size else 0
+    if last >= max(memory.array.size, 1) or size > 64 * max(memory.array.size, 1):
+        raise _refused(f"wants a tensor within the {memory.array.size} numbers of its storage", f"{shape}, {strides}")
+    step = memory.array.itemsize
+    start = memory.array[offset:] if size else memory.array
+    view = np.lib.stride_tricks.as_strided(start, shape, [s * step for s in strides], writeable=False)
+    array = np.array(view)
+    return (array.astype(np.uint32) << 16).view(np.float32) if memory.brain else array
+
+
+def _parameter(array: Any, requires_grad: Any = True, *_: Any) -> Trained:
+    return Trained(array, bool(requires_grad))
+
+
+_DTYPES = {
+    "float32": "float32", "float64": "float64", "float16": "float16", "bfloat16": "float32", "int64": "int64",
+    "int32": "int32", "int16": "int16", "int8": "int8", "uint8": "uint8", "bool": "bool",
+}  # fmt: skip
+_KNOWN: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch._utils", "_rebuild_parameter"): _parameter,
+    ("torch", "Size"): tuple,
+    ("torch", "device"): lambda *where: ":".join(map(str, where)),
+    ("builtins", "set"): set,
+}
+
+
+def load_pt(path: Any) -> Any:
+    """Return what `torch.save` wrote, with arrays for tensors: a state dict, or any containers of them.
+
+    bfloat16 comes as float32. Raises InputError, a ValueError, for what is no such archive, for anything in it
+    that would have to run code, by its name, and for tensors that reach out of their storage.
+
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "w.pt"
+    >>> save_pt(path, {"w": np.ones((2, 3), np.float32), "epoch": 4})
+    >>> found = load_pt(path)
+    >>> found["w"].shape, found["epoch"]
+    ((2, 3), 4)
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            pickles = [name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
+            if len(pickles) != 1:
+                raise _refused("wants one data.pkl in the archive", f"{len(pickles)}", "torch.save(state, path)")
+            _little(archive, pickles[0].removesuffix("data.pkl") + "byteorder")
+            info = _member(archive, pickles[0])
+            if info.file_size > LARGEST_PICKLE:
+                raise _refused(f"wants objects of at most {LARGEST_PICKLE} bytes", f"{info.file_size}")
+            with archive.open(info) as file:
+                return _Reader(file, archive, pickles[0].removesuffix("/data.pkl")).load()
+    except zipfile.BadZipFile as error:
+        hint = "torch.save(torch.load(path), path) in a PyTorch since 1.6, or safetensors"
+        raise _refused("wants a zip archive, which PyTorch writes since 1.6", f"{path}", hint) from error
+    except InputError:
+        raise
+    except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, KeyError, IndexError, ValueError) as error:
+        raise _refused("wants a whole, sound pickle", str(error)[:80]) from error
+    except (struct.error, UnicodeDecodeError, MemoryError, RecursionError, OverflowError, NotImplementedError) as error:
+        raise _refused("wants a whole, sound archive", str(error)[:80]) from error
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise _refused("wants members that are stored, not compressed", name)
+    return info
+
+
+def _little(archive: zipfile.ZipFile, name: str) -> None:
+    if name in archive.namelist() and archive.read(name).strip() != b"little":
+        raise _refused("wants little-endian numbers", "big")
+
+
+def _refused(wanted: str, got: str = "", hint: str = "") -> InputError:
+    return InputError(lesson("load_pt(path)", wanted, got, hint=hint))
+
+
+def load_weights(path: Any, prefix: str = "module.") -> dict[str, Any]:
+    """Return the arrays of a state dict from a `.pt`, `.pth`, `.bin` or `.safetensors` file, by name.
+
+    A dict around it under `state_dict`, `model` or `model_state_dict` is opened, and `prefix`, which a wrapper
+    such as DataParallel left, is taken away where all names have it.
+    """
+    from clearprop.interop.safetensors import load_safetensors
+
+    if str(path).endswith(".safetensors"):
+        return without_prefix(load_safetensors(path)[0], prefix)
+    found = load_pt(path)
+    for name in ("state_dict", "model_state_dict", "model"):
+        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
+            found = found[name]
+    if not isinstance(found, Mapping):
+        raise _refused("wants a state dict", type(found).__name__, "load_pt(path) to look at what it holds")
+    arrays = {k: v.array if isinstance(v, Trained) else v for k, v in found.items()}
+    return without_prefix({k: v for k, v in arrays.items() if isinstance(v, np.ndarray)}, prefix)
+
+
+def without_prefix(state: Mapping[str, Any], prefix: str = "module.") -> dict[str, Any]:
+    """Return a state dict without a prefix that all of its names have.
+
+    >>> without_prefix({"module.weight": 1})
+    {'weight': 1}
+    """
+    everywhere = bool(state) and all(name.startswith(prefix) for name in state)
+    return {name.removeprefix(prefix) if everywhere else name: x for name, x in state.items()}
+
+
+# --- writing -------------------------------------------------------------------------------------------------------
+class _Writer(pickle._Pickler):  # type: ignore[misc]  # the one in Python, whose opcodes can be written by hand
+    """Pickles containers, numbers and words as usual, and arrays as PyTorch's tensors."""
+
+    dispatch = pickle._Pickler.dispatch.copy()  # type: ignore[attr-defined]
+
+    def __init__(self, file: Any) -> None:
+        super().__init__(file, protocol=2)
+        self.storages: list[Any] = []
+
+    def array(self, x: Any) -> None:
+        """Write an array: `_rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`."""
+        x = np.asarray(x)
+        kind = _NAMES.get(x.dtype.newbyteorder("<"))
+        if kind is None:
+            wanted = "writes real numbers"
+            raise TypeError(lesson("save_pt(path, state)", wanted, f"dtype {x.dtype}", hint="x.astype('float32')"))
+        strides = tuple(math.prod(x.shape[i + 1 :]) for i in range(x.ndim))
+        self.write(pickle.GLOBAL + b"torch._utils\n_rebuild_tensor_v2\n" + pickle.MARK)
+        self.write(pickle.MARK)
+        self.save("storage")
+        self.write(pickle.GLOBAL + f"torch\n{kind}\n".encode())
+        for word in (str(len(self.storages)), "cpu", x.size):
+            self.save(word)
+        self.write(pickle.TUPLE + pickle.BINPERSID)
+        for word in (0, x.shape, strides, False):
+            self.save(word)
+        self.save(OrderedDict())
+        self.write(pickle.TUPLE + pickle.REDUCE)
+        self.storages.append(x)
+
+    dispatch[np.ndarray] = array
+
+    def save(self, obj: Any, save_persistent_id: bool = True) -> Any:
+        """Write anything that PyTorch reads back without code; TypeError for the rest."""
+        if isinstance(obj, np.generic):
+            obj = obj.item()
+        if isinstance(obj, np.ndarray):
+            return self.array(obj)
+        if obj is not OrderedDict and not isinstance(obj, _PLAIN):
+            wanted = "writes arrays, numbers, words and containers of them"
+            hint = "the module's state_dict()"
+            raise TypeError(lesson("save_pt(path, state)", wanted, type(obj).__name__, hint=hint))
+        return super().save(obj, save_persistent_id)
+
+
+_PLAIN = (dict, list, tuple, str, int, float, bool, bytes, type(None))
+
+
+def save_pt(path: Any, state: Any) -> None:
+    """Write a state dict, or any containers of arrays, numbers and words, as `torch.save` does.
+
+    PyTorch reads it with `torch.load(path)`, its safe way. Raises TypeError for anything else in it.
+    """
+    text = io.BytesIO()
+    writer = _Writer(text)
+    writer.dump(state)
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("archive/data.pkl", text.getvalue())
+        archive.writestr("archive/byteorder", "little")
+        for i, array in enumerate(writer.storages):
+            archive.writestr(f"archive/data/{i}", array.astype(array.dtype.newbyteorder("<")).tobytes())
+        archive.writestr("archive/version", "3\n")
+    if hasattr(path, "write"):
+        path.write(whole.getvalue())
+        return
+    with whole_file(path, ours=None) as file:
+        file.write(whole.getvalue())

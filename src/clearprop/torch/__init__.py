@@ -1,0 +1,137 @@
+"""`import clearprop.torch as torch`: PyTorch's names and meanings over clearprop's tensors.
+
+A program written for PyTorch runs with its imports changed, or unchanged by `python -m clearprop.torch
+program.py`. Views share memory and tensors can be written to, as there; every gradient can be seen, as here:
+`clearprop.draw(loss.node)`, `clearprop.explain(w.node)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+from clearprop.errors import lesson
+from clearprop.torch import algebra, chance, dtypes, making, picking, pointwise, reducing, shaping
+from clearprop.torch.chance import Generator, default_generator
+from clearprop.torch.dtypes import Size, device, dtype, finfo, get_default_dtype, iinfo, set_default_dtype
+from clearprop.torch.gradients import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from clearprop.torch.names import FUNCTIONS, PLAIN
+from clearprop.torch.tensors import Tensor, nearest
+
+__version__ = "2.0.0+clearprop"
+pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
+_SUBMODULES = ("nn", "optim", "autograd", "utils", "cuda", "linalg", "files")
+_FILES = ("save", "load")
+_OLD = {"FloatTensor": "float32", "DoubleTensor": "float64", "LongTensor": "int64", "IntTensor": "int32"}
+_OLD |= {"BoolTensor": "bool", "ByteTensor": "uint8"}
+_WANTED = {
+    "bfloat16": ("NumPy has no such numbers", "torch.float32"),
+    "complex64": ("numbers are real", "the real and imaginary parts as two tensors"),
+    "fft": ("numbers are real", "np.fft on arrays"),
+    "vmap": ("there is no such transformation", "a leading axis"),
+    "jit": ("nothing is scripted", "the model itself"),
+    "distributed": ("there is one process", "the model itself"),
+}  # fmt: skip
+
+
+def manual_seed(seed: int) -> Any:
+    """Start the generator anew from a seed; the numbers are not PyTorch's."""
+    return chance.manual_seed(seed)
+
+
+def compile(model: Any = None, **options: Any) -> Any:
+    """Return the model or function as it is: `clearprop.compile(step)` compiles whole training steps."""
+    return model if model is not None else lambda f: f
+
+
+def set_printoptions(**options: Any) -> None:
+    """Do nothing: tensors print with four digits."""
+
+
+def use_deterministic_algorithms(mode: bool, **_: Any) -> None:
+    """Do nothing: all algorithms are."""
+
+
+def set_num_threads(n: int) -> None:
+    """Do nothing: NumPy's library has its own number of threads."""
+
+
+def get_num_threads() -> int:
+    """Return 1."""
+    return 1
+
+
+def typename(x: Any) -> str:
+    """Return the name of a tensor's type, or of a class."""
+    return str(x.type()) if isinstance(x, Tensor) else f"{type(x).__module__}.{type(x).__name__}"
+
+
+def _in_words(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that also takes its first tensors as `input=` and `other=`, and writes into `out=`."""
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            lead = tuple(kwargs.pop(word) for word in ("input", "self") if word in kwargs)
+            args = (*lead, *args)
+            if "other" in kwargs:
+                args = (*args, kwargs.pop("other"))
+            if "exponent" in kwargs:
+                args = (*args, kwargs.pop("exponent"))
+            out = kwargs.pop("out", None)
+            if out is not None:
+                return out.write(f(*args, **kwargs).node)
+            dtypes.here(kwargs.get("device"))
+        return f(*args, **kwargs)
+
+    function.__doc__, function.__name__, function.__wrapped__ = f.__doc__, f.__name__, f  # type: ignore[attr-defined]
+    return function
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"clearprop.torch.{name}")
+    if name in _FILES:
+        return getattr(importlib.import_module("clearprop.torch.files"), name)
+    if name in PLAIN:
+        return PLAIN[name]
+    if name in FUNCTIONS:
+        return _in_words(FUNCTIONS[name])
+    if name in dtypes.NAMES:
+        return dtypes.NAMES[name]
+    if name in _OLD:
+        return lambda *data: making.tensor(data[0], dtype=dtypes.NAMES[_OLD[name]]) if data and not isinstance(data[0], int) else making.made(PLAIN["zeros"](*data).numpy(), dtypes.NAMES[_OLD[name]])
+    known = [*PLAIN, *FUNCTIONS, *dtypes.NAMES, *_SUBMODULES]
+    wanted, hint = _WANTED.get(name, ("there is no such name", nearest(name, known)))
+    raise AttributeError(lesson(f"torch.{name}", wanted, hint=hint))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PLAIN, *FUNCTIONS, *dtypes.NAMES, *_SUBMODULES, *_FILES})
+
+
+__all__ = [
+    "Generator",
+    "Size",
+    "Tensor",
+    "algebra",
+    "compile",
+    "default_generator",
+    "device",
+    "dtype",
+    "enable_grad",
+    "finfo",
+    "get_default_dtype",
+    "iinfo",
+    "inference_mode",
+    "is_grad_enabled",
+    "manual_seed",
+    "no_grad",
+    "picking",
+    "pointwise",
+    "reducing",
+    "set_default_dtype",
+    "set_grad_enabled",
+    "shaping",
+]

@@ -1,0 +1,49 @@
+"""`python -m clearprop.torch program.py`: run a program that says `import torch`, with clearprop in its place."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import runpy
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from clearprop.errors import lesson
+
+
+class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Answers `import torch...` with `clearprop.torch...`."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
+        """Return a plan for PyTorch's modules, None for all others."""
+        if name.partition(".")[0] == "torch":
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        return None
+
+    def create_module(self, spec: Any) -> ModuleType:
+        """Return the module of that name here; ModuleNotFoundError says which there is none of."""
+        try:
+            return importlib.import_module(f"clearprop.{spec.name}")
+        except ModuleNotFoundError as error:
+            wanted = "there is no such module here"
+            raise ModuleNotFoundError(lesson(f"import {spec.name}", wanted, hint="torch.nn, torch.optim")) from error
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It has been run."""
+
+
+def main(arguments: list[str]) -> None:
+    """Run the program named first, with the rest as its arguments."""
+    if not arguments:
+        print(lesson("python -m clearprop.torch", "wants a program", hint="python -m clearprop.torch program.py"))
+        raise SystemExit(2)
+    sys.meta_path.insert(0, Instead())
+    sys.argv = arguments
+    runpy.run_path(arguments[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,170 @@
+"""Products and linear algebra, and `torch.linalg`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.torch import dtypes
+from clearprop.torch.names import FUNCTIONS, PLAIN, function, plain
+from clearprop.torch.reducing import norm
+from clearprop.torch.tensors import Tensor, kept_apart, lift, through
+
+
+def _nodes(called: str, *xs: Any) -> list[Any]:
+    """Return the nodes of tensors of one dtype; RuntimeError for others, as in PyTorch."""
+    for x in xs:
+        if not isinstance(x, Tensor):
+            raise TypeError(lesson(f"torch.{called}", "wants tensors", type(x).__name__, hint="torch.tensor(x)"))
+    kinds = {x.node.dtype for x in xs}
+    if len(kinds) > 1:
+        wanted = "expected tensors of the same dtype"
+        got = " and ".join(str(dtypes.of(kind)) for kind in sorted(kinds, key=str))
+        raise RuntimeError(lesson(f"torch.{called}", wanted, got, hint="x.float(), or x.to(y.dtype)"))
+    return kept_apart(*xs)
+
+
+def _product(called: str, *ndims: int) -> Callable[..., Any]:
+    """Return a product that takes tensors of so many axes only."""
+
+    def product(x: Any, y: Any) -> Any:
+        a, b = _nodes(called, x, y)
+        if ndims and (a.ndim, b.ndim) != ndims:
+            got = f"{tuple(a.shape)} and {tuple(b.shape)}"
+            wanted = f"wants tensors of {ndims[0]} and {ndims[1]} axes"
+            raise RuntimeError(lesson(f"torch.{called}(x, y)", wanted, got, hint="torch.matmul(x, y)"))
+        try:
+            return lift(a @ b, _MAKERS.get((a.ndim, b.ndim), "unsafe_view"))
+        except ValueError as error:
+            raise RuntimeError(*error.args) from error
+
+    return product
+
+
+_MAKERS = {(2, 2): "mm", (2, 1): "mv", (1, 1): "dot", (3, 3): "bmm", (1, 2): "squeeze"}
+FUNCTIONS["matmul"] = _product("matmul")
+FUNCTIONS["mm"], FUNCTIONS["bmm"] = _product("mm", 2, 2), _product("bmm", 3, 3)
+FUNCTIONS["mv"] = _product("mv", 2, 1)
+FUNCTIONS["dot"] = FUNCTIONS["inner_of_vectors"] = _product("dot", 1, 1)
+del FUNCTIONS["inner_of_vectors"]
+
+
+@function
+def outer(x: Any, y: Any) -> Any:
+    """Return all products of an entry of x and one of y."""
+    a, b = kept_apart(x, y)
+    return lift(a[:, None] * b[None, :], "mul")
+
+
+FUNCTIONS["ger"] = outer
+
+
+@function
+def inner(x: Any, y: Any) -> Any:
+    """Return the sums of products along the last axes."""
+    return lift(np.inner(*_nodes("inner", x, y)), "inner")
+
+
+@function
+def addmm(x: Any, a: Any, b: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """Return beta x + alpha a @ b."""
+    return beta * x + alpha * FUNCTIONS["matmul"](a, b)
+
+
+FUNCTIONS["addmv"] = FUNCTIONS["addbmm"] = FUNCTIONS["baddbmm"] = addmm
+
+
+def _sum_of_batch(x: Any, a: Any, b: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    return beta * x + alpha * FUNCTIONS["bmm"](a, b).sum(0)
+
+
+FUNCTIONS["addbmm"] = _sum_of_batch
+
+
+@plain
+def einsum(equation: str, *operands: Any) -> Any:
+    """Return Einstein's sum: axes of one letter are multiplied entry by entry, those left out are summed."""
+    given = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
+    return lift(np.einsum(equation.replace(" ", ""), *_nodes("einsum", *given)), "einsum")
+
+
+@function
+def tensordot(x: Any, y: Any, dims: Any = 2) -> Any:
+    """Return the sum of products over pairs of axes."""
+    return lift(np.tensordot(*_nodes("tensordot", x, y), axes=dims), "tensordot")
+
+
+@function
+def kron(x: Any, y: Any) -> Any:
+    """Return Kronecker's product."""
+    return lift(np.kron(*_nodes("kron", x, y)), "kron")
+
+
+@function
+def cross(x: Any, y: Any, dim: int = -1) -> Any:
+    """Return the cross product of vectors of length 3."""
+    return lift(np.cross(*_nodes("cross", x, y), axis=dim), "linalg_cross")
+
+
+@function
+def trace(x: Any) -> Any:
+    """Return the sum of the diagonal."""
+    return lift(np.trace(kept_apart(x)[0]), "trace")
+
+
+@function
+def cdist(x: Any, y: Any, p: float = 2.0) -> Any:
+    """Return the distances of each row of x from each row of y."""
+    a, b = x.unsqueeze(-2), y.unsqueeze(-3)
+    return norm(a - b, p, -1)
+
+
+@plain
+def chain_matmul(*matrices: Any) -> Any:
+    """Return the product of matrices."""
+    return lift(np.linalg.multi_dot(_nodes("chain_matmul", *matrices)), "mm")
+
+
+def _vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False) -> Any:
+    return norm(x, ord, dim, keepdim)
+
+
+def _norm(x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Any:
+    if ord is None or (ord == "fro" and dim is None):
+        return norm(x, 2, dim, keepdim)
+    return through(np.linalg.norm, "linalg_norm")(x, ord, axis=dim, keepdims=keepdim)
+
+
+def _qr(x: Any, mode: str = "reduced") -> Any:
+    return through(np.linalg.qr, "linalg_qr")(x, mode)
+
+
+def _svd(x: Any, full_matrices: bool = True) -> Any:
+    return through(np.linalg.svd, "linalg_svd")(x, full_matrices=full_matrices)
+
+
+def _lstsq(x: Any, y: Any) -> Any:
+    solution, residuals, rank, singular_values = through(np.linalg.lstsq, "linalg_lstsq")(x, y)
+    return SimpleNamespace(
+        solution=solution, residuals=residuals, rank=rank, singular_values=singular_values
+    )
+
+
+_SAME = {
+    name: through(getattr(np.linalg, name), f"linalg_{name}")
+    for name in ("inv", "det", "slogdet", "solve", "eigh", "eigvalsh", "cholesky", "pinv", "matrix_power")
+    + ("matrix_rank", "cond", "multi_dot", "svdvals", "eig", "eigvals")
+}
+LINALG: dict[str, Callable[..., Any]] = {
+    **_SAME, "norm": _norm, "vector_norm": _vector_norm, "matrix_norm": _norm, "qr": _qr, "svd": _svd,
+    "lstsq": _lstsq, "cross": cross, "matmul": FUNCTIONS["matmul"],
+}  # fmt: skip
+for _name in ("det", "slogdet", "pinv", "matrix_power", "cholesky", "qr"):
+    FUNCTIONS[_name] = LINALG[_name]
+FUNCTIONS["inverse"] = LINALG["inv"]
+FUNCTIONS["logdet"] = lambda x: LINALG["slogdet"](x)[1]
+PLAIN["chain_matmul"] = chain_matmul

@@ -1,0 +1,245 @@
+"""Random tensors: PyTorch's names over the one seeded generator of clearprop, which draws other numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.ops import random as source
+from clearprop.torch import cells, dtypes
+from clearprop.torch.making import made
+from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
+from clearprop.torch.shaping import lengths
+from clearprop.torch.tensors import Tensor, cast, lift
+
+
+class Generator:
+    """A generator of its own: `torch.randn(3, generator=torch.Generator().manual_seed(0))`."""
+
+    def __init__(self, device: Any = None) -> None:
+        dtypes.here(device)
+        self._seed = 67280421310721
+        self.manual_seed(self._seed)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start anew from a seed; return the generator."""
+        self._seed = seed
+        with kept() as before:
+            source.manual_seed(seed)
+            self.state = before.now()
+        return self
+
+    def initial_seed(self) -> int:
+        """Return the seed."""
+        return self._seed
+
+    def get_state(self) -> Tensor:
+        """Return the state, for `set_state`."""
+        return lift(np.asarray(self.state).view(np.int64))  # type: ignore[no-any-return]
+
+    def set_state(self, state: Tensor) -> Generator:
+        """Go on from a state."""
+        self.state = state.node._value.view(np.uint64)
+        return self
+
+
+class _State:
+    now = staticmethod(source.get_rng_state)
+
+
+@contextmanager
+def kept() -> Iterator[_State]:
+    """Put the global generator back, afterwards, to where it was."""
+    before = source.get_rng_state()
+    try:
+        yield _State()
+    finally:
+        source.set_rng_state(before)
+
+
+@contextmanager
+def drawing_from(generator: Generator | None) -> Iterator[None]:
+    """Draw from a generator of one's own inside the block, from the global one for None."""
+    if generator is None:
+        yield
+        return
+    with kept() as state:
+        source.set_rng_state(generator.state)
+        yield
+        generator.state = state.now()
+
+
+@plain
+def manual_seed(seed: int) -> Any:
+    """Start the global generator anew; return it."""
+    source.manual_seed(int(seed) % (1 << 63))
+    return default_generator
+
+
+@plain
+def seed() -> int:
+    """Start the global generator from a number that nobody knows; return that."""
+    chosen = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
+    manual_seed(chosen)
+    return chosen
+
+
+@plain
+def get_rng_state() -> Tensor:
+    """Return the global generator's state, for `set_rng_state`."""
+    return lift(np.asarray(source.get_rng_state()).view(np.int64))  # type: ignore[no-any-return]
+
+
+@plain
+def set_rng_state(state: Tensor) -> None:
+    """Go on from a state."""
+    source.set_rng_state(state.node._value.view(np.uint64))
+
+
+class _Global:
+    """The global generator, which `torch.manual_seed` returns."""
+
+    manual_seed = staticmethod(manual_seed)
+    get_state, set_state = staticmethod(get_rng_state), staticmethod(set_rng_state)
+
+
+default_generator = _Global()
+
+
+def uniform(shape: tuple[int, ...], generator: Any = None, dtype: Any = np.float64) -> Any:
+    """Return numbers in [0, 1) as an array, or a node while a step is being recorded."""
+    with drawing_from(generator if isinstance(generator, Generator) else None):
+        return source.uniform(shape, dtype=dtype)
+
+
+def normal_numbers(shape: tuple[int, ...], generator: Any = None) -> Any:
+    """Return normally distributed numbers as a node."""
+    with drawing_from(generator if isinstance(generator, Generator) else None):
+        return source.normal(shape)
+
+
+def _creation(draw: Any) -> Any:
+    def creation(
+        *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, **how: Any
+    ) -> Tensor:
+        dtypes.here(device)
+        shape = lengths((how["size"],) if "size" in how else size)
+        found: Tensor = lift(cast(draw(shape, generator), dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)))
+        return found.requires_grad_() if requires_grad else found
+
+    return creation
+
+
+def _alike(name: str) -> Any:
+    return lambda x, *args, dtype=None, **how: PLAIN[name](*args, tuple(x.shape), dtype=dtype or x.dtype, **how)
+
+
+PLAIN["rand"], PLAIN["randn"] = _creation(uniform), _creation(normal_numbers)
+FUNCTIONS["rand_like"], FUNCTIONS["randn_like"], FUNCTIONS["randint_like"] = map(_alike, ("rand", "randn", "randint"))
+
+
+@plain
+def randint(*args: Any, generator: Any = None, dtype: Any = None, device: Any = None, **named: Any) -> Tensor:
+    """Return whole numbers from `low` (0 if left out) to below `high`, each as likely: randint(low, high, size)."""
+    low, high = named.get("low", 0), named.get("high")
+    rest = list(args)
+    size = named["size"] if "size" in named else rest.pop()
+    if rest:
+        low, high = (low, rest[0]) if len(rest) == 1 else rest
+    if high is None or high <= low:
+        raise RuntimeError(lesson("torch.randint(low, high, size)", "wants high above low", f"{low}, {high}"))
+    numbers = np.floor(uniform(tuple(size), generator) * (high - low)) + low
+    return lift(cast(numbers, np.dtype(np.int64) if dtype is None else dtypes.numpy_dtype(dtype)))  # type: ignore[no-any-return]
+
+
+@plain
+def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = None) -> Tensor:
+    """Return 0 to n - 1 in a random order."""
+    return made(np.argsort(uniform((n,), generator)._value, kind="stable"), dtype, device)
+
+
+@plain
+def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None) -> Tensor:
+    """Return numbers with these means and standard deviations, numbers or tensors."""
+    shape = tuple(size) if size is not None else np.broadcast_shapes(*(getattr(x, "shape", ()) for x in (mean, std)))
+    drawn = lift(cast(normal_numbers(tuple(shape), generator), dtypes.numpy_dtype(dtype or dtypes.get_default_dtype())))
+    return drawn * std + mean  # type: ignore[no-any-return]
+
+
+@function
+def bernoulli(x: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
+    """Return 1 with the probability that each entry is (or with p), else 0."""
+    share = x.node._value if p is None else p
+    return lift((uniform(tuple(x.shape), generator)._value < share).astype(x.node.dtype))  # type: ignore[no-any-return]
+
+
+@function
+def multinomial(x: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Tensor:
+    """Return numbers of entries, drawn with probabilities in proportion to the entries of each row."""
+    weights = np.asarray(x.node._value, np.float64)
+    totals = weights.sum(-1, keepdims=True)
+    if not np.isfinite(weights).all() or (weights < 0).any() or (totals <= 0).any():
+        wanted = "wants weights of 0 or more that are not all 0, and finite"
+        raise RuntimeError(lesson("torch.multinomial(x, n)", wanted, hint="torch.softmax(logits, dim=-1)"))
+    if replacement:
+        edges = np.cumsum(weights / totals, -1)
+        drawn = uniform((*weights.shape[:-1], num_samples), generator)._value
+        places = (drawn[..., None] >= edges[..., None, :-1]).sum(-1)
+        return made(places)
+    if num_samples > (weights > 0).sum(-1).min():
+        wanted = "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
+        raise RuntimeError(lesson("torch.multinomial(x, n)", wanted, f"{num_samples}", hint="replacement=True"))
+    with np.errstate(divide="ignore"):  # the first of waiting times with these rates: the order of a draw
+        times = -np.log1p(-uniform(weights.shape, generator)._value) / weights
+    return made(np.argsort(np.where(weights > 0, times, np.inf), -1, kind="stable")[..., :num_samples])
+
+
+def _rewritten(draw: Any) -> Any:
+    def in_place(x: Tensor, *args: Any, generator: Any = None, **how: Any) -> Tensor:
+        array = draw(uniform, tuple(x.shape), generator, *args, **how)
+        return x.write(cells.leaf(np.asarray(array).astype(x.node.dtype)), "a random draw in place")
+
+    return in_place
+
+
+def _between(u: Any, shape: Any, generator: Any, a: float = 0.0, b: float = 1.0, **named: float) -> Any:
+    a, b = named.get("from", a), named.get("to", b)
+    return u(shape, generator)._value * (b - a) + a
+
+
+def _normal(u: Any, shape: Any, generator: Any, mean: float = 0.0, std: float = 1.0) -> Any:
+    return normal_numbers(shape, generator)._value * std + mean
+
+
+def _exponential(u: Any, shape: Any, generator: Any, lambd: float = 1.0) -> Any:
+    return -np.log1p(-u(shape, generator)._value) / lambd
+
+
+def _coins(u: Any, shape: Any, generator: Any, p: Any = 0.5) -> Any:
+    return u(shape, generator)._value < (p.node._value if isinstance(p, Tensor) else p)
+
+
+def _whole(u: Any, shape: Any, generator: Any, low: int = 0, high: int | None = None) -> Any:
+    low, high = (low, high) if high is not None else (0, low or 1 << 24)
+    return np.floor(u(shape, generator)._value * (high - low)) + low
+
+
+METHODS["uniform_"], METHODS["normal_"] = _rewritten(_between), _rewritten(_normal)
+METHODS["exponential_"], METHODS["bernoulli_"] = _rewritten(_exponential), _rewritten(_coins)
+METHODS["random_"] = _rewritten(_whole)
+
+
+@method
+def share_memory_(x: Tensor) -> Tensor:
+    """Return the tensor: there are no other processes."""
+    return x
+
+
+@plain
+def poisson(x: Tensor, *, generator: Any = None) -> Tensor:
+    """Raise NotImplementedError: the generator draws no such numbers."""
+    raise NotImplementedError(lesson("torch.poisson(x)", "is not drawn here", hint="numpy.random.poisson"))

@@ -1,0 +1,74 @@
+"""Where gradients are wanted: `no_grad` and its relatives, as blocks, decorators and switches."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from clearprop.modes import Block, mode
+
+
+class _Switch:
+    """A block, a decorator with or without parentheses."""
+
+    wanted = False
+
+    def __new__(cls, function: Any = None, *args: Any) -> Any:
+        """Decorate a function, or make a block."""
+        made = object.__new__(cls)
+        return made(function) if callable(function) else made
+
+    def __init__(self, function: Any = None, *args: Any) -> None:
+        self._blocks: list[Block] = []
+
+    def __enter__(self) -> None:
+        block = Block(grad_enabled=self.wanted)
+        self.__dict__.setdefault("_blocks", []).append(block)
+        block.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._blocks.pop().__exit__(*error)
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Run a function inside such a block."""
+
+        @functools.wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with Block(grad_enabled=self.wanted):
+                return function(*args, **kwargs)
+
+        return inside
+
+
+class no_grad(_Switch):
+    """Compute without remembering."""
+
+
+class inference_mode(_Switch):
+    """Compute without remembering."""
+
+
+class enable_grad(_Switch):
+    """Remember again."""
+
+    wanted = True
+
+
+class set_grad_enabled:
+    """Say from here on, or inside the block, whether to remember."""
+
+    def __init__(self, mode: bool) -> None:
+        self._block = Block(grad_enabled=bool(mode))
+        self._block.__enter__()
+
+    def __enter__(self) -> None:
+        """It has begun."""
+
+    def __exit__(self, *error: Any) -> None:
+        self._block.__exit__(*error)
+
+
+def is_grad_enabled() -> bool:
+    """Tell whether results remember how they were computed."""
+    return mode.grad_enabled

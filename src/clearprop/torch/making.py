@@ -1,0 +1,386 @@
+"""Making tensors, and making others of them: creation, dtypes, devices, arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.torch import cells, dtypes
+from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
+from clearprop.torch.shaping import lengths, stack
+from clearprop.torch.tensors import FUNCTIONS_OF_DATA, Tensor, cast, kept_apart, lift
+
+
+def made(array: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a leaf that holds the array itself."""
+    dtypes.here(device)
+    if dtype is not None:
+        array = array.astype(dtypes.numpy_dtype(dtype))
+    found: Tensor = lift(array)
+    return found.requires_grad_() if requires_grad else found
+
+
+def _array(data: Any) -> Any:
+    """Return data as an array of the dtype that PyTorch would give it: Python's floats are the default float."""
+    if isinstance(data, Tensor):
+        return np.array(data.node._value)
+    if isinstance(data, (np.ndarray, np.generic)):
+        dtypes.of(data.dtype)
+        return np.array(data)
+    try:
+        array = np.array(_unpacked(data))
+    except ValueError as error:
+        raise ValueError(lesson("torch.tensor(data)", "wants rows of one length", str(error))) from error
+    if array.dtype.kind not in "fiub":
+        wanted = "wants numbers"
+        kind = ValueError if array.dtype.kind in "US" else TypeError  # as in PyTorch
+        raise kind(lesson("torch.tensor(data)", wanted, f"dtype {array.dtype}", hint="a list of numbers"))
+    if array.dtype.kind == "f" and not _has_arrays(data):
+        return array.astype(dtypes.default())
+    return array if array.size else array.astype(dtypes.default())
+
+
+def _unpacked(data: Any) -> Any:
+    if isinstance(data, (list, tuple)):
+        return [_unpacked(x) for x in data]
+    return data.item() if isinstance(data, Tensor) and not data.ndim else data.tolist() if isinstance(data, Tensor) else data
+
+
+def _has_arrays(data: Any) -> bool:
+    if isinstance(data, (list, tuple)):
+        return any(_has_arrays(x) for x in data[:1])
+    return isinstance(data, (np.ndarray, np.generic))
+
+
+@plain
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor with a copy of numbers, lists of them or an array."""
+    return made(_array(data), dtype, device, requires_grad)
+
+
+FUNCTIONS_OF_DATA["tensor"] = tensor
+
+
+@plain
+def from_numpy(array: Any) -> Tensor:
+    """Return a tensor that shares the memory of an array: a write to either is seen in both."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(lesson("torch.from_numpy(array)", "expected np.ndarray", type(array).__name__))
+    dtypes.of(array.dtype)
+    if any(step < 0 for step in array.strides):
+        wanted = "at least one stride in the given numpy array is negative"
+        raise ValueError(lesson("torch.from_numpy(array)", wanted, hint="array.copy()"))
+    shared = cells.leaf(0.0)
+    shared._value = array
+    found: Tensor = lift(cells.Cell(shared, array))
+    return found
+
+
+@plain
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Return a tensor: the same if it is one of that dtype, sharing the memory of an array."""
+    dtypes.here(device)
+    if isinstance(data, Tensor):
+        return data if dtype is None else METHODS["to"](data, dtype)  # type: ignore[no-any-return]
+    if isinstance(data, np.ndarray):
+        found = from_numpy(data)
+        return found if dtype is None else METHODS["to"](found, dtype)  # type: ignore[no-any-return]
+    return tensor(data, dtype=dtype)
+
+
+PLAIN["asarray"] = as_tensor
+
+
+def _filled(name: str, value: Any) -> Any:
+    def creation(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:
+        size = (_.pop("size"),) if "size" in _ else size
+        kind = dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)
+        return made(np.full(lengths(size), value, kind), None, device, requires_grad)
+
+    creation.__name__, creation.__doc__ = name, f"Return a tensor of this shape full of {value}."
+    return creation
+
+
+PLAIN["zeros"], PLAIN["ones"] = _filled("zeros", 0), _filled("ones", 1)
+PLAIN["empty"] = _filled("empty", 0)
+
+
+@plain
+def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of this shape full of one number, whose kind decides the dtype."""
+    kind = _array(fill_value).dtype if dtype is None else dtypes.numpy_dtype(dtype)
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    return made(np.full(lengths((size,)), value, kind), None, device, requires_grad)
+
+
+@plain
+def arange(*ends: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any) -> Tensor:
+    """Return start, start + step, ... below `end`; whole numbers where all three are."""
+    if named:
+        ends = (named.get("start", 0), named["end"], named.get("step", 1)) if not ends else (*ends, *named.values())
+    numbers = [x.item() if isinstance(x, Tensor) else x for x in ends]
+    start, end, step = (0, numbers[0], 1) if len(numbers) == 1 else (*numbers, 1)[:3]
+    kind = dtypes.default() if any(isinstance(x, float) for x in numbers) else np.dtype(np.int64)
+    count = max(0, math.ceil((end - start) / step))
+    array = start + step * np.arange(count, dtype=np.float64 if kind.kind == "f" else np.int64)
+    return made(array.astype(kind if dtype is None else dtypes.numpy_dtype(dtype)), None, device, requires_grad)
+
+
+@plain
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return that many numbers, equally far apart, from `start` to `end`."""
+    kind = dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)
+    return made(np.linspace(float(start), float(end), int(steps)).astype(kind), None, device, requires_grad)
+
+
+@plain
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None) -> Tensor:
+    """Return base to the powers of `linspace(start, end, steps)`."""
+    kind = dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)
+    return made(np.logspace(float(start), float(end), steps, base=base).astype(kind))
+
+
+@plain
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a matrix with 1 on the diagonal and 0 elsewhere."""
+    kind = dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)
+    return made(np.eye(n, m, dtype=kind), None, device, requires_grad)
+
+
+def _like(value: Any) -> Any:
+    def creation(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:
+        kind = x.dtype if dtype is None else dtype
+        return made(np.full(x.shape, value, dtypes.numpy_dtype(kind)), None, device, requires_grad)
+
+    return creation
+
+
+FUNCTIONS["zeros_like"], FUNCTIONS["ones_like"], FUNCTIONS["empty_like"] = _like(0), _like(1), _like(0)
+
+
+@function
+def full_like(x: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of x's shape and dtype full of one number."""
+    return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
+
+
+def _new(name: str) -> Any:
+    def creation(x: Tensor, *size: Any, dtype: Any = None, **how: Any) -> Tensor:
+        return PLAIN[name](*size, dtype=dtype or x.dtype, **how)  # type: ignore[no-any-return]
+
+    return creation
+
+
+for _name in ("zeros", "ones", "empty", "full", "tensor"):
+    METHODS[f"new_{_name}"] = _new(_name)
+
+
+@plain
+def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
+    """Return the places on and below a diagonal: a row of rows and a row of columns."""
+    return made(np.stack(np.tril_indices(row, offset, col)))
+
+
+@plain
+def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
+    """Return the places on and above a diagonal: a row of rows and a row of columns."""
+    return made(np.stack(np.triu_indices(row, offset, col)))
+
+
+@plain
+def combinations(x: Tensor, r: int = 2) -> Tensor:
+    """Return every choice of r entries, a row each."""
+    import itertools
+
+    return stack([x[list(c)] for c in itertools.combinations(range(len(x)), r)])
+
+
+# --- other dtypes --------------------------------------------------------------------------------------------------
+@method
+def to(x: Tensor, *where: Any, dtype: Any = None, device: Any = None, copy: bool = False, **_: Any) -> Tensor:
+    """Return the tensor in another dtype, of another tensor's dtype, or on the cpu: itself where nothing changes."""
+    for word in where:
+        if isinstance(word, Tensor):
+            dtype = word.dtype
+        elif isinstance(word, dtypes.dtype):
+            dtype = word
+        elif not isinstance(word, bool):
+            device = word
+    dtypes.here(device)
+    if dtype is None or dtypes.numpy_dtype(dtype) == x.node.dtype:
+        return FUNCTIONS["clone"](x) if copy else x  # type: ignore[no-any-return]
+    return lift(cast(kept_apart(x)[0], dtypes.numpy_dtype(dtype)), "to_copy")  # type: ignore[no-any-return]
+
+
+def _as(kind: dtypes.dtype) -> Any:
+    return lambda x: to(x, kind)
+
+
+for _name, _kind in dtypes.NAMES.items():
+    if not _name[-1].isdigit():
+        METHODS[_name] = _as(_kind)
+
+
+@method
+def type_as(x: Tensor, other: Tensor) -> Tensor:
+    """Return the tensor in another's dtype."""
+    return to(x, other.dtype)
+
+
+def _named(x: Tensor, dtype: Any = None) -> Any:
+    """Return the tensor in another dtype, or the name of the class that PyTorch has for its own."""
+    if dtype is not None:
+        return to(x, dtype if not isinstance(dtype, str) else dtypes.NAMES[dtype.split(".")[-1].removesuffix("Tensor").lower()])
+    old = {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "bool": "Bool", "uint8": "Byte"}
+    return f"torch.{old.get(x.dtype.name, x.dtype.name)}Tensor"
+
+
+METHODS["type"] = _named
+
+
+@method
+def cpu(x: Tensor) -> Tensor:
+    """Return the tensor: it is there."""
+    return x
+
+
+@method
+def cuda(x: Tensor, device: Any = None) -> Tensor:
+    """Raise RuntimeError: there is no other device."""
+    dtypes.here("cuda")
+    return x
+
+
+# --- what a tensor tells -------------------------------------------------------------------------------------------
+@method
+def size(x: Tensor, dim: int | None = None) -> Any:
+    """Return the lengths of the axes, or of one."""
+    return x.shape if dim is None else x.shape[dim]
+
+
+@method
+def dim(x: Tensor) -> int:
+    """Return the number of axes."""
+    return x.ndim
+
+
+METHODS["ndimension"] = dim
+
+
+@function
+def numel(x: Tensor) -> int:
+    """Return the number of entries."""
+    return x.node.size
+
+
+METHODS["nelement"] = numel
+
+
+@method
+def element_size(x: Tensor) -> int:
+    """Return the bytes of an entry."""
+    return x.node.dtype.itemsize
+
+
+@method
+def data_ptr(x: Tensor) -> int:
+    """Return a number that tensors have in common whose memory starts at the same place."""
+    return id(x._cell) + METHODS["storage_offset"](x) * x.node.dtype.itemsize  # type: ignore[no-any-return]
+
+
+@function
+def is_floating_point(x: Tensor) -> bool:
+    """Tell whether its dtype is a float's."""
+    return x.dtype.is_floating_point
+
+
+@function
+def is_complex(x: Tensor) -> bool:
+    """Tell whether its numbers are complex: there are none."""
+    return False
+
+
+# --- writing -------------------------------------------------------------------------------------------------------
+@method
+def zero_(x: Tensor) -> Tensor:
+    """Write 0 everywhere."""
+    return fill_(x, 0)
+
+
+@method
+def fill_(x: Tensor, value: Any) -> Tensor:
+    """Write one number everywhere."""
+    node = x.node
+    if isinstance(value, Tensor):
+        return x.write(np.broadcast_to(cast(kept_apart(value)[0], node.dtype), node.shape), "t.fill_(v)")  # type: ignore[call-overload]
+    return x.write(cells.leaf(np.full(node.shape, value, node.dtype)), "t.fill_(v)")
+
+
+@method
+def copy_(x: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
+    """Write another tensor's numbers, as this one's dtype."""
+    given = kept_apart(source)[0] if isinstance(source, Tensor) else cells.leaf(np.asarray(source))
+    return x.write(cast(given, x.node.dtype), "t.copy_(source)")
+
+
+@method
+def fill_diagonal_(x: Tensor, value: Any) -> Tensor:
+    """Write one number on the diagonal of a matrix."""
+    if x.ndim != 2:
+        raise RuntimeError(lesson("t.fill_diagonal_(v)", "wants a matrix", f"{x.ndim} axes"))
+    FUNCTIONS["diagonal"](x).fill_(value)
+    return x
+
+
+@method
+def set_(x: Tensor, source: Tensor) -> Tensor:
+    """Raise NotImplementedError: a tensor keeps the memory that it has."""
+    raise NotImplementedError(lesson("t.set_(source)", "a tensor keeps its memory", hint="t.copy_(source)"))
+
+
+def _turned_in_place(name: str) -> Any:
+    def in_place(x: Tensor, *args: Any) -> Tensor:
+        if x._cell.node.requires_grad or x._steps:
+            wanted, hint = "turns a tensor that is no view and needs no gradient", f"t = t.{name}(...)"
+            raise NotImplementedError(lesson(f"t.{name}_(...)", wanted, hint=hint))
+        other = (FUNCTIONS.get(name) or METHODS[name])(x, *args)
+        x._set(other._cell, other._steps, other._detached)
+        return x
+
+    return in_place
+
+
+for _name in ("t", "transpose", "squeeze", "unsqueeze", "swapaxes"):
+    METHODS[f"{_name}_"] = _turned_in_place(_name)
+
+
+@method
+def detach_(x: Tensor) -> Tensor:
+    """Forget how the tensor was computed."""
+    x._set(cells.Cell(cells.leaf(x.node._value)))
+    return x
+
+
+@method
+def apply_(x: Tensor, f: Any) -> Tensor:
+    """Write f of every entry, called with one Python number at a time."""
+    array = np.array([f(v) for v in x.node._value.ravel().tolist()], x.node.dtype).reshape(x.shape)
+    return x.write(cells.leaf(array), "t.apply_(f)")
+
+
+@method
+def register_hook(x: Tensor, hook: Any) -> Any:
+    """Raise NotImplementedError: gradients are not changed on their way."""
+    hint = "x.retain_grad() to read it, or torch.autograd.Function to change it"
+    raise NotImplementedError(lesson("t.register_hook(f)", "gradients are not changed on their way", hint=hint))
+
+
+@plain
+def is_tensor(x: Any) -> bool:
+    """Tell whether it is a tensor."""
+    return isinstance(x, Tensor)

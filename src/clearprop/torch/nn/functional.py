@@ -1,0 +1,62 @@
+"""`torch.nn.functional`: the functions of `clearprop.nn.functional` on tensors."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from clearprop.errors import lesson
+from clearprop.nn import functional as own
+from clearprop.torch.names import FUNCTIONS
+from clearprop.torch.tensors import nearest, through
+
+_MAKERS = {"cross_entropy": "nll_loss", "linear": "addmm", "conv2d": "convolution", "conv1d": "convolution"}
+
+
+def _of_tensors(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
+    computing = through(f, _MAKERS.get(name, name))
+    parameters = [*inspect.signature(f).parameters]
+
+    @functools.wraps(f)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        writes = kwargs.pop("inplace", False)
+        for theirs, place in (("input", 0), ("target", 1), ("query", 0), ("key", 1), ("value", 2)):
+            if theirs in kwargs and theirs not in parameters and place < len(parameters):
+                kwargs[parameters[place]] = kwargs.pop(theirs)
+        for old in ("size_average", "reduce", "_stacklevel"):
+            if kwargs.pop(old, None) is False:
+                wanted = "is what PyTorch gave up"
+                raise TypeError(lesson(f"F.{name}({old}=False)", wanted, hint='reduction="sum" or "none"'))
+        found = computing(*args, **kwargs)
+        return args[0].write(found.node, f"F.{name}(inplace=True)") if writes else found
+
+    return function
+
+
+KNOWN = {name: _of_tensors(name, getattr(own, name)) for name in own.__all__}
+KNOWN["relu_"] = functools.partial(KNOWN["relu"], inplace=True)
+
+
+def _softmaxed(name: str) -> Callable[..., Any]:
+    def function(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+        if dim is None:
+            wanted = "an axis is no longer guessed"
+            raise TypeError(lesson(f"F.{name}(x)", wanted, hint=f"F.{name}(x, dim=-1)"))
+        return FUNCTIONS[name](input, dim, dtype)
+
+    return function
+
+
+KNOWN["softmax"], KNOWN["log_softmax"] = _softmaxed("softmax"), _softmaxed("log_softmax")
+
+
+def __getattr__(name: str) -> Any:
+    if name in KNOWN:
+        return KNOWN[name]
+    raise AttributeError(lesson(f"F.{name}", "there is no such function", hint=nearest(name, [*KNOWN])))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *KNOWN})

@@ -1,0 +1,35 @@
+"""`torch.nn.init`: clearprop's initialisers, written into tensors."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop import modes, tensor
+from clearprop.errors import lesson
+from clearprop.nn import init as own
+from clearprop.torch.tensors import nearest
+
+
+def _written(f: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(f)
+    def initialiser(t: Any, *args: Any, generator: Any = None, **kwargs: Any) -> Any:
+        fresh = tensor.Tensor(np.array(t.node._value), requires_grad=False)
+        with modes.no_grad():
+            f(fresh, *args, **kwargs)
+            return t.write(fresh)
+
+    return initialiser
+
+
+KNOWN = {name: _written(f) for name, f in vars(own).items() if name.endswith("_") and not name.startswith("_")}
+calculate_gain = own.calculate_gain
+
+
+def __getattr__(name: str) -> Any:
+    if name in KNOWN:
+        return KNOWN[name]
+    raise AttributeError(lesson(f"torch.nn.init.{name}", "there is no such initialiser", hint=nearest(name, [*KNOWN])))

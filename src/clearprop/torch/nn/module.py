@@ -1,0 +1,299 @@
+"""`Module` with PyTorch's face: what it holds is a module of clearprop, what it is given and gives are tensors.
+
+A layer has two faces with one `__dict__`. The core's own class computes, on nodes, and is not written again;
+the face turns tensors into nodes and back, and answers in kind where the core calls it inside of a model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from types import GeneratorType
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from clearprop import nn as own
+from clearprop.errors import lesson
+from clearprop.record import assign
+from clearprop.torch import cells, dtypes
+from clearprop.torch.tensors import Node, Parameter, Tensor, lift, lower
+
+Self = TypeVar("Self", bound="Module")
+FACES: dict[type[own.Module], type[Module]] = {}
+"""Which class with PyTorch's face each layer of the core has."""
+
+_known: WeakValueDictionary[int, Module] = WeakValueDictionary()  # faces of modules that the core made
+
+
+class Loaded(NamedTuple):
+    """What `load_state_dict(strict=False)` could not match."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
+
+class Module(own.Module):
+    """A layer or a model: assign Parameters, buffers and Modules as attributes and write `forward`.
+
+    >>> import clearprop.torch as torch
+    >>> class Double(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.inner = torch.nn.Linear(2, 3)
+    ...
+    ...     def forward(self, x):
+    ...         return 2 * self.inner(x)
+    >>> print(Double())
+    Double(
+      (inner): Linear(in_features=2, out_features=3, bias=True)
+    )
+    """
+
+    computes: type[own.Module] = own.Module
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def twin(self) -> Any:
+        """Return the module of the core that this is: another face of the same attributes."""
+        other = object.__new__(type(self).computes)
+        object.__setattr__(other, "__dict__", object.__getattribute__(self, "__dict__"))
+        return other
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output of tensors; of nodes, where the core calls it, a node."""
+        inside = any(isinstance(x, Node) for x in (*args, *kwargs.values()))
+        if not inside:
+            return super().__call__(*args, **kwargs)
+        args = tuple(lift(x) if isinstance(x, Node) else x for x in args)
+        return lower(super().__call__(*args, **{k: lift(v) if isinstance(v, Node) else v for k, v in kwargs.items()}))
+
+    # --- attributes -------------------------------------------------------------------------------------------
+    def __getattribute__(self, name: str) -> Any:
+        value = object.__getattribute__(self, name)
+        if isinstance(value, Node):
+            return lift(value)
+        return faced(value) if isinstance(value, own.Module) else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = object.__getattribute__(self, "__dict__").get(name)
+        if isinstance(value, Parameter):
+            value = value._cell.node
+        elif isinstance(value, Tensor) and isinstance(old, own.Buffer):
+            new = value.node
+            if new is old:
+                return
+            if new.shape == old.shape and new.dtype == old.dtype:
+                assign(old, new.detach())
+                return
+            value = own.Buffer(new, persistent=old.persistent)
+        super().__setattr__(name, value)
+
+    def _refuse_hidden(self, name: str, value: Any) -> None:
+        """A plain list is what it is in PyTorch too: modules in it are not found."""
+
+    def register_parameter(self, name: str, param: Any) -> None:
+        """Set an attribute that is a Parameter, or None."""
+        setattr(self, name, param)
+
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+        """Set an attribute that is part of the state but not trained."""
+        made = None if tensor is None else own.Buffer(tensor.node, persistent=persistent)
+        super().__setattr__(name, made)
+
+    register_module = own.Module.add_module
+
+    # --- what belongs to it ---------------------------------------------------------------------------------------
+    def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Any:
+        """Give every Parameter once, with its path."""
+        return ((name, lift(p)) for name, p in self.twin().named_parameters(prefix, recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Any:
+        """Give every buffer once, with its path."""
+        return ((name, lift(b)) for name, b in self.twin().named_buffers(prefix, recurse))
+
+    def named_children(self) -> Iterator[tuple[str, own.Module]]:
+        """Give the modules right below, with their names."""
+        return ((name, faced(child)) for name, child in super().named_children())
+
+    def modules(self) -> Iterator[own.Module]:
+        """Give this module and all below, each once."""
+        return map(faced, super().modules())
+
+    def named_modules(self, prefix: str = "", _seen: Any = None, **_: Any) -> Any:
+        """Give this module and all below, each once, with their paths."""
+        return ((path, faced(module)) for path, module in super().named_modules(prefix, _seen))
+
+    # --- changing all of it -------------------------------------------------------------------------------------
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or make them 0."""
+        for p in self.parameters():
+            if set_to_none or p.grad is None:
+                p.grad = None
+            else:
+                p.grad.zero_()
+
+    def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
+        """Say whether the Parameters are to be trained; return this module."""
+        self.twin().requires_grad_(requires_grad)
+        return self
+
+    def to(self: Self, *where: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False) -> Self:
+        """Convert to a floating-point dtype, or move to the cpu; return this module."""
+        for word in where:
+            if isinstance(word, (dtypes.dtype, Tensor)):
+                dtype = word if isinstance(word, dtypes.dtype) else word.dtype
+            elif not isinstance(word, bool):
+                device = word
+        dtypes.here(device)
+        if dtype is not None:
+            self.twin().to(dtypes.numpy_dtype(dtype))
+        return self
+
+    def float(self: Self) -> Self:
+        """Convert to float32; return this module."""
+        return self.to(dtypes.float32)
+
+    def double(self: Self) -> Self:
+        """Convert to float64; return this module."""
+        return self.to(dtypes.float64)
+
+    def half(self: Self) -> Self:
+        """Convert to float16; return this module."""
+        return self.to(dtypes.float16)
+
+    def cpu(self: Self) -> Self:
+        """Return this module: it is on the cpu."""
+        return self
+
+    def cuda(self: Self, device: Any = None) -> Self:
+        """Raise RuntimeError: there is no other device."""
+        return self.to("cuda")
+
+    def compile(self, *how: Any, **options: Any) -> None:
+        """Do nothing: `clearprop.compile(step)` compiles whole training steps."""
+
+    # --- its state ------------------------------------------------------------------------------------------------
+    def state_dict(self, prefix: str = "", **_: Any) -> dict[str, Any]:
+        """Return all Parameters and persistent buffers by path, as detached tensors of the same memory."""
+        return OrderedDict((prefix + name, lift(t).detach()) for name, t in self._state().items())
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, **_: Any) -> Any:
+        """Take over the numbers of a state dict, all or none; RuntimeError where names or shapes differ."""
+        arrays = {name: t.node._value if isinstance(t, Tensor) else np.asarray(t) for name, t in state_dict.items()}
+        try:
+            return Loaded(*self.twin().load_state_dict(arrays, strict))
+        except (KeyError, ValueError) as error:
+            hint = ""
+            if arrays and all(name.startswith("module.") for name in arrays):
+                hint = '\n  Try {k.removeprefix("module."): v for k, v in state.items()}: it was saved from a wrapper.'
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}: {error.args[0]}{hint}") from error
+
+    # --- how it looks -----------------------------------------------------------------------------------------------
+    def extra_repr(self) -> str:
+        """Return what stands between the parentheses, as PyTorch has it."""
+        how = SHOWN.get(type(self).computes.__name__)
+        return how(self) if how is not None else super().extra_repr()
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
+        if not lines:
+            return f"{type(self).__name__}({extra})"
+        return f"{type(self).__name__}({extra}\n  " + "\n  ".join(lines) + "\n)"
+
+
+SHOWN: dict[str, Callable[[Any], str]] = {}
+"""How layers show themselves in PyTorch where the core's own words are others."""
+
+
+def faced(module: Any) -> Any:
+    """Return a module with PyTorch's face: itself, or another face of what the core made."""
+    if isinstance(module, Module):
+        return module
+    known = _known.get(id(module))
+    if known is not None and object.__getattribute__(known, "__dict__") is module.__dict__:
+        return known
+    kind = FACES.get(type(module))
+    if kind is None:
+        return module
+    made = object.__new__(kind)
+    object.__setattr__(made, "__dict__", module.__dict__)
+    _known[id(module)] = made
+    return made
+
+
+def _answer(self: Module, twin: Any, found: Any) -> Any:
+    if found is twin:
+        return self
+    if isinstance(found, own.Module):
+        return faced(found)
+    if isinstance(found, (GeneratorType, Iterator)):
+        return (_answer(self, twin, x) for x in found)
+    if isinstance(found, list) and found and isinstance(found[0], own.Module):
+        return [faced(x) for x in found]
+    return lift(found)
+
+
+def _delegated(name: str) -> Callable[..., Any]:
+    def method(self: Module, *args: Any, **kwargs: Any) -> Any:
+        twin = self.twin()
+        try:
+            found = getattr(type(self).computes, name)(twin, *map(_lowered, args), **{k: _lowered(v) for k, v in kwargs.items()})
+        except ValueError as error:
+            raise RuntimeError(*error.args) from error
+        found = _answer(self, twin, found)
+        if name == "forward" and self.__dict__.get("inplace") and isinstance(found, Tensor):
+            return args[0].write(found.node, f"{type(self).__name__}(inplace=True)")
+        return found
+
+    method.__name__ = name
+    return method
+
+
+def _lowered(x: Any) -> Any:
+    if isinstance(x, Parameter):
+        return x._cell.node
+    if isinstance(x, Tensor) and x._cell.outside is not None:
+        return cells.leaf(np.array(x.node._value))  # a layer's gradient remembers what came in
+    return lower(x)
+
+
+def layer(kind: type[own.Module]) -> type[Module]:
+    """Return the class with PyTorch's face that computes as a layer of the core does."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        inplace = kwargs.pop("inplace", False)
+        dtypes.here(kwargs.pop("device", None))
+        if kwargs.get("dtype", 0) is None:
+            kwargs.pop("dtype")
+        if args and args[-1].__class__ is bool and _takes_inplace(kind, len(args)):
+            *rest, inplace = args
+            args = tuple(rest)
+        made = kind(*map(_lowered, args), **{k: _lowered(v) for k, v in kwargs.items()})
+        self.__dict__.update(made.__dict__)
+        if inplace:
+            self.__dict__["inplace"] = True
+
+    fields: dict[str, Any] = {"__init__": __init__, "computes": kind, "__doc__": kind.__doc__, "__module__": "clearprop.torch.nn"}
+    for ancestor in reversed(kind.__mro__[: kind.__mro__.index(own.Module)]):
+        for name, value in vars(ancestor).items():
+            if inspect.isfunction(value) and name not in ("__init__", "extra_repr", "__setattr__", "__repr__"):
+                fields[name] = _delegated(name)
+    found = type(kind.__name__, (Module, kind), fields)
+    FACES[kind] = found
+    return found
+
+
+def _takes_inplace(kind: type[own.Module], count: int) -> bool:
+    """Tell whether a flag that was given last by position can only be `inplace`."""
+    names = [*inspect.signature(kind).parameters]
+    return count > len(names)

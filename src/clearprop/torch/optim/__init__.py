@@ -1,0 +1,107 @@
+"""`torch.optim`: clearprop's optimizers, handed tensors."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from clearprop import optim as own
+from clearprop.errors import lesson
+from clearprop.optim.group import ParameterGroup
+from clearprop.torch import cells
+from clearprop.torch.optim import lr_scheduler
+from clearprop.torch.tensors import Tensor, lift, nearest
+
+
+class TensorGroup(ParameterGroup):
+    """A group whose `params` are tensors to those who read it."""
+
+    def __getitem__(self, name: str) -> Any:
+        return [lift(p) for p in self.params] if name == "params" else super().__getitem__(name)
+
+
+def _leaves(entries: Any) -> list[Any]:
+    if isinstance(entries, Tensor):
+        wanted = "params argument given to the optimizer should be an iterable of Tensors or dicts"
+        raise TypeError(lesson("torch.optim.Optimizer(params)", wanted, "torch.FloatTensor", hint="[tensor]"))
+    found = []
+    for entry in entries:
+        if isinstance(entry, Mapping):
+            params = entry["params"]
+            entry = dict(entry)
+            entry["params"] = _leaves([params] if isinstance(params, Tensor) else params)
+        elif isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], Tensor):
+            entry = entry[1].node  # of `named_parameters()`
+        elif isinstance(entry, Tensor):
+            if entry.node.op is not None or entry._steps:
+                hint = "a leaf made with requires_grad=True"
+                raise ValueError(lesson("torch.optim.Optimizer(params)", "can't optimize a non-leaf Tensor", hint=hint))
+            entry = entry.node
+        found.append(entry)
+    return found
+
+
+_RUN_HOW = ("foreach", "fused", "capturable", "differentiable")  # how PyTorch runs a step, not what it is
+
+
+class Optimizer(own.Optimizer):
+    """What optimizers share; one of your own names its `defaults` and writes `step`."""
+
+    def __init__(self, params: Any, defaults: Any = None, *args: Any, **options: Any) -> None:
+        for name in _RUN_HOW:
+            options.pop(name, None)
+        if type(self).formula is None:  # one that is written with tensors
+            super().__init__(_leaves(params), defaults, *args, **options)
+            self.state: Any = defaultdict(dict)
+        elif defaults is None:
+            super().__init__(_leaves(params), *args, **options)
+        else:
+            super().__init__(_leaves(params), defaults, *args, **options)
+
+    def slots(self, group: ParameterGroup) -> tuple[str, ...]:
+        """Return what the formula remembers: an optimizer that is written with tensors has its `state`."""
+        return () if type(self).formula is None else super().slots(group)
+
+    def add_param_group(self, entry: Mapping[str, Any]) -> None:
+        """Add parameters with options of their own."""
+        super().add_param_group(_leaves([entry])[0])
+        self.param_groups[-1].__class__ = TensorGroup
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or make them 0."""
+        if set_to_none:
+            super().zero_grad()
+            return
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.grad.zero_()
+
+    def step(self, closure: Any = None) -> Any:
+        """Give every parameter its new value."""
+        return super().step(closure)
+
+
+def _faced(kind: type[Any]) -> type[Any]:
+    return type(kind.__name__, (Optimizer, kind), {"__doc__": kind.__doc__, "__module__": __name__})
+
+
+KNOWN = {
+    name: _faced(kind)
+    for name, kind in vars(own).items()
+    if isinstance(kind, type) and issubclass(kind, own.Optimizer) and kind is not own.Optimizer
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in KNOWN:
+        return KNOWN[name]
+    raise AttributeError(lesson(f"torch.optim.{name}", "there is no such optimizer", hint=nearest(name, [*KNOWN])))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *KNOWN})
+
+
+__all__ = ["Optimizer", "cells", "lr_scheduler"]

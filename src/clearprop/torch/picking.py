@@ -1,0 +1,243 @@
+"""Indexing, gathering and scattering: plain indices give views that share memory, index tensors copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.torch import cells
+from clearprop.torch.names import FUNCTIONS, function, method
+from clearprop.torch.pointwise import alike
+from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, op
+
+
+def _entry(x: Any) -> Any:
+    """Return one part of an index as the core takes it."""
+    if isinstance(x, slice):
+        parts = tuple(None if p is None else int(p) for p in (x.start, x.stop, x.step))
+        if parts[2] is not None and parts[2] <= 0:
+            raise ValueError(lesson("t[a:b:step]", "wants a step above 0", f"{parts[2]}", hint="torch.flip(t, (0,))"))
+        return slice(*parts)
+    if isinstance(x, Tensor):
+        node = x.node
+        if node.dtype.kind == "f":
+            wanted = "tensors used as indices must be long, int, byte or bool tensors"
+            raise IndexError(lesson("t[index]", wanted, f"{x.dtype}", hint="index.long()"))
+        if not node.ndim and node.dtype.kind in "iu":
+            return int(node._value)
+        return cast(node, np.dtype(bool)) if node.dtype == np.uint8 else node
+    if isinstance(x, (list, tuple, range)):
+        return np.asarray([_entry(y) if not isinstance(y, (list, tuple)) else list(y) for y in x], None if len(x) else int)
+    return x
+
+
+def _index(index: Any) -> tuple[tuple[Any, ...], bool]:
+    """Return an index as a tuple, and whether it is plain: then it gives a view."""
+    parts = tuple(_entry(x) for x in (index if isinstance(index, tuple) else (index,)))
+    is_plain = all(
+        x is None or x is Ellipsis or isinstance(x, (slice, int, np.integer)) and not isinstance(x, bool) for x in parts
+    )
+    return parts, is_plain
+
+
+def _open(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    return parts if any(x is Ellipsis for x in parts) else (*parts, Ellipsis)  # a view also where one entry is left
+
+
+@method
+def __getitem__(x: Tensor, index: Any) -> Tensor:
+    parts, is_plain = _index(index)
+    if is_plain:
+        parts = _open(parts)
+        return x.seen_through(lambda v: v[parts])
+    return lift(kept_apart(x)[0][parts], "index")  # type: ignore[no-any-return]
+
+
+@method
+def __setitem__(x: Tensor, index: Any, value: Any) -> None:
+    parts, is_plain = _index(index)
+    new = constant(np.asarray(value)) if not isinstance(value, Tensor) else kept_apart(value)[0]
+    node = x.node
+    if new.dtype != node.dtype:
+        new = new.astype(node.dtype)
+    if is_plain:
+        parts = _open(parts)
+        view = Tensor.__new__(Tensor)
+        view._set(x._cell, (*x._steps, lambda v: v[parts]), x._detached)
+        while new.ndim > view.ndim and new.shape[0] == 1:
+            new = new[0]
+        view.write(new, "t[index] = v")
+        return
+    parts = tuple(p._value if isinstance(p, Node) else p for p in parts)
+    chosen = np.arange(node.size).reshape(node.shape)[parts]
+    try:
+        spread: Any = np.broadcast_to(new, chosen.shape)  # type: ignore[call-overload]
+    except ValueError as error:
+        wanted = f"shape mismatch: value of shape {new.shape} cannot be written to {chosen.shape} places"
+        raise RuntimeError(lesson("t[index] = v", wanted)) from error
+    x.write(cells.put(node, chosen, spread), "t[index] = v")
+
+
+def _grid(index: Any, dim: int) -> tuple[Any, ...]:
+    """Return index arrays for all axes, of which the one along `dim` is given."""
+    own = list(np.indices(index.shape, sparse=True))
+    own[dim] = index
+    return tuple(own)
+
+
+def _whole_numbers(called: str, index: Any) -> Any:
+    array = index.node._value
+    if array.dtype.kind not in "iu":
+        raise RuntimeError(lesson(called, "wants an index of whole numbers", f"{index.dtype}", hint="index.long()"))
+    return np.asarray(array)
+
+
+@function
+def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    """Return, at every place of `index`, the entry of x whose place along `dim` is what stands there."""
+    node, where = kept_apart(x)[0], _whole_numbers("torch.gather(x, dim, index)", index)
+    if not where.ndim:
+        return lift(node)  # type: ignore[no-any-return]
+    dim %= where.ndim
+    if where.size and (where.min() < 0 or where.max() >= node.shape[dim]):
+        wanted = f"index out of bounds for dimension {dim} with size {node.shape[dim]}"
+        raise RuntimeError(lesson("torch.gather(x, dim, index)", wanted, f"{where.min()} to {where.max()}"))
+    return lift(node[_grid(where, dim)], "gather")  # type: ignore[no-any-return]
+
+
+@function
+def take_along_dim(x: Tensor, index: Tensor, dim: int | None = None) -> Tensor:
+    """Return what an index along one axis points to, with the other axes broadcast."""
+    return lift(np.take_along_axis(kept_apart(x)[0], index.node, dim), "gather")  # type: ignore[arg-type]
+
+
+@function
+def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    """Return the entries of these numbers along an axis."""
+    return lift(np.take(kept_apart(x)[0], _whole_numbers("torch.index_select", index), axis=dim), "index_select")
+
+
+@function
+def take(x: Tensor, index: Tensor) -> Tensor:
+    """Return the entries of these numbers, counted through the whole."""
+    return lift(np.take(kept_apart(x)[0], _whole_numbers("torch.take", index)), "take")
+
+
+@function
+def masked_select(x: Tensor, mask: Tensor) -> Tensor:
+    """Return the entries where the mask holds, as one axis."""
+    shape = np.broadcast_shapes(x.shape, mask.shape)
+    node = np.broadcast_to(kept_apart(x)[0], shape)
+    return lift(node[np.broadcast_to(mask.node._value, shape)], "masked_select")  # type: ignore[no-any-return]
+
+
+@function
+def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """Return x with a number where the mask holds."""
+    if mask.node.dtype.kind != "b":
+        wanted = "masked_fill_ only supports boolean masks"
+        raise RuntimeError(lesson("t.masked_fill(mask, v)", wanted, f"{mask.dtype}", hint="mask.bool()"))
+    node = kept_apart(x)[0]
+    filled = cast(value.node, node.dtype) if isinstance(value, Tensor) else np.asarray(value).astype(node.dtype)
+    return lift(op("where")(mask.node, filled, node), "masked_fill")  # type: ignore[no-any-return]
+
+
+@function
+def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """Return x with the entries of `source`, in order, where the mask holds."""
+    node = kept_apart(x)[0]
+    chosen = np.flatnonzero(np.broadcast_to(mask.node._value, node.shape))
+    new = np.reshape(kept_apart(source)[0], (-1,))[: chosen.size]
+    return lift(cells.put(node, chosen, cast(new, node.dtype)), "masked_scatter")  # type: ignore[no-any-return]
+
+
+def _numbered(node: Node, where: Any, dim: int) -> Any:
+    return np.arange(node.size).reshape(node.shape)[_grid(where, dim % max(node.ndim, 1))]
+
+
+def _source(value: Any, node: Node, where: Any) -> Node:
+    """Return what is scattered: a number everywhere, or the first entries of a tensor along each axis."""
+    if not isinstance(value, Tensor):
+        return constant(np.full(where.shape, value, node.dtype))
+    new = cast(kept_apart(value)[0], node.dtype)
+    return new[tuple(slice(n) for n in where.shape)]
+
+
+@function
+def scatter(
+    x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
+    """Return x with entries of `src` at the places along `dim` that `index` says; of several the last."""
+    if reduce is not None:
+        hint = "scatter_add for sums"
+        raise NotImplementedError(lesson("torch.scatter(reduce=)", "writes, and reduces nothing", reduce, hint=hint))
+    node, where = kept_apart(x)[0], _whole_numbers("torch.scatter(x, dim, index)", index)
+    new = _source(value if src is None else src, node, where)
+    return lift(cells.put(node, _numbered(node, where, dim), new), "scatter")  # type: ignore[no-any-return]
+
+
+@function
+def scatter_add(x: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
+    """Return x with entries of `src` added at the places along `dim` that `index` says."""
+    node, where = kept_apart(x)[0], _whole_numbers("torch.scatter_add(x, dim, index)", index)
+    return lift(_added(node, _numbered(node, where, dim), _source(src, node, where)), "scatter_add")  # type: ignore[no-any-return]
+
+
+def _added(node: Node, places: Any, new: Any) -> Any:
+    flat = op("reshape")(new, (-1,))
+    at = {"index": (places.reshape(-1),), "shape": (node.size,)}
+    return node + op("reshape")(_scattered(flat, **at), node.shape)
+
+
+def _scattered(flat: Any, index: Any, shape: Any) -> Any:
+    from clearprop.ops.index import ARRAY
+
+    return op("scatter")(flat, *index, index=(ARRAY,), shape=shape)
+
+
+@function
+def index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """Return x with the entries of `source` along an axis added to those of these numbers."""
+    node, places = _along(x, dim, index)
+    return lift(_added(node, places, cast(kept_apart(source)[0], node.dtype) * alpha), "index_add")  # type: ignore[no-any-return]
+
+
+@function
+def index_copy(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """Return x with the entries of `source` along an axis in the places of these numbers."""
+    node, places = _along(x, dim, index)
+    return lift(cells.put(node, places, cast(kept_apart(source)[0], node.dtype)), "index_copy")  # type: ignore[no-any-return]
+
+
+@function
+def index_fill(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """Return x with a number in the places of these numbers along an axis."""
+    node, places = _along(x, dim, index)
+    new = cast(alike(value)[0], node.dtype)
+    return lift(cells.put(node, places, np.broadcast_to(new, places.shape)), "index_fill")  # type: ignore[no-any-return, call-overload]
+
+
+@function
+def index_put(x: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
+    """Return x with values at an index; added to what is there with `accumulate`."""
+    node = kept_apart(x)[0]
+    places = np.arange(node.size).reshape(node.shape)[tuple(i.node._value for i in indices)]
+    new = np.broadcast_to(cast(alike(values)[0], node.dtype), places.shape)  # type: ignore[call-overload]
+    return lift(_added(node, places, new) if accumulate else cells.put(node, places, new), "index_put")  # type: ignore[no-any-return]
+
+
+def _along(x: Tensor, dim: int, index: Tensor) -> tuple[Node, Any]:
+    node: Node = kept_apart(x)[0]
+    return node, np.take(np.arange(node.size).reshape(node.shape), index.node._value, axis=dim)
+
+
+@function
+def nonzero(x: Tensor, *, as_tuple: bool = False) -> Any:
+    """Return where the entries are not 0: a row per entry, or an index tensor per axis."""
+    found = np.nonzero(np.asarray(x.node._value))
+    return lift(found) if as_tuple else lift(np.stack(found, 1) if found else np.zeros((1, 0), int))
+
+
+FUNCTIONS["argwhere"] = nonzero

@@ -1,0 +1,353 @@
+"""Functions along axes: sums, means, the largest, sorting. `dim` and `keepdim` are PyTorch's words."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.torch import dtypes
+from clearprop.torch.names import FUNCTIONS, function
+from clearprop.torch.pointwise import alike, real
+from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, lower, op
+
+Pair = namedtuple("Pair", ("values", "indices"))
+Sorted = namedtuple("Sorted", ("values", "indices"))
+
+
+def _axis(dim: Any) -> Any:
+    return tuple(dim) if isinstance(dim, (list, tuple)) and len(dim) else None if dim == () or dim == [] else dim
+
+
+def _as(x: Any, dtype: Any) -> Any:
+    node = kept_apart(x)[0]
+    return node if dtype is None else cast(node, dtypes.numpy_dtype(dtype))
+
+
+def _adding(name: str) -> Any:
+    def total(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Any:
+        node = _as(x, dtype)
+        if node.dtype.kind in "biu" and dtype is None:
+            node = cast(node, np.dtype(np.int64))
+        return lift(op(name)(node, axis=_axis(axis if dim is None else dim), keepdims=keepdim), name)
+
+    return total
+
+
+FUNCTIONS["sum"], FUNCTIONS["prod"] = _adding("sum"), _adding("prod")
+
+
+def _floats(called: str, x: Any, dtype: Any = None) -> Node:
+    node: Node = _as(x, dtype)
+    if node.dtype.kind != "f":
+        wanted = "wants floating-point numbers"
+        raise RuntimeError(lesson(f"torch.{called}(x)", wanted, f"{dtypes.of(node.dtype)}", hint="x.float()"))
+    return node
+
+
+@function
+def mean(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Any:
+    """Return the mean, of all or along axes; RuntimeError for whole numbers."""
+    node = _floats("mean", x, dtype)
+    return lift(op("mean")(node, axis=_axis(axis if dim is None else dim), keepdims=keepdim), "mean")
+
+
+def _spreading(name: str) -> Any:
+    def spread(
+        x: Any, dim: Any = None, unbiased: Any = True, keepdim: bool = False, *, correction: Any = None
+    ) -> Any:
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        ddof = int(bool(unbiased)) if correction is None else correction
+        node = _floats(name, x)
+        return lift(op(name)(node, axis=_axis(dim), ddof=ddof, keepdims=keepdim), name)
+
+    return spread
+
+
+FUNCTIONS["var"], FUNCTIONS["std"] = _spreading("var"), _spreading("std")
+
+
+@function
+def var_mean(x: Any, dim: Any = None, **how: Any) -> Any:
+    """Return the variance and the mean."""
+    return FUNCTIONS["var"](x, dim, **how), mean(x, dim, how.get("keepdim", False))
+
+
+@function
+def std_mean(x: Any, dim: Any = None, **how: Any) -> Any:
+    """Return the standard deviation and the mean."""
+    return FUNCTIONS["std"](x, dim, **how), mean(x, dim, how.get("keepdim", False))
+
+
+def picked(node: Node, index: Any, dim: int) -> Any:
+    """Return what an index array along one axis points to: gradients go to those entries alone."""
+    if not node.ndim:
+        return node
+    return np.take_along_axis(node, index, dim)
+
+
+def _chosen(name: str, x: Any, dim: int, keepdim: bool) -> Any:
+    """Return the largest or smallest along an axis and where it is: of several alike the first."""
+    node = kept_apart(x)[0]
+    if not node.ndim:
+        return Pair(lift(node, name), lift(constant(0)))
+    index = op(f"arg{name}")(node, axis=dim, keepdims=True)
+    values = picked(node, index, dim)
+    if not keepdim:
+        values, index = np.squeeze(values, axis=dim), np.squeeze(index, axis=dim)
+    return Pair(lift(values, name), lift(index))
+
+
+def _extreme(name: str, of_two: str) -> Any:
+    def extreme(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None) -> Any:
+        dim = axis if dim is None else dim
+        if isinstance(dim, Tensor) or other is not None:
+            return FUNCTIONS[of_two](x, dim if other is None else other)
+        if dim is None:
+            return lift(op(name)(kept_apart(x)[0]), name)
+        return _chosen(name, x, dim, keepdim)
+
+    return extreme
+
+
+FUNCTIONS["max"], FUNCTIONS["min"] = _extreme("max", "maximum"), _extreme("min", "minimum")
+
+
+def _plain(name: str, entry: str) -> Any:
+    def along(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+        return lift(op(entry)(kept_apart(x)[0], axis=_axis(dim), keepdims=keepdim), name)
+
+    return along
+
+
+for _name, _op in {"amax": "max", "amin": "min", "argmax": "argmax", "argmin": "argmin", "all": "all", "any": "any"}.items():
+    FUNCTIONS[_name] = _plain(_name, _op)
+
+
+@function
+def aminmax(x: Any, *, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the smallest and the largest."""
+    return FUNCTIONS["amin"](x, dim, keepdim), FUNCTIONS["amax"](x, dim, keepdim)
+
+
+@function
+def logsumexp(x: Any, dim: Any, keepdim: bool = False) -> Any:
+    """Return log(sum(exp(x))) along axes, without overflow."""
+    return lift(op("logsumexp")(real(x), axis=_axis(dim), keepdims=keepdim), "logsumexp")
+
+
+@function
+def softmax(x: Any, dim: int, dtype: Any = None) -> Any:
+    """Return exp(x) / sum(exp(x)) along an axis."""
+    return lift(op("softmax")(_floats("softmax", x, dtype), axis=dim), "softmax")
+
+
+@function
+def log_softmax(x: Any, dim: int, dtype: Any = None) -> Any:
+    """Return x - log(sum(exp(x))) along an axis."""
+    return lift(op("log_softmax")(_floats("log_softmax", x, dtype), axis=dim), "log_softmax")
+
+
+@function
+def cumsum(x: Any, dim: int, *, dtype: Any = None) -> Any:
+    """Return the running sums along an axis."""
+    node = _as(x, dtype)
+    return lift(np.cumsum(cast(node, np.dtype("i8")) if node.dtype.kind in "biu" else node, axis=dim), "cumsum")
+
+
+@function
+def cumprod(x: Any, dim: int, *, dtype: Any = None) -> Any:
+    """Return the running products along an axis."""
+    node = _as(x, dtype)
+    return lift(np.cumprod(cast(node, np.dtype("i8")) if node.dtype.kind in "biu" else node, axis=dim), "cumprod")
+
+
+def _running(name: str, x: Any, dim: int) -> Any:
+    values = kept_apart(x)[0]
+    array = values._value
+    best = getattr(np, name).accumulate(array, axis=dim)
+    own = np.arange(array.shape[dim]).reshape([-1 if i == dim % array.ndim else 1 for i in range(array.ndim)])
+    index = np.maximum.accumulate(np.where(array == best, own, 0), axis=dim)
+    return Pair(lift(picked(values, index, dim), "cum" + name), lift(index))
+
+
+@function
+def cummax(x: Any, dim: int) -> Any:
+    """Return the largest so far along an axis and where it was: of several alike the last."""
+    return _running("maximum", x, dim)
+
+
+@function
+def cummin(x: Any, dim: int) -> Any:
+    """Return the smallest so far along an axis and where it was: of several alike the last."""
+    return _running("minimum", x, dim)
+
+
+@function
+def norm(x: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """Return the p-norm of the entries, of all or along axes."""
+    order = 2.0 if p in ("fro", None) else float(p)
+    node = _floats("norm", x, dtype)
+    axes = tuple(range(node.ndim)) if dim is None else _axis(dim)
+    if axes.__class__ is int:
+        axes = (axes,)
+    if order == 2.0:
+        return lift(op("norm")(node, axis=axes, keepdims=keepdim), "linalg_vector_norm")
+    moved = np.moveaxis(node, axes, range(-len(axes), 0)) if axes else node[None]  # type: ignore[call-overload]
+    found = np.linalg.norm(moved.reshape((*moved.shape[: moved.ndim - max(1, len(axes))], -1)), ord=order, axis=-1)
+    if keepdim:
+        found = np.expand_dims(found, tuple(a % node.ndim for a in axes))
+    return lift(found, "linalg_vector_norm")
+
+
+@function
+def dist(x: Any, y: Any, p: float = 2.0) -> Any:
+    """Return the p-norm of x - y."""
+    return norm(x - y, p)
+
+
+@function
+def nansum(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the sum of what is not NaN."""
+    return lift(np.nansum(kept_apart(x)[0], axis=_axis(dim), keepdims=keepdim), "nansum")
+
+
+@function
+def nanmean(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the mean of what is not NaN."""
+    return lift(np.nanmean(kept_apart(x)[0], axis=_axis(dim), keepdims=keepdim), "nanmean")
+
+
+@function
+def count_nonzero(x: Any, dim: Any = None) -> Any:
+    """Return how many entries are not 0."""
+    return lift(np.asarray(np.count_nonzero(x.node._value, axis=_axis(dim))))
+
+
+@function
+def quantile(x: Any, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear") -> Any:
+    """Return the value below which a share q of the entries lies."""
+    shares = q.node._value if isinstance(q, Tensor) else q
+    return lift(
+        np.quantile(_floats("quantile", x), shares, axis=dim, keepdims=keepdim, method=interpolation), "quantile"
+    )
+
+
+# --- in order ----------------------------------------------------------------------------------------------------
+def _order(node: Node, dim: int, descending: bool) -> Any:
+    if not node.ndim:
+        return np.zeros((), np.int64)
+    array = node._value
+    if not descending:
+        return np.argsort(array, axis=dim, kind="stable")
+    turned = np.flip(array, axis=dim)  # so that equals keep their order
+    return array.shape[dim] - 1 - np.flip(np.argsort(turned, axis=dim, kind="stable"), axis=dim)
+
+
+@function
+def argsort(x: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+    """Return the indices that sort along an axis; equals keep their order."""
+    return lift(np.asarray(_order(x.node, dim, descending)))
+
+
+@function
+def sort(x: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+    """Return the entries in order along an axis, and where they were."""
+    node = kept_apart(x)[0]
+    index = _order(node, dim, descending)
+    return Sorted(lift(picked(node, index, dim), "sort"), lift(np.asarray(index)))
+
+
+@function
+def msort(x: Any) -> Any:
+    """Return the entries in order along the first axis."""
+    return sort(x, 0).values
+
+
+@function
+def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """Return the k largest (or smallest) along an axis, in order, and where they are."""
+    node = kept_apart(x)[0]
+    if node.ndim and k > node.shape[dim]:
+        raise RuntimeError(lesson("torch.topk(x, k)", f"wants k of {node.shape[dim]} or less", f"{k}"))
+    index = np.take(_order(node, dim, largest), np.arange(k), axis=dim) if node.ndim else np.zeros((), int)
+    return Pair(lift(picked(node, index, dim), "topk"), lift(index))
+
+
+@function
+def kthvalue(x: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    """Return the k-th smallest along an axis, counted from 1, and where it is."""
+    node = kept_apart(x)[0]
+    if not 1 <= k <= node.shape[dim]:
+        raise RuntimeError(lesson("torch.kthvalue(x, k)", f"wants k from 1 to {node.shape[dim]}", f"{k}"))
+    index = np.take(_order(node, dim, False), [k - 1], axis=dim)
+    values = picked(node, index, dim)
+    if not keepdim:
+        values, index = np.squeeze(values, axis=dim), np.squeeze(index, axis=dim)
+    return Pair(lift(values, "kthvalue"), lift(index))
+
+
+@function
+def median(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the median, of an even number of entries the lower one; along an axis also where it is."""
+    if dim is None:
+        flat = lift(np.reshape(kept_apart(x)[0], (-1,)))
+        return kthvalue(flat, (flat.numel() + 1) // 2).values
+    return kthvalue(x, (x.shape[dim] + 1) // 2, dim, keepdim)
+
+
+@function
+def unique(
+    x: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: Any = None
+) -> Any:
+    """Return the different entries in order, where each entry is among them, and how often each is there."""
+    found = np.unique(x.node._value, False, return_inverse, return_counts, axis=dim)
+    return lift(found)
+
+
+@function
+def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    """Return how often each whole number is there."""
+    return lift(np.bincount(x.node._value, None if weights is None else weights.node._value, minlength))
+
+
+@function
+def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
+    """Return how many entries lie in each of some intervals of equal length."""
+    array = x.node._value
+    ends = (array.min(), array.max()) if min == max == 0 else (min, max)
+    return lift(np.histogram(array, bins, ends)[0].astype(array.dtype))
+
+
+@function
+def searchsorted(edges: Any, x: Any, *, right: bool = False, side: str | None = None) -> Any:
+    """Return before which of the ordered edges each entry belongs."""
+    side = side or ("right" if right else "left")
+    return lift(np.asarray(np.searchsorted(lower(edges)._value, np.asarray(getattr(lower(x), "_value", x)), side)))
+
+
+@function
+def bucketize(x: Any, edges: Any, *, right: bool = False) -> Any:
+    """Return in which bucket between ordered edges each entry lies."""
+    return searchsorted(edges, x, right=right)
+
+
+@function
+def diff(x: Any, n: int = 1, dim: int = -1) -> Any:
+    """Return the differences of neighbours along an axis."""
+    return lift(np.diff(alike(x)[0], n, axis=dim), "diff")
+
+
+@function
+def cov(x: Any, *, correction: int = 1) -> Any:
+    """Return the covariances of the rows."""
+    return lift(np.cov(_floats("cov", x), ddof=correction), "cov")
+
+
+@function
+def corrcoef(x: Any) -> Any:
+    """Return the correlations of the rows."""
+    return lift(np.corrcoef(_floats("corrcoef", x)), "corrcoef")

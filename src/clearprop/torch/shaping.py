@@ -1,0 +1,462 @@
+"""Functions of shapes: views that share memory as PyTorch's do, joining, cutting, turning, repeating."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.torch import cells
+from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
+from clearprop.torch.pointwise import alike, result_type
+from clearprop.torch.tensors import Tensor, kept_apart, lift, op
+
+
+def lengths(args: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return a shape that was given as numbers or as one sequence."""
+    given = args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
+    return tuple(int(n) for n in given)
+
+
+def _axis(called: str, dim: int, ndim: int) -> int:
+    if not -max(ndim, 1) <= dim < max(ndim, 1):
+        wanted = f"Dimension out of range (expected to be in range of [{-max(ndim, 1)}, {max(ndim, 1) - 1}]"
+        raise IndexError(lesson(called, f"{wanted}, but got {dim})"))
+    return dim % max(ndim, 1)
+
+
+def _whole(x: Tensor, shape: tuple[int, ...], called: str) -> tuple[int, ...]:
+    """Return a shape with the -1 filled in; RuntimeError where the sizes differ."""
+    size, known = x.numel(), math.prod(n for n in shape if n != -1)
+    unknown = shape.count(-1)
+    fits = size == known if not unknown else unknown == 1 and known and size % known == 0
+    if not fits:
+        wanted = f"shape '{list(shape)}' is invalid for input of size {size}"
+        raise RuntimeError(lesson(called, wanted, f"shape {tuple(x.shape)}"))
+    return tuple(size // known if n == -1 else n for n in shape)
+
+
+@method
+def view(x: Tensor, *shape: Any) -> Tensor:
+    """Return the same memory in another shape; RuntimeError where that needs a copy."""
+    if len(shape) == 1 and not isinstance(shape[0], (int, list, tuple, Tensor)):
+        hint = "x.to(dtype) for the same numbers"
+        raise NotImplementedError(lesson("t.view(dtype)", "reads no bits as other numbers", hint=hint))
+    wanted = _whole(x, lengths(shape), "t.view(*shape)")
+    if x._steps and not cells.viewable(x._cell.node.shape, x._steps, wanted):
+        hint = "t.reshape(...), or t.contiguous().view(...)"
+        raise RuntimeError(
+            lesson("t.view(*shape)", "view size is not compatible with input tensor's size and stride", hint=hint)
+        )
+    return x.seen_through(lambda v: np.reshape(v, wanted))
+
+
+@function
+def reshape(x: Tensor, *shape: Any) -> Tensor:
+    """Return the tensor in another shape: the same memory where it can be, else a copy."""
+    wanted = _whole(x, lengths(shape), "t.reshape(*shape)")
+    if x._steps and not cells.viewable(x._cell.node.shape, x._steps, wanted):
+        return lift(np.reshape(kept_apart(x)[0], wanted), "reshape")
+    return x.seen_through(lambda v: np.reshape(v, wanted))
+
+
+@method
+def view_as(x: Tensor, other: Tensor) -> Tensor:
+    """Return the same memory in the shape of another tensor."""
+    return view(x, other.shape)
+
+
+@method
+def reshape_as(x: Tensor, other: Tensor) -> Tensor:
+    """Return the tensor in the shape of another."""
+    return reshape(x, other.shape)
+
+
+@function
+def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Return the axes from `start_dim` to `end_dim` as one."""
+    if not x.ndim:
+        return reshape(x, 1)
+    first, last = _axis("torch.flatten(x)", start_dim, x.ndim), _axis("torch.flatten(x)", end_dim, x.ndim)
+    between = math.prod(x.shape[first : last + 1])
+    return x if first == last else reshape(x, *x.shape[:first], between, *x.shape[last + 1 :])
+
+
+@function
+def ravel(x: Tensor) -> Tensor:
+    """Return all entries as one axis."""
+    return reshape(x, -1)
+
+
+@function
+def unflatten(x: Tensor, dim: int, sizes: Any) -> Tensor:
+    """Return one axis as several."""
+    dim = _axis("unflatten", dim, x.ndim)
+    sizes = _whole(x[(0,) * dim + (slice(None),) + (0,) * (x.ndim - dim - 1)], tuple(sizes), "unflatten")
+    return view(x, *x.shape[:dim], *sizes, *x.shape[dim + 1 :])
+
+
+@function
+def squeeze(x: Tensor, dim: Any = None) -> Tensor:
+    """Return the same memory without axes of length 1; an axis that is longer stays."""
+    dims = range(x.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
+    gone = tuple(d for d in (_axis("torch.squeeze(x)", d, x.ndim) for d in dims) if x.ndim and x.shape[d] == 1)
+    return x.seen_through(lambda v: np.squeeze(v, axis=gone))
+
+
+@function
+def unsqueeze(x: Tensor, dim: int) -> Tensor:
+    """Return the same memory with an axis of length 1 more."""
+    dim = _axis("torch.unsqueeze(x)", dim, x.ndim + 1)
+    return x.seen_through(lambda v: np.expand_dims(v, dim))
+
+
+@function
+def permute(x: Tensor, *dims: Any) -> Tensor:
+    """Return the same memory with its axes in another order."""
+    order = lengths(dims)
+    if sorted(_axis("permute", d, x.ndim) for d in order) != list(range(x.ndim)):
+        raise RuntimeError(lesson("t.permute(*dims)", f"wants the {x.ndim} axes, each once", f"{order}"))
+    return x.seen_through(lambda v: np.transpose(v, order))
+
+
+@function
+def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Return the same memory with two axes exchanged."""
+    a, b = (_axis("torch.transpose(x)", d, x.ndim) for d in (dim0, dim1))
+    return x.seen_through(lambda v: np.swapaxes(v, a, b)) if x.ndim else x.seen_through()
+
+
+FUNCTIONS["swapaxes"] = FUNCTIONS["swapdims"] = transpose
+
+
+@function
+def t(x: Tensor) -> Tensor:
+    """Return a matrix with rows and columns exchanged; a vector as it is."""
+    if x.ndim > 2:
+        hint = "t.transpose(-2, -1)"
+        raise RuntimeError(lesson("t.t()", "expects a tensor with at most two axes", f"{x.ndim}", hint=hint))
+    return x.seen_through(np.transpose)
+
+
+@function
+def movedim(x: Tensor, source: Any, destination: Any) -> Tensor:
+    """Return the same memory with axes moved to other places."""
+    return x.seen_through(lambda v: np.moveaxis(v, source, destination))
+
+
+FUNCTIONS["moveaxis"] = movedim
+
+
+@function
+def adjoint(x: Tensor) -> Tensor:
+    """Return the same memory with the last two axes exchanged."""
+    return transpose(x, -2, -1)
+
+
+@method
+def expand(x: Tensor, *sizes: Any) -> Tensor:
+    """Return the same memory repeated along axes of length 1, without a copy; -1 keeps a length."""
+    wanted = lengths(sizes)
+    lead = len(wanted) - x.ndim
+    if lead < 0:
+        raise RuntimeError(lesson("t.expand(*sizes)", f"wants {x.ndim} sizes or more", f"{len(wanted)}"))
+    shape = tuple(x.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(wanted))
+    if any(a not in (1, b) for a, b in zip(x.shape, shape[lead:], strict=True)):
+        raise RuntimeError(lesson("t.expand(*sizes)", f"wants a shape that {tuple(x.shape)} fits", f"{wanted}"))
+    return x.seen_through(lambda v: np.broadcast_to(v, shape))
+
+
+@method
+def expand_as(x: Tensor, other: Tensor) -> Tensor:
+    """Return the same memory repeated to another's shape."""
+    return expand(x, other.shape)
+
+
+@function
+def broadcast_to(x: Tensor, size: Any) -> Tensor:
+    """Return the same memory repeated to a shape."""
+    return expand(x, size)
+
+
+@plain
+def broadcast_tensors(*xs: Tensor) -> tuple[Tensor, ...]:
+    """Return the same memories repeated to one shape."""
+    shape = np.broadcast_shapes(*(x.shape for x in xs))
+    return tuple(expand(x, shape) for x in xs)
+
+
+@function
+def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """Return a piece along an axis, of the same memory."""
+    dim = _axis("torch.narrow(x)", dim, x.ndim)
+    if start < 0:
+        start += x.shape[dim]
+    if not 0 <= start <= start + length <= x.shape[dim]:
+        got = f"start {start}, length {length}"
+        raise RuntimeError(lesson("torch.narrow(x)", f"wants a piece of the {x.shape[dim]} entries", got))
+    return x[(slice(None),) * dim + (slice(start, start + length),)]
+
+
+@function
+def select(x: Tensor, dim: int, index: int) -> Tensor:
+    """Return one entry along an axis, of the same memory."""
+    return x[(slice(None),) * _axis("torch.select(x)", dim, x.ndim) + (int(index),)]
+
+
+@function
+def split(x: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return pieces along an axis, of the same memory: of one length (the last may be shorter), or of given ones."""
+    n = x.shape[_axis("torch.split(x)", dim, x.ndim)]
+    if isinstance(split_size, int):
+        sizes = [min(split_size, n - i) for i in range(0, n, split_size)] or [0]
+    else:
+        sizes = list(split_size)
+        if sum(sizes) != n:
+            raise RuntimeError(lesson("torch.split(x, sizes)", f"wants sizes that add up to {n}", f"{sizes}"))
+    starts = np.cumsum([0, *sizes]).tolist()
+    return tuple(narrow(x, dim, a, size) for a, size in zip(starts, sizes, strict=False))
+
+
+@function
+def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return at most that many pieces of equal length along an axis, of the same memory."""
+    return split(x, max(1, -(-x.shape[dim] // chunks)), dim)
+
+
+@function
+def tensor_split(x: Tensor, where: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return that many pieces, or the pieces between given places."""
+    n = x.shape[dim]
+    if isinstance(where, int):
+        ends = np.cumsum([n // where + (i < n % where) for i in range(where)]).tolist()
+    else:
+        ends = [*(min(max(e + n * (e < 0), 0), n) for e in where), n]
+    starts = [0, *ends[:-1]]
+    return tuple(narrow(x, dim, a, max(0, b - a)) for a, b in zip(starts, ends, strict=True))
+
+
+@function
+def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return the entries along an axis, of the same memory."""
+    return tuple(select(x, dim, i) for i in range(x.shape[dim]))
+
+
+@function
+def diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """Return a diagonal, of the same memory."""
+    return x.seen_through(lambda v: np.diagonal(v, offset, dim1, dim2))
+
+
+@method
+def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Return every window of `size` entries along an axis, `step` apart, its entries along a last axis."""
+    dim = _axis("t.unfold(...)", dimension, x.ndim)
+    index = np.arange(0, x.shape[dim] - size + 1, step)[:, None] + np.arange(size)
+    taken = np.take(kept_apart(x)[0], index, axis=dim)
+    return lift(np.moveaxis(taken, dim + 1, -1), "unfold")
+
+
+# --- copies --------------------------------------------------------------------------------------------------------
+def _joined(called: str, tensors: Sequence[Any]) -> list[Any]:
+    if isinstance(tensors, Tensor):
+        tensors = tuple(tensors)
+    if not tensors or not all(isinstance(x, Tensor) for x in tensors):
+        raise TypeError(lesson(f"torch.{called}(tensors)", "wants a sequence of tensors", repr(tensors)[:60]))
+    return alike(*tensors, dtype=result_type(*kept_apart(*tensors)))
+
+
+@plain
+def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
+    """Return tensors one behind the other along an axis that they have; RuntimeError where shapes differ."""
+    nodes = _joined("cat", tensors)
+    nodes = [x for x in nodes if x.shape != (0,)] or nodes[:1]
+    return _put_together(np.concatenate, "cat", nodes, dim if axis is None else axis)
+
+
+PLAIN["concat"] = PLAIN["concatenate"] = cat
+
+
+@plain
+def stack(tensors: Any, dim: int = 0) -> Tensor:
+    """Return tensors of one shape along a new axis."""
+    return _put_together(np.stack, "stack", _joined("stack", tensors), dim)
+
+
+def _put_together(f: Callable[..., Any], called: str, nodes: list[Any], axis: int) -> Tensor:
+    try:
+        return lift(f(nodes, axis=axis), called)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise RuntimeError(*error.args) from error
+
+
+@plain
+def vstack(tensors: Any) -> Tensor:
+    """Return tensors below each other."""
+    return lift(np.vstack(_joined("vstack", tensors)), "cat")
+
+
+@plain
+def hstack(tensors: Any) -> Tensor:
+    """Return tensors beside each other."""
+    return lift(np.hstack(_joined("hstack", tensors)), "cat")
+
+
+@plain
+def dstack(tensors: Any) -> Tensor:
+    """Return tensors behind each other."""
+    return lift(np.dstack(_joined("dstack", tensors)), "cat")
+
+
+@plain
+def column_stack(tensors: Any) -> Tensor:
+    """Return vectors as the columns of a matrix."""
+    return lift(np.column_stack(_joined("column_stack", tensors)), "cat")
+
+
+@method
+def repeat(x: Tensor, *sizes: Any) -> Tensor:
+    """Return the tensor laid out that many times along each axis."""
+    return tile(x, lengths(sizes))
+
+
+@function
+def tile(x: Tensor, *dims: Any) -> Tensor:
+    """Return the tensor laid out that many times along each axis."""
+    return lift(np.tile(kept_apart(x)[0], lengths(dims)), "repeat")
+
+
+@function
+def repeat_interleave(x: Tensor, repeats: Any, dim: int | None = None) -> Tensor:
+    """Return every entry that many times in a row."""
+    node = kept_apart(x)[0]
+    if dim is None:
+        node, dim = np.reshape(node, (-1,)), 0
+    times = repeats.node._value if isinstance(repeats, Tensor) else repeats
+    return lift(np.take(node, np.repeat(np.arange(node.shape[dim]), times), axis=dim), "repeat_interleave")
+
+
+@function
+def flip(x: Tensor, *dims: Any) -> Tensor:
+    """Return the entries along axes in reverse order, copied."""
+    return lift(np.flip(kept_apart(x)[0], axis=lengths(dims)), "flip")
+
+
+@function
+def fliplr(x: Tensor) -> Tensor:
+    """Return the columns in reverse order."""
+    return flip(x, 1)
+
+
+@function
+def flipud(x: Tensor) -> Tensor:
+    """Return the rows in reverse order."""
+    return flip(x, 0)
+
+
+@function
+def roll(x: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Return the entries moved on along axes, those at the end to the start."""
+    return lift(np.roll(kept_apart(x)[0], shifts, axis=dims), "roll")
+
+
+@function
+def rot90(x: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
+    """Return the tensor turned by right angles."""
+    return lift(np.rot90(kept_apart(x)[0], k, tuple(dims)), "rot90")
+
+
+@function
+def tril(x: Tensor, diagonal: int = 0) -> Tensor:
+    """Return the entries on and below a diagonal, 0 elsewhere."""
+    return lift(np.tril(kept_apart(x)[0], diagonal), "tril")
+
+
+@function
+def triu(x: Tensor, diagonal: int = 0) -> Tensor:
+    """Return the entries on and above a diagonal, 0 elsewhere."""
+    return lift(np.triu(kept_apart(x)[0], diagonal), "triu")
+
+
+@function
+def diag(x: Tensor, diagonal: int = 0) -> Tensor:
+    """Return a matrix with these entries on a diagonal, or a matrix's diagonal, copied."""
+    return lift(np.diag(kept_apart(x)[0], diagonal), "diag")
+
+
+@function
+def diag_embed(x: Tensor) -> Tensor:
+    """Return matrices with the entries of the last axis on their diagonals."""
+    node = kept_apart(x)[0]
+    return lift(node[..., None] * np.eye(node.shape[-1], dtype=node.dtype), "diag_embed")
+
+
+@plain
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Return the coordinates of a grid, one tensor per axis."""
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    return tuple(lift(list(np.meshgrid(*kept_apart(*given), indexing=indexing))))  # type: ignore[arg-type]
+
+
+@plain
+def cartesian_prod(*tensors: Any) -> Tensor:
+    """Return every combination of entries of vectors, a row each."""
+    return stack([x.reshape(-1) for x in meshgrid(*tensors)], 1)
+
+
+@plain
+def block_diag(*tensors: Any) -> Tensor:
+    """Return matrices along the diagonal of one, 0 elsewhere."""
+    rows = []
+    total = sum(x.shape[1] for x in tensors)
+    start = 0
+    for x in tensors:
+        node = kept_apart(x)[0]
+        rows.append(np.pad(node, ((0, 0), (start, total - start - node.shape[1]))))
+        start += node.shape[1]
+    return lift(np.concatenate(rows), "cat")
+
+
+@method
+def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
+    """Return the tensor with its entries in the order of its axes in memory: itself, or a copy."""
+    return x if METHODS["is_contiguous"](x) else lift(np.copy(kept_apart(x)[0]), "clone")
+
+
+@method
+def is_contiguous(x: Tensor, memory_format: Any = None) -> bool:
+    """Tell whether the entries lie in memory in the order of its axes."""
+    return _layout(x).flags.c_contiguous
+
+
+@method
+def stride(x: Tensor, dim: int | None = None) -> Any:
+    """Return how far neighbours along each axis lie apart in memory."""
+    found = tuple(_layout(x).strides)  # of one byte each
+    return found if dim is None else found[dim]
+
+
+@method
+def storage_offset(x: Tensor) -> int:
+    """Return how far from the start of the memory the first entry lies."""
+    places = cells.places(x._cell.node.shape, x._steps)
+    return int(places.reshape(-1)[0]) if places.size else 0
+
+
+def _layout(x: Tensor) -> Any:
+    probe: Any = np.empty(x._cell.node.shape, np.bool_)
+    for step in x._steps:
+        probe = np.asarray(step(probe))
+    return probe
+
+
+@function
+def clone(x: Tensor, memory_format: Any = None) -> Tensor:
+    """Return a copy with a memory of its own, through which gradients pass."""
+    node = kept_apart(x)[0]
+    if not node.requires_grad:
+        return lift(np.array(node._value))  # type: ignore[no-any-return]
+    return lift(op("positive")(node), "clone")  # type: ignore[no-any-return]

@@ -1,0 +1,584 @@
+"""`Tensor` with PyTorch's meanings: a window on a `Cell`, whose node is an ordinary Tensor of clearprop."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from clearprop import modes, tensor
+from clearprop.errors import lesson
+from clearprop.modes import mode
+from clearprop.registry import ops
+from clearprop.torch import cells, dtypes
+from clearprop.torch.cells import Cell, GradCell, Step
+from clearprop.torch.names import FUNCTIONS, METHODS
+from clearprop.torch.printing import text_of
+
+Node = tensor.Tensor
+_NUMBERS = (bool, int, float, np.generic)
+_FACES: WeakValueDictionary[int, Tensor] = WeakValueDictionary()  # of leaves that modules own, by identity
+
+
+class Tensor:
+    """A tensor as PyTorch means it: views share memory, and it can be written to.
+
+    `node` is the clearprop Tensor that it stands for: all that looks at graphs takes that one
+    (`clearprop.draw(loss.node)`, `clearprop.explain(w.node)`). A method is the function of the same name with
+    the tensor before the other arguments; one with a last underscore writes the function's result into it.
+
+    >>> import clearprop.torch as torch
+    >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> (x.transpose(0, 1) * x).sum().backward()
+    >>> x.grad
+    tensor([[2., 6.],
+            [4., 8.]])
+    >>> y = torch.zeros(2, 2)
+    >>> y[0].add_(1)
+    tensor([1., 1.])
+    >>> y
+    tensor([[1., 1.],
+            [0., 0.]])
+    """
+
+    __array_priority__ = 1000  # an array to the left asks the tensor
+
+    def __init__(self, data: Any = (), *, dtype: Any = None) -> None:
+        made = FUNCTIONS_OF_DATA["tensor"](data, dtype=dtype or dtypes.get_default_dtype())
+        self._set(made._cell)
+
+    def _set(self, cell: Cell, steps: tuple[Step, ...] = (), detached: bool = False) -> None:
+        self._cell, self._steps, self._detached = cell, steps, detached
+        self._seen: Any = None
+        self._view: Any = None
+        self._retains, self._maker = False, ""
+
+    # --- the node behind it ---------------------------------------------------------------------------------
+    @property
+    def node(self) -> Node:
+        """The clearprop Tensor that this is at the moment."""
+        whole = self._cell.node
+        if not self._steps and not self._detached:
+            return whole
+        if self._seen is None or self._seen[0] is not whole or self._seen[1] is not whole._value:
+            with modes.enable_grad():
+                view: Any = whole.detach() if self._detached else whole
+                for step in self._steps:
+                    view = step(view)
+            self._view, self._seen = view, (whole, whole._value)
+        return self._view  # type: ignore[no-any-return]
+
+    def seen_through(self, *steps: Step) -> Tensor:
+        """Return a view of the same memory, that many steps further."""
+        other = Tensor.__new__(Tensor)
+        other._set(self._cell, (*self._steps, *steps), self._detached or not mode.grad_enabled)
+        try:
+            _ = other.node
+        except ValueError as error:
+            raise RuntimeError(*error.args) from error
+        return other
+
+    def write(self, new: Node, called: str = "an in-place operation") -> Tensor:
+        """Give the tensor, and all that share its memory, new numbers; return it."""
+        cell, old = self._cell, self.node
+        if mode.grad_enabled and cell.node.requires_grad and cell.node.op is None and not self._detached:
+            wanted = "a leaf that requires grad is being used in an in-place operation"
+            hint = "`with torch.no_grad():` around it, or a new tensor"
+            raise RuntimeError(lesson(called, wanted, "a leaf Variable that requires grad", hint=hint))
+        if new.shape != old.shape:
+            new = _spread(new, old.shape, called)
+        if new.dtype != old.dtype:
+            if "biuf".index(new.dtype.kind.replace("u", "i")) > "biuf".index(old.dtype.kind.replace("u", "i")):
+                got = f"result type {dtypes.of(new.dtype)} can't be cast to {self.dtype}"
+                raise RuntimeError(lesson(called, f"wants numbers that a {self.dtype} tensor holds", got))
+            new = new.astype(old.dtype)
+        hidden = not mode.grad_enabled or self._detached
+        if hidden:
+            new = new.detach()
+        if self._steps:
+            index = cells.places(cell.node.shape, self._steps)
+            if not cells.once(index):
+                wanted = "more than one element of the written-to tensor refers to one place in memory"
+                raise RuntimeError(lesson(called, wanted, hint="t.clone() before it is written to"))
+            whole = cell.node.detach() if hidden else cell.node
+            new = cells.put(whole, index, new)
+        elif new.op is None and not new.requires_grad:
+            new = cells.leaf(new._value)  # a write of a tensor is a copy of its numbers, not the tensor
+        cell.write(new, hidden)
+        return self
+
+    # --- what it tells of itself ----------------------------------------------------------------------------
+    @property
+    def shape(self) -> dtypes.Size:
+        """The length of each axis."""
+        return dtypes.Size(self.node.shape)
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        """The kind of its numbers."""
+        return dtypes.of(self.node.dtype)
+
+    @property
+    def device(self) -> dtypes.device:
+        """Where it lies: the cpu."""
+        return dtypes.CPU
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.node.ndim
+
+    @property
+    def T(self) -> Tensor:
+        """The same memory with its axes in reverse order."""
+        return self.seen_through(np.transpose)
+
+    @property
+    def mT(self) -> Tensor:
+        """The same memory with the last two axes exchanged."""
+        return FUNCTIONS["transpose"](self, -2, -1)  # type: ignore[no-any-return]
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it lies on a graphics card: no."""
+        return False
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of an entry."""
+        return self.node.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all entries."""
+        return self.node.size * self.itemsize
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to it."""
+        return self.node.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        self.requires_grad_(wanted)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Say whether a gradient is wanted of this leaf; return it."""
+        node = self.node
+        if node.op is not None:
+            if not requires_grad:
+                hint = "t.detach()"
+                raise RuntimeError(lesson("t.requires_grad_(False)", "only a leaf's can be changed", hint=hint))
+            return self
+        if requires_grad and node.dtype.kind != "f":
+            wanted = "only floating-point tensors can require gradients"
+            raise RuntimeError(lesson("requires_grad_()", wanted, f"{self.dtype}", hint="t.float()"))
+        if self._steps or self._detached or self._cell.outside is not None:
+            self._set(Cell(cells.leaf(np.array(node._value))))  # a view that becomes a leaf of its own
+        self._cell.node.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was not computed from something that needs a gradient."""
+        return self.node.op is None
+
+    @property
+    def grad_fn(self) -> Any:
+        """What computed it, None for a leaf."""
+        node = self.node
+        return None if node.op is None else GradientFunction(self._maker or node.op.name, node)
+
+    @property
+    def grad(self) -> Any:
+        """The gradient of a leaf, None before a backward pass; writing to it changes what optimizers see."""
+        node = self.node
+        if node.grad is None or (node.op is not None and not self._retains):
+            return None
+        if node.op is not None:
+            return lift(node.grad if isinstance(node.grad, Node) else cells.leaf(node.grad))
+        known = self._cell.grad
+        if known is None or known._cell.held is not node.grad:
+            known = self._cell.grad = lift(GradCell(node))
+        return known
+
+    @grad.setter
+    def grad(self, new: Any) -> None:
+        node = self.node
+        if new is not None and tuple(new.shape) != node.shape:
+            raise RuntimeError(lesson("t.grad = g", f"wants the shape {node.shape}", f"{tuple(new.shape)}"))
+        node.grad = None if new is None else np.array(new.node._value, node.dtype)[()]
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory, out of sight of gradients."""
+        return self.detach()
+
+    @data.setter
+    def data(self, new: Tensor) -> None:
+        cell = self._cell
+        if not self.requires_grad and not cell.owned:
+            self._set(new._cell, new._steps, True)
+            return
+        if self._steps or cell.node.op is not None:
+            raise RuntimeError(lesson("t.data = new", "wants a leaf", hint="t.data.copy_(new)"))
+        cell.node._value = np.array(new.node._value)[()]
+
+    def detach(self) -> Tensor:
+        """Return a tensor of the same memory that no gradient passes through."""
+        other = Tensor.__new__(Tensor)
+        other._set(self._cell, self._steps, True)
+        return other
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of a computed tensor."""
+        self._retains = True
+
+    def backward(
+        self, gradient: Any = None, retain_graph: Any = None, create_graph: bool = False, inputs: Any = None
+    ) -> None:
+        """Give a gradient to every leaf that led here; a second call adds to them."""
+        if inputs is not None:
+            hint = "torch.autograd.grad(loss, inputs)"
+            raise NotImplementedError(lesson("backward(inputs=)", "gives every leaf its gradient", hint=hint))
+        if not self.requires_grad:
+            wanted = "element 0 of tensors does not require grad and does not have a grad_fn"
+            hint = "requires_grad=True where the leaves are made, outside of torch.no_grad()"
+            raise RuntimeError(lesson("backward()", wanted, hint=hint))
+        if gradient is None and self.node.size != 1:
+            wanted = "grad can be implicitly created only for scalar outputs"
+            hint = "loss.mean().backward(), or backward(torch.ones_like(t))"
+            raise RuntimeError(lesson("backward()", wanted, f"shape {tuple(self.shape)}", hint=hint))
+        with cells.following():
+            self.node.backward(None if gradient is None else lower(gradient), create_graph=create_graph)
+
+    # --- leaving ----------------------------------------------------------------------------------------------
+    def item(self) -> Any:
+        """Return the only entry as a Python number; RuntimeError where there are several."""
+        node = self.node
+        if node.size != 1:
+            wanted = f"a Tensor with {node.size} elements cannot be converted to Scalar"
+            raise RuntimeError(lesson("t.item()", wanted, hint="t.tolist()"))
+        return node.item()
+
+    def tolist(self) -> Any:
+        """Return the numbers as nested lists."""
+        return self.node._value.tolist()
+
+    def numpy(self, force: bool = False) -> Any:
+        """Return the numbers as an array: the one it was made from by `from_numpy`, else one to be read."""
+        node = self.node
+        if node.requires_grad and not force:
+            hint = "t.detach().numpy()"
+            wanted = "can't call numpy() on a tensor that requires grad"
+            raise RuntimeError(lesson("t.numpy()", wanted, hint=hint))
+        if self._cell.outside is not None:
+            found = self._cell.outside
+            for step in self._steps:
+                found = step(found)
+            return np.asarray(found)
+        return (node.detach() if node.requires_grad else node).numpy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(self.numpy(), dtype=dtype)
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError(lesson("len(t)", "a 0-d tensor has no length"))
+        return self.node.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError(lesson("for x in t", "a 0-d tensor has no rows"))
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        if self.node.size != 1:
+            wanted = "the truth of a tensor with several entries is ambiguous"
+            raise RuntimeError(lesson("bool(t)", wanted, f"shape {tuple(self.shape)}", hint="t.any() or t.all()"))
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.node.dtype.kind not in "iub":
+            raise TypeError(lesson("index(t)", "only integer tensors can be an index", f"{self.dtype}"))
+        return int(self.item())
+
+    def __contains__(self, x: Any) -> bool:
+        return bool((self == x).any())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if not self.ndim else format(repr(self), spec)
+
+    def __repr__(self) -> str:
+        node = self.node
+        usual = node.dtype in (dtypes.default(), dtypes.int64.numpy, dtypes.boolean.numpy)
+        words = [] if usual and (node.size or node.dtype.kind == "f") else [f"dtype={self.dtype}"]
+        if node.op is not None:
+            words.append(f"grad_fn=<{self.grad_fn.name()}>")
+        elif node.requires_grad:
+            words.append("requires_grad=True")
+        return text_of(node._value, words)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self.node.op is not None:
+            wanted = "only leaves can be copied deeply"
+            raise RuntimeError(lesson("copy.deepcopy(t)", wanted, hint="t.detach().clone()"))
+        other = type(self).__new__(type(self))
+        twin = self._cell.node.__deepcopy__(memo) if not self._steps else cells.leaf(np.array(self.node._value))
+        other._set(Cell(twin))
+        memo[id(self)] = other
+        return other
+
+    def __reduce__(self) -> Any:
+        return _rebuilt, (type(self), np.array(self.node._value), self.requires_grad)
+
+    # --- methods are functions -----------------------------------------------------------------------------------
+    def __getattr__(self, name: str) -> Any:
+        found = METHODS.get(name) or FUNCTIONS.get(name)
+        if found is not None:
+            return functools.partial(found, self)
+        found = FUNCTIONS.get(name[:-1]) if name.endswith("_") and not name.startswith("_") else None
+        if found is not None:
+            return functools.partial(_written, self, name, found)
+        raise AttributeError(
+            lesson(f"torch.Tensor.{name}", "there is no such method", hint=nearest(name, [*METHODS, *FUNCTIONS]))
+        )
+
+    # fmt: off
+    def __add__(self, y: Any) -> Any: return FUNCTIONS["add"](self, y)
+    def __radd__(self, y: Any) -> Any: return FUNCTIONS["add"](y, self)
+    def __sub__(self, y: Any) -> Any: return FUNCTIONS["sub"](self, y)
+    def __rsub__(self, y: Any) -> Any: return FUNCTIONS["sub"](y, self)
+    def __mul__(self, y: Any) -> Any: return FUNCTIONS["mul"](self, y)
+    def __rmul__(self, y: Any) -> Any: return FUNCTIONS["mul"](y, self)
+    def __truediv__(self, y: Any) -> Any: return FUNCTIONS["div"](self, y)
+    def __rtruediv__(self, y: Any) -> Any: return FUNCTIONS["div"](y, self)
+    def __floordiv__(self, y: Any) -> Any: return FUNCTIONS["floor_divide"](self, y)
+    def __rfloordiv__(self, y: Any) -> Any: return FUNCTIONS["floor_divide"](y, self)
+    def __mod__(self, y: Any) -> Any: return FUNCTIONS["remainder"](self, y)
+    def __rmod__(self, y: Any) -> Any: return FUNCTIONS["remainder"](y, self)
+    def __pow__(self, y: Any) -> Any: return FUNCTIONS["pow"](self, y)
+    def __rpow__(self, y: Any) -> Any: return FUNCTIONS["pow"](y, self)
+    def __matmul__(self, y: Any) -> Any: return FUNCTIONS["matmul"](self, y)
+    def __neg__(self) -> Any: return FUNCTIONS["neg"](self)
+    def __pos__(self) -> Any: return self
+    def __abs__(self) -> Any: return FUNCTIONS["abs"](self)
+    def __invert__(self) -> Any: return FUNCTIONS["bitwise_not"](self)
+    def __lt__(self, y: Any) -> Any: return FUNCTIONS["lt"](self, y)
+    def __le__(self, y: Any) -> Any: return FUNCTIONS["le"](self, y)
+    def __gt__(self, y: Any) -> Any: return FUNCTIONS["gt"](self, y)
+    def __ge__(self, y: Any) -> Any: return FUNCTIONS["ge"](self, y)
+    def __eq__(self, y: Any) -> Any: return False if y is None else FUNCTIONS["eq"](self, y)
+    def __ne__(self, y: Any) -> Any: return True if y is None else FUNCTIONS["ne"](self, y)
+    def __and__(self, y: Any) -> Any: return FUNCTIONS["bitwise_and"](self, y)
+    def __rand__(self, y: Any) -> Any: return FUNCTIONS["bitwise_and"](y, self)
+    def __or__(self, y: Any) -> Any: return FUNCTIONS["bitwise_or"](self, y)
+    def __ror__(self, y: Any) -> Any: return FUNCTIONS["bitwise_or"](y, self)
+    def __xor__(self, y: Any) -> Any: return FUNCTIONS["bitwise_xor"](self, y)
+    def __rxor__(self, y: Any) -> Any: return FUNCTIONS["bitwise_xor"](y, self)
+    def __lshift__(self, y: Any) -> Any: return FUNCTIONS["bitwise_left_shift"](self, y)
+    def __rshift__(self, y: Any) -> Any: return FUNCTIONS["bitwise_right_shift"](self, y)
+    def __iadd__(self, y: Any) -> Any: return _written(self, "t += y", FUNCTIONS["add"], y)
+    def __isub__(self, y: Any) -> Any: return _written(self, "t -= y", FUNCTIONS["sub"], y)
+    def __imul__(self, y: Any) -> Any: return _written(self, "t *= y", FUNCTIONS["mul"], y)
+    def __itruediv__(self, y: Any) -> Any: return _written(self, "t /= y", FUNCTIONS["div"], y)
+    def __ifloordiv__(self, y: Any) -> Any: return _written(self, "t //= y", FUNCTIONS["floor_divide"], y)
+    def __imod__(self, y: Any) -> Any: return _written(self, "t %= y", FUNCTIONS["remainder"], y)
+    def __ipow__(self, y: Any) -> Any: return _written(self, "t **= y", FUNCTIONS["pow"], y)
+    def __iand__(self, y: Any) -> Any: return _written(self, "t &= y", FUNCTIONS["bitwise_and"], y)
+    def __ior__(self, y: Any) -> Any: return _written(self, "t |= y", FUNCTIONS["bitwise_or"], y)
+    def __ixor__(self, y: Any) -> Any: return _written(self, "t ^= y", FUNCTIONS["bitwise_xor"], y)
+    def __getitem__(self, index: Any) -> Any: return METHODS["__getitem__"](self, index)
+    def __setitem__(self, index: Any, value: Any) -> None: METHODS["__setitem__"](self, index, value)
+    # fmt: on
+
+    __hash__ = object.__hash__
+
+
+class Parameter(Tensor):
+    """A tensor that a module owns and an optimizer changes.
+
+    It shares its memory with the tensor it is made from, as in PyTorch.
+    """
+
+    def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
+        from clearprop.nn.module import Parameter as OwnParameter
+
+        data = data if isinstance(data, Tensor) else Tensor(data)
+        own = OwnParameter(np.array(data.node._value), requires_grad)
+        own._value = np.array(data.node._value)[()]  # of the dtype it had
+        whole = not data._steps and data._cell.outside is None and data.node.op is None
+        if whole and not isinstance(data, Parameter):
+            data._cell.node, data._cell.owned, data._detached = own, True, True
+            self._set(data._cell)
+        else:
+            self._set(Cell(own, owned=True))
+        _FACES[id(own)] = self
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+_WORDS = {
+    "multiply": "mul", "divide": "div", "subtract": "sub", "negative": "neg", "power": "pow", "absolute": "abs",
+    "matmul": "mm", "getitem": "index", "reshape": "view", "concatenate": "cat", "broadcast_to": "expand",
+    "expand_dims": "unsqueeze", "astype": "to_copy", "sum_of_weights": "sum", "swapaxes": "transpose",
+}  # fmt: skip
+"""What PyTorch calls what the core's ops have computed where no function of this folder was called."""
+
+
+class GradientFunction:
+    """What a computed tensor says of its origin, under the name that PyTorch has for it."""
+
+    def __init__(self, name: str, node: Node) -> None:
+        self._name, self.node = name, node
+
+    def name(self) -> str:
+        """Return the name, such as `MulBackward0`."""
+        words = _WORDS.get(self._name, self._name).strip("_").split("_")
+        return "".join(word[:1].upper() + word[1:] for word in words) + "Backward0"
+
+    @property
+    def next_functions(self) -> tuple[Any, ...]:
+        """What computed the inputs, each with a number, None for one that needs no gradient."""
+        found = [x for x in self.node.inputs if isinstance(x, Node)]
+        return tuple((GradientFunction(x.op.name, x) if x.op is not None else None, 0) for x in found)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self.node):#x}>"
+
+
+FUNCTIONS_OF_DATA: dict[str, Callable[..., Any]] = {}
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return a few names that begin alike, for the hint of an error."""
+    import difflib
+
+    return " or ".join(difflib.get_close_matches(name, known, 3))
+
+
+def _spread(new: Node, shape: tuple[int, ...], called: str) -> Node:
+    try:
+        wide = np.broadcast_shapes(new.shape, shape) == shape
+    except ValueError:
+        wide = False
+    if not wide:
+        got = f"shape {new.shape} does not fit {shape}"
+        raise RuntimeError(lesson(called, "writes numbers of the tensor's own shape", got))
+    return np.broadcast_to(new, shape)  # type: ignore[call-overload,no-any-return]
+
+
+def _written(self: Tensor, name: str, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
+    """Write what a function gives into its first argument."""
+    return self.write(f(self, *args, **kwargs).node, name)
+
+
+def _rebuilt(kind: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
+    made = Tensor.__new__(Tensor)
+    made._set(Cell(cells.leaf(array)))
+    if issubclass(kind, Parameter):
+        return Parameter(made, requires_grad)
+    return made.requires_grad_(requires_grad) if requires_grad else made
+
+
+# --- from one world into the other ------------------------------------------------------------------------------
+def lower(x: Any) -> Any:
+    """Return what the core computes with: nodes for tensors, NumPy's dtypes for PyTorch's, inside of containers.
+
+    >>> lower((dtypes.float32, 3))
+    (dtype('float32'), 3)
+    """
+    if isinstance(x, Tensor):
+        return x.node
+    if isinstance(x, (list, tuple)):
+        inside = [lower(y) for y in x]
+        return type(x)(*inside) if hasattr(x, "_fields") else tuple(inside) if isinstance(x, tuple) else inside
+    if isinstance(x, dict):
+        return {name: lower(y) for name, y in x.items()}
+    return x.numpy if isinstance(x, dtypes.dtype) else x
+
+
+def lift(x: Any, maker: str = "") -> Any:
+    """Return tensors for nodes, arrays and cells, inside of containers too; a leaf's tensor is always the same."""
+    if isinstance(x, Node):
+        from clearprop.nn.module import Buffer
+        from clearprop.nn.module import Parameter as OwnParameter
+
+        owned = isinstance(x, (OwnParameter, Buffer))
+        known = _FACES.get(id(x)) if owned else None
+        if known is not None and known._cell.node is x:
+            return known
+        made = Tensor.__new__(Parameter if isinstance(x, OwnParameter) else Tensor)
+        made._set(Cell(x, owned=owned))
+        made._maker = maker
+        if owned:
+            _FACES[id(x)] = made
+        return made
+    if isinstance(x, Cell):
+        made = Tensor.__new__(Tensor)
+        made._set(x)
+        return made
+    if isinstance(x, (np.ndarray, np.generic)):
+        return lift(cells.leaf(x), maker)
+    if isinstance(x, (list, tuple)):
+        inside = [lift(y, maker) for y in x]
+        return type(x)(*inside) if hasattr(x, "_fields") else type(x)(inside)
+    return {name: lift(y) for name, y in x.items()} if type(x) is dict else x
+
+
+def kept_apart(*xs: Any) -> list[Any]:
+    """Return the nodes of tensors and numbers, with copies of NumPy's memory where a gradient remembers it."""
+    nodes = [x.node if isinstance(x, Tensor) else x for x in xs]
+    if mode.grad_enabled and any(isinstance(x, Node) and x.requires_grad for x in nodes):
+        for i, x in enumerate(xs):
+            if isinstance(x, Tensor) and x._cell.outside is not None:
+                nodes[i] = cells.leaf(np.array(nodes[i]._value))
+    return nodes
+
+
+def through(f: Callable[..., Any], maker: str = "") -> Callable[..., Any]:
+    """Return a function of the core as one of tensors; what it objects to is a RuntimeError, as in PyTorch."""
+
+    @functools.wraps(f)
+    def of_tensors(*args: Any, **kwargs: Any) -> Any:
+        kwargs.pop("inplace", None)
+        dtypes.here(kwargs.pop("device", None))
+        args = tuple(kept_apart(*args))
+        try:
+            return lift(f(*map(lower, args), **{k: lower(v) for k, v in kwargs.items()}), maker)
+        except ValueError as error:
+            raise RuntimeError(*error.args) from error
+
+    return of_tensors
+
+
+def is_number(x: Any) -> bool:
+    """Tell whether it is a number of Python's or of NumPy's, whose dtype gives way."""
+    return isinstance(x, _NUMBERS)
+
+
+def cast(node: Node, dtype: np.dtype[Any]) -> Node:
+    """Return a node as another dtype; the gradient passes between floats."""
+    if node.dtype == dtype:
+        return node
+    return node.astype(dtype)
+
+
+def constant(x: Any) -> Node:
+    """Return a node for a number or an array that needs no gradient."""
+    return cells.leaf(np.asarray(x))
+
+
+def op(name: str) -> Callable[..., Any]:
+    """Return an op of the core by its name."""
+    return ops[name]

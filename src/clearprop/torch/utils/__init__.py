@@ -1,0 +1,5 @@
+"""`torch.utils`."""
+
+from clearprop.torch.utils import data
+
+__all__ = ["data"]

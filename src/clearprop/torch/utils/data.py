@@ -1,0 +1,263 @@
+"""`torch.utils.data`: datasets and loaders that give tensors, over clearprop's loader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from clearprop import data as own
+from clearprop.errors import lesson
+from clearprop.torch import chance
+from clearprop.torch.making import from_numpy, made, tensor
+from clearprop.torch.shaping import stack
+from clearprop.torch.tensors import Tensor
+
+
+class Dataset:
+    """Samples by number: write `__len__` and `__getitem__`."""
+
+    def __class_getitem__(cls, item: Any) -> Any:
+        return cls
+
+    def __getitem__(self, index: Any) -> Any:
+        wanted = "has no samples yet"
+        raise NotImplementedError(lesson(f"{type(self).__name__}[i]", wanted, hint="def __getitem__(self, i): ..."))
+
+    def __add__(self, other: Any) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset):
+    """Samples in the order of `__iter__`."""
+
+
+class TensorDataset(Dataset):
+    """Tensors of one length, sample by sample."""
+
+    def __init__(self, *tensors: Any) -> None:
+        if len({len(t) for t in tensors}) > 1:
+            got = ", ".join(str(tuple(t.shape)) for t in tensors)
+            raise AssertionError(lesson("TensorDataset(*tensors)", "Size mismatch between tensors", got))
+        self.tensors = tensors
+
+    def __getitem__(self, index: Any) -> Any:
+        return tuple(t[index] for t in self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+
+class Subset(Dataset):
+    """Some samples of a dataset, by their numbers there."""
+
+    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, indices
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.dataset[self.indices[index]]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class ConcatDataset(Dataset):
+    """Datasets one behind the other."""
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        self.cumulative_sizes = np.cumsum([len(d) for d in self.datasets]).tolist()
+
+    def __getitem__(self, index: int) -> Any:
+        index = index + len(self) if index < 0 else index
+        which = int(np.searchsorted(self.cumulative_sizes, index, side="right"))
+        if not 0 <= index < len(self):
+            raise IndexError(lesson("dataset[i]", f"wants a number below {len(self)}", f"{index}"))
+        return self.datasets[which][index - (self.cumulative_sizes[which - 1] if which else 0)]
+
+    def __len__(self) -> int:
+        return int(self.cumulative_sizes[-1])
+
+
+def random_split(dataset: Any, lengths: Sequence[Any], generator: Any = None) -> list[Subset]:
+    """Return parts of these lengths, or shares that add up to 1, of the samples in a random order."""
+    n = len(dataset)
+    if any(isinstance(x, float) for x in lengths) and abs(sum(lengths) - 1) < 1e-9:
+        whole = [int(n * share) for share in lengths]
+        lengths = [size + (i < n - sum(whole)) for i, size in enumerate(whole)]
+    if sum(lengths) != n:
+        wanted = "Sum of input lengths does not equal the length of the input dataset"
+        raise ValueError(lesson("random_split(dataset, lengths)", wanted, f"{sum(lengths)} and {n}"))
+    order = chance.randperm(n, generator=generator).tolist()
+    ends = np.cumsum([0, *lengths]).tolist()
+    return [Subset(dataset, order[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+
+
+# --- in which order ------------------------------------------------------------------------------------------------
+class Sampler:
+    """Numbers of samples in some order."""
+
+    def __init__(self, data_source: Any = None) -> None:
+        self.data_source = data_source
+
+    def __class_getitem__(cls, item: Any) -> Any:
+        return cls
+
+    def __len__(self) -> int:
+        return len(self.data_source)
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError(lesson(type(self).__name__, "has no order yet", hint="def __iter__(self): ..."))
+
+
+class SequentialSampler(Sampler):
+    """Every sample, in order."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(range(len(self.data_source)))
+
+
+class RandomSampler(Sampler):
+    """Every sample in a random order, or `num_samples` drawn with replacement."""
+
+    def __init__(
+        self, data_source: Any, replacement: bool = False, num_samples: int | None = None, generator: Any = None
+    ) -> None:
+        super().__init__(data_source)
+        self.replacement, self.count, self.generator = replacement, num_samples or len(data_source), generator
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Any]:
+        n = len(self.data_source)
+        if self.replacement:
+            return iter(chance.randint(n, (self.count,), generator=self.generator).tolist())
+        return iter(chance.randperm(n, generator=self.generator).tolist()[: self.count])
+
+
+class SubsetRandomSampler(RandomSampler):
+    """The given numbers in a random order."""
+
+    def __init__(self, indices: Sequence[int], generator: Any = None) -> None:
+        super().__init__(indices, generator=generator)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.data_source[i] for i in super().__iter__())
+
+
+class WeightedRandomSampler(Sampler):
+    """Numbers drawn with probabilities in proportion to weights."""
+
+    def __init__(self, weights: Any, num_samples: int, replacement: bool = True, generator: Any = None) -> None:
+        super().__init__(range(num_samples))
+        self.weights, self.replacement, self.generator = tensor(weights), replacement, generator
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(chance.multinomial(self.weights, len(self), self.replacement, generator=self.generator).tolist())
+
+
+class BatchSampler(Sampler):
+    """The numbers of a sampler, in lists."""
+
+    def __init__(self, sampler: Any, batch_size: int, drop_last: bool) -> None:
+        super().__init__(sampler)
+        self.batch_size, self.drop_last = batch_size, drop_last
+
+    def __len__(self) -> int:
+        n = len(self.data_source)
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        batch: list[Any] = []
+        for i in self.data_source:
+            batch.append(i)
+            if len(batch) == self.batch_size:
+                yield batch
+                batch = []
+        if batch and not self.drop_last:
+            yield batch
+
+
+# --- batches -------------------------------------------------------------------------------------------------------
+def default_collate(samples: Sequence[Any]) -> Any:
+    """Return samples as one batch: tensors stacked, numbers as a tensor, tuples and dicts part by part."""
+    first = samples[0]
+    if isinstance(first, Tensor):
+        return stack(list(samples))
+    if isinstance(first, (np.ndarray, np.generic)):
+        return made(np.stack([np.asarray(x) for x in samples]))
+    if isinstance(first, float):
+        return made(np.array(samples, np.float64))
+    if isinstance(first, (bool, int)):
+        return made(np.array(samples))
+    if isinstance(first, dict):
+        return {name: default_collate([sample[name] for sample in samples]) for name in first}
+    if isinstance(first, tuple) and hasattr(first, "_fields"):
+        return type(first)(*(default_collate(parts) for parts in zip(*samples, strict=True)))
+    if isinstance(first, (list, tuple)):
+        return [default_collate(parts) for parts in zip(*samples, strict=True)]
+    return list(samples)
+
+
+class DataLoader:
+    """A dataset in batches. Workers and pinned memory are accepted and change nothing: all is in this process.
+
+    >>> loader = DataLoader(TensorDataset(tensor([[1.0], [2.0], [3.0]])), batch_size=2)
+    >>> [batch[0].shape for batch in loader]
+    [torch.Size([2, 1]), torch.Size([1, 1])]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = False,
+        sampler: Any = None,
+        batch_sampler: Any = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[Any], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Any = None,
+        generator: Any = None,
+        **_: Any,
+    ) -> None:
+        if shuffle and sampler is not None:
+            raise ValueError(lesson("DataLoader(...)", "sampler option is mutually exclusive with shuffle"))
+        self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
+        self.collate_fn = collate_fn or (default_collate if batch_size is not None else _as_it_is)
+        self.sampler: Any = sampler
+        self.batch_sampler: Any = batch_sampler
+        if isinstance(dataset, IterableDataset):
+            return
+        if sampler is None:
+            self.sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        if batch_sampler is None and batch_size is not None:
+            if not isinstance(batch_size, int) or batch_size < 1:
+                raise ValueError(lesson("DataLoader(batch_size=)", "wants 1 or more", f"{batch_size!r}"))
+            self.batch_sampler = BatchSampler(self.sampler, batch_size, drop_last)
+
+    def __len__(self) -> int:
+        return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
+
+    def __iter__(self) -> Iterator[Any]:
+        if isinstance(self.dataset, IterableDataset):
+            batches: Any = BatchSampler(iter(self.dataset), self.batch_size, self.drop_last) if self.batch_size else self.dataset  # type: ignore[call-overload]
+            return (self.collate_fn(batch) for batch in batches)
+        if self.batch_sampler is None:
+            return (self.collate_fn(self.dataset[i]) for i in self.sampler)
+        return (self.collate_fn([self.dataset[i] for i in batch]) for batch in self.batch_sampler)
+
+
+def _as_it_is(sample: Any) -> Any:
+    return from_numpy(sample) if isinstance(sample, np.ndarray) else sample
+
+
+def get_worker_info() -> None:
+    """Return None: there are no workers."""
+
+
+__all__ = ["ConcatDataset", "DataLoader", "Dataset", "IterableDataset", "Subset", "TensorDataset", "own", "random_split"]
