@@ -8,8 +8,11 @@ from typing import Any
 # Imported when first asked for: reading a weights file needs no network.
 _LATER = {
     "load_model": "clearprop.interop.model_file",
+    "load_pt": "clearprop.interop.pytorch",
     "load_safetensors": "clearprop.interop.safetensors",
+    "load_weights": "clearprop.interop.pytorch",
     "save_model": "clearprop.interop.model_file",
+    "save_pt": "clearprop.interop.pytorch",
     "save_safetensors": "clearprop.interop.safetensors",
 }
 

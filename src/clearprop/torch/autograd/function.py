@@ -101,7 +101,7 @@ def _remembering(cls: type[Function], ctx: Context, nodes: Any, places: Any, res
         d = latest[1][places[i]]
         if d is None:
             return None
-        return d.node if isinstance(g, Node) else d.node._value
+        return d.node if any(isinstance(x, Node) for x in (g, *xs)) else d.node._value
 
     op = Op(cls.__name__, lambda *xs: np.asarray(values[j]), variadic_rule=rule, arity=None)
     found = op(*nodes)

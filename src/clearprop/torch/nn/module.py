@@ -7,11 +7,11 @@ the face turns tensors into nodes and back, and answers in kind where the core c
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from types import GeneratorType
 from typing import Any, NamedTuple, TypeVar
-from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -24,8 +24,6 @@ from clearprop.torch.tensors import Node, Parameter, Tensor, lift, lower
 Self = TypeVar("Self", bound="Module")
 FACES: dict[type[own.Module], type[Module]] = {}
 """Which class with PyTorch's face each layer of the core has."""
-
-_known: WeakValueDictionary[int, Module] = WeakValueDictionary()  # faces of modules that the core made
 
 
 class Loaded(NamedTuple):
@@ -79,9 +77,7 @@ class Module(own.Module):
     # --- attributes -------------------------------------------------------------------------------------------
     def __getattribute__(self, name: str) -> Any:
         value = object.__getattribute__(self, name)
-        if isinstance(value, Node):
-            return lift(value)
-        return faced(value) if isinstance(value, own.Module) else value
+        return lift(value) if isinstance(value, Node) else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         old = object.__getattribute__(self, "__dict__").get(name)
@@ -120,17 +116,9 @@ class Module(own.Module):
         """Give every buffer once, with its path."""
         return ((name, lift(b)) for name, b in self.twin().named_buffers(prefix, recurse))
 
-    def named_children(self) -> Iterator[tuple[str, own.Module]]:
-        """Give the modules right below, with their names."""
-        return ((name, faced(child)) for name, child in super().named_children())
-
-    def modules(self) -> Iterator[own.Module]:
-        """Give this module and all below, each once."""
-        return map(faced, super().modules())
-
     def named_modules(self, prefix: str = "", _seen: Any = None, **_: Any) -> Any:
         """Give this module and all below, each once, with their paths."""
-        return ((path, faced(module)) for path, module in super().named_modules(prefix, _seen))
+        return super().named_modules(prefix, _seen)
 
     # --- changing all of it -------------------------------------------------------------------------------------
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -205,10 +193,19 @@ class Module(own.Module):
 
     def __repr__(self) -> str:
         extra = self.extra_repr()
-        lines = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
+        rows = [(name, repr(child)) for name, child in self.named_children()]
+        if issubclass(type(self).computes, own.ModuleList) and not issubclass(type(self).computes, own.Sequential):
+            rows = [_together(list(same)) for _, same in itertools.groupby(rows, key=lambda row: row[1])]
+        lines = [f"({name}): " + text.replace("\n", "\n  ") for name, text in rows]
         if not lines:
             return f"{type(self).__name__}({extra})"
         return f"{type(self).__name__}({extra}\n  " + "\n  ".join(lines) + "\n)"
+
+
+def _together(rows: list[tuple[str, str]]) -> tuple[str, str]:
+    """Return neighbours that print alike as one: `(0-1): 2 x Linear(...)`."""
+    name, text = rows[0]
+    return rows[0] if len(rows) == 1 else (f"{name}-{rows[-1][0]}", f"{len(rows)} x {text}")
 
 
 SHOWN: dict[str, Callable[[Any], str]] = {}
@@ -216,19 +213,21 @@ SHOWN: dict[str, Callable[[Any], str]] = {}
 
 
 def faced(module: Any) -> Any:
-    """Return a module with PyTorch's face: itself, or another face of what the core made."""
-    if isinstance(module, Module):
-        return module
-    known = _known.get(id(module))
-    if known is not None and object.__getattribute__(known, "__dict__") is module.__dict__:
-        return known
-    kind = FACES.get(type(module))
+    """Return a module with PyTorch's face: itself, or another face of what the core made, down to its parts."""
+    kind = None if isinstance(module, Module) else FACES.get(type(module))
     if kind is None:
         return module
     made = object.__new__(kind)
     object.__setattr__(made, "__dict__", module.__dict__)
-    _known[id(module)] = made
+    face_parts(module.__dict__)
     return made
+
+
+def face_parts(attributes: dict[str, Any]) -> None:
+    """Give the modules among a module's attributes PyTorch's face, once for all: so each stays the same object."""
+    for name, value in attributes.items():
+        if isinstance(value, own.Module):
+            attributes[name] = faced(value)
 
 
 def _answer(self: Module, twin: Any, found: Any) -> Any:
@@ -272,6 +271,8 @@ def layer(kind: type[own.Module]) -> type[Module]:
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         inplace = kwargs.pop("inplace", False)
+        for name in ("enable_nested_tensor", "mask_check"):  # how PyTorch runs it, not what it is
+            kwargs.pop(name, None)
         dtypes.here(kwargs.pop("device", None))
         if kwargs.get("dtype", 0) is None:
             kwargs.pop("dtype")
@@ -280,6 +281,7 @@ def layer(kind: type[own.Module]) -> type[Module]:
             args = tuple(rest)
         made = kind(*map(_lowered, args), **{k: _lowered(v) for k, v in kwargs.items()})
         self.__dict__.update(made.__dict__)
+        face_parts(self.__dict__)
         if inplace:
             self.__dict__["inplace"] = True
 
