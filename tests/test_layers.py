@@ -17,7 +17,7 @@ ORDER = {
     "": (
         "errors hints facts marks files modes registry structure ufunc refusal updates tensor graph op "
         "define record ops backward inner transforms nn optim data interop typed see testing check diagnosis "
-        "homework compiler train sklearn coverage __init__ cli __main__"
+        "homework compiler train sklearn torch coverage __init__ cli __main__"
     ),
     "see": "readable numbers names algebra layout drawing step summaries gallery __init__",
     "compiler": "program plan numpy llvm executors capture proof explain step __init__",
@@ -255,9 +255,12 @@ def test_of_the_six_files_of_the_core_only_op_and_tensor_know_each_other(name):
 
 # --- names --------------------------------------------------------------------------------------------------
 def classes_by_name():
-    """Where each name of a class is defined, private ones apart: those are their files' own."""
+    """Where each name of a class is defined, private ones apart: those are their files' own.
+
+    A folder of another library's names is that library's: what it calls Tensor is its Tensor.
+    """
     found: dict[str, list[str]] = defaultdict(list)
-    for path in MODULES.values():
+    for path in (path for module, path in MODULES.items() if module[0] not in ("torch",)):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append(str(path.relative_to(ROOT)))

@@ -73,7 +73,9 @@ def test_a_file_that_would_run_code_is_refused_by_name(thing, name, tmp_path, mo
     assert not (tmp_path / "harm.txt").exists()
 
 
-@pytest.mark.parametrize("name", [b"cbuiltins\neval\n.", b"cos\nsystem\n.", b"ctorch\nload\n.", b"ctorch._utils\n_import\n."])
+@pytest.mark.parametrize(
+    "name", [b"cbuiltins\neval\n.", b"cos\nsystem\n.", b"ctorch\nload\n.", b"ctorch._utils\n_import\n."]
+)
 def test_names_are_refused_whether_or_not_they_exist(name):
     with pytest.raises(ValueError, match="would have to run code"):
         load_pt(archive(name))
@@ -82,8 +84,19 @@ def test_names_are_refused_whether_or_not_they_exist(name):
 def tensor(offset=0, shape=(2, 3), strides=(3, 1), size=6, kind=b"FloatStorage"):
     """The pickle of one tensor, with numbers of one's own."""
     ints = lambda *n: b"(" + b"".join(b"I%d\n" % i for i in n) + b"t"  # noqa: E731
-    storage = b"(X\x07\x00\x00\x00storagectorch\n" + kind + b"\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuI%d\ntQ" % size
-    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"I%d\n" % offset + ints(*shape) + ints(*strides) + b"I00\n)tR."
+    storage = (
+        b"(X\x07\x00\x00\x00storagectorch\n"
+        + kind
+        + b"\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuI%d\ntQ" % size
+    )
+    return (
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        + storage
+        + b"I%d\n" % offset
+        + ints(*shape)
+        + ints(*strides)
+        + b"I00\n)tR."
+    )
 
 
 BYTES = np.arange(6, dtype=np.float32).tobytes()
@@ -149,7 +162,9 @@ def test_what_cannot_be_written_is_refused(tmp_path):
 
 def test_weights_of_a_wrapper_are_loaded_without_its_prefix(tmp_path):
     model = nn.Linear(3, 2)
-    save_pt(tmp_path / "m.pt", {"model": {f"module.{k}": v for k, v in model.state_dict().items()}, "epoch": 1})
+    save_pt(
+        tmp_path / "m.pt", {"model": {f"module.{k}": v for k, v in model.state_dict().items()}, "epoch": 1}
+    )
     other = nn.Linear(3, 2)
 
     assert other.load_state_dict(load_weights(tmp_path / "m.pt")) == ([], [])

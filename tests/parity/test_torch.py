@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import pytest
-
 from tests.parity import torch_calls as calls
 
 import clearprop.torch as ours

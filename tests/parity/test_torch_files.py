@@ -35,7 +35,13 @@ def test_what_pytorch_saved_is_read(tmp_path):
 
 
 def test_what_is_saved_here_pytorch_reads_in_its_safe_way(tmp_path):
-    state = {"w": np.arange(6.0).reshape(2, 3), "n": np.array(3), "h": np.ones(2, np.float16), "epoch": 4, "rate": 0.5}
+    state = {
+        "w": np.arange(6.0).reshape(2, 3),
+        "n": np.array(3),
+        "h": np.ones(2, np.float16),
+        "epoch": 4,
+        "rate": 0.5,
+    }
     save_pt(tmp_path / "s.pt", state)
     found = theirs.load(tmp_path / "s.pt", weights_only=True)
 
@@ -55,7 +61,7 @@ def test_a_whole_module_is_refused_by_its_name(tmp_path):
 def test_a_model_and_its_optimizer_travel_there_and_back(tmp_path):
     def model(library):
         return library.nn.Sequential(
-            library.nn.Conv2d(1, 2, 3, bias=False), library.nn.BatchNorm2d(2), library.nn.Flatten(), library.nn.LSTM(18, 3), 
+            library.nn.Conv2d(1, 2, 3, bias=False), library.nn.BatchNorm2d(2), library.nn.Flatten(), library.nn.LSTM(18, 3),
         )  # fmt: skip
 
     def step(library, net, optimizer):

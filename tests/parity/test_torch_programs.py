@@ -8,20 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.parity.torch_programs import PROGRAMS
 
 import clearprop.torch as ours
 
 theirs = pytest.importorskip("torch")
-CASES = Path(__file__).parents[2].parent / "shared" / "cases" / "torch"  # more of them, where they lie beside us
+CASES = (
+    Path(__file__).parents[2].parent / "shared" / "cases" / "torch"
+)  # more of them, where they lie beside us
 
 
 def compared(a, b, where):
     if isinstance(b, theirs.Tensor):
         assert str(a.dtype) == str(b.dtype), where
         assert tuple(a.shape) == tuple(b.shape), where
-        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=2e-4, atol=1e-5, err_msg=where)
+        np.testing.assert_allclose(
+            a.detach().numpy(), b.detach().numpy(), rtol=2e-4, atol=1e-5, err_msg=where
+        )
     elif isinstance(b, (list, tuple)):
         assert len(a) == len(b), where
         for i, (x, y) in enumerate(zip(a, b, strict=True)):
@@ -50,7 +53,11 @@ def test_an_unchanged_program_runs(path, tmp_path):
         pytest.skip("there are no other programs beside the repository")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-m", "clearprop.torch", str(path)], capture_output=True, text=True, cwd=tmp_path, env=environment
+        [sys.executable, "-m", "clearprop.torch", str(path)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
     )
 
     assert done.returncode == 0, done.stderr[-2000:]

@@ -281,7 +281,9 @@ def frozen(torch):
         p.requires_grad = False
     optimizer = torch.optim.SGD(filter(lambda p: p.requires_grad, model.parameters()), lr=0.1)
     before = model[0].weight.clone()
-    losses = trained(torch, model, optimizer, torch.from_numpy(TABLE), torch.from_numpy(TARGETS), nn.MSELoss())
+    losses = trained(
+        torch, model, optimizer, torch.from_numpy(TABLE), torch.from_numpy(TARGETS), nn.MSELoss()
+    )
     return losses, torch.equal(before, model[0].weight), [p.requires_grad for p in model.parameters()]
 
 
@@ -289,9 +291,13 @@ def groups(torch):
     nn = torch.nn
     model = settled(torch, nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 1)))
     optimizer = torch.optim.SGD(
-        [{"params": model[0].parameters()}, {"params": model[2].parameters(), "lr": 0.5}], lr=0.01, weight_decay=0.1
+        [{"params": model[0].parameters()}, {"params": model[2].parameters(), "lr": 0.5}],
+        lr=0.01,
+        weight_decay=0.1,
     )
-    losses = trained(torch, model, optimizer, torch.from_numpy(TABLE), torch.from_numpy(TARGETS), nn.L1Loss(), 3)
+    losses = trained(
+        torch, model, optimizer, torch.from_numpy(TABLE), torch.from_numpy(TARGETS), nn.L1Loss(), 3
+    )
     for group in optimizer.param_groups:
         group["lr"] *= 0.1
         for p in group["params"]:
@@ -303,7 +309,7 @@ def groups(torch):
 def own_optimizer(torch):
     class Sign(torch.optim.Optimizer):
         def __init__(self, params, lr=0.01):
-            super().__init__(params, dict(lr=lr))
+            super().__init__(params, {"lr": lr})
 
         @torch.no_grad()
         def step(self):
@@ -316,7 +322,14 @@ def own_optimizer(torch):
                     p.add_(p.grad.sign(), alpha=-group["lr"] / state["n"])
 
     model = settled(torch, torch.nn.Linear(5, 1))
-    return trained(torch, model, Sign(model.parameters()), torch.from_numpy(TABLE), torch.from_numpy(TARGETS), torch.nn.MSELoss())
+    return trained(
+        torch,
+        model,
+        Sign(model.parameters()),
+        torch.from_numpy(TABLE),
+        torch.from_numpy(TARGETS),
+        torch.nn.MSELoss(),
+    )
 
 
 def own_layer(torch):
@@ -356,7 +369,9 @@ def own_layer(torch):
     model = Net()
     model.apply(start)
     optimizer = torch.optim.RMSprop(model.parameters(), lr=0.01)
-    losses = trained(torch, model, optimizer, torch.from_numpy(TABLE), torch.from_numpy(TARGETS), nn.HuberLoss())
+    losses = trained(
+        torch, model, optimizer, torch.from_numpy(TABLE), torch.from_numpy(TARGETS), nn.HuberLoss()
+    )
     twin = copy.deepcopy(model)
     twin.layers[0].weight.data.fill_(5)
     return losses, repr(model), model.layers[0].count, list(model.state_dict()), model.layers[0].weight
@@ -369,7 +384,10 @@ def saved(torch):
     x, y = torch.from_numpy(TABLE), torch.from_numpy(TARGETS)
     trained(torch, model, optimizer, x, y, nn.MSELoss(), 2)
     file = io.BytesIO()
-    torch.save({"epoch": 2, "model": model.state_dict(), "optimizer": optimizer.state_dict(), "rate": [0.5, None]}, file)
+    torch.save(
+        {"epoch": 2, "model": model.state_dict(), "optimizer": optimizer.state_dict(), "rate": [0.5, None]},
+        file,
+    )
     file.seek(0)
     found = torch.load(file)
     other = nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
@@ -415,7 +433,12 @@ def tensors(torch):
     a += 1
     t.mul_(3)
     out += [t, a.tolist(), torch.tensor(a).dtype, t.numpy() is not None]
-    out += [torch.ones(2, 3).add(1).div_(4), torch.eye(3)[[0, 2]], torch.linspace(0, 1, 3), torch.full((2,), math.pi)]
+    out += [
+        torch.ones(2, 3).add(1).div_(4),
+        torch.eye(3)[[0, 2]],
+        torch.linspace(0, 1, 3),
+        torch.full((2,), math.pi),
+    ]
     return out
 
 
@@ -496,7 +519,9 @@ def residual(torch):
             self.bn2 = nn.BatchNorm2d(outside)
             self.shortcut = nn.Sequential()
             if stride != 1 or inside != outside:
-                self.shortcut = nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
+                self.shortcut = nn.Sequential(
+                    nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside)
+                )
 
         def forward(self, x):
             out = F.relu(self.bn1(self.conv1(x)))
@@ -504,7 +529,9 @@ def residual(torch):
             out += self.shortcut(x)
             return F.relu(out)
 
-    model = settled(torch, nn.Sequential(Block(1, 3), Block(3, 4, 2), nn.AvgPool2d(6), nn.Flatten(), nn.Linear(4, 4)))
+    model = settled(
+        torch, nn.Sequential(Block(1, 3), Block(3, 4, 2), nn.AvgPool2d(6), nn.Flatten(), nn.Linear(4, 4))
+    )
     x, y = torch.from_numpy(IMAGES), torch.from_numpy(LABELS)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)

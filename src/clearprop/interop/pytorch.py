@@ -14,7 +14,7 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,8 +25,9 @@ from clearprop.files import whole_file
 
 LARGEST_PICKLE = 1 << 28  # bytes: the objects around the arrays, not the arrays
 _STORAGES = {
-    "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
-    "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?", "BFloat16Storage": "<u2",
+    "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8",
+    "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
+    "BFloat16Storage": "<u2",
 }  # fmt: skip
 _NAMES = {np.dtype(code): name for name, code in _STORAGES.items() if name != "BFloat16Storage"}
 
@@ -50,12 +51,6 @@ class Trained:
 
     array: Any
     requires_grad: bool = True
-
-
-class _Limits(NamedTuple):
-    """What a strided view of a memory must keep within."""
-
-    size: int
 
 
 class _Reader(pickle.Unpickler):
@@ -103,7 +98,9 @@ def _tensor(memory: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Any:
     size = math.prod(shape)
     last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) if size else 0
     if last >= max(memory.array.size, 1) or size > 64 * max(memory.array.size, 1):
-        raise _refused(f"wants a tensor within the {memory.array.size} numbers of its storage", f"{shape}, {strides}")
+        raise _refused(
+            f"wants a tensor within the {memory.array.size} numbers of its storage", f"{shape}, {strides}"
+        )
     step = memory.array.itemsize
     start = memory.array[offset:] if size else memory.array
     view = np.lib.stride_tricks.as_strided(start, shape, [s * step for s in strides], writeable=False)
@@ -132,8 +129,8 @@ _KNOWN: dict[tuple[str, str], Any] = {
 def load_pt(path: Any) -> Any:
     """Return what `torch.save` wrote, with arrays for tensors: a state dict, or any containers of them.
 
-    bfloat16 comes as float32. Raises InputError, a ValueError, for what is no such archive, for anything in it
-    that would have to run code, by its name, and for tensors that reach out of their storage.
+    bfloat16 comes as float32. Raises InputError, a ValueError, for what is no such archive, for what is in
+    it that would have to run code, by its name, and for tensors that reach out of their storage.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "w.pt"
@@ -144,9 +141,13 @@ def load_pt(path: Any) -> Any:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            pickles = [name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
+            pickles = [
+                name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"
+            ]
             if len(pickles) != 1:
-                raise _refused("wants one data.pkl in the archive", f"{len(pickles)}", "torch.save(state, path)")
+                raise _refused(
+                    "wants one data.pkl in the archive", f"{len(pickles)}", "torch.save(state, path)"
+                )
             _little(archive, pickles[0].removesuffix("data.pkl") + "byteorder")
             info = _member(archive, pickles[0])
             if info.file_size > LARGEST_PICKLE:
@@ -158,9 +159,24 @@ def load_pt(path: Any) -> Any:
         raise _refused("wants a zip archive, which PyTorch writes since 1.6", f"{path}", hint) from error
     except InputError:
         raise
-    except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, KeyError, IndexError, ValueError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        AttributeError,
+        TypeError,
+        KeyError,
+        IndexError,
+        ValueError,
+    ) as error:
         raise _refused("wants a whole, sound pickle", str(error)[:80]) from error
-    except (struct.error, UnicodeDecodeError, MemoryError, RecursionError, OverflowError, NotImplementedError) as error:
+    except (
+        struct.error,
+        UnicodeDecodeError,
+        MemoryError,
+        RecursionError,
+        OverflowError,
+        NotImplementedError,
+    ) as error:
         raise _refused("wants a whole, sound archive", str(error)[:80]) from error
 
 
@@ -183,7 +199,7 @@ def _refused(wanted: str, got: str = "", hint: str = "") -> InputError:
 def load_weights(path: Any, prefix: str = "module.") -> dict[str, Any]:
     """Return the arrays of a state dict from a `.pt`, `.pth`, `.bin` or `.safetensors` file, by name.
 
-    A dict around it under `state_dict`, `model` or `model_state_dict` is opened, and `prefix`, which a wrapper
+    A dict around it under `state_dict`, `model` or `model_state_dict` is opened; `prefix`, which a wrapper
     such as DataParallel left, is taken away where all names have it.
     """
     from clearprop.interop.safetensors import load_safetensors
@@ -210,53 +226,65 @@ def without_prefix(state: Mapping[str, Any], prefix: str = "module.") -> dict[st
     return {name.removeprefix(prefix) if everywhere else name: x for name, x in state.items()}
 
 
-# --- writing -------------------------------------------------------------------------------------------------------
-class _Writer(pickle._Pickler):  # type: ignore[misc]  # the one in Python, whose opcodes can be written by hand
-    """Pickles containers, numbers and words as usual, and arrays as PyTorch's tensors."""
-
-    dispatch = pickle._Pickler.dispatch.copy()  # type: ignore[attr-defined]
-
-    def __init__(self, file: Any) -> None:
-        super().__init__(file, protocol=2)
-        self.storages: list[Any] = []
-
-    def array(self, x: Any) -> None:
-        """Write an array: `_rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`."""
-        x = np.asarray(x)
-        kind = _NAMES.get(x.dtype.newbyteorder("<"))
-        if kind is None:
-            wanted = "writes real numbers"
-            raise TypeError(lesson("save_pt(path, state)", wanted, f"dtype {x.dtype}", hint="x.astype('float32')"))
-        strides = tuple(math.prod(x.shape[i + 1 :]) for i in range(x.ndim))
-        self.write(pickle.GLOBAL + b"torch._utils\n_rebuild_tensor_v2\n" + pickle.MARK)
-        self.write(pickle.MARK)
-        self.save("storage")
-        self.write(pickle.GLOBAL + f"torch\n{kind}\n".encode())
-        for word in (str(len(self.storages)), "cpu", x.size):
-            self.save(word)
-        self.write(pickle.TUPLE + pickle.BINPERSID)
-        for word in (0, x.shape, strides, False):
-            self.save(word)
-        self.save(OrderedDict())
-        self.write(pickle.TUPLE + pickle.REDUCE)
-        self.storages.append(x)
-
-    dispatch[np.ndarray] = array
-
-    def save(self, obj: Any, save_persistent_id: bool = True) -> Any:
-        """Write anything that PyTorch reads back without code; TypeError for the rest."""
-        if isinstance(obj, np.generic):
-            obj = obj.item()
-        if isinstance(obj, np.ndarray):
-            return self.array(obj)
-        if obj is not OrderedDict and not isinstance(obj, _PLAIN):
-            wanted = "writes arrays, numbers, words and containers of them"
-            hint = "the module's state_dict()"
-            raise TypeError(lesson("save_pt(path, state)", wanted, type(obj).__name__, hint=hint))
-        return super().save(obj, save_persistent_id)
+# --- writing ------------------------------------------------------------------------------------------------
+def _pickled(x: Any, storages: list[Any]) -> Iterator[bytes]:
+    """Give the opcodes of containers, numbers and words, and of arrays as PyTorch's tensors."""
+    if isinstance(x, np.generic):
+        x = x.item()
+    if isinstance(x, np.ndarray):
+        yield from _tensor_of(x, storages)
+    elif isinstance(x, dict):
+        ordered = pickle.GLOBAL + b"collections\nOrderedDict\n" + pickle.EMPTY_TUPLE + pickle.REDUCE
+        yield (ordered if isinstance(x, OrderedDict) else pickle.EMPTY_DICT) + pickle.MARK
+        for pair in x.items():
+            for part in pair:
+                yield from _pickled(part, storages)
+        yield pickle.SETITEMS
+    elif isinstance(x, (list, tuple)):
+        yield pickle.MARK
+        for part in x:
+            yield from _pickled(part, storages)
+        yield pickle.LIST if isinstance(x, list) else pickle.TUPLE
+    else:
+        yield _number_or_word(x)
 
 
-_PLAIN = (dict, list, tuple, str, int, float, bool, bytes, type(None))
+def _number_or_word(x: Any) -> bytes:
+    if x is None:
+        return pickle.NONE
+    if isinstance(x, bool):
+        return pickle.NEWTRUE if x else pickle.NEWFALSE
+    if isinstance(x, int):
+        if -(1 << 31) <= x < 1 << 31:
+            return pickle.BININT + struct.pack("<i", x)
+        text = pickle.encode_long(x)
+        return pickle.LONG1 + bytes([len(text)]) + text
+    if isinstance(x, float):
+        return pickle.BINFLOAT + struct.pack(">d", x)
+    if isinstance(x, str):
+        text = x.encode("utf-8", "surrogatepass")
+        return pickle.BINUNICODE + struct.pack("<I", len(text)) + text
+    wanted = "writes arrays, numbers, words and containers of them"
+    hint = "the module's state_dict()"
+    raise TypeError(lesson("save_pt(path, state)", wanted, type(x).__name__, hint=hint))
+
+
+def _tensor_of(x: Any, storages: list[Any]) -> Iterator[bytes]:
+    """Give the opcodes of `_rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`."""
+    kind = _NAMES.get(x.dtype.newbyteorder("<"))
+    if kind is None:
+        wanted, got = "writes real numbers", f"dtype {x.dtype}"
+        raise TypeError(lesson("save_pt(path, state)", wanted, got, hint="x.astype('float32')"))
+    strides = tuple(math.prod(x.shape[i + 1 :]) for i in range(x.ndim))
+    yield pickle.GLOBAL + b"torch._utils\n_rebuild_tensor_v2\n" + pickle.MARK
+    yield pickle.MARK + _number_or_word("storage") + pickle.GLOBAL + f"torch\n{kind}\n".encode()
+    yield from map(_number_or_word, (str(len(storages)), "cpu", x.size))
+    yield pickle.TUPLE + pickle.BINPERSID
+    parts: tuple[Any, ...] = (0, x.shape, strides, False, OrderedDict())
+    for part in parts:
+        yield from _pickled(part, storages)
+    yield pickle.TUPLE + pickle.REDUCE
+    storages.append(x)
 
 
 def save_pt(path: Any, state: Any) -> None:
@@ -264,14 +292,13 @@ def save_pt(path: Any, state: Any) -> None:
 
     PyTorch reads it with `torch.load(path)`, its safe way. Raises TypeError for anything else in it.
     """
-    text = io.BytesIO()
-    writer = _Writer(text)
-    writer.dump(state)
+    storages: list[Any] = []
+    text = pickle.PROTO + bytes([2]) + b"".join(_pickled(state, storages)) + pickle.STOP
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("archive/data.pkl", text.getvalue())
+        archive.writestr("archive/data.pkl", text)
         archive.writestr("archive/byteorder", "little")
-        for i, array in enumerate(writer.storages):
+        for i, array in enumerate(storages):
             archive.writestr(f"archive/data/{i}", array.astype(array.dtype.newbyteorder("<")).tobytes())
         archive.writestr("archive/version", "3\n")
     if hasattr(path, "write"):

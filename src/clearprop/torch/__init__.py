@@ -7,6 +7,7 @@ program.py`. Views share memory and tensors can be written to, as there; every g
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 from collections.abc import Callable
@@ -68,9 +69,18 @@ def typename(x: Any) -> str:
     return str(x.type()) if isinstance(x, Tensor) else f"{type(x).__module__}.{type(x).__name__}"
 
 
-def _in_words(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that also takes its first tensors as `input=` and `other=`, and writes into `out=`."""
+def _old_way(kind: dtype, *data: Any) -> Tensor:
+    """Return `torch.FloatTensor([1, 2])`, or zeros of a shape, `torch.FloatTensor(2, 3)`."""
+    sizes = all(isinstance(n, int) for n in data)
+    return (
+        PLAIN["zeros"](*data, dtype=kind) if sizes and data else PLAIN["tensor"](*data or ([],), dtype=kind)
+    )
 
+
+def _in_words(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that takes its first tensors as `input=` and `other=` too, and writes into `out=`."""
+
+    @functools.wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
             lead = tuple(kwargs.pop(word) for word in ("input", "self") if word in kwargs)
@@ -85,7 +95,6 @@ def _in_words(f: Callable[..., Any]) -> Callable[..., Any]:
             dtypes.here(kwargs.get("device"))
         return f(*args, **kwargs)
 
-    function.__doc__, function.__name__, function.__wrapped__ = f.__doc__, f.__name__, f  # type: ignore[attr-defined]
     return function
 
 
@@ -101,7 +110,7 @@ def __getattr__(name: str) -> Any:
     if name in dtypes.NAMES:
         return dtypes.NAMES[name]
     if name in _OLD:
-        return lambda *data: making.tensor(data[0], dtype=dtypes.NAMES[_OLD[name]]) if data and not isinstance(data[0], int) else making.made(PLAIN["zeros"](*data).numpy(), dtypes.NAMES[_OLD[name]])
+        return functools.partial(_old_way, dtypes.NAMES[_OLD[name]])
     known = [*PLAIN, *FUNCTIONS, *dtypes.NAMES, *_SUBMODULES]
     wanted, hint = _WANTED.get(name, ("there is no such name", nearest(name, known)))
     raise AttributeError(lesson(f"torch.{name}", wanted, hint=hint))
@@ -126,6 +135,7 @@ __all__ = [
     "iinfo",
     "inference_mode",
     "is_grad_enabled",
+    "making",
     "manual_seed",
     "no_grad",
     "picking",

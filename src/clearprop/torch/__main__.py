@@ -1,4 +1,4 @@
-"""`python -m clearprop.torch program.py`: run a program that says `import torch`, with clearprop in its place."""
+"""`python -m clearprop.torch program.py`: run a program that imports torch, with clearprop in its place."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return importlib.import_module(f"clearprop.{spec.name}")
         except ModuleNotFoundError as error:
             wanted = "there is no such module here"
-            raise ModuleNotFoundError(lesson(f"import {spec.name}", wanted, hint="torch.nn, torch.optim")) from error
+            raise ModuleNotFoundError(
+                lesson(f"import {spec.name}", wanted, hint="torch.nn, torch.optim")
+            ) from error
 
     def exec_module(self, module: ModuleType) -> None:
         """It has been run."""
@@ -38,7 +40,11 @@ class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def main(arguments: list[str]) -> None:
     """Run the program named first, with the rest as its arguments."""
     if not arguments:
-        print(lesson("python -m clearprop.torch", "wants a program", hint="python -m clearprop.torch program.py"))
+        print(
+            lesson(
+                "python -m clearprop.torch", "wants a program", hint="python -m clearprop.torch program.py"
+            )
+        )
         raise SystemExit(2)
     sys.meta_path.insert(0, Instead())
     sys.argv = arguments

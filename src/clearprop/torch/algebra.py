@@ -12,14 +12,16 @@ from clearprop.errors import lesson
 from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, PLAIN, function, plain
 from clearprop.torch.reducing import norm
-from clearprop.torch.tensors import Tensor, kept_apart, lift, through
+from clearprop.torch.tensors import Tensor, kept_apart, lift, through, xp
 
 
 def _nodes(called: str, *xs: Any) -> list[Any]:
     """Return the nodes of tensors of one dtype; RuntimeError for others, as in PyTorch."""
     for x in xs:
         if not isinstance(x, Tensor):
-            raise TypeError(lesson(f"torch.{called}", "wants tensors", type(x).__name__, hint="torch.tensor(x)"))
+            raise TypeError(
+                lesson(f"torch.{called}", "wants tensors", type(x).__name__, hint="torch.tensor(x)")
+            )
     kinds = {x.node.dtype for x in xs}
     if len(kinds) > 1:
         wanted = "expected tensors of the same dtype"
@@ -95,7 +97,7 @@ def einsum(equation: str, *operands: Any) -> Any:
 @function
 def tensordot(x: Any, y: Any, dims: Any = 2) -> Any:
     """Return the sum of products over pairs of axes."""
-    return lift(np.tensordot(*_nodes("tensordot", x, y), axes=dims), "tensordot")
+    return lift(xp.tensordot(*_nodes("tensordot", x, y), axes=dims), "tensordot")
 
 
 @function
@@ -107,7 +109,7 @@ def kron(x: Any, y: Any) -> Any:
 @function
 def cross(x: Any, y: Any, dim: int = -1) -> Any:
     """Return the cross product of vectors of length 3."""
-    return lift(np.cross(*_nodes("cross", x, y), axis=dim), "linalg_cross")
+    return lift(xp.cross(*_nodes("cross", x, y), axis=dim), "linalg_cross")
 
 
 @function
@@ -149,18 +151,13 @@ def _svd(x: Any, full_matrices: bool = True) -> Any:
 
 def _lstsq(x: Any, y: Any) -> Any:
     solution, residuals, rank, singular_values = through(np.linalg.lstsq, "linalg_lstsq")(x, y)
-    return SimpleNamespace(
-        solution=solution, residuals=residuals, rank=rank, singular_values=singular_values
-    )
+    return SimpleNamespace(solution=solution, residuals=residuals, rank=rank, singular_values=singular_values)
 
 
-_SAME = {
-    name: through(getattr(np.linalg, name), f"linalg_{name}")
-    for name in ("inv", "det", "slogdet", "solve", "eigh", "eigvalsh", "cholesky", "pinv", "matrix_power")
-    + ("matrix_rank", "cond", "multi_dot", "svdvals", "eig", "eigvals")
-}
+_SAME = "inv det slogdet solve eigh eigvalsh cholesky pinv matrix_power matrix_rank cond multi_dot svdvals"
 LINALG: dict[str, Callable[..., Any]] = {
-    **_SAME, "norm": _norm, "vector_norm": _vector_norm, "matrix_norm": _norm, "qr": _qr, "svd": _svd,
+    **{name: through(getattr(np.linalg, name), f"linalg_{name}") for name in _SAME.split()},
+    "norm": _norm, "vector_norm": _vector_norm, "matrix_norm": _norm, "qr": _qr, "svd": _svd,
     "lstsq": _lstsq, "cross": cross, "matmul": FUNCTIONS["matmul"],
 }  # fmt: skip
 for _name in ("det", "slogdet", "pinv", "matrix_power", "cholesky", "qr"):

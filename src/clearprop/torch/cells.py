@@ -14,21 +14,14 @@ from weakref import WeakSet
 import numpy as np
 
 from clearprop import modes, record, tensor
-from clearprop.define import elementwise
 from clearprop.errors import lesson
-from clearprop.facts import Facts
+from clearprop.op import Op
 from clearprop.registry import ops
 
 Step = Callable[[Any], Any]
 
-rewritten = elementwise(
-    "rewritten",
-    lambda x, new: np.positive(new),
-    1,
-    None,
-    doc="""`new`, with the gradient of x: what was computed, after a write that gradients do not see.""",
-    facts=Facts(kinks=False),
-)
+rewritten = Op("rewritten", lambda x, new: np.positive(new), (lambda g, z, x, new: g, None), arity=2)
+"""`new`, with the gradient of x: what was computed, after a write that gradients do not see."""
 
 
 class Cell:
@@ -42,7 +35,7 @@ class Cell:
         self.grad: Any = None  # the tensor that was handed out as the leaf's gradient
 
     def write(self, new: tensor.Tensor, hidden: bool = False) -> None:
-        """Hold a new value of the same shape and dtype from now on; `hidden` from gradients, or seen by them."""
+        """Hold a new value of the same shape and dtype from now on; `hidden` from gradients or not."""
         node = self.node
         if self.outside is not None:
             if new.requires_grad:
@@ -89,7 +82,7 @@ LIVE: WeakSet[GradCell] = WeakSet()
 
 
 class following:
-    """A block in which gradients are added to or scaled: who holds one sees the new numbers, as in PyTorch."""
+    """A block in which gradients change: who holds one sees the new numbers, as in PyTorch."""
 
     def __enter__(self) -> None:
         self.cells = [cell for cell in LIVE if cell.owner.grad is cell.held and cell.held is not None]
@@ -137,7 +130,7 @@ def put(base: tensor.Tensor, index: Any, new: tensor.Tensor) -> tensor.Tensor:
     source = source.reshape(base.shape)
     spread: Any = ops["reshape"](new, (-1,))
     chosen: Any = ops["where"](source >= 0, spread[np.maximum(source, 0)], base)
-    return chosen  # type: ignore[no-any-return]
+    return chosen
 
 
 def once(index: Any) -> bool:

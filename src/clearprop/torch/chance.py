@@ -39,7 +39,7 @@ class Generator:
 
     def get_state(self) -> Tensor:
         """Return the state, for `set_state`."""
-        return lift(np.asarray(self.state).view(np.int64))  # type: ignore[no-any-return]
+        return lift(np.asarray(self.state).view(np.int64))
 
     def set_state(self, state: Tensor) -> Generator:
         """Go on from a state."""
@@ -91,7 +91,7 @@ def seed() -> int:
 @plain
 def get_rng_state() -> Tensor:
     """Return the global generator's state, for `set_rng_state`."""
-    return lift(np.asarray(source.get_rng_state()).view(np.int64))  # type: ignore[no-any-return]
+    return lift(np.asarray(source.get_rng_state()).view(np.int64))
 
 
 @plain
@@ -124,27 +124,38 @@ def normal_numbers(shape: tuple[int, ...], generator: Any = None) -> Any:
 
 def _creation(draw: Any) -> Any:
     def creation(
-        *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, **how: Any
+        *size: Any,
+        generator: Any = None,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        **how: Any,
     ) -> Tensor:
         dtypes.here(device)
         shape = lengths((how["size"],) if "size" in how else size)
-        found: Tensor = lift(cast(draw(shape, generator), dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)))
+        found: Tensor = lift(
+            cast(draw(shape, generator), dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype))
+        )
         return found.requires_grad_() if requires_grad else found
 
     return creation
 
 
 def _alike(name: str) -> Any:
-    return lambda x, *args, dtype=None, **how: PLAIN[name](*args, tuple(x.shape), dtype=dtype or x.dtype, **how)
+    return lambda x, *args, dtype=None, **how: PLAIN[name](
+        *args, tuple(x.shape), dtype=dtype or x.dtype, **how
+    )
 
 
 PLAIN["rand"], PLAIN["randn"] = _creation(uniform), _creation(normal_numbers)
-FUNCTIONS["rand_like"], FUNCTIONS["randn_like"], FUNCTIONS["randint_like"] = map(_alike, ("rand", "randn", "randint"))
+FUNCTIONS["rand_like"], FUNCTIONS["randn_like"], FUNCTIONS["randint_like"] = map(
+    _alike, ("rand", "randn", "randint")
+)
 
 
 @plain
 def randint(*args: Any, generator: Any = None, dtype: Any = None, device: Any = None, **named: Any) -> Tensor:
-    """Return whole numbers from `low` (0 if left out) to below `high`, each as likely: randint(low, high, size)."""
+    """Return whole numbers from `low` (or 0) to below `high`, each as likely: randint(low, high, size)."""
     low, high = named.get("low", 0), named.get("high")
     rest = list(args)
     size = named["size"] if "size" in named else rest.pop()
@@ -153,7 +164,7 @@ def randint(*args: Any, generator: Any = None, dtype: Any = None, device: Any = 
     if high is None or high <= low:
         raise RuntimeError(lesson("torch.randint(low, high, size)", "wants high above low", f"{low}, {high}"))
     numbers = np.floor(uniform(tuple(size), generator) * (high - low)) + low
-    return lift(cast(numbers, np.dtype(np.int64) if dtype is None else dtypes.numpy_dtype(dtype)))  # type: ignore[no-any-return]
+    return lift(cast(numbers, np.dtype(np.int64) if dtype is None else dtypes.numpy_dtype(dtype)))
 
 
 @plain
@@ -163,18 +174,26 @@ def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = 
 
 
 @plain
-def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None) -> Tensor:
+def normal(
+    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None
+) -> Tensor:
     """Return numbers with these means and standard deviations, numbers or tensors."""
-    shape = tuple(size) if size is not None else np.broadcast_shapes(*(getattr(x, "shape", ()) for x in (mean, std)))
-    drawn = lift(cast(normal_numbers(tuple(shape), generator), dtypes.numpy_dtype(dtype or dtypes.get_default_dtype())))
-    return drawn * std + mean  # type: ignore[no-any-return]
+    shape = (
+        tuple(size)
+        if size is not None
+        else np.broadcast_shapes(*(getattr(x, "shape", ()) for x in (mean, std)))
+    )
+    drawn = lift(
+        cast(normal_numbers(tuple(shape), generator), dtypes.numpy_dtype(dtype or dtypes.get_default_dtype()))
+    )
+    return drawn * std + mean
 
 
 @function
 def bernoulli(x: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
     """Return 1 with the probability that each entry is (or with p), else 0."""
     share = x.node._value if p is None else p
-    return lift((uniform(tuple(x.shape), generator)._value < share).astype(x.node.dtype))  # type: ignore[no-any-return]
+    return lift((uniform(tuple(x.shape), generator)._value < share).astype(x.node.dtype))
 
 
 @function
@@ -192,7 +211,9 @@ def multinomial(x: Tensor, num_samples: int, replacement: bool = False, *, gener
         return made(places)
     if num_samples > (weights > 0).sum(-1).min():
         wanted = "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
-        raise RuntimeError(lesson("torch.multinomial(x, n)", wanted, f"{num_samples}", hint="replacement=True"))
+        raise RuntimeError(
+            lesson("torch.multinomial(x, n)", wanted, f"{num_samples}", hint="replacement=True")
+        )
     with np.errstate(divide="ignore"):  # the first of waiting times with these rates: the order of a draw
         times = -np.log1p(-uniform(weights.shape, generator)._value) / weights
     return made(np.argsort(np.where(weights > 0, times, np.inf), -1, kind="stable")[..., :num_samples])

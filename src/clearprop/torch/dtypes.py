@@ -31,7 +31,12 @@ class dtype:
 
 
 float32, float64, float16 = dtype("float32", "f4"), dtype("float64", "f8"), dtype("float16", "f2")
-int64, int32, int16, int8 = dtype("int64", "i8"), dtype("int32", "i4"), dtype("int16", "i2"), dtype("int8", "i1")
+int64, int32, int16, int8 = (
+    dtype("int64", "i8"),
+    dtype("int32", "i4"),
+    dtype("int16", "i2"),
+    dtype("int8", "i1"),
+)
 uint8, boolean = dtype("uint8", "u1"), dtype("bool", "?")
 
 NAMES = {
@@ -111,9 +116,10 @@ class device:
 
     def __init__(self, type: Any, index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index
+            type, index = str(type), None
         name, _, number = str(type).partition(":")
-        self.type, self.index = name, int(number) if number else index
+        self.type: str = name
+        self.index: int | None = int(number) if number else index
 
     def __repr__(self) -> str:
         return f"device(type={self.type!r}{'' if self.index is None else f', index={self.index}'})"
@@ -135,7 +141,9 @@ def here(place: Any) -> None:
     """Raise RuntimeError for a device that is not the processor; None and "cpu" pass."""
     if place is not None and device(place).type != "cpu":
         hint = '"cuda" if torch.cuda.is_available() else "cpu", which runs in both places'
-        raise RuntimeError(lesson("device=", "everything lies on the cpu here", f"{device(place)}", hint=hint))
+        raise RuntimeError(
+            lesson("device=", "everything lies on the cpu here", f"{device(place)}", hint=hint)
+        )
 
 
 class _Limits:

@@ -12,4 +12,6 @@ from clearprop.torch.tensors import nearest
 def __getattr__(name: str) -> Any:
     if name in LINALG:
         return LINALG[name]
-    raise AttributeError(lesson(f"torch.linalg.{name}", "there is no such function", hint=nearest(name, [*LINALG])))
+    raise AttributeError(
+        lesson(f"torch.linalg.{name}", "there is no such function", hint=nearest(name, [*LINALG]))
+    )

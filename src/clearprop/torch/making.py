@@ -11,7 +11,7 @@ from clearprop.errors import lesson
 from clearprop.torch import cells, dtypes
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
 from clearprop.torch.shaping import lengths, stack
-from clearprop.torch.tensors import FUNCTIONS_OF_DATA, Tensor, cast, kept_apart, lift
+from clearprop.torch.tensors import FUNCTIONS_OF_DATA, Tensor, cast, kept_apart, lift, xp
 
 
 def made(array: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -24,7 +24,7 @@ def made(array: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
 
 
 def _array(data: Any) -> Any:
-    """Return data as an array of the dtype that PyTorch would give it: Python's floats are the default float."""
+    """Return data as an array of PyTorch's dtype for it: Python's floats are the default float."""
     if isinstance(data, Tensor):
         return np.array(data.node._value)
     if isinstance(data, (np.ndarray, np.generic)):
@@ -46,7 +46,13 @@ def _array(data: Any) -> Any:
 def _unpacked(data: Any) -> Any:
     if isinstance(data, (list, tuple)):
         return [_unpacked(x) for x in data]
-    return data.item() if isinstance(data, Tensor) and not data.ndim else data.tolist() if isinstance(data, Tensor) else data
+    return (
+        data.item()
+        if isinstance(data, Tensor) and not data.ndim
+        else data.tolist()
+        if isinstance(data, Tensor)
+        else data
+    )
 
 
 def _has_arrays(data: Any) -> bool:
@@ -84,10 +90,10 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Return a tensor: the same if it is one of that dtype, sharing the memory of an array."""
     dtypes.here(device)
     if isinstance(data, Tensor):
-        return data if dtype is None else METHODS["to"](data, dtype)  # type: ignore[no-any-return]
+        return data if dtype is None else METHODS["to"](data, dtype)
     if isinstance(data, np.ndarray):
         found = from_numpy(data)
-        return found if dtype is None else METHODS["to"](found, dtype)  # type: ignore[no-any-return]
+        return found if dtype is None else METHODS["to"](found, dtype)
     return tensor(data, dtype=dtype)
 
 
@@ -95,7 +101,9 @@ PLAIN["asarray"] = as_tensor
 
 
 def _filled(name: str, value: Any) -> Any:
-    def creation(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:
+    def creation(
+        *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any
+    ) -> Tensor:
         size = (_.pop("size"),) if "size" in _ else size
         kind = dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)
         return made(np.full(lengths(size), value, kind), None, device, requires_grad)
@@ -109,7 +117,9 @@ PLAIN["empty"] = _filled("empty", 0)
 
 
 @plain
-def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Return a tensor of this shape full of one number, whose kind decides the dtype."""
     kind = _array(fill_value).dtype if dtype is None else dtypes.numpy_dtype(dtype)
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
@@ -117,16 +127,24 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
 
 
 @plain
-def arange(*ends: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any) -> Tensor:
+def arange(
+    *ends: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any
+) -> Tensor:
     """Return start, start + step, ... below `end`; whole numbers where all three are."""
     if named:
-        ends = (named.get("start", 0), named["end"], named.get("step", 1)) if not ends else (*ends, *named.values())
+        ends = (
+            (named.get("start", 0), named["end"], named.get("step", 1))
+            if not ends
+            else (*ends, *named.values())
+        )
     numbers = [x.item() if isinstance(x, Tensor) else x for x in ends]
     start, end, step = (0, numbers[0], 1) if len(numbers) == 1 else (*numbers, 1)[:3]
     kind = dtypes.default() if any(isinstance(x, float) for x in numbers) else np.dtype(np.int64)
     count = max(0, math.ceil((end - start) / step))
     array = start + step * np.arange(count, dtype=np.float64 if kind.kind == "f" else np.int64)
-    return made(array.astype(kind if dtype is None else dtypes.numpy_dtype(dtype)), None, device, requires_grad)
+    return made(
+        array.astype(kind if dtype is None else dtypes.numpy_dtype(dtype)), None, device, requires_grad
+    )
 
 
 @plain
@@ -146,14 +164,18 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any
 
 
 @plain
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Return a matrix with 1 on the diagonal and 0 elsewhere."""
     kind = dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)
     return made(np.eye(n, m, dtype=kind), None, device, requires_grad)
 
 
 def _like(value: Any) -> Any:
-    def creation(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:
+    def creation(
+        x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any
+    ) -> Tensor:
         kind = x.dtype if dtype is None else dtype
         return made(np.full(x.shape, value, dtypes.numpy_dtype(kind)), None, device, requires_grad)
 
@@ -164,14 +186,16 @@ FUNCTIONS["zeros_like"], FUNCTIONS["ones_like"], FUNCTIONS["empty_like"] = _like
 
 
 @function
-def full_like(x: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    x: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Return a tensor of x's shape and dtype full of one number."""
     return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
 
 
 def _new(name: str) -> Any:
     def creation(x: Tensor, *size: Any, dtype: Any = None, **how: Any) -> Tensor:
-        return PLAIN[name](*size, dtype=dtype or x.dtype, **how)  # type: ignore[no-any-return]
+        return PLAIN[name](*size, dtype=dtype or x.dtype, **how)
 
     return creation
 
@@ -200,10 +224,10 @@ def combinations(x: Tensor, r: int = 2) -> Tensor:
     return stack([x[list(c)] for c in itertools.combinations(range(len(x)), r)])
 
 
-# --- other dtypes --------------------------------------------------------------------------------------------------
+# --- other dtypes -----------------------------------------------------------------------------------------
 @method
 def to(x: Tensor, *where: Any, dtype: Any = None, device: Any = None, copy: bool = False, **_: Any) -> Tensor:
-    """Return the tensor in another dtype, of another tensor's dtype, or on the cpu: itself where nothing changes."""
+    """Return the tensor in another dtype, or another tensor's, or on the cpu: itself if nothing changes."""
     for word in where:
         if isinstance(word, Tensor):
             dtype = word.dtype
@@ -213,8 +237,8 @@ def to(x: Tensor, *where: Any, dtype: Any = None, device: Any = None, copy: bool
             device = word
     dtypes.here(device)
     if dtype is None or dtypes.numpy_dtype(dtype) == x.node.dtype:
-        return FUNCTIONS["clone"](x) if copy else x  # type: ignore[no-any-return]
-    return lift(cast(kept_apart(x)[0], dtypes.numpy_dtype(dtype)), "to_copy")  # type: ignore[no-any-return]
+        return FUNCTIONS["clone"](x) if copy else x
+    return lift(cast(kept_apart(x)[0], dtypes.numpy_dtype(dtype)), "to_copy")
 
 
 def _as(kind: dtypes.dtype) -> Any:
@@ -235,8 +259,20 @@ def type_as(x: Tensor, other: Tensor) -> Tensor:
 def _named(x: Tensor, dtype: Any = None) -> Any:
     """Return the tensor in another dtype, or the name of the class that PyTorch has for its own."""
     if dtype is not None:
-        return to(x, dtype if not isinstance(dtype, str) else dtypes.NAMES[dtype.split(".")[-1].removesuffix("Tensor").lower()])
-    old = {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "bool": "Bool", "uint8": "Byte"}
+        return to(
+            x,
+            dtype
+            if not isinstance(dtype, str)
+            else dtypes.NAMES[dtype.split(".")[-1].removesuffix("Tensor").lower()],
+        )
+    old = {
+        "float32": "Float",
+        "float64": "Double",
+        "int64": "Long",
+        "int32": "Int",
+        "bool": "Bool",
+        "uint8": "Byte",
+    }
     return f"torch.{old.get(x.dtype.name, x.dtype.name)}Tensor"
 
 
@@ -256,7 +292,7 @@ def cuda(x: Tensor, device: Any = None) -> Tensor:
     return x
 
 
-# --- what a tensor tells -------------------------------------------------------------------------------------------
+# --- what a tensor tells ----------------------------------------------------------------------------------
 @method
 def size(x: Tensor, dim: int | None = None) -> Any:
     """Return the lengths of the axes, or of one."""
@@ -290,7 +326,7 @@ def element_size(x: Tensor) -> int:
 @method
 def data_ptr(x: Tensor) -> int:
     """Return a number that tensors have in common whose memory starts at the same place."""
-    return id(x._cell) + METHODS["storage_offset"](x) * x.node.dtype.itemsize  # type: ignore[no-any-return]
+    return id(x._cell) + METHODS["storage_offset"](x) * x.node.dtype.itemsize
 
 
 @function
@@ -305,7 +341,7 @@ def is_complex(x: Tensor) -> bool:
     return False
 
 
-# --- writing -------------------------------------------------------------------------------------------------------
+# --- writing ----------------------------------------------------------------------------------------------
 @method
 def zero_(x: Tensor) -> Tensor:
     """Write 0 everywhere."""
@@ -317,7 +353,7 @@ def fill_(x: Tensor, value: Any) -> Tensor:
     """Write one number everywhere."""
     node = x.node
     if isinstance(value, Tensor):
-        return x.write(np.broadcast_to(cast(kept_apart(value)[0], node.dtype), node.shape), "t.fill_(v)")  # type: ignore[call-overload]
+        return x.write(xp.broadcast_to(cast(kept_apart(value)[0], node.dtype), node.shape), "t.fill_(v)")
     return x.write(cells.leaf(np.full(node.shape, value, node.dtype)), "t.fill_(v)")
 
 
@@ -377,7 +413,9 @@ def apply_(x: Tensor, f: Any) -> Tensor:
 def register_hook(x: Tensor, hook: Any) -> Any:
     """Raise NotImplementedError: gradients are not changed on their way."""
     hint = "x.retain_grad() to read it, or torch.autograd.Function to change it"
-    raise NotImplementedError(lesson("t.register_hook(f)", "gradients are not changed on their way", hint=hint))
+    raise NotImplementedError(
+        lesson("t.register_hook(f)", "gradients are not changed on their way", hint=hint)
+    )
 
 
 @plain

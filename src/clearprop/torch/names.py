@@ -1,4 +1,4 @@
-"""The table of PyTorch's functions: by their names, for the module, for methods and for what writes in place."""
+"""The table of PyTorch's functions by their names: of the module, methods, and what writes in place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PLAIN: dict[str, Callable[..., Any]] = {}
 """`torch.name(...)` whose first argument is no tensor: it is no method."""
 
 METHODS: dict[str, Callable[..., Any]] = {}
-"""`x.name(...)` that is no function of the module, and `x.name_(...)` that is not its function written back."""
+"""`x.name(...)` that is no function of the module, `x.name_(...)` that is not its function written back."""
 
 
 def function(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from clearprop.errors import lesson
 from clearprop.torch import cells
 from clearprop.torch.names import FUNCTIONS, function, method
 from clearprop.torch.pointwise import alike
-from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, op
+from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, op, xp
 
 
 def _entry(x: Any) -> Any:
@@ -18,7 +18,9 @@ def _entry(x: Any) -> Any:
     if isinstance(x, slice):
         parts = tuple(None if p is None else int(p) for p in (x.start, x.stop, x.step))
         if parts[2] is not None and parts[2] <= 0:
-            raise ValueError(lesson("t[a:b:step]", "wants a step above 0", f"{parts[2]}", hint="torch.flip(t, (0,))"))
+            raise ValueError(
+                lesson("t[a:b:step]", "wants a step above 0", f"{parts[2]}", hint="torch.flip(t, (0,))")
+            )
         return slice(*parts)
     if isinstance(x, Tensor):
         node = x.node
@@ -29,7 +31,9 @@ def _entry(x: Any) -> Any:
             return int(node._value)
         return cast(node, np.dtype(bool)) if node.dtype == np.uint8 else node
     if isinstance(x, (list, tuple, range)):
-        return np.asarray([_entry(y) if not isinstance(y, (list, tuple)) else list(y) for y in x], None if len(x) else int)
+        return np.asarray(
+            [_entry(y) if not isinstance(y, (list, tuple)) else list(y) for y in x], None if len(x) else int
+        )
     return x
 
 
@@ -37,13 +41,16 @@ def _index(index: Any) -> tuple[tuple[Any, ...], bool]:
     """Return an index as a tuple, and whether it is plain: then it gives a view."""
     parts = tuple(_entry(x) for x in (index if isinstance(index, tuple) else (index,)))
     is_plain = all(
-        x is None or x is Ellipsis or isinstance(x, (slice, int, np.integer)) and not isinstance(x, bool) for x in parts
+        x is None or x is Ellipsis or (isinstance(x, (slice, int, np.integer)) and not isinstance(x, bool))
+        for x in parts
     )
     return parts, is_plain
 
 
 def _open(parts: tuple[Any, ...]) -> tuple[Any, ...]:
-    return parts if any(x is Ellipsis for x in parts) else (*parts, Ellipsis)  # a view also where one entry is left
+    return (
+        parts if any(x is Ellipsis for x in parts) else (*parts, Ellipsis)
+    )  # a view also where one entry is left
 
 
 @method
@@ -52,7 +59,7 @@ def __getitem__(x: Tensor, index: Any) -> Tensor:
     if is_plain:
         parts = _open(parts)
         return x.seen_through(lambda v: v[parts])
-    return lift(kept_apart(x)[0][parts], "index")  # type: ignore[no-any-return]
+    return lift(kept_apart(x)[0][parts], "index")
 
 
 @method
@@ -73,7 +80,7 @@ def __setitem__(x: Tensor, index: Any, value: Any) -> None:
     parts = tuple(p._value if isinstance(p, Node) else p for p in parts)
     chosen = np.arange(node.size).reshape(node.shape)[parts]
     try:
-        spread: Any = np.broadcast_to(new, chosen.shape)  # type: ignore[call-overload]
+        spread: Any = np.broadcast_to(new, chosen.shape)
     except ValueError as error:
         wanted = f"shape mismatch: value of shape {new.shape} cannot be written to {chosen.shape} places"
         raise RuntimeError(lesson("t[index] = v", wanted)) from error
@@ -90,7 +97,9 @@ def _grid(index: Any, dim: int) -> tuple[Any, ...]:
 def _whole_numbers(called: str, index: Any) -> Any:
     array = index.node._value
     if array.dtype.kind not in "iu":
-        raise RuntimeError(lesson(called, "wants an index of whole numbers", f"{index.dtype}", hint="index.long()"))
+        raise RuntimeError(
+            lesson(called, "wants an index of whole numbers", f"{index.dtype}", hint="index.long()")
+        )
     return np.asarray(array)
 
 
@@ -99,24 +108,26 @@ def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
     """Return, at every place of `index`, the entry of x whose place along `dim` is what stands there."""
     node, where = kept_apart(x)[0], _whole_numbers("torch.gather(x, dim, index)", index)
     if not where.ndim:
-        return lift(node)  # type: ignore[no-any-return]
+        return lift(node)
     dim %= where.ndim
     if where.size and (where.min() < 0 or where.max() >= node.shape[dim]):
         wanted = f"index out of bounds for dimension {dim} with size {node.shape[dim]}"
         raise RuntimeError(lesson("torch.gather(x, dim, index)", wanted, f"{where.min()} to {where.max()}"))
-    return lift(node[_grid(where, dim)], "gather")  # type: ignore[no-any-return]
+    return lift(node[_grid(where, dim)], "gather")
 
 
 @function
 def take_along_dim(x: Tensor, index: Tensor, dim: int | None = None) -> Tensor:
     """Return what an index along one axis points to, with the other axes broadcast."""
-    return lift(np.take_along_axis(kept_apart(x)[0], index.node, dim), "gather")  # type: ignore[arg-type]
+    return lift(xp.take_along_axis(kept_apart(x)[0], index.node, dim), "gather")
 
 
 @function
 def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
     """Return the entries of these numbers along an axis."""
-    return lift(np.take(kept_apart(x)[0], _whole_numbers("torch.index_select", index), axis=dim), "index_select")
+    return lift(
+        np.take(kept_apart(x)[0], _whole_numbers("torch.index_select", index), axis=dim), "index_select"
+    )
 
 
 @function
@@ -130,7 +141,7 @@ def masked_select(x: Tensor, mask: Tensor) -> Tensor:
     """Return the entries where the mask holds, as one axis."""
     shape = np.broadcast_shapes(x.shape, mask.shape)
     node = np.broadcast_to(kept_apart(x)[0], shape)
-    return lift(node[np.broadcast_to(mask.node._value, shape)], "masked_select")  # type: ignore[no-any-return]
+    return lift(node[np.broadcast_to(mask.node._value, shape)], "masked_select")
 
 
 @function
@@ -140,8 +151,10 @@ def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
         wanted = "masked_fill_ only supports boolean masks"
         raise RuntimeError(lesson("t.masked_fill(mask, v)", wanted, f"{mask.dtype}", hint="mask.bool()"))
     node = kept_apart(x)[0]
-    filled = cast(value.node, node.dtype) if isinstance(value, Tensor) else np.asarray(value).astype(node.dtype)
-    return lift(op("where")(mask.node, filled, node), "masked_fill")  # type: ignore[no-any-return]
+    filled = (
+        cast(value.node, node.dtype) if isinstance(value, Tensor) else np.asarray(value).astype(node.dtype)
+    )
+    return lift(op("where")(mask.node, filled, node), "masked_fill")
 
 
 @function
@@ -150,14 +163,14 @@ def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     node = kept_apart(x)[0]
     chosen = np.flatnonzero(np.broadcast_to(mask.node._value, node.shape))
     new = np.reshape(kept_apart(source)[0], (-1,))[: chosen.size]
-    return lift(cells.put(node, chosen, cast(new, node.dtype)), "masked_scatter")  # type: ignore[no-any-return]
+    return lift(cells.put(node, chosen, cast(new, node.dtype)), "masked_scatter")
 
 
 def _numbered(node: Node, where: Any, dim: int) -> Any:
     return np.arange(node.size).reshape(node.shape)[_grid(where, dim % max(node.ndim, 1))]
 
 
-def _source(value: Any, node: Node, where: Any) -> Node:
+def _source(value: Any, node: Any, where: Any) -> Any:
     """Return what is scattered: a number everywhere, or the first entries of a tensor along each axis."""
     if not isinstance(value, Tensor):
         return constant(np.full(where.shape, value, node.dtype))
@@ -172,17 +185,19 @@ def scatter(
     """Return x with entries of `src` at the places along `dim` that `index` says; of several the last."""
     if reduce is not None:
         hint = "scatter_add for sums"
-        raise NotImplementedError(lesson("torch.scatter(reduce=)", "writes, and reduces nothing", reduce, hint=hint))
+        raise NotImplementedError(
+            lesson("torch.scatter(reduce=)", "writes, and reduces nothing", reduce, hint=hint)
+        )
     node, where = kept_apart(x)[0], _whole_numbers("torch.scatter(x, dim, index)", index)
     new = _source(value if src is None else src, node, where)
-    return lift(cells.put(node, _numbered(node, where, dim), new), "scatter")  # type: ignore[no-any-return]
+    return lift(cells.put(node, _numbered(node, where, dim), new), "scatter")
 
 
 @function
 def scatter_add(x: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
     """Return x with entries of `src` added at the places along `dim` that `index` says."""
     node, where = kept_apart(x)[0], _whole_numbers("torch.scatter_add(x, dim, index)", index)
-    return lift(_added(node, _numbered(node, where, dim), _source(src, node, where)), "scatter_add")  # type: ignore[no-any-return]
+    return lift(_added(node, _numbered(node, where, dim), _source(src, node, where)), "scatter_add")
 
 
 def _added(node: Node, places: Any, new: Any) -> Any:
@@ -201,14 +216,14 @@ def _scattered(flat: Any, index: Any, shape: Any) -> Any:
 def index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """Return x with the entries of `source` along an axis added to those of these numbers."""
     node, places = _along(x, dim, index)
-    return lift(_added(node, places, cast(kept_apart(source)[0], node.dtype) * alpha), "index_add")  # type: ignore[no-any-return]
+    return lift(_added(node, places, cast(kept_apart(source)[0], node.dtype) * alpha), "index_add")
 
 
 @function
 def index_copy(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """Return x with the entries of `source` along an axis in the places of these numbers."""
     node, places = _along(x, dim, index)
-    return lift(cells.put(node, places, cast(kept_apart(source)[0], node.dtype)), "index_copy")  # type: ignore[no-any-return]
+    return lift(cells.put(node, places, cast(kept_apart(source)[0], node.dtype)), "index_copy")
 
 
 @function
@@ -216,7 +231,7 @@ def index_fill(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """Return x with a number in the places of these numbers along an axis."""
     node, places = _along(x, dim, index)
     new = cast(alike(value)[0], node.dtype)
-    return lift(cells.put(node, places, np.broadcast_to(new, places.shape)), "index_fill")  # type: ignore[no-any-return, call-overload]
+    return lift(cells.put(node, places, xp.broadcast_to(new, places.shape)), "index_fill")
 
 
 @function
@@ -224,12 +239,12 @@ def index_put(x: Tensor, indices: Any, values: Any, accumulate: bool = False) ->
     """Return x with values at an index; added to what is there with `accumulate`."""
     node = kept_apart(x)[0]
     places = np.arange(node.size).reshape(node.shape)[tuple(i.node._value for i in indices)]
-    new = np.broadcast_to(cast(alike(values)[0], node.dtype), places.shape)  # type: ignore[call-overload]
-    return lift(_added(node, places, new) if accumulate else cells.put(node, places, new), "index_put")  # type: ignore[no-any-return]
+    new = xp.broadcast_to(cast(alike(values)[0], node.dtype), places.shape)
+    return lift(_added(node, places, new) if accumulate else cells.put(node, places, new), "index_put")
 
 
-def _along(x: Tensor, dim: int, index: Tensor) -> tuple[Node, Any]:
-    node: Node = kept_apart(x)[0]
+def _along(x: Tensor, dim: int, index: Tensor) -> tuple[Any, Any]:
+    node = kept_apart(x)[0]
     return node, np.take(np.arange(node.size).reshape(node.shape), index.node._value, axis=dim)
 
 

@@ -79,7 +79,9 @@ def alike(*xs: Any, real: bool = False, dtype: np.dtype[Any] | None = None) -> l
     for x in xs:
         if not isinstance(x, (Tensor, Node, np.ndarray)) and not is_number(x):
             hint = "torch.tensor(x)"
-            raise TypeError(lesson("a function of tensors", "wants tensors and numbers", type(x).__name__, hint=hint))
+            raise TypeError(
+                lesson("a function of tensors", "wants tensors and numbers", type(x).__name__, hint=hint)
+            )
     nodes = [constant(x) if isinstance(x, np.ndarray) else x for x in kept_apart(*xs)]
     if not any(isinstance(x, Node) for x in nodes):
         nodes = [constant(np.asarray(x, result_type(x))) for x in nodes]
@@ -94,9 +96,9 @@ def _fitting(x: Any, dtype: np.dtype[Any]) -> Any:
     return {"f": float, "i": int, "u": int, "b": bool}[dtype.kind](x)
 
 
-def real(x: Any) -> Node:
+def real(x: Any) -> Any:
     """Return the node of a tensor, whole numbers as the default float."""
-    node: Node = kept_apart(x if isinstance(x, Tensor) else lift(np.asarray(x, result_type(x))))[0]
+    node = kept_apart(x if isinstance(x, Tensor) else lift(np.asarray(x, result_type(x))))[0]
     return node if node.dtype.kind == "f" else cast(node, dtypes.default())
 
 
@@ -280,9 +282,9 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
     node = real(x)
     limits = np.finfo(node.dtype)
     high, low = (limits.max if posinf is None else posinf), (limits.min if neginf is None else neginf)
-    node = np.where(np.isnan(node), nan, node)  # type: ignore[call-overload]
-    node = np.where(node == np.inf, high, node)  # type: ignore[call-overload]
-    return lift(np.where(node == -np.inf, low, node), "nan_to_num")  # type: ignore[call-overload]
+    node = np.where(np.isnan(node), nan, node)
+    node = np.where(node == np.inf, high, node)
+    return lift(np.where(node == -np.inf, low, node), "nan_to_num")
 
 
 @function

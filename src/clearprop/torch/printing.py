@@ -1,4 +1,4 @@
-"""How PyTorch prints a tensor: four digits, one width for all entries, powers of ten where they differ much."""
+"""How PyTorch prints a tensor: four digits, one width for all, powers of ten where they differ much."""
 
 from __future__ import annotations
 

@@ -11,14 +11,16 @@ from clearprop.errors import lesson
 from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, function
 from clearprop.torch.pointwise import alike, real
-from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, lower, op
+from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, lower, op, xp
 
 Pair = namedtuple("Pair", ("values", "indices"))
 Sorted = namedtuple("Sorted", ("values", "indices"))
 
 
 def _axis(dim: Any) -> Any:
-    return tuple(dim) if isinstance(dim, (list, tuple)) and len(dim) else None if dim == () or dim == [] else dim
+    return (
+        tuple(dim) if isinstance(dim, (list, tuple)) and len(dim) else None if dim == () or dim == [] else dim
+    )
 
 
 def _as(x: Any, dtype: Any) -> Any:
@@ -39,8 +41,8 @@ def _adding(name: str) -> Any:
 FUNCTIONS["sum"], FUNCTIONS["prod"] = _adding("sum"), _adding("prod")
 
 
-def _floats(called: str, x: Any, dtype: Any = None) -> Node:
-    node: Node = _as(x, dtype)
+def _floats(called: str, x: Any, dtype: Any = None) -> Any:
+    node = _as(x, dtype)
     if node.dtype.kind != "f":
         wanted = "wants floating-point numbers"
         raise RuntimeError(lesson(f"torch.{called}(x)", wanted, f"{dtypes.of(node.dtype)}", hint="x.float()"))
@@ -82,7 +84,7 @@ def std_mean(x: Any, dim: Any = None, **how: Any) -> Any:
     return FUNCTIONS["std"](x, dim, **how), mean(x, dim, how.get("keepdim", False))
 
 
-def picked(node: Node, index: Any, dim: int) -> Any:
+def picked(node: Any, index: Any, dim: int) -> Any:
     """Return what an index array along one axis points to: gradients go to those entries alone."""
     if not node.ndim:
         return node
@@ -102,7 +104,9 @@ def _chosen(name: str, x: Any, dim: int, keepdim: bool) -> Any:
 
 
 def _extreme(name: str, of_two: str) -> Any:
-    def extreme(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None) -> Any:
+    def extreme(
+        x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None
+    ) -> Any:
         dim = axis if dim is None else dim
         if isinstance(dim, Tensor) or other is not None:
             return FUNCTIONS[of_two](x, dim if other is None else other)
@@ -123,7 +127,14 @@ def _plain(name: str, entry: str) -> Any:
     return along
 
 
-for _name, _op in {"amax": "max", "amin": "min", "argmax": "argmax", "argmin": "argmin", "all": "all", "any": "any"}.items():
+for _name, _op in {
+    "amax": "max",
+    "amin": "min",
+    "argmax": "argmax",
+    "argmin": "argmin",
+    "all": "all",
+    "any": "any",
+}.items():
     FUNCTIONS[_name] = _plain(_name, _op)
 
 
@@ -155,14 +166,18 @@ def log_softmax(x: Any, dim: int, dtype: Any = None) -> Any:
 def cumsum(x: Any, dim: int, *, dtype: Any = None) -> Any:
     """Return the running sums along an axis."""
     node = _as(x, dtype)
-    return lift(np.cumsum(cast(node, np.dtype("i8")) if node.dtype.kind in "biu" else node, axis=dim), "cumsum")
+    return lift(
+        np.cumsum(cast(node, np.dtype("i8")) if node.dtype.kind in "biu" else node, axis=dim), "cumsum"
+    )
 
 
 @function
 def cumprod(x: Any, dim: int, *, dtype: Any = None) -> Any:
     """Return the running products along an axis."""
     node = _as(x, dtype)
-    return lift(np.cumprod(cast(node, np.dtype("i8")) if node.dtype.kind in "biu" else node, axis=dim), "cumprod")
+    return lift(
+        np.cumprod(cast(node, np.dtype("i8")) if node.dtype.kind in "biu" else node, axis=dim), "cumprod"
+    )
 
 
 def _running(name: str, x: Any, dim: int) -> Any:
@@ -196,8 +211,10 @@ def norm(x: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: 
         axes = (axes,)
     if order == 2.0:
         return lift(op("norm")(node, axis=axes, keepdims=keepdim), "linalg_vector_norm")
-    moved = np.moveaxis(node, axes, range(-len(axes), 0)) if axes else node[None]  # type: ignore[call-overload]
-    found = np.linalg.norm(moved.reshape((*moved.shape[: moved.ndim - max(1, len(axes))], -1)), ord=order, axis=-1)
+    moved = np.moveaxis(node, axes, range(-len(axes), 0)) if axes else node[None]
+    found = np.linalg.norm(
+        moved.reshape((*moved.shape[: moved.ndim - max(1, len(axes))], -1)), ord=order, axis=-1
+    )
     if keepdim:
         found = np.expand_dims(found, tuple(a % node.ndim for a in axes))
     return lift(found, "linalg_vector_norm")
@@ -232,11 +249,12 @@ def quantile(x: Any, q: Any, dim: Any = None, keepdim: bool = False, *, interpol
     """Return the value below which a share q of the entries lies."""
     shares = q.node._value if isinstance(q, Tensor) else q
     return lift(
-        np.quantile(_floats("quantile", x), shares, axis=dim, keepdims=keepdim, method=interpolation), "quantile"
+        xp.quantile(_floats("quantile", x), shares, axis=dim, keepdims=keepdim, method=interpolation),
+        "quantile",
     )
 
 
-# --- in order ----------------------------------------------------------------------------------------------------
+# --- in order ---------------------------------------------------------------------------------------------
 def _order(node: Node, dim: int, descending: bool) -> Any:
     if not node.ndim:
         return np.zeros((), np.int64)
@@ -304,7 +322,7 @@ def unique(
     x: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: Any = None
 ) -> Any:
     """Return the different entries in order, where each entry is among them, and how often each is there."""
-    found = np.unique(x.node._value, False, return_inverse, return_counts, axis=dim)
+    found = xp.unique(x.node._value, False, return_inverse, return_counts, axis=dim)
     return lift(found)
 
 
@@ -326,7 +344,9 @@ def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
 def searchsorted(edges: Any, x: Any, *, right: bool = False, side: str | None = None) -> Any:
     """Return before which of the ordered edges each entry belongs."""
     side = side or ("right" if right else "left")
-    return lift(np.asarray(np.searchsorted(lower(edges)._value, np.asarray(getattr(lower(x), "_value", x)), side)))
+    return lift(
+        np.asarray(xp.searchsorted(lower(edges)._value, np.asarray(getattr(lower(x), "_value", x)), side))
+    )
 
 
 @function

@@ -12,7 +12,7 @@ from clearprop.errors import lesson
 from clearprop.torch import cells
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
 from clearprop.torch.pointwise import alike, result_type
-from clearprop.torch.tensors import Tensor, kept_apart, lift, op
+from clearprop.torch.tensors import Tensor, kept_apart, lift, op, xp
 
 
 def lengths(args: tuple[Any, ...]) -> tuple[int, ...]:
@@ -49,7 +49,9 @@ def view(x: Tensor, *shape: Any) -> Tensor:
     if x._steps and not cells.viewable(x._cell.node.shape, x._steps, wanted):
         hint = "t.reshape(...), or t.contiguous().view(...)"
         raise RuntimeError(
-            lesson("t.view(*shape)", "view size is not compatible with input tensor's size and stride", hint=hint)
+            lesson(
+                "t.view(*shape)", "view size is not compatible with input tensor's size and stride", hint=hint
+            )
         )
     return x.seen_through(lambda v: np.reshape(v, wanted))
 
@@ -103,7 +105,9 @@ def unflatten(x: Tensor, dim: int, sizes: Any) -> Tensor:
 def squeeze(x: Tensor, dim: Any = None) -> Tensor:
     """Return the same memory without axes of length 1; an axis that is longer stays."""
     dims = range(x.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
-    gone = tuple(d for d in (_axis("torch.squeeze(x)", d, x.ndim) for d in dims) if x.ndim and x.shape[d] == 1)
+    gone = tuple(
+        d for d in (_axis("torch.squeeze(x)", d, x.ndim) for d in dims) if x.ndim and x.shape[d] == 1
+    )
     return x.seen_through(lambda v: np.squeeze(v, axis=gone))
 
 
@@ -166,7 +170,9 @@ def expand(x: Tensor, *sizes: Any) -> Tensor:
         raise RuntimeError(lesson("t.expand(*sizes)", f"wants {x.ndim} sizes or more", f"{len(wanted)}"))
     shape = tuple(x.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(wanted))
     if any(a not in (1, b) for a, b in zip(x.shape, shape[lead:], strict=True)):
-        raise RuntimeError(lesson("t.expand(*sizes)", f"wants a shape that {tuple(x.shape)} fits", f"{wanted}"))
+        raise RuntimeError(
+            lesson("t.expand(*sizes)", f"wants a shape that {tuple(x.shape)} fits", f"{wanted}")
+        )
     return x.seen_through(lambda v: np.broadcast_to(v, shape))
 
 
@@ -209,7 +215,7 @@ def select(x: Tensor, dim: int, index: int) -> Tensor:
 
 @function
 def split(x: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Return pieces along an axis, of the same memory: of one length (the last may be shorter), or of given ones."""
+    """Return pieces along an axis, of the same memory: of one length (the last is shorter) or of several."""
     n = x.shape[_axis("torch.split(x)", dim, x.ndim)]
     if isinstance(split_size, int):
         sizes = [min(split_size, n - i) for i in range(0, n, split_size)] or [0]
@@ -260,7 +266,7 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
     return lift(np.moveaxis(taken, dim + 1, -1), "unfold")
 
 
-# --- copies --------------------------------------------------------------------------------------------------------
+# --- copies -----------------------------------------------------------------------------------------------
 def _joined(called: str, tensors: Sequence[Any]) -> list[Any]:
     if isinstance(tensors, Tensor):
         tensors = tuple(tensors)
@@ -288,7 +294,7 @@ def stack(tensors: Any, dim: int = 0) -> Tensor:
 
 def _put_together(f: Callable[..., Any], called: str, nodes: list[Any], axis: int) -> Tensor:
     try:
-        return lift(f(nodes, axis=axis), called)  # type: ignore[no-any-return]
+        return lift(f(nodes, axis=axis), called)
     except ValueError as error:
         raise RuntimeError(*error.args) from error
 
@@ -398,7 +404,7 @@ def diag_embed(x: Tensor) -> Tensor:
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Return the coordinates of a grid, one tensor per axis."""
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
-    return tuple(lift(list(np.meshgrid(*kept_apart(*given), indexing=indexing))))  # type: ignore[arg-type]
+    return tuple(lift(list(xp.meshgrid(*kept_apart(*given), indexing=indexing))))
 
 
 @plain
@@ -458,5 +464,5 @@ def clone(x: Tensor, memory_format: Any = None) -> Tensor:
     """Return a copy with a memory of its own, through which gradients pass."""
     node = kept_apart(x)[0]
     if not node.requires_grad:
-        return lift(np.array(node._value))  # type: ignore[no-any-return]
-    return lift(op("positive")(node), "clone")  # type: ignore[no-any-return]
+        return lift(np.array(node._value))
+    return lift(op("positive")(node), "clone")

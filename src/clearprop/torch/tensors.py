@@ -19,6 +19,7 @@ from clearprop.torch.names import FUNCTIONS, METHODS
 from clearprop.torch.printing import text_of
 
 Node = tensor.Tensor
+xp: Any = np  # NumPy, where it is called with nodes, which its annotations know nothing of
 _NUMBERS = (bool, int, float, np.generic)
 _FACES: WeakValueDictionary[int, Tensor] = WeakValueDictionary()  # of leaves that modules own, by identity
 
@@ -56,7 +57,7 @@ class Tensor:
         self._view: Any = None
         self._retains, self._maker = False, ""
 
-    # --- the node behind it ---------------------------------------------------------------------------------
+    # --- the node behind it --------------------------------------------------------------------------------
     @property
     def node(self) -> Node:
         """The clearprop Tensor that this is at the moment."""
@@ -69,7 +70,7 @@ class Tensor:
                 for step in self._steps:
                     view = step(view)
             self._view, self._seen = view, (whole, whole._value)
-        return self._view  # type: ignore[no-any-return]
+        return self._view
 
     def seen_through(self, *steps: Step) -> Tensor:
         """Return a view of the same memory, that many steps further."""
@@ -91,7 +92,9 @@ class Tensor:
         if new.shape != old.shape:
             new = _spread(new, old.shape, called)
         if new.dtype != old.dtype:
-            if "biuf".index(new.dtype.kind.replace("u", "i")) > "biuf".index(old.dtype.kind.replace("u", "i")):
+            if "biuf".index(new.dtype.kind.replace("u", "i")) > "biuf".index(
+                old.dtype.kind.replace("u", "i")
+            ):
                 got = f"result type {dtypes.of(new.dtype)} can't be cast to {self.dtype}"
                 raise RuntimeError(lesson(called, f"wants numbers that a {self.dtype} tensor holds", got))
             new = new.astype(old.dtype)
@@ -110,7 +113,7 @@ class Tensor:
         cell.write(new, hidden)
         return self
 
-    # --- what it tells of itself ----------------------------------------------------------------------------
+    # --- what it tells of itself ---------------------------------------------------------------------------
     @property
     def shape(self) -> dtypes.Size:
         """The length of each axis."""
@@ -139,7 +142,7 @@ class Tensor:
     @property
     def mT(self) -> Tensor:
         """The same memory with the last two axes exchanged."""
-        return FUNCTIONS["transpose"](self, -2, -1)  # type: ignore[no-any-return]
+        return FUNCTIONS["transpose"](self, -2, -1)
 
     @property
     def is_cuda(self) -> bool:
@@ -171,7 +174,9 @@ class Tensor:
         if node.op is not None:
             if not requires_grad:
                 hint = "t.detach()"
-                raise RuntimeError(lesson("t.requires_grad_(False)", "only a leaf's can be changed", hint=hint))
+                raise RuntimeError(
+                    lesson("t.requires_grad_(False)", "only a leaf's can be changed", hint=hint)
+                )
             return self
         if requires_grad and node.dtype.kind != "f":
             wanted = "only floating-point tensors can require gradients"
@@ -255,7 +260,7 @@ class Tensor:
         with cells.following():
             self.node.backward(None if gradient is None else lower(gradient), create_graph=create_graph)
 
-    # --- leaving ----------------------------------------------------------------------------------------------
+    # --- leaving -------------------------------------------------------------------------------------------
     def item(self) -> Any:
         """Return the only entry as a Python number; RuntimeError where there are several."""
         node = self.node
@@ -298,7 +303,9 @@ class Tensor:
     def __bool__(self) -> bool:
         if self.node.size != 1:
             wanted = "the truth of a tensor with several entries is ambiguous"
-            raise RuntimeError(lesson("bool(t)", wanted, f"shape {tuple(self.shape)}", hint="t.any() or t.all()"))
+            raise RuntimeError(
+                lesson("bool(t)", wanted, f"shape {tuple(self.shape)}", hint="t.any() or t.all()")
+            )
         return bool(self.item())
 
     def __float__(self) -> float:
@@ -333,7 +340,9 @@ class Tensor:
             wanted = "only leaves can be copied deeply"
             raise RuntimeError(lesson("copy.deepcopy(t)", wanted, hint="t.detach().clone()"))
         other = type(self).__new__(type(self))
-        twin = self._cell.node.__deepcopy__(memo) if not self._steps else cells.leaf(np.array(self.node._value))
+        twin = (
+            self._cell.node.__deepcopy__(memo) if not self._steps else cells.leaf(np.array(self.node._value))
+        )
         other._set(Cell(twin))
         memo[id(self)] = other
         return other
@@ -341,7 +350,7 @@ class Tensor:
     def __reduce__(self) -> Any:
         return _rebuilt, (type(self), np.array(self.node._value), self.requires_grad)
 
-    # --- methods are functions -----------------------------------------------------------------------------------
+    # --- methods are functions -----------------------------------------------------------------------------
     def __getattr__(self, name: str) -> Any:
         found = METHODS.get(name) or FUNCTIONS.get(name)
         if found is not None:
@@ -350,7 +359,9 @@ class Tensor:
         if found is not None:
             return functools.partial(_written, self, name, found)
         raise AttributeError(
-            lesson(f"torch.Tensor.{name}", "there is no such method", hint=nearest(name, [*METHODS, *FUNCTIONS]))
+            lesson(
+                f"torch.Tensor.{name}", "there is no such method", hint=nearest(name, [*METHODS, *FUNCTIONS])
+            )
         )
 
     # fmt: off
@@ -429,9 +440,9 @@ class Parameter(Tensor):
 
 
 _WORDS = {
-    "multiply": "mul", "divide": "div", "subtract": "sub", "negative": "neg", "power": "pow", "absolute": "abs",
-    "matmul": "mm", "getitem": "index", "reshape": "view", "concatenate": "cat", "broadcast_to": "expand",
-    "expand_dims": "unsqueeze", "astype": "to_copy", "sum_of_weights": "sum", "swapaxes": "transpose",
+    "multiply": "mul", "divide": "div", "subtract": "sub", "negative": "neg", "power": "pow",
+    "absolute": "abs", "matmul": "mm", "getitem": "index", "reshape": "view", "concatenate": "cat",
+    "broadcast_to": "expand", "expand_dims": "unsqueeze", "astype": "to_copy", "swapaxes": "transpose",
 }  # fmt: skip
 """What PyTorch calls what the core's ops have computed where no function of this folder was called."""
 
@@ -467,7 +478,7 @@ def nearest(name: str, known: list[str]) -> str:
     return " or ".join(difflib.get_close_matches(name, known, 3))
 
 
-def _spread(new: Node, shape: tuple[int, ...], called: str) -> Node:
+def _spread(new: Any, shape: tuple[int, ...], called: str) -> Any:
     try:
         wide = np.broadcast_shapes(new.shape, shape) == shape
     except ValueError:
@@ -475,7 +486,7 @@ def _spread(new: Node, shape: tuple[int, ...], called: str) -> Node:
     if not wide:
         got = f"shape {new.shape} does not fit {shape}"
         raise RuntimeError(lesson(called, "writes numbers of the tensor's own shape", got))
-    return np.broadcast_to(new, shape)  # type: ignore[call-overload,no-any-return]
+    return np.broadcast_to(new, shape)
 
 
 def _written(self: Tensor, name: str, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
@@ -491,9 +502,9 @@ def _rebuilt(kind: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
     return made.requires_grad_(requires_grad) if requires_grad else made
 
 
-# --- from one world into the other ------------------------------------------------------------------------------
+# --- from one world into the other ------------------------------------------------------------------------
 def lower(x: Any) -> Any:
-    """Return what the core computes with: nodes for tensors, NumPy's dtypes for PyTorch's, inside of containers.
+    """Return what the core computes with: nodes for tensors, NumPy's dtypes for PyTorch's, in containers too.
 
     >>> lower((dtypes.float32, 3))
     (dtype('float32'), 3)
@@ -502,14 +513,16 @@ def lower(x: Any) -> Any:
         return x.node
     if isinstance(x, (list, tuple)):
         inside = [lower(y) for y in x]
-        return type(x)(*inside) if hasattr(x, "_fields") else tuple(inside) if isinstance(x, tuple) else inside
+        return (
+            type(x)(*inside) if hasattr(x, "_fields") else tuple(inside) if isinstance(x, tuple) else inside
+        )
     if isinstance(x, dict):
         return {name: lower(y) for name, y in x.items()}
     return x.numpy if isinstance(x, dtypes.dtype) else x
 
 
 def lift(x: Any, maker: str = "") -> Any:
-    """Return tensors for nodes, arrays and cells, inside of containers too; a leaf's tensor is always the same."""
+    """Return tensors for nodes, arrays and cells, in containers too; a module's leaf has one tensor."""
     if isinstance(x, Node):
         from clearprop.nn.module import Buffer
         from clearprop.nn.module import Parameter as OwnParameter
@@ -537,7 +550,7 @@ def lift(x: Any, maker: str = "") -> Any:
 
 
 def kept_apart(*xs: Any) -> list[Any]:
-    """Return the nodes of tensors and numbers, with copies of NumPy's memory where a gradient remembers it."""
+    """Return the nodes of tensors and numbers, copies of NumPy's memory where a gradient remembers it."""
     nodes = [x.node if isinstance(x, Tensor) else x for x in xs]
     if mode.grad_enabled and any(isinstance(x, Node) and x.requires_grad for x in nodes):
         for i, x in enumerate(xs):
@@ -547,7 +560,7 @@ def kept_apart(*xs: Any) -> list[Any]:
 
 
 def through(f: Callable[..., Any], maker: str = "") -> Callable[..., Any]:
-    """Return a function of the core as one of tensors; what it objects to is a RuntimeError, as in PyTorch."""
+    """Return a function of the core as one of tensors; what it objects to is a RuntimeError there."""
 
     @functools.wraps(f)
     def of_tensors(*args: Any, **kwargs: Any) -> Any:
@@ -567,14 +580,14 @@ def is_number(x: Any) -> bool:
     return isinstance(x, _NUMBERS)
 
 
-def cast(node: Node, dtype: np.dtype[Any]) -> Node:
+def cast(node: Any, dtype: np.dtype[Any]) -> Any:
     """Return a node as another dtype; the gradient passes between floats."""
     if node.dtype == dtype:
         return node
     return node.astype(dtype)
 
 
-def constant(x: Any) -> Node:
+def constant(x: Any) -> Any:
     """Return a node for a number or an array that needs no gradient."""
     return cells.leaf(np.asarray(x))
 

@@ -22,7 +22,9 @@ Variable = Tensor
 def backward(tensors: Any, grad_tensors: Any = None, **how: Any) -> None:
     """Give a gradient to every leaf that led to these tensors."""
     outputs = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    seeds: Sequence[Any] = grad_tensors if isinstance(grad_tensors, (list, tuple)) else [grad_tensors] * len(outputs)
+    seeds: Sequence[Any] = (
+        grad_tensors if isinstance(grad_tensors, (list, tuple)) else [grad_tensors] * len(outputs)
+    )
     for output, seed in zip(outputs, seeds, strict=True):
         output.backward(seed, **how)
 
@@ -42,7 +44,9 @@ class detect_anomaly:
         self._watch.__exit__(*error)
 
 
-def gradcheck(f: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, **_: Any) -> bool:
+def gradcheck(
+    f: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, **_: Any
+) -> bool:
     """Tell that the gradients of f agree with numerical ones; RuntimeError where they do not."""
     from clearprop.check import gradcheck as checked
     from clearprop.torch.tensors import lift

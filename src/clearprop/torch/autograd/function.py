@@ -95,7 +95,10 @@ def _remembering(cls: type[Function], ctx: Context, nodes: Any, places: Any, res
 
     def rule(i: int, g: Any, z: Any, *xs: Any) -> Any:
         if latest[0] is not g:
-            given = [lift(g if isinstance(g, Node) else cells.leaf(g)) if k == j else lift(np.zeros_like(v)) for k, v in enumerate(values)]
+            given = [
+                lift(g if isinstance(g, Node) else cells.leaf(g)) if k == j else lift(np.zeros_like(v))
+                for k, v in enumerate(values)
+            ]
             answer = cls.backward(ctx, *given)
             latest[:] = g, answer if isinstance(answer, tuple) else (answer,)
         d = latest[1][places[i]]

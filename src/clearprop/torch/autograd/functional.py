@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clearprop.torch.autograd.pulled import grad
-from clearprop.torch.making import PLAIN
+from clearprop.torch.names import PLAIN
 from clearprop.torch.shaping import stack
 from clearprop.torch.tensors import Tensor
 
@@ -23,19 +23,27 @@ def jacobian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, 
     """Return the derivatives of every output entry by every input entry: shape (*output, *input)."""
     output, leaves, alone = _called(func, inputs)
     if isinstance(output, tuple):
-        return tuple(jacobian(lambda *xs, i=i: func(*xs)[i], inputs, create_graph) for i in range(len(output)))  # type: ignore[misc]
-    rows = [
-        _or_zeros(grad(entry, leaves, create_graph=create_graph, allow_unused=True), leaves) if entry.requires_grad
-        else _or_zeros((None,) * len(leaves), leaves)
-        for entry in output.reshape(-1)
-    ]  # fmt: skip
+        return tuple(
+            jacobian(lambda *xs, i=i: func(*xs)[i], inputs, create_graph) for i in range(len(output))
+        )
+    rows = [_row(entry, leaves, create_graph) for entry in output.reshape(-1)]
     shapes = [(*output.shape, *x.shape) for x in leaves]
     found = tuple(stack([row[i] for row in rows]).reshape(shape) for i, shape in enumerate(shapes))
     return found[0] if alone else found
 
 
+def _row(entry: Any, leaves: Any, create_graph: bool) -> list[Any]:
+    """Return the gradients of one output entry, zeros where it does not depend on a leaf."""
+    if not entry.requires_grad:
+        return _or_zeros((None,) * len(leaves), leaves)
+    return _or_zeros(grad(entry, leaves, create_graph=create_graph, allow_unused=True), leaves)
+
+
 def _or_zeros(gradients: Any, leaves: Any) -> list[Any]:
-    return [PLAIN["zeros"](*x.shape, dtype=x.dtype) if g is None else g for g, x in zip(gradients, leaves, strict=True)]
+    return [
+        PLAIN["zeros"](*x.shape, dtype=x.dtype) if g is None else g
+        for g, x in zip(gradients, leaves, strict=True)
+    ]
 
 
 def hessian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, **_: Any) -> Any:

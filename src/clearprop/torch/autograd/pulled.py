@@ -34,10 +34,14 @@ def grad(
     for output, seed in zip(results, seeds, strict=True):
         node = output.node
         if not node.requires_grad:
-            raise RuntimeError(lesson(called, "element 0 of tensors does not require grad", hint="requires_grad=True"))
+            raise RuntimeError(
+                lesson(called, "element 0 of tensors does not require grad", hint="requires_grad=True")
+            )
         if seed is None and node.size != 1:
             hint = "grad_outputs=torch.ones_like(output)"
-            raise RuntimeError(lesson(called, "grad can be implicitly created only for scalar outputs", hint=hint))
+            raise RuntimeError(
+                lesson(called, "grad can be implicitly created only for scalar outputs", hint=hint)
+            )
         start: Any = np.ones(node.shape, node.dtype)[()] if seed is None else lower(seed)
         if isinstance(start, Node) and not create_graph:
             start = start._value

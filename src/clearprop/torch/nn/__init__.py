@@ -7,8 +7,8 @@ from typing import Any
 from clearprop import nn as own
 from clearprop.errors import lesson
 from clearprop.torch.nn import functional, init, utils
-from clearprop.torch.nn.module import Module, layer
-from clearprop.torch.nn.shown import SHOWN
+from clearprop.torch.nn.module import SHOWN, Module, layer
+from clearprop.torch.nn.shown import WORDS
 from clearprop.torch.tensors import Parameter, nearest
 
 LAYERS = {
@@ -34,4 +34,5 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *LAYERS})
 
 
+SHOWN |= WORDS
 __all__ = ["SHOWN", "Module", "Parameter", "functional", "init", "utils"]

@@ -25,11 +25,15 @@ def _written(f: Callable[..., Any]) -> Callable[..., Any]:
     return initialiser
 
 
-KNOWN = {name: _written(f) for name, f in vars(own).items() if name.endswith("_") and not name.startswith("_")}
+KNOWN = {
+    name: _written(f) for name, f in vars(own).items() if name.endswith("_") and not name.startswith("_")
+}
 calculate_gain = own.calculate_gain
 
 
 def __getattr__(name: str) -> Any:
     if name in KNOWN:
         return KNOWN[name]
-    raise AttributeError(lesson(f"torch.nn.init.{name}", "there is no such initialiser", hint=nearest(name, [*KNOWN])))
+    raise AttributeError(
+        lesson(f"torch.nn.init.{name}", "there is no such initialiser", hint=nearest(name, [*KNOWN]))
+    )

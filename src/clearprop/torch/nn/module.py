@@ -1,4 +1,4 @@
-"""`Module` with PyTorch's face: what it holds is a module of clearprop, what it is given and gives are tensors.
+"""`Module` with PyTorch's face: it holds what a module of clearprop holds, and takes and gives tensors.
 
 A layer has two faces with one `__dict__`. The core's own class computes, on nodes, and is not written again;
 the face turns tensors into nodes and back, and answers in kind where the core calls it inside of a model.
@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from clearprop import nn as own
-from clearprop.errors import lesson
 from clearprop.record import assign
 from clearprop.torch import cells, dtypes
 from clearprop.torch.tensors import Node, Parameter, Tensor, lift, lower
@@ -72,9 +71,11 @@ class Module(own.Module):
         if not inside:
             return super().__call__(*args, **kwargs)
         args = tuple(lift(x) if isinstance(x, Node) else x for x in args)
-        return lower(super().__call__(*args, **{k: lift(v) if isinstance(v, Node) else v for k, v in kwargs.items()}))
+        return lower(
+            super().__call__(*args, **{k: lift(v) if isinstance(v, Node) else v for k, v in kwargs.items()})
+        )
 
-    # --- attributes -------------------------------------------------------------------------------------------
+    # --- attributes ----------------------------------------------------------------------------------------
     def __getattribute__(self, name: str) -> Any:
         value = object.__getattribute__(self, name)
         return lift(value) if isinstance(value, Node) else value
@@ -107,7 +108,7 @@ class Module(own.Module):
 
     register_module = own.Module.add_module
 
-    # --- what belongs to it ---------------------------------------------------------------------------------------
+    # --- what belongs to it --------------------------------------------------------------------------------
     def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Any:
         """Give every Parameter once, with its path."""
         return ((name, lift(p)) for name, p in self.twin().named_parameters(prefix, recurse))
@@ -120,8 +121,8 @@ class Module(own.Module):
         """Give this module and all below, each once, with their paths."""
         return super().named_modules(prefix, _seen)
 
-    # --- changing all of it -------------------------------------------------------------------------------------
-    def zero_grad(self, set_to_none: bool = True) -> None:
+    # --- changing all of it --------------------------------------------------------------------------------
+    def zero_grad(self, set_to_none: bool = True) -> None:  # type: ignore[override]
         """Forget the gradients, or make them 0."""
         for p in self.parameters():
             if set_to_none or p.grad is None:
@@ -134,7 +135,9 @@ class Module(own.Module):
         self.twin().requires_grad_(requires_grad)
         return self
 
-    def to(self: Self, *where: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False) -> Self:
+    def to(
+        self: Self, *where: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False
+    ) -> Self:
         """Convert to a floating-point dtype, or move to the cpu; return this module."""
         for word in where:
             if isinstance(word, (dtypes.dtype, Tensor)):
@@ -169,23 +172,27 @@ class Module(own.Module):
     def compile(self, *how: Any, **options: Any) -> None:
         """Do nothing: `clearprop.compile(step)` compiles whole training steps."""
 
-    # --- its state ------------------------------------------------------------------------------------------------
+    # --- its state -----------------------------------------------------------------------------------------
     def state_dict(self, prefix: str = "", **_: Any) -> dict[str, Any]:
         """Return all Parameters and persistent buffers by path, as detached tensors of the same memory."""
         return OrderedDict((prefix + name, lift(t).detach()) for name, t in self._state().items())
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, **_: Any) -> Any:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, **_: Any) -> Any:  # type: ignore[override]
         """Take over the numbers of a state dict, all or none; RuntimeError where names or shapes differ."""
-        arrays = {name: t.node._value if isinstance(t, Tensor) else np.asarray(t) for name, t in state_dict.items()}
+        arrays = {
+            name: t.node._value if isinstance(t, Tensor) else np.asarray(t) for name, t in state_dict.items()
+        }
         try:
             return Loaded(*self.twin().load_state_dict(arrays, strict))
         except (KeyError, ValueError) as error:
             hint = ""
             if arrays and all(name.startswith("module.") for name in arrays):
-                hint = '\n  Try {k.removeprefix("module."): v for k, v in state.items()}: it was saved from a wrapper.'
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}: {error.args[0]}{hint}") from error
+                hint = '\n  Try {k.removeprefix("module."): v for k, v in state.items()}: a wrapper saved it.'
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}: {error.args[0]}{hint}"
+            ) from error
 
-    # --- how it looks -----------------------------------------------------------------------------------------------
+    # --- how it looks --------------------------------------------------------------------------------------
     def extra_repr(self) -> str:
         """Return what stands between the parentheses, as PyTorch has it."""
         how = SHOWN.get(type(self).computes.__name__)
@@ -194,7 +201,9 @@ class Module(own.Module):
     def __repr__(self) -> str:
         extra = self.extra_repr()
         rows = [(name, repr(child)) for name, child in self.named_children()]
-        if issubclass(type(self).computes, own.ModuleList) and not issubclass(type(self).computes, own.Sequential):
+        if issubclass(type(self).computes, own.ModuleList) and not issubclass(
+            type(self).computes, own.Sequential
+        ):
             rows = [_together(list(same)) for _, same in itertools.groupby(rows, key=lambda row: row[1])]
         lines = [f"({name}): " + text.replace("\n", "\n  ") for name, text in rows]
         if not lines:
@@ -213,7 +222,7 @@ SHOWN: dict[str, Callable[[Any], str]] = {}
 
 
 def faced(module: Any) -> Any:
-    """Return a module with PyTorch's face: itself, or another face of what the core made, down to its parts."""
+    """Return a module with PyTorch's face: itself, or another face of what the core made, parts and all."""
     kind = None if isinstance(module, Module) else FACES.get(type(module))
     if kind is None:
         return module
@@ -224,7 +233,7 @@ def faced(module: Any) -> Any:
 
 
 def face_parts(attributes: dict[str, Any]) -> None:
-    """Give the modules among a module's attributes PyTorch's face, once for all: so each stays the same object."""
+    """Give the modules among some attributes PyTorch's face, once for all: each stays the same object."""
     for name, value in attributes.items():
         if isinstance(value, own.Module):
             attributes[name] = faced(value)
@@ -246,7 +255,9 @@ def _delegated(name: str) -> Callable[..., Any]:
     def method(self: Module, *args: Any, **kwargs: Any) -> Any:
         twin = self.twin()
         try:
-            found = getattr(type(self).computes, name)(twin, *map(_lowered, args), **{k: _lowered(v) for k, v in kwargs.items()})
+            found = getattr(type(self).computes, name)(
+                twin, *map(_lowered, args), **{k: _lowered(v) for k, v in kwargs.items()}
+            )
         except ValueError as error:
             raise RuntimeError(*error.args) from error
         found = _answer(self, twin, found)
@@ -285,10 +296,20 @@ def layer(kind: type[own.Module]) -> type[Module]:
         if inplace:
             self.__dict__["inplace"] = True
 
-    fields: dict[str, Any] = {"__init__": __init__, "computes": kind, "__doc__": kind.__doc__, "__module__": "clearprop.torch.nn"}
+    fields: dict[str, Any] = {
+        "__init__": __init__,
+        "computes": kind,
+        "__doc__": kind.__doc__,
+        "__module__": "clearprop.torch.nn",
+    }
     for ancestor in reversed(kind.__mro__[: kind.__mro__.index(own.Module)]):
         for name, value in vars(ancestor).items():
-            if inspect.isfunction(value) and name not in ("__init__", "extra_repr", "__setattr__", "__repr__"):
+            if inspect.isfunction(value) and name not in (
+                "__init__",
+                "extra_repr",
+                "__setattr__",
+                "__repr__",
+            ):
                 fields[name] = _delegated(name)
     found = type(kind.__name__, (Module, kind), fields)
     FACES[kind] = found
@@ -297,5 +318,5 @@ def layer(kind: type[own.Module]) -> type[Module]:
 
 def _takes_inplace(kind: type[own.Module], count: int) -> bool:
     """Tell whether a flag that was given last by position can only be `inplace`."""
-    names = [*inspect.signature(kind).parameters]
-    return count > len(names)
+    names = [*inspect.signature(kind.__init__).parameters]
+    return count >= len(names)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from clearprop.torch.nn.module import SHOWN
-
 # What stands between the parentheses: `name` as name=value, `name!` as the value alone.
 _POOL = "kernel_size stride padding dilation ceil_mode"
 _NORM = "num_features! eps momentum affine bias track_running_stats"
@@ -25,7 +23,19 @@ _WORDS = {
     "RMSNorm": "normalized_shape! eps elementwise_affine", "Unflatten": "dim unflattened_size",
     **{f"{kind}Pad{n}d": "padding!" for kind in ("Zero", "Reflection", "Replication", "Circular") for n in "123"},
 }  # fmt: skip
-_INPLACE = ("ReLU", "ReLU6", "LeakyReLU", "ELU", "SELU", "CELU", "SiLU", "Mish", "Hardtanh", "Hardsigmoid", "RReLU")
+_INPLACE = (
+    "ReLU",
+    "ReLU6",
+    "LeakyReLU",
+    "ELU",
+    "SELU",
+    "CELU",
+    "SiLU",
+    "Mish",
+    "Hardtanh",
+    "Hardsigmoid",
+    "RReLU",
+)
 
 
 def _word(m: Any, word: str) -> str:
@@ -64,7 +74,9 @@ def _dropping(m: Any) -> str:
 def _recurring(m: Any) -> str:
     usual = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
     held = ((name, m.__dict__.get(name, value), value) for name, value in usual.items())
-    return ", ".join([f"{m.input_size}, {m.hidden_size}", *(f"{n}={x}" for n, x, value in held if x != value)])
+    return ", ".join(
+        [f"{m.input_size}, {m.hidden_size}", *(f"{n}={x}" for n, x, value in held if x != value)]
+    )
 
 
 def _embedding(m: Any) -> str:
@@ -94,11 +106,13 @@ def _convolution(m: Any) -> str:
     return type(m).computes.extra_repr(m).replace("'same'", "same").replace("'valid'", "valid")
 
 
-SHOWN |= {name: _listed(words) for name, words in _WORDS.items()}
-SHOWN |= {name: _activated(name) for name in _INPLACE}
-SHOWN |= dict.fromkeys(("AvgPool1d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"), _threes)
-SHOWN |= dict.fromkeys(("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"), _dropping)
-SHOWN |= dict.fromkeys(("RNN", "LSTM", "GRU"), _recurring)
-SHOWN |= dict.fromkeys(("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d"), _scaled)
-SHOWN |= dict.fromkeys(("Conv1d", "Conv2d", "Conv3d"), _convolution)
-SHOWN |= {"Embedding": _embedding, "EmbeddingBag": _bag, "Softplus": _softplus}
+WORDS: dict[str, Callable[[Any], str]] = {name: _listed(words) for name, words in _WORDS.items()}
+WORDS |= {name: _activated(name) for name in _INPLACE}
+WORDS |= dict.fromkeys(("AvgPool1d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"), _threes)
+WORDS |= dict.fromkeys(
+    ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"), _dropping
+)
+WORDS |= dict.fromkeys(("RNN", "LSTM", "GRU"), _recurring)
+WORDS |= dict.fromkeys(("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d"), _scaled)
+WORDS |= dict.fromkeys(("Conv1d", "Conv2d", "Conv3d"), _convolution)
+WORDS |= {"Embedding": _embedding, "EmbeddingBag": _bag, "Softplus": _softplus}

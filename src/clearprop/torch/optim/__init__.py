@@ -36,7 +36,9 @@ def _leaves(entries: Any) -> list[Any]:
         elif isinstance(entry, Tensor):
             if entry.node.op is not None or entry._steps:
                 hint = "a leaf made with requires_grad=True"
-                raise ValueError(lesson("torch.optim.Optimizer(params)", "can't optimize a non-leaf Tensor", hint=hint))
+                raise ValueError(
+                    lesson("torch.optim.Optimizer(params)", "can't optimize a non-leaf Tensor", hint=hint)
+                )
             entry = entry.node
         found.append(entry)
     return found
@@ -68,7 +70,7 @@ class Optimizer(own.Optimizer):
         super().add_param_group(_leaves([entry])[0])
         self.param_groups[-1].__class__ = TensorGroup
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
+    def zero_grad(self, set_to_none: bool = True) -> None:  # type: ignore[override]
         """Forget the gradients, or make them 0."""
         if set_to_none:
             super().zero_grad()
@@ -97,7 +99,9 @@ KNOWN = {
 def __getattr__(name: str) -> Any:
     if name in KNOWN:
         return KNOWN[name]
-    raise AttributeError(lesson(f"torch.optim.{name}", "there is no such optimizer", hint=nearest(name, [*KNOWN])))
+    raise AttributeError(
+        lesson(f"torch.optim.{name}", "there is no such optimizer", hint=nearest(name, [*KNOWN]))
+    )
 
 
 def __dir__() -> list[str]:

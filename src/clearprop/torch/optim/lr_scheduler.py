@@ -12,11 +12,15 @@ LRScheduler = _LRScheduler = own.Schedule
 KNOWN = {
     name: kind
     for name, kind in vars(own).items()
-    if isinstance(kind, type) and not issubclass(kind, own.Optimizer) and kind.__module__.startswith("clearprop")
+    if isinstance(kind, type)
+    and not issubclass(kind, own.Optimizer)
+    and kind.__module__.startswith("clearprop")
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in KNOWN:
         return KNOWN[name]
-    raise AttributeError(lesson(f"lr_scheduler.{name}", "there is no such schedule", hint=nearest(name, [*KNOWN])))
+    raise AttributeError(
+        lesson(f"lr_scheduler.{name}", "there is no such schedule", hint=nearest(name, [*KNOWN]))
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -23,7 +24,9 @@ class Dataset:
 
     def __getitem__(self, index: Any) -> Any:
         wanted = "has no samples yet"
-        raise NotImplementedError(lesson(f"{type(self).__name__}[i]", wanted, hint="def __getitem__(self, i): ..."))
+        raise NotImplementedError(
+            lesson(f"{type(self).__name__}[i]", wanted, hint="def __getitem__(self, i): ...")
+        )
 
     def __add__(self, other: Any) -> ConcatDataset:
         return ConcatDataset([self, other])
@@ -91,10 +94,10 @@ def random_split(dataset: Any, lengths: Sequence[Any], generator: Any = None) ->
         raise ValueError(lesson("random_split(dataset, lengths)", wanted, f"{sum(lengths)} and {n}"))
     order = chance.randperm(n, generator=generator).tolist()
     ends = np.cumsum([0, *lengths]).tolist()
-    return [Subset(dataset, order[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+    return [Subset(dataset, order[a:b]) for a, b in itertools.pairwise(ends)]
 
 
-# --- in which order ------------------------------------------------------------------------------------------------
+# --- in which order ---------------------------------------------------------------------------------------
 class Sampler:
     """Numbers of samples in some order."""
 
@@ -108,7 +111,9 @@ class Sampler:
         return len(self.data_source)
 
     def __iter__(self) -> Iterator[Any]:
-        raise NotImplementedError(lesson(type(self).__name__, "has no order yet", hint="def __iter__(self): ..."))
+        raise NotImplementedError(
+            lesson(type(self).__name__, "has no order yet", hint="def __iter__(self): ...")
+        )
 
 
 class SequentialSampler(Sampler):
@@ -122,7 +127,11 @@ class RandomSampler(Sampler):
     """Every sample in a random order, or `num_samples` drawn with replacement."""
 
     def __init__(
-        self, data_source: Any, replacement: bool = False, num_samples: int | None = None, generator: Any = None
+        self,
+        data_source: Any,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: Any = None,
     ) -> None:
         super().__init__(data_source)
         self.replacement, self.count, self.generator = replacement, num_samples or len(data_source), generator
@@ -150,12 +159,16 @@ class SubsetRandomSampler(RandomSampler):
 class WeightedRandomSampler(Sampler):
     """Numbers drawn with probabilities in proportion to weights."""
 
-    def __init__(self, weights: Any, num_samples: int, replacement: bool = True, generator: Any = None) -> None:
+    def __init__(
+        self, weights: Any, num_samples: int, replacement: bool = True, generator: Any = None
+    ) -> None:
         super().__init__(range(num_samples))
         self.weights, self.replacement, self.generator = tensor(weights), replacement, generator
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(chance.multinomial(self.weights, len(self), self.replacement, generator=self.generator).tolist())
+        return iter(
+            chance.multinomial(self.weights, len(self), self.replacement, generator=self.generator).tolist()
+        )
 
 
 class BatchSampler(Sampler):
@@ -180,7 +193,7 @@ class BatchSampler(Sampler):
             yield batch
 
 
-# --- batches -------------------------------------------------------------------------------------------------------
+# --- batches ----------------------------------------------------------------------------------------------
 def default_collate(samples: Sequence[Any]) -> Any:
     """Return samples as one batch: tensors stacked, numbers as a tensor, tuples and dicts part by part."""
     first = samples[0]
@@ -202,7 +215,7 @@ def default_collate(samples: Sequence[Any]) -> Any:
 
 
 class DataLoader:
-    """A dataset in batches. Workers and pinned memory are accepted and change nothing: all is in this process.
+    """A dataset in batches. Workers and pinned memory are accepted and change nothing: there is one process.
 
     >>> loader = DataLoader(TensorDataset(tensor([[1.0], [2.0], [3.0]])), batch_size=2)
     >>> [batch[0].shape for batch in loader]
@@ -234,7 +247,9 @@ class DataLoader:
         if isinstance(dataset, IterableDataset):
             return
         if sampler is None:
-            self.sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+            self.sampler = (
+                RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+            )
         if batch_sampler is None and batch_size is not None:
             if not isinstance(batch_size, int) or batch_size < 1:
                 raise ValueError(lesson("DataLoader(batch_size=)", "wants 1 or more", f"{batch_size!r}"))
@@ -245,7 +260,11 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         if isinstance(self.dataset, IterableDataset):
-            batches: Any = BatchSampler(iter(self.dataset), self.batch_size, self.drop_last) if self.batch_size else self.dataset  # type: ignore[call-overload]
+            batches: Any = (
+                BatchSampler(iter(self.dataset), self.batch_size, self.drop_last)
+                if self.batch_size
+                else self.dataset
+            )
             return (self.collate_fn(batch) for batch in batches)
         if self.batch_sampler is None:
             return (self.collate_fn(self.dataset[i]) for i in self.sampler)
@@ -260,4 +279,13 @@ def get_worker_info() -> None:
     """Return None: there are no workers."""
 
 
-__all__ = ["ConcatDataset", "DataLoader", "Dataset", "IterableDataset", "Subset", "TensorDataset", "own", "random_split"]
+__all__ = [
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "IterableDataset",
+    "Subset",
+    "TensorDataset",
+    "own",
+    "random_split",
+]

@@ -11,7 +11,7 @@ from clearprop import nn as own
 from clearprop import optim
 from clearprop.torch import cells
 from clearprop.torch.nn.utils import rnn
-from clearprop.torch.tensors import Tensor, lift, lower
+from clearprop.torch.tensors import Node, Tensor, lift, lower
 
 
 def _leaves(parameters: Any) -> list[Any]:
@@ -19,12 +19,18 @@ def _leaves(parameters: Any) -> list[Any]:
 
 
 def clip_grad_norm_(
-    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: Any = None
+    parameters: Any,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: Any = None,
 ) -> Tensor:
     """Scale all gradients so that their common norm is at most `max_norm`; return the norm before."""
     with cells.following():
-        norm = optim.clip_grad_norm_(_leaves(parameters), float(max_norm), float(norm_type), error_if_nonfinite)
-    return lift(np.asarray(norm, np.float32) if not isinstance(norm, own.module.Tensor) else norm)  # type: ignore[no-any-return]
+        norm = optim.clip_grad_norm_(
+            _leaves(parameters), float(max_norm), float(norm_type), error_if_nonfinite
+        )
+    return lift(np.asarray(norm, np.float32) if not isinstance(norm, Node) else norm)
 
 
 def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) -> None:
@@ -35,7 +41,7 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) ->
 
 def parameters_to_vector(parameters: Iterable[Any]) -> Tensor:
     """Return all parameters as one vector."""
-    return lift(own.parameters_to_vector([p.node for p in parameters]), "cat")  # type: ignore[no-any-return]
+    return lift(own.parameters_to_vector([p.node for p in parameters]), "cat")
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Any]) -> None:
