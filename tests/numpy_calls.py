@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-KINDS = ("f8", "f4", "f2", "i8", "i4", "b1")
+KINDS = ("f8", "f4", "f2", "i8", "i4", "b1", "c16", "c8")
 SHAPES = ((), (1,), (4,), (0,), (3, 4), (1, 1), (3, 1), (0, 3), (2, 0), (2, 3, 4))
 PAIRS = (
     ((), ()), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 3)), ((1,), (4,)), ((0,), (0,)), ((0,), (1,)),
@@ -17,7 +17,10 @@ NUMBERS = (2, 0.5, True)
 
 def array(shape, dtype="f8", seed=0):
     """Return numbers with ties, zeros and both signs among them."""
-    numbers = np.random.default_rng(seed).integers(-3, 4, shape) / (1 if dtype[0] != "f" else 2)
+    rng = np.random.default_rng(seed)
+    numbers = rng.integers(-3, 4, shape) / (1 if dtype[0] not in "fc" else 2)
+    if dtype[0] == "c":
+        numbers = numbers + 1j * rng.integers(-3, 4, shape)
     return np.asarray(numbers).astype(dtype)
 
 
@@ -542,7 +545,21 @@ def series_calls():
     }  # fmt: skip
 
 
+TRANSFORM = (
+    _(), _(4), _(3), _(1), _(0), _(-1), _(2.5), _(4, 0), _(None, -1), _(None, 1), _(axis=2), _(axis=-3), _(norm="ortho"), _(norm="forward", n=5),
+    _(norm="backward"), _(norm="x"), _(axis=0, n=3, norm="ortho"),
+)  # fmt: skip
+TRANSFORMS = (
+    _(), _((4, 3), (0, 1)), _((2,), (0,)), _((-1, 3), (0, 1)), _((3, 3), (0,)), _(axes=(0,)), _(axes=(1, 0)), _(axes=(-1,)), _(axes=(0, 0)), _(axes=()), _(axes=(5,)),
+    _(norm="ortho"), _((5, 5), (-2, -1), "forward"), _(norm="x"), _((0, 2), (0, 1)), _((2, 3)),
+)  # fmt: skip
+SHIFTS = (_(), _(0), _(axes=1), _(axes=(0, 1)), _(axes=(0, 0)), _(axes=5), _(axes=()), _((-1,)))
+
 CALLS = {
+    **dict.fromkeys((np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft, np.fft.hfft, np.fft.ihfft), lambda: one_array(*TRANSFORM)),
+    **dict.fromkeys((np.fft.fftn, np.fft.ifftn, np.fft.rfftn, np.fft.irfftn), lambda: one_array(*TRANSFORMS)),
+    **dict.fromkeys((np.fft.fft2, np.fft.ifft2, np.fft.rfft2, np.fft.irfft2), lambda: one_array(*TRANSFORMS)),
+    np.fft.fftshift: lambda: one_array(*SHIFTS), np.fft.ifftshift: lambda: one_array(*SHIFTS),
     np.sum: reduction_calls, np.prod: reduction_calls, np.mean: reduction_calls, np.max: reduction_calls, np.min: reduction_calls,
     np.amax: reduction_calls, np.amin: reduction_calls, np.all: reduction_calls, np.any: reduction_calls, np.argmax: reduction_calls,
     np.argmin: reduction_calls, np.ptp: reduction_calls, np.nansum: reduction_calls, np.nanmean: reduction_calls,

@@ -12,8 +12,9 @@ def counted(space):
     return Counter(coverage.state(name, function)[0] for name, function in coverage.functions(space))
 
 
-def test_all_of_linalg_is_answered():
-    assert counted(np.linalg)["refused"] == 0
+@pytest.mark.parametrize("space", [np.linalg, np.fft])
+def test_all_of_these_is_answered(space):
+    assert counted(space)["refused"] == 0
 
 
 @pytest.mark.parametrize("name", ["cumprod", "quantile", "interp", "convolve", "sinc"])

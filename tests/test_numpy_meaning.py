@@ -14,11 +14,17 @@ from clearprop.registry import numpy_functions, ufunc_names
 ASKED = [f for f in numpy_functions if isinstance(f, np.ufunc) or f.__module__.startswith("numpy")]
 
 # What NumPy answers and we refuse, always in five parts: a piece of each text.
+NO_ORDER = (
+    np.ptp, np.less, np.less_equal, np.greater, np.greater_equal, np.max, np.amax, np.min, np.amin,
+    np.argmax, np.argmin, np.sort, np.argsort, np.median,
+)  # fmt: skip
 REFUSED = {
+    **dict.fromkeys(NO_ORDER, ("complex numbers have no order",)),
+    **dict.fromkeys((np.astype, np.linalg.trace), ("would drop imaginary parts",)),
     np.tile: ("must be non-negative",),  # NumPy tiles nothing a negative number of times
     np.repeat: ("cannot be interpreted as an integer",),
     np.average: ("takes from 1 to 3 positional",),
-    np.nan_to_num: ("copy=False",),
+    np.nan_to_num: ("copy=False", "complex numbers have no order"),
     np.cross: ("wants vectors of 3 entries",),  # NumPy warns that it will refuse vectors of 2, too
     np.where: ("takes 3 inputs",),
     np.take: ("an index array holds integers", "is out of bounds"),  # NumPy lets any index into nothing
@@ -49,7 +55,7 @@ def outcome(function, args, kwargs):
 
 def lifted(x, grad=False):
     if isinstance(x, np.ndarray):
-        return Tensor(x, requires_grad=grad and x.dtype.kind == "f")
+        return Tensor(x, requires_grad=grad and x.dtype.kind in "fc")
     return type(x)(lifted(a, grad) for a in x) if isinstance(x, (list, tuple)) else x
 
 
@@ -67,12 +73,13 @@ def difference(ours, numpys):
 
 def close(a, b):
     """Equal, or a few roundings apart: sums may be added in another order."""
-    if b.dtype.kind != "f":
+    if b.dtype.kind not in "fc":
         return np.array_equal(a, b)
     finite = np.isfinite(b)
     if not np.array_equal(a[~finite], b[~finite], equal_nan=True):
         return False
-    a, b, eps = a[finite].astype(float), b[finite].astype(float), np.finfo(b.dtype).eps
+    wide = np.promote_types(b.dtype, float)
+    a, b, eps = a[finite].astype(wide), b[finite].astype(wide), np.finfo(b.dtype).eps
     return bool(
         np.all(np.abs(a - b) <= 32 * eps * np.maximum(np.abs(b), 0.01 * np.max(np.abs(b), initial=0)))
     )
@@ -103,7 +110,10 @@ def shown(args, kwargs):
 
 
 def odd(function, args, kwargs):
-    """The one call left out: np.power(booleans, 2) is `booleans ** 2`, for which NumPy has another dtype."""
+    """The calls left out: np.power(booleans, 2) is `booleans ** 2`, for which NumPy has another dtype, and of
+    an axis without entries NumPy's irfft gives what happened to lie in memory (ours: zeros)."""
+    if function.__name__.startswith(("irfft", "hfft")):
+        return not args[0].size
     return function is np.power and type(args[1]) is int and args[0].dtype == bool
 
 
@@ -142,6 +152,8 @@ def test_a_function_of_scipys_means_what_scipy_says(name):
     function = getattr(pytest.importorskip("scipy.special"), name)
     wrong = []
     for args, kwargs in ufunc_calls(function):
+        if any(getattr(x, "dtype", None) in (np.complex64, np.complex128) for x in args):
+            continue
         theirs, _ = outcome(function, args, kwargs)
         ours, _ = outcome(function, [lifted(x) for x in args], kwargs)
         if isinstance(theirs, Exception):
@@ -153,6 +165,10 @@ def test_a_function_of_scipys_means_what_scipy_says(name):
     assert wrong == []
 
 
+def real(t):
+    return t.real + 0.5 * t.imag if t.dtype.kind == "c" else t
+
+
 def twice(z, leaves):
     """Pull a gradient of a gradient; return which of them does not have its value's shape and dtype."""
     outputs = [
@@ -160,12 +176,12 @@ def twice(z, leaves):
     ]
     if not outputs or any(not np.all(np.isfinite(t._value)) for t in outputs):
         return ""
-    total = sum(t.astype("f8").sum() for t in outputs)
+    total = sum(real(t).astype("f8").sum() for t in outputs)
     total.backward(create_graph=True, leaves_only=True)
     first = [t.grad for t in leaves if t.grad is not None]
     bad = [f"{t.grad.shape} for {t.shape}" for t in leaves if t.grad is not None and t.grad.shape != t.shape]
     bad += [f"{t.grad.dtype} for {t.dtype}" for t in leaves if t.grad is not None and t.grad.dtype != t.dtype]
-    again = sum((g.astype("f8") ** 2).sum() for g in first if isinstance(g, Tensor) and g.requires_grad)
+    again = sum((real(g).astype("f8") ** 2).sum() for g in first if isinstance(g, Tensor) and g.requires_grad)
     if isinstance(again, Tensor) and again.requires_grad:
         for t in leaves:
             t.grad = None

@@ -58,7 +58,7 @@ REASONS = {
     **dict.fromkeys(WRITING, "writes into an array that the graph remembers"),
     **dict.fromkeys(("busday_count", "busday_offset", "is_busday", "isnat", "datetime_as_string"), "is about dates"),
     **dict.fromkeys(("gcd", "lcm", "bitwise_count"), "is about whole numbers"),
-    "sort_complex": "gives complex numbers", "roots": "gives complex numbers", "poly": "no rule yet", "polyfit": "no rule yet", "polydiv": "no rule yet",
+    "sort_complex": "complex numbers have no order", "roots": "gives complex numbers", "poly": "no rule yet", "polyfit": "no rule yet", "polydiv": "no rule yet",
 }  # fmt: skip
 UNSAID = {"empty_like", "may_share_memory", "shares_memory"}  # each call may answer something else
 FILES = {"save", "savez", "savez_compressed", "savetxt"}
@@ -108,7 +108,7 @@ def _agree(ours: Any, theirs: Any) -> bool:
         return False
     for a, b in zip(left, right, strict=True):
         a = getattr(a, "_value", a)
-        numbers = isinstance(b, (np.ndarray, np.generic)) and b.dtype.kind in "fiub"
+        numbers = isinstance(b, (np.ndarray, np.generic)) and b.dtype.kind in "fiubc"
         if numbers and not (
             np.shape(a) == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
         ):

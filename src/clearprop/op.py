@@ -290,6 +290,8 @@ class Op:
             try:
                 return self.signature(*args, **kwargs)
             except TypeError as error:
+                if taught(error):
+                    raise
                 raise TypeError(lesson(f"{self.name}(...)", str(error), where=_at(user_line()))) from error
         if self.arity is not None and kwargs and len(args) < self.arity:  # inputs by their names
             names = [*inspect.signature(self).parameters][len(args) : self.arity]

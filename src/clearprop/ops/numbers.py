@@ -118,7 +118,8 @@ def float_power(x: Any, y: Any) -> Any:
 def _wide(v: Any) -> Any:
     if not hasattr(v, "dtype"):
         return np.float64(v) if isinstance(v, (int, float)) else np.asarray(v, np.float64)
-    return v if v.dtype.itemsize > 8 or v.dtype == np.float64 else v.astype(np.float64)
+    wide = np.promote_types(v.dtype, np.float64)
+    return v if v.dtype == wide else v.astype(wide)
 
 
 @implements(np.divmod)

@@ -14,6 +14,7 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.facts import Facts
+from clearprop.ops.plane import real_only
 from clearprop.ops.shape import constant
 from clearprop.registry import implements, numpy_functions
 from clearprop.tensor import Tensor
@@ -165,12 +166,14 @@ _nan_extreme("nanargmin", np.nanargmin)
 @implements(np.isneginf)
 def isneginf(x: Any) -> Any:
     """Return where `x` is minus infinity."""
+    real_only("np.isneginf(x)", x)
     return x == -np.inf
 
 
 @implements(np.isposinf)
 def isposinf(x: Any) -> Any:
     """Return where `x` is infinity."""
+    real_only("np.isposinf(x)", x)
     return x == np.inf
 
 

@@ -49,8 +49,9 @@ def imaginary_part(x: Any) -> Any:
 
 def _turning(g: Any, z: Any, x: Any) -> Any:
     """i x / |x|^2, across the direction from 0 to x; 0 at 0."""
-    square = real(x) * real(x) + imag(x) * imag(x)
-    return g * 1j * x * (1 / np.where(square == 0, np.inf, square))
+    size = np.absolute(x)
+    size = np.where(size == 0, size.dtype.type(math.inf), size)
+    return g * (1j * x / size / size)  # |x|^2 would underflow
 
 
 @define("argument", "opaque", _turning, facts=Facts(plane="stated"), examples=(((_POINTS,), {}),))
