@@ -34,7 +34,14 @@ def in_pairs(f: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Callable[.
             return output
         return [np.stack([np.real(z), np.imag(z)], axis=-1) if _complex(z) else z for z in listed(output)]
 
-    return of_pairs, tuple(_pair(x) if _complex(x) else x for x in inputs)
+    return of_pairs, tuple(paired(x) for x in inputs)
+
+
+def paired(x: Any) -> Any:
+    """Return complex numbers, or those among several arrays, as pairs; real ones as they are."""
+    if isinstance(x, (list, tuple)) and any(_complex(a) for a in x):
+        return [paired(a) for a in x]
+    return _pair(x) if _complex(x) else x
 
 
 def _complex(x: Any) -> bool:

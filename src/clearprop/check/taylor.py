@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.check.kept import kept
+from clearprop.check.plane import in_pairs, paired
 from clearprop.check.probe import RANDOM, Probe, plain
 from clearprop.check.pull import gradients, random_weights, split
 from clearprop.check.report import Entry, untold, verdict
@@ -109,6 +110,9 @@ def taylor_check(
     (1, (1234,))
     """
     rng = np.random.default_rng(seed)
+    f, inputs = in_pairs(f, inputs)
+    if gradient is not None:
+        gradient = paired(gradient)
     probe = Probe(f, inputs, lift=True)
     with kept(f):
         report = _tested(f, probe, gradient, directions, locate, rng)
