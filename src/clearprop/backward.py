@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from clearprop import structure
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
+from clearprop.hooks import OUTSIDE, held, through
 from clearprop.modes import Observer, marks, mode, no_grad, special
 from clearprop.op import Op, describe
 from clearprop.registry import ops
@@ -57,6 +59,7 @@ def _backward(
 ) -> list[Tensor]:
     if observer is not None and observer.remembers:
         output = observer.resolve(output)
+        structure.used(OUTSIDE)
     seed = seed_of(output, grad)
     order = topological_order(output, tracked=True)
     grads = propagate(order, {output: seed}, create_graph=create_graph, keep=not leaves_only)
@@ -155,12 +158,19 @@ def walk(
     graph = at is _recorded
     send = _complex_gradient if special.complexes else input_gradient
     waiting: _Waiting = {}
+    hooked = held if held else None  # almost never: then each node costs one look at a name
     for node in reversed(order):
         op = node.op
         if op is None:
+            if hooked is not None and id(node) in hooked:
+                if node in waiting:
+                    _settle(node, waiting, grads, at)
+                _hooked(node, grads, graph)
             continue
         if waiting and node in waiting:
             _settle(node, waiting, grads, at)
+        if hooked is not None and id(node) in hooked:
+            _hooked(node, grads, graph)
         g = grads.get(node) if keep else grads.pop(node, None)
         if g is None:
             continue
@@ -190,6 +200,13 @@ def walk(
                     grads[x] = d
     for x in [*waiting]:  # leaves, and what has no turn
         _settle(x, waiting, grads, at)
+
+
+def _hooked(node: Tensor, grads: dict[Tensor, Any], graph: bool) -> None:
+    """Show the whole gradient of a node, if there is one, to the hooks that wait for it."""
+    g = grads.get(node)
+    if g is not None:
+        grads[node] = through(node, g, graph)
 
 
 def as_number(g: Any) -> Any:

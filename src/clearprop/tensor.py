@@ -287,6 +287,24 @@ class Tensor(ChangedByHand):
 
         backward(self, grad, create_graph=create_graph, leaves_only=leaves_only)
 
+    def register_hook(self, hook: Callable[[Any], Any]) -> Any:
+        """Let every backward pass show `hook` this Tensor's whole gradient before it is sent on or stored.
+
+        `hook(g)` gets an array that cannot be written into, a Tensor where a graph is made of the backward
+        pass, and returns None or the gradient to go on with. A leaf's hook sees what one pass adds. In a
+        compiled step the hook runs while the step is recorded, and what it computes is part of the plan.
+        Returns a handle: `handle.remove()`. Raises GradientError where no gradient arrives here.
+
+        >>> w = Tensor(3.0)
+        >>> handle = w.register_hook(lambda g: 10 * g)
+        >>> (w * w).backward()
+        >>> w.grad
+        np.float64(60.0)
+        """
+        from clearprop.hooks import register
+
+        return register(self, hook)
+
     # --- NumPy's protocols ----------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         ours = numpy_functions.get(ufunc)

@@ -11,6 +11,7 @@ from clearprop import structure
 from clearprop.errors import lesson
 from clearprop.hints import for_keywords, refuse_keywords
 from clearprop.modes import current, special
+from clearprop.nn.hooks import Hooked, between_hooks
 from clearprop.op import _next_serial
 from clearprop.record import assign
 from clearprop.tensor import Tensor
@@ -61,7 +62,7 @@ class _Computes(Protocol[P, R]):
     def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
-class Module:
+class Module(Hooked):
     """A layer or a model: assign Parameters, Buffers and Modules as attributes and write `forward`.
 
     Names, shapes and the keys of `state_dict` are PyTorch's. What changes from call to call is held in
@@ -119,7 +120,9 @@ class Module:
     else:
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            """Compute the output: `module(x)` is `module.forward(x)`."""
+            """Compute the output: `module(x)` is `module.forward(x)`, between the hooks if there are some."""
+            if self._hooks is not None:
+                return between_hooks(self, args, kwargs)
             if special.blocks and (now := current()) is not None:
                 if now.observer is not None:
                     structure.used(self)
@@ -371,7 +374,11 @@ class Module:
         >>> [(k, v.shape) for k, v in nn.Sequential(nn.Linear(2, 3), nn.ReLU()).state_dict().items()]
         [('0.weight', (3, 2)), ('0.bias', (3,))]
         """
-        return {name: np.array(tensor._value) for name, tensor in self._state().items()}
+        state: dict[str, Any] = {name: np.array(tensor._value) for name, tensor in self._state().items()}
+        for path, module in self.named_modules():
+            for _, hook in module._hooks.saved if module._hooks else ():
+                hook(module, state, f"{path}." if path else "", {})
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Incompatible:
         """Take over the numbers of a state dict; either all of them or, on an error, none.
@@ -379,6 +386,11 @@ class Module:
         Raises KeyError where names are missing or unexpected (unless `strict=False`, which returns them) and
         ValueError where a shape differs.
         """
+        hooked = [(path, module, module._hooks) for path, module in self.named_modules() if module._hooks]
+        state = dict(state) if hooked else state
+        for path, module, hooks in hooked:
+            for _, hook in hooks.loading:
+                hook(module, state, f"{path}." if path else "", {}, strict, [], [], [])
         own = self._state()
         missing = [name for name in own if name not in state]
         unexpected = [name for name in state if name not in own]
@@ -401,7 +413,11 @@ class Module:
             raise KeyError(_Text(lesson(called, wanted, "; ".join(got), "Nothing was loaded.", hint)))
         for name, array in arrays.items():
             assign(own[name], np.array(array, own[name].dtype))
-        return Incompatible(missing, unexpected)
+        result = Incompatible(missing, unexpected)
+        for _, module, hooks in hooked:
+            for _, hook in hooks.loaded:
+                hook(module, result)
+        return result
 
     # --- how it looks ---------------------------------------------------------------------------------------
     def extra_repr(self) -> str:

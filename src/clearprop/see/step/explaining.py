@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop import hooks
 from clearprop.backward import propagate
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import Users, topological_order, users_of
@@ -58,7 +59,9 @@ def explain(
         if g is not None:
             found += _sent(user, i, g, known, users)
     total = _total(node, found)
-    return Explanation(node, _short(node, known), tuple(found), total, _before(node, total, asked))
+    after = _raw(node.grad) if id(node) in hooks.held and not asked else None
+    before = _before(node, total, asked) if after is None else None
+    return Explanation(node, _short(node, known), tuple(found), total, before, after)
 
 
 def _total(node: Tensor, found: Iterable[Contribution]) -> Any:

@@ -60,7 +60,8 @@ class Explanation(Readable):
     """A node's gradient as the sum of its contributions, in the order in which they were added.
 
     `total` is that sum, to the bit; `before` tells what the node's gradient held besides (an earlier backward
-    pass over a leaf), None where it held nothing.
+    pass over a leaf), None where it held nothing. `after` is what the node's gradient holds where a hook
+    stands on it, else None.
     """
 
     node: Tensor
@@ -68,6 +69,7 @@ class Explanation(Readable):
     contributions: tuple[Contribution, ...]
     total: Any
     before: Any = None
+    after: Any = None
 
     @property
     def scalar(self) -> bool:
@@ -103,6 +105,9 @@ class Explanation(Readable):
         return "\n".join([*lines, f"    largest: {largest(c.amount)}"])
 
     def _earlier(self) -> list[str]:
+        if self.after is not None:
+            held = number_text(self.after) if np.ndim(self.after) == 0 else _size(self.after)
+            return [f"(a hook stands on it: grad holds {held})"]
         if self.before is None:
             return []
         held = number_text(self.before) if np.ndim(self.before) == 0 else _size(self.before)

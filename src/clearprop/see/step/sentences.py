@@ -103,7 +103,8 @@ def _turn(step: Any) -> str:
     """Why it is this node's turn."""
     z = step.trace.names[step.node]
     if step.trace.algorithm == "topological":
-        return f"{z} has its whole gradient, {{g}}."
+        by = "" if step.trace.hooked(step.node) is None else ", as a hook made it"
+        return f"{z} has its whole gradient, {{g}}{by}."
     if step.again:
         return f"{z} has been visited again and passes on what it has now, {{g}}."
     return f"{z} does not wait for others and passes on what it has, {{g}}."

@@ -15,6 +15,7 @@ import numpy as np
 from clearprop.backward import seed_of
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
+from clearprop.hooks import held
 from clearprop.see.algebra.labels import must_be_a_tensor
 from clearprop.see.algebra.notation import Term, name
 from clearprop.see.algebra.symbols import Symbol, input_term, op_term
@@ -216,6 +217,13 @@ class Trace:
         """Return the steps in which a node received something, in order."""
         return self._received.get(node, [])
 
+    def hooked(self, node: Tensor) -> Any:
+        """Return what a node's gradient was before its hooks made another of it; None where none did."""
+        steps = self.received(node)
+        before = steps[-1].total if steps else self.start if node is self.output else None
+        changed = before is not None and not np.array_equal(before, self.grads[node], equal_nan=True)
+        return before if changed and id(node) in held else None
+
     def to_text(self, *, colour: bool = False, ascii: bool = False, digits: int = 6) -> str:
         """Return all steps as text: the graph with its values, every arrow with its numbers, the sums."""
         from clearprop.see.step.text import text
@@ -292,11 +300,13 @@ def trace(
 
 
 def _traced(output: Tensor, grad: Any, algorithm: str, known: Mapping[int, str], **limit: int) -> Trace:
+    start = seed_of(output, grad)
     if algorithm == "topological":
-        found = topological(output, seed_of(output, grad))
+        found = topological(output, start)
     else:
         found = ALGORITHMS[algorithm](output, **limit)
-    return Trace(found, topological_order(output), known, found.grads[output])
+        start = found.grads[output]
+    return Trace(found, topological_order(output), known, start)
 
 
 def compared(shown: Trace, most: int) -> list[Trace]:

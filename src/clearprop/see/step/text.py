@@ -82,6 +82,10 @@ class _Writer:
                 lines.append("  " + self.paint(self.turn(step), _DIM))
                 before = step.node
             lines.append(f"    {row}")
+        for leaf in (node for node in self.trace.order if node.op is None):
+            if (sum_of_all := self.trace.hooked(leaf)) is not None:
+                now, name = self.show(self.trace.grads[leaf]), self.trace.names[leaf]
+                lines.append(f"  {name}.grad = {now}, which a hook made of {self.show(sum_of_all)}")
         return lines
 
     def turn(self, step: Step) -> str:
@@ -89,7 +93,9 @@ class _Writer:
         name, made = self.trace.names[step.node], self.trace.computed(step.node)
         has = self.show(step.g)
         if self.trace.algorithm == "topological":
-            return f"{name} = {made} has its whole gradient, {has}"
+            before = self.trace.hooked(step.node)
+            made_of = "" if before is None else f", which a hook made of {self.show(before)}"
+            return f"{name} = {made} has its whole gradient, {has}{made_of}"
         earlier = ", once more" if step.again else ""
         return f"{name} = {made} passes on what it has{earlier}: {has}"
 
@@ -144,6 +150,8 @@ class _Writer:
         """A gradient as the sum of what arrived, where that is short enough to be read."""
         received = self.trace.received(node)
         total = self.show(self.trace.grads[node])
+        if (before := self.trace.hooked(node)) is not None:
+            return f"{total}, which a hook made of {self.show(before)}"
         if not 1 < len(received) < 5 or any(np.size(step.amount) > 1 for step in received):
             return total
         return " + ".join(_signed(step.amount, self.digits) for step in received) + f" = {total}"
