@@ -33,6 +33,7 @@ class Row:
     fixed: tuple[int, ...] = ()  # floating-point inputs that get no gradient: targets, say
     rtol: float = 1e-9
     build: Callable[[Any], Any] | None = None
+    moved: bool = True  # theirs begins with biases and scales that differ from 0 and 1
     covers: str = ""  # the name that is compared, where that is not `theirs`
 
     def __str__(self) -> str:
@@ -108,8 +109,8 @@ class Theirs:
             module(*[self.torch.tensor(x, dtype=self.torch.float32) for x in row.inputs])
         module = module.to(getattr(self.torch, np.dtype(dtype).name))
         module.train(not row.evaluate)
-        with self.torch.no_grad():  # biases and scales that differ from 0 and 1
-            for k, p in enumerate(module.parameters()):
+        with self.torch.no_grad():
+            for k, p in enumerate(module.parameters() if row.moved else ()):
                 p += (
                     self.torch.linspace(-0.3, 0.4, p.numel(), dtype=p.dtype).reshape(p.shape)
                     * (k % 3 + 1)
@@ -136,28 +137,23 @@ def measured(side: Any, row: Row, call: Any, parameters: list[Any], tensors: lis
     results = leaves(call(*tensors))
     wanted = [*(t for t in tensors if side.wants(t)), *parameters]
     found: list[list[Any]] = [results, [], []]
-    outputs = [t for t in results if side.wants(t)]
-    if outputs and wanted:
-        found[1] = side.gradients(weighted(side, row, outputs), wanted, row.second)
-        slopes = [g for g in found[1] if side.wants(g)]
-        if row.second and slopes:
-            found[2] = side.gradients(weighted(side, row, slopes), wanted, False)
+    if any(map(side.wants, results)) and wanted:
+        found[1] = side.gradients(weighted(side, row, results, results), wanted, row.second)
+        if row.second and any(map(side.wants, found[1])):
+            found[2] = side.gradients(weighted(side, row, found[1], wanted), wanted, False)
     for k in (1, 2):
         found[k] = [g if g is not None else np.zeros(t.shape) for g, t in zip(found[k], wanted, strict=False)]
     return found
 
 
-def weighted(side: Any, row: Row, tensors: list[Any]) -> Any:
-    """Return a number that depends on every entry, differently on each."""
+def weighted(side: Any, row: Row, tensors: list[Any], like: list[Any]) -> Any:
+    """Return a number that depends on every entry that has a gradient, differently on each."""
     rng = np.random.default_rng(zlib.crc32(row.name.encode()))
     total: Any = 0
-    for t in tensors:
-        total = (
-            total
-            + (
-                t * side.tensor(rng.uniform(0.5, 1.5, tuple(t.shape)).astype(side.array(t).dtype), False)
-            ).sum()
-        )
+    for t, shape in zip(tensors, (tuple(x.shape) for x in like), strict=True):
+        weights = rng.uniform(0.5, 1.5, shape)
+        if side.wants(t):
+            total = total + (t * side.tensor(weights.astype(side.array(t).dtype), False)).sum()
     return total
 
 

@@ -218,6 +218,8 @@ from clearprop.nn.vector import (
     vector_to_parameters,
 )
 
+from clearprop.nn import utils  # isort: skip - it stands on all of the layers
+
 __all__ = [
     "CELU",
     "ELU",
@@ -390,6 +392,7 @@ __all__ = [
     "stack_module_state",
     "unpack_sequence",
     "unpad_sequence",
+    "utils",
     "vector_to_parameters",
 ]
 

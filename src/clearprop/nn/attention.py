@@ -135,7 +135,7 @@ class MultiheadAttention(Module):
         part = slice(i * self.embed_dim, (i + 1) * self.embed_dim)
         if self._shared:
             return projected(x, self.in_proj_weight, self.in_proj_bias, part)
-        weight = self.__dict__[f"{'qkv'[i]}_proj_weight"]
+        weight = getattr(self, f"{'qkv'[i]}_proj_weight")
         return F.linear(x, weight, None if self.in_proj_bias is None else self.in_proj_bias[part])
 
     def _lengthened(self, k: Any, v: Any) -> tuple[Any, Any, int]:

@@ -83,7 +83,7 @@ class Module(Hooked):
     """
 
     training: bool = True
-    bookkeeping = ("_made",)  # attributes that no result depends on
+    bookkeeping = ("_made", "_computed")  # attributes that no result depends on
     shown: tuple[str, ...] = ()  # attributes that `repr` prints
     unmade = False  # a lazy module before its first call: what it will hold cannot be asked for
 
@@ -136,6 +136,9 @@ class Module(Hooked):
     # --- what belongs to it ---------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
         old = self.__dict__.get(name)
+        if "_computed" in self.__dict__ and name in self.__dict__["_computed"] and name != "_computed":
+            self.__dict__["_computed"][name].put(self, name, value)
+            return
         if isinstance(old, (Parameter, Buffer)) and not (value is None or isinstance(value, type(old))):
             raise TypeError(
                 lesson(
@@ -174,11 +177,18 @@ class Module(Hooked):
         structure.changed()
 
     def __getattr__(self, name: str) -> Any:
+        computed = self.__dict__.get("_computed", {}).get(name)
+        if computed is not None:
+            return computed.of(self)
         hint = "super().__init__() first in __init__" if "training" not in self.__dict__ else ""
         known = ", ".join(k for k in self.__dict__ if not k.startswith("_"))
         raise AttributeError(
             lesson(f"{type(self).__name__}.{name}", "no such attribute", f"it has {known}", hint=hint)
         )
+
+    def given(self, name: str) -> Any:
+        """Return the attribute of this name, one computed at each use included; None where there is none."""
+        return getattr(self, name) if name in self.__dict__.get("_computed", ()) else self.__dict__.get(name)
 
     def _name_within(self, prefix: str) -> None:
         """Lengthen the names of what is inside to the path in the outer model, unless given by hand."""

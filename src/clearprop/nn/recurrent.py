@@ -47,8 +47,7 @@ class Recurrent(Module):
 
     def _held(self, suffix: str) -> Any:
         """Return the parameters of one direction of one layer: two weights, two biases or None."""
-        found = self.__dict__
-        return tuple(found.get(name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        return tuple(self.given(name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
 
     def reset_parameters(self) -> None:
         """Draw new weights."""
@@ -297,7 +296,7 @@ class LSTM(Layers):
 
     def _step(self, x: Any, state: State, suffix: str) -> State:
         w, u, b, d = self._held(suffix)
-        return lstm_step(x, state, w, u, b, d, self.__dict__.get("weight_hr" + suffix))
+        return lstm_step(x, state, w, u, b, d, self.given("weight_hr" + suffix))
 
 
 class GRU(Layers):

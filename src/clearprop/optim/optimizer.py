@@ -124,8 +124,17 @@ class Optimizer:
                 raise ValueError(lesson(called, "wants each parameter once", describe(p)))
             taken.add(p)
         self.check(self.defaults | options)
+        self._refuse_lost(params, (self.defaults | options).get("eps"))
         own = ParameterGroup(params, self.defaults | options, self.optional, self.check, self.rounds)
         self.param_groups.append(own)
+
+    def _refuse_lost(self, params: list[Tensor], eps: Any) -> None:
+        """Complain about an `eps` that short floats round to 0: 0 over 0 for a gradient of 0."""
+        for p in params:
+            if isinstance(eps, float) and eps > 0 and p.dtype.type(eps) == 0:
+                called, wanted = f"{type(self).__name__}(eps={eps:g})", f"{p.dtype} rounds this to 0"
+                hint = "eps=1e-4, or model.float() and float32 data"
+                raise ValueError(lesson(called, wanted, f"for {describe(p)}", hint=hint))
 
     # --- the numbers people change --------------------------------------------------------------------------
     @property
