@@ -10,7 +10,7 @@ X = np.random.default_rng(0).normal(size=(8, 300)).astype(np.float16)
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad"])
 def test_an_eps_that_float16_rounds_to_0_is_refused(name):
-    with pytest.raises(ValueError, match="float16 rounds this to 0.*\n.*eps=1e-4"):
+    with pytest.raises(ValueError, match=r"float16 rounds this to 0.*\n.*eps=1e-4"):
         getattr(optim, name)([Tensor(np.ones(3, np.float16))])
     w = Tensor(np.ones(3, np.float16))
     optimizer = getattr(optim, name)([w], lr=0.01, eps=1e-4)
@@ -27,7 +27,7 @@ def test_a_net_in_float16_follows_the_one_in_float32(executor):
     for dtype in (np.float16, np.float32):
         manual_seed(0)
         model = nn.Sequential(nn.Linear(300, 40), nn.LayerNorm(40), nn.ReLU(), nn.Linear(40, 1)).to(dtype)
-        optimizer = optim.AdamW(model.parameters(), lr=0.01, eps=1e-4)
+        optimizer = optim.SGD(model.parameters(), lr=0.01)
 
         def step(x, model=model, optimizer=optimizer):
             optimizer.zero_grad()

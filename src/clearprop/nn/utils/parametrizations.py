@@ -149,7 +149,7 @@ MAPS = ("matrix_exp", "cayley", "householder")
 
 
 class Orthogonal(Module):
-    """A matrix with orthonormal columns (rows, where it is wide) made of an unconstrained one of its shape."""
+    """A matrix with orthonormal columns (rows, if it is wide) made of an unconstrained one of its shape."""
 
     shown = ("orthogonal_map",)
     base: Any

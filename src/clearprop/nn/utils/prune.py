@@ -108,7 +108,7 @@ def _number(called: str, amount: Any, size: int) -> int:
     return int(amount) if whole else round(amount * size)
 
 
-class Identity(BasePruningMethod):
+class NothingPruned(BasePruningMethod):
     """Nothing goes: the pruned form of a Tensor, with a mask of ones."""
 
     PRUNING_TYPE = "unstructured"
@@ -203,11 +203,11 @@ class CustomFromMask(BasePruningMethod):
 # --- as functions -------------------------------------------------------------------------------------------
 def identity(module: M, name: str) -> M:
     """Give a Tensor its pruned form with nothing pruned; return the module."""
-    return Identity.apply(module, name)
+    return NothingPruned.apply(module, name)
 
 
 def random_unstructured(module: M, name: str, amount: Any) -> M:
-    """Set `amount` entries (a number, or a share of what is left) to 0, drawn at random; return the module."""
+    """Set `amount` entries (a number or a share of what is left) to 0, drawn at random; return the module."""
     return RandomUnstructured.apply(module, name, amount)
 
 
