@@ -183,7 +183,7 @@ def _checked(called: str, held: ParametrizationList, like: Any, undo: Any) -> No
 
 def computed(module: Module) -> dict[str, Any]:
     """Return who computes which attributes of a module."""
-    return module.__dict__.setdefault("_computed", {})  # type: ignore[no-any-return]
+    return module.__dict__.setdefault("_computed", {})
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
