@@ -38,6 +38,9 @@ class Parameter(Tensor):
         plain = not isinstance(value, (np.ndarray, np.generic)) or array.dtype.kind != "f"
         if plain and array.dtype.kind in "fiub":  # what else there is, complex numbers say, is refused below
             array = array.astype(np.float32)
+        if array.dtype.kind == "c":
+            hint = "two Parameters, the real and the imaginary part"
+            raise TypeError(lesson("Parameter(value)", "wants real numbers", f"{array.dtype}", hint=hint))
         super().__init__(array, name, requires_grad)
 
 
