@@ -56,6 +56,32 @@ def ufunc_calls(ufunc):
     yield (array((3,)),) * (ufunc.nin + 3), {}
 
 
+ROW, WHOLE = (
+    np.array([True, False, True, True]),
+    np.array([[True, False, True, False], [False] * 4, [True] * 4]),
+)
+OF_MASKS = tuple(
+    ({"where": m} | axis)
+    for m in (ROW, WHOLE, WHOLE[:, :1], True, np.array([1, 0, 1, 1]))
+    for axis in ({}, {"axis": 0}, {"axis": 1, "keepdims": True})
+)
+STARTS = (
+    {"initial": 2.5},
+    {"initial": 0, "axis": 0},
+    {"initial": -1, "axis": (0, 1), "keepdims": True},
+    {"initial": 1.5, "axis": 1, "where": ROW},
+)
+TYPES = ({"dtype": "f4"}, {"dtype": "f8", "axis": 0}, {"dtype": None}, {"out": None})
+
+
+def keyword_calls(*keywords):
+    for how in keywords:
+        for dtype in ("f8", "f4", "i8", "b1"):
+            yield (array((3, 4), dtype),), how
+        yield (array((0, 4)),), how
+        yield (array((2, 3, 4)),), how
+
+
 def reduction_calls(**more):
     axes = (None, 0, -1, 1, 2, 5, -4, (0,), (0, 1), (-1, 0), (0, 0), (), 1.5, "x")
     for shape in SHAPES:
@@ -650,10 +676,31 @@ CALLS = {
 """What each function is called with; what a ufunc is called with follows from how many arrays it takes."""
 
 
+KEYWORDS = {
+    **dict.fromkeys((np.sum, np.prod), (*OF_MASKS, *STARTS, *TYPES)), np.mean: (*OF_MASKS, *TYPES),
+    **dict.fromkeys((np.max, np.min), (*OF_MASKS, *STARTS, {"initial": 0, "where": WHOLE}, {"out": None})), **dict.fromkeys((np.all, np.any), (*OF_MASKS, {"out": None})),
+    **dict.fromkeys((np.var, np.std), (*OF_MASKS, *TYPES, {"ddof": 1, "where": ROW}, {"mean": np.float64(0.5)}, {"correction": 1}, {"correction": 1, "ddof": 1})),
+    **dict.fromkeys((np.cumsum, np.cumprod), TYPES), **dict.fromkeys((np.nansum, np.nanprod), (*OF_MASKS, *STARTS, *TYPES)), np.nanmean: OF_MASKS,
+}  # fmt: skip
+OF_UFUNCS = (
+    {"dtype": "f4"},
+    {"dtype": "f8"},
+    {"casting": "no"},
+    {"casting": "safe", "dtype": "f8"},
+    {"order": "F"},
+    {"order": "x"},
+    {"where": True},
+    {"dtype": "i4"},
+    {"signature": "dd->d"},
+    {"subok": True},
+)
+
+
 def calls_of(function):
     """Return `(args, kwargs)` of every call; as lists, so that nothing is shared between two tests."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if function in CALLS:
-            return list(CALLS[function]())
-        return list(ufunc_calls(function))
+            return [*CALLS[function](), *keyword_calls(*KEYWORDS.get(function, ()))]
+        given = [(array((2, 3), dtype),) * function.nin for dtype in ("f8", "f4", "i8", "b1")]
+        return [*ufunc_calls(function), *((x, how) for x in given for how in OF_UFUNCS)]

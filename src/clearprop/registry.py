@@ -18,6 +18,11 @@ ufunc_names: dict[str, Callable[..., Any]] = {}
 """The same by name, for ufuncs of packages that a base install does not have (`scipy.special.expit`)."""
 
 
+wider: dict[Any, Callable[..., Any]] = {}
+"""Who is asked where the entry in `numpy_functions` does not understand a call: a function with all of
+NumPy's keywords, by NumPy's function; or the answer of a method of ufuncs, by its name."""
+
+
 class Composed:
     """A function of ours that stands for a ufunc: a Tensor asks it as it asks an op."""
 

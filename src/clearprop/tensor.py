@@ -14,7 +14,7 @@ from clearprop.errors import lesson, user_line
 from clearprop.hints import TENSOR, Foreign
 from clearprop.modes import made, marks, mode, special
 from clearprop.refusal import COMPLAINTS, in_place, no_rule, refusal
-from clearprop.registry import numpy_functions, ufunc_names
+from clearprop.registry import numpy_functions, ufunc_names, wider
 from clearprop.registry import ops as _entries
 from clearprop.updates import ChangedByHand, read_only
 
@@ -44,6 +44,7 @@ PLAIN = frozenset(
 ops = cast("dict[str, _Applied]", _entries)
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logaddexp": "logsumexp"}
 _numpy: Any = np  # whose functions answer a Tensor with a Tensor, which its types do not know
+_AXES = {"axis", "keepdims"}
 _STORE = opcode.opmap["STORE_SUBSCR"]
 
 
@@ -316,29 +317,33 @@ class Tensor(ChangedByHand):
                 return entry.one(*inputs) if ufunc.nin == 1 else entry.two(*inputs)
             except COMPLAINTS as error:
                 raise refusal(ufunc, inputs, kwargs, error) from error
-        if method == "reduce" and ufunc.__name__ in _REDUCTIONS:
-            kwargs.setdefault("axis", 0)
-            ours = ops[_REDUCTIONS[ufunc.__name__]]
-        elif method != "__call__":
-            ours = None
-        if ours is None:
-            suffix = "" if method == "__call__" else f".{method}"
-            raise no_rule(f"np.{ufunc.__name__}{suffix}")
-        if "out" in kwargs:
-            raise in_place(f"np.{ufunc.__name__}(..., out=...)")
+        name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        if method == "at" or any(x is not None for x in kwargs.pop("out", ())):
+            raise in_place(name if method == "at" else f"{name}(..., out=...)")
+        if ours is None or method not in wider:
+            raise no_rule(name)
         try:
-            return ours(*inputs, **kwargs)
+            if method == "reduce" and ufunc.__name__ in _REDUCTIONS and kwargs.keys() <= _AXES:
+                return ops[_REDUCTIONS[ufunc.__name__]](*inputs, **{"axis": 0} | kwargs)
+            return wider[method](ufunc, ours, *inputs, **kwargs)
         except COMPLAINTS as error:
-            raise refusal(getattr(ufunc, method), inputs, kwargs, error) from error
+            raise refusal(
+                ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs, error
+            ) from error
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         ours = numpy_functions.get(function)
         if ours is None:
             raise no_rule(f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1))
-        if kwargs.get("out") is not None:
+        if "out" in kwargs and kwargs.pop("out") is not None:
             raise in_place(f"np.{function.__name__}(..., out=...)")
         try:
             return ours(*args, **kwargs)
+        except COMPLAINTS as error:
+            if function not in wider:
+                raise refusal(function, args, kwargs, error) from error
+        try:  # with keywords that the op does not know
+            return wider[function](*args, **kwargs)
         except COMPLAINTS as error:
             raise refusal(function, args, kwargs, error) from error
 

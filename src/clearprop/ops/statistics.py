@@ -24,7 +24,7 @@ METHODS = {
 }  # fmt: skip
 
 
-def _rows(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
+def rows_of(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
     """Return the reduced axes as one, the last, and the shape that `keepdims` gives."""
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     rest = tuple(i for i in range(x.ndim) if i not in axes)
@@ -59,7 +59,7 @@ def _quantile(called: str, x: Any, q: Any, axis: Any, method: str, keepdims: boo
         x = x.astype(np.float64)
     elif not weak and not picks:
         x = x.astype(np.result_type(x.dtype, q.dtype))
-    rows, kept = _rows(x, axis)
+    rows, kept = rows_of(x, axis)
     if not rows.shape[-1]:
         raise IndexError(lesson(called, "has no entries to choose from", f"shape {x.shape}"))
     rows = ops["sort"](rows, axis=-1)
