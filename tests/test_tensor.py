@@ -107,12 +107,12 @@ def test_scipy_special_functions_find_their_op():
 def test_a_numpy_function_without_a_rule_names_itself():
     t = Tensor([1.0, 2.0])
 
-    with pytest.raises(TypeError, match=r"np\.fft\.fft: has no rule, so its gradient is unknown"):
-        np.fft.fft(t)
+    with pytest.raises(TypeError, match=r"np\.poly: has no rule, so its gradient is unknown"):
+        np.poly(t)
     with pytest.raises(TypeError, match=r"np\.isnat: has no rule"):
         np.isnat(t)
-    with pytest.raises(TypeError, match=r"np\.add\.accumulate: has no rule"):
-        np.add.accumulate(t)
+    with pytest.raises(TypeError, match=r"np\.add\.at: cannot write into an array that the graph remembers"):
+        np.add.at(t, [0], 1.0)
 
 
 def test_a_list_of_tensors_is_told_of_stack_and_of_its_line():
@@ -189,8 +189,8 @@ def test_a_shape_mismatch_says_what_met_what_and_where():
 
 
 def test_an_unknown_keyword_is_named_with_the_known_ones():
-    with pytest.raises(TypeError, match=r"sum\(\.\.\.\): takes the keywords: axis, keepdims: where"):
-        np.sum(Tensor([1.0]), where=[True])
+    with pytest.raises(TypeError, match=r"ptp\(.*unexpected keyword argument 'where'"):
+        np.ptp(Tensor([1.0]), where=[True])
 
 
 def test_every_op_is_a_name_of_the_package():

@@ -194,6 +194,7 @@ def _variance(
         own = np.result_type(own, mean_.dtype)
     middle = np.sum(x, axis=axis, keepdims=True) / n if mean_ is _ABSENT else as_array(mean_)
     d = x - middle
+    n = n.astype(np.finfo(d.dtype).dtype)
     return (d if mask is None else np.where(mask, d, np.zeros((), d.dtype))), np.maximum(n - ddof, 0), own
 
 
@@ -415,7 +416,7 @@ def reduced_at(
             lesson(f"np.{ufunc.__name__}.reduceat", f"wants places from 0 to {n - 1}", f"{indices}")
         )
     before = (slice(None),) * axis
-    ends = [*places[1:].tolist(), n]
+    ends = [*places[1:].tolist(), n][: places.size]
     found = [
         reduced(ufunc, ours, x[(*before, slice(i, max(j, i + 1)))], axis=axis, dtype=dtype)
         for i, j in zip(places.tolist(), ends, strict=True)
