@@ -36,6 +36,7 @@ class Facts:
     - `plane`: what becomes of its rules where numbers are complex. `analytic`: they hold as they stand, and
       the engine conjugates; `stated`: they are linear with real coefficients, or say themselves which way is
       up; '' for an op of real numbers, whose gradient is then refused.
+    - `onnx(g, node, *names)`: writes it into an ONNX graph and returns the result's name (`ops/exchange.py`).
     - `advice`: what to try where its result stops being finite.
 
     >>> from clearprop import elementwise
@@ -56,6 +57,7 @@ class Facts:
     reads: Callable[..., tuple[Any, ...] | None] | None = None
     picks: Callable[..., Any] | None = None
     lower: Callable[..., Any] | None = None
+    onnx: Callable[..., str] | None = None
     plane: Literal["", "analytic", "stated"] = ""
     advice: str = ""
 

@@ -7,6 +7,7 @@ from clearprop.ops import (
     convolution,
     decomposition,
     elementwise,
+    exchange,
     exponential,
     fourier,
     index,
@@ -33,6 +34,7 @@ from clearprop.ops import (
 from clearprop.registry import ops as _entries
 
 plane.enter_plane()
+exchange.enter_exchange()
 # These tables name all their kinks: an entry that names none has none.
 for _op in _entries.values():
     if _op.facts.kinks is None and _op.__module__.startswith(__name__):
@@ -43,6 +45,7 @@ __all__ = [
     "convolution",
     "decomposition",
     "elementwise",
+    "exchange",
     "exponential",
     "fourier",
     "index",

@@ -1,0 +1,101 @@
+"""Layers that ONNX has as one operator: found by the nodes that a call of them made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from clearprop import nn
+from clearprop.tensor import Tensor
+
+Write = Callable[[Any, Any, str, Callable[[Any], str]], str]
+
+
+def _linear(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
+    rest = (name(m.bias),) if m.bias is not None else ()
+    return g.node("Gemm", x, name(m.weight), *rest, transB=1)  # type: ignore[no-any-return]
+
+
+def _batch_norm(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
+    ones, zeros = (np.full(m.num_features, n, m.running_mean.dtype) for n in (1, 0))
+    scale = name(m.weight) if m.weight is not None else g.constant(ones)
+    shift = name(m.bias) if m.bias is not None else g.constant(zeros)
+    return g.node("BatchNormalization", x, scale, shift, name(m.running_mean), name(m.running_var), epsilon=m.eps)  # type: ignore[no-any-return]
+
+
+def _layer_norm(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
+    rest = (name(m.bias),) if m.bias is not None else ()
+    how = {"axis": -len(m.normalized_shape), "epsilon": m.eps}
+    return g.node("LayerNormalization", x, name(m.weight), *rest, **how)  # type: ignore[no-any-return]
+
+
+def _embedding(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
+    return g.node("Gather", name(m.weight), g.cast(x, np.dtype(np.int64)))  # type: ignore[no-any-return]
+
+
+def _leaky(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
+    return g.node("LeakyRelu", x, alpha=m.negative_slope)  # type: ignore[no-any-return]
+
+
+def _elu(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
+    return g.node("Elu", x, alpha=m.alpha)  # type: ignore[no-any-return]
+
+
+LAYERS: dict[type[nn.Module], tuple[Write, Callable[[Any, Any], bool]]] = {
+    nn.Linear: (_linear, lambda m, x: x.ndim == 2),
+    nn.BatchNorm1d: (_batch_norm, lambda m, x: m.running_mean is not None and x.ndim in (2, 3)),
+    nn.BatchNorm2d: (_batch_norm, lambda m, x: m.running_mean is not None),
+    nn.BatchNorm3d: (_batch_norm, lambda m, x: m.running_mean is not None),
+    nn.LayerNorm: (_layer_norm, lambda m, x: m.weight is not None),
+    nn.Embedding: (_embedding, lambda m, x: True),
+    nn.LeakyReLU: (_leaky, lambda m, x: True),
+    nn.ELU: (_elu, lambda m, x: True),
+}
+"""How a layer is written, and whether it can be, for what it was called with."""
+
+
+@dataclass
+class Layer:
+    """A call of a layer: what came in, and the nodes inside that its operator stands for."""
+
+    module: Any
+    input: Tensor
+    writer: Write
+    hidden: list[Tensor] = field(default_factory=list)
+
+    def write(self, g: Any, x: str, name: Callable[[Any], str]) -> str:
+        """Write the operator; return the name of its result."""
+        return self.writer(g, self.module, x, name)
+
+
+def layer_of(model: nn.Module, order: list[Tensor]) -> dict[int, Layer]:
+    """Return, by the identity of their last node, the layers' calls that are one operator in ONNX."""
+    found: dict[int, Layer] = {}
+    nodes = [n for n in order if n.op is not None]
+    used: dict[int, list[Tensor]] = {}
+    for n in nodes:
+        for x in n.inputs:
+            if isinstance(x, Tensor):
+                used.setdefault(id(x), []).append(n)
+    for module in model.modules():
+        writer, can = LAYERS.get(type(module), (None, None))
+        if writer is None or can is None:
+            continue
+        own = {id(t) for t in module._state().values()}
+        for start, end in module.latest_calls:
+            inside = [n for n in nodes if start <= n.serial < end]
+            if not inside:
+                continue
+            mine = {id(n) for n in inside}
+            given = {
+                id(x): x for n in inside for x in n.inputs if isinstance(x, Tensor) and id(x) not in mine | own
+            }
+            last = inside[-1]
+            seen_outside = any(u for n in inside[:-1] for u in used.get(id(n), []) if id(u) not in mine)
+            inputs = [x for x in given.values() if not (x.op is None and not x.ndim)]
+            if len(inputs) == 1 and not seen_outside and can(module, inputs[0]):
+                found[id(last)] = Layer(module, inputs[0], writer, inside[:-1])
+    return found

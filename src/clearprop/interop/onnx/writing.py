@@ -1,0 +1,223 @@
+"""`save_onnx`: what a function or a Module computes, written as an ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clearprop import nn
+from clearprop.errors import lesson
+from clearprop.files import whole_file
+from clearprop.graph import topological_order
+from clearprop.interop.onnx.layers import layer_of
+from clearprop.interop.onnx.writer import Batch, Writer
+from clearprop.modes import Observer, observed
+from clearprop.tensor import Tensor
+
+OPSET = 18
+
+
+@dataclass
+class Recorded:
+    """A node as it was computed: what `Facts.onnx` is given."""
+
+    op: str
+    value: Any
+    values: Any
+    attrs: dict[str, Any]
+
+
+def save_onnx(
+    path: Any,
+    f: Callable[..., Any],
+    *inputs: Any,
+    names: Sequence[str] | None = None,
+    dynamic: bool = True,
+    opset: int = OPSET,
+) -> None:
+    """Write what `f(*inputs)` computes, for inputs of these shapes and dtypes, as an ONNX file.
+
+    `f` is a Module or a function of arrays; a Module is written as it is in evaluation. Parameters become
+    initialisers under their names, layers single operators where ONNX has them. With `dynamic` the first axis
+    of the inputs may have any length later: `f` is recorded with two lengths, and what differs between both is
+    computed when the file is run.
+
+    Raises NotImplementedError for ops that have no translation, all by name, and ValueError where what is
+    computed depends on the batch in a way that is no length. Needs the extra `onnx`.
+
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.onnx"
+    >>> save_onnx(path, nn.Sequential(nn.Linear(3, 4), nn.ReLU()), np.ones((2, 3), np.float32))
+    >>> path.exists()
+    True
+    """
+    import onnx
+
+    arrays = [np.asarray(x._value if isinstance(x, Tensor) else x) for x in inputs]
+    names = list(names or (f"input_{i}" if i else "input" for i in range(len(arrays))))
+    training = f.training if isinstance(f, nn.Module) else False
+    try:
+        if isinstance(f, nn.Module):
+            f.eval()
+        first = _run(f, arrays)
+        dynamic = dynamic and all(a.ndim and len(a) == len(arrays[0]) and len(a) for a in arrays)
+        second = _run(f, [np.concatenate([a, a]) for a in arrays]) if dynamic else None
+    finally:
+        if isinstance(f, nn.Module):
+            f.train(training)
+    batch = Batch(len(arrays[0]), 2 * len(arrays[0])) if dynamic else None
+    writer = Writer(onnx, opset, batch, names[0])
+    outputs = _Walk(writer, f, first, second, names).written()
+    model = _model(onnx, writer, names, arrays, first[1], outputs, dynamic, opset)
+    onnx.checker.check_model(model)
+    with whole_file(path, ours=None) as file:
+        file.write(model.SerializeToString())
+
+
+def _run(f: Callable[..., Any], arrays: list[Any]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the inputs as leaves, and the outputs, of which every node remembers what it was computed from."""
+    leaves = [Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
+    with observed(Observer(remembers=True)):
+        result = f(*leaves)
+    outputs = list(result) if isinstance(result, (tuple, list)) else [result]
+    for z in outputs:
+        if not isinstance(z, Tensor):
+            wanted = "wants a function whose results depend on its inputs"
+            raise TypeError(lesson("save_onnx(path, f, x)", wanted, type(z).__name__))
+    return leaves, outputs
+
+
+class _Walk:
+    """Writes the nodes that led to the outputs, in order, layers as one where they are one."""
+
+    def __init__(self, writer: Writer, f: Any, first: Any, second: Any, names: Sequence[str]) -> None:
+        self.g, self.first, self.second = writer, first, second
+        self.model = f if isinstance(f, nn.Module) else None
+        self.owned = dict(self.model._state()) if self.model is not None else {}
+        self.known: dict[int, str] = {id(x): name for x, name in zip(first[0], names, strict=True)}
+        for x, name in zip(first[0], names, strict=True):
+            writer.dtypes[name] = x.dtype
+        self.repeated: dict[int, list[Any]] = {}  # by node: for arrays as long as the batch, the row that they repeat
+        self.of_owner = {id(t): name for name, t in self.owned.items()}
+
+    def written(self) -> list[str]:
+        order = _ordered(self.first[1])
+        twins = self._twins(order)
+        missing = sorted({n.op.name for n in order if n.op is not None and n.op.facts.onnx is None})
+        layers = layer_of(self.model, order) if self.model is not None else {}
+        inside = {id(n) for layer in layers.values() for n in layer.hidden}
+        if missing and any(n.op is not None and n.op.facts.onnx is None and id(n) not in inside and id(n) not in layers for n in order):
+            hint = "model.eval() for dropout, another formula for the rest"
+            raise NotImplementedError(lesson("save_onnx(path, f, x)", "these ops are not in ONNX", ", ".join(missing), hint=hint))
+        for node in order:
+            if node.op is None or id(node) in inside:
+                continue
+            self.g.second = twins.get(id(node))
+            if id(node) in layers:
+                layer = layers[id(node)]
+                name = layer.write(self.g, self._name(layer.input), lambda t: self._name(t))
+            else:
+                name = self._op(node)
+            self.known[id(node)] = name
+            self.g.dtypes[name] = node.dtype
+        return [self._name(z) for z in self.first[1]]
+
+    def _op(self, node: Tensor) -> str:
+        assert node.op is not None and node.op.facts.onnx is not None
+        values = [np.asarray(v) if not isinstance(v, Tensor) else v._value for v in node.values]
+        names = []
+        rows = self.repeated.get(id(node)) or [None] * len(node.inputs)
+        for x, v, row in zip(node.inputs, node.values, rows, strict=True):
+            number = not isinstance(x, (Tensor, np.ndarray))  # gives way to the other's dtype
+            if row is not None:
+                twin, self.g.second = self.g.second, row[1]
+                names.append(self.g.node("Expand", self.g.constant(row[0]), self.g.shape(np.shape(x))))
+                self.g.second = twin
+                self.g.dtypes[names[-1]] = x.dtype
+            else:
+                names.append(self.g.constant(_as(v, node, node.values)) if number else self._name(x))
+        return node.op.facts.onnx(self.g, Recorded(node.op.name, np.asarray(node._value), values, node.attrs), *names)
+
+    def _twins(self, order: list[Tensor]) -> dict[int, Any]:
+        """Return for each node what it was in the second recording; ValueError where other ops were run."""
+        if self.second is None:
+            return {}
+        other = _ordered(self.second[1])
+        kinds = [[n.op and n.op.name for n in nodes if n.op is not None] for nodes in (order, other)]
+        if kinds[0] != kinds[1]:
+            wanted = "which ops are run depends on the length of the first axis"
+            raise ValueError(lesson("save_onnx(path, f, x)", wanted, hint="dynamic=False"))
+        mine, theirs = ([n for n in nodes if n.op is not None] for nodes in (order, other))
+        for a, b in zip(mine, theirs, strict=True):
+            self.repeated[id(a)] = [
+                None if id(x) in self.known else _repeated(a, x, y) for x, y in zip(a.inputs, b.inputs, strict=True)
+            ]
+        return {id(a): b._value for a, b in zip(mine, theirs, strict=True)}
+
+    def _name(self, x: Any) -> str:
+        """Return the name of an input: a result, a parameter or a constant."""
+        if not isinstance(x, Tensor):
+            return self.g.constant(x)
+        if id(x) not in self.known:
+            name = self.of_owner.get(id(x)) or self.g.name(x.name or "constant")
+            self.known[id(x)] = self.g.array(name, x._value)
+        return self.known[id(x)]
+
+
+def _repeated(node: Tensor, x: Any, y: Any) -> Any:
+    """Return the row that an array made for the batch repeats, and what the array was in the second recording.
+
+    None for any other input; ValueError where the rows are not alike, so that more of them cannot be known.
+    """
+    mine, theirs = (v._value if isinstance(v, Tensor) else v for v in (x, y))
+    made = not isinstance(x, Tensor) or (x.op is None and not isinstance(x, (nn.Parameter, nn.Buffer)))
+    if not made or not isinstance(mine, np.ndarray) or mine.shape == np.shape(theirs):
+        return None
+    row = mine
+    for axis, (a, b) in enumerate(zip(mine.shape, theirs.shape, strict=True)):
+        row = row if a == b else np.take(row, [0], axis=axis)
+    if not np.array_equal(np.broadcast_to(row, theirs.shape), theirs):
+        wanted = "an array that the function makes follows the length of the first axis"
+        raise ValueError(lesson("save_onnx(path, f, x)", wanted, f"in {node.op}", hint="dynamic=False"))
+    return row, theirs
+
+
+def _as(v: Any, node: Tensor, values: Any) -> Any:
+    """Return a Python number in the dtype that NumPy gives it beside the others."""
+    return np.asarray(v, np.result_type(*(x if isinstance(x, (int, float, bool)) else np.asarray(x) for x in values)))
+
+
+def _ordered(outputs: list[Tensor]) -> list[Tensor]:
+    seen: dict[int, Tensor] = {}
+    for z in outputs:
+        for node in topological_order(z):
+            seen.setdefault(id(node), node)
+    return sorted(seen.values(), key=lambda node: node.serial)
+
+
+def _model(
+    onnx: Any, g: Writer, names: Any, arrays: Any, results: Any, outputs: list[str], dynamic: bool, opset: int
+) -> Any:
+    """Return the file's contents: inputs and outputs with their shapes, `batch` for an axis of any length."""
+
+    def value(name: str, array: Any, follows: bool) -> Any:
+        shape: list[Any] = list(np.shape(array))
+        if dynamic and follows and shape:
+            shape[0] = "batch"
+        kind = onnx.helper.np_dtype_to_tensor_dtype(np.asarray(array).dtype)
+        return onnx.helper.make_tensor_value_info(name, kind, shape)
+
+    last = []
+    for i, (name, z) in enumerate(zip(outputs, results, strict=True)):
+        own = f"output_{i}" if i else "output"
+        g.nodes.append(onnx.helper.make_node("Identity", [name], [own]))
+        follows = bool(z.shape) and z.shape[0] == len(arrays[0])
+        last.append(value(own, z._value, follows))
+    graph = onnx.helper.make_graph(
+        g.nodes, "clearprop", [value(n, a, True) for n, a in zip(names, arrays, strict=True)], last, g.arrays
+    )
+    imports = [onnx.helper.make_opsetid("", opset)]
+    return onnx.helper.make_model(graph, opset_imports=imports, ir_version=8, producer_name="clearprop")
