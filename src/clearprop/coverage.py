@@ -274,6 +274,38 @@ def print_torch() -> None:
     print(f"\n\nnot counted, for they are other names: {' '.join(sorted(ALIASES))}, *_with_indices")
 
 
+# --- ONNX's operators ---------------------------------------------------------------------------------------
+def onnx_table() -> dict[str, tuple[list[str], list[str]]]:
+    """Return which of our ops are written as ONNX, and which of its operators are read: those, and the others.
+
+    The operators are ONNX's own list where the extra `onnx` is installed, without what is called experimental
+    or was given up.
+
+    >>> "tanh" in onnx_table()["our ops, written"][0]
+    True
+    """
+    from clearprop.interop.onnx.operators import OPERATORS
+    from clearprop.registry import ops
+
+    written = sorted(name for name, op in ops.items() if op.facts.onnx is not None)
+    found = {"our ops, written": (written, sorted(set(ops) - set(written)))}
+    with contextlib.suppress(ImportError):
+        schemas = importlib.import_module("onnx.defs").get_all_schemas()
+        names = {s.name for s in schemas if s.domain == "" and not s.deprecated}
+        found["ONNX operators, read"] = (sorted(names & set(OPERATORS)), sorted(names - set(OPERATORS)))
+    return found
+
+
+def print_onnx() -> None:
+    """Print how many ops are written as ONNX and how many of its operators are read, and which are not."""
+    table = onnx_table()
+    print(f"{'':22}{'covered':>9}{'not':>9}")
+    for kind, (covered, missing) in table.items():
+        print(f"{kind:22}{len(covered):9}{len(missing):9}")
+    for kind, (_, missing) in table.items():
+        print(f"\n{kind}, not:\n    {' '.join(missing)}")
+
+
 def print_numpy() -> None:
     """Print which functions of NumPy and SciPy are covered."""
     print(f"{'':16}{'covered':>9}{'plain':>9}{'refused':>9}{'in all':>9}")
@@ -292,8 +324,12 @@ def main() -> None:
     """Print the table that is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--torch", action="store_true", help="PyTorch's names instead, in a checkout")
-    if parser.parse_args().torch:
+    parser.add_argument("--onnx", action="store_true", help="ONNX's operators instead")
+    asked = parser.parse_args()
+    if asked.torch:
         print_torch()
+    elif asked.onnx:
+        print_onnx()
     else:
         print_numpy()
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from clearprop.registry import ops
 
-Write = Callable[..., str]
+Write = Callable[..., Any]
 # fmt: off
 SAME = {
     "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "negative": "Neg", "power": "Pow", "sqrt": "Sqrt",
@@ -40,21 +40,21 @@ def _same(kind: str) -> Write:
 
 
 def _comparing(kind: str) -> Write:
-    def write(g: Any, node: Any, x: str, y: str) -> str:
-        return g.node(kind, *g.alike(node, (x, y), np.result_type(*node.values)))  # type: ignore[no-any-return]
+    def write(g: Any, node: Any, x: str, y: str) -> Any:
+        return g.node(kind, *g.alike(node, (x, y), np.result_type(*node.values)))
 
     return write
 
 
-def _unequal(g: Any, node: Any, x: str, y: str) -> str:
-    return g.node("Not", _comparing("Equal")(g, node, x, y))  # type: ignore[no-any-return]
+def _unequal(g: Any, node: Any, x: str, y: str) -> Any:
+    return g.node("Not", _comparing("Equal")(g, node, x, y))
 
 
 def _logical(kind: str) -> Write:
-    def write(g: Any, node: Any, *xs: str) -> str:
+    def write(g: Any, node: Any, *xs: str) -> Any:
         if node.value.dtype.kind != "b":
             raise g.refuse(node, "works on truth values, not on the bits of whole numbers")
-        return g.node(kind, *g.alike(node, xs, np.dtype(bool)))  # type: ignore[no-any-return]
+        return g.node(kind, *g.alike(node, xs, np.dtype(bool)))
 
     return write
 
@@ -67,12 +67,12 @@ def _axes(node: Any) -> tuple[int, ...]:
 
 
 def _reducing(kind: str) -> Write:
-    def write(g: Any, node: Any, x: str) -> str:
+    def write(g: Any, node: Any, x: str) -> Any:
         x = g.alike(node, (x,), node.value.dtype)[0]
         axes = _axes(node)
         if not axes:
-            return g.node("Identity", x)  # type: ignore[no-any-return]
-        return g.node(kind, x, g.whole(axes), keepdims=int(node.attrs["keepdims"]))  # type: ignore[no-any-return]
+            return g.node("Identity", x)
+        return g.node(kind, x, g.whole(axes), keepdims=int(node.attrs["keepdims"]))
 
     return write
 
@@ -80,95 +80,98 @@ def _reducing(kind: str) -> Write:
 def _deciding(kind: str) -> Write:
     """Whether all, or any, are true: the smallest, or the largest, of 0 and 1."""
 
-    def write(g: Any, node: Any, x: str) -> str:
+    def write(g: Any, node: Any, x: str) -> Any:
         numbers = g.cast(g.cast(x, np.dtype(bool)), np.dtype(np.int32))
         found = g.node(kind, numbers, g.whole(_axes(node)), keepdims=int(node.attrs["keepdims"]))
-        return g.cast(found, np.dtype(bool))  # type: ignore[no-any-return]
+        return g.cast(found, np.dtype(bool))
 
     return write
 
 
 def _picking(kind: str) -> Write:
-    def write(g: Any, node: Any, x: str) -> str:
+    def write(g: Any, node: Any, x: str) -> Any:
         axis = node.attrs["axis"]
         if axis is None:
             x, axis = g.node("Reshape", x, g.whole((-1,))), 0
             found = g.node(kind, x, axis=0, keepdims=0)
-            return g.node("Reshape", found, g.whole(np.shape(node.value)))  # type: ignore[no-any-return]
-        return g.node(kind, x, axis=axis, keepdims=int(node.attrs["keepdims"]))  # type: ignore[no-any-return]
+            return g.node("Reshape", found, g.whole(np.shape(node.value)))
+        return g.node(kind, x, axis=axis, keepdims=int(node.attrs["keepdims"]))
 
     return write
 
 
-def _variance(g: Any, node: Any, x: str) -> str:
+def _variance(g: Any, node: Any, x: str) -> Any:
     """The mean of (x - mean)^2, times n / (n - ddof)."""
     axes, keep = _axes(node), int(node.attrs["keepdims"])
     away = g.node("Sub", x, g.node("ReduceMean", x, g.whole(axes), keepdims=1))
     found = g.node("ReduceMean", g.node("Mul", away, away), g.whole(axes), keepdims=keep)
     n = math.prod(node.values[0].shape[a] for a in axes)
     ddof = node.attrs["ddof"]
-    return found if not ddof else g.node("Mul", found, g.constant(node.value.dtype.type(n / (n - ddof))))  # type: ignore[no-any-return]
+    return found if not ddof else g.node("Mul", found, g.constant(node.value.dtype.type(n / (n - ddof))))
 
 
 def _along(kind: str) -> Write:
     return lambda g, node, x: g.node(kind, x, axis=node.attrs["axis"])
 
 
-def _running(g: Any, node: Any, x: str) -> str:
+def _running(g: Any, node: Any, x: str) -> Any:
     axis = node.attrs["axis"]
     if axis is None:
         x, axis = g.node("Reshape", x, g.whole((-1,))), 0
-    return g.node("CumSum", g.cast(x, node.value.dtype), g.constant(np.int64(axis)))  # type: ignore[no-any-return]
+    return g.node("CumSum", g.cast(x, node.value.dtype), g.constant(np.int64(axis)))
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------
-def _reshape(g: Any, node: Any, x: str) -> str:
-    return g.node("Reshape", x, g.new_shape(node.value.shape))  # type: ignore[no-any-return]
+def _reshape(g: Any, node: Any, x: str) -> Any:
+    return g.node("Reshape", x, g.new_shape(node.value.shape))
 
 
-def _turned(g: Any, node: Any, x: str) -> str:
+def _turned(g: Any, node: Any, x: str) -> Any:
     read = ops[node.op].facts.axes
     attrs = dict(node.attrs)
     assert read is not None
-    return g.node("Transpose", x, perm=list(read(np.ndim(node.values[0]), **attrs)))  # type: ignore[no-any-return]
+    return g.node("Transpose", x, perm=list(read(np.ndim(node.values[0]), **attrs)))
 
 
-def _expand(g: Any, node: Any, x: str) -> str:
-    return g.node("Expand", x, g.shape(node.value.shape))  # type: ignore[no-any-return]
+def _expand(g: Any, node: Any, x: str) -> Any:
+    return g.node("Expand", x, g.shape(node.value.shape))
 
 
-def _flip(g: Any, node: Any, x: str) -> str:
+def _flip(g: Any, node: Any, x: str) -> Any:
     axes = _axes(node)
     ends = [g.whole([n] * len(axes)) for n in (-1, -(1 << 31))]
-    return g.node("Slice", x, *ends, g.whole(axes), g.whole([-1] * len(axes)))  # type: ignore[no-any-return]
+    return g.node("Slice", x, *ends, g.whole(axes), g.whole([-1] * len(axes)))
 
 
-def _concatenate(g: Any, node: Any, *xs: str) -> str:
-    return g.node("Concat", *g.alike(node, xs, node.value.dtype), axis=node.attrs["axis"])  # type: ignore[no-any-return]
+def _concatenate(g: Any, node: Any, *xs: str) -> Any:
+    return g.node("Concat", *g.alike(node, xs, node.value.dtype), axis=node.attrs["axis"])
 
 
-def _stack(g: Any, node: Any, *xs: str) -> str:
+def _stack(g: Any, node: Any, *xs: str) -> Any:
     axis = node.attrs["axis"] % node.value.ndim
     parts = [g.node("Unsqueeze", x, g.whole((axis,))) for x in g.alike(node, xs, node.value.dtype)]
-    return g.node("Concat", *parts, axis=axis)  # type: ignore[no-any-return]
+    return g.node("Concat", *parts, axis=axis)
 
 
-def _pad(g: Any, node: Any, x: str) -> str:
+def _pad(g: Any, node: Any, x: str) -> Any:
     widths = node.attrs["widths"]
     ends = [a for a, _ in widths] + [b for _, b in widths]
     value = g.constant(np.asarray(node.attrs["constant_values"], node.value.dtype))
-    return g.node("Pad", x, g.whole(ends), value)  # type: ignore[no-any-return]
+    return g.node("Pad", x, g.whole(ends), value)
 
 
-def _getitem(g: Any, node: Any, x: str, *arrays: str) -> str:
+def _getitem(g: Any, node: Any, x: str, *arrays: str) -> Any:
     """Slices, single entries and new axes; one index array, which takes along its axis."""
     form, ndim = list(node.attrs["index"]), np.ndim(node.values[0])
     taken = sum(p is not None and p is not Ellipsis for p in form)
     if Ellipsis in form:
         at = form.index(Ellipsis)
         form[at : at + 1] = [slice(None)] * (ndim - taken)
-    starts, ends, axes, steps, gone, new, gathered = [], [], [], [], [], [], None
+    cuts: tuple[list[int], ...] = ([], [], [], [])  # starts, ends, axes, steps
+    gone: list[int] = []
+    new: list[int] = []
     axis = place = 0
+    gathered = None
     for part in form:
         if part is None:
             new.append(place)
@@ -176,23 +179,23 @@ def _getitem(g: Any, node: Any, x: str, *arrays: str) -> str:
             continue
         if isinstance(part, slice):
             if part != slice(None):
-                _slice(part, axis, starts, ends, axes, steps)
+                _slice(part, axis, *cuts)
             place += 1
         elif isinstance(part, (int, np.integer)):
-            _slice(slice(part, part + 1 or None), axis, starts, ends, axes, steps)
+            _slice(slice(part, part + 1 or None), axis, *cuts)
             gone.append(axis)
         else:
             gathered = axis - len(gone)
         axis += 1
     if arrays and (len(arrays) > 1 or gone or new or node.values[1].dtype.kind == "b"):
         raise g.refuse(node, "takes one index array of whole numbers, beside slices")
-    if axes:
-        x = g.node("Slice", x, *map(g.whole, (starts, ends, axes, steps)))
+    if cuts[2]:
+        x = g.node("Slice", x, *map(g.whole, cuts))
     if gone:
         x = g.node("Squeeze", x, g.whole(gone))
     if new:
         x = g.node("Unsqueeze", x, g.whole(new))
-    return g.node("Gather", x, g.cast(arrays[0], np.dtype(np.int64)), axis=gathered) if arrays else x  # type: ignore[no-any-return]
+    return g.node("Gather", x, g.cast(arrays[0], np.dtype(np.int64)), axis=gathered) if arrays else x
 
 
 def _slice(part: slice, axis: int, starts: Any, ends: Any, axes: Any, steps: Any) -> None:
@@ -207,38 +210,56 @@ def _slice(part: slice, axis: int, starts: Any, ends: Any, axes: Any, steps: Any
 # --- windows ----------------------------------------------------------------------------------------------------
 def _frame(frame: Any) -> dict[str, Any]:
     margins = [a for a, _ in frame.margins] + [b for _, b in frame.margins]
-    return {"kernel_shape": list(frame.sizes), "strides": list(frame.steps), "dilations": list(frame.dilations), "pads": margins}
+    return {
+        "kernel_shape": list(frame.sizes),
+        "strides": list(frame.steps),
+        "dilations": list(frame.dilations),
+        "pads": margins,
+    }
 
 
-def _convolution(g: Any, node: Any, x: str, w: str) -> str:
-    return g.node("Conv", *g.alike(node, (x, w), node.value.dtype), **_frame(node.attrs["frame"]), group=node.attrs["groups"])  # type: ignore[no-any-return]
+def _convolution(g: Any, node: Any, x: str, w: str) -> Any:
+    return g.node(
+        "Conv",
+        *g.alike(node, (x, w), node.value.dtype),
+        **_frame(node.attrs["frame"]),
+        group=node.attrs["groups"],
+    )
 
 
-def _transposed_convolution(g: Any, node: Any, x: str, w: str) -> str:
+def _transposed_convolution(g: Any, node: Any, x: str, w: str) -> Any:
     how, lengths = _frame(node.attrs["frame"]), node.attrs["lengths"]
     if len(how["kernel_shape"]) == len(lengths):
         how["output_shape"] = list(lengths)
         extra = []
         for i, n in enumerate(lengths):
             before, after = node.attrs["frame"].margins[i]
-            reach = (np.shape(node.values[0])[2 + i] - 1) * how["strides"][i] + (how["kernel_shape"][i] - 1) * how["dilations"][i] + 1
+            reach = (
+                (np.shape(node.values[0])[2 + i] - 1) * how["strides"][i]
+                + (how["kernel_shape"][i] - 1) * how["dilations"][i]
+                + 1
+            )
             extra.append(n - (reach - before - after))
         how.pop("output_shape")
         how["output_padding"] = extra
-    return g.node("ConvTranspose", x, w, **how, group=node.attrs["groups"])  # type: ignore[no-any-return]
+    return g.node("ConvTranspose", x, w, **how, group=node.attrs["groups"])
 
 
-def _window_max(g: Any, node: Any, x: str) -> str:
+def _window_max(g: Any, node: Any, x: str) -> Any:
     return _pooled(g, node, x, "MaxPool")
 
 
-def _window_sum(g: Any, node: Any, x: str) -> str:
+def _window_sum(g: Any, node: Any, x: str) -> Any:
     """The mean of each window, margins counted, times its size."""
     size = math.prod(node.attrs["frame"].sizes)
-    return g.node("Mul", _pooled(g, node, x, "AveragePool", count_include_pad=1), g.constant(node.value.dtype.type(size)))  # type: ignore[no-any-return]
+    return g.node(
+        "Mul",
+        _pooled(g, node, x, "AveragePool", count_include_pad=1),
+        g.constant(node.value.dtype.type(size)),
+    )
 
 
-def _pooled(g: Any, node: Any, x: str, kind: str, **how: Any) -> str:
+def _pooled(g: Any, node: Any, x: str, kind: str, **how: Any) -> Any:
     frame, ndim = node.attrs["frame"], np.ndim(node.values[0])
     if ndim != len(frame.sizes) + 2:
         raise g.refuse(node, "pools arrays of (batch, channels, ...)")
@@ -247,26 +268,26 @@ def _pooled(g: Any, node: Any, x: str, kind: str, **how: Any) -> str:
     given = _frame(frame)
     if kind == "AveragePool":
         given.pop("dilations")
-    return g.node(kind, x, **given, **how)  # type: ignore[no-any-return]
+    return g.node(kind, x, **given, **how)
 
 
 # --- formulas ---------------------------------------------------------------------------------------------------
-def _formula(write: Callable[..., str]) -> Write:
+def _formula(write: Callable[..., Any]) -> Write:
     """A few operators of the inputs as the result's dtype; `c(number)` is a constant of that dtype."""
 
-    def written(g: Any, node: Any, *xs: str) -> str:
+    def written(g: Any, node: Any, *xs: str) -> Any:
         dtype = node.value.dtype
         return write(g.node, lambda number: g.constant(dtype.type(number)), *g.alike(node, xs, dtype))
 
     return written
 
 
-def _logaddexp(n: Any, c: Any, x: str, y: str) -> str:
+def _logaddexp(n: Any, c: Any, x: str, y: str) -> Any:
     far = n("Neg", n("Abs", n("Sub", x, y)))
-    return n("Add", n("Max", x, y), n("Log", n("Add", c(1), n("Exp", far))))  # type: ignore[no-any-return]
+    return n("Add", n("Max", x, y), n("Log", n("Add", c(1), n("Exp", far))))
 
 
-FORMULAS: dict[str, Callable[..., str]] = {
+FORMULAS: dict[str, Callable[..., Any]] = {
     "square": lambda n, c, x: n("Mul", x, x),
     "cbrt": lambda n, c, x: n("Mul", n("Sign", x), n("Pow", n("Abs", x), c(1 / 3))),
     "exp2": lambda n, c, x: n("Pow", c(2), x),
@@ -291,38 +312,42 @@ FORMULAS: dict[str, Callable[..., str]] = {
 }
 
 
-def _where(g: Any, node: Any, condition: str, x: str, y: str) -> str:
+def _where(g: Any, node: Any, condition: str, x: str, y: str) -> Any:
     x, y = g.alike(node, (condition, x, y), node.value.dtype)[1:]
-    return g.node("Where", g.cast(condition, np.dtype(bool)), x, y)  # type: ignore[no-any-return]
+    return g.node("Where", g.cast(condition, np.dtype(bool)), x, y)
 
 
-def _cast(g: Any, node: Any, x: str) -> str:
-    return g.cast(x, node.value.dtype)  # type: ignore[no-any-return]
+def _cast(g: Any, node: Any, x: str) -> Any:
+    return g.cast(x, node.value.dtype)
 
 
-def _round(g: Any, node: Any, x: str) -> str:
+def _round(g: Any, node: Any, x: str) -> Any:
     scale = g.constant(node.value.dtype.type(10.0 ** node.attrs["decimals"]))
-    return g.node("Round", x) if not node.attrs["decimals"] else g.node("Div", g.node("Round", g.node("Mul", x, scale)), scale)  # type: ignore[no-any-return]
+    return (
+        g.node("Round", x)
+        if not node.attrs["decimals"]
+        else g.node("Div", g.node("Round", g.node("Mul", x, scale)), scale)
+    )
 
 
-def _einsum(g: Any, node: Any, *xs: str) -> str:
-    return g.node("Einsum", *g.alike(node, xs, node.value.dtype), equation=node.attrs["subscripts"])  # type: ignore[no-any-return]
+def _einsum(g: Any, node: Any, *xs: str) -> Any:
+    return g.node("Einsum", *g.alike(node, xs, node.value.dtype), equation=node.attrs["subscripts"])
 
 
-def _not(g: Any, node: Any, x: str) -> str:
-    return g.node("Not", g.cast(x, np.dtype(bool)))  # type: ignore[no-any-return]
+def _not(g: Any, node: Any, x: str) -> Any:
+    return g.node("Not", g.cast(x, np.dtype(bool)))
 
 
-def _infinite(g: Any, node: Any, x: str) -> str:
-    return g.node("IsInf", x)  # type: ignore[no-any-return]
+def _infinite(g: Any, node: Any, x: str) -> Any:
+    return g.node("IsInf", x)
 
 
-def _finite(g: Any, node: Any, x: str) -> str:
-    return g.node("Not", g.node("Or", g.node("IsInf", x), g.node("IsNaN", x)))  # type: ignore[no-any-return]
+def _finite(g: Any, node: Any, x: str) -> Any:
+    return g.node("Not", g.node("Or", g.node("IsInf", x), g.node("IsNaN", x)))
 
 
-def _deviation(g: Any, node: Any, x: str) -> str:
-    return g.node("Sqrt", _variance(g, node, x))  # type: ignore[no-any-return]
+def _deviation(g: Any, node: Any, x: str) -> Any:
+    return g.node("Sqrt", _variance(g, node, x))
 
 
 # fmt: off

@@ -1,4 +1,4 @@
-"""ONNX both ways: `save_onnx` writes what a function computes, `load_onnx` reads a file as a Module that trains."""
+"""ONNX both ways: `save_onnx` writes what a function computes, `load_onnx` reads a Module that trains."""
 
 from clearprop.interop.onnx.reading import OnnxModel, load_onnx
 from clearprop.interop.onnx.writing import save_onnx

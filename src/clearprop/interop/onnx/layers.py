@@ -11,37 +11,39 @@ import numpy as np
 from clearprop import nn
 from clearprop.tensor import Tensor
 
-Write = Callable[[Any, Any, str, Callable[[Any], str]], str]
+Write = Callable[[Any, Any, str, Callable[[Any], str]], Any]
 
 
-def _linear(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
+def _linear(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> Any:
     rest = (name(m.bias),) if m.bias is not None else ()
-    return g.node("Gemm", x, name(m.weight), *rest, transB=1)  # type: ignore[no-any-return]
+    return g.node("Gemm", x, name(m.weight), *rest, transB=1)
 
 
-def _batch_norm(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
+def _batch_norm(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> Any:
     ones, zeros = (np.full(m.num_features, n, m.running_mean.dtype) for n in (1, 0))
     scale = name(m.weight) if m.weight is not None else g.constant(ones)
     shift = name(m.bias) if m.bias is not None else g.constant(zeros)
-    return g.node("BatchNormalization", x, scale, shift, name(m.running_mean), name(m.running_var), epsilon=m.eps)  # type: ignore[no-any-return]
+    return g.node(
+        "BatchNormalization", x, scale, shift, name(m.running_mean), name(m.running_var), epsilon=m.eps
+    )
 
 
-def _layer_norm(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
+def _layer_norm(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> Any:
     rest = (name(m.bias),) if m.bias is not None else ()
     how = {"axis": -len(m.normalized_shape), "epsilon": m.eps}
-    return g.node("LayerNormalization", x, name(m.weight), *rest, **how)  # type: ignore[no-any-return]
+    return g.node("LayerNormalization", x, name(m.weight), *rest, **how)
 
 
-def _embedding(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
-    return g.node("Gather", name(m.weight), g.cast(x, np.dtype(np.int64)))  # type: ignore[no-any-return]
+def _embedding(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> Any:
+    return g.node("Gather", name(m.weight), g.cast(x, np.dtype(np.int64)))
 
 
-def _leaky(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
-    return g.node("LeakyRelu", x, alpha=m.negative_slope)  # type: ignore[no-any-return]
+def _leaky(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> Any:
+    return g.node("LeakyRelu", x, alpha=m.negative_slope)
 
 
-def _elu(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> str:
-    return g.node("Elu", x, alpha=m.alpha)  # type: ignore[no-any-return]
+def _elu(g: Any, m: Any, x: str, name: Callable[[Any], str]) -> Any:
+    return g.node("Elu", x, alpha=m.alpha)
 
 
 LAYERS: dict[type[nn.Module], tuple[Write, Callable[[Any, Any], bool]]] = {
@@ -58,7 +60,7 @@ LAYERS: dict[type[nn.Module], tuple[Write, Callable[[Any, Any], bool]]] = {
 
 
 @dataclass
-class Layer:
+class LayerCall:
     """A call of a layer: what came in, and the nodes inside that its operator stands for."""
 
     module: Any
@@ -66,14 +68,14 @@ class Layer:
     writer: Write
     hidden: list[Tensor] = field(default_factory=list)
 
-    def write(self, g: Any, x: str, name: Callable[[Any], str]) -> str:
+    def write(self, g: Any, x: str, name: Callable[[Any], str]) -> Any:
         """Write the operator; return the name of its result."""
         return self.writer(g, self.module, x, name)
 
 
-def layer_of(model: nn.Module, order: list[Tensor]) -> dict[int, Layer]:
+def layer_of(model: nn.Module, order: list[Tensor]) -> dict[int, LayerCall]:
     """Return, by the identity of their last node, the layers' calls that are one operator in ONNX."""
-    found: dict[int, Layer] = {}
+    found: dict[int, LayerCall] = {}
     nodes = [n for n in order if n.op is not None]
     used: dict[int, list[Tensor]] = {}
     for n in nodes:
@@ -91,11 +93,14 @@ def layer_of(model: nn.Module, order: list[Tensor]) -> dict[int, Layer]:
                 continue
             mine = {id(n) for n in inside}
             given = {
-                id(x): x for n in inside for x in n.inputs if isinstance(x, Tensor) and id(x) not in mine | own
+                id(x): x
+                for n in inside
+                for x in n.inputs
+                if isinstance(x, Tensor) and id(x) not in mine | own
             }
             last = inside[-1]
             seen_outside = any(u for n in inside[:-1] for u in used.get(id(n), []) if id(u) not in mine)
             inputs = [x for x in given.values() if not (x.op is None and not x.ndim)]
             if len(inputs) == 1 and not seen_outside and can(module, inputs[0]):
-                found[id(last)] = Layer(module, inputs[0], writer, inside[:-1])
+                found[id(last)] = LayerCall(module, inputs[0], writer, inside[:-1])
     return found

@@ -6,6 +6,7 @@ from is an array, for a file's shapes are known when it is run. Specified at htt
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -122,7 +123,9 @@ def _unsqueeze(a: Attributes, x: Any, axes: Any = None) -> Any:
     return xp.expand_dims(x, tuple(int(i) for i in given))
 
 
-def _slice(a: Attributes, x: Any, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None) -> Any:
+def _slice(
+    a: Attributes, x: Any, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None
+) -> Any:
     first, last = (a[n] if v is None else number(v).tolist() for n, v in (("starts", starts), ("ends", ends)))
     along = a.get("axes", range(len(first))) if axes is None else number(axes).tolist()
     step = [1] * len(first) if steps is None else number(steps).tolist()
@@ -169,7 +172,7 @@ def _split(a: Attributes, x: Any, sizes: Any = None) -> Any:
         lengths = [min(size, n - i * size) for i in range(count)]
     ends = np.cumsum([0, *lengths]).tolist()
     before = (slice(None),) * (axis % x.ndim)
-    return tuple(x[(*before, slice(int(b), int(e)))] for b, e in zip(ends, ends[1:], strict=False))
+    return tuple(x[(*before, slice(int(b), int(e)))] for b, e in itertools.pairwise(ends))
 
 
 def _shape(a: Attributes, x: Any) -> Any:
@@ -184,7 +187,11 @@ def _gather(a: Attributes, x: Any, index: Any) -> Any:
 def _gather_elements(a: Attributes, x: Any, index: Any) -> Any:
     axis = a.get("axis", 0)
     where = number(index)
-    return xp.take_along_axis(x, np.where(where < 0, where + x.shape[axis], where), axis) if where.size else x[:0]
+    return (
+        xp.take_along_axis(x, np.where(where < 0, where + x.shape[axis], where), axis)
+        if where.size
+        else x[:0]
+    )
 
 
 def _gather_nd(a: Attributes, x: Any, index: Any) -> Any:
@@ -261,14 +268,18 @@ def _conv(a: Attributes, x: Any, w: Any, b: Any = None) -> Any:
     n = x.ndim - 2
     steps, gaps, before, after = _margins(a, x.shape[2:], w.shape[2:])
     f = (F.conv1d, F.conv2d, F.conv3d)[n - 1]
-    return f(_bordered(x, before, after), w, b, stride=tuple(steps), dilation=tuple(gaps), groups=a.get("group", 1))
+    return f(
+        _bordered(x, before, after), w, b, stride=tuple(steps), dilation=tuple(gaps), groups=a.get("group", 1)
+    )
 
 
 def _conv_transpose(a: Attributes, x: Any, w: Any, b: Any = None) -> Any:
     n = x.ndim - 2
     steps, gaps, before, after = _margins({**a, "auto_pad": "NOTSET"}, x.shape[2:], w.shape[2:])
     extra = list(a.get("output_padding", [0] * n))
-    whole = [(x.shape[2 + i] - 1) * steps[i] + extra[i] + (w.shape[2 + i] - 1) * gaps[i] + 1 for i in range(n)]
+    whole = [
+        (x.shape[2 + i] - 1) * steps[i] + extra[i] + (w.shape[2 + i] - 1) * gaps[i] + 1 for i in range(n)
+    ]
     wanted = a.get("output_shape")
     if wanted is None and a.get("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER"):
         wanted = [x.shape[2 + i] * steps[i] for i in range(n)]
@@ -283,13 +294,18 @@ def _conv_transpose(a: Attributes, x: Any, w: Any, b: Any = None) -> Any:
     z = xp.pad(z, widths) if any(extra) else z
     if wanted is not None:  # what lies beyond is 0
         beyond = [max(n_ - size, 0) for size, n_ in zip(whole, wanted[-n:], strict=True)]
-        z, whole = xp.pad(z, [(0, 0), (0, 0), *((0, e) for e in beyond)]), [s + e for s, e in zip(whole, beyond, strict=True)]
+        z, whole = (
+            xp.pad(z, [(0, 0), (0, 0), *((0, e) for e in beyond)]),
+            [s + e for s, e in zip(whole, beyond, strict=True)],
+        )
     cut = tuple(slice(p, size - q) for p, q, size in zip(before, after, whole, strict=True))
     z = z[(slice(None), slice(None), *cut)]
     return z if b is None else z + xp.reshape(b, (-1, *(1,) * n))
 
 
-def _ceiled(a: Attributes, lengths: Any, sizes: Any, steps: Any, gaps: Any, before: Any, after: Any) -> list[int]:
+def _ceiled(
+    a: Attributes, lengths: Any, sizes: Any, steps: Any, gaps: Any, before: Any, after: Any
+) -> list[int]:
     """Return the margins after, longer where `ceil_mode` has a last window begin inside."""
     if not a.get("ceil_mode"):
         return list(after)
@@ -320,7 +336,9 @@ def _average_pool(a: Attributes, x: Any) -> Any:
     longer = _ceiled(a, x.shape[2:], sizes, steps, gaps, before, after)
     total = _window_sum(_bordered(x, before, longer), sizes, steps, gaps)
     ones = np.ones((1, 1, *x.shape[2:]), x.dtype)
-    counted = _bordered(ones, before, after, 1.0) if a.get("count_include_pad") else _bordered(ones, before, after)
+    counted = (
+        _bordered(ones, before, after, 1.0) if a.get("count_include_pad") else _bordered(ones, before, after)
+    )
     rest = [b - c for b, c in zip(longer, after, strict=True)]
     return total / _window_sum(_bordered(counted, [0] * len(sizes), rest), sizes, steps, gaps)
 
@@ -414,7 +432,7 @@ def _softmax(f: str) -> Any:
 
 def _hardmax(a: Attributes, x: Any) -> Any:
     axis = a.get("axis", -1)
-    best = np.argmax(number(x), axis=axis)
+    best: Any = np.argmax(number(x), axis=axis)
     return np.moveaxis((best[..., None] == np.arange(x.shape[axis])).astype(x.dtype), -1, axis)
 
 
@@ -442,7 +460,9 @@ def _picking(f: Callable[..., Any]) -> Any:
 def _top_k(a: Attributes, x: Any, k: Any = None) -> Any:
     n, axis, array = int(a["k"] if k is None else number(k).reshape(-1)[0]), a.get("axis", -1), number(x)
     if a.get("largest", 1):
-        order = array.shape[axis] - 1 - np.flip(np.argsort(np.flip(array, axis), axis=axis, kind="stable"), axis)
+        order = (
+            array.shape[axis] - 1 - np.flip(np.argsort(np.flip(array, axis), axis=axis, kind="stable"), axis)
+        )
     else:
         order = np.argsort(array, axis=axis, kind="stable")
     index = np.take(order, np.arange(n), axis=axis)
@@ -512,7 +532,12 @@ def _of_shape(a: Attributes, shape: Any) -> Any:
 
 
 def _constant(a: Attributes) -> Any:
-    for name, kind in (("value_float", np.float32), ("value_floats", np.float32), ("value_int", np.int64), ("value_ints", np.int64)):
+    for name, kind in (
+        ("value_float", np.float32),
+        ("value_floats", np.float32),
+        ("value_int", np.int64),
+        ("value_ints", np.int64),
+    ):
         if name in a:
             return np.asarray(a[name], kind)
     if "value" not in a:
@@ -527,7 +552,9 @@ def _cast(a: Attributes, x: Any) -> Any:
 def known_dtype(called: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return a dtype of NumPy's for real numbers; NotImplementedError for any other, such as bfloat16."""
     if dtype.kind not in "fiub" or dtype.type.__module__ != "numpy":
-        raise NotImplementedError(lesson(called, "wants real numbers that NumPy has", f"{dtype}", hint="float32"))
+        raise NotImplementedError(
+            lesson(called, "wants real numbers that NumPy has", f"{dtype}", hint="float32")
+        )
     return dtype
 
 
@@ -557,7 +584,7 @@ def _end(dtype: np.dtype[Any], sign: int) -> Any:
 
 def _eye(a: Attributes, x: Any) -> Any:
     dtype = a["dtype"](a["dtype_code"]) if "dtype_code" in a else x.dtype
-    return np.eye(*x.shape, k=a.get("k", 0), dtype=dtype)
+    return xp.eye(*x.shape, k=a.get("k", 0), dtype=dtype)
 
 
 def _einsum(a: Attributes, *xs: Any) -> Any:

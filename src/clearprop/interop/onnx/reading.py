@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,14 @@ LARGEST = 1 << 31  # bytes of a file: that is as far as its format goes
 
 
 class OnnxModel(nn.Module):
-    """A graph that was read from an ONNX file: called with its inputs in order, it gives its output or outputs.
+    """A graph that was read from an ONNX file: called with its inputs in order, it gives its outputs.
 
-    Initialisers of floats with more than one number are Parameters, the running statistics of a batch
-    normalisation Buffers; their names are the file's, with `_` for what no attribute may be called. Everything
+    Initialisers of floats that have an axis are Parameters, the running statistics of a batch normalisation
+    Buffers; their names are the file's, with `_` for what no attribute may be called. What is
     computed is a graph of ordinary ops: it trains, draws, compiles and can be checked like any model.
     """
 
-    bookkeeping = (*nn.Module.bookkeeping, "graph")
+    bookkeeping: Any = (*nn.Module.bookkeeping, "graph")
 
     def __init__(self, onnx: Any, model: Any) -> None:
         super().__init__()
@@ -31,11 +32,16 @@ class OnnxModel(nn.Module):
         held = {a.name: _array(onnx, a) for a in graph.initializer}
         self.inputs = tuple(x.name for x in graph.input if x.name not in held)
         self.outputs = tuple(x.name for x in graph.output)
-        moving = {name for step in self.graph[1] if step.kind == "BatchNormalization" for name in step.inputs[3:5]}
+        moving = {
+            name for step in self.graph[1] if step.kind == "BatchNormalization" for name in step.inputs[3:5]
+        }
         self.attribute_of: Any = _Names()
         self.constants: Any = _Constants()
         for name, array in held.items():
-            if array.dtype.kind != "f" or array.size < 2:
+            ours = model.producer_name == "clearprop" and name.startswith(
+                "constant"
+            )  # no parameter there either
+            if array.dtype.kind != "f" or not array.ndim or ours:
                 self.constants.arrays[name] = array
                 continue
             attribute = self.attribute_of.add(name, self)
@@ -132,7 +138,7 @@ def load_onnx(path: Any) -> OnnxModel:
     >>> load_onnx(path)(np.ones((7, 3), np.float32)).shape
     (7, 2)
     """
-    import onnx
+    onnx: Any = importlib.import_module("onnx")
 
     try:
         model = onnx.load_from_string(path) if isinstance(path, bytes) else onnx.load(str(path))
@@ -141,11 +147,15 @@ def load_onnx(path: Any) -> OnnxModel:
         raise
     except Exception as error:  # protobuf's and the checker's own classes, and what they raise in passing
         hint = "a file that onnx.checker.check_model passes"
-        raise InputError(lesson("load_onnx(path)", "wants an ONNX file", str(error).split("\n")[0][:120], hint=hint)) from error
+        raise InputError(
+            lesson("load_onnx(path)", "wants an ONNX file", str(error).split("\n")[0][:120], hint=hint)
+        ) from error
     missing = sorted({s.label for s in (_Step(onnx, n, 0) for n in model.graph.node) if s.function is None})
     if missing:
         hint = "clearprop.interop.onnx.operators.OPERATORS[name] = a function of one's own"
-        raise NotImplementedError(lesson("load_onnx(path)", "these operators are not known", ", ".join(missing), hint=hint))
+        raise NotImplementedError(
+            lesson("load_onnx(path)", "these operators are not known", ", ".join(missing), hint=hint)
+        )
     return OnnxModel(onnx, model)
 
 

@@ -10,22 +10,24 @@ from clearprop.errors import lesson
 
 
 class Batch:
-    """How long the first axis was in each of two recordings: what follows it in a shape, another call may change."""
+    """How long the first axis was in each of two recordings: what follows it in a shape may change."""
 
     def __init__(self, first: int, second: int) -> None:
         self.first, self.second = first, second
 
     def follows(self, a: int, b: int) -> int:
-        """Return how many times the batch a length is, 0 if it is the same in both recordings."""
+        """Return how many times the batch a length is, 0 if both recordings agree, -1 if it is neither."""
         times = a // self.first
-        return times if a != b and times * self.first == a and times * self.second == b else 0 if a == b else -1
+        return (
+            times if a != b and times * self.first == a and times * self.second == b else 0 if a == b else -1
+        )
 
 
 class Writer:
     """Operators, arrays and names; what `Facts.onnx` writes into.
 
-    A shape is written from two recordings with batches of different lengths: what differs is computed from the
-    input's own shape when the file is run.
+    A shape is written from two recordings with batches of different lengths: what differs is computed from
+    the input's own shape when the file is run.
     """
 
     def __init__(self, onnx: Any, opset: int, batch: Batch | None, source: str) -> None:
@@ -50,7 +52,9 @@ class Writer:
 
     def array(self, name: str, value: Any) -> str:
         """Write an array under a name of its own."""
-        self.arrays.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name))
+        self.arrays.append(
+            self.onnx.numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name)
+        )
         self.dtypes[name] = np.asarray(value).dtype
         return name
 
@@ -88,8 +92,14 @@ class Writer:
             times = self.batch.follows(a, b)
             if times < 0:
                 wanted = "a length follows the batch in no simple way"
-                raise ValueError(lesson("save_onnx(path, f, x)", wanted, f"{shape} and {second}", hint="dynamic=False"))
-            one = self.node("Slice", self.node("Shape", self.source), self.whole([0]), self.whole([1])) if times else ""
+                raise ValueError(
+                    lesson("save_onnx(path, f, x)", wanted, f"{shape} and {second}", hint="dynamic=False")
+                )
+            one = (
+                self.node("Slice", self.node("Shape", self.source), self.whole([0]), self.whole([1]))
+                if times
+                else ""
+            )
             parts.append(self.whole([a]) if not times else self.node("Mul", one, self.whole([times])))
         return self.node("Concat", *parts, axis=0)
 

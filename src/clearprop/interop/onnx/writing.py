@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,8 +43,8 @@ def save_onnx(
 
     `f` is a Module or a function of arrays; a Module is written as it is in evaluation. Parameters become
     initialisers under their names, layers single operators where ONNX has them. With `dynamic` the first axis
-    of the inputs may have any length later: `f` is recorded with two lengths, and what differs between both is
-    computed when the file is run.
+    of the inputs may have any length later: `f` is recorded with two lengths, and what differs between them
+    is computed when the file is run.
 
     Raises NotImplementedError for ops that have no translation, all by name, and ValueError where what is
     computed depends on the batch in a way that is no length. Needs the extra `onnx`.
@@ -54,7 +55,7 @@ def save_onnx(
     >>> path.exists()
     True
     """
-    import onnx
+    onnx: Any = importlib.import_module("onnx")
 
     arrays = [np.asarray(x._value if isinstance(x, Tensor) else x) for x in inputs]
     names = list(names or (f"input_{i}" if i else "input" for i in range(len(arrays))))
@@ -78,7 +79,7 @@ def save_onnx(
 
 
 def _run(f: Callable[..., Any], arrays: list[Any]) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the inputs as leaves, and the outputs, of which every node remembers what it was computed from."""
+    """Return the inputs as leaves, and the outputs, whose nodes remember what they were computed from."""
     leaves = [Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
     with observed(Observer(remembers=True)):
         result = f(*leaves)
@@ -100,7 +101,9 @@ class _Walk:
         self.known: dict[int, str] = {id(x): name for x, name in zip(first[0], names, strict=True)}
         for x, name in zip(first[0], names, strict=True):
             writer.dtypes[name] = x.dtype
-        self.repeated: dict[int, list[Any]] = {}  # by node: for arrays as long as the batch, the row that they repeat
+        self.repeated: dict[
+            int, list[Any]
+        ] = {}  # by node: for arrays as long as the batch, the row that they repeat
         self.of_owner = {id(t): name for name, t in self.owned.items()}
 
     def written(self) -> list[str]:
@@ -109,9 +112,14 @@ class _Walk:
         missing = sorted({n.op.name for n in order if n.op is not None and n.op.facts.onnx is None})
         layers = layer_of(self.model, order) if self.model is not None else {}
         inside = {id(n) for layer in layers.values() for n in layer.hidden}
-        if missing and any(n.op is not None and n.op.facts.onnx is None and id(n) not in inside and id(n) not in layers for n in order):
+        if missing and any(
+            n.op is not None and n.op.facts.onnx is None and id(n) not in inside and id(n) not in layers
+            for n in order
+        ):
             hint = "model.eval() for dropout, another formula for the rest"
-            raise NotImplementedError(lesson("save_onnx(path, f, x)", "these ops are not in ONNX", ", ".join(missing), hint=hint))
+            raise NotImplementedError(
+                lesson("save_onnx(path, f, x)", "these ops are not in ONNX", ", ".join(missing), hint=hint)
+            )
         for node in order:
             if node.op is None or id(node) in inside:
                 continue
@@ -125,8 +133,9 @@ class _Walk:
             self.g.dtypes[name] = node.dtype
         return [self._name(z) for z in self.first[1]]
 
-    def _op(self, node: Tensor) -> str:
-        assert node.op is not None and node.op.facts.onnx is not None
+    def _op(self, node: Tensor) -> Any:
+        assert node.op is not None
+        write: Any = node.op.facts.onnx
         values = [np.asarray(v) if not isinstance(v, Tensor) else v._value for v in node.values]
         names = []
         rows = self.repeated.get(id(node)) or [None] * len(node.inputs)
@@ -139,7 +148,7 @@ class _Walk:
                 self.g.dtypes[names[-1]] = x.dtype
             else:
                 names.append(self.g.constant(_as(v, node, node.values)) if number else self._name(x))
-        return node.op.facts.onnx(self.g, Recorded(node.op.name, np.asarray(node._value), values, node.attrs), *names)
+        return write(self.g, Recorded(node.op.name, np.asarray(node._value), values, node.attrs), *names)
 
     def _twins(self, order: list[Tensor]) -> dict[int, Any]:
         """Return for each node what it was in the second recording; ValueError where other ops were run."""
@@ -153,7 +162,8 @@ class _Walk:
         mine, theirs = ([n for n in nodes if n.op is not None] for nodes in (order, other))
         for a, b in zip(mine, theirs, strict=True):
             self.repeated[id(a)] = [
-                None if id(x) in self.known else _repeated(a, x, y) for x, y in zip(a.inputs, b.inputs, strict=True)
+                None if id(x) in self.known else _repeated(a, x, y)
+                for x, y in zip(a.inputs, b.inputs, strict=True)
             ]
         return {id(a): b._value for a, b in zip(mine, theirs, strict=True)}
 
@@ -168,7 +178,7 @@ class _Walk:
 
 
 def _repeated(node: Tensor, x: Any, y: Any) -> Any:
-    """Return the row that an array made for the batch repeats, and what the array was in the second recording.
+    """Return the row that an array made for the batch repeats, and the array of the second recording.
 
     None for any other input; ValueError where the rows are not alike, so that more of them cannot be known.
     """
@@ -187,7 +197,9 @@ def _repeated(node: Tensor, x: Any, y: Any) -> Any:
 
 def _as(v: Any, node: Tensor, values: Any) -> Any:
     """Return a Python number in the dtype that NumPy gives it beside the others."""
-    return np.asarray(v, np.result_type(*(x if isinstance(x, (int, float, bool)) else np.asarray(x) for x in values)))
+    return np.asarray(
+        v, np.result_type(*(x if isinstance(x, (int, float, bool)) else np.asarray(x) for x in values))
+    )
 
 
 def _ordered(outputs: list[Tensor]) -> list[Tensor]:
