@@ -6,7 +6,7 @@ import builtins
 import importlib
 from typing import Any
 
-from clearprop import hints, ops
+from clearprop import hints, ops, tree
 from clearprop.backward import backward
 from clearprop.define import define, elementwise
 from clearprop.errors import GradientError
@@ -17,7 +17,20 @@ from clearprop.op import Op
 from clearprop.record import assign
 from clearprop.registry import ops as _ops
 from clearprop.tensor import Tensor
-from clearprop.transforms import grad, value_and_grad
+from clearprop.transforms import (
+    elementwise_grad,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    linearize,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
 from clearprop.updates import asarray, from_numpy
 
 __version__ = "0.1.0"
@@ -74,13 +87,24 @@ __all__ = [
     "backward",
     "define",
     "elementwise",
+    "elementwise_grad",
     "from_numpy",
     "grad",
+    "hessian",
+    "hvp",
     "is_tree",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "linearize",
     "no_grad",
     "ops",
+    "stop_gradient",
     "topological_order",
+    "tree",
     "value_and_grad",
+    "vjp",
 ]
 _EAGER = tuple(__all__)
 _OPS = tuple(_ops)  # those of the package itself: what is imported or defined later brings its own

@@ -47,8 +47,18 @@ from clearprop.see import formula as formula
 from clearprop.see import summary as summary
 from clearprop.see import trace as trace
 from clearprop.tensor import Tensor as Tensor
-from clearprop.transforms import grad as grad
-from clearprop.transforms import value_and_grad as value_and_grad
+from clearprop.transforms.gradient import elementwise_grad as elementwise_grad
+from clearprop.transforms.gradient import grad as grad
+from clearprop.transforms.gradient import stop_gradient as stop_gradient
+from clearprop.transforms.gradient import value_and_grad as value_and_grad
+from clearprop.transforms.jacobian import hessian as hessian
+from clearprop.transforms.jacobian import jacfwd as jacfwd
+from clearprop.transforms.jacobian import jacobian as jacobian
+from clearprop.transforms.jacobian import jacrev as jacrev
+from clearprop.transforms.products import hvp as hvp
+from clearprop.transforms.products import jvp as jvp
+from clearprop.transforms.products import linearize as linearize
+from clearprop.transforms.products import vjp as vjp
 from clearprop.typed import lecture as lecture
 from clearprop.updates import asarray as asarray
 from clearprop.updates import from_numpy as from_numpy
@@ -1058,6 +1068,7 @@ __all__ = [
     "eigvalsh",
     "einsum",
     "elementwise",
+    "elementwise_grad",
     "entr",
     "equal",
     "erf",
@@ -1092,7 +1103,9 @@ __all__ = [
     "greater",
     "greater_equal",
     "heaviside",
+    "hessian",
     "homework",
+    "hvp",
     "hypot",
     "i0",
     "i0e",
@@ -1113,7 +1126,11 @@ __all__ = [
     "iv",
     "j0",
     "j1",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
     "jv",
+    "jvp",
     "k0",
     "k1",
     "kinks",
@@ -1123,6 +1140,7 @@ __all__ = [
     "left_shift",
     "less",
     "less_equal",
+    "linearize",
     "log",
     "log10",
     "log1p",
@@ -1208,6 +1226,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "stop_gradient",
     "subtract",
     "sum_of_weights",
     "summary",
@@ -1228,6 +1247,7 @@ __all__ = [
     "trust",
     "value_and_grad",
     "var",
+    "vjp",
     "watch",
     "where",
     "window_argmax",

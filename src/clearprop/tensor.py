@@ -191,7 +191,7 @@ class Tensor(ChangedByHand):
         return f"{type(self).__name__}({text}{dtype}{name}{op}{free})"
 
     # --- leaving the graph ----------------------------------------------------------------------------------
-    def item(self) -> float | int | bool | complex:
+    def item(self) -> Any:
         """Return the only entry as a Python number; ValueError where there are several."""
         if self.size != 1:
             raise ValueError(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from clearprop import structure
+from clearprop import structure, tree
 from clearprop.errors import lesson
 from clearprop.nn.module import Module
 from clearprop.op import describe
@@ -67,22 +68,31 @@ def functional_call(
     array([[6.]])
     """
     parts = [values] if isinstance(values, Mapping) else values
-    given = {path: value for part in parts for path, value in part.items()}
+    args = args if isinstance(args, tuple) else (args,)
+    with holding(module, {path: value for part in parts for path, value in part.items()}):
+        return module(*args, **(kwargs or {}))
+
+
+@contextmanager
+def holding(module: Module, given: Mapping[str, Any]) -> Iterator[None]:
+    """Within the block a module holds other Tensors than its own, by path; see `functional_call`."""
     chosen = [(*_place(module, path, value), value) for path, value in given.items()]
     stand_in = {id(owner.__dict__[name]): value for owner, name, value in chosen}
     everywhere = [(owner, *held) for owner in module.modules() for held in owner.__dict__.items()]
     before = [(owner, name, own) for owner, name, own in everywhere if id(own) in stand_in]
     places = [*((owner, name, stand_in[id(own)]) for owner, name, own in before), *chosen]
-    args = args if isinstance(args, tuple) else (args,)
     try:
         for owner, name, value in places:
             owner.__dict__[name] = value if isinstance(value, Tensor) else Tensor(value, requires_grad=False)
         structure.changed()
-        return module(*args, **(kwargs or {}))
+        yield
     finally:
         for owner, name, own in before:
             owner.__dict__[name] = own
         structure.changed()
+
+
+tree.register(Module, lambda module: dict(module.named_parameters()), holding)
 
 
 def _place(module: Module, path: str, value: Any) -> tuple[Module, str]:

@@ -1,0 +1,20 @@
+"""Functions made of functions: gradients, products with derivatives, whole Jacobians."""
+
+from clearprop.transforms.gradient import elementwise_grad, grad, stop_gradient, value_and_grad
+from clearprop.transforms.jacobian import hessian, jacfwd, jacobian, jacrev
+from clearprop.transforms.products import hvp, jvp, linearize, vjp
+
+__all__ = [
+    "elementwise_grad",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]
