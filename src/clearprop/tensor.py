@@ -197,7 +197,7 @@ class Tensor(ChangedByHand):
             raise ValueError(
                 lesson("item()", "wants a Tensor of one entry", f"shape {self.shape}", hint="t.numpy()")
             )
-        return self._python("item()").item()  # type: ignore[no-any-return]
+        return self._python("item()").item()
 
     def detach(self) -> Tensor:
         """Return a Tensor of the same value that no gradient passes through."""
