@@ -65,10 +65,20 @@ class TrainingReport:
             warnings.showwarning = said  # type: ignore[assignment]
             yield
 
-    def data(self, table: Table, reading: Reading, model: TableModel, parts: tuple[Any, Any, Any]) -> None:
-        """Print what was found in the table: what every column is, what is left out, and the rows."""
+    def data(
+        self,
+        table: Table,
+        reading: Reading,
+        model: TableModel,
+        parts: tuple[Any, Any, Any],
+        rows: int | None = None,
+    ) -> None:
+        """Print what was found in the table: what every column is, what is left out, and the rows.
+
+        `rows` is how many there are, where `table` is a part of them.
+        """
         self.say(
-            f"{table.path}: {len(table):,} rows, {counted(len(reading.columns), 'column')} to predict from"
+            f"{table.path}: {rows or len(table):,} rows, {counted(len(reading.columns), 'column')} to predict from"
         )
         for label, text in _columns(model, table, reading):
             self._field(label, text)
@@ -87,8 +97,8 @@ class TrainingReport:
             columns = [found.spec() for found in reading.findings.values()]
             target = {"name": reading.target, "task": reading.task, "says": reading.aim.says}
             classes = {"classes": list(model.target.values)} if isinstance(model.target, Classes) else {}
-            rows = dict(zip(("training", "validation", "test"), map(len, parts), strict=True))
-            self.json |= {"table": table.path, "columns": columns, "target": target | classes, "rows": rows}
+            counts = dict(zip(("training", "validation", "test"), map(len, parts), strict=True))
+            self.json |= {"table": table.path, "columns": columns, "target": target | classes, "rows": counts}
             self.json["notes"] = list(reading.remarks)
 
     def absent(self, reading: Reading, model: TableModel, parts: Any, table: Table) -> None:

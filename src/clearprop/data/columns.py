@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -352,6 +352,11 @@ def _date(table: Table, name: str, form: Form) -> Date:
 def _category(table: Table, name: str, folded: bool = False) -> Category:
     values, codes = categories(table, name, folded)
     counts = dict(zip(values, np.bincount(codes, minlength=len(values)).tolist(), strict=True))
+    return category_of(name, counts, folded)
+
+
+def category_of(name: str, counts: Mapping[str | None, int], folded: bool = False) -> Category:
+    """Return how to encode a category whose values occur so often; those of the fewest rows are pooled."""
     order = sorted(counts, key=lambda value: (-counts[value], value is None, value or ""))
     kept = order
     if len(order) > SMALL:

@@ -135,6 +135,32 @@ class Table:
                 self._numbers.pop(name, None)
 
 
+def stacked(tables: Sequence[Table]) -> Table:
+    """Return pieces of one table as one, row below row.
+
+    >>> stacked([Table("t", {"a": ["1", "x"]}), Table("t", {"a": ["y"]})]).columns["a"]
+    ['1', 'x', 'y']
+    """
+    first = tables[0]
+    columns = {name: _joined([table.found(name) for table in tables]) for name in first.cells}
+    lines = np.concatenate([table.lines for table in tables])
+    table = Table(first.path, columns, lines, first.spelling, place=first.place)
+    table.delimiter = first.delimiter
+    return table
+
+
+def _joined(parts: Sequence[Cells]) -> Cells:
+    for kind in (Numbers, Moments):
+        if all(isinstance(part, kind) for part in parts):
+            return kind(np.concatenate([part.values for part in parts if isinstance(part, kind)]))
+    places: dict[str, int] = {}
+    codes = []
+    for part in map(as_words, parts):
+        own = [places.setdefault(word, len(places)) for word in part.words]
+        codes.append(part.spread(own, np.int32))
+    return Words(list(places), np.concatenate(codes))
+
+
 class _Texts(Mapping[str, list[str]]):
     """A table's columns as lists of text, made when they are asked for."""
 

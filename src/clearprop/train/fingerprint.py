@@ -80,6 +80,8 @@ def _data(data: Any) -> str:
     """Return the shapes of arrays and a digest of all they hold, or how many rows something else has."""
     if hasattr(data, "indices") and hasattr(data, "dataset"):  # a Subset
         return f"{digest([np.asarray(data.indices).tobytes()])} of {_data(data.dataset)}"
+    if hasattr(data, "digest"):  # rows in a file
+        return f"{len(data)} rows, digest {data.digest()}"
     held = getattr(data, "arrays", getattr(data, "tensors", data))
     if isinstance(held, (tuple, list)) and all(hasattr(part, "dtype") for part in held):
         arrays = [np.asarray(getattr(part, "value", part)) for part in held]

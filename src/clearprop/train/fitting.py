@@ -64,8 +64,9 @@ def fit(
 ) -> History:
     """Train `model` so that `loss(model(x), y)` falls over the batches of `data`; return the History.
 
-    `data` is a pair of arrays `(inputs, targets)`, a Dataset or a DataLoader; pairs and Datasets are shuffled
-    anew in every epoch, by `seed` or else by `clearprop.manual_seed`. `validation` is a pair or a loader; its
+    `data` is a pair of arrays `(inputs, targets)`, a Dataset or a loader (a DataLoader, or the batches of a
+    table that is larger than memory, see `data.stream_table`); pairs and Datasets are shuffled anew in every
+    epoch, by `seed` or else by `clearprop.manual_seed`. `validation` is a pair or a loader; its
     loss (`val_loss`) and `metrics` (names or functions of outputs and targets) are measured after each epoch,
     the metrics on `data` itself where there is no validation. `optimizer` is Adam at 1e-3 unless given.
 
@@ -216,6 +217,8 @@ def _check(model: Any, optimizer: Any, epochs: Any, checkpoint: Any, resume: boo
 def _in_order(data: Any, loader: Any) -> Any:
     from clearprop.data import DataLoader
 
+    if hasattr(loader, "in_order"):
+        return loader.in_order()
     return (
         data if isinstance(data, (tuple, list)) else DataLoader(loader.dataset, 1024, collate=loader.collate)
     )
@@ -225,7 +228,7 @@ def _loader(data: Any, batch_size: int, seed: int | None) -> Any:
     from clearprop import data as sources
     from clearprop.ops import random
 
-    if not isinstance(data, sources.DataLoader):
+    if not isinstance(data, sources.DataLoader) and not hasattr(data, "load_state_dict"):
         if isinstance(data, (tuple, list)):
             data = sources.TensorDataset(*pair("fit(data=)", data))
         if not hasattr(data, "__len__"):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -50,39 +51,67 @@ class Delimited:
 
     def table(self, verbatim: bool = False) -> Table:
         """Read everything."""
-        columns, lines = self._columns(None, verbatim)
+        return self._table(self._records, verbatim)
+
+    def blocks(self, rows: int) -> Iterator[Table]:
+        """Yield the table in pieces of about so many rows, one of which is held at a time."""
+        held: list[Records] = []
+        count = given = 0
+        for piece in self._records():
+            held.append(piece)
+            count += len(piece.lines)
+            if count >= rows:
+                yield self._table(held.__iter__)
+                held, count, given = [], 0, given + 1
+        if count or not given:  # a table without rows is complained of
+            yield self._table(held.__iter__)
+
+    def again(self, names: Sequence[str]) -> dict[str, Words]:
+        """Read some columns once more, every cell as it is written."""
+        return self._verbatim(self._records, names)
+
+    def _table(self, records: Callable[[], Iterator[Records]], verbatim: bool = False) -> Table:
+        """Return rows that can be gone through more than once as a table."""
+        columns, lines = self._columns(records(), None, verbatim)
         found: dict[str, Cells] = {}
         mixed = [name for name, column in columns.items() if column.mixed]
-        again = self.again(mixed) if mixed else {}
+        again = self._verbatim(records, mixed) if mixed else {}
         for name in list(columns):
             found[name] = again.get(name) or columns.pop(name).cells()
         if not len(lines):
             raise InputError(lesson(self.called, "wants rows below the column names", "there are none"))
-        table = Table(self.source.name, found, lines, self.spelling, self.again)
+        more = partial(self._verbatim, records)
+        table = Table(self.source.name, found, lines, self.spelling, more)
         table.delimiter = self.delimiter
         return table
 
-    def again(self, names: Sequence[str]) -> dict[str, Words]:
-        """Read some columns once more, every cell as it is written."""
-        columns, _ = self._columns(set(names), True)
+    def _verbatim(self, records: Callable[[], Iterator[Records]], names: Sequence[str]) -> dict[str, Words]:
+        columns, _ = self._columns(records(), set(names), True)
         return {name: column.words() for name, column in columns.items()}
 
-    def _columns(self, wanted: set[str] | None, verbatim: bool) -> tuple[dict[str, _Column], Array]:
+    def _records(self) -> Iterator[Records]:
+        """Yield the rows below the names, some thousands at a time; each has a cell for each name."""
+        for number, piece in enumerate(self._pieces()):
+            if not number:
+                self.names = self._checked_names(piece.first())
+            self._check_lengths(piece)
+            yield piece
+
+    def _columns(
+        self, records: Iterator[Records], wanted: set[str] | None, verbatim: bool
+    ) -> tuple[dict[str, _Column], Array]:
         columns: dict[str, _Column] = {}
         places: dict[str, int] = {}
         lines: list[Array] = []
-        for piece in self._pieces():
+        for piece in records:
             if not lines:
-                self.names = self._checked_names(piece.first())
                 places = {name: i for i, name in enumerate(self.names) if wanted is None or name in wanted}
                 columns = {name: _Column(verbatim) for name in places}
             lines.append(np.array(piece.lines, np.int64))
-            self._check_lengths(piece)
             if len(piece.lines):
                 _add(piece, columns, places)
         if not lines:
-            wanted_ = "wants a line of column names and rows below it"
-            raise InputError(lesson(self.called, wanted_, "the file is empty"))
+            raise self._empty()
         found = np.concatenate(lines)
         for name, column in columns.items():
             self._no_nul(column, found, name)
@@ -191,6 +220,10 @@ class Delimited:
                 wanted = f"wants a name of its own for every column: {name!r} names columns "
                 raise InputError(lesson(self.called, wanted + f"{names.index(name) + 1} and {i + 1}"))
         return names
+
+    def _empty(self) -> InputError:
+        wanted = "wants a line of column names and rows below it"
+        return InputError(lesson(self.called, wanted, "the file is empty"))
 
     # --- complaints ----------------------------------------------------------------------------------
     def _wrong_length(self, row: list[str], line: int) -> InputError:

@@ -1,0 +1,169 @@
+"""`BlockFile`: encoded rows kept in a file, and batches of them shuffled through a buffer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clearprop.errors import lesson
+
+Array = npt.NDArray[Any]
+Kind = tuple[tuple[int, ...], Any]
+
+
+class BlockFile:
+    """Rows of some arrays, one behind the other in a file: as many as fit can be read from any place.
+
+    `kinds` has the shape of one row and the dtype of each array.
+
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "rows"
+    >>> with BlockFile.writing(path, ((2,), np.float32), ((), np.int64)) as file:
+    ...     file.add(np.ones((3, 2)), np.arange(3))
+    >>> rows = BlockFile(path, ((2,), np.float32), ((), np.int64))
+    >>> len(rows), rows.read(1, 3)[1]
+    (3, array([1, 2]))
+    """
+
+    def __init__(self, path: str | Path, *kinds: Kind) -> None:
+        self.path = Path(path)
+        self.kind = np.dtype([(str(i), dtype, shape) for i, (shape, dtype) in enumerate(kinds)])
+        self.size = self.path.stat().st_size
+        self.rows = self.size // self.kind.itemsize
+
+    def __len__(self) -> int:
+        return self.rows
+
+    @classmethod
+    @contextmanager
+    def writing(cls, path: str | Path, *kinds: Kind) -> Iterator[_Writer]:
+        """Open a file to add rows to, array by array; what stood there is gone."""
+        Path(path).write_bytes(b"")
+        file = cls(path, *kinds)
+        with open(path, "wb") as stream:
+            yield _Writer(stream, file.kind)
+
+    def read(self, start: int, stop: int) -> tuple[Array, ...]:
+        """Return rows `start` to `stop` of each array."""
+        width = self.kind.itemsize
+        with open(self.path, "rb") as stream:
+            stream.seek(start * width)
+            found = np.fromfile(stream, self.kind, stop - start)
+        return tuple(np.ascontiguousarray(found[name]) for name in self.kind.names or ())
+
+    def digest(self) -> str:
+        """Return a few letters that are others for other bytes."""
+        with open(self.path, "rb") as stream:
+            return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+    def batches(self, batch_size: int, *, seed: int = 0, buffer: int = 128 << 20) -> BlockLoader:
+        """Return a loader of shuffled batches; `buffer` is how many bytes of rows it holds at a time."""
+        return BlockLoader(self, batch_size, seed=seed, buffer=buffer)
+
+
+class _Writer:
+    def __init__(self, stream: Any, kind: np.dtype[Any]) -> None:
+        self.stream, self.kind = stream, kind
+
+    def add(self, *arrays: Any) -> None:
+        """Add some rows."""
+        rows = np.empty(len(arrays[0]), self.kind)
+        for name, array in zip(self.kind.names or (), arrays, strict=True):
+            rows[name] = array
+        rows.tofile(self.stream)
+
+
+class BlockLoader:
+    """Batches of a BlockFile for `train.fit`: each epoch in a new order, with a bounded part in memory.
+
+    Stretches of rows are read in a random order, as many as the buffer holds, and mixed within it. With a
+    buffer of all rows that is a whole shuffle; with a smaller one rows that lie near each other in the table
+    stay within a buffer. All batches have one size but the last.
+
+    `state_dict()` and `load_state_dict` go on with the very next batch, as those of a DataLoader do.
+    """
+
+    stretches = 64
+    """The buffer holds so many stretches."""
+
+    def __init__(self, dataset: BlockFile, batch_size: int, *, seed: int = 0, buffer: int = 128 << 20) -> None:
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            wanted = "wants a whole number of 1 or more"
+            raise ValueError(lesson("BlockLoader(batch_size=)", wanted, repr(batch_size)))
+        self.dataset, self.batch_size = dataset, int(batch_size)
+        self.stretch = max(1, buffer // (self.stretches * dataset.kind.itemsize))
+        self.generator = np.random.default_rng(seed)
+        self._start = self.generator.bit_generator.state
+        self._given, self._resuming = 0, False
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        """Give the batches of one epoch; right after `load_state_dict`, those that were left of it."""
+        skipped = self._given if self._resuming else 0
+        self._resuming, self._given = False, skipped
+        self._start = self.generator.bit_generator.state
+        return self._batches(skipped)
+
+    def _batches(self, skipped: int) -> Iterator[tuple[Array, ...]]:
+        number, count, size = 0, len(self), self.batch_size
+        rest: tuple[Array, ...] = ()
+        for mixed in self._buffers():
+            rows = tuple(map(np.concatenate, zip(rest, mixed, strict=True))) if rest else mixed
+            whole = len(rows[0]) - len(rows[0]) % size
+            for low in range(0, whole, size):
+                number += 1
+                if number > skipped:
+                    self._note(number, count)
+                    yield tuple(array[low : low + size] for array in rows)
+            rest = tuple(array[whole:] for array in rows)
+        if rest and len(rest[0]) and number + 1 > skipped:
+            self._note(number + 1, count)
+            yield rest
+
+    def _buffers(self) -> Iterator[tuple[Array, ...]]:
+        """Yield the rows, mixed, a buffer at a time."""
+        places = self.generator.permutation(-(-len(self.dataset) // self.stretch))
+        seed = int(self.generator.integers(2**63))
+        for number in range(0, len(places), self.stretches):
+            starts = (places[number : number + self.stretches] * self.stretch).tolist()
+            parts = [self.dataset.read(s, min(s + self.stretch, len(self.dataset))) for s in starts]
+            order = np.random.default_rng([seed, number]).permutation(sum(len(part[0]) for part in parts))
+            yield tuple(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True))
+
+    def _note(self, number: int, count: int) -> None:
+        self._given = number % count
+        if not self._given:
+            self._start = self.generator.bit_generator.state
+
+    def in_order(self) -> InOrder:
+        """Return all rows in the file's order: to look at them draws nothing from the generator."""
+        return InOrder(self.dataset)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the generator's state as this epoch began and how many of its batches were given out."""
+        return {"generator": self._start, "given": self._given}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where a state dict was taken: the next loop starts with the next batch."""
+        self.generator.bit_generator.state = state["generator"]
+        self._start, self._given, self._resuming = state["generator"], state["given"], True
+
+
+class InOrder:
+    """The rows of a BlockFile as they lie there, some thousands at a time."""
+
+    def __init__(self, dataset: BlockFile, size: int = 1 << 14) -> None:
+        self.dataset, self.size = dataset, size
+
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        for start in range(0, len(self.dataset), self.size):
+            yield self.dataset.read(start, min(start + self.size, len(self.dataset)))
