@@ -215,8 +215,8 @@ class StreamedJob(Job):
         size = self.stream.rows[0] * (4 * width + (4 if self.reading.task == "regression" else 8))
         drawn = f"{len(self.table):,} rows, drawn by chance, told what each column is"
         self.reading.remarks.append(
-            f"read in pieces: {drawn}; the rows to learn from take {size / 1e6:,.1f} MB on the disk, beside the "
-            "output, until the training ends"
+            f"read in pieces: {drawn}; the rows to learn from take {size / 1e6:,.1f} MB on the disk, "
+            "beside the output, until the training ends"
         )
         report.data(self.table, self.reading, self.model, self.parts, rows=sum(self.stream.rows))
 
@@ -248,7 +248,7 @@ class StreamedJob(Job):
 
 
 def too_large(data: str) -> bool:
-    """Return whether a file is larger than a quarter of the machine's memory, so that it is read in pieces."""
+    """Return whether a file is larger than a quarter of the memory: it is read in pieces."""
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         return Path(data).is_file() and Path(data).stat().st_size > memory / 4
@@ -296,7 +296,9 @@ def _inspected(args: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def _no_number() -> InputError:
-    return InputError(lesson("--loss", "is of a number, and the target has classes", hint="--task regression"))
+    return InputError(
+        lesson("--loss", "is of a number, and the target has classes", hint="--task regression")
+    )
 
 
 def asked_columns(args: argparse.Namespace) -> dict[str, str]:
@@ -343,5 +345,3 @@ def _network(inputs: int, hidden: list[int], outputs: int, activation: str, drop
         layers += [nn.Dropout(dropout)] if dropout else []
         inputs = size
     return nn.Sequential(*layers, nn.Linear(inputs, outputs))
-
-

@@ -13,9 +13,7 @@ from clearprop.cli.spelling import spelling
 from clearprop.errors import InputError, lesson
 
 if TYPE_CHECKING:
-    from clearprop.cli.train_report import TrainingReport
     from clearprop.train import History
-
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

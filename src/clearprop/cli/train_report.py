@@ -77,9 +77,8 @@ class TrainingReport:
 
         `rows` is how many there are, where `table` is a part of them.
         """
-        self.say(
-            f"{table.path}: {rows or len(table):,} rows, {counted(len(reading.columns), 'column')} to predict from"
-        )
+        columns = counted(len(reading.columns), "column")
+        self.say(f"{table.path}: {rows or len(table):,} rows, {columns} to predict from")
         for label, text in _columns(model, table, reading):
             self._field(label, text)
         for name, found in reading.findings.items():
@@ -94,11 +93,12 @@ class TrainingReport:
             for remark in reading.said():
                 print(f"note: {remark}", file=sys.stderr)
         if self.json is not None:
-            columns = [found.spec() for found in reading.findings.values()]
+            kinds = [found.spec() for found in reading.findings.values()]
             target = {"name": reading.target, "task": reading.task, "says": reading.aim.says}
             classes = {"classes": list(model.target.values)} if isinstance(model.target, Classes) else {}
             counts = dict(zip(("training", "validation", "test"), map(len, parts), strict=True))
-            self.json |= {"table": table.path, "columns": columns, "target": target | classes, "rows": counts}
+            self.json |= {"table": table.path, "columns": kinds, "target": target | classes}
+            self.json["rows"] = counts
             self.json["notes"] = list(reading.remarks)
 
     def absent(self, reading: Reading, model: TableModel, parts: Any, table: Table) -> None:

@@ -92,7 +92,9 @@ class BlockLoader:
     stretches = 64
     """The buffer holds so many stretches."""
 
-    def __init__(self, dataset: BlockFile, batch_size: int, *, seed: int = 0, buffer: int = 128 << 20) -> None:
+    def __init__(
+        self, dataset: BlockFile, batch_size: int, *, seed: int = 0, buffer: int = 128 << 20
+    ) -> None:
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             wanted = "wants a whole number of 1 or more"
             raise ValueError(lesson("BlockLoader(batch_size=)", wanted, repr(batch_size)))

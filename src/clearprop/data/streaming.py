@@ -18,7 +18,6 @@ from clearprop.data.columns import (
     Classes,
     Column,
     Number,
-    Quantity,
     Target,
     categories,
     category_of,
@@ -210,7 +209,7 @@ def stream_table(
     sample = with_target(sample, reading)
     encodings = [_refined(column, statistics) for column in learn_columns(sample, reading)]
     aim = _aim(reading, sample, statistics, count)
-    rows = (statistics.rows, *map(len, held))
+    rows = statistics.rows, len(held[0]), len(held[1])
     return TableStream(sample.path, reading, encodings, aim, sample, *held, rows, blocks, shares, seed)
 
 

@@ -87,7 +87,10 @@ def _frames_of_polars(source: Source, rows: int) -> Iterator[Any]:
     try:
         polars = importlib.import_module("polars")
     except ImportError as error:
-        wanted, got = "is a Parquet file, which takes a library to read", "neither pyarrow nor polars is there"
+        wanted, got = (
+            "is a Parquet file, which takes a library to read",
+            "neither pyarrow nor polars is there",
+        )
         hint = "pip install 'clearprop[tables]'"
         raise InputError(lesson(f"reading {source.name}", wanted, got, hint=hint)) from error
     if source.path is None:

@@ -1,0 +1,219 @@
+"""Tables in pieces: the same columns as in memory, statistics of training rows alone, batches that go on."""
+
+import io
+import lzma
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import nn, train
+from clearprop.data import BlockFile, read_blocks, read_table, stream_table, streaming
+from clearprop.data.columns import Category, Classes, Number, encode
+from clearprop.data.reading import delimited
+from clearprop.errors import InputError
+
+ROWS = 3000
+
+
+def content(rows=ROWS, **columns):
+    generator = np.random.default_rng(0)
+    x, town = generator.normal(size=rows), generator.choice(["Oslo", "Rome", "Lima"], rows)
+    kind = np.where(x + (town == "Rome") > 0.3, "yes", "no")
+    table = {"x": [f"{v:.4f}" for v in x], "town": town, "kind": kind} | columns
+    lines = [",".join(table), *(",".join(map(str, row)) for row in zip(*table.values(), strict=True))]
+    return ("\n".join(lines) + "\n").encode()
+
+
+@pytest.mark.parametrize("rows", [1, 7, 500, 5000])
+@pytest.mark.parametrize("pack", [bytes, lzma.compress])
+def test_pieces_are_the_table(rows, pack):
+    whole = read_table(content(300))
+    pieces = list(read_blocks(pack(content(300)), rows))
+
+    assert [c for piece in pieces for c in piece.columns["x"]] == whole.columns["x"]
+    assert np.concatenate([piece.lines for piece in pieces]).tolist() == whole.lines.tolist()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b"", b"a,b\n", b"a,b\n1,2\n3\n", b'a,b\n1,"2\n', b"a,a\n1,2\n", b"a,b\n1,\xff\n", b"a,b\n1,2\0\n"],
+)
+def test_a_fault_is_told_as_the_whole_reader_tells_it(bad):
+    with pytest.raises(InputError) as whole:
+        read_table(bad)
+    with pytest.raises(InputError) as pieces:
+        list(read_blocks(bad, 1))
+
+    assert str(pieces.value) == str(whole.value)
+
+
+def test_other_formats_and_no_rows_are_refused():
+    packed = io.BytesIO()
+    np.savez(packed, a=np.arange(3))
+    with pytest.raises(InputError, match="in pieces from CSV or Parquet alone"):
+        list(read_blocks(packed.getvalue()))
+    with pytest.raises(ValueError, match=r"read_blocks\(rows=\): wants 1 row or more: 0"):
+        list(read_blocks(b"a\n1\n", 0))
+
+
+def test_statistics_are_those_of_the_training_rows_alone():
+    stream = stream_table(content(), "kind", block_rows=400, seed=3)
+    table = read_table(content())
+    held = {*stream.validation.lines.tolist(), *stream.test.lines.tolist()}
+    learned = table.rows([i for i, line in enumerate(table.lines.tolist()) if line not in held])
+    x, _ = learned.numbers("x")
+    number = next(c for c in stream.columns if isinstance(c, Number))
+
+    assert stream.rows == (len(learned), len(stream.validation), len(stream.test))
+    assert 0.07 < len(stream.validation) / ROWS < 0.13
+    assert 0.16 < len(stream.test) / ROWS < 0.24
+    assert (number.mean, number.scale) == pytest.approx((x.mean(), x.std()), rel=1e-12)
+    assert stream.target == Classes("kind", ("no", "yes"))
+
+
+@pytest.mark.parametrize("rows", [100, 999, 10_000])
+def test_the_pieces_size_changes_nothing(rows):
+    one, other = (stream_table(content(), "kind", block_rows=n) for n in (rows, 357))
+
+    assert one.rows == other.rows
+    assert one.test.lines.tolist() == other.test.lines.tolist()
+    assert [c.name for c in one.columns] == [c.name for c in other.columns]
+    for a, b in zip(one.columns, other.columns, strict=True):
+        np.testing.assert_allclose(a.encode(one.test), b.encode(one.test), rtol=1e-9, atol=1e-12)
+
+
+def test_the_file_of_rows_is_what_the_network_would_read(tmp_path):
+    stream = stream_table(content(), "kind", block_rows=400)
+    file = stream.cache(tmp_path / "rows")
+    held = {*stream.validation.lines.tolist(), *stream.test.lines.tolist()}
+    table = read_table(content())
+    learned = table.rows([i for i, line in enumerate(table.lines.tolist()) if line not in held])
+    inputs, targets = file.read(0, len(file))
+
+    np.testing.assert_array_equal(inputs, encode(learned, stream.columns))
+    np.testing.assert_array_equal(targets, stream.target.encode(learned))
+
+
+def test_codes_that_are_plain_in_one_piece_alone_keep_their_zeros():
+    codes = [f"{i % 40:03}" if i > 2000 else str(100 + i % 40) for i in range(ROWS)]
+    stream = stream_table(content(code=codes), "kind", block_rows=300)
+    code = next(c for c in stream.columns if c.name == "code")
+
+    assert isinstance(code, Category)
+    assert {"005", "105"} <= set(code.values)
+
+
+def test_a_class_of_one_row_is_known():
+    kinds = np.array(["a", "b"] * (ROWS // 2), object)
+    kinds[77] = "rare"
+    stream = stream_table(content(kind=kinds), "kind", block_rows=300)
+
+    assert stream.target.values == ("a", "b", "rare")
+
+
+def test_a_word_among_numbers_is_named_with_its_line():
+    x = ["1.5"] * ROWS
+    x[2900] = "oops"
+    with pytest.raises(InputError, match=r"'oops' on line 2902"):
+        stream_table(content(x=x), "kind", columns={"x": "number"}, block_rows=300).cache("/dev/null")
+
+
+def rows_file(path, rows=1000):
+    kinds = ((2,), np.float32), ((), np.int64)
+    with BlockFile.writing(path, *kinds) as file:
+        for start in range(0, rows, 300):
+            numbers = np.arange(start, min(start + 300, rows))
+            file.add(np.stack([numbers, -numbers], axis=1), numbers)
+    return BlockFile(path, *kinds)
+
+
+@pytest.mark.parametrize("buffer", [1, 2000, 1 << 20])
+def test_every_row_comes_once_in_batches_of_one_size(tmp_path, buffer):
+    loader = rows_file(tmp_path / "rows").batches(32, seed=1, buffer=buffer)
+    epochs = [list(loader) for _ in range(2)]
+    orders = [np.concatenate([y for _, y in epoch]).tolist() for epoch in epochs]
+
+    assert [len(y) for _, y in epochs[0]] == [32] * 31 + [8]
+    assert len(loader) == 32
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(1000))
+    assert orders[0] != orders[1] != sorted(orders[1])
+    assert all(np.array_equal(x[:, 0], y) for x, y in epochs[0])
+
+
+@pytest.mark.parametrize("given", [0, 1, 17, 31, 32])
+def test_a_loader_goes_on_with_the_very_next_batch(tmp_path, given):
+    file = rows_file(tmp_path / "rows")
+    loader = file.batches(32, seed=1, buffer=2000)
+    batches = iter(loader)
+    for _ in range(given):
+        next(batches)
+    state = loader.state_dict()
+    rest = [y.tolist() for _, y in batches]
+    other = file.batches(32, seed=9, buffer=2000)
+    other.load_state_dict(state)
+
+    assert [y.tolist() for _, y in other] == (rest or [y.tolist() for _, y in loader])
+
+
+def test_fit_learns_from_a_stream_and_resumes_to_the_same_bits(tmp_path):
+    stream = stream_table(content(), "kind", block_rows=400)
+    file = stream.cache(tmp_path / "rows")
+    width = sum(column.width for column in stream.columns)
+    held = encode(stream.test, stream.columns), stream.target.encode(stream.test)
+
+    def fit(epochs, **options):
+        clearprop.manual_seed(0)
+        model = nn.Sequential(nn.Linear(width, 16), nn.Tanh(), nn.Linear(16, 2))
+        loader = file.batches(32, seed=0, buffer=4000)
+        train.fit(
+            model, nn.CrossEntropyLoss(), loader, epochs=epochs, metrics=["accuracy"], progress=False,
+            compile=False, **options,
+        )  # fmt: skip
+        return model
+
+    whole = fit(4)
+    fit(2, checkpoint=tmp_path / "run")
+    resumed = fit(4, checkpoint=tmp_path / "run", resume=True)
+
+    assert train.evaluate(whole, nn.CrossEntropyLoss(), held, ["accuracy"])["accuracy"] > 0.9
+    for name, array in whole.state_dict().items():
+        np.testing.assert_array_equal(array, resumed.state_dict()[name])
+
+
+def test_memory_does_not_grow_with_the_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(streaming, "SAMPLE", 1000)
+    monkeypatch.setattr(delimited, "_CHARACTERS", 1 << 14)
+    peaks = []
+    for rows in (20_000, 80_000):
+        path = tmp_path / f"{rows}.csv"
+        path.write_bytes(content(rows))
+        tracemalloc.start()
+        stream = stream_table(path, "kind", block_rows=2000, validation=0.01, test=0.01)
+        file = stream.cache(tmp_path / "rows")
+        assert sum(len(y) for _, y in file.batches(256, buffer=1 << 16)) == stream.rows[0]
+        stream = file = None
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    assert peaks[1] < 1.3 * peaks[0]
+
+
+@pytest.mark.parametrize("kind", ["pyarrow", "polars"])
+def test_parquet_comes_in_pieces(tmp_path, kind, monkeypatch):
+    engine = pytest.importorskip(kind)
+    table = read_table(content(500))
+    columns = {"x": table.numbers("x")[0], "town": table.columns["town"], "kind": table.columns["kind"]}
+    path = tmp_path / "t.parquet"
+    if kind == "pyarrow":
+        pytest.importorskip("pyarrow.parquet").write_table(engine.table(columns), path)
+    else:
+        engine.DataFrame(columns).write_parquet(path)
+        monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    pieces = list(read_blocks(path, 64))
+
+    assert len(pieces) == 8
+    assert [v for piece in pieces for v in piece.columns["town"]] == table.columns["town"]
+    stream = stream_table(path, "kind", block_rows=64)
+    assert sum(stream.rows) == 500
