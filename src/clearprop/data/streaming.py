@@ -28,6 +28,7 @@ from clearprop.data.columns import (
 from clearprop.data.inspection import Reading, inspect, with_target
 from clearprop.data.reading.blocks import expected_rows, read_blocks
 from clearprop.data.tables import Table, stacked
+from clearprop.data.targets import labels
 
 Array = npt.NDArray[Any]
 
@@ -224,8 +225,11 @@ def _gathered(
         known = ~block.absent(target)
         part = _parts(block.lines, shares, seed)
         cells = block.found(target)
-        if isinstance(cells, Words) or len(statistics.labels) <= MOST_CLASSES:
+        if isinstance(cells, Words):
             statistics.labels.update(_counted(block, target))
+        elif isinstance(cells, Numbers) and len(statistics.labels) <= MOST_CLASSES:
+            different = np.unique(block.known(cells.values)[known])[: MOST_CLASSES + 1]
+            statistics.labels.update(labels(Numbers(different).cells()))
         learned = block.rows(np.flatnonzero(known & (part == 0)))
         statistics.rows += len(learned)
         statistics.see(learned, _chance(learned.lines))
