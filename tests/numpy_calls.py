@@ -411,9 +411,42 @@ def einsums():
         yield (s, *(array(x, seed=i) for i, x in enumerate(shapes))), {}
         yield (s, *(array(x, "f4", seed=i) for i, x in enumerate(shapes))), {"optimize": True}
         yield (s, *(array(x, "i8", seed=i) for i, x in enumerate(shapes))), {}
-    yield (array((2, 3)), [0, 1]), {}
+    x, y = array((2, 3)), array((3, 4), seed=1)
+    for args in (
+        (x, [0, 1]),
+        (x, [0, 1], []),
+        (x, [0, 1], y, [1, 2]),
+        (x, [0, 1], y, [1, 2], [2, 0]),
+        (x, [30, 2]),
+        (x, [..., 1], y, [1, 2]),
+        (x, [0, 0]),
+        (x, [0], y, [1]),
+    ):
+        yield args, {}
+    yield ("ij,jk", x, y), {"dtype": "f8", "optimize": "greedy"}
     yield ("ij", array((2, 3))), {"keyword_that_nobody_knows": 1}
     yield ("ij,jk->ik", array((2, 3), "i8"), array((3, 2), "f4")), {}
+
+
+def fits():
+    x, y = np.array([-2.0, -1.0, 0.5, 1.0, 2.5]), np.array([1.0, -0.5, 2.0, 0.3, 1.7])
+    for deg in (0, 1, 2, -1, [1]):
+        yield (x, y, deg), {}
+    for how in (
+        {"w": np.array([1.0, 2.0, 0.5, 1.5, 1.0])},
+        {"cov": True},
+        {"cov": "unscaled"},
+        {"full": True},
+        {"rcond": 1e-3},
+        {"w": x[:2]},
+    ):
+        yield (x, y, 1), how
+    yield (x, np.stack([y, x * y], axis=1), 1), {"w": y}
+    yield (x, np.stack([y, x * y], axis=1), 1), {"cov": True}
+    for wrong in ((x[:3], y, 1), (x[:, None], y, 1), (x[:0], y[:0], 1), (x, np.zeros((5, 2, 2)), 1)):
+        yield wrong, {}
+    yield (x.astype("f4"), y.astype("f4"), 1), {}
+    yield (np.arange(5), np.array([3, -1, 2, 5, -4]), 1), {}
 
 
 def tensordots():
@@ -439,6 +472,9 @@ def tensordots():
     yield (array((3, 3), "f4"), array((3, 3), "i8"), 1), {}
 
 
+STEPWISE = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation")
+
+
 def plain_calls():
     """The functions without a gradient: each with what it is usually asked."""
     x, y, whole = array((3, 4)), array((3, 4), seed=1), array((6,), "i8") + 3
@@ -459,7 +495,8 @@ def plain_calls():
         np.histogramdd: [((x,), {}), ((x, 2), {})], np.histogram_bin_edges: [((x, 3), {})], np.ix_: [(index, {})],
         np.array2string: [((x,), {})], np.array_repr: [((x,), {})], np.array_str: [((x,), {})], np.lexsort: [((x,), {}), (((x[0], y[0]),), {})],
         np.ravel_multi_index: [((index, (3, 4)), {})], np.unravel_index: [((index[0], (3, 4)), {})], np.packbits: [((x > 0,), {})],
-        np.unpackbits: [((whole.astype("u1"),), {})], np.argpartition: [((x, 1), {}), ((x, 1, 0), {}), ((x, 9), {})], np.min_scalar_type: [((array(()),), {})],
+        np.unpackbits: [((whole.astype("u1"),), {})], np.argpartition: [((x, 1), {}), ((x, 1, 0), {}), ((x, 9), {})],
+        np.partition: [((x, 1), {}), ((x, (0, 2)), {}), ((x, 1, 0), {}), ((x, 9), {}), ((x, 2, None), {}), ((x, 1.5), {}), ((x, 1), {"order": "a"}), ((x, 1), {"kind": "quicksort"})], np.min_scalar_type: [((array(()),), {})],
         np.result_type: [((x, 1.0), {}), ((x, y.astype("f4")), {})], np.can_cast: [((x.dtype, "f4"), {})], np.common_type: [((x, whole), {})],
         np.iscomplexobj: rows, np.isrealobj: one_array(_()), np.may_share_memory: [((x, y), {})], np.shares_memory: [((x, y), {})],
         np.einsum_path: [(("ij,jk", x, y.T), {})], **dict.fromkeys((np.diag_indices_from, np.tril_indices_from, np.triu_indices_from), square),
@@ -514,12 +551,18 @@ def series_calls():
         ((v.astype("f4"),), {}),
         ((array((4,), "i8"),), {}),
     ]
+    heavy = {"weights": np.array([1.0, 0.0, 2.0, 0.5]), "method": "inverted_cdf"}
+    weighed = [
+        ((array(shape, dtype), q), heavy | how)
+        for shape, dtype, how in (((4,), "f8", {}), ((3, 4), "f8", {"axis": 1}), ((3, 4), "f4", {"axis": -1, "keepdims": True}), ((4,), "i8", {}), ((3, 4), "f8", {}), ((4,), "f8", {"method": "linear"}))
+        for q in (0.0, 0.3, 1.0, [0.1, 0.9], 1.5)
+    ]  # fmt: skip
     share = [
         ((a, q, *more), {**kw, **end})
         for a in (x, v, array((3, 4), "f4"), array((4,), "i8"), array((2, 3, 4)))
         for q in (0.3, [0.0, 0.5, 1.0])
         for more in ((), (0,), (-1,), (7,))
-        for kw in ({}, {"method": "lower"}, {"method": "hazen"})
+        for kw in ({}, {"method": "lower"}, {"method": "hazen"}, *({"method": m} for m in STEPWISE))
         for end in ({}, {"keepdims": True})
     ]
     share += [
@@ -563,7 +606,7 @@ def series_calls():
         np.vander: [((v,), {}), ((v, 3), {}), ((v, 2, True), {}), ((x,), {}), ((v, 0), {}), ((array((3,), "i8"),), {}), ((v.astype("f4"), 3), {}), ((v, -1), {})],
         np.linspace: [((array(()), 2.0, 5), {}), ((w, 2.0, 4), {}), ((w, v[:3], 4, False), {}), ((w, 2.0, 4), {"axis": -1}), ((w, 3.0, 3), {"retstep": True}), ((w, 1.0, 1), {}), ((w, 1.0, 0), {}), ((w, 1.0, -1), {}), ((w, 9.0, 5), {"dtype": "f4"})],
         np.logspace: [((w, 2.0, 4), {}), ((w, 2.0, 4), {"base": 2.0})], np.geomspace: [((np.abs(w) + 1, 9.0, 4), {}), ((-np.abs(w) - 1, -9.0, 4), {})],
-        np.quantile: share, np.percentile: [((a, np.multiply(q, 100), *more), kw) for (a, q, *more), kw in share], np.nanquantile: [((a[0], 0.3, *a[1:]), kw) for a, kw in nan], np.nanpercentile: [((a[0], 30, *a[1:]), kw) for a, kw in nan],
+        np.quantile: share + weighed, np.percentile: [((a, np.multiply(q, 100), *more), kw) for (a, q, *more), kw in share], np.nanquantile: [((a[0], 0.3, *a[1:]), kw) for a, kw in nan], np.nanpercentile: [((a[0], 30, *a[1:]), kw) for a, kw in nan],
         **dict.fromkeys((np.nanmax, np.nanmin, np.nanprod, np.nanmedian), tuple(nan)), **dict.fromkeys((np.nancumsum, np.nancumprod), (nan[0], nan[1], nan[2], nan[4], nan[5])),
         **dict.fromkeys((np.nanvar, np.nanstd), (*nan, ((gaps, 1), {"ddof": 1}))),
         np.cov: [((x,), {}), ((v,), {}), ((x,), {"rowvar": False}), ((v, v[::-1]), {}), ((x,), {"bias": True}), ((x,), {"ddof": 0}), ((array((2, 3, 4)),), {}), ((x.astype("f4"),), {})],
@@ -571,6 +614,15 @@ def series_calls():
     }  # fmt: skip
 
 
+MARGINS = tuple(
+    _(width, mode, **how)
+    for width in (1, 0, (1, 2), ((1, 0), (0, 3)), 4, -1, 1.5)
+    for mode, how in (
+        ("edge", {}), ("reflect", {}), ("reflect", {"reflect_type": "odd"}), ("symmetric", {}), ("symmetric", {"reflect_type": "odd"}), ("wrap", {}), ("linear_ramp", {}),
+        ("linear_ramp", {"end_values": 2}), ("linear_ramp", {"end_values": ((1, 2), (3, 4))}), ("mean", {}), ("mean", {"stat_length": 2}), ("mean", {"stat_length": ((1, 2), (2, 1))}),
+        ("maximum", {}), ("minimum", {"stat_length": 2}), ("median", {}), ("median", {"stat_length": 3}), ("nonsense", {}), ("edge", {"constant_values": 2}), ("wrap", {"stat_length": 1}),
+    )
+)  # fmt: skip
 TRANSFORM = (
     _(), _(4), _(3), _(1), _(0), _(-1), _(2.5), _(4, 0), _(None, -1), _(None, 1), _(axis=2), _(axis=-3), _(norm="ortho"), _(norm="forward", n=5),
     _(norm="backward"), _(norm="x"), _(axis=0, n=3, norm="ortho"),
@@ -600,7 +652,11 @@ CALLS = {
     np.round: lambda: one_array(_(), _(1), _(decimals=-1), _(1.5)),
     np.around: lambda: one_array(_(), _(1)),
     np.copy: lambda: one_array(_()),
-    np.ravel: lambda: one_array(_(), _("C")),
+    np.ravel: lambda: one_array(_(), _("C"), _("F"), _(order="x")),
+    np.roots: lambda: each((array((4,)), np.array([1.0, 0.0, -4.0]), np.array([0.0, 0.0, 2.0, -3.0, 0.0]), np.array([2.0]), np.zeros(3), np.zeros(0), np.array(2.0), array((2, 2)), array((3,), "i8") + 9, array((3,), "c16")), _()),
+    np.poly: lambda: each((array((3,)), array((3,), "f4"), array((3,), "i8"), np.zeros(0), np.array(2.0), np.array([1j, -1j]), np.array([1j, 2.0]), LADDER, array((2, 3)), array((2, 2, 2))), _()),
+    np.polydiv: lambda: ((pair, {}) for pair in ((array((4,)) + 4, array((2,)) + 4), (array((2,)) + 4, array((4,)) + 4), (np.array([1.0, -3.0, 2.0]), np.array([1.0, -1.0])), (np.array([2, 4, 6]), np.array([2])), (np.array(3.0), np.array(2.0)))),
+    np.polyfit: fits, np.i0: lambda: one_array(_(), kinds=("f8", "f4", "i8", "i4", "b1", "c16")),
     np.atleast_1d: lambda: (*one_array(_(), _(array(())), _(2.0)),),
     np.atleast_2d: lambda: (*one_array(_(), _(array((3,))), _(2.0)),),
     np.column_stack: lambda: sequences(_()),
@@ -618,11 +674,11 @@ CALLS = {
     np.moveaxis: lambda: one_array(_(0, -1), _(-1, 0), _((0, 1), (1, 0)), _(0, 5), _((0, 1), (0,)), _((0, 0), (0, 1)), _([0], [1])),
     np.expand_dims: lambda: one_array(_(0), _(-1), _((0, 1)), _(1), _(9), _((0, 0)), _(axis=2), _()),
     np.squeeze: lambda: one_array(_(), _(0), _(1), _(-1), _((0, 1)), _(5), _(())),
-    np.reshape: lambda: one_array(_(-1), _((-1,)), _((2, -1)), _((4, 3)), _(12), _((5, 5)), _((-1, -1)), _((1, -1, 1)), _(()), _((-2, 6)), _(shape=(6, 2)), _(1.5)),
+    np.reshape: lambda: one_array(_((4, 3), "F"), _((-1, 2), order="F"), _(-1, order="x"), _(-1), _((-1,)), _((2, -1)), _((4, 3)), _(12), _((5, 5)), _((-1, -1)), _((1, -1, 1)), _(()), _((-2, 6)), _(shape=(6, 2)), _(1.5)),
     np.broadcast_to: lambda: one_array(_((3, 4)), _((2, 3, 4)), _(()), _(4), _((4, 3)), _((0, 4)), _((-1, 4)), _([3, 4])),
     np.tile: lambda: one_array(_(2), _((2, 1)), _((1, 2, 3)), _(0), _([2]), _(-1), _(1.5), _(())),
     np.repeat: lambda: one_array(_(2), _(0), _(2, 0), _(2, -1), _(2, 5), _(-1), _(1.5)),
-    np.pad: lambda: one_array(_(1), _(0), _((1, 2)), _(((1, 0), (0, 2))), _(-1), _(1, constant_values=2), _(1, "constant"), _(((1, 2),)), _((1, 2, 3)), _(1.5), _(1, constant_values=(1, 2)),
+    np.pad: lambda: one_array(*MARGINS, _(1), _(0), _((1, 2)), _(((1, 0), (0, 2))), _(-1), _(1, constant_values=2), _(1, "constant"), _(((1, 2),)), _((1, 2, 3)), _(1.5), _(1, constant_values=(1, 2)),
                               _(1, constant_values=((1, 2), (3, 4)))),
     np.split: lambda: one_array(_(2), _(3), _(1), _([1, 2]), _([2, 1]), _(2, 1), _(2, -1), _(2, 5), _(0), _(-1), _([5]), _([-1]), _(1.0), _([])),
     np.hsplit: lambda: one_array(_(2), _(3), _([1, 2]), _([5]), _(0)), np.vsplit: lambda: one_array(_(2), _(3), _([1, 2]), _([5]), _(0)),

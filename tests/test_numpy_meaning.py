@@ -21,6 +21,7 @@ NO_ORDER = (
 REFUSED = {
     **dict.fromkeys(NO_ORDER, ("complex numbers have no order",)),
     **dict.fromkeys((np.astype, np.linalg.trace), ("would drop imaginary parts",)),
+    np.pad: ("complex numbers have no order",),
     np.tile: ("must be non-negative",),  # NumPy tiles nothing a negative number of times
     np.repeat: ("cannot be interpreted as an integer",),
     np.average: ("takes from 1 to 3 positional",),
@@ -30,7 +31,6 @@ REFUSED = {
     np.take: ("an index array holds integers", "is out of bounds"),  # NumPy lets any index into nothing
     np.var: ("correction",),
     np.std: ("correction",),
-    np.einsum: ("the subscripts come first",),
     np.linalg.cond: ("Singular matrix",),  # of another order than 2 and -2: NumPy's is infinite there
     np.lib.stride_tricks.sliding_window_view: ("a Tensor's values do not change",),
 }

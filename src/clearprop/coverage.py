@@ -44,7 +44,7 @@ OWN: dict[str, tuple[Any, ...]] = {
     "apply_along_axis": (np.cumsum, 0, X), "apply_over_axes": (np.sum, X, 0), "astype": (X, "f4"), "choose": (COUNTS, [V, W, X[2]]),
     "clip": (X, 0.2, 0.6), "compress": ([True, False, True], X, 0), "delete": (V, 1), "einsum": ("ij,jk->ik", X, X), "full_like": (X, V[0]),
     "einsum_path": ("ij,jk", X, X), "expand_dims": (X, 0), "insert": (V, 1, W[:1]), "interp": (V, np.array([0.0, 0.5, 1.0]), W), "linspace": (V, W, 4),
-    "geomspace": (V, W, 4), "logspace": (V, W, 4), "moveaxis": (X, 0, 1), "pad": (X, 1), "percentile": (X, 30), "nanpercentile": (X, 30), "quantile": (X, 0.3),
+    "geomspace": (V, W, 4), "logspace": (V, W, 4), "moveaxis": (X, 0, 1), "pad": (X, 1), "poly": (V,), "polyfit": (V, W, 1), "polydiv": (V, W[:2]), "partition": (V, 1), "percentile": (X, 30), "nanpercentile": (X, 30), "quantile": (X, 0.3),
     "nanquantile": (X, 0.3), "piecewise": (V, [COUNTS > 0], [np.sin]), "ravel_multi_index": ((COUNTS, COUNTS), (3, 3)), "select": ([X > 0.4], [X]),
     "take": (V, COUNTS), "take_along_axis": (X, COUNTS[:, None], 1), "tile": (X, 2), "trim_zeros": (np.array([0.0, 0.5, 0.0]),), "where": (X > 0.4, X, 0.0),
     "cholesky": (SYMMETRIC,), "eigh": (SYMMETRIC,), "eigvalsh": (SYMMETRIC,), "eig": (LADDER,), "eigvals": (LADDER,), "matrix_power": (X, 3),
@@ -58,7 +58,7 @@ REASONS = {
     **dict.fromkeys(WRITING, "writes into an array that the graph remembers"),
     **dict.fromkeys(("busday_count", "busday_offset", "is_busday", "isnat", "datetime_as_string"), "is about dates"),
     **dict.fromkeys(("gcd", "lcm", "bitwise_count"), "is about whole numbers"),
-    "sort_complex": "complex numbers have no order", "roots": "gives complex numbers", "poly": "no rule yet", "polyfit": "no rule yet", "polydiv": "no rule yet",
+    "sort_complex": "complex numbers have no order",
 }  # fmt: skip
 UNSAID = {"empty_like", "may_share_memory", "shares_memory"}  # each call may answer something else
 FILES = {"save", "savez", "savez_compressed", "savetxt"}

@@ -14,7 +14,7 @@ from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.ops.reduce import kept
 from clearprop.ops.shape import as_array
-from clearprop.registry import implements, ops
+from clearprop.registry import implements, ops, wider
 
 
 # --- matmul -------------------------------------------------------------------------------------------------
@@ -204,6 +204,30 @@ def _einsum_cost(z: Any, *xs: Any, subscripts: str) -> int:
 def einsum(*xs: Any, subscripts: str = "") -> Any:
     """Einstein summation: `einsum("ij,jk->ik", x, y)` sums over every label that the output does not name."""
     return np.einsum(subscripts, *xs, optimize=len(xs) > 2)[()]
+
+
+def _listed(
+    *arguments: Any, optimize: Any = None, dtype: Any = None, order: str = "K", casting: str = "safe"
+) -> Any:
+    """Answer einsum with lists of labels in place of letters, and with the keywords that change no value."""
+    if not isinstance(arguments[0], str):
+        count = len(arguments) // 2
+        arrays, labels = arguments[: 2 * count : 2], arguments[1 : 2 * count : 2]
+        terms = ",".join(_letters(names) for names in labels)
+        subscripts = terms + ("->" + _letters(arguments[-1]) if len(arguments) % 2 else "")
+        arguments = (subscripts, *arrays)
+    subscripts, *xs = arguments
+    if dtype is not None:
+        xs = [as_array(x).astype(dtype) for x in xs]
+    return ops["einsum"](subscripts, *xs)
+
+
+def _letters(labels: Any) -> str:
+    """Return letters for whole numbers below 52, in their order."""
+    return "".join("..." if k is Ellipsis else chr(65 + k if k < 26 else 71 + k) for k in labels)
+
+
+wider[np.einsum] = _listed
 
 
 # --- products made of those ---------------------------------------------------------------------------------

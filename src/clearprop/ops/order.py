@@ -103,6 +103,33 @@ def sort(x: Any, *, axis: int = -1) -> Any:
     return np.sort(x, axis=axis)
 
 
+@define(
+    "argpartition",
+    "opaque",
+    None,
+    numpy=np.argpartition,
+    facts=Facts(kinks=False),
+    examples=(((_TIED,), {"kth": 1}),),
+)
+def argpartition(x: Any, *, kth: Any = 0, axis: int | None = -1, kind: str = "introselect") -> Any:
+    """The indices that put the entries of the places `kth` where sorting would; no gradient."""
+    places: Any = np.argpartition
+    return places(x, kth, axis, kind)
+
+
+@implements(np.partition)
+def partition(x: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Any:
+    """Return the entries with those of the places `kth` where sorting would put them, smaller ones before."""
+    real_only("np.partition(x)", x)
+    if order is not None:
+        raise ValueError(
+            lesson("np.partition(order=)", "is about fields, which a Tensor has not", f"{order!r}")
+        )
+    if axis is None:
+        x, axis = as_array(x).reshape((-1,)), -1
+    return np.take_along_axis(x, ops["argpartition"](x, kth=kth, axis=axis, kind=kind), axis=axis)
+
+
 @implements(np.median)
 def median(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Return the middle entry along `axis` (one or several), or the mean of the two in the middle.

@@ -49,7 +49,7 @@ _OF_VALUES: tuple[Callable[..., Any], ...] = (
     np.unique_inverse, np.unique_values, np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d,
     np.bincount, np.histogram, np.histogram2d, np.histogramdd, np.histogram_bin_edges, np.ix_,
     np.array2string, np.array_repr, np.array_str, np.save, np.savez, np.savez_compressed, np.savetxt,
-    np.lexsort, np.ravel_multi_index, np.unravel_index, np.packbits, np.unpackbits, np.argpartition,
+    np.lexsort, np.ravel_multi_index, np.unravel_index, np.packbits, np.unpackbits,
     np.min_scalar_type,
 )  # fmt: skip
 # Shapes and dtypes alone decide it.

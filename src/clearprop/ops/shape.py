@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
+from clearprop.errors import lesson
 from clearprop.facts import Facts
-from clearprop.registry import implements
+from clearprop.registry import implements, wider
 from clearprop.tensor import Tensor
 
 
@@ -37,9 +38,41 @@ def reshape(x: Any, *, shape: Any = None) -> Any:
     return x.reshape(shape)
 
 
+def _by_columns(called: str, order: Any) -> bool:
+    """Whether entries are counted column by column; their order in memory is nothing that a Tensor has."""
+    if order in ("C", "F"):
+        return bool(order == "F")
+    if order not in ("A", "K"):
+        raise ValueError(lesson(f"{called}(order=)", "is 'C', row by row, or 'F'", repr(order)))
+    wanted = "asks for the order in memory, which is nothing that a Tensor has"
+    raise TypeError(lesson(f"{called}(order={order!r})", wanted, hint="order='C' or order='F'"))
+
+
+def _wide_reshape(x: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
+    """Answer `np.reshape` with an order: column by column is row by row of the transpose."""
+    x = as_array(x)
+    if copy is False:
+        raise TypeError(
+            lesson("np.reshape(copy=False)", "asks for a view of memory, which a Tensor never gives")
+        )
+    if not _by_columns("np.reshape", order):
+        return x.reshape(shape)
+    lengths = np.reshape(np.broadcast_to(False, x.shape), shape).shape
+    return np.transpose(np.transpose(x).reshape(lengths[::-1]))
+
+
+def _wide_ravel(x: Any, order: str = "C") -> Any:
+    """Answer `np.ravel` with an order."""
+    x = as_array(x)
+    return (np.transpose(x) if _by_columns("np.ravel", order) else x).reshape((-1,))
+
+
+wider[np.reshape], wider[np.ravel] = _wide_reshape, _wide_ravel
+
+
 def _ravel_signature(x: Any, order: str = "C") -> Any:
     if order != "C":
-        raise TypeError(f"only order='C', row by row, has a rule, not {order!r}")
+        raise TypeError("another order is answered elsewhere")
     return (x,), {}
 
 

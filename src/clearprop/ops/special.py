@@ -19,7 +19,8 @@ from clearprop.define import elementwise
 from clearprop.errors import GradientError, lesson
 from clearprop.facts import Facts
 from clearprop.ops.normal import DENSITY
-from clearprop.registry import ops, ufunc_names
+from clearprop.ops.plane import real_only
+from clearprop.registry import numpy_functions, ops, ufunc_names
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
 _ORDERS = np.array([2, 3, 4], np.int8)  # constants
@@ -65,6 +66,13 @@ def _digamma(x: Any) -> Any:
     return ops["digamma"](x)
 
 
+def _numpys_i0(x: Any) -> Any:
+    """NumPy's name of the modified Bessel function of order 0; a short float stays one."""
+    real_only("np.i0(x)", x)
+    z = ops["i0"](x if x.dtype.kind == "f" else x.astype(np.float64))
+    return z if x.dtype.kind != "f" or z.dtype == x.dtype else z.astype(x.dtype)
+
+
 # fmt: off
 if importlib.util.find_spec("scipy") is not None:
     _enter("gamma",     _POSITIVE,               lambda z, x: z * _digamma(x),                             doc="the factorial of x - 1")
@@ -96,6 +104,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("jv",        (_POSITIVE, _POSITIVE),  no_rule, lambda z, v, x: 0.5 * (ops["jv"](v - 1, x) - ops["jv"](v + 1, x)), doc="the Bessel function of order v; that by v is refused")
     _enter("iv",        (_POSITIVE, _POSITIVE),  no_rule, lambda z, v, x: 0.5 * (ops["iv"](v - 1, x) + ops["iv"](v + 1, x)), doc="the modified Bessel function of order v; that by v is refused")
     _enter("exp10",     _ANY,                    lambda z, x: z * LN10,                                    script="Math.pow(10, {})", doc="10 to the power x", singular=True)
+    numpy_functions[np.i0] = _numpys_i0
     del ufunc_names["zeta"]  # SciPy's is a function that asks no Tensor
     for _name in ("zeta", "jv", "iv"):
         ops[_name].examples = (((_ORDERS, np.array([0.4, 1.3, 2.2])), {}),)

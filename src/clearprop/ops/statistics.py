@@ -20,8 +20,11 @@ from clearprop.registry import implements, ops
 METHODS = {
     "linear": (1.0, 1.0), "lower": (1.0, 1.0), "higher": (1.0, 1.0), "midpoint": (1.0, 1.0),
     "nearest": (1.0, 1.0), "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5),
+    "inverted_cdf": (0.0, 1.0), "averaged_inverted_cdf": (0.0, 1.0), "closest_observation": (0.5, 1.5),
     "weibull": (0.0, 0.0), "median_unbiased": (1 / 3, 1 / 3), "normal_unbiased": (0.375, 0.375),
 }  # fmt: skip
+PICKS = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")  # one entry, never between two
+STEPS = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation")
 
 
 def rows_of(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
@@ -35,6 +38,8 @@ def rows_of(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
 
 def _between(rows: Any, place: Any, method: str) -> Any:
     """The value at a place, which may lie between two entries, of each sorted row."""
+    if method in STEPS:
+        return _step(rows, place, method)
     low = np.floor(place).astype(np.intp)
     high = np.ceil(place).astype(np.intp)
     if method in ("lower", "higher", "nearest"):
@@ -48,13 +53,70 @@ def _between(rows: Any, place: Any, method: str) -> Any:
     return np.where(a == b, a, a + (b - a) * share)
 
 
-def _quantile(called: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool, without_nan: bool) -> Any:
+def _step(rows: Any, place: Any, method: str) -> Any:
+    """The value where the entries step over the place; on a step, what the method says."""
+    before = np.floor(place)
+    on = place == before
+    if method == "closest_observation":
+        on = on & (before % 2 == 1)
+    last = rows.shape[-1] - 1
+    low, high = (np.clip(k, 0, last).astype(np.intp) for k in (before, before + 1))
+    a, b = (take_along_axis(rows, np.expand_dims(k, -1), -1)[..., 0] for k in (low, high))
+    return np.where(on, a if method != "averaged_inverted_cdf" else a + (b - a) * rows.dtype.type(0.5), b)
+
+
+def _weighted(called: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: Any) -> Any:
+    """The entry at which the share of the weights reaches q; no gradient by the weights or by q."""
+    x, q, w = as_array(x), constant(q), constant(weights)
+    if method != "inverted_cdf":
+        raise ValueError(lesson(f"{called}(weights=)", "wants method='inverted_cdf'", repr(method)))
+    if np.any((q < 0) | (q > 1)) or np.any(w < 0):
+        raise ValueError(lesson(called, "wants shares from 0 to 1, and no weight below 0", f"{q}"))
+    if w.shape != x.shape:
+        axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+        if axis is None or w.shape != tuple(x.shape[a] for a in axes):
+            error = TypeError if axis is None or w.ndim != len(axes) else ValueError
+            raise error(
+                lesson(f"{called}(weights=)", f"wants the shape of x, or of axis {axis}", f"{w.shape}")
+            )
+        w = np.transpose(w, np.argsort(axes))
+        w = w.reshape(tuple(n if i in axes else 1 for i, n in enumerate(x.shape)))
+    rows, kept = rows_of(x, axis)
+    heavy, _ = rows_of(np.broadcast_to(w, x.shape), axis)
+    order = np.argsort(rows, axis=-1)
+    rows = take_along_axis(rows, order, -1)
+    sums = np.cumsum(take_along_axis(heavy, order, -1).astype(np.float64), axis=-1)
+    sums = sums / sums[..., -1:]
+    found = []
+    for i in np.ndindex(q.shape):
+        at = np.sum((sums < q[i]) | (sums == 0), axis=-1, keepdims=True)
+        z = take_along_axis(rows, np.minimum(at, rows.shape[-1] - 1), -1)[..., 0]
+        found.append(np.where(np.isnan(rows[..., -1]), rows[..., -1], z) if rows.dtype.kind == "f" else z)
+    return np.stack(found).reshape((*q.shape, *(kept if keepdims else rows.shape[:-1])))
+
+
+def _quantile(
+    called: str,
+    x: Any,
+    q: Any,
+    axis: Any,
+    method: str,
+    keepdims: bool,
+    without_nan: bool,
+    weights: Any = None,
+) -> Any:
+    if weights is not None:
+        if without_nan:
+            raise TypeError(
+                lesson(f"{called}(weights=)", "has no rule where NaN is left out", hint="np.quantile")
+            )
+        return _weighted(called, x, q, axis, method, keepdims, weights)
     x, weak, q = as_array(x), type(q) in (int, float), as_array(q)
     if method not in METHODS:
         raise ValueError(lesson(f"{called}(method=)", f"is one of {' '.join(METHODS)}", repr(method)))
     if np.any((constant(q) < 0) | (constant(q) > 1)):
         raise ValueError(lesson(called, "wants shares from 0 to 1", f"{constant(q)}"))
-    picks = method in ("lower", "higher", "nearest")
+    picks = method in PICKS
     if x.dtype.kind != "f" and not picks:
         x = x.astype(np.float64)
     elif not weak and not picks:
@@ -76,12 +138,17 @@ def _quantile(called: str, x: Any, q: Any, axis: Any, method: str, keepdims: boo
 def _at(rows: Any, q: Any, n: Any, method: str) -> Any:
     a, b = METHODS[method]
     place = (n + 1 - a - b) * q + (a - 1) if (a, b) != (1.0, 1.0) else (n - 1) * q
-    place = np.clip(place, 0, np.maximum(n - 1, 0))
+    if method == "closest_observation":
+        place = n * q - 1.5
+    if method not in STEPS:
+        place = np.clip(place, 0, np.maximum(n - 1, 0))
     return _between(rows, np.broadcast_to(place, rows.shape[:-1]), method)
 
 
 @implements(np.quantile)
-def quantile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+def quantile(
+    x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False, weights: Any = None
+) -> Any:
     """Return what the share `q` of the entries along `axis` lies below, between two of them perhaps.
 
     The gradient goes to the one or two entries that it is made of (equal ones share it), and to `q`.
@@ -89,11 +156,13 @@ def quantile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdi
     >>> float(quantile(np.array([3.0, 1.0, 2.0]), 0.25))
     1.5
     """
-    return _quantile("np.quantile(x, q)", x, q, axis, method, keepdims, False)
+    return _quantile("np.quantile(x, q)", x, q, axis, method, keepdims, False, weights)
 
 
 @implements(np.percentile)
-def percentile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+def percentile(
+    x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False, weights: Any = None
+) -> Any:
     """Return the quantile of q hundredths."""
     return _quantile(
         "np.percentile(x, q)",
@@ -103,6 +172,7 @@ def percentile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keep
         method,
         keepdims,
         False,
+        weights,
     )
 
 
