@@ -122,6 +122,10 @@ def argmin(x: Tensor, *, axis: Any = ..., keepdims: bool = ...) -> Tensor: ...
 @overload
 def argmin(x: ArrayLike, *, axis: Any = ..., keepdims: bool = ...) -> Any: ...
 @overload
+def argpartition(x: Tensor, *, kth: Any = ..., axis: int | None = ..., kind: str = ...) -> Tensor: ...
+@overload
+def argpartition(x: ArrayLike, *, kth: Any = ..., axis: int | None = ..., kind: str = ...) -> Any: ...
+@overload
 def argsort(a: Tensor, axis: int | None = ..., kind: Any = ..., *, stable: Any = ...) -> Tensor: ...
 @overload
 def argsort(a: ArrayLike, axis: int | None = ..., kind: Any = ..., *, stable: Any = ...) -> Any: ...
@@ -599,6 +603,10 @@ def logsumexp(x: Tensor, *, axis: Any = ..., keepdims: bool = ...) -> Tensor: ..
 @overload
 def logsumexp(x: ArrayLike, *, axis: Any = ..., keepdims: bool = ...) -> Any: ...
 @overload
+def margin_of_whole(x: Tensor, *, widths: Any = ..., mode: str = ..., how: tuple[tuple[str, Any], ...] = ...) -> Tensor: ...
+@overload
+def margin_of_whole(x: ArrayLike, *, widths: Any = ..., mode: str = ..., how: tuple[tuple[str, Any], ...] = ...) -> Any: ...
+@overload
 def masked_product(x: Tensor, y: _Input) -> Tensor: ...
 @overload
 def masked_product(x: ArrayLike, y: Tensor) -> Tensor: ...
@@ -794,6 +802,10 @@ def rint(x: ArrayLike) -> Any: ...
 def roll(x: Tensor, *, shift: Any = ..., axis: Any = ...) -> Tensor: ...
 @overload
 def roll(x: ArrayLike, *, shift: Any = ..., axis: Any = ...) -> Any: ...
+@overload
+def roots(p: Tensor) -> Tensor: ...
+@overload
+def roots(p: ArrayLike) -> Any: ...
 @overload
 def round(x: Tensor, *, decimals: int = ...) -> Tensor: ...
 @overload
@@ -1018,6 +1030,7 @@ __all__ = [
     "arctanh",
     "argmax",
     "argmin",
+    "argpartition",
     "argsort",
     "argument",
     "asarray",
@@ -1158,6 +1171,7 @@ __all__ = [
     "logsigmoid",
     "logsumexp",
     "manual_seed",
+    "margin_of_whole",
     "masked_product",
     "matmul",
     "matrix_exp",
@@ -1203,6 +1217,7 @@ __all__ = [
     "right_shift",
     "rint",
     "roll",
+    "roots",
     "scatter",
     "searchsorted",
     "see",
