@@ -22,7 +22,7 @@ from clearprop.compiler.llvm.language.text import ModuleText
 from clearprop.compiler.llvm.language.values import INDEX, Register
 from clearprop.compiler.llvm.loops.joining import placed
 from clearprop.compiler.llvm.loops.reductions import write_combination
-from clearprop.compiler.llvm.plan.outline import MANY, Outline
+from clearprop.compiler.llvm.plan.outline import LONG, MANY, Outline
 from clearprop.compiler.llvm.plan.places import Places
 from clearprop.compiler.llvm.plan.pool import cores, pool, possible, share_address
 from clearprop.compiler.llvm.plan.prepare import form, kind, why_called
@@ -108,8 +108,9 @@ class Native:
         self.stops: list[Group] = []
         body: list[str] = []
         chains = 0
-        pieces = sum(len(item.groups) for item in self.sequence)
-        outline = Outline(self.module, self.places) if pieces > MANY else None
+        pieces = [group for item in self.sequence for group in item.groups]
+        long = len(pieces) > MANY or sum(len(group.values) for group in pieces) > LONG
+        outline = Outline(self.module, self.places) if long else None
         for number, item in enumerate(self.sequence):
             if isinstance(item, Stop):
                 self._segment(body)

@@ -13,6 +13,7 @@ from clearprop.compiler.program.layout import layout
 
 LOOPS = ("loop", "sweep")  # the kinds of group that hold more than one value
 SMALL = 1 << 10  # entries of a space up to which unrelated values may share a loop
+MOST = 96  # values of a loop: what a compiler takes for one grows faster than their number
 
 
 @dataclass(eq=False)
@@ -159,6 +160,7 @@ class Grouping:
                     and group.rows
                     and is_row(v.shape, group)
                     and through(operand).shape == v.shape
+                    and len(group.values) < MOST
                 ):
                     first = self._first(v, group.shape)
                     if first <= group.index:
@@ -185,6 +187,9 @@ class Grouping:
             group.rows = frozenset(v.attrs["axes"])
         group.values.append(v)
         self.of[v] = group
+        if len(group.values) == MOST:  # full: nobody asks it again
+            alike = self._alike[self._company(group.values[0], group.kind, group.shape)]
+            del alike[bisect_left(alike, group.index, key=lambda other: other.index)]
 
     def _delay(self) -> None:
         """Move what only one later loop uses into that one, where it follows from what is kept anyway."""
@@ -198,6 +203,8 @@ class Grouping:
             if (mine.kind, mine.shape) != (goal.kind, goal.shape):
                 continue
             moved, needs = self._taken_along(v, users, place)
+            if len(goal.values) + len(moved) > MOST:
+                continue
             if not moved or not all(self._kept(x, mine, goal, users) for x in needs):
                 continue
             there = {layout(x).base for u in goal.values for x in u.operands}

@@ -10,6 +10,7 @@ from clearprop.compiler.llvm.plan.places import Places
 from clearprop.compiler.program import ir
 
 MANY = 24  # pieces; fewer are written where they are needed, which saves the calls
+LONG = 256  # values: as one function, LLVM would take longer than in proportion
 
 
 class Outline:
