@@ -22,11 +22,12 @@ from clearprop.compiler.llvm.language.text import ModuleText
 from clearprop.compiler.llvm.language.values import INDEX, Register
 from clearprop.compiler.llvm.loops.joining import placed
 from clearprop.compiler.llvm.loops.reductions import write_combination
-from clearprop.compiler.llvm.plan.outline import LONG, MANY, Outline
-from clearprop.compiler.llvm.plan.places import Places
+from clearprop.compiler.llvm.plan.outline import LONG, MANY
+from clearprop.compiler.llvm.plan.places import TROUBLE, Places
 from clearprop.compiler.llvm.plan.pool import cores, pool, possible, share_address
 from clearprop.compiler.llvm.plan.prepare import form, kind, why_called
 from clearprop.compiler.llvm.plan.regions import SMALL, Chain, Region, Stop, regions
+from clearprop.compiler.llvm.plan.tables import Tables
 from clearprop.compiler.plan.fuse import Group, Grouping
 from clearprop.compiler.plan.prepare import prepared
 from clearprop.compiler.program.builder import Unlowered, evaluate
@@ -62,9 +63,14 @@ class Native:
         self.entrances: dict[str, Any] = {}  # of the quick calls, once there are some
         self.module = ModuleText()
         self._write()
-        self.text = str(self.module) + "\n".join(self.segments)
+        symbols = self._symbols()
+        listed = [self.tables.functions()] if self.tables is not None else []
+        self.text = "\n".join([*declared(symbols), str(self.module), *listed, *self.segments])
         names = [f"segment{i}" for i in range(len(self.stops) + 1)]
-        self.code = Code(self.text, "enter", *names)
+        tables = ["functions"] if self.tables is not None else []
+        self.code = Code(self.text, "enter", *names, *tables, symbols=symbols)
+        if self.tables is not None:
+            self.tables.link(self.code.address("functions"))
         self.table = np.zeros(len(self.places.table) + 1, np.int64)
         enter = ctypes.CFUNCTYPE(
             ctypes.c_int64,
@@ -106,11 +112,38 @@ class Native:
     def _write(self) -> None:
         self.segments: list[str] = []
         self.stops: list[Group] = []
+        self.tables: Tables | None = None
+        pieces = [group for item in self.sequence for group in item.groups]
+        if len(pieces) > MANY or sum(len(group.values) for group in pieces) > LONG:
+            self._write_tables()
+        else:
+            self._write_chains()
+        self._entry()
+
+    def _symbols(self) -> dict[str, int]:
+        """Return where everything lies that the text names and does not have."""
+        symbols = {**self.places.symbols, "share": share_address()}
+        return symbols if self.tables is None else symbols | self.tables.symbols()
+
+    def _write_tables(self) -> None:
+        """Write each distinct piece once, and the order of all as tables."""
+        self.tables = tables = Tables(self.module, self.places, from_both_ends)
+        body = ["call void @fill(ptr @fills, ptr %data)"]
+        for item in self.sequence:
+            if isinstance(item, Stop):
+                self._segment([*body, *tables.run()])
+                self.stops.append(item.group)
+                body = []
+                continue
+            tables.add(item)
+            if any(piece.fails for chain in item.chains for piece in chain.pieces):
+                body += [*tables.run(), "CHECK"]
+        self._segment([*body, *tables.run()], self._copies())
+
+    def _write_chains(self) -> None:
+        """Write everything where it is needed: of a short program that is the fastest."""
         body: list[str] = []
         chains = 0
-        pieces = [group for item in self.sequence for group in item.groups]
-        long = len(pieces) > MANY or sum(len(group.values) for group in pieces) > LONG
-        outline = Outline(self.module, self.places) if long else None
         for number, item in enumerate(self.sequence):
             if isinstance(item, Stop):
                 self._segment(body)
@@ -122,7 +155,7 @@ class Native:
             for chain in item.chains:
                 name = f"chain{chains}"
                 chains += 1
-                self._chain(name, chain, outline)
+                self._chain(name, chain)
                 tasks.append(
                     [
                         (name, low, high, part)
@@ -134,10 +167,9 @@ class Native:
             calls = from_both_ends(tasks)
             if item.shared:
                 self._deal(f"region{number}", calls)
-                share = f"inttoptr (i64 {share_address()} to ptr)"
                 small = "true" if item.work < SMALL else "false"
                 body.append(
-                    f"call void {share}(ptr %control, ptr @region{number}, ptr %data, "
+                    f"call void @share(ptr %control, ptr @region{number}, ptr %data, "
                     f"i64 {len(calls)}, i1 {small})"
                 )
             else:
@@ -149,9 +181,8 @@ class Native:
             if self.places.checked:
                 body.append("CHECK")
         self._segment(body, self._copies())
-        self._entry()
 
-    def _chain(self, name: str, chain: Chain, outline: Outline | None) -> None:
+    def _chain(self, name: str, chain: Chain) -> None:
         function = self.module.function(
             name, "ptr noalias %data, i64 %low, i64 %high, i64 %part", '"prefer-vector-width"="512"'
         )
@@ -159,10 +190,7 @@ class Native:
         parts = self.places.parts = len(chain.bounds) - 1
         self.places.widest = max(b - a for a, b in zip(chain.bounds, chain.bounds[1:], strict=False))
         for piece in chain.pieces:
-            if outline is not None:
-                outline.write(function, piece, (low, high, part), parts)
-            else:
-                piece.writer.write(function, low, high, part, parts)
+            piece.writer.write(function, low, high, part, parts)
 
     def _combine(self, chain: Chain, name: str) -> list[str]:
         """Write what adds up the parts' shares of the chain's reductions."""
@@ -204,7 +232,7 @@ class Native:
         for i, line in enumerate(lines):
             if line == "CHECK":  # stop before anything is assigned
                 checks += 1
-                flag = f"%trouble{checks} = load i64, ptr {self.places.trouble()}"
+                flag = f"%trouble{checks} = load i64, ptr @{TROUBLE}"
                 flag += f"\n  %bad{checks} = icmp ne i64 %trouble{checks}, 0"
                 lines[i] = f"{flag}\n  br i1 %bad{checks}, label %end, label %on{checks}\non{checks}:"
         lines.append("br label %end\nend:")
@@ -359,6 +387,14 @@ class Native:
     def ir(self) -> str:
         """The LLVM IR as it was written, before LLVM's own passes."""
         return self.text
+
+
+def declared(symbols: dict[str, int]) -> list[str]:
+    """Return the lines that make what lies elsewhere known."""
+    return [
+        "declare void @share(ptr, ptr, ptr, i64, i1)" if name == "share" else f"@{name} = external global [0 x i8]"
+        for name in symbols
+    ]
 
 
 def from_both_ends(chains: list[list[Task]]) -> list[Task]:

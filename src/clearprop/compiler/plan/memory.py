@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from clearprop.compiler.program.ir import Program, State, Value
 from clearprop.compiler.program.layout import layout, whole
 
 LINE = 64  # bytes: arrays begin on a cache line of their own
+LARGEST = 1000  # blocks of memory that are placed with the most care
 PAIR = 2 * LINE  # bytes: processors fetch lines in pairs, so that two cores write two lines apart
 
 
@@ -194,21 +197,50 @@ def stays(group: Group, new: Value, old: Value) -> bool:
 def packed(lives: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
     """Place blocks of (first, last, size), largest first, each as low as those alive with it allow.
 
-    Returns where each begins, on a cache line, and where the last one ends.
+    Returns where each begins, on a cache line, and where the last one ends. That looks at all that are placed
+    for each: only the largest are placed so, the others above them, in the order in which they come to life.
 
     >>> packed([(0, 1, 100), (1, 2, 64), (2, 3, 100)])
     ([0, 128, 0], 192)
     """
     first, last, size = np.array(lives, np.int64).reshape(-1, 3).T
     offsets, stops = np.zeros_like(size), np.zeros_like(size)  # of those not yet placed: nothing
-    for i in np.argsort(-size, kind="stable"):
+    order = np.argsort(-size, kind="stable")
+    for i in order[:LARGEST]:
         meets = (first <= last[i]) & (first[i] <= last) & (stops > 0)
-        order = np.argsort(offsets[meets], kind="stable")
-        ends = np.concatenate([[0], np.maximum.accumulate(stops[meets][order])])
-        gaps = offsets[meets][order] - ends[:-1] >= size[i]
+        upwards = np.argsort(offsets[meets], kind="stable")
+        ends = np.concatenate([[0], np.maximum.accumulate(stops[meets][upwards])])
+        gaps = offsets[meets][upwards] - ends[:-1] >= size[i]
         at = ends[int(np.argmax(gaps)) if gaps.any() else -1]
         offsets[i], stops[i] = at, at + -(-size[i] // LINE) * LINE
+    rest = order[LARGEST:].tolist()
+    if rest:
+        above = int(stops.max())
+        found, _ = in_turn([lives[i] for i in rest])
+        offsets[rest] = above + np.array(found, np.int64)
     return offsets.tolist(), int((offsets + size).max(initial=0))
+
+
+def in_turn(lives: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
+    """Place blocks of (first, last, size) as they come to life, where one of as many lines has ended.
+
+    >>> in_turn([(0, 1, 100), (1, 2, 64), (2, 3, 100)])
+    ([0, 128, 0], 192)
+    """
+    lines = [-(-size // LINE) for _, _, size in lives]
+    free: dict[int, list[int]] = defaultdict(list)
+    alive: list[tuple[int, int]] = []  # a heap: the last moment of each, and which it is
+    offsets, top = [0] * len(lives), 0
+    for i in sorted(range(len(lives)), key=lambda i: lives[i][0]):
+        while alive and alive[0][0] < lives[i][0]:
+            ended = heappop(alive)[1]
+            free[lines[ended]].append(offsets[ended])
+        if free[lines[i]]:
+            offsets[i] = free[lines[i]].pop()
+        else:
+            offsets[i], top = top, top + lines[i] * LINE
+        heappush(alive, (lives[i][1], i))
+    return offsets, top
 
 
 def aligned(size: int) -> Any:

@@ -50,7 +50,7 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
         clone = Value(v.kind, v.shape, v.dtype, v.op, inputs, v.attrs, v.data, v.name, v.line, why=v.why)
         if clone.is_view:
             if layout(clone).base is clone:
-                clone.inputs = (add(copied(inputs[0])),)
+                clone.inputs, clone.lies = (add(copied(inputs[0])),), None
         elif clone.computed:
             clone = form(clone, share)
         new[v] = add(clone)

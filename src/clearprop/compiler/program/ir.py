@@ -35,7 +35,7 @@ class Value:
     - `core`: the op's row in the table of core ops, which says all that is known of it.
     - `attrs`: what else the op was told.
     - `form`: how an executor computes it, if it has a record of that; `into`: the Layout of the array in
-      whose memory it is computed, a part of that.
+      whose memory it is computed, a part of that; `lies`: a view's, as `layout` has found it.
     - `shape`, `dtype`: of the array.
     - `why`: of a call: what the op asked for that core ops do not have.
     - `data`: a constant's array, an argument's position, a state's `State`.
@@ -43,8 +43,8 @@ class Value:
     """
 
     __slots__ = (
-        "attrs", "core", "data", "dtype", "form", "inputs", "into", "kind", "line", "name", "op", "serial",
-        "shape", "why",
+        "attrs", "core", "data", "dtype", "form", "inputs", "into", "kind", "lies", "line", "name", "op",
+        "serial", "shape", "why",
     )  # fmt: skip
     core: Core
     attrs: dict[str, Any]
@@ -52,6 +52,7 @@ class Value:
     shape: Any
     dtype: Any
     into: Layout | None
+    lies: tuple[int, Layout] | None
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class Value:
     ) -> None:
         self.kind, self.op, self.inputs, self.attrs = kind, op, inputs, attrs or {}
         self.core, self.form, self.why = core_of(kind, op), form, why
-        self.into = None
+        self.into = self.lies = None
         self.shape, self.dtype, self.data, self.name, self.line = shape, dtype, data, name, line
         self.serial = _serials()
 

@@ -17,15 +17,33 @@ class Layout:
     strides: tuple[int, ...]
 
 
+_moves = 0  # how often something that lay somewhere has gone elsewhere
+
+
+def moved() -> None:
+    """Forget where views lie: what one looks at, or where that is computed, has become another."""
+    global _moves
+    _moves += 1
+
+
 def layout(v: Value) -> Layout:
-    """Return where the entries of `v` lie; a reshape that only a copy can have is its own base."""
-    if v.core.seen is None:
-        return v.into or Layout(v, 0, contiguous(v.shape))
-    below = layout(v.inputs[0])
-    found = v.core.seen(v, below.strides)
-    if found is None:
-        return Layout(v, 0, contiguous(v.shape))
-    return Layout(below.base, below.offset + found[0], found[1])
+    """Return where the entries of `v` lie; a reshape that only a copy can have is its own base.
+
+    What is found of a view stays with it until something has `moved`: each of a stack is looked at once.
+    """
+    stack, moves = [v], _moves
+    while (x := stack[-1]).core.seen is not None and (x.lies is None or x.lies[0] != moves):
+        stack.append(x.inputs[0])
+    x = stack.pop()
+    found: Layout = x.lies[1] if x.core.seen is not None else x.into or Layout(x, 0, contiguous(x.shape))
+    for x in reversed(stack):
+        step = x.core.seen(x, found.strides)
+        if step is None:
+            found = Layout(x, 0, contiguous(x.shape))
+        else:
+            found = Layout(found.base, found.offset + step[0], step[1])
+        x.lies = moves, found
+    return found
 
 
 def whole(v: Value) -> bool:

@@ -34,13 +34,23 @@ def number(x: Any) -> Any:
 
 def finite(x: Any) -> bool:
     """Tell whether an input can hold neither NaN nor an infinity, whatever is passed."""
-    if not isinstance(x, Value):
-        return math.isfinite(x)
-    if x.kind == "constant" or x.dtype.kind != "f":
-        return x.kind != "constant" or bool(np.isfinite(x.data).all())
-    if is_op(x, "astype"):
-        return x.inputs[0].dtype.kind in "iub"
-    return x.core.finite and all(finite(operand) for operand in x.inputs[-2:])
+    waiting, seen = [x], set[Any]()
+    while waiting:
+        x = waiting.pop()
+        if not isinstance(x, Value):
+            known: bool | None = math.isfinite(x)
+        elif x.kind == "constant" or x.dtype.kind != "f":
+            known = x.kind != "constant" or bool(np.isfinite(x.data).all())
+        elif is_op(x, "astype"):
+            known = x.inputs[0].dtype.kind in "iub"
+        else:
+            known = None if x.core.finite else False
+        if known is False:
+            return False
+        if known is None and x not in seen:
+            seen.add(x)
+            waiting += x.inputs[-2:]
+    return True
 
 
 def _doubling(c: Any) -> bool:

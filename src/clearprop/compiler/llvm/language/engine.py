@@ -52,10 +52,10 @@ def lanes_of(dtype: Any) -> int:
 class Code:
     """A module compiled into this process; it lives as long as this object.
 
-    `exports` are the functions whose `address` can be asked for.
+    `exports` are the functions whose `address` can be asked for, `symbols` says where what it names lies.
     """
 
-    def __init__(self, text: str, *exports: str) -> None:
+    def __init__(self, text: str, *exports: str, symbols: dict[str, int] | None = None) -> None:
         with _lock:
             machine = target()
             module = llvm.parse_assembly(text)
@@ -75,6 +75,8 @@ class Code:
             library = (
                 llvm.JITLibraryBuilder().add_object_img(machine.emit_object(module)).add_current_process()
             )
+            for name, address in (symbols or {}).items():
+                library.import_symbol(name, address)
             for name in exports:
                 library.export_symbol(name)
             self._code = library.link(_linker(), f"clearprop{_numbers()}")

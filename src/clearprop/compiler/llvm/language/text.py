@@ -66,6 +66,11 @@ class Function:
         start = ["entry:", *self.slots, "  br label %start", "start:"]
         return "\n".join([head, *start, *self.lines, "  ret void", "}\n"])
 
+    def asks(self, thing: Any) -> str:
+        """Return the parameter that is given for a thing, an array or a buffer: the same for the same one."""
+        assert self.given is not None
+        return self.given.setdefault(thing, f"%q{len(self.given)}")
+
     # --- single instructions --------------------------------------------------------------------------------
     def line(self, text: str) -> None:
         """Write an instruction without a result."""

@@ -27,11 +27,15 @@ class Memory(Protocol):
         """Return where a value's entries begin."""
         ...
 
-    def scratch(self, function: Function, key: Any, size: int, part: Register) -> str:
+    def start(self, function: Function, base: ir.Value, offset: int, dtype: Any) -> str:
+        """Return where an entry of a value's array is."""
+        ...
+
+    def scratch(self, function: Function, key: tuple[ir.Value, str], size: int, part: Register) -> str:
         """Return where a buffer of so many bytes begins, one for each part of a loop."""
         ...
 
-    def trouble(self) -> str:
+    def trouble(self, function: Function) -> str:
         """Return where a step notes that an index was out of bounds."""
         ...
 

@@ -133,7 +133,7 @@ class PutWriter:
         goal = memory.pointer(f, v)
         f.line(f"call void @llvm.memset.p0.i64(ptr {goal}, i8 0, i64 {v.nbytes}, i1 false)")
         starts = [
-            f.at(memory.pointer(f, p.base), p.offset, x.dtype)
+            memory.start(f, p.base, p.offset, x.dtype)
             for p, x in zip(self.places, v.operands, strict=True)
         ]
         steps = [_along(p.strides, x.shape, self.space) for p, x in zip(self.places, v.operands, strict=True)]
@@ -144,7 +144,7 @@ class PutWriter:
                     starts[1:], offsets[1:], v.operands[1:], form.picked, strict=True
                 ):
                     i = f.load(f.at(start, offset, x.dtype), x.dtype)
-                    out = inside(f, i, n, memory.trouble(), None) * step + out
+                    out = inside(f, i, n, memory.trouble(f), None) * step + out
                 address = f.at(goal, out, v.dtype)
                 entry = f.load(f.at(starts[0], offsets[0], v.dtype), v.dtype)
                 f.store(f.load(address, v.dtype) + entry, address)

@@ -8,7 +8,7 @@ from clearprop.compiler.plan.prepare import copied
 from clearprop.compiler.program.core import Core, enter, unrun
 from clearprop.compiler.program.ir import Program, Value
 from clearprop.compiler.program.joins import starts
-from clearprop.compiler.program.layout import Layout, layout
+from clearprop.compiler.program.layout import Layout, layout, moved
 
 # What a join becomes: it is there when its parts are.
 enter("joined", Core(family="join", run=unrun, exact=True, apart=True))
@@ -38,6 +38,7 @@ def _place(v: Value, users: Counter[Value], before: dict[Value, list[Value]]) ->
         )
         if _joins(x) and x is part and users[x] == 1:
             x.into = into
+            moved()  # the views of it
         else:
             x = copied(x)
             x.into, x.line = into, v.line

@@ -67,14 +67,13 @@ class LoopWriter(Nest):
         """Write a space of a single entry: no loop at all."""
         results = [(v, self._value(v).astype(v.dtype)) for v in self.group.stores]
         for v, z in results:
-            pointer = self.memory.pointer(self.function, v)
-            self.function.store(z, self.function.at(pointer, self.goals[v].offset, v.dtype))
+            self.function.store(z, self.memory.start(self.function, v, self.goals[v].offset, v.dtype))
 
     def _partial(self, v: ir.Value) -> str:
         """Where this part's share of a reduction goes; the result itself if there is one part."""
         if self.parts == 1:
             return self.memory.pointer(self.function, v)
-        return self.memory.scratch(self.function, v, v.nbytes, self.part)
+        return self.memory.scratch(self.function, (v, "share"), v.nbytes, self.part)
 
     def _clear(self, v: ir.Value) -> None:
         function, pointer, dtype = self.function, self._partial(v), v.dtype
@@ -98,7 +97,6 @@ class LoopWriter(Nest):
     def _point(self, indices: list[Register]) -> None:
         """Write where each array's entries of this turn begin."""
         function = self.function
-        offset: Any
         stores, picks = [(v, "store") for v in self.group.stores], [(v, "pick") for v in self.picks]
         keys: list[Any] = [*self.leaves, *stores, *picks]
         for v in self.draws:
@@ -107,21 +105,19 @@ class LoopWriter(Nest):
             if isinstance(key, tuple) and key[1] == "pick":
                 v = key[0]
                 chosen = self.picks[v]
-                pointer, offset = self.memory.pointer(function, chosen.base), chosen.offset
+                pointer = self.memory.start(function, chosen.base, chosen.offset, v.dtype)
             elif isinstance(key, tuple):
                 v = key[0]
                 pointer = self.pointers.get((v, "sum")) or (
-                    "" if v in self.totals else self.memory.pointer(function, v)
+                    "" if v in self.totals else self.memory.start(function, v, self.goals[v].offset, v.dtype)
                 )
-                offset = self.goals[v].offset
             else:
                 v, place = key, self.leaves[key]
-                pointer = self.memory.pointer(function, place.base)
-                offset = place.offset
+                pointer = self.memory.start(function, place.base, place.offset, v.dtype)
             if not pointer:
                 continue
             dtype = DOUBLE if (v, "sum") in self.pointers and v in self.wide else v.dtype
-            self.pointers[key] = function.at(pointer, self._along(self.outer, indices, key, offset), dtype)
+            self.pointers[key] = function.at(pointer, self._along(self.outer, indices, key), dtype)
 
     def _along(self, axes: list[Axis], indices: list[Any], key: Any, offset: Any = 0) -> Any:
         """Return how far an array has moved when the loops have come to these indices."""
@@ -134,8 +130,9 @@ class LoopWriter(Nest):
     def _write_row(self, low: Register, high: Register) -> None:
         row = math.prod(a.n for a in self.inner)
         for v in self.kept if not self.single else ():
-            key, size = (self.group.index, v.serial), row * v.dtype.itemsize
-            self.saved[v] = self.memory.scratch(self.function, key, size, self.part)
+            self.saved[v] = self.memory.scratch(
+                self.function, (v, "kept"), row * v.dtype.itemsize, self.part
+            )
         stores = [v for v in self.group.stores if v not in self.ending]
         sums = self._by_pass(v for v in self.group.values if self._is_row_reduction(v))
         inner = self._by_pass(v for v in stores if not self._is_row(v))
@@ -344,14 +341,14 @@ class LoopWriter(Nest):
         offset: Any = 0
         for i, (step, n) in zip(v.entries, picking(v).picked, strict=True):
             offset = (
-                inside(function, self._value(i), n, self.memory.trouble(), self.mask if level == 2 else None)
+                inside(function, self._value(i), n, self.memory.trouble(function), self.mask if level == 2 else None)
                 * step
                 + offset
             )
         if level < 2:
             chosen = self.picks[v]
-            start = self.pointers.get(key) or function.at(
-                self.memory.pointer(function, chosen.base), chosen.offset, v.dtype
+            start = self.pointers.get(key) or self.memory.start(
+                function, chosen.base, chosen.offset, v.dtype
             )
             return function.load(function.at(start, offset, v.dtype), v.dtype)
         address, step = self._address(key, v.dtype), self.inner[-1].steps[key]
@@ -372,9 +369,7 @@ class LoopWriter(Nest):
     def _load(self, v: ir.Value, level: int) -> Register:
         function, place = self.function, self.leaves[v]
         if level == 0:
-            return function.load(
-                function.at(self.memory.pointer(function, place.base), place.offset, v.dtype), v.dtype
-            )
+            return function.load(self.memory.start(function, place.base, place.offset, v.dtype), v.dtype)
         if level == 1:
             return function.load(self.pointers[v], v.dtype)
         address, step = self._address(v, v.dtype), self.inner[-1].steps[v]

@@ -79,7 +79,7 @@ class Stretch:
         self.calls = function.load(function.at(state, second, WORD), WORD) + ahead.astype(WORD)
         self.block = numbers_of(v.dtype)
         self.end = (end + (self.block - 1)) >> _log(self.block)
-        self.buffer = memory.scratch(function, (v.serial, "drawn"), STRETCH * 8 * WORDS, part)
+        self.buffer = memory.scratch(function, (v, "drawn"), STRETCH * 8 * WORDS, part)
         self.first = function.slot(INDEX)
         self.first.put(NOWHERE)
         self.fill = filling(function.module, v.dtype)

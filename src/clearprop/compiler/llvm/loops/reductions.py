@@ -107,7 +107,7 @@ def sums_of_lanes(vectors: list[Register]) -> Register:
 
 def write_combination(function: Function, v: ir.Value, memory: Memory, parts: int) -> None:
     """Write what makes one result of the parts' shares of a reduction."""
-    pointers = [memory.scratch(function, v, v.nbytes, function.index(p)) for p in range(parts)]
+    pointers = [memory.scratch(function, (v, "share"), v.nbytes, function.index(p)) for p in range(parts)]
     goal = memory.pointer(function, v)
     with function.loop(0, v.size) as i:
         z = function.load(function.at(pointers[0], i, v.dtype), v.dtype)

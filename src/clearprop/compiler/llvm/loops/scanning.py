@@ -27,7 +27,7 @@ class ScanWriter:
         """Write the loops."""
         f, v = function, self.value
         along = v.attrs["axis"]
-        start = f.at(self.memory.pointer(f, self.place.base), self.place.offset, v.dtype)
+        start = self.memory.start(f, self.place.base, self.place.offset, v.dtype)
         goal = self.memory.pointer(f, v)
         order = [a for a in range(len(v.shape)) if a != along] + [along]
         steps = contiguous(v.shape)

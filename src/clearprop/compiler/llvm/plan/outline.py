@@ -1,40 +1,129 @@
-"""Pieces as functions of the arrays they touch: layers of a like shape are written and compiled once."""
+"""Pieces as functions of the arrays they touch: pieces of a like structure are written and compiled once."""
 
 from __future__ import annotations
+
+from typing import Any, TypeAlias
 
 from clearprop.compiler.llvm.language.engine import WIDE
 from clearprop.compiler.llvm.language.text import Function, ModuleText
 from clearprop.compiler.llvm.language.values import INDEX, Register
+from clearprop.compiler.llvm.loops.loops import LoopWriter
 from clearprop.compiler.llvm.plan.pieces import Piece
-from clearprop.compiler.llvm.plan.places import Places
-from clearprop.compiler.program import ir
+from clearprop.compiler.llvm.plan.places import Places, Scratch
+from clearprop.compiler.llvm.products.products import ProductWriter
+from clearprop.compiler.plan.fuse import through
+from clearprop.compiler.program.ir import Value
+from clearprop.compiler.program.layout import Layout
 
 MANY = 24  # pieces; fewer are written where they are needed, which saves the calls
 LONG = 256  # values: as one function, LLVM would take longer than in proportion
 
+Role: TypeAlias = "tuple[int, str, int] | int"
+"""What a function asks for, said of any piece like its own: which pointer, or whose buffer for what."""
+
 
 class Outline:
-    """Writes a piece as a call of a function, which pieces of the same text share."""
+    """Writes pieces as functions, each of which takes its pointers from a row: `row` says what stands there."""
 
     def __init__(self, module: ModuleText, places: Places) -> None:
         self.module, self.places = module, places
         self.names: dict[str, str] = {}
+        self.known: dict[Any, tuple[str, list[Role]]] = {}
 
-    def write(
-        self, function: Function, piece: Piece, bounds: tuple[Register, Register, Register], parts: int
-    ) -> None:
-        """Write the call of a piece, and the piece unless it is known."""
-        inner = Function(self.module, f"piece{len(self.names)}", "", f"noinline {WIDE}", "internal")
-        inner.given = {}
-        piece.writer.write(inner, *(Register(inner, x.text, INDEX, 0) for x in bounds), parts)
-        arrays = [
-            self.places.pointer(function, x) if isinstance(x, ir.Value) else str(x) for x in inner.given
-        ]
-        inner.parameters = ", ".join(
-            [f"ptr {q}" for q in inner.given.values()] + [f"i64 {x.text}" for x in bounds]
+    def row(self, piece: Piece, parts: int) -> tuple[str, list[Any]]:
+        """Return the function of a piece and what it is given, written unless a piece like it was before."""
+        like = Likeness(piece.writer, self.places)
+        key = (*like.key, parts, self.places.widest) if like.key else None
+        if key in self.known:
+            name, roles = self.known[key]
+            return name, [like.thing(role) for role in roles]
+        name, asked = self.function(lambda f, *bounds: piece.writer.write(f, *bounds, parts))
+        if key is not None:
+            self.known[key] = name, [like.role(x) for x in asked]
+        return name, asked
+
+    def function(self, write: Any) -> tuple[str, list[Any]]:
+        """Return a function with what `write` writes, and what it is given."""
+        inner = Function(
+            self.module, f"piece{len(self.names)}", "ptr %row, i64 %low, i64 %high, i64 %part", WIDE, "internal"
         )
+        inner.given = {}
+        write(inner, *(Register(inner, f"%{x}", INDEX, 0) for x in ("low", "high", "part")))
+        inner.slots[:0] = [
+            line
+            for i, q in enumerate(inner.given.values())
+            for line in (f"  {q}.at = getelementptr ptr, ptr %row, i64 {i}", f"  {q} = load ptr, ptr {q}.at")
+        ]
         name = self.names.setdefault(inner.without_name, inner.name)
         if name == inner.name:
             self.module.functions[name] = inner
-        given = ", ".join([f"ptr {a}" for a in arrays] + [f"i64 {x.text}" for x in bounds])
-        function.line(f"call void @{name}({given})")
+        return name, list(inner.given)
+
+
+class Likeness:
+    """What decides the text of a piece: two with the same `key` differ in pointers alone.
+
+    `pointers` are those that its function may ask for, in an order that like pieces share; which of them are
+    equal is part of the key. Where the key is empty, only the text itself can tell.
+    """
+
+    def __init__(self, writer: Any, places: Places) -> None:
+        self.places = places
+        self.values: list[Value] = []
+        self.pointers: list[tuple[Value, int]] = []
+        self.key: tuple[Any, ...] = ()
+        if isinstance(writer, LoopWriter):
+            self.key = self._of_a_loop(writer)
+        elif isinstance(writer, ProductWriter):
+            self.key = self._of_a_product(writer)
+        if self.key:
+            self.key += (tuple(map(self.pointers.index, self.pointers)),)
+
+    def role(self, asked: Any) -> Role:
+        """Return what an asked thing is in this piece."""
+        if isinstance(asked, Scratch):
+            return self.values.index(asked.value), asked.use, asked.size
+        return self.pointers.index(asked)
+
+    def thing(self, role: Role) -> Any:
+        """Return what has a role in this piece."""
+        if isinstance(role, int):
+            return self.pointers[role]
+        return Scratch(self.values[role[0]], *role[1:])
+
+    def _points(self, place: Layout, dtype: Any) -> tuple[Any, ...]:
+        """Note a pointer to the first entry of a value, and return how its entries lie."""
+        self.pointers.append((self.places.home(place.base), place.offset * int(dtype.itemsize)))
+        return dtype.str, place.strides
+
+    def _of_a_loop(self, writer: LoopWriter) -> tuple[Any, ...]:
+        group = writer.group
+        if writer.picks or writer.draws or any(v.form is not None for v in group.values):
+            return ()
+        self.values = group.values
+        number: dict[Value, Any] = {v: i for i, v in enumerate(group.values)}
+        number |= {x: f"leaf {i}" for i, x in enumerate(writer.leaves)}
+
+        def seen(x: Any) -> Any:
+            if not isinstance(x, Value):
+                return type(x), repr(x)
+            source = through(x)
+            return (number[source] if source in writer.inside else number.get(x)), x.shape, x.dtype.str
+
+        lines = [
+            (v.kind, v.op, v.dtype.str, v.shape, repr(sorted(v.attrs.items())), v.into is None, v in writer.goals)
+            + tuple(map(seen, v.inputs))
+            for v in group.values
+        ]
+        leaves = [(x.shape, *self._points(place, x.dtype)) for x, place in writer.leaves.items()]
+        goals = [(number[v], *self._points(writer.goals[v], v.dtype)) for v in group.stores]
+        rows = None if group.rows is None else tuple(sorted(group.rows))
+        return (group.kind, group.shape, rows, *lines, *leaves, *goals)
+
+    def _of_a_product(self, writer: ProductWriter) -> tuple[Any, ...]:
+        self.values = [writer.value]
+        apart = ("value", "x", "y", "memory", "ahead", "wide")
+        facts = [(name, repr(fact)) for name, fact in sorted(vars(writer).items()) if name not in apart]
+        places = [self._points(place, writer.dtype) for place in (writer.x, writer.y)]
+        self.pointers += [(self.places.home(x), 0) for x in (writer.value, *writer.ahead)]
+        return ("product", writer.value.shape, len(writer.ahead), *facts, *places)

@@ -387,7 +387,7 @@ def work_of(v: Value, products: int) -> float:
 def entries_of(f: Function, memory: Memory, x: Value) -> str:
     """Return where the entries of an operand begin, which lie one after the other."""
     place = layout(x)
-    return f.at(memory.pointer(f, place.base), place.offset, x.dtype)
+    return memory.start(f, place.base, place.offset, x.dtype)
 
 
 class TransposedWriter(ConvolutionWriter):

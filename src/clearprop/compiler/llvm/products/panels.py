@@ -46,7 +46,7 @@ class PanelWriter:
 
     def write(self, f: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the panels of the rows (or columns) from `low` to `high`."""
-        source = f.at(self.memory.pointer(f, self.place.base), self.place.offset, self.dtype)
+        source = self.memory.start(f, self.place.base, self.place.offset, self.dtype)
         goal = self.memory.pointer(f, self.value)
         rest = self.turns % self.grain
 

@@ -180,11 +180,11 @@ class ProductWriter:
     def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the product of the rows from `low` to `high`."""
         memory, dtype = self.memory, self.dtype
-        a = function.at(memory.pointer(function, self.x.base), self.x.offset, dtype)
-        b = function.at(memory.pointer(function, self.y.base), self.y.offset, dtype)
+        a = memory.start(function, self.x.base, self.x.offset, dtype)
+        b = memory.start(function, self.y.base, self.y.offset, dtype)
         c = memory.pointer(function, self.value)
         if self.form == "tiles" and self.small and self.dtype == np.float32 and self.k > LONG:
-            key = ("wide", self.value)
+            key = (self.value, "wide")
             self.wide = memory.scratch(function, key, self.m * self.n * DOUBLE.itemsize, part)
         if not self.batch:
             self._one(function, a, b, c, low, high, self._turn(function, part))
@@ -207,7 +207,7 @@ class ProductWriter:
         """Whether dot products go through the rows backwards this time: what was read last is near."""
         if self.form == "tiles" or self.m * self.k * self.n * self.size < FIRST_CACHE:
             return None
-        pointer = self.memory.scratch(f, ("turn", self.value), INDEX.itemsize, part)
+        pointer = self.memory.scratch(f, (self.value, "turn"), INDEX.itemsize, part)
         turn = f.load(pointer, INDEX) ^ 1
         f.store(turn, pointer)
         return (turn & 1) != 0

@@ -37,7 +37,7 @@ class TransposeWriter:
     def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the rows from `low` to `high`."""
         f, dtype, side = function, self.dtype, self.grain
-        source = f.at(self.memory.pointer(f, self.place.base), self.place.offset, dtype)
+        source = self.memory.start(f, self.place.base, self.place.offset, dtype)
         goal = self.memory.pointer(f, self.value)
         step = self.place.strides[1]
         rest_rows, rest_columns = self.turns % side, self.columns % side
