@@ -248,3 +248,25 @@ def test_places_along_axes_of_one_entry_are_places(executor, shape, axis):
 
     for sign in (1, -1):
         np.testing.assert_array_equal(compiled(sign * x), gradient(sign * x))
+
+
+def test_blocks_alive_at_once_never_meet_where_there_are_many():
+    """The largest are placed with care, thousands of others as they come to life."""
+    draw = np.random.RandomState(0)
+    first = draw.randint(0, 900, 2500)
+    lives = [
+        (int(a), int(a + n), int(size))
+        for a, n, size in zip(first, draw.geometric(0.05, 2500), draw.randint(1, 700, 2500), strict=True)
+    ]
+    offsets, total = packed(lives)
+
+    ends = [at + size for at, (_, _, size) in zip(offsets, lives, strict=True)]
+    order = sorted(range(len(lives)), key=lambda i: lives[i][0])
+    alive: list[int] = []
+    for i in order:
+        alive = [j for j in alive if lives[j][1] >= lives[i][0]]
+        assert all(ends[j] <= offsets[i] or ends[i] <= offsets[j] for j in alive)
+        alive.append(i)
+    assert all(at % 64 == 0 for at in offsets)
+    assert max(ends) <= total
+    assert total < 0.2 * sum(size for _, _, size in lives)

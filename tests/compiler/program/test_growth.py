@@ -1,6 +1,7 @@
 """The compiler works as long as the program is: text and calls are counted, clocks depend on machines."""
 
 import itertools
+import math
 import sys
 
 import numpy as np
@@ -10,6 +11,7 @@ import clearprop
 from clearprop import Tensor
 from clearprop.compiler.plan.fuse import Grouping
 from clearprop.compiler.program.ir import Value
+from clearprop.compiler.program.rewrite import finite
 from clearprop.compiler.step import available_executors
 
 EXECUTORS = available_executors()
@@ -209,3 +211,25 @@ def test_a_piece_is_compared_with_those_it_touches_alone(monkeypatch):
         return len(asked)
 
     assert 0 < comparisons(24) < 2.3 * comparisons(12)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_stack_of_views_may_be_deeper_than_the_stack(executor):
+    count = 1500
+
+    def step(x):
+        for i in range(count):
+            x = x[1:].T if i % 2 else x.T[::-1]
+        return 2.0 * x
+
+    x = np.arange(760.0 * 762).reshape(760, 762)
+    assert np.array_equal(clearprop.compile(step, executor=executor)(x), step(x))
+
+
+def test_whether_a_value_is_finite_is_asked_of_each_once():
+    x = Value("argument", (2,), np.dtype("i8"))
+    v = Value("op", (2,), np.dtype("f8"), "astype", (x,), {"dtype": np.dtype("f8")})
+    for _ in range(200):
+        v = Value("op", (2,), np.dtype("f8"), "where", (x, v, v))
+    assert finite(v)
+    assert not finite(Value("op", (2,), np.dtype("f8"), "where", (x, v, math.inf)))

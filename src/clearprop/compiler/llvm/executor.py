@@ -392,7 +392,9 @@ class Native:
 def declared(symbols: dict[str, int]) -> list[str]:
     """Return the lines that make what lies elsewhere known."""
     return [
-        "declare void @share(ptr, ptr, ptr, i64, i1)" if name == "share" else f"@{name} = external global [0 x i8]"
+        "declare void @share(ptr, ptr, ptr, i64, i1)"
+        if name == "share"
+        else f"@{name} = external global [0 x i8]"
         for name in symbols
     ]
 

@@ -35,9 +35,9 @@ def layout(v: Value) -> Layout:
     while (x := stack[-1]).core.seen is not None and (x.lies is None or x.lies[0] != moves):
         stack.append(x.inputs[0])
     x = stack.pop()
-    found: Layout = x.lies[1] if x.core.seen is not None else x.into or Layout(x, 0, contiguous(x.shape))
+    found = x.lies[1] if x.lies is not None else x.into or Layout(x, 0, contiguous(x.shape))
     for x in reversed(stack):
-        step = x.core.seen(x, found.strides)
+        step = x.core.seen(x, found.strides) if x.core.seen is not None else None
         if step is None:
             found = Layout(x, 0, contiguous(x.shape))
         else:

@@ -133,8 +133,7 @@ class PutWriter:
         goal = memory.pointer(f, v)
         f.line(f"call void @llvm.memset.p0.i64(ptr {goal}, i8 0, i64 {v.nbytes}, i1 false)")
         starts = [
-            memory.start(f, p.base, p.offset, x.dtype)
-            for p, x in zip(self.places, v.operands, strict=True)
+            memory.start(f, p.base, p.offset, x.dtype) for p, x in zip(self.places, v.operands, strict=True)
         ]
         steps = [_along(p.strides, x.shape, self.space) for p, x in zip(self.places, v.operands, strict=True)]
 

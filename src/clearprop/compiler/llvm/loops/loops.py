@@ -130,9 +130,7 @@ class LoopWriter(Nest):
     def _write_row(self, low: Register, high: Register) -> None:
         row = math.prod(a.n for a in self.inner)
         for v in self.kept if not self.single else ():
-            self.saved[v] = self.memory.scratch(
-                self.function, (v, "kept"), row * v.dtype.itemsize, self.part
-            )
+            self.saved[v] = self.memory.scratch(self.function, (v, "kept"), row * v.dtype.itemsize, self.part)
         stores = [v for v in self.group.stores if v not in self.ending]
         sums = self._by_pass(v for v in self.group.values if self._is_row_reduction(v))
         inner = self._by_pass(v for v in stores if not self._is_row(v))
@@ -341,15 +339,19 @@ class LoopWriter(Nest):
         offset: Any = 0
         for i, (step, n) in zip(v.entries, picking(v).picked, strict=True):
             offset = (
-                inside(function, self._value(i), n, self.memory.trouble(function), self.mask if level == 2 else None)
+                inside(
+                    function,
+                    self._value(i),
+                    n,
+                    self.memory.trouble(function),
+                    self.mask if level == 2 else None,
+                )
                 * step
                 + offset
             )
         if level < 2:
             chosen = self.picks[v]
-            start = self.pointers.get(key) or self.memory.start(
-                function, chosen.base, chosen.offset, v.dtype
-            )
+            start = self.pointers.get(key) or self.memory.start(function, chosen.base, chosen.offset, v.dtype)
             return function.load(function.at(start, offset, v.dtype), v.dtype)
         address, step = self._address(key, v.dtype), self.inner[-1].steps[key]
         if isinstance(offset, Register) and offset.lanes:

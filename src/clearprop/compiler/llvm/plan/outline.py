@@ -23,7 +23,7 @@ Role: TypeAlias = "tuple[int, str, int] | int"
 
 
 class Outline:
-    """Writes pieces as functions, each of which takes its pointers from a row: `row` says what stands there."""
+    """Writes pieces as functions that take their pointers from a row: `row` says what stands there."""
 
     def __init__(self, module: ModuleText, places: Places) -> None:
         self.module, self.places = module, places
@@ -45,7 +45,11 @@ class Outline:
     def function(self, write: Any) -> tuple[str, list[Any]]:
         """Return a function with what `write` writes, and what it is given."""
         inner = Function(
-            self.module, f"piece{len(self.names)}", "ptr %row, i64 %low, i64 %high, i64 %part", WIDE, "internal"
+            self.module,
+            f"piece{len(self.names)}",
+            "ptr %row, i64 %low, i64 %high, i64 %part",
+            WIDE,
+            "internal",
         )
         inner.given = {}
         write(inner, *(Register(inner, f"%{x}", INDEX, 0) for x in ("low", "high", "part")))
@@ -110,11 +114,7 @@ class Likeness:
             source = through(x)
             return (number[source] if source in writer.inside else number.get(x)), x.shape, x.dtype.str
 
-        lines = [
-            (v.kind, v.op, v.dtype.str, v.shape, repr(sorted(v.attrs.items())), v.into is None, v in writer.goals)
-            + tuple(map(seen, v.inputs))
-            for v in group.values
-        ]
+        lines = [(*_facts(v), *map(seen, v.inputs)) for v in group.values]
         leaves = [(x.shape, *self._points(place, x.dtype)) for x, place in writer.leaves.items()]
         goals = [(number[v], *self._points(writer.goals[v], v.dtype)) for v in group.stores]
         rows = None if group.rows is None else tuple(sorted(group.rows))
@@ -127,3 +127,7 @@ class Likeness:
         places = [self._points(place, writer.dtype) for place in (writer.x, writer.y)]
         self.pointers += [(self.places.home(x), 0) for x in (writer.value, *writer.ahead)]
         return ("product", writer.value.shape, len(writer.ahead), *facts, *places)
+
+
+def _facts(v: Value) -> tuple[Any, ...]:
+    return v.kind, v.op, v.dtype.str, v.shape, repr(sorted(v.attrs.items())), v.into is None

@@ -46,7 +46,7 @@ class Tables:
         for chain in region.chains:
             self.places.parts = len(chain.bounds) - 1
             self.places.widest = max(b - a for a, b in itertools.pairwise(chain.bounds))
-            first, count = self._calls(chain)
+            first, count = self._of_a_chain(chain)
             bounds = enumerate(itertools.pairwise(chain.bounds))
             tasks.append([(first, count, low, high, part) for part, (low, high) in bounds])
             endings += self._endings(chain)
@@ -54,7 +54,7 @@ class Tables:
         if endings:
             self._item(endings)
 
-    def _calls(self, chain: Chain) -> tuple[int, int]:
+    def _of_a_chain(self, chain: Chain) -> tuple[int, int]:
         first = len(self.calls)
         for piece in chain.pieces:
             self._call(*self.outline.row(piece, self.places.parts))
@@ -65,7 +65,8 @@ class Tables:
         self.rows += map(self.places.found, given)
 
     def _endings(self, chain: Chain) -> list[tuple[int, ...]]:
-        parts, tasks = self.places.parts, []
+        parts = self.places.parts
+        tasks: list[tuple[int, ...]] = []
         for piece in chain.pieces if parts > 1 else ():
             for v in getattr(piece.writer, "ending", ()):
                 tasks.append((len(self.calls), 1, 0, 0, 0))
@@ -112,7 +113,9 @@ class Tables:
 
     def link(self, functions: int) -> None:
         """Put in the addresses of the functions, which lie where `functions` says."""
-        word = np.ctypeslib.as_array((np.ctypeslib.as_ctypes_type(np.int64) * len(self._names)).from_address(functions))
+        word = np.ctypeslib.as_array(
+            (np.ctypeslib.as_ctypes_type(np.int64) * len(self._names)).from_address(functions)
+        )
         at = dict(zip(self._names, word.tolist(), strict=True))
         self._calls[:, 0] = [at[name] for name, _ in self.calls]
 
