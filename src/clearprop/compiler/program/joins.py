@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -84,23 +83,6 @@ def of_a_part(b: Builder, v: Value, x: Value) -> Value | None:
     return None
 
 
-def summed(b: Builder, v: Value, x: Any, y: Any) -> Value | None:
-    """join(x, 0) + join(0, y) = join(x + 0, 0 + y): slices' gradients meet without their zeros."""
-    if not (isinstance(x, Value) and _same_axis(y, x.attrs.get("axis")) and _same_axis(x, y.attrs["axis"])):
-        return None
-    if x.shape != y.shape:
-        return None
-    axis = x.attrs["axis"]
-    places = sorted({at for z in (x, y) for at, _ in starts(z)} | {v.shape[axis]})
-    parts = []
-    for low, high in itertools.pairwise(places):
-        both = [_stretch(b, z, low, high) for z in (x, y)]
-        if both[0] is None or both[1] is None:
-            return None
-        parts.append(b.ufunc(np.add, *both))
-    return join(b, parts, axis)
-
-
 def _same_axis(x: Any, axis: Any) -> bool:
     return is_op(x, "join") and x.attrs["axis"] == axis
 
@@ -122,16 +104,4 @@ def _both(b: Builder, x: Value, y: Value, axis: int) -> Value | None:
         if place < 0 or source.shape[place] == 1 != max(x.shape[axis], y.shape[axis]):
             n = x.shape[axis] + y.shape[axis]
             return b.broadcast_to(source, (*x.shape[:axis], n, *x.shape[axis + 1 :]))
-    return None
-
-
-def _stretch(b: Builder, v: Value, low: int, high: int) -> Value | None:
-    """The part of a join between two places, or a piece of a part whose entries are all the same."""
-    axis = v.attrs["axis"]
-    for at, x in starts(v):
-        n = x.shape[axis]
-        if (at, at + n) == (low, high):
-            return x
-        if at <= low and high <= at + n and is_op(x, "broadcast_to") and x.inputs[0].size == 1:
-            return b.broadcast_to(x.inputs[0], (*x.shape[:axis], high - low, *x.shape[axis + 1 :]))
     return None

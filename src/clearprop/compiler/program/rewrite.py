@@ -15,7 +15,8 @@ import numpy as np
 
 from clearprop.compiler.program.builder import Builder
 from clearprop.compiler.program.ir import Program, Value, is_op
-from clearprop.compiler.program.joins import flat, neighbours, of_a_part, summed
+from clearprop.compiler.program.joins import flat, neighbours, of_a_part
+from clearprop.compiler.program.sums import gathered, long_sums
 
 Rule = Callable[..., Any]
 
@@ -224,7 +225,6 @@ RULES: tuple[tuple[str, str, Rule, bool], ...] = (
     ("join(x, join(y, z))",          "join",      flat, False),
     ("join(x[:k], x[k:]) = x",       "join",      neighbours, False),
     ("slice of a join's part",       "slice",     of_a_part, False),
-    ("join(x, 0) + join(0, y)",      "add",       summed, True),
     ("transpose that moves nothing", "transpose", _as_reshape, False),
     ("(x y)^T = y^T x^T",            "transpose", _turned_product, True),
     ("f(x, y)^T = f(x^T, y^T)",      "transpose", _turned_inside, True),
@@ -249,7 +249,7 @@ def rewrite(program: Program) -> tuple[Program, Counter[str]]:
 def _once(program: Program, fired: Counter[str]) -> Program:
     users = Counter(x for v in program.values for x in set(v.operands))
     users.update(set(program.results))
-    builder = Builder()
+    builder, sums = Builder(), long_sums(program, users)
     new: dict[Value, Any] = {}
     alone: set[Value] = set()  # new values that stand for an old one with a single user
     for v in program.values:
@@ -260,7 +260,9 @@ def _once(program: Program, fired: Counter[str]) -> Program:
                 builder.values.append(v)
         else:
             inputs = tuple([new[x] if isinstance(x, Value) else x for x in v.inputs])
-            z = _simplified(builder, v, _plain_inputs(v, inputs), alone, fired)
+            z = gathered(builder, [new[x] for x in sums[v]], alone, fired) if v in sums else None
+            if z is None:
+                z = _simplified(builder, v, _plain_inputs(v, inputs), alone, fired)
         new[v] = z
         if users[v] <= 1:
             alone.add(z)
