@@ -1,4 +1,4 @@
-"""Long sums: slices' gradients meet in one join, products over time are one product, to rounding and to -0."""
+"""Long sums: slices' gradients meet in one join, products over time are one product."""
 
 import numpy as np
 import pytest

@@ -68,7 +68,7 @@ class Native:
         self.text = "\n".join([*declared(symbols), str(self.module), *listed, *self.segments])
         names = [f"segment{i}" for i in range(len(self.stops) + 1)]
         tables = ["functions"] if self.tables is not None else []
-        self.code = Code(self.text, "enter", *names, *tables, symbols=symbols)
+        self.code = Code(self.text, "enter", *names, *tables, symbols=symbols, last=True)
         if self.tables is not None:
             self.tables.link(self.code.address("functions"))
         self.table = np.zeros(len(self.places.table) + 1, np.int64)

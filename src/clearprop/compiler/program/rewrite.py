@@ -260,9 +260,8 @@ def _once(program: Program, fired: Counter[str]) -> Program:
                 builder.values.append(v)
         else:
             inputs = tuple([new[x] if isinstance(x, Value) else x for x in v.inputs])
-            z = gathered(builder, [new[x] for x in sums[v]], alone, fired) if v in sums else None
-            if z is None:
-                z = _simplified(builder, v, _plain_inputs(v, inputs), alone, fired)
+            gained = gathered(builder, [new[x] for x in sums[v]], alone, fired) if v in sums else None
+            z = gained or _simplified(builder, v, _plain_inputs(v, inputs), alone, fired)
         new[v] = z
         if users[v] <= 1:
             alone.add(z)

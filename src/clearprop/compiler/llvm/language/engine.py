@@ -9,8 +9,12 @@ from typing import Any
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
 
+from clearprop.compiler.llvm.language import kept
+
 WIDE = '"prefer-vector-width"="512"'
 """What tells LLVM to use the widest vectors there are."""
+
+PASSES = ("sroa", "loop_rotate", "instruction_combine", "simplify_cfg", "dead_code_elimination")
 
 _lock = threading.Lock()  # LLVM's objects below are shared by the process
 _numbers = itertools.count(1).__next__
@@ -49,32 +53,50 @@ def lanes_of(dtype: Any) -> int:
     return int(vector_bytes() // dtype.itemsize)
 
 
+def optimized(text: str) -> Any:
+    """Return the module of a text after LLVM's passes.
+
+    The loops come with their vectors and their invariants outside: what would look for more is left out, and
+    compiling takes a fifth of the time.
+    """
+    module = llvm.parse_assembly(text)
+    builder = llvm.create_pass_builder(target(), llvm.create_pipeline_tuning_options(speed_level=2))
+    passes = llvm.create_new_function_pass_manager()
+    for name in PASSES:
+        getattr(passes, f"add_{name}_pass")()
+    for function in module.functions:
+        if not function.is_declaration:
+            passes.run(function, builder)
+    return module
+
+
+@cache
+def _maker() -> tuple[str, ...]:
+    """Return what decides, beside a text, what machine code it becomes."""
+    version = ".".join(map(str, llvm.llvm_version_info))
+    features = str(llvm.get_host_cpu_features().flatten())
+    return (version, str(target().triple), str(llvm.get_host_cpu_name()), features, *PASSES)
+
+
 class Code:
     """A module compiled into this process; it lives as long as this object.
 
-    `exports` are the functions whose `address` can be asked for, `symbols` says where what it names lies.
+    `exports` are the functions whose `address` can be asked for, `symbols` says where what it names lies. The
+    machine code of a text that is to `last`, one without addresses, is kept on disk for other processes.
     """
 
-    def __init__(self, text: str, *exports: str, symbols: dict[str, int] | None = None) -> None:
+    def __init__(
+        self, text: str, *exports: str, symbols: dict[str, int] | None = None, last: bool = False
+    ) -> None:
+        self.text = text
+        key = kept.key_of(text, *_maker()) if last else ""
         with _lock:
-            machine = target()
-            module = llvm.parse_assembly(text)
-            # The loops come with their vectors and their invariants outside: what would look for more is left
-            # out, and compiling takes a fifth of the time.
-            builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
-            passes = llvm.create_new_function_pass_manager()
-            passes.add_sroa_pass()
-            passes.add_loop_rotate_pass()
-            passes.add_instruction_combine_pass()
-            passes.add_simplify_cfg_pass()
-            passes.add_dead_code_elimination_pass()
-            for function in module.functions:
-                if not function.is_declaration:
-                    passes.run(function, builder)
-            self.optimized = module
-            library = (
-                llvm.JITLibraryBuilder().add_object_img(machine.emit_object(module)).add_current_process()
-            )
+            code = kept.find(key) if last else None
+            if code is None:
+                code = target().emit_object(optimized(text))
+                if last:
+                    kept.put(key, code)
+            library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
             for name, address in (symbols or {}).items():
                 library.import_symbol(name, address)
             for name in exports:
@@ -87,4 +109,5 @@ class Code:
 
     def assembly(self) -> str:
         """Return the machine code as text."""
-        return str(target().emit_assembly(self.optimized))
+        with _lock:
+            return str(target().emit_assembly(optimized(self.text)))

@@ -257,7 +257,7 @@ _starting = threading.RLock()
 
 @cache
 def _compiled() -> Code:
-    return Code(_NATIVE, "share", "serve", "rouse")
+    return Code(_NATIVE, "share", "serve", "rouse", last=True)
 
 
 def _code() -> Code:
