@@ -85,6 +85,30 @@ def test_functions_of_two_numbers(name, dtype, executor):
     agree(compiled(getattr(np, name), executor, x, y), getattr(np, name)(x, y), name in EXACT, dtype)
 
 
+GAUSSIAN = {
+    "erf": lambda m, x: m.erf(x),
+    "erfc": lambda m, x: m.erfc(x),
+    "ndtr": lambda m, x: m.erfc(-x / m.sqrt(2)) / 2,
+}
+
+
+@pytest.mark.parametrize("mode", ["eager", "compiled"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", GAUSSIAN)
+def test_the_error_function_and_its_kin(name, dtype, mode, executor):
+    """Beside many digits: denormals go in and come out, -0 keeps its sign, tails end where the type does."""
+    mpmath = pytest.importorskip("mpmath")
+    x = np.concatenate([specials(dtype), np.linspace(-40, 40, 161).astype(dtype)])
+    function = getattr(clearprop, name)
+    z = plain(function(Tensor(x))) if mode == "eager" else compiled(function, executor, x)
+    with mpmath.workdps(60):
+        exact = [GAUSSIAN[name](mpmath, mpmath.mpf(float(v))) for v in np.clip(x, -1e3, 1e3)]
+        wanted = np.array([np.longdouble(mpmath.nstr(v, 30)) for v in exact]).astype(dtype)
+    wanted = np.where(x == 0, np.asarray(wanted) if name != "erf" else x, wanted).astype(dtype)
+
+    agree(z, wanted, False, dtype)
+
+
 @pytest.mark.parametrize("z", [(0.0, -88.0), (0.0, -100.0), (-50.0, 50.0)])
 def test_a_naive_cross_entropy_keeps_denormal_shares(z, executor):
     def loss(z):

@@ -37,6 +37,8 @@ class Conditions:
         self.more: list[tuple[int, int]] = []
         self.names: list[tuple[Any, str, Any]] = []
         guard, store = variant.guard, variant.recording.store
+        if len(guard.saved) > MANY:  # a word for each at least: finding them all out would take seconds
+            raise LookupError("too many words")
         # Where an address was, something else may lie later: what is compared stays alive.
         self.kept: list[Any] = [*guard.cells, *guard.iterables, *guard.saved, *guard.keys, *guard.leaves]
         self.more.append((variant.recording.turns.ctypes.data, -1))  # no proof is due
