@@ -28,7 +28,7 @@ class Outline:
     def __init__(self, module: ModuleText, places: Places) -> None:
         self.module, self.places = module, places
         self.names: dict[str, str] = {}
-        self.known: dict[Any, tuple[str, list[Role]]] = {}
+        self.known: dict[Any, tuple[str, list[Role | None]]] = {}
 
     def row(self, piece: Piece, parts: int) -> tuple[str, list[Any]]:
         """Return the function of a piece and what it is given, written unless a piece like it was before."""
@@ -38,8 +38,9 @@ class Outline:
             name, roles = self.known[key]
             return name, [like.thing(role) for role in roles]
         name, asked = self.function(lambda f, *bounds: piece.writer.write(f, *bounds, parts))
-        if key is not None:
-            self.known[key] = name, [like.role(x) for x in asked]
+        roles = [like.role(x) for x in asked] if key else []
+        if key and None not in roles:
+            self.known[key] = name, roles
         return name, asked
 
     def function(self, write: Any) -> tuple[str, list[Any]]:
@@ -83,16 +84,17 @@ class Likeness:
         if self.key:
             self.key += (tuple(map(self.pointers.index, self.pointers)),)
 
-    def role(self, asked: Any) -> Role:
-        """Return what an asked thing is in this piece."""
-        if isinstance(asked, Scratch):
+    def role(self, asked: Any) -> Role | None:
+        """Return what an asked thing is in this piece; None where only the piece itself can tell."""
+        if isinstance(asked, Scratch) and asked.value in self.values:
             return self.values.index(asked.value), asked.use, asked.size
-        return self.pointers.index(asked)
+        return self.pointers.index(asked) if asked in self.pointers else None
 
-    def thing(self, role: Role) -> Any:
+    def thing(self, role: Role | None) -> Any:
         """Return what has a role in this piece."""
         if isinstance(role, int):
             return self.pointers[role]
+        assert role is not None
         return Scratch(self.values[role[0]], *role[1:])
 
     def _points(self, place: Layout, dtype: Any) -> tuple[Any, ...]:
