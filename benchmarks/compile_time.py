@@ -1,6 +1,6 @@
 """What a first call costs as programs grow: python benchmarks/compile_time.py [--largest 10000] [--who llvm]
 
-Prints, for chains, training steps of dense nets, unrolled loops and random graphs (`--only` some of them), the
+Prints, for chains, training steps of dense nets, unrolled loops and random graphs (`--only` one of them), the
 seconds of the call that compiles at each size, with no machine code kept from earlier runs, and the exponent
 with which the time grew over the last step of sizes (1 is linear). JAX's `jit` runs the same functions where
 it is installed; `--seconds` ends a row that takes longer.
