@@ -605,5 +605,56 @@ def packed(torch):
     return padded, back, h, lengths
 
 
+def distributions(torch):
+    d = torch.distributions
+    m = torch.tensor([0.5, -1.0], requires_grad=True)
+    s = torch.tensor([1.5, 0.5], requires_grad=True)
+    logits = torch.tensor([[0.1, 2.0, -1.0], [1.0, 0.0, 0.5]], requires_grad=True)
+    x, k = torch.tensor([0.3, 0.7]), torch.tensor([2, 0])
+    normal, other, some = (
+        d.Normal(m, s),
+        d.Normal(torch.zeros(2), torch.ones(2)),
+        d.Categorical(logits=logits),
+    )
+    coin = d.Bernoulli(logits=logits)
+    found = [
+        normal.log_prob(x), normal.entropy(), d.kl_divergence(normal, other), some.log_prob(k), some.entropy(), some.probs,
+        coin.log_prob((logits > 0).float()), coin.entropy(), d.Uniform(m - 2, m + 2).log_prob(x), d.Uniform(0.0, 4.0).entropy(),
+        d.kl_divergence(some, d.Categorical(probs=torch.ones(2, 3))), d.Categorical(probs=torch.tensor([1.0, 3.0])).probs,
+    ]  # fmt: skip
+    sum(f.sum() for f in found).backward()
+    shapes = [normal.sample((3,)).shape, some.sample().shape, some.sample((4,)).shape, coin.sample().shape]
+    return (
+        found,
+        m.grad,
+        s.grad,
+        logits.grad,
+        shapes,
+        normal.rsample().requires_grad,
+        normal.sample().requires_grad,
+    )
+
+
+def masked_transformer(torch):
+    nn = torch.nn
+    model = settled(torch, nn.Transformer(8, 2, 1, 1, 16, dropout=0.0, batch_first=True))
+    source, target = torch.sin(torch.arange(80.0)).view(2, 5, 8), torch.cos(torch.arange(64.0)).view(2, 4, 8)
+    mask = model.generate_square_subsequent_mask(4).to(source.device)
+    padding = torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+    out = model(source, target, tgt_mask=mask, src_key_padding_mask=padding, memory_key_padding_mask=padding)
+    out.sum().backward()
+    return out, mask, model.encoder.layers[0].linear1.weight.grad
+
+
+def switches(torch):
+    torch.backends.cudnn.deterministic = True
+    device = torch.device(
+        "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    )
+    x = torch.autograd.Variable(torch.ones(2), requires_grad=True)
+    (x.to(device) * torch.special.expit(x)).sum().backward()
+    return str(device), x.grad
+
+
 PROGRAMS = [f for f in list(globals().values()) if getattr(f, "__module__", "") == __name__ and callable(f)]
 PROGRAMS = [f for f in PROGRAMS if f.__code__.co_varnames[: f.__code__.co_argcount] == ("torch",)]

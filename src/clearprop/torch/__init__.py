@@ -23,7 +23,18 @@ from clearprop.torch.tensors import Tensor, nearest
 
 __version__ = "2.0.0+clearprop"
 pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
-_SUBMODULES = ("nn", "optim", "autograd", "utils", "cuda", "linalg", "files")
+_SUBMODULES = (
+    "nn",
+    "optim",
+    "autograd",
+    "utils",
+    "cuda",
+    "linalg",
+    "files",
+    "backends",
+    "special",
+    "distributions",
+)
 _FILES = ("save", "load")
 _OLD = {"FloatTensor": "float32", "DoubleTensor": "float64", "LongTensor": "int64", "IntTensor": "int32"}
 _OLD |= {"BoolTensor": "bool", "ByteTensor": "uint8"}
@@ -32,6 +43,10 @@ _WANTED = {
     "complex64": ("numbers are real", "the real and imaginary parts as two tensors"),
     "fft": ("numbers are real", "np.fft on arrays"),
     "vmap": ("there is no such transformation", "a leading axis"),
+    "autocast": ("numbers keep their dtype", "model.half(), or no such block"),
+    "func": ("there are no such transformations", "torch.autograd.functional"),
+    "hub": ("nothing is fetched", "torch.load of a local file"),
+    "stft": ("numbers are real", "np.fft on arrays"),
     "jit": ("nothing is scripted", "the model itself"),
     "distributed": ("there is one process", "the model itself"),
 }  # fmt: skip

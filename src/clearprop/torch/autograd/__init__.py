@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from clearprop import modes
-from clearprop.backward import propagate
-from clearprop.errors import lesson
-from clearprop.graph import topological_order
 from clearprop.torch.autograd import functional
 from clearprop.torch.autograd.function import Function
 from clearprop.torch.autograd.pulled import grad
 from clearprop.torch.tensors import Tensor
 
-Variable = Tensor
+
+def Variable(data: Any, requires_grad: bool = False) -> Tensor:
+    """Return a tensor as it is, which a Variable is since PyTorch 0.4; or one that needs a gradient."""
+    return data.detach().requires_grad_() if requires_grad else data
 
 
 def backward(tensors: Any, grad_tensors: Any = None, **how: Any) -> None:
@@ -66,9 +63,4 @@ __all__ = [
     "functional",
     "grad",
     "gradcheck",
-    "lesson",
-    "modes",
-    "np",
-    "propagate",
-    "topological_order",
 ]

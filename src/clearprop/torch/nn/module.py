@@ -18,7 +18,7 @@ import numpy as np
 from clearprop import nn as own
 from clearprop.record import assign
 from clearprop.torch import cells, dtypes
-from clearprop.torch.tensors import Node, Parameter, Tensor, lift, lower
+from clearprop.torch.tensors import Node, Parameter, Tensor, lift, lower, through
 
 Self = TypeVar("Self", bound="Module")
 FACES: dict[type[own.Module], type[Module]] = {}
@@ -311,6 +311,8 @@ def layer(kind: type[own.Module]) -> type[Module]:
                 "__repr__",
             ):
                 fields[name] = _delegated(name)
+            elif isinstance(value, staticmethod):
+                fields[name] = staticmethod(through(value.__func__))
     found = type(kind.__name__, (Module, kind), fields)
     FACES[kind] = found
     return found

@@ -9,7 +9,6 @@ from typing import Any
 from clearprop import optim as own
 from clearprop.errors import lesson
 from clearprop.optim.group import ParameterGroup
-from clearprop.torch import cells
 from clearprop.torch.optim import lr_scheduler
 from clearprop.torch.tensors import Tensor, lift, nearest
 
@@ -108,4 +107,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *KNOWN})
 
 
-__all__ = ["Optimizer", "cells", "lr_scheduler"]
+__all__ = ["Optimizer", "lr_scheduler"]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from clearprop import data as own
 from clearprop.errors import lesson
 from clearprop.torch import chance
 from clearprop.torch.making import from_numpy, made, tensor
@@ -286,6 +285,5 @@ __all__ = [
     "IterableDataset",
     "Subset",
     "TensorDataset",
-    "own",
     "random_split",
 ]

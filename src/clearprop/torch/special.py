@@ -1,0 +1,35 @@
+"""`torch.special`: functions that have other names in `torch`, too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clearprop.errors import lesson
+from clearprop.torch.names import FUNCTIONS
+from clearprop.torch.tensors import nearest
+
+_THERE = {"expit": "sigmoid", "gammaln": "lgamma", "psi": "digamma"}
+_SAME = [
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp2",
+    "expm1",
+    "log1p",
+    "logit",
+    "sinc",
+    "i0",
+    "xlogy",
+    "logsumexp",
+    "softmax",
+    "log_softmax",
+    "digamma",
+    "round",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _THERE or name in _SAME:
+        return FUNCTIONS[_THERE.get(name, name)]
+    hint = nearest(name, [*_THERE, *_SAME])
+    raise AttributeError(lesson(f"torch.special.{name}", "there is no such function", hint=hint))
