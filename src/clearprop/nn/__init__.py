@@ -44,6 +44,7 @@ from clearprop.nn.adaptive import (
 from clearprop.nn.attention import (
     MultiheadAttention,
 )
+from clearprop.nn.cache import KeyValueCache
 from clearprop.nn.container import (
     ModuleDict,
     ModuleList,
@@ -289,6 +290,7 @@ __all__ = [
     "InstanceNorm2d",
     "InstanceNorm3d",
     "KLDivLoss",
+    "KeyValueCache",
     "L1Loss",
     "LPPool1d",
     "LPPool2d",

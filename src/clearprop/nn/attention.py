@@ -108,8 +108,12 @@ class MultiheadAttention(Module):
         k, v, extra = self._lengthened(k, v)
         mask = self._mask(attn_mask, key_padding_mask, inputs, extra, alone)
         q, k, v = (heads_of(x, self.num_heads) for x in (q, k, v))
-        weights = F.dropout(F.attention_weights(q, k, mask), self.dropout, self.training)
-        together = np.swapaxes(weights @ v, 1, 2).reshape(*inputs[0].shape[:2], self.embed_dim)
+        if need_weights:
+            weights = F.dropout(F.attention_weights(q, k, mask), self.dropout, self.training)
+            found = weights @ v
+        else:
+            found = F.scaled_dot_product_attention(q, k, v, mask, self.dropout if self.training else 0.0)
+        together = np.swapaxes(found, 1, 2).reshape(*inputs[0].shape[:2], self.embed_dim)
         output = self.out_proj(together)
         shown = None
         if need_weights:

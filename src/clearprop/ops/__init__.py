@@ -3,6 +3,7 @@
 from dataclasses import replace as _replace
 
 from clearprop.ops import (
+    attention,
     composed,
     convolution,
     decomposition,
@@ -43,6 +44,7 @@ for _op in _entries.values():
         _op.facts = _replace(_op.facts, kinks=False)
 
 __all__ = [
+    "attention",
     "composed",
     "convolution",
     "decomposition",

@@ -108,6 +108,14 @@ def uniform(
     return drawn if (low, high) == (0.0, 1.0) else drawn * (high - low) + low  # type: ignore[no-any-return]
 
 
+def drawn_state() -> Tensor:
+    """Return the global state as it is now, for an op that draws by itself, and move it on by one call."""
+    with _lock:
+        now = +_state
+        hand_over(_state, read(_state) + _ONE_CALL)
+    return now
+
+
 def normal(
     shape: tuple[int, ...] = (), mean: float = 0.0, std: float = 1.0, dtype: Any = np.float64
 ) -> Tensor:

@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.nn.functional.dropout import dropout
+from clearprop.nn.functional.dropout import dropout, probability
 from clearprop.nn.functional.layer import arrayed, linear
 from clearprop.op import describe
+from clearprop.ops.attention import BLOCK
+from clearprop.ops.random import drawn_state
 from clearprop.ops.softmax import shares
 from clearprop.registry import ops
+from clearprop.tensor import Tensor
+
+WHOLE = BLOCK  # up to so many scores an array of them is made: fused with its neighbours it is faster
 
 
 def scaled_dot_product_attention(
@@ -30,19 +35,40 @@ def scaled_dot_product_attention(
     `scale` is 1 / sqrt(E) for None. A boolean `attn_mask` (..., L, S) says who may be looked at, another one
     is added; with `is_causal` row i looks at places up to i. A row that may look at nothing gives 0 and
     passes no gradient. With `enable_gqa` each head of k and v (third axis from the end) serves several of
-    q's. Source: Vaswani et al., "Attention is all you need", 2017. Raises ValueError for shapes that do not
-    fit.
+    q's. Beyond 512 x 512 scores they are computed by blocks of queries, and again on the way back, so that no
+    array (L, S) is made; second derivatives make it, and so does a mask that needs a gradient. Source:
+    Vaswani et al., "Attention is all you need", 2017. Raises ValueError for shapes that do not fit.
 
     >>> q = np.array([[1.0, 0.0]])
     >>> scaled_dot_product_attention(q, np.zeros((3, 2)), np.array([[1.0], [2.0], [6.0]]))
     array([[3.]])
     """
+    query, key, value = arrayed(query), arrayed(key), arrayed(value)
+    _checked(query, key, attn_mask, is_causal)
+    probability("dropout", dropout_p)
+    alike = query.dtype == key.dtype == value.dtype and value.shape[-2:-1] == key.shape[-2:-1]
+    if alike and query.shape[-2] * key.shape[-2] > WHOLE:
+        mask = np.array(True) if attn_mask is None else arrayed(attn_mask)
+        if not (isinstance(mask, Tensor) and mask.requires_grad):
+            factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+            key, value = (_for_heads(x, query, enable_gqa) for x in (key, value))
+            return _in_blocks(query, key, value, mask, factor, is_causal, dropout_p)
     weights = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa)
-    value = arrayed(value)
     if len(value.shape) < 2 or value.shape[-2] != weights.shape[-1]:
         wanted = f"wants {weights.shape[-1]} values, one for each key"
         raise ValueError(lesson("scaled_dot_product_attention(q, k, v)", wanted, describe(value)))
     return dropout(weights, dropout_p) @ _for_heads(value, weights, enable_gqa)
+
+
+def _in_blocks(query: Any, key: Any, value: Any, mask: Any, scale: float, causal: bool, p: float) -> Any:
+    """Return the attention as one op, for arrays of one batch."""
+    batch = np.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+    arrays = [
+        x if x.shape[:-2] == batch else np.broadcast_to(x, (*batch, *x.shape[-2:]))
+        for x in (query, key, value)
+    ]
+    state = drawn_state() if p else np.zeros(2, np.uint64)
+    return ops["attention"](*arrays, mask, state, scale=scale, causal=bool(causal), p=p)
 
 
 def attention_weights(
@@ -60,13 +86,7 @@ def attention_weights(
            [0.5, 0.5]])
     """
     query, key = arrayed(query), arrayed(key)
-    called = "scaled_dot_product_attention(q, k, v)"
-    if len(query.shape) < 2 or len(key.shape) < 2 or query.shape[-1] != key.shape[-1]:
-        wanted = "wants queries and keys of one size, (..., L, E) and (..., S, E)"
-        raise ValueError(lesson(called, wanted, f"q is {describe(query)}, k is {describe(key)}"))
-    if is_causal and attn_mask is not None:
-        hint = "attn_mask & np.tri(L, S, dtype=bool)"
-        raise ValueError(lesson(called, "takes one mask", "is_causal and attn_mask", hint=hint))
+    _checked(query, key, attn_mask, is_causal)
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query * factor) @ np.swapaxes(_for_heads(key, query, enable_gqa), -1, -2)
     if is_causal:
@@ -80,6 +100,17 @@ def attention_weights(
     else:
         scores = scores + (mask if mask.dtype == scores.dtype else mask.astype(scores.dtype))
     return shares(scores, -1)
+
+
+def _checked(query: Any, key: Any, attn_mask: Any, is_causal: bool) -> None:
+    """Complain about queries and keys that do not fit, and about two masks."""
+    called = "scaled_dot_product_attention(q, k, v)"
+    if len(query.shape) < 2 or len(key.shape) < 2 or query.shape[-1] != key.shape[-1]:
+        wanted = "wants queries and keys of one size, (..., L, E) and (..., S, E)"
+        raise ValueError(lesson(called, wanted, f"q is {describe(query)}, k is {describe(key)}"))
+    if is_causal and attn_mask is not None:
+        hint = "attn_mask & np.tri(L, S, dtype=bool)"
+        raise ValueError(lesson(called, "takes one mask", "is_causal and attn_mask", hint=hint))
 
 
 def _for_heads(x: Any, like: Any, grouped: bool) -> Any:
