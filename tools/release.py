@@ -105,7 +105,7 @@ def found_python(wanted: str) -> str | None:
 
 
 def try_out(python: Path, work: Path) -> None:
-    """Run the smoke test as it is, with -OO, from a zip file, from folders of no writing, and without a home."""
+    """Run the smoke test as it is, with -OO, from a zip file and from read-only folders, without a home."""
     smoke = shutil.copy(ROOT / "tools" / "smoke.py", work / "smoke.py")
     homeless = {name: value for name, value in os.environ.items() if name not in ("HOME", "PYTHONPATH")}
     print("  " + run(python, smoke, cwd=work, env=homeless).strip())

@@ -1,4 +1,4 @@
-"""What an installed clearprop has to do anywhere: run with the installation's own Python, and nothing else."""
+"""What an installed clearprop has to do anywhere: run it with the Python that it is installed in."""
 
 from __future__ import annotations
 
