@@ -37,6 +37,8 @@ class Facts:
       the engine conjugates; `stated`: they are linear with real coefficients, or say themselves which way is
       up; '' for an op of real numbers, whose gradient is then refused.
     - `onnx(g, node, *names)`: writes it into an ONNX graph and returns the result's name (`ops/exchange.py`).
+    - `cut`: no gradient passes through it, and asking for one is an error: what a compiled step returns. It
+      may become an array all the same.
     - `advice`: what to try where its result stops being finite.
 
     >>> from clearprop import elementwise
@@ -59,6 +61,7 @@ class Facts:
     lower: Callable[..., Any] | None = None
     onnx: Callable[..., str] | None = None
     plane: Literal["", "analytic", "stated"] = ""
+    cut: bool = False
     advice: str = ""
 
     def on_kink(self, *xs: Any, **attrs: Any) -> Any:

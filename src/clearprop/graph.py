@@ -106,7 +106,8 @@ def copied(output: Tensor, memo: dict[int, Any]) -> Tensor:
     for node in fresh:  # inputs come first, so their copies exist
         twin = object.__new__(type(node))
         for name, value in _slots(node).items():
-            setattr(twin, name, copy.deepcopy(value, memo) if name != "grad" else None)
+            kept = None if name == "grad" else value
+            setattr(twin, name, kept if name in ("grad", "op") else copy.deepcopy(value, memo))
         memo[id(node)] = twin
         if node.op is None:
             made(twin, node)

@@ -218,12 +218,16 @@ class Tensor(ChangedByHand):
             marks.left += 1
         return self._value
 
+    def _is_cut(self) -> bool:
+        """Whether an array of this Tensor loses no gradient: none would pass in any case."""
+        return self.op is not None and self.op.facts.cut
+
     def __bool__(self) -> bool:
         return bool(self._python("bool(t)"))
 
     def __float__(self) -> float:
         """Return the only entry as a Python number, which leaves the graph: so does `math.sin(t)`."""
-        if self.requires_grad:
+        if self.requires_grad and not self._is_cut():
             frame = sys._getframe(1)  # `array[i] = t` asks for a float too, and would drop the gradient
             if frame.f_code.co_code[frame.f_lasti] == _STORE:
                 hint = "np.stack or np.concatenate of Tensors, or float(t) to leave the graph"
@@ -254,7 +258,7 @@ class Tensor(ChangedByHand):
         return format(self._python("format(t)"), spec) if spec else repr(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        if self.requires_grad:
+        if self.requires_grad and not self._is_cut():
             raise TypeError(
                 lesson(
                     "np.asarray(t)",

@@ -198,3 +198,52 @@ def test_the_doctor_names_the_line_where_the_graph_is_cut():
 
     assert "the graph is cut" in diagnosis.names
     assert f"float(t) at {__file__}:{cut.__code__.co_firstlineno + 1}" in str(diagnosis)
+
+
+JOINED = {
+    "concatenate": lambda x, a: np.concatenate([x, a]),
+    "stack": lambda x, a: np.stack([a, x]),
+    "chosen": lambda x, a: np.where([True, False, True], x, a),
+    "added": lambda x, a: x + 2 * a,
+    "inserted": lambda x, a: np.insert(x, 1, a[0]),
+}
+
+
+@pytest.mark.parametrize("use", JOINED.values(), ids=JOINED)
+def test_an_edited_array_that_no_gradient_depends_on_is_no_finding(use):
+    x, array = Tensor([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 4.0])
+    with watch():
+        loss = np.sum(use(x, array))
+        array[1] = 7.0
+        loss.backward()
+
+    assert np.all(x.grad[::2] == 1)
+
+
+def test_a_number_that_is_printed_before_another_loss_is_no_finding():
+    w, v = Tensor([1.0, 2.0]), Tensor([3.0, 4.0])
+    with watch():
+        for _ in range(3):
+            first = np.sum(w**2)
+            assert float(first) == 5
+            np.sum(v**3).backward()
+            first.backward()
+
+    assert np.array_equal(w.grad, 3 * np.array([2.0, 4.0]))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_gradient_that_is_lost_while_its_tensor_is_there_is_told_at_the_end(times):
+    w, v = Tensor([1.0, 2.0]), Tensor([3.0, 4.0])
+    rounds = []
+
+    def train():
+        for _ in range(times):
+            first = np.sum(w**2)
+            (np.sum(v**3) * float(first)).backward()
+            rounds.append(first)
+
+    with pytest.raises(GradientError, match="a gradient is lost: float"), watch():
+        train()
+
+    assert len(rounds) == times

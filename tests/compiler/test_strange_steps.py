@@ -16,13 +16,19 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import Tensor, assign, grad, nn, no_grad, value_and_grad
+from clearprop import Tensor, assign, grad, nn, no_grad, optim, value_and_grad
 from clearprop.compiler import RecordingError
 from clearprop.compiler.step import available_executors
 from clearprop.record import read
 
 A = np.array
 X = [A([1.0, 2, 3, 4]), A([1.0, 2, 3, 4]), A([-1.0, 5, -3, 2]), A([9.0, -9, -9, -9]), A([-1.0, 5, -3, 2])]
+
+
+def with_errors(x):
+    with np.errstate(divide="raise"):
+        return 1 / (x - 5)
+
 
 # fmt: off
 PICKED = {  # p is x[x > 0]: of other sizes from call to call
@@ -58,6 +64,11 @@ ASKED = {
     "a generator": lambda x: (v for v in [x]), "a set as result": lambda x: {1, 2}, "a function": lambda x: lambda: x,
     "its argument": lambda x: x, "nested": lambda x: {"a": [x, (x * 2, None, "s", 3)], "b": {}}, "zip": lambda x: list(zip(x, x)),  # noqa: B905
     "random": lambda x: x * random.random(), "third derivative": lambda x: grad(grad(grad(lambda v: np.sum(np.sin(v * x)))))(0.3),
+    "piecewise": lambda x: np.piecewise(x, [x < 0, x > 2], [np.negative, np.sqrt, 7]), "piecewise of numbers": lambda x: np.piecewise(x, [np.sign(x) + 1], [np.exp]),
+    "delete": lambda x: np.delete(x, (x > 0).astype(int)[:1]), "insert": lambda x: np.insert(x, (x > 0).astype(int)[:1], 5), "insert a value": lambda x: np.insert(x, 1, x[0]),
+    "a list repeated": lambda x: x * len([0] * (x > 0).astype(int)[0]), "a word repeated": lambda x: x * len("ab" * np.sum(x > 0)), "a list times an array": lambda x: [1, 2, 3, 4] * x,
+    "shares memory": lambda x: np.shares_memory(x, X[0]), "may share memory": lambda x: np.may_share_memory(X[0], x),
+    "floating-point errors": with_errors,
     "gradients in a loop": lambda x: sum(grad(lambda z, i=i: np.sum(np.tanh(z * i)))(x) for i in range(1, 4)),
 }
 # fmt: on
@@ -66,7 +77,8 @@ REFUSED = {
     "hasattr", "min", "sorted", "in", "any", "int", "sqrt", "hash", "a key", "a set", "f-string", "percent",
     "bytes", "set an entry", "fromiter", "np.array", "nonzero", "unique", "where", "compress", "repeat",
     "argwhere", "flatnonzero", "extract", "bincount", "added in place", "out", "a generator",
-    "a set as result", "a function", "random", "picked: histogram", "picked: initial",
+    "a set as result", "a function", "random", "delete", "insert", "a list repeated", "a word repeated",
+    "shares memory", "may share memory", "floating-point errors", "an_optimizers_state_that_is_loaded", "picked: histogram", "picked: initial",
     "an_attribute_of_the_step_itself", "a_default_that_grows", "a_counter", "an_iterator",
     "a_state_that_is_an_array", "a_generator_of_numpy",
 }  # fmt: skip
@@ -205,6 +217,65 @@ def a_gradient_of_what_is_closed_over():
         return loss, w.grad
 
     return step, lambda i: setattr(w, "requires_grad", True)
+
+
+def two_nets():
+    clearprop.manual_seed(0)
+    return [nn.Linear(4, 2, dtype=np.float64) for _ in range(2)]
+
+
+@world
+def an_average_by_state_dicts():
+    net, average = two_nets()
+
+    def step(x):
+        held, new = average.state_dict(), net.state_dict()
+        average.load_state_dict({k: 0.5 * held[k] + new[k] for k in new})
+        return np.sum(average(x))
+
+    return step, lambda i: assign(net.weight, np.full((2, 4), float(i)))
+
+
+@world
+def weights_copied_and_put_back():
+    net, _ = two_nets()
+
+    def step(x):
+        held = net.state_dict()
+        with no_grad():
+            net.weight *= 2
+        twice = np.sum(net(x))
+        net.load_state_dict(held)
+        return twice, np.sum(net(x)), held
+
+    return step, lambda i: assign(net.weight, np.full((2, 4), float(i)))
+
+
+@world
+def an_optimizers_state_that_is_returned():
+    net, _ = two_nets()
+    optimizer = optim.Adam(net.parameters(), lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        np.sum(net(x) ** 2).backward()
+        optimizer.step()
+        return optimizer.state_dict()["state"][0]
+
+    return step, lambda i: None
+
+
+@world
+def an_optimizers_state_that_is_loaded():
+    net, _ = two_nets()
+    optimizer = optim.Adam(net.parameters(), lr=0.1)
+
+    def step(x):
+        held = optimizer.state_dict()
+        optimizer.load_state_dict(held)
+        return np.sum(net(x))
+
+    return step, lambda i: None
 
 
 @world

@@ -3,12 +3,14 @@
 `float(t)`, `int(t)`, `t.item()` and `math.sin(t)` leave the graph. That is meant where the number is printed,
 so a gradient counts as lost by this rule alone: when `backward()` finishes, the number was taken before the
 last node of the output's graph was computed, outside of `no_grad()`, from a Tensor that no finished backward
-pass has reached, and nothing leads from any of that Tensor's leaves to the output.
+pass has reached, and nothing leads from any of that Tensor's leaves to the output. While that Tensor is still
+there its own backward pass may come later: then nothing was lost, and else it is told at the end.
 """
 
 from __future__ import annotations
 
 import linecache
+import weakref
 from collections import Counter
 from dataclasses import dataclass
 
@@ -31,6 +33,7 @@ class Departure:
     line: str
     serial: int  # of the newest node at that moment
     leaves: frozenset[Tensor]
+    source: weakref.ref[Tensor]
 
     @property
     def text(self) -> str:
@@ -55,6 +58,7 @@ class Departures:
 
     def __init__(self) -> None:
         self.seen: list[Departure] = []
+        self.waiting: dict[str, Departure] = {}  # by line: of Tensors whose backward pass may be yet to come
         self._times: Counter[str] = Counter()
 
     def left(self, tensor: Tensor, asked: str, serial: int) -> None:
@@ -68,19 +72,24 @@ class Departures:
         self._times[line] += 1
         if self._times[line] <= _TIMES:
             leaves = frozenset(x for x in topological_order(tensor, tracked=True) if x.op is None)
-            self.seen.append(Departure(asked, describe(tensor), line, serial, leaves))
+            self.seen.append(Departure(asked, describe(tensor), line, serial, leaves, weakref.ref(tensor)))
 
     def lost(self, output: Tensor, order: list[Tensor]) -> list[Departure]:
         """Return the numbers whose gradients the backward pass of `output` has lost, and begin anew."""
         reached = set(order)
-        found = {
-            d.line: d
-            for d in reversed(self.seen)
-            if d.asked in NUMBERS and d.serial < output.serial and not d.leaves & reached
-        }
+        held = [d for d in self.waiting.values() if d.source() not in reached]
+        held += [
+            d for d in self.seen if d.asked in NUMBERS and d.serial < output.serial and not d.leaves & reached
+        ]
+        self.waiting = {d.line: d for d in held if d.source() is not None}
         self.seen = []
         self._times.clear()
-        return list(reversed(found.values()))
+        return list({d.line: d for d in held if d.source() is None}.values())
+
+    def rest(self) -> list[Departure]:
+        """Return those of Tensors that no backward pass has reached to the end."""
+        found, self.waiting = list(self.waiting.values()), {}
+        return found
 
     def line_for(self, leaf: Tensor) -> str:
         """Return `float(t) at file:line` of the first departure that `leaf` led to, '' without one."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.backward import input_gradient
 from clearprop.check.departures import source_of
 from clearprop.errors import lesson
 from clearprop.op import describe
@@ -54,6 +55,40 @@ def reads_values(node: Tensor, i: int) -> bool:
     """Whether the gradient of input `i` depends on numbers the node remembers: that of a sum does not."""
     derivatives = node.op.derivatives if node.op is not None else ()
     return not (derivatives and isinstance(derivatives[i], int))
+
+
+def is_read(node: Tensor, i: int, g: Any, array: Any) -> bool:
+    """Whether the gradient of input `i` depends on the numbers in `array`: the rule is run with others.
+
+    That of `concatenate` does not: only shapes decide where each piece of `g` goes.
+    """
+    known = _sent(node, i, g, array, array)
+    return not all(np.array_equal(known, _sent(node, i, g, array, x), equal_nan=True) for x in _others(array))
+
+
+def _others(array: Any) -> Iterator[Any]:
+    """Yield arrays of the same shape and dtype with other numbers, which index what the array can index."""
+    yield np.zeros_like(array)
+    yield np.ascontiguousarray(array.ravel()[::-1].reshape(array.shape))
+    if array.dtype.kind == "b":
+        yield ~array
+    elif array.dtype.kind in "fc":
+        yield -2 * array - 1
+
+
+def _sent(node: Tensor, i: int, g: Any, array: Any, other: Any) -> Any:
+    """Return what the node sends to its input `i` if `other` stands where `array` does."""
+
+    def put(x: Any) -> Any:
+        if isinstance(x, (tuple, list)):
+            return type(x)(map(put, x)) if type(x) in (tuple, list) else x
+        return other if x is array else x
+
+    attrs = {name: put(x) for name, x in node.attrs.items()}
+    op: Any = node.op
+    with np.errstate(all="ignore"):
+        d = input_gradient(op, i, g, node._value, put(tuple(node.values)), attrs)
+    return np.zeros(0) if d is None else np.asarray(d)
 
 
 def edited(node: Tensor, before: tuple[int, ...], call: str, line: str) -> Edit | None:

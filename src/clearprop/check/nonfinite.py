@@ -14,7 +14,7 @@ import numpy as np
 
 from clearprop.backward import walk
 from clearprop.check.departures import Departure, Departures
-from clearprop.check.edits import Edit, checksums, edited, reads_values
+from clearprop.check.edits import Edit, checksums, edited, is_read, reads_values
 from clearprop.check.entries import Operand, first_bad, forward_operands, kind_of, pick, summary
 from clearprop.check.kinks import decided_as_zero
 from clearprop.check.route import Route, route_to
@@ -192,6 +192,8 @@ class Watch(Observer):
         self._blocks.close()
         self._settle(self._last)
         self._clear()
+        if error is None:
+            self._tell(self.departures.rest())
 
     # --- the observer's part --------------------------------------------------------------------------------
     def saw(self, node: Tensor) -> None:
@@ -254,7 +256,7 @@ class Watch(Observer):
             return
         line = self._lines.get(node.serial, "")
         found = edited(node, before, call_of(node, self._names()), line)
-        if found is None:
+        if found is None or not is_read(node, i, self._arrived(node), found.array):
             return
         del self._checksums[node.serial]  # it is told once
         if not self.collect:
@@ -262,13 +264,20 @@ class Watch(Observer):
         if len(self.edits) < self.limit:
             self.edits.append(found)
 
+    def _arrived(self, node: Tensor) -> Any:
+        """Return the gradient that has arrived at a node, 1 at the output."""
+        sums = self._sums.get(node, [np.ones_like(node._value)])
+        return sum(sums[1:], start=sums[0])
+
     def python_value(self, tensor: Tensor, asked: str) -> None:
         """Remember that a Tensor became a Python value."""
         self.departures.left(tensor, asked, self._last.serial if self._last is not None else 0)
 
     def finished(self, output: Tensor, order: list[Tensor]) -> None:
         """Object if a gradient was lost on its way to a leaf of this backward pass."""
-        lost = self.departures.lost(output, order)
+        self._tell(self.departures.lost(output, order))
+
+    def _tell(self, lost: list[Departure]) -> None:
         if lost and not self.collect:
             raise GradientError(lost[0].text)
         self.lost += lost[: self.limit - len(self.lost)]

@@ -294,12 +294,12 @@ class CompiledStep(Generic[P, R]):
     def _settled(self, key: Key, watch: Lookout) -> bool:
         """Tell whether the recording is good for later calls; with `fallback`, none is where one is refused.
 
-        This call's result is the recording's own then: the function has run, and runs once.
+        What cannot be taken back must not be done twice: this call's result is the recording's own then.
         """
         try:
             return watch.check()
         except RecordingError as error:
-            if not self.fallback:
+            if not self.fallback or watch.can_go_back():
                 raise
             self.refusals[key] = str(error)
             return False

@@ -13,7 +13,7 @@ from clearprop.hints import for_keywords, refuse_keywords
 from clearprop.modes import current, special
 from clearprop.nn.hooks import Hooked, between_hooks
 from clearprop.op import _next_serial
-from clearprop.record import assign
+from clearprop.record import assign, copy_of, read
 from clearprop.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
@@ -387,7 +387,7 @@ class Module(Hooked):
         >>> [(k, v.shape) for k, v in nn.Sequential(nn.Linear(2, 3), nn.ReLU()).state_dict().items()]
         [('0.weight', (3, 2)), ('0.bias', (3,))]
         """
-        state: dict[str, Any] = {name: np.array(tensor._value) for name, tensor in self._state().items()}
+        state: dict[str, Any] = {name: copy_of(tensor) for name, tensor in self._state().items()}
         for path, module in self.named_modules():
             for _, hook in module._hooks.saved if module._hooks else ():
                 hook(module, state, f"{path}." if path else "", {})
@@ -407,7 +407,7 @@ class Module(Hooked):
         own = self._state()
         missing = [name for name in own if name not in state]
         unexpected = [name for name in state if name not in own]
-        arrays = {k: np.asarray(_plain(v)) for k, v in state.items() if k in own}
+        arrays = {k: _plain(v) for k, v in state.items() if k in own}
         wrong = [
             f"{k} is {a.shape}, wants {own[k].shape}" for k, a in arrays.items() if a.shape != own[k].shape
         ]
@@ -425,7 +425,7 @@ class Module(Hooked):
                 hint = "load_state_dict({k.removeprefix('module.'): v for k, v in state.items()})"
             raise KeyError(_Text(lesson(called, wanted, "; ".join(got), "Nothing was loaded.", hint)))
         for name, array in arrays.items():
-            assign(own[name], np.array(array, own[name].dtype))
+            assign(own[name], array.astype(own[name].dtype))
         result = Incompatible(missing, unexpected)
         for _, module, hooks in hooked:
             for _, hook in hooks.loaded:
@@ -480,7 +480,9 @@ def _identity(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return the array in a Tensor, ours or PyTorch's; anything else as it is."""
+    """Return the array in a Tensor, ours or PyTorch's, or made of anything else."""
     if isinstance(value, Tensor):
-        return value._value
-    return value.detach().cpu().numpy() if hasattr(value, "detach") and hasattr(value, "cpu") else value
+        return read(value)
+    return np.asarray(
+        value.detach().cpu().numpy() if hasattr(value, "detach") and hasattr(value, "cpu") else value
+    )

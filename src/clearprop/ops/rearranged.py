@@ -129,7 +129,7 @@ def extract(condition: Any, x: Any) -> Any:
 def delete(x: Any, obj: Any, axis: int | None = None) -> Any:
     """Return `x` without the slices along `axis` (entries, where it is None) that `obj` names."""
     x, axis = _along(x, axis)
-    left = np.delete(np.arange(x.shape[axis]), constant(obj) if hasattr(obj, "requires_grad") else obj)
+    left = np.delete(np.arange(x.shape[axis]), _places(obj))
     return take(x, left, axis)
 
 
@@ -141,7 +141,7 @@ def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     array([1., 5., 2.])
     """
     (x, axis), values = _along(x, axis), as_array(values)
-    n, shape = x.shape[axis], list(x.shape)
+    n, shape, obj = x.shape[axis], list(x.shape), _places(obj)
     count = np.insert(np.arange(n), obj, -1).size - n
     if count == 1:
         values = values.reshape((1,) * (x.ndim - values.ndim) + values.shape)
@@ -152,6 +152,11 @@ def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     order = np.insert(np.arange(n), obj, n + np.arange(count))  # NumPy says what goes where
     both = np.concatenate([x, np.broadcast_to(values, tuple(shape)).astype(x.dtype)], axis=axis)
     return take(both, order, axis)
+
+
+def _places(obj: Any) -> Any:
+    """Return what says where, as NumPy alone understands it; a recorded step refuses what it computes."""
+    return np.asarray(obj) if hasattr(obj, "requires_grad") else obj
 
 
 def _along(x: Any, axis: int | None) -> tuple[Any, int]:
@@ -186,9 +191,10 @@ def piecewise(x: Any, conditions: Any, functions: Any, *args: Any, **kw: Any) ->
     """
     x = as_array(x)
     single = not isinstance(conditions, (list, tuple)) or (not np.ndim(conditions[0]) and x.ndim)
-    conditions = [conditions] if single else list(conditions)
+    conditions = [as_array(c) for c in ([conditions] if single else conditions)]
+    conditions = [c if c.dtype.kind == "b" else c != 0 for c in conditions]
     if len(functions) == len(conditions) + 1:
-        none = ~np.any(np.stack([np.broadcast_to(constant(c), x.shape) for c in conditions]), axis=0)
+        none = ~np.any(np.stack([np.broadcast_to(c, x.shape) for c in conditions]), axis=0)
         conditions, functions = [none, *conditions], [functions[-1], *functions[:-1]]
     elif len(functions) != len(conditions):
         got = f"{len(functions)} for {len(conditions)}"
@@ -196,7 +202,7 @@ def piecewise(x: Any, conditions: Any, functions: Any, *args: Any, **kw: Any) ->
     z = np.zeros(x.shape, x.dtype)
     for condition, function in zip(conditions, functions, strict=True):
         value = function(x, *args, **kw) if callable(function) else function
-        z = ops["where"](np.asarray(constant(condition), bool), value, z)
+        z = ops["where"](condition, value, z)
     return z.astype(x.dtype)
 
 

@@ -86,9 +86,9 @@ class LBFGS(Optimizer):
         if closure is None:
             hint = "def closure(): optimizer.zero_grad(); loss = ...; loss.backward(); return loss"
             raise ValueError(lesson("LBFGS.step()", "wants a closure that computes the loss", hint=hint))
-        if mode.observer is not None and mode.observer.remembers:
-            wanted, hint = "decides in Python, which a compiled step does not repeat", "compile the closure"
-            raise RuntimeError(lesson("LBFGS.step(closure)", wanted, hint=hint))
+        if mode.observer is not None and mode.observer.records:
+            wanted = "LBFGS.step(closure) decides in Python, which a compiled step does not repeat"
+            raise mode.observer.refuse(wanted, "", "compile the closure")
         return _Run(self, closure).go()
 
     def state_dict(self) -> dict[str, Any]:

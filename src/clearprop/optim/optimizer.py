@@ -15,7 +15,7 @@ from clearprop.modes import mode, no_grad
 from clearprop.op import describe
 from clearprop.optim import saved_state
 from clearprop.optim.group import ParameterGroup
-from clearprop.record import assign, hand_over, read
+from clearprop.record import assign, copy_of, hand_over, read
 from clearprop.tensor import Tensor
 
 State = dict[str, Tensor]
@@ -264,7 +264,7 @@ class Optimizer:
         """
         number = {p: i for i, p in enumerate(p for group in self.param_groups for p in group.params)}
         state = {
-            number[p]: {name: np.array(t._value) for name, t in memory.items()}
+            number[p]: {name: copy_of(t) for name, t in memory.items()}
             for p, memory in self.state.items()
             if memory and p in number
         }
@@ -280,6 +280,9 @@ class Optimizer:
 
         Raises ValueError where it is another optimizer's, or its groups or shapes are not those of this one.
         """
+        if mode.observer is not None and mode.observer.records:
+            wanted = "loading an optimizer's state counts in Python, which a compiled step does not repeat"
+            raise mode.observer.refuse(wanted, "", "optimizer.load_state_dict(state) between two calls")
         options, memories = saved_state.checked(self, state)
         for group, own in zip(self.param_groups, options, strict=True):
             for name, value in own.items():

@@ -145,13 +145,11 @@ class Schedule:
         return scaled(lr, base, self.rate(base, max(self.last_epoch - 1, 0)))
 
     def _refuse_recording(self) -> None:
-        if mode.observer is not None and mode.observer.remembers:
-            raise RuntimeError(
-                lesson(
-                    f"{type(self).__name__}.step()",
-                    "a schedule counts in Python, which a compiled step does not repeat",
-                    hint="schedule.step() after the compiled step, in the loop",
-                )
+        if mode.observer is not None and mode.observer.records:
+            raise mode.observer.refuse(
+                "a schedule counts in Python, which a compiled step does not repeat",
+                f"{type(self).__name__}.step()",
+                "schedule.step() after the compiled step, in the loop",
             )
 
 

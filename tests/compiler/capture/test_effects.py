@@ -322,3 +322,29 @@ def test_an_op_that_is_registered_again_is_the_new_one(executor):
     assert [float(compiled(np.ones(2))) for _ in range(3)] == [20.0] * 3
     with pytest.raises(RecordingError, match="registered again"):
         clearprop.compile(lambda x: old(x * 1.0), executor=executor)(np.ones(2))
+
+
+@pytest.mark.parametrize("kept", ["a sum", "a list", "the last three", "the least"])
+def test_what_is_kept_in_python_is_what_an_eager_run_keeps(kept, executor):
+    def after_three_calls(wrap):
+        held = types.SimpleNamespace(sum=0.0, list=[], last=deque(maxlen=3), least=np.float64(9))
+
+        def step(x):
+            z = np.sum(x)
+            if kept == "a sum":
+                held.sum = held.sum + z
+            elif kept == "a list":
+                held.list.append(z)
+            elif kept == "the last three":
+                held.last.append(z)
+            else:
+                held.least = np.minimum(held.least, z)
+            return z
+
+        step = wrap(step)
+        for k in range(3):
+            step(np.arange(3.0) - k)
+        return [(type(x), x) for x in (held.sum, held.least, *held.list, *held.last)]
+
+    compiled = after_three_calls(lambda f: clearprop.compile(f, executor=executor, fallback=True))
+    assert compiled == after_three_calls(lambda f: f)

@@ -1,6 +1,7 @@
 """What a compiled step returns is made anew by each call and is what an eager run gives, or is refused."""
 
 import collections
+import copy
 import dataclasses
 import enum
 import types
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import Tensor
+from clearprop import GradientError, Tensor, grad, no_grad
 from clearprop.compiler import RecordingError
 from clearprop.compiler.step import available_executors
 from clearprop.record import read
@@ -184,3 +185,72 @@ def test_what_is_refused_falls_back_to_the_function(name, executor):
     compiled = clearprop.compile(REFUSED[name], executor=executor, fallback=True)
 
     assert type(compiled(np.arange(2.0))) is type(REFUSED[name](np.arange(2.0)))
+
+
+def weights():
+    return Tensor(np.arange(1.0, 5.0), "w")
+
+
+# what is made of a compiled function's result, where w is a leaf that it read or was given
+LOST = {
+    "added to": lambda f, w: np.sum(f(w)) + np.sum(w**2),
+    "twice and added to": lambda f, w: np.sum(2 * f(w)) + np.sum(w**2),
+    "multiplied": lambda f, w: np.sum(f(w) * w),
+    "alone": lambda f, w: np.sum(f(w)),
+}
+
+
+@pytest.mark.parametrize("given", ["an argument", "a variable"])
+@pytest.mark.parametrize("name", LOST)
+def test_a_gradient_that_would_be_lost_is_an_error(name, given, executor):
+    w = weights()
+    if given == "an argument":
+        f = clearprop.compile(lambda w: w**3, executor=executor)
+    else:
+        cubes = clearprop.compile(lambda: w**3, executor=executor)
+        f = lambda w: cubes()  # noqa: E731
+    for _ in range(3):
+        loss = LOST[name](f, w)
+
+        with pytest.raises(GradientError, match="compiled function returned"):
+            loss.backward()
+        assert w.grad is None
+
+
+def test_a_gradient_inside_of_grad_that_would_be_lost_is_an_error(executor):
+    def outer(v):
+        return v * clearprop.compile(lambda x: x * v, executor=executor)(2.0)
+
+    def middle(v):
+        u = 3 * v
+        return v * clearprop.compile(lambda x: x * u, executor=executor)(2.0)
+
+    for f in (outer, middle):
+        with pytest.raises(GradientError, match="compiled function returned"):
+            grad(f)(3.0)
+
+
+def test_a_result_is_a_constant_where_no_gradient_is_lost(executor):
+    w = weights()
+    cubes = clearprop.compile(lambda: np.sum(w**3), executor=executor)
+
+    def trained():
+        w.grad = None
+        loss = np.sum(w**2)
+        loss.backward()
+        return loss, np.mean(w)
+
+    step, z = clearprop.compile(trained, executor=executor), np.zeros(2)
+    for _ in range(3):
+        z[0] = cubes()
+        loss, mean = step()
+
+        assert (np.asarray(cubes()), float(mean), z[0], np.array([cubes()])) == (100, 2.5, 100, 100)
+        assert grad(lambda v: v * cubes())(2.0).detach() == 100
+        assert not loss.requires_grad
+        w.grad = None
+        (cubes().detach() * np.sum(w)).backward()
+        assert np.array_equal(w.grad, np.full(4, 100.0))
+        with no_grad():
+            assert not cubes().requires_grad
+        assert copy.deepcopy(cubes()).value == 100

@@ -68,6 +68,10 @@ class Lookout:
                 self._compare(where, old, new)
         return all(same)
 
+    def can_go_back(self) -> bool:
+        """Whether `back` undoes all that the run has done: what was taken from an iterator is gone."""
+        return self.back is not None and list(map(taken, self.around.iterators)) == self.taken
+
     def replaced(self) -> str:
         """Return where another object stands now, '' if nowhere; the library's own notes may change."""
         names = [self._name(), "a global variable", *map(self._owner, self.around.containers)]

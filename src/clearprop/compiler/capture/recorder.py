@@ -61,6 +61,7 @@ class Recorder(Refusals):
         self.within: dict[int, Any] = {}  # writable arrays in reach, by id, and what owns their memory
         self.frozen: list[Any] = []  # those of them that are constants all the same
         self.printed = ""  # the line that printed
+        self.roots: set[Tensor] = set()  # those whose `backward()` the step has called
         self.local: set[Tensor] = set()  # leaves that the step makes: they start anew at each call
 
     # --- what modes.Observer asks for -----------------------------------------------------------------------
@@ -91,6 +92,7 @@ class Recorder(Refusals):
     def saw(self, node: Tensor) -> Tensor | None:
         """Write a node down; what is computed of arrays alone is one."""
         assert node.op is not None
+        self._raises_as_before()
         inputs = tuple([self.value_of(x) for x in node.inputs])
         value = node._value
         if ops.get(node.op.name) is not node.op:
@@ -111,6 +113,15 @@ class Recorder(Refusals):
         if not node.requires_grad:  # no gradient will ask for them, and the program has noted them
             node.inputs = node.values = ()
         return node
+
+    def _raises_as_before(self) -> None:
+        """Refuse `np.errstate(divide="raise")` in a step: a plan raises nothing of the kind."""
+        if "raise" in (now := np.geterr()).values() or "call" in now.values():
+            raise self.refuse(
+                "a recorded step raises no floating-point errors, as np.errstate asks for here",
+                ", ".join(f"{name}={how!r}" for name, how in now.items() if how in ("raise", "call")),
+                "np.isfinite of the result after the step, or clearprop.watch() around its calls",
+            )
 
     def instead(self, op: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Return what is computed in another way than by the op itself, None for most.
@@ -161,6 +172,8 @@ class Recorder(Refusals):
 
     def received(self, nodes: Iterable[Tensor]) -> None:
         """Let what a backward pass has given be arrays, a leaf's gradient of its own: as in eager runs."""
+        nodes = list(nodes)
+        self.roots.add(nodes[-1])
         twins: dict[int, Any] = {}
         for node in nodes:
             g: Any = node.grad

@@ -78,6 +78,14 @@ class Refusals(Observer):
             "np.where(mask, x, 0), which keeps x's shape, or x[mask]: its sum and mean suit every count",
         )
 
+    def by_memory(self, name: str) -> None:
+        """Refuse to say which arrays share their memory: those of later calls are others."""
+        raise self.refuse(
+            f"np.{name} asks where this call's arrays lie, and later ones lie elsewhere",
+            "",
+            "asking outside of the step, and passing the answer",
+        )
+
     def in_place(self, x: Any, sign: str, hint: str) -> None:
         """Refuse what would change an array whose contents others see."""
         raise self.refuse(f"{sign} changes an array in place, which later calls would not", describe(x), hint)

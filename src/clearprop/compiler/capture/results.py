@@ -15,7 +15,10 @@ from clearprop.compiler.capture.recorder import Recorder
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.stand_in import stands_for_array, stands_for_number
 from clearprop.compiler.capture.tree import mapped
-from clearprop.errors import lesson
+from clearprop.errors import GradientError, lesson
+from clearprop.facts import Facts
+from clearprop.graph import topological_order
+from clearprop.op import Op, _next_serial
 from clearprop.tensor import Tensor
 
 _new = Tensor.__new__
@@ -28,9 +31,10 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
     """Return a function from output arrays to what the caller gets, and the Tensors that are the outputs.
 
     What an eager run gives as an array comes as an array, what it gives as a Tensor as a Tensor without a
-    graph. A leaf that is returned is itself, and so is whatever was `there` before the step. Tuples, lists,
-    dicts, and objects that only hold attributes are made anew for each call; other things that the step makes
-    would be the first call's for ever, so RecordingError names them.
+    graph. Where that Tensor would pass a gradient on, asking for one is an error, unless the step has called
+    its `backward()` itself. A leaf that is returned is itself, and so is whatever was `there` before the
+    step. Tuples, lists, dicts, and objects that only hold attributes are made anew for each call; other
+    things that the step makes would be the first call's for ever, so RecordingError names them.
     """
     outputs: list[Tensor] = []
 
@@ -42,7 +46,13 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
             if x in recorder.before:
                 return _Same(x)
             outputs.append(x)
-            return _kind(x)(len(outputs) - 1)
+            kind = _kind(x)
+            if x.requires_grad and issubclass(kind, _Tensor) and x not in recorder.roots:
+                leaves = [t for t in topological_order(x, tracked=True) if t.op is None]
+                places = [recorder.places.get(t) for t in leaves]
+                from_ = [_Same(t) if i is None else _Argument(i) for t, i in zip(leaves, places, strict=True)]
+                return _Cut(kind(len(outputs) - 1), from_)
+            return kind(len(outputs) - 1)
         kind = type(x)
         if there(x) or isinstance(x, _FIXED):
             return _Same(x)
@@ -115,6 +125,38 @@ class _TensorWithoutAxes(_Tensor):
         t = super().__call__(outputs, args, kwargs)
         t._value = np.array(t._value)
         return t
+
+
+class _Cut:
+    """A Tensor through which an eager run would pass a gradient, and a compiled one refuses to."""
+
+    gives = "done"
+
+    def __init__(self, inside: _Tensor, leaves: list[Any]) -> None:
+        self.inside, self.leaves = inside, leaves
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Tensor:
+        t = self.inside(outputs, args, kwargs)
+        t.op, t.serial, t.requires_grad = _COMPILED, _next_serial(), True
+        t.inputs = tuple([leaf(outputs, args, kwargs) for leaf in self.leaves])
+        t.values = (0.0,) * len(
+            t.inputs
+        )  # who held their arrays would keep steps from changing them in place
+        return t
+
+
+def _no_gradient(i: int, g: Any, z: Any, *xs: Any) -> Any:
+    raise GradientError(
+        lesson(
+            "backward() through what a compiled function returned",
+            "wants no gradient there: none passes on to the Tensors that the function read",
+            f"{np.shape(z)} {np.asarray(z).dtype}",
+            hint="compiling the function that computes the whole loss, or result.detach() for a constant",
+        )
+    )
+
+
+_COMPILED = Op("compiled", lambda *xs: xs, variadic_rule=_no_gradient, arity=None, facts=Facts(cut=True))
 
 
 class _Array:

@@ -106,6 +106,8 @@ class StandIn:
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function is np.copy:
             return _as_numpy(StandIn.copy(args[0]), function, args, kwargs)
+        if function in (np.shares_memory, np.may_share_memory):
+            _recorder().by_memory(function.__name__)
         if function in _BY_VALUES or (function is np.where and len(args) == 1):
             _recorder().by_values(function.__name__)
         try:
@@ -153,6 +155,23 @@ def stands_for_array(x: Any) -> bool:
 def stands_for_number(x: Any) -> bool:
     """Tell whether what the library takes for a Tensor is a float of Python's in an eager run."""
     return type(x) is StandInForNumber
+
+
+def _not_so_often(count: Any, things: Any) -> None:
+    """Refuse `[0] * n` of a number of NumPy's: Python repeats the list, as often as this call says."""
+    value = object.__getattribute__(count, "_value")
+    if isinstance(things, (list, tuple, str, bytes, bytearray)) and isinstance(value, np.integer):
+        _recorder().python_value(count, "a list times it")
+
+
+def _times(special: str) -> Any:
+    of_tensors = getattr(Tensor, special)
+
+    def operator(self: Any, y: Any) -> Any:
+        _not_so_often(self, y)
+        return of_tensors(self, y)
+
+    return operator
 
 
 def _recorder() -> Any:
@@ -226,6 +245,8 @@ def _complete() -> None:
                 continue
             whole = not name.startswith("_") and isinstance(function, types.FunctionType)
             setattr(StandIn, name, _as_method(name, function) if whole else function)
+    for special in ("__mul__", "__rmul__"):
+        setattr(StandIn, special, _times(special))
     StandIn.__eq__ = Tensor.__eq__  # type: ignore[method-assign, assignment]
     for name in _ARITHMETIC:
         setattr(StandInForNumber, f"__{name}__", _weakly(f"__{name}__"))
