@@ -61,7 +61,7 @@ class Recorder(Refusals):
         self.within: dict[int, Any] = {}  # writable arrays in reach, by id, and what owns their memory
         self.frozen: list[Any] = []  # those of them that are constants all the same
         self.printed = ""  # the line that printed
-        self.roots: set[Tensor] = set()  # those whose `backward()` the step has called
+        self.roots = ByTensor()  # those whose `backward()` the step has called
         self.local: set[Tensor] = set()  # leaves that the step makes: they start anew at each call
 
     # --- what modes.Observer asks for -----------------------------------------------------------------------
@@ -173,7 +173,7 @@ class Recorder(Refusals):
     def received(self, nodes: Iterable[Tensor]) -> None:
         """Let what a backward pass has given be arrays, a leaf's gradient of its own: as in eager runs."""
         nodes = list(nodes)
-        self.roots.add(nodes[-1])
+        self.roots[nodes[-1]] = self.known[nodes[-1]]
         twins: dict[int, Any] = {}
         for node in nodes:
             g: Any = node.grad
