@@ -78,7 +78,7 @@ REFUSED = {
     "bytes", "set an entry", "fromiter", "np.array", "nonzero", "unique", "where", "compress", "repeat",
     "argwhere", "flatnonzero", "extract", "bincount", "added in place", "out", "a generator",
     "a set as result", "a function", "random", "delete", "insert", "a list repeated", "a word repeated",
-    "shares memory", "may share memory", "floating-point errors", "an_optimizers_state_that_is_loaded", "picked: histogram", "picked: initial",
+    "shares memory", "may share memory", "floating-point errors", "an_optimizers_state_that_is_loaded", "picked: histogram",
     "an_attribute_of_the_step_itself", "a_default_that_grows", "a_counter", "an_iterator",
     "a_state_that_is_an_array", "a_generator_of_numpy",
 }  # fmt: skip
