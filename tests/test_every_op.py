@@ -25,6 +25,8 @@ def test_float32_stays_float32(name):
     for case in cases(ops[name], np.float32):
         if case.op.name == "astype":
             continue  # its purpose is to change the dtype
+        if case.op.facts.domain and any(np.asarray(x).dtype.kind in "iu" for x in case.inputs):
+            continue  # SciPy computes some functions of a whole order in float64
         output = case.function(*case.inputs)
         for z in output if isinstance(output, list) else (output,):
             assert z.dtype in (np.float32, np.complex64), case.label

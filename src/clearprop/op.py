@@ -356,7 +356,7 @@ def _named(forward: Callable[..., Any], arity: int | None) -> Callable[..., Any]
     code = getattr(forward, "__code__", None)
     if arity is None or (code is not None and not code.co_flags & inspect.CO_VARARGS):
         return forward
-    return _BY_ARITY[arity]
+    return _BY_ARITY.get(arity, forward)
 
 
 _BY_ARITY: dict[int, Callable[..., Any]] = {

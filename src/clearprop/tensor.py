@@ -318,6 +318,8 @@ class Tensor(ChangedByHand):
         if method == "__call__" and not kwargs and ours is not None:
             entry = cast("_Applied", ours)
             try:
+                if ufunc.nin > 2:
+                    return entry(*inputs)
                 return entry.one(*inputs) if ufunc.nin == 1 else entry.two(*inputs)
             except COMPLAINTS as error:
                 raise refusal(ufunc, inputs, kwargs, error) from error

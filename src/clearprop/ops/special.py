@@ -35,7 +35,7 @@ def _scipys(name: str) -> Callable[..., Any]:
     return forward
 
 
-def _enter(
+def enter_scipys(
     name: str,
     domain: Any,
     *derivatives: Any,
@@ -44,6 +44,7 @@ def _enter(
     ufunc: str = "",
     script: str = "",
 ) -> None:
+    """Enter the op of a ufunc of SciPy's, to be imported when it is first called."""
     facts = Facts(domain=domain, kinks=False, script=script)
     forward = _scipys(ufunc or name)
     elementwise(name, forward, *derivatives, ufunc=ufunc or name, facts=facts, doc=doc, singular=singular)
@@ -75,6 +76,7 @@ def _numpys_i0(x: Any) -> Any:
 
 # fmt: off
 if importlib.util.find_spec("scipy") is not None:
+    _enter = enter_scipys
     _enter("gamma",     _POSITIVE,               lambda z, x: z * _digamma(x),                             doc="the factorial of x - 1")
     _enter("gammaln",   _POSITIVE,               lambda z, x: _digamma(x),                                 doc="log(|gamma(x)|)")
     _enter("digamma",   _POSITIVE,               lambda z, x: ops["zeta"](z.dtype.type(2), x),             doc="the derivative of gammaln; its own, by zeta, for x > 0", ufunc="psi")

@@ -1,0 +1,134 @@
+"""More of `scipy.special`: incomplete functions, Bessel functions of any order, elliptic integrals.
+
+A derivative by an order that has no closed form is refused, not made up.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from typing import Any
+
+import numpy as np
+
+from clearprop.ops.normal import DENSITY, polynomial
+from clearprop.ops.special import enter_scipys, no_rule
+from clearprop.registry import ops
+
+_ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
+_ORDERS, _PLACES = np.array([2, 3, 4], np.int8), np.array([0.4, 0.7, 0.2])
+DEGREE, TWO_OVER_ROOT_PI = math.pi / 180, 2 / math.sqrt(math.pi)
+# exprel(x) = sum of x^k / (k + 1)!: the series of its slope
+SLOPE = tuple((k + 1) / math.factorial(k + 2) for k in range(19))
+
+
+def _of(name: str, *xs: Any) -> Any:
+    return ops[name](*xs)
+
+
+def _gamma_density(a: Any, x: Any) -> Any:
+    return np.exp(_of("xlogy", a - 1.0, x) - x - _of("gammaln", a))
+
+
+def _beta_density(a: Any, b: Any, x: Any) -> Any:
+    return np.exp(_of("xlogy", a - 1.0, x) + _of("xlog1py", b - 1.0, -x) - _of("betaln", a, b))
+
+
+def _student(df: Any, t: Any) -> Any:
+    scale = _of("gammaln", (df + 1) / 2) - _of("gammaln", df / 2) - 0.5 * np.log(df * math.pi)
+    return np.exp(scale - (df + 1) / 2 * np.log1p(t * t / df))
+
+
+def _exprel_slope(z: Any, x: Any) -> Any:
+    """(exp(x) - z) / x, and its series where that would cancel."""
+    near = np.absolute(x) < 1
+    small, large = np.where(near, x, x.dtype.type(0)), np.where(near, x.dtype.type(1), x)
+    return np.where(near, polynomial(small, SLOPE), (np.exp(large) - z) / large)
+
+
+def _boxcox_slope(z: Any, x: Any, k: Any) -> Any:
+    """By k: with y = k log(x), z is log(x) exprel(y)."""
+    size = np.log(x)
+    return size * size * _exprel_slope(_of("exprel", k * size), k * size)
+
+
+def _spence_slope(z: Any, x: Any) -> Any:
+    """log(x) / (1 - x), and its limit -1 at 1."""
+    there = x == 1
+    safe = np.where(there, x.dtype.type(2), x)
+    return np.where(there, x.dtype.type(-1), np.log(safe) / (1 - safe))
+
+
+def _huber(z: Any, d: Any, r: Any) -> Any:
+    return np.clip(r, -d, d)
+
+
+def _root(d: Any, r: Any) -> Any:
+    return np.hypot(1.0, r / d)
+
+
+# fmt: off
+if importlib.util.find_spec("scipy") is not None:
+    _enter = enter_scipys
+    # --- gamma and beta functions ---------------------------------------------------------------------------
+    _enter("rgamma",       _POSITIVE,              lambda z, x: -z * _of("digamma", x),                     doc="1 / gamma(x), its derivative for x > 0")
+    _enter("loggamma",     _POSITIVE,              lambda z, x: _of("digamma", x),                          doc="log(gamma(x))")
+    _enter("poch",         (_POSITIVE, _POSITIVE), lambda z, x, m: z * (_of("digamma", x + m) - _of("digamma", x)), lambda z, x, m: z * _of("digamma", x + m), doc="gamma(x + m) / gamma(x)")
+    _enter("binom",        ((3.2, 5.0), _POSITIVE), lambda z, n, k: z * (_of("digamma", n + 1) - _of("digamma", n - k + 1)), lambda z, n, k: z * (_of("digamma", n - k + 1) - _of("digamma", k + 1)), doc="n over k")
+    _enter("gammainc",     (_POSITIVE, _POSITIVE), no_rule, lambda z, a, x: _gamma_density(a, x),           doc="the regularised lower incomplete gamma function; that by a is refused", singular=True)
+    _enter("gammaincc",    (_POSITIVE, _POSITIVE), no_rule, lambda z, a, x: -_gamma_density(a, x),          doc="1 - gammainc(a, x); that by a is refused", singular=True)
+    _enter("gammaincinv",  (_POSITIVE, _SHARE),    no_rule, lambda z, a, y: 1 / _gamma_density(a, z),       doc="the x with gammainc(a, x) = y; that by a is refused", singular=True)
+    _enter("gammainccinv", (_POSITIVE, _SHARE),    no_rule, lambda z, a, y: -1 / _gamma_density(a, z),      doc="the x with gammaincc(a, x) = y; that by a is refused", singular=True)
+    _enter("betainc",      (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, x: _beta_density(a, b, x),      doc="the regularised incomplete beta function; those by a and b are refused", singular=True)
+    _enter("betaincc",     (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, x: -_beta_density(a, b, x),     doc="1 - betainc(a, b, x); those by a and b are refused", singular=True)
+    _enter("betaincinv",   (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, y: 1 / _beta_density(a, b, z),  doc="the x with betainc(a, b, x) = y; those by a and b are refused", singular=True)
+    # --- distributions --------------------------------------------------------------------------------------
+    _enter("stdtr",        (_POSITIVE, _ANY),      no_rule, lambda z, df, t: _student(df, t),               doc="the share of Student's t below t; that by df is refused")
+    _enter("pdtr",         (_POSITIVE, _POSITIVE), no_rule, lambda z, k, m: -np.exp(_of("xlogy", np.floor(k), m) - m - _of("gammaln", np.floor(k) + 1)), doc="the share of a Poisson distribution up to k; none by k", singular=True)
+    _enter("owens_t",      (_POSITIVE, _ANY),      lambda z, h, a: -0.5 * DENSITY * np.exp(-0.5 * h * h) * ops["erf"](a * h * math.sqrt(0.5)), lambda z, h, a: np.exp(-0.5 * h * h * (1 + a * a)) / (2 * math.pi * (1 + a * a)), doc="Owen's T(h, a)")
+    # --- relatives of exp and erf ---------------------------------------------------------------------------
+    _enter("erfcx",        _ANY,                   lambda z, x: 2 * x * z - TWO_OVER_ROOT_PI,               doc="exp(x^2) erfc(x)", singular=True)
+    _enter("erfi",         _ANY,                   lambda z, x: TWO_OVER_ROOT_PI * np.exp(x * x),           doc="-i erf(i x)", singular=True)
+    _enter("dawsn",        _ANY,                   lambda z, x: 1 - 2 * x * z,                              doc="Dawson's integral, exp(-x^2) times the integral of exp(t^2)")
+    _enter("expi",         _POSITIVE,              lambda z, x: np.exp(x) / x,                              doc="the exponential integral Ei", singular=True)
+    _enter("exp1",         _POSITIVE,              lambda z, x: -np.exp(-x) / x,                            doc="the exponential integral E1", singular=True)
+    _enter("exprel",       _ANY,                   _exprel_slope,                                           doc="(exp(x) - 1) / x, and 1 at 0", singular=True)
+    _enter("cosm1",        _ANY,                   lambda z, x: -np.sin(x),                                 doc="cos(x) - 1, exact near 0")
+    _enter("spence",       _POSITIVE,              _spence_slope,                                           doc="the dilogarithm of 1 - x", singular=True)
+    _enter("wrightomega",  _ANY,                   lambda z, x: z / (1 + z),                                doc="the z with z + log(z) = x")
+    _enter("sindg",        _ANY,                   lambda z, x: DEGREE * _of("cosdg", x),                   doc="sine of x degrees")
+    _enter("cosdg",        _ANY,                   lambda z, x: -DEGREE * _of("sindg", x),                  doc="cosine of x degrees")
+    _enter("tandg",        _ANY,                   lambda z, x: DEGREE * (1 + z * z),                       doc="tangent of x degrees")
+    _enter("cotdg",        _POSITIVE,              lambda z, x: -DEGREE * (1 + z * z),                      doc="cotangent of x degrees", singular=True)
+    _enter("boxcox",       (_POSITIVE, _POSITIVE), lambda z, x, k: x ** (k - 1), _boxcox_slope, doc="(x^k - 1) / k, and log(x) at k = 0", singular=True)
+    _enter("huber",        ((0.3, 0.9), (1.1, 2.0)), lambda z, d, r: np.maximum(np.absolute(r) - d, 0), _huber, doc="r^2 / 2 where |r| <= d, d (|r| - d / 2) beyond")
+    _enter("pseudo_huber", (_POSITIVE, _ANY),      lambda z, d, r: d * (r / d) ** 4 / (_root(d, r) * (1 + _root(d, r)) ** 2), lambda z, d, r: r / _root(d, r), doc="d^2 (sqrt(1 + (r / d)^2) - 1)")
+    # --- Bessel functions -----------------------------------------------------------------------------------
+    _enter("k0e",          _POSITIVE,              lambda z, x: z - _of("k1e", x),                          doc="k0(x) exp(x); its derivative loses a digit for each power of ten of x", singular=True)
+    _enter("k1e",          _POSITIVE,              lambda z, x: z - _of("k0e", x) - z / x,                  doc="k1(x) exp(x); its derivative loses a digit for each power of ten of x", singular=True)
+    _enter("yv",           (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("yv", v - 1, x) - _of("yv", v + 1, x)),      doc="the Bessel function of the second kind of order v; that by v is refused", singular=True)
+    _enter("kv",           (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: -0.5 * (_of("kv", v - 1, x) + _of("kv", v + 1, x)),     doc="the modified Bessel function of the second kind of order v; that by v is refused", singular=True)
+    _enter("ive",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("ive", v - 1, x) + _of("ive", v + 1, x)) - np.sign(x) * z, doc="iv(v, x) exp(-|x|); that by v is refused")
+    _enter("kve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: z - 0.5 * (_of("kve", v - 1, x) + _of("kve", v + 1, x)), doc="kv(v, x) exp(x); that by v is refused", singular=True)
+    # --- hypergeometric functions and elliptic integrals ----------------------------------------------------
+    _enter("hyp0f1",       (_POSITIVE, _ANY),      no_rule, lambda z, b, x: _of("hyp0f1", b + 1, x) / b,    doc="the confluent hypergeometric limit function; that by b is refused")
+    _enter("hyp1f1",       (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, a, b, x: a / b * _of("hyp1f1", a + 1, b + 1, x), doc="Kummer's function; those by a and b are refused")
+    _enter("hyp2f1",       (_POSITIVE, _POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, no_rule, lambda z, a, b, c, x: a * b / c * _of("hyp2f1", a + 1, b + 1, c + 1, x), doc="Gauss's function; those by a, b and c are refused")
+    _enter("ellipk",       _SHARE,                 lambda z, m: math.pi / 8 * _of("hyp2f1", 1.5, 1.5, 2.0, m), doc="the complete elliptic integral of the first kind, for m below 1", singular=True)
+    _enter("ellipe",       _SHARE,                 lambda z, m: -math.pi / 8 * _of("hyp2f1", 0.5, 1.5, 2.0, m), doc="the complete elliptic integral of the second kind, for m below 1", singular=True)
+    # --- orthogonal polynomials of whole degree ---------------------------------------------------------------
+    _enter("eval_hermite",     (_POSITIVE, _ANY), no_rule, lambda z, n, x: 2 * n * _of("eval_hermite", np.maximum(n - 1, 0), x),     doc="Hermite's polynomial of degree n")
+    _enter("eval_hermitenorm", (_POSITIVE, _ANY), no_rule, lambda z, n, x: n * _of("eval_hermitenorm", np.maximum(n - 1, 0), x),     doc="Hermite's polynomial of degree n, in the statisticians' form")
+    _enter("eval_chebyt",      (_POSITIVE, _ANY), no_rule, lambda z, n, x: n * _of("eval_chebyu", n - 1, x),                         doc="Chebyshev's polynomial of the first kind")
+    _enter("eval_chebyu",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: ((n + 1) * _of("eval_chebyt", n + 1, x) - x * z) / (x * x - 1), doc="Chebyshev's polynomial of the second kind; its derivative is not known at 1 and -1")
+    _enter("eval_legendre",    (_POSITIVE, _SHARE), no_rule, lambda z, n, x: n * (x * z - _of("eval_legendre", n - 1, x)) / (x * x - 1), doc="Legendre's polynomial; its derivative is not known at 1 and -1")
+    _enter("eval_genlaguerre", (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, n, a, x: -_of("eval_genlaguerre", n - 1, a + 1, x), doc="Laguerre's associated polynomial")
+    for _name in ("yv", "kv", "ive", "kve", "gammainc", "gammaincc", "gammaincinv", "gammainccinv", "stdtr", "hyp0f1"):
+        ops[_name].examples = (((_ORDERS, _PLACES), {}),)
+    for _name in ("eval_hermite", "eval_hermitenorm", "eval_chebyt", "eval_chebyu", "eval_legendre", "pdtr"):
+        ops[_name].examples = (((_ORDERS.astype(np.int64), _PLACES), {}),)
+    ops["hyp2f1"].examples = (((_ORDERS, _ORDERS[::-1].copy(), _ORDERS, _PLACES), {}),)
+    for _name in ("betainc", "betaincc", "betaincinv", "hyp1f1"):
+        ops[_name].examples = (((_ORDERS, _ORDERS[::-1].copy(), _PLACES), {}),)
+    ops["eval_genlaguerre"].examples = (((_ORDERS.astype(np.int64), np.array([1, 2, 1]), _PLACES), {}),)
+# fmt: on
