@@ -13,20 +13,44 @@ mpmath = pytest.importorskip("mpmath")
 POINTS = {
     "ellipk": ((), (0.0, 1e-9, 0.5, 0.99), lambda m: mpmath.diff(mpmath.ellipk, m)),
     "ellipe": ((), (0.0, 1e-9, 0.5, 0.99), lambda m: mpmath.diff(mpmath.ellipe, m)),
-    "exprel": ((), (0.0, 1e-9, 0.9, -0.9, 1.1, -20.0), lambda x: mpmath.diff(lambda t: mpmath.hyp1f1(1, 2, t), x)),
+    "exprel": (
+        (),
+        (0.0, 1e-9, 0.9, -0.9, 1.1, -20.0),
+        lambda x: mpmath.diff(lambda t: mpmath.hyp1f1(1, 2, t), x),
+    ),
     "spence": ((), (1.0, 0.5, 1.5, 3.0), lambda x: mpmath.log(x) / (1 - x) if x != 1 else -1),
-    "dawsn": ((), (0.0, 0.3, -2.0), lambda x: mpmath.diff(lambda t: mpmath.sqrt(mpmath.pi) / 2 * mpmath.exp(-t * t) * mpmath.erfi(t), x)),
+    "dawsn": (
+        (),
+        (0.0, 0.3, -2.0),
+        lambda x: mpmath.diff(lambda t: mpmath.sqrt(mpmath.pi) / 2 * mpmath.exp(-t * t) * mpmath.erfi(t), x),
+    ),
     "erfcx": ((), (0.0, 1.0, -2.0), lambda x: mpmath.diff(lambda t: mpmath.exp(t * t) * mpmath.erfc(t), x)),
     "gammainc": ((1.0,), (1e-300, 0.5, 3.0), lambda x: mpmath.exp(-x)),
-    "gammaincc": ((2.5,), (0.5, 30.0), lambda x: -x**1.5 * mpmath.exp(-x) / mpmath.gamma(2.5)),
+    "gammaincc": ((2.5,), (0.5, 30.0), lambda x: -(x**1.5) * mpmath.exp(-x) / mpmath.gamma(2.5)),
     "betainc": ((2.0, 3.0), (1e-10, 0.4, 0.999), lambda x: 12 * x * (1 - x) ** 2),
-    "stdtr": ((3.0,), (0.0, 2.0, -30.0), lambda t: 2 / (mpmath.pi * mpmath.sqrt(3)) / (1 + mpmath.mpf(t) ** 2 / 3) ** 2),
+    "stdtr": (
+        (3.0,),
+        (0.0, 2.0, -30.0),
+        lambda t: 2 / (mpmath.pi * mpmath.sqrt(3)) / (1 + mpmath.mpf(t) ** 2 / 3) ** 2,
+    ),
     "kv": ((1.5,), (0.3, 4.0), lambda x: mpmath.diff(lambda t: mpmath.besselk(1.5, t), x)),
-    "hyp2f1": ((0.5, 1.5, 2.0), (0.0, 0.7, -3.0), lambda x: mpmath.diff(lambda t: mpmath.hyp2f1(0.5, 1.5, 2, t), x)),
+    "hyp2f1": (
+        (0.5, 1.5, 2.0),
+        (0.0, 0.7, -3.0),
+        lambda x: mpmath.diff(lambda t: mpmath.hyp2f1(0.5, 1.5, 2, t), x),
+    ),
     "eval_legendre": ((4,), (0.3, -0.7), lambda x: mpmath.diff(lambda t: mpmath.legendre(4, t), x)),
-    "boxcox": ((2.5,), (0.0, 1e-9, 0.5, -1.0), lambda k: mpmath.diff(lambda t: (mpmath.mpf(2.5) ** t - 1) / t, k) if k else mpmath.log(2.5) ** 2 / 2),
-    "pseudo_huber": ((2.0,), (1e-6, 0.5, 50.0), lambda r: mpmath.diff(lambda t: 4 * (mpmath.sqrt(1 + (t / 2) ** 2) - 1), r)),
-}  # fmt: skip
+    "boxcox": (
+        (2.5,),
+        (0.0, 1e-9, 0.5, -1.0),
+        lambda k: mpmath.diff(lambda t: (mpmath.mpf(2.5) ** t - 1) / t, k) if k else mpmath.log(2.5) ** 2 / 2,
+    ),
+    "pseudo_huber": (
+        (2.0,),
+        (1e-6, 0.5, 50.0),
+        lambda r: mpmath.diff(lambda t: 4 * (mpmath.sqrt(1 + (t / 2) ** 2) - 1), r),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", POINTS)
