@@ -6,7 +6,7 @@ import builtins
 import importlib
 from typing import Any
 
-from clearprop import hints, ops, tree
+from clearprop import hints, loops, ops, tree
 from clearprop.backward import backward
 from clearprop.define import define, elementwise
 from clearprop.errors import GradientError
@@ -58,6 +58,10 @@ _LATER = {
     "manual_seed": "clearprop.ops.random",
     "get_rng_state": "clearprop.ops.random",
     "set_rng_state": "clearprop.ops.random",
+    "scan": "clearprop.loops",
+    "fori_loop": "clearprop.loops",
+    "while_loop": "clearprop.loops",
+    "cond": "clearprop.loops",
     "numerical_grad": "clearprop.check",
     "gradcheck": "clearprop.check",
     "kinks": "clearprop.check",
@@ -98,6 +102,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "loops",
     "no_grad",
     "ops",
     "stop_gradient",

@@ -33,6 +33,10 @@ from clearprop.facts import Facts as Facts
 from clearprop.graph import is_tree as is_tree
 from clearprop.graph import topological_order as topological_order
 from clearprop.homework import check_node as check_node
+from clearprop.loops import cond as cond
+from clearprop.loops import fori_loop as fori_loop
+from clearprop.loops import scan as scan
+from clearprop.loops import while_loop as while_loop
 from clearprop.modes import no_grad as no_grad
 from clearprop.op import Op as Op
 from clearprop.ops.random import get_rng_state as get_rng_state
@@ -841,6 +845,7 @@ def logsigmoid(x: ArrayLike) -> Any: ...
 def logsumexp(x: Tensor, *, axis: Any = ..., keepdims: bool = ...) -> Tensor: ...
 @overload
 def logsumexp(x: ArrayLike, *, axis: Any = ..., keepdims: bool = ...) -> Any: ...
+def loop(*inputs: Any, turns: Any = ...) -> Any: ...
 @overload
 def margin_of_whole(x: Tensor, *, widths: Any = ..., mode: str = ..., how: tuple[tuple[str, Any], ...] = ...) -> Tensor: ...
 @overload
@@ -1359,6 +1364,7 @@ __all__ = [
     "compile",
     "compiler",
     "concatenate",
+    "cond",
     "convolution",
     "convolution_kernel",
     "copysign",
@@ -1425,6 +1431,7 @@ __all__ = [
     "fmin",
     "fmod",
     "fold",
+    "fori_loop",
     "formula",
     "from_numpy",
     "gamma",
@@ -1505,6 +1512,7 @@ __all__ = [
     "logit",
     "logsigmoid",
     "logsumexp",
+    "loop",
     "manual_seed",
     "margin_of_whole",
     "masked_product",
@@ -1558,6 +1566,7 @@ __all__ = [
     "rint",
     "roll",
     "roots",
+    "scan",
     "scatter",
     "searchsorted",
     "see",
@@ -1609,6 +1618,7 @@ __all__ = [
     "vjp",
     "watch",
     "where",
+    "while_loop",
     "window_argmax",
     "window_max",
     "window_spread",

@@ -39,6 +39,8 @@ class Facts:
     - `onnx(g, node, *names)`: writes it into an ONNX graph and returns the result's name (`ops/exchange.py`).
     - `cut`: no gradient passes through it, and asking for one is an error: what a compiled step returns. It
       may become an array all the same.
+    - `draws(count, **attrs)`: of what draws random numbers from a state, the attributes with which it draws
+      those of `count` calls at once, along a new first axis.
     - `advice`: what to try where its result stops being finite.
 
     >>> from clearprop import elementwise
@@ -62,6 +64,7 @@ class Facts:
     onnx: Callable[..., str] | None = None
     plane: Literal["", "analytic", "stated"] = ""
     cut: bool = False
+    draws: Callable[..., dict[str, Any]] | None = None
     advice: str = ""
 
     def on_kink(self, *xs: Any, **attrs: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from clearprop.errors import lesson, taught, user_line
 from clearprop.facts import SILENT, Facts
 from clearprop.hints import for_keywords
-from clearprop.modes import ModeState, current, marks, special
+from clearprop.modes import Block, ModeState, Observer, current, marks, special
 from clearprop.refusal import public_class
 from clearprop.registry import ops
 from clearprop.tensor import PLAIN, Tensor, plain
@@ -23,6 +23,8 @@ _NO_ATTRS: dict[str, Any] = {}
 _SEQUENCES = (list, tuple)
 _KEYWORD_ONLY = ("ddof", "keepdims")  # by position NumPy has `dtype` there
 _new = Tensor.__new__
+_ANYBODY = Observer()  # who looks on and says nothing
+_NOBODY = ModeState(Block(), None)
 
 
 class Op:
@@ -228,6 +230,13 @@ class Op:
             node.requires_grad = False
             node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), _NO_ATTRS, 0
         return node
+
+    def again(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Apply the op to inputs and attributes as a node holds them: nothing is left to be told apart."""
+        now = current() or _NOBODY
+        return self._observed(
+            inputs, attrs, now if now.observer is not None else now._replace(observer=_ANYBODY)
+        )
 
     def _observed(self, inputs: tuple[Any, ...], attrs: dict[str, Any], now: ModeState) -> Any:
         """Apply the op as above while somebody looks on, with their say in it."""

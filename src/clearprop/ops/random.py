@@ -10,6 +10,7 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.errors import lesson
+from clearprop.facts import Facts
 from clearprop.record import hand_over, read
 from clearprop.tensor import Tensor
 
@@ -17,7 +18,11 @@ _ONE_CALL = np.array([0, 1], np.uint64)
 _lock = threading.Lock()  # two threads must not draw from the same count
 
 
-@define("random_uniform", "opaque", None)
+def _several(count: int, shape: tuple[int, ...], dtype: Any) -> dict[str, Any]:
+    return {"shape": (count, *shape), "dtype": dtype}
+
+
+@define("random_uniform", "opaque", None, facts=Facts(draws=_several))
 def random_uniform(state: Any, *, shape: tuple[int, ...] = (), dtype: Any = np.float64) -> Any:
     """Numbers in [0, 1) of the given shape: a pure function of `state = (key, calls)`, two uint64.
 
