@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 TIER := "$(PYTHON)" tools/tier.py
-TIERS := quick parity test-estimators test-engines test-pages docs
+TIERS := quick examples parity test-estimators test-engines test-pages docs
 
 .PHONY: train test $(TIERS) test-all lint pythons benchmark clean
 

@@ -426,3 +426,119 @@ def test_no_imaginary_part_is_dropped():
     with pytest.raises(TypeError, match="wants real numbers"):
         clearprop.optim.SGD([p], lr=0.1).step()
     assert p.value == [1.0]
+
+
+# --- what others got wrong: rows that are not read, causality, heads, projections, Adafactor ----------------
+@pytest.mark.parametrize("executor", ["", "numpy", "llvm"])
+def test_a_row_without_a_gradient_moves_by_its_momentum_and_under_sparse_adam_stays(executor):
+    """Adam remembers; with dense gradients that is the algorithm. w after g = 1 and then g = 0."""
+    for name, wanted in (
+        ("Adam", [-0.09999999900000009, -0.16700582346581144]),
+        ("SparseAdam", [-0.1, -0.1]),
+    ):
+        w = Tensor(np.zeros((2, 1)))
+        optimizer = getattr(clearprop.optim, name)([w], lr=0.1)
+
+        def step(g, w=w, optimizer=optimizer):
+            w.grad = g
+            optimizer.step()
+
+        run = clearprop.compile(step, executor=executor) if executor else step
+        found = []
+        for g in (1.0, 0.0):
+            run(np.array([[g], [1.0]]))
+            found.append(w.value[0, 0])
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+def test_what_is_causal_does_not_depend_on_whether_weights_are_asked_for(need_weights):
+    model = nn.MultiheadAttention(2, 1, batch_first=True).double()
+    model.load_state_dict({
+        "in_proj_weight": np.vstack([np.eye(2)] * 3), "in_proj_bias": np.zeros(6),
+        "out_proj.weight": np.eye(2), "out_proj.bias": np.zeros(2),
+    })  # fmt: skip
+    x, hidden = np.arange(6.0).reshape(1, 3, 2) / 5, np.triu(np.ones((3, 3), bool), 1)
+    y, weights = model(x, x, x, attn_mask=hidden, is_causal=True, need_weights=need_weights)
+    rows = [0.22809720582016443, 0.5302106924685189]
+    np.testing.assert_allclose(y.value[0], [[0.0, 0.2], *([r, r + 0.2] for r in rows)], rtol=1e-12)
+    assert (weights is not None) == need_weights
+
+
+def test_heads_of_a_batch_are_not_spliced_into_time():
+    rng = np.random.default_rng(0)
+    model, x = nn.MultiheadAttention(4, 2, batch_first=True).double(), rng.normal(size=(2, 3, 4))
+    w = model.in_proj_weight.value.reshape(3, 4, 4)
+    parts = []
+    for head in (slice(0, 2), slice(2, 4)):
+        q, k, v = (x @ w[i][head].T for i in range(3))
+        scores = np.exp(q @ np.swapaxes(k, 1, 2) / np.sqrt(2))
+        parts.append(scores / scores.sum(axis=2, keepdims=True) @ v)
+    wanted = np.concatenate(parts, axis=2) @ model.out_proj.weight.value.T
+    np.testing.assert_allclose(model(x, x, x)[0].value, wanted, rtol=1e-10)
+
+
+def test_a_projection_acts_at_every_step_and_the_cell_keeps_its_size():
+    rng = np.random.default_rng(0)
+    model, x = nn.LSTM(1, 3, proj_size=2).double(), np.array([[1.0], [-1.0], [0.5]])
+    shapes = {
+        "weight_ih_l0": (12, 1),
+        "weight_hh_l0": (12, 2),
+        "bias_ih_l0": 12,
+        "bias_hh_l0": 12,
+        "weight_hr_l0": (2, 3),
+    }
+    given = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    model.load_state_dict(given)
+    h, c, wanted = np.zeros(2), np.zeros(3), []
+    for row in x:
+        z = (
+            given["weight_ih_l0"] @ row
+            + given["bias_ih_l0"]
+            + given["weight_hh_l0"] @ h
+            + given["bias_hh_l0"]
+        )
+        i, f, g, o = (z[3 * n : 3 * n + 3] for n in range(4))
+        i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))
+        c = f * c + i * np.tanh(g)
+        h = given["weight_hr_l0"] @ (o * np.tanh(c))
+        wanted.append(h)
+    y, (last, cell) = model(x)
+    np.testing.assert_allclose(y.value, wanted, rtol=1e-12)
+    np.testing.assert_allclose(wanted[0], [-0.3856203347807372, -0.0006556465063907765], rtol=1e-9)
+    assert (last.shape, cell.shape) == ((1, 2), (1, 3))
+
+
+@pytest.mark.parametrize("executor", ["", "numpy", "llvm"])
+def test_adafactor_by_hand(executor):
+    """eps[1] floors the parameter's scale, and the step is min(lr, 1 / sqrt(t)) times that scale."""
+    w = Tensor([[0.1, -0.2], [0.3, 0.4]])
+    optimizer = clearprop.optim.Adafactor([w], lr=0.01)
+
+    def step(g):
+        w.grad = g
+        optimizer.step()
+
+    run = clearprop.compile(step, executor=executor) if executor else step
+    wanted = [
+        [[0.09856161009554386, -0.20406838102172487], [0.29694871423370633, 0.4014383899044562]],
+        [[0.09756996678063211, -0.2012330320282344], [0.2944422824915217, 0.3996467656856996]],
+    ]
+    for g, value in zip(([[1.0, 2.0], [3.0, -1.0]], [[0.5, -1.0], [2.0, 1.0]]), wanted, strict=True):
+        run(np.array(g))
+        np.testing.assert_allclose(w.value, value, rtol=1e-9)
+
+
+def test_the_second_derivative_of_a_tiny_probability_overflows_in_float32_and_of_logits_does_not():
+    """y / p^2 is beyond float32 below p = 1e-19; the loss of logits has no such edge, as the guide says."""
+    for dtype, finite in ((np.float32, False), (np.float64, True)):
+        x = Tensor(np.array([-50.0], dtype))
+        nn.BCELoss()(clearprop.sigmoid(x), np.ones(1, dtype)).backward(create_graph=True)
+        slope, x.grad = x.grad, None
+        slope.sum().backward()
+        assert bool(np.isfinite(x.grad).all()) == finite
+        x = Tensor(np.array([-50.0], dtype))
+        nn.BCEWithLogitsLoss()(x, np.ones(1, dtype)).backward(create_graph=True)
+        slope, x.grad = x.grad, None
+        slope.sum().backward()
+        np.testing.assert_allclose(x.grad, np.exp(-50.0), rtol=1e-5)
