@@ -52,6 +52,27 @@ def test_the_error_does_not_grow_with_the_number_of_terms(name, kind):
         assert mine <= 8 * np.finfo(np.float32).eps, (k, mine, its)
 
 
+LARGE = {  # results of more entries than dot products have, in every form that products have
+    "whole rows": (lambda x, y: x @ y, lambda k: [(70, k), (k, 64)]),
+    "rows by rows": (lambda x, y: x @ y.T, lambda k: [(128, k), (96, k)]),
+    "few rows": (lambda x, y: x @ y.T, lambda k: [(12, k), (500, k)]),
+    "the gradient of a weight": (lambda x, y: x.T @ y, lambda k: [(k, 100), (k, 80)]),
+    "large": (lambda x, y: x @ y, lambda k: [(300, k), (k, 520)]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", LARGE)
+def test_nor_that_of_large_products(name, kind):
+    function, shapes = LARGE[name]
+    for k in (130, 300, 1000, 4105):
+        arrays = [KINDS[kind](np.random.default_rng(k), s).astype(np.float32) for s in shapes(k)]
+        step = clearprop.compile(function, executor="llvm", prove="never")
+        step(*arrays)
+
+        assert off(function, arrays, step(*arrays)) <= 10 * np.finfo(np.float32).eps, k
+
+
 @pytest.mark.parametrize("size", [16, 32, 64])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_products_are_the_same_whatever_vectors_the_processor_has(dtype, size, monkeypatch):

@@ -32,7 +32,7 @@ WORTH = 30_000.0  # nanoseconds from which on products of fewer rows than SOME a
 DEEP = 192  # inner axis of a product from which on copying a right factor that lies far apart weighs
 LARGE = 1 << 20  # bytes of a product from which on it has so many parts that panels are copied beforehand
 FIRST_CACHE = 1 << 15  # bytes: what is larger does not stay there from call to call
-SMALL = 1 << 12  # entries of a product up to which its long sums are added up as float64
+SMALL = 1 << 16  # entries of a product up to which its long sums are added up as float64
 LONG = 1 << 12  # and the inner axis from which on they are
 FAR = 1024  # bytes between rows: further apart, they meet in few places of a cache
 

@@ -34,7 +34,7 @@ STRETCH = 512  # how much of the inner axis a tile runs over: the panel of the r
 SEVERAL = 2  # columns of tiles whose panels are copied at a time: memory is read in longer stretches
 ROOM = 1 << 19  # bytes of one factor's panels that a part goes through at a time, or keeps on its stack
 ASIDE = 1 << 17  # bytes of a right factor's panels that a part keeps on its stack
-BLOCK = 128  # steps after which a tile of a small product begins its sums anew
+BLOCK = 128  # steps after which a tile begins its sums anew
 Place: TypeAlias = tuple[Slot, int, "Register | None"]  # sums, where they belong, and which of them are there
 Sums: TypeAlias = list[list[Slot]]
 OUTSIDE = '"prefer-vector-width"="512" noinline'
@@ -53,7 +53,6 @@ class Tile:
     out: int
     depth: int  # the inner axis, or a stretch of it
     turned: bool = False  # whether the rows of the tile are columns of the result
-    small: bool = False  # whether the product is: its sums are added up block by block
     wide: bool = False  # whether the stretches' sums are added up as float64, at a place of their own
     streams: tuple[Stream, ...] = ()  # what it asks for ahead
 
@@ -61,7 +60,7 @@ class Tile:
     def name(self) -> str:
         """The name of its function."""
         numbers = (self.rows, self.vectors, self.rest, *self.left, self.right, self.out, int(self.turned))
-        ahead = ["small" * self.blocked + "wide" * self.wide + str(self.chains)]
+        ahead = ["blocks" * self.blocked + "wide" * self.wide + str(self.chains)]
         ahead += [f"{s.lines}r{s.run}s{s.step}{'w' * s.own}" for s in self.streams]
         if self.streams:
             ahead.append(str(self.depth))
@@ -70,7 +69,7 @@ class Tile:
     @property
     def blocked(self) -> bool:
         """Whether it adds up its sums block by block: the error of one grows with its length."""
-        return self.small and self.depth > 2 * BLOCK
+        return self.depth > 2 * BLOCK
 
     @property
     def chains(self) -> int:
@@ -89,17 +88,19 @@ class Tile:
         depth = Register(f, "%n", INDEX, 0)
         if self.blocked:
             total = self._zeros(f)
-            with f.loop(0, depth, BLOCK) as start:
+            turns = self.depth // TURN * TURN if self.streams else 0
+            if turns:
+                with f.loop(0, turns, BLOCK) as start:
+                    self._turns(f, start, at_most(start + BLOCK, f.index(turns)), chains[0], masks)
+                    _move(f, [total, chains[0]], total)
+            with f.loop(turns, depth, BLOCK) as start:
                 self._steps(f, start, at_most(start + BLOCK, depth), chains, masks)
                 _move(f, [total, *chains], total)
         else:
-            total, turns = chains[0], self.depth // TURN if self.streams else 0
+            total, turns = chains[0], self.depth // TURN * TURN if self.streams else 0
             if turns:
-                with f.loop(0, turns) as turn:
-                    ask_ahead(f, self.dtype, self.streams, turn, turns)
-                    for e in range(TURN):
-                        self._step(f, turn * TURN + e, total, masks)
-            self._steps(f, f.index(turns * TURN), depth, chains, masks)
+                self._turns(f, f.index(0), f.index(turns), total, masks)
+            self._steps(f, f.index(turns), depth, chains, masks)
             _move(f, chains, total)
         if self.turned:
             for j in range(self.vectors):
@@ -107,6 +108,15 @@ class Tile:
         else:
             self._put(f, self._rows(total, masks))
         return self.name
+
+    def _turns(
+        self, f: Function, first: Register, last: Register, sums: Sums, masks: list[Register | None]
+    ) -> None:
+        """Write steps from one to another, some at a time, and before these what is asked for ahead."""
+        with f.loop(f.quotient(first, TURN), f.quotient(last, TURN)) as turn:
+            ask_ahead(f, self.dtype, self.streams, turn, self.depth // TURN)
+            for e in range(TURN):
+                self._step(f, turn * TURN + e, sums, masks)
 
     def _zeros(self, f: Function) -> Sums:
         lanes = lanes_of(self.dtype)
@@ -363,7 +373,7 @@ class Tiles:
         if full:
             flows = self._flows_turned(i, j, goal) if p.turned else self._flows(i, j, right, goal)
         streams = tuple(flow.stream for flow in flows)
-        kind = (p.turned, p.small, bool(self.wide))
+        kind = (p.turned, bool(self.wide))
         tile = Tile(self.dtype, count, vectors, rest, left, step, out, self.depth, *kind, streams)
         name = tile.write(f.module)
         more = "false" if self.first else "true"
