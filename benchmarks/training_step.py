@@ -4,7 +4,7 @@ it.
 Every contender runs in a process of its own, so that thread pools do not disturb each other, and they take
 turns: a slice of each, many rounds, the median of all steps (of rounds of 16 where a step is less than
 100 MFLOP, since reading a clock takes a tenth of a microsecond). A quick look: `--quick`; one row: `--only
-784-128-10`; what the second core gives: `--threads`.
+784-128-10`; what the second core gives: `--threads`; whole networks beside PyTorch: `--nets`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from clearprop.compiler.proof.prove import DEFAULT
+from peers.nets import NETS, compare
 from peers.rows import ROWS, Row
 
 HERE = Path(__file__).parent
@@ -243,6 +244,7 @@ def main() -> None:
         choices=list(CONTENDERS),
         help="one contender (may be repeated)",
     )
+    parser.add_argument("--nets", nargs="*", choices=list(NETS), help="whole networks instead: all, or these")
     parser.add_argument("--threads", action="store_true", help="the llvm executor on one core and on two")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--rounds", type=int, default=0, help="how often each takes a turn")
@@ -253,6 +255,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.markdown:
         print(markdown(json.loads(Path(options.markdown).read_text())))
+        return
+    if options.nets is not None:
+        print(", ".join(f"{k} {v}" for k, v in facts().items()))
+        compare(options.nets, options.rounds or (2 if options.quick else 6), 0.5 if options.quick else 2.0)
         return
     asked = [*(options.names or ()), *(CORES if options.threads else ())]
     names = [*dict.fromkeys([*asked, "sgemm"])] if asked else [n for n in CONTENDERS if n != CORES[0]]
