@@ -7,6 +7,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, explain, grad, gradcheck, scan, trace
+from clearprop.loops.scan import UNROLLED
 from clearprop.ops.random import uniform
 
 EXECUTORS = ["numpy", "llvm"]
@@ -76,9 +77,10 @@ def test_values_and_gradients_of_three_orders_are_those_of_the_loop_written_out(
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("name", ["plain", "checkpoint"])
-def test_compiled_gradients_of_two_orders_are_the_eager_ones(name, executor, dtype):
-    args = list(weights(dtype).values())
+@pytest.mark.parametrize(("name", "length"), [("plain", 6), ("plain", UNROLLED + 2), ("checkpoint", 6)])
+def test_compiled_gradients_of_two_orders_are_the_eager_ones(name, length, executor, dtype):
+    given = weights(dtype)
+    args = [*list(given.values())[:4], np.tile(given["xs"], (3, 1, 1))[:length]]
 
     def f(*args):
         return recurrent(LOOPS[name], *args)
@@ -117,9 +119,10 @@ def test_a_training_step_compiles_and_follows_the_length(executor):
     eager, expected = training(written_out)
     step, found = training(scan)
     compiled = clearprop.compile(step, executor=executor)
-    for length in (6, 6, 2, 6, 5):
-        eager(given["h"], given["xs"][:length])
-        compiled(given["h"], given["xs"][:length])
+    for length in (6, 6, 2, 20, 6, 5):
+        xs = np.tile(given["xs"], (4, 1, 1))[:length]
+        eager(given["h"], xs)
+        compiled(given["h"], xs)
 
     for w, wanted in zip(found, expected, strict=True):
         np.testing.assert_allclose(w.value, wanted.value, rtol=1e-10)
@@ -328,3 +331,15 @@ def test_a_product_per_turn_is_one_product_after_the_backward_loop():
 
     assert given["W"].grad.op.name == "matmul"
     assert given["W"].grad.inputs[0].shape == (3, 12)
+
+
+def test_a_short_loop_is_native_and_a_long_one_a_call():
+    def f(x):
+        return scan(lambda c, x: (np.tanh(c + x), None), 0.0, x)[0]
+
+    short, long = (clearprop.compile(f, executor="llvm") for _ in range(2))
+    short(np.ones(UNROLLED))
+    long(np.ones(UNROLLED + 1))
+
+    assert "loop, by NumPy" not in str(short.explain())
+    assert "loop, by NumPy" in str(long.explain())

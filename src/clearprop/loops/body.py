@@ -88,13 +88,15 @@ class Body:
         steps = [(s.op.name, s.inputs, _exact(s.attrs)) for s in (*self.once, *self.each)]
         self.text = repr((self.given, len(self.once), steps, self.results, self.kinds))
 
-    def before(self, outer: Sequence[Any]) -> list[Any]:
+    def before(self, outer: Sequence[Any], symbols: bool = False) -> list[Any]:
         """Return what is there before the first turn: what comes from outside, and what that gives."""
-        return _computed(self.once, list(outer))
+        return _computed(self.once, list(outer), symbols)
 
-    def turn(self, before: list[Any], carry: Sequence[Any], entries: Sequence[Any]) -> list[Any]:
-        """Return the results of one turn with arrays."""
-        values = _computed(self.each, [*before, *carry, *entries])
+    def turn(
+        self, before: list[Any], carry: Sequence[Any], entries: Sequence[Any], symbols: bool = False
+    ) -> list[Any]:
+        """Return the results of one turn with arrays, or with symbols of the compiler."""
+        values = _computed(self.each, [*before, *carry, *entries], symbols)
         return [x.value if x.__class__ is Written else values[x] for x in self.results]
 
     def of_dtype(self, dtype: Any) -> Body:
@@ -153,9 +155,10 @@ def _reached(nodes: list[tuple[Any, Applied]], names: set[Any]) -> set[Any]:
     return names
 
 
-def _computed(steps: list[Applied], values: list[Any]) -> list[Any]:
+def _computed(steps: list[Applied], values: list[Any], symbols: bool) -> list[Any]:
     """Append to `values` what the steps make of them."""
     for op, places, attrs in steps:
         xs = [values[x] if x.__class__ is int else x.value for x in places]
-        values.append(op.forward(*xs, **attrs))
+        compute = (symbols and op.facts.lower) or op.forward
+        values.append(compute(*xs, **attrs))
     return values

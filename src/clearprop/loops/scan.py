@@ -17,6 +17,7 @@ import numpy as np
 from clearprop import tree
 from clearprop.define import define
 from clearprop.errors import lesson, user_line
+from clearprop.facts import Facts
 from clearprop.loops.body import Body, Inputs, Shaped
 from clearprop.loops.forms import arrays, form
 from clearprop.loops.pullback import Pullback, product, pullback
@@ -131,7 +132,39 @@ def _example() -> tuple[Any, ...]:
     return (h.shape, x.shape, w.shape), {"turns": Turns(body, 3, False, None, True, (True,) * 3)}
 
 
-@define("loop", "opaque", arity=None, variadic_rule=_rule, examples=(_example(),))
+UNROLLED = 16
+"""How many turns a compiled step writes out: they run faster than calls of NumPy, but are compiled each."""
+
+
+def _written_out(*inputs: Any, turns: Turns) -> Any:
+    """What `loop` computes, turn behind turn, from symbols; a longer loop is left to be a call of NumPy."""
+    if turns.length > UNROLLED:
+        return loop.forward(*inputs, turns=turns)
+    turns = turns.of(inputs[0]) if inputs else turns
+    body, place = turns.body, parts(turns)
+    carried, count, _ = body.given
+    carry, entries = list(inputs[:carried]), inputs[carried : carried + count]
+    before = body.before(inputs[carried + count :], True)
+    rows: dict[tuple[str, int, int], Any] = {}
+    for t in range(turns.length)[::-1] if turns.reverse else range(turns.length):
+        rows |= {("began", k, t): carry[k] for k in place.began}
+        found = body.turn(before, carry, [x[t] for x in entries], True)
+        rows |= {("out", k, t): found[carried + k] for k in place.out}
+        carry = found[:carried]
+    laid = [carry[k] for k in place.last]
+    for name, numbers in (("out", place.out), ("began", place.began)):
+        laid += [rows[name, k, t] for k in numbers for t in range(turns.length)]
+    return np.concatenate([x.reshape((-1,)) for x in laid])
+
+
+@define(
+    "loop",
+    "opaque",
+    arity=None,
+    variadic_rule=_rule,
+    examples=(_example(),),
+    facts=Facts(lower=_written_out),
+)
 def loop(*inputs: Any, turns: Any = None) -> Any:
     """The results of one dtype of a loop, flat and in one row: what `clearprop.scan` takes apart."""
     turns = turns.of(inputs[0]) if inputs else turns
