@@ -170,8 +170,11 @@ class Proof:
             t._value, t.grad = value, grad
 
     def put_back(self) -> None:
-        """Let the Tensors hold what they held before the call, in arrays of their own."""
-        self.put([(_copy(value), _copy(grad)) for value, grad in self.before])
+        """Let the Tensors hold what they held before the call, gradients in arrays of their own.
+
+        The function may change a gradient in place; an array that a Tensor holds is never overwritten by it.
+        """
+        self.put([(value, _copy(grad)) for value, grad in self.before])
 
     def _held(self) -> list[Held]:
         return [(t._value, t.grad) for t in self.tensors]

@@ -8,7 +8,8 @@ result rounded at random: a difference is one of rounding if it is as large as w
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import math
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from clearprop.compiler.program.ir import Program, Value
 FEW = 64  # roundings of the largest entry that two orders of computation may differ by, with no further look
 ROUNDS = range(6, 25)  # replays: so many at first, and up to 24 before a difference is called a fault
 SAMPLED = 16  # entries of a product for which its sums are added one term after the other
+_PIECE = 1 << 13  # entries that are compared at a time
 MARGIN = 4  # times the largest change among the replays
 
 
@@ -73,11 +75,26 @@ def surely_close(eager: Any, plan: Any, before: Any = None) -> bool:
         return False
     if before is not None and (np.shape(before) != shape or before.dtype != dtype):
         return False
-    size, moved = np.abs(eager), eager if before is None else eager - before
+    pieces = list(_pieces(eager, plan, before))
+    moved = [float(np.abs(a if old is None else a - old).max(initial=0.0)) for a, _, old in pieces]
     eps = float(np.finfo(dtype).eps)
-    far = FEW * float(np.abs(moved).max(initial=0.0)) * eps
-    most = far if before is None else far + 2 * eps * size
-    return far < np.inf and bool((np.abs(eager - plan) <= most).all())
+    far = FEW * eps * max(moved, default=0.0) if not any(map(math.isnan, moved)) else math.inf
+    return far < math.inf and all(
+        (np.abs(a - b) <= (far if old is None else far + 2 * eps * np.abs(a))).all() for a, b, old in pieces
+    )
+
+
+def _pieces(a: Any, b: Any, old: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield stretches of three arrays, so short that what is computed of them stays in the cache."""
+    size = int(np.size(a))
+    if size <= _PIECE:
+        yield a, b, old
+        return
+    a, b = np.reshape(a, -1), np.reshape(b, -1)
+    old = None if old is None else np.reshape(old, -1)
+    for start in range(0, size, _PIECE):
+        part = slice(start, start + _PIECE)
+        yield a[part], b[part], None if old is None else old[part]
 
 
 def _wide(x: Any) -> Any:
