@@ -2,6 +2,7 @@
 
 import operator
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -342,3 +343,21 @@ def test_no_line_is_named_where_no_leaf_was_replaced():
     with pytest.raises(clearprop.GradientError) as error:
         Tensor([1.0], requires_grad=False).backward()
     assert "no_grad()," not in str(error.value)
+
+
+@pytest.mark.parametrize("names", [0, 300])
+def test_a_value_is_changed_in_place_however_often_its_line_runs(names):
+    lines = [f"n{i}.x = 0" for i in range(names)]  # attributes of many names stand before `value`
+    text = "\n".join(
+        ["def step(w, g):", *(f"    {x}" for x in lines), "    w.value -= 0.5 * g", "    w.value *= 2"]
+    )
+    space = {f"n{i}": SimpleNamespace() for i in range(names)}
+    exec(text, space)
+    w = Tensor([1.0, 2.0])
+    for k in range(50):
+        w.value = [1.0, 2.0]
+        space["step"](w, np.array([2.0, k]))
+
+        assert np.array_equal(w.value, [0.0, 4 - k])
+    with pytest.raises(ValueError, match="read-only"):
+        w.value[0] = 1.0

@@ -18,7 +18,7 @@ from clearprop.registry import ops
 if TYPE_CHECKING:
     from clearprop.tensor import Tensor
 
-_COPY, _LOAD = opcode.opmap["COPY"], opcode.opmap["LOAD_ATTR"]
+_COPY, _LOAD, _CACHE, _EXTENDED = (opcode.opmap[n] for n in ("COPY", "LOAD_ATTR", "CACHE", "EXTENDED_ARG"))
 _ORDER = "buifc"  # the kinds of dtype: what goes down in this order loses something
 
 
@@ -166,11 +166,15 @@ def _recorded_entries(recorder: Observer, tensor: Any, index: Any, value: Any) -
 
 def _to_be_changed(frame: FrameType) -> bool:
     """Whether the line reads `x.value` in order to store it again, as `x.value -= step` does."""
-    at = frame.f_lasti - 2
-    code = frame.f_code.co_code
-    if at < 0 or code[at] != _COPY or code[at + 1] != 1:
+    at, code = frame.f_lasti, frame.f_code.co_code
+    while at > 0 and code[at] == _CACHE:  # where Python 3.12 stands once the line has run a few times
+        at -= 2
+    if code[at] != _LOAD:
         return False
-    return code[at + 2] == _LOAD
+    at -= 2
+    while at > 0 and code[at] == _EXTENDED:  # a name beyond the first 128 of its code
+        at -= 2
+    return at >= 0 and code[at] == _COPY and code[at + 1] == 1
 
 
 def _fits(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
