@@ -456,7 +456,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
 # --- matrices that are not symmetric ------------------------------------------------------------------------
 def _real(called: str, z: Any) -> Any:
-    """Complain about complex results: they have no gradient here."""
+    """Return real results as such, which NumPy 2.5 gives as complex numbers; complain about complex ones."""
+    if z.dtype.kind == "c" and not np.any(z.imag):
+        return np.ascontiguousarray(z.real)
     if z.dtype.kind == "c":
         wanted = "has complex eigenvalues, and gradients are of real numbers"
         hint = "eigh or eigvalsh of a symmetric matrix"
@@ -478,7 +480,7 @@ def _eig_rule(g: Any, z: Any, x: Any) -> Any:
 def real_eigenpairs(x: Any) -> Any:
     """The eigenvalues of a matrix whose eigenvalues are real as a column, and behind it their vectors."""
     w, v = np.linalg.eig(x)
-    return np.concatenate([_real("eig(x)", w)[..., None], v], axis=-1)
+    return np.concatenate([_real("eig(x)", w)[..., None], _real("eig(x)", v)], axis=-1)
 
 
 @define(
