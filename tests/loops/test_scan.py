@@ -1,6 +1,7 @@
 """A loop as an op is the same loop written in Python: values, gradients, gradients of those, compiled."""
 
 import copy
+import random
 
 import numpy as np
 import pytest
@@ -281,6 +282,8 @@ WRONG = [
     (lambda c, x: (c * float(x), None), "cannot ask for a value"),
     (lambda c, x: c + x, "returns carry and y"),
     (_doubled, "the carry in the form"),
+    (lambda c, x: (c + np.random.normal(), None), "the same in each turn"),  # noqa: NPY002
+    (lambda c, x: (c + random.random(), None), "the same in each turn"),
     (lambda c, x: (np.stack([c, c]), None), "shape and dtype of the old"),
     (lambda c, x: (c.astype(np.float32), None), "shape and dtype of the old"),
 ]
@@ -343,3 +346,17 @@ def test_a_short_loop_is_native_and_a_long_one_a_call():
 
     assert "loop, by NumPy" not in str(short.explain())
     assert "loop, by NumPy" in str(long.explain())
+
+
+def test_complex_numbers_are_computed_and_their_gradient_is_refused():
+    last, _ = scan(lambda c, x: (c * x, None), Tensor(1j), np.full(3, 1j))
+
+    assert last.value == 1
+    with pytest.raises(clearprop.GradientError, match="complex"):
+        (last.real * 2).backward()
+
+
+@pytest.mark.parametrize("length", [2.5, True, "3"])
+def test_a_length_is_an_integer(length):
+    with pytest.raises(TypeError, match="wants an integer"):
+        scan(lambda c, x: (c, None), 0.0, length=length)

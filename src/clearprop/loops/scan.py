@@ -6,6 +6,7 @@ import functools
 import hashlib
 import math
 import operator
+import random
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -209,7 +210,7 @@ def run(body: Body, inputs: Inputs, length: int, reverse: bool, keep: bool | Non
         of_kind = [k for k, kind in enumerate(body.kinds) if kind.dtype == dtype]
         small, chosen = body.only(lambda kind, dtype=dtype: kind.dtype == dtype)
         given = [xs[k] for xs, ks in zip(inputs, chosen, strict=True) for k in ks]
-        if dtype.kind != "f":
+        if dtype.kind not in "fc":  # complex numbers stay, for their gradient is refused, not lost
             given = [x.detach() if isinstance(x, Tensor) else x for x in given]
         wants = tuple(isinstance(x, Tensor) and x.requires_grad and mode.grad_enabled for x in given)
         kept = any(wants) if keep is None else keep
@@ -355,7 +356,14 @@ def scan(
 
     def turn(state: list[Any], now: list[Any], outer: list[Any]) -> tuple[list[Any], list[Any]]:
         held = tree.rebuilt(carry, state)
+        before = _chance()
         new, y = _pair(body(held, tree.rebuilt(xs, now)), carry)
+        if _chance() != before:
+            hint = "clearprop's uniform, normal or dropout, or numbers that are drawn before, among xs"
+            wanted = (
+                "its body runs once, so NumPy's or Python's random numbers would be the same in each turn"
+            )
+            raise TypeError(lesson("scan(body, ...)", wanted, where=f"At {user_line()}.", hint=hint))
         outputs.append(y)
         after, out = arrays(new), arrays(y)
         if masks:
@@ -369,6 +377,12 @@ def scan(
     found, drawn, outer = traced(turn, [constant(x) for x in begin], firsts, length)
     results = run(found, Inputs(begin, [*given, *drawn], outer), length, reverse)
     return tree.rebuilt(carry, results.last), tree.rebuilt(outputs[0], results.out)
+
+
+def _chance() -> Any:
+    """Return the state of NumPy's and Python's own generators."""
+    numpy: Any = np.random.get_state(legacy=True)  # noqa: NPY002  what the body's calls would move
+    return random.getstate(), numpy[1].tobytes(), numpy[2:]
 
 
 def _pair(result: Any, carry: Any) -> tuple[Any, Any]:
@@ -398,6 +412,8 @@ def _length(given: list[Any], length: int | None) -> int:
     for x in given:
         if not x.shape:
             raise ValueError(lesson("scan(xs=)", "wants arrays with an axis to walk along", describe(x)))
+    if isinstance(length, bool) or not isinstance(length, (int, np.integer, type(None))):
+        raise TypeError(lesson("scan(length=)", "wants an integer", f"{length!r}", f"At {user_line()}."))
     lengths = {x.shape[0] for x in given} | ({int(length)} if length is not None else set())
     if len(lengths) != 1 or min(lengths) < 0:
         got = f"lengths {sorted(lengths)}" if lengths else "neither xs nor length"
