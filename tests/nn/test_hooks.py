@@ -104,6 +104,8 @@ def test_in_a_step(executor):
 
 
 def test_keywords_and_order():
+    with pytest.raises(TypeError, match="wants a function"):
+        nn.Identity().register_forward_hook(3)
     model, seen = nn.Identity(), []
     model.register_forward_hook(lambda *a: seen.append("b"))
     model.register_forward_hook(lambda *a: seen.append("a"), prepend=True)

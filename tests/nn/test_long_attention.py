@@ -140,6 +140,17 @@ def test_a_cache_gives_what_all_places_at_once_give():
     assert len(cache) == 0
 
 
+@pytest.mark.parametrize("length", [6, 600])
+def test_a_mask_of_another_shape_and_whole_numbers(length):
+    x = np.ones((1, length, 4))
+    with pytest.raises(ValueError, match=rf"wants a mask \(..., {length}, {length}\): \(5, 5\)"):
+        F.scaled_dot_product_attention(x, x, x, np.ones((5, 5), bool))
+    whole = x.astype(int)
+    np.testing.assert_allclose(F.scaled_dot_product_attention(whole, whole, whole, is_causal=True), x)
+    with pytest.raises(ValueError, match="wants a probability"):
+        F.scaled_dot_product_attention(x, x, x, dropout_p=1.5)
+
+
 def test_what_a_cache_refuses():
     cache = nn.KeyValueCache()
     with pytest.raises(TypeError, match=r"with no_grad\(\)"):

@@ -43,7 +43,7 @@ class Hooked:
 
         With `with_kwargs` it is `hook(module, args, kwargs)`, which returns None or a pair.
         """
-        return self._register("before", hook if with_kwargs else _before(hook), prepend)
+        return self._register("before", hook, prepend, None if with_kwargs else _before)
 
     def register_forward_hook(
         self, hook: Function, *, prepend: bool = False, with_kwargs: bool = False
@@ -58,7 +58,7 @@ class Hooked:
         ...     layer(np.array([-1.0, 2.0]))
         array([1., 3.])
         """
-        return self._register("after", hook if with_kwargs else _after(hook), prepend)
+        return self._register("after", hook, prepend, None if with_kwargs else _after)
 
     def register_full_backward_pre_hook(self, hook: Function, prepend: bool = False) -> Handle:
         """Call `hook(module, grad_output)` when all gradients of the outputs have arrived.
@@ -87,11 +87,14 @@ class Hooked:
         """Call `hook(module, incompatible_keys)` after a state has been loaded."""
         return self._register("loaded", hook)
 
-    def _register(self, when: str, hook: Function, first: bool = False) -> Handle:
+    def _register(
+        self, when: str, hook: Function, first: bool = False, given: Function | None = None
+    ) -> Handle:
+        """Keep a hook; `given` makes one of it that takes keywords, too."""
         if not callable(hook):
             raise TypeError(lesson("register_..._hook(hook)", "wants a function", f"{hook!r}"[:60]))
         handle = Handle(self._remove)
-        new = ((handle.number, hook),)
+        new = ((handle.number, given(hook) if given else hook),)
         hooks = self._hooks or Hooks()
         held = getattr(hooks, when)
         self._now(hooks._replace(**{when: new + held if first else held + new}))

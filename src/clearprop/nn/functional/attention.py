@@ -46,7 +46,11 @@ def scaled_dot_product_attention(
     query, key, value = arrayed(query), arrayed(key), arrayed(value)
     _checked(query, key, attn_mask, is_causal)
     probability("dropout", dropout_p)
-    alike = query.dtype == key.dtype == value.dtype and value.shape[-2:-1] == key.shape[-2:-1]
+    alike = (
+        query.dtype == key.dtype == value.dtype
+        and query.dtype.kind == "f"
+        and value.shape[-2:-1] == key.shape[-2:-1]
+    )
     if alike and query.shape[-2] * key.shape[-2] > WHOLE:
         mask = np.array(True) if attn_mask is None else arrayed(attn_mask)
         if not (isinstance(mask, Tensor) and mask.requires_grad):
@@ -108,6 +112,10 @@ def _checked(query: Any, key: Any, attn_mask: Any, is_causal: bool) -> None:
     if len(query.shape) < 2 or len(key.shape) < 2 or query.shape[-1] != key.shape[-1]:
         wanted = "wants queries and keys of one size, (..., L, E) and (..., S, E)"
         raise ValueError(lesson(called, wanted, f"q is {describe(query)}, k is {describe(key)}"))
+    scores = (query.shape[-2], key.shape[-2])
+    seen = () if attn_mask is None else tuple(np.shape(attn_mask))[-2:]
+    if any(n not in (1, wanted) for n, wanted in zip(seen[::-1], scores[::-1], strict=False)):
+        raise ValueError(lesson(called, f"wants a mask (..., {scores[0]}, {scores[1]})", f"{seen}"))
     if is_causal and attn_mask is not None:
         hint = "attn_mask & np.tri(L, S, dtype=bool)"
         raise ValueError(lesson(called, "takes one mask", "is_causal and attn_mask", hint=hint))
