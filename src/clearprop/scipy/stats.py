@@ -1,0 +1,202 @@
+"""`scipy.stats`: log-densities, with gradients by the point and by every parameter.
+
+`norm.logpdf(x, loc, scale)` and its kin have SciPy's names, arguments and order of arguments. Outside of what
+a distribution can give, a logarithm is -inf.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.ops.shape import as_array
+from clearprop.registry import ops
+
+_LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
+
+
+def _weak(x: Any) -> Any:
+    return x if type(x) in (int, float) else as_array(x)
+
+
+def _log(x: Any) -> Any:
+    return float(np.log(x)) if type(x) in (int, float) else np.log(x)
+
+
+class Continuous:
+    """A density of numbers, moved by `loc` and stretched by `scale`.
+
+    `log_density(y, *shapes)` is that of the standard form, `inside(y)` where it has one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        log_density: Callable[..., Any],
+        inside: Callable[[Any], Any] | None = None,
+        log_share: Callable[..., Any] | None = None,
+        shapes: int = 0,
+        safe: float = 0.5,
+    ) -> None:
+        self.name, self.log_density, self.inside, self.log_share = name, log_density, inside, log_share
+        self.shapes, self.safe = shapes, safe
+
+    def _parts(self, called: str, args: Any, loc: Any, scale: Any) -> tuple[list[Any], Any, Any]:
+        names, more = [as_array(a) for a in args[: self.shapes]], args[self.shapes :]
+        if len(names) < self.shapes or len(more) > 2:
+            wanted = f"wants {self.shapes} parameters of shape, then loc and scale"
+            raise TypeError(lesson(f"{self.name}.{called}(x, ...)", wanted, f"{len(args)}"))
+        return names, _weak(more[0] if more else loc), _weak(more[1] if len(more) > 1 else scale)
+
+    def logpdf(self, x: Any, *args: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+        """Return the logarithm of the density at `x`.
+
+        >>> round(float(norm.logpdf(0.0)), 6)
+        -0.918939
+        """
+        shapes, loc, scale = self._parts("logpdf", args, loc, scale)
+        y = (as_array(x) - loc) / scale
+        if self.inside is None:
+            return self.log_density(y, *shapes) - _log(scale)
+        there = self.inside(y)
+        z = self.log_density(np.where(there, y, self.safe), *shapes) - _log(scale)
+        return np.where(there, z, -np.inf)
+
+    def pdf(self, x: Any, *args: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+        """Return the density at `x`."""
+        return np.exp(self.logpdf(x, *args, loc=loc, scale=scale))
+
+    def logcdf(self, x: Any, *args: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+        """Return the logarithm of the share below `x`; TypeError where it has no rule."""
+        if self.log_share is None:
+            raise TypeError(lesson(f"{self.name}.logcdf", "has no rule", hint=f"{self.name}.logpdf"))
+        shapes, loc, scale = self._parts("logcdf", args, loc, scale)
+        y = (as_array(x) - loc) / scale
+        if self.inside is None:
+            return self.log_share(y, *shapes)
+        below = y <= 0
+        return np.where(below, -np.inf, self.log_share(np.where(below, self.safe, y), *shapes))
+
+
+class Discrete:
+    """Probabilities of whole numbers, moved by `loc`."""
+
+    def __init__(self, name: str, log_mass: Callable[..., Any], shapes: int) -> None:
+        self.name, self.log_mass, self.shapes = name, log_mass, shapes
+
+    def logpmf(self, k: Any, *args: Any, loc: Any = 0) -> Any:
+        """Return the logarithm of the probability of `k`, -inf for what is no whole number of 0 or more.
+
+        >>> round(float(poisson.logpmf(0, 2.0)), 6)
+        -2.0
+        """
+        shapes = [as_array(a) for a in args[: self.shapes]]
+        if len(shapes) < self.shapes or len(args) > self.shapes + 1:
+            wanted = f"wants {self.shapes} parameters of shape, then loc"
+            raise TypeError(lesson(f"{self.name}.logpmf(k, ...)", wanted, f"{len(args)}"))
+        loc = args[self.shapes] if len(args) > self.shapes else loc
+        k = as_array(k) - loc
+        whole = (k >= 0) & (k == np.floor(k))
+        return self.log_mass(np.where(whole, k, 0.0), whole, *shapes)
+
+
+def _gammaln(x: Any) -> Any:
+    return ops["gammaln"](x)
+
+
+def _xlogy(x: Any, y: Any) -> Any:
+    return ops["xlogy"](x, y)
+
+
+def _student(y: Any, df: Any) -> Any:
+    size = _gammaln((df + 1) / 2) - _gammaln(df / 2) - 0.5 * np.log(df * math.pi)
+    return size - (df + 1) / 2 * np.log1p(y * y / df)
+
+
+def _beta(y: Any, a: Any, b: Any) -> Any:
+    return _xlogy(a - 1.0, y) + ops["xlog1py"](b - 1.0, -y) - ops["betaln"](a, b)
+
+
+def _lognormal(y: Any, s: Any) -> Any:
+    return -0.5 * np.square(np.log(y) / s) - np.log(s * y) - _LOG_ROOT_TWO_PI
+
+
+def _poisson(k: Any, whole: Any, mu: Any) -> Any:
+    return np.where(whole, _xlogy(k, mu) - _gammaln(k + 1.0) - mu, -np.inf)
+
+
+def _binomial(k: Any, whole: Any, n: Any, p: Any) -> Any:
+    there = whole & (k <= n)
+    k = np.where(there, k, 0.0)
+    ways = _gammaln(n + 1.0) - _gammaln(k + 1.0) - _gammaln(n - k + 1.0)
+    return np.where(there, ways + _xlogy(k, p) + ops["xlog1py"](n - k, -p), -np.inf)
+
+
+def _negative_binomial(k: Any, whole: Any, n: Any, p: Any) -> Any:
+    ways = _gammaln(n + k) - _gammaln(k + 1.0) - _gammaln(n)
+    return np.where(whole, ways + n * np.log(p) + ops["xlog1py"](k, -p), -np.inf)
+
+
+def _gamma(y: Any, a: Any) -> Any:
+    return _xlogy(a - 1.0, y) - y - _gammaln(a)
+
+
+norm = Continuous("norm", lambda y: -0.5 * y * y - _LOG_ROOT_TWO_PI, log_share=lambda y: ops["log_ndtr"](y))
+expon = Continuous("expon", lambda y: -y, lambda y: y >= 0, lambda y: np.log(-np.expm1(-y)))
+gamma = Continuous("gamma", _gamma, lambda y: y >= 0, lambda y, a: np.log(ops["gammainc"](a, y)), 1)
+beta = Continuous("beta", _beta, lambda y: (y >= 0) & (y <= 1), shapes=2)
+t = Continuous("t", _student, log_share=lambda y, df: np.log(ops["stdtr"](df, y)), shapes=1)
+lognorm = Continuous(
+    "lognorm", _lognormal, lambda y: y > 0, lambda y, s: ops["log_ndtr"](np.log(y) / s), shapes=1
+)
+poisson = Discrete("poisson", _poisson, 1)
+binom = Discrete("binom", _binomial, 2)
+nbinom = Discrete("nbinom", _negative_binomial, 2)
+
+
+class Dirichlet:
+    """Shares that add up to 1."""
+
+    def logpdf(self, x: Any, alpha: Any) -> Any:
+        """Return the log-density of the shares along the first axis; ValueError where they add up to no 1.
+
+        >>> round(float(dirichlet.logpdf(np.array([0.5, 0.5]), np.array([1.0, 1.0]))), 12)
+        0.0
+        """
+        x, alpha = as_array(x), as_array(alpha)
+        if x.ndim and x.shape[0] == alpha.shape[0] - 1:
+            x = np.concatenate([x, 1.0 - np.sum(x, axis=0, keepdims=True)])
+        if alpha.ndim != 1 or x.shape[:1] != alpha.shape:
+            wanted = f"wants {alpha.shape[0] if alpha.ndim else 'several'} shares, or one less"
+            raise ValueError(lesson("dirichlet.logpdf(x, alpha)", wanted, f"{x.shape} and {alpha.shape}"))
+        column = alpha.reshape((-1,) + (1,) * (x.ndim - 1))
+        size = _gammaln(np.sum(alpha)) - np.sum(_gammaln(alpha))
+        return size + np.sum(_xlogy(column - 1.0, x), axis=0)
+
+
+class MultivariateNormal:
+    """Vectors of which every weighed sum is normal."""
+
+    def logpdf(self, x: Any, mean: Any = None, cov: Any = 1.0) -> Any:
+        """Return the log-density of the vectors along the last axis; LinAlgError unless `cov` is positive.
+
+        >>> float(multivariate_normal.logpdf(np.zeros(2)).round(6))
+        -1.837877
+        """
+        x, cov = as_array(x), as_array(cov)
+        n = cov.shape[0] if cov.ndim else (x.shape[-1] if x.ndim else 1)
+        if cov.ndim < 2:
+            cov = cov * np.eye(n) if cov.ndim == 0 else np.diag(cov)
+        factor = np.linalg.cholesky(cov)
+        d = x - (0.0 if mean is None else as_array(mean))
+        d = d if d.ndim and d.shape[-1] == n else np.expand_dims(d, -1)
+        white = np.linalg.solve(factor, np.swapaxes(np.atleast_2d(d.reshape((-1, n))), 0, 1))
+        size = n * _LOG_ROOT_TWO_PI + np.sum(np.log(np.diagonal(factor)))
+        return (-0.5 * np.sum(white * white, axis=0) - size).reshape(d.shape[:-1])
+
+
+dirichlet, multivariate_normal = Dirichlet(), MultivariateNormal()

@@ -1,0 +1,196 @@
+"""Functions under SciPy's names: values, both derivatives by every argument, compiled, refusals."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor, gradcheck
+from clearprop.compiler.step import available_executors
+
+scipy = pytest.importorskip("scipy")
+for _name in ("linalg", "signal", "special", "stats"):
+    importlib.import_module(f"scipy.{_name}")
+
+from clearprop.scipy import linalg, signal, special, stats  # noqa: E402
+
+X = np.array([[0.5, -1.2, 2.0, 0.7], [1.5, 0.3, -0.8, 1.1], [0.9, -0.4, 1.3, 2.2]])
+SQUARE = np.array([[2.0, 0.3, -0.2], [0.1, 1.5, 0.4], [0.3, -0.1, 2.5]])
+SYMMETRIC = SQUARE @ SQUARE.T
+SMALL = np.array([[0.4, 0.3], [-0.2, 0.7]])
+PLACES, COUNTS = np.array([0.3, 0.8, 0.55]), np.array([0, 2, 5])
+Z = np.array([1.0 + 2j, -0.5 + 0.3j])
+
+# name: what is called, in our module or in SciPy's of the same name, and what with
+CALLS = {
+    "logsumexp": (lambda m: m.special.logsumexp, X),
+    "logsumexp, weighed": (lambda m: lambda a, b: m.special.logsumexp(a, axis=1, b=b), X, np.abs(X)),
+    "softmax": (lambda m: m.special.softmax, X),
+    "softmax, rows": (lambda m: lambda x: m.special.softmax(x, axis=1), X),
+    "log_softmax": (lambda m: lambda x: m.special.log_softmax(x, axis=0), X),
+    "multigammaln": (lambda m: lambda a: m.special.multigammaln(a, 3), np.array([2.5, 4.0])),
+    "polygamma": (lambda m: lambda x: m.special.polygamma(2, x), PLACES),
+    "digamma": (lambda m: lambda x: m.special.polygamma(0, x), PLACES),
+    "solve_triangular": (lambda m: m.linalg.solve_triangular, SQUARE, X),
+    "solve_triangular, turned": (
+        lambda m: lambda a, b: m.linalg.solve_triangular(a, b, trans="T", lower=True),
+        SQUARE,
+        X,
+    ),
+    "solve_triangular, ones": (
+        lambda m: lambda a, b: m.linalg.solve_triangular(a, b, unit_diagonal=True),
+        SQUARE,
+        X[:, 0],
+    ),
+    "cho_solve": (lambda m: lambda a, b: m.linalg.cho_solve(m.linalg.cho_factor(a), b), SYMMETRIC, X),
+    "cho_solve, lower": (
+        lambda m: lambda a, b: m.linalg.cho_solve(m.linalg.cho_factor(a, lower=True), b),
+        SYMMETRIC,
+        X,
+    ),
+    "solve_sylvester": (lambda m: m.linalg.solve_sylvester, SQUARE, SMALL, X[:, :2]),
+    "expm": (lambda m: m.linalg.expm, SMALL),
+    "expm, complex": (lambda m: m.linalg.expm, SMALL + 0.5j * SMALL.T),
+    "logm": (lambda m: m.linalg.logm, SQUARE),
+    "sqrtm": (lambda m: m.linalg.sqrtm, SQUARE),
+    "toeplitz": (lambda m: m.linalg.toeplitz, X[0], X[1]),
+    "toeplitz, symmetric": (lambda m: m.linalg.toeplitz, X[0]),
+    "block_diag": (lambda m: m.linalg.block_diag, SMALL, X[0], X[:, :2]),
+    "convolve": (lambda m: m.signal.convolve, X[0], X[1, :3]),
+    "convolve, same": (lambda m: lambda x, y: m.signal.convolve(x, y, "same"), X[0], X[1, :3]),
+    "convolve, planes": (lambda m: lambda x, y: m.signal.convolve(x, y, "valid"), X, SMALL),
+    "fftconvolve": (lambda m: m.signal.fftconvolve, X, SMALL),
+    "fftconvolve, same": (lambda m: lambda x, y: m.signal.fftconvolve(x, y, "same"), X, SQUARE),
+    "fftconvolve, complex": (lambda m: lambda x, y: m.signal.fftconvolve(x, y), X[0], Z),
+    "norm": (lambda m: m.stats.norm.logpdf, X, X[0] / 5, np.abs(X[1])),
+    "norm, below": (lambda m: m.stats.norm.logcdf, X, X[0] / 5, np.abs(X[1])),
+    "expon": (lambda m: m.stats.expon.logpdf, PLACES, -PLACES, PLACES + 1),
+    "expon, below": (lambda m: m.stats.expon.logcdf, PLACES, -PLACES, PLACES + 1),
+    "gamma": (lambda m: m.stats.gamma.logpdf, PLACES, PLACES + 1, -PLACES, PLACES + 1),
+    "gamma, below": (lambda m: lambda x: m.stats.gamma.logcdf(x, 2.5), PLACES),
+    "beta": (lambda m: m.stats.beta.logpdf, PLACES, PLACES + 1, PLACES + 2),
+    "t": (lambda m: m.stats.t.logpdf, X, np.abs(X[0]) + 1, X[1], np.abs(X[2])),
+    "t, below": (lambda m: lambda x: m.stats.t.logcdf(x, 3.5), PLACES),
+    "lognorm": (lambda m: m.stats.lognorm.logpdf, PLACES, PLACES + 1, -PLACES, PLACES + 1),
+    "lognorm, below": (lambda m: m.stats.lognorm.logcdf, PLACES, PLACES + 1),
+    "poisson": (lambda m: lambda mu: m.stats.poisson.logpmf(COUNTS, mu), PLACES),
+    "binom": (lambda m: lambda p: m.stats.binom.logpmf(COUNTS, 6, p), PLACES),
+    "nbinom": (lambda m: lambda n, p: m.stats.nbinom.logpmf(COUNTS, n, p), PLACES + 2, PLACES),
+    "dirichlet": (lambda m: lambda a: m.stats.dirichlet.logpdf(np.array([0.2, 0.5, 0.3]), a), PLACES + 1),
+    "multivariate_normal": (lambda m: m.stats.multivariate_normal.logpdf, X.T, X[:, 0], SYMMETRIC),
+    "multivariate_normal, one": (lambda m: m.stats.multivariate_normal.logpdf, X[:, 1], X[:, 0], SYMMETRIC),
+}
+
+
+class Ours:
+    linalg, signal, special, stats = linalg, signal, special, stats
+
+
+def of_symmetric(name, f):
+    """What reads one triangle is a function of symmetric matrices."""
+    if name.startswith("multivariate"):
+        return lambda x, mean, cov: f(x, mean, (cov + cov.T) / 2)
+    return f
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_values_are_scipys(name):
+    call, *inputs = CALLS[name]
+    found, expected = call(Ours)(*map(Tensor, inputs)), call(scipy)(*inputs)
+
+    assert found.shape == np.shape(expected)
+    np.testing.assert_allclose(found.value, expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_gradients_of_both_orders_agree_with_differences(name):
+    call, *inputs = CALLS[name]
+
+    assert gradcheck(of_symmetric(name, call(Ours)), *inputs, order=2).ok
+
+
+@pytest.mark.parametrize("executor", available_executors())
+@pytest.mark.parametrize("name", CALLS)
+def test_a_compiled_step_has_the_same_gradients(name, executor):
+    call, *inputs = CALLS[name]
+
+    def step(*xs):
+        ts = [Tensor(x) for x in xs]
+        np.sum(np.abs(call(Ours)(*ts)) ** 2).backward()
+        return [t.grad for t in ts]
+
+    compiled = clearprop.compile(step, executor=executor)
+    compiled(*inputs)
+    others = [x * 1.01 for x in inputs]
+    for found, expected in zip(compiled(*others), step(*others), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "args"),
+    [
+        (stats.expon.logpdf, scipy.stats.expon.logpdf, (np.array([-1.0, 0.0, 1.0]),)),
+        (stats.gamma.logpdf, scipy.stats.gamma.logpdf, (np.array([-1.0, 0.0, 1.0]), 1.0)),
+        (stats.beta.logpdf, scipy.stats.beta.logpdf, (np.array([-1.0, 0.0, 1.0, 2.0]), 1.0, 1.0)),
+        (stats.lognorm.logpdf, scipy.stats.lognorm.logpdf, (np.array([-1.0, 0.0, 1.0]), 1.0)),
+        (stats.expon.logcdf, scipy.stats.expon.logcdf, (np.array([-1.0, 0.0, 1.0]),)),
+        (stats.poisson.logpmf, scipy.stats.poisson.logpmf, (np.array([-1, 0, 2, 1.5]), 2.0)),
+        (stats.poisson.logpmf, scipy.stats.poisson.logpmf, (np.array([0, 1]), 0.0)),
+        (stats.binom.logpmf, scipy.stats.binom.logpmf, (np.array([-1, 0, 4, 5]), 4, 0.3)),
+        (stats.binom.logpmf, scipy.stats.binom.logpmf, (np.array([0, 1, 4]), 4, 1.0)),
+        (stats.nbinom.logpmf, scipy.stats.nbinom.logpmf, (np.array([-1, 0, 2]), 3.0, 0.4)),
+        (special.logsumexp, scipy.special.logsumexp, (np.array([-np.inf, -np.inf]),)),
+        (special.softmax, scipy.special.softmax, (np.array([1e4, 0.0]),)),
+    ],
+)
+def test_the_edges_are_scipys(ours, theirs, args):
+    with np.errstate(all="ignore"):
+        found, expected = ours(Tensor(np.asarray(args[0], float)), *args[1:]), theirs(*args)
+
+    np.testing.assert_allclose(found.value, expected, rtol=1e-13, atol=1e-15)
+
+
+def test_outside_of_the_support_no_gradient_is_nan():
+    x, scale = Tensor(np.array([-1.0, 0.5])), Tensor(2.0)
+    np.sum(stats.gamma.logpdf(x, 2.5, 0.0, scale)[1:]).backward()
+
+    assert np.all(np.isfinite(x.grad))
+    assert np.isfinite(scale.grad)
+
+
+REFUSED = {
+    "a share without a rule": (lambda t: stats.beta.logcdf(t, 1.0, 1.0), TypeError, "no rule"),
+    "too few parameters": (lambda t: stats.gamma.logpdf(t), TypeError, "parameters of shape"),
+    "shares of another length": (lambda t: stats.dirichlet.logpdf(t, np.ones(7)), ValueError, "shares"),
+    "another mode": (lambda t: signal.convolve(t, t, "nonsense"), ValueError, "'full', 'same' or 'valid'"),
+    "other axes": (lambda t: signal.fftconvolve(t, t[None]), ValueError, "as many axes"),
+    "crossing lengths": (
+        lambda t: signal.fftconvolve(np.outer(t, t[:1]), np.outer(t[:1], t), "valid"),
+        ValueError,
+        "at least as long",
+    ),
+    "a dimension of 0": (lambda t: special.multigammaln(t, 0), ValueError, "dimension"),
+    "an order below 0": (lambda t: special.polygamma(-1, t), ValueError, "order"),
+    "an unknown transpose": (
+        lambda t: linalg.solve_triangular(np.outer(t, t), t, trans="x"),
+        ValueError,
+        "trans",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_meaning_is_refused(name):
+    call, error, words = REFUSED[name]
+
+    with pytest.raises(error, match=words):
+        call(Tensor(PLACES))
+
+
+def test_single_precision_stays_single():
+    x = Tensor(PLACES.astype(np.float32))
+
+    assert stats.norm.logpdf(x).dtype == np.float32
+    assert linalg.expm(np.outer(x, x)).dtype == np.float32
+    assert signal.fftconvolve(x, x).dtype == np.float32
