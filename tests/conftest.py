@@ -1,8 +1,11 @@
 """What all tests share: one that asks for native code is skipped where the extra `fast` is not installed."""
 
+from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
+
+import_module("clearprop.ops.fourier")  # a chapter that is there as soon as somebody asks for it
 
 
 def pytest_collection_modifyitems(items):

@@ -143,6 +143,7 @@ def state(name: str, function: Callable[..., Any]) -> tuple[str, str]:
     >>> state("tanh", np.tanh)[0], state("argsort", np.argsort)[0], state("isnat", np.isnat)
     ('covered', 'plain', ('refused', 'is about dates'))
     """
+    importlib.import_module("clearprop.ops.fourier")  # which is there as soon as somebody asks for it
     known = function in numpy_functions or (
         isinstance(function, np.ufunc) and function.__name__ in ufunc_names
     )

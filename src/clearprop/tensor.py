@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import opcode
 import sys
 import warnings
@@ -339,6 +340,11 @@ class Tensor(ChangedByHand):
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         ours = numpy_functions.get(function)
+        if (
+            ours is None and function.__module__ == "numpy.fft"
+        ):  # a chapter of its own, which NumPy loads late, too
+            importlib.import_module("clearprop.ops.fourier")
+            ours = numpy_functions.get(function)
         if ours is None:
             raise no_rule(f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1))
         if "out" in kwargs and kwargs.pop("out") is not None:
