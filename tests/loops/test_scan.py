@@ -360,3 +360,22 @@ def test_complex_numbers_are_computed_and_their_gradient_is_refused():
 def test_a_length_is_an_integer(length):
     with pytest.raises(TypeError, match="wants an integer"):
         scan(lambda c, x: (c, None), 0.0, length=length)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("length", [4, UNROLLED + 2])
+def test_a_state_of_several_dtypes_compiles(executor, length):
+    def body(carry, x):
+        a, b, k = carry
+        k = k + (b > 0.5)
+        return (np.sin(a) * x.astype(np.float32), b * np.cos(x) + a * k, k), a + b
+
+    def f(a, b, xs):
+        (a, b, _), ys = scan(body, (a, b, np.int64(0)), xs)
+        return np.sum(ys) + a.astype(np.float64) * b
+
+    given = np.float32(0.7), np.array(0.4), np.linspace(-1, 2, length)
+    compiled = clearprop.compile(grad(f, (0, 1, 2)), executor=executor)
+    for _ in range(3):
+        for found, expected in zip(compiled(*given), grad(f, (0, 1, 2))(*given), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-9)

@@ -26,6 +26,7 @@ from clearprop.loops.trace import traced
 from clearprop.modes import mode
 from clearprop.op import describe
 from clearprop.ops.shape import constant
+from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 
@@ -211,7 +212,7 @@ def run(body: Body, inputs: Inputs, length: int, reverse: bool, keep: bool | Non
         small, chosen = body.only(lambda kind, dtype=dtype: kind.dtype == dtype)
         given = [xs[k] for xs, ks in zip(inputs, chosen, strict=True) for k in ks]
         if dtype.kind not in "fc":  # complex numbers stay, for their gradient is refused, not lost
-            given = [x.detach() if isinstance(x, Tensor) else x for x in given]
+            given = [ops["detach"](x) if isinstance(x, Tensor) else x for x in given]
         wants = tuple(isinstance(x, Tensor) and x.requires_grad and mode.grad_enabled for x in given)
         kept = any(wants) if keep is None else keep
         turns = Turns(small, length, reverse, dtype, kept, wants)
@@ -356,14 +357,7 @@ def scan(
 
     def turn(state: list[Any], now: list[Any], outer: list[Any]) -> tuple[list[Any], list[Any]]:
         held = tree.rebuilt(carry, state)
-        before = _chance()
-        new, y = _pair(body(held, tree.rebuilt(xs, now)), carry)
-        if _chance() != before:
-            hint = "clearprop's uniform, normal or dropout, or numbers that are drawn before, among xs"
-            wanted = (
-                "its body runs once, so NumPy's or Python's random numbers would be the same in each turn"
-            )
-            raise TypeError(lesson("scan(body, ...)", wanted, where=f"At {user_line()}.", hint=hint))
+        new, y = _returned(body, held, tree.rebuilt(xs, now))
         outputs.append(y)
         after, out = arrays(new), arrays(y)
         if masks:
@@ -385,8 +379,14 @@ def _chance() -> Any:
     return random.getstate(), numpy[1].tobytes(), numpy[2:]
 
 
-def _pair(result: Any, carry: Any) -> tuple[Any, Any]:
-    """Return what a body has returned: a carry of this form and an output, or an error."""
+def _returned(body: Callable[[Any, Any], Any], carry: Any, x: Any) -> tuple[Any, Any]:
+    """Return what a body returns, having complained unless that is a carry of this form and an output."""
+    before = _chance()
+    result = body(carry, x)
+    if _chance() != before:
+        hint = "clearprop's uniform, normal or dropout, or numbers that are drawn before, among xs"
+        wanted = "its body runs once, so NumPy's or Python's random numbers would be the same in each turn"
+        raise TypeError(lesson("scan(body, ...)", wanted, where=f"At {user_line()}.", hint=hint))
     if not isinstance(result, tuple) or len(result) != 2:
         wanted, hint = "wants a body that returns carry and y", "return carry, y, or return carry, None"
         raise TypeError(lesson("scan(body, ...)", wanted, type(result).__name__, hint=hint))
