@@ -20,7 +20,7 @@ ORDER = {
         "testing check diagnosis homework compiler train sklearn torch coverage __init__ cli __main__"
     ),
     "see": "readable numbers names algebra layout drawing step summaries gallery __init__",
-    "compiler": "program plan numpy llvm executors capture proof explain step __init__",
+    "compiler": "program plan numpy llvm xla executors capture proof explain step __init__",
     "compiler/llvm": "language loops products plan doorstep executor __init__",
 }
 # What does not look at what, though it stands above it.

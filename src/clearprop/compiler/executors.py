@@ -77,6 +77,8 @@ class Executor:
     wants: str = ""
     hint: str = ""
     present: Callable[[], bool] = lambda: True
+    by_name: bool = False
+    """Whether it is only for those who ask for it by its name: what `auto` and a list of all leave out."""
 
 
 def _numpy(program: Program) -> Executable:
@@ -89,6 +91,12 @@ def _llvm(program: Program) -> Executable:
     from clearprop.compiler.llvm import Native
 
     return Native(program)
+
+
+def _xla(program: Program) -> Executable:
+    from clearprop.compiler.xla import Xla
+
+    return Xla(program)
 
 
 def _has_llvm() -> bool:
@@ -107,6 +115,12 @@ EXECUTORS: dict[str, Executor] = {
         "pip install clearprop[fast], or executor='numpy'",
         _has_llvm,
     ),
+    "xla": Executor(
+        _xla,
+        "cannot run this step by XLA",
+        "pip install clearprop[xla], or executor='numpy'",
+        by_name=True,
+    ),
 }
 """The executors by name, the fastest last: `auto` is the last that there is and that can run a program."""
 
@@ -118,7 +132,7 @@ def executable(program: Program, name: str) -> tuple[Executable, str]:
 
     Raises Unlowered, with the whole message, where it cannot.
     """
-    names = [*reversed(EXECUTORS)] if name == AUTO else [name]
+    names = [n for n in reversed(EXECUTORS) if not EXECUTORS[n].by_name] if name == AUTO else [name]
     for i, found in enumerate(names):
         row = EXECUTORS[found]
         try:
@@ -136,4 +150,4 @@ def available_executors() -> tuple[str, ...]:
     >>> available_executors()[0]
     'numpy'
     """
-    return tuple(name for name, row in EXECUTORS.items() if row.present())
+    return tuple(name for name, row in EXECUTORS.items() if row.present() and not row.by_name)

@@ -397,7 +397,8 @@ def compile(
     environment variable CLEARPROP_PROVE says it where it is not given. With `fallback=True` such a call gives
     what the function gives, and a warning says so once.
 
-    `executor` is `numpy`, `llvm` (needs the extra `fast`) or `auto`, the fastest that there is.
+    `executor` is `numpy`, `llvm` (needs the extra `fast`) or `auto`, the faster one that there is; or `xla`
+    (needs the extra `xla`), which runs the step on JAX's default device.
     `verify=True` replays each call op by op, in float64 too, and raises VerificationError where the plan
     differs by more than rounding. `limit` is how many shapes have plans at a time.
 

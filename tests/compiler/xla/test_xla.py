@@ -1,0 +1,181 @@
+"""The `xla` executor: an op that has a translation gives what it gives in eager mode, others are refused."""
+
+import numpy as np
+import pytest
+from tests.compiler.test_every_op import LIBRARY, WITH_RULES, integers, ops, trials
+
+import clearprop
+from clearprop import Tensor, nn, optim, value_and_grad
+from clearprop.compiler import RecordingError
+from clearprop.compiler.executors import available_executors
+
+pytest.importorskip("jax")
+
+
+def compiled(f):
+    return clearprop.compile(f, executor="xla", prove="never")
+
+
+def close(got, wanted, label):
+    got, wanted = np.asarray(got), np.asarray(wanted)
+
+    assert got.dtype == wanted.dtype, label
+    assert got.shape == wanted.shape, label
+    if wanted.dtype.kind not in "fc":
+        np.testing.assert_array_equal(got, wanted, err_msg=label)
+        return
+    unit = 400 * np.finfo(wanted.dtype).eps  # its functions round by some units more than ours
+    scale = np.abs(wanted[np.isfinite(wanted)]).max(initial=0)
+    np.testing.assert_allclose(got, wanted, rtol=unit, atol=unit * scale, err_msg=label)
+
+
+def first_call(step, inputs):
+    """Call a step; skip where it is refused by name, in the words of the executor."""
+    try:
+        return step(*inputs)
+    except RecordingError as error:
+        if "cannot run this step by XLA" not in str(error):
+            raise
+        pytest.skip(str(error).split("\n")[0][:110])
+
+
+@pytest.mark.parametrize("name", [op.name for op in LIBRARY])
+@pytest.mark.filterwarnings("ignore")
+def test_the_value_of_every_op_is_that_of_eager(name):
+    op, dtype = ops[name], np.float32
+    for function, inputs, label in trials(op, dtype):
+        if integers(op, dtype):
+            inputs = tuple(np.asarray(np.abs(x) * 3).astype(np.int64)[()] for x in inputs)
+        with np.errstate(all="ignore"):
+            wanted = function(*inputs)
+        step = compiled(function)
+        first_call(step, inputs)
+        got = step(*inputs)
+        pairs = zip(got, wanted, strict=True) if isinstance(wanted, list) else [(got, wanted)]
+        for z, w in pairs:
+            close(z, w, label)
+
+
+@pytest.mark.parametrize("name", WITH_RULES)
+@pytest.mark.filterwarnings("ignore")
+def test_the_gradients_of_every_op_are_those_of_eager(name):
+    for function, inputs, label in trials(ops[name], np.float64):
+        places = tuple(i for i, x in enumerate(inputs) if np.asarray(x).dtype.kind == "f")
+        if not places:
+            pytest.skip("its inputs are complex")
+
+        def total(*xs, function=function):
+            z = function(*xs)
+            parts = z if isinstance(z, list) else (z,)
+            return sum((p * p * 0.5 + p).sum() for p in parts)
+
+        both = value_and_grad(total, places)
+        wanted, gradients = both(*inputs)
+        step = compiled(both)
+        first_call(step, inputs)
+        got, found = step(*inputs)
+        close(got, wanted, label)
+        for i, (g, w) in enumerate(zip(found, gradients, strict=True)):
+            close(g, w, f"{label}, gradient {i}")
+
+
+def network(seed):
+    clearprop.manual_seed(seed)
+    return nn.Sequential(nn.Linear(6, 16), nn.LayerNorm(16), nn.GELU(), nn.Dropout(0.2), nn.Linear(16, 3))
+
+
+def losses(executor, optimizer, steps=6):
+    """A training from the same start, with dropout: the draws are the same bits."""
+    model = network(3)
+    x = np.linspace(-1, 1, 60, dtype=np.float32).reshape(10, 6)
+    y = np.arange(10) % 3
+    opt = optimizer(model.parameters())
+
+    def step(x, y):
+        opt.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        opt.step()
+        return loss
+
+    run = step if executor is None else clearprop.compile(step, executor=executor)
+    return [float(run(x, y)) for _ in range(steps)], model.state_dict()
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda p: optim.SGD(p, lr=0.1, momentum=0.9),
+        lambda p: optim.Adam(p, lr=0.01),
+        lambda p: optim.AdamW(p, lr=0.01, weight_decay=0.1),
+    ],
+)
+def test_a_training_goes_as_it_goes_eagerly(optimizer):
+    wanted, state = losses(None, optimizer)
+    found, own = losses("xla", optimizer)
+
+    np.testing.assert_allclose(found, wanted, rtol=2e-5)
+    for name, value in state.items():
+        np.testing.assert_allclose(own[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_convolutions_and_recurrent_layers():
+    clearprop.manual_seed(0)
+    image = np.linspace(-1, 1, 2 * 3 * 8 * 8, dtype=np.float32).reshape(2, 3, 8, 8)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 2)
+    )
+    lstm = nn.LSTM(8, 4, batch_first=True)
+    for f, x in ((net, image), (lambda x: lstm(x)[0], image[:, 0])):
+
+        def total(x, f=f):
+            return (f(x) ** 2).sum()
+
+        both = value_and_grad(total)
+        step = compiled(both)
+        step(x)
+        got, wanted = step(x), both(x)
+        np.testing.assert_allclose(
+            np.asarray(got[0]), np.asarray(getattr(wanted[0], "value", wanted[0])), rtol=1e-4
+        )
+        np.testing.assert_allclose(
+            np.asarray(got[1]), np.asarray(getattr(wanted[1], "value", wanted[1])), rtol=1e-3, atol=1e-5
+        )
+
+
+def test_an_index_out_of_bounds_is_an_error_and_assigns_nothing():
+    w = Tensor(np.arange(4.0))
+
+    def step(i):
+        loss = w[i].sum()
+        w.grad = None
+        loss.backward()
+        with clearprop.no_grad():
+            w.value -= 0.1 * w.grad
+        return loss
+
+    run = compiled(step)
+    run(np.array([0, 1]))
+    run(np.array([0, -4]))
+    before = w.value.copy()
+
+    with pytest.raises(IndexError, match="nothing was assigned"):
+        run(np.array([0, 4]))
+    np.testing.assert_array_equal(w.value, before)
+
+
+def test_it_is_used_by_its_name_alone_and_explains_itself():
+    step = clearprop.compile(lambda x: np.tanh(x) * 2, executor="xla")
+    for _ in range(3):
+        step(np.ones(3))
+
+    assert "xla" not in available_executors()
+    assert "pieces" in step.explain()
+    assert "stablehlo.tanh" in step._shown().executable.text
+
+
+def test_what_has_no_translation_is_refused_by_name():
+    step = clearprop.compile(lambda x: np.linalg.qr(x)[1], executor="xla")
+
+    with pytest.raises(RecordingError, match="cannot run this step by XLA"):
+        step(np.eye(3))
