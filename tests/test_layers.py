@@ -16,8 +16,8 @@ ROOT = Path(clearprop.__file__).parent
 ORDER = {
     "": (
         "errors hints facts marks files modes registry structure ufunc refusal updates tensor graph op "
-        "define record ops hooks tree backward loops transforms clip scipy nn optim data interop typed see "
-        "testing check diagnosis homework compiler train sklearn torch coverage __init__ cli __main__"
+        "define record batch ops hooks tree backward loops transforms clip scipy nn optim data interop typed "
+        "see testing check diagnosis homework compiler train sklearn torch coverage __init__ cli __main__"
     ),
     "see": "readable numbers names algebra layout drawing step summaries gallery __init__",
     "compiler": "program plan numpy llvm xla executors capture proof explain step __init__",

@@ -30,6 +30,7 @@ from clearprop.transforms import (
     stop_gradient,
     value_and_grad,
     vjp,
+    vmap,
 )
 from clearprop.updates import asarray, from_numpy
 
@@ -110,6 +111,7 @@ __all__ = [
     "tree",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 _EAGER = tuple(__all__)
 _OPS = tuple(_ops)  # those of the package itself: what is imported or defined later brings its own

@@ -25,10 +25,11 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.batch import one_by_one, rule_of
 from clearprop.compiler import compile as compiled
 from clearprop.compiler.step import available_executors
 from clearprop.errors import lesson
-from clearprop.registry import numpy_functions, ufunc_names
+from clearprop.registry import numpy_functions, ops, ufunc_names
 from clearprop.tensor import Tensor
 
 X = np.array([[0.3, 0.8, 0.45], [0.15, 0.62, 0.95], [0.5, 0.2, 0.7]])
@@ -286,7 +287,6 @@ def onnx_table() -> dict[str, tuple[list[str], list[str]]]:
     True
     """
     from clearprop.interop.onnx.operators import OPERATORS
-    from clearprop.registry import ops
 
     written = sorted(name for name, op in ops.items() if op.facts.onnx is not None)
     found = {"our ops, written": (written, sorted(set(ops) - set(written)))}
@@ -321,16 +321,27 @@ def print_numpy() -> None:
         print(f"\nrefused: {reason}\n    {' '.join(names)}")
 
 
+def print_vmap() -> None:
+    """Print which ops `vmap` runs on all examples at once, and which one example at a time."""
+    library = [op for op in ops.values() if op.__module__.startswith("clearprop.")]
+    looped = [op.name for op in library if rule_of(op, op.arity or 1, op.defaults) is one_by_one]
+    print(f"at once {len(library) - len(looped)} of {len(library)} ops; one example at a time {len(looped)}:")
+    print("    " + " ".join(looped))
+
+
 def main() -> None:
     """Print the table that is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--torch", action="store_true", help="PyTorch's names instead, in a checkout")
     parser.add_argument("--onnx", action="store_true", help="ONNX's operators instead")
+    parser.add_argument("--vmap", action="store_true", help="which ops vmap runs one example at a time")
     asked = parser.parse_args()
     if asked.torch:
         print_torch()
     elif asked.onnx:
         print_onnx()
+    elif asked.vmap:
+        print_vmap()
     else:
         print_numpy()
 

@@ -24,12 +24,14 @@ class Observer:
     - `remembers`: whether nodes keep their inputs also where no gradient is needed;
     - `follows`: whether it is told of every gradient that a node sends (`sent`), each by itself;
     - `records`: whether a step is being written down, to be run again: then arrays are Tensors that stand for
-      them, and an assignment is an output of the step.
+      them, and an assignment is an output of the step;
+    - `batches`: the `vmap`s that the call is inside of, the outermost first.
     """
 
     remembers: bool = False
     follows: bool = False
     records: bool = False
+    batches: tuple[Any, ...] = ()
 
     def __init__(self, *, remembers: bool | None = None) -> None:
         if remembers is not None:

@@ -51,6 +51,8 @@ class Op:
     - `together(total, shape, uses)`: `total` plus what input 0, of that shape, receives from many `uses`,
       each `(g, xs, attrs)`; for an op that reads little of a large input, whose rule fills the rest with 0.
     - `hint(*arrays, **attrs)`: after a failed call, what was wanted and what to try ('' where unknown).
+    - `batch(op, size, xs, mapped, attrs)`: how `vmap` runs it on `size` examples, where its kind and
+      attributes do not say it; `draws`: whether its results are random numbers, of the attribute `shape`.
     - `facts`: what readers want to know beside the mathematics: its sign, its kinks, its domain (`Facts`).
     - `examples`: for kinds other than elementwise, `(shapes, attrs)` pairs that the tests run; an array among
       the shapes is an input that is used as it is.
@@ -74,6 +76,8 @@ class Op:
     facts: Facts
     examples: tuple[Any, ...]
     hint: Callable[..., tuple[str, str]] | None
+    batch: Callable[..., Any] | None = None
+    draws: bool = False
     differentiable: bool
     broadcasts: bool
     __wrapped__: Callable[..., Any]
@@ -172,13 +176,14 @@ class Op:
 
     def one(self, x: Tensor) -> Any:
         """Apply the op to one Tensor: what calling does, without the cost of the general case."""
-        value, tracked = x._value, x.requires_grad
+        tracked = x.requires_grad
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
                 return self._observed((x,), _NO_ATTRS, now)
             if tracked and not now.grad_enabled:
                 tracked = False
                 self._note((x,))
+        value = x._value
         try:
             z = self.forward(value)
         except (TypeError, ValueError, IndexError) as error:
@@ -197,6 +202,9 @@ class Op:
 
     def two(self, x: Any, y: Any) -> Any:
         """Apply the op to two inputs of which at least one is a Tensor: as above."""
+        blocks = special.blocks
+        if blocks and (now := current()) is not None and now.observer is not None:
+            return self._observed((x, y), _NO_ATTRS, now)
         if isinstance(y, Tensor):
             right = y._value
             tracked = y.requires_grad
@@ -209,12 +217,9 @@ class Op:
             if y.__class__ not in PLAIN:
                 y = plain(y)
             left, right, tracked = x._value, y, x.requires_grad
-        if special.blocks and (now := current()) is not None:
-            if now.observer is not None:
-                return self._observed((x, y), _NO_ATTRS, now)
-            if tracked and not now.grad_enabled:
-                tracked = False
-                self._note((x, y))
+        if blocks and tracked and (now := current()) is not None and not now.grad_enabled:
+            tracked = False
+            self._note((x, y))
         try:
             z = self.forward(left, right)
         except (TypeError, ValueError, IndexError) as error:
@@ -391,8 +396,7 @@ def describe(x: Any) -> str:
     >>> describe(Tensor([1.0, 2.0], name="w"))
     "'w' (2,) float64"
     """
-    value = x._value if isinstance(x, Tensor) else x
-    if not hasattr(value, "shape"):
-        return repr(value)[:40]
+    if not hasattr(x, "shape"):
+        return repr(x)[:40]
     name = f"'{x.name}' " if isinstance(x, Tensor) and x.name else ""
-    return f"{name}{value.shape} {value.dtype}"
+    return f"{name}{x.shape} {x.dtype}"

@@ -4,6 +4,7 @@ from dataclasses import replace as _replace
 
 from clearprop.ops import (
     attention,
+    batched,
     composed,
     convolution,
     decomposition,
@@ -38,6 +39,7 @@ from clearprop.registry import ops as _entries
 
 plane.enter_plane()
 exchange.enter_exchange()
+batched.enter_rules()
 # These tables name all their kinks: an entry that names none has none.
 for _op in _entries.values():
     if _op.facts.kinks is None and _op.__module__.startswith(__name__):
@@ -45,6 +47,7 @@ for _op in _entries.values():
 
 __all__ = [
     "attention",
+    "batched",
     "composed",
     "convolution",
     "decomposition",

@@ -1,5 +1,6 @@
 """Functions made of functions: gradients, products with derivatives, whole Jacobians."""
 
+from clearprop.transforms.batches import vmap
 from clearprop.transforms.gradient import elementwise_grad, grad, stop_gradient, value_and_grad
 from clearprop.transforms.jacobian import hessian, jacfwd, jacobian, jacrev
 from clearprop.transforms.products import hvp, jvp, linearize, vjp
@@ -17,4 +18,5 @@ __all__ = [
     "stop_gradient",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -128,7 +128,7 @@ def _pulled(arguments: Arguments, has_aux: bool, constant: bool) -> Any:
         output = Tensor(output, requires_grad=False)
     if output.size != 1:
         raise _no_number(f, describe(output))
-    found = inner.pull({output: _one(output._value)} if output.requires_grad else {})
+    found = inner.pull({output: _one(output)} if output.requires_grad else {})
     if not has_aux:
         value, *results = inner.results(output, *found)
         return value, arguments.formed(results)

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from clearprop.backward import as_number, propagate
+from clearprop.batch import BatchTensor, Level
 from clearprop.modes import mode, no_grad, special
 from clearprop.op import _next_serial
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 _serial = attrgetter("serial")
+_NOWHERE = nullcontext()
+Linear = Callable[[list[Any]], list[Any]]
+
+
+def _levels() -> tuple[Level, ...]:
+    """Return the `vmap`s that the call is inside of, the outermost first."""
+    observer = mode.observer if special.blocks else None
+    return () if observer is None else observer.batches
+
+
+def _whole(x: Any) -> Any:
+    """Return what all examples of `x` are a part of."""
+    while isinstance(x, BatchTensor):
+        x = x.content
+    return x
+
+
+def _zeros(x: Tensor) -> Any:
+    return np.zeros(x.shape, x.dtype)[()]
 
 
 class Inner:
@@ -29,9 +51,24 @@ class Inner:
     `inputs` are the Tensors that stand for `given`, `output` is what `f(inputs)` returned. Results are
     Tensors where one of `given` or `beside`, what else `f` was called with, is a Tensor. Where `constant` is
     true (inside `no_grad()`), all that is outside counts as numbers.
+
+    Inside of `vmap` the run's own leaves hold all examples at once: `bare` and `wrapped` lead from what `f`
+    sees to these and back, and gradients are computed `outside`, where nothing is known of the `vmap`.
     """
 
-    __slots__ = ("before", "constant", "inputs", "lifted", "outer", "output", "since", "within", "wraps")
+    __slots__ = (
+        "before",
+        "constant",
+        "inputs",
+        "levels",
+        "lifted",
+        "outer",
+        "output",
+        "own",
+        "since",
+        "within",
+        "wraps",
+    )
 
     def __init__(
         self,
@@ -40,17 +77,23 @@ class Inner:
         beside: Iterable[Any] = (),
         constant: bool = False,
     ) -> None:
-        self.inputs: list[Tensor] = []
+        self.levels = _levels()
+        self.own: list[Tensor] = []  # what stands for `given`, for all examples at once
         self.lifted: list[Tensor] = []  # leaves that nobody outside knows
         self.before = _next_serial()
         self.within = self.wraps = False  # whether an input is computed, or any argument a Tensor
         for x in given:
+            if self.levels:
+                x = self.bare(x)
             if isinstance(x, Tensor) and x.requires_grad and not constant:
                 self.within = True  # a node of its own: the same Tensor may come in twice, or by closure too
-                self.inputs.append(x * 1)
+                with self.outside():
+                    self.own.append(x * 1)
             else:
-                self.inputs.append(self.leaf(x))
+                self.own.append(self._lifted(x))
+        self.inputs: list[Tensor] = [self.wrapped(x) for x in self.own] if self.levels else self.own
         for x in beside:
+            x = _whole(x) if self.levels else x
             if isinstance(x, Tensor) and not _stands_for_array(x):
                 self.wraps = True
         self.constant, self.outer = constant, False
@@ -59,13 +102,75 @@ class Inner:
 
     def leaf(self, x: Any) -> Tensor:
         """Return a leaf of this run with a value; after it, no gradient reaches it any more."""
-        found = _leaf(x)
+        return self.wrapped(self._lifted(self.bare(x)))  # type: ignore[no-any-return]
+
+    def _lifted(self, x: Any) -> Tensor:
+        with self.outside():
+            found = _leaf(x)
         self.lifted.append(found)
         return found
 
+    # --- inside of vmap -------------------------------------------------------------------------------------
+    def outside(self) -> AbstractContextManager[Any]:
+        """Return a block outside of all `vmap`s around: what holds all examples at once is an array there."""
+        return self.levels[0].outside if self.levels else _NOWHERE
+
+    def home(self) -> AbstractContextManager[Any]:
+        """Return a block inside of just those `vmap`s that `f` ran in."""
+        newer = _levels()[len(self.levels) :]
+        return newer[0].outside if newer else _NOWHERE
+
+    def bare(self, x: Any) -> Any:
+        """Return what `x` is for all examples at once; one that is the same for all is repeated."""
+        for level in reversed(self.levels):
+            x = level.content(x)
+        return x
+
+    def wrapped(self, x: Any) -> Any:
+        """Return what one example is of what holds all of them."""
+        for level in self.levels:
+            x = level.batch(x)
+        return x
+
+    def _layered(self, given: list[Any], function: Linear) -> list[Any]:
+        """Run a linear function of arrays for all examples on what `f` sees, inside of more `vmap`s, too."""
+        newer = _levels()[len(self.levels) :]
+        if newer:
+            for level in reversed(newer):
+                given = [level.content(v) for v in given]
+            sizes = tuple(level.size for level in newer)
+            with newer[0].outside:
+                rows = [v.reshape((math.prod(sizes), *v.shape[len(sizes) :])) for v in given]
+                found = [x.reshape((*sizes, *x.shape[1:])) for x in self._at_once(rows, function)]
+            for level in newer:
+                found = [level.batch(x) for x in found]
+            return found
+        if not self.levels:
+            return function(given)
+        whole = [self.bare(v) for v in given]
+        with self.outside():
+            return [self.wrapped(x) for x in function(whole)]
+
+    def _at_once(self, given: list[Any], function: Linear) -> list[Any]:
+        """Run such a function on many of what `f` sees, which an axis in front of each counts.
+
+        Inside of `vmap` that axis is the first of one example's.
+        """
+        depth = len(self.levels)
+        whole = [self.bare(v) for v in given]
+        with self.outside():
+            level = Level(whole[0].shape[depth])
+            many = [level.batch(np.moveaxis(v, depth, 0) if depth else v) for v in whole]
+            with level.inside:
+                found = function(many)
+            found = [np.moveaxis(level.content(x), 0, depth) if depth else level.content(x) for x in found]
+        return [self.wrapped(x) for x in found]
+
+    # --- derivatives ----------------------------------------------------------------------------------------
+
     def reaches_out(self, outputs: Iterable[Any]) -> bool:
         """Tell whether results depend on Tensors of the graph outside."""
-        return not self.constant and (self.within or self._history(outputs)[1])
+        return not self.constant and (self.within or self._history(map(_whole, outputs))[1])
 
     def pull(self, arriving: dict[Tensor, Any], *, linear: bool = False) -> list[Any]:
         """Return the gradient of each input (zeros where none flows), given those that arrive at outputs.
@@ -73,8 +178,26 @@ class Inner:
         Where it is `linear`, what arrives are leaves of this run, and the gradients are Tensors, which depend
         linearly on them: gradients of these by what arrived are derivatives in the forward direction.
         """
+        if not self.levels and not special.blocks:
+            return self._pulled(arriving, linear)
+        outputs = list(arriving)
+        return self._layered(
+            list(arriving.values()), lambda gs: self._pulled(self._seeds(outputs, gs), linear)
+        )
+
+    def pull_all(self, outputs: Sequence[Tensor], arriving: list[Any]) -> list[Any]:
+        """Return what `pull` returns for many gradients at once, which an axis in front of each counts."""
+        return self._at_once(arriving, lambda gs: self._pulled(self._seeds(outputs, gs), False))
+
+    def _seeds(self, outputs: Sequence[Tensor], gs: Sequence[Any]) -> dict[Tensor, Any]:
+        seeds: dict[Tensor, Any] = {}
+        for y, g in zip(map(self.bare, outputs), gs, strict=True):  # one Tensor may be two outputs
+            seeds[y] = seeds[y] + g if y in seeds else g
+        return seeds
+
+    def _pulled(self, arriving: dict[Tensor, Any], linear: bool) -> list[Any]:
         order, others = self._history(arriving)
-        among = _reached(order, self.inputs) if others else None
+        among = _reached(order, self.own) if others else None
         observer = mode.observer if special.blocks else None
         recording = observer is not None and observer.remembers
         if not self.constant and (others or self.within):
@@ -87,7 +210,7 @@ class Inner:
                 grads = propagate(order, arriving, create_graph=True, among=among)
         else:
             grads = propagate(order, arriving, among=among)
-        return [grads[x] if x in grads else np.zeros(x.shape, x.dtype)[()] for x in self.inputs]
+        return [grads[x] if x in grads else _zeros(x) for x in self.own]
 
     def push(self, gradients: list[Any], arriving: list[Tensor], tangents: list[Any]) -> list[Any]:
         """Return what becomes of `tangents`, one an input, at each output: the transpose of a linear `pull`.
@@ -95,34 +218,64 @@ class Inner:
         `gradients` are what `pull` gave for `arriving`. (The transpose of the transpose is the derivative
         itself: Radul et al., "You only linearize once", 2023, turned around.)
         """
-        flowing = [
-            _inner_product(g, t)
-            for g, t in zip(gradients, tangents, strict=True)
-            if t is not None and isinstance(g, Tensor) and g.requires_grad
-        ]
-        if not flowing:
-            return [np.zeros(u.shape, u.dtype)[()] for u in arriving]
-        total = flowing[0]
-        for more in flowing[1:]:
-            total = total + more
-        order, _ = self._history([total])
-        seed = {total: np.ones((), total.dtype)[()]}
-        among = _reached(order, arriving)
-        recording = mode.observer is not None and mode.observer.remembers
-        graph = self.outer or any(isinstance(t, Tensor) and t.requires_grad for t in tangents)
-        if recording and not graph:
-            with no_grad():
-                grads = propagate(order, seed, create_graph=True, among=among)
-        else:
-            grads = propagate(order, seed, create_graph=graph, among=among)
-        self.outer = self.outer or graph
-        return [grads[u] if u in grads else np.zeros(u.shape, u.dtype)[()] for u in arriving]
+        function, passed = self._pushing(gradients, arriving, tangents)
+        return self._layered(passed, function) if passed else [_zeros(u) for u in arriving]
+
+    def push_all(self, gradients: list[Any], arriving: list[Tensor], tangents: list[Any]) -> list[Any]:
+        """Return what `push` returns for many tangents at once, which an axis in front of each counts."""
+        function, passed = self._pushing(gradients, arriving, tangents)
+        if passed:
+            return self._at_once(passed, function)
+        return [np.zeros((len(tangents[0]), *u.shape), u.dtype) for u in arriving]
+
+    def _pushing(
+        self, gradients: list[Any], arriving: list[Tensor], tangents: list[Any]
+    ) -> tuple[Linear, list[Any]]:
+        """Return the linear function of those tangents that pass, and these."""
+        sources = [self.bare(g) if isinstance(g, Tensor) else g for g in gradients]
+        pairs = zip(sources, tangents, strict=True)
+        flowing = [(g, t) for g, t in pairs if t is not None and isinstance(g, Tensor) and g.requires_grad]
+        ends = [self.bare(u) for u in arriving]
+        tracked = any(isinstance(t, Tensor) and t.requires_grad for _, t in flowing)
+
+        def pushed(changes: list[Any]) -> list[Any]:
+            seeds: dict[Tensor, Any] = {}
+            for (g, _), t in zip(flowing, changes, strict=True):  # one gradient may belong to two inputs
+                t = t if t.dtype == g.dtype else t.astype(g.dtype)
+                seeds[g] = seeds[g] + t if g in seeds else t
+            order, _ = self._history(seeds)
+            among = _reached(order, ends)
+            recording = mode.observer is not None and mode.observer.remembers
+            self.outer = self.outer or tracked
+            if recording and not self.outer:
+                with no_grad():
+                    grads = propagate(order, seeds, create_graph=True, among=among)
+            else:
+                grads = propagate(order, seeds, create_graph=self.outer, among=among)
+            return [grads[u] if u in grads else _zeros(u) for u in ends]
+
+        return pushed, [t for _, t in flowing]
 
     def results(self, *found: Any) -> list[Any]:
         """Return what the caller gets: Tensors of the graph outside, or else things of the arguments' kind.
 
         After that the leaves of this run are numbers, which no gradient reaches any more.
         """
+        levels = _levels()
+        if not levels:
+            return self._handed(found)
+        whole = []
+        for x in found:
+            for level in reversed(levels):
+                x = level.content(x)
+            whole.append(x)
+        with levels[0].outside:
+            given = self._handed(tuple(whole))
+        for level in levels:
+            given = [level.batch(x) for x in given]
+        return given
+
+    def _handed(self, found: tuple[Any, ...]) -> list[Any]:
         for leaf in self.lifted:
             leaf.requires_grad = False
         observer = mode.observer if special.blocks else None
@@ -173,13 +326,6 @@ class Inner:
                     elif x.serial < before:
                         others = True
         return sorted(seen, key=_serial), others
-
-
-def _inner_product(g: Any, t: Any) -> Any:
-    """The sum of the products of entries; of complex ones that of their real and imaginary parts."""
-    if np.iscomplexobj(getattr(g, "_value", g)) or np.iscomplexobj(getattr(t, "_value", t)):
-        return np.sum(np.real(np.conj(g) * t))
-    return np.sum(g * t)
 
 
 def _reached(order: list[Tensor], inputs: list[Tensor]) -> set[Tensor]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -95,47 +96,49 @@ def _formed(linear: Linearized, y: Any, blocks: list[Any]) -> Any:
 
 
 def _by_rows(linear: Linearized) -> list[list[Any]]:
-    """Return a block for each output and leaf, one entry of the outputs after the other."""
-    count, blocks = len(linear.outputs), []
-    for k, y in enumerate(linear.outputs):
-        dtype = y.dtype if tracked(y) else np.float64
-        seeds = [_alone(k, count, unit) for unit in _units(np.shape(y), dtype)]
-        rows = linear.rows(seeds)
-        blocks.append(
-            [_stacked([row[i] for row in rows], np.shape(y), x, 0) for i, x in enumerate(linear.run.inputs)]
-        )
+    """Return a block for each output and leaf: one pull for each entry of the outputs, all at once."""
+    run, outputs = linear.ready(), linear.tracked
+    basis = _basis([(y.shape, y.dtype) for y in outputs])
+    found = run.pull_all(outputs, basis) if outputs else []
+    blocks, start = [], 0
+    for y in linear.outputs:
+        if tracked(y):
+            rows = [x[start : start + y.size] for x in found]
+            blocks.append([row.reshape((*y.shape, *row.shape[1:])) for row in rows])
+            start += y.size
+        else:
+            blocks.append([np.zeros((*np.shape(y), *x.shape)) for x in run.inputs])
     return blocks
 
 
 def _by_columns(linear: Linearized) -> list[list[Any]]:
-    """Return a block for each output and leaf, one entry of the leaves after the other."""
-    inputs, columns = linear.run.inputs, []
-    for k, x in enumerate(inputs):
-        tangents = [_alone(k, len(inputs), unit) for unit in _units(x.shape, x.dtype)]
-        columns.append(linear.columns(tangents))
-    return [
-        [_stacked([column[i] for column in columns[k]], x.shape, y, -1) for k, x in enumerate(inputs)]
-        for i, y in enumerate(linear.outputs)
-    ]
+    """Return a block for each output and leaf: one push for each entry of the leaves, all at once."""
+    leaves, gradients = linear.transposed()
+    inputs = linear.run.inputs
+    basis = _basis([(x.shape, x.dtype) for x in inputs])
+    found = iter(linear.run.push_all(gradients, leaves, basis) if leaves else [])
+    blocks = []
+    for y in linear.outputs:
+        if tracked(y):
+            columns, start, row = next(found), 0, []
+            for x in inputs:
+                part = columns[start : start + x.size]
+                part = np.moveaxis(part, 0, -1) if y.ndim else part
+                row.append(part.reshape((*y.shape, *x.shape)))
+                start += x.size
+            blocks.append(row)
+        else:
+            blocks.append([np.zeros((*np.shape(y), *x.shape)) for x in inputs])
+    return blocks
 
 
-def _stacked(parts: list[Any], shape: tuple[int, ...], of: Any, axis: int) -> Any:
-    """Return derivatives by single entries as one array: rows first, columns last."""
-    whole = (*shape, *np.shape(of)) if axis == 0 else (*np.shape(of), *shape)
-    if not parts:
-        return np.zeros(whole)
-    return np.reshape(np.stack(parts, axis=axis), whole) if shape else parts[0]
-
-
-def _alone(k: int, count: int, unit: Any) -> list[Any]:
-    found: list[Any] = [None] * count
-    found[k] = unit
+def _basis(shapes: list[tuple[tuple[int, ...], Any]]) -> list[Any]:
+    """Return for each array the vectors of a basis of all of them together, which an axis in front counts."""
+    sizes = [math.prod(shape) for shape, _ in shapes]
+    total, start, found = sum(sizes), 0, []
+    for (shape, dtype), n in zip(shapes, sizes, strict=True):
+        rows = np.zeros((total, n), dtype)
+        rows[start : start + n] = np.eye(n, dtype=dtype)
+        found.append(rows.reshape((total, *shape)))
+        start += n
     return found
-
-
-def _units(shape: tuple[int, ...], dtype: Any) -> Iterator[Any]:
-    """Yield arrays with one entry 1 and the others 0."""
-    for index in np.ndindex(*shape):
-        found = np.zeros(shape, dtype)
-        found[index] = 1.0
-        yield found[()]

@@ -65,7 +65,8 @@ class Linearized:
         values = [x._value if isinstance(x, Tensor) else x for x in found]
         return [Tensor(v, requires_grad=False) if wraps else np.asarray(v)[()] for v in values]
 
-    def _ready(self) -> Inner:
+    def ready(self) -> Inner:
+        """Return the run, made anew where it has been used up."""
         if self.again:
             self.run = self._run()
         return self.run
@@ -103,24 +104,29 @@ class Linearized:
 
     def columns(self, directions: list[list[Any]]) -> list[list[Any]]:
         """Return, for tangents of the differentiated leaves (None for 0), the derivatives of each output."""
-        inner = self._ready()
-        if self._linear is None:
-            arriving: dict[Tensor, Tensor] = {}
-            for y in self.tracked:
-                if y not in arriving:
-                    arriving[y] = inner.leaf(np.ones(y.shape, y.dtype))
-            seeds: dict[Tensor, Any] = dict(arriving)
-            self._linear = [arriving[y] for y in self.tracked], inner.pull(seeds, linear=True)
-        leaves, gradients = self._linear
+        leaves, gradients = self.transposed()
         found = []
         for tangents in directions:
-            moved = iter(inner.push(gradients, leaves, tangents))
+            moved = iter(self.run.push(gradients, leaves, tangents))
             found.append([next(moved) if tracked(y) else _zeros(y) for y in self.outputs])
         return found
 
+    def transposed(self) -> tuple[list[Tensor], list[Any]]:
+        """Return leaves that arrive at the outputs, and the gradients, which depend linearly on them."""
+        inner = self.ready()
+        if self._linear is None:
+            arriving: dict[Tensor, Tensor] = {}
+            with inner.home():  # the graph is that of the run, whoever asks for products with it
+                for y in self.tracked:
+                    if y not in arriving:
+                        arriving[y] = inner.leaf(np.ones(y.shape, y.dtype))
+                seeds: dict[Tensor, Any] = dict(arriving)
+                self._linear = [arriving[y] for y in self.tracked], inner.pull(seeds, linear=True)
+        return self._linear
+
     def rows(self, directions: list[list[Any]]) -> list[list[Any]]:
         """Return, for cotangents of the outputs (None for 0), the gradients of the differentiated leaves."""
-        inner = self._ready()
+        inner = self.ready()
         found = []
         for cotangents in directions:
             arriving: dict[Tensor, Any] = {}
@@ -238,7 +244,7 @@ def tracked(y: Any) -> bool:
 
 
 def _zeros(y: Any) -> Any:
-    value = y._value if isinstance(y, Tensor) else np.asarray(y)
+    value = y if isinstance(y, Tensor) else np.asarray(y)
     return np.zeros(value.shape, value.dtype if value.dtype.kind in "fc" else np.float64)[()]
 
 
