@@ -28,8 +28,9 @@ class BatchTensor(Tensor):
     """What a function inside `vmap` is given: a Tensor that has the shape of one example.
 
     It answers NumPy's protocols as any Tensor does. The ops that are called in the end are run once, on
-    "np.asarray(t)": "np.take(x, t, axis) in place of x[t] of an array, and functions that have a rule",
-    a `vmap` around this one. Its numbers are those of no single example, so asking for them is refused.
+    `content`, whose first axis counts the examples; it may be an array, a Tensor of any graph, or the
+    BatchTensor of a `vmap` around this one. Its numbers are those of no single example, so asking for
+    them is refused.
     """
 
     __slots__ = ("content", "level")
