@@ -51,6 +51,7 @@ from clearprop.see import formula as formula
 from clearprop.see import summary as summary
 from clearprop.see import trace as trace
 from clearprop.tensor import Tensor as Tensor
+from clearprop.transforms.batches import vmap as vmap
 from clearprop.transforms.gradient import elementwise_grad as elementwise_grad
 from clearprop.transforms.gradient import grad as grad
 from clearprop.transforms.gradient import stop_gradient as stop_gradient
@@ -1596,6 +1597,7 @@ __all__ = [
     "value_and_grad",
     "var",
     "vjp",
+    "vmap",
     "watch",
     "where",
     "while_loop",
