@@ -121,7 +121,7 @@ def test_infinite_and_masked_gradients_are_shown_as_they_are(capsys):
         (["a + 1", "a"], "wants name=value"),
         (["a * [1", "a=1"], "never closed"),
         (["x * 2", "x=[1,2]"], "wants an output of one entry"),
-        (["x * 2", "x=[1,2]", "--algorithm", "tree"], "wants an output of one number"),
+        (["x * 2", "x=[1,2]", "--algorithm", "tree"], "wants an output of one entry"),
         (["5"], "wants something computed"),
         (["floor(a)", "a=2"], "wants something computed"),
     ],

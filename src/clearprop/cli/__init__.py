@@ -8,31 +8,44 @@ import sys
 from collections.abc import Sequence
 
 from clearprop import __version__
+from clearprop.cli.helping import HelpfulParser
 from clearprop.errors import InputError
 
-# Each module has `arguments(parser)` and `run(args) -> int`; a table, so that `clearprop step` never imports
-# training.
+# Each module has `arguments(parser)` and `run(args) -> int`; a table of purposes and examples, so that
+# `clearprop step` never imports training.
 COMMANDS = {
-    "train": "train a network on a CSV table or on the handwritten digits",
-    "predict": "write a trained model's predictions for a CSV table",
-    "step": "step through the backward pass of an expression",
-    "check": "compare an expression's gradients with numerical ones",
-    "draw": "draw the graph of an expression",
-    "lecture": "the lecture's graphs, box for box",
+    "train": ("train a network on a CSV table or on the handwritten digits", "clearprop train digits"),
+    "predict": ("write a trained model's predictions for a CSV table", "clearprop predict MODEL new.csv"),
+    "step": ("step through the backward pass of an expression", 'clearprop step "(a + b) * b**3" a=7 b=3'),
+    "check": ("compare an expression's gradients with numerical ones", 'clearprop check "tanh(w*x)" w=1 x=2'),
+    "draw": ("draw the graph of an expression", 'clearprop draw "(a + b) * b**3" a=7 b=3'),
+    "lecture": ("the lecture's graphs, box for box", "clearprop lecture dag"),
+    "completion": ("what a shell has to be told to complete commands", "clearprop completion bash"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 a check failed, 2 the input cannot be used."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="clearprop", description="Backpropagation in the clear.")
+    if argv[:1] == ["help"]:  # clearprop help step: clearprop step --help
+        argv = [*argv[1:2], "--help"]
+    parser = HelpfulParser(
+        prog="clearprop",
+        description="Backpropagation in the clear.",
+        epilog="for example:\n" + "\n".join(f"  {example}" for _, example in COMMANDS.values()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"clearprop {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, purpose in COMMANDS.items():
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=HelpfulParser)
+    for name, (purpose, _) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
         if argv[:1] == [name]:
             importlib.import_module(f"clearprop.cli.{name}").arguments(command)
+            parser.known = [*command._option_string_actions]
     args = parser.parse_args(argv)
+    if args.command is None:
+        parser.print_help()
+        return 0
     try:
         return int(importlib.import_module(f"clearprop.cli.{args.command}").run(args))
     except InputError as error:
@@ -44,3 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (`| head`) has gone
         sys.stderr.close()
         return 0
+
+
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """Return the parser of one command with all that it takes."""
+    parser = HelpfulParser(prog=f"clearprop {command}")
+    importlib.import_module(f"clearprop.cli.{command}").arguments(parser)
+    return parser

@@ -27,6 +27,7 @@ from clearprop.typed.grammar import (
     COMPARE,
     ENTRYWISE,
     UNARY,
+    Unprefixed,
     close,
     fault,
     first_line,
@@ -155,7 +156,7 @@ def parse(text: str) -> Expression:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python warns of `2if`; it is refused below
-            statements = ast.parse(text).body
+            statements = Unprefixed().visit(ast.parse(text)).body
     except SyntaxError as error:
         raise not_understood(text, error) from None
     except (ValueError, MemoryError, RecursionError, OverflowError):

@@ -64,6 +64,21 @@ def functions() -> dict[str, Callable[..., Any]]:
     return {**named, **_OTHER_NAMES, **{short: ops[name] for short, name in _SHORT.items()}}
 
 
+PACKAGES = ("np", "numpy", "clearprop", "cp")
+
+
+class Unprefixed(ast.NodeTransformer):
+    """Takes `np.exp(x)` for `exp(x)`, as people write it in a program."""
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        """Leave out the package in front of a function's name."""
+        f = node.func
+        if isinstance(f, ast.Attribute) and isinstance(f.value, ast.Name) and f.value.id in PACKAGES:
+            node.func = ast.copy_location(ast.Name(f.attr, ast.Load()), f)
+        self.generic_visit(node)
+        return node
+
+
 _ALLOWED = (
     ast.Expr, ast.Assign, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Constant, ast.Name, ast.Call,
     ast.keyword, ast.Subscript, ast.Slice, ast.Tuple, ast.List, ast.Attribute, ast.expr_context,

@@ -1,0 +1,47 @@
+"""A parser that answers a misspelt command or option with the nearest one, and help with an example."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+from collections.abc import Iterable
+from typing import NoReturn
+
+
+class HelpfulParser(argparse.ArgumentParser):
+    """A parser whose errors end with the nearest command or option that there is."""
+
+    known: Iterable[str] = ()
+    """Words that may have been meant, beside this parser's own options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage, what was wrong and what was perhaps meant; exit with status 2."""
+        self.print_usage(sys.stderr)
+        near = self.nearest(message)
+        hint = f"  Did you mean {near}?\n" if near else ""
+        self.exit(2, f"{self.prog}: error: {message}\n{hint}")
+
+    def nearest(self, message: str) -> str:
+        """Return the nearest word to the one that a message complains about; '' where none is near."""
+        asked = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (\S+)", message)
+        if not asked:
+            return ""
+        word = (asked[1] or asked[2] or "").partition("=")[0]
+        words = [*self.known, *self._option_string_actions]
+        choices = re.search(r"\(choose from (.*)\)", message)
+        if choices:
+            words += re.findall(r"[\w.-]+", choices[1])
+        found = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+        return found[0] if found else ""
+
+
+def options(parser: argparse.ArgumentParser) -> list[tuple[str, str, list[str] | None]]:
+    """Return the long options of a parser: name, what it is for, and the words it may be given."""
+    found = []
+    for action in parser._actions:
+        text = (action.help or "").split(";")[0].split("(")[0].strip()
+        words = [str(choice) for choice in action.choices] if action.choices is not None else None
+        found += [(name, text, words) for name in action.option_strings if name.startswith("--")]
+    return found

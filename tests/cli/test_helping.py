@@ -1,0 +1,103 @@
+"""The commands' help, what misspelt words are answered with, completion, and functions with a prefix."""
+
+import shutil
+import subprocess
+from contextlib import suppress
+
+import pytest
+
+from clearprop.cli import COMMANDS, main
+from clearprop.cli.completion import SHELLS
+from clearprop.typed.expression import parse
+
+
+@pytest.mark.parametrize("argv", [[], ["help"], ["--help"]])
+def test_help_is_no_error_and_has_an_example_for_each_command(argv, capsys):
+    with suppress(SystemExit):  # argparse's own way out, with status 0 for --help
+        assert main(argv) == 0
+    shown = capsys.readouterr().out
+
+    for name, (purpose, example) in COMMANDS.items():
+        assert name in shown
+        assert purpose.split("'")[0] in shown
+        assert example in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["help", name])
+
+    assert ended.value.code == 0
+    assert f"usage: clearprop {name}" in capsys.readouterr().out
+
+
+MISSPELT = [
+    (["trian", "t.csv"], "train"),
+    (["lectur"], "lecture"),
+    (["train", "t.csv", "--targt", "y"], "--target"),
+    (["step", "x*x", "x=1", "--algoritm=tree"], "--algorithm"),
+    (["step", "x*x", "x=1", "--algorithm", "topologicl"], "topological"),
+    (["completion", "bsh"], "bash"),
+]
+
+
+@pytest.mark.parametrize(("argv", "meant"), MISSPELT)
+def test_a_misspelt_word_is_answered_with_the_nearest(argv, meant, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+
+    assert ended.value.code == 2
+    assert f"Did you mean {meant}?" in capsys.readouterr().err
+
+
+def test_a_word_that_is_like_none_is_answered_with_none(capsys):
+    with pytest.raises(SystemExit):
+        main(["qqqqqq"])
+
+    assert "Did you mean" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_knows_every_command_and_option(shell, capsys):
+    assert main(["completion", shell]) == 0
+    lines = capsys.readouterr().out
+
+    for name in COMMANDS:
+        assert name in lines
+    assert "algorithm" in lines
+    assert "topological" in lines
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_bash_completes(tmp_path, capsys):
+    main(["completion", "bash"])
+    (tmp_path / "lines").write_text(capsys.readouterr().out)
+
+    def completed(*words):
+        asked = (
+            f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _clearprop; echo ${{COMPREPLY[@]}}"
+        )
+        command = f"source {tmp_path / 'lines'}; {asked}"
+        return subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, check=True
+        ).stdout.split()
+
+    assert completed("clearprop", "le") == ["lecture"]
+    assert completed("clearprop", "step", "--alg") == ["--algorithm"]
+    assert completed("clearprop", "step", "--algorithm", "t") == ["tree", "topological"]
+
+
+@pytest.mark.parametrize("prefix", ["np.", "numpy.", "clearprop.", "cp."])
+def test_a_function_may_have_its_package_in_front(prefix):
+    import numpy as np
+
+    assert parse(f"{prefix}exp(x) + {prefix}sum(x)").graph({"x": np.float64(1.0)}).item() == np.exp(1.0) + 1.0
+
+
+def test_other_attributes_are_refused_as_before():
+    from clearprop.errors import InputError
+
+    for text in ("os.system(x)", "np.linalg.norm(x)", "x.exp()"):
+        with pytest.raises(InputError):
+            parse(text)
