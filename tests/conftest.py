@@ -8,6 +8,9 @@ import pytest
 import_module("clearprop.ops.fourier")  # a chapter that is there as soon as somebody asks for it
 
 
+collect_ignore = ["typing"]  # lines for type checkers, right ones and wrong ones, which are never run
+
+
 def pytest_collection_modifyitems(items):
     """Skip each parameter "llvm" where there is no llvmlite, in the words of `importorskip`."""
     if find_spec("llvmlite") is not None:

@@ -163,7 +163,8 @@ def test_an_op_that_does_not_say_is_unknown():
 def test_every_op_of_ours_says_where_its_kinks_are():
 
     ours = [op for op in ops.values() if op.__module__.startswith("clearprop.")]
-    assert [op.name for op in ours if op.facts.kinks is None] == []
+    unknown = [op.name for op in ours if op.facts.kinks is None]
+    assert unknown in ([], ["loop"])  # a loop has those of its body, which may be any
 
 
 @pytest.mark.parametrize(("f", "inputs", "slopes", "given"), KINKS)

@@ -551,7 +551,7 @@ def test_numpys_random_numbers_are_refused(executor):
 
 
 def test_an_unknown_executor_is_named(executor):
-    with pytest.raises(ValueError, match="executor is one of auto, numpy, llvm: 'fast'"):
+    with pytest.raises(ValueError, match="executor is one of auto, numpy, llvm, xla: 'fast'"):
         clearprop.compile(lambda x: x, executor="fast")
 
 

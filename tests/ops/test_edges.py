@@ -145,7 +145,7 @@ def test_a_product_of_one_infinite_entry():
 
 
 def test_what_stands_for_dtype_in_numpy_is_not_taken_for_keepdims():
-    with pytest.raises(TypeError, match=r"sum\(...\): takes 2 arguments by position: 3(.|\n)*axis, keepdims"):
+    with pytest.raises(TypeError, match=r"Cannot interpret 'True' as a data type"):
         np.sum(Tensor(PAIR), 0, True)
 
 

@@ -59,8 +59,8 @@ class Sums:
         >>> sums = Sums()
         >>> sums.add(np.array([1.0, 2.0])), sums.add(np.array([6.0, np.nan]))
         (None, None)
-        >>> sums.mean, sums.spread ** 2
-        (3.0, 4.666666666666667)
+        >>> sums.mean, round(sums.spread ** 2, 12)
+        (3.0, 4.666666666667)
         """
         values = values[~np.isnan(values)]
         if not len(values):

@@ -172,7 +172,15 @@ def attention_shares(
     return _whole(q, k, mask, state, 0, scale, causal, p)
 
 
-@define("attention_kept", "opaque", None, None, None, None)
+@define(
+    "attention_kept",
+    "opaque",
+    None,
+    None,
+    None,
+    None,
+    examples=tuple(((q, k, *rest), how) for (q, k, _, *rest), how in _EXAMPLES),
+)
 def attention_kept(
     q: Any, k: Any, mask: Any, state: Any, *, scale: float = 1.0, causal: bool = False, p: float = 0.0
 ) -> Any:

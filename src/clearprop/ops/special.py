@@ -56,11 +56,11 @@ def _over(z: Any, x: Any) -> Any:
     return np.where(zero, z.dtype.type(0.5), z / np.where(zero, x.dtype.type(1), x))
 
 
-def no_rule(z: Any, order: Any, x: Any) -> Any:
+def no_rule(z: Any, *xs: Any) -> Any:
     """The rule of an order, which has no closed form: it refuses."""
     hint = "the order as a plain number, or Tensor(order, requires_grad=False)"
-    wanted = "the derivative by the order, the first argument, has no closed form"
-    raise GradientError(lesson("a special function, backward", wanted, f"order {order!r}"[:60], hint=hint))
+    wanted = "the derivative by this order has no closed form"
+    raise GradientError(lesson("a special function, backward", wanted, f"inputs {xs!r}"[:60], hint=hint))
 
 
 def _digamma(x: Any) -> Any:

@@ -56,6 +56,8 @@ def _number(value: Any, digits: int) -> str:
         return str(int(value))
     if isinstance(value, (int, np.integer)):
         return str(value)
+    if isinstance(value, (complex, np.complexfloating)):
+        return f"{complex(value):.{digits}g}"
     short = f"{float(value) + 0.0:.{digits}g}"  # + 0.0: no minus sign before a zero
     mantissa, e, exponent = short.partition("e")
     return mantissa + (f"e{int(exponent)}" if e else "")
@@ -80,6 +82,8 @@ def brief(x: Any) -> str:
     """
     if isinstance(x, (bool, np.bool_)):
         return "T" if x else "F"
+    if isinstance(x, (complex, np.complexfloating)):
+        return f"{complex(x):.3g}"
     return (
         _short(f"{float(x):.3g}") if abs(float(x)) < 1e4 or not float(x).is_integer() else _short(f"{x:.3g}")
     )
@@ -115,5 +119,7 @@ def summary(array: Any) -> str:
         broken = int(np.isnan(array).sum()), int(np.isinf(array).sum())
         if any(broken):
             return " ".join(f"{n} {what}" for n, what in zip(broken, ("NaN", "inf"), strict=True) if n)
+    if array.dtype.kind == "c":
+        return f"|z|: {summary(np.abs(array))}"
     low, high = array.min(), array.max()
     return f"all {brief(low)}" if low == high else f"{_rough(low)} … {_rough(high)}"

@@ -81,7 +81,7 @@ class Arguments:
     def run(self, leaves: list[Any]) -> Any:
         """Call `f` with other leaves in the chosen arguments."""
         if self.simple:
-            if len(self.args) == 1:
+            if len(self.args) == len(leaves) == 1:
                 return self.f(*leaves)
             args = list(self.args)
             for place, x in zip(self.places, leaves, strict=True):

@@ -69,6 +69,8 @@ def test_the_text_of_a_local_derivative_computes_it(op):
     rng = np.random.default_rng(0)
     for _ in range(5):
         xs = [np.float64(low + (high - low) * rng.random()) for low, high in domains(entry)]
+        given = entry.examples[0][0] if entry.examples else xs
+        xs = [np.int64(3) if np.asarray(e).dtype.kind == "i" else x for x, e in zip(xs, given, strict=True)]
         z = np.float64(entry.forward(*xs))
         names = dict(zip(told.names, xs, strict=True)) | {"z": z, "pi": math.pi}
         for rule, term in zip(entry.derivatives, told.rules, strict=True):

@@ -250,7 +250,7 @@ def test_folding_never_makes_arrows_run_in_a_circle():
 @pytest.mark.parametrize("name", [op.name for op in registry.ops.values() if op.differentiable])
 def test_every_op_can_be_drawn_before_and_after_its_backward_pass(name):
     for case in cases(registry.ops[name]):
-        output = case.function(*(Tensor(x) if np.asarray(x).dtype.kind == "f" else x for x in case.inputs))
+        output = case.function(*(Tensor(x) if np.asarray(x).dtype.kind in "fc" else x for x in case.inputs))
         for part in output if isinstance(output, (tuple, list)) else (output,):
             for _ in ("before", "after"):
                 ElementTree.fromstring(draw(part).to_svg())

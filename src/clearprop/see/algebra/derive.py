@@ -86,11 +86,18 @@ def derivative(op: Op | str | Callable[..., Any]) -> Derivative:
         return Derivative(op, (), (), local=False)
     if op.derivatives:
         names = _input_names(op, op.derivatives, skip=1, n=len(op.derivatives))
-        xs = [Symbol(x, np.float64(0.3 + 0.2 * i)) for i, x in enumerate(names)]
+        xs = [Symbol(x, _place(op, i)) for i, x in enumerate(names)]
         z = Symbol("z", np.float64(0.4))
         terms = tuple(_local(d, z, xs) for d in op.derivatives)
         return Derivative(op, names, terms, local=True)
     return _whole(op)
+
+
+def _place(op: Op, i: int) -> Any:
+    """Return a number for an input: a whole one where the op's examples have whole ones, an order say."""
+    given = op.examples[0][0][i] if op.examples else None
+    whole = isinstance(given, np.ndarray) and given.dtype.kind == "i"
+    return np.int64(2 + i) if whole else np.float64(0.3 + 0.2 * i)
 
 
 def _found(op: Any) -> Op:

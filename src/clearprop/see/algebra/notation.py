@@ -125,12 +125,16 @@ def number_text(value: Any) -> str:
         return str(bool(value))
     if isinstance(value, (int, np.integer)):
         return str(int(value))
+    if isinstance(value, (complex, np.complexfloating)):
+        return f"{complex(value):.12g}"
     return f"{float(value):.12g}"
 
 
 def _latex_number(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return rf"\mathrm{{{value}}}"
+    if isinstance(value, (complex, np.complexfloating)):
+        return number_text(value).replace("j", r"\,\mathrm{i}")
     mantissa, e, exponent = number_text(value).partition("e")
     if mantissa in ("inf", "-inf"):
         return mantissa.replace("inf", r"\infty")

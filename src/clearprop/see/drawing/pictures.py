@@ -36,10 +36,14 @@ class Picture:
 def picture(array: Any) -> Picture | None:
     """Return the picture that suits an array: None for a number, which is written out instead.
 
+    Of complex numbers it shows the lengths.
+
     >>> picture(np.ones((2, 3))).kind, picture(np.eye(64, 20)).kind, picture(np.arange(100.0)).kind
     ('cells', 'heat', 'line')
     """
     array = np.asarray(array)
+    if array.dtype.kind == "c":
+        array = np.abs(array)  # the length of a complex number, as its caption says
     if array.ndim == 0 or array.size == 0:
         return None
     if array.size > 20 and max(array.shape) == array.size:  # a vector, however many axes of length 1 it has
