@@ -337,6 +337,8 @@ def test_a_product_per_turn_is_one_product_after_the_backward_loop():
 
 
 def test_a_short_loop_is_native_and_a_long_one_a_call():
+    pytest.importorskip("llvmlite")
+
     def f(x):
         return scan(lambda c, x: (np.tanh(c + x), None), 0.0, x)[0]
 
