@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +23,8 @@ class Dataset(Protocol):
 class TensorDataset:
     """Arrays of one length, sample by sample: `dataset[i]` is the tuple of their rows `i`.
 
-    `i` is a number, a slice, or an array of numbers: then whole batches come at once.
+    `i` is a number, a slice, or an array of numbers: then whole batches come at once. An entry may be a tuple
+    of arrays, as the several inputs of a model are.
 
     >>> dataset = TensorDataset(np.arange(6).reshape(3, 2), np.array([0, 1, 0]))
     >>> dataset[1]
@@ -34,29 +35,86 @@ class TensorDataset:
     """
 
     def __init__(self, *arrays: Any) -> None:
-        self.arrays = tuple(np.asarray(a) for a in arrays)
-        lengths = [a.shape[0] if a.ndim else None for a in self.arrays]
+        self.arrays = tuple(each(np.asarray, a) if isinstance(a, tuple) else np.asarray(a) for a in arrays)
+        lengths = [a.shape[0] if a.ndim else None for a in leaves(self.arrays)]
         if not lengths or None in lengths or len(set(lengths)) > 1:
             raise ValueError(
                 lesson(
                     "TensorDataset(*arrays)",
                     "wants arrays of one length",
-                    ", ".join(str(a.shape) for a in self.arrays) or "none",
+                    ", ".join(str(a.shape) for a in leaves(self.arrays)) or "none",
                     hint="TensorDataset(x, y) with a row of x for each entry of y",
                 )
             )
 
     def __len__(self) -> int:
-        return len(self.arrays[0])
+        return len(next(leaves(self.arrays)))
 
     def __getitem__(self, index: Any) -> tuple[Any, ...]:
-        return tuple(a[index] for a in self.arrays)
+        return tuple(each(lambda a: a[index], self.arrays))
 
     def batch(self, indices: Any) -> tuple[Any, ...]:
         """Return copies of the rows named by an index array or a slice."""
         if isinstance(indices, slice):
-            return tuple(a[indices].copy() for a in self.arrays)
-        return tuple(a.take(indices, axis=0) for a in self.arrays)
+            return tuple(each(lambda a: a[indices].copy(), self.arrays))
+        return tuple(each(lambda a: a.take(indices, axis=0), self.arrays))
+
+
+class ConcatDataset:
+    """Datasets one after the other.
+
+    >>> both = ConcatDataset(["ab", "cde"])
+    >>> len(both), both[2], both[-1]
+    (5, 'c', 'e')
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError(lesson("ConcatDataset(datasets)", "wants one dataset or more", "none"))
+        self.ends = np.cumsum([len(dataset) for dataset in self.datasets])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, index: int) -> Any:
+        place = int(index) + (len(self) if index < 0 else 0)
+        if not 0 <= place < len(self):
+            raise IndexError(lesson("ConcatDataset[i]", f"has {len(self)} samples", f"{index}"))
+        number = int(np.searchsorted(self.ends, place, side="right"))
+        before = int(self.ends[number - 1]) if number else 0
+        return self.datasets[number][place - before]
+
+
+class IterableDataset:
+    """Samples that come one after the other: override `__iter__`. A DataLoader groups them into batches.
+
+    >>> class Squares(IterableDataset):
+    ...     def __iter__(self):
+    ...         return (float(i * i) for i in range(5))
+    >>> from clearprop.data import DataLoader
+    >>> [batch.tolist() for batch in DataLoader(Squares(), batch_size=3)]
+    [[0.0, 1.0, 4.0], [9.0, 16.0]]
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError(lesson(f"{type(self).__name__}", "wants an __iter__ that gives samples"))
+
+
+def each(function: Callable[[Any], Any], entries: Any) -> Any:
+    """Return what a function makes of every array in nested tuples."""
+    if isinstance(entries, tuple):
+        return tuple(each(function, entry) for entry in entries)
+    return function(entries)
+
+
+def leaves(entries: Any) -> Iterator[Any]:
+    """Yield the arrays in nested tuples."""
+    if isinstance(entries, tuple):
+        for entry in entries:
+            yield from leaves(entry)
+    else:
+        yield entries
 
 
 class Subset:

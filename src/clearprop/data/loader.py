@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from clearprop.data.dataset import TensorDataset, fetch
+from clearprop.data.dataset import TensorDataset, fetch, stack
+from clearprop.data.samplers import Sampler
 from clearprop.errors import lesson
 
 
@@ -19,6 +22,12 @@ class DataLoader:
     With `shuffle` every epoch has a new order, drawn from the loader's own generator: the same `seed` gives
     the same orders, whatever else draws random numbers. `drop_last` leaves out a last smaller batch.
     `collate` turns a batch into what the loop receives.
+
+    `sampler` gives an epoch's order: an object with `order(generator)` (`WeightedSampler`,
+    `StratifiedSampler`) or numbers; `batch_sampler` gives the numbers of each batch. `collate_fn` is PyTorch's: a function of the
+    list of samples. With `workers` threads batches are made ahead, `prefetch` for each thread, while the loop
+    works on one; their order is kept, and an error is raised where its batch would have come. An
+    `IterableDataset` is grouped as it comes; it has no length, no order and no position to go on from.
 
     `state_dict()` taken between two batches and loaded into a loader of the same data goes on with the very
     next batch.
@@ -39,6 +48,11 @@ class DataLoader:
         seed: int | None = None,
         generator: np.random.Generator | None = None,
         collate: Callable[[Any], Any] | None = None,
+        sampler: Sampler | Iterable[int] | None = None,
+        batch_sampler: Iterable[Sequence[int]] | None = None,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        workers: int = 0,
+        prefetch: int = 2,
     ) -> None:
         if isinstance(dataset, tuple):
             dataset = TensorDataset(*dataset)
@@ -47,15 +61,43 @@ class DataLoader:
                 lesson("DataLoader(batch_size=)", "wants a whole number of 1 or more", f"{batch_size!r}")
             )
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
-        self.collate = collate
+        self.collate, self.collate_fn = collate, collate_fn
+        self.sampler, self.batch_sampler = sampler, batch_sampler
+        self.workers, self.prefetch = workers, prefetch
+        self._check(seed)
         self.generator = generator if generator is not None else np.random.default_rng(seed)
         self._start = self.generator.bit_generator.state  # of the generator, as the current epoch began
         self._given = 0  # batches of the current epoch that were given out
         self._resuming = False
 
+    def _check(self, seed: int | None) -> None:
+        given = [
+            name
+            for name in ("shuffle", "sampler", "batch_sampler")
+            if getattr(self, name) not in (False, None)
+        ]
+        if len(given) > 1:
+            raise ValueError(lesson("DataLoader(...)", "wants one thing that orders", " and ".join(given)))
+        if given and self.comes:
+            wanted = "takes an IterableDataset in the order in which it comes"
+            raise ValueError(lesson("DataLoader(...)", wanted, given[0]))
+        if self.workers < 0 or self.prefetch < 1:
+            got = f"{self.workers} and {self.prefetch}"
+            raise ValueError(lesson("DataLoader(workers=, prefetch=)", "wants 0 or more, and 1 or more", got))
+
+    @property
+    def comes(self) -> bool:
+        """Whether the samples come one after the other, and cannot be asked for by number."""
+        return not hasattr(self.dataset, "__getitem__") and hasattr(self.dataset, "__iter__")
+
     def __len__(self) -> int:
-        """Return the number of batches in an epoch."""
+        """Return the number of batches in an epoch; TypeError where it is not known beforehand."""
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)  # type: ignore[arg-type]
         size = len(self.dataset)
+        if self.sampler is not None:
+            size = int(getattr(self.sampler, "count", size))
+            size = len(self.sampler) if isinstance(self.sampler, Sized) else size
         return size // self.batch_size if self.drop_last else -(-size // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
@@ -63,19 +105,66 @@ class DataLoader:
         given = self._given if self._resuming else 0
         self._resuming, self._given = False, given
         self._start = self.generator.bit_generator.state
-        order = self.generator.permutation(len(self.dataset)) if self.shuffle else None
-        return self._batches(order, given)
+        if self.comes:
+            return map(self._finished, self._grouped())
+        return self._batches(self._indices(), given)
 
-    def _batches(self, order: Any, given: int) -> Iterator[Any]:
-        size, count = len(self.dataset), len(self)
-        for number in range(given, count):
-            low = number * self.batch_size
-            high = min(low + self.batch_size, size)
-            batch = fetch(self.dataset, slice(low, high) if order is None else order[low:high])
-            self._given = (number + 1) % count
+    def _indices(self) -> list[Any]:
+        """Return what each batch of an epoch is made of: slices, or arrays of numbers."""
+        if self.batch_sampler is not None:
+            return [np.asarray(list(batch), np.intp) for batch in self.batch_sampler]
+        order: Any = None
+        if self.sampler is not None:
+            numbers = (
+                self.sampler.order(self.generator) if hasattr(self.sampler, "order") else list(self.sampler)
+            )
+            order = np.asarray(numbers, np.intp)
+        elif self.shuffle:
+            order = self.generator.permutation(len(self.dataset))
+        size = len(self.dataset) if order is None else len(order)
+        stop = size - size % self.batch_size if self.drop_last else size
+        cuts = [slice(low, min(low + self.batch_size, size)) for low in range(0, stop, self.batch_size)]
+        return cuts if order is None else [order[cut] for cut in cuts]
+
+    def _batches(self, indices: list[Any], given: int) -> Iterator[Any]:
+        rest = indices[given:]
+        made = self._ahead(rest) if self.workers else map(self._made, rest)
+        for number, batch in enumerate(made, start=given + 1):
+            self._given = number % len(indices)
             if not self._given:
                 self._start = self.generator.bit_generator.state
-            yield batch if self.collate is None else self.collate(batch)
+            yield batch
+
+    def _made(self, index: Any) -> Any:
+        if self.collate_fn is None:
+            return self._finished(fetch(self.dataset, index))
+        numbers = range(*index.indices(len(self.dataset))) if isinstance(index, slice) else index.tolist()
+        return self.collate_fn([self.dataset[i] for i in numbers])
+
+    def _finished(self, batch: Any) -> Any:
+        return batch if self.collate is None else self.collate(batch)
+
+    def _ahead(self, indices: list[Any]) -> Iterator[Any]:
+        """Yield batches that threads make, in order, a few of them ahead."""
+        with ThreadPoolExecutor(self.workers, "clearprop loader") as pool:
+            waiting = iter(indices)
+            ahead = [
+                pool.submit(self._made, index) for index in islice(waiting, self.workers * self.prefetch)
+            ]
+            try:
+                while ahead:
+                    batch = ahead.pop(0).result()
+                    ahead += [pool.submit(self._made, index) for index in islice(waiting, 1)]
+                    yield batch
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+    def _grouped(self) -> Iterator[Any]:
+        samples = iter(self.dataset)
+        while held := list(islice(samples, self.batch_size)):
+            if len(held) == self.batch_size or not self.drop_last:
+                yield stack(held) if self.collate_fn is None else self.collate_fn(held)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the generator's state as this epoch began and how many of its batches were given out."""

@@ -262,7 +262,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             self._train(x, targets, weights, epochs or self.max_iter)
 
     def _outputs(self, x: Array) -> Array:
-        return predict(self.network_, x)
+        return np.asarray(predict(self.network_, x))
 
     def _answers(self, X: Any) -> Array:
         """Return the network's outputs for rows that are checked first."""

@@ -2,25 +2,33 @@
 
 from clearprop.train.callbacks import Callback, Run
 from clearprop.train.checkpoint import load_checkpoint, save_checkpoint
-from clearprop.train.evaluation import evaluate, predict
+from clearprop.train.evaluation import evaluate, predict, predict_proba
 from clearprop.train.fitting import NonFiniteLossError, fit
 from clearprop.train.history import History
 from clearprop.train.metrics import accuracy, mae, r2, rmse
 from clearprop.train.step import training_step
 from clearprop.train.table_model import TableModel
+from clearprop.train.watchers import Checkpoint, CSVLog, EarlyStopping, JSONLog, Schedule, TensorBoard
 
 __all__ = [
+    "CSVLog",
     "Callback",
+    "Checkpoint",
+    "EarlyStopping",
     "History",
+    "JSONLog",
     "NonFiniteLossError",
     "Run",
+    "Schedule",
     "TableModel",
+    "TensorBoard",
     "accuracy",
     "evaluate",
     "fit",
     "load_checkpoint",
     "mae",
     "predict",
+    "predict_proba",
     "r2",
     "rmse",
     "save_checkpoint",

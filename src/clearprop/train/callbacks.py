@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from clearprop.train.history import History
@@ -25,6 +25,10 @@ class Run:
     """How many batches have been trained on, over all epochs."""
     loss: float = float("nan")
     """The loss of the last batch, before its step."""
+    partial: tuple[float, int] = (0.0, 0)
+    """The sum of the losses by rows, and the rows, of the epoch that runs."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What else a checkpoint keeps: things with `state_dict` and `load_state_dict`, by name."""
 
 
 class Callback:
@@ -46,6 +50,13 @@ class Callback:
 
     def run_ended(self, run: Run) -> None:
         """After the last batch, also where the run was cut short."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of this callback."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
 
 
 class EachEpoch(Callback):

@@ -10,16 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop.data import DataLoader, TensorDataset
+from clearprop.data.dataset import each
 from clearprop.errors import lesson
 from clearprop.modes import no_grad
 from clearprop.tensor import Tensor
 from clearprop.train.metrics import Metric, named
+from clearprop.train.step import applied, rows_of
+from clearprop.train.weighting import loss_of
 
 Array = npt.NDArray[Any]
 
 
-def predict(model: Any, inputs: Any, *, batch_size: int = 1024) -> Array:
+def predict(model: Any, inputs: Any, *, batch_size: int = 1024) -> Any:
     """Return the model's outputs for an array of inputs, computed in evaluation mode and in batches.
+
+    A tuple of arrays holds the model's several inputs; a model that returns a tuple gives a tuple of arrays.
 
     >>> from clearprop import nn
     >>> predict(nn.Linear(3, 2), np.zeros((5, 3), np.float32)).shape
@@ -27,15 +32,33 @@ def predict(model: Any, inputs: Any, *, batch_size: int = 1024) -> Array:
     """
     if batch_size < 1:
         raise ValueError(lesson("predict(batch_size=)", "wants 1 row or more", repr(batch_size)))
-    inputs = np.asarray(inputs)
-    starts = range(0, max(1, len(inputs)), batch_size)
+    inputs = each(np.asarray, inputs) if isinstance(inputs, tuple) else np.asarray(inputs)
+    starts = range(0, max(1, rows_of(inputs)), batch_size)
+    parts = (each(lambda a, s=start: a[s : s + batch_size], inputs) for start in starts)  # type: ignore[misc]
     with evaluating(model), no_grad():
-        return np.concatenate([_array(model(inputs[start : start + batch_size])) for start in starts])
+        return _joined([_arrays(applied(model, part)) for part in parts])
+
+
+def predict_proba(model: Any, inputs: Any, *, batch_size: int = 1024) -> Array:
+    """Return each row's probabilities of the classes, float64: the softmax of the model's outputs.
+
+    Outputs of shape (n, classes) are logits, as `CrossEntropyLoss` takes them; those of shape (n,) or (n, 1)
+    are one logit, as `BCEWithLogitsLoss` takes it, and give two columns.
+
+    >>> from clearprop import nn
+    >>> predict_proba(nn.Linear(3, 2), np.zeros((5, 3), np.float32)).sum(axis=1)
+    array([1., 1., 1., 1., 1.])
+    """
+    logits = np.asarray(predict(model, inputs, batch_size=batch_size), np.float64)
+    if logits.ndim == 1 or (logits.ndim == 2 and logits.shape[1] == 1):
+        logits = np.stack([np.zeros(len(logits)), logits.reshape(len(logits))], axis=1)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def evaluate(
     model: Any,
-    loss: Callable[[Any, Any], Any],
+    loss: Callable[[Any, Any], Any] | str,
     data: Any,
     metrics: Iterable[str | Metric] = (),
     *,
@@ -55,13 +78,13 @@ def evaluate(
     if hasattr(data, "__getitem__"):
         data = DataLoader(data, batch_size)
     with evaluating(model), no_grad():
-        pairs = [(_array(model(x)), _array(y)) for x, y in data]
-    if not any(len(target) for _, target in pairs):
+        pairs = [(_arrays(applied(model, x)), _arrays(y)) for x, y in data]
+    if not any(rows_of(target) for _, target in pairs):
         raise ValueError(lesson("evaluate(data=)", "wants at least one row to measure on", "none"))
-    outputs = np.concatenate([output for output, _ in pairs])
-    targets = np.concatenate([target for _, target in pairs])
+    outputs = _joined([output for output, _ in pairs])
+    targets = _joined([target for _, target in pairs])
     with no_grad():
-        found = {"loss": float(_array(loss(outputs, targets)))}
+        found = {"loss": float(_array(loss_of(loss)(outputs, targets)))}
     return found | {name: float(metric(outputs, targets)) for name, metric in named(metrics).items()}
 
 
@@ -84,6 +107,18 @@ def evaluating(model: Any) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+def _arrays(values: Any) -> Any:
+    """Return Tensors as arrays, in nested tuples too."""
+    return each(_array, tuple(values) if isinstance(values, (tuple, list)) else values)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Return batches as one, entry by entry."""
+    if isinstance(parts[0], tuple):
+        return tuple(_joined(list(entries)) for entries in zip(*parts, strict=True))
+    return np.concatenate(parts)
 
 
 def _array(value: Any) -> Array:

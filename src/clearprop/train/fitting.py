@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson
+from clearprop.data.dataset import leaves
+from clearprop.errors import InputError, lesson
+from clearprop.train.average import Average
 from clearprop.train.callbacks import Callback, EachEpoch, Run
 from clearprop.train.checkpoint import Generations
 from clearprop.train.evaluation import evaluate, pair
@@ -20,7 +22,8 @@ from clearprop.train.interrupt import Interrupt, gentle_interrupt
 from clearprop.train.metrics import Metric
 from clearprop.train.progress import progress as progress_shown
 from clearprop.train.state import Best, Weights, restore, store
-from clearprop.train.step import Step, compiles, training_step
+from clearprop.train.step import compiles, rows_of, training_step
+from clearprop.train.weighting import Weighted, class_weights, loss_of
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -44,7 +47,7 @@ class NonFiniteLossError(ArithmeticError):
 
 def fit(
     model: Any,
-    loss: Callable[[Any, Any], Any],
+    loss: Callable[[Any, Any], Any] | str,
     data: Any,
     *,
     validation: Any = None,
@@ -55,12 +58,20 @@ def fit(
     patience: int | None = None,
     callbacks: Iterable[Callback | Callable[[Run], Any]] = (),
     checkpoint: str | Path | None = None,
-    resume: bool = False,
+    resume: bool | str | Path = False,
     facts: Mapping[str, str] | None = None,
     overwrite: bool = False,
     compile: Any = "auto",
     seed: int | None = None,
     progress: bool = True,
+    accumulate: int = 1,
+    clip_norm: float | None = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    validate_every: int | None = None,
+    ema: float | None = None,
+    swa: int | None = None,
+    max_time: float | None = None,
 ) -> History:
     """Train `model` so that `loss(model(x), y)` falls over the batches of `data`; return the History.
 
@@ -79,7 +90,20 @@ def fit(
     one whose `facts` (any texts that say what else the run is of) are others; a file that is no checkpoint is
     replaced only with `overwrite`. That there is room on the disk is tried before the first batch.
     `compile` is True, False or "auto" (where the extra `fast` is installed). `callbacks` see the run, see
-    `Callback`.
+    `Callback`; their states are kept in the checkpoint.
+
+    `loss` may be a name ("mse", "mae", "huber", "cross_entropy", "bce", "bce_logits", "nll", "poisson"). A
+    model of several inputs takes a tuple of arrays as inputs, one of several outputs gives the loss a tuple.
+    `accumulate=k` takes one step for k batches, with the gradient of their mean loss; `clip_norm` bounds the
+    length of the gradient. `sample_weight` has a weight for each row of a pair, `class_weight` one for each
+    class (a mapping, a sequence, or "balanced"): the training loss is then sum(w l) / sum(w) over a batch.
+    `validate_every=n` measures after every n-th batch too, in `history.within`. With `ema=0.999` or `swa=10`
+    what is measured, and kept in the end, is an average of the weights, see `Average`. `max_time` in seconds
+    ends the run after a batch.
+
+    SIGTERM, as schedulers of clusters send it, ends the run after a batch too: the checkpoint is saved, in
+    the middle of an epoch if need be, and SystemExit(143) raised. `resume` may be the path of a file to go on
+    from.
 
     Raises NonFiniteLossError where the loss becomes NaN or infinite (the last good weights are put back),
     InputError for a checkpoint that cannot be used, ValueError where there is nothing to learn from
@@ -97,52 +121,146 @@ def fit(
     from clearprop import optim
 
     optimizer = optimizer or optim.Adam(model.parameters())
+    loss = loss_of(loss)
     _check(model, optimizer, epochs, checkpoint, resume)
-    loader = _loader(data, batch_size, seed)
+    _check_numbers(
+        accumulate=accumulate, validate_every=validate_every, max_time=max_time, clip_norm=clip_norm
+    )
+    trained_loss, weighted = _weighted(loss, data, sample_weight, class_weight)
+    loader = _loader(weighted, batch_size, seed)
     # The metrics' look at the data draws nothing from the loader: they do not change what is learned.
-    looked_at = validation if validation is not None else _in_order(data, loader)
-    run = Run(model, optimizer, History(), epochs, len(loader))
-    best = Best(patience)
-    generations = None
-    if checkpoint is not None:
-        known = fingerprint(model, loss, optimizer, loader, validation) | dict(facts or {})
-        generations = Generations(checkpoint)
-        if resume:
-            restore(generations, run, loader, best, known)
-        generations.prepare(_room(model), overwrite)
+    held_out = validation is not None
+    looked_at = validation if held_out else _in_order(data, loader)
     watchers = [c if isinstance(c, Callback) else EachEpoch(c) for c in callbacks]
+    average = Average(model, ema, swa)
+    kept: dict[str, Any] = {f"callback {i}": c for i, c in enumerate(watchers) if c.state_dict()}
+    kept |= {"average": average} if average.tensors else {}
+    run = Run(model, optimizer, History(), epochs, _count(loader), kept=kept)
+    best = Best(patience)
+    known: dict[str, str] = {}
+    generations = None if checkpoint is None else Generations(checkpoint)
+    if checkpoint is not None or resume:
+        known = fingerprint(model, trained_loss, optimizer, loader, validation) | dict(facts or {})
+    if resume:
+        restore(_source(generations, resume), run, loader, best, known)
+    if generations is not None:
+        generations.prepare(_room(model), overwrite)
     if progress:
         watchers.insert(0, progress_shown(epochs))
-    step = training_step(model, loss, optimizer, compile)
-    good = Weights(model, copied=compiles(compile))
     metrics = list([metrics] if isinstance(metrics, str) else metrics)
+    step = training_step(model, trained_loss, optimizer, compile, clip_norm=clip_norm)
+    good = Weights(model, copied=compiles(compile))
+
+    def measured() -> dict[str, float]:
+        with average.used():
+            return _measured(model, loss, looked_at, held_out, metrics)
+
+    def saved() -> None:
+        if generations is not None:
+            store(generations, run, loader, best, known)
 
     # What overflows ends in a loss that is not finite, which says more than NumPy's warnings.
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
     with gentle_interrupt() as interrupt, quiet:
+        pass_ = _Pass(run, step, good, watchers, interrupt, average, accumulate, max_time)
+        if validate_every is not None:
+            pass_.look = validate_every, measured
         _tell(watchers, "run_began", run)
         try:
-            while not _ended(run, best, interrupt):
+            while not _ended(run, best, interrupt, pass_):
                 run.epoch = len(run.history) + 1
                 began = time.perf_counter()
-                row = {"loss": _epoch(run, step, loader, good, watchers, interrupt)}
-                row |= _measured(model, loss, looked_at, validation is not None, metrics)
+                mean = pass_.epoch(loader)
+                unfinished = pass_.cut and run.batches and run.step < run.epoch * run.batches
+                if unfinished and (interrupt.terminated or pass_.late):
+                    saved()
+                if interrupt.terminated and unfinished:
+                    break
+                run.partial = (0.0, 0)
+                average.epoch_done(run.epoch)
+                row = {"loss": mean} | measured()
                 run.history.add(row, time.perf_counter() - began)
-                best.see(run, row.get("val_loss", row["loss"]))
-                if generations is not None and not interrupt.asked:
-                    store(generations, run, loader, best, known)
-                if True in _tell(watchers, "epoch_done", run):
+                with average.used():
+                    best.see(run, row.get("val_loss", row["loss"]))
+                told = _tell(watchers, "epoch_done", run)
+                if not unfinished and (interrupt.terminated or not interrupt.asked):
+                    saved()
+                if True in told:
                     run.history.ended = "stopped by a callback"
         except _NotFinite as found:
-            kept = best.put_back(model) or good.put_back()
+            back = best.put_back(model) or good.put_back()
             raise NonFiniteLossError(
-                _not_finite_text(run, optimizer, found, kept), run, loader, loss
+                _not_finite_text(run, optimizer, found, back), run, loader, trained_loss
             ) from None
         finally:
+            average.put()
             best.put_back(model)
             run.history.best_epoch = best.epoch
             _tell(watchers, "run_ended", run)
+    if interrupt.terminated:
+        raise SystemExit(143)
     return run.history
+
+
+class _Pass:
+    """Trains on the batches of an epoch, or of what is left of it."""
+
+    def __init__(
+        self,
+        run: Run,
+        step: Any,
+        good: Weights,
+        watchers: list[Callback],
+        interrupt: Interrupt,
+        average: Average,
+        accumulate: int,
+        max_time: float | None,
+    ) -> None:
+        self.run, self.step, self.good, self.watchers = run, step, good, watchers
+        self.interrupt, self.average, self.accumulate = interrupt, average, accumulate
+        self.end = math.inf if max_time is None else time.monotonic() + max_time
+        self.look: tuple[int, Callable[[], dict[str, float]]] | None = None
+        self.cut = self.begun = False
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() > self.end
+
+    def epoch(self, loader: Any) -> float:
+        """Train on every batch, or until an interrupt; return the mean of their losses by rows."""
+        self.run.model.train()
+        self.cut, self.begun = False, True
+        held: list[tuple[Any, Any]] = []
+        for batch in loader:
+            held.append(pair("fit(data=), each batch", batch, "TensorDataset(x, y)"))
+            if len(held) < self.accumulate:
+                continue
+            self._together(held)
+            held = []
+            if self.interrupt.asked or self.late:
+                self.cut = True
+                break
+        if held:
+            self._together(held)
+        total, rows = self.run.partial
+        return total / rows
+
+    def _together(self, batches: list[tuple[Any, Any]]) -> None:
+        """Take one step for a few batches."""
+        run = self.run
+        self.good.remember()
+        run.step += len(batches)
+        run.loss = float(self.step(*batches[0]) if len(batches) == 1 else self.step.together(batches))
+        if not math.isfinite(run.loss):
+            raise _NotFinite(*batches[-1])
+        self.good.confirm()
+        self.average.step_done()
+        rows = sum(rows_of(x) for x, _ in batches)
+        run.partial = run.partial[0] + run.loss * rows, run.partial[1] + rows
+        _tell(self.watchers, "step_done", run)
+        if self.look is not None and run.step // self.look[0] > (run.step - len(batches)) // self.look[0]:
+            run.history.within.append({"step": float(run.step), **self.look[1]()})
 
 
 def _room(model: Any) -> int:
@@ -154,36 +272,17 @@ class _NotFinite(Exception):
     """The loss of a batch was not finite; holds the batch's inputs and targets."""
 
 
-def _ended(run: Run, best: Best, interrupt: Interrupt) -> bool:
+def _ended(run: Run, best: Best, interrupt: Interrupt, pass_: _Pass) -> bool:
     if interrupt.asked:
-        run.history.ended = "interrupted"
+        run.history.ended = "terminated" if interrupt.terminated else "interrupted"
     elif not run.history.ended:
         if best.waited_enough:
             run.history.ended = "stopped early"
         elif len(run.history) >= run.epochs:
             run.history.ended = "finished"
+        elif pass_.begun and pass_.late:
+            run.history.ended = "out of time"
     return bool(run.history.ended)
-
-
-def _epoch(
-    run: Run, step: Step, loader: Any, good: Weights, watchers: list[Callback], interrupt: Interrupt
-) -> float:
-    """Train on every batch once, or until an interrupt; return the mean of the batches' losses by rows."""
-    run.model.train()
-    total, rows = 0.0, 0
-    for batch in loader:
-        x, y = pair("fit(data=), each batch", batch, "TensorDataset(x, y)")
-        good.remember()
-        run.step += 1
-        run.loss = float(step(x, y))
-        if not math.isfinite(run.loss):
-            raise _NotFinite(x, y)
-        good.confirm()
-        total, rows = total + run.loss * len(x), rows + len(x)
-        _tell(watchers, "step_done", run)
-        if interrupt.asked:
-            break
-    return total / rows
 
 
 def _measured(
@@ -197,11 +296,11 @@ def _measured(
     return {name: value for name, value in found.items() if name != "loss"}
 
 
-def _check(model: Any, optimizer: Any, epochs: Any, checkpoint: Any, resume: bool) -> None:
+def _check(model: Any, optimizer: Any, epochs: Any, checkpoint: Any, resume: Any) -> None:
     """Complain about settings that would make a run of nothing."""
     if not isinstance(epochs, (int, np.integer)) or epochs < 0:
         raise ValueError(lesson("fit(epochs=)", "wants a whole number, 0 or more", repr(epochs)))
-    if resume and checkpoint is None:
+    if resume is True and checkpoint is None:
         hint = 'checkpoint="run.safetensors"'
         raise ValueError(lesson("fit(resume=True)", "wants to know the file to go on from", hint=hint))
     if not hasattr(optimizer, "param_groups"):
@@ -212,6 +311,60 @@ def _check(model: Any, optimizer: Any, epochs: Any, checkpoint: Any, resume: boo
         wanted, got = "wants an optimizer of this model's parameters", "it has none of them"
         hint = f"{type(optimizer).__name__}(model.parameters())"
         raise ValueError(lesson("fit(optimizer=)", wanted, got, hint=hint))
+
+
+def _check_numbers(**given: Any) -> None:
+    """Complain about a number that is not above 0."""
+    for name, value in given.items():
+        whole = name in ("accumulate", "validate_every")
+        if value is None and name != "accumulate":
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer) if whole else (int, float)):
+            raise ValueError(lesson(f"fit({name}=)", "wants a number above 0", repr(value)))
+        if not value > 0:
+            raise ValueError(lesson(f"fit({name}=)", "wants a number above 0", repr(value)))
+
+
+def _source(generations: Generations | None, resume: Any) -> Generations:
+    """Return the file to go on from: the run's own, or the one that is named, which has to be there."""
+    if resume is True and generations is not None:
+        return generations
+    named = Generations(resume)
+    if generations is not None and named.path == generations.path:
+        return generations
+    if not named.path.exists() and not named.previous.exists():
+        raise InputError(lesson(f"fit(resume={str(resume)!r})", "cannot", "there is no such file"))
+    return named
+
+
+def _count(loader: Any) -> int:
+    """Return how many batches an epoch has, 0 where the loader does not know."""
+    try:
+        return len(loader)
+    except TypeError:
+        return 0
+
+
+def _weighted(loss: Any, data: Any, rows: Any, classes: Any) -> tuple[Any, Any]:
+    """Return the loss with the weights of rows and classes, and the data with those of the rows."""
+    if rows is None and classes is None:
+        return loss, data
+    held = getattr(data, "dataset", data)
+    arrays = held if isinstance(held, (tuple, list)) else getattr(held, "arrays", None)
+    called = "fit(sample_weight=, class_weight=)"
+    if arrays is None or (rows is not None and arrays is not data):
+        hint = "weights inside your own loss"
+        raise TypeError(lesson(called, "wants a pair of arrays as data", type(data).__name__, hint=hint))
+    x, y = pair("fit(data=)", tuple(arrays))
+    table = None if classes is None else class_weights(classes, y)
+    weighted = Weighted(loss, rows=rows is not None, classes=table)
+    if rows is None:
+        return weighted, data
+    weights = np.asarray(rows, np.float32)
+    if weights.shape != (len(y),) or not np.all(weights >= 0) or not weights.any():
+        wanted = f"wants a weight of 0 or more for each of {len(y)} rows, one of them above 0"
+        raise ValueError(lesson("fit(sample_weight=)", wanted, f"{weights.shape}"))
+    return weighted, (x, (np.asarray(y), weights))
 
 
 def _in_order(data: Any, loader: Any) -> Any:
@@ -230,14 +383,15 @@ def _loader(data: Any, batch_size: int, seed: int | None) -> Any:
 
     if not isinstance(data, sources.DataLoader) and not hasattr(data, "load_state_dict"):
         if isinstance(data, (tuple, list)):
-            data = sources.TensorDataset(*pair("fit(data=)", data))
+            x, y = pair("fit(data=)", data)
+            data = sources.TensorDataset(x, y)
         if not hasattr(data, "__len__"):
             wanted, hint = "wants a pair of arrays, a Dataset or a DataLoader", "TensorDataset(x, y)"
             raise TypeError(lesson("fit(data=)", wanted, f"a {type(data).__name__}", hint=hint))
         if seed is None:  # drawn, so that manual_seed settles the order of the batches too
             seed = int(random.uniform().value * 2**32)
         data = sources.DataLoader(data, batch_size=batch_size, shuffle=True, seed=seed)
-    if not len(data):
+    if hasattr(data, "__len__") and not _count(data) and hasattr(data.dataset, "__len__"):
         got = f"{len(data.dataset)} rows in batches of {data.batch_size}"
         hint = "drop_last=False, or a smaller batch_size" if len(data.dataset) else ""
         raise ValueError(lesson("fit(data=)", "wants at least one batch to learn from", got, hint=hint))
@@ -253,7 +407,8 @@ def _not_finite_text(run: Run, optimizer: Any, found: _NotFinite, kept: str) -> 
     got = f"it became {run.loss} at step {run.step} (epoch {run.epoch}, batch {place} of {run.batches})"
     bad = [
         f"{name} of this batch hold {count} numbers that are not finite"
-        for name, array in zip(("inputs", "targets"), found.args, strict=True)
+        for name, held in zip(("inputs", "targets"), found.args, strict=True)
+        for array in leaves(held)
         if (count := int(np.size(array) - np.isfinite(np.asarray(array)).sum()))
     ]
     where = (f"The {' and the '.join(bad)}. " if bad else "") + f"The model has {kept} again."

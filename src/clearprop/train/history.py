@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
+import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from clearprop import marks
 from clearprop.files import whole_file
@@ -15,8 +18,10 @@ class History:
 
     `history["loss"]` is a curve, `history.rows` the rows, `history.best_epoch` the epoch (from 1) whose
     weights were kept, `history.ended` why the run ended: "finished", "stopped early", "stopped by a
-    callback", "interrupted", or "" while it goes on. `history.seconds` holds each epoch's duration, apart
-    from the rows: the same seed gives the same rows.
+    callback", "interrupted", "terminated", "out of time", or
+    "" while it goes on. `history.seconds` holds each epoch's duration, apart
+    from the rows: the same seed gives the same rows. `history.within` has the measures that were taken within
+    epochs, each with its `step`, where `fit` was asked for them.
 
     >>> history = History()
     >>> history.add({"loss": 0.5, "val_loss": 0.6}, seconds=0.1)
@@ -30,6 +35,7 @@ class History:
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
         self.seconds: list[float] = []
+        self.within: list[dict[str, float]] = []
         self.best_epoch: int | None = None
         self.ended = ""
 
@@ -59,6 +65,36 @@ class History:
         last = "".join(f", {name} {value:.4g}" for name, value in self.rows[-1].items()) if self.rows else ""
         best = f", best epoch {self.best_epoch}" if self.best_epoch is not None else ""
         return f"History({epochs}{last}{best}{', ' + self.ended if self.ended else ''})"
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a DataFrame with the epochs as its index; ImportError without pandas."""
+        pandas: Any = importlib.import_module("pandas")
+        return pandas.DataFrame(self.rows, index=pandas.RangeIndex(1, len(self) + 1, name="epoch"))
+
+    def plot(self, *names: str) -> Any:
+        """Draw curves, all of the losses unless they are named, and return matplotlib's axes.
+
+        Raises ImportError without matplotlib, KeyError for a name that no curve has.
+        """
+        pyplot: Any = importlib.import_module("matplotlib.pyplot")
+        axes = pyplot.figure(layout="constrained").add_subplot()
+        for name in names or [name for name in self.names if name.endswith("loss")]:
+            axes.plot(range(1, len(self) + 1), self[name], label=name, marker="." if len(self) < 30 else "")
+        axes.set_xlabel("epoch")
+        if self.rows:
+            axes.legend()
+        return axes
+
+    def _repr_html_(self) -> str:
+        """Return the last ten epochs as a table, for a notebook."""
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("epoch", *self.names))
+        first = max(0, len(self) - 10)
+        lines = [
+            f"<tr><td>{epoch}</td>" + "".join(f"<td>{value:.4g}</td>" for value in row.values()) + "</tr>"
+            for epoch, row in enumerate(self.rows[first:], start=first + 1)
+        ]
+        said = html.escape(repr(self))
+        return f"<table><caption>{said}</caption><tr>{head}</tr>{''.join(lines)}</table>"
 
     def to_csv(self, path: str | Path, overwrite: bool = True) -> None:
         """Write the rows as CSV with an epoch column, every number with all its digits.

@@ -13,11 +13,15 @@ class Interrupt:
     """Whether somebody has asked to stop."""
 
     asked = False
+    terminated = False
+    """Whether it was SIGTERM that asked: then a checkpoint is saved, and the process ends with 143."""
 
 
 @contextmanager
 def gentle_interrupt() -> Iterator[Interrupt]:
     """Inside the block, Ctrl-C sets `interrupt.asked`; a second one raises KeyboardInterrupt as usual.
+
+    SIGTERM, as Slurm and Kubernetes send it, sets `terminated` too, unless somebody else handles it.
 
     Outside the main thread, where Python handles no signals, nothing changes.
     """
@@ -33,8 +37,16 @@ def gentle_interrupt() -> Iterator[Interrupt]:
             raise KeyboardInterrupt
         interrupt.asked = True
 
+    def end(number: int, frame: Any) -> None:
+        interrupt.asked = interrupt.terminated = True
+
+    ended = signal.getsignal(signal.SIGTERM)
     signal.signal(signal.SIGINT, ask)
+    if ended is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, end)
     try:
         yield interrupt
     finally:
         signal.signal(signal.SIGINT, before)
+        if ended is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, ended)

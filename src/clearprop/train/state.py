@@ -98,6 +98,9 @@ def _state(run: Run, loader: Any, best: Best) -> dict[str, Any]:
         "optimizer": run.optimizer.state_dict(),
         "best": {name: value for name, value in vars(best).items() if name != "patience"},
         "history": {"rows": run.history.rows, "seconds": run.history.seconds},
+        "within": run.history.within,
+        "kept": {name: thing.state_dict() for name, thing in run.kept.items()},
+        "partial": run.partial,
         "step": run.step,
         "loader": loader.state_dict(),
         "random": random.get_rng_state(),
@@ -136,8 +139,15 @@ def _take(saved: Mapping[str, Any], run: Run, loader: Any, best: Best) -> None:
     run.optimizer.load_state_dict(saved["optimizer"])
     loader.load_state_dict(saved["loader"])
     random.set_rng_state(saved["random"])
+    held = dict(saved.get("kept", {}))  # the files of before there were any have none
+    if set(held) != set(run.kept) and "kept" in saved:
+        raise ValueError(f"callbacks and averages {sorted(held)} there, {sorted(run.kept)} here")
+    for name, state in held.items():
+        run.kept[name].load_state_dict(state)
     run.history.rows, run.history.seconds = history
-    run.step = step
+    run.history.within = saved.get("within", [])
+    total, rows = saved.get("partial", (0.0, 0))
+    run.step, run.partial = step, (float(total), int(rows))
     vars(best).update(kept)
 
 
@@ -145,7 +155,10 @@ def _say_ignored(asked: list[dict[str, Any]], used: list[Any]) -> None:
     """Warn of each number that was asked for in this call and is another one in the checkpoint."""
     told = []
     for one, other in zip(asked, used, strict=True):
+        scheduled = "initial_lr" in other and other["initial_lr"] == one.get("lr")
         for name in one:
+            if name == "lr" and scheduled:  # another one because a schedule goes on
+                continue
             if name not in ("params", "initial_lr") and one[name] != other[name]:
                 told.append(
                     f"{name}={one[name]:g}" if isinstance(one[name], float) else f"{name}={one[name]}"

@@ -1,22 +1,35 @@
-"""One training step: the four lines that everybody writes, eager or compiled."""
+"""One training step: the lines that everybody writes, eager or compiled."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from clearprop.data.dataset import leaves
 from clearprop.errors import InputError, lesson
 
 Step = Callable[[Any, Any], Any]
 
 
-def training_step(model: Any, loss: Callable[[Any, Any], Any], optimizer: Any, compile: Any = "auto") -> Step:
+def training_step(
+    model: Any,
+    loss: Callable[[Any, Any], Any],
+    optimizer: Any,
+    compile: Any = "auto",
+    *,
+    clip_norm: float | None = None,
+) -> FixedPlan:
     """Return `step(x, y)`, which takes one step of the optimizer and returns the loss before it.
 
-    `compile` is True, False or "auto": compiled where the extra `fast` is
-    installed, and eager after all for a step that cannot be planned. A plan that proves to be wrong (see
-    `compile`) is given up with a warning, once, and the step goes on as it is written.
+    `compile` is True, False or "auto": compiled where the extra `fast` is installed, and eager after all for
+    a step that cannot be planned. A plan that proves to be wrong (see `compile`) is given up with a warning,
+    once, and the step goes on as it is written. A tuple `x` holds the model's several inputs. `clip_norm`
+    bounds the length of all gradients together. `step.together(batches)` takes one step for a few batches,
+    with the gradient of their mean loss by rows.
+
+    A batch that is smaller than those before it, as the last one of an epoch is, does not compile a plan of
+    its own: it is run as it is written (`step.explain()` says so), unless its size comes twice in a row.
 
     >>> import numpy as np
     >>> from clearprop import nn, optim
@@ -26,21 +39,85 @@ def training_step(model: Any, loss: Callable[[Any, Any], Any], optimizer: Any, c
     >>> float(step(x, y)) > float(step(x, y))
     True
     """
+    from clearprop.optim import clip_grad_norm_
+
+    def updated() -> None:
+        if clip_norm is not None:
+            clip_grad_norm_(model.parameters(), clip_norm)
+        optimizer.step()
 
     def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
-        value = loss(model(x), y)
+        value = loss(applied(model, x), y)
         value.backward()
-        optimizer.step()
+        updated()
         return value
 
-    if not compiles(compile):
-        return step
-    import clearprop
+    def gathered(*batches: Any) -> Any:
+        optimizer.zero_grad()
+        sizes = [rows_of(x) for x in batches[::2]]
+        total: Any = None
+        for x, y, size in zip(batches[::2], batches[1::2], sizes, strict=True):
+            value = loss(applied(model, x), y) * (size / sum(sizes))
+            value.backward()
+            total = value if total is None else total + value
+        updated()
+        return total
 
-    compiled = clearprop.compile(step, fallback=compile == "auto")
-    compiled.forgives = True  # a plan that is found wrong never ends a run: it goes on with the step itself
-    return compiled
+    return FixedPlan(step, gathered, compile)
+
+
+class FixedPlan:
+    """A training step and, where it is compiled, the rule which batches are worth a plan."""
+
+    def __init__(self, step: Step, gathered: Callable[..., Any], compile: Any) -> None:
+        self.written, self.gathered = step, gathered
+        self.step, self.several = step, gathered
+        self.compiled = compiles(compile)
+        self.largest = self.last = self.smaller = 0
+        if self.compiled:
+            import clearprop
+
+            self.step = clearprop.compile(step, fallback=compile == "auto")
+            self.several = clearprop.compile(gathered, fallback=compile == "auto")
+            for plan in (self.step, self.several):
+                plan.forgives = True  # a plan that is found wrong never ends a run: it goes on as written
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        """Take one step; return the loss before it."""
+        return (self.step if self._planned(rows_of(x)) else self.written)(x, y)
+
+    def together(self, batches: Sequence[tuple[Any, Any]]) -> Any:
+        """Take one step of the mean loss, by rows, of a few batches; return it."""
+        if len(batches) == 1:
+            return self(*batches[0])
+        flat = [part for batch in batches for part in batch]
+        planned = self._planned(sum(rows_of(x) for x, _ in batches))
+        return (self.several if planned else self.gathered)(*flat)
+
+    def _planned(self, rows: int) -> bool:
+        """Return whether a plan is used: not for a smaller batch, unless its size comes twice in a row."""
+        planned = rows >= self.largest or rows == self.last
+        self.largest, self.last = max(self.largest, rows), rows
+        self.smaller += self.compiled and not planned
+        return planned
+
+    def explain(self) -> Any:
+        """Return what the compiled step says of itself, and how many smaller batches were run as written."""
+        if not self.compiled:
+            return "The step is run as it is written."
+        lead = f"{self.smaller} smaller batches were run as they are written, without a plan of their own.\n"
+        return (lead if self.smaller else "") + str(self.step.explain())  # type: ignore[attr-defined]
+
+
+def applied(model: Any, x: Any) -> Any:
+    """Return what a model makes of its input, or of its several inputs in a tuple."""
+    return model(*x) if isinstance(x, tuple) else model(x)
+
+
+def rows_of(x: Any) -> int:
+    """Return how many rows a batch has."""
+    return len(next(leaves(x)))
 
 
 def compiles(compile: Any) -> bool:

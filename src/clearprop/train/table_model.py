@@ -62,7 +62,7 @@ class TableModel:
 
     def outputs(self, table: Table) -> Array:
         """Return the network's raw outputs for a table's rows."""
-        return predict(self.network, encode(table, self.columns))
+        return np.asarray(predict(self.network, encode(table, self.columns)))
 
     def probabilities(self, table: Table) -> Array:
         """Return each row's probabilities of the classes, float64 of shape (rows, classes)."""

@@ -1,0 +1,75 @@
+"""Averages of the weights over a run: exponential ones (EMA) and plain ones (SWA)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.record import assign
+
+
+class Average:
+    """The mean of a model's parameters over the steps, or the epochs, of a run.
+
+    With `ema=d`, after every step, mean = d' mean + (1 - d') w with d' = min(d, (1 + n) / (10 + n)) after n
+    steps, so that the start is forgotten. With `swa=e`, from epoch e on, the plain mean of the epochs' last
+    weights. Sources: Polyak and Juditsky, 1992; Izmailov et al., "Averaging weights leads to wider optima and
+    better generalization", 2018. Raises ValueError for a decay outside [0, 1), and for both at once.
+    """
+
+    def __init__(self, model: Any, ema: float | None = None, swa: int | None = None) -> None:
+        if ema is not None and swa is not None:
+            raise ValueError(lesson("fit(ema=, swa=)", "wants one of the two", f"{ema} and {swa}"))
+        if ema is not None and not 0 <= ema < 1:
+            raise ValueError(lesson("fit(ema=)", "wants a number from 0 to below 1", repr(ema)))
+        if swa is not None and swa < 1:
+            raise ValueError(lesson("fit(swa=)", "wants the epoch to begin with, 1 or more", repr(swa)))
+        self.ema, self.swa, self.count = ema, swa, 0
+        self.tensors = list(model.parameters()) if ema is not None or swa is not None else []
+        self.means = [np.array(tensor.value) for tensor in self.tensors]
+
+    def step_done(self) -> None:
+        """Take the weights after a step."""
+        if self.ema is not None:
+            self._take(1 - min(self.ema, (1 + self.count) / (10 + self.count)))
+
+    def epoch_done(self, epoch: int) -> None:
+        """Take the weights after an epoch, counted from 1."""
+        if self.swa is not None and epoch >= self.swa:
+            self._take(1 / (self.count + 1))
+
+    def _take(self, share: float) -> None:
+        self.count += 1
+        for mean, tensor in zip(self.means, self.tensors, strict=True):
+            mean += share * (tensor.value - mean)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Inside the block the model has the average as its weights."""
+        kept = [np.array(tensor.value) for tensor in self.tensors]
+        self.put()
+        try:
+            yield
+        finally:
+            for tensor, value in zip(self.tensors, kept, strict=True):
+                assign(tensor, value)
+
+    def put(self) -> None:
+        """Give the model the average, where there is one yet."""
+        for tensor, mean in zip(self.tensors, self.means if self.count else (), strict=bool(self.count)):
+            assign(tensor, mean.copy())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums and how many weights are in them."""
+        return {"count": self.count, "means": [mean.copy() for mean in self.means]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; raises ValueError where it is of another model."""
+        shapes = [mean.shape for mean in state["means"]]
+        if shapes != [mean.shape for mean in self.means]:
+            raise ValueError(f"an average of {len(shapes)} arrays, this run has {len(self.means)}")
+        self.count, self.means = int(state["count"]), [np.array(mean) for mean in state["means"]]

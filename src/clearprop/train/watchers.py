@@ -1,0 +1,191 @@
+"""Callbacks that people know: schedules, early stopping, checkpoints, logs (CSV, JSON, TensorBoard)."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from clearprop.errors import InputError, lesson
+from clearprop.train.callbacks import Callback, Run
+from clearprop.train.checkpoint import save_checkpoint
+
+
+class Schedule(Callback):
+    """Calls a schedule of `optim` after every epoch or, with `each="step"`, after every batch.
+
+    A schedule that wants a number, as `ReduceLROnPlateau` does, is given the epoch's `watch`. Its state is
+    kept in checkpoints. Raises ValueError for another `each`.
+
+    >>> from clearprop import nn, optim, train
+    >>> import numpy as np
+    >>> model = nn.Linear(1, 1)
+    >>> optimizer = optim.SGD(model.parameters(), lr=1.0)
+    >>> halved = Schedule(optim.StepLR(optimizer, 1, gamma=0.5))
+    >>> pair = np.zeros((4, 1), np.float32), np.zeros((4, 1), np.float32)
+    >>> _ = train.fit(model, "mse", pair, epochs=2, optimizer=optimizer, callbacks=[halved], progress=False)
+    >>> optimizer.lr
+    0.25
+    """
+
+    def __init__(self, schedule: Any, each: str = "epoch", watch: str = "val_loss") -> None:
+        if each not in ("epoch", "step"):
+            raise ValueError(lesson("Schedule(each=)", "wants epoch or step", repr(each)))
+        self.schedule, self.each, self.watch = schedule, each, watch
+        self.watches = type(schedule).__name__ == "ReduceLROnPlateau"
+
+    def step_done(self, run: Run) -> None:
+        """Take the schedule's step after a batch."""
+        if self.each == "step":
+            self.schedule.step(*((run.loss,) if self.watches else ()))
+
+    def epoch_done(self, run: Run) -> bool | None:
+        """Take the schedule's step after an epoch."""
+        if self.each == "epoch":
+            self.schedule.step(*((watched(run, self.watch),) if self.watches else ()))
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the schedule's state."""
+        return {"schedule": self.schedule.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with a schedule's state."""
+        self.schedule.load_state_dict(state["schedule"])
+
+
+class EarlyStopping(Callback):
+    """Ends the run after `patience` epochs in which `watch` did not improve by more than `least`.
+
+    The best is the smallest value, with `largest` the largest. The weights stay the last ones: `fit`'s own
+    `patience` also keeps the best epoch's.
+    """
+
+    def __init__(
+        self, watch: str = "val_loss", patience: int = 5, *, least: float = 0.0, largest: bool = False
+    ) -> None:
+        if patience < 1:
+            raise ValueError(lesson("EarlyStopping(patience=)", "wants 1 epoch or more", repr(patience)))
+        self.watch, self.patience, self.least, self.sign = watch, patience, least, -1.0 if largest else 1.0
+        self.best, self.waited = math.inf, 0
+
+    def epoch_done(self, run: Run) -> bool | None:
+        """Look at the epoch; True where there was no better one for too long."""
+        value = self.sign * watched(run, self.watch)
+        better = value < self.best - self.least
+        self.best, self.waited = (value, 0) if better else (self.best, self.waited + 1)
+        return self.waited >= self.patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value and how many epochs ago it was."""
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self.best, self.waited = state["best"], state["waited"]
+
+
+class Checkpoint(Callback):
+    """Writes the model's and the optimizer's state after epochs: `path` may hold `{epoch}` and curves.
+
+    With `every=n` each n-th epoch, with `watch` those alone that are the best so far (the smallest value,
+    with `largest` the largest). The files are read by `load_checkpoint`; to go on with a run,
+    `fit(checkpoint=)` keeps all of it.
+    """
+
+    def __init__(
+        self, path: str | Path, *, every: int = 1, watch: str | None = None, largest: bool = False
+    ) -> None:
+        if every < 1:
+            raise ValueError(lesson("Checkpoint(every=)", "wants 1 epoch or more", repr(every)))
+        self.path, self.every, self.watch, self.sign = str(path), every, watch, -1.0 if largest else 1.0
+        self.best = math.inf
+
+    def epoch_done(self, run: Run) -> bool | None:
+        """Write the file where it is this epoch's turn."""
+        if run.epoch % self.every:
+            return None
+        if self.watch is not None:
+            value = self.sign * watched(run, self.watch)
+            if not value < self.best:
+                return None
+            self.best = value
+        path = self.path.format(epoch=run.epoch, **run.history.rows[-1])
+        state = {"model": run.model.state_dict(), "optimizer": run.optimizer.state_dict()}
+        save_checkpoint(path, state | {"epoch": run.epoch, "row": run.history.rows[-1]})
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self.best = state["best"]
+
+
+class CSVLog(Callback):
+    """Keeps a CSV file of the epochs' rows, which is whole after every epoch; see `History.to_csv`."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def epoch_done(self, run: Run) -> bool | None:
+        """Write the file."""
+        run.history.to_csv(self.path)
+        return None
+
+
+class JSONLog(Callback):
+    """Keeps a file with one JSON object for each epoch: epoch, step, seconds and the row's numbers."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def epoch_done(self, run: Run) -> bool | None:
+        """Write the epochs so far, so that a resumed run repeats none."""
+        from clearprop.files import whole_file
+
+        with whole_file(self.path, "w", encoding="utf-8") as file:
+            for epoch, (row, seconds) in enumerate(
+                zip(run.history.rows, run.history.seconds, strict=True), start=1
+            ):
+                numbers = {name: value if math.isfinite(value) else None for name, value in row.items()}
+                file.write(json.dumps({"epoch": epoch, "seconds": seconds, **numbers}) + "\n")
+        return None
+
+
+class TensorBoard(Callback):
+    """Writes the curves for TensorBoard, through the package `tensorboardx`; raises InputError without it."""
+
+    def __init__(self, folder: str | Path) -> None:
+        try:
+            make: Callable[..., Any] = importlib.import_module("tensorboardX").SummaryWriter
+        except ImportError as error:
+            wanted, hint = "takes the package tensorboardx", "pip install tensorboardx"
+            raise InputError(lesson("TensorBoard(folder)", wanted, "not installed", hint=hint)) from error
+        self.writer = make(str(folder))
+
+    def epoch_done(self, run: Run) -> bool | None:
+        """Write the epoch's numbers and the learning rate."""
+        for name, value in (*run.history.rows[-1].items(), ("lr", run.optimizer.lr)):
+            self.writer.add_scalar(name, value, run.epoch)
+        return None
+
+    def run_ended(self, run: Run) -> None:
+        """Close the file."""
+        self.writer.close()
+
+
+def watched(run: Run, name: str) -> float:
+    """Return the last epoch's number of a name, the training loss for a `val_loss` that was not measured."""
+    row = run.history.rows[-1]
+    if name not in row and name == "val_loss":
+        return row["loss"]
+    if name not in row:
+        got = f"{name!r}; there are {', '.join(row)}"
+        raise ValueError(lesson("a callback's watch=", "wants one of the epoch's numbers", got))
+    return row[name]

@@ -1,0 +1,117 @@
+"""Weights of rows and of classes in a loss, and losses by name."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clearprop import nn
+from clearprop.errors import lesson
+from clearprop.tensor import Tensor
+
+Array = npt.NDArray[Any]
+
+# fmt: off
+LOSSES: dict[str, Callable[[], Any]] = {
+    "mse":           nn.MSELoss,
+    "mae":           nn.L1Loss,
+    "huber":         nn.HuberLoss,
+    "cross_entropy": nn.CrossEntropyLoss,
+    "bce":           nn.BCELoss,
+    "bce_logits":    nn.BCEWithLogitsLoss,
+    "nll":           nn.NLLLoss,
+    "poisson":       nn.PoissonNLLLoss,
+}
+# fmt: on
+
+
+def loss_of(given: Any) -> Any:
+    """Return a loss, which may be given by its name.
+
+    >>> loss_of("mse")
+    MSELoss()
+    """
+    if callable(given):
+        return given
+    if given not in LOSSES:
+        hint = f"a function of (outputs, targets), or one of {', '.join(LOSSES)}"
+        raise ValueError(lesson("fit(loss=)", "no loss of that name", repr(given), hint=hint))
+    return LOSSES[given]()
+
+
+class Weighted:
+    """sum(w l) / sum(w) over a batch's rows: l is the loss of each, w its weight times that of its class.
+
+    With `rows` the targets are a pair (targets, weights of the rows); `classes` has a weight for each class,
+    for targets that are the numbers of classes. Rows of weight 0 alone have the loss 0.
+
+    >>> loss = Weighted(nn.MSELoss(), rows=True)
+    >>> float(loss(np.array([[1.0], [5.0]]), (np.zeros((2, 1)), np.array([3.0, 1.0]))).value)
+    7.0
+    """
+
+    def __init__(self, loss: Any, *, rows: bool = False, classes: Array | None = None) -> None:
+        if not hasattr(loss, "reduction"):
+            wanted = "wants a loss with a reduction, whose rows can be weighted"
+            hint = "one of clearprop.nn's, or weights inside your own"
+            raise TypeError(lesson("fit(sample_weight=, class_weight=)", wanted, repr(loss)[:60], hint=hint))
+        self.loss, self.rows, self.classes = copy.copy(loss), rows, classes
+        self.loss.reduction = "none"
+
+    def __repr__(self) -> str:
+        classes = "" if self.classes is None else f" classes {self.classes.tolist()}"
+        return f"{self.loss!r} weighted by{' rows' * self.rows}{classes}"
+
+    def __call__(self, outputs: Any, targets: Any) -> Any:
+        """Return the weighted mean of the rows' losses."""
+        weights: Any = None
+        if self.rows:
+            targets, weights = targets
+        losses = self.loss(outputs, targets)
+        if losses.ndim > 1:
+            losses = np.mean(losses, axis=tuple(range(1, losses.ndim)))
+        if self.classes is not None:
+            table = Tensor(self.classes.astype(losses.dtype), requires_grad=False)
+            factor = np.take(table, targets, axis=0)  # type: ignore[call-overload]
+            weights = factor if weights is None else weights * factor
+        return np.sum(losses * weights) / np.maximum(np.sum(weights), 1e-30)
+
+
+def class_weights(given: Any, targets: Any) -> Array:
+    """Return a weight for each class 0, 1, ...: from a mapping, a sequence, or "balanced".
+
+    "balanced" is rows / (classes rows of the class), of the training targets. Raises ValueError for targets
+    that are not the numbers of classes, and for a weight below 0.
+
+    >>> class_weights("balanced", np.array([0, 0, 0, 1]))
+    array([0.66666667, 2.        ])
+    """
+    called = "fit(class_weight=)"
+    targets = np.asarray(targets)
+    if targets.dtype.kind not in "iu" or targets.ndim != 1 or not len(targets) or targets.min() < 0:
+        got = f"{targets.shape} {targets.dtype}"
+        raise ValueError(lesson(called, "wants targets that are the numbers of classes", got))
+    count = int(targets.max()) + 1
+    if isinstance(given, str):
+        if given != "balanced":
+            raise ValueError(lesson(called, 'wants "balanced" or a weight for each class', repr(given)))
+        found = np.bincount(targets, minlength=count)
+        present = found > 0
+        return np.where(present, len(targets) / (present.sum() * np.where(present, found, 1)), 1.0)
+    if isinstance(given, Mapping):
+        strange = [k for k in given if not isinstance(k, (int, np.integer)) or k < 0]
+        if strange:
+            raise ValueError(lesson(called, "wants the numbers of classes as names", repr(strange[0])))
+        weights = np.ones(max(count, *(int(k) + 1 for k in given), 1))
+        for number, weight in given.items():
+            weights[int(number)] = weight
+    else:
+        weights = np.asarray(given, np.float64)
+    if weights.ndim != 1 or len(weights) < count or not np.all(weights >= 0):
+        wanted = f"wants a weight of 0 or more for each of {count} classes"
+        raise ValueError(lesson(called, wanted, str(np.asarray(weights).tolist())[:60]))
+    return weights

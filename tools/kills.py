@@ -1,0 +1,92 @@
+"""Kill a training at random moments, start it again each time, and compare with one that was never stopped.
+
+    python tools/kills.py                 # 1,000 kills, eager and compiled by turns
+    python tools/kills.py --kills 30 --ways eager
+
+A process trains with a checkpoint and is killed (SIGKILL) after a random time; the next goes on from what is
+there. Whenever a run comes to its end its weights have to be those of the unbroken run, bit by bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+RUN = """
+import sys
+import numpy as np
+import clearprop
+from clearprop import nn, optim, train
+
+path, way, epochs = sys.argv[1:]
+clearprop.manual_seed(0)
+x = np.random.default_rng(0).normal(size=(96, 4)).astype(np.float32)
+y = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
+model = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.2), nn.Tanh(), nn.Linear(16, 2))
+optimizer = optim.Adam(model.parameters(), lr=0.01)
+schedule = train.Schedule(optim.StepLR(optimizer, 20, gamma=0.9))
+print("begun", flush=True)
+train.fit(
+    model, "cross_entropy", (x, y), validation=(x[:20], y[:20]), epochs=int(epochs), batch_size=20,
+    optimizer=optimizer, callbacks=[schedule], ema=0.9, checkpoint=path, resume=True,
+    compile=way == "compiled", progress=False,
+)
+print("".join(array.tobytes().hex() for array in model.state_dict().values()))
+"""
+
+
+def run(path: Path, way: str, epochs: int, wait: float | None) -> str | None:
+    """Return the weights of a run as text, or None where it was killed `wait` seconds after it began."""
+    command = [sys.executable, "-c", RUN, str(path), way, str(epochs)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        begun = process.stdout.readline()
+        if wait is not None:
+            time.sleep(wait)
+            process.kill()
+        told, errors = process.communicate()
+        if not begun or (process.returncode and process.returncode != -9):
+            raise SystemExit(f"the run failed of itself: {errors}")
+    return told.strip() if process.returncode == 0 else None
+
+
+def kills(way: str, number: int, epochs: int, seed: int = 0) -> tuple[int, int]:
+    """Return how many kills there were and how many runs came to their end, all with the same bits."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        whole = run(Path(folder, "whole"), way, epochs, None)
+        length = time.perf_counter() - began
+        done = finished = 0
+        path = Path(folder, "run0")
+        while done < number or not finished:
+            found = run(path, way, epochs, None if done >= number else chance.uniform(0, length / 2))
+            if found is None:
+                done += 1
+                continue
+            if found != whole:
+                raise SystemExit(f"{way}: after {done} kills another result; the files are in {folder}")
+            finished += 1
+            path = Path(folder, f"run{finished}")
+    return done, finished
+
+
+def main() -> None:
+    """Print how many kills every way has survived."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--epochs", type=int, default=150)
+    parser.add_argument("--ways", nargs="*", default=["eager", "compiled"])
+    args = parser.parse_args()
+    for way in args.ways:
+        done, finished = kills(way, args.kills // len(args.ways), args.epochs)
+        print(f"{way}: {done} kills, {finished} runs to the end, all with the bits of the unbroken one")
+
+
+if __name__ == "__main__":
+    main()
