@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from clearprop.data import (
-    ConcatDataset, DataLoader, IterableDataset, StratifiedSampler, TensorDataset, WeightedSampler, random_split,
+    ConcatDataset,
+    DataLoader,
+    IterableDataset,
+    StratifiedSampler,
+    TensorDataset,
+    WeightedSampler,
+    random_split,
 )  # fmt: skip
 
 
@@ -64,9 +70,12 @@ def test_an_error_in_a_thread_comes_where_its_batch_would():
             return float(index)
 
     seen = []
-    with pytest.raises(KeyError, match="sample 4 is broken"):
+    def loop():
         for batch in DataLoader(Odd(), 2, workers=2):
             seen.append(batch.tolist())
+
+    with pytest.raises(KeyError, match="sample 4 is broken"):
+        loop()
 
     assert seen == [[0.0, 1.0], [2.0, 3.0]]
     assert not [t for t in threading.enumerate() if t.name.startswith("clearprop loader") and t.is_alive()]

@@ -1,4 +1,4 @@
-"""A training that is killed goes on to the same bits: SIGKILL at random moments, SIGTERM with a checkpoint."""
+"""A training that is killed goes on to the same bits: SIGKILL at random moments, SIGTERM."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What `fit` can be asked for besides: weights, clipping, accumulation, averages, logs, time, several inputs."""
+"""What `fit` can be asked for besides: weights, clipping, accumulation, averages, logs, time."""
 
 import copy
 import json

@@ -1,6 +1,7 @@
-"""scikit-learn's multilayer perceptrons over clearprop: the same parameters, attributes and contract."""
+"""scikit-learn's contract over clearprop: its multilayer perceptrons, and any network as an estimator."""
 
 from clearprop.sklearn.classifier import MLPClassifier
+from clearprop.sklearn.network import NeuralNetClassifier, NeuralNetRegressor
 from clearprop.sklearn.regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "NeuralNetClassifier", "NeuralNetRegressor"]

@@ -8,6 +8,7 @@ from clearprop.train.history import History
 from clearprop.train.metrics import accuracy, mae, r2, rmse
 from clearprop.train.step import training_step
 from clearprop.train.table_model import TableModel
+from clearprop.train.weighting import Weighted, class_weights, loss_of
 from clearprop.train.watchers import Checkpoint, CSVLog, EarlyStopping, JSONLog, Schedule, TensorBoard
 
 __all__ = [
@@ -22,10 +23,13 @@ __all__ = [
     "Schedule",
     "TableModel",
     "TensorBoard",
+    "Weighted",
     "accuracy",
+    "class_weights",
     "evaluate",
     "fit",
     "load_checkpoint",
+    "loss_of",
     "mae",
     "predict",
     "predict_proba",

@@ -133,7 +133,8 @@ def fit(
     looked_at = validation if held_out else _in_order(data, loader)
     watchers = [c if isinstance(c, Callback) else EachEpoch(c) for c in callbacks]
     average = Average(model, ema, swa)
-    kept: dict[str, Any] = {f"callback {i}": c for i, c in enumerate(watchers) if c.state_dict()}
+    step = training_step(model, trained_loss, optimizer, compile, clip_norm=clip_norm)
+    kept: dict[str, Any] = {"plan": step} | {f"callback {i}": c for i, c in enumerate(watchers) if c.state_dict()}
     kept |= {"average": average} if average.tensors else {}
     run = Run(model, optimizer, History(), epochs, _count(loader), kept=kept)
     best = Best(patience)
@@ -148,7 +149,6 @@ def fit(
     if progress:
         watchers.insert(0, progress_shown(epochs))
     metrics = list([metrics] if isinstance(metrics, str) else metrics)
-    step = training_step(model, trained_loss, optimizer, compile, clip_norm=clip_norm)
     good = Weights(model, copied=compiles(compile))
 
     def measured() -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clearprop.data.dataset import leaves
@@ -101,6 +101,14 @@ class FixedPlan:
         self.largest, self.last = max(self.largest, rows), rows
         self.smaller += self.compiled and not planned
         return planned
+
+    def state_dict(self) -> dict[str, int]:
+        """Return what decides about the next batches, so that a resumed run decides alike."""
+        return {"largest": self.largest, "last": self.last}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on from a state."""
+        self.largest, self.last = int(state["largest"]), int(state["last"])
 
     def explain(self) -> Any:
         """Return what the compiled step says of itself, and how many smaller batches were run as written."""

@@ -76,7 +76,7 @@ class Weighted:
             losses = np.mean(losses, axis=tuple(range(1, losses.ndim)))
         if self.classes is not None:
             table = Tensor(self.classes.astype(losses.dtype), requires_grad=False)
-            factor = np.take(table, targets, axis=0)  # type: ignore[call-overload]
+            factor = np.take(table, targets, axis=0)
             weights = factor if weights is None else weights * factor
         return np.sum(losses * weights) / np.maximum(np.sum(weights), 1e-30)
 

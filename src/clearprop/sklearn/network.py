@@ -1,0 +1,233 @@
+"""`NeuralNetClassifier` and `NeuralNetRegressor`: any network and all of `fit`'s options, as estimators."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # type: ignore[import-untyped]
+from sklearn.utils import check_random_state  # type: ignore[import-untyped]
+from sklearn.utils.multiclass import check_classification_targets, unique_labels  # type: ignore[import-untyped]
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data  # type: ignore[import-untyped]
+
+import clearprop
+from clearprop import nn, optim, train
+from clearprop.errors import lesson
+from clearprop.ops import random
+
+Array = npt.NDArray[Any]
+
+
+class _NeuralNet(BaseEstimator):  # type: ignore[misc]
+    """What the two share: a network from whatever was given, its training, and going on where it stopped."""
+
+    def __init__(
+        self,
+        module: Any = (100,),
+        *,
+        loss: Any = None,
+        optimizer: Any = "Adam",
+        lr: float = 1e-3,
+        epochs: int = 100,
+        batch_size: int = 64,
+        warm_start: bool = False,
+        random_state: Any = None,
+        compile: Any = "auto",
+        fit_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.module = module
+        self.loss = loss
+        self.optimizer = optimizer
+        self.lr = lr
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.compile = compile
+        self.fit_options = fit_options
+
+    def _network(self, inputs: int, outputs: int) -> Any:
+        """Return a fresh network of a module, a function of (inputs, outputs), layers, or hidden sizes."""
+        given = self.module
+        if isinstance(given, nn.Module):
+            return copy.deepcopy(given)
+        if callable(given):
+            return given(inputs, outputs)
+        parts = list(given)
+        if parts and all(isinstance(layer, nn.Module) for layer in parts):
+            return nn.Sequential(*copy.deepcopy(parts))
+        layers: list[nn.Module] = []
+        for size in parts:
+            if not isinstance(size, (int, np.integer)) or size < 1:
+                wanted = "wants a module, a function of (inputs, outputs), layers, or hidden sizes"
+                raise ValueError(lesson(f"{type(self).__name__}(module=)", wanted, repr(size)))
+            layers += [nn.Linear(inputs, int(size)), nn.ReLU()]
+            inputs = int(size)
+        return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+
+    def _make(self, inputs: int, outputs: int) -> None:
+        """Make all that a training changes, drawn from `random_state` alone."""
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        before = random.get_rng_state()
+        try:
+            clearprop.manual_seed(seed)
+            self.network_ = self._network(inputs, outputs)
+            self._random = random.get_rng_state()
+        finally:
+            random.set_rng_state(before)
+        kind = getattr(optim, self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
+        self.optimizer_ = kind(self.network_.parameters(), lr=self.lr)
+        self._order = np.random.default_rng(seed).bit_generator.state
+        self.loss_curve_: list[float] = []
+        self.n_iter_ = 0
+
+    def _train(self, x: Array, y: Array, weights: Any, epochs: int) -> None:
+        """Train for some epochs; the order of the rows and all chance go on from where they were."""
+        from clearprop.data import DataLoader, TensorDataset
+
+        options = dict(self.fit_options or {})
+        loss = train.loss_of(self._loss() if self.loss is None else self.loss)
+        data: Any = (x, y)
+        table = options.pop("class_weight", None) if weights is not None else None
+        if weights is not None:
+            known = None if table is None else train.class_weights(table, y)
+            loss, data = train.Weighted(loss, rows=True, classes=known), (x, (y, weights))
+        loader = DataLoader(TensorDataset(*data), min(self.batch_size, len(x)), shuffle=True)
+        loader.generator.bit_generator.state = self._order
+        before = random.get_rng_state()
+        try:
+            random.set_rng_state(self._random)
+            history = train.fit(
+                self.network_, loss, loader, epochs=epochs, optimizer=self.optimizer_,
+                compile=options.pop("compile", self.compile), progress=options.pop("progress", False), **options,
+            )  # fmt: skip
+            self._random = random.get_rng_state()
+        finally:
+            random.set_rng_state(before)
+        self._order = loader.generator.bit_generator.state
+        self.history_ = history
+        self.loss_curve_ = [*self.loss_curve_, *history["loss"]] if len(history) else self.loss_curve_
+        self.n_iter_ += len(history)
+
+    def _loss(self) -> str:
+        raise NotImplementedError
+
+    def _go(self, X: Any, y: Any, sample_weight: Any, going_on: bool, epochs: int) -> None:
+        fresh = not going_on or not hasattr(self, "network_")
+        x, y = validate_data(self, X, y, dtype=np.float32, reset=fresh, **self._reading)
+        targets, outputs = self._targets(y, fresh)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, x, dtype=np.float32, ensure_non_negative=True)
+        if fresh:
+            self._make(x.shape[1], outputs)
+        self._train(x, targets, weights, epochs)
+
+    _reading: Mapping[str, Any] = {}
+
+    def _targets(self, y: Any, fresh: bool) -> tuple[Array, int]:
+        raise NotImplementedError
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Learn from rows and their targets; with `warm_start` go on from where the last fit stopped."""
+        self._go(X, y, sample_weight, bool(self.warm_start), self.epochs)
+        return self
+
+    def _answers(self, X: Any) -> Any:
+        check_is_fitted(self, "network_")
+        return train.predict(self.network_, validate_data(self, X, dtype=np.float32, reset=False))
+
+
+class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]
+    """A classifier around any network: `module` is a module, a function, a list of layers, or hidden sizes.
+
+    A function is called with the numbers of inputs and of classes; a network has one output, a logit, for each
+    class. `fit_options` are any others of `train.fit` (`validation`, `patience`, `callbacks`, `class_weight`,
+    `ema`, ...). `partial_fit` and `warm_start` go on to the bits of an unbroken fit.
+
+    >>> from sklearn.datasets import load_iris
+    >>> x, y = load_iris(return_X_y=True)
+    >>> model = NeuralNetClassifier([nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3)], lr=0.02, random_state=0)
+    >>> bool(model.fit(x, y).score(x, y) > 0.95)
+    True
+    """
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
+        """Take one more epoch, over these rows; the first call has to name all `classes`."""
+        if not hasattr(self, "network_"):
+            if classes is None:
+                raise ValueError(lesson("partial_fit(classes=)", "wants all classes in the first call"))
+            self._known = np.asarray(unique_labels(classes))
+        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+            raise ValueError(lesson("partial_fit(classes=)", "wants the classes of the first call"))
+        self._go(X, y, sample_weight, True, 1)
+        return self
+
+    def _loss(self) -> str:
+        return "cross_entropy"
+
+    def _targets(self, y: Any, fresh: bool) -> tuple[Array, int]:
+        check_classification_targets(y)
+        y = column_or_1d(y, warn=True)
+        if fresh:
+            known = self.__dict__.pop("_known", None)
+            self.classes_ = np.unique(y) if known is None else known
+            if len(self.classes_) < 2:
+                got = f"one class: {self.classes_[0]!r}"
+                raise ValueError(lesson("NeuralNetClassifier", "wants two classes or more", got))
+        new = np.setdiff1d(y, self.classes_)
+        if new.size:
+            wanted = "wants the classes that it knows"
+            raise ValueError(lesson("NeuralNetClassifier", wanted, f"y has {new.tolist()}"))
+        return np.searchsorted(self.classes_, y).astype(np.int64), len(self.classes_)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, of shape (rows, classes): the softmax of the outputs."""
+        logits = np.asarray(self._answers(X), np.float64)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    def predict(self, X: Any) -> Any:
+        """Return the class of each row."""
+        outputs = self._answers(X)  # which complains first where nothing was learned yet
+        return self.classes_[np.asarray(outputs).argmax(axis=1)]
+
+
+class NeuralNetRegressor(RegressorMixin, _NeuralNet):  # type: ignore[misc]
+    """A regressor around any network: see `NeuralNetClassifier`; the loss is the mean squared error.
+
+    >>> x = np.linspace(-1, 1, 64)[:, None]
+    >>> model = NeuralNetRegressor((32,), lr=0.02, epochs=200, random_state=0).fit(x, x[:, 0] ** 2)
+    >>> bool(model.score(x, x[:, 0] ** 2) > 0.9)
+    True
+    """
+
+    _reading: Mapping[str, Any] = {"multi_output": True, "y_numeric": True}
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Take one more epoch, over these rows."""
+        self._go(X, y, sample_weight, True, 1)
+        return self
+
+    def _loss(self) -> str:
+        return "mse"
+
+    def _targets(self, y: Any, fresh: bool) -> tuple[Array, int]:
+        targets = np.asarray(y, np.float32)
+        if fresh:
+            self._flat = targets.ndim == 1
+        targets = targets.reshape(len(targets), -1)
+        return targets, targets.shape[1]
+
+    def predict(self, X: Any) -> Array:
+        """Return the number, or the numbers, of each row."""
+        outputs = np.asarray(self._answers(X))
+        return outputs[:, 0] if self._flat else outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
