@@ -70,6 +70,7 @@ def test_an_error_in_a_thread_comes_where_its_batch_would():
             return float(index)
 
     seen = []
+
     def loop():
         for batch in DataLoader(Odd(), 2, workers=2):
             seen.append(batch.tolist())

@@ -64,9 +64,9 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
             if not isinstance(size, (int, np.integer)) or size < 1:
                 wanted = "wants a module, a function of (inputs, outputs), layers, or hidden sizes"
                 raise ValueError(lesson(f"{type(self).__name__}(module=)", wanted, repr(size)))
-            layers += [nn.Linear(inputs, int(size)), nn.ReLU()]
+            layers += [nn.Linear(inputs, int(size), dtype=np.float64), nn.ReLU()]
             inputs = int(size)
-        return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+        return nn.Sequential(*layers, nn.Linear(inputs, outputs, dtype=np.float64))
 
     def _make(self, inputs: int, outputs: int) -> None:
         """Make all that a training changes, drawn from `random_state` alone."""
@@ -109,7 +109,7 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
             random.set_rng_state(before)
         self._order = loader.generator.bit_generator.state
         self.history_ = history
-        self.loss_curve_ = [*self.loss_curve_, *history["loss"]] if len(history) else self.loss_curve_
+        self.loss_curve_ += history["loss"] if len(history) else []
         self.n_iter_ += len(history)
 
     def _loss(self) -> str:
@@ -117,14 +117,21 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
 
     def _go(self, X: Any, y: Any, sample_weight: Any, going_on: bool, epochs: int) -> None:
         fresh = not going_on or not hasattr(self, "network_")
-        x, y = validate_data(self, X, y, dtype=np.float32, reset=fresh, **self._reading)
+        x, y = validate_data(self, X, y, dtype=np.float64, reset=fresh, **self._reading)
         targets, outputs = self._targets(y, fresh)
         weights = None
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, x, dtype=np.float32, ensure_non_negative=True)
+            weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
         if fresh:
             self._make(x.shape[1], outputs)
-        self._train(x, targets, weights, epochs)
+        dtype = self._dtype()
+        targets = targets.astype(dtype) if targets.dtype.kind == "f" else targets
+        weights = None if weights is None else weights.astype(dtype)
+        self._train(x.astype(dtype), targets, weights, epochs)
+
+    def _dtype(self) -> Any:
+        """Return the precision of the network's weights: float64 for one made of hidden sizes."""
+        return next(iter(self.network_.parameters())).dtype
 
     _reading: Mapping[str, Any] = {}
 
@@ -138,14 +145,15 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
 
     def _answers(self, X: Any) -> Any:
         check_is_fitted(self, "network_")
-        return train.predict(self.network_, validate_data(self, X, dtype=np.float32, reset=False))
+        x = validate_data(self, X, dtype=np.float64, reset=False)
+        return train.predict(self.network_, x.astype(self._dtype()))
 
 
 class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]
     """A classifier around any network: `module` is a module, a function, a list of layers, or hidden sizes.
 
-    A function is called with the numbers of inputs and of classes; a network has one output, a logit, for each
-    class. `fit_options` are any others of `train.fit` (`validation`, `patience`, `callbacks`, `class_weight`,
+    A function is called with the numbers of inputs and of classes; a network has one output, a logit, for
+    each class. `fit_options` are any others of `train.fit` (`validation`, `patience`, `callbacks`, `class_weight`,
     `ema`, ...). `partial_fit` and `warm_start` go on to the bits of an unbroken fit.
 
     >>> from sklearn.datasets import load_iris
@@ -216,7 +224,7 @@ class NeuralNetRegressor(RegressorMixin, _NeuralNet):  # type: ignore[misc]
         return "mse"
 
     def _targets(self, y: Any, fresh: bool) -> tuple[Array, int]:
-        targets = np.asarray(y, np.float32)
+        targets = np.asarray(y, np.float64)
         if fresh:
             self._flat = targets.ndim == 1
         targets = targets.reshape(len(targets), -1)
@@ -224,7 +232,7 @@ class NeuralNetRegressor(RegressorMixin, _NeuralNet):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:
         """Return the number, or the numbers, of each row."""
-        outputs = np.asarray(self._answers(X))
+        outputs = np.asarray(self._answers(X), np.float64)
         return outputs[:, 0] if self._flat else outputs
 
     def __sklearn_tags__(self) -> Any:

@@ -8,8 +8,8 @@ from clearprop.train.history import History
 from clearprop.train.metrics import accuracy, mae, r2, rmse
 from clearprop.train.step import training_step
 from clearprop.train.table_model import TableModel
-from clearprop.train.weighting import Weighted, class_weights, loss_of
 from clearprop.train.watchers import Checkpoint, CSVLog, EarlyStopping, JSONLog, Schedule, TensorBoard
+from clearprop.train.weighting import Weighted, class_weights, loss_of
 
 __all__ = [
     "CSVLog",

@@ -134,7 +134,9 @@ def fit(
     watchers = [c if isinstance(c, Callback) else EachEpoch(c) for c in callbacks]
     average = Average(model, ema, swa)
     step = training_step(model, trained_loss, optimizer, compile, clip_norm=clip_norm)
-    kept: dict[str, Any] = {"plan": step} | {f"callback {i}": c for i, c in enumerate(watchers) if c.state_dict()}
+    kept: dict[str, Any] = {"plan": step} | {
+        f"callback {i}": c for i, c in enumerate(watchers) if c.state_dict()
+    }
     kept |= {"average": average} if average.tensors else {}
     run = Run(model, optimizer, History(), epochs, _count(loader), kept=kept)
     best = Best(patience)
