@@ -84,7 +84,9 @@ def test_pickles_pipelines_searches_and_options_of_fit():
     x, y = iris()
     model = NeuralNetClassifier(
         (8,), random_state=0, epochs=30, lr=0.02, compile=False,
-        fit_options={"validation": (x, y), "metrics": ["accuracy"], "patience": 5, "class_weight": "balanced"},
+        fit_options={
+            "validation": (x, y), "metrics": ["accuracy"], "patience": 5, "class_weight": "balanced",
+        },
     ).fit(x, y)  # fmt: skip
     copy = pickle.loads(pickle.dumps(model))
     search = GridSearchCV(

@@ -25,7 +25,8 @@ class DataLoader:
 
     `sampler` gives an epoch's order: an object with `order(generator)` (`WeightedSampler`,
     `StratifiedSampler`) or numbers; `batch_sampler` gives the numbers of each batch. `collate_fn` is
-    PyTorch's: a function of the list of samples. With `workers` threads batches are made ahead, `prefetch` for each thread, while the loop
+    PyTorch's: a function of the list of samples. With `workers` threads batches are made
+    ahead, `prefetch` for each thread, while the loop
     works on one; their order is kept, and an error is raised where its batch would have come. An
     `IterableDataset` is grouped as it comes; it has no length, no order and no position to go on from.
 

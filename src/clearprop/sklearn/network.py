@@ -102,7 +102,7 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
             random.set_rng_state(self._random)
             history = train.fit(
                 self.network_, loss, loader, epochs=epochs, optimizer=self.optimizer_,
-                compile=options.pop("compile", self.compile), progress=options.pop("progress", False), **options,
+                **({"compile": self.compile, "progress": False} | options),
             )  # fmt: skip
             self._random = random.get_rng_state()
         finally:
@@ -153,8 +153,8 @@ class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]
     """A classifier around any network: `module` is a module, a function, a list of layers, or hidden sizes.
 
     A function is called with the numbers of inputs and of classes; a network has one output, a logit, for
-    each class. `fit_options` are any others of `train.fit` (`validation`, `patience`, `callbacks`, `class_weight`,
-    `ema`, ...). `partial_fit` and `warm_start` go on to the bits of an unbroken fit.
+    each class. `fit_options` are any others of `train.fit` (`validation`, `patience`, `callbacks`,
+    `class_weight`, `ema`, ...). `partial_fit` and `warm_start` go on to the bits of an unbroken fit.
 
     >>> from sklearn.datasets import load_iris
     >>> x, y = load_iris(return_X_y=True)
