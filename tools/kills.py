@@ -29,7 +29,7 @@ x = np.random.default_rng(0).normal(size=(96, 4)).astype(np.float32)
 y = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
 model = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.2), nn.Tanh(), nn.Linear(16, 2))
 optimizer = optim.Adam(model.parameters(), lr=0.01)
-schedule = train.Schedule(optim.StepLR(optimizer, 20, gamma=0.9))
+schedule = train.Scheduled(optim.StepLR(optimizer, 20, gamma=0.9))
 print("begun", flush=True)
 train.fit(
     model, "cross_entropy", (x, y), validation=(x[:20], y[:20]), epochs=int(epochs), batch_size=20,

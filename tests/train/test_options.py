@@ -237,7 +237,7 @@ def test_a_schedule_by_step_and_by_epoch_and_by_what_is_watched():
     }.items():
         model = network()
         optimizer = optim.SGD(model.parameters(), lr=1e-3)
-        schedule = train.Schedule(make(optimizer), "step" if each == "step" else "epoch")
+        schedule = train.Scheduled(make(optimizer), "step" if each == "step" else "epoch")
         fit(model, "mse", regression(), optimizer=optimizer, epochs=3, batch_size=32, callbacks=[schedule])
         rates[each] = optimizer.lr
 
@@ -250,7 +250,7 @@ def test_a_resumed_run_goes_on_with_its_callbacks(tmp_path):
     def run(epochs, **options):
         model = network()
         optimizer = optim.SGD(model.parameters(), lr=0.1)
-        schedule = train.Schedule(optim.StepLR(optimizer, 2, gamma=0.1))
+        schedule = train.Scheduled(optim.StepLR(optimizer, 2, gamma=0.1))
         fit(model, "mse", regression(), optimizer=optimizer, epochs=epochs, callbacks=[schedule], **options)
         return model, optimizer.lr
 

@@ -13,7 +13,6 @@ from sklearn.utils import check_random_state  # type: ignore[import-untyped]
 from sklearn.utils.multiclass import check_classification_targets, unique_labels  # type: ignore[import-untyped]
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data  # type: ignore[import-untyped]
 
-import clearprop
 from clearprop import nn, optim, train
 from clearprop.errors import lesson
 from clearprop.ops import random
@@ -73,7 +72,7 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
         seed = int(check_random_state(self.random_state).randint(2**31))
         before = random.get_rng_state()
         try:
-            clearprop.manual_seed(seed)
+            random.manual_seed(seed)
             self.network_ = self._network(inputs, outputs)
             self._random = random.get_rng_state()
         finally:

@@ -8,7 +8,7 @@ from clearprop.train.history import History
 from clearprop.train.metrics import accuracy, mae, r2, rmse
 from clearprop.train.step import training_step
 from clearprop.train.table_model import TableModel
-from clearprop.train.watchers import Checkpoint, CSVLog, EarlyStopping, JSONLog, Schedule, TensorBoard
+from clearprop.train.watchers import Checkpoint, CSVLog, EarlyStopping, JSONLog, Scheduled, TensorBoard
 from clearprop.train.weighting import Weighted, class_weights, loss_of
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "JSONLog",
     "NonFiniteLossError",
     "Run",
-    "Schedule",
+    "Scheduled",
     "TableModel",
     "TensorBoard",
     "Weighted",

@@ -14,7 +14,7 @@ from clearprop.train.callbacks import Callback, Run
 from clearprop.train.checkpoint import save_checkpoint
 
 
-class Schedule(Callback):
+class Scheduled(Callback):
     """Calls a schedule of `optim` after every epoch or, with `each="step"`, after every batch.
 
     A schedule that wants a number, as `ReduceLROnPlateau` does, is given the epoch's `watch`. Its state is
@@ -24,7 +24,7 @@ class Schedule(Callback):
     >>> import numpy as np
     >>> model = nn.Linear(1, 1)
     >>> optimizer = optim.SGD(model.parameters(), lr=1.0)
-    >>> halved = Schedule(optim.StepLR(optimizer, 1, gamma=0.5))
+    >>> halved = Scheduled(optim.StepLR(optimizer, 1, gamma=0.5))
     >>> pair = np.zeros((4, 1), np.float32), np.zeros((4, 1), np.float32)
     >>> _ = train.fit(model, "mse", pair, epochs=2, optimizer=optimizer, callbacks=[halved], progress=False)
     >>> optimizer.lr
@@ -33,7 +33,7 @@ class Schedule(Callback):
 
     def __init__(self, schedule: Any, each: str = "epoch", watch: str = "val_loss") -> None:
         if each not in ("epoch", "step"):
-            raise ValueError(lesson("Schedule(each=)", "wants epoch or step", repr(each)))
+            raise ValueError(lesson("Scheduled(each=)", "wants epoch or step", repr(each)))
         self.schedule, self.each, self.watch = schedule, each, watch
         self.watches = type(schedule).__name__ == "ReduceLROnPlateau"
 
