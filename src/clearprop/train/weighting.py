@@ -50,7 +50,7 @@ class Weighted:
     for targets that are the numbers of classes. Rows of weight 0 alone have the loss 0.
 
     >>> loss = Weighted(nn.MSELoss(), rows=True)
-    >>> float(loss(np.array([[1.0], [5.0]]), (np.zeros((2, 1)), np.array([3.0, 1.0]))).value)
+    >>> float(loss(np.array([[1.0], [5.0]]), (np.zeros((2, 1)), np.array([3.0, 1.0]))))
     7.0
     """
 
