@@ -117,6 +117,11 @@ _EAGER = tuple(__all__)
 _OPS = tuple(_ops)  # those of the package itself: what is imported or defined later brings its own
 
 
+# `clearprop.tensor([1.0])` is how PyTorch has it, so that it is answered like any other word from there. The
+# module of that name can be imported all the same: imports look in `sys.modules`.
+globals().pop("tensor")
+
+
 def __getattr__(name: str) -> Any:
     if name in _SUBPACKAGES:
         return importlib.import_module(_MOVED.get(name, f"clearprop.{name}"))

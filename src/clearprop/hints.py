@@ -158,14 +158,13 @@ PACKAGE: dict[str, str] = {
     "int32":           "np.int32",
     "utils":           "clearprop.data, which holds datasets and loaders",
     "jit":             "clearprop.compile(step)",
-    "func":            "clearprop.grad, clearprop.value_and_grad",
+    "func":            "clearprop.grad, clearprop.vmap, clearprop.jvp",
     "autograd":        "clearprop.grad, clearprop.gradcheck",
     "Module":          "clearprop.nn.Module",
     "Parameter":       "clearprop.nn.Parameter(array)",
     "functional":      "clearprop.nn.functional",
     "GradientTape":    "clearprop.grad(f)(x), or y.backward() and x.grad",
     "Variable":        "clearprop.Tensor(array)",
-    "jacfwd":          "clearprop.jacobian(f)(x)",
 }
 """What PyTorch, JAX and TensorFlow have in their outermost namespace under another name."""
 
@@ -181,7 +180,6 @@ NN: dict[str, str] = {
     "Conv1D":          "clearprop.nn.Conv1d(channels, filters, kernel_size)",
     "MaxPooling2D":    "clearprop.nn.MaxPool2d(2)",
     "BatchNormalization": "clearprop.nn.BatchNorm1d(features)",
-    "utils":           "clearprop.optim.clip_grad_norm_(parameters, limit) and clearprop.nn.vector",
     "DataParallel":    "the model itself",
     "softmax":         "clearprop.softmax(t, axis=-1)",
     "relu":            "clearprop.relu(t)",

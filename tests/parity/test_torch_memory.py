@@ -75,11 +75,7 @@ def test_views_and_writes_reach_what_they_reach_in_pytorch(seed):
     values, raised, _ = run(lines, theirs, False)
     found, refused, _ = run(lines, ours, False)
 
-    extra = [lines[i] for i in refused if i not in raised]
-    if extra:
-        pytest.skip(f"refused: {extra[0]}")
-    if refused != raised:
-        pytest.skip("PyTorch raises where there is an answer")
+    assert refused == raised, [lines[i] for i in {*refused} ^ {*raised}]
     for name, value in values.items():
         np.testing.assert_allclose(found[name], value, err_msg="\n".join(lines))
 
@@ -91,9 +87,15 @@ def test_gradients_pass_through_writes_as_in_pytorch(seed):
     values, raised, gradient = run(lines, theirs, True)
     found, refused, own = run(lines, ours, True)
 
-    if raised or refused:
-        pytest.skip("one of both raises")
-    for name, value in values.items():
-        np.testing.assert_allclose(found[name], value, err_msg="\n".join(lines))
-    if gradient is not None:
-        np.testing.assert_allclose(own, gradient, rtol=1e-9, atol=1e-12, err_msg="\n".join(lines))
+    ends = min(raised, default=len(lines)) if -1 not in raised else len(lines)
+    ours_alone = [i for i in refused if 0 <= i < ends]
+    text = "\n".join(lines)
+    # What is not taken over: `t.data = new` of a tensor that was computed, and a write to one place twice.
+    assert all(".data = " in lines[i] or "]" in lines[i] or "index_fill_" in lines[i] for i in ours_alone), (
+        text
+    )
+    if (not raised and not refused) or raised == refused or (raised == [-1] and not refused):
+        for name, value in values.items():
+            np.testing.assert_allclose(found[name], value, err_msg=text)
+    if gradient is not None and own is not None:  # PyTorch refuses more: what was written over is gone there
+        np.testing.assert_allclose(own, gradient, rtol=1e-9, atol=1e-12, err_msg=text)
