@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from clearprop import nn
+from clearprop.errors import InputError
 from clearprop.interop import load_pt, load_weights, save_pt
 from clearprop.interop.pytorch import without_prefix
 
@@ -144,6 +145,26 @@ def test_a_damaged_file_is_refused_or_read_and_never_anything_else(tmp_path):
             load_pt(io.BytesIO(bytes(damaged[: draw.choice([len(damaged), draw.randrange(len(damaged))])])))
         except ValueError as error:
             assert "load_pt" in str(error)  # noqa: PT017
+
+
+def test_a_tensor_stored_as_its_negative_is_read_as_what_it_is(tmp_path):
+    torch = pytest.importorskip("torch")
+    z = torch.tensor([1 + 2j, 3 + 4j]).conj()
+    torch.save({"imag": z.imag, "part": z.imag[1:], "twice": -z.imag}, tmp_path / "n.pt")
+
+    found = load_pt(tmp_path / "n.pt")
+
+    assert {name: x.tolist() for name, x in found.items()} == {
+        "imag": [-2, -4],
+        "part": [-4],
+        "twice": [2, 4],
+    }
+
+
+@pytest.mark.parametrize("make", [lambda path: path / "none.pt", lambda path: path])
+def test_what_is_no_file_is_refused(tmp_path, make):
+    with pytest.raises(InputError, match="load_pt\\(path\\): wants a file that can be read"):
+        load_pt(make(tmp_path))
 
 
 def test_no_archive_is_refused_with_the_cure(tmp_path):

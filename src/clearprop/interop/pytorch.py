@@ -88,8 +88,23 @@ class _Reader(pickle.Unpickler):
         return self.memories[key]
 
 
-def _tensor(memory: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Any:
-    """Return the part of a memory that a tensor shows, copied; strides that leave it are refused."""
+def _tensor(
+    memory: Any,
+    offset: Any,
+    shape: Any,
+    strides: Any,
+    requires_grad: Any = False,
+    hooks: Any = None,
+    marks: Any = None,
+) -> Any:
+    """Return the part of a memory that a tensor shows, copied; strides that leave it are refused.
+
+    `marks` say what else is to be done to the numbers: a tensor may be stored as its negative.
+    """
+    marked = {name for name, value in (marks or {}).items() if value}
+    if marked - {"neg"}:
+        hint = "torch.save(t.resolve_conj().clone(), path)"
+        raise _refused("cannot read a tensor that is marked", ", ".join(map(str, marked - {"neg"})), hint)
     numbers = (offset, *shape, *strides)
     if not isinstance(memory, _Memory) or not all(type(n) is int and n >= 0 for n in numbers):
         raise _refused("wants a tensor's place in its storage", repr(numbers)[:60])
@@ -105,7 +120,9 @@ def _tensor(memory: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Any:
     start = memory.array[offset:] if size else memory.array
     view = np.lib.stride_tricks.as_strided(start, shape, [s * step for s in strides], writeable=False)
     array = np.array(view)
-    return (array.astype(np.uint32) << 16).view(np.float32) if memory.brain else array
+    if memory.brain:
+        array = (array.astype(np.uint32) << 16).view(np.float32)
+    return -array if marked else array
 
 
 def _parameter(array: Any, requires_grad: Any = True, *_: Any) -> Trained:
@@ -176,8 +193,9 @@ def load_pt(path: Any) -> Any:
         RecursionError,
         OverflowError,
         NotImplementedError,
+        OSError,
     ) as error:
-        raise _refused("wants a whole, sound archive", str(error)[:80]) from error
+        raise _refused("wants a file that can be read, a whole and sound archive", str(error)[:80]) from error
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:

@@ -364,10 +364,10 @@ def diff(x: Any, n: int = 1, dim: int = -1) -> Any:
 @function
 def cov(x: Any, *, correction: int = 1) -> Any:
     """Return the covariances of the rows."""
-    return lift(np.cov(_floats("cov", x), ddof=correction), "cov")
+    return lift(np.cov(x := _floats("cov", x), ddof=correction).astype(x.dtype), "cov")  # NumPy's is float64
 
 
 @function
 def corrcoef(x: Any) -> Any:
     """Return the correlations of the rows."""
-    return lift(np.corrcoef(_floats("corrcoef", x)), "corrcoef")
+    return lift(np.corrcoef(x := _floats("corrcoef", x)).astype(x.dtype), "corrcoef")

@@ -102,6 +102,26 @@ def test_a_damaged_entry_is_made_anew(folder, made, damage):
     assert all(kept.find(name) is not None for name in entries(folder))
 
 
+def test_code_under_the_name_of_another_is_not_run(folder, made):
+    called(2)
+    paths = sorted(folder.iterdir())
+    codes = [path.read_bytes() for path in paths]
+    for path, code in zip(paths, codes[1:] + codes[:1], strict=True):
+        path.write_bytes(code)
+    kept.put("a", b"machine code")
+    (folder / "b").write_bytes((folder / "a").read_bytes())
+
+    called(2)
+    assert (kept.find("a"), kept.find("b")) == (b"machine code", None)
+
+
+def test_a_home_may_be_written_short(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CLEARPROP_CACHE", "~/code")
+
+    assert kept.folder() == tmp_path / "code"
+
+
 def test_the_oldest_go(folder, monkeypatch):
     monkeypatch.setattr(kept, "LIMIT", 10_000)
     for i in range(12):

@@ -1,7 +1,8 @@
 """Machine code kept on disk from process to process, found again by what it was made from.
 
 `CLEARPROP_CACHE` names the folder (`off`: none); else it is `clearprop` below the user's folder of caches. An
-entry is the hash of the machine code and the machine code: one that was damaged is not used. Entries are
+entry is the hash of its name and the machine code, and the machine code: one that was damaged, or that stands
+under another's name, is not used. Entries are
 written beside their place and moved there, so that nobody reads half of one, and the oldest go when all
 together take more than `LIMIT` bytes. A folder that others may write to is not used: what is in it is run.
 """
@@ -28,7 +29,7 @@ def folder() -> Path | None:
     if named.lower() in ("off", "0", "none"):
         return None
     try:
-        place = Path(named) if named else _caches() / "clearprop"
+        place = Path(named).expanduser() if named else _caches() / "clearprop"
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = place.stat()
     except (OSError, RuntimeError):  # no home
@@ -53,7 +54,7 @@ def find(key: str) -> bytes | None:
     except OSError:
         return None
     code = entry[_HASH:]
-    return code if hashlib.sha256(code).digest() == entry[:_HASH] else None
+    return code if _mark(key, code) == entry[:_HASH] else None
 
 
 def put(key: str, code: bytes) -> None:
@@ -64,11 +65,15 @@ def put(key: str, code: bytes) -> None:
     try:
         handle, beside = tempfile.mkstemp(dir=place, prefix="new.")
         with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(code).digest() + code)
+            file.write(_mark(key, code) + code)
         os.replace(beside, place / key)
         _tidy(place)
     except OSError:  # a full disk, a folder that cannot be written
         return
+
+
+def _mark(key: str, code: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + code).digest()
 
 
 def _tidy(place: Path) -> None:
