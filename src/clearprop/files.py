@@ -89,7 +89,7 @@ def replaceable(path: str | Path, ours: Ours | None = None) -> Path:
         raise UnwritableError(_cannot(path, error)) from error
     if begins and not ours(begins):
         wanted, got = "replaces only what clearprop wrote there before", "there is another file of that name"
-        hint = "another name, or --force if that file is not needed"
+        hint = "another name, or --force (overwrite=True in Python) if that file is not needed"
         raise UnwritableError(lesson(called, wanted, got, "It was left as it was.", hint))
     return target
 

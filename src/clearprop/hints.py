@@ -208,6 +208,18 @@ KEYWORDS: dict[str, str] = {
     "momentum_decay":  "betas=",
     "input_dim":       "the number of inputs as the first argument",
     "units":           "the number of outputs as the second argument",
+    "num_workers":     "workers=",
+    "prefetch_factor": "prefetch=",
+    "monitor":         "watch=",
+    "save_best_only":  "watch=, the number whose best epochs are saved",
+    "epoch":           "epochs=",
+    "num_epochs":      "epochs=",
+    "max_epochs":      "epochs=",
+    "validation_data": "validation=",
+    "val_data":        "validation=",
+    "verbose":         "progress=False for a run that prints nothing",
+    "grad_clip":       "clip_norm=",
+    "restore_best_weights": "fit(patience=), which keeps the weights of the best epoch",
 }
 """Keywords of other libraries, and what to write here."""
 # fmt: on

@@ -8,6 +8,8 @@
 | .txt         | the boxes of a drawing, or the first line of the steps                        |
 | .safetensors | the metadata's `clearprop.checksum` or `format`; a model replaces models only |
 | history.csv  | a header that begins with `epoch,` and a loss                                 |
+| log.json     | a first line that begins with `{"epoch": ` and has `"seconds": `              |
+| .pt          | a zip archive that holds `data.pkl`, as PyTorch's files do: either's          |
 | predictions  | the very header that is about to be written                                   |
 
 An empty file is nobody's. A file that a person has edited keeps its mark: what is told apart is whose file it
@@ -46,6 +48,16 @@ def text(begins: bytes) -> bool:
 def history(begins: bytes) -> bool:
     """Tell whether a table is the history of a training run."""
     return re.match(rb"epoch,(val_)?loss\b|epoch\n", begins) is not None
+
+
+def log(begins: bytes) -> bool:
+    """Tell whether a file is the log of a training run, a JSON object for each epoch."""
+    return begins.startswith(b'{"epoch": ') and b'"seconds": ' in begins.partition(b"\n")[0]
+
+
+def pt(begins: bytes) -> bool:
+    """Tell whether a file is one of PyTorch's, written by it or by clearprop."""
+    return begins.startswith(b"PK\x03\x04") and b"/data.pkl" in begins[:300]
 
 
 def header(names: Iterable[str]) -> Callable[[bytes], bool]:

@@ -118,3 +118,26 @@ def test_a_tuple_of_lists_is_columns_not_samples():
     (x, y), *_ = DataLoader(([1, 2, 3], [4, 5, 6]), batch_size=2)
 
     assert (x.tolist(), y.tolist()) == ([1, 2], [4, 5])
+
+
+@pytest.mark.parametrize("order", [np.arange(40)[::-1], list(range(39, -1, -1)), range(39, -1, -1)])
+def test_numbers_are_an_order(order):
+    loader = DataLoader(TensorDataset(np.arange(40)), 40, sampler=order)
+    assert numbers(loader) == [list(range(39, -1, -1))]
+
+
+@pytest.mark.parametrize("order", [[0.5, 1.0], np.array([True, False]), [[0, 1]]])
+def test_what_is_no_number_of_a_sample_is_refused(order):
+    with pytest.raises(TypeError, match=r"DataLoader\(sampler=\): wants the whole numbers of samples"):
+        list(DataLoader(TensorDataset(np.arange(4)), sampler=order))
+
+
+@pytest.mark.parametrize("options", [{"workers": 1.5}, {"prefetch": True}, {"workers": -1}])
+def test_workers_are_whole_numbers(options):
+    with pytest.raises(ValueError, match="wants whole numbers, 0 or more and 1 or more"):
+        loader_of(**options)
+
+
+def test_words_of_pytorch_s_loader_are_answered():
+    with pytest.raises(TypeError, match=r"Try workers=, in place of num_workers="):
+        loader_of(num_workers=2)

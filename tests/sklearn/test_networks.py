@@ -14,8 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from clearprop import nn
-from clearprop.sklearn import NeuralNetClassifier, NeuralNetRegressor
+from clearprop import nn, train
+from clearprop.data import DataLoader
+from clearprop.sklearn import MLPClassifier, NeuralNetClassifier, NeuralNetRegressor
 
 QUICK = {"lr": 0.02, "epochs": 40, "compile": False}
 
@@ -109,3 +110,134 @@ def test_mistakes_are_explained():
     model = NeuralNetClassifier((4,), epochs=1, compile=False).fit(x[:100], y[:100])
     with pytest.raises(ValueError, match="wants the classes that it knows"):
         model.partial_fit(x, y)
+
+
+LABELS = {
+    "shifted": np.array([1, 2, 3]),
+    "words": np.array(["rose", "iris", "lily"]),
+    "negative": np.array([-1, 0, 7]),
+    "as they are": np.array([0, 1, 2]),
+}
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_classes_are_weighted_and_validated_by_their_labels(labels, weighted):
+    x, y = iris()
+    known = LABELS[labels]
+    order = np.argsort(known)
+    places = np.empty(3, int)
+    places[order] = np.arange(3)  # the number that the network knows each label by
+    weights = np.linspace(0.5, 2, len(y)) if weighted else None
+
+    def fitted(targets, table, held_out):
+        options = {"class_weight": table, "validation": held_out, "metrics": ["accuracy"]}
+        model = NeuralNetClassifier(
+            (8,), lr=0.02, epochs=3, random_state=0, compile=False, fit_options=options
+        )
+        return model.fit(x, targets, sample_weight=weights)
+
+    table = {known[1]: 20.0, known[2]: 3.0}
+    model = fitted(known[y], table, (x, known[y]))
+    numbered = fitted(places[y], {int(places[1]): 20.0, int(places[2]): 3.0}, (x, places[y]))
+    plain = fitted(known[y], None, DataLoader((x, known[y]), 7))
+
+    np.testing.assert_array_equal(model.predict_proba(x), numbered.predict_proba(x))
+    assert model.history_.rows == numbered.history_.rows
+    assert not np.array_equal(model.predict_proba(x), plain.predict_proba(x))
+    assert plain.history_["val_accuracy"][-1] == pytest.approx(plain.score(x, known[y]))
+    with pytest.raises(ValueError, match="wants labels of y: 9; there are"):
+        fitted(known[y], {9: 1.0}, None)
+    with pytest.raises(ValueError, match="wants the classes that it knows"):
+        fitted(known[y], None, (x, y + 100))
+
+
+def test_flat_targets_are_validated_as_they_are_learned_from():
+    x, _y = iris()
+    model = NeuralNetRegressor(
+        (8,), lr=0.02, epochs=5, compile=False, fit_options={"validation": (x, x[:, 0])}
+    )
+    model.fit(x, x[:, 0])
+
+    error = np.mean((model.predict(x) - x[:, 0]) ** 2)
+    assert model.history_["val_loss"][-1] == pytest.approx(error, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["poisson", nn.PoissonNLLLoss()])
+def test_counts_are_predicted_as_counts(loss):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 2))
+    y = rng.poisson(np.exp(1 + x[:, 0] / 2))
+    model = NeuralNetRegressor((16,), loss=loss, lr=0.01, epochs=60, random_state=0, compile=False).fit(x, y)
+
+    assert model.predict(x).min() > 0
+    assert model.predict(x).mean() == pytest.approx(y.mean(), rel=0.1)
+    assert model.score(x, y) > 0.35
+    with pytest.raises(ValueError, match="wants numbers of 0 or more: y has -1"):
+        model.fit(x, np.where(y > 3, -1, y))
+
+
+def test_rates_that_are_no_logarithms_stay_as_they_are():
+    x, _y = iris()
+    loss = nn.PoissonNLLLoss(log_input=False)
+    layers = [nn.Linear(4, 1), nn.Softplus()]
+    model = NeuralNetRegressor(layers, loss=loss, epochs=2, random_state=0, compile=False).fit(
+        x, x[:, 0] ** 2
+    )
+
+    np.testing.assert_allclose(model.predict(x), train.predict(model.network_, x)[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 4}, "leaves batch_size to the estimator's own batch_size="),
+        ({"epochs": 4}, "leaves epochs to the estimator's own epochs="),
+        ({"seed": 4}, "leaves seed to the estimator's own random_state="),
+        ({"sample_weight": [1]}, "leaves sample_weight to"),
+        ({"patiance": 4}, "(?s)wants options of train.fit: 'patiance'.*Try patience="),
+        ({"other": 4}, "wants options of train.fit: 'other'"),
+    ],
+)
+@pytest.mark.parametrize("kind", [NeuralNetClassifier, NeuralNetRegressor])
+def test_options_that_are_parameters_or_unknown_are_refused(kind, options, message):
+    with pytest.raises(ValueError, match=message):
+        kind((4,), fit_options=options).fit(*iris())
+
+
+@pytest.mark.parametrize("options", [{"ema": 0.9}, {"swa": 1}])
+def test_nothing_goes_on_from_an_average(options):
+    x, y = iris()
+    with pytest.raises(ValueError, match="from which no training can go on"):
+        NeuralNetClassifier((4,), fit_options=options).partial_fit(x, y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="from which no training can go on"):
+        NeuralNetClassifier((4,), warm_start=True, fit_options=options).fit(x, y)
+    NeuralNetClassifier((4,), epochs=1, compile=False, fit_options=options).fit(x, y)
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+@pytest.mark.parametrize("kind", [NeuralNetClassifier, MLPClassifier])
+def test_a_first_part_that_failed_leaves_no_classes_behind(kind):
+    x, y = iris()
+    model = kind((4,))
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(np.full_like(x, np.nan), y, classes=["a", "b"])
+
+    assert model.fit(x, y).classes_.tolist() == [0, 1, 2]
+
+
+def test_a_new_rate_counts_from_the_next_part_on_and_another_network_is_refused():
+    x, y = iris()
+    model = NeuralNetClassifier((4,), random_state=0, compile=False).partial_fit(x, y, classes=[0, 1, 2])
+    before = model.predict_proba(x)
+    model.set_params(lr=0.0).partial_fit(x, y)
+    np.testing.assert_array_equal(model.predict_proba(x), before)
+
+    assert not np.array_equal(model.set_params(lr=0.1).partial_fit(x, y).predict_proba(x), before)
+    for name, value in {"module": (5,), "optimizer": "SGD"}.items():
+        with pytest.raises(ValueError, match=f"goes on with the {name} that it began with"):
+            clone_of(model).set_params(**{name: value}).partial_fit(x, y)
+
+
+def clone_of(model):
+    return pickle.loads(pickle.dumps(model))

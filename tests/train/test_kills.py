@@ -1,5 +1,6 @@
 """A training that is killed goes on to the same bits: SIGKILL at random moments, SIGTERM."""
 
+import contextlib
 import os
 import re
 import runpy
@@ -7,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import clearprop
-from clearprop import nn, optim, train
+from clearprop import data, nn, optim, train
 
 TOOL = Path(__file__).parents[2] / "tools" / "kills.py"
 
@@ -85,3 +87,56 @@ def test_a_process_ends_with_143(tmp_path):
     assert process.returncode == 143, errors
     assert not re.search("Traceback", errors)
     assert train.load_checkpoint(tmp_path / "run")["step"] > 0
+
+
+class Rows(data.IterableDataset):
+    """The rows of a pair, as they come: nobody knows how many."""
+
+    def __iter__(self):
+        return iter(list(zip(*model_and_data()[1], strict=True)))
+
+
+@pytest.mark.parametrize("step", [2, 7, 9, 14])  # seven batches an epoch
+@pytest.mark.parametrize("way", ["signal", "time"])
+def test_an_epoch_of_unknown_length_that_was_cut_is_repeated(tmp_path, step, way):
+    def fit(**options):
+        model, _ = model_and_data()
+        train.fit(
+            model, "mse", data.DataLoader(Rows(), 16), optimizer=optim.Adam(model.parameters(), lr=0.01),
+            epochs=3, compile=False, progress=False, **options,
+        )  # fmt: skip
+        return model
+
+    class Late(train.Callback):
+        def step_done(self, run):
+            if run.step == step:
+                time.sleep(0.5)
+
+    ended = Late() if way == "time" else End(step)
+    late = {"max_time": 0.4} if way == "time" else {}
+    cut = step % 7 != 0
+    with warnings.catch_warnings(record=True) as said, contextlib.suppress(SystemExit):
+        warnings.simplefilter("always")
+        fit(callbacks=[ended], checkpoint=tmp_path / "run", **late)
+    resumed = fit(checkpoint=tmp_path / "run", resume=True)
+    kept = train.load_checkpoint(tmp_path / "run")["history"]["rows"]
+
+    assert any("was cut short" in str(w.message) for w in said) == cut
+    assert len(kept) == 3
+    for a, b in zip(fit().parameters(), resumed.parameters(), strict=True):
+        np.testing.assert_array_equal(a.value, b.value)
+
+
+def test_sigterm_is_waited_for_where_ctrl_c_is_ignored():
+    """As in a process that a shell starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        model, pair = model_and_data()
+        with pytest.raises(SystemExit) as caught:
+            train.fit(model, "mse", pair, callbacks=[End(2)], compile=False, progress=False)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert caught.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

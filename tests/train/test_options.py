@@ -326,3 +326,164 @@ def test_a_history_draws_itself_and_becomes_a_frame():
     pandas = pytest.importorskip("pandas")
     assert history.to_pandas().index.tolist() == [1, 2, 3]
     assert isinstance(history.to_pandas(), pandas.DataFrame)
+
+
+LOGS = {
+    "csv": train.CSVLog,
+    "json": train.JSONLog,
+    "checkpoint": train.Checkpoint,
+    "best": lambda path, **options: train.Checkpoint(path, watch="loss", **options),
+}
+
+
+@pytest.mark.parametrize("log", LOGS)
+def test_a_log_replaces_its_own_files_alone(tmp_path, log):
+    path = tmp_path / "mydata.csv"
+    path.write_text("name,age\nAda,36\n")
+    with pytest.raises(InputError, match="replaces only what clearprop wrote"):
+        fit(network(), "mse", regression(), callbacks=[LOGS[log](path)])
+    assert path.read_text() == "name,age\nAda,36\n"
+
+    for options in ({"overwrite": True}, {}):
+        fit(network(), "mse", regression(), epochs=2, callbacks=[LOGS[log](path, **options)])
+        assert b"Ada" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("log", LOGS)
+@pytest.mark.parametrize("name", ["run", "run.previous", "link"])
+def test_a_log_never_takes_the_run_s_own_checkpoint(tmp_path, log, name):
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    watcher = LOGS[log](tmp_path / name, overwrite=True)
+    with pytest.raises(InputError, match="wants a file of its own"):
+        fit(network(), "mse", regression(), checkpoint=tmp_path / "run", callbacks=[watcher])
+
+
+def test_a_name_that_is_made_up_later_is_checked_then(tmp_path):
+    (tmp_path / "e1").write_text("mine")
+    for pattern, options in {"e{epoch}": {}, "r{epoch}": {"checkpoint": tmp_path / "r1"}}.items():
+        with pytest.raises(InputError, match=r"wrote there before|a file of its own"):
+            fit(network(), "mse", regression(), callbacks=[train.Checkpoint(tmp_path / pattern)], **options)
+    assert (tmp_path / "e1").read_text() == "mine"
+
+
+@pytest.mark.parametrize("options", [{"ema": 0.9}, {"swa": 1}])
+def test_a_checkpoint_has_the_weights_that_its_row_is_of(tmp_path, options):
+    pair, other = regression(), network()
+    saved = train.Checkpoint(tmp_path / "best", watch="val_loss")
+    fit(network(), "mse", pair, validation=pair, epochs=4, callbacks=[saved], **options)
+    kept = train.load_checkpoint(tmp_path / "best")
+    other.load_state_dict(kept["model"])
+
+    assert train.evaluate(other, "mse", pair)["loss"] == pytest.approx(kept["row"]["val_loss"], rel=1e-6)
+
+
+def test_logs_after_a_resume_have_every_curve_and_step(tmp_path):
+    def run(epochs, metrics, **options):
+        logs = [train.CSVLog(tmp_path / "log.csv"), train.JSONLog(tmp_path / "log.json")]
+        return fit(
+            network(), "mse", regression(), batch_size=16, epochs=epochs, metrics=metrics,
+            callbacks=logs, checkpoint=tmp_path / "run", **options,
+        )  # fmt: skip
+
+    run(1, ["mae"])
+    run(2, [], resume=True)
+    history = run(3, ["r2"], resume=True)
+    table = [line.split(",") for line in (tmp_path / "log.csv").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "log.json").read_text().splitlines()]
+
+    assert table[0] == ["epoch", "loss", "mae", "r2"]
+    assert [[cell != "" for cell in line[2:]] for line in table[1:]] == [[1, 0], [0, 0], [0, 1]]
+    assert np.isnan(history["mae"]).tolist() == [False, True, True]
+    assert [(line["epoch"], line["step"]) for line in lines] == [(1, 4), (2, 8), (3, 12)]
+    assert "nan" in history._repr_html_()
+
+
+@pytest.mark.parametrize("given", [train.CSVLog, 3, "log.csv"])
+def test_what_is_no_callback_is_refused(given):
+    with pytest.raises(TypeError, match="wants callbacks and functions of the run"):
+        fit(network(), "mse", regression(), callbacks=[given])
+
+
+def test_numbers_of_numpy_are_numbers():
+    one, other = network(), network()
+    fit(one, "mse", regression(), clip_norm=np.float32(0.5), epochs=1, accumulate=np.int64(2))
+    fit(other, "mse", regression(), clip_norm=0.5, epochs=1, accumulate=2)
+    same(one, other)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"epochs": True},
+        {"swa": 1.5},
+        {"swa": True},
+        {"ema": "much"},
+        {"patience": float("nan")},
+        {"patience": 1.5},
+        {"patience": True},
+        {"accumulate": 2.0},
+        {"clip_norm": float("nan")},
+        {"max_time": True},
+    ],
+)
+def test_numbers_that_count_nothing_are_refused(options):
+    (name,) = options
+    with pytest.raises(ValueError, match=rf"fit\({name}=\): wants"):
+        fit(network(), "mse", regression(), **options)
+
+
+@pytest.mark.parametrize(
+    "make", [train.EarlyStopping, lambda patience: train.Checkpoint("x", every=patience)]
+)
+@pytest.mark.parametrize("count", [0, 1.5, float("nan"), True])
+def test_callbacks_count_whole_epochs(make, count):
+    with pytest.raises(ValueError, match="wants 1 epoch or more"):
+        make(patience=count)
+
+
+@pytest.mark.parametrize("wrong", [np.inf, np.nan])
+def test_weights_that_are_not_finite_are_named(wrong):
+    with pytest.raises(ValueError, match=r"fit\(sample_weight=\): .*: 2 weights are not finite"):
+        fit(network(), "mse", regression(), sample_weight=np.r_[np.ones(62), wrong, wrong])
+
+
+def test_words_of_other_libraries_are_answered():
+    with pytest.raises(TypeError, match="Try epochs=, in place of epoch="):
+        fit(network(), "mse", regression(), epoch=3)
+    with pytest.raises(TypeError, match="Try validation=, in place of validation_data="):
+        fit(network(), "mse", regression(), validation_data=3)
+    with pytest.raises(TypeError, match="Try watch=, in place of monitor="):
+        train.EarlyStopping(monitor="val_loss")
+
+
+def test_rows_of_a_loader_are_weighted_as_those_of_a_pair():
+    pair, weights = regression(), np.arange(64.0)
+    one, other = network(), network()
+    loader = data.DataLoader(pair, 16, shuffle=True, seed=0)
+    rows = [
+        fit(model, "mse", given, sample_weight=weights, batch_size=16, epochs=2, metrics=["mae"]).rows
+        for model, given in ((one, loader), (other, pair))
+    ]
+
+    same(one, other)
+    assert rows[0] == rows[1]
+
+
+class Emptied(data.IterableDataset):
+    """Rows that can be gone through a number of times, and then no more."""
+
+    def __init__(self, times):
+        self.times = times
+
+    def __iter__(self):
+        self.times -= 1
+        x, y = regression()
+        return iter(list(zip(x, y, strict=True)) if self.times >= 0 else [])
+
+
+@pytest.mark.parametrize("times", [0, 1])
+def test_an_epoch_without_a_batch_is_explained(times):
+    with pytest.raises(
+        ValueError, match=rf"a batch or more in every epoch: the loader gave none in epoch {times + 1}"
+    ):
+        fit(network(), "mse", data.DataLoader(Emptied(times), 16), epochs=3)

@@ -10,8 +10,10 @@ import pytest
 
 import clearprop
 from clearprop import nn, optim, train
+from clearprop.data import TensorDataset
 from clearprop.errors import InputError
 from clearprop.train.checkpoint import Generations
+from clearprop.train.fingerprint import _data, _named, _options
 
 
 def setting(**options):
@@ -163,3 +165,81 @@ def test_a_full_disk_is_noticed_before_training(tmp_path):
     assert "trained" not in found.stdout
     assert os.listdir(tmp_path) == []
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 20_000  # of this process
+
+
+def changed(path, one, other):
+    """Two runs that differ in options of `fit`, the second resuming the first."""
+    for epochs, options in ((2, one), (3, other)):
+        network, loss, pair, _, optimizer = setting()
+        train.fit(
+            network, options.pop("loss", loss), pair, epochs=epochs, batch_size=8, optimizer=optimizer,
+            checkpoint=path, resume=epochs == 3, progress=False, compile=False, **options,
+        )  # fmt: skip
+
+
+WEIGHTS = np.linspace(1, 2, 40)
+OTHERS = {
+    "weights of rows": ({"sample_weight": WEIGHTS}, {"sample_weight": WEIGHTS[::-1]}),
+    "weights at all": ({}, {"sample_weight": WEIGHTS}),
+    "the loss that is weighted": ({"sample_weight": WEIGHTS}, {"sample_weight": WEIGHTS, "loss": "mae"}),
+    "the weighted loss's number": (
+        {"sample_weight": WEIGHTS, "loss": nn.HuberLoss(delta=1.0)},
+        {"sample_weight": WEIGHTS, "loss": nn.HuberLoss(delta=2.0)},
+    ),
+    "a loss's number": ({"loss": nn.HuberLoss(delta=1.0)}, {"loss": nn.HuberLoss(delta=2.0)}),
+    "the kind of average": ({"ema": 0.9}, {"swa": 1}),
+    "a callback's class": (
+        {"callbacks": [train.EarlyStopping("loss")]},
+        {"callbacks": [train.Checkpoint("never", every=99)]},
+    ),
+    "what a callback watches": (
+        {"callbacks": [train.EarlyStopping("loss")]},
+        {"callbacks": [train.EarlyStopping("mae")], "metrics": ["mae"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_other_weights_averages_and_callbacks_are_refused(tmp_path, what):
+    one, other = (dict(options) for options in OTHERS[what])
+    with pytest.raises(InputError, match=r"there, .* here"):
+        changed(tmp_path / "run", one, other)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_several_inputs_are_told_apart_by_all_they_hold(place):
+    x = [np.zeros((4, 1)), np.zeros((4, 2))]
+    before = _data(((x[0], x[1]), np.zeros(4)))
+    x[place] = x[place] + 1
+
+    assert _data(((x[0], x[1]), np.zeros(4))) != before
+    assert _data(TensorDataset(tuple(x), np.zeros(4))) == _data((tuple(x), np.zeros(4)))
+
+
+def test_weights_of_classes_are_a_part_of_the_loss():
+    def named(weights):
+        return _named(train.Weighted(nn.CrossEntropyLoss(), classes=np.array(weights)))
+
+    assert named([1.0, 2.0]) == named([1.0, 2.0]) != named([1.0, 3.0])
+    own = [_options(nn.CrossEntropyLoss(weight=np.array(weights))) for weights in ([1.0, 2.0], [1.0, 3.0])]
+    assert own[0] != own[1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ({"ema": 0.9}, {"ema": 0.5}, "ema=0.5 from here on, in place of the checkpoint's 0.9"),
+        ({"swa": 1}, {"swa": 2}, "swa=2 from here on"),
+        ({}, {"accumulate": 2}, "accumulate=2 from here on, in place of the checkpoint's 1"),
+        ({"clip_norm": 1.0}, {"clip_norm": np.float32(2)}, "clip_norm=2.0 from here on"),
+    ],
+)
+def test_options_that_are_others_from_here_on_are_said(tmp_path, one, other, said):
+    with pytest.warns(UserWarning, match=said):
+        changed(tmp_path / "run", one, other)
+
+
+def test_callbacks_may_change_places_and_those_without_a_state_come_and_go(tmp_path):
+    watchers = [train.EarlyStopping("loss"), train.Checkpoint(tmp_path / "e", every=99)]
+    log = train.CSVLog(tmp_path / "log.csv")
+    changed(tmp_path / "run", {"callbacks": watchers}, {"callbacks": [log, *watchers[::-1]]})

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clearprop.data.dataset import TensorDataset, fetch, stack
 from clearprop.data.samplers import Sampler
 from clearprop.errors import lesson
+from clearprop.hints import refuse_keywords
 
 
 class DataLoader:
@@ -39,6 +40,13 @@ class DataLoader:
     (3, [[2, 4], [3, 0], [1]])
     """
 
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                refuse_keywords(cls, kwargs)
+            return object.__new__(cls)
+
     def __init__(
         self,
         dataset: Any,
@@ -57,7 +65,7 @@ class DataLoader:
     ) -> None:
         if isinstance(dataset, tuple):
             dataset = TensorDataset(*dataset)
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        if not _is_whole(batch_size) or batch_size < 1:
             raise ValueError(
                 lesson("DataLoader(batch_size=)", "wants a whole number of 1 or more", f"{batch_size!r}")
             )
@@ -75,16 +83,17 @@ class DataLoader:
         given = [
             name
             for name in ("shuffle", "sampler", "batch_sampler")
-            if getattr(self, name) not in (False, None)
+            if getattr(self, name) is not None and getattr(self, name) is not False
         ]
         if len(given) > 1:
             raise ValueError(lesson("DataLoader(...)", "wants one thing that orders", " and ".join(given)))
         if given and self.comes:
             wanted = "takes an IterableDataset in the order in which it comes"
             raise ValueError(lesson("DataLoader(...)", wanted, given[0]))
-        if self.workers < 0 or self.prefetch < 1:
-            got = f"{self.workers} and {self.prefetch}"
-            raise ValueError(lesson("DataLoader(workers=, prefetch=)", "wants 0 or more, and 1 or more", got))
+        counts = self.workers, self.prefetch
+        if not all(map(_is_whole, counts)) or self.workers < 0 or self.prefetch < 1:
+            wanted, got = "wants whole numbers, 0 or more and 1 or more", f"{counts[0]!r} and {counts[1]!r}"
+            raise ValueError(lesson("DataLoader(workers=, prefetch=)", wanted, got))
 
     @property
     def comes(self) -> bool:
@@ -113,13 +122,13 @@ class DataLoader:
     def _indices(self) -> list[Any]:
         """Return what each batch of an epoch is made of: slices, or arrays of numbers."""
         if self.batch_sampler is not None:
-            return [np.asarray(list(batch), np.intp) for batch in self.batch_sampler]
+            return [_numbers("batch_sampler", list(batch)) for batch in self.batch_sampler]
         order: Any = None
         if self.sampler is not None:
             numbers = (
                 self.sampler.order(self.generator) if hasattr(self.sampler, "order") else list(self.sampler)
             )
-            order = np.asarray(numbers, np.intp)
+            order = _numbers("sampler", numbers)
         elif self.shuffle:
             order = self.generator.permutation(len(self.dataset))
         size = len(self.dataset) if order is None else len(order)
@@ -175,3 +184,16 @@ class DataLoader:
         """Go on where a state dict was taken: the next loop starts with the next batch."""
         self.generator.bit_generator.state = state["generator"]
         self._start, self._given, self._resuming = state["generator"], state["given"], True
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _numbers(name: str, given: Any) -> Any:
+    """Return the numbers of samples that a sampler gave; complain about fractions and truth values."""
+    numbers = np.asarray(given)
+    if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "iu"):
+        got = f"{numbers.dtype} of shape {numbers.shape}"
+        raise TypeError(lesson(f"DataLoader({name}=)", "wants the whole numbers of samples", got))
+    return numbers.astype(np.intp)

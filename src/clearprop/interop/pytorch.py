@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from clearprop import marks
 from clearprop.errors import InputError, lesson
 from clearprop.files import whole_file
 
@@ -305,10 +306,11 @@ def _tensor_of(x: Any, storages: list[Any]) -> Iterator[bytes]:
     storages.append(x)
 
 
-def save_pt(path: Any, state: Any) -> None:
+def save_pt(path: Any, state: Any, overwrite: bool = False) -> None:
     """Write a state dict, or any containers of arrays, numbers and words, as `torch.save` does.
 
-    PyTorch reads it with `torch.load(path)`, its safe way. Raises TypeError for anything else in it.
+    PyTorch reads it with `torch.load(path)`, its safe way. Raises TypeError for anything else in it, and
+    InputError, without `overwrite`, where there is a file that is none of PyTorch's.
     """
     storages: list[Any] = []
     text = pickle.PROTO + bytes([2]) + b"".join(_pickled(state, storages)) + pickle.STOP
@@ -322,5 +324,5 @@ def save_pt(path: Any, state: Any) -> None:
     if hasattr(path, "write"):
         path.write(whole.getvalue())
         return
-    with whole_file(path, ours=None) as file:
+    with whole_file(path, ours=None if overwrite else marks.pt) as file:
         file.write(whole.getvalue())

@@ -47,7 +47,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             self._known = np.asarray(unique_labels(classes))
         elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
             raise ValueError(lesson("partial_fit(classes=)", "wants the classes of the first call"))
-        self._fit(X, y, sample_weight, True, 1)
+        try:
+            self._fit(X, y, sample_weight, True, 1)
+        finally:
+            self.__dict__.pop("_known", None)  # where it failed before it came to them
         return self
 
     def _targets(self, y: Any, fresh: bool) -> tuple[Array, int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,24 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data  # type: ignore[import-untyped]
 
 from clearprop import nn, optim, train
+from clearprop.data.dataset import TensorDataset
 from clearprop.errors import lesson
+from clearprop.hints import for_keywords
 from clearprop.ops import random
 
 Array = npt.NDArray[Any]
+
+# Arguments of `train.fit` that the estimator has in a place of its own.
+_ELSEWHERE = {
+    "model": "module=",
+    "loss": "loss=",
+    "data": "fit(X, y)",
+    "epochs": "epochs=",
+    "batch_size": "batch_size=",
+    "optimizer": "optimizer=",
+    "seed": "random_state=",
+    "sample_weight": "fit(X, y, sample_weight)",
+}
 
 
 class _NeuralNet(BaseEstimator):  # type: ignore[misc]
@@ -79,29 +94,29 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
             random.set_rng_state(before)
         kind = getattr(optim, self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
         self.optimizer_ = kind(self.network_.parameters(), lr=self.lr)
+        self._made = {"module": self.module, "optimizer": self.optimizer, "lr": self.lr}
         self._order = np.random.default_rng(seed).bit_generator.state
         self.loss_curve_: list[float] = []
         self.n_iter_ = 0
 
     def _train(self, x: Array, y: Array, weights: Any, epochs: int) -> None:
         """Train for some epochs; the order of the rows and all chance go on from where they were."""
-        from clearprop.data import DataLoader, TensorDataset
+        from clearprop.data import DataLoader
 
-        options = dict(self.fit_options or {})
+        options = {"compile": self.compile, "progress": False} | dict(self.fit_options or {})
+        if options.get("class_weight") is not None:
+            options["class_weight"] = self._weights_of_classes(options["class_weight"])
+        if options.get("validation") is not None:
+            options["validation"] = self._held_out(options["validation"])
         loss = train.loss_of(self._loss() if self.loss is None else self.loss)
-        data: Any = (x, y)
-        table = options.pop("class_weight", None) if weights is not None else None
-        if weights is not None:
-            known = None if table is None else train.class_weights(table, y)
-            loss, data = train.Weighted(loss, rows=True, classes=known), (x, (y, weights))
-        loader = DataLoader(TensorDataset(*data), min(self.batch_size, len(x)), shuffle=True)
+        loader = DataLoader(TensorDataset(x, y), min(self.batch_size, len(x)), shuffle=True)
         loader.generator.bit_generator.state = self._order
         before = random.get_rng_state()
         try:
             random.set_rng_state(self._random)
             history = train.fit(
                 self.network_, loss, loader, epochs=epochs, optimizer=self.optimizer_,
-                **({"compile": self.compile, "progress": False} | options),
+                sample_weight=weights, **options,
             )  # fmt: skip
             self._random = random.get_rng_state()
         finally:
@@ -111,10 +126,61 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
         self.loss_curve_ += history["loss"] if len(history) else []
         self.n_iter_ += len(history)
 
+    def _check_options(self, going_on: bool) -> None:
+        """Complain about options that `fit` does not have, or that have another place here."""
+        options, called = dict(self.fit_options or {}), f"{type(self).__name__}(fit_options=)"
+        taken = inspect.signature(train.fit).parameters.values()
+        known = [p.name for p in taken if p.name not in _ELSEWHERE and p.kind is not p.VAR_KEYWORD]
+        for name in options:
+            if name in _ELSEWHERE:
+                wanted = f"leaves {name} to the estimator's own {_ELSEWHERE[name]}"
+                raise ValueError(
+                    lesson(called, wanted, f"{name}={options[name]!r:.40}", hint=_ELSEWHERE[name])
+                )
+            if name not in known:
+                wanted, hint = "wants options of train.fit", for_keywords([name], known)
+                raise ValueError(lesson(called, wanted, repr(name), hint=hint))
+        averaged = [name for name in ("ema", "swa") if options.get(name) is not None]
+        if going_on and averaged:
+            wanted = "ends with an average of the weights, from which no training can go on as it would have"
+            hint = "one fit of all epochs, without warm_start or partial_fit"
+            raise ValueError(lesson(called, wanted, f"{averaged[0]}={options[averaged[0]]!r}", hint=hint))
+
+    def _take_changes(self) -> None:
+        """Go on with what `set_params` has changed since the network was made, or say that it cannot be."""
+        for name in ("module", "optimizer"):
+            given, made = getattr(self, name), self._made[name]
+            if given is not made and given != made:
+                wanted = f"goes on with the {name} that it began with"
+                hint = "fit with warm_start=False, which begins anew"
+                raise ValueError(lesson(type(self).__name__, wanted, f"{given!r:.60}", hint=hint))
+        if self.lr != self._made["lr"]:  # a schedule's own rate is kept where none was asked for
+            self.optimizer_.lr = self._made["lr"] = self.lr
+
+    def _weights_of_classes(self, given: Any) -> Any:
+        return given
+
+    def _held_out(self, given: Any) -> Any:
+        """Return validation data as the network is to see it: inputs and targets as those of `fit`."""
+
+        def encoded(x: Any, y: Any) -> tuple[Array, Array]:
+            x = validate_data(self, x, dtype=np.float64, reset=False)
+            targets, _ = self._targets(y, False)
+            return x.astype(self._dtype()), self._cast(targets)
+
+        held = given.arrays if isinstance(given, TensorDataset) else given
+        if isinstance(held, (tuple, list)) and len(held) == 2:
+            return encoded(*held)
+        return _Encoded(given, encoded) if hasattr(given, "__iter__") else given
+
+    def _cast(self, targets: Array) -> Array:
+        return targets.astype(self._dtype()) if targets.dtype.kind == "f" else targets
+
     def _loss(self) -> str:
         raise NotImplementedError
 
     def _go(self, X: Any, y: Any, sample_weight: Any, going_on: bool, epochs: int) -> None:
+        self._check_options(going_on)
         fresh = not going_on or not hasattr(self, "network_")
         x, y = validate_data(self, X, y, dtype=np.float64, reset=fresh, **self._reading)
         targets, outputs = self._targets(y, fresh)
@@ -123,10 +189,9 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
             weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
         if fresh:
             self._make(x.shape[1], outputs)
-        dtype = self._dtype()
-        targets = targets.astype(dtype) if targets.dtype.kind == "f" else targets
-        weights = None if weights is None else weights.astype(dtype)
-        self._train(x.astype(dtype), targets, weights, epochs)
+        else:
+            self._take_changes()
+        self._train(x.astype(self._dtype()), self._cast(targets), weights, epochs)
 
     def _dtype(self) -> Any:
         """Return the precision of the network's weights: float64 for one made of hidden sizes."""
@@ -148,12 +213,27 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
         return train.predict(self.network_, x.astype(self._dtype()))
 
 
+class _Encoded:
+    """The batches of a loader, each as the network is to see it."""
+
+    def __init__(self, loader: Any, encoded: Callable[[Any, Any], tuple[Array, Array]]) -> None:
+        self.loader, self.encoded = loader, encoded
+        self.dataset = getattr(loader, "dataset", loader)  # which a checkpoint's fingerprint is of
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        for x, y in self.loader:
+            yield self.encoded(x, y)
+
+
 class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]
     """A classifier around any network: `module` is a module, a function, a list of layers, or hidden sizes.
 
     A function is called with the numbers of inputs and of classes; a network has one output, a logit, for
     each class. `fit_options` are any others of `train.fit` (`validation`, `patience`, `callbacks`,
-    `class_weight`, `ema`, ...). `partial_fit` and `warm_start` go on to the bits of an unbroken fit.
+    `class_weight`, `ema`, ...): the keys of `class_weight` and the targets of `validation` are labels, as
+    those of `fit` are. `partial_fit` and `warm_start` go on to the bits of an unbroken fit, and so they
+    refuse `ema` and `swa`. Raises ValueError for options that `train.fit` does not have, or that are
+    parameters here.
 
     >>> from sklearn.datasets import load_iris
     >>> x, y = load_iris(return_X_y=True)
@@ -170,11 +250,25 @@ class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]
             self._known = np.asarray(unique_labels(classes))
         elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
             raise ValueError(lesson("partial_fit(classes=)", "wants the classes of the first call"))
-        self._go(X, y, sample_weight, True, 1)
+        try:
+            self._go(X, y, sample_weight, True, 1)
+        finally:
+            self.__dict__.pop("_known", None)  # where it failed before it came to them
         return self
 
     def _loss(self) -> str:
         return "cross_entropy"
+
+    def _weights_of_classes(self, given: Any) -> Any:
+        """Return the weights of labels as those of the numbers that the network knows them by."""
+        if not isinstance(given, Mapping):
+            return given
+        numbers = {label: number for number, label in enumerate(self.classes_.tolist())}
+        strange = [label for label in given if label not in numbers]
+        if strange:
+            got = f"{strange[0]!r}; there are {', '.join(map(repr, numbers))}"
+            raise ValueError(lesson('fit_options={"class_weight": ...}', "wants labels of y", f"{got:.80}"))
+        return {numbers[label]: weight for label, weight in given.items()}
 
     def _targets(self, y: Any, fresh: bool) -> tuple[Array, int]:
         check_classification_targets(y)
@@ -206,6 +300,9 @@ class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]
 class NeuralNetRegressor(RegressorMixin, _NeuralNet):  # type: ignore[misc]
     """A regressor around any network: see `NeuralNetClassifier`; the loss is the mean squared error.
 
+    With `loss="poisson"` the targets are counts and the network's outputs the logarithms of their means:
+    `predict` returns the means, exp(outputs), and `score` is of them.
+
     >>> x = np.linspace(-1, 1, 64)[:, None]
     >>> model = NeuralNetRegressor((32,), lr=0.02, epochs=200, random_state=0).fit(x, x[:, 0] ** 2)
     >>> bool(model.score(x, x[:, 0] ** 2) > 0.9)
@@ -224,6 +321,9 @@ class NeuralNetRegressor(RegressorMixin, _NeuralNet):  # type: ignore[misc]
 
     def _targets(self, y: Any, fresh: bool) -> tuple[Array, int]:
         targets = np.asarray(y, np.float64)
+        if self._logarithmic() and (targets < 0).any():
+            wanted, got = "wants numbers of 0 or more", f"y has {targets.min():g}"
+            raise ValueError(lesson('NeuralNetRegressor(loss="poisson")', wanted, got))
         if fresh:
             self._flat = targets.ndim == 1
         targets = targets.reshape(len(targets), -1)
@@ -232,7 +332,14 @@ class NeuralNetRegressor(RegressorMixin, _NeuralNet):  # type: ignore[misc]
     def predict(self, X: Any) -> Array:
         """Return the number, or the numbers, of each row."""
         outputs = np.asarray(self._answers(X), np.float64)
+        if self._logarithmic():
+            outputs = np.exp(np.clip(outputs, -700, 700))
         return outputs[:, 0] if self._flat else outputs
+
+    def _logarithmic(self) -> bool:
+        """Return whether the network's outputs are logarithms of what is predicted."""
+        loss = train.loss_of(self._loss() if self.loss is None else self.loss)
+        return isinstance(loss, nn.PoissonNLLLoss) and bool(loss.log_input)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -13,7 +13,7 @@ from clearprop.torch.tensors import Parameter, Tensor
 
 def save(obj: Any, f: Any, **_: Any) -> None:
     """Write tensors, numbers, words and containers of them into a file that PyTorch's `load` reads."""
-    pytorch.save_pt(f, _to_arrays(obj))
+    pytorch.save_pt(f, _to_arrays(obj), overwrite=True)  # as PyTorch's does
 
 
 def load(f: Any, map_location: Any = None, weights_only: bool = True, **_: Any) -> Any:

@@ -12,6 +12,11 @@ from clearprop.errors import lesson
 from clearprop.record import assign
 
 
+def is_count(value: Any) -> bool:
+    """Return whether a value is a whole number, 1 or more: no truth value, no fraction, no NaN."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
+
+
 class Average:
     """The mean of a model's parameters over the steps, or the epochs, of a run.
 
@@ -24,9 +29,9 @@ class Average:
     def __init__(self, model: Any, ema: float | None = None, swa: int | None = None) -> None:
         if ema is not None and swa is not None:
             raise ValueError(lesson("fit(ema=, swa=)", "wants one of the two", f"{ema} and {swa}"))
-        if ema is not None and not 0 <= ema < 1:
+        if ema is not None and not (isinstance(ema, (int, float, np.floating)) and 0 <= ema < 1):
             raise ValueError(lesson("fit(ema=)", "wants a number from 0 to below 1", repr(ema)))
-        if swa is not None and swa < 1:
+        if swa is not None and not is_count(swa):
             raise ValueError(lesson("fit(swa=)", "wants the epoch to begin with, 1 or more", repr(swa)))
         self.ema, self.swa, self.count = ema, swa, 0
         self.tensors = list(model.parameters()) if ema is not None or swa is not None else []
@@ -65,10 +70,16 @@ class Average:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums and how many weights are in them."""
-        return {"count": self.count, "means": [mean.copy() for mean in self.means]}
+        return {"count": self.count, "means": [mean.copy() for mean in self.means], "kind": self._kind}
+
+    @property
+    def _kind(self) -> str:
+        return "swa" if self.swa is not None else "ema"
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state; raises ValueError where it is of another model."""
+        """Go on from a state; raises ValueError where it is of another model or kind."""
+        if state.get("kind", self._kind) != self._kind:
+            raise ValueError(f"an average by {state['kind']} there, by {self._kind} here")
         shapes = [mean.shape for mean in state["means"]]
         if shapes != [mean.shape for mean in self.means]:
             raise ValueError(f"an average of {len(shapes)} arrays, this run has {len(self.means)}")

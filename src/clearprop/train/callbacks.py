@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from clearprop.hints import refuse_keywords
 from clearprop.train.history import History
 
 
@@ -29,6 +32,12 @@ class Run:
     """The sum of the losses by rows, and the rows, of the epoch that runs."""
     kept: dict[str, Any] = field(default_factory=dict)
     """What else a checkpoint keeps: things with `state_dict` and `load_state_dict`, by name."""
+    averaged: Callable[[], AbstractContextManager[None]] = nullcontext
+    """`with run.averaged():` the model has the weights that are measured, an average's under `ema`."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What `fit` was asked for that a checkpoint says, but does not decide."""
+    reserved: tuple[Path, ...] = ()
+    """The files of the run's own checkpoint, which no callback may write to."""
 
 
 class Callback:
@@ -37,6 +46,13 @@ class Callback:
     `epoch_done` may return True to end the run after this epoch. A plain function of the run is taken as an
     `epoch_done`.
     """
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                refuse_keywords(cls, kwargs)
+            return object.__new__(cls)
 
     def run_began(self, run: Run) -> None:
         """Before the first batch."""

@@ -21,6 +21,8 @@ from clearprop.files import make_room, replaceable, whole_file
 from clearprop.interop.safetensors import load_safetensors, save_safetensors
 
 _FORMAT = "clearprop checkpoint 1"
+IS_CHECKPOINT = marks.safetensors(_FORMAT)
+"""Tells by the first bytes of a file whether it is a checkpoint."""
 
 
 def save_checkpoint(path: str | Path, state: Any, overwrite: bool = True) -> None:
@@ -66,7 +68,7 @@ class Generations:
 
     def prepare(self, size: int, overwrite: bool = False) -> None:
         """Raise InputError where checkpoints of so many bytes cannot be written or would replace others."""
-        ours = None if overwrite else marks.safetensors(_FORMAT)
+        ours = None if overwrite else IS_CHECKPOINT
         if not self.damaged:
             replaceable(self.path, ours)
         replaceable(self.previous, ours)

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.data.dataset import leaves
+from clearprop.train.weighting import Weighted
+
 
 def fingerprint(model: Any, loss: Any, optimizer: Any, loader: Any, validation: Any) -> dict[str, str]:
     """Return short texts that are the same whenever a run is the same, and what each is of.
@@ -28,6 +31,7 @@ def fingerprint(model: Any, loss: Any, optimizer: Any, loader: Any, validation: 
     return {
         "model": f"{_plain(repr(model))} of {', '.join(parameters)}",
         "loss": _named(loss),
+        "the loss's options": _options(loss),
         "optimizer": f"{_formula(optimizer)} of {counts} parameters",
         "batch size": str(loader.batch_size) if hasattr(loader, "batch_size") else "its own",
         "training data": _data(loader.dataset if hasattr(loader, "dataset") else loader),
@@ -68,7 +72,24 @@ def _plain(text: str) -> str:
 def _named(loss: Any) -> str:
     if hasattr(loss, "named_parameters"):
         return _plain(repr(loss))
+    if isinstance(loss, Weighted):
+        rows = "rows" if loss.rows else "no rows"
+        classes = "no classes" if loss.classes is None else f"classes {loss.classes.tolist()}"
+        return f"{_named(loss.loss)} weighted by {rows} and {classes}"
     return getattr(loss, "__qualname__", type(loss).__name__)
+
+
+def _options(loss: Any) -> str:
+    """Return what a loss was made with: its numbers and words, and a digest of each array."""
+    held = getattr(loss.loss if isinstance(loss, Weighted) else loss, "__dict__", {})
+    found = []
+    for name, value in held.items():
+        array = getattr(value, "value", value)
+        if isinstance(array, np.ndarray):
+            found.append(f"{name}={digest([np.ascontiguousarray(array).tobytes()])}")
+        elif name != "training" and (value is None or isinstance(value, (bool, int, float, str))):
+            found.append(f"{name}={value!r}")
+    return ", ".join(sorted(found)) or "none"
 
 
 def _formula(optimizer: Any) -> str:
@@ -83,8 +104,9 @@ def _data(data: Any) -> str:
     if hasattr(data, "digest"):  # rows in a file
         return f"{len(data)} rows, digest {data.digest()}"
     held = getattr(data, "arrays", getattr(data, "tensors", data))
-    if isinstance(held, (tuple, list)) and all(hasattr(part, "dtype") for part in held):
-        arrays = [np.asarray(getattr(part, "value", part)) for part in held]
+    parts = list(leaves(tuple(held))) if isinstance(held, (tuple, list)) else []
+    if parts and all(hasattr(part, "dtype") for part in parts):
+        arrays = [np.asarray(getattr(part, "value", part)) for part in parts]
         if not any(array.dtype.hasobject for array in arrays):
             shapes = " and ".join(f"{array.shape} {array.dtype}" for array in arrays)
             return f"{shapes}, digest {digest(np.ascontiguousarray(a).tobytes() for a in arrays)}"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
-from clearprop.data.dataset import leaves
+from clearprop.data.dataset import each, leaves
 from clearprop.errors import InputError, lesson
+from clearprop.hints import for_keywords
 from clearprop.train.average import Average
 from clearprop.train.callbacks import Callback, EachEpoch, Run
 from clearprop.train.checkpoint import Generations
@@ -72,6 +76,7 @@ def fit(
     ema: float | None = None,
     swa: int | None = None,
     max_time: float | None = None,
+    **other: Never,
 ) -> History:
     """Train `model` so that `loss(model(x), y)` falls over the batches of `data`; return the History.
 
@@ -120,28 +125,29 @@ def fit(
     """
     from clearprop import optim
 
+    _check_keywords(other)
     optimizer = optimizer or optim.Adam(model.parameters())
     loss = loss_of(loss)
     _check(model, optimizer, epochs, checkpoint, resume)
     _check_numbers(
         accumulate=accumulate, validate_every=validate_every, max_time=max_time, clip_norm=clip_norm
     )
-    trained_loss, weighted = _weighted(loss, data, sample_weight, class_weight)
+    trained_loss, weighted = _weighted(model, loss, data, sample_weight, class_weight)
     loader = _loader(weighted, batch_size, seed)
     # The metrics' look at the data draws nothing from the loader: they do not change what is learned.
     held_out = validation is not None
     looked_at = validation if held_out else _in_order(data, loader)
-    watchers = [c if isinstance(c, Callback) else EachEpoch(c) for c in callbacks]
+    watchers = [_watcher(c) for c in callbacks]
     average = Average(model, ema, swa)
     step = training_step(model, trained_loss, optimizer, compile, clip_norm=clip_norm)
-    kept: dict[str, Any] = {"plan": step} | {
-        f"callback {i}": c for i, c in enumerate(watchers) if c.state_dict()
-    }
-    kept |= {"average": average} if average.tensors else {}
-    run = Run(model, optimizer, History(), epochs, _count(loader), kept=kept)
+    kept = {"plan": step} | _with_states(watchers) | ({"average": average} if average.tensors else {})
+    run = Run(model, optimizer, History(), epochs, _count(loader), kept=kept, averaged=average.used)
+    run.options = {"accumulate": accumulate, "clip_norm": clip_norm, "ema": ema, "swa": swa}
     best = Best(patience)
     known: dict[str, str] = {}
     generations = None if checkpoint is None else Generations(checkpoint)
+    if generations is not None:
+        run.reserved = generations.path, generations.previous
     if checkpoint is not None or resume:
         known = fingerprint(model, trained_loss, optimizer, loader, validation) | dict(facts or {})
     if resume:
@@ -173,15 +179,15 @@ def fit(
                 run.epoch = len(run.history) + 1
                 began = time.perf_counter()
                 mean = pass_.epoch(loader)
-                unfinished = pass_.cut and run.batches and run.step < run.epoch * run.batches
+                unfinished = pass_.cut and pass_.more
                 if unfinished and (interrupt.terminated or pass_.late):
-                    saved()
+                    saved() if run.batches else _say_repeated(run, checkpoint)
                 if interrupt.terminated and unfinished:
                     break
                 run.partial = (0.0, 0)
                 average.epoch_done(run.epoch)
                 row = {"loss": mean} | measured()
-                run.history.add(row, time.perf_counter() - began)
+                run.history.add(row, time.perf_counter() - began, run.step)
                 with average.used():
                     best.see(run, row.get("val_loss", row["loss"]))
                 told = _tell(watchers, "epoch_done", run)
@@ -222,7 +228,7 @@ class _Pass:
         self.interrupt, self.average, self.accumulate = interrupt, average, accumulate
         self.end = math.inf if max_time is None else time.monotonic() + max_time
         self.look: tuple[int, Callable[[], dict[str, float]]] | None = None
-        self.cut = self.begun = False
+        self.cut = self.more = self.begun = False
 
     @property
     def late(self) -> bool:
@@ -234,19 +240,32 @@ class _Pass:
         self.run.model.train()
         self.cut, self.begun = False, True
         held: list[tuple[Any, Any]] = []
-        for batch in loader:
+        batches = iter(loader)
+        for batch in batches:
             held.append(pair("fit(data=), each batch", batch, "TensorDataset(x, y)"))
             if len(held) < self.accumulate:
                 continue
             self._together(held)
             held = []
             if self.interrupt.asked or self.late:
-                self.cut = True
+                self.cut, self.more = True, self._has_more(batches)
                 break
         if held:
             self._together(held)
         total, rows = self.run.partial
+        if not rows:
+            got = f"the loader gave none in epoch {self.run.epoch}"
+            hint = "data that can be gone through again in every epoch, with a row or more"
+            raise ValueError(lesson("fit(data=)", "wants a batch or more in every epoch", got, hint=hint))
         return total / rows
+
+    def _has_more(self, batches: Iterator[Any]) -> bool:
+        """Return whether the epoch that was cut has batches left; where nobody knows, it is asked for one."""
+        run = self.run
+        if run.batches:
+            return run.step < run.epoch * run.batches
+        nothing = object()
+        return next(batches, nothing) is not nothing
 
     def _together(self, batches: list[tuple[Any, Any]]) -> None:
         """Take one step for a few batches."""
@@ -263,6 +282,38 @@ class _Pass:
         _tell(self.watchers, "step_done", run)
         if self.look is not None and run.step // self.look[0] > (run.step - len(batches)) // self.look[0]:
             run.history.within.append({"step": float(run.step), **self.look[1]()})
+
+
+def _watcher(given: Any) -> Callback:
+    """Return a callback as it is, and a function of the run as one; complain about anything else."""
+    if isinstance(given, Callback):
+        return given
+    if isinstance(given, type) or not callable(given):
+        wanted, got = "wants callbacks and functions of the run", repr(given)[:60]
+        hint = f"{given.__name__}(...), an object of that class" if isinstance(given, type) else ""
+        raise TypeError(lesson("fit(callbacks=)", wanted, got, hint=hint))
+    return EachEpoch(given)
+
+
+def _with_states(watchers: list[Callback]) -> dict[str, Any]:
+    """Return the callbacks that a checkpoint keeps, by their classes' names and a number in each class."""
+    named: dict[str, Any] = {}
+    for watcher in watchers:
+        if watcher.state_dict():
+            kind = type(watcher).__qualname__
+            number = sum(name.rpartition(" ")[0] == f"callback {kind}" for name in named)
+            named[f"callback {kind} {number}"] = watcher
+    return named
+
+
+def _say_repeated(run: Run, checkpoint: Any) -> None:
+    """Warn that a checkpoint cannot hold a place within an epoch whose length nobody knows."""
+    if checkpoint is not None:
+        text = (
+            f"fit(checkpoint=): epoch {run.epoch} was cut short, and its loader has no length and no place "
+            f"to go on from: the checkpoint is that of epoch {run.epoch - 1}; resume=True repeats this one."
+        )
+        warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def _room(model: Any) -> int:
@@ -300,7 +351,7 @@ def _measured(
 
 def _check(model: Any, optimizer: Any, epochs: Any, checkpoint: Any, resume: Any) -> None:
     """Complain about settings that would make a run of nothing."""
-    if not isinstance(epochs, (int, np.integer)) or epochs < 0:
+    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
         raise ValueError(lesson("fit(epochs=)", "wants a whole number, 0 or more", repr(epochs)))
     if resume is True and checkpoint is None:
         hint = 'checkpoint="run.safetensors"'
@@ -315,15 +366,22 @@ def _check(model: Any, optimizer: Any, epochs: Any, checkpoint: Any, resume: Any
         raise ValueError(lesson("fit(optimizer=)", wanted, got, hint=hint))
 
 
+def _check_keywords(other: Iterable[str]) -> None:
+    """Complain about keywords that `fit` does not take, naming ours."""
+    if other:
+        known = [name for name, p in inspect.signature(fit).parameters.items() if p.kind is not p.VAR_KEYWORD]
+        wanted, hint = "takes other keywords", for_keywords(other, known)
+        raise TypeError(lesson("fit(...)", wanted, ", ".join(other), hint=hint))
+
+
 def _check_numbers(**given: Any) -> None:
     """Complain about a number that is not above 0."""
     for name, value in given.items():
         whole = name in ("accumulate", "validate_every")
         if value is None and name != "accumulate":
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer) if whole else (int, float)):
-            raise ValueError(lesson(f"fit({name}=)", "wants a number above 0", repr(value)))
-        if not value > 0:
+        kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
             raise ValueError(lesson(f"fit({name}=)", "wants a number above 0", repr(value)))
 
 
@@ -347,14 +405,17 @@ def _count(loader: Any) -> int:
         return 0
 
 
-def _weighted(loss: Any, data: Any, rows: Any, classes: Any) -> tuple[Any, Any]:
+def _weighted(model: Any, loss: Any, data: Any, rows: Any, classes: Any) -> tuple[Any, Any]:
     """Return the loss with the weights of rows and classes, and the data with those of the rows."""
+    from clearprop.data import DataLoader, TensorDataset
+
     if rows is None and classes is None:
         return loss, data
     held = getattr(data, "dataset", data)
     arrays = held if isinstance(held, (tuple, list)) else getattr(held, "arrays", None)
     called = "fit(sample_weight=, class_weight=)"
-    if arrays is None or (rows is not None and arrays is not data):
+    of_a_loader = isinstance(data, DataLoader) and (data.collate or data.collate_fn) is None
+    if arrays is None or (rows is not None and arrays is not data and not of_a_loader):
         hint = "weights inside your own loss"
         raise TypeError(lesson(called, "wants a pair of arrays as data", type(data).__name__, hint=hint))
     x, y = pair("fit(data=)", tuple(arrays))
@@ -362,11 +423,19 @@ def _weighted(loss: Any, data: Any, rows: Any, classes: Any) -> tuple[Any, Any]:
     weighted = Weighted(loss, rows=rows is not None, classes=table)
     if rows is None:
         return weighted, data
-    weights = np.asarray(rows, np.float32)
-    if weights.shape != (len(y),) or not np.all(weights >= 0) or not weights.any():
-        wanted = f"wants a weight of 0 or more for each of {len(y)} rows, one of them above 0"
-        raise ValueError(lesson("fit(sample_weight=)", wanted, f"{weights.shape}"))
-    return weighted, (x, (np.asarray(y), weights))
+    precision = next((p.dtype for p in model.parameters()), np.float32)
+    weights, count = np.asarray(rows, precision), rows_of(y)
+    finite = np.isfinite(weights).all()
+    if weights.shape != (count,) or not finite or not np.all(weights >= 0) or not weights.any():
+        wanted = f"wants a weight of 0 or more for each of {count} rows, one of them above 0"
+        got = f"{weights.shape}" if finite else f"{np.sum(~np.isfinite(weights))} weights are not finite"
+        raise ValueError(lesson("fit(sample_weight=)", wanted, got))
+    both = x, (each(np.asarray, y), weights)
+    if not of_a_loader:
+        return weighted, both
+    loader = copy.copy(data)  # its generator is the same, so that the order goes on in the loader given
+    loader.dataset = TensorDataset(*both)
+    return weighted, loader
 
 
 def _in_order(data: Any, loader: Any) -> Any:
@@ -374,9 +443,10 @@ def _in_order(data: Any, loader: Any) -> Any:
 
     if hasattr(loader, "in_order"):
         return loader.in_order()
-    return (
-        data if isinstance(data, (tuple, list)) else DataLoader(loader.dataset, 1024, collate=loader.collate)
-    )
+    if isinstance(data, (tuple, list)):
+        return data
+    given = data if isinstance(data, DataLoader) else loader  # the targets without the weights of rows
+    return DataLoader(given.dataset, 1024, collate=given.collate)
 
 
 def _loader(data: Any, batch_size: int, seed: int | None) -> Any:

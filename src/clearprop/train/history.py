@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import importlib
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ class History:
     weights were kept, `history.ended` why the run ended: "finished", "stopped early", "stopped by a
     callback", "interrupted", "terminated", "out of time", or
     "" while it goes on. `history.seconds` holds each epoch's duration, apart
-    from the rows: the same seed gives the same rows. `history.within` has the measures that were taken within
+    from the rows: the same seed gives the same rows; `history.steps` how many batches had been trained on
+    at its end. `history.within` has the measures that were taken within
     epochs, each with its `step`, where `fit` was asked for them.
 
     >>> history = History()
@@ -35,12 +37,14 @@ class History:
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
         self.seconds: list[float] = []
+        self.steps: list[int] = []
         self.within: list[dict[str, float]] = []
         self.best_epoch: int | None = None
         self.ended = ""
 
-    def add(self, row: Mapping[str, float], seconds: float) -> None:
-        """Append one epoch."""
+    def add(self, row: Mapping[str, float], seconds: float, step: int = 0) -> None:
+        """Append one epoch, at whose end so many batches had been trained on."""
+        self.steps.append(step)
         self.rows.append({name: float(value) for name, value in row.items()})
         self.seconds.append(seconds)
 
@@ -51,14 +55,14 @@ class History:
         return iter(self.rows)
 
     def __getitem__(self, name: str) -> list[float]:
-        if self.rows and name not in self.rows[0]:
-            raise KeyError(f"no curve {name!r}; there are {', '.join(self.rows[0])}")
-        return [row[name] for row in self.rows]
+        if self.rows and name not in self.names:
+            raise KeyError(f"no curve {name!r}; there are {', '.join(self.names)}")
+        return [row.get(name, math.nan) for row in self.rows]
 
     @property
     def names(self) -> list[str]:
-        """The names of the curves."""
-        return list(self.rows[0]) if self.rows else []
+        """The names of the curves; in an epoch in which one was not measured it is NaN."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
 
     def __repr__(self) -> str:
         epochs = f"{len(self)} epoch" + ("" if len(self) == 1 else "s")
@@ -87,23 +91,28 @@ class History:
 
     def _repr_html_(self) -> str:
         """Return the last ten epochs as a table, for a notebook."""
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("epoch", *self.names))
+        names = self.names
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("epoch", *names))
         first = max(0, len(self) - 10)
         lines = [
-            f"<tr><td>{epoch}</td>" + "".join(f"<td>{value:.4g}</td>" for value in row.values()) + "</tr>"
+            f"<tr><td>{epoch}</td>"
+            + "".join(f"<td>{row.get(name, math.nan):.4g}</td>" for name in names)
+            + "</tr>"
             for epoch, row in enumerate(self.rows[first:], start=first + 1)
         ]
         said = html.escape(repr(self))
         return f"<table><caption>{said}</caption><tr>{head}</tr>{''.join(lines)}</table>"
 
     def to_csv(self, path: str | Path, overwrite: bool = True) -> None:
-        """Write the rows as CSV with an epoch column, every number with all its digits.
+        """Write the rows as CSV with an epoch column, every number with all its digits,
+        and empty where it was not measured.
 
         Raises InputError, without `overwrite`, where there is a file that is no history.
         """
         ours = None if overwrite else marks.history
         with whole_file(path, "w", ours, newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["epoch", *self.names])
+            names = self.names
+            writer.writerow(["epoch", *names])
             for epoch, row in enumerate(self.rows, start=1):
-                writer.writerow([epoch, *(repr(row[name]) for name in self.names)])
+                writer.writerow([epoch, *(repr(row[name]) if name in row else "" for name in names)])

@@ -21,14 +21,14 @@ class Interrupt:
 def gentle_interrupt() -> Iterator[Interrupt]:
     """Inside the block, Ctrl-C sets `interrupt.asked`; a second one raises KeyboardInterrupt as usual.
 
-    SIGTERM, as Slurm and Kubernetes send it, sets `terminated` too, unless somebody else handles it.
+    SIGTERM, as Slurm and Kubernetes send it, sets `terminated` too. A signal that somebody else handles, or
+    that is ignored, is left alone.
 
     Outside the main thread, where Python handles no signals, nothing changes.
     """
     interrupt = Interrupt()
     before = signal.getsignal(signal.SIGINT)
-    ours = threading.current_thread() is threading.main_thread() and callable(before)
-    if not ours:
+    if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
 
@@ -40,13 +40,13 @@ def gentle_interrupt() -> Iterator[Interrupt]:
     def end(number: int, frame: Any) -> None:
         interrupt.asked = interrupt.terminated = True
 
-    ended = signal.getsignal(signal.SIGTERM)
-    signal.signal(signal.SIGINT, ask)
-    if ended is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, end)
+    # Each by itself: what a shell runs in the background has Ctrl-C ignored, and SIGTERM not.
+    ours: dict[signal.Signals, Any] = {signal.SIGINT: ask} if callable(before) else {}
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        ours[signal.SIGTERM] = end
+    handlers = {number: signal.signal(number, handler) for number, handler in ours.items()}
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
-        if ended is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, ended)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

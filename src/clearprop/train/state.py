@@ -10,6 +10,7 @@ from typing import Any
 from clearprop.errors import InputError, lesson
 from clearprop.ops import random
 from clearprop.record import assign
+from clearprop.train.average import is_count
 from clearprop.train.callbacks import Run
 from clearprop.train.checkpoint import Generations
 from clearprop.train.fingerprint import differences
@@ -56,7 +57,7 @@ class Best:
     """The epoch with the lowest watched loss and its weights, kept where there is a `patience`."""
 
     def __init__(self, patience: int | None) -> None:
-        if patience is not None and patience < 1:
+        if patience is not None and not is_count(patience):
             raise ValueError(lesson("fit(patience=)", "wants at least 1 epoch, or None", repr(patience)))
         self.patience = patience
         self.epoch: int | None = None
@@ -97,7 +98,8 @@ def _state(run: Run, loader: Any, best: Best) -> dict[str, Any]:
         "model": run.model.state_dict(),
         "optimizer": run.optimizer.state_dict(),
         "best": {name: value for name, value in vars(best).items() if name != "patience"},
-        "history": {"rows": run.history.rows, "seconds": run.history.seconds},
+        "history": {"rows": run.history.rows, "seconds": run.history.seconds, "steps": run.history.steps},
+        "options": run.options,
         "within": run.history.within,
         "kept": {name: thing.state_dict() for name, thing in run.kept.items()},
         "partial": run.partial,
@@ -130,10 +132,12 @@ def restore(generations: Generations, run: Run, loader: Any, best: Best, facts: 
         called = f"fit(resume=True) from {path}"
         raise InputError(lesson(called, wanted, first, "Nothing was loaded.", hint)) from error
     _say_ignored(before["optimizer"]["param_groups"], run.optimizer.param_groups)
+    _say_changed(saved.get("options", {}), run.options)
 
 
 def _take(saved: Mapping[str, Any], run: Run, loader: Any, best: Best) -> None:
     history = saved["history"]["rows"], saved["history"]["seconds"]
+    steps = saved["history"].get("steps", [0] * len(history[0]))
     step, kept = int(saved["step"]), dict(saved["best"])
     run.model.load_state_dict(saved["model"])
     run.optimizer.load_state_dict(saved["optimizer"])
@@ -145,10 +149,21 @@ def _take(saved: Mapping[str, Any], run: Run, loader: Any, best: Best) -> None:
     for name, state in held.items():
         run.kept[name].load_state_dict(state)
     run.history.rows, run.history.seconds = history
-    run.history.within = saved.get("within", [])
+    run.history.steps, run.history.within = steps, saved.get("within", [])
     total, rows = saved.get("partial", (0.0, 0))
     run.step, run.partial = step, (float(total), int(rows))
     vars(best).update(kept)
+
+
+def _say_changed(there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Warn of each option of `fit` that is another one from here on."""
+    told = [
+        f"{name}={here[name]} from here on, in place of the checkpoint's {there[name]}"
+        for name in here
+        if name in there and there[name] != here[name]
+    ]
+    if told:
+        warnings.warn(f"fit(resume=True): {'; '.join(told)}.", UserWarning, stacklevel=4)
 
 
 def _say_ignored(asked: list[dict[str, Any]], used: list[Any]) -> None:

@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from clearprop import marks
 from clearprop.errors import InputError, lesson
+from clearprop.files import Ours, replaceable, whole_file
+from clearprop.train.average import is_count
 from clearprop.train.callbacks import Callback, Run
-from clearprop.train.checkpoint import save_checkpoint
+from clearprop.train.checkpoint import IS_CHECKPOINT, save_checkpoint
 
 
 class Scheduled(Callback):
@@ -50,10 +53,11 @@ class Scheduled(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the schedule's state."""
-        return {"schedule": self.schedule.state_dict()}
+        return {"schedule": self.schedule.state_dict(), "kind": type(self.schedule).__name__}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with a schedule's state."""
+        """Go on with a schedule's state; ValueError for one of another class."""
+        _check_same(self, "kind", state, type(self.schedule).__name__)
         self.schedule.load_state_dict(state["schedule"])
 
 
@@ -67,7 +71,7 @@ class EarlyStopping(Callback):
     def __init__(
         self, watch: str = "val_loss", patience: int = 5, *, least: float = 0.0, largest: bool = False
     ) -> None:
-        if patience < 1:
+        if not is_count(patience):
             raise ValueError(lesson("EarlyStopping(patience=)", "wants 1 epoch or more", repr(patience)))
         self.watch, self.patience, self.least, self.sign = watch, patience, least, -1.0 if largest else 1.0
         self.best, self.waited = math.inf, 0
@@ -81,10 +85,15 @@ class EarlyStopping(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value and how many epochs ago it was."""
-        return {"best": self.best, "waited": self.waited}
+        return {"best": self.best, "waited": self.waited, "watch": self._watched}
+
+    @property
+    def _watched(self) -> str:
+        return f"the {'largest' if self.sign < 0 else 'smallest'} {self.watch}"
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Go on from a state; ValueError for the best of something else."""
+        _check_same(self, "watch", state, self._watched)
         self.best, self.waited = state["best"], state["waited"]
 
 
@@ -92,17 +101,30 @@ class Checkpoint(Callback):
     """Writes the model's and the optimizer's state after epochs: `path` may hold `{epoch}` and curves.
 
     With `every=n` each n-th epoch, with `watch` those alone that are the best so far (the smallest value,
-    with `largest` the largest). The files are read by `load_checkpoint`; to go on with a run,
-    `fit(checkpoint=)` keeps all of it.
+    with `largest` the largest). Under `fit(ema=)` and `fit(swa=)` the weights are the average's, which the
+    curves are of. The files are read by `load_checkpoint`; to go on with a run, `fit(checkpoint=)` keeps
+    all of it. Raises InputError, without `overwrite`, where there is a file that is no checkpoint, and where
+    the file is the run's own checkpoint.
     """
 
     def __init__(
-        self, path: str | Path, *, every: int = 1, watch: str | None = None, largest: bool = False
+        self,
+        path: str | Path,
+        *,
+        every: int = 1,
+        watch: str | None = None,
+        largest: bool = False,
+        overwrite: bool = False,
     ) -> None:
-        if every < 1:
+        if not is_count(every):
             raise ValueError(lesson("Checkpoint(every=)", "wants 1 epoch or more", repr(every)))
         self.path, self.every, self.watch, self.sign = str(path), every, watch, -1.0 if largest else 1.0
-        self.best = math.inf
+        self.best, self.overwrite = math.inf, overwrite
+
+    def run_began(self, run: Run) -> None:
+        """Complain before the first batch where the file may not be written."""
+        if "{" not in self.path:
+            _check_file(self, run, self.path, None if self.overwrite else IS_CHECKPOINT)
 
     def epoch_done(self, run: Run) -> bool | None:
         """Write the file where it is this epoch's turn."""
@@ -114,47 +136,70 @@ class Checkpoint(Callback):
                 return None
             self.best = value
         path = self.path.format(epoch=run.epoch, **run.history.rows[-1])
-        state = {"model": run.model.state_dict(), "optimizer": run.optimizer.state_dict()}
-        save_checkpoint(path, state | {"epoch": run.epoch, "row": run.history.rows[-1]})
+        _check_file(self, run, path, None)
+        with run.averaged():
+            weights = run.model.state_dict()
+        state = {"model": weights, "optimizer": run.optimizer.state_dict()}
+        save_checkpoint(path, state | {"epoch": run.epoch, "row": run.history.rows[-1]}, self.overwrite)
         return None
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value so far."""
-        return {"best": self.best}
+        return {"best": self.best, "watch": self._watched}
+
+    @property
+    def _watched(self) -> str:
+        return f"the {'largest' if self.sign < 0 else 'smallest'} {self.watch}"
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Go on from a state; ValueError for the best of something else."""
+        _check_same(self, "watch", state, self._watched)
         self.best = state["best"]
 
 
 class CSVLog(Callback):
-    """Keeps a CSV file of the epochs' rows, which is whole after every epoch; see `History.to_csv`."""
+    """Keeps a CSV file of the epochs' rows, which is whole after every epoch; see `History.to_csv`.
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    Raises InputError, before the first batch, where there is a file that is no history, unless `overwrite`.
+    """
+
+    def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
+        self.path, self.overwrite = Path(path), overwrite
+
+    def run_began(self, run: Run) -> None:
+        """Complain where the file may not be written."""
+        _check_file(self, run, self.path, None if self.overwrite else marks.history)
 
     def epoch_done(self, run: Run) -> bool | None:
         """Write the file."""
-        run.history.to_csv(self.path)
+        run.history.to_csv(self.path, self.overwrite)
         return None
 
 
 class JSONLog(Callback):
-    """Keeps a file with one JSON object for each epoch: epoch, step, seconds and the row's numbers."""
+    """Keeps a file with one JSON object for each epoch: epoch, step, seconds and the row's numbers.
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    The step is how many batches had been trained on, null for an epoch of before that was kept. Raises
+    InputError, before the first batch, where there is a file that is no such log, unless `overwrite`.
+    """
+
+    def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
+        self.path, self.ours = Path(path), None if overwrite else marks.log
+
+    def run_began(self, run: Run) -> None:
+        """Complain where the file may not be written."""
+        _check_file(self, run, self.path, self.ours)
 
     def epoch_done(self, run: Run) -> bool | None:
         """Write the epochs so far, so that a resumed run repeats none."""
-        from clearprop.files import whole_file
-
-        with whole_file(self.path, "w", encoding="utf-8") as file:
-            for epoch, (row, seconds) in enumerate(
-                zip(run.history.rows, run.history.seconds, strict=True), start=1
+        kept = run.history
+        with whole_file(self.path, "w", self.ours, encoding="utf-8") as file:
+            for epoch, (row, step, seconds) in enumerate(
+                zip(kept.rows, kept.steps, kept.seconds, strict=True), start=1
             ):
                 numbers = {name: value if math.isfinite(value) else None for name, value in row.items()}
-                file.write(json.dumps({"epoch": epoch, "seconds": seconds, **numbers}) + "\n")
+                line = {"epoch": epoch, "step": step or None, "seconds": seconds, **numbers}
+                file.write(json.dumps(line) + "\n")
         return None
 
 
@@ -189,3 +234,17 @@ def watched(run: Run, name: str) -> float:
         got = f"{name!r}; there are {', '.join(row)}"
         raise ValueError(lesson("a callback's watch=", "wants one of the epoch's numbers", got))
     return row[name]
+
+
+def _check_file(callback: Callback, run: Run, path: str | Path, ours: Ours | None) -> None:
+    """Raise InputError for a file that is not `ours`, where that is given, or is the run's checkpoint."""
+    if replaceable(path, ours) in run.reserved:
+        wanted, got = "wants a file of its own", f"{path} is the run's own checkpoint"
+        raise InputError(lesson(f"{type(callback).__name__}(path)", wanted, got, hint="another name"))
+
+
+def _check_same(callback: Callback, name: str, state: Mapping[str, Any], here: str) -> None:
+    """Raise ValueError where a state was kept for something else."""
+    there = state.get(name, here)
+    if there != here:
+        raise ValueError(f"{type(callback).__name__} of {there} there, of {here} here")
