@@ -191,3 +191,23 @@ def test_weights_of_a_wrapper_are_loaded_without_its_prefix(tmp_path):
     assert other.load_state_dict(load_weights(tmp_path / "m.pt")) == ([], [])
     np.testing.assert_array_equal(other.weight.value, model.weight.value)
     assert without_prefix({"module.a": 1, "b": 2}) == {"module.a": 1, "b": 2}
+
+
+def test_a_file_that_is_none_of_pytorch_s_is_left_as_it_was(tmp_path):
+    path = tmp_path / "mydata.csv"
+    for mine in (b"name,age\nAda,36\n", b"PK\x03\x04 another archive"):
+        path.write_bytes(mine)
+        with pytest.raises(InputError, match="replaces only what clearprop wrote there before"):
+            save_pt(path, {"w": np.ones(2)})
+        assert path.read_bytes() == mine
+    for options in ({"overwrite": True}, {}):  # the second finds the first's
+        save_pt(path, {"w": np.ones(2)}, **options)
+        assert load_pt(path)["w"].tolist() == [1, 1]
+
+
+def test_a_file_of_pytorch_s_own_is_replaced(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"w": torch.ones(2)}, tmp_path / "weights.pt")
+    save_pt(tmp_path / "weights.pt", {"w": np.zeros(2)})
+
+    assert load_pt(tmp_path / "weights.pt")["w"].tolist() == [0, 0]
