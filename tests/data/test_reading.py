@@ -5,6 +5,8 @@ import gzip
 import io
 import json
 import lzma
+import os
+import threading
 import zipfile
 
 import numpy as np
@@ -228,3 +230,16 @@ def test_without_a_library_a_parquet_file_says_what_to_install(monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, name, None)
 
     assert refusal(b"PAR1" + bytes(20)).endswith("Try pip install 'clearprop[tables]'.")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.parametrize("name", PACKED)
+def test_a_pipe_is_read_once(tmp_path, name):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(PACKED[name],))
+    writer.start()
+    table = read_table(pipe)
+    writer.join(10)
+
+    assert table.columns["town"] == ["Oslo", "Rome", "Lima"]

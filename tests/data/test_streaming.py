@@ -2,6 +2,7 @@
 
 import io
 import lzma
+import os
 import tracemalloc
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import clearprop
 from clearprop import nn, train
-from clearprop.data import BlockFile, read_blocks, read_table, stream_table, streaming
+from clearprop.data import BlockFile, inspection, read_blocks, read_table, stream_table, streaming
 from clearprop.data.columns import Category, Classes, Number, encode
 from clearprop.data.reading import delimited
 from clearprop.errors import InputError
@@ -217,3 +218,28 @@ def test_parquet_comes_in_pieces(tmp_path, kind, monkeypatch):
     assert [v for piece in pieces for v in piece.columns["town"]] == table.columns["town"]
     stream = stream_table(path, "kind", block_rows=64)
     assert sum(stream.rows) == 500
+
+
+@pytest.mark.parametrize("gap", ["", "n/a"])
+@pytest.mark.parametrize("task", ["regression", "classification"])
+@pytest.mark.parametrize("block_rows", [30, 500])
+def test_rows_without_a_target_are_told_of_as_in_memory(gap, task, block_rows):
+    values = [("yes", "no") if task == "classification" else ("1.5", "2.5")][0]
+    rows = "".join(f"{i % 17}.5,{gap if i % 10 == 0 else values[i % 3 == 0]}\n" for i in range(300))
+    given = f"x,y\n{rows}".encode()
+    stream = stream_table(given, "y", task=task, block_rows=block_rows)
+    table = read_table(given)
+    reading = inspection.inspect(table, "y", task=task)
+    inspection.with_target(table, reading)
+
+    assert stream.reading.remarks == reading.remarks
+    assert "30 of 300 rows are left out: 'y' is missing" in reading.remarks[0]
+    assert sum(stream.rows) == 270
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_what_can_be_read_once_is_not_streamed(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for given in (io.BytesIO(content()), "-", tmp_path / "pipe"):
+        with pytest.raises(InputError, match="wants a file, which is read more than once"):
+            stream_table(given, "kind")

@@ -182,10 +182,12 @@ class StreamedJob(Job):
 
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
         from clearprop.data import stream_table
+        from clearprop.data.reading.sources import is_read_once
 
         self.args = args
-        if args.data in DATA_SETS or args.data == "-" or args.target is None:
-            wanted, hint = "wants a file, which is read more than once, and its target", "--target COLUMN"
+        if args.data in DATA_SETS or is_read_once(args.data) or args.target is None:
+            wanted = "wants a file, which is read more than once, and its target"
+            hint = "--target COLUMN" if args.target is None else "writing it into a file first"
             raise InputError(lesson("--stream", wanted, repr(args.data), hint=hint))
         if _one_scale(args):
             raise InputError(lesson("--stream", "scales each column by its own spread", "--scaling table"))

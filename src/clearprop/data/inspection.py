@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,9 +175,8 @@ def with_target(table: Table, reading: Reading) -> Table:
         values = numbers_only(table, reading.target, reading.aim.dress)
         known &= ~np.isnan(values)
     if not known.all():
-        missing = int((~known).sum())
-        left = f"{missing:,} of {len(table):,} rows are left out"
-        reading.remarks.append(f"{left}: {reading.target!r} is missing{_words(table, reading)}")
+        words = missing_words(table, reading.target)
+        reading.remarks.append(left_out(reading.target, int((~known).sum()), len(table), words))
         table = table.rows(np.flatnonzero(known))
     if len(table) < 10:
         got = f"{len(table)} with a known {reading.target!r}"
@@ -200,12 +199,16 @@ def with_target(table: Table, reading: Reading) -> Table:
     return table
 
 
-def _words(table: Table, reading: Reading) -> str:
-    """Return the words that stand for missing cells of the target, other than an empty cell."""
-    cells = table.found(reading.target)
+def left_out(target: str, missing: int, rows: int, words: Sequence[str]) -> str:
+    """Return the remark on rows whose target is missing, with the words that stand there instead."""
+    shown = f" ({', '.join(map(repr, words[:4]))})" if words else ""
+    return f"{missing:,} of {rows:,} rows are left out: {target!r} is missing{shown}"
+
+
+def missing_words(table: Table, name: str) -> list[str]:
+    """Return the words that stand for missing cells of a column, other than an empty cell."""
+    cells = table.found(name)
     if isinstance(cells, (Numbers, Moments)):
-        return ""
-    words = [
-        w.strip() for w, gone in zip(cells.words, table.missing(cells), strict=True) if gone and w.strip()
-    ]
-    return f" ({', '.join(map(repr, words[:4]))})" if words else ""
+        return []
+    gone = table.missing(cells)
+    return [w.strip() for w, is_gone in zip(cells.words, gone, strict=True) if is_gone and w.strip()]

@@ -25,10 +25,12 @@ from clearprop.data.columns import (
     learn_columns,
     learn_target,
 )
-from clearprop.data.inspection import Reading, inspect, with_target
+from clearprop.data.inspection import Reading, inspect, left_out, missing_words, with_target
 from clearprop.data.reading.blocks import expected_rows, read_blocks
+from clearprop.data.reading.sources import is_read_once
 from clearprop.data.tables import Table, stacked
 from clearprop.data.targets import labels
+from clearprop.errors import InputError, lesson
 
 Array = npt.NDArray[Any]
 
@@ -89,6 +91,10 @@ class Statistics:
     sample: list[Table] = field(default_factory=list)
     share: float = 1.0
     labels: Counter[str | None] = field(default_factory=Counter)
+    seen: int = 0
+    missing: int = 0
+    gaps: dict[str, None] = field(default_factory=dict)
+    """Of all rows, how many there are, how many have no target, and the words that stand there instead."""
 
     def see(self, block: Table, chance: Array) -> None:
         """Take some training rows; `chance` has a number from 0 to 1 for each."""
@@ -189,6 +195,9 @@ def stream_table(
     >>> stream.target.values, sum(stream.rows)
     (('a', 'b'), 60)
     """
+    if is_read_once(path):
+        wanted, got = "wants a file, which is read more than once", f"{path!s:.60} can be read once"
+        raise InputError(lesson("stream_table(path)", wanted, got, hint="read_table, or a file of it"))
     asked = dict(columns or {})
     as_written = {name for name, kind in asked.items() if kind in ("category", "text")}
 
@@ -208,6 +217,9 @@ def stream_table(
             break
         as_written |= again
     sample = with_target(sample, reading)
+    if statistics.missing:
+        words = list(statistics.gaps)
+        reading.remarks.append(left_out(target, statistics.missing, statistics.seen, words))
     encodings = [_refined(column, statistics) for column in learn_columns(sample, reading)]
     aim = _aim(reading, sample, statistics, count)
     rows = statistics.rows, len(held[0]), len(held[1])
@@ -223,6 +235,9 @@ def _gathered(
     for block in blocks:
         block.found(target, "the target")
         known = ~block.absent(target)
+        statistics.seen += len(block)
+        statistics.missing += int((~known).sum())
+        statistics.gaps |= dict.fromkeys(missing_words(block, target))
         part = _parts(block.lines, shares, seed)
         cells = block.found(target)
         if isinstance(cells, Words):

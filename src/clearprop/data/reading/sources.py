@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
+import stat
 import sys
 import zipfile
 from collections.abc import Callable
@@ -61,9 +63,10 @@ class Source:
 
 
 def source_of(given: Any) -> Source:
-    """Return a file, standard input (`-`), an open file or bytes as a Source, unpacked.
+    """Return a file, standard input (`-`), a pipe, an open file or bytes as a Source, unpacked.
 
-    Raises InputError for archives of several files, and for files of other programs, which it names.
+    What can be read once alone is kept in memory. Raises InputError for archives of several files, and for
+    files of other programs, which it names.
     """
     if isinstance(given, (bytes, bytearray)):
         content = bytes(given)
@@ -75,7 +78,23 @@ def source_of(given: Any) -> Source:
             _held(sys.stdin.buffer if hasattr(sys.stdin, "buffer") else sys.stdin, "standard input")
         )
     path = Path(given)
-    return _unpacked(Source(str(given), lambda: open(path, "rb"), path))
+    whole = Source(str(given), lambda: open(path, "rb"), path)  # noqa: SIM115  # whoever reads it closes it
+    if is_read_once(given):
+        with whole.reading() as stream:
+            return _unpacked(_held(stream, whole.name))
+    return _unpacked(whole)
+
+
+def is_read_once(given: Any) -> bool:
+    """Return whether a table can be gone through once alone: standard input, an open file, a pipe."""
+    if isinstance(given, (bytes, bytearray)):
+        return False
+    if hasattr(given, "read") or str(given) == "-":
+        return True
+    try:
+        return stat.S_ISFIFO(os.stat(given).st_mode)
+    except (OSError, ValueError):  # whoever reads it says what is wrong with it
+        return False
 
 
 def _held(stream: Any, name: str) -> Source:
