@@ -124,6 +124,7 @@ def test_a_tuple_of_lists_is_columns_not_samples():
 def test_numbers_are_an_order(order):
     loader = DataLoader(TensorDataset(np.arange(40)), 40, sampler=order)
     assert numbers(loader) == [list(range(39, -1, -1))]
+    assert len(loader) == 1
 
 
 @pytest.mark.parametrize("order", [[0.5, 1.0], np.array([True, False]), [[0, 1]]])

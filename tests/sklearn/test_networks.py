@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from clearprop import nn, train
-from clearprop.data import DataLoader
+from clearprop.data import DataLoader, Subset, TensorDataset
 from clearprop.sklearn import MLPClassifier, NeuralNetClassifier, NeuralNetRegressor
 
 QUICK = {"lr": 0.02, "epochs": 40, "compile": False}
@@ -163,6 +163,42 @@ def test_flat_targets_are_validated_as_they_are_learned_from():
     assert model.history_["val_loss"][-1] == pytest.approx(error, rel=1e-6)
 
 
+FORMS = {
+    "pair": lambda x, y: (x, y),
+    "list": lambda x, y: [x, y],
+    "dataset": TensorDataset,
+    "subset": lambda x, y: Subset(TensorDataset(x, y), range(len(y))),
+    "loader": lambda x, y: DataLoader((x, y), 40),
+    "batches": lambda x, y: _Batches(x, y),
+}
+
+
+class _Batches:
+    def __init__(self, x, y):
+        self.held = x, y
+
+    def __iter__(self):
+        yield self.held
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_held_out_are_given_in_every_form(form):
+    x, y = iris()
+    model = NeuralNetClassifier((8,), epochs=2, compile=False)
+    model.set_params(fit_options={"validation": FORMS[form](x, y + 1), "metrics": ["accuracy"]}).fit(x, y + 1)
+
+    assert model.history_["val_accuracy"][-1] == pytest.approx(model.score(x, y + 1))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [((1, 2, 3), "wants a pair"), (0.1, "wants a pair"), ((np.ones((2, 3)), [0, 1]), "3 features")],
+)
+def test_what_cannot_be_held_out_is_refused(given, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        NeuralNetClassifier((8,), fit_options={"validation": given}).fit(*iris())
+
+
 @pytest.mark.parametrize("loss", ["poisson", nn.PoissonNLLLoss()])
 def test_counts_are_predicted_as_counts(loss):
     rng = np.random.default_rng(0)
@@ -173,6 +209,8 @@ def test_counts_are_predicted_as_counts(loss):
     assert model.predict(x).min() > 0
     assert model.predict(x).mean() == pytest.approx(y.mean(), rel=0.1)
     assert model.score(x, y) > 0.35
+    measured = model.set_params(epochs=1, fit_options={"metrics": ["mae"]}).fit(x, y)
+    assert measured.history_["mae"] == pytest.approx([np.abs(measured.predict(x) - y).mean()])
     with pytest.raises(ValueError, match="wants numbers of 0 or more: y has -1"):
         model.fit(x, np.where(y > 3, -1, y))
 
@@ -195,6 +233,8 @@ def test_rates_that_are_no_logarithms_stay_as_they_are():
         ({"epochs": 4}, "leaves epochs to the estimator's own epochs="),
         ({"seed": 4}, "leaves seed to the estimator's own random_state="),
         ({"sample_weight": [1]}, "leaves sample_weight to"),
+        ({"lr": 4}, "leaves lr to the estimator's own lr="),
+        ({"random_state": 4}, "leaves random_state to the estimator's own random_state="),
         ({"patiance": 4}, "(?s)wants options of train.fit: 'patiance'.*Try patience="),
         ({"other": 4}, "wants options of train.fit: 'other'"),
     ],

@@ -487,3 +487,10 @@ def test_an_epoch_without_a_batch_is_explained(times):
         ValueError, match=rf"a batch or more in every epoch: the loader gave none in epoch {times + 1}"
     ):
         fit(network(), "mse", data.DataLoader(Emptied(times), 16), epochs=3)
+
+
+def test_a_name_of_curves_that_are_not_there_and_weights_that_are_words_are_explained(tmp_path):
+    with pytest.raises(ValueError, match=r"wants a path of \{epoch\} and \{loss\}: .*val_acc"):
+        fit(network(), "mse", regression(), callbacks=[train.Checkpoint(tmp_path / "m{val_acc}")])
+    with pytest.raises(ValueError, match="wants a number for each of 64 rows: 'balanced'"):
+        fit(network(), "mse", regression(), sample_weight="balanced")

@@ -106,8 +106,8 @@ class DataLoader:
             return len(self.batch_sampler)  # type: ignore[arg-type]
         size = len(self.dataset)
         if self.sampler is not None:
-            size = int(getattr(self.sampler, "count", size))
-            size = len(self.sampler) if isinstance(self.sampler, Sized) else size
+            sized = isinstance(self.sampler, Sized)  # a list has a method of the name count
+            size = len(self.sampler) if sized else int(getattr(self.sampler, "count", size))  # type: ignore[arg-type]
         return size // self.batch_size if self.drop_last else -(-size // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:

@@ -19,6 +19,8 @@ from clearprop.data.dataset import TensorDataset
 from clearprop.errors import lesson
 from clearprop.hints import for_keywords
 from clearprop.ops import random
+from clearprop.train.evaluation import pair
+from clearprop.train.metrics import named
 
 Array = npt.NDArray[Any]
 
@@ -106,6 +108,8 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
         options = {"compile": self.compile, "progress": False} | dict(self.fit_options or {})
         if options.get("class_weight") is not None:
             options["class_weight"] = self._weights_of_classes(options["class_weight"])
+        if "metrics" in options:
+            options["metrics"] = self._measures(options["metrics"])
         if options.get("validation") is not None:
             options["validation"] = self._held_out(options["validation"])
         loss = train.loss_of(self._loss() if self.loss is None else self.loss)
@@ -131,12 +135,11 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
         options, called = dict(self.fit_options or {}), f"{type(self).__name__}(fit_options=)"
         taken = inspect.signature(train.fit).parameters.values()
         known = [p.name for p in taken if p.name not in _ELSEWHERE and p.kind is not p.VAR_KEYWORD]
+        own = _ELSEWHERE | {name: f"{name}=" for name in self.get_params(deep=False) if name not in known}
         for name in options:
-            if name in _ELSEWHERE:
-                wanted = f"leaves {name} to the estimator's own {_ELSEWHERE[name]}"
-                raise ValueError(
-                    lesson(called, wanted, f"{name}={options[name]!r:.40}", hint=_ELSEWHERE[name])
-                )
+            if name in own:
+                wanted = f"leaves {name} to the estimator's own {own[name]}"
+                raise ValueError(lesson(called, wanted, f"{name}={options[name]!r:.40}", hint=own[name]))
             if name not in known:
                 wanted, hint = "wants options of train.fit", for_keywords([name], known)
                 raise ValueError(lesson(called, wanted, repr(name), hint=hint))
@@ -168,10 +171,18 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
             targets, _ = self._targets(y, False)
             return x.astype(self._dtype()), self._cast(targets)
 
-        held = given.arrays if isinstance(given, TensorDataset) else given
-        if isinstance(held, (tuple, list)) and len(held) == 2:
-            return encoded(*held)
-        return _Encoded(given, encoded) if hasattr(given, "__iter__") else given
+        from clearprop.data import DataLoader
+
+        held, called = getattr(given, "arrays", given), 'fit_options={"validation": ...}'
+        if isinstance(held, (tuple, list)):
+            return encoded(*pair(called, held))
+        if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):
+            wanted = "wants a pair (inputs, targets), a Dataset or a loader"
+            raise TypeError(lesson(called, wanted, f"{given!r:.60}"))
+        return _Encoded(DataLoader(given, 1024) if hasattr(given, "__getitem__") else given, encoded)
+
+    def _measures(self, given: Any) -> Any:
+        return given
 
     def _cast(self, targets: Array) -> Array:
         return targets.astype(self._dtype()) if targets.dtype.kind == "f" else targets
@@ -331,10 +342,25 @@ class NeuralNetRegressor(RegressorMixin, _NeuralNet):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:
         """Return the number, or the numbers, of each row."""
-        outputs = np.asarray(self._answers(X), np.float64)
-        if self._logarithmic():
-            outputs = np.exp(np.clip(outputs, -700, 700))
+        outputs = self._meant(np.asarray(self._answers(X), np.float64))
         return outputs[:, 0] if self._flat else outputs
+
+    def _meant(self, outputs: Array) -> Array:
+        return np.exp(np.clip(outputs, -700, 700)) if self._logarithmic() else outputs
+
+    def _measures(self, given: Any) -> Any:
+        """Return metrics of what is predicted, where the network's outputs are logarithms of it."""
+
+        def of_means(name: str, metric: Callable[[Array, Array], float]) -> Callable[[Array, Array], float]:
+            def measure(outputs: Array, targets: Array) -> float:
+                return metric(self._meant(outputs), targets)
+
+            measure.__name__ = name
+            return measure
+
+        if not self._logarithmic():
+            return given
+        return [of_means(name, metric) for name, metric in named(given).items()]
 
     def _logarithmic(self) -> bool:
         """Return whether the network's outputs are logarithms of what is predicted."""

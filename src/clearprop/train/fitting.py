@@ -424,7 +424,12 @@ def _weighted(model: Any, loss: Any, data: Any, rows: Any, classes: Any) -> tupl
     if rows is None:
         return weighted, data
     precision = next((p.dtype for p in model.parameters()), np.float32)
-    weights, count = np.asarray(rows, precision), rows_of(y)
+    count = rows_of(y)
+    try:
+        weights = np.asarray(rows, precision)
+    except (TypeError, ValueError) as error:
+        wanted = f"wants a number for each of {count} rows"
+        raise ValueError(lesson("fit(sample_weight=)", wanted, f"{rows!r:.60}")) from error
     finite = np.isfinite(weights).all()
     if weights.shape != (count,) or not finite or not np.all(weights >= 0) or not weights.any():
         wanted = f"wants a weight of 0 or more for each of {count} rows, one of them above 0"

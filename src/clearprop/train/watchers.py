@@ -135,7 +135,15 @@ class Checkpoint(Callback):
             if not value < self.best:
                 return None
             self.best = value
-        path = self.path.format(epoch=run.epoch, **run.history.rows[-1])
+        row = run.history.rows[-1]
+        try:
+            path = self.path.format(epoch=run.epoch, **row)
+        except (KeyError, IndexError, ValueError) as error:
+            wanted, got = (
+                f"wants a path of {{epoch}} and {', '.join(f'{{{n}}}' for n in row)}",
+                repr(self.path),
+            )
+            raise ValueError(lesson("Checkpoint(path)", wanted, got)) from error
         _check_file(self, run, path, None)
         with run.averaged():
             weights = run.model.state_dict()
