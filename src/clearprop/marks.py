@@ -10,6 +10,7 @@
 | history.csv  | a header that begins with `epoch,` and a loss                                 |
 | log.json     | a first line that begins with `{"epoch": ` and has `"seconds": `              |
 | .pt          | a zip archive that holds `data.pkl`, as PyTorch's files do: either's          |
+| .onnx        | the fields of a version and a producer, with which ONNX files begin           |
 | predictions  | the very header that is about to be written                                   |
 
 An empty file is nobody's. A file that a person has edited keeps its mark: what is told apart is whose file it
@@ -58,6 +59,11 @@ def log(begins: bytes) -> bool:
 def pt(begins: bytes) -> bool:
     """Tell whether a file is one of PyTorch's, written by it or by clearprop."""
     return begins.startswith(b"PK\x03\x04") and b"/data.pkl" in begins[:300]
+
+
+def onnx(begins: bytes) -> bool:
+    """Tell whether a file is an ONNX file, whoever wrote it: fields `ir_version` and `producer_name`."""
+    return begins[:1] == b"\x08" and begins[2:3] == b"\x12"
 
 
 def header(names: Iterable[str]) -> Callable[[bytes], bool]:

@@ -7,6 +7,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, nn, optim
+from clearprop.errors import InputError
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -391,3 +392,14 @@ def test_a_model_that_pytorch_wrote_gives_its_numbers_and_trains(make, shape, tm
         (here(x) ** 2).mean().backward()
         optimizer.step()
     assert float((here(x) ** 2).mean()) < float(loss)
+
+
+def test_a_file_that_is_no_onnx_file_is_left_as_it_was(tmp_path):
+    path, x = tmp_path / "mydata.csv", np.ones((2, 3), np.float32)
+    path.write_text("name,age\nAda,36\n")
+    with pytest.raises(InputError, match="replaces only what clearprop wrote there before"):
+        save_onnx(path, nn.Linear(3, 1), x)
+    assert path.read_text() == "name,age\nAda,36\n"
+    for options in ({"overwrite": True}, {}):  # the second finds the first's
+        save_onnx(path, nn.Linear(3, 1), x, **options)
+        assert load_onnx(path)(x).shape == (2, 1)

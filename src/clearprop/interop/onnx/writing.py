@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop import nn
+from clearprop import marks, nn
 from clearprop.errors import lesson
 from clearprop.files import whole_file
 from clearprop.graph import topological_order
@@ -38,6 +38,7 @@ def save_onnx(
     names: Sequence[str] | None = None,
     dynamic: bool = True,
     opset: int = OPSET,
+    overwrite: bool = False,
 ) -> None:
     """Write what `f(*inputs)` computes, for inputs of these shapes and dtypes, as an ONNX file.
 
@@ -47,7 +48,8 @@ def save_onnx(
     is computed when the file is run.
 
     Raises NotImplementedError for ops that have no translation, all by name, and ValueError where what is
-    computed depends on the batch in a way that is no length. Needs the extra `onnx`.
+    computed depends on the batch in a way that is no length; InputError, without `overwrite`, where there is
+    a file that is no ONNX file. Needs the extra `onnx`.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.onnx"
@@ -74,7 +76,7 @@ def save_onnx(
     outputs = _Walk(writer, f, first, second, names).written()
     model = _model(onnx, writer, names, arrays, first[1], outputs, dynamic, opset)
     onnx.checker.check_model(model)
-    with whole_file(path, ours=None) as file:
+    with whole_file(path, ours=None if overwrite else marks.onnx) as file:
         file.write(model.SerializeToString())
 
 
