@@ -105,3 +105,12 @@ def test_what_raises_there_raises_here(text):
         errors.append(caught.type)
 
     assert issubclass(errors[1], errors[0]) or issubclass(errors[0], errors[1])
+
+
+@pytest.mark.parametrize("name", ["cov", "corrcoef"])
+def test_short_floats_stay_short(name):
+    x = np.array([[1.0, 2.0, 4.0], [2.0, 1.0, 0.0]], np.float32)
+    found, wanted = (getattr(library, name)(library.tensor(x)) for library in (ours, theirs))
+
+    assert str(found.dtype) == str(wanted.dtype) == "torch.float32"
+    np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-6)
