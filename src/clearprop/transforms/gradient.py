@@ -13,7 +13,7 @@ from clearprop.errors import GradientError, lesson
 from clearprop.modes import enable_grad, marks, mode, special
 from clearprop.op import describe
 from clearprop.tensor import Tensor
-from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of
+from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of, where
 from clearprop.transforms.inner import Inner
 
 P = ParamSpec("P")
@@ -24,16 +24,18 @@ def value_and_grad(
 ) -> Callable[P, Any]:
     """Return a function that gives `f`'s value and its gradient by the arguments in `argnums`.
 
-    `f` must return one number; with `has_aux` it returns a pair, that number and anything else, and the value
-    given is that pair. `argnums` is the number or the name of an argument, or several in a tuple or a list.
-    An argument may be a tree (`clearprop.tree`): a dict, list, tuple, named tuple or dataclass of arrays, in
-    whose form the gradient comes, or a Module, whose gradient is a dict by its parameters' paths.
+    `f` must return one real number; with `has_aux` it returns a pair, that number and anything else, and the
+    value given is that pair. `argnums` is the number or the name of an argument, or several in a tuple or a
+    list. An argument may be a tree (`clearprop.tree`): a dict, list, tuple, named tuple or dataclass of
+    arrays, in whose form the gradient comes, or a Module, whose gradient is a dict by its parameters' paths.
 
     A result that depends on a Tensor that needs a gradient is a Tensor and passes gradients on to it: to
     another `grad`'s argument, to the parameters of a model that `f` calls, to any Tensor in `f`'s closure. So
     gradients of gradients work to any order. Other results are arrays, or Tensors where an argument is one.
     Inside `no_grad()` everything outside of `f` counts as numbers. An argument that is an integer or an array
     of integers counts as one of floats; arrays of integers inside of a tree are constants with gradient 0.
+    The gradient by a complex argument is the direction of steepest ascent, `df/da + i df/db` at `a + ib`.
+    Raises ValueError where `f` returns anything but one number, and GradientError where that is complex.
 
     >>> import numpy as np
     >>> value_and_grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
@@ -82,7 +84,8 @@ def grad(
 def elementwise_grad(f: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
     """Return the function that computes the derivative of `f` at each entry, for an `f` that works entrywise.
 
-    It is the gradient of the sum of all that `f` returns.
+    It is the gradient of the sum of all that `f` returns, which has to be real. Raises GradientError where it
+    is complex.
 
     >>> import numpy as np
     >>> elementwise_grad(np.sin)(np.array([0.0, np.pi])).round(12)
@@ -128,6 +131,8 @@ def _pulled(arguments: Arguments, has_aux: bool, constant: bool) -> Any:
         output = Tensor(output, requires_grad=False)
     if output.size != 1:
         raise _no_number(f, describe(output))
+    if output.dtype.kind == "c":
+        raise complex_result("grad", f, output)
     found = inner.pull({output: _one(output)} if output.requires_grad else {})
     if not has_aux:
         value, *results = inner.results(output, *found)
@@ -153,6 +158,19 @@ def _no_number(f: Any, got: str) -> Exception:
     if got.startswith("a tuple"):
         hint += ", or has_aux=True for a pair of a number and what else there is"
     return ValueError(lesson(f"grad({name_of(f)})", wanted, f"it returned {got}", hint=hint))
+
+
+def complex_result(called: str, f: Any, output: Any) -> GradientError:
+    """Return the error of a function of complex value where a direction of steepest ascent is asked for."""
+    return GradientError(
+        lesson(
+            f"{called}({name_of(f)})",
+            "wants a function that returns a real number, for only that can ascend",
+            f"it returned {describe(output)}",
+            where(),
+            hint="its .real or np.abs(...), or vjp and jvp, which say what becomes of one direction",
+        )
+    )
 
 
 def _lost(f: Any) -> GradientError:

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from clearprop import tree
+from clearprop.errors import GradientError, lesson
 from clearprop.modes import enable_grad
-from clearprop.transforms.arguments import Argnums, Arguments, checked
+from clearprop.op import describe
+from clearprop.tensor import Tensor
+from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of, where
 from clearprop.transforms.gradient import grad
-from clearprop.transforms.products import Linearized, tracked
+from clearprop.transforms.products import Linearized, kind_of, tracked
 
 
 def jacobian(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
@@ -22,7 +25,8 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = Fal
     Its shape is that of the result followed by that of the argument; for trees it is the tree of the result
     with a tree of the arguments at each leaf. Row by row backward where the result has at most as many
     entries as the arguments, else column by column forward. With `has_aux` `f` returns a pair, of which the
-    first is differentiated, and this returns a pair too. Raises TypeError where `f` returns no arrays.
+    first is differentiated, and this returns a pair too. Results may be complex, arguments may not. Raises
+    TypeError where `f` returns no arrays, and GradientError for complex arguments.
 
     >>> import numpy as np
     >>> jacobian(lambda x: np.stack([x[0] * x[1], x[0] ** 2]))(np.array([2.0, 3.0]))
@@ -61,7 +65,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
            [4., 0.]])
     """
     checked("hessian", f, {}, "argnums")
-    return jacrev(grad(f, argnums), argnums)
+    return _jacobian("hessian", grad(f, argnums), argnums, False, lambda entries, results: True)
 
 
 def _jacobian(
@@ -76,8 +80,9 @@ def _jacobian(
     @functools.wraps(f)
     def derivative(*args: Any, **kwargs: Any) -> Any:
         linear = Linearized(Arguments(f, argnums, args, kwargs), has_aux)
+        _refuse_complex(called, f, linear.run.inputs)
         entries = sum(x.size for x in linear.run.inputs)
-        results = sum(int(np.size(y)) for y in linear.outputs)
+        results = sum(int(np.size(y)) * (2 if kind_of(y) == "c" else 1) for y in linear.outputs)
         with enable_grad():
             blocks = _by_rows(linear) if backward(entries, results) else _by_columns(linear)
             beside = tree.leaves(linear.aux)
@@ -90,6 +95,15 @@ def _jacobian(
     return derivative
 
 
+def _refuse_complex(called: str, f: Callable[..., Any], inputs: list[Tensor]) -> None:
+    """Raise GradientError for a complex argument: what moves with it has four derivatives by two, not one."""
+    for x in inputs:
+        if x.dtype.kind == "c":
+            wanted = "wants real arguments: by a complex one there is a derivative for each of its two parts"
+            hint = f"{called}(lambda a, b: f(a + 1j * b), argnums=(0, 1))(z.real, z.imag), or jvp and vjp"
+            raise GradientError(lesson(f"{called}({name_of(f)})", wanted, describe(x), where(), hint))
+
+
 def _formed(linear: Linearized, y: Any, blocks: list[Any]) -> Any:
     """Return the derivatives of one output in the form of the arguments."""
     return linear.arguments.formed(blocks, lambda x: np.zeros((*np.shape(y), *np.shape(x)))[()])
@@ -100,10 +114,16 @@ def _by_rows(linear: Linearized) -> list[list[Any]]:
     run, outputs = linear.ready(), linear.tracked
     basis = _basis([(y.shape, y.dtype) for y in outputs])
     found = run.pull_all(outputs, basis) if outputs else []
+    if any(y.dtype.kind == "c" for y in outputs):  # 1j pulls imaginary parts: the gradient of Re(conj(1j) y)
+        turned = [rows * 1j if rows.dtype.kind == "c" else np.zeros_like(rows) for rows in basis]
+        imaginary = run.pull_all(outputs, turned)
     blocks, start = [], 0
     for y in linear.outputs:
         if tracked(y):
-            rows = [x[start : start + y.size] for x in found]
+            part = slice(start, start + y.size)
+            rows = [x[part] for x in found]
+            if y.dtype.kind == "c":
+                rows = [a + 1j * x[part] for a, x in zip(rows, imaginary, strict=True)]
             blocks.append([row.reshape((*y.shape, *row.shape[1:])) for row in rows])
             start += y.size
         else:

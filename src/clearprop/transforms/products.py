@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop import tree
-from clearprop.errors import lesson
+from clearprop.errors import GradientError, lesson
 from clearprop.modes import enable_grad, mode
 from clearprop.op import describe
 from clearprop.tensor import Tensor
@@ -143,7 +143,9 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     `value, pull = vjp(f, x, y)`; `pull(g)` is a tuple with one entry a primal, `sum_i g_i df_i/dx`, in the
     form of the primals. With `has_aux` `f` returns a pair, and `vjp` a third thing, the second of the pair.
     `g` has the form and the shapes of the value, which may be any tree (`clearprop.tree`); `pull` may be
-    called again and again. Raises ValueError where the shapes of `g` differ.
+    called again and again. For complex numbers it is `conj(J)^T g`, the gradient of `Re(conj(g) f)`, as
+    PyTorch's. Raises ValueError where the shapes of `g` differ, and GradientError where `g` is complex and
+    the value real.
 
     >>> import numpy as np
     >>> value, pull = vjp(lambda x: x**2, np.array([1.0, 2.0]))
@@ -164,7 +166,9 @@ def jvp(
     `primals` and `tangents` are tuples or lists of as many trees of the same shapes. The derivative has the
     form of the value. No second table of rules is behind it: the backward pass is linear in what arrives, and
     its own transpose is the forward derivative. With `has_aux` a third thing is returned, the second of the
-    pair that `f` returns. Raises ValueError where shapes differ and TypeError where `primals` is no sequence.
+    pair that `f` returns. Complex tangents belong to complex primals: the derivative is that along the real
+    line `x + s t`. Raises ValueError where shapes differ, TypeError where `primals` is no sequence and
+    GradientError where a tangent is complex and its primal real.
 
     >>> import numpy as np
     >>> jvp(lambda x, y: np.sin(x) * y, (0.0, 2.0), (1.0, 0.0))
@@ -207,7 +211,8 @@ def hvp(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
     `f` returns one number; `v`, the last argument, has the form of the argument in `argnums`. It is the
     gradient of `<grad f, v>`, which costs a few runs of `f` (Pearlmutter, "Fast exact multiplication by the
-    Hessian", 1994). Raises ValueError where shapes differ.
+    Hessian", 1994). By a complex argument it is the change of the gradient along `v`. Raises ValueError where
+    shapes differ, and GradientError where `v` is complex and the argument real.
 
     >>> import numpy as np
     >>> hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 10.0]))
@@ -222,9 +227,8 @@ def hvp(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
         def slope(*args: Any, **kwargs: Any) -> Any:
             g = gradient(*args, **kwargs)
-            return sum(
-                np.sum(a * b) for a, b in zip(tree.leaves(g), _like("hvp", g, v, "the argument"), strict=True)
-            )
+            pairs = zip(tree.leaves(g), _like("hvp", g, v, "the argument"), strict=True)
+            return sum(np.sum(_inner(a, b)) for a, b in pairs)
 
         return grad(slope, argnums)(*before, **kwargs)
 
@@ -248,15 +252,33 @@ def _zeros(y: Any) -> Any:
     return np.zeros(value.shape, value.dtype if value.dtype.kind in "fc" else np.float64)[()]
 
 
+def _inner(a: Any, b: Any) -> Any:
+    """Return the entries of the inner product over the reals, `Re(conj(a) b)`."""
+    return np.real(np.conj(a) * b) if kind_of(a) == "c" else a * b
+
+
+def kind_of(x: Any) -> str:
+    """Return the kind of number that `x` holds, as NumPy spells it: "f", "c", "i", "u" or "b"."""
+    return str(x.dtype.kind if hasattr(x, "dtype") else np.asarray(x).dtype.kind)
+
+
+def _not_real(called: str, x: Any, t: Any, what: str) -> GradientError:
+    wanted = f"wants real numbers in what is given for {what}, {describe(x)}"
+    hint = "its .real, or complex numbers in both places"
+    return GradientError(lesson(f"{called}(...)", wanted, describe(t), where(), hint))
+
+
 def _like(called: str, wanted: Any, given: Any, what: str) -> list[Any]:
-    """Return the leaves of `given`, which has to have as many as `wanted`, of the same shapes."""
+    """Return the leaves of `given`: as many as `wanted` has, of the same shapes, real where it is."""
     ours, theirs = tree.leaves(wanted), tree.leaves(given)
     found = []
     if len(ours) == len(theirs):
         for x, t in zip(ours, theirs, strict=True):
             if np.shape(x) != np.shape(t):
                 break
-            found.append(t if hasattr(t, "dtype") else np.asarray(t, np.float64)[()])
+            found.append(t if hasattr(t, "dtype") else np.asarray(t, np.result_type(float, t))[()])
+            if found[-1].dtype.kind == "c" and kind_of(x) != "c":
+                raise _not_real(called, x, found[-1], what)
     if len(found) != len(ours) or len(ours) != len(theirs):
         shapes = [", ".join(describe(x) for x in leaves) or "none" for leaves in (ours, theirs)]
         wanted_text = f"wants arrays of the shapes of {what}, {shapes[0]}"
