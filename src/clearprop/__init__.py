@@ -18,6 +18,7 @@ from clearprop.record import assign
 from clearprop.registry import ops as _ops
 from clearprop.tensor import Tensor
 from clearprop.transforms import (
+    custom_rule,
     elementwise_grad,
     grad,
     hessian,
@@ -90,6 +91,7 @@ __all__ = [
     "asarray",
     "assign",
     "backward",
+    "custom_rule",
     "define",
     "elementwise",
     "elementwise_grad",

@@ -52,6 +52,7 @@ from clearprop.see import summary as summary
 from clearprop.see import trace as trace
 from clearprop.tensor import Tensor as Tensor
 from clearprop.transforms.batches import vmap as vmap
+from clearprop.transforms.custom import custom_rule as custom_rule
 from clearprop.transforms.gradient import elementwise_grad as elementwise_grad
 from clearprop.transforms.gradient import grad as grad
 from clearprop.transforms.gradient import stop_gradient as stop_gradient
@@ -1361,6 +1362,7 @@ __all__ = [
     "count_nonzero",
     "cumprod",
     "cumsum",
+    "custom_rule",
     "data",
     "dawsn",
     "define",
