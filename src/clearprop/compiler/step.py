@@ -10,11 +10,15 @@ import types
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+import numpy as np
+
 from clearprop.compiler.capture.culprits import Picture, picture
-from clearprop.compiler.capture.guard import Guard, Lookout
+from clearprop.compiler.capture.guard import Guard, Lookout, Unseen
 from clearprop.compiler.capture.printing import warn
+from clearprop.compiler.capture.reading import standing
 from clearprop.compiler.capture.recorder import Recorder, record
 from clearprop.compiler.capture.recording import Recording, fingerprint
 from clearprop.compiler.capture.refusals import RecordingError
@@ -22,6 +26,7 @@ from clearprop.compiler.capture.results import result_tree
 from clearprop.compiler.capture.selection import CountChanged
 from clearprop.compiler.capture.store import Changed
 from clearprop.compiler.capture.suspects import Suspects
+from clearprop.compiler.capture.tables import LargeTables
 from clearprop.compiler.capture.tree import Key, flatten, is_within, objects
 from clearprop.compiler.executors import AUTO, EXECUTORS
 from clearprop.compiler.executors import available_executors as available_executors
@@ -53,6 +58,7 @@ class Variant:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
         self.picture = seen  # what was within reach: where a proof fails, what has changed since
         self.counts = recording.counts  # whether it is for masks that pick as many entries as then
+        self.tables: LargeTables | None = None  # what was read of the large ones
         self.proofs = 0
         self.given_up = False
         self.named = set(guard.leaves)  # Tensors that are reached by name: none is an argument too
@@ -216,9 +222,33 @@ class CompiledStep(Generic[P, R]):
         self, key: Key, args: Any, kwargs: Any, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
     ) -> Any:
         with self.lock:
-            watch = Lookout(self.function, objects((args, kwargs)), self.fallback)
+            given = key, args, kwargs, arrays, tensors
+            try:
+                return self._looking(LargeTables(), *given)
+            except Unseen:
+                return self._looking(None, *given)
+
+    def _looking(
+        self,
+        tables: LargeTables | None,
+        key: Key,
+        args: Any,
+        kwargs: Any,
+        arrays: tuple[Any, ...],
+        tensors: dict[int, Tensor],
+    ) -> Any:
+        """Record the function, or with `fallback` run it; `tables` notes what is read of large ones."""
+        with ExitStack() as alone:
+            alone.enter_context(standing)
+            watch = Lookout(self.function, objects((args, kwargs)), self.fallback, tables)
+            if watch.tables is None or not watch.tables.known:
+                alone.close()  # nothing will stand for anything
             try:
                 return self._record(key, args, kwargs, arrays, tensors, watch)
+            except Unseen:
+                if watch.back is not None:
+                    watch.back()
+                raise
             except RecordingError as error:
                 if not self.fallback:
                     raise
@@ -248,8 +278,9 @@ class CompiledStep(Generic[P, R]):
         recorder.reaches(watch.around.buffers, self.captured)
         new_args, new_kwargs = key.stand_ins(recorder, args, kwargs, watch.around.buffers)
         without = [t for t in recorder.before if t.grad is None]
-        result = record(recorder, self.function, new_args, new_kwargs)
         try:
+            with watch.noting(_meeting(watch, recorder, arrays, tensors, without)):
+                result = record(recorder, self.function, new_args, new_kwargs)
             tree, outputs = result_tree(result, recorder, watch.around.knows)
             program, cleared = recorder.finish(outputs)
             settled = self._settled(key, watch)
@@ -278,9 +309,10 @@ class CompiledStep(Generic[P, R]):
         if twin:
             self.suspects.acquit(twin.guard.contents, recorder.read_anew(program))
         contents = self.suspects.among(watch.around.buffers, recorder.frozen)
-        guard = Guard(self.function, recorder.things, touched, stay, passed, contents)
-        seen = {} if self.prove == "never" else picture(self.function, passed)
+        guard = Guard(self.function, recorder.things, touched, stay, passed, contents, watch.tables)
+        seen = {} if self.prove == "never" else picture(self.function, passed, watch.tables)
         variant = Variant(recording, guard, [t for t in without if t in given], tree, mark, seen)
+        variant.tables = watch.tables
         recording.turn[0] = -turns_left(self.prove, 0)
         if twin in known:
             known.remove(twin)
@@ -353,6 +385,28 @@ class CompiledStep(Generic[P, R]):
     def explain(self) -> str:
         """Return what was recorded, fused and shared, and what it costs."""
         return explanation(self, self._shown())
+
+
+def _meeting(
+    watch: Lookout,
+    recorder: Recorder,
+    arrays: tuple[Any, ...],
+    tensors: dict[int, Tensor],
+    without: list[Tensor],
+) -> Callable[[list[Tensor], list[Any]], None]:
+    """Return what notes the leaves and arrays that a run finds in large tables."""
+
+    def meets(leaves: list[Tensor], buffers: list[Any]) -> None:
+        mine = [x for x in arrays if isinstance(x, np.ndarray)]
+        passed = any(t is x for t in leaves for x in tensors.values())
+        if passed or any(np.may_share_memory(x, y) for x in buffers for y in mine):
+            watch.unseen = True  # an argument is there too
+        without.extend(t for t in leaves if t.grad is None)
+        for t in leaves:
+            recorder.touch(t)
+        recorder.reaches(buffers, recorder.captured)
+
+    return meets
 
 
 @overload

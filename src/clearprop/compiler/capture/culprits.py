@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler.capture.tables import LargeTables
 from clearprop.structure import Notes
 from clearprop.tensor import Tensor
 
@@ -58,12 +59,15 @@ def checksum(x: Any) -> int:
 
 
 # --- what has changed ---------------------------------------------------------------------------------------
-def picture(function: Callable[..., Any], passed: Iterable[Any] = ()) -> Picture:
+def picture(
+    function: Callable[..., Any], passed: Iterable[Any] = (), tables: LargeTables | None = None
+) -> Picture:
     """Return what is within reach of a function, by name: numbers and texts, checksums, which objects.
 
-    Private attributes are in it too. The nearest things come first, and no array is kept.
+    Private attributes are in it too, and of large `tables` what was read. The nearest things come first, and
+    no array is kept.
     """
-    return {name: _seen(x) for name, x in _reached(function, passed)}
+    return {name: _seen(x) for name, x in _reached(function, passed, tables)}
 
 
 def tensor_names(function: Callable[..., Any], passed: Iterable[Any] = ()) -> dict[int, str]:
@@ -114,7 +118,9 @@ def _seen(x: Any) -> tuple[str, Any]:
     return "object", id(x)
 
 
-def _reached(function: Any, passed: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+def _reached(
+    function: Any, passed: Iterable[Any], tables: LargeTables | None = None
+) -> Iterator[tuple[str, Any]]:
     """Yield `(name, thing)` for all that a function may look at, each object once, the nearest first."""
     seen: dict[int, Any] = {}
     waiting = deque([("", function), *((f"argument {i}", x) for i, x in enumerate(passed))])
@@ -127,7 +133,8 @@ def _reached(function: Any, passed: Iterable[Any]) -> Iterator[tuple[str, Any]]:
             seen[id(x)] = None if isinstance(x, BUFFERS) else x
         if name:
             yield name, x
-        waiting.extend(_parts(name, x))
+        known = None if tables is None else tables.parts(x)
+        waiting.extend(_parts(name, x) if known is None else ((f"{name}[{k!r}]", y) for k, y in known))
 
 
 def _parts(name: str, x: Any) -> Iterator[tuple[str, Any]]:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from clearprop import structure
 from clearprop.compiler.capture.chance import drawn, taken
 from clearprop.compiler.capture.culprits import checksum
-from clearprop.compiler.capture.surroundings import END, LINES, Contents, Surroundings, inside, lost
-from clearprop.compiler.capture.undoing import undoing
+from clearprop.compiler.capture.places import PlacesOfTables
+from clearprop.compiler.capture.reading import ASKING
+from clearprop.compiler.capture.refusals import RecordingError
+from clearprop.compiler.capture.surroundings import (
+    END,
+    LINES,
+    Contents,
+    Snapshot,
+    Surroundings,
+    inside,
+    lost,
+    named_in,
+)
+from clearprop.compiler.capture.tables import LargeTables
+from clearprop.compiler.capture.undoing import Undoing
 from clearprop.op import describe
 from clearprop.tensor import Tensor
 
@@ -19,21 +33,90 @@ _COMPARED = (bool, int, float, str, bytes, type(None))
 _requires_grad, _contents = operator.attrgetter("requires_grad"), operator.attrgetter("cell_contents")
 
 
+class Unseen(Exception):
+    """A run has met large tables in a way that does not tell what it reads of them."""
+
+
 class Lookout:
     """Looks at a function's surroundings before and after it is recorded, for changes that would be lost."""
 
     def __init__(
-        self, function: Callable[..., Any], others: Iterable[Any] = (), restores: bool = False
+        self,
+        function: Callable[..., Any],
+        others: Iterable[Any] = (),
+        restores: bool = False,
+        tables: LargeTables | None = None,
     ) -> None:
         self.function = function
-        self.around = Surroundings(function, others)
+        self.around = Surroundings(function, others, tables)
+        if tables is not None and tables.known and not tables.settled and self._asks_for_types(0):
+            tables, self.around = None, Surroundings(function, others)
+        self.tables = tables
+        self.places: PlacesOfTables | None = None
+        self.unseen = False  # whether the run may have read what nobody was told of
         self.before = self.around.snapshot()
         self.chance = drawn(self.around.generators)
         self.taken = list(map(taken, self.around.iterators))
         self.sums = list(map(checksum, self.around.buffers))
-        self.back: Callable[[], None] | None = None
-        if restores:
-            self.back = undoing(self.around, self.before)
+        self.back: Undoing | None = None
+        if restores or (tables is not None and tables.known and not tables.settled):
+            self.back = Undoing(self.around, self.before)
+
+    # --- large tables ---------------------------------------------------------------------------------------
+    @contextmanager
+    def noting(self, meets: Callable[[list[Tensor], list[Any]], None]) -> Iterator[None]:
+        """Note meanwhile what is read of large tables; `meets` is told of leaves and arrays in it, first.
+
+        Raises Unseen where that cannot be told: the run is to be repeated without.
+        """
+        tables = self.tables
+        if tables is None or not tables.known:
+            yield
+            return
+        self.meets = meets
+        self.places = PlacesOfTables(self.around, tables)
+        tables.listener = self
+        try:
+            self.places.fill()
+            yield
+        except RecordingError:
+            raise
+        except Exception as error:
+            if self.places.count:  # C code that wants a dict, perhaps
+                raise Unseen from error
+            raise
+        finally:
+            tables.listener, tables.settled = None, True
+            self.places.put_back()
+        if self.unseen:
+            raise Unseen
+
+    def reads(self, space: Any, key: Any) -> None:
+        """Look at an entry of a table before the run does."""
+        self._grow(lambda: self.around.watch(space, key))
+
+    def opens(self, table: Any) -> None:
+        """Look at all of a table before the run does."""
+        self._grow(lambda: self.around.open(table))
+
+    def _grow(self, look: Callable[[], None]) -> None:
+        around = self.around
+        leaves, buffers, codes = len(around.leaves), len(around.buffers), len(around.codes)
+        look()
+        self.before.extend(around.snapshot(self.before))
+        known = len(self.chance)
+        self.chance += drawn(around.generators)[known:]
+        self.taken += map(taken, around.iterators[len(self.taken) :])
+        self.sums += map(checksum, around.buffers[buffers:])
+        if self.back is not None:
+            self.back.extend()
+        self.unseen = self.unseen or self._asks_for_types(codes)
+        self.meets(around.leaves[leaves:], around.buffers[buffers:])
+        if self.places is not None:
+            self.places.fill()
+
+    def _asks_for_types(self, since: int) -> bool:
+        return any(not ASKING.isdisjoint(named_in(code)) for code in self.around.codes[since:])
 
     def check(self) -> bool:
         """Raise RecordingError for a change of Python's own that each call would have to repeat.
@@ -58,15 +141,17 @@ class Lookout:
                     hint="a Tensor(array, requires_grad=False) changed with clearprop.assign",
                 )
         after = self.around.snapshot()
-        names = [
-            *(f"a variable of {self._name()}", "a global variable"),
-            *map(self._owner, self.around.containers),
-        ]
-        same = list(map(_identical, self.before, after))
-        for where, old, new, is_same in zip(names, self.before, after, same, strict=False):
-            if not is_same:  # private ones, the last, may change
+        for where, old, new in self._pairs(f"a variable of {self._name()}", after):
+            if not _identical(old, new):
                 self._compare(where, old, new)
-        return all(same)
+        return all(
+            map(_identical, (*_parts(self.before), *self.before.private), (*_parts(after), *after.private))
+        )
+
+    def _pairs(self, variables: str, after: Snapshot) -> Iterator[tuple[str, Any, Any]]:
+        """Yield where things are, what was there and what is now; the library's own notes may change."""
+        names = [variables, "a global variable", *map(self._owner, self.around.containers)]
+        yield from zip(names, _parts(self.before), _parts(after), strict=True)
 
     def can_go_back(self) -> bool:
         """Whether `back` undoes all that the run has done: what was taken from an iterator is gone."""
@@ -74,8 +159,7 @@ class Lookout:
 
     def replaced(self) -> str:
         """Return where another object stands now, '' if nowhere; the library's own notes may change."""
-        names = [self._name(), "a global variable", *map(self._owner, self.around.containers)]
-        pairs = zip(names, self.before, self.around.snapshot(), strict=False)
+        pairs = self._pairs(self._name(), self.around.snapshot())
         return next((name for name, old, new in pairs if not _identical(old, new)), "")
 
     def _name(self) -> str:
@@ -110,6 +194,10 @@ class Lookout:
                 )
 
 
+def _parts(x: Snapshot) -> list[Any]:
+    return [x.cells, x.named, *x.containers]
+
+
 def _identical(old: Any, new: Any) -> bool:
     if isinstance(old, dict):
         return old.keys() == new.keys() and all(new[key] is value for key, value in old.items())
@@ -127,8 +215,9 @@ class Guard:
         without: list[Tensor],
         others: list[Any],
         contents: list[Contents],
+        tables: LargeTables | None = None,
     ) -> None:
-        around = Surroundings(function, others)
+        around = Surroundings(function, others, tables)
         self.cells = around.cells
         self.contents = contents
         self.spaces = [*around.globals, *((c, "") for c in contents)]

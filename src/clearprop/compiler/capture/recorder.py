@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.capture.printing import hearing
+from clearprop.compiler.capture.reading import original
 from clearprop.compiler.capture.refusals import RecordingError as RecordingError
 from clearprop.compiler.capture.refusals import Refusals
 from clearprop.compiler.capture.selection import Selections
@@ -259,7 +260,7 @@ class Recorder(Refusals):
         """
         self.captured = captured
         writable = [x for x in buffers if isinstance(x, np.ndarray) and x.flags.writeable]
-        self.within = {id(y): y for x in writable for y in (x, *_owners(x))}
+        self.within |= {id(y): y for x in writable for y in (x, *_owners(x))}
 
     def _in_reach(self, x: Any) -> bool:
         """Whether an array is in reach, or a view of one: `data[:100]`, `w.T`."""
@@ -475,6 +476,8 @@ def leaves(thing: Any, limit: int = 100_000) -> Iterable[Tensor]:
         if isinstance(x, Tensor):
             if x.op is None:
                 yield x
+        elif original(x) is not x:
+            continue  # a large table: what is read of it is found by who reads
         elif isinstance(x, dict):
             stack.extend(x.keys())
             stack.extend(x.values())

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler.capture.reading import original
 from clearprop.compiler.capture.recorder import Recorder
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.stand_in import stands_for_array, stands_for_number
@@ -39,6 +40,7 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
     outputs: list[Tensor] = []
 
     def read(x: Any) -> Any:
+        x = original(x)
         if isinstance(x, Tensor):
             place = recorder.places.get(x, recorder.given.get(x))
             if place is not None:

@@ -15,12 +15,13 @@ import types
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from clearprop.compiler.capture.reading import original
 from clearprop.compiler.capture.refusals import RecordingError
-from clearprop.compiler.capture.tables import is_large, keys_read
+from clearprop.compiler.capture.tables import LargeTables, is_large
 from clearprop.errors import lesson
 from clearprop.modes import Marks
 from clearprop.structure import Notes
@@ -32,6 +33,7 @@ _PLAIN = (*_NUMBERS, np.generic, np.dtype)
 _SKIPPED = (types.ModuleType, np.ufunc, Ufunc, Marks)
 _ENDS: tuple[Any, ...] = (*map(iter, ([], (), range(0), set(), {}, {}.values(), {}.items())),)
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+_INDIRECT = {"globals", "vars", "getattr", "attrgetter", "__dict__", "__globals__", "__getattribute__"}
 LINES = (list, set, deque)  # containers without names
 _TOOLS = tuple(kind for kind in vars(itertools).values() if isinstance(kind, type))
 _READ: tuple[Any, ...] = (*map(type, (reversed([]), iter(""), iter(b""), iter([].__len__, 0))),)
@@ -40,10 +42,29 @@ END = object()
 _LIMIT = 200_000
 
 
-class Surroundings:
-    """Everything that a function can reach by name: its variables, and the containers behind them."""
+class Snapshot(NamedTuple):
+    """What everything holds at one time, thing by thing."""
 
-    def __init__(self, function: Callable[..., Any], others: Iterable[Any] = ()) -> None:
+    cells: list[Any]
+    named: list[Any]
+    containers: list[Any]
+    private: list[Any]
+
+    def extend(self, more: Snapshot) -> None:
+        """Add what has come within reach since."""
+        for mine, new in zip(self, more, strict=True):
+            mine.extend(new)
+
+
+class Surroundings:
+    """Everything that a function can reach by name: its variables, and the containers behind them.
+
+    With `tables`, the large ones that stand in plain places are only known: of these, what has been read.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], others: Iterable[Any] = (), tables: LargeTables | None = None
+    ) -> None:
         self.cells: list[types.CellType] = []
         self.globals: list[tuple[Any, str]] = []  # (what has `.get(name)`, name)
         self.containers: list[Any] = []  # dicts and lists
@@ -59,21 +80,59 @@ class Surroundings:
         self._seen: set[int] = set()
         self._kept: list[Any] = []
         self.codes: list[types.CodeType] = []
-        self.large: dict[int, tuple[dict[Any, Any], set[str]]] = {}  # large dicts, and what they are called
-        self._watched: set[tuple[int, Any]] = set()
-        stack: list[Any] = [function, *others]
+        self.tables = tables
+        self._waiting: dict[int, Any] = {}  # large tables that nobody has looked into
+        self._fixed: set[int] = set()  # tables in places where nothing else can be put
+        self._walk([function, *others])
+
+    def _walk(self, stack: list[Any]) -> None:
+        """Visit all that can be reached from what is on the stack."""
         while stack:
-            self._visit(stack.pop(), stack)
-            if not stack:
-                self._look_into_large(stack)
+            while stack:
+                self._visit(stack.pop(), stack)
+            if self.tables is not None and not self.tables.settled:
+                for x in [x for i, x in self._waiting.items() if i in self._fixed]:
+                    self.open(x, stack)
         if len(self._seen) > _LIMIT:
             raise lost(
                 f"more than {_LIMIT:,} objects are within reach of the step: too many to notice a change",
                 hint="variables that hold only what the step needs, data as arguments",
             )
 
+    def reach(self, thing: Any) -> None:
+        """Look at something more."""
+        self._walk([thing])
+
+    def watch(self, space: Any, key: Any) -> None:
+        """Look at an entry of a table, and at what is there."""
+        self.globals.append((space, key))
+        self._walk([space.get(key)])
+
+    def open(self, table: Any, stack: list[Any] | None = None) -> None:
+        """Look at a large table as a whole."""
+        self._waiting.pop(id(table), None)
+        if self.tables is not None:
+            self.tables.of(table).whole = True
+        if stack is None:
+            self._walk([table])
+        else:
+            stack.append(table)
+
+    def _put_off(self, x: Any, stack: list[Any]) -> bool:
+        """Tell whether a large table need not be looked at as a whole; what was read of it is looked at."""
+        if self.tables is None or not is_large(x) or (table := self.tables.of(x)).whole:
+            return False
+        if id(x) not in self._waiting:
+            self._waiting[id(x)] = x
+            for space, key in table.spaces():
+                self._visit_named(space, key, stack)
+        return True
+
     def _visit(self, x: Any, stack: list[Any]) -> None:
-        if id(x) in self._seen or len(self._seen) > _LIMIT or isinstance(x, _NUMBERS):
+        x = original(x)
+        if isinstance(x, _NUMBERS) or id(x) in self._seen or len(self._seen) > _LIMIT:
+            return
+        if self._put_off(x, stack):
             return
         self._seen.add(id(x))
         if isinstance(x, Tensor):
@@ -85,7 +144,8 @@ class Surroundings:
             self._visit_class(x, stack)
         elif isinstance(x, np.ndarray):
             self.buffers.append(x)
-            stack += x.ravel().tolist() if x.dtype.hasobject and x.dtype.names is None else []
+            if x.dtype.hasobject and x.dtype.names is None:
+                stack += self._fixed_there(x.ravel().tolist())
         elif isinstance(x, memoryview):
             stack.append(x.obj)
         elif isinstance(x, (*_PLAIN, *_SKIPPED)):
@@ -95,17 +155,18 @@ class Surroundings:
         elif isinstance(x, types.MethodType):
             stack += [x.__self__, x.__func__]
         elif isinstance(x, types.BuiltinMethodType):  # `draw = generator.random`; a function's is its module
-            stack.append(x.__self__)
+            stack += self._fixed_there([x.__self__])
         elif isinstance(x, dict):
             self._visit_container(x, [*x.keys(), *x.values()], stack)
         elif isinstance(x, LINES):
             self._visit_container(x, x, stack)
         elif isinstance(x, types.MappingProxyType):
-            stack += gc.get_referents(x)  # the dict
+            stack += self._fixed_there(gc.get_referents(x))  # the dict
         elif isinstance(x, (tuple, frozenset)):
-            stack += [*x, getattr(x, "__dict__", None)]
+            stack += self._fixed_there([*x, getattr(x, "__dict__", None)])
         elif isinstance(x, contextvars.ContextVar):
             self._visit_named(_Context(), x, stack)
+            self._fixed_there(stack[-1:])
         elif isinstance(x, weakref.ref):
             self.globals.append((_Referent(x), ""))
             stack.append(x())
@@ -132,39 +193,24 @@ class Surroundings:
                     self.announcing.append(x)
                     self.announced.add(id(attributes))
                     self._seen |= {id(y) for y in attributes.values() if isinstance(y, Notes)}
-                stack += [attributes, type(x)]
+                    self._fixed_there(_within([y for k, y in attributes.items() if k.startswith("_")]))
+                stack += [*self._fixed_there([attributes]), type(x)]
             if isinstance(x, functools.partial):
-                stack += [x.func, x.args, x.keywords]
+                stack += [x.func, x.args, *self._fixed_there([x.keywords])]
             for name in _slots(type(x)):
-                self._visit_named(_Slots(x), name, stack)
+                self._visit_named(Slots(x), name, stack)
 
     def _visit_container(self, x: Any, inside: Iterable[Any], stack: list[Any]) -> None:
         """A container, and what a subclass of the user's holds besides."""
         self.containers.append(x)
-        stack += inside
+        stack += inside if type(x) in (dict, list) else self._fixed_there(list(inside))
         if _is_users(type(x)):
-            stack += [getattr(x, "__dict__", None), type(x)]
+            stack += [*self._fixed_there([getattr(x, "__dict__", None)]), type(x)]
 
-    def _hold(self, x: Any, name: str, stack: list[Any]) -> None:
-        """What a variable holds: of a large dict only what is read, where all code says what that is."""
-        if is_large(x):
-            self.large.setdefault(id(x), (x, set()))[1].add(name)
-        else:
-            stack.append(x)
-
-    def _look_into_large(self, stack: list[Any]) -> None:
-        """Now that all code within reach is known: the entries it reads, or all of them."""
-        for table, names in self.large.values():
-            if id(table) in self._seen:
-                continue
-            keys = keys_read(self.codes, names)
-            if keys is None:
-                stack.append(table)
-                continue
-            for key in keys:
-                if (id(table), key) not in self._watched:
-                    self._watched.add((id(table), key))
-                    self._visit_named(table if key in table else _Presence(table), key, stack)
+    def _fixed_there(self, things: list[Any]) -> list[Any]:
+        """Note that where these are, nothing can stand for a table; and return them."""
+        self._fixed.update(id(x) for x in things if is_large(x))
+        return things
 
     def _visit_named(self, space: Any, name: Any, stack: list[Any]) -> None:
         """What is held under a name, by something that is no dict."""
@@ -178,6 +224,7 @@ class Surroundings:
         else:
             self.containers.append(attributes)
         self._kept.append(x)
+        self._fixed_there(_within([*attributes.values()]))
         own = getattr(type(x), "bookkeeping", None)
         for name, value in attributes.items():
             if not name.startswith("_") or (own is not None and name not in own):
@@ -201,19 +248,17 @@ class Surroundings:
         if function.__closure__:
             for cell in function.__closure__:
                 self.cells.append(cell)
-            for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
-                if _is_users(function):
-                    self._hold(inside(cell), name, stack)
-                else:
-                    stack.append(inside(cell))  # by code that is not looked at
-        stack += [function.__defaults__, function.__kwdefaults__]
+                stack.append(inside(cell))
+                if not _is_users(function):
+                    self._fixed_there(stack[-1:])  # code that is not looked at may ask for its type
+        stack += [function.__defaults__, *self._fixed_there([function.__kwdefaults__])]
         code = function.__code__
         if function.__dict__ or function.__name__ in (*code.co_freevars, *code.co_names):  # `step.calls`
-            stack.append(function.__dict__)
+            stack += self._fixed_there([function.__dict__])
         if not _is_users(function):
             return  # a library's own globals do not change
         self.codes.append(function.__code__)
-        names = set(_names(function.__code__))
+        names = set(named_in(function.__code__))
         spaces, mine = [function.__globals__], set(_variables(function.__code__))
         held_by_cells = map(inside, function.__closure__ or ())
         imported = map(sys.modules.get, names - function.__globals__.keys())  # inside the function
@@ -228,20 +273,21 @@ class Surroundings:
             wanted = mine if space is function.__globals__ else names
             for name in sorted(wanted.intersection(space)):
                 self.globals.append((space, name))
-                self._hold(space[name], name, stack)
+                stack.append(space[name])
 
     def knows(self, x: Any) -> bool:
         """Tell whether an object was found."""
-        return id(x) in self._seen
+        return id(x) in self._seen or id(x) in self._waiting
 
-    def snapshot(self) -> list[Any]:
-        """Return all that is held, container by container."""
-        return [
-            [inside(cell) for cell in self.cells],
-            [space.get(name, END) for space, name in self.globals],
-            *(list(c) if isinstance(c, LINES) else dict(c) for c in self.containers),
-            *map(dict, self.private),
-        ]
+    def snapshot(self, since: Snapshot | None = None) -> Snapshot:
+        """Return all that is held, container by container: of what has come within reach since another."""
+        cells, named, containers, private = map(len, since) if since is not None else (0, 0, 0, 0)
+        return Snapshot(
+            [inside(cell) for cell in self.cells[cells:]],
+            [space.get(name, END) for space, name in self.globals[named:]],
+            [list(c) if isinstance(c, LINES) else dict(c) for c in self.containers[containers:]],
+            [*map(dict, self.private[private:])],
+        )
 
 
 class _Context:
@@ -267,20 +313,6 @@ class _Referent:
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Do nothing: what has gone has gone."""
-
-
-class _Presence:
-    """Whether a dict has an entry that it had not."""
-
-    def __init__(self, table: dict[Any, Any]) -> None:
-        self.table = table
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        """Tell whether it has one now."""
-        return key in self.table
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """Do nothing: the code within reach only reads."""
 
 
 class Contents:
@@ -312,7 +344,7 @@ class Contents:
         memoryview(self.buffer).cast("B")[:] = value
 
 
-class _Slots:
+class Slots:
     """The attributes of an object without a `__dict__`, by name."""
 
     def __init__(self, thing: Any) -> None:
@@ -324,6 +356,16 @@ class _Slots:
 
     def __setitem__(self, name: str, value: Any) -> None:
         setattr(self.thing, name, value)
+
+
+def _within(things: list[Any], depth: int = 3) -> list[Any]:
+    """Return these and what plain containers among them hold: the library looks at its own by type."""
+    inside = [y for x in things if type(x) in (dict, list, tuple) for y in _entries(x)]
+    return [*things, *(_within(inside, depth - 1) if inside and depth else [])]
+
+
+def _entries(x: Any) -> Iterable[Any]:
+    return x.values() if isinstance(x, dict) else x
 
 
 def _slots(kind: type) -> Iterator[str]:
@@ -363,15 +405,24 @@ def _variables(code: types.CodeType) -> frozenset[str]:
         for instruction in dis.get_instructions(code)
         if "GLOBAL" in instruction.opname or instruction.opname.endswith("_NAME")
     }
+    found.update(_texts(code))
     nested = [_variables(c) for c in code.co_consts if isinstance(c, types.CodeType)]
     return frozenset(found.union(*nested))
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
+def _texts(code: types.CodeType) -> list[str]:
+    """Return the texts in code that may be names there: `globals()["scale"]`."""
+    indirect = not _INDIRECT.isdisjoint(code.co_names)
+    return [x for x in code.co_consts if isinstance(x, str)] if indirect else []
+
+
+def named_in(code: types.CodeType) -> Iterator[str]:
+    """Yield all names in code, attributes too, and texts that it may take for names."""
     yield from code.co_names
+    yield from _texts(code)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+            yield from named_in(constant)
 
 
 def lost(what: str, hint: str) -> RecordingError:

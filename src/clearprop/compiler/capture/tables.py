@@ -1,73 +1,153 @@
-"""Which entries of a large dict a step can read, where its code names them: `TABLE[17]`, `TABLE.get("a")`."""
+"""Large tables in reach of a step: which entries its recording has read, and how they are looked at."""
 
 from __future__ import annotations
 
-import dis
-import functools
-import types
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterator
 from typing import Any
 
-FEW = 64  # entries of a dict that is looked at whole
-# Code that names one of these may reach a variable without naming it.
-_INDIRECT = {
-    "globals", "locals", "vars", "eval", "exec", "getattr", "attrgetter", "inspect", "import_module",
-    "modules", "gc", "__dict__", "__globals__", "__closure__", "__code__", "__getattribute__",
-}  # fmt: skip
-_KEYS = (str, bytes, int, type(None))
+FEW = 64  # entries of a table that is looked at whole
+KINDS = (dict, list, tuple, set, frozenset)
 
 
 def is_large(x: Any) -> bool:
     """Whether looking at every entry at each call would cost more than a small step."""
-    return type(x) is dict and len(x) > FEW
+    return type(x) in KINDS and len(x) > FEW
 
 
-def keys_read(codes: Iterable[types.CodeType], names: set[str]) -> set[Any] | None:
-    """Return the keys by which code reads what these variables hold; None where it may do more."""
-    found: set[Any] = set()
-    for code in codes:
-        for name in names:
-            keys = _keys(code, name)
-            if keys is None:
-                return None
-            found |= keys
-    return found
+class LargeTable:
+    """One large table, and what a recording has read of it: entries, its length, or all of it."""
+
+    __slots__ = ("held", "keys", "sized", "stand_in", "whole")
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+        self.stand_in: Any = None  # one for each, since code may compare by `is`
+        self.keys: dict[Any, None] = {}  # in the order of reading
+        self.sized = self.whole = False
+
+    def parts(self) -> Iterator[tuple[Any, Any]]:
+        """Yield the keys or places that were read, and what is there now.
+
+        >>> table = LargeTable([5, 6, 7])
+        >>> table.keys[-1] = None
+        >>> list(table.parts())
+        [(-1, 7)]
+        """
+        for key in self.keys:
+            found = self.space(key).get(key, _NOTHING)
+            if found is not _NOTHING and not isinstance(self.held, (set, frozenset)):
+                yield key, found
+
+    def spaces(self) -> Iterator[tuple[Any, Any]]:
+        """Yield `(space, key)` for all that was read: `space.get(key)` tells what is there."""
+        if self.sized:
+            yield Length(self.held), ""
+        for key in self.keys:
+            yield self.space(key), key
+
+    def space(self, key: Any) -> Any:
+        """Return what tells what is there under a key."""
+        if isinstance(self.held, (list, tuple)):
+            return Items(self.held)
+        return self.held if isinstance(self.held, dict) and key in self.held else Presence(self.held)
 
 
-@functools.lru_cache(maxsize=1 << 12)
-def _keys(code: types.CodeType, name: str) -> frozenset[Any] | None:
-    if not _INDIRECT.isdisjoint(code.co_names) or name in code.co_consts:
-        return None
-    keys: set[Any] = set()
-    lines = list(dis.get_instructions(code))
-    for i, one in enumerate(lines):
-        plain = one.opname in ("LOAD_CLOSURE", "MAKE_CELL", "LOAD_CONST") or "FAST" in one.opname
-        if one.argval != name or plain:
-            continue
-        key = _key(lines, i) if one.opname.startswith("LOAD_") else None
-        if key is None or type(key.argval) not in _KEYS:
+class LargeTables:
+    """The large tables in reach of one step, and what its recording has read of each.
+
+    A run that finds the same things in all that it reads does the same again. So what a recording has not
+    read is not looked at: not at the calls, not by proofs.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[int, LargeTable] = {}
+        self.listener: Any = None  # who is told of what is read for the first time, while a run goes on
+        self.settled = False  # whether the recording is over
+        self.thread = threading.get_ident()  # whose run it is
+
+    def of(self, x: Any) -> LargeTable:
+        """Return what is known of a large table."""
+        if self.settled:  # one that it has not met is none of its business
+            return self.known.get(id(x)) or LargeTable(x)
+        return self.known.setdefault(id(x), LargeTable(x))
+
+    def parts(self, x: Any) -> Iterator[tuple[Any, Any]] | None:
+        """Return the entries that were read of a large table; None where it is looked at as a whole."""
+        if not is_large(x):
             return None
-        keys.add(key.argval)
-    for nested in code.co_consts:
-        inner = _keys(nested, name) if isinstance(nested, types.CodeType) else frozenset()
-        if inner is None:
-            return None
-        keys |= inner
-    return frozenset(keys)
+        table = self.of(x)
+        return None if table.whole else table.parts()
+
+    # --- what a run does with them --------------------------------------------------------------------------
+    def read(self, held: Any, key: Any) -> None:
+        """Note that an entry is read, or asked for."""
+        table = self.of(held)
+        if self._listens() and not table.whole and key not in table.keys:
+            table.keys[key] = None
+            self.listener.reads(table.space(key), key)
+
+    def measured(self, held: Any) -> None:
+        """Note that a table's length is asked for."""
+        table = self.of(held)
+        if self._listens() and not table.whole and not table.sized:
+            table.sized = True
+            self.listener.reads(Length(held), "")
+
+    def opened(self, held: Any) -> None:
+        """Note that a table is looked at as a whole, or is about to change."""
+        table = self.of(held)
+        if self._listens() and not table.whole:
+            table.whole = True
+            self.listener.opens(held)
+
+    def _listens(self) -> bool:
+        return self.listener is not None and threading.get_ident() == self.thread
 
 
-def _key(lines: list[dis.Instruction], i: int) -> dis.Instruction | None:
-    """Return the constant by which what line `i` loads is read at once, and nothing else is done to it."""
-    after = [*lines[i + 1 : i + 6]]
-    if any(one.is_jump_target for one in (lines[i], *after[:2])):
-        return None
-    said = [one.opname for one in after]
-    if said[:2] == ["LOAD_CONST", "BINARY_SUBSCR"]:
-        return after[0]
-    if said[:1] == ["CONTAINS_OP"] and i and lines[i - 1].opname == "LOAD_CONST":
-        return None if lines[i - 1].is_jump_target else lines[i - 1]
-    if said[0] in ("LOAD_ATTR", "LOAD_METHOD") and after[0].argval == "get" and said[1] == "LOAD_CONST":
-        rest = [name for name in said[2:] if name != "PRECALL"]
-        if rest[0] == "CALL" or (rest[:2] == ["LOAD_CONST", "CALL"] and not after[2].is_jump_target):
-            return after[1]
-    return None
+class Presence:
+    """Whether a table has an entry that it had not, or a set what was looked for."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Tell whether it has one now."""
+        return key in self.table
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Do nothing: what changes a table has read all of it."""
+
+
+class Items:
+    """The entries of a list, by their places."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+
+    def get(self, key: int, default: Any = None) -> Any:
+        """Return what is at a place, as a dict would."""
+        return self.table[key] if -len(self.table) <= key < len(self.table) else default
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Do nothing: what changes a table has read all of it."""
+
+
+class Length:
+    """How many entries a table has."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        self._latest = len(table)
+
+    def get(self, key: str, default: Any = None) -> int:
+        """Return the number, the same object while it stays the same."""
+        if len(self.table) != self._latest:
+            self._latest = len(self.table)
+        return self._latest
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Do nothing: what changes a table has read all of it."""
+
+
+_NOTHING = object()

@@ -3,47 +3,57 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.capture.surroundings import END, Surroundings
+from clearprop.compiler.capture.surroundings import END, Snapshot, Surroundings
 
 _LARGE = 1 << 26  # bytes of an array of which no copy is made
 
 
-def undoing(around: Surroundings, before: list[Any]) -> Callable[[], None]:
-    """Return a function that puts variables, containers, arrays and generators back to what they are now.
+class Undoing:
+    """Puts variables, containers, arrays and generators back to what they were when this was made.
 
-    `before` is the snapshot of now. What cannot be put back (a file, an iterator that was asked) stays.
+    `before` is the snapshot of then. What cannot be put back (a file, an iterator that was asked) stays.
     """
-    arrays = [(x, x.copy()) for x in around.buffers if _can_change(x)]
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    generators = [(g, _state(g)) for g in around.generators]
 
-    def back() -> None:
-        for x, old in arrays:
+    def __init__(self, around: Surroundings, before: Snapshot) -> None:
+        self.around, self.before = around, before
+        self.states = random.getstate(), np.random.get_state()  # noqa: NPY002
+        self.arrays: list[tuple[Any, Any]] = []
+        self.generators: list[tuple[Any, Any]] = []
+        self._seen = 0
+        self.extend()
+
+    def extend(self) -> None:
+        """Remember what has come within reach since, as it is now."""
+        buffers, generators = self.around.buffers, self.around.generators
+        self.arrays += [(x, x.copy()) for x in buffers[self._seen :] if _can_change(x)]
+        self._seen = len(buffers)
+        self.generators += [(g, _state(g)) for g in generators[len(self.generators) :]]
+
+    def __call__(self) -> None:
+        """Put all of it back."""
+        for x, old in self.arrays:
             if x.tobytes() != old.tobytes():
                 x[...] = old
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        for generator, state in generators:
+        random.setstate(self.states[0])
+        np.random.set_state(self.states[1])  # noqa: NPY002
+        for generator, state in self.generators:
             _give(generator, state)
-        now = around.snapshot()
-        cells, named, *inside = before
-        for cell, old, new in zip(around.cells, cells, now[0], strict=True):
+        around, before, now = self.around, self.before, self.around.snapshot()
+        for cell, old, new in zip(around.cells, before.cells, now.cells, strict=True):
             if old is not new and old is not END:
                 cell.cell_contents = old
-        for (space, name), old, new in zip(around.globals, named, now[1], strict=True):
+        for (space, name), old, new in zip(around.globals, before.named, now.named, strict=True):
             if old is not new and old is not END:
                 space.__setitem__(name, old)
         containers = (*around.containers, *around.private)
-        for container, old, new in zip(containers, inside, now[2:], strict=True):
+        held = ((*x.containers, *x.private) for x in (before, now))
+        for container, old, new in zip(containers, *held, strict=True):
             if not _same(old, new):
                 _refill(around.classes.get(id(container), container), old)
-
-    return back
 
 
 def _can_change(x: Any) -> bool:

@@ -25,6 +25,7 @@ from clearprop.compiler.capture.culprits import (
     tensor_names,
 )
 from clearprop.compiler.capture.guard import Lookout
+from clearprop.compiler.capture.reading import standing
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.store import Changed
 from clearprop.compiler.capture.tree import objects
@@ -96,7 +97,7 @@ def proved(step: CompiledStep[Any, Any], variant: Variant, call: Call) -> Any:
     the function gives, and the plan is given up.
     """
     began = time.perf_counter()
-    with _alone(step):
+    with _alone(step, variant):
         proof = Proof(step, variant, call)
         plan = proof.of_plan()
         try:
@@ -121,9 +122,11 @@ def proved(step: CompiledStep[Any, Any], variant: Variant, call: Call) -> Any:
 
 
 @contextmanager
-def _alone(step: CompiledStep[Any, Any]) -> Iterator[None]:
+def _alone(step: CompiledStep[Any, Any], variant: Variant) -> Iterator[None]:
     """Let no other thread run the step meanwhile: the Tensors hold what they held before, for a time."""
     with step.lock, ExitStack() as held:
+        if variant.tables is not None and variant.tables.known:
+            held.enter_context(standing)  # nor record another with something in their place
         for variant in [v for variants in step.plans.values() for v in variants]:
             held.enter_context(variant.recording.lock)
         step.alone += 1
@@ -148,7 +151,7 @@ class Proof:
         self.recording, self.store = variant.recording, variant.recording.store
         self.store.stand_ins = call.tensors
         self.passed = objects((call.args, call.kwargs))
-        self.watch: Lookout | None = Lookout(step.function, self.passed)
+        self.watch: Lookout | None = self._lookout()
         around = self.watch.around
         mine = [*self.store.slots, *(v.data for v in self.store.numbers), *self.store.assigned]
         mine += self.recording.cleared
@@ -163,6 +166,9 @@ class Proof:
         self.sums = list(map(checksum, self.buffers))
         self.names = [""] * len(self.tensors)
         self.forgotten: set[int] = set()  # places of Tensors that only the recording knows
+
+    def _lookout(self) -> Lookout:
+        return Lookout(self.step.function, self.passed, tables=self.variant.tables)
 
     def put(self, held: list[Held]) -> None:
         """Let the Tensors hold these objects."""
@@ -196,7 +202,7 @@ class Proof:
     def of_function(self) -> Outcome:
         """Run the function as it is written, from the state before the call; the Tensors hold its results."""
         self.put_back()
-        watch = self.watch or Lookout(self.step.function, self.passed)
+        watch = self.watch or self._lookout()
         sums, self.watch = self.sums, None  # good for one run: the next finds what this one left
         self.sums = []
         sums = sums or list(map(checksum, self.buffers))
@@ -326,7 +332,7 @@ class Proof:
 
     def _causes(self, eager: Outcome, plan: Outcome, found: Different) -> tuple[str, bool]:
         """Say what a difference may come from, and whether something within reach has changed."""
-        changed = changes(self.variant.picture, picture(self.step.function, self.passed))
+        changed = changes(self.variant.picture, picture(self.step.function, self.passed, self.variant.tables))
         if changed:
             return f"Since the recording these have changed: {_listed(changed)}.", True
         if eager.error is None and self._is_fickle(eager):

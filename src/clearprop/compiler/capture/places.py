@@ -1,0 +1,58 @@
+"""Puts stand-ins where large tables are while a step is recorded, and the tables back."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from clearprop.compiler.capture.reading import original, stand_in
+from clearprop.compiler.capture.surroundings import Slots, Surroundings, inside
+from clearprop.compiler.capture.tables import LargeTables
+
+
+class PlacesOfTables:
+    """The plain places within reach: variables, attributes, entries of dicts and lists."""
+
+    def __init__(self, around: Surroundings, tables: LargeTables) -> None:
+        self.around, self.tables = around, tables
+        self.count = 0  # stand-ins that were put anywhere
+        self._done = [0, 0, 0]
+
+    def fill(self) -> None:
+        """Put stand-ins into all places that have come within reach since the last time."""
+        for place, name, x in self._places(*self._done):
+            other = stand_in(x, self.tables)
+            if other is not x:
+                _put(place, name, other)
+                self.count += 1
+        around = self.around
+        self._done = [len(around.cells), len(around.globals), len(around.containers)]
+
+    def put_back(self) -> None:
+        """Put the tables back, wherever something stands for them now."""
+        for place, name, x in self._places(0, 0, 0):
+            if original(x) is not x:
+                _put(place, name, original(x))
+
+    def _places(self, cells: int, named: int, containers: int) -> Iterator[tuple[Any, Any, Any]]:
+        for cell in self.around.cells[cells:]:
+            yield cell, "", inside(cell)
+        for space, name in self.around.globals[named:]:
+            if type(space) in (dict, Slots):
+                yield space, name, space.get(name)
+        for x in self.around.containers[containers:]:
+            kind = self.around.classes.get(id(x))
+            if type(x) is list:
+                yield from ((x, i, y) for i, y in enumerate(x))
+            elif type(x) is dict or kind is not None:
+                yield from ((x if kind is None else kind, k, y) for k, y in list(x.items()))
+
+
+def _put(place: Any, name: Any, x: Any) -> None:
+    if isinstance(place, types.CellType):
+        place.cell_contents = x
+    elif isinstance(place, type):
+        type.__setattr__(place, name, x)
+    else:
+        place[name] = x

@@ -1,0 +1,187 @@
+"""What stands for a large table while a step is recorded: it notes what the run reads.
+
+A stand-in has the class of its table but not its type, and none of its entries: C code that wants a dict or a
+list asks it like anything else, or refuses it by an error that nobody can overlook. Then the run is repeated
+with the tables themselves in place. Other threads find what they would find in the table.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import operator
+import threading
+from collections.abc import Callable, MutableMapping, MutableSequence
+from typing import Any
+
+from clearprop.compiler.capture.tables import LargeTables, is_large
+
+standing = threading.RLock()  # held while stand-ins are in place, and by who must see tables as they are
+ASKING = {"type", "id"}  # what code calls that tells a stand-in from its table
+
+
+def _whole(name: str) -> Callable[..., Any]:
+    """Return a method that looks at the table as a whole, or changes it."""
+
+    def method(self: Any, *args: Any) -> Any:
+        held = opened(self)
+        own = getattr(type(held), name, None)
+        if own is None:  # a tuple has no `+=`
+            return NotImplemented
+        found = own(held, *map(opened, args))
+        return self if found is held else found
+
+    return method
+
+
+class StandInForTable:
+    """What all of them have in common."""
+
+    __slots__ = ("_held", "_tables")
+    _held: Any
+    _tables: LargeTables
+
+    def __init__(self, held: Any, tables: LargeTables) -> None:
+        object.__setattr__(self, "_held", held)
+        object.__setattr__(self, "_tables", tables)
+
+    def __getattribute__(self, name: str) -> Any:
+        held, tables = object.__getattribute__(self, "_held"), object.__getattribute__(self, "_tables")
+        if name == "__class__":
+            return type(held)
+        if name == "get" and isinstance(held, dict):
+            return functools.partial(_get, self, tables)
+        if name.startswith("__"):
+            return object.__getattribute__(self, name)
+        tables.opened(held)
+        return getattr(held, name)
+
+    def __len__(self) -> int:
+        held, tables = about(self)
+        tables.measured(held)
+        return len(held)
+
+    def __copy__(self) -> Any:
+        return copy.copy(opened(self))
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return copy.deepcopy(opened(self), memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return opened(self).__reduce_ex__(protocol)
+
+    __iter__, __eq__, __ne__, __repr__, __str__ = map(
+        _whole, ("__iter__", "__eq__", "__ne__", "__repr__", "__str__")
+    )
+    __lt__, __le__, __gt__, __ge__ = map(_whole, ("__lt__", "__le__", "__gt__", "__ge__"))
+    __format__ = _whole("__format__")
+
+    def __hash__(self) -> int:
+        return hash(opened(self))
+
+
+@MutableMapping.register
+class StandInForDict(StandInForTable):
+    """Notes the keys that are asked for."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        held, tables = about(self)
+        hash(key)
+        tables.read(held, key)
+        return stand_in(held[key], tables)
+
+    def __contains__(self, key: Any) -> bool:
+        held, tables = about(self)
+        hash(key)
+        tables.read(held, key)
+        return key in held
+
+    __setitem__, __delitem__, __reversed__ = map(_whole, ("__setitem__", "__delitem__", "__reversed__"))
+    __or__, __ror__, __ior__ = map(_whole, ("__or__", "__ror__", "__ior__"))
+
+
+@MutableSequence.register
+class StandInForSequence(StandInForTable):
+    """Notes the places that are asked for."""
+
+    __slots__ = ()
+
+    def __getitem__(self, place: Any) -> Any:
+        held, tables = about(self)
+        if not isinstance(place, slice):
+            i = operator.index(place)
+            tables.read(held, i)
+            return stand_in(held[i], tables)
+        tables.measured(held)
+        return type(held)(self[i] for i in range(*place.indices(len(held))))
+
+    __setitem__, __delitem__, __reversed__ = map(_whole, ("__setitem__", "__delitem__", "__reversed__"))
+    __contains__, __add__, __iadd__ = map(_whole, ("__contains__", "__add__", "__iadd__"))
+    __mul__, __rmul__, __imul__ = map(_whole, ("__mul__", "__rmul__", "__imul__"))
+
+    def __radd__(self, other: Any) -> Any:
+        return opened(other) + opened(self)
+
+
+class StandInForSet(StandInForTable):
+    """Notes what is looked for."""
+
+    __slots__ = ()
+
+    def __contains__(self, x: Any) -> bool:
+        held, tables = about(self)
+        if x.__hash__ is None:  # a set looks for the frozenset of it
+            return x in opened(self)
+        tables.read(held, x)
+        return x in held
+
+    __and__, __rand__, __iand__ = map(_whole, ("__and__", "__rand__", "__iand__"))
+    __or__, __ror__, __ior__ = map(_whole, ("__or__", "__ror__", "__ior__"))
+    __sub__, __rsub__, __isub__ = map(_whole, ("__sub__", "__rsub__", "__isub__"))
+    __xor__, __rxor__, __ixor__ = map(_whole, ("__xor__", "__rxor__", "__ixor__"))
+
+
+def _get(x: StandInForTable, tables: LargeTables, key: Any, default: Any = None, /) -> Any:
+    held = about(x)[0]
+    hash(key)
+    tables.read(held, key)
+    return stand_in(held.get(key, default), tables)
+
+
+_KINDS: dict[type, type[StandInForTable]] = {
+    dict: StandInForDict,
+    list: StandInForSequence,
+    tuple: StandInForSequence,
+    set: StandInForSet,
+    frozenset: StandInForSet,
+}
+
+
+def about(x: StandInForTable) -> tuple[Any, LargeTables]:
+    """Return the table that something stands for, and who is told what is read of it."""
+    return object.__getattribute__(x, "_held"), object.__getattribute__(x, "_tables")
+
+
+def original(x: Any) -> Any:
+    """Return the table that something stands for, anything else itself."""
+    return about(x)[0] if issubclass(type(x), StandInForTable) else x
+
+
+def opened(x: Any) -> Any:
+    """Return the table that something stands for, all of which is read now; anything else itself."""
+    if not issubclass(type(x), StandInForTable):
+        return x
+    held, tables = about(x)
+    tables.opened(held)
+    return held
+
+
+def stand_in(x: Any, tables: LargeTables) -> Any:
+    """Return what stands for a large table of which not all has been read, anything else itself."""
+    if tables.listener is None or not is_large(x) or (table := tables.of(x)).whole:
+        return x
+    if table.stand_in is None:
+        table.stand_in = _KINDS[type(x)](x, tables)
+    return table.stand_in
