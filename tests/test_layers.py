@@ -21,7 +21,7 @@ ORDER = {
     ),
     "see": "readable numbers names algebra layout drawing step summaries gallery __init__",
     "compiler": "program plan numpy llvm xla executors capture proof explain step __init__",
-    "compiler/llvm": "language loops products plan doorstep executor __init__",
+    "compiler/llvm": "language loops products plan doorstep turns executor __init__",
 }
 # What does not look at what, though it stands above it.
 APART = {

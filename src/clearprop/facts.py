@@ -33,6 +33,7 @@ class Facts:
       that is not chosen.
     - `lower(*symbols, **attrs)`: how the compiler has it computed, where that is not what `forward` says:
       the same result from NumPy's functions of symbols, or from a core op of one's own (`symbol.core(name)`).
+    - `repeats(*inputs, **attrs)`: of a loop, its `loops.scan.Turns`: the compiler plans one turn of it.
     - `plane`: what becomes of its rules where numbers are complex. `analytic`: they hold as they stand, and
       the engine conjugates; `stated`: they are linear with real coefficients, or say themselves which way is
       up; '' for an op of real numbers, whose gradient is then refused.
@@ -61,6 +62,7 @@ class Facts:
     reads: Callable[..., tuple[Any, ...] | None] | None = None
     picks: Callable[..., Any] | None = None
     lower: Callable[..., Any] | None = None
+    repeats: Callable[..., Any] | None = None
     onnx: Callable[..., str] | None = None
     plane: Literal["", "analytic", "stated"] = ""
     cut: bool = False

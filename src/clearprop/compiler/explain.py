@@ -102,6 +102,8 @@ def described(stages: Sequence[tuple[list[Group], bool]]) -> list[str]:
             elif group.kind == "call":
                 v = group.values[0]
                 lines.append(f"{group}, by NumPy: {v.why or 'that is how it is computed'}")
+            elif group.kind == "turns":
+                lines.append(f"a loop of {group.values[0].why}")
             else:
                 lines.append(f"{group}{', on both cores' if shared else ''}")
     calls = ", ".join(f"{n} {op}" for op, n in counted.most_common())

@@ -29,11 +29,12 @@ class Shaped(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """An op, where its inputs lie (`Written` for those that are written out), and its attributes."""
+    """An op, where its inputs lie (`Written` if they are written out), its attributes, what it results in."""
 
     op: Op
     inputs: tuple[Any, ...]
     attrs: dict[str, Any]
+    kind: Shaped
 
 
 class Inputs(NamedTuple):
@@ -80,7 +81,7 @@ class Body:
             return name if isinstance(name, Written) else place[name]
 
         def numbered(step: Applied) -> Applied:
-            return Applied(step.op, tuple(map(at, step.inputs)), step.attrs)
+            return step._replace(inputs=tuple(map(at, step.inputs)))
 
         self.given = len(inputs.carry), len(inputs.entries), len(inputs.outer)
         self.once, self.each = [numbered(s) for _, s in once], [numbered(s) for _, s in each]
@@ -88,21 +89,31 @@ class Body:
         steps = [(s.op.name, s.inputs, _exact(s.attrs)) for s in (*self.once, *self.each)]
         self.text = repr((self.given, len(self.once), steps, self.results, self.kinds))
 
-    def before(self, outer: Sequence[Any], symbols: bool = False) -> list[Any]:
+    def before(self, outer: Sequence[Any]) -> list[Any]:
         """Return what is there before the first turn: what comes from outside, and what that gives."""
-        return _computed(self.once, list(outer), symbols)
+        return _computed(self.once, list(outer))
 
-    def turn(
-        self, before: list[Any], carry: Sequence[Any], entries: Sequence[Any], symbols: bool = False
-    ) -> list[Any]:
-        """Return the results of one turn with arrays, or with symbols of the compiler."""
-        values = _computed(self.each, [*before, *carry, *entries], symbols)
+    def turn(self, before: list[Any], carry: Sequence[Any], entries: Sequence[Any]) -> list[Any]:
+        """Return the results of one turn."""
+        values = _computed(self.each, [*before, *carry, *entries])
         return [x.value if x.__class__ is Written else values[x] for x in self.results]
 
     def of_dtype(self, dtype: Any) -> Body:
-        """Return the same body with results of this dtype."""
+        """Return the same body with floats of this dtype."""
+
+        def other(kind: Shaped) -> Shaped:
+            return Shaped(kind.shape, dtype) if kind.dtype.kind == "f" else kind
+
         inputs, nodes = self.named()
+        nodes = [(name, step._replace(kind=other(step.kind))) for name, step in nodes]
         return Body(inputs, nodes, self.results, [Shaped(kind.shape, dtype) for kind in self.kinds])
+
+    def hoisted(self) -> Body:
+        """Return the same body with what is computed before the first turn as a part of what lies outside."""
+        inputs, nodes = self.named()
+        once = [name for name, _ in nodes[: len(self.once)]]
+        outside = inputs._replace(outer=[*inputs.outer, *once])
+        return Body(outside, nodes[len(once) :], self.results, self.kinds)
 
     def named(self) -> tuple[Inputs, list[tuple[Any, Applied]]]:
         """Return the inputs and the nodes, under the numbers of their places."""
@@ -155,10 +166,9 @@ def _reached(nodes: list[tuple[Any, Applied]], names: set[Any]) -> set[Any]:
     return names
 
 
-def _computed(steps: list[Applied], values: list[Any], symbols: bool) -> list[Any]:
+def _computed(steps: list[Applied], values: list[Any]) -> list[Any]:
     """Append to `values` what the steps make of them."""
-    for op, places, attrs in steps:
+    for op, places, attrs, _ in steps:
         xs = [values[x] if x.__class__ is int else x.value for x in places]
-        compute = (symbols and op.facts.lower) or op.forward
-        values.append(compute(*xs, **attrs))
+        values.append(op.forward(*xs, **attrs))
     return values

@@ -101,7 +101,7 @@ def tensors(body: Body, carry: Sequence[Any], entries: Sequence[Any], outer: Seq
     """Return what lies in every place of a body after a turn with Tensors."""
     values = list(outer)
     for steps, more in ((body.once, (*carry, *entries)), (body.each, ())):
-        for op, places, attrs in steps:
+        for op, places, attrs, _ in steps:
             xs = tuple(x.value if isinstance(x, Written) else values[x] for x in places)
             values.append(op.again(xs, attrs))
         values += more

@@ -134,29 +134,33 @@ def _example() -> tuple[Any, ...]:
     return (h.shape, x.shape, w.shape), {"turns": Turns(body, 3, False, None, True, (True,) * 3)}
 
 
-UNROLLED = 16
-"""How many turns a compiled step writes out: they run faster than calls of NumPy, but are compiled each."""
-
-
-def _written_out(*inputs: Any, turns: Turns) -> Any:
-    """What `loop` computes, turn behind turn, from symbols; a longer loop is left to be a call of NumPy."""
-    if turns.length > UNROLLED:
-        return loop.forward(*inputs, turns=turns)
-    turns = turns.of(inputs[0]) if inputs else turns
-    body, place = turns.body, parts(turns)
+def repeated(
+    turns: Turns, inputs: Sequence[Any], turn: Callable[[list[Any], list[Any]], Sequence[Any]]
+) -> Any:
+    """Return what `loop` returns, where `turn(carry, entries)` computes the results of one turn."""
+    body, length, place = turns.body, turns.length, parts(turns)
+    flat = np.empty(place.size, turns.dtype)
+    out, began = ({k: p.of(flat) for k, p in found.items()} for found in (place.out, place.began))
     carried, count, _ = body.given
     carry, entries = list(inputs[:carried]), inputs[carried : carried + count]
-    before = body.before(inputs[carried + count :], True)
-    rows: dict[tuple[str, int, int], Any] = {}
-    for t in range(turns.length)[::-1] if turns.reverse else range(turns.length):
-        rows |= {("began", k, t): carry[k] for k in place.began}
-        found = body.turn(before, carry, [x[t] for x in entries], True)
-        rows |= {("out", k, t): found[carried + k] for k in place.out}
-        carry = found[:carried]
-    laid = [carry[k] for k in place.last]
-    for name, numbers in (("out", place.out), ("began", place.began)):
-        laid += [rows[name, k, t] for k in numbers for t in range(turns.length)]
-    return np.concatenate([x.reshape((-1,)) for x in laid])
+    for t in range(length)[::-1] if turns.reverse else range(length):
+        for k, into in began.items():
+            into[t] = carry[k]
+        found = turn(carry, [x[t] for x in entries])
+        for k, (x, kind) in enumerate(zip(found, body.kinds, strict=True)):
+            if np.shape(x) != kind.shape:
+                wanted, got = f"wants results of the shape {kind.shape} in each turn", f"{np.shape(x)}"
+                raise ValueError(lesson("scan(body, ...)", wanted, got))
+            if k >= carried and k - carried in out:
+                out[k - carried][t] = x
+        carry = list(found[:carried])
+    for k, part in place.last.items():
+        flat[part.start : part.stop] = np.ravel(carry[k])
+    return flat
+
+
+def _turns(*inputs: Any, turns: Turns) -> Turns:
+    return turns.of(inputs[0]) if inputs else turns
 
 
 @define(
@@ -165,31 +169,14 @@ def _written_out(*inputs: Any, turns: Turns) -> Any:
     arity=None,
     variadic_rule=_rule,
     examples=(_example(),),
-    facts=Facts(lower=_written_out),
+    facts=Facts(repeats=_turns),
 )
 def loop(*inputs: Any, turns: Any = None) -> Any:
     """The results of one dtype of a loop, flat and in one row: what `clearprop.scan` takes apart."""
-    turns = turns.of(inputs[0]) if inputs else turns
-    body, length, place = turns.body, turns.length, parts(turns)
-    flat = np.empty(place.size, turns.dtype)
-    out, began = ({k: p.of(flat) for k, p in found.items()} for found in (place.out, place.began))
-    carried, count, _ = body.given
-    carry, entries = list(inputs[:carried]), inputs[carried : carried + count]
-    before = body.before(inputs[carried + count :])
-    for t in range(length)[::-1] if turns.reverse else range(length):
-        for k, into in began.items():
-            into[t] = carry[k]
-        found = body.turn(before, carry, [x[t] for x in entries])
-        for k, (x, kind) in enumerate(zip(found, body.kinds, strict=True)):
-            if np.shape(x) != kind.shape:
-                wanted, got = f"wants results of the shape {kind.shape} in each turn", f"{np.shape(x)}"
-                raise ValueError(lesson("scan(body, ...)", wanted, got))
-            if k >= carried and k - carried in out:
-                out[k - carried][t] = x
-        carry = found[:carried]
-    for k, part in place.last.items():
-        flat[part.start : part.stop] = np.ravel(carry[k])
-    return flat
+    turns = _turns(*inputs, turns=turns)
+    body = turns.body
+    before = body.before(inputs[sum(body.given[:2]) :])
+    return repeated(turns, inputs, lambda carry, entries: body.turn(before, carry, entries))
 
 
 class Results(NamedTuple):

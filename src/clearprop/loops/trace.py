@@ -83,7 +83,8 @@ class Tracer(Observer):
         """Write a node down."""
         assert node.op is not None
         self.inside.add(node)
-        self.nodes.append((node, Applied(node.op, tuple(map(self.name, node.inputs)), node.attrs)))
+        kind = Shaped(node.shape, node.dtype)
+        self.nodes.append((node, Applied(node.op, tuple(map(self.name, node.inputs)), node.attrs, kind)))
 
     def name(self, x: Any) -> Any:
         """Return the name of an input: a Tensor of the body, the number of what is outside, or a number."""

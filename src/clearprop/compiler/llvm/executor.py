@@ -26,8 +26,9 @@ from clearprop.compiler.llvm.plan.outline import LONG, MANY
 from clearprop.compiler.llvm.plan.places import TROUBLE, Places
 from clearprop.compiler.llvm.plan.pool import cores, pool, possible, share_address
 from clearprop.compiler.llvm.plan.prepare import form, kind, why_called
-from clearprop.compiler.llvm.plan.regions import SMALL, Chain, Region, Stop, regions
+from clearprop.compiler.llvm.plan.regions import SMALL, Beginning, Chain, Region, Stop, regions
 from clearprop.compiler.llvm.plan.tables import Tables
+from clearprop.compiler.llvm.turns import TURNS, Loop, loop_of, parted, write_turns
 from clearprop.compiler.plan.fuse import Group, Grouping
 from clearprop.compiler.plan.prepare import prepared
 from clearprop.compiler.program.builder import Unlowered, evaluate
@@ -41,20 +42,27 @@ class Native:
     """A program as machine code.
 
     `slots` are the states with axes, `numbers` and `assigned` those without; `prepare(states)` returns
-    `step(arguments, numbers)`, which returns the outputs and the numbers that are assigned.
+    `step(arguments, numbers)`, which returns the outputs and the numbers that are assigned. With `varying`
+    it is one turn of a loop, and so many of its first arguments differ from turn to turn (see `turns.py`).
     """
 
-    def __init__(self, program: Program, threads: int | None = None) -> None:
+    def __init__(self, program: Program, threads: int | None = None, varying: int | None = None) -> None:
         if not arrays_readable():
             raise Unlowered("native code reads arrays, which this interpreter lays out differently")
         self.program = placed(prepared(program, form))
-        self.groups = Grouping(self.program, kind).groups
+        self.threads = (cores() if possible() else 1) if threads is None else threads
+        once, each = parted(Grouping(self.program, kind).groups, self.program, varying)
+        self.groups = [*once, *each]
+        self.loops: dict[Value, Loop] = {}
         for group in self.groups:
             if group.kind == "call":
                 group.values[0].why = why_called(group.values[0])
+                self._loop(group)
         self.plan = self.places = Places(self.program, self.groups)
-        self.threads = (cores() if possible() else 1) if threads is None else threads
-        self.sequence = regions(self.groups, self.places, self.places.home, self.threads)
+        self.places.lasting = [v for group in once for v in group.stores]
+        begin = [] if varying is None else [Beginning()]
+        parts = [regions(groups, self.places, self.places.home, self.threads) for groups in (once, each)]
+        self.sequence = [*parts[0], *begin, *parts[1]]
         self.places.allocate(self.sequence)
         self.parallel = any(isinstance(r, Region) and r.parallel for r in self.sequence)
         self.slots, self.numbers = self.places.slots, self.places.numbers
@@ -65,8 +73,11 @@ class Native:
         self._write()
         symbols = self._symbols()
         listed = [self.tables.functions()] if self.tables is not None else []
-        self.text = "\n".join([*declared(symbols), str(self.module), *listed, *self.segments])
         names = [f"segment{i}" for i in range(len(self.stops) + 1)]
+        if varying is not None and len(names) == 2:
+            write_turns(self.module, names[1])
+            names.append(TURNS)
+        self.text = "\n".join([*declared(symbols), str(self.module), *listed, *self.segments])
         tables = ["functions"] if self.tables is not None else []
         self.code = Code(self.text, "enter", *names, *tables, symbols=symbols, last=True)
         if self.tables is not None:
@@ -82,7 +93,7 @@ class Native:
         )
         self._enter = enter(self.code.address("enter"))
         segment = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
-        self._segments = [segment(self.code.address(name)) for name in names]
+        self._segments = [segment(self.code.address(name)) for name in names if name != TURNS]
 
     @property
     def stages(self) -> list[tuple[list[Group], bool]]:
@@ -108,6 +119,17 @@ class Native:
 
         return quick(variant, ordinary, beside)
 
+    def _loop(self, group: Group) -> None:
+        """Have a loop's turns be native code, where a group is one and they can be."""
+        v = group.values[0]
+        try:
+            found = loop_of(v, self.threads, Native)
+        except Unlowered as error:
+            v.why = f"{v.why}, for {error}"
+            return
+        if found is not None:
+            self.loops[v], group.kind = found, "turns"
+
     # --- writing --------------------------------------------------------------------------------------------
     def _write(self) -> None:
         self.segments: list[str] = []
@@ -128,12 +150,12 @@ class Native:
     def _write_tables(self) -> None:
         """Write each distinct piece once, and the order of all as tables."""
         self.tables = tables = Tables(self.module, self.places, from_both_ends)
-        body = ["call void @fill(ptr @fills, ptr %data)"]
+        body = [fill := "call void @fill(ptr @fills, ptr %data)"]
         for item in self.sequence:
             if isinstance(item, Stop):
                 self._segment([*body, *tables.run()])
                 self.stops.append(item.group)
-                body = []
+                body = [fill] if isinstance(item, Beginning) else []
                 continue
             tables.add(item)
             if any(piece.fails for chain in item.chains for piece in chain.pieces):
@@ -290,7 +312,7 @@ class Native:
         for v, array in zip(self.places.stands, states, strict=True):
             self.table[self.places.table[v]] = array.ctypes.data
         table = self.table.ctypes.data
-        enter, run = self._enter, self._segments[0]
+        enter = self._enter
         fresh = [(v.shape, v.dtype) for v in self.places.fresh]
         single = [i for i, v in enumerate(self.program.arguments) if v.shape == ()]
         outputs = [self._result(v, states) for v in self.program.outputs]
@@ -309,7 +331,7 @@ class Native:
                 arguments = tuple([np.array(x, order="C") for x in arguments])
                 enter(arguments, numbers, new, table, control)
             if not whole:
-                self._with_calls(arguments, numbers, new, states, table, control, run)
+                self._with_calls(arguments, numbers, new, states, table, control)
             elif checked:
                 self.check()
             return tuple([make(arguments, new) for make in outputs]), tuple([x[()] for x in numbers_out])
@@ -317,17 +339,24 @@ class Native:
         return step
 
     def _with_calls(
-        self, arguments: Any, numbers: Any, new: Any, states: Any, table: int, control: int, run: Any
+        self, arguments: Any, numbers: Any, new: Any, states: Any, table: int, control: int, first: int = 0
     ) -> None:
-        """Run the native parts with the calls of NumPy between them."""
+        """Run the native parts, from the first on, with calls of NumPy and loops between them."""
         made: dict[Value, Any] = dict(zip(self.places.fresh, new, strict=True))
         made |= dict(zip(self.numbers, numbers, strict=True))
-        for segment, group in zip(self._segments, self.stops, strict=False):
+
+        def array(x: Value) -> Any:
+            return self._array(x, states, arguments, made)
+
+        for segment, group in zip(self._segments[first:], self.stops[first:], strict=False):
             segment(table, control)
             self.check()
             v = group.values[0]
-            z = evaluate(v, lambda x: self._array(x, states, arguments, made))
-            np.copyto(self._array(v, states, arguments, made), z)
+            loop = self.loops.get(v)
+            if loop is not None:
+                loop([array(x) for x in v.inputs], v.attrs["turns"], array(v))
+            else:
+                np.copyto(array(v), evaluate(v, array))
         self._segments[len(self.stops)](table, control)
         self.check()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +14,11 @@ from clearprop.compiler.numpy.statements import WRITERS, Statements
 from clearprop.compiler.plan.fuse import LOOPS, Group, Grouping
 from clearprop.compiler.plan.memory import Plan, aligned
 from clearprop.compiler.plan.prepare import Add, prepared
-from clearprop.compiler.program.ir import Program, Value
+from clearprop.compiler.program.ir import Program, Value, turns_of
 from clearprop.compiler.program.layout import layout, whole
+from clearprop.compiler.program.rewrite import rewrite
+from clearprop.compiler.program.turn import turn
+from clearprop.loops.scan import Turns, repeated
 
 LARGE = 1 << 16  # entries; a shorter array is in the cache anyway
 PIECE = 500  # lines of a function: what CPython takes to compile one grows with the square of its lines
@@ -53,6 +57,16 @@ class NumpySource(Statements):
         place = {v: i for i, v in enumerate(self.plan.stands)}
         self.rows = [[place[v] for v in row] for row in rows if row[0] in place]
         self._write()
+
+    def forward(self, v: Value) -> Any:
+        """Return what a call calls: of a loop, what repeats the plan of one turn."""
+        turns = turns_of(v)
+        if turns is None or not all(isinstance(x, Value) for x in v.inputs):
+            return super().forward(v)
+        program, _ = rewrite(turn(turns.body, v.inputs))
+        source = NumpySource(program, bundle=False)
+        v.why = f"{turns.length} turns, each {len(source.groups)} calls"
+        return Repeated(source)
 
     def _planned(self, bundled: list[Group]) -> Plan:
         """Each value is a call of its own, but for long chains on large arrays, and bundles, which come last.
@@ -217,6 +231,28 @@ class NumpySource(Statements):
             return result  # type: ignore[return-value]
 
         return piecewise if more else quiet
+
+
+class Repeated:
+    """A loop as calls of the plan of one turn."""
+
+    def __init__(self, source: NumpySource) -> None:
+        self.step = source.prepare([])
+        self.shapes = [v.shape for v in source.program.arguments]
+        self.lock = threading.Lock()
+
+    def __call__(self, *inputs: Any, turns: Turns) -> Any:
+        """Return what the loop returns."""
+        first = sum(turns.body.given[:2])
+        outside = [np.reshape(x, s) for x, s in zip(inputs[first:], self.shapes[first:], strict=True)]
+
+        def one(carry: list[Any], entries: list[Any]) -> list[Any]:
+            given = zip((*carry, *entries), self.shapes, strict=False)
+            found, _ = self.step((*(np.reshape(x, shape) for x, shape in given), *outside), ())
+            return [x.reshape(kind.shape) for x, kind in zip(found, turns.body.kinds, strict=True)]
+
+        with self.lock:
+            return repeated(turns, inputs, one)
 
 
 def _alone(v: Value) -> Group:

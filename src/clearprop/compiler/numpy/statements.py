@@ -110,12 +110,12 @@ class Statements:
         line = f"{self._named(v)} = {text}"
         self.body.append(f"{line:<64} # {v.shape} {v.dtype}" if v.shape else line)
 
+    def forward(self, v: Value) -> Any:
+        """Return the function that a call is one of."""
+        return ops[v.op].forward
+
     def _call(self, v: Value) -> None:
-        function = (
-            self._use(f"{v.op}_of", ops[v.op].forward)
-            if hasattr(np, v.op)
-            else self._use(v.op, ops[v.op].forward)
-        )
+        function = self._use(f"{v.op}_of" if hasattr(np, v.op) else v.op, self.forward(v))
         inputs = [self._text(x) for x in v.inputs]
         for key, value in v.attrs.items():
             name = f"{v.op}_{key}_{v.serial}"

@@ -26,6 +26,7 @@ class Plan:
     - `stands`: the states with axes as Values: first those that are read, then those that are only assigned;
     - `numbers`: the states without axes that are read; `assigned`: the States without axes that change;
     - `homes[v]`: whose array a value is computed into: a state's, or (see `overwrite`) a dying operand's;
+    - `lasting`: what has to be there to the end though it is no result: a turn of a loop reads it again;
     - `copies`: what is copied into a state's array when all is computed, since it could not lie there;
     - `fresh`: the outputs that are computed into arrays made for the caller;
     - `rows`: arrays that lie side by side, each row in one piece of memory (see `bundles.py`);
@@ -42,6 +43,7 @@ class Plan:
         self.numbers = [v for v in program.states if v.shape == ()]
         self.assigned = [(state, v) for state, v in program.assignments if v.shape == ()]
         self.homes: dict[Value, Value] = {}
+        self.lasting: list[Value] = []
         self.copies: list[tuple[Value, Value]] = []
         self.rows: list[list[Value]] = []
         self.offsets: dict[Value, int] = {}
@@ -129,7 +131,7 @@ class Plan:
                     last[self.home(v)] = stage
                 for x in group.reads:
                     last[self.home(layout(x).base)] = stage
-        for v in self.program.results:
+        for v in (*self.program.results, *self.lasting):
             last[self.home(layout(v).base)] = len(sequence)
         own = [v for v in first if v in self.written and v not in self.fresh]
         rows = [row for row in self.rows if row[0] in self.written]  # the others are states

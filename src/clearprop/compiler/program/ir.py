@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clearprop.compiler.program.core import Core, core_of
+from clearprop.loops.scan import Turns
+from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -157,6 +159,13 @@ def is_op(x: Any, *names: str) -> bool:
     (False, True)
     """
     return isinstance(x, Value) and x.kind == "op" and x.op in names
+
+
+def turns_of(v: Value) -> Turns | None:
+    """Return what a loop repeats; None for a value that is none."""
+    if v.kind != "call" or (repeats := ops[v.op].facts.repeats) is None:
+        return None
+    return repeats(*v.inputs, **v.attrs)  # type: ignore[no-any-return]
 
 
 @dataclass(eq=False)

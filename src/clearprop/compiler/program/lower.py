@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from clearprop.compiler.program.builder import Builder, Unlowered
 from clearprop.compiler.program.functions import FUNCTIONS, REDUCED
-from clearprop.compiler.program.ir import Program, Value
+from clearprop.compiler.program.ir import Program, Value, turns_of
 from clearprop.compiler.program.picking import added_at, picked, scattered
+from clearprop.loops.scan import Turns
 from clearprop.registry import ops
 
 
@@ -224,7 +226,7 @@ def lower(recorded: Program) -> tuple[Program, dict[Value, Value]]:
             if v.kind != "constant":
                 builder.values.append(v)
         else:
-            new[v] = _lowered(builder, v, new)
+            new[v] = lowered(builder, v, tuple([new[x] if isinstance(x, Value) else x for x in v.inputs]))
     whole = {old: value for old, value in new.items() if isinstance(value, Value)}
     program = Program(
         builder.values,
@@ -235,9 +237,10 @@ def lower(recorded: Program) -> tuple[Program, dict[Value, Value]]:
     return program, whole
 
 
-def _lowered(builder: Builder, v: Value, new: dict[Value, Any]) -> Any:
+def lowered(builder: Builder, v: Value, inputs: tuple[Any, ...]) -> Any:
     """One recorded op in core ops, or as a call where it has none."""
-    inputs = tuple([new[x] if isinstance(x, Value) else x for x in v.inputs])
+    if (turns := turns_of(v)) is not None:
+        return _loop(builder, v, inputs, turns)
     if v.core.copies and v.dtype == inputs[0].dtype:
         return inputs[0]
     mark = builder.mark
@@ -246,6 +249,21 @@ def _lowered(builder: Builder, v: Value, new: dict[Value, Any]) -> Any:
     except Unlowered as error:
         builder.undo(mark)
         return builder.emit(v.op, inputs, v.shape, v.dtype, dict(v.attrs), kind="call", why=str(error))
+
+
+def _loop(builder: Builder, v: Value, inputs: tuple[Any, ...], turns: Turns) -> Value:
+    """A loop as a call whose body has nothing in it that is the same in every turn: that comes before it."""
+    body = turns.body
+    first = sum(body.given[:2])
+    outside = list(inputs[first:])
+    for op, places, attrs, (shape, dtype) in body.once:
+        xs = tuple([outside[x] if isinstance(x, int) else x.value for x in places])
+        step = Value("call", shape, dtype, op.name, xs, attrs, line=v.line)
+        outside.append(lowered(builder, step, xs))
+    wants = (*turns.wants, *(False,) * (first + len(outside) - len(inputs)))
+    attrs = {"turns": replace(turns, body=body.hoisted(), wants=wants)}
+    made = (*inputs[:first], *outside)
+    return builder.emit(v.op, made, v.shape, v.dtype, attrs, kind="call", why=f"{turns.length} turns")
 
 
 def _in_core_ops(builder: Builder, v: Value, inputs: tuple[Any, ...]) -> Value:

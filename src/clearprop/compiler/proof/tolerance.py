@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.program.builder import evaluate
-from clearprop.compiler.program.ir import Program, Value
+from clearprop.compiler.program.ir import Program, Value, turns_of
+from clearprop.compiler.program.turn import turn
+from clearprop.loops.scan import Turns, repeated
 
 FEW = 64  # roundings of the largest entry that two orders of computation may differ by, with no further look
 ROUNDS = range(6, 25)  # replays: so many at first, and up to 24 before a difference is called a fault
@@ -128,6 +130,7 @@ class Replays:
         self.elsewhere: dict[Hashable, Any] = dict.fromkeys(wanted, False)  # where finite and not finite swap
         self.picks: dict[Value, bool] = {}
         self.drifts: dict[Value, float] = {}
+        self.turns: dict[Value, Program] = {}  # one turn of each loop
         self.last = _last_uses(program)
         self.base = self._replayed(None)
 
@@ -201,6 +204,8 @@ class Replays:
     def _rounded(self, v: Value, z: Any, found: dict[Value, Any], random: Any) -> Any:
         """Return a result with a random rounding of each entry: what cancels was rounded at its own size."""
         z = np.asarray(z)
+        if (turns := turns_of(v)) is not None:
+            return self._looped(v, turns, [found[x] for x in v.operands], random)
         if z.dtype.kind not in "fc" or v.core.exact or self._is_picked(v, z, found):
             return z[()]
         if v.core.terms is not None:
@@ -214,6 +219,25 @@ class Replays:
                 off = np.maximum(off, self.drifts[v] * size)
             return _shaken(z, np.maximum(size, off / (units * np.finfo(z.dtype).eps)), units, random)
         return _shaken(z, np.abs(z), 1, random)
+
+    def _looped(self, v: Value, turns: Turns, inputs: list[Any], random: Any) -> Any:
+        """Return the result of a loop whose turns are replayed, each result of each rounded at random."""
+        if v not in self.turns:
+            self.turns[v] = turn(turns.body, v.inputs)
+        program = self.turns[v]
+
+        def one(carry: list[Any], entries: list[Any]) -> list[Any]:
+            given = zip(program.arguments, (*carry, *entries, *inputs[first:]), strict=True)
+            found = {x: np.reshape(array, x.shape) for x, array in given}
+            found |= {x: x.data for x in program.constants}
+            for x in program.values:
+                if x.computed:
+                    found[x] = self._rounded(x, evaluate(x, found.__getitem__), found, random)
+            results = zip(program.outputs, turns.body.kinds, strict=True)
+            return [np.reshape(found[x], kind.shape)[()] for x, kind in results]
+
+        first = sum(turns.body.given[:2])
+        return repeated(turns, inputs, one)
 
     def _is_picked(self, v: Value, z: Any, found: dict[Value, Any]) -> bool:
         """Whether a call of the registry only picks entries of its first operand: an index, a sort."""

@@ -18,7 +18,9 @@ from jax import lax
 
 from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.core import indices, ufunc_of
-from clearprop.compiler.program.ir import Value
+from clearprop.compiler.program.ir import Value, turns_of
+from clearprop.compiler.program.turn import turn
+from clearprop.loops.scan import parts
 from clearprop.ops.index import ARRAY
 from clearprop.registry import ops
 
@@ -253,6 +255,36 @@ def _special(name: str) -> Translate:
     return lambda v, xs, flags: function(*(jnp.asarray(x, v.dtype) for x in xs))
 
 
+def _repeated(v: Value, xs: list[Any], flags: Flags) -> Any:
+    """A loop as JAX's, whose body is one turn in core ops; its results laid flat as NumPy lays them."""
+    turns = turns_of(v)
+    assert turns is not None
+    body, place, program = turns.body, parts(turns), turn(turns.body, v.inputs)
+    carried, count, _ = body.given
+    carry, entries, outside = xs[:carried], xs[carried : carried + count], xs[carried + count :]
+
+    def one(state: Any, now: Any) -> Any:
+        inside: Flags = []
+        given = zip(program.arguments, (*state, *now, *outside), strict=True)
+        at: dict[Value, Any] = {x: jnp.reshape(array, x.shape) for x, array in given}
+        at |= {x: np.asarray(x.data) for x in program.constants}
+        for x in program.values:
+            if x.computed:
+                at[x] = translated(x, [at[y] if isinstance(y, Value) else y for y in x.inputs], inside)
+        found = [jnp.reshape(at[x], k.shape) for x, k in zip(program.outputs, body.kinds, strict=True)]
+        wrong = jnp.any(jnp.stack(inside)) if inside else jnp.zeros((), jnp.bool_)
+        return tuple(found[:carried]), (
+            [found[carried + k] for k in place.out],
+            [state[k] for k in place.began],
+            wrong,
+        )
+
+    begin = tuple(jnp.asarray(x) for x in carry)
+    last, (out, began, wrong) = lax.scan(one, begin, tuple(entries), turns.length, turns.reverse)
+    flags.append(jnp.any(wrong))
+    return jnp.concatenate([jnp.ravel(x) for x in (*(last[k] for k in place.last), *out, *began)])
+
+
 def _ordered(v: Value, xs: list[Any], flags: Flags) -> Any:
     return jnp.argsort(xs[0], axis=v.attrs["axis"], stable=True).astype(v.dtype)
 
@@ -289,6 +321,7 @@ CALLS: dict[str, Translate] = {
     "convolution": _convolution,
     "transposed_convolution": _transposed_convolution,
     "convolution_kernel": _convolution_kernel,
+    "loop": _repeated,
     "argsort": _ordered,
     "searchsorted": _found,
     "digitize": _found,

@@ -93,7 +93,7 @@ class Region:
 
 @dataclass(eq=False)
 class Stop:
-    """A call of NumPy between native parts."""
+    """A call of NumPy, or a loop, between native parts."""
 
     group: Group
 
@@ -103,11 +103,18 @@ class Stop:
         return [self.group]
 
 
+class Beginning(Stop):
+    """Where each turn of a loop begins: what comes before runs once."""
+
+    def __init__(self) -> None:
+        super().__init__(Group("beginning"))
+
+
 def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> list[Region | Stop]:
     """Put the groups, in their order, into chains and regions, and cut those that are worth it into parts."""
     order = Order()
     for group in groups:
-        if group.kind == "call":
+        if group.kind in ("call", "turns"):
             order.stop(group)
         elif group.kind == "join":
             continue  # its parts are written by the groups that compute them
