@@ -346,7 +346,8 @@ def test_a_loop_of_any_length_is_one_native_turn(length):
     compiled = clearprop.compile(f, executor="llvm")
     compiled(np.ones(length))
 
-    assert f"a loop of {length} turns, each 2 pieces of native code" in str(compiled.explain())
+    turns = "1 turn" if length == 1 else f"{length} turns"
+    assert f"a loop of {turns}, each 2 pieces of native code" in str(compiled.explain())
 
 
 def test_complex_numbers_are_computed_and_their_gradient_is_refused():
