@@ -18,6 +18,7 @@ from clearprop.record import assign
 from clearprop.registry import ops as _ops
 from clearprop.tensor import Tensor
 from clearprop.transforms import (
+    checkpoint,
     custom_rule,
     elementwise_grad,
     grad,
@@ -91,6 +92,7 @@ __all__ = [
     "asarray",
     "assign",
     "backward",
+    "checkpoint",
     "custom_rule",
     "define",
     "elementwise",

@@ -52,6 +52,7 @@ from clearprop.see import summary as summary
 from clearprop.see import trace as trace
 from clearprop.tensor import Tensor as Tensor
 from clearprop.transforms.batches import vmap as vmap
+from clearprop.transforms.checkpointing import checkpoint as checkpoint
 from clearprop.transforms.custom import custom_rule as custom_rule
 from clearprop.transforms.gradient import elementwise_grad as elementwise_grad
 from clearprop.transforms.gradient import grad as grad
@@ -1343,6 +1344,7 @@ __all__ = [
     "check",
     "check_model",
     "check_node",
+    "checkpoint",
     "cholesky",
     "cli",
     "clip",

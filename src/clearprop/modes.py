@@ -25,12 +25,14 @@ class Observer:
     - `follows`: whether it is told of every gradient that a node sends (`sent`), each by itself;
     - `records`: whether a step is being written down, to be run again: then arrays are Tensors that stand for
       them, and an assignment is an output of the step;
+    - `answers`: whether leaves may have other values for it than their own, so that `read` is asked;
     - `batches`: the `vmap`s that the call is inside of, the outermost first.
     """
 
     remembers: bool = False
     follows: bool = False
     records: bool = False
+    answers: bool = False
     batches: tuple[Any, ...] = ()
 
     def __init__(self, *, remembers: bool | None = None) -> None:
@@ -78,8 +80,9 @@ class Observer:
         """Return what stands for the float that a leaf without axes holds."""
         return self.resolve(leaf)
 
-    def assigned(self, leaf: Tensor, new: Any) -> None:
-        """Note that a leaf is about to be given a new value."""
+    def assigned(self, leaf: Tensor, new: Any) -> bool | None:
+        """Note that a leaf is about to be given a new value; True keeps it from the leaf."""
+        return None
 
     def copied(self, x: Any) -> Any:
         """Return an array of its own with the entries of `x`."""
@@ -164,6 +167,7 @@ class Marks(threading.local):
 
     left: int = 0  # how many Tensors that need a gradient became Python numbers
     latest: tuple[Any, ...] = ()  # weak references to the outputs of the latest backward passes, newest first
+    lent: tuple[dict[Any, Any], ...] = ()  # Tensors that Modules hold in the place of their own, by these
     replaced: str = ""  # where a leaf that holds a gradient was last computed with under `no_grad()`
 
 

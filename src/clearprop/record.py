@@ -18,7 +18,7 @@ def read(tensor: Tensor) -> Any:
     an eager step and are recorded by `clearprop.compile`.
     """
     observer = mode.observer
-    if observer is not None and observer.remembers:
+    if observer is not None and (observer.remembers or observer.answers):
         return observer.read(tensor)
     return tensor._value
 
@@ -31,7 +31,7 @@ def read_number(tensor: Tensor) -> Any:
     0.1
     """
     observer = mode.observer
-    if observer is not None and observer.remembers:
+    if observer is not None and (observer.remembers or observer.answers):
         return observer.number(tensor)
     return float(tensor._value)
 
@@ -44,7 +44,7 @@ def copy_of(tensor: Tensor) -> Any:
     array([1., 2.])
     """
     observer = mode.observer
-    if observer is not None and observer.records:
+    if observer is not None and (observer.records or observer.answers):
         return observer.copied(observer.read(tensor))
     return np.array(tensor._value)
 
@@ -84,6 +84,6 @@ def hand_over(tensor: Tensor, new: Any) -> None:
             )
         )
     observer = mode.observer
-    if observer is not None:
-        observer.assigned(tensor, new)  # the new value becomes an output of the step
+    if observer is not None and observer.assigned(tensor, new):  # an output of the step that it records
+        return  # or a value for that observer's own run
     tensor._value = value if value.shape else value[()]

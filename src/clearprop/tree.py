@@ -50,13 +50,13 @@ def is_leaf(x: Any) -> bool:
     return x.__class__ in PLAIN or isinstance(x, _LEAVES)
 
 
-def leaves(tree: Any) -> list[Any]:
-    """Return the leaves of a tree, dicts in the order of their insertion.
+def leaves(tree: Any, *, whole: bool = False) -> list[Any]:
+    """Return the leaves of a tree, dicts in the order of their insertion; `whole` Modules have none.
 
     >>> leaves({"w": [1.0, 2.0], "b": (3.0, None)})
     [1.0, 2.0, 3.0]
     """
-    return [*_walk(tree)]
+    return [*_walk(tree, whole)]
 
 
 def map(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
@@ -113,10 +113,9 @@ def _float_of(x: Any) -> Any:
     return dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 
-def rebuilt(tree: Any, new: list[Any]) -> Any:
-    """Return a tree of the same form with other leaves; a Module comes back as a dict by path."""
-    given = iter(new)
-    return _rebuilt(tree, given, None)
+def rebuilt(tree: Any, new: list[Any], *, whole: bool = False) -> Any:
+    """Return a tree of the same form with other leaves; a Module comes back as a dict by path, or `whole`."""
+    return _rebuilt(tree, iter(new), _WHOLE if whole else None)
 
 
 def lent(tree: Any, new: list[Any], block: ExitStack) -> Any:
@@ -124,21 +123,24 @@ def lent(tree: Any, new: list[Any], block: ExitStack) -> Any:
     return _rebuilt(tree, iter(new), block)
 
 
-def _walk(tree: Any) -> Iterator[Any]:
+_WHOLE = ExitStack()  # in the place of a block in which Modules hold other leaves: they are left alone
+
+
+def _walk(tree: Any, whole: bool) -> Iterator[Any]:
     if is_leaf(tree):
         yield tree
         return
-    for child in _children(tree):
-        yield from _walk(child)
+    for child in _children(tree, whole):
+        yield from _walk(child, whole)
 
 
-def _children(tree: Any) -> Any:
+def _children(tree: Any, whole: bool) -> Any:
     if isinstance(tree, (list, tuple)):
         return tree
     if isinstance(tree, Mapping):
         return tree.values()
     if (kind := _kind(tree)) is not None:
-        return kind.take(tree).values()
+        return () if whole else kind.take(tree).values()
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         return [getattr(tree, field.name) for field in dataclasses.fields(tree)]
     return ()
@@ -160,6 +162,8 @@ def _rebuilt(tree: Any, new: Iterator[Any], block: ExitStack | None) -> Any:
         pairs = [(name, _rebuilt(x, new, block)) for name, x in tree.items()]
         return OrderedDict(pairs) if isinstance(tree, OrderedDict) else dict(pairs)
     if (kind := _kind(tree)) is not None:
+        if block is _WHOLE:
+            return tree
         values = {name: _rebuilt(x, new, block) for name, x in kind.take(tree).items()}
         if block is None:
             return values

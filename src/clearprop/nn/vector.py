@@ -10,6 +10,7 @@ import numpy as np
 
 from clearprop import structure, tree
 from clearprop.errors import lesson
+from clearprop.modes import marks
 from clearprop.nn.module import Module
 from clearprop.op import describe
 from clearprop.record import assign
@@ -76,20 +77,26 @@ def functional_call(
 @contextmanager
 def holding(module: Module, given: Mapping[str, Any]) -> Iterator[None]:
     """Within the block a module holds other Tensors than its own, by path; see `functional_call`."""
-    chosen = [(*_place(module, path, value), value) for path, value in given.items()]
+    chosen = [(*_place(module, path, value), _tensor(value)) for path, value in given.items()]
     stand_in = {id(owner.__dict__[name]): value for owner, name, value in chosen}
     everywhere = [(owner, *held) for owner in module.modules() for held in owner.__dict__.items()]
     before = [(owner, name, own) for owner, name, own in everywhere if id(own) in stand_in]
     places = [*((owner, name, stand_in[id(own)]) for owner, name, own in before), *chosen]
+    around, marks.lent = marks.lent, (*marks.lent, {own: stand_in[id(own)] for _, _, own in before})
     try:
         for owner, name, value in places:
-            owner.__dict__[name] = value if isinstance(value, Tensor) else Tensor(value, requires_grad=False)
+            owner.__dict__[name] = value
         structure.changed()
         yield
     finally:
+        marks.lent = around
         for owner, name, own in before:
             owner.__dict__[name] = own
         structure.changed()
+
+
+def _tensor(value: Any) -> Tensor:
+    return value if isinstance(value, Tensor) else Tensor(value, requires_grad=False)
 
 
 tree.register(Module, lambda module: dict(module.named_parameters()), holding)

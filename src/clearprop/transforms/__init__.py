@@ -1,12 +1,14 @@
 """Functions made of functions: gradients, products with derivatives, whole Jacobians."""
 
 from clearprop.transforms.batches import vmap
+from clearprop.transforms.checkpointing import checkpoint
 from clearprop.transforms.custom import custom_rule
 from clearprop.transforms.gradient import elementwise_grad, grad, stop_gradient, value_and_grad
 from clearprop.transforms.jacobian import hessian, jacfwd, jacobian, jacrev
 from clearprop.transforms.products import hvp, jvp, linearize, vjp
 
 __all__ = [
+    "checkpoint",
     "custom_rule",
     "elementwise_grad",
     "grad",

@@ -208,8 +208,8 @@ class Inner:
         elif recording:
             with no_grad():  # the rules are looked at, but no gradient passes through what they give
                 grads = propagate(order, arriving, create_graph=True, among=among)
-        else:
-            grads = propagate(order, arriving, among=among)
+        else:  # all inputs are leaves, whose gradients stay
+            grads = propagate(order, arriving, keep=False, among=among)
         return [grads[x] if x in grads else _zeros(x) for x in self.own]
 
     def push(self, gradients: list[Any], arriving: list[Tensor], tangents: list[Any]) -> list[Any]:
