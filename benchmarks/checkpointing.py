@@ -1,7 +1,7 @@
 """Memory of a deep network's gradient, beside PyTorch's: python benchmarks/checkpointing.py [--layers 50]
 
 A network of `--layers` times (linear, tanh), width 256, batch 4096, float32, forward and backward, eager.
-Prints by how much the process' memory grows in one pass, after a pass of one example (which makes the weights'
+A network of `--layers` times (linear, tanh), width 256, batch 4096, float32, forward and backward, eager.
 gradients and what the libraries hold), and the seconds of the second such pass: everything kept, and in
 sqrt(layers) pieces, each under `checkpoint`. A process for each.
 """
@@ -9,6 +9,7 @@ sqrt(layers) pieces, each under `checkpoint`. A process for each.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def pytorch(layers: int, pieces: int) -> Callable[[int], Any]:
 def cut(parts: list[Any], pieces: int, whole: Any) -> list[Any]:
     """Return the layers in so many models, as even as can be."""
     ends = [round(k * len(parts) / pieces) for k in range(pieces + 1)] if pieces else range(len(parts) + 1)
-    return [whole(*parts[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+    return [whole(*parts[a:b]) for a, b in itertools.pairwise(ends)]
 
 
 def held() -> float:
