@@ -15,7 +15,7 @@ ROOT = Path(clearprop.__file__).parent
 # is how a reader is called when somebody asks for it by name (`t.backward()`, `fit(compile=True)`).
 ORDER = {
     "": (
-        "errors hints facts marks files modes registry structure ufunc refusal updates tensor graph op "
+        "errors hints facts marks files modes registry structure ufunc refusal updates tensor away graph op "
         "define record batch ops hooks tree backward loops transforms clip scipy nn optim data interop typed "
         "see testing check diagnosis homework compiler train sklearn torch coverage __init__ cli __main__"
     ),

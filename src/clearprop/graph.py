@@ -104,8 +104,11 @@ def copied(output: Tensor, memo: dict[int, Any]) -> Tensor:
     """
     fresh = [node for node in topological_order(output) if id(node) not in memo]
     for node in fresh:  # inputs come first, so their copies exist
+        slots = _slots(
+            node
+        )  # read first: what lies on a device comes, and the class is the Tensor's own again
         twin = object.__new__(type(node))
-        for name, value in _slots(node).items():
+        for name, value in slots.items():
             kept = None if name == "grad" else value
             setattr(twin, name, kept if name in ("grad", "op") else copy.deepcopy(value, memo))
         memo[id(node)] = twin

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler.capture.distance import FarStore
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.store import Store
 from clearprop.compiler.executors import Executable, executable
@@ -39,6 +40,11 @@ class Recording:
     def _use(self, executable: Executable, executor: str) -> None:
         """Run the program by this executable from now on, on arrays of its own."""
         self.executable, self.executor = executable, executor
+        self.step: Any = None
+        self.store: Any
+        if hasattr(executable, "call"):  # its arrays are its own
+            self.store = FarStore(executable)
+            return
         slots = self.executable.slots
         read = {v.data.key for v in self.program.states}
         shapes = {v.data.key: (v.shape, v.dtype) for v in self.program.states}
@@ -53,9 +59,8 @@ class Recording:
             [shapes[s.key] for s in slots],
             self.executable.rows,
         )
-        self.step: Any = None
 
-    def run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
+    def run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> Any:
         """Run the program once: Tensors are read and assigned; returns the outputs."""
         with self.lock:
             self.busy[0] = 1
@@ -64,7 +69,11 @@ class Recording:
             finally:
                 self.busy[0] = 0
 
-    def _run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> tuple[Any, ...]:
+    def _run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> Any:
+        if isinstance(self.store, FarStore):
+            outputs: Any = self.store.run(arguments, tensors)
+            self._clear()
+            return outputs
         if self.store.kept > PATIENCE:  # what is kept at every step would keep its neighbours too
             self._use(self.executable.apart(), self.executor)
         store = self.store
@@ -78,9 +87,12 @@ class Recording:
         store.write_numbers(new)
         if not ready:
             store.settle()
+        self._clear()
+        return outputs
+
+    def _clear(self) -> None:
         for state in self.cleared:
-            store.tensor(state).grad = None
-        return outputs  # type: ignore[no-any-return]
+            self.store.tensor(state).grad = None
 
 
 def fingerprint(program: Program, cleared: list[State]) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler.capture.distance import Distant
 from clearprop.compiler.capture.reading import original
 from clearprop.compiler.capture.recorder import Recorder
 from clearprop.compiler.capture.refusals import RecordingError
@@ -113,7 +114,10 @@ class _Tensor:
 
     def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Tensor:
         t = _new(Tensor)
-        t._value = outputs[self.i]
+        if outputs.__class__ is Distant:
+            outputs.give(t, self.i)
+        else:
+            t._value = outputs[self.i]
         t.grad = t.name = t.op = None
         t.inputs = t.values = ()
         t.attrs, t.requires_grad, t.serial = {}, False, 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import operator
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -197,14 +199,22 @@ def on_a_line(tensor: Tensor) -> Any:
     array: Any = tensor._value
     if not isinstance(array, np.ndarray) or array.nbytes > SMALL or array.ctypes.data % LINE == 0:
         return array
-    owner: Any = array if array.base is None else array.base  # whoever has a view of it holds the owner
-    mine = type(owner) is np.ndarray and owner.flags.owndata and array.flags.writeable
-    del array, owner
-    if mine and tensor._value.flags.c_contiguous and all(map(operator.le, _holders(tensor), ALONE)):
+    del array
+    if tensor._value.flags.c_contiguous and is_alone(tensor):
         new = empty(tensor.shape, tensor.dtype)
         np.copyto(new, tensor._value)
         tensor._value = new  # complete: other threads may read it
     return tensor._value
+
+
+def is_alone(tensor: Tensor) -> bool:
+    """Whether nobody else holds a leaf's array, or the memory that it lies in."""
+    array: Any = tensor._value
+    owner: Any = array if array.base is None else array.base  # whoever has a view of it holds the owner
+    whole = type(owner) is np.ndarray and owner.flags.owndata
+    mine = (whole or isinstance(owner, ctypes.Array)) and array.flags.writeable
+    del array, owner
+    return mine and all(map(operator.le, _holders(tensor), ALONE if whole else ON_A_LINE))
 
 
 def _holders(tensor: Tensor) -> tuple[int, int]:
@@ -213,14 +223,15 @@ def _holders(tensor: Tensor) -> tuple[int, int]:
     return sys.getrefcount(array), 0 if array.base is None else sys.getrefcount(array.base)
 
 
-def _alone() -> tuple[int, int]:
+def _alone(array: Callable[[], Any]) -> tuple[int, int]:
     """Return these counts where nobody else holds the array: they depend on the interpreter."""
     tensor = Tensor(0.0)
-    tensor._value = np.zeros(2)[:]
+    tensor._value = array()
     return _holders(tensor)
 
 
-ALONE = _alone()
+ALONE = _alone(lambda: np.zeros(2)[:])
+ON_A_LINE = _alone(lambda: empty((2,), np.dtype(float)))
 
 
 def _plain(array: Any) -> Any:

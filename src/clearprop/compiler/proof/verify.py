@@ -71,7 +71,7 @@ def verified(
     program = recording.recorded
     recording.store.stand_ins = tensors
     given = _inputs(recording, arrays)
-    outputs = recording.run(arrays, tensors)
+    outputs: tuple[Any, ...] = recording.run(arrays, tensors)
     step.latest = variant
     eager, wide = replay(program, given, wide=False), replay(program, given, wide=True)
     pairs = [(f"output {i}", v, z) for i, (v, z) in enumerate(zip(program.outputs, outputs, strict=True))]

@@ -1,7 +1,7 @@
 """`Xla`: a Program as one function that JAX traces and XLA compiles.
 
-The states lie in the host's arrays between calls, as for the other executors: a call sends them to the device
-and brings back what changed. That is a copy each way, so it pays where a step is large beside its states.
+The states are JAX's arrays and stay on the device from call to call (`capture.distance` gives them to
+Tensors). Those that a call changes are donated to it, so that XLA writes the new ones where the old ones lay.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from clearprop.compiler.plan.fuse import Group
 from clearprop.compiler.plan.memory import Plan
 from clearprop.compiler.plan.prepare import prepared
-from clearprop.compiler.program.ir import Program, Value
+from clearprop.compiler.program.ir import Program, State, Value
 from clearprop.compiler.xla.operators import translated
 
 
@@ -24,7 +24,8 @@ class Xla:
     """A Program that XLA runs on JAX's default device. Raises Unlowered for what has no translation.
 
     Everything is traced with 64-bit numbers allowed, since each dtype is written in the Program. An index out
-    of bounds is an IndexError after the call, and nothing is assigned then. `text` is the StableHLO.
+    of bounds is an IndexError after the call, and nothing is assigned then: such a program is waited for at
+    each call, others go on while the caller does. `text` is the StableHLO.
     """
 
     rows: list[list[int]]
@@ -39,11 +40,18 @@ class Xla:
         self.plan = Plan(self.program, self.groups, frozenset(v for v in self.program.values if v.computed))
         self.slots, self.numbers, self.rows = self.plan.slots, self.plan.numbers, []
         self.assigned = [state for state, _ in self.plan.assigned]
-        self.place = {state.key: i for i, state in enumerate(self.slots)}
-        self.changed = [(self.place[s.key], v) for s, v in self.program.assignments if v.shape != ()]
-        self.jitted = jax.jit(self._traced)
+        self.reads = list(self.program.states)
+        self.changes = [state for state, _ in self.program.assignments]
+        changed = {state.key for state in self.changes}
+        self.donated = [v for v in self.reads if v.data.key in changed]
+        self.kept = [v for v in self.reads if v.data.key not in changed]
+        self.flagged = False  # whether an index can be out of bounds
+        self.device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        self.jitted = jax.jit(self._traced, donate_argnums=0)
+        like: Any = jax.ShapeDtypeStruct
+        parts = (self.donated, self.kept, self.program.arguments)
         with jax.enable_x64(True):
-            self.lowered = self.jitted.lower(*self._abstract())
+            self.lowered = self.jitted.lower(*([like(v.shape, v.dtype) for v in part] for part in parts))
         self.text = self.lowered.as_text()
 
     @property
@@ -55,53 +63,60 @@ class Xla:
         """Return the same: no arrays lie side by side."""
         return self
 
-    def _abstract(self) -> Any:
-        """What a call is given, as shapes and dtypes: the slots that are read, arguments, numbers."""
-        read = {v.data.key: v for v in self.plan.stands}
-        like: Any = jax.ShapeDtypeStruct
-        return tuple(
-            [like(v.shape, v.dtype) for v in values]
-            for values in ([read[s.key] for s in self.slots], self.program.arguments, self.numbers)
-        )
-
-    def _traced(self, states: Any, arguments: Any, numbers: Any) -> Any:
-        """Compute outputs, the new arrays and numbers, and whether an index was out of bounds."""
-        at: dict[Value, Any] = dict(zip(self.plan.stands, states, strict=True))
+    def _traced(self, donated: Any, kept: Any, arguments: Any) -> Any:
+        """Compute outputs, what the states become, and whether an index was out of bounds."""
+        at: dict[Value, Any] = dict(zip(self.donated, donated, strict=True))
+        at.update(zip(self.kept, kept, strict=True))
         at.update(zip(self.program.arguments, arguments, strict=True))
-        at.update(zip(self.numbers, numbers, strict=True))
+        before = {v.data.key: at[v] for v in self.donated}
         flags: list[Any] = []
         for v in self.program.values:
             if v.kind == "constant":
                 at[v] = np.asarray(v.data)
             elif v not in at:
                 at[v] = translated(v, [at[x] if isinstance(x, Value) else x for x in v.inputs], flags)
+        self.flagged = bool(flags)
         wrong = jnp.any(jnp.stack(flags)) if flags else jnp.zeros((), jnp.bool_)
-        outputs = tuple(jnp.asarray(at[v]) for v in self.program.outputs)
-        arrays = tuple(jnp.asarray(at[v]) for _, v in self.changed)
-        return outputs, arrays, tuple(jnp.asarray(at[v]) for _, v in self.plan.assigned), wrong
+        new = {state.key: jnp.asarray(at[v]) for state, v in self.program.assignments}
+        if flags:  # what was donated is gone: it comes back as it was
+            new |= {key: jnp.where(wrong, old, new[key]) for key, old in before.items()}
+        return tuple(jnp.asarray(at[v]) for v in self.program.outputs), tuple(new.values()), wrong
+
+    def sent(self, array: Any, state: State | None = None) -> Any:
+        """Return an array on the device: a copy, for on a CPU it could lie in memory where others write."""
+        if isinstance(array, jax.Array) and array.sharding == self.device:
+            return array
+        with jax.enable_x64(True):
+            return jax.device_put(array, self.device, may_alias=False)
+
+    def copy(self, array: Any) -> Any:
+        """Return another array with the same entries."""
+        with jax.enable_x64(True):
+            return jnp.array(array, copy=True)
+
+    def call(self, states: list[Any], arguments: tuple[Any, ...]) -> tuple[Any, Any, bool]:
+        """Run the program on the device: outputs, new states, and whether an index was out of bounds.
+
+        What a state was that changes is gone after it.
+        """
+        at = dict(zip(self.reads, states, strict=True))
+        with jax.enable_x64(True):
+            given = [self.sent(x) for x in arguments]
+            parts = [at[v] for v in self.donated], [at[v] for v in self.kept], given
+            outputs, new, wrong = self.jitted(*parts)
+        return outputs, new, self.flagged and bool(wrong)
 
     def prepare(self, states: list[Any]) -> Callable[[Any, Any], tuple[Any, Any]]:
-        """Return the step for these arrays, which it reads and writes."""
-        with jax.enable_x64(True):
-            compiled = self.lowered.compile()
+        """Return the step for these arrays of NumPy's, which it reads: for who looks at single values."""
+        keys = [state.key for state in self.slots]
 
         def step(arguments: Any, numbers: Any) -> tuple[Any, Any]:
-            with jax.enable_x64(
-                True
-            ):  # copies: on a CPU an array of JAX's may lie in the memory it was made from
-                given = [[jnp.array(x, copy=True) for x in xs] for xs in (states, arguments, numbers)]
-                outputs, arrays, new, wrong = compiled(*given)
-                if wrong:
-                    raise IndexError(
-                        "an index array of the compiled step is out of bounds; nothing was assigned"
-                    )
-                for (place, _), array in zip(self.changed, arrays, strict=True):
-                    np.copyto(states[place], np.asarray(array))
-                return tuple(map(_fetched, outputs)), tuple(map(_fetched, new))
+            held = dict(zip(keys, states, strict=True))
+            held.update(zip((v.data.key for v in self.numbers), numbers, strict=True))
+            outputs, new, _ = self.call([self.sent(held[v.data.key]) for v in self.reads], arguments)
+            now = dict(zip((state.key for state in self.changes), new, strict=True))
+            return tuple(np.array(x)[()] for x in outputs), tuple(
+                np.array(now[s.key])[()] for s in self.assigned
+            )
 
         return step
-
-
-def _fetched(x: Any) -> Any:
-    """Return an array of the caller's own, a NumPy number where it has no axes."""
-    return np.array(x)[()]

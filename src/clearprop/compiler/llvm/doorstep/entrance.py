@@ -176,6 +176,7 @@ class Entrance:
     def _number(self, t: EntranceText, tensor: Tensor, dtype: Any) -> str:
         """Return the NumPy number that is a Tensor's value."""
         number = t.emit(f"load ptr, ptr {pointer(slot(tensor, '_value'))}")
+        t.demand(f"icmp ne ptr {number}, null")  # a value that lies on a device
         t.demand(f"icmp eq i64 {t.load(number, TYPE)}, {id(dtype.type)}")
         return number
 
