@@ -1,8 +1,8 @@
 """Steps that XLA runs, beside the same steps written for JAX by hand: python benchmarks/xla.py [--rounds N].
 
-A GPT of two layers (the example's, 16 texts of 64 characters) and a network of 784-512-512-10, both with Adam in
-float32. By hand means as an expert writes it: products on folded rows, forward pass, gradients and update in
-one `jit`, the old arrays donated. Both start from the same weights; that their losses agree is checked first.
+A GPT of two layers (the example's, 16 texts of 64 characters) and a network of 784-512-512-10, both with Adam
+in float32. By hand means as an expert writes it: products on folded rows, forward pass, gradients and update
+in one `jit`, the old arrays donated. Both start from the same weights; that their losses agree is checked first.
 They take turns in one process, in rounds of ten steps, and each round is waited for.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -126,7 +127,7 @@ def net() -> tuple[Any, Any, Any, Any]:
     data = rng.standard_normal((128, 784)).astype(np.float32), rng.integers(0, 10, 128)
 
     def make() -> Any:
-        first, second, last = (nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        first, second, last = (nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), last)
 
     return make, nn.functional.cross_entropy, net_by_hand, data
