@@ -2,7 +2,7 @@
 
 A GPT of two layers (the example's, 16 texts of 64 characters) and a network of 784-512-512-10, both with Adam
 in float32. By hand means as an expert writes it: products on folded rows, forward pass, gradients and update
-in one `jit`, the old arrays donated. Both start from the same weights; that their losses agree is checked first.
+in one `jit`, the old arrays donated. Both start from the same weights; that their losses agree is checked.
 They take turns in one process, in rounds of ten steps, and each round is waited for.
 """
 
