@@ -100,11 +100,16 @@ class Level:
     Whatever it does not answer itself it asks whom it stands in front of: the observer around the `vmap`.
     """
 
+    size: int
+    draws: Draws
+    outside: Block
+    inside: Block
+
     def __init__(self, size: int, draws: Draws = "error") -> None:
         self.size, self.draws = size, draws
         around = mode.observer
         self.around: Any = _NOBODY if around is None else around
-        self.batches = (*self.around.batches, self)
+        self.batches: Any = (*self.around.batches, self)
         self.outside, self.inside = Block(observer=around), Block(observer=self)
 
     def __getattr__(self, name: str) -> Any:

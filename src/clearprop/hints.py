@@ -234,6 +234,9 @@ SUBSTITUTES: dict[str, Mapping[str, str]] = {
 class Foreign:
     """A name that a Tensor does not have: asking says ours, `hasattr` says no, `dir` does not list it."""
 
+    name: str
+    substitute: str
+
     def __init__(self, name: str, substitute: str) -> None:
         self.name, self.substitute = name, substitute
 

@@ -24,7 +24,7 @@ class Handle:
     """What takes a hook away again: `handle.remove()`, or the end of a `with` block."""
 
     def __init__(self, take_away: Callable[[int], None]) -> None:
-        self.number = next(_numbers)
+        self.number: int = next(_numbers)
         self._take_away = take_away
 
     def remove(self) -> None:
@@ -45,7 +45,7 @@ class OnTensor:
         key, entries = id(tensor), held  # a name of its own: at Python's end the module's are gone
         self.functions: dict[int, Hook] = {}
         self.outside: list[int] = []
-        self.tensor = weakref.ref(tensor, lambda _: entries.pop(key, None))
+        self.tensor: Any = weakref.ref(tensor, lambda _: entries.pop(key, None))
 
     def remove(self, number: int) -> None:
         """Take one away, and with the last of them the whole entry."""

@@ -6,6 +6,7 @@ It is different inside a `with` block, for the thread or asyncio task that enter
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -125,7 +126,7 @@ class ModeState(NamedTuple):
 
 
 _state: ContextVar[ModeState | None] = ContextVar("clearprop_modes", default=None)
-current = _state.get
+current: Callable[..., Any] = _state.get
 """Return the state of the innermost block, None outside of all.
 
 It costs a tenth of what a `threading.local` costs, and an op asks only where `special.blocks` is not 0.
@@ -179,11 +180,13 @@ class _Special:
     """
 
     __slots__ = ("blocks", "complexes", "lock", "proofs")
+    proofs: int
+    blocks: int
 
     def __init__(self) -> None:
         self.blocks = self.proofs = 0
-        self.complexes = False
-        self.lock = threading.Lock()
+        self.complexes: bool = False
+        self.lock: Any = threading.Lock()
 
     def add(self, n: int) -> None:
         """Count blocks that begin, or with -1 one that ends."""
@@ -191,9 +194,9 @@ class _Special:
             self.blocks += n
 
 
-mode = _Mode()
-marks = Marks()
-special = _Special()
+mode: _Mode = _Mode()
+marks: Marks = Marks()
+special: _Special = _Special()
 
 
 def made(leaf: Tensor, of: Tensor | None = None) -> None:
@@ -211,7 +214,7 @@ class Block(ContextDecorator):
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
-        self.outermost = ModeState(self, None, **changes)
+        self.outermost: ModeState = ModeState(self, None, **changes)
 
     def __enter__(self) -> None:
         outer = current()

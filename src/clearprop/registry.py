@@ -26,6 +26,10 @@ NumPy's keywords, by NumPy's function; or the answer of a method of ufuncs, by i
 class Composed:
     """A function of ours that stands for a ufunc: a Tensor asks it as it asks an op."""
 
+    two: Callable[..., Any]
+    __wrapped__: Callable[..., Any]
+    __name__: str
+
     def __init__(self, function: Callable[..., Any]) -> None:
         self.one = self.two = self.__wrapped__ = function
         self.__name__, self.__doc__ = function.__name__, function.__doc__

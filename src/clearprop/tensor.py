@@ -42,7 +42,7 @@ PLAIN = frozenset(
 )
 """The classes of what a rule takes as it is."""
 
-ops = cast("dict[str, _Applied]", _entries)
+ops: dict[str, _Applied] = cast("dict[str, _Applied]", _entries)
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logaddexp": "logsumexp"}
 _numpy: Any = np  # whose functions answer a Tensor with a Tensor, which its types do not know
 _AXES = {"axis", "keepdims"}

@@ -26,13 +26,15 @@ class Ufunc:
     array([0.        , 1.9899925 , 0.03982971], dtype=float32)
     """
 
-    nin, nout, signature = 1, 1, None
+    nin: int = 1
+    nout: int = 1
+    signature: None = None
 
     def __init__(self, name: str, formula: Callable[[Any, int], Any]) -> None:
         self.__name__ = self.__qualname__ = name
         self.__doc__ = formula.__doc__
         self.formula = formula
-        self.resolve_dtypes = np.exp.resolve_dtypes
+        self.resolve_dtypes: Callable[..., Any] = np.exp.resolve_dtypes
 
     def __call__(self, x: Any, *, out: Any = None) -> Any:
         """Return f(x), written into `out` if that is given; `out` may be `x` itself."""

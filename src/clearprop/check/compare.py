@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop.check.cause import Evidence, likely_cause
 from clearprop.check.kept import kept
@@ -150,6 +151,21 @@ class Measured:
     """One input's numerical derivatives of every weighing of the outputs: a row per weighing, a column per
     entry; `low` and `high` are what the one-sided derivatives span at a kink."""
 
+    j: int
+    x: Any
+    chosen: Any
+    weights: Any
+    shapes: list[tuple[int, ...]]
+    outputs: Any
+    murky: Any
+    value: NDArray[Any]
+    error: NDArray[Any]
+    total: NDArray[Any]
+    low: NDArray[Any]
+    high: NDArray[Any]
+    lost: NDArray[Any]
+    kink: NDArray[Any]
+
     def __init__(self, probe: Probe, j: int, at: Any, weights: Any, chosen: Any) -> None:
         self.j, self.x, self.chosen, self.weights, self.shapes = (
             j,
@@ -161,13 +177,13 @@ class Measured:
         self.outputs, self.murky = at.size, probe.murky
         with np.errstate(all="ignore"):
             large = np.where(np.isfinite(at), np.maximum(np.abs(at), probe.terms), 0.0)
-        self.typical = (np.abs(weights) @ large)[:, None] / probe.scale(j)
+        self.typical: Any = (np.abs(weights) @ large)[:, None] / probe.scale(j)
         shape = (len(weights), chosen.size)
         self.value, self.error, self.total = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.low, self.high = np.zeros(shape), np.zeros(shape)
         self.lost, self.kink = np.zeros(shape, bool), np.zeros(shape, bool)
         whole = at.size * chosen.size <= WHOLE_JACOBIAN
-        self.jacobian = np.zeros((at.size, chosen.size)) if whole else None
+        self.jacobian: NDArray[Any] | None = np.zeros((at.size, chosen.size)) if whole else None
         for k, found in enumerate(columns(probe, j, at, chosen.tolist())):
             self._enter(k, found)
 

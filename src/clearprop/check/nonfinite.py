@@ -152,6 +152,10 @@ class Watch(Observer):
     graph since the last backward pass, lost or not.
     """
 
+    collect: bool
+    inf: bool
+    limit: int
+
     follows = True
 
     def __init__(self, *, collect: bool = False, inf: bool = True, limit: int = 100) -> None:
@@ -159,8 +163,8 @@ class Watch(Observer):
         self.reports: list[NonFinite] = []
         self.edits: list[Edit] = []
         self.lost: list[Departure] = []
-        self.departures = Departures()
-        self.decided = 0
+        self.departures: Departures = Departures()
+        self.decided: int = 0
         self._blocks = ExitStack()
         self._clear()
 

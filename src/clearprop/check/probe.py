@@ -39,23 +39,27 @@ class Probe:
     `evaluations` counts the calls, `left` keeps what f said where a step left its domain.
     """
 
+    f: Callable[..., Any]
+    inputs: tuple[Any, ...]
+    fixed: list[str]
+
     def __init__(self, f: Callable[..., Any], inputs: tuple[Any, ...], *, lift: bool | None = None) -> None:
         self.f, self.inputs = f, inputs
-        self.lift = any(isinstance(x, Tensor) for x in inputs) if lift is None else lift
-        self.arrays = [wide(x) for x in inputs]
+        self.lift: bool = any(isinstance(x, Tensor) for x in inputs) if lift is None else lift
+        self.arrays: list[Any] = [wide(x) for x in inputs]
         if all(x is None for x in self.arrays):
             self.arrays = [wide(x, kinds="iu") for x in inputs]
-        self.moving = [j for j, x in enumerate(self.arrays) if x is not None]
+        self.moving: list[int] = [j for j, x in enumerate(self.arrays) if x is not None]
         self.fixed = [
             f"input {j} ({kind_of_input(x)}) was held as it is"
             for j, x in enumerate(inputs)
             if self.arrays[j] is None
         ]
-        self.evaluations = 0
-        self.left = ""
+        self.evaluations: int = 0
+        self.left: str = ""
         self.shapes: list[tuple[int, ...]] = []
-        self.eps = float(np.finfo(np.float64).eps)
-        self.coarse = 0.0  # how coarsely the function was found to round inside
+        self.eps: float = float(np.finfo(np.float64).eps)
+        self.coarse: float = 0.0  # how coarsely the function was found to round inside
         self.terms: Any = 0.0  # how large the terms of each output seem to be, going by its rounding
         self.murky: Any = False  # outputs that are little but rounding
 

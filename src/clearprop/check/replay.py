@@ -20,11 +20,14 @@ class Replay:
     Tensors take part with their values, floating-point ones in `dtype`.
     """
 
+    output: Tensor
+    dtype: Any
+
     def __init__(self, output: Tensor, dtype: Any = np.float64) -> None:
         self.output, self.dtype = output, np.dtype(dtype)
-        self.order = topological_order(output)
-        self.leaves = [t for t in self.order if t.op is None]
-        self.start = {t: self.widened(t._value) for t in self.leaves}
+        self.order: list[Tensor] = topological_order(output)
+        self.leaves: list[Tensor] = [t for t in self.order if t.op is None]
+        self.start: dict[Tensor, Any] = {t: self.widened(t._value) for t in self.leaves}
         for node in self.order:  # a leaf may have been assigned since: take what the op saw
             for x, value in zip(node.inputs, node.values, strict=True):
                 if isinstance(x, Tensor) and x.op is None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop.check.numeric import Slopes, measure, slopes
 from clearprop.check.probe import Probe, plain
 from clearprop.check.report import Entry
+
+if TYPE_CHECKING:
+    pass
 
 BISECTION_STEP = 2.0**-17  # about the cube root of float64's eps: truncation and rounding weigh the same
 TOLERANCE = 1e-10  # of the largest directional derivative the gradient's size allows
@@ -41,26 +45,31 @@ class Search:
     lists those of them that are wrong all the same.
     """
 
+    probe: Probe
+    rng: np.random.Generator
+    inputs: list[int]
+    scales: NDArray[Any]
+
     def __init__(
         self, probe: Probe, gradient: dict[int, Any], weights: Any, rng: np.random.Generator
     ) -> None:
         self.probe, self.rng, self.inputs = probe, rng, list(gradient)
-        self.used = weights != 0
-        self.weights = weights[self.used]
-        self.at = probe({})[self.used]
-        self.terms = np.broadcast_to(probe.terms, weights.shape)[self.used]
+        self.used: Any = weights != 0
+        self.weights: Any = weights[self.used]
+        self.at: Any = probe({})[self.used]
+        self.terms: NDArray[Any] = np.broadcast_to(probe.terms, weights.shape)[self.used]
         parts = [
             np.zeros(probe.arrays[j].size) if g is None else np.asarray(plain(g), np.float64).reshape(-1)
             for j, g in gradient.items()
         ]
-        self.gradient = np.concatenate(parts)
-        self.x = np.concatenate([probe.arrays[j].reshape(-1) for j in gradient])
-        self.ends = np.cumsum([p.size for p in parts])
-        self.size = int(self.gradient.size)
+        self.gradient: NDArray[Any] = np.concatenate(parts)
+        self.x: NDArray[Any] = np.concatenate([probe.arrays[j].reshape(-1) for j in gradient])
+        self.ends: NDArray[Any] = np.cumsum([p.size for p in parts])
+        self.size: int = int(self.gradient.size)
         self.scales = np.concatenate(
             [np.full(p.size, probe.scale(j)) for j, p in zip(gradient, parts, strict=True)]
         )
-        self.left_out = np.zeros(self.size, bool)
+        self.left_out: NDArray[Any] = np.zeros(self.size, bool)
         self.blamed: list[Entry] = []
         self.reasons: list[str] = []
 

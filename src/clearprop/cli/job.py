@@ -19,7 +19,11 @@ from clearprop.errors import InputError, lesson
 
 if TYPE_CHECKING:
     from clearprop.cli.train_report import TrainingReport
+    from clearprop.data.inspection import Reading
+    from clearprop.data.streaming import TableStream
+    from clearprop.data.tables import Table
     from clearprop.train import History
+    from clearprop.train.table_model import TableModel
 
 ACTIVATIONS = {
     "tanh": "Tanh",
@@ -41,6 +45,12 @@ RATES = {"sgd": 0.05, "adam": 0.003, "adamw": 0.003, "rmsprop": 0.001}
 class Job:
     """The table, split and encoded, and the network that learns from it."""
 
+    reading: Any
+    table: Any
+    training: Any
+    validation: Any
+    test: Any
+
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
         from clearprop.data import columns, three_parts
 
@@ -50,7 +60,7 @@ class Job:
         if self.reading.task == "classification":
             kinds = columns.learn_target(self.table, self.reading, self.table).encode(self.table)
         split = (args.validation_split, args.test_split)
-        self.parts = three_parts(len(self.table), *split, classes=kinds, seed=args.seed)
+        self.parts: tuple[Any, Any, Any] = three_parts(len(self.table), *split, classes=kinds, seed=args.seed)
         self.training, self.validation, self.test = (self.table.rows(part) for part in self.parts)
         encodings = columns.learn_columns(self.training, self.reading, one_scale=_one_scale(args))
         count = args.loss == "poisson"
@@ -67,8 +77,8 @@ class Job:
         width = sum(column.width for column in encodings)
         outputs = len(aim.values) if isinstance(aim, Classes) else 1
         network = _network(width, hidden, outputs, ACTIVATIONS[self.args.activation], self.args.dropout)
-        self.model = TableModel(network, encodings, aim)
-        self.start = copy.deepcopy(network)  # for the doctor, should the training go badly
+        self.model: TableModel = TableModel(network, encodings, aim)
+        self.start: Any = copy.deepcopy(network)  # for the doctor, should the training go badly
 
     def tell(self, report: TrainingReport) -> None:
         """Print what was found in the table."""
@@ -179,6 +189,13 @@ class Job:
 
 class StreamedJob(Job):
     """A table that is read in pieces: the training rows lie encoded in a file while the network learns."""
+
+    stream: TableStream
+    reading: Reading
+    training: Table
+    validation: Table
+    test: Table
+    table: Table
 
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
         from clearprop.data import stream_table

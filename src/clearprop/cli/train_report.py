@@ -28,8 +28,10 @@ from clearprop.train.table_model import TableModel
 class TrainingReport:
     """Prints on standard output, in ASCII where it cannot hold more."""
 
+    width: int
+
     def __init__(self, quiet: bool = False, json: bool = False) -> None:
-        self.quiet = quiet or json
+        self.quiet: bool = quiet or json
         self.json: dict[str, Any] | None = {} if json else None
         self.skipped: list[str] = []
         self.width = min(100, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else 100

@@ -6,12 +6,15 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clearprop.errors import lesson
+
+if TYPE_CHECKING:
+    pass
 
 Array = npt.NDArray[Any]
 Kind = tuple[tuple[int, ...], Any]
@@ -32,10 +35,10 @@ class BlockFile:
     """
 
     def __init__(self, path: str | Path, *kinds: Kind) -> None:
-        self.path = Path(path)
-        self.kind = np.dtype([(str(i), dtype, shape) for i, (shape, dtype) in enumerate(kinds)])
-        self.size = self.path.stat().st_size
-        self.rows = self.size // self.kind.itemsize
+        self.path: Path = Path(path)
+        self.kind: Any = np.dtype([(str(i), dtype, shape) for i, (shape, dtype) in enumerate(kinds)])
+        self.size: int = self.path.stat().st_size
+        self.rows: int = self.size // self.kind.itemsize
 
     def __len__(self) -> int:
         return self.rows
@@ -89,6 +92,9 @@ class BlockLoader:
     `state_dict()` and `load_state_dict` go on with the very next batch, as those of a DataLoader do.
     """
 
+    dataset: BlockFile
+    batch_size: int
+
     stretches = 64
     """The buffer holds so many stretches."""
 
@@ -99,8 +105,8 @@ class BlockLoader:
             wanted = "wants a whole number of 1 or more"
             raise ValueError(lesson("BlockLoader(batch_size=)", wanted, repr(batch_size)))
         self.dataset, self.batch_size = dataset, int(batch_size)
-        self.stretch = max(1, buffer // (self.stretches * dataset.kind.itemsize))
-        self.generator = np.random.default_rng(seed)
+        self.stretch: int = max(1, buffer // (self.stretches * dataset.kind.itemsize))
+        self.generator: np.random.Generator = np.random.default_rng(seed)
         self._start = self.generator.bit_generator.state
         self._given, self._resuming = 0, False
 
@@ -162,6 +168,9 @@ class BlockLoader:
 
 class InOrder:
     """The rows of a BlockFile as they lie there, some thousands at a time."""
+
+    dataset: BlockFile
+    size: int
 
     def __init__(self, dataset: BlockFile, size: int = 1 << 14) -> None:
         self.dataset, self.size = dataset, size

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop.errors import lesson
 
@@ -33,6 +34,8 @@ class TensorDataset:
     (array([[4, 5],
            [0, 1]]), array([0, 0]))
     """
+
+    arrays: tuple[Any | NDArray[Any], ...]
 
     def __init__(self, *arrays: Any) -> None:
         self.arrays = tuple(each(np.asarray, a) if isinstance(a, tuple) else np.asarray(a) for a in arrays)
@@ -69,10 +72,10 @@ class ConcatDataset:
     """
 
     def __init__(self, datasets: Iterable[Any]) -> None:
-        self.datasets = list(datasets)
+        self.datasets: list[Any] = list(datasets)
         if not self.datasets:
             raise ValueError(lesson("ConcatDataset(datasets)", "wants one dataset or more", "none"))
-        self.ends = np.cumsum([len(dataset) for dataset in self.datasets])
+        self.ends: NDArray[Any] = np.cumsum([len(dataset) for dataset in self.datasets])
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -126,7 +129,7 @@ class Subset:
 
     def __init__(self, dataset: Any, indices: Sequence[int] | Any) -> None:
         self.dataset = dataset
-        self.indices = np.asarray(indices, np.intp)
+        self.indices: NDArray[Any] = np.asarray(indices, np.intp)
         size = len(dataset)
         if self.indices.size and not (-size <= self.indices.min() and self.indices.max() < size):
             wrong = self.indices[(self.indices < -size) | (self.indices >= size)][0]

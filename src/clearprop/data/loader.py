@@ -14,6 +14,9 @@ from clearprop.data.samplers import Sampler
 from clearprop.errors import lesson
 from clearprop.hints import refuse_keywords
 
+if TYPE_CHECKING:
+    pass
+
 
 class DataLoader:
     """A dataset in batches: `for x, y in loader`. Each loop is one epoch.
@@ -39,6 +42,18 @@ class DataLoader:
     >>> len(loader), [labels.tolist() for _, labels in loader]
     (3, [[2, 4], [3, 0], [1]])
     """
+
+    dataset: Any
+    batch_size: int
+    shuffle: bool
+    drop_last: bool
+    collate: Callable[..., Any] | None
+    collate_fn: Callable[..., Any] | None
+    sampler: Sampler | Iterable[int] | None
+    batch_sampler: Iterable[Sequence[int]] | None
+    workers: int
+    prefetch: int
+    generator: np.random.Generator
 
     if not TYPE_CHECKING:
 

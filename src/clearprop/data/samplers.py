@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import NDArray
 
 from clearprop.errors import lesson
 
@@ -28,8 +29,8 @@ class WeightedSampler:
     """
 
     def __init__(self, weights: Any, count: int | None = None, replacement: bool = True) -> None:
-        self.weights = np.asarray(weights, np.float64)
-        self.count = len(self.weights) if count is None else count
+        self.weights: NDArray[Any] = np.asarray(weights, np.float64)
+        self.count: int = len(self.weights) if count is None else count
         called = "WeightedSampler(weights)"
         if self.weights.ndim != 1 or not np.all(self.weights >= 0) or not 0 < self.weights.sum() < np.inf:
             raise ValueError(
@@ -56,7 +57,7 @@ class StratifiedSampler:
     """
 
     def __init__(self, labels: Any) -> None:
-        self.labels = np.asarray(labels)
+        self.labels: NDArray[Any] = np.asarray(labels)
         if self.labels.ndim != 1:
             wanted = "wants one class for each sample"
             raise ValueError(lesson("StratifiedSampler(labels)", wanted, f"{self.labels.shape}"))

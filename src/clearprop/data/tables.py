@@ -27,6 +27,11 @@ class Table:
     (['Bern', 'Uri'], array([1.5, nan]))
     """
 
+    path: str
+    spelling: Spelling
+    again: Callable[..., Any] | None
+    place: str
+
     def __init__(
         self,
         path: str,

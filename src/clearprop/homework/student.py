@@ -53,8 +53,8 @@ class Student:
         self.made: list[Any] = []  # the nodes of the present graph, in the order in which they were made
         self._make = make
         self._leaf = self._as_leaf(leaf) if leaf is not None else self._own_leaf()
-        self.of_everything = function is None and make is None and self._makes_leaves(node)
-        self.can = by_operators(node) if self.of_everything else [self._single(function)]
+        self.of_everything: bool = function is None and make is None and self._makes_leaves(node)
+        self.can: list[Operation] = by_operators(node) if self.of_everything else [self._single(function)]
         self.driver: Callable[[Any], None] | None = backward
         self.local: str | None = None
         if self.can:

@@ -53,6 +53,10 @@ class Body:
     """
 
     __slots__ = ("each", "given", "kinds", "once", "results", "text")
+    once: list[Applied]
+    each: list[Applied]
+    results: tuple[Any, ...]
+    kinds: tuple[Shaped, ...]
 
     def __init__(
         self,
@@ -83,11 +87,11 @@ class Body:
         def numbered(step: Applied) -> Applied:
             return step._replace(inputs=tuple(map(at, step.inputs)))
 
-        self.given = len(inputs.carry), len(inputs.entries), len(inputs.outer)
+        self.given: tuple[int, int, int] = len(inputs.carry), len(inputs.entries), len(inputs.outer)
         self.once, self.each = [numbered(s) for _, s in once], [numbered(s) for _, s in each]
         self.results, self.kinds = tuple(map(at, results)), tuple(kinds)
         steps = [(s.op.name, s.inputs, _exact(s.attrs)) for s in (*self.once, *self.each)]
-        self.text = repr((self.given, len(self.once), steps, self.results, self.kinds))
+        self.text: str = repr((self.given, len(self.once), steps, self.results, self.kinds))
 
     def before(self, outer: Sequence[Any]) -> list[Any]:
         """Return what is there before the first turn: what comes from outside, and what that gives."""

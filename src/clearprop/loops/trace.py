@@ -49,8 +49,8 @@ class Tracer(Observer):
         super().__init__()
         now = mode
         self.outside: Observer | None = now.observer
-        self.outer_mode = Block(observer=now.observer, grad_enabled=now.grad_enabled)
-        self.records = self.outside is not None and self.outside.records
+        self.outer_mode: Block = Block(observer=now.observer, grad_enabled=now.grad_enabled)
+        self.records: bool = self.outside is not None and self.outside.records
         self.length = length
         self.nodes: list[tuple[Any, Applied]] = []
         self.inside: set[Tensor] = set()

@@ -77,11 +77,11 @@ class GELU(Module):
     array([-0.15865525,  1.95449974])
     """
 
-    shown = ("approximate",)
+    shown: tuple[str, ...] = ("approximate",)
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
-        self.approximate = checked_approximation("GELU(approximate=)", approximate)
+        self.approximate: str = checked_approximation("GELU(approximate=)", approximate)
 
     def forward(self, x: Any) -> Tensor:
         """Return gelu(x)."""
@@ -99,6 +99,9 @@ class LogSigmoid(Module):
 class Softplus(Module):
     """y = log(1 + exp(beta x)) / beta, without overflow, and x where beta x is above `threshold`."""
 
+    beta: Any
+    threshold: float | None
+
     shown: tuple[str, ...] = ("beta",)
 
     def __init__(self, beta: float = 1.0, threshold: float | None = None) -> None:
@@ -115,7 +118,7 @@ class Softplus(Module):
 class LeakyReLU(Module):
     """y = x where x > 0, else negative_slope x."""
 
-    shown = ("negative_slope",)
+    shown: tuple[str, ...] = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
@@ -129,7 +132,7 @@ class LeakyReLU(Module):
 class ELU(Module):
     """y = x where x > 0, else alpha (exp(x) - 1)."""
 
-    shown = ("alpha",)
+    shown: tuple[str, ...] = ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
@@ -148,7 +151,7 @@ class Softmax(Module):
     array([0.25, 0.25, 0.25, 0.25])
     """
 
-    shown = ("dim",)
+    shown: tuple[str, ...] = ("dim",)
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -189,6 +192,9 @@ class Softmax2d(Module):
 class Hardtanh(Module):
     """y = x kept within [min_val, max_val]; the derivative at both ends is 0."""
 
+    min_val: float
+    max_val: float
+
     shown: tuple[str, ...] = ("min_val", "max_val")
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
@@ -204,7 +210,7 @@ class Hardtanh(Module):
 class ReLU6(Hardtanh):
     """y = min(max(x, 0), 6); the derivative at 0 and at 6 is 0."""
 
-    shown = ()
+    shown: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         super().__init__(0.0, 6.0)
@@ -229,7 +235,7 @@ class Hardswish(Module):
 class Hardshrink(Module):
     """y = x where |x| > lambd, else 0."""
 
-    shown = ("lambd",)
+    shown: tuple[str, ...] = ("lambd",)
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -255,7 +261,10 @@ class Softshrink(Hardshrink):
 class Threshold(Module):
     """y = x where x > threshold, else value."""
 
-    shown = ("threshold", "value")
+    threshold: float
+    value: float
+
+    shown: tuple[str, ...] = ("threshold", "value")
 
     def __init__(self, threshold: float, value: float) -> None:
         super().__init__()
@@ -272,12 +281,12 @@ class PReLU(Module):
     Source: He et al., "Delving deep into rectifiers", 2015.
     """
 
-    shown = ("num_parameters",)
+    shown: tuple[str, ...] = ("num_parameters",)
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = np.float32) -> None:
         super().__init__()
         self.num_parameters = num_parameters
-        self.weight = Parameter(np.full(num_parameters, init, dtype))
+        self.weight: Parameter = Parameter(np.full(num_parameters, init, dtype))
 
     def forward(self, x: Any) -> Tensor:
         """Return prelu(x)."""
@@ -287,7 +296,10 @@ class PReLU(Module):
 class RReLU(Module):
     """y = x where x > 0, else a x: a drawn from [lower, upper) while training, their mean in evaluation."""
 
-    shown = ("lower", "upper")
+    lower: float
+    upper: float
+
+    shown: tuple[str, ...] = ("lower", "upper")
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3) -> None:
         super().__init__()

@@ -40,6 +40,12 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     True
     """
 
+    in_features: int
+    n_classes: int
+    div_value: float
+    head_bias: bool
+    tail: ModuleList
+
     def __init__(
         self,
         in_features: int,
@@ -60,8 +66,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             div_value,
             head_bias,
         )
-        self.cutoffs = tuple(ends)
-        self.head = Linear(in_features, ends[0] + len(cutoffs), head_bias, dtype)
+        self.cutoffs: tuple[int, ...] = tuple(ends)
+        self.head: Linear = Linear(in_features, ends[0] + len(cutoffs), head_bias, dtype)
         self.tail = ModuleList(
             Sequential(Linear(in_features, narrow, False, dtype), Linear(narrow, high - low, False, dtype))
             for narrow, (low, high) in zip(self._widths(), pairwise(ends), strict=True)

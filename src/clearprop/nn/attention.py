@@ -28,7 +28,13 @@ class MultiheadAttention(Module):
     ((5, 2, 8), (2, 5, 5))
     """
 
-    shown = ("embed_dim", "num_heads", "batch_first")
+    embed_dim: int
+    num_heads: int
+    dropout: float
+    add_zero_attn: bool
+    batch_first: bool
+
+    shown: tuple[str, ...] = ("embed_dim", "num_heads", "batch_first")
     in_proj_bias: Any
     bias_k: Any
     bias_v: Any
@@ -55,14 +61,14 @@ class MultiheadAttention(Module):
         sizes = (embed_dim, kdim or embed_dim, vdim or embed_dim)
         self._shared = sizes == (embed_dim,) * 3
         if self._shared:
-            self.in_proj_weight = Parameter(np.zeros((3 * embed_dim, embed_dim), dtype))
+            self.in_proj_weight: Parameter = Parameter(np.zeros((3 * embed_dim, embed_dim), dtype))
         else:
             for name, size in zip("qkv", sizes, strict=True):
                 setattr(self, f"{name}_proj_weight", Parameter(np.zeros((embed_dim, size), dtype)))
         self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, dtype)) if bias else None
         self.bias_k = Parameter(np.zeros((1, 1, embed_dim), dtype)) if add_bias_kv else None
         self.bias_v = Parameter(np.zeros((1, 1, embed_dim), dtype)) if add_bias_kv else None
-        self.out_proj = Linear(embed_dim, embed_dim, bias, dtype)
+        self.out_proj: Linear = Linear(embed_dim, embed_dim, bias, dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -28,6 +28,7 @@ class Kernels(Module):
 
     axes: ClassVar[int]
     formula: ClassVar[Callable[..., Any]]
+    groups: int
 
     def _set(self, sizes: Any, groups: int, padding_mode: str, **given: Any) -> None:
         """Check and keep what the layer was made with."""
@@ -42,7 +43,7 @@ class Kernels(Module):
                 raise ValueError(
                     lesson(called, f"wants {name} that can be cut into {groups} groups", f"{number}")
                 )
-        self.kernel_size = each(called, "kernel_size", sizes, self.axes, 1)
+        self.kernel_size: tuple[int, ...] = each(called, "kernel_size", sizes, self.axes, 1)
         self.groups, self.padding_mode = groups, padding_mode
         for name, value in given.items():
             least = 1 if name in ("stride", "dilation") else 0
@@ -50,8 +51,8 @@ class Kernels(Module):
             setattr(self, name, value if whole else each(called, name, value, self.axes, least))
 
     def _start(self, shape: Any, units: int, bias: bool, dtype: Any) -> None:
-        self.weight = Parameter(np.zeros((*shape, *self.kernel_size), dtype))
-        self.bias = Parameter(np.zeros(units, dtype)) if bias else None
+        self.weight: Parameter = Parameter(np.zeros((*shape, *self.kernel_size), dtype))
+        self.bias: Parameter | None = Parameter(np.zeros(units, dtype)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -120,7 +121,8 @@ class Conv1d(Convolution):
     (2, 8, 10)
     """
 
-    axes, formula = 1, staticmethod(F.conv1d)
+    axes: ClassVar[int] = 1
+    formula: ClassVar[Any] = staticmethod(F.conv1d)
 
 
 class Conv2d(Convolution):
@@ -131,13 +133,15 @@ class Conv2d(Convolution):
     ((6, 1, 5, 5), (2, 6, 24, 24))
     """
 
-    axes, formula = 2, staticmethod(F.conv2d)
+    axes: ClassVar[int] = 2
+    formula: ClassVar[Any] = staticmethod(F.conv2d)
 
 
 class Conv3d(Convolution):
     """The convolution of (batch, channels, depth, height, width) with a kernel; see `Conv1d`."""
 
-    axes, formula = 3, staticmethod(F.conv3d)
+    axes: ClassVar[int] = 3
+    formula: ClassVar[Any] = staticmethod(F.conv3d)
 
 
 class TransposedConvolution(Kernels):
@@ -206,19 +210,22 @@ class ConvTranspose1d(TransposedConvolution):
     ((1, 2, 11), (1, 2, 12))
     """
 
-    axes, formula = 1, staticmethod(F.conv_transpose1d)
+    axes: ClassVar[int] = 1
+    formula: ClassVar[Any] = staticmethod(F.conv_transpose1d)
 
 
 class ConvTranspose2d(TransposedConvolution):
     """The transposed convolution of (batch, channels, height, width); see `ConvTranspose1d`."""
 
-    axes, formula = 2, staticmethod(F.conv_transpose2d)
+    axes: ClassVar[int] = 2
+    formula: ClassVar[Any] = staticmethod(F.conv_transpose2d)
 
 
 class ConvTranspose3d(TransposedConvolution):
     """The transposed convolution of (batch, channels, depth, height, width); see `ConvTranspose1d`."""
 
-    axes, formula = 3, staticmethod(F.conv_transpose3d)
+    axes: ClassVar[int] = 3
+    formula: ClassVar[Any] = staticmethod(F.conv_transpose3d)
 
 
 class Unfold(Module):
@@ -228,7 +235,12 @@ class Unfold(Module):
     (5, 18, 9)
     """
 
-    shown = ("kernel_size", "dilation", "padding", "stride")
+    kernel_size: Any
+    dilation: Any
+    padding: Any
+    stride: Any
+
+    shown: tuple[str, ...] = ("kernel_size", "dilation", "padding", "stride")
 
     def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
         super().__init__()
@@ -246,7 +258,13 @@ class Fold(Module):
     (5, 3, 4, 5)
     """
 
-    shown = ("output_size", "kernel_size", "dilation", "padding", "stride")
+    output_size: Any
+    kernel_size: Any
+    dilation: Any
+    padding: Any
+    stride: Any
+
+    shown: tuple[str, ...] = ("output_size", "kernel_size", "dilation", "padding", "stride")
 
     def __init__(
         self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1

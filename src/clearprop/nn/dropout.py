@@ -21,7 +21,7 @@ class Dropout(Module):
     array([1., 1., 1.])
     """
 
-    shown = ("p",)
+    shown: tuple[str, ...] = ("p",)
     formula: ClassVar[Callable[..., Any]] = staticmethod(F.dropout)
 
     def __init__(self, p: float = 0.5) -> None:
@@ -37,28 +37,28 @@ class Dropout(Module):
 class Dropout1d(Dropout):
     """While training, drop whole channels of (n, channels, length); see `functional.dropout1d`."""
 
-    formula = staticmethod(F.dropout1d)
+    formula: ClassVar[Any] = staticmethod(F.dropout1d)
 
 
 class Dropout2d(Dropout):
     """While training, drop whole channels of (n, channels, height, width)."""
 
-    formula = staticmethod(F.dropout2d)
+    formula: ClassVar[Any] = staticmethod(F.dropout2d)
 
 
 class Dropout3d(Dropout):
     """While training, drop whole channels of (n, channels, depth, height, width)."""
 
-    formula = staticmethod(F.dropout3d)
+    formula: ClassVar[Any] = staticmethod(F.dropout3d)
 
 
 class AlphaDropout(Dropout):
     """While training, drop entries to selu's lowest value; mean and variance stay."""
 
-    formula = staticmethod(F.alpha_dropout)
+    formula: ClassVar[Any] = staticmethod(F.alpha_dropout)
 
 
 class FeatureAlphaDropout(Dropout):
     """While training, do to whole channels what `AlphaDropout` does to entries."""
 
-    formula = staticmethod(F.feature_alpha_dropout)
+    formula: ClassVar[Any] = staticmethod(F.feature_alpha_dropout)

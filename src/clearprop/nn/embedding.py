@@ -25,6 +25,13 @@ class Embedding(Module):
     (2, 2, 3)
     """
 
+    num_embeddings: int
+    embedding_dim: int
+    max_norm: float | None
+    norm_type: float
+    scale_grad_by_freq: bool
+    sparse: bool
+
     shown: tuple[str, ...] = ("num_embeddings", "embedding_dim")
 
     def __init__(
@@ -45,8 +52,8 @@ class Embedding(Module):
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
         empty = np.zeros((num_embeddings, embedding_dim), dtype)
-        self.weight = Parameter(empty if _weight is None else _weight, requires_grad=not _freeze)
-        self.padding_idx = _place(type(self).__name__, padding_idx, self.weight)
+        self.weight: Parameter = Parameter(empty if _weight is None else _weight, requires_grad=not _freeze)
+        self.padding_idx: int | None = _place(type(self).__name__, padding_idx, self.weight)
         if _weight is None:
             self.reset_parameters()
 
@@ -77,7 +84,10 @@ class EmbeddingBag(Embedding):
     (2, 3)
     """
 
-    shown = ("num_embeddings", "embedding_dim", "mode")
+    mode: str
+    include_last_offset: bool
+
+    shown: tuple[str, ...] = ("num_embeddings", "embedding_dim", "mode")
 
     def __init__(
         self,
@@ -118,7 +128,11 @@ class EmbeddingBag(Embedding):
 class Bilinear(Module):
     """y_o = sum_ij a_i weight[o, i, j] b_j + bias_o; the weights start from U(-1/sqrt(in1), 1/sqrt(in1))."""
 
-    shown = ("in1_features", "in2_features", "out_features")
+    in1_features: int
+    in2_features: int
+    out_features: int
+
+    shown: tuple[str, ...] = ("in1_features", "in2_features", "out_features")
 
     def __init__(
         self,
@@ -130,8 +144,8 @@ class Bilinear(Module):
     ) -> None:
         super().__init__()
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
-        self.weight = Parameter(np.zeros((out_features, in1_features, in2_features), dtype))
-        self.bias = Parameter(np.zeros(out_features, dtype)) if bias else None
+        self.weight: Parameter = Parameter(np.zeros((out_features, in1_features, in2_features), dtype))
+        self.bias: Parameter | None = Parameter(np.zeros(out_features, dtype)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -18,6 +18,9 @@ class Flatten(Module):
     (5, 64)
     """
 
+    start_dim: int
+    end_dim: int
+
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
@@ -38,6 +41,9 @@ class Unflatten(Module):
     >>> Unflatten(1, (8, 8))(np.zeros((5, 64))).shape
     (5, 8, 8)
     """
+
+    dim: int
+    sizes: tuple[int, ...]
 
     def __init__(self, dim: int, sizes: tuple[int, ...]) -> None:
         super().__init__()

@@ -145,6 +145,9 @@ class Gate:
     Several inputs (or outputs) are parts of one node, so that all their gradients are there at once.
     """
 
+    module: Any
+    hooks: Hooks
+
     def __init__(self, module: Any, hooks: Hooks) -> None:
         self.module, self.hooks = module, hooks
         self.inputs: list[Any] = []

@@ -80,68 +80,78 @@ class LazyLinear(Lazy):
     ((2, 3), Linear(in_features=5, out_features=3, bias=True)  # 18 parameters)
     """
 
-    becomes, size_name = Linear, "in_features"
+    becomes: ClassVar[type[Module]] = Linear
+    size_name: ClassVar[str] = "in_features"
     axis = -1
 
 
 class LazyConv1d(Lazy):
     """A `Conv1d` whose in_channels are those of the first input."""
 
-    becomes, size_name = Conv1d, "in_channels"
+    becomes: ClassVar[type[Module]] = Conv1d
+    size_name: ClassVar[str] = "in_channels"
     without = 2
 
 
 class LazyConv2d(Lazy):
     """A `Conv2d` whose in_channels are those of the first input."""
 
-    becomes, size_name = Conv2d, "in_channels"
+    becomes: ClassVar[type[Module]] = Conv2d
+    size_name: ClassVar[str] = "in_channels"
     without = 3
 
 
 class LazyConv3d(Lazy):
     """A `Conv3d` whose in_channels are those of the first input."""
 
-    becomes, size_name = Conv3d, "in_channels"
+    becomes: ClassVar[type[Module]] = Conv3d
+    size_name: ClassVar[str] = "in_channels"
     without = 4
 
 
 class LazyConvTranspose1d(Lazy):
     """A `ConvTranspose1d` whose in_channels are those of the first input."""
 
-    becomes, size_name = ConvTranspose1d, "in_channels"
+    becomes: ClassVar[type[Module]] = ConvTranspose1d
+    size_name: ClassVar[str] = "in_channels"
     without = 2
 
 
 class LazyConvTranspose2d(Lazy):
     """A `ConvTranspose2d` whose in_channels are those of the first input."""
 
-    becomes, size_name = ConvTranspose2d, "in_channels"
+    becomes: ClassVar[type[Module]] = ConvTranspose2d
+    size_name: ClassVar[str] = "in_channels"
     without = 3
 
 
 class LazyConvTranspose3d(Lazy):
     """A `ConvTranspose3d` whose in_channels are those of the first input."""
 
-    becomes, size_name = ConvTranspose3d, "in_channels"
+    becomes: ClassVar[type[Module]] = ConvTranspose3d
+    size_name: ClassVar[str] = "in_channels"
     without = 4
 
 
 class LazyBatchNorm1d(Lazy):
     """A `BatchNorm1d` whose num_features are the channels of the first input."""
 
-    becomes, size_name = BatchNorm1d, "num_features"
+    becomes: ClassVar[type[Module]] = BatchNorm1d
+    size_name: ClassVar[str] = "num_features"
 
 
 class LazyBatchNorm2d(Lazy):
     """A `BatchNorm2d` whose num_features are the channels of the first input."""
 
-    becomes, size_name = BatchNorm2d, "num_features"
+    becomes: ClassVar[type[Module]] = BatchNorm2d
+    size_name: ClassVar[str] = "num_features"
 
 
 class LazyBatchNorm3d(Lazy):
     """A `BatchNorm3d` whose num_features are the channels of the first input."""
 
-    becomes, size_name = BatchNorm3d, "num_features"
+    becomes: ClassVar[type[Module]] = BatchNorm3d
+    size_name: ClassVar[str] = "num_features"
 
 
 class LazyInstanceNorm(Lazy):
@@ -163,19 +173,19 @@ class LazyInstanceNorm(Lazy):
 class LazyInstanceNorm1d(LazyInstanceNorm):
     """An `InstanceNorm1d` whose num_features are the channels of the first input."""
 
-    becomes = InstanceNorm1d
+    becomes: ClassVar[type[Module]] = InstanceNorm1d
     without = 2
 
 
 class LazyInstanceNorm2d(LazyInstanceNorm):
     """An `InstanceNorm2d` whose num_features are the channels of the first input."""
 
-    becomes = InstanceNorm2d
+    becomes: ClassVar[type[Module]] = InstanceNorm2d
     without = 3
 
 
 class LazyInstanceNorm3d(LazyInstanceNorm):
     """An `InstanceNorm3d` whose num_features are the channels of the first input."""
 
-    becomes = InstanceNorm3d
+    becomes: ClassVar[type[Module]] = InstanceNorm3d
     without = 4

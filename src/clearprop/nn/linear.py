@@ -26,6 +26,9 @@ class Linear(Module):
     ((64, 32), (32, 20))
     """
 
+    in_features: int
+    out_features: int
+
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32
     ) -> None:
@@ -34,8 +37,8 @@ class Linear(Module):
             if not isinstance(number, (int, np.integer)) or number < 1:
                 raise ValueError(lesson("Linear(...)", f"wants {name} of 1 or more", f"{number!r}"))
         self.in_features, self.out_features = int(in_features), int(out_features)
-        self.weight = Parameter(np.zeros((out_features, in_features), dtype))
-        self.bias = Parameter(np.zeros(out_features, dtype)) if bias else None
+        self.weight: Parameter = Parameter(np.zeros((out_features, in_features), dtype))
+        self.bias: Parameter | None = Parameter(np.zeros(out_features, dtype)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -31,7 +31,7 @@ class Loss(Module):
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        self.reduction = checked_reduction(f"{type(self).__name__}(reduction=)", reduction)
+        self.reduction: str = checked_reduction(f"{type(self).__name__}(reduction=)", reduction)
 
     def extra_repr(self) -> str:
         """Return the reduction, where it is not the mean."""
@@ -71,7 +71,7 @@ class HuberLoss(Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        self.delta = positive("HuberLoss(delta=)", delta)
+        self.delta: Any = positive("HuberLoss(delta=)", delta)
 
     def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of prediction `x` against target `y`."""
@@ -185,7 +185,7 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
     ) -> None:
         super().__init__(weight, -100 if ignore_index is None else ignore_index, reduction, label_smoothing)
         self.num_classes = num_classes
-        self.linear = Linear(in_features, num_classes, bias, dtype)
+        self.linear: Linear = Linear(in_features, num_classes, bias, dtype)
 
     def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of rows `x` (n, in_features) for the classes, or class probabilities, `y`."""
@@ -209,7 +209,10 @@ class SmoothL1Loss(Loss):
 class KLDivLoss(Module):
     """mean of y (log y - x) for log-probabilities x; `reduction` also knows 'batchmean': see `kl_div`."""
 
-    shown = ("reduction", "log_target")
+    reduction: str
+    log_target: bool
+
+    shown: tuple[str, ...] = ("reduction", "log_target")
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
         super().__init__()
@@ -225,6 +228,10 @@ class KLDivLoss(Module):
 class PoissonNLLLoss(Loss):
     """mean of exp(x) - y x for counts y; see `poisson_nll_loss`."""
 
+    log_input: bool
+    full: bool
+    eps: float
+
     def __init__(
         self, log_input: bool = True, full: bool = False, *, eps: float = 1e-8, reduction: str = "mean"
     ) -> None:
@@ -238,6 +245,9 @@ class PoissonNLLLoss(Loss):
 
 class GaussianNLLLoss(Loss):
     """mean of (log v + (x - y)^2 / v) / 2 for a predicted variance v; see `gaussian_nll_loss`."""
+
+    full: bool
+    eps: float
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(reduction)
@@ -334,7 +344,11 @@ class MultiLabelSoftMarginLoss(Loss):
 class TripletMarginLoss(Margin):
     """mean of max(0, d(anchor, positive) - d(anchor, negative) + margin); see `triplet_margin_loss`."""
 
-    shown = ("margin", "p", "eps", "swap")
+    p: float
+    eps: float
+    swap: bool
+
+    shown: tuple[str, ...] = ("margin", "p", "eps", "swap")
 
     def __init__(
         self,
@@ -356,7 +370,10 @@ class TripletMarginLoss(Margin):
 class TripletMarginWithDistanceLoss(Margin):
     """`TripletMarginLoss` with a distance of one's own."""
 
-    shown = ("margin", "swap")
+    distance_function: Callable[..., Any] | None
+    swap: bool
+
+    shown: tuple[str, ...] = ("margin", "swap")
 
     def __init__(
         self,
@@ -386,7 +403,10 @@ class TripletMarginWithDistanceLoss(Margin):
 class CTCLoss(Loss):
     """-log of the likelihood of labels, summed over all alignments; see `ctc_loss`."""
 
-    shown = ("blank", "zero_infinity")
+    blank: int
+    zero_infinity: bool
+
+    shown: tuple[str, ...] = ("blank", "zero_infinity")
 
     def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
         super().__init__(reduction)
@@ -402,7 +422,10 @@ class CTCLoss(Loss):
 class CosineSimilarity(Module):
     """a . b / (|a| |b|) along `dim`; see `cosine_similarity`."""
 
-    shown = ("dim", "eps")
+    dim: int
+    eps: float
+
+    shown: tuple[str, ...] = ("dim", "eps")
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()
@@ -416,7 +439,11 @@ class CosineSimilarity(Module):
 class PairwiseDistance(Module):
     """The p-norm of a - b + eps along the last axis; see `pairwise_distance`."""
 
-    shown = ("p", "eps", "keepdim")
+    p: float
+    eps: float
+    keepdim: bool
+
+    shown: tuple[str, ...] = ("p", "eps", "keepdim")
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         super().__init__()

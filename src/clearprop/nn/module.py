@@ -51,7 +51,7 @@ class Buffer(Tensor):
 
     def __init__(self, value: Any, name: str | None = None, persistent: bool = True) -> None:
         super().__init__(value._value if isinstance(value, Tensor) else value, name, requires_grad=False)
-        self.persistent = persistent
+        self.persistent: bool = persistent
 
 
 class Incompatible(NamedTuple):
@@ -86,7 +86,7 @@ class Module(Hooked):
     """
 
     training: bool = True
-    bookkeeping = ("_made", "_computed")  # attributes that no result depends on
+    bookkeeping: Any = ("_made", "_computed")  # attributes that no result depends on
     shown: tuple[str, ...] = ()  # attributes that `repr` prints
     unmade = False  # a lazy module before its first call: what it will hold cannot be asked for
 

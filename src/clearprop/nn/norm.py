@@ -22,7 +22,13 @@ from clearprop.tensor import Tensor
 class Norm(Module):
     """What the norms with a number per channel share: weight and bias, running statistics, checked shapes."""
 
-    shown = ("num_features", "eps", "momentum", "affine", "track_running_stats")
+    num_features: int
+    eps: float
+    momentum: float | None
+    affine: bool
+    track_running_stats: bool
+
+    shown: tuple[str, ...] = ("num_features", "eps", "momentum", "affine", "track_running_stats")
     axes: tuple[int, ...] = ()
     """How many axes the input may have."""
 
@@ -100,25 +106,25 @@ class BatchNorm1d(BatchNorm):
     array([0.2], dtype=float32)
     """
 
-    axes = (2, 3)
+    axes: tuple[int, ...] = (2, 3)
 
 
 class BatchNorm2d(BatchNorm):
     """Batch normalisation of (n, channels, height, width)."""
 
-    axes = (4,)
+    axes: tuple[int, ...] = (4,)
 
 
 class BatchNorm3d(BatchNorm):
     """Batch normalisation of (n, channels, depth, height, width)."""
 
-    axes = (5,)
+    axes: tuple[int, ...] = (5,)
 
 
 class SyncBatchNorm(BatchNorm):
     """Batch normalisation over all processes; on one host, which this library runs on, it is `BatchNorm`."""
 
-    axes = (2, 3, 4, 5)
+    axes: tuple[int, ...] = (2, 3, 4, 5)
 
 
 class InstanceNorm(Norm):
@@ -152,19 +158,19 @@ class InstanceNorm(Norm):
 class InstanceNorm1d(InstanceNorm):
     """Instance normalisation of (n, channels, length), or that without n."""
 
-    axes = (2, 3)
+    axes: tuple[int, ...] = (2, 3)
 
 
 class InstanceNorm2d(InstanceNorm):
     """Instance normalisation of (n, channels, height, width), or that without n."""
 
-    axes = (3, 4)
+    axes: tuple[int, ...] = (3, 4)
 
 
 class InstanceNorm3d(InstanceNorm):
     """Instance normalisation of (n, channels, depth, height, width), or that without n."""
 
-    axes = (4, 5)
+    axes: tuple[int, ...] = (4, 5)
 
 
 class LayerNorm(Module):
@@ -173,6 +179,9 @@ class LayerNorm(Module):
     >>> LayerNorm(2)(np.array([[1.0, 3.0]], np.float32)).value.round(3)
     array([[-1.,  1.]], dtype=float32)
     """
+
+    eps: float
+    elementwise_affine: bool
 
     shown: tuple[str, ...] = ("normalized_shape", "eps", "elementwise_affine")
     weight: Parameter | None
@@ -187,7 +196,7 @@ class LayerNorm(Module):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__()
-        self.normalized_shape = as_shape(normalized_shape)
+        self.normalized_shape: tuple[int, ...] = as_shape(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
@@ -200,7 +209,10 @@ class LayerNorm(Module):
 class RMSNorm(Module):
     """x / sqrt(mean(x^2) + eps) * weight over the last axes; see `functional.rms_norm`."""
 
-    shown = ("normalized_shape", "eps", "elementwise_affine")
+    eps: float | None
+    elementwise_affine: bool
+
+    shown: tuple[str, ...] = ("normalized_shape", "eps", "elementwise_affine")
     weight: Parameter | None
 
     def __init__(
@@ -211,7 +223,7 @@ class RMSNorm(Module):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__()
-        self.normalized_shape = as_shape(normalized_shape)
+        self.normalized_shape: tuple[int, ...] = as_shape(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
 
@@ -223,7 +235,12 @@ class RMSNorm(Module):
 class GroupNorm(Module):
     """(x - mean) / sqrt(var + eps) * weight + bias over groups of channels; see `functional.group_norm`."""
 
-    shown = ("num_groups", "num_channels", "eps", "affine")
+    num_groups: int
+    num_channels: int
+    eps: float
+    affine: bool
+
+    shown: tuple[str, ...] = ("num_groups", "num_channels", "eps", "affine")
     weight: Parameter | None
     bias: Parameter | None
 
@@ -252,7 +269,12 @@ class GroupNorm(Module):
 class LocalResponseNorm(Module):
     """x / (k + alpha mean(x^2))^beta over neighbouring channels; see `functional.local_response_norm`."""
 
-    shown = ("size", "alpha", "beta", "k")
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+    shown: tuple[str, ...] = ("size", "alpha", "beta", "k")
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()

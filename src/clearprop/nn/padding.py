@@ -31,7 +31,7 @@ class Margins(Module):
                 f"wants one number, or {2 * self.axes}: (before, after) of each axis, the last axis first"
             )
             raise ValueError(lesson(f"{type(self).__name__}(...)", wanted, f"{padding!r}"))
-        self.padding = tuple(map(int, pairs))
+        self.padding: tuple[int, ...] = tuple(map(int, pairs))
 
     def forward(self, x: Any) -> Tensor:
         """Return x with its margins."""
@@ -48,7 +48,7 @@ class Margins(Module):
 class Constant(Margins):
     """Margins of a number."""
 
-    shown = ("padding", "value")
+    shown: tuple[str, ...] = ("padding", "value")
     mode = "constant"
 
     def __init__(self, padding: Any, value: float) -> None:
@@ -85,19 +85,22 @@ class ZeroPad1d(Margins):
     array([[0., 5., 0.]])
     """
 
-    axes, mode = 1, "constant"
+    axes: ClassVar[int] = 1
+    mode: ClassVar[str] = "constant"
 
 
 class ZeroPad2d(Margins):
     """Zeros around (..., height, width)."""
 
-    axes, mode = 2, "constant"
+    axes: ClassVar[int] = 2
+    mode: ClassVar[str] = "constant"
 
 
 class ZeroPad3d(Margins):
     """Zeros around (..., depth, height, width)."""
 
-    axes, mode = 3, "constant"
+    axes: ClassVar[int] = 3
+    mode: ClassVar[str] = "constant"
 
 
 class ReflectionPad1d(Margins):
@@ -107,19 +110,22 @@ class ReflectionPad1d(Margins):
     array([[3., 2., 1., 2., 3., 2., 1.]])
     """
 
-    axes, mode = 1, "reflect"
+    axes: ClassVar[int] = 1
+    mode: ClassVar[str] = "reflect"
 
 
 class ReflectionPad2d(Margins):
     """What is inside of (batch, channels, height, width), mirrored at its ends."""
 
-    axes, mode = 2, "reflect"
+    axes: ClassVar[int] = 2
+    mode: ClassVar[str] = "reflect"
 
 
 class ReflectionPad3d(Margins):
     """What is inside of (batch, channels, depth, height, width), mirrored at its ends."""
 
-    axes, mode = 3, "reflect"
+    axes: ClassVar[int] = 3
+    mode: ClassVar[str] = "reflect"
 
 
 class ReplicationPad1d(Margins):
@@ -129,19 +135,22 @@ class ReplicationPad1d(Margins):
     array([[1., 2., 2., 2.]])
     """
 
-    axes, mode = 1, "replicate"
+    axes: ClassVar[int] = 1
+    mode: ClassVar[str] = "replicate"
 
 
 class ReplicationPad2d(Margins):
     """The ends of (batch, channels, height, width), repeated."""
 
-    axes, mode = 2, "replicate"
+    axes: ClassVar[int] = 2
+    mode: ClassVar[str] = "replicate"
 
 
 class ReplicationPad3d(Margins):
     """The ends of (batch, channels, depth, height, width), repeated."""
 
-    axes, mode = 3, "replicate"
+    axes: ClassVar[int] = 3
+    mode: ClassVar[str] = "replicate"
 
 
 class CircularPad1d(Margins):
@@ -151,16 +160,19 @@ class CircularPad1d(Margins):
     array([[3., 1., 2., 3., 1.]])
     """
 
-    axes, mode = 1, "circular"
+    axes: ClassVar[int] = 1
+    mode: ClassVar[str] = "circular"
 
 
 class CircularPad2d(Margins):
     """The other end of (batch, channels, height, width) at each end."""
 
-    axes, mode = 2, "circular"
+    axes: ClassVar[int] = 2
+    mode: ClassVar[str] = "circular"
 
 
 class CircularPad3d(Margins):
     """The other end of (batch, channels, depth, height, width) at each end."""
 
-    axes, mode = 3, "circular"
+    axes: ClassVar[int] = 3
+    mode: ClassVar[str] = "circular"

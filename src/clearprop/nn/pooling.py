@@ -22,7 +22,14 @@ class Pool(Module):
 class MaxPool(Pool):
     """The largest entry of each window; see `MaxPool1d`."""
 
-    shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+    kernel_size: Any
+    stride: Any
+    padding: Any
+    dilation: Any
+    ceil_mode: bool
+    return_indices: bool
+
+    shown: tuple[str, ...] = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
 
     def __init__(
         self,
@@ -47,19 +54,19 @@ class MaxPool1d(MaxPool):
     array([[[3., 4.]]])
     """
 
-    formula = staticmethod(F.max_pool1d)
+    formula: ClassVar[Any] = staticmethod(F.max_pool1d)
 
 
 class MaxPool2d(MaxPool):
     """The largest entry of each window of (batch, channels, height, width)."""
 
-    formula = staticmethod(F.max_pool2d)
+    formula: ClassVar[Any] = staticmethod(F.max_pool2d)
 
 
 class MaxPool3d(MaxPool):
     """The largest entry of each window of (batch, channels, depth, height, width)."""
 
-    formula = staticmethod(F.max_pool3d)
+    formula: ClassVar[Any] = staticmethod(F.max_pool3d)
 
 
 class AvgPool1d(Pool):
@@ -70,8 +77,14 @@ class AvgPool1d(Pool):
     array([[[2., 3.]]])
     """
 
+    kernel_size: Any
+    stride: Any
+    padding: Any
+    ceil_mode: bool
+    count_include_pad: bool
+
     shown: tuple[str, ...] = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
-    formula = staticmethod(F.avg_pool1d)
+    formula: ClassVar[Any] = staticmethod(F.avg_pool1d)
 
     def __init__(
         self,
@@ -89,8 +102,8 @@ class AvgPool1d(Pool):
 class AvgPool2d(AvgPool1d):
     """The mean of each window of (batch, channels, height, width)."""
 
-    shown = (*AvgPool1d.shown, "divisor_override")
-    formula = staticmethod(F.avg_pool2d)
+    shown: tuple[str, ...] = (*AvgPool1d.shown, "divisor_override")
+    formula: ClassVar[Any] = staticmethod(F.avg_pool2d)
 
     def __init__(
         self,
@@ -108,13 +121,18 @@ class AvgPool2d(AvgPool1d):
 class AvgPool3d(AvgPool2d):
     """The mean of each window of (batch, channels, depth, height, width)."""
 
-    formula = staticmethod(F.avg_pool3d)
+    formula: ClassVar[Any] = staticmethod(F.avg_pool3d)
 
 
 class LPPool(Pool):
     """(sum over the window of x^p)^(1/p); see `LPPool1d`."""
 
-    shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
+    norm_type: float
+    kernel_size: Any
+    stride: Any
+    ceil_mode: bool
+
+    shown: tuple[str, ...] = ("norm_type", "kernel_size", "stride", "ceil_mode")
 
     def __init__(
         self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
@@ -131,25 +149,25 @@ class LPPool(Pool):
 class LPPool1d(LPPool):
     """(sum over the window of x^p)^(1/p) for (batch, channels, length); see `functional.lp_pool1d`."""
 
-    formula = staticmethod(F.lp_pool1d)
+    formula: ClassVar[Any] = staticmethod(F.lp_pool1d)
 
 
 class LPPool2d(LPPool):
     """(sum over the window of x^p)^(1/p) for (batch, channels, height, width)."""
 
-    formula = staticmethod(F.lp_pool2d)
+    formula: ClassVar[Any] = staticmethod(F.lp_pool2d)
 
 
 class LPPool3d(LPPool):
     """(sum over the window of x^p)^(1/p) for (batch, channels, depth, height, width)."""
 
-    formula = staticmethod(F.lp_pool3d)
+    formula: ClassVar[Any] = staticmethod(F.lp_pool3d)
 
 
 class AdaptiveMean(Pool):
     """The means of a given number of parts; see `AdaptiveAvgPool1d`."""
 
-    shown = ("output_size",)
+    shown: tuple[str, ...] = ("output_size",)
 
     def __init__(self, output_size: Any) -> None:
         super().__init__()
@@ -164,25 +182,28 @@ class AdaptiveAvgPool1d(AdaptiveMean):
     array([[[2., 3.]]])
     """
 
-    formula = staticmethod(F.adaptive_avg_pool1d)
+    formula: ClassVar[Any] = staticmethod(F.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(AdaptiveMean):
     """The means of parts of (batch, channels, height, width); None keeps a length."""
 
-    formula = staticmethod(F.adaptive_avg_pool2d)
+    formula: ClassVar[Any] = staticmethod(F.adaptive_avg_pool2d)
 
 
 class AdaptiveAvgPool3d(AdaptiveMean):
     """The means of parts of (batch, channels, depth, height, width); None keeps a length."""
 
-    formula = staticmethod(F.adaptive_avg_pool3d)
+    formula: ClassVar[Any] = staticmethod(F.adaptive_avg_pool3d)
 
 
 class AdaptiveLargest(Pool):
     """The largest entries of a given number of parts; see `AdaptiveMaxPool1d`."""
 
-    shown = ("output_size", "return_indices")
+    output_size: Any
+    return_indices: bool
+
+    shown: tuple[str, ...] = ("output_size", "return_indices")
 
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         super().__init__()
@@ -192,25 +213,35 @@ class AdaptiveLargest(Pool):
 class AdaptiveMaxPool1d(AdaptiveLargest):
     """The largest entries of `output_size` parts of (batch, channels, length)."""
 
-    formula = staticmethod(F.adaptive_max_pool1d)
+    formula: ClassVar[Any] = staticmethod(F.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(AdaptiveLargest):
     """The largest entries of parts of (batch, channels, height, width)."""
 
-    formula = staticmethod(F.adaptive_max_pool2d)
+    formula: ClassVar[Any] = staticmethod(F.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(AdaptiveLargest):
     """The largest entries of parts of (batch, channels, depth, height, width)."""
 
-    formula = staticmethod(F.adaptive_max_pool3d)
+    formula: ClassVar[Any] = staticmethod(F.adaptive_max_pool3d)
 
 
 class FractionalMaxPool(Pool):
     """The largest entries of windows that lie at random; see `functional.fractional_max_pool2d`."""
 
-    shown = ("kernel_size", "output_size", "output_ratio", "return_indices", "_random_samples")
+    kernel_size: Any
+    output_size: Any
+    output_ratio: Any
+
+    shown: tuple[str, ...] = (
+        "kernel_size",
+        "output_size",
+        "output_ratio",
+        "return_indices",
+        "_random_samples",
+    )
 
     def __init__(
         self,
@@ -233,19 +264,22 @@ class FractionalMaxPool(Pool):
 class FractionalMaxPool2d(FractionalMaxPool):
     """The largest entries of windows of (batch, channels, height, width) that lie at random."""
 
-    formula = staticmethod(F.fractional_max_pool2d)
+    formula: ClassVar[Any] = staticmethod(F.fractional_max_pool2d)
 
 
 class FractionalMaxPool3d(FractionalMaxPool):
     """The largest entries of windows of (batch, channels, depth, height, width) that lie at random."""
 
-    formula = staticmethod(F.fractional_max_pool3d)
+    formula: ClassVar[Any] = staticmethod(F.fractional_max_pool3d)
 
 
 class MaxUnpool(Module):
     """Zeros with the entries of x where they were the largest; see `MaxUnpool1d`."""
 
-    shown = ("kernel_size", "stride", "padding")
+    kernel_size: Any
+    stride: Any
+
+    shown: tuple[str, ...] = ("kernel_size", "stride", "padding")
     formula: ClassVar[Callable[..., Any]]
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
@@ -267,16 +301,16 @@ class MaxUnpool1d(MaxUnpool):
     array([[[0., 3., 4., 0.]]])
     """
 
-    formula = staticmethod(F.max_unpool1d)
+    formula: ClassVar[Any] = staticmethod(F.max_unpool1d)
 
 
 class MaxUnpool2d(MaxUnpool):
     """Zeros of (batch, channels, height, width) with the entries of x where they were the largest."""
 
-    formula = staticmethod(F.max_unpool2d)
+    formula: ClassVar[Any] = staticmethod(F.max_unpool2d)
 
 
 class MaxUnpool3d(MaxUnpool):
     """Zeros of (batch, channels, depth, height, width) with the entries of x where they were the largest."""
 
-    formula = staticmethod(F.max_unpool3d)
+    formula: ClassVar[Any] = staticmethod(F.max_unpool3d)

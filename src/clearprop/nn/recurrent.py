@@ -23,6 +23,9 @@ NONLINEARITIES = {"tanh": np.tanh, "relu": F.relu}
 class Recurrent(Module):
     """What cells and layers share: weights of so many gates, from U(-1/sqrt(hidden), 1/sqrt(hidden))."""
 
+    input_size: int
+    hidden_size: int
+
     shown: tuple[str, ...] = ("input_size", "hidden_size")
     gates = 1
     states = 1
@@ -105,7 +108,7 @@ class RNNCell(Cell):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, dtype)
-        self.nonlinearity = _function("RNNCell", nonlinearity)
+        self.nonlinearity: str = _function("RNNCell", nonlinearity)
 
     def _step(self, x: Any, state: State, suffix: str) -> State:
         w, u, b, d = self._held(suffix)
@@ -115,7 +118,8 @@ class RNNCell(Cell):
 class LSTMCell(Cell):
     """One step of a long short-term memory: (h', c') for (h, c); see `functional.recurrent.lstm_step`."""
 
-    gates, states = 4, 2
+    gates: int = 4
+    states: int = 2
 
     def _step(self, x: Any, state: State, suffix: str) -> State:
         return lstm_step(x, state, *self._held(suffix))
@@ -140,7 +144,14 @@ class Layers(Recurrent):
     hidden).
     """
 
-    shown = ("input_size", "hidden_size", "num_layers", "batch_first", "bidirectional")
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    proj_size: int
+
+    shown: tuple[str, ...] = ("input_size", "hidden_size", "num_layers", "batch_first", "bidirectional")
 
     def __init__(
         self,
@@ -277,7 +288,7 @@ class RNN(Layers):
     ) -> None:
         options = num_layers, bias, batch_first, dropout, bidirectional, 0, dtype
         super().__init__(input_size, hidden_size, *options)
-        self.nonlinearity = _function("RNN", nonlinearity)
+        self.nonlinearity: str = _function("RNN", nonlinearity)
 
     def _step(self, x: Any, state: State, suffix: str) -> State:
         w, u, b, d = self._held(suffix)
@@ -292,7 +303,8 @@ class LSTM(Layers):
     ((5, 2, 8), (2, 2, 4), (2, 2, 4))
     """
 
-    gates, states = 4, 2
+    gates: int = 4
+    states: int = 2
 
     def _step(self, x: Any, state: State, suffix: str) -> State:
         w, u, b, d = self._held(suffix)

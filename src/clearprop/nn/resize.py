@@ -17,6 +17,12 @@ class Upsample(Module):
     array([[[1., 1., 2., 2.]]])
     """
 
+    size: Any
+    scale_factor: Any
+    mode: str
+    align_corners: bool | None
+    recompute_scale_factor: bool | None
+
     def __init__(
         self,
         size: Any = None,
@@ -63,7 +69,7 @@ class PixelShuffle(Module):
     (1, 1, 12, 12)
     """
 
-    shown = ("upscale_factor",)
+    shown: tuple[str, ...] = ("upscale_factor",)
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
@@ -77,7 +83,7 @@ class PixelShuffle(Module):
 class PixelUnshuffle(Module):
     """(..., channels, height * r, width * r) as (..., channels * r * r, height, width)."""
 
-    shown = ("downscale_factor",)
+    shown: tuple[str, ...] = ("downscale_factor",)
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
@@ -91,7 +97,7 @@ class PixelUnshuffle(Module):
 class ChannelShuffle(Module):
     """(batch, channels, ...) with the channels of all groups taking turns."""
 
-    shown = ("groups",)
+    shown: tuple[str, ...] = ("groups",)
 
     def __init__(self, groups: int) -> None:
         super().__init__()

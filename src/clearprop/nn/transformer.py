@@ -27,6 +27,8 @@ class Layer(Module):
     Each part's output is added to what came in and normalised after, or with `norm_first` before.
     """
 
+    activation: Callable[..., Any]
+
     norms = 2
 
     def __init__(
@@ -49,12 +51,12 @@ class Layer(Module):
             "batch_first": batch_first,
             "dtype": dtype,
         }
-        self.self_attn = MultiheadAttention(d_model, nhead, **attention)
+        self.self_attn: MultiheadAttention = MultiheadAttention(d_model, nhead, **attention)
         if self.norms == 3:
-            self.multihead_attn = MultiheadAttention(d_model, nhead, **attention)
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype)
+            self.multihead_attn: MultiheadAttention = MultiheadAttention(d_model, nhead, **attention)
+        self.linear1: Linear = Linear(d_model, dim_feedforward, bias, dtype)
+        self.dropout: Dropout = Dropout(dropout)
+        self.linear2: Linear = Linear(dim_feedforward, d_model, bias, dtype)
         self.norm_first = norm_first
         for k in range(1, self.norms + 1):
             setattr(self, f"norm{k}", LayerNorm(d_model, layer_norm_eps, True, bias, dtype))
@@ -124,11 +126,14 @@ class TransformerDecoderLayer(Layer):
 class Stack(Module):
     """Copies of a layer one over the other, and a norm at the end where there is one."""
 
-    shown = ("num_layers",)
+    num_layers: int
+    norm: Module | None
+
+    shown: tuple[str, ...] = ("num_layers",)
 
     def __init__(self, layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
-        self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
+        self.layers: ModuleList = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
         self.num_layers, self.norm = num_layers, norm
 
     def _walked(self, x: Any, *given: Any, **options: Any) -> Any:
@@ -180,6 +185,12 @@ class Transformer(Module):
     >>> model(np.ones((5, 2, 8), np.float32), np.ones((3, 2, 8), np.float32)).shape
     (3, 2, 8)
     """
+
+    d_model: int
+    nhead: int
+    batch_first: bool
+    encoder: Module | TransformerEncoder
+    decoder: Module | TransformerDecoder
 
     def __init__(
         self,

@@ -35,12 +35,19 @@ class Blocks:
     columns take depends neither on the batch nor on the size of the images.
     """
 
+    batch: Any
+    channels: Any
+    lengths: tuple[Any, ...]
+    windows: tuple[Any, ...]
+    frame: Frame
+    groups: int
+
     def __init__(self, x_shape: Any, windows: Any, frame: Frame, groups: int) -> None:
         self.batch, self.channels, *lengths = x_shape
         self.lengths, self.windows = tuple(lengths), tuple(windows)
         self.frame, self.groups = frame, groups
-        self.inner = self.channels // groups * math.prod(frame.sizes)
-        self.room = max(FEW, min(math.prod(x_shape), MANY))
+        self.inner: Any = self.channels // groups * math.prod(frame.sizes)
+        self.room: int = max(FEW, min(math.prod(x_shape), MANY))
 
     def blocks(self) -> Iterator[tuple[slice, slice]]:
         """Yield which images, and which of their windows along the first axis, are laid out together."""

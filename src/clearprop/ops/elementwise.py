@@ -58,16 +58,16 @@ def _half(z: Any) -> Any:
 
 # --- arithmetic ---------------------------------------------------------------------------------------------
 # fmt: off
-add          = elementwise("add",          operator.add,     1,  1,                                       numpy=np.add,      facts=Facts(sign="+", script="({} + {})"), doc="x + y")
-subtract     = elementwise("subtract",     operator.sub,     1, -1,                                       numpy=np.subtract, facts=Facts(sign="-", script="({} - {})"), doc="x - y")
-multiply     = elementwise("multiply",     operator.mul,     lambda z, x, y: y,     lambda z, x, y: x,    numpy=np.multiply, facts=Facts(sign="*", script="({} * {})"), doc="x * y")
-divide       = elementwise("divide",       operator.truediv, _inverse,              lambda z, x, y: -z / y, numpy=np.divide, facts=Facts(sign="/", script="({} / {})", domain=(ANY, POSITIVE), advice="a denominator kept from 0, such as y + 1e-8"),
+add: Op          = elementwise("add",          operator.add,     1,  1,                                       numpy=np.add,      facts=Facts(sign="+", script="({} + {})"), doc="x + y")
+subtract: Op     = elementwise("subtract",     operator.sub,     1, -1,                                       numpy=np.subtract, facts=Facts(sign="-", script="({} - {})"), doc="x - y")
+multiply: Op     = elementwise("multiply",     operator.mul,     lambda z, x, y: y,     lambda z, x, y: x,    numpy=np.multiply, facts=Facts(sign="*", script="({} * {})"), doc="x * y")
+divide: Op       = elementwise("divide",       operator.truediv, _inverse,              lambda z, x, y: -z / y, numpy=np.divide, facts=Facts(sign="/", script="({} / {})", domain=(ANY, POSITIVE), advice="a denominator kept from 0, such as y + 1e-8"),
                            doc="x / y", singular=lambda x, y: not (_number(y) and y))
-negative     = elementwise("negative",     operator.neg,     -1,                                          numpy=np.negative, facts=Facts(script="(-{})"), doc="-x")
-positive     = elementwise("positive",     operator.pos,      1,                                          numpy=np.positive, facts=Facts(script="(+{})"), doc="+x")
-floor_divide = elementwise("floor_divide", operator.floordiv, None, None,         numpy=np.floor_divide, facts=Facts(sign="//", script="cp.floorDivide({}, {})", domain=(ANY, POSITIVE), kinks=_multiple),
+negative: Op     = elementwise("negative",     operator.neg,     -1,                                          numpy=np.negative, facts=Facts(script="(-{})"), doc="-x")
+positive: Op     = elementwise("positive",     operator.pos,      1,                                          numpy=np.positive, facts=Facts(script="(+{})"), doc="+x")
+floor_divide: Op = elementwise("floor_divide", operator.floordiv, None, None,         numpy=np.floor_divide, facts=Facts(sign="//", script="cp.floorDivide({}, {})", domain=(ANY, POSITIVE), kinks=_multiple),
                            doc="floor(x / y); no gradient")
-remainder    = elementwise("remainder",    operator.mod,     1, lambda z, x, y: -(x // y), numpy=np.remainder, facts=Facts(sign="%", script="cp.remainder({}, {})", domain=((0.3, 0.9), (1.0, 2.0)), kinks=_multiple),
+remainder: Op    = elementwise("remainder",    operator.mod,     1, lambda z, x, y: -(x // y), numpy=np.remainder, facts=Facts(sign="%", script="cp.remainder({}, {})", domain=((0.3, 0.9), (1.0, 2.0)), kinks=_multiple),
                            doc="x - y * floor(x / y)")
 # fmt: on
 
@@ -102,51 +102,51 @@ def _root(x: Any) -> Any:
 
 
 # fmt: off
-power      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, facts=Facts(sign="**", script="cp.power({}, {})", domain=(POSITIVE, ANY), kinks=_origin, advice="np.square(x) or x * x for a whole power; a base kept above 0 for others"),
+power: Op      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, facts=Facts(sign="**", script="cp.power({}, {})", domain=(POSITIVE, ANY), kinks=_origin, advice="np.square(x) or x * x for a whole power; a base kept above 0 for others"),
                          doc="x to the power y", singular=lambda x, y: not (_number(y) and y in (0, 1, 2)))
-square     = elementwise("square",     np.square,     lambda z, x: x + x,       numpy=np.square,     facts=Facts(script="(({0}) * ({0}))"), doc="x * x")
-sqrt       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       facts=Facts(script="Math.sqrt({})", domain=POSITIVE, advice="np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite"),
+square: Op     = elementwise("square",     np.square,     lambda z, x: x + x,       numpy=np.square,     facts=Facts(script="(({0}) * ({0}))"), doc="x * x")
+sqrt: Op       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       facts=Facts(script="Math.sqrt({})", domain=POSITIVE, advice="np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite"),
                          doc="square root", singular=True)
-cbrt       = elementwise("cbrt",       np.cbrt,       lambda z, x: 1 / (3 * z * z), numpy=np.cbrt, facts=Facts(script="Math.cbrt({})", domain=POSITIVE), doc="cube root", singular=True)
-reciprocal = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, facts=Facts(script="(1 / {})", domain=POSITIVE, advice="a denominator kept from 0, such as x + 1e-8"),
+cbrt: Op       = elementwise("cbrt",       np.cbrt,       lambda z, x: 1 / (3 * z * z), numpy=np.cbrt, facts=Facts(script="Math.cbrt({})", domain=POSITIVE), doc="cube root", singular=True)
+reciprocal: Op = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, facts=Facts(script="(1 / {})", domain=POSITIVE, advice="a denominator kept from 0, such as x + 1e-8"),
                          doc="1 / x", singular=True)
-absolute   = elementwise("absolute",   np.absolute,   _direction,               numpy=np.absolute,   facts=Facts(script="Math.abs({})", domain=POSITIVE, kinks=_zero), doc="|x|; derivative 0 at 0")
-sign       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       facts=Facts(script="Math.sign({})", domain=POSITIVE, kinks=_zero), doc="-1, 0 or 1")
+absolute: Op   = elementwise("absolute",   np.absolute,   _direction,               numpy=np.absolute,   facts=Facts(script="Math.abs({})", domain=POSITIVE, kinks=_zero), doc="|x|; derivative 0 at 0")
+sign: Op       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       facts=Facts(script="Math.sign({})", domain=POSITIVE, kinks=_zero), doc="-1, 0 or 1")
 
 # --- exponentials and logarithms ----------------------------------------------------------------------------
-exp       = elementwise("exp",       np.exp,       lambda z, x: z,              numpy=np.exp,   facts=Facts(script="Math.exp({})", advice="np.logaddexp, logsumexp, softmax or log_softmax, which do not overflow"),
+exp: Op       = elementwise("exp",       np.exp,       lambda z, x: z,              numpy=np.exp,   facts=Facts(script="Math.exp({})", advice="np.logaddexp, logsumexp, softmax or log_softmax, which do not overflow"),
                         doc="e to the power x", singular=True)
-exp2      = elementwise("exp2",      np.exp2,      lambda z, x: z * LN2,        numpy=np.exp2,  facts=Facts(script="Math.pow(2, {})"), doc="2 to the power x", singular=True)
-expm1     = elementwise("expm1",     np.expm1,     lambda z, x: np.exp(x),      numpy=np.expm1, facts=Facts(script="Math.expm1({})"),
+exp2: Op      = elementwise("exp2",      np.exp2,      lambda z, x: z * LN2,        numpy=np.exp2,  facts=Facts(script="Math.pow(2, {})"), doc="2 to the power x", singular=True)
+expm1: Op     = elementwise("expm1",     np.expm1,     lambda z, x: np.exp(x),      numpy=np.expm1, facts=Facts(script="Math.expm1({})"),
                         doc="exp(x) - 1, exact near 0; the derivative stays exact where z + 1 would round to 0", singular=True)
-log       = elementwise("log",       np.log,       lambda z, x: 1 / x,          numpy=np.log,   facts=Facts(script="Math.log({})", domain=POSITIVE, advice="np.log(np.maximum(x, 1e-12)), or log_softmax where the logarithm is of a softmax"),
+log: Op       = elementwise("log",       np.log,       lambda z, x: 1 / x,          numpy=np.log,   facts=Facts(script="Math.log({})", domain=POSITIVE, advice="np.log(np.maximum(x, 1e-12)), or log_softmax where the logarithm is of a softmax"),
                         doc="natural logarithm", singular=True)
-log2      = elementwise("log2",      np.log2,      lambda z, x: 1 / (x * LN2),  numpy=np.log2,  facts=Facts(script="Math.log2({})", domain=POSITIVE), doc="logarithm to base 2", singular=True)
-log10     = elementwise("log10",     np.log10,     lambda z, x: 1 / (x * LN10), numpy=np.log10, facts=Facts(script="Math.log10({})", domain=POSITIVE), doc="logarithm to base 10", singular=True)
-log1p     = elementwise("log1p",     np.log1p,     lambda z, x: 1 / (1 + x),    numpy=np.log1p, facts=Facts(script="Math.log1p({})", domain=POSITIVE), doc="log(1 + x), exact near 0", singular=True)
-logaddexp = elementwise("logaddexp", np.logaddexp, lambda z, x, y: sigmoid(x - y), lambda z, x, y: sigmoid(y - x), numpy=np.logaddexp, facts=Facts(script="cp.logaddexp({}, {})"),
+log2: Op      = elementwise("log2",      np.log2,      lambda z, x: 1 / (x * LN2),  numpy=np.log2,  facts=Facts(script="Math.log2({})", domain=POSITIVE), doc="logarithm to base 2", singular=True)
+log10: Op     = elementwise("log10",     np.log10,     lambda z, x: 1 / (x * LN10), numpy=np.log10, facts=Facts(script="Math.log10({})", domain=POSITIVE), doc="logarithm to base 10", singular=True)
+log1p: Op     = elementwise("log1p",     np.log1p,     lambda z, x: 1 / (1 + x),    numpy=np.log1p, facts=Facts(script="Math.log1p({})", domain=POSITIVE), doc="log(1 + x), exact near 0", singular=True)
+logaddexp: Op = elementwise("logaddexp", np.logaddexp, lambda z, x, y: sigmoid(x - y), lambda z, x, y: sigmoid(y - x), numpy=np.logaddexp, facts=Facts(script="cp.logaddexp({}, {})"),
                         doc="log(exp(x) + exp(y)) without overflow; the rounding of x - y costs the derivative precision where they are far apart")
 
 # --- trigonometric and hyperbolic ---------------------------------------------------------------------------
-sin     = elementwise("sin",     np.sin,     lambda z, x: np.cos(x),                      numpy=np.sin,     facts=Facts(script="Math.sin({})"), doc="sine of x radians")
-cos     = elementwise("cos",     np.cos,     lambda z, x: -np.sin(x),                     numpy=np.cos,     facts=Facts(script="Math.cos({})"), doc="cosine of x radians")
-tan     = elementwise("tan",     np.tan,     lambda z, x: 1 + z * z,                      numpy=np.tan,     facts=Facts(script="Math.tan({})", domain=(-1.2, 1.2)),
+sin: Op     = elementwise("sin",     np.sin,     lambda z, x: np.cos(x),                      numpy=np.sin,     facts=Facts(script="Math.sin({})"), doc="sine of x radians")
+cos: Op     = elementwise("cos",     np.cos,     lambda z, x: -np.sin(x),                     numpy=np.cos,     facts=Facts(script="Math.cos({})"), doc="cosine of x radians")
+tan: Op     = elementwise("tan",     np.tan,     lambda z, x: 1 + z * z,                      numpy=np.tan,     facts=Facts(script="Math.tan({})", domain=(-1.2, 1.2)),
                       doc="tangent of x radians (NumPy's own in float32 is within 2.5 ulp)")
-arcsin  = elementwise("arcsin",  np.arcsin,  lambda z, x: 1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arcsin,  facts=Facts(script="Math.asin({})", domain=UNIT), doc="inverse sine, in radians", singular=True)
-arccos  = elementwise("arccos",  np.arccos,  lambda z, x: -1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arccos, facts=Facts(script="Math.acos({})", domain=UNIT), doc="inverse cosine, in radians", singular=True)
-arctan  = elementwise("arctan",  np.arctan,  lambda z, x: 1 / (1 + x * x),                numpy=np.arctan,  facts=Facts(script="Math.atan({})"), doc="inverse tangent, in radians")
-arctan2 = elementwise("arctan2", np.arctan2, lambda z, y, x: x / np.hypot(x, y) / np.hypot(x, y), lambda z, y, x: y / np.hypot(x, y) / -np.hypot(x, y), numpy=np.arctan2,
+arcsin: Op  = elementwise("arcsin",  np.arcsin,  lambda z, x: 1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arcsin,  facts=Facts(script="Math.asin({})", domain=UNIT), doc="inverse sine, in radians", singular=True)
+arccos: Op  = elementwise("arccos",  np.arccos,  lambda z, x: -1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arccos, facts=Facts(script="Math.acos({})", domain=UNIT), doc="inverse cosine, in radians", singular=True)
+arctan: Op  = elementwise("arctan",  np.arctan,  lambda z, x: 1 / (1 + x * x),                numpy=np.arctan,  facts=Facts(script="Math.atan({})"), doc="inverse tangent, in radians")
+arctan2: Op = elementwise("arctan2", np.arctan2, lambda z, y, x: x / np.hypot(x, y) / np.hypot(x, y), lambda z, y, x: y / np.hypot(x, y) / -np.hypot(x, y), numpy=np.arctan2,
                       facts=Facts(script="Math.atan2({}, {})", domain=(POSITIVE, POSITIVE), kinks=lambda y, x: (y == 0) & (x <= 0)),
                       doc="angle of the point (x, y), in radians: arctan2(y, x)", singular=True)
-sinh    = elementwise("sinh",    np.sinh,    lambda z, x: np.cosh(x),                     numpy=np.sinh,    facts=Facts(script="Math.sinh({})"), doc="hyperbolic sine", singular=True)
-cosh    = elementwise("cosh",    np.cosh,    lambda z, x: np.sinh(x),                     numpy=np.cosh,    facts=Facts(script="Math.cosh({})"), doc="hyperbolic cosine", singular=True)
-tanh    = elementwise("tanh",    np.tanh,    lambda z, x: 1 - z * z,                      numpy=np.tanh,    facts=Facts(script="Math.tanh({})", flat="both"),
+sinh: Op    = elementwise("sinh",    np.sinh,    lambda z, x: np.cosh(x),                     numpy=np.sinh,    facts=Facts(script="Math.sinh({})"), doc="hyperbolic sine", singular=True)
+cosh: Op    = elementwise("cosh",    np.cosh,    lambda z, x: np.sinh(x),                     numpy=np.cosh,    facts=Facts(script="Math.cosh({})"), doc="hyperbolic cosine", singular=True)
+tanh: Op    = elementwise("tanh",    np.tanh,    lambda z, x: 1 - z * z,                      numpy=np.tanh,    facts=Facts(script="Math.tanh({})", flat="both"),
                       doc="hyperbolic tangent; its derivative keeps absolute, not relative, precision where |z| is near 1")
-arcsinh = elementwise("arcsinh", np.arcsinh, lambda z, x: 1 / _root(x),                   numpy=np.arcsinh, facts=Facts(script="Math.asinh({})"), doc="inverse hyperbolic sine")
-arccosh = elementwise("arccosh", np.arccosh, lambda z, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), numpy=np.arccosh, facts=Facts(script="Math.acosh({})", domain=(1.2, 3.0)),
+arcsinh: Op = elementwise("arcsinh", np.arcsinh, lambda z, x: 1 / _root(x),                   numpy=np.arcsinh, facts=Facts(script="Math.asinh({})"), doc="inverse hyperbolic sine")
+arccosh: Op = elementwise("arccosh", np.arccosh, lambda z, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), numpy=np.arccosh, facts=Facts(script="Math.acosh({})", domain=(1.2, 3.0)),
                       doc="inverse hyperbolic cosine", singular=True)
-arctanh = elementwise("arctanh", np.arctanh, lambda z, x: 1 / ((1 - x) * (1 + x)),        numpy=np.arctanh, facts=Facts(script="Math.atanh({})", domain=UNIT), doc="inverse hyperbolic tangent", singular=True)
-hypot   = elementwise("hypot",   np.hypot,   lambda z, x, y: x / _length(z), lambda z, x, y: y / _length(z),
+arctanh: Op = elementwise("arctanh", np.arctanh, lambda z, x: 1 / ((1 - x) * (1 + x)),        numpy=np.arctanh, facts=Facts(script="Math.atanh({})", domain=UNIT), doc="inverse hyperbolic tangent", singular=True)
+hypot: Op   = elementwise("hypot",   np.hypot,   lambda z, x, y: x / _length(z), lambda z, x, y: y / _length(z),
                       numpy=np.hypot, facts=Facts(script="Math.hypot({}, {})", domain=(POSITIVE, POSITIVE), kinks=_origin), doc="sqrt(x^2 + y^2); derivative 0 at (0, 0)")
 # fmt: on
 
@@ -165,15 +165,15 @@ def _sigmoid(x: Any) -> Any:
 # fmt: off
 sigmoid: Op = elementwise("sigmoid",    _sigmoid,                         lambda z, x: z * sigmoid(-x), ufunc="expit", facts=Facts(flat="both", makes="probability"),
                           doc="1 / (1 + exp(-x)); the derivative keeps its precision in both tails")
-relu       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0, facts=Facts(domain=POSITIVE, kinks=_zero, flat="left"),
+relu: Op       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0, facts=Facts(domain=POSITIVE, kinks=_zero, flat="left"),
                          doc="max(x, 0); derivative 0 at 0, as in the lecture", choice=True)
-softplus   = elementwise("softplus",   lambda x: np.logaddexp(x, 0),     lambda z, x: sigmoid(x),     doc="log(1 + exp(x)) without overflow")
-logsigmoid = elementwise("logsigmoid", lambda x: -np.logaddexp(-x, 0),   lambda z, x: sigmoid(-x), ufunc="log_expit", doc="log(sigmoid(x)) without overflow")
+softplus: Op   = elementwise("softplus",   lambda x: np.logaddexp(x, 0),     lambda z, x: sigmoid(x),     doc="log(1 + exp(x)) without overflow")
+logsigmoid: Op = elementwise("logsigmoid", lambda x: -np.logaddexp(-x, 0),   lambda z, x: sigmoid(-x), ufunc="log_expit", doc="log(sigmoid(x)) without overflow")
 
 # --- choices: ties share the gradient equally ---------------------------------------------------------------
-maximum = elementwise("maximum", np.maximum, lambda z, x, y: (x > y) * _half(z) + (x >= y) * _half(z), lambda z, x, y: (y > x) * _half(z) + (y >= x) * _half(z),
+maximum: Op = elementwise("maximum", np.maximum, lambda z, x, y: (x > y) * _half(z) + (x >= y) * _half(z), lambda z, x, y: (y > x) * _half(z) + (y >= x) * _half(z),
                       numpy=np.maximum, facts=Facts(script="Math.max({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie), doc="the larger of x and y; a tie shares the gradient", choice=True)
-minimum = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half(z) + (x <= y) * _half(z), lambda z, x, y: (y < x) * _half(z) + (y <= x) * _half(z),
+minimum: Op = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half(z) + (x <= y) * _half(z), lambda z, x, y: (y < x) * _half(z) + (y <= x) * _half(z),
                       numpy=np.minimum, facts=Facts(script="Math.min({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie), doc="the smaller of x and y; a tie shares the gradient", choice=True)
 # fmt: on
 

@@ -142,7 +142,7 @@ def _gaussian(x: Any, size: int) -> Any:
 
 # fmt: off
 gaussian: Op = elementwise("gaussian", Ufunc("gaussian", _gaussian), lambda z, x: -x * z,                      doc="exp(-x^2 / 2), exact far out too")
-erf          = elementwise("erf",      Ufunc("erf", _erf),   lambda z, x: SLOPE * np.square(gaussian(x)),    ufunc="erf",  doc="2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x")
-erfc         = elementwise("erfc",     Ufunc("erfc", _erfc), lambda z, x: -(SLOPE * np.square(gaussian(x))), ufunc="erfc", doc="1 - erf(x), exact where that would round to 0")
-ndtr         = elementwise("ndtr",     Ufunc("ndtr", _ndtr), lambda z, x: DENSITY * gaussian(x),             ufunc="ndtr", doc="the share of a standard normal distribution below x, exact in both tails")
+erf: Op          = elementwise("erf",      Ufunc("erf", _erf),   lambda z, x: SLOPE * np.square(gaussian(x)),    ufunc="erf",  doc="2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x")
+erfc: Op         = elementwise("erfc",     Ufunc("erfc", _erfc), lambda z, x: -(SLOPE * np.square(gaussian(x))), ufunc="erfc", doc="1 - erf(x), exact where that would round to 0")
+ndtr: Op         = elementwise("ndtr",     Ufunc("ndtr", _ndtr), lambda z, x: DENSITY * gaussian(x),             ufunc="ndtr", doc="the share of a standard normal distribution below x, exact in both tails")
 # fmt: on

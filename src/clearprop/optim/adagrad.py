@@ -55,7 +55,7 @@ class Adagrad(Optimizer):
     1.0
     """
 
-    formula = staticmethod(adagrad)
+    formula: Any = staticmethod(adagrad)
     limits: ClassVar[dict[str, tuple[float, float]]] = {
         **Optimizer.limits,
         "lr_decay": (0.0, math.inf),
@@ -120,7 +120,7 @@ def adadelta(
 class Adadelta(Optimizer):
     """Adadelta: steps as large as the recent ones were, against recent gradients; see `adadelta`."""
 
-    formula = staticmethod(adadelta)
+    formula: Any = staticmethod(adadelta)
     limits: ClassVar[dict[str, tuple[float, float]]] = {**Optimizer.limits, "rho": (0.0, 1.0)}
 
     def __init__(

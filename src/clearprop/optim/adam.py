@@ -76,7 +76,7 @@ class Adam(Optimizer):
     1.0
     """
 
-    formula = staticmethod(adam)
+    formula: Any = staticmethod(adam)
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay, which shrinks the weights by lr weight_decay in each step."""
 
-    formula = staticmethod(adamw)
+    formula: Any = staticmethod(adamw)
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ def asgd(
 class ASGD(Optimizer):
     """Averaged stochastic gradient descent: `state[p]["ax"]` is the average; see `asgd`."""
 
-    formula = staticmethod(asgd)
+    formula: Any = staticmethod(asgd)
     limits: ClassVar[dict[str, tuple[float, float]]] = {**Optimizer.limits, "lambd": (0.0, math.inf)}
 
     def __init__(
@@ -114,7 +114,7 @@ def rprop(
 class Rprop(Optimizer):
     """Resilient backpropagation, for whole batches: a sign, and a step size per entry; see `rprop`."""
 
-    formula = staticmethod(rprop)
+    formula: Any = staticmethod(rprop)
 
     def __init__(
         self,

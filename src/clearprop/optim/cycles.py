@@ -34,8 +34,8 @@ class CosineAnnealingWarmRestarts(Schedule):
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
         self.T_0 = whole("CosineAnnealingWarmRestarts(T_0=)", T_0)
-        self.T_mult = whole("CosineAnnealingWarmRestarts(T_mult=)", T_mult)
-        self.eta_min = amount("CosineAnnealingWarmRestarts(eta_min=)", eta_min)
+        self.T_mult: int = whole("CosineAnnealingWarmRestarts(T_mult=)", T_mult)
+        self.eta_min: float = amount("CosineAnnealingWarmRestarts(eta_min=)", eta_min)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: float) -> float:
@@ -67,6 +67,13 @@ class CyclicLR(Schedule):
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
 
+    down: int
+    scale_fn: Callable[..., Any] | None
+    mode: str
+    max_lrs: list[float]
+    base_momentum: float
+    max_momentum: float
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -92,11 +99,11 @@ class CyclicLR(Schedule):
         bases, tops = (
             _for_all(name, value, len(groups)) for name, value in (("base_lr", base_lr), ("max_lr", max_lr))
         )
-        self.up = whole("CyclicLR(step_size_up=)", step_size_up)
+        self.up: int = whole("CyclicLR(step_size_up=)", step_size_up)
         self.down = self.up if step_size_down is None else whole("CyclicLR(step_size_down=)", step_size_down)
-        self.gamma = amount("CyclicLR(gamma=)", gamma)
+        self.gamma: float = amount("CyclicLR(gamma=)", gamma)
         self.scale_fn, self.mode, self.max_lrs = scale_fn, mode, tops
-        self.by_count = scale_mode == "iterations" if scale_fn is not None else mode == "exp_range"
+        self.by_count: bool = scale_mode == "iterations" if scale_fn is not None else mode == "exp_range"
         self.cycle_momentum = cycle_momentum
         self.base_momentum, self.max_momentum = base_momentum, max_momentum
         if cycle_momentum and not any(name in group for group in groups for name in ("momentum", "betas")):

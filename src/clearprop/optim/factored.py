@@ -70,7 +70,7 @@ class Adafactor(Optimizer):
     The first of `eps` is the dtype's smallest difference where it is None.
     """
 
-    formula = staticmethod(adafactor)
+    formula: Any = staticmethod(adafactor)
     limits: ClassVar[dict[str, tuple[float, float]]] = {
         "lr": (0.0, math.inf),
         "beta2_decay": (-math.inf, 0.0),
@@ -185,8 +185,8 @@ class Muon(Optimizer):
     bfloat16, here they have the parameter's own dtype.
     """
 
-    formula = staticmethod(muon)
-    rounds = ("ns_steps",)
+    formula: Any = staticmethod(muon)
+    rounds: tuple[str, ...] = ("ns_steps",)
 
     def __init__(
         self,

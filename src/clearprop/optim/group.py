@@ -25,6 +25,10 @@ class ParameterGroup(MutableMapping[str, Any]):
     writes it down, those that join later share it, and setting `group["lr"]` by hand forgets it.
     """
 
+    optional: tuple[str, ...]
+    rounds: tuple[str, ...]
+    params: list[Any]
+
     def __init__(
         self,
         params: list[Tensor],
@@ -38,7 +42,7 @@ class ParameterGroup(MutableMapping[str, Any]):
         self._flags: dict[str, Any] = {}
         self._check: Callable[[Mapping[str, Any]], None] | None = None
         self.initial_lr: float | None = None
-        self.set_by_hand = 0  # how often the learning rate was, so that a schedule sees that it was
+        self.set_by_hand: int = 0  # how often the learning rate was, so that a schedule sees that it was
         for name, value in options.items():
             self[name] = value
         self._check = check

@@ -49,7 +49,7 @@ class LBFGS(Optimizer):
     """
 
     optional: tuple[str, ...] = ()
-    bookkeeping = (*Optimizer.bookkeeping, "memory")
+    bookkeeping: Any = (*Optimizer.bookkeeping, "memory")
 
     @staticmethod
     def formula(*_: Any) -> Any:

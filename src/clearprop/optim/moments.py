@@ -46,7 +46,7 @@ def adamax(
 class Adamax(Optimizer):
     """Adamax: Adam by the largest gradient instead of the mean square; see `adamax`."""
 
-    formula = staticmethod(adamax)
+    formula: Any = staticmethod(adamax)
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ def nadam(
 class NAdam(Optimizer):
     """NAdam: Adam that looks a step ahead; see `nadam`."""
 
-    formula = staticmethod(nadam)
+    formula: Any = staticmethod(nadam)
     limits: ClassVar[dict[str, tuple[float, float]]] = {
         **Optimizer.limits,
         "momentum_decay": (0.0, math.inf),
@@ -190,7 +190,7 @@ def _like(number: Any, p: Any) -> Any:
 class RAdam(Optimizer):
     """Rectified Adam: gradient descent until the running mean of squares is to be trusted; see `radam`."""
 
-    formula = staticmethod(radam)
+    formula: Any = staticmethod(radam)
 
     def __init__(
         self,
@@ -240,7 +240,7 @@ def lion(
 class Lion(Optimizer):
     """Lion: steps of one size in the direction of a sign; see `lion`."""
 
-    formula = staticmethod(lion)
+    formula: Any = staticmethod(lion)
 
     def __init__(
         self,

@@ -24,6 +24,12 @@ class OneCycleLR(Schedule):
     ([0.04, 0.971052, 0.979747, 4e-06], (0.95, 0.999))
     """
 
+    max_lr: float
+    total_steps: int
+    base_momentum: float
+    max_momentum: float
+    peak: float
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -55,8 +61,8 @@ class OneCycleLR(Schedule):
                 raise ValueError(lesson(f"OneCycleLR({name}=)", "wants a number above 0", f"{number}"))
         self.max_lr, self.total_steps, self.anneal_strategy = max_lr, total_steps, anneal_strategy
         self.base_momentum, self.max_momentum = base_momentum, max_momentum
-        self.start_lr = max_lr / div_factor
-        self.end_lr = self.start_lr / final_div_factor
+        self.start_lr: float = max_lr / div_factor
+        self.end_lr: float = self.start_lr / final_div_factor
         self.peak = float(pct_start * total_steps) - 1  # PyTorch counts the peak from the first step, 0
         self.cycle_momentum = cycle_momentum
         for group in optimizer.param_groups:

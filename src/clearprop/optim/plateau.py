@@ -22,6 +22,17 @@ class ReduceLROnPlateau:
     [0.5]
     """
 
+    optimizer: Optimizer
+    factor: float
+    patience: int
+    threshold: float
+    min_lr: float
+    eps: float
+    cooldown: int
+    last_epoch: int
+    cooldown_counter: int
+    num_bad_epochs: int
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -45,7 +56,7 @@ class ReduceLROnPlateau:
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.threshold_mode, self.min_lr, self.eps = threshold, threshold_mode, min_lr, eps
         self.cooldown, self.cooldown_counter, self.num_bad_epochs, self.last_epoch = cooldown, 0, 0, 0
-        self.best = math.inf if mode == "min" else -math.inf
+        self.best: float = math.inf if mode == "min" else -math.inf
 
     def step(self, metric: Any) -> None:
         """Look at the metric and reduce the learning rates if it has stopped improving."""

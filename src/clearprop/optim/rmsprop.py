@@ -68,8 +68,8 @@ class RMSprop(Optimizer):
     True
     """
 
-    formula = staticmethod(rmsprop)
-    optional = ("weight_decay", "momentum")
+    formula: Any = staticmethod(rmsprop)
+    optional: tuple[str, ...] = ("weight_decay", "momentum")
 
     def __init__(
         self,

@@ -32,8 +32,8 @@ class Schedule:
         for group in optimizer.param_groups:
             if group.initial_lr is None:
                 group.initial_lr = float(group["lr"])
-        self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
-        self.last_epoch = last_epoch + 1
+        self.base_lrs: list[Any] = [float(group["initial_lr"]) for group in optimizer.param_groups]
+        self.last_epoch: int = last_epoch + 1
         self._begin()
 
     def join(self) -> None:
@@ -165,6 +165,9 @@ class StepLR(Schedule):
     [0.25]
     """
 
+    step_size: int
+    gamma: float
+
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
@@ -186,8 +189,8 @@ class MultiStepLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.milestones = sorted(whole("MultiStepLR(milestones=)", m, 0) for m in milestones)
-        self.gamma = amount("MultiStepLR(gamma=)", gamma)
+        self.milestones: list[int] = sorted(whole("MultiStepLR(milestones=)", m, 0) for m in milestones)
+        self.gamma: float = amount("MultiStepLR(gamma=)", gamma)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
@@ -203,7 +206,7 @@ class ExponentialLR(Schedule):
     """lr = base gamma^count."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
-        self.gamma = amount("ExponentialLR(gamma=)", gamma)
+        self.gamma: float = amount("ExponentialLR(gamma=)", gamma)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
@@ -222,6 +225,8 @@ class LambdaLR(Schedule):
     that was set by hand it goes on from, at the same f.
     """
 
+    functions: Any
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -237,7 +242,7 @@ class LambdaLR(Schedule):
         super().__init__(optimizer, last_epoch)
 
     def _next(self, i: int, lr: float, base: float) -> float:
-        return base * self.functions[i](self.last_epoch)
+        return base * float(self.functions[i](self.last_epoch))
 
     def _rebased(self, i: int, lr: float, base: float) -> float:
         return scaled(lr, base, base * self.functions[i](max(self.last_epoch - 1, 0)))
@@ -262,9 +267,9 @@ class LinearLR(Schedule):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        self.start_factor = amount("LinearLR(start_factor=)", start_factor)
-        self.end_factor = amount("LinearLR(end_factor=)", end_factor)
-        self.total_iters = whole("LinearLR(total_iters=)", total_iters)
+        self.start_factor: float = amount("LinearLR(start_factor=)", start_factor)
+        self.end_factor: float = amount("LinearLR(end_factor=)", end_factor)
+        self.total_iters: int = whole("LinearLR(total_iters=)", total_iters)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
@@ -290,11 +295,11 @@ class ConstantLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1
     ) -> None:
-        self.factor = amount("ConstantLR(factor=)", factor)
+        self.factor: float = amount("ConstantLR(factor=)", factor)
         if not 0 < self.factor <= 1:
             wanted = "wants a number above 0, up to 1"
             raise ValueError(lesson("ConstantLR(factor=)", wanted, f"{factor!r}", "Nothing was changed."))
-        self.total_iters = whole("ConstantLR(total_iters=)", total_iters, 0)
+        self.total_iters: int = whole("ConstantLR(total_iters=)", total_iters, 0)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
@@ -314,8 +319,8 @@ class PolynomialLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
     ) -> None:
-        self.total_iters = whole("PolynomialLR(total_iters=)", total_iters)
-        self.power = amount("PolynomialLR(power=)", power)
+        self.total_iters: int = whole("PolynomialLR(total_iters=)", total_iters)
+        self.power: float = amount("PolynomialLR(power=)", power)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
@@ -351,8 +356,8 @@ class CosineAnnealingLR(Schedule):
     """lr = eta_min + (base - eta_min) (1 + cos(pi count / T_max)) / 2 (Loshchilov and Hutter, SGDR, 2017)."""
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        self.T_max = whole("CosineAnnealingLR(T_max=)", T_max)
-        self.eta_min = amount("CosineAnnealingLR(eta_min=)", eta_min)
+        self.T_max: int = whole("CosineAnnealingLR(T_max=)", T_max)
+        self.eta_min: float = amount("CosineAnnealingLR(eta_min=)", eta_min)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
@@ -380,6 +385,10 @@ class WarmupCosineLR(Schedule):
     >>> [round(schedule.rate(1.0, n), 2) for n in (0, 1, 4, 9, 14)]
     [0.0, 0.25, 1.0, 0.5, 0.0]
     """
+
+    warmup: int
+    total: int
+    final: float
 
     def __init__(
         self, optimizer: Optimizer, warmup: int, total: int, final: float = 0.0, last_epoch: int = -1

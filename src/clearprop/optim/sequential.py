@@ -29,6 +29,9 @@ class SequentialLR:
     [0.5, 0.75, 1.0, 0.5, 0.25]
     """
 
+    optimizer: Optimizer
+    schedules: list[Schedule | SequentialLR]
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -48,13 +51,13 @@ class SequentialLR:
             if schedule.optimizer is not optimizer:
                 got = f"a {type(schedule).__name__} has another one"
                 raise ValueError(lesson(called, "wants schedules of its optimizer", got, hint=hint))
-        self.milestones = [whole("SequentialLR(milestones=)", m, 0) for m in milestones]
+        self.milestones: list[int] = [whole("SequentialLR(milestones=)", m, 0) for m in milestones]
         rising = self.milestones == sorted(self.milestones)
         if not self.schedules or len(self.milestones) != len(self.schedules) - 1 or not rising:
             wanted = "wants one milestone between each two schedules, in rising order"
             got = f"{self.milestones} for {len(self.schedules)}"
             raise ValueError(lesson(called, wanted, got, hint=hint))
-        self.last_epoch = last_epoch + 1
+        self.last_epoch: int = last_epoch + 1
         self.join()
 
     def join(self) -> None:
@@ -122,12 +125,12 @@ class ChainedScheduler:
     def __init__(
         self, schedulers: Sequence[Schedule | SequentialLR], optimizer: Optimizer | None = None
     ) -> None:
-        self.schedules = list(schedulers)
+        self.schedules: list[Schedule | SequentialLR] = list(schedulers)
         called = "ChainedScheduler(schedulers)"
         if not self.schedules or not all(isinstance(s, (Schedule, SequentialLR)) for s in self.schedules):
             got = ", ".join(type(s).__name__ for s in self.schedules) or "none"
             raise ValueError(lesson(called, "wants schedules that step without a metric", got))
-        self.optimizer = optimizer or self.schedules[0].optimizer
+        self.optimizer: Optimizer = optimizer or self.schedules[0].optimizer
         if any(s.optimizer is not self.optimizer for s in self.schedules):
             raise ValueError(lesson(called, "wants schedules of one optimizer", "several"))
 

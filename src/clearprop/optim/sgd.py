@@ -59,8 +59,8 @@ class SGD(Optimizer):
     1.0
     """
 
-    formula = staticmethod(sgd)
-    optional = ("weight_decay", "momentum", "dampening")
+    formula: Any = staticmethod(sgd)
+    optional: tuple[str, ...] = ("weight_decay", "momentum", "dampening")
 
     def __init__(
         self,

@@ -60,8 +60,8 @@ class SparseAdam(Optimizer):
            [1. ]])
     """
 
-    formula = staticmethod(sparse_adam)
-    optional = ()
+    formula: Any = staticmethod(sparse_adam)
+    optional: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -33,6 +33,13 @@ class Continuous:
     `log_density(y, *shapes)` is that of the standard form, `inside(y)` where it has one.
     """
 
+    name: str
+    log_density: Callable[..., Any]
+    inside: Callable[..., Any] | None
+    log_share: Callable[..., Any] | None
+    shapes: int
+    safe: float
+
     def __init__(
         self,
         name: str,
@@ -84,6 +91,10 @@ class Continuous:
 
 class Discrete:
     """Probabilities of whole numbers, moved by `loc`."""
+
+    name: str
+    log_mass: Callable[..., Any]
+    shapes: int
 
     def __init__(self, name: str, log_mass: Callable[..., Any], shapes: int) -> None:
         self.name, self.log_mass, self.shapes = name, log_mass, shapes
@@ -145,17 +156,21 @@ def _gamma(y: Any, a: Any) -> Any:
     return _xlogy(a - 1.0, y) - y - _gammaln(a)
 
 
-norm = Continuous("norm", lambda y: -0.5 * y * y - _LOG_ROOT_TWO_PI, log_share=lambda y: ops["log_ndtr"](y))
-expon = Continuous("expon", lambda y: -y, lambda y: y >= 0, lambda y: np.log(-np.expm1(-y)))
-gamma = Continuous("gamma", _gamma, lambda y: y >= 0, lambda y, a: np.log(ops["gammainc"](a, y)), 1)
-beta = Continuous("beta", _beta, lambda y: (y >= 0) & (y <= 1), shapes=2)
-t = Continuous("t", _student, log_share=lambda y, df: np.log(ops["stdtr"](df, y)), shapes=1)
-lognorm = Continuous(
+norm: Continuous = Continuous(
+    "norm", lambda y: -0.5 * y * y - _LOG_ROOT_TWO_PI, log_share=lambda y: ops["log_ndtr"](y)
+)
+expon: Continuous = Continuous("expon", lambda y: -y, lambda y: y >= 0, lambda y: np.log(-np.expm1(-y)))
+gamma: Continuous = Continuous(
+    "gamma", _gamma, lambda y: y >= 0, lambda y, a: np.log(ops["gammainc"](a, y)), 1
+)
+beta: Continuous = Continuous("beta", _beta, lambda y: (y >= 0) & (y <= 1), shapes=2)
+t: Continuous = Continuous("t", _student, log_share=lambda y, df: np.log(ops["stdtr"](df, y)), shapes=1)
+lognorm: Continuous = Continuous(
     "lognorm", _lognormal, lambda y: y > 0, lambda y, s: ops["log_ndtr"](np.log(y) / s), shapes=1
 )
-poisson = Discrete("poisson", _poisson, 1)
-binom = Discrete("binom", _binomial, 2)
-nbinom = Discrete("nbinom", _negative_binomial, 2)
+poisson: Discrete = Discrete("poisson", _poisson, 1)
+binom: Discrete = Discrete("binom", _binomial, 2)
+nbinom: Discrete = Discrete("nbinom", _negative_binomial, 2)
 
 
 class Dirichlet:
@@ -199,4 +214,5 @@ class MultivariateNormal:
         return (-0.5 * np.sum(white * white, axis=0) - size).reshape(d.shape[:-1])
 
 
-dirichlet, multivariate_normal = Dirichlet(), MultivariateNormal()
+dirichlet: Dirichlet = Dirichlet()
+multivariate_normal: MultivariateNormal = MultivariateNormal()

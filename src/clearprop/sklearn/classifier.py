@@ -61,7 +61,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         if fresh:
             known = self.__dict__.pop("_known", None)
             self._binarizer = LabelBinarizer().fit(y if known is None else known)
-            self.classes_ = self._binarizer.classes_
+            self.classes_: Any = self._binarizer.classes_
             if len(self.classes_) < 2 and not self._several:
                 got = f"one class: {self.classes_[0]!r}"
                 raise ValueError(lesson("MLPClassifier", "wants two classes or more", got))

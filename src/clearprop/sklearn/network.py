@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # type: ignore[import-untyped]
 from sklearn.utils import check_random_state  # type: ignore[import-untyped]
 from sklearn.utils.multiclass import check_classification_targets, unique_labels  # type: ignore[import-untyped]
@@ -90,16 +91,16 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
         before = random.get_rng_state()
         try:
             random.manual_seed(seed)
-            self.network_ = self._network(inputs, outputs)
+            self.network_: Any = self._network(inputs, outputs)
             self._random = random.get_rng_state()
         finally:
             random.set_rng_state(before)
         kind = getattr(optim, self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
-        self.optimizer_ = kind(self.network_.parameters(), lr=self.lr)
+        self.optimizer_: Any = kind(self.network_.parameters(), lr=self.lr)
         self._made = {"module": self.module, "optimizer": self.optimizer, "lr": self.lr}
         self._order = np.random.default_rng(seed).bit_generator.state
         self.loss_curve_: list[float] = []
-        self.n_iter_ = 0
+        self.n_iter_: int = 0
 
     def _train(self, x: Array, y: Array, weights: Any, epochs: int) -> None:
         """Train for some epochs; the order of the rows and all chance go on from where they were."""
@@ -286,7 +287,7 @@ class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]
         y = column_or_1d(y, warn=True)
         if fresh:
             known = self.__dict__.pop("_known", None)
-            self.classes_ = np.unique(y) if known is None else known
+            self.classes_: NDArray[Any] | Any = np.unique(y) if known is None else known
             if len(self.classes_) < 2:
                 got = f"one class: {self.classes_[0]!r}"
                 raise ValueError(lesson("NeuralNetClassifier", "wants two classes or more", got))

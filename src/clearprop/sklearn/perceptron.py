@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from clearprop.errors import lesson
 from clearprop.record import assign
 from clearprop.train import predict
 
+if TYPE_CHECKING:
+    from clearprop.nn.container import Sequential
+
 Array = npt.NDArray[Any]
 
 ACTIVATIONS = {"identity": nn.Identity, "logistic": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
@@ -31,6 +34,11 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
     Every epoch's order comes from one generator, which lives as long as the model: `partial_fit` and
     `warm_start` go on with its next numbers and with the optimizer's memory, to the bits of an unbroken fit.
     """
+
+    n_outputs_: int
+    n_layers_: int
+    n_iter_: int
+    t_: int
 
     _numeric = False
 
@@ -109,7 +117,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
     def _begin(self, inputs: int, outputs: int) -> None:
         """Make all that a training changes."""
         self._generator = check_random_state(self.random_state)
-        self.network_ = self._network(inputs, outputs)
+        self.network_: Sequential = self._network(inputs, outputs)
         self._memory = self._optimizer()
         self.n_outputs_, self.n_layers_ = outputs, len(self._linear()) + 1
         self.n_iter_, self.t_, self._waited = 0, 0, 0
@@ -175,7 +183,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             for rows in self._batches(len(x), size):
                 loss = float(step(x[rows], y[rows], weights[rows]))
                 total += loss * len(rows)
-            self.loss_ = total / len(x)
+            self.loss_: float = total / len(x)
             self.n_iter_, self.t_ = self.n_iter_ + 1, self.t_ + len(x)
             self.loss_curve_.append(self.loss_)
             self._look(held)

@@ -22,7 +22,10 @@ from clearprop.torch.names import FUNCTIONS, PLAIN
 from clearprop.torch.tensors import Tensor, nearest
 
 __version__ = "2.0.0+clearprop"
-pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
+pi: float = math.pi
+e: float = math.e
+inf: float = math.inf
+nan: float = math.nan
 _SUBMODULES = (
     "nn",
     "optim",

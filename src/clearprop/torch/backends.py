@@ -9,6 +9,8 @@ def _absent() -> bool:
     return False
 
 
-cudnn = SimpleNamespace(deterministic=True, benchmark=False, enabled=False, is_available=_absent)
-mps = SimpleNamespace(is_available=_absent, is_built=_absent)
-cuda = SimpleNamespace(is_built=_absent)
+cudnn: SimpleNamespace = SimpleNamespace(
+    deterministic=True, benchmark=False, enabled=False, is_available=_absent
+)
+mps: SimpleNamespace = SimpleNamespace(is_available=_absent, is_built=_absent)
+cuda: SimpleNamespace = SimpleNamespace(is_built=_absent)

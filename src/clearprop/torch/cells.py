@@ -20,7 +20,7 @@ from clearprop.registry import ops
 
 Step = Callable[[Any], Any]
 
-rewritten = Op("rewritten", lambda x, new: np.positive(new), (lambda g, z, x, new: g, None), arity=2)
+rewritten: Op = Op("rewritten", lambda x, new: np.positive(new), (lambda g, z, x, new: g, None), arity=2)
 """`new`, with the gradient of x: what was computed, after a write that gradients do not see."""
 
 
@@ -28,10 +28,12 @@ class Cell:
     """One piece of memory: `node` is its latest value, `outside` an array of NumPy's that it shares."""
 
     __slots__ = ("__weakref__", "grad", "node", "outside", "owned")
+    outside: Any
+    node: Any
 
     def __init__(self, node: tensor.Tensor, outside: Any = None, owned: bool = False) -> None:
         self.node, self.outside = node, outside
-        self.owned = owned  # by a module, which knows this very node
+        self.owned: bool = owned  # by a module, which knows this very node
         self.grad: Any = None  # the tensor that was handed out as the leaf's gradient
 
     def write(self, new: tensor.Tensor, hidden: bool = False) -> None:
@@ -60,14 +62,14 @@ class GradCell(Cell):
     __slots__ = ("held", "owner")
 
     def __init__(self, owner: tensor.Tensor) -> None:
-        self.owner = owner
+        self.owner: tensor.Tensor = owner
         super().__init__(leaf(0.0))
         self.follow()
         LIVE.add(self)
 
     def follow(self) -> None:
         """Take what the leaf has for its gradient now."""
-        self.held = self.owner.grad
+        self.held: Any = self.owner.grad
         self.node = self.held if isinstance(self.held, tensor.Tensor) else leaf(self.held)
 
     def write(self, new: tensor.Tensor, hidden: bool = False) -> None:
@@ -83,6 +85,8 @@ LIVE: WeakSet[GradCell] = WeakSet()
 
 class following:
     """A block in which gradients change: who holds one sees the new numbers, as in PyTorch."""
+
+    cells: list[GradCell]
 
     def __enter__(self) -> None:
         self.cells = [cell for cell in LIVE if cell.owner.grad is cell.held and cell.held is not None]

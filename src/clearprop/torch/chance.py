@@ -30,7 +30,7 @@ class Generator:
         self._seed = seed
         with kept() as before:
             source.manual_seed(seed)
-            self.state = before.now()
+            self.state: Any = before.now()
         return self
 
     def initial_seed(self) -> int:
@@ -103,11 +103,12 @@ def set_rng_state(state: Tensor) -> None:
 class _Global:
     """The global generator, which `torch.manual_seed` returns."""
 
-    manual_seed = staticmethod(manual_seed)
-    get_state, set_state = staticmethod(get_rng_state), staticmethod(set_rng_state)
+    manual_seed: Any = staticmethod(manual_seed)
+    get_state: Any = staticmethod(get_rng_state)
+    set_state: Any = staticmethod(set_rng_state)
 
 
-default_generator = _Global()
+default_generator: _Global = _Global()
 
 
 def uniform(shape: tuple[int, ...], generator: Any = None, dtype: Any = np.float64) -> Any:

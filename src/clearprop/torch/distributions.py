@@ -19,7 +19,7 @@ from clearprop.torch.nn import functional as F
 class Distribution:
     """What distributions share: `sample` draws without a gradient."""
 
-    batch_shape = Size()
+    batch_shape: Size = Size()
 
     def rsample(self, sample_shape: Any = ()) -> Any:
         """Draw numbers through which gradients pass to the parameters."""
@@ -41,9 +41,12 @@ class Normal(Distribution):
     tensor(-0.9189)
     """
 
+    loc: Any
+    scale: Any
+
     def __init__(self, loc: Any, scale: Any, validate_args: Any = None) -> None:
         self.loc, self.scale = as_tensor(loc), as_tensor(scale)
-        self.batch_shape = Size(np.broadcast_shapes(self.loc.shape, self.scale.shape))
+        self.batch_shape: Size = Size(np.broadcast_shapes(self.loc.shape, self.scale.shape))
 
     @property
     def mean(self) -> Any:
@@ -78,13 +81,15 @@ class Normal(Distribution):
 class Categorical(Distribution):
     """Numbers of classes, with probabilities or unnormalised logarithms of them along the last axis."""
 
+    logits: Any
+
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: Any = None) -> None:
         if (probs is None) == (logits is None):
             raise ValueError(
                 lesson("Categorical(...)", "Either `probs` or `logits` must be specified, but not both.")
             )
         self.logits = F.log_softmax(logits, dim=-1) if probs is None else (probs / probs.sum(-1, True)).log()
-        self.batch_shape = Size(self.logits.shape[:-1])
+        self.batch_shape: Size = Size(self.logits.shape[:-1])
 
     @property
     def probs(self) -> Any:
@@ -115,9 +120,9 @@ class Bernoulli(Distribution):
             raise ValueError(
                 lesson("Bernoulli(...)", "Either `probs` or `logits` must be specified, but not both.")
             )
-        self.probs = as_tensor(probs) if logits is None else logits.sigmoid()
-        self.logits = FUNCTIONS["logit"](self.probs) if logits is None else logits
-        self.batch_shape = Size(self.probs.shape)
+        self.probs: Any = as_tensor(probs) if logits is None else logits.sigmoid()
+        self.logits: Any = FUNCTIONS["logit"](self.probs) if logits is None else logits
+        self.batch_shape: Size = Size(self.probs.shape)
 
     def sample(self, sample_shape: Any = ()) -> Any:
         """Draw zeros and ones."""
@@ -136,9 +141,12 @@ class Bernoulli(Distribution):
 class Uniform(Distribution):
     """Numbers in [low, high), each as likely."""
 
+    low: Any
+    high: Any
+
     def __init__(self, low: Any, high: Any, validate_args: Any = None) -> None:
         self.low, self.high = as_tensor(low), as_tensor(high)
-        self.batch_shape = Size(np.broadcast_shapes(self.low.shape, self.high.shape))
+        self.batch_shape: Size = Size(np.broadcast_shapes(self.low.shape, self.high.shape))
 
     def rsample(self, sample_shape: Any = ()) -> Any:
         """Draw low + u (high - low)."""

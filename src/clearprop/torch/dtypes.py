@@ -18,10 +18,15 @@ class dtype:
     (torch.float32, True, torch.int64)
     """
 
+    name: str
+    numpy: Any
+    is_floating_point: bool
+    is_complex: bool
+
     def __init__(self, name: str, numpy: Any) -> None:
         self.name, self.numpy = name, np.dtype(numpy)
         self.is_floating_point, self.is_complex = self.numpy.kind == "f", False
-        self.itemsize = self.numpy.itemsize
+        self.itemsize: int = self.numpy.itemsize
 
     def __repr__(self) -> str:
         return f"torch.{self.name}"
@@ -30,14 +35,15 @@ class dtype:
         return of, (self.numpy,)
 
 
-float32, float64, float16 = dtype("float32", "f4"), dtype("float64", "f8"), dtype("float16", "f2")
-int64, int32, int16, int8 = (
-    dtype("int64", "i8"),
-    dtype("int32", "i4"),
-    dtype("int16", "i2"),
-    dtype("int8", "i1"),
-)
-uint8, boolean = dtype("uint8", "u1"), dtype("bool", "?")
+float16: dtype = dtype("float16", "f2")
+float32: dtype = dtype("float32", "f4")
+float64: dtype = dtype("float64", "f8")
+int8: dtype = dtype("int8", "i1")
+int16: dtype = dtype("int16", "i2")
+int32: dtype = dtype("int32", "i4")
+int64: dtype = dtype("int64", "i8")
+uint8: dtype = dtype("uint8", "u1")
+boolean: dtype = dtype("bool", "?")
 
 NAMES = {
     **{kind.name: kind for kind in (float32, float64, float16, int64, int32, int16, int8, uint8, boolean)},
@@ -149,7 +155,15 @@ def here(place: Any) -> None:
 class _Limits:
     """What a dtype can hold."""
 
-    def __init__(self, kind: dtype | None = None) -> None:
+    bits: int
+    dtype: str
+    min: float | int
+    max: float | int
+    eps: float
+    tiny: float
+    resolution: float
+
+    def __init__(self, kind: Any = None) -> None:
         kind = kind or get_default_dtype()
         info: Any = np.finfo(kind.numpy) if kind.is_floating_point else np.iinfo(kind.numpy)
         number = float if kind.is_floating_point else int
@@ -157,7 +171,7 @@ class _Limits:
         self.min, self.max = number(info.min), number(info.max)
         if kind.is_floating_point:
             self.eps, self.tiny, self.resolution = float(info.eps), float(info.tiny), float(info.resolution)
-            self.smallest_normal = self.tiny
+            self.smallest_normal: float = self.tiny
 
 
 finfo = iinfo = _Limits

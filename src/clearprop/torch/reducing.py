@@ -13,8 +13,8 @@ from clearprop.torch.names import FUNCTIONS, function
 from clearprop.torch.pointwise import alike, real
 from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, lower, op, xp
 
-Pair = namedtuple("Pair", ("values", "indices"))
-Sorted = namedtuple("Sorted", ("values", "indices"))
+Pair: Any = namedtuple("Pair", ("values", "indices"))
+Sorted: Any = namedtuple("Sorted", ("values", "indices"))
 
 
 def _axis(dim: Any) -> Any:

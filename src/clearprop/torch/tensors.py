@@ -412,7 +412,7 @@ class Tensor:
     def __setitem__(self, index: Any, value: Any) -> None: METHODS["__setitem__"](self, index, value)
     # fmt: on
 
-    __hash__ = object.__hash__
+    __hash__: Any = object.__hash__
 
 
 class Parameter(Tensor):
@@ -449,6 +449,8 @@ _WORDS = {
 
 class GradientFunction:
     """What a computed tensor says of its origin, under the name that PyTorch has for it."""
+
+    node: Node
 
     def __init__(self, name: str, node: Node) -> None:
         self._name, self.node = name, node

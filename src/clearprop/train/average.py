@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop.errors import lesson
 from clearprop.record import assign
@@ -26,6 +27,10 @@ class Average:
     better generalization", 2018. Raises ValueError for a decay outside [0, 1), and for both at once.
     """
 
+    ema: float | int | None
+    swa: int | None
+    count: int
+
     def __init__(self, model: Any, ema: float | None = None, swa: int | None = None) -> None:
         if ema is not None and swa is not None:
             raise ValueError(lesson("fit(ema=, swa=)", "wants one of the two", f"{ema} and {swa}"))
@@ -34,8 +39,8 @@ class Average:
         if swa is not None and not is_count(swa):
             raise ValueError(lesson("fit(swa=)", "wants the epoch to begin with, 1 or more", repr(swa)))
         self.ema, self.swa, self.count = ema, swa, 0
-        self.tensors = list(model.parameters()) if ema is not None or swa is not None else []
-        self.means = [np.array(tensor.value) for tensor in self.tensors]
+        self.tensors: list[Any] = list(model.parameters()) if ema is not None or swa is not None else []
+        self.means: list[NDArray[Any]] = [np.array(tensor.value) for tensor in self.tensors]
 
     def step_done(self) -> None:
         """Take the weights after a step."""

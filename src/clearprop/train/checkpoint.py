@@ -62,9 +62,9 @@ class Generations:
     """The newest checkpoint of a run and the one before it: whatever happens to one, the other is there."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(os.path.realpath(path))
-        self.previous = self.path.with_name(self.path.name + ".previous")
-        self.damaged = False  # then the newest must not take the place of the one before it
+        self.path: Path = Path(os.path.realpath(path))
+        self.previous: Path = self.path.with_name(self.path.name + ".previous")
+        self.damaged: bool = False  # then the newest must not take the place of the one before it
 
     def prepare(self, size: int, overwrite: bool = False) -> None:
         """Raise InputError where checkpoints of so many bytes cannot be written or would replace others."""

@@ -37,6 +37,10 @@ class NonFiniteLossError(ArithmeticError):
     `clearprop.doctor` look for the cause.
     """
 
+    history: History
+    epoch: int
+    step: int
+
     def __init__(self, message: str, run: Run, data: Any = None, loss: Any = None) -> None:
         super().__init__(message)
         self.history, self.epoch, self.step = run.history, run.epoch, run.step

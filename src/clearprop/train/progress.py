@@ -26,7 +26,7 @@ class Lines(Callback):
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
-        self.printed = 0
+        self.printed: int = 0
 
     def epoch_done(self, run: Run) -> None:
         """Print the epoch where it is its turn."""

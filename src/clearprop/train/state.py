@@ -24,12 +24,15 @@ class Weights:
     and every fiftieth where a copy would take its share of the time.
     """
 
+    now: list[Any]
+    good: list[Any]
+
     def __init__(self, model: Any, copied: bool) -> None:
-        self.tensors = [*model.parameters(), *model.buffers()]
+        self.tensors: list[Any] = [*model.parameters(), *model.buffers()]
         self.copied = copied
         entries = sum(tensor.size for tensor in self.tensors)
         self.every = 50 if copied and entries > 200_000 else 1
-        self.steps = 0
+        self.steps: int = 0
         self.now = self.good = self._values()
 
     def _values(self) -> list[Any]:
@@ -61,9 +64,9 @@ class Best:
             raise ValueError(lesson("fit(patience=)", "wants at least 1 epoch, or None", repr(patience)))
         self.patience = patience
         self.epoch: int | None = None
-        self.loss = math.inf
+        self.loss: float = math.inf
         self.weights: dict[str, Any] = {}
-        self.waited = 0
+        self.waited: int = 0
 
     @property
     def waited_enough(self) -> bool:

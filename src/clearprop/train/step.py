@@ -70,10 +70,18 @@ def training_step(
 class FixedPlan:
     """A training step and, where it is compiled, the rule which batches are worth a plan."""
 
+    written: Step
+    gathered: Callable[..., Any]
+    step: Any
+    several: Any
+    smaller: int
+    largest: int
+    last: int
+
     def __init__(self, step: Step, gathered: Callable[..., Any], compile: Any) -> None:
         self.written, self.gathered = step, gathered
         self.step, self.several = step, gathered
-        self.compiled = compiles(compile)
+        self.compiled: bool = compiles(compile)
         self.largest = self.last = self.smaller = 0
         if self.compiled:
             import clearprop
@@ -115,7 +123,7 @@ class FixedPlan:
         if not self.compiled:
             return "The step is run as it is written."
         lead = f"{self.smaller} smaller batches were run as they are written, without a plan of their own.\n"
-        return (lead if self.smaller else "") + str(self.step.explain())  # type: ignore[attr-defined]
+        return (lead if self.smaller else "") + str(self.step.explain())
 
 
 def applied(model: Any, x: Any) -> Any:

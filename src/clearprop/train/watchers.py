@@ -34,11 +34,14 @@ class Scheduled(Callback):
     0.25
     """
 
+    schedule: Any
+    watch: str
+
     def __init__(self, schedule: Any, each: str = "epoch", watch: str = "val_loss") -> None:
         if each not in ("epoch", "step"):
             raise ValueError(lesson("Scheduled(each=)", "wants epoch or step", repr(each)))
         self.schedule, self.each, self.watch = schedule, each, watch
-        self.watches = type(schedule).__name__ == "ReduceLROnPlateau"
+        self.watches: bool = type(schedule).__name__ == "ReduceLROnPlateau"
 
     def step_done(self, run: Run) -> None:
         """Take the schedule's step after a batch."""
@@ -67,6 +70,13 @@ class EarlyStopping(Callback):
     The best is the smallest value, with `largest` the largest. The weights stay the last ones: `fit`'s own
     `patience` also keeps the best epoch's.
     """
+
+    watch: str
+    patience: int
+    least: float
+    sign: float
+    best: Any
+    waited: int
 
     def __init__(
         self, watch: str = "val_loss", patience: int = 5, *, least: float = 0.0, largest: bool = False
@@ -106,6 +116,13 @@ class Checkpoint(Callback):
     all of it. Raises InputError, without `overwrite`, where there is a file that is no checkpoint, and where
     the file is the run's own checkpoint.
     """
+
+    path: str
+    every: int
+    watch: str | None
+    sign: float
+    overwrite: bool
+    best: Any
 
     def __init__(
         self,
@@ -171,6 +188,9 @@ class CSVLog(Callback):
     Raises InputError, before the first batch, where there is a file that is no history, unless `overwrite`.
     """
 
+    path: Path
+    overwrite: bool
+
     def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
         self.path, self.overwrite = Path(path), overwrite
 
@@ -190,6 +210,9 @@ class JSONLog(Callback):
     The step is how many batches had been trained on, null for an epoch of before that was kept. Raises
     InputError, before the first batch, where there is a file that is no such log, unless `overwrite`.
     """
+
+    path: Path
+    ours: Callable[..., Any] | None
 
     def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
         self.path, self.ours = Path(path), None if overwrite else marks.log
@@ -220,7 +243,7 @@ class TensorBoard(Callback):
         except ImportError as error:
             wanted, hint = "takes the package tensorboardx", "pip install tensorboardx"
             raise InputError(lesson("TensorBoard(folder)", wanted, "not installed", hint=hint)) from error
-        self.writer = make(str(folder))
+        self.writer: Any = make(str(folder))
 
     def epoch_done(self, run: Run) -> bool | None:
         """Write the epoch's numbers and the learning rate."""

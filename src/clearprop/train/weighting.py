@@ -54,6 +54,10 @@ class Weighted:
     7.0
     """
 
+    loss: Any
+    rows: bool
+    classes: Array | None
+
     def __init__(self, loss: Any, *, rows: bool = False, classes: Array | None = None) -> None:
         if not hasattr(loss, "reduction"):
             wanted = "wants a loss with a reduction, whose rows can be weighted"

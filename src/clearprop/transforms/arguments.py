@@ -27,6 +27,10 @@ class Arguments:
     """
 
     __slots__ = ("argnums", "args", "beside", "f", "fixed", "kwargs", "leaves", "places", "simple", "trees")
+    f: Callable[..., Any]
+    argnums: Argnums
+    args: Any
+    kwargs: dict[str, Any]
 
     def __init__(self, f: Callable[..., Any], argnums: Argnums, args: Any, kwargs: dict[str, Any]) -> None:
         self.f, self.argnums, self.args, self.kwargs = f, argnums, args, kwargs
@@ -34,7 +38,7 @@ class Arguments:
         self.places: Any = ()
         self.leaves: list[Any]
         if not kwargs and self._are_simple():
-            self.simple = True
+            self.simple: bool = True
             self.leaves = list(map(args.__getitem__, self.places))
             return
         self.simple = False
@@ -42,7 +46,7 @@ class Arguments:
         self.fixed: list[Any] = []
         chosen = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
         self.places = [self._place(a) for a in chosen]
-        self.trees = [self.kwargs[a] if isinstance(a, str) else args[a] for a in self.places]
+        self.trees: list[Any] = [self.kwargs[a] if isinstance(a, str) else args[a] for a in self.places]
         for x in self.trees:
             for leaf in tree.leaves(x):
                 index = leaf is not x and isinstance(leaf, np.ndarray) and leaf.dtype.kind in "iub"

@@ -69,6 +69,10 @@ class Inner:
         "within",
         "wraps",
     )
+    within: bool
+    wraps: bool
+    constant: bool
+    outer: bool
 
     def __init__(
         self,
@@ -77,10 +81,10 @@ class Inner:
         beside: Iterable[Any] = (),
         constant: bool = False,
     ) -> None:
-        self.levels = _levels()
+        self.levels: tuple[Level, ...] = _levels()
         self.own: list[Tensor] = []  # what stands for `given`, for all examples at once
         self.lifted: list[Tensor] = []  # leaves that nobody outside knows
-        self.before = _next_serial()
+        self.before: int = _next_serial()
         self.within = self.wraps = False  # whether an input is computed, or any argument a Tensor
         for x in given:
             if self.levels:
@@ -97,8 +101,8 @@ class Inner:
             if isinstance(x, Tensor) and not _stands_for_array(x):
                 self.wraps = True
         self.constant, self.outer = constant, False
-        self.since = _next_serial()
-        self.output = f(self.inputs)
+        self.since: int = _next_serial()
+        self.output: Any = f(self.inputs)
 
     def leaf(self, x: Any) -> Tensor:
         """Return a leaf of this run with a value; after it, no gradient reaches it any more."""

@@ -25,10 +25,16 @@ class Linearized:
     outside: then each question is a run of its own.
     """
 
+    arguments: Arguments
+    has_aux: bool
+    constant: bool
+    form: Any
+    aux: Any
+
     def __init__(self, arguments: Arguments, has_aux: bool = False) -> None:
         self.arguments, self.has_aux, self.constant = arguments, has_aux, not mode.grad_enabled
-        self.run = self._run()
-        self.again = False  # whether the run has been used up by what it gave
+        self.run: Inner = self._run()
+        self.again: bool = False  # whether the run has been used up by what it gave
         self._linear: tuple[list[Tensor], list[Any]] | None = None
 
     def _run(self) -> Inner:
@@ -38,11 +44,11 @@ class Linearized:
         self.form, self.aux = inner.output, None
         if self.has_aux:
             self.form, self.aux = _pair(arguments.f, inner.output)
-        self.outputs = tree.leaves(self.form)
+        self.outputs: list[Any] = tree.leaves(self.form)
         if not self.outputs:
             wanted, got = "wants a function that returns arrays", type(self.form).__name__
             raise TypeError(lesson(f"vjp({name_of(arguments.f)})", wanted, got, where()))
-        self.tracked = [y for y in self.outputs if tracked(y)]
+        self.tracked: list[Any] = [y for y in self.outputs if tracked(y)]
         self._linear = None
         return inner
 

@@ -50,9 +50,11 @@ class Expression:
     np.float64(270.0)
     """
 
+    text: str
+
     def __init__(self, text: str, statements: list[ast.stmt]) -> None:
         self.text, self._statements = text, statements
-        self.names = self._free_names()
+        self.names: tuple[str, ...] = self._free_names()
 
     def __call__(self, *values: Any) -> Any:
         """Compute with plain values, one for each of `names`: the function that a check differentiates."""

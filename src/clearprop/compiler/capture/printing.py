@@ -15,6 +15,10 @@ from clearprop.errors import lesson, user_line
 class Heard:
     """A stream that writes to another, and remembers the line of this thread's that first wrote."""
 
+    stream: Any
+    thread: int
+    line: str
+
     def __init__(self, stream: Any) -> None:
         self.stream, self.thread, self.line = stream, threading.get_ident(), ""
 

@@ -43,8 +43,8 @@ class Recorder(Refusals):
     def __init__(self) -> None:
         super().__init__()
         self.values: list[Value] = []
-        self.known = ByTensor()
-        self.by_array = ByArray()  # a leaf made of a known node's array stands for that node
+        self.known: ByTensor = ByTensor()
+        self.by_array: ByArray = ByArray()  # a leaf made of a known node's array stands for that node
         self.constants: dict[int, Value] = {}
         self.kept: list[Any] = []  # constants: keeps their ids from being used again
         self.before: dict[Tensor, tuple[Any, Any]] = {}
@@ -52,17 +52,17 @@ class Recorder(Refusals):
         self.places: dict[Tensor, int] = {}  # Tensors that were passed as arguments
         self.given: dict[Tensor, int] = {}  # what stands for arrays that were
         self.things: list[Any] = []
-        self.memory = SharedMemory()  # which arrays share theirs
+        self.memory: SharedMemory = SharedMemory()  # which arrays share theirs
         self.written: set[Tensor] = set()
         self.wrapped: list[Tensor] = []  # leaves that were made inside the step, of known arrays
         self.reads: dict[Value, Tensor] = {}
-        self.selections = Selections(ByTensor(), self.value_of)
-        self.counts = False  # whether the program is for masks that pick as many entries as now
+        self.selections: Selections = Selections(ByTensor(), self.value_of)
+        self.counts: bool = False  # whether the program is for masks that pick as many entries as now
         self.captured: dict[Any, Tensor] = {}
         self.within: dict[int, Any] = {}  # writable arrays in reach, by id, and what owns their memory
         self.frozen: list[Any] = []  # those of them that are constants all the same
         self.printed = ""  # the line that printed
-        self.roots = ByTensor()  # those whose `backward()` the step has called
+        self.roots: ByTensor = ByTensor()  # those whose `backward()` the step has called
         self.local: set[Tensor] = set()  # leaves that the step makes: they start anew at each call
 
     # --- what modes.Observer asks for -----------------------------------------------------------------------

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop.compiler.capture.distance import FarStore
 from clearprop.compiler.capture.refusals import RecordingError
@@ -18,11 +20,26 @@ from clearprop.compiler.program.rewrite import rewrite
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
+if TYPE_CHECKING:
+    from clearprop.compiler.program.ir import Value
+
 PATIENCE = 3  # how often arrays that lie side by side may be left to somebody who keeps one of them
 
 
 class Recording:
     """One recorded program, ready to run: what `step.plans` holds."""
+
+    recorded: Program
+    cleared: list[State]
+    counts: bool
+    lowered: Program
+    origin: dict[Value, Value]
+    program: Program
+    rules: Counter[str]
+    turns: NDArray[Any]
+    executable: Executable
+    executor: str
+    store: Store
 
     def __init__(self, program: Program, cleared: list[State], executor: str, counts: bool = False) -> None:
         self.recorded, self.cleared, self.counts = program, cleared, counts
@@ -32,10 +49,10 @@ class Recording:
             self._use(*executable(self.program, executor))
         except Unlowered as error:
             raise RecordingError(str(error)) from error
-        self.lock = threading.RLock()  # a proof holds it while the plan runs
-        self.busy = np.zeros(1, np.int64)  # 1 while it runs: a quick call looks at it
+        self.lock: Any = threading.RLock()  # a proof holds it while the plan runs
+        self.busy: NDArray[Any] = np.zeros(1, np.int64)  # 1 while it runs: a quick call looks at it
         self.turns = np.zeros(1, np.int64)  # counts up to 0 at each call, quick ones too: then a proof is due
-        self.turn = self.turns.data  # the same word, quicker to read from Python
+        self.turn: memoryview[int] = self.turns.data  # the same word, quicker to read from Python
 
     def _use(self, executable: Executable, executor: str) -> None:
         """Run the program by this executable from now on, on arrays of its own."""

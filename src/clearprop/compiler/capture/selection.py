@@ -57,6 +57,9 @@ def occupied(mask: Any) -> Any:
 class Picked:
     """The mask of a selection, and the whole array whose entries under the mask are the selection's."""
 
+    whole: Any
+    mask: Any
+
     def __init__(self, whole: Any, mask: Any) -> None:
         self.whole, self.mask = whole, mask
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop.compiler.plan.memory import LINE, empty, neighbours
 from clearprop.compiler.program.ir import State, Value
@@ -31,6 +32,15 @@ class Store:
     array, and the step goes on with a copy. Where it is not assigned, a Tensor's array is used as it is.
     """
 
+    slots: list[State]
+    written: list[bool]
+    read: list[bool]
+    shapes: list[tuple[Any, Any]]
+    rows: list[list[int]]
+    numbers: list[Value]
+    assigned: list[State]
+    moves: NDArray[Any]
+
     def __init__(
         self,
         slots: list[State],
@@ -45,26 +55,26 @@ class Store:
         together = {i for row in rows for i in row}
         self.rows = [*rows, *([i] for i in range(len(slots)) if i not in together)]  # in one piece of memory
         self.numbers, self.assigned = numbers, assigned
-        self.number_types = [v.dtype.type for v in numbers]
+        self.number_types: list[Any] = [v.dtype.type for v in numbers]
         self.arrays: list[Any] = [None] * len(slots)
         self.held: list[Any] = [None] * len(slots)  # what the Tensors hold: the same, or one not in C order
         self.owned: list[Any] = []  # the written ones among them
-        self.settled = False  # whether there was a call
+        self.settled: bool = False  # whether there was a call
         self.moves = np.zeros(1, np.int64)  # how often there were other arrays: a quick call looks at it
         self.counts: list[int] = []  # how many hold each of these when nobody else does
-        self.base = [0] * len(slots)  # the same for every array
+        self.base: list[int] = [0] * len(slots)  # the same for every array
         self.in_order: list[Any] = []  # the arrays, values before gradients
         self.late: list[int] = []  # what Tensors are given when the step is done
-        self.kept = 0  # how often a row was left to somebody who held an array of it
+        self.kept: int = 0  # how often a row was left to somebody who held an array of it
         self.stand_ins: dict[int, Tensor] = {}  # the Tensors that were passed as arguments, by place
-        self.fixed = all(s.tensor is not None for s in slots)
+        self.fixed: bool = all(s.tensor is not None for s in slots)
         numbered = [*[v.data for v in numbers], *assigned]
-        self.simple = all(s.tensor is not None and s.slot == "value" for s in numbered)  # as usual
+        self.simple: bool = all(s.tensor is not None and s.slot == "value" for s in numbered)  # as usual
         self.number_tensors: list[Any] = [v.data.tensor for v in numbers]
         self.assigned_tensors: list[Any] = [s.tensor for s in assigned]
-        self.values = [s.tensor for s in slots if s.slot == "value"]
-        self.grads = [s.tensor for s in slots if s.slot == "grad"]
-        self.order = [i for i, s in enumerate(slots) if s.slot == "value"]
+        self.values: list[Tensor | None] = [s.tensor for s in slots if s.slot == "value"]
+        self.grads: list[Tensor | None] = [s.tensor for s in slots if s.slot == "grad"]
+        self.order: list[int] = [i for i, s in enumerate(slots) if s.slot == "value"]
         self.order += [i for i, s in enumerate(slots) if s.slot == "grad"]
 
     def tensor(self, state: State) -> Tensor:

@@ -318,6 +318,9 @@ class _Referent:
 class Contents:
     """The bytes in a buffer that a recording has taken as they were."""
 
+    first: bytes
+    held: Any | None
+
     def __init__(self, buffer: Any) -> None:
         self.buffer = buffer
         self.first = self._latest = self._copied()

@@ -19,7 +19,7 @@ class Key:
     __slots__ = ("_hash", "parts")
 
     def __init__(self, parts: tuple[Any, ...]) -> None:
-        self.parts = parts
+        self.parts: tuple[Any, ...] = parts
         self._hash = hash(parts)
 
     def __hash__(self) -> int:
@@ -155,7 +155,7 @@ class The:
     __slots__ = ("thing",)
 
     def __init__(self, thing: Any) -> None:
-        self.thing = thing
+        self.thing: Any = thing
 
     def __hash__(self) -> int:
         return id(self.thing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from clearprop.compiler.program.layout import layout, whole
 from clearprop.compiler.program.rewrite import rewrite
 from clearprop.compiler.program.turn import turn
 from clearprop.loops.scan import Turns, repeated
+
+if TYPE_CHECKING:
+    from clearprop.compiler.program.ir import State
 
 LARGE = 1 << 16  # entries; a shorter array is in the cache anyway
 PIECE = 500  # lines of a function: what CPython takes to compile one grows with the square of its lines
@@ -35,27 +38,35 @@ class NumpySource(Statements):
     side by side.
     """
 
+    whole: Program
+    program: Program
+    dynamic: frozenset[Value]
+    groups: list[Group]
+    slots: list[State]
+    numbers: list[Value]
+    functions: list[str]
+
     def __init__(self, program: Program, bundle: bool = True) -> None:
         super().__init__()
         self.whole, self.program = program, prepared(program, _without_casts)
-        self.users = self.program.users()
-        self.whole_sums = {v for v in self.program.values if self._is_whole_sum(v)}
+        self.users: dict[Value, list[Value]] = self.program.users()
+        self.whole_sums: set[Value] = {v for v in self.program.values if self._is_whole_sum(v)}
         self.dynamic = frozenset(v for v in self.program.values if v.computed and self._is_dynamic(v))
-        self.returned = {layout(v).base for v in self.program.outputs}
+        self.returned: set[Value] = {layout(v).base for v in self.program.outputs}
         bundled = bundles(self.program, self._plain) if bundle else []
         self.plan = self._planned(bundled)
         rows, misfits = rows_in(self.plan)
         while misfits:  # only a plan tells which arrays are written in place
             bundled = [group for group in bundled if group not in misfits]
-            self.plan = self._planned(bundled)
+            self.plan: Plan = self._planned(bundled)
             rows, misfits = rows_in(self.plan)
         self.plan.rows, self.groups = rows, list(self.plan.groups)
         self.plan.overwrite()
         self.plan.pack([[group] for group in self.groups])
         self.slots, self.numbers = self.plan.slots, self.plan.numbers
-        self.assigned = [state for state, _ in self.plan.assigned]
+        self.assigned: list[State] = [state for state, _ in self.plan.assigned]
         place = {v: i for i, v in enumerate(self.plan.stands)}
-        self.rows = [[place[v] for v in row] for row in rows if row[0] in place]
+        self.rows: list[list[int]] = [[place[v] for v in row] for row in rows if row[0] in place]
         self._write()
 
     def forward(self, v: Value) -> Any:
@@ -134,7 +145,7 @@ class NumpySource(Statements):
             self._group(group)
         self._end()
         pieces = self._pieces()
-        self.kept = 0  # how many names the pieces hand on
+        self.kept: int = 0  # how many names the pieces hand on
         if len(pieces) > 1:
             self._hand_on(pieces)
         self.functions = (
@@ -144,8 +155,8 @@ class NumpySource(Statements):
         lines = list(self.before)
         for name, piece in zip(self.functions, pieces, strict=True):
             lines += ["", f"def {name}({given}):", *("    " + line for line in piece)]
-        self.text = "\n".join([*lines, ""])
-        self.code = compile(self.text, "<clearprop step>", "exec")
+        self.text: str = "\n".join([*lines, ""])
+        self.code: Any = compile(self.text, "<clearprop step>", "exec")
 
     def _pieces(self) -> list[list[str]]:
         """Cut the step's lines into pieces, before lines that begin a statement."""

@@ -93,11 +93,15 @@ class Grouping:
     `kind(v)` is the executor's answer to how it computes a value.
     """
 
+    program: Program
+    results: set[Value]
+    updates: dict[tuple[int, str, int], Group]
+
     def __init__(self, program: Program, kind: Callable[[Value], str]) -> None:
         self.program, self.results = program, set(program.results)
         self.groups: list[Group] = []
         self.of: dict[Value, Group] = {}
-        self.kin = kin(program)
+        self.kin: dict[Value, Value] = kin(program)
         self._alike: dict[object, list[Group]] = defaultdict(list)  # those a value may join, see `_company`
         for v in program.values:
             if v.is_view or not v.computed:

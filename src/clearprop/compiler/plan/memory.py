@@ -35,12 +35,20 @@ class Plan:
     The values in `fixed` have no array of the plan's: numbers, and what a call returns.
     """
 
+    program: Program
+    groups: Sequence[Group]
+    fixed: frozenset[Value]
+    assigned: list[tuple[State, Value]]
+    fresh: list[Value]
+    total: int
+    unshared: int
+
     def __init__(
         self, program: Program, groups: Sequence[Group], fixed: frozenset[Value] = frozenset()
     ) -> None:
         self.program, self.groups, self.fixed = program, groups, fixed
-        self.stands = [v for v in program.states if v.shape != ()]
-        self.numbers = [v for v in program.states if v.shape == ()]
+        self.stands: list[Value] = [v for v in program.states if v.shape != ()]
+        self.numbers: list[Value] = [v for v in program.states if v.shape == ()]
         self.assigned = [(state, v) for state, v in program.assignments if v.shape == ()]
         self.homes: dict[Value, Value] = {}
         self.lasting: list[Value] = []
@@ -48,9 +56,11 @@ class Plan:
         self.rows: list[list[Value]] = []
         self.offsets: dict[Value, int] = {}
         self.total = self.unshared = 0
-        self.last = {layout(x).base: i for i, group in enumerate(groups) for x in group.reads}
+        self.last: dict[Value, int] = {
+            layout(x).base: i for i, group in enumerate(groups) for x in group.reads
+        }
         self.last |= {layout(v).base: len(groups) for v in program.results}
-        self.failing = failing(groups)
+        self.failing: set[Group] = failing(groups)
         self.written: dict[Value, int] = {}  # from which group on an array is being filled
         for i, group in enumerate(groups):
             for v in group.stores:

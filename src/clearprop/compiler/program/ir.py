@@ -55,6 +55,12 @@ class Value:
     dtype: Any
     into: Layout | None
     lies: tuple[int, Layout] | None
+    why: str
+    data: Any
+    name: str
+    line: str
+    kind: str
+    op: str
 
     def __init__(
         self,
@@ -74,7 +80,7 @@ class Value:
         self.core, self.form, self.why = core_of(kind, op), form, why
         self.into = self.lies = None
         self.shape, self.dtype, self.data, self.name, self.line = shape, dtype, data, name, line
-        self.serial = _serials()
+        self.serial: int = _serials()
 
     @property
     def size(self) -> int:

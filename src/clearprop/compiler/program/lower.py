@@ -20,6 +20,8 @@ class SymbolicArray(np.lib.mixins.NDArrayOperatorsMixin):
     """A symbolic array: answers NumPy's protocols by appending core ops to a program being built."""
 
     __slots__ = ("builder", "value")
+    builder: Builder
+    value: Value
 
     def __init__(self, builder: Builder, value: Value) -> None:
         self.builder, self.value = builder, value
@@ -54,7 +56,9 @@ class SymbolicArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         raise Unlowered("a decision by a value")
 
-    __float__ = __int__ = __index__ = __bool__
+    __float__: Callable[..., Any] = __bool__
+    __int__: Callable[..., Any] = __bool__
+    __index__: Callable[..., Any] = __bool__
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise Unlowered("an array's values")

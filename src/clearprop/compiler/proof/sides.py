@@ -18,6 +18,9 @@ Held = tuple[Any, Any]
 class Different(Exception):
     """Something that the function and the plan do not agree on: what it is, and both of it."""
 
+    name: str
+    what: str
+
     def __init__(self, name: str, what: str) -> None:
         super().__init__(f"{name}: {what}")
         self.name, self.what = name, what

@@ -7,7 +7,7 @@ Tensors). Those that a call changes are donated to it, so that XLA writes the ne
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,9 @@ from clearprop.compiler.plan.prepare import prepared
 from clearprop.compiler.program.ir import Program, State, Value
 from clearprop.compiler.xla.operators import translated
 
+if TYPE_CHECKING:
+    from clearprop.compiler.program.ir import State
+
 
 class Xla:
     """A Program that XLA runs on JAX's default device. Raises Unlowered for what has no translation.
@@ -29,6 +32,13 @@ class Xla:
     """
 
     rows: list[list[int]]
+    whole: Program
+    program: Program
+    groups: list[Group]
+    plan: Plan
+    slots: list[State]
+    numbers: list[Value]
+    changed: list[tuple[int, Value]]
 
     def __init__(self, program: Program) -> None:
         self.whole, self.program = program, prepared(program, lambda v, add: v)

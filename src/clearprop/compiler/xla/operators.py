@@ -28,7 +28,7 @@ Flags = list[Any]
 """Numbers of which one that is not 0 says that an index is out of bounds."""
 
 Translate = Callable[[Value, list[Any], Flags], Any]
-FULL = lax.Precision.HIGHEST  # an accelerator's own float32 products have 8 or 10 bits
+FULL: Any = lax.Precision.HIGHEST  # an accelerator's own float32 products have 8 or 10 bits
 
 
 def translated(v: Value, xs: list[Any], flags: Flags) -> Any:

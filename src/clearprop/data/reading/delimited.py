@@ -35,6 +35,9 @@ _LARGEST = float(2**53)  # whole numbers up to here are exact
 class Delimited:
     """A file of rows of cells whose first row names the columns."""
 
+    source: Source
+    spelling: Spelling
+
     def __init__(
         self,
         source: Source,
@@ -44,9 +47,9 @@ class Delimited:
         encodings: Sequence[str] = (),
     ) -> None:
         self.source, self.spelling = source, spelling
-        self.called = f"reading {source.name}"
-        self.encoding = self._encoding(encoding, encodings)
-        self.delimiter = self._delimiter(delimiter)
+        self.called: str = f"reading {source.name}"
+        self.encoding: str = self._encoding(encoding, encodings)
+        self.delimiter: str = self._delimiter(delimiter)
         self.names: list[str] = []
 
     def table(self, verbatim: bool = False) -> Table:
@@ -284,6 +287,9 @@ def _decodes(content: bytes, encoding: str) -> bool:
 class Records:
     """Some rows of a file, taken apart, and their lines."""
 
+    rows: list[list[str]]
+    lines: list[int]
+
     def __init__(self, rows: list[list[str]], lines: list[int]) -> None:
         self.rows, self.lines = rows, lines
 
@@ -312,6 +318,9 @@ class Records:
 
 class PlainRecords(Records):
     """Some lines without a quote: rows whose cells are cut at the delimiters alone."""
+
+    texts: list[str]
+    lines: list[int]
 
     def __init__(self, delimiter: str, rows: list[str], lines: range) -> None:
         kept = [(row, line) for row, line in zip(rows, lines, strict=True) if row and not row.isspace()]

@@ -23,6 +23,8 @@ class OnnxModel(nn.Module):
     computed is a graph of ordinary ops: it trains, draws, compiles and can be checked like any model.
     """
 
+    graph: tuple[Any, list[_Step]]
+
     bookkeeping: Any = (*nn.Module.bookkeeping, "graph")
 
     def __init__(self, onnx: Any, model: Any) -> None:
@@ -30,8 +32,8 @@ class OnnxModel(nn.Module):
         graph = model.graph
         self.graph = (onnx, [_Step(onnx, node, _version(model, node)) for node in graph.node])
         held = {a.name: _array(onnx, a) for a in graph.initializer}
-        self.inputs = tuple(x.name for x in graph.input if x.name not in held)
-        self.outputs = tuple(x.name for x in graph.output)
+        self.inputs: tuple[Any, ...] = tuple(x.name for x in graph.input if x.name not in held)
+        self.outputs: tuple[Any, ...] = tuple(x.name for x in graph.output)
         moving = {
             name for step in self.graph[1] if step.kind == "BatchNormalization" for name in step.inputs[3:5]
         }

@@ -12,6 +12,9 @@ from clearprop.errors import lesson
 class Batch:
     """How long the first axis was in each of two recordings: what follows it in a shape may change."""
 
+    first: int
+    second: int
+
     def __init__(self, first: int, second: int) -> None:
         self.first, self.second = first, second
 
@@ -29,6 +32,11 @@ class Writer:
     A shape is written from two recordings with batches of different lengths: what differs is computed from
     the input's own shape when the file is run.
     """
+
+    onnx: Any
+    opset: int
+    batch: Batch | None
+    source: str
 
     def __init__(self, onnx: Any, opset: int, batch: Batch | None, source: str) -> None:
         self.onnx, self.opset, self.batch, self.source = onnx, opset, batch, source

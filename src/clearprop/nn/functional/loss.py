@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from clearprop.op import describe
 from clearprop.ops.elementwise import POSITIVE
 from clearprop.ops.shape import constant
 from clearprop.registry import ops
+
+if TYPE_CHECKING:
+    from clearprop.op import Op
 
 LOWEST = -100.0  # PyTorch's floor for the logarithm of a probability
 
@@ -33,14 +36,14 @@ def _slope(p: Any) -> Any:
     return 1 / np.where(p > 0, np.maximum(p, np.finfo(p.dtype).tiny), 1e-12)
 
 
-floored_log = elementwise(
+floored_log: Op = elementwise(
     "floored_log",
     lambda x: _floored(np.log, x),
     lambda z, x: _slope(x),
     facts=Facts(domain=POSITIVE, kinks=False),
     doc="max(log x, -100), with the derivative 1 / x, and 1e12 at 0",
 )
-floored_log1p = elementwise(
+floored_log1p: Op = elementwise(
     "floored_log1p",
     lambda x: _floored(np.log1p, x),
     lambda z, x: _slope(1 + x),

@@ -37,11 +37,11 @@ def _of(called: str, module: Module, name: str) -> Any:
 class WeightNorm(Module):
     """w = g v / |v| with a norm for each entry of axis `dim`, or one of all for None (or -1)."""
 
-    shown = ("dim",)
+    shown: tuple[str, ...] = ("dim",)
 
     def __init__(self, dim: int | None = 0) -> None:
         super().__init__()
-        self.dim = None if dim == -1 else dim
+        self.dim: int | None = None if dim == -1 else dim
 
     def _norm(self, v: Any) -> Any:
         if self.dim is None:
@@ -79,7 +79,11 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
 class SpectralNorm(Module):
     """w / s with s = u^T W v; u and v turn towards the first singular vectors at each use while training."""
 
-    shown = ("dim", "n_power_iterations", "eps")
+    n_power_iterations: int
+    dim: Any
+    eps: float
+
+    shown: tuple[str, ...] = ("dim", "n_power_iterations", "eps")
 
     def __init__(self, weight: Any, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12) -> None:
         super().__init__()
@@ -151,7 +155,10 @@ MAPS = ("matrix_exp", "cayley", "householder")
 class Orthogonal(Module):
     """A matrix with orthonormal columns (rows, if it is wide) made of an unconstrained one of its shape."""
 
-    shown = ("orthogonal_map",)
+    orthogonal_map: str
+    use_trivialization: bool
+
+    shown: tuple[str, ...] = ("orthogonal_map",)
     base: Any
 
     def __init__(self, weight: Any, orthogonal_map: str, use_trivialization: bool) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop import structure
 from clearprop.errors import lesson
@@ -111,7 +112,7 @@ def _number(called: str, amount: Any, size: int) -> int:
 class NothingPruned(BasePruningMethod):
     """Nothing goes: the pruned form of a Tensor, with a mask of ones."""
 
-    PRUNING_TYPE = "unstructured"
+    PRUNING_TYPE: ClassVar[str] = "unstructured"
 
     def compute_mask(self, t: Any, default_mask: Any) -> Any:
         return default_mask
@@ -120,7 +121,7 @@ class NothingPruned(BasePruningMethod):
 class RandomUnstructured(BasePruningMethod):
     """`amount` entries go, a number or a share of what is left, drawn from the global random state."""
 
-    PRUNING_TYPE = "unstructured"
+    PRUNING_TYPE: ClassVar[str] = "unstructured"
 
     def __init__(self, amount: Any) -> None:
         self.amount = amount
@@ -149,6 +150,9 @@ def _without_lowest(called: str, amount: Any, judged: Any, mask: Any) -> Any:
 
 class RandomStructured(BasePruningMethod):
     """`amount` slices along axis `dim` go, a number or a share of those that are left."""
+
+    amount: Any
+    dim: int
 
     def __init__(self, amount: Any, dim: int = -1) -> None:
         self.amount, self.dim = amount, dim
@@ -189,10 +193,10 @@ class LnStructured(RandomStructured):
 class CustomFromMask(BasePruningMethod):
     """What the given mask has at 0 goes."""
 
-    PRUNING_TYPE = "global"
+    PRUNING_TYPE: ClassVar[str] = "global"
 
     def __init__(self, mask: Any) -> None:
-        self.mask = np.asarray(mask._value if isinstance(mask, Tensor) else mask)
+        self.mask: NDArray[Any] = np.asarray(mask._value if isinstance(mask, Tensor) else mask)
 
     def compute_mask(self, t: Any, default_mask: Any) -> Any:
         if self.mask.shape != t.shape:

@@ -29,12 +29,12 @@ class Size(int):
     def __mul__(self, y: Any) -> Any:
         return _sized(int(self) * int(y), "multiply", self, y) if isinstance(y, int) else NotImplemented
 
-    __rmul__ = __mul__
+    __rmul__: Any = __mul__
 
     def __add__(self, y: Any) -> Any:
         return _sized(int(self) + int(y), "add", self, y) if isinstance(y, int) else NotImplemented
 
-    __radd__ = __add__
+    __radd__: Any = __add__
 
     def __sub__(self, y: Any) -> Any:
         return _sized(int(self) - int(y), "subtract", self, y) if isinstance(y, int) else NotImplemented

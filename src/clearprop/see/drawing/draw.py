@@ -40,7 +40,7 @@ class Drawing:
     ) -> None:
         self.layout = layout
         self.title = title
-        self.inside = dict(inside or {})
+        self.inside: Any = dict(inside or {})
         """What draws the inside of a folded module, by the id of its box."""
 
     def to_svg(self, theme: str = "auto") -> str:

@@ -45,9 +45,9 @@ class Script:
     """
 
     def __init__(self, order: list[Tensor]) -> None:
-        self.numbers = {node: n for n, node in enumerate(order)}
+        self.numbers: dict[Tensor, int] = {node: n for n, node in enumerate(order)}
         self.definitions: dict[str, str] = {}
-        self.forward = [self._forward(node) for node in order]
+        self.forward: list[str] = [self._forward(node) for node in order]
         self.local: dict[str, str] = {}
         self.amount: dict[str, str] = {}
         for n, node in enumerate(order):

@@ -153,6 +153,14 @@ class Trace:
     (9, 'dc/db = 1', 270.0, 27.0, 297.0)
     """
 
+    output: Tensor
+    algorithm: str
+    grads: dict[Tensor, Any]
+    start: Any
+    order: list[Tensor]
+    known: Mapping[int, str]
+    names: dict[Tensor, str]
+
     def __init__(self, found: Pass, order: list[Tensor], known: Mapping[int, str], start: Any) -> None:
         self.output, self.algorithm, self.grads, self.start = (
             found.output,
@@ -161,8 +169,8 @@ class Trace:
             start,
         )
         self.order, self.known, self.names = order, known, _names(order, known)
-        self.index = {node: n for n, node in enumerate(order)}
-        self.slots = {self.names[node]: f"{{(v{n})}}" for n, node in enumerate(order)}
+        self.index: dict[Tensor, int] = {node: n for n, node in enumerate(order)}
+        self.slots: dict[str, str] = {self.names[node]: f"{{(v{n})}}" for n, node in enumerate(order)}
         self.arrows: dict[tuple[Tensor, int], Arrow] = {}
         self.steps: list[Step] = []
         for node in order:

@@ -28,7 +28,7 @@ def _written(f: Callable[..., Any]) -> Callable[..., Any]:
 KNOWN = {
     name: _written(f) for name, f in vars(own).items() if name.endswith("_") and not name.startswith("_")
 }
-calculate_gain = own.calculate_gain
+calculate_gain: Callable[..., Any] = own.calculate_gain
 
 
 def __getattr__(name: str) -> Any:

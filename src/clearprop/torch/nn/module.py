@@ -106,7 +106,7 @@ class Module(own.Module):
         made = None if tensor is None else own.Buffer(tensor.node, persistent=persistent)
         super().__setattr__(name, made)
 
-    register_module = own.Module.add_module
+    register_module: Callable[..., Any] = own.Module.add_module
 
     # --- what belongs to it --------------------------------------------------------------------------------
     def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Any:

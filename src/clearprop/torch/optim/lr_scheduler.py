@@ -9,7 +9,7 @@ from clearprop.errors import lesson
 from clearprop.torch.tensors import nearest
 
 LRScheduler = _LRScheduler = own.Schedule
-KNOWN = {
+KNOWN: dict[str, Any] = {
     name: kind
     for name, kind in vars(own).items()
     if isinstance(kind, type)

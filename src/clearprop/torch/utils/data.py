@@ -54,6 +54,9 @@ class TensorDataset(Dataset):
 class Subset(Dataset):
     """Some samples of a dataset, by their numbers there."""
 
+    dataset: Any
+    indices: Sequence[int]
+
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
         self.dataset, self.indices = dataset, indices
 
@@ -68,8 +71,8 @@ class ConcatDataset(Dataset):
     """Datasets one behind the other."""
 
     def __init__(self, datasets: Iterable[Any]) -> None:
-        self.datasets = list(datasets)
-        self.cumulative_sizes = np.cumsum([len(d) for d in self.datasets]).tolist()
+        self.datasets: list[Any] = list(datasets)
+        self.cumulative_sizes: Any = np.cumsum([len(d) for d in self.datasets]).tolist()
 
     def __getitem__(self, index: int) -> Any:
         index = index + len(self) if index < 0 else index
@@ -125,6 +128,10 @@ class SequentialSampler(Sampler):
 class RandomSampler(Sampler):
     """Every sample in a random order, or `num_samples` drawn with replacement."""
 
+    replacement: bool
+    count: int
+    generator: Any
+
     def __init__(
         self,
         data_source: Any,
@@ -158,6 +165,10 @@ class SubsetRandomSampler(RandomSampler):
 class WeightedRandomSampler(Sampler):
     """Numbers drawn with probabilities in proportion to weights."""
 
+    weights: Any
+    replacement: bool
+    generator: Any
+
     def __init__(
         self, weights: Any, num_samples: int, replacement: bool = True, generator: Any = None
     ) -> None:
@@ -172,6 +183,9 @@ class WeightedRandomSampler(Sampler):
 
 class BatchSampler(Sampler):
     """The numbers of a sampler, in lists."""
+
+    batch_size: int
+    drop_last: bool
 
     def __init__(self, sampler: Any, batch_size: int, drop_last: bool) -> None:
         super().__init__(sampler)
@@ -220,6 +234,11 @@ class DataLoader:
     >>> [batch[0].shape for batch in loader]
     [torch.Size([2, 1]), torch.Size([1, 1])]
     """
+
+    dataset: Any
+    batch_size: int | None
+    drop_last: bool
+    collate_fn: Callable[..., Any]
 
     def __init__(
         self,

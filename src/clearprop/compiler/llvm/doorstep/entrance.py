@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop.compiler.llvm.doorstep.conditions import Conditions
 from clearprop.compiler.llvm.doorstep.objects import (
@@ -51,7 +52,7 @@ class EntranceText:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.count = 0
+        self.count: int = 0
 
     def emit(self, text: str) -> str:
         """Write an instruction and return its result."""
@@ -95,10 +96,14 @@ class Entrance:
     `turns` is one word that each call counts up, so that a proof is due after as many as were to go without.
     """
 
+    native: Any
+    kind: str
+    turns: Any
+
     def __init__(self, native: Any, kind: str, workers: Any, turns: Any) -> None:
         self.native, self.kind, self.turns = native, kind, turns
-        self.control = np.array([workers.address if workers is not None else 0], np.int64)
-        self.code = Code(self._text(), "enter_quickly")
+        self.control: NDArray[Any] = np.array([workers.address if workers is not None else 0], np.int64)
+        self.code: Code = Code(self._text(), "enter_quickly")
         self._method = _Method(b"step", self.code.address("enter_quickly"), VARARGS, None)
         self._make = ctypes.pythonapi.PyCFunction_NewEx
         self._make.restype = ctypes.py_object

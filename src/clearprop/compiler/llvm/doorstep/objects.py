@@ -59,8 +59,8 @@ class Entries:
 
     def __init__(self, address: int, mapping: Mapping[Any, Any]) -> None:
         keys, apart = word(address + DICT_KEYS), word(address + DICT_VALUES)
-        self.size = address + DICT_SIZE
-        self.frame = [address + DICT_KEYS, address + DICT_VALUES, keys + KEYS_FORM]
+        self.size: int = address + DICT_SIZE
+        self.frame: list[int] = [address + DICT_KEYS, address + DICT_VALUES, keys + KEYS_FORM]
         self.keys: dict[Any, int] = {}
         self.values: dict[Any, int] = {}
         self.order: list[int] = []

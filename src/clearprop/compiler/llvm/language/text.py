@@ -47,6 +47,14 @@ class ModuleText:
 class Function:
     """A function being written: each method adds instructions at the end of the current block."""
 
+    module: ModuleText
+    name: str
+    parameters: str
+    attributes: str
+    linkage: str
+    count: int
+    block: str
+
     def __init__(self, module: ModuleText, name: str, parameters: str, attributes: str, linkage: str) -> None:
         self.module, self.name, self.parameters = module, name, parameters
         self.attributes, self.linkage = attributes, linkage
@@ -252,6 +260,11 @@ class Function:
 
 class Slot:
     """A local variable of a function."""
+
+    function: Function
+    name: str
+    dtype: Dtype
+    lanes: int
 
     def __init__(self, function: Function, name: str, dtype: Dtype, lanes: int) -> None:
         self.function, self.name, self.dtype, self.lanes = function, name, dtype, lanes

@@ -76,6 +76,10 @@ class Register:
     """A number, or a vector of them, that the function being written will have computed by here."""
 
     __slots__ = ("dtype", "function", "lanes", "text")
+    function: Function
+    text: str
+    dtype: Dtype
+    lanes: int
     shape: tuple[int, ...] = ()
     ndim = 0
 
@@ -180,7 +184,7 @@ class Register:
     def __xor__(self, y: Any) -> Register: return self._two(y, "", "xor")
     def __rxor__(self, x: Any) -> Register: return self.__xor__(x)
     # fmt: on
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: Any = None
 
     def __lshift__(self, y: Any) -> Register:
         return self._two(y, "", "shl")

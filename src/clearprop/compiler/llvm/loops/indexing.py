@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from clearprop.compiler.program.core import Core, enter, unrun
 from clearprop.compiler.program.ir import PlannedForm, Shape, Value
 from clearprop.compiler.program.layout import layout
 from clearprop.compiler.program.strides import contiguous
+
+if TYPE_CHECKING:
+    from clearprop.compiler.program.layout import Layout
 
 _FULL = slice(None)
 
@@ -118,13 +121,17 @@ def _counting(a: Value, n: int) -> int | None:
 class PutWriter:
     """Writes zeros, and then adds each entry of the first input where the index arrays say, in order."""
 
-    turns, grain = 1, 1
+    value: Value
+    memory: Any
+
+    turns: int = 1
+    grain: int = 1
 
     def __init__(self, v: Value, memory: Any) -> None:
         self.value, self.memory = v, memory
-        self.places = [layout(x) for x in v.operands]
-        self.space = v.operands[0].shape
-        self.work = v.size / 20 + 2 * math.prod(self.space) + 20
+        self.places: list[Layout] = [layout(x) for x in v.operands]
+        self.space: Any = v.operands[0].shape
+        self.work: float = v.size / 20 + 2 * math.prod(self.space) + 20
 
     def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loops."""

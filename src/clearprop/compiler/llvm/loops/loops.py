@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.ufuncs import UFUNCS
@@ -18,9 +18,19 @@ from clearprop.compiler.llvm.loops.reductions import Accumulator, combine
 from clearprop.compiler.plan.fuse import full, is_row, through
 from clearprop.compiler.program import ir
 
+if TYPE_CHECKING:
+    from clearprop.compiler.program.ir import Value
+
 
 class LoopWriter(Nest):
     """Writes the loops of one group; `low` and `high` bound the turns of the outermost."""
+
+    function: Function
+    part: Register
+    parts: int
+    totals: dict[Value, Accumulator]
+    place: list[Register | int]
+    linear: Register | int
 
     # --- writing --------------------------------------------------------------------------------------------
     def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
@@ -42,7 +52,7 @@ class LoopWriter(Nest):
             ahead = self._value(v.operands[1])
             self.stretches[v] = Stretch(function, v, self.memory, part, high * turn, ahead)
         self.saved: dict[ir.Value, str] = {}  # where the passes over a row leave what later ones need
-        self.number = 0
+        self.number: int = 0
         self._hoist(self.group.values, 0)
         if not self.inner and not self.outer:
             self._write_numbers()

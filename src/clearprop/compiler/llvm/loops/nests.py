@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,12 +15,18 @@ from clearprop.compiler.program import ir
 from clearprop.compiler.program.layout import Layout, across, layout
 from clearprop.compiler.program.strides import contiguous
 
+if TYPE_CHECKING:
+    from clearprop.compiler.program.ir import Value
+
 LONG, LONG_COLUMN = 256, 64  # float32 numbers in a lane's turns, and in a column that is added row by row
 CHEAP = 6  # instructions: what takes no more is computed anew in a later pass over a row
 
 
 class Axis:
     """One of the nested loops: how many turns, and how far each array moves per turn."""
+
+    n: int
+    steps: dict[Any, int]
 
     def __init__(self, n: int, steps: dict[Any, int]) -> None:
         self.n, self.steps = n, steps
@@ -36,9 +42,16 @@ class Axis:
 class Nest:
     """The loops of one group, as they will be: axes, levels, passes."""
 
+    group: Group
+    memory: Memory
+    picks: dict[Value, Layout]
+    draws: dict[Value, Layout]
+    outer: list[Axis]
+    inner: list[Axis]
+
     def __init__(self, group: Group, memory: Memory) -> None:
         self.group, self.memory = group, memory
-        self.inside = set(group.values)
+        self.inside: set[Value] = set(group.values)
         self.leaves: dict[ir.Value, Layout] = {}
         self.picks = {v: layout(v.inputs[0]) for v in group.values if v.core.reads == "picked"}
         self.draws = {v: layout(v.inputs[0]) for v in group.values if v.core.reads == "drawn"}
@@ -46,10 +59,10 @@ class Nest:
             for x in v.entries:
                 if through(x) not in self.inside:
                     self.leaves[x] = layout(x)
-        self.goals = {v: layout(v) for v in group.stores}  # where what is stored goes
-        self.ending = dict.fromkeys(v for v in group.stores if ends(v, group))
-        self.columns = [v for v in self.ending if not full(v)]
-        self.wide = {v for v in group.values if self._is_long(v) and v.into is None}
+        self.goals: dict[Value, Layout] = {v: layout(v) for v in group.stores}  # where what is stored goes
+        self.ending: dict[Value, Any | None] = dict.fromkeys(v for v in group.stores if ends(v, group))
+        self.columns: list[Value] = [v for v in self.ending if not full(v)]
+        self.wide: set[Value] = {v for v in group.values if self._is_long(v) and v.into is None}
         self._plan_axes()
         self._plan_passes()
 
@@ -77,9 +90,9 @@ class Nest:
         axes = [Axis(space[a], {k: s[a] for k, s in steps.items()}) for a in group.order if space[a] != 1]
         inner_count = sum(1 for a in (group.rows or ()) if space[a] != 1)
         outer, inner = axes[: len(axes) - inner_count], axes[len(axes) - inner_count :]
-        self.rows = bool(inner_count)
-        self.flat = False
-        self.unit = 1
+        self.rows: bool = bool(inner_count)
+        self.flat: bool = False
+        self.unit: int = 1
         if not self.rows and outer:
             flat = Axis(outer[0].n, outer[0].steps)
             if not self.columns and all(flat.merge(a) for a in outer[1:]):
@@ -92,12 +105,12 @@ class Nest:
         while len(inner) > 1 and inner[-2].merge(inner[-1]):
             inner.pop()
         self.outer, self.inner = outer, inner
-        self.turns = outer[0].n if outer else (inner[0].n // self.unit if self.flat else 1)
+        self.turns: int = outer[0].n if outer else (inner[0].n // self.unit if self.flat else 1)
         wide = max((x.dtype.itemsize for x in (*group.values, *self.leaves)), default=4)
         lanes = vector_bytes() // (8 if wide == 8 else 4)
         n = inner[-1].n if inner else 0
-        self.lanes = 0 if not inner else min(lanes, 1 << max(1, (n - 1).bit_length()))
-        self.single = bool(inner) and not self.flat and len(inner) == 1 and n <= self.lanes
+        self.lanes: int = 0 if not inner else min(lanes, 1 << max(1, (n - 1).bit_length()))
+        self.single: bool = bool(inner) and not self.flat and len(inner) == 1 and n <= self.lanes
 
     def _level(self, v: ir.Value) -> int:
         """0: the same throughout; 1: one per turn of the outer loops; 2: changes inside."""
@@ -138,7 +151,7 @@ class Nest:
                     after = 1 if self._is_row_reduction(source) else 0
                     needed = max(needed, self.passes[source] + after)
             self.passes[v] = needed
-        self.count = 1 + max((self.passes[v] for v in self.group.values), default=0)
+        self.count: int = 1 + max((self.passes[v] for v in self.group.values), default=0)
         users: dict[ir.Value, int] = {}
         for v in self.group.values:
             for x in v.entries:
@@ -146,7 +159,7 @@ class Nest:
                 if source in self.inside:
                     users[source] = max(users.get(source, 0), self.passes[v])
         costs = self._costs() if self.count > 1 else {}
-        self.kept = [  # what is costly and needed again in a later pass over the row
+        self.kept: list[Value] = [  # what is costly and needed again in a later pass over the row
             v
             for v, last in users.items()
             if last > self.passes[v] and self._level(v) == 2 and costs[v] > CHEAP and v not in self.goals

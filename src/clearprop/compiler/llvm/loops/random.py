@@ -10,7 +10,7 @@ down in `clearprop.ops.random.random_uniform`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from clearprop.compiler.program import ir
 from clearprop.compiler.program.core import Core, enter, unrun
 from clearprop.compiler.program.ir import is_op
 from clearprop.compiler.program.layout import layout
+
+if TYPE_CHECKING:
+    from clearprop.compiler.llvm.language.text import Slot
 
 WORD, SHORT = np.dtype(np.uint64), np.dtype(np.uint32)
 FACTORS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
@@ -67,6 +70,9 @@ def _before(state: ir.Value) -> tuple[ir.Value, int] | None:
 class Stretch:
     """The numbers of one value around the place that a part of a loop has come to."""
 
+    function: Function
+    dtype: Any
+
     def __init__(
         self, function: Function, v: ir.Value, memory: Memory, part: Register, end: Register, ahead: Register
     ) -> None:
@@ -75,14 +81,14 @@ class Stretch:
         place = layout(v.inputs[0])
         state = memory.pointer(function, place.base)
         second = place.offset + place.strides[0]
-        self.key = function.load(function.at(state, place.offset, WORD), WORD)
-        self.calls = function.load(function.at(state, second, WORD), WORD) + ahead.astype(WORD)
-        self.block = numbers_of(v.dtype)
-        self.end = (end + (self.block - 1)) >> _log(self.block)
-        self.buffer = memory.scratch(function, (v, "drawn"), STRETCH * 8 * WORDS, part)
-        self.first = function.slot(INDEX)
+        self.key: Register = function.load(function.at(state, place.offset, WORD), WORD)
+        self.calls: Register = function.load(function.at(state, second, WORD), WORD) + ahead.astype(WORD)
+        self.block: int = numbers_of(v.dtype)
+        self.end: Register = (end + (self.block - 1)) >> _log(self.block)
+        self.buffer: str = memory.scratch(function, (v, "drawn"), STRETCH * 8 * WORDS, part)
+        self.first: Slot = function.slot(INDEX)
         self.first.put(NOWHERE)
-        self.fill = filling(function.module, v.dtype)
+        self.fill: str = filling(function.module, v.dtype)
 
     def at(self, offset: Register | int, lanes: int) -> Register:
         """Write the numbers from `offset` on, which may be anywhere; going forward is what is fast."""

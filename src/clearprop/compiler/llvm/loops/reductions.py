@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from clearprop.compiler.llvm.language.mathematics import choose
@@ -11,6 +13,9 @@ from clearprop.compiler.llvm.language.values import INDEX, Dtype, Register
 from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.program import ir
 from clearprop.compiler.program.core import CORE
+
+if TYPE_CHECKING:
+    from clearprop.compiler.program.core import Core
 
 _NEVER = np.iinfo(np.int64).max  # the place of an entry that is not there: any other comes first
 
@@ -23,10 +28,15 @@ def combine(op: str, x: Register, y: Register) -> Register:
 class Accumulator:
     """A partial result per lane, and the place of the winner for `argmax` and `argmin`."""
 
+    function: Function
+    op: str
+    dtype: Dtype
+    lanes: int
+
     def __init__(self, function: Function, op: str, dtype: Dtype, lanes: int) -> None:
         self.function, self.op, self.dtype, self.lanes = function, op, dtype, lanes
-        self.row = CORE[op]
-        self.best = function.slot(dtype, lanes)
+        self.row: Core = CORE[op]
+        self.best: Slot = function.slot(dtype, lanes)
         self.place: Slot | None = function.slot(INDEX, lanes) if self.row.better else None
 
     def begin(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.values import Register
@@ -12,16 +12,23 @@ from clearprop.compiler.program.ir import Value
 from clearprop.compiler.program.layout import layout
 from clearprop.compiler.program.strides import contiguous
 
+if TYPE_CHECKING:
+    from clearprop.compiler.program.layout import Layout
+
 
 class ScanWriter:
     """Writes one `cumsum`: loops over all axes but one, and the sum along that one in a register."""
 
-    turns, grain = 1, 1
+    value: Value
+    memory: Memory
+
+    turns: int = 1
+    grain: int = 1
 
     def __init__(self, v: Value, memory: Memory) -> None:
         self.value, self.memory = v, memory
-        self.place = layout(v.operands[0])
-        self.work = 1.0 * math.prod(v.shape) + 10
+        self.place: Layout = layout(v.operands[0])
+        self.work: float = 1.0 * math.prod(v.shape) + 10
 
     def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loops."""

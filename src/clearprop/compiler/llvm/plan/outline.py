@@ -25,6 +25,9 @@ Role: TypeAlias = "tuple[int, str, int] | int"
 class Outline:
     """Writes pieces as functions that take their pointers from a row: `row` says what stands there."""
 
+    module: ModuleText
+    places: Places
+
     def __init__(self, module: ModuleText, places: Places) -> None:
         self.module, self.places = module, places
         self.names: dict[str, str] = {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.values import Register
@@ -33,7 +34,7 @@ class Places(Plan):
     def __init__(self, program: Program, groups: list[Group]) -> None:
         super().__init__(program, groups)
         given = [*program.arguments, *self.numbers, *self.stands, *self.fresh]
-        self.table = {v: i for i, v in enumerate(given)}  # a base's place in the table
+        self.table: dict[Value, int] = {v: i for i, v in enumerate(given)}  # a base's place in the table
         self.addresses: dict[Value, int] = {}
         self.arrays: dict[Value, Any] = {}  # of what has an address
         self.kept: list[Any] = []
@@ -41,9 +42,9 @@ class Places(Plan):
         self.named: dict[tuple[Value, str], str] = {}  # the buffers of parts among them
         self.parts = 1
         self.widest = 1  # the rows of the largest part
-        self.flag = np.zeros(1, np.int64)  # 1 where an index was out of bounds
+        self.flag: NDArray[Any] = np.zeros(1, np.int64)  # 1 where an index was out of bounds
         self.symbols[TROUBLE] = self.flag.ctypes.data
-        self.checked = False
+        self.checked: bool = False
         for v in program.constants:
             array = np.ascontiguousarray(v.data).reshape(v.shape)
             self.arrays[v], self.addresses[v] = array, array.ctypes.data

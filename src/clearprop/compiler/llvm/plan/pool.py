@@ -23,6 +23,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop.compiler.llvm.language.engine import Code
 from clearprop.compiler.plan.memory import PAIR
@@ -279,8 +280,8 @@ class Workers:
         code = _code()
         self._memory = np.zeros(SIZE + PAIR // 8, np.int64)
         skip = (-self._memory.ctypes.data % PAIR) // 8
-        self.control = self._memory[skip : skip + SIZE]
-        self.address = self.control.ctypes.data
+        self.control: NDArray[Any] = self._memory[skip : skip + SIZE]
+        self.address: int = self.control.ctypes.data
         serve = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("serve"))
         self._rouse = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("rouse"))
         self._thread = threading.Thread(

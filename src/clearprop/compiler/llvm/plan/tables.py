@@ -30,9 +30,12 @@ ITEM, TASK, CALL, FILL = 4, 5, 2, 3  # words
 class Tables:
     """The rows of a plan's regions; `link` puts addresses into them when the code has some."""
 
+    places: Places
+    order: Callable[..., Any]
+
     def __init__(self, module: ModuleText, places: Places, order: Callable[[Any], Any]) -> None:
         self.places, self.order = places, order
-        self.outline = Outline(module, places)
+        self.outline: Outline = Outline(module, places)
         self.calls: list[tuple[str, int]] = []
         self.rows: list[tuple[int, int]] = []
         self.tasks: list[tuple[int, ...]] = []

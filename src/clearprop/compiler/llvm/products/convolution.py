@@ -34,6 +34,14 @@ AHEAD = 512  # windows of images that a kernel's gradient adds up before it writ
 class Planes:
     """How images with margins lie, and where the entries that a window sees are; steps are 1."""
 
+    lengths: tuple[Any, ...]
+    margins: tuple[Any, ...]
+    sizes: tuple[Any, ...]
+    dtype: Any
+    padded: tuple[Any, ...]
+    windows: tuple[Any, ...]
+    taps: list[int]
+
     def __init__(self, lengths: Any, margins: Any, sizes: Any, dilations: Any, dtype: Any) -> None:
         self.lengths, self.margins, self.sizes, self.dtype = (
             tuple(lengths),
@@ -41,19 +49,19 @@ class Planes:
             tuple(sizes),
             dtype,
         )
-        self.dilations = tuple(dilations)
+        self.dilations: tuple[Any, ...] = tuple(dilations)
         self.padded = tuple(n + a + b for n, (a, b) in zip(self.lengths, self.margins, strict=True))
-        self.steps = contiguous(self.padded)
-        self.size = math.prod(self.padded)
+        self.steps: tuple[int, ...] = contiguous(self.padded)
+        self.size: int = math.prod(self.padded)
         self.windows = tuple(
             n - d * (k - 1) for n, k, d in zip(self.padded, self.sizes, self.dilations, strict=True)
         )
-        self.span = 1 + sum((n - 1) * s for n, s in zip(self.windows, self.steps, strict=True))
+        self.span: int = 1 + sum((n - 1) * s for n, s in zip(self.windows, self.steps, strict=True))
         self.taps = [
             sum(k * d * s for k, d, s in zip(at, self.dilations, self.steps, strict=True))
             for at in _places(self.sizes)
         ]
-        self.lanes = lanes_of(dtype)
+        self.lanes: int = lanes_of(dtype)
 
     def room(self, channels: int) -> int:
         """Return how many entries so many planes take, with what vectors read beyond them."""
@@ -119,6 +127,13 @@ class WindowTile:
 
     A function `(a, b, c)` of a module, written once for each form.
     """
+
+    planes: Planes
+    channels: int
+    out: int
+    rows: int
+    vectors: int
+    rest: int
 
     def __init__(self, planes: Planes, channels: int, rows: int, vectors: int, rest: int, out: int) -> None:
         self.planes, self.channels, self.out = planes, channels, out
@@ -214,7 +229,19 @@ WINDOWS: dict[str, Callable[[Value], tuple[Any, Any]]] = {
 class ConvolutionWriter:
     """Writes a convolution, or a transposed one, image by image: a turn is an image."""
 
-    grain, turned = 1, False
+    value: Value
+    memory: Memory
+    dtype: Any
+    planes: Planes
+    x: Value
+    w: Value
+    turns: Any
+    channels: Any
+    units: Any
+    inner: Any
+
+    grain: int = 1
+    turned: bool = False
 
     def __init__(self, v: Value, memory: Memory) -> None:
         planes = planes_of(v)
@@ -223,7 +250,7 @@ class ConvolutionWriter:
         self.x, self.w = v.operands
         self.turns, self.channels = self.x.shape[:2]
         self.units, self.inner = v.shape[1], self.channels * len(planes.taps)
-        self.work = work_of(v, self.turns * self.units * self.inner * planes.span)
+        self.work: float = work_of(v, self.turns * self.units * self.inner * planes.span)
 
     def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loop over the images from `low` to `high`."""
@@ -286,6 +313,17 @@ class ConvolutionWriter:
 class KernelWriter:
     """Writes what a kernel receives, some units after the other: a turn is a unit, which sees all images."""
 
+    value: Value
+    memory: Memory
+    dtype: Any
+    planes: Planes
+    x: Value
+    y: Value
+    batch: Any
+    channels: Any
+    turns: Any
+    inner: Any
+
     grain = 4  # units of a tile
 
     def __init__(self, v: Value, memory: Memory) -> None:
@@ -295,10 +333,10 @@ class KernelWriter:
         self.x, self.y = v.operands
         self.batch, self.channels = self.x.shape[:2]
         self.turns, self.inner = v.shape[0], self.channels * len(planes.taps)
-        self.span = -(-planes.span // planes.lanes) * planes.lanes
-        self.images = max(1, min(self.batch, AHEAD // self.span))
-        self.together = next(n for n in (4, 5, 3, 2, 1) if len(planes.taps) % n == 0)
-        self.work = work_of(v, self.batch * self.turns * self.inner * planes.span)
+        self.span: int = -(-planes.span // planes.lanes) * planes.lanes
+        self.images: int = max(1, min(self.batch, AHEAD // self.span))
+        self.together: int = next(n for n in (4, 5, 3, 2, 1) if len(planes.taps) % n == 0)
+        self.work: float = work_of(v, self.batch * self.turns * self.inner * planes.span)
 
     def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loops for the units from `low` to `high`: blocks of images outermost."""

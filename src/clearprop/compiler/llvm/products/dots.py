@@ -28,6 +28,16 @@ class Dots:
     says how many rows are read side by side, and how many sums each of them has.
     """
 
+    f: Function
+    dtype: Any
+    k: int
+    x: tuple[str, int]
+    pointer: str
+    down: int
+    along: int
+    beside: int
+    chains: int
+
     def __init__(
         self,
         f: Function,
@@ -40,7 +50,7 @@ class Dots:
         self.f, self.dtype, self.k, self.x = f, dtype, k, x
         self.pointer, self.down, self.along = rows
         self.beside, self.chains = together
-        self.lanes = min(lanes_of(dtype), 1 << max(1, (k - 1).bit_length()))
+        self.lanes: int = min(lanes_of(dtype), 1 << max(1, (k - 1).bit_length()))
 
     def write(self, out: str, low: Register, high: Register, backwards: Register | None = None) -> None:
         """Write the rows from `low` to `high`, eight at a time, and what is left of them at the end.

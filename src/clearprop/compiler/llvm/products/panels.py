@@ -7,7 +7,7 @@ panel p at the inner position k lies at [p, k, e], so that a tile reads memory f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clearprop.compiler.llvm.language.engine import lanes_of
 from clearprop.compiler.llvm.language.text import Function
@@ -17,6 +17,10 @@ from clearprop.compiler.llvm.products.turning import at_most, turn_over
 from clearprop.compiler.program import ir
 from clearprop.compiler.program.core import Core, enter, unrun
 from clearprop.compiler.program.layout import layout
+
+if TYPE_CHECKING:
+    from clearprop.compiler.program.ir import Value
+    from clearprop.compiler.program.layout import Layout
 
 # A matrix copied for the tiles of products to read: the panels of its rows (`axis` 0) or of its columns (1).
 enter("panels", Core(family="copy", run=unrun, copies=True, exact=True))
@@ -35,14 +39,21 @@ def panels(x: ir.Value, axis: int, side: int) -> ir.Value:
 class PanelWriter:
     """Writes `panels`, which every part of a product reads: `low` and `high` bound the rows or columns."""
 
+    value: Value
+    memory: Memory
+    dtype: Any
+    depth: Any
+    grain: Any
+
     def __init__(self, v: ir.Value, memory: Memory) -> None:
         self.value, self.memory, self.dtype = v, memory, v.dtype
         x, axis = v.inputs[0], v.attrs["axis"]
-        self.place = layout(x)
-        self.down, self.along = self.place.strides[axis], self.place.strides[1 - axis]
+        self.place: Layout = layout(x)
+        self.down: int = self.place.strides[axis]
+        self.along: int = self.place.strides[1 - axis]
         self.turns: int = x.shape[axis]
         self.depth, self.grain = v.shape[1:]
-        self.work = v.size / 4 + 20
+        self.work: float = v.size / 4 + 20
 
     def write(self, f: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the panels of the rows (or columns) from `low` to `high`."""

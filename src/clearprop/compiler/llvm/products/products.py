@@ -40,6 +40,11 @@ FAR = 1024  # bytes between rows: further apart, they meet in few places of a ca
 class ProductWriter:
     """Writes one `matmul`: `low` and `high` bound the rows (of a batch: the entries of its first axis)."""
 
+    steps: list[tuple[int, ...]]
+    grain: int
+    x: Layout
+    y: Layout
+
     def __init__(self, v: ir.Value, memory: Memory | None = None) -> None:
         self.value = v
         x, y = v.inputs[:2]
@@ -47,8 +52,8 @@ class ProductWriter:
         self.m: int = v.shape[-2]
         self.k: int = x.shape[-1]
         self.n: int = v.shape[-1]
-        self.dtype = v.dtype
-        self.size = int(v.dtype.itemsize)
+        self.dtype: Any = v.dtype
+        self.size: int = int(v.dtype.itemsize)
         self.left: tuple[int, int] = (self.x.strides[-2], self.x.strides[-1])
         self.right: tuple[int, int] = (self.y.strides[-2], self.y.strides[-1])
         self.batch: ir.Shape = v.shape[:-2]
@@ -56,7 +61,7 @@ class ProductWriter:
             across(Layout(p.base, 0, p.strides[:-2]), shape[:-2], self.batch)
             for p, shape in ((self.x, x.shape), (self.y, y.shape))
         ]
-        self.form = "tiles"
+        self.form: str = "tiles"
         if self.n == 1 and self.left[0] == 1 and self.left[1] != 1 and self.m > 1:
             self._swap()
         if self.n == 1:
@@ -64,8 +69,8 @@ class ProductWriter:
         elif self.m == 1 and self.right[1] != 1:
             self.form = "columns"
         tiles = self.form == "tiles" and not self.batch
-        self.panelled = len(v.inputs) > 2  # whether the right factor comes as panels, behind the two
-        self.turned = v.form is TURNED
+        self.panelled: bool = len(v.inputs) > 2  # whether the right factor comes as panels, behind the two
+        self.turned: bool = v.form is TURNED
         if self.turned:
             self._swap()
         # Where copying the right factor weighs, each core does so for columns of its own.
@@ -75,15 +80,15 @@ class ProductWriter:
             copying = self.k * self.n / 4 if costly else 0.0  # nanoseconds
             few = self.n > self.width and self.work + copying > WORTH
             costly = costly or self.m < 2 * self.tile_rows  # or one core would have all of them
-        self.by_columns = tiles and costly and few and not self.turned
-        self.turns = self.batch[0] if self.batch else self.n if self.form == "columns" else self.m
+        self.by_columns: bool = tiles and costly and few and not self.turned
+        self.turns: int = self.batch[0] if self.batch else self.n if self.form == "columns" else self.m
         if self.by_columns:
             self.turns = -(-self.n // self.width)
         self.grain = 1 if self.batch or self.by_columns else self.tile_rows if self.form == "tiles" else 8
         if self.panelled:
             self.y, self.right = layout(v.inputs[2]), (self.width, 1)
         self.memory: Any = memory
-        self.wide = ""  # where the sums of a small product with a long inner axis are kept as float64
+        self.wide: Any = ""  # where the sums of a small product with a long inner axis are kept as float64
         self.ahead: tuple[ir.Value, ...] = ()  # what the loop that follows reads where the result lies
 
     def _swap(self) -> None:

@@ -211,6 +211,21 @@ class Tiles:
     `wide` points at room for the sums of a small product with a long inner axis.
     """
 
+    product: ProductWriter
+    f: Function
+    dtype: Any
+    wide: str
+    a: str
+    b: str
+    c: str
+    rows: int
+    width: int
+    most: int
+    fitting: Any
+    low: Register
+    high: Register
+    depth: int
+
     first = True  # whether nothing is in the result yet
     start: Any = 0  # where the stretch begins
 
@@ -227,18 +242,18 @@ class Tiles:
         self.a, self.b, self.c = pointers
         self.low, self.high = rows
         self.rows, self.width = product.tile_rows, product.width
-        self.rest = product.m % self.rows
-        self.packs_left = product.packs_left(most)
-        self.packs_right = product.packs_right(most) and not product.panelled
+        self.rest: int = product.m % self.rows
+        self.packs_left: bool = product.packs_left(most)
+        self.packs_right: bool = product.packs_right(most) and not product.panelled
         self.most, self.fitting = most, ROOM // (STRETCH * self.dtype.itemsize) // self.rows * self.rows
-        self.row_tiles = -(-most // self.rows)
-        self.across = self.width * self.dtype.itemsize // LINE  # lines across a tile
-        self.size = product.m * product.n * product.size
+        self.row_tiles: int = -(-most // self.rows)
+        self.across: Any = self.width * self.dtype.itemsize // LINE  # lines across a tile
+        self.size: int = product.m * product.n * product.size
         # Wide tiles, which are those of few rows, go through the inner axis in shorter stretches.
         aside = ASIDE // (SEVERAL * self.width * self.dtype.itemsize) if self.packs_right else STRETCH
-        self.stretch = min(STRETCH, aside)
-        self.near_left = self._near("left", min(most, self.fitting) if self.packs_left else 0)
-        self.near_right = self._near("right", SEVERAL * self.width if self.packs_right else 0)
+        self.stretch: int = min(STRETCH, aside)
+        self.near_left: str = self._near("left", min(most, self.fitting) if self.packs_left else 0)
+        self.near_right: str = self._near("right", SEVERAL * self.width if self.packs_right else 0)
 
     def _near(self, name: str, rows: int) -> str:
         """Return a buffer for a stretch of so many rows or columns, one for all products of a function."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clearprop.compiler.llvm.language.engine import WIDE, lanes_of
 from clearprop.compiler.llvm.language.text import Function, ModuleText
@@ -10,6 +10,10 @@ from clearprop.compiler.llvm.language.values import Register
 from clearprop.compiler.llvm.loops.access import Memory, constant_mask
 from clearprop.compiler.program import ir
 from clearprop.compiler.program.layout import layout
+
+if TYPE_CHECKING:
+    from clearprop.compiler.program.ir import Value
+    from clearprop.compiler.program.layout import Layout
 
 
 class Turned(ir.PlannedForm):
@@ -27,12 +31,19 @@ def at_most(x: Register, limit: Register | int) -> Register:
 class TransposeWriter:
     """Writes the copy of a transposed matrix, square blocks at a time, each turned over in registers."""
 
+    value: Value
+    memory: Memory
+    place: Layout
+    dtype: Any
+    turns: Any
+    columns: Any
+
     def __init__(self, v: ir.Value, memory: Memory) -> None:
         self.value, self.memory = v, memory
         self.place, self.dtype = layout(v.inputs[0]), v.dtype
         self.turns, self.columns = v.shape
-        self.grain = lanes_of(v.dtype)
-        self.work = v.size / 4 + 20
+        self.grain: int = lanes_of(v.dtype)
+        self.work: float = v.size / 4 + 20
 
     def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the rows from `low` to `high`."""
