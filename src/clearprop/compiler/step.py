@@ -46,6 +46,13 @@ MOST_COUNTS = 6  # plans for different numbers of entries under a mask; then cal
 class Variant:
     """A recording under the conditions it was made in."""
 
+    recording: Recording
+    guard: Guard
+    without: list[Tensor]
+    tree: Any
+    mark: Any
+    named: set[Tensor]
+
     def __init__(
         self,
         recording: Recording,
@@ -57,15 +64,15 @@ class Variant:
     ) -> None:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
         self.picture = seen  # what was within reach: where a proof fails, what has changed since
-        self.counts = recording.counts  # whether it is for masks that pick as many entries as then
+        self.counts: bool = recording.counts  # whether it is for masks that pick as many entries as then
         self.tables: LargeTables | None = None  # what was read of the large ones
         self.proofs = 0
         self.given_up = False
         self.named = set(guard.leaves)  # Tensors that are reached by name: none is an argument too
         self.quick: Any = None  # the call with its conditions checked in native code, where there is one
         self.beside: Any = None  # another one, for while other threads are in `no_grad()` or look on
-        self.until = 1  # how many ordinary calls until the next try to make one
-        self.tries = 0
+        self.until: int = 1  # how many ordinary calls until the next try to make one
+        self.tries: int = 0
 
     def ran(self, step: CompiledStep[Any, Any]) -> None:
         """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
@@ -95,6 +102,15 @@ class CompiledStep(Generic[P, R]):
     `explain()`, `source()` and `llvm_ir()` show the plan of the latest call.
     """
 
+    function: Callable[..., Any]
+    executor: str
+    verify: bool
+    fallback: bool
+    limit: int
+    prove: str
+    proofs: int
+    proving: float
+
     def __init__(
         self,
         function: Callable[P, R],
@@ -110,16 +126,16 @@ class CompiledStep(Generic[P, R]):
         self.forgives = fallback  # whether a plan that is found wrong ends in the function's own result
         self.proofs, self.proving = 0, 0.0  # how many, and the seconds that they took
         self.said: set[str] = set()  # what was warned of, by its subject
-        self.printed = ""
+        self.printed: str = ""
         self.captured: dict[Any, Tensor] = {}  # what stands for arrays in reach
-        self.suspects = Suspects()
-        self.disproved = ""  # what was said of a plan that was given up
+        self.suspects: Suspects = Suspects()
+        self.disproved: str = ""  # what was said of a plan that was given up
         self.plans: OrderedDict[Key, list[Variant]] = OrderedDict()
         self.latest: Variant | None = None
         self.refusals: dict[Key, str] = {}
-        self.recordings = 0
+        self.recordings: int = 0
         self.report: Any = None
-        self.lock = threading.RLock()
+        self.lock: Any = threading.RLock()
         self.alone = 0  # more than 0 while a proof runs
         self._quick: Any = None
         self._beside: Any = None

@@ -70,7 +70,7 @@ class GradCell(Cell):
     def follow(self) -> None:
         """Take what the leaf has for its gradient now."""
         self.held: Any = self.owner.grad
-        self.node = self.held if isinstance(self.held, tensor.Tensor) else leaf(self.held)
+        self.node: Any = self.held if isinstance(self.held, tensor.Tensor) else leaf(self.held)
 
     def write(self, new: tensor.Tensor, hidden: bool = False) -> None:
         """Hold a new value, as the leaf's gradient too, if it is this one still."""

@@ -39,6 +39,12 @@ class _Strict(Observer):
 class CustomRule:
     """A function with a backward pass of its own; see `custom_rule`, which makes it."""
 
+    f: Callable[..., Any]
+    __name__: str
+    __wrapped__: Callable[..., Any]
+    op: Op
+    unchecked: bool
+
     def __init__(self, f: Callable[..., Any], rule: Callable[..., Any] | None, check: bool) -> None:
         self.f, self.rule, self.unchecked = f, rule, check
         self.open: dict[tuple[bool, ...], bool] = {}  # by what is a Tensor: whether the rule can do with that
@@ -133,19 +139,25 @@ class CustomCall:
     run to tell what it returns. Two calls of one text are the same to the compiler.
     """
 
+    owner: CustomRule
+    count: int
+    args: Any
+    kwargs: Any
+    found: list[Any]
+
     def __init__(self, owner: CustomRule, args: Any, kwargs: Any, leaves: list[Any]) -> None:
         self.owner, self.count = owner, len(leaves)
-        self.wanted = [isinstance(x, Tensor) and x.requires_grad for x in leaves]
+        self.wanted: list[bool] = [isinstance(x, Tensor) and x.requires_grad for x in leaves]
         self.sample: list[Any] = [_example(owner, x) for x in leaves]
         with ExitStack() as block:  # what there is beside the arrays
             places = [np.broadcast_to(0.0, np.shape(x)) for x in self.sample]
             self.args, self.kwargs = tree.lent((args, kwargs), places, block)
         output, self.found = self._run(self.sample)
-        self.packing = Packing(f"{owner.__name__}(...)", output, self.found)
+        self.packing: Packing = Packing(f"{owner.__name__}(...)", output, self.found)
         if len(self.packing.groups) > 1:
             dtypes = ", ".join(map(str, self.packing.groups))
             raise owner._error("wants results of one floating-point dtype", dtypes)
-        self.floats = next(iter(self.packing.groups.values()), [])
+        self.floats: list[int] = next(iter(self.packing.groups.values()), [])
         self.latest: tuple[Any, Any, list[Any]] | None = None
 
     def __repr__(self) -> str:

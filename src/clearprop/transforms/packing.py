@@ -23,7 +23,7 @@ class Packing:
         if not values:
             wanted = "wants a function that returns arrays"
             raise TypeError(lesson(called, wanted, type(output).__name__, where()))
-        self.form = tree.rebuilt(output, [0.0] * len(values))
+        self.form: Any = tree.rebuilt(output, [0.0] * len(values))
         self.shapes = [np.shape(x) for x in values]
         self.groups: dict[Any, list[int]] = {}
         self.rest: list[int] = []

@@ -48,16 +48,16 @@ class Lookout:
         tables: LargeTables | None = None,
     ) -> None:
         self.function = function
-        self.around = Surroundings(function, others, tables)
+        self.around: Surroundings = Surroundings(function, others, tables)
         if tables is not None and tables.known and not tables.settled and self._asks_for_types(0):
             tables, self.around = None, Surroundings(function, others)
         self.tables = tables
         self.places: PlacesOfTables | None = None
-        self.unseen = False  # whether the run may have read what nobody was told of
-        self.before = self.around.snapshot()
-        self.chance = drawn(self.around.generators)
-        self.taken = list(map(taken, self.around.iterators))
-        self.sums = list(map(checksum, self.around.buffers))
+        self.unseen: bool = False  # whether the run may have read what nobody was told of
+        self.before: Snapshot = self.around.snapshot()
+        self.chance: list[Any] = drawn(self.around.generators)
+        self.taken: list[Any] = list(map(taken, self.around.iterators))
+        self.sums: list[int] = list(map(checksum, self.around.buffers))
         self.back: Undoing | None = None
         if restores or (tables is not None and tables.known and not tables.settled):
             self.back = Undoing(self.around, self.before)
@@ -207,6 +207,8 @@ def _identical(old: Any, new: Any) -> bool:
 class Guard:
     """Tells in a few microseconds whether what a recording depended on is still the same objects."""
 
+    spaces: list[tuple[Any, str] | tuple[Contents, str]]
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -218,20 +220,20 @@ class Guard:
         tables: LargeTables | None = None,
     ) -> None:
         around = Surroundings(function, others, tables)
-        self.cells = around.cells
+        self.cells: Any = around.cells
         self.contents = contents
         self.spaces = [*around.globals, *((c, "") for c in contents)]
         looked_at = [c for c in around.containers if id(c) not in around.announced]
-        self.iterables = [c if isinstance(c, LINES) else c.values() for c in looked_at]
-        self.named = [c for c in looked_at if isinstance(c, dict) and id(c) not in around.owners]
-        self.keys = list(itertools.chain.from_iterable(self.named))
-        self.saved = self._all()
+        self.iterables: Any = [c if isinstance(c, LINES) else c.values() for c in looked_at]
+        self.named: Any = [c for c in looked_at if isinstance(c, dict) and id(c) not in around.owners]
+        self.keys: Any = list(itertools.chain.from_iterable(self.named))
+        self.saved: list[Any] = self._all()
         unique = {id(thing): thing for thing in (*things, *around.announcing)}
-        self.things = [(thing, thing.structure()) for thing in unique.values()]
-        self.count = structure.count()
+        self.things: list[tuple[Any, Any]] = [(thing, thing.structure()) for thing in unique.values()]
+        self.count: int = structure.count()
         self.leaves = leaves
         self.without = without  # the leaves that have no gradient, before and after
-        self.tracked = list(map(_requires_grad, leaves))
+        self.tracked: list[Any] = list(map(_requires_grad, leaves))
 
     def _all(self) -> list[Any]:
         named = [space.get(name, END) for space, name in self.spaces]

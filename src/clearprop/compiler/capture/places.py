@@ -14,9 +14,12 @@ from clearprop.compiler.capture.tables import LargeTables
 class PlacesOfTables:
     """The plain places within reach: variables, attributes, entries of dicts and lists."""
 
+    around: Surroundings
+    tables: LargeTables
+
     def __init__(self, around: Surroundings, tables: LargeTables) -> None:
         self.around, self.tables = around, tables
-        self.count = 0  # stand-ins that were put anywhere
+        self.count: int = 0  # stand-ins that were put anywhere
         self._done = [0, 0, 0]
 
     def fill(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from clearprop.compiler.capture.tables import LargeTables, is_large
 
-standing = threading.RLock()  # held while stand-ins are in place, and by who must see tables as they are
+standing: Any = threading.RLock()  # held while stand-ins are in place, and by who must see tables as they are
 ASKING = {"type", "id"}  # what code calls that tells a stand-in from its table
 
 

@@ -19,9 +19,11 @@ class LargeTable:
     """One large table, and what a recording has read of it: entries, its length, or all of it."""
 
     __slots__ = ("held", "keys", "sized", "stand_in", "whole")
+    sized: bool
+    whole: bool
 
     def __init__(self, held: Any) -> None:
-        self.held = held
+        self.held: Any = held
         self.stand_in: Any = None  # one for each, since code may compare by `is`
         self.keys: dict[Any, None] = {}  # in the order of reading
         self.sized = self.whole = False
@@ -64,7 +66,7 @@ class LargeTables:
         self.known: dict[int, LargeTable] = {}
         self.listener: Any = None  # who is told of what is read for the first time, while a run goes on
         self.settled = False  # whether the recording is over
-        self.thread = threading.get_ident()  # whose run it is
+        self.thread: int = threading.get_ident()  # whose run it is
 
     def of(self, x: Any) -> LargeTable:
         """Return what is known of a large table."""

@@ -18,6 +18,10 @@ class Undoing:
     `before` is the snapshot of then. What cannot be put back (a file, an iterator that was asked) stays.
     """
 
+    around: Surroundings
+    before: Snapshot
+    states: tuple[tuple[Any, ...], dict[str, Any]]
+
     def __init__(self, around: Surroundings, before: Snapshot) -> None:
         self.around, self.before = around, before
         self.states = random.getstate(), np.random.get_state()  # noqa: NPY002

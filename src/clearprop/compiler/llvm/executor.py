@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop.compiler.llvm.doorstep.objects import (
     ARRAY_DATA,
@@ -35,6 +36,10 @@ from clearprop.compiler.program.builder import Unlowered, evaluate
 from clearprop.compiler.program.ir import Program, Value
 from clearprop.compiler.program.layout import layout, whole
 
+if TYPE_CHECKING:
+    from clearprop.compiler.llvm.plan.pool import Workers
+    from clearprop.compiler.program.ir import State
+
 Task = tuple[str, int, int, int]  # a chain's function, from which turn to which, and the number of the part
 
 
@@ -46,13 +51,21 @@ class Native:
     it is one turn of a loop, and so many of its first arguments differ from turn to turn (see `turns.py`).
     """
 
+    plan: Places
+    places: Places
+    slots: list[State]
+    numbers: list[Value]
+    workers: Workers | None
+    outputs: Any
+    new_numbers: list[Any]
+
     def __init__(self, program: Program, threads: int | None = None, varying: int | None = None) -> None:
         if not arrays_readable():
             raise Unlowered("native code reads arrays, which this interpreter lays out differently")
-        self.program = placed(prepared(program, form))
-        self.threads = (cores() if possible() else 1) if threads is None else threads
+        self.program: Program = placed(prepared(program, form))
+        self.threads: int = (cores() if possible() else 1) if threads is None else threads
         once, each = parted(Grouping(self.program, kind).groups, self.program, varying)
-        self.groups = [*once, *each]
+        self.groups: list[Group] = [*once, *each]
         self.loops: dict[Value, Loop] = {}
         for group in self.groups:
             if group.kind == "call":
@@ -62,14 +75,14 @@ class Native:
         self.places.lasting = [v for group in once for v in group.stores]
         begin = [] if varying is None else [Beginning()]
         parts = [regions(groups, self.places, self.places.home, self.threads) for groups in (once, each)]
-        self.sequence = [*parts[0], *begin, *parts[1]]
+        self.sequence: list[Region | Stop | Beginning] = [*parts[0], *begin, *parts[1]]
         self.places.allocate(self.sequence)
-        self.parallel = any(isinstance(r, Region) and r.parallel for r in self.sequence)
+        self.parallel: bool = any(isinstance(r, Region) and r.parallel for r in self.sequence)
         self.slots, self.numbers = self.places.slots, self.places.numbers
-        self.assigned = [s for s, _ in self.places.assigned]
+        self.assigned: list[State] = [s for s, _ in self.places.assigned]
         self.rows: list[list[int]] = []  # loops take each array by itself
         self.entrances: dict[str, Any] = {}  # of the quick calls, once there are some
-        self.module = ModuleText()
+        self.module: ModuleText = ModuleText()
         self._write()
         symbols = self._symbols()
         listed = [self.tables.functions()] if self.tables is not None else []
@@ -77,12 +90,12 @@ class Native:
         if varying is not None and len(names) == 2:
             write_turns(self.module, names[1])
             names.append(TURNS)
-        self.text = "\n".join([*declared(symbols), str(self.module), *listed, *self.segments])
+        self.text: str = "\n".join([*declared(symbols), str(self.module), *listed, *self.segments])
         tables = ["functions"] if self.tables is not None else []
-        self.code = Code(self.text, "enter", *names, *tables, symbols=symbols, last=True)
+        self.code: Code = Code(self.text, "enter", *names, *tables, symbols=symbols, last=True)
         if self.tables is not None:
             self.tables.link(self.code.address("functions"))
-        self.table = np.zeros(len(self.places.table) + 1, np.int64)
+        self.table: NDArray[Any] = np.zeros(len(self.places.table) + 1, np.int64)
         enter = ctypes.CFUNCTYPE(
             ctypes.c_int64,
             ctypes.py_object,

@@ -11,7 +11,7 @@ import ctypes
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from clearprop.compiler.program.rewrite import rewrite
 from clearprop.compiler.program.turn import shapes, turn, with_results_apart
 from clearprop.loops.scan import Turns, parts, repeated
 from clearprop.registry import ops
+
+if TYPE_CHECKING:
+    from clearprop.compiler.llvm.plan.pool import Workers
 
 TURNS = "turns"
 PLAIN: Any = "CA"  # in C order, aligned
@@ -104,15 +107,15 @@ class Loop:
 
     def __init__(self, native: Any) -> None:
         self.native = native
-        self.lock = threading.Lock()
+        self.lock: Any = threading.Lock()
         calls = len(native.stops) - 1
-        self.text = _counted(len(native.groups) - calls, "piece") + " of native code"
+        self.text: str = _counted(len(native.groups) - calls, "piece") + " of native code"
         self.text += f" and {_counted(calls, 'call')}" if calls else ""
         place = native.places.table
-        self.given = [place[v] for v in native.program.arguments]
-        self.results = [place[v] for v in native.program.outputs]
-        self.spare = [aligned(2 * max(v.nbytes, 1)).reshape(2, -1) for v in native.program.outputs]
-        self.workers = pool() if native.parallel else None
+        self.given: list[Any] = [place[v] for v in native.program.arguments]
+        self.results: list[Any] = [place[v] for v in native.program.outputs]
+        self.spare: list[Any] = [aligned(2 * max(v.nbytes, 1)).reshape(2, -1) for v in native.program.outputs]
+        self.workers: Workers | None = pool() if native.parallel else None
         words = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
         whole = len(native.stops) == 1
         self.turns = ctypes.CFUNCTYPE(None, *words)(native.code.address(TURNS)) if whole else None
@@ -171,9 +174,13 @@ class Loop:
 class Walk:
     """Where a loop's arrays lie at its first turn, how far each moves then, and where the last results go."""
 
+    turns: Turns
+    flat: Any
+    table: Any
+
     def __init__(self, turns: Turns, flat: Any, table: Any) -> None:
         self.turns, self.flat, self.table = turns, flat, table
-        self.first = turns.length - 1 if turns.reverse else 0
+        self.first: int = turns.length - 1 if turns.reverse else 0
         self.sign = -1 if turns.reverse else 1
         self.moves: list[tuple[int, int, int]] = []
         self.ends: list[tuple[int, int]] = []

@@ -248,9 +248,9 @@ class Repeated:
     """A loop as calls of the plan of one turn."""
 
     def __init__(self, source: NumpySource) -> None:
-        self.step = source.prepare([])
-        self.shapes = [v.shape for v in source.program.arguments]
-        self.lock = threading.Lock()
+        self.step: Callable[..., Any] = source.prepare([])
+        self.shapes: list[Any] = [v.shape for v in source.program.arguments]
+        self.lock: Any = threading.Lock()
 
     def __call__(self, *inputs: Any, turns: Turns) -> Any:
         """Return what the loop returns."""

@@ -38,6 +38,8 @@ from clearprop.modes import as_written, special
 from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
+    from clearprop.compiler.capture.recording import Recording
+    from clearprop.compiler.capture.store import Store
     from clearprop.compiler.step import CompiledStep, Variant
 
 SCHEDULES = ("geometric", "always", "never")
@@ -146,25 +148,31 @@ class Proof:
     Nothing here holds the array of a Tensor while the plan runs: the plan would count a holder and move.
     """
 
+    step: Any
+    variant: Variant
+    call: Call
+    recording: Recording
+    store: Store
+
     def __init__(self, step: CompiledStep[Any, Any], variant: Variant, call: Call) -> None:
         self.step, self.variant, self.call = step, variant, call
         self.recording, self.store = variant.recording, variant.recording.store
         self.store.stand_ins = call.tensors
-        self.passed = objects((call.args, call.kwargs))
+        self.passed: list[Any] = objects((call.args, call.kwargs))
         self.watch: Lookout | None = self._lookout()
         around = self.watch.around
         mine = [*self.store.slots, *(v.data for v in self.store.numbers), *self.store.assigned]
         mine += self.recording.cleared
         found = [*around.leaves, *variant.guard.leaves, *call.tensors.values()]
         found += map(self.store.tensor, mine)
-        self.tensors = list({id(t): t for t in found}.values())
-        self.reached = {id(t) for t in (*around.leaves, *call.tensors.values())}
-        self.before = [(_copy(t._value), _copy(t.grad)) for t in self.tensors]
+        self.tensors: list[Tensor] = list({id(t): t for t in found}.values())
+        self.reached: set[int] = {id(t) for t in (*around.leaves, *call.tensors.values())}
+        self.before: list[tuple[Any, Any]] = [(_copy(t._value), _copy(t.grad)) for t in self.tensors]
         given = list(_buffers((call.args, call.kwargs)))
-        self.buffers = [*given, *(b for b in around.buffers if not any(b is g for g in given))]
-        self.given = len(given)
-        self.sums = list(map(checksum, self.buffers))
-        self.names = [""] * len(self.tensors)
+        self.buffers: list[Any] = [*given, *(b for b in around.buffers if not any(b is g for g in given))]
+        self.given: int = len(given)
+        self.sums: list[int] = list(map(checksum, self.buffers))
+        self.names: list[str] = [""] * len(self.tensors)
         self.forgotten: set[int] = set()  # places of Tensors that only the recording knows
 
     def _lookout(self) -> Lookout:

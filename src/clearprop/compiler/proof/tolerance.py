@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from clearprop.compiler.program.builder import evaluate
 from clearprop.compiler.program.ir import Program, Value, turns_of
 from clearprop.compiler.program.turn import turn
 from clearprop.loops.scan import Turns, repeated
+
+if TYPE_CHECKING:
+    pass
 
 FEW = 64  # roundings of the largest entry that two orders of computation may differ by, with no further look
 ROUNDS = range(6, 25)  # replays: so many at first, and up to 24 before a difference is called a fault
@@ -120,19 +123,23 @@ class Replays:
     The core ops are replayed, not the ops of the registry: what cancels inside a whole op would be hidden.
     """
 
+    program: Program
+    given: dict[Value, Any]
+    wanted: dict[Hashable, Value]
+
     def __init__(
         self, program: Program, given: dict[Value, Any], wanted: dict[Hashable, Value], seed: int = 1
     ) -> None:
         self.program, self.given, self.wanted = program, given, wanted
-        self.random = np.random.Generator(np.random.PCG64(seed))
-        self.count = 0
+        self.random: np.random.Generator = np.random.Generator(np.random.PCG64(seed))
+        self.count: int = 0
         self.spread: dict[Hashable, float] = dict.fromkeys(wanted, 0.0)
         self.elsewhere: dict[Hashable, Any] = dict.fromkeys(wanted, False)  # where finite and not finite swap
         self.picks: dict[Value, bool] = {}
         self.drifts: dict[Value, float] = {}
         self.turns: dict[Value, Program] = {}  # one turn of each loop
-        self.last = _last_uses(program)
-        self.base = self._replayed(None)
+        self.last: dict[int, list[Value]] = _last_uses(program)
+        self.base: dict[Hashable, Any] = self._replayed(None)
 
     def explain(self, key: Hashable, eager: Any, plan: Any) -> bool:
         """Tell whether random roundings change a value as much as eager and the plan differ.
