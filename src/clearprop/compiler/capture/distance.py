@@ -42,11 +42,17 @@ class FarStore:
     number, and what nobody else holds. An array in which somebody else may write is sent at each call.
     """
 
+    slots: Any
+    numbers: Any
+    assigned: Any
+    reads: Any
+    changes: Any
+
     def __init__(self, executable: Any) -> None:
         self.executable = executable
         self.slots, self.numbers, self.assigned = executable.slots, executable.numbers, executable.assigned
         self.reads, self.changes = executable.reads, executable.changes
-        self.changed = {state.key for state in self.changes}
+        self.changed: set[Any] = {state.key for state in self.changes}
         self.stand_ins: dict[int, Tensor] = {}  # the Tensors that were passed as arguments, by place
 
     def tensor(self, state: State) -> Tensor:

@@ -39,7 +39,7 @@ class Recording:
     turns: NDArray[Any]
     executable: Executable
     executor: str
-    store: Store
+    store: Any
 
     def __init__(self, program: Program, cleared: list[State], executor: str, counts: bool = False) -> None:
         self.recorded, self.cleared, self.counts = program, cleared, counts

@@ -49,20 +49,20 @@ class Xla:
         ]
         self.plan = Plan(self.program, self.groups, frozenset(v for v in self.program.values if v.computed))
         self.slots, self.numbers, self.rows = self.plan.slots, self.plan.numbers, []
-        self.assigned = [state for state, _ in self.plan.assigned]
-        self.reads = list(self.program.states)
-        self.changes = [state for state, _ in self.program.assignments]
+        self.assigned: list[State] = [state for state, _ in self.plan.assigned]
+        self.reads: list[Value] = list(self.program.states)
+        self.changes: list[State] = [state for state, _ in self.program.assignments]
         changed = {state.key for state in self.changes}
-        self.donated = [v for v in self.reads if v.data.key in changed]
-        self.kept = [v for v in self.reads if v.data.key not in changed]
-        self.flagged = False  # whether an index can be out of bounds
-        self.device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        self.jitted = jax.jit(self._traced, donate_argnums=0)
+        self.donated: list[Value] = [v for v in self.reads if v.data.key in changed]
+        self.kept: list[Value] = [v for v in self.reads if v.data.key not in changed]
+        self.flagged: bool = False  # whether an index can be out of bounds
+        self.device: Any = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        self.jitted: Any = jax.jit(self._traced, donate_argnums=0)
         like: Any = jax.ShapeDtypeStruct
         parts = (self.donated, self.kept, self.program.arguments)
         with jax.enable_x64(True):
-            self.lowered = self.jitted.lower(*([like(v.shape, v.dtype) for v in part] for part in parts))
-        self.text = self.lowered.as_text()
+            self.lowered: Any = self.jitted.lower(*([like(v.shape, v.dtype) for v in part] for part in parts))
+        self.text: Any = self.lowered.as_text()
 
     @property
     def stages(self) -> list[tuple[list[Group], bool]]:
