@@ -15,9 +15,10 @@ ROOT = Path(clearprop.__file__).parent
 # is how a reader is called when somebody asks for it by name (`t.backward()`, `fit(compile=True)`).
 ORDER = {
     "": (
-        "errors hints facts marks files modes registry structure ufunc refusal updates tensor away graph op "
-        "define record batch ops hooks tree backward loops transforms clip scipy nn optim data interop typed "
-        "see testing check diagnosis homework compiler train sklearn torch coverage __init__ cli __main__"
+        "errors hints facts marks files modes registry structure ufunc refusal updates sharing tensor away "
+        "graph op define record batch ops hooks tree backward loops transforms clip numpy scipy nn optim "
+        "data interop typed see testing check diagnosis homework compiler train sklearn torch coverage "
+        "__init__ cli __main__"
     ),
     "see": "readable numbers names algebra layout drawing step summaries gallery __init__",
     "compiler": "program plan numpy llvm xla executors capture proof explain step __init__",

@@ -1,5 +1,7 @@
 """What an editor and a type checker see: public names, ops with their own inputs, calls with their types."""
 
+import ast
+import importlib
 import inspect
 import json
 import re
@@ -14,9 +16,15 @@ import clearprop
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).parent / "typing"
-PLANTED = {
-    n for n, line in enumerate((HERE / "wrong.py").read_text().splitlines(), 1) if line.endswith("# wrong")
-}
+FACES = {
+    "": 40,
+    "_numpy": 20,
+}  # the package and `clearprop.numpy`, with how many mistakes are planted at least
+
+
+def planted(face):
+    text = (HERE / f"wrong{face}.py").read_text()
+    return {n for n, line in enumerate(text.splitlines(), 1) if line.endswith("# wrong")}
 
 
 def run(*command):
@@ -32,7 +40,7 @@ def test_the_stub_says_what_the_package_has():
 def test_all_and_dir_list_the_same():
     assert {*clearprop.__all__} <= {*dir(clearprop)}
     hidden = {*dir(clearprop)} - {*clearprop.__all__}
-    assert hidden - {"__version__"} <= {*dir(__builtins__)} | {*vars(__import__("builtins"))}
+    assert hidden - {"__version__", "numpy"} <= {*dir(__builtins__)} | {*vars(__import__("builtins"))}
     for name in clearprop.__all__:
         assert getattr(clearprop, name) is not None
 
@@ -79,30 +87,60 @@ def lines(text, path):
     return {int(n) for n in re.findall(rf"{re.escape(path)}:(\d+)(?::\d+)?(?: -)?:? error", text)}
 
 
-def test_mypy_says_nothing_of_right_lines(mypy):
-    ended = mypy(HERE / "right.py")
+@pytest.mark.parametrize("face", FACES)
+def test_mypy_says_nothing_of_right_lines(mypy, face):
+    ended = mypy(HERE / f"right{face}.py")
 
     assert ended.returncode == 0, ended.stdout
 
 
-def test_mypy_finds_the_planted_mistakes(mypy):
-    assert len(PLANTED) >= 40
-    found = lines(mypy(HERE / "wrong.py").stdout, "wrong.py")
+@pytest.mark.parametrize("face", FACES)
+def test_mypy_finds_the_planted_mistakes(mypy, face):
+    wanted = planted(face)
+    assert len(wanted) >= FACES[face]
+    found = lines(mypy(HERE / f"wrong{face}.py").stdout, f"wrong{face}.py")
 
-    assert found >= PLANTED, sorted(PLANTED - found)
-    assert found <= PLANTED, sorted(found - PLANTED)
+    assert found >= wanted, sorted(wanted - found)
+    assert found <= wanted, sorted(found - wanted)
 
 
-def test_pyright_agrees():
+@pytest.mark.parametrize("face", FACES)
+def test_pyright_agrees(face):
     pytest.importorskip("basedpyright")
     command = ("-m", "basedpyright", "--level", "error", "--pythonpath", sys.executable)
 
-    right = run(*command, HERE / "right.py")
-    found = lines(run(*command, HERE / "wrong.py").stdout, "wrong.py")
+    right = run(*command, HERE / f"right{face}.py")
+    wanted, found = planted(face), lines(run(*command, HERE / f"wrong{face}.py").stdout, f"wrong{face}.py")
 
-    assert lines(right.stdout, "right.py") == set(), right.stdout
-    assert found >= PLANTED, sorted(PLANTED - found)
-    assert found <= PLANTED, sorted(found - PLANTED)
+    assert lines(right.stdout, f"right{face}.py") == set(), right.stdout
+    assert found >= wanted, sorted(wanted - found)
+    assert found <= wanted, sorted(found - wanted)
+
+
+SPACES = ("", ".linalg", ".fft", ".random", ".testing")
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_stub_of_the_namespace_has_its_names_and_no_others(space):
+    module = importlib.import_module(f"clearprop.numpy{space}")
+    path = ROOT / "src" / "clearprop" / "numpy" / f"{space[1:] or '__init__'}.pyi"
+    text = path.read_text()
+    if f"with NumPy {'.'.join(np.__version__.split('.')[:2])}." not in text:
+        pytest.skip("another NumPy has other names")
+
+    assert set(said(ast.parse(text))) == {*dir(module)}
+
+
+def said(tree):
+    """The names that a stub exports: not those it imports for its own lines, nor what begins with one `_`."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            names = [alias.asname for alias in node.names if alias.asname == alias.name]
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names = [node.name]
+        else:
+            names = [node.target.id] if isinstance(node, ast.AnnAssign) else []
+        yield from (n for n in names if n and (n[0] != "_" or n[:2] == "__"))
 
 
 def test_nearly_every_public_name_and_attribute_has_a_type():
@@ -126,6 +164,10 @@ def test_nearly_every_public_name_and_attribute_has_a_type():
         ("clearprop.Tensor(1.0).back", "backward"),
         ("clearprop.tanh(clearprop.Tensor(1.0)).resh", "reshape"),
         ("clearprop.nn.Linear(1, 1).wei", "weight"),
+        ("clearprop.numpy.cumu", "cumulative_sum"),
+        ("clearprop.numpy.linalg.eig", "eigh"),
+        ("clearprop.numpy.sin(clearprop.Tensor(1.0)).resh", "reshape"),
+        ("clearprop.numpy.sum(clearprop.Tensor(1.0)).back", "backward"),
     ],
 )
 def test_jedi_completes(typed, name):

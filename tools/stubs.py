@@ -1,4 +1,4 @@
-"""Writes the typed face of the package, `src/clearprop/__init__.pyi`: `python tools/stubs.py [--check]`.
+"""Writes the typed face of the package and of `clearprop.numpy`: `python tools/stubs.py [--check]`.
 
 Subpackages, names that are imported when they are asked for, and ops are found by the package while it runs,
 so tools that only read would not see them. This file says them all: each op as a function with its own inputs
@@ -11,6 +11,8 @@ from __future__ import annotations
 import inspect
 import sys
 from pathlib import Path
+
+import numpy_stubs
 
 import clearprop
 from clearprop.op import Op
@@ -37,7 +39,7 @@ def imports() -> list[str]:
 
 def submodules() -> list[str]:
     """Return the subpackages that are imported when they are asked for."""
-    return list(clearprop._SUBPACKAGES)
+    return [*clearprop._SUBPACKAGES, *clearprop._NAMESPACES]
 
 
 def homes() -> dict[str, str]:
@@ -102,15 +104,17 @@ def text() -> str:
 
 
 def main() -> int:
-    """Write the stub, or say where it differs."""
-    new = text()
-    if "--check" not in sys.argv:
-        TARGET.write_text(new)
-        return 0
-    old = TARGET.read_text() if TARGET.exists() else ""
-    for line in sorted({*new.splitlines()} ^ {*old.splitlines()}):
-        print("missing" if line in new else "too much", line)
-    return int(old != new)
+    """Write the stubs, or say where they differ."""
+    differs = 0
+    for path, new in {TARGET: text(), **numpy_stubs.texts()}.items():
+        old = path.read_text() if path.exists() else ""
+        if "--check" not in sys.argv:
+            path.write_text(new)
+        elif path == TARGET or numpy_stubs.comparable(old) or not old:
+            for line in sorted({*new.splitlines()} ^ {*old.splitlines()}):
+                print(path.name, "missing" if line in new else "too much", line)
+            differs |= old != new
+    return int(differs)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,9 @@ _SUBPACKAGES = (
     "cli",
     "testing",
 )
+_NAMESPACES = (
+    "numpy",
+)  # known by attribute too; a `*` brings none, for it would hide a package of that name
 _MOVED = {"lecture": "clearprop.typed.lecture"}  # subpackages that are known by a shorter name
 _LATER = {
     "split": "clearprop.ops.shape",
@@ -127,7 +130,7 @@ globals().pop("tensor")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _SUBPACKAGES:
+    if name in _SUBPACKAGES or name in _NAMESPACES:
         return importlib.import_module(_MOVED.get(name, f"clearprop.{name}"))
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
@@ -137,7 +140,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*_EAGER, *_SUBPACKAGES, *_LATER, *_OPS, "__version__"})
+    return sorted({*_EAGER, *_SUBPACKAGES, *_NAMESPACES, *_LATER, *_OPS, "__version__"})
 
 
 # What `from clearprop import *` brings: all of them but the ops that would hide a function of Python's own.

@@ -12,6 +12,7 @@ from clearprop import diagnosis as diagnosis
 from clearprop import homework as homework
 from clearprop import interop as interop
 from clearprop import nn as nn
+from clearprop import numpy as numpy
 from clearprop import optim as optim
 from clearprop import see as see
 from clearprop import testing as testing

@@ -79,7 +79,6 @@ TENSOR: dict[str, str] = {
     "to":              "t.astype(np.float32) for a dtype; a device is left out",
     "cpu":             _HOST,
     "cuda":            _HOST,
-    "device":          _HOST,
     "is_cuda":         _HOST,
     "pin_memory":      _HOST,
     "data":            "t.value to read; `t.value = new` to write, which no graph sees",

@@ -17,6 +17,7 @@ from clearprop.modes import made, marks, mode, special
 from clearprop.refusal import COMPLAINTS, in_place, no_rule, refusal
 from clearprop.registry import numpy_functions, ufunc_names, wider
 from clearprop.registry import ops as _entries
+from clearprop.sharing import Shared
 from clearprop.updates import ChangedByHand, read_only
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _AXES = {"axis", "keepdims"}
 _STORE = opcode.opmap["STORE_SUBSCR"]
 
 
-class Tensor(ChangedByHand):
+class Tensor(ChangedByHand, Shared):
     """A value and how it came to be.
 
     `Tensor(value, name=None, requires_grad=None)` makes a leaf. Wrapping a value says that its gradient is

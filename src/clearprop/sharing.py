@@ -1,0 +1,94 @@
+"""What a Tensor has for code about arrays of any package: the array API standard, and DLPack."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import lesson, user_line
+from clearprop.updates import read_only
+
+VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
+_NEW = "max_version" in (
+    inspect.signature(np.ndarray.__dlpack__).parameters if hasattr(np, "unstack") else ()
+)
+
+
+class Shared:
+    """The methods by which other packages find a Tensor's functions and its memory."""
+
+    __slots__ = ()
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """Return `clearprop.numpy`, whose functions take Tensors; ValueError for a version it lacks.
+
+        >>> from clearprop import Tensor
+        >>> t = Tensor([3.0, 4.0])
+        >>> xp = t.__array_namespace__()
+        >>> xp.sqrt(xp.sum(t * t)).value
+        np.float64(5.0)
+        """
+        if api_version not in (None, *VERSIONS):
+            wanted = f"is one of {', '.join(VERSIONS)}"
+            raise ValueError(lesson("t.__array_namespace__(api_version=)", wanted, repr(api_version)))
+        return importlib.import_module("clearprop.numpy")
+
+    @property
+    def device(self) -> str:
+        """Where the entries lie: always "cpu", in memory."""
+        return "cpu"
+
+    def to_device(self, device: str, /, *, stream: None = None) -> Any:
+        """Return this Tensor, which lies on the only device there is; ValueError for any other."""
+        if device != "cpu" or stream is not None:
+            wanted, hint = 'knows the device "cpu" alone, and no streams', 't.to_device("cpu")'
+            raise ValueError(lesson("t.to_device(device)", wanted, f"{device!r}", "", hint))
+        return self
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)  # DLPack's word for memory that the CPU reads
+
+    def __dlpack__(
+        self,
+        *,
+        stream: None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """Return the entries for another package: to be read where they lie, or else a copy.
+
+        A package that writes regardless of the mark, as PyTorch's in-place functions do, changes the Tensor:
+        ask for `copy=True` there.
+
+        Raises BufferError where a gradient would be lost, where no copy is allowed and it might be written
+        into, and for another device.
+
+        >>> import numpy as np
+        >>> from clearprop import Tensor
+        >>> np.from_dlpack(Tensor([1.0, 2.0]).detach())
+        array([1., 2.])
+        """
+        tensor: Any = self
+        called, where = "t.__dlpack__()", f"At {line}." if (line := user_line()) else ""
+        if tensor.requires_grad and not tensor._is_cut():
+            wanted = "would drop the gradient: the other package does not know of the graph"
+            raise BufferError(lesson(called, wanted, f"t = {tensor!r}", where, "t.detach()"))
+        if stream is not None or dl_device not in (None, (1, 0)):
+            raise BufferError(lesson(called, "has its memory on the CPU", f"{dl_device or stream}", where))
+        array = np.asarray(tensor._python("t.__dlpack__()"))
+        if copy or not _NEW or max_version is None or max_version < (1, 0):
+            if copy is False:
+                wanted = (
+                    "wants a copy: the other package cannot be told that memory is not to be written into"
+                )
+                raise BufferError(
+                    lesson(called, wanted, "copy=False", where, "t.numpy(), which is read-only")
+                )
+            array = array.copy()
+        else:
+            array = read_only(array)
+        return array.__dlpack__(max_version=max_version) if _NEW else array.__dlpack__()
