@@ -1,9 +1,9 @@
 """Memory of a deep network's gradient, beside PyTorch's: python benchmarks/checkpointing.py [--layers 50]
 
 A network of `--layers` times (linear, tanh), width 256, batch 4096, float32, forward and backward, eager.
-A network of `--layers` times (linear, tanh), width 256, batch 4096, float32, forward and backward, eager.
-gradients and what the libraries hold), and the seconds of the second such pass: everything kept, and in
-sqrt(layers) pieces, each under `checkpoint`. A process for each.
+Prints by how much the memory of a process grows in one pass, after a pass of one example (which makes the
+gradients of weights and what the libraries hold), and the seconds of the second such pass: everything kept,
+and in sqrt(layers) pieces, each under `checkpoint`. A process for each.
 """
 
 from __future__ import annotations

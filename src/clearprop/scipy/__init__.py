@@ -2,3 +2,7 @@
 
 SciPy's ufuncs (`scipy.special.erf`, `gammainc`, `jv` ...) answer Tensors as they are: they need nothing here.
 """
+
+from clearprop.scipy.optimize import minimize
+
+__all__ = ["minimize"]

@@ -22,7 +22,7 @@ from clearprop.transforms.packing import Packing
 _NOBODY = Observer()
 
 
-class _InFront:
+class InFront:
     """An observer in front of another one, who is asked whatever this one does not answer.
 
     It knows what lies outside of the function: Tensors that were there before it, made by nobody inside.
@@ -48,7 +48,7 @@ class _InFront:
         return older and x.requires_grad and x not in self.inside
 
 
-class _Noting(_InFront):
+class Noting(InFront):
     """Who watches the first run: which Tensors from outside it reads, and what it changes out there."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class _Noting(_InFront):
         return self.around.assigned(leaf, new)
 
 
-class _Again(_InFront):
+class Again(InFront):
     """Who runs it again, with what was outside as it was then; nothing out there changes a second time."""
 
     answers = True
@@ -113,7 +113,9 @@ class _Again(_InFront):
         """Keep the new value of a leaf from outside to this run."""
         if leaf in self.inside:
             return self.around.assigned(leaf, new)
-        self.versions[leaf] = _constant(np.array(new._value if isinstance(new, Tensor) else new, leaf.dtype))
+        self.versions[leaf] = constant_leaf(
+            np.array(new._value if isinstance(new, Tensor) else new, leaf.dtype)
+        )
         return True
 
 
@@ -132,9 +134,9 @@ class _Run:
         self.lent = marks.lent
         for k in self.chosen:
             self.leaves[k] = None  # the graph holds them
-        noting = _Noting()
+        noting = Noting()
         with Block(observer=noting, grad_enabled=False):
-            self.output = self.run([_constant(noting.around.resolve(x)._value) for x in given])
+            self.output = self.run([constant_leaf(noting.around.resolve(x)._value) for x in given])
         self.values = tree.leaves(self.output)
         for x in self.values:
             if isinstance(x, Tensor):
@@ -201,8 +203,8 @@ class _Run:
     def _again(self, given: list[Tensor]) -> Any:
         count = len(self.chosen)
         versions = dict(zip(self.reached, given[count:], strict=True))
-        versions |= {leaf: _constant(value) for leaf, value in self.states.items()}
-        again = _Again(self.called, versions, self.lent)
+        versions |= {leaf: constant_leaf(value) for leaf, value in self.states.items()}
+        again = Again(self.called, versions, self.lent)
         again.inside.update(given)
         with Block(observer=again):
             return self.run(given[:count])
@@ -228,7 +230,7 @@ def _largest(x: Any) -> float:
     return float(np.max(size, initial=0.0, where=np.isfinite(size)))
 
 
-def _constant(value: Any) -> Tensor:
+def constant_leaf(value: Any) -> Tensor:
     """Return a Tensor that holds this very array, through which no gradient passes."""
     leaf = Tensor(0.0, requires_grad=False)
     leaf._value = value
