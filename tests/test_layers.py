@@ -20,7 +20,7 @@ ORDER = {
         "data interop typed see testing check diagnosis homework compiler train sklearn torch coverage "
         "__init__ cli __main__"
     ),
-    "see": "readable numbers names algebra layout drawing step summaries gallery __init__",
+    "see": "readable numbers names algebra layout drawing page step summaries gallery __init__",
     "compiler": "program plan numpy llvm xla executors capture proof explain step __init__",
     "compiler/llvm": "language loops products plan doorstep turns executor __init__",
 }

@@ -1,7 +1,5 @@
 """The stepping page in a real browser: offline, without a request, with the right numbers to the end."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -14,20 +12,6 @@ from clearprop.see.step.script import script_of
 from clearprop.see.step.steps import trace
 from clearprop.typed import lecture
 from clearprop.typed.expression import parse
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SANDBOX = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as running:
-        found = running.chromium.launch(executable_path=CHROMIUM, args=SANDBOX)
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -151,11 +151,13 @@ def arrange(
     *,
     uniform: bool = True,
     wrap: float | None = None,
+    effort: float = 1.0,
 ) -> Arrangement:
     """Place boxes of these `(width, height)` so that every edge `(u, v)` points to the right.
 
     With `uniform` the boxes of a column share the width of the widest; a drawing wider than `wrap`
-    continues in a second row where that can be followed. The time grows with the boxes and the columns that
+    continues in a second row where that can be followed. `effort` is the share of the search for few
+    crossings that is made. The time grows with the boxes and the columns that
     edges pass, and nothing is recursive.
 
     >>> found = arrange([(40, 20)] * 3, [(0, 1), (1, 2), (0, 2)])
@@ -164,7 +166,7 @@ def arrange(
     """
     rank = ranks(len(sizes), edges, left)
     layered = with_dummies(rank, edges)
-    reduce_crossings(layered)
+    reduce_crossings(layered, effort)
     tall = [h for _, h in sizes] + [4.0] * (len(layered.left) - len(sizes))
     wide = [w for w, _ in sizes] + [0.0] * (len(layered.left) - len(sizes))
     if uniform:

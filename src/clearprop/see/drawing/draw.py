@@ -15,13 +15,14 @@ from clearprop.files import whole_file
 from clearprop.graph import topological_order
 from clearprop.see.algebra.labels import must_be_a_tensor
 from clearprop.see.drawing.arrange import Placement, layout
-from clearprop.see.drawing.folding import COMFORTABLE, FoldedModule, folds, inside
+from clearprop.see.drawing.folding import COMFORTABLE, folds
 from clearprop.see.drawing.svg import svg
 from clearprop.see.drawing.text import text
 from clearprop.see.names import callers_frame, find, model_name, model_of
 from clearprop.tensor import Tensor
 
 _FORMATS = (".svg", ".png", ".html", ".txt")
+_AT_ONCE = 300  # nodes, up to which a graph is laid out when it is drawn
 _MOST_IN_TERMINAL = 60  # boxes that `repr` shows
 
 
@@ -34,14 +35,20 @@ class Drawing:
 
     def __init__(
         self,
-        layout: Placement,
-        title: str = "Computation graph",
-        inside: Mapping[str, Callable[[], Drawing]] | None = None,
+        layout: Placement | Callable[[], Placement],
+        title: str = "",
+        to_html: Callable[[], str] | None = None,
     ) -> None:
-        self.layout = layout
-        self.title = title
-        self.inside: Any = dict(inside or {})
-        """What draws the inside of a folded module, by the id of its box."""
+        self._layout = layout
+        self.title = title or "Computation graph"
+        self._to_html = to_html
+
+    @property
+    def layout(self) -> Placement:
+        """The places of boxes and arrows; those of a large graph are found when they are first asked for."""
+        if not isinstance(self._layout, Placement):
+            self._layout = self._layout()
+        return self._layout
 
     def to_svg(self, theme: str = "auto") -> str:
         """Return the drawing as one SVG element; `theme` is `auto` (the reader's system), `light` or
@@ -57,10 +64,12 @@ class Drawing:
         return text(self.layout, width, colour=colour, ascii=ascii)
 
     def to_html(self) -> str:
-        """Return one page that needs no network; folded modules open with a click."""
-        from clearprop.see.drawing.page import page
-
-        return page(self)
+        """Return one page that needs no network: the whole graph, folded as the drawing is, in which the
+        reader opens modules in place, zooms, searches, and follows arrows.
+        """
+        if self._to_html is None:
+            raise ValueError(lesson("to_html()", "wants the drawing of a graph", hint="draw(t).to_html()"))
+        return self._to_html()
 
     def to_png(self, scale: float = 2.0, theme: str = "light") -> bytes:
         """Return the drawing as a PNG image (needs the extra `clearprop[png]`)."""
@@ -140,7 +149,7 @@ def draw(
     expand: Iterable[str] | str = (),
     names: Mapping[Any, Any] | None = None,
     inputs: str = "auto",
-    title: str = "Computation graph",
+    title: str = "",
 ) -> Drawing:
     """Draw the graph that led to `t`: a box per node with its value and gradient, an arrow per input.
 
@@ -176,24 +185,15 @@ def draw(
     found = find(names, model, frame)
     prefix = model_name(model, frame) if model is not None else ""
     del frame
-    if model is None:
-        return Drawing(layout(t, names=found, inputs=inputs), title)
-    folded = folds(order, model, depth, expand, prefix)
-    return _folded(
-        layout(t, names=found, folds=folded, inputs=inputs), title, folded, (t, model, found, prefix)
-    )
+    folded = folds(order, model, depth, expand, prefix) if model is not None else ()
 
+    def to_html() -> str:
+        from clearprop.see.page.page import Opening, page
 
-def _folded(drawn: Placement, title: str, folded: list[FoldedModule], source: tuple[Any, ...]) -> Drawing:
-    """Return a drawing whose folded modules can draw their insides."""
+        opening = Opening(depth, (expand,) if isinstance(expand, str) else tuple(expand))
+        return page(t, model, prefix, found, title, opening, inputs)
 
-    def opener(fold: FoldedModule) -> Callable[[], Drawing]:
-        def draw_inside() -> Drawing:
-            t, model, found, prefix = source
-            inner = inside(topological_order(t), model, fold, prefix)
-            placed = layout(t, names=found, folds=inner, within=fold.members)
-            return _folded(placed, fold.title or fold.kind, inner, source)
+    def placed() -> Placement:
+        return layout(t, names=found, folds=folded, inputs=inputs)
 
-        return draw_inside
-
-    return Drawing(drawn, title, {f"m{i}": opener(fold) for i, fold in enumerate(folded)})
+    return Drawing(placed() if len(order) <= _AT_ONCE else placed, title, to_html)

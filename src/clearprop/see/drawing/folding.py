@@ -56,22 +56,9 @@ def folds(
     )
 
 
-def inside(order: Sequence[Tensor], model: Any, fold: FoldedModule, prefix: str = "") -> list[FoldedModule]:
-    """Return the folded modules inside an opened one: those of the next level that has any."""
-    members = set(fold.members)
-    here = fold.path.count(".") + 1 if fold.path else 0
-    deepest = max((path.count(".") + 1 for path, _ in model.named_modules() if path), default=0)
-    for depth in range(here + 1, deepest + 1):
-        found = _folded(order, model, membership(order, model), depth, [], prefix, runs=not fold.parts)
-        found = [f for f in found if members.issuperset(f.members) and len(f.members) < len(members)]
-        if found:
-            return found
-    return []
-
-
-def membership(order: Sequence[Tensor], model: Any) -> dict[Tensor, tuple[str, int]]:
-    """Return, for every node made inside `model`, the path of its innermost module and the number of the
-    call.
+def calls(order: Sequence[Tensor], model: Any) -> dict[Tensor, list[tuple[str, int]]]:
+    """Return, for every node made inside `model`, the calls it was made in, the outermost first: the path of
+    the module and the number of its call.
 
     Modules note the serial numbers between which their calls made nodes; where they did not, a node belongs
     to the module whose parameters it uses, and the nodes between those to the model itself.
@@ -83,12 +70,30 @@ def membership(order: Sequence[Tensor], model: Any) -> dict[Tensor, tuple[str, i
         for call, (start, stop) in enumerate(module.latest_calls)
     )
     inside = _by_span(order, spans)
-    owner = {
-        id(tensor): path.rpartition(".")[0]
-        for path, tensor in (*model.named_parameters(), *model.named_buffers())
-    }
-    if not inside:
-        inside = _by_parameters(order, owner)
+    if inside:
+        return inside
+    owned = _by_parameters(order, _owners(model))
+    return {node: [(above, 0) for above in _ways(path)] for node, (path, _) in owned.items()}
+
+
+def _ways(path: str) -> list[str]:
+    """Return a path and all above it: `["", "net", "net.0"]`."""
+    names = path.split(".") if path else []
+    return [".".join(names[:n]) for n in range(len(names) + 1)]
+
+
+def _owners(model: Any) -> dict[int, str]:
+    """Return the path of the module that each parameter and buffer belongs to."""
+    tensors = (*model.named_parameters(), *model.named_buffers())
+    return {id(tensor): path.rpartition(".")[0] for path, tensor in tensors}
+
+
+def membership(order: Sequence[Tensor], model: Any) -> dict[Tensor, tuple[str, int]]:
+    """Return, for every node made inside `model`, the path of its innermost module and the number of the
+    call; see `calls`.
+    """
+    inside = {node: stack[-1] for node, stack in calls(order, model).items()}
+    owner = _owners(model)
     for node in order:
         if id(node) in owner:
             inside[node] = (owner[id(node)], 0)
@@ -97,8 +102,8 @@ def membership(order: Sequence[Tensor], model: Any) -> dict[Tensor, tuple[str, i
 
 def _by_span(
     order: Sequence[Tensor], spans: list[tuple[int, int, str, int]]
-) -> dict[Tensor, tuple[str, int]]:
-    inside: dict[Tensor, tuple[str, int]] = {}
+) -> dict[Tensor, list[tuple[str, int]]]:
+    inside: dict[Tensor, list[tuple[str, int]]] = {}
     waiting = iter(spans)
     following = next(waiting, None)
     active: list[tuple[int, str, int]] = []
@@ -106,12 +111,14 @@ def _by_span(
         if node.op is None:
             continue
         while following is not None and following[0] < node.serial:
+            while active and active[-1][0] <= following[0]:  # left before the next one was entered
+                active.pop()
             active.append((-following[1], following[2], following[3]))
             following = next(waiting, None)
         while active and active[-1][0] < node.serial:
             active.pop()
         if active:
-            inside[node] = active[-1][1:]
+            inside[node] = [(path, call) for _, path, call in active]
     return inside
 
 
@@ -203,7 +210,7 @@ def _runs(groups: list[FoldedModule], modules: Mapping[str, Any]) -> list[Folded
             by_parent.setdefault(parent, []).append(fold)
     joined: list[FoldedModule] = []
     for parent, row in by_parent.items():
-        signs = [_sign(modules[fold.path]) for fold in row]
+        signs = [likeness_of(modules[fold.path]) for fold in row]
         start = 0
         while start < len(row):
             period, times = _repeats(signs, start)
@@ -231,7 +238,8 @@ def _repeats(signs: list[Any], start: int) -> tuple[int, int]:
     return best
 
 
-def _sign(module: Any) -> tuple[Any, ...]:
+def likeness_of(module: Any) -> tuple[Any, ...]:
+    """Return what equal modules share: the class, and the paths and shapes of the parameters."""
     return (type(module).__name__, *((path, p.shape) for path, p in module.named_parameters()))
 
 

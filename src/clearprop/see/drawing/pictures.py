@@ -19,6 +19,8 @@ _MOST_COLUMNS, _MOST_ROWS = 20, 11
 # Blue for negative, white for zero, orange for positive: told apart with every kind of colour blindness.
 _NEGATIVE, _ZERO, _POSITIVE = (33, 102, 172), (247, 247, 245), (200, 82, 0)
 _BROKEN = (214, 0, 170)  # NaN and infinity
+_STEPS = 31  # shades between white and a colour that a letter can say
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 @dataclass(slots=True)
@@ -88,17 +90,56 @@ def _shrunk(rows: Any, most_rows: int, most_columns: int) -> Any:
     return rows
 
 
-def colours(rows: Any) -> Any:
-    """Return an RGB colour per entry, from blue over white (zero) to orange, as an array of bytes."""
+def shares(rows: Any) -> Any:
+    """Return how far each entry is on the way from white to its colour, -1 to 1; NaN for what is broken."""
     rows = np.asarray(rows, dtype=float)
     broken = ~np.isfinite(rows)
     safe = np.where(broken, 0.0, rows)
     largest = float(np.abs(safe).max(initial=0.0)) or 1.0
-    share = np.abs(safe / largest)[..., None] ** 0.8
-    toward = np.where(safe[..., None] < 0, np.array(_NEGATIVE), np.array(_POSITIVE))
-    mixed = np.array(_ZERO) * (1 - share) + toward * share
-    mixed[broken] = _BROKEN
-    return mixed.round().astype(np.uint8)
+    return np.where(broken, np.nan, np.sign(safe) * np.abs(safe / largest) ** 0.8)
+
+
+def mixed(share: Any) -> Any:
+    """Return the RGB colours of such shares, as an array of bytes."""
+    broken = np.isnan(share)
+    part = np.abs(np.where(broken, 0.0, share))[..., None]
+    toward = np.where(share[..., None] < 0, np.array(_NEGATIVE), np.array(_POSITIVE))
+    found = np.array(_ZERO) * (1 - part) + toward * part
+    found[broken] = _BROKEN
+    return found.round().astype(np.uint8)
+
+
+def colours(rows: Any) -> Any:
+    """Return an RGB colour per entry, from blue over white (zero) to orange, as an array of bytes."""
+    return mixed(shares(rows))
+
+
+def palette() -> list[str]:
+    """Return the colours that the letters of `levels` stand for: what is broken, then from blue to orange."""
+    found = mixed(np.array([np.nan, *np.arange(-_STEPS, _STEPS + 1) / _STEPS]))
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in found.tolist()]
+
+
+def levels(rows: Any, centred: bool = True) -> str:
+    """Return a letter for each entry, for pages that paint pictures themselves.
+
+    A letter of `LETTERS` is a number: 0 where the entry is no finite number, else 1 to 63: of its colour from
+    blue over white (32) to orange, or if not `centred` of its height between the least (0 at most) and the
+    greatest (0 at least).
+
+    >>> levels([[-1.0, 0.0, 2.0, np.nan]]), levels([0.0, 1.0], centred=False)
+    ('Og_A', 'B_')
+    """
+    if centred:
+        place = np.round(shares(rows) * _STEPS) + _STEPS
+    else:
+        rows = np.asarray(rows, dtype=float)
+        finite = rows[np.isfinite(rows)]
+        low, high = min(0.0, finite.min(initial=0.0)), max(0.0, finite.max(initial=0.0))
+        with np.errstate(all="ignore"):
+            place = np.round((rows - low) / ((high - low) or 1.0) * 2 * _STEPS)
+    letters = np.where(np.isfinite(place), place + 1, 0).astype(int)
+    return "".join(LETTERS[n] for n in letters.ravel())
 
 
 def heat_png(rows: Any) -> str:

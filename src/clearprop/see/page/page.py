@@ -1,0 +1,123 @@
+"""A graph as one HTML page: no network, no library, whatever its size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from clearprop.see.algebra.formulas import formula
+from clearprop.see.drawing.svg import DARK, LIGHT, variables
+from clearprop.see.page.story import Story
+from clearprop.tensor import Tensor
+
+_WEB = Path(__file__).parent / "web"
+_LONGEST_TITLE = 80  # characters
+KIT = ("axis", "ways", "tree", "pieces", "paint", "elements", "sight", "hands", "overview", "stage")
+"""The scripts of every page with a graph on it, in the order in which one builds on the other."""
+_SHARED = ("panel", "search", "export", "address", "drawing")
+
+# Where the reader's system has colours of its own, they stand for ours.
+FORCED = dict.fromkeys(LIGHT, "CanvasText") | {
+    "paper": "Canvas", "line": "Canvas", "soft": "GrayText", "active": "Highlight",
+    **{f"{kind}-fill": "Canvas" for kind in ("input", "middle", "output", "constant", "module")},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What is open at first: groups down to a depth, and those named; chosen by the page where left out."""
+
+    depth: int | None = None
+    expand: tuple[str, ...] = ()
+
+
+def page(
+    output: Tensor,
+    model: Any = None,
+    prefix: str = "",
+    names: Mapping[int, str] | None = None,
+    title: str = "",
+    opening: Opening | None = None,
+    inputs: str = "auto",
+) -> str:
+    """Return the page of the graph that led to `output`; see `clearprop.see.drawing.draw.draw`."""
+    title = title or name_of(output, names or {})
+    told = Story(output, model, prefix, names, left=inputs != "near").data(title)
+    opening = opening or Opening()
+    told |= {"depth": opening.depth, "expand": list(opening.expand)}
+    return document(title, BODY, told, (*KIT, *_SHARED))
+
+
+def name_of(output: Tensor, names: Mapping[int, str]) -> str:
+    """Return what to call a graph: its formula where that is short, else the name of its output."""
+    line = "; ".join(formula(output, names).text.splitlines())
+    if len(line) <= _LONGEST_TITLE:
+        return line
+    return names.get(id(output)) or output.name or "Computation graph"
+
+
+def document(title: str, body: str, told: Mapping[str, Any], scripts: tuple[str, ...]) -> str:
+    """Return an HTML page with these scripts, the data they read, and the colours of the drawings."""
+    data = json.dumps(told, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    code = "\n".join(web(f"{name}.js") for name in scripts)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="generator" content="clearprop">\n<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)} - clearprop</title>\n"
+        f"<style>\n{colours()}\n{web('page.css')}</style>\n</head>\n"
+        f'<body class="clearprop">\n<h1><code>{escape(title)}</code></h1>\n{body}\n'
+        f'<script type="application/json" id="graph">{data}</script>\n'
+        f'<script>\n"use strict";\n{code}</script>\n</body>\n</html>\n'
+    )
+
+
+def colours() -> str:
+    """Return the style sheet of the colours: light, dark, and those a reader's system insists on."""
+    return (
+        f":root{{color-scheme:light dark;{variables(LIGHT)}}}\n"
+        f"@media(prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}\n"
+        f"@media(forced-colors:active){{:root{{{variables(FORCED)}}}}}"
+    )
+
+
+@cache
+def web(name: str) -> str:
+    """Return a script or style sheet of the pages."""
+    return (_WEB / name).read_text(encoding="utf-8")
+
+
+def _button(id: str, name: str, sign: str) -> str:
+    return f'<button type="button" id="{id}" aria-label="{name}" title="{name}">{sign}</button>'
+
+
+TOOLS = (
+    '<div class="bar" role="toolbar" aria-label="View">'
+    + _button("smaller", "Smaller (-)", "&minus;")
+    + _button("larger", "Larger (+)", "+")
+    + _button("fit", "All in view (0)", "Fit")
+    + _button("full", "Full size (1)", "1:1")
+    + '<span class="folding" id="folding">'
+    + _button("close-all", "Close all", "Close all")
+    + '<label>Depth <select id="depth" aria-label="Open to depth"></select></label></span>'
+    + '<span class="finder"><input type="search" id="find" placeholder="Search ( / )" role="combobox" '
+    'aria-label="Search: an op, a name, a shape" aria-expanded="false" aria-controls="hits" '
+    'autocomplete="off">'
+    '<ul id="hits" role="listbox" aria-label="What was found" hidden></ul></span>'
+    + '<span class="saving">'
+    + _button("save-svg", "Save what is seen as SVG", "SVG")
+    + _button("save-png", "Save what is seen as PNG", "PNG")
+    + "</span></div>"
+)
+BODY = (
+    f'{TOOLS}\n<nav class="way" id="way" aria-label="Where you are" hidden></nav>\n'
+    '<div class="room"><div class="stage" id="stage"></div>\n'
+    '<aside class="card" id="panel" aria-label="The chosen box" hidden></aside></div>\n'
+    '<p class="hint">Drag to move, wheel or pinch to zoom, click a module to open it, a box to see where its '
+    "arrows lead. <kbd>/</kbd> searches.</p>"
+)

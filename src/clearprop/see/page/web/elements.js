@@ -1,0 +1,60 @@
+// Boxes and arrows as elements of the page: to be focused, chosen, read aloud, and saved.
+const SVG = "http://www.w3.org/2000/svg";
+
+function make(tag, attributes, ...kids) {
+  const made = document.createElementNS(SVG, tag);
+  for (const key in attributes) if (attributes[key] !== undefined) made.setAttribute(key, attributes[key]);
+  made.append(...kids);
+  return made;
+}
+
+// The id of a thing's element; its texts are called `id-value`, `id-grad`.
+const elementId = (prefix, thing) => `${prefix}-${thing.id}`;
+
+function boxElement(thing, prefix) {
+  const id = elementId(prefix, thing);
+  const group = make("g", { id, transform: `translate(${tenth(thing.x)} ${tenth(thing.y)})`, tabindex: 0, role: "button" });
+  fillBox(group, thing, id);
+  return group;
+}
+
+// Writes what a box shows into its element, anew.
+function fillBox(group, thing, id) {
+  const open = thing.group && thing.open;
+  group.setAttribute("class", ["box", thing.k, open ? "open" : "", thing.a ? "alarm" : "", thing.looks || ""].filter(Boolean).join(" "));
+  group.setAttribute("aria-label", spoken(thing));
+  if (thing.group) group.setAttribute("aria-expanded", String(thing.open));
+  const parts = [make("rect", { class: "frame", width: tenth(thing.w), height: tenth(thing.h), rx: radius(thing) })];
+  if (thing.k === "output" || (thing.group && !open)) parts.push(make("rect", { class: "rule", x: 3, y: 3, width: tenth(thing.w - 6), height: tenth(thing.h - 6), rx: Math.max(radius(thing) - 3, 2), fill: "none" }));
+  for (const piece of pieces(thing)) parts.push(pieceElement(piece, id));
+  group.replaceChildren(...parts);
+}
+
+function pieceElement(piece, id) {
+  if (piece.kind === "rule") return make("path", { class: "rule", d: piece.d });
+  if (piece.kind === "picture") return pictureElement(piece, `${id}-${piece.part}-picture`);
+  return make("text", { class: piece.looks, id: `${id}-${piece.part}`, x: tenth(piece.x), y: tenth(piece.y), "text-anchor": piece.anchor }, piece.words);
+}
+
+function pictureElement({ shown, x, y }, id) {
+  const place = { id, transform: `translate(${tenth(x)} ${tenth(y)})` };
+  if (shown.k === "heat") return make("image", { ...place, width: shown.w, height: shown.h, preserveAspectRatio: "none", style: "image-rendering:pixelated", href: (shown.url ||= raster(shown).toDataURL()) });
+  if (shown.k === "line") return make("path", { ...place, class: "spark", d: spark(shown) });
+  const group = make("g", place);
+  shown.e.forEach((words, i) => {
+    const left = (i % shown.n) * shown.s, top = Math.floor(i / shown.n) * CELL, colour = shade(shown, i);
+    group.append(
+      make("rect", { x: tenth(left), y: top, width: tenth(shown.s - 1), height: CELL - 1, fill: colour }),
+      make("text", { class: "small", x: tenth(left + shown.s / 2 - 0.5), y: top + 11.8, "text-anchor": "middle", style: `fill:${ink(colour)}` }, words),
+    );
+  });
+  return group;
+}
+
+// An arrow is one path: the way, and its head where it has one, filled as the way is drawn.
+function arrowElement(arrow) {
+  const group = make("g", { class: `edge ${arrow.looks || ""}`.trim() }, make("path", { class: "way", d: arrow.d }));
+  const tip = headOf(arrow);
+  if (tip) group.append(make("path", { class: "head", d: tip }));
+  return group;
+}

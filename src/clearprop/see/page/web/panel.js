@@ -1,0 +1,68 @@
+// What is known of the chosen box, and its neighbours as links that lead there.
+class Panel {
+  constructor(stage, place) {
+    this.stage = stage;
+    this.place = place;
+    stage.on("chosen", (thing) => this.show(thing));
+  }
+
+  show(thing) {
+    this.place.hidden = !thing;
+    if (!thing) return;
+    const lines = thing.group ? [thing.f, valueOf(thing), gradOf(thing)] : [thing.op && `op ${thing.op}`, thing.l, valueOf(thing), gradOf(thing)];
+    const close = button("\u00d7", () => this.stage.choose(null));
+    close.setAttribute("aria-label", "Close");
+    close.className = "close";
+    this.place.replaceChildren(
+      close,
+      note("h2", fullHead(thing)),
+      ...lines.filter(Boolean).map((line) => note("p", line)),
+      ...(thing.group ? [this.doors(thing)] : []),
+      ...this.neighbours("From", this.near(thing, "ins", 0)),
+      ...this.neighbours("To", this.near(thing, "outs", 1)),
+    );
+  }
+
+  // Opening in place and alone, and for a run of layers, going to one of them.
+  doors(group) {
+    const place = document.createElement("p");
+    place.className = "doors";
+    place.append(button(group.open ? "Close" : "Open", () => { this.stage.toggle(group); this.show(group); }), button("Enter", () => this.stage.enter(group)));
+    const last = group.kids.filter((kid) => kid.group).length;
+    if (group.sealed && last > 3) {
+      const field = Object.assign(document.createElement("input"), { type: "number", min: 0, max: last - 1, placeholder: `0 to ${last - 1}` });
+      field.setAttribute("aria-label", "Go to layer");
+      field.addEventListener("change", () => {
+        const found = group.kids.filter((kid) => kid.group)[field.valueAsNumber];
+        if (found) this.stage.reveal(found);
+      });
+      place.append(field);
+    }
+    return place;
+  }
+
+  near(thing, side, which) {
+    const links = this.stage.tree.links(thing)[side];
+    return [...new Set(links.map((link) => link[which]))].map((n) => this.stage.tree.things[n]);
+  }
+
+  neighbours(title, things) {
+    if (!things.length) return [];
+    const list = document.createElement("ul");
+    for (const thing of things.slice(0, 40)) {
+      const item = document.createElement("li");
+      item.append(button(fullHead(thing), () => this.stage.reveal(thing, Math.max(this.stage.view.k, EASY))));
+      list.append(item);
+    }
+    if (things.length > 40) list.append(note("li", `and ${things.length - 40} more`));
+    return [note("h3", title), list];
+  }
+}
+
+const note = (tag, words) => Object.assign(document.createElement(tag), { textContent: words });
+
+function button(words, does) {
+  const made = Object.assign(document.createElement("button"), { type: "button", textContent: words });
+  made.addEventListener("click", does);
+  return made;
+}

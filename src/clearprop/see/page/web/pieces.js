@@ -1,0 +1,117 @@
+// What stands in a box, piece by piece, for whoever paints it: a canvas, the elements of the page, a file.
+const ROW = 25, MARGIN = 10, SMALL = 6.35, CAPTION = 17, CELL = 17; // pixels; SMALL is the width of a small character
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const LEVEL = Object.fromEntries([...LETTERS].map((letter, n) => [letter, n]));
+const FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace";
+const SIZE = { small: 10.5 }, PLAIN = 12.5;
+
+// The whole name of a thing, where what is drawn leaves out what the box around it says.
+function fullName(thing) {
+  if (!thing.r) return thing.t;
+  let around = thing.parent;
+  while (!around.path) around = around.parent;
+  return `${around.path}.${thing.t}`;
+}
+const fullHead = (thing) => [fullName(thing), thing.n, thing.o].filter(Boolean).join(" ");
+const valueOf = (thing) => thing.value ?? thing.v ?? "";
+const gradOf = (thing) => thing.grad ?? thing.g ?? "";
+
+// What a screen reader says of a thing.
+function spoken(thing) {
+  if (!thing.group) return [fullHead(thing), thing.l, valueOf(thing), gradOf(thing)].filter(Boolean).join(", ");
+  const does = thing.open ? "open, Enter closes it" : "closed, Enter opens it";
+  return [fullHead(thing), thing.f, valueOf(thing), gradOf(thing), does].filter(Boolean).join(", ");
+}
+
+// Pieces: `text` at its base line, `rule` (a thin line as path data), `picture` in its corner.
+function pieces(thing) {
+  const found = [];
+  if (thing.stub) return [{ kind: "text", x: MARGIN, y: 17, words: thing.t, looks: "title", part: "title" }];
+  const text = (x, y, words, looks, part, anchor) => found.push({ kind: "text", x, y, words, looks, part, anchor });
+  if (thing.group && thing.open) {
+    text(MARGIN, 19, `\u2212 ${thing.t}`, "title", "title");
+    if (thing.o) text(MARGIN + (thing.t.length + 3) * 7.53, 19, thing.o, "note", "note");
+    return found;
+  }
+  const sign = thing.group ? "+ " : "";
+  text(MARGIN, 17, sign + thing.t, "title", "title");
+  const rest = [thing.n, thing.o].filter(Boolean).join(" ");
+  if (rest) text(MARGIN + (sign.length + thing.t.length + 1) * 7.53, 17, rest, "note", "note");
+  if (thing.l) {
+    text(thing.w - MARGIN, 16.5, thing.l, "small soft", "label", "end");
+    body(thing, found, text);
+  } else scalar(thing, found, text);
+  if (thing.f && (thing.l || thing.group)) text(MARGIN, thing.h - 8, thing.f, "small soft", "footer");
+  return found;
+}
+
+function scalar(thing, found, text) {
+  const value = valueOf(thing), grad = gradOf(thing);
+  if (value) {
+    text(thing.w - MARGIN, 17, value, "value", "value", "end");
+    const x = tenth(thing.w - 1.5 * MARGIN - Math.max(value.length, (thing.v || "").trim().length) * 7.53);
+    found.push({ kind: "rule", d: `M${x} 0v${ROW}` });
+  }
+  if (thing.h <= ROW) return;
+  found.push({ kind: "rule", d: `M0 ${ROW}h${thing.w}` });
+  if (grad || thing.g) text(MARGIN, ROW + 17, grad, "grad", "grad");
+}
+
+// An array's value and gradient: below each other for vectors, side by side for matrices.
+function body(thing, found, text) {
+  const entries = [["value", valueOf(thing), thing.v, thing.p], ["grad", gradOf(thing), thing.g, thing.q]].filter((entry) => entry[1] || entry[2]);
+  if (entries.length) found.push({ kind: "rule", d: `M0 ${ROW}h${thing.w}` });
+  const below = stacked(thing);
+  const indent = Math.max(0, ...entries.map((entry) => (entry[2] || "").length)) * SMALL + MARGIN;
+  let x = MARGIN, y = ROW + 4;
+  for (const [part, words, room, shown] of entries) {
+    const hidden = thing.hides && thing.hides[part];
+    if (below) {
+      const tall = Math.max(20, shown ? shown.h + 6 : 0);
+      text(x, y + tall / 2 + 3, words, `small ${part}`, part);
+      if (shown && !hidden) found.push({ kind: "picture", x: x + indent, y: y + (tall - shown.h) / 2, shown, part });
+      y += tall;
+    } else {
+      text(x, y + 11, words, `small ${part}`, part);
+      if (shown && !hidden) found.push({ kind: "picture", x, y: y + CAPTION, shown, part });
+      x += Math.max((room || "").length * SMALL, shown ? shown.w : 0) + 2 * MARGIN;
+    }
+  }
+}
+
+const stacked = (thing) => !thing.p || thing.p.k === "line" || (thing.p.k === "cells" && thing.p.c.length === thing.p.n);
+
+// --- pictures of arrays ------------------------------------------------------------------------------------
+// The colour of each entry, of the palette that the page was given.
+const shade = (shown, i) => data.palette[LEVEL[shown.c[i]]];
+
+// A heat map as a canvas of a pixel an entry, painted when it first comes into sight.
+function raster(shown) {
+  if (shown.raster) return shown.raster;
+  const made = document.createElement("canvas"), rows = shown.c.length / shown.n;
+  [made.width, made.height] = [shown.n, rows];
+  const context = made.getContext("2d");
+  for (let i = 0; i < shown.c.length; i++) {
+    context.fillStyle = shade(shown, i);
+    context.fillRect(i % shown.n, Math.floor(i / shown.n), 1, 1);
+  }
+  return (shown.raster = made);
+}
+
+// A line through the entries, and the level of 0, as path data.
+function spark(shown) {
+  const step = shown.w / Math.max(shown.c.length - 1, 1), down = (n) => 2 + ((63 - n) / 62) * (shown.h - 4);
+  let line = "", pen = "M";
+  for (let i = 0; i < shown.c.length; i++) {
+    const n = LEVEL[shown.c[i]];
+    if (!n) pen = "M";
+    else { line += `${pen}${tenth(i * step)} ${tenth(down(n))}`; pen = "L"; }
+  }
+  return line;
+}
+
+// Black or white, whichever can be read on a colour.
+function ink(colour) {
+  const [red, green, blue] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
+  return 0.3 * red + 0.59 * green + 0.11 * blue < 140 ? "#ffffff" : "#1b1f24";
+}

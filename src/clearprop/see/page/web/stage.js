@@ -1,0 +1,305 @@
+// The stage: one graph in one frame, with its zoom and place; a canvas while it moves, elements at rest.
+const REST = 140; // milliseconds without a move, after which elements take the canvas's place
+const MOST_ELEMENTS = 150, READABLE = 0.42; // boxes that are shown as elements, and the scale from which on
+const LEAST = 0.01, LARGEST = 4, SNUG = 1.35; // scales; the last is how far a small graph is enlarged
+const EASY = 0.86; // the scale at which the smallest text has 9 pixels
+
+class Stage {
+  constructor(host, told, prefix = "cp") {
+    this.host = host;
+    this.prefix = prefix;
+    this.tree = new Tree(told);
+    this.view = { x: 0, y: 0, k: 1 };
+    this.heard = {}; // who wants to know: moved, chosen, folded
+    this.chosen = null;
+    this.live = new Map();
+    this.build();
+    this.colours = theme();
+    for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+      matchMedia(query).addEventListener("change", () => { this.colours = theme(); this.changed(); });
+    }
+    new ResizeObserver(() => this.resize()).observe(host);
+    listen(this);
+    this.resize();
+  }
+
+  build() {
+    this.host.tabIndex = 0;
+    this.host.setAttribute("role", "group");
+    this.host.setAttribute("aria-label", "The graph. Arrow keys move it, plus and minus change its size.");
+    this.canvas = Object.assign(document.createElement("canvas"), { ariaHidden: "true" });
+    this.layer = make("g", {});
+    this.floor = make("g", {}); // open groups, below the arrows
+    this.wires = make("g", {});
+    this.cards = make("g", {});
+    this.layer.append(this.floor, this.wires, this.cards);
+    this.svg = make("svg", { class: "clearprop", role: "group" }, this.layer);
+    this.reader = Object.assign(document.createElement("div"), { className: "silent" });
+    this.host.append(this.canvas, this.svg, this.reader);
+    this.overview = new Overview(this);
+  }
+
+  say(what, ...rest) { for (const hear of this.heard[what] || []) hear(...rest); }
+  on(what, hear) { (this.heard[what] ||= []).push(hear); }
+
+  resize() {
+    const { clientWidth, clientHeight } = this.host;
+    if (!clientWidth || (clientWidth === this.width && clientHeight === this.height)) return;
+    const first = !this.width;
+    if (!first) { // what was in the middle stays there
+      this.view.x += (clientWidth - this.width) / 2;
+      this.view.y += (clientHeight - this.height) / 2;
+    }
+    [this.width, this.height] = [clientWidth, clientHeight];
+    const ratio = Math.min(2, devicePixelRatio || 1);
+    [this.canvas.width, this.canvas.height] = [clientWidth * ratio, clientHeight * ratio];
+    if (this.sight) this.ask(this.moving);
+    if (this.fitted && !first) this.fit();
+  }
+
+  // --- layout -----------------------------------------------------------------------------------------------
+  layout() {
+    this.tree.layout();
+    this.sight = new Sight(this.tree.shownBoxes, this.tree.arrows);
+    this.everyArrow = null;
+    this.forget();
+    this.overview.layout();
+    this.mark();
+    this.move();
+  }
+
+  forget() {
+    for (const layer of [this.floor, this.wires, this.cards]) layer.replaceChildren();
+    this.live.clear();
+  }
+
+  // --- drawing ----------------------------------------------------------------------------------------------
+  // Draws at the next frame, on the canvas; elements follow when all is at rest.
+  move() {
+    this.fitted = false;
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.rest(), REST);
+    this.ask(true);
+    this.say("moved");
+  }
+
+  // Draws what has changed without a move: elements stay.
+  changed() { this.forget(); this.ask(this.moving); }
+
+  ask(moving) {
+    this.moving = moving;
+    if (!this.asked) { this.asked = true; requestAnimationFrame(() => this.frame()); }
+  }
+
+  rest() {
+    clearTimeout(this.resting);
+    this.moving = false;
+    this.frame();
+  }
+
+  window() {
+    const { x, y, k } = this.view;
+    return [-x / k, -y / k, (this.width - x) / k, (this.height - y) / k];
+  }
+
+  frame() {
+    this.asked = false;
+    if (!this.width || !this.sight) return;
+    const started = performance.now();
+    this.seen = this.sight.within(...this.window());
+    const elements = !this.moving && this.view.k >= READABLE && this.seen.boxes.length <= MOST_ELEMENTS;
+    this.shows = elements ? "elements" : "canvas";
+    if (elements) this.drawElements();
+    else this.drawCanvas();
+    this.svg.style.opacity = elements ? "" : 0;
+    this.canvas.style.display = elements ? "none" : "";
+    if (!this.moving) this.readAloud(elements);
+    this.overview.draw();
+    this.took = performance.now() - started;
+  }
+
+  drawCanvas() {
+    const c = this.canvas.getContext("2d"), ratio = this.canvas.width / this.width, { x, y, k } = this.view;
+    c.setTransform(1, 0, 0, 1, 0, 0);
+    c.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    c.setTransform(ratio * k, 0, 0, ratio * k, ratio * x, ratio * y);
+    const { boxes, arrows } = this.seen, open = boxes.filter((b) => b.group && b.open), closed = boxes.filter((b) => !(b.group && b.open));
+    paintBoxes(c, open, this.colours, k);
+    if (k < LEGIBLE && arrows.length > 200) this.paintFar(c, arrows, k);
+    else for (const arrow of arrows) paintArrow(c, arrow, this.colours);
+    paintBoxes(c, closed, this.colours, k);
+    if (k < LEGIBLE) paintLabels(c, boxes.filter((b) => b.group), this.colours, k);
+    else for (const box of boxes) paintWords(c, box, this.colours);
+  }
+
+  // Many arrows far away: all lines in one stroke, without heads.
+  paintFar(c, arrows, k) {
+    c.strokeStyle = this.colours.arrow;
+    c.lineWidth = Math.max(1, 0.6 / k);
+    if (arrows.length > 0.6 * this.tree.arrows.length) {
+      if (!this.everyArrow) {
+        this.everyArrow = new Path2D();
+        for (const arrow of this.tree.arrows) this.everyArrow.addPath((arrow.line ||= new Path2D(arrow.d)));
+      }
+      c.stroke(this.everyArrow);
+    } else for (const arrow of arrows) c.stroke((arrow.line ||= new Path2D(arrow.d)));
+    for (const arrow of arrows) if (arrow.looks) paintArrow(c, arrow, this.colours);
+  }
+
+  drawElements() {
+    const { x, y, k } = this.view;
+    this.layer.setAttribute("transform", `translate(${x} ${y}) scale(${k})`);
+    const wanted = new Set([...this.seen.boxes, ...this.seen.arrows]);
+    for (const [thing, element] of this.live) if (!wanted.has(thing)) { element.remove(); this.live.delete(thing); }
+    for (const thing of wanted) {
+      if (this.live.has(thing)) continue;
+      const box = "depth" in thing, element = box ? boxElement(thing, this.prefix) : arrowElement(thing);
+      element.thing = thing;
+      this.live.set(thing, element);
+      (!box ? this.wires : thing.group && thing.open ? this.floor : this.cards).append(element);
+    }
+  }
+
+  // Draws one thing anew whose texts or looks have changed.
+  redraw(thing) {
+    const element = this.live.get(thing);
+    if (!element) return;
+    if ("depth" in thing) return fillBox(element, thing, elementId(this.prefix, thing));
+    const made = arrowElement(thing);
+    made.thing = thing;
+    this.live.set(thing, made);
+    element.replaceWith(made);
+  }
+
+  // While only the canvas is shown, buttons that nobody sees stand for the boxes in view.
+  readAloud(elements) {
+    const wanted = elements ? [] : this.seen.boxes.slice(0, MOST_ELEMENTS);
+    if (!wanted.length && !this.reader.firstChild) return;
+    this.reader.replaceChildren(...wanted.map((thing) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: spoken(thing) });
+      button.addEventListener("click", () => this.press(thing));
+      button.addEventListener("focus", () => this.choose(thing));
+      return button;
+    }));
+  }
+
+  // --- zoom and place ---------------------------------------------------------------------------------------
+  zoom(by, x = this.width / 2, y = this.height / 2) {
+    const { view } = this, k = Math.max(LEAST, Math.min(LARGEST, view.k * by));
+    view.x = x - ((x - view.x) * k) / view.k;
+    view.y = y - ((y - view.y) * k) / view.k;
+    view.k = k;
+    this.move();
+  }
+
+  pan(dx, dy) { this.view.x += dx; this.view.y += dy; this.move(); }
+
+  scaleToFit() { return Math.min(SNUG, (this.width - 28) / this.tree.width, (this.height - 28) / this.tree.height); }
+
+  fit() {
+    const { view, tree } = this;
+    view.k = Math.max(LEAST, this.scaleToFit());
+    view.x = (this.width - tree.width * view.k) / 2;
+    view.y = (this.height - tree.height * view.k) / 2;
+    this.move();
+    this.fitted = true;
+  }
+
+  // A place of the drawing in the middle of the frame.
+  centre(x, y, k = this.view.k) {
+    Object.assign(this.view, { k, x: this.width / 2 - x * k, y: this.height / 2 - y * k });
+    this.move();
+  }
+
+  onScreen(thing) {
+    const { x, y, k } = this.view;
+    return [thing.x * k + x, thing.y * k + y];
+  }
+
+  at(x, y) { return this.sight.at((x - this.view.x) / this.view.k, (y - this.view.y) / this.view.k); }
+
+  // --- opening ----------------------------------------------------------------------------------------------
+  // The first view: folded until it can be read.
+  begin(depth, expand) {
+    if (depth != null || expand.length) {
+      const named = (group) => expand.some((path) => path === "all" || [fullName(group)].some((own) => own === path || own.startsWith(`${path}.`) || path.startsWith(`${own}.`) || path.endsWith(`.${own}`)));
+      for (const group of this.tree.groups()) if (group.depth <= (depth ?? 1) || named(group)) group.open = true;
+    } else this.tree.openReadable(() => this.scaleToFit() >= EASY || this.tree.width * EASY < this.width * 0.7);
+    this.layout();
+    this.fit();
+  }
+
+  // In place: the corner that was clicked stays where it is.
+  toggle(group) {
+    const [x, y] = this.onScreen(group);
+    group.open = !group.open;
+    this.layout();
+    this.view.x += x - (group.x * this.view.k + this.view.x);
+    this.view.y += y - (group.y * this.view.k + this.view.y);
+    this.rest();
+    this.say("folded");
+    this.focus(group);
+  }
+
+  focus(thing) { this.live.get(thing)?.focus({ preventScroll: true }); }
+
+  openTo(depth) { this.tree.openTo(depth); this.layout(); this.fit(); this.say("folded"); }
+
+  // One group alone, or everything again.
+  enter(group) {
+    this.tree.home = group;
+    this.layout();
+    this.fit();
+    this.say("folded");
+  }
+
+  // Opens the way to a thing and brings it to the middle, at full size.
+  reveal(thing, k = 1) {
+    const way = this.tree.way(thing), { tree } = this;
+    if (!way.includes(tree.home)) tree.home = tree.root;
+    const closed = way.slice(0, -1).filter((group) => !group.open);
+    for (const group of closed) group.open = true;
+    this.layout();
+    if (closed.length) this.say("folded");
+    this.centre(thing.x + Math.min(thing.w, this.width / k) / 2, thing.y + Math.min(thing.h, this.height / k) / 2, k);
+    this.choose(thing);
+    this.rest();
+  }
+
+  // --- choosing ---------------------------------------------------------------------------------------------
+  choose(thing) {
+    this.chosen = thing;
+    this.mark();
+    this.say("chosen", thing);
+  }
+
+  press(thing) {
+    if (thing && thing.stub) this.reveal(thing.stub);
+    else if (thing && thing.group) this.toggle(thing);
+    else this.choose(thing === this.chosen ? null : thing);
+  }
+
+  // Lights the chosen box and its arrows both ways.
+  mark() {
+    if (this.heard.mark) return this.say("mark");
+    const looks = new Map();
+    if (this.chosen) {
+      const { ins, outs } = this.tree.links(this.chosen);
+      for (const link of [...ins, ...outs]) for (const arrow of this.tree.along(...link)) looks.set(arrow, "active");
+      const shown = this.tree.shown(this.chosen);
+      if (shown) looks.set(shown, "active");
+    }
+    this.look(looks);
+  }
+
+  // Gives things and arrows their looks; those not named have none.
+  look(looks) {
+    for (const thing of [...this.tree.things, ...this.tree.arrows]) {
+      const wanted = looks.get(thing) || "";
+      if ((thing.looks || "") === wanted) continue;
+      thing.looks = wanted;
+      this.redraw(thing);
+    }
+    if (this.shows === "canvas") this.ask(this.moving);
+  }
+}
