@@ -1,8 +1,9 @@
 """What a proved call costs beside a call of the function itself: `python benchmarks/proving.py`.
 
-For each network it prints the median times of the function, of a compiled call that proves itself and of one
-that does not; how many of the proofs had to replay the program, rounded at random; and the most memory that a
-proof held at a time, beside what the parameters and the optimizer hold.
+For each network it prints the median times (the processor's, of all threads: a busy machine changes them
+little) of the function, of a compiled call that proves itself and of one
+that does not; how many of the proofs had to replay the program, rounded at random, and are not among these
+times; and the most memory that a proof held at a time, beside what the parameters and the optimizer hold.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from clearprop.compiler.proof import prove
 from clearprop.compiler.step import available_executors
 
 SIZES = ((32, (13, 32, 1)), (64, (784, 128, 10)), (64, (784, 512, 512, 10)))
-CALLS = 30
+CALLS = 24  # few enough that no network learns its numbers by heart: its gradients are rounding then
+WARM = 6
 
 
 def training(rows: int, sizes: tuple[int, ...], **options: Any) -> Callable[[], Any]:
@@ -46,18 +48,8 @@ def training(rows: int, sizes: tuple[int, ...], **options: Any) -> Callable[[], 
     return lambda: called(x, y)
 
 
-def seconds(call: Callable[[], Any]) -> float:
-    """Return the median time of a call."""
-    times = []
-    for _ in range(CALLS):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def replays(call: Callable[[], Any]) -> int:
-    """Count the calls among ten in whose proof rounding was in doubt."""
+def seconds(calls: list[Callable[[], Any]]) -> tuple[list[float], int]:
+    """Return the median time of each, called in turns without those that replayed, and how many did."""
     own, found = prove.Replays, []
 
     def counted(*args: Any) -> Any:
@@ -65,10 +57,17 @@ def replays(call: Callable[[], Any]) -> int:
         return own(*args)
 
     prove.Replays = counted  # type: ignore[assignment, misc]
-    for _ in range(10):
-        call()
+    times: list[list[float]] = [[] for _ in calls]
+    replayed = 0
+    for _ in range(CALLS):
+        for call, mine in zip(calls, times, strict=True):
+            found.clear()
+            start = time.process_time()
+            call()
+            mine += [] if found else [time.process_time() - start]
+            replayed += bool(found)
     prove.Replays = own  # type: ignore[misc]
-    return len(found)
+    return [statistics.median(mine or [float("nan")]) for mine in times], replayed
 
 
 def megabytes(call: Callable[[], Any]) -> float:
@@ -82,20 +81,22 @@ def megabytes(call: Callable[[], Any]) -> float:
 
 def main() -> None:
     """Print a line for each network and executor."""
-    print("network            executor  function  unproved    proved   ratio  replays of 10  peak, held")
+    print(
+        f"network            executor  function  unproved    proved   ratio  replays of {CALLS}  peak, held"
+    )
     for rows, sizes in SIZES:
-        own = training(rows, sizes)
         for executor in available_executors():
+            own = training(rows, sizes)
             proved = training(rows, sizes, executor=executor, prove="always")
             unproved = training(rows, sizes, executor=executor, prove="never")
-            for call in (own, proved, unproved, own, proved, unproved):
+            for call in (own, proved, unproved) * WARM:
                 call()
-            eager, quick, slow = seconds(own), seconds(unproved), seconds(proved)
+            (eager, quick, slow), replays = seconds([own, unproved, proved])
             held = 12e-6 * sum((a + 1) * b for a, b in itertools.pairwise(sizes))
             name = "-".join(map(str, sizes))
             print(
                 f"{name:18} {executor:8} {1e6 * eager:7.0f} us {1e6 * quick:6.0f} us {1e6 * slow:6.0f} us"
-                f"  {slow / eager:5.2f}  {replays(proved):13}  {megabytes(proved):6.1f} MB, {held:.1f} MB"
+                f"  {slow / eager:5.2f}  {replays:13}  {megabytes(proved):6.1f} MB, {held:.1f} MB"
             )
 
 

@@ -66,6 +66,7 @@ class Variant:
         self.picture = seen  # what was within reach: where a proof fails, what has changed since
         self.counts: bool = recording.counts  # whether it is for masks that pick as many entries as then
         self.tables: LargeTables | None = None  # what was read of the large ones
+        self.watch: Lookout | None = None  # that of its last proof
         self.proofs = 0
         self.given_up = False
         self.named = set(guard.leaves)  # Tensors that are reached by name: none is an argument too

@@ -279,7 +279,77 @@ def of_a_partial_function(things):
     return lambda x: scaled(x), lambda: numbers.update(by=3.0)
 
 
+def in_its_code(things):
+    def scaled(x):
+        return x * 2.0
+
+    return scaled, lambda: setattr(scaled, "__code__", (lambda x: x * 3.0).__code__)
+
+
+def in_the_code_of_another(things):
+    def scaled(x):
+        return x * 2.0
+
+    return lambda x: scaled(x), lambda: setattr(scaled, "__code__", (lambda x: x * 3.0).__code__)
+
+
+def in_the_code_of_a_method(things):
+    class Scaled:
+        def by(self, x):
+            return x * 2.0
+
+    scaled = Scaled()
+    return lambda x: scaled.by(x), lambda: setattr(Scaled.by, "__code__", (lambda self, x: x * 3.0).__code__)
+
+
+def in_a_default(things):
+    def scaled(x, by=2.0):
+        return x * by
+
+    return lambda x: scaled(x), lambda: setattr(scaled, "__defaults__", (3.0,))
+
+
+def in_a_default_that_comes_later(things):
+    def scaled(x, *by):
+        return x * (by[0] if by else 2.0)
+
+    def change():
+        scaled.__code__ = (lambda x, by: x * by).__code__
+        scaled.__defaults__ = (3.0,)
+
+    return lambda x: scaled(x), change
+
+
+def in_a_default_by_name(things):
+    def scaled(x, *, by=2.0):
+        return x * by
+
+    return lambda x: scaled(x), lambda: setattr(scaled, "__kwdefaults__", {"by": 3.0})
+
+
+def in_an_entry_of_the_defaults_by_name(things):
+    def scaled(x, *, by=2.0):
+        return x * by
+
+    return lambda x: scaled(x), lambda: scaled.__kwdefaults__.update(by=3.0)
+
+
+def in_the_step_s_own_default(things):
+    def scaled(x, by=2.0):
+        return x * by
+
+    return scaled, lambda: setattr(scaled, "__defaults__", (3.0,))
+
+
 PLACES = [
+    in_its_code,
+    in_the_code_of_another,
+    in_the_code_of_a_method,
+    in_a_default,
+    in_a_default_that_comes_later,
+    in_a_default_by_name,
+    in_an_entry_of_the_defaults_by_name,
+    in_the_step_s_own_default,
     in_a_module(lambda m: m._scale, lambda m: setattr(m, "_scale", 3.0)),
     in_a_module(lambda m: m._options["scale"], lambda m: m._options.update(scale=3.0)),
     in_a_module(lambda m: m._list[0], lambda m: m._list.__setitem__(0, 3.0)),

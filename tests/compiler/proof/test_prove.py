@@ -1,5 +1,6 @@
 """A compiled step proves itself: when, what it compares, what it says, and that bits do not depend on it."""
 
+import itertools
 import os
 import threading
 import types
@@ -9,6 +10,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, assign, nn, optim
+from clearprop.compiler import RecordingError
 from clearprop.compiler.capture.culprits import changes, checksum, likely_lines, picture
 from clearprop.compiler.proof.prove import DEFAULT, ProofError, turns_left
 from clearprop.compiler.proof.tolerance import FEW, roundings, surely_close
@@ -414,6 +416,52 @@ def test_an_array_that_the_function_changes_is_named():
     compiled(np.ones(2))
     with pytest.raises(ProofError, match=r"an array within reach, \(3,\) float64: the function changes"):
         compiled(np.ones(2))
+
+
+def _counts(things):
+    things["counter"] += 1
+
+
+def _appends(things):
+    things["list"].append(1)
+
+
+def _fills(things):
+    things["array"][0] += 1
+
+
+def _replaces(things):
+    things["list"] = [things["list"]]
+
+
+def _draws(things):
+    things["generator"].random()
+
+
+@pytest.mark.parametrize(
+    ("late", "meanwhile"),
+    [
+        *itertools.product((_counts, _appends, _fills, _draws), (None, _counts, _appends, _fills, _replaces)),
+        (_replaces, None),
+    ],
+)
+def test_what_a_step_begins_to_change_late_is_found_by_a_later_proof(late, meanwhile, monkeypatch):
+    things = {"counter": 0, "list": [], "array": np.zeros(2), "generator": np.random.default_rng(0)}
+    monkeypatch.delenv("CLEARPROP_TEST", raising=False)
+
+    def step(x):
+        if os.environ.get("CLEARPROP_TEST"):
+            late(things)
+        return x * 2.0
+
+    compiled = clearprop.compile(step, prove="always")
+    for _ in range(5):
+        compiled(np.ones(3))
+        if meanwhile is not None:
+            meanwhile(things)
+    monkeypatch.setenv("CLEARPROP_TEST", "1")
+    with pytest.raises(RecordingError):  # a ProofError, where nothing else has changed
+        compiled(np.ones(3))
 
 
 def test_random_numbers_that_the_function_draws_are_found():

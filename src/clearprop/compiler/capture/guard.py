@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +31,7 @@ from clearprop.op import describe
 from clearprop.tensor import Tensor
 
 _COMPARED = (bool, int, float, str, bytes, type(None))
+_made_of = operator.attrgetter("__code__", "__defaults__", "__kwdefaults__")
 _requires_grad, _contents = operator.attrgetter("requires_grad"), operator.attrgetter("cell_contents")
 
 
@@ -54,13 +56,26 @@ class Lookout:
         self.tables = tables
         self.places: PlacesOfTables | None = None
         self.unseen: bool = False  # whether the run may have read what nobody was told of
+        self.others, self.count = list(others), structure.count()
         self.before: Snapshot = self.around.snapshot()
-        self.chance: list[Any] = drawn(self.around.generators)
-        self.taken: list[Any] = list(map(taken, self.around.iterators))
-        self.sums: list[int] = list(map(checksum, self.around.buffers))
+        self._start()
         self.back: Undoing | None = None
         if restores or (tables is not None and tables.known and not tables.settled):
             self.back = Undoing(self.around, self.before)
+
+    def _start(self) -> None:
+        self.chance: list[Any] = drawn(self.around.generators)
+        self.taken: list[Any] = list(map(taken, self.around.iterators))
+        self.sums: list[int] = list(map(checksum, self.around.buffers))
+        self.same: bool = False  # whether nothing had changed when it was last checked
+
+    def again(self, others: list[Any]) -> bool:
+        """Start once more from now, where the very same things are within reach; otherwise return False."""
+        here = self.count == structure.count() and _identical(self.others, others)
+        if not here or not all(map(_identical, _all(self.before), _all(self.around.snapshot()))):
+            return False
+        self._start()
+        return True
 
     # --- large tables ---------------------------------------------------------------------------------------
     @contextmanager
@@ -118,8 +133,8 @@ class Lookout:
     def _asks_for_types(self, since: int) -> bool:
         return any(not ASKING.isdisjoint(named_in(code)) for code in self.around.codes[since:])
 
-    def check(self) -> bool:
-        """Raise RecordingError for a change of Python's own that each call would have to repeat.
+    def check(self, arrays: bool = True) -> bool:
+        """Raise RecordingError for a change of Python's own, or in `arrays`, that calls would have to repeat.
 
         Return whether nothing at all has changed. Where something has (an optimizer made its memory), the
         next call may well do something else, and this recording is good for this call only.
@@ -134,19 +149,19 @@ class Lookout:
                 "the step takes from an iterator: later calls would not",
                 hint="next(iterator) outside, and what it gives as an argument",
             )
-        for x, old in zip(self.around.buffers, self.sums, strict=True):
+        for x, old in zip(self.around.buffers, self.sums, strict=True) if arrays else ():
             if checksum(x) != old:
                 raise lost(
                     f"the step changes an array in place: {describe(x)}. Later calls would not",
                     hint="a Tensor(array, requires_grad=False) changed with clearprop.assign",
                 )
         after = self.around.snapshot()
-        for where, old, new in self._pairs(f"a variable of {self._name()}", after):
-            if not _identical(old, new):
-                self._compare(where, old, new)
-        return all(
-            map(_identical, (*_parts(self.before), *self.before.private), (*_parts(after), *after.private))
-        )
+        self.same = all(map(_identical, _all(self.before), _all(after)))
+        if not self.same:
+            for where, old, new in self._pairs(f"a variable of {self._name()}", after):
+                if not _identical(old, new):
+                    self._compare(where, old, new)
+        return self.same
 
     def _pairs(self, variables: str, after: Snapshot) -> Iterator[tuple[str, Any, Any]]:
         """Yield where things are, what was there and what is now; the library's own notes may change."""
@@ -159,6 +174,8 @@ class Lookout:
 
     def replaced(self) -> str:
         """Return where another object stands now, '' if nowhere; the library's own notes may change."""
+        if self.same:
+            return ""
         pairs = self._pairs(self._name(), self.around.snapshot())
         return next((name for name, old, new in pairs if not _identical(old, new)), "")
 
@@ -198,6 +215,10 @@ def _parts(x: Snapshot) -> list[Any]:
     return [x.cells, x.named, *x.containers]
 
 
+def _all(x: Snapshot) -> list[Any]:
+    return [*_parts(x), *x.private]
+
+
 def _identical(old: Any, new: Any) -> bool:
     if isinstance(old, dict):
         return old.keys() == new.keys() and all(new[key] is value for key, value in old.items())
@@ -221,6 +242,7 @@ class Guard:
     ) -> None:
         around = Surroundings(function, others, tables)
         self.cells: Any = around.cells
+        self.functions: list[types.FunctionType] = around.functions
         self.contents = contents
         self.spaces = [*around.globals, *((c, "") for c in contents)]
         looked_at = [c for c in around.containers if id(c) not in around.announced]
@@ -237,7 +259,9 @@ class Guard:
 
     def _all(self) -> list[Any]:
         named = [space.get(name, END) for space, name in self.spaces]
-        return [*map(inside, self.cells), *named, *itertools.chain.from_iterable(self.iterables), END]
+        made_of = itertools.chain.from_iterable(map(_made_of, self.functions))
+        everything = itertools.chain.from_iterable(self.iterables)
+        return [*map(inside, self.cells), *named, *made_of, *everything, END]
 
     def holds(self) -> bool:
         """Tell whether the recording is still good."""
@@ -257,7 +281,7 @@ class Guard:
             held = list(map(inside, self.cells))
         variables = [space.get(name, END) for space, name in self.spaces]
         # The end shows where one grew or shrank.
-        now = itertools.chain(held, variables, *self.iterables, (END,))
+        now = itertools.chain(held, variables, *map(_made_of, self.functions), *self.iterables, (END,))
         return all(map(operator.is_, now, self.saved)) or self._equal()
 
     def _equal(self) -> bool:

@@ -79,6 +79,8 @@ class Surroundings:
         self.iterators: list[Any] = []
         self._seen: set[int] = set()
         self._kept: list[Any] = []
+        self.weak = False  # whether some of it may go: nobody may hold on to it
+        self.functions: list[types.FunctionType] = []  # the user's, whose code and defaults can be exchanged
         self.codes: list[types.CodeType] = []
         self.tables = tables
         self._waiting: dict[int, Any] = {}  # large tables that nobody has looked into
@@ -169,6 +171,7 @@ class Surroundings:
             self._fixed_there(stack[-1:])
         elif isinstance(x, weakref.ref):
             self.globals.append((_Referent(x), ""))
+            self.weak = True
             stack.append(x())
         elif isinstance(x, (bytearray, array.array)):
             self.buffers.append(x)
@@ -258,6 +261,7 @@ class Surroundings:
         if not _is_users(function):
             return  # a library's own globals do not change
         self.codes.append(function.__code__)
+        self.functions.append(function)
         names = set(named_in(function.__code__))
         spaces, mine = [function.__globals__], set(_variables(function.__code__))
         held_by_cells = map(inside, function.__closure__ or ())

@@ -11,6 +11,7 @@ from clearprop.compiler.llvm.doorstep.objects import (
     LIST_ITEMS,
     LIST_SIZE,
     Entries,
+    made_of,
     members,
     slot,
     viewed,
@@ -40,7 +41,8 @@ class Conditions:
         if len(guard.saved) > MANY:  # a word for each at least: finding them all out would take seconds
             raise LookupError("too many words")
         # Where an address was, something else may lie later: what is compared stays alive.
-        self.kept: list[Any] = [*guard.cells, *guard.iterables, *guard.saved, *guard.keys, *guard.leaves]
+        self.kept: list[Any] = [*guard.cells, *guard.functions, *guard.iterables, *guard.saved]
+        self.kept += [*guard.keys, *guard.leaves]
         self.more.append((variant.recording.turns.ctypes.data, -1))  # no proof is due
         self._same(variant.recording.busy.ctypes.data)
         for count in ("proofs",) if beside else ("proofs", "blocks"):
@@ -49,6 +51,8 @@ class Conditions:
         self._variables([*guard.spaces, (vars(structure), "_count")])
         for cell in guard.cells:
             self._same(id(cell) + CELL_CONTENT)
+        for function in guard.functions:
+            self._same(*made_of(function))
         for container in guard.iterables:
             self._container(container)
         for container in guard.named:

@@ -111,6 +111,23 @@ def viewed(view: Any) -> int:
     return word(id(view) + VIEW_DICT)
 
 
+def made_of(function: types.FunctionType) -> list[int]:
+    """Return the addresses of the words that hold a function's code and defaults."""
+    return [id(function) + offset for offset in _in_functions()]
+
+
+@cache
+def _in_functions() -> list[int]:
+    def probe(a: int = 1, *, b: int = 2) -> None:
+        """Have defaults."""
+
+    words = [word(id(probe) + offset) for offset in range(0, types.FunctionType.__basicsize__, 8)]
+    wanted = probe.__code__, probe.__defaults__, probe.__kwdefaults__
+    if any(words.count(id(x)) != 1 for x in wanted):
+        raise LookupError("a function that holds its code elsewhere")
+    return [8 * words.index(id(x)) for x in wanted]
+
+
 def slot(thing: Any, name: str) -> int:
     """Return the address of the word that holds an attribute of an object with slots: a Tensor, say."""
     kind: Any = type(thing)
