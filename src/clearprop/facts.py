@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 
@@ -81,3 +83,13 @@ class Facts:
 
 SILENT = Facts()
 """What an op says that says nothing."""
+
+
+@cache
+def script_library() -> str:
+    """Return the JavaScript of `cp`, the functions that scripts name and JavaScript lacks: `cp.power(x, y)`.
+
+    >>> "power: (x, y)" in script_library()
+    True
+    """
+    return Path(__file__).with_suffix(".js").read_text(encoding="utf-8")

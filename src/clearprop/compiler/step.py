@@ -399,6 +399,24 @@ class CompiledStep(Generic[P, R]):
             )
         return executable.ir  # type: ignore[no-any-return]
 
+    def javascript(self) -> str:
+        """Return the plan as a JavaScript module: typed arrays, loops, and the Tensors as they are now.
+
+        It exports `make(states)`, which gives `{arguments, outputs, run}`, and `states`, `inputs`, `outputs`:
+        what each array is. float64 and float32 are computed as here, random numbers are the same bits; an
+        int64 beyond 2**53 is a RangeError there. Raises TypeError, naming the op, where there is no
+        translation.
+
+        >>> import numpy as np, clearprop
+        >>> step = clearprop.compile(lambda x: np.tanh(x) * 2)
+        >>> _ = step(np.ones(3))
+        >>> [line for line in step.javascript().splitlines() if "tanh" in line]
+        ['for(let i0=0;i0<3;i0++){const r0=x0[i0];const t1=Math.tanh(r0);const t2=(t1 * (2));a2[i0]=t2;}']
+        """
+        from clearprop.compiler.js import javascript
+
+        return javascript(self._shown().program)
+
     def explain(self) -> str:
         """Return what was recorded, fused and shared, and what it costs."""
         return explanation(self, self._shown())

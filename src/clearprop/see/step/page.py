@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.facts import script_library
 from clearprop.see.algebra.formulas import formula
 from clearprop.see.drawing.arrange import Placement, layout
 from clearprop.see.drawing.boxes import Box
@@ -193,7 +194,7 @@ def _functions(script: Script | None) -> str:
         f'  "{key}": [(v) => {script.local[key]}, (v, g) => {script.amount[key]}]' for key in script.amount
     )
     return (
-        f"{_file('numbers.js')}\nObject.assign(cp, {{\n{own}\n}});\n"
+        f"{script_library()}\nObject.assign(cp, {{\n{own}\n}});\n"
         f"const script = {{ forward: [\n{forward}\n], rules: {{\n{rules}\n}} }};"
     )
 
