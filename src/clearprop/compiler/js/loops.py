@@ -10,7 +10,7 @@ from clearprop.compiler.program.strides import Steps
 
 
 @dataclass(frozen=True)
-class Walk:
+class Loops:
     """Loops over an index space, with the strides of each array that is read or written in it.
 
     Axes that lie in a row in all arrays are one loop; those of length 1 are none.
@@ -21,12 +21,12 @@ class Walk:
     letter: str = "i"
 
     @classmethod
-    def over(cls, shape: Shape, strides: Sequence[Steps], letter: str = "i") -> Walk:
+    def over(cls, shape: Shape, strides: Sequence[Steps], letter: str = "i") -> Loops:
         """Return the fewest loops over a space.
 
-        >>> Walk.over((2, 1, 3), [(3, 0, 1), (0, 0, 1)])
-        Walk(lengths=(2, 3), strides=((3, 1), (0, 1)), letter='i')
-        >>> Walk.over((2, 3), [(3, 1), (3, 1)]).lengths
+        >>> Loops.over((2, 1, 3), [(3, 0, 1), (0, 0, 1)])
+        Loops(lengths=(2, 3), strides=((3, 1), (0, 1)), letter='i')
+        >>> Loops.over((2, 3), [(3, 1), (3, 1)]).lengths
         (6,)
         """
         lengths: list[int] = []

@@ -11,7 +11,7 @@ import numpy as np
 
 from clearprop.compiler.js import entries
 from clearprop.compiler.js.kinds import ARRAYS, code, filled
-from clearprop.compiler.js.loops import Walk
+from clearprop.compiler.js.loops import Loops
 from clearprop.compiler.js.writers import writer
 from clearprop.compiler.plan.fuse import LOOPS, Group, Grouping, through
 from clearprop.compiler.plan.prepare import Add, prepared
@@ -111,7 +111,7 @@ class JavaScript:
         reads = list(dict.fromkeys(x for v in group.values for x in v.operands if through(x) not in inside))
         places = [self.place(x, space) for x in reads]
         stored = [(v, self.result(v)) for v in group.stores]
-        nest = Walk.over(space, [contiguous(space), *(strides for _, _, strides in places)])
+        nest = Loops.over(space, [contiguous(space), *(strides for _, _, strides in places)])
         at = {x: f"r{i}" for i, x in enumerate(reads)}
         lines = [
             f"const r{i}={name}[{nest.index(i + 1, offset)}];" for i, (name, offset, _) in enumerate(places)
@@ -156,7 +156,7 @@ class JavaScript:
             return self.names[found.base]
         name = self.scratch(ARRAYS[code(v.dtype)], v.size)
         array, offset, strides = self.place(v)
-        nest = Walk.over(v.shape, [contiguous(v.shape), strides])
+        nest = Loops.over(v.shape, [contiguous(v.shape), strides])
         self.say(f"{nest.head}{name}[{nest.index(0)}]={array}[{nest.index(1, offset)}];")
         return name
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearprop.compiler.js.kinds import code, literal, rounded
-from clearprop.compiler.js.loops import Walk
+from clearprop.compiler.js.loops import Loops
 from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.ir import Value
 from clearprop.compiler.program.strides import contiguous
@@ -42,7 +42,7 @@ def _by_entry(v: Value) -> bool:
 
 def _entrywise(js: JavaScript, v: Value) -> None:
     places = [js.place(x, v.shape) if isinstance(x, Value) else None for x in v.inputs]
-    nest = Walk.over(v.shape, [contiguous(v.shape), *(p[2] for p in places if p is not None)])
+    nest = Loops.over(v.shape, [contiguous(v.shape), *(p[2] for p in places if p is not None)])
     numbers = iter(range(1, len(places) + 1))
     xs = [
         f"({p[0]}[{nest.index(next(numbers), p[1])}])" if p is not None else literal(x, v.dtype)
@@ -53,16 +53,16 @@ def _entrywise(js: JavaScript, v: Value) -> None:
 
 
 # --- reductions ---------------------------------------------------------------------------------------------
-def _split(v: Value, strides: Any) -> tuple[Walk, Walk]:
+def _split(v: Value, strides: Any) -> tuple[Loops, Loops]:
     """Return the loops over what is kept, for the result and the operand, and those over what is reduced."""
     x, axes = v.operands[0], set(v.attrs["axes"])
     kept = [a for a in range(len(x.shape)) if a not in axes]
     gone = sorted(axes)
     own = contiguous(v.shape)
-    outer = Walk.over(
+    outer = Loops.over(
         tuple(x.shape[a] for a in kept), [tuple(own[a] for a in kept), tuple(strides[a] for a in kept)]
     )
-    return outer, Walk.over(tuple(x.shape[a] for a in gone), [tuple(strides[a] for a in gone)], "j")
+    return outer, Loops.over(tuple(x.shape[a] for a in gone), [tuple(strides[a] for a in gone)], "j")
 
 
 def _reduction(js: JavaScript, v: Value, start: str, step: str, end: str = "") -> None:
@@ -145,7 +145,7 @@ def _matmul(js: JavaScript, v: Value) -> None:
         return (0,) * n + tuple(0 if m == 1 else s for m, s in zip(lead, strides, strict=False))
 
     size = rows * columns
-    nest = Walk.over(batch, [tuple(s * size for s in contiguous(batch)), led(x, ax), led(y, by)], "n")
+    nest = Loops.over(batch, [tuple(s * size for s in contiguous(batch)), led(x, ax), led(y, by)], "n")
     z, p, q = nest.index(0), nest.index(1, a), nest.index(2, b)
     if v.dtype.kind == "f" and v.dtype.itemsize > 2 and bj == 1 and columns >= WIDE:
         row = js.scratch("Float64Array", columns)
@@ -174,7 +174,7 @@ def _product_added(v: Value, a: str, b: str) -> str:
 
 
 # --- entries here and there ---------------------------------------------------------------------------------
-def _picked_at(js: JavaScript, v: Value, whole: Value | None) -> tuple[Walk, str, Any, list[Value]]:
+def _picked_at(js: JavaScript, v: Value, whole: Value | None) -> tuple[Loops, str, Any, list[Value]]:
     """The loops over what is picked, and where its entry lies in the whole: common to both directions."""
     source = v if whole is None else whole
     arrays = list(v.operands[1:])
@@ -199,7 +199,7 @@ def _picked_at(js: JavaScript, v: Value, whole: Value | None) -> tuple[Walk, str
     along = strides[:first] + (0,) * len(found) + strides[first + len(arrays) :]
     places = [js.place(a, found) for a in arrays]
     spread = [(0,) * first + s + (0,) * len(rest) for _, _, s in places]
-    nest = Walk.over(few, [other[2], along, *spread])
+    nest = Loops.over(few, [other[2], along, *spread])
     terms = [
         f"place({name}[{nest.index(2 + k, o)}],{source.shape[first + k]})*{strides[first + k]}"
         for k, (name, o, _) in enumerate(places)
@@ -223,17 +223,17 @@ def _join(js: JavaScript, v: Value) -> None:
     name, axis, own, offset = js.result(v), v.attrs["axis"], contiguous(v.shape), 0
     for x in v.inputs:
         array, start, strides = js.place(x)
-        nest = Walk.over(x.shape, [own, strides])
+        nest = Loops.over(x.shape, [own, strides])
         js.say(f"{nest.head}{name}[{nest.index(0, offset)}]={array}[{nest.index(1, start)}];")
         offset += x.shape[axis] * own[axis]
 
 
-def _rows(js: JavaScript, v: Value, axis: int) -> tuple[Walk, str, str, int, int, int, int]:
+def _rows(js: JavaScript, v: Value, axis: int) -> tuple[Loops, str, str, int, int, int, int]:
     """Loops over all axes but one, of the result and its operand, and both strides along that."""
     x, own = v.operands[0], contiguous(v.shape)
     array, offset, strides = js.place(x)
     others = [a for a in range(len(x.shape)) if a != axis]
-    nest = Walk.over(
+    nest = Loops.over(
         tuple(x.shape[a] for a in others), [tuple(own[a] for a in others), tuple(strides[a] for a in others)]
     )
     return nest, js.result(v), array, offset, own[axis], strides[axis], x.shape[axis]
@@ -268,7 +268,7 @@ def _ordered(places: bool) -> Write:
 
 def _copy(js: JavaScript, v: Value) -> None:
     array, offset, strides = js.place(v.operands[0])
-    nest = Walk.over(v.shape, [contiguous(v.shape), strides])
+    nest = Loops.over(v.shape, [contiguous(v.shape), strides])
     js.say(f"{nest.head}{js.result(v)}[{nest.index(0)}]={array}[{nest.index(1, offset)}];")
 
 
