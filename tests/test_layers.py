@@ -20,14 +20,9 @@ ORDER = {
         "data interop typed see testing check diagnosis homework compiler train sklearn torch coverage "
         "__init__ cli __main__"
     ),
-<<<<<<< HEAD
     "see": "readable numbers names algebra layout drawing page step summaries gallery __init__",
-    "compiler": "program plan numpy llvm xla executors capture proof explain step __init__",
-=======
-    "see": "readable numbers names algebra layout drawing step summaries gallery __init__",
     "compiler": "program plan js numpy llvm xla executors capture proof explain step __init__",
     "compiler/js": "kinds loops symbols entries writers script __init__",
->>>>>>> b9ac00e (A compiled step prints itself as JavaScript: typed-array loops with the losses of eager mode and the same random bits)
     "compiler/llvm": "language loops products plan doorstep turns executor __init__",
 }
 # What does not look at what, though it stands above it.
