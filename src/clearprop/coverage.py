@@ -1,4 +1,4 @@
-"""`python -m clearprop.coverage`: which functions of NumPy and SciPy answer a Tensor, by calling them.
+"""`python -m clearprop.coverage`: which functions of NumPy, SciPy and the array API answer a Tensor, by calling them.
 
 A function counts as covered when a call of it with Tensors agrees with NumPy, has a gradient, and agrees with
 itself inside a compiled step. It is plain when it has no gradient and answers what NumPy answers; everything
@@ -25,10 +25,12 @@ from typing import Any
 
 import numpy as np
 
+import clearprop.numpy as cnp
 from clearprop.batch import one_by_one, rule_of
 from clearprop.compiler import compile as compiled
 from clearprop.compiler.step import available_executors
 from clearprop.errors import lesson
+from clearprop.numpy import array_api, standard
 from clearprop.registry import numpy_functions, ops, ufunc_names
 from clearprop.tensor import Tensor
 
@@ -111,7 +113,8 @@ def _agree(ours: Any, theirs: Any) -> bool:
         a = getattr(a, "_value", a)
         numbers = isinstance(b, (np.ndarray, np.generic)) and b.dtype.kind in "fiubc"
         if numbers and not (
-            np.shape(a) == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
+            np.shape(a) == b.shape
+            and np.allclose(a, b, rtol=1e-9 if b.itemsize > 4 else 1e-6, atol=1e-12, equal_nan=True)
         ):
             return False
         if not numbers and repr(a) != repr(b):
@@ -119,7 +122,9 @@ def _agree(ours: Any, theirs: Any) -> bool:
     return True
 
 
-def _in_a_step(function: Callable[..., Any], given: tuple[Any, ...], theirs: Any) -> bool:
+def _in_a_step(
+    function: Callable[..., Any], given: tuple[Any, ...], theirs: Any, kwargs: dict[str, Any] | None = None
+) -> bool:
     """Whether a compiled step that calls the function agrees too, also with other numbers than were recorded."""
     at = [i for i, x in enumerate(given) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
     if not at:
@@ -129,7 +134,7 @@ def _in_a_step(function: Callable[..., Any], given: tuple[Any, ...], theirs: Any
         args = list(given)
         for i, x in zip(at, xs, strict=True):
             args[i] = x
-        return _parts(function(*args))
+        return _parts(function(*args, **(kwargs or {})))
 
     step = compiled(call)
     step(*(given[i] for i in at))
@@ -185,7 +190,40 @@ def table() -> dict[str, dict[str, tuple[str, str]]]:
         if title == "scipy.special":
             rows = ((n, f) for n, f in rows if isinstance(f, np.ufunc))
         found[title] = {name: state(name, function) for name, function in rows}
-    return found
+    return found | {
+        f"array API {standard.VERSION}": {row.name: state_of_row(row) for row in array_api.rows()}
+    }
+
+
+def state_of_row(row: array_api.Row) -> tuple[str, str]:
+    """Return the same of a name of the array API standard, by its signature and its calls.
+
+    >>> [state_of_row(row)[0] for row in array_api.rows() if row.name in ("tanh", "argmax")]
+    ['covered', 'plain']
+    """
+    ours, theirs = array_api.at(cnp, row.name), array_api.reference(row.name)
+    if wrong := array_api.takes(ours, row.signature):
+        return "refused", wrong
+    flows = False
+    for args, kwargs in row.calls:
+        grad = row.name != "from_dlpack"  # a Tensor that needs a gradient is not handed over
+        given = tuple(_lifted(x, grad) for x in args), {k: _lifted(x, grad) for k, x in kwargs.items()}
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                found, wanted = ours(*given[0], **given[1]), theirs(*args, **kwargs)
+                same = _agree(found, wanted) and _dtypes(found) == _dtypes(wanted)
+                if same and (needs := any(getattr(p, "requires_grad", False) for p in _parts(found))):
+                    flows, same = flows or needs, _in_a_step(ours, args, wanted, kwargs)
+            except Exception as error:  # of any class: what fails does not count
+                return "refused", str(error).split("\n")[0]
+        if not same:
+            return "refused", "differs from NumPy"
+    return ("covered" if flows else "plain"), ""
+
+
+def _dtypes(z: Any) -> list[Any]:
+    return [getattr(p, "dtype", None) for p in _parts(z)]
 
 
 # --- PyTorch's names ----------------------------------------------------------------------------------------
@@ -309,11 +347,11 @@ def print_onnx() -> None:
 
 def print_numpy() -> None:
     """Print which functions of NumPy and SciPy are covered."""
-    print(f"{'':16}{'covered':>9}{'plain':>9}{'refused':>9}{'in all':>9}")
+    print(f"{'':18}{'covered':>9}{'plain':>9}{'refused':>9}{'in all':>9}")
     reasons: dict[str, list[str]] = {}
     for title, rows in table().items():
         n = Counter(kind for kind, _ in rows.values())
-        print(f"{title:16}{n['covered']:9}{n['plain']:9}{n['refused']:9}{len(rows):9}")
+        print(f"{title:18}{n['covered']:9}{n['plain']:9}{n['refused']:9}{len(rows):9}")
         for name, (kind, reason) in rows.items():
             if kind == "refused" and not (title == "scipy.special" and reason == "no rule"):
                 reasons.setdefault(reason, []).append(name)

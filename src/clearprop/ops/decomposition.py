@@ -345,8 +345,9 @@ def orthogonal_factor(x: Any) -> Any:
 def qr(x: Any, mode: str = "reduced") -> Any:
     """Return Q, with orthonormal columns, and the upper triangular R of x = Q @ R, as NumPy's `QRResult`.
 
-    The signs are LAPACK's. `mode="r"` returns R alone; "complete" is "reduced" where x has no more rows than
-    columns, and is refused elsewhere, as is "raw": further columns of Q are no function of x.
+    The signs are LAPACK's. `mode="r"` returns R alone. "complete" is "reduced" where x has no more rows than
+    columns; elsewhere, and for "raw", there are values where no gradient is needed and TypeError otherwise,
+    for further columns of Q are no function of x.
 
     >>> q, r = qr(np.array([[3.0, 0.0], [4.0, 5.0]]))
     >>> (q @ r).round(12)
@@ -357,6 +358,9 @@ def qr(x: Any, mode: str = "reduced") -> Any:
     if mode not in ("reduced", "complete", "r", "raw"):
         raise ValueError(lesson("qr(x, mode)", "is 'reduced', 'complete', 'r' or 'raw'", repr(mode)))
     if mode == "raw" or (mode == "complete" and m > n):
+        if not getattr(x, "requires_grad", False):
+            whole: Any = np.linalg.qr
+            return whole(x.value if hasattr(x, "requires_grad") else x, mode)
         raise TypeError(lesson("qr(x, mode)", "has no rule for this mode", repr(mode), hint="'reduced'"))
     k = min(m, n) if x.ndim > 1 else 0
     z = ops["qr"](x[..., :k] if m < n else x)

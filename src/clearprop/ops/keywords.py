@@ -19,6 +19,7 @@ from clearprop.ops.plane import real
 from clearprop.ops.shape import as_array, constant
 from clearprop.ops.statistics import rows_of
 from clearprop.registry import ops, wider
+from clearprop.tensor import Tensor
 
 _ABSENT: Any = getattr(np, "_NoValue")  # noqa: B009  what NumPy passes for an argument left out
 
@@ -282,6 +283,18 @@ def nanmean(x: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
 
 
 wider[np.nanmean] = nanmean
+
+
+def repeated(x: Any, repeats: Any, axis: Any = None) -> Any:
+    """Return each entry as often as its own number says; in a compiled step the numbers have to be known."""
+    x = as_array(x)
+    if axis is None:
+        x, axis = x.reshape((-1,)), 0
+    counts = repeats.value if isinstance(repeats, Tensor) else repeats
+    return np.take(x, np.repeat(np.arange(x.shape[axis]), counts), axis=axis)
+
+
+wider[np.repeat] = repeated
 
 
 # --- the methods of ufuncs ----------------------------------------------------------------------------------

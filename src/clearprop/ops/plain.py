@@ -15,7 +15,7 @@ import numpy as np
 from clearprop.define import define
 from clearprop.facts import Facts
 from clearprop.ops.plane import real_only
-from clearprop.ops.shape import constant
+from clearprop.ops.shape import as_array, constant
 from clearprop.registry import implements, numpy_functions
 from clearprop.tensor import Tensor
 
@@ -112,7 +112,6 @@ def count_nonzero(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     "opaque",
     None,
     None,
-    numpy=np.searchsorted,
     signature=_first(2, "side", "sorter"),
     facts=Facts(kinks=False),
     examples=(((_PLACES, _NUMBERS), {}), ((_PLACES, _NUMBERS), {"side": "right"})),
@@ -120,6 +119,14 @@ def count_nonzero(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 def searchsorted(a: Any, v: Any, **how: Any) -> Any:
     """Where `v` would stand among the ascending entries of `a`; no gradient."""
     return np.asarray(np.searchsorted(a, v, **how))[()]
+
+
+@implements(np.searchsorted)
+def searched(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    """Return where `v` would stand; a Tensor as `sorter` puts `a` in order first."""
+    if isinstance(sorter, Tensor):
+        a, sorter = np.take(as_array(a), sorter), None
+    return searchsorted(a, v, side=side, sorter=sorter)
 
 
 @define(
@@ -190,10 +197,22 @@ def iscomplex(x: Any) -> Any:
 
 
 @implements(np.full_like)
-def full_like(x: Any, fill_value: Any, dtype: Any = None, *, shape: Any = None) -> Any:
+def full_like(
+    x: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
     """Return an array of x's shape and dtype that is one value; the gradient of a Tensor's is its sum."""
-    shape, dtype = x.shape if shape is None else shape, x.dtype if dtype is None else np.dtype(dtype)
     if not isinstance(fill_value, Tensor):
-        return np.full(shape, fill_value, dtype)
+        return np.full_like(constant(x), fill_value, dtype, order, subok, shape, device=device)
+    shape, dtype = (
+        np.shape(x) if shape is None else shape,
+        as_array(x).dtype if dtype is None else np.dtype(dtype),
+    )
     filled = np.broadcast_to(fill_value, shape)
     return filled.astype(dtype) if filled.dtype != dtype else +filled

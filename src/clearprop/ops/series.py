@@ -49,12 +49,14 @@ def cumprod(x: Any, *, axis: Any = None) -> Any:
     return np.cumprod(x, axis=axis)
 
 
-def _cumulative(called: str, function: Any, start: int, x: Any, axis: Any, include_initial: bool) -> Any:
+def _cumulative(
+    called: str, function: Any, start: int, x: Any, axis: Any, dtype: Any, include_initial: bool
+) -> Any:
     x = np.atleast_1d(as_array(x))
     if axis is None and x.ndim != 1:
         raise ValueError(lesson(f"{called}(x)", "wants axis= where there are several axes", f"{x.shape}"))
     axis = normalize_axis_index(0 if axis is None else axis, x.ndim)
-    z = function(x, axis=axis)
+    z = function(x if dtype is None else x.astype(dtype), axis=axis)
     if not include_initial:
         return z
     first = np.full(tuple(1 if i == axis else n for i, n in enumerate(z.shape)), start, z.dtype)
@@ -64,14 +66,18 @@ def _cumulative(called: str, function: Any, start: int, x: Any, axis: Any, inclu
 if hasattr(np, "cumulative_sum"):
 
     @implements(np.cumulative_sum)
-    def cumulative_sum(x: Any, /, *, axis: Any = None, include_initial: bool = False) -> Any:
+    def cumulative_sum(
+        x: Any, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
+    ) -> Any:
         """Return the sums up to each entry, with `include_initial` behind the sum of none, 0."""
-        return _cumulative("cumulative_sum", np.cumsum, 0, x, axis, include_initial)
+        return _cumulative("cumulative_sum", np.cumsum, 0, x, axis, dtype, include_initial)
 
     @implements(np.cumulative_prod)
-    def cumulative_prod(x: Any, /, *, axis: Any = None, include_initial: bool = False) -> Any:
+    def cumulative_prod(
+        x: Any, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
+    ) -> Any:
         """Return the products up to each entry, with `include_initial` behind that of none, 1."""
-        return _cumulative("cumulative_prod", np.cumprod, 1, x, axis, include_initial)
+        return _cumulative("cumulative_prod", np.cumprod, 1, x, axis, dtype, include_initial)
 
 
 # --- differences --------------------------------------------------------------------------------------------

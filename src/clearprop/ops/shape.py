@@ -454,12 +454,16 @@ def size_of(x: Any, axis: Any = None) -> int:
 
 
 @implements(np.zeros_like)
-def zeros_like(x: Any, dtype: Any = None, *, shape: Any = None) -> Any:
+def zeros_like(
+    x: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """Return an array of zeros of x's shape and dtype: a constant, not a Tensor."""
-    return np.zeros(x.shape if shape is None else shape, x.dtype if dtype is None else dtype)
+    return np.zeros_like(constant(x), dtype, order, subok, shape, device=device)
 
 
 @implements(np.ones_like)
-def ones_like(x: Any, dtype: Any = None, *, shape: Any = None) -> Any:
+def ones_like(
+    x: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """Return an array of ones of x's shape and dtype: a constant, not a Tensor."""
-    return np.ones(x.shape if shape is None else shape, x.dtype if dtype is None else dtype)
+    return np.ones_like(constant(x), dtype, order, subok, shape, device=device)
