@@ -50,6 +50,7 @@ _SUBPACKAGES = (
     "diagnosis",
     "homework",
     "compiler",
+    "parallel",
     "lecture",
     "interop",
     "cli",

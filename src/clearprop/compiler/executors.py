@@ -67,18 +67,19 @@ class Executable(Protocol):
 
 @dataclass(frozen=True)
 class Executor:
-    """How an executor is had: `make(program)` gives an `Executable`.
+    """How an executor is had: `make(program)` gives an `Executable`, `make(program, mesh)` one on a mesh.
 
     It raises ImportError where a library is missing, `Unlowered` for a program that it cannot run; `wants`
     says then what it cannot do, and `hint` what to try.
     """
 
-    make: Callable[[Program], Executable]
+    make: Callable[..., Executable]
     wants: str = ""
     hint: str = ""
     present: Callable[[], bool] = lambda: True
     by_name: bool = False
     """Whether it is only for those who ask for it by its name: what `auto` and a list of all leave out."""
+    takes_mesh: bool = False
 
 
 def _numpy(program: Program) -> Executable:
@@ -93,10 +94,10 @@ def _llvm(program: Program) -> Executable:
     return Native(program)
 
 
-def _xla(program: Program) -> Executable:
+def _xla(program: Program, mesh: Any = None) -> Executable:
     from clearprop.compiler.xla import Xla
 
-    return Xla(program)
+    return Xla(program, mesh)
 
 
 def _has_llvm() -> bool:
@@ -120,6 +121,7 @@ EXECUTORS: dict[str, Executor] = {
         "cannot run this step by XLA",
         "pip install clearprop[xla], or executor='numpy'",
         by_name=True,
+        takes_mesh=True,
     ),
 }
 """The executors by name, the fastest last: `auto` is the last that there is and that can run a program."""
@@ -127,16 +129,18 @@ EXECUTORS: dict[str, Executor] = {
 AUTO = "auto"
 
 
-def executable(program: Program, name: str) -> tuple[Executable, str]:
+def executable(program: Program, name: str, mesh: Any = None) -> tuple[Executable, str]:
     """Return a program as the named executor runs it (`auto`: the fastest that can), and that one's name.
 
-    Raises Unlowered, with the whole message, where it cannot.
+    A `mesh` says on which devices, to an executor that takes one. Raises Unlowered, with the whole message,
+    where it cannot.
     """
     names = [n for n in reversed(EXECUTORS) if not EXECUTORS[n].by_name] if name == AUTO else [name]
     for i, found in enumerate(names):
         row = EXECUTORS[found]
         try:
-            return row.make(program), found
+            made = row.make(program) if mesh is None else row.make(program, mesh)
+            return made, found
         except (ImportError, Unlowered) as error:
             if i + 1 == len(names):
                 call = f"compile(step, executor={found!r})"

@@ -120,10 +120,12 @@ class CompiledStep(Generic[P, R]):
         fallback: bool,
         limit: int,
         prove: str,
+        mesh: Any = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function, self.executor = function, executor
         self.verify, self.fallback, self.limit, self.prove = verify, fallback, limit, prove
+        self.mesh = mesh
         self.forgives = fallback  # whether a plan that is found wrong ends in the function's own result
         self.proofs, self.proving = 0, 0.0  # how many, and the seconds that they took
         self.said: set[str] = set()  # what was warned of, by its subject
@@ -215,7 +217,7 @@ class CompiledStep(Generic[P, R]):
             found = getattr(found, name, None)
         if found is self:  # a decorated function goes by its name
             return self.function.__qualname__
-        options = self.executor, self.verify, self.fallback, self.limit, self.prove
+        options = self.executor, self.verify, self.fallback, self.limit, self.prove, self.mesh
         return CompiledStep, (self.function, *options)
 
     def _call_by(self, quick: Callable[..., Any] | None) -> None:
@@ -306,7 +308,9 @@ class CompiledStep(Generic[P, R]):
             twin = next((v for v in known if v.mark == mark), None)
             if settled:
                 recording = (
-                    twin.recording if twin else Recording(program, cleared, self.executor, recorder.counts)
+                    twin.recording
+                    if twin
+                    else Recording(program, cleared, self.executor, recorder.counts, self.mesh)
                 )
         except BaseException:
             recorder.undo()
@@ -453,6 +457,7 @@ def compile(
     fallback: bool = ...,
     limit: int = ...,
     prove: str | None = ...,
+    mesh: Any = ...,
 ) -> CompiledStep[P, R]: ...
 @overload
 def compile(
@@ -463,6 +468,7 @@ def compile(
     fallback: bool = ...,
     limit: int = ...,
     prove: str | None = ...,
+    mesh: Any = ...,
 ) -> Callable[[Callable[P, R]], CompiledStep[P, R]]: ...
 def compile(
     function: Callable[..., Any] | None = None,
@@ -472,6 +478,7 @@ def compile(
     fallback: bool = False,
     limit: int = 16,
     prove: str | None = None,
+    mesh: Any = None,
 ) -> Any:
     """Return a function that does what `function` does, as one planned program: a decorator, or a call.
 
@@ -487,7 +494,8 @@ def compile(
     what the function gives, and a warning says so once.
 
     `executor` is `numpy`, `llvm` (needs the extra `fast`) or `auto`, the faster one that there is; or `xla`
-    (needs the extra `xla`), which runs the step on JAX's default device.
+    (needs the extra `xla`), which runs the step on JAX's default device, or on the devices of a
+    `clearprop.parallel.mesh`.
     `verify=True` replays each call op by op, in float64 too, and raises VerificationError where the plan
     differs by more than rounding. `limit` is how many shapes have plans at a time.
 
@@ -511,13 +519,16 @@ def compile(
     prove = prove or os.environ.get("CLEARPROP_PROVE") or DEFAULT
     if prove not in SCHEDULES:
         raise ValueError(lesson("compile(step)", f"prove is one of {', '.join(SCHEDULES)}", f"{prove!r}"))
+    if mesh is not None and (executor == AUTO or not EXECUTORS[executor].takes_mesh):
+        wanted, got = "a mesh of devices is for executor='xla'", f"executor={executor!r}, mesh={mesh!r}"
+        raise ValueError(lesson("compile(step)", wanted, got, hint="executor='xla'"))
     if function is None:
-        return lambda f: CompiledStep(f, executor, verify, fallback, limit, prove)
+        return lambda f: CompiledStep(f, executor, verify, fallback, limit, prove, mesh)
     if isinstance(function, CompiledStep):
         return function
     if not callable(function):
         raise TypeError(lesson("compile(step)", "wants a function", f"{function!r}"))
-    return CompiledStep(function, executor, verify, fallback, limit, prove)
+    return CompiledStep(function, executor, verify, fallback, limit, prove, mesh)
 
 
 def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:

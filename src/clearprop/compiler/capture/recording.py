@@ -41,12 +41,14 @@ class Recording:
     executor: str
     store: Any
 
-    def __init__(self, program: Program, cleared: list[State], executor: str, counts: bool = False) -> None:
+    def __init__(
+        self, program: Program, cleared: list[State], executor: str, counts: bool = False, mesh: Any = None
+    ) -> None:
         self.recorded, self.cleared, self.counts = program, cleared, counts
         self.lowered, self.origin = lower(program)
         self.program, self.rules = rewrite(self.lowered)
         try:
-            self._use(*executable(self.program, executor))
+            self._use(*executable(self.program, executor, mesh))
         except Unlowered as error:
             raise RecordingError(str(error)) from error
         self.lock: Any = threading.RLock()  # a proof holds it while the plan runs

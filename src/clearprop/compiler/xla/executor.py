@@ -18,17 +18,16 @@ from clearprop.compiler.plan.memory import Plan
 from clearprop.compiler.plan.prepare import prepared
 from clearprop.compiler.program.ir import Program, State, Value
 from clearprop.compiler.xla.operators import translated
-
-if TYPE_CHECKING:
-    from clearprop.compiler.program.ir import State
+from clearprop.compiler.xla.places import DevicePlaces
 
 
 class Xla:
-    """A Program that XLA runs on JAX's default device. Raises Unlowered for what has no translation.
+    """A Program that XLA runs on JAX's default device, or on those of a mesh.
 
-    Everything is traced with 64-bit numbers allowed, since each dtype is written in the Program. An index out
-    of bounds is an IndexError after the call, and nothing is assigned then: such a program is waited for at
-    each call, others go on while the caller does. `text` is the StableHLO.
+    Raises Unlowered for what has no translation. Everything is traced with 64-bit numbers allowed, since each
+    dtype is written in the Program. An index out of bounds is an IndexError after the call, and nothing is
+    assigned then: such a program is waited for at each call, others go on while the caller does. `text` is
+    the StableHLO.
     """
 
     rows: list[list[int]]
@@ -40,7 +39,7 @@ class Xla:
     numbers: list[Value]
     changed: list[tuple[int, Value]]
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, mesh: Any = None) -> None:
         self.whole, self.program = program, prepared(program, lambda v, add: v)
         self.groups = [
             Group("xla", v.shape, [v], reads=list(dict.fromkeys(v.operands)), stores=[v])
@@ -56,13 +55,25 @@ class Xla:
         self.donated: list[Value] = [v for v in self.reads if v.data.key in changed]
         self.kept: list[Value] = [v for v in self.reads if v.data.key not in changed]
         self.flagged: bool = False  # whether an index can be out of bounds
-        self.device: Any = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        self.jitted: Any = jax.jit(self._traced, donate_argnums=0)
-        like: Any = jax.ShapeDtypeStruct
+        self.places: DevicePlaces = DevicePlaces(mesh)
+        self.place: dict[Any, Any] = {v.data.key: self.places.of(v) for v in self.reads}
         parts = (self.donated, self.kept, self.program.arguments)
+        self.jitted: Any = jax.jit(
+            self._traced,
+            in_shardings=tuple([self.places.of(v) for v in part] for part in parts),
+            out_shardings=(
+                self.places.everywhere,
+                tuple(self.places.of_state(s, v.shape) for s, v in self.program.assignments),
+                self.places.everywhere,
+            ),
+            donate_argnums=0,
+        )
+        struct: Any = jax.ShapeDtypeStruct
+        like = [[struct(v.shape, v.dtype) for v in part] for part in parts]
         with jax.enable_x64(True):
-            self.lowered: Any = self.jitted.lower(*([like(v.shape, v.dtype) for v in part] for part in parts))
+            self.lowered: Any = self.jitted.lower(*like)
         self.text: Any = self.lowered.as_text()
+        self.agreed: bool = not self.places.far  # whether all processes are known to run this program
 
     @property
     def stages(self) -> list[tuple[list[Group], bool]]:
@@ -92,12 +103,9 @@ class Xla:
             new |= {key: jnp.where(wrong, old, new[key]) for key, old in before.items()}
         return tuple(jnp.asarray(at[v]) for v in self.program.outputs), tuple(new.values()), wrong
 
-    def sent(self, array: Any, state: State | None = None) -> Any:
-        """Return an array on the device: a copy, for on a CPU it could lie in memory where others write."""
-        if isinstance(array, jax.Array) and array.sharding == self.device:
-            return array
-        with jax.enable_x64(True):
-            return jax.device_put(array, self.device, may_alias=False)
+    def sent(self, array: Any, state: State) -> Any:
+        """Return what a state holds on its devices: a copy, see `DevicePlaces.sent`."""
+        return self.places.sent(array, self.place[state.key])
 
     def copy(self, array: Any) -> Any:
         """Return another array with the same entries."""
@@ -110,8 +118,11 @@ class Xla:
         What a state was that changes is gone after it.
         """
         at = dict(zip(self.reads, states, strict=True))
+        if not self.agreed:
+            self.places.agree(self.text, states)
+            self.agreed = True
         with jax.enable_x64(True):
-            given = [self.sent(x) for x in arguments]
+            given = [self.places.sent(x, self.places.of_argument(np.shape(x))) for x in arguments]
             parts = [at[v] for v in self.donated], [at[v] for v in self.kept], given
             outputs, new, wrong = self.jitted(*parts)
         return outputs, new, self.flagged and bool(wrong)
@@ -123,7 +134,8 @@ class Xla:
         def step(arguments: Any, numbers: Any) -> tuple[Any, Any]:
             held = dict(zip(keys, states, strict=True))
             held.update(zip((v.data.key for v in self.numbers), numbers, strict=True))
-            outputs, new, _ = self.call([self.sent(held[v.data.key]) for v in self.reads], arguments)
+            given = [self.sent(held[v.data.key], v.data) for v in self.reads]
+            outputs, new, _ = self.call(given, arguments)
             now = dict(zip((state.key for state in self.changes), new, strict=True))
             return tuple(np.array(x)[()] for x in outputs), tuple(
                 np.array(now[s.key])[()] for s in self.assigned
