@@ -7,7 +7,7 @@ Tensors). Those that a call changes are donated to it, so that XLA writes the ne
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
