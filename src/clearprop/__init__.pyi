@@ -14,6 +14,7 @@ from clearprop import interop as interop
 from clearprop import nn as nn
 from clearprop import numpy as numpy
 from clearprop import optim as optim
+from clearprop import parallel as parallel
 from clearprop import see as see
 from clearprop import testing as testing
 from clearprop import train as train
@@ -1526,6 +1527,7 @@ __all__ = [
     "optim",
     "owens_t",
     "pad",
+    "parallel",
     "pdtr",
     "pinv",
     "poch",
