@@ -349,3 +349,12 @@ def test_a_seeded_fault_is_found_under_its_criterion(style, name, right, wrong, 
     report = check_node(getattr(homework(broken), name))
 
     assert report[criterion].passed is False, report
+
+
+def test_a_class_of_no_module_is_graded_too():
+    """As a block of a page is run: `exec` in a bare dict."""
+    space = {"__name__": "nowhere"}
+    text = "class Twice:\n    def __init__(self, a):\n        self.a, self.value, self.grad = a, 2 * a.value, 0.0\n"
+    exec(text + "    def backward(self):\n        self.a.grad += 2 * self.grad\n", space)
+
+    assert check_node(space["Twice"], lambda a: 2 * a)

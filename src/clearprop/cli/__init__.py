@@ -20,6 +20,7 @@ COMMANDS = {
     "check": ("compare an expression's gradients with numerical ones", 'clearprop check "tanh(w*x)" w=1 x=2'),
     "draw": ("draw the graph of an expression", 'clearprop draw "(a + b) * b**3" a=7 b=3'),
     "lecture": ("the lecture's graphs, box for box", "clearprop lecture dag"),
+    "docs": ("open the manual", "clearprop docs"),
     "completion": ("what a shell has to be told to complete commands", "clearprop completion bash"),
 }
 

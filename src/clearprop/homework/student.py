@@ -119,7 +119,7 @@ class Student:
 
     def _own_leaf(self) -> Callable[[Any], Any]:
         """A class of theirs that wraps a number: this one, a base of it, or one of the same module."""
-        module = vars(sys.modules.get(self.node.__module__, object()))
+        module = getattr(sys.modules.get(self.node.__module__), "__dict__", {})  # not that of a bare exec
         near = [c for c in module.values() if isinstance(c, type) and c.__module__ == self.node.__module__]
         near.sort(key=lambda c: not _LEAF.search(c.__name__))
         for candidate in [*self.node.__mro__[:-1], *near]:
@@ -261,7 +261,7 @@ class Student:
 
     def _driving_function(self) -> Callable[[Any], None] | None:
         """A function of their module that runs the whole pass, such as `compute_grad(topo_order)`."""
-        module = vars(sys.modules.get(self.node.__module__, object()))
+        module = getattr(sys.modules.get(self.node.__module__), "__dict__", {})  # not that of a bare exec
         for f in module.values():
             if not isinstance(f, FunctionType) or f.__module__ != self.node.__module__:
                 continue
