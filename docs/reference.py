@@ -268,8 +268,8 @@ def covered() -> str:
     )
     lead = (
         "# What is covered\n\nMade by calling every function with Tensors, eager and inside a "
-        "compiled step: `python -m clearprop.coverage` prints it. `--torch` does the same for PyTorch's names, "
-        "where PyTorch is installed to compare with.\n\n"
+        "compiled step: `python -m clearprop.coverage` prints it. `--torch` does the same for PyTorch's "
+        "names, where PyTorch is installed to compare with.\n\n"
     )
     return f"{lead}```text\n{ended.stdout}```\n"
 
