@@ -5,6 +5,9 @@ import pytest
 
 import clearprop
 from clearprop import GradientError, Tensor, compile, explain, trace
+from clearprop.backward import sends
+from clearprop.graph import topological_order
+from clearprop.modes import Observer, observed, special
 
 EXECUTORS = ["", "numpy", "llvm"]
 X = np.array([0.1, 0.2, 3.0])
@@ -146,3 +149,93 @@ def test_readers_say_what_a_hook_changed():
     assert "b.grad = 99, which a hook made of 297" in text
     e.register_hook(lambda g: g * 2)
     assert "has its whole gradient, 2, which a hook made of 1" in str(trace(e))
+
+
+# --- the first complex number of a process ------------------------------------------------------------------
+def turned(x):
+    return np.sum(np.abs(np.exp(1j * x) * x - 1) ** 2)
+
+
+def in_frequencies(x):
+    return np.sum(np.abs(np.fft.fft(x)) ** 2)
+
+
+def back_from_frequencies(x):
+    """Every node is real: only what the rule computes is complex for a moment."""
+    return np.sum(np.fft.irfft(x) ** 2)
+
+
+FIRST = [turned, in_frequencies, back_from_frequencies]
+
+
+@pytest.fixture
+def _as_in_a_new_process():
+    """Nobody has met a complex number yet."""
+    special.complexes, before = False, special.complexes
+    yield
+    special.complexes = before or special.complexes
+
+
+def plain(g):
+    return np.array(g.value if isinstance(g, Tensor) else g)
+
+
+@pytest.mark.parametrize("f", FIRST)
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.usefixtures("_as_in_a_new_process")
+def test_hooks_run_once_where_the_first_complex_number_arises(f, create_graph):
+    passes = []
+    for _ in range(2):  # in the second it is no news any more
+        x, seen = Tensor([1.0, 2.0, 0.5]), []
+        y = x * 2.0
+        y.register_hook(lambda g, seen=seen: seen.append(plain(g)))
+        x.register_hook(lambda g, seen=seen: seen.append(plain(g)))
+        z = f(y) + np.sum(y)
+        z.register_hook(lambda g, seen=seen: seen.append(plain(g)))
+        z.backward(create_graph=create_graph)
+        passes.append([*seen, plain(x.grad)])
+
+    assert [len(seen) for seen in passes] == [4, 4]
+    for first, second in zip(*passes, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+class Counting(Observer):
+    """Notes every arrow of a backward pass."""
+
+    follows = True
+
+    def __init__(self):
+        self.arrows = []
+
+    def sent(self, node, i, d):
+        self.arrows.append((node.op.name, i, np.array(d)))
+
+
+@pytest.mark.parametrize("f", FIRST)
+@pytest.mark.usefixtures("_as_in_a_new_process")
+def test_an_observer_is_told_of_each_arrow_once_there(f):
+    passes = []
+    for _ in range(2):
+        x = Tensor([1.0, 2.0, 0.5])
+        z = f(x * 2.0)
+        with observed(counting := Counting()):
+            z.backward()
+        passes.append(counting.arrows)
+
+    first, second = passes
+    assert [arrow[:2] for arrow in first] == [arrow[:2] for arrow in second]
+    for (*_, a), (*_, b) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.usefixtures("_as_in_a_new_process")
+def test_steps_of_a_pass_can_be_read_there_too():
+    x = Tensor([1.0, 2.0, 0.5])
+    z = back_from_frequencies(x)
+    grads = {z: np.float64(1.0)}
+    assert len(list(sends(topological_order(z), grads))) == 3
+    special.complexes = True
+    again = Tensor([1.0, 2.0, 0.5])
+    back_from_frequencies(again).backward()
+    np.testing.assert_array_equal(grads[x], again.grad)

@@ -98,6 +98,8 @@ def propagate(
     observer: Any = mode.observer if special.blocks else None
     followed = observer is not None and observer.follows
     at = _recorded if create_graph else None
+    if (observer is not None or held) and not special.complexes:
+        special.complexes = _has_complex(order)  # who looks on, or is called, is so once for each arrow
     start = None if special.complexes else dict(grads)
     with np.errstate(all="ignore"):  # infinite local derivatives are part of the mathematics
         try:
@@ -132,7 +134,7 @@ def sends(
     >>> grads[b]
     np.float64(297.0)
     """
-    special.complexes = special.complexes or any(node.dtype.kind == "c" for node in order)
+    special.complexes = special.complexes or _has_complex(order)
     arrows = walk(order, grads, True, at)
     while True:
         with np.errstate(all="ignore"):
@@ -184,7 +186,14 @@ def walk(
                 if waits and i == 0:
                     waiting.setdefault(x, []).append((node, g))
                     continue
-                d = send(op, i, g, z, xs, attrs)
+                try:
+                    d = send(op, i, g, z, xs, attrs)
+                except _MetComplex:
+                    if _has_complex(order):
+                        raise
+                    special.complexes = True  # all that has been sent was of real numbers, and right
+                    send = _complex_gradient
+                    d = send(op, i, g, z, xs, attrs)
                 if d is None:
                     continue
                 if followed:
@@ -282,6 +291,10 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
             d = np.real(d)
         d = d.astype(x.dtype)
     return d
+
+
+def _has_complex(order: list[Tensor]) -> bool:
+    return any(node.dtype.kind == "c" for node in order)
 
 
 class _MetComplex(Exception):
