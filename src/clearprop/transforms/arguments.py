@@ -85,11 +85,12 @@ class Arguments:
     def run(self, leaves: list[Any]) -> Any:
         """Call `f` with other leaves in the chosen arguments."""
         if self.simple:
-            if len(self.args) == len(leaves) == 1:
-                return self.f(*leaves)
-            args = list(self.args)
-            for place, x in zip(self.places, leaves, strict=True):
-                args[place] = x
+            args, places = list(self.args), self.places
+            if len(places) == 1:
+                args[places[0]] = leaves[0]
+            else:
+                for place, x in zip(places, leaves, strict=True):
+                    args[place] = x
             return self.f(*args)
         args, kwargs = list(self.args), dict(self.kwargs)
         with ExitStack() as block:

@@ -129,17 +129,23 @@ def _pulled(arguments: Arguments, has_aux: bool, constant: bool) -> Any:
         if not tree.is_leaf(output):
             raise _no_number(f, f"a {type(output).__name__}")
         output = Tensor(output, requires_grad=False)
-    if output.size != 1:
-        raise _no_number(f, describe(output))
-    if output.dtype.kind == "c":
-        raise complex_result("grad", f, output)
-    found = inner.pull({output: _one(output)} if output.requires_grad else {})
+    one = _ONES.get(output._value.__class__) if output.__class__ is Tensor else None
+    if one is None:
+        if output.size != 1:
+            raise _no_number(f, describe(output))
+        if output.dtype.kind == "c":
+            raise complex_result("grad", f, output)
+        one = _one(output)
+    found = inner.pull({output: one} if output.requires_grad else {})
     if not has_aux:
         value, *results = inner.results(output, *found)
         return value, arguments.formed(results)
     value, *results = inner.results(output, *found, *tree.leaves(aux))
     gradient = arguments.formed(results[: len(found)])
     return (value, tree.rebuilt(aux, results[len(found) :])), gradient
+
+
+_ONES = {number: number(1) for number in (np.float64, np.float32)}  # of what functions usually return
 
 
 def _one(value: Any) -> Any:

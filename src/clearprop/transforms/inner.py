@@ -81,23 +81,28 @@ class Inner:
         beside: Iterable[Any] = (),
         constant: bool = False,
     ) -> None:
-        self.levels: tuple[Level, ...] = _levels()
+        self.levels: tuple[Level, ...] = _levels() if special.blocks else ()
+        levels = self.levels
         self.own: list[Tensor] = []  # what stands for `given`, for all examples at once
         self.lifted: list[Tensor] = []  # leaves that nobody outside knows
         self.before: int = _next_serial()
         self.within = self.wraps = False  # whether an input is computed, or any argument a Tensor
         for x in given:
-            if self.levels:
+            if levels:
                 x = self.bare(x)
             if isinstance(x, Tensor) and x.requires_grad and not constant:
                 self.within = True  # a node of its own: the same Tensor may come in twice, or by closure too
                 with self.outside():
                     self.own.append(x * 1)
-            else:
+            elif levels:
                 self.own.append(self._lifted(x))
-        self.inputs: list[Tensor] = [self.wrapped(x) for x in self.own] if self.levels else self.own
+            else:
+                leaf = _leaf(x)
+                self.own.append(leaf)
+                self.lifted.append(leaf)
+        self.inputs: list[Tensor] = [self.wrapped(x) for x in self.own] if levels else self.own
         for x in beside:
-            x = _whole(x) if self.levels else x
+            x = _whole(x) if levels else x
             if isinstance(x, Tensor) and not _stands_for_array(x):
                 self.wraps = True
         self.constant, self.outer = constant, False
@@ -265,7 +270,7 @@ class Inner:
 
         After that the leaves of this run are numbers, which no gradient reaches any more.
         """
-        levels = _levels()
+        levels = _levels() if special.blocks else ()
         if not levels:
             return self._handed(found)
         whole = []
@@ -284,7 +289,7 @@ class Inner:
             leaf.requires_grad = False
         observer = mode.observer if special.blocks else None
         recording = observer is not None and observer.remembers
-        if not recording and not self.outer and not self.wraps:  # the usual case
+        if not (recording or self.outer or self.wraps):  # the usual case
             return [as_number(x._value if isinstance(x, Tensor) else x) for x in found]
         if self.lifted:
             order, _ = self._history([x for x in found if isinstance(x, Tensor)])
