@@ -206,6 +206,16 @@ def test_compiled(executor, f, plain):
     assert "a rule of its own runs as it is written" in step.explain()
 
 
+def test_a_rule_that_is_first_used_while_a_step_is_recorded():
+    rule = custom_rule(np.sin, lambda g, z, x: g * np.cos(x))
+    step = clearprop.compile(grad(lambda x: np.sum(rule(x))))
+    for k in range(4):
+        np.testing.assert_allclose(step(X + k), np.cos(X + k))
+    wrong = custom_rule(np.sin, lambda g, z, x: -g * np.cos(x))
+    with pytest.raises(GradientError, match="not its derivative"):
+        clearprop.compile(grad(lambda x: np.sum(wrong(x))))(X)
+
+
 @pytest.mark.parametrize("executor", ["numpy", "llvm"])
 def test_second_derivatives_compiled(executor):
     if executor == "llvm":
@@ -234,13 +244,19 @@ def test_two_functions_of_one_name_are_two_in_a_compiled_step():
         assert step(X)[1].tolist() == [1.5, 3.0, 6.0]
 
 
-def test_an_op_is_forgotten_with_its_function():
-    rule = custom_rule(lambda x: x, lambda g, z, x: g)
-    name = rule.op.name
-    grad(rule)(1.0)
+def test_the_registry_knows_an_op_as_long_as_a_compiled_step_may_ask_for_it():
+    def entered():
+        known = set(ops)
+        rule = custom_rule(lambda x: x + 0, lambda g, z, x: g, check=False)
+        grad(rule)(1.0)
+        assert set(ops) == known
+        clearprop.compile(lambda x: rule(x) * 2)(X)
+        (name,) = set(ops) - known
+        assert ops[name] is rule.op
+        return name
 
-    assert name in ops
-    del rule
+    gc.collect()
+    name = entered()
     gc.collect()
     assert name not in ops
 

@@ -8,6 +8,7 @@ import math
 import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from clearprop.modes import Block, Observer, marks, mode, observed
 from clearprop.op import Op, describe
 from clearprop.ops.shape import as_array
 from clearprop.registry import ops
+from clearprop.structure import Notes
 from clearprop.tensor import Tensor
 from clearprop.transforms.arguments import checked, name_of, where
 from clearprop.transforms.packing import Packing
@@ -36,6 +38,20 @@ class _Strict(Observer):
         raise TypeError(asked)
 
 
+_named: weakref.WeakValueDictionary[str, CustomRule] = weakref.WeakValueDictionary()
+
+
+@dataclass
+class _Known:
+    """What is found out about a function while it is used."""
+
+    unchecked: bool
+    open: dict[
+        tuple[bool, ...], bool
+    ]  # by what is a Tensor, and whether a step is recorded: is the rule able?
+    entered: bool  # whether plans find it by its name
+
+
 class CustomRule:
     """A function with a backward pass of its own; see `custom_rule`, which makes it."""
 
@@ -43,14 +59,13 @@ class CustomRule:
     __name__: str
     __wrapped__: Callable[..., Any]
     op: Op
-    unchecked: bool
 
     def __init__(self, f: Callable[..., Any], rule: Callable[..., Any] | None, check: bool) -> None:
-        self.f, self.rule, self.unchecked = f, rule, check
-        self.open: dict[tuple[bool, ...], bool] = {}  # by what is a Tensor: whether the rule can do with that
+        self.f, self.rule = f, rule
         self.__name__, self.__doc__, self.__wrapped__ = name_of(f), f.__doc__, f
+        name = _free_name(self.__name__ if self.__name__.isidentifier() else "custom")
         self.op = Op(
-            _free_name(self.__name__),
+            name,
             _forward,
             variadic_rule=_gradient,
             arity=None,
@@ -58,13 +73,25 @@ class CustomRule:
             facts=Facts(lower=_as_written, plane="stated"),
             doc=f.__doc__ or "",
         )
-        enter(self.op)  # plans find ops by their names
-        weakref.finalize(self, ops.pop, self.op.name, None)
+        _named[name] = self
+        self._notes: Notes = Notes([_Known(check, {}, False)])  # no result depends on it
+
+    @property
+    def known(self) -> _Known:
+        """What has been found out about the function so far."""
+        return self._notes[0]  # type: ignore[no-any-return]
 
     def backward(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """Take `rule(g, z, *args)` as the backward pass: a decorator."""
-        self.rule, self.open = rule, {}
+        self.rule, self.known.open = rule, {}
         return rule
+
+    def enter(self) -> None:
+        """Put the op into the registry, where plans find ops by their names, as long as it is in use."""
+        if not self.known.entered:
+            self.known.entered = True
+            enter(self.op)
+            weakref.finalize(self, ops.pop, self.op.name, None)
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         return self if owner is None else functools.partial(self, owner)
@@ -82,7 +109,7 @@ class CustomRule:
         if mode.grad_enabled and any(call.wanted):
             if self.rule is None:
                 raise self._error("has no backward pass yet", hint=f"@{self.__name__}.backward")
-            if self.unchecked:
+            if self.known.unchecked:
                 self._check(call)
         return call.computed(leaves)
 
@@ -118,18 +145,18 @@ class CustomRule:
             found = [y for y in tree.leaves(self(*args, **kwargs)) if as_array(y).dtype.kind in "fc"]
             return tuple(found) if len(found) != 1 else found[0]
 
-        self.unchecked = False
+        self.known.unchecked = False
         try:
             with _alone:
                 given = [call.sample[k] for k in at]
                 report = taylor_check(moved, *given, directions=2, raise_on_failure=False)
         finally:
-            self.unchecked = True
+            self.known.unchecked = True
         if report.wrong:
             wanted = "its backward pass is not its derivative"
             hint = "check=False where that is meant"
             raise self._error(wanted, f"\n{report!r}", hint, GradientError)
-        self.unchecked = not report.ok
+        self.known.unchecked = not report.ok
 
 
 class CustomCall:
@@ -186,6 +213,8 @@ class CustomCall:
 
         The backward pass may need the latter (indices, say), so that they are inputs of the former.
         """
+        if mode.recorder is not None:
+            self.owner.enter()
         op, detach = self.owner.op, ops["detach"]
         values = {k: detach(op(*leaves, call=self, part=k)) for k in self.packing.rest}
         if self.floats:
@@ -216,9 +245,9 @@ class CustomCall:
     def _pulled(self, g: Any, z: Any, xs: tuple[Any, ...]) -> list[Any]:
         tensors = tuple(isinstance(x, Tensor) for x in (g, z, *xs))
         case = mode.recorder is not None, *tensors
-        if any(tensors) and case not in self.owner.open:
-            self.owner.open[case] = self._is_open(case[0], tensors, g, z, *xs)
-        if self.owner.open.get(case, True):
+        if any(tensors) and case not in self.owner.known.open:
+            self.owner.known.open[case] = self._is_open(case[0], tensors, g, z, *xs)
+        if self.owner.known.open.get(case, True):
             return self.by_rule(g, z, xs)
         shapes = [np.shape(x) for x in xs[: self.count]]
         flat, start = self.owner.op(g, z, *xs, call=self, part=_BACKWARD), 0
@@ -317,11 +346,10 @@ def _as_written(*xs: Any, **attrs: Any) -> Any:
 
 def _free_name(name: str) -> str:
     """Return a name that no op has, for two functions may have one name."""
-    wanted = name if name.isidentifier() else "custom"
-    found, count = wanted, 1
-    while found in ops:
+    found, count = name, 1
+    while found in ops or found in _named:
         count += 1
-        found = f"{wanted}_{count}"
+        found = f"{name}_{count}"
     return found
 
 
