@@ -112,6 +112,20 @@ class Body:
         nodes = [(name, step._replace(kind=other(step.kind))) for name, step in nodes]
         return Body(inputs, nodes, self.results, [Shaped(kind.shape, dtype) for kind in self.kinds])
 
+    def with_products(self, dtype: Any) -> tuple[Body, int]:
+        """Return the same body with its products of this dtype as further results, and how many these are.
+
+        They take long to compute and little to keep, so that a backward pass had rather read them.
+        """
+        inputs, nodes = self.named()
+        products = [
+            (name, step.kind)
+            for name, step in nodes[len(self.once) :]
+            if step.op.kind == "contract" and step.kind.dtype == dtype
+        ]
+        results = [*self.results, *(name for name, _ in products)]
+        return Body(inputs, nodes, results, [*self.kinds, *(kind for _, kind in products)]), len(products)
+
     def hoisted(self) -> Body:
         """Return the same body with what is computed before the first turn as a part of what lies outside."""
         inputs, nodes = self.named()

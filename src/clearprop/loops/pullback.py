@@ -54,12 +54,14 @@ def pullback(
     given: Inputs,
     arriving: Inputs,
     wants: tuple[Sequence[bool], Sequence[bool]],
+    saved: Sequence[Any] = (),
 ) -> Pullback:
     """Return the backward pass of a turn of `body`.
 
     `given` are the values of some turn. `arriving` are gradients: by carry that of the new carry (None for
     integers), by output what arrives there, and in `outer` what arrives at the carry that the turn began with
-    (None for none). `wants` says which sequences and which arrays from outside need a gradient.
+    (None for none). `wants` says which sequences and which arrays from outside need a gradient. `saved` are
+    the last results of the turn, which are not computed again.
     """
     floats = [k for k, g in enumerate(arriving.carry) if g is not None]
     outputs = [k for k, g in enumerate(arriving.entries) if g is not None]
@@ -70,7 +72,10 @@ def pullback(
     def turn(carry: list[Tensor], entries: list[Tensor], outer: list[Tensor]) -> tuple[list[Any], list[Any]]:
         began, inputs = entries[:carried], entries[carried : carried + count]
         later = iter(entries[carried + count :])
-        values = tensors(body, began, inputs, outer)
+        known = dict(
+            zip(body.results[len(body.results) - len(saved) :], entries[-len(saved) :], strict=False)
+        )
+        values = tensors(body, began, inputs, outer, known)
         grads: dict[Tensor, Any] = {}
         for k, g in [*zip(floats, carry, strict=True), *((carried + k, next(later)) for k in outputs)]:
             at = body.results[k]
@@ -78,7 +83,7 @@ def pullback(
             if node is not None and node.requires_grad:
                 grads[node] = grads[node] + g if node in grads else g
         propagate(list(dict.fromkeys(values)), grads, create_graph=True)
-        more = dict(zip(begun, later, strict=True))
+        more = dict(zip(begun, later, strict=False))
         new = [_plus(grads.get(began[k]), more.get(k), began[k]) for k in floats]
         writer = _Writer(carry, entries, new)
         layout["entries"] = [
@@ -92,18 +97,26 @@ def pullback(
         return new, writer.out
 
     inside = [*given.carry, *given.entries, *(arriving.entries[k] for k in outputs)]
-    inside += [arriving.outer[k] for k in begun]
+    inside += [*(arriving.outer[k] for k in begun), *saved]
     made, _, besides = traced(turn, [arriving.carry[k] for k in floats], inside, 1, given.outer)
     return Pullback(made, besides, floats, layout["sums"], layout["entries"], layout["outer"])
 
 
-def tensors(body: Body, carry: Sequence[Any], entries: Sequence[Any], outer: Sequence[Any]) -> list[Any]:
-    """Return what lies in every place of a body after a turn with Tensors."""
+def tensors(
+    body: Body, carry: Sequence[Any], entries: Sequence[Any], outer: Sequence[Any], known: dict[Any, Any]
+) -> list[Any]:
+    """Return what lies in every place of a body after a turn with Tensors.
+
+    What lies in the places that are `known` is written down as what is known for them: it is not computed.
+    """
     values = list(outer)
+    observer: Any = mode.observer
     for steps, more in ((body.once, (*carry, *entries)), (body.each, ())):
         for op, places, attrs, _ in steps:
             xs = tuple(x.value if isinstance(x, Written) else values[x] for x in places)
             values.append(op.again(xs, attrs))
+            if len(values) - 1 in known:
+                observer.known[values[-1]] = known[len(values) - 1]
         values += more
     return values
 
@@ -160,6 +173,8 @@ class _Writer:
         return Product(self._at(left.inputs[0] if transposed else left), transposed, self._at(right), turned)
 
     def _at(self, x: Any) -> tuple[bool, int]:
+        observer: Any = mode.observer
+        x = observer.known.get(x, x)
         for i, entry in enumerate(self.entries):
             if entry is x:
                 return True, i

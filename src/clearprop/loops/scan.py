@@ -10,7 +10,7 @@ import random
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +48,9 @@ class Turns:
     """How a loop runs: its body, how often, from which end, and what its op returns.
 
     That is its results of one dtype (None for a body whose results all have that of its carry), with `keep`
-    also the carries that turns began with; `wants` says which inputs need a gradient.
+    also the carries that turns began with; `wants` says which inputs need a gradient. The last `saved` of
+    the results are products, put out for the backward pass. `again` is filled once a gradient was made that
+    can be differentiated itself: before, none can arrive at what is kept.
     """
 
     body: Body
@@ -57,6 +59,8 @@ class Turns:
     dtype: np.dtype[Any] | None
     keep: bool
     wants: tuple[bool, ...]
+    saved: int = 0
+    again: list[bool] = field(default_factory=list, compare=False)
 
     def of(self, carry: Any) -> Turns:
         """Return the same with the dtype of the carry, where it is to be that one."""
@@ -66,7 +70,7 @@ class Turns:
 
     def __repr__(self) -> str:
         """Two of one text are the same: the compiler asks that of attributes."""
-        all_of_it = self.body.text, self.length, self.reverse, self.dtype, self.keep, self.wants
+        all_of_it = self.body.text, self.length, self.reverse, self.dtype, self.keep, self.wants, self.saved
         digest = hashlib.sha256(repr(all_of_it).encode()).hexdigest()[:12]
         return f"<{self.length} turns of {len(self.body.each)} ops, {digest}>"
 
@@ -202,14 +206,15 @@ def run(body: Body, inputs: Inputs, length: int, reverse: bool, keep: bool | Non
             given = [ops["detach"](x) if isinstance(x, Tensor) else x for x in given]
         wants = tuple(isinstance(x, Tensor) and x.requires_grad and mode.grad_enabled for x in given)
         kept = any(wants) if keep is None else keep
-        turns = Turns(small, length, reverse, dtype, kept, wants)
+        small, saved = small.with_products(dtype) if kept else (small, 0)
+        turns = Turns(small, length, reverse, dtype, kept, wants, saved)
         flat, place = loop(*given, turns=turns), parts(turns)
         out = [k for k in of_kind if k >= carried]
         for k, part in place.last.items():
             found.last[chosen.carry[k]] = part.of(flat)
         for k, part in place.began.items():
             found.began[chosen.carry[k]] = part.of(flat)
-        for k, part in zip(out, place.out.values(), strict=True):
+        for k, part in zip(out, place.out.values(), strict=False):
             found.out[k - carried] = part.of(flat)
     return found
 
@@ -242,10 +247,15 @@ def _gradients(g: Any, z: Any, inputs: Sequence[Any], turns: Turns) -> list[Any]
     if not turns.length:
         zeros = [np.zeros(x.shape, x.dtype) for x in inputs]
         return [*(last.get(k, zeros[k]) for k in range(carried)), *zeros[carried:]]
-    ahead = {k: p.of(g) for k, p in place.began.items() if _arrives(p.of(g))}
+    ahead = {k: p.of(g) for k, p in place.began.items() if turns.again and _arrives(p.of(g))}
+    first = len(turns.body.kinds) - carried - turns.saved
+    saved = [place.out[k].of(z) for k in place.out if k >= first]
+    out = {k: x for k, x in out.items() if k < first or (turns.again and _arrives(x))}
+    if mode.grad_enabled and not turns.again:
+        turns.again.append(True)
     began = _began(turns, given, place, z)
-    pull = _pullback(turns, Inputs(began, given.entries, given.outer), out, ahead)
-    entries = [*began, *given.entries, *out.values(), *ahead.values()]
+    pull = _pullback(turns, Inputs(began, given.entries, given.outer), out, ahead, saved)
+    entries = [*began, *given.entries, *out.values(), *ahead.values(), *saved]
     carry = [last[k] if k in last else np.zeros(*turns.body.kinds[k]) for k in pull.floats]
     carry += [np.zeros(shape, kind)[()] for shape, kind in pull.sums]
     all_given = Inputs(carry, entries, [*given.outer, *pull.besides])
@@ -262,7 +272,9 @@ def _gradients(g: Any, z: Any, inputs: Sequence[Any], turns: Turns) -> list[Any]
     return gradients
 
 
-def _pullback(turns: Turns, given: Inputs, out: dict[int, Any], ahead: dict[int, Any]) -> Pullback:
+def _pullback(
+    turns: Turns, given: Inputs, out: dict[int, Any], ahead: dict[int, Any], saved: list[Any]
+) -> Pullback:
     """Return the backward pass of a turn, traced with the values of the first that the loop ran."""
     carried, count, _ = turns.body.given
     first = turns.length - 1 if turns.reverse else 0
@@ -278,11 +290,11 @@ def _pullback(turns: Turns, given: Inputs, out: dict[int, Any], ahead: dict[int,
         [x if k in ahead else None for k, x in enumerate(zeros[:carried])],
     )
     wants = turns.wants[carried : carried + count], turns.wants[carried + count :]
-    return pullback(turns.body, values, arriving, wants)
+    return pullback(turns.body, values, arriving, wants, [constant(x)[first] for x in saved])
 
 
 def _arrives(g: Any) -> bool:
-    """Whether anything arrives at what turns began with: in a first backward pass nothing does."""
+    """Whether anything arrives at what was kept for the backward pass."""
     return isinstance(g, Tensor) or bool(np.any(g))
 
 

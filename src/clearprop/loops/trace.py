@@ -54,6 +54,7 @@ class Tracer(Observer):
         self.length = length
         self.nodes: list[tuple[Any, Applied]] = []
         self.inside: set[Tensor] = set()
+        self.known: dict[Tensor, Tensor] = {}  # what is an entry already, though it was computed here
         self.outer: dict[int, Any] = {}
         self.drawn: list[tuple[Tensor, Any]] = []
 
@@ -89,7 +90,7 @@ class Tracer(Observer):
     def name(self, x: Any) -> Any:
         """Return the name of an input: a Tensor of the body, the number of what is outside, or a number."""
         if isinstance(x, Tensor) and x in self.inside:
-            return x
+            return self.known.get(x, x)
         if isinstance(x, (Tensor, np.ndarray, np.generic)):
             self.outer[id(x)] = x
             return id(x)

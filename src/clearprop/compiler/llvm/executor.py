@@ -29,7 +29,7 @@ from clearprop.compiler.llvm.plan.pool import cores, pool, possible, share_addre
 from clearprop.compiler.llvm.plan.prepare import form, kind, why_called
 from clearprop.compiler.llvm.plan.regions import SMALL, Beginning, Chain, Region, Stop, regions
 from clearprop.compiler.llvm.plan.tables import Tables
-from clearprop.compiler.llvm.turns import TURNS, Loop, loop_of, parted, write_turns
+from clearprop.compiler.llvm.turns import TURNS, Loop, bounds_alone, loop_of, parted, write_turns
 from clearprop.compiler.plan.fuse import Group, Grouping
 from clearprop.compiler.plan.prepare import prepared
 from clearprop.compiler.program.builder import Unlowered, evaluate
@@ -48,7 +48,8 @@ class Native:
 
     `slots` are the states with axes, `numbers` and `assigned` those without; `prepare(states)` returns
     `step(arguments, numbers)`, which returns the outputs and the numbers that are assigned. With `varying`
-    it is one turn of a loop, and so many of its first arguments differ from turn to turn (see `turns.py`).
+    it is one turn of a loop: so many of its first arguments are the carry, and so many after these entries of
+    sequences (see `turns.py`).
     """
 
     plan: Places
@@ -59,7 +60,9 @@ class Native:
     outputs: Any
     new_numbers: list[Any]
 
-    def __init__(self, program: Program, threads: int | None = None, varying: int | None = None) -> None:
+    def __init__(
+        self, program: Program, threads: int | None = None, varying: tuple[int, int] | None = None
+    ) -> None:
         if not arrays_readable():
             raise Unlowered("native code reads arrays, which this interpreter lays out differently")
         self.program: Program = placed(prepared(program, form))
@@ -87,8 +90,10 @@ class Native:
         symbols = self._symbols()
         listed = [self.tables.functions()] if self.tables is not None else []
         names = [f"segment{i}" for i in range(len(self.stops) + 1)]
+        self.bounds: list[int] = []
         if varying is not None and len(names) == 2:
-            write_turns(self.module, names[1])
+            self.bounds = bounds_alone(self, varying[0])
+            write_turns(self, self.bounds)
             names.append(TURNS)
         self.text: str = "\n".join([*declared(symbols), str(self.module), *listed, *self.segments])
         tables = ["functions"] if self.tables is not None else []
@@ -335,6 +340,7 @@ class Native:
         self.workers, self.outputs, self.new_numbers = workers, outputs, numbers_out  # for the quick call
         whole = not self.stops
         checked = self.places.checked
+        views: dict[Any, Any] = {}
 
         def step(arguments: Any, numbers: Any) -> tuple[Any, Any]:
             if single:
@@ -344,7 +350,7 @@ class Native:
                 arguments = tuple([np.array(x, order="C") for x in arguments])
                 enter(arguments, numbers, new, table, control)
             if not whole:
-                self._with_calls(arguments, numbers, new, states, table, control)
+                self._with_calls(arguments, numbers, new, states, control, views)
             elif checked:
                 self.check()
             return tuple([make(arguments, new) for make in outputs]), tuple([x[()] for x in numbers_out])
@@ -352,14 +358,24 @@ class Native:
         return step
 
     def _with_calls(
-        self, arguments: Any, numbers: Any, new: Any, states: Any, table: int, control: int, first: int = 0
+        self, arguments: Any, numbers: Any, new: Any, states: Any, control: int, views: Any, first: int = 0
     ) -> None:
-        """Run the native parts, from the first on, with calls of NumPy and loops between them."""
+        """Run the native parts, from the first on, with calls of NumPy and loops between them.
+
+        `views` keeps the arrays of what stays where it is.
+        """
+        table = self.table.ctypes.data
         made: dict[Value, Any] = dict(zip(self.places.fresh, new, strict=True))
         made |= dict(zip(self.numbers, numbers, strict=True))
 
         def array(x: Value) -> Any:
-            return self._array(x, states, arguments, made)
+            found = views.get(x)
+            if found is None:
+                found = self._array(x, states, arguments, made)
+                base = self.places.home(layout(x).base)
+                if x not in made and base not in made and base.kind != "argument":
+                    views[x] = found
+            return found
 
         for segment, group in zip(self._segments[first:], self.stops[first:], strict=False):
             segment(table, control)
@@ -367,7 +383,8 @@ class Native:
             v = group.values[0]
             loop = self.loops.get(v)
             if loop is not None:
-                loop([array(x) for x in v.inputs], v.attrs["turns"], array(v))
+                latest = views.setdefault((v, "latest"), [])
+                loop([array(x) for x in v.inputs], v.attrs["turns"], array(v), latest)
             else:
                 np.copyto(array(v), evaluate(v, array))
         self._segments[len(self.stops)](table, control)

@@ -17,8 +17,9 @@ from clearprop.compiler.llvm.products.convolution import WRITERS, native
 from clearprop.compiler.llvm.products.products import MANY, SOME, ProductWriter, panelled
 from clearprop.compiler.llvm.products.turning import TURNED
 from clearprop.compiler.plan.prepare import Add, copied
-from clearprop.compiler.program.ir import Value
+from clearprop.compiler.program.ir import Value, turns_of
 from clearprop.compiler.program.layout import layout
+from clearprop.compiler.program.strides import contiguous
 
 FLOATS = ("float32", "float64")
 
@@ -83,6 +84,8 @@ def kind(v: Value) -> str:
 
 def form(v: Value, add: Add) -> Value:
     """Return a value as native code computes it: products in a direct form, index arrays in loops."""
+    if (turns := turns_of(v)) is not None:
+        return _loop(v, add, turns.body.given[0], sum(turns.body.given[:2]))
     made = FORMS.get((v.core.family, v.op))
     return v if made is None else made(v, add) or v
 
@@ -109,6 +112,21 @@ def _product(v: Value, add: Add) -> Value:
             return panelled(v, add)  # turned over a panel at a time, or not at all
         v.inputs = (x, add(copied(y, TURNED if transposed and len(y.shape) == 2 else None)))
     return panelled(v, add)
+
+
+def _loop(v: Value, add: Add, carried: int, first: int) -> Value:
+    """Have what a loop reads from outside lie in one piece, each row of a sequence by itself."""
+    given: list[Any] = []
+    for i, x in enumerate(v.inputs):
+        if isinstance(x, Value) and 0 not in x.shape:
+            place, skipped = layout(x), int(carried <= i < first)
+            steps = zip(x.shape, place.strides, contiguous(x.shape), strict=True)
+            if not all(n == 1 or step == plain for n, step, plain in list(steps)[skipped:]):
+                turned = len(x.shape) == 2 and not skipped and place.strides[0] == 1 < place.strides[1]
+                x = add(copied(x, TURNED if turned else None))
+        given.append(x)
+    v.inputs = tuple(given)
+    return v
 
 
 def _by_numpy(v: Value) -> Value:
