@@ -15,9 +15,9 @@ ROOT = Path(clearprop.__file__).parent
 # is how a reader is called when somebody asks for it by name (`t.backward()`, `fit(compile=True)`).
 ORDER = {
     "": (
-        "errors hints facts marks files modes registry structure ufunc refusal updates sharing tensor away "
-        "graph op define record batch ops hooks tree backward loops transforms clip numpy scipy nn optim "
-        "data interop parallel typed see testing check diagnosis homework compiler train sklearn torch "
+        "errors hints facts marks files modes lines registry structure ufunc refusal updates sharing tensor "
+        "away graph op define record batch ops hooks tree backward loops transforms clip numpy scipy nn "
+        "optim data interop parallel typed see testing check diagnosis homework compiler train sklearn torch "
         "coverage __init__ cli __main__"
     ),
     "see": "readable numbers names algebra layout drawing page step summaries gallery __init__",

@@ -79,6 +79,7 @@ _LATER = {
     "derivative": "clearprop.see",
     "summary": "clearprop.see",
     "watch": "clearprop.check",
+    "keep_lines": "clearprop.lines",
     "doctor": "clearprop.diagnosis",
     "trust": "clearprop.check",
     "check_node": "clearprop.homework",

@@ -35,6 +35,7 @@ from clearprop.facts import Facts as Facts
 from clearprop.graph import is_tree as is_tree
 from clearprop.graph import topological_order as topological_order
 from clearprop.homework import check_node as check_node
+from clearprop.lines import keep_lines as keep_lines
 from clearprop.loops import cond as cond
 from clearprop.loops import fori_loop as fori_loop
 from clearprop.loops import scan as scan
@@ -1473,6 +1474,7 @@ __all__ = [
     "k0e",
     "k1",
     "k1e",
+    "keep_lines",
     "kinks",
     "kl_div",
     "kv",

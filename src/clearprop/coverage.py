@@ -195,7 +195,7 @@ def table() -> dict[str, dict[str, tuple[str, str]]]:
     }
 
 
-def state_of_row(row: array_api.Row) -> tuple[str, str]:
+def state_of_row(row: array_api.StandardRow) -> tuple[str, str]:
     """Return the same of a name of the array API standard, by its signature and its calls.
 
     >>> [state_of_row(row)[0] for row in array_api.rows() if row.name in ("tanh", "argmax")]

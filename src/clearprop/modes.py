@@ -53,6 +53,10 @@ class Observer:
         """Look at a node that has just been computed; what is returned, if anything, stands for it."""
         return None
 
+    def line_of(self, node: Tensor) -> str:
+        """Return the user's line on which a node was computed, where lines are kept."""
+        return ""
+
     def sent(self, node: Tensor, i: int, d: Any) -> None:
         """Look at the gradient `d` that `node` has just sent to its input `i`, before it is added there."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from clearprop.errors import lesson, taught, user_line
 from clearprop.facts import SILENT, Facts
 from clearprop.hints import for_keywords
+from clearprop.lines import origins
 from clearprop.modes import Block, ModeState, Observer, current, marks, special
 from clearprop.refusal import public_class
 from clearprop.registry import ops
@@ -350,7 +351,8 @@ class Op:
         shapes = ", ".join(describe(x) for x in inputs)
         wanted, hint = self.hint(*values, **attrs) if self.hint else ("", "")
         wanted = wanted or str(error).rstrip(" .")
-        return kind(lesson(f"{self.name}({shapes})", wanted, where=_at(user_line()), hint=hint))
+        where = "\n  ".join(filter(None, [_at(user_line()), *origins(inputs)]))
+        return kind(lesson(f"{self.name}({shapes})", wanted, where=where, hint=hint))
 
     def _no_array(self, z: Any) -> Exception:
         got = f"a {type(z).__name__}" + (f" of {len(z)}" if isinstance(z, _SEQUENCES) else "")

@@ -200,6 +200,10 @@ class Watch(Observer):
             self._tell(self.departures.rest())
 
     # --- the observer's part --------------------------------------------------------------------------------
+    def line_of(self, node: Tensor) -> str:
+        """Return the user's line on which a node was computed."""
+        return self._lines.get(node.serial, "")
+
     def saw(self, node: Tensor) -> None:
         """Look at what an op computed."""
         line = self._lines[node.serial] = user_line()

@@ -23,7 +23,7 @@ F4 = np.float32
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-class Row(NamedTuple):
+class StandardRow(NamedTuple):
     """A name of the standard, the arguments it takes, and calls of it."""
 
     name: str
@@ -147,7 +147,7 @@ _REFERENCES: dict[str, Callable[..., Any]] = {
 """What is compared with where NumPy does not take the standard's keywords."""
 
 
-def rows() -> Iterator[Row]:
+def rows() -> Iterator[StandardRow]:
     """Yield a row for every function of the standard.
 
     >>> next(row.signature for row in rows() if row.name == "clip")
@@ -155,10 +155,10 @@ def rows() -> Iterator[Row]:
     """
     for signature, table in _ENTRIES.items():
         for names, calls in table.items():
-            yield from (Row(name, signature, calls) for name in names.split())
+            yield from (StandardRow(name, signature, calls) for name in names.split())
     for head, calls in _OTHERS.items():
         name, _, rest = head.partition("(")
-        yield Row(name, f"({rest}", calls)
+        yield StandardRow(name, f"({rest}", calls)
 
 
 def at(space: Any, name: str) -> Any:
