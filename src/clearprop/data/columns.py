@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ Array = npt.NDArray[Any]
 MOST_CATEGORIES = 256
 """So many of a column's categories, the most frequent ones, get an input of their own at most."""
 
+SPREAD, MOST_CODES = 16, 10_000
+"""With `robust`, a column of more than SPREAD categories has codes, for MOST_CODES of them at most."""
+
 SMALL, RARE = 12, 3
 """In a column of more than SMALL categories, those of fewer than RARE rows are pooled."""
 
@@ -34,34 +37,44 @@ HASHED = 64
 
 @dataclass(frozen=True)
 class Number:
-    """A column of numbers: missing ones become the median, then `(x - mean) / scale`."""
+    """A column of numbers: missing ones become the median, then z = (x - mean) / scale.
+
+    With `smooth`, z / sqrt(1 + (z / 3)^2), which is z for small numbers and 3 at most; with `gaps` there is
+    one more input, 1 where the number is missing.
+    """
 
     name: str
     median: float
     mean: float
     scale: float
     dress: Dress = field(default_factory=Dress)
+    smooth: bool = False
+    gaps: bool = False
 
     @property
     def width(self) -> int:
         """How many inputs of the network the column takes."""
-        return 1
+        return 1 + self.gaps
 
     def values(self, table: Table) -> Array:
         """Return the column as numbers, NaN where one is missing."""
         return numbers_only(table, self.name, self.dress)
 
     def encode(self, table: Table) -> Array:
-        """Return the column as an array of shape (rows, 1)."""
+        """Return the column as an array of shape (rows, width)."""
         values = self.values(table)
-        values = np.where(np.isnan(values), self.median, values)
-        return np.asarray((values - self.mean) / self.scale)[:, None]
+        missing = np.isnan(values)
+        found = (np.where(missing, self.median, values) - self.mean) / self.scale
+        if self.smooth:
+            found = found / np.hypot(1.0, found / 3)
+        return np.stack([found, missing], axis=1) if self.gaps else np.asarray(found)[:, None]
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the column."""
         numbers = {"median": self.median, "mean": self.mean, "scale": self.scale}
         dress = {} if self.dress.plain else {"dress": self.dress.spec()}
-        return {"name": self.name, "kind": "number", **numbers, **dress}
+        more = {name: True for name in ("smooth", "gaps") if getattr(self, name)}
+        return {"name": self.name, "kind": "number", **numbers, **dress, **more}
 
 
 @dataclass(frozen=True)
@@ -109,24 +122,34 @@ class Category:
 
     The values in `pooled`, too rare to learn much of, share one more input, which a value that was never
     learned takes too. Without such a pool a new value is 0 everywhere. With `folded`, capitals do not matter.
+    A `coded` column is one input, each row's number among these, for a network that has a vector for each;
+    the last number is that of a new value without a pool.
     """
 
     name: str
     values: tuple[str | None, ...]
     pooled: tuple[str, ...] = ()
     folded: bool = False
+    coded: bool = False
 
     @property
     def width(self) -> int:
         """How many inputs of the network the column takes."""
+        return 1 if self.coded else self.kinds
+
+    @property
+    def kinds(self) -> int:
+        """How many values are told apart, all pooled ones being one."""
         return len(self.values) + bool(self.pooled)
 
     def encode(self, table: Table) -> Array:
-        """Return the column as an array of zeros and ones of shape (rows, width)."""
+        """Return the column as zeros and ones of shape (rows, width), or as codes of shape (rows, 1)."""
         place = {value: i for i, value in enumerate(self.values)}
         other = len(self.values) if self.pooled else -1
         values, codes = categories(table, self.name, self.folded)
         places = np.array([place.get(value, other if value is not None else -1) for value in values])[codes]
+        if self.coded:
+            return np.where(places < 0, self.kinds, places)[:, None].astype(np.float32)
         one_hot: Array = np.equal(places[:, None], np.arange(self.width))
         return one_hot.astype(np.float32)
 
@@ -143,7 +166,8 @@ class Category:
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the column."""
-        more = {"pooled": list(self.pooled)} if self.pooled else {}
+        more: dict[str, Any] = {"pooled": list(self.pooled)} if self.pooled else {}
+        more |= {"coded": True} if self.coded else {}
         return {
             "name": self.name,
             "kind": "category",
@@ -248,11 +272,15 @@ class Count(Quantity):
 Target = Classes | Quantity
 
 
-def learn_columns(table: Table, reading: Reading, *, one_scale: bool = False) -> list[Column]:
+def learn_columns(
+    table: Table, reading: Reading, *, one_scale: bool = False, robust: bool = False
+) -> list[Column]:
     """Return how to encode each column, learned from the rows that the network will learn from.
 
     With `one_scale` all numbers are measured in one unit (the pixels of a picture, say): they share their
-    mean and their scale, so a column that hardly varies stays small.
+    mean and their scale, so a column that hardly varies stays small. With `robust` numbers are measured from
+    the median in interquartile ranges and clipped smoothly (RealMLP, arXiv 2407.04491), what is missing has
+    an input of its own, and categories of many values have codes, as `tabular_network` takes them.
     """
     filled = {name: _filled(table, name, reading.findings[name].dress) for name in reading.numbers}
     shared = None
@@ -264,15 +292,15 @@ def learn_columns(table: Table, reading: Reading, *, one_scale: bool = False) ->
         found = reading.findings[name]
         if found.kind == "number":
             median, values = filled[name]
-            columns.append(
-                Number(name, median, *(shared or _mean_and_scale(table, name, values)), found.dress)
-            )
+            scales = shared or _mean_and_scale(table, name, values)
+            number = Number(name, median, *scales, found.dress)
+            columns.append(number if not robust else _robust(table, number, values, shared is not None))
         elif found.kind == "date":
             columns.append(_date(table, name, found.form or Form("")))
         elif found.kind == "text":
             columns.append(Text(name))
         else:
-            columns.append(_category(table, name, folded=found.kind == "boolean"))
+            columns.append(_category(table, name, found.kind == "boolean", robust))
     return columns
 
 
@@ -349,21 +377,40 @@ def _date(table: Table, name: str, form: Form) -> Date:
     )
 
 
-def _category(table: Table, name: str, folded: bool = False) -> Category:
+def _robust(table: Table, number: Number, values: Array, shared: bool) -> Number:
+    """Return the column measured from its median in interquartile ranges, or in half its range."""
+    gaps = bool(np.isnan(number.values(table)).any())
+    if shared:
+        return replace(number, gaps=gaps)
+    low, high = (float(q) for q in np.quantile(values, (0.25, 0.75)))
+    spread = high - low
+    if spread <= 1e-12 * max(abs(low), abs(high)):
+        spread = float(values.max() - values.min()) / 2
+    return replace(number, mean=number.median, scale=spread or 1.0, smooth=True, gaps=gaps)
+
+
+def _category(table: Table, name: str, folded: bool = False, coded: bool = False) -> Category:
     values, codes = categories(table, name, folded)
     counts = dict(zip(values, np.bincount(codes, minlength=len(values)).tolist(), strict=True))
-    return category_of(name, counts, folded)
+    return category_of(name, counts, folded, coded)
 
 
-def category_of(name: str, counts: Mapping[str | None, int], folded: bool = False) -> Category:
-    """Return how to encode a category whose values occur so often; those of the fewest rows are pooled."""
+def category_of(
+    name: str, counts: Mapping[str | None, int], folded: bool = False, coded: bool = False
+) -> Category:
+    """Return how to encode a category whose values occur so often; those of the fewest rows are pooled.
+
+    It is `coded` where that is asked for and there are more than SPREAD values.
+    """
     order = sorted(counts, key=lambda value: (-counts[value], value is None, value or ""))
+    coded = coded and len(order) > SPREAD
     kept = order
     if len(order) > SMALL:
-        kept = [v for v in order[:MOST_CATEGORIES] if counts[v] >= RARE or v is None]
+        most = MOST_CODES if coded else MOST_CATEGORIES
+        kept = [v for v in order[:most] if counts[v] >= RARE or v is None]
     pooled = sorted(value for value in set(order) - set(kept) if value is not None)
     kept = sorted(kept, key=lambda value: (value is None, value or ""))
-    return Category(name, tuple(kept), tuple(pooled), folded)
+    return Category(name, tuple(kept), tuple(pooled), folded, coded)
 
 
 def categories(table: Table, name: str, folded: bool = False) -> tuple[list[str | None], Array]:

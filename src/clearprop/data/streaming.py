@@ -179,6 +179,7 @@ def stream_table(
     task: str | None = None,
     columns: Mapping[str, str] | None = None,
     count: bool = False,
+    robust: bool = False,
     block_rows: int = 1 << 16,
     **spelling: Any,
 ) -> TableStream:
@@ -220,7 +221,8 @@ def stream_table(
     if statistics.missing:
         words = list(statistics.gaps)
         reading.remarks.append(left_out(target, statistics.missing, statistics.seen, words))
-    encodings = [_refined(column, statistics) for column in learn_columns(sample, reading)]
+    learned = learn_columns(sample, reading, robust=robust)
+    encodings = [_refined(column, statistics, robust) for column in learned]
     aim = _aim(reading, sample, statistics, count)
     rows = statistics.rows, len(held[0]), len(held[1])
     return TableStream(sample.path, reading, encodings, aim, sample, *held, rows, blocks, shares, seed)
@@ -269,10 +271,10 @@ def _to_be_read_again(statistics: Statistics, reading: Reading) -> set[str]:
     return found | (set(reading.texts) & numeric)
 
 
-def _refined(column: Column, statistics: Statistics) -> Column:
+def _refined(column: Column, statistics: Statistics, robust: bool) -> Column:
     """Return a column with what all training rows say in place of what the sample does."""
     name, plain = column.name, statistics.kinds[column.name] == {Numbers}
-    if isinstance(column, Number) and plain and column.dress.plain:
+    if isinstance(column, Number) and plain and column.dress.plain and not robust:
         sums = statistics.sums[name]
         return replace(column, mean=sums.mean, scale=_scale(sums))
     counts = statistics.counts.get(name, Counter())
@@ -282,7 +284,7 @@ def _refined(column: Column, statistics: Statistics) -> Column:
             for word, number in counts.items():
                 folded[word if word is None else word.lower()] += number
             counts = folded
-        return category_of(name, counts, column.folded)
+        return category_of(name, counts, column.folded, robust)
     return column
 
 

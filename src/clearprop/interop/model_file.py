@@ -18,6 +18,9 @@ FORMAT = "clearprop model 1"
 
 _LAYERS: dict[str, tuple[str, ...]] = {
     "Linear": ("in_features", "out_features"),
+    "TableFeatures": ("in_features", "pieces", "codes", "sizes", "embedding"),
+    "MemberLinear": ("in_features", "out_features", "members", "first", "shared"),
+    "MemberMean": ("of",),
     "Dropout": ("p",),
     "Flatten": ("start_dim", "end_dim"),
     "LeakyReLU": ("negative_slope",),
@@ -111,6 +114,12 @@ def _layer(saved: dict[str, Any], arrays: Mapping[str, Any]) -> nn.Module:
         if sizes != shape:
             raise ValueError(f"layer {saved['name']} is of {sizes}, its weights are {shape}")
         settings["dtype"] = np.dtype(saved["dtype"])
+    if kind in ("TableFeatures", "MemberLinear"):  # these too
+        weights = sum(np.size(arrays[name]) for name in arrays if name.startswith(f"{saved['name']}."))
+        asked = [saved.get(n, 0) for n in ("in_features", "out_features", "pieces")]
+        asked += [sum(map(int, saved.get("sizes", ()))) * int(saved.get("embedding", 0))]
+        if max(map(int, asked)) > max(weights, 1 << 20) or not 0 < int(saved.get("members", 1)) <= weights:
+            raise ValueError(f"layer {saved['name']} is of {asked}, its weights are {weights} numbers")
     if kind == "GELU":  # files of before there was a choice
         settings.setdefault("approximate", "tanh")
     layer: nn.Module = getattr(nn, kind)(**settings)

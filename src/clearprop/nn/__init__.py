@@ -205,6 +205,7 @@ from clearprop.nn.sequence import (
     unpack_sequence,
     unpad_sequence,
 )
+from clearprop.nn.tabular import MemberLinear, MemberMean, TableFeatures
 from clearprop.nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -222,6 +223,9 @@ from clearprop.nn.vector import (
 from clearprop.nn import utils  # isort: skip - it stands on all of the layers
 
 __all__ = [
+    "TableFeatures",
+    "MemberMean",
+    "MemberLinear",
     "CELU",
     "ELU",
     "GELU",

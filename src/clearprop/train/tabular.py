@@ -1,0 +1,130 @@
+"""The network that learns from a table unless another is asked for, its loss and its way to train."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clearprop import nn, optim
+from clearprop.data.columns import Category, Classes, Column, Date, Number, Target
+from clearprop.train.watchers import Scheduled
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Tabular:
+    """How the network for a table is made and trained.
+
+    `members` networks share their weights (TabM, arXiv 2410.24210) over `hidden` layers; numbers are taken
+    apart into `pieces` at most, categories of many values have vectors of `embedding` numbers. The rate rises
+    to `lr` and falls along a cosine, over `steps` steps or so.
+    """
+
+    hidden: tuple[int, ...] = (128, 128)
+    members: int = 8
+    pieces: int = 16
+    embedding: int = 8
+    dropout: float = 0.1
+    lr: float = 3e-3
+    weight_decay: float = 1e-4
+    batch_size: int = 256
+    steps: int = 1500
+    least_epochs: int = 20
+    most_epochs: int = 200
+    patience: int = 20
+
+    def epochs(self, rows: int) -> int:
+        """Return after how many epochs of so many rows the rate has fallen to nothing."""
+        each = -(-rows // self.batch(rows))
+        return int(np.clip(self.steps // each, self.least_epochs, self.most_epochs))
+
+    def batch(self, rows: int) -> int:
+        """Return the rows of a batch: a quarter of a small table's."""
+        return int(min(self.batch_size, max(16, rows // 4)))
+
+    def network(self, columns: Sequence[Column], target: Target, inputs: Array) -> nn.Sequential:
+        """Return a fresh network for the columns; the pieces' edges are quantiles of `inputs`.
+
+        `inputs` are encoded rows to learn from, all or a sample of them.
+        """
+        outputs = len(target.values) if isinstance(target, Classes) else 1
+        edges, codes, sizes = {}, [], []
+        place = 0
+        for column in columns:
+            if isinstance(column, Category) and column.coded:
+                codes.append(place)
+                sizes.append(column.kinds + 1)
+            elif isinstance(column, (Number, Date)) and self.pieces:
+                for i in range(1 if isinstance(column, Number) else column.width):
+                    found = _edges(inputs[:, place + i], self.pieces)
+                    edges |= {place + i: found} if len(found) > 2 else {}
+            place += column.width
+        first = nn.TableFeatures(place, edges=edges, codes=codes, sizes=sizes, embedding=self.embedding)
+        layers: list[nn.Module] = [first]
+        width = first.out_features
+        for number, size in enumerate(self.hidden):
+            layers += [nn.MemberLinear(width, size, self.members, first=number == 0), nn.ReLU()]
+            layers += [nn.Dropout(self.dropout)] if self.dropout else []
+            width = size
+        layers.append(nn.MemberLinear(width, outputs, self.members, shared=False))
+        mean = nn.MemberMean("probabilities" if isinstance(target, Classes) else "values")
+        return nn.Sequential(*layers, mean)
+
+    def optimizer(self, network: nn.Module) -> Any:
+        """Return AdamW for the network's weights."""
+        return optim.AdamW(network.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+
+    def schedule(self, optimizer: Any, rows: int, epochs: int | None = None) -> Scheduled:
+        """Return the rate's way over the steps of all epochs, as a callback."""
+        steps = (epochs or self.epochs(rows)) * -(-rows // self.batch(rows))
+        return Scheduled(optim.OneCycleLR(optimizer, max_lr=self.lr, total_steps=steps + 1), each="step")
+
+
+def _edges(values: Array, pieces: int) -> list[float]:
+    """Return the edges of pieces with about as many rows each: those quantiles that differ."""
+    found = np.unique(np.quantile(values, np.linspace(0, 1, pieces + 1)).astype(np.float32))
+    return [float(edge) for edge in found]
+
+
+class EachMember:
+    """The mean over the members of a network's loss, while it is trained; the plain loss of one answer.
+
+    Outputs of shape (members, rows, out) are measured member by member, against the same targets.
+
+    >>> loss = EachMember(nn.MSELoss())
+    >>> float(loss(np.array([[[1.0]], [[3.0]]]), np.zeros((1, 1))))
+    5.0
+    """
+
+    def __init__(self, loss: Any) -> None:
+        self.loss = copy.copy(loss)
+
+    def __repr__(self) -> str:
+        return f"{self.loss!r} of each member"
+
+    def __copy__(self) -> EachMember:
+        return EachMember(self.loss)
+
+    @property
+    def reduction(self) -> str:
+        """Whether the loss is a mean, or there is one for each row ("none")."""
+        return str(self.loss.reduction)
+
+    @reduction.setter
+    def reduction(self, value: str) -> None:
+        self.loss.reduction = value
+
+    def __call__(self, outputs: Any, targets: Any) -> Any:
+        """Return the loss."""
+        if outputs.ndim != 3:
+            return self.loss(outputs, targets)
+        members, rows = outputs.shape[:2]
+        repeated = np.tile(targets, (members,) + (1,) * (np.ndim(targets) - 1))
+        losses = self.loss(outputs.reshape(members * rows, -1), repeated)
+        return losses if losses.ndim == 0 else np.mean(losses.reshape(members, rows, -1), axis=(0, 2))
