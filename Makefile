@@ -9,7 +9,7 @@ TIERS := quick examples parity test-estimators test-engines test-pages docs
 .PHONY: train test $(TIERS) test-all lint pythons benchmark clean
 
 train: .venv/train/ready  ## train the two-layer network on real handwriting, at least 96 % right on new digits
-	.venv/train/bin/clearprop train digits --output out/digits
+	.venv/train/bin/clearprop train digits --plain --output out/digits
 
 test: lint  ## everything that needs the extras train and fast; what needs a peer or a browser is in other tiers
 	$(TIER) test

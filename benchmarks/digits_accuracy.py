@@ -1,4 +1,4 @@
-"""The test accuracy of `clearprop train digits`, seed by seed: digits_accuracy.py [HOW MANY SEEDS]."""
+"""The test accuracy of `clearprop train digits --plain`, seed by seed: digits_accuracy.py [HOW MANY SEEDS]."""
 
 import sys
 import tempfile
@@ -12,6 +12,6 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(seeds):
             print(f"seed {seed}: ", end="", flush=True)
-            main(["train", "digits", "--quiet", "--seed", str(seed), "--output", folder])
+            main(["train", "digits", "--plain", "--quiet", "--seed", str(seed), "--output", folder])
             found.append(100 * TableModel.load(f"{folder}/model.safetensors").about["test"]["accuracy"])
     print(f"least {min(found):.2f} %, mean {sum(found) / seeds:.2f} %, most {max(found):.2f} %")

@@ -59,7 +59,7 @@ def refused(capsys, *args):
 # --- the main job ---------------------------------------------------------------------------------------
 def test_the_digits_are_recognised(tmp_path, capsys):
     pytest.importorskip("sklearn")
-    assert train("digits", "--output", tmp_path / "run") == 0
+    assert train("digits", "--plain", "--output", tmp_path / "run") == 0
     out = capsys.readouterr().out
 
     assert "digits: 1,797 rows, 64 columns to predict from" in out
@@ -129,11 +129,11 @@ def test_another_seed_gives_another_model(table, tmp_path):
         train(table, "--target", "kind", "--epochs", 1, "--seed", seed, "--output", tmp_path / str(seed))
 
     one, two = (load_safetensors(tmp_path / str(seed) / "model.safetensors")[0] for seed in (1, 2))
-    assert not np.array_equal(one["0.weight"], two["0.weight"])
+    assert not np.array_equal(one["1.weight"], two["1.weight"])
 
 
 def test_the_network_is_the_one_that_was_asked_for(table, tmp_path):
-    options = ["--hidden", "64,32", "--activation", "tanh", "--dropout", "0", "--epochs", "1"]
+    options = ["--plain", "--hidden", "64,32", "--activation", "tanh", "--dropout", "0", "--epochs", "1"]
     assert train(table, "--target", "kind", "--output", tmp_path, *options) == 0
     layers = TableModel.load(tmp_path / "model.safetensors").network
 
@@ -142,7 +142,10 @@ def test_the_network_is_the_one_that_was_asked_for(table, tmp_path):
 
 
 def test_no_hidden_layer_is_a_linear_model(table, tmp_path):
-    assert train(table, "--target", "kind", "--hidden", "none", "--epochs", "1", "--output", tmp_path) == 0
+    assert (
+        train(table, "--target", "kind", "--plain", "--hidden", "none", "--epochs", "1", "--output", tmp_path)
+        == 0
+    )
 
     assert len(TableModel.load(tmp_path / "model.safetensors").network) == 1
 
@@ -163,7 +166,7 @@ def test_nothing_held_out_is_possible(table, tmp_path, capsys):
 
 
 def test_a_text_only_terminal_gets_ascii(table, tmp_path):
-    command = [*PROGRAM, table, "--target", "kind", "--output", str(tmp_path)]
+    command = [*PROGRAM, table, "--target", "kind", "--plain", "--output", str(tmp_path)]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     out = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
 
@@ -180,7 +183,7 @@ def test_without_matplotlib_the_picture_is_skipped_and_said_so(table, tmp_path, 
 
 
 def test_a_run_resumes_from_its_checkpoint_to_the_same_bytes(table, tmp_path):
-    options = [table, "--target", "kind", "--epochs", "6", "--patience", "0"]
+    options = [table, "--target", "kind", "--epochs", "6", "--patience", "0", "--plain"]
     cut = [*options[:4], "3", *options[5:], "--checkpoint", tmp_path / "c"]
     assert train(*options, "--output", tmp_path / "whole") == 0
     assert train(*cut, "--output", tmp_path / "cut") == 0
@@ -188,6 +191,42 @@ def test_a_run_resumes_from_its_checkpoint_to_the_same_bytes(table, tmp_path):
 
     for name in ("model.safetensors", "history.csv"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_run_goes_on_after_ctrl_c_to_the_same_bytes(table, tmp_path):
+    options = ["--target", "kind", "--epochs", "400", "--patience", "0", "--checkpoint", str(tmp_path / "c")]
+    command = [
+        *PROGRAM,
+        table,
+        *options,
+        "--members",
+        "2",
+        "--hidden",
+        "8",
+        "--output",
+        str(tmp_path / "cut"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        for line in process.stdout:
+            if line.startswith(b"epoch"):
+                process.send_signal(signal.SIGINT)
+                break
+        process.communicate()
+    assert train(*command[4:], "--resume") == 0
+    whole = [*command[4:-1], str(tmp_path / "whole")]
+    whole[whole.index(str(tmp_path / "c"))] = str(tmp_path / "other")
+    assert train(*whole) == 0
+
+    for name in ("model.safetensors", "history.csv"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_run_whose_rate_was_for_other_epochs_is_not_gone_on_with(table, tmp_path, capsys):
+    options = [table, "--target", "kind", "--checkpoint", tmp_path / "c", "--output", tmp_path / "run"]
+    assert train(*options, "--epochs", 2) == 0
+    capsys.readouterr()
+    message = refused(capsys, *options, "--epochs", 4, "--resume")
+    assert "one cycle over 2 epochs" in message
 
 
 def test_ctrl_c_keeps_what_was_learned(table, tmp_path):

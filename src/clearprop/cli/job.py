@@ -62,23 +62,44 @@ class Job:
         split = (args.validation_split, args.test_split)
         self.parts: tuple[Any, Any, Any] = three_parts(len(self.table), *split, classes=kinds, seed=args.seed)
         self.training, self.validation, self.test = (self.table.rows(part) for part in self.parts)
-        encodings = columns.learn_columns(self.training, self.reading, one_scale=_one_scale(args))
+        robust = not args.plain
+        encodings = columns.learn_columns(
+            self.training, self.reading, one_scale=_one_scale(args), robust=robust
+        )
         count = args.loss == "poisson"
         aim = columns.learn_target(self.table, self.reading, self.training, count=count)
         self._make(hidden, encodings, aim)
 
     def _make(self, hidden: list[int], encodings: Any, aim: Any) -> None:
-        """Make the network that suits the encodings."""
+        """Make the network that suits the encodings, and settle what was not asked for."""
         import clearprop
-        from clearprop.data.columns import Classes
         from clearprop.train.table_model import TableModel
 
-        clearprop.manual_seed(self.args.seed)
-        width = sum(column.width for column in encodings)
-        outputs = len(aim.values) if isinstance(aim, Classes) else 1
-        network = _network(width, hidden, outputs, ACTIVATIONS[self.args.activation], self.args.dropout)
+        args = self.args
+        self.recipe: Any = None
+        clearprop.manual_seed(args.seed)
+        if args.plain:
+            _settle(
+                args, dropout=0.2, epochs=100, patience=15, batch_size=32, optimizer="adam", weight_decay=0.0
+            )
+            network = _network(encodings, hidden, aim, ACTIVATIONS[args.activation], args.dropout)
+        else:
+            self.recipe = recipe = _recipe(args, hidden)
+            rows = len(self.parts[0])
+            epochs = args.epochs or recipe.epochs(rows)
+            _settle(
+                args, epochs=epochs, patience=recipe.patience, batch_size=recipe.batch(rows),
+                optimizer="adamw", lr=recipe.lr, weight_decay=recipe.weight_decay,
+            )  # fmt: skip
+            network = recipe.network(encodings, aim, self._sample(encodings))
         self.model: TableModel = TableModel(network, encodings, aim)
         self.start: Any = copy.deepcopy(network)  # for the doctor, should the training go badly
+
+    def _sample(self, encodings: Any) -> Any:
+        """Return encoded rows to learn from, which the edges of the pieces are taken from."""
+        from clearprop.data.columns import encode
+
+        return encode(self.training, encodings)
 
     def tell(self, report: TrainingReport) -> None:
         """Print what was found in the table."""
@@ -104,15 +125,21 @@ class Job:
         from clearprop import train
 
         args, classify = self.args, self.reading.task == "classification"
+        optimizer = self._optimizer()
+        data, callbacks = self.data(), []
+        if self.recipe is not None:
+            data = self.recipe.batches(*data) if isinstance(data, tuple) else data
+            callbacks.append(self.recipe.schedule(optimizer, args.epochs * len(data)))
         with _notes(), report.remarks():
             return train.fit(
                 self.model.network,
                 self._loss(),
-                self.data(),
+                data,
                 validation=self.pair(self.validation) if len(self.validation) else None,
                 epochs=args.epochs,
                 batch_size=args.batch_size,
-                optimizer=self._optimizer(),
+                optimizer=optimizer,
+                callbacks=callbacks,
                 metrics=["accuracy" if classify else "r2"],
                 patience=args.patience or None,
                 checkpoint=args.checkpoint,
@@ -137,7 +164,7 @@ class Job:
             "table": f"{len(self.table)} rows, digest {digest(cells)}",
             "encodings": str([column.spec() for column in self.model.columns]),
             "seed": str(self.args.seed),
-        }
+        } | ({} if self.recipe is None else {"rate": f"one cycle over {self.args.epochs} epochs"})
 
     def room(self) -> int:
         """Return how many bytes the files may take, with the picture."""
@@ -147,10 +174,13 @@ class Job:
 
     def _loss(self) -> Any:
         from clearprop import nn
+        from clearprop.train.tabular import EachMember
 
         if self.reading.task == "classification":
-            return nn.CrossEntropyLoss()
-        return nn.PoissonNLLLoss() if self.args.loss == "poisson" else nn.MSELoss()
+            loss: Any = nn.CrossEntropyLoss()
+        else:
+            loss = nn.PoissonNLLLoss() if self.args.loss == "poisson" else nn.MSELoss()
+        return loss if self.recipe is None else EachMember(loss)
 
     def _optimizer(self) -> Any:
         from clearprop import optim
@@ -217,6 +247,7 @@ class StreamedJob(Job):
             task=args.task,
             columns=asked_columns(args),
             count=args.loss == "poisson",
+            robust=not args.plain,
             **reading_options(args),
         )
         stream = self.stream
@@ -355,9 +386,31 @@ def _table(args: argparse.Namespace) -> tuple[Any, str]:
     return table, args.target
 
 
-def _network(inputs: int, hidden: list[int], outputs: int, activation: str, dropout: float) -> Any:
-    from clearprop import nn
+def _settle(args: argparse.Namespace, **usual: Any) -> None:
+    """Give the options that were not given their usual values."""
+    for name, value in usual.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
 
+
+def _recipe(args: argparse.Namespace, hidden: list[int]) -> Any:
+    """Return how the network for tables is made and trained, with what was asked for."""
+    from clearprop.train.tabular import Tabular
+
+    asked = {"members": args.members, "pieces": args.pieces, "dropout": args.dropout}
+    asked["lr"] = args.lr if args.lr is not None else RATES[args.optimizer or "adamw"]
+    asked["batch_size"] = args.batch_size
+    given = {name: value for name, value in asked.items() if value is not None}
+    return Tabular(hidden=tuple(hidden), activation=ACTIVATIONS[args.activation], **given)
+
+
+def _network(encodings: Any, hidden: list[int], aim: Any, activation: str, dropout: float) -> Any:
+    """Return the plain network: linear layers with an activation between."""
+    from clearprop import nn
+    from clearprop.data.columns import Classes
+
+    inputs = sum(column.width for column in encodings)
+    outputs = len(aim.values) if isinstance(aim, Classes) else 1
     layers: list[nn.Module] = []
     for size in hidden:
         layers += [nn.Linear(inputs, size), getattr(nn, activation)()]

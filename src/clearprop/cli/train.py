@@ -49,28 +49,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--test-split", type=float, default=0.2, metavar="SHARE", help="of the rows (default: 0.2)")
     network = parser.add_argument_group("the network")
     add = network.add_argument
+    plain = "one plain network on standardised columns, in place of networks that share weights"
+    add("--plain", action="store_true", help=plain)
     add(
         "--hidden",
-        default="128",
         metavar="SIZES",
-        help="of the hidden layers: 64,32; or none (default: 128)",
+        help="of the hidden layers: 64,32; or none (default: 128,128; --plain: 128)",
     )
+    add("--members", type=int, metavar="N", help="networks that share their weights (default: 4)")
+    add("--pieces", type=int, metavar="N", help="of a column of numbers at most; 0: none (default: 16)")
     add("--activation", choices=ACTIVATIONS, default="relu", help="(default: relu)")
-    add("--dropout", type=float, default=0.2, metavar="SHARE", help="after each hidden layer (default: 0.2)")
+    drop = "after each hidden layer (default: 0.1; --plain: 0.2)"
+    add("--dropout", type=float, metavar="SHARE", help=drop)
     training = parser.add_argument_group("the training")
     add = training.add_argument
-    add("--epochs", type=int, default=100, metavar="N", help="at most (default: 100)")
+    most = "at most (default: by the number of rows, 20 to 200; --plain: 100)"
+    add("--epochs", type=int, metavar="N", help=most)
     add(
         "--patience",
         type=int,
-        default=15,
         metavar="N",
-        help="stop after N epochs without a better one; 0: never",
+        help="stop after N epochs without a better one; 0: never (default: 20; --plain: 15)",
     )
-    add("--batch-size", type=int, default=32, metavar="N", help="rows for each step (default: 32)")
-    add("--optimizer", choices=OPTIMIZERS, default="adam", help="(default: adam)")
-    add("--lr", type=float, metavar="RATE", help="the learning rate (default: 0.003 for adam)")
-    add("--weight-decay", type=float, default=0.0, metavar="RATE", help="(default: 0)")
+    add("--batch-size", type=int, metavar="N", help="rows for each step (default: up to 256; --plain: 32)")
+    add("--optimizer", choices=OPTIMIZERS, help="(default: adamw; --plain: adam)")
+    add("--lr", type=float, metavar="RATE", help="the learning rate at its highest (default: 0.003 for adam)")
+    add("--weight-decay", type=float, metavar="RATE", help="(default: 0.0001; --plain: 0)")
     add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bits (default: 0)")
     add("--checkpoint", metavar="FILE", help="save the run there after each epoch")
     add("--resume", action="store_true", help="go on from the checkpoint, where there is one")
@@ -167,6 +171,8 @@ def _checked(args: argparse.Namespace) -> list[int]:
         "lr": (0.0, 1e6),
         "weight_decay": (0.0, 1e6),
         "dropout": (0.0, 0.99),
+        "members": (1, 1000),
+        "pieces": (0, 1000),
         "validation_split": (0.0, 0.9),
         "test_split": (0.0, 0.9),
     }
@@ -184,6 +190,11 @@ def _checked(args: argparse.Namespace) -> list[int]:
         )
     if args.resume and not args.checkpoint:
         raise InputError(lesson("--resume", "wants to know the file to go on from", hint="--checkpoint FILE"))
+    for name in ("members", "pieces") if args.plain else ():
+        if getattr(args, name) is not None:
+            raise InputError(lesson(f"--{name}", "is not of a plain network", hint="it without --plain"))
+    if args.hidden is None:
+        return [128] if args.plain else [128, 128]
     if args.hidden.strip().lower() in ("", "none", "0"):
         return []
     sizes = args.hidden.replace(" ", "").split(",")

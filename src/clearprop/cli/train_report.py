@@ -133,6 +133,7 @@ class TrainingReport:
         rows = []
         for layer in network:
             sizes = f"{layer.in_features} → {layer.out_features}" if hasattr(layer, "in_features") else ""
+            sizes += f" of {layer.members} members" if hasattr(layer, "members") else ""
             rows.append((type(layer).__name__, sizes or layer.extra_repr(), layer.count_parameters()))
         total = f"{sum(row[2] for row in rows):,}"
         names, sizes_ = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)

@@ -39,8 +39,8 @@ HASHED = 64
 class Number:
     """A column of numbers: missing ones become the median, then z = (x - mean) / scale.
 
-    With `smooth`, z / sqrt(1 + (z / 3)^2), which is z for small numbers and 3 at most; with `gaps` there is
-    one more input, 1 where the number is missing.
+    With a `spread` there is, before z, r / sqrt(1 + (r / 3)^2) of r = (x - median) / spread, which is r for
+    small numbers and 3 at most; with `gaps` there is one more input, 1 where the number is missing.
     """
 
     name: str
@@ -48,13 +48,13 @@ class Number:
     mean: float
     scale: float
     dress: Dress = field(default_factory=Dress)
-    smooth: bool = False
+    spread: float = 0.0
     gaps: bool = False
 
     @property
     def width(self) -> int:
         """How many inputs of the network the column takes."""
-        return 1 + self.gaps
+        return 1 + bool(self.spread) + self.gaps
 
     def values(self, table: Table) -> Array:
         """Return the column as numbers, NaN where one is missing."""
@@ -64,16 +64,18 @@ class Number:
         """Return the column as an array of shape (rows, width)."""
         values = self.values(table)
         missing = np.isnan(values)
-        found = (np.where(missing, self.median, values) - self.mean) / self.scale
-        if self.smooth:
-            found = found / np.hypot(1.0, found / 3)
-        return np.stack([found, missing], axis=1) if self.gaps else np.asarray(found)[:, None]
+        filled = np.where(missing, self.median, values)
+        inputs = [(filled - self.mean) / self.scale]
+        if self.spread:
+            robust = (filled - self.median) / self.spread
+            inputs.insert(0, robust / np.hypot(1.0, robust / 3))
+        return np.stack(inputs + [missing] * self.gaps, axis=1)
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the column."""
         numbers = {"median": self.median, "mean": self.mean, "scale": self.scale}
         dress = {} if self.dress.plain else {"dress": self.dress.spec()}
-        more = {name: True for name in ("smooth", "gaps") if getattr(self, name)}
+        more = {name: getattr(self, name) for name in ("spread", "gaps") if getattr(self, name)}
         return {"name": self.name, "kind": "number", **numbers, **dress, **more}
 
 
@@ -279,7 +281,7 @@ def learn_columns(
 
     With `one_scale` all numbers are measured in one unit (the pixels of a picture, say): they share their
     mean and their scale, so a column that hardly varies stays small. With `robust` numbers are measured from
-    the median in interquartile ranges and clipped smoothly (RealMLP, arXiv 2407.04491), what is missing has
+    the median in interquartile ranges too, clipped smoothly (RealMLP, arXiv 2407.04491), what is missing has
     an input of its own, and categories of many values have codes, as `tabular_network` takes them.
     """
     filled = {name: _filled(table, name, reading.findings[name].dress) for name in reading.numbers}
@@ -386,7 +388,7 @@ def _robust(table: Table, number: Number, values: Array, shared: bool) -> Number
     spread = high - low
     if spread <= 1e-12 * max(abs(low), abs(high)):
         spread = float(values.max() - values.min()) / 2
-    return replace(number, mean=number.median, scale=spread or 1.0, smooth=True, gaps=gaps)
+    return replace(number, spread=spread or 1.0, gaps=gaps)
 
 
 def _category(table: Table, name: str, folded: bool = False, coded: bool = False) -> Category:

@@ -100,6 +100,24 @@ def inspect(
     return reading
 
 
+def guessed(table: Table, asked: Mapping[str, str] | None = None) -> dict[str, Finding]:
+    """Find out what each column of a frame holds: its numbers are numbers, and all columns are used.
+
+    `asked` says what some are. Raises InputError for a column or a kind that there is not.
+
+    >>> found = guessed(Table("t", {"town": ["Bern", "Uri"] * 6}))
+    >>> found["town"].kind
+    'category'
+    """
+    asked = dict(asked or {})
+    for name, kind in asked.items():
+        table.found(name)
+        if kind not in ASKED:
+            raise InputError(lesson(f"columns={{{name!r}: {kind!r}}}", f"wants one of {', '.join(ASKED)}"))
+    typed = {name: "number" for name, cells in table.cells.items() if isinstance(cells, Numbers)}
+    return {name: guess(table, name, asked.get(name, typed.get(name))) for name in table.cells}
+
+
 def _aim(
     table: Table, target: str, task: str | None, asked: str | None, usual: str | None, many_classes: bool
 ) -> Aim:

@@ -223,9 +223,6 @@ from clearprop.nn.vector import (
 from clearprop.nn import utils  # isort: skip - it stands on all of the layers
 
 __all__ = [
-    "TableFeatures",
-    "MemberMean",
-    "MemberLinear",
     "CELU",
     "ELU",
     "GELU",
@@ -328,6 +325,8 @@ __all__ = [
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
+    "MemberLinear",
+    "MemberMean",
     "Mish",
     "Module",
     "ModuleDict",
@@ -369,6 +368,7 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "SyncBatchNorm",
+    "TableFeatures",
     "Tanh",
     "Tanhshrink",
     "Threshold",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from clearprop.nn.module import Buffer, Module, Parameter
 from clearprop.ops import random
 from clearprop.ops.softmax import logsumexp
 from clearprop.record import assign
-from clearprop.tensor import Tensor
 
 
 class TableFeatures(Module):
@@ -42,7 +42,7 @@ class TableFeatures(Module):
         self,
         in_features: int,
         *,
-        edges: dict[int, Sequence[float]] | None = None,
+        edges: Mapping[int, Sequence[float]] | None = None,
         pieces: int | None = None,
         codes: Sequence[int] = (),
         sizes: Sequence[int] = (),
@@ -51,7 +51,7 @@ class TableFeatures(Module):
         super().__init__()
         bins = [(p, a, b - a, i == 0, i == len(e) - 2)
                 for p, e in (edges or {}).items()
-                for i, (a, b) in enumerate(zip(e[:-1], e[1:], strict=True))]  # fmt: skip
+                for i, (a, b) in enumerate(pairwise(e))]  # fmt: skip
         self.in_features, self.codes, self.sizes = int(in_features), list(codes), [int(s) for s in sizes]
         self.pieces = len(bins) if pieces is None else int(pieces)
         self.embedding = int(embedding)
@@ -107,8 +107,8 @@ class MemberLinear(Module):
     """A linear layer that `members` networks share, each with scales of its own (BatchEnsemble).
 
     y_i = s_i (W (r_i x)) + b_i for each member i: Wen et al. 2020, and TabM (arXiv 2410.24210). Only the
-    vectors r_i (random signs at first), s_i and b_i are a member's own. A first layer (`first`) has no r_i: it
-    multiplies by W once for all members. With `shared` False each member has its own W and nothing else.
+    vectors r_i (random signs at first), s_i and b_i are a member's own. A first layer (`first`) has no r_i:
+    it multiplies by W once for all members. With `shared` False each member has its own W and nothing else.
 
     Shapes: (members, rows, in) to (members, rows, out), in a first layer from (rows, in).
 
@@ -165,7 +165,7 @@ class MemberMean(Module):
     rows, out) to (rows, out).
 
     >>> mean = MemberMean("values").eval()
-    >>> mean(np.array([[[1.0]], [[3.0]]])).value
+    >>> mean(np.array([[[1.0]], [[3.0]]]))
     array([[2.]])
     """
 

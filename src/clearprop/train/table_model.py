@@ -60,15 +60,34 @@ class TableModel:
         told = {name: value for name, value in told.items() if value not in (None, ())}
         return read_table(path, **(known | told))
 
+    def answers(self, inputs: Array) -> Array:
+        """Return the network's raw outputs for rows as it reads them, float64."""
+        return np.asarray(predict(self.network, inputs), np.float64)
+
     def outputs(self, table: Table) -> Array:
         """Return the network's raw outputs for a table's rows."""
         return np.asarray(predict(self.network, encode(table, self.columns)))
 
-    def probabilities(self, table: Table) -> Array:
-        """Return each row's probabilities of the classes, float64 of shape (rows, classes)."""
-        outputs = self.outputs(table).astype(np.float64)
+    def shares(self, outputs: Array) -> Array:
+        """Return the probabilities of outputs: softmax(outputs / T), with `about["temperature"]` as T."""
+        outputs = np.asarray(outputs, np.float64) / float(self.about.get("temperature", 1.0))
         powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    def probabilities(self, table: Table) -> Array:
+        """Return each row's probabilities of the classes, float64 of shape (rows, classes)."""
+        return self.shares(self.outputs(table))
+
+    def chosen(self, shares: Array) -> Array:
+        """Return the class of each row of probabilities: the likeliest, or by the threshold of two classes.
+
+        `about["threshold"]` names a class and the probability from which on it is said.
+        """
+        told = self.about.get("threshold")
+        if told is None or not isinstance(self.target, Classes) or len(self.target.values) != 2:
+            return np.asarray(shares.argmax(axis=1))
+        positive = self.target.values.index(str(told["class"]))
+        return np.where(shares[:, positive] >= float(told["from"]), positive, 1 - positive)
 
     def predictions(self, table: Table) -> dict[str, list[str]]:
         """Return columns of text: the predicted class and the probabilities, or the predicted number.
@@ -79,7 +98,7 @@ class TableModel:
         if isinstance(self.target, Quantity):
             return {name: [f"{value:.9g}" for value in self.target.decode(self.outputs(table))]}
         shares = self.probabilities(table)
-        found = {name: [self.target.values[i] for i in shares.argmax(axis=1)]}
+        found = {name: [self.target.values[i] for i in self.chosen(shares)]}
         for label, column in zip(self.target.values, shares.T, strict=True):
             found[f"probability {label}"] = [f"{share:.6f}" for share in column]
         return found
@@ -98,14 +117,33 @@ class TableModel:
             columns = [_column(spec) for spec in about.pop("columns")]
             target = _target(about.pop("target"))
             width, outputs = sum(column.width for column in columns), _outputs(target)
-            sizes = network[0].in_features, [layer for layer in network if isinstance(layer, nn.Linear)][-1]
+            sizes = network[0].in_features, [layer for layer in network if hasattr(layer, "out_features")][-1]
             if (width, outputs) != (sizes[0], sizes[1].out_features):
                 raise ValueError(f"columns of {width} inputs and {outputs} outputs")
+            _check_about(about, target, network)
         except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
             wanted, got = "holds a network, but not the columns of a table", str(error)
             hint = "a file that `clearprop train` wrote, or clearprop.interop.load_model in Python"
             raise InputError(lesson(f"reading {path}", wanted, got, hint=hint)) from error
         return cls(network, columns, target, about)
+
+
+def _check_about(about: dict[str, Any], target: Target, network: nn.Sequential) -> None:
+    """Raise ValueError for a temperature, a threshold or typical features that cannot be."""
+    heat = float(about.get("temperature", 1.0))
+    if not 0 < heat < 1e6:
+        raise ValueError(f"the temperature {heat}")
+    told = about.get("threshold")
+    if told is not None and (
+        told["class"] not in getattr(target, "values", ()) or not 0 <= told["from"] <= 1
+    ):
+        raise ValueError(f"the threshold {told}")
+    typical = about.get("typical")
+    if typical is not None:
+        width = getattr(network[0], "places", None)
+        expected = network[0].in_features if width is None else len(width)
+        if len(typical) != expected or not np.isfinite(np.asarray(typical, np.float64)).all():
+            raise ValueError(f"{len(typical)} typical features, where there are {expected}")
 
 
 def _outputs(target: Target) -> int:
@@ -116,7 +154,9 @@ def _column(spec: dict[str, Any]) -> Column:
     name, kind = str(spec["name"]), spec["kind"]
     if kind == "number":
         median, mean, scale = _numbers(spec, "median", "mean", "scale")
-        return Number(name, median, mean, scale, Dress.of(spec.get("dress", {})))
+        (spread,) = _numbers({"spread": 0.0, **spec}, "spread")
+        dress, gaps = Dress.of(spec.get("dress", {})), bool(spec.get("gaps", False))
+        return Number(name, median, mean, scale, dress, spread, gaps)
     if kind == "date":
         scales = {part: tuple(_numbers({"name": name, "mean": m, "scale": s}, "mean", "scale"))
                   for part, (m, s) in spec["scales"].items()}  # fmt: skip
@@ -127,7 +167,8 @@ def _column(spec: dict[str, Any]) -> Column:
     if kind == "text":
         return Text(name, int(spec["size"]))
     values = tuple(None if value is None else str(value) for value in spec["values"])
-    return Category(name, values, tuple(map(str, spec.get("pooled", ()))), bool(spec.get("folded", False)))
+    more = bool(spec.get("folded", False)), bool(spec.get("coded", False))
+    return Category(name, values, tuple(map(str, spec.get("pooled", ()))), *more)
 
 
 def _target(spec: dict[str, Any]) -> Target:

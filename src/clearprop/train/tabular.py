@@ -11,10 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop import nn, optim
+from clearprop.data import DataLoader
 from clearprop.data.columns import Category, Classes, Column, Date, Number, Target
+from clearprop.ops import random
 from clearprop.train.watchers import Scheduled
 
 Array = npt.NDArray[Any]
+
+MOST_STEPS = 20_000
+"""So many steps in all, for large tables too, unless an epoch takes more than a third of them."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +32,10 @@ class Tabular:
     """
 
     hidden: tuple[int, ...] = (128, 128)
-    members: int = 8
+    members: int = 4
     pieces: int = 16
     embedding: int = 8
+    activation: str = "ReLU"
     dropout: float = 0.1
     lr: float = 3e-3
     weight_decay: float = 1e-4
@@ -41,12 +47,19 @@ class Tabular:
 
     def epochs(self, rows: int) -> int:
         """Return after how many epochs of so many rows the rate has fallen to nothing."""
-        each = -(-rows // self.batch(rows))
-        return int(np.clip(self.steps // each, self.least_epochs, self.most_epochs))
+        each = rows // self.batch(rows)
+        usual = np.clip(self.steps // each, self.least_epochs, self.most_epochs)
+        return int(min(usual, max(3, MOST_STEPS // each)))
 
     def batch(self, rows: int) -> int:
-        """Return the rows of a batch: a quarter of a small table's."""
-        return int(min(self.batch_size, max(16, rows // 4)))
+        """Return the rows of a batch: four batches or more, of 16 rows at least, that leave few rows over."""
+        even = rows // max(4, -(-rows // self.batch_size))
+        return int(min(rows, self.batch_size, max(16, even)))
+
+    def batches(self, x: Array, y: Array) -> DataLoader:
+        """Return the rows in shuffled batches of one size; the few left over are others in each epoch."""
+        seed = int(random.uniform().value * 2**32)
+        return DataLoader((x, y), self.batch(len(x)), shuffle=True, seed=seed, drop_last=True)
 
     def network(self, columns: Sequence[Column], target: Target, inputs: Array) -> nn.Sequential:
         """Return a fresh network for the columns; the pieces' edges are quantiles of `inputs`.
@@ -54,7 +67,8 @@ class Tabular:
         `inputs` are encoded rows to learn from, all or a sample of them.
         """
         outputs = len(target.values) if isinstance(target, Classes) else 1
-        edges, codes, sizes = {}, [], []
+        edges: dict[int, list[float]] = {}
+        codes, sizes = [], []
         place = 0
         for column in columns:
             if isinstance(column, Category) and column.coded:
@@ -69,7 +83,8 @@ class Tabular:
         layers: list[nn.Module] = [first]
         width = first.out_features
         for number, size in enumerate(self.hidden):
-            layers += [nn.MemberLinear(width, size, self.members, first=number == 0), nn.ReLU()]
+            layers += [nn.MemberLinear(width, size, self.members, first=number == 0)]
+            layers.append(getattr(nn, self.activation)())
             layers += [nn.Dropout(self.dropout)] if self.dropout else []
             width = size
         layers.append(nn.MemberLinear(width, outputs, self.members, shared=False))
@@ -80,9 +95,8 @@ class Tabular:
         """Return AdamW for the network's weights."""
         return optim.AdamW(network.parameters(), lr=self.lr, weight_decay=self.weight_decay)
 
-    def schedule(self, optimizer: Any, rows: int, epochs: int | None = None) -> Scheduled:
-        """Return the rate's way over the steps of all epochs, as a callback."""
-        steps = (epochs or self.epochs(rows)) * -(-rows // self.batch(rows))
+    def schedule(self, optimizer: Any, steps: int) -> Scheduled:
+        """Return the rate's way over so many steps, as a callback."""
         return Scheduled(optim.OneCycleLR(optimizer, max_lr=self.lr, total_steps=steps + 1), each="step")
 
 

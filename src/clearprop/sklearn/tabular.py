@@ -1,0 +1,288 @@
+"""`TabularClassifier` and `TabularRegressor`: the network for tables as estimators, DataFrames in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # type: ignore[import-untyped]
+from sklearn.utils import check_random_state  # type: ignore[import-untyped]
+from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped]
+from sklearn.utils.validation import (  # type: ignore[import-untyped]
+    _check_sample_weight,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from clearprop import nn, train
+from clearprop.data import Table
+from clearprop.data.cells import Numbers, Spelling
+from clearprop.data.columns import Classes, Quantity, Target, encode, learn_columns
+from clearprop.data.inspection import Reading, guessed
+from clearprop.data.reading.frames import from_frame, is_frame
+from clearprop.data.split import split_indices
+from clearprop.errors import lesson
+from clearprop.ops import random
+from clearprop.train.tabular import EachMember, Tabular
+from clearprop.train.weighting import class_weights
+
+Array = npt.NDArray[Any]
+
+
+class _Tabular(BaseEstimator):  # type: ignore[misc]
+    """What the two share: the table of whatever was given, the network for it, and its training."""
+
+    def __init__(
+        self,
+        *,
+        hidden: Any = Tabular.hidden,
+        members: int = Tabular.members,
+        pieces: int = Tabular.pieces,
+        embedding: int = Tabular.embedding,
+        dropout: float = Tabular.dropout,
+        lr: float = Tabular.lr,
+        weight_decay: float = Tabular.weight_decay,
+        batch_size: int = Tabular.batch_size,
+        steps: int = Tabular.steps,
+        epochs: int | None = None,
+        patience: int | None = Tabular.patience,
+        validation_fraction: float = 0.15,
+        columns: Mapping[str, str] | None = None,
+        random_state: Any = None,
+        compile: Any = "auto",
+    ) -> None:
+        self.hidden = hidden
+        self.members = members
+        self.pieces = pieces
+        self.embedding = embedding
+        self.dropout = dropout
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.steps = steps
+        self.epochs = epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.columns = columns
+        self.random_state = random_state
+        self.compile = compile
+
+    def _table(self, X: Any, reset: bool) -> Table:
+        """Return the rows as a table: a frame's columns by name, an array's by number, all of numbers."""
+        if is_frame(X) and not hasattr(X, "__array_interface__") and _has_words(X):
+            validate_data(self, X, skip_check_array=True, reset=reset)
+            return from_frame(X, Spelling(), "X")
+        checked = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=reset)
+        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(checked.shape[1])])
+        cells = {str(name): Numbers(column) for name, column in zip(names, checked.T, strict=True)}
+        return Table("X", cells, range(len(checked)), place="row")
+
+    def _settings(self) -> Tabular:
+        sizes = tuple(int(size) for size in np.atleast_1d(self.hidden))
+        if any(size < 1 for size in sizes):
+            wanted = "wants sizes of 1 or more"
+            raise ValueError(lesson(f"{type(self).__name__}(hidden=)", wanted, repr(self.hidden)))
+        return Tabular(
+            hidden=sizes, members=self.members, pieces=self.pieces, embedding=self.embedding,
+            dropout=self.dropout, lr=self.lr, weight_decay=self.weight_decay, batch_size=self.batch_size,
+            steps=self.steps,
+        )  # fmt: skip
+
+    def _held_out(self, y: Array, seed: int) -> tuple[Array, Array]:
+        """Return the rows to learn from and those to validate on: none where there are too few."""
+        rows = np.arange(len(y))
+        if round(len(y) * self.validation_fraction) < 4 or self.patience is None:
+            return rows, rows[:0]
+        strata = y if y.dtype.kind == "i" and np.bincount(y).min() > 1 else None
+        kept, held = split_indices(len(y), self.validation_fraction, seed, strata)
+        return np.sort(kept), np.sort(held)
+
+    def _learn(self, X: Any, y: Array, target: Target, sample_weight: Any) -> None:
+        """Make the network for the rows and train it; all chance comes from `random_state`."""
+        table = self._table(X, reset=True)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        settings, seed = self._settings(), int(check_random_state(self.random_state).randint(2**31))
+        kept, held = self._held_out(y, seed)
+        training = table.rows(kept)
+        findings = guessed(training, self.columns)
+        self.encodings_ = learn_columns(training, Reading("", "", findings), robust=True)
+        if not self.encodings_:
+            said = "; ".join(f"{name} is {found.kind}" for name, found in findings.items())
+            raise ValueError(lesson(f"{type(self).__name__}.fit(X, y)", "wants columns to learn from", said))
+        self.target_ = target
+        x = encode(training, self.encodings_)
+        goal = y if y.dtype.kind == "i" else y[:, None].astype(np.float32)
+        before = random.get_rng_state()
+        try:
+            random.manual_seed(seed)
+            network = settings.network(self.encodings_, target, x)
+            optimizer = settings.optimizer(network)
+            epochs = self.epochs or settings.epochs(len(x))
+            batches = settings.batches(x, goal[kept])
+            self.history_ = train.fit(
+                network, EachMember(self._loss(goal[kept])), batches,
+                validation=(encode(table.rows(held), self.encodings_), goal[held]) if len(held) else None,
+                epochs=epochs, optimizer=optimizer, patience=self.patience,
+                callbacks=[settings.schedule(optimizer, epochs * len(batches))], compile=self.compile,
+                sample_weight=None if weights is None else weights[kept], progress=False,
+            )  # fmt: skip
+        finally:
+            random.set_rng_state(before)
+        self.network_ = network.double()  # so that an answer does not depend on the rows beside it
+        self.n_iter_ = len(self.history_)
+        self.loss_curve_ = list(self.history_["loss"])
+
+    def _loss(self, goal: Array) -> Any:
+        raise NotImplementedError
+
+    def _answers(self, X: Any) -> Array:
+        check_is_fitted(self, "network_")
+        inputs = encode(self._table(X, reset=False), self.encodings_).astype(np.float64)
+        return np.asarray(train.predict(self.network_, inputs))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.non_deterministic = False
+        return tags
+
+
+def _has_words(frame: Any) -> bool:
+    """Return whether a frame has a column that is not of numbers."""
+    kinds = getattr(frame, "dtypes", None)
+    found = getattr(kinds, "tolist", lambda: kinds or [None])()
+    return any(getattr(kind, "kind", "O") not in "fiu" for kind in found)
+
+
+class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
+    """A classifier of a table's rows: networks that share weights and have vectors for categories.
+
+    `X` is a DataFrame, whose columns of text are categories and of moments dates, or an array of numbers; NaN
+    is a missing cell. `columns` says what some are (`{"zip": "category"}`). A part of the rows
+    (`validation_fraction`) is held out to end the training where it is best; without `patience` none is.
+    `class_weight` is "balanced" or weighs the labels. Raises ValueError for targets of one class.
+
+    >>> from sklearn.datasets import load_iris
+    >>> x, y = load_iris(return_X_y=True, as_frame=True)
+    >>> bool(TabularClassifier(random_state=0, epochs=30).fit(x, y).score(x, y) > 0.9)
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden: Any = Tabular.hidden,
+        members: int = Tabular.members,
+        pieces: int = Tabular.pieces,
+        embedding: int = Tabular.embedding,
+        dropout: float = Tabular.dropout,
+        lr: float = Tabular.lr,
+        weight_decay: float = Tabular.weight_decay,
+        batch_size: int = Tabular.batch_size,
+        steps: int = Tabular.steps,
+        epochs: int | None = None,
+        patience: int | None = Tabular.patience,
+        validation_fraction: float = 0.15,
+        columns: Mapping[str, str] | None = None,
+        class_weight: Any = None,
+        random_state: Any = None,
+        compile: Any = "auto",
+    ) -> None:
+        super().__init__(
+            hidden=hidden, members=members, pieces=pieces, embedding=embedding, dropout=dropout, lr=lr,
+            weight_decay=weight_decay, batch_size=batch_size, steps=steps, epochs=epochs, patience=patience,
+            validation_fraction=validation_fraction, columns=columns, random_state=random_state,
+            compile=compile,
+        )  # fmt: skip
+        self.class_weight = class_weight
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularClassifier:
+        """Learn from rows and their classes."""
+        y = _no_rows_missing(self, X, y)
+        check_classification_targets(y)
+        y = column_or_1d(y, warn=True)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            got = f"one class: {self.classes_[0]!r}"
+            raise ValueError(lesson("TabularClassifier", "wants two classes or more", got))
+        target = Classes("target", tuple(map(str, self.classes_)))
+        self._learn(X, codes.astype(np.int64), target, sample_weight)
+        return self
+
+    def _loss(self, goal: Array) -> Any:
+        """Return the loss with the weights of the classes, which hold on the rows held out too."""
+        if self.class_weight is None:
+            return nn.CrossEntropyLoss()
+        given = self.class_weight
+        if isinstance(given, Mapping):
+            given = self._by_number(given)
+        weights = np.ones(len(self.classes_), np.float32)
+        found = class_weights(given, goal)
+        weights[: len(found)] = found
+        return nn.CrossEntropyLoss(weight=weights)
+
+    def _by_number(self, given: Mapping[Any, float]) -> dict[int, float]:
+        numbers = {label: number for number, label in enumerate(self.classes_.tolist())}
+        strange = [label for label in given if label not in numbers]
+        if strange:
+            wanted = "wants labels of y"
+            raise ValueError(lesson("TabularClassifier(class_weight=)", wanted, repr(strange[0])))
+        return {numbers[label]: weight for label, weight in given.items()}
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, of shape (rows, classes): the members' mean."""
+        logits = self._answers(X)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    def predict(self, X: Any) -> Any:
+        """Return the class of each row."""
+        outputs = self._answers(X)
+        return self.classes_[outputs.argmax(axis=1)]
+
+
+class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
+    """A regressor of a table's rows: see `TabularClassifier`; the loss is the mean squared error.
+
+    >>> from sklearn.datasets import load_diabetes
+    >>> x, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> bool(TabularRegressor(random_state=0, epochs=30).fit(x, y).score(x, y) > 0.4)
+    True
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularRegressor:
+        """Learn from rows and their numbers."""
+        y = column_or_1d(_no_rows_missing(self, X, y), warn=True).astype(np.float64)
+        scale = float(y.std())
+        target = Quantity("target", float(y.mean()), scale if scale > 1e-12 * abs(y.mean()) else 1.0)
+        self._learn(X, (y - target.mean) / target.scale, target, sample_weight)
+        return self
+
+    def _loss(self, goal: Array) -> Any:
+        return nn.MSELoss()
+
+    def predict(self, X: Any) -> Array:
+        """Return the number of each row."""
+        outputs = self._answers(X)
+        target: Any = self.target_
+        return np.asarray(target.decode(outputs))
+
+
+def _no_rows_missing(model: Any, X: Any, y: Any) -> Any:
+    """Return the targets, one for each row, checked as scikit-learn does."""
+    from sklearn.utils.validation import _check_y, check_consistent_length
+
+    if y is None:
+        wanted = "requires y to be passed, but the target y is None"
+        raise ValueError(lesson(f"{type(model).__name__}.fit", wanted, "None"))
+    if isinstance(model, RegressorMixin):
+        y = _check_y(y, y_numeric=True, estimator=model)
+    else:
+        y = _check_y(y, multi_output=True, estimator=model)
+    check_consistent_length(X, y)
+    return y

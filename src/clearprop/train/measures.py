@@ -1,0 +1,148 @@
+"""How good probabilities and predicted numbers are: ranks, shares, calibration, the threshold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clearprop.errors import lesson
+
+Array = npt.NDArray[Any]
+
+
+def roc_auc(scores: Array, positive: Array) -> float:
+    """Return the chance that a positive row scores above a negative one, ties counting half.
+
+    It is the area under the curve of true over false positives. NaN where one kind is missing.
+
+    >>> roc_auc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
+    0.75
+    """
+    scores, positive = _pair("roc_auc", scores, positive)
+    ones, zeros = int(positive.sum()), int((~positive).sum())
+    if not ones or not zeros:
+        return float("nan")
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+def average_precision(scores: Array, positive: Array) -> float:
+    """Return sum_k (recall_k - recall_(k-1)) precision_k over the thresholds from the highest score down.
+
+    NaN where no row is positive.
+
+    >>> round(average_precision(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])), 4)
+    0.8333
+    """
+    scores, positive = _pair("average_precision", scores, positive)
+    if not positive.any():
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(positive[order])
+    last = np.append(np.diff(scores[order]) != 0, True)  # of equal scores all rows are taken at once
+    hits, taken = hits[last], (np.arange(len(scores)) + 1)[last]
+    return float(np.sum(np.diff(np.append(0, hits)) * hits / taken) / positive.sum())
+
+
+def brier(shares: Array, classes: Array) -> float:
+    """Return mean_i sum_c (p_ic - [class of i is c])^2 of probabilities (rows, classes), 0 to 2.
+
+    >>> brier(np.array([[0.5, 0.5], [0.0, 1.0]]), np.array([0, 1]))
+    0.25
+    """
+    hit = np.eye(shares.shape[1])[classes]
+    return float(np.mean(np.sum((shares - hit) ** 2, axis=1)))
+
+
+def log_loss(shares: Array, classes: Array) -> float:
+    """Return -mean(log p) of the right classes' probabilities, of which none counts as less than 1e-15.
+
+    >>> round(log_loss(np.array([[0.5, 0.5], [0.2, 0.8]]), np.array([0, 1])), 4)
+    0.4581
+    """
+    return float(-np.mean(np.log(np.maximum(shares[np.arange(len(classes)), classes], 1e-15))))
+
+
+def f1(counts: Array) -> Array:
+    """Return each class's F1, 2 TP / (2 TP + FP + FN), from a table of counts (true, predicted).
+
+    A class that neither occurs nor is predicted has NaN.
+
+    >>> f1(np.array([[3, 1], [0, 4]])).round(3)
+    array([0.857, 0.889])
+    """
+    right, both = np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1)
+    return np.where(both > 0, 2 * right / np.maximum(both, 1), np.nan)
+
+
+def best_threshold(shares: Array, positive: Array) -> float:
+    """Return the probability from which on to say yes, so that F1 is highest on these rows.
+
+    It lies halfway between two probabilities that occur; 0.5 where no row is positive.
+
+    >>> best_threshold(np.array([0.1, 0.2, 0.3, 0.9]), np.array([False, False, True, True]))
+    0.25
+    """
+    shares, positive = _pair("best_threshold", shares, positive)
+    if not positive.any():
+        return 0.5
+    order = np.argsort(-shares, kind="stable")
+    found, hits = shares[order], np.cumsum(positive[order])
+    last = np.append(np.diff(found) != 0, True)
+    marks = np.where(last, 2 * hits / (np.arange(len(found)) + 1 + positive.sum()), -1.0)
+    best = int(np.argmax(marks))
+    below = found[best + 1] if best + 1 < len(found) else 0.0
+    return float((found[best] + below) / 2)
+
+
+def temperature(logits: Array, classes: Array) -> float:
+    """Return the T for which the probabilities softmax(logits / T) have the least log-loss on these rows.
+
+    Guo et al. 2017 (arXiv 1706.04599). The loss is convex in 1/T, which is searched from 0.05 to 20 by
+    golden sections. T above 1: the network was surer than it was right.
+
+    >>> rng = np.random.default_rng(0)
+    >>> logits = rng.normal(size=(4000, 3))
+    >>> classes = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)  # as the logits say
+    >>> 1.9 < temperature(2 * logits, classes) < 2.1
+    True
+    """
+    rows = np.arange(len(classes))
+
+    def loss(inverse: float) -> float:
+        scaled = logits * inverse
+        top = scaled.max(axis=1)
+        return float(np.mean(np.log(np.exp(scaled - top[:, None]).sum(axis=1)) + top - scaled[rows, classes]))
+
+    low, high, part = 0.05, 20.0, (5**0.5 - 1) / 2
+    for _ in range(60):
+        left, right = high - part * (high - low), low + part * (high - low)
+        low, high = (low, right) if loss(left) <= loss(right) else (left, high)
+    return 2 / (low + high)
+
+
+def reliability(shares: Array, right: Array, bins: int = 10) -> tuple[Array, Array, Array]:
+    """Return, for bins of equal width, the mean probability, how often it was right, and the number of rows.
+
+    Bins without a row have NaN.
+
+    >>> said, was, rows = reliability(np.array([0.05, 0.95, 0.95]), np.array([False, True, False]), 2)
+    >>> was.tolist(), rows.tolist()
+    ([0.0, 0.5], [1, 2])
+    """
+    place = np.clip((shares * bins).astype(int), 0, bins - 1)
+    rows = np.bincount(place, minlength=bins)
+    some = np.where(rows > 0, rows, np.nan)
+    said, was = (np.bincount(place, weights, minlength=bins) / some for weights in (shares, right))
+    return said, was, rows
+
+
+def _pair(called: str, scores: Array, positive: Array) -> tuple[Array, Array]:
+    scores, positive = np.asarray(scores, np.float64), np.asarray(positive, bool)
+    if scores.ndim != 1 or scores.shape != positive.shape or np.isnan(scores).any():
+        wanted = "wants a score, not NaN, and True or False for each row"
+        raise ValueError(lesson(called, wanted, f"{scores.shape} and {positive.shape}"))
+    return scores, positive

@@ -1,0 +1,114 @@
+"""The network for tables as an estimator: scikit-learn's contract, and frames of words, dates and gaps."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from clearprop.sklearn import TabularClassifier, TabularRegressor
+
+QUICK = {"hidden": (16,), "members": 2, "epochs": 30, "lr": 0.02, "compile": False, "random_state": 0}
+HELD = "a share of the rows is held out, and batches are of rows: a row of weight two is not two rows"
+
+
+@parametrize_with_checks(
+    [TabularClassifier(**QUICK), TabularRegressor(**QUICK)],
+    expected_failed_checks=lambda model: {"check_sample_weight_equivalence_on_dense_data": HELD},
+)
+@pytest.mark.filterwarnings("ignore")
+def test_the_contract(estimator, check):
+    check(estimator)
+
+
+def shops(rows=300):
+    rng = np.random.default_rng(0)
+    town = rng.integers(0, 30, rows)
+    size = rng.normal(size=rows)
+    frame = {
+        "town": [f"town {i}" for i in town], "size": np.where(np.arange(rows) % 9, size, np.nan),
+        "opened": [f"{1 + i % 28:02}/{1 + i % 12:02}/2024" for i in range(rows)],
+    }  # fmt: skip
+    return frame, (town % 3) + np.where(np.arange(rows) % 9, size, 0)
+
+
+def test_a_frame_of_words_dates_and_gaps():
+    pandas = pytest.importorskip("pandas")
+    columns, y = shops()
+    frame = pandas.DataFrame(columns)
+    model = TabularRegressor(**QUICK | {"epochs": 60}).fit(frame[:240], y[:240])
+
+    assert [type(c).__name__ for c in model.encodings_] == ["Category", "Number", "Date"]
+    assert model.score(frame[240:], y[240:]) > 0.5
+    assert model.feature_names_in_.tolist() == ["town", "size", "opened"]
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(frame[["size", "town", "opened"]])
+
+
+def numbers(rows=200):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(rows, 3))
+    return x, np.where(x[:, 0] * x[:, 1] > 0, "same", "other")
+
+
+def test_the_same_seed_gives_the_same_model_and_leaves_the_global_state():
+    import clearprop
+
+    x, y = numbers()
+    clearprop.manual_seed(5)
+    before = clearprop.get_rng_state()
+    one, two = (TabularClassifier(**QUICK).fit(x, y).predict_proba(x) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    for kept, was in zip(clearprop.get_rng_state(), before, strict=True):
+        np.testing.assert_array_equal(kept, was)
+    other = TabularClassifier(**QUICK | {"random_state": 1}).fit(x, y).predict_proba(x)
+    assert not np.array_equal(one, other)
+
+
+def test_it_travels_and_is_searched():
+    x, y = numbers()
+    model = TabularClassifier(**QUICK).fit(x, y)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(model.predict_proba(x), again.predict_proba(x))
+    assert clone(model).get_params() == model.get_params()
+    found = GridSearchCV(TabularClassifier(**QUICK), {"members": [1, 2]}, cv=2).fit(x, y)
+    assert found.best_score_ > 0.6
+
+
+def test_rare_labels_count_more_where_they_are_to():
+    x, _ = numbers()
+    y = np.where(x[:, 0] > 1.3, "rare", "usual")
+    noise = np.random.default_rng(2).uniform(size=len(y)) < 0.3
+    y[noise] = "usual"
+    plain = TabularClassifier(**QUICK).fit(x, y).predict_proba(x)[:, 0]
+    balanced = TabularClassifier(**QUICK, class_weight="balanced").fit(x, y).predict_proba(x)[:, 0]
+    named = TabularClassifier(**QUICK, class_weight={"rare": 5.0}).fit(x, y).predict_proba(x)[:, 0]
+    assert balanced.mean() > plain.mean()
+    assert named.mean() > plain.mean()
+    with pytest.raises(ValueError, match="wants labels of y"):
+        TabularClassifier(**QUICK, class_weight={"none": 5.0}).fit(x, y)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"hidden": (0,)}, "sizes of 1 or more"), ({"columns": {"q": "category"}}, "no column 'q'"),
+     ({"columns": {"x0": "word"}}, "wants one of"), ({"members": 0}, "one member or more")],
+)  # fmt: skip
+def test_settings_that_make_no_sense(change, message):
+    x, y = numbers()
+    with pytest.raises(ValueError, match=message):
+        TabularClassifier(**QUICK | change).fit(x, y)
+
+
+def test_a_number_may_be_a_category():
+    rng = np.random.default_rng(3)
+    x = rng.integers(0, 6, (300, 1)).astype(float)
+    y = (x[:, 0] % 2).astype(int)
+    model = TabularClassifier(**QUICK, columns={"x0": "category"}).fit(x, y)
+    assert model.score(x, y) > 0.95
+    assert type(model.encodings_[0]).__name__ == "Category"
