@@ -1,4 +1,4 @@
-"""The test accuracy of `clearprop train digits --plain`, seed by seed: digits_accuracy.py [HOW MANY SEEDS]."""
+"""The test accuracy of `clearprop train digits --plain`, seed by seed: digits_accuracy.py [HOW MANY]."""
 
 import sys
 import tempfile
