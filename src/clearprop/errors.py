@@ -8,6 +8,8 @@ from types import FrameType
 
 _PACKAGE = os.path.dirname(__file__)  # pathlib would be a tenth of what importing clearprop costs
 
+_INSTALLED = ("site-packages", "dist-packages")
+
 
 class GradientError(ArithmeticError):
     """A gradient that was checked and found wrong, or that cannot be computed as asked."""
@@ -59,8 +61,18 @@ def inside(frame: FrameType) -> bool:
 
 
 def user_line() -> str:
-    """Return `file:line` of the nearest caller outside this package ('' where there is none)."""
-    frame = sys._getframe(1)
-    while frame is not None and inside(frame):
-        frame = frame.f_back  # type: ignore[assignment]
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
+    """Return `file:line` of the nearest caller outside this package ('' where there is none).
+
+    Installed packages that call on the user's behalf, as a plotting library does, are passed over, unless
+    nobody is behind them.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    nearest = ""
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_PACKAGE):
+            nearest = nearest or f"{name}:{frame.f_lineno}"
+            if not any(folder in name for folder in _INSTALLED):
+                return f"{name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return nearest

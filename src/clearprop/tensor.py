@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import opcode
+import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -70,6 +71,7 @@ class Tensor(ChangedByHand, Shared):
     array([-4., -6.])
     """
 
+    __pandas_priority__ = 5000  # a Series to the left leaves the product to the Tensor
     __slots__ = (
         "__weakref__",
         "_value",
@@ -252,15 +254,20 @@ class Tensor(ChangedByHand, Shared):
         return value
 
     def __index__(self) -> int:
-        return self._python("index(t)").__index__()  # type: ignore[no-any-return]
+        return operator.index(self._python("index(t)"))
 
     def __format__(self, spec: str) -> str:
         if mode.observer is not None:
             mode.observer.python_value(self, "format(t)")
-        return format(self._python("format(t)"), spec) if spec else repr(self)
+        if not spec:
+            return repr(self)
+        value = self._python("format(t)")
+        if value.ndim == 0:
+            return format(value, spec)
+        return np.array2string(value, formatter={"all": lambda entry: format(entry, spec)})
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        if self.requires_grad and not self._is_cut():
+        if self.requires_grad and mode.grad_enabled and not self._is_cut():
             raise TypeError(
                 lesson(
                     "np.asarray(t)",
@@ -268,8 +275,8 @@ class Tensor(ChangedByHand, Shared):
                     f"t = {self!r}",
                     f"At {user_line()}.",
                     hint="np.stack([...]) in place of np.array([...]) of Tensors, t.detach().numpy() to "
-                    "leave the graph on purpose, `with no_grad():` around what computes t "
-                    "where numbers are wanted, grad(f)(array) too, or a NumPy function that has a rule",
+                    "leave the graph on purpose, `with no_grad():` around what wants numbers (a plot, a "
+                    "table, grad(f)(array)), or a NumPy function that has a rule",
                 )
             )
         array = self._python("np.asarray(t)")
@@ -281,6 +288,17 @@ class Tensor(ChangedByHand, Shared):
         from clearprop.graph import state_of_leaf
 
         return state_of_leaf(self)
+
+    def __copy__(self) -> Tensor:
+        """Return another leaf of the same value, or what was computed, with its gradient."""
+        if self.op is not None:
+            return self.copy()
+        made, given, state, *_ = cast("tuple[Any, ...]", self.__reduce_ex__(4))
+        attributes, slots = state
+        twin: Tensor = made(*given)
+        for name, value in ((attributes or {}) | slots).items():
+            setattr(twin, name, value)
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         from clearprop.graph import copied
