@@ -649,6 +649,7 @@ CALLS = {
     np.argsort: lambda: one_array(_(), _(axis=None), *(_(a) for a in WRONG_AXES), _(kind="stable"), _(kind="nonsense")),
     np.sort: lambda: (*one_array(_(), _(axis=None), *(_(a) for a in WRONG_AXES), _(kind="stable"), _(kind="nonsense"), _(stable=True)),
                       *with_nan(_(), _(0), _(None))),
+    np.sort_complex: lambda: each((array((3,)), array((2, 3), "f4"), array((3,), "i2"), array((3,), "i8"), np.array([1 + 2j, 1 - 1j, 0j])), _()),
     np.round: lambda: one_array(_(), _(1), _(decimals=-1), _(1.5)),
     np.around: lambda: one_array(_(), _(1)),
     np.copy: lambda: one_array(_()),
@@ -736,6 +737,8 @@ KEYWORDS = {
     **dict.fromkeys((np.sum, np.prod), (*OF_MASKS, *STARTS, *TYPES)), np.mean: (*OF_MASKS, *TYPES),
     **dict.fromkeys((np.max, np.min), (*OF_MASKS, *STARTS, {"initial": 0, "where": WHOLE}, {"out": None})), **dict.fromkeys((np.all, np.any), (*OF_MASKS, {"out": None})),
     **dict.fromkeys((np.var, np.std), (*OF_MASKS, *TYPES, {"ddof": 1, "where": ROW}, {"mean": np.float64(0.5)}, {"correction": 1}, {"correction": 1, "ddof": 1})),
+    **dict.fromkeys((np.nanmax, np.nanmin), (*OF_MASKS, *STARTS, {"initial": 0.4}, {"initial": 0.4, "where": WHOLE}, {"initial": 0.4, "axis": 0, "keepdims": True})),
+    **dict.fromkeys((np.nanvar, np.nanstd), (*OF_MASKS, *TYPES, {"ddof": 1, "where": ROW}, {"mean": np.float64(0.5)}, {"correction": 1}, {"keepdims": True, "where": WHOLE, "axis": 1})),
     **dict.fromkeys((np.cumsum, np.cumprod), TYPES), **dict.fromkeys((np.nansum, np.nanprod), (*OF_MASKS, *STARTS, *TYPES)), np.nanmean: OF_MASKS,
 }  # fmt: skip
 OF_UFUNCS = (

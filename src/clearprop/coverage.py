@@ -54,14 +54,12 @@ OWN: dict[str, tuple[Any, ...]] = {
     "tensorinv": (X, 1), "tensorsolve": (X, V), "lstsq": (X, V, None), "multi_dot": ([X, X, X],), "svd": (X,), "broadcast_to": (V, (3, 3)), "ldexp": (V, COUNTS),
     "reshape": (X, (9,)), "sliding_window_view": (V, 2), "squeeze": (X[None],), "arccosh": (1 + X,), "can_cast": (X.dtype, "f4"),
     "digitize": (X, np.array([0.1, 0.5])), "searchsorted": (np.array([0.1, 0.5]), X), "swapaxes": (X, 0, 1), "repeat": (X, 2),
-    "unravel_index": (COUNTS, (3, 3)), "rollaxis": (X, 1), "roll": (V, 1), "dsplit": (X[None] * np.ones((3, 3, 3)), 3), "unpackbits": (COUNTS.astype("u1"),), "cross": (V, W), "kron": (X, X), "polyint": (V,), "array_split": (V, 2), "split": (V, 3),
+    "unravel_index": (COUNTS, (3, 3)), "rollaxis": (X, 1), "roll": (V, 1), "gcd": (COUNTS, COUNTS[::-1]), "lcm": (COUNTS, COUNTS[::-1]), "bitwise_count": (COUNTS,), "hyp2f1": (0.5, 1.5, 2.5, X), "dsplit": (X[None] * np.ones((3, 3, 3)), 3), "unpackbits": (COUNTS.astype("u1"),), "cross": (V, W), "kron": (X, X), "polyint": (V,), "array_split": (V, 2), "split": (V, 3),
 }  # fmt: skip
 WRITING = {"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"}
 REASONS = {
     **dict.fromkeys(WRITING, "writes into an array that the graph remembers"),
     **dict.fromkeys(("busday_count", "busday_offset", "is_busday", "isnat", "datetime_as_string"), "is about dates"),
-    **dict.fromkeys(("gcd", "lcm", "bitwise_count"), "is about whole numbers"),
-    "sort_complex": "complex numbers have no order",
 }  # fmt: skip
 UNSAID = {"empty_like", "may_share_memory", "shares_memory"}  # each call may answer something else
 FILES = {"save", "savez", "savez_compressed", "savetxt"}

@@ -133,3 +133,68 @@ def test_ties_with_the_start_share_the_gradient():
     np.max(x, initial=2.0).backward()
 
     np.testing.assert_allclose(x.grad, [1 / 3, 1 / 3, 0])
+
+
+# --- of what is no number left out --------------------------------------------------------------------------
+HOLES = np.array([[0.3, np.nan, 0.45], [0.15, 0.62, 0.95], [0.5, np.nan, 0.7]])
+SOME = np.array([[True, True, False], [True, False, True], [True, True, True]])
+LEFT_OUT = [
+    (np.nanmax, {"initial": 0.4}), (np.nanmin, {"initial": 0.4, "axis": 0}), (np.nanmax, {"initial": 0.2, "where": SOME, "axis": 1}),
+    (np.nanmin, {"keepdims": True, "axis": (0, 1)}), (np.nanvar, {"where": SOME}), (np.nanvar, {"correction": 1, "axis": 1}),
+    (np.nanstd, {"mean": np.array([[0.4], [0.5], [0.6]]), "axis": 1}), (np.nanstd, {"ddof": 1, "keepdims": True}),
+    (np.nanvar, {"dtype": "f8", "axis": 0}), (np.nanmean, {"where": SOME, "axis": 1}), (np.nansum, {"initial": 2.0, "where": SOME}),
+    (np.nanprod, {"initial": 2.0, "axis": 1, "keepdims": True}), (np.nancumsum, {"axis": 1, "dtype": "f8"}),
+    (np.nanmedian, {"overwrite_input": True, "axis": 1}),
+    (lambda x, **how: np.nanquantile(x, 0.4, **how), {"weights": np.arange(1.0, 10.0).reshape(3, 3), "method": "inverted_cdf"}),
+    (lambda x, **how: np.nanpercentile(x, 20, **how), {"weights": np.arange(1.0, 10.0).reshape(3, 3), "method": "inverted_cdf", "axis": 0}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "how"), LEFT_OUT, ids=lambda x: str(x)[:60])
+def test_of_the_entries_that_are_numbers_by_every_keyword(function, how):
+    def of_numbers(v):
+        x = np.where(np.isnan(HOLES), np.nan, v)
+        return np.sum(function(x, **how) * 1.5)
+
+    found = function(Tensor(HOLES), **how)
+
+    np.testing.assert_allclose(found.value, function(HOLES.copy(), **how), rtol=1e-12)
+    assert gradcheck(of_numbers, np.where(np.isnan(HOLES), 0.0, HOLES)).ok
+    for executor in available_executors():
+        step = clearprop.compile(lambda v: function(v, **how), executor=executor)
+        for x in (HOLES, HOLES * 0.9, HOLES + 0.1):
+            np.testing.assert_allclose(step(x), function(x.copy(), **how), rtol=1e-12)
+
+
+def test_slices_without_a_number_are_nan_and_numpy_warns():
+    x = np.array([[np.nan, np.nan], [1.0, np.nan]])
+    for function in (np.nanvar, np.nanstd):
+        with pytest.warns(RuntimeWarning, match="Degrees of freedom"):
+            found = function(Tensor(x), axis=1, correction=0)
+        np.testing.assert_array_equal(found.value, [np.nan, 0.0])
+    with pytest.raises(TypeError, match="wants a dtype of floats"):
+        np.nanvar(Tensor(x), dtype=int)
+    with pytest.raises(ValueError, match="wants a shape that fits"):
+        np.nanvar(Tensor(x[0]), mean=np.ones((2, 1)))
+
+
+def test_each_entry_as_often_as_its_own_number_says():
+    x, counts = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([2, 0, 1])
+
+    np.testing.assert_array_equal(np.repeat(Tensor(x), counts, axis=1).value, np.repeat(x, counts, axis=1))
+    np.testing.assert_array_equal(
+        np.repeat(Tensor(x), [1, 0, 2, 0, 0, 3]).value, np.repeat(x, [1, 0, 2, 0, 0, 3])
+    )
+    assert gradcheck(lambda v: np.sum(np.repeat(v, counts, axis=1) ** 2), x).ok
+    with pytest.raises(ValueError, match="broadcast"):
+        np.repeat(Tensor(x), [1, 2], axis=1)
+
+
+def test_complex_numbers_in_the_order_of_numpys_own():
+    z = np.array([[1 + 2j, 1 - 1j, 0j], [2, 1j, -1]])
+
+    np.testing.assert_array_equal(np.sort_complex(Tensor(z)).value, np.sort_complex(z))
+    for dtype in ("f8", "f4", "i2"):
+        x = np.array([2, 1], dtype)
+        found = np.sort_complex(Tensor(x, requires_grad=False))
+        assert found.dtype == np.sort_complex(x).dtype

@@ -131,7 +131,7 @@ def partition(x: Any, kth: Any, axis: int | None = -1, kind: str = "introselect"
 
 
 @implements(np.median)
-def median(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def median(x: Any, axis: Any = None, *, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """Return the middle entry along `axis` (one or several), or the mean of the two in the middle.
 
     NaN where one of the entries is.

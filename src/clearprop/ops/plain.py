@@ -159,6 +159,21 @@ def isin(x: Any, among: Any, **how: Any) -> Any:
     return np.asarray(np.isin(x, among, **how))[()]
 
 
+def _of_whole_numbers(name: str, function: Any, examples: Any) -> None:
+    given = (None,) * function.nin
+
+    @define(name, "elementwise", *given, numpy=function, facts=Facts(kinks=False), examples=(examples,))
+    def of_whole_numbers(*xs: Any) -> Any:
+        """What NumPy's function of this name says of whole numbers; no gradient."""
+        return function(*xs)
+
+
+_WHOLE = np.array([12, 0, 7, 30])
+_of_whole_numbers("gcd", np.gcd, ((_WHOLE, _WHOLE[::-1].copy()), {}))
+_of_whole_numbers("lcm", np.lcm, ((_WHOLE, _WHOLE[::-1].copy()), {}))
+_of_whole_numbers("bitwise_count", np.bitwise_count, ((_WHOLE,), {}))
+
+
 def _nan_extreme(name: str, function: Any) -> None:
     @define(name, "opaque", None, numpy=function, facts=Facts(kinks=False), examples=(((_NUMBERS,), {}),))
     def nan_extreme(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:

@@ -125,6 +125,19 @@ def extract(condition: Any, x: Any) -> Any:
     return take(x.reshape((x.size,)), np.flatnonzero(condition))
 
 
+@implements(np.sort_complex)
+def sort_complex(x: Any) -> Any:
+    """Return the entries of the last axis as complex numbers, by their real parts, then their imaginary ones.
+
+    >>> sort_complex(np.array([2.0, 1.0]))
+    array([1.+0.j, 2.+0.j])
+    """
+    x = as_array(x)
+    if x.dtype.kind != "c":
+        return np.sort(x).astype(np.complex64 if x.dtype.char in "bhBH" else np.complex128)
+    return np.take_along_axis(x, np.lexsort((np.imag(x), np.real(x)), axis=-1), axis=-1)
+
+
 @implements(np.delete)
 def delete(x: Any, obj: Any, axis: int | None = None) -> Any:
     """Return `x` without the slices along `axis` (entries, where it is None) that `obj` names."""

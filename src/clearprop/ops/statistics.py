@@ -65,7 +65,9 @@ def _step(rows: Any, place: Any, method: str) -> Any:
     return np.where(on, a if method != "averaged_inverted_cdf" else a + (b - a) * rows.dtype.type(0.5), b)
 
 
-def _weighted(called: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: Any) -> Any:
+def _weighted(
+    called: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: Any, without_nan: bool
+) -> Any:
     """The entry at which the share of the weights reaches q; no gradient by the weights or by q."""
     x, q, w = as_array(x), constant(q), constant(weights)
     if method != "inverted_cdf":
@@ -81,8 +83,12 @@ def _weighted(called: str, x: Any, q: Any, axis: Any, method: str, keepdims: boo
             )
         w = np.transpose(w, np.argsort(axes))
         w = w.reshape(tuple(n if i in axes else 1 for i, n in enumerate(x.shape)))
+    missing = np.isnan(x) if without_nan else np.zeros(x.shape, bool)
+    if without_nan:
+        x, w = np.where(missing, x.dtype.type(np.inf), x), np.where(missing, 0, w)
     rows, kept = rows_of(x, axis)
     heavy, _ = rows_of(np.broadcast_to(w, x.shape), axis)
+    none = np.all(rows_of(missing, axis)[0], axis=-1)
     order = np.argsort(rows, axis=-1)
     rows = take_along_axis(rows, order, -1)
     sums = np.cumsum(take_along_axis(heavy, order, -1).astype(np.float64), axis=-1)
@@ -91,7 +97,9 @@ def _weighted(called: str, x: Any, q: Any, axis: Any, method: str, keepdims: boo
     for i in np.ndindex(q.shape):
         at = np.sum((sums < q[i]) | (sums == 0), axis=-1, keepdims=True)
         z = take_along_axis(rows, np.minimum(at, rows.shape[-1] - 1), -1)[..., 0]
-        found.append(np.where(np.isnan(rows[..., -1]), rows[..., -1], z) if rows.dtype.kind == "f" else z)
+        if rows.dtype.kind == "f":
+            z = np.where(np.isnan(rows[..., -1]), rows[..., -1], np.where(none, x.dtype.type(np.nan), z))
+        found.append(z)
     return np.stack(found).reshape((*q.shape, *(kept if keepdims else rows.shape[:-1])))
 
 
@@ -106,11 +114,9 @@ def _quantile(
     weights: Any = None,
 ) -> Any:
     if weights is not None:
-        if without_nan:
-            raise TypeError(
-                lesson(f"{called}(weights=)", "has no rule where NaN is left out", hint="np.quantile")
-            )
-        return _weighted(called, x, q, axis, method, keepdims, weights)
+        return _weighted(
+            called, x, q, axis, method, keepdims, weights, without_nan and as_array(x).dtype.kind == "f"
+        )
     x, weak, q = as_array(x), type(q) in (int, float), as_array(q)
     if method not in METHODS:
         raise ValueError(lesson(f"{called}(method=)", f"is one of {' '.join(METHODS)}", repr(method)))
@@ -147,7 +153,14 @@ def _at(rows: Any, q: Any, n: Any, method: str) -> Any:
 
 @implements(np.quantile)
 def quantile(
-    x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False, weights: Any = None
+    x: Any,
+    q: Any,
+    axis: Any = None,
+    *,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    weights: Any = None,
 ) -> Any:
     """Return what the share `q` of the entries along `axis` lies below, between two of them perhaps.
 
@@ -161,7 +174,14 @@ def quantile(
 
 @implements(np.percentile)
 def percentile(
-    x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False, weights: Any = None
+    x: Any,
+    q: Any,
+    axis: Any = None,
+    *,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    weights: Any = None,
 ) -> Any:
     """Return the quantile of q hundredths."""
     return _quantile(
@@ -177,14 +197,32 @@ def percentile(
 
 
 @implements(np.nanquantile)
-def nanquantile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+def nanquantile(
+    x: Any,
+    q: Any,
+    axis: Any = None,
+    *,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    weights: Any = None,
+) -> Any:
     """Return the quantile of the entries that are numbers; NaN where there are none."""
     _warned(x, axis, "All-NaN slice encountered")
-    return _quantile("np.nanquantile(x, q)", x, q, axis, method, keepdims, True)
+    return _quantile("np.nanquantile(x, q)", x, q, axis, method, keepdims, True, weights)
 
 
 @implements(np.nanpercentile)
-def nanpercentile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+def nanpercentile(
+    x: Any,
+    q: Any,
+    axis: Any = None,
+    *,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    weights: Any = None,
+) -> Any:
     """Return the quantile of q hundredths of the entries that are numbers; NaN where there are none."""
     _warned(x, axis, "All-NaN slice encountered")
     return _quantile(
@@ -195,11 +233,12 @@ def nanpercentile(x: Any, q: Any, axis: Any = None, *, method: str = "linear", k
         method,
         keepdims,
         True,
+        weights,
     )
 
 
 @implements(np.nanmedian)
-def nanmedian(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def nanmedian(x: Any, axis: Any = None, *, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """Return the median of the entries that are numbers; NaN where there are none."""
     if not x.size:
         return np.median(x, axis=axis, keepdims=keepdims)
