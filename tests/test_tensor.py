@@ -107,8 +107,8 @@ def test_scipy_special_functions_find_their_op():
 def test_a_numpy_function_without_a_rule_names_itself():
     t = Tensor([1.0, 2.0])
 
-    with pytest.raises(TypeError, match=r"np\.sort_complex: has no rule, so its gradient is unknown"):
-        np.sort_complex(t)
+    with pytest.raises(TypeError, match=r"np\.is_busday: has no rule, so its gradient is unknown"):
+        np.is_busday(t)
     with pytest.raises(TypeError, match=r"np\.isnat: has no rule"):
         np.isnat(t)
     with pytest.raises(TypeError, match=r"np\.add\.at: cannot write into an array that the graph remembers"):
