@@ -267,6 +267,8 @@ class Tensor(ChangedByHand, Shared):
         return np.array2string(value, formatter={"all": lambda entry: format(entry, spec)})
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if (asked := beside_sparse(self)) is not None:
+            return asked
         if self.requires_grad and mode.grad_enabled and not self._is_cut():
             raise TypeError(
                 lesson(
@@ -396,8 +398,8 @@ class Tensor(ChangedByHand, Shared):
     def __rdivmod__(self, x: Any) -> tuple[Tensor, Tensor]: return x // self, x % self
     def __pow__(self, y: Any) -> Tensor: return ops["power"].two(self, y)
     def __rpow__(self, x: Any) -> Tensor: return ops["power"].two(x, self)
-    def __matmul__(self, y: Any) -> Tensor: return ops["matmul"].two(self, y)
-    def __rmatmul__(self, x: Any) -> Tensor: return ops["matmul"].two(x, self)
+    def __matmul__(self, y: Any) -> Tensor: return _product(self, y)
+    def __rmatmul__(self, x: Any) -> Tensor: return _product(x, self)
     def __neg__(self) -> Tensor: return ops["negative"].one(self)
     def __pos__(self) -> Tensor: return ops["positive"].one(self)
     def __abs__(self) -> Tensor: return ops["absolute"].one(self)
@@ -557,6 +559,26 @@ for _name, _substitute in TENSOR.items():
     setattr(Tensor, _name, Foreign(_name, _substitute))
 
 
+def _product(x: Any, y: Any) -> Tensor:
+    """Return x @ y, of which one is a Tensor and the other may be a sparse matrix of SciPy's."""
+    for other in (x, y):
+        if not isinstance(other, Tensor) and other.__class__ not in PLAIN and hasattr(other, "tocsr"):
+            return importlib.import_module("clearprop.scipy.sparse").product(x, y)  # type: ignore[no-any-return]
+    return ops["matmul"].two(x, y)
+
+
+def beside_sparse(t: Tensor) -> Any:
+    """Return what SciPy takes for no array where it is about to compute `S @ t` of a sparse S, else None.
+
+    Python then asks for `t.__rmatmul__(S)`.
+    """
+    if sys._getframe(2).f_code.co_name != "_matmul_dispatch":
+        return None
+    found = np.empty((), object)
+    found[()] = t
+    return found
+
+
 def plain(x: Any) -> Any:
     """Return what rules are written for: a list or tuple as an array, another package's tensor as an array.
 
@@ -572,6 +594,12 @@ def plain(x: Any) -> Any:
             where = f"At {user_line()}, its graph would end here."
             raise TypeError(lesson("an op of clearprop", "wants arrays of another package", got, where, hint))
         return np.from_dlpack(x)
+    if hasattr(x, "tocsr"):
+        got, hint = f"a sparse {type(x).__name__} {x.shape}", "S @ t and t @ S, or S.toarray()"
+        where = f"At {user_line()}."
+        raise TypeError(
+            lesson("an op of clearprop", "has products with sparse matrices alone", got, where, hint)
+        )
     return x
 
 
