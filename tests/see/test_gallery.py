@@ -19,7 +19,7 @@ def short(x):
 
 def told(page):
     """Return what a page says at each step, by each algorithm, with its numbers to nine digits."""
-    story = json.loads(re.search(r'id="story">(.*?)</script>', page, re.DOTALL)[1])
+    story = json.loads(re.search(r'id="graph">(.*?)</script>', page, re.DOTALL)[1])
     return {
         name: [
             (s["sentence"], s["chain"], {k: short(x) for k, x in s["numbers"].items()}) for s in lane["steps"]

@@ -81,7 +81,7 @@ def boxes_of(
                 boxes[-1].kind = "output"
         else:
             if id(fold) not in ids:
-                add(fold, module_box(f"m{folds.index(fold)}", fold, output, users))
+                add(fold, module_box(f"m{folds.index(fold)}", fold, output, users, grads))
             ids.update((id(member), ids[id(fold)]) for member in fold.members)
     for node in order:
         if node in shown:
@@ -99,7 +99,13 @@ def _outside(id: str, node: Tensor, names: Mapping[int, str]) -> Box:
     return measure(box)
 
 
-def module_box(id: str, fold: FoldedModule, output: Tensor, users: Users) -> Box:
+def module_box(
+    id: str,
+    fold: FoldedModule,
+    output: Tensor,
+    users: Users,
+    grads: Mapping[Tensor, Any] | None = None,
+) -> Box:
     """Return the box of a folded module: its path and class, and the value and gradient of its output."""
     box = Box(id, None, "module", fold.title or fold.kind, note=fold.kind if fold.title else "")
     box.footer = f"{fold.parameters:,} parameters" if fold.parameters else ""
@@ -111,11 +117,11 @@ def module_box(id: str, fold: FoldedModule, output: Tensor, users: Users) -> Box
         if node is output or any(user not in inside for user, _ in users.get(node, ()))
     ]
     if len(leaving) == 1 and np.ndim(leaving[0]._value):
-        grad = leaving[0].grad
-        box.alarm = node_box(id, leaving[0], output, {}, {}).alarm
+        grad = leaving[0].grad if grads is None else grads.get(leaving[0])
+        box.alarm = node_box(id, leaving[0], output, {}, {}, grads=grads).alarm
         show_array(box, leaving[0]._value, grad._value if isinstance(grad, Tensor) else grad)
     elif len(leaving) == 1:
-        single = node_box(id, leaving[0], output, {}, {})
+        single = node_box(id, leaving[0], output, {}, {}, grads=grads)
         box.value, box.grad = single.value, single.grad
     elif leaving:
         box.value = f"{len(leaving)} outputs"

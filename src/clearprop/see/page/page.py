@@ -19,7 +19,7 @@ _WEB = Path(__file__).parent / "web"
 _LONGEST_TITLE = 80  # characters
 KIT = ("axis", "ways", "tree", "pieces", "paint", "elements", "sight", "hands", "overview", "stage")
 """The scripts of every page with a graph on it, in the order in which one builds on the other."""
-_SHARED = ("panel", "search", "export", "address", "drawing")
+_DRAWING = ("panel", "search", "export", "address", "drawing", "start")
 
 # Where the reader's system has colours of its own, they stand for ours.
 FORCED = dict.fromkeys(LIGHT, "CanvasText") | {
@@ -50,7 +50,7 @@ def page(
     told = Story(output, model, prefix, names, left=inputs != "near").data(title)
     opening = opening or Opening()
     told |= {"depth": opening.depth, "expand": list(opening.expand)}
-    return document(title, BODY, told, (*KIT, *_SHARED))
+    return document(title, BODY, told, (*KIT, *_DRAWING))
 
 
 def name_of(output: Tensor, names: Mapping[int, str]) -> str:
@@ -61,16 +61,21 @@ def name_of(output: Tensor, names: Mapping[int, str]) -> str:
     return names.get(id(output)) or output.name or "Computation graph"
 
 
-def document(title: str, body: str, told: Mapping[str, Any], scripts: tuple[str, ...]) -> str:
-    """Return an HTML page with these scripts, the data they read, and the colours of the drawings."""
+def document(
+    title: str, body: str, told: Mapping[str, Any], scripts: tuple[str, ...], styles: str = "", code: str = ""
+) -> str:
+    """Return an HTML page with these scripts, the data they read, and the colours of the drawings.
+
+    `styles` and `code` of the page's own come after those that all pages share.
+    """
     data = json.dumps(told, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    code = "\n".join(web(f"{name}.js") for name in scripts)
+    code = "\n".join([*(web(f"{name}.js") for name in scripts), code])
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="generator" content="clearprop">\n<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)} - clearprop</title>\n"
-        f"<style>\n{colours()}\n{web('page.css')}</style>\n</head>\n"
+        f"<style>\n{colours()}\n{web('page.css')}{styles}</style>\n</head>\n"
         f'<body class="clearprop">\n<h1><code>{escape(title)}</code></h1>\n{body}\n'
         f'<script type="application/json" id="graph">{data}</script>\n'
         f'<script>\n"use strict";\n{code}</script>\n</body>\n</html>\n'

@@ -13,13 +13,15 @@ from clearprop.see.page.cluster import Cluster, Kid
 
 _LONGEST = 48  # things in a pattern
 _SHORTEST_RUN, _LAYERS = 3, 4  # how often it repeats at least: of a crowd, and of modules anywhere
-_SLICE = 24  # things in a slice, about
+_SLICE, _FEWEST = 24, 5  # things in a slice, about, and slices
 _SIDE_BY_SIDE = 6  # in one column
 _NAMED = 3  # parts of a pattern that its title names
 
 
-def gathered(kids: list[Kid], boxes: Sequence[Box], pairs: Sequence[tuple[int, int]]) -> list[Kid]:
-    """Return what a group holds with at most 40 things in it: equal layers, repeated patterns, slices.
+def gathered(
+    kids: list[Kid], boxes: Sequence[Box], pairs: Sequence[tuple[int, int]], most: int = COMFORTABLE
+) -> list[Kid]:
+    """Return what a group holds with at most so many things in it: equal layers, repeated patterns, slices.
 
     >>> from clearprop import Tensor
     >>> from clearprop.see.drawing.boxing import boxes_of
@@ -34,13 +36,13 @@ def gathered(kids: list[Kid], boxes: Sequence[Box], pairs: Sequence[tuple[int, i
     signs: dict[Any, int] = {}
     found = [_sign(kid, boxes, signs) for kid in kids]
     while True:
-        crowded = len(kids) > COMFORTABLE
+        crowded = len(kids) > most
         runs, period = _repeated(kids, found, crowded)
         if not runs:
             break
         kids = _joined(kids, runs, period, boxes, pairs)
         found = [_sign(kid, boxes, signs) for kid in kids]
-    return _slices(kids, pairs)
+    return _slices(kids, pairs, most)
 
 
 def _repeated(kids: Sequence[Kid], found: Sequence[int], crowded: bool) -> tuple[list[tuple[int, int]], int]:
@@ -144,11 +146,11 @@ def _called(piece: Sequence[Kid], boxes: Sequence[Box]) -> str:
     return words[0] if len(words) == 1 else f"({', '.join(words)})"
 
 
-def _slices(kids: list[Kid], pairs: Sequence[tuple[int, int]]) -> list[Kid]:
+def _slices(kids: list[Kid], pairs: Sequence[tuple[int, int]], most: int = COMFORTABLE) -> list[Kid]:
     """Cut a long row where few arrows cross, into slices of about equal length, and those again."""
-    while len(kids) > COMFORTABLE:
+    while len(kids) > most:
         crossing = _crossing(kids, pairs)
-        count = min(math.ceil(len(kids) / _SLICE), COMFORTABLE) if len(kids) < 600 else math.isqrt(len(kids))
+        count = max(math.ceil(len(kids) / _SLICE), _FEWEST) if len(kids) < 600 else math.isqrt(len(kids))
         length = len(kids) / count
         cuts = [0]
         for n in range(1, count):

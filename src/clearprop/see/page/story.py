@@ -18,6 +18,8 @@ from clearprop.see.page.plans import INNER, WIDEST, Planner, shown_of, wiring
 from clearprop.see.page.tree import tree_of
 from clearprop.tensor import Tensor
 
+_FEW = 12  # boxes that are left flat also where they sprawl
+_SCREEN = (1700, 900)  # pixels that can be seen at once, small but readable
 _SIGN = 16.0  # room for the sign that a closed group can be opened
 
 _KEYS = {"id": "id", "kind": "k", "title": "t", "name": "n", "note": "o", "label": "l", "value": "v",
@@ -42,20 +44,31 @@ class Story:
         self.output = output
         self.order = topological_order(output)
         self.boxes, self.links = boxes_of(output, names=names, **texts)
+        self.left = left
         self.root = tree_of(self.boxes, self.links, self.order, model, prefix)
         self.groups = list(self.root.groups())
-        self.left = left
-        self._cards = self._closed()
+        self._cards = self._closed(texts.get("grads"))
         self._within: set[str] = set()
         self._shorten(self.root, "")
+        if model is None and len(self.root.kids) > _FEW and self._sprawls():
+            self.root = tree_of(self.boxes, self.links, self.order, most=_FEW)
+            self.groups = list(self.root.groups())
+            self._cards = self._closed(texts.get("grads"))
 
-    def _closed(self) -> dict[Cluster, Box]:
+    def _sprawls(self) -> bool:
+        """Whether what the root holds could not be read at once on a screen."""
+        planner, wires = Planner(), wiring(self.root, self.boxes, self.links)
+        shown = shown_of(self.root, self.boxes, self._cards)
+        planner.plan(shown, wires.ports[self.root], wires.arrows[self.root], self.left, WIDEST)
+        return bool(planner.plans[0]["w"] > _SCREEN[0] or planner.plans[0]["h"] > _SCREEN[1])
+
+    def _closed(self, grads: Mapping[Tensor, Any] | None) -> dict[Cluster, Box]:
         users = users_in(self.order)
         found = {}
         for n, group in enumerate(self.groups):
             nodes = [node for i in group.boxes() if isinstance(node := self.boxes[i].node, Tensor)]
             fold = FoldedModule(group.path, group.title, group.kind, nodes, group.parameters)
-            box = module_box(f"m{n}", fold, self.output, users)
+            box = module_box(f"m{n}", fold, self.output, users, grads)
             made = sum(node.op is not None for node in nodes)
             count = f"{made} nodes" if made else f"{len(nodes)} nodes"
             box.footer = " \N{MIDDLE DOT} ".join(part for part in (count, box.footer) if part)
@@ -122,7 +135,7 @@ class Story:
         }
         for key, shown in (("p", box.value_picture), ("q", box.grad_picture)):
             if shown is not None:
-                found[key] = _drawn(shown)
+                found[key] = drawn(shown)
         if box.alarm:
             found["a"] = 1
         if box.id in self._within:
@@ -141,7 +154,7 @@ def _entering(boxes: Sequence[Box], links: Sequence[Link]) -> list[list[int]]:
     return found
 
 
-def _drawn(shown: Picture) -> dict[str, Any]:
+def drawn(shown: Picture) -> dict[str, Any]:
     """Return a picture as a letter for each entry, which names one of 63 colours, or heights."""
     found = {"k": shown.kind, "w": round(shown.width, 1), "h": round(shown.height, 1)}
     rows = np.atleast_2d(np.asarray(shown.rows))

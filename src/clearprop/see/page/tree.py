@@ -20,12 +20,17 @@ _MOST_LEAVES = 12  # inputs side by side in a crowded group
 
 
 def tree_of(
-    boxes: Sequence[Box], links: Sequence[Link], order: Sequence[Tensor], model: Any = None, prefix: str = ""
+    boxes: Sequence[Box],
+    links: Sequence[Link],
+    order: Sequence[Tensor],
+    model: Any = None,
+    prefix: str = "",
+    most: int = COMFORTABLE,
 ) -> Cluster:
     """Return the boxes of a graph as a tree whose root holds them all.
 
-    Without a `model` a graph of up to 40 boxes stays flat, and a larger one gets groups of its own: repeated
-    patterns, then slices. `prefix` is what the model is called.
+    Without a `model` a graph of at most so many boxes stays flat, and a larger one gets groups of its own:
+    repeated patterns, then slices. `prefix` is what the model is called.
     """
     number = {box.id: i for i, box in enumerate(boxes)}
     pairs = [(number[link.source], number[link.target]) for link in links]
@@ -37,7 +42,7 @@ def tree_of(
         _grow(root, boxes, made, calls(order, model), dict(model.named_modules()), prefix)
         _set_loss_apart(root, boxes, order[-1])
     for group in reversed(list(root.groups())):
-        group.kids = gathered(group.kids, boxes, pairs)
+        group.kids = gathered(group.kids, boxes, pairs, most)
     given = _given(boxes, pairs, model) if model is not None else set()
     _add_leaves(root, boxes, pairs, given)
     _dissolve(root)

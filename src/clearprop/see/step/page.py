@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -16,8 +15,12 @@ from clearprop.facts import script_library
 from clearprop.see.algebra.formulas import formula
 from clearprop.see.drawing.arrange import Placement, layout
 from clearprop.see.drawing.boxes import Box
-from clearprop.see.drawing.svg import style, svg
+from clearprop.see.drawing.folding import COMFORTABLE
+from clearprop.see.drawing.pictures import picture as small_picture
+from clearprop.see.drawing.svg import svg
 from clearprop.see.numbers import differs, is_number, written
+from clearprop.see.page.page import KIT, TOOLS, document
+from clearprop.see.page.story import Story, drawn
 from clearprop.see.step.script import Script, number, script_of
 from clearprop.tensor import Tensor
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 _WEB = Path(__file__).parent / "web"
 _ROOM = 12  # characters kept free in a box whose value the reader may change
 _MOST_SHOWN = 20_000  # steps on a page
+_MOST_FIELDS = 12  # inputs with a field of their own from the start
 _LONGEST_TITLE = 80  # characters
 _MOST_STEPS = 200  # of a graph that is shown by every algorithm
 
@@ -52,23 +56,22 @@ def page(trace: Trace, title: str = "") -> str:
     title = title or _title(shown.text, trace)
     lanes = _lanes(trace)
     script = script_of(trace.order) if _plain_start(trace) else None
-    drawings = {lane.algorithm: placed(lane, lanes, room=_ROOM if script else 0) for lane in lanes}
-    drawn = drawings[trace.algorithm]
-    boxes = {box.node: box for box in drawn.boxes if isinstance(box.node, Tensor)}
-    story = {
-        "nodes": [_node(trace, node, boxes.get(node)) for node in trace.order],
-        "lanes": {lane.algorithm: _lane(lane, drawn, lanes[-1].grads) for lane in lanes},
+    texts = _texts(trace, lanes, room=_ROOM if script else 0)
+    story = Story(trace.output, trace.model, trace.prefix, _names(trace), **texts)
+    told = story.data(title) | {
+        "nodes": _nodes(trace, story.boxes),
+        "lanes": {lane.algorithm: _lane(lane, trace, lanes[-1].grads, story.boxes) for lane in lanes},
         "shown": trace.algorithm,
-        "position": 0,
         "opening": "The inputs have values. Go forward to compute the rest, then back to find the gradients.",
         "closing": "That was the last step: every node has its gradient.",
         "ending": "That was the last step.",
     }
     body = [
-        f"<h1><code>{escape(title)}</code></h1>",
         _bar(lanes, trace.algorithm),
-        '<div class="lanes">',
-        *(_drawing(lane, drawings[lane.algorithm]) for lane in lanes),
+        f'<details class="tools"{" open" if len(trace.order) > COMFORTABLE else ""}>'
+        f"<summary>View</summary>{TOOLS}</details>",
+        '<div class="lanes room">',
+        *(_drawing(lane) for lane in lanes),
         "</div>",
         '<div class="below"><section class="card" aria-label="This step">',
         '<p class="said" id="said" aria-live="polite"></p>',
@@ -76,26 +79,13 @@ def page(trace: Trace, title: str = "") -> str:
         f'<section class="card">{_inputs(trace, script)}<h2 id="whose">Gradient</h2>',
         '<div class="books"><table class="ledger numbers"><tbody id="ledger"></tbody></table></div>',
         "</section></div>",
-        '<p class="hint"><kbd>&larr;</kbd> <kbd>&rarr;</kbd> step, <kbd>Home</kbd> <kbd>End</kbd> jump,',
-        "<kbd>Space</kbd> plays, <kbd>+</kbd> <kbd>&minus;</kbd> change the size.",
-        "Choose a box to see what arrived there.</p>",
+        '<p class="hint"><kbd>&larr;</kbd> <kbd>&rarr;</kbd> step, <kbd>[</kbd> <kbd>]</kbd> jump by layer,',
+        "<kbd>Home</kbd> <kbd>End</kbd> to the ends, <kbd>Space</kbd> plays. Click a module to open it,",
+        "a box to see what arrived there. <kbd>/</kbd> searches.</p>",
     ]
-    data = json.dumps(story, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    return "\n".join(
-        [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="generator" content="clearprop">',
-            '<link rel="icon" href="data:,">',
-            f"<title>{escape(title)} - clearprop</title>",
-            f"<style>\n{style('auto')}\n{_file('steps.css')}</style>",
-            '</head>\n<body class="clearprop">',
-            *body,
-            f'<script type="application/json" id="story">{data}</script>',
-            f"<script>\n{_functions(script)}\n{_file('steps.js')}</script>",
-            "</body>\n</html>\n",
-        ]
-    )
+    styles = _file("steps.css")
+    return document(title, "\n".join(body), told, (*KIT, "search", "export", "address", "drawing"), styles,
+                    f"{_functions(script)}\n{_file('visible.js')}\n{_file('steps.js')}")  # fmt: skip
 
 
 def _title(text: str, trace: Trace) -> str:
@@ -128,16 +118,20 @@ def _lanes(trace: Trace) -> list[Trace]:
 
 
 # --- what the script is told
-def _node(trace: Trace, node: Tensor, box: Box | None) -> dict[str, Any]:
+def _nodes(trace: Trace, boxes: Iterable[Box]) -> list[dict[str, Any]]:
+    """Return what the script knows of each node, and the number of the box that shows it."""
+    place = {box.node: n for n, box in enumerate(boxes) if isinstance(box.node, Tensor)}
+    return [_node(trace, node, place.get(node)) for node in trace.order]
+
+
+def _node(trace: Trace, node: Tensor, box: int | None) -> dict[str, Any]:
     scalar = is_number(node._value)
-    shows = f"value={written(node._value)}" if scalar else "value"
     return {
         "name": trace.names[node],
-        "box": box.id if box else "",
+        "box": box,
         "leaf": node.op is None,
         "number": scalar,
         "needs": node.requires_grad,
-        "shows": box.value if box and not scalar else shows,
         "value": _json_number(node._value) if scalar else written(node._value),
     }
 
@@ -147,22 +141,25 @@ def _json_number(value: Any) -> Any:
     return float(value) if np.isfinite(value) else written(value)
 
 
-def _lane(trace: Trace, drawn: Placement, right: dict[Tensor, Any]) -> dict[str, Any]:
-    arrows = {(edge.target, edge.index): edge.id for edge in drawn.edges}
-    boxes = {box.node: box.id for box in drawn.boxes if isinstance(box.node, Tensor)}
+def _lane(trace: Trace, shown: Trace, right: dict[Tensor, Any], boxes: Sequence[Box]) -> dict[str, Any]:
+    other = {node for node, g in trace.grads.items() if differs(g, shown.grads[node])}
     return {
         "replaces": trace.algorithm == "tree",
-        "arrows": list(arrows.values()),
-        "steps": [_step(step, arrows, boxes) for step in trace],
+        "steps": [_step(step) for step in trace],
         "final": {trace.index[node]: _plain(g) for node, g in trace.grads.items() if node in trace.index},
         "wrong": [trace.index[node] for node, g in trace.grads.items() if differs(g, right[node])],
+        "pictures": {
+            n: drawn(made)
+            for n, box in enumerate(boxes)
+            if isinstance(box.node, Tensor) and box.node in other
+            if (made := small_picture(trace.grads[box.node])) is not None
+        },
         "why": _WHY[trace.algorithm],
-        "done": "",
     }
 
 
-def _step(step: Step, arrows: dict[tuple[str, int], str], boxes: dict[Any, str]) -> dict[str, Any]:
-    trace, told, target = step.trace, step.told, boxes.get(step.node, "")
+def _step(step: Step) -> dict[str, Any]:
+    trace, told = step.trace, step.told
     numbers = {k: getattr(step, k) for k in ("g", "local", "amount", "before", "total")}
     found = {
         "kind": step.kind,
@@ -172,12 +169,7 @@ def _step(step: Step, arrows: dict[tuple[str, int], str], boxes: dict[Any, str])
         "box": told.box,
         "numbers": {k: _plain(x) for k, x in numbers.items() if x is not None},
     }
-    if step.input is not None:
-        arrow = arrows.get((target, step.i or 0), "")
-        return found | {"input": trace.index[step.input], "i": step.i, "arrow": arrow}
-    return found | {
-        "arrows": [a for (box, _), a in arrows.items() if box == target and step.kind == "forward"]
-    }
+    return found if step.input is None else found | {"input": trace.index[step.input], "i": step.i}
 
 
 def _plain(value: Any) -> Any:
@@ -205,6 +197,11 @@ def placed(trace: Trace, lanes: Iterable[Trace] = (), room: int = 0) -> Placemen
 
     `room` characters are kept free for a value that the reader may change.
     """
+    return layout(trace.output, names=_names(trace), **_texts(trace, lanes, room))
+
+
+def _texts(trace: Trace, lanes: Iterable[Trace], room: int = 0) -> dict[str, Any]:
+    """Return how boxes are measured: for the widest text that each shows in any step of any lane."""
     widest: dict[Tensor, str] = {}
     for step in (step for lane in (trace, *lanes) for step in lane):
         if step.kind != "forward":
@@ -218,13 +215,7 @@ def placed(trace: Trace, lanes: Iterable[Trace] = (), room: int = 0) -> Placemen
     def value_text(node: Tensor) -> str:
         return f"value={written(node._value)}".rjust(room)
 
-    return layout(
-        trace.output,
-        names=_names(trace),
-        grad_text=grad_text,
-        value_text=value_text if room else None,
-        grads=trace.grads,
-    )
+    return {"grad_text": grad_text, "value_text": value_text if room else None, "grads": trace.grads}
 
 
 def picture(trace: Trace, step: Step | None = None, prefix: str = "cp") -> str:
@@ -288,23 +279,19 @@ def _bar(lanes: list[Trace], shown: str) -> str:
         + "".join(button(*b) for b in buttons)
         + '<button type="button" id="play" aria-pressed="false">Play</button>'
         + "".join(button(*b) for b in after)
-        + '<input type="range" id="slider" min="0" value="0" aria-label="Step">'
+        + '<span class="track"><input type="range" id="slider" min="0" value="0" aria-label="Step">'
+        + '<canvas id="ticks" height="8" aria-hidden="true"></canvas></span>'
         + '<span class="count" id="count"></span>'
-        + button("smaller", "Smaller drawing", "&minus;")
-        + button("larger", "Larger drawing", "+")
         + f"{choice}</div>"
     )
 
 
-def _drawing(trace: Trace, drawn: Placement) -> str:
+def _drawing(trace: Trace) -> str:
     name = trace.algorithm
-    picture = svg(drawn, prefix=name, embed=False, title=f"Computation graph, {name}")
-    picture = picture.replace('role="img"', 'role="group"', 1)  # its boxes can be chosen one by one
     return (
-        f'<section class="lane" id="lane-{name}" aria-label="{escape(_TITLES[name])}" '
-        f'style="--wide:{drawn.width * 0.62:.0f}px">'
+        f'<section class="lane" id="lane-{name}" aria-label="{escape(_TITLES[name])}">'
         f"<h2>{escape(_TITLES[name])}</h2>"
-        f'<div class="drawing" tabindex="-1">{picture}</div>'
+        f'<div class="stage" id="stage-{name}"></div>'
         f'<p class="verdict" id="verdict-{name}"></p></section>'
     )
 
@@ -312,13 +299,17 @@ def _drawing(trace: Trace, drawn: Placement) -> str:
 def _inputs(trace: Trace, script: Script | None) -> str:
     if script is None:
         return ""
+    changeable = [node for node in trace.order if node.op is None and np.isfinite(node._value)]
     fields = "".join(
         f'<label><code>{escape(trace.names[node])}</code><input type="number" step="any" '
-        f'value="{number(node._value).strip("()")}" data-node="{n}"></label>'
-        for n, node in enumerate(trace.order)
-        if node.op is None and np.isfinite(node._value)
+        f'value="{(shown := number(node._value).strip("()"))}" data-node="{trace.index[node]}" '
+        f'style="width:{len(shown) + 6}ch"></label>'
+        for node in changeable[:_MOST_FIELDS]
     )
+    more = len(changeable) - _MOST_FIELDS
+    rest = f"<p>{more} more: choose one in the drawing, or search for it.</p>" if more > 0 else ""
     return (
         "<h2>Inputs: change one</h2>"
-        f'<div class="inputs">{fields}<button type="button" id="reset">Reset</button></div>'
+        f'<div class="inputs">{fields}<button type="button" id="reset">Reset</button></div>{rest}'
+        '<p class="missing" id="missing" role="status" hidden></p>'
     )

@@ -144,10 +144,11 @@ def _chain(step: Any) -> tuple[str, ...]:
     trace, node, x = step.trace, step.node, step.input
     here, there = trace.names[node], trace.names[x]
     plus = "=" if trace.algorithm == "tree" else "+="
+    entry = () if step.entry is None else (step.entry.text(there),)
     if step.local is None:
-        return step.formula, _sum(step)
+        return step.formula, *entry, _sum(step)
     if np.ndim(step.g) or np.ndim(step.amount) or np.ndim(step.local):
-        return step.formula, f"{there}.grad {plus} {here}.grad {TIMES} d{here}/d{there}", _sum(step)
+        return step.formula, f"{there}.grad {plus} {here}.grad {TIMES} d{here}/d{there}", *entry, _sum(step)
     product = (
         f"{there}.grad {plus} {here}.grad {TIMES} d{here}/d{there} = {{(g)}} {TIMES} {{(local)}} = {{amount}}"
     )

@@ -20,9 +20,11 @@ from clearprop.see.algebra.labels import must_be_a_tensor
 from clearprop.see.algebra.notation import Term, name
 from clearprop.see.algebra.symbols import Symbol, input_term, op_term
 from clearprop.see.drawing.draw import write
-from clearprop.see.names import callers_frame, find
+from clearprop.see.drawing.folding import COMFORTABLE
+from clearprop.see.names import callers_frame, find, model_name, model_of
 from clearprop.see.numbers import written
 from clearprop.see.step.arrow import Arrow
+from clearprop.see.step.entry import Products, entry_of
 from clearprop.see.step.sentences import Told, fill, tell
 from clearprop.tensor import Tensor
 from clearprop.typed.expression import fresh_names
@@ -90,6 +92,14 @@ class Step:
         """The local derivative as a number, or an array for elementwise ops; None where the rule is not a
         product with one."""
         return self.trace.arrow(self.node, self.sent.i).local if self.sent is not None else None
+
+    @cached_property
+    def entry(self) -> Products | None:
+        """The largest entry of an array that is sent, as the sum of products that it is; None where that
+        cannot be said."""
+        if self.sent is None:
+            return None
+        return entry_of(self.trace.arrow(self.node, self.sent.i), self.g, self.amount)
 
     @cached_property
     def formula(self) -> str:
@@ -160,6 +170,10 @@ class Trace:
     order: list[Tensor]
     known: Mapping[int, str]
     names: dict[Tensor, str]
+
+    model: Any = None
+    """The model whose modules are folded on the page; in `prefix` what it is called."""
+    prefix = ""
 
     def __init__(self, found: Pass, order: list[Tensor], known: Mapping[int, str], start: Any) -> None:
         self.output, self.algorithm, self.grads, self.start = (
@@ -304,7 +318,12 @@ def trace(
     must_be_a_tensor("trace", output)
     if algorithm not in ALGORITHMS:
         raise ValueError(lesson("trace(t)", f"algorithm is one of {', '.join(ALGORITHMS)}", repr(algorithm)))
-    return _traced(output, grad, algorithm, find(names, model, callers_frame()))
+    frame = callers_frame()
+    made = _traced(output, grad, algorithm, find(names, model, frame))
+    if model is None and len(made.order) > COMFORTABLE:
+        model = model_of(made.order, frame)
+    made.model, made.prefix = model, model_name(model, frame) if model is not None else ""
+    return made
 
 
 def _traced(output: Tensor, grad: Any, algorithm: str, known: Mapping[int, str], **limit: int) -> Trace:

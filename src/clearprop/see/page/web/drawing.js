@@ -1,5 +1,13 @@
-// The page of a drawing: a stage with its tools, its panel, its search, and its address.
+// What stands around a stage: its tools, and where the reader is.
 const element = (id) => document.getElementById(id);
+
+const note = (tag, words) => Object.assign(document.createElement(tag), { textContent: words });
+
+function button(words, does) {
+  const made = Object.assign(document.createElement("button"), { type: "button", textContent: words });
+  made.addEventListener("click", does);
+  return made;
+}
 
 // The buttons above a stage.
 function tools(stage) {
@@ -12,7 +20,7 @@ function tools(stage) {
   element("close-all").onclick = () => stage.openTo(stage.tree.home.depth);
   const depth = element("depth");
   const deepest = Math.min(stage.tree.deepest, 9);
-  depth.append(new Option("…", ""), ...Array.from({ length: deepest }, (_, n) => new Option(String(n + 1), n + 1)));
+  depth.replaceChildren(new Option("…", ""), ...Array.from({ length: deepest }, (_, n) => new Option(String(n + 1), n + 1)));
   depth.onchange = () => { if (depth.value) stage.openTo(stage.tree.home.depth + Number(depth.value)); depth.value = ""; };
   element("folding").hidden = deepest === 0;
 }
@@ -28,16 +36,11 @@ function crumbs(stage, place) {
   }));
 }
 
-const data = JSON.parse(element("graph").textContent);
-
-function start() {
-  const stage = new Stage(element("stage"), data), address = new Address(stage);
-  new Panel(stage, element("panel"));
-  new Search(stage, element("find"), element("hits"));
-  tools(stage);
-  stage.on("folded", () => crumbs(stage, element("way")));
-  if (!address.restore()) stage.begin(data.depth, data.expand);
-  stage.rest();
-  window.clearprop = { stage, data };
+// Keys that are pressed outside of the stage are meant for it too.
+function listenEverywhere(stage) {
+  document.addEventListener("keydown", (event) => {
+    if (!event.defaultPrevented && !event.target.closest("input, select, textarea, button, summary, .stage")) pressed(stage(), event);
+  });
 }
-start();
+
+const data = JSON.parse(element("graph").textContent);

@@ -33,7 +33,7 @@ function fillBox(group, thing, id) {
 function pieceElement(piece, id) {
   if (piece.kind === "rule") return make("path", { class: "rule", d: piece.d });
   if (piece.kind === "picture") return pictureElement(piece, `${id}-${piece.part}-picture`);
-  return make("text", { class: piece.looks, id: `${id}-${piece.part}`, x: tenth(piece.x), y: tenth(piece.y), "text-anchor": piece.anchor }, piece.words);
+  return make("text", { class: piece.looks, id: `${id}-${piece.part}`, x: tenth(piece.x), y: tenth(piece.y), "text-anchor": piece.anchor, textLength: piece.most, lengthAdjust: piece.most && "spacingAndGlyphs" }, piece.words);
 }
 
 function pictureElement({ shown, x, y }, id) {
@@ -51,9 +51,16 @@ function pictureElement({ shown, x, y }, id) {
   return group;
 }
 
+// What travels along an arrow, written on it.
+function tagElement({ x, y, words }) {
+  const wide = words.length * 6.6 + 12;
+  return make("g", { class: "label", "aria-hidden": "true", transform: `translate(${tenth(x)} ${tenth(y)})` },
+    make("rect", { x: -wide / 2, y: -8.5, width: wide, height: 17, rx: 8.5 }), make("text", { y: 4 }, words));
+}
+
 // An arrow is one path: the way, and its head where it has one, filled as the way is drawn.
 function arrowElement(arrow) {
-  const group = make("g", { class: `edge ${arrow.looks || ""}`.trim() }, make("path", { class: "way", d: arrow.d }));
+  const group = make("g", { class: `edge ${arrow.looks || ""}`.trim() }, make("path", { class: "way", d: wayOf(arrow) }));
   const tip = headOf(arrow);
   if (tip) group.append(make("path", { class: "head", d: tip }));
   return group;

@@ -52,7 +52,7 @@ function paintWords(c, thing, colours) {
       c.font = `${piece.looks === "title" ? "700 " : ""}${piece.looks.startsWith("small") ? SIZE.small : PLAIN}px ${FONT}`;
       c.fillStyle = piece.looks.includes("soft") ? colours.soft : colours.ink;
       c.textAlign = piece.anchor || "start";
-      c.fillText(piece.words, piece.x, piece.y);
+      c.fillText(piece.words, piece.x, piece.y, piece.most);
     } else if (piece.kind === "rule") {
       c.strokeStyle = colours[`${thing.k}-edge`];
       c.lineWidth = 1;
@@ -94,11 +94,31 @@ function paintArrow(c, arrow, colours) {
   c.lineWidth = looks.includes("active") ? 3 : looks.includes("sent") ? 2 : 1.5;
   c.globalAlpha = looks.includes("faint") ? 0.45 : 1;
   if (looks.includes("faint")) c.setLineDash([5, 4]);
-  c.stroke((arrow.line ||= new Path2D(arrow.d)));
+  if (looks.includes("back")) c.stroke(new Path2D(wayOf(arrow)));
+  else c.stroke((arrow.line ||= new Path2D(arrow.d)));
   c.setLineDash([]);
   const tip = headOf(arrow);
   if (tip) c.fill(new Path2D(tip));
   c.globalAlpha = 1;
+}
+
+function paintTag(c, { x, y, words }, colours) {
+  const wide = words.length * 6.6 + 12;
+  c.fillStyle = colours.active;
+  c.beginPath();
+  c.roundRect(x - wide / 2, y - 8.5, wide, 17, 8.5);
+  c.fill();
+  c.fillStyle = colours.paper;
+  c.font = `700 11px ${FONT}`;
+  c.textAlign = "center";
+  c.fillText(words, x, y + 4);
+}
+
+// The way of an arrow: room for the head is left at the end where it has it.
+function wayOf(arrow) {
+  if (!(arrow.looks || "").includes("back") || (arrow.from && arrow.from.group && arrow.from.open) || !arrow.from) return arrow.d;
+  const [[x, y], ...rest] = arrow.points;
+  return (arrow.backward ||= path([[x + TIP, y], ...rest]));
 }
 
 // The head of an arrow: at its box, or where a gradient went back along it, at the box that received it.

@@ -58,11 +58,3 @@ class Panel {
     return [note("h3", title), list];
   }
 }
-
-const note = (tag, words) => Object.assign(document.createElement(tag), { textContent: words });
-
-function button(words, does) {
-  const made = Object.assign(document.createElement("button"), { type: "button", textContent: words });
-  made.addEventListener("click", does);
-  return made;
-}

@@ -1,5 +1,5 @@
 // What stands in a box, piece by piece, for whoever paints it: a canvas, the elements of the page, a file.
-const ROW = 25, MARGIN = 10, SMALL = 6.35, CAPTION = 17, CELL = 17; // pixels; SMALL is the width of a small character
+const ROW = 25, MARGIN = 10, WIDE = 7.53, SMALL = 6.35, CAPTION = 17, CELL = 17; // pixels; the widths of a character, and of a small one
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const LEVEL = Object.fromEntries([...LETTERS].map((letter, n) => [letter, n]));
 const FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace";
@@ -27,16 +27,16 @@ function spoken(thing) {
 function pieces(thing) {
   const found = [];
   if (thing.stub) return [{ kind: "text", x: MARGIN, y: 17, words: thing.t, looks: "title", part: "title" }];
-  const text = (x, y, words, looks, part, anchor) => found.push({ kind: "text", x, y, words, looks, part, anchor });
+  const text = (x, y, words, looks, part, anchor, most) => found.push({ kind: "text", x, y, words, looks, part, anchor, most });
   if (thing.group && thing.open) {
     text(MARGIN, 19, `\u2212 ${thing.t}`, "title", "title");
-    if (thing.o) text(MARGIN + (thing.t.length + 3) * 7.53, 19, thing.o, "note", "note");
+    if (thing.o) text(MARGIN + (thing.t.length + 3) * WIDE, 19, thing.o, "note", "note");
     return found;
   }
   const sign = thing.group ? "+ " : "";
   text(MARGIN, 17, sign + thing.t, "title", "title");
   const rest = [thing.n, thing.o].filter(Boolean).join(" ");
-  if (rest) text(MARGIN + (sign.length + thing.t.length + 1) * 7.53, 17, rest, "note", "note");
+  if (rest) text(MARGIN + (sign.length + thing.t.length + 1) * WIDE, 17, rest, "note", "note");
   if (thing.l) {
     text(thing.w - MARGIN, 16.5, thing.l, "small soft", "label", "end");
     body(thing, found, text);
@@ -48,14 +48,19 @@ function pieces(thing) {
 function scalar(thing, found, text) {
   const value = valueOf(thing), grad = gradOf(thing);
   if (value) {
-    text(thing.w - MARGIN, 17, value, "value", "value", "end");
-    const x = tenth(thing.w - 1.5 * MARGIN - Math.max(value.length, (thing.v || "").trim().length) * 7.53);
+    text(thing.w - MARGIN, 17, value, "value", "value", "end", squeezed(value, thing.w - 32 - (fullTitle(thing).length + (thing.group ? 2 : 0)) * WIDE));
+    const x = tenth(thing.w - 1.5 * MARGIN - Math.max(value.length, (thing.v || "").trim().length) * WIDE);
     found.push({ kind: "rule", d: `M${x} 0v${ROW}` });
   }
   if (thing.h <= ROW) return;
   found.push({ kind: "rule", d: `M0 ${ROW}h${thing.w}` });
-  if (grad || thing.g) text(MARGIN, ROW + 17, grad, "grad", "grad");
+  if (grad || thing.g) text(MARGIN, ROW + 17, grad, "grad", "grad", undefined, squeezed(grad, thing.w - 20));
 }
+
+const fullTitle = (thing) => [thing.t, thing.n, thing.o].filter(Boolean).join(" ");
+
+// The room of a text that is longer than its box was measured for, as after a change of an input.
+const squeezed = (words, room) => (words.length * WIDE > room + 1 && room > 0 ? room : undefined);
 
 // An array's value and gradient: below each other for vectors, side by side for matrices.
 function body(thing, found, text) {

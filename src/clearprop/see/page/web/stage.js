@@ -10,8 +10,9 @@ class Stage {
     this.prefix = prefix;
     this.tree = new Tree(told);
     this.view = { x: 0, y: 0, k: 1 };
-    this.heard = {}; // who wants to know: moved, chosen, folded
+    this.heard = {}; // who wants to know: laid, moved, chosen, folded, mark
     this.chosen = null;
+    this.labels = []; // what is written on arrows: a place and words
     this.live = new Map();
     this.build();
     this.colours = theme();
@@ -32,7 +33,8 @@ class Stage {
     this.floor = make("g", {}); // open groups, below the arrows
     this.wires = make("g", {});
     this.cards = make("g", {});
-    this.layer.append(this.floor, this.wires, this.cards);
+    this.tags = make("g", {});
+    this.layer.append(this.floor, this.wires, this.cards, this.tags);
     this.svg = make("svg", { class: "clearprop", role: "group" }, this.layer);
     this.reader = Object.assign(document.createElement("div"), { className: "silent" });
     this.host.append(this.canvas, this.svg, this.reader);
@@ -64,6 +66,7 @@ class Stage {
     this.everyArrow = null;
     this.forget();
     this.overview.layout();
+    this.say("laid");
     this.mark();
     this.move();
   }
@@ -130,6 +133,7 @@ class Stage {
     paintBoxes(c, closed, this.colours, k);
     if (k < LEGIBLE) paintLabels(c, boxes.filter((b) => b.group), this.colours, k);
     else for (const box of boxes) paintWords(c, box, this.colours);
+    for (const tag of this.labels) paintTag(c, tag, this.colours);
   }
 
   // Many arrows far away: all lines in one stroke, without heads.
@@ -158,6 +162,21 @@ class Stage {
       this.live.set(thing, element);
       (!box ? this.wires : thing.group && thing.open ? this.floor : this.cards).append(element);
     }
+    this.drawTags();
+  }
+
+  drawTags() { this.tags.replaceChildren(...this.labels.map(tagElement)); }
+
+  // Brings a thing into sight where it is not, and leaves the view alone where it is.
+  follow(thing) {
+    const [x, y] = this.onScreen(thing), { k } = this.view, edge = 12;
+    const wide = Math.min(thing.w * k, this.width - 2 * edge), tall = Math.min(thing.h * k, this.height - 2 * edge);
+    const dx = Math.max(edge - x, 0) || Math.min(this.width - edge - wide - x, 0);
+    const dy = Math.max(edge - y, 0) || Math.min(this.height - edge - tall - y, 0);
+    if (!dx && !dy) return;
+    this.view.x += dx + Math.sign(dx) * 40;
+    this.view.y += dy + Math.sign(dy) * 40;
+    this.rest();
   }
 
   // Draws one thing anew whose texts or looks have changed.

@@ -83,7 +83,11 @@ class Tree {
     home.x = stubs - PAD;
     home.y = -HEAD;
     this.settle(home);
-    this.arrows.forEach((arrow, n) => { arrow.number = n; });
+    this.carrying = new Map(); // the arrows along which each value travels
+    for (const arrow of this.arrows) for (const u of arrow.values) {
+      if (!this.carrying.has(u)) this.carrying.set(u, []);
+      this.carrying.get(u).push(arrow);
+    }
     this.width = home.w - 2 * PAD + stubs;
     this.height = home.h - HEAD - PAD;
     if (stubs) this.addStubs(home, stubs - PAD);
@@ -169,9 +173,8 @@ class Tree {
   // --- following values -------------------------------------------------------------------------------------
   // The arrows along which the value of box `u` comes to input `index` of box `n`, as far as they are in sight.
   along(u, n, index) {
-    const from = new Set(this.way(this.things[u])), to = new Set(this.way(this.things[n]));
-    return this.arrows.filter((arrow) => {
-      if (!arrow.values.includes(u)) return false;
+    const from = this.around(u), to = this.around(n);
+    return (this.carrying.get(u) || []).filter((arrow) => {
       if (arrow.from && !from.has(arrow.from)) return false;
       if (arrow.to && !to.has(arrow.to)) return false;
       if (!arrow.from && !to.has(arrow.group)) return false; // it entered another group
@@ -180,9 +183,12 @@ class Tree {
     });
   }
 
+  // A box and all groups that hold it.
+  around(n) { return (this.things[n].around ||= new Set(this.way(this.things[n]))); }
+
   // The links that cross the border of a thing: `[u, n, index]` of what comes in, and of what goes out.
   links(thing) {
-    const inside = thing.group ? (m) => this.way(this.things[m]).includes(thing) : (m) => m === thing.number;
+    const inside = thing.group ? (m) => this.around(m).has(thing) : (m) => m === thing.number;
     const ins = [], outs = [];
     const members = thing.group ? this.members(thing) : [thing];
     for (const box of members) {

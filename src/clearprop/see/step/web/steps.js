@@ -1,10 +1,9 @@
 // The stepping page: shows the position that the reader chose, and recomputes a graph of numbers.
-"use strict";
-const story = JSON.parse(document.getElementById("story").textContent);
-const element = (id) => document.getElementById(id);
+const story = data;
 const lanes = story.lanes;
+const stages = {}, times = {}, seen = {}; // of each lane: where it is drawn, when what happened, the steps that show
 let shown = story.shown; // the algorithm that is followed; the right one stands beside a wrong one
-let position = 0; // how many steps have been done
+let position = 0; // how many steps have been done, those inside closed groups counted too
 let timer = null;
 let chosen = null; // the node whose gradient the ledger shows, where the reader picked one
 
@@ -61,138 +60,119 @@ function length() {
   return Math.max(...visible().map((name) => lanes[name].steps.length));
 }
 
-// The parts of a box on the page, and how many characters it was measured for; found once, as pages may be large.
-const found = new Map();
-function parts(name, n) {
-  const key = `${name}-${story.nodes[n].box}`;
-  if (!found.has(key)) {
-    const box = element(key);
-    const text = (what) => {
-      const place = element(`${key}-${what}`);
-      return place && { place, room: place.textContent.length, words: place.textContent };
-    };
-    found.set(key, box && {
-      box, value: text("value"), grad: text("grad"), title: box.querySelector(".title"), looks: "", label: "",
-      pictures: ["value", "grad"].map((what) => element(`${key}-${what}-picture`)),
-    });
+// --- what each box and arrow shows -----------------------------------------------------------------------
+// The texts of a node after so many steps.
+function textsOf(name, n, at) {
+  const lane = lanes[name], node = story.nodes[n], when = times[name].value.get(n);
+  const known = node.leaf || when < at;
+  const thing = stages[name].tree.things[node.box];
+  const value = node.leaf ? (node.number ? `value=${text(node.value)}` : thing.v) : known ? fill(lane.steps[when].box, lane, lane.steps[when]) : "value=?";
+  const last = lastBefore(times[name].grad.get(n), at);
+  const grad = !node.needs ? "" : last < 0 ? "grad=?" : fill(lane.steps[last].box, lane, lane.steps[last]);
+  return { value, grad, known };
+}
+
+// A closed group shows the value and the gradient of the one node whose value leaves it.
+function textsOfGroup(name, group, at) {
+  const outs = group.outs.length ? group.outs : [output()];
+  if (outs.length > 1) return { value: group.v, grad: group.g, known: true };
+  const n = numberOf(outs[0]), shown = textsOf(name, n, at), arrived = times[name].grad.get(n) || [];
+  if (story.nodes[n].number) return shown;
+  const whole = arrived.length && arrived[arrived.length - 1] < at;
+  return { value: shown.known ? group.v : "value=?", grad: whole ? group.g : group.g ? "grad=?" : "", known: shown.known };
+}
+
+const places = new Map(); // of each box: which node it shows
+story.nodes.forEach((node, n) => { if (node.box !== null) places.set(node.box, n); });
+const numberOf = (box) => places.get(box);
+const output = () => story.nodes[story.nodes.length - 1].box;
+
+// Writes what has changed into the boxes that are in sight; all others are left alone.
+function write(name, at) {
+  const stage = stages[name];
+  for (const thing of stage.tree.shownBoxes) {
+    if (thing.stub || (thing.group && thing.open) || (!thing.group && numberOf(thing.number) === undefined)) continue;
+    const now = thing.group ? textsOfGroup(name, thing, at) : textsOf(name, numberOf(thing.number), at);
+    const hides = `${now.known ? "" : "v"}${/^grad(=\?| \d+ of \d+)$/.test(now.grad) || !now.grad ? "g" : ""}`;
+    if (thing.value === now.value && thing.grad === now.grad && thing.hidden === hides) continue;
+    Object.assign(thing, { value: now.value, grad: now.grad, hidden: hides, hides: { value: hides.includes("v"), grad: hides.includes("g") } });
+    stage.redraw(thing);
   }
-  return found.get(key);
 }
 
-function write(part, what, words) {
-  const text = part[what];
-  if (!text || text.words === words) return;
-  text.place.textContent = text.words = words;
-  if (text.place.classList.contains("small") || (words.length <= text.room && !text.tight)) return;
-  text.tight = true;
-  text.place.removeAttribute("textLength");
-  tight.push([part, what]);
+// The looks of boxes and arrows: what takes part, what waits, which way gradients went.
+function looksOf(name, at) {
+  const stage = stages[name], { tree } = stage, lane = lanes[name], looks = new Map(), add = (thing, look) => thing && looks.set(thing, `${looks.get(thing) || ""} ${look}`.trim());
+  const step = at ? seen[name].find((known) => known.end >= at) : null;
+  const back = lane.steps.findIndex((known) => known.kind === "start") < at;
+  for (const arrow of tree.arrows) {
+    const sent = (arrow.links || []).filter(([n, i]) => lastBefore(times[name].sent.get(`${n}-${i}`), at) >= 0);
+    if (sent.length) add(arrow, "sent back");
+    else if (back) add(arrow, "faint");
+  }
+  if (step) for (const { arrow, look } of activeArrows(tree, lane, step, at)) looks.set(arrow, look);
+  for (const thing of tree.shownBoxes) {
+    const n = thing.group ? null : numberOf(thing.number);
+    if (n !== null && n !== undefined && !story.nodes[n].leaf && !(times[name].value.get(n) < at)) add(thing, "waiting");
+    if (n !== null && n !== undefined && at === lane.steps.length && wrong(lane, n)) add(thing, "alarm");
+    if (thing.group && !thing.open && thing.value === "value=?") add(thing, "waiting");
+  }
+  if (step) for (const [thing, look] of busy(tree, lane, step, at)) add(thing, look);
+  if (stage.chosen) add(tree.shown(stage.chosen), "near");
+  return looks;
 }
 
-// Numbers that the reader's inputs made longer than their box are squeezed in: first all are measured, then all are
-// changed, as every change before a measurement lays the page out again.
-let tight = [];
-function squeeze() {
-  const measured = tight.map(([part, what]) => {
-    const title = what === "value" ? part.title.getBBox().width + 12 : 0;
-    const room = part.box.querySelector(".frame").width.baseVal.value - 20 - title;
-    const box = part[what].place.getBBox();
-    const right = box.x + box.width;
-    return { part, what, room, wide: box.width, left: right - Math.min(box.width, Math.max(room, 0)) };
+// The arrows that light up in a step: into what is computed, or back along what is sent.
+function activeArrows(tree, lane, step, at) {
+  if (step.kind === "start") return [];
+  if (step.closed) {
+    if (!step.thing) return [];
+    const { ins } = tree.links(step.thing), look = step.kind === "forward" ? "active forth" : "active back";
+    return ins.flatMap((link) => tree.along(...link)).map((arrow) => ({ arrow, look }));
+  }
+  const done = lane.steps[at - 1], box = story.nodes[done.node].box, inputs = tree.things[box].i;
+  if (step.kind === "backward") return tree.along(story.nodes[done.input].box, box, done.i).map((arrow) => ({ arrow, look: "active back" }));
+  const found = [];
+  for (let i = 0; i < inputs.length; i += 2) found.push(...tree.along(inputs[i], box, inputs[i + 1]).map((arrow) => ({ arrow, look: "active forth" })));
+  return found;
+}
+
+function busy(tree, lane, step, at) {
+  if (step.closed) return [[step.thing, "active"]];
+  const done = lane.steps[at - 1], shown = (n) => tree.shown(tree.things[story.nodes[n].box]);
+  return done.kind === "backward" ? [[shown(done.input), "active"], [shown(done.node), "sender"]] : [[shown(done.node), "active"]];
+}
+
+// What travels along the active arrow, in the middle of it, or above the box where the arrow is short.
+function tagsOf(name, at) {
+  const { tree } = stages[name], lane = lanes[name], done = at ? lane.steps[at - 1] : null;
+  if (!done || done.kind !== "backward" || !story.nodes[done.input].number) return [];
+  const words = text(done.numbers.amount), [arrow] = tree.along(story.nodes[done.input].box, story.nodes[done.node].box, done.i);
+  if (!arrow || words.length > 14) return [];
+  const n = Math.floor((arrow.points.length - 1) / 2), [ax, ay] = arrow.points[n], [bx, by] = arrow.points[n + 1];
+  const short = arrow.x1 - arrow.x0 < words.length * 6.6 + 28;
+  return [{ x: (ax + bx) / 2, y: short ? arrow.y0 - 34 : (ay + by) / 2, words }];
+}
+
+// After something was opened or closed: which steps show, and which links each arrow serves.
+function unfolded(name) {
+  const { tree } = stages[name];
+  seen[name] = visibleSteps(lanes[name], tree);
+  for (const arrow of tree.arrows) arrow.links = [];
+  story.nodes.forEach((node, n) => {
+    const inputs = tree.things[node.box].i;
+    for (let i = 0; i < inputs.length; i += 2) for (const arrow of tree.along(inputs[i], node.box, inputs[i + 1])) arrow.links.push([n, inputs[i + 1]]);
   });
-  for (const { part, what, room, wide, left } of measured) {
-    if (wide > room && room > 0) {
-      part[what].place.setAttribute("textLength", room.toFixed(1));
-      part[what].place.setAttribute("lengthAdjust", "spacingAndGlyphs");
-    }
-    if (what !== "value") continue;
-    const bar = [...part.box.querySelectorAll("path.rule")].find((rule) => rule.getAttribute("d").includes(" 0v"));
-    if (bar) bar.setAttribute("d", bar.getAttribute("d").replace(/^M[-\d.]+/, `M${(left - 6).toFixed(1)}`));
-  }
-  tight = [];
-}
-
-// What a screen reader says of a box; in a large graph Tab stops at the active one only.
-const mostStops = 40;
-function announce(part, value, grad, active) {
-  const label = [part.title.textContent, value, grad].filter(Boolean).join(", ");
-  if (part.label !== label) part.box.setAttribute("aria-label", (part.label = label));
-  const stop = active || story.nodes.length <= mostStops ? "0" : "-1";
-  if (part.stop !== stop) part.box.setAttribute("tabindex", (part.stop = stop));
-}
-
-function look(part, looks) {
-  if (part.looks === looks) return;
-  for (const name of part.looks.split(" ")) if (name) part.box.classList.remove(name);
-  for (const name of looks.split(" ")) if (name) part.box.classList.add(name);
-  part.looks = looks;
 }
 
 function draw(name) {
-  const lane = lanes[name];
-  const at = Math.min(position, lane.steps.length);
-  const active = at > 0 ? lane.steps[at - 1] : null;
-  const known = new Map(); // node -> text of its value
-  const grads = new Map(); // node -> text of its gradient
-  const arrows = new Map(); // arrow -> how it looks
-  story.nodes.forEach((node, n) => { if (node.leaf) known.set(n, node.shows); });
-  lane.steps.slice(0, at).forEach((step, k) => {
-    const words = fill(step.box, lane, step);
-    if (step.kind === "forward") known.set(step.node, words);
-    else grads.set(step.kind === "start" ? step.node : step.input, words);
-    if (step.kind === "backward") arrows.set(step.arrow, { sent: true });
-  });
-  if (active && active.kind === "forward") for (const arrow of active.arrows) arrows.set(arrow, { active: true, forth: true });
-  if (active && active.kind === "backward") arrows.set(active.arrow, { active: true, back: true });
-  const receiver = active ? (active.kind === "backward" ? active.input : active.node) : null;
-  const sender = active && active.kind === "backward" ? active.node : null;
-  story.nodes.forEach((node, n) => {
-    const part = parts(name, n);
-    if (!part) return;
-    const waiting = !node.leaf && !known.has(n);
-    const value = node.leaf ? (node.number ? `value=${text(node.value)}` : node.shows) : known.get(n);
-    const grad = node.needs ? grads.get(n) || "grad=?" : "";
-    if (node.number || node.shows) write(part, "value", value || "value=?");
-    if (node.needs) write(part, "grad", grad);
-    if (part.pictures[0]) part.pictures[0].style.visibility = waiting ? "hidden" : "";
-    if (part.pictures[1]) part.pictures[1].style.visibility = /^grad(=\?| \d+ of \d+)$/.test(grad) ? "hidden" : "";
-    announce(part, value || "value=?", grad, n === receiver);
-    const looks = { active: n === receiver, sender: n === sender, waiting, alarm: at === lane.steps.length && wrong(lane, n) };
-    look(part, Object.keys(looks).filter((key) => looks[key]).join(" "));
-  });
-  squeeze();
-  for (const arrow of lane.arrows) {
-    const looks = arrows.get(arrow) || {};
-    const key = `${name}-${arrow}`;
-    if (!found.has(key)) found.set(key, { box: element(key), looks: "" });
-    look(found.get(key), Object.keys(looks).filter((name) => looks[name] && !(name === "sent" && looks.active)).join(" "));
-  }
-  label(name, active, lane);
-  verdict(name, lane, at);
-  return active;
-}
-
-// What travels along the arrow, in the middle of it.
-function label(name, active, lane) {
-  const svg = document.querySelector(`#lane-${name} svg`);
-  svg.querySelector(".label")?.remove();
-  if (!active || active.kind !== "backward" || !story.nodes[active.input].number) return;
-  const words = text(active.numbers.amount);
-  const way = document.querySelector(`#${CSS.escape(`${name}-${active.arrow}`)} .way`);
-  if (!way || words.length > 14) return;
-  const middle = way.getPointAtLength(way.getTotalLength() / 2);
-  const wide = words.length * 6.6 + 12;
-  const receiver = element(`${name}-${story.nodes[active.input].box}`).transform.baseVal.consolidate().matrix;
-  const y = way.getTotalLength() < wide + 16 ? receiver.f - 9 : middle.y; // above the box where the arrow is short
-  const make = (tag, attributes) => {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    return made;
-  };
-  const group = make("g", { class: "label", "aria-hidden": "true", transform: `translate(${middle.x} ${y})` });
-  group.append(make("rect", { x: -wide / 2, y: -8.5, width: wide, height: 17, rx: 8.5 }));
-  group.append(Object.assign(make("text", { y: 4 }), { textContent: words }));
-  svg.append(group);
+  const stage = stages[name], at = Math.min(position, lanes[name].steps.length);
+  write(name, at);
+  stage.look(looksOf(name, at));
+  stage.labels = tagsOf(name, at);
+  stage.drawTags();
+  if (stage.shows === "canvas") stage.ask(stage.moving);
+  verdict(name, lanes[name], at);
 }
 
 function wrong(lane, n) {
@@ -206,7 +186,7 @@ function verdict(name, lane, at) {
   const bad = story.nodes.map((_, n) => n).filter((n) => wrong(lane, n));
   const done = at === lane.steps.length;
   place.className = "verdict" + (done && name !== "topological" ? (bad.length ? " wrong" : " right") : "");
-  if (!done || name === "topological") { place.textContent = done ? lane.done : ""; return; }
+  if (!done || name === "topological") { place.textContent = ""; return; }
   const words = bad.map((n) => {
     const found = text(lane.final[n]), right = text(lanes.topological.final[n]);
     return `${story.nodes[n].name}.grad = ${found}, should be ${right}`;
@@ -216,34 +196,75 @@ function verdict(name, lane, at) {
 
 function show() {
   position = Math.max(0, Math.min(position, length()));
+  if (current()?.closed) position = current().end; // nobody sees into a closed group
   for (const name of Object.keys(lanes)) {
     const on = visible().includes(name);
     element(`lane-${name}`).hidden = !on;
     if (on) element(`lane-${name}`).querySelector("h2").hidden = visible().length === 1;
-    if (on) draw(name);
+    if (on && stages[name].width) draw(name);
   }
-  size();
-  const lane = lanes[shown];
-  const at = Math.min(position, lane.steps.length);
-  const active = at ? lane.steps[at - 1] : null;
-  const sentence = active ? fill(active.sentence, lane, active) : story.opening;
+  const lane = lanes[shown], at = Math.min(position, lane.steps.length), step = current();
+  tell(lane, at, step);
+  mark();
+  ledger(lane, at, at ? lane.steps[at - 1] : null);
+  if (step) for (const name of visible()) follow(name);
+  address?.later();
+}
+
+// The step that the reader sees now, and how many of those there are until it.
+const current = () => (position ? seen[shown].find((step) => step.end >= position) || seen[shown][seen[shown].length - 1] : null);
+const index = () => { const step = current(); return step ? seen[shown].indexOf(step) + 1 : 0; };
+
+function tell(lane, at, step) {
+  const done = at ? lane.steps[at - 1] : null;
+  const told = !step ? { sentence: story.opening, lines: [] } : step.closed && step.end - step.start > 1
+    ? groupTold(lane, step, stages[shown].tree)
+    : { sentence: fill(done.sentence, lane, done), lines: done.chain.map((line) => fill(line, lane, done)) };
   const finished = position >= length() ? (shown === "topological" ? story.closing : story.ending) : "";
-  element("said").textContent = `${sentence} ${finished}`.trim();
-  element("chain").replaceChildren(...(active ? active.chain : []).map((template, i, all) => {
-    const item = document.createElement("li");
-    item.textContent = fill(template, lane, active);
-    if (active.kind === "backward" && i === all.length - 1) item.className = "sum";
+  element("said").textContent = `${told.sentence} ${finished}`.trim();
+  const lines = told.lines.filter(Boolean);
+  element("chain").replaceChildren(...lines.map((line, i) => {
+    const item = note("li", line);
+    if (step.kind === "backward" && i === lines.length - 1) item.className = "sum";
     return item;
   }));
-  element("count").textContent = `step ${position} of ${length()}`;
-  const slider = element("slider");
-  slider.max = length();
-  slider.value = position;
-  slider.setAttribute("aria-valuetext", `step ${position} of ${length()}`);
+}
+
+// The slider counts the steps that show.
+function mark() {
+  const all = steps(), now = shownOf(position), slider = element("slider");
+  element("count").textContent = `step ${now} of ${all}`;
+  slider.max = all;
+  slider.value = now;
+  slider.setAttribute("aria-valuetext", `step ${now} of ${all}`);
   for (const id of ["first", "back"]) element(id).disabled = position === 0;
   for (const id of ["forward", "last"]) element(id).disabled = position === length();
-  ledger(lane, at, active);
-  follow(active);
+}
+
+// The steps of all visible lanes go on together: the longest of them is counted.
+const longest = () => visible().reduce((a, b) => (lanes[b].steps.length > lanes[a].steps.length ? b : a));
+const steps = () => seen[longest()].length;
+const shownOf = (at) => (at === 0 ? 0 : seen[longest()].findIndex((step) => step.end >= at) + 1);
+const endOf = (count) => (count <= 0 ? 0 : seen[longest()][Math.min(count, steps()) - 1].end);
+
+// Where a layer ends and the next begins: a mark under the slider, and a place for [ and ].
+function layerEnds() {
+  const all = seen[longest()];
+  return all.flatMap((step, n) => (n + 1 === all.length || layerOf(all[n + 1]) !== layerOf(step) || all[n + 1].kind !== step.kind ? [n + 1] : []));
+}
+
+function ticks() {
+  const canvas = element("ticks"), wide = canvas.clientWidth, c = canvas.getContext("2d");
+  if (!wide) return;
+  canvas.width = wide;
+  c.fillStyle = theme().soft;
+  const ends = layerEnds(), all = steps();
+  if (ends.length < all) for (const end of ends) c.fillRect(8 + (end / all) * (wide - 16), 0, 1, 6);
+}
+
+function jump(way) {
+  const now = shownOf(position), ends = [0, ...layerEnds()];
+  go(endOf(way > 0 ? ends.find((end) => end > now) ?? steps() : ends.reverse().find((end) => end < now) ?? 0));
 }
 
 // The contributions to one node so far, and their sum.
@@ -276,45 +297,23 @@ function entry(lane, step, scalar) {
   return [from, product || text(numbers.amount), sum];
 }
 
-// Keep the active box in sight where the drawing is larger than its window.
-function follow(active) {
-  if (!active) return;
-  const n = active.kind === "backward" ? active.input : active.node;
-  for (const name of visible()) {
-    const box = element(`${name}-${story.nodes[n].box}`);
-    const view = element(`lane-${name}`).querySelector(".drawing");
-    if (!box || (view.scrollWidth <= view.clientWidth && view.scrollHeight <= view.clientHeight)) continue;
-    const inner = box.getBoundingClientRect(), outer = view.getBoundingClientRect();
-    const off = (low, high, from, to) => (low < from + 20 ? low - from - 60 : high > to - 20 ? high - to + 60 : 0);
-    view.scrollBy(off(inner.left, inner.right, outer.left, outer.right), off(inner.top, inner.bottom, outer.top, outer.bottom));
-  }
+// Keeps what takes part in sight.
+function follow(name) {
+  const { tree } = stages[name], lane = lanes[name], at = Math.min(position, lane.steps.length);
+  const step = seen[name].find((known) => known.end >= at), [[thing] = []] = at && step ? busy(tree, lane, step, at) : [];
+  if (thing && stages[name].width) stages[name].follow(thing);
 }
-
-// Small drawings grow into their window, large ones shrink as long as they stay readable.
-let zoom = 1;
-function size() {
-  for (const view of document.querySelectorAll(".drawing")) {
-    const svg = view.querySelector("svg"), box = svg.viewBox.baseVal;
-    if (!view.clientWidth) continue;
-    const fit = Math.max(0.62, Math.min(1.35, (view.clientWidth - 2) / box.width));
-    const width = (box.width * fit * zoom).toFixed(0);
-    if (svg.getAttribute("width") === width) continue;
-    svg.setAttribute("width", width);
-    svg.setAttribute("height", (box.height * fit * zoom).toFixed(0));
-  }
-}
-function magnify(by) { zoom = Math.max(0.3, Math.min(4, zoom * by)); size(); }
-addEventListener("resize", size);
 
 // --- what the reader does --------------------------------------------------------------------------------
 function go(to) { position = to; show(); }
+function move(by) { go(endOf(shownOf(position) + by)); }
 
 function play(on) {
   clearInterval(timer);
   timer = null;
   if (on) {
     if (position >= length()) go(0);
-    timer = setInterval(() => { go(position + 1); if (position >= length()) play(false); }, 1400);
+    timer = setInterval(() => { move(1); if (position >= length()) play(false); }, 1400);
   }
   const button = element("play");
   button.setAttribute("aria-pressed", String(Boolean(on)));
@@ -322,8 +321,8 @@ function play(on) {
 }
 
 const moves = {
-  ArrowRight: () => go(position + 1), ArrowLeft: () => go(position - 1),
-  "+": () => magnify(1.2), "-": () => magnify(1 / 1.2), Home: () => go(0), End: () => go(length()), " ": () => play(timer === null),
+  ArrowRight: () => move(1), ArrowLeft: () => move(-1), "[": () => jump(-1), "]": () => jump(1),
+  Home: () => go(0), End: () => go(length()), " ": () => play(timer === null),
 };
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey || !moves[event.key]) return;
@@ -334,40 +333,103 @@ document.addEventListener("keydown", (event) => {
   moves[event.key]();
 });
 element("first").onclick = () => { play(false); go(0); };
-element("back").onclick = () => { play(false); go(position - 1); };
-element("forward").onclick = () => { play(false); go(position + 1); };
+element("back").onclick = () => { play(false); move(-1); };
+element("forward").onclick = () => { play(false); move(1); };
 element("last").onclick = () => { play(false); go(length()); };
 element("play").onclick = () => play(timer === null);
-element("smaller").onclick = () => magnify(1 / 1.2);
-element("larger").onclick = () => magnify(1.2);
-element("slider").oninput = (event) => { play(false); go(Number(event.target.value)); };
-element("algorithm")?.addEventListener("change", (event) => { shown = event.target.value; show(); });
+element("slider").oninput = (event) => { play(false); go(endOf(Number(event.target.value))); };
+element("algorithm")?.addEventListener("change", (event) => { shown = event.target.value; arrange(); });
 
 function change(n, value) {
   story.nodes[n].value = value;
   recompute();
   show();
 }
-for (const field of document.querySelectorAll(".inputs input")) {
-  field.oninput = () => { if (field.value !== "" && Number.isFinite(field.valueAsNumber)) change(Number(field.dataset.node), field.valueAsNumber); };
+const fields = [...document.querySelectorAll(".inputs input")];
+const first = story.nodes.map((node) => node.value); // as Python made them
+function heed(field) {
+  field.oninput = () => {
+    const right = field.value !== "" && Number.isFinite(field.valueAsNumber), place = element("missing");
+    place.hidden = right;
+    const { name, value } = story.nodes[Number(field.dataset.node)];
+    if (right) change(Number(field.dataset.node), field.valueAsNumber);
+    else place.textContent = `${name} has no number: the drawing still shows ${text(value)}.`;
+  };
 }
+fields.forEach(heed);
+
+// A chosen input gets a field of its own where there are too many to show them all.
+function offer(n) {
+  const node = story.nodes[n];
+  if (!script || !node.leaf || !node.number || !Number.isFinite(first[n]) || fields.some((field) => Number(field.dataset.node) === n)) return;
+  const field = Object.assign(document.createElement("input"), { type: "number", step: "any", value: node.value, defaultValue: first[n] });
+  field.dataset.node = n;
+  field.style.width = `${String(node.value).length + 6}ch`;
+  const label = document.createElement("label");
+  label.append(note("code", node.name), field);
+  document.querySelector(".inputs").prepend(label);
+  fields.push(field);
+  heed(field);
+}
+
 element("reset")?.addEventListener("click", () => {
-  for (const field of document.querySelectorAll(".inputs input")) {
+  element("missing").hidden = true;
+  for (const field of fields) {
     field.value = field.defaultValue;
     story.nodes[Number(field.dataset.node)].value = Number(field.defaultValue);
   }
   recompute();
   show();
 });
-for (const name of Object.keys(lanes)) {
-  story.nodes.forEach((node, n) => {
-    const box = parts(name, n)?.box;
-    if (!box) return;
-    box.setAttribute("role", "button");
-    const pick = () => { chosen = chosen === n ? null : n; show(); };
-    box.addEventListener("click", pick);
-    box.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); pick(); } });
+// --- the stages --------------------------------------------------------------------------------------------
+let address = null;
+
+function setStage(name) {
+  const stage = new Stage(element(`stage-${name}`), data, name);
+  stage.leavesKeys = ["ArrowLeft", "ArrowRight", "Home", "End", " "];
+  stages[name] = stage;
+  for (const [n, shown] of Object.entries(lanes[name].pictures)) stage.tree.things[n].q = shown; // of what it got wrong
+  times[name] = timesOf(lanes[name]);
+  stage.on("laid", () => unfolded(name));
+  stage.on("mark", () => {}); // what is lit is the step's business
+  stage.on("folded", () => show());
+  stage.on("chosen", (thing) => {
+    chosen = thing && !thing.group ? numberOf(thing.number) ?? null : null;
+    if (chosen !== null) offer(chosen);
+    show();
   });
 }
-window.clearprop = { story, go, change, recompute, text, fill, show, at: () => position, length };
-go(Number(new URLSearchParams(location.search).get("step")) || story.position);
+
+// Gives each visible lane its frame, and the first time its view.
+function arrange() {
+  for (const name of Object.keys(lanes)) element(`lane-${name}`).hidden = !visible().includes(name);
+  for (const name of visible()) {
+    const stage = stages[name];
+    stage.resize();
+    if (!stage.sight) stage.begin(null, []);
+    else if (stage.fitted) stage.fit();
+    stage.rest();
+  }
+  tools(stages[shown]);
+  search.stage = stages[shown];
+  ticks();
+  show();
+}
+
+let search = null;
+function start() {
+  for (const name of Object.keys(lanes)) setStage(name);
+  for (const name of Object.keys(lanes)) element(`lane-${name}`).hidden = !visible().includes(name);
+  search = new Search(stages[shown], element("find"), element("hits"));
+  stages[shown].resize();
+  const kept = new Address(stages[shown], { step: { read: () => position, write: (words) => { position = Number(words) || 0; } } });
+  kept.restore();
+  position ||= Number(new URLSearchParams(location.search).get("step")) || 0;
+  arrange();
+  address = kept;
+  for (const stage of Object.values(stages)) stage.on("folded", ticks);
+  listenEverywhere(() => stages[shown]);
+  addEventListener("resize", ticks);
+}
+start();
+window.clearprop = { story, stages, go, change, recompute, text, fill, show, at: () => position, length, get stage() { return stages[shown]; } };
