@@ -23,7 +23,7 @@ _TIMES = "\N{MULTIPLICATION SIGN}"
 
 @dataclass(frozen=True)
 class Products:
-    """Products `place` of an amount: the sum of `g[k] * factors[k]` over all entries `k` that are not 0."""
+    """Entry `place` of an amount: the sum of `g[k] * factors[k]` over all entries `k` that are not 0."""
 
     place: tuple[int, ...]
     amount: Any
