@@ -30,6 +30,32 @@ def value(x):
     return [v.value if isinstance(v, Tensor) else v for v in (x if isinstance(x, list) else [x])]
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i2", "u1"])
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize(
+    "use", ["an entry", "a float", "a sum", "a copy", "both", "a branch", "an attribute"]
+)
+def test_a_large_array_that_is_filled_anew_is_seen(use, order, dtype, executor):
+    held = np.zeros((40, 50), dtype, order=order)
+    rng = np.random.default_rng(0)
+    compiled = clearprop.compile(lambda x: USES[use](held.ravel("K"), x), executor=executor, prove="never")
+    for k in range(6):
+        if not k % 2:
+            held[...] = rng.integers(1, 9, held.shape)
+        for x in (np.float64(k), np.float64(2 * k)):
+            np.testing.assert_allclose(value(compiled(x)), value(USES[use](held.ravel("K"), x)), rtol=1e-6)
+
+
+def test_a_large_array_that_is_filled_anew_and_read_at_each_call_costs_one_recording_more(executor):
+    held = np.arange(3000.0)
+    step = clearprop.compile(lambda x: np.sum(held * x), executor=executor, prove="never")
+    for k in range(8):
+        held[:] = k
+        assert step(np.ones(3000)) == 3000 * k
+
+    assert step.recordings == 2
+
+
 @pytest.mark.parametrize("use", USES)
 def test_what_python_makes_of_a_small_array_is_seen(use, executor):
     held = np.arange(3.0)

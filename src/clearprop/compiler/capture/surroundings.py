@@ -344,11 +344,40 @@ class Contents:
         x = self.buffer
         return isinstance(x, np.ndarray) and x.nbytes >= 8 and (x.flags.c_contiguous or x.flags.f_contiguous)
 
+    def words(self) -> list[int]:
+        """Return the addresses of words with all that is compared: the last may overlap the one before."""
+        start, size = self.buffer.ctypes.data, self.buffer.nbytes
+        return [*range(start, start + size - 7, 8), *([start + size - 8] if size % 8 else [])]
+
+    def changed(self) -> bool:
+        """Tell whether they are others now than at first."""
+        return self._copied() != self.first
+
     def _copied(self) -> bytes:
         return self.buffer.tobytes() if isinstance(self.buffer, np.ndarray) else bytes(self.buffer)
 
     def __setitem__(self, name: str, value: Any) -> None:
         memoryview(self.buffer).cast("B")[:] = value
+
+
+class SampledContents(Contents):
+    """Entries of a large array, spread over it from the first to the last."""
+
+    COUNT = 32
+
+    def __init__(self, buffer: Any) -> None:
+        self.places: Any = np.linspace(0, buffer.size - 1, self.COUNT).astype(np.intp)
+        turned = not buffer.flags.c_contiguous and buffer.flags.f_contiguous
+        self.flat: Any = (buffer.T if turned else buffer).reshape(-1)  # a view, where it is straight
+        super().__init__(buffer)
+
+    def words(self) -> list[int]:
+        """Return the addresses of words at these places."""
+        start, step, end = self.buffer.ctypes.data, self.buffer.itemsize, self.buffer.nbytes - 8
+        return [start + min(int(place) * step, end) for place in self.places]
+
+    def _copied(self) -> bytes:
+        return self.flat[self.places].tobytes()  # type: ignore[no-any-return]
 
 
 class Slots:

@@ -32,7 +32,8 @@ described = pytest.mark.skipif(
 )
 rate = 1.0
 unset = None
-asked = np.zeros(5000, bool)  # so large that a step does not notice, as it does all other changes
+asked = np.zeros(5000, bool)
+HERE = 100  # a step looks at some entries of a large array, and not at this one: it would notice
 
 
 class Ordinary(Exception):
@@ -41,11 +42,11 @@ class Ordinary(Exception):
 
 @pytest.fixture(autouse=True)
 def ordinary_way(monkeypatch):
-    """Let the ordinary way of a step raise Ordinary while `asked[0]`."""
+    """Let the ordinary way of a step raise Ordinary while `asked[HERE]`."""
     own = CompiledStep.ordinary
 
     def ordinary(self, *args, **kwargs):
-        if asked[0]:
+        if asked[HERE]:
             raise Ordinary
         return own(self, *args, **kwargs)
 
@@ -103,13 +104,13 @@ class Training:
     def does(self, *args, quick=None):
         """Whether the quick call does the step for these arguments."""
         quick = quick or self.step.latest.quick
-        asked[0] = True
+        asked[HERE] = True
         try:
             return quick is not None and quick(*args) is not None
         except Ordinary:
             return False
         finally:
-            asked[0] = False
+            asked[HERE] = False
 
 
 @pytest.fixture

@@ -77,7 +77,8 @@ class Conditions:
         modules: dict[int, Entries] = {}
         for space, name in spaces:
             if getattr(space, "straight", False):  # the contents of an array
-                self._bytes(space)
+                self.kept.append(space)
+                self._same(*space.words())
                 continue
             if type(space) is not dict:
                 self.names.append((space, name, space.get(name)))
@@ -91,12 +92,6 @@ class Conditions:
             if name not in entries.keys:
                 raise LookupError(name)
             self._same(entries.keys[name], entries.values[name])
-
-    def _bytes(self, contents: Any) -> None:
-        """Let an array have to hold what it holds: the last word may overlap the one before."""
-        start, size = contents.buffer.ctypes.data, contents.buffer.nbytes
-        self.kept.append(contents)
-        self._same(*range(start, start + size - 7, 8), *([start + size - 8] if size % 8 else []))
 
     def _container(self, container: Any) -> None:
         """Let a list, or the dict behind a view of its values, have to stay as it is."""
