@@ -75,7 +75,7 @@ ASKED = {
 ASKED |= {f"picked: {name}": lambda x, f=f: f(x[x > 0]) for name, f in PICKED.items()}
 REFUSED = {
     "hasattr", "min", "sorted", "in", "any", "int", "sqrt", "hash", "a key", "a set", "f-string", "percent",
-    "bytes", "set an entry", "fromiter", "np.array", "nonzero", "unique", "where", "compress", "repeat",
+    "bytes", "set an entry", "fromiter", "np.array", "nonzero", "unique", "where", "compress",
     "argwhere", "flatnonzero", "extract", "bincount", "added in place", "out", "a generator",
     "a set as result", "a function", "random", "delete", "insert", "a list repeated", "a word repeated",
     "shares memory", "may share memory", "floating-point errors", "an_optimizers_state_that_is_loaded", "picked: histogram",

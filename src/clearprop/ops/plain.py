@@ -223,11 +223,9 @@ def full_like(
     device: Any = None,
 ) -> Any:
     """Return an array of x's shape and dtype that is one value; the gradient of a Tensor's is its sum."""
+    shape = as_array(x).shape if shape is None else shape  # asked of x itself, which may be what a mask picks
     if not isinstance(fill_value, Tensor):
         return np.full_like(constant(x), fill_value, dtype, order, subok, shape, device=device)
-    shape, dtype = (
-        np.shape(x) if shape is None else shape,
-        as_array(x).dtype if dtype is None else np.dtype(dtype),
-    )
+    dtype = as_array(x).dtype if dtype is None else np.dtype(dtype)
     filled = np.broadcast_to(fill_value, shape)
     return filled.astype(dtype) if filled.dtype != dtype else +filled

@@ -458,6 +458,7 @@ def zeros_like(
     x: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
     """Return an array of zeros of x's shape and dtype: a constant, not a Tensor."""
+    shape = as_array(x).shape if shape is None else shape  # asked of x itself, which may be what a mask picks
     return np.zeros_like(constant(x), dtype, order, subok, shape, device=device)
 
 
@@ -466,4 +467,5 @@ def ones_like(
     x: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
     """Return an array of ones of x's shape and dtype: a constant, not a Tensor."""
+    shape = as_array(x).shape if shape is None else shape  # asked of x itself, which may be what a mask picks
     return np.ones_like(constant(x), dtype, order, subok, shape, device=device)
