@@ -56,6 +56,10 @@ from clearprop.see import trace as trace
 from clearprop.tensor import Tensor as Tensor
 from clearprop.transforms.batches import vmap as vmap
 from clearprop.transforms.checkpointing import checkpoint as checkpoint
+from clearprop.transforms.curvature import fvp as fvp
+from clearprop.transforms.curvature import gnvp as gnvp
+from clearprop.transforms.curvature import laplacian as laplacian
+from clearprop.transforms.curvature import sparse_jacobian as sparse_jacobian
 from clearprop.transforms.custom import custom_rule as custom_rule
 from clearprop.transforms.gradient import elementwise_grad as elementwise_grad
 from clearprop.transforms.gradient import grad as grad
@@ -1442,6 +1446,7 @@ __all__ = [
     "fori_loop",
     "formula",
     "from_numpy",
+    "fvp",
     "gamma",
     "gammainc",
     "gammaincc",
@@ -1452,6 +1457,7 @@ __all__ = [
     "gcd",
     "get_rng_state",
     "getitem",
+    "gnvp",
     "grad",
     "gradcheck",
     "greater",
@@ -1497,6 +1503,7 @@ __all__ = [
     "kl_div",
     "kv",
     "kve",
+    "laplacian",
     "lcm",
     "ldexp",
     "lecture",
@@ -1594,6 +1601,7 @@ __all__ = [
     "solve",
     "sort",
     "spacing",
+    "sparse_jacobian",
     "spence",
     "split",
     "sqrt",

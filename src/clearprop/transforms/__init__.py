@@ -2,6 +2,7 @@
 
 from clearprop.transforms.batches import vmap
 from clearprop.transforms.checkpointing import checkpoint
+from clearprop.transforms.curvature import fvp, gnvp, laplacian, sparse_jacobian
 from clearprop.transforms.custom import custom_rule
 from clearprop.transforms.gradient import elementwise_grad, grad, stop_gradient, value_and_grad
 from clearprop.transforms.jacobian import hessian, jacfwd, jacobian, jacrev
@@ -11,6 +12,8 @@ __all__ = [
     "checkpoint",
     "custom_rule",
     "elementwise_grad",
+    "fvp",
+    "gnvp",
     "grad",
     "hessian",
     "hvp",
@@ -18,7 +21,9 @@ __all__ = [
     "jacobian",
     "jacrev",
     "jvp",
+    "laplacian",
     "linearize",
+    "sparse_jacobian",
     "stop_gradient",
     "value_and_grad",
     "vjp",
