@@ -24,8 +24,8 @@ def gnvp(f: Callable[..., Any], loss: Callable[[Any], Any], argnums: Argnums = 0
     That of loss(f(*args)) is J^T H J, with J the Jacobian of `f` and H the Hessian of `loss`, one number, by
     what `f` returns (any tree); where `loss` is convex it is positive semi-definite, which a Hessian need not
     be. For a log-likelihood of the exponential family it is the Fisher information (Schraudolph, "Fast
-    curvature matrix-vector products", 2002). `v` has the form of the argument in `argnums`, and so has the product.
-    Raises ValueError where shapes differ.
+    curvature matrix-vector products", 2002). `v` has the form of the argument in `argnums`, and so has the
+    product. Raises ValueError where shapes differ.
 
     >>> x = np.array([[1.0, 0.0], [1.0, 2.0]])
     >>> product = gnvp(lambda w: x @ w, lambda z: np.sum(z**2))
@@ -49,8 +49,8 @@ def fvp(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """Return a function `(*args, v)` that gives the product of v with the empirical Fisher matrix of `f`.
 
     `f` returns a vector, the log-likelihood of each of n examples; the matrix is the mean of s s^T over the
-    gradients s of each, J^T J / n. (The Fisher matrix itself, the mean over what the model expects, is `gnvp` with the
-    negative log-likelihood as its loss.) `v` and the product have the form of the argument. Raises ValueError
+    gradients s of each, J^T J / n. (The Fisher matrix itself, the mean over what the model expects, is `gnvp`
+    with the negative log-likelihood as its loss.) `v` and the product have the form of the argument. Raises ValueError
     where `f` returns no vector.
 
     >>> x = np.array([1.0, 3.0])
