@@ -1,8 +1,11 @@
-"""An LSTM written as a Python loop, beside PyTorch's: python benchmarks/loops.py [--steps 64] [--rounds 15]
+"""An LSTM in a Python loop, beside PyTorch's: python benchmarks/loops.py [--steps 64] [--scan] [--rounds 15]
 
 Width 128, batch 32, AdamW, float32. Prints the milliseconds of a training step, the least and the median of
 rounds that take turns, and the seconds until the first two steps are done (the call that compiles is among
 them), with no machine code kept and with that of an earlier run. PyTorch is `nn.LSTM`, and the same loop.
+
+`--scan` compares the layers `nn.RNN`, `nn.GRU` and `nn.LSTM`, which are loops in Python, with the same cells
+under `clearprop.scan`, compiled (llvm) and eager, for each of the `--steps`.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import clearprop
-from clearprop import Tensor
+from clearprop import Tensor, nn
 
 WIDTH, BATCH, CLASSES = 128, 32, 10
 Step = Callable[[], Any]
@@ -89,22 +92,118 @@ def torch_loop(steps: int, module: bool) -> Step:
     return step
 
 
+def layer(kind: str, steps: int, scanned: bool, compiled: bool) -> Step:
+    """A training step of a recurrent layer, or of its cell under `scan`."""
+    clearprop.manual_seed(0)
+    net, head = getattr(nn, kind)(WIDTH, WIDTH), nn.Linear(WIDTH, CLASSES)
+    optimizer = clearprop.optim.AdamW([*net.parameters(), *head.parameters()], lr=1e-3)
+    zeros = (np.zeros((BATCH, WIDTH), np.float32),) * net.states
+
+    def states(x: Any) -> Any:
+        if not scanned:
+            return net(x)[0]
+        w, u, b, d = (getattr(net, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        if kind != "GRU":  # one sum of biases for all turns, and one product
+            b, d = b + d, None
+        inputs, state, turned = x @ w.T + b, zeros, u.T
+
+        def turn(state: Any, z: Any) -> Any:
+            new = CELLS[kind](state, z, state[0] @ turned if d is None else state[0] @ turned + d)
+            return new, new[0]
+
+        return clearprop.scan(turn, state, inputs)[1]
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = clearprop.nn.functional.cross_entropy(head(states(x)[-1]), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x, y = data(steps)
+    x = np.ascontiguousarray(x.transpose(1, 0, 2))
+    run = clearprop.compile(step, executor="llvm", prove="never") if compiled else step
+    return lambda: run(x, y)
+
+
+def parts(z: Any) -> list[Any]:
+    return [z[:, k : k + WIDTH] for k in range(0, z.shape[1], WIDTH)]
+
+
+def lstm(state: Any, x: Any, z: Any) -> Any:
+    i, f, g, o = parts(x + z)
+    c = clearprop.sigmoid(f) * state[1] + clearprop.sigmoid(i) * np.tanh(g)
+    return clearprop.sigmoid(o) * np.tanh(c), c
+
+
+def gru(state: Any, x: Any, z: Any) -> Any:
+    r, u, n = parts(x)
+    reset, kept, new = parts(z)
+    n = np.tanh(n + clearprop.sigmoid(r + reset) * new)
+    return (n + clearprop.sigmoid(u + kept) * (state[0] - n),)
+
+
+CELLS: dict[str, Callable[..., Any]] = {
+    "RNN": lambda state, x, z: (np.tanh(x + z),),
+    "GRU": gru,
+    "LSTM": lstm,
+}
+
+
+def scans(lengths: list[int], rounds: int) -> None:
+    """Print the layers beside their cells under `scan`, which take turns."""
+    print(f"{'a step, ms: least (median)':<30}{'layer':>18}{'scan':>18}{'layer / scan':>14}   first two, s")
+    for compiled in (True, False):
+        for kind in CELLS:
+            for steps in lengths:
+                first: list[float] = []
+                made: list[Step] = []
+                times: list[list[float]] = [[], []]
+                for scanned in (False, True):
+                    begin = time.perf_counter()
+                    made.append(layer(kind, steps, scanned, compiled))
+                    made[-1](), made[-1]()
+                    first.append(time.perf_counter() - begin)
+                for _ in range(rounds):
+                    for step, some in zip(made, times, strict=True):
+                        step()
+                        begin = time.perf_counter()
+                        step()
+                        some.append(1e3 * (time.perf_counter() - begin))
+                shown = "".join(f"{f'{min(some):.2f} ({np.median(some):.2f})':>18}" for some in times)
+                name = f"{kind}, {steps} steps, {'llvm' if compiled else 'eager'}"
+                ratio = np.median(times[0]) / np.median(times[1])
+                print(f"{name:<30}{shown}{ratio:14.2f}   {first[0]:.2f} {first[1]:.2f}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=64)
+    parser.add_argument("--steps", type=int, nargs="*", default=[64])
+    parser.add_argument("--scan", action="store_true", help="layers beside their cells under scan")
     parser.add_argument("--rounds", type=int, default=15)
     given = parser.parse_args()
+    if given.scan:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["CLEARPROP_CACHE"] = folder
+            scans(given.steps, given.rounds)
+        return
+    for steps in given.steps:
+        compare(steps, given.rounds)
+
+
+def compare(steps: int, rounds: int) -> None:
+    """Print our loop beside PyTorch's layer and loop."""
     makers: dict[str, Callable[[], Step]] = {
-        "clearprop llvm": lambda: ours(given.steps, "llvm"),
-        "clearprop llvm, code kept": lambda: ours(given.steps, "llvm"),
-        "clearprop numpy": lambda: ours(given.steps, "numpy"),
+        "clearprop llvm": lambda: ours(steps, "llvm"),
+        "clearprop llvm, code kept": lambda: ours(steps, "llvm"),
+        "clearprop numpy": lambda: ours(steps, "numpy"),
     }
     if importlib.util.find_spec("torch"):
         makers |= {
-            "PyTorch nn.LSTM": lambda: torch_loop(given.steps, True),
-            "PyTorch, the loop": lambda: torch_loop(given.steps, False),
+            "PyTorch nn.LSTM": lambda: torch_loop(steps, True),
+            "PyTorch, the loop": lambda: torch_loop(steps, False),
         }
     made: dict[str, Step] = {}
     first: dict[str, float] = {}
@@ -116,13 +215,13 @@ def main() -> None:
             made[name](), made[name]()
             first[name] = time.perf_counter() - begin
     times: dict[str, list[float]] = {name: [] for name in made}
-    for _ in range(given.rounds):
+    for _ in range(rounds):
         for name, step in made.items():
             step()  # what the others left in the caches
             begin = time.perf_counter()
             step()
             times[name].append(1e3 * (time.perf_counter() - begin))
-    print(f"{given.steps} steps{'':<20}{'least, ms':>12}{'median, ms':>12}{'first two, s':>14}")
+    print(f"{steps} steps{'':<20}{'least, ms':>12}{'median, ms':>12}{'first two, s':>14}")
     for name, some in times.items():
         print(f"{name:<28}{min(some):12.1f}{np.median(some):12.1f}{first[name]:14.2f}")
 

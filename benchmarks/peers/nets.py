@@ -1,11 +1,14 @@
 """Training steps of whole networks, each written once and built of either library's layers.
 
-`python benchmarks/training_step.py --nets` prints milliseconds a step of each and PyTorch's best over ours.
-Every contender runs in a process of its own; they take turns. JAX has no layers, so it is not among them.
+`python benchmarks/training_step.py --nets` prints for each network and contender the milliseconds of a step,
+the seconds of the first, and the megabytes at most that steps took beside what was there before; and the best
+peer over our best. Every contender runs in a process of its own; they take turns. JAX has no layers: its
+networks are written out in `nets_jax.py`. PyTorch's have channels first (eager) and last (fused).
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 import subprocess
 import sys
@@ -16,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-CONTENDERS = ("clearprop numpy", "clearprop llvm", "torch eager", "torch fused")
+CONTENDERS = ("clearprop eager", "clearprop llvm", "torch eager", "torch fused", "jax jit")
+OURS = 2  # the first of these are ours
 
 
 def lenet(nn: Any) -> Any:
@@ -70,34 +74,87 @@ def recurrent(kind: str) -> Callable[[Any], Any]:
     return build
 
 
-def transformer(size: int, length: int, patch: int) -> Callable[[Any], Any]:
-    """Return what builds two layers of attention over parts of the input, and a mean of what they give."""
+def own_cell(scanned: bool) -> Callable[[Any], Any]:
+    """Return what builds a cell of one's own, a gate and a candidate, in a Python loop or under `scan`."""
 
     def build(nn: Any) -> Any:
+        ours = nn.__name__.startswith("clearprop")
+        if ours:
+            import clearprop as library
+        else:
+            import torch as library
+        tanh = np.tanh if ours else library.tanh
+
         class Net(nn.Module):  # type: ignore[misc, name-defined]
             def __init__(self) -> None:
                 super().__init__()
-                self.first = nn.Linear(patch, size)
-                options = {
-                    "dim_feedforward": 4 * size,
-                    "dropout": 0.0,
-                    "batch_first": True,
-                    "norm_first": True,
-                }
-                layers = [nn.TransformerEncoderLayer(size, 4, activation="gelu", **options) for _ in range(2)]
-                self.layers, self.scores = nn.ModuleList(layers), nn.Linear(size, 10)
+                self.into, self.over = nn.Linear(128, 256), nn.Linear(128, 256, bias=False)
+                self.scores = nn.Linear(128, 10)
 
             def forward(self, x: Any) -> Any:
-                x = self.first(x)
-                for layer in self.layers:
-                    x = layer(x)
-                return self.scores(x.mean(1))
+                z, h = self.into(x), 0 * x[0]
+                if scanned and ours:
+                    h, _ = library.scan(lambda h, z: (self.turn(h, z), None), h, z)
+                else:
+                    for t in range(x.shape[0]):
+                        h = self.turn(h, z[t])
+                return self.scores(h)
+
+            def turn(self, h: Any, z: Any) -> Any:
+                z = z + self.over(h)
+                gate = library.sigmoid(z[:, :128])
+                return gate * h + (1 - gate) * tanh(z[:, 128:])
 
         return Net()
 
     return build
 
 
+def attention(nn: Any, size: int, heads: int, causal: bool) -> Any:
+    """Return a block: attention and a net for each place, both after a norm and beside a shortcut."""
+    F = nn.functional
+
+    class Block(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.LayerNorm(size), nn.LayerNorm(size)
+            self.inputs, self.output = nn.Linear(size, 3 * size), nn.Linear(size, size)
+            self.net = nn.Sequential(nn.Linear(size, 4 * size), nn.GELU(), nn.Linear(4 * size, size))
+
+        def forward(self, x: Any) -> Any:
+            rows, length = x.shape[:2]
+            z = self.inputs(self.one(x)).reshape(rows, length, 3 * heads, size // heads).swapaxes(1, 2)
+            q, k, v = (z[:, i * heads : (i + 1) * heads] for i in range(3))
+            z = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+            x = x + self.output(z.swapaxes(1, 2).reshape(rows, length, size))
+            return x + self.net(self.two(x))
+
+    return Block()
+
+
+def transformer(depth: int, size: int, length: int, inputs: int, words: bool) -> Callable[[Any], Any]:
+    """Return what builds a GPT over words, or a ViT over patches whose mean is scored."""
+
+    def build(nn: Any) -> Any:
+        class Net(nn.Module):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.first = nn.Embedding(inputs, size) if words else nn.Linear(inputs, size)
+                self.places = nn.Embedding(length, size)
+                blocks = [attention(nn, size, max(1, size // 64), words) for _ in range(depth)]
+                self.blocks, self.norm = nn.Sequential(*blocks), nn.LayerNorm(size)
+                self.scores = nn.Linear(size, inputs if words else 10)
+
+            def forward(self, x: Any) -> Any:
+                x = self.norm(self.blocks(self.first(x) + self.places.weight))
+                return self.scores(x).reshape(-1, inputs) if words else self.scores(x.mean(1))
+
+        return Net()
+
+    return build
+
+
+WORDS = 65
 NETS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...], int]] = {
     "LeNet 28x28 b64": (lenet, (64, 1, 28, 28), 10),
     "digits CNN 8x8 b64": (digits, (64, 1, 8, 8), 10),
@@ -105,18 +162,33 @@ NETS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...], int]] = {
     "conv 64-64 32x32 b8": (convolution, (8, 64, 32, 32), 64),
     "LSTM 128 T64 b32": (recurrent("LSTM"), (64, 32, 128), 10),
     "GRU 128 T64 b32": (recurrent("GRU"), (64, 32, 128), 10),
-    "attention 2x128 T64 b16": (transformer(128, 64, 64), (16, 64, 64), 10),
-    "ViT-tiny 2x64 16 patches b64": (transformer(64, 16, 48), (64, 16, 48), 10),
+    "RNN 128 T64 b32": (recurrent("RNN"), (64, 32, 128), 10),
+    "own cell, loop, T64 b32": (own_cell(False), (64, 32, 128), 10),
+    "own cell, scan, T64 b32": (own_cell(True), (64, 32, 128), 10),
+    "GPT 2x128 T64 b16": (transformer(2, 128, 64, WORDS, True), (16, 64), WORDS),
+    "GPT 4x256 T256 b8": (transformer(4, 256, 256, WORDS, True), (8, 256), WORDS),
+    "ViT-tiny 6x192 P64 b8": (transformer(6, 192, 64, 48, False), (8, 64, 48), 10),
 }  # fmt: skip
+
+
+def data(name: str) -> tuple[Any, Any]:
+    """Return a batch: words and the words that follow, sequences by steps, or rows; and classes."""
+    _, shape, classes = NETS[name]
+    rng = np.random.default_rng(0)
+    if len(shape) == 2:
+        return rng.integers(0, WORDS, shape), rng.integers(0, WORDS, shape).reshape(-1)
+    rows = shape[1] if "T64" in name else shape[0]
+    return rng.normal(size=shape).astype(np.float32), rng.integers(0, classes, rows)
 
 
 def stepper(contender: str, name: str) -> Callable[[], Any]:
     """Return the training step of a contender, to be called without arguments."""
-    build, shape, classes = NETS[name]
-    rows = shape[1] if name[:3] in ("LST", "GRU") else shape[0]
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=shape).astype(np.float32), rng.integers(0, classes, rows)
-    library, how = contender.split()
+    build = NETS[name][0]
+    (x, y), (library, how) = data(name), contender.split()
+    if library == "jax":
+        from nets_jax import stepper as written_out
+
+        return written_out(name, x, y)
     if library == "torch":
         import torch
 
@@ -145,14 +217,20 @@ def stepper(contender: str, name: str) -> Callable[[], Any]:
         optimizer.step()
         return loss
 
-    planned = compile(step, executor=how, prove="never")
+    planned = step if how == "eager" else compile(step, executor=how, prove="never")
     return lambda: planned(x, y)
 
 
+def peak() -> int:
+    """Return the bytes of memory that this process held at most."""
+    found = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
+    return 1024 * int(found[1]) if found else 0
+
+
 def work(contender: str, name: str) -> None:
-    """Print the seconds of the first step, and then of a round of steps for each line that is read."""
+    """Print the seconds of the first step, of a round of steps for each line read, and then megabytes."""
+    step, before = stepper(contender, name), peak()
     started = time.perf_counter()
-    step = stepper(contender, name)
     step()
     print(time.perf_counter() - started, flush=True)
     for line in sys.stdin:
@@ -162,32 +240,38 @@ def work(contender: str, name: str) -> None:
             step()
             taken.append(time.perf_counter() - started)
         print(statistics.median(taken), flush=True)
+    print((peak() - before) / 1e6, flush=True)
 
 
 def compare(only: list[str], rounds: int, seconds: float) -> None:
-    """Print the table: milliseconds a step, seconds of the first, and PyTorch's best over our best."""
-    print(f"{'':30}" + "".join(f"{c:>17}" for c in CONTENDERS) + f"{'best ratio':>12}   first calls, s")
+    """Print the table: a step, the first, megabytes; and the best peer over our best."""
+    head = "".join(f"{c:>22}" for c in CONTENDERS)
+    print(f"{'ms a step | s the first | MB':30}{head}   best peer / ours")
     for name in only or NETS:
         command = [sys.executable, str(Path(__file__).resolve())]
         running = [
             subprocess.Popen([*command, c, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             for c in CONTENDERS
         ]
-        firsts = [float(p.stdout.readline()) for p in running if p.stdout]
+        firsts = [_number(p) for p in running]
         times: list[list[float]] = [[] for _ in running]
         for _ in range(rounds):
             for process, kept in zip(running, times, strict=True):
                 assert process.stdin is not None
-                assert process.stdout is not None
-                process.stdin.write(f"{seconds}\n")
-                process.stdin.flush()
-                kept.append(float(process.stdout.readline()))
-        for process in running:
-            process.communicate()
-        best = [min(kept) for kept in times]
-        ratio = min(best[2:]) / min(best[:2])
-        shown = "".join(f"{1e3 * b:14.2f} ms" for b in best)
-        print(f"{name:30}{shown}{ratio:12.2f}   " + " ".join(f"{f:.1f}" for f in firsts), flush=True)
+                if process.poll() is None:
+                    process.stdin.write(f"{seconds}\n")
+                    process.stdin.flush()
+                kept.append(_number(process))
+        most = [float((process.communicate()[0] or "nan").split()[-1]) for process in running]
+        best = [1e3 * min(kept) for kept in times]
+        cells = [f"{b:.2f} | {f:.1f} | {m:.0f}" for b, f, m in zip(best, firsts, most, strict=True)]
+        ratio = np.nanmin(best[OURS:]) / np.nanmin(best[:OURS])
+        print(f"{name:30}" + "".join(f"{cell:>22}" for cell in cells) + f"{ratio:12.2f}", flush=True)
+
+
+def _number(process: Any) -> float:
+    """Return what a contender prints next; NaN of one that has ended, as where its library is missing."""
+    return float(process.stdout.readline() or "nan")
 
 
 if __name__ == "__main__":
