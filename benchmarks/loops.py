@@ -5,7 +5,8 @@ rounds that take turns, and the seconds until the first two steps are done (the 
 them), with no machine code kept and with that of an earlier run. PyTorch is `nn.LSTM`, and the same loop.
 
 `--scan` compares the layers `nn.RNN`, `nn.GRU` and `nn.LSTM`, which are loops in Python, with the same cells
-under `clearprop.scan`, compiled (llvm) and eager, for each of the `--steps`.
+under `clearprop.scan`, compiled (llvm) and eager, for each of the `--steps`: milliseconds of CPU, on
+one core, which a busy neighbour changes least.
 """
 
 from __future__ import annotations
@@ -152,6 +153,7 @@ CELLS: dict[str, Callable[..., Any]] = {
 
 def scans(lengths: list[int], rounds: int) -> None:
     """Print the layers beside their cells under `scan`, which take turns."""
+    os.environ["CLEARPROP_THREADS"] = "1"
     print(f"{'a step, ms: least (median)':<30}{'layer':>18}{'scan':>18}{'layer / scan':>14}   first two, s")
     for compiled in (True, False):
         for kind in CELLS:
@@ -160,19 +162,19 @@ def scans(lengths: list[int], rounds: int) -> None:
                 made: list[Step] = []
                 times: list[list[float]] = [[], []]
                 for scanned in (False, True):
-                    begin = time.perf_counter()
+                    begin = time.process_time()
                     made.append(layer(kind, steps, scanned, compiled))
                     made[-1](), made[-1]()
-                    first.append(time.perf_counter() - begin)
+                    first.append(time.process_time() - begin)
                 for _ in range(rounds):
                     for step, some in zip(made, times, strict=True):
                         step()
-                        begin = time.perf_counter()
+                        begin = time.process_time()
                         step()
-                        some.append(1e3 * (time.perf_counter() - begin))
+                        some.append(1e3 * (time.process_time() - begin))
                 shown = "".join(f"{f'{min(some):.2f} ({np.median(some):.2f})':>18}" for some in times)
                 name = f"{kind}, {steps} steps, {'llvm' if compiled else 'eager'}"
-                ratio = np.median(times[0]) / np.median(times[1])
+                ratio = min(times[0]) / min(times[1])
                 print(f"{name:<30}{shown}{ratio:14.2f}   {first[0]:.2f} {first[1]:.2f}", flush=True)
 
 

@@ -27,6 +27,7 @@ class Observer:
     - `records`: whether a step is being written down, to be run again: then arrays are Tensors that stand for
       them, and an assignment is an output of the step;
     - `answers`: whether leaves may have other values for it than their own, so that `read` is asked;
+    - `unrolls`: whether loops are run for it turn by turn, since it looks at single ops;
     - `batches`: the `vmap`s that the call is inside of, the outermost first.
     """
 
@@ -34,6 +35,7 @@ class Observer:
     follows: bool = False
     records: bool = False
     answers: bool = False
+    unrolls: bool = False
     batches: tuple[Any, ...] = ()
 
     def __init__(self, *, remembers: bool | None = None) -> None:

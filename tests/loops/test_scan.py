@@ -8,6 +8,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, explain, grad, gradcheck, scan, trace
+from clearprop.check import NonFiniteError
 from clearprop.ops.random import uniform
 
 EXECUTORS = ["numpy", "llvm"]
@@ -381,3 +382,54 @@ def test_a_state_of_several_dtypes_compiles(executor, length):
     for _ in range(3):
         for found, expected in zip(compiled(*given), grad(f, (0, 1, 2))(*given), strict=True):
             np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("length", [0, 1, 4])
+def test_vmap_runs_a_loop_for_each_example(name, length):
+    given = weights()
+    h, xs = (
+        np.random.default_rng(1).normal(size=(3, 2, 4)),
+        np.random.default_rng(2).normal(size=(3, 4, 2, 3)),
+    )
+
+    def one(W, h, xs):
+        return LOOPS[name](lambda h, x: (np.tanh(x @ W + h), h * x.sum()), h, xs)
+
+    def loss(W, h, xs):
+        last, ys = one(W, h, xs)
+        return np.sum(last**2) + np.sum(ys**3)
+
+    found = clearprop.vmap(one, in_axes=(None, 0, 0))(given["W"], h, xs[:, :length])
+    slopes = clearprop.vmap(grad(loss), in_axes=(None, 0, 0))(given["W"], h, xs[:, :length])
+
+    for i in range(3):
+        wanted = one(given["W"], h[i], xs[i, :length])
+        for actual, expected in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(actual[i], expected, rtol=1e-12)
+        np.testing.assert_allclose(slopes[i], grad(loss)(given["W"], h[i], xs[i, :length]), rtol=1e-9)
+
+
+def test_vmap_over_weights_that_a_body_reaches_by_name():
+    Ws = np.random.default_rng(0).normal(size=(3, 4, 4))
+
+    def last(W):
+        return scan(lambda h, x: (np.tanh(h @ W + x), None), np.ones(4), np.ones((5, 4)))[0]
+
+    np.testing.assert_allclose(clearprop.vmap(last)(Ws), [last(W) for W in Ws], rtol=1e-12)
+
+
+def test_vmap_of_a_loop_with_a_condition():
+    def root(a):
+        return clearprop.while_loop(
+            lambda x: np.abs(x * x - a) > 1e-12, lambda x: (x + a / x) / 2, a, bound=20
+        )
+
+    numbers = np.array([2.0, 9.0, 0.25])
+    np.testing.assert_allclose(clearprop.vmap(root)(numbers), np.sqrt(numbers))
+    np.testing.assert_allclose(clearprop.vmap(grad(root))(numbers), 0.5 / np.sqrt(numbers))
+
+
+def test_watch_names_the_turn_in_which_a_value_stops_being_finite():
+    with pytest.raises(NonFiniteError, match="= -1"), clearprop.watch():
+        scan(lambda c, x: (np.log(c - x), None), Tensor(np.array(2.0)), np.ones(3))

@@ -156,7 +156,7 @@ class Watch(Observer):
     inf: bool
     limit: int
 
-    follows = True
+    follows = unrolls = True
 
     def __init__(self, *, collect: bool = False, inf: bool = True, limit: int = 100) -> None:
         self.collect, self.inf, self.limit = collect, inf, limit

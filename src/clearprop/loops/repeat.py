@@ -97,7 +97,8 @@ def _of_dtype(decided: Any) -> Callable[[Any, Any], Any]:
 
 def _recorded(x: Any) -> bool:
     """Whether a value is one of many: it belongs to a body, or to a step that is being recorded."""
-    return isinstance(x, Tensor) and mode.observer is not None and mode.observer.remembers
+    observer = mode.observer
+    return isinstance(x, Tensor) and observer is not None and (observer.remembers or bool(observer.batches))
 
 
 def _decision(condition: Any) -> Any:

@@ -80,10 +80,16 @@ def save_onnx(
         file.write(model.SerializeToString())
 
 
+class _Looking(Observer):
+    """Who has nodes remember what they were computed from, and loops run turn by turn."""
+
+    unrolls = True
+
+
 def _run(f: Callable[..., Any], arrays: list[Any]) -> tuple[list[Tensor], list[Tensor]]:
     """Return the inputs as leaves, and the outputs, whose nodes remember what they were computed from."""
     leaves = [Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
-    with observed(Observer(remembers=True)):
+    with observed(_Looking(remembers=True)):
         result = f(*leaves)
     outputs = list(result) if isinstance(result, (tuple, list)) else [result]
     for z in outputs:
