@@ -143,6 +143,67 @@ def test_convolutions_and_recurrent_layers():
         )
 
 
+class Attending(nn.Module):
+    """A block of a language model: causal attention with dropout, over embedded letters."""
+
+    def __init__(self):
+        super().__init__()
+        self.letters, self.attention = nn.Embedding(7, 16), nn.MultiheadAttention(16, 2, dropout=0.2)
+        self.norm, self.head = nn.LayerNorm(16), nn.Linear(16, 7)
+
+    def forward(self, x):
+        h = self.letters(x)
+        mask = nn.Transformer.generate_square_subsequent_mask(len(x))
+        y, _ = self.attention(h, h, h, attn_mask=mask, is_causal=True, need_weights=False)
+        return self.head(self.norm(h + y)).reshape((-1, 7))
+
+
+IMAGES = np.sin(np.arange(4 * 64.0).reshape(4, 1, 8, 8)).astype(np.float32)
+LETTERS = np.arange(36).reshape(9, 4) * 5 % 7
+NETS = {
+    "pooling": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.MaxPool2d(3, 2), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4, 3)
+        ),
+        IMAGES,
+        np.arange(4) % 3,
+    ),
+    "resampling": (
+        lambda: nn.Sequential(
+            nn.Upsample(scale_factor=2, mode="bilinear"),
+            nn.Conv2d(1, 2, 3, 2),
+            nn.Flatten(),
+            nn.Linear(98, 3),
+        ),
+        IMAGES,
+        np.arange(4) % 3,
+    ),
+    "attention": (Attending, LETTERS, (LETTERS.reshape(-1) * 3 + 1) % 7),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_networks_of_every_kind_train_as_they_do_eagerly(name):
+    make, x, y = NETS[name]
+
+    def losses(executor):
+        clearprop.manual_seed(5)
+        model = make()
+        opt = optim.AdamW(model.parameters(), lr=0.01)
+
+        def step(x, y):
+            opt.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            opt.step()
+            return loss
+
+        run = step if executor is None else clearprop.compile(step, executor=executor)
+        return [float(run(x, y)) for _ in range(5)]
+
+    np.testing.assert_allclose(losses("xla"), losses(None), rtol=2e-5)
+
+
 def test_an_index_out_of_bounds_is_an_error_and_assigns_nothing():
     w = Tensor(np.arange(4.0))
 

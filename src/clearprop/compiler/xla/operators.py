@@ -20,6 +20,7 @@ from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.core import indices, ufunc_of
 from clearprop.compiler.program.ir import Value, turns_of
 from clearprop.compiler.program.turn import turn
+from clearprop.compiler.xla.networks import FULL, NETWORKS, halves, philox
 from clearprop.loops.scan import parts
 from clearprop.ops.index import ARRAY
 from clearprop.registry import ops
@@ -28,7 +29,6 @@ Flags = list[Any]
 """Numbers of which one that is not 0 says that an index is out of bounds."""
 
 Translate = Callable[[Value, list[Any], Flags], Any]
-FULL: Any = lax.Precision.HIGHEST  # an accelerator's own float32 products have 8 or 10 bits
 
 
 def translated(v: Value, xs: list[Any], flags: Flags) -> Any:
@@ -158,30 +158,11 @@ def _drawn(v: Value, xs: list[Any], flags: Flags) -> Any:
     """The numbers of `random_uniform`, bit for bit: Philox4x64-10 on counters (block, calls, 0, 0)."""
     key, calls = xs[0][0], xs[0][1]
     dtype, count = np.dtype(v.attrs["dtype"]), int(np.prod(v.attrs["shape"]))
-    block = lax.iota(jnp.uint64, -(-count * dtype.itemsize // 32)) + np.uint64(1)
-    a, b, c, d = block, jnp.full_like(block, calls), jnp.zeros_like(block), jnp.zeros_like(block)
-    first, second = key, jnp.zeros((), jnp.uint64)
-    for _ in range(10):
-        (high, low), (top, bottom) = _product(a, 0xD2E7470EE14C6C93), _product(c, 0xCA5A826395121157)
-        a, b, c, d = top ^ b ^ first, bottom, high ^ d ^ second, low
-        first, second = first + np.uint64(0x9E3779B97F4A7C15), second + np.uint64(0xBB67AE8584CAA73B)
-    words = jnp.stack([a, b, c, d], axis=-1)
-    if dtype.itemsize == 8:
-        numbers = (words >> np.uint64(11)).astype(jnp.float64) * 2.0**-53
-    else:
-        halves = jnp.stack([words & np.uint64(0xFFFFFFFF), words >> np.uint64(32)], axis=-1)
-        numbers = (halves >> np.uint64(8)).astype(jnp.float32) * np.float32(2.0**-24)
+    block, none = lax.iota(jnp.uint64, -(-count * dtype.itemsize // 32)) + np.uint64(1), np.uint64(0)
+    words = philox((block, calls, none, none), key, none)
+    wide = dtype.itemsize == 8
+    numbers = (words >> np.uint64(11)).astype(jnp.float64) * 2.0**-53 if wide else halves(words)
     return numbers.reshape(-1)[:count].reshape(v.attrs["shape"])
-
-
-def _product(x: Any, factor: int) -> tuple[Any, Any]:
-    """Return the upper and lower 64 bits of a product of 64-bit numbers, by halves."""
-    low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
-    f, g = np.uint64(factor & 0xFFFFFFFF), np.uint64(factor >> 32)
-    p, q = x & low, x >> shift
-    middle = q * f + ((p * f) >> shift)
-    other = p * g + (middle & low)
-    return q * g + (middle >> shift) + (other >> shift), x * np.uint64(factor)
 
 
 # --- the tables ---------------------------------------------------------------------------------------------
@@ -231,6 +212,13 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 """Elementwise functions that jax.numpy lacks."""
 
 _SPECIAL = [
+    "betainc",
+    "exp1",
+    "expi",
+    "gammainc",
+    "gammaincc",
+    "hyp1f1",
+    "spence",
     "digamma",
     "zeta",
     "erfinv",
@@ -318,6 +306,7 @@ def _decomposed(v: Value, xs: list[Any], flags: Flags) -> Any:
 CALLS: dict[str, Translate] = {
     **dict.fromkeys(("cholesky", "eigh", "eigvalsh", "qr", "svd"), _decomposed),
     **{name: _special(name) for name in _SPECIAL},
+    **NETWORKS,
     "convolution": _convolution,
     "transposed_convolution": _transposed_convolution,
     "convolution_kernel": _convolution_kernel,
