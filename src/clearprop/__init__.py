@@ -90,6 +90,7 @@ _LATER = {
     "check_model": "clearprop.check",
     "taylor_check": "clearprop.check",
     "compile": "clearprop.compiler",
+    "playground": "clearprop.play",
 }
 
 

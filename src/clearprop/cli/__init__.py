@@ -16,6 +16,7 @@ from clearprop.errors import InputError
 COMMANDS = {
     "train": ("train a network on a CSV table or on the handwritten digits", "clearprop train digits"),
     "predict": ("write a trained model's predictions for a CSV table", "clearprop predict MODEL new.csv"),
+    "play": ("write a page that trains a network in the browser", "clearprop play iris --hidden 8,8"),
     "step": ("step through the backward pass of an expression", 'clearprop step "(a + b) * b**3" a=7 b=3'),
     "check": ("compare an expression's gradients with numerical ones", 'clearprop check "tanh(w*x)" w=1 x=2'),
     "draw": ("draw the graph of an expression", 'clearprop draw "(a + b) * b**3" a=7 b=3'),

@@ -88,7 +88,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, write the files and return 0, or 130 where Ctrl-C ended the training early."""
-    hidden = _checked(args)
+    hidden = checked(args)
     from clearprop.cli.train_report import TrainingReport
     from clearprop.files import free_room, whole_folder
     from clearprop.train import NonFiniteLossError
@@ -161,7 +161,7 @@ def _went_badly(history: History) -> bool:
     return len(losses) >= 3 and not min(losses) < 0.99 * losses[0]
 
 
-def _checked(args: argparse.Namespace) -> list[int]:
+def checked(args: argparse.Namespace) -> list[int]:
     """Return the sizes of the hidden layers; raises InputError for settings that make no sense."""
     bounds = {
         "epochs": (1, 10**9),

@@ -1,0 +1,307 @@
+"""The playground in a real browser: offline, without a request, with Python's numbers."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import nn, optim
+from clearprop.data.split import split_indices
+from clearprop.play.playground import loader, playground
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SANDBOX = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as running:
+        found = running.chromium.launch(executable_path=CHROMIUM, args=SANDBOX)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page from a file with the network off; any console message or request is a failure."""
+    contexts, complaints = [], []
+
+    def opened(path, **options):
+        context = browser.new_context(offline=True, **{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request", lambda r: complaints.append(r.url) if r.url[:5] not in ("file:", "data:") else None
+        )
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def spirals(rows=400):
+    rng, t, side = np.random.default_rng(0), np.arange(rows) // 2 / (rows / 2 - 1), np.arange(rows) % 2
+    r, a = 0.1 + 0.9 * t, 5.8 * t + side * np.pi
+    x = 2 * np.stack([r * np.sin(a), r * np.cos(a)], 1) + rng.normal(size=(rows, 2)) * 0.02
+    return x.astype(np.float32), side
+
+
+def classifier(hidden=8, dtype=np.float32):
+    clearprop.manual_seed(3)
+    layers = [nn.Linear(2, hidden, dtype=dtype), nn.Tanh(), nn.Linear(hidden, hidden, dtype=dtype), nn.Tanh()]
+    model = nn.Sequential(*layers, nn.Linear(hidden, 2, dtype=dtype))
+    return model, nn.CrossEntropyLoss(), optim.Adam(model.parameters(), lr=0.03)
+
+
+def trained(model, loss, optimizer, x, y, steps, rows=20, seed=0, **told):
+    """Train in Python as the page does; yield the losses."""
+    kept, _ = split_indices(len(x), 0.2, seed)
+    batches, losses = loader(x[kept], y[kept], rows, told.get("order", seed)), []
+    while len(losses) < steps:
+        for bx, by in batches:
+            optimizer.zero_grad()
+            value = loss(model(bx), by)
+            value.backward()
+            optimizer.step()
+            losses.append(float(value))
+            if len(losses) == steps:
+                break
+    return losses
+
+
+def held(page, name):
+    """A state of the page by its name."""
+    return np.array(
+        json.loads(
+            page.evaluate(f"JSON.stringify([...clearprop.states.find((s) => s.name === {name!r}).array])")
+        )
+    )
+
+
+@pytest.mark.parametrize(("dtype", "unit"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+def test_a_run_in_the_page_is_pythons(visit, tmp_path, dtype, unit):
+    x, y = spirals()
+    x = x.astype(dtype)
+    model, loss, optimizer = classifier(dtype=dtype)
+    before = [p.value.copy() for p in model.parameters()]
+    page = visit(playground(model, loss, optimizer, x, y, tmp_path / "p.html"))
+
+    assert [(p.value == b).all() for p, b in zip(model.parameters(), before, strict=True)] == [True] * 6
+    assert optimizer.state == {}
+    assert page.inner_text("#verdict").startswith("The first 5 losses are Python's")
+    got = page.evaluate("Array.from({length: 40}, () => clearprop.training.step())")
+    np.testing.assert_allclose(got, trained(model, loss, optimizer, x, y, 40), rtol=unit)
+    np.testing.assert_allclose(
+        held(page, "2.weight"), model[2].weight.value.ravel(), rtol=100 * unit, atol=unit
+    )
+    np.testing.assert_allclose(
+        held(page, "2.weight.grad"), model[2].weight.grad.ravel(), rtol=1e3 * unit, atol=unit
+    )
+
+
+def test_hovering_and_asking_for_an_entry_tell_weight_and_gradient(visit, tmp_path):
+    page = visit(playground(*classifier(), *spirals(), tmp_path / "p.html"))
+    page.evaluate("for (let i = 0; i < 30; i++) clearprop.training.step()")
+    page.click("#once")
+    page.select_option("#parameter", "2")
+    page.fill("#entry", "11")
+    weight, slope = held(page, "2.weight")[11], held(page, "2.weight.grad")[11]
+    words = page.inner_text("#shown").split()
+
+    assert words[:2] == ["2.weight[1,", "3]"]
+    assert float(words[3]) == pytest.approx(weight, rel=1e-5)
+    assert float(words[-1]) == pytest.approx(slope, rel=1e-5)
+    box = page.locator("#network").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    shown = page.inner_text("#hover")
+    name, place = shown.split("[")[0], [int(k) for k in shown.split("[")[1].split("]")[0].split(",")]
+    wide = {"0.weight": 2, "2.weight": 8, "4.weight": 8}[name]
+    assert float(shown.split("=")[1].split()[0]) == pytest.approx(
+        held(page, name)[place[0] * wide + place[1]], rel=1e-5
+    )
+    assert "gradient" in shown
+
+
+def test_spirals_are_learned_in_ten_seconds_at_a_good_pace(visit, tmp_path):
+    page = visit(playground(*classifier(), *spirals(), tmp_path / "p.html"))
+    page.click("#play")
+    page.wait_for_function(
+        "Number(/train .*?, ([0-9.]+) %/.exec(document.getElementById('losses').textContent)?.[1]) > 95",
+        timeout=20_000,
+    )
+    page.click("#play")
+
+    assert page.inner_text("#play") == "Train"
+    assert int(page.inner_text("#count").split()[1].strip(",").replace(",", "")) > 200
+
+
+def test_another_seed_draws_pythons_weights_and_order_and_comes_back(visit, tmp_path):
+    x, y = spirals()
+    model, loss, optimizer = classifier()
+    page = visit(playground(model, loss, optimizer, x, y, tmp_path / "p.html"))
+    first = page.evaluate("Array.from({length: 3}, () => clearprop.training.step())")
+    page.fill("#seed", "7")
+    page.dispatch_event("#seed", "change")
+    page.click("#reset")
+    got = page.evaluate("Array.from({length: 20}, () => clearprop.training.step())")
+    clearprop.manual_seed(7)
+    for module in model.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+
+    np.testing.assert_allclose(got, trained(model, loss, optimizer, x, y, 20, order=7), rtol=1e-5)
+    page.fill("#seed", "0")
+    page.dispatch_event("#seed", "change")
+    page.click("#reset")
+    assert page.evaluate("Array.from({length: 3}, () => clearprop.training.step())") == first
+
+
+def test_the_learning_rate_changes_without_a_reset(visit, tmp_path):
+    x, y = spirals()
+    model, loss, optimizer = classifier()
+    page = visit(playground(model, loss, optimizer, x, y, tmp_path / "p.html"))
+    page.fill("#rate", "0.001")
+    page.dispatch_event("#rate", "change")
+    optimizer.lr = 0.001
+    got = page.evaluate("Array.from({length: 10}, () => clearprop.training.step())")
+
+    np.testing.assert_allclose(got, trained(model, loss, optimizer, x, y, 10), rtol=1e-5)
+    page.fill("#rate", "")
+    page.dispatch_event("#rate", "change")
+    assert not page.evaluate("document.getElementById('rate').checkValidity()")
+
+
+def test_a_penalty_makes_weights_smaller(visit, tmp_path):
+    page = visit(playground(*classifier(), *spirals(), tmp_path / "p.html"))
+    page.evaluate("for (let i = 0; i < 300; i++) clearprop.training.step()")
+    free = np.abs(held(page, "2.weight")).sum()
+    page.click("#reset")
+    page.fill("#squares", "0.05")
+    page.dispatch_event("#squares", "change")
+    page.evaluate("for (let i = 0; i < 300; i++) clearprop.training.step()")
+
+    assert np.abs(held(page, "2.weight")).sum() < 0.5 * free
+
+
+def test_one_row_step_by_step_has_the_gradients_of_these_weights(visit, tmp_path):
+    x, y = spirals()
+    model, loss, optimizer = classifier()
+    page = visit(playground(model, loss, optimizer, x, y, tmp_path / "p.html"))
+    page.evaluate("for (let i = 0; i < 25; i++) clearprop.training.step()")
+    trained(model, loss, optimizer, x, y, 25)
+    kept, _ = split_indices(len(x), 0.2, 0)
+    page.fill("#which", "6")
+    page.click("#open")
+    model.zero_grad()
+    loss(model(x[kept][6:7]), y[kept][6:7]).backward()
+    named = dict(model.named_parameters())
+    nodes = page.evaluate("clearprop.told.story.nodes.map((n) => n.name)")
+
+    for k, name in enumerate(nodes):
+        for own, p in named.items():
+            if name.endswith(own):
+                got = page.evaluate(f"[...clearprop.stepper.gradients[{k}]]")
+                np.testing.assert_allclose(got, p.grad.ravel(), rtol=1e-3, atol=1e-6)
+    for _ in range(page.evaluate("clearprop.stepper.steps.length")):
+        page.evaluate("document.getElementById('forward').click()")
+    assert page.is_disabled("#forward")
+    assert "{" not in page.inner_text("#said")
+    total = page.locator("#tables table").last.inner_text()
+    assert float(total.split()[-1]) == pytest.approx(
+        float(page.evaluate("clearprop.stepper.gradients[clearprop.stepper.steps.at(-1).target].at(-1)")),
+        rel=1e-4,
+    )
+
+
+def test_a_table_is_read_and_bad_rows_are_named_by_their_lines(visit, tmp_path):
+    page = visit(playground(*classifier(), *spirals(), tmp_path / "p.html"))
+    lines = ["x1,x2,y", *(f"{i / 50:.2f},{-i / 50:.2f},{i % 2}" for i in range(60))]
+    lines[5], lines[9], lines[12], lines[20] = "a,1,0", "1,2", "1,2,5", "1,,0"
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    page.set_input_files("#csv", tmp_path / "t.csv")
+    page.wait_for_function("document.getElementById('data').value === 'table'")
+    said = page.locator("#rows li").all_inner_texts()
+
+    assert said == [
+        'line 6: x1 is "a", not a number',
+        "line 10: 2 cells, not 3",
+        'line 13: y is "5", not a class from 0 to 1',
+        "line 21: x2 is empty, not a number",
+    ]
+    assert page.evaluate("clearprop.training.data.train.rows + clearprop.training.data.test.rows") == 56
+    page.click("#once")
+
+
+@pytest.mark.parametrize("name", ["spirals", "rings", "xor", "moons", "gauss"])
+def test_every_set_that_is_drawn_can_be_learned(visit, tmp_path, name):
+    page = visit(playground(*classifier(), *spirals(), tmp_path / "p.html"))
+    page.select_option("#data", name)
+    page.evaluate("for (let i = 0; i < 1500; i++) clearprop.training.step()")
+    share = page.evaluate("clearprop.training.measured(clearprop.training.data.train).share")
+
+    assert share > (0.9 if name == "spirals" else 0.95)
+
+
+def test_an_op_without_translation_is_named_and_a_recorded_run_is_shown(visit, tmp_path):
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+
+        def forward(self, x):
+            return self.layer(x) @ np.linalg.inv(
+                self.layer.weight @ self.layer.weight.T + np.eye(2, dtype="f4")
+            )
+
+    model = Odd()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    page = visit(playground(model, nn.CrossEntropyLoss(), optimizer, *spirals(), tmp_path / "p.html"))
+
+    assert "inv has no translation" in page.inner_text("#verdict")
+    assert page.is_disabled("#play")
+    assert page.inner_text("#losses").startswith("300 steps in Python")
+
+
+def test_a_page_that_does_not_have_pythons_losses_says_so_and_does_not_train(visit, tmp_path):
+    path = playground(*classifier(), *spirals(), tmp_path / "p.html")
+    text = path.read_text()
+    at = text.index('"losses":[') + len('"losses":[')
+    path.write_text(text[:at] + "9" + text[at:])
+    page = visit(path)
+
+    assert "NOT Python's" in page.inner_text("#verdict")
+    assert page.is_disabled("#play")
+
+
+def test_speed_goes_from_one_step_a_second_to_all_there_is(visit, tmp_path):
+    page = visit(playground(*classifier(), *spirals(), tmp_path / "p.html"))
+    page.fill("#speed", "0")
+    page.dispatch_event("#speed", "input")
+    assert page.inner_text("#pace") == "one step a second"
+    page.click("#play")
+    page.wait_for_timeout(2600)
+    page.click("#play")
+    assert 1 <= page.evaluate("clearprop.training.steps") <= 4
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 820, 1280])
+def test_nothing_is_cut_off_at_the_right(visit, tmp_path, width, scheme):
+    path = playground(*classifier(), *spirals(), tmp_path / "p.html")
+    page = visit(path, viewport={"width": width, "height": 800}, color_scheme=scheme)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert path.stat().st_size < 150_000
+    controls = "[...document.querySelectorAll('input, select, canvas, button')]"
+    unnamed = "(e) => !(e.labels?.length || e.ariaLabel || e.textContent.trim())"
+    assert page.evaluate(f"{controls}.filter({unnamed}).length") == 0
