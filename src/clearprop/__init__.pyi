@@ -46,6 +46,7 @@ from clearprop.ops.random import get_rng_state as get_rng_state
 from clearprop.ops.random import manual_seed as manual_seed
 from clearprop.ops.random import set_rng_state as set_rng_state
 from clearprop.ops.shape import split as split
+from clearprop.play import playground as playground
 from clearprop.record import assign as assign
 from clearprop.see import derivative as derivative
 from clearprop.see import draw as draw
@@ -1558,6 +1559,7 @@ __all__ = [
     "parallel",
     "pdtr",
     "pinv",
+    "playground",
     "poch",
     "positive",
     "power",
