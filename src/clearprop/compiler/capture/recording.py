@@ -39,7 +39,7 @@ class Recording:
     turns: NDArray[Any]
     executable: Executable
     executor: str
-    store: Any
+    store: Any  # a Store, or a FarStore where an engine keeps its own arrays
 
     def __init__(
         self, program: Program, cleared: list[State], executor: str, counts: bool = False, mesh: Any = None
@@ -60,7 +60,6 @@ class Recording:
         """Run the program by this executable from now on, on arrays of its own."""
         self.executable, self.executor = executable, executor
         self.step: Any = None
-        self.store: Any
         if hasattr(executable, "call"):  # its arrays are its own
             self.store = FarStore(executable)
             return
