@@ -86,7 +86,7 @@ def _job(args: argparse.Namespace) -> Job:
     """Return the table and the network, as `clearprop train` has them; no rows are held back for stopping."""
     parser = argparse.ArgumentParser()
     train.arguments(parser)
-    given = [args.data, "--validation-split", "0", "--dropout", "0"]
+    given = [args.data, "--plain", "--validation-split", "0", "--dropout", "0"]
     for name in PASSED:
         value = getattr(args, name.replace("-", "_"))
         given += [] if value is None else [f"--{name}={value}"]
