@@ -69,7 +69,7 @@ def test_the_digits_are_recognised(tmp_path, capsys):
     assert "predicted" in out
     assert "loss ─, val_loss • by epoch" in out
     assert "\x1b" not in out
-    written = {"model.safetensors", "history.csv"}
+    written = {"model.safetensors", "history.csv", "report.html"}
     assert written <= set(os.listdir(tmp_path / "run")) <= written | {"curves.png"}
 
 
@@ -179,7 +179,11 @@ def test_without_matplotlib_the_picture_is_skipped_and_said_so(table, tmp_path, 
     assert train(table, "--target", "kind", "--epochs", "1", "--output", tmp_path / "run") == 0
 
     assert "note: curves.png was not drawn: pip install matplotlib" in capsys.readouterr().out
-    assert sorted(os.listdir(tmp_path / "run")) == ["history.csv", "model.safetensors"]
+    assert sorted(os.listdir(tmp_path / "run")) == [
+        "history.csv",
+        "model.safetensors",
+        "report.html",
+    ]
 
 
 def test_a_run_resumes_from_its_checkpoint_to_the_same_bytes(table, tmp_path):

@@ -17,6 +17,7 @@ COMMANDS = {
     "train": ("train a network on a CSV table or on the handwritten digits", "clearprop train digits"),
     "predict": ("write a trained model's predictions for a CSV table", "clearprop predict MODEL new.csv"),
     "play": ("write a page that trains a network in the browser", "clearprop play iris --hidden 8,8"),
+    "explain": ("what a model's prediction is made of", "clearprop explain MODEL new.csv --row 7"),
     "step": ("step through the backward pass of an expression", 'clearprop step "(a + b) * b**3" a=7 b=3'),
     "check": ("compare an expression's gradients with numerical ones", 'clearprop check "tanh(w*x)" w=1 x=2'),
     "draw": ("draw the graph of an expression", 'clearprop draw "(a + b) * b**3" a=7 b=3'),
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             importlib.import_module(f"clearprop.cli.{name}").arguments(command)
             parser.known = [*command._option_string_actions]
     args = parser.parse_args(argv)
+    args.argv = argv
     if args.command is None:
         parser.print_help()
         return 0

@@ -73,6 +73,7 @@ class Job:
     def _make(self, hidden: list[int], encodings: Any, aim: Any) -> None:
         """Make the network that suits the encodings, and settle what was not asked for."""
         import clearprop
+        from clearprop.cli.settling import check_threshold
         from clearprop.train.table_model import TableModel
 
         args = self.args
@@ -94,6 +95,8 @@ class Job:
             network = recipe.network(encodings, aim, self._sample(encodings))
         self.model: TableModel = TableModel(network, encodings, aim)
         self.start: Any = copy.deepcopy(network)  # for the doctor, should the training go badly
+        check_threshold(args.threshold, aim, len(self.parts[1]))
+        self._class_weights()
 
     def _sample(self, encodings: Any) -> Any:
         """Return encoded rows to learn from, which the edges of the pieces are taken from."""
@@ -177,10 +180,18 @@ class Job:
         from clearprop.train.tabular import EachMember
 
         if self.reading.task == "classification":
-            loss: Any = nn.CrossEntropyLoss()
+            loss: Any = nn.CrossEntropyLoss(weight=self._class_weights())
         else:
             loss = nn.PoissonNLLLoss() if self.args.loss == "poisson" else nn.MSELoss()
         return loss if self.recipe is None else EachMember(loss)
+
+    def _class_weights(self) -> Any:
+        """Return a weight for each class, which hold on the validation rows too, or None."""
+        from clearprop.cli.settling import weights_of_classes
+
+        if self.args.class_weight is None:
+            return None
+        return weights_of_classes(self.args.class_weight, self.model.target, self.training)
 
     def _optimizer(self) -> Any:
         from clearprop import optim
@@ -202,9 +213,12 @@ class Job:
 
     def finish(self, folder: Path, history: History, report: TrainingReport) -> None:
         """Print how the training went and what the test says; write the files into the folder."""
+        from clearprop.cli.settling import settled
+
         report.curves(history)
+        self.model.about = settled(self)
         result = report.test(self.model, self.test) if len(self.test) else {}
-        self.model.about = {
+        self.model.about |= {
             "data": self.table.path,
             "reading": told(self.args),
             "rows": [len(part) for part in self.parts],
@@ -215,6 +229,10 @@ class Job:
         self.model.save(folder / "model.safetensors")
         history.to_csv(folder / "history.csv")
         report.picture(folder / "curves.png", history, self.table.path)
+        from clearprop.cli.card import command_of, page
+
+        made = page(self, history, result, command_of(getattr(self.args, "argv", []), self.args))
+        (folder / "report.html").write_text(made, encoding="utf-8")
 
 
 class StreamedJob(Job):

@@ -81,6 +81,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     force(training)
     add("--compile", choices=("auto", "yes", "no"), default="auto", help="the training step (default: auto)")
     add("--loss", choices=("mse", "poisson"), help="of a number; poisson suits counts (default: mse)")
+    weight = "of the classes in the loss: balanced, or NAME=NUMBER,..."
+    add("--class-weight", metavar="WEIGHTS", help=weight)
+    threshold = "of two classes, the rarer is said from this probability on; f1: as suits the validation rows"
+    add("--threshold", metavar="NUMBER", help=threshold)
     add("--doctor", action="store_true", help="look for what may keep the network from learning, and train")
     add("--quiet", action="store_true", help="print the test's result and what is odd in the data alone")
     add("--json", action="store_true", help="print what was found and the test's result as one JSON object")
@@ -136,6 +140,7 @@ def _files() -> dict[str, Any]:
         "model.safetensors": marks.safetensors(FORMAT),
         "history.csv": marks.history,
         "curves.png": marks.png,
+        "report.html": marks.html,
     }
 
 

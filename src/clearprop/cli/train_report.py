@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.cli.settling import measured
 from clearprop.data.columns import Category, Classes, Count, Date, Number, Quantity, Target, Text
 from clearprop.data.dates import parts
 from clearprop.data.inspection import Reading
 from clearprop.data.readings import moments_of
 from clearprop.data.tables import Table, counted, listed
-from clearprop.train import History, accuracy, mae, r2, rmse
+from clearprop.train import History, mae, r2, rmse
 from clearprop.train.charts import ascii_only, confusion_matrix, confusion_table, line_chart, scatter
 from clearprop.train.table_model import TableModel
 
@@ -165,14 +166,17 @@ class TrainingReport:
         return found
 
     def _test_classes(self, model: TableModel, target: Classes, table: Table) -> dict[str, float]:
-        true, outputs = target.encode(table), model.outputs(table)
-        counts = confusion_matrix(true, outputs.argmax(axis=1), len(target.values))
-        share, right = accuracy(outputs, true), int(np.trace(counts))
+        true, shares = target.encode(table), model.probabilities(table)
+        counts = confusion_matrix(true, model.chosen(shares), len(target.values))
+        share, right = float(np.trace(counts) / len(true)), int(np.trace(counts))
         usual = float(counts.sum(axis=1).max() / counts.sum())
         self.say(confusion_table(counts, target.values, width=self.width) + "\n")
         self.say(f"test accuracy {100 * share:.2f} % ({right} of {len(true)})", always=True)
-        self.say(f"for comparison: always the commonest class, {100 * usual:.2f} %\n")
-        return {"accuracy": share}
+        self.say(f"for comparison: always the commonest class, {100 * usual:.2f} %")
+        found = {"accuracy": share} | measured(shares, true, counts, target.values)
+        said = ", ".join(f"{name} {value:.3f}" for name, value in [*found.items()][1:] if np.isfinite(value))
+        self.say(f"{said}\n")
+        return found
 
     def _test_quantity(self, model: TableModel, target: Quantity, table: Table) -> dict[str, float]:
         true, predicted = target.values(table), target.decode(model.outputs(table))
@@ -182,7 +186,13 @@ class TrainingReport:
         text = f"test error of {target.name}: RMSE {found['rmse']:.4g}, MAE {found['mae']:.4g}"
         share = f"{found['r2']:.3f}" if abs(found["r2"]) < 1000 else f"{found['r2']:.3g}"
         self.say(f"{text}, R² {share} ({len(true)} rows)", always=True)
-        self.say(f"for comparison: always the mean, RMSE {rmse(constant, true):.4g}\n")
+        self.say(f"for comparison: always the mean, RMSE {rmse(constant, true):.4g}")
+        within = model.about.get("within")
+        if within is not None:
+            found["coverage"] = float(np.mean(np.abs(predicted - true) <= float(within)))
+            share = f"{100 * found['coverage']:.1f} % of the test's"
+            self.say(f"nine of ten validation rows are off by {float(within):.4g} at most, {share}")
+        self.say()
         return found
 
     def picture(self, path: Path, history: History, title: str) -> None:
@@ -196,7 +206,8 @@ class TrainingReport:
 
     def written(self, folder: Path) -> None:
         """Print where the files are and what to do next."""
-        names = ["model.safetensors", "history.csv"] + ["curves.png"] * (not self.skipped)
+        names = ["model.safetensors", "history.csv", "report.html"]
+        names += ["curves.png"] * (not self.skipped)
         if self.json is not None:
             self.json["files"] = [str(folder / name) for name in names]
             print(json.dumps(self.json, indent=1, ensure_ascii=True))

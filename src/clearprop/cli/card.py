@@ -1,0 +1,245 @@
+"""`report.html`: all that a person should know of a trained model, in one page that needs no network."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from clearprop import __version__
+from clearprop.cli import figures
+from clearprop.data.columns import Classes, Number, encode
+from clearprop.train.importance import gradient_times_input, permutation_importance
+from clearprop.train.measures import reliability
+from clearprop.train.table_model import TableModel
+
+MOST_ROWS = 2_000
+"""So many held-out rows at most tell what mattered."""
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1d2430; --soft: #5d6878; --paper: #ffffff; --edge: #d9dee6;
+  --one: #1f5fa8; --two: #c2611a; --three: #3f7d4e; --fill: #f3f5f8 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #9aa5b5; --paper: #14181f;
+  --edge: #333b47;
+  --one: #7db4f0; --two: #f0a566; --three: #7fc796; --fill: #1d232c } }
+* { box-sizing: border-box }
+body { margin: 0 auto; max-width: 64rem; padding: 1.5rem 1rem 4rem; background: var(--paper);
+  color: var(--ink);
+  font: 16px/1.5 system-ui, sans-serif }
+h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem }
+p.soft, td.soft, figcaption { color: var(--soft) } p { margin: .3rem 0 }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
+  gap: 1.5rem }
+.numbers { display: flex; flex-wrap: wrap; gap: .6rem } .numbers div { background: var(--fill);
+  border-radius: .4rem;
+  padding: .5rem .9rem } .numbers b { display: block; font-size: 1.35rem;
+  font-variant-numeric: tabular-nums }
+.wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--edge);
+  vertical-align: top }
+td.number, th.number { text-align: right } td.hit { background: var(--fill); font-weight: 600 }
+pre { background: var(--fill); padding: .7rem 1rem; border-radius: .4rem; overflow-x: auto }
+figure { margin: 0 } figure svg { width: 100%; height: auto; max-width: 34rem }
+  figcaption { font-size: .9rem }
+figure svg text { font: 11px system-ui, sans-serif; fill: var(--soft) } .line { fill: none;
+  stroke-width: 1.8 }
+.c0 { stroke: var(--one) } .c1 { stroke: var(--two) } .c2 { stroke: var(--three) }
+  .grid { stroke: var(--edge) }
+.rule { stroke: var(--soft); stroke-dasharray: 3 3; fill: none } .dot { fill: var(--one);
+  fill-opacity: .55 }
+.bar { fill: var(--one) } .bar.less { fill: var(--two) } .drawing svg { max-width: 100%; height: auto }
+"""
+
+
+def page(job: Any, history: Any, result: Mapping[str, float], command: str) -> str:
+    """Return the page of a job that has been trained."""
+    model, held = job.model, job.test if len(job.test) else job.validation
+    seen = held.rows(range(min(len(held), MOST_ROWS)))
+    title = f"{model.target.name} from {job.table.path}"
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="soft">{escape(_summary(job, history))}</p>',
+        _numbers(result),
+        _section("How well", _held_out(model, held)) if len(held) else "",
+        _section("How it was learned", _curves(history)),
+        _section("What mattered", _mattered(model, seen)) if len(seen) else "",
+        _section("The columns", _columns(job)),
+        _section("The network", _network(job)),
+        _section("How it was made", _made(command, job)),
+    ]
+    head = '<meta charset="utf-8"><meta name="generator" content="clearprop">'
+    head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n<title>{escape(title)}</title>\n'
+        f"<style>{STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _section(title: str, inside: str) -> str:
+    return f"<section>\n<h2>{escape(title)}</h2>\n{inside}\n</section>" if inside else ""
+
+
+def _summary(job: Any, history: Any) -> str:
+    learn, validate, test = (len(part) for part in job.parts)
+    rows = f"{learn:,} rows to learn from, {validate:,} to validate, {test:,} to test"
+    best = f", the weights of epoch {history.best_epoch} are kept" if history.best_epoch else ""
+    return f"{job.reading.task}; {rows}; {len(history)} epochs{best}"
+
+
+def _numbers(result: Mapping[str, float]) -> str:
+    shown = {name: value for name, value in result.items() if np.isfinite(value)}
+    boxes = "".join(f"<div>{escape(name)}<b>{value:.4g}</b></div>" for name, value in shown.items())
+    return f'<div class="numbers">{boxes}</div>' if boxes else ""
+
+
+def _figure(picture: str, caption: str) -> str:
+    return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>" if picture else ""
+
+
+def _held_out(model: TableModel, table: Any) -> str:
+    if isinstance(model.target, Classes):
+        return _classes(model, model.target, table)
+    true, outputs = model.target.values(table), model.outputs(table)
+    predicted = model.target.decode(outputs)
+    some = np.linspace(0, len(true) - 1, min(len(true), 600)).astype(int)
+    picture = figures.points(true[some].tolist(), predicted[some].tolist(), "true", "predicted")
+    return (
+        f'<div class="figures">{_figure(picture, "Held-out rows; on the line a prediction is right.")}</div>'
+    )
+
+
+def _classes(model: TableModel, target: Classes, table: Any) -> str:
+    from clearprop.train.charts import confusion_matrix
+
+    true, shares = target.encode(table), model.probabilities(table)
+    chosen = model.chosen(shares)
+    counts = confusion_matrix(true, chosen, len(target.values))
+    said, was, rows = reliability(shares[np.arange(len(true)), chosen], chosen == true)
+    picture = figures.points(said.tolist(), was.tolist(), "said", "right", rows.tolist())
+    heat = float(model.about.get("temperature", 1.0))
+    caption = f"How often a class was right beside the probability it was said with (temperature {heat:.2f})."
+    told = model.about.get("threshold")
+    if told is not None:
+        caption += f" {told['class']} is said from {float(told['from']):.3g} on."
+    head = "".join(f'<th class="number">{escape(name)}</th>' for name in target.values)
+    lines = "".join(
+        f"<tr><th>{escape(name)}</th>"
+        + "".join(
+            f'<td class="number{" hit" if i == j else ""}">{count}</td>'
+            for j, count in enumerate(row.tolist())
+        )
+        + "</tr>"
+        for i, (name, row) in enumerate(zip(target.values, counts, strict=True))
+    )
+    table_ = f'<div class="wide"><table><tr><th>true \\ predicted</th>{head}</tr>{lines}</table></div>'
+    return f'<div class="figures">{table_}{_figure(picture, caption)}</div>'
+
+
+def _curves(history: Any) -> str:
+    losses = {name: history[name] for name in history.names if name.endswith("loss")}
+    others = {name: history[name] for name in history.names if name not in losses}
+    found = [value for values in losses.values() for value in values]
+    logarithmic = bool(found) and min(found) > 0 and max(found) > 8 * min(found)
+    pictures = _figure(figures.lines(losses, "epoch", logarithmic), "The losses.") if losses else ""
+    pictures += _figure(figures.lines(others, "epoch"), "The measures.") if others else ""
+    return f'<div class="figures">{pictures}</div>'
+
+
+def _mattered(model: TableModel, table: Any) -> str:
+    permuted = permutation_importance(model, table, repeats=3 if len(model.columns) <= 40 else 1)
+    names = sorted(permuted, key=lambda name: -permuted[name])[:20]
+    unit = "the log-loss" if isinstance(model.target, Classes) else "the squared error, by the variance,"
+    first = figures.bars({name: permuted[name] for name in names}, "permutation importance")
+    pictures = _figure(first, f"By how much {unit} rises when a column's cells are shuffled.")
+    if _has_features(model):
+        moved = gradient_times_input(model, table)
+        second = figures.bars({name: moved[name] for name in names}, "gradient times input")
+        pictures += _figure(second, "Gradient times input: how far the column moves the output, on average.")
+    more = len(permuted) - len(names)
+    note = f'<p class="soft">The {len(names)} of most weight; {more} more matter less.</p>' if more else ""
+    return f'<div class="figures">{pictures}</div>{note}'
+
+
+def _has_features(model: TableModel) -> bool:
+    return model.about.get("typical") is not None
+
+
+def _columns(job: Any) -> str:
+    rows = []
+    used = {column.name: column for column in job.model.columns}
+    for name, found in job.reading.findings.items():
+        column = used.get(name)
+        gone = int(job.table.absent(name).sum())
+        what = found.kind + ("" if column is not None else ", left out")
+        cells = f'<td>{escape(name)}</td><td>{what}</td><td class="number">{gone or ""}</td>'
+        rows.append(f'<tr>{cells}<td class="soft">{escape(_said(column, found))}</td></tr>')
+    head = '<tr><th>column</th><th>kind</th><th class="number">missing</th><th></th></tr>'
+    notes = "".join(f"<p>{escape(remark)}</p>" for remark in job.reading.remarks)
+    return f'{notes}<div class="wide"><table>{head}{"".join(rows)}</table></div>'
+
+
+def _said(column: Any, found: Any) -> str:
+    says = "; ".join(found.says).removeprefix("left out: ")
+    if isinstance(column, Number):
+        return f"median {column.median:.4g}, mean {column.mean:.4g}, spread {column.scale:.4g}" + (
+            f"; {says}" if says else ""
+        )
+    values = getattr(column, "values", None)
+    if isinstance(values, tuple):
+        shown = ", ".join("(missing)" if v is None else str(v) for v in values[:6])
+        pooled = f"; {len(column.pooled)} rare ones pooled" if column.pooled else ""
+        return f"{len(values)} values: {shown}{', …' if len(values) > 6 else ''}{pooled}"
+    return says
+
+
+def _network(job: Any) -> str:
+    import clearprop
+
+    model = job.model
+    rows = job.training.rows(range(min(len(job.training), 2)))
+    drawing = clearprop.draw(model.network.eval()(encode(rows, model.columns)))
+    layers = "".join(
+        f"<tr><td>{type(layer).__name__}</td><td>{escape(layer.extra_repr())[:80]}</td>"
+        f'<td class="number">{layer.count_parameters() or "":,}</td></tr>'
+        if layer.count_parameters()
+        else f"<tr><td>{type(layer).__name__}</td><td>{escape(layer.extra_repr())[:80]}</td><td></td></tr>"
+        for layer in model.network
+    )
+    head = '<tr><th>layer</th><th></th><th class="number">parameters</th></tr>'
+    return (
+        f'<div class="wide"><table>{head}{layers}</table></div>'
+        f'<div class="wide drawing">{drawing.to_svg()}</div>'
+    )
+
+
+def _made(command: str, job: Any) -> str:
+    versions = [f"clearprop {__version__}", f"Python {platform.python_version()}", f"NumPy {np.__version__}"]
+    for name in ("llvmlite", "scipy"):
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    text = f"{', '.join(versions)}, on {platform.system()} ({platform.machine()}); seed {job.args.seed}"
+    return f'<pre>{escape(command)}</pre><p class="soft">{escape(text)}</p>'
+
+
+def command_of(argv: list[str], args: argparse.Namespace) -> str:
+    """Return the command that made a model, without the places of its files."""
+    import shlex
+
+    kept, skip = [], False
+    for word in argv:
+        if skip:
+            skip = False
+            continue
+        skip = word in ("--output", "--checkpoint")
+        if not skip and not word.startswith(("--output=", "--checkpoint=")) and word != "--force":
+            kept.append(word)
+    return "clearprop " + shlex.join(kept or ["train", str(args.data)])

@@ -1,0 +1,161 @@
+"""The report of a training: one page without a network, which says what the terminal said."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from clearprop.cli import main
+from clearprop.train import TableModel
+
+
+def rows(path, kind="rare", count=400):
+    """Write a table of which few rows are `rare`, or of which a number is to be predicted."""
+    rng = np.random.default_rng(0)
+    lines = ["size,<b>town,price,answer"]
+    for _ in range(count):
+        size, town = rng.normal(), rng.integers(0, 3)
+        score = size + 0.5 * town
+        answer = f"{score:.3f}" if kind == "number" else ("rare" if score > 1.6 else "usual")
+        lines.append(f"{size:.3f},t&{town},{rng.normal():.3f},{answer}")
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+QUICK = ["--epochs", "12", "--hidden", "16", "--members", "2", "--compile", "no", "--quiet"]
+
+
+def train(*args):
+    return main(["train", *map(str, args)])
+
+
+class Tags(HTMLParser):
+    """Checks that what is opened is closed, in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.links = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "br", "hr"):
+            self.open.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("kind", ["rare", "number"])
+@pytest.mark.parametrize("plain", [[], ["--plain"]])
+def test_the_page_is_whole_and_says_what_was_found(tmp_path, kind, plain):
+    options = [option for option in QUICK if option not in ("--members", "2")] if plain else QUICK
+    table = rows(tmp_path / "t.csv", kind)
+    assert train(table, "--target", "answer", "--output", tmp_path / "o", *options, *plain) == 0
+    page = (tmp_path / "o" / "report.html").read_text()
+    tags = Tags()
+    tags.feed(page)
+
+    assert (tags.open, tags.links) == ([], [])
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
+    for said in (
+        "&lt;b&gt;town",
+        "How well",
+        "What mattered",
+        "The network",
+        "clearprop train",
+        "--target answer",
+    ):
+        assert said in page
+    assert str(tmp_path / "o") not in page
+    result = TableModel.load(tmp_path / "o" / "model.safetensors").about["test"]
+    for name, value in result.items():
+        assert f"<div>{name}<b>{value:.4g}</b></div>" in page
+
+
+def test_what_two_classes_are_told_by(tmp_path, capsys):
+    table = rows(tmp_path / "t.csv")
+    assert train(table, "--target", "answer", "--threshold", "0.2", "--output", tmp_path / "o", *QUICK) == 0
+    model = TableModel.load(tmp_path / "o" / "model.safetensors")
+    assert model.about["threshold"] == {"class": "rare", "from": 0.2}
+    assert {"accuracy", "log-loss", "Brier", "ROC-AUC", "average precision", "F1 of rare"} == set(
+        model.about["test"]
+    )
+
+    found = model.predictions(model.read(table))
+    said = [float(share) >= 0.2 for share in found["probability rare"]]
+    assert [name == "rare" for name in found["predicted answer"]] == said
+    assert 0.05 < model.about["temperature"] < 20
+
+
+def test_weights_of_classes_make_the_rare_one_likelier(tmp_path):
+    table = rows(tmp_path / "t.csv")
+    means = []
+    for name, weights in (
+        ("a", []),
+        ("b", ["--class-weight", "balanced"]),
+        ("c", ["--class-weight", "rare=20"]),
+    ):
+        assert train(table, "--target", "answer", "--output", tmp_path / name, *weights, *QUICK) == 0
+        model = TableModel.load(tmp_path / name / "model.safetensors")
+        means.append(model.probabilities(model.read(table))[:, 0].mean())
+    assert means[0] < means[1] < means[2]
+
+
+def test_nine_of_ten_errors_lie_within_what_is_said(tmp_path):
+    assert (
+        train(rows(tmp_path / "t.csv", "number"), "--target", "answer", "--output", tmp_path / "o", *QUICK)
+        == 0
+    )
+    about = TableModel.load(tmp_path / "o" / "model.safetensors").about
+    assert about["within"] > 0
+    assert 0.75 < about["test"]["coverage"] <= 1
+
+
+@pytest.mark.parametrize(("kind", "options", "message"), [
+    ("rare", ["--threshold", "2"], "--threshold: wants f1 or a probability between 0 and 1: '2'"),
+    ("rare", ["--threshold", "nan"], "--threshold: wants f1 or a probability"),
+    ("rare", ["--threshold", "f1", "--validation-split", "0"], "--threshold: wants validation rows"),
+    ("number", ["--threshold", "0.3"], "--threshold: is of a target of two classes"),
+    ("number", ["--class-weight", "balanced"], "--class-weight: is of classes: 'answer' is a number"),
+    ("rare", ["--class-weight", "rar=2"], "Try 'rare'"),
+    ("rare", ["--class-weight", "rare=-2"], "--class-weight: wants numbers of 0 or more: 'rare=-2'"),
+    ("rare", ["--class-weight", "rare"], "--class-weight: wants balanced or NAME=NUMBER"),
+    ("rare", ["--plain", "--members", "3"], "--members: is not of a plain network"),
+])  # fmt: skip
+def test_what_cannot_be_is_refused_before_the_training(tmp_path, capsys, kind, options, message):
+    table = rows(tmp_path / "t.csv", kind)
+    assert train(table, "--target", "answer", "--output", tmp_path / "o", "--epochs", "2", *options) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "epoch 1" not in captured.out
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("kind", ["rare", "number"])
+def test_a_prediction_is_taken_apart(tmp_path, capsys, kind):
+    table = rows(tmp_path / "t.csv", kind)
+    assert train(table, "--target", "answer", "--output", tmp_path / "o", *QUICK) == 0
+    capsys.readouterr()
+    model = str(tmp_path / "o" / "model.safetensors")
+    assert main(["explain", model, table, "--row", "7"]) == 0
+    out = capsys.readouterr().out
+    numbers = {
+        name: float(value) for name, value in re.findall(r"^  (\S.*?)  .*?([+-]\d+\.\d{4})", out, re.M)
+    }
+
+    assert out.startswith("row 7: predicted answer ")
+    parts = sum(numbers[name] for name in ("size", "<b>town", "price"))
+    assert numbers["a typical row"] + parts == pytest.approx(numbers["this row"], abs=0.05)
+    for options, message in (
+        (["--row", "0"], "--row: wants a row from 1 to 400: 0"),
+        (["--row", "401"], "--row: wants a row from 1 to 400: 401"),
+        (["--label", "none"], "--label: wants a class of 'answer': 'none'"),
+    ):
+        assert main(["explain", model, table, *options]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["explain", model, table, "--row", "2", "--json"]) == 0
+    assert '"contributions"' in capsys.readouterr().out
