@@ -140,7 +140,7 @@ def test_the_lectures_pages_replace_only_their_own(tmp_path, capsys):
 
 
 def test_a_resumed_run_is_of_the_same_table_and_says_what_it_ignores(table, capsys):
-    run = ["train", "t.csv", *TRAIN, "--output", "run", "--checkpoint", "run.ckpt"]
+    run = ["train", "t.csv", *TRAIN, "--plain", "--output", "run", "--checkpoint", "run.ckpt"]
     assert main(run) == 0
     capsys.readouterr()
     assert main([*run, "--resume", "--epochs", "2", "--lr", "0"]) == 0

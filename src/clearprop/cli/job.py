@@ -132,7 +132,8 @@ class Job:
         data, callbacks = self.data(), []
         if self.recipe is not None:
             data = self.recipe.batches(*data) if isinstance(data, tuple) else data
-            callbacks.append(self.recipe.schedule(optimizer, args.epochs * len(data)))
+            if self.recipe.lr > 0:
+                callbacks.append(self.recipe.schedule(optimizer, args.epochs * len(data)))
         with _notes(), report.remarks():
             return train.fit(
                 self.model.network,
