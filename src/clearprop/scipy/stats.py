@@ -1,7 +1,8 @@
-"""`scipy.stats`: log-densities, with gradients by the point and by every parameter.
+"""`scipy.stats`: log-densities with gradients by the point and by every parameter, and samples with them too.
 
-`norm.logpdf(x, loc, scale)` and its kin have SciPy's names, arguments and order of arguments. Outside of what
-a distribution can give, a logarithm is -inf.
+`norm.logpdf(x, loc, scale)`, `norm.rvs(loc, scale, size)` and their kin have SciPy's names, arguments and
+order of arguments. Outside of what a distribution can give, a logarithm is -inf. Samples are Tensors, drawn
+from the state that `clearprop.manual_seed` sets.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.ops.random import normal
 from clearprop.ops.shape import as_array
 from clearprop.registry import ops
+from clearprop.scipy import sampling
+from clearprop.transforms.arguments import where
 
 _LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
 
@@ -39,6 +43,7 @@ class Continuous:
     log_share: Callable[..., Any] | None
     shapes: int
     safe: float
+    draw: Callable[..., Any] | None
 
     def __init__(
         self,
@@ -48,9 +53,10 @@ class Continuous:
         log_share: Callable[..., Any] | None = None,
         shapes: int = 0,
         safe: float = 0.5,
+        draw: Callable[..., Any] | None = None,
     ) -> None:
         self.name, self.log_density, self.inside, self.log_share = name, log_density, inside, log_share
-        self.shapes, self.safe = shapes, safe
+        self.shapes, self.safe, self.draw = shapes, safe, draw
 
     def _parts(self, called: str, args: Any, loc: Any, scale: Any) -> tuple[list[Any], Any, Any]:
         names, more = [as_array(a) for a in args[: self.shapes]], args[self.shapes :]
@@ -76,6 +82,29 @@ class Continuous:
     def pdf(self, x: Any, *args: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
         """Return the density at `x`."""
         return np.exp(self.logpdf(x, *args, loc=loc, scale=scale))
+
+    def rvs(
+        self, *args: Any, loc: Any = 0.0, scale: Any = 1.0, size: Any = None, random_state: Any = None
+    ) -> Any:
+        """Return random numbers that are a differentiable function of the parameters (reparametrised).
+
+        The mean of the gradients of f(sample) is the gradient of the mean of f. `size` is the shape, without
+        which it is that of the parameters. Raises TypeError where there is no such function, or for a
+        `random_state`, ValueError where the parameters do not broadcast to `size`.
+
+        >>> from clearprop import grad, manual_seed
+        >>> manual_seed(0)
+        >>> grad(lambda m: np.mean(norm.rvs(m, 2.0, size=10_000) ** 2))(3.0).round(0)  # of m^2 + 4: 2 m
+        np.float64(6.0)
+        """
+        if self.draw is None:
+            hint = f"{self.name}.logpdf, for a gradient by the density"
+            raise TypeError(lesson(f"{self.name}.rvs", "has no differentiable sample", "", where(), hint))
+        if len(args) == self.shapes + 3:
+            args, size = args[:-1], args[-1]
+        shapes, loc, scale = self._parts("rvs", args, loc, scale)
+        shape = _size(f"{self.name}.rvs", size, random_state, [*shapes, loc, scale])
+        return loc + scale * self.draw(shape, *shapes)
 
     def logcdf(self, x: Any, *args: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
         """Return the logarithm of the share below `x`; TypeError where it has no rule."""
@@ -156,17 +185,56 @@ def _gamma(y: Any, a: Any) -> Any:
     return _xlogy(a - 1.0, y) - y - _gammaln(a)
 
 
+def _size(called: str, size: Any, random_state: Any, parameters: list[Any]) -> tuple[int, ...]:
+    """Return the shape of a sample."""
+    if random_state is not None:
+        hint = "clearprop.manual_seed(seed) before it"
+        raise TypeError(lesson(called, "draws from clearprop's own state", "random_state", where(), hint))
+    shape = np.broadcast_shapes(*[np.shape(x) for x in parameters])
+    if size is None:
+        return shape
+    wanted = tuple(size) if isinstance(size, (tuple, list)) else (size,)
+    try:
+        fits = np.broadcast_shapes(shape, wanted) == wanted
+    except ValueError:
+        fits = False
+    if not fits:
+        text = f"wants parameters that broadcast to size={wanted}"
+        raise ValueError(lesson(called, text, f"{shape}", where()))
+    return wanted
+
+
 norm: Continuous = Continuous(
-    "norm", lambda y: -0.5 * y * y - _LOG_ROOT_TWO_PI, log_share=lambda y: ops["log_ndtr"](y)
+    "norm",
+    lambda y: -0.5 * y * y - _LOG_ROOT_TWO_PI,
+    log_share=lambda y: ops["log_ndtr"](y),
+    draw=normal,
 )
-expon: Continuous = Continuous("expon", lambda y: -y, lambda y: y >= 0, lambda y: np.log(-np.expm1(-y)))
+expon: Continuous = Continuous(
+    "expon", lambda y: -y, lambda y: y >= 0, lambda y: np.log(-np.expm1(-y)), draw=sampling.exponential
+)
+gumbel_r: Continuous = Continuous(
+    "gumbel_r", lambda y: -y - np.exp(-y), log_share=lambda y: -np.exp(-y), draw=sampling.gumbel
+)
 gamma: Continuous = Continuous(
-    "gamma", _gamma, lambda y: y >= 0, lambda y, a: np.log(ops["gammainc"](a, y)), 1
+    "gamma",
+    _gamma,
+    lambda y: y >= 0,
+    lambda y, a: np.log(ops["gammainc"](a, y)),
+    shapes=1,
+    draw=lambda shape, a: np.exp(sampling.log_gamma(shape, a)),
 )
-beta: Continuous = Continuous("beta", _beta, lambda y: (y >= 0) & (y <= 1), shapes=2)
-t: Continuous = Continuous("t", _student, log_share=lambda y, df: np.log(ops["stdtr"](df, y)), shapes=1)
+beta: Continuous = Continuous("beta", _beta, lambda y: (y >= 0) & (y <= 1), shapes=2, draw=sampling.share)
+t: Continuous = Continuous(
+    "t", _student, log_share=lambda y, df: np.log(ops["stdtr"](df, y)), shapes=1, draw=sampling.student
+)
 lognorm: Continuous = Continuous(
-    "lognorm", _lognormal, lambda y: y > 0, lambda y, s: ops["log_ndtr"](np.log(y) / s), shapes=1
+    "lognorm",
+    _lognormal,
+    lambda y: y > 0,
+    lambda y, s: ops["log_ndtr"](np.log(y) / s),
+    shapes=1,
+    draw=lambda shape, s: np.exp(s * normal(shape)),
 )
 poisson: Discrete = Discrete("poisson", _poisson, 1)
 binom: Discrete = Discrete("binom", _binomial, 2)
@@ -192,6 +260,17 @@ class Dirichlet:
         size = _gammaln(np.sum(alpha)) - np.sum(_gammaln(alpha))
         return size + np.sum(_xlogy(column - 1.0, x), axis=0)
 
+    def rvs(self, alpha: Any, size: Any = 1, random_state: Any = None) -> Any:
+        """Return shares along a last axis, behind those of `size`: a differentiable function of `alpha`.
+
+        >>> dirichlet.rvs(np.array([1.0, 2.0, 3.0]), 4).shape
+        (4, 3)
+        """
+        alpha = as_array(alpha)
+        if alpha.ndim != 1:
+            raise ValueError(lesson("dirichlet.rvs(alpha)", "wants a vector", f"{alpha.shape}", where()))
+        return sampling.shares(_size("dirichlet.rvs", size, random_state, []), alpha)
+
 
 class MultivariateNormal:
     """Vectors of which every weighed sum is normal."""
@@ -212,6 +291,20 @@ class MultivariateNormal:
         white = np.linalg.solve(factor, np.swapaxes(np.atleast_2d(d.reshape((-1, n))), 0, 1))
         size = n * _LOG_ROOT_TWO_PI + np.sum(np.log(np.diagonal(factor)))
         return (-0.5 * np.sum(white * white, axis=0) - size).reshape(d.shape[:-1])
+
+    def rvs(self, mean: Any = None, cov: Any = 1.0, size: Any = None, random_state: Any = None) -> Any:
+        """Return normal vectors, along a last axis behind those of `size`: differentiable by mean and `cov`.
+
+        >>> multivariate_normal.rvs(np.zeros(2), np.eye(2), 5).shape
+        (5, 2)
+        """
+        cov = as_array(cov)
+        n = cov.shape[0] if cov.ndim else int(np.size(0.0 if mean is None else mean))
+        if cov.ndim < 2:
+            cov = cov * np.eye(n) if cov.ndim == 0 else np.diag(cov)
+        shape = _size("multivariate_normal.rvs", () if size is None else size, random_state, [])
+        drawn = normal((*shape, n)) @ np.swapaxes(np.linalg.cholesky(cov), 0, 1)
+        return drawn if mean is None else drawn + as_array(mean)
 
 
 dirichlet: Dirichlet = Dirichlet()

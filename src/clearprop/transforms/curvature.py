@@ -50,8 +50,8 @@ def fvp(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
     `f` returns a vector, the log-likelihood of each of n examples; the matrix is the mean of s s^T over the
     gradients s of each, J^T J / n. (The Fisher matrix itself, the mean over what the model expects, is `gnvp`
-    with the negative log-likelihood as its loss.) `v` and the product have the form of the argument. Raises ValueError
-    where `f` returns no vector.
+    with the negative log-likelihood as its loss.) `v` and the product have the form of the argument. Raises
+    ValueError where `f` returns no vector.
 
     >>> x = np.array([1.0, 3.0])
     >>> fvp(lambda w: w * x)(2.0, 1.0)
