@@ -147,6 +147,40 @@ def test_long_sums_of_float32(name, count, executor):
     assert mine <= 4 * its + 2.4e-7
 
 
+@pytest.mark.parametrize("count", [1000, 100_000, 3_000_000])
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "norm", "along rows"])
+@pytest.mark.parametrize("alike", [True, False])
+def test_long_sums_of_float64(name, count, alike, executor):
+    function = LONG[name]
+    x = np.full(count, 0.1) if alike else np.random.default_rng(0).random(count)
+    exact, eager = function(x.astype(np.longdouble)), function(x)
+    mine, its = (np.max(abs(z / exact - 1)) for z in (compiled(function, executor, x), eager))
+
+    assert mine <= 4 * its + 2 * np.finfo(np.float64).eps
+
+
+@pytest.mark.parametrize("place", [0, 777, 5000, 9999])
+@pytest.mark.parametrize("odd", [[np.inf], [-np.inf], [np.nan], [np.inf, -np.inf], [np.inf, np.inf]])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_long_sums_with_infinities(odd, place, dtype, executor):
+    x = np.full((2, 10_000), 0.5, dtype)
+    x[0, place : place + len(odd)] = odd[: 10_000 - place]
+    for axis in (None, 1):
+        np.testing.assert_array_equal(
+            compiled(lambda x, axis=axis: np.sum(x, axis=axis), executor, x), np.sum(x, axis=axis)
+        )
+
+
+def test_long_sums_that_cancel_and_that_overflow_on_their_way(executor):
+    rng = np.random.default_rng(0)
+    x = rng.permutation(np.repeat([1e16, -1e16, 1.0], 20_000))
+    total = compiled(np.sum, executor, x)
+    assert abs(total - 20_000) <= max(4 * abs(np.sum(x) - 20_000), 1e4)
+    large = np.full(10_000, 1e305)
+    assert compiled(np.sum, executor, large) == np.inf == np.sum(large)
+    assert np.isfinite(compiled(np.sum, executor, large[:1000]))
+
+
 def test_the_gradient_of_a_bias_over_a_long_batch(executor):
     bias = Tensor(np.zeros(3, np.float32))
     x = np.full((300_000, 3), 0.1, np.float32)

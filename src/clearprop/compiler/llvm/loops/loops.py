@@ -71,7 +71,8 @@ class LoopWriter(Nest):
                 self._narrow(v)
 
     def _accumulator(self, v: ir.Value, dtype: Any) -> Accumulator:
-        return Accumulator(self.function, v.op, DOUBLE if v in self.wide else dtype, self.lanes)
+        wide, blocks = v in self.wide, v in self.blocks and dtype == DOUBLE and not self.single
+        return Accumulator(self.function, v.op, DOUBLE if wide else dtype, self.lanes, blocks)
 
     def _write_numbers(self) -> None:
         """Write a space of a single entry: no loop at all."""
@@ -202,7 +203,8 @@ class LoopWriter(Nest):
         """Add this vector to a reduction that the whole loop makes."""
         x = self._value(v.inputs[0])
         if v in self.totals:
-            self.totals[v].take(x.astype(v.dtype), mask, None)
+            place = self.linear if v in self.blocks and isinstance(self.linear, Register) else None
+            self.totals[v].take(x.astype(v.dtype), mask, place)
             return
         function, key = self.function, (v, "store")
         dtype = DOUBLE if v in self.wide else v.dtype

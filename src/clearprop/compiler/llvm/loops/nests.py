@@ -18,7 +18,7 @@ from clearprop.compiler.program.strides import contiguous
 if TYPE_CHECKING:
     from clearprop.compiler.program.ir import Value
 
-LONG, LONG_COLUMN = 256, 64  # float32 numbers in a lane's turns, and in a column that is added row by row
+LONG, LONG_COLUMN = 256, 64  # numbers in a lane's turns, and in a column that is added row by row
 CHEAP = 6  # instructions: what takes no more is computed anew in a later pass over a row
 
 
@@ -62,16 +62,19 @@ class Nest:
         self.goals: dict[Value, Layout] = {v: layout(v) for v in group.stores}  # where what is stored goes
         self.ending: dict[Value, Any | None] = dict.fromkeys(v for v in group.stores if ends(v, group))
         self.columns: list[Value] = [v for v in self.ending if not full(v)]
-        self.wide: set[Value] = {v for v in group.values if self._is_long(v) and v.into is None}
+        long = [v for v in group.values if self._is_long(v)]
+        self.wide: set[Value] = {v for v in long if v.dtype == np.float32 and v.into is None}
+        self.blocks: set[Value] = {v for v in long if v.dtype == np.float64 and v.core.combine == "add"}
         self._plan_axes()
         self._plan_passes()
 
     def _is_long(self, v: ir.Value) -> bool:
-        """Tell whether so many float32 numbers are added up that their sum is kept as float64 until the end.
+        """Tell whether so many numbers are added up that a sum of float32 is kept as float64 until the end.
 
-        NumPy adds in pairs; one after the other the error would grow with the number of entries.
+        NumPy adds in pairs; one after the other the error would grow with the number of entries. Sums of
+        float64 are added up by blocks.
         """
-        if not v.reduces or v.core.terms is None or v.dtype != np.float32:
+        if not v.reduces or v.core.terms is None or v.dtype not in (np.float32, np.float64):
             return False
         return bool(v.inputs[0].size > v.size * (LONG_COLUMN if v in self.columns else LONG))
 

@@ -17,6 +17,7 @@ from clearprop.compiler.program.core import CORE
 if TYPE_CHECKING:
     from clearprop.compiler.program.core import Core
 
+BLOCK = 32  # vectors of a long sum that are added up by themselves
 _NEVER = np.iinfo(np.int64).max  # the place of an entry that is not there: any other comes first
 
 
@@ -26,21 +27,29 @@ def combine(op: str, x: Register, y: Register) -> Register:
 
 
 class Accumulator:
-    """A partial result per lane, and the place of the winner for `argmax` and `argmin`."""
+    """A partial result per lane, and the place of the winner for `argmax` and `argmin`.
+
+    A sum by `blocks` begins anew every BLOCK vectors. What the blocks give is added up with its rounding
+    errors taken back (Kahan 1965, "Further remarks on reducing truncation errors"), so the error of a long
+    sum is that of a block. NumPy adds in pairs.
+    """
 
     function: Function
     op: str
     dtype: Dtype
     lanes: int
 
-    def __init__(self, function: Function, op: str, dtype: Dtype, lanes: int) -> None:
+    def __init__(self, function: Function, op: str, dtype: Dtype, lanes: int, blocks: bool = False) -> None:
         self.function, self.op, self.dtype, self.lanes = function, op, dtype, lanes
         self.row: Core = CORE[op]
         self.best: Slot = function.slot(dtype, lanes)
         self.place: Slot | None = function.slot(INDEX, lanes) if self.row.better else None
+        self.sums: list[Slot] = [function.slot(dtype, lanes) for _ in range(2 * blocks)]  # and what they lack
 
     def begin(self) -> None:
         """Forget everything."""
+        for slot, start in zip(self.sums, (self.row.start(self.dtype), 0), strict=False):
+            slot.put(self.function.constant(start, self.dtype, self.lanes))
         self.best.put(self.function.constant(self.row.start(self.dtype), self.dtype, self.lanes))
         if self.place is not None:
             self.place.put(self.function.constant(_NEVER, INDEX, self.lanes))
@@ -49,6 +58,9 @@ class Accumulator:
         """Take in one vector of entries, of which only those in `mask` are there."""
         function = self.function
         x = function.lift(x, self.dtype, self.lanes)
+        if self.sums and isinstance(position, Register):
+            with function.when((position & (BLOCK * self.lanes - 1)) < self.lanes):
+                self._end_block()
         if mask is not None:
             x = choose(mask, x, function.constant(self.row.start(self.dtype), self.dtype, self.lanes))
         if self.place is None or position is None:
@@ -65,6 +77,17 @@ class Accumulator:
         self.best.put(best)
         self.place.put(place)
 
+    def _end_block(self) -> None:
+        """Add a block's sum to the others', less what the addition before was too large by."""
+        total, lack = self.sums
+        z, zero = total.get(), self.function.constant(0, self.dtype, self.lanes)
+        start = self.function.constant(self.row.start(self.dtype), self.dtype, self.lanes)
+        x = self.best.get() - lack.get()
+        total.put(z + x)
+        off = (total.get() - z) - x
+        lack.put(choose(off == off, off, zero))  # of an infinite sum it would be NaN
+        self.best.put(start)
+
     def _better(self, x: Register, i: Register, y: Register, j: Register) -> tuple[Register, Register]:
         """The winner of two: NaN wins, then the larger (or smaller), then the one that comes first."""
         wins = UFUNCS[self.row.better](x, y)
@@ -75,7 +98,9 @@ class Accumulator:
 
     def end(self) -> Register:
         """Return the result over all lanes."""
-        x = self.best.get()
+        if self.sums:
+            self._end_block()
+        x = (self.sums[0] if self.sums else self.best).get()
         i = self.place.get() if self.place is not None else None
         lanes = self.lanes
         while lanes > 1:
