@@ -52,15 +52,22 @@ class Job:
     test: Any
 
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
-        from clearprop.data import columns, three_parts
+        from clearprop.cli.division import divided
+        from clearprop.data import columns
 
         self.args = args
         self.reading, self.table = _inspected(args)
-        kinds = None
+        self.classes: Any = None
         if self.reading.task == "classification":
-            kinds = columns.learn_target(self.table, self.reading, self.table).encode(self.table)
-        split = (args.validation_split, args.test_split)
-        self.parts: tuple[Any, Any, Any] = three_parts(len(self.table), *split, classes=kinds, seed=args.seed)
+            self.classes = columns.learn_target(self.table, self.reading, self.table).encode(self.table)
+        self.begin(hidden, divided(args, self.table, self.reading, self.classes))
+
+    def begin(self, hidden: list[int], parts: tuple[Any, Any, Any]) -> None:
+        """Learn the encodings from the first of three parts of the rows, and make the network."""
+        from clearprop.data import columns
+
+        args = self.args
+        self.parts: tuple[Any, Any, Any] = parts
         self.training, self.validation, self.test = (self.table.rows(part) for part in self.parts)
         robust = not args.plain
         encodings = columns.learn_columns(
@@ -350,11 +357,15 @@ def _inspected(args: argparse.Namespace) -> tuple[Any, Any]:
     from clearprop.data import inspection
 
     table, target = _table(args)
+    asked = asked_columns(args)
+    if args.group is not None:
+        table.found(args.group, "the groups")
+        asked.setdefault(args.group, "ignore")
     reading = inspection.inspect(
         table,
         target,
         task=args.task,
-        columns=asked_columns(args),
+        columns=asked,
         many_classes=args.many_classes,
         constants=_one_scale(args),
         delimiter=table.delimiter,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--scaling", choices=("column", "table"), help=scaling)
     add("--validation-split", type=float, default=0.1, metavar="SHARE", help="of the rows (default: 0.1)")
     add("--test-split", type=float, default=0.2, metavar="SHARE", help="of the rows (default: 0.2)")
+    whole = "rows with one value of it stay together, held out or not; the network does not read it"
+    add("--group", metavar="COLUMN", help=whole)
+    add("--time", metavar="COLUMN", help="learn from the earliest rows and test on the latest")
+    add("--folds", type=int, metavar="N", help="first test every row once, by N trainings on the others")
+    add("--seeds", type=int, metavar="N", help="first train with N seeds; what is told is mean and spread")
     network = parser.add_argument_group("the network")
     add = network.add_argument
     plain = "one plain network on standardised columns, in place of networks that share weights"
@@ -99,11 +105,17 @@ def run(args: argparse.Namespace) -> int:
 
     output = _outputs(args)
     report = TrainingReport(quiet=args.quiet, json=args.json)
+    asked = copy.copy(args)
     job = StreamedJob(args, hidden) if args.stream or too_large(args.data) else Job(args, hidden)
     job.tell(report)
     report.network(job.model.network)
     if args.doctor:
         job.examine(report)
+    if asked.folds is not None or asked.seeds is not None:
+        from clearprop.cli.repeats import repeated
+
+        asked.seeds = asked.seeds or 1
+        repeated(job, asked, hidden, report)
     ours = {name: None if args.force else is_ours for name, is_ours in _files().items()}
     with whole_folder(output, ours, job.room()) as folder:
         try:
@@ -177,6 +189,8 @@ def checked(args: argparse.Namespace) -> list[int]:
         "weight_decay": (0.0, 1e6),
         "dropout": (0.0, 0.99),
         "members": (1, 1000),
+        "folds": (2, 1000),
+        "seeds": (1, 1000),
         "pieces": (0, 1000),
         "validation_split": (0.0, 0.9),
         "test_split": (0.0, 0.9),
@@ -195,6 +209,7 @@ def checked(args: argparse.Namespace) -> list[int]:
         )
     if args.resume and not args.checkpoint:
         raise InputError(lesson("--resume", "wants to know the file to go on from", hint="--checkpoint FILE"))
+    _check_division(args)
     for name in ("members", "pieces") if args.plain else ():
         if getattr(args, name) is not None:
             raise InputError(lesson(f"--{name}", "is not of a plain network", hint="it without --plain"))
@@ -209,3 +224,16 @@ def checked(args: argparse.Namespace) -> list[int]:
             lesson("--hidden", wanted, repr(args.hidden), hint="--hidden 64,32, or --hidden none")
         )
     return [int(size) for size in sizes]
+
+
+def _check_division(args: argparse.Namespace) -> None:
+    """Raise InputError for ways to divide the rows that do not go together."""
+    together = [name for name in ("group", "time", "folds", "seeds") if getattr(args, name) is not None]
+    if together and (args.stream or too_large(args.data)):
+        wanted, hint = "wants all rows in memory", "it without --stream"
+        raise InputError(lesson(f"--{together[0]}", wanted, "a table that is read in pieces", hint=hint))
+    if args.time is not None and (args.group is not None or args.folds is not None):
+        other = "--group" if args.group is not None else "--folds"
+        raise InputError(lesson("--time", f"does not go with {other}", hint="one of the two"))
+    if args.seeds is not None and args.folds is None and not args.test_split:
+        raise InputError(lesson("--seeds", "wants rows to test on", "--test-split 0"))

@@ -111,6 +111,40 @@ def three_parts(
     return training, held, kept
 
 
+def ordered_parts(order: Any, validation: float, test: float) -> tuple[Any, Any, Any]:
+    """Return the row numbers of three parts by a number for each row: the lowest, those after, the highest.
+
+    Rows with the same number stay on one side, the later one. Raises ValueError where none is left to learn
+    from.
+
+    >>> training, validation, test = ordered_parts(np.array([5, 1, 4, 2, 3]), 0.2, 0.2)
+    >>> training.tolist(), validation.tolist(), test.tolist()
+    ([1, 3, 4], [2], [0])
+    """
+    order = np.asarray(order)
+    rows, sorted_ = len(order), np.sort(order)
+    tested, validated = round(test * rows), round(validation * rows)
+    last = sorted_[rows - tested] if tested else np.inf
+    before = sorted_[rows - tested - validated] if validated else last
+    training = np.flatnonzero(order < before)
+    if not len(training):
+        got = f"{rows} rows from {sorted_[0]} to {sorted_[-1]}" if rows else "no rows"
+        raise ValueError(lesson("ordered_parts(...)", "wants rows before those that are held out", got))
+    return training, np.flatnonzero((order >= before) & (order < last)), np.flatnonzero(order >= last)
+
+
+def whole_groups(groups: Any, seed: int | None = None) -> list[Any]:
+    """Return the row numbers of each group, the groups in a random order.
+
+    >>> sorted(rows.tolist() for rows in whole_groups(np.array([7, 8, 7]), seed=0))
+    [[0, 2], [1]]
+    """
+    names, place = np.unique(np.asarray(groups), return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    parts = np.split(order, np.cumsum(np.bincount(place, minlength=len(names)))[:-1])
+    return [parts[i] for i in np.random.default_rng(seed).permutation(len(names))]
+
+
 def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None) -> list[Subset]:
     """Cut a dataset into random parts of the given lengths, or fractions that add up to 1.
 
