@@ -44,22 +44,19 @@ def test_a_row_of_the_table(row, mode):
     for dtype, rtol in (("f8", 1e-5), ("f4", 1e-4)):
         xs = inputs(at, dtype)
         f, firsts, seconds = functions(expression, [*xs])
-        run = (lambda g: g) if mode == "eager" else (lambda g: compile(g, executor=mode))
-        lifted = [Tensor(x) for x in xs.values()] if mode == "eager" else [*xs.values()]
+        wanted = [value, *first.split("; "), *second.split("; ")]
         with np.errstate(all="ignore"):
-            agree(lambda: run(f)(*lifted), value, rtol, dtype)
-            for g, wanted in zip(
-                [*firsts, *seconds], [*first.split("; "), *second.split("; ")], strict=False
-            ):
-                agree(lambda: run(g)(*xs.values()), wanted, rtol, dtype)
+            for g, text in zip([f, *firsts, *seconds], wanted, strict=True):
+                lifted = [Tensor(x) for x in xs.values()] if g is f and mode == "eager" else xs.values()
+                agree(g if mode == "eager" else compile(g, executor=mode), lifted, text, rtol, dtype)
 
 
-def agree(call, wanted, rtol, dtype):
+def agree(function, xs, wanted, rtol, dtype):
     if wanted.endswith("Error"):
         with pytest.raises(getattr(np.linalg, wanted)):
-            call()
+            function(*xs)
         return
-    found = call()
+    found = function(*xs)
     found = np.asarray(found.value if isinstance(found, Tensor) else found)
     right = np.array(eval(wanted, NUMBERS), float)
     if dtype == "f4":  # its own largest number stands where float64 has its own
