@@ -16,9 +16,9 @@ ROOT = Path(clearprop.__file__).parent
 ORDER = {
     "": (
         "errors hints facts marks files modes lines registry structure ufunc refusal updates sharing tensor "
-        "away graph op define record batch ops hooks tree backward loops transforms clip numpy scipy nn "
-        "optim data interop parallel typed see testing check diagnosis homework compiler train play sklearn "
-        "torch coverage __init__ cli __main__"
+        "away graph op orders define record batch ops hooks tree backward loops transforms clip numpy scipy "
+        "nn optim data interop parallel typed see testing check diagnosis homework compiler train play "
+        "sklearn torch coverage __init__ cli __main__"
     ),
     "see": "readable numbers names algebra layout drawing page step summaries gallery __init__",
     "compiler": "program plan js numpy llvm xla executors capture proof explain step __init__",

@@ -14,6 +14,7 @@ from clearprop.facts import Facts
 from clearprop.graph import is_tree, topological_order
 from clearprop.modes import no_grad
 from clearprop.op import Op
+from clearprop.orders import count_orders, is_topological
 from clearprop.record import assign
 from clearprop.registry import ops as _ops
 from clearprop.tensor import Tensor
@@ -103,6 +104,7 @@ __all__ = [
     "assign",
     "backward",
     "checkpoint",
+    "count_orders",
     "custom_rule",
     "define",
     "elementwise",
@@ -113,6 +115,7 @@ __all__ = [
     "grad",
     "hessian",
     "hvp",
+    "is_topological",
     "is_tree",
     "jacfwd",
     "jacobian",

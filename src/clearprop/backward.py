@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from clearprop.graph import topological_order
 from clearprop.hooks import OUTSIDE, held, through
 from clearprop.modes import Observer, marks, mode, no_grad, special
 from clearprop.op import Op, describe
+from clearprop.orders import of_ones_own
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
@@ -25,7 +26,12 @@ _leaf_lock = threading.Lock()  # threads may share leaves; each has a graph of i
 
 
 def backward(
-    output: Tensor, grad: Any = None, *, create_graph: bool = False, leaves_only: bool = False
+    output: Tensor,
+    grad: Any = None,
+    *,
+    create_graph: bool = False,
+    leaves_only: bool = False,
+    order: Iterable[Tensor] | None = None,
 ) -> None:
     """Give a gradient to every node that led to `output`.
 
@@ -34,7 +40,8 @@ def backward(
     `leaves_only` saves memory: intermediate gradients are dropped as soon as they have been passed on.
 
     `grad` is the gradient that arrives at the output (same shape); it may be left out for an output of one
-    entry.
+    entry. `order` is a topological order of one's own, inputs before users, which is walked from its end;
+    ValueError, naming the arrow, for one that breaks any.
 
     >>> from clearprop import Tensor
     >>> a, b = Tensor(7.0), Tensor(3.0)
@@ -46,22 +53,27 @@ def backward(
     observer = mode.observer if special.blocks else None
     if observer is not None and observer.remembers and not create_graph:
         with no_grad():  # the rules are looked at, but no gradient passes through what they give
-            order = _backward(observer, observer.resolve(output), grad, True, leaves_only)
-        observer.received(order)  # in an eager run these gradients are arrays
+            walked = _backward(observer, observer.resolve(output), grad, True, leaves_only, order)
+        observer.received(walked)  # in an eager run these gradients are arrays
         return
-    order = _backward(observer, output, grad, create_graph, leaves_only)
+    walked = _backward(observer, output, grad, create_graph, leaves_only, order)
     if observer is not None:
-        observer.finished(output, order)
+        observer.finished(output, walked)
 
 
 def _backward(
-    observer: Observer | None, output: Tensor, grad: Any, create_graph: bool, leaves_only: bool
+    observer: Observer | None,
+    output: Tensor,
+    grad: Any,
+    create_graph: bool,
+    leaves_only: bool,
+    own: Iterable[Tensor] | None,
 ) -> list[Tensor]:
     if observer is not None and observer.remembers:
         output = observer.resolve(output)
         structure.used(OUTSIDE)
     seed = seed_of(output, grad)
-    order = topological_order(output, tracked=True)
+    order = topological_order(output, tracked=True) if own is None else of_ones_own(own, output)
     grads = propagate(order, {output: seed}, create_graph=create_graph, keep=not leaves_only)
     if create_graph and observer is None:
         for node, g in grads.items():

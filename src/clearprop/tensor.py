@@ -7,7 +7,7 @@ import opcode
 import operator
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Never, Protocol, cast
 
 import numpy as np
@@ -308,11 +308,18 @@ class Tensor(ChangedByHand, Shared):
         return copied(self, memo)
 
     # --- the backward pass ----------------------------------------------------------------------------------
-    def backward(self, grad: Any = None, *, create_graph: bool = False, leaves_only: bool = False) -> None:
+    def backward(
+        self,
+        grad: Any = None,
+        *,
+        create_graph: bool = False,
+        leaves_only: bool = False,
+        order: Iterable[Tensor] | None = None,
+    ) -> None:
         """Give a gradient to every node that led here; see `clearprop.backward`."""
         from clearprop.backward import backward
 
-        backward(self, grad, create_graph=create_graph, leaves_only=leaves_only)
+        backward(self, grad, create_graph=create_graph, leaves_only=leaves_only, order=order)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Any:
         """Let every backward pass show `hook` this Tensor's whole gradient before it is sent on or stored.
