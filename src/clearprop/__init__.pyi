@@ -46,6 +46,8 @@ from clearprop.ops.random import get_rng_state as get_rng_state
 from clearprop.ops.random import manual_seed as manual_seed
 from clearprop.ops.random import set_rng_state as set_rng_state
 from clearprop.ops.shape import split as split
+from clearprop.orders import count_orders as count_orders
+from clearprop.orders import is_topological as is_topological
 from clearprop.play import playground as playground
 from clearprop.record import assign as assign
 from clearprop.see import derivative as derivative
@@ -1387,6 +1389,7 @@ __all__ = [
     "cosm1",
     "cotdg",
     "count_nonzero",
+    "count_orders",
     "cumprod",
     "cumsum",
     "custom_rule",
@@ -1480,6 +1483,7 @@ __all__ = [
     "interop",
     "inv",
     "invert",
+    "is_topological",
     "is_tree",
     "isclose",
     "isfinite",
