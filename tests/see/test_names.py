@@ -121,3 +121,27 @@ def test_variables_that_nobody_could_have_written_are_not_names(monkeypatch):
         return list(find(frame=sys._getframe()).values())
 
     assert not [name for name in elsewhere() if "@" in name]
+
+
+def test_labels_keep_their_name_however_an_op_stores_them():
+    x = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    y = np.array([0, 2, 1, 1, 0, 2])
+    clearprop.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5))
+    loss = nn.CrossEntropyLoss()(net(x), y)
+
+    titles = [box.title for box in draw(loss).layout.boxes]
+
+    assert {"x", "y", "mask"} <= set(titles)
+    assert y.shape == (6,)
+
+
+def test_two_variables_with_the_same_entries_give_no_name():
+    w = Tensor([1.0, 2.0], name="w")
+    first, second = np.array([3.0, 4.0]), np.array([3.0, 4.0])
+
+    titles = [box.title for box in draw(w * np.array([3.0, 4.0])).layout.boxes]
+
+    assert "first" not in titles
+    assert "second" not in titles
+    assert (first == second).all()

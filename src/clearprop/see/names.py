@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -52,6 +53,49 @@ def find(
             if not (isinstance(part, Tensor) and part.name):
                 found.setdefault(id(part), path)
     return found
+
+
+def alike(order: Iterable[Tensor], found: dict[int, str], frame: FrameType | None) -> dict[int, str]:
+    """Return names, by their id, for the plain arrays that the nodes of `order` were given.
+
+    An op keeps its arrays in the dtype and shape that it computes with: the labels `y` may have become
+    another array with the same entries. So an array that no name is known for goes by the variable with the
+    same entries, if there is exactly one, and else by what its op calls it: `mask`, `index`.
+    """
+    arrays = {id(x): (x, node, i) for node in order for i, x in enumerate(node.inputs) if _is_array(x)}
+    unknown = {key: value for key, value in arrays.items() if key not in found}
+    variables = dict(_variables(frame)) if frame is not None and unknown else {}
+    candidates = {name: np.asarray(thing) for name, thing in variables.items() if _is_array(thing)}
+    named = {}
+    for key, (x, node, i) in unknown.items():
+        same = [name for name, y in candidates.items() if _same_entries(x, y)]
+        name = same[0] if len(same) == 1 else _argument(node, i)
+        if name:
+            named[key] = name
+    return named
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.ndim > 0
+
+
+def _same_entries(x: Any, y: Any) -> bool:
+    return (
+        x.size == y.size > 1
+        and x.dtype.kind in "biuf"
+        and y.dtype.kind in "biuf"
+        and bool((x.ravel() == y.ravel()).all())
+    )
+
+
+def _argument(node: Tensor, i: int) -> str:
+    """Return the word by which an op calls its input, '' for a letter."""
+    try:
+        parameters = list(inspect.signature(node.op.forward).parameters.values()) if node.op else []
+    except (TypeError, ValueError):
+        return ""
+    plain = i < len(parameters) and parameters[i].kind is not inspect.Parameter.VAR_POSITIONAL
+    return parameters[i].name if plain and len(parameters[i].name) > 2 else ""
 
 
 def callers_frame() -> FrameType | None:

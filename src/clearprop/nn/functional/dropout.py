@@ -11,6 +11,7 @@ from clearprop.nn.functional.activation import SELU_ALPHA, SELU_SCALE
 from clearprop.nn.functional.layer import arrayed
 from clearprop.op import describe
 from clearprop.ops import random
+from clearprop.tensor import Tensor
 
 LOWEST = -SELU_SCALE * SELU_ALPHA  # what selu tends to far below 0
 
@@ -85,7 +86,10 @@ def probability(called: str, p: float) -> None:
 
 
 def _keep(shape: tuple[int, ...], p: float) -> Any:
-    return random.uniform(shape, dtype=np.float32) >= p
+    kept = random.uniform(shape, dtype=np.float32) >= p
+    if isinstance(kept, Tensor) and kept.op is None:
+        kept.name = "mask"  # what a drawing calls it
+    return kept
 
 
 def _dropped(x: Any, p: float, shape: tuple[int, ...]) -> Any:

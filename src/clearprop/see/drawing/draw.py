@@ -18,7 +18,7 @@ from clearprop.see.drawing.arrange import Placement, layout
 from clearprop.see.drawing.folding import COMFORTABLE, folds
 from clearprop.see.drawing.svg import svg
 from clearprop.see.drawing.text import text
-from clearprop.see.names import callers_frame, find, model_name, model_of
+from clearprop.see.names import alike, callers_frame, find, model_name, model_of
 from clearprop.tensor import Tensor
 
 _FORMATS = (".svg", ".png", ".html", ".txt")
@@ -183,6 +183,7 @@ def draw(
     if model is None and len(order) > COMFORTABLE:
         model = model_of(order, frame)
     found = find(names, model, frame)
+    found |= alike(order, found, frame)
     prefix = model_name(model, frame) if model is not None else ""
     del frame
     folded = folds(order, model, depth, expand, prefix) if model is not None else ()

@@ -15,7 +15,11 @@ from clearprop.see.drawing.arrange import arrange
 from clearprop.see.drawing.boxes import Box, Link
 from clearprop.see.page.cluster import Cluster, Kid
 
-WIDEST, INNER = 1240.0, 860.0  # pixels, before a row goes on in a second one: of everything, and in a group
+WIDEST, INNER, SLIM = (
+    1240.0,
+    860.0,
+    460.0,
+)  # pixels, at which rows end: of everything, in a group, on a telephone
 _NARROWEST, _ASPECT = 700.0, 1.8  # of what is in rows: the least width, and width over height at best
 _STEP = 24  # widths are rounded up to it, so that equal layers share a plan
 _FEW, _SMALL = 8, 24  # leaves that stand in the left column, in a drawing of so many boxes
@@ -138,7 +142,9 @@ def _planned(
     else:
         found = arrange(all_sizes, pairs, left=pinned, effort=_EFFORT)
     if found.width > widest:
-        found = arrange(all_sizes, pairs, left=pinned, wrap=_limit(found.width, found.height), effort=_EFFORT)
+        found = arrange(
+            all_sizes, pairs, left=pinned, wrap=_limit(found.width, found.height, widest), effort=_EFFORT
+        )
     out = found.x[-1] if ports.outs else 0.0
     return {
         "w": round(found.width),
@@ -156,8 +162,10 @@ def _planned(
     }
 
 
-def _limit(width: float, height: float) -> float:
+def _limit(width: float, height: float, widest: float) -> float:
     """Return how wide rows may be, so that together they are about as wide and tall as a screen."""
+    if widest == SLIM:
+        return SLIM
     rows = max(2, round(math.sqrt(width / (_ASPECT * max(height, 1.0)))))
     return max(width / rows, _NARROWEST)
 

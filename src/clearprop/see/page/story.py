@@ -14,7 +14,7 @@ from clearprop.see.drawing.folding import FoldedModule
 from clearprop.see.drawing.pictures import Picture, levels, palette
 from clearprop.see.numbers import brief
 from clearprop.see.page.cluster import Cluster
-from clearprop.see.page.plans import INNER, WIDEST, Planner, shown_of, wiring
+from clearprop.see.page.plans import INNER, SLIM, WIDEST, Planner, Wiring, shown_of, wiring
 from clearprop.see.page.tree import tree_of
 from clearprop.tensor import Tensor
 
@@ -125,8 +125,14 @@ class Story:
             "palette": palette(),
             "boxes": [self._written(box) | {"i": entering[i]} for i, box in enumerate(self.boxes)],
             "groups": groups,
+            "slim": self._slim(planner, wires),
             "plans": planner.plans,
         }
+
+    def _slim(self, planner: Planner, wires: Wiring) -> int:
+        """Return the number of the plan of the whole on a narrow screen."""
+        shown = shown_of(self.root, self.boxes, self._cards)
+        return planner.plan(shown, wires.ports[self.root], wires.arrows[self.root], False, SLIM)
 
     def _written(self, box: Box) -> dict[str, Any]:
         """Return a box as a page reads it: short keys, and nothing that is empty."""

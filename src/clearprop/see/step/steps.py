@@ -21,7 +21,7 @@ from clearprop.see.algebra.notation import Term, name
 from clearprop.see.algebra.symbols import Symbol, input_term, op_term
 from clearprop.see.drawing.draw import write
 from clearprop.see.drawing.folding import COMFORTABLE
-from clearprop.see.names import callers_frame, find, model_name, model_of
+from clearprop.see.names import alike, callers_frame, find, model_name, model_of
 from clearprop.see.numbers import written
 from clearprop.see.step.arrow import Arrow
 from clearprop.see.step.entry import Products, entry_of
@@ -319,7 +319,8 @@ def trace(
     if algorithm not in ALGORITHMS:
         raise ValueError(lesson("trace(t)", f"algorithm is one of {', '.join(ALGORITHMS)}", repr(algorithm)))
     frame = callers_frame()
-    made = _traced(output, grad, algorithm, find(names, model, frame))
+    known = find(names, model, frame)
+    made = _traced(output, grad, algorithm, known | alike(topological_order(output), known, frame))
     if model is None and len(made.order) > COMFORTABLE:
         model = model_of(made.order, frame)
     made.model, made.prefix = model, model_name(model, frame) if model is not None else ""

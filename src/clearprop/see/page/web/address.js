@@ -16,7 +16,8 @@ class Address {
     const words = new URLSearchParams();
     words.set("zoom", view.k.toFixed(4));
     words.set("at", [(width / 2 - view.x) / view.k, (height / 2 - view.y) / view.k].map((t) => t.toFixed(1)).join(","));
-    words.set("open", tree.groups().filter((group) => group.open && group !== tree.root).map((group) => group.number - tree.count).join("."));
+    const open = tree.groups().filter((group) => group.open && group !== tree.root);
+    words.set("open", open.map((group) => group.number - tree.count).join("."));
     if (tree.home !== tree.root) words.set("in", tree.home.number - tree.count);
     if (chosen) words.set("box", chosen.id);
     for (const [name, { read }] of Object.entries(this.more)) words.set(name, read());

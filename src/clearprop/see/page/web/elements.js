@@ -21,11 +21,15 @@ function boxElement(thing, prefix) {
 // Writes what a box shows into its element, anew.
 function fillBox(group, thing, id) {
   const open = thing.group && thing.open;
-  group.setAttribute("class", ["box", thing.k, open ? "open" : "", thing.a ? "alarm" : "", thing.looks || ""].filter(Boolean).join(" "));
+  const looks = ["box", thing.k, open && "open", thing.a && "alarm", thing.looks];
+  group.setAttribute("class", looks.filter(Boolean).join(" "));
   group.setAttribute("aria-label", spoken(thing));
   if (thing.group) group.setAttribute("aria-expanded", String(thing.open));
   const parts = [make("rect", { class: "frame", width: tenth(thing.w), height: tenth(thing.h), rx: radius(thing) })];
-  if (thing.k === "output" || (thing.group && !open)) parts.push(make("rect", { class: "rule", x: 3, y: 3, width: tenth(thing.w - 6), height: tenth(thing.h - 6), rx: Math.max(radius(thing) - 3, 2), fill: "none" }));
+  if (thing.k === "output" || (thing.group && !open)) {
+    const size = { width: tenth(thing.w - 6), height: tenth(thing.h - 6), rx: Math.max(radius(thing) - 3, 2) };
+    parts.push(make("rect", { class: "rule", x: 3, y: 3, ...size, fill: "none" }));
+  }
   for (const piece of pieces(thing)) parts.push(pieceElement(piece, id));
   group.replaceChildren(...parts);
 }
@@ -33,19 +37,26 @@ function fillBox(group, thing, id) {
 function pieceElement(piece, id) {
   if (piece.kind === "rule") return make("path", { class: "rule", d: piece.d });
   if (piece.kind === "picture") return pictureElement(piece, `${id}-${piece.part}-picture`);
-  return make("text", { class: piece.looks, id: `${id}-${piece.part}`, x: tenth(piece.x), y: tenth(piece.y), "text-anchor": piece.anchor, textLength: piece.most, lengthAdjust: piece.most && "spacingAndGlyphs" }, piece.words);
+  const place = { id: `${id}-${piece.part}`, x: tenth(piece.x), y: tenth(piece.y), "text-anchor": piece.anchor };
+  const squeeze = { textLength: piece.most, lengthAdjust: piece.most && "spacingAndGlyphs" };
+  return make("text", { class: piece.looks, ...place, ...squeeze }, piece.words);
 }
 
 function pictureElement({ shown, x, y }, id) {
   const place = { id, transform: `translate(${tenth(x)} ${tenth(y)})` };
-  if (shown.k === "heat") return make("image", { ...place, width: shown.w, height: shown.h, preserveAspectRatio: "none", style: "image-rendering:pixelated", href: (shown.url ||= raster(shown).toDataURL()) });
+  if (shown.k === "heat") {
+    const size = { width: shown.w, height: shown.h, preserveAspectRatio: "none", style: "image-rendering:pixelated" };
+    return make("image", { ...place, ...size, href: (shown.url ||= bitmap(shown)) });
+  }
   if (shown.k === "line") return make("path", { ...place, class: "spark", d: spark(shown) });
   const group = make("g", place);
   shown.e.forEach((words, i) => {
     const left = (i % shown.n) * shown.s, top = Math.floor(i / shown.n) * CELL, colour = shade(shown, i);
     group.append(
       make("rect", { x: tenth(left), y: top, width: tenth(shown.s - 1), height: CELL - 1, fill: colour }),
-      make("text", { class: "small", x: tenth(left + shown.s / 2 - 0.5), y: top + 11.8, "text-anchor": "middle", style: `fill:${ink(colour)}` }, words),
+      make("text", {
+        class: "small", x: tenth(left + shown.s / 2 - 0.5), y: top + 11.8, "text-anchor": "middle", style: `fill:${ink(colour)}`,
+      }, words),
     );
   });
   return group;

@@ -11,7 +11,11 @@ class Overview {
       const corner = this.canvas.getBoundingClientRect();
       stage.centre((event.clientX - corner.left) / this.scale, (event.clientY - corner.top) / this.scale);
     };
-    this.canvas.addEventListener("pointerdown", (event) => { event.stopPropagation(); this.canvas.setPointerCapture(event.pointerId); go(event); });
+    this.canvas.addEventListener("pointerdown", (event) => {
+      event.stopPropagation();
+      this.canvas.setPointerCapture(event.pointerId);
+      go(event);
+    });
     this.canvas.addEventListener("pointermove", (event) => { if (event.buttons) { event.stopPropagation(); go(event); } });
     this.canvas.addEventListener("pointerup", (event) => event.stopPropagation());
   }

@@ -9,7 +9,8 @@ class Panel {
   show(thing) {
     this.place.hidden = !thing;
     if (!thing) return;
-    const lines = thing.group ? [thing.f, valueOf(thing), gradOf(thing)] : [thing.op && `op ${thing.op}`, thing.l, valueOf(thing), gradOf(thing)];
+    const kind = thing.group ? [thing.f] : [thing.op && `op ${thing.op}`, thing.l];
+    const lines = [...kind, valueOf(thing), gradOf(thing)];
     const close = button("\u00d7", () => this.stage.choose(null));
     close.setAttribute("aria-label", "Close");
     close.className = "close";
@@ -27,10 +28,12 @@ class Panel {
   doors(group) {
     const place = document.createElement("p");
     place.className = "doors";
-    place.append(button(group.open ? "Close" : "Open", () => { this.stage.toggle(group); this.show(group); }), button("Enter", () => this.stage.enter(group)));
+    const turn = () => { this.stage.toggle(group); this.show(group); };
+    place.append(button(group.open ? "Close" : "Open", turn), button("Enter", () => this.stage.enter(group)));
     const last = group.kids.filter((kid) => kid.group).length;
     if (group.sealed && last > 3) {
-      const field = Object.assign(document.createElement("input"), { type: "number", min: 0, max: last - 1, placeholder: `0 to ${last - 1}` });
+      const field = document.createElement("input");
+      Object.assign(field, { type: "number", min: 0, max: last - 1, placeholder: `0 to ${last - 1}` });
       field.setAttribute("aria-label", "Go to layer");
       field.addEventListener("change", () => {
         const found = group.kids.filter((kid) => kid.group)[field.valueAsNumber];

@@ -27,7 +27,9 @@ function spoken(thing) {
 function pieces(thing) {
   const found = [];
   if (thing.stub) return [{ kind: "text", x: MARGIN, y: 17, words: thing.t, looks: "title", part: "title" }];
-  const text = (x, y, words, looks, part, anchor, most) => found.push({ kind: "text", x, y, words, looks, part, anchor, most });
+  const text = (x, y, words, looks, part, anchor, most) => {
+    found.push({ kind: "text", x, y, words, looks, part, anchor, most });
+  };
   if (thing.group && thing.open) {
     text(MARGIN, 19, `\u2212 ${thing.t}`, "title", "title");
     if (thing.o) text(MARGIN + (thing.t.length + 3) * WIDE, 19, thing.o, "note", "note");
@@ -48,7 +50,8 @@ function pieces(thing) {
 function scalar(thing, found, text) {
   const value = valueOf(thing), grad = gradOf(thing);
   if (value) {
-    text(thing.w - MARGIN, 17, value, "value", "value", "end", squeezed(value, thing.w - 32 - (fullTitle(thing).length + (thing.group ? 2 : 0)) * WIDE));
+    const title = fullTitle(thing).length + (thing.group ? 2 : 0);
+    text(thing.w - MARGIN, 17, value, "value", "value", "end", squeezed(value, thing.w - 32 - title * WIDE));
     const x = tenth(thing.w - 1.5 * MARGIN - Math.max(value.length, (thing.v || "").trim().length) * WIDE);
     found.push({ kind: "rule", d: `M${x} 0v${ROW}` });
   }
@@ -64,7 +67,8 @@ const squeezed = (words, room) => (words.length * WIDE > room + 1 && room > 0 ? 
 
 // An array's value and gradient: below each other for vectors, side by side for matrices.
 function body(thing, found, text) {
-  const entries = [["value", valueOf(thing), thing.v, thing.p], ["grad", gradOf(thing), thing.g, thing.q]].filter((entry) => entry[1] || entry[2]);
+  const both = [["value", valueOf(thing), thing.v, thing.p], ["grad", gradOf(thing), thing.g, thing.q]];
+  const entries = both.filter((entry) => entry[1] || entry[2]);
   if (entries.length) found.push({ kind: "rule", d: `M0 ${ROW}h${thing.w}` });
   const below = stacked(thing);
   const indent = Math.max(0, ...entries.map((entry) => (entry[2] || "").length)) * SMALL + MARGIN;
@@ -101,6 +105,20 @@ function raster(shown) {
     context.fillRect(i % shown.n, Math.floor(i / shown.n), 1, 1);
   }
   return (shown.raster = made);
+}
+
+// The same as the address of a bitmap, for elements: a header, the palette, the rows from the last to the first.
+function bitmap(shown) {
+  const rows = shown.c.length / shown.n, padded = Math.ceil(shown.n / 4) * 4, start = 54 + 4 * 64;
+  const word = (n) => String.fromCharCode(n & 255, (n >> 8) & 255, (n >> 16) & 255, (n >> 24) & 255);
+  const colour = (hex) => String.fromCharCode(...[5, 3, 1].map((i) => parseInt(hex.slice(i, i + 2), 16)), 0);
+  const palette = Array.from({ length: 64 }, (_, n) => colour(data.palette[n] || "#000000")).join("");
+  let cells = "";
+  for (let i = rows - 1; i >= 0; i--) {
+    for (let j = 0; j < padded; j++) cells += String.fromCharCode(j < shown.n ? LEVEL[shown.c[i * shown.n + j]] : 0);
+  }
+  const numbers = [start + cells.length, 0, start, 40, shown.n, rows, 1 | (8 << 16), 0, cells.length, 0, 0, 64, 0];
+  return `data:image/bmp;base64,${btoa(`BM${numbers.map(word).join("")}${palette}${cells}`)}`;
 }
 
 // A line through the entries, and the level of 0, as path data.

@@ -37,6 +37,7 @@ class Sight {
   // The innermost thing at a point: of an open group only its head counts.
   at(x, y) {
     const found = this.within(x, y, x, y).boxes.reverse();
-    return found.find((box) => x >= box.x && x <= box.x + box.w && y >= box.y && y <= box.y + (box.group && box.open ? HEAD : box.h)) || null;
+    const tall = (box) => (box.group && box.open ? HEAD : box.h);
+    return found.find((b) => x >= b.x && x <= b.x + b.w && y >= b.y && y <= b.y + tall(b)) || null;
   }
 }

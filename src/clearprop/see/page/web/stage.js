@@ -2,6 +2,7 @@
 const REST = 140; // milliseconds without a move, after which elements take the canvas's place
 const MOST_ELEMENTS = 150, READABLE = 0.42; // boxes that are shown as elements, and the scale from which on
 const LEAST = 0.01, LARGEST = 4, SNUG = 1.35; // scales; the last is how far a small graph is enlarged
+const NARROW = 600; // pixels, below which the whole is drawn in more rows
 const EASY = 0.86; // the scale at which the smallest text has 9 pixels
 
 class Stage {
@@ -55,8 +56,10 @@ class Stage {
     [this.width, this.height] = [clientWidth, clientHeight];
     const ratio = Math.min(2, devicePixelRatio || 1);
     [this.canvas.width, this.canvas.height] = [clientWidth * ratio, clientHeight * ratio];
+    const turned = this.tree.narrow(clientWidth < NARROW);
+    if (turned && this.sight) this.layout();
     if (this.sight) this.ask(this.moving);
-    if (this.fitted && !first) this.fit();
+    if (this.sight && !first && (turned || this.fitted)) this.fit();
   }
 
   // --- layout -----------------------------------------------------------------------------------------------
@@ -126,7 +129,8 @@ class Stage {
     c.setTransform(1, 0, 0, 1, 0, 0);
     c.clearRect(0, 0, this.canvas.width, this.canvas.height);
     c.setTransform(ratio * k, 0, 0, ratio * k, ratio * x, ratio * y);
-    const { boxes, arrows } = this.seen, open = boxes.filter((b) => b.group && b.open), closed = boxes.filter((b) => !(b.group && b.open));
+    const { boxes, arrows } = this.seen, isOpen = (b) => b.group && b.open;
+    const open = boxes.filter(isOpen), closed = boxes.filter((b) => !isOpen(b));
     paintBoxes(c, open, this.colours, k);
     if (k < LEGIBLE && arrows.length > 200) this.paintFar(c, arrows, k);
     else for (const arrow of arrows) paintArrow(c, arrow, this.colours);
@@ -136,18 +140,27 @@ class Stage {
     for (const tag of this.labels) paintTag(c, tag, this.colours);
   }
 
-  // Many arrows far away: all lines in one stroke, without heads.
+  // Many arrows far away: all that look alike in one stroke, without heads.
   paintFar(c, arrows, k) {
-    c.strokeStyle = this.colours.arrow;
+    const all = arrows.length > 0.6 * this.tree.arrows.length, alike = new Map();
     c.lineWidth = Math.max(1, 0.6 / k);
-    if (arrows.length > 0.6 * this.tree.arrows.length) {
-      if (!this.everyArrow) {
-        this.everyArrow = new Path2D();
-        for (const arrow of this.tree.arrows) this.everyArrow.addPath((arrow.line ||= new Path2D(arrow.d)));
-      }
-      c.stroke(this.everyArrow);
-    } else for (const arrow of arrows) c.stroke((arrow.line ||= new Path2D(arrow.d)));
-    for (const arrow of arrows) if (arrow.looks) paintArrow(c, arrow, this.colours);
+    if (all && !arrows.some((arrow) => arrow.looks)) {
+      c.strokeStyle = this.colours.arrow;
+      return c.stroke((this.everyArrow ||= new Path2D(this.tree.arrows.map((arrow) => arrow.d).join(""))));
+    }
+    for (const arrow of arrows) {
+      const look = arrow.looks || "";
+      if (!alike.has(look)) alike.set(look, []);
+      alike.get(look).push(arrow.d);
+    }
+    for (const [look, ways] of alike) {
+      const lit = /active|sent/.test(look);
+      c.globalAlpha = look.includes("faint") ? 0.45 : 1;
+      c.strokeStyle = lit ? this.colours.active : this.colours.arrow;
+      c.lineWidth = Math.max(look.includes("active") ? 3 : 1, 0.6 / k);
+      c.stroke(new Path2D(ways.join("")));
+    }
+    c.globalAlpha = 1;
   }
 
   drawElements() {
@@ -192,14 +205,17 @@ class Stage {
 
   // While only the canvas is shown, buttons that nobody sees stand for the boxes in view.
   readAloud(elements) {
-    const wanted = elements ? [] : this.seen.boxes.slice(0, MOST_ELEMENTS);
-    if (!wanted.length && !this.reader.firstChild) return;
-    this.reader.replaceChildren(...wanted.map((thing) => {
-      const button = Object.assign(document.createElement("button"), { type: "button", textContent: spoken(thing) });
-      button.addEventListener("click", () => this.press(thing));
-      button.addEventListener("focus", () => this.choose(thing));
-      return button;
-    }));
+    const wanted = elements ? [] : this.seen.boxes.slice(0, MOST_ELEMENTS), have = [...this.reader.children];
+    if (wanted.length !== have.length || wanted.some((thing, n) => have[n].thing !== thing)) {
+      this.reader.replaceChildren(...wanted.map((thing) => this.spokenButton(thing)));
+    } else have.forEach((made) => { if (made.textContent !== spoken(made.thing)) made.textContent = spoken(made.thing); });
+  }
+
+  spokenButton(thing) {
+    const made = Object.assign(document.createElement("button"), { type: "button", textContent: spoken(thing), thing });
+    made.addEventListener("click", () => this.press(thing));
+    made.addEventListener("focus", () => this.choose(thing));
+    return made;
   }
 
   // --- zoom and place ---------------------------------------------------------------------------------------
@@ -241,8 +257,10 @@ class Stage {
   // The first view: folded until it can be read.
   begin(depth, expand) {
     if (depth != null || expand.length) {
-      const named = (group) => expand.some((path) => path === "all" || [fullName(group)].some((own) => own === path || own.startsWith(`${path}.`) || path.startsWith(`${own}.`) || path.endsWith(`.${own}`)));
-      for (const group of this.tree.groups()) if (group.depth <= (depth ?? 1) || named(group)) group.open = true;
+      const leads = (own, path) => path === "all" || `${path}.`.startsWith(`${own}.`) || own === path || own.endsWith(`.${path}`);
+      const named = (group) => expand.some((path) => leads(fullName(group), path));
+      const wanted = this.tree.groups().filter((group) => group.depth <= (depth ?? 1) || named(group));
+      for (const group of wanted) for (const above of this.tree.way(group)) above.open = true;
     } else this.tree.openReadable(() => this.scaleToFit() >= EASY || this.tree.width * EASY < this.width * 0.7);
     this.layout();
     this.fit();

@@ -6,9 +6,12 @@ const KINDS = { input: 1, constant: 1, middle: 1, output: 1, module: 1 };
 class Tree {
   constructor(data) {
     this.plans = data.plans;
-    this.things = [...data.boxes, ...data.groups].map((told, n) => ({ ...told, number: n, group: Boolean(told.kids), open: false, parent: null, depth: 0 }));
+    this.things = [...data.boxes, ...data.groups].map((told, n) => (
+      { ...told, number: n, group: Boolean(told.kids), open: false, parent: null, depth: 0 }));
     this.count = data.boxes.length;
     this.root = this.things[this.count];
+    this.wholePlan = this.root.plan;
+    this.slimPlan = data.slim;
     this.home = this.root; // what is shown: everything, or one group alone
     this.root.open = true;
     for (const thing of this.things) if (thing.group) thing.kids = thing.kids.map((n) => this.things[n]);
@@ -46,6 +49,15 @@ class Tree {
     if (start < 0) return null;
     for (const at of way.slice(start)) if (at.group && !at.open && at !== this.home) return at;
     return thing;
+  }
+
+  // On a narrow screen the whole goes on in more rows. Tells whether that changed anything.
+  narrow(on) {
+    const plan = on ? this.slimPlan : this.wholePlan;
+    if (this.root.plan === plan) return false;
+    this.root.plan = plan;
+    this.adopt(this.root);
+    return true;
   }
 
   // --- sizes, from the inside out ---------------------------------------------------------------------------
@@ -100,7 +112,10 @@ class Tree {
     const plan = this.plans[home.plan];
     home.ins.forEach((u, n) => {
       const origin = this.things[u], y = home.y + HEAD + home.down.at(plan.ins[n]);
-      this.shownBoxes.push({ stub: origin, id: `stub-${n}`, k: origin.k, t: fullName(origin), x: 0, y: y - 12.5, w: wide, h: 25, depth: home.depth + 1, group: false, i: [] });
+      this.shownBoxes.push({
+        stub: origin, id: `stub-${n}`, k: origin.k, t: fullName(origin), i: [], group: false, depth: home.depth + 1,
+        x: 0, y: y - 12.5, w: wide, h: 25,
+      });
     });
   }
 
@@ -119,7 +134,8 @@ class Tree {
   // The arrows of one way of a plan: one, or where it enters or leaves an open group, one for each value.
   wire(group, plan, way) {
     const [a, b, index] = way, corners = [];
-    for (let i = 3; i < way.length; i += 2) corners.push([group.x + PAD + group.across.at(way[i]), group.y + HEAD + group.down.at(way[i + 1])]);
+    const left = group.x + PAD, top = group.y + HEAD;
+    for (let i = 3; i < way.length; i += 2) corners.push([left + group.across.at(way[i]), top + group.down.at(way[i + 1])]);
     const from = a >= 0 ? group.kids[a] : null, to = b >= 0 ? group.kids[b] : null;
     const clear = from ? this.right(group, plan.kids[a]) : 0;
     const values = this.values(group, from, to, -1 - a, -1 - b, index);
@@ -128,7 +144,8 @@ class Tree {
     for (const us of apart) {
       const start = this.leaves(group, from, a, plan, us[0], way), end = this.enters(group, to, plan, us[0], way);
       const points = joined(start, clear, corners, end);
-      this.arrows.push({ group, from, to, index, values: us, points, head: Boolean(to) && !toOpen, d: path(this.tipped(points, Boolean(to) && !toOpen)), ...bounds(points) });
+      const head = Boolean(to) && !toOpen, d = path(this.tipped(points, head));
+      this.arrows.push({ group, from, to, index, values: us, points, head, d, ...bounds(points) });
     }
   }
 

@@ -66,9 +66,11 @@ function textsOf(name, n, at) {
   const lane = lanes[name], node = story.nodes[n], when = times[name].value.get(n);
   const known = node.leaf || when < at;
   const thing = stages[name].tree.things[node.box];
-  const value = node.leaf ? (node.number ? `value=${text(node.value)}` : thing.v) : known ? fill(lane.steps[when].box, lane, lane.steps[when]) : "value=?";
+  const said = (k) => fill(lane.steps[k].box, lane, lane.steps[k]);
+  const own = node.number ? `value=${text(node.value)}` : thing.v;
+  const value = node.leaf ? own : known ? said(when) : "value=?";
   const last = lastBefore(times[name].grad.get(n), at);
-  const grad = !node.needs ? "" : last < 0 ? "grad=?" : fill(lane.steps[last].box, lane, lane.steps[last]);
+  const grad = !node.needs ? "" : last < 0 ? "grad=?" : said(last);
   return { value, grad, known };
 }
 
@@ -91,30 +93,33 @@ const output = () => story.nodes[story.nodes.length - 1].box;
 function write(name, at) {
   const stage = stages[name];
   for (const thing of stage.tree.shownBoxes) {
-    if (thing.stub || (thing.group && thing.open) || (!thing.group && numberOf(thing.number) === undefined)) continue;
+    if (thing.group ? thing.open : numberOf(thing.number) === undefined) continue;
     const now = thing.group ? textsOfGroup(name, thing, at) : textsOf(name, numberOf(thing.number), at);
     const hides = `${now.known ? "" : "v"}${/^grad(=\?| \d+ of \d+)$/.test(now.grad) || !now.grad ? "g" : ""}`;
     if (thing.value === now.value && thing.grad === now.grad && thing.hidden === hides) continue;
-    Object.assign(thing, { value: now.value, grad: now.grad, hidden: hides, hides: { value: hides.includes("v"), grad: hides.includes("g") } });
+    Object.assign(thing, { value: now.value, grad: now.grad, hidden: hides });
+    thing.hides = { value: hides.includes("v"), grad: hides.includes("g") };
     stage.redraw(thing);
   }
 }
 
 // The looks of boxes and arrows: what takes part, what waits, which way gradients went.
 function looksOf(name, at) {
-  const stage = stages[name], { tree } = stage, lane = lanes[name], looks = new Map(), add = (thing, look) => thing && looks.set(thing, `${looks.get(thing) || ""} ${look}`.trim());
+  const stage = stages[name], { tree } = stage, lane = lanes[name], looks = new Map();
+  const add = (thing, look) => thing && looks.set(thing, `${looks.get(thing) || ""} ${look}`.trim());
   const step = at ? seen[name].find((known) => known.end >= at) : null;
   const back = lane.steps.findIndex((known) => known.kind === "start") < at;
   for (const arrow of tree.arrows) {
-    const sent = (arrow.links || []).filter(([n, i]) => lastBefore(times[name].sent.get(`${n}-${i}`), at) >= 0);
-    if (sent.length) add(arrow, "sent back");
+    const sent = (arrow.links || []).some(([when]) => lastBefore(when, at) >= 0);
+    if (sent) add(arrow, "sent back");
     else if (back) add(arrow, "faint");
   }
   if (step) for (const { arrow, look } of activeArrows(tree, lane, step, at)) looks.set(arrow, look);
   for (const thing of tree.shownBoxes) {
     const n = thing.group ? null : numberOf(thing.number);
-    if (n !== null && n !== undefined && !story.nodes[n].leaf && !(times[name].value.get(n) < at)) add(thing, "waiting");
-    if (n !== null && n !== undefined && at === lane.steps.length && wrong(lane, n)) add(thing, "alarm");
+    const node = story.nodes[n];
+    if (node && !node.leaf && !(times[name].value.get(n) < at)) add(thing, "waiting");
+    if (node && at === lane.steps.length && wrong(lane, n)) add(thing, "alarm");
     if (thing.group && !thing.open && thing.value === "value=?") add(thing, "waiting");
   }
   if (step) for (const [thing, look] of busy(tree, lane, step, at)) add(thing, look);
@@ -131,9 +136,10 @@ function activeArrows(tree, lane, step, at) {
     return ins.flatMap((link) => tree.along(...link)).map((arrow) => ({ arrow, look }));
   }
   const done = lane.steps[at - 1], box = story.nodes[done.node].box, inputs = tree.things[box].i;
-  if (step.kind === "backward") return tree.along(story.nodes[done.input].box, box, done.i).map((arrow) => ({ arrow, look: "active back" }));
+  const lit = (u, i, look) => tree.along(u, box, i).map((arrow) => ({ arrow, look }));
+  if (step.kind === "backward") return lit(story.nodes[done.input].box, done.i, "active back");
   const found = [];
-  for (let i = 0; i < inputs.length; i += 2) found.push(...tree.along(inputs[i], box, inputs[i + 1]).map((arrow) => ({ arrow, look: "active forth" })));
+  for (let i = 0; i < inputs.length; i += 2) found.push(...lit(inputs[i], inputs[i + 1], "active forth"));
   return found;
 }
 
@@ -147,7 +153,8 @@ function busy(tree, lane, step, at) {
 function tagsOf(name, at) {
   const { tree } = stages[name], lane = lanes[name], done = at ? lane.steps[at - 1] : null;
   if (!done || done.kind !== "backward" || !story.nodes[done.input].number) return [];
-  const words = text(done.numbers.amount), [arrow] = tree.along(story.nodes[done.input].box, story.nodes[done.node].box, done.i);
+  const words = text(done.numbers.amount);
+  const [arrow] = tree.along(story.nodes[done.input].box, story.nodes[done.node].box, done.i);
   if (!arrow || words.length > 14) return [];
   const n = Math.floor((arrow.points.length - 1) / 2), [ax, ay] = arrow.points[n], [bx, by] = arrow.points[n + 1];
   const short = arrow.x1 - arrow.x0 < words.length * 6.6 + 28;
@@ -161,7 +168,10 @@ function unfolded(name) {
   for (const arrow of tree.arrows) arrow.links = [];
   story.nodes.forEach((node, n) => {
     const inputs = tree.things[node.box].i;
-    for (let i = 0; i < inputs.length; i += 2) for (const arrow of tree.along(inputs[i], node.box, inputs[i + 1])) arrow.links.push([n, inputs[i + 1]]);
+    for (let i = 0; i < inputs.length; i += 2) {
+      const when = times[name].sent.get(`${n}-${inputs[i + 1]}`); // the steps in which a gradient went back there
+      for (const arrow of tree.along(inputs[i], node.box, inputs[i + 1])) arrow.links.push([when]);
+    }
   });
 }
 
@@ -250,7 +260,8 @@ const endOf = (count) => (count <= 0 ? 0 : seen[longest()][Math.min(count, steps
 // Where a layer ends and the next begins: a mark under the slider, and a place for [ and ].
 function layerEnds() {
   const all = seen[longest()];
-  return all.flatMap((step, n) => (n + 1 === all.length || layerOf(all[n + 1]) !== layerOf(step) || all[n + 1].kind !== step.kind ? [n + 1] : []));
+  const ends = (step, next) => !next || layerOf(next) !== layerOf(step) || next.kind !== step.kind;
+  return all.flatMap((step, n) => (ends(step, all[n + 1]) ? [n + 1] : []));
 }
 
 function ticks() {
@@ -404,10 +415,15 @@ function setStage(name) {
 function arrange() {
   for (const name of Object.keys(lanes)) element(`lane-${name}`).hidden = !visible().includes(name);
   for (const name of visible()) {
-    const stage = stages[name];
+    stages[name].resize();
+    if (!stages[name].sight) stages[name].begin(null, []);
+  }
+  const { tree } = stages[shown], wide = visible().length > 1 && tree.width > 2.2 * tree.height;
+  document.querySelector(".lanes").classList.toggle("stacked", wide); // wide drawings stand one below the other
+  for (const name of visible()) {
+    const stage = stages[name], fitted = stage.fitted;
     stage.resize();
-    if (!stage.sight) stage.begin(null, []);
-    else if (stage.fitted) stage.fit();
+    if (fitted) stage.fit();
     stage.rest();
   }
   tools(stages[shown]);

@@ -42,11 +42,13 @@ function groupTold(lane, step, tree) {
   const count = step.end - step.start, { ins, outs } = thing ? tree.links(thing) : { ins: [], outs: [] };
   const listed = (numbers) => {
     const all = [...new Set(numbers)].map((n) => fullName(tree.things[n]));
-    return all.length > 4 ? `${all.slice(0, 3).join(", ")} and ${all.length - 3} more` : all.join(", ").replace(/, ([^,]*)$/, " and $1");
+    if (all.length > 4) return `${all.slice(0, 3).join(", ")} and ${all.length - 3} more`;
+    return all.join(", ").replace(/, ([^,]*)$/, " and $1");
   };
   const from = listed(ins.map((link) => link[0])), to = listed(outs.map((link) => link[1]));
   if (step.kind === "forward") {
-    return { sentence: `${name} takes ${from || "nothing"} and computes what it gives${to ? ` to ${to}` : ""}, in ${count} ${count === 1 ? "step" : "steps"}.`, lines: [thing && valueOf(thing)] };
+    const gives = `computes what it gives${to ? ` to ${to}` : ""}, in ${count} ${count === 1 ? "step" : "steps"}`;
+    return { sentence: `${name} takes ${from || "nothing"} and ${gives}.`, lines: [thing && valueOf(thing)] };
   }
   return {
     sentence: `The gradient goes back through ${name}, arrow by arrow, ${count} of them${from ? `, and arrives at ${from}` : ""}.`,
