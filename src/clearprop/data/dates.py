@@ -244,7 +244,7 @@ def since_epoch(values: Array) -> Array:
     largest = np.nanmax(np.abs(values), initial=0)
     unit = next((10.0**k for k, top in ((0, 1e11), (3, 1e14), (6, 1e17)) if largest < top), 1e9)
     micro = np.where(np.isnan(values), 0, values / unit * 1e6).astype(np.int64).astype("datetime64[us]")
-    return np.where(np.isnan(values), np.datetime64("NaT"), micro)
+    return np.where(np.isnan(values), np.datetime64("NaT", "us"), micro)
 
 
 def of_years(values: Array) -> Array:
@@ -255,4 +255,4 @@ def of_years(values: Array) -> Array:
     """
     whole = np.where(np.isnan(values), 1970, values).astype(np.int64)
     began = (whole - 1970).astype("datetime64[Y]").astype("datetime64[us]")
-    return np.where(np.isnan(values), np.datetime64("NaT"), began)
+    return np.where(np.isnan(values), np.datetime64("NaT", "us"), began)

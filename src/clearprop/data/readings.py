@@ -64,7 +64,7 @@ def moments_of(table: Table, name: str, form: Form) -> Array:
     strange &= ~missing
     if strange.any():
         raise _complaint(table, name, words, strange, "dates", form.name)
-    return words.spread(np.where(missing, np.datetime64("NaT"), found.values))
+    return words.spread(np.where(missing, np.datetime64("NaT", "us"), found.values))
 
 
 def _complaint(table: Table, name: str, cells: Words, strange: Array, kind: str, rule: str) -> InputError:

@@ -135,7 +135,10 @@ def _example() -> tuple[Any, ...]:
         return [z], [z * z]
 
     body, _, _ = traced(turn, [h], [x[0]], 3, [w])
-    return (h.shape, x.shape, w.shape), {"turns": Turns(body, 3, False, None, True, (True,) * 3)}
+    turns = Turns(
+        body, 3, False, None, True, (True,) * 3, again=[True]
+    )  # gradients arrive at what is kept too
+    return (h.shape, x.shape, w.shape), {"turns": turns}
 
 
 def repeated(

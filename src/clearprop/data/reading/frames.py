@@ -125,7 +125,7 @@ def _is_absent(value: Any) -> bool:
 
 def _moment(value: Any) -> Any:
     if value is None:
-        return np.datetime64("NaT")
+        return np.datetime64("NaT", "us")
     if isinstance(value, datetime.datetime) and value.tzinfo is not None:
         value = value.astimezone(datetime.UTC).replace(tzinfo=None)
     return np.datetime64(str(value.isoformat()), "us")
