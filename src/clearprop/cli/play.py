@@ -101,7 +101,7 @@ def _columns(job: Job, args: argparse.Namespace) -> Columns:
 
     found, target = job.model.columns, job.model.target
     names = [name for column in found for name in _names(column)]
-    plain = all(isinstance(column, Number) for column in found)
+    plain = all(isinstance(column, Number) and column.width == 1 for column in found)
     words = [
         "clearprop",
         "play",
