@@ -64,17 +64,42 @@ def test_native_code_computes_what_numpy_does(case, dtype):
         assert f"convolution over {f(*inputs).shape}: {name}" in step.explain()
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"steps": (2, 2)}, {"groups": 2}],
-    ids=str,
-)
-def test_what_has_no_native_code_is_a_call_of_numpy(options):
-    margins = ((1, 1), (1, 1))
-    for name, (f, *inputs) in calls(2, 4, 6, (6, 7), (3, 3), (1, 1), margins, "f4", **options).items():
+def test_what_has_no_native_code_is_a_call_of_numpy():
+    how = {"steps": (2, 2)}
+    for name, (f, *inputs) in calls(2, 4, 6, (9, 8), (3, 3), (2, 2), ((2, 2), (1, 1)), "f4", **how).items():
         step = compiled(f)
         close(step(*inputs).numpy(), f(*inputs))
         assert f"call over {f(*inputs).shape}: {name}" in step.explain()
+
+
+# a convolution, its steps, its groups: steps beyond the kernel, rests that nobody sees, kernels of a channel's own
+PARTED = [
+    ((3, 2, 5, (7, 8), (3, 3), (1, 1), ((1, 1), (1, 1))), (2, 2), 1),
+    ((3, 2, 5, (7, 8), (1, 1), (1, 1), ((0, 0), (0, 0))), (2, 2), 1),
+    ((3, 2, 5, (9, 8), (2, 2), (1, 1), ((0, 0), (0, 0))), (3, 2), 1),
+    ((3, 2, 5, (30,), (5,), (1,), ((2, 2),)), (2,), 1),
+    ((2, 3, 4, (13, 14), (4, 5), (1, 1), ((0, 3), (2, 1))), (4, 3), 1),
+    ((2, 3, 4, (5, 6, 7), (3, 3, 3), (1, 1, 1), ((1, 1), (1, 1), (1, 1))), (2, 1, 2), 1),
+    ((2, 2, 3, (8, 9), (3, 3), (1, 1), ((0, 0), (0, 0))), (2, 2), 1),
+    ((3, 4, 6, (7, 8), (3, 3), (1, 1), ((1, 1), (1, 1))), None, 2),
+    ((3, 4, 6, (7, 8), (3, 3), (1, 1), ((1, 1), (1, 1))), (2, 2), 2),
+    ((3, 4, 4, (7, 8), (3, 3), (1, 1), ((1, 1), (1, 1))), None, 4),
+    ((3, 4, 4, (7, 8), (3, 3), (1, 1), ((1, 1), (1, 1))), (2, 2), 4),
+    ((3, 4, 12, (7, 8), (3, 2), (1, 1), ((2, 1), (0, 1))), (2, 3), 4),
+    ((3, 4, 4, (9, 10), (3, 3), (2, 1), ((2, 2), (1, 1))), None, 4),
+    ((3, 4, 4, (50,), (7,), (1,), ((3, 3),)), None, 4),
+    ((1, 1, 1, (1,), (1,), (1,), ((0, 0),)), (2,), 1),
+]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(("case", "steps", "groups"), PARTED, ids=str)
+def test_steps_groups_and_a_kernel_for_each_channel_are_native(case, steps, groups, dtype):
+    for f, *inputs in calls(*case, dtype, steps=steps, groups=groups).values():
+        step = compiled(f)
+        for _ in range(2):
+            close(step(*inputs).numpy(), f(*inputs))
+        assert "by NumPy" not in step.explain()
 
 
 @pytest.mark.parametrize("case", CASES[1:9:3], ids=str)

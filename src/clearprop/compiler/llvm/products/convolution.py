@@ -18,6 +18,7 @@ from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.values import INDEX, Register
 from clearprop.compiler.llvm.loops.access import Memory, constant_mask
 from clearprop.compiler.llvm.loops.reductions import sums_of_lanes
+from clearprop.compiler.llvm.products.parting import in_parts
 from clearprop.compiler.llvm.products.turning import at_most
 from clearprop.compiler.plan.prepare import Add, copied
 from clearprop.compiler.program.core import Core, enter, unrun
@@ -445,8 +446,10 @@ WRITERS: dict[str, Any] = {
 def native(v: Value, add: Add) -> Value | None:
     """Return a convolution as native code computes it; None where NumPy is called."""
     floats = v.dtype.name in ("float32", "float64") and all(x.dtype == v.dtype for x in v.operands)
-    if not (floats and v.size and all(x.size for x in v.operands)) or planes_of(v) is None:
+    if not (floats and v.size and all(x.size for x in v.operands)):
         return None
+    if planes_of(v) is None:
+        return in_parts(v, add, native)
     v.becomes(v.op, tuple(x if whole(x) else add(copied(x)) for x in v.operands))
     return v
 
