@@ -159,6 +159,7 @@ class Job:
                 overwrite=args.force,
                 compile={"auto": "auto", "yes": True, "no": False}[args.compile],
                 progress=not report.quiet,
+                parallel=self.args.world,
             )
 
     def facts(self) -> dict[str, str]:

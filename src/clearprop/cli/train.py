@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearprop.cli.job import ACTIVATIONS, ASKED, DATA_SETS, OPTIMIZERS, Job, StreamedJob, too_large
 from clearprop.cli.outputs import apart, force
+from clearprop.cli.processes import launched, several
 from clearprop.cli.spelling import spelling
 from clearprop.errors import InputError, lesson
 
@@ -85,6 +86,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--checkpoint", metavar="FILE", help="save the run there after each epoch")
     add("--resume", action="store_true", help="go on from the checkpoint, where there is one")
     force(training)
+    add("--processes", type=int, metavar="N", help="compute by so many, over MPI (extra mpi)")
     add("--compile", choices=("auto", "yes", "no"), default="auto", help="the training step (default: auto)")
     add("--loss", choices=("mse", "poisson"), help="of a number; poisson suits counts (default: mse)")
     weight = "of the classes in the loss: balanced, or NAME=NUMBER,..."
@@ -99,16 +101,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, write the files and return 0, or 130 where Ctrl-C ended the training early."""
     hidden = checked(args)
+    if args.processes is not None or launched() > 1:
+        return several(args, lambda: _run(args, hidden))
+    return _run(args, hidden)
+
+
+def _run(args: argparse.Namespace, hidden: list[int]) -> int:
+    """Train, as one process or as the first of several."""
     from clearprop.cli.train_report import TrainingReport
     from clearprop.files import free_room, whole_folder
     from clearprop.train import NonFiniteLossError
 
+    args.world = getattr(args, "world", None)
     output = _outputs(args)
     report = TrainingReport(quiet=args.quiet, json=args.json)
     asked = copy.copy(args)
     job = StreamedJob(args, hidden) if args.stream or too_large(args.data) else Job(args, hidden)
     job.tell(report)
     report.network(job.model.network)
+    if args.world is not None and not args.world.first:
+        return _trained(job, report)
     if args.doctor:
         job.examine(report)
     if asked.folds is not None or asked.seeds is not None:
@@ -140,6 +152,17 @@ def run(args: argparse.Namespace) -> int:
     if history.ended == "interrupted":
         print("Stopped by Ctrl-C: what was learned until then is kept.", file=sys.stderr)
         return 130
+    return 0
+
+
+def _trained(job: Job, report: Any) -> int:
+    """Train as one of several processes that is not the first: it leaves nothing behind."""
+    from clearprop.train import NonFiniteLossError
+
+    try:
+        job.train(report)
+    except NonFiniteLossError as failure:
+        raise InputError(str(failure)) from failure
     return 0
 
 
@@ -183,6 +206,7 @@ def checked(args: argparse.Namespace) -> list[int]:
     bounds = {
         "epochs": (1, 10**9),
         "batch_size": (1, 10**9),
+        "processes": (2, 10**6),
         "patience": (0, 10**9),
         "seed": (0, 2**63 - 1),
         "lr": (0.0, 1e6),

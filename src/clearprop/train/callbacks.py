@@ -47,6 +47,9 @@ class Callback:
     `epoch_done`.
     """
 
+    writes: bool = False
+    """Whether it writes files: of several processes the first one alone has such a callback."""
+
     if not TYPE_CHECKING:
 
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:

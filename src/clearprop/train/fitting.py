@@ -8,6 +8,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Never
 
@@ -24,6 +25,7 @@ from clearprop.train.fingerprint import fingerprint
 from clearprop.train.history import History
 from clearprop.train.interrupt import Interrupt, gentle_interrupt
 from clearprop.train.metrics import Metric
+from clearprop.train.processes import Processes, Shared
 from clearprop.train.progress import progress as progress_shown
 from clearprop.train.state import Best, Weights, restore, store
 from clearprop.train.step import compiles, rows_of, training_step
@@ -80,6 +82,7 @@ def fit(
     ema: float | None = None,
     swa: int | None = None,
     max_time: float | None = None,
+    parallel: Any = None,
     **other: Never,
 ) -> History:
     """Train `model` so that `loss(model(x), y)` falls over the batches of `data`; return the History.
@@ -114,6 +117,10 @@ def fit(
     the middle of an epoch if need be, and SystemExit(143) raised. `resume` may be the path of a file to go on
     from.
 
+    With `parallel=clearprop.parallel.world()`, in a program that `mpiexec` has started several times, each
+    process computes its share of every batch: losses and weights are those of one process with the whole
+    batch. The first process measures, prints and writes; see docs/guide/parallel.md.
+
     Raises NonFiniteLossError where the loss becomes NaN or infinite (the last good weights are put back),
     InputError for a checkpoint that cannot be used, ValueError where there is nothing to learn from
     or nothing of the model that the optimizer could change.
@@ -137,13 +144,18 @@ def fit(
         accumulate=accumulate, validate_every=validate_every, max_time=max_time, clip_norm=clip_norm
     )
     trained_loss, weighted = _weighted(model, loss, data, sample_weight, class_weight)
+    group = Processes(parallel, model, optimizer, trained_loss, accumulate) if parallel else None
     loader = _loader(weighted, batch_size, seed)
     # The metrics' look at the data draws nothing from the loader: they do not change what is learned.
     held_out = validation is not None
     looked_at = validation if held_out else _in_order(data, loader)
     watchers = [_watcher(c) for c in callbacks]
+    if group is not None:
+        group.check_batches(loader)
     average = Average(model, ema, swa)
-    step = training_step(model, trained_loss, optimizer, compile, clip_norm=clip_norm)
+    shared = group is not None
+    step: Any = training_step(model, trained_loss, optimizer, compile, clip_norm=clip_norm, shared=shared)
+    step = step if group is None else Shared(step, group, trained_loss)
     kept = {"plan": step} | _with_states(watchers) | ({"average": average} if average.tensors else {})
     run = Run(model, optimizer, History(), epochs, _count(loader), kept=kept, averaged=average.used)
     run.options = {"accumulate": accumulate, "clip_norm": clip_norm, "ema": ema, "swa": swa}
@@ -156,6 +168,11 @@ def fit(
         known = fingerprint(model, trained_loss, optimizer, loader, validation) | dict(facts or {})
     if resume:
         restore(_source(generations, resume), run, loader, best, known)
+    if group is not None:
+        group.began(run)
+        if not group.world.first:
+            generations, progress = None, False
+            watchers = [watcher for watcher in watchers if not watcher.writes]
     if generations is not None:
         generations.prepare(_room(model), overwrite)
     if progress:
@@ -163,9 +180,12 @@ def fit(
     metrics = list([metrics] if isinstance(metrics, str) else metrics)
     good = Weights(model, copied=compiles(compile))
 
-    def measured() -> dict[str, float]:
+    def measure() -> dict[str, float]:
         with average.used():
             return _measured(model, loss, looked_at, held_out, metrics)
+
+    def measured() -> dict[str, float]:
+        return measure() if group is None else group.measured(measure)
 
     def saved() -> None:
         if generations is not None:
@@ -173,8 +193,12 @@ def fit(
 
     # What overflows ends in a loss that is not finite, which says more than NumPy's warnings.
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
-    with gentle_interrupt() as interrupt, quiet:
+    with gentle_interrupt() as signals, quiet, nullcontext() if group is None else group.own_chance():
+        interrupt: Any = signals
+        if group is not None:
+            group.signals, interrupt = signals, group  # what one is asked for, all do
         pass_ = _Pass(run, step, good, watchers, interrupt, average, accumulate, max_time)
+        pass_.group = group
         if validate_every is not None:
             pass_.look = validate_every, measured
         _tell(watchers, "run_began", run)
@@ -190,6 +214,8 @@ def fit(
                     break
                 run.partial = (0.0, 0)
                 average.epoch_done(run.epoch)
+                if group is not None:
+                    group.same()
                 row = {"loss": mean} | measured()
                 run.history.add(row, time.perf_counter() - began, run.step)
                 with average.used():
@@ -233,6 +259,7 @@ class _Pass:
         self.end = math.inf if max_time is None else time.monotonic() + max_time
         self.look: tuple[int, Callable[[], dict[str, float]]] | None = None
         self.cut = self.more = self.begun = False
+        self.group: Processes | None = None
 
     @property
     def late(self) -> bool:
@@ -251,6 +278,8 @@ class _Pass:
                 continue
             self._together(held)
             held = []
+            if self.group is not None:
+                self.group.agree(self)
             if self.interrupt.asked or self.late:
                 self.cut, self.more = True, self._has_more(batches)
                 break

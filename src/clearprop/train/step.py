@@ -19,6 +19,7 @@ def training_step(
     compile: Any = "auto",
     *,
     clip_norm: float | None = None,
+    shared: bool = False,
 ) -> FixedPlan:
     """Return `step(x, y)`, which takes one step of the optimizer and returns the loss before it.
 
@@ -26,7 +27,8 @@ def training_step(
     a step that cannot be planned. A plan that proves to be wrong (see `compile`) is given up with a warning,
     once, and the step goes on as it is written. A tuple `x` holds the model's several inputs. `clip_norm`
     bounds the length of all gradients together. `step.together(batches)` takes one step for a few batches,
-    with the gradient of their mean loss by rows.
+    with the gradient of their mean loss by rows. With `shared` the step is that of several processes, and is
+    called by `step.of_rows(rows, x, y, pieces)`.
 
     A batch that is smaller than those before it, as the last one of an epoch is, does not compile a plan of
     its own: it is run as it is written (`step.explain()` says so), unless its size comes twice in a row.
@@ -64,6 +66,10 @@ def training_step(
         updated()
         return total
 
+    if shared:  # by several processes, see `processes`
+        from clearprop.train.processes import shared_step
+
+        return FixedPlan(shared_step(model, loss, optimizer, updated), gathered, compile)
     return FixedPlan(step, gathered, compile)
 
 
@@ -94,6 +100,10 @@ class FixedPlan:
     def __call__(self, x: Any, y: Any) -> Any:
         """Take one step; return the loss before it."""
         return (self.step if self._planned(rows_of(x)) else self.written)(x, y)
+
+    def of_rows(self, rows: int, *batch: Any) -> Any:
+        """Take one step on a part of a batch of so many rows, which decide whether it is worth a plan."""
+        return (self.step if self._planned(rows) else self.written)(*batch)
 
     def together(self, batches: Sequence[tuple[Any, Any]]) -> Any:
         """Take one step of the mean loss, by rows, of a few batches; return it."""

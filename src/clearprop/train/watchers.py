@@ -117,6 +117,7 @@ class Checkpoint(Callback):
     the file is the run's own checkpoint.
     """
 
+    writes = True
     path: str
     every: int
     watch: str | None
@@ -188,6 +189,7 @@ class CSVLog(Callback):
     Raises InputError, before the first batch, where there is a file that is no history, unless `overwrite`.
     """
 
+    writes = True
     path: Path
     overwrite: bool
 
@@ -211,6 +213,7 @@ class JSONLog(Callback):
     InputError, before the first batch, where there is a file that is no such log, unless `overwrite`.
     """
 
+    writes = True
     path: Path
     ours: Callable[..., Any] | None
 
@@ -236,6 +239,8 @@ class JSONLog(Callback):
 
 class TensorBoard(Callback):
     """Writes the curves for TensorBoard, through the package `tensorboardx`; raises InputError without it."""
+
+    writes = True
 
     def __init__(self, folder: str | Path) -> None:
         try:

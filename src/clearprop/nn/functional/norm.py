@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,21 @@ from clearprop.op import describe
 from clearprop.record import assign, read
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
+
+_parts: list[tuple[Callable[[Any], Any], Any]] = []  # of a batch that several processes share: see `together`
+
+
+@contextmanager
+def together(mean: Callable[[Any], Any], pieces: Any) -> Iterator[None]:
+    """Inside the block `batch_norm` sees the whole batch of which `x` is one of so many pieces.
+
+    `mean` returns the mean over the pieces of what each computes, and passes gradients on likewise.
+    """
+    _parts.append((mean, pieces))
+    try:
+        yield
+    finally:
+        _parts.pop()
 
 
 def batch_norm(
@@ -51,12 +67,14 @@ def batch_norm(
     axes = (0, *range(2, len(x.shape)))
     if x.size == 0:
         return _scaled(x * 1.0, weight, bias)  # nothing that the running statistics could follow
-    count = x.size // x.shape[1]
-    if count == 1:
+    count: Any = x.size // x.shape[1]
+    if count == 1 and not _parts:
         wanted = "wants more than one number per channel while training"
         hint = "a larger batch, or model.eval()"
         raise ValueError(lesson("batch_norm(x)", wanted, describe(x), hint=hint))
-    z, mean, var = _standardised(x, axes, eps)
+    among, pieces = _parts[-1] if _parts else (None, 1)
+    z, mean, var = _standardised(x, axes, eps, among)
+    count = count * pieces
     with no_grad():
         _follow(running_mean, mean, momentum)
         _follow(running_var, var * (count / (count - 1)), momentum)
@@ -181,14 +199,18 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
 
 
 # --- what they share ----------------------------------------------------------------------------------------
-def _standardised(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Any]:
+def _standardised(
+    x: Any, axes: tuple[int, ...], eps: float, among: Callable[[Any], Any] | None = None
+) -> tuple[Any, Any, Any]:
     """Return (x - mean) / sqrt(var + eps) over the axes, with the mean and the variance as vectors.
 
     The variance is the mean of squares of what is left of x without its mean: a large mean costs no digits.
     """
     mean = np.mean(x, axis=axes, keepdims=True)
+    mean = mean if among is None else among(mean)
     centred = x - mean
     var = np.mean(np.square(centred), axis=axes, keepdims=True)
+    var = var if among is None else among(var)
     return centred / np.sqrt(var + eps), mean.reshape(-1), var.reshape(-1)
 
 

@@ -1,0 +1,207 @@
+"""Trainings by several processes over MPI: the numbers of one process, one set of files, and no hanging."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import nn
+from clearprop.nn.functional.norm import together
+from clearprop.parallel.launcher import launched
+
+pytest.importorskip("mpi4py")
+HERE = Path(__file__).parent
+BESIDE = Path(sys.prefix, "bin", "mpiexec")
+MPIEXEC = str(BESIDE) if BESIDE.exists() else shutil.which("mpiexec")
+if MPIEXEC is None:
+    pytest.skip("there is no mpiexec", allow_module_level=True)
+PLAIN = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def run(n, *words, status=0, python=(str(HERE / "on_mpi.py"),)):
+    start = [MPIEXEC, "-n", str(n)] if n > 1 else []
+    command = [*start, sys.executable, *python, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=PLAIN)
+    assert done.returncode == status, done.stderr[-3000:]
+    return done
+
+
+def told(*args, **options):
+    return json.loads(run(*args, **options).stdout.splitlines()[-1])
+
+
+KINDS = ["plain sgd", "plain adam", "norm sgd", "norm adam"]
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return told(1, "alone", ".", *KINDS)
+
+
+def close(found, wanted, rtol=1e-9):
+    assert len(found["rows"]) == len(wanted["rows"])
+    for mine, theirs in zip(found["rows"], wanted["rows"], strict=True):
+        assert mine == pytest.approx(theirs, rel=rtol)
+    for name, value in wanted["state"].items():
+        np.testing.assert_allclose(found["state"][name], value, rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+@pytest.mark.parametrize(("n", "how"), [(2, "eager"), (2, "compiled"), (4, "eager")])
+def test_losses_and_weights_are_those_of_one_process_with_the_whole_batch(alone, n, how):
+    found = told(n, "fit", ".", *(f"{kind} {how}" for kind in KINDS))
+
+    for kind in KINDS:
+        close(found[kind], alone[kind])
+
+
+def test_rows_that_cannot_be_cut_evenly_are_computed_by_all(alone):
+    found = told(3, "fit", ".", "norm adam eager")  # the last batch has 8 rows
+
+    close(found["norm adam"], alone["norm adam"])
+
+
+def test_each_process_draws_numbers_of_its_own():
+    found = told(2, "fit", ".", "dropout sgd eager")["dropout sgd"]["rows"]
+    again = told(2, "fit", ".", "dropout sgd eager")["dropout sgd"]["rows"]
+
+    assert found == again
+    assert found[-1]["loss"] < 2
+
+
+def test_what_processes_tell_each_other_is_differentiated():
+    found = told(2, "ops", ".")
+    w, xs = np.array([1.0, 2.0, 3.0]), [np.arange(3.0), np.arange(3.0) + 1]
+
+    def total(x):  # of both processes
+        both = [x[:3], x[3:]]
+        mean = (both[0] + both[1]) / 2
+        first = sum((b * b * w).sum() for b in both) + (mean**2).sum() + (both[0] ** 3).sum()
+        return 2 * (first + 4 * (x**2).sum())
+
+    wanted = clearprop.grad(total)(np.concatenate(xs))
+    np.testing.assert_allclose(np.ravel(found["gradients"]), wanted, rtol=1e-12)
+    np.testing.assert_allclose(np.ravel(found["compiled"]), wanted, rtol=1e-12)
+    assert 2 * found["value"] == pytest.approx(float(total(np.concatenate(xs))))
+
+
+def test_checkpoints_are_written_once_and_resumed_by_another_number(tmp_path):
+    whole = told(1, "alone", ".", "norm adam")["norm adam"]
+    told(2, "checkpoint", tmp_path, 1)
+    told(4, "checkpoint", tmp_path, 2)
+    found = told(2, "checkpoint", tmp_path, 3)
+
+    close(found, whole)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "best.safetensors",
+        "log.csv",
+        "run",
+        "run.previous",
+    ]
+
+
+def test_patience_is_of_all():
+    found = told(2, "patience", ".")
+
+    assert found["ended"] in ("stopped early", "finished")
+
+
+def test_sigterm_in_one_ends_all_with_a_checkpoint(tmp_path):
+    done = run(2, "term", tmp_path, status=143)
+
+    assert (tmp_path / "run").exists()
+    assert "Traceback" not in done.stderr
+
+
+REFUSED = {
+    "raise": (1, ["rank 1 of 2 stops all", "ZeroDivisionError: by the last process"]),
+    "kill": (9, []),
+    "hang": (1, ["did not arrive: rank 1"]),
+    "apart": (1, ["the processes are at different places of the program"]),
+    "data": (1, ["wants the same batches in every process"]),
+    "weights": (1, ["wants a loss that is the mean over rows", "with weights"]),
+    "sum": (1, ["wants a loss that is the mean over rows"]),
+    "batch": (1, ["that 2 processes can cut evenly: batch_size=13", "Try batch_size=14"]),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_process_that_is_lost_or_does_something_else_stops_all(what, tmp_path):
+    status, said = REFUSED[what]
+    error = run(2, what, tmp_path, status=status).stderr
+
+    for text in said:
+        assert text in error
+
+
+def test_a_world_of_one_by_mistake_is_refused_with_the_line_that_was_meant():
+    error = run(1, "ops", ".", status=1).stderr
+
+    assert "wants two processes or more: this process alone" in error
+    assert "mpiexec -n 4 python on_mpi.py" in error
+
+
+def test_a_launcher_that_mpi_does_not_see_is_named(monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+
+    assert launched() == 4
+    code = "from clearprop import parallel; parallel.world()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=PLAIN | {"SLURM_STEP_NUM_TASKS": "4"},
+    )
+    assert "4 processes that do not see each other" in done.stderr
+    assert "srun --mpi=pmi2" in done.stderr
+
+
+COMMAND = ("-m", "clearprop")
+
+
+def test_the_command_by_processes_is_the_command(tmp_path):
+    options = ["train", "iris", "--epochs", 4, "--dropout", 0, "--quiet"]
+    run(1, *options, "--output", tmp_path / "one", python=COMMAND)
+    done = run(1, *options, "--processes", 2, "--output", tmp_path / "two", python=COMMAND)
+    started = run(2, *options, "--output", tmp_path / "started", python=COMMAND)
+    tables = [
+        np.genfromtxt(tmp_path / name / "history.csv", delimiter=",", skip_header=1)[:, :4]
+        for name in ("one", "two", "started")
+    ]
+
+    np.testing.assert_allclose(tables[1], tables[0], rtol=1e-5)
+    np.testing.assert_array_equal(tables[1], tables[2])
+    assert done.stdout.count("test accuracy") == 1
+    assert started.stdout == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "nothing.csv", "--processes", 2], "there is no such file"),
+        (["train", "digits", "--processes", 3], "--batch-size 33"),
+        (["train", "digits", "--processes", 1], "wants a number of 2 or more"),
+    ],
+)
+def test_what_the_command_refuses_is_said_once(words, said):
+    error = run(1, *words, status=2, python=COMMAND).stderr
+
+    assert error.count(said) == 1
+
+
+def test_a_piece_of_a_batch_is_normalised_as_the_whole():
+    x = np.arange(12.0).reshape(6, 2) ** 2
+    layer, other = nn.BatchNorm1d(2).double(), nn.BatchNorm1d(2).double()
+    whole = layer(x)
+    mean, var = x.mean(axis=0, keepdims=True), x.var(axis=0, keepdims=True)
+    given = iter([mean, var])
+    with together(lambda part: next(given), 2.0):
+        piece = other(x[:3])
+
+    np.testing.assert_allclose(piece.value, whole.value[:3], rtol=1e-12)
+    np.testing.assert_allclose(other.running_var.value, layer.running_var.value, rtol=1e-12)
