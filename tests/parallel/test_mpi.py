@@ -184,7 +184,7 @@ def test_the_command_by_processes_is_the_command(tmp_path):
     ("words", "said"),
     [
         (["train", "nothing.csv", "--processes", 2], "there is no such file"),
-        (["train", "digits", "--processes", 3], "--batch-size 33"),
+        (["train", "digits", "--batch-size", 32, "--processes", 3], "--batch-size 33"),
         (["train", "digits", "--processes", 1], "wants a number of 2 or more"),
     ],
 )

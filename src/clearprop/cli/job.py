@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clearprop.cli.processes import even
 from clearprop.cli.spelling import reading_options, told
 from clearprop.errors import InputError, lesson
 
@@ -84,6 +85,7 @@ class Job:
         from clearprop.train.table_model import TableModel
 
         args = self.args
+        asked = args.batch_size
         self.recipe: Any = None
         clearprop.manual_seed(args.seed)
         if args.plain:
@@ -100,6 +102,8 @@ class Job:
                 optimizer="adamw", lr=recipe.lr, weight_decay=recipe.weight_decay,
             )  # fmt: skip
             network = recipe.network(encodings, aim, self._sample(encodings))
+        if asked is None:
+            args.batch_size = even(args.world, args.batch_size)
         self.model: TableModel = TableModel(network, encodings, aim)
         self.start: Any = copy.deepcopy(network)  # for the doctor, should the training go badly
         check_threshold(args.threshold, aim, len(self.parts[1]))
@@ -138,7 +142,9 @@ class Job:
         optimizer = self._optimizer()
         data, callbacks = self.data(), []
         if self.recipe is not None:
-            data = self.recipe.batches(*data) if isinstance(data, tuple) else data
+            if isinstance(data, tuple):  # else batches of a file, made of that size
+                data = self.recipe.batches(*data)
+                data.batch_size = args.batch_size if args.world is not None else data.batch_size
             if self.recipe.lr > 0:
                 callbacks.append(self.recipe.schedule(optimizer, args.epochs * len(data)))
         with _notes(), report.remarks():
