@@ -25,7 +25,7 @@ from clearprop.train.fingerprint import fingerprint
 from clearprop.train.history import History
 from clearprop.train.interrupt import Interrupt, gentle_interrupt
 from clearprop.train.metrics import Metric
-from clearprop.train.processes import Processes, Shared
+from clearprop.train.processes import DividedStep, Processes
 from clearprop.train.progress import progress as progress_shown
 from clearprop.train.state import Best, Weights, restore, store
 from clearprop.train.step import compiles, rows_of, training_step
@@ -155,7 +155,7 @@ def fit(
     average = Average(model, ema, swa)
     shared = group is not None
     step: Any = training_step(model, trained_loss, optimizer, compile, clip_norm=clip_norm, shared=shared)
-    step = step if group is None else Shared(step, group, trained_loss)
+    step = step if group is None else DividedStep(step, group, trained_loss)
     kept = {"plan": step} | _with_states(watchers) | ({"average": average} if average.tensors else {})
     run = Run(model, optimizer, History(), epochs, _count(loader), kept=kept, averaged=average.used)
     run.options = {"accumulate": accumulate, "clip_norm": clip_norm, "ema": ema, "swa": swa}

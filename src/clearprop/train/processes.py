@@ -99,7 +99,7 @@ class Processes:
             random.set_rng_state(random.get_rng_state() - shift)
 
 
-class Shared:
+class DividedStep:
     """A training step of which each process takes its rows: loss and gradients are the means of theirs.
 
     Where a batch cannot be cut evenly (the last one of an epoch), each process takes all of it.
