@@ -87,6 +87,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help="go on from the checkpoint, where there is one")
     force(training)
     add("--processes", type=int, metavar="N", help="compute by so many, over MPI (extra mpi)")
+    parser.set_defaults(world=None)  # the processes, where there are several
     add("--compile", choices=("auto", "yes", "no"), default="auto", help="the training step (default: auto)")
     add("--loss", choices=("mse", "poisson"), help="of a number; poisson suits counts (default: mse)")
     weight = "of the classes in the loss: balanced, or NAME=NUMBER,..."
@@ -112,7 +113,6 @@ def _run(args: argparse.Namespace, hidden: list[int]) -> int:
     from clearprop.files import free_room, whole_folder
     from clearprop.train import NonFiniteLossError
 
-    args.world = getattr(args, "world", None)
     output = _outputs(args)
     report = TrainingReport(quiet=args.quiet, json=args.json)
     asked = copy.copy(args)
