@@ -185,6 +185,10 @@ def test_the_command_by_processes_is_the_command(tmp_path):
     [
         (["train", "nothing.csv", "--processes", 2], "there is no such file"),
         (["train", "digits", "--batch-size", 32, "--processes", 3], "--batch-size 33"),
+        (
+            ["train", "digits", "--processes", 2, "--seeds", 3],
+            "--processes: is not for what one process does",
+        ),
         (["train", "digits", "--processes", 1], "wants a number of 2 or more"),
     ],
 )

@@ -23,6 +23,10 @@ def several(args: argparse.Namespace, run: Callable[[], int]) -> int:
         got = f"{args.batch_size} rows for {n} processes"
         hint = f"--batch-size {args.batch_size + -args.batch_size % n}"
         raise InputError(lesson("--batch-size", "wants batches that can be cut evenly", got, hint=hint))
+    alone = [name for name in ("folds", "seeds", "class_weight") if getattr(args, name, None) is not None]
+    if alone:
+        said = ", ".join("--" + name.replace("_", "-") for name in alone)
+        raise InputError(lesson("--processes", "is not for what one process does by itself", said))
     if launched() == 1:
         return started(n, args.argv)
     from clearprop import parallel

@@ -183,6 +183,7 @@ def shared_step(model: Any, loss: Any, optimizer: Any, updated: Callable[[], Non
 def _check(loss: Any, accumulate: int) -> None:
     """Complain about what is no mean over rows."""
     called = "fit(parallel=)"
+    loss = loss if isinstance(loss, Weighted) else getattr(loss, "loss", loss)  # of each member of several
     if isinstance(loss, Weighted):
         wanted = "has no weights of rows or classes: parts of a batch would weigh differently"
         raise ValueError(lesson(called, wanted, f"{loss!r}"[:80], hint="fit without parallel="))
