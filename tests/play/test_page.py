@@ -305,3 +305,21 @@ def test_nothing_is_cut_off_at_the_right(visit, tmp_path, width, scheme):
     controls = "[...document.querySelectorAll('input, select, canvas, button')]"
     unnamed = "(e) => !(e.labels?.length || e.ariaLabel || e.textContent.trim())"
     assert page.evaluate(f"{controls}.filter({unnamed}).length") == 0
+
+
+def test_losses_that_are_no_numbers_are_pythons_too(visit, tmp_path):
+    x, y = spirals()
+    x[:] = np.nan
+    page = visit(playground(*classifier(), x, y, tmp_path / "p.html"))
+
+    assert page.inner_text("#verdict").startswith("The first 5 losses are Python's")
+    assert "nan" in page.inner_text("#losses")
+
+
+@pytest.mark.parametrize(
+    "x", [0.0, -0.0, 1.0, 270.0, 1 / 3, 1.5e-9, -1.15597e-6, 0.000123456789, 123456.0, 1234567.0]
+)
+def test_numbers_are_written_as_python_writes_them(visit, tmp_path, x):
+    page = visit(playground(*classifier(2), *spirals(), tmp_path / "p.html"))
+
+    assert page.evaluate(f"short({x!r})") == clearprop.see.numbers.number(x + 0.0)

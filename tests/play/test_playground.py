@@ -109,6 +109,33 @@ def test_bad_arguments_are_refused(tmp_path, change, told):
     assert not (tmp_path / "p.html").exists()
 
 
+def test_losses_that_are_no_numbers_are_told_as_words(tmp_path):
+    x = X.copy()
+    x[:] = np.nan
+    found = told(playground(*parts(), x, Y, tmp_path / "p.html"))
+
+    assert found["losses"] == ["~nan"] * 5
+    assert found["medians"] == ["~nan"] * 2
+
+
+@pytest.mark.parametrize(
+    ("loss", "squashed"),
+    [
+        (nn.BCEWithLogitsLoss(), True),
+        (nn.functional.binary_cross_entropy_with_logits, True),
+        (nn.MSELoss(), False),
+        (nn.BCELoss(), False),
+        (lambda out, y: ((out - y) ** 2).mean(), False),
+    ],
+)
+def test_outputs_are_probabilities_unless_the_loss_takes_logits(tmp_path, loss, squashed):
+    model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    found = told(playground(model, loss, optimizer, X, Y[:, None].astype(np.float32), tmp_path / "p.html"))
+
+    assert found["squash"] is squashed
+
+
 def test_an_optimizer_of_another_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match="of the model's parameters"):
         playground(parts()[0], nn.CrossEntropyLoss(), parts()[2], X, Y, tmp_path / "p.html")

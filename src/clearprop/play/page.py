@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
@@ -22,9 +23,23 @@ def _file(name: str) -> str:
     return (_WEB / name).read_text(encoding="utf-8")
 
 
+def plain(x: Any) -> Any:
+    """Return what JSON can hold: a number that is not finite is a word, which the page reads back.
+
+    >>> plain({"losses": [1.0, float("nan"), float("-inf")]})
+    {'losses': [1.0, '~nan', '~-inf']}
+    """
+    if isinstance(x, Mapping):
+        return {key: plain(value) for key, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [plain(value) for value in x]
+    return f"~{x}" if isinstance(x, float) and not math.isfinite(x) else x
+
+
 def document(title: str, told: Mapping[str, Any], programs: Sequence[str]) -> str:
     """Return the page of a model: what it is told, and its printed programs."""
-    data = json.dumps(told, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    data = json.dumps(plain(told), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    data = data.replace("<", "\\u003c")
     scripts = "\n".join(_file(f"{name}.js") for name in SCRIPTS)
     listed = ",\n".join(programs).replace("</", "<\\/")
     return "\n".join(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop import marks, nn
+from clearprop import marks
 from clearprop.compiler.program.builder import Unlowered
 from clearprop.data import DataLoader
 from clearprop.data.split import split_indices
@@ -212,7 +212,7 @@ class Playground:
         return {
             "kind": kind,
             "outputs": out.shape[1] if out.ndim == 2 else 0,
-            "squash": isinstance(self.loss, nn.BCEWithLogitsLoss),
+            "squash": kind == "truths" and takes_logits(self.loss),
             "names": names,
             "target": self.columns.target or "y",
             "classes": list(self.columns.classes),
@@ -359,6 +359,20 @@ def loader(x: Any, y: Any, rows: int, seed: int) -> DataLoader:
 def _again(batches: DataLoader) -> Any:
     while True:
         yield from batches
+
+
+def takes_logits(loss: Any) -> bool:
+    """Tell whether a loss of truth values is smaller for an output of 20 than for 1 where the truth is 1.
+
+    >>> takes_logits(nn.BCEWithLogitsLoss()), takes_logits(nn.MSELoss())
+    (True, False)
+    """
+    truth = np.ones((1, 1))
+    try:
+        far, near = (float(loss(Tensor(truth * out, requires_grad=False), truth)) for out in (20.0, 1.0))
+    except (TypeError, ValueError, ArithmeticError):
+        return False
+    return far < near
 
 
 def _rows(x: Any, y: Any) -> dict[str, Any]:

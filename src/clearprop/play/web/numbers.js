@@ -1,11 +1,12 @@
 // Numbers as short text, and what the page was told.
-const told = JSON.parse(document.getElementById("told").textContent);
+const NONE = {"~nan": NaN, "~inf": Infinity, "~-inf": -Infinity}; // what JSON has no number for
+const told = JSON.parse(document.getElementById("told").textContent, (_, v) => (typeof v === "string" && v in NONE ? NONE[v] : v));
 const at = (id) => document.getElementById(id);
 const short = (x, digits = 6) => {
   if (typeof x !== "number") return String(x);
   if (!Number.isFinite(x)) return Number.isNaN(x) ? "nan" : x > 0 ? "inf" : "-inf";
-  const text = Number(x.toPrecision(digits)).toString();
-  return text.replace("e+", "e");
+  const [mantissa, exponent] = x.toExponential(digits - 1).split("e"), e = Number(exponent);
+  return x !== 0 && (e < -4 || e >= digits) ? `${Number(mantissa)}e${e}` : String(Number(x.toPrecision(digits)) + 0);
 };
 const colour = (name) => getComputedStyle(document.body).getPropertyValue(`--cp-${name}`).trim();
 const array = ({kind, size, data}) => {

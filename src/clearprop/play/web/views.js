@@ -156,6 +156,7 @@ const curves = {
     ink.textAlign = "left", ink.fillText(short(high, 3), 2, 11), ink.fillText(short(low, 3), 2, h - 4);
     ink.textAlign = "right", ink.fillText(`${last} steps`, w - 2, h - 4);
     for (const [line, name, dash] of [[train, "middle-edge", []], [test, "input-edge", [6, 3]]]) {
+      if (line.length === 1) ink.fillStyle = colour(name), ink.fillRect(36, 4 + (h - 22) * (1 - (line[0][1] - low) / (high - low || 1)), 5, 5);
       ink.strokeStyle = colour(name), ink.lineWidth = 2, ink.setLineDash(dash), ink.beginPath();
       line.forEach(([s, v], i) => ink[i ? "lineTo" : "moveTo"](38 + (w - 44) * s / last, 6 + (h - 22) * (1 - (v - low) / (high - low || 1))));
       ink.stroke();
