@@ -350,9 +350,13 @@ def _reached(order: list[Tensor], inputs: list[Tensor]) -> set[Tensor]:
 
 def _leaf(x: Any) -> Tensor:
     """Return a leaf with an argument's value, which has a number in the order as if it were computed."""
-    leaf = Tensor(0.0 if isinstance(x, Tensor) else x)
+    repeated = x.__class__ is np.ndarray and 0 in x.strides and x.size > 1 and x.dtype.kind in "fc"
+    leaf = Tensor(0.0 if repeated or isinstance(x, Tensor) else x)
     if isinstance(x, Tensor):
         leaf._value = x._value
+    elif repeated:  # one array for all examples of a `vmap`: a copy of the one
+        once = x[tuple(slice(None) if stride else slice(0, 1) for stride in x.strides)].copy()
+        leaf._value = np.broadcast_to(once, x.shape)
     leaf.serial = _next_serial()
     return leaf
 
