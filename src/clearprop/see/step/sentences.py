@@ -8,6 +8,7 @@ the numbers fills them in again. A slot is `{g}`, `{local}`, `{amount}`, `{befor
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -160,10 +161,7 @@ def _local(step: Any) -> str:
     rule = step.rule
     if rule is None or rule.head == "number":
         return f"{step.formula.split(' = ')[0]} = {{local}}"
-    slots = {
-        label: f"{{(v{n})}}" for label, n in ((step.trace.names[t], n) for t, n in step.trace.index.items())
-    }
-    slots[f"{step.trace.names[step.node]}.grad"] = "{(g)}"
+    slots = ChainMap({f"{step.trace.names[step.node]}.grad": "{(g)}"}, step.trace.slots)
     middle = "" if rule.head == "name" else f" = {_renamed(rule, slots).text}"
     return f"{step.formula}{middle} = {{local}}"
 
