@@ -436,3 +436,12 @@ def test_nan_is_marked(visit):
     page = visit(draw(Tensor(np.nan, name="x") * 2.0))
 
     assert page.locator(".stage .box.alarm").count() == 2
+
+
+def test_a_graph_of_the_lecture_stands_in_the_columns_of_the_slides(visit):
+    page = visit(small())
+    assert page.locator(".heading").all_text_contents() == ["Input", "Intermediate", "Output"]
+    middle = page.evaluate("clearprop.stage.tree.headings.map((heading) => heading.x)")
+    boxes = page.evaluate("clearprop.stage.tree.shownBoxes.map((b) => b.x + b.w / 2)")
+    assert middle == pytest.approx([boxes[0], boxes[2], boxes[4]], abs=2)
+    assert visit(deep()).locator(".heading").count() == 0

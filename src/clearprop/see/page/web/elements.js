@@ -62,6 +62,9 @@ function pictureElement({ shown, x, y }, id) {
   return group;
 }
 
+// The word above a column.
+const headingElement = ({ x, y, words }) => make("text", { class: "soft heading", x: tenth(x), y, "text-anchor": "middle" }, words);
+
 // What travels along an arrow, written on it.
 function tagElement({ x, y, words }) {
   const wide = words.length * 6.6 + 12;

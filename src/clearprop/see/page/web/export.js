@@ -6,6 +6,7 @@ function seenAsSvg(stage) {
   for (const box of open) layer.append(boxElement(box, "seen"));
   for (const arrow of seen.arrows) layer.append(arrowElement(arrow));
   for (const box of closed) layer.append(boxElement(box, "seen"));
+  layer.append(...stage.tree.headings.map(headingElement), ...stage.labels.map(tagElement));
   const sheet = make("style", {}, styleOfSvg(stage.colours));
   const paper = make("rect", { width: stage.width, height: stage.height, fill: stage.colours.paper });
   const size = { width: stage.width, height: stage.height, viewBox: `0 0 ${stage.width} ${stage.height}` };

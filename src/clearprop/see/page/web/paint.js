@@ -102,6 +102,13 @@ function paintArrow(c, arrow, colours) {
   c.globalAlpha = 1;
 }
 
+function paintHeading(c, { x, y, words }, colours) {
+  c.fillStyle = colours.soft;
+  c.font = `${PLAIN}px ${FONT}`;
+  c.textAlign = "center";
+  c.fillText(words, x, y);
+}
+
 function paintTag(c, { x, y, words }, colours) {
   const wide = words.length * 6.6 + 12;
   c.fillStyle = colours.active;

@@ -138,6 +138,7 @@ class Stage {
     if (k < LEGIBLE) paintLabels(c, boxes.filter((b) => b.group), this.colours, k);
     else for (const box of boxes) paintWords(c, box, this.colours);
     for (const tag of this.labels) paintTag(c, tag, this.colours);
+    for (const heading of this.tree.headings) paintHeading(c, heading, this.colours);
   }
 
   // Many arrows far away: all that look alike in one stroke, without heads.
@@ -178,7 +179,7 @@ class Stage {
     this.drawTags();
   }
 
-  drawTags() { this.tags.replaceChildren(...this.labels.map(tagElement)); }
+  drawTags() { this.tags.replaceChildren(...this.tree.headings.map(headingElement), ...this.labels.map(tagElement)); }
 
   // Brings a thing into sight where it is not, and leaves the view alone where it is.
   follow(thing) {

@@ -1,5 +1,6 @@
 // The tree of groups over the boxes of a graph, and where everything stands while some of them are open.
-const HEAD = 30, PAD = 14, TIP = 7; // of an open group, and how far an arrow ends before its box
+const HEAD = 30, PAD = 14; // of an open group
+const TIP = 7, TITLE = 24; // how far an arrow ends before its box, and the room for a word above a column
 
 const KINDS = { input: 1, constant: 1, middle: 1, output: 1, module: 1 };
 
@@ -93,7 +94,9 @@ class Tree {
     this.measure(home);
     const stubs = home === this.root ? 0 : this.stubWidth(home);
     home.x = stubs - PAD;
-    home.y = -HEAD;
+    this.headings = home === this.root ? this.columns() : [];
+    const above = this.headings.length ? TITLE : 0;
+    home.y = above - HEAD;
     this.settle(home);
     this.carrying = new Map(); // the arrows along which each value travels
     for (const arrow of this.arrows) for (const u of arrow.values) {
@@ -101,8 +104,21 @@ class Tree {
       this.carrying.get(u).push(arrow);
     }
     this.width = home.w - 2 * PAD + stubs;
-    this.height = home.h - HEAD - PAD;
+    this.height = home.h - HEAD - PAD + above;
     if (stubs) this.addStubs(home, stubs - PAD);
+  }
+
+  // The columns of the slides, where a graph without groups stands in them: a word above each.
+  columns() {
+    const plan = this.plans[this.root.plan], spans = { Input: [], Intermediate: [], Output: [] };
+    if (this.groups().length > 1 || this.root.kids.length < 3) return [];
+    this.root.kids.forEach((box, k) => {
+      const [x, , w] = plan.kids[k], kind = { input: "Input", constant: "Input", output: "Output" }[box.k] || "Intermediate";
+      spans[kind].push(x, x + w);
+    });
+    const found = Object.entries(spans).map(([words, ends]) => ({ words, low: Math.min(...ends), high: Math.max(...ends) }));
+    const apart = found.every((column, n) => column.low < column.high && (!n || found[n - 1].high < column.low));
+    return apart ? found.map(({ words, low, high }) => ({ words, x: (low + high) / 2, y: 9 })) : [];
   }
 
   // What flows into a group that is shown alone: a small box before each of its inputs.
