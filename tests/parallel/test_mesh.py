@@ -138,6 +138,11 @@ def test_what_makes_no_mesh_is_refused(said):
         WRONG[said]()
 
 
+def test_what_is_no_mesh_is_told_apart():
+    with pytest.raises(TypeError, match=r"wants a mesh of devices: 8\.\n  Try clearprop.parallel.mesh"):
+        clearprop.compile(abs, executor="xla", mesh=8)
+
+
 def test_a_mesh_of_one_device_and_the_whole_of_one_process():
     w = clearprop.Tensor(np.arange(3.0))
     mesh = parallel.mesh(data=1)

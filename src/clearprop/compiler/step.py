@@ -519,6 +519,9 @@ def compile(
     prove = prove or os.environ.get("CLEARPROP_PROVE") or DEFAULT
     if prove not in SCHEDULES:
         raise ValueError(lesson("compile(step)", f"prove is one of {', '.join(SCHEDULES)}", f"{prove!r}"))
+    if mesh is not None and not hasattr(mesh, "of_state"):
+        hint = "clearprop.parallel.mesh(data=8)"
+        raise TypeError(lesson("compile(step, mesh=)", "wants a mesh of devices", f"{mesh!r}", hint=hint))
     if mesh is not None and (executor == AUTO or not EXECUTORS[executor].takes_mesh):
         wanted, got = "a mesh of devices is for executor='xla'", f"executor={executor!r}, mesh={mesh!r}"
         raise ValueError(lesson("compile(step)", wanted, got, hint="executor='xla'"))
