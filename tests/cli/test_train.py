@@ -420,7 +420,7 @@ def test_settings_that_make_no_sense(capsys, table, tmp_path, options, message):
 
 
 def test_a_loss_that_is_not_finite_before_an_epoch_is_done(capsys, table, tmp_path):
-    options = ["--target", "weight", "--optimizer", "sgd", "--lr", "1e6", "--output", tmp_path / "run"]
+    options = ["--plain", "--target", "weight", "--optimizer", "sgd", "--lr", "1e6", "--output", tmp_path / "run"]
     message = refused(capsys, table, *options)
 
     assert re.match(
@@ -439,8 +439,11 @@ def test_a_loss_that_is_not_finite_later_keeps_the_best_epoch(capsys, table, tmp
     def explode(run):
         run.optimizer.lr = 1e30 if run.epoch == 3 else run.optimizer.lr
 
-    monkeypatch.setattr(training, "fit", lambda *args, **options: fit(*args, callbacks=[explode], **options))
-    message = refused(capsys, table, "--target", "weight", "--output", tmp_path / "run")
+    def exploding(*args, callbacks=(), **options):
+        return fit(*args, callbacks=[*callbacks, explode], **options)
+
+    monkeypatch.setattr(training, "fit", exploding)
+    message = refused(capsys, table, "--plain", "--target", "weight", "--output", tmp_path / "run")
 
     assert "(epoch 4, batch " in message
     assert "The model has the weights of epoch " in message

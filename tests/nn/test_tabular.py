@@ -131,3 +131,12 @@ def test_a_step_is_one_program_and_gives_the_same(executor):
         ends.append([float(run(x, y)) for _ in range(6)])
     np.testing.assert_allclose(ends[0], ends[1], rtol=2e-5)
     assert ends[0][-1] < ends[0][0]
+
+
+def test_scales_of_one_beside_random_weights_are_no_symmetry():
+    clearprop.manual_seed(0)
+    x = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+    x[:, 1] = np.arange(64) % 4
+    model = network().eval()
+    found = clearprop.doctor(model, (x, (x[:, 0] > 0).astype(int)), nn.CrossEntropyLoss())
+    assert "symmetric initialisation" not in found.names

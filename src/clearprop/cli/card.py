@@ -203,6 +203,8 @@ def _network(job: Any) -> str:
     import clearprop
 
     model = job.model
+    for parameter in model.network.parameters():
+        parameter.grad = None  # those of the last step, which are no part of the model
     rows = job.training.rows(range(min(len(job.training), 2)))
     drawing = clearprop.draw(model.network.eval()(encode(rows, model.columns)))
     layers = "".join(

@@ -234,18 +234,20 @@ def zero_gradients(seen: Examination) -> Iterator[Symptom]:
 def symmetric(seen: Examination) -> Iterator[Symptom]:
     """Hidden layers whose units all start as copies of each other."""
     for layer in seen.layers[:-1]:
-        for name in layer.parameters:
-            weight = seen.parameters[name]._value
-            if np.ndim(weight) >= 2 and len(weight) > 1 and np.all(weight == weight[:1]):
-                same = "0" if not np.any(weight) else "the same"
-                yield Symptom(
-                    "symmetric initialisation",
-                    f"{name}, {layer.text}",
-                    f"the weights of all its {len(weight)} units are {same}, to the bit",
-                    "equal units receive equal gradients and stay equal: the layer is worth a single unit",
-                    "random initial weights, such as the layer's own reset_parameters()",
-                    seen.parameters[name],
-                )
+        tables = {name: seen.parameters[name]._value for name in layer.parameters}
+        tables = {name: value for name, value in tables.items() if np.ndim(value) >= 2 and len(value) > 1}
+        if any(np.any(value != value[:1]) for value in tables.values()):
+            continue  # one of them tells the units apart: scales of 1 beside random weights, say
+        for name, weight in tables.items():
+            same = "0" if not np.any(weight) else "the same"
+            yield Symptom(
+                "symmetric initialisation",
+                f"{name}, {layer.text}",
+                f"the weights of all its {len(weight)} units are {same}, to the bit",
+                "equal units receive equal gradients and stay equal: the layer is worth a single unit",
+                "random initial weights, such as the layer's own reset_parameters()",
+                seen.parameters[name],
+            )
 
 
 # --- activations --------------------------------------------------------------------------------------------
