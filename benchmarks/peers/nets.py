@@ -245,7 +245,7 @@ def work(contender: str, name: str) -> None:
 
 def compare(only: list[str], rounds: int, seconds: float) -> None:
     """Print the table: a step, the first, megabytes; and the best peer over our best."""
-    head = "".join(f"{c:>22}" for c in CONTENDERS)
+    head = "".join(f"{c:>24}" for c in CONTENDERS)
     print(f"{'ms a step | s the first | MB':30}{head}   best peer / ours")
     for name in only or NETS:
         command = [sys.executable, str(Path(__file__).resolve())]
@@ -266,7 +266,7 @@ def compare(only: list[str], rounds: int, seconds: float) -> None:
         best = [1e3 * min(kept) for kept in times]
         cells = [f"{b:.2f} | {f:.1f} | {m:.0f}" for b, f, m in zip(best, firsts, most, strict=True)]
         ratio = np.nanmin(best[OURS:]) / np.nanmin(best[:OURS])
-        print(f"{name:30}" + "".join(f"{cell:>22}" for cell in cells) + f"{ratio:12.2f}", flush=True)
+        print(f"{name:30}" + "".join(f"{cell:>24}" for cell in cells) + f"{ratio:12.2f}", flush=True)
 
 
 def _number(process: Any) -> float:
