@@ -91,6 +91,41 @@ TABLE: dict[str, tuple[Any, Callable, tuple[Callable, ...], str]] = {
 # fmt: on
 
 
+def _tanh_gelu(x: Any) -> Any:
+    return x * _logistic(2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf(44715) / 10**6 * x**3))
+
+
+def _tanh_gelu_slope(x: Any) -> Any:
+    c, k = 2 * mp.sqrt(2 / mp.pi), mp.mpf(44715) / 10**6
+    share = _logistic(c * (x + k * x**3))
+    return share + x * share * (1 - share) * c * (1 + 3 * k * x**2)
+
+
+# What is called where it is no op of that name; `'` is the derivative, whose own derivative is the second.
+CALLED: dict[str, Callable[..., Any]] = {
+    "x ** 0.1": lambda x: x**0.1,
+    "softplus(beta=3)": lambda x: functional.softplus(x, beta=3),
+    "gelu tanh": lambda x: functional.gelu(x, "tanh"),
+    "silu'": clearprop.elementwise_grad(functional.silu),
+    "gelu'": clearprop.elementwise_grad(functional.gelu),
+    "cbrt'": clearprop.elementwise_grad(np.cbrt),
+    "log_softmax": lambda x: clearprop.log_softmax(np.stack([x, 0 * x], axis=-1), axis=-1)[..., 0],
+}
+_TENTH = mp.mpf(0.1)
+# fmt: off
+TABLE |= {
+    "x ** 0.1":   ((POSITIVE,), lambda x: x**_TENTH, (lambda x: _TENTH * x ** (_TENTH - 1),),                 ""),
+    "softplus(beta=3)": (((-200.0, 200.0),), lambda x: mp.log(1 + mp.exp(3 * x)) / 3, (lambda x: _logistic(3 * x),), ""),
+    "gelu tanh":  (((-5.0, 9.0),), _tanh_gelu,        (_tanh_gelu_slope,),                                   ""),
+    "silu":       (((-700.0, 700.0),), lambda x: x * _logistic(x), (lambda x: _logistic(x) * (1 + x * _logistic(-x)),), "nn.functional.silu"),
+    "silu'":      (((-300.0, 300.0),), lambda x: _logistic(x) * (1 + x * _logistic(-x)), (lambda x: _logistic(x) * _logistic(-x) * (2 + x * (_logistic(-x) - _logistic(x))),), ""),
+    "gelu'":      (((-30.0, 30.0),), lambda x: _share(x) + x * _density(x), (lambda x: (2 - x * x) * _density(x),), ""),
+    "cbrt'":      ((POSITIVE,), lambda x: mp.cbrt(x) / (3 * x), (lambda x: -2 * mp.cbrt(x) / (9 * x * x),),   ""),
+    "log_softmax": (((-700.0, 700.0),), lambda x: -mp.log(1 + mp.exp(-x)), (lambda x: _logistic(-x),),        ""),
+}
+# fmt: on
+
+
 def points(domain: tuple[float, float], n: int, dtype: Any, rng: np.random.Generator) -> np.ndarray:
     """Return n numbers of all magnitudes inside an open interval."""
     low, high = domain
@@ -123,7 +158,7 @@ def ulps(got: np.ndarray, exact: list[Any], dtype: Any) -> np.ndarray:
 
 def ours(name: str, xs: list[np.ndarray]) -> list[np.ndarray]:
     tensors = [Tensor(x) for x in xs]
-    z = (clearprop.registry.ops.get(name) or getattr(functional, name))(*tensors)
+    z = (CALLED.get(name) or clearprop.registry.ops.get(name) or getattr(functional, name))(*tensors)
     z.backward(np.ones(z.shape))
     return [z.value, *(t.grad for t in tensors)]
 

@@ -77,12 +77,24 @@ def _base(z: Any, x: Any, y: Any) -> Any:
     if _number(y):
         if y == 2:  # 2x: squares are everywhere, and a sum is cheaper than 2 * x ** 1
             return x + x
-        return y * x ** (y - 1) if y else 0.0 * x
-    d = y * x ** np.where(y == 0, y, y - 1)
-    rounded = (y - 1) + 1 != y  # an exponent rounded by 1e-16 costs hundreds of ulp where x is large or small
+        d = y * x ** (y - 1) if y else 0.0 * x
+        rounded = bool(y) and _rounded(y, z)
+        if not rounded:
+            return d
+    else:
+        d = y * x ** np.where(y == 0, y, y - 1)
+        rounded = (y - 1) + 1 != y
     usual = rounded & (x != 0) & np.isfinite(z) & (z != 0)
     one = z.dtype.type(1)  # in place of an overflow, which would reach d's own derivatives as 0 * inf
     return np.where(usual, y * (np.where(usual, z, one) / np.where(usual, x, one)), d)
+
+
+def _rounded(y: Any, z: Any) -> bool:
+    """Whether y - 1 has another last digit than y: it costs hundreds of ulp where x is large or small."""
+    kind = getattr(getattr(z, "dtype", None), "type", float)
+    if y.imag or not issubclass(kind, (float, np.floating)):
+        return False
+    return bool(float(kind(y.real - 1)) + 1.0 != float(kind(y.real)))
 
 
 def _exponent(z: Any, x: Any, y: Any) -> Any:
