@@ -70,8 +70,8 @@ def softmax(x: Any, *, axis: Any = -1) -> Any:
 def log_softmax(x: Any, *, axis: Any = -1) -> Any:
     """x - log(sum(exp(x))) along `axis`, exact where softmax would round to 0.
 
-    The largest entry's is within 1.2e-16 of the exact one, as log of a number near 1 is: where it is nearly 0,
-    few of its digits are right (`benchmarks/accuracy.py --op log_softmax`).
+    The largest entry's is within 1.2e-16 of the exact one, as log of a number near 1 is: where it is nearly
+    0, few of its digits are right (`benchmarks/accuracy.py --op log_softmax`).
     """
     shifted = x - _top(x, axis)
     if not x.size:
