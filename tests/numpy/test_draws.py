@@ -129,3 +129,11 @@ def test_generators_are_numpys_own_kind():
         """One that somebody derives."""
 
     assert float(Named(numpy.random.PCG64(1)).normal(Tensor(1.0))) == numpy.random.default_rng(1).normal(1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("normal", (0.0, -1.0)), ("exponential", (-1.0,)), ("weibull", (-2.0,))]
+)
+def test_parameters_that_numpy_refuses_are_refused(name, parameters):
+    with pytest.raises(ValueError, match="< 0"):
+        getattr(np.random.default_rng(0), name)(*map(Tensor, parameters))

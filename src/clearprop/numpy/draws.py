@@ -146,6 +146,9 @@ REFUSED = (
 """Distributions through whose parameters no gradient passes: these are taken by their values alone."""
 
 
+_ASKED = np.random.RandomState(0)  # draws only to hear what NumPy says of the parameters
+
+
 def _value(x: Any) -> Any:
     return x.value if isinstance(x, Tensor) else x
 
@@ -181,6 +184,8 @@ def _answer(name: str, draw: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
             f"random numbers of np.random.{name} would be the same at each call", "", hint
         )
     if name in DRAWN:
+        if name not in ("choice", "permutation", "multivariate_normal"):  # NumPy objects to a scale below 0
+            getattr(_ASKED, name)(*map(_value, args), **{key: _value(x) for key, x in kwargs.items()})
         return DRAWN[name](draw, *args, **kwargs)
     names = ["x" for _ in args] if name == "shuffle" else [f"parameter {i + 1}" for i in range(len(args))]
     args = tuple(_fixed(name, n, x) for n, x in zip(names, args, strict=True))
