@@ -42,6 +42,8 @@ PAGES: dict[str, tuple[str, tuple[str, ...], str]] = {
             "clearprop.define",
             "clearprop.facts",
             "clearprop.errors",
+            "clearprop.orders",
+            "clearprop.lines",
             "clearprop.ops.random",
             "clearprop.ops.shape",
         ),
@@ -84,6 +86,12 @@ PAGES: dict[str, tuple[str, tuple[str, ...], str]] = {
     ),
     "train": ("Training", ("clearprop.train",), "The loop around a step: epochs, callbacks, checkpoints."),
     "data": ("Data", ("clearprop.data",), "Tables, datasets, loaders and samplers."),
+    "parallel": (
+        "Several devices and processes",
+        ("clearprop.parallel",),
+        "Meshes of devices through XLA, processes through MPI.",
+    ),
+    "play": ("The playground", ("clearprop.play",), "A page that trains your own model."),
     "interop": ("Files and other libraries", ("clearprop.interop",), "Models and weights, in and out."),
     "sklearn": ("Estimators", ("clearprop.sklearn",), "scikit-learn's contract around networks."),
     "scipy": (
@@ -103,6 +111,8 @@ PAGES: dict[str, tuple[str, tuple[str, ...], str]] = {
 }
 
 FIRST = ("clearprop.ops.elementwise", "clearprop.ops.reduce", "clearprop.ops.shape", "clearprop.ops.linalg")
+LABELS: set[str] = set()
+"""The targets of links that one build has written."""
 TABLE = "| op | what it is | derivative |\n|---|---|---|"
 ABOVE = ("core", "transforms", "see", "check", "compile")
 NAMED_ABOVE = tuple(f"{module}." for name in ABOVE for module in PAGES[name][1])
@@ -110,6 +120,7 @@ NAMED_ABOVE = tuple(f"{module}." for name in ABOVE for module in PAGES[name][1])
 
 def write(folder: Path) -> None:
     """Write every page anew into a folder, with their pictures."""
+    LABELS.clear()
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "curves").mkdir(parents=True)
     pages = {name: page(name, folder) for name in PAGES}
@@ -165,7 +176,13 @@ def spelled(module: str, name: str, thing: Any) -> str:
 def entry(label: str, thing: Any, folder: Path) -> str:
     """Return what stands under one name."""
     name = label.rpartition(".")[2]
-    lines = [f"({label})=\n## {name}\n", code(f"{label}{signature(thing)}"), prose(thing.__doc__)]
+    taken = label.lower() in LABELS  # targets of links know no capitals: `mesh` and `Mesh`
+    LABELS.add(label.lower())
+    lines = [
+        f"## {name}\n" if taken else f"({label})=\n## {name}\n",
+        code(f"{label}{signature(thing)}"),
+        prose(thing.__doc__),
+    ]
     curve = curves.of(label, thing, folder / "curves")
     if curve:
         lines.append(f"![{curve.alt}](curves/{curve.file})\n")
