@@ -150,7 +150,7 @@ LEFT_OUT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("function", "how"), LEFT_OUT, ids=lambda x: str(x)[:60])
+@pytest.mark.parametrize(("function", "how"), LEFT_OUT, ids=lambda x: getattr(x, "__name__", ""))
 def test_of_the_entries_that_are_numbers_by_every_keyword(function, how):
     def of_numbers(v):
         x = np.where(np.isnan(HOLES), np.nan, v)

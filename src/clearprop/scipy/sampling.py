@@ -8,16 +8,17 @@ gradients", 2018). All draw from the state that `clearprop.manual_seed` sets.
 from __future__ import annotations
 
 import importlib
+import math
 from typing import Any
 
 import numpy as np
 
 from clearprop.batch import by_entries
 from clearprop.define import define
-from clearprop.errors import GradientError, lesson
 from clearprop.facts import Facts
 from clearprop.ops.random import normal, uniform
 from clearprop.registry import ops
+from clearprop.scipy.special import polygamma
 
 _SHARES = np.array([[0.1, 0.5, 0.9]])
 _ORDERS = np.array([[1.3], [4.0]])
@@ -34,80 +35,69 @@ def _as_it_is(*xs: Any, **attrs: Any) -> Any:
 _FACTS = Facts(kinks=False, lower=_as_it_is)
 
 
-def _series(a: Any, z: Any, second: bool) -> Any:
-    """Return dF/da / f of the gamma distribution, or its second derivative d2F/da2 / f, by a power series.
+def _bell(c: list[Any]) -> Any:
+    """Return f^(m) / f from the first m derivatives `c` of log f: a complete Bell polynomial.
 
-    F / f = sum_n t_n with t_n = z^(n + 1) / (a (a + 1) ... (a + n)), and each term's logarithm has the
-    derivative log z - digamma(a + n + 1).
+    >>> _bell([2.0, 3.0])  # f'' / f = c1^2 + c2
+    7.0
     """
-    a, z = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(z, np.float64))
-    first = np.log(z) - _special().digamma(a) - 1 / a
-    curve = _special().polygamma(1, a) - 1 / a**2
-    term, k = z / a, a
-    total = term * (first**2 - curve if second else first)
+    found: list[Any] = [1.0]
+    for k in range(len(c)):
+        found.append(sum(math.comb(k, i) * found[k - i] * c[i] for i in range(k + 1)))
+    return found[-1]
+
+
+def _density_curve(a: Any, z: Any, order: int) -> Any:
+    """Return the derivative of the gamma density by its shape, over the density, with gradients."""
+    rest = [-polygamma(j, a) for j in range(1, order)]
+    return _bell([np.log(z) - ops["digamma"](a), *rest])
+
+
+@define(
+    "gamma_share",
+    "opaque",
+    lambda g, s, a, z, order: (
+        g * (ops["gamma_share"](a, z, order=order + 1) - s * (np.log(z) - ops["digamma"](a)))
+    ),
+    lambda g, s, a, z, order: g * (_density_curve(a, z, order) - s * ((a - 1) / z - 1)),
+    facts=_FACTS,
+    examples=(((_ORDERS, _ORDERS * _SHARES), {}), ((_ORDERS, _ORDERS * _SHARES), {"order": 2})),
+)
+def gamma_share(a: Any, z: Any, *, order: int = 1) -> Any:
+    """d^m F / da^m / f of the gamma distribution of shape a at z, m being `order`, by a power series.
+
+    F / f = sum_n t_n with t_n = z^(n + 1) / (a (a + 1) ... (a + n)). With k = a + n + 1 the logarithm of
+    t_n f has the derivatives log z - digamma(k), -polygamma(1, k), ... by a.
+    """
+    a64, z64 = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(z, np.float64))
+    term, k = z64 / a64, a64 + 1
+    slopes = [np.log(z64) - _special().digamma(k), *(-_special().polygamma(j, k) for j in range(1, order))]
+    total = term * _bell(slopes)
     for _ in range(10**6):
+        term = term * z64 / k
+        slopes = [c - (-1) ** j * math.factorial(j) / k ** (j + 1) for j, c in enumerate(slopes)]
         k = k + 1
-        term, first, curve = term * z / k, first - 1 / k, curve - 1 / k**2
-        more = term * (first**2 - curve if second else first)
+        more = term * _bell(slopes)
         total = total + more
-        if not np.any((k < z) | (np.abs(more) > 1e-17 * np.abs(total))):
+        if not np.any((k < z64) | (np.abs(more) > 1e-17 * np.abs(total))):
             break
-    return total[()]
+    return _of_dtype(total, a, z)
 
 
-def _no_further(g: Any, z: Any, *xs: Any) -> Any:
-    wanted, hint = "has no third derivative by its shape", "logpdf, which has all of them"
-    raise GradientError(lesson("gamma.rvs(a)", wanted, hint=hint))
-
-
-@define(
-    "gamma_curve",
-    "opaque",
-    _no_further,
-    _no_further,
-    facts=_FACTS,
-    examples=(((_ORDERS, _ORDERS * _SHARES), {}),),
-)
-def gamma_curve(a: Any, z: Any) -> Any:
-    """d2F/da2 / f of the gamma distribution of shape a at z."""
-    return _of_dtype(_series(a, z, True), a, z)
-
-
-def _by_shape(g: Any, h: Any, a: Any, z: Any) -> Any:
-    return g * (-gamma_curve(a, z) - h * (np.log(z) - ops["digamma"](a)))
-
-
-def _by_place(g: Any, h: Any, a: Any, z: Any) -> Any:
-    return -g * (np.log(z) - ops["digamma"](a) + h * ((a - 1) / z - 1))
-
-
-@define(
-    "gamma_slope",
-    "opaque",
-    _by_shape,
-    _by_place,
-    facts=_FACTS,
-    examples=(((_ORDERS, _ORDERS * _SHARES), {}),),
-)
-def gamma_slope(a: Any, z: Any) -> Any:
-    """dz/da of a quantile z of the gamma distribution of shape a.
-
-    >>> gamma_slope(1.0, np.log(2.0)).round(6)  # of the median
-    np.float64(0.968045)
-    """
-    return _of_dtype(-_series(a, z, False), a, z)
+def _by_share(g: Any, z: Any, u: Any, a: Any) -> Any:
+    return g * np.exp(z + ops["gammaln"](a) - (a - 1) * np.log(z))
 
 
 @define(
     "gamma_quantile",
     "opaque",
-    None,
-    lambda g, z, u, a: g * gamma_slope(a, z),
+    _by_share,
+    lambda g, z, u, a: -g * gamma_share(a, z),
     facts=_FACTS,
     examples=(((_SHARES, _ORDERS), {}),),
 )
 def gamma_quantile(u: Any, a: Any) -> Any:
-    """The z below which a share u of the gamma distribution of shape a lies, with a gradient by the shape.
+    """The z below which a share u of the gamma distribution of shape a lies.
 
     >>> gamma_quantile(0.5, 1.0).round(6) == np.log(2.0).round(6)
     np.True_
@@ -115,7 +105,7 @@ def gamma_quantile(u: Any, a: Any) -> Any:
     return _of_dtype(_special().gammaincinv(np.asarray(a, np.float64), u), u, a)
 
 
-for _op in (gamma_curve, gamma_slope, gamma_quantile):
+for _op in (gamma_share, gamma_quantile):
     _op.batch = by_entries
 
 
