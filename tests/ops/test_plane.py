@@ -262,3 +262,20 @@ def test_numbers_without_a_gradient_still_become_pythons():
     assert (complex(z), z.item()) == (1 + 2j, 1 + 2j)
     assert [bool(x) for x in (z == 1 + 2j, np.iscomplex(z), np.isreal(z))] == [True, True, False]
     np.testing.assert_array_equal(np.real_if_close(Tensor(np.array([1 + 1e-17j]))).value, [1.0])
+
+
+@pytest.mark.parametrize("executor", available_executors())
+def test_a_compiled_imaginary_unit_is_as_weak_as_pythons(executor):
+    x = np.arange(5, dtype=np.float32)
+    for f in (
+        lambda x: np.imag(np.fft.rfft(x)),
+        lambda x: np.abs(x * 2j),
+        lambda x: np.real(1j * x + (1 - 2j)),
+    ):
+        step = clearprop.compile(
+            clearprop.grad(lambda x, f=f: np.sum(f(x) ** 2)), executor=executor, prove="always"
+        )
+        for _ in range(3):
+            found = step(x)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, clearprop.grad(lambda x, f=f: np.sum(f(x) ** 2))(x), rtol=1e-6)

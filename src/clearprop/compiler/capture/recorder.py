@@ -94,7 +94,12 @@ class Recorder(Refusals):
         """Write a node down; what is computed of arrays alone is one."""
         assert node.op is not None
         self._raises_as_before()
-        inputs = tuple([self.value_of(x) for x in node.inputs])
+        inputs = tuple(
+            [
+                self._complex(x, node.inputs) if x.__class__ is complex else self.value_of(x)
+                for x in node.inputs
+            ]
+        )
         value = node._value
         if ops.get(node.op.name) is not node.op:
             raise self.refuse(
@@ -252,6 +257,11 @@ class Recorder(Refusals):
         if isinstance(x, (bool, int, float)):
             return x
         return self._constant(np.asarray(x))
+
+    def _complex(self, x: complex, beside: tuple[Any, ...]) -> Value:
+        """Return the constant of a Python number in the dtype that NumPy gives it beside the others."""
+        dtype = np.result_type(x, *(y.dtype for y in beside if hasattr(y, "dtype")))
+        return self._constant(np.asarray(x, dtype))
 
     def reaches(self, buffers: Iterable[Any], captured: dict[Any, Tensor]) -> None:
         """Note the arrays that the step reaches by name: their owner may fill them anew between calls.
