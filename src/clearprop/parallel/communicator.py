@@ -196,7 +196,7 @@ def _all(g: Any, z: Any, x: Any, mean: bool) -> Any:
     return all_reduce(g, mean=mean)
 
 
-@define("all_reduce", "opaque", _all, facts=Facts())
+@define("all_reduce", "opaque", _all, facts=Facts(kinks=False))
 def all_reduce(x: Any, *, mean: bool = False) -> Any:
     """The sum of the processes' arrays, or their mean; so is what arrives at each of them."""
     total = _worlds["world"].sum(x)
@@ -207,7 +207,7 @@ def _to_the_first(g: Any, z: Any, x: Any) -> Any:
     return all_reduce(g) * float(_worlds["world"].first)
 
 
-@define("broadcast_first", "opaque", _to_the_first, facts=Facts())
+@define("broadcast_first", "opaque", _to_the_first, facts=Facts(kinks=False))
 def broadcast(x: Any) -> Any:
     """The first process's array, in each process; the gradient is the sum of all, for the first."""
     total = _worlds["world"].sum(x if _worlds["world"].first else np.zeros_like(x))
@@ -219,7 +219,7 @@ def _own_rows(g: Any, z: Any, x: Any) -> Any:
     return all_reduce(g)[_worlds["world"].rank * n : (_worlds["world"].rank + 1) * n]
 
 
-@define("all_gather", "opaque", _own_rows, facts=Facts())
+@define("all_gather", "opaque", _own_rows, facts=Facts(kinks=False))
 def all_gather(x: Any) -> Any:
     """The rows of all processes, in the order of their ranks; each is sent the sum for its own."""
     return _worlds["world"].gather(x)

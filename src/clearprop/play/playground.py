@@ -364,6 +364,7 @@ def _again(batches: DataLoader) -> Any:
 def takes_logits(loss: Any) -> bool:
     """Tell whether a loss of truth values is smaller for an output of 20 than for 1 where the truth is 1.
 
+    >>> from clearprop import nn
     >>> takes_logits(nn.BCEWithLogitsLoss()), takes_logits(nn.MSELoss())
     (True, False)
     """

@@ -168,7 +168,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     `class_weight` is "balanced" or weighs the labels. Raises ValueError for targets of one class.
 
     >>> from sklearn.datasets import load_iris
-    >>> x, y = load_iris(return_X_y=True, as_frame=True)
+    >>> x, y = load_iris(return_X_y=True)
     >>> bool(TabularClassifier(random_state=0, epochs=30).fit(x, y).score(x, y) > 0.9)
     True
     """
@@ -250,7 +250,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
     """A regressor of a table's rows: see `TabularClassifier`; the loss is the mean squared error.
 
     >>> from sklearn.datasets import load_diabetes
-    >>> x, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> x, y = load_diabetes(return_X_y=True)
     >>> bool(TabularRegressor(random_state=0, epochs=30).fit(x, y).score(x, y) > 0.4)
     True
     """

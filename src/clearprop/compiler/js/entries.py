@@ -76,10 +76,14 @@ def entry(v: Value, xs: list[str], define: Callable[[str, str], None]) -> str:
     return made if v.core.exact and v.dtype.kind == "f" else rounded(v.dtype, made)
 
 
+CHOOSING = frozenset({"where"})
+"""Whose first input is a condition, which says nothing of the others' kind."""
+
+
 def inputs(v: Value, at: Callable[[Value], str]) -> list[str]:
     """Return the inputs of an elementwise value as expressions: `at(x)` of Values, numbers as literals."""
     like = v.operands[0].dtype if v.operands else v.dtype
-    if v.op == "where" and len(v.inputs) == 3:  # its first input is a condition
+    if v.op in CHOOSING and len(v.inputs) == 3:
         like = v.dtype
     return [at(x) if isinstance(x, Value) else literal(x, like) for x in v.inputs]
 
@@ -87,7 +91,7 @@ def inputs(v: Value, at: Callable[[Value], str]) -> list[str]:
 def _script(v: Value, define: Callable[[str, str], None]) -> str:
     made = ufunc_of(v.op)
     operand = v.operands[-1].dtype if v.operands else v.dtype
-    kind = operand.kind if v.op != "where" else "where"
+    kind = "where" if v.op in CHOOSING else operand.kind
     whole = LONG | WHOLE if operand.itemsize != 4 else WHOLE | LONG
     tables = {"b": TRUTHS, "u": WORDS if operand.itemsize == 8 else whole, "i": whole, "f": REAL}
     found = tables.get(kind, {}).get(v.op)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,6 +63,22 @@ def _added(
     return made[result]
 
 
+class Roles(NamedTuple):
+    """Which of a convolution's first input, second input and result are its images, kernel and windows."""
+
+    images: int
+    kernel: int
+    windows: int
+
+
+RESULT = 2
+PLACES = {
+    "convolution": Roles(images=0, kernel=1, windows=RESULT),
+    "transposed_convolution": Roles(images=RESULT, kernel=1, windows=0),
+    "convolution_kernel": Roles(images=0, kernel=RESULT, windows=1),
+}
+
+
 class Parting:
     """What the formulas ask: of which kind a convolution is, zeros, and convolutions of its parts."""
 
@@ -70,10 +86,11 @@ class Parting:
         self.builder, self.op, self.shape, self.dtype = builder, v.op, v.shape, v.dtype
         self.frame: Frame = v.attrs["frame"]
         self.groups: int = v.attrs["groups"]
-        x, y = v.operands
-        kernel = v.shape if v.op == "convolution_kernel" else y.shape
-        self.images: tuple[int, ...] = x.shape if v.op != "transposed_convolution" else v.shape
-        self.windows: tuple[int, ...] = {"convolution": v, "convolution_kernel": y}.get(v.op, x).shape[2:]
+        self.places: Roles = PLACES[v.op]
+        shapes = [x.shape for x in (*v.operands, v)]
+        kernel = shapes[self.places.kernel]
+        self.images: tuple[int, ...] = shapes[self.places.images]
+        self.windows: tuple[int, ...] = shapes[self.places.windows][2:]
         self.units: int = kernel[0]
         self.apart: bool = kernel[1] == 1
 
@@ -85,7 +102,7 @@ class Parting:
     def call(self, a: Any, b: Any, shape: Any, frame: Frame, groups: int = 1) -> Any:
         """Return the same convolution of other arrays, in another frame."""
         attrs: dict[str, Any] = {"frame": frame, "groups": groups}
-        if self.op == "transposed_convolution":
+        if self.places.images == RESULT:
             attrs["lengths"] = tuple(shape[2:])
         made = self.builder.emit(self.op, (a.value, b.value), tuple(shape), self.dtype, attrs, kind="call")
         return SymbolicArray(self.builder, made)
@@ -101,7 +118,7 @@ class Parting:
 
     def by_groups(self, a: Any, b: Any) -> Any:
         """Return what the groups make, side by side."""
-        n, axis = self.groups, int(self.op != "convolution_kernel")
+        n, axis = self.groups, int(self.places.kernel != RESULT)
         first, second = a.shape[1] // n, b.shape[1 - axis] // n
         shape = list(self.shape)
         shape[axis] //= n
@@ -109,7 +126,7 @@ class Parting:
         for i in range(n):
             x = a[:, i * first : (i + 1) * first]
             part = slice(i * second, (i + 1) * second)
-            y = b[:, part] if self.op == "convolution_kernel" else b[part]
+            y = b[:, part] if self.places.kernel == RESULT else b[part]
             found.append(self.call(x, y, shape, self.frame))
         return np.concatenate(found, axis=axis)
 
