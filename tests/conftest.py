@@ -1,5 +1,6 @@
-"""What all tests share: one that asks for native code is skipped where the extra `fast` is not installed."""
+"""What all tests share: native code is asked for where the extra `fast` is installed, and one browser is."""
 
+import shutil
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -7,6 +8,8 @@ import pytest
 
 import_module("clearprop.ops.fourier")  # a chapter that is there as soon as somebody asks for it
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SANDBOX = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 collect_ignore = ["typing"]  # lines for type checkers, right ones and wrong ones, which are never run
 
@@ -19,3 +22,15 @@ def pytest_collection_modifyitems(items):
         values = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if any(isinstance(value, str) and value == "llvm" for value in values):
             item.add_marker(pytest.mark.skip(reason="could not import 'llvmlite'"))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, once for all tests of a process: Playwright runs no second time beside the first."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as running:
+        found = running.chromium.launch(executable_path=CHROMIUM, args=SANDBOX)
+        yield found
+        found.close()

@@ -1,7 +1,6 @@
 """The playground in a real browser: offline, without a request, with Python's numbers."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -10,20 +9,6 @@ import clearprop
 from clearprop import nn, optim
 from clearprop.data.split import split_indices
 from clearprop.play.playground import loader, playground
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SANDBOX = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as running:
-        found = running.chromium.launch(executable_path=CHROMIUM, args=SANDBOX)
-        yield found
-        found.close()
 
 
 @pytest.fixture
