@@ -45,8 +45,6 @@ def test_each_permutation_of_a_graph_is_right_or_refused_as_its_arrows_say():
 def test_the_number_of_orders_is_that_of_the_valid_permutations(name):
     output = lecture.EXAMPLES[name].graph()
     nodes = topological_order(output)
-    if len(nodes) > 8:
-        pytest.skip("too many permutations")
 
     assert count_orders(output) == sum(is_topological(p, output) for p in itertools.permutations(nodes))
 

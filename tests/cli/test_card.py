@@ -38,7 +38,7 @@ class Tags(HTMLParser):
         self.open, self.links = [], []
 
     def handle_starttag(self, tag, attrs):
-        if tag not in ("meta", "br", "hr"):
+        if tag not in ("meta", "link", "br", "hr"):
             self.open.append(tag)
         self.links += [value for name, value in attrs if name in ("src", "href")]
 
@@ -59,7 +59,7 @@ def test_the_page_is_whole_and_says_what_was_found(tmp_path, kind, plain):
     tags = Tags()
     tags.feed(page)
 
-    assert (tags.open, tags.links) == ([], [])
+    assert (tags.open, tags.links) == ([], ["data:,"])  # a browser would ask for an icon
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
     for said in (
         "&lt;b&gt;town",

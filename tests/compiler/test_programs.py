@@ -395,10 +395,10 @@ def check_every_node(executor, program):
         )
 
 
-def check_gradients(executor, program):
+def training(program):
+    """Return the leaves of a program's loss, and the step that computes it with their gradients."""
     inputs, steps = program
-    floats = inputs[:-1]
-    leaves = [Tensor(x.copy()) for x in floats]
+    leaves = [Tensor(x.copy(), f"leaf{i}") for i, x in enumerate(inputs[:-1])]
 
     def step(*xs, noise=None):
         for leaf in leaves:
@@ -408,6 +408,13 @@ def check_gradients(executor, program):
         loss = sum(np.mean(np.tanh(v) * v) for v in [values[0], *values[len(xs) :][-3:]])
         loss.backward()
         return loss
+
+    return leaves, step
+
+
+def check_gradients(executor, program):
+    inputs, steps = program
+    leaves, step = training(program)
 
     def eager(noise=None):
         loss = step(*new, noise=noise)

@@ -1,6 +1,7 @@
 """What a page is made of: models that are taken, and what is refused in plain words."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -197,6 +198,7 @@ def test_the_command_makes_a_page_of_a_table(tmp_path, capsys, lines, names, dro
     assert found["names"] == names
     assert found["dropped"] is dropped
     assert found["target"] == "c"
+    assert shlex.split(found["command"])[2:] == [str(tmp_path / "t.csv"), "--target", "c", "--hidden", "16,8"]
 
 
 @pytest.mark.parametrize(

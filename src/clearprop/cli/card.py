@@ -14,6 +14,7 @@ import numpy as np
 from clearprop import __version__
 from clearprop.cli import figures
 from clearprop.data.columns import Classes, Number, encode
+from clearprop.see.document import document
 from clearprop.train.importance import gradient_times_input, permutation_importance
 from clearprop.train.measures import reliability
 from clearprop.train.table_model import TableModel
@@ -72,14 +73,7 @@ def page(job: Any, history: Any, result: Mapping[str, float], command: str) -> s
         _section("The network", _network(job)),
         _section("How it was made", _made(command, job)),
     ]
-    head = '<meta charset="utf-8"><meta name="generator" content="clearprop">'
-    head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n<title>{escape(title)}</title>\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</body>\n</html>\n"
-    )
+    return document(title, STYLE, "\n".join(part for part in parts if part), "report")
 
 
 def _section(title: str, inside: str) -> str:

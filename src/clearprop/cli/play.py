@@ -102,14 +102,7 @@ def _columns(job: Job, args: argparse.Namespace) -> Columns:
     found, target = job.model.columns, job.model.target
     names = [name for column in found for name in _names(column)]
     plain = all(isinstance(column, Number) and column.width == 1 for column in found)
-    words = [
-        "clearprop",
-        "play",
-        args.data,
-        *(["--target", args.target] if args.target else []),
-        "--hidden",
-        "16,8",
-    ]
+    words = ["clearprop", "play", args.data, *(["--target", args.target] if args.target else [])]
     return Columns(
         names=names,
         target=target.name,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clearprop.errors import InputError, lesson
-from clearprop.parallel.launcher import launched as launched
+from clearprop.parallel.launcher import launched
 
 
 def several(args: argparse.Namespace, run: Callable[[], int]) -> int:

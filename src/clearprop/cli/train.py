@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from clearprop.cli.job import ACTIVATIONS, ASKED, DATA_SETS, OPTIMIZERS, Job, StreamedJob, too_large
 from clearprop.cli.outputs import apart, force
-from clearprop.cli.processes import launched, several
+from clearprop.cli.processes import several
 from clearprop.cli.spelling import spelling
 from clearprop.errors import InputError, lesson
+from clearprop.parallel.launcher import launched
 
 if TYPE_CHECKING:
     from clearprop.train import History

@@ -130,8 +130,8 @@ def _lifted(x: Any) -> Any:
 
 
 def _lifted_entries(x: Any) -> Any:
-    """Return a list of arrays with the lists among its entries lifted."""
-    return type(x)(map(_lifted, x)) if x.__class__ in _LISTS else x
+    """Return a list of arrays with the lists among its entries lifted, as what every function looks into."""
+    return tuple(map(_lifted, x)) if x.__class__ in _LISTS else x
 
 
 def _like_a_ufunc(answer: Any, ufunc: np.ufunc) -> None:

@@ -22,14 +22,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in (
-        "Communicator",
-        "all_gather",
-        "all_reduce",
-        "broadcast",
-        "launched",
-        "world",
-    ):  # ops of their own
+    if name in ("Communicator", "all_gather", "all_reduce", "broadcast", "world"):  # ops of their own
         from clearprop.parallel import communicator
 
         return getattr(communicator, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clearprop.compiler.js.script import library
+from clearprop.see import document
 from clearprop.see.drawing.svg import style
 
 _WEB = Path(__file__).parent / "web"
@@ -36,22 +36,13 @@ def plain(x: Any) -> Any:
     return f"~{x}" if isinstance(x, float) and not math.isfinite(x) else x
 
 
-def document(title: str, told: Mapping[str, Any], programs: Sequence[str]) -> str:
+def page_of(title: str, told: Mapping[str, Any], programs: Sequence[str]) -> str:
     """Return the page of a model: what it is told, and its printed programs."""
-    data = json.dumps(plain(told), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    data = data.replace("<", "\\u003c")
     scripts = "\n".join(_file(f"{name}.js") for name in SCRIPTS)
     listed = ",\n".join(programs).replace("</", "<\\/")
-    return "\n".join(
-        [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="generator" content="clearprop">\n<link rel="icon" href="data:,">',
-            f"<title>{escape(title)} - clearprop</title>",
-            f"<style>\n{style('auto')}\n{_file('play.css')}</style>\n</head>",
-            f'<body class="clearprop">\n<h1>{escape(title)}</h1>\n{_file("play.html")}',
-            f'<script type="application/json" id="told">{data}</script>',
-            f'<script>\n"use strict";\n{library()}\nconst programs=[\n{listed}\n];\n{scripts}\n</script>',
-            "</body>\n</html>\n",
-        ]
-    )
+    body = [
+        f"<h1>{escape(title)}</h1>\n{_file('play.html')}",
+        document.data("told", plain(told)),
+        f'<script>\n"use strict";\n{library()}\nconst programs=[\n{listed}\n];\n{scripts}\n</script>',
+    ]
+    return document.document(title, f"{style('auto')}\n{_file('play.css')}", "\n".join(body))

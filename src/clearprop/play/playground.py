@@ -20,7 +20,7 @@ from clearprop.errors import lesson
 from clearprop.files import whole_file
 from clearprop.ops.random import get_rng_state, manual_seed, set_rng_state
 from clearprop.play.model import layers, parameters, row_function, story
-from clearprop.play.page import document
+from clearprop.play.page import page_of
 from clearprop.play.programs import MOST, Programs, operations, packed, recorded
 from clearprop.tensor import Tensor
 
@@ -285,8 +285,8 @@ def _text(made: Playground, title: str) -> str:
     try:
         told = made.told()
     except Unlowered as error:
-        return document(title, about | made.run() | {"refused": str(error)}, [])
-    return document(title, about | told, made.programs.texts)
+        return page_of(title, about | made.run() | {"refused": str(error)}, [])
+    return page_of(title, about | told, made.programs.texts)
 
 
 def _prepared(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from clearprop.see.document import document
 from clearprop.see.drawing.draw import write
 from clearprop.see.drawing.svg import style
 from clearprop.see.step.steps import trace
 from clearprop.typed.lecture import EXAMPLES
 
+_TITLE = "The lecture, box for box"
 _STYLE = """
 body { margin: 0 auto; padding: 20px; max-width: 1180px; background: var(--cp-paper); color: var(--cp-ink);
   font: 16px/1.5 system-ui, "Segoe UI", "Liberation Sans", Arial, sans-serif; }
@@ -34,20 +36,15 @@ def index() -> str:
             f'<li><h2><a href="{example.name}.html"><code>{escape(example.expression)}</code></a></h2>'
             f'<p>{escape(shows)}.</p><div class="picture">{picture}</div></li>'
         )
-    return "\n".join(
-        [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="generator" content="clearprop">',
-            '<link rel="icon" href="data:,">\n<title>The lecture, box for box - clearprop</title>',
-            f"<style>\n:root {{ color-scheme: light dark; }}\n{style('auto')}{_STYLE}</style>",
-            '</head>\n<body class="clearprop">\n<h1>The lecture, box for box</h1>',
-            "<p>Every graph with its values and gradients.",
-            "Choose one to step through it, forward and back.</p>\n<ul>",
-            *items,
-            "</ul>\n</body>\n</html>\n",
-        ]
-    )
+    body = [
+        f"<h1>{_TITLE}</h1>",
+        "<p>Every graph with its values and gradients.",
+        "Choose one to step through it, forward and back.</p>\n<ul>",
+        *items,
+        "</ul>",
+    ]
+    styles = f":root {{ color-scheme: light dark; }}\n{style('auto')}{_STYLE}"
+    return document(_TITLE, styles, "\n".join(body))
 
 
 def save_index(folder: Path, overwrite: bool = True) -> Path:

@@ -2,14 +2,12 @@
 
 import os
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from tests.compiler.js.node import calls, needs_node
-from tests.compiler.test_programs import agree_if_stable, programs, run, unit_of
+from tests.compiler.test_programs import agree_if_stable, programs, run, training, unit_of
 
 import clearprop
-from clearprop import Tensor
 
 PROGRAMS = int(os.environ.get("CLEARPROP_PROGRAMS", "60"))
 PORTION = 15
@@ -58,16 +56,7 @@ def test_gradients_are_those_of_eager_mode(portion, tmp_path):
     @given(program=programs())
     def check(program):
         inputs, steps = program
-        leaves = [Tensor(x.copy(), f"leaf{i}") for i, x in enumerate(inputs[:-1])]
-
-        def step(*xs, noise=None):
-            for leaf in leaves:
-                leaf.grad = None
-            *data, k = xs
-            values = run(steps, [*(leaf * x for leaf, x in zip(leaves, data, strict=True)), k], noise)
-            loss = sum(np.mean(np.tanh(v) * v) for v in [values[0], *values[len(xs) :][-3:]])
-            loss.backward()
-            return loss
+        leaves, step = training(program)
 
         def eager(noise=None):
             return [step(*inputs, noise=noise).value, *(leaf.grad for leaf in leaves)]

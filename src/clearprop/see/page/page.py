@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clearprop.see.algebra.formulas import formula
+from clearprop.see.document import data, document
 from clearprop.see.drawing.svg import DARK, LIGHT, variables
 from clearprop.see.page.story import Story
 from clearprop.tensor import Tensor
@@ -50,7 +50,7 @@ def page(
     told = Story(output, model, prefix, names, left=inputs != "near").data(title)
     opening = opening or Opening()
     told |= {"depth": opening.depth, "expand": list(opening.expand)}
-    return document(title, BODY, told, (*KIT, *_DRAWING))
+    return with_scripts(title, BODY, told, (*KIT, *_DRAWING))
 
 
 def name_of(output: Tensor, names: Mapping[int, str]) -> str:
@@ -61,25 +61,20 @@ def name_of(output: Tensor, names: Mapping[int, str]) -> str:
     return names.get(id(output)) or output.name or "Computation graph"
 
 
-def document(
+def with_scripts(
     title: str, body: str, told: Mapping[str, Any], scripts: tuple[str, ...], styles: str = "", code: str = ""
 ) -> str:
     """Return an HTML page with these scripts, the data they read, and the colours of the drawings.
 
     `styles` and `code` of the page's own come after those that all pages share.
     """
-    data = json.dumps(told, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     code = "\n".join([*(web(f"{name}.js") for name in scripts), code])
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="generator" content="clearprop">\n<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)} - clearprop</title>\n"
-        f"<style>\n{colours()}\n{web('page.css')}{styles}</style>\n</head>\n"
-        f'<body class="clearprop">\n<h1><code>{escape(title)}</code></h1>\n{body}\n'
-        f'<script type="application/json" id="graph">{data}</script>\n'
-        f'<script>\n"use strict";\n{code}</script>\n</body>\n</html>\n'
-    )
+    parts = [
+        f"<h1><code>{escape(title)}</code></h1>\n{body}",
+        data("graph", told),
+        f'<script>\n"use strict";\n{code}</script>',
+    ]
+    return document(title, f"{colours()}\n{web('page.css')}{styles}", "\n".join(parts))
 
 
 def colours() -> str:

@@ -19,7 +19,7 @@ from clearprop.see.drawing.folding import COMFORTABLE
 from clearprop.see.drawing.pictures import picture as small_picture
 from clearprop.see.drawing.svg import svg
 from clearprop.see.numbers import differs, is_number, written
-from clearprop.see.page.page import KIT, TOOLS, document
+from clearprop.see.page.page import KIT, TOOLS, with_scripts
 from clearprop.see.page.story import Story, drawn
 from clearprop.see.step.script import Script, number, script_of
 from clearprop.tensor import Tensor
@@ -83,9 +83,9 @@ def page(trace: Trace, title: str = "") -> str:
         "<kbd>Home</kbd> <kbd>End</kbd> to the ends, <kbd>Space</kbd> plays. Click a module to open it,",
         "a box to see what arrived there. <kbd>/</kbd> searches.</p>",
     ]
-    styles = _file("steps.css")
-    return document(title, "\n".join(body), told, (*KIT, "search", "export", "address", "drawing"), styles,
-                    f"{_functions(script)}\n{_file('visible.js')}\n{_file('steps.js')}")  # fmt: skip
+    code = f"{_functions(script)}\n{_file('visible.js')}\n{_file('steps.js')}"
+    scripts = (*KIT, "search", "export", "address", "drawing")
+    return with_scripts(title, "\n".join(body), told, scripts, _file("steps.css"), code)
 
 
 def _title(text: str, trace: Trace) -> str:
