@@ -130,21 +130,18 @@ def _run(args: argparse.Namespace, hidden: list[int]) -> int:
         asked.seeds = asked.seeds or 1
         repeated(job, asked, hidden, report)
     ours = {name: None if args.force else is_ours for name, is_ours in _files().items()}
+    failed = None
     with whole_folder(output, ours, job.room()) as folder:
         try:
             history = job.train(report)
         except NonFiniteLossError as failure:
             if failure.history.best_epoch is None:
                 raise InputError(f"{failure}\n  Nothing was written: no epoch was completed.") from failure
-            free_room(folder)
-            job.finish(folder, failure.history, report)
-            failed: NonFiniteLossError | None = failure
-        else:
-            failed = None
-            free_room(folder)
-            job.finish(folder, history, report)
+            failed, history = failure, failure.history
+        free_room(folder)
+        job.finish(folder, history, report)
     report.written(output)
-    if failed is not None or _went_badly(failed.history if failed is not None else history):
+    if failed is not None or _went_badly(history):
         report.say("\nThe training went badly. The network as it was at the start:", always=True)
         job.model.network = job.start
         job.examine(report)

@@ -199,6 +199,15 @@ def _variance(
     return (d if mask is None else np.where(mask, d, np.zeros((), d.dtype))), np.maximum(n - ddof, 0), own
 
 
+def _taken_away(called: str, ddof: Any, correction: Any) -> Any:
+    """How many the divisor is less than the entries: `correction` is the standard's name of `ddof`."""
+    if correction is _ABSENT:
+        return ddof
+    if ddof != 0:
+        raise ValueError(lesson(f"{called}(ddof=, correction=)", "wants one of the two", "both"))
+    return correction
+
+
 def _spread(name: str) -> Callable[..., Any]:
     called = f"np.{name}"
 
@@ -215,11 +224,7 @@ def _spread(name: str) -> Callable[..., Any]:
         correction: Any = _ABSENT,
     ) -> Any:
         _plain_out(called, out)
-        if correction is not _ABSENT:
-            if ddof != 0:
-                raise ValueError(lesson(f"{called}(ddof=, correction=)", "wants one of the two", "both"))
-            ddof = correction
-        d, free, own = _variance(x, axis, dtype, ddof, where, mean, called)
+        d, free, own = _variance(x, axis, dtype, _taken_away(called, ddof, correction), where, mean, called)
         if name == "std":  # the norm has slope 0 where all entries are equal
             z = ops["norm"](d, axis=axis, keepdims=True) / np.sqrt(free)
         else:
@@ -362,12 +367,11 @@ def _nan_spread(name: str) -> Callable[..., Any]:
             return spread(x, axis, dtype, out, ddof, keepdims, where=where, **how)
         if dtype is not None and np.dtype(dtype).kind not in "fc":
             raise TypeError(lesson(f"{called}(dtype=)", "wants a dtype of floats for floats", f"{dtype}"))
-        if correction is not _ABSENT and ddof != 0:
-            raise ValueError(lesson(f"{called}(ddof=, correction=)", "wants one of the two", "both"))
+        fewer = _taken_away(called, ddof, correction)
         there = _numbers(called, x, where)
         if not x.ndim and axis in (0, -1):
             axis = None  # as NumPy lets a number have one axis
-        free = _counted(x, there, axis) - (ddof if correction is _ABSENT else correction)
+        free = _counted(x, there, axis) - fewer
         if mean is not _ABSENT and np.broadcast_shapes(x.shape, np.shape(mean)) != x.shape:
             raise ValueError(
                 lesson(f"{called}(mean=)", f"wants a shape that fits {x.shape}", f"{np.shape(mean)}")

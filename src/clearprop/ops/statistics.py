@@ -141,6 +141,11 @@ def _quantile(
     return z.reshape((*q.shape, *shape))
 
 
+def _share(q: Any) -> Any:
+    """Return hundredths as a share: a number of Python stays one."""
+    return q / 100 if type(q) in (int, float) else as_array(q) / 100
+
+
 def _at(rows: Any, q: Any, n: Any, method: str) -> Any:
     a, b = METHODS[method]
     place = (n + 1 - a - b) * q + (a - 1) if (a, b) != (1.0, 1.0) else (n - 1) * q
@@ -184,16 +189,7 @@ def percentile(
     weights: Any = None,
 ) -> Any:
     """Return the quantile of q hundredths."""
-    return _quantile(
-        "np.percentile(x, q)",
-        x,
-        q / 100 if type(q) in (int, float) else as_array(q) / 100,
-        axis,
-        method,
-        keepdims,
-        False,
-        weights,
-    )
+    return _quantile("np.percentile(x, q)", x, _share(q), axis, method, keepdims, False, weights)
 
 
 @implements(np.nanquantile)
@@ -225,16 +221,7 @@ def nanpercentile(
 ) -> Any:
     """Return the quantile of q hundredths of the entries that are numbers; NaN where there are none."""
     _warned(x, axis, "All-NaN slice encountered")
-    return _quantile(
-        "np.nanpercentile(x, q)",
-        x,
-        q / 100 if type(q) in (int, float) else as_array(q) / 100,
-        axis,
-        method,
-        keepdims,
-        True,
-        weights,
-    )
+    return _quantile("np.nanpercentile(x, q)", x, _share(q), axis, method, keepdims, True, weights)
 
 
 @implements(np.nanmedian)

@@ -331,10 +331,7 @@ def _prepared(
 
 
 def _array(given: Any) -> Any:
-    array = np.asarray(given.value if isinstance(given, Tensor) else given)
-    if array.dtype == np.float64:
-        return array.astype(np.float64)
-    return array
+    return np.asarray(given.value if isinstance(given, Tensor) else given)
 
 
 def _split(X: Any, y: Any, test: Any, seed: int) -> tuple[tuple[Any, Any], tuple[Any, Any] | None]:

@@ -137,10 +137,8 @@ def _planned(
     pairs = [(vertex(a, True), vertex(b, False)) for a, b, _ in arrows]
     pinned = list(range(count, count + entering))
     leaves = [i for i, is_leaf in enumerate(leaf) if is_leaf]
-    if len(leaves) <= _FEW and count <= _SMALL:
-        found = arrange(all_sizes, pairs, left=[*pinned, *leaves], effort=_EFFORT)
-    else:
-        found = arrange(all_sizes, pairs, left=pinned, effort=_EFFORT)
+    left = [*pinned, *leaves] if len(leaves) <= _FEW and count <= _SMALL else pinned
+    found = arrange(all_sizes, pairs, left=left, effort=_EFFORT)
     if found.width > widest:
         found = arrange(
             all_sizes, pairs, left=pinned, wrap=_limit(found.width, found.height, widest), effort=_EFFORT
