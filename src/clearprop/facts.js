@@ -6,7 +6,10 @@ const cp = {
     const rest = x % y; // has the sign of x, and should have that of y
     return rest === 0 ? (y < 0 || Object.is(y, -0) ? -0 : 0) : rest < 0 !== y < 0 ? rest + y : rest;
   },
-  floorDivide: (x, y) => (y === 0 ? x / y : Math.round((x - cp.remainder(x, y)) / y)),
+  floorDivide: (x, y) => {
+    const rest = x % y, n = (x - rest) / y - (rest !== 0 && rest < 0 !== y < 0 ? 1 : 0); // also where y is infinite
+    return y === 0 ? x / y : n === 0 ? (x / y) * 0 : Math.round(n);
+  },
   relEntr: (x, y) => (x > 0 && y > 0 ? x * Math.log(x / y) : x === 0 && y >= 0 ? 0 : x === x && y === y ? Infinity : NaN),
   fmax: (x, y) => (Number.isNaN(x) ? y : Number.isNaN(y) ? x : Math.max(x, y)),
   copysign: (x, y) => (y < 0 || Object.is(y, -0) ? -Math.abs(x) : Math.abs(x)),

@@ -174,6 +174,33 @@ def test_integers_divide_and_add_up_as_numpys_do(f, kind, tmp_path):
     same(f, tmp_path, x, y)
 
 
+@pytest.mark.parametrize("kind", ["i1", "i2", "i4", "i8"])
+def test_shifts_by_what_is_no_place_of_a_bit(kind, tmp_path):
+    x = np.array([1, -1, 7, -3, 0, 5], kind)
+    y = np.array([-1, -2, 65, 64, 100, -128], kind)
+
+    same(lambda x, y: x << y, tmp_path, x, y)
+    same(lambda x, y: x >> y, tmp_path, x, y)
+
+
+@pytest.mark.parametrize("kind", ["i1", "i2", "i4", "u1", "u2", "u4"])
+def test_powers_beyond_53_bits_wrap(kind, tmp_path):
+    x = np.array([127, 100, 7, 11, 3, 2], kind)
+
+    same(lambda x: x ** np.array([9, 31, 63, 127, 41, 31], kind), tmp_path, x)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_division_to_the_floor_of_odd_numbers(dtype, tmp_path):
+    one = np.array([0.0, -0.0, 1, -1, 0.5, -7.25, 3, np.inf, -np.inf, np.nan], dtype)
+    x, y = (z.ravel() for z in np.meshgrid(one, one))
+    ((got,), wanted) = (results(np.floor_divide, tmp_path, x, y), np.floor_divide(x, y))
+
+    np.testing.assert_array_equal(got, wanted)
+    signs = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.signbit(got)[signs], np.signbit(wanted)[signs])
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 def test_odd_numbers_are_kept(dtype, tmp_path):
     x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 0.5, 1.5, 2.5, -0.3, 1e-7, 6e4, -2.0], dtype)

@@ -24,16 +24,16 @@ from clearprop.ufunc import Ufunc
 WHOLE = {
     "add": "({}+{})",            "subtract": "({}-{})",              "negative": "(-{})",      "positive": "{}",
     "absolute": "Math.abs({})",  "sign": "Math.sign({})",            "square": "({0}*{0})",     "multiply": "({}*{})",
-    "floor_divide": "over({},{})", "remainder": "rest({},{})",       "fmod": "cut({},{})",     "power": "powers({},{})",
+    "floor_divide": "over({},{})", "remainder": "rest({},{})",       "fmod": "cut({},{})",     "power": "powers({},{},64)",
     "maximum": "Math.max({},{})", "minimum": "Math.min({},{})",      "fmax": "Math.max({},{})", "fmin": "Math.min({},{})",
     "bitwise_and": "bits({},{},(a,b)=>a&b)", "bitwise_or": "bits({},{},(a,b)=>a|b)",
     "bitwise_xor": "bits({},{},(a,b)=>a^b)", "invert": "(-1-{})",
-    "left_shift": "bits({},{},(a,b)=>b<64n?a<<b:0n)", "right_shift": "bits({},{},(a,b)=>a>>b)",
+    "left_shift": "bits({},{},(a,b)=>0n<=b&&b<64n?a<<b:0n)", "right_shift": "bits({},{},(a,b)=>a>>(0n<=b&&b<64n?b:63n))",
     "floor": "{}", "ceil": "{}", "trunc": "{}", "rint": "{}", "conjugate": "{}", "gcd": "gcd({},{})",
 }
 """Of integers, all but uint64."""
-LONG = {"multiply": "Math.imul({},{})", "square": "Math.imul({0},{0})"}
-"""Of 32-bit integers, whose products are beyond 2**53."""
+SHORT = {"multiply": "Math.imul({},{})", "square": "Math.imul({0},{0})", "power": "powers({},{},32)"}
+"""Of integers of at most 32 bits, whose products are beyond 2**53 and wrap."""
 WORDS = {
     "add": "({}+{})",            "subtract": "({}-{})",       "multiply": "({}*{})",      "positive": "{}",
     "bitwise_and": "({}&{})",    "bitwise_or": "({}|{})",     "bitwise_xor": "({}^{})",
@@ -92,7 +92,7 @@ def _script(v: Value, define: Callable[[str, str], None]) -> str:
     made = ufunc_of(v.op)
     operand = v.operands[-1].dtype if v.operands else v.dtype
     kind = "where" if v.op in CHOOSING else operand.kind
-    whole = LONG | WHOLE if operand.itemsize != 4 else WHOLE | LONG
+    whole = WHOLE | SHORT if operand.itemsize < 8 else WHOLE
     tables = {"b": TRUTHS, "u": WORDS if operand.itemsize == 8 else whole, "i": whole, "f": REAL}
     found = tables.get(kind, {}).get(v.op)
     if found is None and operand.kind in "biuf":

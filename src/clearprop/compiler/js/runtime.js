@@ -35,10 +35,10 @@ const rest = (a, b) => {
 };
 const over = (a, b) => (b === 0 ? 0 : (a - rest(a, b)) / b);
 const bits = (a, b, op) => Number(BigInt.asIntN(64, op(BigInt(a), BigInt(b))));
-const powers = (a, b) => {
+const powers = (a, b, size) => {
   if (b < 0) throw new RangeError("an integer to the power of a negative one");
   let z = 1n, x = BigInt(a);
-  for (; b > 0; b = Math.floor(b / 2), x = BigInt.asIntN(64, x * x)) if (b % 2) z = BigInt.asIntN(64, z * x);
+  for (; b > 0; b = Math.floor(b / 2), x = BigInt.asIntN(size, x * x)) if (b % 2) z = BigInt.asIntN(size, z * x);
   return whole(Number(z));
 };
 const gcd = (a, b) => {
