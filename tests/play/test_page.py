@@ -255,6 +255,9 @@ def test_an_op_without_translation_is_named_and_a_recorded_run_is_shown(visit, t
     assert "inv has no translation" in page.inner_text("#verdict")
     assert page.is_disabled("#play")
     assert page.inner_text("#losses").startswith("300 steps in Python")
+    assert (
+        page.locator("button:visible, input:visible, select:visible").count() == 0
+    )  # nothing that is of no use
 
 
 def test_a_page_that_does_not_have_pythons_losses_says_so_and_does_not_train(visit, tmp_path):
@@ -266,6 +269,25 @@ def test_a_page_that_does_not_have_pythons_losses_says_so_and_does_not_train(vis
 
     assert "NOT Python's" in page.inner_text("#verdict")
     assert page.is_disabled("#play")
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1600])
+def test_what_is_chosen_can_be_read_in_full(visit, tmp_path, width):
+    title = "the_network_of_" + "a_very_long_name_" * 4
+    path = playground(*classifier(), *spirals(), tmp_path / "p.html", title=title)
+    page = visit(path, viewport={"width": width, "height": 800})
+
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("select")].filter((s) => s.offsetWidth).filter((s) => {
+          const ink = document.createElement("canvas").getContext("2d"), arrow = 20, c = getComputedStyle(s);
+          ink.font = c.font;
+          const room = s.clientWidth - parseFloat(c.paddingLeft) - parseFloat(c.paddingRight) - arrow;
+          return ink.measureText(s.selectedOptions[0].text).width > room;
+        }).map((s) => s.id)"""
+    )
+    assert cut == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("counted(1, 'step') + counted(2, 'entry', 'entries')") == "1 step2 entries"
 
 
 def test_speed_goes_from_one_step_a_second_to_all_there_is(visit, tmp_path):

@@ -7,8 +7,11 @@ if (told.refused) { // it cannot train here: what was recorded in Python, and wh
   at("verdict").textContent = `This model cannot train in a page: ${told.refused}. What follows is a run that Python recorded.`;
   at("verdict").classList.add("wrong");
   for (const control of document.querySelectorAll("button, input, select")) control.disabled = true;
+  for (const part of [at("play").parentElement, at("row"), at("map"), at("axes"), at("predicted")]) part.hidden = true;
+  for (const card of ["settings", "drawn"]) at(card).parentElement.hidden = true;
+  at("curves").parentElement.classList.add("alone");
   curves.draw(told.recorded.map((v, i) => [i + 1, v]), []);
-  at("losses").textContent = `${told.recorded.length} steps in Python: ${short(told.recorded[0], 4)} to ${short(told.recorded[told.recorded.length - 1], 4)}`;
+  at("losses").textContent = `${counted(told.recorded.length, "step")} in Python: ${short(told.recorded[0], 4)} to ${short(told.recorded[told.recorded.length - 1], 4)}`;
 } else {
   const training = new Training();
   let running = false, credit = 0, last = 0, seen = 0, trained = 0, since = performance.now(), error = "";
@@ -34,7 +37,7 @@ if (told.refused) { // it cannot train here: what was recorded in Python, and wh
     const place = [];
     for (let axis = p.shape.length - 1, rest = k; axis >= 0; axis--) place.unshift(rest % p.shape[axis]), rest = Math.floor(rest / p.shape[axis]);
     const gradient = p.gradient >= 0 ? states[p.gradient].array[k] : NaN;
-    at("shown").textContent = k < size ? `${p.name}[${place.join(", ")}] = ${short(Number(states[p.value].array[k]))}   gradient ${short(Number(gradient))}` : `${p.name} has ${size} entries.`;
+    at("shown").textContent = k < size ? `${p.name}[${place.join(", ")}] = ${short(Number(states[p.value].array[k]))}   gradient ${short(Number(gradient))}` : `${p.name} has ${counted(size, "entry", "entries")}.`;
   };
 
   const measure = () => {
@@ -43,7 +46,7 @@ if (told.refused) { // it cannot train here: what was recorded in Python, and wh
     if (test) training.tests.push([training.steps, test.loss]);
     for (const kept of [training.history, training.tests]) if (kept.length > 600) kept.splice(0, kept.length, ...kept.filter((_, i) => i % 2 === 0));
     const share = (m) => (Number.isNaN(m.share) ? "" : `, ${(100 * m.share).toFixed(1)} % right`);
-    at("losses").textContent = `train ${short(train.loss, 4)}${share(train)}` + (test ? `   test ${short(test.loss, 4)}${share(test)}` : "");
+    at("losses").textContent = `train ${short(train.loss, 4)}${share(train)}` + (test ? `\ntest ${short(test.loss, 4)}${share(test)}` : "");
     seen = performance.now();
   };
   const draw = (full) => {
@@ -82,7 +85,7 @@ if (told.refused) { // it cannot train here: what was recorded in Python, and wh
       if (slow) measure();
       draw(slow || now - seen > 100);
       if (now - since > 1000) {
-        at("pace").textContent = `${Math.round(trained * 1000 / (now - since)).toLocaleString("en")} steps a second`;
+        at("pace").textContent = `${counted(Math.round(trained * 1000 / (now - since)), "step")} a second`;
         trained = 0, since = now;
       }
     }
@@ -136,10 +139,10 @@ if (told.refused) { // it cannot train here: what was recorded in Python, and wh
     at("rows").replaceChildren(...complaints.slice(0, 8).map((text) => Object.assign(document.createElement("li"), {textContent: text})),
       ...(complaints.length > 8 ? [Object.assign(document.createElement("li"), {textContent: `and ${complaints.length - 8} more`})] : []));
     const parts = rows.length && parted(rows, training.seed);
-    if (!rows.length || parts.train.rows < least) return say(`${file.name}: ${rows.length} good rows; a batch has ${least}. The data stay as they were.`);
+    if (!rows.length || parts.train.rows < least) return say(`${file.name}: ${counted(rows.length, "good row")}; a batch has ${least}. The data stay as they were.`);
     table_ = parts;
     if (![...at("data").options].some((o) => o.value === "table")) at("data").append(new Option("the table", "table"));
-    at("data").value = "table", say(`${file.name}: ${rows.length} rows${complaints.length ? `, ${complaints.length} left out` : ""}.`), chosen();
+    at("data").value = "table", say(`${file.name}: ${counted(rows.length, "row")}${complaints.length ? `, ${complaints.length} left out` : ""}.`), chosen();
   };
   at("csv").addEventListener("change", () => at("csv").files[0] && read(at("csv").files[0]));
   addEventListener("dragover", (e) => e.preventDefault());
@@ -154,7 +157,7 @@ if (told.refused) { // it cannot train here: what was recorded in Python, and wh
   at("reset").addEventListener("click", () => { stop(), training.reset(), all(); });
   at("batch").addEventListener("change", () => {
     const rows = Number(at("batch").value);
-    if (rows > training.data.train.rows) return (at("batch").value = training.rows), say(`There are ${training.data.train.rows} rows.`);
+    if (rows > training.data.train.rows) return (at("batch").value = training.rows), say(`The data have ${counted(training.data.train.rows, "row")}.`);
     training.rows = rows, training.begin();
   });
   at("speed").addEventListener("input", () => { const v = pace(); credit = 0, at("pace").textContent = v === Infinity ? "all there is" : v === 1 ? "one step a second" : `${v} steps a second`; });

@@ -10,13 +10,14 @@ const fitted = (canvas) => { // as many pixels as the screen has; returns what t
 for (const canvas of document.querySelectorAll("canvas")) canvas.dataset.ratio = canvas.height / canvas.width;
 
 const MOST = 16; // units of a layer that are drawn one by one
+const brief = (name) => (name.length > 7 ? `${name.slice(0, 6)}…` : name);
 const network = {
   edges: [],
   places(w, h) { // columns of units: the inputs, then each layer's outputs
     const counts = [told.layers[0].inputs, ...told.layers.map((l) => l.outputs)];
     return counts.map((n, c) => {
       const shown = Math.min(n, MOST);
-      return Array.from({length: shown}, (_, i) => ({x: 62 + (w - 124) * c / (counts.length - 1), y: h * (i + 0.5) / shown, more: n - shown}));
+      return Array.from({length: shown}, (_, i) => ({x: 62 + (w - 124) * c / (counts.length - 1), y: 8 + (h - 26) * (i + 0.5) / shown, more: n - shown}));
     });
   },
   draw() {
@@ -45,8 +46,8 @@ const network = {
       ink.fillStyle = paper, ink.strokeStyle = text, ink.lineWidth = 1.5;
       ink.beginPath(), ink.arc(unit.x, unit.y, 8, 0, 2 * Math.PI), ink.fill(), ink.stroke();
       ink.fillStyle = text;
-      if (c === 0) ink.textAlign = "right", ink.fillText((told.names[i] ?? "").slice(0, 7), unit.x - 12, unit.y + 4);
-      if (c === columns.length - 1) ink.textAlign = "left", ink.fillText((told.classes[i] ?? (column.length === 1 ? told.target : String(i))).slice(0, 7), unit.x + 12, unit.y + 4);
+      if (c === 0) ink.textAlign = "right", ink.fillText(brief(told.names[i] ?? ""), unit.x - 12, unit.y + 4);
+      if (c === columns.length - 1) ink.textAlign = "left", ink.fillText(brief(told.classes[i] ?? (column.length === 1 ? told.target : String(i))), unit.x + 12, unit.y + 4);
       if (unit.more > 0 && i === column.length - 1) ink.textAlign = "center", ink.fillText(`+${unit.more}`, unit.x, h - 2);
     }));
   },
@@ -154,7 +155,7 @@ const curves = {
     const last = Math.max(...all.map((p) => p[0]), 1), high = Math.max(...all.map((p) => p[1])), low = Math.min(0, ...all.map((p) => p[1]));
     ink.font = "11px ui-monospace, monospace", ink.fillStyle = ink.strokeStyle = colour("soft"), ink.lineWidth = 1;
     ink.textAlign = "left", ink.fillText(short(high, 3), 2, 11), ink.fillText(short(low, 3), 2, h - 4);
-    ink.textAlign = "right", ink.fillText(`${last} steps`, w - 2, h - 4);
+    ink.textAlign = "right", ink.fillText(counted(last, "step"), w - 2, h - 4);
     for (const [line, name, dash] of [[train, "middle-edge", []], [test, "input-edge", [6, 3]]]) {
       if (line.length === 1) ink.fillStyle = colour(name), ink.fillRect(36, 4 + (h - 22) * (1 - (line[0][1] - low) / (high - low || 1)), 5, 5);
       ink.strokeStyle = colour(name), ink.lineWidth = 2, ink.setLineDash(dash), ink.beginPath();
