@@ -10,7 +10,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 import clearprop
-from clearprop import Tensor, nn
+from clearprop import Tensor, nn, optim
 from clearprop.see.step.steps import Trace
 from clearprop.typed import lecture
 
@@ -37,6 +37,21 @@ def traces() -> dict[str, Trace]:
     }
 
 
+def spirals(folder: Path) -> Path:
+    """Write the playground of `docs/guide/playing.md`."""
+    rng = np.random.default_rng(0)
+    t, side = np.arange(400) // 2 / 199, np.arange(400) % 2
+    r, angle = 0.1 + 0.9 * t, 5.8 * t + side * np.pi
+    points = 2 * np.stack([r * np.sin(angle), r * np.cos(angle)], 1) + rng.normal(size=(400, 2)) * 0.02
+    clearprop.manual_seed(3)
+    net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2))
+    optimizer, x = optim.Adam(net.parameters(), lr=0.03), points.astype(np.float32)
+    title = "Two spirals, 2-8-8-2"
+    return clearprop.playground(
+        net, nn.CrossEntropyLoss(), optimizer, x, side, folder / "play.html", title=title
+    )
+
+
 # at which step, dark or light, width and height
 VIEWS = {
     "steps": (9, "light", 1000, 620),
@@ -61,6 +76,15 @@ def main() -> None:
             page.wait_for_timeout(200)  # pictures inside the drawing are decoded late
             page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
             print(f"wrote {IMAGES / name}.png")
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        page.goto(spirals(Path(folder)).as_uri())
+        for _ in range(60):  # the curve has a point for each
+            page.evaluate("for (let k = 0; k < 49; k++) clearprop.training.step()")
+            page.click("#once")
+        page.click("#open")
+        page.evaluate("clearprop.stepper.show(14)")
+        page.screenshot(path=IMAGES / "playground.png", full_page=True)
+        print(f"wrote {IMAGES / 'playground.png'}")
         browser.close()
 
 
