@@ -1,10 +1,12 @@
 """Of a large table a recorded step watches what it has read: no more at each call, and no less."""
 
+import collections.abc
 import copy
 import functools
 import heapq
 import json
 import operator
+import pprint
 import threading
 import time
 import types
@@ -25,6 +27,7 @@ KEY = 17
 ONE = [1]
 TABLE: dict = {}
 LIST: list = []
+TUPLE, FROZEN = tuple(range(MANY)), frozenset(range(MANY))
 
 
 @pytest.fixture(autouse=True)
@@ -392,6 +395,46 @@ def test_a_table_that_is_returned_or_kept_is_the_table_itself(executor):
     for _ in range(3):
         np.testing.assert_array_equal(step(X), X * 17)
         assert HOLDER.kept is TABLE
+
+
+def _nameless():
+    space = {"table": LIST}
+    exec("def step(x): return x * table[17]['scale']", space)
+    return space["step"]
+
+
+ask = type
+STRANGE = {
+    "type under another name": lambda x: x * (1 + (ask(TABLE) is dict)),
+    "type in a tuple": lambda x, kinds=(type,): x * (1 + (kinds[0](LIST) is list)),
+    "code that is not looked at": lambda x: x * len(pprint.pformat(LIST, width=30)),
+    "an array of a dict": lambda x: x * np.array(TABLE).ndim,
+    "a list is no mapping": lambda x: x * (1 + isinstance(LIST, collections.abc.Mapping)),
+    "a list has no hash": lambda x: x * (1 + isinstance(LIST, collections.abc.Hashable)),
+    "a dict has no hash": lambda x: x * (1 + isinstance(TABLE, collections.abc.Hashable)),
+    "a tuple has one": lambda x: x * (hash(TUPLE) % 7),
+    "a tuple cannot be changed": lambda x: x * (1 + isinstance(TUPLE, collections.abc.MutableSequence)),
+    "a tuple has no place to fill": lambda x: x * (1 + hasattr(TUPLE, "__setitem__")),
+    "a frozenset cannot be changed": lambda x: x * (1 + hasattr(FROZEN, "__ior__")),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_what_stands_for_a_table_is_told_from_it_by_nobody(name, executor):
+    step = STRANGE[name]
+    compiled = clearprop.compile(step, executor=executor)
+    for _ in range(3):
+        np.testing.assert_array_equal(compiled(X), step(X))
+
+
+def test_a_function_made_in_a_nameless_space_is_looked_at(executor):
+    step = _nameless()
+    compiled = clearprop.compile(step, executor=executor)
+    compiled(X), compiled(X)
+    LIST[KEY]["scale"] = 2.0
+    np.testing.assert_array_equal(compiled(X), 2 * X)
+    step.__globals__["table"] = [{"scale": 3.0}] * MANY
+    np.testing.assert_array_equal(compiled(X), 3 * X)
 
 
 def test_other_threads_find_what_they_would_find_in_the_table(executor):

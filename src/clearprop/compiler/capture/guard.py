@@ -131,7 +131,8 @@ class Lookout:
             self.places.fill()
 
     def _asks_for_types(self, since: int) -> bool:
-        return any(not ASKING.isdisjoint(named_in(code)) for code in self.around.codes[since:])
+        named = any(not ASKING.keys().isdisjoint(named_in(code)) for code in self.around.codes[since:])
+        return named or self.around.strange
 
     def check(self, arrays: bool = True) -> bool:
         """Raise RecordingError for a change of Python's own, or in `arrays`, that calls would have to repeat.

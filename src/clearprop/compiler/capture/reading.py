@@ -2,7 +2,8 @@
 
 A stand-in has the class of its table but not its type, and none of its entries: C code that wants a dict or a
 list asks it like anything else, or refuses it by an error that nobody can overlook. Then the run is repeated
-with the tables themselves in place. Other threads find what they would find in the table.
+with the tables themselves in place; so it is from the start where code is in reach that nobody has looked at,
+for that may ask for a type. Other threads find what they would find in the table.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import copy
 import functools
 import operator
 import threading
-from collections.abc import Callable, MutableMapping, MutableSequence
+from collections.abc import Callable, MutableMapping, MutableSequence, Sequence
 from typing import Any
+
+import numpy as np
 
 from clearprop.compiler.capture.tables import LargeTables, is_large
 
 standing: Any = threading.RLock()  # held while stand-ins are in place, and by who must see tables as they are
-ASKING = {"type", "id"}  # what code calls that tells a stand-in from its table
+ASKING = {"type": type, "id": id}  # what code calls that tells a stand-in from its table
 
 
 def _whole(name: str) -> Callable[..., Any]:
@@ -70,14 +73,15 @@ class StandInForTable:
     def __reduce_ex__(self, protocol: Any) -> Any:
         return opened(self).__reduce_ex__(protocol)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:  # a dict is no sequence there
+        return np.array(opened(self), dtype)
+
     __iter__, __eq__, __ne__, __repr__, __str__ = map(
         _whole, ("__iter__", "__eq__", "__ne__", "__repr__", "__str__")
     )
     __lt__, __le__, __gt__, __ge__ = map(_whole, ("__lt__", "__le__", "__gt__", "__ge__"))
     __format__ = _whole("__format__")
-
-    def __hash__(self) -> int:
-        return hash(opened(self))
+    __hash__: Any = None
 
 
 @MutableMapping.register
@@ -102,8 +106,8 @@ class StandInForDict(StandInForTable):
     __or__, __ror__, __ior__ = map(_whole, ("__or__", "__ror__", "__ior__"))
 
 
-@MutableSequence.register
-class StandInForSequence(StandInForTable):
+@Sequence.register
+class StandInForTuple(StandInForTable):
     """Notes the places that are asked for."""
 
     __slots__ = ()
@@ -117,15 +121,25 @@ class StandInForSequence(StandInForTable):
         tables.measured(held)
         return type(held)(self[i] for i in range(*place.indices(len(held))))
 
-    __setitem__, __delitem__, __reversed__ = map(_whole, ("__setitem__", "__delitem__", "__reversed__"))
-    __contains__, __add__, __iadd__ = map(_whole, ("__contains__", "__add__", "__iadd__"))
-    __mul__, __rmul__, __imul__ = map(_whole, ("__mul__", "__rmul__", "__imul__"))
+    __hash__: Any = _whole("__hash__")
+    __contains__, __add__, __mul__, __rmul__ = map(_whole, ("__contains__", "__add__", "__mul__", "__rmul__"))
 
     def __radd__(self, other: Any) -> Any:
         return opened(other) + opened(self)
 
 
-class StandInForSet(StandInForTable):
+@MutableSequence.register
+class StandInForList(StandInForTuple):
+    """Can be changed besides."""
+
+    __slots__ = ()
+
+    __hash__ = None
+    __setitem__, __delitem__, __reversed__ = map(_whole, ("__setitem__", "__delitem__", "__reversed__"))
+    __iadd__, __imul__ = map(_whole, ("__iadd__", "__imul__"))
+
+
+class StandInForFrozenset(StandInForTable):
     """Notes what is looked for."""
 
     __slots__ = ()
@@ -137,10 +151,18 @@ class StandInForSet(StandInForTable):
         tables.read(held, x)
         return x in held
 
-    __and__, __rand__, __iand__ = map(_whole, ("__and__", "__rand__", "__iand__"))
-    __or__, __ror__, __ior__ = map(_whole, ("__or__", "__ror__", "__ior__"))
-    __sub__, __rsub__, __isub__ = map(_whole, ("__sub__", "__rsub__", "__isub__"))
-    __xor__, __rxor__, __ixor__ = map(_whole, ("__xor__", "__rxor__", "__ixor__"))
+    __hash__: Any = _whole("__hash__")
+    __and__, __rand__, __or__, __ror__ = map(_whole, ("__and__", "__rand__", "__or__", "__ror__"))
+    __sub__, __rsub__, __xor__, __rxor__ = map(_whole, ("__sub__", "__rsub__", "__xor__", "__rxor__"))
+
+
+class StandInForSet(StandInForFrozenset):
+    """Can be changed besides."""
+
+    __slots__ = ()
+
+    __hash__ = None
+    __iand__, __ior__, __isub__, __ixor__ = map(_whole, ("__iand__", "__ior__", "__isub__", "__ixor__"))
 
 
 def _get(x: StandInForTable, tables: LargeTables, key: Any, default: Any = None, /) -> Any:
@@ -152,10 +174,10 @@ def _get(x: StandInForTable, tables: LargeTables, key: Any, default: Any = None,
 
 _KINDS: dict[type, type[StandInForTable]] = {
     dict: StandInForDict,
-    list: StandInForSequence,
-    tuple: StandInForSequence,
+    list: StandInForList,
+    tuple: StandInForTuple,
     set: StandInForSet,
-    frozenset: StandInForSet,
+    frozenset: StandInForFrozenset,
 }
 
 

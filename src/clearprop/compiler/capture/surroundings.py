@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from clearprop.compiler.capture.reading import original
+from clearprop.compiler.capture.reading import ASKING, original
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.tables import LargeTables, is_large
 from clearprop.errors import lesson
@@ -40,6 +40,52 @@ _READ: tuple[Any, ...] = (*map(type, (reversed([]), iter(""), iter(b""), iter([]
 _ITERATORS = (*_TOOLS, *_READ, zip, map, filter, enumerate, reversed, io.IOBase, *map(type, _ENDS))
 END = object()
 _LIMIT = 200_000
+_ASKING = frozenset(map(id, ASKING.values()))
+_FAMILIAR = frozenset(
+    [
+        "abc",
+        "array",
+        "bisect",
+        "builtins",
+        "clearprop",
+        "cmath",
+        "collections",
+        "contextlib",
+        "contextvars",
+        "copy",
+        "datetime",
+        "decimal",
+        "enum",
+        "fractions",
+        "functools",
+        "gc",
+        "heapq",
+        "io",
+        "itertools",
+        "json",
+        "logging",
+        "math",
+        "numpy",
+        "operator",
+        "os",
+        "pathlib",
+        "pickle",
+        "random",
+        "re",
+        "statistics",
+        "string",
+        "struct",
+        "sys",
+        "thread",
+        "threading",
+        "time",
+        "types",
+        "typing",
+        "warnings",
+        "weakref",
+    ]
+)
+"""Modules whose code takes what stands for a table for the table, whatever it asks."""
 
 
 class Snapshot(NamedTuple):
@@ -82,6 +128,7 @@ class Surroundings:
         self.weak = False  # whether some of it may go: nobody may hold on to it
         self.functions: list[types.FunctionType] = []  # the user's, whose code and defaults can be exchanged
         self.codes: list[types.CodeType] = []
+        self.strange = False  # whether code is within reach that nobody looks at, and may ask for a type
         self.tables = tables
         self._waiting: dict[int, Any] = {}  # large tables that nobody has looked into
         self._fixed: set[int] = set()  # tables in places where nothing else can be put
@@ -137,6 +184,7 @@ class Surroundings:
         if self._put_off(x, stack):
             return
         self._seen.add(id(x))
+        self.strange = self.strange or _is_strange(x)
         if isinstance(x, Tensor):
             if x.op is None:
                 self.leaves.append(x)
@@ -245,7 +293,7 @@ class Surroundings:
             stack += [
                 value for value in vars(kind).values() if not isinstance(value, types.GetSetDescriptorType)
             ]
-            stack += [*kind.__bases__, type(kind)]
+            stack += [y for y in (*kind.__bases__, type(kind)) if y is not type]
 
     def _visit_function(self, function: types.FunctionType, stack: list[Any]) -> None:
         if function.__closure__:
@@ -417,12 +465,23 @@ def _slots(kind: type) -> Iterator[str]:
 def _is_users(thing: Any) -> bool:
     """Whether a class, function or module is neither Python's nor an installed package's."""
     name = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
-    if not isinstance(name, str):  # where a class is written in C, or a function made by hand
-        return False
+    if not isinstance(name, str):  # a class written in C; or a function that was made in a nameless space
+        return isinstance(thing, types.FunctionType) and "__name__" not in thing.__globals__
     root = name.split(".")[0]
     if root in sys.stdlib_module_names or root in ("clearprop", "numpy"):
         return False
     return "site-packages" not in (getattr(sys.modules.get(name), "__file__", None) or "")
+
+
+def _is_strange(x: Any) -> bool:
+    """Whether something can ask for a type unseen: `type` itself, or what comes from an installed package."""
+    if id(x) in _ASKING:
+        return True
+    named = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
+    thing = x if isinstance(x, named) else type(x)
+    name = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
+    known = not isinstance(name, str) or name.split(".")[0].lstrip("_") in _FAMILIAR
+    return not known and not _is_users(thing)
 
 
 def inside(cell: types.CellType) -> Any:
