@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from clearprop.batch import along_axis, by_entries, repeated, run, stacked
-from clearprop.errors import lesson, user_line
-from clearprop.ops.index import ARRAY, at_indexes
+from clearprop.errors import at_line, lesson
+from clearprop.ops.index import ARRAY, at_indexes, filled
 from clearprop.registry import ops
 
 Rule = Callable[..., Any]
@@ -166,20 +166,13 @@ def _aligned(size: int, arrays: Any, mapped: Any) -> tuple[list[Any], int]:
         if m and _mask(array):
             wanted = "would pick another number of entries for each example of a vmap"
             hint = "np.where(mask, t, 0) or np.mean(t, where=mask)"
-            raise TypeError(
-                lesson("t[mask]", wanted, "a mask of its own for each", f"At {user_line()}.", hint)
-            )
+            raise TypeError(lesson("t[mask]", wanted, "a mask of its own for each", at_line(), hint))
     arrays = [np.asarray(a) if not hasattr(a, "ndim") else a for a in arrays]
     if any(map(_mask, arrays)) and any(mapped):
         wanted = "wants no mask beside an index of each example's own"
-        raise TypeError(lesson("t[mask, i]", wanted, "", f"At {user_line()}.", "two steps, t[mask][..., i]"))
+        raise TypeError(lesson("t[mask, i]", wanted, "", at_line(), "two steps, t[mask][..., i]"))
     deepest = max((a.ndim - m for a, m in zip(arrays, mapped, strict=True)), default=0)
     return [_deeper(size, a, deepest) if m else a for a, m in zip(arrays, mapped, strict=True)], deepest
-
-
-def _filled(index: Any, arrays: Any) -> tuple[Any, ...]:
-    rest = iter(arrays)
-    return tuple(next(rest) if e is ARRAY else e for e in index)
 
 
 def _own(size: int, deepest: int) -> Any:
@@ -200,8 +193,8 @@ def _getitem(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: Any) 
         return np.moveaxis(run(op, [np.moveaxis(x, 0, -1), *arrays], index=(*index, *every)), -1, 0)
     arrays, deepest = _aligned(size, arrays, mapped[1:])
     if not mapped[0]:
-        return np.moveaxis(x[_filled(index, arrays)], places.before, 0)
-    z = x[(_own(size, deepest), *_filled(index, arrays))]
+        return np.moveaxis(x[filled(index, arrays)], places.before, 0)
+    z = x[(_own(size, deepest), *filled(index, arrays))]
     return _turned(z, deepest, places)
 
 

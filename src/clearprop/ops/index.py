@@ -25,7 +25,8 @@ class _Slot:
 ARRAY = _Slot()
 
 
-def _filled(index: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+def filled(index: tuple[Any, ...], arrays: Any) -> tuple[Any, ...]:
+    """Return an index with its arrays where `ARRAY` keeps their places."""
     rest = iter(arrays)
     return tuple(next(rest) if entry is ARRAY else entry for entry in index)
 
@@ -84,7 +85,7 @@ def _getitem_signature(x: Any, index: Any) -> Any:
 )
 def getitem(x: Any, *arrays: Any, index: Any = ()) -> Any:
     """x[index], with NumPy's basic and advanced indexing; an entry picked twice receives both gradients."""
-    return x[_filled(index, arrays)]
+    return x[filled(index, arrays)]
 
 
 def _scatter_signature(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
@@ -96,7 +97,7 @@ def _scatter_signature(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
     "gather",
     arity=None,
     variadic_rule=lambda i, g, z, x, *arrays, index, shape: (
-        None if i else ops["getitem"](g, _filled(index, arrays))
+        None if i else ops["getitem"](g, filled(index, arrays))
     ),
     signature=_scatter_signature,
     facts=Facts(lower=lambda g, *arrays, **attrs: g.scattered(*arrays, **attrs)),  # no symbol is written into
@@ -109,7 +110,7 @@ def _scatter_signature(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
 def scatter(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
     """Zeros of `shape` with `g` added at `index`: the transpose of picking."""
     out = np.zeros(shape, g.dtype)
-    where = _filled(index, arrays)
+    where = filled(index, arrays)
     if _distinct(arrays):
         out[where] = g
     else:
@@ -144,7 +145,7 @@ def _from_piece(i: int, g: Any, z: Any, total: Any, *pieces: Any, indexes: Any, 
     at = 1
     for _, arrays, index in at_indexes(pieces, indexes) if i else ():
         if at == i:
-            return ops["getitem"](g, _filled(index, arrays))
+            return ops["getitem"](g, filled(index, arrays))
         at += 1 + len(arrays)
     return None if i else g
 
@@ -165,7 +166,7 @@ def add_at(total: Any, *pieces: Any, indexes: Any, shape: Any) -> Any:
     """`total`, an array or a number for all of `shape`, with each piece added at its index in turn."""
     out = np.full(shape, total, pieces[0].dtype)
     for g, arrays, index in at_indexes(pieces, indexes):
-        where = _filled(index, arrays)
+        where = filled(index, arrays)
         if _distinct(arrays):
             out[where] += g
         else:

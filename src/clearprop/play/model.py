@@ -17,7 +17,6 @@ from clearprop.play.programs import Programs
 from clearprop.see.step.steps import Trace, trace
 from clearprop.tensor import Tensor
 
-MOST_UNITS = 16  # of a layer that are drawn one by one
 MOST_NODES = 400  # of one row's graph
 MOST_ENTRIES = 4096  # of one row's largest array
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.values import INDEX, Register
 from clearprop.compiler.llvm.plan.pool import pool
 from clearprop.compiler.llvm.plan.regions import Beginning, Region
+from clearprop.compiler.llvm.plan.tables import pointer
 from clearprop.compiler.plan.fuse import Group
 from clearprop.compiler.plan.memory import aligned
 from clearprop.compiler.program.builder import Unlowered
@@ -88,7 +88,7 @@ def write_turns(native: Any, bounds: list[int]) -> None:
     f = native.module.function("part", "ptr %given, i64 %part")
     f.line(f"%control = load ptr, ptr {f.at('%given', CONTROL, INDEX)}")
     stride, count, many, last = (f.load(f.at("%given", k, INDEX), INDEX) for k in (STRIDE, COUNT, MANY, LAST))
-    tables, moves, ends, cuts = (_pointer(f, "%given", k) for k in (TABLES, MOVES, ENDS, CUTS))
+    tables, moves, ends, cuts = (pointer(f, "%given", k) for k in (TABLES, MOVES, ENDS, CUTS))
     part = Register(f, "%part", INDEX, 0)
     f.line(f"%data = getelementptr i64, ptr {tables}, i64 {(part * stride).text}")
     for k, name in enumerate(("low", "high")):
@@ -106,10 +106,6 @@ def write_turns(native: Any, bounds: list[int]) -> None:
     parts = len(bounds) - 1
     shared = f"call void @share(ptr %control, ptr @part, ptr %given, i64 {parts}, i1 false)"
     f.line(shared if bounds else "call void @part(ptr %given, i64 0)")
-
-
-def _pointer(f: Function, row: str, i: int) -> str:
-    return f.emit(f"load ptr, ptr {f.at(row, i, INDEX)}")
 
 
 # --- the plans ----------------------------------------------------------------------------------------------

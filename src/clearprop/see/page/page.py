@@ -92,26 +92,27 @@ def web(name: str) -> str:
     return (_WEB / name).read_text(encoding="utf-8")
 
 
-def _button(id: str, name: str, sign: str) -> str:
+def button(id: str, name: str, sign: str) -> str:
+    """Return a button, which a screen reader calls by its name."""
     return f'<button type="button" id="{id}" aria-label="{name}" title="{name}">{sign}</button>'
 
 
 TOOLS = (
     '<div class="bar" role="toolbar" aria-label="View">'
-    + _button("smaller", "Smaller (-)", "&minus;")
-    + _button("larger", "Larger (+)", "+")
-    + _button("fit", "All in view (0)", "Fit")
-    + _button("full", "Full size (1)", "1:1")
+    + button("smaller", "Smaller (-)", "&minus;")
+    + button("larger", "Larger (+)", "+")
+    + button("fit", "All in view (0)", "Fit")
+    + button("full", "Full size (1)", "1:1")
     + '<span class="folding" id="folding">'
-    + _button("close-all", "Close all", "Close all")
+    + button("close-all", "Close all", "Close all")
     + '<label>Depth <select id="depth" aria-label="Open to depth"></select></label></span>'
     + '<span class="finder"><input type="search" id="find" placeholder="Search ( / )" role="combobox" '
     'aria-label="Search: an op, a name, a shape" aria-expanded="false" aria-controls="hits" '
     'autocomplete="off">'
     '<ul id="hits" role="listbox" aria-label="What was found" hidden></ul></span>'
     + '<span class="saving">'
-    + _button("save-svg", "Save what is seen as SVG", "SVG")
-    + _button("save-png", "Save what is seen as PNG", "PNG")
+    + button("save-svg", "Save what is seen as SVG", "SVG")
+    + button("save-png", "Save what is seen as PNG", "PNG")
     + "</span></div>"
 )
 BODY = (

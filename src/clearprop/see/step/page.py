@@ -19,7 +19,7 @@ from clearprop.see.drawing.folding import COMFORTABLE
 from clearprop.see.drawing.pictures import picture as small_picture
 from clearprop.see.drawing.svg import svg
 from clearprop.see.numbers import differs, is_number, written
-from clearprop.see.page.page import KIT, TOOLS, with_scripts
+from clearprop.see.page.page import KIT, TOOLS, button, with_scripts
 from clearprop.see.page.story import Story, drawn
 from clearprop.see.step.script import Script, number, script_of
 from clearprop.tensor import Tensor
@@ -264,9 +264,6 @@ def _lit(step: Step, drawn: Placement) -> list[str]:
 def _bar(lanes: list[Trace], shown: str) -> str:
     buttons = (("first", "First step", "&#x21E4;"), ("back", "One step back", "&larr; Back"))
     after = (("forward", "One step forward", "Forward &rarr;"), ("last", "Last step", "&#x21E5;"))
-
-    def button(id: str, name: str, sign: str) -> str:
-        return f'<button type="button" id="{id}" aria-label="{name}" title="{name}">{sign}</button>'
 
     options = "".join(
         f'<option value="{lane.algorithm}"{" selected" if lane.algorithm == shown else ""}>'

@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.compiler.llvm.language.mathematics import any_lane
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import BOOL, INDEX, Register, type_name
+from clearprop.compiler.llvm.language.values import BOOL, INDEX, Register, suffix, type_name
 from clearprop.compiler.plan.fuse import Group
 from clearprop.compiler.program import ir
 
@@ -78,7 +78,7 @@ def gather(
     kept = type_name(dtype if dtype != BOOL else BYTE, lanes)
     mask = mask if mask is not None else _all(function, lanes)
     places = _addresses(function, address, step, dtype, lanes)
-    name = f"llvm.masked.gather.v{lanes}{_short(dtype)}.v{lanes}p0"
+    name = f"llvm.masked.gather.v{lanes}{suffix(dtype)}.v{lanes}p0"
     function.module.declare(name, kept, f"<{lanes} x ptr>, i32, <{lanes} x i1>, {kept}")
     given = f"<{lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text}, {kept} zeroinitializer"
     text = f"call {kept} @{name}({given})"
@@ -93,11 +93,7 @@ def scatter(function: Function, x: Register, address: str, step: Any, mask: Regi
         x = x.astype(BYTE)
     mask = mask if mask is not None else _all(function, x.lanes)
     places = _addresses(function, address, step, dtype, x.lanes)
-    name = f"llvm.masked.scatter.v{x.lanes}{_short(dtype)}.v{x.lanes}p0"
+    name = f"llvm.masked.scatter.v{x.lanes}{suffix(dtype)}.v{x.lanes}p0"
     function.module.declare(name, "void", f"{x.type}, <{x.lanes} x ptr>, i32, <{x.lanes} x i1>")
     given = f"<{x.lanes} x ptr> {places}, i32 {dtype.itemsize}, {mask.type} {mask.text}"
     function.line(f"call void @{name}({x.type} {x.text}, {given})")
-
-
-def _short(dtype: Any) -> str:
-    return f"{'f' if dtype.kind == 'f' else 'i'}{8 * dtype.itemsize}"

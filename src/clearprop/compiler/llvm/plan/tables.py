@@ -127,7 +127,8 @@ def _word(f: Function, row: str, i: int) -> Register:
     return f.load(f.at(row, i, INDEX), INDEX)
 
 
-def _pointer(f: Function, row: str, i: int) -> str:
+def pointer(f: Function, row: str, i: int) -> str:
+    """Load the pointer that stands at place `i` of a row."""
     return f.emit(f"load ptr, ptr {f.at(row, i, INDEX)}")
 
 
@@ -135,16 +136,16 @@ def _write_loops(module: ModuleText) -> None:
     """Write the loops over calls, over items, and over the addresses to fill in."""
     f = module.function("task", "ptr %tasks, i64 %number")
     row = f.at("%tasks", Register(f, "%number", INDEX, 0) * TASK, INDEX)
-    first, (count, low, high, part) = _pointer(f, row, 0), [_word(f, row, i) for i in range(1, TASK)]
+    first, (count, low, high, part) = pointer(f, row, 0), [_word(f, row, i) for i in range(1, TASK)]
     with f.loop(0, count) as i:
         call = f.at(first, i * CALL, INDEX)
-        function, given = _pointer(f, call, 0), _pointer(f, call, 1)
+        function, given = pointer(f, call, 0), pointer(f, call, 1)
         f.line(f"call void {function}(ptr {given}, i64 {low.text}, i64 {high.text}, i64 {part.text})")
 
     f = module.function("run", "ptr %items, i64 %count, ptr %control")
     with f.loop(0, Register(f, "%count", INDEX, 0)) as i:
         row = f.at("%items", i * ITEM, INDEX)
-        tasks, (count, shared, small) = _pointer(f, row, 0), [_word(f, row, k) for k in range(1, ITEM)]
+        tasks, (count, shared, small) = pointer(f, row, 0), [_word(f, row, k) for k in range(1, ITEM)]
         with f.when(shared != 0):
             little = (small != 0).text
             f.line(f"call void @share(ptr %control, ptr @task, ptr {tasks}, i64 {count.text}, i1 {little})")
@@ -154,6 +155,6 @@ def _write_loops(module: ModuleText) -> None:
     f = module.function("fill", "ptr %fills, ptr %data")
     with f.loop(0, _word(f, "%fills", 0)) as i:
         row = f.at("%fills", i * FILL + 1, INDEX)
-        base = _pointer(f, f.at("%data", _word(f, row, 1), INDEX), 0)
+        base = pointer(f, f.at("%data", _word(f, row, 1), INDEX), 0)
         start = f.at(base, _word(f, row, 2), np.dtype(np.int8))
-        f.line(f"store ptr {start}, ptr {_pointer(f, row, 0)}")
+        f.line(f"store ptr {start}, ptr {pointer(f, row, 0)}")
