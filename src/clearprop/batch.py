@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson
 from clearprop.modes import Block, Observer, current, mode
 from clearprop.op import Op
 from clearprop.registry import ops
@@ -74,7 +74,7 @@ class BatchTensor(Tensor):
         wanted = "would be another number for each example of a vmap"
         hint = _HINTS.get(asked, "functions of arrays inside vmap, and the numbers of what vmap returns")
         got = f"t holds {self.content.shape[0]} examples of shape {self.shape}"
-        return TypeError(lesson(asked, wanted, got, f"At {user_line()}.", hint))
+        return TypeError(lesson(asked, wanted, got, at_line(), hint))
 
     def _python(self, asked: str) -> Any:
         raise self._differs(asked)
@@ -166,7 +166,7 @@ class Level:
             return self.batch(self._run(op, inputs, {**attrs, "shape": (self.size, *attrs["shape"])}))
         wanted, got = "does not know whether examples share their random numbers", op.name
         hint = "vmap(f, randomness='different') for numbers of each example's own, or 'same'"
-        raise ValueError(lesson("vmap(f)", wanted, got, f"At {user_line()}.", hint))
+        raise ValueError(lesson("vmap(f)", wanted, got, at_line(), hint))
 
 
 def run(op: Op, inputs: Sequence[Any], **attrs: Any) -> Any:

@@ -76,3 +76,9 @@ def user_line() -> str:
                 return f"{name}:{frame.f_lineno}"
         frame = frame.f_back
     return nearest
+
+
+def at_line() -> str:
+    """Return the user's line as a sentence, the place of a lesson ('' where there is none)."""
+    line = user_line()
+    return f"At {line}." if line else ""

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson
 
 _KEPT = "nothing: every node keeps its gradient after backward(), so just read t.grad"
 _HOST = "nothing: arrays live in the memory of this machine, so leave it out"
@@ -293,6 +293,6 @@ def refuse_keywords(cls: type, kwargs: Iterable[str]) -> None:
     if strange:
         known = [name for name in parameters if name != "self"]
         wanted = f"takes the keywords {', '.join(known)}" if known else "takes no keywords"
-        where = f"At {line}." if (line := user_line()) else ""
+        where = at_line()
         hint = for_keywords(strange, known)
         raise TypeError(lesson(f"{cls.__name__}(...)", wanted, ", ".join(strange), where, hint))

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from clearprop.errors import lesson, taught, user_line
+from clearprop.errors import at_line, lesson, taught, user_line
 from clearprop.facts import SILENT, Facts
 from clearprop.hints import for_keywords
 from clearprop.lines import origins
@@ -131,7 +131,7 @@ class Op:
             inputs, attrs = self._bind(inputs, attrs)
         if len(inputs) != self.arity and self.arity is not None:
             raise TypeError(
-                lesson(f"{self.name}(...)", f"takes {self.arity} inputs", f"{len(inputs)}", _at(user_line()))
+                lesson(f"{self.name}(...)", f"takes {self.arity} inputs", f"{len(inputs)}", at_line())
             )
         forgets = False
         if special.blocks and (now := current()) is not None:
@@ -307,7 +307,7 @@ class Op:
             except TypeError as error:
                 if taught(error):
                     raise
-                raise TypeError(lesson(f"{self.name}(...)", str(error), where=_at(user_line()))) from error
+                raise TypeError(lesson(f"{self.name}(...)", str(error), where=at_line())) from error
         if self.arity is not None and kwargs and len(args) < self.arity:  # inputs by their names
             names = [*inspect.signature(self).parameters][len(args) : self.arity]
             if all(name in kwargs for name in names):
@@ -325,7 +325,7 @@ class Op:
                         f"{self.name}(...)",
                         f"takes {self.arity + len(places)} arguments by position",
                         f"{len(args) + len(extra)}",
-                        _at(user_line()),
+                        at_line(),
                         "the rest by keyword: " + ", ".join(self.defaults),
                     )
                 )
@@ -337,7 +337,7 @@ class Op:
                     f"{self.name}(...)",
                     f"takes the keywords: {known}",
                     unknown,
-                    _at(user_line()),
+                    at_line(),
                     for_keywords(unknown.split(", "), self.defaults),
                 )
             )
@@ -351,14 +351,14 @@ class Op:
         shapes = ", ".join(describe(x) for x in inputs)
         wanted, hint = self.hint(*values, **attrs) if self.hint else ("", "")
         wanted = wanted or str(error).rstrip(" .")
-        where = "\n  ".join(filter(None, [_at(user_line()), *origins(inputs)]))
+        where = "\n  ".join(filter(None, [at_line(), *origins(inputs)]))
         return kind(lesson(f"{self.name}({shapes})", wanted, where=where, hint=hint))
 
     def _no_array(self, z: Any) -> Exception:
         got = f"a {type(z).__name__}" + (f" of {len(z)}" if isinstance(z, _SEQUENCES) else "")
         hint = "an op for each of several results, or one array that holds them all, and slices of it"
         wanted = "wants its forward function to return one array"
-        return TypeError(lesson(f"{self.name}(...)", wanted, got, _at(user_line()), hint))
+        return TypeError(lesson(f"{self.name}(...)", wanted, got, at_line(), hint))
 
     def __reduce__(self) -> Any:
         return ops.__getitem__, (self.name,)  # copied or unpickled, it is the same entry
@@ -386,10 +386,6 @@ def _repeats_to(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
     """Whether broadcasting `other` against `shape` leaves `shape` as it is."""
     pairs = zip(reversed(shape), reversed(other), strict=False)
     return shape == other or (len(other) <= len(shape) and all(m in (1, n) for n, m in pairs))
-
-
-def _at(line: str) -> str:
-    return f"At {line}." if line else ""
 
 
 def describe(x: Any) -> str:

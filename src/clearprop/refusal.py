@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson, taught, user_line
+from clearprop.errors import at_line, lesson, taught
 
 COMPLAINTS = (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError)
 _CLASSES: tuple[type[Exception], ...] = (np.exceptions.AxisError, np.linalg.LinAlgError, *COMPLAINTS)
@@ -30,7 +30,7 @@ def refusal(function: Callable[..., Any], args: Any, kwargs: dict[str, Any], err
     Where it answers, the call is one that has no rule: a TypeError, unless the error was already a lesson.
     """
     called = f"{_name(function)}({', '.join(_shown(x) for x in args)})"
-    where = f"At {line}." if (line := user_line()) else ""
+    where = at_line()
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")

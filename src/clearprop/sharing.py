@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson
 from clearprop.updates import read_only
 
 VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
@@ -73,7 +73,7 @@ class Shared:
         array([1., 2.])
         """
         tensor: Any = self
-        called, where = "t.__dlpack__()", f"At {line}." if (line := user_line()) else ""
+        called, where = "t.__dlpack__()", at_line()
         if tensor.requires_grad and not tensor._is_cut():
             wanted = "would drop the gradient: the other package does not know of the graph"
             raise BufferError(lesson(called, wanted, f"t = {tensor!r}", where, "t.detach()"))

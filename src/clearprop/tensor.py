@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Never, Protocol, cast
 
 import numpy as np
 
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson, user_line
 from clearprop.hints import TENSOR, Foreign
 from clearprop.modes import made, marks, mode, special
 from clearprop.refusal import COMPLAINTS, in_place, no_rule, refusal
@@ -235,7 +235,7 @@ class Tensor(ChangedByHand, Shared):
             frame = sys._getframe(1)  # `array[i] = t` asks for a float too, and would drop the gradient
             if frame.f_code.co_code[frame.f_lasti] == _STORE:
                 hint = "np.stack or np.concatenate of Tensors, or float(t) to leave the graph"
-                wanted, where = "would drop the gradient silently", f"At {user_line()}."
+                wanted, where = "would drop the gradient silently", at_line()
                 raise TypeError(lesson("array[i] = t", wanted, f"t = {self!r}", where, hint))
         return float(self._real("float(t)"))
 
@@ -275,7 +275,7 @@ class Tensor(ChangedByHand, Shared):
                     "np.asarray(t)",
                     "would drop the gradient silently",
                     f"t = {self!r}",
-                    f"At {user_line()}.",
+                    at_line(),
                     hint="np.stack([...]) in place of np.array([...]) of Tensors, t.detach().numpy() to "
                     "leave the graph on purpose, `with no_grad():` around what wants numbers (a plot, a "
                     "table, grad(f)(array)), or a NumPy function that has a rule",
@@ -603,7 +603,7 @@ def plain(x: Any) -> Any:
         return np.from_dlpack(x)
     if hasattr(x, "tocsr"):
         got, hint = f"a sparse {type(x).__name__} {x.shape}", "S @ t and t @ S, or S.toarray()"
-        where = f"At {user_line()}."
+        where = at_line()
         raise TypeError(
             lesson("an op of clearprop", "has products with sparse matrices alone", got, where, hint)
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson
 from clearprop.modes import Observer, mode
 from clearprop.registry import ops
 
@@ -142,7 +142,7 @@ def _allowed(tensor: Any, y: Any, call: str, new: str) -> None:
         wanted, hint = "only a leaf can be changed: the graph remembers this value", new
     else:
         return
-    raise TypeError(lesson(call, wanted, f"t = {tensor!r}", _at(), hint))
+    raise TypeError(lesson(call, wanted, f"t = {tensor!r}", at_line(), hint))
 
 
 def _recorded_entries(recorder: Observer, tensor: Any, index: Any, value: Any) -> Any:
@@ -182,14 +182,16 @@ def _fits(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
 
 
 def _cast(call: str, given: Any, tensor: Any) -> str:
-    return lesson(call, f"wants numbers that {tensor.dtype} can hold", f"{given}", _at(), "v.astype(t.dtype)")
+    return lesson(
+        call, f"wants numbers that {tensor.dtype} can hold", f"{given}", at_line(), "v.astype(t.dtype)"
+    )
 
 
 def _said(error: Exception, call: str, tensor: Any, y: Any) -> Exception:
     """Return NumPy's objection as an error of ours."""
     kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
     got = f"t {tensor.shape} {tensor.dtype}, the other {np.shape(_plain(y))}"
-    return kind(lesson(call, str(error).rstrip(" ."), got, _at(), "t.value to look at what it holds"))
+    return kind(lesson(call, str(error).rstrip(" ."), got, at_line(), "t.value to look at what it holds"))
 
 
 def _plain(x: Any) -> Any:
@@ -203,11 +205,6 @@ def _is_tensor(x: Any) -> bool:
     from clearprop.tensor import Tensor
 
     return isinstance(x, Tensor)
-
-
-def _at() -> str:
-    line = user_line()
-    return f"At {line}." if line else ""
 
 
 def from_numpy(array: Any, name: str | None = None, requires_grad: bool | None = None) -> Tensor:

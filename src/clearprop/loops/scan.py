@@ -17,7 +17,7 @@ import numpy as np
 
 from clearprop import tree
 from clearprop.define import define
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson
 from clearprop.facts import Facts
 from clearprop.loops.body import Body, Inputs, Shaped
 from clearprop.loops.forms import arrays, form
@@ -415,7 +415,7 @@ def _returned(body: Callable[[Any, Any], Any], carry: Any, x: Any) -> tuple[Any,
     if _chance() != before:
         hint = "clearprop's uniform, normal or dropout, or numbers that are drawn before, among xs"
         wanted = "its body runs once, so NumPy's or Python's random numbers would be the same in each turn"
-        raise TypeError(lesson("scan(body, ...)", wanted, where=f"At {user_line()}.", hint=hint))
+        raise TypeError(lesson("scan(body, ...)", wanted, where=at_line(), hint=hint))
     if not isinstance(result, tuple) or len(result) != 2:
         wanted, hint = "wants a body that returns carry and y", "return carry, y, or return carry, None"
         raise TypeError(lesson("scan(body, ...)", wanted, type(result).__name__, hint=hint))
@@ -442,7 +442,7 @@ def _length(given: list[Any], length: int | None) -> int:
         if not x.shape:
             raise ValueError(lesson("scan(xs=)", "wants arrays with an axis to walk along", describe(x)))
     if isinstance(length, bool) or not isinstance(length, (int, np.integer, type(None))):
-        raise TypeError(lesson("scan(length=)", "wants an integer", f"{length!r}", f"At {user_line()}."))
+        raise TypeError(lesson("scan(length=)", "wants an integer", f"{length!r}", at_line()))
     lengths = {x.shape[0] for x in given} | ({int(length)} if length is not None else set())
     if len(lengths) != 1 or min(lengths) < 0:
         got = f"lengths {sorted(lengths)}" if lengths else "neither xs nor length"
@@ -451,7 +451,7 @@ def _length(given: list[Any], length: int | None) -> int:
                 "scan(body, carry, xs)",
                 "wants one length for all",
                 got,
-                f"At {user_line()}.",
+                at_line(),
                 "scan(body, carry, length=10) where there are no xs",
             )
         )
@@ -463,9 +463,7 @@ def _check(new: list[Any], old: list[Any]) -> None:
         if x.shape != before.shape or x.dtype != before.dtype:
             wanted = f"wants a new carry of the shape and dtype of the old, {before.shape} {before.dtype}"
             hint = "a first carry as the body returns it, or .astype(...) in the body"
-            raise TypeError(
-                lesson("scan(body, ...)", wanted, f"{x.shape} {x.dtype}", f"At {user_line()}.", hint)
-            )
+            raise TypeError(lesson("scan(body, ...)", wanted, f"{x.shape} {x.dtype}", at_line(), hint))
 
 
 def _in_stretches(body: Any, carry: Any, xs: Any, length: int, reverse: bool, mask: Any) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson
 from clearprop.loops.body import Applied, Body, Inputs, Shaped, Written
 from clearprop.modes import Block, Observer, mode
 from clearprop.op import describe
@@ -104,7 +104,7 @@ class Tracer(Observer):
             return
         got, hint = f"{asked} of {describe(tensor)}", "np.where(condition, a, b), or clearprop.cond"
         wanted = "its body is run once for all turns, so it cannot ask for a value"
-        raise TypeError(lesson("scan(body, ...)", wanted, got, f"At {user_line()}.", hint))
+        raise TypeError(lesson("scan(body, ...)", wanted, got, at_line(), hint))
 
     # --- what is asked of a recorder ------------------------------------------------------------------------
     def _known(self, x: Any) -> bool:
@@ -136,7 +136,7 @@ class Tracer(Observer):
         if isinstance(new, Tensor) and new in self.inside:
             wanted, hint = "its body cannot assign to what lies outside", "the carry, which is handed on"
             got = f"assign({describe(leaf)}, ...)"
-            raise RuntimeError(lesson("scan(body, ...)", wanted, got, f"At {user_line()}.", hint))
+            raise RuntimeError(lesson("scan(body, ...)", wanted, got, at_line(), hint))
         if self.outside is not None:
             self.outside.assigned(leaf, new)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson
 from clearprop.modes import mode
 from clearprop.numpy.lists import holds, joined
 from clearprop.tensor import Tensor
@@ -160,12 +160,8 @@ def _fixed(name: str, parameter: str, x: Any) -> Any:
     if x.requires_grad:
         hint = "t.detach(), or a loss of log-densities, which needs no path through what is drawn"
         wanted = f"has no gradient through `{parameter}`: what is drawn is no smooth formula of it"
-        raise TypeError(lesson(f"np.random.{name}", wanted, f"{x!r:.60}", _at(), hint))
+        raise TypeError(lesson(f"np.random.{name}", wanted, f"{x!r:.60}", at_line(), hint))
     return x.value
-
-
-def _at() -> str:
-    return f"At {line}." if (line := user_line()) else ""
 
 
 def _answer(name: str, draw: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -173,7 +169,7 @@ def _answer(name: str, draw: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     observer = mode.observer
     if observer is not None and observer.batches:
         wanted, hint = "would draw the same for every example", "vmap over noise that is drawn outside of it"
-        raise TypeError(lesson(f"np.random.{name} inside vmap", wanted, "", _at(), hint))
+        raise TypeError(lesson(f"np.random.{name} inside vmap", wanted, "", at_line(), hint))
     args = tuple(map(_parameter, args))
     kwargs = {key: _parameter(x) for key, x in kwargs.items()}
     if not any(isinstance(x, Tensor) for x in (*args, *kwargs.values())):

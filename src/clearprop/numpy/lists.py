@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson
 from clearprop.tensor import Tensor
 
 _LISTS = (list, tuple)
@@ -53,7 +53,7 @@ def joined(nested: Any) -> Any:
     if len(shapes) > 1:
         wanted, got = "wants rows of one shape", ", ".join(map(str, sorted(shapes)))
         raise ValueError(
-            lesson("np.array(nested lists)", wanted, got, _at(), "np.concatenate, or rows of one length")
+            lesson("np.array(nested lists)", wanted, got, at_line(), "np.concatenate, or rows of one length")
         )
     return np.stack(entries).reshape((*lengths, *shapes.pop()))
 
@@ -66,12 +66,10 @@ def _entry(x: Any) -> Any:
         return joined(x)
     array = np.asarray(x)
     if array.dtype.kind not in "fiubc":
-        raise TypeError(lesson("np.array(nested lists)", "wants numbers beside Tensors", f"{x!r:.40}", _at()))
+        raise TypeError(
+            lesson("np.array(nested lists)", "wants numbers beside Tensors", f"{x!r:.40}", at_line())
+        )
     return array
-
-
-def _at() -> str:
-    return f"At {line}." if (line := user_line()) else ""
 
 
 def listed(function: Callable[..., Any]) -> Callable[..., Any]:

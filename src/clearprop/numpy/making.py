@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson
 from clearprop.numpy.lists import holds, joined
 from clearprop.ops.shape import as_array
 from clearprop.tensor import Tensor
@@ -65,7 +65,9 @@ def array(
     cast = dtype is not None and found.dtype != np.dtype(dtype)
     if copy is False and (cast or not whole):
         hint = "np.asarray(x), which copies where it has to"
-        raise ValueError(lesson("np.array(x, copy=False)", "cannot be had without a copy", "", _at(), hint))
+        raise ValueError(
+            lesson("np.array(x, copy=False)", "cannot be had without a copy", "", at_line(), hint)
+        )
     if cast:
         found = found.astype(dtype)
     elif copy and whole:
@@ -113,7 +115,7 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
         return np.asarray_chkfinite(a, dtype, order)
     found = asarray(a, dtype)
     if not np.isfinite(found).all():
-        raise ValueError(lesson("np.asarray_chkfinite(a)", "wants finite numbers", f"{found!r}", _at()))
+        raise ValueError(lesson("np.asarray_chkfinite(a)", "wants finite numbers", f"{found!r}", at_line()))
     return found
 
 
@@ -143,7 +145,7 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *args: Any, **kwargs:
         wanted = "would drop the gradient: how many entries there are depends on values"
         hint = "start + step * np.arange(n), or np.linspace(start, stop, n)"
         raise TypeError(
-            lesson("np.arange(start, stop, step)", wanted, "a Tensor that needs one", _at(), hint)
+            lesson("np.arange(start, stop, step)", wanted, "a Tensor that needs one", at_line(), hint)
         )
     given = (start,) if stop is None and step == 1 else (start, stop, step)
     return np.arange(*(x.item() if isinstance(x, Tensor) else x for x in given), *args, **kwargs)
@@ -190,7 +192,7 @@ class vectorize(np.vectorize):
             if plain:
                 return super().__call__(*args, **kwargs)
             wanted = "takes Tensors by position, and without signature= and excluded="
-            raise TypeError(lesson("np.vectorize(f)(...)", wanted, where=_at(), hint="clearprop.vmap(f)"))
+            raise TypeError(lesson("np.vectorize(f)(...)", wanted, where=at_line(), hint="clearprop.vmap(f)"))
         arrays = _numpy.broadcast_arrays(*(asarray(x) for x in args))
         shape = arrays[0].shape if arrays else ()
         if 0 in shape:
@@ -225,7 +227,9 @@ class Concatenator:
             return self.numpys[key]
         if any(isinstance(x, str) for x in parts):
             hint = "np.concatenate or np.stack with axis="
-            raise TypeError(lesson("np.r_['...', x]", "takes no words beside Tensors", parts[0], _at(), hint))
+            raise TypeError(
+                lesson("np.r_['...', x]", "takes no words beside Tensors", parts[0], at_line(), hint)
+            )
         rows = [np.r_[x] if isinstance(x, slice) else _numpy.atleast_1d(as_array(asarray(x))) for x in parts]
         if self.columns:
             rows = [x[:, None] if x.ndim == 1 else x for x in rows]
@@ -236,10 +240,6 @@ class Concatenator:
 
 
 r_, c_ = Concatenator(np.r_, columns=False), Concatenator(np.c_, columns=True)
-
-
-def _at() -> str:
-    return f"At {line}." if (line := user_line()) else ""
 
 
 KIN = {f.__name__: _same(f) for f in (np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.require)}

@@ -9,11 +9,10 @@ import numpy as np
 
 from clearprop.backward import as_number
 from clearprop.batch import BatchTensor
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import Block, enable_grad, mode
 from clearprop.op import Op
 from clearprop.tensor import Tensor
-from clearprop.transforms.arguments import where
 from clearprop.transforms.checkpointing import Again, Noting, constant_leaf
 from clearprop.transforms.inner import Inner
 
@@ -38,7 +37,7 @@ def refuse_recording(called: str) -> None:
             "calls its function as often as the values ask for, which a recorded step or vmap cannot know"
         )
         hint = "it outside of the step, or fori_loop with a fixed number of turns of your own method"
-        raise TypeError(lesson(called, wanted, "", where(), hint))
+        raise TypeError(lesson(called, wanted, "", at_line(), hint))
 
 
 def implicit(called: str, residual: Residual, x: Any) -> Any:
@@ -101,7 +100,7 @@ class _Equation:
 
     def _singular(self) -> GradientError:
         wanted = "has no gradient where the equation does not determine the solution"
-        return GradientError(lesson(self.called, wanted, "a singular matrix of derivatives by it", where()))
+        return GradientError(lesson(self.called, wanted, "a singular matrix of derivatives by it", at_line()))
 
 
 _op = Op(

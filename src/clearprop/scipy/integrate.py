@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from clearprop import tree
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import Block, mode, no_grad
 from clearprop.ops.shape import as_array, constant
 from clearprop.scipy.implicit import refuse_recording
 from clearprop.tensor import Tensor
-from clearprop.transforms.arguments import where
 from clearprop.transforms.checkpointing import Noting
 
 _EXPLICIT = ("RK23", "RK45")
@@ -72,7 +71,7 @@ def solve_ivp(
     refuse_recording(called)
     if _needs_gradient([t_span, t_eval]):
         hint = "fun(s, y) * (t1 - t0) on the interval (0, 1), where the ends are numbers that need a gradient"
-        raise TypeError(lesson(called, "wants times without a gradient", "a Tensor", where(), hint))
+        raise TypeError(lesson(called, "wants times without a gradient", "a Tensor", at_line(), hint))
     more = args if args is None or isinstance(args, tuple) else (args,)
     start = _vector(y0)
     noting = Noting()
@@ -94,7 +93,7 @@ def solve_ivp(
     if method not in _EXPLICIT or events is not None or dense_output or vectorized:
         wanted = f"has gradients by the methods {' and '.join(_EXPLICIT)}, without events or a dense output"
         hint = "`with no_grad():` around it where numbers are wanted"
-        raise GradientError(lesson(called, wanted, f"method={method!r}", where(), hint))
+        raise GradientError(lesson(called, wanted, f"method={method!r}", at_line(), hint))
 
     def slope(t: Any, y: Any) -> Any:
         return _vector(fun(t, y, *(more or ())))
@@ -158,7 +157,9 @@ def odeint(
     ordered: Any = func if tfirst else lambda s, y, *rest: func(y, s, *rest)
     times = np.asarray(constant(t), np.float64)
     if times.ndim != 1 or times.size < 2:
-        raise ValueError(lesson("odeint(func, y0, t)", "wants at least two times", f"{times.shape}", where()))
+        raise ValueError(
+            lesson("odeint(func, y0, t)", "wants at least two times", f"{times.shape}", at_line())
+        )
     if mode.grad_enabled and mode.observer is None and not _needs_gradient([t]):
         noting = Noting()
         with Block(observer=noting, grad_enabled=False):
@@ -202,7 +203,7 @@ def quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), **options: An
     if np.isinf(low) or np.isinf(high):
         if _needs_gradient([x for x, end in ((a, low), (b, high)) if np.isinf(end)]):
             raise ValueError(
-                lesson("quad(func, a, b)", "wants numbers for infinite ends", "a Tensor", where())
+                lesson("quad(func, a, b)", "wants numbers for infinite ends", "a Tensor", at_line())
             )
         return _to_infinity(func, (a, b), (low, high), more, pieces), error
     if high == low:
@@ -256,7 +257,7 @@ def simpson(y: Any, x: Any = None, *, dx: float = 1.0, axis: int = -1) -> Any:
     """
     if _needs_gradient([x]):
         hint = "trapezoid(y, x)"
-        raise TypeError(lesson("simpson(y, x)", "has gradients by the heights alone", "x", where(), hint))
+        raise TypeError(lesson("simpson(y, x)", "has gradients by the heights alone", "x", at_line(), hint))
     y = np.moveaxis(as_array(y), axis, -1)
     n = y.shape[-1]
     places = None if x is None else np.asarray(constant(x), np.float64)

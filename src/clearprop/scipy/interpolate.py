@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.op import describe
 from clearprop.ops.index import take
 from clearprop.ops.shape import as_array, constant
 from clearprop.tensor import Tensor
-from clearprop.transforms.arguments import where
 
 
 def _scipys() -> Any:
@@ -61,11 +60,11 @@ class _Pieces:
 def _points(called: str, x: Any, y: Any, axis: int) -> tuple[Any, Any]:
     if isinstance(x, Tensor) and x.requires_grad:
         wanted = "has gradients by heights and by the places of evaluation, not by those of the points"
-        raise TypeError(lesson(f"{called}(x, y)", wanted, describe(x), where(), "x.detach()"))
+        raise TypeError(lesson(f"{called}(x, y)", wanted, describe(x), at_line(), "x.detach()"))
     x, y = np.asarray(constant(x), np.float64), as_array(y)
     if x.ndim != 1 or y.ndim == 0 or y.shape[axis] != x.size or x.size < 2:
         wanted = "wants at least two places in a vector, and as many heights along the axis"
-        raise ValueError(lesson(f"{called}(x, y)", wanted, f"{x.shape} and {y.shape}", where()))
+        raise ValueError(lesson(f"{called}(x, y)", wanted, f"{x.shape} and {y.shape}", at_line()))
     if y.dtype.kind in "iub":
         y = y.astype(np.float64)
     return x, y
@@ -93,7 +92,7 @@ class CubicSpline:
             kinds = [end[0] if isinstance(end, tuple) else end for end in bc_type]
             if any(isinstance(end, tuple) and np.any(constant(end[1])) for end in bc_type):
                 wanted = "wants boundary slopes of 0: 'not-a-knot', 'natural', 'clamped' or 'periodic'"
-                raise ValueError(lesson("CubicSpline(bc_type=)", wanted, f"{kinds}", where()))
+                raise ValueError(lesson("CubicSpline(bc_type=)", wanted, f"{kinds}", at_line()))
             bc_type = tuple((end[0], np.zeros(x.size)) if isinstance(end, tuple) else end for end in bc_type)
         periodic = isinstance(bc_type, str) and bc_type == "periodic"
         if extrapolate is None:
@@ -139,7 +138,7 @@ class interp1d:
     ) -> None:
         x, y = _points("interp1d", x, y, axis)
         if kind not in ("linear", "cubic"):
-            raise ValueError(lesson("interp1d(kind=)", "is 'linear' or 'cubic'", repr(kind), where()))
+            raise ValueError(lesson("interp1d(kind=)", "is 'linear' or 'cubic'", repr(kind), at_line()))
         order = np.argsort(x, kind="stable")
         x, y = x[order], take(y, order, axis=axis) if np.any(np.diff(order) < 0) else y
         unit = np.eye(x.size)
@@ -162,7 +161,7 @@ class interp1d:
             if bool(np.any(below | above)):
                 wanted = f"wants places from {self.x[0]:g} to {self.x[-1]:g}"
                 hint = 'fill_value="extrapolate", or a number'
-                raise ValueError(lesson("interp1d(x, y)(t)", wanted, "one outside", where(), hint))
+                raise ValueError(lesson("interp1d(x, y)(t)", wanted, "one outside", at_line(), hint))
             return self._pieces.at(t)
         fill = np.nan if self.fill_value is None else self.fill_value
         low, high = fill if isinstance(fill, tuple) else (fill, fill)

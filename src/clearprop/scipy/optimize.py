@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from clearprop import tree
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import no_grad
 from clearprop.op import describe
 from clearprop.ops.shape import constant
 from clearprop.scipy.implicit import implicit, reached, refuse_recording
 from clearprop.tensor import Tensor
-from clearprop.transforms.arguments import where
 from clearprop.transforms.gradient import grad, value_and_grad
 from clearprop.transforms.jacobian import hessian, jacobian
 from clearprop.transforms.products import hvp
@@ -45,7 +44,7 @@ class _Space:
         self.x0 = tree.map(lambda leaf: np.asarray(constant(leaf)), x0)
         if not tree.leaves(self.x0) or any(leaf.dtype.kind not in "fiu" for leaf in tree.leaves(self.x0)):
             got = ", ".join(map(describe, tree.leaves(x0))) or type(x0).__name__
-            raise TypeError(lesson(called, "wants a start of real numbers", got, where()))
+            raise TypeError(lesson(called, "wants a start of real numbers", got, at_line()))
         vector, self.unflatten = tree.flatten(self.x0)
         self.vector = vector.astype(np.float64)
 
@@ -159,7 +158,7 @@ def _refuse_gradient(space: _Space, fun: Callable[..., Any], args: Any, x: Any) 
     if reached(lambda v: fun(space.unflatten(v), *args), space.flat(x)):
         wanted = "has no gradient by Tensors where bounds or constraints, or a loss, decide"
         hint = "`with no_grad():` around it where numbers are wanted"
-        raise GradientError(lesson(space.called, wanted, "", where(), hint))
+        raise GradientError(lesson(space.called, wanted, "", at_line(), hint))
 
 
 def _curvature(
@@ -202,7 +201,7 @@ def _matrix(space: _Space, found: Any) -> Any:
     if not tree.is_leaf(found) and not isinstance(found, (list, dict)):
         return found  # a sparse matrix or a LinearOperator
     wanted, hint = f"wants a Hessian of {n} by {n} entries in a row", "no hess: it is computed"
-    raise ValueError(lesson(space.called, wanted, type(found).__name__, where(), hint))
+    raise ValueError(lesson(space.called, wanted, type(found).__name__, at_line(), hint))
 
 
 def _bounds(space: _Space, bounds: Any) -> Any:
@@ -229,7 +228,7 @@ def _pairs(space: _Space, x: Any, bounds: Any) -> list[tuple[Any, Any]]:
         ends = [_pair(np.zeros(()), *(b or (None, None))) for b in bounds]
         return [tuple(np.array([e[side] for e in ends]) for side in (0, 1))]  # type: ignore[list-item]
     wanted = "wants bounds in the form of x0, a pair (low, high) for each leaf or each entry"
-    raise ValueError(lesson(space.called, wanted, f"{bounds!r}"[:60], where()))
+    raise ValueError(lesson(space.called, wanted, f"{bounds!r}"[:60], at_line()))
 
 
 def _pair(x: Any, low: Any, high: Any) -> tuple[Any, Any]:
@@ -313,7 +312,7 @@ def root(
         found = _flat_tensor(fun(space.unflatten(v), *args))
         if found.shape != space.vector.shape:
             wanted = f"wants as many equations as unknowns, {space.vector.size}"
-            raise ValueError(lesson(space.called, wanted, f"{found.size}", where()))
+            raise ValueError(lesson(space.called, wanted, f"{found.size}", at_line()))
         return found
 
     slopes = _slopes(space, residual, jac, args) if method in ("hybr", "lm") else None
@@ -444,5 +443,5 @@ def curve_fit(
     )
     if reached(lambda q: f(xdata, *[q[k] for k in range(len(p0))]), found[0]):
         wanted, hint = "has no gradient by Tensors", "least_squares, or `with no_grad():` for numbers"
-        raise GradientError(lesson("curve_fit(f, xdata, ydata)", wanted, "", where(), hint))
+        raise GradientError(lesson("curve_fit(f, xdata, ydata)", wanted, "", at_line(), hint))
     return found

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.facts import Facts
 from clearprop.op import describe
 from clearprop.registry import ops
-from clearprop.transforms.arguments import where
 
 
 class Matrix:
@@ -61,7 +60,7 @@ def product(left: Any, right: Any) -> Any:
     sparse, x = (left, right) if hasattr(left, "tocsr") else (right, left)
     if x.ndim not in (1, 2):
         wanted = "wants a vector or a matrix beside a sparse matrix"
-        raise ValueError(lesson("S @ t", wanted, describe(x), where(), "t.reshape((n, -1))"))
+        raise ValueError(lesson("S @ t", wanted, describe(x), at_line(), "t.reshape((n, -1))"))
     if sparse is left:
         return ops["sparse_matmul"](x, matrix=Matrix(sparse))
     turned = x if x.ndim == 1 else np.swapaxes(x, 0, 1)

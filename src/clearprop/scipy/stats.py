@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.ops.random import normal
 from clearprop.ops.shape import as_array
 from clearprop.registry import ops
 from clearprop.scipy import sampling
-from clearprop.transforms.arguments import where
 
 _LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
 
@@ -99,7 +98,7 @@ class Continuous:
         """
         if self.draw is None:
             hint = f"{self.name}.logpdf, for a gradient by the density"
-            raise TypeError(lesson(f"{self.name}.rvs", "has no differentiable sample", "", where(), hint))
+            raise TypeError(lesson(f"{self.name}.rvs", "has no differentiable sample", "", at_line(), hint))
         if len(args) == self.shapes + 3:
             args, size = args[:-1], args[-1]
         shapes, loc, scale = self._parts("rvs", args, loc, scale)
@@ -189,7 +188,7 @@ def _size(called: str, size: Any, random_state: Any, parameters: list[Any]) -> t
     """Return the shape of a sample."""
     if random_state is not None:
         hint = "clearprop.manual_seed(seed) before it"
-        raise TypeError(lesson(called, "draws from clearprop's own state", "random_state", where(), hint))
+        raise TypeError(lesson(called, "draws from clearprop's own state", "random_state", at_line(), hint))
     shape = np.broadcast_shapes(*[np.shape(x) for x in parameters])
     if size is None:
         return shape
@@ -200,7 +199,7 @@ def _size(called: str, size: Any, random_state: Any, parameters: list[Any]) -> t
         fits = False
     if not fits:
         text = f"wants parameters that broadcast to size={wanted}"
-        raise ValueError(lesson(called, text, f"{shape}", where()))
+        raise ValueError(lesson(called, text, f"{shape}", at_line()))
     return wanted
 
 
@@ -268,7 +267,7 @@ class Dirichlet:
         """
         alpha = as_array(alpha)
         if alpha.ndim != 1:
-            raise ValueError(lesson("dirichlet.rvs(alpha)", "wants a vector", f"{alpha.shape}", where()))
+            raise ValueError(lesson("dirichlet.rvs(alpha)", "wants a vector", f"{alpha.shape}", at_line()))
         return sampling.shares(_size("dirichlet.rvs", size, random_state, []), alpha)
 
 

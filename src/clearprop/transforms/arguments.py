@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from clearprop import tree
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson
 from clearprop.hints import for_keywords
 from clearprop.tensor import PLAIN, Tensor
 
@@ -80,7 +80,7 @@ class Arguments:
         got = (
             f"{argnum!r}, where {count} are given by position and {', '.join(self.kwargs) or 'none'} by name"
         )
-        raise ValueError(lesson(f"grad({name_of(self.f)}, argnums)", wanted, got, where()))
+        raise ValueError(lesson(f"grad({name_of(self.f)}, argnums)", wanted, got, at_line()))
 
     def run(self, leaves: list[Any]) -> Any:
         """Call `f` with other leaves in the chosen arguments."""
@@ -131,21 +131,15 @@ def name_of(f: Any) -> str:
     return str(getattr(f, "__name__", None) or "f")
 
 
-def where() -> str:
-    """Return the user's line as a sentence."""
-    line = user_line()
-    return f"At {line}." if line else ""
-
-
 def checked(called: str, f: Any, other: dict[str, Any], known: str) -> None:
     """Raise TypeError where `f` is no function, or for keywords that are not taken."""
     if other:
         hint = for_keywords(other, known.split())
         wanted = f"takes the keywords {', '.join(known.split())}"
-        raise TypeError(lesson(f"{called}(f)", wanted, ", ".join(other), where(), hint))
+        raise TypeError(lesson(f"{called}(f)", wanted, ", ".join(other), at_line(), hint))
     if not callable(f):
         got, hint = (
             f"{type(f).__name__} {f!r}"[:60],
             f"{called}(f)(x): the function first, then its arguments",
         )
-        raise TypeError(lesson(f"{called}(f)", "wants a function", got, where(), hint))
+        raise TypeError(lesson(f"{called}(f)", "wants a function", got, at_line(), hint))

@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop import tree
 from clearprop.batch import BatchTensor, Draws, Level
-from clearprop.errors import lesson, user_line
+from clearprop.errors import at_line, lesson
 from clearprop.tensor import Tensor
 from clearprop.transforms.arguments import name_of
 
@@ -77,7 +77,7 @@ def _axes_of(called: str, in_axes: Any, args: Any, leaves: list[list[Any]]) -> l
         in_axes = tuple(in_axes)
     if isinstance(in_axes, tuple) and len(in_axes) != len(args):
         wanted = f"wants in_axes with an entry for each of {len(args)} arguments"
-        raise ValueError(lesson(called, wanted, f"{in_axes!r}", f"At {user_line()}."))
+        raise ValueError(lesson(called, wanted, f"{in_axes!r}", at_line()))
     each = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
     found: list[list[int | None]] = []
     for arg, own, held in zip(args, each, leaves, strict=True):
@@ -102,7 +102,7 @@ def _prefixed(called: str, what: str, axes: Any, whole: Any) -> Iterator[Any]:
     else:
         wanted = f"wants {what} as a number, None, or a tree of the form of what it belongs to"
         hint = f"{what}=0, or a dict with the same keys"
-        raise ValueError(lesson(called, wanted, f"{axes!r}", f"At {user_line()}.", hint))
+        raise ValueError(lesson(called, wanted, f"{axes!r}", at_line(), hint))
 
 
 def _axis(called: str, axis: Any, x: Any) -> int | None:
@@ -112,7 +112,7 @@ def _axis(called: str, axis: Any, x: Any) -> int | None:
     if not -ndim <= axis < ndim:
         hint = "in_axes=None, for an argument that is the same for all examples"
         wanted = f"wants axis {axis} of an argument to count the examples"
-        raise ValueError(lesson(called, wanted, f"shape {np.shape(x)}", f"At {user_line()}.", hint))
+        raise ValueError(lesson(called, wanted, f"shape {np.shape(x)}", at_line(), hint))
     return int(axis) % ndim
 
 
@@ -127,9 +127,7 @@ def _size(called: str, leaves: list[list[Any]], axes: list[list[int | None]]) ->
         return int(next(iter(sizes)))
     got = f"axes of lengths {', '.join(map(str, sizes))}" if sizes else "no axis that counts examples"
     hint = "in_axes, a tuple with None for what is the same for all examples"
-    raise ValueError(
-        lesson(called, "wants as many examples of each argument", got, f"At {user_line()}.", hint)
-    )
+    raise ValueError(lesson(called, "wants as many examples of each argument", got, at_line(), hint))
 
 
 def _collected(called: str, level: Level, output: Any, out_axes: Any) -> Any:
@@ -141,7 +139,7 @@ def _collected(called: str, level: Level, output: Any, out_axes: Any) -> Any:
         if axis is None:
             if isinstance(x, BatchTensor) and x.level is level:
                 wanted, hint = "has results that differ between examples", "out_axes=0"
-                raise ValueError(lesson(called, wanted, "out_axes=None", f"At {user_line()}.", hint))
+                raise ValueError(lesson(called, wanted, "out_axes=None", at_line(), hint))
             results.append(x)
         else:
             content = level.content(x)

@@ -11,11 +11,11 @@ import numpy as np
 from clearprop import tree
 from clearprop.backward import as_number
 from clearprop.batch import BatchTensor
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import Block, Observer, enable_grad, marks, mode
 from clearprop.op import Op, _next_serial, describe
 from clearprop.tensor import Tensor
-from clearprop.transforms.arguments import checked, name_of, where
+from clearprop.transforms.arguments import checked, name_of
 from clearprop.transforms.inner import Inner
 from clearprop.transforms.packing import Packing
 
@@ -67,7 +67,7 @@ class Noting(InFront):
         """Note the value that a leaf had."""
         if self.outside(leaf):
             wanted, hint = "cannot give a Tensor a new value by which it is differentiated", "it outside of f"
-            raise GradientError(lesson("checkpoint(f)", wanted, describe(leaf), where(), hint))
+            raise GradientError(lesson("checkpoint(f)", wanted, describe(leaf), at_line(), hint))
         if leaf not in self.inside and leaf not in self.states:
             old = self.around.read(leaf)
             self.states[leaf] = old._value if isinstance(old, Tensor) else old

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from clearprop import tree
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import enable_grad
 from clearprop.op import describe
 from clearprop.ops.shape import constant
-from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of, where
+from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of
 from clearprop.transforms.jacobian import hessian
 from clearprop.transforms.products import Linearized, hvp
 
@@ -65,7 +65,7 @@ def fvp(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         linear = Linearized(Arguments(f, argnums, tuple(before), kwargs))
         if len(np.shape(linear.form)) != 1 or not np.size(linear.form):
             wanted, got = "wants a vector, a number for each example", f"it returned {describe(linear.form)}"
-            raise ValueError(lesson(f"fvp({name_of(f)})", wanted, got, where()))
+            raise ValueError(lesson(f"fvp({name_of(f)})", wanted, got, at_line()))
         moved = linear.push(v)
         return linear.pull(moved / np.size(linear.form))
 
@@ -121,7 +121,7 @@ def sparse_jacobian(f: Callable[[Any], Any], sparsity: Any, *, check: bool = Tru
     known = sparsity if sparse else np.asarray(sparsity)
     shape = tuple(known.shape)
     if len(shape) != 2:
-        raise ValueError(lesson("sparse_jacobian(f, sparsity)", "wants a matrix", f"{shape}", where()))
+        raise ValueError(lesson("sparse_jacobian(f, sparsity)", "wants a matrix", f"{shape}", at_line()))
     rows, columns = known.nonzero()
     ways = [_colours(columns, rows, shape[1]), _colours(rows, columns, shape[0])]
     forward = np.max(ways[0], initial=-1) <= np.max(ways[1], initial=-1)
@@ -133,7 +133,7 @@ def sparse_jacobian(f: Callable[[Any], Any], sparsity: Any, *, check: bool = Tru
         if (np.shape(linear.form), np.shape(x)) != ((shape[0],), (shape[1],)):
             wanted = f"wants a function of {shape[1]} entries with {shape[0]} results"
             got = f"{np.shape(x)} and {np.shape(linear.form)}"
-            raise ValueError(lesson(f"sparse_jacobian({name_of(f)})", wanted, got, where()))
+            raise ValueError(lesson(f"sparse_jacobian({name_of(f)})", wanted, got, at_line()))
         seeds = np.equal.outer(np.arange(np.max(colours, initial=-1) + 1), colours).astype(float)
         probe = np.random.default_rng(0).normal(size=(1, colours.size))
         found = _products(linear, np.concatenate([seeds, probe]) if check else seeds, forward)
@@ -191,5 +191,7 @@ def _compare(f: Any, packed: Any, along: Any, probe: Any, colours: Any, first: A
         got = f"derivatives that are not 0 where it has zeros, {wrong.size} of {along.size} sums differ"
         hint = "a larger pattern, or jacobian(f)(x) != 0 at a few points to find one"
         raise GradientError(
-            lesson(f"sparse_jacobian({name_of(f)})", "wants a pattern of all derivatives", got, where(), hint)
+            lesson(
+                f"sparse_jacobian({name_of(f)})", "wants a pattern of all derivatives", got, at_line(), hint
+            )
         )

@@ -16,7 +16,7 @@ import numpy as np
 from clearprop import tree
 from clearprop.batch import BatchTensor
 from clearprop.define import enter
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, at_line, lesson
 from clearprop.facts import Facts
 from clearprop.modes import Block, Observer, marks, mode, observed
 from clearprop.op import Op, describe
@@ -24,7 +24,7 @@ from clearprop.ops.shape import as_array
 from clearprop.registry import ops
 from clearprop.structure import Notes
 from clearprop.tensor import Tensor
-from clearprop.transforms.arguments import checked, name_of, where
+from clearprop.transforms.arguments import checked, name_of
 from clearprop.transforms.packing import Packing
 from clearprop.updates import read_only
 
@@ -114,7 +114,7 @@ class CustomRule:
         return call.computed(leaves)
 
     def _error(self, wanted: str, got: str = "", hint: str = "", kind: Any = TypeError) -> Exception:
-        error: Exception = kind(lesson(f"{self.__name__}(...)", wanted, got, where(), hint))
+        error: Exception = kind(lesson(f"{self.__name__}(...)", wanted, got, at_line(), hint))
         return error
 
     def _by_position(self, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -9,11 +9,11 @@ from typing import Any, Never, ParamSpec
 import numpy as np
 
 from clearprop import tree
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import enable_grad, marks, mode, special
 from clearprop.op import describe
 from clearprop.tensor import Tensor
-from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of, where
+from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of
 from clearprop.transforms.inner import Inner
 
 P = ParamSpec("P")
@@ -173,7 +173,7 @@ def complex_result(called: str, f: Any, output: Any) -> GradientError:
             f"{called}({name_of(f)})",
             "wants a function that returns a real number, for only that can ascend",
             f"it returned {describe(output)}",
-            where(),
+            at_line(),
             hint="its .real or np.abs(...), or vjp and jvp, which say what becomes of one direction",
         )
     )

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from clearprop import tree
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import enable_grad
 from clearprop.op import describe
 from clearprop.tensor import Tensor
-from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of, where
+from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of
 from clearprop.transforms.gradient import grad
 from clearprop.transforms.products import Linearized, kind_of, tracked
 
@@ -101,7 +101,7 @@ def _refuse_complex(called: str, f: Callable[..., Any], inputs: list[Tensor]) ->
         if x.dtype.kind == "c":
             wanted = "wants real arguments: by a complex one there is a derivative for each of its two parts"
             hint = f"{called}(lambda a, b: f(a + 1j * b), argnums=(0, 1))(z.real, z.imag), or jvp and vjp"
-            raise GradientError(lesson(f"{called}({name_of(f)})", wanted, describe(x), where(), hint))
+            raise GradientError(lesson(f"{called}({name_of(f)})", wanted, describe(x), at_line(), hint))
 
 
 def _formed(linear: Linearized, y: Any, blocks: list[Any]) -> Any:

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop import tree
-from clearprop.errors import lesson
-from clearprop.transforms.arguments import where
+from clearprop.errors import at_line, lesson
 
 
 class Packing:
@@ -22,7 +21,7 @@ class Packing:
     def __init__(self, called: str, output: Any, values: list[Any]) -> None:
         if not values:
             wanted = "wants a function that returns arrays"
-            raise TypeError(lesson(called, wanted, type(output).__name__, where()))
+            raise TypeError(lesson(called, wanted, type(output).__name__, at_line()))
         self.form: Any = tree.rebuilt(output, [0.0] * len(values))
         self.shapes = [np.shape(x) for x in values]
         self.groups: dict[Any, list[int]] = {}

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from clearprop import tree
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import enable_grad, mode
 from clearprop.op import describe
 from clearprop.tensor import Tensor
-from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of, where
+from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of
 from clearprop.transforms.gradient import grad
 from clearprop.transforms.inner import Inner
 
@@ -47,7 +47,7 @@ class Linearized:
         self.outputs: list[Any] = tree.leaves(self.form)
         if not self.outputs:
             wanted, got = "wants a function that returns arrays", type(self.form).__name__
-            raise TypeError(lesson(f"vjp({name_of(arguments.f)})", wanted, got, where()))
+            raise TypeError(lesson(f"vjp({name_of(arguments.f)})", wanted, got, at_line()))
         self.tracked: list[Any] = [y for y in self.outputs if tracked(y)]
         self._linear = None
         return inner
@@ -185,7 +185,7 @@ def jvp(
         if not isinstance(given, (tuple, list)):
             wanted, hint = f"wants {name} in a tuple, one for each argument", "jvp(f, (x,), (t,))"
             raise TypeError(
-                lesson(f"jvp({name_of(f)}, primals, tangents)", wanted, type(given).__name__, where(), hint)
+                lesson(f"jvp({name_of(f)}, primals, tangents)", wanted, type(given).__name__, at_line(), hint)
             )
     linear = Linearized(Arguments(f, tuple(range(len(primals))), tuple(primals), {}), has_aux)
     found = linear.value()
@@ -244,7 +244,7 @@ def hvp(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 def _pair(f: Any, output: Any) -> Any:
     if not isinstance(output, (tuple, list)) or len(output) != 2:
         wanted, hint = "wants a function that returns a pair with has_aux", "return value, aux"
-        raise ValueError(lesson(f"vjp({name_of(f)})", wanted, f"{output!r}"[:60], where(), hint))
+        raise ValueError(lesson(f"vjp({name_of(f)})", wanted, f"{output!r}"[:60], at_line(), hint))
     return output
 
 
@@ -271,7 +271,7 @@ def kind_of(x: Any) -> str:
 def _not_real(called: str, x: Any, t: Any, what: str) -> GradientError:
     wanted = f"wants real numbers in what is given for {what}, {describe(x)}"
     hint = "its .real, or complex numbers in both places"
-    return GradientError(lesson(f"{called}(...)", wanted, describe(t), where(), hint))
+    return GradientError(lesson(f"{called}(...)", wanted, describe(t), at_line(), hint))
 
 
 def _like(called: str, wanted: Any, given: Any, what: str) -> list[Any]:
@@ -288,5 +288,5 @@ def _like(called: str, wanted: Any, given: Any, what: str) -> list[Any]:
     if len(found) != len(ours) or len(ours) != len(theirs):
         shapes = [", ".join(describe(x) for x in leaves) or "none" for leaves in (ours, theirs)]
         wanted_text = f"wants arrays of the shapes of {what}, {shapes[0]}"
-        raise ValueError(lesson(f"{called}(...)", wanted_text, shapes[1], where()))
+        raise ValueError(lesson(f"{called}(...)", wanted_text, shapes[1], at_line()))
     return found

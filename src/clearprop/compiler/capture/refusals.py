@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.capture.stand_in import stands_for_array
-from clearprop.errors import inside, lesson, user_line
+from clearprop.errors import at_line, inside, lesson
 from clearprop.modes import Observer
 from clearprop.op import describe
 from clearprop.tensor import Tensor
@@ -35,8 +35,7 @@ class Refusals(Observer):
 
     def refuse(self, wanted: str, got: str = "", hint: str = "") -> RecordingError:
         """Return the error to be raised, with the line of the user's that is running."""
-        line = user_line()
-        error = RecordingError(lesson("compile(step)", wanted, got, f"At {line}." if line else "", hint))
+        error = RecordingError(lesson("compile(step)", wanted, got, at_line(), hint))
         self.refused = self.refused or error
         return error
 
