@@ -194,6 +194,12 @@ class Tensor(ChangedByHand, Shared):
         free = "" if self.requires_grad else ", requires_grad=False"
         return f"{type(self).__name__}({text}{dtype}{name}{op}{free})"
 
+    def _repr_html_(self) -> str | None:
+        """Show a large Tensor in a notebook as pictures of its value and gradient, with their quantiles."""
+        from clearprop.see.tiles import tiles
+
+        return tiles(self)
+
     # --- leaving the graph ----------------------------------------------------------------------------------
     def item(self) -> Any:
         """Return the only entry as a Python number; ValueError where there are several."""

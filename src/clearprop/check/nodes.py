@@ -21,6 +21,7 @@ from clearprop.graph import topological_order
 from clearprop.modes import Observer, no_grad, observed
 from clearprop.op import describe
 from clearprop.see.algebra.labels import must_be_a_tensor
+from clearprop.see.readable import judged
 from clearprop.tensor import Tensor
 
 TOLERANCE = (
@@ -110,6 +111,9 @@ class ModelReport:
         if self.skipped:
             lines.append(f"Skipped {len(self.skipped)}: {'; '.join(self.skipped[:5])}.")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return judged(self.verdict, repr(self))
 
 
 class _Lines(Observer):

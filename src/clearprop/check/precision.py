@@ -14,6 +14,7 @@ from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order, users_in
 from clearprop.op import describe
 from clearprop.see.algebra.labels import must_be_a_tensor
+from clearprop.see.readable import foldable
 from clearprop.tensor import Tensor
 
 LOST = 30.0  # a node that multiplies the relative error of what it gets by more than this has cancelled
@@ -68,6 +69,9 @@ class TrustReport:
             lines.append("Digits were lost at")
             lines += [f"  {loss!r}" for loss in self.losses[:5]]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return foldable(repr(self))
 
 
 def trust(loss: Tensor) -> TrustReport:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.see.readable import judged
+
 
 @dataclass
 class Entry:
@@ -126,6 +128,9 @@ class Report:
         lines += _table("on a kink, skipped", self.kinks)
         lines += _table("numerical derivative did not converge, skipped", self.unresolved)
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return judged(self.verdict, repr(self))
 
 
 def _table(title: str, entries: list[Entry], most: int = 8) -> list[str]:

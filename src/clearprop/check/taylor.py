@@ -16,6 +16,7 @@ from clearprop.check.pull import gradients, random_weights, split
 from clearprop.check.report import Entry, untold, verdict
 from clearprop.check.search import Along, Search
 from clearprop.errors import GradientError, lesson
+from clearprop.see.readable import judged
 
 
 @dataclass
@@ -80,6 +81,9 @@ class TaylorReport:
                 f"cornered in {self.cornering} evaluations."
             )
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return judged(self.verdict, repr(self))
 
 
 def taylor_check(

@@ -51,7 +51,19 @@ def moved(groups: Iterable[Group]) -> int:
     return total
 
 
-def explanation(step: CompiledStep[Any, Any], recording: Recording) -> str:
+class Explained(str):
+    """Text that a prompt shows as it is, and whose indented lines fold in a notebook."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+    def _repr_html_(self) -> str:
+        from clearprop.see.readable import foldable
+
+        return foldable(self)
+
+
+def explanation(step: CompiledStep[Any, Any], recording: Recording) -> Explained:
     """Return the text of `step.explain()`: what the executable says of itself."""
     executable, plan = recording.executable, recording.executable.plan
     program = executable.program
@@ -82,7 +94,7 @@ def explanation(step: CompiledStep[Any, Any], recording: Recording) -> str:
     ]
     if step.disproved:
         lines.append(f"  a plan was given up: {step.disproved}")
-    return "\n".join(lines)
+    return Explained("\n".join(lines))
 
 
 def _computed(program: Program) -> int:
@@ -121,5 +133,7 @@ def _from(v: Value) -> str:
 
 def no_plan(name: str, reason: str) -> str:
     """Return the message where there is nothing to show."""
-    wanted = "runs eagerly" if reason else "has no plan yet"
-    return lesson(name, wanted, reason, hint="calling the step once first" if not reason else "")
+    if reason:
+        return lesson(name, "runs eagerly", reason)
+    where = "The first call runs without a plan where memory is made in it, as an optimizer's is."
+    return lesson(name, "has no plan yet", "", where, "calling the step twice first")

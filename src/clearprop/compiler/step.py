@@ -147,6 +147,12 @@ class CompiledStep(Generic[P, R]):
             "CompiledStep", (CompiledStep,), {"__slots__": (), "__doc__": CompiledStep.__doc__}
         )
 
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__qualname__", type(self.function).__name__)
+        plans = sum(map(len, self.plans.values()))
+        made = f"{plans} plan{'' if plans == 1 else 's'}; explain() tells them" if plans else "not called yet"
+        return f"<compiled {name}: executor {self.executor}, {made}>"
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the step; the first call with arguments of a new shape records it."""
         return self.ordinary(*args, **kwargs)  # type: ignore[no-any-return]
@@ -422,7 +428,7 @@ class CompiledStep(Generic[P, R]):
         return javascript(self._shown().program)
 
     def explain(self) -> str:
-        """Return what was recorded, fused and shared, and what it costs."""
+        """Return what was recorded, fused and shared, and what it costs, as text that folds in a notebook."""
         return explanation(self, self._shown())
 
 

@@ -125,6 +125,15 @@ class DataLoader:
             size = len(self.sampler) if sized else int(getattr(self.sampler, "count", size))  # type: ignore[arg-type]
         return size // self.batch_size if self.drop_last else -(-size // self.batch_size)
 
+    def __repr__(self) -> str:
+        ordered = [name for name in ("sampler", "batch_sampler") if getattr(self, name) is not None]
+        facts = [f"batches of {self.batch_size}"] * (self.batch_sampler is None)
+        facts += ["shuffled"] * bool(self.shuffle) + [f"ordered by a {name}" for name in ordered]
+        facts += ["a smaller last one left out"] * self.drop_last
+        facts += [f"{self.workers} workers"] * bool(self.workers)
+        known = "" if self.comes else f"{len(self.dataset):,} samples, {len(self):,} batches, "
+        return f"DataLoader({type(self.dataset).__name__}: {known}{', '.join(facts)})"
+
     def __iter__(self) -> Iterator[Any]:
         """Give the batches of one epoch; right after `load_state_dict`, those that were left of it."""
         given = self._given if self._resuming else 0

@@ -13,6 +13,7 @@ from clearprop.data.dress import undress
 from clearprop.errors import InputError, lesson
 
 Array = npt.NDArray[Any]
+_ROWS_SHOWN, _COLUMNS_SHOWN, _LETTERS_SHOWN = 6, 20, 60  # of a table in a notebook
 
 
 class Table:
@@ -57,6 +58,19 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table({self.path!r}, {len(self):,} rows of {listed(self.cells)})"
+
+    def _repr_html_(self) -> str:
+        """Show the first rows of the first columns in a notebook."""
+        from clearprop.see.readable import table
+
+        names = list(self.cells)[:_COLUMNS_SHOWN]
+        more = [f"... {len(self.cells) - len(names)} more"] * (len(self.cells) > len(names))
+        first = np.arange(min(len(self), _ROWS_SHOWN))
+        lines = [str(line) for line in self.lines[first]]
+        cells = [[cell[:_LETTERS_SHOWN] for cell in self.cells[name].take(first).cells()] for name in names]
+        cells += [[""] * len(first)] * len(more)
+        title = f"{self.path}: {len(self):,} rows of {len(self.cells):,} columns"
+        return table("clearprop-rows", title, [(self.place, *names, *more), *zip(lines, *cells, strict=True)])
 
     @property
     def columns(self) -> Mapping[str, list[str]]:

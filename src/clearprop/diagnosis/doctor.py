@@ -12,6 +12,7 @@ from clearprop.diagnosis.linearity import linear_layers
 from clearprop.diagnosis.symptoms import Symptom, all_looks
 from clearprop.diagnosis.trials import forgetful, learning_rate, piled_up
 from clearprop.ops import random
+from clearprop.see.readable import foldable
 from clearprop.tensor import Tensor
 
 
@@ -46,6 +47,9 @@ class Diagnosis:
         return self.text
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return foldable(self.text)
 
 
 def doctor(

@@ -136,6 +136,26 @@ class Optimizer:
                 hint = "eps=1e-4, or model.float() and float32 data"
                 raise ValueError(lesson(called, wanted, f"for {describe(p)}", hint=hint))
 
+    # --- what it shows of itself ----------------------------------------------------------------------------
+    def _rows(self) -> list[tuple[str, ...]]:
+        """Return how many parameters each group has, and its options, as text; the names come first."""
+        rows = [("parameters", "entries", *self.defaults)]
+        for group in self.param_groups:
+            counts = f"{len(group.params):,}", f"{sum(p.size for p in group.params):,}"
+            rows.append((*counts, *(_said(group[name]) for name in self.defaults)))
+        return rows
+
+    def __repr__(self) -> str:
+        names, *groups = self._rows()
+        said = (", ".join(f"{n}={v}" for n, v in zip(names[2:], g[2:], strict=True)) for g in groups)
+        told = (f"{g[0]} parameters, {s}" for g, s in zip(groups, said, strict=True))
+        return f"{type(self).__name__}({'; '.join(told)})"
+
+    def _repr_html_(self) -> str:
+        from clearprop.see.readable import table
+
+        return table("clearprop-optimizer", type(self).__name__, self._rows())
+
     # --- the numbers people change --------------------------------------------------------------------------
     @property
     def lr(self) -> Any:
@@ -323,6 +343,10 @@ class Optimizer:
 
 def _new_counter() -> Tensor:
     return Tensor(np.float64(0.0), "step", requires_grad=False)
+
+
+def _said(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
 def _number(value: Any) -> float:

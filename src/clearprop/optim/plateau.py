@@ -8,6 +8,7 @@ from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.optim.optimizer import Optimizer
+from clearprop.optim.schedule import said
 
 
 class ReduceLROnPlateau:
@@ -88,6 +89,9 @@ class ReduceLROnPlateau:
     def get_last_lr(self) -> list[float]:
         """Return the learning rate of every group."""
         return [group["lr"] for group in self.optimizer.param_groups]
+
+    def __repr__(self) -> str:
+        return said(self)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on."""

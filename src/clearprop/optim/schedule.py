@@ -72,6 +72,9 @@ class Schedule:
         """Return the learning rate of every group."""
         return [group["lr"] for group in self.optimizer.param_groups]
 
+    def __repr__(self) -> str:
+        return said(self)
+
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on: the count of steps, the first and the last learning rates."""
         return {
@@ -428,3 +431,11 @@ def amount(called: str, number: Any) -> float:
         wanted = "wants a finite number of 0 or more"
         raise ValueError(lesson(called, wanted, f"{number!r}", "Nothing was changed.", "0.1"))
     return float(number)
+
+
+def said(schedule: Any) -> str:
+    """Return what a schedule shows of itself: its name, the steps it has counted, the learning rates now."""
+    rates = ", ".join(f"{float(lr):.6g}" for lr in schedule.get_last_lr())
+    counted = getattr(schedule, "last_epoch", None)
+    steps = "" if counted is None else f"{counted} step{'' if counted == 1 else 's'} counted, "
+    return f"{type(schedule).__name__}({steps}lr {rates})"

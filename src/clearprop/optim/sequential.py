@@ -8,7 +8,7 @@ from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.optim.optimizer import Optimizer
-from clearprop.optim.schedule import Schedule, whole
+from clearprop.optim.schedule import Schedule, said, whole
 
 
 class SequentialLR:
@@ -88,6 +88,9 @@ class SequentialLR:
         """Return the learning rate of every group."""
         return self.schedules[0].get_last_lr()
 
+    def __repr__(self) -> str:
+        return said(self)
+
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on."""
         return {"last_epoch": self.last_epoch, "schedules": [s.state_dict() for s in self.schedules]}
@@ -142,6 +145,9 @@ class ChainedScheduler:
     def get_last_lr(self) -> list[float]:
         """Return the learning rate of every group."""
         return self.schedules[0].get_last_lr()
+
+    def __repr__(self) -> str:
+        return said(self)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on."""

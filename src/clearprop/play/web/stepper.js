@@ -30,7 +30,7 @@ const stepper = {
       if (name === "amount") return text(sent, nodes[s.target].shape);
       if (name === "before") return text(before, nodes[s.target].shape);
       if (name === "total") return s.kind === "start" ? text(this.gradient(s.node), nodes[s.node].shape) : text(this.sum(sent, before), nodes[s.target].shape);
-      if (name === "local") { const g = this.gradient(s.node); return g?.length === 1 && sent?.length === 1 ? short(Number(sent[0]) / Number(g[0])) : "its slope"; }
+      if (name === "local") { const g = this.gradient(s.node); const slope = g?.length === 1 && sent?.length === 1 ? Number(sent[0]) / Number(g[0]) : NaN; return Number.isFinite(slope) ? short(slope) : "its slope"; }
       return "";
     };
     at("said").textContent = s.sentence.replace(/\{\(?(\w+)\)?\}/g, (_, name) => slot(name)) + (s.formula ? `   ${s.formula}` : "");
@@ -51,7 +51,7 @@ const stepper = {
   sum: (a, b) => (b === null ? a : a.map((v, i) => v + b[i])),
   table(title, a, shape) {
     const found = document.createElement("table"), wide = shape.length ? shape[shape.length - 1] : 1, rows = a.length / Math.max(1, wide);
-    found.createCaption().textContent = `${title}  ${shape.length ? shape.join(" x ") : "a number"}`;
+    found.createCaption().textContent = `${title}, ${shape.length ? `shape ${shape.join(" x ")}` : "a number"}`;
     for (let r = 0; r < Math.min(rows, 12); r++) {
       const row = found.insertRow();
       for (let c = 0; c < Math.min(wide, 12); c++) row.insertCell().textContent = short(Number(a[r * wide + c]));

@@ -14,6 +14,7 @@ from clearprop.errors import lesson
 from clearprop.files import whole_file
 from clearprop.graph import topological_order
 from clearprop.see.algebra.labels import must_be_a_tensor
+from clearprop.see.document import framed
 from clearprop.see.drawing.arrange import Placement, layout
 from clearprop.see.drawing.folding import COMFORTABLE, folds
 from clearprop.see.drawing.svg import svg
@@ -38,8 +39,10 @@ class Drawing:
         layout: Placement | Callable[[], Placement],
         title: str = "",
         to_html: Callable[[], str] | None = None,
+        nodes: int = 0,
     ) -> None:
         self._layout = layout
+        self._nodes = nodes  # of a graph that nothing folds: its picture would have as many boxes
         self.title = title or "Computation graph"
         self._to_html = to_html
 
@@ -113,14 +116,26 @@ class Drawing:
         write(path, content, overwrite)
         return path
 
-    def _repr_svg_(self) -> str:
-        return self.to_svg()
+    @property
+    def _large(self) -> bool:
+        """Whether there are too many boxes for one picture, so that a notebook shows the page that folds."""
+        if self._to_html is None:
+            return False
+        return self._nodes > _AT_ONCE or len(self.layout.boxes) > _AT_ONCE
+
+    def _repr_svg_(self) -> str | None:
+        return None if self._large else self.to_svg()
 
     def _repr_html_(self) -> str:
+        if self._large:
+            instead = f"{self!r} is too large for a notebook as a page too."
+            return framed(self.to_html(), self.title, 640, instead)
         own = f"cp{zlib.crc32(self.to_svg().encode()):x}"  # several drawings share a notebook's page
         return f'<div style="overflow-x:auto">{svg(self.layout, prefix=own, title=self.title)}</div>'
 
     def __repr__(self) -> str:
+        if self._large:
+            return f"<Drawing of {self._nodes or len(self.layout.boxes)} boxes: save('x.html') folds them>"
         if len(self.layout.boxes) > _MOST_IN_TERMINAL:
             return (
                 f"<Drawing of {len(self.layout.boxes)} boxes, {len(self.layout.edges)} arrows: save('x.svg')>"
@@ -197,4 +212,5 @@ def draw(
     def placed() -> Placement:
         return layout(t, names=found, folds=folded, inputs=inputs)
 
-    return Drawing(placed() if len(order) <= _AT_ONCE else placed, title, to_html)
+    at_once = len(order) <= _AT_ONCE
+    return Drawing(placed() if at_once else placed, title, to_html, 0 if folded else len(order))

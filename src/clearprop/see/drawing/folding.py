@@ -163,7 +163,7 @@ def _folded(
             fold = groups.setdefault(key, made)
             fold.members.append(node)
             of[node] = fold
-    _take_in_parameters(order, paths, of)
+    _take_in_leaves(order, paths, of)
     found = list(groups.values())
     if runs:
         found = _runs(found, modules)
@@ -181,10 +181,10 @@ def _closed(path: str, depth: int, opened: list[str]) -> str | None:
     return None
 
 
-def _take_in_parameters(
+def _take_in_leaves(
     order: Sequence[Tensor], paths: dict[Tensor, tuple[str, int]], of: dict[Tensor, FoldedModule]
 ) -> None:
-    """Put a parameter into the box of the module that uses it, unless somebody else uses it too."""
+    """Put a parameter or a mask into the box of the module that uses it, unless somebody else uses it too."""
     users: dict[Tensor, set[FoldedModule | None]] = {}
     for node in order:
         for x in node.inputs:
@@ -192,7 +192,8 @@ def _take_in_parameters(
                 users.setdefault(x, set()).add(of.get(node))
     for node in order:
         using = users.get(node, set())
-        if node.op is None and node in paths and len(using) == 1:
+        own = node in paths or node.dtype.kind == "b"  # whoever draws a mask, the module alone works with it
+        if node.op is None and own and len(using) == 1:
             fold = next(iter(using))
             if fold is not None:
                 fold.members.append(node)

@@ -57,9 +57,9 @@ def picture(array: Any) -> Picture | None:
         if low == high:  # the caption says it all
             return None
     if array.ndim == 1:
-        return Picture("line", _shrunk(array.reshape(1, -1).astype(float), 1, 60)[0], 132.0, 26.0)
+        return Picture("line", shrunk(array.reshape(1, -1).astype(float), 1, 60)[0], 132.0, 26.0)
     rows = array.reshape(-1, array.shape[-1]).astype(float)
-    shown = _shrunk(rows, _MOST_ROWS, _MOST_COLUMNS)
+    shown = shrunk(rows, _MOST_ROWS, _MOST_COLUMNS)
     return Picture("heat", shown, shown.shape[1] * float(_DOT), shown.shape[0] * float(_DOT))
 
 
@@ -78,7 +78,7 @@ def align(first: Picture, second: Picture) -> None:
             shown.width = shown.rows.shape[1] * shown.cell
 
 
-def _shrunk(rows: Any, most_rows: int, most_columns: int) -> Any:
+def shrunk(rows: Any, most_rows: int, most_columns: int) -> Any:
     """Return means of blocks, so that no more than these rows and columns are left."""
     for axis, most in ((0, most_rows), (1, most_columns)):
         n = rows.shape[axis]
@@ -144,7 +144,11 @@ def levels(rows: Any, centred: bool = True) -> str:
 
 def heat_png(rows: Any) -> str:
     """Return a heat map as a `data:` address of a PNG, every entry a square of a few pixels."""
-    pixels = colours(rows).repeat(_DOT, axis=0).repeat(_DOT, axis=1)
+    return png(colours(rows).repeat(_DOT, axis=0).repeat(_DOT, axis=1))
+
+
+def png(pixels: Any) -> str:
+    """Return an image of bytes, of shape (height, width, 3), as a `data:` address of a PNG."""
     height, width, _ = pixels.shape
     lines = b"".join(b"\0" + row.tobytes() for row in pixels)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)

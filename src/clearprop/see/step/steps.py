@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from clearprop.hooks import held
 from clearprop.see.algebra.labels import must_be_a_tensor
 from clearprop.see.algebra.notation import Term, name
 from clearprop.see.algebra.symbols import Symbol, input_term, op_term
+from clearprop.see.document import framed
 from clearprop.see.drawing.draw import write
 from clearprop.see.drawing.folding import COMFORTABLE
 from clearprop.see.names import alike, callers_frame, find, model_name, model_of
@@ -284,8 +284,8 @@ class Trace:
 
     def _repr_html_(self) -> str:
         """Show the page in a notebook, in a frame of its own."""
-        style = "width:100%;height:640px;border:0"
-        return f'<iframe srcdoc="{escape(self.to_html())}" style="{style}" title="Step by step"></iframe>'
+        instead = f"{self!r}: its page is too large for a notebook; save('steps.html') writes it to a file."
+        return framed(self.to_html(), "Step by step", 640, instead)
 
     def __repr__(self) -> str:
         return f"<Trace of {self.names[self.output]}, {self.algorithm}: {len(self)} steps>"
