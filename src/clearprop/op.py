@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from clearprop.errors import at_line, lesson, taught, user_line
 from clearprop.facts import SILENT, Facts
 from clearprop.hints import for_keywords
@@ -162,7 +164,7 @@ class Op:
         try:
             z.shape  # noqa: B018  costs nothing and tells an array from several
         except AttributeError:
-            raise self._no_array(z) from None
+            z = self._array(z)
         node = _new(Tensor)
         node._value = z
         node.grad = node.name = None
@@ -212,8 +214,12 @@ class Op:
             if isinstance(x, Tensor):
                 left = x._value
                 tracked = tracked or x.requires_grad
+            elif x.__class__ in PLAIN:
+                left = x
             else:
-                left = x = x if x.__class__ in PLAIN else plain(x)
+                left = x = plain(x)
+                if x.__class__ is complex and right.__class__ is np.float64:
+                    left = np.complex128(x)  # 1j * np.float64(2.0) is a number of Python's, without a dtype
         else:
             if y.__class__ not in PLAIN:
                 y = plain(y)
@@ -263,7 +269,7 @@ class Op:
         if not any(isinstance(x, Tensor) for x in inputs):
             return z
         if not hasattr(z, "shape"):
-            raise self._no_array(z)
+            z = self._array(z)
         node = _new(Tensor)
         node._value, node.grad, node.name = z, None, None
         node.requires_grad = (
@@ -354,11 +360,14 @@ class Op:
         where = "\n  ".join(filter(None, [at_line(), *origins(inputs)]))
         return kind(lesson(f"{self.name}({shapes})", wanted, where=where, hint=hint))
 
-    def _no_array(self, z: Any) -> Exception:
+    def _array(self, z: Any) -> Any:
+        """Return what Python made of 1j and a float64 as NumPy's number; TypeError for what is no array."""
+        if z.__class__ is complex:
+            return np.complex128(z)
         got = f"a {type(z).__name__}" + (f" of {len(z)}" if isinstance(z, _SEQUENCES) else "")
         hint = "an op for each of several results, or one array that holds them all, and slices of it"
         wanted = "wants its forward function to return one array"
-        return TypeError(lesson(f"{self.name}(...)", wanted, got, at_line(), hint))
+        raise TypeError(lesson(f"{self.name}(...)", wanted, got, at_line(), hint))
 
     def __reduce__(self) -> Any:
         return ops.__getitem__, (self.name,)  # copied or unpickled, it is the same entry

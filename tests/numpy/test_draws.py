@@ -137,3 +137,12 @@ def test_generators_are_numpys_own_kind():
 def test_parameters_that_numpy_refuses_are_refused(name, parameters):
     with pytest.raises(ValueError, match="< 0"):
         getattr(np.random.default_rng(0), name)(*map(Tensor, parameters))
+
+
+def test_a_number_stands_for_the_whole_numbers_below_it():
+    count = Tensor(4, requires_grad=False)
+    for name in ("permutation", "choice"):
+        ours = getattr(np.random.default_rng(0), name)(count)
+        numpy.testing.assert_array_equal(ours, getattr(numpy.random.default_rng(0), name)(4))
+    with pytest.raises(TypeError, match="no gradient through `x`"):
+        np.random.permutation(Tensor(4.0))

@@ -194,3 +194,8 @@ def test_brackets_of_plain_arrays_are_numpys():
     numpy.testing.assert_array_equal(np.r_["0,2", [1], [2]], numpy.r_["0,2", [1], [2]])
     with pytest.raises(TypeError, match="takes no words beside Tensors"):
         np.r_["0,2", V]
+
+
+def test_a_vectorized_function_of_no_entries_is_numpys():
+    square = np.vectorize(lambda x: x * x, otypes=[float])
+    assert square(Tensor(numpy.zeros((0, 2)))).shape == (0, 2)

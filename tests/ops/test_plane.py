@@ -1,5 +1,7 @@
 """Complex numbers: gradients beside PyTorch's and beside differences, compiled too, and refusals."""
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -279,3 +281,23 @@ def test_a_compiled_imaginary_unit_is_as_weak_as_pythons(executor):
             found = step(x)
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, clearprop.grad(lambda x, f=f: np.sum(f(x) ** 2))(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "power"])
+def test_the_imaginary_unit_stands_left_of_a_number(name):
+    """Python alone answers 1j * np.float64(2.0), with a number that has no dtype."""
+    function = getattr(np, name)
+    by_sign = getattr(
+        operator, {"divide": "truediv", "power": "pow", "subtract": "sub", "multiply": "mul"}.get(name, name)
+    )
+    expected = function(1j, 2.0)
+    for ours in (
+        function(1j, Tensor(2.0)),
+        by_sign(1j, Tensor(2.0)),
+        clearprop.vmap(lambda x: function(1j, x))(np.array([2.0])),
+    ):
+        assert ours.dtype == np.complex128
+        np.testing.assert_array_equal(np.squeeze(getattr(ours, "value", ours)), expected)
+    gradcheck(lambda x: np.abs(by_sign(1j, x) + 2.0), 2.0)
+    with clearprop.no_grad():
+        assert function(1j, Tensor(2.0)).dtype == by_sign(1j, Tensor(2.0)).dtype == np.complex128

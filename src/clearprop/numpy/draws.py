@@ -121,11 +121,15 @@ def choice(
     p = _fixed("choice", "p", p)
     if not isinstance(a, Tensor):
         return draw.choice(a, size, replace, p, **(how | ({"axis": axis} if axis else {})))
+    if not a.ndim:  # how many whole numbers there are to choose from
+        return draw.choice(_fixed("choice", "a", a), size, replace, p, **how)
     return _numpy.take(a, draw.choice(a.shape[axis], size, replace, p, **how), axis=axis)
 
 
 def permutation(draw: Any, x: Any, axis: int = 0) -> Any:
     """Return entries in an order by chance; the gradient goes to where they were."""
+    if not x.ndim:  # how many whole numbers there are
+        return draw.permutation(_fixed("permutation", "x", x))
     return _numpy.take(x, draw.permutation(x.shape[axis]), axis=axis)
 
 

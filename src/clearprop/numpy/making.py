@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.errors import at_line, lesson
 from clearprop.numpy.lists import holds, joined
-from clearprop.ops.shape import as_array
+from clearprop.ops.shape import as_array, constant
 from clearprop.tensor import Tensor
 
 _numpy: Any = np  # whose functions answer a Tensor with a Tensor, which its types do not know
@@ -196,7 +196,7 @@ class vectorize(np.vectorize):
         arrays = _numpy.broadcast_arrays(*(asarray(x) for x in args))
         shape = arrays[0].shape if arrays else ()
         if 0 in shape:
-            return super().__call__(*args)
+            return super().__call__(*map(constant, arrays))
         found = [self.pyfunc(*(x[i] for x in arrays)) for i in np.ndindex(shape)]
         kinds = self.otypes or [None] * (len(found[0]) if isinstance(found[0], tuple) else 1)
         if isinstance(found[0], tuple):
