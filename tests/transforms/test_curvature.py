@@ -144,3 +144,19 @@ def test_sparse_jacobians_are_differentiable_and_reach_closures():
 def test_refusals(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def test_sparse_jacobians_of_complex_results_have_both_parts_either_way():
+    x = np.array([0.3, 0.7, -0.2])
+    for f, pattern in (
+        (lambda x: np.exp(1j * x), np.eye(3)),
+        (lambda x: np.sum(np.exp(1j * x)).reshape((1,)), np.ones((1, 3))),
+    ):
+        np.testing.assert_allclose(sparse_jacobian(f, pattern)(x), jacobian(f)(x), rtol=1e-12)
+    with pytest.raises(GradientError, match="real arguments"):
+        sparse_jacobian(np.conj, np.eye(3))(x + 0j)
+
+
+def test_a_laplacian_is_by_one_argument():
+    with pytest.raises(TypeError, match="number of one argument"):
+        laplacian(lambda x, y: x * y, argnums=(0, 1))

@@ -342,3 +342,16 @@ def test_methods():
             return None, g * self.factor
 
     assert grad(Scale().apply)(2.0) == 3.0
+
+
+def test_a_rule_may_name_none_for_parameters_that_were_left_out():
+    @clearprop.custom_rule
+    def root_of(x, degree=2.0):
+        return x ** (1 / degree)
+
+    @root_of.backward
+    def root_of_backward(g, z, x, degree=2.0):
+        return g * z / (degree * x), None
+
+    assert grad(root_of)(4.0) == 0.25
+    assert grad(lambda x: root_of(x, degree=2.0))(4.0) == 0.25

@@ -14,7 +14,7 @@ from clearprop.modes import enable_grad
 from clearprop.op import describe
 from clearprop.ops.shape import constant
 from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of
-from clearprop.transforms.jacobian import hessian
+from clearprop.transforms.jacobian import hessian, refuse_complex
 from clearprop.transforms.products import Linearized, hvp
 
 
@@ -75,12 +75,16 @@ def fvp(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 def laplacian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     """Return the function that gives the sum of the second derivatives of `f`, the trace of its Hessian.
 
-    `f` returns one number; the argument may be a tree. `vmap(laplacian(f))` gives it at many points.
+    `f` returns one number; the argument may be a tree. `vmap(laplacian(f))` gives it at many points. Raises
+    TypeError for several arguments: one tuple of them is a tree.
 
     >>> laplacian(lambda x: x[0] ** 3 + x[0] * x[1] ** 2)(np.array([1.0, 2.0]))  # 6 x + 2 x
     np.float64(8.0)
     """
     checked("laplacian", f, {}, "argnums")
+    if not isinstance(argnums, int):
+        wanted, hint = "wants the number of one argument", "a function of one tuple, which is a tree"
+        raise TypeError(lesson(f"laplacian({name_of(f)}, argnums)", wanted, f"{argnums!r}", at_line(), hint))
 
     @functools.wraps(f, updated=())
     def traced(*args: Any, **kwargs: Any) -> Any:
@@ -107,7 +111,8 @@ def sparse_jacobian(f: Callable[[Any], Any], sparsity: Any, *, check: bool = Tru
     csr_array of numbers for a sparse pattern.
 
     A product along a random direction checks that nothing lies where the pattern is zero, unless
-    `check=False`. Raises GradientError where something does, and ValueError where shapes differ.
+    `check=False`. Raises GradientError where something does and for complex arguments, and ValueError where
+    shapes differ.
 
     >>> band = np.eye(4, dtype=bool) | np.eye(4, k=1, dtype=bool)
     >>> sparse_jacobian(lambda x: x**2 - np.roll(x, -1) * (np.arange(4) < 3), band)(np.arange(4.0))
@@ -134,6 +139,7 @@ def sparse_jacobian(f: Callable[[Any], Any], sparsity: Any, *, check: bool = Tru
             wanted = f"wants a function of {shape[1]} entries with {shape[0]} results"
             got = f"{np.shape(x)} and {np.shape(linear.form)}"
             raise ValueError(lesson(f"sparse_jacobian({name_of(f)})", wanted, got, at_line()))
+        refuse_complex("sparse_jacobian", f, linear.run.inputs)
         seeds = np.equal.outer(np.arange(np.max(colours, initial=-1) + 1), colours).astype(float)
         probe = np.random.default_rng(0).normal(size=(1, colours.size))
         found = _products(linear, np.concatenate([seeds, probe]) if check else seeds, forward)
@@ -175,7 +181,12 @@ def _products(linear: Linearized, seeds: Any, forward: bool) -> Any:
             leaves, gradients = linear.transposed()
             found = linear.run.push_all(gradients, leaves, [seeds.astype(linear.run.inputs[0].dtype)])
         else:
-            found = linear.ready().pull_all(linear.tracked, [seeds.astype(linear.tracked[0].dtype)])
+            run, seeds = linear.ready(), seeds.astype(linear.tracked[0].dtype)
+            found = run.pull_all(linear.tracked, [seeds])
+            if seeds.dtype.kind == "c":  # 1j pulls imaginary parts
+                found = [
+                    a + 1j * b for a, b in zip(found, run.pull_all(linear.tracked, [1j * seeds]), strict=True)
+                ]
         return linear.given(found)[0]
 
 
@@ -183,7 +194,7 @@ def _compare(f: Any, packed: Any, along: Any, probe: Any, colours: Any, first: A
     """Raise GradientError where the pattern has a zero too many."""
     total = np.zeros_like(along)
     np.add.at(total, second, packed[colours[first], second] * probe[first])
-    size = np.zeros_like(along)
+    size = np.zeros(along.shape)
     np.add.at(size, second, np.abs(packed[colours[first], second] * probe[first]))
     close = 1e3 * np.finfo(along.dtype).eps * (size + np.abs(along)) + np.finfo(along.dtype).tiny
     wrong = np.flatnonzero(~(np.abs(total - along) <= close) & np.isfinite(along))

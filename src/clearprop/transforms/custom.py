@@ -292,7 +292,8 @@ class CustomCall:
 
     def _taken_apart(self, args: Any, answer: Any) -> list[Any]:
         """Return the gradient by each array from those by the arguments."""
-        several = isinstance(answer, tuple) and (len(args) != 1 or len(answer) == 1)
+        alone = len(args) == 1 and not tree.is_leaf(args[0])  # its gradient may be a tuple itself
+        several = isinstance(answer, tuple) and (not alone or len(answer) == 1)
         given = answer if several else (answer,)
         if len(given) > len(args) and all(d is None for d in given[len(args) :]):
             given = given[: len(args)]  # those of parameters that were left out

@@ -80,7 +80,7 @@ def _jacobian(
     @functools.wraps(f)
     def derivative(*args: Any, **kwargs: Any) -> Any:
         linear = Linearized(Arguments(f, argnums, args, kwargs), has_aux)
-        _refuse_complex(called, f, linear.run.inputs)
+        refuse_complex(called, f, linear.run.inputs)
         entries = sum(x.size for x in linear.run.inputs)
         results = sum(int(np.size(y)) * (2 if kind_of(y) == "c" else 1) for y in linear.outputs)
         with enable_grad():
@@ -95,7 +95,7 @@ def _jacobian(
     return derivative
 
 
-def _refuse_complex(called: str, f: Callable[..., Any], inputs: list[Tensor]) -> None:
+def refuse_complex(called: str, f: Callable[..., Any], inputs: list[Tensor]) -> None:
     """Raise GradientError for a complex argument: what moves with it has four derivatives by two, not one."""
     for x in inputs:
         if x.dtype.kind == "c":
