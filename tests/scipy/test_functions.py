@@ -194,3 +194,64 @@ def test_single_precision_stays_single():
     assert stats.norm.logpdf(x).dtype == np.float32
     assert linalg.expm(np.outer(x, x)).dtype == np.float32
     assert signal.fftconvolve(x, x).dtype == np.float32
+
+
+# --- what is no number, and what no parameter may be --------------------------------------------------------
+DENSITIES = (("norm", ()), ("expon", ()), ("gamma", (2.0,)), ("beta", (2.0, 3.0)), ("lognorm", (0.5,)))
+COUNTED = (
+    ("poisson", (-1.0,)), ("poisson", (2.0,)), ("binom", (5.5, 0.5)), ("binom", (5, 1.5)),
+    ("nbinom", (-2.0, 0.5)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        (name, given)
+        for name, shapes in DENSITIES
+        for given in [
+            (*shapes, 0.0, 1.5),
+            (*shapes, 0.0, -1.0),
+            *[(-0.5, *shapes[1:], 0.0, 1.0)] * bool(shapes),
+        ]
+    ],
+)
+def test_densities_are_nan_where_scipys_are(name, parameters):
+    x = np.array([np.nan, -1.0, 0.3, 2.0])
+    with np.errstate(all="ignore"):
+        theirs = getattr(scipy.stats, name).logpdf(x, *parameters)
+        np.testing.assert_allclose(getattr(stats, name).logpdf(x, *parameters), theirs, rtol=1e-12)
+        if name != "beta":
+            theirs = getattr(scipy.stats, name).logcdf(x, *parameters)
+            np.testing.assert_allclose(getattr(stats, name).logcdf(x, *parameters), theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "parameters"), COUNTED)
+def test_probabilities_are_nan_where_scipys_are(name, parameters):
+    k = np.array([np.nan, 0.0, 1.0, 1.5])
+    with np.errstate(all="ignore"):
+        ours = getattr(stats, name).logpmf(k, *parameters)
+        np.testing.assert_allclose(ours, getattr(scipy.stats, name).logpmf(k, *parameters), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "given", [(np.ones(3), 0.5, 2.0), (0.5, np.zeros(2), 1.0), (np.ones(2), np.zeros(2), 2.0), (np.ones(2),)]
+)
+def test_how_many_entries_normal_vectors_have_is_scipys(given):
+    ours = stats.multivariate_normal.logpdf(*given)
+    np.testing.assert_allclose(ours, scipy.stats.multivariate_normal.logpdf(*given), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: stats.dirichlet.logpdf(np.array([0.2, 0.9]), np.ones(2)), "add up to 1"),
+        (lambda: stats.dirichlet.logpdf(np.array([0.2, 0.8]), np.array([1.0, -1.0])), "above 0"),
+        (lambda: stats.multivariate_normal.logpdf(np.ones((2, 3)), None, np.eye(2)), "vectors of 2 entries"),
+        (lambda: stats.norm.rvs(0.0, -1.0), "above 0"),
+        (lambda: stats.gamma.rvs(-1.0, size=3), "above 0"),
+    ],
+)
+def test_refusals_of_what_scipy_refuses(call, text):
+    with pytest.raises(ValueError, match=text):
+        call()

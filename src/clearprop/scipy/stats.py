@@ -1,7 +1,8 @@
 """`scipy.stats`: log-densities with gradients by the point and by every parameter, and samples with them too.
 
 `norm.logpdf(x, loc, scale)`, `norm.rvs(loc, scale, size)` and their kin have SciPy's names, arguments and
-order of arguments. Outside of what a distribution can give, a logarithm is -inf. Samples are Tensors, drawn
+order of arguments. Outside of what a distribution can give, a logarithm is -inf, and NaN where a parameter is
+none, as SciPy has it. Samples are Tensors, drawn
 from the state that `clearprop.manual_seed` sets.
 """
 
@@ -13,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.batch import BatchTensor
 from clearprop.errors import at_line, lesson
+from clearprop.modes import mode
 from clearprop.ops.random import normal
-from clearprop.ops.shape import as_array
+from clearprop.ops.shape import as_array, constant
 from clearprop.registry import ops
 from clearprop.scipy import sampling
 
@@ -28,6 +31,13 @@ def _weak(x: Any) -> Any:
 
 def _log(x: Any) -> Any:
     return float(np.log(x)) if type(x) in (int, float) else np.log(x)
+
+
+def _positive(fits: Any, *parameters: Any) -> Any:
+    """Return where, besides, all parameters are above 0."""
+    for x in parameters:
+        fits = fits & (x > 0)
+    return fits
 
 
 class Continuous:
@@ -74,9 +84,10 @@ class Continuous:
         y = (as_array(x) - loc) / scale
         if self.inside is None:
             return self.log_density(y, *shapes) - _log(scale)
-        there = self.inside(y)
+        fits = _positive(y == y, scale, *shapes)
+        there = fits & self.inside(y)
         z = self.log_density(np.where(there, y, self.safe), *shapes) - _log(scale)
-        return np.where(there, z, -np.inf)
+        return np.where(there, z, np.where(fits, -np.inf, np.nan))
 
     def pdf(self, x: Any, *args: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
         """Return the density at `x`."""
@@ -89,7 +100,7 @@ class Continuous:
 
         The mean of the gradients of f(sample) is the gradient of the mean of f. `size` is the shape, without
         which it is that of the parameters. Raises TypeError where there is no such function, or for a
-        `random_state`, ValueError where the parameters do not broadcast to `size`.
+        `random_state`, ValueError where the parameters do not broadcast to `size`, or one is negative.
 
         >>> from clearprop import grad, manual_seed
         >>> manual_seed(0)
@@ -103,6 +114,7 @@ class Continuous:
             args, size = args[:-1], args[-1]
         shapes, loc, scale = self._parts("rvs", args, loc, scale)
         shape = _size(f"{self.name}.rvs", size, random_state, [*shapes, loc, scale])
+        _refuse_negative(f"{self.name}.rvs", scale, *shapes)
         return loc + scale * self.draw(shape, *shapes)
 
     def logcdf(self, x: Any, *args: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
@@ -112,9 +124,11 @@ class Continuous:
         shapes, loc, scale = self._parts("logcdf", args, loc, scale)
         y = (as_array(x) - loc) / scale
         if self.inside is None:
-            return self.log_share(y, *shapes)
-        below = y <= 0
-        return np.where(below, -np.inf, self.log_share(np.where(below, self.safe, y), *shapes))
+            z = self.log_share(y, *shapes)
+        else:
+            below = y <= 0
+            z = np.where(below, -np.inf, self.log_share(np.where(below, self.safe, y), *shapes))
+        return np.where(_positive(y == y, scale, *shapes), z, np.nan)
 
 
 class Discrete:
@@ -122,10 +136,13 @@ class Discrete:
 
     name: str
     log_mass: Callable[..., Any]
+    allowed: Callable[..., Any]
     shapes: int
 
-    def __init__(self, name: str, log_mass: Callable[..., Any], shapes: int) -> None:
-        self.name, self.log_mass, self.shapes = name, log_mass, shapes
+    def __init__(
+        self, name: str, log_mass: Callable[..., Any], allowed: Callable[..., Any], shapes: int
+    ) -> None:
+        self.name, self.log_mass, self.allowed, self.shapes = name, log_mass, allowed, shapes
 
     def logpmf(self, k: Any, *args: Any, loc: Any = 0) -> Any:
         """Return the logarithm of the probability of `k`, -inf for what is no whole number of 0 or more.
@@ -140,7 +157,8 @@ class Discrete:
         loc = args[self.shapes] if len(args) > self.shapes else loc
         k = as_array(k) - loc
         whole = (k >= 0) & (k == np.floor(k))
-        return self.log_mass(np.where(whole, k, 0.0), whole, *shapes)
+        fits = (k == k) & self.allowed(*shapes)
+        return np.where(fits, self.log_mass(np.where(whole, k, 0.0), whole, *shapes), np.nan)
 
 
 def _gammaln(x: Any) -> Any:
@@ -182,6 +200,15 @@ def _negative_binomial(k: Any, whole: Any, n: Any, p: Any) -> Any:
 
 def _gamma(y: Any, a: Any) -> Any:
     return _xlogy(a - 1.0, y) - y - _gammaln(a)
+
+
+def _refuse_negative(called: str, *parameters: Any) -> None:
+    """Raise ValueError for a scale or a shape below 0, where its value is known."""
+    if mode.recorder is None and not any(isinstance(x, BatchTensor) for x in parameters):
+        for x in parameters:
+            if np.any(np.less(constant(x), 0)):
+                wanted = "wants a scale and shapes above 0"
+                raise ValueError(lesson(called, wanted, f"{constant(x)}"[:60], at_line()))
 
 
 def _size(called: str, size: Any, random_state: Any, parameters: list[Any]) -> tuple[int, ...]:
@@ -235,16 +262,20 @@ lognorm: Continuous = Continuous(
     shapes=1,
     draw=lambda shape, s: np.exp(s * normal(shape)),
 )
-poisson: Discrete = Discrete("poisson", _poisson, 1)
-binom: Discrete = Discrete("binom", _binomial, 2)
-nbinom: Discrete = Discrete("nbinom", _negative_binomial, 2)
+poisson: Discrete = Discrete("poisson", _poisson, lambda mu: mu >= 0, 1)
+binom: Discrete = Discrete(
+    "binom", _binomial, lambda n, p: (n >= 0) & (n == np.floor(n)) & (p >= 0) & (p <= 1), 2
+)
+nbinom: Discrete = Discrete("nbinom", _negative_binomial, lambda n, p: (n > 0) & (p > 0) & (p <= 1), 2)
 
 
 class Dirichlet:
     """Shares that add up to 1."""
 
     def logpdf(self, x: Any, alpha: Any) -> Any:
-        """Return the log-density of the shares along the first axis; ValueError where they add up to no 1.
+        """Return the log-density of the shares along the first axis, of which the last may be left out.
+
+        Raises ValueError where shares are negative or add up to no 1, or a parameter is not above 0.
 
         >>> round(float(dirichlet.logpdf(np.array([0.5, 0.5]), np.array([1.0, 1.0]))), 12)
         0.0
@@ -255,9 +286,23 @@ class Dirichlet:
         if alpha.ndim != 1 or x.shape[:1] != alpha.shape:
             wanted = f"wants {alpha.shape[0] if alpha.ndim else 'several'} shares, or one less"
             raise ValueError(lesson("dirichlet.logpdf(x, alpha)", wanted, f"{x.shape} and {alpha.shape}"))
+        self._refuse(x, alpha)
         column = alpha.reshape((-1,) + (1,) * (x.ndim - 1))
         size = _gammaln(np.sum(alpha)) - np.sum(_gammaln(alpha))
         return size + np.sum(_xlogy(column - 1.0, x), axis=0)
+
+    @staticmethod
+    def _refuse(x: Any, alpha: Any) -> None:
+        if mode.recorder is not None or any(isinstance(t, BatchTensor) for t in (x, alpha)):
+            return
+        values, heights = constant(x), constant(alpha)
+        wanted, got = "wants shares of 0 or more that add up to 1, and parameters above 0", ""
+        if not np.all(heights > 0):
+            got = f"alpha={heights}"
+        elif not (np.all(values >= 0) and np.all(np.abs(np.sum(values, axis=0) - 1.0) <= 1e-9)):
+            got = f"shares that add up to {np.sum(values, axis=0)}"
+        if got:
+            raise ValueError(lesson("dirichlet.logpdf(x, alpha)", wanted, got[:80], at_line(), "x / x.sum()"))
 
     def rvs(self, alpha: Any, size: Any = 1, random_state: Any = None) -> Any:
         """Return shares along a last axis, behind those of `size`: a differentiable function of `alpha`.
@@ -275,19 +320,26 @@ class MultivariateNormal:
     """Vectors of which every weighed sum is normal."""
 
     def logpdf(self, x: Any, mean: Any = None, cov: Any = 1.0) -> Any:
-        """Return the log-density of the vectors along the last axis; LinAlgError unless `cov` is positive.
+        """Return the log-density of the vectors along the last axis; of numbers where `mean` and `cov` are.
 
-        >>> float(multivariate_normal.logpdf(np.zeros(2)).round(6))
+        Raises LinAlgError unless `cov` is positive, ValueError for vectors of another length.
+
+        >>> float(multivariate_normal.logpdf(np.zeros(2), np.zeros(2)).round(6))
         -1.837877
         """
         x, cov = as_array(x), as_array(cov)
-        n = cov.shape[0] if cov.ndim else (x.shape[-1] if x.ndim else 1)
+        n = cov.shape[0] if cov.ndim else int(np.size(0.0 if mean is None else mean))
         if cov.ndim < 2:
             cov = cov * np.eye(n) if cov.ndim == 0 else np.diag(cov)
         factor = np.linalg.cholesky(cov)
-        d = x - (0.0 if mean is None else as_array(mean))
-        d = d if d.ndim and d.shape[-1] == n else np.expand_dims(d, -1)
-        white = np.linalg.solve(factor, np.swapaxes(np.atleast_2d(d.reshape((-1, n))), 0, 1))
+        x = np.expand_dims(x, -1) if x.ndim == 0 or (n == 1 and x.ndim == 1) else x
+        d = x if mean is None else x - as_array(mean)
+        if d.shape[-1] == 1 < n:
+            d = d + np.zeros(n)
+        if d.shape[-1] != n:
+            wanted = f"wants vectors of {n} entries, as many as mean and cov are of"
+            raise ValueError(lesson("multivariate_normal.logpdf(x)", wanted, f"{x.shape}", at_line()))
+        white = np.linalg.solve(factor, np.swapaxes(d.reshape((-1, n)), 0, 1))
         size = n * _LOG_ROOT_TWO_PI + np.sum(np.log(np.diagonal(factor)))
         return (-0.5 * np.sum(white * white, axis=0) - size).reshape(d.shape[:-1])
 
