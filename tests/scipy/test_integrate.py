@@ -135,7 +135,11 @@ def test_rules_for_samples_compiled(executor):
             "times without",
         ),
         (lambda: integrate.odeint(lambda y, s: y, 1.0, 3.0), ValueError, "two times"),
-        (lambda: grad(lambda b: integrate.quad(lambda x: -x, 0, b)[0])(np.inf), ValueError, "infinite ends"),
+        (
+            lambda: grad(lambda b: integrate.quad(lambda x: np.exp(-x), 0, b)[0])(np.inf),
+            ValueError,
+            "infinite ends",
+        ),
         (lambda: grad(lambda x: integrate.simpson(x, x))(TIMES), TypeError, "by the heights alone"),
         (lambda: clearprop.compile(end)(np.ones(())), TypeError, "as often as the values ask"),
         (lambda: vmap(end)(np.ones(2)), TypeError, "as often as the values ask"),
@@ -144,3 +148,36 @@ def test_rules_for_samples_compiled(executor):
 def test_refusals(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+# --- where Gauss's rule is no answer ------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (lambda k: integrate.quad(lambda x: k * x, 0, 1, weight="cos", wvar=3.0)[0], "weight"),
+        (lambda k: integrate.quad(lambda x: k * np.exp(-x), 0, np.inf, weight="cos", wvar=3.0)[0], "weight"),
+        (lambda k: integrate.quad(lambda x: k / np.sqrt(x), 0, 1)[0], "singularity"),
+    ],
+)
+def test_integrals_that_gauss_would_miss_are_refused_where_a_gradient_is_wanted(value, text):
+    with pytest.raises(GradientError, match=text):
+        grad(value)(1.0)
+    with no_grad():
+        assert np.isfinite(value(1.0))
+
+
+def test_what_scipy_warns_of_is_said():
+    with pytest.warns(si.IntegrationWarning):
+        integrate.quad(lambda x: 1.0 / x, 0.0, 1.0)
+    with pytest.raises(TypeError, match="real integrand"):
+        integrate.quad(lambda x: np.exp(1j * x), 0.0, 1.0, complex_func=True)
+
+
+def test_complex_solutions_and_no_times_at_all():
+    def wave(k):
+        return integrate.solve_ivp(lambda t, y: 1j * k * y, (0, 1), [1.0 + 0j], rtol=1e-9, atol=1e-9).y[0, -1]
+
+    np.testing.assert_allclose(grad(lambda k: np.real(wave(k)))(2.0), -np.sin(2.0), atol=1e-7)
+    rate = Tensor(2.0)
+    found = integrate.solve_ivp(lambda t, y: -rate * y, (0, 1), [1.0, 2.0], t_eval=[])
+    assert found.y.shape == (2, 0)

@@ -5,6 +5,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, grad, gradcheck, value_and_grad, vmap
+from clearprop.compiler.step import available_executors
 
 si = pytest.importorskip("scipy.interpolate")
 from clearprop.scipy import interpolate  # noqa: E402
@@ -90,3 +91,16 @@ def test_compiled(executor):
 def test_refusals(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize("executor", available_executors())
+def test_places_of_a_compiled_step(executor):
+    def value(y, t):
+        return np.sum(interpolate.CubicSpline(X, y)(t) ** 2) + np.sum(
+            interpolate.interp1d(X, y[:, 0], fill_value="extrapolate")(t)
+        )
+
+    places = np.array([0.2, 1.7])
+    compiled = clearprop.compile(grad(value, (0, 1)), executor=executor)
+    for ours, eager in zip(compiled(Y, places), grad(value, (0, 1))(Y, places), strict=True):
+        np.testing.assert_allclose(ours, eager, rtol=1e-12)

@@ -276,3 +276,63 @@ def test_a_constant_in_the_closure_leaves_arrays():
 def test_refusals(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+# --- what a result has beside x, and where there is none ----------------------------------------------------
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (lambda p: optimize.minimize(lambda x: np.sum((x - p) ** 2) + p * x[0], np.zeros(2)).fun, 1.5),
+        (lambda p: optimize.minimize(lambda x: ((x - p) ** 2 + p, 2 * (x - p)), 0.0, jac=True).x, 1.0),
+        (lambda p: optimize.minimize(lambda x: ((x - p) ** 2 + p, 2 * (x - p)), 0.0, jac=True).fun, 1.0),
+        (lambda p: optimize.least_squares(lambda x: np.stack([x - p, x + p]), 0.0).cost, 2.0),
+        (lambda p: optimize.least_squares(lambda x: np.stack([x - p, x + p]), 0.0).fun[0], -1.0),
+    ],
+)
+def test_values_at_the_solution_have_gradients_too(value, expected):
+    np.testing.assert_allclose(grad(value)(1.0), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        lambda p: {"type": "eq", "fun": lambda x: x[0] + x[1] - p},
+        lambda p: [{"type": "eq", "fun": lambda x, q: x[0] + x[1] - q, "args": (p,)}],
+        lambda p: so.NonlinearConstraint(lambda x: x[0] + x[1] - p, 0.0, 0.0),
+    ],
+)
+def test_a_gradient_through_a_constraint_is_refused(limit):
+    def value(p):
+        return optimize.minimize(lambda x: np.sum(x * x), np.zeros(2), constraints=limit(p)).x[0]
+
+    with pytest.raises(GradientError, match="constraints"):
+        grad(value)(1.0)
+    with no_grad():
+        assert value(1.0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda p: optimize.minimize(lambda x: x**2 + (x - p) ** 4, 9.0, options={"maxiter": 1}).x,
+        lambda p: optimize.root(lambda x: x * x + p, 1.0).x,
+        lambda p: optimize.least_squares(lambda x: np.exp(x) - p, 9.0, max_nfev=1).x,
+    ],
+)
+def test_what_has_not_converged_has_no_gradient(value):
+    with pytest.raises(GradientError, match="not converged"):
+        grad(value)(3.0)
+    with no_grad():
+        assert np.isfinite(value(3.0))
+
+
+def test_bounds_of_least_squares_are_lower_and_upper_ones_for_two_entries_too():
+    bounds = ([0.0, 1.0], [5.0, 6.0])
+    ours = optimize.least_squares(lambda x: x - np.array([4.0, 0.0]), np.ones(2) * 2, bounds=bounds)
+    np.testing.assert_allclose(ours.x, [4.0, 1.0], atol=1e-6)
+
+
+def test_data_of_curve_fit_that_need_a_gradient_are_refused_and_one_height_is_one_for_all():
+    with pytest.raises(GradientError, match="least_squares"):
+        grad(lambda q: optimize.curve_fit(lambda t, a: a * t, T, q * T)[0][0])(2.0)
+    assert optimize.curve_fit(lambda t, a: a, T, 2.0 + 0.0 * T)[0] == pytest.approx([2.0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +19,7 @@ from clearprop import tree
 from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import Block, mode, no_grad
 from clearprop.ops.shape import as_array, constant
-from clearprop.scipy.implicit import refuse_recording
-from clearprop.tensor import Tensor
+from clearprop.scipy.implicit import needs_gradient, refuse_recording
 from clearprop.transforms.checkpointing import Noting
 
 _EXPLICIT = ("RK23", "RK45")
@@ -33,11 +33,6 @@ def _scipys() -> Any:
 def _vector(x: Any) -> Any:
     """Return the entries of a tree in a row: what a right-hand side gives, often as a list."""
     return tree.flatten(x)[0]
-
-
-def _needs_gradient(x: Any) -> bool:
-    found = tree.leaves(x)
-    return mode.grad_enabled and any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in found)
 
 
 # --- differential equations ---------------------------------------------------------------------------------
@@ -69,7 +64,7 @@ def solve_ivp(
     """
     called = "solve_ivp(fun, t_span, y0)"
     refuse_recording(called)
-    if _needs_gradient([t_span, t_eval]):
+    if needs_gradient([t_span, t_eval]):
         hint = "fun(s, y) * (t1 - t0) on the interval (0, 1), where the ends are numbers that need a gradient"
         raise TypeError(lesson(called, "wants times without a gradient", "a Tensor", at_line(), hint))
     more = args if args is None or isinstance(args, tuple) else (args,)
@@ -88,7 +83,7 @@ def solve_ivp(
         found = sampled = solver(numbers, t_span, constant(start), **fixed)
         if t_eval is not None:
             sampled = solver(numbers, t_span, constant(start), t_eval=t_eval, **fixed)
-    if not mode.grad_enabled or not (noting.reached or _needs_gradient([start, *(more or ())])):
+    if not mode.grad_enabled or not (noting.reached or needs_gradient([start, *(more or ())])):
         return sampled
     if method not in _EXPLICIT or events is not None or dense_output or vectorized:
         wanted = f"has gradients by the methods {' and '.join(_EXPLICIT)}, without events or a dense output"
@@ -98,7 +93,8 @@ def solve_ivp(
     def slope(t: Any, y: Any) -> Any:
         return _vector(fun(t, y, *(more or ())))
 
-    sampled["y"] = _replayed(slope, found.t, start, getattr(_scipys(), method), sampled.t)
+    places = np.asarray(sampled.t, np.float64)  # SciPy has an empty list where none are wanted
+    sampled["y"] = _replayed(slope, found.t, start, getattr(_scipys(), method), places)
     return sampled
 
 
@@ -126,7 +122,7 @@ def _replayed(slope: Any, times: Any, y: Any, method: Any, wanted: Any) -> Any:
             columns.append(new)
         y = new
     columns += [y] * (len(wanted) - len(columns))  # an interval of no length
-    return np.stack(columns, axis=1)
+    return np.stack(columns, axis=1) if columns else y[:, None][:, :0]
 
 
 def _combined(weights: Any, ks: list[Any]) -> Any:
@@ -160,16 +156,16 @@ def odeint(
         raise ValueError(
             lesson("odeint(func, y0, t)", "wants at least two times", f"{times.shape}", at_line())
         )
-    if mode.grad_enabled and mode.observer is None and not _needs_gradient([t]):
+    if mode.grad_enabled and mode.observer is None and not needs_gradient([t]):
         noting = Noting()
         with Block(observer=noting, grad_enabled=False):
             ordered(times[0], constant(_vector(y0)), *more)
-        if not noting.reached and not _needs_gradient([y0, *more]):
+        if not noting.reached and not needs_gradient([y0, *more]):
             with no_grad():
                 numbers = lambda s, y: constant(_vector(ordered(s, y, *more)))  # noqa: E731
                 start = constant(_vector(y0))
                 return _scipys().odeint(numbers, start, times, tfirst=True, rtol=rtol, atol=atol)
-    ends = t if _needs_gradient([t]) else (times[0], times[-1])
+    ends = t if needs_gradient([t]) else (times[0], times[-1])
     found = solve_ivp(ordered, ends, y0, t_eval=times, args=more, rtol=rtol, atol=atol)
     return np.swapaxes(found.y, 0, 1)
 
@@ -181,7 +177,8 @@ def quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), **options: An
     SciPy's `quad` finds intervals on which the integrand is smooth; the value with gradients is that of
     Gauss's rule of 21 points on these, by `args`, the Tensors that `func` reaches by name, and finite ends
     (Leibniz' rule). Without any of these it is SciPy's own. Raises ValueError for infinite ends that need a
-    gradient, TypeError in a recorded step.
+    gradient, TypeError in a recorded step and for complex integrands, and GradientError where a gradient
+    would have to pass a `weight`, or a singularity at which Gauss's rule and SciPy disagree.
 
     >>> from clearprop import grad
     >>> area = lambda k: quad(lambda x: np.exp(-k * x), 0.0, np.inf)[0]
@@ -193,23 +190,46 @@ def quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), **options: An
     low, high = float(constant(a)), float(constant(b))
     noting = Noting()
     options = {**options, "full_output": 1}
+    if options.get("complex_func"):
+        hint = "the integral of its .real, and that of its .imag"
+        raise TypeError(
+            lesson("quad(func, a, b)", "wants a real integrand", "complex_func=", at_line(), hint)
+        )
     with Block(observer=noting, grad_enabled=False):
         found = _scipys().quad(lambda x: float(constant(func(x, *more))), low, high, **options)
     value, error, report = found[:3]
-    if not mode.grad_enabled or not (noting.reached or _needs_gradient([a, b, *more])):
+    if len(found) > 3:  # what SciPy warns of where nobody asks for its report
+        warnings.warn(found[3], _scipys().IntegrationWarning, stacklevel=2)
+    if not mode.grad_enabled or not (noting.reached or needs_gradient([a, b, *more])):
         return value, error
+    if options.get("weight") is not None:
+        wanted, hint = "has no gradient through a weight", "the weight as a factor of func, or no_grad()"
+        raise GradientError(lesson("quad(func, a, b)", wanted, f"{options['weight']!r}", at_line(), hint))
     count = report["last"]
     pieces = list(zip(report["alist"][:count], report["blist"][:count], strict=True))
+    total = _on_pieces(func, (a, b), (low, high), more, pieces)
+    close = max(error, 1.5e-8 * max(1.0, abs(value)))
+    if not abs(float(constant(total)) - value) <= 10 * close:
+        wanted = "has a gradient where Gauss's rule gives the integral, too: not beside a singularity"
+        got = f"{float(constant(total)):.6g}, where SciPy has {value:.6g}"
+        hint = "another variable, such as x = u**2 beside a root at 0"
+        raise GradientError(lesson("quad(func, a, b)", wanted, got, at_line(), hint))
+    return total, error
+
+
+def _on_pieces(func: Any, ends: Any, numbers: Any, more: Any, pieces: Any) -> Any:
+    """Return the integral by Gauss's rule on the pieces that SciPy has found."""
+    (a, b), (low, high) = ends, numbers
     if np.isinf(low) or np.isinf(high):
-        if _needs_gradient([x for x, end in ((a, low), (b, high)) if np.isinf(end)]):
+        if needs_gradient([x for x, end in ((a, low), (b, high)) if np.isinf(end)]):
             raise ValueError(
                 lesson("quad(func, a, b)", "wants numbers for infinite ends", "a Tensor", at_line())
             )
-        return _to_infinity(func, (a, b), (low, high), more, pieces), error
-    if high == low:
-        return _gauss(lambda u: func(a + (b - a) * u, *more) * (b - a), [(0.0, 1.0)]), error
-    places = [sorted(((p - low) / (high - low), (q - low) / (high - low))) for p, q in pieces]
-    return _gauss(lambda u: func(a + (b - a) * u, *more) * (b - a), places), error
+        return _to_infinity(func, ends, numbers, more, pieces)
+    places: Any = [(0.0, 1.0)]
+    if high != low:
+        places = [sorted(((p - low) / (high - low), (q - low) / (high - low))) for p, q in pieces]
+    return _gauss(lambda u: func(a + (b - a) * u, *more) * (b - a), places)
 
 
 def _to_infinity(func: Any, ends: Any, numbers: Any, more: Any, pieces: Any) -> Any:
@@ -255,7 +275,7 @@ def simpson(y: Any, x: Any = None, *, dx: float = 1.0, axis: int = -1) -> Any:
     >>> simpson(np.array([0.0, 1.0, 4.0])).round(9)  # of x^2 from 0 to 2
     np.float64(2.666666667)
     """
-    if _needs_gradient([x]):
+    if needs_gradient([x]):
         hint = "trapezoid(y, x)"
         raise TypeError(lesson("simpson(y, x)", "has gradients by the heights alone", "x", at_line(), hint))
     y = np.moveaxis(as_array(y), axis, -1)

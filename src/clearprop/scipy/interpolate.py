@@ -40,7 +40,7 @@ class _Pieces:
         t = as_array(t)
         shape = t.shape
         t = t.reshape((-1,))
-        found = np.searchsorted(self.x, t.detach() if isinstance(t, Tensor) else t, side="right") - 1
+        found = np.searchsorted(self.x, t, side="right") - 1
         interval = np.clip(found, 0, len(self.x) - 2)
         d = t - take(self.x, interval, axis=0)
         d = d.reshape((-1,) + (1,) * (len(self.c.shape) - 2))

@@ -17,8 +17,8 @@ from clearprop import tree
 from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import no_grad
 from clearprop.op import describe
-from clearprop.ops.shape import constant
-from clearprop.scipy.implicit import implicit, reached, refuse_recording
+from clearprop.ops.shape import as_array, constant
+from clearprop.scipy.implicit import implicit, needs_gradient, reached, refuse_recording
 from clearprop.tensor import Tensor
 from clearprop.transforms.gradient import grad, value_and_grad
 from clearprop.transforms.jacobian import hessian, jacobian
@@ -69,12 +69,12 @@ class _Space:
                 found[name] = self.unflatten(value)
         return found
 
-    def attached(self, found: Any, residual: Callable[[Any], Any]) -> Any:
-        """Return the same, with `x` differentiable by what else the residual of a vector depends on."""
-        vector = self.flat(found.x)
-        x = implicit(self.called, residual, vector)
+    def attached(self, found: Any, residual: Callable[[Any], Any]) -> bool:
+        """Make `x` differentiable by what else the residual of a vector depends on; tell whether it is."""
+        trouble = "" if found.success else str(found.message)
+        x = implicit(self.called, residual, self.flat(found.x), trouble)
         found["x"] = self.unflatten(x) if isinstance(x, Tensor) else found.x
-        return found
+        return isinstance(x, Tensor)
 
 
 def minimize(
@@ -100,9 +100,10 @@ def minimize(
     what SciPy takes, in the order of the leaves. Constraints are dicts or NonlinearConstraints with functions
     of the tree, whose Jacobians are filled in, or LinearConstraints of the entries in a row.
 
-    `x` is differentiable by the Tensors that `fun` depends on (grad of fun = 0 at the minimum, to any order).
-    Raises GradientError where there are bounds or constraints and a gradient would have to pass, TypeError in
-    a recorded step, and where `fun` is no function of arrays.
+    `x` and `fun` of the result are differentiable by the Tensors that `fun` depends on (its gradient is 0 at
+    the minimum), to any order; all else there are numbers. Raises GradientError where a gradient would have
+    to pass and there are bounds or constraints, or it has not converged, TypeError in a recorded step, and
+    where `fun` is no function of arrays.
 
     >>> found = minimize(lambda p: (p["a"] - 3.0) ** 2 + np.sum(p["b"] ** 2), {"a": 0.0, "b": np.ones(2)})
     >>> {k: v.round(6) + 0.0 for k, v in found.x.items()}
@@ -125,12 +126,14 @@ def minimize(
         options=options,
     )
     found = space.result(found)
-    if jac is True:  # `fun` says itself what its gradient is, in numbers
-        return found
     if bounds is not None or constraints not in ((), []):
-        _refuse_gradient(space, fun, args, found.x)
+        _refuse_gradient(space, [lambda x: fun(x, *args), *_limiting(constraints)], found.x)
         return found
-    return space.attached(found, lambda v: _flat_tensor(grad(fun)(space.unflatten(v), *args)))
+    slope = grad(fun) if jac is not True else lambda *given: fun(*given)[1]  # which `fun` says itself
+    if space.attached(found, lambda v: _flat_tensor(slope(space.unflatten(v), *args))):
+        value = fun(found.x, *args)
+        found["fun"] = value[0] if jac is True else value
+    return found
 
 
 def _slope(space: _Space, fun: Any, args: Any, kind: str, jac: Any) -> tuple[Any, Any]:
@@ -153,9 +156,9 @@ def _flat_tensor(x: Any) -> Any:
     return tree.flatten(x)[0]
 
 
-def _refuse_gradient(space: _Space, fun: Callable[..., Any], args: Any, x: Any) -> None:
-    """Raise GradientError where the function depends on a Tensor, by which the result has no gradient."""
-    if reached(lambda v: fun(space.unflatten(v), *args), space.flat(x)):
+def _refuse_gradient(space: _Space, functions: list[Callable[[Any], Any]], x: Any) -> None:
+    """Raise GradientError where a function depends on a Tensor, by which the result has no gradient."""
+    if reached(lambda v: [f(space.unflatten(v)) for f in functions], space.flat(x)):
         wanted = "has no gradient by Tensors where bounds or constraints, or a loss, decide"
         hint = "`with no_grad():` around it where numbers are wanted"
         raise GradientError(lesson(space.called, wanted, "", at_line(), hint))
@@ -204,25 +207,25 @@ def _matrix(space: _Space, found: Any) -> Any:
     raise ValueError(lesson(space.called, wanted, type(found).__name__, at_line(), hint))
 
 
-def _bounds(space: _Space, bounds: Any) -> Any:
-    """Return bounds of the entries in a row."""
+def _bounds(space: _Space, bounds: Any, by_sides: bool = False) -> Any:
+    """Return bounds of the entries in a row; with `by_sides` two for two entries are (lower, upper)."""
     if bounds is None or isinstance(bounds, _scipys().Bounds):
         return bounds
-    pairs = _pairs(space, space.x0, bounds)
+    pairs = _pairs(space, space.x0, bounds, by_sides)
     low, high = (np.concatenate([np.ravel(p[side]) for p in pairs]) for side in (0, 1))
     return _scipys().Bounds(low, high)
 
 
-def _pairs(space: _Space, x: Any, bounds: Any) -> list[tuple[Any, Any]]:
+def _pairs(space: _Space, x: Any, bounds: Any, by_sides: bool) -> list[tuple[Any, Any]]:
     """Return for each leaf of a tree its lower and upper bounds, given in its form."""
     if isinstance(x, dict) and isinstance(bounds, dict) and bounds.keys() <= x.keys():
-        return [p for key, part in x.items() for p in _pairs(space, part, bounds.get(key))]
+        return [p for key, part in x.items() for p in _pairs(space, part, bounds.get(key), by_sides)]
     several = isinstance(bounds, (list, tuple)) and all(np.ndim(b) or b is None for b in bounds)
     if isinstance(x, (list, tuple)) and isinstance(bounds, (list, tuple)) and len(x) == len(bounds):
-        return [p for part, own in zip(x, bounds, strict=True) for p in _pairs(space, part, own)]
+        return [p for part, own in zip(x, bounds, strict=True) for p in _pairs(space, part, own, by_sides)]
     if bounds is None:
         return [_pair(leaf, None, None) for leaf in tree.leaves(x)]
-    if tree.is_leaf(x) and len(bounds) == 2 and not (several and np.shape(x) == (2,)):
+    if tree.is_leaf(x) and len(bounds) == 2 and (by_sides or not (several and np.shape(x) == (2,))):
         return [_pair(x, *bounds)]
     if tree.is_leaf(x) and len(bounds) == np.size(x) and all(b is None or len(b) == 2 for b in bounds):
         ends = [_pair(np.zeros(()), *(b or (None, None))) for b in bounds]
@@ -251,6 +254,15 @@ def _constraints(space: _Space, constraints: Any, slopes: bool) -> Any:
         kept = {} if "jac" in found else {"jac": constraints.jac}
         return _scipys().NonlinearConstraint(lb=constraints.lb, ub=constraints.ub, **found, **kept)
     return constraints
+
+
+def _limiting(constraints: Any) -> list[Callable[[Any], Any]]:
+    """Return the functions of a tree that constraints are made of."""
+    if isinstance(constraints, (list, tuple)):
+        return [f for c in constraints for f in _limiting(c)]
+    if isinstance(constraints, dict):
+        return [lambda x: constraints["fun"](x, *constraints.get("args", ()))]
+    return [constraints.fun] if isinstance(constraints, _scipys().NonlinearConstraint) else []
 
 
 def _limited(space: _Space, fun: Any, args: Any, jac: Any, slopes: bool) -> dict[str, Any]:
@@ -296,7 +308,8 @@ def root(
 
     `x0` and `x` are trees, as for `minimize`; so is what `fun` returns. `x` is differentiable by the Tensors
     that `fun` depends on, among `args` or by name: dx/dp = -(dF/dx)^-1 dF/dp, to any order. Raises ValueError
-    for another number of equations, GradientError where dF/dx is singular, TypeError in a recorded step.
+    for another number of equations, GradientError by the backward pass where dF/dx is singular or it has not
+    converged, TypeError in a recorded step.
 
     >>> from clearprop import grad
     >>> found = root(lambda x, p: x * x - p, 1.0, args=(4.0,))
@@ -320,7 +333,9 @@ def root(
         _quiet(residual), space.vector, method=method, jac=slopes, tol=tol,
         callback=_residual_callback(space, callback), options=options,
     )  # fmt: skip
-    return space.attached(space.result(found), residual)
+    found = space.result(found)
+    space.attached(found, residual)
+    return found
 
 
 def _residual_callback(space: _Space, callback: Any) -> Any:
@@ -385,8 +400,10 @@ def least_squares(
 ) -> Any:
     """Minimise half the sum of squares of `fun(x, *args)`: `scipy.optimize.least_squares`, with a Jacobian.
 
-    Trees, bounds and gradients by Tensors are as in `minimize`; `options` are SciPy's. Raises GradientError
-    where bounds or a `loss` other than linear are given and a gradient would have to pass.
+    Trees are as in `minimize`, and so are gradients by Tensors, which `x`, `fun` and `cost` have. `bounds` of
+    two parts are the lower and the upper ones, as SciPy has them, for a vector of two entries too; else they
+    are as in `minimize`. `options` are SciPy's. Raises GradientError where bounds or a `loss` other than
+    linear are given and a gradient would have to pass.
 
     >>> t = np.arange(4.0)
     >>> fit = least_squares(lambda p: p["a"] * t + p["b"] - (2.0 * t + 1.0), {"a": 0.0, "b": 0.0})
@@ -399,16 +416,18 @@ def least_squares(
     def residual(v: Any) -> Any:
         return _flat_tensor(fun(space.unflatten(v), *args, **(kwargs or {})))
 
-    limits = {} if bounds is None else {"bounds": _bounds(space, bounds)}
+    limits = {} if bounds is None else {"bounds": _bounds(space, bounds, by_sides=True)}
     slopes = jac if isinstance(jac, str) else _slopes(space, residual, jac, args)
     found = _scipys().least_squares(_quiet(residual), space.vector, jac=slopes, **limits, **options)
     jacobian_there, found["grad"] = found.jac, space.unflatten(found.grad)
     found = space.result(found)
     found["jac"] = jacobian_there
     if limits or options.get("loss", "linear") != "linear":
-        _refuse_gradient(space, lambda x: fun(x, *args, **(kwargs or {})), (), found.x)
-        return found
-    return space.attached(found, grad(lambda v: 0.5 * np.sum(np.square(residual(v)))))
+        _refuse_gradient(space, [lambda x: fun(x, *args, **(kwargs or {}))], found.x)
+    elif space.attached(found, grad(lambda v: 0.5 * np.sum(np.square(residual(v))))):
+        found["fun"] = residual(_flat_tensor(found.x))
+        found["cost"] = 0.5 * np.sum(np.square(found.fun))
+    return found
 
 
 def curve_fit(
@@ -417,7 +436,7 @@ def curve_fit(
     """Fit `f(xdata, *params)` to `ydata`: `scipy.optimize.curve_fit`, its Jacobian filled in.
 
     Returned are the parameters and their covariance, and what else SciPy returns. Raises GradientError where
-    `f` depends on Tensors that need a gradient: `least_squares` has one.
+    `f` or the data depend on Tensors that need a gradient: `least_squares` has one.
 
     >>> t = np.linspace(0.0, 2.0, 9)
     >>> params, covariance = curve_fit(lambda t, a, k: a * np.exp(-k * t), t, 2.0 * np.exp(-3.0 * t))
@@ -426,13 +445,18 @@ def curve_fit(
     """
     refuse_recording("curve_fit(f, xdata, ydata)")
 
+    def heights(x: Any, params: Any) -> Any:  # one for each of the data, where `f` gives one for all
+        return np.broadcast_to(as_array(f(x, *params)), np.shape(ydata))
+
     def model(x: Any, *params: Any) -> Any:
         with no_grad():
-            return constant(f(x, *params))
+            return constant(heights(x, params))
 
     def slopes(x: Any, *params: Any) -> Any:
         with no_grad():
-            return constant(jacobian(lambda q: f(x, *[q[k] for k in range(len(params))]))(np.array(params)))
+            return constant(
+                jacobian(lambda q: heights(x, [q[k] for k in range(len(params))]))(np.array(params))
+            )
 
     if p0 is None:
         count = len(inspect.signature(f).parameters) - 1
@@ -441,7 +465,7 @@ def curve_fit(
     found = _scipys().curve_fit(
         model, constant(xdata), constant(ydata), np.asarray(p0, float), *more, **options
     )
-    if reached(lambda q: f(xdata, *[q[k] for k in range(len(p0))]), found[0]):
+    if needs_gradient(ydata) or reached(lambda q: f(xdata, *[q[k] for k in range(len(p0))]), found[0]):
         wanted, hint = "has no gradient by Tensors", "least_squares, or `with no_grad():` for numbers"
         raise GradientError(lesson("curve_fit(f, xdata, ydata)", wanted, "", at_line(), hint))
     return found
