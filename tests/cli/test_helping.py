@@ -101,3 +101,18 @@ def test_other_attributes_are_refused_as_before():
     for text in ("os.system(x)", "np.linalg.norm(x)", "x.exp()"):
         with pytest.raises(InputError):
             parse(text)
+
+
+@pytest.mark.parametrize("columns", ["40", "60", "100"])
+def test_prose_is_filled_to_the_terminal_and_examples_stay_whole(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(SystemExit):
+        main(["step", "--help"])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert '  clearprop step "(a + b) * b**3" a=7 b=3' in lines
+    prose = lines[lines.index("") :]
+    start = next(i for i, line in enumerate(prose) if line.startswith("The expression may use"))
+    paragraph = prose[start : prose.index("", start)]
+    assert all(len(line) <= int(columns) for line in paragraph)
+    assert len(paragraph) >= 2

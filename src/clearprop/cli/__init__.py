@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from clearprop import __version__
-from clearprop.cli.helping import HelpfulParser
+from clearprop.cli.helping import HelpfulParser, Paragraphs
 from clearprop.errors import InputError
 
 # Each module has `arguments(parser)` and `run(args) -> int`; a table of purposes and examples, so that
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="clearprop",
         description="Backpropagation in the clear.",
         epilog="for example:\n" + "\n".join(f"  {example}" for _, example in COMMANDS.values()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument("--version", action="version", version=f"clearprop {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=HelpfulParser)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from clearprop.cli.helping import Paragraphs
+
 SHELLS = ("bash", "zsh", "fish")
 EPILOG = """\
   clearprop completion bash >> ~/.bashrc
@@ -33,7 +35,7 @@ complete -o filenames -F _clearprop clearprop
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = Paragraphs
     parser.epilog = EPILOG
     parser.add_argument("shell", choices=SHELLS, help="the shell that the lines are for")
 

@@ -8,6 +8,7 @@ import webbrowser
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
+from clearprop.cli.helping import Paragraphs
 from clearprop.errors import InputError, lesson
 
 BUILT = Path("out") / "manual"
@@ -19,7 +20,7 @@ EXAMPLES = """\
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = Paragraphs
     parser.epilog = EXAMPLES
     parser.add_argument("folder", nargs="?", type=Path, help="a manual on the disk, built by `make docs`")
     parser.add_argument("--print", action="store_true", help="print the address and open nothing")

@@ -10,6 +10,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import force
 from clearprop.cli.step import coloured, drawable, typed
 from clearprop.errors import InputError, lesson
@@ -26,7 +27,7 @@ ENDINGS = (".svg", ".png", ".html", ".txt")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = Paragraphs
     parser.epilog = EPILOG
     typed(parser, 'what to draw, in quotes: "(a + b) * b**3"')
     parser.add_argument(

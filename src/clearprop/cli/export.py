@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
 
@@ -18,7 +19,7 @@ columns are all numbers has encode(cells) too.
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = Paragraphs
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a model file that `clearprop train` wrote")
     parser.add_argument("--js", metavar="FILE", required=True, help="write a JavaScript module: model.mjs")

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import re
 import sys
+import textwrap
 from collections.abc import Iterable
 from typing import NoReturn
+
+
+class Paragraphs(argparse.HelpFormatter):
+    """Fills paragraphs to the terminal's width and leaves indented lines, which are examples, as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        filled = []
+        for prose, lines in itertools.groupby(text.splitlines(), lambda line: bool(line[:1].strip())):
+            if prose:
+                filled.append(textwrap.fill(" ".join(lines), width, break_on_hyphens=False))
+            else:
+                filled += lines
+        return "\n".join(filled)
 
 
 class HelpfulParser(argparse.ArgumentParser):

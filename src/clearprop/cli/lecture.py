@@ -8,6 +8,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import force
 from clearprop.cli.step import save, show, shown
 from clearprop.errors import InputError, lesson
@@ -23,7 +24,7 @@ EPILOG = """\
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = Paragraphs
     parser.epilog = EPILOG
     parser.add_argument("name", nargs="?", help="an example; without one they are listed")
     shown(parser)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clearprop.cli import train
+from clearprop.cli.helping import Paragraphs
 from clearprop.cli.job import ACTIVATIONS, DATA_SETS, OPTIMIZERS, Job
 from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
@@ -28,7 +29,7 @@ PASSED = ("target", "hidden", "activation", "optimizer", "lr", "batch-size", "se
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = Paragraphs
     parser.epilog = EPILOG
     add = parser.add_argument
     add("data", metavar="DATA", help=f"a file, or one of {', '.join(DATA_SETS)}")

@@ -10,6 +10,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import force
 from clearprop.errors import InputError, lesson
 from clearprop.typed.expression import assignments, parse
@@ -31,7 +32,7 @@ names for its parts: "c = a + b; d = b**3; c*d". Nothing that is typed is run as
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = Paragraphs
     parser.epilog = EPILOG
     typed(parser, 'what to compute, in quotes: "(a + b) * b**3"')
     shown(parser)

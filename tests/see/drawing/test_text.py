@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+import clearprop
 from clearprop import Tensor
 from clearprop.see.drawing.arrange import layout
 from clearprop.see.drawing.text import rails, text
@@ -119,3 +120,12 @@ def test_every_arrow_ends_at_a_box():
 
     assert "▶" in drawn
     assert wires_meet_boxes(drawn)
+
+
+def test_a_narrow_terminal_gets_the_list_with_rails(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    a, b = Tensor(7.0), Tensor(3.0)
+    shown = clearprop.draw((a + b) * b**3).to_text()
+
+    assert max(map(len, shown.splitlines())) <= 50
+    assert "●" in shown

@@ -17,7 +17,7 @@ _ASCII = (
 )
 _ASCII |= {ord("▶"): ">", ord("●"): "*", ord("…"): "..", ord("·"): "_"}
 _MOST_BOXES = 60  # as boxes and arrows; beyond that a list is easier to follow
-_NARROW, _ALIGNED = 80, 16
+_ALIGNED = 16
 
 
 def text(layout: Placement, width: int | None = None, *, colour: bool = False, ascii: bool = False) -> str:
@@ -45,7 +45,7 @@ def text(layout: Placement, width: int | None = None, *, colour: bool = False, a
     from clearprop.see.drawing.text_art import art
 
     if width is None:
-        width = max(shutil.get_terminal_size((100, 24)).columns, _NARROW)
+        width = shutil.get_terminal_size((100, 24)).columns
     found = art(layout, colour) if len(layout.boxes) <= _MOST_BOXES else None
     fits = found is not None and found.width <= width
     drawn = found.text if fits and found is not None else rails(layout, colour)
