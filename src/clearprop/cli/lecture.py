@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if not (args.html or args.open):
         if args.name:
             print(f"{chosen[0].expression}   {chosen[0].shows}\n")
-            show(trace(chosen[0].graph(), algorithm=args.algorithm), args.digits)
+            show(trace(chosen[0].graph(), algorithm=args.algorithm, language=args.language), args.digits)
         else:
             listing()
         return 0
@@ -52,7 +52,11 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise InputError(lesson("--output", "is no folder", str(error.strerror), where=str(folder))) from None
     for example in chosen:
-        save(trace(example.graph(), algorithm=args.algorithm), folder / f"{example.name}.html", args.force)
+        save(
+            trace(example.graph(), algorithm=args.algorithm, language=args.language),
+            folder / f"{example.name}.html",
+            args.force,
+        )
         print(f"wrote {folder / example.name}.html")
     first = folder / f"{chosen[0].name}.html"
     if not args.name:

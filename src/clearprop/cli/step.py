@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import force
 from clearprop.errors import InputError, lesson
+from clearprop.see.step.captions import LANGUAGES
 from clearprop.typed.expression import assignments, parse
 from clearprop.typed.lecture import ALGORITHMS
 
@@ -54,6 +55,7 @@ def shown(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--algorithm", choices=orders, default="topological", help="the backward pass to follow"
     )
+    parser.add_argument("--language", choices=[*LANGUAGES], default="en", help="of the sentences (en)")
     parser.add_argument("--digits", type=int, default=6, metavar="N", help="significant digits shown (6)")
 
 
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
     output = parse(args.expression).graph(assignments(args.values))
     try:
-        steps = trace(output, algorithm=args.algorithm)
+        steps = trace(output, algorithm=args.algorithm, language=args.language)
     except (ArithmeticError, TypeError, ValueError) as error:  # a GradientError is the first of these
         raise InputError(str(error)) from error
     if args.html or args.open:

@@ -10,14 +10,14 @@ from html import escape
 from typing import Any
 
 
-def document(title: str, style: str, body: str, kind: str = "clearprop") -> str:
+def document(title: str, style: str, body: str, kind: str = "clearprop", language: str = "en") -> str:
     """Return the page of a title, a style sheet and what stands in its body, whose class is `kind`.
 
     >>> "<title>a &lt; b - clearprop</title>" in document("a < b", "", "<p>b</p>")
     True
     """
     return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<!DOCTYPE html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="generator" content="clearprop">\n<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)} - clearprop</title>\n<style>\n{style}</style>\n</head>\n"

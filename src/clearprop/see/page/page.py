@@ -62,7 +62,13 @@ def name_of(output: Tensor, names: Mapping[int, str]) -> str:
 
 
 def with_scripts(
-    title: str, body: str, told: Mapping[str, Any], scripts: tuple[str, ...], styles: str = "", code: str = ""
+    title: str,
+    body: str,
+    told: Mapping[str, Any],
+    scripts: tuple[str, ...],
+    styles: str = "",
+    code: str = "",
+    language: str = "en",
 ) -> str:
     """Return an HTML page with these scripts, the data they read, and the colours of the drawings.
 
@@ -74,7 +80,7 @@ def with_scripts(
         data("graph", told),
         f'<script>\n"use strict";\n{code}</script>',
     ]
-    return document(title, f"{colours()}\n{web('page.css')}{styles}", "\n".join(parts))
+    return document(title, f"{colours()}\n{web('page.css')}{styles}", "\n".join(parts), language=language)
 
 
 def colours() -> str:

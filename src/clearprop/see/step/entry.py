@@ -13,6 +13,7 @@ import numpy as np
 
 from clearprop.see.numbers import written
 from clearprop.see.step.arrow import Arrow
+from clearprop.see.step.captions import ENGLISH
 from clearprop.tensor import Tensor
 from clearprop.transforms.products import jvp
 
@@ -36,11 +37,11 @@ class Products:
         g, factors = np.ravel(self.g), np.ravel(self.factors)
         return [(g[k], factors[k]) for k in np.flatnonzero((g != 0) & (factors != 0))]
 
-    def text(self, name: str) -> str:
+    def text(self, name: str, many: str = ENGLISH["many products"]) -> str:
         """Return the entry written out, a product for each term and their sum; of many the first few."""
         terms = self.terms
         products = [f"{_bracketed(a)} {_TIMES} {_bracketed(b)}" for a, b in terms[:_SHOWN]]
-        more = "" if len(terms) <= _SHOWN else f" + …, a sum of {len(terms):,} products,"
+        more = "" if len(terms) <= _SHOWN else f" + …, {many.format(n=f'{len(terms):,}')},"
         place = f"[{', '.join(map(str, self.place))}]"
         return f"{name}.grad{place}: {' + '.join(products) or '0'}{more} = {written(self.amount)}"
 

@@ -33,17 +33,13 @@ _MOST_SHOWN = 20_000  # steps on a page
 _MOST_FIELDS = 12  # inputs with a field of their own from the start
 _LONGEST_TITLE = 80  # characters
 _MOST_STEPS = 200  # of a graph that is shown by every algorithm
-
-_TITLES = {
-    "topological": "Topological order: every node waits for all its users",
-    "recursive": "Recursive, adding up without waiting",
-    "tree": "Recursive as on a tree, replacing what was there",
-}
-_WHY = {
-    "topological": "",
-    "recursive": "What was passed on too early was passed on again with the rest.",
-    "tree": "A node with several users keeps only what the last visit brought.",
-}
+_KEYS = {
+    name: f"<kbd>{key}</kbd>"
+    for name, key in {
+        "left": "&larr;", "right": "&rarr;", "open": "[", "close": "]", "home": "Home", "end": "End",
+        "space": "Space", "slash": "/",
+    }.items()
+}  # fmt: skip
 
 
 def page(trace: Trace, title: str = "") -> str:
@@ -62,36 +58,37 @@ def page(trace: Trace, title: str = "") -> str:
         "nodes": _nodes(trace, story.boxes),
         "lanes": {lane.algorithm: _lane(lane, trace, lanes[-1].grads, story.boxes) for lane in lanes},
         "shown": trace.algorithm,
-        "opening": "The inputs have values. Go forward to compute the rest, then back to find the gradients.",
-        "closing": "That was the last step: every node has its gradient.",
-        "ending": "That was the last step.",
+        "words": trace.captions.words(),
     }
+    say = trace.captions.say
     body = [
-        _bar(lanes, trace.algorithm),
+        _bar(lanes, trace),
         f'<details class="tools"{" open" if len(trace.order) > COMFORTABLE else ""}>'
-        f"<summary>View</summary>{TOOLS}</details>",
+        f"<summary>{say('view')}</summary>{TOOLS}</details>",
         '<div class="lanes room">',
         *(_drawing(lane) for lane in lanes),
         "</div>",
-        '<div class="below"><section class="card" aria-label="This step">',
+        f'<div class="below"><section class="card" aria-label="{say("this step")}">',
         '<p class="said" id="said" aria-live="polite"></p>',
         '<ol class="chain numbers" id="chain"></ol></section>',
-        f'<section class="card">{_inputs(trace, script)}<h2 id="whose">Gradient</h2>',
+        f'<section class="card">{_inputs(trace, script)}<h2 id="whose">{say("gradient")}</h2>',
         '<div class="books"><table class="ledger numbers"><tbody id="ledger"></tbody></table></div>',
         "</section></div>",
-        '<p class="hint"><kbd>&larr;</kbd> <kbd>&rarr;</kbd> step, <kbd>[</kbd> <kbd>]</kbd> jump by layer,',
-        "<kbd>Home</kbd> <kbd>End</kbd> to the ends, <kbd>Space</kbd> plays. Click a module to open it,",
-        "a box to see what arrived there. <kbd>/</kbd> searches.</p>",
+        f'<p class="hint">{say("hint", **_KEYS)}</p>',
     ]
     code = f"{_functions(script)}\n{_file('visible.js')}\n{_file('steps.js')}"
     scripts = (*KIT, "search", "export", "address", "drawing")
-    return with_scripts(title, "\n".join(body), told, scripts, _file("steps.css"), code)
+    return with_scripts(
+        title, "\n".join(body), told, scripts, _file("steps.css"), code, trace.captions.language
+    )
 
 
 def _title(text: str, trace: Trace) -> str:
     """The formula where it is short, else the name of its output."""
     line = "; ".join(text.splitlines())
-    return line if len(line) <= _LONGEST_TITLE else f"{trace.names[trace.output]}, step by step"
+    return (
+        line if len(line) <= _LONGEST_TITLE else trace.captions.say("page title", z=trace.names[trace.output])
+    )
 
 
 def _names(trace: Trace) -> dict[int, str]:
@@ -154,7 +151,7 @@ def _lane(trace: Trace, shown: Trace, right: dict[Tensor, Any], boxes: Sequence[
             if isinstance(box.node, Tensor) and box.node in other
             if (made := small_picture(trace.grads[box.node])) is not None
         },
-        "why": _WHY[trace.algorithm],
+        "why": "" if trace.algorithm == "topological" else trace.captions[f"why {trace.algorithm}"],
     }
 
 
@@ -261,22 +258,26 @@ def _lit(step: Step, drawn: Placement) -> list[str]:
     return lit + [e.id for e in drawn.edges if step.kind == "forward" and e.target in lit]
 
 
-def _bar(lanes: list[Trace], shown: str) -> str:
-    buttons = (("first", "First step", "&#x21E4;"), ("back", "One step back", "&larr; Back"))
-    after = (("forward", "One step forward", "Forward &rarr;"), ("last", "Last step", "&#x21E5;"))
+def _bar(lanes: list[Trace], shown: Trace) -> str:
+    say = shown.captions.say
+    back, forward = say("back"), say("forward button")
+    buttons = (("first", say("go first"), "&#x21E4;"), ("back", say("go back"), f"&larr; {back}"))
+    after = (("forward", say("go forward"), f"{forward} &rarr;"), ("last", say("go last"), "&#x21E5;"))
 
     options = "".join(
-        f'<option value="{lane.algorithm}"{" selected" if lane.algorithm == shown else ""}>'
-        f"{escape(_TITLES[lane.algorithm])}</option>"
+        f'<option value="{lane.algorithm}"{" selected" if lane.algorithm == shown.algorithm else ""}>'
+        f"{escape(say(f'title {lane.algorithm}'))}</option>"
         for lane in lanes
     )
-    choice = f'<select id="algorithm" aria-label="Algorithm">{options}</select>' if len(lanes) > 1 else ""
+    label = say("algorithm")
+    choice = f'<select id="algorithm" aria-label="{label}">{options}</select>' if len(lanes) > 1 else ""
     return (
-        '<div class="bar" role="toolbar" aria-label="Steps">'
+        f'<div class="bar" role="toolbar" aria-label="{say("steps")}">'
         + "".join(button(*b) for b in buttons)
-        + '<button type="button" id="play" aria-pressed="false">Play</button>'
+        + f'<button type="button" id="play" aria-pressed="false">{say("play")}</button>'
         + "".join(button(*b) for b in after)
-        + '<span class="track"><input type="range" id="slider" min="0" value="0" aria-label="Step">'
+        + '<span class="track"><input type="range" id="slider" min="0" value="0" '
+        + f'aria-label="{say("step")}">'
         + '<canvas id="ticks" height="8" aria-hidden="true"></canvas></span>'
         + '<span class="count" id="count"></span>'
         + f"{choice}</div>"
@@ -285,9 +286,10 @@ def _bar(lanes: list[Trace], shown: str) -> str:
 
 def _drawing(trace: Trace) -> str:
     name = trace.algorithm
+    title = escape(trace.captions[f"title {name}"])
     return (
-        f'<section class="lane" id="lane-{name}" aria-label="{escape(_TITLES[name])}">'
-        f"<h2>{escape(_TITLES[name])}</h2>"
+        f'<section class="lane" id="lane-{name}" aria-label="{title}">'
+        f"<h2>{title}</h2>"
         f'<div class="stage" id="stage-{name}"></div>'
         f'<p class="verdict" id="verdict-{name}"></p></section>'
     )
@@ -304,9 +306,10 @@ def _inputs(trace: Trace, script: Script | None) -> str:
         for node in changeable[:_MOST_FIELDS]
     )
     more = len(changeable) - _MOST_FIELDS
-    rest = f"<p>{more} more: choose one in the drawing, or search for it.</p>" if more > 0 else ""
+    say = trace.captions.say
+    rest = f"<p>{say('more inputs', n=more)}</p>" if more > 0 else ""
     return (
-        "<h2>Inputs: change one</h2>"
-        f'<div class="inputs">{fields}<button type="button" id="reset">Reset</button></div>{rest}'
+        f"<h2>{say('inputs')}</h2>"
+        f'<div class="inputs">{fields}<button type="button" id="reset">{say("reset")}</button></div>{rest}'
         '<p class="missing" id="missing" role="status" hidden></p>'
     )

@@ -1,8 +1,9 @@
 """What a step says: a sentence, the chain rule with the numbers in it, and the text of the box it changes.
 
-They are written once, as templates with slots for numbers; Python fills them in, and a page that recomputes
-the numbers fills them in again. A slot is `{g}`, `{local}`, `{amount}`, `{before}` or `{total}` of the step,
-`{v3}` the value of node 3, `{s7}` the amount that step 7 sent; in `{(g)}` a negative number gets brackets.
+They are written once (`captions.py`, a table per language), as templates with slots for numbers; Python
+fills them in, and a page that recomputes the numbers fills them in again. A slot is `{g}`, `{local}`,
+`{amount}`, `{before}` or `{total}` of the step, `{v3}` the value of node 3, `{s7}` the amount that step 7
+sent; in `{(g)}` a negative number gets brackets.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from clearprop.see.algebra.symbols import op_term
 from clearprop.see.drawing.boxes import title_of
 from clearprop.see.drawing.pictures import picture
 from clearprop.see.numbers import summary
+from clearprop.see.step.captions import SLOT
 from clearprop.tensor import Tensor
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 _MOST_TERMS = 3  # of a sum that is written out in a box
-_SLOT = re.compile(r"\{(\()?(\w+)\)?\}")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def fill(template: str, slots: Mapping[str, str] | Callable[[str], str]) -> str:
         shown = look(found[2])
         return f"({shown})" if found[1] and shown.startswith("-") else shown
 
-    return _SLOT.sub(slot, template)
+    return SLOT.sub(slot, template)
 
 
 def tell(step: Any) -> Told:
@@ -58,7 +59,7 @@ def tell(step: Any) -> Told:
     if step.kind == "start":
         z = step.trace.names[step.node]
         return Told(
-            f"The backward pass starts at the output, {z}. Its gradient with respect to itself is {{total}}.",
+            step.trace.captions.say("start", z=z),
             (f"{z}.grad = {{total}}",),
             _start_box(step),
         )
@@ -71,7 +72,8 @@ def _forward(step: Any) -> Told:
     z = trace.names[node]
     known = (trace.names[x] if isinstance(x, Tensor) else trace.known.get(id(x)) for x in node.inputs)
     inputs = list(dict.fromkeys(filter(None, known)))
-    sentence = f"{title_of(node)} computes {z} from {_listed(inputs)}."
+    told = trace.captions
+    sentence = told.say("forward", op=title_of(node), z=z, inputs=told.listed(inputs))
     value = f"{{v{trace.index[node]}}}"
     slots = tuple(_slot(x, trace) for x in node.inputs)
     if np.ndim(node._value) == 0 and all(np.ndim(x) == 0 for x in node.values):
@@ -91,10 +93,6 @@ def _slot(x: Any, trace: Any) -> Term:
     ) else name("array")  # fmt: skip
 
 
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
-
-
 # --- backward
 def _sentence(step: Any) -> str:
     return " ".join(filter(None, (_turn(step), _passes(step), _arrives(step))))
@@ -102,50 +100,50 @@ def _sentence(step: Any) -> str:
 
 def _turn(step: Any) -> str:
     """Why it is this node's turn."""
-    z = step.trace.names[step.node]
     if step.trace.algorithm == "topological":
-        by = "" if step.trace.hooked(step.node) is None else ", as a hook made it"
-        return f"{z} has its whole gradient, {{g}}{by}."
-    if step.again:
-        return f"{z} has been visited again and passes on what it has now, {{g}}."
-    return f"{z} does not wait for others and passes on what it has, {{g}}."
+        key = "whole" if step.trace.hooked(step.node) is None else "hooked"
+    else:
+        key = "again" if step.again else "early"
+    return str(step.trace.captions.say(key, z=step.trace.names[step.node]))
 
 
 def _passes(step: Any) -> str:
     """What the rule makes of it."""
-    z, x = step.trace.names[step.node], step.trace.names[step.input]
     if step.local is None:
-        return f"The rule of {_op(step.node).name.replace('_', ' ')} turns it into what {x} receives."
-    if np.ndim(step.g) or np.ndim(step.amount) or np.ndim(step.local):
-        fewer = np.shape(step.amount) != np.shape(step.g)
-        return f"Times d{z}/d{x}, entry by entry{', and summed where it was repeated' if fewer else ''}."
-    why = f"A small step of {x} moves {z} {_how_far(step)}"
-    return f"{why}, so {x} receives {{(g)}} {TIMES} {{(local)}} = {{amount}}."
+        key = "rule"
+    elif np.ndim(step.g) or np.ndim(step.amount) or np.ndim(step.local):
+        key = "arrays" if np.shape(step.amount) == np.shape(step.g) else "arrays summed"
+    else:
+        key = _how_far(step)
+    op = _op(step.node).name.replace("_", " ")
+    names = step.trace.names
+    return str(step.trace.captions.say(key, op=op, z=names[step.node], x=names[step.input]))
 
 
 def _how_far(step: Any) -> str:
     if step.rule is not None and step.rule.head == "number":
-        return {1: "just as far", -1: "just as far the other way"}.get(
-            step.rule.value, "{local} times as far"
-        )
-    return "{local} times as far"
+        return {1: "same way", -1: "other way"}.get(step.rule.value, "times")
+    return "times"
 
 
 def _arrives(step: Any) -> str:
     """What happens at the receiver."""
-    x = step.trace.names[step.input]
     if step.replaced:
-        return f"It replaces the {{before}} that {x} had, which is lost."
-    if step.before is not None:
-        return f"{x} had {{before}}; the sum is {{total}}."
-    return f"It is the first to arrive at {x}." if len(step.trace.received(step.input)) > 1 else ""
+        key = "replaces"
+    elif step.before is not None:
+        key = "sum"
+    elif len(step.trace.received(step.input)) > 1:
+        key = "first"
+    else:
+        return ""
+    return str(step.trace.captions.say(key, x=step.trace.names[step.input]))
 
 
 def _chain(step: Any) -> tuple[str, ...]:
     trace, node, x = step.trace, step.node, step.input
     here, there = trace.names[node], trace.names[x]
     plus = "=" if trace.algorithm == "tree" else "+="
-    entry = () if step.entry is None else (step.entry.text(there),)
+    entry = () if step.entry is None else (step.entry.text(there, trace.captions["many products"]),)
     if step.local is None:
         return step.formula, *entry, _sum(step)
     if np.ndim(step.g) or np.ndim(step.amount) or np.ndim(step.local):
@@ -176,9 +174,9 @@ def _sum(step: Any) -> str:
     x = step.trace.names[step.input]
     if step.before is None:
         return f"{x}.grad = {{total}}"
-    return f"{x}.grad = {{total}}, not {{before}} any more" if step.replaced else (
-        f"{x}.grad = {{before}} + {{(amount)}} = {{total}}"
-    )  # fmt: skip
+    if step.replaced:
+        return str(step.trace.captions.say("not any more", x=x))
+    return f"{x}.grad = {{before}} + {{(amount)}} = {{total}}"
 
 
 # --- boxes

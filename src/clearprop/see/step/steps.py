@@ -24,6 +24,7 @@ from clearprop.see.drawing.folding import COMFORTABLE
 from clearprop.see.names import alike, callers_frame, find, model_name, model_of
 from clearprop.see.numbers import written
 from clearprop.see.step.arrow import Arrow
+from clearprop.see.step.captions import Captions, captions_of
 from clearprop.see.step.entry import Products, entry_of
 from clearprop.see.step.sentences import Told, fill, tell
 from clearprop.tensor import Tensor
@@ -174,6 +175,8 @@ class Trace:
     model: Any = None
     """The model whose modules are folded on the page; in `prefix` what it is called."""
     prefix = ""
+    captions = Captions()
+    """The sentences, in a language."""
 
     def __init__(self, found: Pass, order: list[Tensor], known: Mapping[int, str], start: Any) -> None:
         self.output, self.algorithm, self.grads, self.start = (
@@ -301,12 +304,16 @@ def trace(
     algorithm: str = "topological",
     names: Mapping[Any, Any] | None = None,
     model: Any = None,
+    captions: Mapping[str, str] | None = None,
+    language: str = "en",
 ) -> Trace:
     """Return the forward and backward pass that gives `output` and its gradients, step by step.
 
     Nothing is computed twice: the values are those the nodes hold, and the gradients are watched while
     `backward()`'s own loop makes them; every `.grad` is left alone. `grad` is what arrives at the output, 1
     unless told. `algorithm` may be `tree` or `recursive`, the lecture's two that go wrong.
+    The sentences are English, or German with `language="de"`; `captions` has some of your own, by the keys of
+    `clearprop.see.step.captions.ENGLISH`.
     Names come from `names` (`{"w": tensor}`), the paths of a `model`'s parameters, the Tensors themselves and
     the caller's variables.
 
@@ -318,11 +325,13 @@ def trace(
     must_be_a_tensor("trace", output)
     if algorithm not in ALGORITHMS:
         raise ValueError(lesson("trace(t)", f"algorithm is one of {', '.join(ALGORITHMS)}", repr(algorithm)))
+    told = captions_of(language, captions)
     frame = callers_frame()
     known = find(names, model, frame)
     made = _traced(output, grad, algorithm, known | alike(topological_order(output), known, frame))
     if model is None and len(made.order) > COMFORTABLE:
         model = model_of(made.order, frame)
+    made.captions = told
     made.model, made.prefix = model, model_name(model, frame) if model is not None else ""
     return made
 
@@ -348,7 +357,7 @@ def compared(shown: Trace, most: int) -> list[Trace]:
             other = _traced(shown.output, None, algorithm, shown.known, most_visits=most)
         except GradientError:
             continue
-        other.arrows = shown.arrows
+        other.arrows, other.captions = shown.arrows, shown.captions
         found.append(other)
     return found
 

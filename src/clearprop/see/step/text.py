@@ -18,12 +18,6 @@ _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 TIMES = "\N{MULTIPLICATION SIGN}"
 _ASCII = {"─▶": "->", TIMES: "*", "│": "|", "…": ".."}
 
-_ORDERS = {
-    "topological": "in topological order: a node passes its gradient on after all its users have",
-    "recursive": "recursively, adding up: a node passes on what it has as soon as something arrives",
-    "tree": "recursively, as on a tree: what arrives replaces what was there, and is passed on at once",
-}
-
 
 def text(trace: Trace, *, colour: bool = False, ascii: bool = False, digits: int = 6) -> str:
     """Return a trace as text, in columns; see `Trace.to_text`."""
@@ -46,6 +40,7 @@ class _Writer:
 
     def __init__(self, trace: Trace, colour: bool, digits: int) -> None:
         self.trace, self.colour, self.digits = trace, colour, digits
+        self.say = trace.captions.say
 
     def paint(self, words: str, code: str) -> str:
         return f"{code}{words}{_PLAIN}" if self.colour and words else words
@@ -63,17 +58,19 @@ class _Writer:
         for node in self.trace.order:
             title = f"{title_of(node)} {self.trace.names[node]}".strip()
             waits = "│ grad=?" if node.requires_grad else "│"
-            made = f"= {self.trace.computed(node)}" if node.op else "input" if node.requires_grad else "data"
+            kind = "text input" if node.requires_grad else "text data"
+            made = f"= {self.trace.computed(node)}" if node.op else self.say(kind)
             rows.append((title, f"│ value={self.show(node._value)}", waits, made))
         lines = _columns(rows)
         heads = [self.paint(line, self.hue(node)) for node, line in zip(self.trace.order, lines, strict=True)]
-        return [self.paint("Forward, from the inputs to the output", _BOLD), *("  " + line for line in heads)]
+        return [self.paint(self.say("text forward"), _BOLD), *("  " + line for line in heads)]
 
     # --- every arrow
     def passes(self) -> list[str]:
         trace = self.trace
         start = f"  {trace.names[trace.output]}.grad = {self.show(trace.start)}"
-        lines = [self.paint("Backward, ", _BOLD) + _ORDERS[trace.algorithm], start]
+        head = self.paint(self.say("text backward"), _BOLD) + self.say(f"text {trace.algorithm}")
+        lines = [head, start]
         steps = [step for step in trace if step.kind == BACKWARD]
         rows = _columns([self.row(n, step) for n, step in enumerate(steps, 1)])
         before: Tensor | None = None
@@ -84,20 +81,22 @@ class _Writer:
             lines.append(f"    {row}")
         for leaf in (node for node in self.trace.order if node.op is None):
             if (sum_of_all := self.trace.hooked(leaf)) is not None:
-                now, name = self.show(self.trace.grads[leaf]), self.trace.names[leaf]
-                lines.append(f"  {name}.grad = {now}, which a hook made of {self.show(sum_of_all)}")
+                made = self.hooked(self.trace.grads[leaf], sum_of_all)
+                lines.append(f"  {self.trace.names[leaf]}.grad = {made}")
         return lines
 
     def turn(self, step: Step) -> str:
         """Say what the node whose turn it is does, and why now."""
         name, made = self.trace.names[step.node], self.trace.computed(step.node)
-        has = self.show(step.g)
-        if self.trace.algorithm == "topological":
-            before = self.trace.hooked(step.node)
-            made_of = "" if before is None else f", which a hook made of {self.show(before)}"
-            return f"{name} = {made} has its whole gradient, {has}{made_of}"
-        earlier = ", once more" if step.again else ""
-        return f"{name} = {made} passes on what it has{earlier}: {has}"
+        waits = self.trace.algorithm == "topological"
+        before = self.trace.hooked(step.node) if waits else None
+        has = self.show(step.g) if before is None else self.hooked(step.g, before)
+        key = "text whole" if waits else "text again" if step.again else "text early"
+        return self.say(key, z=name, made=made, g=has)
+
+    def hooked(self, now: Any, before: Any) -> str:
+        """Say that a hook made one gradient of another."""
+        return self.say("text hooked", total=self.show(now), before=self.show(before))
 
     def row(self, n: int, step: Step) -> tuple[str, ...]:
         names = self.trace.names
@@ -113,7 +112,7 @@ class _Writer:
         z, x = self.trace.names[step.node], self.trace.names[step.input]  # type: ignore[index]
         if np.ndim(step.g) or np.ndim(step.amount) or np.ndim(step.local):
             fewer = np.shape(step.amount) != np.shape(step.g)
-            summed = f", summed to {np.shape(step.amount)}" if fewer else ""
+            summed = f", {self.say('text summed', shape=np.shape(step.amount))}" if fewer else ""
             return step.formula, f"{z}.grad {TIMES} d{z}/d{x}{summed}"
         local = self.show(step.local)
         formula = step.formula if step.formula.endswith(f"= {local}") else f"{step.formula} = {local}"
@@ -125,7 +124,7 @@ class _Writer:
         if step.before is None:
             return total
         if step.replaced:
-            return f"{total}   replaces {self.show(step.before)}"
+            return self.say("text replaces", total=total, before=self.show(step.before))
         return f"{self.show(step.before)} + {_signed(step.amount, self.digits)} = {total}"
 
     # --- the end
@@ -135,23 +134,26 @@ class _Writer:
         if trace.algorithm == "topological":
             lines = [f"{trace.names[node]}.grad = {self.terms(node)}" for node in nodes]
             painted = [self.paint(line, self.hue(node)) for node, line in zip(nodes, lines, strict=True)]
-            return [self.paint("Gradients", _BOLD), *("  " + line for line in painted)]
+            return [self.paint(self.say("text gradients"), _BOLD), *("  " + line for line in painted)]
         right = topological(trace.output).grads
         wrong = [node for node in nodes if differs(trace.grads[node], right[node])]
         rows: list[tuple[str, ...]] = [("", trace.algorithm, "topological", "")]
         for node in nodes:
             found, true = self.show(trace.grads[node]), self.show(right[node])
-            rows.append((f"{trace.names[node]}.grad", found, true, "wrong" if node in wrong else "right"))
+            said = self.say("text wrong" if node in wrong else "text right")
+            rows.append((f"{trace.names[node]}.grad", found, true, said))
         lines = _columns(rows)
-        painted = [self.paint(line, _BOLD if line.endswith("wrong") else "") for line in lines]
-        return [self.paint("Gradients", _BOLD), *("  " + line for line in painted), "", self.verdict(wrong)]
+        ends = self.say("text wrong")
+        painted = [self.paint(line, _BOLD if line.endswith(ends) else "") for line in lines]
+        head = self.paint(self.say("text gradients"), _BOLD)
+        return [head, *("  " + line for line in painted), "", self.verdict(wrong)]
 
     def terms(self, node: Tensor) -> str:
         """A gradient as the sum of what arrived, where that is short enough to be read."""
         received = self.trace.received(node)
         total = self.show(self.trace.grads[node])
         if (before := self.trace.hooked(node)) is not None:
-            return f"{total}, which a hook made of {self.show(before)}"
+            return self.hooked(self.trace.grads[node], before)
         if not 1 < len(received) < 5 or any(np.size(step.amount) > 1 for step in received):
             return total
         return " + ".join(_signed(step.amount, self.digits) for step in received) + f" = {total}"
@@ -160,17 +162,17 @@ class _Writer:
         trace = self.trace
         if not wrong:
             twice = any(step.before is not None for step in trace)
-            why = "the order does not matter here" if twice else "no node is used twice, the graph is a tree"
-            return f"Every gradient is right: {why}."
-        names = " and ".join(trace.names[node] for node in wrong)
+            return self.say("text all right" if twice else "text all right, a tree")
+        names = self.listed(wrong)
         if trace.algorithm == "tree":
             culprits = self.listed(step.input for step in trace if step.replaced)
-            return f"Wrong at {names}: {culprits} has several users, and each replaced what was sent before."
+            return self.say("text replaced", nodes=names, culprits=culprits)
         culprits = self.listed(step.node for step in trace if step.again)
-        return f"Wrong at {names}: what {culprits} first passed on was in the sum that it passed on again."
+        return self.say("text twice", nodes=names, culprits=culprits)
 
     def listed(self, nodes: Iterable[Tensor | None]) -> str:
-        return " and ".join(dict.fromkeys(self.trace.names[node] for node in nodes if node is not None))
+        names = (self.trace.names[node] for node in nodes if node is not None)
+        return self.trace.captions.listed([*dict.fromkeys(names)])
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -5,6 +5,7 @@ const stages = {}, times = {}, seen = {}; // of each lane: where it is drawn, wh
 let shown = story.shown; // the algorithm that is followed; the right one stands beside a wrong one
 let position = 0; // how many steps have been done, those inside closed groups counted too
 let timer = null;
+const say = (key, named = {}) => story.words[key].replace(/\{(\w+)\}/g, (slot, name) => named[name] ?? slot);
 let chosen = null; // the node whose gradient the ledger shows, where the reader picked one
 
 // --- numbers as text, as Python writes them: six digits --------------------------------------------------
@@ -199,9 +200,9 @@ function verdict(name, lane, at) {
   if (!done || name === "topological") { place.textContent = ""; return; }
   const words = bad.map((n) => {
     const found = text(lane.final[n]), right = text(lanes.topological.final[n]);
-    return `${story.nodes[n].name}.grad = ${found}, should be ${right}`;
+    return say("should be", { x: story.nodes[n].name, found, right });
   });
-  place.textContent = bad.length ? `Wrong: ${words.join("; ")}. ${lane.why}` : "Every gradient is right here.";
+  place.textContent = bad.length ? `${say("wrong", { list: words.join("; ") })} ${lane.why}` : say("all right");
 }
 
 function show() {
@@ -227,10 +228,10 @@ const index = () => { const step = current(); return step ? seen[shown].indexOf(
 
 function tell(lane, at, step) {
   const done = at ? lane.steps[at - 1] : null;
-  const told = !step ? { sentence: story.opening, lines: [] } : step.closed && step.end - step.start > 1
+  const told = !step ? { sentence: say("opening"), lines: [] } : step.closed && step.end - step.start > 1
     ? groupTold(lane, step, stages[shown].tree)
     : { sentence: fill(done.sentence, lane, done), lines: done.chain.map((line) => fill(line, lane, done)) };
-  const finished = position >= length() ? (shown === "topological" ? story.closing : story.ending) : "";
+  const finished = position >= length() ? say(shown === "topological" ? "closing" : "ending") : "";
   element("said").textContent = `${told.sentence} ${finished}`.trim();
   const lines = told.lines.filter(Boolean);
   element("chain").replaceChildren(...lines.map((line, i) => {
@@ -243,10 +244,11 @@ function tell(lane, at, step) {
 // The slider counts the steps that show.
 function mark() {
   const all = steps(), now = shownOf(position), slider = element("slider");
-  element("count").textContent = `step ${now} of ${all}`;
+  const words = say("count", { n: now, all });
+  element("count").textContent = words;
   slider.max = all;
   slider.value = now;
-  slider.setAttribute("aria-valuetext", `step ${now} of ${all}`);
+  slider.setAttribute("aria-valuetext", words);
   for (const id of ["first", "back"]) element(id).disabled = position === 0;
   for (const id of ["forward", "last"]) element(id).disabled = position === length();
 }
@@ -287,8 +289,8 @@ function ledger(lane, at, active) {
     if (n === null || (step.kind === "backward" ? step.input : step.kind === "start" ? step.node : null) !== n) return;
     rows.push({ now: step === active, cells: entry(lane, step, story.nodes[n].number) });
   });
-  element("whose").textContent = n === null ? "Gradient" : `Gradient of ${story.nodes[n].name}`;
-  if (!rows.length) rows.push({ now: false, cells: [n === null ? "Nothing has arrived yet." : "Nothing has arrived here yet."] });
+  element("whose").textContent = n === null ? say("gradient") : say("gradient of", { z: story.nodes[n].name });
+  if (!rows.length) rows.push({ now: false, cells: [say(n === null ? "nothing yet" : "nothing here")] });
   element("ledger").replaceChildren(...rows.map(({ now, cells }) => {
     const row = document.createElement("tr");
     row.className = now ? "now" : "";
@@ -300,11 +302,12 @@ function ledger(lane, at, active) {
 // One contribution: from whom, as which product or by which rule, and what became of the sum.
 function entry(lane, step, scalar) {
   const numbers = step.numbers;
-  if (step.kind === "start") return ["the start", "", text(numbers.total)];
-  const from = `from ${story.nodes[step.node].name}`;
+  if (step.kind === "start") return [say("from start"), "", text(numbers.total)];
+  const from = say("from", { z: story.nodes[step.node].name });
   const product = numbers.local === undefined ? "" : fill("{(g)} \u00d7 {(local)} = {amount}", lane, step);
   if (!scalar) return [from, fill(step.chain[0], lane, step)];
-  const sum = lane.replaces && numbers.before !== undefined ? `replaces ${text(numbers.before)}` : `sum ${text(numbers.total)}`;
+  const lost = lane.replaces && numbers.before !== undefined;
+  const sum = lost ? say("replaces it", { before: text(numbers.before) }) : say("sum of", { total: text(numbers.total) });
   return [from, product || text(numbers.amount), sum];
 }
 
@@ -328,7 +331,7 @@ function play(on) {
   }
   const button = element("play");
   button.setAttribute("aria-pressed", String(Boolean(on)));
-  button.textContent = on ? "Pause" : "Play";
+  button.textContent = say(on ? "pause" : "play");
 }
 
 const moves = {
@@ -364,7 +367,7 @@ function heed(field) {
     place.hidden = right;
     const { name, value } = story.nodes[Number(field.dataset.node)];
     if (right) change(Number(field.dataset.node), field.valueAsNumber);
-    else place.textContent = `${name} has no number: the drawing still shows ${text(value)}.`;
+    else place.textContent = say("no number", { z: name, value: text(value) });
   };
 }
 fields.forEach(heed);

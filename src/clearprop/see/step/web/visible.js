@@ -38,21 +38,21 @@ function lastBefore(numbers, limit) {
 
 // What a closed group did, as a sentence and lines: what comes in and what goes out.
 function groupTold(lane, step, tree) {
-  const { thing } = step, name = thing ? fullHead(thing) : "What is not shown";
+  const { thing } = step, name = thing ? fullHead(thing) : say("unseen");
   const count = step.end - step.start, { ins, outs } = thing ? tree.links(thing) : { ins: [], outs: [] };
   const listed = (numbers) => {
     const all = [...new Set(numbers)].map((n) => fullName(tree.things[n]));
-    if (all.length > 4) return `${all.slice(0, 3).join(", ")} and ${all.length - 3} more`;
-    return all.join(", ").replace(/, ([^,]*)$/, " and $1");
+    if (all.length > 4) return say("more names", { names: all.slice(0, 3).join(", "), n: all.length - 3 });
+    return all.length < 2 ? all.join("") : say("and", { first: all.slice(0, -1).join(", "), last: all[all.length - 1] });
   };
   const from = listed(ins.map((link) => link[0])), to = listed(outs.map((link) => link[1]));
   if (step.kind === "forward") {
-    const gives = `computes what it gives${to ? ` to ${to}` : ""}, in ${count} ${count === 1 ? "step" : "steps"}`;
-    return { sentence: `${name} takes ${from || "nothing"} and ${gives}.`, lines: [thing && valueOf(thing)] };
+    const named = { group: name, inputs: from || say("nothing"), users: to, n: count };
+    return { sentence: say(to ? "group forward to" : "group forward", named), lines: [thing && valueOf(thing)] };
   }
   return {
-    sentence: `The gradient goes back through ${name}, arrow by arrow, ${count} of them${from ? `, and arrives at ${from}` : ""}.`,
-    lines: [thing && gradOf(thing) && `arrived here: ${gradOf(thing)}`, ...receivers(lane, step, tree)],
+    sentence: say(from ? "group backward to" : "group backward", { group: name, n: count, inputs: from }),
+    lines: [thing && gradOf(thing) && say("group arrived", { grad: gradOf(thing) }), ...receivers(lane, step, tree)],
   };
 }
 

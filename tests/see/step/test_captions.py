@@ -1,0 +1,86 @@
+"""The sentences of a trace: one table per language, with equal slots, and sentences of one's own."""
+
+import pytest
+
+from clearprop.errors import InputError
+from clearprop.see.step import captions
+from clearprop.see.step.captions import ENGLISH, LANGUAGES, SLOT, slots_of
+from clearprop.see.step.steps import trace
+from clearprop.typed import lecture
+
+OTHERS = [language for language in LANGUAGES if language != "en"]
+
+
+def dag(**options):
+    return trace(lecture.EXAMPLES["dag"].graph(), **options)
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_language_has_every_sentence_with_the_same_slots(language):
+    table = LANGUAGES[language]
+
+    assert table.keys() == ENGLISH.keys()
+    for key, sentence in ENGLISH.items():
+        assert sorted(SLOT.findall(table[key])) == sorted(SLOT.findall(sentence)), key
+    same = {key for key in ENGLISH if table[key] == ENGLISH[key]}
+    assert same <= {"gradient"}  # a word that is the same in both
+
+
+def test_a_trace_speaks_german():
+    steps = dag(language="de")
+
+    assert steps[0].sentence == "Add berechnet c aus a und b."
+    assert "b hatte 270; die Summe ist 297." in steps[-1].sentence
+    assert steps[-1].chain == dag()[-1].chain
+    assert steps.to_text().startswith("Vorwärts, von den Eingängen zum Ausgang")
+    page = steps.to_html()
+    assert '<html lang="de">' in page
+    assert "Weiter &rarr;" in page
+    assert "Forward" not in page.split("<body")[1].split("<script")[0]
+
+
+@pytest.mark.parametrize("algorithm", lecture.ALGORITHMS)
+@pytest.mark.parametrize("name", lecture.EXAMPLES)
+def test_languages_differ_in_words_and_agree_in_numbers(name, algorithm):
+    output = lecture.EXAMPLES[name].graph()
+    english, german = (trace(output, algorithm=algorithm, language=found) for found in ("en", "de"))
+
+    for one, other in zip(english, german, strict=True):
+        assert one.sentence != other.sentence
+        assert "{" not in one.sentence + other.sentence
+        assert one.chain == other.chain or "not" in " ".join(one.chain) or "sum" in " ".join(one.chain)
+        assert one.told.box == other.told.box
+    assert english.to_text() != german.to_text()
+
+
+def test_sentences_of_ones_own_stand_for_others():
+    steps = dag(captions={"sum": "Now {x} holds {total}."})
+
+    assert steps[-1].sentence.endswith("Now b holds 297.")
+    assert "Now {x} holds" not in steps.to_text()
+    assert "Now b holds {total}." in steps.to_html()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"language": "fr"}, "language: is one of en, de: 'fr'"),
+        ({"captions": {"summ": "x"}}, "'summ'"),
+        ({"captions": {"sum": "{y} of {total}"}}, "it has {y}"),
+    ],
+)
+def test_what_is_no_caption_is_refused(options, said):
+    with pytest.raises(InputError, match=said.replace("{", "\\{")):
+        dag(**options)
+
+
+def test_slots_in_brackets_count_as_slots():
+    assert slots_of("{(g)} and {g} of {x}") == {"g", "x"}
+
+
+def test_names_are_listed_as_a_sentence_does():
+    told = captions.captions_of("de")
+
+    assert told.listed([]) == ""
+    assert told.listed(["a"]) == "a"
+    assert told.listed(["a", "b", "c"]) == "a, b und c"
