@@ -196,7 +196,8 @@ GERMAN = {
     "wrong": "Falsch: {list}.",
     "all right": "Hier sind alle Gradienten richtig.",
     "hint": "{left} {right} Schritt, {open} {close} springt von Schicht zu Schicht, {home} {end} zu den "
-    "Enden, {space} spielt ab. Ein Klick öffnet ein Modul oder zeigt, was bei einem Kasten ankam. {slash} sucht.",
+    "Enden, {space} spielt ab. Ein Klick öffnet ein Modul oder zeigt, was bei einem Kasten ankam. "
+    "{slash} sucht.",
     "unseen": "Was nicht zu sehen ist",
     "nothing": "nichts",
     "more names": "{names} und {n} weitere",
