@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from clearprop.cli import main
+from clearprop.cli.card import _layer
+from clearprop.nn import Linear, Tanh
 from clearprop.train import TableModel
 
 
@@ -123,6 +125,8 @@ def test_nine_of_ten_errors_lie_within_what_is_said(tmp_path):
     ("number", ["--class-weight", "balanced"], "--class-weight: is of classes: 'answer' is a number"),
     ("rare", ["--class-weight", "rar=2"], "Try 'rare'"),
     ("rare", ["--class-weight", "rare=-2"], "--class-weight: wants numbers of 0 or more: 'rare=-2'"),
+    ("rare", ["--class-weight", "rare=2,rare=3"], "wants one weight for each class: 'rare' twice"),
+    ("rare", ["--class-weight", "rare=0,usual=0"], "wants a weight above 0 for a class that occurs"),
     ("rare", ["--class-weight", "rare"], "--class-weight: wants balanced or NAME=NUMBER"),
     ("rare", ["--plain", "--members", "3"], "--members: is not of a plain network"),
 ])  # fmt: skip
@@ -159,3 +163,13 @@ def test_a_prediction_is_taken_apart(tmp_path, capsys, kind):
         assert message in capsys.readouterr().err
     assert main(["explain", model, table, "--row", "2", "--json"]) == 0
     assert '"contributions"' in capsys.readouterr().out
+
+
+def test_what_a_layer_says_is_cut_before_it_is_escaped():
+    class Odd(Linear):
+        def extra_repr(self):
+            return "&" * 100
+
+    assert "<td>" + "&amp;" * 80 + "</td>" in _layer(Odd(2, 3))
+    assert '<td class="number">9</td>' in _layer(Odd(2, 3))
+    assert _layer(Tanh()).endswith('<td class="number"></td></tr>')

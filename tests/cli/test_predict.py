@@ -1,8 +1,10 @@
 """`clearprop predict`: predictions from the model file alone."""
 
 import csv
+import io
 import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -171,3 +173,23 @@ def test_a_table_with_predictions_already_is_not_given_them_twice(trained, tmp_p
     message = refused(capsys, trained / "kind" / "model.safetensors", tmp_path / "t.csv", "--append")
 
     assert message == "--append: the table has a column 'predicted kind' already.\n  Try it without --append."
+
+
+def test_letters_that_a_terminal_cannot_hold(tmp_path, monkeypatch, capsys):
+    table = tmp_path / "größe.csv"
+    lines = [f"{i},{'größer' if i % 2 else 'kleiner'}" for i in range(40)]
+    table.write_text("\n".join(["x,y", *lines]) + "\n", encoding="utf-8")
+    train = ["train", table, "--target", "y", "--plain", "--epochs", "1", "--output", tmp_path / "o"]
+    narrow = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", narrow)
+    assert main([str(word) for word in train]) == 0
+    model = tmp_path / "o" / "model.safetensors"
+    assert predict(model, table) == 2
+    assert predict(model, table, "--output", tmp_path / "größer.csv") == 0
+    narrow.flush()
+
+    shown = narrow.buffer.getvalue().decode("ascii")
+    assert shown.count("predicted y") == 0
+    assert "gr\\xf6\\xdfer.csv: 40 predictions of" in shown
+    assert "'ö' is not of ascii" in capsys.readouterr().err
+    assert {row["predicted y"] for row in read(tmp_path / "größer.csv")} <= {"größer", "kleiner"}

@@ -109,6 +109,7 @@ def test_the_kept_model_is_that_of_a_run_without_repeats(tmp_path, capsys):
 
 @pytest.mark.parametrize(("options", "message"), [
     (["--folds", "1"], "--folds: wants a number of 2 or more: 1"),
+    (["--folds", "201"], "--folds 201: wants a row or more for each fold: 200 rows"),
     (["--seeds", "0"], "--seeds: wants a number of 1 or more: 0"),
     (["--folds", "50", "--group", "patient"], "--folds 50: wants a group or more for each fold"),
     (["--time", "day", "--group", "patient"], "--time: does not go with --group"),

@@ -96,8 +96,16 @@ def test_rare_labels_count_more_where_they_are_to():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"hidden": (0,)}, "sizes of 1 or more"), ({"columns": {"q": "category"}}, "no column 'q'"),
-     ({"columns": {"x0": "word"}}, "wants one of"), ({"members": 0}, "one member or more")],
+    [({"hidden": (0,)}, "sizes of 1 or more"), ({"hidden": (2.5,)}, "sizes of 1 or more"),
+     ({"columns": {"q": "category"}}, "no column 'q'"), ({"columns": {"x0": "word"}}, "wants one of"),
+     ({"members": 0}, r"\(members=\): wants a whole number of 1 or more: 0"),
+     ({"members": 2.5}, "1 or more: 2.5"), ({"members": True}, "whole number"),
+     ({"pieces": -1}, "whole number of 0 or more"), ({"embedding": "8"}, "1 or more: '8'"),
+     ({"batch_size": 0}, r"\(batch_size=\)"), ({"steps": 0}, r"\(steps=\)"),
+     ({"epochs": 0}, "1 or more or None: 0"), ({"patience": 0}, "1 or more or None: 0"),
+     ({"validation_fraction": 1.0}, "below 1: 1.0"), ({"validation_fraction": np.nan}, "a share of the rows"),
+     ({"class_weight": {"same": 0.0, "other": 0.0}}, "a weight above 0"),
+     ({"class_weight": {"same": np.inf}}, "a weight of 0 or more")],
 )  # fmt: skip
 def test_settings_that_make_no_sense(change, message):
     x, y = numbers()
@@ -112,3 +120,25 @@ def test_a_number_may_be_a_category():
     model = TabularClassifier(**QUICK, columns={"x0": "category"}).fit(x, y)
     assert model.score(x, y) > 0.95
     assert type(model.encodings_[0]).__name__ == "Category"
+
+
+def test_truth_is_truth_as_booleans_and_as_numbers():
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(3)
+    owns, size = rng.uniform(size=200) < 0.4, rng.normal(size=200)
+    frame = pandas.DataFrame({"owns": owns, "size": size})
+    model = TabularClassifier(**QUICK).fit(frame, owns.astype(int))
+    shares = model.predict_proba(frame)
+
+    for other in (frame.astype({"owns": int}), frame.astype({"owns": float})):
+        np.testing.assert_array_equal(model.predict_proba(other), shares)
+
+
+def test_infinite_numbers_are_refused_by_their_column():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"size": [1.0, np.inf] * 20, "town": ["a", "b"] * 20})
+    with pytest.raises(ValueError, match="infinity in column 'size'"):
+        TabularClassifier(**QUICK).fit(frame, [0, 1] * 20)
+    x, y = numbers()
+    with pytest.raises(ValueError, match="wants numbers that can be squared"):
+        TabularRegressor(**QUICK).fit(x, np.where(y == 0, -1e300, 1e300))

@@ -67,3 +67,17 @@ def test_the_contribution_to_a_class_is_the_other_way_for_the_other():
     model, table = made("classes", True)
     one, other = (contributions(model, table, 3, of=i)[0] for i in (0, 1))
     assert one == {name: pytest.approx(-value, abs=1e-5) for name, value in other.items()}
+
+
+def test_what_is_explained_is_the_class_that_is_said_not_the_likelier_one():
+    model, table = made("classes", True)
+    shares = model.probabilities(table)
+    row = int(np.flatnonzero((shares[:, 0] > 0.05) & (shares[:, 0] < 0.45))[0])  # low is likelier
+    before, moved = contributions(model, table, row), gradient_times_input(model, table.rows([row]))
+    model.about["threshold"] = {"class": "high", "from": 0.05}
+    parts, here, _ = contributions(model, table, row)
+
+    assert model.predictions(table.rows([row]))["predicted y"] == ["high"]
+    assert here == pytest.approx(-before[1], abs=1e-5)
+    assert parts == contributions(model, table, row, of=0)[0] != before[0]
+    assert gradient_times_input(model, table.rows([row])) != moved

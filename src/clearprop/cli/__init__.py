@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
@@ -48,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.known = [*command._option_string_actions]
     args = parser.parse_args(argv)
     args.argv = argv
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # Letters of files' names and of cells that a terminal cannot hold are spelled out.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if args.command is None:
         parser.print_help()
         return 0

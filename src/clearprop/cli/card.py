@@ -201,18 +201,19 @@ def _network(job: Any) -> str:
         parameter.grad = None  # those of the last step, which are no part of the model
     rows = job.training.rows(range(min(len(job.training), 2)))
     drawing = clearprop.draw(model.network.eval()(encode(rows, model.columns)))
-    layers = "".join(
-        f"<tr><td>{type(layer).__name__}</td><td>{escape(layer.extra_repr())[:80]}</td>"
-        f'<td class="number">{layer.count_parameters() or "":,}</td></tr>'
-        if layer.count_parameters()
-        else f"<tr><td>{type(layer).__name__}</td><td>{escape(layer.extra_repr())[:80]}</td><td></td></tr>"
-        for layer in model.network
-    )
+    layers = "".join(map(_layer, model.network))
     head = '<tr><th>layer</th><th></th><th class="number">parameters</th></tr>'
     return (
         f'<div class="wide"><table>{head}{layers}</table></div>'
         f'<div class="wide drawing">{drawing.to_svg()}</div>'
     )
+
+
+def _layer(layer: Any) -> str:
+    """Return a layer's row: its name, what it says of itself, which is cut before it is escaped, its size."""
+    said, count = escape(layer.extra_repr()[:80]), layer.count_parameters()
+    number = f"{count:,}" if count else ""
+    return f'<tr><td>{type(layer).__name__}</td><td>{said}</td><td class="number">{number}</td></tr>'
 
 
 def _made(command: str, job: Any) -> str:

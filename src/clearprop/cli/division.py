@@ -50,6 +50,8 @@ def divided(args: argparse.Namespace, table: Table, reading: Reading, classes: A
 def folds(args: argparse.Namespace, table: Table, classes: Array | None, seed: int) -> Iterator[Parts]:
     """Give the parts of each fold: every row is tested once, by a network that has not seen it."""
     count, rows = args.folds, len(table)
+    if count > rows:
+        raise InputError(lesson(f"--folds {count}", "wants a row or more for each fold", f"{rows} rows"))
     if args.group is not None:
         order = whole_groups(_groups(table, args.group), seed)
         if len(order) < count:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(lesson("--append", wanted, hint="it without --append"))
         columns = dict(table.columns) | columns
     if args.output is None:
-        _write(sys.stdout, columns)
+        _print(columns)
     else:
         ours = None if args.force else header(columns)
         with whole_file(args.output, "w", ours, newline="", encoding="utf-8") as file:
@@ -59,6 +60,21 @@ def run(args: argparse.Namespace) -> int:
     for line in _remarks(model, table, columns):
         print(f"note: {line}", file=sys.stderr)
     return 0
+
+
+def _print(columns: dict[str, list[str]]) -> None:
+    """Write the rows on standard output; raises InputError where it cannot hold their letters."""
+    text = io.StringIO(newline="")
+    _write(text, columns)
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        text.getvalue().encode(encoding)
+    except UnicodeEncodeError as error:
+        got, hint = f"{error.object[error.start]!r} is not of {encoding}", "--output FILE, which is UTF-8"
+        raise InputError(
+            lesson("predictions on standard output", "want its letters", got, hint=hint)
+        ) from error
+    sys.stdout.write(text.getvalue())
 
 
 def _write(file: Any, columns: dict[str, list[str]]) -> None:

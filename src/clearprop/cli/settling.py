@@ -75,6 +75,7 @@ def weights_of_classes(text: str, target: Target, training: Table) -> Array:
         found = class_weights("balanced", target.encode(training))
         weights[: len(found)] = found
         return weights
+    named: set[str] = set()
     for part in text.split(","):
         name, _, number = part.rpartition("=")
         if name not in target.values:
@@ -88,7 +89,14 @@ def weights_of_classes(text: str, target: Target, training: Table) -> Array:
             weight = -1.0
         if not 0 <= weight < 1e9:
             raise InputError(lesson("--class-weight", "wants numbers of 0 or more", repr(part)))
+        if name in named:
+            raise InputError(lesson("--class-weight", "wants one weight for each class", f"{name!r} twice"))
+        named.add(name)
         weights[target.values.index(name)] = weight
+    if not weights[np.unique(target.encode(training))].any():
+        raise InputError(
+            lesson("--class-weight", "wants a weight above 0 for a class that occurs", repr(text))
+        )
     return weights
 
 

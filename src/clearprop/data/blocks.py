@@ -6,15 +6,12 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clearprop.errors import lesson
-
-if TYPE_CHECKING:
-    pass
 
 Array = npt.NDArray[Any]
 Kind = tuple[tuple[int, ...], Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,23 @@ from sklearn.utils.validation import (  # type: ignore[import-untyped]
 
 from clearprop import nn, train
 from clearprop.data import Table
-from clearprop.data.cells import Numbers, Spelling
-from clearprop.data.columns import Classes, Quantity, Target, encode, learn_columns
+from clearprop.data.cells import Numbers, Spelling, Words
+from clearprop.data.columns import Category, Classes, Column, Quantity, Target, encode, learn_columns
 from clearprop.data.inspection import Reading, guessed
 from clearprop.data.reading.frames import from_frame, is_frame
 from clearprop.data.split import split_indices
 from clearprop.errors import lesson
 from clearprop.ops import random
+from clearprop.train.average import is_count
 from clearprop.train.tabular import EachMember, Tabular
 from clearprop.train.weighting import class_weights
 
 Array = npt.NDArray[Any]
+
+# What each number is at least; all are whole but those with a point.
+LEAST = {"members": 1, "pieces": 0, "embedding": 1, "batch_size": 1, "steps": 1, "epochs": 1, "patience": 1}
+NONE = ("epochs", "patience")
+TRUTHS = {"true", "false", None}
 
 
 class _Tabular(BaseEstimator):  # type: ignore[misc]
@@ -74,15 +80,42 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         """Return the rows as a table: a frame's columns by name, an array's by number, all of numbers."""
         if is_frame(X) and not hasattr(X, "__array_interface__") and _has_words(X):
             validate_data(self, X, skip_check_array=True, reset=reset)
-            return from_frame(X, Spelling(), "X")
-        checked = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=reset)
-        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(checked.shape[1])])
-        cells = {str(name): Numbers(column) for name, column in zip(names, checked.T, strict=True)}
-        return Table("X", cells, range(len(checked)), place="row")
+            table = from_frame(X, Spelling(), "X")
+        else:
+            checked = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=reset)
+            names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(checked.shape[1])])
+            numbers = {str(name): Numbers(column) for name, column in zip(names, checked.T, strict=True)}
+            table = Table("X", numbers, range(len(checked)), place="row")
+        return self._checked(table, [] if reset else self.encodings_)
+
+    def _checked(self, table: Table, columns: Sequence[Column]) -> Table:
+        """Return the table, 1 being true where truth was learned; raises ValueError for infinite numbers."""
+        cells = dict(table.cells)
+        for name, column in cells.items():
+            if isinstance(column, Numbers) and np.isinf(column.values).any():
+                wanted, got = "wants finite numbers, NaN where one is missing", f"infinity in column {name!r}"
+                raise ValueError(lesson(f"{type(self).__name__}, X", wanted, got))
+        for learned in columns:
+            found = cells.get(learned.name)
+            if isinstance(learned, Category) and set(learned.values) <= TRUTHS and isinstance(found, Numbers):
+                words = {"1": "true", "0": "false"}
+                cells[learned.name] = Words.of(words.get(cell, cell) for cell in found.cells())
+        return Table(table.path, cells, table.lines, table.spelling, place=table.place)
 
     def _settings(self) -> Tabular:
-        sizes = tuple(int(size) for size in np.atleast_1d(self.hidden))
-        if any(size < 1 for size in sizes):
+        """Return how the network is made and trained; raises ValueError for settings that cannot be."""
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            if not ((whole and value >= least) or (value is None and name in NONE)):
+                wanted = f"wants a whole number of {least} or more" + " or None" * (name in NONE)
+                raise ValueError(lesson(f"{type(self).__name__}({name}=)", wanted, f"{value!r:.40}"))
+        share = self.validation_fraction
+        if not isinstance(share, (int, float, np.number)) or not 0 <= share < 1:
+            called = f"{type(self).__name__}(validation_fraction=)"
+            raise ValueError(lesson(called, "wants a share of the rows, 0 or more and below 1", repr(share)))
+        sizes = tuple(np.atleast_1d(np.asarray(self.hidden, object)))
+        if not all(is_count(size) for size in sizes):
             wanted = "wants sizes of 1 or more"
             raise ValueError(lesson(f"{type(self).__name__}(hidden=)", wanted, repr(self.hidden)))
         return Tabular(
@@ -163,7 +196,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     """A classifier of a table's rows: networks that share weights and have vectors for categories.
 
     `X` is a DataFrame, whose columns of text are categories and of moments dates, or an array of numbers; NaN
-    is a missing cell. `columns` says what some are (`{"zip": "category"}`). A part of the rows
+    is a missing cell. `columns` says what some are (`{"zip": "category"}`); one of a single value, or of
+    words that differ in every row, is left out (`encodings_` has the others). A part of the rows
     (`validation_fraction`) is held out to end the training where it is best; without `patience` none is.
     `class_weight` is "balanced" or weighs the labels. Raises ValueError for targets of one class.
 
@@ -258,7 +292,11 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularRegressor:
         """Learn from rows and their numbers."""
         y = column_or_1d(_no_rows_missing(self, X, y), warn=True).astype(np.float64)
-        scale = float(y.std())
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = float(y.std())
+        if not np.isfinite(scale):
+            got = f"{np.abs(y).max():.3g}"
+            raise ValueError(lesson("TabularRegressor, y", "wants numbers that can be squared", got))
         target = Quantity("target", float(y.mean()), scale if scale > 1e-12 * abs(y.mean()) else 1.0)
         self._learn(X, (y - target.mean) / target.scale, target, sample_weight)
         return self

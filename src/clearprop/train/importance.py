@@ -55,11 +55,11 @@ def contributions(
 ) -> tuple[dict[str, float], float, float]:
     """Return what each column adds to one prediction, the prediction, and that of the typical row.
 
-    For a class it is its logit, the largest unless `of` says another, less the mean of all classes' logits;
-    for a number the network's output. The gradient is followed from the typical row (the mean of the features
-    learned from, which the model file holds) to this one and multiplied with the way: integrated gradients,
-    (x - x0) int_0^1 f'(x0 + a (x - x0)) da (arXiv 1703.01365), by the midpoints of `steps` steps. The
-    contributions add up to the difference of the two predictions.
+    For a class (the one that is predicted, unless `of` says another) it is its logit, less the mean of all
+    classes' logits; for a number the network's output. The gradient is followed from the typical row (the
+    mean of the features learned from, which the model file holds) to this one and multiplied with the way:
+    integrated gradients, (x - x0) int_0^1 f'(x0 + a (x - x0)) da (arXiv 1703.01365), by the midpoints of
+    `steps` steps. The contributions add up to the difference of the two predictions.
     """
     first, rest = split_network(model.network)
     features = np.asarray(first(encode(table.rows([row]), model.columns)), np.float64)
@@ -69,7 +69,7 @@ def contributions(
     with evaluating(rest):
         with no_grad():
             answers = np.asarray(rest(ends.astype(np.float32)), np.float64)
-        chosen = int(answers[1].argmax()) if of is None else of
+        chosen = int(_said(model, answers)[1]) if of is None else of
         path = Tensor(points.astype(np.float32), requires_grad=True)
         out = rest(path)
         rows = out[:, chosen] - np.mean(out, axis=1) if answers.shape[1] > 1 else out[:, 0]
@@ -83,6 +83,13 @@ def contributions(
     return found, float(values[1]), float(values[0])
 
 
+def _said(model: TableModel, outputs: Array) -> Array:
+    """Return for each row which output its prediction is of: that of the class that is said."""
+    if not isinstance(model.target, Classes):
+        return np.zeros(len(outputs), int)
+    return model.chosen(model.shares(outputs))
+
+
 def gradient_times_input(model: TableModel, table: Table) -> dict[str, float]:
     """Return the mean over a table's rows of |sum_j x_j df/dx_j| for each column's features x_j.
 
@@ -94,7 +101,8 @@ def gradient_times_input(model: TableModel, table: Table) -> dict[str, float]:
     typical = np.asarray(model.about.get("typical", np.zeros(features.shape[1])), np.float32)
     with evaluating(rest):
         point = Tensor(features, requires_grad=True)
-        np.sum(np.max(rest(point), axis=1)).backward()
+        out = rest(point)
+        np.sum(out[np.arange(len(features)), _said(model, out.value)]).backward()
     parts = np.asarray(point.grad, np.float64) * (features - typical)
     owners = np.array(_owners(model))
     return {

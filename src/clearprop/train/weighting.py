@@ -89,7 +89,7 @@ def class_weights(given: Any, targets: Any) -> Array:
     """Return a weight for each class 0, 1, ...: from a mapping, a sequence, or "balanced".
 
     "balanced" is rows / (classes rows of the class), of the training targets. Raises ValueError for targets
-    that are not the numbers of classes, and for a weight below 0.
+    that are not the numbers of classes, for a weight below 0, and where all that occur have 0.
 
     >>> class_weights("balanced", np.array([0, 0, 0, 1]))
     array([0.66666667, 2.        ])
@@ -115,7 +115,9 @@ def class_weights(given: Any, targets: Any) -> Array:
             weights[int(number)] = weight
     else:
         weights = np.asarray(given, np.float64)
-    if weights.ndim != 1 or len(weights) < count or not np.all(weights >= 0):
+    if weights.ndim != 1 or len(weights) < count or not np.all((weights >= 0) & (weights < np.inf)):
         wanted = f"wants a weight of 0 or more for each of {count} classes"
         raise ValueError(lesson(called, wanted, str(np.asarray(weights).tolist())[:60]))
+    if not weights[np.unique(targets)].any():
+        raise ValueError(lesson(called, "wants a weight above 0 for a class that occurs", "0 for all"))
     return weights
