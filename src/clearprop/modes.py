@@ -84,8 +84,10 @@ class Observer:
         return self.resolve(leaf)
 
     def number(self, leaf: Tensor) -> Any:
-        """Return what stands for the float that a leaf without axes holds."""
-        return self.resolve(leaf)
+        """Return what stands for the float that a leaf without axes holds: the float, unless a step is
+        written down.
+        """
+        return self.resolve(leaf) if self.records else float(leaf._value)
 
     def assigned(self, leaf: Tensor, new: Any) -> bool | None:
         """Note that a leaf is about to be given a new value; True keeps it from the leaf."""

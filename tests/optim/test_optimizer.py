@@ -160,32 +160,49 @@ def test_nothing_is_written_into_an_array_that_others_hold(name, options):
         assert all(np.array_equal(g, k) for g, k in zip(step, kept, strict=True))
 
 
-@pytest.mark.parametrize(("name", "options"), CASES)
-def test_the_formula_makes_a_graph_of_tensors_with_the_same_values(name, options):
-    params = [Tensor(starts(np.float32)[0])]
+def of_formula(name, options, dtype):
+    """An optimizer's formula, arrays that it takes, and its numbers."""
+    params = [Tensor(starts(dtype)[0])]
     optimizer = getattr(optim, name)(params, **options)
     group = optimizer.param_groups[0]
     slots = optimizer.remembered(group, params[0])
     shapes = [(4, 3), (4, 3), *(np.shape(optimizer.start(name, group, params[0])) for name in slots)]
-    arrays = [np.full(shape, 0.5 + i, np.float32) for i, shape in enumerate(shapes)]
-    numbers = group.read() | ({"step": 3.0} if optimizer.counts(group) else {})
+    arrays = [np.full(shape, 0.5 + i, dtype) for i, shape in enumerate(shapes)]
+    return (
+        type(optimizer).formula,
+        arrays,
+        group.read() | ({"step": 3.0} if optimizer.counts(group) else {}),
+    )
 
-    def lifted(number):
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_the_formula_keeps_the_dtype_of_the_arrays(name, options):
+    formula, arrays, numbers = of_formula(name, options, np.float32)
+
+    plain, graph = formula(*arrays, **numbers), formula(*map(Tensor, arrays), **numbers)
+
+    assert len(plain) == len(graph) == len(arrays) - 1
+    for x, y, before in zip(plain, graph, [arrays[0], *arrays[2:]], strict=True):
+        assert np.shape(x) == np.shape(y) == before.shape
+        assert not before.shape or (isinstance(y, Tensor) and x.dtype == y.dtype == np.float32)
+        np.testing.assert_allclose(x, np.asarray(getattr(y, "value", y)), rtol=3e-7)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_the_formula_makes_a_graph_of_tensors_by_its_numbers_too(name, options):
+    formula, arrays, numbers = of_formula(name, options, np.float64)
+
+    def lifted(x):
         return (
-            Tensor(np.float64(number), requires_grad=False)
-            if isinstance(number, float) and number
-            else number
+            tuple(map(lifted, x)) if isinstance(x, tuple) else Tensor(x) if isinstance(x, float) and x else x
         )
 
-    as_tensors = {k: tuple(map(lifted, v)) if isinstance(v, tuple) else lifted(v) for k, v in numbers.items()}
-    plain = type(optimizer).formula(*arrays, **numbers)
-    graph = type(optimizer).formula(*[Tensor(a) for a in arrays], **as_tensors)
+    plain = formula(*arrays, **numbers)
+    graph = formula(*map(Tensor, arrays), **{key: lifted(x) for key, x in numbers.items()})
 
-    assert len(plain) == len(graph) == 1 + len(slots)
     for x, y in zip(plain, graph, strict=True):
         assert isinstance(y, Tensor)
-        assert x.dtype == y.dtype == np.float32
-        np.testing.assert_allclose(x, y.value, rtol=3e-7)
+        np.testing.assert_allclose(x, y.value, rtol=1e-14)
 
 
 def test_a_parameter_without_a_gradient_stays_and_does_not_count_the_step():

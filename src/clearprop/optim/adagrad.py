@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from clearprop.optim.group import ParameterGroup, present, weak
+from clearprop.optim.group import ParameterGroup, present
 from clearprop.optim.optimizer import Optimizer
 from clearprop.tensor import Tensor
 
@@ -37,9 +37,9 @@ def adagrad(
     if maximize:
         g = -g
     if present(weight_decay):
-        g = g + weak(weight_decay, p) * p
+        g = g + weight_decay * p
     total = total + g * g
-    return p - weak(lr / (1.0 + (step - 1.0) * lr_decay), p) * g / (np.sqrt(total) + weak(eps, p)), total
+    return p - lr / (1.0 + (step - 1.0) * lr_decay) * g / (np.sqrt(total) + eps), total
 
 
 class Adagrad(Optimizer):
@@ -110,11 +110,10 @@ def adadelta(
     if maximize:
         g = -g
     if present(weight_decay):
-        g = g + weak(weight_decay, p) * p
-    eps, keep, fresh = weak(eps, p), weak(rho, p), weak(1.0 - rho, p)
-    squares = keep * squares + fresh * (g * g)
+        g = g + weight_decay * p
+    squares = rho * squares + (1.0 - rho) * (g * g)
     d = np.sqrt(deltas + eps) / np.sqrt(squares + eps) * g
-    return p - weak(lr, p) * d, squares, keep * deltas + fresh * (d * d)
+    return p - lr * d, squares, rho * deltas + (1.0 - rho) * (d * d)
 
 
 class Adadelta(Optimizer):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.optim.group import ParameterGroup, present, weak
+from clearprop.optim.group import ParameterGroup, present
 from clearprop.optim.optimizer import Optimizer
 
 
@@ -44,16 +44,16 @@ def adam(
         g = -g
     if present(weight_decay):
         if decoupled:
-            p = p * weak(1.0 - lr * weight_decay, p)
+            p = p * (1.0 - lr * weight_decay)
         else:
-            g = g + weak(weight_decay, p) * p
+            g = g + weight_decay * p
     first, second = betas
-    m = m + weak(1.0 - first, p) * (g - m)
-    v = weak(second, p) * v + weak(1.0 - second, p) * (g * g)
+    m = m + (1.0 - first) * (g - m)
+    v = second * v + (1.0 - second) * (g * g)
     largest = v if not amsgrad else np.maximum(top, v)
     scale = (1.0 - second**step) ** 0.5  # both sides of the fraction times it: one division less per entry
-    rate = weak(lr / (1.0 - first**step) * scale, p)
-    p = p - rate * m / (np.sqrt(largest) + weak(eps * scale, p))
+    rate = lr / (1.0 - first**step) * scale
+    p = p - rate * m / (np.sqrt(largest) + eps * scale)
     return (p, m, v, largest) if amsgrad else (p, m, v)
 
 

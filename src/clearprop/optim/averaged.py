@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.optim.group import ParameterGroup, present, weak
+from clearprop.optim.group import ParameterGroup, present
 from clearprop.optim.optimizer import Optimizer
 from clearprop.tensor import Tensor
 
@@ -41,12 +41,11 @@ def asgd(
     if maximize:
         g = -g
     if present(weight_decay):
-        g = g + weak(weight_decay, p) * p
-    p = p * (1 - weak(lambd, p) * eta) - eta * g
+        g = g + weight_decay * p
+    p = p * (1 - lambd * eta) - eta * g
     average = np.where(mu == 1, p, average + (p - average) * mu)
-    later = step - t0
-    eta = eta * 0 + weak(lr / (1.0 + lambd * lr * step) ** alpha, p)
-    return p, eta, mu * 0 + 1 / np.maximum(mu * 0 + weak(later, p), 1), average
+    eta = lr / (1.0 + lambd * lr * step) ** alpha
+    return p, eta, 1 / np.maximum(step - t0, 1), average
 
 
 class ASGD(Optimizer):
@@ -103,9 +102,9 @@ def rprop(
     if maximize:
         g = -g
     agree = g * before
-    shrink, grow = (weak(eta, p) for eta in etas)
+    shrink, grow = etas
     size = size * np.where(agree > 0, grow, np.where(agree < 0, shrink, p.dtype.type(1)))
-    low, high = (weak(end, p) for end in step_sizes)
+    low, high = step_sizes
     size = np.minimum(np.maximum(size, low), high)
     g = np.where(agree < 0, p.dtype.type(0), g)
     return p - np.sign(g) * size, g, size

@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.op import describe
-from clearprop.optim.group import ParameterGroup, present, weak
+from clearprop.optim.group import ParameterGroup, present
 from clearprop.optim.optimizer import Optimizer
 from clearprop.tensor import Tensor
 
@@ -39,12 +39,11 @@ def adafactor(
     """
     if maximize:
         g = -g
-    fresh = weak(step**beta2_decay, p)
-    tiny, least = (weak(e, p) for e in eps)
-    rate = weak(np.minimum(lr, 1.0 / step**0.5) * 1.0, p)
-    rate = np.maximum(least, _rms(p)) * rate
+    fresh = step**beta2_decay
+    tiny, least = eps
+    rate = np.maximum(least, _rms(p)) * np.minimum(lr, 1.0 / step**0.5).astype(p.dtype)
     if present(weight_decay):
-        p = p * weak(1.0 - lr * weight_decay, p)
+        p = p * (1.0 - lr * weight_decay)
     square = g * g
     if len(squares) == 2:
         rows, columns = (
@@ -57,7 +56,7 @@ def adafactor(
         v = squares[0] + fresh * (square - squares[0])
         squares = (v,)
     u = g / np.sqrt(np.maximum(v, tiny * tiny))
-    return p - rate * u / np.maximum(1, _rms(u) / weak(d, p)), *squares
+    return p - rate * u / np.maximum(1, _rms(u) / d), *squares
 
 
 def _rms(x: Any) -> Any:
@@ -149,16 +148,15 @@ def muon(
     >>> muon(np.eye(2), np.eye(2), np.zeros((2, 2)), lr=0.1, weight_decay=0.0)[0].diagonal() < 0.95
     array([ True,  True])
     """
-    keep = weak(momentum, p)
-    buffer = buffer + weak(1.0 - momentum, p) * (g - buffer)
-    direction = g + keep * (buffer - g) if nesterov else buffer
+    buffer = buffer + (1.0 - momentum) * (g - buffer)
+    direction = g + momentum * (buffer - g) if nesterov else buffer
     rows, columns = p.shape[0], math.prod(p.shape[1:])
     direction = orthogonalised(direction.reshape(rows, columns), ns_coefficients, eps, int(ns_steps))
     wide = adjust_lr_fn == "match_rms_adamw"
     factor = 0.2 * math.sqrt(max(rows, columns)) if wide else math.sqrt(max(1.0, rows / columns))
     if present(weight_decay):
-        p = p * weak(1.0 - lr * weight_decay, p)
-    return p - weak(lr * factor, p) * direction.reshape(p.shape), buffer
+        p = p * (1.0 - lr * weight_decay)
+    return p - lr * factor * direction.reshape(p.shape), buffer
 
 
 def orthogonalised(x: Any, coefficients: Any, eps: Any, steps: int) -> Any:
@@ -168,10 +166,10 @@ def orthogonalised(x: Any, coefficients: Any, eps: Any, steps: int) -> Any:
     >>> bool(np.all((s > 0.6) & (s < 1.3)))
     True
     """
-    a, b, c = (weak(k, x) for k in coefficients)
+    a, b, c = coefficients
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
-    x = x / np.maximum(np.sqrt(np.sum(x * x)), weak(eps, x))
+    x = x / np.maximum(np.sqrt(np.sum(x * x)), eps)
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * (gram @ gram)) @ x

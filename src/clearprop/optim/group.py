@@ -10,7 +10,7 @@ import numpy as np
 from clearprop import structure
 from clearprop.errors import lesson
 from clearprop.modes import mode
-from clearprop.record import assign, read, read_number
+from clearprop.record import assign, read_number
 from clearprop.tensor import Tensor
 
 
@@ -148,26 +148,18 @@ class ParameterGroup(MutableMapping[str, Any]):
         return bool(self._numbers[name]._value != 0)
 
     def read(self) -> dict[str, Any]:
-        """Return flags and numbers for a formula: floats, or Tensors while a step is being recorded.
+        """Return flags and numbers for a formula: floats, or what stands for them while a step is recorded.
 
         A number in `optional` that is 0 is the float 0.0 also then, so that its term is left out; one in
         `rounds` says how often something is done, and is a float always.
         """
-        recording = mode.observer is not None and mode.observer.remembers
+        if mode.observer is None:
+            return self._flags | {name: _floats(held) for name, held in self._numbers.items()}
         found = dict(self._flags)
         for name, held in self._numbers.items():
-            if isinstance(held, tuple):
-                found[name] = tuple([read(t) for t in held]) if recording else _floats(held)
-            elif recording and name not in self.rounds and not (name in self.optional and held._value == 0):
-                found[name] = read(held)
-            else:
-                found[name] = float(held._value)
+            certain = name in self.rounds or (name in self.optional and held._value == 0)
+            found[name] = _floats(held) if certain else self[name]
         return found
-
-
-def weak(number: Any, like: Any) -> Any:
-    """Return a number that leaves the dtype of `like` alone in a product: a float does, a Tensor is cast."""
-    return number if number.__class__ is float else number.astype(like.dtype)
 
 
 def present(number: Any) -> bool:

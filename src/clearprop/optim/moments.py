@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from clearprop.optim.group import ParameterGroup, present, weak
+from clearprop.optim.group import ParameterGroup, present
 from clearprop.optim.optimizer import Optimizer
 from clearprop.tensor import Tensor
 
@@ -36,11 +36,11 @@ def adamax(
     if maximize:
         g = -g
     if present(weight_decay):
-        g = g + weak(weight_decay, p) * p
+        g = g + weight_decay * p
     first, second = betas
-    m = m + weak(1.0 - first, p) * (g - m)
-    u = np.maximum(weak(second, p) * u, np.abs(g) + weak(eps, p))
-    return p - weak(lr / (1.0 - first**step), p) * m / u, m, u
+    m = m + (1.0 - first) * (g - m)
+    u = np.maximum(second * u, np.abs(g) + eps)
+    return p - lr / (1.0 - first**step) * m / u, m, u
 
 
 class Adamax(Optimizer):
@@ -96,16 +96,16 @@ def nadam(
     first, second = betas
     if present(weight_decay):
         if decoupled_weight_decay:
-            p = p * weak(1.0 - lr * weight_decay, p)
+            p = p * (1.0 - lr * weight_decay)
         else:
-            g = g + weak(weight_decay, p) * p
+            g = g + weight_decay * p
     now, ahead = (first * (1.0 - 0.5 * 0.96 ** ((step + k) * momentum_decay)) for k in (0.0, 1.0))
-    product = product * weak(now, p)
-    m = m + weak(1.0 - first, p) * (g - m)
-    v = weak(second, p) * v + weak(1.0 - second, p) * (g * g)
-    d = np.sqrt(v / weak(1.0 - second**step, p)) + weak(eps, p)
-    p = p - weak(lr * (1.0 - now), p) / (1 - product) * g / d
-    return p - weak(lr * ahead, p) / (1 - product * weak(ahead, p)) * m / d, product, m, v
+    product = product * now
+    m = m + (1.0 - first) * (g - m)
+    v = second * v + (1.0 - second) * (g * g)
+    d = np.sqrt(v / (1.0 - second**step)) + eps
+    p = p - lr * (1.0 - now) / (1 - product) * g / d
+    return p - lr * ahead / (1 - product * ahead) * m / d, product, m, v
 
 
 class NAdam(Optimizer):
@@ -170,21 +170,17 @@ def radam(
     first, second = betas
     if present(weight_decay):
         if decoupled_weight_decay:
-            p = p * weak(1.0 - lr * weight_decay, p)
+            p = p * (1.0 - lr * weight_decay)
         else:
-            g = g + weak(weight_decay, p) * p
-    m = m + weak(1.0 - first, p) * (g - m)
-    v = weak(second, p) * v + weak(1.0 - second, p) * (g * g)
+            g = g + weight_decay * p
+    m = m + (1.0 - first) * (g - m)
+    v = second * v + (1.0 - second) * (g * g)
     most = 2.0 / (1.0 - second) - 1.0
     r = most - 2.0 * step * second**step / (1.0 - second**step)
     known = np.where(r > 5.0, r, 6.0)  # where it is too small it is not used
     share = (known - 4.0) * (known - 2.0) * most / ((most - 4.0) * (most - 2.0) * known)
-    scale = _like(np.sqrt(share * (1.0 - second**step)), p) / (np.sqrt(v) + weak(eps, p))
-    return p - weak(lr / (1.0 - first**step), p) * m * np.where(r > 5.0, scale, _like(1.0, p)), m, v
-
-
-def _like(number: Any, p: Any) -> Any:
-    return number.astype(p.dtype) if hasattr(number, "astype") else p.dtype.type(number)
+    scale = np.sqrt(share * (1.0 - second**step)).astype(p.dtype) / (np.sqrt(v) + eps)
+    return p - lr / (1.0 - first**step) * m * np.where(r > 5.0, scale, 1.0), m, v
 
 
 class RAdam(Optimizer):
@@ -231,10 +227,10 @@ def lion(
     if maximize:
         g = -g
     first, second = betas
-    direction = np.sign(weak(first, p) * m + weak(1.0 - first, p) * g)
+    direction = np.sign(first * m + (1.0 - first) * g)
     if present(weight_decay):
-        p = p * weak(1.0 - lr * weight_decay, p)
-    return p - weak(lr, p) * direction, weak(second, p) * m + weak(1.0 - second, p) * g
+        p = p * (1.0 - lr * weight_decay)
+    return p - lr * direction, second * m + (1.0 - second) * g
 
 
 class Lion(Optimizer):

@@ -15,7 +15,7 @@ from clearprop.modes import mode, no_grad
 from clearprop.op import describe
 from clearprop.optim import saved_state
 from clearprop.optim.group import ParameterGroup
-from clearprop.record import assign, copy_of, hand_over, read
+from clearprop.record import assign, copy_of, hand_over, read, read_number
 from clearprop.tensor import Tensor
 
 State = dict[str, Tensor]
@@ -25,7 +25,9 @@ class Optimizer:
     """What all optimizers share: parameter groups, state, and `step`, which applies the formula.
 
     A subclass names its `formula`, a pure function `(p, g, *state, step=, **numbers) -> (p, *state)` in plain
-    NumPy operators, and says by `slots` which arrays it remembers. Nothing is ever written in place.
+    NumPy operators, and says by `slots` which arrays it remembers. Nothing is ever written in place. Numbers
+    are floats, or as weak as floats while a step is recorded; what is made of them by NumPy's functions is
+    not, and is cast to the dtype of `p` where it meets arrays.
     """
 
     formula: Any = None
@@ -261,8 +263,7 @@ class Optimizer:
         for counter, params in together.items():
             if len(params) < self._sharing[counter]:  # the others had no gradient this time: they stay behind
                 counter = self._own_counter(counter, params)
-            steps = read(counter)
-            counts[counter] = steps = (steps if isinstance(steps, Tensor) else float(steps)) + 1.0
+            counts[counter] = steps = read_number(counter) + 1.0
             hand_over(counter, steps)
         return counts
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.optim.group import ParameterGroup, present, weak
+from clearprop.optim.group import ParameterGroup, present
 from clearprop.optim.optimizer import Optimizer
 
 
@@ -39,19 +39,19 @@ def rmsprop(
     if maximize:
         g = -g
     if present(weight_decay):
-        g = g + weak(weight_decay, p) * p
-    square = weak(alpha, p) * square + weak(1.0 - alpha, p) * (g * g)
+        g = g + weight_decay * p
+    square = alpha * square + (1.0 - alpha) * (g * g)
     new, spread, rest = [square], square, list(memory)
     if centered:
         mean = rest.pop(0)
-        mean = mean + weak(1.0 - alpha, p) * (g - mean)
+        mean = mean + (1.0 - alpha) * (g - mean)
         new.append(mean)
         spread = np.maximum(square - mean * mean, 0.0)  # equal gradients may round to just below 0
-    direction = g / (np.sqrt(spread) + weak(eps, p))
+    direction = g / (np.sqrt(spread) + eps)
     if present(momentum):
-        direction = weak(momentum, p) * rest.pop(0) + direction
+        direction = momentum * rest.pop(0) + direction
         new.append(direction)
-    return (p - weak(lr, p) * direction, *new)
+    return (p - lr * direction, *new)
 
 
 class RMSprop(Optimizer):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from clearprop.errors import lesson
-from clearprop.optim.group import ParameterGroup, present, weak
+from clearprop.optim.group import ParameterGroup, present
 from clearprop.optim.optimizer import Optimizer
 
 
@@ -36,13 +38,15 @@ def sgd(
     if maximize:
         g = -g
     if present(weight_decay):
-        g = g + weak(weight_decay, p) * p
+        g = g + weight_decay * p
     if not present(momentum):
-        return (p - weak(lr, p) * g,)
-    fresh = g if not present(dampening) else weak(1.0 - dampening * (step > 1.0), p) * g
-    buffer = weak(momentum, p) * buffer + fresh
-    direction = g + weak(momentum, p) * buffer if nesterov else buffer
-    return p - weak(lr, p) * direction, buffer
+        return (p - lr * g,)
+    fresh = g
+    if present(dampening):
+        fresh = np.where(step > 1.0, 1.0 - dampening, 1.0).astype(p.dtype) * g
+    buffer = momentum * buffer + fresh
+    direction = g + momentum * buffer if nesterov else buffer
+    return p - lr * direction, buffer
 
 
 class SGD(Optimizer):
