@@ -123,9 +123,9 @@ def test_every_arrow_ends_at_a_box():
 
 
 def test_a_narrow_terminal_gets_the_list_with_rails(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("COLUMNS", "40")
     a, b = Tensor(7.0), Tensor(3.0)
     shown = clearprop.draw((a + b) * b**3).to_text()
 
-    assert max(map(len, shown.splitlines())) <= 50
+    assert max(map(len, shown.splitlines())) <= 40
     assert "●" in shown
