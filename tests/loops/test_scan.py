@@ -174,6 +174,48 @@ def test_two_float_dtypes_and_an_integer_state_that_depends_on_them():
         np.testing.assert_allclose(second, wanted, rtol=1e-5)
 
 
+TWO = {
+    "a counter": (np.float64, 0, lambda h, i: (np.tanh(h) + 0.1 * i * h, i + 1)),
+    "a counter as a place": (np.float64, 0, lambda h, i: (np.tanh(h * NUMBERS[i % 5]), i + 1)),
+    "a counter of another kind": (
+        np.float32,
+        np.int32(3),
+        lambda h, i: (h / i.astype(h.dtype), i + np.int32(2)),
+    ),
+    "a flag that turns": (np.float64, np.bool_(True), lambda h, k: (np.where(k, np.sin(h), h * h), ~k)),
+    "float64 beside float32": (np.float32, np.float64(0.3), lambda h, v: (np.tanh(h + v.astype(h.dtype)), v)),
+    "float32 beside float64": (np.float64, np.float32(0.3), lambda h, v: (np.exp(h * v) * 0.3, v * v)),
+    "a sum of the other": (
+        np.float32,
+        np.float64(0.3),
+        lambda h, v: (np.sin(h * v.astype(h.dtype)), v + np.sum(h)),
+    ),
+}
+NUMBERS = Tensor([1.0, 0.3, -2.0, 0.7, 0.4], requires_grad=False)
+
+
+@pytest.mark.parametrize("executor", ["", *EXECUTORS])
+@pytest.mark.parametrize("length", [1, 4])
+@pytest.mark.parametrize("name", TWO)
+def test_the_backward_pass_reads_states_of_other_dtypes_as_they_were_in_each_turn(name, length, executor):
+    dtype, beside, turn = TWO[name]
+
+    def f(loop, h):
+        (last, _), ys = loop(lambda c, _: (turn(*c), c[0] * 1), (h, beside), np.zeros(length))
+        return np.sum(np.sin(last).astype(np.float64)) + np.sum(ys * ys)
+
+    def orders(loop):
+        first = grad(lambda h: f(loop, h))
+        return lambda h: (first(h), grad(lambda h: np.sum(np.sin(first(h))))(h))
+
+    h = np.array([0.6, -0.2], dtype)
+    found = clearprop.compile(orders(scan), executor=executor) if executor else orders(scan)
+    for _ in range(2):
+        for g, wanted in zip(found(h), orders(written_out)(h), strict=True):
+            np.testing.assert_allclose(g, wanted, rtol=1e4 * np.finfo(np.float32).eps, atol=1e-5)
+            assert g.dtype == dtype
+
+
 def test_a_mask_holds_the_carry_and_empties_outputs():
     mask = np.array([[1, 1], [1, 0], [0, 0]], bool)
     x = Tensor(np.ones((3, 2, 1)))

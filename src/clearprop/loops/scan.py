@@ -47,17 +47,17 @@ class Part(NamedTuple):
 class Turns:
     """How a loop runs: its body, how often, from which end, and what its op returns.
 
-    That is its results of one dtype (None for a body whose results all have that of its carry), with `keep`
-    also the carries that turns began with; `wants` says which inputs need a gradient. The last `saved` of
-    the results are products, put out for the backward pass. `again` is filled once a gradient was made that
-    can be differentiated itself: before, none can arrive at what is kept.
+    That is its results of one dtype (None for a body whose results all have that of its carry), of the
+    carries in `keep` also what each turn began with; `wants` says which inputs need a gradient. The last
+    `saved` of the results are products, put out for the backward pass. `again` is filled once a gradient was
+    made that can be differentiated itself: before, none can arrive at what is kept.
     """
 
     body: Body
     length: int
     reverse: bool
     dtype: np.dtype[Any] | None
-    keep: bool
+    keep: tuple[int, ...]
     wants: tuple[bool, ...]
     saved: int = 0
     again: list[bool] = field(default_factory=list, compare=False)
@@ -105,7 +105,7 @@ def parts(turns: Turns) -> Parts:
 
     last = laid(range(carried), lambda kind: kind.shape)
     out = laid(range(carried, len(body.kinds)), stacked)
-    began = laid([k for k in range(carried) if turns.keep and _matters(body, k)], stacked)
+    began = laid(turns.keep, stacked)
     return Parts(last, {k - carried: part for k, part in out.items()}, began, start)
 
 
@@ -135,9 +135,8 @@ def _example() -> tuple[Any, ...]:
         return [z], [z * z]
 
     body, _, _ = traced(turn, [h], [x[0]], 3, [w])
-    turns = Turns(
-        body, 3, False, None, True, (True,) * 3, again=[True]
-    )  # gradients arrive at what is kept too
+    again = [True]  # gradients arrive at what is kept too
+    turns = Turns(body, 3, False, None, (0,), (True,) * 3, again=again)
     return (h.shape, x.shape, w.shape), {"turns": turns}
 
 
@@ -194,10 +193,11 @@ class Results(NamedTuple):
     began: list[Any]
 
 
-def run(body: Body, inputs: Inputs, length: int, reverse: bool, keep: bool | None = None) -> Results:
+def run(body: Body, inputs: Inputs, length: int, reverse: bool, keep: Sequence[int] | None = None) -> Results:
     """Run a loop: an op for each dtype of its results, which computes what these need.
 
-    With `keep` the carries are kept too that turns began with; of itself, where a gradient may pass.
+    Of the carries in `keep` it is kept what each turn began with; of itself, of those that a backward pass of
+    the op asks for, where one may come.
     """
     carried = body.given[0]
     found = Results([None] * carried, [None] * (len(body.kinds) - carried), [None] * carried)
@@ -208,9 +208,13 @@ def run(body: Body, inputs: Inputs, length: int, reverse: bool, keep: bool | Non
         if dtype.kind not in "fc":  # complex numbers stay, for their gradient is refused, not lost
             given = [ops["detach"](x) if isinstance(x, Tensor) else x for x in given]
         wants = tuple(isinstance(x, Tensor) and x.requires_grad and mode.grad_enabled for x in given)
-        kept = any(wants) if keep is None else keep
-        small, saved = small.with_products(dtype) if kept else (small, 0)
-        turns = Turns(small, length, reverse, dtype, kept, wants, saved)
+        if keep is None:
+            kept = tuple(k for k in range(len(chosen.carry)) if any(wants) and _matters(small, k))
+        else:  # whatever the results of this dtype need: others ask
+            kept = tuple(k for k, number in enumerate(chosen.carry) if number in keep)
+        small, saved = small.with_products(dtype) if any(wants) and keep is None else (small, 0)
+        asked = [] if keep is None else [True]  # by a gradient that can be differentiated itself
+        turns = Turns(small, length, reverse, dtype, kept, wants, saved, asked)
         flat, place = loop(*given, turns=turns), parts(turns)
         out = [k for k in of_kind if k >= carried]
         for k, part in place.last.items():
@@ -307,7 +311,7 @@ def _began(turns: Turns, given: Inputs, place: Parts, z: Any) -> list[Any]:
     found: list[Any] = [place.began[k].of(z) if k in place.began else None for k in range(body.given[0])]
     missing = [k for k in range(len(found)) if found[k] is None and _matters(body, k)]
     if missing:
-        again = run(body, given, length, turns.reverse, True).began
+        again = run(body, given, length, turns.reverse, missing).began
         for k in missing:
             found[k] = again[k]
     for k, x in enumerate(found):

@@ -102,7 +102,10 @@ class Tracer(Observer):
             if self.outside is not None:
                 self.outside.python_value(tensor, asked)
             return
-        got, hint = f"{asked} of {describe(tensor)}", "np.where(condition, a, b), or clearprop.cond"
+        got = f"{asked} of {describe(tensor)}"
+        hint = (
+            "np.where(condition, a, b), or clearprop.cond; Tensor(array, requires_grad=False)[i] of an array"
+        )
         wanted = "its body is run once for all turns, so it cannot ask for a value"
         raise TypeError(lesson("scan(body, ...)", wanted, got, at_line(), hint))
 
