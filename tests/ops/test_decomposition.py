@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import GradientError, Tensor, gradcheck
+from clearprop import GradientError, Tensor, grad, gradcheck
 from clearprop.compiler.proof.prove import ProofError
+from clearprop.compiler.step import available_executors
 
 SPD = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, -0.2], [0.5, -0.2, 2.0]])
 
@@ -157,3 +158,28 @@ def test_composed_functions_of_matrices_compiled(name, executor):
     for _ in range(2):
         for got, right in zip(step(x), wanted, strict=True):
             np.testing.assert_allclose(np.asarray(got), right, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("executor", [None, *available_executors()])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", ["eigvals", "eig"])
+def test_what_is_computed_of_an_array_has_the_dtype_that_numpy_gives(name, dtype, executor):
+    function = getattr(np.linalg, name)
+    x = np.array([[1.0, 0.4], [0.3, 2.0]], dtype)
+
+    def values(x):
+        z = function(x)
+        return z if name == "eigvals" else z.eigenvalues
+
+    def f(x):
+        return values(x), np.poly(x), grad(lambda x: np.sum(values(x) ** 2))(x)
+
+    step = f if executor is None else clearprop.compile(f, executor=executor)
+    for _ in range(3):
+        w, p, g = step(x)
+        assert w.dtype == values(x).dtype
+        np.testing.assert_allclose(w, values(x), rtol=1e-6)
+        np.testing.assert_allclose(p, np.poly(x), rtol=1e-6)
+        np.testing.assert_allclose(g, 2 * x.T, rtol=1e-5)
+        assert g.dtype == dtype
+    assert np.linalg.eigvals(Tensor(x)).dtype == dtype

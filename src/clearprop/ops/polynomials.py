@@ -53,7 +53,7 @@ def poly(roots: Any) -> Any:
     """
     z = np.atleast_1d(as_array(roots))
     if z.ndim == 2 and z.shape[0] == z.shape[1] and z.shape[0]:
-        z = np.linalg.eigvals(z)
+        z = ops["eigvals"](z)
     if z.ndim != 1:
         raise ValueError(lesson("np.poly(roots)", "wants a vector, or a square matrix", f"shape {z.shape}"))
     if not z.size:
