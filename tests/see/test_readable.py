@@ -156,7 +156,7 @@ def test_a_graph_of_two_thousand_nodes_is_shown_as_the_page_that_folds():
     assert drawing._repr_svg_() is None
     assert repr(drawing) == "<Drawing of 2102 boxes: save('x.html') folds them>"
     for shown in (drawing._repr_html_(), steps._repr_html_()):
-        assert shown.startswith("<iframe")
+        assert "<iframe" in shown
         assert len(shown) < MOST_IN_A_CELL
 
 

@@ -50,14 +50,20 @@ _UNPACK = """<script>
 })();
 </script>"""
 
+_FROZEN = (
+    '<p class="clearprop-frozen">This page moves. Run the cell, or trust the notebook, to see it.</p>'
+    "<style>.clearprop-frozen{display:none}</style>"
+)
+
 
 def framed(page: str, title: str, height: int, instead: str) -> str:
     """Return the frame in which a notebook shows a page; a large one is packed and unpacked by the browser.
 
     A page that takes more than `MOST_IN_A_CELL` bytes when packed is not kept in the notebook: `instead` is
-    written, which says how to see it.
+    written, which says how to see it. A notebook from elsewhere, which its reader does not trust yet, is
+    shown without frames and without styles: then the sentence that a style hides says what to do.
 
-    >>> framed("<p>one</p>", "One", 300, "too large").startswith("<iframe srcdoc='<p>one</p>'")
+    >>> "<iframe srcdoc='<p>one</p>'" in framed("<p>one</p>", "One", 300, "too large")
     True
     """
     if len(page) > _PACKED:
@@ -66,4 +72,5 @@ def framed(page: str, title: str, height: int, instead: str) -> str:
         return f"<p>{escape(instead)}</p>"
     kept = page.replace("&", "&amp;").replace("'", "&#39;")  # a page is full of double quotes
     style = f"width:100%;height:{height}px;border:0"
-    return f'<iframe srcdoc=\'{kept}\' style="{style}" title="{escape(title)}"></iframe>'
+    frame = f'<iframe srcdoc=\'{kept}\' style="{style}" title="{escape(title)}"></iframe>'
+    return _FROZEN + frame

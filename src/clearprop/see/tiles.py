@@ -65,11 +65,10 @@ def _row(name: str, array: Any) -> tuple[str, ...]:
 
 def _figure(name: str, array: Any) -> str:
     pixels, said = _painted(array)
-    scale = max(1, min(12, 384 // max(pixels.shape[:2])))
-    height, width = max(24, pixels.shape[0] * scale), pixels.shape[1] * scale
-    size = f'width="{width}" height="{height}" style="image-rendering:pixelated"'
+    scale = max(1, min(12, 384 // max(pixels.shape[:2])))  # not by a style: front ends may drop it
+    larger = pixels.repeat(max(scale, 24 // len(pixels)), axis=0).repeat(scale, axis=1)
     caption = f"{name}: {said}"
-    image = f'<img src="{png(pixels)}" {size} alt="{caption}"><figcaption>{caption}</figcaption>'
+    image = f'<img src="{png(larger)}" alt="{caption}"><figcaption>{caption}</figcaption>'
     return f'<figure style="display:inline-block;margin:4px 16px 4px 0">{image}</figure>'
 
 

@@ -1,5 +1,6 @@
 """Drawings: files, notebooks, folded modules."""
 
+import base64
 import re
 import subprocess
 import sys
@@ -103,16 +104,9 @@ def test_a_notebook_gets_a_picture_and_a_terminal_gets_text():
     drawing = draw(lecture())
 
     assert drawing._repr_svg_().startswith("<svg")
-    assert "<svg" in drawing._repr_html_()
+    kept = re.search(r'src="data:image/svg\+xml;base64,([^"]*)"', drawing._repr_html_()).group(1)
+    assert base64.b64decode(kept).decode() == drawing._repr_svg_()
     assert repr(drawing).startswith("╭ a ─")
-
-
-def test_two_drawings_on_one_page_have_ids_of_their_own():
-    first, second = draw(lecture())._repr_html_(), draw(Tensor(1.0, name="x") * 2)._repr_html_()
-
-    ids = re.findall(r' id="([^"]+)"', first + second)
-
-    assert len(ids) == len(set(ids))
 
 
 def test_a_large_drawing_is_not_printed_by_repr():

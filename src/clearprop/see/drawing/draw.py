@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import os
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +132,10 @@ class Drawing:
         if self._large:
             instead = f"{self!r} is too large for a notebook as a page too."
             return framed(self.to_html(), self.title, 640, instead)
-        own = f"cp{zlib.crc32(self.to_svg().encode()):x}"  # several drawings share a notebook's page
-        return f'<div style="overflow-x:auto">{svg(self.layout, prefix=own, title=self.title)}</div>'
+        drawn = svg(self.layout, title=self.title)
+        kept = base64.b64encode(drawn.encode()).decode()  # an image is shown also where markup is not trusted
+        image = f'<img src="data:image/svg+xml;base64,{kept}" alt="{escape(self.title)}" '
+        return f'<div style="overflow-x:auto">{image}style="max-width:none"></div>'
 
     def __repr__(self) -> str:
         if self._large:
