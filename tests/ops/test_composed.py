@@ -146,3 +146,92 @@ def test_the_second_derivative_of_sinc_at_its_top():
     second = clearprop.grad(clearprop.grad(np.sinc))(0.0)
 
     assert second == pytest.approx(-(np.pi**2) / 3, rel=1e-14)
+
+
+# --- complex numbers, infinite ones, signed zeros -----------------------------------------------------------
+Z, ZV = X[:, :3] + 0.3j * SQUARE, V + 0.3j * V[::-1]
+INFINITE = np.array([[1.0, np.inf, 2.0, 0.5], [0.3, -0.0, np.nan, -1.5]])
+MEANINGS = {
+    "correlate":          lambda: (np.correlate, (ZV, ZV[:2] * 1j, "full")),
+    "correlate, longer":  lambda: (np.correlate, (ZV[:2], ZV, "full")),
+    "cov":                lambda: (np.cov, (Z,)),
+    "cov of columns":     lambda: (np.cov, (Z, None, False)),
+    "corrcoef":           lambda: (np.corrcoef, (Z,)),
+    "geomspace":          lambda: (np.geomspace, (ZV, 2 * ZV[::-1], 5)),
+    "geomspace, open":    lambda: (np.geomspace, (ZV, ZV[::-1], 3, False)),
+    "geomspace, float32": lambda: (np.geomspace, (np.abs(X).astype("f4"), 9.0, 3)),
+    "geomspace, inf":     lambda: (np.geomspace, (2.0 + 0 * V, np.array([np.inf, 3.0, 4.0, np.inf]), 4)),
+    "geomspace, one":     lambda: (np.geomspace, (V, V * 3, 1)),
+    "geomspace, dtype":   lambda: (np.geomspace, (V, V * 3, 4, True, "f4", 1)),
+    "logspace, float32":  lambda: (np.logspace, (X.astype("f4"), 2.0, 4)),
+    "linspace, float32":  lambda: (np.linspace, (X.astype("f4"), 2.0, 4)),
+    "linspace, integers": lambda: (np.linspace, (np.arange(3), 5, 4)),
+    "logspace, bases":    lambda: (np.logspace, (V, V + 1, 4, True, np.array([2.0, 3.0, 4.0, 10.0]))),
+    "gradient":           lambda: (np.gradient, (INFINITE, 0.5)),
+    "gradient, complex":  lambda: (np.gradient, (Z,)),
+    "poly, inf":          lambda: (np.poly, (INFINITE[0],)),
+    "poly, float16":      lambda: (np.poly, (V.astype("f2"),)),
+    "polydiv, complex64": lambda: (np.polydiv, ((ZV * ZV).astype("c8"), ZV[:2].astype("c8"))),
+    "angle":              lambda: (np.angle, (INFINITE,)),
+    "angle, degrees":     lambda: (np.angle, (INFINITE.astype("f4"), True)),
+    "angle, integers":    lambda: (np.angle, (np.arange(-2, 3),)),
+    "eigh":               lambda: (np.linalg.eigh, (Z + np.conj(Z.T),)),
+    "svd":                lambda: (np.linalg.svd, (Z,)),
+    "lstsq":              lambda: (np.linalg.lstsq, (Z[:, :2], ZV[:3], None)),
+    "slogdet":            lambda: (np.linalg.slogdet, (Z,)),
+    "slogdet, singular":  lambda: (np.linalg.slogdet, (np.ones((2, 2)) * 1j,)),
+    "slogdet, huge":      lambda: (np.linalg.slogdet, (np.eye(3) * 1e200j,)),
+    "piecewise, rows":    lambda: (np.piecewise, (X[:, :3], [np.array([True, False, True])], [np.sin])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEANINGS)
+def test_what_numpy_answers_is_answered(name):
+    function, given = MEANINGS[name]()
+    with np.errstate(all="ignore"):
+        theirs = function(*given)
+        ours = function(Tensor(given[0], requires_grad=False), *given[1:])
+    several = isinstance(theirs, tuple)
+    for a, b in zip(ours if several else [ours], theirs if several else [theirs], strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=3e-5 if b.dtype.char in "fFe" else 1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda z: np.correlate(z, z[:2] * 1j, "full"),
+        lambda z: np.correlate(z[:2], z, "same"),
+        lambda z: np.cov(np.stack([z, z**2])),
+        lambda z: np.corrcoef(np.stack([z, z**2])),
+        lambda z: np.geomspace(z, z[::-1] * 2, 4),
+        lambda z: np.gradient(z**2),
+        lambda z: np.linalg.slogdet(np.outer(z, z**2)[:3, :3] + np.eye(3))[0],
+        lambda z: np.polydiv(z, z[:2])[0],
+    ],
+)
+def test_gradients_of_complex_vectors(f):
+    weight = np.cos(np.arange(4.0))[:, None] * np.array([1.0, 0.4j])
+
+    def cost(z):
+        z = f(z)
+        w = np.resize(weight, (*z.shape, 2)) if z.ndim else weight[1]
+        return np.sum(np.real(z) * np.real(w[..., 0]) + np.imag(z) * np.imag(w[..., 1]))
+
+    gradcheck(cost, ZV)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: np.geomspace(Tensor([0.0, 1.0]), 2.0, 3), ValueError, "ends that are not 0"),
+        (
+            lambda: np.piecewise(Tensor(X), [np.array([True, False])], [np.sin]),
+            IndexError,
+            "of its first axes",
+        ),
+    ],
+)
+def test_what_numpy_refuses_is_refused(call, error, text):
+    with pytest.raises(error, match=text):
+        call()

@@ -208,3 +208,32 @@ def test_beside_torch():
     )(torch.tensor(W), torch.tensor(XS))
 
     np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-12)
+
+
+SAMPLES = np.where(np.arange(20).reshape(5, 4) % 7 == 3, np.nan, XS)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x * np.zeros_like(x) + np.ones_like(x) + np.full_like(x, 2.0),
+        lambda x: np.full_like(x, np.sum(x)) + np.empty_like(x) * 0,
+        lambda x: x.astype(np.result_type(x, np.float32)) * (not np.iscomplexobj(x)),
+        lambda x: np.outer(x, x)[np.diag_indices_from(np.outer(x, x))],
+        lambda x: np.nanmean(SAMPLES[0] * x),
+        lambda x: np.stack([np.nanmax(SAMPLES[0] * x), np.nanmin(SAMPLES[0] * x)]),
+        lambda x: np.stack([np.nanvar(SAMPLES[0] * x), np.nanstd(SAMPLES[0] * x, ddof=1)]),
+        lambda x: np.stack([np.nanmedian(SAMPLES[0] * x), np.nanquantile(SAMPLES[0] * x, 0.3)]),
+        lambda x: np.linalg.lstsq(A.T, x, rcond=None)[1],
+        lambda x: np.polyfit(np.arange(4.0), x, 1),
+        lambda x: np.roots(x[:2]),
+        lambda x: np.geomspace(np.exp(x), 9.0, 3),
+    ],
+)
+def test_functions_of_shapes_and_of_numbers_among_others(f):
+    found = vmap(f)(XS)
+    np.testing.assert_allclose(found, np.stack([f(x) for x in XS]), rtol=1e-12)
+    slopes = vmap(grad(lambda x: np.sum(f(x) * x[0])))(XS)
+    np.testing.assert_allclose(
+        slopes, np.stack([grad(lambda x: np.sum(f(x) * x[0]))(x) for x in XS]), rtol=1e-10
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from clearprop.batch import BatchTensor
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
@@ -222,7 +223,7 @@ def nanmean(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     if x.dtype.kind not in "fc":
         return np.mean(x, axis=axis, keepdims=keepdims)
     numbers = np.sum(np.logical_not(np.isnan(x)), axis=axis, keepdims=keepdims)
-    if np.any(constant(numbers) == 0):
+    if not isinstance(x, BatchTensor) and np.any(constant(numbers) == 0):
         warnings.warn("Mean of empty slice", RuntimeWarning, stacklevel=4)
     with np.errstate(invalid="ignore"):
         return nansum(x, axis, keepdims=keepdims) / numbers.astype(x.dtype)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.batch import BatchTensor
 from clearprop.define import define
 from clearprop.errors import GradientError, lesson
 from clearprop.facts import Facts
@@ -215,7 +216,7 @@ def eigh(x: Any, UPLO: str = "L") -> Any:
     array([1., 2.])
     """
     z = ops["eigh"](x, part=_part("eigh", UPLO))
-    return EighResult(z[..., 0], z[..., 1:])
+    return EighResult(np.real(z[..., 0]), z[..., 1:])
 
 
 @implements(np.linalg.eigvalsh)
@@ -321,7 +322,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
         return np.linalg.svd(x.value if hasattr(x, "requires_grad") else x)
     z = ops["svd"](x)
     u, s, v = _svd_parts(z, x.shape[-2])
-    return SVDResult(u, s, turned(v))
+    return SVDResult(u, np.real(s), turned(v))
 
 
 # --- QR -----------------------------------------------------------------------------------------------------
@@ -454,9 +455,10 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     rtol = eps * max(m, n) if rcond is None else eps if rcond == -1 else rcond
     x = ops["pinv"](a, rtol=rtol) @ b
     rank = ops["rank_of"](a, rtol=rtol).astype(np.int32)  # as LAPACK counts
-    left = np.zeros((0,), x.dtype)
-    if constant(rank) == n and m > n:
-        sums = np.sum((a @ x - b) ** 2, axis=0)
+    left = np.zeros((0,), np.zeros(0, x.dtype).real.dtype)
+    if m > n and (isinstance(rank, BatchTensor) or constant(rank) == n):  # of examples every one
+        d = a @ x - b
+        sums = np.sum(np.real(d * np.conjugate(d)), axis=0)
         left = ops["of_full_rank"](sums if sums.ndim else sums.reshape((1,)), rank, full=n)
     return x, left, rank, ops["svdvals"](a)
 

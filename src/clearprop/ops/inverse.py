@@ -133,5 +133,9 @@ def slogdet(x: Any) -> Any:
     """
     if x.dtype.kind != "c":
         return SlogdetResult(ops["sign_of_det"](x), ops["logabsdet"](x))
-    d = ops["det"](x)
-    return SlogdetResult(d / np.absolute(d), ops["logabsdet"](x))
+    size = ops["logabsdet"](x)
+    known = ops["detach"](size)
+    scale = np.exp(np.where(np.isfinite(known), known, 0.0) / -max(x.shape[-1], 1))  # the size becomes 1
+    d = ops["det"](x * scale.astype(size.dtype)[..., None, None])
+    length = np.absolute(d)
+    return SlogdetResult(d / np.where(length == 0, 1, length), size)

@@ -15,7 +15,7 @@ import numpy as np
 from clearprop.define import define
 from clearprop.facts import Facts
 from clearprop.ops.plane import real_only
-from clearprop.ops.shape import as_array, constant
+from clearprop.ops.shape import as_array, blank
 from clearprop.registry import implements, numpy_functions
 from clearprop.tensor import Tensor
 
@@ -61,7 +61,7 @@ _OF_SHAPES: tuple[Callable[..., Any], ...] = (
 for _function in _OF_VALUES:
     numpy_functions[_function] = _answered(_function, lambda t: t.value)
 for _function in _OF_SHAPES:
-    numpy_functions[_function] = _answered(_function, constant)
+    numpy_functions[_function] = _answered(_function, blank)
 
 
 # --- ops without a gradient ---------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def full_like(
     """Return an array of x's shape and dtype that is one value; the gradient of a Tensor's is its sum."""
     shape = as_array(x).shape if shape is None else shape  # asked of x itself, which may be what a mask picks
     if not isinstance(fill_value, Tensor):
-        return np.full_like(constant(x), fill_value, dtype, order, subok, shape, device=device)
+        return np.full_like(blank(x), fill_value, dtype, order, subok, shape, device=device)
     dtype = as_array(x).dtype if dtype is None else np.dtype(dtype)
     filled = np.broadcast_to(fill_value, shape)
     return filled.astype(dtype) if filled.dtype != dtype else +filled

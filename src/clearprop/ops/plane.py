@@ -106,9 +106,9 @@ def angle(x: Any, deg: bool = False) -> Any:
     """Return the angle in radians, or in degrees; of real numbers 0 or pi, without a gradient."""
     if x.dtype.kind == "c":
         return ops["argument"](x) * (180 / math.pi) if deg else ops["argument"](x)
-    half = 180.0 if deg else np.pi
-    dtype = np.result_type(x.dtype, np.float16 if x.dtype.kind == "f" else "f8")
-    return np.where(x < 0, half, 0.0).astype(dtype)
+    real = ops["detach"](x if x.dtype.kind == "f" else x.astype(np.float64))
+    found = np.arctan2(real.dtype.type(0), real)  # also of -0.0, and of NaN
+    return found * (180 / math.pi) if deg else found
 
 
 def real_only(called: str, x: Any) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.batch import BatchTensor
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
-from clearprop.ops.series import convolve, polyder, polyval, vander
+from clearprop.ops.series import polyder, polyval, vander
 from clearprop.ops.shape import as_array, constant
 from clearprop.registry import implements, ops
 
@@ -40,7 +41,8 @@ def roots(p: Any) -> Any:
     array([-2.,  2.])
     """
     p = np.atleast_1d(as_array(p))
-    np.roots(getattr(p, "value", p))
+    if not isinstance(p, BatchTensor):
+        np.roots(getattr(p, "value", p))
     return ops["roots"](p)
 
 
@@ -59,10 +61,11 @@ def poly(roots: Any) -> Any:
     if not z.size:
         return 1.0
     if z.dtype.kind not in "fc" or z.dtype.itemsize < 4:
-        z = z.astype(np.promote_types(z.dtype, np.float64 if z.dtype.kind in "iu" else z.dtype))
+        z = z.astype(np.float64)
     p: Any = np.ones(1, z.dtype)
     for i in range(z.shape[0]):
-        p = convolve(p, np.stack([np.ones((), z.dtype), -z[i]]))
+        last = np.zeros(1, z.dtype)
+        p = np.concatenate([p, last]) - np.concatenate([last, z[i] * p])
     if z.dtype.kind == "c":
         there = getattr(z, "value", z)
         if np.all(np.sort(there) == np.sort(there.conjugate())):
@@ -78,11 +81,11 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     (array([ 1., -2.]), array([0.]))
     """
     u, v = np.atleast_1d(as_array(u) + 0.0), np.atleast_1d(as_array(v) + 0.0)
-    n, steps = v.size - 1, u.size - v.size + 1
+    n, steps, share = v.size - 1, u.size - v.size + 1, 1.0 / v[0]
     dtype = np.result_type(u.dtype, v.dtype)
     rest, quotient = u.astype(dtype), []
     for k in range(steps):
-        d = rest[k] / v[0]
+        d = share * rest[k]
         quotient.append(d)
         rest = rest - np.pad(d * v, (k, u.size - k - n - 1))
     there = constant(rest)
@@ -133,7 +136,7 @@ def polyfit(
     scale = np.sqrt(np.sum(left * left, axis=0))
     c, residuals, rank, s = np.linalg.lstsq(left / scale, right, rcond)
     c = c / (scale[:, None] if c.ndim == 2 else scale)
-    if constant(rank) != order and not full:
+    if not isinstance(rank, BatchTensor) and constant(rank) != order and not full:
         warnings.warn("Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=4)
     if full:
         return c, residuals, rank, s, rcond

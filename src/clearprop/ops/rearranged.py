@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.ops.index import take
 from clearprop.ops.shape import as_array, constant
 from clearprop.registry import implements, ops
@@ -206,6 +206,11 @@ def piecewise(x: Any, conditions: Any, functions: Any, *args: Any, **kw: Any) ->
     single = not isinstance(conditions, (list, tuple)) or (not np.ndim(conditions[0]) and x.ndim)
     conditions = [as_array(c) for c in ([conditions] if single else conditions)]
     conditions = [c if c.dtype.kind == "b" else c != 0 for c in conditions]
+    for c in conditions:
+        if c.shape != x.shape[: c.ndim]:
+            wanted, got = "wants conditions of x's shape, or of its first axes", f"{c.shape} for {x.shape}"
+            raise IndexError(lesson("np.piecewise(x, conditions, functions)", wanted, got, at_line()))
+    conditions = [c.reshape((*c.shape, *(1,) * (x.ndim - c.ndim))) for c in conditions]
     if len(functions) == len(conditions) + 1:
         none = ~np.any(np.stack([np.broadcast_to(c, x.shape) for c in conditions]), axis=0)
         conditions, functions = [none, *conditions], [functions[-1], *functions[:-1]]

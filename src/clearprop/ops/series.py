@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from clearprop.define import define
-from clearprop.errors import lesson
-from clearprop.ops.shape import as_array
+from clearprop.errors import at_line, lesson
+from clearprop.ops.shape import as_array, constant, known
 from clearprop.registry import implements, ops
 
 _SIGNAL = np.array([[0.5, -1.2, 2.0, 0.7], [1.5, 0.3, -0.8, 1.1], [0.9, -0.4, 1.3, 2.2]])
@@ -112,7 +112,7 @@ def gradient(f: Any, *spacing: Any, axis: Any = None, edge_order: int = 1) -> An
         raise ValueError(lesson("np.gradient(edge_order=)", "is 1 or 2", f"{edge_order}"))
     if any(f.shape[a] < edge_order + 1 for a in axes):
         raise ValueError(lesson("np.gradient(f)", f"wants {edge_order + 1} samples an axis", f"{f.shape}"))
-    f = f if f.dtype.kind == "f" else f.astype(np.float64)
+    f = f if f.dtype.kind in "fc" else f.astype(np.float64)
     found = tuple(_slope(f, as_array(h), a, edge_order) for a, h in zip(axes, steps, strict=True))
     return found[0] if single or len(found) == 1 else found
 
@@ -127,6 +127,8 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
     left, right = gaps[:-1], gaps[1:]
     steps = (rows[..., 1:] - rows[..., :-1]) / gaps
     inner = (right * steps[..., :-1] + left * steps[..., 1:]) / (left + right)
+    if not h.ndim:  # the sample itself has no part in it, be it infinite or no number
+        inner = (rows[..., 2:] - rows[..., :-2]) / (2.0 * h)
     first, last = steps[..., :1], steps[..., -1:]
     if edge_order == 2:
         first = first + (first - steps[..., 1:2]) * (gaps[0] / (gaps[0] + gaps[1]))
@@ -184,6 +186,8 @@ def _cut(called: str, z: Any, n: int, m: int, mode: Any) -> Any:
 def convolve(x: Any, y: Any, mode: Any = "full") -> Any:
     """Return the sums over k of x_k y_(i-k): the product of two polynomials' coefficients.
 
+    An entry of the shorter one that is infinite or NaN makes NaN also where it reaches past an end.
+
     >>> convolve(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     array([1., 3., 2.])
     """
@@ -194,11 +198,11 @@ def convolve(x: Any, y: Any, mode: Any = "full") -> Any:
 
 @implements(np.correlate)
 def correlate(x: Any, y: Any, mode: Any = "valid") -> Any:
-    """Return the sums over k of x_(k+i) y_k."""
+    """Return the sums over k of x_(k+i) y_k, of complex y_k the conjugates."""
     if not np.ndim(x) or not np.ndim(y):
         raise ValueError(lesson("np.correlate(x, y)", "wants two vectors", f"{np.shape(x)}, {np.shape(y)}"))
     x, y = _vectors("np.correlate", x, y)
-    swapped = y.size > x.size
+    swapped, y = y.size > x.size, np.conjugate(y)
     a, b = (y, x) if swapped else (x, y)
     z = _cut("np.correlate", _full(a, b[::-1]), a.size, b.size, mode)
     return z[::-1] if swapped else z
@@ -327,6 +331,13 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 
 
 # --- numbers at equal distances -----------------------------------------------------------------------------
+def _inexact(*ends: Any) -> list[Any]:
+    """Return arrays of one dtype that is no integer's; Python's numbers take that of the others."""
+    known = (x if type(x) in (int, float, complex) else as_array(x).dtype for x in ends)
+    dtype = np.result_type(*known, 1.0)
+    return [as_array(x).astype(dtype) for x in ends]
+
+
 @implements(np.linspace)
 def linspace(
     start: Any,
@@ -338,7 +349,7 @@ def linspace(
     axis: int = 0,
 ) -> Any:
     """Return `num` numbers at equal distances from `start` to `stop`; with `retstep` the distance, too."""
-    start, stop = as_array(start) * 1.0, as_array(stop) * 1.0
+    start, stop = _inexact(start, stop)
     num = operator.index(num)
     if num < 0:
         raise ValueError(lesson("np.linspace(num=)", "is not negative", f"{num}"))
@@ -365,8 +376,11 @@ def logspace(
     axis: int = 0,
 ) -> Any:
     """Return `num` numbers from base^start to base^stop, each the same multiple of the one before."""
-    start, stop, base = np.broadcast_arrays(as_array(start), as_array(stop), as_array(base))
-    z = np.power(np.expand_dims(base, axis), linspace(start, stop, num, endpoint, axis=axis))
+    start, stop = _inexact(start, stop)
+    if np.ndim(base):  # a number is of no dtype of its own
+        start, stop, base = np.broadcast_arrays(start, stop, as_array(base))
+        base = np.expand_dims(base, axis)
+    z = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
     return z if dtype is None else z.astype(dtype)
 
 
@@ -374,8 +388,25 @@ def logspace(
 def geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
-    """Return `num` numbers from `start` to `stop`, of one sign, each the same multiple of the one before."""
-    start, stop = as_array(start) * 1.0, as_array(stop) * 1.0
-    sign = np.sign(start)
-    z = np.exp(linspace(np.log(sign * start), np.log(sign * stop), num, endpoint, axis=axis)) * sign
+    """Return `num` numbers from `start` to `stop`, each the same multiple of the one before.
+
+    Real ones are of one sign; complex ones lie on a spiral. In float64, as NumPy has it, unless `dtype` says
+    otherwise. Raises ValueError where an end is 0, by which nothing has a multiple.
+
+    >>> geomspace(1.0, 8.0, 4)
+    array([1., 2., 4., 8.])
+    """
+    start, stop = np.broadcast_arrays(as_array(start), as_array(stop))
+    wide = np.result_type(start.dtype, stop.dtype, np.float64)
+    start, stop = start.astype(wide), stop.astype(wide)
+    if known(start, stop) and not (np.all(constant(start)) and np.all(constant(stop))):
+        raise ValueError(lesson("np.geomspace(start, stop)", "wants ends that are not 0", "0", at_line()))
+    turn = start / np.absolute(start) if wide.kind == "c" else np.sign(start)
+    first, last = np.log(start / turn), np.log(stop / turn)
+    z = np.exp(linspace(first, last, num, endpoint)) * turn
+    if num > 0:  # the ends are what was given, and infinite where that is
+        ends = [np.expand_dims(end, 0) for end in (start, stop)]
+        inner = z[1:-1] if endpoint else z[1:]
+        z = np.concatenate([ends[0], inner, *ends[1:] * (endpoint and num > 1)])
+    z = z if axis == 0 else np.moveaxis(z, 0, axis)
     return z if dtype is None else z.astype(dtype)

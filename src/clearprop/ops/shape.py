@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.batch import BatchTensor
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
+from clearprop.modes import mode
 from clearprop.registry import implements, wider
 from clearprop.tensor import Tensor
 
@@ -241,6 +243,16 @@ def constant(x: Any) -> Any:
     return x._value if isinstance(x, Tensor) else np.asarray(x)
 
 
+def known(*xs: Any) -> bool:
+    """Return whether there are values to look at: not in a recorded step, nor of an example among many."""
+    return mode.recorder is None and not any(isinstance(x, BatchTensor) for x in xs)
+
+
+def blank(x: Any) -> Any:
+    """Return an array that is asked for its shape and dtype alone: also for an example among many."""
+    return np.empty(x.shape, x.dtype) if isinstance(x, BatchTensor) else constant(x)
+
+
 def _sequence(arrays: Any, axis: int = 0) -> Any:
     return tuple([as_array(x) for x in arrays]), {"axis": operator.index(axis)}
 
@@ -459,7 +471,7 @@ def zeros_like(
 ) -> Any:
     """Return an array of zeros of x's shape and dtype: a constant, not a Tensor."""
     shape = as_array(x).shape if shape is None else shape  # asked of x itself, which may be what a mask picks
-    return np.zeros_like(constant(x), dtype, order, subok, shape, device=device)
+    return np.zeros_like(blank(x), dtype, order, subok, shape, device=device)
 
 
 @implements(np.ones_like)
@@ -468,4 +480,4 @@ def ones_like(
 ) -> Any:
     """Return an array of ones of x's shape and dtype: a constant, not a Tensor."""
     shape = as_array(x).shape if shape is None else shape  # asked of x itself, which may be what a mask picks
-    return np.ones_like(constant(x), dtype, order, subok, shape, device=device)
+    return np.ones_like(blank(x), dtype, order, subok, shape, device=device)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from clearprop.batch import BatchTensor
 from clearprop.errors import lesson
 from clearprop.ops.composed import nanmean
 from clearprop.ops.index import take_along_axis
@@ -234,6 +235,8 @@ def nanmedian(x: Any, axis: Any = None, *, overwrite_input: bool = False, keepdi
 
 
 def _warned(x: Any, axis: Any, text: str) -> None:
+    if isinstance(x, BatchTensor):  # NaN says it to whom it concerns: a warning would be about all examples
+        return
     value = constant(x)
     if value.dtype.kind == "f" and value.size and np.any(np.all(np.isnan(value), axis=axis)):
         warnings.warn(text, RuntimeWarning, stacklevel=5)
@@ -288,7 +291,7 @@ def nanvar(x: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -
         return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
     missing = np.isnan(x)
     numbers = np.sum(np.logical_not(missing), axis=axis, keepdims=keepdims)
-    if np.any(constant(numbers) <= ddof):
+    if not isinstance(x, BatchTensor) and np.any(constant(numbers) <= ddof):
         warnings.warn("Degrees of freedom <= 0 for slice.", RuntimeWarning, stacklevel=4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -325,7 +328,7 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
     if free <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=4)
     d = x - np.mean(x, axis=1, keepdims=True)
-    return np.squeeze(d @ d.T / np.float64(max(free, 0)))
+    return np.squeeze(d @ np.conjugate(d.T) / np.float64(max(free, 0)))
 
 
 def _variables(m: Any, rowvar: bool) -> Any:
@@ -343,5 +346,8 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
     c = cov(x, y, rowvar)
     if not c.ndim:
         return c / c
-    sizes = np.sqrt(np.diagonal(c))
-    return np.clip(c / np.expand_dims(sizes, 1) / np.expand_dims(sizes, 0), -1, 1)
+    sizes = np.sqrt(np.real(np.diagonal(c)))
+    found = c / np.expand_dims(sizes, 1) / np.expand_dims(sizes, 0)
+    if found.dtype.kind != "c":
+        return np.clip(found, -1, 1)
+    return np.clip(np.real(found), -1, 1) + 1j * np.clip(np.imag(found), -1, 1)

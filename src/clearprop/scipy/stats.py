@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.batch import BatchTensor
 from clearprop.errors import at_line, lesson
-from clearprop.modes import mode
 from clearprop.ops.random import normal
-from clearprop.ops.shape import as_array, constant
+from clearprop.ops.shape import as_array, constant, known
 from clearprop.registry import ops
 from clearprop.scipy import sampling
 
@@ -204,7 +202,7 @@ def _gamma(y: Any, a: Any) -> Any:
 
 def _refuse_negative(called: str, *parameters: Any) -> None:
     """Raise ValueError for a scale or a shape below 0, where its value is known."""
-    if mode.recorder is None and not any(isinstance(x, BatchTensor) for x in parameters):
+    if known(*parameters):
         for x in parameters:
             if np.any(np.less(constant(x), 0)):
                 wanted = "wants a scale and shapes above 0"
@@ -293,7 +291,7 @@ class Dirichlet:
 
     @staticmethod
     def _refuse(x: Any, alpha: Any) -> None:
-        if mode.recorder is not None or any(isinstance(t, BatchTensor) for t in (x, alpha)):
+        if not known(x, alpha):
             return
         values, heights = constant(x), constant(alpha)
         wanted, got = "wants shares of 0 or more that add up to 1, and parameters above 0", ""
