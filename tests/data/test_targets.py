@@ -97,10 +97,13 @@ def test_the_numbers_of_a_dressed_target_are_learned():
 def test_a_count_is_learned_by_the_logarithm_of_what_is_expected():
     found = reading(COUNTS)
     table = Table("t.csv", {"y": list(map(str, COUNTS))})
-    target = learn_target(table, found, table, count=True)
+    target = learn_target(table, found, table, loss="poisson")
 
     assert isinstance(target, Count)
     assert target.decode([[0.0]]) == pytest.approx([sum(COUNTS) / len(COUNTS)])
     below = Table("t.csv", {"y": ["-1", "5", "7"]})
-    with pytest.raises(InputError, match="--loss poisson: wants counts: numbers of 0 or more: 'y' has -1"):
-        learn_target(below, found, below, count=True)
+    with pytest.raises(
+        InputError,
+        match="--loss poisson: wants counts: numbers of 0 or more, and not 0 alone: '-1' on line 2",
+    ):
+        learn_target(below, found, below, loss="poisson")

@@ -142,3 +142,37 @@ def test_infinite_numbers_are_refused_by_their_column():
     x, y = numbers()
     with pytest.raises(ValueError, match="wants numbers that can be squared"):
         TabularRegressor(**QUICK).fit(x, np.where(y == 0, -1e300, 1e300))
+
+
+def wages(rows=400):
+    rng = np.random.default_rng(5)
+    x = rng.uniform(-1, 1, (rows, 2))
+    return x, np.exp(3 + x[:, 0]) * rng.gamma(9.0, 1 / 9, rows)
+
+
+def test_losses_of_numbers():
+    x, y = wages()
+    for loss in ("mse", "mae", "huber", "quantile", "gamma", "poisson"):
+        goal = np.round(y) if loss == "poisson" else y
+        model = TabularRegressor(**QUICK, loss=loss).fit(x, goal)
+        assert np.corrcoef(model.predict(x), np.exp(x[:, 0]))[0, 1] > 0.95, loss
+        assert model.predict(x).mean() == pytest.approx(y.mean(), rel=0.1), loss
+    model = TabularRegressor(**QUICK, loss="quantile", quantiles=(0.9, 0.1)).fit(x, y)
+    low, high = model.predict_quantiles(x).T
+    assert 0.7 < np.mean((low <= y) & (y <= high)) < 0.9
+    with pytest.raises(ValueError, match="wants a model of quantiles: 'mse'"):
+        TabularRegressor(**QUICK).fit(x, y).predict_quantiles(x)
+
+
+@pytest.mark.parametrize(("change", "least", "message"), [
+    ({"loss": "squared"}, 1, r"TabularRegressor\(loss=\): wants one of mse, mae"),
+    ({"loss": None}, 1, r"wants one of mse, mae.*: None"),
+    ({"loss": "poisson"}, -1, "wants counts: numbers of 0 or more, and not 0 alone: -1"),
+    ({"loss": "gamma"}, 0, "wants numbers above 0: 0"),
+    ({"loss": "quantile", "quantiles": (0.5, 1.0)}, 1, "shares between 0 and 1"),
+    ({"loss": "quantile", "quantiles": ()}, 1, "shares between 0 and 1"),
+])  # fmt: skip
+def test_losses_that_cannot_be(change, least, message):
+    x, y = wages(40)
+    with pytest.raises(ValueError, match=message):
+        TabularRegressor(**QUICK | change).fit(x, np.append(y[1:], least))

@@ -36,6 +36,7 @@ ACTIVATIONS = {
     "leaky_relu": "LeakyReLU",
     "softplus": "Softplus",
 }
+LOSSES = ("mse", "mae", "huber", "quantile", "poisson", "gamma")
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
 ASKED = ("number", "category", "date", "ignore", "text")
 DATA_SETS = ("digits", "iris", "wine", "breast_cancer", "diabetes")
@@ -74,8 +75,8 @@ class Job:
         encodings = columns.learn_columns(
             self.training, self.reading, one_scale=_one_scale(args), robust=robust
         )
-        count = args.loss == "poisson"
-        aim = columns.learn_target(self.table, self.reading, self.training, count=count)
+        loss, levels = args.loss or "mse", levels_of(args)
+        aim = columns.learn_target(self.table, self.reading, self.training, loss=loss, levels=levels)
         self._make(hidden, encodings, aim)
 
     def _make(self, hidden: list[int], encodings: Any, aim: Any) -> None:
@@ -117,12 +118,37 @@ class Job:
 
     def tell(self, report: TrainingReport) -> None:
         """Print what was found in the table."""
+        self.reading.remarks += self._known()
         report.data(self.table, self.reading, self.model, self.parts)
         report.absent(self.reading, self.model, self.parts, self.table)
 
+    def _known(self) -> list[str]:
+        """Return what is to be said of rows held out that are among those learned from."""
+        from clearprop.data.twins import rows_known
+
+        names = [column.name for column in self.model.columns] + [self.model.target.name]
+        learned, *others = self.parts
+        told = []
+        for held, purpose in zip(others, ("validate", "test on"), strict=True):
+            count = rows_known(self.table, names, learned, held) if len(held) else 0
+            if count:
+                told.append(f"{count:,} of {len(held):,} rows to {purpose}")
+        same = "are, in all that is read of them, rows that are learned from too: measured on these"
+        return [f"{' and '.join(told)} {same}, a network looks better than it is"] if told else []
+
     def data(self) -> Any:
         """Return what the network learns from, as `fit` takes it."""
-        return self.pair(self.training)
+        return self.weighed(self.training)
+
+    def weighed(self, table: Any) -> tuple[Any, Any]:
+        """Return a part of the table as inputs and targets, a pair with the weights if rows have some."""
+        import numpy as np
+
+        from clearprop.cli.settling import weights_of_rows
+
+        x, y = self.pair(table)
+        weights = weights_of_rows(self.args, table)
+        return x, y if weights is None else (y, weights.astype(np.float32))
 
     def pair(self, table: Any) -> tuple[Any, Any]:
         """Return a part of the table as the network's inputs and targets."""
@@ -137,8 +163,9 @@ class Job:
     def train(self, report: TrainingReport) -> History:
         """Train the network."""
         from clearprop import train
+        from clearprop.train.objectives import followed
 
-        args, classify = self.args, self.reading.task == "classification"
+        args = self.args
         optimizer = self._optimizer()
         data, callbacks = self.data(), []
         if self.recipe is not None:
@@ -150,14 +177,14 @@ class Job:
         with _notes(), report.remarks():
             return train.fit(
                 self.model.network,
-                self._loss(),
+                self._weighed_loss(),
                 data,
-                validation=self.pair(self.validation) if len(self.validation) else None,
+                validation=self.weighed(self.validation) if len(self.validation) else None,
                 epochs=args.epochs,
                 batch_size=args.batch_size,
                 optimizer=optimizer,
                 callbacks=callbacks,
-                metrics=["accuracy" if classify else "r2"],
+                metrics=[followed(self.model.target, args.sample_weight is not None)],
                 patience=args.patience or None,
                 checkpoint=args.checkpoint,
                 resume=args.resume,
@@ -192,13 +219,19 @@ class Job:
 
     def _loss(self) -> Any:
         from clearprop import nn
+        from clearprop.train.objectives import objective
         from clearprop.train.tabular import EachMember
 
         if self.reading.task == "classification":
             loss: Any = nn.CrossEntropyLoss(weight=self._class_weights())
         else:
-            loss = nn.PoissonNLLLoss() if self.args.loss == "poisson" else nn.MSELoss()
+            loss = objective(self.args.loss or "mse", self.model.target)
         return loss if self.recipe is None else EachMember(loss)
+
+    def _weighed_loss(self) -> Any:
+        from clearprop.train.weighting import Weighted
+
+        return self._loss() if self.args.sample_weight is None else Weighted(self._loss(), rows=True)
 
     def _class_weights(self) -> Any:
         """Return a weight for each class, which hold on the validation rows too, or None."""
@@ -228,11 +261,12 @@ class Job:
 
     def finish(self, folder: Path, history: History, report: TrainingReport) -> None:
         """Print how the training went and what the test says; write the files into the folder."""
-        from clearprop.cli.settling import settled
+        from clearprop.cli.settling import settled, weights_of_rows
 
         report.curves(history)
         self.model.about = settled(self)
-        result = report.test(self.model, self.test) if len(self.test) else {}
+        weights = weights_of_rows(self.args, self.test)
+        result = report.test(self.model, self.test, weights) if len(self.test) else {}
         self.model.about |= {
             "data": self.table.path,
             "reading": told(self.args),
@@ -279,7 +313,8 @@ class StreamedJob(Job):
             seed=args.seed,
             task=args.task,
             columns=asked_columns(args),
-            count=args.loss == "poisson",
+            loss=args.loss or "mse",
+            levels=levels_of(args),
             robust=not args.plain,
             **reading_options(args),
         )
@@ -361,13 +396,21 @@ def _notes() -> Iterator[None]:
 
 def _inspected(args: argparse.Namespace) -> tuple[Any, Any]:
     """Return what was found in the table, and the rows of it whose target is known."""
+    from clearprop.cli.settling import weights_of_rows
     from clearprop.data import inspection
 
     table, target = _table(args)
     asked = asked_columns(args)
-    if args.group is not None:
-        table.found(args.group, "the groups")
-        asked.setdefault(args.group, "ignore")
+    for name, purpose in ((args.group, "the groups"), (args.sample_weight, "the weights of rows")):
+        if name is not None:
+            table.found(name, purpose)
+            asked.setdefault(name, "ignore")
+    if args.sample_weight is not None:
+        if args.sample_weight == target:
+            raise InputError(lesson("--sample-weight", "wants another column than the target", repr(target)))
+        if asked[args.sample_weight] != "ignore":
+            got = f"--column {args.sample_weight}={asked[args.sample_weight]}"
+            raise InputError(lesson("--sample-weight", "names a column that the network does not read", got))
     reading = inspection.inspect(
         table,
         target,
@@ -379,7 +422,26 @@ def _inspected(args: argparse.Namespace) -> tuple[Any, Any]:
     )
     if args.loss is not None and reading.task == "classification":
         raise _no_number()
-    return reading, inspection.with_target(table, reading)
+    table = inspection.with_target(table, reading)
+    weights_of_rows(args, table)
+    return reading, table
+
+
+def levels_of(args: argparse.Namespace) -> tuple[float, ...]:
+    """Return the levels of the quantiles that are asked for, none where it is about something else."""
+    from clearprop.train.objectives import checked_levels
+
+    if args.quantiles is None:
+        return ()
+    if args.loss != "quantile":
+        raise InputError(lesson("--quantiles", "is of --loss quantile", f"--loss {args.loss or 'mse'}"))
+    try:
+        return checked_levels("--quantiles", [float(level) for level in args.quantiles.split(",")])
+    except ValueError as error:
+        wanted = "wants shares between 0 and 1 that differ"
+        raise InputError(
+            lesson("--quantiles", wanted, repr(args.quantiles), hint="--quantiles 0.1,0.5,0.9")
+        ) from error
 
 
 def _no_number() -> InputError:
@@ -444,13 +506,11 @@ def _recipe(args: argparse.Namespace, hidden: list[int]) -> Any:
 def _network(encodings: Any, hidden: list[int], aim: Any, activation: str, dropout: float) -> Any:
     """Return the plain network: linear layers with an activation between."""
     from clearprop import nn
-    from clearprop.data.columns import Classes
 
     inputs = sum(column.width for column in encodings)
-    outputs = len(aim.values) if isinstance(aim, Classes) else 1
     layers: list[nn.Module] = []
     for size in hidden:
         layers += [nn.Linear(inputs, size), getattr(nn, activation)()]
         layers += [nn.Dropout(dropout)] if dropout else []
         inputs = size
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+    return nn.Sequential(*layers, nn.Linear(inputs, aim.outputs))

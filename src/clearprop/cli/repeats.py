@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.cli.division import folds
-from clearprop.cli.settling import settled
+from clearprop.cli.settling import settled, weights_of_rows
 from clearprop.cli.train_report import TrainingReport
 
 
@@ -28,7 +28,7 @@ def repeated(job: Any, asked: Any, hidden: list[int], report: TrainingReport) ->
             one.begin(hidden, part)
             one.train(silent)
             one.model.about = settled(one)
-            for name, value in silent.test(one.model, one.test).items():
+            for name, value in silent.test(one.model, one.test, weights_of_rows(one.args, one.test)).items():
                 found.setdefault(name, []).append(value)
             fold = "" if asked.folds is None else f", fold {number}"
             first = next(iter(found))

@@ -1,4 +1,4 @@
-"""What is settled after a training, on rows held out: the temperature, the threshold, typical errors."""
+"""What is settled beside a training: weights before it; temperature, threshold, typical errors after it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clearprop.data.columns import Classes, Target, encode
+from clearprop.data.columns import Classes, Quantiles, Target, encode
+from clearprop.data.readings import numbers_only
 from clearprop.data.tables import Table, nearest
 from clearprop.errors import InputError, lesson
 from clearprop.train import measures
@@ -22,30 +23,43 @@ FEWEST = 30
 
 
 def settled(job: Any) -> dict[str, Any]:
-    """Return what a model file keeps of it: `typical`, and `temperature`, `threshold` or `within`."""
+    """Return what a model file keeps: `typical`, and `temperature`, `threshold`, or `within` and `loss`."""
     model, held = job.model, job.validation
     sample = job.training.rows(range(min(len(job.training), 10_000)))
     found: dict[str, Any] = {"typical": typical_features(model, encode(sample, model.columns))}
+    weights = weights_of_rows(job.args, held)
     if not isinstance(model.target, Classes):
-        if len(held) >= FEWEST:
+        found |= {"loss": job.args.loss} if job.args.loss else {}
+        if len(held) >= FEWEST and not isinstance(model.target, Quantiles):
             off = np.abs(model.target.decode(model.outputs(held)) - model.target.values(held))
-            found["within"] = float(np.quantile(off, 0.9))
+            found["within"] = _reach(off, weights)
         return found
     classes = model.target.encode(held) if len(held) else np.zeros(0, int)
     if len(held) >= FEWEST:
-        found["temperature"] = round(measures.temperature(model.outputs(held).astype(np.float64), classes), 4)
+        logits = model.outputs(held).astype(np.float64)
+        found["temperature"] = round(measures.temperature(logits, classes, weights), 4)
     if job.args.threshold is not None:
         model.about = dict(found)
-        found["threshold"] = _threshold(job, model.probabilities(held), classes)
+        found["threshold"] = _threshold(job, model.probabilities(held), classes, weights)
     return found
 
 
-def _threshold(job: Any, shares: Array, classes: Array) -> dict[str, Any]:
+def _reach(off: Array, weights: Array | None) -> float:
+    """Return how far nine of ten rows are off at most, by their weights."""
+    if weights is None:
+        return float(np.quantile(off, 0.9))
+    order = np.argsort(off)
+    reached = np.cumsum(weights[order])
+    return float(off[order][np.searchsorted(reached, 0.9 * reached[-1])])
+
+
+def _threshold(job: Any, shares: Array, classes: Array, weights: Array | None) -> dict[str, Any]:
     """Return the rarer of two classes and the probability from which on it is said."""
     values, text = job.model.target.values, str(job.args.threshold)
     rarer = int(np.argmin(np.bincount(job.model.target.encode(job.training), minlength=len(values))))
     if text == "f1":
-        return {"class": values[rarer], "from": measures.best_threshold(shares[:, rarer], classes == rarer)}
+        best = measures.best_threshold(shares[:, rarer], classes == rarer, weights)
+        return {"class": values[rarer], "from": best}
     return {"class": values[rarer], "from": float(text)}
 
 
@@ -64,6 +78,26 @@ def check_threshold(text: str | None, target: Target, held: int) -> None:
     if not held:
         hint = "--validation-split 0.1"
         raise InputError(lesson("--threshold", "wants validation rows", "there are none", hint=hint))
+
+
+def weights_of_rows(args: Any, table: Table) -> Array | None:
+    """Return how much each row counts, by the column that is asked for, or None.
+
+    Raises InputError for a cell that is no number of 0 or more, and where no row counts.
+    """
+    name = args.sample_weight
+    if name is None or not len(table):
+        return None
+    table.found(name, "the weights of rows")
+    weights = numbers_only(table, name)
+    wrong = np.flatnonzero(~(weights >= 0))
+    if len(wrong):
+        got = table.where(name, int(wrong[0]))
+        raise InputError(lesson("--sample-weight", f"wants numbers of 0 or more in {name!r}", got))
+    if not weights.any():
+        got = f"0 in all {len(table):,} rows to learn from, to validate or to test"
+        raise InputError(lesson("--sample-weight", f"wants a row that counts by {name!r}", got))
+    return weights
 
 
 def weights_of_classes(text: str, target: Target, training: Table) -> Array:
@@ -100,16 +134,22 @@ def weights_of_classes(text: str, target: Target, training: Table) -> Array:
     return weights
 
 
-def measured(shares: Array, true: Array, counts: Array, names: Sequence[str]) -> dict[str, float]:
-    """Return what else tells how good probabilities of classes are; of two, the rarer is the positive one."""
+def measured(
+    shares: Array, true: Array, counts: Array, names: Sequence[str], weights: Array | None = None
+) -> dict[str, float]:
+    """Return what else tells how good probabilities of classes are; of two, the rarer is the positive one.
+
+    `counts` is the table of true and predicted classes, `weights` how much each row counts.
+    """
     each = measures.f1(counts)
-    found = {"log-loss": measures.log_loss(shares, true), "Brier": measures.brier(shares, true)}
+    found = {name: of(shares, true, weights) for name, of in
+             (("log-loss", measures.log_loss), ("Brier", measures.brier))}  # fmt: skip
     if len(names) != 2:
         return found | {"mean F1": float(np.nanmean(each))}
     rarer = int(np.argmin(counts.sum(axis=1)))
     positive, share = true == rarer, shares[:, rarer]
-    found |= {"ROC-AUC": measures.roc_auc(share, positive)}
+    found |= {"ROC-AUC": measures.roc_auc(share, positive, weights)}
     return found | {
-        "average precision": measures.average_precision(share, positive),
+        "average precision": measures.average_precision(share, positive, weights),
         f"F1 of {names[rarer]}": float(each[rarer]),
     }

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clearprop.cli.job import ACTIVATIONS, ASKED, DATA_SETS, OPTIMIZERS, Job, StreamedJob, too_large
+from clearprop.cli.job import ACTIVATIONS, ASKED, DATA_SETS, LOSSES, OPTIMIZERS, Job, StreamedJob, too_large
 from clearprop.cli.outputs import apart, force
 from clearprop.cli.processes import several
 from clearprop.cli.spelling import spelling
@@ -90,7 +90,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--processes", type=int, metavar="N", help="compute by so many, over MPI (extra mpi)")
     parser.set_defaults(world=None)  # the processes, where there are several
     add("--compile", choices=("auto", "yes", "no"), default="auto", help="the training step (default: auto)")
-    add("--loss", choices=("mse", "poisson"), help="of a number; poisson suits counts (default: mse)")
+    add("--loss", choices=LOSSES, help=f"of a number: {', '.join(LOSSES)} (default: mse)")
+    add("--quantiles", metavar="SHARES", help="of --loss quantile (default: 0.1,0.5,0.9)")
+    add("--sample-weight", metavar="COLUMN", help="how much each row counts; the network does not read it")
     weight = "of the classes in the loss: balanced, or NAME=NUMBER,..."
     add("--class-weight", metavar="WEIGHTS", help=weight)
     threshold = "of two classes, the rarer is said from this probability on; f1: as suits the validation rows"
@@ -250,10 +252,16 @@ def checked(args: argparse.Namespace) -> list[int]:
 
 def _check_division(args: argparse.Namespace) -> None:
     """Raise InputError for ways to divide the rows that do not go together."""
-    together = [name for name in ("group", "time", "folds", "seeds") if getattr(args, name) is not None]
+    together = [
+        name
+        for name in ("group", "time", "folds", "seeds", "sample_weight")
+        if getattr(args, name) is not None
+    ]
     if together and (args.stream or too_large(args.data)):
         wanted, hint = "wants all rows in memory", "it without --stream"
-        raise InputError(lesson(f"--{together[0]}", wanted, "a table that is read in pieces", hint=hint))
+        raise InputError(
+            lesson(f"--{together[0].replace('_', '-')}", wanted, "a table that is read in pieces", hint=hint)
+        )
     if args.time is not None and (args.group is not None or args.folds is not None):
         other = "--group" if args.group is not None else "--folds"
         raise InputError(lesson("--time", f"does not go with {other}", hint="one of the two"))

@@ -16,13 +16,25 @@ from typing import Any
 import numpy as np
 
 from clearprop.cli.settling import measured
-from clearprop.data.columns import Category, Classes, Count, Date, Number, Quantity, Target, Text
+from clearprop.data.columns import (
+    MEASURED_BY_HALF,
+    Category,
+    Classes,
+    Count,
+    Date,
+    Number,
+    Quantiles,
+    Quantity,
+    Target,
+    Text,
+)
 from clearprop.data.dates import parts
 from clearprop.data.inspection import Reading
 from clearprop.data.readings import moments_of
 from clearprop.data.tables import Table, counted, listed
-from clearprop.train import History, mae, r2, rmse
+from clearprop.train import History, mae, rmse
 from clearprop.train.charts import ascii_only, confusion_matrix, confusion_table, line_chart, scatter
+from clearprop.train.objectives import measured_numbers
 from clearprop.train.table_model import TableModel
 
 
@@ -155,43 +167,61 @@ class TrainingReport:
         if chart:
             self.say(chart + "\n")
 
-    def test(self, model: TableModel, table: Table) -> dict[str, float]:
-        """Print how good the model is on rows it has never seen; return the figures."""
+    def test(self, model: TableModel, table: Table, weights: Any = None) -> dict[str, float]:
+        """Print how good the model is on rows it has never seen; return the figures.
+
+        `weights` has how much each row counts.
+        """
         if isinstance(model.target, Classes):
-            found = self._test_classes(model, model.target, table)
+            found = self._test_classes(model, model.target, table, weights)
         else:
-            found = self._test_quantity(model, model.target, table)
+            found = self._test_quantity(model, model.target, table, weights)
         if self.json is not None:
             self.json["test"] = {name: value for name, value in found.items() if np.isfinite(value)}
         return found
 
-    def _test_classes(self, model: TableModel, target: Classes, table: Table) -> dict[str, float]:
+    def _test_classes(
+        self, model: TableModel, target: Classes, table: Table, weights: Any
+    ) -> dict[str, float]:
         true, shares = target.encode(table), model.probabilities(table)
         counts = confusion_matrix(true, model.chosen(shares), len(target.values))
-        share, right = float(np.trace(counts) / len(true)), int(np.trace(counts))
-        usual = float(counts.sum(axis=1).max() / counts.sum())
+        weighed = confusion_matrix(true, model.chosen(shares), len(target.values), weights)
+        share, right = float(np.trace(weighed) / weighed.sum()), int(np.trace(counts))
+        usual = float(weighed.sum(axis=1).max() / weighed.sum())
         self.say(confusion_table(counts, target.values, width=self.width) + "\n")
-        self.say(f"test accuracy {100 * share:.2f} % ({right} of {len(true)})", always=True)
+        said = f"{right} of {len(true)}{_by_weight(weights)}"
+        self.say(f"test accuracy {100 * share:.2f} % ({said})", always=True)
         self.say(f"for comparison: always the commonest class, {100 * usual:.2f} %")
-        found = {"accuracy": share} | measured(shares, true, counts, target.values)
+        found = {"accuracy": share} | measured(shares, true, weighed, target.values, weights)
         said = ", ".join(f"{name} {value:.3f}" for name, value in [*found.items()][1:] if np.isfinite(value))
         self.say(f"{said}\n")
         return found
 
-    def _test_quantity(self, model: TableModel, target: Quantity, table: Table) -> dict[str, float]:
-        true, predicted = target.values(table), target.decode(model.outputs(table))
-        found = {"rmse": rmse(predicted, true), "mae": mae(predicted, true), "r2": r2(predicted, true)}
+    def _test_quantity(
+        self, model: TableModel, target: Quantity, table: Table, weights: Any
+    ) -> dict[str, float]:
+        true, outputs = target.values(table), model.outputs(table)
+        predicted = target.decode(outputs)
+        found = measured_numbers(target, outputs, true, weights)
         constant = np.full_like(true, target.mean)
         self.say(scatter(true, predicted) + "\n")
         text = f"test error of {target.name}: RMSE {found['rmse']:.4g}, MAE {found['mae']:.4g}"
         share = f"{found['r2']:.3f}" if abs(found["r2"]) < 1000 else f"{found['r2']:.3g}"
-        self.say(f"{text}, R² {share} ({len(true)} rows)", always=True)
-        self.say(f"for comparison: always the mean, RMSE {rmse(constant, true):.4g}")
+        self.say(f"{text}, R² {share} ({len(true)} rows{_by_weight(weights)})", always=True)
+        usual = "median" if model.about.get("loss") in MEASURED_BY_HALF else "mean"
+        off = f"RMSE {rmse(constant, true, weights):.4g}, MAE {mae(constant, true, weights):.4g}"
+        self.say(f"for comparison: always the {usual}, {off}")
         within = model.about.get("within")
         if within is not None:
-            found["coverage"] = float(np.mean(np.abs(predicted - true) <= float(within)))
+            inside = np.abs(predicted - true) <= float(within)
+            found["coverage"] = float(np.average(inside, weights=weights))
             share = f"{100 * found['coverage']:.1f} % of the test's"
             self.say(f"nine of ten validation rows are off by {float(within):.4g} at most, {share}")
+        for line in quantiles_said(target, found):
+            self.say(line)
+        for name, value in found.items():
+            if name.endswith("deviance"):
+                self.say(f"{name} {value:.4g}")
         self.say()
         return found
 
@@ -246,6 +276,25 @@ def _columns(model: TableModel, table: Table, reading: Reading) -> list[tuple[st
     return lines
 
 
+def quantiles_said(target: Target, found: dict[str, float]) -> list[str]:
+    """Return for quantiles how many of the rows are below each, and between the lowest and the highest."""
+    if not isinstance(target, Quantiles):
+        return []
+    shares = [
+        f"{100 * found[f'below {q:g}']:.1f} % are below the one of {100 * q:g} %" for q in target.levels
+    ]
+    lines = [f"quantiles: {', '.join(shares)}"]
+    if "coverage" in found:
+        low, high = target.levels[0], target.levels[-1]
+        wanted = f"{100 * (high - low):g} % are to be"
+        lines.append(f"{100 * found['coverage']:.1f} % lie from the lowest to the highest, {wanted}")
+    return lines
+
+
+def _by_weight(weights: Any) -> str:
+    return "" if weights is None else ", each by its weight"
+
+
 def _gone(column: Number, table: Table) -> int:
     return int(np.isnan(column.values(table)).sum())
 
@@ -274,11 +323,17 @@ def _date(column: Date, table: Table, says: list[str]) -> str:
     return f"{column.name}: {span}" + "".join(f"; {text}" for text in says) + read + missing
 
 
+def _regression(target: Quantity) -> str:
+    if isinstance(target, Quantiles):
+        return f"regression of the quantiles {', '.join(f'{level:g}' for level in target.levels)}"
+    return f"{target.loss.capitalize()} regression" if isinstance(target, Count) else "regression"
+
+
 def _target(target: Target, table: Table, reading: Reading) -> str:
     says = "".join(f"; {text}" for text in reading.aim.says)
     if isinstance(target, Quantity):
         values = target.values(table)
-        how = "Poisson regression" if isinstance(target, Count) else "regression"
+        how = _regression(target)
         return f"{target.name}: numbers from {values.min():g} to {values.max():g} ({how}){says}"
     shares = np.bincount(target.encode(table), minlength=len(target.values)) / len(table)
     shown = ", ".join(target.values[:10]) + (", …" if len(target.values) > 10 else "")

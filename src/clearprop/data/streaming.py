@@ -14,6 +14,7 @@ import numpy.typing as npt
 from clearprop.data.blocks import BlockFile
 from clearprop.data.cells import Numbers, Words, as_number
 from clearprop.data.columns import (
+    MEASURED_BY_HALF,
     Category,
     Classes,
     Column,
@@ -178,7 +179,8 @@ def stream_table(
     seed: int = 0,
     task: str | None = None,
     columns: Mapping[str, str] | None = None,
-    count: bool = False,
+    loss: str = "mse",
+    levels: Sequence[float] = (),
     robust: bool = False,
     block_rows: int = 1 << 16,
     **spelling: Any,
@@ -186,10 +188,11 @@ def stream_table(
     """Go through a table once, piece by piece, and find how to learn from it; return a TableStream.
 
     What a column is and the medians come from a sample of the training rows; means, spreads and the counts of
-    categories from all of them. Whether a row is held out depends on its line and `seed` alone; at most
-    `HELD_OUT` are, for each of the two purposes. The table is gone through again where a column turns out to
-    need its cells as they are written. `spelling` is what `read_blocks` takes, the rest as `clearprop train`
-    has it. Raises InputError as these do.
+    categories from all of them (of the target too, unless its `loss` is one that far numbers do not rule).
+    Whether a row is held out depends on its line and `seed` alone; at most `HELD_OUT` are, for each of the
+    two purposes. The table is gone through again where a column turns out to need its cells as they are
+    written. `spelling` is what `read_blocks` takes, the rest as `clearprop train` has it. Raises InputError
+    as these do.
 
     >>> rows = "".join(f"{i % 7},{'ab'[i % 2]}\\n" for i in range(60))
     >>> stream = stream_table(("x,kind\\n" + rows).encode(), "kind")
@@ -223,7 +226,7 @@ def stream_table(
         reading.remarks.append(left_out(target, statistics.missing, statistics.seen, words))
     learned = learn_columns(sample, reading, robust=robust)
     encodings = [_refined(column, statistics, robust) for column in learned]
-    aim = _aim(reading, sample, statistics, count)
+    aim = _aim(reading, sample, statistics, loss, levels)
     rows = statistics.rows, len(held[0]), len(held[1])
     return TableStream(sample.path, reading, encodings, aim, sample, *held, rows, blocks, shares, seed)
 
@@ -292,15 +295,17 @@ def _scale(sums: Sums) -> float:
     return sums.spread if sums.spread > 1e-12 * abs(sums.mean) else 1.0
 
 
-def _aim(reading: Reading, sample: Table, statistics: Statistics, count: bool) -> Target:
+def _aim(
+    reading: Reading, sample: Table, statistics: Statistics, loss: str, levels: Sequence[float]
+) -> Target:
     """Return the target: every class that is in the table, or the mean and spread of all training rows."""
-    aim = learn_target(sample, reading, sample, count=count)
+    aim = learn_target(sample, reading, sample, loss=loss, levels=levels)
     name = reading.target
     if isinstance(aim, Classes):
         known = [label for label in statistics.labels if label is not None]
         numeric = all(as_number(label) is not None for label in known)
         return Classes(name, tuple(sorted(known, key=float if numeric else None)))
-    if statistics.kinds[name] == {Numbers} and aim.dress.plain:
+    if statistics.kinds[name] == {Numbers} and aim.dress.plain and loss not in MEASURED_BY_HALF:
         sums = statistics.sums[name]
         return replace(aim, mean=sums.mean, scale=_scale(sums))
     return aim

@@ -20,13 +20,26 @@ from sklearn.utils.validation import (  # type: ignore[import-untyped]
 from clearprop import nn, train
 from clearprop.data import Table
 from clearprop.data.cells import Numbers, Spelling, Words
-from clearprop.data.columns import Category, Classes, Column, Quantity, Target, encode, learn_columns
+from clearprop.data.columns import (
+    QUANTITIES,
+    Category,
+    Classes,
+    Column,
+    Count,
+    Quantiles,
+    Quantity,
+    Target,
+    encode,
+    learn_columns,
+    quantity,
+)
 from clearprop.data.inspection import Reading, guessed
 from clearprop.data.reading.frames import from_frame, is_frame
 from clearprop.data.split import split_indices
 from clearprop.errors import lesson
 from clearprop.ops import random
 from clearprop.train.average import is_count
+from clearprop.train.objectives import checked_levels, objective
 from clearprop.train.tabular import EachMember, Tabular
 from clearprop.train.weighting import class_weights
 
@@ -281,13 +294,47 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
 
 
 class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
-    """A regressor of a table's rows: see `TabularClassifier`; the loss is the mean squared error.
+    """A regressor of a table's rows: see `TabularClassifier`.
+
+    `loss` is "mse", "mae", "huber", "quantile" (`quantiles` has the levels; `predict` gives the one nearest
+    to a half, `predict_quantiles` all), "poisson" for counts or "gamma" for numbers above 0, whose
+    predictions are expected numbers. Raises ValueError for targets that the loss cannot learn.
 
     >>> from sklearn.datasets import load_diabetes
     >>> x, y = load_diabetes(return_X_y=True)
     >>> bool(TabularRegressor(random_state=0, epochs=30).fit(x, y).score(x, y) > 0.4)
     True
     """
+
+    def __init__(
+        self,
+        *,
+        loss: str = "mse",
+        quantiles: Sequence[float] = (0.1, 0.5, 0.9),
+        hidden: Any = Tabular.hidden,
+        members: int = Tabular.members,
+        pieces: int = Tabular.pieces,
+        embedding: int = Tabular.embedding,
+        dropout: float = Tabular.dropout,
+        lr: float = Tabular.lr,
+        weight_decay: float = Tabular.weight_decay,
+        batch_size: int = Tabular.batch_size,
+        steps: int = Tabular.steps,
+        epochs: int | None = None,
+        patience: int | None = Tabular.patience,
+        validation_fraction: float = 0.15,
+        columns: Mapping[str, str] | None = None,
+        random_state: Any = None,
+        compile: Any = "auto",
+    ) -> None:
+        super().__init__(
+            hidden=hidden, members=members, pieces=pieces, embedding=embedding, dropout=dropout, lr=lr,
+            weight_decay=weight_decay, batch_size=batch_size, steps=steps, epochs=epochs, patience=patience,
+            validation_fraction=validation_fraction, columns=columns, random_state=random_state,
+            compile=compile,
+        )  # fmt: skip
+        self.loss = loss
+        self.quantiles = quantiles
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularRegressor:
         """Learn from rows and their numbers."""
@@ -297,18 +344,43 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
         if not np.isfinite(scale):
             got = f"{np.abs(y).max():.3g}"
             raise ValueError(lesson("TabularRegressor, y", "wants numbers that can be squared", got))
-        target = Quantity("target", float(y.mean()), scale if scale > 1e-12 * abs(y.mean()) else 1.0)
-        self._learn(X, (y - target.mean) / target.scale, target, sample_weight)
+        target = self._target(y, scale)
+        goal = y / target.mean if isinstance(target, Count) else (y - target.mean) / target.scale
+        self._learn(X, goal, target, sample_weight)
         return self
 
+    def _target(self, y: Array, scale: float) -> Quantity:
+        """Return how the numbers are encoded; raises ValueError for a loss, or numbers, that cannot be."""
+        if self.loss not in QUANTITIES:
+            wanted = f"wants one of {', '.join(QUANTITIES)}"
+            raise ValueError(lesson("TabularRegressor(loss=)", wanted, f"{self.loss!r:.40}"))
+        levels = checked_levels("TabularRegressor(quantiles=)", self.quantiles)
+        scales = float(y.mean()), scale if scale > 1e-12 * abs(y.mean()) else 1.0
+        target = quantity("target", y, scales, self.loss, levels)
+        if isinstance(target, Count) and not (target.possible(y).all() and target.mean > 0):
+            got = f"{y.min():g}" + " alone" * bool(y.max() == y.min())
+            raise ValueError(lesson(f"TabularRegressor(loss={self.loss!r}), y", target.wanted, got))
+        return target
+
     def _loss(self, goal: Array) -> Any:
-        return nn.MSELoss()
+        return objective(self.loss, self.target_)
 
     def predict(self, X: Any) -> Array:
         """Return the number of each row."""
         outputs = self._answers(X)
         target: Any = self.target_
         return np.asarray(target.decode(outputs))
+
+    def predict_quantiles(self, X: Any) -> Array:
+        """Return the quantiles of each row, of shape (rows, levels) from the lowest level to the highest.
+
+        Raises ValueError where another loss was learned by.
+        """
+        outputs = self._answers(X)
+        if not isinstance(self.target_, Quantiles):
+            called, hint = "TabularRegressor.predict_quantiles", 'TabularRegressor(loss="quantile")'
+            raise ValueError(lesson(called, "wants a model of quantiles", repr(self.loss), hint=hint))
+        return self.target_.quantiles(outputs)
 
 
 def _no_rows_missing(model: Any, X: Any, y: Any) -> Any:

@@ -122,15 +122,17 @@ def _dots(canvas: list[list[str]], rows: list[int | None]) -> None:
             canvas[row][column] = "•"
 
 
-def confusion_matrix(true: Array, predicted: Array, classes: int) -> Array:
+def confusion_matrix(true: Array, predicted: Array, classes: int, weights: Any = None) -> Array:
     """Return the counts of shape (classes, classes): rows are the true class, columns the predicted one.
+
+    With `weights` it is not rows that are counted, but what they weigh.
 
     >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
     array([[1, 1],
            [0, 1]])
     """
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (np.asarray(true), np.asarray(predicted)), 1)
+    counts = np.zeros((classes, classes), np.int64 if weights is None else np.float64)
+    np.add.at(counts, (np.asarray(true), np.asarray(predicted)), 1 if weights is None else weights)
     return counts
 
 

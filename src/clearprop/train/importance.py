@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clearprop.data.columns import Classes, encode
+from clearprop.data.columns import Classes, Quantiles, encode
 from clearprop.data.tables import Table
 from clearprop.modes import no_grad
 from clearprop.tensor import Tensor
@@ -72,10 +72,10 @@ def contributions(
         chosen = int(_said(model, answers)[1]) if of is None else of
         path = Tensor(points.astype(np.float32), requires_grad=True)
         out = rest(path)
-        rows = out[:, chosen] - np.mean(out, axis=1) if answers.shape[1] > 1 else out[:, 0]
+        rows = out[:, chosen] - np.mean(out, axis=1) if isinstance(model.target, Classes) else out[:, chosen]
         np.sum(rows).backward()
     each = np.asarray(path.grad, np.float64).mean(axis=0) * (features[0] - typical)
-    values = answers[:, chosen] - (answers.mean(axis=1) if answers.shape[1] > 1 else 0.0)
+    values = answers[:, chosen] - (answers.mean(axis=1) if isinstance(model.target, Classes) else 0.0)
     owners = _owners(model)
     found = {column.name: 0.0 for column in model.columns}
     for name, part in zip(owners, each.tolist(), strict=True):
@@ -85,6 +85,8 @@ def contributions(
 
 def _said(model: TableModel, outputs: Array) -> Array:
     """Return for each row which output its prediction is of: that of the class that is said."""
+    if isinstance(model.target, Quantiles):
+        return np.argsort(outputs, axis=1)[:, model.target.middle]
     if not isinstance(model.target, Classes):
         return np.zeros(len(outputs), int)
     return model.chosen(model.shares(outputs))

@@ -1,4 +1,7 @@
-"""How good probabilities and predicted numbers are: ranks, shares, calibration, the threshold."""
+"""How good probabilities and predicted numbers are: ranks, shares, calibration, the threshold.
+
+`weights` has how much each row counts, everywhere; None is 1 for each.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from clearprop.errors import lesson
 Array = npt.NDArray[Any]
 
 
-def roc_auc(scores: Array, positive: Array) -> float:
+def roc_auc(scores: Array, positive: Array, weights: Any = None) -> float:
     """Return the chance that a positive row scores above a negative one, ties counting half.
 
     It is the area under the curve of true over false positives. NaN where one kind is missing.
@@ -21,15 +24,16 @@ def roc_auc(scores: Array, positive: Array) -> float:
     0.75
     """
     scores, positive = _pair("roc_auc", scores, positive)
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    if not ones or not zeros:
+    each = _weights(weights, scores)
+    _, place = np.unique(scores, return_inverse=True)
+    ones, zeros = (np.bincount(place[rows], each[rows], len(scores)) for rows in (positive, ~positive))
+    if not ones.sum() or not zeros.sum():
         return float("nan")
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+    below = np.cumsum(zeros) - zeros / 2  # of equal scores half
+    return float(ones @ below / (ones.sum() * zeros.sum()))
 
 
-def average_precision(scores: Array, positive: Array) -> float:
+def average_precision(scores: Array, positive: Array, weights: Any = None) -> float:
     """Return sum_k (recall_k - recall_(k-1)) precision_k over the thresholds from the highest score down.
 
     NaN where no row is positive.
@@ -38,32 +42,35 @@ def average_precision(scores: Array, positive: Array) -> float:
     0.8333
     """
     scores, positive = _pair("average_precision", scores, positive)
-    if not positive.any():
+    each = _weights(weights, scores)
+    if not each[positive].any():
         return float("nan")
     order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(positive[order])
+    order = order[each[order] > 0]
+    hits, taken = np.cumsum((each * positive)[order]), np.cumsum(each[order])
     last = np.append(np.diff(scores[order]) != 0, True)  # of equal scores all rows are taken at once
-    hits, taken = hits[last], (np.arange(len(scores)) + 1)[last]
-    return float(np.sum(np.diff(np.append(0, hits)) * hits / taken) / positive.sum())
+    hits, taken = hits[last], taken[last]
+    return float(np.sum(np.diff(np.append(0, hits)) * hits / taken) / each[positive].sum())
 
 
-def brier(shares: Array, classes: Array) -> float:
+def brier(shares: Array, classes: Array, weights: Any = None) -> float:
     """Return mean_i sum_c (p_ic - [class of i is c])^2 of probabilities (rows, classes), 0 to 2.
 
     >>> brier(np.array([[0.5, 0.5], [0.0, 1.0]]), np.array([0, 1]))
     0.25
     """
     hit = np.eye(shares.shape[1])[classes]
-    return float(np.mean(np.sum((shares - hit) ** 2, axis=1)))
+    return float(np.average(np.sum((shares - hit) ** 2, axis=1), weights=weights))
 
 
-def log_loss(shares: Array, classes: Array) -> float:
+def log_loss(shares: Array, classes: Array, weights: Any = None) -> float:
     """Return -mean(log p) of the right classes' probabilities, of which none counts as less than 1e-15.
 
     >>> round(log_loss(np.array([[0.5, 0.5], [0.2, 0.8]]), np.array([0, 1])), 4)
     0.4581
     """
-    return float(-np.mean(np.log(np.maximum(shares[np.arange(len(classes)), classes], 1e-15))))
+    right = np.maximum(shares[np.arange(len(classes)), classes], 1e-15)
+    return float(-np.average(np.log(right), weights=weights))
 
 
 def f1(counts: Array) -> Array:
@@ -75,10 +82,10 @@ def f1(counts: Array) -> Array:
     array([0.857, 0.889])
     """
     right, both = np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1)
-    return np.where(both > 0, 2 * right / np.maximum(both, 1), np.nan)
+    return np.where(both > 0, 2 * right / np.where(both > 0, both, 1), np.nan)
 
 
-def best_threshold(shares: Array, positive: Array) -> float:
+def best_threshold(shares: Array, positive: Array, weights: Any = None) -> float:
     """Return the probability from which on to say yes, so that F1 is highest on these rows.
 
     It lies halfway between two probabilities that occur; 0.5 where no row is positive.
@@ -87,18 +94,19 @@ def best_threshold(shares: Array, positive: Array) -> float:
     0.25
     """
     shares, positive = _pair("best_threshold", shares, positive)
-    if not positive.any():
+    each = _weights(weights, shares)
+    if not each[positive].any():
         return 0.5
     order = np.argsort(-shares, kind="stable")
-    found, hits = shares[order], np.cumsum(positive[order])
+    found, hits, taken = shares[order], np.cumsum((each * positive)[order]), np.cumsum(each[order])
     last = np.append(np.diff(found) != 0, True)
-    marks = np.where(last, 2 * hits / (np.arange(len(found)) + 1 + positive.sum()), -1.0)
+    marks = np.where(last, 2 * hits / (taken + each[positive].sum()), -1.0)
     best = int(np.argmax(marks))
     below = found[best + 1] if best + 1 < len(found) else 0.0
     return float((found[best] + below) / 2)
 
 
-def temperature(logits: Array, classes: Array) -> float:
+def temperature(logits: Array, classes: Array, weights: Any = None) -> float:
     """Return the T for which the probabilities softmax(logits / T) have the least log-loss on these rows.
 
     Guo et al. 2017 (arXiv 1706.04599). The loss is convex in 1/T, which is searched from 0.05 to 20 by
@@ -118,7 +126,8 @@ def temperature(logits: Array, classes: Array) -> float:
         scaled = logits * inverse
         top = scaled.max(axis=1)
         right = (1 - shared) * scaled[rows, classes] + shared * scaled.mean(axis=1)
-        return float(np.mean(np.log(np.exp(scaled - top[:, None]).sum(axis=1)) + top - right))
+        lost = np.log(np.exp(scaled - top[:, None]).sum(axis=1)) + top - right
+        return float(np.average(lost, weights=weights))
 
     low, high, part = 0.05, 20.0, (5**0.5 - 1) / 2
     for _ in range(60):
@@ -141,6 +150,40 @@ def reliability(shares: Array, right: Array, bins: int = 10) -> tuple[Array, Arr
     some = np.where(rows > 0, rows, np.nan)
     said, was = (np.bincount(place, weights, minlength=bins) / some for weights in (shares, right))
     return said, was, rows
+
+
+def pinball(quantiles: Array, true: Array, levels: Any, weights: Any = None) -> float:
+    """Return the mean of max(q d, (q - 1) d), d = true - quantile, over rows and levels q.
+
+    >>> pinball(np.array([[0.0], [0.0]]), np.array([1.0, -1.0]), (0.9,))
+    0.5
+    """
+    level, apart = np.asarray(levels), true[:, None] - quantiles
+    return float(np.average(np.maximum(level * apart, (level - 1) * apart).mean(axis=1), weights=weights))
+
+
+def poisson_deviance(predicted: Array, true: Array, weights: Any = None) -> float:
+    """Return the mean of 2 (y log(y / m) - y + m), for counts y of which m was expected.
+
+    >>> round(poisson_deviance(np.array([1.0, 2.0]), np.array([0.0, 2.0])), 4)
+    1.0
+    """
+    some = true > 0
+    logs = np.where(some, true * np.log(np.where(some, true, 1) / predicted), 0)
+    return float(2 * np.average(logs - true + predicted, weights=weights))
+
+
+def gamma_deviance(predicted: Array, true: Array, weights: Any = None) -> float:
+    """Return the mean of 2 (log(m / y) + y / m - 1), for numbers y above 0 of which m was expected.
+
+    >>> round(gamma_deviance(np.array([1.0, 2.0]), np.array([2.0, 2.0])), 4)
+    0.3069
+    """
+    return float(2 * np.average(np.log(predicted / true) + true / predicted - 1, weights=weights))
+
+
+def _weights(weights: Any, rows: Array) -> Array:
+    return np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)
 
 
 def _pair(called: str, scores: Array, positive: Array) -> tuple[Array, Array]:

@@ -14,8 +14,10 @@ Array = npt.NDArray[Any]
 Metric = Callable[[Array, Array], float]
 
 
-def accuracy(outputs: Array, targets: Array) -> float:
+def accuracy(outputs: Array, targets: Array, weights: Any = None) -> float:
     """Return the share of rows whose largest output is that of the right class: outputs (n, classes).
+
+    `weights` has how much each row counts, here and in the other measures.
 
     >>> accuracy(np.array([[0.1, 0.9], [2.0, -1.0]]), np.array([1, 1]))
     0.5
@@ -23,28 +25,28 @@ def accuracy(outputs: Array, targets: Array) -> float:
     if outputs.ndim != 2 or targets.shape != outputs.shape[:1]:
         got = f"outputs {outputs.shape}, targets {targets.shape}"
         raise ValueError(lesson("accuracy", "wants outputs (n, classes) and targets (n,)", got))
-    return float(np.mean(outputs.argmax(axis=1) == targets))
+    return float(np.average(outputs.argmax(axis=1) == targets, weights=weights))
 
 
-def mae(outputs: Array, targets: Array) -> float:
+def mae(outputs: Array, targets: Array, weights: Any = None) -> float:
     """Return the mean absolute error, mean(|output - target|).
 
     >>> mae(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     1.0
     """
-    return float(np.mean(np.abs(_difference("mae", outputs, targets))))
+    return _average(np.abs(_difference("mae", outputs, targets)), weights)
 
 
-def rmse(outputs: Array, targets: Array) -> float:
+def rmse(outputs: Array, targets: Array, weights: Any = None) -> float:
     """Return the root of the mean squared error, sqrt(mean((output - target)^2)).
 
     >>> rmse(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     1.4142135623730951
     """
-    return float(np.sqrt(np.mean(_difference("rmse", outputs, targets) ** 2)))
+    return float(np.sqrt(_average(_difference("rmse", outputs, targets) ** 2, weights)))
 
 
-def r2(outputs: Array, targets: Array) -> float:
+def r2(outputs: Array, targets: Array, weights: Any = None) -> float:
     """Return the share of the targets' variance that is explained: 1 - sum((o - t)^2) / sum((t - mean t)^2).
 
     1 is perfect, 0 as good as always predicting the mean, below 0 worse; NaN where all targets are equal.
@@ -52,8 +54,9 @@ def r2(outputs: Array, targets: Array) -> float:
     >>> r2(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0]))
     1.0
     """
-    residual = float(np.sum(_difference("r2", outputs, targets) ** 2))
-    total = float(np.sum((targets - np.mean(targets, dtype=np.float64)) ** 2))
+    residual = _total(_difference("r2", outputs, targets) ** 2, weights)
+    exact = np.asarray(targets, np.float64)
+    total = _total((exact - _average(exact, weights)) ** 2, weights)
     return 1.0 - residual / total if total else float("nan")
 
 
@@ -72,6 +75,18 @@ def named(metrics: Iterable[str | Metric]) -> dict[str, Metric]:
         else:
             found[getattr(metric, "__name__", type(metric).__name__)] = metric
     return found
+
+
+def _average(values: Array, weights: Any) -> float:
+    """Return the mean, of the rows along the first axis by their weights."""
+    if weights is None:
+        return float(np.mean(values))
+    return _total(values, weights) / (float(np.sum(weights)) * (values.size / len(values)))
+
+
+def _total(values: Array, weights: Any) -> float:
+    """Return the sum, of the rows along the first axis by their weights."""
+    return float(np.sum(values if weights is None else values.T * weights))
 
 
 def _difference(called: str, outputs: Array, targets: Array) -> Array:

@@ -20,6 +20,8 @@ from clearprop.data.columns import (
     Count,
     Date,
     Number,
+    Positive,
+    Quantiles,
     Quantity,
     Target,
     Text,
@@ -31,6 +33,7 @@ from clearprop.data.tables import Table
 from clearprop.errors import InputError, lesson
 from clearprop.interop.model_file import load_model, save_model
 from clearprop.train.evaluation import predict
+from clearprop.train.objectives import checked_levels
 
 Array = npt.NDArray[Any]
 
@@ -92,11 +95,15 @@ class TableModel:
     def predictions(self, table: Table) -> dict[str, list[str]]:
         """Return columns of text: the predicted class and the probabilities, or the predicted number.
 
-        The names are `predicted TARGET` and `probability CLASS`.
+        The names are `predicted TARGET` and `probability CLASS` or, of quantiles, `quantile LEVEL`.
         """
         name = f"predicted {self.target.name}"
         if isinstance(self.target, Quantity):
-            return {name: [f"{value:.9g}" for value in self.target.decode(self.outputs(table))]}
+            outputs = self.outputs(table)
+            told = {name: [f"{value:.9g}" for value in self.target.decode(outputs)]}
+            for level, column in _quantiles(self.target, outputs):
+                told[f"quantile {level:g}"] = [f"{value:.9g}" for value in column]
+            return told
         shares = self.probabilities(table)
         found = {name: [self.target.values[i] for i in self.chosen(shares)]}
         for label, column in zip(self.target.values, shares.T, strict=True):
@@ -116,7 +123,7 @@ class TableModel:
         try:
             columns = [_column(spec) for spec in about.pop("columns")]
             target = _target(about.pop("target"))
-            width, outputs = sum(column.width for column in columns), _outputs(target)
+            width, outputs = sum(column.width for column in columns), target.outputs
             sizes = network[0].in_features, [layer for layer in network if hasattr(layer, "out_features")][-1]
             if (width, outputs) != (sizes[0], sizes[1].out_features):
                 raise ValueError(f"columns of {width} inputs and {outputs} outputs")
@@ -146,8 +153,11 @@ def _check_about(about: dict[str, Any], target: Target, network: nn.Sequential) 
             raise ValueError(f"{len(typical)} typical features, where there are {expected}")
 
 
-def _outputs(target: Target) -> int:
-    return len(target.values) if isinstance(target, Classes) else 1
+def _quantiles(target: Target, outputs: Array) -> list[tuple[float, Array]]:
+    """Return each level that outputs have a quantile for, with the quantiles."""
+    if not isinstance(target, Quantiles):
+        return []
+    return list(zip(target.levels, target.quantiles(outputs).T, strict=True))
 
 
 def _column(spec: dict[str, Any]) -> Column:
@@ -172,10 +182,13 @@ def _column(spec: dict[str, Any]) -> Column:
 
 
 def _target(spec: dict[str, Any]) -> Target:
-    if spec["kind"] in ("number", "count"):
-        make = Count if spec["kind"] == "count" else Quantity
+    makes = {"number": Quantity, "count": Count, "positive": Positive, "quantiles": Quantiles}
+    if spec["kind"] in makes:
         mean, scale = _numbers(spec, "mean", "scale")
-        return make(str(spec["name"]), mean, scale, Dress.of(spec.get("dress", {})))
+        given = str(spec["name"]), mean, scale, Dress.of(spec.get("dress", {}))
+        if spec["kind"] == "quantiles":
+            return Quantiles(*given, checked_levels("quantiles", spec["levels"]))
+        return makes[spec["kind"]](*given)
     return Classes(str(spec["name"]), tuple(str(value) for value in spec["values"]))
 
 

@@ -66,7 +66,6 @@ class Tabular:
 
         `inputs` are encoded rows to learn from, all or a sample of them.
         """
-        outputs = len(target.values) if isinstance(target, Classes) else 1
         edges: dict[int, list[float]] = {}
         codes, sizes = [], []
         place = 0
@@ -87,7 +86,7 @@ class Tabular:
             layers.append(getattr(nn, self.activation)())
             layers += [nn.Dropout(self.dropout)] if self.dropout else []
             width = size
-        layers.append(nn.MemberLinear(width, outputs, self.members, shared=False))
+        layers.append(nn.MemberLinear(width, target.outputs, self.members, shared=False))
         mean = nn.MemberMean("probabilities" if isinstance(target, Classes) else "values")
         return nn.Sequential(*layers, mean)
 
