@@ -18,11 +18,11 @@ ORDER = {
         "errors hints facts marks files modes lines registry structure ufunc refusal updates sharing tensor "
         "away graph op orders define record batch ops hooks tree backward loops transforms clip numpy scipy "
         "nn optim data interop parallel typed see testing check diagnosis homework compiler train play "
-        "sklearn torch coverage __init__ cli __main__"
+        "shipping sklearn torch coverage __init__ cli __main__"
     ),
     "see": "readable document numbers names algebra layout drawing tiles page step summaries gallery "
     "__init__",
-    "compiler": "program plan js numpy llvm xla executors capture proof explain step __init__",
+    "compiler": "program plan js plain numpy llvm xla executors capture proof explain step __init__",
     "compiler/js": "kinds loops symbols entries writers script __init__",
     "compiler/llvm": "language loops products plan doorstep turns executor __init__",
 }

@@ -58,6 +58,7 @@ _SUBPACKAGES = (
     "parallel",
     "lecture",
     "interop",
+    "shipping",
     "cli",
     "testing",
 )

@@ -17,7 +17,10 @@ from clearprop.errors import InputError
 COMMANDS = {
     "train": ("train a network on a CSV table or on the handwritten digits", "clearprop train digits"),
     "predict": ("write a trained model's predictions for a CSV table", "clearprop predict MODEL new.csv"),
-    "export": ("write a trained model as a JavaScript module", "clearprop export MODEL --js model.mjs"),
+    "export": (
+        "write a trained model for programs without clearprop",
+        "clearprop export MODEL --py model.py",
+    ),
     "play": ("write a page that trains a network in the browser", "clearprop play iris --hidden 8,8"),
     "explain": ("what a model's prediction is made of", "clearprop explain MODEL new.csv --row 7"),
     "step": ("step through the backward pass of an expression", 'clearprop step "(a + b) * b**3" a=7 b=3'),

@@ -1,18 +1,24 @@
-"""`clearprop export`: a trained model for programs that have no Python."""
+"""`clearprop export`: a trained model for programs that have no clearprop."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
 
 EPILOG = """\
-The module exports predict(x): outputs for rows of encoded inputs, one row after the other. A table whose
-columns are all numbers has encode(cells) too.
+What is written has predict(x): outputs for rows of encoded inputs. A JavaScript module of a table whose
+columns are all numbers has encode(cells) too. A NumPy file has its weights beside it, in a file of the same
+name that ends in .npz, or inside of it with --inside.
 
+  clearprop export out/houses/model.safetensors --py model.py
   clearprop export out/houses/model.safetensors --js model.mjs
 """
 
@@ -21,36 +27,79 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.formatter_class = Paragraphs
     parser.epilog = EPILOG
-    parser.add_argument("model", metavar="MODEL", help="a model file that `clearprop train` wrote")
-    parser.add_argument("--js", metavar="FILE", required=True, help="write a JavaScript module: model.mjs")
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a model file that `clearprop train` wrote")
+    for name, (_, _, told) in FORMATS.items():
+        add(f"--{name}", metavar="FILE", help=told)
+    add("--inside", action="store_true", help="with --py: the weights inside of the file, as text")
     force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the module; return 0."""
-    from clearprop.files import whole_file
+    """Write what is asked for; return 0."""
     from clearprop.interop.model_file import load_model
-    from clearprop.play.module import model_module
 
-    apart({"MODEL": args.model}, {"--js": args.js})
-    if Path(args.js).suffix not in (".mjs", ".js"):
+    files = {name: getattr(args, name) for name in FORMATS if getattr(args, name) is not None}
+    if not files:
+        options = ", ".join(f"--{name}" for name in FORMATS)
         raise InputError(
-            lesson("--js", "wants a name that ends in .mjs or .js", repr(args.js), hint="model.mjs")
+            lesson("clearprop export", "wants to know as what", f"none of {options}", hint="--py model.py")
         )
+    written = {f"--{name}": path for name, path in files.items()}
+    if args.py and not args.inside:
+        written["the weights of --py"] = str(Path(args.py).with_suffix(".npz"))
+    apart({"MODEL": args.model}, written)
+    for name, path in files.items():
+        endings = FORMATS[name][0]
+        if Path(path).suffix not in endings:
+            wanted = f"wants a name that ends in {' or '.join(endings)}"
+            raise InputError(lesson(f"--{name}", wanted, repr(path), hint=f"model{endings[0]}"))
     network, about = load_model(args.model)
+    width = _width(args.model, network)
+    try:
+        for name, path in files.items():
+            FORMATS[name][1](network, width, about, args)
+            size = Path(path).stat().st_size
+            print(f"{path}: {width} inputs, {size / 1000:.0f} kB")
+    except (TypeError, ValueError) as error:
+        raise InputError(str(error)) from error
+    return 0
+
+
+def _width(path: str, network: Any) -> int:
     first = next((layer for layer in network if hasattr(layer, "in_features")), None)
     if first is None:
         wanted = "wants a network with a layer that says how many inputs it takes"
-        raise InputError(lesson(f"exporting {args.model}", wanted, f"{type(network[0]).__name__} first"))
-    try:
-        text = model_module(network, int(first.in_features), about)
-    except TypeError as error:
-        raise InputError(str(error)) from error
+        raise InputError(lesson(f"exporting {path}", wanted, f"{type(network[0]).__name__} first"))
+    return int(first.in_features)
+
+
+# --- formats ------------------------------------------------------------------------------------------------
+def _script(network: Any, width: int, about: Any, args: argparse.Namespace) -> None:
+    from clearprop.files import whole_file
+    from clearprop.play.module import model_module
+
+    text = model_module(network, width, about)
     with whole_file(args.js, ours=None if args.force else _is_ours) as file:
         file.write(text.encode())
-    print(f"{args.js}: {first.in_features} inputs, {len(text) / 1000:.0f} kB")
-    return 0
 
 
 def _is_ours(begins: bytes) -> bool:
     return begins.startswith(b"// A program that clearprop recorded")
+
+
+def _plain(network: Any, width: int, about: Any, args: argparse.Namespace) -> None:
+    from clearprop.shipping import numpy_module
+
+    told = f"the network of {Path(args.model).name}, which takes encoded rows."
+    made = numpy_module(network, np.zeros((2, width), np.float32), about=told)
+    made.save(args.py, inside=args.inside, overwrite=args.force)
+
+
+Writer = Callable[[Any, int, Any, argparse.Namespace], None]
+
+FORMATS: dict[str, tuple[tuple[str, ...], Writer, str]] = {
+    "js": ((".mjs", ".js"), _script, "write a JavaScript module: model.mjs"),
+    "py": ((".py",), _plain, "write a plain NumPy file, which needs no clearprop: model.py"),
+}
+"""By option: the endings of a file's name, what writes it, what the help says."""

@@ -32,6 +32,7 @@ def _scipys(name: str) -> Callable[..., Any]:
         return getattr(importlib.import_module("scipy.special"), name)(*xs)
 
     forward.__name__ = forward.__qualname__ = name
+    forward.__module__ = "scipy.special"  # whose function it is: what writes it down says so
     return forward
 
 

@@ -23,11 +23,16 @@ HOLDS = {"int64": np.float64, "bool": np.uint8, "float16": np.float32}
 
 def recorded(function: Callable[..., Any], *arguments: Any) -> Program:
     """Return the program that a function is for arguments of these shapes."""
+    return called(function, *arguments)[1]
+
+
+def called(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Program]:
+    """Return what a function returns for these arguments, and the program that it is for their shapes."""
     step = compile(function, executor="numpy", prove="never")
-    step(*arguments)
+    result = step(*arguments)
     if step.latest is None:  # it has made what it needs, an optimizer its memory
-        step(*arguments)
-    return step.latest.recording.program  # type: ignore[union-attr]
+        result = step(*arguments)
+    return result, step.latest.recording.program  # type: ignore[union-attr]
 
 
 def operations(program: Program) -> int:

@@ -1,0 +1,5 @@
+"""What leaves the house: a trained model as a file for programs that have no clearprop."""
+
+from clearprop.shipping.python import numpy_module, save_numpy
+
+__all__ = ["numpy_module", "save_numpy"]
