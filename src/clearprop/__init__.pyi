@@ -16,6 +16,7 @@ from clearprop import numpy as numpy
 from clearprop import optim as optim
 from clearprop import parallel as parallel
 from clearprop import see as see
+from clearprop import shipping as shipping
 from clearprop import testing as testing
 from clearprop import train as train
 from clearprop.backward import backward as backward
@@ -1594,6 +1595,7 @@ __all__ = [
     "see",
     "set_rng_state",
     "settled",
+    "shipping",
     "sigmoid",
     "sign",
     "sign_of_det",
