@@ -405,7 +405,7 @@ def seed_of(output: Tensor, grad: Any) -> Any:
                     hint="loss.mean().backward(), or backward(np.ones(output.shape))",
                 )
             )
-        return np.ones(output.shape, output.dtype)[()]
+        return np.ones(output.shape, output.dtype) if output.shape else output.dtype.type(1)
     shape = np.shape(grad) if not isinstance(grad, Tensor) else grad.shape
     if shape != output.shape:
         raise GradientError(

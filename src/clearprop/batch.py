@@ -173,8 +173,6 @@ def run(op: Op, inputs: Sequence[Any], **attrs: Any) -> Any:
     """Apply an op whose inputs and attributes have been told apart."""
     now = current()
     assert now is not None
-    if now.observer is None:
-        now = now._replace(observer=_NOBODY)
     return op._observed(tuple(inputs), attrs, now)
 
 

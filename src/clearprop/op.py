@@ -139,8 +139,7 @@ class Op:
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
                 return self._observed(inputs, attrs, now)
-            forgets = not now.grad_enabled
-            if forgets:
+            if forgets := not now.grad_enabled:
                 self._note(inputs)
         values: list[Any] = []
         lifted = tracked = False
@@ -165,49 +164,34 @@ class Op:
             z.shape  # noqa: B018  costs nothing and tells an array from several
         except AttributeError:
             z = self._array(z)
-        node = _new(Tensor)
-        node._value = z
-        node.grad = node.name = None
         if tracked and self.differentiable and not forgets:
-            node.requires_grad = True
-            node.op, node.inputs, node.values, node.attrs = self, inputs, values, attrs
-            node.serial = _next_serial()
-        else:
-            node.requires_grad = False
-            node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
-        return node
+            return node_of(z, self, inputs, values, attrs)
+        return leaf_of(z)
 
     def one(self, x: Tensor) -> Any:
         """Apply the op to one Tensor: what calling does, without the cost of the general case."""
-        tracked = x.requires_grad
+        forgets = False
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
                 return self._observed((x,), _NO_ATTRS, now)
-            if tracked and not now.grad_enabled:
-                tracked = False
+            if forgets := not now.grad_enabled:
                 self._note((x,))
         value = x._value
         try:
             z = self.forward(value)
         except (TypeError, ValueError, IndexError) as error:
             raise self._failure(error, (x,), (value,), {}) from error
-        node = _new(Tensor)
-        node._value = z
-        node.grad = node.name = None
-        if tracked and self.differentiable:
-            node.requires_grad = True
-            node.op, node.inputs, node.values, node.attrs = self, (x,), (value,), _NO_ATTRS
-            node.serial = _next_serial()
-        else:
-            node.requires_grad = False
-            node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), _NO_ATTRS, 0
-        return node
+        if x.requires_grad and self.differentiable and not forgets:
+            return node_of(z, self, (x,), (value,), _NO_ATTRS)
+        return leaf_of(z)
 
     def two(self, x: Any, y: Any) -> Any:
         """Apply the op to two inputs of which at least one is a Tensor: as above."""
-        blocks = special.blocks
-        if blocks and (now := current()) is not None and now.observer is not None:
-            return self._observed((x, y), _NO_ATTRS, now)
+        forgets = False
+        if special.blocks and (now := current()) is not None:
+            if now.observer is not None:
+                return self._observed((x, y), _NO_ATTRS, now)
+            forgets = not now.grad_enabled
         if isinstance(y, Tensor):
             right = y._value
             tracked = y.requires_grad
@@ -224,38 +208,25 @@ class Op:
             if y.__class__ not in PLAIN:
                 y = plain(y)
             left, right, tracked = x._value, y, x.requires_grad
-        if blocks and tracked and (now := current()) is not None and not now.grad_enabled:
-            tracked = False
+        if forgets:
             self._note((x, y))
         try:
             z = self.forward(left, right)
         except (TypeError, ValueError, IndexError) as error:
             raise self._failure(error, (x, y), (left, right), {}) from error
-        node = _new(Tensor)
-        node._value = z
-        node.grad = node.name = None
-        if tracked and self.differentiable:
-            node.requires_grad = True
-            node.op, node.inputs, node.values, node.attrs = self, (x, y), (left, right), _NO_ATTRS
-            node.serial = _next_serial()
-        else:
-            node.requires_grad = False
-            node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), _NO_ATTRS, 0
-        return node
+        if tracked and self.differentiable and not forgets:
+            return node_of(z, self, (x, y), (left, right), _NO_ATTRS)
+        return leaf_of(z)
 
     def again(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Apply the op to inputs and attributes as a node holds them: nothing is left to be told apart."""
-        now = current() or _NOBODY
-        return self._observed(
-            inputs, attrs, now if now.observer is not None else now._replace(observer=_ANYBODY)
-        )
+        return self._observed(inputs, attrs, current() or _NOBODY)
 
     def _observed(self, inputs: tuple[Any, ...], attrs: dict[str, Any], now: ModeState) -> Any:
         """Apply the op as above while somebody looks on, with their say in it."""
-        observer = now.observer
-        assert observer is not None
+        observer = _ANYBODY if now.observer is None else now.observer
         inputs = tuple(map(plain, inputs))
-        inputs = tuple(observer.resolve(x) if isinstance(x, Tensor) else x for x in inputs)
+        inputs = tuple([observer.resolve(x) if isinstance(x, Tensor) else x for x in inputs])
         answer = observer.instead(self, inputs, attrs)
         if answer is not None:
             return answer
@@ -266,24 +237,16 @@ class Op:
             z = self.forward(*values, **attrs)
         except (TypeError, ValueError, IndexError) as error:
             raise self._failure(error, inputs, values, attrs) from error
-        if not any(isinstance(x, Tensor) for x in inputs):
+        given = [x for x in inputs if isinstance(x, Tensor)]
+        if not given:
             return z
         if not hasattr(z, "shape"):
             z = self._array(z)
-        node = _new(Tensor)
-        node._value, node.grad, node.name = z, None, None
-        node.requires_grad = (
-            now.grad_enabled
-            and self.differentiable
-            and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
-        )
-        node.op, node.inputs, node.values, node.attrs = self, inputs, values, attrs
-        node.serial = _next_serial()
+        node = node_of(z, self, inputs, values, attrs)
+        node.requires_grad = now.grad_enabled and self.differentiable and any(x.requires_grad for x in given)
         other = observer.saw(node)
         node = node if other is None else other
-        if not node.requires_grad and not observer.remembers:
-            node.op, node.inputs, node.values, node.attrs, node.serial = None, (), (), {}, 0
-        return node
+        return node if node.requires_grad or observer.remembers else _forgotten(node)
 
     def _note(self, inputs: tuple[Any, ...]) -> None:
         """Keep the line if, under `no_grad()`, it may replace a leaf: `w = w - step` is none that learns.
@@ -314,40 +277,33 @@ class Op:
                 if taught(error):
                     raise
                 raise TypeError(lesson(f"{self.name}(...)", str(error), where=at_line())) from error
-        if self.arity is not None and kwargs and len(args) < self.arity:  # inputs by their names
-            names = [*inspect.signature(self).parameters][len(args) : self.arity]
+        if len(args) != self.arity and self.arity is not None:
+            args, kwargs = self._moved(args, kwargs, self.arity)
+        attrs = self.defaults | kwargs
+        if len(attrs) > len(self.defaults):
+            unknown = ", ".join(k for k in attrs if k not in self.defaults)
+            wanted = f"takes the keywords: {', '.join(self.defaults) or 'none'}"
+            hint = for_keywords(unknown.split(", "), self.defaults)
+            raise TypeError(lesson(f"{self.name}(...)", wanted, unknown, at_line(), hint))
+        return args, attrs
+
+    def _moved(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], arity: int
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return inputs given by name among the inputs, and attributes given by position by their names."""
+        if len(args) < arity:
+            names = [*inspect.signature(self).parameters][len(args) : arity] if kwargs else []
             if all(name in kwargs for name in names):
                 args = (*args, *(kwargs[name] for name in names))
                 kwargs = {name: value for name, value in kwargs.items() if name not in names}
-        attrs = self.defaults | kwargs
-        if self.arity is not None and len(args) > self.arity:
-            extra = args[self.arity :]
-            places = [name for name in self.defaults if name not in _KEYWORD_ONLY]
-            attrs |= dict(zip(places, extra, strict=False))
-            args = args[: self.arity]
-            if len(extra) > len(places):
-                raise TypeError(
-                    lesson(
-                        f"{self.name}(...)",
-                        f"takes {self.arity + len(places)} arguments by position",
-                        f"{len(args) + len(extra)}",
-                        at_line(),
-                        "the rest by keyword: " + ", ".join(self.defaults),
-                    )
-                )
-        if len(attrs) > len(self.defaults):
-            unknown = ", ".join(k for k in attrs if k not in self.defaults)
-            known = ", ".join(self.defaults) or "none"
-            raise TypeError(
-                lesson(
-                    f"{self.name}(...)",
-                    f"takes the keywords: {known}",
-                    unknown,
-                    at_line(),
-                    for_keywords(unknown.split(", "), self.defaults),
-                )
-            )
-        return args, attrs
+            return args, kwargs
+        extra = args[arity:]
+        places = [name for name in self.defaults if name not in _KEYWORD_ONLY]
+        if len(extra) > len(places):
+            wanted = f"takes {arity + len(places)} arguments by position"
+            hint = "the rest by keyword: " + ", ".join(self.defaults)
+            raise TypeError(lesson(f"{self.name}(...)", wanted, f"{len(args)}", at_line(), hint))
+        return args[:arity], kwargs | dict(zip(places, extra, strict=False))
 
     def _failure(self, error: Exception, inputs: Any, values: Any, attrs: dict[str, Any]) -> Exception:
         """Turn NumPy's complaint into one that says which op, which inputs, and on which line."""
@@ -374,6 +330,33 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<Op {self.name}, {self.kind}>"
+
+
+def node_of(z: Any, op: Op, inputs: tuple[Any, ...], values: Any, attrs: dict[str, Any]) -> Tensor:
+    """Make the node `z = op(*inputs, **attrs)`, whose inputs had these values."""
+    node = _new(Tensor)
+    node._value = z
+    node.grad = node.name = None
+    node.requires_grad = True
+    node.op, node.inputs = op, inputs
+    node.values, node.attrs = values, attrs
+    node.serial = _next_serial()
+    return node
+
+
+def leaf_of(z: Any) -> Tensor:
+    """Make a Tensor that does not know how it was computed, and needs no gradient."""
+    leaf = _new(Tensor)
+    leaf._value = z
+    leaf.grad = leaf.name = None
+    leaf.requires_grad = False
+    return _forgotten(leaf)
+
+
+def _forgotten(node: Tensor) -> Tensor:
+    node.op, node.inputs = None, ()
+    node.values, node.attrs, node.serial = (), _NO_ATTRS, 0
+    return node
 
 
 def _named(forward: Callable[..., Any], arity: int | None) -> Callable[..., Any]:

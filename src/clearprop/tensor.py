@@ -347,15 +347,14 @@ class Tensor(ChangedByHand, Shared):
 
     # --- NumPy's protocols ----------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        ours = numpy_functions.get(ufunc)
+        ours: Any = numpy_functions.get(ufunc)
         if ours is None and (ours := ufunc_names.get(ufunc.__name__)) is not None:
             inputs = _of_its_dtype(ufunc, inputs)
         if method == "__call__" and not kwargs and ours is not None:
-            entry = cast("_Applied", ours)
             try:
-                if ufunc.nin > 2:
-                    return entry(*inputs)
-                return entry.one(*inputs) if ufunc.nin == 1 else entry.two(*inputs)
+                if ufunc.nin == 1:
+                    return ours.one(*inputs)
+                return ours.two(*inputs) if ufunc.nin == 2 else ours(*inputs)
             except COMPLAINTS as error:
                 raise refusal(ufunc, inputs, kwargs, error) from error
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
@@ -411,8 +410,8 @@ class Tensor(ChangedByHand, Shared):
     def __rdivmod__(self, x: Any) -> tuple[Tensor, Tensor]: return x // self, x % self
     def __pow__(self, y: Any) -> Tensor: return ops["power"].two(self, y)
     def __rpow__(self, x: Any) -> Tensor: return ops["power"].two(x, self)
-    def __matmul__(self, y: Any) -> Tensor: return _product(self, y)
-    def __rmatmul__(self, x: Any) -> Tensor: return _product(x, self)
+    def __matmul__(self, y: Any) -> Tensor: return _product_with(y)(self, y)
+    def __rmatmul__(self, x: Any) -> Tensor: return _product_with(x)(x, self)
     def __neg__(self) -> Tensor: return ops["negative"].one(self)
     def __pos__(self) -> Tensor: return ops["positive"].one(self)
     def __abs__(self) -> Tensor: return ops["absolute"].one(self)
@@ -572,12 +571,11 @@ for _name, _substitute in TENSOR.items():
     setattr(Tensor, _name, Foreign(_name, _substitute))
 
 
-def _product(x: Any, y: Any) -> Tensor:
+def _product_with(other: Any) -> Callable[[Any, Any], Tensor]:
     """Return x @ y, of which one is a Tensor and the other may be a sparse matrix of SciPy's."""
-    for other in (x, y):
-        if not isinstance(other, Tensor) and other.__class__ not in PLAIN and hasattr(other, "tocsr"):
-            return importlib.import_module("clearprop.scipy.sparse").product(x, y)  # type: ignore[no-any-return]
-    return ops["matmul"].two(x, y)
+    if isinstance(other, Tensor) or other.__class__ in PLAIN or not hasattr(other, "tocsr"):
+        return ops["matmul"].two
+    return importlib.import_module("clearprop.scipy.sparse").product  # type: ignore[no-any-return]
 
 
 def beside_sparse(t: Tensor) -> Any:
@@ -597,11 +595,11 @@ def plain(x: Any) -> Any:
 
     The memory of the latter is shared through DLPack. One that hangs on a graph of its own raises TypeError.
     """
-    if x.__class__ in PLAIN:
+    if x.__class__ in PLAIN or isinstance(x, Tensor):
         return x
     if x.__class__ in (list, tuple):
         return np.asarray(x)
-    if hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, np.generic, Tensor)):
+    if hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, np.generic)):
         if getattr(x, "requires_grad", False):
             got, hint = f"a {type(x).__module__}.{type(x).__name__} that needs a gradient", "x.detach()"
             where = f"At {user_line()}, its graph would end here."
