@@ -68,6 +68,7 @@ def page(job: Any, history: Any, result: Mapping[str, float], command: str) -> s
         _numbers(result),
         _section("How well", _held_out(model, held)) if len(held) else "",
         _section("How it was learned", _curves(history)),
+        _section("What was tried", _tried(job.search)) if job.search is not None else "",
         _section("What mattered", _mattered(model, seen)) if len(seen) else "",
         _section("The columns", _columns(job)),
         _section("The network", _network(job)),
@@ -144,6 +145,24 @@ def _curves(history: Any) -> str:
     pictures = _figure(figures.lines(losses, "epoch", logarithmic), "The losses.") if losses else ""
     pictures += _figure(figures.lines(others, "epoch"), "The measures.") if others else ""
     return f'<div class="figures">{pictures}</div>'
+
+
+def _tried(search: Any) -> str:
+    """Return the settings that were tried, those that were trained longest first."""
+    from clearprop.cli.search import said, said_space
+
+    rows = "".join(
+        f'<tr><td class="number">{loss:.4g}</td><td class="number">{epochs}</td>'
+        f"<td>{escape(said(one))}</td></tr>"
+        for one, epochs, loss in search.ordered()
+    )
+    won = "None is better than the usual settings" if search.won is None else f"The best: {said(search.won)}"
+    head = '<tr><th class="number">validation loss</th><th class="number">epochs</th><th>settings</th></tr>'
+    return (
+        f"<p>{escape(won)}. With the usual settings the validation loss is {search.usual:.4g}.</p>"
+        f'<p class="soft">Drawn by chance from {escape(said_space(search.space))}.</p>'
+        f'<div class="wide"><table>{head}{rows}</table></div>'
+    )
 
 
 def _mattered(model: TableModel, table: Any) -> str:

@@ -52,6 +52,8 @@ class Job:
     training: Any
     validation: Any
     test: Any
+    search: Any = None
+    """What `--search` tried."""
 
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
         from clearprop.cli.division import divided

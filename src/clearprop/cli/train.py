@@ -55,6 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--time", metavar="COLUMN", help="learn from the earliest rows and test on the latest")
     add("--folds", type=int, metavar="N", help="first test every row once, by N trainings on the others")
     add("--seeds", type=int, metavar="N", help="first train with N seeds; what is told is mean and spread")
+    add("--search", type=int, metavar="N", help="first try N settings, and keep the best on validation rows")
     network = parser.add_argument_group("the network")
     add = network.add_argument
     plain = "one plain network on standardised columns, in place of networks that share weights"
@@ -121,6 +122,10 @@ def _run(args: argparse.Namespace, hidden: list[int]) -> int:
     asked = copy.copy(args)
     job = StreamedJob(args, hidden) if args.stream or too_large(args.data) else Job(args, hidden)
     job.tell(report)
+    if asked.search is not None:
+        from clearprop.cli.search import searched
+
+        hidden = searched(job, asked, hidden, report)
     report.network(job.model.network)
     if args.world is not None and not args.world.first:
         return _trained(job, report)
@@ -215,6 +220,7 @@ def checked(args: argparse.Namespace) -> list[int]:
         "members": (1, 1000),
         "folds": (2, 1000),
         "seeds": (1, 1000),
+        "search": (1, 1000),
         "pieces": (0, 1000),
         "validation_split": (0.0, 0.9),
         "test_split": (0.0, 0.9),
@@ -254,7 +260,7 @@ def _check_division(args: argparse.Namespace) -> None:
     """Raise InputError for ways to divide the rows that do not go together."""
     together = [
         name
-        for name in ("group", "time", "folds", "seeds", "sample_weight")
+        for name in ("group", "time", "folds", "seeds", "search", "sample_weight")
         if getattr(args, name) is not None
     ]
     if together and (args.stream or too_large(args.data)):
@@ -265,5 +271,14 @@ def _check_division(args: argparse.Namespace) -> None:
     if args.time is not None and (args.group is not None or args.folds is not None):
         other = "--group" if args.group is not None else "--folds"
         raise InputError(lesson("--time", f"does not go with {other}", hint="one of the two"))
+    if args.search is not None and (args.folds is not None or args.processes is not None):
+        other = "--folds" if args.folds is not None else "--processes"
+        why = (
+            "whose rows would have chosen the settings" if args.folds is not None else "which it does not use"
+        )
+        raise InputError(lesson("--search", f"does not go with {other}, {why}", hint="one of the two"))
+    if args.search is not None and not args.validation_split:
+        hint = "--validation-split 0.1"
+        raise InputError(lesson("--search", "wants validation rows", "--validation-split 0", hint=hint))
     if args.seeds is not None and args.folds is None and not args.test_split:
         raise InputError(lesson("--seeds", "wants rows to test on", "--test-split 0"))
