@@ -4,12 +4,15 @@ it.
 Every contender runs in a process of its own, so that thread pools do not disturb each other, and they take
 turns: a slice of each, many rounds, the median of all steps (of rounds of 16 where a step is less than
 100 MFLOP, since reading a clock takes a tenth of a microsecond). A quick look: `--quick`; one row: `--only
-784-128-10`; what the second core gives: `--threads`; whole networks beside PyTorch: `--nets`.
+784-128-10`; what the second core gives: `--threads`; whether the bits are the same for 1, 2, 4 and 8 threads,
+more than there are cores too: `--threads 1 2 4 8`; everybody beside a process that keeps one core busy:
+`--busy`; whole networks beside PyTorch: `--nets`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -17,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -125,6 +129,35 @@ def measure(row: Row, names: list[str], rounds: int, seconds: float) -> dict[str
     return {"row": row.name, "batch": row.batch, "flops": row.flops, "aim": row.aim, "contenders": found}
 
 
+@contextlib.contextmanager
+def neighbour(busy: bool) -> Iterator[None]:
+    """Keep one core busy meanwhile, if it is wanted: the last one that this process may use."""
+    if not busy:
+        yield
+        return
+    allowed = sorted(os.sched_getaffinity(0))[-1:] if hasattr(os, "sched_setaffinity") else []
+    pinned = f"import os; os.sched_setaffinity(0, {allowed})\n" if allowed else ""
+    spinning = subprocess.Popen([sys.executable, "-c", f"{pinned}while True: pass"])
+    try:
+        yield
+    finally:
+        spinning.kill()
+        spinning.wait()
+
+
+def same_bits(row: Row, threads: list[int]) -> bool:
+    """Print whether a row's steps give the same bits with so many threads, and return it."""
+    found = []
+    for n in threads:
+        environment = {**os.environ, "CLEARPROP_THREADS": str(n)}
+        command = [sys.executable, "-W", "ignore", "-m", "peers.bits", row.name]
+        found.append(subprocess.check_output(command, cwd=HERE, env=environment, text=True).strip())
+    same = len(set(found)) == 1
+    said = ", ".join(f"{n}: {bits[:12]}" for n, bits in zip(threads, found, strict=True))
+    print(f"{row.name}, batch {row.batch}: {'the same bits' if same else 'OTHER BITS'} ({said})", flush=True)
+    return same
+
+
 def show(result: dict[str, Any]) -> None:
     """Print one row of the table."""
     found, flops = result["contenders"], result["flops"]
@@ -160,6 +193,19 @@ def show(result: dict[str, Any]) -> None:
     if best and "median" in found.get("clearprop llvm", {}):
         reached = peers[best] / found["clearprop llvm"]["median"]
         print(f"  aim: {result['aim']:g} times the best peer ({best}); reached: {reached:.2f}")
+
+
+def _summary(results: list[dict[str, Any]], busy: bool) -> None:
+    """Print what the llvm executor reached in every row, and the load that all of it ran under."""
+    print(f"\nbest peer / clearprop llvm{', beside a busy neighbour' if busy else ''}:")
+    for result in results:
+        found = result["contenders"]
+        peers = [v["median"] for k, v in found.items() if k not in NO_PEERS and "median" in v]
+        ours = found.get("clearprop llvm", {}).get("median")
+        if peers and ours:
+            print(f"  {result['row']:<24}{min(peers) / ours:>8.2f}")
+    if hasattr(os, "getloadavg"):
+        print("load average: " + ", ".join(f"{load:.1f}" for load in os.getloadavg()))
 
 
 def _time(seconds: float) -> str:
@@ -245,7 +291,14 @@ def main() -> None:
         help="one contender (may be repeated)",
     )
     parser.add_argument("--nets", nargs="*", choices=list(NETS), help="whole networks instead: all, or these")
-    parser.add_argument("--threads", action="store_true", help="the llvm executor on one core and on two")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        nargs="*",
+        metavar="N",
+        help="the llvm executor on one core and on all; with numbers: whether the bits are the same for each",
+    )
+    parser.add_argument("--busy", action="store_true", help="beside a process that spins on one core")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--rounds", type=int, default=0, help="how often each takes a turn")
     parser.add_argument("--json", metavar="FILE", help="write everything measured")
@@ -260,15 +313,21 @@ def main() -> None:
         print(", ".join(f"{k} {v}" for k, v in facts().items()))
         compare(options.nets, options.rounds or (2 if options.quick else 6), 0.5 if options.quick else 2.0)
         return
-    asked = [*(options.names or ()), *(CORES if options.threads else ())]
+    if options.threads:
+        wrong = [name for name in options.only or ROWS if not same_bits(ROWS[name], options.threads)]
+        sys.exit(f"the bits depend on the number of threads: {', '.join(wrong)}" if wrong else 0)
+    asked = [*(options.names or ()), *(CORES if options.threads is not None else ())]
     names = [*dict.fromkeys([*asked, "sgemm"])] if asked else [n for n in CONTENDERS if n != CORES[0]]
     about = facts()
+    about["neighbour"] = "a process that spins on one core" if options.busy else "none of ours"
     print(", ".join(f"{k} {v}" for k, v in about.items()))
     results = []
     for name in options.only or ROWS:
         rounds = options.rounds or (4 if options.quick else 15)
-        results.append(measure(ROWS[name], names, rounds, 0.15 if options.quick else 0.4))
+        with neighbour(options.busy):
+            results.append(measure(ROWS[name], names, rounds, 0.15 if options.quick else 0.4))
         show(results[-1])
+    _summary(results, options.busy)
     if options.json:
         Path(options.json).write_text(json.dumps({"about": about, "results": results}, indent=1))
 

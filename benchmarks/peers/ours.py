@@ -11,6 +11,11 @@ from peers.rows import RATE, Contender, Row
 
 def build(row: Row, how: str) -> Contender:
     """Return the step and its batches."""
+    return model_and_step(row, how)[1:]
+
+
+def model_and_step(row: Row, how: str) -> tuple[Any, Any, Any]:
+    """Return the model, the step and its batches."""
     layers: list[Any] = []
     for a, b in zip(row.sizes, row.sizes[1:], strict=False):
         layers += [nn.Linear(a, b), nn.Tanh() if row.activation == "tanh" else nn.ReLU()]
@@ -27,7 +32,7 @@ def build(row: Row, how: str) -> Contender:
             with clearprop.no_grad():
                 return model(x)
 
-        return compiled(predict), [(x,) for x, _ in data]
+        return model, compiled(predict), [(x,) for x, _ in data]
     losses = {"mse": nn.MSELoss, "classes": nn.CrossEntropyLoss, "logistic": nn.BCEWithLogitsLoss}
     loss_of = losses[row.loss]()
     optimizer = (optim.Adam if row.optimizer == "adam" else optim.SGD)(model.parameters(), lr=RATE)
@@ -39,4 +44,4 @@ def build(row: Row, how: str) -> Contender:
         optimizer.step()
         return loss
 
-    return compiled(step), data
+    return model, compiled(step), data

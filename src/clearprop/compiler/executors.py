@@ -29,7 +29,8 @@ class Executable(Protocol):
     which is rare (somebody holds on to an array that the step would overwrite, or a Tensor got others).
 
     Optional: `quick(variant, ordinary, beside)`, a call that checks a recording's conditions natively too, or
-    None where there can be none; `ir`, the text that a machine reads where `text` is for people.
+    None where there can be none; `sharers`, how many threads take the parts of stages; `ir`, the text that a
+    machine reads where `text` is for people.
     """
 
     program: Program
@@ -52,8 +53,8 @@ class Executable(Protocol):
         ...
 
     @property
-    def stages(self) -> Sequence[tuple[list[Group], bool]]:
-        """What runs, for `explain`: groups between barriers, and whether the cores share them."""
+    def stages(self) -> Sequence[tuple[list[Group], int]]:
+        """What runs, for `explain`: groups between barriers, and in how many parts threads share them."""
         ...
 
     def prepare(self, states: list[Any]) -> Run:

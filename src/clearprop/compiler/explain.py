@@ -81,6 +81,7 @@ def explanation(step: CompiledStep[Any, Any], recording: Recording) -> Explained
         *(f"    {n:4} x {name}" for name, n in sorted(recording.rules.items(), key=lambda item: -item[1])),
         f"  {len(executable.groups)} pieces:",
         *(f"    {piece}" for piece in pieces),
+        *_shared(executable),
         f"  buffers: {megabytes(plan.total)}; {megabytes(plan.unshared)} if nothing were shared",
         *["  for masks that pick as many entries as when it was recorded"] * recording.counts,
         f"  states updated in place: {plan.in_place}, by a copy: {len(plan.copies)}, "
@@ -97,17 +98,27 @@ def explanation(step: CompiledStep[Any, Any], recording: Recording) -> Explained
     return Explained("\n".join(lines))
 
 
+def _shared(executable: Any) -> list[str]:
+    """Say how many threads take the parts of the stages that are shared, if the executor has some."""
+    if not hasattr(executable, "sharers"):
+        return []
+    parts = [n for _, n in executable.stages if n]
+    taken = f"take the {sum(parts)} parts of {len(parts)} stages" if parts else "have no stage to share"
+    n = executable.sharers
+    return [f"  {n} thread{'s' if n > 1 else ''} {taken}; the bits are those of any number of threads"]
+
+
 def _computed(program: Program) -> int:
     return sum(v.computed for v in program.values)
 
 
-def described(stages: Sequence[tuple[list[Group], bool]]) -> list[str]:
+def described(stages: Sequence[tuple[list[Group], int]]) -> list[str]:
     """Return a line for each group as it runs; single ufuncs of NumPy are counted at the end.
 
-    A stage is its groups, and whether both cores share them.
+    A stage is its groups, and in how many parts threads share them: 0 where one does all.
     """
     lines, counted = [], Counter[str]()
-    for groups, shared in stages:
+    for groups, parts in stages:
         for group in groups:
             if group.kind in ("ufunc", "reduction"):
                 counted[group.values[0].op] += 1
@@ -117,7 +128,7 @@ def described(stages: Sequence[tuple[list[Group], bool]]) -> list[str]:
             elif group.kind == "turns":
                 lines.append(f"a loop of {group.values[0].why}")
             else:
-                lines.append(f"{group}{', on both cores' if shared else ''}")
+                lines.append(f"{group}{f', in a stage of {parts} parts' if parts else ''}")
     calls = ", ".join(f"{n} {op}" for op, n in counted.most_common())
     return [*lines, *([f"{counted.total()} calls: {calls}"] if calls else [])]
 

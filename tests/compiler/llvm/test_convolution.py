@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from clearprop import Tensor, compile, manual_seed, nn, optim
-from clearprop.compiler.llvm import executor as native
 from clearprop.nn import functional as F
 from clearprop.ops.window import Frame
 from clearprop.registry import ops
@@ -103,14 +102,14 @@ def test_steps_groups_and_a_kernel_for_each_channel_are_native(case, steps, grou
 
 
 @pytest.mark.parametrize("case", CASES[1:9:3], ids=str)
-def test_the_bits_are_the_same_for_one_thread_and_two(monkeypatch, case):
+def test_the_bits_are_the_same_for_one_thread_and_several(monkeypatch, case):
     for f, *inputs in calls(*case, "f4").values():
         found = []
-        for threads in (1, 2):
-            monkeypatch.setattr(native, "cores", lambda threads=threads: threads)
+        for threads in (1, 2, 5):
+            monkeypatch.setenv("CLEARPROP_THREADS", str(threads))
             monkeypatch.setattr("clearprop.compiler.llvm.plan.regions.WORTH", 0.0)
             found.append(compiled(f)(*inputs).numpy().tobytes())
-        assert found[0] == found[1]
+        assert found[0] == found[1] == found[2]
 
 
 def test_inputs_that_are_views_are_read_as_they_are():

@@ -25,7 +25,7 @@ from clearprop.compiler.llvm.loops.joining import placed
 from clearprop.compiler.llvm.loops.reductions import write_combination
 from clearprop.compiler.llvm.plan.outline import LONG, MANY
 from clearprop.compiler.llvm.plan.places import TROUBLE, Places
-from clearprop.compiler.llvm.plan.pool import cores, pool, possible, share_address
+from clearprop.compiler.llvm.plan.pool import cores, pool, share_address
 from clearprop.compiler.llvm.plan.prepare import form, kind, why_called
 from clearprop.compiler.llvm.plan.regions import SMALL, Beginning, Chain, Region, Stop, regions
 from clearprop.compiler.llvm.plan.tables import Tables
@@ -66,7 +66,7 @@ class Native:
         if not arrays_readable():
             raise Unlowered("native code reads arrays, which this interpreter lays out differently")
         self.program: Program = placed(prepared(program, form))
-        self.threads: int = (cores() if possible() else 1) if threads is None else threads
+        self.threads: int = cores() if threads is None else threads  # of which no cut depends
         once, each = parted(Grouping(self.program, kind).groups, self.program, varying)
         self.groups: list[Group] = [*once, *each]
         self.loops: dict[Value, Loop] = {}
@@ -77,10 +77,10 @@ class Native:
         self.plan = self.places = Places(self.program, self.groups)
         self.places.lasting = [v for group in once for v in group.stores]
         begin = [] if varying is None else [Beginning()]
-        parts = [regions(groups, self.places, self.places.home, self.threads) for groups in (once, each)]
+        parts = [regions(groups, self.places, self.places.home) for groups in (once, each)]
         self.sequence: list[Region | Stop | Beginning] = [*parts[0], *begin, *parts[1]]
         self.places.allocate(self.sequence)
-        self.parallel: bool = any(isinstance(r, Region) and r.parallel for r in self.sequence)
+        self.parallel: bool = any(isinstance(r, Region) and r.shared for r in self.sequence)
         self.slots, self.numbers = self.places.slots, self.places.numbers
         self.assigned: list[State] = [s for s, _ in self.places.assigned]
         self.rows: list[list[int]] = []  # loops take each array by itself
@@ -114,9 +114,15 @@ class Native:
         self._segments = [segment(self.code.address(name)) for name in names if name != TURNS]
 
     @property
-    def stages(self) -> list[tuple[list[Group], bool]]:
-        """What runs, for `explain`: groups between barriers, and whether both cores share them."""
-        return [(item.groups, isinstance(item, Region) and item.shared) for item in self.sequence]
+    def stages(self) -> list[tuple[list[Group], int]]:
+        """What runs, for `explain`: groups between barriers, and in how many parts threads share them."""
+        return [(item.groups, item.parts if isinstance(item, Region) else 0) for item in self.sequence]
+
+    @property
+    def sharers(self) -> int:
+        """How many threads take the parts of what is shared, the caller's own among them."""
+        workers = pool(self.threads)
+        return workers.threads if workers is not None else 1
 
     def apart(self) -> Native:
         """Return itself: its loops take each array by itself, wherever that lies."""
@@ -335,7 +341,7 @@ class Native:
         single = [i for i, v in enumerate(self.program.arguments) if v.shape == ()]
         outputs = [self._result(v, states) for v in self.program.outputs]
         numbers_out = [self._array(v, states, ()) for _, v in self.places.assigned]
-        workers = pool() if self.parallel else None
+        workers = pool(self.threads) if self.parallel else None
         control = workers.address if workers is not None else 0
         self.workers, self.outputs, self.new_numbers = workers, outputs, numbers_out  # for the quick call
         whole = not self.stops

@@ -147,11 +147,13 @@ class Loop:
         calls = len(native.stops) - 1
         self.text: str = _counted(len(native.groups) - calls, "piece") + " of native code"
         self.text += f" and {_counted(calls, 'call')}" if calls else ""
+        parts = max(len(native.bounds) - 1, *(n for _, n in native.stages), 0)
+        self.text += f", in {parts} parts" if parts > 1 else ""
         place = native.places.table
         self.given: list[Any] = [place[v] for v in native.program.arguments]
         self.results: list[Any] = [place[v] for v in native.program.outputs]
         self.spare: list[Any] = [aligned(2 * max(v.nbytes, 1)).reshape(2, -1) for v in native.program.outputs]
-        self.workers: Workers | None = pool() if native.parallel else None
+        self.workers: Workers | None = pool(native.threads) if native.parallel else None
         run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
         self.turns: Any = run(native.code.address(TURNS)) if not calls else None
         self.bounds: Any = np.array(native.bounds or [0, 0], np.int64)

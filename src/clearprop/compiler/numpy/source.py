@@ -132,9 +132,9 @@ class NumpySource(Statements):
         return NumpySource(self.whole, bundle=False)
 
     @property
-    def stages(self) -> list[tuple[list[Group], bool]]:
+    def stages(self) -> list[tuple[list[Group], int]]:
         """What runs, for `explain`."""
-        return [(self.groups, False)]
+        return [(self.groups, 0)]
 
     # --- the whole text -------------------------------------------------------------------------------------
     def _write(self) -> None:

@@ -76,9 +76,9 @@ class Xla:
         self.agreed: bool = not self.places.far  # whether all processes are known to run this program
 
     @property
-    def stages(self) -> list[tuple[list[Group], bool]]:
+    def stages(self) -> list[tuple[list[Group], int]]:
         """What runs, for `explain`: all of it in one."""
-        return [(self.groups, False)]
+        return [(self.groups, 0)]
 
     def apart(self) -> Xla:
         """Return the same: no arrays lie side by side."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from functools import cache
 from typing import Any
@@ -17,6 +18,8 @@ WIDE = '"prefer-vector-width"="512"'
 PASSES = ("sroa", "loop_rotate", "instruction_combine", "simplify_cfg", "dead_code_elimination")
 
 _lock = threading.Lock()  # LLVM's objects below are shared by the process
+if hasattr(os, "register_at_fork"):  # a child must not find it taken by a thread that it does not have
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _numbers = itertools.count(1).__next__
 
 

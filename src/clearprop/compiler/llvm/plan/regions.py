@@ -1,8 +1,8 @@
-"""What may run at the same time: chains of groups that walk over the same rows, cut into parts for two cores.
+"""What may run at the same time: chains of groups that walk over the same rows, cut into parts.
 
 Within a chain each part does all its groups one after the other on its own rows, so a product, the activation
 after it and the gradient behind that follow each other without waiting. Between regions everybody waits for
-everybody.
+everybody. The cuts depend on shapes alone, never on how many threads take the parts: so do the bits.
 """
 
 from __future__ import annotations
@@ -20,9 +20,14 @@ from clearprop.compiler.plan.fuse import Group
 from clearprop.compiler.program.ir import Value
 
 WORTH = 2500.0  # nanoseconds: a region below this stays on one core
-SMALL = 20_000.0  # nanoseconds: a region below this does not wake the other core from its sleep for one call
-LAG = 400.0  # nanoseconds: how much later the worker begins, and is known to have ended
+SMALL = (
+    20_000.0  # nanoseconds: a region below this does not wake the other cores from their sleep for one call
+)
+LAG = 400.0  # nanoseconds: how much later another thread begins, and is known to have ended
 NEAR = 3 << 17  # bytes that a part's rows should fit in, to stay in the second cache between groups
+PART = 40_000.0  # nanoseconds of work that a part has at least, where there are more than two
+MOST = 32  # parts that work alone cuts a chain into: powers of two, equal shares for as many threads
+COPIED = 64  # rows of a part at least, where each part copies a whole factor for itself
 
 
 @dataclass(eq=False)
@@ -83,7 +88,13 @@ class Region:
     @property
     def shared(self) -> bool:
         """Whether the cores take parts of it."""
-        return self.parallel and sum(len(chain.bounds) - 1 for chain in self.chains) > 1
+        return self.parts > 1
+
+    @property
+    def parts(self) -> int:
+        """How many parts the cores take; 0 where one does all of it."""
+        parts = sum(len(chain.bounds) - 1 for chain in self.chains)
+        return parts if self.parallel and parts > 1 else 0
 
     @property
     def work(self) -> float:
@@ -110,7 +121,7 @@ class Beginning(Stop):
         super().__init__(Group("beginning"))
 
 
-def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> list[Region | Stop]:
+def regions(groups: list[Group], memory: Memory, home: Any) -> list[Region | Stop]:
     """Put the groups, in their order, into chains and regions, and cut those that are worth it into parts."""
     order = Order()
     for group in groups:
@@ -126,7 +137,7 @@ def regions(groups: list[Group], memory: Memory, home: Any, threads: int) -> lis
     result = [r for r in order.regions if isinstance(r, Stop) or r.chains]
     for region in result:
         if isinstance(region, Region):
-            _cut(region, threads, home)
+            _cut(region, home)
     return result
 
 
@@ -216,10 +227,10 @@ class Order:
         return []
 
 
-def _cut(region: Region, threads: int, home: Any) -> None:
-    """Cut a region's chains into parts, if two cores are worth it."""
+def _cut(region: Region, home: Any) -> None:
+    """Cut a region's chains into parts, if other cores are worth it."""
     total = region.work
-    region.parallel = threads > 1 and total > WORTH
+    region.parallel = total > WORTH
     for chain in region.chains:
         for first, then in itertools.pairwise(chain.pieces):
             _look_ahead(first, then, home)
@@ -227,21 +238,31 @@ def _cut(region: Region, threads: int, home: Any) -> None:
         decisive = [p for p in chain.pieces if p.group.kind != "loop"]  # a loop can begin anywhere
         grain = math.lcm(*(p.grain for p in decisive or chain.pieces))
         ahead = LAG / chain.work if len(region.chains) == 1 else 0.0
-        chain.bounds = cuts(chain.turns, _parts(chain, threads, home) if shared else 1, grain, ahead)
+        chain.bounds = cuts(chain.turns, _parts(chain, home) if shared else 1, grain, ahead)
 
 
-def _parts(chain: Chain, threads: int, home: Any) -> int:
+def _parts(chain: Chain, home: Any) -> int:
     """Return into how many parts a chain is cut that several cores share."""
-    writer = chain.pieces[0].writer
-    if len(chain.pieces) == 1 and isinstance(writer, ProductWriter) and (writer.by_columns or writer.turned):
-        columns = chain.turns * (writer.width if writer.by_columns else 1)
-        return threads * max(1, min(8, columns // (128 * threads)))  # a core taken away holds up little
+    parts = 2
+    while parts < MOST and chain.work >= 2 * parts * PART:
+        parts *= 2
     products = sum(p.group.values[0].nbytes for p in chain.pieces if p.group.kind == "product")
     stored = [(p, v) for p in chain.pieces for v in p.group.stores]
     updates = len(chain.pieces) > 1 and any(home(v) is not v and v.shape == p.group.shape for p, v in stored)
-    if updates and products / threads > NEAR:
-        return min(64, threads * -(-products // (NEAR * threads)))
-    return threads
+    if updates and products / 2 > NEAR:
+        parts = max(parts, min(64, 2 * -(-products // (2 * NEAR))))
+    return min([parts, *(most for p in chain.pieces for most in _most(p))])
+
+
+def _most(piece: Piece) -> list[int]:
+    """Return into how many parts a piece may be cut before what each does again for itself weighs."""
+    writer, found = piece.writer, []
+    if isinstance(writer, ProductWriter) and writer.copies_right:
+        found.append(max(2, piece.turns // COPIED))
+    shares = sum(v.size for v in getattr(writer, "ending", ()))  # added up at the end, by one thread
+    if shares:
+        found.append(max(2, int(piece.work / (4 * shares))))
+    return found
 
 
 def _look_ahead(product: Piece, loop: Piece, home: Any) -> None:

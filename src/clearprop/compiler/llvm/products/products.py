@@ -173,6 +173,12 @@ class ProductWriter:
         """Whether the right factor is: where its rows lie far apart, or across."""
         return self.right[1] != 1 or (self.right_far and rows >= 24 and self.k >= 16)
 
+    @property
+    def copies_right(self) -> bool:
+        """Whether each part of the rows copies all of the right factor for itself."""
+        own = self.form == "tiles" and not (self.batch or self.by_columns or self.turned or self.panelled)
+        return own and self.packs_right(self.m)
+
     def whole_reads(self) -> list[ir.Value]:
         """Return the arrays of which every part of the rows needs everything."""
         if self.batch:
