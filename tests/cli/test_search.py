@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from clearprop.cli import main
-from clearprop.cli.search import PLAIN, SPACE, Search, said, sizes_of
+from clearprop.cli.search import PLAIN, SPACE, Tries, said, sizes_of
 from clearprop.cli.train import checked
 from clearprop.train import TableModel
 
@@ -85,7 +85,7 @@ def test_every_setting_of_the_space_is_one_that_train_takes():
 
 
 def test_a_search_whose_trainings_all_fail_keeps_the_usual_settings():
-    found = Search({}, [({"lr": 1.0}, 3, float("inf"))], usual=0.5)
+    found = Tries({}, [({"lr": 1.0}, 3, float("inf"))], usual=0.5)
     assert found.least == 0.5
     assert found.spec()["tried"][0]["loss"] is None
 

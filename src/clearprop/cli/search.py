@@ -41,7 +41,7 @@ FEWEST = 2
 
 
 @dataclass
-class Search:
+class Tries:
     """What was searched: the space, each setting tried with its epochs and its loss, and which won."""
 
     space: dict[str, Any]
@@ -81,7 +81,7 @@ def searched(job: Any, asked: argparse.Namespace, hidden: list[int], report: Tra
         got = "options say all that is searched"
         raise InputError(lesson("--search", "wants something to search", got, hint="it without them"))
     report.say(f"search: {asked.search} settings of {said_space(space)}")
-    found = job.search = Search(space)
+    found = job.search = Tries(space)
     _halve(job, asked, hidden, found)
     _, _, best = longest = found.ordered()[0]
     found.usual = _loss(job, asked, hidden, {}, int(job.args.epochs))
@@ -96,7 +96,7 @@ def searched(job: Any, asked: argparse.Namespace, hidden: list[int], report: Tra
     return sizes
 
 
-def _halve(job: Any, asked: argparse.Namespace, hidden: list[int], found: Search) -> None:
+def _halve(job: Any, asked: argparse.Namespace, hidden: list[int], found: Tries) -> None:
     """Train settings for few epochs, the best third of them for three times as many, and so on."""
     try:
         from scipy.stats import loguniform  # type: ignore[import-untyped]
@@ -179,7 +179,7 @@ def _plain(value: Any) -> Any:
     return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
-def tell(found: Search, report: TrainingReport) -> None:
+def tell(found: Tries, report: TrainingReport) -> None:
     """Print the best of what was tried and what won."""
     halved = ", ".join(f"{count} for {epochs} epochs" for count, epochs in found.rungs())
     report.say(f"tried by successive halving: {halved}; the usual settings for all. Validation loss:\n")
