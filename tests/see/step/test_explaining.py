@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 
 import numpy as np
 import pytest
@@ -227,7 +228,8 @@ def test_latex_and_html_hold_the_same_sum():
         r" + \underbrace{27 \cdot 1}_{\text{via c = add(a, b)}} = 297"
     )
     assert told._repr_latex_() == rf"$\displaystyle {told.to_latex()}$"
-    assert "<td>270</td><td>d = power(b, 3)</td><td>10 * 3*b^2</td>" in told.to_html()
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", told.to_html())
+    assert cells[:3] == ["270", "d = power(b, 3)", "10 * 3*b^2"]
     assert "<caption>b.grad = 297</caption>" in told.to_html()
 
 
