@@ -18,7 +18,7 @@ ORDER = {
         "errors hints facts marks files modes lines registry structure ufunc refusal updates sharing tensor "
         "away graph op orders define record batch ops hooks tree backward loops transforms clip numpy scipy "
         "nn optim data interop parallel typed see testing check diagnosis homework compiler train play "
-        "shipping sklearn torch coverage __init__ cli __main__"
+        "shipping lessons sklearn torch coverage __init__ cli __main__"
     ),
     "see": "readable document numbers names algebra layout drawing tiles page step summaries gallery "
     "__init__",

@@ -6,6 +6,7 @@
 | .svg         | the class `clearprop` of its first element                                    |
 | .png         | `Software: clearprop` among its texts                                         |
 | .txt         | the boxes of a drawing, or the first line of the steps                        |
+| .ipynb       | `"generator": "clearprop"` among its metadata, which stand first              |
 | .safetensors | the metadata's `clearprop.checksum` or `format`; a model replaces models only |
 | history.csv  | a header that begins with `epoch,` and a loss                                 |
 | log.json     | a first line that begins with `{"epoch": ` and has `"seconds": `              |
@@ -23,6 +24,10 @@ import re
 from collections.abc import Callable, Iterable
 
 _GENERATOR = b'<meta name="generator" content="clearprop">'
+_STEPS = tuple(
+    line.encode()  # the first lines of a trace, in each language
+    for line in ("Forward, from the inputs to the output", "Vorwärts, von den Eingängen zum Ausgang")
+)
 _BOXES = tuple(corner.encode() for corner in "╭╔┌")
 
 
@@ -43,7 +48,12 @@ def png(begins: bytes) -> bool:
 
 def text(begins: bytes) -> bool:
     """Tell whether a text is a drawing or a list of steps."""
-    return begins.startswith(b"Forward, from the inputs to the output") or any(b in begins for b in _BOXES)
+    return begins.startswith(_STEPS) or any(b in begins for b in _BOXES)
+
+
+def notebook(begins: bytes) -> bool:
+    """Tell whether a notebook is of clearprop, and as it was written."""
+    return begins.startswith(b"{") and b'"generator": "clearprop"' in begins
 
 
 def history(begins: bytes) -> bool:
@@ -95,4 +105,4 @@ def safetensors(format: str = "") -> Callable[[bytes], bool]:
     return is_ours
 
 
-BY_ENDING = {".html": html, ".svg": svg, ".png": png, ".txt": text}
+BY_ENDING = {".html": html, ".svg": svg, ".png": png, ".txt": text, ".ipynb": notebook}

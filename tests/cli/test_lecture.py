@@ -49,7 +49,7 @@ def test_one_page(capsys, tmp_path):
 
 
 def test_all_pages_and_their_index(capsys, tmp_path):
-    printed(capsys, "--html", "--output", str(tmp_path / "made" / "here"))
+    printed(capsys, "graphs", "--html", "--output", str(tmp_path / "made" / "here"))
     folder = tmp_path / "made" / "here"
     index = (folder / "index.html").read_text()
 
@@ -62,7 +62,7 @@ def test_all_pages_and_their_index(capsys, tmp_path):
 
 def test_pages_are_the_same_every_time(capsys, tmp_path):
     for folder in ("one", "two"):
-        printed(capsys, "--html", "--output", str(tmp_path / folder))
+        printed(capsys, "graphs", "--html", str(tmp_path / folder))
 
     for page in (tmp_path / "one").iterdir():
         assert page.read_bytes() == (tmp_path / "two" / page.name).read_bytes()
@@ -88,10 +88,39 @@ def test_an_unknown_example_is_answered_with_those_there_are(capsys):
 def test_a_folder_that_cannot_be_made_is_told(capsys, tmp_path):
     (tmp_path / "file").write_text("")
 
-    assert main(["lecture", "--html", "--output", str(tmp_path / "file" / "in")]) == 2
-    assert "--output: is no folder" in capsys.readouterr().err
+    for name in ([], ["graphs"]):
+        assert main(["lecture", *name, "--html", "--output", str(tmp_path / "file" / "in")]) == 2
+        assert "is no folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", list(EXAMPLES))
 def test_every_example_can_be_stepped_through(capsys, name):
     assert "Gradients" in printed(capsys, name)
+
+
+def test_without_a_name_a_course_is_written(capsys, tmp_path):
+    folder = tmp_path / "course"
+
+    assert printed(capsys, "--html", str(folder)).endswith(f"begin with {folder / 'index.html'}\n")
+    assert (folder / "tree.html").is_file()
+    (folder / "exercises" / "tanh.py").write_text("# half solved")
+    (folder / "tree.html").write_text("mine")
+    assert main(["lecture", "--html", str(folder)]) == 2
+    assert "tree.html" in capsys.readouterr().err
+    printed(capsys, "--html", str(folder), "--force", "--language", "de")
+    assert "Backpropagation auf einem Baum" in (folder / "tree.html").read_text(encoding="utf-8")
+
+
+def test_the_course_as_a_notebook(capsys, tmp_path):
+    path = tmp_path / "course.ipynb"
+
+    assert printed(capsys, "--notebook", str(path)) == f"wrote {path}\n"
+    assert printed(capsys, "--notebook", str(path)) == f"wrote {path}\n"
+    path.write_text("{}")
+    assert main(["lecture", "--notebook", str(path)]) == 2
+    assert main(["lecture", "dag", "--notebook", str(path)]) == 2
+    assert main(["lecture", "--notebook", str(tmp_path / "no" / "where.ipynb")]) == 2
+
+
+def test_the_lecture_speaks_german(capsys):
+    assert "Rückwärts, in topologischer Ordnung" in printed(capsys, "dag", "--language", "de")

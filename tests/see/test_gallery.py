@@ -1,4 +1,4 @@
-"""The pages in docs/gallery are those that `clearprop lecture --html` writes today."""
+"""The pages in docs/gallery are those that `clearprop lecture graphs --html` writes today."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def test_a_page_says_what_it_would_say_today(name):
     kept = told((GALLERY / f"{name}.html").read_text())
     today = told(trace(EXAMPLES[name].graph()).to_html())
 
-    assert kept == today, "run: clearprop lecture --html --output docs/gallery"
+    assert kept == today, "run: clearprop lecture graphs --html docs/gallery"
 
 
 def test_the_index_shows_every_example():

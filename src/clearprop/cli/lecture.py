@@ -1,4 +1,4 @@
-"""`clearprop lecture`: the lecture's graphs, box for box, as text or as pages to step through."""
+"""`clearprop lecture`: the lecture's graphs, box for box, as text or as pages; and a course made of them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from clearprop.cli.step import save, show, shown
 from clearprop.errors import InputError, lesson
 from clearprop.typed.lecture import EXAMPLES, Example
 
+GRAPHS = "graphs"  # the name for all of the examples
+
 EPILOG = """\
   clearprop lecture                      lists the examples
   clearprop lecture dag                  steps through one of them
   clearprop lecture dag --html           writes its page, dag.html
-  clearprop lecture --html --output DIR  writes all pages and index.html
+  clearprop lecture --html DIR           writes a course of pages: lessons, quizzes, exercises, a handout
+  clearprop lecture --notebook FILE      writes the course as a notebook
+  clearprop lecture --html DIR --language de
+  clearprop lecture graphs --html        writes the pages of all examples and their index
 """
 
 
@@ -26,10 +31,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.formatter_class = Paragraphs
     parser.epilog = EPILOG
-    parser.add_argument("name", nargs="?", help="an example; without one they are listed")
+    parser.add_argument("name", nargs="?", help="an example, or graphs for all; without one they are listed")
     shown(parser)
-    parser.add_argument("--html", action="store_true", help="write pages to step through, instead of text")
-    parser.add_argument("--output", metavar="DIR", default=".", help="where the pages go (here)")
+    parser.add_argument(
+        "--html", nargs="?", const="", metavar="DIR", help="write a page, or without a name the course"
+    )
+    parser.add_argument("--notebook", metavar="FILE", help="write the course as a Jupyter notebook")
+    parser.add_argument("--output", metavar="DIR", default=".", help="where pages go, if not after --html")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     force(parser)
 
@@ -38,15 +46,22 @@ def run(args: argparse.Namespace) -> int:
     """List the examples, print one, or write pages."""
     from clearprop.see.step.steps import trace
 
-    chosen = [found(args.name)] if args.name else [*EXAMPLES.values()]
-    if not (args.html or args.open):
+    every = args.name == GRAPHS
+    chosen = [found(args.name)] if args.name and not every else [*EXAMPLES.values()]
+    if args.notebook:
         if args.name:
+            raise InputError(lesson("--notebook", "has the whole course", f"lecture {args.name}"))
+        return _notebook(args)
+    if args.html is None and not args.open:
+        if args.name and not every:
             print(f"{chosen[0].expression}   {chosen[0].shows}\n")
             show(trace(chosen[0].graph(), algorithm=args.algorithm, language=args.language), args.digits)
         else:
             listing()
         return 0
-    folder = Path(args.output)
+    folder = Path(args.html or args.output)
+    if not args.name:
+        return _course(args, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -59,13 +74,41 @@ def run(args: argparse.Namespace) -> int:
         )
         print(f"wrote {folder / example.name}.html")
     first = folder / f"{chosen[0].name}.html"
-    if not args.name:
+    if every:
         from clearprop.see.gallery import save_index
 
         first = save_index(folder, args.force)
         print(f"wrote {first}")
     if args.open:
         webbrowser.open(first.resolve().as_uri())
+    return 0
+
+
+def _course(args: argparse.Namespace, folder: Path) -> int:
+    from clearprop.lessons.course import course
+
+    try:
+        made = course(folder, args.language, args.force)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(lesson("--html", "is no folder", str(error.strerror), where=str(folder))) from None
+    print(f"wrote {len(made)} files; begin with {made[0]}")
+    if args.open:
+        webbrowser.open(made[0].resolve().as_uri())
+    return 0
+
+
+def _notebook(args: argparse.Namespace) -> int:
+    from clearprop.lessons.course import notebook
+
+    try:
+        path = notebook(args.notebook, args.language, args.force)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(lesson("--notebook", "cannot be written", str(error.strerror))) from None
+    print(f"wrote {path}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -21,6 +22,7 @@ from clearprop.see.drawing.svg import svg
 from clearprop.see.numbers import differs, is_number, written
 from clearprop.see.page.page import KIT, TOOLS, button, with_scripts
 from clearprop.see.page.story import Story, drawn
+from clearprop.see.step.quiz import form, questions
 from clearprop.see.step.script import Script, number, script_of
 from clearprop.tensor import Tensor
 
@@ -42,8 +44,35 @@ _KEYS = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a stepping page is made of, for pages that have more on them: its title, what stands in its body,
+    what its scripts are told, and the code."""
+
+    title: str
+    body: str
+    quiz: str
+    told: dict[str, Any]
+    code: str
+
+    scripts = (*KIT, "search", "export", "address", "drawing")
+
+    @property
+    def styles(self) -> str:
+        """The style sheet that it adds to that of all graphs."""
+        return _file("steps.css")
+
+
 def page(trace: Trace, title: str = "") -> str:
     """Return the page of a trace; see `Trace.to_html`."""
+    made = parts(trace, title)
+    language = trace.captions.language
+    body = f"{made.body}\n{made.quiz}"
+    return with_scripts(made.title, body, made.told, made.scripts, made.styles, made.code, language)
+
+
+def parts(trace: Trace, title: str = "") -> Parts:
+    """Return the parts of a trace's page; raises ValueError where it has too many steps to be shown."""
     if len(trace) > _MOST_SHOWN:
         raise ValueError(
             lesson("to_html()", f"shows at most {_MOST_SHOWN:,} steps", f"{len(trace):,}", hint="to_text()")
@@ -60,6 +89,8 @@ def page(trace: Trace, title: str = "") -> str:
         "shown": trace.algorithm,
         "words": trace.captions.words(),
     }
+    if trace.quiz:
+        told["questions"] = questions(lanes[-1])
     say = trace.captions.say
     body = [
         _bar(lanes, trace),
@@ -76,11 +107,10 @@ def page(trace: Trace, title: str = "") -> str:
         "</section></div>",
         f'<p class="hint">{say("hint", **_KEYS)}</p>',
     ]
-    code = f"{_functions(script)}\n{_file('visible.js')}\n{_file('steps.js')}"
-    scripts = (*KIT, "search", "export", "address", "drawing")
-    return with_scripts(
-        title, "\n".join(body), told, scripts, _file("steps.css"), code, trace.captions.language
-    )
+    files = ("visible.js", "steps.js", *(["quiz.js"] if trace.quiz else []))
+    code = "\n".join([_functions(script), *map(_file, files)])
+    quiz = form(trace, trace.quiz) if trace.quiz else ""
+    return Parts(title, "\n".join(body), quiz, told, code)
 
 
 def _title(text: str, trace: Trace) -> str:

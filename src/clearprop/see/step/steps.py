@@ -26,6 +26,7 @@ from clearprop.see.numbers import written
 from clearprop.see.step.arrow import Arrow
 from clearprop.see.step.captions import Captions, captions_of
 from clearprop.see.step.entry import Products, entry_of
+from clearprop.see.step.quiz import LEVELS
 from clearprop.see.step.sentences import Told, fill, tell
 from clearprop.tensor import Tensor
 from clearprop.typed.expression import fresh_names
@@ -177,6 +178,8 @@ class Trace:
     prefix = ""
     captions = Captions()
     """The sentences, in a language."""
+    quiz = 0
+    """The level at which the page's questions begin; 0 for a page that asks none."""
 
     def __init__(self, found: Pass, order: list[Tensor], known: Mapping[int, str], start: Any) -> None:
         self.output, self.algorithm, self.grads, self.start = (
@@ -306,6 +309,7 @@ def trace(
     model: Any = None,
     captions: Mapping[str, str] | None = None,
     language: str = "en",
+    quiz: int = 0,
 ) -> Trace:
     """Return the forward and backward pass that gives `output` and its gradients, step by step.
 
@@ -313,7 +317,8 @@ def trace(
     `backward()`'s own loop makes them; every `.grad` is left alone. `grad` is what arrives at the output, 1
     unless told. `algorithm` may be `tree` or `recursive`, the lecture's two that go wrong.
     The sentences are English, or German with `language="de"`; `captions` has some of your own, by the keys of
-    `clearprop.see.step.captions.ENGLISH`.
+    `clearprop.see.step.captions.ENGLISH`. With `quiz` the page asks for numbers that it hides, from level 1
+    (values) over 2 (one arrow) to 3 (whole gradients).
     Names come from `names` (`{"w": tensor}`), the paths of a `model`'s parameters, the Tensors themselves and
     the caller's variables.
 
@@ -325,13 +330,15 @@ def trace(
     must_be_a_tensor("trace", output)
     if algorithm not in ALGORITHMS:
         raise ValueError(lesson("trace(t)", f"algorithm is one of {', '.join(ALGORITHMS)}", repr(algorithm)))
+    if quiz not in (0, *LEVELS):
+        raise ValueError(lesson("trace(t)", "quiz is a level, 1 to 3, or 0 for none", repr(quiz)))
     told = captions_of(language, captions)
     frame = callers_frame()
     known = find(names, model, frame)
     made = _traced(output, grad, algorithm, known | alike(topological_order(output), known, frame))
     if model is None and len(made.order) > COMFORTABLE:
         model = model_of(made.order, frame)
-    made.captions = told
+    made.captions, made.quiz = told, quiz
     made.model, made.prefix = model, model_name(model, frame) if model is not None else ""
     return made
 

@@ -1,0 +1,76 @@
+// A lesson's slides, and its pictures for print: every step one picture, without controls.
+const byId = (id) => document.getElementById(id);
+const lesson = JSON.parse(byId("lesson").textContent);
+const slides = [...document.querySelectorAll(".slide")];
+const showing = () => document.body.classList.contains("slides");
+let slide = 0;
+
+function turn(to) {
+  if (to >= slides.length) return void (location.href = `${lesson.next}.html#slides`);
+  slide = Math.max(0, to);
+  slides.forEach((section, n) => section.classList.toggle("now", n === slide));
+  scrollTo(0, 0);
+  dispatchEvent(new Event("resize"));
+}
+
+function show(on) {
+  document.body.classList.toggle("slides", on);
+  byId("slides").setAttribute("aria-pressed", String(on));
+  if (on) {
+    // Only a person may ask for the whole screen; a page that goes on from another keeps its slides without.
+    if (navigator.userActivation?.isActive) document.documentElement.requestFullscreen?.().catch(() => {});
+    turn(0);
+  } else if (document.fullscreenElement) document.exitFullscreen();
+  dispatchEvent(new Event("resize"));
+}
+
+const keys = {
+  f: () => show(!showing()), Escape: () => showing() && show(false),
+  PageDown: () => showing() && turn(slide + 1), PageUp: () => showing() && turn(slide - 1),
+};
+addEventListener("keydown", (event) => {
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.target.closest("input, select") && event.key === "f") return;
+  const live = slides[slide].classList.contains("live");
+  const turns = showing() && !live && !event.target.closest("input, select");
+  const action = keys[event.key] || (turns && { ArrowRight: keys.PageDown, ArrowLeft: keys.PageUp }[event.key]);
+  if (!action || (action !== keys.f && !showing())) return;
+  event.preventDefault();
+  event.stopPropagation();
+  action();
+}, true);
+byId("slides").onclick = () => show(!showing());
+byId("print").onclick = () => print();
+if (location.hash === "#slides") show(true);
+
+// --- print ------------------------------------------------------------------------------------------------
+function pictured(stage) {
+  if (stage.shows === "canvas") return Object.assign(document.createElement("img"), { src: stage.canvas.toDataURL(), alt: "" });
+  const made = stage.svg.cloneNode(true);
+  for (const element of [made, ...made.querySelectorAll("*")]) for (const name of ["id", "tabindex"]) element.removeAttribute(name);
+  const drawn = stage.tree, { x, y, k } = stage.view;
+  made.setAttribute("viewBox", [x - 8, y - 8, drawn.width * k + 16, drawn.height * k + 16].join(" "));
+  return made;
+}
+
+function series() {
+  const { clearprop } = window, place = byId("series");
+  if (!clearprop) return;
+  const was = clearprop.at(), { stage } = clearprop;
+  place.replaceChildren();
+  stage.fit();
+  for (let n = 1; n <= clearprop.length(); n += 1) {
+    clearprop.go(n);
+    n = clearprop.at();
+    stage.rest();
+    const figure = document.createElement("figure"), words = document.createElement("figcaption");
+    words.append(byId("said").textContent, byId("chain").cloneNode(true));
+    words.querySelector("ol").removeAttribute("id");
+    figure.append(pictured(stage), words);
+    place.append(figure);
+  }
+  clearprop.go(was);
+  stage.rest();
+}
+addEventListener("beforeprint", series);
+addEventListener("afterprint", () => byId("series").replaceChildren());
