@@ -1,7 +1,8 @@
 """The manual: how Sphinx builds it from the pages of this folder and from the library itself.
 
-`make docs` builds it into out/manual. The reference is written anew by each build (`docs/reference.py`), so
-that it describes the library that is there. Nothing is loaded from a network, and search works offline.
+`make docs` builds it into out/manual, with the course of lessons in out/manual/lessons. The reference is
+written anew by each build (`docs/reference.py`), so that it describes the library that is there. Nothing is
+loaded from a network, and search works offline.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ sys.path[:0] = [str(HERE)]
 import reference  # noqa: E402
 
 import clearprop  # noqa: E402
+from clearprop.lessons import course  # noqa: E402
 
 project = "clearprop"
 author = "the clearprop developers"
@@ -72,3 +74,11 @@ def setup(app: Any) -> None:
     """Write the reference before the pages are read."""
     app.connect("builder-inited", lambda app: reference.write(HERE / "reference"))
     app.connect("source-read", outward)
+    app.connect("build-finished", lessons)
+
+
+def lessons(app: Any, failure: Exception | None) -> None:
+    """Put the course beside the manual's pages, in both languages."""
+    if failure is None:
+        for language, folder in (("en", "lessons"), ("de", "lessons/de")):
+            course(Path(app.outdir) / folder, language, overwrite=True)

@@ -12,7 +12,7 @@ from clearprop.lessons.exercises import FILES
 from clearprop.lessons.graphs import SOURCES, last
 from clearprop.lessons.handout import handout
 from clearprop.lessons.page import framed, page, steps_of
-from clearprop.lessons.texts import ORDER, PARTS, Told, inline, told
+from clearprop.lessons.texts import ORDER, PARTS, Teaching, inline, told
 from clearprop.lessons.troubles import TROUBLES
 from clearprop.see.drawing.draw import write
 
@@ -37,7 +37,7 @@ def course(folder: str | os.PathLike[str], language: str = "en", overwrite: bool
     return [*(folder / name for name in made), *tasks]
 
 
-def contents(said: Told) -> str:
+def contents(said: Teaching) -> str:
     """Return the page that lists all lessons, each with its picture."""
     words = said.words
     body = [f"<h1>{escape(words['course'])}</h1><p>{escape(words['about'])}</p>"]
@@ -48,7 +48,7 @@ def contents(said: Told) -> str:
     return framed(words["course"], said, "\n".join(body))
 
 
-def _item(name: str, said: Told) -> str:
+def _item(name: str, said: Teaching) -> str:
     title = said.title(name).removeprefix(said.words["troubles"]).strip()
     first = said.text(name)[0].split(". ")[0].rstrip(".")
     drawn = steps_of(name, said).to_svg(prefix=name) if name in SOURCES else ""
@@ -81,7 +81,7 @@ def notebook(path: str | os.PathLike[str], language: str = "en", overwrite: bool
     return path
 
 
-def _lesson(name: str, said: Told) -> list[dict[str, Any]]:
+def _lesson(name: str, said: Teaching) -> list[dict[str, Any]]:
     text = "\n\n".join([f"### {said.title(name)}", *said.text(name)])
     exercise = f"**{said.words['exercise']}.** {said.lessons[name]['exercise']}"
     if name in FILES:
@@ -93,7 +93,7 @@ def _lesson(name: str, said: Told) -> list[dict[str, Any]]:
     ]
 
 
-def _runs(name: str, said: Told) -> str:
+def _runs(name: str, said: Teaching) -> str:
     """The lines that show a graph, or that train what does not learn and ask the doctor."""
     if name in TROUBLES:
         return (

@@ -274,7 +274,7 @@ WORDS = {
     "about": "A course in pages that need no network. Every graph is live: step through it, change its "
     "inputs, answer the quiz. Each page can be shown as slides, and printed.",
     "basics": "The lecture",
-    "networks": "Parts of networks",
+    "networks": "PageParts of networks",
     "troubles": "Why does it not learn?",
     "contents": "Contents",
     "previous": "Previous",

@@ -7,7 +7,7 @@ from typing import Any
 
 from clearprop.lessons.graphs import SOURCES
 from clearprop.lessons.page import framed, steps_of
-from clearprop.lessons.texts import ORDER, Told, inline
+from clearprop.lessons.texts import ORDER, Teaching, inline
 from clearprop.see.numbers import written
 from clearprop.see.step.quiz import LEVELS, questions
 from clearprop.see.step.steps import START, Trace
@@ -15,7 +15,7 @@ from clearprop.see.step.steps import START, Trace
 _EACH = 2  # questions of each level
 
 
-def handout(said: Told) -> str:
+def handout(said: Teaching) -> str:
     """Return the handout as one page to print."""
     words = said.words
     blank = '<span class="blank">&nbsp;</span>'
@@ -34,13 +34,13 @@ def handout(said: Told) -> str:
     return framed(words["handout"], said, f'<div class="handout">{"".join(body)}</div>')
 
 
-def _drawing(name: str, said: Told) -> str:
+def _drawing(name: str, said: Teaching) -> str:
     steps = steps_of(name, said)
     start = next(step for step in steps if step.kind == START)
     return steps.to_svg(start, prefix=name)
 
 
-def _asked(name: str, said: Told) -> list[tuple[str, str]]:
+def _asked(name: str, said: Teaching) -> list[tuple[str, str]]:
     """Some questions of each level with their answers, of the right pass."""
     steps = steps_of(name, said)
     found = []

@@ -9,12 +9,12 @@ from typing import Any
 
 from clearprop.lessons.exercises import FILES
 from clearprop.lessons.graphs import SOURCES, last, names, output
-from clearprop.lessons.texts import ALGORITHMS, ORDER, Told, inline
+from clearprop.lessons.texts import ALGORITHMS, ORDER, Teaching, inline
 from clearprop.lessons.troubles import TROUBLES, examined, losses, valley
 from clearprop.see.algebra.derive import derivative
 from clearprop.see.document import data, document
 from clearprop.see.page.page import colours, web
-from clearprop.see.step.page import Parts, parts
+from clearprop.see.step.page import PageParts, parts
 from clearprop.see.step.steps import Trace, trace
 
 _WEB = Path(__file__).parent / "web"
@@ -24,12 +24,12 @@ _KEYS = {
 }  # fmt: skip
 
 
-def steps_of(name: str, said: Told, algorithm: str = "topological", quiz: int = 0) -> Trace:
+def steps_of(name: str, said: Teaching, algorithm: str = "topological", quiz: int = 0) -> Trace:
     """Return the trace of a lesson's graph."""
     return trace(output(name), algorithm=algorithm, names=names(name), language=said.language, quiz=quiz)
 
 
-def page(name: str, said: Told) -> str:
+def page(name: str, said: Teaching) -> str:
     """Return the page of a lesson in a language."""
     made = None
     if name in SOURCES:
@@ -54,7 +54,7 @@ def page(name: str, said: Told) -> str:
     return framed(said.title(name), said, "\n".join(body), made)
 
 
-def framed(title: str, said: Told, body: str, made: Parts | None = None) -> str:
+def framed(title: str, said: Teaching, body: str, made: PageParts | None = None) -> str:
     """Return a page of the course with its colours and its style."""
     styles = [colours(), web("page.css"), made.styles if made else "", file("lesson.css")]
     return document(title, "\n".join(styles), body, "clearprop lesson", said.language)
@@ -66,7 +66,7 @@ def file(name: str) -> str:
     return (_WEB / name).read_text(encoding="utf-8")
 
 
-def _scripts(name: str, said: Told, made: Parts | None, around: dict[str, str]) -> list[str]:
+def _scripts(name: str, said: Teaching, made: PageParts | None, around: dict[str, str]) -> list[str]:
     own = {"numerical": ["numerical"], "training": ["descent"]}.get(name, [])
     curves = [] if _curves(name, said) is None else ["curves"]
     found = [data("lesson", {"words": dict(said.words), **around})]
@@ -81,7 +81,7 @@ def _scripts(name: str, said: Told, made: Parts | None, around: dict[str, str]) 
 
 
 # --- what stands on a page
-def _top(said: Told, around: dict[str, str]) -> str:
+def _top(said: Teaching, around: dict[str, str]) -> str:
     words = said.words
     return (
         f'<nav class="course" aria-label="{words["contents"]}">'
@@ -93,7 +93,7 @@ def _top(said: Told, around: dict[str, str]) -> str:
     )
 
 
-def _bottom(said: Told, around: dict[str, str]) -> str:
+def _bottom(said: Teaching, around: dict[str, str]) -> str:
     following = said.title(around["next"]) if around["next"] in ORDER else said.words["contents"]
     keys = {slot: f"<kbd>{key}</kbd>" for slot, key in _KEYS.items()}
     return (
@@ -102,12 +102,12 @@ def _bottom(said: Told, around: dict[str, str]) -> str:
     )
 
 
-def _text(name: str, said: Told) -> str:
+def _text(name: str, said: Teaching) -> str:
     paragraphs = "\n".join(f"<p>{inline(text)}</p>" for text in said.text(name))
     return f'<section class="slide"><h1>{escape(said.title(name))}</h1>\n{paragraphs}</section>'
 
 
-def _own(name: str, said: Told) -> list[str]:
+def _own(name: str, said: Teaching) -> list[str]:
     """What one lesson has and no other."""
     words = said.words
     if name == "numerical":
@@ -131,7 +131,7 @@ def _panel(kind: str, title: str) -> str:
     return f'<section class="slide"><h2>{title}</h2><div class="card" id="{kind}"></div></section>'
 
 
-def _table(said: Told) -> str:
+def _table(said: Teaching) -> str:
     rows = []
     for op in _NODES:
         found = derivative(op).text.split(": ", 1)[1]
@@ -140,7 +140,7 @@ def _table(said: Told) -> str:
     return f'<div class="wide"><table class="nodes">{head}{"".join(rows)}</table></div>'
 
 
-def _curves(name: str, said: Told) -> dict[str, Any] | None:
+def _curves(name: str, said: Teaching) -> dict[str, Any] | None:
     if name == "adam":
         return {"series": valley()}
     if name not in TROUBLES:
@@ -150,7 +150,7 @@ def _curves(name: str, said: Told) -> dict[str, Any] | None:
     return {"series": both}
 
 
-def _exercise(name: str, said: Told) -> str:
+def _exercise(name: str, said: Teaching) -> str:
     words = said.words
     found = [f"<h2>{words['exercise']}</h2><p>{inline(said.lessons[name]['exercise'])}</p>"]
     if name in FILES:

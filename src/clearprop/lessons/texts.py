@@ -35,7 +35,7 @@ ALGORITHMS = {"dag": "tree", "order": "recursive"}
 
 
 @dataclass(frozen=True)
-class Told:
+class Teaching:
     """All that the lessons say in one language."""
 
     language: str
@@ -52,7 +52,7 @@ class Told:
         return [*self.lessons[name]["text"]]
 
 
-def told(language: str = "en") -> Told:
+def told(language: str = "en") -> Teaching:
     """Return what the lessons say in a language; raises InputError where they do not speak it.
 
     >>> told("de").title("order")
@@ -61,7 +61,7 @@ def told(language: str = "en") -> Told:
     if language not in TABLES:
         raise InputError(lesson("lecture", f"is told in {', '.join(TABLES)}", repr(language)))
     table = TABLES[language]
-    return Told(language, table.LESSONS, table.WORDS, captions_of(language))
+    return Teaching(language, table.LESSONS, table.WORDS, captions_of(language))
 
 
 def inline(text: str) -> str:

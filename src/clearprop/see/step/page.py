@@ -45,7 +45,7 @@ _KEYS = {
 
 
 @dataclass(frozen=True)
-class Parts:
+class PageParts:
     """What a stepping page is made of, for pages that have more on them: its title, what stands in its body,
     what its scripts are told, and the code."""
 
@@ -71,7 +71,7 @@ def page(trace: Trace, title: str = "") -> str:
     return with_scripts(made.title, body, made.told, made.scripts, made.styles, made.code, language)
 
 
-def parts(trace: Trace, title: str = "") -> Parts:
+def parts(trace: Trace, title: str = "") -> PageParts:
     """Return the parts of a trace's page; raises ValueError where it has too many steps to be shown."""
     if len(trace) > _MOST_SHOWN:
         raise ValueError(
@@ -110,7 +110,7 @@ def parts(trace: Trace, title: str = "") -> Parts:
     files = ("visible.js", "steps.js", *(["quiz.js"] if trace.quiz else []))
     code = "\n".join([_functions(script), *map(_file, files)])
     quiz = form(trace, trace.quiz) if trace.quiz else ""
-    return Parts(title, "\n".join(body), quiz, told, code)
+    return PageParts(title, "\n".join(body), quiz, told, code)
 
 
 def _title(text: str, trace: Trace) -> str:
