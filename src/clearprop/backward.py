@@ -169,22 +169,14 @@ def walk(
     It yields the arrows only to those who follow them, and for all others runs to its end at once. Who does
     not follow gets the gradients of many slices of one array in one sum.
     """
-    graph = at is _recorded
     send = _complex_gradient if special.complexes else input_gradient
     waiting: _Waiting = {}
-    hooked = held if held else None  # almost never: then each node costs one look at a name
     for node in reversed(order):
+        if waiting or held:
+            _ready(node, waiting, grads, at)
         op = node.op
         if op is None:
-            if hooked is not None and id(node) in hooked:
-                if node in waiting:
-                    _settle(node, waiting, grads, at)
-                _hooked(node, grads, graph)
             continue
-        if waiting and node in waiting:
-            _settle(node, waiting, grads, at)
-        if hooked is not None and id(node) in hooked:
-            _hooked(node, grads, graph)
         g = grads.get(node) if keep else grads.pop(node, None)
         if g is None:
             continue
@@ -194,40 +186,40 @@ def walk(
             z, xs, attrs = at(node)
         waits = op.together is not None and not followed
         for i, x in enumerate(node.inputs):
-            if isinstance(x, Tensor) and x.requires_grad and (among is None or x in among):
-                if waits and i == 0:
-                    waiting.setdefault(x, []).append((node, g))
-                    continue
-                try:
-                    d = send(op, i, g, z, xs, attrs)
-                except _MetComplex:
-                    if _has_complex(order):
-                        raise
-                    special.complexes = True  # all that has been sent was of real numbers, and right
-                    send = _complex_gradient
-                    d = send(op, i, g, z, xs, attrs)
-                if d is None:
-                    continue
-                if followed:
-                    yield node, i, d
-                if waiting and x in waiting:  # the sum keeps its order
-                    _settle(x, waiting, grads, at)
-                before = grads.get(x)
-                if before is not None:
-                    grads[x] = before + d
-                elif x.op is None and not graph and (d is g or getattr(d, "base", None) is not None):
-                    grads[x] = d.copy()  # a leaf owns its gradient: `w.grad *= 2` must not reach others
-                else:
-                    grads[x] = d
-    for x in [*waiting]:  # leaves, and what has no turn
+            if not isinstance(x, Tensor) or not x.requires_grad or (among is not None and x not in among):
+                continue
+            if waits and i == 0:
+                waiting.setdefault(x, []).append((node, g))
+                continue
+            try:
+                d = send(op, i, g, z, xs, attrs)
+            except _MetComplex:
+                send = _from_here_complex(order)
+                d = send(op, i, g, z, xs, attrs)
+            if d is None:
+                continue
+            if followed:
+                yield node, i, d
+            if waiting and x in waiting:  # the sum keeps its order
+                _settle(x, waiting, grads, at)
+            before = grads.get(x)
+            if before is not None:
+                grads[x] = before + d
+            elif x.op is None and at is not _recorded and (d is g or getattr(d, "base", None) is not None):
+                grads[x] = d.copy()  # a leaf owns its gradient: `w.grad *= 2` must not reach others
+            else:
+                grads[x] = d
+    for x in [*waiting]:  # what has no turn
         _settle(x, waiting, grads, at)
 
 
-def _hooked(node: Tensor, grads: dict[Tensor, Any], graph: bool) -> None:
-    """Show the whole gradient of a node, if there is one, to the hooks that wait for it."""
-    g = grads.get(node)
+def _ready(node: Tensor, waiting: _Waiting, grads: dict[Tensor, Any], at: At | None) -> None:
+    """Make the gradient of a node whole, whose turn it is, and show it to the hooks that wait for it."""
+    if node in waiting:
+        _settle(node, waiting, grads, at)
+    g = grads.get(node) if id(node) in held else None
     if g is not None:
-        grads[node] = through(node, g, graph)
+        grads[node] = through(node, g, at is _recorded)
 
 
 def as_number(g: Any) -> Any:
@@ -311,6 +303,17 @@ def _has_complex(order: list[Tensor]) -> bool:
 
 class _MetComplex(Exception):
     """The first complex number of all arose in a graph of real leaves: from here on, they are asked for."""
+
+
+def _from_here_complex(order: list[Tensor]) -> Any:
+    """Return what sends gradients from now on: what real numbers alone have sent was right.
+
+    Raises _MetComplex where some were complex before: the walk begins anew.
+    """
+    if _has_complex(order):
+        raise _MetComplex
+    special.complexes = True
+    return _complex_gradient
 
 
 def _complex_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
