@@ -6,6 +6,7 @@
 | .svg         | the class `clearprop` of its first element                                    |
 | .png         | `Software: clearprop` among its texts                                         |
 | .txt         | the boxes of a drawing, or the first line of the steps                        |
+| grades       | the first key or header of a class's grades: JSON, CSV, Gradescope             |
 | .ipynb       | `"generator": "clearprop"` among its metadata, which stand first              |
 | .safetensors | the metadata's `clearprop.checksum` or `format`; a model replaces models only |
 | history.csv  | a header that begins with `epoch,` and a loss                                 |
@@ -28,6 +29,11 @@ _STEPS = tuple(
     line.encode()  # the first lines of a trace, in each language
     for line in ("Forward, from the inputs to the output", "Vorwärts, von den Eingängen zum Ausgang")
 )
+_GRADES = (
+    b'{\n "clearprop": "grades"',
+    b'{\n "extra_data": {\n  "generator": "clearprop"',
+    b"submission,score,seconds,error",
+)
 _BOXES = tuple(corner.encode() for corner in "╭╔┌")
 
 
@@ -49,6 +55,11 @@ def png(begins: bytes) -> bool:
 def text(begins: bytes) -> bool:
     """Tell whether a text is a drawing or a list of steps."""
     return begins.startswith(_STEPS) or any(b in begins for b in _BOXES)
+
+
+def grades(begins: bytes) -> bool:
+    """Tell whether a file has the grades of a class, in any of their forms."""
+    return begins.startswith(_GRADES)
 
 
 def notebook(begins: bytes) -> bool:

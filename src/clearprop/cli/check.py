@@ -1,27 +1,63 @@
-"""`clearprop check "(a + b) * b**3" a=7 b=3`: an expression's gradients beside numerical ones."""
+"""`clearprop check "(a + b) * b**3" a=7 b=3`: gradients beside numerical ones; and homework, graded."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from clearprop import marks
+from clearprop.cli.outputs import apart, force
 from clearprop.cli.step import typed
+from clearprop.errors import InputError, lesson
+from clearprop.files import whole_file
 from clearprop.tensor import Tensor
+
+EPILOG = """\
+  clearprop check "(a + b) * b**3" a=7 b=3
+  clearprop check homework.py                       the node classes of a file
+  clearprop check submissions/ --csv grades.csv     a class: each file, or folder of files, is a submission
+  clearprop check submissions/ Multiply Tanh --hidden tests.py --timeout 10
+  clearprop check submission/ Multiply --gradescope results.json
+"""
+_FOR_A_CLASS = ("json", "csv", "gradescope", "hidden", "timeout", "points", "jobs")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    typed(parser, 'what to check, e.g. "(a + b) * b**3"; or homework.py: its node classes', needed=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    about = 'what to check, e.g. "(a + b) * b**3"; or homework.py, its node classes; or a folder of homework'
+    typed(parser, about, needed=False)
     parser.add_argument(
         "--mutations",
         action="store_true",
         help="break every op's every rule in many ways, one at a time, and show that each is found",
     )
     parser.add_argument("--op", action="append", help="with --mutations: only this op (may be repeated)")
+    homework = parser.add_argument_group("for a class", "each submission runs in a process of its own")
+    homework.add_argument("--json", metavar="FILE", help="write all grades and hints as JSON (- prints it)")
+    homework.add_argument("--csv", metavar="FILE", help="write a table of grades (- prints it)")
+    homework.add_argument(
+        "--gradescope", metavar="FILE", help="take all files for one submission and write its results.json"
+    )
+    homework.add_argument("--hidden", metavar="FILE", help="your tests: functions test_...(student)")
+    homework.add_argument("--timeout", type=seconds, metavar="S", help="seconds for each submission (30)")
+    homework.add_argument(
+        "--points", type=seconds, metavar="P", help="with --gradescope: for each class (10)"
+    )
+    homework.add_argument("--jobs", type=int, metavar="N", help="submissions at a time (one a processor)")
+    force(parser)
+
+
+def seconds(text: str) -> float:
+    """Read a positive number."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no positive number")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,13 +66,17 @@ def run(args: argparse.Namespace) -> int:
         from clearprop.check.mutations import main
 
         return main(args.op)
-    from clearprop.errors import InputError, lesson
     from clearprop.typed.expression import assignments, parse
 
     if not args.expression:
         raise InputError(
             lesson("clearprop check", "wants an expression", hint='clearprop check "(a + b) * b**3" a=7 b=3')
         )
+    given = [name for name in _FOR_A_CLASS if getattr(args, name) is not None]
+    if Path(args.expression).is_dir() or (given and args.expression.endswith(".py")):
+        return _class(args)
+    if given:
+        raise InputError(lesson(f"--{given[0]}", "is for homework, a file or a folder", args.expression))
     if args.expression.endswith(".py"):
         return _homework(args.expression, args.values)
     expression = parse(args.expression)
@@ -55,10 +95,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _homework(path: str, wanted: list[str]) -> int:
     """Grade the node classes of a file (or those named); 1 where one is wrong or none could be graded."""
-    from clearprop.errors import InputError, lesson
     from clearprop.homework.grading import check_node
+    from clearprop.homework.loading import classes_of, module_of
 
-    classes = _classes(path)
+    classes = classes_of(module_of(path))
     unknown = [name for name in wanted if name not in classes]
     if unknown or not classes:
         raise InputError(
@@ -81,25 +121,34 @@ def _homework(path: str, wanted: list[str]) -> int:
     return 0 if reports and all(r.ok for r in reports) else 1
 
 
-def _classes(path: str) -> dict[str, type]:
-    """Run a file of the user's and return the classes in it that can pass gradients back."""
-    from clearprop.errors import InputError, lesson
-    from clearprop.homework.student import PASSES
+def _class(args: argparse.Namespace) -> int:
+    """Grade a class, or one submission for Gradescope; 1 where something is wrong in any."""
+    from clearprop.homework.gradebook import grade, python_files, submissions
+    from clearprop.homework.submission import Rules
 
-    spec = importlib.util.spec_from_file_location("homework", path)
-    if spec is None or spec.loader is None:
-        raise InputError(lesson("clearprop check FILE.py", "wants a Python file", path))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["homework"] = module
-    try:
-        spec.loader.exec_module(module)
-    except FileNotFoundError:
-        raise InputError(lesson("clearprop check FILE.py", "there is no such file", path)) from None
-    except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise InputError(lesson("clearprop check FILE.py", "the file does not run", said)) from error
-    own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == "homework"]
-    return {c.__name__: c for c in own if any(hasattr(c, name) for name in PASSES)}
+    path, hidden = Path(args.expression), args.hidden or ""
+    hidden = str(Path(hidden).resolve()) if hidden else ""
+    if not path.exists():
+        raise InputError(lesson("clearprop check", "there is no such file", str(path)))
+    if args.gradescope or path.is_file():
+        found = {path.resolve().stem: [path] if path.is_file() else python_files(path)}
+    else:
+        found = submissions(path)
+    files = {f"{path} {file.name}": file for group in found.values() for file in group}
+    outputs = {f"--{name}": getattr(args, name) for name in ("json", "csv", "gradescope")}
+    apart(files | {"--hidden": hidden or None}, {k: v for k, v in outputs.items() if v not in (None, "-")})
+    book = grade(found, Rules(tuple(args.values), hidden, args.timeout or 30.0), max(args.jobs or 0, 0))
+    written = {args.json: book.to_json, args.csv: book.to_csv}
+    if args.gradescope:
+        written[args.gradescope] = lambda: book.to_gradescope(args.points or 10.0)
+    for target, text in written.items():
+        if target and target != "-":
+            with whole_file(target, ours=None if args.force else marks.grades) as file:
+                file.write(text().encode())
+            print(f"wrote {target}")
+    printed = written.get("-")
+    print(printed().rstrip("\n") if printed else book.text)
+    return 0 if book.ok else 1
 
 
 def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tuple[list[str], str]:
