@@ -14,7 +14,8 @@ from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
 
 EPILOG = """\
-What is written has predict(x): outputs for rows of encoded inputs. A JavaScript module of a table whose
+A NumPy file of a table has predict(columns): predictions for columns by name, as they stand in a file.
+Other files have predict(x): outputs for rows of encoded inputs. A JavaScript module of a table whose
 columns are all numbers has encode(cells) too. A NumPy file has its weights beside it, in a file of the same
 name that ends in .npz, or inside of it with --inside.
 
@@ -90,7 +91,12 @@ def _is_ours(begins: bytes) -> bool:
 
 def _plain(network: Any, width: int, about: Any, args: argparse.Namespace) -> None:
     from clearprop.shipping import numpy_module
+    from clearprop.shipping.table import save_table
+    from clearprop.train.table_model import TableModel
 
+    if "columns" in about:
+        save_table(args.py, TableModel.load(args.model), inside=args.inside, overwrite=args.force)
+        return
     told = f"the network of {Path(args.model).name}, which takes encoded rows."
     made = numpy_module(network, np.zeros((2, width), np.float32), about=told)
     made.save(args.py, inside=args.inside, overwrite=args.force)

@@ -62,14 +62,7 @@ class Number:
 
     def encode(self, table: Table) -> Array:
         """Return the column as an array of shape (rows, width)."""
-        values = self.values(table)
-        missing = np.isnan(values)
-        filled = np.where(missing, self.median, values)
-        inputs = [(filled - self.mean) / self.scale]
-        if self.spread:
-            robust = (filled - self.median) / self.spread
-            inputs.insert(0, robust / np.hypot(1.0, robust / 3))
-        return np.stack(inputs + [missing] * self.gaps, axis=1)
+        return number_inputs(self.values(table), self.median, self.mean, self.scale, self.spread, self.gaps)
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the column."""
@@ -97,15 +90,7 @@ class Date:
 
     def encode(self, table: Table) -> Array:
         """Return the column as an array of shape (rows, width)."""
-        found = parts(moments_of(table, self.name, self.form))
-        inputs = []
-        for part, (mean, scale) in self.scales.items():
-            values, period = found[part], PARTS[part][1]
-            inputs.append((values - mean) / scale)
-            if period:
-                angle = 2 * np.pi * values / period
-                inputs += [np.sin(angle), np.cos(angle)]
-        return np.nan_to_num(np.stack(inputs, axis=1), nan=0.0)
+        return date_inputs(moments_of(table, self.name, self.form), self.scales)
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the column."""
@@ -193,13 +178,8 @@ class Text:
     def encode(self, table: Table) -> Array:
         """Return the column as an array of shape (rows, width), every row that has words of length 1."""
         cells = as_words(table.found(self.name))
-        bags = np.zeros((len(cells.words), self.size))
-        for bag, word, missing in zip(bags, cells.words, table.missing(cells), strict=True):
-            for token in () if missing else re.findall(r"\w+", word.lower()):
-                hashed = zlib.crc32(token.encode())
-                bag[hashed % self.size] += 1 if hashed >> 31 else -1
-        lengths = np.sqrt((bags**2).sum(axis=1, keepdims=True))
-        return cells.spread(bags / np.where(lengths > 0, lengths, 1))
+        words = ["" if gone else word for word, gone in zip(cells.words, table.missing(cells), strict=True)]
+        return cells.spread(bags_of_words(words, self.size))
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the column."""
@@ -294,7 +274,7 @@ class Count(Quantity):
 
     def standing(self, outputs: Array) -> Array:
         """Return what outputs say, beside the target as it is encoded, of shape (rows, 1)."""
-        return np.asarray(np.exp(np.asarray(outputs, np.float64).clip(-50, 50)))
+        return expected(outputs)
 
     def decode(self, outputs: Array) -> Array:
         """Return the expected numbers of outputs of shape (rows, 1), of shape (rows,)."""
@@ -349,11 +329,11 @@ class Quantiles(Quantity):
 
     def standing(self, outputs: Array) -> Array:
         """Return what outputs say, beside the target as it is encoded, of shape (rows, 1)."""
-        return np.sort(np.asarray(outputs, np.float64), axis=1)[:, self.middle, None]
+        return in_order(outputs)[:, self.middle, None]
 
     def quantiles(self, outputs: Array) -> Array:
         """Return the quantiles in the target's own units, of shape (rows, levels)."""
-        return np.sort(np.asarray(outputs, np.float64), axis=1) * self.scale + self.mean
+        return in_order(outputs) * self.scale + self.mean
 
     def spec(self) -> dict[str, Any]:
         """Return what a model file stores of the target."""
@@ -363,6 +343,55 @@ class Quantiles(Quantity):
 Target = Classes | Quantity
 
 
+# --- formulas, which plain files bring along ----------------------------------------------------------------
+def number_inputs(
+    values: Array, median: float, mean: float, scale: float, spread: float = 0.0, gaps: bool = False
+) -> Array:
+    """Return the inputs of a column of numbers, NaN where one is missing: see `Number`."""
+    missing = np.isnan(values)
+    filled = np.where(missing, median, values)
+    inputs = [(filled - mean) / scale]
+    if spread:
+        robust = (filled - median) / spread
+        inputs.insert(0, robust / np.hypot(1.0, robust / 3))
+    return np.stack(inputs + [missing] * gaps, axis=1)
+
+
+def date_inputs(moments: Array, scales: Mapping[str, tuple[float, float]]) -> Array:
+    """Return the inputs of a column of moments, NaT where one is missing: see `Date`."""
+    found = parts(moments)
+    inputs = []
+    for part, (mean, scale) in scales.items():
+        values, period = found[part], PARTS[part][1]
+        inputs.append((values - mean) / scale)
+        if period:
+            angle = 2 * np.pi * values / period
+            inputs += [np.sin(angle), np.cos(angle)]
+    return np.nan_to_num(np.stack(inputs, axis=1), nan=0.0)
+
+
+def bags_of_words(texts: Sequence[str], size: int) -> Array:
+    """Return the inputs of sentences: see `Text`."""
+    bags = np.zeros((len(texts), size))
+    for bag, text in zip(bags, texts, strict=True):
+        for token in re.findall(r"\w+", text.lower()):
+            hashed = zlib.crc32(token.encode())
+            bag[hashed % size] += 1 if hashed >> 31 else -1
+    lengths = np.sqrt((bags**2).sum(axis=1, keepdims=True))
+    return np.asarray(bags / np.where(lengths > 0, lengths, 1))
+
+
+def expected(outputs: Array) -> Array:
+    """Return what logarithms stand for: see `Count`."""
+    return np.asarray(np.exp(np.asarray(outputs, np.float64).clip(-50, 50)))
+
+
+def in_order(outputs: Array) -> Array:
+    """Return each row's outputs from the lowest up: see `Quantiles`."""
+    return np.sort(np.asarray(outputs, np.float64), axis=1)
+
+
+# --- what is learned ----------------------------------------------------------------------------------------
 def learn_columns(
     table: Table, reading: Reading, *, one_scale: bool = False, robust: bool = False
 ) -> list[Column]:

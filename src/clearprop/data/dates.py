@@ -47,7 +47,7 @@ _FORMS = {
 }
 # fmt: on
 _PATTERNS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _FORMS.items()}
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH = "1970-01-01"
 COUNTED = ("seconds since 1970", "years")
 """Forms of dates that are numbers."""
 

@@ -24,6 +24,7 @@ _BLANKS = "\u0020\u00a0\u2007\u2009\u202f"
 _MINUS = "-\u2212\u2013\ufe63\uff0d"
 _HYPHENS = _MINUS.replace("-", r"\-")  # inside a set of characters
 _QUOTES = "'\u2019"
+_BLANK, _QUOTE = re.compile(f"[{_BLANKS}]"), re.compile(f"[{_QUOTES}]")
 _SIGNS = "$€£¥₹₽₩₺₴₪₫฿₦₱₡₲₵₸₿¢"
 # fmt: off
 _CODES = [
@@ -89,7 +90,7 @@ class Dress:
         if not rest.isdecimal() and rest:
             return None
         if not whole.isdecimal() and whole:
-            whole = re.sub(rf"[{_BLANKS}]", " ", re.sub(rf"[{_QUOTES}]", "'", whole))
+            whole = _BLANK.sub(" ", _QUOTE.sub("'", whole))
             separators = {mark for mark in whole if not mark.isdecimal()}
             if separators != {self.thousands} or not _IN_THREES.fullmatch(whole):
                 return None

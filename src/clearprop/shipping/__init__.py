@@ -1,5 +1,6 @@
 """What leaves the house: a trained model as a file for programs that have no clearprop."""
 
 from clearprop.shipping.python import numpy_module, save_numpy
+from clearprop.shipping.table import save_table, table_module
 
-__all__ = ["numpy_module", "save_numpy"]
+__all__ = ["numpy_module", "save_numpy", "save_table", "table_module"]

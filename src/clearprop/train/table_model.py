@@ -73,9 +73,7 @@ class TableModel:
 
     def shares(self, outputs: Array) -> Array:
         """Return the probabilities of outputs: softmax(outputs / T), with `about["temperature"]` as T."""
-        outputs = np.asarray(outputs, np.float64) / float(self.about.get("temperature", 1.0))
-        powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return softened(outputs, float(self.about.get("temperature", 1.0)))
 
     def probabilities(self, table: Table) -> Array:
         """Return each row's probabilities of the classes, float64 of shape (rows, classes)."""
@@ -89,8 +87,7 @@ class TableModel:
         told = self.about.get("threshold")
         if told is None or not isinstance(self.target, Classes) or len(self.target.values) != 2:
             return np.asarray(shares.argmax(axis=1))
-        positive = self.target.values.index(str(told["class"]))
-        return np.where(shares[:, positive] >= float(told["from"]), positive, 1 - positive)
+        return from_on(shares, self.target.values.index(str(told["class"])), float(told["from"]))
 
     def predictions(self, table: Table) -> dict[str, list[str]]:
         """Return columns of text: the predicted class and the probabilities, or the predicted number.
@@ -133,6 +130,18 @@ class TableModel:
             hint = "a file that `clearprop train` wrote, or clearprop.interop.load_model in Python"
             raise InputError(lesson(f"reading {path}", wanted, got, hint=hint)) from error
         return cls(network, columns, target, about)
+
+
+def softened(outputs: Array, temperature: float) -> Array:
+    """Return softmax(outputs / T), float64."""
+    outputs = np.asarray(outputs, np.float64) / temperature
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def from_on(shares: Array, positive: int, threshold: float) -> Array:
+    """Return which of two classes is said: the positive one from this probability on."""
+    return np.where(shares[:, positive] >= threshold, positive, 1 - positive)
 
 
 def _check_about(about: dict[str, Any], target: Target, network: nn.Sequential) -> None:

@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import functools
 import math
+import re
 import sys
 import sysconfig
 import textwrap
@@ -31,10 +32,12 @@ LIBRARY = {
     "itertools": "itertools",
     "functools": "functools",
     "operator": "operator",
+    "re": "re",
+    "zlib": "zlib",
 }
 """Modules that a file may import, by the name that it has for them."""
 BESIDE = "scipy"  # a package that a file imports where it wants a function of it
-STANDARD = ("dataclasses", "typing", "collections", "enum", "contextlib", "abc")
+STANDARD = ("dataclasses", "typing", "collections", "enum", "contextlib", "abc", "datetime")
 """What classes are made of, and decorators."""
 PLAIN = (int, float, str, bool, complex, type(None))
 CACHED = type(functools.cache(int))
@@ -106,6 +109,8 @@ class Carried:
             return "..."
         if type(x) in (tuple, list, dict, slice, frozenset):
             return self._collection(x)
+        if isinstance(x, re.Pattern):
+            return f"{self.module('re')}.compile({x.pattern!r}, {int(x.flags)})"
         if isinstance(x, np.dtype):
             return f'np.dtype("{x.name}")'
         if isinstance(x, np.generic):
@@ -122,7 +127,7 @@ class Carried:
         inside = ", ".join(map(self.of, x))
         if isinstance(x, tuple):
             return f"({inside}{',' * (len(x) == 1)})"
-        return f"[{inside}]" if isinstance(x, list) else f"frozenset([{inside}])"
+        return f"[{inside}]" if isinstance(x, list) else f"frozenset({self.of(sorted(x, key=repr))})"
 
     def _outside(self, x: Any) -> str | None:
         """What another package has: by the name that it has there."""

@@ -103,7 +103,10 @@ class _Untyped(ast.NodeTransformer):
         """Leave the fields."""
         for part in node.body:
             if isinstance(part, ast.AnnAssign):
-                part.annotation = ast.Constant(ast.unparse(part.annotation).strip("'"))
+                told = ast.unparse(part.annotation).strip("'")
+                part.annotation = (
+                    ast.Name(told, ast.Load()) if hasattr(builtins, told) else ast.Constant(told)
+                )
             else:
                 self.visit(part)
         return node
