@@ -14,7 +14,7 @@ from clearprop.compiler.llvm.loops.access import constant_mask, gather, inside, 
 from clearprop.compiler.llvm.loops.indexing import picking
 from clearprop.compiler.llvm.loops.nests import Axis, Nest
 from clearprop.compiler.llvm.loops.random import Stretch
-from clearprop.compiler.llvm.loops.reductions import Accumulator, combine
+from clearprop.compiler.llvm.loops.reductions import ROWS, Accumulator, combine, compensated
 from clearprop.compiler.plan.fuse import full, is_row, through
 from clearprop.compiler.program import ir
 
@@ -64,11 +64,16 @@ class LoopWriter(Nest):
                 indices.append(stack.enter_context(function.loop(*bounds)))
             self._point(indices)
             self._write_row(low, high)
+            for v in self.columns:
+                if v in self.blocks:
+                    self._end_rows(v, indices, low, high)
         for v, total in self.totals.items():
             function.store(total.end().astype(v.dtype), self._partial(v))
         for v in self.columns:
             if v in self.wide:
                 self._narrow(v)
+            elif v in self.blocks:
+                self._put_together(v)
 
     def _accumulator(self, v: ir.Value, dtype: Any) -> Accumulator:
         wide, blocks = v in self.wide, v in self.blocks and dtype == DOUBLE and not self.single
@@ -92,10 +97,56 @@ class LoopWriter(Nest):
             dtype = DOUBLE
             pointer = self.memory.scratch(function, (v, "wide"), v.size * dtype.itemsize, self.part)
         self.pointers[v, "sum"] = pointer
-        start = function.constant(v.core.start(dtype), dtype)
+        starts = {pointer: v.core.start(dtype)}
+        if v in self.blocks:
+            places = self._totals_of(v)
+            starts |= {places[0]: v.core.start(dtype), places[1]: 0}
         with self._vectors(0, v.size, self.lanes, static=v.size) as turns:
             for i, mask in turns:
-                function.store(function.lift(start, dtype, self.lanes), function.at(pointer, i, dtype), mask)
+                for place, start in starts.items():
+                    x = function.lift(function.constant(start, dtype), dtype, self.lanes)
+                    function.store(x, function.at(place, i, dtype), mask)
+
+    def _totals_of(self, v: ir.Value) -> tuple[str, str]:
+        """Return where the totals of columns lie that go by blocks, and what they are too large by."""
+        memory, function = self.memory, self.function
+        total, lack = (memory.scratch(function, (v, x), v.nbytes, self.part) for x in ("total", "lack"))
+        return total, lack
+
+    def _end_rows(self, v: ir.Value, indices: list[Register], low: Register, high: Register) -> None:
+        """Add what some rows have given to the totals, where so many rows have come."""
+        function, key = self.function, (v, "store")
+        row: Any = 0
+        for axis, i in zip(self.outer, indices, strict=True):
+            if not axis.steps[key]:
+                row = i + row * axis.n if isinstance(row, Register) else i
+        with function.when((row & (ROWS - 1)) == ROWS - 1):
+            offset = self._along(self.outer, indices, key)
+            totals = [function.at(pointer, offset, v.dtype) for pointer in self._totals_of(v)]
+            for place, _, mask in self._turns(low, high):
+                inside = self._along(self.inner, place, key)
+                at = [function.at(pointer, inside, v.dtype) for pointer in (*totals, self.pointers[key])]
+                self._settle(v, at, mask, v.core.start(v.dtype))
+
+    def _put_together(self, v: ir.Value) -> None:
+        """Add to the totals of columns what the last rows have given: that is their sum."""
+        function, pointers = self.function, (*self._totals_of(v), self.pointers[v, "sum"])
+        with self._vectors(0, v.size, self.lanes, static=v.size) as turns:
+            for i, mask in turns:
+                at = [function.at(pointer, i, v.dtype) for pointer in pointers]
+                self._settle(v, at, mask)
+                total = function.load(at[0], v.dtype, self.lanes, mask)
+                function.store(total, at[2], mask)
+
+    def _settle(self, v: ir.Value, at: list[str], mask: Register | None, start: Any = None) -> None:
+        """Add sums of some rows to totals; begin them anew where it is said how."""
+        function = self.function
+        total, lack, x = (function.load(address, v.dtype, self.lanes, mask) for address in at)
+        new = [*compensated(total, lack, x)]
+        if start is not None:
+            new.append(function.lift(function.constant(start, v.dtype), v.dtype, self.lanes))
+        for y, address in zip(new, at, strict=False):
+            function.store(y, address, mask)
 
     def _narrow(self, v: ir.Value) -> None:
         """Round sums that were kept as float64."""

@@ -18,12 +18,21 @@ if TYPE_CHECKING:
     from clearprop.compiler.program.core import Core
 
 BLOCK = 32  # vectors of a long sum that are added up by themselves
+ROWS = 32  # rows of which the columns are
 _NEVER = np.iinfo(np.int64).max  # the place of an entry that is not there: any other comes first
 
 
 def combine(op: str, x: Register, y: Register) -> Register:
     """Return what two partial results amount to."""
     return UFUNCS[CORE[op].combine](x, y)
+
+
+def compensated(total: Register, lack: Register, x: Register) -> tuple[Register, Register]:
+    """Return a total with one more term, and what it is too large by now; `lack` is what it was before."""
+    x = x - lack
+    new = total + x
+    off = (new - total) - x
+    return new, choose(off == off, off, x.function.constant(0, x.dtype, x.lanes))  # of an infinite sum: NaN
 
 
 class Accumulator:
@@ -80,13 +89,10 @@ class Accumulator:
     def _end_block(self) -> None:
         """Add a block's sum to the others', less what the addition before was too large by."""
         total, lack = self.sums
-        z, zero = total.get(), self.function.constant(0, self.dtype, self.lanes)
-        start = self.function.constant(self.row.start(self.dtype), self.dtype, self.lanes)
-        x = self.best.get() - lack.get()
-        total.put(z + x)
-        off = (total.get() - z) - x
-        lack.put(choose(off == off, off, zero))  # of an infinite sum it would be NaN
-        self.best.put(start)
+        new, off = compensated(total.get(), lack.get(), self.best.get())
+        total.put(new)
+        lack.put(off)
+        self.best.put(self.function.constant(self.row.start(self.dtype), self.dtype, self.lanes))
 
     def _better(self, x: Register, i: Register, y: Register, j: Register) -> tuple[Register, Register]:
         """The winner of two: NaN wins, then the larger (or smaller), then the one that comes first."""
