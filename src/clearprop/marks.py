@@ -5,6 +5,7 @@
 | .html        | `<meta name="generator" content="clearprop">`                                 |
 | .svg         | the class `clearprop` of its first element                                    |
 | .png         | `Software: clearprop` among its texts                                         |
+| .gif         | the comment `clearprop`                                                       |
 | .txt         | the boxes of a drawing, or the first line of the steps                        |
 | grades       | the first key or header of a class's grades: JSON, CSV, Gradescope             |
 | .ipynb       | `"generator": "clearprop"` among its metadata, which stand first              |
@@ -50,6 +51,11 @@ def svg(begins: bytes) -> bool:
 def png(begins: bytes) -> bool:
     """Tell whether an image is of clearprop."""
     return begins.startswith(b"\x89PNG\r\n") and b"Software\0clearprop" in begins
+
+
+def gif(begins: bytes) -> bool:
+    """Tell whether a moving picture is of clearprop."""
+    return begins.startswith(b"GIF8") and b"clearprop" in begins
 
 
 def text(begins: bytes) -> bool:
@@ -116,4 +122,4 @@ def safetensors(format: str = "") -> Callable[[bytes], bool]:
     return is_ours
 
 
-BY_ENDING = {".html": html, ".svg": svg, ".png": png, ".txt": text, ".ipynb": notebook}
+BY_ENDING = {".html": html, ".svg": svg, ".png": png, ".txt": text, ".ipynb": notebook, ".gif": gif}

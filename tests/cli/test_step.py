@@ -198,7 +198,7 @@ def test_the_ending_of_the_file_says_how_it_is_written(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("steps.pdf", "writes .html .svg .txt: .pdf"),
+        ("steps.pdf", "writes .html .gif .svg .txt: .pdf"),
         ("steps", "no ending"),
         ("no/steps.html", "cannot be written"),
     ],

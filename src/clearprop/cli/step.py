@@ -28,6 +28,7 @@ names for its parts: "c = a + b; d = b**3; c*d". Nothing that is typed is run as
   clearprop step "(a + b) * b**3" a=7 b=3 --algorithm tree
   clearprop step "mean((X @ w - y)**2)" "X=[[1,2],[3,4],[5,6]]" w=[1,-1] y=[0,1,2]
   clearprop step "(a + b) * b**3" a=7 b=3 --html steps.html --open
+  clearprop step "(a + b) * b**3" a=7 b=3 --movie steps.gif
 """
 
 
@@ -38,6 +39,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     typed(parser, 'what to compute, in quotes: "(a + b) * b**3"')
     shown(parser)
     parser.add_argument("--html", metavar="FILE", help="write a page to step through, instead of text")
+    parser.add_argument(
+        "--movie",
+        metavar="FILE",
+        help="write a moving picture, steps.gif; without an ending a folder of PNGs",
+    )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     force(parser)
 
@@ -68,13 +74,15 @@ def run(args: argparse.Namespace) -> int:
         steps = trace(output, algorithm=args.algorithm, language=args.language)
     except (ArithmeticError, TypeError, ValueError) as error:  # a GradientError is the first of these
         raise InputError(str(error)) from error
+    if args.movie:
+        movie(steps, Path(args.movie), args.force)
     if args.html or args.open:
         target = Path(args.html or "steps.html")
         save(steps, target, args.force)
         print(f"wrote {target}")
         if args.open:
             webbrowser.open(target.resolve().as_uri())
-    else:
+    elif not args.movie:
         show(steps, args.digits)
     return 0
 
@@ -93,6 +101,24 @@ def save(steps: Trace, path: Path, overwrite: bool) -> None:
             raise InputError(str(error)) from None
         reason = str(error.__cause__.strerror)  # the system's, which refused
         raise InputError(lesson(str(path), "cannot be written", reason)) from None
+
+
+def movie(steps: Trace, path: Path, overwrite: bool) -> None:
+    """Write the steps as a GIF, or as PNGs into a folder."""
+    from clearprop.see.step.movie import save_frames
+
+    if path.suffix.lower() not in ("", ".gif"):
+        raise InputError(
+            lesson(f"--movie {path}", "wants a name that ends in .gif, or a folder", path.suffix)
+        )
+    try:
+        if path.suffix:
+            save(steps, path, overwrite)
+        else:
+            save_frames(steps, path, overwrite)
+    except (ImportError, ValueError) as error:
+        raise error if isinstance(error, InputError) else InputError(str(error)) from error
+    print(f"wrote {path}")
 
 
 def coloured() -> bool:

@@ -217,7 +217,7 @@ def test_saving_is_all_or_nothing(tmp_path):
     steps = trace(dag())
 
     assert steps.save(tmp_path / "a.txt").read_text() == steps.to_text()
-    with pytest.raises(ValueError, match=r"writes .html .svg .txt: .png"):
+    with pytest.raises(ValueError, match=r"writes .html .gif .svg .txt: .png"):
         steps.save(tmp_path / "a.png")
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 

@@ -78,19 +78,7 @@ class Drawing:
 
     def to_png(self, scale: float = 2.0, theme: str = "light") -> bytes:
         """Return the drawing as a PNG image (needs the extra `clearprop[png]`)."""
-        try:
-            cairosvg = importlib.import_module("cairosvg")  # by name: type checks do not depend on it
-        except ImportError as error:
-            raise ImportError(
-                lesson(
-                    "draw(...).to_png()",
-                    "wants a converter from SVG to PNG",
-                    "cairosvg is not installed",
-                    hint="pip install 'clearprop[png]', or save('graph.svg'), which needs nothing",
-                )
-            ) from error
-        drawn = cairosvg.svg2png(svg(self.layout, theme=theme, title=self.title).encode(), scale=scale)
-        return _signed(bytes(drawn))
+        return png(svg(self.layout, theme=theme, title=self.title), scale, "draw(...).to_png()")
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> Path:
         """Write the drawing to a file whose ending says how: .svg, .png, .html or .txt. Return the path.
@@ -153,11 +141,22 @@ def write(path: Path, content: bytes, overwrite: bool = True) -> None:
         file.write(content)
 
 
-def _signed(png: bytes) -> bytes:
+def png(drawn: str, scale: float, called: str) -> bytes:
+    """Return an SVG as a PNG image; raises ImportError, which names what was `called`, without cairosvg."""
+    try:
+        cairosvg = importlib.import_module("cairosvg")  # by name: type checks do not depend on it
+    except ImportError as error:
+        wanted, got = "wants a converter from SVG to PNG", "cairosvg is not installed"
+        hint = "pip install 'clearprop[png]', or save('graph.svg'), which needs nothing"
+        raise ImportError(lesson(called, wanted, got, hint=hint)) from error
+    return _signed(bytes(cairosvg.svg2png(drawn.encode(), scale=scale)))
+
+
+def _signed(image: bytes) -> bytes:
     """Return a PNG image with the text `Software: clearprop` behind its first chunk."""
     first, text = 33, b"tEXtSoftware\0clearprop"  # the signature has 8 bytes, the first chunk 25
     chunk = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
-    return png[:first] + chunk + png[first:]
+    return image[:first] + chunk + image[first:]
 
 
 def draw(

@@ -95,6 +95,7 @@ def svg(
     texts: Mapping[str, Mapping[str, str]] | None = None,
     active: Iterable[str] = (),
     alarm: Iterable[str] = (),
+    back: Iterable[str] = (),
     title: str = "Computation graph",
     embed: bool = True,
 ) -> str:
@@ -104,7 +105,8 @@ def svg(
     box the texts have the ids `{prefix}-{box.id}-title`, `-value` and `-grad`, and the gradient's picture
     `-grad-picture`, so a script can set them. `texts[box.id]` (with the keys `title`, `value`, `grad`)
     replaces them here; the ids in `active` light up and those in `alarm` are marked, as are boxes that hold
-    a NaN or an infinity. With `embed=False` the style sheet is left to the page, see `style`.
+    a NaN or an infinity; the arrows in `back` point the other way. With `embed=False` the style sheet is
+    left to the page, see `style`.
 
     >>> from clearprop.see.drawing.arrange import layout
     >>> from clearprop import Tensor
@@ -112,7 +114,7 @@ def svg(
     >>> text.startswith("<svg"), 'id="cp-n2-grad"' in text, 'id="cp-n0-n2-0"' in text
     (True, True, True)
     """
-    lit, alarming = set(active), set(alarm)
+    lit, alarming, turned = set(active), set(alarm), set(back)
     width, height = f"{layout.width:.0f}", f"{layout.height:.0f}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="clearprop" role="img" '
@@ -122,7 +124,7 @@ def svg(
         f'<desc id="{prefix}-desc">{escape(describe(layout))}</desc>',
         f"<style>{style(theme)}</style>" if embed else "",
         f'<rect class="paper" width="{width}" height="{height}" rx="8"/>',
-        *(_edge(edge, prefix, _state(edge.id, lit, alarming)) for edge in layout.edges),
+        *(_edge(edge, prefix, _state(edge.id, lit, alarming), edge.id in turned) for edge in layout.edges),
         *(
             _box(box, prefix, _state(box.id, lit, alarming, box.alarm), (texts or {}).get(box.id, {}))
             for box in layout.boxes
@@ -181,10 +183,10 @@ def _shortened(start: tuple[float, float], corner: tuple[float, float]) -> tuple
     return a + (x - a) * share, b + (y - b) * share
 
 
-def _edge(edge: Edge, prefix: str, state: str) -> str:
-    x, y = edge.points[-1]
-    way = [*edge.points[:-1], (x - 7.0, y)]
-    head = f"M{x:.1f} {y:.1f}l-9 -4.2v8.4z"
+def _edge(edge: Edge, prefix: str, state: str, back: bool) -> str:
+    x, y = edge.points[0 if back else -1]
+    way = [(x + 7.0, y), *edge.points[1:]] if back else [*edge.points[:-1], (x - 7.0, y)]
+    head = f"M{x:.1f} {y:.1f}l{9 if back else -9} -4.2v8.4z"
     return (
         f'<g class="edge{state}" id="{prefix}-{edge.id}"><path class="way" d="{path(way)}"/>'
         f'<path class="head" d="{head}"/></g>'

@@ -245,15 +245,20 @@ def _texts(trace: Trace, lanes: Iterable[Trace], room: int = 0) -> dict[str, Any
     return {"grad_text": grad_text, "value_text": value_text if room else None, "grads": trace.grads}
 
 
-def picture(trace: Trace, step: Step | None = None, prefix: str = "cp") -> str:
-    """Return the drawing as it is after a step (or when all is done), as SVG, with what takes part lit."""
+def picture(
+    trace: Trace, step: Step | None = None, prefix: str = "cp", theme: str = "auto", begun: bool = True
+) -> str:
+    """Return the drawing as it is after a step (or when all is done), as SVG, with what takes part lit.
+
+    Not `begun`, nothing has been computed yet.
+    """
     drawn = placed(trace)
     texts: dict[str, dict[str, str]] = {}
     known: dict[Tensor, str] = {
         node: f"value={written(node._value)}" for node in trace.order if node.op is None
     }
     grads: dict[Tensor, str] = {}
-    for done in trace[: step.number + 1] if step else trace:
+    for done in trace[: step.number + 1 if step else len(trace) if begun else 0]:
         words = done.fill(done.told.box)
         if done.kind == "forward":
             known[done.node] = words
@@ -276,7 +281,8 @@ def picture(trace: Trace, step: Step | None = None, prefix: str = "cp") -> str:
         box.value = texts.get(box.id, {}).get("value", box.value).rjust(len(box.value))
         box.grad = texts.get(box.id, {}).get("grad", box.grad).ljust(len(box.grad))
     lit, title = (_lit(step, drawn), step.sentence) if step else ([], "Computation graph")
-    return svg(drawn, texts=texts, active=lit, title=title, prefix=prefix)
+    back = lit[1:] if step and step.kind == "backward" else []
+    return svg(drawn, texts=texts, active=lit, back=back, title=title, prefix=prefix, theme=theme)
 
 
 def _lit(step: Step, drawn: Placement) -> list[str]:

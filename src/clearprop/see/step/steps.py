@@ -272,20 +272,27 @@ class Trace:
 
         return page(self, title)
 
+    def to_gif(self, scale: float = 2.0) -> bytes:
+        """Return the steps as a moving picture, each with its sentence (needs `clearprop[png]`)."""
+        from clearprop.see.step.movie import gif
+
+        return gif(self, scale)
+
     def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> Path:
-        """Write the steps to a file whose ending says how: .html, .svg (the finished drawing) or .txt.
+        """Write the steps to a file whose ending says how: .html, .gif, .svg (the finished drawing) or .txt.
 
         The file appears complete or not at all. Returns its path; raises InputError, without `overwrite`,
         where there is a file that clearprop did not write.
         """
         path = Path(path)
-        made: dict[str, Callable[[], str]]
-        made = {".html": self.to_html, ".svg": self.to_svg, ".txt": self.to_text}
+        made: dict[str, Callable[[], str | bytes]]
+        made = {".html": self.to_html, ".gif": self.to_gif, ".svg": self.to_svg, ".txt": self.to_text}
         kind = path.suffix.lower()
         if kind not in made:
             got, hint = kind or "no ending", f"save({str(path.with_suffix('.html'))!r})"
-            raise ValueError(lesson(f"save({str(path)!r})", "writes .html .svg .txt", got, hint=hint))
-        write(path, made[kind]().encode(), overwrite)
+            raise ValueError(lesson(f"save({str(path)!r})", "writes .html .gif .svg .txt", got, hint=hint))
+        content = made[kind]()
+        write(path, content.encode() if isinstance(content, str) else content, overwrite)
         return path
 
     def _repr_html_(self) -> str:
