@@ -14,12 +14,14 @@ from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
 
 EPILOG = """\
-A NumPy file of a table has predict(columns): predictions for columns by name, as they stand in a file.
+An ONNX file has an input for each column of the table and an output for each column of the predictions. A
+NumPy file has predict(columns): predictions for columns by name, as they stand in a file.
 Other files have predict(x): outputs for rows of encoded inputs. A JavaScript module of a table whose
 columns are all numbers has encode(cells) too. A NumPy file has its weights beside it, in a file of the same
 name that ends in .npz, or inside of it with --inside.
 
   clearprop export out/houses/model.safetensors --py model.py
+  clearprop export out/houses/model.safetensors --onnx model.onnx
   clearprop export out/houses/model.safetensors --js model.mjs
 """
 
@@ -102,10 +104,24 @@ def _plain(network: Any, width: int, about: Any, args: argparse.Namespace) -> No
     made.save(args.py, inside=args.inside, overwrite=args.force)
 
 
+def _onnx(network: Any, width: int, about: Any, args: argparse.Namespace) -> None:
+    from clearprop.shipping.table_onnx import save_table_onnx
+    from clearprop.train.table_model import TableModel
+
+    try:
+        save_table_onnx(args.onnx, TableModel.load(args.model), overwrite=args.force)
+    except NotImplementedError as error:
+        raise InputError(str(error)) from error
+    except ImportError as error:
+        hint = 'pip install "clearprop[onnx]"'
+        raise InputError(lesson("--onnx", "wants the package onnx", str(error), hint=hint)) from error
+
+
 Writer = Callable[[Any, int, Any, argparse.Namespace], None]
 
 FORMATS: dict[str, tuple[tuple[str, ...], Writer, str]] = {
     "js": ((".mjs", ".js"), _script, "write a JavaScript module: model.mjs"),
+    "onnx": ((".onnx",), _onnx, "write an ONNX file with an input for each column: model.onnx"),
     "py": ((".py",), _plain, "write a plain NumPy file, which needs no clearprop: model.py"),
 }
 """By option: the endings of a file's name, what writes it, what the help says."""

@@ -2,5 +2,6 @@
 
 from clearprop.shipping.python import numpy_module, save_numpy
 from clearprop.shipping.table import save_table, table_module
+from clearprop.shipping.table_onnx import save_table_onnx
 
-__all__ = ["numpy_module", "save_numpy", "save_table", "table_module"]
+__all__ = ["numpy_module", "save_numpy", "save_table", "save_table_onnx", "table_module"]
