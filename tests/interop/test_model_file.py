@@ -108,3 +108,91 @@ def test_weights_of_another_program_are_told_from_models(tmp_path):
     )
     with pytest.raises(InputError, match="it is a safetensors file of 'pt'"):
         load_model(tmp_path / "n")
+
+
+def picture_network():
+    body = nn.Sequential({"first": nn.Conv2d(3, 4, 3, 2, padding=1, bias=False), "norm": nn.BatchNorm2d(4)})
+    return nn.Sequential(
+        nn.Residual(body, nn.Conv2d(3, 4, 1, 2)), nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.LayerNorm(4), nn.Dropout(0.1), nn.Linear(4, 2),
+    )  # fmt: skip
+
+
+def test_nested_layers_and_convolutions_are_built_again(tmp_path):
+    model = picture_network()
+    x = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32)
+    model(x)
+    save_model(tmp_path / "m", model.eval(), {"a": 1})
+    loaded, about = load_model(tmp_path / "m")
+
+    assert load_safetensors(tmp_path / "m")[1]["format"] == "clearprop model 2"
+    assert about == {"a": 1}
+    assert repr(loaded) == repr(model)
+    np.testing.assert_array_equal(loaded(x).value, model(x).value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m["layers"][0]["body"]["layers"][0].update(out_channels=10**9), "its weights are"),
+        (lambda m: m["layers"][0]["body"]["layers"][1].update(num_features=10**9), "its weights are"),
+        (lambda m: m["layers"][0]["body"]["layers"][0].update(type="open"), "there is no layer 'open'"),
+        (lambda m: m["layers"][0]["body"]["layers"][0].update(name="forward"), "a layer is called 'forward'"),
+        (lambda m: m["layers"][0]["body"]["layers"][0].update(name="__class__"), "a layer is called"),
+        (lambda m: m["layers"][0].update(more={}), "there is no layer 'Residual'"),
+        (lambda m: m["layers"][4].update(normalized_shape=[10**9]), "its weights are"),
+        (lambda m: m.pop("layers"), "do not fit together: layers"),
+    ],
+)
+def test_a_nested_description_that_does_not_fit_is_refused(tmp_path, change, message):
+    save_model(tmp_path / "m", picture_network())
+    arrays, metadata = load_safetensors(tmp_path / "m")
+    described = json.loads(metadata["model"])
+    change(described)
+    save_safetensors(tmp_path / "m", arrays, metadata | {"model": json.dumps(described)})
+    with pytest.raises(InputError) as caught:
+        load_model(tmp_path / "m")
+
+    assert message in str(caught.value)
+
+
+class Doubled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return 2 * self.inner(x)
+
+
+def test_a_network_of_own_classes_is_its_weights_and_a_label(tmp_path):
+    model, other = Doubled(), Doubled()
+    save_model(tmp_path / "m", model, {"n": 3}, own="os.system")
+    with pytest.raises(InputError) as caught:
+        load_model(tmp_path / "m")
+    loaded, about = load_model(tmp_path / "m", other)
+    made, _ = load_model(tmp_path / "m", lambda about: Doubled() if about["n"] == 3 else None)
+
+    assert str(caught.value) == (
+        f"reading {tmp_path / 'm'}: holds the weights of a network of your own: it was made by 'os.system'.\n"
+        "  Try --model FILE.py:build (in Python, load_model(path, network))."
+    )
+    assert loaded is other
+    assert about == {"n": 3}
+    for found in (other, made):
+        np.testing.assert_array_equal(found.inner.weight.value, model.inner.weight.value)
+
+
+def test_weights_of_a_parametrization_are_no_plain_layer(tmp_path):
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(2, 3)))
+
+    with pytest.raises(TypeError, match="wants layers with the weights of their kind"):
+        save_model(tmp_path / "m", model)
+    save_model(tmp_path / "m", model, own="mine")
+    load_model(tmp_path / "m", model)
+
+
+def test_another_network_than_the_saved_one_is_refused(tmp_path):
+    save_model(tmp_path / "m", Doubled(), own="mine")
+    with pytest.raises(InputError, match="Try the network that it was saved from"):
+        load_model(tmp_path / "m", nn.Linear(3, 2))

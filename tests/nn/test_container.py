@@ -130,3 +130,21 @@ def test_a_dict_of_modules_changes_as_dicts_do():
     assert len(held) == 0
     with pytest.raises(KeyError, match="del ModuleDict"):
         del held["b"]
+
+
+def test_a_residual_adds_what_it_was_given():
+    body, around = nn.Linear(2, 2), nn.Linear(2, 2)
+    x = np.array([[1.0, -2.0]], np.float32)
+
+    np.testing.assert_array_equal(nn.Residual(body)(x).value, x + body(x).value)
+    np.testing.assert_array_equal(nn.Residual(body, around)(x).value, around(x).value + body(x).value)
+    assert [name for name, _ in nn.Residual(body, around).named_parameters()] == [
+        "body.weight", "body.bias", "shortcut.weight", "shortcut.bias"
+    ]  # fmt: skip
+
+
+def test_a_residual_of_other_shapes_is_refused():
+    with pytest.raises(ValueError, match=r"wants shapes that are equal(.|\n)*Try a shortcut"):
+        nn.Residual(nn.Linear(2, 1))(np.zeros((3, 2), np.float32))  # would broadcast
+    with pytest.raises(TypeError, match="wants Modules: body is None"):
+        nn.Residual(None)

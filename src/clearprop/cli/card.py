@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from clearprop import __version__
 from clearprop.cli import figures
-from clearprop.data.columns import Classes, Number, encode
+from clearprop.data.columns import Classes, Number
 from clearprop.see.document import document
 from clearprop.train.importance import gradient_times_input, permutation_importance
 from clearprop.train.measures import reliability
@@ -65,19 +65,20 @@ def page(job: Any, history: Any, result: Mapping[str, float], command: str) -> s
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">{escape(_summary(job, history))}</p>',
-        _numbers(result),
-        _section("How well", _held_out(model, held)) if len(held) else "",
-        _section("How it was learned", _curves(history)),
-        _section("What was tried", _tried(job.search)) if job.search is not None else "",
-        _section("What mattered", _mattered(model, seen)) if len(seen) else "",
-        _section("The columns", _columns(job)),
-        _section("The network", _network(job)),
-        _section("How it was made", _made(command, job)),
+        numbers(result),
+        section("How well", _held_out(model, held)) if len(held) else "",
+        section("How it was learned", curves(history)),
+        section("What was tried", _tried(job.search)) if job.search is not None else "",
+        section("What mattered", _mattered(model, seen)) if len(seen) else "",
+        section("The columns", _columns(job)),
+        section("The network", network(job)),
+        section("How it was made", made(command, job)),
     ]
     return document(title, STYLE, "\n".join(part for part in parts if part), "report")
 
 
-def _section(title: str, inside: str) -> str:
+def section(title: str, inside: str) -> str:
+    """Return a part of the page under its title; nothing where there is nothing in it."""
     return f"<section>\n<h2>{escape(title)}</h2>\n{inside}\n</section>" if inside else ""
 
 
@@ -88,13 +89,15 @@ def _summary(job: Any, history: Any) -> str:
     return f"{job.reading.task}; {rows}; {len(history)} epochs{best}"
 
 
-def _numbers(result: Mapping[str, float]) -> str:
+def numbers(result: Mapping[str, float]) -> str:
+    """Return the figures that are told first."""
     shown = {name: value for name, value in result.items() if np.isfinite(value)}
     boxes = "".join(f"<div>{escape(name)}<b>{value:.4g}</b></div>" for name, value in shown.items())
     return f'<div class="numbers">{boxes}</div>' if boxes else ""
 
 
-def _figure(picture: str, caption: str) -> str:
+def figure(picture: str, caption: str) -> str:
+    """Return a picture with what it shows."""
     return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>" if picture else ""
 
 
@@ -106,24 +109,28 @@ def _held_out(model: TableModel, table: Any) -> str:
     some = np.linspace(0, len(true) - 1, min(len(true), 600)).astype(int)
     picture = figures.points(true[some].tolist(), predicted[some].tolist(), "true", "predicted")
     return (
-        f'<div class="figures">{_figure(picture, "Held-out rows; on the line a prediction is right.")}</div>'
+        f'<div class="figures">{figure(picture, "Held-out rows; on the line a prediction is right.")}</div>'
     )
 
 
 def _classes(model: TableModel, target: Classes, table: Any) -> str:
+    shares = model.probabilities(table)
+    return confusion(target.encode(table), shares, model.chosen(shares), target.values, model.about)
+
+
+def confusion(true: Any, shares: Any, chosen: Any, names: Sequence[str], about: Mapping[str, Any]) -> str:
+    """Return how often classes are taken for each other, and how sure that was said."""
     from clearprop.train.charts import confusion_matrix
 
-    true, shares = target.encode(table), model.probabilities(table)
-    chosen = model.chosen(shares)
-    counts = confusion_matrix(true, chosen, len(target.values))
+    counts = confusion_matrix(true, chosen, len(names))
     said, was, rows = reliability(shares[np.arange(len(true)), chosen], chosen == true)
     picture = figures.points(said.tolist(), was.tolist(), "said", "right", rows.tolist())
-    heat = float(model.about.get("temperature", 1.0))
+    heat = float(about.get("temperature", 1.0))
     caption = f"How often a class was right beside the probability it was said with (temperature {heat:.2f})."
-    told = model.about.get("threshold")
+    told = about.get("threshold")
     if told is not None:
         caption += f" {told['class']} is said from {float(told['from']):.3g} on."
-    head = "".join(f'<th class="number">{escape(name)}</th>' for name in target.values)
+    head = "".join(f'<th class="number">{escape(name)}</th>' for name in names)
     lines = "".join(
         f"<tr><th>{escape(name)}</th>"
         + "".join(
@@ -131,19 +138,20 @@ def _classes(model: TableModel, target: Classes, table: Any) -> str:
             for j, count in enumerate(row.tolist())
         )
         + "</tr>"
-        for i, (name, row) in enumerate(zip(target.values, counts, strict=True))
+        for i, (name, row) in enumerate(zip(names, counts, strict=True))
     )
     table_ = f'<div class="wide"><table><tr><th>true \\ predicted</th>{head}</tr>{lines}</table></div>'
-    return f'<div class="figures">{table_}{_figure(picture, caption)}</div>'
+    return f'<div class="figures">{table_}{figure(picture, caption)}</div>'
 
 
-def _curves(history: Any) -> str:
+def curves(history: Any) -> str:
+    """Return the curves of a training."""
     losses = {name: history[name] for name in history.names if name.endswith("loss")}
     others = {name: history[name] for name in history.names if name not in losses}
     found = [value for values in losses.values() for value in values]
     logarithmic = bool(found) and min(found) > 0 and max(found) > 8 * min(found)
-    pictures = _figure(figures.lines(losses, "epoch", logarithmic), "The losses.") if losses else ""
-    pictures += _figure(figures.lines(others, "epoch"), "The measures.") if others else ""
+    pictures = figure(figures.lines(losses, "epoch", logarithmic), "The losses.") if losses else ""
+    pictures += figure(figures.lines(others, "epoch"), "The measures.") if others else ""
     return f'<div class="figures">{pictures}</div>'
 
 
@@ -170,11 +178,11 @@ def _mattered(model: TableModel, table: Any) -> str:
     names = sorted(permuted, key=lambda name: -permuted[name])[:20]
     unit = "the log-loss" if isinstance(model.target, Classes) else "the squared error, by the variance,"
     first = figures.bars({name: permuted[name] for name in names}, "permutation importance")
-    pictures = _figure(first, f"By how much {unit} rises when a column's cells are shuffled.")
+    pictures = figure(first, f"By how much {unit} rises when a column's cells are shuffled.")
     if _has_features(model):
         moved = gradient_times_input(model, table)
         second = figures.bars({name: moved[name] for name in names}, "gradient times input")
-        pictures += _figure(second, "Gradient times input: how far the column moves the output, on average.")
+        pictures += figure(second, "Gradient times input: how far the column moves the output, on average.")
     more = len(permuted) - len(names)
     note = f'<p class="soft">The {len(names)} of most weight; {more} more matter less.</p>' if more else ""
     return f'<div class="figures">{pictures}</div>{note}'
@@ -212,15 +220,15 @@ def _said(column: Any, found: Any) -> str:
     return says
 
 
-def _network(job: Any) -> str:
+def network(job: Any) -> str:
+    """Return the layers of a network and its drawing."""
     import clearprop
 
     model = job.model
     for parameter in model.network.parameters():
         parameter.grad = None  # those of the last step, which are no part of the model
-    rows = job.training.rows(range(min(len(job.training), 2)))
-    drawing = clearprop.draw(model.network.eval()(encode(rows, model.columns)))
-    layers = "".join(map(_layer, model.network))
+    drawing = clearprop.draw(model.network.eval()(job.some()[0][:2]))
+    layers = "".join(map(_layer, [*model.network.children()] or [model.network]))
     head = '<tr><th>layer</th><th></th><th class="number">parameters</th></tr>'
     return (
         f'<div class="wide"><table>{head}{layers}</table></div>'
@@ -235,7 +243,8 @@ def _layer(layer: Any) -> str:
     return f'<tr><td>{type(layer).__name__}</td><td>{said}</td><td class="number">{number}</td></tr>'
 
 
-def _made(command: str, job: Any) -> str:
+def made(command: str, job: Any) -> str:
+    """Return the command that made a model, and by what."""
     versions = [f"clearprop {__version__}", f"Python {platform.python_version()}", f"NumPy {np.__version__}"]
     for name in ("llvmlite", "scipy"):
         try:

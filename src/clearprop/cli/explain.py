@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from clearprop.cli.predict import own_network
 from clearprop.cli.spelling import reading_options, spelling
 from clearprop.errors import InputError, lesson
 
@@ -15,6 +16,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("table", metavar="FILE", help="rows with the columns that were learned from; - is standard input")
     add("--row", type=int, default=1, metavar="N", help="which row, counted from 1 (default: 1)")
     add("--label", metavar="CLASS", help="of this class (default: the one that is predicted)")
+    add(
+        "--model",
+        dest="own",
+        metavar="FILE.py:build",
+        help="of a network of your own, as it was trained with",
+    )
     add("--json", action="store_true", help="print one JSON object")
     spelling(parser)
 
@@ -26,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     from clearprop.train.importance import contributions
     from clearprop.train.table_model import TableModel
 
-    model = TableModel.load(args.model)
+    own = None if args.own is None else own_network(args.own)
+    model = TableModel.load(args.model, own)
     table = model.read(args.table, **reading_options(args))
     if not 1 <= args.row <= len(table):
         raise InputError(lesson("--row", f"wants a row from 1 to {len(table):,}", str(args.row)))

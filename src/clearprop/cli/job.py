@@ -84,6 +84,7 @@ class Job:
     def _make(self, hidden: list[int], encodings: Any, aim: Any) -> None:
         """Make the network that suits the encodings, and settle what was not asked for."""
         import clearprop
+        from clearprop.cli.networks import is_own
         from clearprop.cli.settling import check_threshold
         from clearprop.train.table_model import TableModel
 
@@ -92,25 +93,38 @@ class Job:
         self.recipe: Any = None
         clearprop.manual_seed(args.seed)
         if args.plain:
-            _settle(
+            settle(
                 args, dropout=0.2, epochs=100, patience=15, batch_size=32, optimizer="adam", weight_decay=0.0
             )
-            network = _network(encodings, hidden, aim, ACTIVATIONS[args.activation], args.dropout)
+            network = self._plain(hidden, encodings, aim)
         else:
             self.recipe = recipe = _recipe(args, hidden)
             rows = len(self.parts[0])
             epochs = args.epochs or recipe.epochs(rows)
-            _settle(
+            settle(
                 args, epochs=epochs, patience=recipe.patience, batch_size=recipe.batch(rows),
                 optimizer="adamw", lr=recipe.lr, weight_decay=recipe.weight_decay,
             )  # fmt: skip
             network = recipe.network(encodings, aim, self._sample(encodings))
         if asked is None:
             args.batch_size = even(args.world, args.batch_size)
-        self.model: TableModel = TableModel(network, encodings, aim)
+        own = args.model if is_own(args.model) else None
+        self.model: TableModel = TableModel(network, encodings, aim, own=own)
         self.start: Any = copy.deepcopy(network)  # for the doctor, should the training go badly
         check_threshold(args.threshold, aim, len(self.parts[1]))
         self._class_weights()
+
+    def _plain(self, hidden: list[int], encodings: Any, aim: Any) -> Any:
+        """Return a network of standardised columns: linear layers, or what `--model` says."""
+        from clearprop.cli.networks import built
+
+        args = self.args
+        inputs = sum(column.width for column in encodings)
+        outputs = aim.outputs
+        if args.model not in (None, "mlp"):
+            return built(args.model, (inputs,), outputs)
+        activation = ACTIVATIONS[args.activation]
+        return built("mlp", (inputs,), outputs, hidden=hidden, activation=activation, dropout=args.dropout)
 
     def _sample(self, encodings: Any) -> Any:
         """Return encoded rows to learn from, which the edges of the pieces are taken from."""
@@ -165,28 +179,25 @@ class Job:
     def train(self, report: TrainingReport) -> History:
         """Train the network."""
         from clearprop import train
-        from clearprop.train.objectives import followed
 
         args = self.args
         optimizer = self._optimizer()
-        data, callbacks = self.data(), []
-        if self.recipe is not None:
-            if isinstance(data, tuple):  # else batches of a file, made of that size
-                data = self.recipe.batches(*data)
-                data.batch_size = args.batch_size if args.world is not None else data.batch_size
-            if self.recipe.lr > 0:
-                callbacks.append(self.recipe.schedule(optimizer, args.epochs * len(data)))
+        data = self.data()
+        if self.recipe is not None and isinstance(data, tuple):  # else batches of a file, made of that size
+            data = self.recipe.batches(*data)
+            data.batch_size = args.batch_size if args.world is not None else data.batch_size
+        callbacks = [] if isinstance(data, tuple) else self.schedule(optimizer, args.epochs * len(data))
         with _notes(), report.remarks():
             return train.fit(
                 self.model.network,
                 self._weighed_loss(),
                 data,
-                validation=self.weighed(self.validation) if len(self.validation) else None,
+                validation=self.held(),
                 epochs=args.epochs,
                 batch_size=args.batch_size,
                 optimizer=optimizer,
                 callbacks=callbacks,
-                metrics=[followed(self.model.target, args.sample_weight is not None)],
+                metrics=[self.metric()],
                 patience=args.patience or None,
                 checkpoint=args.checkpoint,
                 resume=args.resume,
@@ -196,6 +207,21 @@ class Job:
                 progress=not report.quiet,
                 parallel=self.args.world,
             )
+
+    def held(self) -> Any:
+        """Return what validates, as `fit` takes it, or None."""
+        return self.weighed(self.validation) if len(self.validation) else None
+
+    def metric(self) -> Any:
+        """Return what is followed besides the loss."""
+        from clearprop.train.objectives import followed
+
+        return followed(self.model.target, self.args.sample_weight is not None)
+
+    def schedule(self, optimizer: Any, steps: int) -> list[Any]:
+        """Return what changes the rate over so many steps."""
+        recipe = self.recipe
+        return [] if recipe is None or not recipe.lr > 0 else [recipe.schedule(optimizer, steps)]
 
     def facts(self) -> dict[str, str]:
         """Return what a checkpoint has to be of, besides what `fit` sees: table, columns, split."""
@@ -252,13 +278,15 @@ class Job:
         make = getattr(optim, OPTIMIZERS[args.optimizer])
         return make(self.model.network.parameters(), weight_decay=args.weight_decay, **options)
 
+    def some(self) -> tuple[Any, Any]:
+        """Return what the doctor looks at, as inputs and targets."""
+        return self.pair(self.training)
+
     def examine(self, report: TrainingReport) -> None:
         """Print what the doctor finds in the network as it is now."""
         import clearprop
 
-        found = clearprop.doctor(
-            self.model.network, self.pair(self.training), self._loss(), self._optimizer()
-        )
+        found = clearprop.doctor(self.model.network, self.some(), self._loss(), self._optimizer())
         report.say(f"doctor: {found}\n", always=True)
 
     def finish(self, folder: Path, history: History, report: TrainingReport) -> None:
@@ -487,7 +515,7 @@ def _table(args: argparse.Namespace) -> tuple[Any, str]:
     return table, args.target
 
 
-def _settle(args: argparse.Namespace, **usual: Any) -> None:
+def settle(args: argparse.Namespace, **usual: Any) -> None:
     """Give the options that were not given their usual values."""
     for name, value in usual.items():
         if getattr(args, name) is None:
@@ -503,16 +531,3 @@ def _recipe(args: argparse.Namespace, hidden: list[int]) -> Any:
     asked["batch_size"] = args.batch_size
     given = {name: value for name, value in asked.items() if value is not None}
     return Tabular(hidden=tuple(hidden), activation=ACTIVATIONS[args.activation], **given)
-
-
-def _network(encodings: Any, hidden: list[int], aim: Any, activation: str, dropout: float) -> Any:
-    """Return the plain network: linear layers with an activation between."""
-    from clearprop import nn
-
-    inputs = sum(column.width for column in encodings)
-    layers: list[nn.Module] = []
-    for size in hidden:
-        layers += [nn.Linear(inputs, size), getattr(nn, activation)()]
-        layers += [nn.Dropout(dropout)] if dropout else []
-        inputs = size
-    return nn.Sequential(*layers, nn.Linear(inputs, aim.outputs))

@@ -1,4 +1,4 @@
-"""`clearprop predict`: a trained model's predictions for the rows of a table."""
+"""`clearprop predict`: a trained model's predictions for the rows of a table, or for pictures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clearprop.cli.outputs import apart, force
@@ -22,9 +23,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", help="a model file that `clearprop train` wrote")
     add(
-        "table",
+        "files",
+        nargs="+",
         metavar="FILE",
-        help="the rows to predict, with the columns that were learned from; - is standard input",
+        help="rows with the columns that were learned from, or pictures and folders; - is standard input",
+    )
+    add(
+        "--model",
+        dest="own",
+        metavar="FILE.py:build",
+        help="of a network of your own, as it was trained with",
     )
     add("--output", metavar="FILE", help="where the predictions go (default: standard output)")
     force(parser)
@@ -33,15 +41,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write one row of predictions for every row of the table; return 0."""
+    """Write one row of predictions for every row of the table, or every picture; return 0."""
     from clearprop.files import whole_file
     from clearprop.marks import header
     from clearprop.train.table_model import TableModel
 
-    table_file = None if args.table == "-" else args.table
-    apart({"the model": args.model, "the table": table_file}, {"--output": args.output})
-    model = TableModel.load(args.model)
-    table = model.read(args.table, **reading_options(args), verbatim=args.append or None)
+    own = None if args.own is None else own_network(args.own)
+    if is_of_pictures(args.model):
+        from clearprop.cli.picture_predict import predict_pictures
+
+        return predict_pictures(args, own)
+    if len(args.files) > 1:
+        got = f"{len(args.files)} files"
+        raise InputError(lesson(f"predicting with {args.model}", "wants one table at a time", got))
+    (path,) = args.files
+    apart({"the model": args.model, "the table": None if path == "-" else path}, {"--output": args.output})
+    model = TableModel.load(args.model, own)
+    table = model.read(path, **reading_options(args), verbatim=args.append or None)
     columns = model.predictions(table)
     if args.append:
         taken = [name for name in columns if name in table.cells]
@@ -75,6 +91,26 @@ def _print(columns: dict[str, list[str]]) -> None:
             lesson("predictions on standard output", "want its letters", got, hint=hint)
         ) from error
     sys.stdout.write(text.getvalue())
+
+
+def own_network(text: str) -> Callable[[tuple[int, ...], int], Any]:
+    """Return what makes a person's own network of the shape of its inputs and the number of outputs."""
+    from clearprop.cli.networks import built
+
+    return lambda input_shape, outputs: built(text, input_shape, outputs)
+
+
+def is_of_pictures(path: str) -> bool:
+    """Return whether a model file is of pictures; what is wrong with it says the one who loads it."""
+    import json
+
+    from clearprop.interop.safetensors import load_safetensors
+
+    try:
+        _, metadata = load_safetensors(path)
+        return "pictures" in json.loads(metadata["model"])["about"]
+    except (InputError, KeyError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def _write(file: Any, columns: dict[str, list[str]]) -> None:

@@ -104,16 +104,21 @@ def weights_of_classes(text: str, target: Target, training: Table) -> Array:
     """Return a weight for each class, of `balanced` or `NAME=NUMBER,...`; a class not named has 1."""
     if not isinstance(target, Classes):
         raise InputError(lesson("--class-weight", "is of classes", f"{target.name!r} is a number"))
-    weights = np.ones(len(target.values), np.float32)
+    return named_weights(text, target.values, target.encode(training))
+
+
+def named_weights(text: str, names: Sequence[str], classes: Array) -> Array:
+    """Return a weight for each of the names; `classes` are those of the rows to learn from."""
+    weights = np.ones(len(names), np.float32)
     if text == "balanced":
-        found = class_weights("balanced", target.encode(training))
+        found = class_weights("balanced", classes)
         weights[: len(found)] = found
         return weights
     named: set[str] = set()
     for part in text.split(","):
         name, _, number = part.rpartition("=")
-        if name not in target.values:
-            hint = nearest(name, target.values)
+        if name not in names:
+            hint = nearest(name, names)
             raise InputError(
                 lesson("--class-weight", "wants balanced or NAME=NUMBER,...", repr(part), hint=hint)
             )
@@ -126,8 +131,8 @@ def weights_of_classes(text: str, target: Target, training: Table) -> Array:
         if name in named:
             raise InputError(lesson("--class-weight", "wants one weight for each class", f"{name!r} twice"))
         named.add(name)
-        weights[target.values.index(name)] = weight
-    if not weights[np.unique(target.encode(training))].any():
+        weights[names.index(name)] = weight
+    if not weights[np.unique(classes)].any():
         raise InputError(
             lesson("--class-weight", "wants a weight above 0 for a class that occurs", repr(text))
         )

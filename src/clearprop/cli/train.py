@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearprop.cli.job import ACTIVATIONS, ASKED, DATA_SETS, LOSSES, OPTIMIZERS, Job, StreamedJob, too_large
 from clearprop.cli.outputs import apart, force
+from clearprop.cli.picture_options import is_pictorial, picture_options
 from clearprop.cli.processes import several
 from clearprop.cli.spelling import spelling
 from clearprop.errors import InputError, lesson
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
+    from clearprop.cli.networks import HELP
+
     add = parser.add_argument
-    add("data", metavar="DATA", help=f"a file, - for standard input, or one of {', '.join(DATA_SETS)}")
+    add(
+        "data",
+        metavar="DATA",
+        help=f"a table, - for standard input, a folder of pictures, or {', '.join(DATA_SETS)}",
+    )
     add("--target", metavar="COLUMN", help="the column to predict (needed for a file)")
     add("--output", metavar="DIR", help="where the files go (default: out/NAME)")
     table = parser.add_argument_group("the table")
@@ -56,8 +63,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--folds", type=int, metavar="N", help="first test every row once, by N trainings on the others")
     add("--seeds", type=int, metavar="N", help="first train with N seeds; what is told is mean and spread")
     add("--search", type=int, metavar="N", help="first try N settings, and keep the best on validation rows")
+    picture_options(parser)
     network = parser.add_argument_group("the network")
     add = network.add_argument
+    add("--model", metavar="NAME", help=HELP)
     plain = "one plain network on standardised columns, in place of networks that share weights"
     add("--plain", action="store_true", help=plain)
     add(
@@ -113,14 +122,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, hidden: list[int]) -> int:
     """Train, as one process or as the first of several."""
+    from clearprop.cli.picture_report import PictureReport
     from clearprop.cli.train_report import TrainingReport
     from clearprop.files import free_room, whole_folder
     from clearprop.train import NonFiniteLossError
 
     output = _outputs(args)
-    report = TrainingReport(quiet=args.quiet, json=args.json)
+    kind = PictureReport if is_pictorial(args) else TrainingReport
+    report = kind(quiet=args.quiet, json=args.json)
     asked = copy.copy(args)
-    job = StreamedJob(args, hidden) if args.stream or too_large(args.data) else Job(args, hidden)
+    job = _job(args, hidden)
     job.tell(report)
     if asked.search is not None:
         from clearprop.cli.search import searched
@@ -158,6 +169,18 @@ def _run(args: argparse.Namespace, hidden: list[int]) -> int:
         print("Stopped by Ctrl-C: what was learned until then is kept.", file=sys.stderr)
         return 130
     return 0
+
+
+def _job(args: argparse.Namespace, hidden: list[int]) -> Any:
+    """Return the pictures or the table, and the network."""
+    if not is_pictorial(args):
+        return StreamedJob(args, hidden) if args.stream or too_large(args.data) else Job(args, hidden)
+    from clearprop.cli.picture_job import PictureJob
+
+    parser = argparse.ArgumentParser()
+    arguments(parser)
+    args.sizes = hidden
+    return PictureJob(args, vars(parser.parse_args([args.data])))
 
 
 def _trained(job: Job, report: Any) -> int:
@@ -240,6 +263,7 @@ def checked(args: argparse.Namespace) -> list[int]:
     if args.resume and not args.checkpoint:
         raise InputError(lesson("--resume", "wants to know the file to go on from", hint="--checkpoint FILE"))
     _check_division(args)
+    _check_model(args)
     for name in ("members", "pieces") if args.plain else ():
         if getattr(args, name) is not None:
             raise InputError(lesson(f"--{name}", "is not of a plain network", hint="it without --plain"))
@@ -254,6 +278,24 @@ def checked(args: argparse.Namespace) -> list[int]:
             lesson("--hidden", wanted, repr(args.hidden), hint="--hidden 64,32, or --hidden none")
         )
     return [int(size) for size in sizes]
+
+
+def _check_model(args: argparse.Namespace) -> None:
+    """Raise InputError for options of pictures with a table, and for sizes of another network than `mlp`."""
+    if is_pictorial(args):
+        return
+    for name in ("size", "color", "augment", "skip_broken"):
+        if getattr(args, name):
+            option, got = "--" + name.replace("_", "-"), f"{args.data} is a table"
+            hint = "--model lenet with digits" if args.data == "digits" else "a folder of pictures"
+            raise InputError(lesson(option, "is for pictures", got, hint=hint))
+    if args.model is None:
+        return
+    theirs = [name for name in ("hidden", "dropout", "search") if getattr(args, name) is not None]
+    if theirs and args.model != "mlp":
+        got = f"--model {args.model}"
+        raise InputError(lesson(f"--{theirs[0]}", "is for linear layers", got, hint="--model mlp"))
+    args.plain = True  # each column is a number or a few
 
 
 def _check_division(args: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import shutil
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class TrainingReport:
     """Prints on standard output, in ASCII where it cannot hold more."""
 
     width: int
+    next: str = "FILE"
+    """What comes behind `clearprop predict MODEL`."""
 
     def __init__(self, quiet: bool = False, json: bool = False) -> None:
         self.quiet: bool = quiet or json
@@ -144,7 +146,7 @@ class TrainingReport:
     def network(self, network: Any) -> None:
         """Print the layers with their sizes and numbers of parameters."""
         rows = []
-        for layer in network:
+        for layer in [*network.children()] or [network]:
             sizes = f"{layer.in_features} → {layer.out_features}" if hasattr(layer, "in_features") else ""
             sizes += f" of {layer.members} members" if hasattr(layer, "members") else ""
             rows.append((type(layer).__name__, sizes or layer.extra_repr(), layer.count_parameters()))
@@ -183,16 +185,22 @@ class TrainingReport:
     def _test_classes(
         self, model: TableModel, target: Classes, table: Table, weights: Any
     ) -> dict[str, float]:
-        true, shares = target.encode(table), model.probabilities(table)
-        counts = confusion_matrix(true, model.chosen(shares), len(target.values))
-        weighed = confusion_matrix(true, model.chosen(shares), len(target.values), weights)
+        shares = model.probabilities(table)
+        return self.classes(target.encode(table), shares, model.chosen(shares), target.values, weights)
+
+    def classes(
+        self, true: Any, shares: Any, chosen: Any, names: Sequence[str], weights: Any = None
+    ) -> dict[str, float]:
+        """Print how often classes are found, by their probabilities and what is said; return the figures."""
+        counts = confusion_matrix(true, chosen, len(names))
+        weighed = confusion_matrix(true, chosen, len(names), weights)
         share, right = float(np.trace(weighed) / weighed.sum()), int(np.trace(counts))
         usual = float(weighed.sum(axis=1).max() / weighed.sum())
-        self.say(confusion_table(counts, target.values, width=self.width) + "\n")
+        self.say(confusion_table(counts, names, width=self.width) + "\n")
         said = f"{right} of {len(true)}{_by_weight(weights)}"
         self.say(f"test accuracy {100 * share:.2f} % ({said})", always=True)
         self.say(f"for comparison: always the commonest class, {100 * usual:.2f} %")
-        found = {"accuracy": share} | measured(shares, true, weighed, target.values, weights)
+        found = {"accuracy": share} | measured(shares, true, weighed, names, weights)
         said = ", ".join(f"{name} {value:.3f}" for name, value in [*found.items()][1:] if np.isfinite(value))
         self.say(f"{said}\n")
         return found
@@ -246,7 +254,7 @@ class TrainingReport:
             self.say(f"note: {note}")
         typed = Path(sys.argv[0])  # .venv/bin/clearprop where the environment is not activated
         command = typed if typed.name == "clearprop" and not shutil.which("clearprop") else "clearprop"
-        self.say(f"next: {command} predict {folder / 'model.safetensors'} FILE")
+        self.say(f"next: {command} predict {folder / 'model.safetensors'} {self.next}")
 
 
 def _columns(model: TableModel, table: Table, reading: Reading) -> list[tuple[str, str]]:

@@ -50,6 +50,7 @@ from clearprop.nn.container import (
     ModuleList,
     ParameterDict,
     ParameterList,
+    Residual,
     Sequential,
 )
 from clearprop.nn.convolution import (
@@ -356,6 +357,7 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "Residual",
     "Sequential",
     "SiLU",
     "Sigmoid",

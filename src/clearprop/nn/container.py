@@ -7,6 +7,7 @@ from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.nn.module import Module, Parameter
+from clearprop.op import describe
 from clearprop.tensor import Tensor
 
 
@@ -113,6 +114,37 @@ class Sequential(ModuleList):
             if isinstance(module, Module):
                 x = module(x)
         return x
+
+
+class Residual(Module):
+    """A module and the way around it: `shortcut(x) + body(x)`, or `x + body(x)` without a shortcut.
+
+    x and body(x) have one shape, or `shortcut` makes it so (a Conv2d of kernel 1, with the body's stride).
+    Source: He et al., "Deep residual learning for image recognition", 2016 (arXiv 1512.03385).
+
+    >>> import numpy as np
+    >>> from clearprop import nn
+    >>> float(nn.Residual(nn.ReLU())(np.array(2.0)))
+    4.0
+    """
+
+    def __init__(self, body: Module, shortcut: Module | None = None) -> None:
+        super().__init__()
+        for name, part in (("body", body), ("shortcut", shortcut)):
+            if not isinstance(part, Module) and (part is not None or name == "body"):
+                got = f"{name} is {part!r}"[:60]
+                raise TypeError(lesson("Residual(body, shortcut)", "wants Modules", got))
+        self.body, self.shortcut = body, shortcut
+
+    def forward(self, x: Any) -> Any:
+        """Return what the body makes of x, added to x or to what the shortcut makes of it."""
+        around = x if self.shortcut is None else self.shortcut(x)
+        found = self.body(x)
+        if around.shape != found.shape:
+            got = f"{describe(around)} and {describe(found)}"
+            hint = "a shortcut that gives the body's shape, such as Conv2d(inputs, outputs, 1, stride)"
+            raise ValueError(lesson("Residual(x)", "wants shapes that are equal", got, hint=hint))
+        return around + found
 
 
 class ModuleDict(Module):

@@ -123,7 +123,7 @@ def split_network(network: Any) -> tuple[Any, Any]:
     """Return what makes features of inputs, which has no gradient at codes, and the network behind it."""
     from clearprop import nn
 
-    layers = list(network)
+    layers = list(network) if isinstance(network, nn.Sequential) else [network]
     if isinstance(layers[0], nn.TableFeatures):
 
         def first(x: Array) -> Any:
@@ -137,5 +137,6 @@ def split_network(network: Any) -> tuple[Any, Any]:
 def _owners(model: TableModel) -> list[str]:
     """Return the column that each feature is of."""
     names = [column.name for column in model.columns for _ in range(column.width)]
-    places = getattr(model.network[0], "places", range(len(names)))
+    first = next(model.network.children(), None)
+    places = getattr(first, "places", range(len(names)))
     return [names[place] for place in places]

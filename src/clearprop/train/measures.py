@@ -106,6 +106,16 @@ def best_threshold(shares: Array, positive: Array, weights: Any = None) -> float
     return float((found[best] + below) / 2)
 
 
+def softmax(logits: Array) -> Array:
+    """Return exp(z_i) / sum_j exp(z_j) for each row z of logits.
+
+    >>> softmax(np.array([[1000.0, 1000.0]]))
+    array([[0.5, 0.5]])
+    """
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
 def temperature(logits: Array, classes: Array, weights: Any = None) -> float:
     """Return the T for which the probabilities softmax(logits / T) have the least log-loss on these rows.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from clearprop.data.tables import Table
 from clearprop.errors import InputError, lesson
 from clearprop.interop.model_file import load_model, save_model
 from clearprop.train.evaluation import predict
+from clearprop.train.measures import softmax
 from clearprop.train.objectives import checked_levels
 
 Array = npt.NDArray[Any]
@@ -43,12 +44,14 @@ class TableModel:
     """A network with the encodings of its columns and of its target; `about` tells how it was trained.
 
     `about["reading"]` holds what the reader of the table was told, so that other tables are read alike.
+    `own` is the label of a network of a person's own classes, see `save_model`.
     """
 
-    network: nn.Sequential
+    network: Any
     columns: Sequence[Column]
     target: Target
     about: dict[str, Any] = field(default_factory=dict)
+    own: str | None = None
 
     def read(self, path: Any, **told: Any) -> Table:
         """Read a table as the one that the model learned from was read, but for what is `told` now.
@@ -111,20 +114,24 @@ class TableModel:
         """Write the model file: all that predictions need; see `save_model`."""
         columns = [column.spec() for column in self.columns]
         about = {"columns": columns, "target": self.target.spec(), **self.about}
-        save_model(path, self.network, about, overwrite)
+        save_model(path, self.network, about, overwrite, self.own)
 
     @classmethod
-    def load(cls, path: str | Path) -> TableModel:
-        """Read a model file; raises InputError where it is none, or not of a table."""
-        network, about = load_model(path)
+    def load(
+        cls, path: str | Path, own: Callable[[tuple[int, ...], int], nn.Module] | None = None
+    ) -> TableModel:
+        """Read a model file; `own(input_shape, outputs)` makes a network of own classes.
+
+        Raises InputError where it is no model file, or not of a table.
+        """
+        network, about = load_model(path, None if own is None else lambda about: own(*_sizes(about)))
         try:
             columns = [_column(spec) for spec in about.pop("columns")]
             target = _target(about.pop("target"))
             width, outputs = sum(column.width for column in columns), target.outputs
-            sizes = network[0].in_features, [layer for layer in network if hasattr(layer, "out_features")][-1]
-            if (width, outputs) != (sizes[0], sizes[1].out_features):
+            if predict(network, np.zeros((1, width), np.float32)).shape != (1, outputs):
                 raise ValueError(f"columns of {width} inputs and {outputs} outputs")
-            _check_about(about, target, network)
+            _check_about(about, target, network, width)
         except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
             wanted, got = "holds a network, but not the columns of a table", str(error)
             hint = "a file that `clearprop train` wrote, or clearprop.interop.load_model in Python"
@@ -134,9 +141,7 @@ class TableModel:
 
 def softened(outputs: Array, temperature: float) -> Array:
     """Return softmax(outputs / T), float64."""
-    outputs = np.asarray(outputs, np.float64) / temperature
-    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return softmax(np.asarray(outputs, np.float64) / temperature)
 
 
 def from_on(shares: Array, positive: int, threshold: float) -> Array:
@@ -144,7 +149,12 @@ def from_on(shares: Array, positive: int, threshold: float) -> Array:
     return np.where(shares[:, positive] >= threshold, positive, 1 - positive)
 
 
-def _check_about(about: dict[str, Any], target: Target, network: nn.Sequential) -> None:
+def _sizes(about: dict[str, Any]) -> tuple[tuple[int, ...], int]:
+    """Return the shape of a row and the number of outputs that a file tells of."""
+    return (sum(_column(spec).width for spec in about["columns"]),), _target(about["target"]).outputs
+
+
+def _check_about(about: dict[str, Any], target: Target, network: Any, inputs: int) -> None:
     """Raise ValueError for a temperature, a threshold or typical features that cannot be."""
     heat = float(about.get("temperature", 1.0))
     if not 0 < heat < 1e6:
@@ -156,8 +166,8 @@ def _check_about(about: dict[str, Any], target: Target, network: nn.Sequential) 
         raise ValueError(f"the threshold {told}")
     typical = about.get("typical")
     if typical is not None:
-        width = getattr(network[0], "places", None)
-        expected = network[0].in_features if width is None else len(width)
+        first = next(iter(network), None) if isinstance(network, nn.Sequential) else None
+        expected = len(getattr(first, "places", range(inputs)))
         if len(typical) != expected or not np.isfinite(np.asarray(typical, np.float64)).all():
             raise ValueError(f"{len(typical)} typical features, where there are {expected}")
 

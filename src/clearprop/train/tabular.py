@@ -96,7 +96,12 @@ class Tabular:
 
     def schedule(self, optimizer: Any, steps: int) -> Scheduled:
         """Return the rate's way over so many steps, as a callback."""
-        return Scheduled(optim.OneCycleLR(optimizer, max_lr=self.lr, total_steps=steps + 1), each="step")
+        return one_cycle(optimizer, self.lr, steps)
+
+
+def one_cycle(optimizer: Any, lr: float, steps: int) -> Scheduled:
+    """Return a rate that rises to `lr` and falls along a cosine, over so many steps, as a callback."""
+    return Scheduled(optim.OneCycleLR(optimizer, max_lr=lr, total_steps=steps + 1), each="step")
 
 
 def _edges(values: Array, pieces: int) -> list[float]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     pass
 
 FEW = 64  # roundings of the largest entry that two orders of computation may differ by, with no further look
-ROUNDS = range(6, 25)  # replays: so many at first, and up to 24 before a difference is called a fault
+ROUNDS = range(1, 25)  # replays: up to 24 before a difference is called a fault; what one explains, more do
 SAMPLED = 16  # entries of a product for which its sums are added one term after the other
 _PIECE = 1 << 13  # entries that are compared at a time
 MARGIN = 4  # times the largest change among the replays

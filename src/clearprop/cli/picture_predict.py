@@ -1,0 +1,94 @@
+"""`clearprop predict MODEL` for pictures: files, folders, files of many, and one on standard input."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clearprop.cli.outputs import apart
+from clearprop.data.picture_files import Decoder
+from clearprop.data.picture_sets import is_packed, pictures_alone
+from clearprop.data.pictures import pictures_below
+from clearprop.data.tables import counted
+from clearprop.errors import InputError, lesson
+from clearprop.files import whole_file
+from clearprop.marks import header
+from clearprop.train.picture_model import PictureModel
+
+Array = npt.NDArray[Any]
+
+
+def predict_pictures(args: argparse.Namespace, own: Callable[..., Any] | None) -> int:
+    """Write a row for every picture: its name, the class, the probability of each class; return 0."""
+    outputs = {"--output": args.output}
+    apart(
+        {"the model": args.model} | {f"the pictures {i}": p for i, p in enumerate(args.files) if p != "-"},
+        outputs,
+    )
+    for name in ("delimiter", "encoding", "decimal", "missing", "dates", "append"):
+        if getattr(args, name):
+            raise InputError(lesson(f"--{name}", "is for tables", f"{args.model} is a model of pictures"))
+    model = PictureModel.load(args.model, own)
+    names, images = _read(args.files, model)
+    shares = model.probabilities(images)
+    said = [model.classes[i] for i in shares.argmax(axis=1)]
+    columns = ["picture", "predicted class", *(f"probability {name}" for name in model.classes)]
+    rows = [
+        [name, label, *(f"{x:.6f}" for x in row)]
+        for name, label, row in zip(names, said, shares, strict=True)
+    ]
+    if args.output is None:
+        _write(sys.stdout, columns, rows)
+        return 0
+    with whole_file(
+        args.output, "w", None if args.force else header(columns), newline="", encoding="utf-8"
+    ) as file:
+        _write(file, columns, rows)
+    print(f"wrote {args.output}: {counted(len(rows), 'prediction')}")
+    return 0
+
+
+def _write(file: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+
+
+def _read(paths: Sequence[str], model: PictureModel) -> tuple[list[str], Array]:
+    """Return the names of the pictures and themselves, as the model reads them."""
+    decoder = Decoder(model.shape)
+    names: list[str] = []
+    found: list[Array] = [np.zeros((0, *model.shape), np.uint8)]
+    if list(paths).count("-") > 1:
+        raise InputError(
+            lesson("predict", "reads standard input once", f"- is given {list(paths).count('-')} times")
+        )
+    for path in paths:
+        if path != "-" and is_packed(path):
+            images = decoder.refitted(pictures_alone(path))
+            names += [f"{path}[{i}]" for i in range(len(images))]
+            found.append(images)
+            continue
+        files = [path] if path == "-" or not Path(path).is_dir() else pictures_below(path)
+        if not files:
+            raise InputError(lesson(f"reading {path}", "wants pictures in the folder", "there are none"))
+        names += files
+        found += [_one(decoder, file)[None] for file in files]
+    return names, np.concatenate(found)
+
+
+def _one(decoder: Decoder, file: str) -> Array:
+    called = f"reading {'standard input' if file == '-' else file}"
+    if file != "-" and not Path(file).exists():
+        raise InputError(lesson(called, "cannot", "there is no such file"))
+    try:
+        return decoder.read(sys.stdin.buffer.read() if file == "-" else file)
+    except InputError as error:
+        raise InputError(lesson(called, "wants a picture that can be read", str(error))) from error

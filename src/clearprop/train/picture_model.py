@@ -1,0 +1,109 @@
+"""`PictureModel`: a network and all that stands between it and a picture, kept in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clearprop import nn
+from clearprop.data import DataLoader
+from clearprop.data.augment import PictureRows
+from clearprop.errors import InputError, lesson
+from clearprop.interop.model_file import load_model, save_model
+from clearprop.modes import no_grad
+from clearprop.train.evaluation import evaluating
+from clearprop.train.measures import softmax
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class PictureModel:
+    """A network of pictures of one `shape`, (channels, height, width), into `classes`.
+
+    `mean` and `spread` are those of each channel over the pictures that were learned from; `about` tells how
+    it was trained. `own` is the label of a network of a person's own classes.
+    """
+
+    network: nn.Module
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: list[float]
+    spread: list[float]
+    about: dict[str, Any] = field(default_factory=dict)
+    own: str | None = None
+
+    def rows(self, images: Array, labels: Array | None = None, **changes: Any) -> PictureRows:
+        """Return pictures, uint8 of (n, channels, height, width), as the network reads them."""
+        labels = np.zeros(len(images), np.int64) if labels is None else labels
+        return PictureRows(images, labels, self.mean, self.spread, **changes)
+
+    def outputs(self, images: Array) -> Array:
+        """Return the network's raw outputs for pictures, float64 of (n, classes)."""
+        found = [np.zeros((0, len(self.classes)))]
+        with evaluating(self.network), no_grad():
+            for x, _ in DataLoader(self.rows(images), 256):
+                out = self.network(x)
+                found.append(np.asarray(getattr(out, "value", out), np.float64))
+        return np.concatenate(found)
+
+    def shares(self, outputs: Array) -> Array:
+        """Return the probabilities of outputs: softmax(outputs / T), with `about["temperature"]` as T."""
+        return softmax(np.asarray(outputs, np.float64) / float(self.about.get("temperature", 1.0)))
+
+    def probabilities(self, images: Array) -> Array:
+        """Return each picture's probabilities of the classes, float64 of (n, classes)."""
+        return self.shares(self.outputs(images))
+
+    def save(self, path: str | Path, overwrite: bool = True) -> None:
+        """Write the model file: all that predictions need; see `save_model`."""
+        pictures = {"classes": self.classes, "shape": self.shape, "mean": self.mean, "spread": self.spread}
+        save_model(path, self.network, {"pictures": pictures, **self.about}, overwrite, self.own)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, own: Callable[[tuple[int, ...], int], nn.Module] | None = None
+    ) -> PictureModel:
+        """Read a model file; `own(input_shape, outputs)` makes a network of own classes.
+
+        Raises InputError where it is no model file, or not of pictures.
+        """
+        network, about = load_model(path, None if own is None else lambda about: own(*_sizes(about)))
+        try:
+            pictures = about.pop("pictures")
+            classes = tuple(str(name) for name in pictures["classes"])
+            shape, _ = _sizes({"pictures": pictures})
+            channels, height, width = shape
+            mean, spread = (_numbers(pictures[name], channels) for name in ("mean", "spread"))
+            heat = float(about.get("temperature", 1.0))
+            if min(spread) <= 0 or not 0 < heat < 1e6 or len(set(classes)) < max(2, len(classes)):
+                raise ValueError(f"spreads of {spread}, a temperature of {heat}, {len(classes)} classes")
+            model = cls(network, classes, (channels, height, width), mean, spread, about)
+            if model.outputs(np.zeros((1, *shape), np.uint8)).shape != (1, len(classes)):
+                raise ValueError(f"answers that are not of {len(classes)} classes")
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            wanted, got = "holds a network, but not of pictures", (str(error).splitlines() or [""])[0]
+            hint = "a file that `clearprop train FOLDER` wrote"
+            raise InputError(lesson(f"reading {path}", wanted, got, hint=hint)) from error
+        return model
+
+
+def _sizes(about: dict[str, Any]) -> tuple[tuple[int, ...], int]:
+    """Return the shape of a picture and the number of classes that a file tells of."""
+    pictures = about["pictures"]
+    shape = tuple(int(side) for side in pictures["shape"])
+    if len(shape) != 3 or shape[0] not in (1, 3) or not all(0 < side <= 1 << 14 for side in shape[1:]):
+        raise ValueError(f"pictures of shape {shape}")
+    return shape, len(pictures["classes"])
+
+
+def _numbers(given: Any, count: int) -> list[float]:
+    numbers = [float(number) for number in given]
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise ValueError(f"{len(numbers)} numbers for {count} channels")
+    return numbers

@@ -1,0 +1,335 @@
+"""`clearprop train` and `predict` of pictures, and `--model`: known networks and a person's own."""
+
+import csv
+import io
+import json
+import re
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from clearprop.cli import main
+from clearprop.train.picture_model import PictureModel
+
+Image = pytest.importorskip("PIL.Image")
+OWN = """
+import numpy as np
+from math import prod
+from clearprop import nn
+
+class Two(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(inputs, 16), nn.Linear(16, outputs)
+
+    def forward(self, x):
+        return self.outer(np.tanh(self.inner(x.reshape(len(x), -1))))
+
+def build(input_shape, outputs):
+    return Two(prod(input_shape), outputs)
+
+def plain(input_shape, outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), outputs))
+
+def narrow(input_shape):
+    return nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), 7))
+
+def strange(width):
+    return nn.Linear(1, 1)
+
+def fails(outputs):
+    return nn.Linear(3, "x")
+
+def nothing():
+    return None
+
+word = "x"
+"""
+
+
+def bright(tmp_path, count=24, side=8):
+    """Write pictures that are bright on the left or on the right, or all over."""
+    rng = np.random.default_rng(0)
+    for name, part in (
+        ("left", np.s_[:, : side // 2]),
+        ("right", np.s_[:, side // 2 :]),
+        ("whole", np.s_[:]),
+    ):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.integers(0, 60, (side, side))
+            pixels[part] += 150
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "data" / name / f"{i}.png")
+    return str(tmp_path / "data")
+
+
+def run(*words):
+    return main(list(map(str, words)))
+
+
+def trained(tmp_path, data, *options):
+    quick = ("--epochs", 12, "--compile", "no", "--quiet", "--output", tmp_path / "out")
+    assert run("train", data, *quick, *options) == 0
+    return tmp_path / "out" / "model.safetensors"
+
+
+def table(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize("model", ["resnet", "lenet", "mlp"])
+def test_a_folder_is_learned_and_predicted(tmp_path, capsys, model):
+    data = bright(tmp_path)
+    file = trained(tmp_path, data, "--model", model)
+    told = capsys.readouterr().out
+    assert float(re.search(r"test accuracy ([\d.]+) %", told)[1]) > 90
+    assert {p.name for p in (tmp_path / "out").iterdir()} >= {
+        "model.safetensors",
+        "history.csv",
+        "report.html",
+    }
+
+    assert run("predict", file, f"{data}/left/0.png", f"{data}/whole") == 0
+    rows = table(capsys.readouterr().out)
+    assert len(rows) == 25
+    assert rows[0]["picture"] == f"{data}/left/0.png"
+    right = [r["predicted class"] == r["picture"].split("/")[-2] for r in rows]
+    assert np.mean(right) > 0.9
+    assert sum(float(rows[0][f"probability {name}"]) for name in ("left", "right", "whole")) == pytest.approx(
+        1
+    )
+
+
+def test_one_picture_on_standard_input(tmp_path, capsys, monkeypatch):
+    data = bright(tmp_path)
+    file = trained(tmp_path, data, "--model", "mlp", "--hidden", "16", "--dropout", 0)
+    capsys.readouterr()
+    with open(f"{data}/right/3.png", "rb") as picture:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=picture))
+        assert run("predict", file, "-") == 0
+    assert run("predict", file, f"{data}/right/3.png", "--output", tmp_path / "p.csv") == 0
+    (one,), (other,) = (
+        table(capsys.readouterr().out.split("wrote")[0]),
+        table((tmp_path / "p.csv").read_text()),
+    )
+
+    assert one["picture"] == "-"
+    assert {k: v for k, v in one.items() if k != "picture"} == {
+        k: v for k, v in other.items() if k != "picture"
+    }
+
+
+def test_what_is_found_is_told_as_json(tmp_path, capsys):
+    data = bright(tmp_path)
+    Image.fromarray(np.zeros((9, 9, 4), np.uint8)).save(f"{data}/left/clear.png")
+    assert (
+        run(
+            "train",
+            data,
+            "--json",
+            "--epochs",
+            1,
+            "--model",
+            "mlp",
+            "--compile",
+            "no",
+            "--output",
+            tmp_path / "o",
+        )
+        == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+
+    assert told["classes"] == ["left", "right", "whole"]
+    assert told["shape"] == [3, 8, 8]
+    assert told["changes"] == ["flip", "shift"]
+    assert sum(told["rows"].values()) == 73
+    assert any("transparent" in note for note in told["notes"])
+    assert 0 <= told["test"]["accuracy"] <= 1
+
+
+def test_the_report_shows_mistakes_as_pictures(tmp_path, capsys):
+    data = bright(tmp_path)
+    run(
+        "train",
+        data,
+        "--epochs",
+        1,
+        "--model",
+        "mlp",
+        "--compile",
+        "no",
+        "--quiet",
+        "--output",
+        tmp_path / "o",
+    )
+    page = (tmp_path / "o" / "report.html").read_text()
+
+    assert page.count("data:image/png;base64,") > 3
+    for title in ("How well", "The worst mistakes", "How it was learned", "The pictures", "The network"):
+        assert f"<h2>{title}</h2>" in page
+    assert "http" not in re.sub(r"http://www.w3.org/[\w/]+", "", page)
+
+
+def test_the_same_seed_gives_the_same_bits_and_a_resumed_run_too(tmp_path):
+    data = bright(tmp_path)
+
+    def weights(name, *options):
+        quick = ("--model", "lenet", "--compile", "no", "--quiet", "--output", tmp_path / name)
+        assert run("train", data, *quick, *options) == 0
+        return PictureModel.load(tmp_path / name / "model.safetensors").network.state_dict()
+
+    whole = weights("a", "--epochs", 4)
+    checkpoint = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:  # as if it had been killed after the second epoch
+        from clearprop.train import fitting
+
+        saved = fitting.store
+        count = iter(range(100))
+        patch.setattr(fitting, "store", lambda *a, **k: saved(*a, **k) if next(count) < 2 else None)
+        weights("b", "--epochs", 4, "--checkpoint", checkpoint)
+    resumed = weights("c", "--epochs", 4, "--checkpoint", checkpoint, "--resume")
+
+    for name, array in whole.items():
+        np.testing.assert_array_equal(array, resumed[name])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--target", "x"), "--target: is for a table"),
+        (("--hidden", "8"), "--hidden: is for a network of linear layers: the network is 'resnet'."),
+        (("--folds", "3"), "--folds: is for a table"),
+        (("--size", "0x3"), "--size: wants the height and width in pixels, from 1 to 4096: '0x3'."),
+        (("--augment", "spin"), "--augment: wants some of flip, crop, shift, or none: 'spin'."),
+        (
+            ("--class-weight", "lef=2"),
+            "--class-weight: wants balanced or NAME=NUMBER,...: 'lef=2'.\n  Try 'left'.",
+        ),
+        (
+            ("--model", "lennet"),
+            "--model lennet: is no network that is known: known are 'lenet', 'mlp' and 'resnet'.",
+        ),
+        (("--model", "no.py:build"), "--model no.py:build: cannot read it: there is no file 'no.py'."),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(tmp_path, capsys, options, message):
+    assert run("train", bright(tmp_path, 4), "--output", tmp_path / "out", *options) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "iris", "--size", "8"), "--size: is for pictures: iris is a table."),
+        (
+            ("train", "iris", "--model", "lenet"),
+            "the network 'lenet': is for pictures of 8 x 8 pixels or more",
+        ),
+        (("train", "iris", "--model", "resnet", "--hidden", "3"), "--hidden: is for linear layers"),
+    ],
+)
+def test_options_of_pictures_with_a_table_are_refused(tmp_path, capsys, words, message):
+    pytest.importorskip("sklearn")
+    assert run(*words, "--output", tmp_path / "out") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_files_that_are_no_pictures_are_named(tmp_path, capsys):
+    file = trained(tmp_path, bright(tmp_path, 8), "--model", "mlp", "--epochs", 1)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "x.png").write_bytes(b"x")
+    for given, message in (
+        ("none.png", "reading none.png: cannot: there is no such file."),
+        (tmp_path / "empty", f"reading {tmp_path / 'empty'}: wants pictures in the folder: there are none."),
+        (tmp_path / "x.png", f"reading {tmp_path / 'x.png'}: wants a picture that can be read: no picture"),
+    ):
+        assert run("predict", file, given) == 2
+        assert message in capsys.readouterr().err
+    assert run("predict", file, tmp_path / "data", "--append") == 2
+    assert "--append: is for tables" in capsys.readouterr().err
+
+
+# --- a person's own network ---------------------------------------------------------------------------------
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "net.py").write_text(OWN)
+    return f"{tmp_path / 'net.py'}:build"
+
+
+def test_an_own_network_of_pictures_is_given_again(tmp_path, capsys, own):
+    data = bright(tmp_path)
+    file = trained(tmp_path, data, "--model", own)
+    capsys.readouterr()
+
+    assert run("predict", file, f"{data}/left/0.png") == 2
+    told = capsys.readouterr().err
+    assert f"holds the weights of a network of your own: it was made by '{own}'." in told
+    assert "Try --model FILE.py:build" in told
+    assert run("predict", file, f"{data}/left/0.png", "--model", own) == 0
+    assert table(capsys.readouterr().out)[0]["predicted class"] == "left"
+    assert run("predict", file, f"{data}/left/0.png", "--model", own.replace("build", "plain")) == 2
+    assert "its layers and its weights do not fit together" in capsys.readouterr().err
+
+
+def test_an_own_network_of_registered_layers_needs_nothing_again(tmp_path, capsys, own):
+    data = bright(tmp_path, 8)
+    file = trained(tmp_path, data, "--model", own.replace("build", "plain"))
+
+    assert run("predict", file, f"{data}/left/0.png") == 0
+
+
+def test_an_own_network_of_a_table(tmp_path, capsys, own):
+    pytest.importorskip("sklearn")
+    file = trained(tmp_path, "iris", "--model", own)
+    capsys.readouterr()
+    rows = tmp_path / "new.csv"
+    rows.write_text(
+        "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)\n5.1,3.5,1.4,0.2\n"
+    )
+
+    assert run("predict", file, rows) == 2
+    assert "holds the weights of a network of your own" in capsys.readouterr().err
+    assert run("predict", file, rows, "--model", own) == 0
+    assert "predicted species" in capsys.readouterr().out
+    assert run("explain", file, rows, "--model", own) == 0
+    assert "by integrated gradients" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("narrow", "wants answers of shape (2, 3): (2, 7) of inputs of shape (2, 1, 8, 8)."),
+        ("strange", "or of one of them, or of nothing: it asks for 'width'."),
+        ("fails", "failed with ValueError: Linear(...): wants out_features of 1 or more: 'x'"),
+        ("nothing", "wants nothing(input_shape, outputs) to return a clearprop.nn.Module: a NoneType."),
+        ("word", "wants a function or a class of that name: there is something else called 'word' in it."),
+        ("gone", "wants a function or a class of that name: there is no 'gone' in it."),
+    ],
+)  # fmt: skip
+def test_an_own_network_that_does_not_fit_is_refused(tmp_path, capsys, own, name, message):
+    data = bright(tmp_path, 4)
+
+    assert run("train", data, "--model", own.replace("build", name), "--output", tmp_path / "out") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_run_is_told_with_its_line(tmp_path, capsys):
+    (tmp_path / "bad.py").write_text("from clearprop import nn\n1 / 0\n")
+
+    assert (
+        run("train", bright(tmp_path, 4), "--model", tmp_path / "bad.py", "--output", tmp_path / "out") == 2
+    )
+    told = capsys.readouterr().err
+    assert "failed with ZeroDivisionError: division by zero." in told
+    assert f"At {tmp_path / 'bad.py'}:2." in told
+
+
+def test_the_digits_are_pictures_for_a_network_by_name(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    file = trained(tmp_path, "digits", "--model", "lenet", "--epochs", 3)
+
+    assert PictureModel.load(file).shape == (1, 8, 8)
