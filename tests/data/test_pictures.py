@@ -76,6 +76,7 @@ def test_what_is_no_picture_is_left_out_and_said(tmp_path):
     assert found.notes == ["left out, as no pictures of a class: 'Thumbs.db' and 'notes.txt'"]
 
 
+IMAGES = "train-images-idx3-ubyte"
 RED = np.zeros((8, 8, 3), np.uint8) + np.array([200, 0, 0], np.uint8)
 
 
@@ -232,7 +233,7 @@ def test_mnist_as_it_comes(tmp_path, packed):
          "is not a whole IDX file"),
         (lambda p: (p / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(5, np.uint8))),
          "wants a label for each picture: 6 pictures, labels of shape (5,)"),
-        (lambda p: (p / "train-images-idx3-ubyte").write_bytes(gzip.compress(bytes(9))[:12]), "wants a f"),
+        (lambda p: (p / IMAGES).write_bytes(gzip.compress(b"ab")[:12]), "wants a folder"),
     ],
 )  # fmt: skip
 def test_an_idx_file_that_is_not_whole_is_refused(tmp_path, spoil, message):

@@ -29,35 +29,13 @@ if TYPE_CHECKING:
 STEPS, BATCH, RATE = 1200, 64, 0.005
 """About so many steps of so many pictures, at a rate that rises to this, unless told otherwise."""
 
-_OF_TABLES = tuple(
-    [
-        "target",
-        "task",
-        "many_classes",
-        "column",
-        "categorical",
-        "ignore",
-        "delimiter",
-        "encoding",
-        "decimal",
-        "missing",
-        "dates",
-        "stream",
-        "scaling",
-        "group",
-        "time",
-        "folds",
-        "seeds",
-        "search",
-        "sample_weight",
-        "quantiles",
-        "plain",
-        "members",
-        "pieces",
-        "loss",
-        "threshold",
-    ]
+# fmt: off
+_OF_TABLES = (
+    "target", "task", "many_classes", "column", "categorical", "ignore", "delimiter", "encoding", "decimal",
+    "missing", "dates", "stream", "scaling", "group", "time", "folds", "seeds", "search", "sample_weight",
+    "quantiles", "plain", "members", "pieces", "loss", "threshold",
 )
+# fmt: on
 _OF_NETWORK = ("hidden", "activation", "dropout")
 FEWEST = 30
 
