@@ -45,7 +45,6 @@ class PictureJob(Job):
 
     pictures: Pictures
     model: Any
-    classify = True
     recipe = None
 
     def __init__(self, args: argparse.Namespace, given: dict[str, Any]) -> None:
@@ -128,6 +127,10 @@ class PictureJob(Job):
     def held(self) -> Any:
         """Return the pictures to validate with, in batches, or None."""
         return DataLoader(self._rows(self.parts[1]), 256) if len(self.parts[1]) else None
+
+    def metric(self) -> str:
+        """Return what is followed besides the loss."""
+        return "accuracy"
 
     def _rows(self, numbers: Any, **changes: Any) -> PictureRows:
         pictures = self.pictures
