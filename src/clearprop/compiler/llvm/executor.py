@@ -243,7 +243,7 @@ class Native:
         function = self.module.function(f"{name}.sum", "ptr noalias %data", '"prefer-vector-width"="512"')
         some = False
         for piece in chain.pieces:
-            for v in getattr(piece.writer, "ending", ()):
+            for v in piece.shared:
                 write_combination(function, v, self.places, len(chain.bounds) - 1)
                 some = True
         return [f"call void @{name}.sum(ptr %data)"] if some else []

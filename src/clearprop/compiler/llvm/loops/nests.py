@@ -10,7 +10,7 @@ import numpy as np
 from clearprop.compiler.llvm.language.engine import vector_bytes
 from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.llvm.loops.indexing import picking
-from clearprop.compiler.plan.fuse import Group, ends, full, through
+from clearprop.compiler.plan.fuse import Group, ends, full, is_row, through
 from clearprop.compiler.program import ir
 from clearprop.compiler.program.layout import Layout, across, layout
 from clearprop.compiler.program.strides import contiguous
@@ -115,8 +115,8 @@ class Nest:
         self.lanes: int = 0 if not inner else min(lanes, 1 << max(1, (n - 1).bit_length()))
         self.single: bool = bool(inner) and not self.flat and len(inner) == 1 and n <= self.lanes
 
-    def _level(self, v: ir.Value) -> int:
-        """0: the same throughout; 1: one per turn of the outer loops; 2: changes inside."""
+    def level(self, v: ir.Value) -> int:
+        """Return 0: the same throughout; 1: one per turn of the outer loops; 2: changes inside."""
         v = through(v) if through(v) in self.inside else v
         found = self.levels.get(v)
         if found is None:
@@ -126,32 +126,42 @@ class Nest:
                     found = 2
                 elif any(a.steps[v] for a in self.outer):
                     found = 1
-            elif self._is_row_reduction(v):
+            elif self.is_row_reduction(v):
                 found = 1
             elif v in self.draws:
                 found = 2 if self.inner else 0
             else:
-                found = max((self._level(x) for x in v.entries), default=0)
+                found = max((self.level(x) for x in v.entries), default=0)
                 if v in self.picks:
                     own = 2 if any(a.steps[v, "pick"] for a in self.inner) else 0
                     found = max(found, own or (1 if any(a.steps[v, "pick"] for a in self.outer) else 0))
             self.levels[v] = found
         return found
 
-    def _is_row_reduction(self, v: ir.Value) -> bool:
+    def is_row_reduction(self, v: ir.Value) -> bool:
+        """Tell whether each row has one entry of it, which later passes over the row may need."""
         return self.rows and v.reduces and v in self.inside and not ends(v, self.group)
+
+    def is_row(self, v: ir.Value) -> bool:
+        """Tell whether it is the same all along a row."""
+        return self.rows and is_row(v.shape, self.group)
+
+    def source(self, v: ir.Value) -> ir.Value:
+        """Return what the group computes, for a value that repeats it."""
+        source = through(v)
+        return source if source in self.inside else v
 
     def _plan_passes(self) -> None:
         """Say in which pass over a row each value is computed: after the reductions it needs."""
         self.levels: dict[ir.Value, int] = {}
         self.passes: dict[ir.Value, int] = {}
         for v in self.group.values:
-            self._level(v)  # in order, so that each finds those of its operands
+            self.level(v)  # in order, so that each finds those of its operands
             needed = 0
             for x in v.entries:
                 source = through(x)
                 if source in self.inside:
-                    after = 1 if self._is_row_reduction(source) else 0
+                    after = 1 if self.is_row_reduction(source) else 0
                     needed = max(needed, self.passes[source] + after)
             self.passes[v] = needed
         self.count: int = 1 + max((self.passes[v] for v in self.group.values), default=0)
@@ -165,7 +175,7 @@ class Nest:
         self.kept: list[Value] = [  # what is costly and needed again in a later pass over the row
             v
             for v, last in users.items()
-            if last > self.passes[v] and self._level(v) == 2 and costs[v] > CHEAP and v not in self.goals
+            if last > self.passes[v] and self.level(v) == 2 and costs[v] > CHEAP and v not in self.goals
         ]
 
     def _costs(self) -> dict[ir.Value, int]:

@@ -106,22 +106,22 @@ class Likeness:
         return dtype.str, place.strides
 
     def _of_a_loop(self, writer: LoopWriter) -> tuple[Any, ...]:
-        group = writer.group
-        if writer.picks or writer.draws or any(v.form is not None for v in group.values):
+        nest, group = writer.nest, writer.nest.group
+        if nest.picks or nest.draws or any(v.form is not None for v in group.values):
             return ()
         self.values = group.values
         number: dict[Value, Any] = {v: i for i, v in enumerate(group.values)}
-        number |= {x: f"leaf {i}" for i, x in enumerate(writer.leaves)}
+        number |= {x: f"leaf {i}" for i, x in enumerate(nest.leaves)}
 
         def seen(x: Any) -> Any:
             if not isinstance(x, Value):
                 return type(x), repr(x)
             source = through(x)
-            return (number[source] if source in writer.inside else number.get(x)), x.shape, x.dtype.str
+            return (number[source] if source in nest.inside else number.get(x)), x.shape, x.dtype.str
 
         lines = [(*_facts(v), *map(seen, v.inputs)) for v in group.values]
-        leaves = [(x.shape, *self._points(place, x.dtype)) for x, place in writer.leaves.items()]
-        goals = [(number[v], *self._points(writer.goals[v], v.dtype)) for v in group.stores]
+        leaves = [(x.shape, *self._points(place, x.dtype)) for x, place in nest.leaves.items()]
+        goals = [(number[v], *self._points(nest.goals[v], v.dtype)) for v in group.stores]
         rows = None if group.rows is None else tuple(sorted(group.rows))
         return (group.kind, group.shape, rows, *lines, *leaves, *goals)
 

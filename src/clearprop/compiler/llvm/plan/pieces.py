@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from clearprop.compiler.llvm.loops.access import Memory
 from clearprop.compiler.llvm.loops.indexing import PutWriter
 from clearprop.compiler.llvm.loops.loops import LoopWriter
+from clearprop.compiler.llvm.loops.nests import Nest
 from clearprop.compiler.llvm.loops.scanning import ScanWriter
 from clearprop.compiler.llvm.products.convolution import WRITERS, ConvolutionWriter
 from clearprop.compiler.llvm.products.panels import PanelWriter
@@ -34,6 +35,7 @@ class Piece:
     grain: int = 1
     fails: bool = False  # whether it may find an index out of bounds
     assigns: bool = False  # whether it writes over what a state holds
+    shared: tuple[Value, ...] = ()  # reductions to which each part adds its share
 
     @property
     def work(self) -> float:
@@ -48,19 +50,20 @@ def piece(group: Group, memory: Memory, home: Home) -> Piece:
 
 def _loop(group: Group, memory: Memory, home: Home) -> Piece:
     writer = LoopWriter(group, memory)
-    result = Piece(group, writer, turns=writer.turns)
-    if writer.flat:
-        result.grain = max(1, 16 // writer.unit) if writer.unit < 16 else 1
-    for v, chosen in writer.picks.items():
-        own = _own_rows(chosen, _turn_step(writer, (v, "pick")), writer.turns)
+    nest = writer.nest
+    result = Piece(group, writer, turns=nest.turns, shared=tuple(nest.ending))
+    if nest.flat:
+        result.grain = max(1, 16 // nest.unit) if nest.unit < 16 else 1
+    for v, chosen in nest.picks.items():
+        own = _own_rows(chosen, _turn_step(nest, (v, "pick")), nest.turns)
         _note(result.reads, home(chosen.base), own)
-    for drawn in writer.draws.values():
+    for drawn in nest.draws.values():
         _note(result.reads, home(drawn.base), False)
-    for x, place in writer.leaves.items():
-        _note(result.reads, home(place.base), _own_rows(place, _turn_step(writer, x), writer.turns))
+    for x, place in nest.leaves.items():
+        _note(result.reads, home(place.base), _own_rows(place, _turn_step(nest, x), nest.turns))
     for v in group.stores:
-        step = _turn_step(writer, (v, "store"))
-        own = v not in writer.ending and _own_rows(writer.goals[v], step, writer.turns)
+        step = _turn_step(nest, (v, "store"))
+        own = v not in nest.ending and _own_rows(nest.goals[v], step, nest.turns)
         _note(result.writes, home(v), own)
     return result
 
@@ -131,11 +134,11 @@ def _note(touched: dict[Value, bool], x: Value, own: bool) -> None:
     touched[x] = touched.get(x, True) and own
 
 
-def _turn_step(writer: LoopWriter, key: Any) -> int:
+def _turn_step(nest: Nest, key: Any) -> int:
     """Return how many entries an array moves on per turn."""
-    if writer.outer:
-        return int(writer.outer[0].steps[key])
-    return int(writer.inner[0].steps[key] * writer.unit) if writer.flat else 0
+    if nest.outer:
+        return int(nest.outer[0].steps[key])
+    return int(nest.inner[0].steps[key] * nest.unit) if nest.flat else 0
 
 
 def _own_rows(place: Layout, step: int, turns: int) -> bool:

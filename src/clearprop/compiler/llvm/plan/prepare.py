@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.llvm.language.ufuncs import UFUNCS
+from clearprop.compiler.llvm.loops.entries import CHOICES
 from clearprop.compiler.llvm.loops.indexing import indexed
-from clearprop.compiler.llvm.loops.loops import CHOICES
 from clearprop.compiler.llvm.loops.random import drawn
 from clearprop.compiler.llvm.plan.pieces import KINDS
 from clearprop.compiler.llvm.products.convolution import WRITERS, native

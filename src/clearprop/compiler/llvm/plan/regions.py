@@ -259,7 +259,7 @@ def _most(piece: Piece) -> list[int]:
     writer, found = piece.writer, []
     if isinstance(writer, ProductWriter) and writer.copies_right:
         found.append(max(2, piece.turns // COPIED))
-    shares = sum(v.size for v in getattr(writer, "ending", ()))  # added up at the end, by one thread
+    shares = sum(v.size for v in piece.shared)  # added up at the end, by one thread
     if shares:
         found.append(max(2, int(piece.work / (4 * shares))))
     return found

@@ -71,7 +71,7 @@ class Tables:
         parts = self.places.parts
         tasks: list[tuple[int, ...]] = []
         for piece in chain.pieces if parts > 1 else ():
-            for v in getattr(piece.writer, "ending", ()):
+            for v in piece.shared:
                 tasks.append((len(self.calls), 1, 0, 0, 0))
                 self._call(
                     *self.outline.function(
