@@ -1,6 +1,7 @@
 """How far values and local derivatives of the elementwise ops are from the exact ones, beside PyTorch's.
 
     python benchmarks/accuracy.py [--points 4000] [--op tanh] [--json FILE]
+    python benchmarks/accuracy.py --costs    # of the formulas that are right where ours are not
 
 Every op is evaluated at points spread over all of its domain (log-uniformly over the magnitudes of the dtype
 as well as uniformly near 0). The exact numbers come from mpmath. Errors are in units in the last place (ulp)
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,98 @@ TABLE |= {
 # fmt: on
 
 
+# --- what it would cost to be right everywhere --------------------------------------------------------------
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def _tails(x: np.ndarray) -> np.ndarray:
+    np.tanh(x)  # the value is wanted in any case
+    e = np.exp(-2 * np.abs(x))
+    return 4 * e / np.square(1 + e)
+
+
+def _whole_argument(x: np.ndarray) -> np.ndarray:
+    """gelu's tanh form, its argument in two numbers."""
+    wide = x.astype(np.longdouble)
+    wide = 2 * np.sqrt(np.longdouble(2) / np.longdouble(mp.nstr(mp.pi, 30))) * (
+        wide + np.longdouble("0.044715") * wide * wide * wide
+    )  # fmt: skip
+    u = wide.astype(np.float64)
+    return x * _sigmoid(u) * (1 + (wide - u).astype(np.float64) * _sigmoid(-u))
+
+
+def _whole_product(x: np.ndarray) -> np.ndarray:
+    u = x * 3.0
+    lost = (x.astype(np.longdouble) * 3 - u).astype(np.float64)
+    return (np.logaddexp(u, 0) + lost * _sigmoid(u)) / 3
+
+
+def _largest_apart(x: np.ndarray) -> np.ndarray:
+    """log_softmax whose sum leaves out the largest entry's 1."""
+    at = np.argmax(x, axis=-1)[..., None]
+    shifted = x - np.take_along_axis(x, at, -1)
+    e = np.exp(shifted)
+    np.put_along_axis(e, at, 0.0, -1)
+    return shifted - np.log1p(e.sum(axis=-1, keepdims=True))
+
+
+def _by_its_zero(f: Callable, exact: Callable, start: float) -> Callable:
+    """`f`, within 1/4 of a zero the zero's distance times a polynomial."""
+    zero = mp.findroot(exact, start)
+    high = float(zero)
+    low, c = float(zero - high), [float(v) for v in mp.taylor(exact, zero, 15)[1:]]
+
+    def right(x: np.ndarray) -> np.ndarray:
+        d = (x - high) - low
+        z = c[-1] * d
+        for k in reversed(c[1:-1]):
+            z = (z + k) * d
+        return np.where(np.abs(d) < 0.25, d * (z + c[0]), f(x))
+
+    return right
+
+
+def costs() -> None:
+    """Print the time of each right formula in that of ours, and where ours was wrong how wrong both are."""
+    rng = np.random.default_rng(0)
+    rows: list[tuple[str, Callable, Callable, Callable, np.ndarray]] = [
+        ("tanh'", lambda x: 1 - np.square(np.tanh(x)), _tails, lambda x: mp.sech(x) ** 2, rng.uniform(5, 17, 10**5)),
+        ("gelu tanh", CALLED["gelu tanh"], _whole_argument, TABLE["gelu tanh"][1], rng.uniform(-5, -3, 10**5)),
+        ("softplus(beta=3)", CALLED["softplus(beta=3)"], _whole_product, TABLE["softplus(beta=3)"][1], rng.uniform(-200, 0, 10**5)),
+    ]  # fmt: skip
+    for name, start in (("silu'", -1.28), ("gelu'", -0.75)):
+        _, value, slopes, _ = TABLE[name]
+        second = clearprop.elementwise_grad(CALLED[name])
+        for f, exact, at in (
+            (CALLED[name], value, start),
+            (second, slopes[0], {"silu'": -2.4, "gelu'": -1.41}[name]),
+        ):
+            x = rng.uniform(at - 0.01, at + 0.01, 10**5)
+            rows.append((name + "'" * (f is second), f, _by_its_zero(f, exact, at), exact, x))  # fmt: skip
+    print(f"{'':18}{'time':>8}{'ours: ulp':>12}{'right: ulp':>12}")
+    for name, ours, right, exact, x in rows:
+        few = [exact(mp.mpf(float(v))) for v in x[:500]]
+        errors = (ulps(np.asarray(f(x[:500])), few, np.float64).max() for f in (ours, right))
+        print(f"{name:18}{_ratio(right, ours, x):>8.2f}" + "".join(f"{e:>12.3g}" for e in errors))
+    gap = rng.uniform(0, 40, (10**4, 1))
+    x = np.concatenate([gap, np.zeros((10**4, 9))], axis=1)
+    few = [-mp.log1p(9 * mp.exp(-mp.mpf(float(v)))) for v in gap[:500, 0]]
+    errors = (ulps(f(x[:500])[:, 0], few, np.float64).max() for f in (clearprop.log_softmax, _largest_apart))
+    print(f"{'log_softmax':18}{_ratio(_largest_apart, clearprop.log_softmax, x):>8.2f}" + "".join(f"{e:>12.3g}" for e in errors))  # fmt: skip
+
+
+def _ratio(slow: Callable, fast: Callable, x: np.ndarray) -> float:
+    """The least time of each of two functions, taken in turn."""
+    least = [math.inf, math.inf]
+    for _ in range(30):
+        for i, f in enumerate((slow, fast)):
+            start = time.perf_counter()
+            f(x)
+            least[i] = min(least[i], time.perf_counter() - start)
+    return least[0] / least[1]
+
+
 def points(domain: tuple[float, float], n: int, dtype: Any, rng: np.random.Generator) -> np.ndarray:
     """Return n numbers of all magnitudes inside an open interval."""
     low, high = domain
@@ -201,7 +295,13 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=4000)
     parser.add_argument("--op", choices=sorted(TABLE), help="this op alone")
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--costs", action="store_true", help="the times of formulas that are right everywhere"
+    )
     args = parser.parse_args()
+    if args.costs:
+        costs()
+        return
     print(f"{'ulp':26}{'ours: max':>12}{'99 %':>9}{'torch: max':>14}{'99 %':>9}")
     results = []
     for name in [args.op] if args.op else TABLE:
