@@ -581,9 +581,13 @@ def _product_with(other: Any) -> Callable[[Any, Any], Tensor]:
 def beside_sparse(t: Tensor) -> Any:
     """Return what SciPy takes for no array where it is about to compute `S @ t` of a sparse S, else None.
 
-    Python then asks for `t.__rmatmul__(S)`.
+    Python then asks for `t.__rmatmul__(S)`. `S.dot(t)` of some kinds asks beforehand whether it is an array,
+    and forgets the array that it is given.
     """
-    if sys._getframe(2).f_code.co_name != "_matmul_dispatch":
+    frame = sys._getframe(2)
+    if frame.f_code.co_name == "dot" and frame.f_globals["__name__"].startswith("scipy.sparse."):
+        return np.empty(0)
+    if frame.f_code.co_name != "_matmul_dispatch":
         return None
     found = np.empty((), object)
     found[()] = t

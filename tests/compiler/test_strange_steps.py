@@ -75,8 +75,8 @@ ASKED = {
 ASKED |= {f"picked: {name}": lambda x, f=f: f(x[x > 0]) for name, f in PICKED.items()}
 REFUSED = {
     "hasattr", "min", "sorted", "in", "any", "int", "sqrt", "hash", "a key", "a set", "f-string", "percent",
-    "bytes", "set an entry", "fromiter", "np.array", "nonzero", "unique", "where", "compress",
-    "argwhere", "flatnonzero", "extract", "bincount", "added in place", "out", "a generator",
+    "bytes", "set an entry", "fromiter", "np.array", "nonzero", "unique", "where",
+    "argwhere", "flatnonzero", "bincount", "added in place", "out", "a generator",
     "a set as result", "a function", "random", "delete", "insert", "a list repeated", "a word repeated",
     "shares memory", "may share memory", "floating-point errors", "an_optimizers_state_that_is_loaded", "picked: histogram",
     "an_attribute_of_the_step_itself", "a_default_that_grows", "a_counter", "an_iterator",

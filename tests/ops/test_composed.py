@@ -5,6 +5,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, gradcheck
+from clearprop.compiler.step import available_executors
 
 X = np.array([[0.3, -1.2, 0.8, 2.1], [1.7, 0.45, -0.6, -1.9], [0.95, 1.3, -0.15, 0.62]])
 V = np.array([0.3, -1.2, 0.8, 2.1])
@@ -235,3 +236,31 @@ def test_gradients_of_complex_vectors(f):
 def test_what_numpy_refuses_is_refused(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+# --- what is picked, planned --------------------------------------------------------------------------------
+MASK = np.array([True, False, True])
+
+
+@pytest.mark.parametrize("executor", available_executors())
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.compress(MASK, x, axis=0),
+        lambda x: np.compress([False, True], x, axis=-1),
+        lambda x: np.compress([1, 0, 3, 0, 1], x),
+        lambda x: np.extract(MASK, x[:, 0]),
+        lambda x: np.compress(x[:, 0] > 0, x, axis=0),
+        lambda x: np.compress(x[0] * (x[0] > 0), x, axis=1),
+        lambda x: np.extract(x > 0, x),
+    ],
+)
+def test_what_a_mask_picks_is_planned(f, executor):
+    picked, slopes = (
+        clearprop.compile(g, executor=executor) for g in (f, clearprop.grad(lambda x: np.sum(f(x) ** 3)))
+    )
+    for factor in (1.0, -1.0, 2.0, -2.0, 3.0):
+        x = factor * X
+        np.testing.assert_array_equal(picked(x), f(x))
+        np.testing.assert_array_equal(f(Tensor(x)).value, f(x))
+        np.testing.assert_allclose(slopes(x), clearprop.grad(lambda x: np.sum(f(x) ** 3))(x), rtol=1e-14)

@@ -18,6 +18,8 @@ def test_products_from_both_sides(kind):
     for shape in ((2,), (2, 4), (2, 0)):
         x = np.arange(np.prod(shape), dtype=float).reshape(shape)
         np.testing.assert_allclose((S @ Tensor(x)).value, DENSE @ x)
+        np.testing.assert_allclose(S.dot(Tensor(x)).value, DENSE @ x)
+        np.testing.assert_allclose(vmap(S.dot)(x[None]), (DENSE @ x)[None])
         np.testing.assert_allclose(jacobian(lambda x, S=S: S @ x)(x), jacobian(lambda x: DENSE @ x)(x))
         turned = np.arange(3.0) if len(shape) == 1 else np.ones((shape[1], 3))
         np.testing.assert_allclose((Tensor(turned) @ S).value, turned @ DENSE)
@@ -64,6 +66,12 @@ def test_anything_but_a_product_is_refused(call):
         TypeError, match=r"products with sparse matrices alone|would drop the gradient|no rule"
     ):
         call(sp.csr_array(DENSE), Tensor(np.ones((3, 2))))
+
+
+@pytest.mark.parametrize("call", [np.dot, np.vdot, np.inner, np.outer, np.kron, lambda S, t: t.dot(S.T)])
+def test_functions_that_numpy_would_call_on_the_matrix_as_one_object_are_refused(call):
+    with pytest.raises((TypeError, ValueError), match="products with sparse matrices alone"):
+        call(sp.coo_array(DENSE), Tensor(np.ones(2)))
 
 
 def test_more_axes_are_refused():

@@ -12,6 +12,7 @@ from clearprop.errors import at_line, lesson
 from clearprop.ops.index import take
 from clearprop.ops.shape import as_array, constant
 from clearprop.registry import implements, ops
+from clearprop.tensor import Tensor
 
 
 # --- joining ------------------------------------------------------------------------------------------------
@@ -114,15 +115,25 @@ def compress(condition: Any, x: Any, axis: int | None = None) -> Any:
     """Return the slices along `axis` (entries, where it is None) at which the condition holds."""
     if np.ndim(condition) != 1:
         raise ValueError(lesson("np.compress(condition, x)", "wants a vector", f"{np.shape(condition)}"))
-    places = np.flatnonzero(condition)
-    return take(as_array(x), places, axis)
+    x = as_array(x)
+    x, axis = (x.reshape((x.size,)), 0) if axis is None else (x, normalize_axis_index(axis, x.ndim))
+    return _picked(condition, x, axis)
 
 
 @implements(np.extract)
 def extract(condition: Any, x: Any) -> Any:
     """Return the entries of `x` at the places where the condition holds."""
     x = as_array(x)
-    return take(x.reshape((x.size,)), np.flatnonzero(condition))
+    return _picked(as_array(condition).reshape((-1,)), x.reshape((x.size,)), 0)
+
+
+def _picked(condition: Any, x: Any, axis: int) -> Any:
+    """The slices at which a condition holds, which may be shorter than `x`; a mask where it is a Tensor."""
+    if not isinstance(condition, Tensor):
+        return take(x, np.flatnonzero(condition), axis)
+    before = (slice(None),) * axis
+    mask = condition if condition.dtype.kind == "b" else condition != 0
+    return x[(*before, slice(condition.shape[0]))][(*before, mask)]
 
 
 @implements(np.sort_complex)

@@ -15,7 +15,7 @@ from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.modes import mode
 from clearprop.registry import implements, wider
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, plain
 
 
 def _back(g: Any, z: Any, x: Any, **attrs: Any) -> Any:
@@ -231,7 +231,7 @@ def as_array(x: Any) -> Any:
     >>> as_array([1, 2])
     array([1, 2])
     """
-    return x if isinstance(x, Tensor) else np.asarray(x)
+    return x if isinstance(x, Tensor) else np.asarray(plain(x))
 
 
 def constant(x: Any) -> Any:

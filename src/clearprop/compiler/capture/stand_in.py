@@ -23,8 +23,8 @@ _ARRAYS_OWN = {name for kind in (np.ndarray, np.generic) for name in dir(kind)} 
     {*dir(Tensor)} - _NO_ATTRIBUTES
 )
 _BY_VALUES = {  # functions whose result has a shape that depends on values
-    np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.compress, np.extract, np.trim_zeros, np.union1d,
-    np.intersect1d, np.setdiff1d, np.setxor1d, np.unique_values, np.unique_counts, np.unique_inverse,
+    np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.trim_zeros, np.union1d, np.intersect1d,
+    np.setdiff1d, np.setxor1d, np.unique_values, np.unique_counts, np.unique_inverse,
     np.unique_all, np.bincount,
 }  # fmt: skip
 _IN_PLACE = (
