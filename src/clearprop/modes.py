@@ -177,6 +177,7 @@ class Marks(threading.local):
     left: int = 0  # how many Tensors that need a gradient became Python numbers
     latest: tuple[Any, ...] = ()  # weak references to the outputs of the latest backward passes, newest first
     lent: tuple[dict[Any, Any], ...] = ()  # Tensors that Modules hold in the place of their own, by these
+    stood: dict[int, Any] | None = None  # whose places these are that they hold, by id()
     replaced: str = ""  # where a leaf that holds a gradient was last computed with under `no_grad()`
 
 

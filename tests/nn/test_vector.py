@@ -5,8 +5,10 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, compile, nn, optim
+from clearprop.compiler.step import available_executors
 
 X = np.random.default_rng(0).normal(size=(5, 2))
+EXECUTORS = (None, *available_executors())  # None: eager
 
 
 def model():
@@ -120,3 +122,101 @@ def test_get_by_path():
     assert m.get_buffer("1.running_mean") is m[1].running_mean
     with pytest.raises(AttributeError, match="wants a Parameter"):
         m.get_parameter("1.running_mean")
+
+
+# --- a module that holds other Tensors for a while knows what they stand for --------------------------------
+class Held(nn.Module):
+    """Weights in a list and a dict, a layer, and a buffer that is no leaf."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.ParameterList([np.full((2, 2), 0.5), np.full((2, 2), 0.25)])
+        self.scales = nn.ParameterDict({"a": np.array([1.5, 2.0])})
+        self.layer = nn.Linear(2, 2).double()
+        self.seen = nn.Buffer(np.ones(2))
+
+    def forward(self, x):
+        for w in [*self.weights, *self.weights[1:]]:
+            x = np.tanh(x @ w)
+        return self.layer(x) * self.scales["a"] * self.seen
+
+
+def cube(m):
+    return np.sum(m(X) ** 3)
+
+
+def decay(m):
+    return cube(m) + sum(np.sum(p**2) * len(name) for name, p in m.named_parameters())
+
+
+def squares(m):
+    return {name: p**2 for name, p in m.named_parameters()}
+
+
+PENALTIES = {
+    "forward": cube,
+    "parameters()": decay,
+    "leaves": lambda m: cube(m) + sum(np.sum(p**2) for p in clearprop.tree.leaves(m)),
+    "flatten": lambda m: cube(m) * np.sum(clearprop.tree.flatten(m)[0] ** 2),
+    "one vector": lambda m: cube(m) * np.sum(nn.parameters_to_vector(m.parameters()) ** 2),
+    "get_parameter": lambda m: np.sum(m.get_parameter("layer.weight") ** 3) * m.count_parameters(),
+    "nested grad": lambda m: sum(np.sum(g**2) for g in clearprop.grad(cube)(m).values()),
+    "nested hvp": lambda m: np.sum(clearprop.hvp(cube)(m, squares(m))["weights.0"]),
+    "checkpoint": lambda m: clearprop.checkpoint(cube)(m) * np.sum(m.weights[1]),
+    "another call": lambda m: decay(m) * np.sum(nn.functional_call(m, {"scales.a": m.scales["a"] ** 2}, X)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("name", PENALTIES)
+def test_gradients_by_a_module_reach_what_asks_it_for_its_parameters(name, executor):
+    m, f = Held(), PENALTIES[name]
+    vector, unflatten = clearprop.tree.flatten({k: p.value for k, p in m.named_parameters()})
+    along = np.random.default_rng(0).normal(size=vector.shape)
+
+    def at(step):
+        nn.vector_to_parameters(vector + step * along, m.parameters())
+        return float(f(m).value)
+
+    slope = (at(1e-6) - at(-1e-6)) / 2e-6
+    nn.vector_to_parameters(vector, m.parameters())
+    found = (clearprop.compile(clearprop.grad(f), executor=executor) if executor else clearprop.grad(f))(m)
+
+    assert [*found] == [*unflatten(vector)]
+    np.testing.assert_allclose(clearprop.tree.flatten(found)[0].value @ along, slope, rtol=1e-6)
+    assert all(isinstance(p, nn.Parameter) for p in m.parameters())
+
+
+def test_a_rule_of_ones_own_is_used_for_a_module_that_is_differentiated_by():
+    m = nn.Linear(2, 1).double()
+    rule = lambda g, z, m, x: ({"weight": 7 * np.ones((1, 2)), "bias": np.ones(1)}, None)  # noqa: E731
+    called = clearprop.custom_rule(lambda m, x: m(x), rule, check=False)
+
+    for found in (
+        clearprop.grad(lambda m: np.sum(called(m, X)))(m),
+        clearprop.grad(lambda m: clearprop.grad(lambda x: np.sum(called(m, x) ** 2))(X)[0, 0] + m.bias[0])(m),
+    ):
+        assert [*found] == ["weight", "bias"]
+    np.testing.assert_array_equal(
+        clearprop.grad(lambda m: np.sum(called(m, X)))(m)["weight"].value, [[7.0, 7.0]]
+    )
+
+
+def test_examples_of_a_module_of_their_own():
+    m = Held()
+    many = {k: np.stack([p.value, 2 * p.value]) for k, p in m.named_parameters()}
+    found = clearprop.vmap(lambda values: nn.functional_call(Whole(m), values))(
+        {f"m.{k}": v for k, v in many.items()}
+    )
+    for i in range(2):
+        wanted = nn.functional_call(Whole(m), {f"m.{k}": v[i] for k, v in many.items()})
+        np.testing.assert_allclose(found[i], wanted.value)
+
+
+class Whole(nn.Module):
+    def __init__(self, m):
+        super().__init__()
+        self.m = m
+
+    def forward(self):
+        return decay(self.m)

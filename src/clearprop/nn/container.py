@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from clearprop.errors import lesson
-from clearprop.nn.module import Module, Parameter
+from clearprop.nn.module import Module, Parameter, owner_of
 from clearprop.op import describe
 from clearprop.tensor import Tensor
 
@@ -235,7 +235,7 @@ class ParameterList(Module):
         return self
 
     def _held(self) -> list[Parameter]:
-        return [value for value in self.__dict__.values() if isinstance(value, Parameter)]
+        return [value for value in self.__dict__.values() if isinstance(owner_of(value), Parameter)]
 
     def __len__(self) -> int:
         return len(self._held())
@@ -300,8 +300,9 @@ class ParameterDict(Module):
 
     def items(self) -> list[tuple[str, Parameter]]:
         """Return the names with their Parameters."""
-        return [(name, value) for name, value in self.__dict__.items() if isinstance(value, Parameter)]
+        held = self.__dict__.items()
+        return [(name, value) for name, value in held if isinstance(owner_of(value), Parameter)]
 
 
 def _as_parameter(value: Any) -> Parameter:
-    return value if isinstance(value, Parameter) else Parameter(value)
+    return value if isinstance(owner_of(value), Parameter) else Parameter(value)

@@ -10,7 +10,7 @@ import numpy as np
 from clearprop import structure
 from clearprop.errors import lesson
 from clearprop.hints import for_keywords, refuse_keywords
-from clearprop.modes import current, special
+from clearprop.modes import current, marks, special
 from clearprop.nn.hooks import Hooked, between_hooks
 from clearprop.op import _next_serial
 from clearprop.record import assign, copy_of, read
@@ -52,6 +52,14 @@ class Buffer(Tensor):
     def __init__(self, value: Any, name: str | None = None, persistent: bool = True) -> None:
         super().__init__(value._value if isinstance(value, Tensor) else value, name, requires_grad=False)
         self.persistent: bool = persistent
+
+
+def owner_of(value: Any) -> Any:
+    """Return the Parameter or Buffer in whose place a Module holds a Tensor for a while, else `value` itself.
+
+    `functional_call` puts Tensors there, and whatever differentiates by a Module.
+    """
+    return marks.stood.get(id(value), value) if marks.stood else value
 
 
 class Incompatible(NamedTuple):
@@ -256,7 +264,7 @@ class Module(Hooked):
         seen: set[int] = set()
         for path, module in self.named_modules(prefix) if recurse else ((prefix, self),):
             for name, value in list(module.__dict__.items()):
-                if isinstance(value, kind) and not (once and id(value) in seen):
+                if isinstance(owner_of(value), kind) and not (once and id(value) in seen):
                     seen.add(id(value))
                     yield (f"{path}.{name}" if path else name), value
 
@@ -303,7 +311,7 @@ class Module(Hooked):
     def _get(self, path: str, kind: type[T]) -> T:
         outer, _, name = path.rpartition(".")
         found = getattr(self.get_submodule(outer), name)
-        if not isinstance(found, kind):
+        if not isinstance(owner_of(found), kind):
             called = f"{type(self).__name__}.get_{kind.__name__.lower()}({path!r})"
             raise AttributeError(lesson(called, f"wants a {kind.__name__}", type(found).__name__))
         return found
@@ -375,7 +383,8 @@ class Module(Hooked):
     def _collect(self, prefix: str, state: dict[str, Tensor]) -> None:
         for kind in (Parameter, Buffer):
             for name, value in self.__dict__.items():
-                if isinstance(value, kind) and getattr(value, "persistent", True):
+                own = owner_of(value)
+                if isinstance(own, kind) and getattr(own, "persistent", True):
                     state[prefix + name] = value
         for name, child in self.named_children():
             child._collect(f"{prefix}{name}.", state)

@@ -11,7 +11,7 @@ import numpy as np
 from clearprop import structure, tree
 from clearprop.errors import lesson
 from clearprop.modes import marks
-from clearprop.nn.module import Module
+from clearprop.nn.module import Module, owner_of
 from clearprop.op import describe
 from clearprop.record import assign
 from clearprop.tensor import Tensor
@@ -82,14 +82,16 @@ def holding(module: Module, given: Mapping[str, Any]) -> Iterator[None]:
     everywhere = [(owner, *held) for owner in module.modules() for held in owner.__dict__.items()]
     before = [(owner, name, own) for owner, name, own in everywhere if id(own) in stand_in]
     places = [*((owner, name, stand_in[id(own)]) for owner, name, own in before), *chosen]
-    around, marks.lent = marks.lent, (*marks.lent, {own: stand_in[id(own)] for _, _, own in before})
+    around = marks.lent, marks.stood
+    marks.lent = (*marks.lent, {own: stand_in[id(own)] for _, _, own in before})
+    marks.stood = {**(around[1] or {}), **{id(stand_in[id(own)]): owner_of(own) for _, _, own in before}}
     try:
         for owner, name, value in places:
             owner.__dict__[name] = value
         structure.changed()
         yield
     finally:
-        marks.lent = around
+        marks.lent, marks.stood = around
         for owner, name, own in before:
             owner.__dict__[name] = own
         structure.changed()
