@@ -162,6 +162,7 @@ def _pointing(finding: Symptom, model: Any, seen: Examination) -> Symptom:
 
 def _about(model: Any, seen: Examination) -> str:
     count = sum(p.size for p in seen.parameters.values())
-    layers = f" in {len(seen.layers)} layers" if seen.layers else ""
+    n = len(seen.layers)
+    layers = f" in {n} layer{'s' if n > 1 else ''}" if n else ""
     loss = f", {seen.loss_name} {seen.loss_value:.3g} on {len(seen.x)} rows"
     return f"{type(model).__name__}, {count:,} parameters{layers}{loss if seen.loss is not None else ''}."

@@ -69,8 +69,8 @@ LESSONS: dict[str, dict[str, Any]] = {
             "Here `b` is used twice. A change of `b` reaches the output in two ways, and the two effects add "
             "up: this is the chain rule for several variables. So a node does not set the gradient of its "
             "input, it adds to it.",
-            "The page shows a wrong algorithm beside the right one: on the left, whatever arrives replaces "
-            "what was there, as would do on a tree. Step through both and see where they part.",
+            "The first of the two drawings follows a wrong algorithm: whatever arrives replaces what was "
+            "there, as would do on a tree. Step through both and see where they part.",
             "The difference between the two programs is a single sign: `=` in place of `+=`.",
         ],
         "exercise": "The class `Value` in `value.py` sets its inputs' gradients. Make it add instead, and "
@@ -82,8 +82,8 @@ LESSONS: dict[str, dict[str, Any]] = {
             "Adding is not enough. A node may pass its gradient on only when it has all of it, that is after "
             "everyone who uses it has spoken. Otherwise a part is sent too early and sent once more with the "
             "rest.",
-            "The wrong algorithm here adds up, but never waits: `w` passes on its first contribution at "
-            "once, and then the sum of both. So `x` counts the first one twice.",
+            "The first drawing follows an algorithm that adds up, but never waits: `w` passes on its first "
+            "contribution at once, and then the sum of both. So `x` counts the first one twice.",
             "The right order is a topological order backwards: users before what they use.",
         ],
         "exercise": "Predict what the algorithm that does not wait makes of `w = x**2; y = w * w` at x=2. "
@@ -169,11 +169,12 @@ LESSONS: dict[str, dict[str, Any]] = {
     "lstm": {
         "title": "LSTM",
         "text": [
-            "One step of an LSTM with a single unit, gate by gate. `keep` says how much of the old cell "
-            "stays, `write` how much of the new is written, `show` how much of the cell is seen outside.",
+            "One step of an LSTM with a single unit. Four linear layers have read the input and made `f`, "
+            "`i`, `o` and `g`. The gate `sigmoid(f)` says how much of the old cell stays, `sigmoid(i)` how "
+            "much of the new is written, `sigmoid(o)` how much of the cell is seen outside.",
             "Look at the way from `cell` back to `c`: it is a single product, with `keep`. Where the gate is "
             "open, a gradient can go back over many steps without fading.",
-            "Set `wf` to -5: the gate is shut, and what came before no longer matters, neither forward nor "
+            "Set `f` to -5: the gate is shut, and what came before no longer matters, neither forward nor "
             "backward.",
         ],
         "exercise": "A plain recurrent unit is `h = tanh(w*x + u*h)`. What does its gradient get multiplied "
@@ -210,7 +211,7 @@ LESSONS: dict[str, dict[str, Any]] = {
             "for each parameter: of its gradient, and of the gradient's square.",
             "The step is the first divided by the root of the second: its size hardly depends on how large "
             "the gradients are, only on how much they agree. The divisions by `1 - 0.9**10` make up for "
-            "averages that began at 0.",
+            "averages that began at 0; a tiny number that keeps the last division from failing is left out.",
             "The curves show both on a narrow valley, where one direction is a hundred times steeper than "
             "the other.",
         ],
@@ -302,6 +303,7 @@ WORDS = {
     "start again": "Start again",
     "loss after": "After {n} steps the loss is {loss}.",
     "node": "node",
+    "nodes": "What each kind sends",
     "derivatives": "local derivatives, made by running the rule",
     "curves": "Watch it train",
     "loss": "loss",

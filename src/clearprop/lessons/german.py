@@ -66,7 +66,7 @@ LESSONS: dict[str, dict[str, Any]] = {
             "Hier wird `b` zweimal benutzt. Eine Änderung von `b` erreicht den Ausgang auf zwei Wegen, und "
             "die beiden Wirkungen addieren sich: das ist die Kettenregel für mehrere Veränderliche. Ein "
             "Knoten setzt also den Gradienten seines Eingangs nicht, er addiert dazu.",
-            "Die Seite zeigt neben dem richtigen ein falsches Verfahren: links ersetzt alles, was ankommt, "
+            "Die erste der beiden Zeichnungen folgt einem falschen Verfahren: alles, was ankommt, ersetzt, "
             "was da war, wie es auf einem Baum genügen würde. Geh beide Schritt für Schritt durch und sieh, "
             "wo sie sich trennen.",
             "Der Unterschied zwischen beiden Programmen ist ein einziges Zeichen: `=` statt `+=`.",
@@ -80,8 +80,8 @@ LESSONS: dict[str, dict[str, Any]] = {
             "Addieren genügt nicht. Ein Knoten darf seinen Gradienten erst weitergeben, wenn er ihn ganz "
             "hat, also nachdem alle, die ihn benutzen, gesprochen haben. Sonst wird ein Teil zu früh "
             "geschickt und mit dem Rest noch einmal.",
-            "Das falsche Verfahren addiert hier zwar, wartet aber nie: `w` gibt seinen ersten Beitrag sofort "
-            "weiter, und danach die Summe aus beiden. So zählt `x` den ersten doppelt.",
+            "Die erste Zeichnung folgt einem Verfahren, das zwar addiert, aber nie wartet: `w` gibt seinen "
+            "ersten Beitrag sofort weiter, und danach die Summe aus beiden. So zählt `x` den ersten doppelt.",
             "Die richtige Reihenfolge ist eine topologische Ordnung rückwärts: erst die Benutzer, dann das "
             "Benutzte.",
         ],
@@ -171,12 +171,13 @@ LESSONS: dict[str, dict[str, Any]] = {
     "lstm": {
         "title": "LSTM",
         "text": [
-            "Ein Schritt eines LSTM mit einer einzigen Einheit, Tor für Tor. `keep` sagt, wie viel von der "
-            "alten Zelle bleibt, `write`, wie viel Neues geschrieben wird, `show`, wie viel von der Zelle "
-            "draußen zu sehen ist.",
+            "Ein Schritt eines LSTM mit einer einzigen Einheit. Vier lineare Schichten haben die Eingabe "
+            "gelesen und `f`, `i`, `o` und `g` gemacht. Das Tor `sigmoid(f)` sagt, wie viel von der alten "
+            "Zelle bleibt, `sigmoid(i)`, wie viel Neues geschrieben wird, `sigmoid(o)`, wie viel von der "
+            "Zelle draußen zu sehen ist.",
             "Sieh auf den Weg von `cell` zurück zu `c`: ein einziges Produkt, mit `keep`. Wo das Tor offen "
             "ist, kann ein Gradient viele Schritte zurückgehen, ohne zu verblassen.",
-            "Setze `wf` auf -5: das Tor ist zu, und was vorher war, zählt nicht mehr, weder vorwärts noch "
+            "Setze `f` auf -5: das Tor ist zu, und was vorher war, zählt nicht mehr, weder vorwärts noch "
             "rückwärts.",
         ],
         "exercise": "Eine einfache rekurrente Einheit ist `h = tanh(w*x + u*h)`. Womit wird ihr Gradient in "
@@ -214,7 +215,8 @@ LESSONS: dict[str, dict[str, Any]] = {
             "zwei laufende Mittel: vom Gradienten, und von dessen Quadrat.",
             "Der Schritt ist das erste geteilt durch die Wurzel des zweiten: seine Größe hängt kaum davon "
             "ab, wie groß die Gradienten sind, nur davon, wie einig sie sich sind. Die Divisionen durch "
-            "`1 - 0.9**10` gleichen aus, dass die Mittel bei 0 begonnen haben.",
+            "`1 - 0.9**10` gleichen aus, dass die Mittel bei 0 begonnen haben; eine winzige Zahl, ohne die "
+            "die letzte Division scheitern könnte, ist weggelassen.",
             "Die Kurven zeigen beide in einem engen Tal, in dem eine Richtung hundertmal steiler ist als die "
             "andere.",
         ],
@@ -309,6 +311,7 @@ WORDS = {
     "start again": "Von vorn",
     "loss after": "Nach {n} Schritten ist der Verlust {loss}.",
     "node": "Knoten",
+    "nodes": "Was jede Art schickt",
     "derivatives": "lokale Ableitungen, durch Ausführen der Regel gewonnen",
     "curves": "Sieh dem Training zu",
     "loss": "Verlust",

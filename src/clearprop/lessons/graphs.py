@@ -108,9 +108,9 @@ import clearprop
 from clearprop import Tensor, relu
 from clearprop.nn.functional import conv2d
 
-image = Tensor([[[[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]]]])
-kernel = Tensor([[[[-1.0, 1.0], [-1.0, 1.0]]]])  # bright on the right, dark on the left
-edges = conv2d(image, kernel)
+image = Tensor([[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
+kernel = Tensor([[-1.0, 1.0], [-1.0, 1.0]])  # bright on the right, dark on the left
+edges = conv2d(image[None, None], kernel[None, None])[0, 0]  # one image of one channel
 loss = np.mean(relu(edges))
 """,
     "lstm": """\
@@ -118,14 +118,11 @@ import numpy as np
 import clearprop
 from clearprop import Tensor, sigmoid
 
-x, h, c = Tensor(1.0), Tensor(0.5), Tensor(-0.8)
-wf, wi, wo, wg = Tensor(2.0), Tensor(-1.0), Tensor(0.7), Tensor(1.5)
-keep = sigmoid(wf * x + h)
-write = sigmoid(wi * x + h)
-show = sigmoid(wo * x + h)
-new = np.tanh(wg * x + h)
-cell = keep * c + write * new
-out = show * np.tanh(cell)
+f, i, o, g = Tensor(2.0), Tensor(-0.5), Tensor(0.7), Tensor(1.5)  # what four linear layers made of x and h
+c = Tensor(-0.8)  # the cell so far
+keep = sigmoid(f)
+cell = keep * c + sigmoid(i) * np.tanh(g)
+h = sigmoid(o) * np.tanh(cell)
 """,
     "batch-norm": """\
 import numpy as np
@@ -162,7 +159,7 @@ g, m, v = Tensor(0.3), Tensor(0.5), Tensor(0.04)  # the gradient, its average, t
 w = Tensor(2.0)
 first = 0.9 * m + 0.1 * g
 second = 0.999 * v + 0.001 * g**2
-step = 0.1 * (first / (1 - 0.9**10)) / (np.sqrt(second / (1 - 0.999**10)) + 1e-8)
+step = 0.1 / (1 - 0.9**10) * first / np.sqrt(second / (1 - 0.999**10))  # the tenth step, lr=0.1
 new = w - step
 """,
 }

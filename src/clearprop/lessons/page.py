@@ -18,7 +18,8 @@ from clearprop.see.step.page import PageParts, parts
 from clearprop.see.step.steps import Trace, trace
 
 _WEB = Path(__file__).parent / "web"
-_NODES = ["add", "subtract", "multiply", "divide", "power", "relu", "tanh", "sigmoid", "exp", "log"]
+_NODES = ["add", "subtract", "multiply", "divide", "square", "sqrt", "relu", "tanh", "sigmoid", "exp", "log"]
+_MANY = 16  # nodes, from which on a graph has a higher frame
 _KEYS = {
     "f": "f", "n": "PageDown", "p": "PageUp", "left": "&larr;", "right": "&rarr;", "escape": "Esc",
 }  # fmt: skip
@@ -37,7 +38,9 @@ def page(name: str, said: Teaching) -> str:
         made = parts(shown, said.title(name))
     slides = [_text(name, said)]
     if made is not None:
-        slides.append(f'<section class="slide live"><h2>{said.words["watch"]}</h2>\n{made.body}</section>')
+        kind = "slide live tall" if len(shown.order) > _MANY else "slide live"
+        slides.append(f'<section class="{kind}"><h2>{said.words["watch"]}</h2>\n{made.body}</section>')
+        slides.append('<section id="series" hidden></section>')
     slides += [*_own(name, said)]
     if made is not None:
         slides.append(f'<section class="slide">{made.quiz}</section>')
@@ -47,7 +50,6 @@ def page(name: str, said: Teaching) -> str:
     body = [
         _top(said, around),
         *slides,
-        '<section id="series" hidden></section>',
         _bottom(said, around),
         *_scripts(name, said, made, around),
     ]
@@ -115,7 +117,7 @@ def _own(name: str, said: Teaching) -> list[str]:
     if name == "training":
         return [_panel("descent", words["descent"])]
     if name == "nodes":
-        return [f'<section class="slide">{_table(said)}</section>']
+        return [f'<section class="slide"><h2>{words["nodes"]}</h2>{_table(said)}</section>']
     found = []
     if _curves(name, said) is not None:
         found.append(_panel("curves", words["curves"]))

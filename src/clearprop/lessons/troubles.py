@@ -85,14 +85,14 @@ x = inputs
         + _POINTS
         + """\
 first = nn.Linear(2, 8)
-first.bias.value = first.bias.value - 9.0
+nn.init.constant_(first.bias, -9.0)
 model = nn.Sequential(first, nn.ReLU(), nn.Linear(8, 2))
 loss = nn.CrossEntropyLoss()
 optimizer = optim.SGD(model.parameters(), lr=0.3)
 """
         + _STEP,
-        "first.bias.value - 9.0",
-        "first.bias.value",
+        "nn.init.constant_(first.bias, -9.0)",
+        "nn.init.zeros_(first.bias)",
     ),
     "softmax": Trouble(
         _HEAD

@@ -43,6 +43,9 @@ byId("slides").onclick = () => show(!showing());
 byId("print").onclick = () => print();
 if (location.hash === "#slides") show(true);
 
+// A lesson names its nodes, so all of them are shown where there is room to read them.
+if (window.clearprop?.stage.tree.groups().length > 1 && innerWidth > 760) clearprop.stage.openTo(99);
+
 // --- print ------------------------------------------------------------------------------------------------
 function pictured(stage) {
   if (stage.shows === "canvas") return Object.assign(document.createElement("img"), { src: stage.canvas.toDataURL(), alt: "" });

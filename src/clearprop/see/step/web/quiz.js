@@ -30,7 +30,20 @@ class Quiz {
     element("quiz-said").textContent = "";
     element("quiz-said").className = "verdict";
     element("quiz-chain").replaceChildren();
+    if (moves && this.now) this.uncover(lane.steps[this.now.explain[0]]);
     if (moves && this.now) { play(false); go(this.now.step); element("quiz-answer").focus({ preventScroll: true }); }
+  }
+
+  // Opens what hides the node that is asked about.
+  uncover(step) {
+    const { stage } = window.clearprop, { tree } = stage;
+    const things = [step.node, step.input].flatMap((n) => (n === undefined ? [] : [tree.things[story.nodes[n].box]]));
+    const closed = things.flatMap((thing) => tree.way(thing).filter((group) => group !== thing && !group.open));
+    if (!closed.length) return;
+    for (const group of closed) group.open = true;
+    stage.layout();
+    stage.fit();
+    stage.say("folded");
   }
 
   answer() {
