@@ -44,6 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write a moving picture, steps.gif; without an ending a folder of PNGs",
     )
+    parser.add_argument("--choose", metavar="FILE", help="write a page on which one chooses the next node")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     force(parser)
 
@@ -76,13 +77,15 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(str(error)) from error
     if args.movie:
         movie(steps, Path(args.movie), args.force)
+    if args.choose:
+        choose(steps, Path(args.choose), args.force)
     if args.html or args.open:
         target = Path(args.html or "steps.html")
         save(steps, target, args.force)
         print(f"wrote {target}")
         if args.open:
             webbrowser.open(target.resolve().as_uri())
-    elif not args.movie:
+    elif not (args.movie or args.choose):
         show(steps, args.digits)
     return 0
 
@@ -117,6 +120,19 @@ def movie(steps: Trace, path: Path, overwrite: bool) -> None:
         else:
             save_frames(steps, path, overwrite)
     except (ImportError, ValueError) as error:
+        raise error if isinstance(error, InputError) else InputError(str(error)) from error
+    print(f"wrote {path}")
+
+
+def choose(steps: Trace, path: Path, overwrite: bool) -> None:
+    """Write the page on which the reader chooses the order of the nodes."""
+    from clearprop.see.drawing.draw import write
+
+    if path.suffix.lower() != ".html":
+        raise InputError(lesson(f"--choose {path}", "wants a name that ends in .html", path.suffix or "none"))
+    try:
+        write(path, steps.to_choice().encode(), overwrite)
+    except ValueError as error:
         raise error if isinstance(error, InputError) else InputError(str(error)) from error
     print(f"wrote {path}")
 

@@ -77,8 +77,7 @@ def parts(trace: Trace, title: str = "") -> PageParts:
         raise ValueError(
             lesson("to_html()", f"shows at most {_MOST_SHOWN:,} steps", f"{len(trace):,}", hint="to_text()")
         )
-    shown = formula(trace.output, _names(trace))
-    title = title or _title(shown.text, trace)
+    title = title or page_title(trace)
     lanes = _lanes(trace)
     script = script_of(trace.order) if _plain_start(trace) else None
     texts = _texts(trace, lanes, room=_ROOM if script else 0)
@@ -113,9 +112,9 @@ def parts(trace: Trace, title: str = "") -> PageParts:
     return PageParts(title, "\n".join(body), quiz, told, code)
 
 
-def _title(text: str, trace: Trace) -> str:
-    """The formula where it is short, else the name of its output."""
-    line = "; ".join(text.splitlines())
+def page_title(trace: Trace) -> str:
+    """Return the formula where it is short, else the name of its output."""
+    line = "; ".join(formula(trace.output, _names(trace)).text.splitlines())
     return (
         line if len(line) <= _LONGEST_TITLE else trace.captions.say("page title", z=trace.names[trace.output])
     )

@@ -272,6 +272,13 @@ class Trace:
 
         return page(self, title)
 
+    def to_choice(self, title: str = "") -> str:
+        """Return one HTML page on which the reader chooses the order of the backward pass, node by node: it
+        says what is missing where a node may not come yet, and how many orders are still possible."""
+        from clearprop.see.step.choosing import choosing
+
+        return choosing(self, title)
+
     def to_gif(self, scale: float = 2.0) -> bytes:
         """Return the steps as a moving picture, each with its sentence (needs `clearprop[png]`)."""
         from clearprop.see.step.movie import gif

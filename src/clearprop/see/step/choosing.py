@@ -1,0 +1,91 @@
+"""A page on which the reader chooses the order of a backward pass, node by node."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearprop.errors import lesson
+from clearprop.graph import users_in
+from clearprop.see.drawing.svg import svg
+from clearprop.see.numbers import is_number, written
+from clearprop.see.page.page import with_scripts
+from clearprop.see.step.page import page_title, placed
+from clearprop.tensor import Tensor
+
+if TYPE_CHECKING:
+    from clearprop.see.drawing.arrange import Placement
+    from clearprop.see.step.steps import Step, Trace
+
+_WEB = Path(__file__).parent / "web"
+_MOST = 60  # nodes that can be told apart and chosen
+
+
+def choosing(trace: Trace, title: str = "") -> str:
+    """Return the page of a trace's graph whose nodes the reader chooses one after the other.
+
+    A node may come when all its users have been chosen: then its gradient is whole, and it is passed on to
+    its inputs. The page says which user is missing where it may not, and how many orders are still possible.
+    Raises ValueError for more than 60 nodes.
+    """
+    nodes = [node for node in trace.order if node.requires_grad]
+    if len(nodes) > _MOST:
+        wanted = f"shows at most {_MOST} nodes that need a gradient"
+        raise ValueError(
+            lesson("a page of orders", wanted, f"{len(nodes)}", hint="trace(...).save('x.html')")
+        )
+    title = title or page_title(trace)
+    drawn = placed(trace)
+    told = {"nodes": _told(trace, nodes, drawn), "start": _number(trace.start)}
+    for box in drawn.boxes:
+        box.grad_picture = None
+    texts = {box.id: {"grad": "grad=?"} for box in drawn.boxes if box.node in set(nodes)}
+    picture = svg(drawn, texts=texts, title=title)
+    choices = "".join(
+        f'<button type="button" data-node="{n}">{escape(trace.names[nodes[n]])}</button>'
+        for n in reversed(range(len(nodes)))
+    )
+    body = (
+        "<p>Which node passes its gradient on next? Click it in the drawing, or choose it here.</p>"
+        f'<div class="bar" role="group" aria-label="Nodes">{choices}</div>'
+        '<div class="bar"><button type="button" id="undo">Take back</button>'
+        '<button type="button" id="again">Start again</button><span id="left"></span></div>'
+        f'<div class="drawing">{picture}</div><p id="said" aria-live="polite"></p><p id="order"></p>'
+    )
+    code, style = ((_WEB / f"choosing.{ending}").read_text("utf-8") for ending in ("js", "css"))
+    return with_scripts(title, body, told, (), style, code)
+
+
+def _told(trace: Trace, nodes: list[Tensor], drawn: Placement) -> list[dict[str, Any]]:
+    """Return for each node its box, its users, and what it sends along which arrow to which node."""
+    place = {node: n for n, node in enumerate(nodes)}
+    boxes = {box.node: box.id for box in drawn.boxes}
+    users = users_in(trace.order)
+    sends: list[list[Any]] = [[] for _ in nodes]
+    for step in trace:
+        if step.kind == "backward" and step.input is not None:
+            target = place[step.input]
+            sends[place[step.node]].append([target, _number(step.amount), _arrow(drawn, step)])
+    return [
+        {
+            "name": trace.names[node],
+            "box": boxes[node],
+            "users": sorted({place[user] for user, _ in users.get(node, ()) if user in place}),
+            "sends": sends[n],
+        }
+        for n, node in enumerate(nodes)
+    ]
+
+
+def _number(amount: Any) -> float | str:
+    return float(amount) if is_number(amount) and np.isfinite(amount) else written(amount)
+
+
+def _arrow(drawn: Placement, step: Step) -> str:
+    """Return the id of the arrow that a step of the backward pass goes along."""
+    sender = drawn.box_of(step.node)
+    found = (e.id for e in drawn.edges if sender and e.target == sender.id and e.index == step.i)
+    return next(found, "")
