@@ -139,6 +139,30 @@ def test_what_cannot_be_is_refused_before_the_training(tmp_path, capsys, kind, o
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.parametrize(("kind", "loss", "unit"), [
+    ("rare", [], "the class's logit, less the mean of all"),
+    ("number", ["--loss", "quantile"], "the network's output for the quantile 0.5"),
+    ("number", [], "the network's output"),
+])  # fmt: skip
+def test_contributions_are_in_units_that_are_said(tmp_path, capsys, kind, loss, unit):
+    table = rows(tmp_path / "t.csv", kind)
+    assert train(table, "--target", "answer", "--output", tmp_path / "o", *QUICK, *loss) == 0
+    capsys.readouterr()
+    assert main(["explain", str(tmp_path / "o" / "model.safetensors"), table]) == 0
+    assert capsys.readouterr().out.endswith(f"in units of {unit}, by integrated gradients\n")
+
+
+def test_probabilities_of_weighed_classes_are_said_to_be_so(tmp_path, capsys):
+    table = rows(tmp_path / "t.csv")
+    options = [option for option in QUICK if option != "--quiet"]
+    for more, told in (([], False), (["--class-weight", "balanced"], True)):
+        made = [table, "--target", "answer", "--output", tmp_path / "o", *options, *more, "--force"]
+        assert train(*made) == 0
+        assert ("as common as --class-weight makes them" in capsys.readouterr().out) == told
+        page = (tmp_path / "o" / "report.html").read_text()
+        assert ("as common as --class-weight makes them" in page) == told
+
+
 @pytest.mark.parametrize("kind", ["rare", "number"])
 def test_a_prediction_is_taken_apart(tmp_path, capsys, kind):
     table = rows(tmp_path / "t.csv", kind)

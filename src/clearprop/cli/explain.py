@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from clearprop.cli.predict import own_network
 from clearprop.cli.spelling import reading_options, spelling
 from clearprop.errors import InputError, lesson
+
+if TYPE_CHECKING:
+    from clearprop.train.table_model import TableModel
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(
-    args: argparse.Namespace, model: object, said: dict[str, str], parts: dict[str, float],
+    args: argparse.Namespace, model: TableModel, said: dict[str, str], parts: dict[str, float],
     cells: dict[str, str], here: float, typical: float,
 ) -> list[str]:  # fmt: skip
     first, *others = said.items()
@@ -79,5 +83,16 @@ def _lines(
         shown = cells[name] if len(cells[name]) <= cell else cells[name][: cell - 1] + "~"
         lines.append(f"  {name:<{wide}}  {shown:<{cell}}  {parts[name]:>+10.4f}  {bar}".rstrip())
     lines.append(f"  {'this row':<{wide}}  {'':<{cell}}  {here:>+10.4f}")
-    unit = "the class's logit, less the mean of all" if others else "the network's output"
-    return [*lines, "", f"in units of {unit}, by integrated gradients"]
+    return [*lines, "", f"in units of {_unit(model.target)}, by integrated gradients"]
+
+
+def _unit(target: object) -> str:
+    from clearprop.data.columns import Classes, Count, Quantiles
+
+    if isinstance(target, Classes):
+        return "the class's logit, less the mean of all"
+    if isinstance(target, Count):
+        return "the logarithm of what is expected"
+    if isinstance(target, Quantiles):
+        return f"the network's output for the quantile {target.levels[target.middle]:g}"
+    return "the network's output"

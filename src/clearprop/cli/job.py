@@ -134,7 +134,7 @@ class Job:
 
     def tell(self, report: TrainingReport) -> None:
         """Print what was found in the table."""
-        self.reading.remarks += self._known()
+        self.reading.remarks += self._known() + self._weighed_classes()
         report.data(self.table, self.reading, self.model, self.parts)
         report.absent(self.reading, self.model, self.parts, self.table)
 
@@ -151,6 +151,13 @@ class Job:
                 told.append(f"{count:,} of {len(held):,} rows to {purpose}")
         same = "are, in all that is read of them, rows that are learned from too: measured on these"
         return [f"{' and '.join(told)} {same}, a network looks better than it is"] if told else []
+
+    def _weighed_classes(self) -> list[str]:
+        """Return what is to be said of probabilities where classes are weighed."""
+        if self.args.class_weight is None:
+            return []
+        told = "probabilities are those of classes as common as --class-weight makes them, not as they occur"
+        return [f"{told}; --threshold f1 alone finds a rare one and leaves them as they are"]
 
     def data(self) -> Any:
         """Return what the network learns from, as `fit` takes it."""
@@ -362,6 +369,7 @@ class StreamedJob(Job):
         width = sum(column.width for column in self.stream.columns)
         size = self.stream.rows[0] * (4 * width + (4 if self.reading.task == "regression" else 8))
         drawn = f"{len(self.table):,} rows, drawn by chance, told what each column is"
+        self.reading.remarks += self._weighed_classes()
         self.reading.remarks.append(
             f"read in pieces: {drawn}; the rows to learn from take {size / 1e6:,.1f} MB on the disk, "
             "beside the output, until the training ends"
