@@ -273,6 +273,40 @@ def test_what_a_thread_has_not_begun_is_done_by_the_others(n):
 
 
 @native
+def test_who_was_held_up_for_long_goes_on_alone_for_a_while_and_tries_again():
+    workers, caller, by = pools.pool(2), threading.get_ident(), []
+
+    def region(held_up):
+        by.clear()
+        began = time.monotonic()
+
+        def task(number):
+            me = threading.get_ident()
+            by.append(me)
+            while held_up and me == caller and len(by) < 2 and time.monotonic() < began + 10:
+                time.sleep(0.001)  # until the other thread has begun
+            if held_up and me != caller:
+                time.sleep(0.02 + 5 * (time.monotonic() - began))
+
+        shared(task, 2, workers)
+
+    workers.control[[tickets.UNTIL, tickets.BALANCE]] = 0
+    region(held_up=True)
+    assert len(set(by)) == 2
+    until = int(workers.control[tickets.UNTIL])
+    assert until > 0
+    region(held_up=False)
+    assert by == [caller, caller]  # although the other thread is awake
+    assert int(workers.control[tickets.UNTIL]) == until
+    time.sleep(1.2)
+
+    workers.control[[tickets.UNTIL, tickets.BALANCE]] = 0, 1 << 50
+    region(held_up=True)  # less than what was saved before
+    assert len(set(by)) == 2
+    assert list(workers.control[[tickets.UNTIL, tickets.BALANCE]]) == [0, tickets.RICH]
+
+
+@native
 def test_an_index_out_of_bounds_that_any_thread_finds_is_raised(threads):
     x = drawn(500, 300)
     for n in THREADS:

@@ -10,17 +10,24 @@ all keep up: they stay in its cache. The step's own thread is number 0, and has 
 Each line of memory that goes from one core to another takes a tenth of a microsecond, and a thread that needs
 it stands still. So what a thread must know comes in one line, the step's thread waits for nothing before its
 first task, and how many tasks the others have done, ever, is a number that the step's thread only reads.
+
+A thread that is taken off its core in the middle of a task is waited for, and that may take longer than the
+whole region takes alone. So a balance is kept of the time that the others' help has saved and has cost. Where
+it falls below nothing, the step's thread goes on alone for some times as long as it has lost, and tries again.
 """
 
 from __future__ import annotations
 
 PATIENCE = 3_000  # turns of waiting for the others' last tasks before sleeping: about 50 microseconds
 SPINS = 20_000  # turns of waiting for tasks before sleeping: about half a millisecond
+REGRET = 8  # how many times as long as a region has lost the step's thread goes on alone
+LONGEST = 1 << 31  # cycles that this lasts at most, about a second
+RICH = 1 << 25  # cycles that the balance holds at most, about 15 ms: what was saved long ago does not count
 OFTEN = 1 << 19  # cycles, about 0.2 ms: a small region wakes a sleeping thread only if it came so soon again
 
 # Where the shared numbers are, in units of 8 bytes; what one core writes and another reads lies on lines of
 # its own, two lines apart, since processors fetch them in pairs.
-BUSY, LAST, THREADS, STOP = 0, 1, 2, 3
+BUSY, LAST, THREADS, STOP, UNTIL, BALANCE = 0, 1, 2, 3, 4, 5
 DONE, WAITING, LINES = 16, 32, 48
 TICKET, FUNCTION, DATA, ASLEEP, LINE = 0, 1, 2, 16, 32  # of each thread's line
 
@@ -208,6 +215,14 @@ ask:
   %often = icmp ult i64 %since, {OFTEN}
   br i1 %often, label %enter, label %alone
 enter:
+  %began = call i64 @llvm.readcyclecounter()
+  %until.at = getelementptr i64, ptr %control, i64 {UNTIL}
+  %until = load i64, ptr %until.at
+  %left = sub i64 %until, %began
+  %more.left = sub i64 %left, 1
+  %regrets = icmp ult i64 %more.left, {LONGEST}
+  br i1 %regrets, label %alone, label %claim
+claim:
   %busy = getelementptr i64, ptr %control, i64 {BUSY}
   %pair = cmpxchg ptr %busy, i64 0, i64 1 seq_cst seq_cst
   %free = extractvalue {{i64, i1}} %pair, 1
@@ -242,7 +257,7 @@ next:
   %target = add i64 %before, %theirs
   %so.far = load atomic i64, ptr %done acquire, align 8
   %through = icmp eq i64 %so.far, %target
-  br i1 %through, label %end, label %try
+  br i1 %through, label %rest, label %try
 try:
   %got = call i1 @work(ptr %control, i64 0)
   br i1 %got, label %more.tasks, label %rest
@@ -250,9 +265,9 @@ more.tasks:
   %mine.next = add i64 %mine, 1
   br label %next
 rest:
+  %waited = call i64 @llvm.readcyclecounter()
   call void @wait.until(ptr %control, i64 %target)
-  br label %end
-end:
+  call void @weigh(ptr %control, i64 %began, i64 %waited, i64 %mine, i64 %count)
   store atomic i64 0, ptr %busy release, align 8
   br label %over
 over:
@@ -261,6 +276,34 @@ over:
 """
 
 _WAITING = f"""
+define internal void @weigh(ptr %control, i64 %began, i64 %waited, i64 %mine, i64 %count) {{
+  %now = call i64 @llvm.readcyclecounter()
+  %work = sub i64 %waited, %began
+  %product = mul i64 %work, %count
+  %alone = udiv i64 %product, %mine
+  %took = sub i64 %now, %began
+  %gain = sub i64 %alone, %took
+  %balance.at = getelementptr i64, ptr %control, i64 {BALANCE}
+  %balance = load i64, ptr %balance.at
+  %sum = add i64 %balance, %gain
+  %rich = icmp sgt i64 %sum, {RICH}
+  %kept = select i1 %rich, i64 {RICH}, i64 %sum
+  %poor = icmp slt i64 %kept, 0
+  br i1 %poor, label %regret, label %keep
+keep:
+  store i64 %kept, ptr %balance.at
+  ret void
+regret:
+  store i64 0, ptr %balance.at
+  %long = mul i64 %gain, -{REGRET}
+  %longer = icmp ugt i64 %long, {LONGEST}
+  %time = select i1 %longer, i64 {LONGEST}, i64 %long
+  %until = add i64 %now, %time
+  %until.at = getelementptr i64, ptr %control, i64 {UNTIL}
+  store i64 %until, ptr %until.at
+  ret void
+}}
+
 define internal void @wait.until(ptr %control, i64 %target) {{
   %done = getelementptr i64, ptr %control, i64 {DONE}
   %waiting = getelementptr i64, ptr %control, i64 {WAITING}
