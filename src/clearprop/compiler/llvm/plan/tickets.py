@@ -13,7 +13,7 @@ first task, and how many tasks the others have done, ever, is a number that the 
 
 A thread that is taken off its core in the middle of a task is waited for, and that may take longer than the
 whole region takes alone. So a balance is kept of the time that the others' help has saved and has cost. Where
-it falls below nothing, the step's thread goes on alone for some times as long as it has lost, and tries again.
+it falls below nothing, the step's thread goes on alone for some times as long as it lost, and tries again.
 """
 
 from __future__ import annotations
