@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,6 +59,29 @@ def constant_mask(function: Function, n: int, lanes: int) -> Register | None:
         return None
     entries = ", ".join(f"i1 {'true' if i < n else 'false'}" for i in range(lanes))
     return Register(function, f"<{entries}>", BOOL, lanes)
+
+
+def vectors(
+    function: Function, start: Any, stop: Any, lanes: int, static: int | None
+) -> Iterator[tuple[Register, Register | None]]:
+    """Loop over whole vectors, then once more for what is left, with a mask; yields the place in each.
+
+    `static` is how many entries there are where that is known, counted from 0.
+    """
+    if static is not None:
+        whole = static - static % lanes
+        if whole:
+            with function.loop(0, whole, lanes) as i:
+                yield i, None
+        if static % lanes:
+            yield function.index(whole), constant_mask(function, static % lanes, lanes)
+        return
+    count = ((stop - start) >> (lanes.bit_length() - 1)) << (lanes.bit_length() - 1)
+    middle = start + count
+    with function.loop(start, middle, lanes) as i:
+        yield i, None
+    with function.when(middle < stop):
+        yield middle, function.lift(middle, INDEX, lanes) + function.lane_numbers(lanes) < stop
 
 
 def _addresses(function: Function, address: str, step: Any, dtype: Any, lanes: int) -> str:

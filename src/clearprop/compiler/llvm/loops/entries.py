@@ -29,8 +29,8 @@ class LoopBody:
     place: list[Register | int]
     linear: Register | int
 
-    def __init__(self, nest: Nest, function: Function) -> None:
-        self.nest, self.function = nest, function
+    def __init__(self, nest: Nest, function: Function, part: Register, parts: int) -> None:
+        self.nest, self.function, self.part, self.parts = nest, function, part, parts
         self.memory: Memory = nest.memory
         self.memo: list[dict[Value, Register]] = [{}, {}, {}]
         self.mask: Register | None = None
@@ -89,6 +89,12 @@ class LoopBody:
             function.store(z, address, self.mask)
         else:
             scatter(function, z, address, step, self.mask)
+
+    def share(self, v: ir.Value) -> str:
+        """Return where this part's share of a reduction goes; the result itself if there is one part."""
+        if self.parts == 1:
+            return self.memory.pointer(self.function, v)
+        return self.memory.scratch(self.function, (v, "share"), v.nbytes, self.part)
 
     # --- values ---------------------------------------------------------------------------------------------
     def hoist(self, roots: Sequence[ir.Value], level: int) -> None:

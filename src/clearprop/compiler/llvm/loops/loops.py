@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from clearprop.compiler.llvm.language.text import Function
-from clearprop.compiler.llvm.language.values import DOUBLE, INDEX, Register
-from clearprop.compiler.llvm.loops.access import Memory, constant_mask
+from clearprop.compiler.llvm.language.values import DOUBLE, Register
+from clearprop.compiler.llvm.loops.access import Memory, constant_mask, vectors
+from clearprop.compiler.llvm.loops.columns import Column
 from clearprop.compiler.llvm.loops.entries import LoopBody
 from clearprop.compiler.llvm.loops.nests import Nest
 from clearprop.compiler.llvm.loops.random import Stretch
-from clearprop.compiler.llvm.loops.reductions import ROWS, Accumulator, combine, compensated
+from clearprop.compiler.llvm.loops.reductions import Accumulator
 from clearprop.compiler.plan.fuse import Group, full
 from clearprop.compiler.program import ir
 
@@ -25,10 +26,9 @@ class LoopWriter:
     """Writes the loops of one group; `low` and `high` bound the turns of the outermost."""
 
     function: Function
-    part: Register
-    parts: int
     body: LoopBody
     totals: dict[Value, Accumulator]
+    columns: dict[Value, Column]
 
     def __init__(self, group: Group, memory: Memory) -> None:
         self.nest: Nest = Nest(group, memory)
@@ -37,15 +37,15 @@ class LoopWriter:
 
     def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loops for the turns from `low` to `high` of the outermost axis."""
-        self.function, self.part, self.parts = function, part, parts
-        nest = self.nest
-        self.body = body = LoopBody(nest, function)
+        self.function, nest = function, self.nest
+        self.body = body = LoopBody(nest, function, part, parts)
         self.totals = {v: self._accumulator(v, v.dtype) for v in nest.ending if full(v)}
         for v, total in self.totals.items():
             total.begin()
             assert v.reduces
-        for v in nest.columns:
-            self._clear(v)
+        self.columns = {v: Column(v, body) for v in nest.columns}
+        for column in self.columns.values():
+            column.begin()
         turn = math.prod(nest.group.shape) // max(nest.turns, 1)  # entries
         for v in nest.draws:
             ahead = body.value(v.operands[1])
@@ -61,16 +61,13 @@ class LoopWriter:
                 indices.append(stack.enter_context(function.loop(*bounds)))
             body.point(indices)
             self._write_row(low, high)
-            for v in nest.columns:
-                if v in nest.blocks:
-                    self._end_rows(v, indices, low, high)
+            for column in self.columns.values():
+                if column.by_blocks:
+                    column.end_rows(indices, self._turns(low, high))
         for v, total in self.totals.items():
-            function.store(total.end().astype(v.dtype), self._partial(v))
-        for v in nest.columns:
-            if v in nest.wide:
-                self._narrow(v)
-            elif v in nest.blocks:
-                self._put_together(v)
+            function.store(total.end().astype(v.dtype), body.share(v))
+        for column in self.columns.values():
+            column.end()
 
     def _accumulator(self, v: ir.Value, dtype: Any) -> Accumulator:
         nest = self.nest
@@ -83,84 +80,11 @@ class LoopWriter:
         for v, z in results:
             self.function.store(z, self.memory.start(self.function, v, self.nest.goals[v].offset, v.dtype))
 
-    def _partial(self, v: ir.Value) -> str:
-        """Where this part's share of a reduction goes; the result itself if there is one part."""
-        if self.parts == 1:
-            return self.memory.pointer(self.function, v)
-        return self.memory.scratch(self.function, (v, "share"), v.nbytes, self.part)
-
-    def _clear(self, v: ir.Value) -> None:
-        nest = self.nest
-        function, pointer, dtype = self.function, self._partial(v), v.dtype
-        if v in nest.wide:
-            dtype = DOUBLE
-            pointer = self.memory.scratch(function, (v, "wide"), v.size * dtype.itemsize, self.part)
-        self.body.pointers[v, "sum"] = pointer
-        starts = {pointer: v.core.start(dtype)}
-        if v in nest.blocks:
-            places = self._totals_of(v)
-            starts |= {places[0]: v.core.start(dtype), places[1]: 0}
-        with self._vectors(0, v.size, nest.lanes, static=v.size) as turns:
-            for i, mask in turns:
-                for place, start in starts.items():
-                    x = function.lift(function.constant(start, dtype), dtype, nest.lanes)
-                    function.store(x, function.at(place, i, dtype), mask)
-
-    def _totals_of(self, v: ir.Value) -> tuple[str, str]:
-        """Return where the totals of columns lie that go by blocks, and what they are too large by."""
-        memory, function = self.memory, self.function
-        total, lack = (memory.scratch(function, (v, x), v.nbytes, self.part) for x in ("total", "lack"))
-        return total, lack
-
-    def _end_rows(self, v: ir.Value, indices: list[Register], low: Register, high: Register) -> None:
-        """Add what some rows have given to the totals, where so many rows have come."""
-        nest, body = self.nest, self.body
-        function, key = self.function, (v, "store")
-        row: Any = 0
-        for axis, i in zip(nest.outer, indices, strict=True):
-            if not axis.steps[key]:
-                row = i + row * axis.n if isinstance(row, Register) else i
-        with function.when((row & (ROWS - 1)) == ROWS - 1):
-            offset = body.along(nest.outer, indices, key)
-            totals = [function.at(pointer, offset, v.dtype) for pointer in self._totals_of(v)]
-            for place, _, mask in self._turns(low, high):
-                inside = body.along(nest.inner, place, key)
-                at = [function.at(pointer, inside, v.dtype) for pointer in (*totals, body.pointers[key])]
-                self._settle(v, at, mask, v.core.start(v.dtype))
-
-    def _put_together(self, v: ir.Value) -> None:
-        """Add to the totals of columns what the last rows have given: that is their sum."""
-        function, pointers = self.function, (*self._totals_of(v), self.body.pointers[v, "sum"])
-        with self._vectors(0, v.size, self.nest.lanes, static=v.size) as turns:
-            for i, mask in turns:
-                at = [function.at(pointer, i, v.dtype) for pointer in pointers]
-                self._settle(v, at, mask)
-                total = function.load(at[0], v.dtype, self.nest.lanes, mask)
-                function.store(total, at[2], mask)
-
-    def _settle(self, v: ir.Value, at: list[str], mask: Register | None, start: Any = None) -> None:
-        """Add sums of some rows to totals; begin them anew where it is said how."""
-        function = self.function
-        total, lack, x = (function.load(address, v.dtype, self.nest.lanes, mask) for address in at)
-        new = [*compensated(total, lack, x)]
-        if start is not None:
-            new.append(function.lift(function.constant(start, v.dtype), v.dtype, self.nest.lanes))
-        for y, address in zip(new, at, strict=False):
-            function.store(y, address, mask)
-
-    def _narrow(self, v: ir.Value) -> None:
-        """Round sums that were kept as float64."""
-        function, source, goal = self.function, self.body.pointers[v, "sum"], self._partial(v)
-        with self._vectors(0, v.size, self.nest.lanes, static=v.size) as turns:
-            for i, mask in turns:
-                z = function.load(function.at(source, i, DOUBLE), DOUBLE, self.nest.lanes, mask)
-                function.store(z.astype(v.dtype), function.at(goal, i, v.dtype), mask)
-
     def _write_row(self, low: Register, high: Register) -> None:
         nest, body = self.nest, self.body
         row = math.prod(a.n for a in nest.inner)
         for v in nest.kept if not nest.single else ():
-            body.saved[v] = self.memory.scratch(self.function, (v, "kept"), row * v.dtype.itemsize, self.part)
+            body.saved[v] = self.memory.scratch(self.function, (v, "kept"), row * v.dtype.itemsize, body.part)
         stores = [v for v in nest.group.stores if v not in nest.ending]
         sums = self._by_pass(v for v in nest.group.values if nest.is_row_reduction(v))
         inner = self._by_pass(v for v in stores if not nest.is_row(v))
@@ -218,17 +142,12 @@ class LoopWriter:
 
     def _end(self, v: ir.Value, mask: Register | None) -> None:
         """Add this vector to a reduction that the whole loop makes."""
-        nest, body = self.nest, self.body
-        x = body.value(v.inputs[0])
-        if v in self.totals:
-            place = body.linear if v in nest.blocks and isinstance(body.linear, Register) else None
-            self.totals[v].take(x.astype(v.dtype), mask, place)
+        x, linear = self.body.value(v.inputs[0]), self.body.linear
+        if v in self.columns:
+            self.columns[v].take(x, mask)
             return
-        function, key = self.function, (v, "store")
-        dtype = DOUBLE if v in nest.wide else v.dtype
-        address = body.address(key, dtype)
-        before = function.load(address, dtype, nest.lanes, mask)
-        function.store(combine(v.op, before, function.lift(x, dtype, nest.lanes)), address, mask)
+        place = linear if v in self.nest.blocks and isinstance(linear, Register) else None
+        self.totals[v].take(x.astype(v.dtype), mask, place)
 
     # --- the inner loops ------------------------------------------------------------------------------------
     def _turns(
@@ -252,31 +171,5 @@ class LoopWriter:
             if middle:
                 base = base * n
             start, stop = (low * nest.unit, high * nest.unit) if nest.flat else (0, n)
-            with self._vectors(start, stop, nest.lanes, static=None if nest.flat else n) as turns:
-                for i, mask in turns:
-                    yield [*middle, i], base + i if middle else i, mask
-
-    @contextmanager
-    def _vectors(
-        self, start: Any, stop: Any, lanes: int, static: int | None
-    ) -> Iterator[Iterator[tuple[Register, Register | None]]]:
-        """Loop over whole vectors, then once more for what is left, with a mask."""
-        function = self.function
-
-        def turns() -> Iterator[tuple[Register, Register | None]]:
-            if static is not None:
-                whole = static - static % lanes
-                if whole:
-                    with function.loop(0, whole, lanes) as i:
-                        yield i, None
-                if static % lanes:
-                    yield function.index(whole), constant_mask(function, static % lanes, lanes)
-                return
-            count = ((stop - start) >> (lanes.bit_length() - 1)) << (lanes.bit_length() - 1)
-            middle = start + count
-            with function.loop(start, middle, lanes) as i:
-                yield i, None
-            with function.when(middle < stop):
-                yield middle, function.lift(middle, INDEX, lanes) + function.lane_numbers(lanes) < stop
-
-        yield turns()
+            for i, mask in vectors(function, start, stop, nest.lanes, static=None if nest.flat else n):
+                yield [*middle, i], base + i if middle else i, mask
