@@ -18,11 +18,12 @@ An ONNX file has an input for each column of the table and an output for each co
 NumPy file has predict(columns): predictions for columns by name, as they stand in a file.
 Other files have predict(x): outputs for rows of encoded inputs. A JavaScript module of a table whose
 columns are all numbers has encode(cells) too. A NumPy file has its weights beside it, in a file of the same
-name that ends in .npz, or inside of it with --inside.
+name that ends in .npz, or inside of it with --inside. An object has a C header beside it.
 
   clearprop export out/houses/model.safetensors --py model.py
   clearprop export out/houses/model.safetensors --onnx model.onnx
   clearprop export out/houses/model.safetensors --js model.mjs
+  clearprop export out/houses/model.safetensors --object model.o --target thumb
 """
 
 
@@ -35,6 +36,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for name, (_, _, told) in FORMATS.items():
         add(f"--{name}", metavar="FILE", help=told)
     add("--inside", action="store_true", help="with --py: the weights inside of the file, as text")
+    add("--rows", type=int, default=1, metavar="N", help="with --object: how many rows a call takes (1)")
+    add(
+        "--target",
+        default="native",
+        metavar="M",
+        help="with --object: native, x86_64, aarch64, thumb, riscv32",
+    )
     force(parser)
 
 
@@ -51,6 +59,10 @@ def run(args: argparse.Namespace) -> int:
     written = {f"--{name}": path for name, path in files.items()}
     if args.py and not args.inside:
         written["the weights of --py"] = str(Path(args.py).with_suffix(".npz"))
+    if args.object:
+        written["the header of --object"] = str(Path(args.object).with_suffix(".h"))
+    if args.rows < 1:
+        raise InputError(lesson("--rows", "wants 1 or more", str(args.rows), hint="--rows 1"))
     apart({"MODEL": args.model}, written)
     for name, path in files.items():
         endings = FORMATS[name][0]
@@ -117,11 +129,21 @@ def _onnx(network: Any, width: int, about: Any, args: argparse.Namespace) -> Non
         raise InputError(lesson("--onnx", "wants the package onnx", str(error), hint=hint)) from error
 
 
+def _native(network: Any, width: int, about: Any, args: argparse.Namespace) -> None:
+    from clearprop.shipping import native_object
+
+    told = f"the network of {Path(args.model).name}, which takes encoded rows."
+    given = np.zeros((args.rows, width), np.float32)
+    made = native_object(network, given, target=args.target, about=told)
+    made.save(args.object, overwrite=args.force)
+
+
 Writer = Callable[[Any, int, Any, argparse.Namespace], None]
 
 FORMATS: dict[str, tuple[tuple[str, ...], Writer, str]] = {
     "js": ((".mjs", ".js"), _script, "write a JavaScript module: model.mjs"),
     "onnx": ((".onnx",), _onnx, "write an ONNX file with an input for each column: model.onnx"),
     "py": ((".py",), _plain, "write a plain NumPy file, which needs no clearprop: model.py"),
+    "object": ((".o", ".obj"), _native, "write an object file and a C header, which need nothing: model.o"),
 }
 """By option: the endings of a file's name, what writes it, what the help says."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.compiler import compile
 from clearprop.compiler.js import JavaScript
-from clearprop.compiler.js.script import contents
+from clearprop.compiler.program.contents import contents
 from clearprop.compiler.program.ir import Program, State
 from clearprop.registry import ops
 from clearprop.tensor import Tensor

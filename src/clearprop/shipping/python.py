@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from clearprop import nn, tree
 from clearprop.compiler.plain import NumpyFile, numpy_file
 from clearprop.compiler.plain.lengths import LENGTHS
-from clearprop.compiler.program.ir import Program
 from clearprop.errors import lesson
-from clearprop.modes import no_grad
-from clearprop.play.programs import called
-from clearprop.tensor import Tensor
+from clearprop.shipping.recording import about_of, arrays_of, name_of, recorded
 
 CALLED = "save_numpy(path, f, x)"
 
@@ -34,23 +27,20 @@ def numpy_module(
     `.save("model.py")` writes it, as `save_numpy` does. Raises TypeError, naming them all, where ops have no
     translation; ValueError where what is computed depends on the length of the first axis in another way.
 
+    >>> import numpy as np
+    >>> from clearprop import nn
     >>> model = nn.Linear(2, 3)
     >>> print(numpy_module(model, np.ones((3, 2), np.float32)).function.splitlines()[-1])
         return x @ weights["weight"].T + weights["bias"]
     """
-    arrays = [np.asarray(x._value if isinstance(x, Tensor) else x) for x in inputs]
-    if not arrays:
-        raise TypeError(
-            lesson(CALLED, "wants an example of each input", "none", hint="save_numpy(path, f, x)")
-        )
+    arrays = arrays_of(inputs, CALLED)
     same = all(a.ndim and len(a) == len(arrays[0]) and len(a) for a in arrays)
     if dynamic and not same:
         wanted = "wants inputs with a first axis of one length, for that may have any length later"
         got, hint = ", ".join(str(a.shape) for a in arrays), "dynamic=False for exactly these shapes"
         raise ValueError(lesson(CALLED, wanted, got, hint=hint))
-    programs, names, one = _recorded(f, arrays, LENGTHS if dynamic else ())
-    wanted_name = name or ("predict" if isinstance(f, nn.Module) else _name(f))
-    return numpy_file(programs, wanted_name, names, about or _about(f), one, CALLED)
+    programs, names, one = recorded(f, arrays, LENGTHS if dynamic else (), CALLED)
+    return numpy_file(programs, name or name_of(f), names, about or about_of(f), one, CALLED)
 
 
 def save_numpy(
@@ -69,6 +59,8 @@ def save_numpy(
     file that was not written so.
 
     >>> import tempfile, pathlib
+    >>> import numpy as np
+    >>> from clearprop import nn
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.py"
     >>> save_numpy(path, nn.Sequential(nn.Linear(3, 4), nn.ReLU()), np.ones((2, 3), np.float32))
     >>> sorted(file.name for file in path.parent.iterdir())
@@ -76,36 +68,3 @@ def save_numpy(
     """
     made = numpy_module(f, *inputs, name=name, dynamic=dynamic)
     made.save(path, inside=inside, overwrite=overwrite)
-
-
-def _recorded(
-    f: Callable[..., Any], arrays: list[Any], lengths: tuple[int, ...]
-) -> tuple[list[Program], dict[int, str], bool]:
-    """Return the programs for each length, the names of Tensors, and whether one output comes by itself."""
-    module = f if isinstance(f, nn.Module) else None
-    training = module.training if module is not None else False
-    given = [[np.resize(a, (n, *a.shape[1:])) for a in arrays] for n in lengths] or [arrays]
-    try:
-        if module is not None:
-            module.eval()
-        with no_grad() if module is not None else nullcontext():
-            made = [called(lambda *xs: f(*xs), *xs) for xs in given]
-    finally:
-        if module is not None:
-            module.train(training)
-    for result, program in made:
-        found = [x for x in tree.leaves(result) if x is not None]
-        if len(found) != len(program.outputs):
-            wanted = "wants a function whose results are computed from its inputs"
-            raise TypeError(lesson(CALLED, wanted, ", ".join(type(x).__name__ for x in found)))
-    names = {id(t): name for name, t in (module._state().items() if module is not None else ())}
-    return [p for _, p in made], names, isinstance(made[0][0], (Tensor, np.ndarray, np.generic))
-
-
-def _name(f: Any) -> str:
-    name = getattr(f, "__name__", "")
-    return name if name.isidentifier() else "predict"
-
-
-def _about(f: Any) -> str:
-    return f"what {type(f).__name__ if isinstance(f, nn.Module) else _name(f)} computes."

@@ -7,8 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from clearprop.compiler.js import entries
 from clearprop.compiler.js.kinds import ARRAYS, code, filled
 from clearprop.compiler.js.loops import Loops
@@ -16,6 +14,7 @@ from clearprop.compiler.js.writers import writer
 from clearprop.compiler.plan.fuse import LOOPS, Group, Grouping, through
 from clearprop.compiler.plan.prepare import Add, prepared
 from clearprop.compiler.program.builder import Unlowered
+from clearprop.compiler.program.contents import contents
 from clearprop.compiler.program.core import Dtype
 from clearprop.compiler.program.ir import Program, Shape, State, Value
 from clearprop.compiler.program.layout import across, layout
@@ -207,17 +206,6 @@ def javascript(program: Program) -> str:
             "",
         ]
     )
-
-
-def contents(state: State, shape: Shape, dtype: Dtype) -> Any:
-    """Return what a state holds now: zeros where there is no gradient yet.
-
-    Raises Unlowered for a state of a Tensor that is an argument, which nobody but the caller has.
-    """
-    if state.tensor is None:
-        raise Unlowered(f"{state.name} is a Tensor; pass an array, or use the Tensor by its name: it")
-    held = state.tensor.value if state.slot == "value" else state.tensor.grad
-    return np.zeros(shape, dtype) if held is None else np.asarray(getattr(held, "value", held))
 
 
 def _described(name: str, shape: Shape, dtype: Dtype, data: str = "") -> str:

@@ -87,6 +87,10 @@ class Native:
         self.entrances: dict[str, Any] = {}  # of the quick calls, once there are some
         self.module: ModuleText = ModuleText()
         self._write()
+        self._compile(varying)
+
+    def _compile(self, varying: tuple[int, int] | None) -> None:
+        """Make machine code of what was written, in this process."""
         symbols = self._symbols()
         listed = [self.tables.functions()] if self.tables is not None else []
         names = [f"segment{i}" for i in range(len(self.stops) + 1)]

@@ -10,6 +10,7 @@ import numpy as np
 
 from clearprop.compiler.plain.carried import Carried
 from clearprop.compiler.program.builder import Unlowered
+from clearprop.compiler.program.contents import contents
 from clearprop.compiler.program.core import indices, ufunc_of
 from clearprop.compiler.program.ir import Program, State, Value, turns_of
 from clearprop.compiler.program.turn import turn
@@ -89,7 +90,7 @@ class PlainFunction:
         if state.key not in self.places:
             name = self.tensors.get(id(state.tensor), "") + ".grad" * (state.slot == "grad")
             name = name if id(state.tensor) in self.tensors else state.name
-            held = contents(state, like)
+            held = contents(state, like.shape, like.dtype)
             self.places[state.key] = self.kept(re.sub(r'["\\\n]', "_", name), held)
         return self.places[state.key]
 
@@ -298,16 +299,3 @@ def _bounds(s: slice, n: int | None) -> str:
     start = "" if s.start in (None, 0) else str(s.start)
     stop = "" if s.stop in (None, n) else str(s.stop)
     return f"{start}:{stop}" + (f":{s.step}" if s.step not in (None, 1) else "")
-
-
-def contents(state: State, like: Value) -> Any:
-    """Return what a state holds now: zeros where there is no gradient yet.
-
-    Raises Unlowered for a state of a Tensor that is an argument, which nobody but the caller has.
-    """
-    if state.tensor is None:
-        raise Unlowered(
-            f"{state.name}, a Tensor that is passed: pass an array, or use the Tensor by its name"
-        )
-    held = state.tensor.value if state.slot == "value" else state.tensor.grad
-    return np.zeros(like.shape, like.dtype) if held is None else np.asarray(getattr(held, "value", held))

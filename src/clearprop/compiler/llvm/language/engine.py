@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -38,9 +41,36 @@ def _linker() -> Any:
     return llvm.create_lljit_compiler()
 
 
-@cache
+_elsewhere: ContextVar[int | None] = ContextVar("the size of another machine's SIMD registers", default=None)
+
+
+@contextmanager
+def of_another(size: int) -> Iterator[None]:
+    """Write for a machine whose SIMD registers have so many bytes (0: as here), as long as the block runs."""
+    before = _elsewhere.set(size)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(before)
+
+
+def stands_alone() -> bool:
+    """Whether what is written now is to do without the C library's powers."""
+    return _elsewhere.get() is not None
+
+
 def vector_bytes() -> int:
-    """Return the size of a SIMD register: 64 with AVX-512, 32 with AVX, else 16."""
+    """Return the size of a SIMD register: here 64 with AVX-512, 32 with AVX, else 16.
+
+    >>> with of_another(16):
+    ...     vector_bytes()
+    16
+    """
+    return _elsewhere.get() or _vector_bytes()
+
+
+@cache
+def _vector_bytes() -> int:
     features = llvm.get_host_cpu_features()
     return 64 if features.get("avx512f") and features.get("avx512vl") else 32 if features.get("avx") else 16
 
@@ -56,14 +86,16 @@ def lanes_of(dtype: Any) -> int:
     return int(vector_bytes() // dtype.itemsize)
 
 
-def optimized(text: str) -> Any:
-    """Return the module of a text after LLVM's passes.
+def optimized(text: str, machine: Any = None) -> Any:
+    """Return the module of a text after LLVM's passes, for this machine unless told.
 
     The loops come with their vectors and their invariants outside: what would look for more is left out, and
     compiling takes a fifth of the time.
     """
     module = llvm.parse_assembly(text)
-    builder = llvm.create_pass_builder(target(), llvm.create_pipeline_tuning_options(speed_level=2))
+    builder = llvm.create_pass_builder(
+        machine or target(), llvm.create_pipeline_tuning_options(speed_level=2)
+    )
     passes = llvm.create_new_function_pass_manager()
     for name in PASSES:
         getattr(passes, f"add_{name}_pass")()

@@ -12,8 +12,10 @@ against 60 digits):
 | expm1    | 1.5     | 1.7     |        | tanh     | 2.5     | 2.4     |
 | log      | 0.8     | 0.8     |        | sinh     | 2.5     | 2.6     |
 | log1p    | 0.8     | 0.8     |        | cosh     | 2.2     | 2.2     |
-| log2     | 1.6     | 1.3     |        | power    | 0.6     | libm's  |
+| log2     | 1.6     | 1.3     |        | power    | 0.6     | libm's* |
 | log10    | 1.8     | 2.8     |        | sqrt     | 0.5     | 0.5     |
+
+* 1.0 where native code has to do without the C library.
 
 Numbers below the smallest normal one are taken and given as they are, as by NumPy.
 """
@@ -27,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler.llvm.language.engine import stands_alone
 from clearprop.compiler.llvm.language.text import Function
 from clearprop.compiler.llvm.language.values import Register
 
@@ -314,13 +317,41 @@ def tan(x: Register) -> Register:
 
 
 # --- powers -------------------------------------------------------------------------------------------------
+def _log_in_parts(x: Register) -> tuple[Register, Register]:
+    """log(x) as a sum of two numbers, of which the second is what rounding the first loses: to 2^-58."""
+    e, f = _split(x)
+    d = f + 2.0
+    s = f / d
+    lost = (fma(-s, d, f) - s * (f - (d - 2.0))) / d
+    z = s * s
+    low = fma(s * z, polynomial(z, ATANH), lost * (z + 1.0) * 2.0)
+    high, rest = e * LN2_PARTS[8][0], s * 2.0
+    total = high + rest
+    share = total - high
+    low = low + ((high - (total - share)) + (rest - share)) + e * LN2_PARTS[8][1]
+    sum_ = total + low
+    return _with_ends(x, sum_), choose((x > 0) & (x < math.inf), low - (sum_ - total), 0.0)
+
+
+def _power_of_size(x: Register, y: Register) -> Register:
+    """x^y for x >= 0, as e^(h + l) = e^h (1 + l) with y log(x) = h + l."""
+    first, second = _log_in_parts(x)
+    high = y * first
+    low = fma(y, first, -high) + y * second
+    z = exp(high)
+    return choose((absolute(high) < 800.0) & (z < math.inf), fma(z, low, z), z)
+
+
 def power(x: Register, y: Any) -> Register:
-    """x^y: float32 through float64's exp and log; float64 by the C library."""
+    """x^y: float32 through float64's exp and log; float64 by the C library, where there is to be one."""
     function: Function = x.function
     y = function.lift(y, x.dtype, x.lanes)
-    if x.dtype.itemsize == 8:
+    if x.dtype.itemsize == 4:
+        wide = exp(y.astype(np.float64) * log(absolute(x).astype(np.float64))).astype(x.dtype)
+    elif stands_alone():
+        wide = _power_of_size(absolute(x), y)
+    else:
         return function.library("pow", x, y)
-    wide = exp(y.astype(np.float64) * log(absolute(x).astype(np.float64))).astype(x.dtype)
     whole = function.intrinsic("trunc", y) == y
     half = y * 0.5
     odd = whole & (function.intrinsic("trunc", half) != half)

@@ -260,7 +260,7 @@ class Tiles:
         if not rows:
             return ""
         place, size = self.f.shared.get(f"near.{name}", (len(self.f.slots), 0))
-        size = max(size, rows * self.stretch * self.dtype.itemsize)
+        size = max(size, rows * min(self.stretch, self.product.k) * self.dtype.itemsize)
         self.f.slots[place : place + 1] = [f"  %near.{name} = alloca [{size} x i8], align 64"]
         self.f.shared[f"near.{name}"] = place, size
         return f"%near.{name}"

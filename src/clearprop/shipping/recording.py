@@ -1,0 +1,80 @@
+"""A function or a Module as Programs: run with examples of its inputs, a Module as it is in evaluation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from clearprop import nn, tree
+from clearprop.compiler.program.ir import Program
+from clearprop.errors import lesson
+from clearprop.modes import no_grad
+from clearprop.play.programs import called
+from clearprop.tensor import Tensor
+
+
+def arrays_of(inputs: Sequence[Any], asked: str) -> list[Any]:
+    """Return examples of inputs as arrays; TypeError where there is none.
+
+    >>> arrays_of([Tensor([1.0]), 2], "f(x)")
+    [array([1.]), array(2)]
+    """
+    if not inputs:
+        raise TypeError(lesson(asked, "wants an example of each input", "none", hint=asked))
+    return [np.asarray(x._value if isinstance(x, Tensor) else x) for x in inputs]
+
+
+def recorded(
+    f: Callable[..., Any], arrays: list[Any], lengths: tuple[int, ...], asked: str
+) -> tuple[list[Program], dict[int, str], bool]:
+    """Return the programs for each length, the names of Tensors, and whether one output comes by itself."""
+    module = f if isinstance(f, nn.Module) else None
+    training = module.training if module is not None else False
+    given = [[np.resize(a, (n, *a.shape[1:])) for a in arrays] for n in lengths] or [arrays]
+    try:
+        if module is not None:
+            module.eval()
+        with no_grad() if module is not None else nullcontext():
+            made = [called(lambda *xs: f(*xs), *xs) for xs in given]
+    finally:
+        if module is not None:
+            module.train(training)
+    for result, program in made:
+        found = [x for x in tree.leaves(result) if x is not None]
+        if len(found) != len(program.outputs):
+            wanted = "wants a function whose results are computed from its inputs"
+            raise TypeError(lesson(asked, wanted, ", ".join(type(x).__name__ for x in found)))
+    words = _words(module.forward if module is not None else f)
+    for _, program in made:
+        for v in program.arguments:
+            v.name = v.name or (words[v.data] if v.data < len(words) else "")
+    names = {id(t): name for name, t in (module._state().items() if module is not None else ())}
+    return [p for _, p in made], names, isinstance(made[0][0], (Tensor, np.ndarray, np.generic))
+
+
+def _words(f: Any) -> list[str]:
+    """Return what a function calls its inputs, as far as they are passed by place."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def name_of(f: Any) -> str:
+    """Return what a file calls a function: by its name, a Module `predict`.
+
+    >>> name_of(nn.ReLU()), name_of(np.mean), name_of(lambda x: x)
+    ('predict', 'mean', 'predict')
+    """
+    name = "" if isinstance(f, nn.Module) else getattr(f, "__name__", "")
+    return name if name.isidentifier() else "predict"
+
+
+def about_of(f: Any) -> str:
+    """Return what a file says of a function."""
+    return f"what {type(f).__name__ if isinstance(f, nn.Module) else name_of(f)} computes."

@@ -1,0 +1,240 @@
+"""A model as an object file: a C program without Python computes what the model does."""
+
+import numpy as np
+import pytest
+from tests.compiler.plain.alone import same
+from tests.compiler.test_every_op import LIBRARY, trials
+from tests.shipping.harness import needs_gcc, run
+
+import clearprop
+from clearprop import nn, optim
+from clearprop.cli import main
+from clearprop.errors import InputError
+from clearprop.interop.model_file import save_model
+from clearprop.shipping import native_object, save_object
+
+pytest.importorskip("llvmlite")
+freestanding = pytest.importorskip("clearprop.compiler.llvm.freestanding")
+
+
+def floats(*shape, dtype=np.float32, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+class Sentence(nn.Module):
+    def __init__(self, of):
+        super().__init__()
+        self.embedding, self.of, self.last = nn.Embedding(11, 8), of, nn.Linear(8, 3)
+
+    def forward(self, words):
+        found = self.of(self.embedding(words))
+        return self.last(found[0] if isinstance(found, tuple) else found)
+
+
+WORDS = np.random.default_rng(1).integers(0, 11, (3, 6))
+MODELS = {
+    "mlp": (lambda: nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 3)), floats(5, 4)),
+    "wide": (lambda: nn.Sequential(nn.Linear(70, 90), nn.Tanh(), nn.Linear(90, 33)), floats(40, 70)),
+    "double": (
+        lambda: nn.Sequential(nn.LayerNorm(4), nn.Softplus(), nn.Softmax(-1)).double(),
+        floats(5, 4, dtype=np.float64),
+    ),
+    "images": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 3)
+        ),
+        floats(2, 1, 6, 6),
+    ),
+    "lstm": (lambda: Sentence(nn.LSTM(8, 8, batch_first=True)), WORDS),
+    "transformer": (
+        lambda: Sentence(nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True)),
+        WORDS,
+    ),
+}
+ELSEWHERE = [name for name in freestanding.MACHINES if name != "native"]
+MACHINE_CODES = {"x86_64": 62, "aarch64": 183, "thumb": 40, "riscv32": 243}
+
+
+@needs_gcc
+@pytest.mark.parametrize("target", ["native", "x86_64"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_module_computes_in_c_what_it_does_here(name, target, tmp_path):
+    import llvmlite.binding as llvm
+
+    if target == "x86_64" and not llvm.get_host_cpu_features().get("avx2"):
+        pytest.skip("needs AVX2")
+    clearprop.manual_seed(0)
+    make, x = MODELS[name]
+    model = make()
+    made = native_object(model, x, target=target)
+    ((result, outputs, states), *_) = run(made, tmp_path, [[x], [x]])
+    model.eval()
+
+    assert result == 0
+    assert states == {}
+    assert made.made.needs == []
+    same(outputs[0], model(x).value, name)
+
+
+@needs_gcc
+def test_a_training_step_trains_in_c_as_here(tmp_path):
+    clearprop.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Dropout(0.2), nn.Linear(4, 1))
+    optimizer = optim.AdamW(model.parameters(), lr=0.01)
+
+    def train(x, y):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x, y = floats(16, 3), floats(16, 1, seed=1)
+    train(x, y)
+    made = native_object(train, x, y)
+    wanted = [(train(x, y).value, model[0].weight.value.copy()) for _ in range(5)]
+    found = run(made, tmp_path, [[x, y]] * 5)
+
+    assert made.made.needs == []
+    for (loss, weight), (result, outputs, states) in zip(wanted, found, strict=True):
+        assert result == 0
+        same(outputs[0], loss, "loss", 512)
+        same(states["train_0_weight"], weight, "weight", 512)
+
+
+@needs_gcc
+def test_numbers_several_outputs_whole_numbers_and_truth_values(tmp_path):
+    def several(a, k, n):
+        return a * n, (a > 0), a[k], a.sum(), a, a * n
+
+    a, k, n = floats(4, 3), np.array([2, 0]), np.float32(2.5)
+    made = native_object(lambda a, k, n: several(a, k, n)[:4], a, k, n, name="several")
+    results = run(made, tmp_path, [[a, k, n], [a, np.array([0, 9]), n], [a, k, n]])
+
+    assert [result for result, _, _ in results] == [0, 1, 0]
+    for _, outputs, _ in (results[0], results[2]):
+        for got, wanted in zip(outputs, several(a, k, n), strict=False):
+            same(got, np.asarray(wanted).astype(got.dtype) if got.dtype == bool else wanted, "several")
+
+
+@needs_gcc
+def test_one_thing_may_be_two_outputs_and_an_argument_one(tmp_path):
+    x = floats(3, 2)
+    made = native_object(lambda x: (np.exp(x), np.exp(x), np.exp(x).T), x, name="twice")
+    ((_, outputs, _),) = run(made, tmp_path, [[x]])
+
+    for got, wanted in zip(outputs, (np.exp(x), np.exp(x), np.exp(x).T), strict=True):
+        same(got, wanted, "twice")
+
+
+@needs_gcc
+def test_a_power_needs_no_library(tmp_path):
+    rng = np.random.default_rng(3)
+    x, y = np.exp(rng.normal(size=4000) * 8), rng.normal(size=4000) * 30
+    edges = np.array([0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 3.0, -3.0, np.inf, -np.inf, np.nan, 5e-324])
+    a, b = (z.ravel() for z in np.meshgrid(edges, edges))
+    x, y = np.concatenate([x, a]), np.concatenate([y, b])
+    made = native_object(np.power, x, y)
+    ((_, (z,), _),) = run(made, tmp_path, [[x, y]])
+    with np.errstate(all="ignore"):
+        wanted = x**y
+    usual = np.isfinite(wanted) & (np.abs(wanted) > 0)
+
+    assert made.made.needs == []
+    np.testing.assert_array_equal(z[~usual], wanted[~usual])
+    assert (np.abs(z[usual] - wanted[usual]) <= 2 * np.spacing(np.abs(wanted[usual]))).all()
+
+
+def shipped(f, xs, name):
+    """An object, or None for what is refused by name."""
+    try:
+        return native_object(lambda *xs: f(*xs), *xs, name=name)
+    except TypeError as error:
+        if "no native code" not in str(error):
+            raise
+        return None
+
+
+@needs_gcc
+@pytest.mark.filterwarnings("ignore")
+def test_every_op_is_what_it_is_here_or_refused_by_name(tmp_path):
+    done, refused = 0, set()
+    for op in [op for op in LIBRARY if op.kind in ("reduce", "view", "contract", "gather")]:
+        for f, xs, label in trials(op, np.float32)[:1]:
+            made = shipped(f, xs, f"of_{op.name}")
+            if made is None:
+                refused.add(op.name)
+                continue
+            ((result, outputs, _),) = run(made, tmp_path, [xs], libm=True)
+            wanted = f(*xs)
+            assert result == 0, label
+            for got, z in zip(outputs, wanted if isinstance(wanted, list) else [wanted], strict=True):
+                same(got, np.asarray(getattr(z, "value", z)).astype(got.dtype), label)
+            done += 1
+
+    assert done > 15
+    assert not refused & {"sum", "mean", "max", "matmul", "transpose", "reshape", "concatenate"}
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
+@pytest.mark.parametrize("name", ["mlp", "lstm"])
+def test_other_machines_have_objects_of_their_own_that_call_nothing(target, name):
+    make, x = MODELS[name]
+    made = native_object(make(), x, target=target)
+
+    assert made.code[:4] == b"\x7fELF"
+    assert int.from_bytes(made.code[18:20], "little") == MACHINE_CODES[target]
+    assert made.made.needs == []
+    assert made.made.machine.triple in made.header
+
+
+@needs_gcc
+def test_what_an_object_calls_is_said(tmp_path):
+    x = floats(3, dtype=np.float64)
+    made = native_object(np.sin, x, name="sine")
+    ((_, (z,), _),) = run(made, tmp_path, [[x]], libm=True)
+
+    assert made.made.needs == ["sin"]
+    assert "It calls sin of libm (-lm)." in made.header
+    same(z, np.sin(x), "sine")
+
+
+@pytest.mark.parametrize(
+    ("f", "target", "error", "told"),
+    [
+        (
+            lambda x: np.sort(x) + np.linalg.det(x),
+            "native",
+            TypeError,
+            "no native code: argsort.*det|det.*sort",
+        ),
+        (lambda x: x + 1j, "native", TypeError, "numbers of complex"),
+        (lambda x: x + 1, "z80", ValueError, "wants one of native, x86_64, aarch64, thumb, riscv32"),
+    ],
+)
+def test_what_cannot_be_is_refused(f, target, error, told):
+    with pytest.raises(error, match=told):
+        native_object(f, floats(3, 3), target=target)
+
+
+def test_a_file_that_is_somebodys_stays(tmp_path):
+    (tmp_path / "model.h").write_text("mine")
+    with pytest.raises(InputError, match="another file"):
+        save_object(tmp_path / "model.o", nn.Linear(2, 1), floats(2, 2))
+    save_object(tmp_path / "model.o", nn.Linear(2, 1), floats(2, 2), overwrite=True)
+    save_object(tmp_path / "model.o", nn.Linear(2, 1), floats(2, 2))
+    with pytest.raises(ValueError, match=r"ends in \.o"):
+        save_object(tmp_path / "model.so", nn.Linear(2, 1), floats(2, 2))
+
+
+def test_the_command_writes_what_train_wrote(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_model("m.safetensors", nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)))
+
+    assert main(["export", "m.safetensors", "--object", "model.o", "--rows", "4", "--target", "thumb"]) == 0
+    assert "model.o: 3 inputs" in capsys.readouterr().out
+    assert "x: (4, 3) float32" in (tmp_path / "model.h").read_text()
+    assert main(["export", "m.safetensors", "--object", "model.o", "--rows", "0"]) == 2
+    assert "--rows" in capsys.readouterr().err
+    assert main(["export", "m.safetensors", "--object", "model.o", "--target", "z80"]) == 2
+    assert "z80" in capsys.readouterr().err
