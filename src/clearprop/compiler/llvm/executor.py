@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,7 @@ class Native:
     workers: Workers | None
     outputs: Any
     new_numbers: list[Any]
+    several: ClassVar[bool] = True  # whether threads are asked to take the parts of what can be shared
 
     def __init__(
         self, program: Program, threads: int | None = None, varying: tuple[int, int] | None = None
@@ -215,7 +216,7 @@ class Native:
                 if len(chain.bounds) > 2:
                     endings += self._combine(chain, name)
             calls = from_both_ends(tasks)
-            if item.shared:
+            if item.shared and self.several:
                 self._deal(f"region{number}", calls)
                 small = "true" if item.work < SMALL else "false"
                 body.append(

@@ -56,6 +56,8 @@ _STACK = re.compile(r"^  (%[\w.]+) = alloca \[(\d+) x i8\], align 64$", re.MULTI
 class Freestanding(Native):
     """A program's text for one thread, and the arrays that it names."""
 
+    several = False
+
     def _write(self) -> None:
         self.segments, self.stops, self.tables = [], [], None
         self._write_chains()
