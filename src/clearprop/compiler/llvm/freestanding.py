@@ -32,14 +32,14 @@ class Machine:
     cpu: str
     features: str = ""
     abi: str = ""
-    width: int = 16
+    width: int = 32
     code: str = "default"
 
 
 # fmt: off
 MACHINES = {
     "native":  Machine("",                          "",           width=0),
-    "x86_64":  Machine("x86_64-unknown-linux-gnu",  "x86-64-v3",  width=32),
+    "x86_64":  Machine("x86_64-unknown-linux-gnu",  "x86-64-v3"),
     "aarch64": Machine("aarch64-unknown-linux-gnu", "generic"),
     "thumb":   Machine("thumbv7em-none-eabihf",     "cortex-m7"),
     "riscv32": Machine("riscv32-unknown-elf",     "generic-rv32", "+m,+a,+f,+d,+c", "ilp32d", code="medium"),
