@@ -188,3 +188,12 @@ def test_a_broken_training_can_be_watched(visit):
     points = page.get_attribute("#curves polyline.one", "points")
     assert len(points.split()) == 2
     assert "learning rate too high" in page.text_content("pre[lang=en]")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_two_drawings_do_not_lie_over_each_other(visit, size):
+    page = visit("dag", size)
+    first, second = (stage.bounding_box() for stage in page.locator(".stage").all())
+
+    below = first["y"] + first["height"] <= second["y"]
+    assert below or first["x"] + first["width"] <= second["x"]
