@@ -58,7 +58,9 @@ def test_weights_go_with_those_of_classes_thresholds_and_seeds(tmp_path, capsys)
     data = rows(tmp_path / "t.csv", "classes", ("1", "0"))
     more = ["--class-weight", "yes=2", "--threshold", "f1", "--seeds", "2", "--sample-weight", "weight"]
     assert train(tmp_path, data, *more) == 0
-    assert "each by its weight" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "each by its weight" in out
+    assert "left out  weight: how much each row counts" in out
 
 
 @pytest.mark.parametrize(("weigh", "options", "message"), [

@@ -460,6 +460,10 @@ def _inspected(args: argparse.Namespace) -> tuple[Any, Any]:
     )
     if args.loss is not None and reading.task == "classification":
         raise _no_number()
+    for name, purpose in ((args.group, "rows with one value of it stay together"),
+                          (args.sample_weight, "how much each row counts")):  # fmt: skip
+        if name is not None and not reading.findings[name].used:
+            reading.findings[name].says = [f"left out: {purpose}"]
     table = inspection.with_target(table, reading)
     weights_of_rows(args, table)
     return reading, table
