@@ -217,3 +217,14 @@ def test_the_page_is_opened_when_asked(capsys, tmp_path, monkeypatch):
     printed(capsys, *DAG, "--open")
 
     assert asked == [(tmp_path / "steps.html").as_uri()]
+
+
+def test_a_page_may_ask_and_speak_german(capsys, tmp_path):
+    page = tmp_path / "steps.html"
+    how = ("--html", str(page), "--quiz", "2", "--language", "de")
+
+    assert main(["step", "(a + b) * b**3", "a=7", "b=3", *how]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert 'id="quiz-answer"' in text
+    assert '<option value="2" selected>' in text
+    assert "Alle schließen" in text

@@ -14,6 +14,7 @@ from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import force
 from clearprop.errors import InputError, lesson
 from clearprop.see.step.captions import LANGUAGES
+from clearprop.see.step.quiz import LEVELS
 from clearprop.typed.expression import assignments, parse
 from clearprop.typed.lecture import ALGORITHMS
 
@@ -46,6 +47,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--choose", metavar="FILE", help="write a page on which one chooses the next node")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    parser.add_argument(
+        "--quiz", type=int, choices=LEVELS, default=0, help="the page asks for numbers, from this level on"
+    )
     force(parser)
 
 
@@ -72,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
     output = parse(args.expression).graph(assignments(args.values))
     try:
-        steps = trace(output, algorithm=args.algorithm, language=args.language)
+        steps = trace(output, algorithm=args.algorithm, language=args.language, quiz=args.quiz)
     except (ArithmeticError, TypeError, ValueError) as error:  # a GradientError is the first of these
         raise InputError(str(error)) from error
     if args.movie:

@@ -13,6 +13,7 @@ from clearprop.see.algebra.formulas import formula
 from clearprop.see.document import data, document
 from clearprop.see.drawing.svg import DARK, LIGHT, variables
 from clearprop.see.page.story import Story
+from clearprop.see.page.words import VIEW, Worded
 from clearprop.tensor import Tensor
 
 _WEB = Path(__file__).parent / "web"
@@ -103,26 +104,30 @@ def button(id: str, name: str, sign: str) -> str:
     return f'<button type="button" id="{id}" aria-label="{name}" title="{name}">{sign}</button>'
 
 
-TOOLS = (
-    '<div class="bar" role="toolbar" aria-label="View">'
-    + button("smaller", "Smaller (-)", "&minus;")
-    + button("larger", "Larger (+)", "+")
-    + button("fit", "All in view (0)", "Fit")
-    + button("full", "Full size (1)", "1:1")
-    + '<span class="folding" id="folding">'
-    + button("close-all", "Close all", "Close all")
-    + '<label>Depth <select id="depth" aria-label="Open to depth"></select></label></span>'
-    + '<span class="finder"><input type="search" id="find" placeholder="Search ( / )" role="combobox" '
-    'aria-label="Search: an op, a name, a shape" aria-expanded="false" aria-controls="hits" '
-    'autocomplete="off">'
-    '<ul id="hits" role="listbox" aria-label="What was found" hidden></ul></span>'
-    + '<span class="saving">'
-    + button("save-svg", "Save what is seen as SVG", "SVG")
-    + button("save-png", "Save what is seen as PNG", "PNG")
-    + "</span></div>"
-)
+def tools(words: Worded) -> str:
+    """Return the bar with which a graph is looked at, in a language's `words`, named as in `VIEW`."""
+    return (
+        f'<div class="bar" role="toolbar" aria-label="{words["view"]}">'
+        + button("smaller", f"{words['smaller']} (-)", "&minus;")
+        + button("larger", f"{words['larger']} (+)", "+")
+        + button("fit", f"{words['all in view']} (0)", words["fit"])
+        + button("full", f"{words['full size']} (1)", "1:1")
+        + '<span class="folding" id="folding">'
+        + button("close-all", words["close all"], words["close all"])
+        + f'<label>{words["depth"]} <select id="depth" aria-label="{words["open to depth"]}"></select>'
+        + '</label></span><span class="finder"><input type="search" id="find" '
+        f'placeholder="{words["search"]} ( / )" role="combobox" aria-label="{words["search for"]}" aria-expanded="false" aria-controls="hits" '
+        'autocomplete="off">'
+        f'<ul id="hits" role="listbox" aria-label="{words["found"]}" hidden></ul></span>'
+        + '<span class="saving">'
+        + button("save-svg", words["save svg"], "SVG")
+        + button("save-png", words["save png"], "PNG")
+        + "</span></div>"
+    )
+
+
 BODY = (
-    f'{TOOLS}\n<nav class="way" id="way" aria-label="Where you are" hidden></nav>\n'
+    f'{tools(VIEW)}\n<nav class="way" id="way" aria-label="Where you are" hidden></nav>\n'
     '<div class="room"><div class="stage" id="stage"></div>\n'
     '<aside class="card" id="panel" aria-label="The chosen box" hidden></aside></div>\n'
     '<p class="hint">Drag to move, wheel or pinch to zoom, click a module to open it, a box to see where its '

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clearprop.errors import InputError, lesson
+from clearprop.see.page.words import VIEW
 
 SLOT = re.compile(r"\{(\()?(\w+)\)?\}")
 _PRODUCT = "{(g)} \N{MULTIPLICATION SIGN} {(local)} = {amount}."
@@ -80,7 +81,7 @@ ENGLISH = {
     "steps": "Steps",
     "count": "step {n} of {all}",
     "algorithm": "Algorithm",
-    "view": "View",
+    **VIEW,
     "this step": "This step",
     "inputs": "Inputs: change one",
     "reset": "Reset",
@@ -200,6 +201,23 @@ GERMAN = {
     "count": "Schritt {n} von {all}",
     "algorithm": "Verfahren",
     "view": "Ansicht",
+    "smaller": "Kleiner",
+    "larger": "Größer",
+    "fit": "Einpassen",
+    "all in view": "Alles zeigen",
+    "full size": "Volle Größe",
+    "close all": "Alle schließen",
+    "depth": "Tiefe",
+    "open to depth": "Öffnen bis Tiefe",
+    "search": "Suchen",
+    "search for": "Suchen: eine Operation, ein Name, eine Form",
+    "found": "Was gefunden wurde",
+    "nothing found": "So heißt nichts.",
+    "save svg": "Was zu sehen ist, als SVG speichern",
+    "save png": "Was zu sehen ist, als PNG speichern",
+    "column input": "Eingang",
+    "column intermediate": "Zwischenknoten",
+    "column output": "Ausgang",
     "this step": "Dieser Schritt",
     "inputs": "Eingänge: ändere einen",
     "reset": "Zurücksetzen",

@@ -20,7 +20,7 @@ from clearprop.see.drawing.folding import COMFORTABLE
 from clearprop.see.drawing.pictures import picture as small_picture
 from clearprop.see.drawing.svg import svg
 from clearprop.see.numbers import differs, is_number, written
-from clearprop.see.page.page import KIT, TOOLS, button, with_scripts
+from clearprop.see.page.page import KIT, button, tools, with_scripts
 from clearprop.see.page.story import Story, drawn
 from clearprop.see.step.quiz import form, questions
 from clearprop.see.step.script import Script, number, script_of
@@ -94,7 +94,7 @@ def parts(trace: Trace, title: str = "") -> PageParts:
     body = [
         _bar(lanes, trace),
         f'<details class="tools"{" open" if len(trace.order) > COMFORTABLE else ""}>'
-        f"<summary>{say('view')}</summary>{TOOLS}</details>",
+        f"<summary>{say('view')}</summary>{tools(trace.captions)}</details>",
         '<div class="lanes room">',
         *(_drawing(lane) for lane in lanes),
         "</div>",

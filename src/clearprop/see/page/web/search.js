@@ -42,7 +42,7 @@ class Search {
       item.addEventListener("pointerdown", (event) => { event.preventDefault(); this.go(thing); });
       return item;
     }));
-    if (this.field.value && !all.length) this.list.append(note("li", "Nothing is called that."));
+    if (this.field.value && !all.length) this.list.append(note("li", this.stage.tree.words["nothing found"] || "Nothing is called that."));
     if (all.length > MOST_HITS) this.list.append(note("li", `and ${all.length - MOST_HITS} more`));
     this.list.hidden = !this.field.value;
     this.field.setAttribute("aria-expanded", String(!this.list.hidden));
