@@ -116,7 +116,8 @@ def tools(words: Worded) -> str:
         + button("close-all", words["close all"], words["close all"])
         + f'<label>{words["depth"]} <select id="depth" aria-label="{words["open to depth"]}"></select>'
         + '</label></span><span class="finder"><input type="search" id="find" '
-        f'placeholder="{words["search"]} ( / )" role="combobox" aria-label="{words["search for"]}" aria-expanded="false" aria-controls="hits" '
+        f'placeholder="{words["search"]} ( / )" role="combobox" aria-label="{words["search for"]}" '
+        'aria-expanded="false" aria-controls="hits" '
         'autocomplete="off">'
         f'<ul id="hits" role="listbox" aria-label="{words["found"]}" hidden></ul></span>'
         + '<span class="saving">'
