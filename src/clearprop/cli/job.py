@@ -142,13 +142,17 @@ class Job:
         """Return what is to be said of rows held out that are among those learned from."""
         from clearprop.data.twins import rows_known
 
-        names = [column.name for column in self.model.columns] + [self.model.target.name]
         learned, *others = self.parts
-        told = []
-        for held, purpose in zip(others, ("validate", "test on"), strict=True):
-            count = rows_known(self.table, names, learned, held) if len(held) else 0
-            if count:
-                told.append(f"{count:,} of {len(held):,} rows to {purpose}")
+        return self._known_said([rows_known(self.table, self._read(), learned, held) for held in others])
+
+    def _read(self) -> list[str]:
+        """Return the columns that are read, and the target."""
+        return [*(column.name for column in self.model.columns), self.model.target.name]
+
+    def _known_said(self, counts: list[int]) -> list[str]:
+        """Return what is to be said where so many rows to validate and to test on are learned from."""
+        sizes = zip(counts, self.parts[1:], ("validate", "test on"), strict=True)
+        told = [f"{count:,} of {len(part):,} rows to {purpose}" for count, part, purpose in sizes if count]
         same = "are, in all that is read of them, rows that are learned from too: measured on these"
         return [f"{' and '.join(told)} {same}, a network looks better than it is"] if told else []
 
@@ -382,6 +386,7 @@ class StreamedJob(Job):
 
     def train(self, report: TrainingReport) -> History:
         """Write the encoded rows into a file, learn from them, and take the file away."""
+        from clearprop.data.twins import Twins
         from clearprop.files import make_room
 
         folder = Path(self.args.output or "out").resolve().parent
@@ -389,7 +394,11 @@ class StreamedJob(Job):
         with tempfile.TemporaryDirectory(prefix=".rows-", dir=folder) as place:
             path = Path(place, "rows")
             make_room(path, 4 * self.stream.rows[0] * (sum(c.width for c in self.stream.columns) + 2))
-            self.rows = self.stream.cache(path)
+            twins = [Twins(self._read(), part) for part in (self.validation, self.test)]
+            self.rows = self.stream.cache(path, [twin.see for twin in twins])
+            for remark in self._known_said([twin.count for twin in twins]):
+                self.reading.remarks.append(remark)
+                report.note(remark)
             history = super().train(report)
         report.say(f"memory at its peak: {_peak():,.0f} MB\n")
         return history

@@ -131,11 +131,15 @@ class TrainingReport:
                 what = "a class that is" if len(gone) == 1 else f"{len(gone)} classes that are"
                 told.append(f"{what} in no row {name}: {listed(gone, 6)}")
         for remark in told:
-            self._field("note", remark)
-            if self.quiet and self.json is None:
-                print(f"note: {remark}", file=sys.stderr)
+            self.note(remark)
+
+    def note(self, remark: str) -> None:
+        """Say something of the data, on standard error where all else is quiet."""
+        self._field("note", remark)
+        if self.quiet and self.json is None:
+            print(f"note: {remark}", file=sys.stderr)
         if self.json is not None:
-            self.json["notes"] += told
+            self.json["notes"].append(remark)
 
     def _field(self, label: str, text: str) -> None:
         """Print `label  text`, with long texts in lines of their own below each other."""

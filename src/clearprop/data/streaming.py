@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -152,10 +152,11 @@ class TableStream:
     shares: tuple[float, float]
     seed: int
 
-    def cache(self, path: str | Path) -> BlockFile:
+    def cache(self, path: str | Path, watch: Sequence[Callable[[Table], None]] = ()) -> BlockFile:
         """Write the encoded training rows into a file, and return it as a source of batches.
 
-        The file takes four bytes for each input and eight for the target of each row.
+        Functions in `watch` are given the training rows of each piece. The file takes four bytes for each
+        input and eight for the target of each row.
         """
         targets = np.int64 if isinstance(self.target, Classes) else np.float32
         width = sum(column.width for column in self.columns)
@@ -166,6 +167,8 @@ class TableStream:
                 training = _parts(block.lines, self.shares, self.seed) == 0
                 part = block.rows(np.flatnonzero(known & training))
                 if len(part):
+                    for look in watch:
+                        look(part)
                     file.add(encode(part, self.columns), self.target.encode(part))
         return BlockFile(path, ((width,), np.float32), (shape, targets))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clearprop.data.cells import Cells, Numbers, Words
+from clearprop.data.cells import Cells, Numbers, Words, as_number
 from clearprop.data.tables import Table
 
 Codes = npt.NDArray[np.uint64]
@@ -16,7 +18,8 @@ Codes = npt.NDArray[np.uint64]
 def rows_known(table: Table, names: Iterable[str], learned: npt.ArrayLike, held: npt.ArrayLike) -> int:
     """Return how many rows in `held` are, in all columns named, equal to one in `learned`.
 
-    `learned` and `held` are numbers of rows. Two rows are equal where all cells are; two missing ones are.
+    `learned` and `held` are numbers of rows. Two rows are equal where all cells are: as numbers, if they are
+    some (`1.0` is `1`), else as text; two missing ones are.
 
     >>> table = Table("t.csv", {"x": ["1", "2", "1"], "y": ["a", "a", "a"]})
     >>> rows_known(table, ["x", "y"], learned=[0, 1], held=[2])
@@ -34,17 +37,53 @@ def row_codes(table: Table, names: Iterable[str]) -> Codes:
     """
     codes = np.zeros(len(table), np.uint64)
     for name in names:
-        codes = _mixed(codes ^ _cell_codes(table.found(name)))
+        codes = _mixed(codes ^ _cell_codes(table, table.found(name)))
     return codes
 
 
-def _cell_codes(cells: Cells) -> Codes:
+class Twins:
+    """How many of some rows are among others that come piece by piece: see `rows_known`."""
+
+    def __init__(self, names: Iterable[str], held: Table) -> None:
+        self.names = list(names)
+        self.codes = row_codes(held, self.names)
+        self.met = np.zeros(len(held), bool)
+
+    def see(self, block: Table) -> None:
+        """Look at some more rows that are learned from."""
+        self.met |= np.isin(self.codes, row_codes(block, self.names))
+
+    @property
+    def count(self) -> int:
+        """How many of the rows held out were met until now."""
+        return int(self.met.sum())
+
+
+def _cell_codes(table: Table, cells: Cells) -> Codes:
     if isinstance(cells, Words):
-        return _mixed(cells.codes.astype(np.uint64))
-    values = cells.values
-    if isinstance(cells, Numbers):
+        numbers = [np.nan if gone else _number(word)
+                   for word, gone in zip(cells.words, table.missing(cells), strict=True)]  # fmt: skip
+        values = np.array([0.0 if number is None else number for number in numbers])
+        codes = _bits(values)
+        for place, (word, number) in enumerate(zip(cells.words, numbers, strict=True)):
+            if number is None:
+                codes[place] = int.from_bytes(
+                    hashlib.blake2b(word.strip().encode("utf-8", "surrogatepass"), digest_size=8).digest()
+                )
+        return _mixed(codes[cells.codes]) if len(codes) else np.zeros(len(cells), np.uint64)
+    return _mixed(_bits(table.known(cells.values)) if isinstance(cells, Numbers) else _bits(cells.values))
+
+
+def _number(word: str) -> float | None:
+    """Return the number that a cell holds; `007`, a code of digits, is none."""
+    word = word.strip()
+    return None if word.isdecimal() and word.startswith("0") and word != "0" else as_number(word)
+
+
+def _bits(values: npt.NDArray[Any]) -> Codes:
+    if values.dtype.kind == "f":
         values = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, and 0.0 for -0.0
-    return _mixed(np.ascontiguousarray(values).view(np.uint64))
+    return np.ascontiguousarray(values).view(np.uint64).copy()
 
 
 def _mixed(codes: Codes) -> Codes:
