@@ -7,7 +7,7 @@ import clearprop
 from clearprop.compiler import RecordingError, executors
 from clearprop.compiler.executors import AUTO, EXECUTORS, Executor, available_executors, executable
 from clearprop.compiler.numpy.source import NumpySource
-from clearprop.compiler.numpy.statements import WRITERS
+from clearprop.compiler.numpy.writers import WRITERS
 from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.core import CORE, Core
 from clearprop.compiler.program.ir import Program, Value
@@ -149,8 +149,8 @@ def test_an_op_with_a_core_op_of_its_own_is_computed_by_it(executor, peak_so_far
 
 
 def test_numpy_writes_an_op_by_a_writer_of_its_own(monkeypatch, peak_so_far):
-    def written(statements, v, xs, out):
-        function = statements._use("accumulate", np.maximum.accumulate)
+    def written(lines, v, xs, out):
+        function = lines.use("accumulate", np.maximum.accumulate)
         return f"{function}({xs[0]}, {v.attrs['axis']}, None, {out or None})"
 
     monkeypatch.setitem(WRITERS, "peak_so_far", written)

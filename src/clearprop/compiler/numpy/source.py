@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearprop.compiler.numpy.bundles import bundles, rows_in
-from clearprop.compiler.numpy.statements import WRITERS, Statements
+from clearprop.compiler.numpy.statements import Statements
+from clearprop.compiler.numpy.writers import WRITERS
 from clearprop.compiler.plan.fuse import LOOPS, Group, Grouping
 from clearprop.compiler.plan.memory import Plan, aligned
 from clearprop.compiler.plan.prepare import Add, prepared
@@ -19,6 +20,7 @@ from clearprop.compiler.program.layout import layout, whole
 from clearprop.compiler.program.rewrite import rewrite
 from clearprop.compiler.program.turn import turn
 from clearprop.loops.scan import Turns, repeated
+from clearprop.registry import ops
 
 if TYPE_CHECKING:
     from clearprop.compiler.program.ir import State
@@ -29,7 +31,7 @@ _WORD = re.compile(r"\w+")
 _ASSIGNED = re.compile(r"((?:\w+, )*\w+,?) = ")
 
 
-class NumpySource(Statements):
+class NumpySource:
     """A program as Python source.
 
     `text` names the views of buffers, from `states` and an `arena`, and defines `step(arguments, numbers)`
@@ -47,18 +49,17 @@ class NumpySource(Statements):
     functions: list[str]
 
     def __init__(self, program: Program, bundle: bool = True) -> None:
-        super().__init__()
         self.whole, self.program = program, prepared(program, _without_casts)
         self.users: dict[Value, list[Value]] = self.program.users()
         self.whole_sums: set[Value] = {v for v in self.program.values if self._is_whole_sum(v)}
         self.dynamic = frozenset(v for v in self.program.values if v.computed and self._is_dynamic(v))
         self.returned: set[Value] = {layout(v).base for v in self.program.outputs}
         bundled = bundles(self.program, self._plain) if bundle else []
-        self.plan = self._planned(bundled)
+        self.plan: Plan = self._planned(bundled)
         rows, misfits = rows_in(self.plan)
         while misfits:  # only a plan tells which arrays are written in place
             bundled = [group for group in bundled if group not in misfits]
-            self.plan: Plan = self._planned(bundled)
+            self.plan = self._planned(bundled)
             rows, misfits = rows_in(self.plan)
         self.plan.rows, self.groups = rows, list(self.plan.groups)
         self.plan.overwrite()
@@ -67,17 +68,8 @@ class NumpySource(Statements):
         self.assigned: list[State] = [state for state, _ in self.plan.assigned]
         place = {v: i for i, v in enumerate(self.plan.stands)}
         self.rows: list[list[int]] = [[place[v] for v in row] for row in rows if row[0] in place]
+        self.lines: Statements = Statements(self.plan, self.whole_sums, forward)
         self._write()
-
-    def forward(self, v: Value) -> Any:
-        """Return what a call calls: of a loop, what repeats the plan of one turn."""
-        turns = turns_of(v)
-        if turns is None or not all(isinstance(x, Value) for x in v.inputs):
-            return super().forward(v)
-        program, _ = rewrite(turn(turns.body, v.inputs))
-        source = NumpySource(program, bundle=False)
-        v.why = f"{turns.length} turns, each {len(source.groups)} calls"
-        return Repeated(source)
 
     def _planned(self, bundled: list[Group]) -> Plan:
         """Each value is a call of its own, but for long chains on large arrays, and bundles, which come last.
@@ -139,20 +131,20 @@ class NumpySource(Statements):
     # --- the whole text -------------------------------------------------------------------------------------
     def _write(self) -> None:
         for name in ("step", "states", "arguments", "numbers", "arena", "frame"):
-            self.taken.add(name)
+            self.lines.taken.add(name)
         self._inputs()
         for group in self.groups:
-            self._group(group)
+            self.lines.group(group)
         self._end()
         pieces = self._pieces()
         self.kept: int = 0  # how many names the pieces hand on
         if len(pieces) > 1:
             self._hand_on(pieces)
         self.functions = (
-            ["step"] if len(pieces) == 1 else [self._free(f"step_{i}") for i in range(len(pieces))]
+            ["step"] if len(pieces) == 1 else [self.lines.free(f"step_{i}") for i in range(len(pieces))]
         )
         given = "arguments, numbers" + ", frame" * (len(pieces) > 1)
-        lines = list(self.before)
+        lines = list(self.lines.before)
         for name, piece in zip(self.functions, pieces, strict=True):
             lines += ["", f"def {name}({given}):", *("    " + line for line in piece)]
         self.text: str = "\n".join([*lines, ""])
@@ -161,7 +153,7 @@ class NumpySource(Statements):
     def _pieces(self) -> list[list[str]]:
         """Cut the step's lines into pieces, before lines that begin a statement."""
         pieces: list[list[str]] = [[]]
-        for line in self.body:
+        for line in self.lines.body:
             if len(pieces[-1]) >= PIECE and not line.startswith(" "):
                 pieces.append([])
             pieces[-1].append(line)
@@ -189,40 +181,40 @@ class NumpySource(Statements):
 
     def _inputs(self) -> None:
         for v in self.numbers:
-            self._named(v)
+            self.lines.named(v)
         for i, v in enumerate(self.plan.stands):
-            self.before.append(f"{self._named(v, v.data.name)} = states[{i}]")
-            self.static.add(v)
+            self.lines.before.append(f"{self.lines.named(v, v.data.name)} = states[{i}]")
+            self.lines.static.add(v)
         arguments = self.program.arguments
         for v in arguments:
-            self._named(v, v.name or f"x{v.data}")
+            self.lines.named(v, v.name or f"x{v.data}")
         for i, v in enumerate(self.program.constants):
-            name = self._named(v, f"constant_{i}")
-            self.given[name] = v.data[()] if v.shape == () else v.data
-            self.static.add(v)
+            name = self.lines.named(v, f"constant_{i}")
+            self.lines.given[name] = v.data[()] if v.shape == () else v.data
+            self.lines.static.add(v)
         if arguments:
-            self.body.append(", ".join(self.names[v] for v in arguments) + ", = arguments")
+            self.lines.body.append(", ".join(self.lines.names[v] for v in arguments) + ", = arguments")
         if self.numbers:
-            self.body.append(", ".join(self.names[v] for v in self.numbers) + ", = numbers")
+            self.lines.body.append(", ".join(self.lines.names[v] for v in self.numbers) + ", = numbers")
 
     def _end(self) -> None:
         """Copies into states that could not be written in place, and what is returned."""
         for old, v in self.plan.copies:
-            value = self._text(v)
-            self.body.append(f"{self._use('copyto', np.copyto)}({self.names[old]}, {value})")
-        numbers = "".join([f"{self._text(v)}, " for _, v in self.plan.assigned])
+            value = self.lines.text(v)
+            self.lines.body.append(f"{self.lines.use('copyto', np.copyto)}({self.lines.names[old]}, {value})")
+        numbers = "".join([f"{self.lines.text(v)}, " for _, v in self.plan.assigned])
         outputs = "".join([f"{self._output(v)}, " for v in self.program.outputs])
-        self.body.append(f"return ({outputs}), ({numbers})")
+        self.lines.body.append(f"return ({outputs}), ({numbers})")
 
     def _output(self, v: Value) -> str:
         """What the caller may keep: never an array that the next call writes."""
-        name = self._text(v)
+        name = self.lines.text(v)
         return name if v.shape == () or v in self.plan.fresh else f"{name}.copy()"
 
     # --- running --------------------------------------------------------------------------------------------
     def prepare(self, states: list[Any]) -> Callable[[Any, Any], tuple[Any, Any]]:
         """Return the step for these arrays, which it reads and writes."""
-        space: dict[str, Any] = {**self.given, "arena": aligned(self.plan.total), "states": states}
+        space: dict[str, Any] = {**self.lines.given, "arena": aligned(self.plan.total), "states": states}
         exec(self.code, space)
         steps = [space[name] for name in self.functions]
         used = {"__builtins__"}.union(*(step.__code__.co_names for step in steps))
@@ -242,6 +234,17 @@ class NumpySource(Statements):
             return result  # type: ignore[return-value]
 
         return piecewise if more else quiet
+
+
+def forward(v: Value) -> Any:
+    """Return what a call calls: the op's own function, or of a loop what repeats the plan of one turn."""
+    turns = turns_of(v)
+    if turns is None or not all(isinstance(x, Value) for x in v.inputs):
+        return ops[v.op].forward
+    program, _ = rewrite(turn(turns.body, v.inputs))
+    source = NumpySource(program, bundle=False)
+    v.why = f"{turns.length} turns, each {len(source.groups)} calls"
+    return Repeated(source)
 
 
 class Repeated:

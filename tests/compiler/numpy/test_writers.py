@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop.compiler.numpy.statements import STRETCH, _stretches
+from clearprop.compiler.numpy.writers import STRETCH, stretches
 from clearprop.compiler.plan.memory import LINE
 
 
@@ -69,14 +69,14 @@ def test_half_precision_is_added_along_the_row_as_numpy_adds_it():
 @pytest.mark.parametrize("size", [STRETCH, STRETCH + 1, 3 * STRETCH - 5, 4 * STRETCH])
 def test_stretches_are_about_equal_and_cover_everything_once(size):
     whole = np.zeros(size)
-    stretches = _stretches((whole,), (whole.dtype,))
-    for part, scratch in stretches:
+    pieces = stretches((whole,), (whole.dtype,))
+    for part, scratch in pieces:
         assert part.shape == scratch.shape
         assert scratch.ctypes.data % LINE == 0
         part += 1
 
     np.testing.assert_array_equal(whole, 1)
-    lengths = [part.size for part, _ in stretches]
+    lengths = [part.size for part, _ in pieces]
     assert len(lengths) == -(-size // STRETCH)
     assert max(lengths) - min(lengths) <= LINE * len(lengths)
 
