@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
 
+Shape = tuple[int, ...]
 EPILOG = """\
 An ONNX file has an input for each column of the table and an output for each column of the predictions. A
 NumPy file has predict(columns): predictions for columns by name, as they stand in a file.
+Of a model of pictures all files have predict(x): probabilities of the classes for pixels from 0 to 255.
 Other files have predict(x): outputs for rows of encoded inputs. A JavaScript module of a table whose
 columns are all numbers has encode(cells) too. A NumPy file has its weights beside it, in a file of the same
 name that ends in .npz, or inside of it with --inside. An object has a C header beside it.
@@ -70,12 +73,12 @@ def run(args: argparse.Namespace) -> int:
             wanted = f"wants a name that ends in {' or '.join(endings)}"
             raise InputError(lesson(f"--{name}", wanted, repr(path), hint=f"model{endings[0]}"))
     network, about = load_model(args.model)
-    width = _width(args.model, network)
+    shape = tuple(about["pictures"]["shape"]) if "pictures" in about else (_width(args.model, network),)
     try:
         for name, path in files.items():
-            FORMATS[name][1](network, width, about, args)
+            FORMATS[name][1](network, shape, about, args)
             size = Path(path).stat().st_size
-            print(f"{path}: {width} inputs, {size / 1000:.0f} kB")
+            print(f"{path}: {' x '.join(map(str, shape))} inputs, {size / 1000:.0f} kB")
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from error
     return 0
@@ -89,12 +92,26 @@ def _width(path: str, network: Any) -> int:
     return int(first.in_features)
 
 
+def _shipped(network: Any, about: Any, args: argparse.Namespace, flat: bool = False) -> tuple[Any, str]:
+    """Return what a file computes, and what its first lines say of it."""
+    name = Path(args.model).name
+    if "pictures" not in about:
+        return network, f"the network of {name}, which takes encoded rows."
+    from clearprop.shipping.picture import WholePictureModel
+    from clearprop.train.picture_model import PictureModel
+
+    classes = ", ".join(about["pictures"]["classes"])
+    told = f"{name}: pixels from 0 to 255 in, probabilities out, of the classes {classes}."
+    return WholePictureModel(PictureModel.load(args.model), flat), told
+
+
 # --- formats ------------------------------------------------------------------------------------------------
-def _script(network: Any, width: int, about: Any, args: argparse.Namespace) -> None:
+def _script(network: Any, shape: Shape, about: Any, args: argparse.Namespace) -> None:
     from clearprop.files import whole_file
     from clearprop.play.module import model_module
 
-    text = model_module(network, width, about)
+    whole, _ = _shipped(network, about, args, flat=True)
+    text = model_module(whole, math.prod(shape), about)
     with whole_file(args.js, ours=None if args.force else _is_ours) as file:
         file.write(text.encode())
 
@@ -103,7 +120,7 @@ def _is_ours(begins: bytes) -> bool:
     return begins.startswith(b"// A program that clearprop recorded")
 
 
-def _plain(network: Any, width: int, about: Any, args: argparse.Namespace) -> None:
+def _plain(network: Any, shape: Shape, about: Any, args: argparse.Namespace) -> None:
     from clearprop.shipping import numpy_module
     from clearprop.shipping.table import save_table
     from clearprop.train.table_model import TableModel
@@ -111,17 +128,22 @@ def _plain(network: Any, width: int, about: Any, args: argparse.Namespace) -> No
     if "columns" in about:
         save_table(args.py, TableModel.load(args.model), inside=args.inside, overwrite=args.force)
         return
-    told = f"the network of {Path(args.model).name}, which takes encoded rows."
-    made = numpy_module(network, np.zeros((2, width), np.float32), about=told)
+    whole, told = _shipped(network, about, args)
+    made = numpy_module(whole, np.zeros((2, *shape), np.float32), about=told)
     made.save(args.py, inside=args.inside, overwrite=args.force)
 
 
-def _onnx(network: Any, width: int, about: Any, args: argparse.Namespace) -> None:
+def _onnx(network: Any, shape: Shape, about: Any, args: argparse.Namespace) -> None:
+    from clearprop.interop.onnx import save_onnx
     from clearprop.shipping.table_onnx import save_table_onnx
     from clearprop.train.table_model import TableModel
 
     try:
-        save_table_onnx(args.onnx, TableModel.load(args.model), overwrite=args.force)
+        if "columns" in about:
+            save_table_onnx(args.onnx, TableModel.load(args.model), overwrite=args.force)
+            return
+        given = np.zeros((2, *shape), np.float32)
+        save_onnx(args.onnx, _shipped(network, about, args)[0], given, overwrite=args.force)
     except NotImplementedError as error:
         raise InputError(str(error)) from error
     except ImportError as error:
@@ -129,16 +151,16 @@ def _onnx(network: Any, width: int, about: Any, args: argparse.Namespace) -> Non
         raise InputError(lesson("--onnx", "wants the package onnx", str(error), hint=hint)) from error
 
 
-def _native(network: Any, width: int, about: Any, args: argparse.Namespace) -> None:
+def _native(network: Any, shape: Shape, about: Any, args: argparse.Namespace) -> None:
     from clearprop.shipping import native_object
 
-    told = f"the network of {Path(args.model).name}, which takes encoded rows."
-    given = np.zeros((args.rows, width), np.float32)
-    made = native_object(network, given, target=args.target, about=told)
+    whole, told = _shipped(network, about, args)
+    given = np.zeros((args.rows, *shape), np.float32)
+    made = native_object(whole, given, target=args.target, about=told)
     made.save(args.object, overwrite=args.force)
 
 
-Writer = Callable[[Any, int, Any, argparse.Namespace], None]
+Writer = Callable[[Any, Shape, Any, argparse.Namespace], None]
 
 FORMATS: dict[str, tuple[tuple[str, ...], Writer, str]] = {
     "js": ((".mjs", ".js"), _script, "write a JavaScript module: model.mjs"),

@@ -1,0 +1,32 @@
+"""A network of pictures with what stands before and after it, to be written for other programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clearprop import nn
+from clearprop.ops.softmax import softmax
+from clearprop.train.picture_model import PictureModel
+
+
+class WholePictureModel(nn.Module):
+    """Probabilities of the classes for pixels from 0 to 255: softmax(network((x / 255 - mean) / spread) / T).
+
+    x has the shape (n, channels, height, width), or with `flat` (n, channels * height * width). The result
+    has the shape (n, classes), in the order of `model.classes`.
+    """
+
+    def __init__(self, model: PictureModel, flat: bool = False) -> None:
+        super().__init__()
+        self.network, self.shape, self.flat = model.network, model.shape, flat
+        self.mean = np.asarray(model.mean, np.float32)[:, None, None]
+        self.spread = np.asarray(model.spread, np.float32)[:, None, None]
+        self.heat = np.float32(model.about.get("temperature", 1.0))
+
+    def forward(self, x: Any) -> Any:
+        if self.flat:
+            x = np.reshape(x, (-1, *self.shape))
+        scaled = (x * np.float32(1 / 255) - self.mean) / self.spread
+        return softmax(self.network(scaled) / self.heat, axis=-1)
