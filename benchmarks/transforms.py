@@ -1,4 +1,4 @@
-"""Transformations beside autograd, JAX and torch.func: python benchmarks/transforms.py [--rounds 7]
+"""Transformations beside autograd, JAX and torch.func: python benchmarks/transforms.py [--rounds 7] [--cpu]
 
 - `jacobian` of tanh(A x), 200 in, 200 out; `hessian` of sum(tanh(B x)^2), 100 parameters;
 - `hvp` of Rosenbrock's function of 100,000 parameters;
@@ -8,16 +8,26 @@ Float32. Eager clearprop, clearprop compiled, autograd, JAX eager and jitted, to
 interleaved; printed are the median milliseconds, and how many times those of clearprop, eager and compiled, a
 peer needs.
 Results are compared with each other first. Peers that are not installed are left out.
+
+With `--cpu` every library has one thread, and what counts is its CPU time, the least of all rounds: the other
+programs of a busy machine have no part in it, which else cost those the most whose two threads wait for each
+other.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
+
+if CPU := "--cpu" in sys.argv:  # before NumPy and the peers count the cores
+    os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 import numpy as np
 
@@ -150,6 +160,7 @@ def compared(runs: Runs) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--cpu", action="store_true", help="CPU time of one thread")
     rounds = parser.parse_args().rounds
     runs = ours()
     for name, peer in (("autograd", autograd), ("jax", jax), ("torch", torch)):
@@ -157,13 +168,14 @@ def main() -> None:
             runs |= peer()
     compared(runs)
     taken: dict[str, list[float]] = {name: [] for name in runs}
+    clock = time.process_time if CPU else time.perf_counter
     for _ in range(rounds):
         for name, run in runs.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            taken[name].append(1e3 * (time.perf_counter() - start))
-    print(f"{'':<12}{'':<12}{'median ms':>12}{'least ms':>12}{'/ eager':>9}{'/ compiled':>12}")
-    middle = {name: statistics.median(times) for name, times in taken.items()}
+            taken[name].append(1e3 * (clock() - start))
+    print(f"{'':<12}{'':<12}{'ms':>12}{'least ms':>12}{'/ eager':>9}{'/ compiled':>12}")
+    middle = {name: (min if CPU else statistics.median)(times) for name, times in taken.items()}
     for name in sorted(runs, key=lambda n: (n.split("/")[0], [*runs].index(n))):
         what, who = name.split("/")
         eager, compiled = middle[f"{what}/clearprop"], middle[f"{what}/compiled"]
