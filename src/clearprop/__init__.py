@@ -64,7 +64,8 @@ _SUBPACKAGES = (
 )
 _NAMESPACES = (
     "numpy",
-)  # known by attribute too; a `*` brings none, for it would hide a package of that name
+    "scipy",
+)  # known by attribute too; a `*` brings none, for it would hide packages of these names
 _MOVED = {"lecture": "clearprop.typed.lecture"}  # subpackages that are known by a shorter name
 _LATER = {
     "split": "clearprop.ops.shape",

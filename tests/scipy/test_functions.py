@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import Tensor, gradcheck
+from clearprop import Tensor, grad, gradcheck
 from clearprop.compiler.step import available_executors
+from clearprop.errors import GradientError
 
 scipy = pytest.importorskip("scipy")
 for _name in ("linalg", "signal", "special", "stats"):
@@ -255,3 +256,28 @@ def test_how_many_entries_normal_vectors_have_is_scipys(given):
 def test_refusals_of_what_scipy_refuses(call, text):
     with pytest.raises(ValueError, match=text):
         call()
+
+
+def test_one_changed_import_is_enough_for_special_functions():
+    from clearprop.scipy import special
+
+    x = np.array([0.3, 0.8, 2.5])
+    for name in ("gammaln", "erfinv", "xlogy", "j0", "ndtri", "expit"):
+        assert getattr(special, name) is getattr(scipy.special, name)
+        assert name in dir(special)
+    np.testing.assert_allclose(special.zeta(x + 1), scipy.special.zeta(x + 1), rtol=1e-14)
+    np.testing.assert_allclose(special.zeta(3.0, x), scipy.special.zeta(3.0, x), rtol=1e-14)
+    gradcheck(lambda x: special.zeta(3.0, x), x)
+    with pytest.raises(GradientError, match="no closed form"):
+        grad(lambda x: special.zeta(x))(2.5)
+    with pytest.raises(AttributeError, match="gammaln"):
+        special.gamaln
+    with pytest.raises(TypeError, match="would drop the gradient"):
+        special.factorial(Tensor(x))
+
+
+def test_the_parts_are_found_by_attribute():
+    assert clearprop.scipy.special is special
+    assert "stats" in dir(clearprop.scipy)
+    with pytest.raises(AttributeError, match=r"Try clearprop.scipy.stats"):
+        clearprop.scipy.stat

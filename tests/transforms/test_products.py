@@ -165,6 +165,10 @@ def test_something_beside_the_value():
     assert (value, moved, aux) == (9.0, 6.0, {"x": 3.0})
     assert (same, pull(1.0), again) == (9.0, (6.0,), {"x": 3.0})
     assert (J, third) == (6.0, "text")
+    H, beside = hessian(lambda x: (x**3, [x]), has_aux=True)(3.0)
+    value, push, fourth = linearize(lambda x: (x**2, {"x": x}), 3.0, has_aux=True)
+    assert (H, beside) == (18.0, [3.0])
+    assert (value, push(1.0), fourth) == (9.0, 6.0, {"x": 3.0})
 
 
 @pytest.mark.parametrize("executor", ["numpy", "llvm"])

@@ -1,7 +1,8 @@
-"""`scipy.special`: its functions that are no ufuncs."""
+"""`scipy.special`: its functions that are no ufuncs, and the ufuncs themselves, which ask a Tensor."""
 
 from __future__ import annotations
 
+import importlib
 import math
 import operator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import unknown
 from clearprop.ops.shape import as_array
 from clearprop.registry import ops
 
@@ -82,3 +84,28 @@ def polygamma(n: Any, x: Any) -> Any:
     if n == 0:
         return ops["digamma"](x)
     return (-1) ** (n + 1) * math.factorial(n) * ops["zeta"](np.float64(n + 1), x)
+
+
+def zeta(x: Any, q: Any = None) -> Any:
+    """Return the sum of (k + q)^-x over k = 0, 1, ..., Riemann's function where `q` is left out.
+
+    The gradient goes to `q`: GradientError where one by `x` is wanted, which has no closed form.
+
+    >>> round(float(zeta(2.0)), 12) == round(np.pi**2 / 6, 12)
+    True
+    """
+    return ops["zeta"](as_array(x), as_array(1.0 if q is None else q))
+
+
+def __getattr__(name: str) -> Any:
+    """Return what SciPy has under another name: its ufuncs ask a Tensor themselves."""
+    if name.startswith("_"):
+        raise AttributeError(name)
+    theirs = importlib.import_module("scipy.special")
+    if not hasattr(theirs, name):
+        raise unknown("clearprop.scipy.special", name, dir(theirs))
+    return getattr(theirs, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *importlib.import_module("scipy.special").__all__})

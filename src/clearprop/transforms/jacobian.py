@@ -54,18 +54,21 @@ def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False
     return _jacobian("jacfwd", f, argnums, has_aux, lambda entries, results: False)
 
 
-def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """Return the function that gives all second derivatives of `f`, which returns one number.
 
-    `H[i, j] = d2f / dx_i dx_j`; for several arguments or trees a tree of trees of them.
+    `H[i, j] = d2f / dx_i dx_j`; for several arguments or trees a tree of trees of them. With `has_aux` the
+    function returns a pair, of which the second part comes back beside them as it is.
 
     >>> import numpy as np
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([2.0, 3.0]))
     array([[6., 4.],
            [4., 0.]])
     """
-    checked("hessian", f, {}, "argnums")
-    return _jacobian("hessian", grad(f, argnums), argnums, False, lambda entries, results: True)
+    checked("hessian", f, {}, "argnums has_aux")
+    return _jacobian(
+        "hessian", grad(f, argnums, has_aux=has_aux), argnums, has_aux, lambda entries, results: True
+    )
 
 
 def _jacobian(

@@ -193,23 +193,24 @@ def jvp(
     return (found[0], moved, found[1]) if has_aux else (found, moved)
 
 
-def linearize(f: Callable[..., Any], *primals: Any) -> Any:
+def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Return `f(*primals)` and the function that gives the derivative along tangents, one for each primal.
 
-    What `jvp` computes, where the run of `f` is paid for once.
+    What `jvp` computes, where the run of `f` is paid for once. With `has_aux` the function returns a pair, of
+    which the second part is returned third, as it is.
 
     >>> value, push = linearize(lambda x, y: x * y, 3.0, 4.0)
     >>> value, push(1.0, 0.0), push(0.0, 1.0)
     (np.float64(12.0), np.float64(4.0), np.float64(3.0))
     """
-    checked("linearize", f, {}, "")
-    linear = Linearized(Arguments(f, tuple(range(len(primals))), primals, {}))
+    checked("linearize", f, {}, "has_aux")
+    linear = Linearized(Arguments(f, tuple(range(len(primals))), primals, {}), has_aux)
     value = linear.value()
 
     def push(*tangents: Any) -> Any:
         return linear.push(tangents)
 
-    return value, push
+    return (value[0], push, value[1]) if has_aux else (value, push)
 
 
 def hvp(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
