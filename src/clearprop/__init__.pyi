@@ -15,6 +15,7 @@ from clearprop import nn as nn
 from clearprop import numpy as numpy
 from clearprop import optim as optim
 from clearprop import parallel as parallel
+from clearprop import scipy as scipy
 from clearprop import see as see
 from clearprop import shipping as shipping
 from clearprop import testing as testing
