@@ -1,10 +1,12 @@
-"""LeNet on scikit-learn's handwritten digits: lenet.py [--epochs N] [--seed S].
+"""LeNet on handwritten digits, or any pictures: lenet.py [--data FOLDER] [--epochs N] [--seed S].
 
 LeNet (LeCun et al., "Gradient-based learning applied to document recognition", 1998) was made for images of
 28 x 28 pixels; here are 3 x 3 kernels for 8 x 8, one convolution more and ReLU. A fifth of the
 1,797 images is kept back for the test. Every epoch sees the others turned, stretched and moved a little.
+`--data` is MNIST's or CIFAR's files as they come, in their folder, or a folder of pictures for each class:
+then it is LeNet as it was, with ReLU.
 
-Prints the test accuracy and fails where it stays below what is promised for that many epochs.
+Prints the test accuracy and fails where it stays below what is promised for that many epochs of the digits.
 """
 
 import argparse
@@ -17,7 +19,10 @@ from sklearn.model_selection import train_test_split
 
 import clearprop
 from clearprop import nn, optim
+from clearprop.data.pictures import read_pictures
+from clearprop.data.split import three_parts
 from clearprop.nn import functional as F
+from clearprop.train.networks import lenet
 
 PROMISED = {1: 0.30, 4: 0.85, 40: 0.99}  # the test accuracy after so many epochs, or more
 
@@ -51,6 +56,17 @@ def digits(seed: int) -> list[np.ndarray]:
     return [x, y, x_test, y_test]
 
 
+def pictures(path: str, seed: int) -> list[np.ndarray]:
+    """Return images and labels of files or a folder, to train with and of the test, as the files say."""
+    found = read_pictures(path)
+    images = (found.images / 255).astype(np.float32)
+    if found.parts is None:
+        learn, _, test = three_parts(len(images), 0.0, 0.2, classes=found.labels, seed=seed)
+    else:
+        learn, test = np.flatnonzero(found.parts == 0), np.flatnonzero(found.parts == 2)
+    return [images[learn], found.labels[learn], images[test], found.labels[test]]
+
+
 def moved(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the images, each turned by up to 8 degrees, stretched by 8 % and moved by a third of a pixel."""
     n = len(x)
@@ -62,12 +78,13 @@ def moved(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return F.grid_sample(x, F.affine_grid(theta, x.shape))
 
 
-def train(epochs: int, seed: int, batch: int = 64) -> float:
+def train(epochs: int, seed: int, data: str | None = None, batch: int = 64) -> float:
     """Train and return the share of test images that are read right."""
     clearprop.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    x, y, x_test, y_test = digits(seed)
-    model, loss_fn = build(), nn.CrossEntropyLoss()
+    x, y, x_test, y_test = digits(seed) if data is None else pictures(data, seed)
+    model = build() if data is None else lenet(x.shape[1:], 1 + int(y.max()))
+    loss_fn = nn.CrossEntropyLoss()
     optimizer = optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
     steps = len(x) // batch
     schedule = optim.OneCycleLR(optimizer, max_lr=5e-3, total_steps=epochs * steps)
@@ -105,10 +122,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data", metavar="FOLDER")
     given = parser.parse_args()
     started = time.perf_counter()
-    reached = train(given.epochs, given.seed)
-    wanted = max((share for epochs, share in PROMISED.items() if epochs <= given.epochs), default=0.0)
+    reached = train(given.epochs, given.seed, given.data)
+    promised = PROMISED if given.data is None else {}
+    wanted = max((share for epochs, share in promised.items() if epochs <= given.epochs), default=0.0)
     took = time.perf_counter() - started
     print(f"{reached:.2%} of the test images are read right, {wanted:.0%} promised; {took:.0f} s")
     return int(reached < wanted)
