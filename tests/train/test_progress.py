@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from clearprop.train import History, Run
-from clearprop.train.progress import Lines, progress
+from clearprop.train.progress import Lines, Pace, progress
 
 PROGRAM = """
 import numpy as np, clearprop
@@ -85,3 +85,76 @@ def test_a_terminal_without_rich_gets_plain_lines(monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.progress", None)
 
     assert isinstance(progress(3, Terminal()), Lines)
+
+
+class Cell:
+    """A cell's display, which remembers what it shows."""
+
+    def __init__(self):
+        self.shown = []
+
+    def display(self, page, display_id=None):
+        self.shown.append(page)
+        return self
+
+    def update(self, page):
+        self.shown.append(page)
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """As in a kernel: IPython is there, and displays into a cell."""
+    cell = Cell()
+    module, display = type(sys)("IPython"), type(sys)("IPython.display")
+    module.get_ipython = lambda: type("Shell", (), {"kernel": 1})()
+    display.display, display.HTML = cell.display, str
+    monkeypatch.setitem(sys.modules, "IPython", module)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    return cell
+
+
+def test_a_notebook_gets_a_bar_without_widgets_and_curves_that_grow(notebook, capsys):
+    bar = progress(3)
+    bar.often = 0
+    run = Run(None, None, History(), 3, batches=4)
+    bar.run_began(run)
+    for run.epoch in (1, 2, 3):
+        for _ in range(4):
+            run.step, run.loss = run.step + 1, 0.5
+            bar.step_done(run)
+        run.history.add({"loss": 1 / run.epoch, "val_loss": 2 / run.epoch, "val_accuracy": 0.5}, seconds=0)
+    within = notebook.shown[-1]
+    bar.run_ended(run)
+    left = notebook.shown[-1]
+
+    assert capsys.readouterr().out == ""
+    assert '<progress value="12" max="12">' in within
+    assert "epoch 3/3 · loss 0.5000  val_accuracy 50.0 %" in within
+    assert "/s · 0:00 left" in within
+    assert (notebook.shown[1].count("<polyline"), within.count("<polyline")) == (0, 2)
+    points = [page.split('points="')[1].split('"')[0].count(",") for page in (within, left)]
+    assert points == [2, 3]
+    assert "<progress" not in left
+    assert "epoch 3/3 · loss 0.3333" in left
+
+
+def test_a_program_of_ipython_on_a_terminal_is_no_notebook(notebook):
+    sys.modules["IPython"].get_ipython = lambda: object()
+    assert isinstance(progress(3, io.StringIO()), Lines)
+    assert isinstance(progress(3), Lines)
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds", "rate", "left"),
+    [(50, 2.0, "25/s", "0:06 left"), (10, 100.0, "10.0 s each", "31:40 left"), (0, 1.0, "", ""),
+     (1, 60.0, "60.0 s each", "3:19:00 left")],
+)  # fmt: skip
+def test_pace_and_time_left(monkeypatch, steps, seconds, rate, left):
+    clock = iter([0.0, 100.0, 100.0 + seconds, 100.0 + seconds])
+    monkeypatch.setattr("clearprop.train.progress.time.perf_counter", lambda: next(clock))
+    pace, run = Pace(), Run(None, None, History(), 20, batches=10)
+    pace.began(run)
+    run.step = steps
+
+    assert pace.rate(run) == rate
+    assert pace.left(run) == left

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from clearprop import __version__
-from clearprop.cli import figures
 from clearprop.data.columns import Classes, Number
 from clearprop.see.document import document
+from clearprop.train import figures
 from clearprop.train.importance import gradient_times_input, permutation_importance
 from clearprop.train.measures import reliability
 from clearprop.train.table_model import TableModel

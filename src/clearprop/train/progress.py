@@ -1,17 +1,21 @@
-"""Progress: a bar on a terminal where rich is installed, plain lines everywhere else."""
+"""Progress: a bar on a terminal where rich is installed, a bar and curves in a notebook, else plain lines."""
 
 from __future__ import annotations
 
+import html
 import importlib
 import sys
 import time
 from typing import Any, TextIO
 
+from clearprop.train import figures
 from clearprop.train.callbacks import Callback, Run
 
 
 def progress(epochs: int, stream: TextIO | None = None) -> Callback:
     """Return what shows the progress of a run of so many epochs on `stream` (standard output)."""
+    if stream is None and _in_notebook():
+        return NotebookBar()
     stream = stream or sys.stdout
     if stream.isatty():
         try:
@@ -19,6 +23,13 @@ def progress(epochs: int, stream: TextIO | None = None) -> Callback:
         except ImportError:
             pass
     return Lines(stream)
+
+
+def _in_notebook() -> bool:
+    """Return whether what is displayed is seen in a notebook: a kernel of IPython runs this program."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and hasattr(shell, "kernel")
 
 
 class Lines(Callback):
@@ -57,6 +68,84 @@ def shown(row: dict[str, float]) -> str:
     )
 
 
+def latest(run: Run) -> str:
+    """Return the last batch's loss and the last measure as text."""
+    row = run.history.rows[-1] if run.history.rows else {}
+    names = [name for name in row if not name.endswith("loss")][-1:]
+    return shown({"loss": run.loss} | {name: row[name] for name in names})
+
+
+class Pace:
+    """How many batches a second a run trains on, and how long it will take to its end."""
+
+    def __init__(self) -> None:
+        self.start, self.at = 0, time.perf_counter()
+
+    def began(self, run: Run) -> None:
+        """Count from here."""
+        self.start, self.at = run.step, time.perf_counter()
+
+    def rate(self, run: Run) -> str:
+        """Return the batches for each second as text, or the seconds for each batch where it is slow."""
+        done, took = run.step - self.start, time.perf_counter() - self.at
+        if not done or took <= 0:
+            return ""
+        return f"{done / took:,.0f}/s" if done >= 2 * took else f"{took / done:.1f} s each"
+
+    def left(self, run: Run) -> str:
+        """Return the time to the last epoch's end at this pace, as text: `1:05 left`."""
+        done, took = run.step - self.start, time.perf_counter() - self.at
+        if not done or not run.batches:
+            return ""
+        seconds = round(took / done * max(0, run.epochs * run.batches - run.step))
+        hours, minutes = divmod(seconds // 60, 60)
+        return (f"{hours}:{minutes:02}" if hours else f"{minutes}") + f":{seconds % 60:02} left"
+
+
+class NotebookBar(Callback):
+    """A bar of plain HTML with rate, time left and measures, and curves that grow; no widget is needed."""
+
+    often = 0.3
+    """Seconds between two looks."""
+
+    def __init__(self) -> None:
+        self.pace, self.shown_at = Pace(), 0.0
+        self.handle: Any = None
+
+    def run_began(self, run: Run) -> None:
+        """Show the bar."""
+        self.pace.began(run)
+        self.handle = _display().display(self.html(run), display_id=True)
+
+    def step_done(self, run: Run) -> None:
+        """Move the bar, where it was not moved a moment ago."""
+        now = time.perf_counter()
+        if now - self.shown_at > self.often:
+            self.shown_at = now
+            self.handle.update(self.html(run))
+
+    def run_ended(self, run: Run) -> None:
+        """Leave the curves, and how the run ended."""
+        self.handle.update(self.html(run, ended=True))
+
+    def html(self, run: Run, ended: bool = False) -> Any:
+        """Return what is shown now."""
+        total = run.epochs * run.batches
+        done = len(run.history) if ended else max(run.epoch, 1)
+        numbers = shown(run.history.rows[-1]) if ended and run.history.rows else latest(run)
+        words = [f"epoch {done}/{run.epochs}", numbers]
+        words += [] if ended else [self.pace.rate(run), self.pace.left(run)]
+        bar = "" if ended or not total else f'<progress value="{run.step}" max="{total}"></progress> '
+        line = bar + html.escape(" \u00b7 ".join(word for word in words if word))
+        losses = {name: run.history[name] for name in run.history.names if name.endswith("loss")}
+        curves = figures.lines(losses, "epoch") if len(run.history) > 1 else ""
+        return _display().HTML(f"<div>{line}</div>{figures.styled(curves) if curves else ''}")
+
+
+def _display() -> Any:
+    return importlib.import_module("IPython.display")
+
+
 class _Bar(Callback):
     """One bar over all batches of all epochs, with the latest numbers; it goes when the run ends."""
 
@@ -70,6 +159,7 @@ class _Bar(Callback):
             rich.TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             rich.BarColumn(bar_width=24, complete_style="cyan", finished_style="cyan"),
             rich.TextColumn("{task.fields[numbers]}"),
+            rich.TextColumn("{task.fields[rate]}"),
             rich.TimeRemainingColumn(compact=True),
             rich.TextColumn("left"),
             console=importlib.import_module("rich.console").Console(file=stream),
@@ -78,11 +168,13 @@ class _Bar(Callback):
         )
         self.task: Any = None
         self.shown_at = 0.0
+        self.pace = Pace()
 
     def run_began(self, run: Run) -> None:
         """Show the bar."""
         done = len(run.history) * run.batches
-        fields: dict[str, Any] = {"epoch": len(run.history), "epochs": run.epochs, "numbers": ""}
+        fields: dict[str, Any] = {"epoch": len(run.history), "epochs": run.epochs, "numbers": "", "rate": ""}
+        self.pace.began(run)
         total = run.epochs * run.batches
         self.bar.start()
         self.task = self.bar.add_task("", total=total, completed=done, **fields)
@@ -92,10 +184,8 @@ class _Bar(Callback):
         now = time.perf_counter()
         if now - self.shown_at > self.often:
             self.shown_at = now
-            row = run.history.rows[-1] if run.history.rows else {}
-            names = [name for name in row if not name.endswith("loss")][-1:]
-            numbers = shown({"loss": run.loss} | {name: row[name] for name in names})
-            self.bar.update(self.task, completed=run.step, epoch=run.epoch, numbers=numbers, refresh=True)
+            fields = {"epoch": run.epoch, "numbers": latest(run), "rate": self.pace.rate(run)}
+            self.bar.update(self.task, completed=run.step, **fields, refresh=True)
 
     def run_ended(self, run: Run) -> None:
         """Take the bar away and leave one line."""

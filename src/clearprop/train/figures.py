@@ -9,6 +9,21 @@ from html import escape
 WIDTH, HEIGHT, LEFT, BELOW = 420, 240, 58, 34
 
 
+COLOURS = """
+.clearprop-curves { max-width: 29rem }
+.clearprop-curves text { font: 11px system-ui, sans-serif; fill: #7a8494 }
+.clearprop-curves .line { fill: none; stroke-width: 1.8 } .clearprop-curves .grid { stroke: #7a84944d }
+.clearprop-curves .c0 { stroke: #3b82c4 } .clearprop-curves .c1 { stroke: #d1731c }
+.clearprop-curves .c2 { stroke: #4f9a63 }
+"""
+"""What lines look like where no page says it: to be read on light paper and on dark."""
+
+
+def styled(picture: str) -> str:
+    """Return a picture with its own colours, for a notebook."""
+    return f'<div class="clearprop-curves"><style>{COLOURS}</style>{picture}</div>'
+
+
 def lines(curves: Mapping[str, Sequence[float]], across: str, logarithmic: bool = False) -> str:
     """Return curves over 1, 2, ... with a legend; numbers that are not finite leave a gap."""
     shown = {
