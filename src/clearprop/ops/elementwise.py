@@ -352,7 +352,7 @@ _PLAIN: Any = (
     (np.rint,          Facts(kinks=_halfway, script="cp.round({})")),
     (np.signbit,       Facts(kinks=_zero,    script="(cp.copysign(1, {}) < 0 ? 1 : 0)")),
     (np.isnan,         Facts(kinks=False,    script="+Number.isNaN({})")),
-    (np.isinf,         Facts(kinks=False)),
+    (np.isinf,         Facts(kinks=False,    script="+(Math.abs({}) === Infinity)")),
     (np.isfinite,      Facts(kinks=False,    script="+Number.isFinite({})")),
     (np.logical_not,   Facts(kinks=False,    script="({} ? 0 : 1)")),
     (np.invert,        Facts(kinks=False)),

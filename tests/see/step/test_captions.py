@@ -1,7 +1,9 @@
 """The sentences of a trace: one table per language, with equal slots, and sentences of one's own."""
 
+import numpy as np
 import pytest
 
+from clearprop import Tensor
 from clearprop.errors import InputError
 from clearprop.see.step import captions
 from clearprop.see.step.captions import ENGLISH, LANGUAGES, SLOT, slots_of
@@ -67,6 +69,7 @@ def test_sentences_of_ones_own_stand_for_others():
         ({"language": "fr"}, "language: is one of en, de: 'fr'"),
         ({"captions": {"summ": "x"}}, "'summ'"),
         ({"captions": {"sum": "{y} of {total}"}}, "it has {y}"),
+        ({"captions": {"sum": 5}}, "it is 5"),
     ],
 )
 def test_what_is_no_caption_is_refused(options, said):
@@ -84,3 +87,24 @@ def test_names_are_listed_as_a_sentence_does():
     assert told.listed([]) == ""
     assert told.listed(["a"]) == "a"
     assert told.listed(["a", "b", "c"]) == "a, b und c"
+
+
+@pytest.mark.parametrize("label", ["w_{1}", "{i}", "{v}", "w_{vv}", "{}"])
+def test_a_name_with_braces_is_no_slot(label):
+    x = Tensor(3.0, name=label)
+    steps = trace(x * x + 1, names={})
+
+    assert f"{label} had 3; the sum is 6." in steps[-1].sentence
+    assert f"{label}.grad = 3 + 3 = 6" in steps[-1].chain
+    steps.to_html()
+
+
+@pytest.mark.filterwarnings("error")
+def test_complex_numbers_are_shown_whole_and_not_asked_for():
+    z = Tensor(1 + 2j, name="z")
+    steps = trace(np.abs(z) ** 2, quiz=1)
+    page = steps.to_html()
+
+    assert "const script = null" in page
+    assert '"name":"z","box":0,"leaf":true,"number":true,"needs":true,"value":"1+2j"' in page
+    assert "whole gradient of z" not in page

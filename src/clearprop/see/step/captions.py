@@ -319,6 +319,8 @@ def captions_of(language: str = "en", own: Mapping[str, str] | None = None) -> C
         if key not in table:
             known = "clearprop.see.step.captions.ENGLISH, which has them all"
             raise InputError(lesson("captions", "name sentences of a trace", repr(key), hint=known))
+        if not isinstance(sentence, str):
+            raise InputError(lesson(f"captions[{key!r}]", "is a sentence", f"it is {sentence!r}"))
         extra = slots_of(sentence) - slots_of(table[key])
         if extra:
             named = ", ".join(sorted(f"{{{slot}}}" for slot in extra))

@@ -164,7 +164,7 @@ def _node(trace: Trace, node: Tensor, box: int | None) -> dict[str, Any]:
 
 def _json_number(value: Any) -> Any:
     """A number, or its name where JSON has none for it; the page writes both the same way."""
-    return float(value) if np.isfinite(value) else written(value)
+    return float(value) if np.isrealobj(value) and np.isfinite(value) else written(value)
 
 
 def _lane(trace: Trace, shown: Trace, right: dict[Tensor, Any], boxes: Sequence[Box]) -> dict[str, Any]:

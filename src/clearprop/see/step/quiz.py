@@ -83,7 +83,7 @@ def _question(
         at = np.unravel_index(int(np.argmax(np.abs(array))), array.shape)
         place = f"[{', '.join(map(str, at))}]" if array.ndim else ""
         found = float(array[at])
-    elif not np.isfinite(value) or 0 < abs(value) < _LEAST_KNOWN:
+    elif np.iscomplexobj(value) or not np.isfinite(value) or 0 < abs(value) < _LEAST_KNOWN:
         return
     name = trace.names[node] + place
     yield {

@@ -56,8 +56,8 @@ class Script:
                     self._rules(f"{n}-{i}", node, i)
 
     def _forward(self, node: Tensor) -> str:
-        if np.ndim(node._value):
-            raise Unscriptable("only numbers can be recomputed")
+        if np.ndim(node._value) or np.iscomplexobj(node._value):
+            raise Unscriptable("only real numbers can be recomputed")
         if node.op is None:
             return "null"
         return self.call(node.op, [self._input(x) for x in node.inputs], node.attrs)

@@ -37,16 +37,18 @@ class Told:
     box: str
 
 
-def fill(template: str, slots: Mapping[str, str] | Callable[[str], str]) -> str:
-    """Return a template with its slots filled.
+def fill(template: str, slots: Mapping[str, str] | Callable[[str], str | None]) -> str:
+    """Return a template with its slots filled; what is no slot, as in the name `w_{1}`, stays.
 
     >>> fill("{(a)} + {(b)} = {sum}", {"a": "-1", "b": "2", "sum": "1"})
     '(-1) + 2 = 1'
     """
-    look = slots if callable(slots) else slots.__getitem__
+    look = slots if callable(slots) else slots.get
 
     def slot(found: re.Match[str]) -> str:
         shown = look(found[2])
+        if shown is None:
+            return found[0]
         return f"({shown})" if found[1] and shown.startswith("-") else shown
 
     return SLOT.sub(slot, template)

@@ -136,9 +136,11 @@ class Step:
         """Return a template of `told` with this step's numbers."""
         return fill(template, self._slot)
 
-    def _slot(self, slot: str) -> str:
+    def _slot(self, slot: str) -> str | None:
         if slot in ("g", "local", "amount", "before", "total"):
             return written(getattr(self, slot))
+        if slot[0] not in "vs" or not slot[1:].isdecimal():
+            return None
         n = int(slot[1:])
         return written(self.trace.order[n]._value if slot[0] == "v" else self.trace[n].amount)
 

@@ -21,9 +21,10 @@ function text(x) {
 }
 
 function fill(template, lane, step) {
-  return template.replace(/\{(\()?(\w+)\)?\}/g, (_, bracket, slot) => {
+  return template.replace(/\{(\()?(\w+)\)?\}/g, (whole, bracket, slot) => {
     const n = Number(slot.slice(1));
     const own = step.numbers[slot];
+    if (own === undefined && !/^[vs]\d+$/.test(slot)) return whole; // braces of a name
     const found = own !== undefined ? own : slot[0] === "v" ? story.nodes[n].value : lane.steps[n].numbers.amount;
     const shown = text(found);
     return bracket && shown.startsWith("-") ? `(${shown})` : shown;
