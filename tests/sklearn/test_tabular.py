@@ -164,6 +164,20 @@ def test_losses_of_numbers():
         TabularRegressor(**QUICK).fit(x, y).predict_quantiles(x)
 
 
+def test_rows_held_out_count_by_their_weights():
+    x, _ = wages()
+    y = np.where(np.arange(400) % 2, 1.0, -1.0) * x[:, 0]
+    weights = (np.arange(400) % 2).astype(float)
+    model = TabularRegressor(**QUICK).fit(x, y, weights)
+    assert min(model.history_["val_loss"]) < 0.2  # half of the rows say the opposite, and do not count
+    assert np.corrcoef(model.predict(x), x[:, 0])[0, 1] > 0.9
+
+    for row in range(8):  # held out or not, the one that counts is learned from
+        model = TabularClassifier(**QUICK, patience=5).fit(x, y > 0, np.eye(400)[row])
+        assert model.predict_proba(x[row : row + 1]).max() > 0.9
+        assert model.predict(x[row : row + 1]) == [y[row] > 0]
+
+
 @pytest.mark.parametrize(("change", "least", "message"), [
     ({"loss": "squared"}, 1, r"TabularRegressor\(loss=\): wants one of mse, mae"),
     ({"loss": None}, 1, r"wants one of mse, mae.*: None"),

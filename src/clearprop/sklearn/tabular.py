@@ -41,7 +41,7 @@ from clearprop.ops import random
 from clearprop.train.average import is_count
 from clearprop.train.objectives import checked_levels, objective
 from clearprop.train.tabular import EachMember, Tabular
-from clearprop.train.weighting import class_weights
+from clearprop.train.weighting import Weighted, class_weights
 
 Array = npt.NDArray[Any]
 
@@ -154,6 +154,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
         settings, seed = self._settings(), int(check_random_state(self.random_state).randint(2**31))
         kept, held = self._held_out(y, seed)
+        if weights is not None and not (weights[kept].any() and weights[held].any()):
+            kept, held = np.arange(len(y)), held[:0]  # of both parts a row is to count
         training = table.rows(kept)
         findings = guessed(training, self.columns)
         self.encodings_ = learn_columns(training, Reading("", "", findings), robust=True)
@@ -162,20 +164,25 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             raise ValueError(lesson(f"{type(self).__name__}.fit(X, y)", "wants columns to learn from", said))
         self.target_ = target
         x = encode(training, self.encodings_)
-        goal = y if y.dtype.kind == "i" else y[:, None].astype(np.float32)
+        goal: Any = y if y.dtype.kind == "i" else y[:, None].astype(np.float32)
+        loss: Any = EachMember(self._loss(goal[kept]))
+        if weights is not None:
+            goal, loss = (goal, weights.astype(np.float32)), Weighted(loss, rows=True)
         before = random.get_rng_state()
         try:
             random.manual_seed(seed)
             network = settings.network(self.encodings_, target, x)
             optimizer = settings.optimizer(network)
             epochs = self.epochs or settings.epochs(len(x))
-            batches = settings.batches(x, goal[kept])
+            batches = settings.batches(x, _rows(goal, kept))
             self.history_ = train.fit(
-                network, EachMember(self._loss(goal[kept])), batches,
-                validation=(encode(table.rows(held), self.encodings_), goal[held]) if len(held) else None,
+                network, loss, batches,
+                validation=(encode(table.rows(held), self.encodings_), _rows(goal, held))
+                if len(held)
+                else None,
                 epochs=epochs, optimizer=optimizer, patience=self.patience,
                 callbacks=[settings.schedule(optimizer, epochs * len(batches))], compile=self.compile,
-                sample_weight=None if weights is None else weights[kept], progress=False,
+                progress=False,
             )  # fmt: skip
         finally:
             random.set_rng_state(before)
@@ -196,6 +203,11 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.non_deterministic = False
         return tags
+
+
+def _rows(goal: Any, rows: Array) -> Any:
+    """Return some rows of targets, or of targets and weights."""
+    return tuple(part[rows] for part in goal) if isinstance(goal, tuple) else goal[rows]
 
 
 def _has_words(frame: Any) -> bool:
