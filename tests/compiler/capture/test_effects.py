@@ -348,3 +348,24 @@ def test_what_is_kept_in_python_is_what_an_eager_run_keeps(kept, executor):
 
     compiled = after_three_calls(lambda f: clearprop.compile(f, executor=executor, fallback=True))
     assert compiled == after_three_calls(lambda f: f)
+
+
+COUNTED = 0
+
+
+def test_a_variable_that_the_step_changes_is_named(executor):
+    around = 0
+
+    def outside(x):
+        global COUNTED
+        COUNTED += 1
+        return x * 2
+
+    def enclosing(x):
+        nonlocal around
+        around += 1
+        return x * 2
+
+    for step, name in ((outside, "a global variable 'COUNTED'"), (enclosing, "the variable 'around'")):
+        with pytest.raises(RecordingError, match=f"changes {name}.* from 0 to 1"):
+            clearprop.compile(step, executor=executor)(np.ones(2))

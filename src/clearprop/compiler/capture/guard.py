@@ -186,6 +186,18 @@ class Lookout:
     def _owner(self, container: Any) -> str:
         return self.around.owners.get(id(container), type(container).__name__)
 
+    def _place(self, where: str, old: Any, key: Any) -> str:
+        """Return the name of a variable, or the key in a container."""
+        if old is self.before.named:
+            return f"{where} {str(self.around.globals[key][1])!r}"
+        if old is not self.before.cells:
+            return f"{where}[{str(key)!r}]"
+        for f in self.around.functions:
+            for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+                if cell is self.around.cells[key]:
+                    return f"the variable {name!r} around {f.__name__}"
+        return where
+
     def _compare(self, where: str, old: Any, new: Any) -> None:
         if isinstance(old, list):
             if len(new) != len(old):
@@ -200,14 +212,16 @@ class Lookout:
             if a is b:
                 continue
             if isinstance(b, Tensor) and b.op is not None:
+                place = self._place(where, old, key)
                 raise lost(
-                    f"the step keeps a computed Tensor in {where}[{str(key)!r}]: later calls would not",
+                    f"the step keeps a computed Tensor in {place}: later calls would not",
                     hint="return it from the step",
                 )
             numbers = isinstance(a, (bool, int, float, str)) and isinstance(b, (bool, int, float, str))
             if numbers and a != b:
+                place = self._place(where, old, key)
                 raise lost(
-                    f"the step changes {where}[{str(key)!r}] from {a!r} to {b!r}: later calls would not",
+                    f"the step changes {place} from {a!r} to {b!r}: later calls would not",
                     hint="a Tensor(value, requires_grad=False) changed with clearprop.assign",
                 )
 

@@ -172,7 +172,27 @@ def _chosen(v: Value, xs: list[Any], flags: Flags) -> Any:
 
 def _cast(v: Value, xs: list[Any], flags: Flags) -> Any:
     x = jnp.asarray(xs[0])
-    return x != 0 if v.dtype.kind == "b" else lax.convert_element_type(x, v.dtype)
+    if v.dtype.kind == "b":
+        return x != 0
+    if x.dtype.kind == "f" and v.dtype.kind in "iu":
+        return _to_integer(x, v.dtype)
+    return lax.convert_element_type(x, v.dtype)
+
+
+def _to_integer(x: Any, dtype: Any) -> Any:
+    """Beyond the range, and of NaN: what NumPy's casts give on x86; XLA takes the nearest, and 0 for NaN.
+
+    That is the lowest integer; an unsigned one is converted in two halves, a short one by way of 32 bits.
+    """
+    if dtype.itemsize < 4:
+        return lax.convert_element_type(_to_integer(x, np.dtype(np.int32)), dtype)
+    x = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x  # 2**31 is no float16
+    signed, top = np.dtype(f"i{dtype.itemsize}"), x.dtype.type(2.0 ** (8 * dtype.itemsize - 1))
+    lowest = signed.type(np.iinfo(signed).min)
+    if dtype.kind == "i":
+        return jnp.where(x < top, lax.convert_element_type(x, dtype), lowest)
+    halves = jnp.where(x >= top, _to_integer(x - top, signed) ^ lowest, _to_integer(x, signed))
+    return lax.convert_element_type(halves, dtype)
 
 
 def _placed(v: Value, xs: list[Any], flags: Flags) -> Any:
