@@ -34,6 +34,35 @@ POINTS = {
         lambda t: 2 / (mpmath.pi * mpmath.sqrt(3)) / (1 + mpmath.mpf(t) ** 2 / 3) ** 2,
     ),
     "kv": ((1.5,), (0.3, 4.0), lambda x: mpmath.diff(lambda t: mpmath.besselk(1.5, t), x)),
+    "jve": ((1.5,), (0.3, 4.0), lambda x: mpmath.diff(lambda t: mpmath.besselj(1.5, t), x)),
+    "yve": ((1.5,), (0.3, 4.0), lambda x: mpmath.diff(lambda t: mpmath.bessely(1.5, t), x)),
+    "kn": ((0,), (0.3, 4.0), lambda x: mpmath.diff(lambda t: mpmath.besselk(0, t), x)),
+    "yn": ((2,), (0.3, 4.0), lambda x: mpmath.diff(lambda t: mpmath.bessely(2, t), x)),
+    "expn": ((3,), (0.3, 4.0), lambda x: -mpmath.expint(2, x)),
+    "boxcox1p": (
+        (1e-9,),
+        (0.0, 0.5, -1.0),
+        lambda k: (
+            mpmath.diff(lambda t: ((1 + mpmath.mpf(1e-9)) ** t - 1) / t, k)
+            if k
+            else mpmath.log1p(1e-9) ** 2 / 2
+        ),
+    ),
+    "inv_boxcox": (
+        (0.7,),
+        (0.0, 1e-9, 0.5, 1.3),
+        lambda k: (
+            mpmath.diff(lambda t: (t * mpmath.mpf(0.7) + 1) ** (1 / t), k)
+            if k
+            else -mpmath.exp(0.7) * mpmath.mpf(0.7) ** 2 / 2
+        ),
+    ),
+    "inv_boxcox1p": (
+        (0.7,),
+        (0.5, 1.3),
+        lambda k: mpmath.diff(lambda t: (t * mpmath.mpf(0.7) + 1) ** (1 / t), k),
+    ),
+    "powm1": ((1.0 + 1e-9,), (0.0, 2.5), lambda y: mpmath.mpf(1.0 + 1e-9) ** y * mpmath.log(1.0 + 1e-9)),
     "hyp2f1": (
         (0.5, 1.5, 2.0),
         (0.0, 0.7, -3.0),
@@ -64,12 +93,26 @@ def test_the_derivative_by_the_last_input_is_mpmaths(name):
     np.testing.assert_allclose(x.grad, expected, rtol=2e-13)
 
 
-@pytest.mark.parametrize("name", ["poch", "binom", "owens_t", "boxcox", "pseudo_huber", "huber"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "poch",
+        "binom",
+        "owens_t",
+        "boxcox",
+        "boxcox1p",
+        "inv_boxcox",
+        "inv_boxcox1p",
+        "powm1",
+        "pseudo_huber",
+        "huber",
+    ],
+)
 def test_both_inputs_have_derivatives(name):
     assert gradcheck(getattr(special, name), np.array([1.7, 2.6]), np.array([1.1, 0.4]), order=2).ok
 
 
-@pytest.mark.parametrize("name", ["gammainc", "kv", "stdtr", "hyp0f1"])
+@pytest.mark.parametrize("name", ["gammainc", "kv", "stdtr", "hyp0f1", "jve"])
 def test_a_derivative_by_the_order_is_refused(name):
     order = Tensor(2.0)
     with pytest.raises(GradientError, match="has no closed form"):

@@ -48,8 +48,17 @@ def _exprel_slope(z: Any, x: Any) -> Any:
 
 def _boxcox_slope(z: Any, x: Any, k: Any) -> Any:
     """By k: with y = k log(x), z is log(x) exprel(y)."""
-    size = np.log(x)
+    return _stretch(np.log(x), k)
+
+
+def _stretch(size: Any, k: Any) -> Any:
+    """The derivative of (exp(k size) - 1) / k by k."""
     return size * size * _exprel_slope(_of("exprel", k * size), k * size)
+
+
+def _expn_slope(z: Any, n: Any, x: Any) -> Any:
+    """-E_(n - 1)(x), and for n = 0, where there is none before, that of exp(-x) / x."""
+    return -np.where(n == 0, (1 + 1 / x) * z, _of("expn", np.maximum(n - 1, 0), x))
 
 
 def _spence_slope(z: Any, x: Any) -> Any:
@@ -92,6 +101,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("dawsn",        _ANY,                   lambda z, x: 1 - 2 * x * z,                              doc="Dawson's integral, exp(-x^2) times the integral of exp(t^2)")
     _enter("expi",         _POSITIVE,              lambda z, x: np.exp(x) / x,                              doc="the exponential integral Ei", singular=True)
     _enter("exp1",         _POSITIVE,              lambda z, x: -np.exp(-x) / x,                            doc="the exponential integral E1", singular=True)
+    _enter("expn",         (_POSITIVE, _POSITIVE), no_rule, _expn_slope,                                    doc="the exponential integral of whole order n; none by n", singular=True)
     _enter("exprel",       _ANY,                   _exprel_slope,                                           doc="(exp(x) - 1) / x, and 1 at 0", singular=True)
     _enter("cosm1",        _ANY,                   lambda z, x: -np.sin(x),                                 doc="cos(x) - 1, exact near 0")
     _enter("spence",       _POSITIVE,              _spence_slope,                                           doc="the dilogarithm of 1 - x", singular=True)
@@ -101,6 +111,10 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("tandg",        _ANY,                   lambda z, x: DEGREE * (1 + z * z),                       doc="tangent of x degrees")
     _enter("cotdg",        _POSITIVE,              lambda z, x: -DEGREE * (1 + z * z),                      doc="cotangent of x degrees", singular=True)
     _enter("boxcox",       (_POSITIVE, _POSITIVE), lambda z, x, k: x ** (k - 1), _boxcox_slope, doc="(x^k - 1) / k, and log(x) at k = 0", singular=True)
+    _enter("boxcox1p",     (_POSITIVE, _POSITIVE), lambda z, x, k: (1 + x) ** (k - 1), lambda z, x, k: _stretch(np.log1p(x), k), doc="((1 + x)^k - 1) / k, and log(1 + x) at k = 0", singular=True)
+    _enter("inv_boxcox",   (_POSITIVE, _POSITIVE), lambda z, y, k: z ** (1 - k), lambda z, y, k: -_stretch(np.log(z), k) * z ** (1 - k), doc="the x with boxcox(x, k) = y", singular=True)
+    _enter("inv_boxcox1p", (_POSITIVE, _POSITIVE), lambda z, y, k: (1 + z) ** (1 - k), lambda z, y, k: -_stretch(np.log1p(z), k) * (1 + z) ** (1 - k), doc="the x with boxcox1p(x, k) = y", singular=True)
+    _enter("powm1",        (_POSITIVE, _POSITIVE), lambda z, x, y: y * x ** (y - 1), lambda z, x, y: x**y * np.log(x), doc="x^y - 1, exact where it is near 0", singular=True)
     _enter("huber",        ((0.3, 0.9), (1.1, 2.0)), lambda z, d, r: np.maximum(np.absolute(r) - d, 0), _huber, doc="r^2 / 2 where |r| <= d, d (|r| - d / 2) beyond")
     _enter("pseudo_huber", (_POSITIVE, _ANY),      lambda z, d, r: d * (r / d) ** 4 / (_root(d, r) * (1 + _root(d, r)) ** 2), lambda z, d, r: r / _root(d, r), doc="d^2 (sqrt(1 + (r / d)^2) - 1)")
     # --- Bessel functions -----------------------------------------------------------------------------------
@@ -108,6 +122,10 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("k1e",          _POSITIVE,              lambda z, x: z - _of("k0e", x) - z / x,                  doc="k1(x) exp(x); its derivative loses a digit for each power of ten of x", singular=True)
     _enter("yv",           (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("yv", v - 1, x) - _of("yv", v + 1, x)),      doc="the Bessel function of the second kind of order v; that by v is refused", singular=True)
     _enter("kv",           (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: -0.5 * (_of("kv", v - 1, x) + _of("kv", v + 1, x)),     doc="the modified Bessel function of the second kind of order v; that by v is refused", singular=True)
+    _enter("jve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("jve", v - 1, x) - _of("jve", v + 1, x)),   doc="jv(v, x) of real x; that by v is refused")
+    _enter("yve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("yve", v - 1, x) - _of("yve", v + 1, x)),   doc="yv(v, x) of real x; that by v is refused", singular=True)
+    _enter("yn",           (_POSITIVE, _POSITIVE), no_rule, lambda z, n, x: 0.5 * (_of("yv", n - 1, x) - _of("yv", n + 1, x)),     doc="yv of whole orders", singular=True)
+    _enter("kn",           (_POSITIVE, _POSITIVE), no_rule, lambda z, n, x: -0.5 * (_of("kv", n - 1, x) + _of("kv", n + 1, x)),    doc="kv of whole orders", singular=True)
     _enter("ive",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("ive", v - 1, x) + _of("ive", v + 1, x)) - np.sign(x) * z, doc="iv(v, x) exp(-|x|); that by v is refused")
     _enter("kve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: z - 0.5 * (_of("kve", v - 1, x) + _of("kve", v + 1, x)), doc="kv(v, x) exp(x); that by v is refused", singular=True)
     # --- hypergeometric functions and elliptic integrals ----------------------------------------------------
@@ -123,9 +141,9 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("eval_chebyu",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: ((n + 1) * _of("eval_chebyt", n + 1, x) - x * z) / (x * x - 1), doc="Chebyshev's polynomial of the second kind; its derivative is not known at 1 and -1")
     _enter("eval_legendre",    (_POSITIVE, _SHARE), no_rule, lambda z, n, x: n * (x * z - _of("eval_legendre", n - 1, x)) / (x * x - 1), doc="Legendre's polynomial; its derivative is not known at 1 and -1")
     _enter("eval_genlaguerre", (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, n, a, x: -_of("eval_genlaguerre", n - 1, a + 1, x), doc="Laguerre's associated polynomial")
-    for _name in ("yv", "kv", "ive", "kve", "gammainc", "gammaincc", "gammaincinv", "gammainccinv", "stdtr", "hyp0f1"):
+    for _name in ("yv", "kv", "jve", "yve", "ive", "kve", "gammainc", "gammaincc", "gammaincinv", "gammainccinv", "stdtr", "hyp0f1"):
         ops[_name].examples = (((_ORDERS, _PLACES), {}),)
-    for _name in ("eval_hermite", "eval_hermitenorm", "eval_chebyt", "eval_chebyu", "eval_legendre", "pdtr"):
+    for _name in ("eval_hermite", "eval_hermitenorm", "eval_chebyt", "eval_chebyu", "eval_legendre", "pdtr", "yn", "kn", "expn"):
         ops[_name].examples = (((_ORDERS.astype(np.int64), _PLACES), {}),)
     ops["hyp2f1"].examples = (((_ORDERS, _ORDERS[::-1].copy(), _ORDERS, _PLACES), {}),)
     for _name in ("betainc", "betaincc", "betaincinv", "hyp1f1"):
