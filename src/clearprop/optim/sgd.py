@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from clearprop.errors import lesson
 from clearprop.optim.group import ParameterGroup, present
 from clearprop.optim.optimizer import Optimizer
@@ -41,9 +39,7 @@ def sgd(
         g = g + weight_decay * p
     if not present(momentum):
         return (p - lr * g,)
-    fresh = g
-    if present(dampening):
-        fresh = np.where(step > 1.0, 1.0 - dampening, 1.0).astype(p.dtype) * g
+    fresh = (1.0 - dampening * (step > 1.0)) * g if present(dampening) else g
     buffer = momentum * buffer + fresh
     direction = g + momentum * buffer if nesterov else buffer
     return p - lr * direction, buffer

@@ -413,6 +413,14 @@ RATES = {
     "where": lambda o, w, x: np.where(w > 0, o.lr, w),
     "maximum": lambda o, w, x: np.maximum(w, o.lr),
     "by its class": lambda o, w, x: w * (2 if isinstance(o.lr, float) and np.isscalar(o.lr) else 1),
+    "compared": lambda o, w, x: [o.lr > 0.6, o.lr <= 0.6, o.lr == 0.5, o.lr != 0.5],
+    "times a comparison": lambda o, w, x: 0.5 * (o.lr > 0.6) * w,
+    "comparisons counted": lambda o, w, x: ((o.lr > 0.3) + (o.lr > 0.6)) * np.arange(3),
+    "a comparison times an array": lambda o, w, x: (o.lr > 0.6) * np.arange(3) + (o.lr > 0.6) * x,
+    "a comparison of arrays too": lambda o, w, x: (w > 0) & (o.lr > 0.6),
+    "where of a comparison": lambda o, w, x: np.where(o.lr > 0.6, w, x),
+    "a comparison negated": lambda o, w, x: [-(o.lr > 0.6), 1 - (o.lr > 0.6)],
+    "a comparison by its class": lambda o, w, x: w * (2 if isinstance(o.lr > 0.6, bool) else 1),
     "by an attribute": lambda o, w, x: w * (2 if hasattr(o.lr, "shape") else 1),
     "in a dict": lambda o, w, x: {"lr": o.lr, "group": o.param_groups[0]["lr"]},
     "of a group": lambda o, w, x: [g["lr"] * p for g in o.param_groups for p in g["params"]],
@@ -425,7 +433,7 @@ def kinds(x):
     if isinstance(x, (list, dict)):
         return [kinds(y) for y in (x.values() if isinstance(x, dict) else x)]
     held = x.value if isinstance(x, Tensor) else x
-    return type(x), getattr(held, "dtype", None), np.asarray(held).round(6).tolist()
+    return type(x), getattr(held, "dtype", None), np.asarray(held, float).round(6).tolist()
 
 
 @pytest.mark.parametrize("use", RATES)

@@ -140,14 +140,19 @@ class Recorder(Refusals):
         return self.selections.instead(op, inputs, attrs)
 
     def _as_weak(self, inputs: tuple[Any, ...]) -> list[Any]:
-        """Give numbers the dtype in which NumPy would compute with a float and the others."""
+        """Give numbers the dtype in which NumPy would compute with numbers of Python's and the others."""
         others = [x for x in inputs if isinstance(x, (Tensor, np.ndarray, np.generic))]
         kinds = [x.dtype for x in others if not stands_for_number(x)]
-        dtype = np.result_type(*kinds, 1.0) if kinds else np.dtype(np.float64)
-        numbers = [self._twin(x) if stands_for_number(x) else x for x in inputs]
-        if dtype == np.float64:
-            return numbers
-        return [x.astype(dtype) if stands_for_number(y) else x for x, y in zip(numbers, inputs, strict=True)]
+        ones = [type(x._value.item())(1) for x in inputs if stands_for_number(x)]
+        dtype = np.result_type(*kinds, *ones) if kinds else None
+
+        def strong(x: Any) -> Any:
+            if not stands_for_number(x):
+                return x
+            x = self._twin(x)
+            return x if dtype is None or x.dtype in (dtype, bool) else x.astype(dtype)
+
+        return list(map(strong, inputs))
 
     def uses(self, thing: Any) -> None:
         """Note a thing whose `structure()` decides what is computed."""

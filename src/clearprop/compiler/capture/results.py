@@ -186,7 +186,7 @@ class _Number(_Array):
     gives = "done"
 
     def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
-        return float(outputs[self.i])
+        return np.asarray(outputs[self.i]).item()
 
 
 class _Argument:

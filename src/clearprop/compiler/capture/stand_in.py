@@ -46,6 +46,7 @@ _ARITHMETIC = (
     "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv",
     "mod", "rmod", "pow", "rpow", "neg", "pos", "abs", "round",
 )  # fmt: skip
+_COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 
 
 class StandIn:
@@ -121,7 +122,7 @@ class StandInForNumber(StandIn):
     """The same for a float of Python's that may be another at each call: a learning rate.
 
     It is as weak as the float: `rate * w` has the dtype of `w`, and what is computed of such numbers alone is
-    one. Nothing that only arrays have is found on it.
+    one, a comparison too. Nothing that only arrays have is found on it.
     """
 
     __slots__ = ()
@@ -129,13 +130,14 @@ class StandInForNumber(StandIn):
     def __getattribute__(self, name: str) -> Any:
         if inside(sys._getframe(1)):
             return Tensor if name == "__class__" else object.__getattribute__(self, name)
-        if name == "__class__":
-            return float
-        if name.startswith("_"):
+        if name.startswith("_") and name != "__class__":
             return object.__getattribute__(self, name)
-        if hasattr(float, name):
+        kind = type(object.__getattribute__(self, "_value").item())
+        if name == "__class__":
+            return kind
+        if hasattr(kind, name):
             _recorder().no_attribute(self, name, "a number")
-        raise AttributeError(f"float has no attribute {name!r}")
+        raise AttributeError(f"{kind.__name__} has no attribute {name!r}")
 
 
 def twin_of(x: Tensor, kind: type = StandIn) -> Any:
@@ -219,12 +221,14 @@ def _in_place(name: str, sign: str) -> Any:
 
 
 def _weakly(special: str) -> Any:
-    """Return an operator of numbers: of two of Python's it makes one of Python's."""
-    of_arrays = getattr(Tensor, special)
+    """Return an operator of numbers: of two of Python's it makes one of Python's, which count True as 1."""
+    of_arrays, counts = getattr(Tensor, special), special[2:-2] in _ARITHMETIC
 
     def operator(self: Any, *others: Any) -> Any:
-        found = of_arrays(self, *others)
         alone = all(type(y) in (StandInForNumber, bool, int, float) for y in others)
+        if alone and counts and self._value.dtype == bool:
+            self = twin_of_number(_recorder().copied(self).astype(np.int64))
+        found = of_arrays(self, *others)
         return twin_of_number(found) if alone and found is not NotImplemented else found
 
     return operator
@@ -248,7 +252,7 @@ def _complete() -> None:
     for special in ("__mul__", "__rmul__"):
         setattr(StandIn, special, _times(special))
     StandIn.__eq__ = Tensor.__eq__  # type: ignore[method-assign, assignment]
-    for name in _ARITHMETIC:
+    for name in (*_ARITHMETIC, *_COMPARISONS):
         setattr(StandInForNumber, f"__{name}__", _weakly(f"__{name}__"))
     for special, *_ in _IN_PLACE:
         setattr(StandInForNumber, special, getattr(StandInForNumber, f"__{special[3:]}", None))
