@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.interop.onnx.resizing import RESIZING
+from clearprop.interop.onnx.sequences import RECURRENT
 from clearprop.nn import functional as F
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -522,7 +524,7 @@ def _rows(a: Attributes, whole: Any, where: Any) -> Any:
 
 
 def _range(a: Attributes, start: Any, limit: Any, step: Any) -> Any:
-    return np.arange(number(start), number(limit), number(step), dtype=number(start).dtype)
+    return np.arange(*(number(x).reshape(()) for x in (start, limit, step)), dtype=number(start).dtype)
 
 
 def _of_shape(a: Attributes, shape: Any) -> Any:
@@ -702,6 +704,6 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Scatter": _scattering(_elements), "ScatterND": _scattering(_rows), "Range": _range, "ConstantOfShape": _of_shape, "Constant": _constant, "Cast": _cast, "CastLike": _cast_like,
     "EyeLike": _eye, "Einsum": _einsum, "PRelu": _prelu, "Gelu": _gelu, "HardSigmoid": _hard_sigmoid, "Shrink": _shrink, "Selu": _selu, "Elu": _elu, "Celu": _celu,
     "LeakyRelu": lambda a, x: F.leaky_relu(x, a.get("alpha", 0.01)), "ThresholdedRelu": _thresholded, "IsInf": _is_inf, "MeanVarianceNormalization": _variance,
-    "BitShift": _shift, "Compress": _compress, "NonZero": _nonzero, "ReverseSequence": _reverse, "Swish": lambda a, x: x * ops["sigmoid"](a.get("alpha", 1.0) * x),
+    **RECURRENT, **RESIZING, "BitShift": _shift, "Compress": _compress, "NonZero": _nonzero, "ReverseSequence": _reverse, "Swish": lambda a, x: x * ops["sigmoid"](a.get("alpha", 1.0) * x),
 }
 # fmt: on

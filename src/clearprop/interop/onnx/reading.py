@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from clearprop import nn
 from clearprop.errors import InputError, lesson
+from clearprop.interop.onnx.control import CONTROL
 from clearprop.interop.onnx.operators import OPERATORS, known_dtype
+from clearprop.interop.onnx.training import DOMAIN, TRAINING
 from clearprop.tensor import Tensor
 
 LARGEST = 1 << 31  # bytes of a file: that is as far as its format goes
@@ -100,7 +103,11 @@ class _Step:
 
     def __init__(self, onnx: Any, node: Any, version: int) -> None:
         self.kind, self.inputs, self.outputs = node.op_type, list(node.input), list(node.output)
-        self.function = OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        ours = node.domain in ("", "ai.onnx")
+        self.function = OPERATORS.get(node.op_type) if ours else None
+        if node.domain == DOMAIN:
+            self.function = TRAINING.get(node.op_type)
+        self.control = CONTROL.get(node.op_type) if ours else None
         self.label = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
         self.attributes: dict[str, Any] = {}
         for a in node.attribute:
@@ -109,6 +116,8 @@ class _Step:
                 value = value.decode()
             elif isinstance(value, onnx.TensorProto):
                 value = _array(onnx, value)
+            elif isinstance(value, onnx.GraphProto):
+                value = Inner(onnx, value, version)
             self.attributes["dtype_code" if a.name == "dtype" else a.name] = value
         self.attributes |= {
             "outputs": len(self.outputs),
@@ -119,12 +128,42 @@ class _Step:
     def run(self, known: dict[str, Any]) -> None:
         """Compute the outputs from what is known."""
         given = [known[name] if name else None for name in self.inputs]
-        assert self.function is not None
-        found = self.function(self.attributes, *given)
+        if self.control is not None:
+            found = self.control(self.attributes, known, *given)
+        else:
+            assert self.function is not None
+            found = self.function(self.attributes, *given)
         results = found if isinstance(found, tuple) else (found,)
         for name, x in zip(self.outputs, results, strict=False):
             if name:
                 known[name] = x
+
+
+class Inner:
+    """A graph inside of an operator: a branch, or the body of a loop, which sees what is known around it."""
+
+    def __init__(self, onnx: Any, graph: Any, version: int) -> None:
+        self.steps = [_Step(onnx, node, version) for node in graph.node]
+        self.held = {a.name: _array(onnx, a) for a in graph.initializer}
+        self.inputs = [x.name for x in graph.input if x.name not in self.held]
+        self.outputs = [x.name for x in graph.output]
+
+    def run(self, around: dict[str, Any], *given: Any) -> tuple[Any, ...]:
+        """Compute the outputs for some inputs."""
+        known = {**around, **self.held, **dict(zip(self.inputs, given, strict=True))}
+        for step in self.steps:
+            step.run(known)
+        return tuple(known[name] for name in self.outputs)
+
+
+def _unknown(steps: Iterable[_Step]) -> Iterator[str]:
+    """Yield the operators that have no translation, those of inner graphs too."""
+    for step in steps:
+        if step.function is None and step.control is None:
+            yield step.label
+        for value in step.attributes.values():
+            if isinstance(value, Inner):
+                yield from _unknown(value.steps)
 
 
 def load_onnx(path: Any) -> OnnxModel:
@@ -152,7 +191,7 @@ def load_onnx(path: Any) -> OnnxModel:
         raise InputError(
             lesson("load_onnx(path)", "wants an ONNX file", str(error).split("\n")[0][:120], hint=hint)
         ) from error
-    missing = sorted({s.label for s in (_Step(onnx, n, 0) for n in model.graph.node) if s.function is None})
+    missing = sorted(set(_unknown(_Step(onnx, n, 0) for n in model.graph.node)))
     if missing:
         hint = "clearprop.interop.onnx.operators.OPERATORS[name] = a function of one's own"
         raise NotImplementedError(
