@@ -117,7 +117,7 @@ class _Step:
             elif isinstance(value, onnx.TensorProto):
                 value = _array(onnx, value)
             elif isinstance(value, onnx.GraphProto):
-                value = Inner(onnx, value, version)
+                value = InnerGraph(onnx, value, version)
             self.attributes["dtype_code" if a.name == "dtype" else a.name] = value
         self.attributes |= {
             "outputs": len(self.outputs),
@@ -139,7 +139,7 @@ class _Step:
                 known[name] = x
 
 
-class Inner:
+class InnerGraph:
     """A graph inside of an operator: a branch, or the body of a loop, which sees what is known around it."""
 
     def __init__(self, onnx: Any, graph: Any, version: int) -> None:
@@ -162,7 +162,7 @@ def _unknown(steps: Iterable[_Step]) -> Iterator[str]:
         if step.function is None and step.control is None:
             yield step.label
         for value in step.attributes.values():
-            if isinstance(value, Inner):
+            if isinstance(value, InnerGraph):
                 yield from _unknown(value.steps)
 
 
