@@ -113,3 +113,11 @@ def test_sparse_columns(sparsity, zeros):
 def test_refused(call, text):
     with pytest.raises(ValueError, match=text):
         call(nn.Parameter(np.zeros((3, 4))))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_layers_of_every_precision_are_made(dtype):
+    layer = nn.Linear(3, 2, dtype=dtype)
+
+    assert layer.weight.dtype == dtype
+    assert float(np.abs(layer.weight.value).max()) <= 0.6  # 1 / sqrt(3), rounded

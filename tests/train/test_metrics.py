@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clearprop.train import accuracy, mae, r2, rmse
+from clearprop.train import accuracy, mae, metrics, r2, rmse
 from clearprop.train.metrics import named
 
 
@@ -37,3 +37,24 @@ def test_metrics_are_found_by_name_or_taken_as_functions():
 
     assert named(["mae", worst]) == {"mae": mae, "worst": worst}
     assert named("mae") == {"mae": mae}
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_f1_and_log_loss_are_scikit_learns(classes):
+    of = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    outputs, targets = rng.normal(size=(60, classes)), rng.integers(0, classes, 60)
+    shares = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
+    average = "binary" if classes == 2 else "macro"
+
+    assert metrics.f1(outputs, targets) == pytest.approx(
+        of.f1_score(targets, outputs.argmax(1), average=average)
+    )
+    assert metrics.log_loss(outputs, targets) == pytest.approx(of.log_loss(targets, shares))
+    if classes == 2:
+        assert metrics.roc_auc(outputs, targets) == pytest.approx(of.roc_auc_score(targets, shares[:, 1]))
+
+
+def test_roc_auc_is_of_two_classes():
+    with pytest.raises(ValueError, match=r"roc_auc: wants outputs \(n, 2\) and targets \(n,\)"):
+        metrics.roc_auc(np.zeros((3, 4)), np.zeros(3))

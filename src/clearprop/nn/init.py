@@ -57,7 +57,8 @@ def uniform_(parameter: T, a: float = 0.0, b: float = 1.0) -> T:
     >>> float(uniform_(Tensor(np.zeros(100)), 2.0, 3.0).value.min()) >= 2.0
     True
     """
-    assign(parameter, random.uniform(parameter.shape, a, b, parameter.dtype))
+    drawn = random.uniform(parameter.shape, a, b, np.promote_types(parameter.dtype, np.float32))
+    assign(parameter, drawn if drawn.dtype == parameter.dtype else drawn.astype(parameter.dtype))
     return parameter
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop.errors import lesson
+from clearprop.train import measures
+from clearprop.train.charts import confusion_matrix
 
 Array = npt.NDArray[Any]
 Metric = Callable[[Array, Array], float]
@@ -60,7 +62,46 @@ def r2(outputs: Array, targets: Array, weights: Any = None) -> float:
     return 1.0 - residual / total if total else float("nan")
 
 
-METRICS: dict[str, Metric] = {"accuracy": accuracy, "mae": mae, "rmse": rmse, "r2": r2}
+def f1(outputs: Array, targets: Array, weights: Any = None) -> float:
+    """Return the F1 of the second of two classes, or the mean of all classes' of more: outputs (n, classes).
+
+    2 precision recall / (precision + recall). The mean leaves out classes that are neither there nor said.
+
+    >>> f1(np.array([[0.1, 0.9], [2.0, -1.0]]), np.array([1, 1]))
+    0.6666666666666666
+    """
+    accuracy(outputs, targets, weights)  # complains of shapes
+    each = measures.f1(confusion_matrix(targets, outputs.argmax(axis=1), outputs.shape[1], weights))
+    return float(each[1]) if len(each) == 2 else float(np.nanmean(each))
+
+
+def log_loss(outputs: Array, targets: Array, weights: Any = None) -> float:
+    """Return the mean of -log of the right class's probability, softmax(outputs): outputs (n, classes).
+
+    >>> round(log_loss(np.zeros((2, 2)), np.array([0, 1])), 4)
+    0.6931
+    """
+    accuracy(outputs, targets, weights)
+    return float(measures.log_loss(measures.softmax(np.asarray(outputs, np.float64)), targets, weights))
+
+
+def roc_auc(outputs: Array, targets: Array, weights: Any = None) -> float:
+    """Return the area under the ROC curve of the second of two classes: outputs (n, 2).
+
+    >>> roc_auc(np.array([[0.1, 0.9], [2.0, -1.0]]), np.array([1, 0]))
+    1.0
+    """
+    if outputs.ndim != 2 or outputs.shape[1] != 2 or targets.shape != outputs.shape[:1]:
+        got = f"outputs {outputs.shape}, targets {targets.shape}"
+        raise ValueError(lesson("roc_auc", "wants outputs (n, 2) and targets (n,)", got))
+    difference = np.asarray(outputs[:, 1], np.float64) - outputs[:, 0]
+    return float(measures.roc_auc(difference, targets == 1, weights))
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": accuracy, "f1": f1, "log_loss": log_loss, "roc_auc": roc_auc,
+    "mae": mae, "rmse": rmse, "r2": r2,
+}  # fmt: skip
 
 
 def named(metrics: Iterable[str | Metric]) -> dict[str, Metric]:
