@@ -312,7 +312,7 @@ WORDS = {
     "at step": "step {n}: {values}",
     "not finite": "not finite",
     "doctor": "What the doctor says",
-    "doctor about": "`clearprop.doctor(model, (x, y), optimizer=...)` found this by itself:",
+    "doctor about": "`clearprop.doctor(model, (x, y), loss, optimizer, step=step)` found this by itself:",
     "questions": "Questions",
     "answers": "Answers",
     "name": "Name",

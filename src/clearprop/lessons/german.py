@@ -320,7 +320,7 @@ WORDS = {
     "at step": "Schritt {n}: {values}",
     "not finite": "nicht endlich",
     "doctor": "Was der Doktor sagt",
-    "doctor about": "`clearprop.doctor(model, (x, y), optimizer=...)` hat dies selbst gefunden:",
+    "doctor about": "`clearprop.doctor(model, (x, y), loss, optimizer, step=step)` hat dies selbst gefunden:",
     "questions": "Fragen",
     "answers": "Antworten",
     "name": "Name",
