@@ -103,9 +103,12 @@ def _shared(executable: Any) -> list[str]:
     if not hasattr(executable, "sharers"):
         return []
     parts = [n for _, n in executable.stages if n]
-    taken = f"take the {sum(parts)} parts of {len(parts)} stages" if parts else "have no stage to share"
+    if not parts:
+        return ["  no stage is worth more than one thread"]
+    stages = f"{len(parts)} stage{'s' if len(parts) > 1 else ''}"
     n = executable.sharers
-    return [f"  {n} thread{'s' if n > 1 else ''} {taken}; the bits are those of any number of threads"]
+    head = f"  threads: {n}, for the {sum(parts)} parts of {stages}"
+    return [f"{head}; every number of them gives the same bits"]
 
 
 def _computed(program: Program) -> int:

@@ -115,11 +115,27 @@ def test_a_training_has_the_same_bits_for_every_number_of_threads(threads, name)
         threads(n)
         training = Training(*NETS[name])
         found.append((training.run(5), training.bits))
-        assert f"{n} thread" in training.step.explain()
+        assert f"threads: {n}, for the " in training.step.explain()
 
     assert np.isfinite(found[0][0]).all()
     assert found[0][0][0] > found[0][0][-1]
     assert [x == found[0] for x in found] == [True] * len(THREADS)
+
+
+@native
+def test_explain_says_how_many_threads_take_how_many_parts(threads):
+    threads(3)
+    large, small = (clearprop.compile(lambda x: np.tanh(x) @ x, executor="llvm") for _ in range(2))
+    for _ in range(2):
+        large(drawn(600, 600))
+        small(drawn(3, 3))
+
+    text = large.explain()
+    assert "threads: 3, for the " in text
+    assert "parts of" in text
+    assert "every number of them gives the same bits" in text
+    assert "in a stage of " in text
+    assert "no stage is worth more than one thread" in small.explain()
 
 
 @native
@@ -420,7 +436,7 @@ def test_where_no_more_threads_are_to_be_had_a_step_does_with_those_there_are(mo
     workers.close()
 
     assert workers.threads == some + 1
-    assert f"{some + 1} thread" in step.explain()
+    assert f"threads: {some + 1}, for the " in step.explain()
     threads(1)
     alone = clearprop.compile(lambda x: np.tanh(x) @ x, executor="llvm")
     assert results == {np.asarray(alone(x)).tobytes(), np.asarray(alone(x)).tobytes()}
