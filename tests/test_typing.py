@@ -41,7 +41,9 @@ def test_the_stub_says_what_the_package_has():
 def test_all_and_dir_list_the_same():
     assert {*clearprop.__all__} <= {*dir(clearprop)}
     hidden = {*dir(clearprop)} - {*clearprop.__all__}
-    assert hidden - {"__version__", "numpy", "scipy"} <= {*dir(__builtins__)} | {*vars(__import__("builtins"))}
+    assert hidden - {"__version__", "numpy", "scipy"} <= {*dir(__builtins__)} | {
+        *vars(__import__("builtins"))
+    }
     for name in clearprop.__all__:
         assert getattr(clearprop, name) is not None
 
