@@ -8,6 +8,7 @@ loaded from a network, and search works offline.
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ sys.path[:0] = [str(HERE)]
 import reference  # noqa: E402
 
 import clearprop  # noqa: E402
+import examples  # noqa: E402
 from clearprop.lessons import course  # noqa: E402
 
 project = "clearprop"
@@ -71,10 +73,12 @@ def up(page: Path) -> str:
 
 
 def setup(app: Any) -> None:
-    """Write the reference before the pages are read."""
+    """Write the reference and the examples' pages before the pages are read."""
     app.connect("builder-inited", lambda app: reference.write(HERE / "reference"))
+    app.connect("builder-inited", lambda app: examples.write(HERE / "examples"))
     app.connect("source-read", outward)
     app.connect("build-finished", lessons)
+    app.connect("build-finished", graphs)
 
 
 def lessons(app: Any, failure: Exception | None) -> None:
@@ -82,3 +86,10 @@ def lessons(app: Any, failure: Exception | None) -> None:
     if failure is None:
         for language, folder in (("en", "lessons"), ("de", "lessons/de")):
             course(Path(app.outdir) / folder, language, overwrite=True)
+
+
+def graphs(app: Any, failure: Exception | None) -> None:
+    """Put the pages of the examples' graphs beside their pages."""
+    if failure is None:
+        for page in (HERE / "examples").glob("*-graph.html"):
+            shutil.copy(page, Path(app.outdir) / "examples" / page.name)

@@ -95,3 +95,18 @@ def test_the_search_finds_words_without_a_server(pages):
     index = (SITE / "searchindex.js").read_text(encoding="utf-8")
     assert "softmax" in index
     assert index.startswith("Search.setIndex(")
+
+
+def test_every_example_has_a_page_with_the_graph_of_its_first_loss(pages):
+    scripts = sorted((ROOT / "examples").glob("*.py"))
+    assert len(scripts) >= 19
+    listed = pages[SITE / "examples" / "index.html"].links
+    for script in scripts:
+        shown = (SITE / "examples" / f"{script.stem}.html").read_text(encoding="utf-8")
+        graph = SITE / "examples" / f"{script.stem}-graph.html"
+
+        assert f"{script.stem}.html" in listed
+        assert graph.exists() or "There is no drawing: No module named" in shown, script.name
+        if graph.exists():
+            assert f'href="{graph.name}"' in shown
+            assert '"application/json"' in graph.read_text(encoding="utf-8")
