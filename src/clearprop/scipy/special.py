@@ -99,13 +99,19 @@ def zeta(x: Any, q: Any = None) -> Any:
 
 def __getattr__(name: str) -> Any:
     """Return what SciPy has under another name: its ufuncs ask a Tensor themselves."""
-    if name.startswith("_"):
-        raise AttributeError(name)
-    theirs = importlib.import_module("scipy.special")
-    if not hasattr(theirs, name):
+    theirs = _theirs()
+    if name.startswith("_") or not hasattr(theirs, name):
         raise unknown("clearprop.scipy.special", name, dir(theirs))
     return getattr(theirs, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *importlib.import_module("scipy.special").__all__})
+    return sorted({*globals(), *getattr(_theirs(), "__all__", ())})
+
+
+def _theirs() -> Any:
+    """SciPy's own module, or nothing where SciPy is not installed."""
+    try:
+        return importlib.import_module("scipy.special")
+    except ImportError:
+        return None
