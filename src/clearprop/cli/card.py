@@ -22,6 +22,9 @@ from clearprop.train.table_model import TableModel
 MOST_ROWS = 2_000
 """So many held-out rows at most tell what mattered."""
 
+MOST_MODULES = 20
+"""A network of more is drawn with its layers as boxes."""
+
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2430; --soft: #5d6878; --paper: #ffffff; --edge: #d9dee6;
   --one: #1f5fa8; --two: #c2611a; --three: #3f7d4e; --fill: #f3f5f8 }
@@ -43,6 +46,7 @@ p.soft, td.soft, figcaption { color: var(--soft) } p { margin: .3rem 0 }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--edge);
   vertical-align: top }
+.dense th, .dense td { padding-right: .45rem; font-size: .9rem }
 td.number, th.number { text-align: right } td.hit { background: var(--fill); font-weight: 600 }
 pre { background: var(--fill); padding: .7rem 1rem; border-radius: .4rem; overflow-x: auto }
 figure { margin: 0 } figure svg { width: 100%; height: auto; max-width: 34rem }
@@ -140,7 +144,8 @@ def confusion(true: Any, shares: Any, chosen: Any, names: Sequence[str], about: 
         + "</tr>"
         for i, (name, row) in enumerate(zip(names, counts, strict=True))
     )
-    table_ = f'<div class="wide"><table><tr><th>true \\ predicted</th>{head}</tr>{lines}</table></div>'
+    kind = ' class="dense"' if len(names) > 6 else ""
+    table_ = f'<div class="wide"><table{kind}><tr><th>true \\ predicted</th>{head}</tr>{lines}</table></div>'
     return f'<div class="figures">{table_}{figure(picture, caption)}</div>'
 
 
@@ -227,7 +232,9 @@ def network(job: Any) -> str:
     model = job.model
     for parameter in model.network.parameters():
         parameter.grad = None  # those of the last step, which are no part of the model
-    drawing = clearprop.draw(model.network.eval()(job.some()[0][:2]))
+    large = sum(1 for _ in model.network.modules()) > MOST_MODULES
+    outputs = model.network.eval()(job.some()[0][:2])
+    drawing = clearprop.draw(outputs, model.network) if large else clearprop.draw(outputs)
     layers = "".join(map(_layer, [*model.network.children()] or [model.network]))
     head = '<tr><th>layer</th><th></th><th class="number">parameters</th></tr>'
     return (
