@@ -236,6 +236,54 @@ def test_it_is_used_by_its_name_alone_and_explains_itself():
     assert "stablehlo.tanh" in step._shown().executable.text
 
 
+SPECIAL = [
+    "betainc",
+    "exp1",
+    "expi",
+    "gammainc",
+    "gammaincc",
+    "hyp1f1",
+    "spence",
+    "digamma",
+    "zeta",
+    "erfinv",
+    "ndtri",
+    "log_ndtr",
+    "logit",
+    "xlogy",
+    "xlog1py",
+    "entr",
+    "rel_entr",
+    "kl_div",
+    "i0",
+    "i0e",
+    "i1",
+    "i1e",
+    "gamma",
+    "gammaln",
+    "beta",
+    "betaln",
+    "loggamma",
+    "exp10",
+    "erfcinv",
+    "betaincc",
+    "cosm1",
+    "exprel",
+    "huber",
+    "pseudo_huber",
+]
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+@pytest.mark.filterwarnings("ignore")
+def test_special_functions_run_there(name):
+    pytest.importorskip("scipy")
+    for function, inputs, label in trials(ops[name], np.float64):
+        step = compiled(function)
+        step(*inputs)
+        np.testing.assert_allclose(step(*inputs), function(*inputs), rtol=1e-10, atol=1e-12, err_msg=label)
+
+
 def test_what_has_no_translation_is_refused_by_name():
     step = clearprop.compile(lambda x: np.linalg.qr(x)[1], executor="xla")
 

@@ -21,6 +21,7 @@ from clearprop.compiler.program.core import indices, ufunc_of
 from clearprop.compiler.program.ir import Value, turns_of
 from clearprop.compiler.program.turn import turn
 from clearprop.compiler.xla.networks import FULL, NETWORKS, halves, philox
+from clearprop.compiler.xla.special import NAMES, function_of
 from clearprop.loops.scan import parts
 from clearprop.ops.index import ARRAY
 from clearprop.registry import ops
@@ -231,35 +232,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 """Elementwise functions that jax.numpy lacks."""
 
-_SPECIAL = [
-    "betainc",
-    "exp1",
-    "expi",
-    "gammainc",
-    "gammaincc",
-    "hyp1f1",
-    "spence",
-    "digamma",
-    "zeta",
-    "erfinv",
-    "ndtri",
-    "log_ndtr",
-    "logit",
-    "xlogy",
-    "xlog1py",
-    "entr",
-    "rel_entr",
-    "kl_div",
-    "i0",
-    "i0e",
-    "i1",
-    "i1e",
-]
-"""Functions that jax.scipy.special has under the same names."""
-
 
 def _special(name: str) -> Translate:
-    function = getattr(jax.scipy.special, name)
+    function = function_of(name)
     return lambda v, xs, flags: function(*(jnp.asarray(x, v.dtype) for x in xs))
 
 
@@ -325,7 +300,7 @@ def _decomposed(v: Value, xs: list[Any], flags: Flags) -> Any:
 
 CALLS: dict[str, Translate] = {
     **dict.fromkeys(("cholesky", "eigh", "eigvalsh", "qr", "svd"), _decomposed),
-    **{name: _special(name) for name in _SPECIAL},
+    **{name: _special(name) for name in NAMES},
     **NETWORKS,
     "convolution": _convolution,
     "transposed_convolution": _transposed_convolution,
