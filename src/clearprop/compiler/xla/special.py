@@ -34,12 +34,10 @@ THERE = [
     "i1",
     "i1e",
     "gamma",
-    "gammaln",
     "beta",
-    "betaln",
 ]
-"""Functions that jax.scipy.special has under the same names. Its gammaln has 4 digits (of float64: 12) near 1 and
-2, where it is 0, so that gammaln, loggamma and betaln are refused."""
+"""Functions that jax.scipy.special has under the same names. Its gammaln has 4 digits (of float64: 12) near 1
+and 2, where it is 0, so that gammaln, loggamma and betaln are refused."""
 
 
 def _huber(delta: Any, r: Any) -> Any:
