@@ -335,10 +335,11 @@ def test_the_digits_are_pictures_for_a_network_by_name(tmp_path, capsys):
     assert PictureModel.load(file).shape == (1, 8, 8)
 
 
-def test_a_network_of_pictures_is_not_exported_as_one_of_rows(tmp_path, capsys):
-    file = trained(tmp_path, bright(tmp_path, 8), "--model", "mlp", "--epochs", 1)
+def test_a_network_of_pictures_is_exported_whole(tmp_path, capsys):
+    file = trained(tmp_path, bright(tmp_path), "--model", "lenet")
 
-    assert run("export", file, "--js", tmp_path / "m.mjs") == 2
-    assert "wants a network of rows of numbers: it is of pictures." in capsys.readouterr().err
+    assert run("export", file, "--py", tmp_path / "m.py") == 0
+    assert "1 x 8 x 8 inputs" in capsys.readouterr().out
+    assert "of the classes left, right, whole" in (tmp_path / "m.py").read_text()
     assert run("explain", file, "none.csv") == 2
     assert "holds a network, but not the columns of a table" in capsys.readouterr().err

@@ -73,10 +73,6 @@ def run(args: argparse.Namespace) -> int:
             wanted = f"wants a name that ends in {' or '.join(endings)}"
             raise InputError(lesson(f"--{name}", wanted, repr(path), hint=f"model{endings[0]}"))
     network, about = load_model(args.model)
-    if "pictures" in about:
-        wanted, got = "wants a network of rows of numbers", "it is of pictures"
-        hint = "clearprop.interop.load_model and save_onnx in Python"
-        raise InputError(lesson(f"exporting {args.model}", wanted, got, hint=hint))
     shape = tuple(about["pictures"]["shape"]) if "pictures" in about else (_width(args.model, network),)
     try:
         for name, path in files.items():
