@@ -1,6 +1,7 @@
 """`clearprop train` and `predict` of pictures, and `--model`: known networks and a person's own."""
 
 import csv
+import importlib
 import io
 import json
 import re
@@ -343,3 +344,16 @@ def test_a_network_of_pictures_is_exported_whole(tmp_path, capsys):
     assert "of the classes left, right, whole" in (tmp_path / "m.py").read_text()
     assert run("explain", file, "none.csv") == 2
     assert "holds a network, but not the columns of a table" in capsys.readouterr().err
+
+
+def test_a_network_of_own_classes_is_exported_with_its_maker(tmp_path, capsys, monkeypatch):
+    (tmp_path / "own.py").write_text(OWN)
+    made = f"{tmp_path / 'own.py'}:build"
+    file = trained(tmp_path, bright(tmp_path), "--model", made)
+
+    assert run("export", file, "--py", tmp_path / "m.py") == 2
+    assert "Try --model FILE.py:build" in capsys.readouterr().err
+    assert run("export", file, "--py", tmp_path / "shipped_own.py", "--model", made) == 0
+    monkeypatch.syspath_prepend(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 1, 8, 8)).astype(np.float32)
+    assert importlib.import_module("shipped_own").predict(pixels).sum(axis=1) == pytest.approx(1)

@@ -38,6 +38,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL", help="a model file that `clearprop train` wrote")
     for name, (_, _, told) in FORMATS.items():
         add(f"--{name}", metavar="FILE", help=told)
+    add(
+        "--model",
+        dest="own",
+        metavar="FILE.py:build",
+        help="of a network of your own, as it was trained with",
+    )
     add("--inside", action="store_true", help="with --py: the weights inside of the file, as text")
     add("--rows", type=int, default=1, metavar="N", help="with --object: how many rows a call takes (1)")
     add(
@@ -51,7 +57,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write what is asked for; return 0."""
+    from clearprop.cli.predict import own_network
     from clearprop.interop.model_file import load_model
+    from clearprop.train import picture_model, table_model
+
+    def sizes(about: Any) -> Any:
+        return (picture_model if "pictures" in about else table_model).sizes(about)
 
     files = {name: getattr(args, name) for name in FORMATS if getattr(args, name) is not None}
     if not files:
@@ -72,7 +83,9 @@ def run(args: argparse.Namespace) -> int:
         if Path(path).suffix not in endings:
             wanted = f"wants a name that ends in {' or '.join(endings)}"
             raise InputError(lesson(f"--{name}", wanted, repr(path), hint=f"model{endings[0]}"))
-    network, about = load_model(args.model)
+    args.build = None if args.own is None else own_network(args.own)
+    of_own = None if args.build is None else lambda about: args.build(*sizes(about))
+    network, about = load_model(args.model, of_own)
     shape = tuple(about["pictures"]["shape"]) if "pictures" in about else (_width(args.model, network),)
     try:
         for name, path in files.items():
@@ -85,10 +98,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _width(path: str, network: Any) -> int:
-    first = next((layer for layer in network if hasattr(layer, "in_features")), None)
+    first = next((layer for layer in network.modules() if hasattr(layer, "in_features")), None)
     if first is None:
         wanted = "wants a network with a layer that says how many inputs it takes"
-        raise InputError(lesson(f"exporting {path}", wanted, f"{type(network[0]).__name__} first"))
+        raise InputError(lesson(f"exporting {path}", wanted, f"none of {type(network).__name__} does"))
     return int(first.in_features)
 
 
@@ -102,7 +115,7 @@ def _shipped(network: Any, about: Any, args: argparse.Namespace, flat: bool = Fa
 
     classes = ", ".join(about["pictures"]["classes"])
     told = f"{name}: pixels from 0 to 255 in, probabilities out, of the classes {classes}."
-    return WholePictureModel(PictureModel.load(args.model), flat), told
+    return WholePictureModel(PictureModel.load(args.model, args.build), flat), told
 
 
 # --- formats ------------------------------------------------------------------------------------------------
@@ -126,7 +139,7 @@ def _plain(network: Any, shape: Shape, about: Any, args: argparse.Namespace) -> 
     from clearprop.train.table_model import TableModel
 
     if "columns" in about:
-        save_table(args.py, TableModel.load(args.model), inside=args.inside, overwrite=args.force)
+        save_table(args.py, TableModel.load(args.model, args.build), inside=args.inside, overwrite=args.force)
         return
     whole, told = _shipped(network, about, args)
     made = numpy_module(whole, np.zeros((2, *shape), np.float32), about=told)
@@ -140,7 +153,7 @@ def _onnx(network: Any, shape: Shape, about: Any, args: argparse.Namespace) -> N
 
     try:
         if "columns" in about:
-            save_table_onnx(args.onnx, TableModel.load(args.model), overwrite=args.force)
+            save_table_onnx(args.onnx, TableModel.load(args.model, args.build), overwrite=args.force)
             return
         given = np.zeros((2, *shape), np.float32)
         save_onnx(args.onnx, _shipped(network, about, args)[0], given, overwrite=args.force)

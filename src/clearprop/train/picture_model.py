@@ -73,11 +73,11 @@ class PictureModel:
 
         Raises InputError where it is no model file, or not of pictures.
         """
-        network, about = load_model(path, None if own is None else lambda about: own(*_sizes(about)))
+        network, about = load_model(path, None if own is None else lambda about: own(*sizes(about)))
         try:
             pictures = about.pop("pictures")
             classes = tuple(str(name) for name in pictures["classes"])
-            shape, _ = _sizes({"pictures": pictures})
+            shape, _ = sizes({"pictures": pictures})
             channels, height, width = shape
             mean, spread = (_numbers(pictures[name], channels) for name in ("mean", "spread"))
             heat = float(about.get("temperature", 1.0))
@@ -93,7 +93,7 @@ class PictureModel:
         return model
 
 
-def _sizes(about: dict[str, Any]) -> tuple[tuple[int, ...], int]:
+def sizes(about: dict[str, Any]) -> tuple[tuple[int, ...], int]:
     """Return the shape of a picture and the number of classes that a file tells of."""
     pictures = about["pictures"]
     shape = tuple(int(side) for side in pictures["shape"])

@@ -124,7 +124,7 @@ class TableModel:
 
         Raises InputError where it is no model file, or not of a table.
         """
-        network, about = load_model(path, None if own is None else lambda about: own(*_sizes(about)))
+        network, about = load_model(path, None if own is None else lambda about: own(*sizes(about)))
         try:
             columns = [_column(spec) for spec in about.pop("columns")]
             target = _target(about.pop("target"))
@@ -149,7 +149,7 @@ def from_on(shares: Array, positive: int, threshold: float) -> Array:
     return np.where(shares[:, positive] >= threshold, positive, 1 - positive)
 
 
-def _sizes(about: dict[str, Any]) -> tuple[tuple[int, ...], int]:
+def sizes(about: dict[str, Any]) -> tuple[tuple[int, ...], int]:
     """Return the shape of a row and the number of outputs that a file tells of."""
     return (sum(_column(spec).width for spec in about["columns"]),), _target(about["target"]).outputs
 
