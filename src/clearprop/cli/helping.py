@@ -52,6 +52,15 @@ class HelpfulParser(argparse.ArgumentParser):
         return found[0] if found else ""
 
 
+def named(names: Iterable[str], default: str) -> str:
+    """Return the help of an option that takes one of some names.
+
+    >>> named(["tanh", "relu"], "tanh")
+    'tanh, relu (default: tanh)'
+    """
+    return f"{', '.join(names)} (default: {default})"
+
+
 def options(parser: argparse.ArgumentParser) -> list[tuple[str, str, list[str] | None]]:
     """Return the long options of a parser: name, what it is for, and the words it may be given."""
     found = []

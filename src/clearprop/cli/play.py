@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clearprop.cli import train
-from clearprop.cli.helping import Paragraphs
+from clearprop.cli.helping import Paragraphs, named
 from clearprop.cli.job import ACTIVATIONS, DATA_SETS, OPTIMIZERS, Job
 from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
@@ -35,8 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("data", metavar="DATA", help=f"a file, or one of {', '.join(DATA_SETS)}")
     add("--target", metavar="COLUMN", help="the column to predict (needed for a file)")
     add("--hidden", default="8,8", metavar="SIZES", help="of the hidden layers, or none (default: 8,8)")
-    add("--activation", choices=ACTIVATIONS, default="tanh", help="(default: tanh)")
-    add("--optimizer", choices=OPTIMIZERS, default="adam", help="(default: adam)")
+    add("--activation", metavar="NAME", choices=ACTIVATIONS, default="tanh", help=named(ACTIVATIONS, "tanh"))
+    add("--optimizer", metavar="NAME", choices=OPTIMIZERS, default="adam", help=named(OPTIMIZERS, "adam"))
     add("--lr", type=float, metavar="RATE", help="the learning rate (default: 0.003 for adam)")
     add("--batch-size", type=int, default=20, metavar="N", help="rows for each step (default: 20)")
     add("--test-split", type=float, default=0.2, metavar="SHARE", help="of the rows (default: 0.2)")

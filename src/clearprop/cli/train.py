@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clearprop.cli.helping import named
 from clearprop.cli.job import ACTIVATIONS, ASKED, DATA_SETS, LOSSES, OPTIMIZERS, Job, StreamedJob, too_large
 from clearprop.cli.outputs import apart, force
 from clearprop.cli.picture_options import is_pictorial, picture_options
@@ -76,7 +77,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--members", type=int, metavar="N", help="networks that share their weights (default: 4)")
     add("--pieces", type=int, metavar="N", help="of a column of numbers at most; 0: none (default: 16)")
-    add("--activation", choices=ACTIVATIONS, default="relu", help="(default: relu)")
+    add("--activation", metavar="NAME", choices=ACTIVATIONS, default="relu", help=named(ACTIVATIONS, "relu"))
     drop = "after each hidden layer (default: 0.1; --plain: 0.2)"
     add("--dropout", type=float, metavar="SHARE", help=drop)
     training = parser.add_argument_group("the training")
@@ -90,7 +91,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="stop after N epochs without a better one; 0: never (default: 20; --plain: 15)",
     )
     add("--batch-size", type=int, metavar="N", help="rows for each step (default: up to 256; --plain: 32)")
-    add("--optimizer", choices=OPTIMIZERS, help="(default: adamw; --plain: adam)")
+    chosen = named(OPTIMIZERS, "adamw; --plain: adam")
+    add("--optimizer", metavar="NAME", choices=OPTIMIZERS, help=chosen)
     add("--lr", type=float, metavar="RATE", help="the learning rate at its highest (default: 0.003 for adam)")
     add("--weight-decay", type=float, metavar="RATE", help="(default: 0.0001; --plain: 0)")
     add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bits (default: 0)")
