@@ -102,7 +102,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--processes", type=int, metavar="N", help="compute by so many, over MPI (extra mpi)")
     parser.set_defaults(world=None)  # the processes, where there are several
     add("--compile", choices=("auto", "yes", "no"), default="auto", help="the training step (default: auto)")
-    add("--loss", choices=LOSSES, help=f"of a number: {', '.join(LOSSES)} (default: mse)")
+    add("--loss", metavar="NAME", choices=LOSSES, help=f"of a number: {', '.join(LOSSES)} (default: mse)")
     add("--quantiles", metavar="SHARES", help="of --loss quantile (default: 0.1,0.5,0.9)")
     add("--sample-weight", metavar="COLUMN", help="how much each row counts; the network does not read it")
     weight = "of the classes in the loss: balanced, or NAME=NUMBER,..."
