@@ -11,6 +11,7 @@ onnx = pytest.importorskip("onnx")
 
 from clearprop.interop.onnx import load_onnx  # noqa: E402
 from clearprop.interop.onnx.resizing import shares  # noqa: E402
+from clearprop.interop.onnx.sequences import _functions  # noqa: E402
 
 make = onnx.helper.make_node
 F32, I64, TRUTH = 1, 7, 9
@@ -76,6 +77,17 @@ def test_an_activation_that_is_not_known_is_refused():
         model(floats(2, 1, 1))
 
 
+def test_numbers_of_activations_go_to_those_that_take_one():
+    """The sigmoid and the tanh take none, so the first number is the leaky ReLU's, the next the ELU's."""
+    given = {"activations": ["Sigmoid", "LeakyRelu", "Tanh", "HardSigmoid", "Elu", "Tanh"]}
+    given |= {"activation_alpha": [0.3, 0.1, 2.0], "activation_beta": [0.7]}
+    x = np.float32([-1.0])
+    found = [float(np.asarray(f(x))[0]) for f in _functions(given, "LSTM", (), 2)]
+
+    wanted = [1 / (1 + np.e), -0.3, np.tanh(-1), 0.6, 2 * np.expm1(-1), np.tanh(-1)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
 def test_shares_are_those_of_a_kernel():
     np.testing.assert_array_equal(
         shares({}, np.array([0.0, 0.25, 1.0]), 2, 2.0, "linear"), [[1, 0], [0.75, 0.25], [0, 1]]
@@ -137,6 +149,47 @@ def test_a_loop_repeats_its_body_and_passes_gradients():
     np.testing.assert_allclose(last.value, [8, 0.125])
     np.testing.assert_allclose(kept.value, [[2, 0.5], [4, 0.25], [8, 0.125]])
     np.testing.assert_allclose(model.w.grad, 3 * model.w.value**2)
+
+
+@pytest.mark.parametrize(("most", "go_on"), [(0, True), (3, False)])
+def test_a_loop_of_no_turns_collects_nothing(most, go_on):
+    body = graph(
+        [make("Add", ["h", "h"], ["h2"]), make("Identity", ["c"], ["c2"]), make("Identity", ["h2"], ["out"])],
+        [("i", I64, []), ("c", TRUTH, []), ("h", F32, [2])],
+        [("c2", TRUTH, []), ("h2", F32, [2]), ("out", F32, [2])],
+    )
+    nodes = [make("Loop", ["n", "go", "x"], ["last", "all"], body=body)]
+    arrays = {"n": np.int64(most), "go": np.asarray(go_on)}
+    model = read(nodes, [("x", F32, [2])], [("last", F32, None), ("all", F32, None)], **arrays)
+    last, kept = model(np.float32([1, 2]))
+
+    np.testing.assert_array_equal(last, [1, 2])
+    assert (kept.shape, kept.dtype) == ((0, 2), np.float32)
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(0, (0, 2)), (1, (2, 0)), (-1, (2, 0))])
+def test_a_scan_of_no_turns_collects_nothing(axis, shape):
+    body = graph(
+        [make("Add", ["h", "e"], ["h2"]), make("Mul", ["h2", "h2"], ["out"])],
+        [("h", F32, [2]), ("e", F32, [2])],
+        [("h2", F32, [2]), ("out", F32, [2])],
+    )
+    how = {"num_scan_inputs": 1, "scan_output_axes": [axis]}
+    nodes = [make("Scan", ["x", "xs"], ["last", "all"], body=body, **how)]
+    model = read(nodes, [("x", F32, [2]), ("xs", F32, [0, 2])], [("last", F32, None), ("all", F32, None)])
+    last, kept = model(np.float32([1, 2]), floats(0, 2))
+
+    np.testing.assert_array_equal(last, [1, 2])
+    assert kept.shape == shape
+
+
+def test_a_sequence_of_no_steps_is_its_first_state():
+    arrays = {"W": floats(1, 3, 2), "R": floats(1, 3, 3)}
+    nodes = [make("RNN", ["x", "W", "R"], ["y", "last"], hidden_size=3)]
+    model = read(nodes, [("x", F32, [0, 2, 2])], [("y", F32, None), ("last", F32, None)], **arrays)
+    y, last = model(floats(0, 2, 2))
+
+    assert (y.shape, last.shape) == ((0, 1, 2, 3), (1, 2, 3))
 
 
 def test_a_scan_is_ours():

@@ -1,10 +1,13 @@
 """A model as an object file: a C program without Python computes what the model does."""
 
+import struct
+import subprocess
+
 import numpy as np
 import pytest
 from tests.compiler.plain.alone import same
 from tests.compiler.test_every_op import LIBRARY, trials
-from tests.shipping.harness import needs_gcc, run
+from tests.shipping.harness import GCC, needs_gcc, run
 
 import clearprop
 from clearprop import nn, optim
@@ -225,6 +228,86 @@ def test_a_file_that_is_somebodys_stays(tmp_path):
     save_object(tmp_path / "model.o", nn.Linear(2, 1), floats(2, 2))
     with pytest.raises(ValueError, match=r"ends in \.o"):
         save_object(tmp_path / "model.so", nn.Linear(2, 1), floats(2, 2))
+
+
+def test_an_object_that_is_somebodys_stays_and_its_header_too(tmp_path):
+    (tmp_path / "model.o").write_bytes(b"\x7fELF mine")
+    with pytest.raises(InputError, match="another file"):
+        save_object(tmp_path / "model.o", nn.Linear(2, 1), floats(2, 2))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.o"]
+
+
+def test_a_function_is_called_as_c_can_call_it():
+    def double(x, out0, using):
+        return x + out0 + using
+
+    x = floats(2, 2)
+    header = native_object(double, x, x, x, about="a */ b").header
+    assert "int32_t double_(const float *x, const float *out0_, const float *using_, float *out0)" in header
+    assert header.count("*/") == header.count("/*")
+    for name in ("int", "a-b", "2x", "gr\u00f6\u00dfe"):
+        with pytest.raises(ValueError, match="a name that C has for a function"):
+            native_object(double, x, x, x, name=name)
+    for name in ("copy", "clear", "segment0"):
+        with pytest.raises(TypeError, match="which the object has already"):
+            native_object(double, x, x, x, name=name)
+
+
+@needs_gcc
+def test_two_objects_are_one_program(tmp_path):
+    clearprop.manual_seed(0)
+    one, two = nn.Linear(4, 3), nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+    x, y = floats(1, 4), floats(3, 4, seed=1)
+    y[1, 2] = np.nan
+    save_object(tmp_path / "one.o", one, x, name="one")
+    save_object(tmp_path / "two.o", two, y, name="two")
+    (tmp_path / "main.c").write_text(BOTH)
+    subprocess.run([GCC, "main.c", "one.o", "two.o", "-o", "run"], cwd=tmp_path, check=True)
+    given = x.tobytes() + y.tobytes()
+    found = subprocess.run([tmp_path / "run"], input=given, capture_output=True, check=True).stdout
+    first, second = np.split(np.frombuffer(found, np.float32), [3])
+
+    same(first.reshape(1, 3), one(x).value, "one")
+    same(second.reshape(3, 2), two(y).value, "two")
+
+
+def test_only_what_the_header_names_is_seen_from_outside():
+    """So that of two shared libraries none computes with the other's parts."""
+    made = native_object(
+        nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), floats(3, 4), target="x86_64"
+    )
+    assert seen_from_outside(made.code) == {"predict"}
+
+
+def seen_from_outside(code):
+    """Return the names that a 64-bit ELF object gives to others."""
+    (at,) = struct.unpack_from("<Q", code, 40)
+    size, count = struct.unpack_from("<HH", code, 58)
+    headers = [struct.unpack_from("<IIQQQQII", code, at + k * size) for k in range(count)]
+    (table,) = (h for h in headers if h[1] == 2)
+    text, found = headers[table[6]][4], set()
+    for symbol in range(table[4], table[4] + table[5], 24):
+        name, info, _, section = struct.unpack_from("<IBBH", code, symbol)
+        if info >> 4 and section:
+            found.add(code[text + name : code.index(b"\0", text + name)].decode())
+    return found
+
+
+BOTH = """
+#include <stdio.h>
+#include "one.h"
+#include "two.h"
+int main(void) {
+  float x[4], y[12], first[3], second[6];
+  if (fread(x, 4, 4, stdin) != 4 || fread(y, 4, 12, stdin) != 12) return 1;
+  one(x, first);
+  two(y, second);
+  one(x, first);
+  fwrite(first, 4, 3, stdout);
+  fwrite(second, 4, 6, stdout);
+  return 0;
+}
+"""
 
 
 def test_the_command_writes_what_train_wrote(tmp_path, capsys, monkeypatch):

@@ -9,6 +9,7 @@ from clearprop import nn, optim
 from clearprop.cli import main
 from clearprop.errors import InputError
 from clearprop.interop.model_file import load_model, save_model
+from clearprop.play.module import model_module
 from clearprop.shipping import numpy_module, save_numpy
 
 
@@ -194,6 +195,9 @@ def test_what_is_not_plain_numpy_is_refused_by_name_all_at_once():
             "length of the first axis",
         ),
         (lambda x, y: x @ y, [floats(4, 3), floats(3, 2)], ValueError, "a first axis of one length"),
+        (lambda x: x[:8] * 2, [floats(4, 3)], ValueError, "length of the first axis"),
+        (lambda x: x[-16:] * 2, [floats(4, 3)], ValueError, "length of the first axis"),
+        (lambda x: x * (2 if len(x) < 10 else 3), [floats(4, 3)], ValueError, "length of the first axis"),
         (lambda x: 3, [floats(4, 3)], TypeError, "results are computed from its inputs"),
         (lambda x: x, [floats(4, 3)], TypeError, "results are computed from its inputs"),
         (lambda: 3, [], TypeError, "an example of each input"),
@@ -222,6 +226,49 @@ def test_a_file_that_is_somebodys_stays(tmp_path):
     save_numpy(tmp_path / "model.py", nn.Linear(2, 1), floats(2, 2))
     with pytest.raises(ValueError, match="the name of a module"):
         save_numpy(tmp_path / "my-model.py", nn.Linear(2, 1), floats(2, 2))
+
+
+@pytest.mark.parametrize("name", ["class", "my model", "weights", "np", "n"])
+def test_a_name_that_no_function_of_the_file_can_have_is_refused(name):
+    with pytest.raises(ValueError, match="wants the name of a function"):
+        numpy_module(nn.Linear(2, 1), floats(2, 2), name=name)
+
+
+def test_arrays_of_that_name_that_are_somebodys_stay(tmp_path):
+    np.savez(tmp_path / "model.npz", mine=np.ones(3))
+    with pytest.raises(InputError, match="another file"):
+        save_numpy(tmp_path / "model.py", nn.Linear(2, 1), floats(2, 2))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
+    save_numpy(tmp_path / "model.py", nn.Linear(2, 1), floats(2, 2), inside=True)
+    with pytest.raises(InputError, match="another file"):
+        save_numpy(tmp_path / "model.py", nn.Linear(2, 1), floats(2, 2))
+    assert list(np.load(tmp_path / "model.npz")) == ["mine"]
+    save_numpy(tmp_path / "model.py", nn.Linear(2, 1), floats(2, 2), overwrite=True)
+    save_numpy(tmp_path / "model.py", nn.Linear(2, 1), floats(2, 2))
+
+    before = (tmp_path / "model.npz").read_bytes()
+    (tmp_path / "model.py").write_text("mine")
+    with pytest.raises(InputError, match="another file"):
+        save_numpy(tmp_path / "model.py", nn.Linear(2, 1), floats(2, 2))
+    assert (tmp_path / "model.npz").read_bytes() == before
+
+
+def test_a_layer_that_stood_still_stands_still_afterwards():
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
+    model[1].eval()
+    numpy_module(model, floats(2, 2))
+    model_module(model, 2)
+
+    assert [module.training for module in model.modules()] == [True, True, False, True]
+
+
+def test_what_is_said_of_a_file_breaks_it_not():
+    said = 'of "a"""b", C:\\new\\x'
+    text = numpy_module(nn.ReLU(), floats(2, 2), about=said).text()
+    space = {}
+    exec(text, space)
+
+    assert said.replace('"""', "'''") in space["__doc__"]
 
 
 @pytest.mark.parametrize("inside", [[], ["--inside"]])
@@ -255,3 +302,14 @@ def test_what_makes_no_sense_is_refused(tmp_path, capsys, monkeypatch, options, 
     assert main(["export", "m.safetensors", *options]) == 2
     assert told in capsys.readouterr().err
     assert (tmp_path / "there.py").read_text() == "mine"
+
+
+def test_the_file_of_an_own_network_is_not_written_over(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_model("m.safetensors", nn.Sequential(nn.Linear(2, 1)))
+    (tmp_path / "net.py").write_text("mine")
+
+    given = ["export", "m.safetensors", "--model", "net.py:build", "--py", "net.py", "--force"]
+    assert main(given) == 2
+    assert "would be written over it" in capsys.readouterr().err
+    assert (tmp_path / "net.py").read_text() == "mine"

@@ -148,6 +148,18 @@ def test_columns_that_are_not_there_and_cells_of_another_kind(made, tmp_path, ch
         loaded(made, "number", tmp_path).predict(columns)
 
 
+@pytest.mark.parametrize("cells", ["12", b"12", 12, None, {"0": 12}, np.float64(12), np.ones((2, 2))])
+def test_what_is_no_list_of_cells_is_refused(made, tmp_path, cells):
+    with pytest.raises(ValueError, match="column 'size' wants a list with a cell for each row"):
+        loaded(made, "number", tmp_path).predict({**rows(2), "size": cells})
+
+
+def test_long_whole_numbers_are_words_as_they_are():
+    from clearprop.shipping.cells import words_of
+
+    assert words_of([2**53 + 1, np.int64(2**53 + 1), 7, True], []) == [str(2**53 + 1)] * 2 + ["7", "true"]
+
+
 def test_the_command_writes_it_the_same_each_time(made, tmp_path, capsys):
     model = made[0]["three"][0]
     model.save(tmp_path / "model.safetensors")

@@ -57,6 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write what is asked for; return 0."""
+    from clearprop.cli.networks import own_file
     from clearprop.cli.predict import own_network
     from clearprop.interop.model_file import load_model
     from clearprop.train import picture_model, table_model
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         written["the header of --object"] = str(Path(args.object).with_suffix(".h"))
     if args.rows < 1:
         raise InputError(lesson("--rows", "wants 1 or more", str(args.rows), hint="--rows 1"))
-    apart({"MODEL": args.model}, written)
+    apart({"MODEL": args.model, "--model": own_file(args.own)}, written)
     for name, path in files.items():
         endings = FORMATS[name][0]
         if Path(path).suffix not in endings:

@@ -31,6 +31,11 @@ def is_own(text: str | None) -> bool:
     return text is not None and text not in NETWORKS
 
 
+def own_file(text: str | None) -> Path | None:
+    """Return the file of a person's own network, which is read; None for a network that is known by name."""
+    return _place(text)[0] if text is not None and is_own(text) else None
+
+
 def built(text: str, input_shape: tuple[int, ...], outputs: int, **options: Any) -> nn.Module:
     """Return the network of that name or file, having seen what it makes of two inputs.
 

@@ -27,9 +27,12 @@ Array = npt.NDArray[Any]
 
 def predict_pictures(args: argparse.Namespace, own: Callable[..., Any] | None) -> int:
     """Write a row for every picture: its name, the class, the probability of each class; return 0."""
+    from clearprop.cli.networks import own_file
+
     outputs = {"--output": args.output}
     apart(
-        {"the model": args.model} | {f"the pictures {i}": p for i, p in enumerate(args.files) if p != "-"},
+        {"the model": args.model, "--model": own_file(args.own)}
+        | {f"the pictures {i}": p for i, p in enumerate(args.files) if p != "-"},
         outputs,
     )
     for name in ("delimiter", "encoding", "decimal", "missing", "dates", "append"):

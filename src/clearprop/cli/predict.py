@@ -42,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write one row of predictions for every row of the table, or every picture; return 0."""
+    from clearprop.cli.networks import own_file
     from clearprop.files import whole_file
     from clearprop.marks import header
     from clearprop.train.table_model import TableModel
@@ -55,7 +56,12 @@ def run(args: argparse.Namespace) -> int:
         got = f"{len(args.files)} files"
         raise InputError(lesson(f"predicting with {args.model}", "wants one table at a time", got))
     (path,) = args.files
-    apart({"the model": args.model, "the table": None if path == "-" else path}, {"--output": args.output})
+    read = {
+        "the model": args.model,
+        "the table": None if path == "-" else path,
+        "--model": own_file(args.own),
+    }
+    apart(read, {"--output": args.output})
     model = TableModel.load(args.model, own)
     table = model.read(path, **reading_options(args), verbatim=args.append or None)
     columns = model.predictions(table)

@@ -12,6 +12,7 @@ from clearprop.compiler.js import javascript
 from clearprop.errors import lesson
 from clearprop.modes import no_grad
 from clearprop.play.programs import recorded
+from clearprop.train.evaluation import evaluating
 
 _PREDICT = """
 const network = make(states.map((s) => s.data)), [row] = network.arguments, [out] = network.outputs;
@@ -64,13 +65,8 @@ def model_module(network: Any, width: int, about: Mapping[str, Any] | None = Non
         raise ValueError(
             lesson("model_module(network, width)", "wants a number of inputs, 1 or more", repr(width))
         )
-    training = network.training
-    network.eval()
-    try:
-        with no_grad():
-            text = javascript(recorded(lambda x: network(x), np.zeros((1, width), np.float32)))
-    finally:
-        network.train(training)
+    with evaluating(network), no_grad():
+        text = javascript(recorded(lambda x: network(x), np.zeros((1, width), np.float32)))
     told, parts = dict(about or {}), [text, _PREDICT]
     for name in ("columns", "target"):
         if name in told:

@@ -27,6 +27,9 @@ def column_of(columns: Any, name: str, names: Sequence[str]) -> list[Any]:
         lacking = [each for each in names if each not in columns]
         raise ValueError(f"the model reads columns that are not there: {', '.join(map(repr, lacking))}")
     found = columns[name]
+    alone = isinstance(found, (str, bytes, dict, set)) or not hasattr(found, "__iter__")
+    if alone or getattr(found, "ndim", 1) != 1:
+        raise ValueError(f"column {name!r} wants a list with a cell for each row, and is {found!r}")
     return list(found.tolist() if isinstance(found, np.ndarray) and found.dtype.kind in "biufU" else found)
 
 
@@ -40,6 +43,8 @@ def words_of(cells: Sequence[Any], told: Sequence[str]) -> list[str | None]:
     for cell in cells:
         if isinstance(cell, (bool, np.bool_)):
             words.append(str(cell).lower())
+        elif isinstance(cell, (int, np.integer)):
+            words.append(str(int(cell)))  # as a float a long number would be another
         elif is_number(cell):
             words.append(shortest(float(cell)))
         else:

@@ -12,7 +12,7 @@ from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.contents import contents
 from clearprop.compiler.program.ir import Program, State
 from clearprop.errors import lesson
-from clearprop.files import whole_file
+from clearprop.files import replaceable, whole_file
 from clearprop.shipping.recording import about_of, arrays_of, name_of, recorded
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ RESERVED = {
     "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return",
     "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void",
     "volatile", "while", "class", "new", "delete", "this", "template", "namespace", "private", "public",
-    "protected", "virtual", "operator", "bool", "true", "false",
+    "protected", "virtual", "operator", "bool", "true", "false", "alignas", "alignof", "and", "and_eq",
+    "asm", "bitand", "bitor", "catch", "compl", "concept", "const_cast", "consteval", "constexpr",
+    "constinit", "co_await", "co_return", "co_yield", "decltype", "dynamic_cast", "explicit", "export",
+    "friend", "mutable", "noexcept", "not", "not_eq", "nullptr", "or", "or_eq", "reinterpret_cast",
+    "requires", "static_assert", "static_cast", "thread_local", "throw", "try", "typeid", "typename",
+    "typeof", "typeof_unqual", "using", "wchar_t", "xor", "xor_eq",
 }
 # fmt: on
 """Words that C or C++ keep for themselves."""
@@ -61,9 +66,10 @@ class NativeModule:
         """The header: what is called, with what, which memory it takes, what it needs."""
         made = self.made
         guard = f"CLEARPROP_{made.function.upper()}_H"
-        inputs = [f"const {KINDS[str(d)]} *{_word(name)}" for name, _, d in made.arguments]
+        words = _words(made)
+        inputs = [f"const {KINDS[str(d)]} *{w}" for w, (_, _, d) in zip(words, made.arguments, strict=True)]
         outputs = [f"{KINDS[str(d)]} *{name}" for name, _, d in made.outputs]
-        told = [f"   {_word(n)}: {shape} {d}, read" for n, shape, d in made.arguments]
+        told = [f"   {w}: {x[1]} {x[2]}, read" for w, x in zip(words, made.arguments, strict=True)]
         told += [f"   {n}: {shape} {d}, written" for n, shape, d in made.outputs]
         fails = (
             "1 where an index was out of bounds, and then nothing was assigned"
@@ -72,7 +78,7 @@ class NativeModule:
         )
         return "\n".join(
             [
-                f"{BEGINS}: {self.about}",
+                f"{BEGINS}: {self.about.replace('*/', '* /')}",
                 "",
                 *_memory(made),
                 "*/",
@@ -109,9 +115,11 @@ class NativeModule:
                 lesson("save(path)", "wants a name that ends in .o", repr(path.name), hint="'model.o'")
             )
         header = path.with_suffix(".h")
+        theirs = not overwrite and not (header.is_file() and _is_ours(header.read_bytes()))
+        replaceable(path, _nobodys if theirs else None)  # before its header is replaced
         with whole_file(header, ours=None if overwrite else _is_ours) as file:
             file.write(self.header.encode())
-        with whole_file(path, ours=None if overwrite else _is_object) as file:
+        with whole_file(path) as file:
             file.write(self.code)
 
 
@@ -119,8 +127,9 @@ def _is_ours(begins: bytes) -> bool:
     return begins.startswith(BEGINS.encode())
 
 
-def _is_object(begins: bytes) -> bool:
-    return begins.startswith((b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\x64\x86"))
+def _nobodys(begins: bytes) -> bool:
+    """An object says nothing of who made it: without our header beside it, it is a person's."""
+    return False
 
 
 def _memory(made: ObjectFile) -> list[str]:
@@ -148,8 +157,19 @@ def _states(made: ObjectFile) -> list[str]:
 
 
 def _word(name: str) -> str:
-    word = re.sub(r"\W+", "_", name)
-    return word + "_" * (word in RESERVED or word[:1].isdigit())
+    word = re.sub(r"\W+", "_", name, flags=re.ASCII)
+    return "_" * word[:1].isdigit() + word + "_" * (word in RESERVED)
+
+
+def _words(made: ObjectFile) -> list[str]:
+    """Return what the header calls the arguments: no two the same, and none as an output."""
+    words: list[str] = []
+    for name, _, _ in made.arguments:
+        word = _word(name)
+        while word in words or word in {n for n, _, _ in made.outputs}:
+            word += "_"
+        words.append(word)
+    return words
 
 
 def native_object(
@@ -163,15 +183,17 @@ def native_object(
 
     `target` is `native`, the processor here, or one of `x86_64` (AVX2 and FMA), `aarch64`, `thumb` (a
     Cortex-M7), `riscv32`. Raises TypeError, naming them all, for ops that native code leaves to NumPy, and
-    ValueError for another target. Needs the extra `fast`.
+    ValueError for another target, and for a `name` that C has no function of. Needs the extra `fast`.
     """
     from clearprop.compiler.llvm.freestanding import MACHINES, freestanding
 
     if target not in MACHINES:
         wanted = f"wants one of {', '.join(MACHINES)}"
         raise ValueError(lesson(CALLED, wanted, f"target={target!r}", hint="target='native'"))
+    function = _word(name or name_of(f))
+    if name and function != name:
+        raise ValueError(lesson(CALLED, "wants a name that C has for a function", repr(name), hint=function))
     (program,), names, _ = recorded(f, arrays_of(inputs, CALLED), (), CALLED)
-    function = name or name_of(f)
     try:
         unheard = sorted({str(v.dtype) for v in _seen(program) if str(v.dtype) not in KINDS})
         if unheard:

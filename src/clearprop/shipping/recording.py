@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from clearprop.errors import lesson
 from clearprop.modes import no_grad
 from clearprop.play.programs import called
 from clearprop.tensor import Tensor
+from clearprop.train.evaluation import evaluating
 
 
 def arrays_of(inputs: Sequence[Any], asked: str) -> list[Any]:
@@ -33,16 +34,12 @@ def recorded(
 ) -> tuple[list[Program], dict[int, str], bool]:
     """Return the programs for each length, the names of Tensors, and whether one output comes by itself."""
     module = f if isinstance(f, nn.Module) else None
-    training = module.training if module is not None else False
     given = [[np.resize(a, (n, *a.shape[1:])) for a in arrays] for n in lengths] or [arrays]
-    try:
+    with ExitStack() as stack:
         if module is not None:
-            module.eval()
-        with no_grad() if module is not None else nullcontext():
-            made = [called(lambda *xs: f(*xs), *xs) for xs in given]
-    finally:
-        if module is not None:
-            module.train(training)
+            stack.enter_context(evaluating(module))
+            stack.enter_context(no_grad())
+        made = [called(lambda *xs: f(*xs), *xs) for xs in given]
     for result, program in made:
         found = [x for x in tree.leaves(result) if x is not None]
         if len(found) != len(program.outputs):

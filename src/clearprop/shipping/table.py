@@ -79,7 +79,7 @@ def table_module(model: TableModel) -> NumpyFile:
     about = f"the model of {model.target.name!r}, which takes columns by name: predict(columns).\n\n{needs}"
     return replace(
         plain,
-        about=about.replace("\\", "\\\\"),
+        about=about,
         name="predict",
         imports=(*plain.imports, *carried.imports),
         more=(*plain.more, *carried.texts, encode, predict),

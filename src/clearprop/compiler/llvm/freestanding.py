@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,8 @@ MACHINES = {
 floats; RISC-V of 32 bits with both."""
 # fmt: on
 
+_NAMED = re.compile(r"^(?:define [^@]*)?@([\w.]+)", re.MULTILINE)
+_OPEN = re.compile(r"^define (?!internal )", re.MULTILINE)
 _DEFINED = re.compile(r"^(define .*) \{$", re.MULTILINE)
 _CLEARED = re.compile(r"call void @llvm\.memset\.p0\.i64\(ptr (.*), i8 0, i64 (\d+), i1 false\)")
 _STACK = re.compile(r"^  (%[\w.]+) = alloca \[(\d+) x i8\], align 64$", re.MULTILINE)
@@ -206,12 +209,16 @@ class _Text:
         lines = [self._array(name, held) for name, held in native.arrays().items()]
         for v in native.places.stands:
             name, held = self.states[v.data.key]
-            kind = "global" if v.data.key in changed else "constant"
+            kind = "global" if v.data.key in changed else "internal constant"
             array = np.ascontiguousarray(np.reshape(held, v.shape), v.dtype)
             lines.append(f"@{name} = {kind} {self._bytes(array)}, align 64")
         code = _STACK.sub(self._off_the_stack, "\n".join([str(native.module), *native.segments]))
         lines += [self._array(name, size) for name, size in self.buffers.items()]
+        code = _OPEN.sub("define internal ", code)  # another object in the program has parts of these names
         text = "\n".join([*lines, code, self._entry()])
+        twice = [name for name, count in Counter(_NAMED.findall(text)).items() if count > 1]
+        if twice:
+            raise Unlowered(f"a function of the name {', '.join(twice)}, which the object has already")
         text = _CLEARED.sub(r"call void @clear(ptr \1, ptr null, i64 \2)", text)
         return _DEFINED.sub(r"\1 nounwind {", text), self.static
 

@@ -17,7 +17,7 @@ from clearprop.compiler.plain.function import PlainFunction
 from clearprop.compiler.plain.lengths import LENGTHS, with_length
 from clearprop.compiler.program.ir import Program, Value
 from clearprop.errors import lesson
-from clearprop.files import whole_file
+from clearprop.files import replaceable, whole_file
 
 BEGINS = '"""Written by clearprop'
 _BESIDE = """\
@@ -54,7 +54,8 @@ class NumpyFile:
             read = _BESIDE.format(name=weights) if weights else _INSIDE.format(data=self._packed())
         first = [line for line in dict.fromkeys(imports) if line.startswith("import ")]
         rest = [line for line in dict.fromkeys(imports) if not line.startswith("import ")]
-        head = f'{BEGINS}: {self.about}\n"""\n\n' + "\n".join(sorted(first) + sorted(rest))
+        told = self.about.replace("\\", "\\\\").replace('"""', "'''")
+        head = f'{BEGINS}: {told}\n"""\n\n' + "\n".join(sorted(first) + sorted(rest))
         parts = [head, *([read] if read else []), *self.brought, self.function, *self.more]
         return "\n\n\n".join(parts) + "\n"
 
@@ -75,11 +76,13 @@ class NumpyFile:
             raise ValueError(
                 lesson("save(path)", "wants the name of a module", repr(path.name), hint="'model.py'")
             )
-        weights = path.with_suffix(".npz")
+        weights, ours = path.with_suffix(".npz"), None if overwrite else _is_ours
+        replaceable(path, ours)  # before its weights are replaced
         if self.arrays and not inside:
-            with whole_file(weights, ours=None if overwrite else _is_npz) as file:
+            theirs = not overwrite and not _reads(path, weights.name)
+            with whole_file(weights, ours=_nobodys if theirs else None) as file:
                 np.savez(file, **dict(self.arrays))
-        with whole_file(path, ours=None if overwrite else _is_ours) as file:
+        with whole_file(path, ours=ours) as file:
             file.write(self.text("" if inside else weights.name).encode())
 
 
@@ -91,12 +94,15 @@ def numpy_file(
     one: bool = True,
     called: str = "numpy_file",
 ) -> NumpyFile:
-    """Return a Program as a function of plain NumPy; three, recorded with `LENGTHS` rows, for any number.
+    """Return a Program as a function of plain NumPy; several, recorded with `LENGTHS` rows, for any.
 
     `names` are those of Tensors, by their ids, which the arrays have; with `one` a single output is returned
     by itself. Raises TypeError, naming them all, where ops have no translation, ValueError where what is
-    computed depends on the number of rows in another way than by a length.
+    computed depends on the number of rows in another way than by a length, or for a `name` that no function
+    of the file can have.
     """
+    if not name.isidentifier() or keyword.iskeyword(name) or name in Carried().taken:
+        raise ValueError(lesson(called, "wants the name of a function", repr(name), hint="name='predict'"))
     made = [_Made(program, name, names, one, len(programs) > 1) for program in programs]
     first = made[0]
     if first.missing:
@@ -189,5 +195,10 @@ def _is_ours(begins: bytes) -> bool:
     return begins.startswith(BEGINS.encode())
 
 
-def _is_npz(begins: bytes) -> bool:
-    return begins.startswith(b"PK")
+def _nobodys(begins: bytes) -> bool:
+    return False
+
+
+def _reads(path: Path, weights: str) -> bool:
+    """Whether there is a file of ours that has its arrays there: other arrays of that name are a person's."""
+    return path.is_file() and f".with_name({weights!r}))" in path.read_text(encoding="utf-8")

@@ -7,20 +7,23 @@ from collections.abc import Sequence
 
 from clearprop.errors import lesson
 
-LENGTHS = (2, 3, 5)
-"""The lengths of the first axis: two say how a number follows it, the third says whether that is so."""
+LENGTHS = (2, 3, 5, 17)
+"""The lengths of the first axis: two say how a number follows it, the others whether that is so.
+
+The last is large, for what is cut off at some length (`x[:8]`) looks like all of a shorter axis.
+"""
 
 
 _WORD = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d*)?(?:e[+-]?\d+)?|\s+|.", re.DOTALL)
 
 
 def with_length(texts: Sequence[str], lengths: Sequence[int] = LENGTHS, called: str = "export") -> str:
-    """Return the text for any length `n` from those for three lengths.
+    """Return the text for any length `n` from those for the lengths.
 
     A whole number that is not the same in all is `a * n + b`. Raises ValueError where the texts differ in
     another way, since then what is computed depends on the length.
 
-    >>> with_length(["x.reshape(2, 8)", "x.reshape(3, 12)", "x.reshape(5, 20)"])
+    >>> with_length(["x.reshape(2, 8)", "x.reshape(3, 12)", "x.reshape(5, 20)"], (2, 3, 5))
     'x.reshape(n, 4 * n)'
     """
     words = [_WORD.findall(text) for text in texts]

@@ -40,6 +40,8 @@ def _loop(a: Attributes, known: Known, most: Any, go_on: Any, *carry: Any) -> An
         carry = tuple(found[:count])
         kept.append(found[count:])
         turn += 1
+    if not kept:
+        return (*carry, *body.no_rows[1 + count :])
     return (*carry, *(xp.stack(rows, axis=0) for rows in zip(*kept, strict=True)))
 
 
@@ -62,8 +64,12 @@ def _scan(a: Attributes, known: Known, *given: Any) -> Any:
         carry = found[: len(carry)]
         kept.append(found[len(carry) :])
     outs = [list(rows) for rows in zip(*kept, strict=True)]
-    turned = a.get("scan_output_directions", [0] * len(outs))
-    into = a.get("scan_output_axes", [0] * len(outs))
+    many_outs = len(body.outputs) - len(carry)
+    turned = a.get("scan_output_directions", [0] * many_outs)
+    into = a.get("scan_output_axes", [0] * many_outs)
+    if not kept:
+        empty = zip(body.no_rows[len(carry) :], into, strict=True)
+        return (*carry, *(np.moveaxis(x, 0, i) for x, i in empty))
     return (
         *carry,
         *(xp.stack(o[:: -1 if b else 1], axis=i) for o, b, i in zip(outs, turned, into, strict=True)),

@@ -147,6 +147,7 @@ class InnerGraph:
         self.held = {a.name: _array(onnx, a) for a in graph.initializer}
         self.inputs = [x.name for x in graph.input if x.name not in self.held]
         self.outputs = [x.name for x in graph.output]
+        self.no_rows = [_no_rows(onnx, x) for x in graph.output]
 
     def run(self, around: dict[str, Any], *given: Any) -> tuple[Any, ...]:
         """Compute the outputs for some inputs."""
@@ -154,6 +155,13 @@ class InnerGraph:
         for step in self.steps:
             step.run(known)
         return tuple(known[name] for name in self.outputs)
+
+
+def _no_rows(onnx: Any, x: Any) -> Any:
+    """Return what a loop of no turns has collected of an output: a length that the file leaves open is 0."""
+    told = x.type.tensor_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(told.elem_type or onnx.TensorProto.FLOAT)
+    return np.zeros((0, *(d.dim_value for d in told.shape.dim)), dtype)
 
 
 def _unknown(steps: Iterable[_Step]) -> Iterator[str]:

@@ -33,6 +33,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "softplus": lambda x, alpha, beta: ops["softplus"](x),
 }
 """The functions that gates may have."""
+WITH_ALPHA = {"affine", "leakyrelu", "hardsigmoid", "elu"}
+WITH_BETA = {"affine", "hardsigmoid"}
+"""Those that take a number of the file's lists, each the next one; the others take none."""
 
 
 class Direction(NamedTuple):
@@ -103,13 +106,14 @@ def _functions(a: Attributes, kind: str, default: tuple[str, ...], directions: i
     if unknown:
         hint = f"one of {', '.join(FUNCTIONS)}"
         raise NotImplementedError(lesson(f"{kind} of a file", "activations", ", ".join(unknown), hint=hint))
-    given = [list(a.get(key, ())) for key in ("activation_alpha", "activation_beta")]
+    alphas, betas = (iter(a.get(key, ())) for key in ("activation_alpha", "activation_beta"))
 
-    def made(name: str, k: int) -> Callable[[Any], Any]:
-        alpha, beta = (values[k] if k < len(values) else None for values in given)
+    def made(name: str) -> Callable[[Any], Any]:
+        alpha = next(alphas, None) if name in WITH_ALPHA else None
+        beta = next(betas, None) if name in WITH_BETA else None
         return lambda x: FUNCTIONS[name](x, alpha, beta)
 
-    return [made(name, k) for k, name in enumerate(names)]
+    return [made(name) for name in names]
 
 
 def recurrent(kind: str, step: Step, gates: int, states: int, default: tuple[str, ...]) -> Callable[..., Any]:
@@ -161,6 +165,8 @@ def _walked(
             inside = (ends > t)[:, None]
             state = tuple(xp.where(inside, n, s) for n, s in zip(new, state, strict=True))
             outs[t] = xp.where(inside, new[0], np.zeros((), x.dtype))
+    if not outs:
+        return np.zeros((0, *state[0].shape), x.dtype), state
     return xp.stack(outs, axis=0), state
 
 

@@ -61,7 +61,7 @@ def save_onnx(
 
     arrays = [np.asarray(x._value if isinstance(x, Tensor) else x) for x in inputs]
     names = list(names or (f"input_{i}" if i else "input" for i in range(len(arrays))))
-    training = f.training if isinstance(f, nn.Module) else False
+    training = [m for m in f.modules() if m.training] if isinstance(f, nn.Module) else []
     try:
         if isinstance(f, nn.Module):
             f.eval()
@@ -69,8 +69,8 @@ def save_onnx(
         dynamic = dynamic and all(a.ndim and len(a) == len(arrays[0]) and len(a) for a in arrays)
         second = _run(f, [np.concatenate([a, a]) for a in arrays]) if dynamic else None
     finally:
-        if isinstance(f, nn.Module):
-            f.train(training)
+        for module in training:
+            module.training = True
     batch = Batch(len(arrays[0]), 2 * len(arrays[0])) if dynamic else None
     writer = Writer(onnx, opset, batch, names[0])
     outputs = _Walk(writer, f, first, second, names).written()
