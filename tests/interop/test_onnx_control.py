@@ -97,6 +97,29 @@ def test_shares_are_those_of_a_kernel():
             np.testing.assert_allclose(shares(how, np.linspace(-0.5, 4.5, 7), 5, 0.4, mode).sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int32])
+def test_whole_numbers_are_resized_as_numbers(kind):
+    x = np.array([[[0, 100, 7, 120]]], kind)
+    for how, wanted in {0: [0, 25, 75, 76, 30, 35, 91, 120], 1: [0, 25, 75, 77, 30, 35, 92, 120]}.items():
+        nodes = [make("Resize", ["x", "", "s"], ["y"], mode="linear", antialias=how)]
+        s = np.float32([1, 1, 2])
+        kinds = {np.uint8: 2, np.int8: 3, np.int32: 6}[kind]
+        model = read(nodes, [("x", kinds, [1, 1, 4])], [("y", kinds, None)], s=s)
+        y = np.asarray(model(x))
+        np.testing.assert_array_equal(y[0, 0], wanted)
+        assert y.dtype == kind
+    nodes = [make("Resize", ["x", "", "s"], ["y"], mode="cubic")]
+    y = read(nodes, [("x", 2, [1, 1, 4])], [("y", 2, None)], s=s)(np.array([[[0, 255, 0, 255]]], np.uint8))
+    assert y.min() == 0
+    assert y.max() == 255
+
+
+def test_a_resize_of_no_pictures_is_none():
+    nodes = [make("Resize", ["x", "", "", "z"], ["y"], mode="linear")]
+    model = read(nodes, [("x", F32, [0, 2])], [("y", F32, None)], z=np.int64([0, 5]))
+    assert model(floats(0, 2)).shape == (0, 5)
+
+
 def test_a_resize_passes_gradients():
     nodes = [make("Resize", ["x", "", "s"], ["y"], mode="linear")]
     s = np.array([1, 1, 2], np.float32)

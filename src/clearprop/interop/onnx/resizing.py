@@ -82,7 +82,7 @@ def _scaled(a: Attributes, shape: Any, axes: Any, scales: Any, sizes: Any) -> An
     if sizes is None or not len(sizes):
         return [(float(s), math.floor(float(s) * shape[i])) for i, s in zip(axes, scales, strict=True)]
     policy = a.get("keep_aspect_ratio_policy", "stretch")
-    ratios = [int(m) / shape[i] for i, m in zip(axes, sizes, strict=True)]
+    ratios = [int(m) / shape[i] if shape[i] else 1.0 for i, m in zip(axes, sizes, strict=True)]
     if policy == "stretch":
         return [(r, int(m)) for r, m in zip(ratios, sizes, strict=True)]
     one = min(ratios) if policy == "not_larger" else max(ratios)
@@ -103,6 +103,9 @@ def resize(a: Attributes, x: Any, roi: Any = None, scales: Any = None, sizes: An
     outside = how == "tf_crop_and_resize"
     if how not in PLACES or mode not in ("nearest", *KERNELS):
         raise NotImplementedError(lesson("Resize of a file", "a mode that is not known", f"{mode}, {how}"))
+    dtype = x.dtype
+    if dtype.kind in "iu" and mode != "nearest":  # shares of whole numbers are none
+        x = x.astype(np.float64)
     for k, (axis, (scale, m)) in enumerate(zip(axes, _scaled(a, x.shape, axes, scales, sizes), strict=True)):
         n = x.shape[axis]
         part = None if not outside else (float(roi[k]), float(roi[k + len(axes)]))
@@ -114,7 +117,14 @@ def resize(a: Attributes, x: Any, roi: Any = None, scales: Any = None, sizes: An
         if beyond.any():
             shape = [m if i == axis else 1 for i in range(x.ndim)]
             x = xp.where(beyond.reshape(shape), np.asarray(a.get("extrapolation_value", 0.0), x.dtype), x)
-    return x
+    return x if x.dtype == dtype else _whole(a, x, dtype)
+
+
+def _whole(a: Attributes, x: Any, dtype: Any) -> Any:
+    """Return whole numbers: cut, or with antialiasing rounded, and none beyond the dtype's own."""
+    limits = np.iinfo(dtype)
+    near = xp.rint(x) if a.get("antialias") else x
+    return xp.clip(near, float(limits.min), float(limits.max)).astype(dtype)
 
 
 def _along(a: Attributes, x: Any, axis: int, places: Any, scale: float, mode: str) -> Any:
