@@ -171,3 +171,29 @@ def test_the_command_writes_it_the_same_each_time(made, tmp_path, capsys):
     assert "clearprop" not in text.partition("\n")[2]
     assert text == table_module(model).text()
     assert table_module(model).text() == table_module(model).text()
+
+
+OWN = """
+from clearprop import nn
+
+class build(nn.Module):
+    def __init__(self, input_shape, outputs):
+        super().__init__()
+        self.last, self.first = nn.Linear(8, outputs), nn.Linear(input_shape[0], 8)
+
+    def forward(self, x):
+        return self.last(self.first(x))
+"""
+
+
+def test_a_network_of_ones_own_takes_what_its_columns_are(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(OWN)
+    lines = [f"{i % 7},{i % 5},{i % 7 + i % 5}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *lines]))
+    own = ["--model", "net.py:build"]
+    quick = ["--epochs", "1", "--compile", "no", "--quiet", "--target", "y", "--output", "o"]
+
+    assert main(["train", "t.csv", *own, *quick]) == 0
+    assert main(["export", "o/model.safetensors", *own, "--js", "m.mjs"]) == 0
+    assert "m.mjs: 2 inputs" in capsys.readouterr().out
