@@ -262,3 +262,17 @@ def test_a_small_net_is_drawn_and_stepped():
     assert "Window max frame=2x2 step 2x2" in drawn
     assert "convolution_kernel(" in stepped
     assert "winners_share(" in stepped
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, bool])
+def test_whole_numbers_are_resized_and_pooled_as_numbers(kind):
+    x = (np.arange(2 * 5 * 5).reshape(1, 2, 5, 5) % 7).astype(kind)
+    for f in (
+        lambda x: F.interpolate(x, size=(7, 8), mode="bilinear"),
+        lambda x: F.interpolate(x, size=(7, 8), mode="bicubic"),
+        lambda x: F.interpolate(x, size=(3, 3), mode="bilinear", antialias=True),
+        lambda x: F.interpolate(x, size=(3, 3), mode="area"),
+        lambda x: F.adaptive_avg_pool2d(x, (3, 2)),
+    ):
+        np.testing.assert_allclose(f(x), f(x.astype(np.float64)))
+    assert F.interpolate(x, scale_factor=2).dtype == kind

@@ -261,6 +261,7 @@ def _adaptive_mean(axes: int, x: Any, output_size: Any) -> Any:
     frame = _even(x.shape[2:], targets)
     if frame is not None:
         return alone(ops["window_sum"](x, frame=frame) / math.prod(frame.sizes), lone)
+    x = x.astype(np.float64) if x.dtype.kind in "biu" else x  # a share of whole numbers is none
     for i, (n, m) in enumerate(zip(x.shape[2:], targets, strict=True)):
         if n != m:
             x = ops["resample"](x, axis=2 + i, table=Interpolation("area", n, m))

@@ -70,6 +70,8 @@ def interpolate(
     if how == "area":
         return _AREAS[axes](x, targets)
     how = f"smooth {how}" if antialias else how
+    if how not in ("nearest", "nearest-exact") and x.dtype.kind in "biu":  # shares of whole numbers are none
+        x = x.astype(np.float64)
     corners = bool(align_corners)
     for a, (n, m) in enumerate(zip(x.shape[2:], targets, strict=True)):
         factor = None if factors is None or recompute_scale_factor else factors[a]
