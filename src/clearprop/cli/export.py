@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
     args.build = None if args.own is None else own_network(args.own)
     of_own = None if args.build is None else lambda about: args.build(*sizes(about))
     network, about = load_model(args.model, of_own)
-    told = "pictures" in about or "columns" in about
-    shape = tuple(sizes(about)[0]) if told else (_width(args.model, network),)
+    own = "pictures" in about or ("columns" in about and args.build is not None)
+    shape = tuple(sizes(about)[0]) if own else (_width(args.model, network),)
     try:
         for name, path in files.items():
             FORMATS[name][1](network, shape, about, args)
