@@ -4,7 +4,9 @@ import csv
 import importlib
 import io
 import json
+import os
 import re
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -327,6 +329,31 @@ def test_a_file_that_cannot_be_run_is_told_with_its_line(tmp_path, capsys):
     told = capsys.readouterr().err
     assert "failed with ZeroDivisionError: division by zero." in told
     assert f"At {tmp_path / 'bad.py'}:2." in told
+
+
+@pytest.mark.parametrize("end", ["sys.exit(0)", "def build(outputs):\n    sys.exit(0)"])
+def test_a_file_that_ends_the_program_is_told(tmp_path, capsys, end):
+    (tmp_path / "end.py").write_text(f"import sys\n{end}\n")
+    data = bright(tmp_path, 4)
+
+    assert run("train", data, "--model", tmp_path / "end.py", "--output", tmp_path / "out") == 2
+    assert "failed with SystemExit: 0." in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are letters there, not bytes")
+def test_names_of_any_bytes_lose_no_training(tmp_path):
+    data = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.move(bright(tmp_path, 12), data)
+    (data / "left").rename(data / os.fsdecode(b"l\xe9ft"))
+    (data / "right" / "0.png").rename(data / "right" / os.fsdecode(b"\xff.png"))
+    out = tmp_path / "out"
+
+    assert run("train", data, "--epochs", 1, "--compile", "no", "--quiet", "--output", out) == 0
+    assert run("predict", out / "model.safetensors", data, "--output", tmp_path / "p.csv") == 0
+    assert (out / "report.html").stat().st_size > 1000
+    found = table((tmp_path / "p.csv").read_text(encoding="utf-8"))
+    assert {"probability l\\udce9ft", "probability right"} < set(found[0])
+    assert sum(row["picture"].endswith("\\udcff.png") for row in found) == 1
 
 
 def test_the_digits_are_pictures_for_a_network_by_name(tmp_path, capsys):

@@ -225,6 +225,14 @@ def test_mnist_as_it_comes(tmp_path, packed):
     np.testing.assert_array_equal(one.images, found.images[found.parts == 0])
 
 
+def test_emnist_says_further_on_in_its_names_which_part_it_is(tmp_path):
+    mnist(tmp_path, False)
+    for file in sorted(tmp_path.iterdir()):
+        file.rename(tmp_path / f"emnist-letters-{file.name.replace('t10k', 'test')}")
+
+    assert read_pictures(tmp_path).parts.tolist().count(2) == 4
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -306,6 +314,16 @@ def test_npz_as_it_comes(tmp_path, shape, names, scale):
     assert found.images.shape == (6, 3 if 3 in shape else 1, 9, 8)
     np.testing.assert_array_equal(np.sort(found.images.ravel()), np.sort(pixels.ravel()))
     assert found.classes == (("3", "5") if len(shape) == 4 else ("a", "b"))
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_all_parts_of_npz_have_one_scale(tmp_path, dtype):
+    bright, dark = np.full((4, 8, 8), 51400, dtype), np.full((2, 8, 8), 257, dtype)
+    np.savez(tmp_path / "m.npz", x_train=bright, y_train=[0, 1, 0, 1], x_test=dark // 2, y_test=[0, 1])
+    found = read_pictures(tmp_path / "m.npz")
+
+    assert np.unique(found.images[found.parts == 0]).tolist() == [200]
+    assert found.images[found.parts == 2].max() <= 1
 
 
 def test_npz_of_a_table_is_no_pictures(tmp_path):

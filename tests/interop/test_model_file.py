@@ -192,6 +192,35 @@ def test_weights_of_a_parametrization_are_no_plain_layer(tmp_path):
     load_model(tmp_path / "m", model)
 
 
+@pytest.mark.parametrize("layer", [nn.Softplus(1.0, 0.5), nn.AvgPool2d(2, divisor_override=3)])
+def test_settings_that_are_seldom_made_come_back_too(tmp_path, layer):
+    x = np.random.default_rng(0).normal(size=(2, 1, 4, 4)).astype(np.float32)
+    save_model(tmp_path / "m", nn.Sequential(layer))
+    found, _ = load_model(tmp_path / "m")
+
+    np.testing.assert_array_equal(found(x), layer(x))
+    assert load_safetensors(tmp_path / "m")[1]["format"] == "clearprop model 2"
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_hooks_and_places_of_maxima_are_refused_rather_than_lost(tmp_path, nested):
+    hooked = nn.Linear(2, 3)
+    handle = hooked.register_forward_hook(lambda module, inputs, output: 2 * output)
+    for layer, what in ((hooked, "hooks"), (nn.MaxPool2d(2, return_indices=True), "return_indices")):
+        model = nn.Sequential(nn.Residual(nn.Sequential(layer)) if nested else layer)
+        with pytest.raises(TypeError, match=f"that a file can tell of: {type(layer).__name__} .* has {what}"):
+            save_model(tmp_path / "m", model)
+    handle.remove()
+    save_model(tmp_path / "m", nn.Sequential(hooked))
+
+
+def test_bytes_of_a_name_that_are_no_letters_come_back(tmp_path):
+    about = {"data": "caf\udce9/table.csv", "é": "\\udce9"}
+    save_model(tmp_path / "m", nn.Sequential(nn.Linear(2, 3)), about)
+
+    assert load_model(tmp_path / "m")[1] == about
+
+
 def test_another_network_than_the_saved_one_is_refused(tmp_path):
     save_model(tmp_path / "m", Doubled(), own="mine")
     with pytest.raises(InputError, match="Try the network that it was saved from"):

@@ -50,6 +50,7 @@ def test_losses_are_what_they_say_and_have_right_gradients(loss, dtype, executor
         pytest.importorskip("llvmlite")
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(7, 3)).astype(dtype), rng.uniform(0.1, 3, (7, 1)).astype(dtype)
+    y = y if isinstance(loss, QuantileLoss) else np.repeat(y, 3, axis=1)
     q, d = np.array([0.2, 0.5, 0.9]), y.astype(float) - x
     each = np.where(d > 0, q * d, (q - 1) * d) if isinstance(loss, QuantileLoss) else y * np.exp(-x) + x
     slope = np.where(d > 0, -q, 1 - q) if isinstance(loss, QuantileLoss) else 1 - y * np.exp(-x)
@@ -62,6 +63,15 @@ def test_losses_are_what_they_say_and_have_right_gradients(loss, dtype, executor
     if dtype == np.float64 and isinstance(loss, GammaNLLLoss):
         second = clearprop.grad(lambda x: np.sum(clearprop.grad(lambda x: loss(x, y))(x)))(x)
         np.testing.assert_allclose(second, y * np.exp(-x) / 21, **close)
+
+
+@pytest.mark.parametrize("loss", [QuantileLoss((0.2, 0.5, 0.9)), GammaNLLLoss()])
+@pytest.mark.parametrize(
+    ("outputs", "targets"), [((3, 3), (3,)), ((5, 1), (5,)), ((4, 2), (4, 1)), ((3,), ())]
+)
+def test_rows_are_never_paired_with_other_rows(loss, outputs, targets):
+    with pytest.raises(ValueError, match="wants"):
+        loss(np.ones(outputs), np.ones(targets))
 
 
 def test_quantiles_cover_what_they_say(tmp_path, capsys):

@@ -9,6 +9,7 @@ import pytest
 import clearprop
 from clearprop import data, nn, optim, train
 from clearprop.errors import InputError
+from clearprop.train.curves import save_curves
 
 
 def regression(rows=64):
@@ -82,6 +83,15 @@ def test_a_row_of_weight_two_is_two_rows(compile):
     fit(other, "mse", (x.repeat(weights, 0), y.repeat(weights, 0)), batch_size=64, epochs=3)
 
     same(one, other, 2e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-44, 1e-36, 1e30, 1e60])
+def test_weights_of_rows_count_alike_at_any_scale(scale):
+    one, other = network(), network()
+    fit(one, "mse", regression(), sample_weight=np.arange(64) % 3, epochs=2)
+    fit(other, "mse", regression(), sample_weight=(np.arange(64) % 3) * scale, epochs=2)
+
+    same(one, other, 2e-6)
 
 
 @pytest.mark.parametrize("given", [{0: 1, 1: 3}, [1.0, 3.0]])
@@ -326,6 +336,14 @@ def test_a_history_draws_itself_and_becomes_a_frame():
     pandas = pytest.importorskip("pandas")
     assert history.to_pandas().index.tolist() == [1, 2, 3]
     assert isinstance(history.to_pandas(), pandas.DataFrame)
+
+
+@pytest.mark.parametrize("title", ["caf\udce9.csv", "a$_$b.csv"])
+def test_a_picture_of_the_curves_has_any_file_s_name(tmp_path, title):
+    pytest.importorskip("matplotlib").use("agg")
+    save_curves(tmp_path / "curves.png", fit(network(), "mse", regression(), epochs=1), title)
+
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 LOGS = {

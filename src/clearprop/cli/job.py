@@ -172,10 +172,11 @@ class Job:
         import numpy as np
 
         from clearprop.cli.settling import weights_of_rows
+        from clearprop.train.weighting import precise
 
         x, y = self.pair(table)
         weights = weights_of_rows(self.args, table)
-        return x, y if weights is None else (y, weights.astype(np.float32))
+        return x, y if weights is None else (y, precise(weights, np.float32))
 
     def pair(self, table: Any) -> tuple[Any, Any]:
         """Return a part of the table as the network's inputs and targets."""
@@ -322,7 +323,7 @@ class Job:
         from clearprop.cli.card import command_of, page
 
         made = page(self, history, result, command_of(getattr(self.args, "argv", []), self.args))
-        (folder / "report.html").write_text(made, encoding="utf-8")
+        (folder / "report.html").write_text(made, "utf-8", "backslashreplace")
 
 
 class StreamedJob(Job):

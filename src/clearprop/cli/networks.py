@@ -86,7 +86,7 @@ def _module(path: Path) -> ModuleType:
         sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() there would end this command in silence
         raise _failed(f"running {path}", error, path) from error
     return module
 
@@ -109,7 +109,7 @@ def _called(text: str, build: Callable[..., Any], input_shape: tuple[int, ...], 
     every = any(p.kind == p.VAR_KEYWORD for p in parameters)
     try:
         return build(**{name: value for name, value in given.items() if every or name in names})
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(f"--model {text}", error, Path(inspect.getfile(build))) from error
 
 
@@ -119,7 +119,7 @@ def _try_out(text: str, network: nn.Module, input_shape: tuple[int, ...], output
     try:
         with evaluating(network), no_grad():
             found = network(rows)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(f"--model {text}, given inputs of shape {rows.shape}", error) from error
     shape = getattr(found, "shape", None)
     if shape != (2, outputs):
@@ -128,7 +128,7 @@ def _try_out(text: str, network: nn.Module, input_shape: tuple[int, ...], output
         raise InputError(lesson(f"--model {text}", f"wants answers of shape (2, {outputs})", got, hint=hint))
 
 
-def _failed(called: str, error: Exception, path: Path | None = None) -> InputError:
+def _failed(called: str, error: BaseException, path: Path | None = None) -> InputError:
     """Return the error of a person's own code, with the line that raised it."""
     where, trace = "", error.__traceback__
     while trace is not None:

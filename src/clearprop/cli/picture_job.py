@@ -191,7 +191,7 @@ class PictureJob(Job):
         history.to_csv(folder / "history.csv")
         report.picture(folder / "curves.png", history, pictures.path)
         made = page(self, history, result, command_of(getattr(self.args, "argv", []), self.args))
-        (folder / "report.html").write_text(made, encoding="utf-8")
+        (folder / "report.html").write_text(made, "utf-8", "backslashreplace")
 
 
 def _check(args: argparse.Namespace, usual: dict[str, Any]) -> None:

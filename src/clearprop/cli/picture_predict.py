@@ -50,9 +50,9 @@ def predict_pictures(args: argparse.Namespace, own: Callable[..., Any] | None) -
     if args.output is None:
         _write(sys.stdout, columns, rows)
         return 0
-    with whole_file(
-        args.output, "w", None if args.force else header(columns), newline="", encoding="utf-8"
-    ) as file:
+    ours = None if args.force else header(columns)
+    spelled = {"encoding": "utf-8", "errors": "backslashreplace"}  # a file's name may hold any bytes
+    with whole_file(args.output, "w", ours, newline="", **spelled) as file:
         _write(file, columns, rows)
     print(f"wrote {args.output}: {counted(len(rows), 'prediction')}")
     return 0

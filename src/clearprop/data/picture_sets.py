@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 Packed = tuple[Array, Array, tuple[str, ...], Array | None, list[str], list[str]]
 
 _IDX = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-_PARTS = {"train": 0, "t10k": 2, "test": 2, "val": 1, "valid": 1, "emnist-train": 0}
+_PARTS = {"train": 0, "t10k": 2, "test": 2, "val": 1, "valid": 1}
 _KEYS = (
     ("images", "labels"),
     ("x", "y"),
@@ -150,7 +150,9 @@ def _idx_pair(path: str) -> tuple[Array, Array, int]:
     if labels.shape != (len(pixels),):
         got = f"{len(pixels):,} pictures, labels of shape {labels.shape} in {os.path.basename(file)}"
         raise InputError(lesson(called, "wants a label for each picture", got))
-    part = next((p for word, p in _PARTS.items() if name.lower().startswith(word)), 0)
+    words = re.split(r"[^a-z0-9]+", name.lower())  # EMNIST's are emnist-letters-test-images-idx3-ubyte
+    found = [part for word, part in _PARTS.items() if word in words or name.lower().startswith(word)]
+    part = found[0] if found else 0
     return _as_pictures(path, pixels), labels.astype(np.int64), part
 
 
@@ -290,8 +292,12 @@ def _npz(path: str) -> Packed:
         got = f"the arrays are {listed(_arrays(path))}"
         raise InputError(lesson(f"reading {path}", "wants pictures and labels", got, hint=hint))
     arrays, pairs, label_sets = _arrays(path), [], []
+    tops: dict[Any, float] = {}  # parts of one dtype are of one scale, however dark one of them is
+    for one, _ in keys.values():
+        if (pixels := arrays[one]).dtype.kind in "uif":
+            tops[pixels.dtype] = max(tops.get(pixels.dtype, 0.0), float(pixels.max(initial=0)))
     for part, (one, other) in keys.items():
-        images, labels = _as_pictures(path, arrays[one]), arrays[other]
+        images, labels = _as_pictures(path, arrays[one], tops.get(arrays[one].dtype, 0.0)), arrays[other]
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]
         if labels.shape != (len(images),) or labels.dtype.kind not in "iubUS":
@@ -307,8 +313,8 @@ def _npz(path: str) -> Packed:
     return _together(path, [(x, y, part) for (x, part), y in zip(pairs, cuts, strict=True)], classes)
 
 
-def _as_pictures(path: str, pixels: Array) -> Array:
-    """Return arrays of pictures as uint8 of (n, channels, height, width)."""
+def _as_pictures(path: str, pixels: Array, highest: float = 0.0) -> Array:
+    """Return pictures as uint8 of (n, channels, height, width); `highest` is of all of one scale."""
     called = f"reading {path}"
     if pixels.ndim == 3:
         pixels = pixels[:, None]
@@ -321,7 +327,7 @@ def _as_pictures(path: str, pixels: Array) -> Array:
         raise InputError(lesson(called, "wants a picture or more", f"{pixels.shape}"))
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels)
-    low, high = float(pixels.min()), float(pixels.max())
+    low, high = float(pixels.min()), max(float(pixels.max()), highest)
     top = next((top for top in (1.0, 255.0, 65535.0) if high <= top), None)
     if not low >= 0 or top is None or pixels.dtype.kind not in "uif":
         got = f"{pixels.dtype} from {low:g} to {high:g}"

@@ -59,6 +59,9 @@ _LAYERS: dict[str, tuple[str, ...]] = _FIRST | {
 }
 """The layers that a file may name, with the numbers that make them: nothing else is ever built."""
 
+_SELDOM = {"Softplus": "threshold", "AvgPool2d": "divisor_override"}
+"""A setting more of some layers, which is written where it is not None: the first version did not know it."""
+
 _SHAPES: dict[str, Callable[[dict[str, Any]], tuple[int, ...]]] = {
     "Linear": lambda of: (of["out_features"], of["in_features"]),
     **dict.fromkeys(
@@ -104,6 +107,8 @@ def save_model(
             raise
         saved = {"own": own}
     text = json.dumps(saved | {"about": dict(about or {})}, ensure_ascii=False)
+    # Bytes of a file's name that are not UTF-8 become JSON's escapes, and come back as they were.
+    text = text.encode("utf-8", "backslashreplace").decode()
     format = FORMAT if "layers" in saved and kinds <= {*_FIRST} else NEWER
     save_safetensors(path, model.state_dict(), {"format": format, "model": text}, overwrite)
 
@@ -112,6 +117,10 @@ def _layers(model: nn.Module, kinds: set[str]) -> list[dict[str, Any]]:
     hint = "save_safetensors(path, model.state_dict()) for its weights alone"
     if type(model) is not nn.Sequential:
         raise TypeError(lesson("save_model", "wants a Sequential", type(model).__name__, hint=hint))
+    for path, layer in model.named_modules():
+        if layer._hooks or getattr(layer, "return_indices", False):
+            got = f"{type(layer).__name__} {path!r} has {'hooks' if layer._hooks else 'return_indices'}"
+            raise TypeError(lesson("save_model", "wants layers that a file can tell of", got, hint=hint))
     layers = [_spec(name, layer, kinds) for name, layer in model.named_children()]
     held, state = model.state_dict(), random.get_rng_state()
     try:
@@ -134,6 +143,10 @@ def _spec(name: str, layer: nn.Module, kinds: set[str]) -> dict[str, Any]:
         raise TypeError(lesson("save_model", f"wants layers of {', '.join(_LAYERS)}", kind, hint=hint))
     kinds.add(kind)
     settings = {name: getattr(layer, name) for name in _LAYERS[kind]}
+    seldom = _SELDOM.get(kind, "")
+    if seldom and getattr(layer, seldom) is not None:
+        settings[seldom] = getattr(layer, seldom)
+        kinds.add(f"{kind}({seldom}=)")
     weight = getattr(layer, "weight", None)
     if kind in _SHAPES and weight is not None:
         settings["dtype"] = str(weight.dtype)
@@ -206,7 +219,7 @@ def _layer(saved: dict[str, Any], arrays: Mapping[str, Any], place: str) -> nn.M
         return _built(settings["layers"], arrays, place)
     if kind == "Residual" and {"body"} <= set(settings) <= {"body", "shortcut"}:
         return nn.Residual(**{n: _layer(part, arrays, f"{place}{n}.") for n, part in settings.items()})
-    if kind not in _LAYERS or not set(settings) <= {*_LAYERS[kind], "bias", "dtype"}:
+    if kind not in _LAYERS or not set(settings) <= {*_LAYERS[kind], _SELDOM.get(kind), "bias", "dtype"}:
         raise ValueError(f"there is no layer {kind!r} with {sorted(settings)}")
     if kind in _SHAPES:  # before memory is taken for it
         sizes, held = _SHAPES[kind](saved), [f"{place}{n}" for n in ("weight", "running_mean")]

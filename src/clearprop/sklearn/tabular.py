@@ -41,7 +41,7 @@ from clearprop.ops import random
 from clearprop.train.average import is_count
 from clearprop.train.objectives import checked_levels, objective
 from clearprop.train.tabular import EachMember, Tabular
-from clearprop.train.weighting import Weighted, class_weights
+from clearprop.train.weighting import Weighted, class_weights, precise
 
 Array = npt.NDArray[Any]
 
@@ -167,7 +167,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         goal: Any = y if y.dtype.kind == "i" else y[:, None].astype(np.float32)
         loss: Any = EachMember(self._loss(goal[kept]))
         if weights is not None:
-            goal, loss = (goal, weights.astype(np.float32)), Weighted(loss, rows=True)
+            goal, loss = (goal, precise(weights, np.float32)), Weighted(loss, rows=True)
         before = random.get_rng_state()
         try:
             random.manual_seed(seed)

@@ -40,7 +40,8 @@ def save_curves(path: str | Path, history: History, title: str = "", overwrite: 
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-    figure.suptitle(title, fontsize=11)
+    spelled = title.encode("utf-8", "backslashreplace").decode()  # a file's name may hold any bytes, and $
+    figure.suptitle(spelled, fontsize=11, parse_math=False)
     with whole_file(path, ours=None if overwrite else marks.png) as file:
         figure.savefig(file, format="png", metadata={"Software": "clearprop"})
 

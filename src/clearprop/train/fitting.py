@@ -29,7 +29,7 @@ from clearprop.train.processes import DividedStep, Processes
 from clearprop.train.progress import progress as progress_shown
 from clearprop.train.state import Best, Weights, restore, store
 from clearprop.train.step import compiles, rows_of, training_step
-from clearprop.train.weighting import Weighted, class_weights, loss_of
+from clearprop.train.weighting import Weighted, class_weights, loss_of, precise
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -459,7 +459,7 @@ def _weighted(model: Any, loss: Any, data: Any, rows: Any, classes: Any) -> tupl
     precision = next((p.dtype for p in model.parameters()), np.float32)
     count = rows_of(y)
     try:
-        weights = np.asarray(rows, precision)
+        weights = precise(np.asarray(rows, np.float64), precision)
     except (TypeError, ValueError) as error:
         wanted = f"wants a number for each of {count} rows"
         raise ValueError(lesson("fit(sample_weight=)", wanted, f"{rows!r:.60}")) from error

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from clearprop import nn
 from clearprop.data.columns import Classes, Quantiles, Quantity, Target
 from clearprop.errors import lesson
-from clearprop.nn.functional.loss import reduced
+from clearprop.nn.functional.loss import matched, reduced
 from clearprop.nn.loss import Loss
 from clearprop.train import measures
 from clearprop.train.metrics import Metric, accuracy, mae, r2, rmse
@@ -40,6 +40,9 @@ class QuantileLoss(Loss):
 
     def forward(self, x: Any, y: Any) -> Any:
         """Return the loss of quantiles `x` of shape (rows, levels) for targets `y` of shape (rows, 1)."""
+        if x.shape[-1:] != (len(self.levels),) or y.shape != (*x.shape[:-1], 1):
+            wanted = f"wants outputs of shape (rows, {len(self.levels)}), targets of (rows, 1)"
+            raise ValueError(lesson(f"{self!r}", wanted, f"{tuple(x.shape)} and {tuple(y.shape)}"))
         level = np.asarray(self.levels, x.dtype)
         apart = y - x
         return reduced(np.maximum(level * apart, (level - 1) * apart), self.reduction)
@@ -57,6 +60,7 @@ class GammaNLLLoss(Loss):
 
     def forward(self, x: Any, y: Any) -> Any:
         """Return the loss of logarithms of means `x` for the numbers `y`."""
+        y = matched("GammaNLLLoss", x, y)
         return reduced(y * np.exp(-x) + x, self.reduction)
 
 

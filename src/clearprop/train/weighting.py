@@ -85,6 +85,17 @@ class Weighted:
         return np.sum(losses * weights) / np.maximum(np.sum(weights), 1e-30)
 
 
+def precise(weights: Array, dtype: Any) -> Array:
+    """Return the weights of rows in a dtype, far from its ends: a weighted mean is the same at any scale.
+
+    >>> precise(np.array([2e-40, 1e-40]), np.float32)
+    array([1. , 0.5], dtype=float32)
+    """
+    largest = np.max(weights, initial=0)
+    far = 0 < largest < np.inf and not 1e-20 < largest < 1e20
+    return (weights / largest if far else weights).astype(dtype)
+
+
 def class_weights(given: Any, targets: Any) -> Array:
     """Return a weight for each class 0, 1, ...: from a mapping, a sequence, or "balanced".
 
