@@ -76,6 +76,13 @@ def test_what_is_no_picture_is_left_out_and_said(tmp_path):
     assert found.notes == ["left out, as no pictures of a class: 'Thumbs.db' and 'notes.txt'"]
 
 
+def test_links_to_folders_are_said_to_be_left_out(tmp_path):
+    path = folder(tmp_path, cat=[grey()], dog=[grey()])
+    (tmp_path / "cat" / "around").symlink_to(tmp_path)
+
+    assert read_pictures(path).notes == ["left out, as no pictures of a class: 'around'"]
+
+
 IMAGES = "train-images-idx3-ubyte"
 RED = np.zeros((8, 8, 3), np.uint8) + np.array([200, 0, 0], np.uint8)
 

@@ -230,6 +230,8 @@ def pictures_below(path: str, others: list[str] | None = None) -> list[str]:
 
     for folder, inner, names in os.walk(path, onerror=refused):
         inner[:] = sorted(name for name in inner if not name.startswith((".", "__")))
+        if others is not None:  # links to folders are not followed, as they may lead around
+            others += [name for name in inner if os.path.islink(os.path.join(folder, name))]
         for name in sorted(names):
             if name.startswith("."):
                 continue
