@@ -166,7 +166,7 @@ def test_targets_are_kept_in_the_file_and_encoded_as_they_are_read():
     assert quantity("y", np.ones(4), (1.0, 1.0), "quantile").scale == 1.0
     crossed = quantity("y", y, scales, "quantile").quantiles(np.array([[1.0, 0.0, -1.0]]))
     assert np.all(np.diff(crossed) > 0)
-    for wrong in ((), (0.0,), (1.0,), (0.5, 0.5), (np.nan,)):
+    for wrong in ((), (0.0,), (1.0,), (0.5, 0.5), (np.nan,), "ab", 0.5):
         with pytest.raises(ValueError, match="shares between 0 and 1 that differ"):
             checked_levels("f", wrong)
 

@@ -66,10 +66,14 @@ class GammaNLLLoss(Loss):
 
 def checked_levels(called: str, levels: Sequence[float]) -> tuple[float, ...]:
     """Return the levels of quantiles in order; raises ValueError for what is not shares that differ."""
-    found = tuple(sorted(float(level) for level in levels))
+    try:
+        found = tuple(sorted(float(level) for level in levels))
+    except (TypeError, ValueError):  # one number alone, or words
+        found = ()
     if not found or not all(0 < level < 1 for level in found) or len(set(found)) < len(found):
         wanted = "wants shares between 0 and 1 that differ"
-        raise ValueError(lesson(called, wanted, str(tuple(levels)), hint="0.1, 0.5, 0.9"))
+        got = str(tuple(levels)) if isinstance(levels, (tuple, list)) else f"{levels!r:.60}"
+        raise ValueError(lesson(called, wanted, got, hint="0.1, 0.5, 0.9"))
     return found
 
 
