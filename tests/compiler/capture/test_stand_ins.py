@@ -420,6 +420,15 @@ RATES = {
     "a comparison of arrays too": lambda o, w, x: (w > 0) & (o.lr > 0.6),
     "where of a comparison": lambda o, w, x: np.where(o.lr > 0.6, w, x),
     "a comparison negated": lambda o, w, x: [-(o.lr > 0.6), 1 - (o.lr > 0.6)],
+    "comparisons joined and counted": lambda o, w, x: (
+        w * (((o.lr > 0.3) & (o.lr < 0.8)) + ((o.lr > 0.3) | (o.lr > 0.6)) + ((o.lr > 0.3) ^ True))
+    ),
+    "a joined comparison negated": lambda o, w, x: -((o.lr > 0.3) ^ (o.lr > 0.6)) * w,
+    "the bits of a comparison": lambda o, w, x: [~(o.lr > 0.6) * w, ((o.lr > 0.3) << 3) * w],
+    "in a stack": lambda o, w, x: np.stack([o.lr, w[0]]),
+    "in a row": lambda o, w, x: np.hstack([o.lr, x]),
+    "in a sum by letters": lambda o, w, x: np.einsum("i,->i", x, o.lr),
+    "clipped by": lambda o, w, x: np.clip(w, -o.lr, o.lr),
     "a comparison by its class": lambda o, w, x: w * (2 if isinstance(o.lr > 0.6, bool) else 1),
     "by an attribute": lambda o, w, x: w * (2 if hasattr(o.lr, "shape") else 1),
     "in a dict": lambda o, w, x: {"lr": o.lr, "group": o.param_groups[0]["lr"]},
@@ -436,6 +445,7 @@ def kinds(x):
     return type(x), getattr(held, "dtype", None), np.asarray(held, float).round(6).tolist()
 
 
+@pytest.mark.filterwarnings("ignore:Bitwise inversion:DeprecationWarning")
 @pytest.mark.parametrize("use", RATES)
 def test_the_numbers_of_an_optimizer_are_as_weak_as_floats_and_read_at_each_call(use, executor):
     w = Tensor(np.float32([-1, 0.5, 2]))

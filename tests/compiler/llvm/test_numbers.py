@@ -190,6 +190,10 @@ def test_long_sums_with_infinities(odd, place, dtype, executor):
         np.testing.assert_array_equal(
             compiled(lambda x, axis=axis: np.sum(x, axis=axis), executor, x), np.sum(x, axis=axis)
         )
+    columns = np.ascontiguousarray(x.T)
+    np.testing.assert_array_equal(
+        compiled(lambda x: np.sum(x, axis=0), executor, columns), np.sum(columns, axis=0)
+    )
 
 
 def test_long_sums_that_cancel_and_that_overflow_on_their_way(executor):
@@ -200,6 +204,15 @@ def test_long_sums_that_cancel_and_that_overflow_on_their_way(executor):
     large = np.full(10_000, 1e305)
     assert compiled(np.sum, executor, large) == np.inf == np.sum(large)
     assert np.isfinite(compiled(np.sum, executor, large[:1000]))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("shape", [(40_000,), (20_000, 1), (20_000, 5), (3_300, 5), (2, 20_000, 3)])
+def test_long_sums_that_grow_beyond_the_largest_number_stay_infinite(shape, sign, executor):
+    x = np.full(shape, sign * 1e305)
+    for axis in (None, shape.index(max(shape))):
+        total = compiled(lambda x, axis=axis: np.sum(x, axis=axis), executor, x)
+        assert np.all(total == sign * np.inf)
 
 
 def test_the_gradient_of_a_bias_over_a_long_batch(executor):

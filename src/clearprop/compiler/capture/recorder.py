@@ -136,15 +136,18 @@ class Recorder(Refusals):
         done with a number that keeps the dtype of the others.
         """
         if any(stands_for_number(x) for x in inputs):
-            return op(*self._as_weak(inputs), **attrs)
+            return op.again(tuple(self._as_weak(op, inputs)), attrs)
         return self.selections.instead(op, inputs, attrs)
 
-    def _as_weak(self, inputs: tuple[Any, ...]) -> list[Any]:
-        """Give numbers the dtype in which NumPy would compute with numbers of Python's and the others."""
+    def _as_weak(self, op: Any, inputs: tuple[Any, ...]) -> list[Any]:
+        """Give numbers the dtype in which NumPy would compute with numbers of Python's and the others.
+
+        What does not work entry by entry, `np.stack` say, makes an array of a number first.
+        """
         others = [x for x in inputs if isinstance(x, (Tensor, np.ndarray, np.generic))]
         kinds = [x.dtype for x in others if not stands_for_number(x)]
         ones = [type(x._value.item())(1) for x in inputs if stands_for_number(x)]
-        dtype = np.result_type(*kinds, *ones) if kinds else None
+        dtype = np.result_type(*kinds, *ones) if kinds and op.kind == "elementwise" else None
 
         def strong(x: Any) -> Any:
             if not stands_for_number(x):

@@ -47,6 +47,8 @@ _ARITHMETIC = (
     "mod", "rmod", "pow", "rpow", "neg", "pos", "abs", "round",
 )  # fmt: skip
 _COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
+_LOGICAL = ("and", "rand", "or", "ror", "xor", "rxor")
+_BITS = ("invert", "lshift", "rlshift", "rshift", "rrshift")
 
 
 class StandIn:
@@ -222,7 +224,7 @@ def _in_place(name: str, sign: str) -> Any:
 
 def _weakly(special: str) -> Any:
     """Return an operator of numbers: of two of Python's it makes one of Python's, which count True as 1."""
-    of_arrays, counts = getattr(Tensor, special), special[2:-2] in _ARITHMETIC
+    of_arrays, counts = getattr(Tensor, special), special[2:-2] in (*_ARITHMETIC, *_BITS)
 
     def operator(self: Any, *others: Any) -> Any:
         alone = all(type(y) in (StandInForNumber, bool, int, float) for y in others)
@@ -252,7 +254,7 @@ def _complete() -> None:
     for special in ("__mul__", "__rmul__"):
         setattr(StandIn, special, _times(special))
     StandIn.__eq__ = Tensor.__eq__  # type: ignore[method-assign, assignment]
-    for name in (*_ARITHMETIC, *_COMPARISONS):
+    for name in (*_ARITHMETIC, *_COMPARISONS, *_LOGICAL, *_BITS):
         setattr(StandInForNumber, f"__{name}__", _weakly(f"__{name}__"))
     for special, *_ in _IN_PLACE:
         setattr(StandInForNumber, special, getattr(StandInForNumber, f"__{special[3:]}", None))

@@ -32,7 +32,8 @@ def compensated(total: Register, lack: Register, x: Register) -> tuple[Register,
     x = x - lack
     new = total + x
     off = (new - total) - x
-    return new, choose(off == off, off, x.function.constant(0, x.dtype, x.lanes))  # of an infinite sum: NaN
+    nothing = x.function.constant(0, x.dtype, x.lanes)
+    return new, choose(off - off == nothing, off, nothing)  # of an infinite sum it would be NaN or infinite
 
 
 class Accumulator:
