@@ -425,7 +425,7 @@ def _current(node: Tensor) -> tuple[Any, ...]:
     stale = [
         isinstance(x, Tensor) and x._value is not v for x, v in zip(node.inputs, node.values, strict=True)
     ]
-    if True not in stale:
+    if True not in stale or (node.op is not None and node.op.facts.cut):  # whose rule says what is wrong
         return node.inputs
     recorded = mode.observer is not None and mode.observer.remembers  # a number would stay this call's
     for x, old in zip(node.inputs, stale, strict=True):

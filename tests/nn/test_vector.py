@@ -202,6 +202,25 @@ def test_a_rule_of_ones_own_is_used_for_a_module_that_is_differentiated_by():
     )
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_two_modules_of_which_one_lies_in_the_other_have_no_derivatives_apart(compiled):
+    net, x = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1)), np.ones((2, 3), np.float32)
+    own = list(net.parameters())
+    derivatives = clearprop.grad(lambda a, b, x: np.sum(a(x)) + np.sum(b[-1].weight), (0, 1))
+    run = clearprop.compile(derivatives) if compiled else derivatives
+    for a, b in [(net, net), (net, [net[1]]), (net[0], [net])]:
+        with pytest.raises(ValueError, match=r"(?s)of which none is, or lies in, another.*At .*Try argnums"):
+            run(a, b, x)
+        assert all(p is q for p, q in zip(net.parameters(), own, strict=True))
+
+    tied = nn.Sequential(nn.Linear(4, 1))
+    tied[0].weight = net[1].weight  # a Parameter that two modules share, and each has its own place for
+    by_net, by_tied = run(net, tied, x)
+    assert np.allclose(by_tied["0.weight"].value, 1)
+    alone = clearprop.grad(lambda a, x: np.sum(a(x)))(net, x)
+    assert all(np.allclose(by_net[path].value, alone[path].value) for path in alone)
+
+
 def test_examples_of_a_module_of_their_own():
     m = Held()
     many = {k: np.stack([p.value, 2 * p.value]) for k, p in m.named_parameters()}

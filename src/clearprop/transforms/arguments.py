@@ -94,12 +94,25 @@ class Arguments:
             return self.f(*args)
         args, kwargs = list(self.args), dict(self.kwargs)
         with ExitStack() as block:
-            for place, x in zip(self.places, tree.lent(self.trees, self._all(leaves), block), strict=True):
+            given = self._all(leaves)
+            lent = tree.lent(self.trees, given, block)
+            if len(lent) > 1:
+                self._refuse_twice(given)
+            for place, x in zip(self.places, lent, strict=True):
                 if isinstance(place, str):
                     kwargs[place] = x
                 else:
                     args[place] = x
             return self.f(*args, **kwargs)
+
+    def _refuse_twice(self, given: list[Any]) -> None:
+        """Raise ValueError where a Module holds what was given for another: derivatives would be lost."""
+        ours = set(map(id, given))
+        if any(x is not y and id(x) in ours for x, y in zip(tree.leaves(self.trees), given, strict=True)):
+            wanted = "wants Modules of which none is, or lies in, another that it differentiates by"
+            hint = "argnums of the outer one alone, whose derivatives are of both"
+            called = f"grad({name_of(self.f)}, argnums={self.argnums!r})"
+            raise ValueError(lesson(called, wanted, "two that share Parameters", at_line(), hint))
 
     def _all(self, leaves: list[Any], fixed: Callable[[Any], Any] = lambda x: x) -> list[Any]:
         """Return the chosen leaves and the fixed ones in their common order."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import GradientError, Tensor, grad, no_grad
+from clearprop import GradientError, Tensor, grad, nn, no_grad
 from clearprop.compiler import RecordingError
 from clearprop.compiler.step import available_executors
 from clearprop.record import read
@@ -228,6 +228,42 @@ def test_a_gradient_inside_of_grad_that_would_be_lost_is_an_error(executor):
     for f in (outer, middle):
         with pytest.raises(GradientError, match="compiled function returned"):
             grad(f)(3.0)
+
+
+BY_A_MODULE = {
+    "alone": lambda f, m, x: f(m, x),
+    "beside what passes": lambda f, m, x: f(m, x) + np.sum(m.weight),
+    "as a factor": lambda f, m, x: f(m, x) * np.sum(m.weight),
+}
+
+
+@pytest.mark.parametrize("transform", [grad, clearprop.value_and_grad, clearprop.jacobian, clearprop.hvp])
+@pytest.mark.parametrize("way", BY_A_MODULE)
+def test_a_gradient_by_a_module_that_a_compiled_function_reads_is_an_error(way, transform, executor):
+    model, x = nn.Linear(2, 1, bias=False), np.ones((3, 2), np.float32)
+    own = model.weight
+    loss = clearprop.compile(lambda m, x: np.mean(m(x) ** 2), executor=executor)
+    along = [{"weight": np.ones((1, 2), np.float32)}] if transform is clearprop.hvp else []
+    for _ in range(2):
+        with pytest.raises(GradientError, match="compiled function returned"):
+            transform(lambda m, x: BY_A_MODULE[way](loss, m, x))(model, x, *along)
+    assert model.weight is own
+
+    found = grad(lambda m, x: loss(m, x).detach() * np.sum(m.weight))(model, x)
+    assert np.allclose(found["weight"].value, float(loss(model, x)))
+
+
+def test_a_gradient_by_what_a_compiled_function_finds_computed_is_an_error(executor):
+    held = {}
+    total = clearprop.compile(lambda x: np.sum(held["h"] * x), executor=executor)
+
+    def f(w, x):
+        held["h"] = w * 2
+        return total(x) + np.sum(w)
+
+    for w in (np.ones(2), Tensor(np.ones(2))):
+        with pytest.raises(GradientError, match="compiled function returned"):
+            grad(f)(w, np.ones(2))
 
 
 def test_a_result_is_a_constant_where_no_gradient_is_lost(executor):

@@ -51,7 +51,8 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
             outputs.append(x)
             kind = _kind(x)
             if x.requires_grad and issubclass(kind, _Tensor) and x not in recorder.roots:
-                leaves = [t for t in topological_order(x, tracked=True) if t.op is None]
+                order = topological_order(x, tracked=True)  # of what was computed before, `grad(f)` may ask
+                leaves = [t for t in order if t.op is None or t in recorder.before]
                 places = [recorder.places.get(t) for t in leaves]
                 from_ = [_Same(t) if i is None else _Argument(i) for t, i in zip(leaves, places, strict=True)]
                 return _Cut(kind(len(outputs) - 1), from_)
