@@ -56,9 +56,9 @@ class PictureJob(Job):
         self.pictures = pictures = read_pictures(
             args.data, size_of(args.size), args.color, skip_broken=args.skip_broken
         )
-        self.notes = list(pictures.notes)
+        self.notes: list[str] = list(pictures.notes)
         self.parts: Any = self._divided()
-        self.changes = changes_of(args.augment, pictures.shape[0])
+        self.changes: tuple[str, ...] = changes_of(args.augment, pictures.shape[0])
         clearprop.manual_seed(args.seed)
         name = args.model or ("resnet" if min(pictures.shape[1:]) >= 8 else "mlp")
         self._settle(len(self.parts[0]))

@@ -33,6 +33,8 @@ class PictureRows:
 
     images: Array
     labels: Array
+    changes: tuple[str, ...]
+    seed: int
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import NDArray
 
 from clearprop.data.cells import Cells, Numbers, Words, as_number
 from clearprop.data.tables import Table
@@ -45,9 +46,9 @@ class Twins:
     """How many of some rows are among others that come piece by piece: see `rows_known`."""
 
     def __init__(self, names: Iterable[str], held: Table) -> None:
-        self.names = list(names)
-        self.codes = row_codes(held, self.names)
-        self.met = np.zeros(len(held), bool)
+        self.names: list[str] = list(names)
+        self.codes: Codes = row_codes(held, self.names)
+        self.met: NDArray[Any] = np.zeros(len(held), bool)
 
     def see(self, block: Table) -> None:
         """Look at some more rows that are learned from."""

@@ -128,6 +128,9 @@ class Residual(Module):
     4.0
     """
 
+    body: Module
+    shortcut: Module | None
+
     def __init__(self, body: Module, shortcut: Module | None = None) -> None:
         super().__init__()
         for name, part in (("body", body), ("shortcut", shortcut)):

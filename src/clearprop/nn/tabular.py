@@ -36,6 +36,11 @@ class TableFeatures(Module):
     7
     """
 
+    in_features: int
+    codes: list[int]
+    sizes: list[int]
+    table: Parameter | None
+
     shown = ("in_features", "pieces", "codes", "sizes", "embedding")
 
     def __init__(
@@ -53,19 +58,19 @@ class TableFeatures(Module):
                 for p, e in (edges or {}).items()
                 for i, (a, b) in enumerate(pairwise(e))]  # fmt: skip
         self.in_features, self.codes, self.sizes = int(in_features), list(codes), [int(s) for s in sizes]
-        self.pieces = len(bins) if pieces is None else int(pieces)
-        self.embedding = int(embedding)
+        self.pieces: int = len(bins) if pieces is None else int(pieces)
+        self.embedding: int = int(embedding)
         places = [*codes, *(edges or {})]
         if len(codes) != len(sizes) or any(not 0 <= place < in_features for place in places):
             wanted = f"wants places below {in_features}, and a size for each of the codes"
             raise ValueError(lesson("TableFeatures(...)", wanted, f"{places}, {sizes}"))
-        self.kept = [place for place in range(self.in_features) if place not in set(self.codes)]
+        self.kept: list[int] = [place for place in range(self.in_features) if place not in set(self.codes)]
         of = [np.array([b[i] for b in bins] or [0] * self.pieces) for i in range(5)]
-        self.source = Buffer(of[0].astype(np.int64))
-        self.left = Buffer(of[1].astype(np.float32))
-        self.width = Buffer(np.where(of[2] > 0, of[2], 1).astype(np.float32))
-        self.low = Buffer(np.where(of[3], -np.inf, 0).astype(np.float32))
-        self.high = Buffer(np.where(of[4], np.inf, 1).astype(np.float32))
+        self.source: Buffer = Buffer(of[0].astype(np.int64))
+        self.left: Buffer = Buffer(of[1].astype(np.float32))
+        self.width: Buffer = Buffer(np.where(of[2] > 0, of[2], 1).astype(np.float32))
+        self.low: Buffer = Buffer(np.where(of[3], -np.inf, 0).astype(np.float32))
+        self.high: Buffer = Buffer(np.where(of[4], np.inf, 1).astype(np.float32))
         self.table = Parameter(np.zeros((sum(self.sizes), self.embedding), np.float32)) if codes else None
         self.reset_parameters()
 
@@ -116,6 +121,14 @@ class MemberLinear(Module):
     (8, 5, 4)
     """
 
+    in_features: int
+    out_features: int
+    members: int
+    first: bool
+    shared: bool
+    output_scale: Parameter | None
+    input_scale: Parameter | None
+
     shown = ("in_features", "out_features", "members", "first", "shared")
 
     def __init__(
@@ -131,8 +144,8 @@ class MemberLinear(Module):
         self.first, self.shared = bool(first), bool(shared)
         own = () if shared else (self.members,)
         size = (out_features, in_features) if shared else (in_features, out_features)
-        self.weight = Parameter(np.zeros((*own, *size), np.float32))
-        self.bias = Parameter(np.zeros((members, 1, out_features), np.float32))
+        self.weight: Parameter = Parameter(np.zeros((*own, *size), np.float32))
+        self.bias: Parameter = Parameter(np.zeros((members, 1, out_features), np.float32))
         self.input_scale = self.output_scale = None
         if shared:
             self.output_scale = Parameter(np.ones((members, 1, out_features), np.float32))

@@ -217,6 +217,9 @@ class Concatenator:
            [2., 4.]])
     """
 
+    numpys: Any
+    columns: bool
+
     def __init__(self, numpys: Any, columns: bool) -> None:
         self.numpys, self.columns = numpys, columns
         self.__doc__ = numpys.__doc__

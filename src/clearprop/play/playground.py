@@ -63,9 +63,9 @@ class Playground:
     programs: Programs = field(default_factory=Programs)
 
     def __post_init__(self) -> None:
-        self.squares = Tensor(np.float64(0.0), "squares", requires_grad=False)
-        self.sizes = Tensor(np.float64(0.0), "sizes", requires_grad=False)
-        self.fresh = self.model.state_dict(), self.optimizer.state_dict()
+        self.squares: Tensor = Tensor(np.float64(0.0), "squares", requires_grad=False)
+        self.sizes: Tensor = Tensor(np.float64(0.0), "sizes", requires_grad=False)
+        self.fresh: tuple[Any, Any] = self.model.state_dict(), self.optimizer.state_dict()
 
     # --- what is recorded
     def step(self, x: Any, y: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearprop import nn
 from clearprop.ops.softmax import softmax
@@ -18,11 +19,14 @@ class WholePictureModel(nn.Module):
     has the shape (n, classes), in the order of `model.classes`.
     """
 
+    shape: tuple[int, int, int]
+    flat: bool
+
     def __init__(self, model: PictureModel, flat: bool = False) -> None:
         super().__init__()
         self.network, self.shape, self.flat = model.network, model.shape, flat
-        self.mean = np.asarray(model.mean, np.float32)[:, None, None]
-        self.spread = np.asarray(model.spread, np.float32)[:, None, None]
+        self.mean: NDArray[Any] = np.asarray(model.mean, np.float32)[:, None, None]
+        self.spread: NDArray[Any] = np.asarray(model.spread, np.float32)[:, None, None]
         self.heat = np.float32(model.about.get("temperature", 1.0))
 
     def forward(self, x: Any) -> Any:

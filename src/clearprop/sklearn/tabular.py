@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # type: ignore[import-untyped]
 from sklearn.utils import check_random_state  # type: ignore[import-untyped]
 from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped]
@@ -43,6 +44,10 @@ from clearprop.train.objectives import checked_levels, objective
 from clearprop.train.tabular import EachMember, Tabular
 from clearprop.train.weighting import Weighted, class_weights, precise
 
+if TYPE_CHECKING:
+    from clearprop.nn.container import Sequential
+    from clearprop.train.history import History
+
 Array = npt.NDArray[Any]
 
 # What each number is at least; all are whole but those with a point.
@@ -53,6 +58,9 @@ TRUTHS = {"true", "false", None}
 
 class _Tabular(BaseEstimator):  # type: ignore[misc]
     """What the two share: the table of whatever was given, the network for it, and its training."""
+
+    history_: History
+    network_: Sequential
 
     def __init__(
         self,
@@ -158,7 +166,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             kept, held = np.arange(len(y)), held[:0]  # of both parts a row is to count
         training = table.rows(kept)
         findings = guessed(training, self.columns)
-        self.encodings_ = learn_columns(training, Reading("", "", findings), robust=True)
+        self.encodings_: list[Column] = learn_columns(training, Reading("", "", findings), robust=True)
         if not self.encodings_:
             said = "; ".join(f"{name} is {found.kind}" for name, found in findings.items())
             raise ValueError(lesson(f"{type(self).__name__}.fit(X, y)", "wants columns to learn from", said))
@@ -187,8 +195,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         finally:
             random.set_rng_state(before)
         self.network_ = network.double()  # so that an answer does not depend on the rows beside it
-        self.n_iter_ = len(self.history_)
-        self.loss_curve_ = list(self.history_["loss"])
+        self.n_iter_: int = len(self.history_)
+        self.loss_curve_: list[float] = list(self.history_["loss"])
 
     def _loss(self, goal: Array) -> Any:
         raise NotImplementedError
@@ -231,6 +239,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     >>> bool(TabularClassifier(random_state=0, epochs=30).fit(x, y).score(x, y) > 0.9)
     True
     """
+
+    classes_: NDArray[Any]
 
     def __init__(
         self,

@@ -105,6 +105,10 @@ class DividedStep:
     Where a batch cannot be cut evenly (the last one of an epoch), each process takes all of it.
     """
 
+    plan: FixedPlan
+    processes: Processes
+    loss: Any
+
     def __init__(self, plan: FixedPlan, processes: Processes, loss: Any) -> None:
         self.plan, self.processes, self.loss = plan, processes, loss
         self.checked: bool = False

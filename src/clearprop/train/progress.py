@@ -78,6 +78,9 @@ def latest(run: Run) -> str:
 class Pace:
     """How many batches a second a run trains on, and how long it will take to its end."""
 
+    start: int
+    at: float
+
     def __init__(self) -> None:
         self.start, self.at = 0, time.perf_counter()
 
@@ -105,7 +108,10 @@ class Pace:
 class NotebookBar(Callback):
     """A bar of plain HTML with rate, time left and measures, and curves that grow; no widget is needed."""
 
-    often = 0.3
+    pace: Pace
+    shown_at: float
+
+    often: float = 0.3
     """Seconds between two looks."""
 
     def __init__(self) -> None:

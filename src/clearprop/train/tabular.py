@@ -121,7 +121,7 @@ class EachMember:
     """
 
     def __init__(self, loss: Any) -> None:
-        self.loss = copy.copy(loss)
+        self.loss: Any = copy.copy(loss)
 
     def __repr__(self) -> str:
         return f"{self.loss!r} of each member"

@@ -31,7 +31,7 @@ class InFront:
     def __init__(self) -> None:
         around = mode.observer
         self.around: Any = _NOBODY if around is None else around
-        self.since = _next_serial()
+        self.since: int = _next_serial()
         self.inside: set[Tensor] = set()  # leaves that the function has made
 
     def __getattr__(self, name: str) -> Any:
@@ -76,6 +76,10 @@ class Noting(InFront):
 
 class Again(InFront):
     """Who runs it again, with what was outside as it was then; nothing out there changes a second time."""
+
+    called: str
+    versions: dict[Tensor, Tensor]
+    lent: tuple[dict[Tensor, Tensor], ...]
 
     answers = True
 

@@ -42,6 +42,9 @@ class Unseen(Exception):
 class Lookout:
     """Looks at a function's surroundings before and after it is recorded, for changes that would be lost."""
 
+    others: list[Any]
+    count: int
+
     def __init__(
         self,
         function: Callable[..., Any],

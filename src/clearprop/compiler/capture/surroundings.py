@@ -108,6 +108,8 @@ class Surroundings:
     With `tables`, the large ones that stand in plain places are only known: of these, what has been read.
     """
 
+    strange: bool
+
     def __init__(
         self, function: Callable[..., Any], others: Iterable[Any] = (), tables: LargeTables | None = None
     ) -> None:
@@ -125,7 +127,7 @@ class Surroundings:
         self.iterators: list[Any] = []
         self._seen: set[int] = set()
         self._kept: list[Any] = []
-        self.weak = False  # whether some of it may go: nobody may hold on to it
+        self.weak: bool = False  # whether some of it may go: nobody may hold on to it
         self.functions: list[types.FunctionType] = []  # the user's, whose code and defaults can be exchanged
         self.codes: list[types.CodeType] = []
         self.strange = False  # whether code is within reach that nobody looks at, and may ask for a type

@@ -34,9 +34,11 @@ class JavaScript:
     `library()`. Raises Unlowered, with the name of an op, for a Program that has no translation.
     """
 
+    shapes: dict[Any, tuple[Any, Any]]
+
     def __init__(self, program: Program) -> None:
-        self.program = prepared(program, _as_it_is)
-        self.number = {v: i for i, v in enumerate(self.program.values)}
+        self.program: Program = prepared(program, _as_it_is)
+        self.number: dict[Value, int] = {v: i for i, v in enumerate(self.program.values)}
         self.declared: list[str] = []
         self.functions: dict[str, str] = {}
         self.pieces: list[list[str]] = [[]]
@@ -48,7 +50,7 @@ class JavaScript:
         self._leaves()
         for group in Grouping(self.program, _kind).groups:
             self._group(group)
-        self.text = self._text()
+        self.text: str = self._text()
 
     # --- names and places -----------------------------------------------------------------------------------
     def _leaves(self) -> None:

@@ -31,6 +31,9 @@ def _operator(ufunc: Any, turned: bool = False) -> Callable[[Scripted, Any], Scr
 class Scripted:
     """A number that is known only in the page: what is done to it is written down, a line each."""
 
+    name: str
+    lines: list[str]
+
     def __init__(self, name: str, lines: list[str]) -> None:
         self.name, self.lines = name, lines
 

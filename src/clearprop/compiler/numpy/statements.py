@@ -43,6 +43,9 @@ class Statements:
     function that a call is one of.
     """
 
+    plan: Plan
+    forward: Callable[..., Any]
+
     def __init__(self, plan: Plan, whole_sums: set[Value], forward: Callable[[Value], Any]) -> None:
         self.plan, self.forward = plan, forward
         self.whole_sums: set[Value] = whole_sums  # reductions to one number: scalars, not arrays of one entry

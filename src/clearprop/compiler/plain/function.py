@@ -37,6 +37,11 @@ class PlainFunction:
     Tensors by their ids.
     """
 
+    program: Program
+    carried: Carried
+    arrays: dict[str, Any]
+    missing: dict[str, None]
+
     def __init__(
         self,
         program: Program,
@@ -46,18 +51,18 @@ class PlainFunction:
         names: Mapping[int, str] | None = None,
     ) -> None:
         self.program, self.carried, self.arrays, self.missing = program, carried, arrays, missing
-        self.tensors = dict(names or {})
+        self.tensors: dict[int, str] = dict(names or {})
         self.taken: set[str] = set()
         self.lines: list[str] = []
         self.text: dict[Value, str] = {}  # of each value: a name, or an expression that is used once
-        self.users = program.users()
-        self.results = set(program.results)
+        self.users: dict[Value, list[Value]] = program.users()
+        self.results: set[Value] = set(program.results)
         self.changed: list[str] = []
         self.places: dict[Any, str] = {}  # of the states: how they are read
-        self.arguments = [self._argument(v) for v in program.arguments]
+        self.arguments: list[str] = [self._argument(v) for v in program.arguments]
         for v in program.values:
             self._value(v)
-        self.outputs = [self._own(v) for v in program.outputs]
+        self.outputs: list[str] = [self._own(v) for v in program.outputs]
         self._assign()
 
     # --- names ----------------------------------------------------------------------------------------------

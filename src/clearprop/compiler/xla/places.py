@@ -15,6 +15,8 @@ from clearprop.errors import lesson
 class DevicePlaces:
     """JAX's default device, or what a `clearprop.parallel.Mesh` says of each array."""
 
+    far: bool
+
     def __init__(self, mesh: Any) -> None:
         self.mesh: Any = mesh
         self.everywhere: Any = jax.sharding.SingleDeviceSharding(jax.devices()[0])

@@ -143,11 +143,11 @@ class InnerGraph:
     """A graph inside of an operator: a branch, or the body of a loop, which sees what is known around it."""
 
     def __init__(self, onnx: Any, graph: Any, version: int) -> None:
-        self.steps = [_Step(onnx, node, version) for node in graph.node]
-        self.held = {a.name: _array(onnx, a) for a in graph.initializer}
-        self.inputs = [x.name for x in graph.input if x.name not in self.held]
-        self.outputs = [x.name for x in graph.output]
-        self.no_rows = [_no_rows(onnx, x) for x in graph.output]
+        self.steps: list[_Step] = [_Step(onnx, node, version) for node in graph.node]
+        self.held: dict[Any, Any] = {a.name: _array(onnx, a) for a in graph.initializer}
+        self.inputs: list[Any] = [x.name for x in graph.input if x.name not in self.held]
+        self.outputs: list[Any] = [x.name for x in graph.output]
+        self.no_rows: list[Any] = [_no_rows(onnx, x) for x in graph.output]
 
     def run(self, around: dict[str, Any], *given: Any) -> tuple[Any, ...]:
         """Compute the outputs for some inputs."""

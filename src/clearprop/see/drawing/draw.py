@@ -45,7 +45,7 @@ class Drawing:
     ) -> None:
         self._layout = layout
         self._nodes = nodes  # of a graph that nothing folds: its picture would have as many boxes
-        self.title = title or "Computation graph"
+        self.title: str = title or "Computation graph"
         self._to_html = to_html
 
     @property

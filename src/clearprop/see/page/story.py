@@ -32,6 +32,9 @@ class Story:
     `boxes` are those of all nodes, `root` is the tree of groups over them, and `data` what the page is told.
     """
 
+    boxes: list[Box]
+    links: list[Link]
+
     def __init__(
         self,
         output: Tensor,
@@ -42,11 +45,11 @@ class Story:
         **texts: Any,
     ) -> None:
         self.output = output
-        self.order = topological_order(output)
+        self.order: list[Tensor] = topological_order(output)
         self.boxes, self.links = boxes_of(output, names=names, **texts)
         self.left = left
-        self.root = tree_of(self.boxes, self.links, self.order, model, prefix)
-        self.groups = list(self.root.groups())
+        self.root: Cluster = tree_of(self.boxes, self.links, self.order, model, prefix)
+        self.groups: list[Cluster] = list(self.root.groups())
         self._cards = self._closed(texts.get("grads"))
         self._within: set[str] = set()
         self._shorten(self.root, "")

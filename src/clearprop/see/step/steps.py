@@ -178,7 +178,7 @@ class Trace:
     model: Any = None
     """The model whose modules are folded on the page; in `prefix` what it is called."""
     prefix = ""
-    captions = Captions()
+    captions: Captions = Captions()
     """The sentences, in a language."""
     quiz = 0
     """The level at which the page's questions begin; 0 for a page that asks none."""

@@ -20,6 +20,9 @@ class Column:
     `by_blocks` of rows, which are added to totals with the rounding errors taken back.
     """
 
+    value: Value
+    body: LoopBody
+
     def __init__(self, v: Value, body: LoopBody) -> None:
         self.value, self.body = v, body
         self.function: Function = body.function

@@ -28,6 +28,10 @@ class LoopBody:
 
     place: list[Register | int]
     linear: Register | int
+    nest: Nest
+    function: Function
+    part: Register
+    parts: int
 
     def __init__(self, nest: Nest, function: Function, part: Register, parts: int) -> None:
         self.nest, self.function, self.part, self.parts = nest, function, part, parts

@@ -82,6 +82,11 @@ PLACES = {
 class Parting:
     """What the formulas ask: of which kind a convolution is, zeros, and convolutions of its parts."""
 
+    builder: Builder
+    op: str
+    shape: Any
+    dtype: Any
+
     def __init__(self, builder: Builder, v: Value) -> None:
         self.builder, self.op, self.shape, self.dtype = builder, v.op, v.shape, v.dtype
         self.frame: Frame = v.attrs["frame"]
