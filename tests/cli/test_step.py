@@ -228,3 +228,19 @@ def test_a_page_may_ask_and_speak_german(capsys, tmp_path):
     assert 'id="quiz-answer"' in text
     assert '<option value="2" selected>' in text
     assert "Alle schließen" in text
+
+
+def test_two_pages_have_two_names(capsys, tmp_path):
+    page = str(tmp_path / "page.html")
+
+    assert main([*DAG, "--html", page, "--choose", page]) == 2
+    assert "would be written over it" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_go_into_no_file(capsys, tmp_path):
+    (tmp_path / "frames").write_text("mine")
+
+    assert main([*DAG, "--movie", str(tmp_path / "frames")]) == 2
+    assert "wants a folder: file exists" in capsys.readouterr().err
+    assert (tmp_path / "frames").read_text() == "mine"

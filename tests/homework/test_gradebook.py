@@ -216,3 +216,90 @@ def test_what_cannot_be_meant_is_refused(tmp_path, capsys, argv, said):
 def test_a_folder_without_submissions_is_refused(tmp_path):
     with pytest.raises(InputError, match="there is none"):
         submissions(tmp_path)
+
+
+def test_halves_of_characters_stop_nobody(tmp_path, capsys):
+    folder = tmp_path / "class"
+    folder.mkdir()
+    (folder / "ann.py").write_text("raise ValueError('\\ud800')")
+    (folder / "bob.py").write_text(RIGHT)
+    found = submissions(folder) | {"j\udcfcrgen": [folder / "bob.py"]}
+    book = grade(found)
+
+    assert [s.name for s in book.submissions] == ["ann", "bob", "j\\udcfcrgen"]
+    assert [s.ok for s in book.submissions] == [False, True, True]
+    assert r"\ud800" in book.submissions[0].error
+    for told in (book.to_json(), book.to_csv(), book.text):
+        told.encode()
+
+
+USES = '''
+def test_one(student):
+    """the same words"""
+    global seen
+    seen = student.twice(2)
+    assert seen == 4
+
+
+def test_two(student):
+    """the same words"""
+    assert student.twice(2) == 5
+'''
+
+
+def test_hidden_tests_may_set_what_is_global_and_share_a_name(tmp_path):
+    (tmp_path / "tests.py").write_text(USES)
+    cached = "import functools\n\n\n@functools.lru_cache\ndef twice(x):\n    return 2 * x\n"
+    (tmp_path / "work.py").write_text(cached)
+    book = grade({"work": [tmp_path / "work.py"]}, Rules(hidden=str(tmp_path / "tests.py")))
+
+    assert [(g.name, g.passed) for g in book.submissions[0].graded] == [
+        ("the same words", 1),
+        ("the same words", 0),
+    ]
+    head, row = csv.reader(book.to_csv().splitlines())
+    assert head[4:] == ["the same words", "the same words (2)"]
+    assert row[4:] == ["1", "0"]
+
+
+def test_hidden_tests_that_do_not_run_are_no_students_fault(tmp_path, capsys):
+    (tmp_path / "work.py").write_text(RIGHT)
+    (tmp_path / "tests.py").write_text("import nothing_of_that_name\n")
+    results = tmp_path / "results.json"
+    command = ["check", str(tmp_path), "--hidden", str(tmp_path / "tests.py"), "--gradescope", str(results)]
+
+    assert main(command) == 2
+    assert "wants tests that run: ModuleNotFoundError" in capsys.readouterr().err
+    assert not results.exists()
+
+
+def test_the_file_of_hidden_tests_is_no_submission_and_what_is_left_out_is_named(tmp_path, capsys):
+    (tmp_path / "work.py").write_text(RIGHT + "\n\ndef helper(x):\n    return 2 * x\n")
+    (tmp_path / "tests.py").write_text(HIDDEN)
+    (tmp_path / "ann.ipynb").write_text("{}")
+
+    assert main(["check", str(tmp_path), "--hidden", str(tmp_path / "tests.py")]) == 0
+    said = capsys.readouterr()
+    assert said.out == "work  100%  all right\n"
+    assert "not graded, for they are no Python files: ann.ipynb" in said.err
+
+
+def test_what_could_not_be_written_is_refused_before_a_class_is_graded(tmp_path, capsys, monkeypatch):
+    (tmp_path / "work.py").write_text(RIGHT)
+    (tmp_path / "grades.csv").write_text("mine")
+    monkeypatch.setattr("clearprop.homework.gradebook.grade", lambda *_: pytest.fail("it was graded"))
+
+    assert main(["check", str(tmp_path), "--csv", str(tmp_path / "grades.csv")]) == 2
+    assert "another file of that name" in capsys.readouterr().err
+    assert main(["check", str(tmp_path), "--csv", "-", "--json", "-"]) == 2
+    assert "only one of them can be printed" in capsys.readouterr().err
+
+
+def test_no_students_file_is_written_over(tmp_path, capsys):
+    for name in ("ann", "bob"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "work.py").write_text(RIGHT)
+    for name in ("ann", "bob"):
+        assert main(["check", str(tmp_path), "--csv", str(tmp_path / name / "work.py"), "--force"]) == 2
+        assert "would be written over it" in capsys.readouterr().err
+        assert (tmp_path / name / "work.py").read_text() == RIGHT

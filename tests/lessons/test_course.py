@@ -196,3 +196,11 @@ def test_the_notebook_has_every_lesson(tmp_path):
 def test_a_language_that_no_lesson_speaks_is_refused(tmp_path):
     with pytest.raises(InputError, match="is told in en, de: 'fr'"):
         course(tmp_path, "fr")
+
+
+def test_lessons_have_their_graphs_wherever_they_are_asked_for():
+    variables.cache_clear()
+    with clearprop.no_grad():
+        assert output("neuron").requires_grad
+        assert losses(TROUBLES["rate"].source)[1] is not None
+    assert len(steps_of("neuron", told())) > 8

@@ -68,3 +68,21 @@ def test_other_kinds_of_numbers(dtype):
 
 def test_a_million_entries_stay_small():
     assert len(tiles(Tensor(np.random.default_rng(0).normal(size=(64, 128, 11, 12))))) < 60_000
+
+
+@pytest.mark.filterwarnings("error")
+def test_magnitudes_whose_squares_overflow():
+    a = np.concatenate([np.full(10, -1e308), np.zeros(10), np.full(10, 1e308)])
+    shown = cells(tiles(Tensor(a)), 2)
+
+    assert shown[1:8] == ["-1e308", "-1e308", "-1e308", "0", "1e308", "1e308", "1e308"]
+    assert shown[8:10] == ["0", "8.16e307"]
+
+
+def test_of_very_many_entries_those_of_every_column_are_seen():
+    a = np.zeros((1_000_000, 2))
+    a[:, 1] = 5.0
+    shown = cells(tiles(Tensor(a, requires_grad=False)), 2)
+
+    assert shown[0] == "value, of 1 in 3 entries"
+    assert (shown[1], shown[7], shown[8]) == ("0", "5", "2.5")

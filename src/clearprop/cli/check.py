@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from clearprop import marks
 from clearprop.cli.outputs import apart, force
 from clearprop.cli.step import typed
 from clearprop.errors import InputError, lesson
-from clearprop.files import whole_file
+from clearprop.files import replaceable, whole_file
 from clearprop.tensor import Tensor
 
 EPILOG = """\
@@ -131,12 +132,14 @@ def _class(args: argparse.Namespace) -> int:
     if not path.exists():
         raise InputError(lesson("clearprop check", "there is no such file", str(path)))
     if args.gradescope or path.is_file():
-        found = {path.resolve().stem: [path] if path.is_file() else python_files(path)}
+        files = [path] if path.is_file() else python_files(path)
+        found = {path.resolve().stem: [file for file in files if str(file.resolve()) != hidden]}
     else:
-        found = submissions(path)
-    files = {f"{path} {file.name}": file for group in found.values() for file in group}
+        found = submissions(path, hidden)
+        _left_out(path)
+    read = {f"{path} {file.relative_to(path)}": file for group in found.values() for file in group}
     outputs = {f"--{name}": getattr(args, name) for name in ("json", "csv", "gradescope")}
-    apart(files | {"--hidden": hidden or None}, {k: v for k, v in outputs.items() if v not in (None, "-")})
+    _writable(outputs, read | {"--hidden": hidden or None}, args.force)
     book = grade(found, Rules(tuple(args.values), hidden, args.timeout or 30.0), max(args.jobs or 0, 0))
     written = {args.json: book.to_json, args.csv: book.to_csv}
     if args.gradescope:
@@ -149,6 +152,26 @@ def _class(args: argparse.Namespace) -> int:
     printed = written.get("-")
     print(printed().rstrip("\n") if printed else book.text)
     return 0 if book.ok else 1
+
+
+def _left_out(folder: Path) -> None:
+    """Name the files that are no submission: a student may have handed in what cannot be graded."""
+    files = [p.name for p in sorted(folder.iterdir()) if p.is_file() and p.suffix != ".py"]
+    if names := ", ".join(name for name in files if not name.startswith((".", "__"))):
+        print(f"not graded, for they are no Python files: {names}", file=sys.stderr)
+
+
+def _writable(outputs: dict[str, str | None], read: dict[str, Any], force: bool) -> None:
+    """Raise InputError now, before a class is graded, for what could not be written afterwards."""
+    printed = [f"{name} -" for name, target in outputs.items() if target == "-"]
+    if len(printed) > 1:
+        raise InputError(
+            lesson(" ".join(printed), "only one of them can be printed", hint="a file for the other")
+        )
+    files = {name: target for name, target in outputs.items() if target not in (None, "-")}
+    apart(read, files)
+    for target in files.values():
+        replaceable(str(target), None if force else marks.grades)
 
 
 def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tuple[list[str], str]:

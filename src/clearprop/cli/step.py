@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clearprop.cli.helping import Paragraphs
-from clearprop.cli.outputs import force
+from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
 from clearprop.see.step.captions import LANGUAGES
 from clearprop.see.step.quiz import LEVELS
@@ -79,12 +79,16 @@ def run(args: argparse.Namespace) -> int:
         steps = trace(output, algorithm=args.algorithm, language=args.language, quiz=args.quiz)
     except (ArithmeticError, TypeError, ValueError) as error:  # a GradientError is the first of these
         raise InputError(str(error)) from error
+    page = args.html or ("steps.html" if args.open else None)
+    frames = args.movie and not Path(args.movie).suffix
+    files = {"--html": page, "--choose": args.choose, "--movie": None if frames else args.movie}
+    apart({}, files, {"--movie": args.movie if frames else None})
     if args.movie:
         movie(steps, Path(args.movie), args.force)
     if args.choose:
         choose(steps, Path(args.choose), args.force)
-    if args.html or args.open:
-        target = Path(args.html or "steps.html")
+    if page:
+        target = Path(page)
         save(steps, target, args.force)
         print(f"wrote {target}")
         if args.open:

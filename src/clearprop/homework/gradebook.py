@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -19,15 +20,15 @@ COLUMNS = ("submission", "score", "seconds", "error")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a cell begins that a spreadsheet would compute
 
 
-def submissions(folder: str | Path) -> dict[str, list[Path]]:
+def submissions(folder: str | Path, hidden: str = "") -> dict[str, list[Path]]:
     """Return the files of each submission in a folder: every Python file is one, and every folder of them.
 
-    Raises InputError where there is none.
+    The file of `hidden` tests is none, wherever it lies. Raises InputError where there is no submission.
     """
     folder = Path(folder)
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith((".", "__")):
+        if path.name.startswith((".", "__")) or (hidden and path.resolve() == Path(hidden).resolve()):
             continue
         if path.is_dir():
             found[path.name] = python_files(path)
@@ -52,13 +53,20 @@ def python_files(folder: Path) -> list[Path]:
 
 
 def grade(found: dict[str, list[Path]], rules: Rules | None = None, jobs: int = 0) -> Gradebook:
-    """Grade submissions, each in a process of its own, `jobs` at a time (as many as there are processors)."""
+    """Grade submissions, each in a process of its own, `jobs` at a time (as many as there are processors).
+
+    Raises InputError where there are no hidden tests in the file named, or they do not run.
+    """
     rules = rules or Rules()
     if rules.hidden and not Path(rules.hidden).is_file():
         raise InputError(lesson("--hidden", "wants a file of test functions", f"there is no {rules.hidden}"))
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         running = [pool.submit(graded, name, files, rules) for name, files in found.items()]
-        return Gradebook([task.result() for task in running])
+        try:
+            return Gradebook([task.result() for task in running])
+        except InputError:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 @dataclass(frozen=True)
@@ -95,14 +103,14 @@ class Gradebook:
 
     def to_csv(self) -> str:
         """Return a row for each submission, with a column of shares for each class and hidden test."""
-        names = list(dict.fromkeys(g.name for s in self.submissions for g in s.graded))
+        shares = [_shares(s) for s in self.submissions]
+        names = list(dict.fromkeys(name for one in shares for name in one))
         file = io.StringIO()
         table = csv.writer(file, lineterminator="\n")
         table.writerow([*COLUMNS, *map(_cell, names)])
-        for s in self.submissions:
-            shares = {g.name: f"{g.share:.4g}" for g in s.graded}
+        for s, one in zip(self.submissions, shares, strict=True):
             row = [_cell(s.name), f"{s.score:.4g}", f"{s.seconds:.2f}", _cell(s.error)]
-            table.writerow([*row, *(shares.get(name, "") for name in names)])
+            table.writerow([*row, *(one.get(name, "") for name in names)])
         return file.getvalue()
 
     def to_gradescope(self, points: float = 10.0) -> str:
@@ -122,6 +130,18 @@ class Gradebook:
         if not tests:
             told["score"] = 0
         return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+
+
+def _shares(s: Submission) -> dict[str, str]:
+    """Return the share of each thing that was graded; of several with one name the later have a number."""
+    found: dict[str, str] = {}
+    for g in s.graded:
+        same = itertools.count(2)
+        name = g.name
+        while name in found:
+            name = f"{g.name} ({next(same)})"
+        found[name] = f"{g.share:.4g}"
+    return found
 
 
 def _summary(s: Submission) -> str:

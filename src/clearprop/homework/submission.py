@@ -17,11 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from clearprop.errors import InputError
+from clearprop.errors import InputError, lesson
 from clearprop.homework.grading import check_node
 from clearprop.homework.loading import classes_of, module_of
 
@@ -76,7 +77,11 @@ class Rules:
 
 
 def graded(name: str, files: Sequence[Path], rules: Rules) -> Submission:
-    """Grade the files of one student in a process of its own, which is ended when its time is over."""
+    """Grade the files of one student in a process of its own, which is ended when its time is over.
+
+    Raises InputError where the hidden tests do not run, for which no student is to blame.
+    """
+    name = _printable(name)
     if not files:
         return Submission(name, error="There is no Python file.")
     started = time.monotonic()
@@ -95,7 +100,14 @@ def graded(name: str, files: Sequence[Path], rules: Rules) -> Submission:
             return Submission(
                 name, error=f"Its process ended without grades, {_how(status)}.", seconds=seconds
             )
+    if told["broken"]:
+        raise InputError(lesson(f"--hidden {rules.hidden}", "wants tests that run", told["broken"]))
     return Submission(name, tuple(Graded(**g) for g in told["graded"]), told["error"], seconds)
+
+
+def _printable(words: str) -> str:
+    """Return text that can be written and printed: file names and messages may have halves of characters."""
+    return words.encode("utf-8", "backslashreplace").decode()
 
 
 def _ended(job: dict[str, Any], folder: Path, timeout: float) -> int | None:
@@ -143,27 +155,33 @@ def main() -> None:
     sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 it stays open as long as the process
     _limit_memory()
     found: list[Graded] = []
-    error = ""
+    error = broken = ""
     try:
-        found = list(_all(job))
+        tests = module_of(job["hidden"], "hidden") if job["hidden"] else None
     except InputError as failure:
-        error = str(failure)
-    except MemoryError:
-        error = "It ran out of memory."
-    told = {"graded": [asdict(g) for g in found], "error": error}
+        cause = failure.__cause__ or failure
+        broken = f"{type(cause).__name__}: {cause}"
+    else:
+        try:
+            found = list(_all(job, tests))
+        except InputError as failure:
+            error = str(failure)
+        except MemoryError:
+            error = "It ran out of memory."
+    plain = [replace(g, name=_printable(g.name), said=_printable(g.said)) for g in found]
+    told = {"graded": [*map(asdict, plain)], "error": _printable(error), "broken": _printable(broken)}
     Path(job["result"]).write_text(json.dumps(told), encoding="utf-8")
     sys.stdout.flush()
     os._exit(0)  # threads that a student left running do not hold up the class
 
 
-def _all(job: dict[str, Any]) -> Iterator[Graded]:
-    tests = module_of(job["hidden"], "hidden") if job["hidden"] else None
+def _all(job: dict[str, Any], tests: Any) -> Iterator[Graded]:
     modules = []
     for n, file in enumerate(job["files"]):
         sys.path.append(os.path.dirname(file))
         modules.append(module_of(file, "homework" if not n else f"homework_{n}"))
     classes = {name: found for module in modules for name, found in classes_of(module).items()}
-    for name in job["wanted"] or classes:
+    for name in dict.fromkeys(job["wanted"]) or classes:
         yield _class(name, classes)
     if not job["wanted"] and not classes and tests is None:
         raise InputError("There is no class with value, grad and compute_grad() or backward().")
@@ -185,9 +203,8 @@ def _class(name: str, classes: dict[str, type]) -> Graded:
 
 def _hidden(tests: Any, names: dict[str, Any]) -> Iterator[Graded]:
     """Run each `test_...(student)` of the teacher's file; `student` has all that the submission defines."""
-    student = type("Student", (), {key: staticmethod(v) if inspect.isfunction(v) else v
-                                   for key, v in names.items() if not key.startswith("__")})()  # fmt: skip
-    for key, test in vars(tests).items():
+    student = SimpleNamespace(**{key: v for key, v in names.items() if not key.startswith("__")})
+    for key, test in [*vars(tests).items()]:  # a test may set what is global
         if not key.startswith("test_") or not callable(test):
             continue
         name = (inspect.getdoc(test) or key).splitlines()[0]

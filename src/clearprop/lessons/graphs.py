@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from clearprop.modes import enable_grad
 from clearprop.ops import random
 from clearprop.tensor import Tensor
 
@@ -172,7 +173,8 @@ def variables(name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     state = random.get_rng_state()
     try:
-        exec(compile(SOURCES[name], f"<lesson {name}>", "exec"), found)
+        with enable_grad():  # whoever asks first, the graph is kept for all
+            exec(compile(SOURCES[name], f"<lesson {name}>", "exec"), found)
     finally:
         random.set_rng_state(state)
     return found

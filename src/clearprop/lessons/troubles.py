@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.diagnosis.doctor import Diagnosis, doctor
+from clearprop.modes import enable_grad
 from clearprop.ops import random
 
 STEPS = 80  # that are recorded
@@ -127,7 +128,7 @@ def losses(source: str) -> list[float | None]:
     state = random.get_rng_state()
     try:
         made = _run(source)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), enable_grad():
             found = [float(made["step"](made["x"], made["y"]).value) for _ in range(STEPS)]
     finally:
         random.set_rng_state(state)
@@ -142,7 +143,9 @@ def examined(name: str) -> Diagnosis:
         made = _run(TROUBLES[name].source)
     finally:
         random.set_rng_state(state)
-    return doctor(made["model"], (made["x"], made["y"]), made["loss"], made["optimizer"], step=made["step"])
+    with enable_grad():
+        data = made["x"], made["y"]
+        return doctor(made["model"], data, made["loss"], made["optimizer"], step=made["step"])
 
 
 def _run(source: str) -> dict[str, Any]:

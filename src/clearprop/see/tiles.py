@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ _WRITTEN = 20  # entries up to which the numbers themselves are shown
 _SIDE = 64  # squares along the longer side of one tile that stands alone
 _ROWS, _COLUMNS = 6, 8  # of the tiles of an array with more than two axes
 _LOOKED_AT = 1_000_000  # entries of which quantiles are taken
+_SQUARES = 2.0**500  # the largest magnitude whose squares are added up as they are
 _GAP = (160, 160, 160)  # between tiles
 _POINTS = {
     "least": 0.0,
@@ -54,13 +56,18 @@ def _row(name: str, array: Any) -> tuple[str, ...]:
     """The quantiles of an array's finite entries, of every k-th where there are too many."""
     flat = array.reshape(-1)
     step = -(-flat.size // _LOOKED_AT)
+    while math.gcd(step, flat.size) > 1:  # else it may meet the same columns again and again
+        step += 1
     seen = flat[::step].astype(np.float64)
     finite = seen[np.isfinite(seen)]
-    points = np.quantile(finite, list(_POINTS.values())) if finite.size else [np.nan] * len(_POINTS)
+    largest = float(np.abs(finite).max(initial=0.0))
+    unit = largest if largest > _SQUARES else 1.0
+    finite = finite / unit
+    points = np.quantile(finite, list(_POINTS.values())) if finite.size else np.full(len(_POINTS), np.nan)
     moments = (finite.mean(), finite.std()) if finite.size else (np.nan, np.nan)
     counts = (int((flat == 0).sum()), int((~np.isfinite(flat)).sum()) if array.dtype.kind == "f" else 0)
-    sampled = name if step == 1 else f"{name}, of every {step}th entry"
-    return (sampled, *map(brief, (*points, *moments)), *(f"{n:,}" for n in counts))
+    sampled = name if step == 1 else f"{name}, of 1 in {step} entries"
+    return (sampled, *(brief(unit * x) for x in (*points, *moments)), *(f"{n:,}" for n in counts))
 
 
 def _figure(name: str, array: Any) -> str:

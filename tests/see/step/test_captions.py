@@ -77,6 +77,16 @@ def test_what_is_no_caption_is_refused(options, said):
         dag(**options)
 
 
+def test_what_a_caption_says_is_text_on_the_page():
+    own = {key: f'"{key}" <b>&' for key in ("quiz", "quiz level 1", "inputs", "view", "title tree", "depth")}
+    page = trace(Tensor(3.0, name="x") ** 2, captions=own, quiz=1).to_html()
+    before_scripts = page.partition("<script")[0]
+
+    for key in ("quiz", "quiz level 1", "inputs", "view", "title tree", "depth"):
+        assert f"&quot;{key}&quot; &lt;b&gt;&amp;" in before_scripts
+        assert f'"{key}" <b>' not in before_scripts
+
+
 def test_slots_in_brackets_count_as_slots():
     assert slots_of("{(g)} and {g} of {x}") == {"g", "x"}
 
@@ -97,6 +107,16 @@ def test_a_name_with_braces_is_no_slot(label):
     assert f"{label} had 3; the sum is 6." in steps[-1].sentence
     assert f"{label}.grad = 3 + 3 = 6" in steps[-1].chain
     steps.to_html()
+
+
+@pytest.mark.parametrize("slot", ["g", "total", "v0", "s7", "v99"])
+def test_a_name_with_a_slot_in_it_loses_its_braces(slot):
+    x = Tensor(3.0, name=f"W_{{{slot}}}")
+    steps = trace(x * x + 1, names={})
+
+    assert f"W_{slot} had 3; the sum is 6." in steps[-1].sentence
+    assert f"W_{slot}.grad = 3 + 3 = 6" in steps[-1].chain
+    assert f"from W_{slot}." in steps[0].sentence
 
 
 @pytest.mark.filterwarnings("error")

@@ -118,3 +118,23 @@ def test_what_is_too_large_or_has_another_ending_is_refused(tmp_path, capsys):
         clearprop.trace(y).to_choice()
     assert main(["step", "a*b", "a=1", "b=2", "--choose", str(tmp_path / "x.svg")]) == 2
     assert "wants a name that ends in .html" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("algorithm", ["tree", "recursive"])
+def test_a_pass_that_does_not_wait_is_no_page_of_orders(algorithm):
+    c = Tensor(2.0) * 3
+    with pytest.raises(ValueError, match="a page of orders: shows the topological pass"):
+        clearprop.trace(c * c + c, algorithm=algorithm).to_choice()
+
+
+def test_a_graph_with_hooks_is_no_page_of_orders():
+    c = Tensor(2.0) * 3
+    with c.register_hook(lambda g: 10 * g), pytest.raises(ValueError, match="there is a hook"):
+        clearprop.trace(c * c).to_choice()
+
+
+@pytest.mark.filterwarnings("error")
+def test_complex_gradients_are_shown_whole():
+    z = Tensor(1 + 2j, name="z")
+
+    assert '"sends":[[0,"0.447214+0.894427j"' in clearprop.trace(np.abs(z)).to_choice()

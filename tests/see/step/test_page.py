@@ -627,3 +627,14 @@ def test_nothing_is_cut_off_at_any_width(visit, make, width):
 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("document.documentElement.scrollHeight <= 2 * innerHeight")
+
+
+def test_what_a_hook_makes_is_not_repeated_by_the_page_and_not_asked_for():
+    h = Tensor(3.0, name="x") * 2
+    with h.register_hook(lambda g: 10 * g):
+        steps = trace(h * h, quiz=3)
+        page = steps.to_html()
+
+    assert "const script = null" in page
+    assert "whole gradient of x?" in page
+    assert "whole gradient of h?" not in page

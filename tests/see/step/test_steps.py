@@ -248,3 +248,8 @@ def test_an_array_of_data_has_its_name_in_the_rules_too():
 
     assert "= X @ w" in said
     assert "w.grad = X^T @ c.grad" in said
+
+
+def test_a_gradient_of_ones_own_starts_no_pass_that_would_not_heed_it():
+    with pytest.raises(ValueError, match="starts the topological pass alone"):
+        trace(dag(), 5.0, algorithm="tree")

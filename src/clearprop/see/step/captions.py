@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from clearprop.errors import InputError, lesson
@@ -290,6 +291,11 @@ class Captions:
     def say(self, key: str, **named: Any) -> str:
         """Return a sentence with its names filled in; slots that are not named stay."""
         return SLOT.sub(lambda found: str(named.get(found[2], found[0])), self[key])
+
+    @property
+    def as_html(self) -> Captions:
+        """The same sentences for a page, on which what they say is text and no markup."""
+        return Captions(self.language, {key: escape(said) for key, said in self.words().items()})
 
     def listed(self, names: list[str]) -> str:
         """Return names as a sentence lists them: `a, b and c`."""

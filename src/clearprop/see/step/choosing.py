@@ -29,8 +29,14 @@ def choosing(trace: Trace, title: str = "") -> str:
 
     A node may come when all its users have been chosen: then its gradient is whole, and it is passed on to
     its inputs. The page says which user is missing where it may not, and how many orders are still possible.
-    Raises ValueError for more than 60 nodes.
+    Raises ValueError for more than 60 nodes, for a pass that does not wait, and for a graph with hooks, which
+    make other numbers of those that arrive.
     """
+    if trace.algorithm != "topological":
+        hint = 'trace(t, algorithm="topological").to_choice()'
+        raise ValueError(lesson("a page of orders", "shows the topological pass", trace.algorithm, hint=hint))
+    if trace.has_hooks:
+        raise ValueError(lesson("a page of orders", "shows gradients as they arrive", "there is a hook"))
     nodes = [node for node in trace.order if node.requires_grad]
     if len(nodes) > _MOST:
         wanted = f"shows at most {_MOST} nodes that need a gradient"
@@ -81,7 +87,8 @@ def _told(trace: Trace, nodes: list[Tensor], drawn: Placement) -> list[dict[str,
 
 
 def _number(amount: Any) -> float | str:
-    return float(amount) if is_number(amount) and np.isfinite(amount) else written(amount)
+    plain = is_number(amount) and np.isrealobj(amount) and np.isfinite(amount)
+    return float(amount) if plain else written(amount)
 
 
 def _arrow(drawn: Placement, step: Step) -> str:

@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clearprop.errors import lesson
+from clearprop.errors import UnwritableError, lesson
 from clearprop.see.drawing.draw import png, write
 from clearprop.see.step.page import picture
 
@@ -85,7 +85,11 @@ def gif(trace: Trace, scale: float = 2.0) -> bytes:
 def save_frames(trace: Trace, folder: str | os.PathLike[str], overwrite: bool = True) -> list[Path]:
     """Write `step-000.png` and so on into a folder, which is made if it is missing; return the paths."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        got = str(error.strerror).lower()
+        raise UnwritableError(lesson(f"writing into {folder}", "wants a folder", got)) from error
     paths = []
     for n, image in enumerate(frames(trace)):
         paths.append(folder / f"step-{n:03d}.png")

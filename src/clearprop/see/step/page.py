@@ -90,11 +90,12 @@ def parts(trace: Trace, title: str = "") -> PageParts:
     }
     if trace.quiz:
         told["questions"] = questions(lanes[-1])
-    say = trace.captions.say
+    words = trace.captions.as_html
+    say = words.say
     body = [
         _bar(lanes, trace),
         f'<details class="tools"{" open" if len(trace.order) > COMFORTABLE else ""}>'
-        f"<summary>{say('view')}</summary>{tools(trace.captions)}</details>",
+        f"<summary>{say('view')}</summary>{tools(words)}</details>",
         '<div class="lanes room">',
         *(_drawing(lane) for lane in lanes),
         "</div>",
@@ -130,7 +131,8 @@ def _file(name: str) -> str:
 
 
 def _plain_start(trace: Trace) -> bool:
-    return is_number(trace.start) and float(trace.start) == 1.0
+    """Whether the pass starts with 1 and the rules alone make gradients: then a page can repeat it."""
+    return is_number(trace.start) and bool(trace.start == 1) and not trace.has_hooks
 
 
 def _lanes(trace: Trace) -> list[Trace]:
@@ -294,14 +296,14 @@ def _lit(step: Step, drawn: Placement) -> list[str]:
 
 
 def _bar(lanes: list[Trace], shown: Trace) -> str:
-    say = shown.captions.say
+    say = shown.captions.as_html.say
     back, forward = say("back"), say("forward button")
     buttons = (("first", say("go first"), "&#x21E4;"), ("back", say("go back"), f"&larr; {back}"))
     after = (("forward", say("go forward"), f"{forward} &rarr;"), ("last", say("go last"), "&#x21E5;"))
 
     options = "".join(
         f'<option value="{lane.algorithm}"{" selected" if lane.algorithm == shown.algorithm else ""}>'
-        f"{escape(say(f'title {lane.algorithm}'))}</option>"
+        f"{say(f'title {lane.algorithm}')}</option>"
         for lane in lanes
     )
     label = say("algorithm")
@@ -341,7 +343,7 @@ def _inputs(trace: Trace, script: Script | None) -> str:
         for node in changeable[:_MOST_FIELDS]
     )
     more = len(changeable) - _MOST_FIELDS
-    say = trace.captions.say
+    say = trace.captions.as_html.say
     rest = f"<p>{say('more inputs', n=more)}</p>" if more > 0 else ""
     return (
         f"<h2>{say('inputs')}</h2>"

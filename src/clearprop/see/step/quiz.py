@@ -7,7 +7,6 @@ entry of the largest magnitude is asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +56,7 @@ def _gradients(trace: Trace) -> Iterator[dict[str, Any]]:
     start = next(step for step in trace if step.kind == "start")
     for node in trace.order:
         received = trace.received(node)
-        if received and node is not trace.output:
+        if received and node is not trace.output and trace.hooked(node) is None:
             total = received[-1].total
             answer = ["total", received[-1].number] if is_number(total) else None
             yield from _question(3, start, trace, "quiz gradient", node, total, answer, received)
@@ -97,9 +96,9 @@ def _question(
 
 def form(trace: Trace, level: int) -> str:
     """Return the part of a page in which the questions are asked."""
-    say = trace.captions.say
+    say = trace.captions.as_html.say
     levels = "".join(
-        f'<option value="{n}"{" selected" if n == level else ""}>{escape(say(f"quiz level {n}"))}</option>'
+        f'<option value="{n}"{" selected" if n == level else ""}>{say(f"quiz level {n}")}</option>'
         for n in LEVELS
     )
     return (

@@ -25,6 +25,7 @@ from clearprop.see.step.captions import SLOT
 from clearprop.tensor import Tensor
 
 TIMES = "\N{MULTIPLICATION SIGN}"
+_NUMBERS = re.compile(r"\{\(?(g|local|amount|before|total|[vs]\d+)\)?\}")
 _MOST_TERMS = 3  # of a sum that is written out in a box
 
 
@@ -52,6 +53,15 @@ def fill(template: str, slots: Mapping[str, str] | Callable[[str], str | None]) 
         return f"({shown})" if found[1] and shown.startswith("-") else shown
 
     return SLOT.sub(slot, template)
+
+
+def without_slots(label: str) -> str:
+    """Return a name that no template takes for a number's slot.
+
+    >>> without_slots("W_{g}"), without_slots("w_{1}")
+    ('W_g', 'w_{1}')
+    """
+    return _NUMBERS.sub(r"\1", label)
 
 
 def tell(step: Any) -> Told:

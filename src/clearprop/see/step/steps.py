@@ -27,7 +27,7 @@ from clearprop.see.step.arrow import Arrow
 from clearprop.see.step.captions import Captions, captions_of
 from clearprop.see.step.entry import Products, entry_of
 from clearprop.see.step.quiz import LEVELS
-from clearprop.see.step.sentences import Told, fill, tell
+from clearprop.see.step.sentences import Told, fill, tell, without_slots
 from clearprop.tensor import Tensor
 from clearprop.typed.expression import fresh_names
 from clearprop.typed.lecture import ALGORITHMS, Addend, Pass, topological
@@ -254,6 +254,11 @@ class Trace:
         changed = before is not None and not np.array_equal(before, self.grads[node], equal_nan=True)
         return before if changed and id(node) in held else None
 
+    @property
+    def has_hooks(self) -> bool:
+        """Whether a hook stands on one of the nodes, which may make another gradient of what arrives."""
+        return any(id(node) in held for node in self.order)
+
     def to_text(self, *, colour: bool = False, ascii: bool = False, digits: int = 6) -> str:
         """Return all steps as text: the graph with its values, every arrow with its numbers, the sums."""
         from clearprop.see.step.text import text
@@ -346,6 +351,9 @@ def trace(
     must_be_a_tensor("trace", output)
     if algorithm not in ALGORITHMS:
         raise ValueError(lesson("trace(t)", f"algorithm is one of {', '.join(ALGORITHMS)}", repr(algorithm)))
+    if grad is not None and algorithm != "topological":
+        wanted = "starts the topological pass alone with a gradient of one's own"
+        raise ValueError(lesson("trace(t, grad)", wanted, f"algorithm={algorithm!r}"))
     if quiz not in (0, *LEVELS):
         raise ValueError(lesson("trace(t)", "quiz is a level, 1 to 3, or 0 for none", repr(quiz)))
     told = captions_of(language, captions)
@@ -386,9 +394,12 @@ def compared(shown: Trace, most: int) -> list[Trace]:
 
 
 def _names(order: list[Tensor], known: Mapping[int, str]) -> dict[Tensor, str]:
-    """Return a name for every node: one that is known, its own, or a letter that is free; every name once."""
+    """Return a name for every node: one that is known, its own, or a letter that is free; every name once.
+
+    Where a name has in braces what the sentences use as a slot, as `W_{g}`, it loses the braces.
+    """
     names: dict[Tensor, str] = {}
-    given = {node: known.get(id(node)) or node.name for node in order}
+    given = {node: without_slots(known.get(id(node)) or node.name or "") for node in order}
     fresh = fresh_names({*filter(None, given.values()), *known.values()})
     used: set[str] = set()
     for node in order:
