@@ -105,8 +105,9 @@ def test_without_a_name_a_course_is_written(capsys, tmp_path):
     assert (folder / "tree.html").is_file()
     (folder / "exercises" / "tanh.py").write_text("# half solved")
     (folder / "tree.html").write_text("mine")
-    assert main(["lecture", "--html", str(folder)]) == 2
+    assert main(["lecture", "--html", str(folder), "--language", "de"]) == 2
     assert "tree.html" in capsys.readouterr().err
+    assert '<html lang="en">' in (folder / "index.html").read_text(encoding="utf-8")
     printed(capsys, "--html", str(folder), "--force", "--language", "de")
     assert "Backpropagation auf einem Baum" in (folder / "tree.html").read_text(encoding="utf-8")
 
@@ -120,6 +121,11 @@ def test_the_course_as_a_notebook(capsys, tmp_path):
     assert main(["lecture", "--notebook", str(path)]) == 2
     assert main(["lecture", "dag", "--notebook", str(path)]) == 2
     assert main(["lecture", "--notebook", str(tmp_path / "no" / "where.ipynb")]) == 2
+    capsys.readouterr()
+    for name in ("course", "course.html"):
+        assert main(["lecture", "--notebook", str(tmp_path / name)]) == 2
+        assert "wants a name that ends in .ipynb" in capsys.readouterr().err
+        assert not (tmp_path / name).exists()
 
 
 def test_the_lecture_speaks_german(capsys):

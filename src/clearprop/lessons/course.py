@@ -8,6 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from clearprop import marks
+from clearprop.errors import InputError, lesson
+from clearprop.files import replaceable
 from clearprop.lessons.exercises import FILES
 from clearprop.lessons.graphs import SOURCES, last
 from clearprop.lessons.handout import handout
@@ -27,6 +30,8 @@ def course(folder: str | os.PathLike[str], language: str = "en", overwrite: bool
     said, folder = told(language), Path(folder)
     made = {"index.html": contents(said), "handout.html": handout(said)}
     made |= {f"{name}.html": page(name, said) for name in ORDER}
+    for name in made:  # all before the first is written, or half of the pages would be new
+        replaceable(folder / name, None if overwrite else marks.html)
     (folder / "exercises").mkdir(parents=True, exist_ok=True)
     for name, text in made.items():
         write(folder / name, text.encode(), overwrite)
@@ -58,9 +63,13 @@ def _item(name: str, said: Teaching) -> str:
 def notebook(path: str | os.PathLike[str], language: str = "en", overwrite: bool = False) -> Path:
     """Write the lessons as a Jupyter notebook: the text, and the lines that make each graph live.
 
-    Returns its path; raises InputError as `course` does.
+    Returns its path; raises InputError as `course` does, and for a name without the ending .ipynb.
     """
     said = told(language)
+    path = Path(path)
+    if path.suffix.lower() != ".ipynb":
+        got, hint = path.suffix or "no ending", f"{path.with_suffix('.ipynb')}"
+        raise InputError(lesson(f"a notebook {path}", "wants a name that ends in .ipynb", got, hint=hint))
     cells = [_cell("markdown", "course", f"# {said.words['course']}")]
     for part, names in PARTS.items():
         cells.append(_cell("markdown", part, f"## {said.words[part]}"))
@@ -76,7 +85,6 @@ def notebook(path: str | os.PathLike[str], language: str = "en", overwrite: bool
         },
         "cells": cells,
     }
-    path = Path(path)
     write(path, (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode(), overwrite)
     return path
 
