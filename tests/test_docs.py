@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-WRITTEN = ROOT / "docs" / "reference"  # by the manual's build, from the library itself
-PAGES = sorted([*ROOT.glob("*.md"), *(p for p in (ROOT / "docs").rglob("*.md") if WRITTEN not in p.parents)])
+WRITTEN = {ROOT / "docs" / name for name in ("reference", "examples")}  # by the manual's build
+FOUND = (page for page in (ROOT / "docs").rglob("*.md") if WRITTEN.isdisjoint(page.parents))
+PAGES = sorted([*ROOT.glob("*.md"), *FOUND])
 RUN = [
     page for page in PAGES if "```python" in page.read_text(encoding="utf-8") and page.parent.name != "why"
 ]
