@@ -50,7 +50,7 @@ def test_saves_svg_html_and_text(tmp_path):
 
 
 def test_saves_png(tmp_path):
-    pytest.importorskip("cairosvg")
+    pytest.importorskip("cairosvg", exc_type=(ImportError, OSError))  # OSError: without the library cairo
 
     path = draw(lecture()).save(tmp_path / "e.png")
 
@@ -68,6 +68,18 @@ def test_png_without_its_converter_names_the_extra(tmp_path, monkeypatch):
         "  Try pip install 'clearprop[png]', or save('graph.svg'), which needs nothing."
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_png_without_the_library_cairo_names_it(tmp_path, monkeypatch):
+    (tmp_path / "lost").mkdir()
+    (tmp_path / "lost" / "cairosvg.py").write_text('raise OSError("no library called cairo-2 was found")')
+    monkeypatch.syspath_prepend(tmp_path / "lost")
+    monkeypatch.delitem(sys.modules, "cairosvg", raising=False)
+
+    with pytest.raises(
+        ImportError, match=r"cairosvg finds no library cairo\.\n  Try apt install libcairo2, or"
+    ):
+        draw(lecture()).to_png()
 
 
 def test_an_unknown_ending_is_refused(tmp_path):

@@ -145,9 +145,12 @@ def png(drawn: str, scale: float, called: str) -> bytes:
     """Return an SVG as a PNG image; raises ImportError, which names what was `called`, without cairosvg."""
     try:
         cairosvg = importlib.import_module("cairosvg")  # by name: type checks do not depend on it
-    except ImportError as error:
-        wanted, got = "wants a converter from SVG to PNG", "cairosvg is not installed"
-        hint = "pip install 'clearprop[png]', or save('graph.svg'), which needs nothing"
+    except (ImportError, OSError) as error:  # OSError: the package is there, the library cairo is not
+        there = isinstance(error, OSError)
+        wanted = "wants a converter from SVG to PNG"
+        got = "cairosvg finds no library cairo" if there else "cairosvg is not installed"
+        cure = "apt install libcairo2" if there else "pip install 'clearprop[png]'"
+        hint = f"{cure}, or save('graph.svg'), which needs nothing"
         raise ImportError(lesson(called, wanted, got, hint=hint)) from error
     return _signed(bytes(cairosvg.svg2png(drawn.encode(), scale=scale)))
 
