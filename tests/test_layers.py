@@ -20,7 +20,7 @@ ORDER = {
         "nn optim data interop parallel typed see testing check diagnosis homework compiler train play "
         "shipping lessons sklearn torch coverage __init__ cli __main__"
     ),
-    "see": "readable document numbers names algebra layout drawing tiles page step summaries gallery "
+    "see": "readable document frame numbers names algebra layout drawing tiles page step summaries gallery "
     "__init__",
     "compiler": "program plan js plain numpy llvm xla executors capture proof explain step __init__",
     "compiler/js": "kinds loops symbols entries writers script __init__",

@@ -1,8 +1,6 @@
-"""Text that folds, verdicts and frames, as a notebook gets them."""
+"""Text that folds, verdicts and tables, as a notebook gets them."""
 
-import base64
 import re
-import zlib
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,7 +9,6 @@ import pytest
 import clearprop
 from clearprop import Tensor, nn, optim
 from clearprop.data import DataLoader, read_table
-from clearprop.see.document import MOST_IN_A_CELL, framed
 from clearprop.see.readable import foldable, judged
 
 
@@ -127,41 +124,3 @@ def test_the_text_at_a_prompt_says_what_it_is(made, text):
     net = nn.Linear(3, 1)
 
     assert repr(made(optim.SGD(net.parameters(), lr=0.1))).startswith(text)
-
-
-# --- frames -------------------------------------------------------------------------------------------------
-def test_a_small_page_is_kept_as_it_is():
-    page = '<p title="it\'s">a &amp; b</p>'
-
-    assert "srcdoc='<p title=\"it&#39;s\">a &amp;amp; b</p>'" in framed(page, "t", 300, "too large")
-
-
-def test_a_large_page_is_packed_and_a_giant_is_left_out():
-    page = "<!DOCTYPE html>" + "0123456789" * 100_000
-    shown = framed(page, "t", 300, "too large")
-    packed = re.search(r'atob\("([^"]*)"\)', shown).group(1)
-
-    assert len(shown) < 20_000
-    assert zlib.decompress(base64.b64decode(packed)).decode() == page
-    noise = np.random.default_rng(0).bytes(MOST_IN_A_CELL).hex()
-    assert framed(noise, "t", 300, "too <large>") == "<p>too &lt;large&gt;</p>"
-
-
-def test_a_graph_of_two_thousand_nodes_is_shown_as_the_page_that_folds():
-    x = y = Tensor(np.linspace(0, 1, 5))
-    for _ in range(700):
-        y = np.tanh(y) + x * 1.0
-    drawing, steps = clearprop.draw(y.sum()), clearprop.trace(y.sum())
-
-    assert drawing._repr_svg_() is None
-    assert repr(drawing) == "<Drawing of 2102 boxes: save('x.html') folds them>"
-    for shown in (drawing._repr_html_(), steps._repr_html_()):
-        assert "<iframe" in shown
-        assert len(shown) < MOST_IN_A_CELL
-
-
-def test_masks_stand_in_the_box_of_the_module_that_works_with_them():
-    net = nn.Sequential(*[nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5)) for _ in range(12)])
-    drawing = clearprop.draw(np.sum(net(np.ones((2, 4)))), net)
-
-    assert "mask" not in drawing.to_text()

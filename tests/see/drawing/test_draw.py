@@ -261,3 +261,10 @@ def test_drawing_costs_nothing_until_it_is_used():
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert shown.strip() == "[]"
+
+
+def test_masks_stand_in_the_box_of_the_module_that_works_with_them():
+    net = nn.Sequential(*[nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5)) for _ in range(12)])
+    drawing = draw(np.sum(net(np.ones((2, 4)))), net)
+
+    assert "mask" not in drawing.to_text()

@@ -16,11 +16,11 @@ from clearprop.errors import lesson
 from clearprop.files import whole_file
 from clearprop.graph import topological_order
 from clearprop.see.algebra.labels import must_be_a_tensor
-from clearprop.see.document import framed
 from clearprop.see.drawing.arrange import Placement, layout
 from clearprop.see.drawing.folding import COMFORTABLE, folds
 from clearprop.see.drawing.svg import svg
 from clearprop.see.drawing.text import text
+from clearprop.see.frame import framed
 from clearprop.see.names import alike, callers_frame, find, model_name, model_of
 from clearprop.tensor import Tensor
 

@@ -18,9 +18,9 @@ from clearprop.hooks import held
 from clearprop.see.algebra.labels import must_be_a_tensor
 from clearprop.see.algebra.notation import Term, name
 from clearprop.see.algebra.symbols import Symbol, input_term, op_term
-from clearprop.see.document import framed
 from clearprop.see.drawing.draw import write
 from clearprop.see.drawing.folding import COMFORTABLE
+from clearprop.see.frame import framed
 from clearprop.see.names import alike, callers_frame, find, model_name, model_of
 from clearprop.see.numbers import written
 from clearprop.see.step.arrow import Arrow
