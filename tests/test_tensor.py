@@ -188,6 +188,17 @@ def test_a_shape_mismatch_says_what_met_what_and_where():
     assert "Try x @ y.T: the last axes are the ones that agree." in str(e.value)
 
 
+@pytest.mark.parametrize("name", ["cumsum", "logsumexp", "argmax", "softmax", "flip"])
+def test_what_is_given_by_position_and_by_keyword_is_refused(name):
+    op, x = clearprop.registry.ops[name], Tensor(np.ones((2, 3)))
+    first = next(iter(op.defaults))
+
+    with pytest.raises(
+        TypeError, match=rf"{name}\(\.\.\.\): takes {first} once: it was given by position and by"
+    ):
+        op(x, 0, **{first: 1})
+
+
 def test_an_unknown_keyword_is_named_with_the_known_ones():
     with pytest.raises(TypeError, match=r"ptp\(.*unexpected keyword argument 'where'"):
         np.ptp(Tensor([1.0]), where=[True])

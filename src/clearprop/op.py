@@ -303,7 +303,12 @@ class Op:
             wanted = f"takes {arity + len(places)} arguments by position"
             hint = "the rest by keyword: " + ", ".join(self.defaults)
             raise TypeError(lesson(f"{self.name}(...)", wanted, f"{len(args)}", at_line(), hint))
-        return args[:arity], kwargs | dict(zip(places, extra, strict=False))
+        placed = dict(zip(places, extra, strict=False))
+        twice = [name for name in placed if name in kwargs]
+        if twice:
+            wanted, got = f"takes {', '.join(twice)} once", "it was given by position and by keyword"
+            raise TypeError(lesson(f"{self.name}(...)", wanted, got, at_line()))
+        return args[:arity], kwargs | placed
 
     def _failure(self, error: Exception, inputs: Any, values: Any, attrs: dict[str, Any]) -> Exception:
         """Turn NumPy's complaint into one that says which op, which inputs, and on which line."""
