@@ -153,6 +153,32 @@ def test_what_is_found_is_told_as_json(tmp_path, capsys):
     assert 0 <= told["test"]["accuracy"] <= 1
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_a_dark_file_alone_is_read_by_the_scale_of_the_training(tmp_path, capsys, dtype):
+    top = 65535 if dtype == "uint16" else 255
+    images = np.random.default_rng(0).integers(0, top + 1, (40, 8, 8)).astype(dtype)
+    np.savez(tmp_path / "m.npz", images=images, labels=np.arange(40) % 2)
+    file = trained(tmp_path, tmp_path / "m.npz", "--model", "mlp", "--hidden", "none", "--dropout", 0)
+    model, dark = PictureModel.load(file), np.full((1, 8, 8), top // 300 + 1, dtype)
+    np.savez(tmp_path / "dark.npz", images=dark, labels=[0])
+    capsys.readouterr()
+    assert run("predict", file, tmp_path / "dark.npz") == 0
+    told = capsys.readouterr()
+
+    expected = model.probabilities(np.round(dark[:, None] * (255 / top)).astype(np.uint8))
+    assert float(table(told.out)[0]["probability 0"]) == pytest.approx(expected[0, 0], abs=1e-6)
+    assert model.tops == {dtype: top}
+    assert not told.err
+
+    np.savez(tmp_path / "other.npz", images=dark.astype(np.int64), labels=[0])
+    assert run("predict", file, tmp_path / "other.npz") == 0
+    assert "does not say what white is in pixels of int64; by the brightest here" in capsys.readouterr().err
+    if dtype == "float32":
+        np.savez(tmp_path / "bright.npz", images=dark + 400, labels=[0])
+        assert run("predict", file, tmp_path / "bright.npz") == 2
+        assert "wants pixels from 0 to 255, as in training: float32 from 401" in capsys.readouterr().err
+
+
 def test_the_report_shows_mistakes_as_pictures(tmp_path, capsys):
     data = bright(tmp_path)
     run(

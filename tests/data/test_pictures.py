@@ -333,6 +333,19 @@ def test_all_parts_of_npz_have_one_scale(tmp_path, dtype):
     assert found.images[found.parts == 2].max() <= 1
 
 
+def test_idx_files_of_one_folder_have_one_scale(tmp_path):
+    for part, value in (("train", 51400), ("t10k", 128)):
+        pixels, labels = np.full((2, 8, 8), value, ">i4"), bytes([0, 1])
+        head = bytes([0, 0, 12, 3]) + np.array(pixels.shape, ">u4").tobytes()
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(head + pixels.tobytes())
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2]) + labels)
+    found = read_pictures(tmp_path)
+
+    assert np.unique(found.images[found.parts == 0]).tolist() == [200]
+    assert np.unique(found.images[found.parts == 2]).tolist() == [0]
+    assert found.tops == {"int32": 65535.0}
+
+
 def test_npz_of_a_table_is_no_pictures(tmp_path):
     np.savez(tmp_path / "t.npz", x=np.zeros((3, 2)), y=np.zeros(3))
 

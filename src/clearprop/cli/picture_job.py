@@ -65,7 +65,8 @@ class PictureJob(Job):
         network = built(name, pictures.shape, len(pictures.classes), **self._options(name))
         mean, spread = moments(pictures.images[self.parts[0]])
         label = name if is_own(name) else None
-        self.model = PictureModel(network, pictures.classes, pictures.shape, mean, spread, own=label)
+        told = pictures.classes, pictures.shape, mean, spread
+        self.model = PictureModel(network, *told, own=label, tops=pictures.tops)
         self.start = copy.deepcopy(network)
         self._class_weights()
 

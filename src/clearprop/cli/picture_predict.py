@@ -75,7 +75,11 @@ def _read(paths: Sequence[str], model: PictureModel) -> tuple[list[str], Array]:
         )
     for path in paths:
         if path != "-" and is_packed(path):
-            images = decoder.refitted(pictures_alone(path))
+            tops = dict(model.tops)
+            images = decoder.refitted(pictures_alone(path, tops))
+            for kind in tops.keys() - model.tops.keys():
+                told = f"the model does not say what white is in pixels of {kind}"
+                print(f"note: {path}: {told}; by the brightest here it is {tops[kind]:g}", file=sys.stderr)
             names += [f"{path}[{i}]" for i in range(len(images))]
             found.append(images)
             continue

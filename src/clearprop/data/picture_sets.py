@@ -31,6 +31,9 @@ _KEYS = (
     ("data", "target"),
     ("images", "target"),
 )
+TOPS = (1.0, 255.0, 65535.0)
+"""What white may be in pixels that are not uint8."""
+
 _LONGEST = 2**34  # bytes that one file may stand for
 
 
@@ -41,45 +44,46 @@ def is_packed(path: str) -> bool:
     )
 
 
-def packed_pictures(path: str) -> Packed | None:
+def packed_pictures(path: str, tops: dict[str, float]) -> Packed | None:
     """Return the pictures, labels, classes, parts, names and notes of such a file, or of a folder of them.
 
-    None stands for a folder that has no such files. `digits` are scikit-learn's. Raises InputError for a file
-    that is cut short or does not fit its labels.
+    None stands for a folder that has no such files. `digits` are scikit-learn's. `tops` says what white is in
+    pixels of a dtype, by its name; what it does not say is found in the file, and put there. Raises
+    InputError for a file that is cut short or does not fit its labels.
     """
     if Path(path).is_dir():
         files = [os.path.join(path, name) for name in sorted(os.listdir(path))]
         files = [file for file in files if os.path.isfile(file)]
         images = [file for file in files if _is_idx(file, 3)]
         if images:
-            return _together(path, [_idx_pair(file) for file in _once(images)])
+            return _together(path, _idx_pairs(_once(images), tops))
         return _cifar(path, {os.path.basename(f): Path(f) for f in files if f.endswith((".bin", ".txt"))})
     if not Path(path).exists() and path == "digits":
         return bundled_pictures()
     if not Path(path).is_file():
         raise InputError(lesson(f"reading {path}", "cannot", "there is no such file or folder"))
     if _is_idx(path):
-        return _together(path, [_idx_pair(path)])
+        return _together(path, _idx_pairs([path], tops))
     if tarfile.is_tarfile(path):
         return _from_tar(path)
     if path.lower().endswith(".npz"):
-        return _npz(path)
+        return _npz(path, tops)
     raise InputError(lesson(f"reading {path}", "is no file of pictures that is known", _KNOWN))
 
 
 _KNOWN = "known are folders, IDX files (MNIST's), CIFAR's binary .tar.gz and .npz"
 
 
-def pictures_alone(path: str) -> Array:
+def pictures_alone(path: str, tops: dict[str, float]) -> Array:
     """Return the pictures of such a file, uint8 of (n, channels, height, width); labels are not needed."""
     if _is_idx(path):
-        return _as_pictures(path, _idx(path))
+        return _as_pictures(path, _idx(path), tops)
     if path.lower().endswith(".npz") and zipfile.is_zipfile(path):
         arrays = _arrays(path)
         found = [array for array in arrays.values() if array.ndim in (3, 4) and array.dtype.kind in "uif"]
         if len(found) == 1:
-            return _as_pictures(path, found[0])
-    packed = packed_pictures(path)
+            return _as_pictures(path, found[0], tops)
+    packed = packed_pictures(path, tops)
     assert packed is not None
     return packed[0]
 
@@ -132,6 +136,14 @@ def _once(files: Iterable[str]) -> list[str]:
     return [*{file.removesuffix(".gz"): file for file in sorted(files, reverse=True)}.values()][::-1]
 
 
+def _idx_pairs(paths: Iterable[str], tops: dict[str, float]) -> list[tuple[Array, Array, int]]:
+    """Return the pictures of IDX files, which are of one scale, their labels and which part each is."""
+    paths = list(paths)
+    pairs = [_idx_pair(path) for path in paths]
+    _find_tops([pixels for pixels, _, _ in pairs], tops)
+    return [(_as_pictures(path, x, tops), y, part) for path, (x, y, part) in zip(paths, pairs, strict=True)]
+
+
 def _idx_pair(path: str) -> tuple[Array, Array, int]:
     """Return the pictures of an IDX file, their labels, which lie beside it, and which part it is."""
     called, name = f"reading {path}", os.path.basename(path)
@@ -153,7 +165,7 @@ def _idx_pair(path: str) -> tuple[Array, Array, int]:
     words = re.split(r"[^a-z0-9]+", name.lower())  # EMNIST's are emnist-letters-test-images-idx3-ubyte
     found = [part for word, part in _PARTS.items() if word in words or name.lower().startswith(word)]
     part = found[0] if found else 0
-    return _as_pictures(path, pixels), labels.astype(np.int64), part
+    return pixels, labels.astype(np.int64), part
 
 
 def _together(path: str, pairs: list[tuple[Array, Array, int]], classes: tuple[str, ...] = ()) -> Packed:
@@ -285,19 +297,16 @@ def _axes(archive: zipfile.ZipFile, name: str) -> int:
         return 0
 
 
-def _npz(path: str) -> Packed:
+def _npz(path: str, tops: dict[str, float]) -> Packed:
     keys = _pairs(path)
     if not keys:
         hint = "arrays of the names x_train and y_train (and x_test, y_test), or images and labels"
         got = f"the arrays are {listed(_arrays(path))}"
         raise InputError(lesson(f"reading {path}", "wants pictures and labels", got, hint=hint))
     arrays, pairs, label_sets = _arrays(path), [], []
-    tops: dict[Any, float] = {}  # parts of one dtype are of one scale, however dark one of them is
-    for one, _ in keys.values():
-        if (pixels := arrays[one]).dtype.kind in "uif":
-            tops[pixels.dtype] = max(tops.get(pixels.dtype, 0.0), float(pixels.max(initial=0)))
+    _find_tops([arrays[one] for one, _ in keys.values()], tops)
     for part, (one, other) in keys.items():
-        images, labels = _as_pictures(path, arrays[one], tops.get(arrays[one].dtype, 0.0)), arrays[other]
+        images, labels = _as_pictures(path, arrays[one], tops), arrays[other]
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]
         if labels.shape != (len(images),) or labels.dtype.kind not in "iubUS":
@@ -313,8 +322,24 @@ def _npz(path: str) -> Packed:
     return _together(path, [(x, y, part) for (x, part), y in zip(pairs, cuts, strict=True)], classes)
 
 
-def _as_pictures(path: str, pixels: Array, highest: float = 0.0) -> Array:
-    """Return pictures as uint8 of (n, channels, height, width); `highest` is of all of one scale."""
+def _find_tops(arrays: Iterable[Array], tops: dict[str, float]) -> None:
+    """Put what white is in pixels of each dtype that is not known, by the brightest of them."""
+    highest: dict[str, float] = {}
+    for pixels in arrays:
+        name = pixels.dtype.name
+        if pixels.dtype.kind in "uif" and name != "uint8" and _top(name, tops) is None:
+            highest[name] = max(highest.get(name, 0.0), float(pixels.max(initial=0)))
+    tops |= {name: next((top for top in TOPS if high <= top), 0.0) for name, high in highest.items()}
+
+
+def _top(name: str, tops: dict[str, float]) -> float | None:
+    """Return what white is in pixels of a dtype; those of one width of floats are those of another."""
+    floats = [top for other, top in tops.items() if other.startswith("float")]
+    return tops.get(name, floats[0] if floats and name.startswith("float") else None)
+
+
+def _as_pictures(path: str, pixels: Array, tops: dict[str, float]) -> Array:
+    """Return pictures as uint8 of (n, channels, height, width); `tops` says what white is in each dtype."""
     called = f"reading {path}"
     if pixels.ndim == 3:
         pixels = pixels[:, None]
@@ -327,9 +352,12 @@ def _as_pictures(path: str, pixels: Array, highest: float = 0.0) -> Array:
         raise InputError(lesson(called, "wants a picture or more", f"{pixels.shape}"))
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels)
-    low, high = float(pixels.min()), max(float(pixels.max()), highest)
-    top = next((top for top in (1.0, 255.0, 65535.0) if high <= top), None)
-    if not low >= 0 or top is None or pixels.dtype.kind not in "uif":
+    told = _top(pixels.dtype.name, tops)
+    _find_tops([pixels], tops)
+    low, high, top = float(pixels.min()), float(pixels.max()), _top(pixels.dtype.name, tops)
+    if not low >= 0 or not top or not high <= top:
+        brighter = told and low >= 0
+        wanted = f"from 0 to {told:g}, as in training" if brighter else "from 0 to 1, to 255 or to 65535"
         got = f"{pixels.dtype} from {low:g} to {high:g}"
-        raise InputError(lesson(called, "wants pixels from 0 to 1, to 255 or to 65535", got))
+        raise InputError(lesson(called, f"wants pixels {wanted}", got, hint="pixels of one scale, or uint8"))
     return np.ascontiguousarray(np.round(pixels * (255.0 / top)).astype(np.uint8))

@@ -37,7 +37,8 @@ class Pictures:
     """Pictures of one size: `images` is uint8 of (n, channels, height, width), `labels` their classes.
 
     `classes` names them, `names` says where each picture came from. `parts` holds 0 to learn from, 1 to
-    validate, 2 to test, where the files say so, and `notes` what a person should know of them.
+    validate, 2 to test, where the files say so, and `notes` what a person should know of them. `tops` says
+    what white was, by the name of their dtype, in pixels that were not uint8.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Pictures:
     names: Sequence[str]
     parts: Array | None = None
     notes: list[str] = field(default_factory=list)
+    tops: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -90,13 +92,14 @@ def read_pictures(
     for files that cannot be read, all of them together, unless `skip_broken` leaves those out.
     """
     path = str(path)
-    found = packed_pictures(path)
+    tops: dict[str, float] = {}
+    found = packed_pictures(path, tops)
     if found is not None:
         images, labels, classes, parts, names, notes = found
         if size is not None or color is not None:
             decoder = Decoder.of(size or images.shape[2:], _channels(color, images.shape[1]))
             images = decoder.refitted(images)
-        pictures = Pictures(path, images, labels, classes, names, parts, notes)
+        pictures = Pictures(path, images, labels, classes, names, parts, notes, tops)
     else:
         pictures = _from_folder(path, size, color, skip_broken)
     present = np.unique(pictures.labels)

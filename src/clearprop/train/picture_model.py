@@ -13,6 +13,7 @@ import numpy.typing as npt
 from clearprop import nn
 from clearprop.data import DataLoader
 from clearprop.data.augment import PictureRows
+from clearprop.data.picture_sets import TOPS
 from clearprop.errors import InputError, lesson
 from clearprop.interop.model_file import load_model, save_model
 from clearprop.modes import no_grad
@@ -27,7 +28,8 @@ class PictureModel:
     """A network of pictures of one `shape`, (channels, height, width), into `classes`.
 
     `mean` and `spread` are those of each channel over the pictures that were learned from; `about` tells how
-    it was trained. `own` is the label of a network of a person's own classes.
+    it was trained. `own` is the label of a network of a person's own classes. `tops` says what white was in
+    pixels that were not uint8, by the name of their dtype; files of before it was kept have none.
     """
 
     network: nn.Module
@@ -37,6 +39,7 @@ class PictureModel:
     spread: list[float]
     about: dict[str, Any] = field(default_factory=dict)
     own: str | None = None
+    tops: dict[str, float] = field(default_factory=dict)
 
     def rows(self, images: Array, labels: Array | None = None, **changes: Any) -> PictureRows:
         """Return pictures, uint8 of (n, channels, height, width), as the network reads them."""
@@ -62,7 +65,8 @@ class PictureModel:
 
     def save(self, path: str | Path, overwrite: bool = True) -> None:
         """Write the model file: all that predictions need; see `save_model`."""
-        pictures = {"classes": self.classes, "shape": self.shape, "mean": self.mean, "spread": self.spread}
+        names = ("classes", "shape", "mean", "spread", *["tops"] * bool(self.tops))
+        pictures = {name: getattr(self, name) for name in names}
         save_model(path, self.network, {"pictures": pictures, **self.about}, overwrite, self.own)
 
     @classmethod
@@ -80,10 +84,13 @@ class PictureModel:
             shape, _ = sizes({"pictures": pictures})
             channels, height, width = shape
             mean, spread = (_numbers(pictures[name], channels) for name in ("mean", "spread"))
+            tops = {str(name): float(top) for name, top in pictures.get("tops", {}).items()}
             heat = float(about.get("temperature", 1.0))
             if min(spread) <= 0 or not 0 < heat < 1e6 or len(set(classes)) < max(2, len(classes)):
                 raise ValueError(f"spreads of {spread}, a temperature of {heat}, {len(classes)} classes")
-            model = cls(network, classes, (channels, height, width), mean, spread, about)
+            if not set(tops.values()) <= {*TOPS}:
+                raise ValueError(f"pixels up to {tops}")
+            model = cls(network, classes, (channels, height, width), mean, spread, about, tops=tops)
             if model.outputs(np.zeros((1, *shape), np.uint8)).shape != (1, len(classes)):
                 raise ValueError(f"answers that are not of {len(classes)} classes")
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
