@@ -149,7 +149,7 @@ class Builder:
     def reduce(self, op: str, x: Value, axis: Any = None, keepdims: bool = False) -> Value:
         """Append a reduction; a reshape drops the reduced axes where they are not kept."""
         row, axes = CORE[op], normal_axes(axis, len(x.shape))
-        dtype = getattr(np, op)(np.empty(1, x.dtype)).dtype
+        dtype = getattr(np, op)(np.zeros(1, x.dtype)).dtype
         if row.better and len(axes) != 1:
             if axis is not None:
                 raise Unlowered(f"{op} along several axes")

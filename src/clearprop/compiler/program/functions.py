@@ -114,7 +114,7 @@ def _windows(s: SymbolicArray, x: SymbolicArray, window_shape: Any, axis: Any) -
 def _cumsum(s: SymbolicArray, x: SymbolicArray, axis: Any = None) -> Any:
     if axis is None or not x.ndim:
         x, axis = x.reshape(-1), 0
-    dtype = np.cumsum(np.empty(1, x.dtype)).dtype
+    dtype = np.cumsum(np.zeros(1, x.dtype)).dtype
     taken = s.builder.cast(x.value, dtype)
     return s.new(s.builder.emit("cumsum", (taken,), x.shape, dtype, {"axis": axis % x.ndim}))
 
