@@ -3,21 +3,30 @@
 `python docs/examples.py` writes them into docs/examples, which git ignores; the manual's build calls it. The
 graph is that of the script itself: it runs, not compiled, until it first goes backward, and what it would go
 back through is drawn. A script that needs a package that is not there has a page without a picture.
+
+What a script prints stands on its page as well. Whole runs take minutes, so that `python docs/examples.py
+--record [NAME ...]` runs them and keeps their words in docs/outputs, beside a digest of the script that said
+them: a test fails where a script has changed since.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
+import hashlib
 import os
 import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent / "examples"
+OUTPUTS = HERE / "outputs"
 _PICTURED = 60  # boxes, up to which the graph stands on the page itself
 INDEX = """\
 # Examples
@@ -69,8 +78,39 @@ def page(script: Path, folder: Path) -> None:
             found.save(folder / f"{script.stem}.svg")
             parts.append(f"![{words}, every array as a small picture]({script.stem}.svg)")
         parts.append(f'<a href="{graph}">{words}, to open and search</a>')
+    if (said := recorded(script)) is not None:
+        parts.append(f"What it prints:\n\n```text\n{said}\n```")
     parts.append(f"```python\n{rest}\n```")
     (folder / f"{script.stem}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def digest(script: Path) -> str:
+    """Return what stands for the text of a script beside what it has printed."""
+    return hashlib.sha256(script.read_bytes()).hexdigest()[:16]
+
+
+def recorded(script: Path) -> str | None:
+    """Return what this very script has printed, None where no run of it has been recorded."""
+    kept = OUTPUTS / f"{script.stem}.txt"
+    if not kept.exists():
+        return None
+    of, _, said = kept.read_text(encoding="utf-8").partition("\n")
+    return said.strip("\n") if of == digest(script) else None
+
+
+def record(script: Path) -> None:
+    """Run a script whole, in a folder of its own, and keep what it prints; one that fails ends this one."""
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, script], cwd=folder, capture_output=True, text=True, check=False
+        )
+    if done.returncode != 0:
+        raise SystemExit(f"{script.name} has failed:\n{done.stdout}{done.stderr}")
+    OUTPUTS.mkdir(exist_ok=True)
+    kept = OUTPUTS / f"{script.stem}.txt"
+    kept.write_text(f"{digest(script)}\n{done.stdout}", encoding="utf-8")
+    print(f"{script.name}: {time.perf_counter() - begin:.0f} s")
 
 
 def first_graph(script: Path) -> Any:
@@ -96,9 +136,22 @@ def first_graph(script: Path) -> Any:
     return "There is no drawing: the script never goes backward by itself."
 
 
-if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        page(SCRIPTS / sys.argv[1], Path(sys.argv[2]))
+def main() -> None:
+    """Write all pages, one page into a folder, or record what scripts print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("one", nargs="*", help="a script's name, and the folder that gets its page")
+    parser.add_argument("--record", nargs="*", metavar="NAME", help="run these scripts, or all, whole")
+    options = parser.parse_args()
+    if options.record is not None:
+        for name in options.record or sorted(script.name for script in SCRIPTS.glob("*.py")):
+            record(SCRIPTS / name)
+    elif options.one:
+        script, folder = options.one
+        page(SCRIPTS / script, Path(folder))
     else:
         write(HERE / "examples")
         print("wrote", HERE / "examples")
+
+
+if __name__ == "__main__":
+    main()
