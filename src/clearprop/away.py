@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson
+from clearprop.errors import first_line, lesson
 from clearprop.tensor import Tensor
 
 _SLOTS: dict[str, Any] = {name: Tensor.__dict__[name] for name in ("_value", "grad")}
@@ -80,7 +80,7 @@ def here(array: Any, asked: str = "step(...)") -> Any:
         said = lesson(
             asked,
             "the value went to the device with a call that did not come back",
-            str(error).splitlines()[0],
+            first_line(error),
             hint="loading the last checkpoint",
         )
         raise RuntimeError(said) from error

@@ -29,7 +29,7 @@ import clearprop.numpy as cnp
 from clearprop.batch import one_by_one, rule_of
 from clearprop.compiler import compile as compiled
 from clearprop.compiler.step import available_executors
-from clearprop.errors import lesson
+from clearprop.errors import first_line, lesson
 from clearprop.numpy import array_api, standard
 from clearprop.registry import numpy_functions, ops, ufunc_names
 from clearprop.tensor import Tensor
@@ -165,7 +165,7 @@ def state(name: str, function: Callable[..., Any]) -> tuple[str, str]:
         try:
             theirs, ours = function(*given), function(*(_lifted(x, True) for x in given))
         except Exception as error:
-            return "refused", str(error).split("\n")[0]
+            return "refused", first_line(error)
         if name not in UNSAID and not _agree(ours, theirs):
             return "refused", "differs from NumPy"
         if not any(isinstance(p, Tensor) and p.requires_grad for p in _parts(ours)):
@@ -173,7 +173,7 @@ def state(name: str, function: Callable[..., Any]) -> tuple[str, str]:
         try:
             same = _in_a_step(function, given, theirs)
         except Exception as error:
-            return "refused", f"in a compiled step: {str(error).splitlines()[0]}"
+            return "refused", f"in a compiled step: {first_line(error)}"
     return ("covered", "") if same else ("refused", "differs in a compiled step")
 
 
@@ -214,7 +214,7 @@ def state_of_row(row: array_api.StandardRow) -> tuple[str, str]:
                 if same and (needs := any(getattr(p, "requires_grad", False) for p in _parts(found))):
                     flows, same = flows or needs, _in_a_step(ours, args, wanted, kwargs)
             except Exception as error:  # of any class: what fails does not count
-                return "refused", str(error).split("\n")[0]
+                return "refused", first_line(error)
         if not same:
             return "refused", "differs from NumPy"
     return ("covered" if flows else "plain"), ""
@@ -367,7 +367,7 @@ def print_vmap() -> None:
 
 def main() -> None:
     """Print the table that is asked for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--torch", action="store_true", help="PyTorch's names instead, in a checkout")
     parser.add_argument("--onnx", action="store_true", help="ONNX's operators instead")
     parser.add_argument("--vmap", action="store_true", help="which ops vmap runs one example at a time")

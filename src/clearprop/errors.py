@@ -46,6 +46,15 @@ def lesson(called: str, wanted: str, got: str = "", where: str = "", hint: str =
     return Lesson("\n".join(lines))
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, without its full stop; its class where it says nothing.
+
+    >>> first_line(ValueError("no such axis.\\nSee the guide.")), first_line(MemoryError())
+    ('no such axis', 'MemoryError')
+    """
+    return str(error).strip().partition("\n")[0].strip().rstrip(".") or type(error).__name__
+
+
 def taught(error: Exception) -> bool:
     """Tell whether an error already says what was called, wanted and got.
 

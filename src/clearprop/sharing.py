@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,7 @@ from clearprop.errors import at_line, lesson
 from clearprop.updates import read_only
 
 VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
-_NEW = "max_version" in (
-    inspect.signature(np.ndarray.__dlpack__).parameters if hasattr(np, "unstack") else ()
-)
+_NEW = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # its arrays export with a version and as a copy
 
 
 class Shared:

@@ -32,6 +32,15 @@ def test_help_of_a_command(name, capsys):
     assert f"usage: clearprop {name}" in capsys.readouterr().out
 
 
+def test_many_options_are_told_in_groups_and_not_in_the_line_of_usage(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = capsys.readouterr().out
+
+    assert shown.startswith("usage: clearprop train [options] DATA\n\n")
+    assert "--search N" in shown
+
+
 MISSPELT = [
     (["trian", "t.csv"], "train"),
     (["lectur"], "lecture"),

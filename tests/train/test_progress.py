@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from clearprop.train import History, Run
-from clearprop.train.progress import Lines, Pace, progress
+from clearprop.train import History, Run, figures
+from clearprop.train.progress import Lines, Pace, progress, shown
 
 PROGRAM = """
 import numpy as np, clearprop
@@ -130,7 +130,7 @@ def test_a_notebook_gets_a_bar_without_widgets_and_curves_that_grow(notebook, ca
     assert capsys.readouterr().out == ""
     assert '<progress value="12" max="12">' in within
     assert "epoch 3/3 · loss 0.5000  val_accuracy 50.0 %" in within
-    assert "/s · 0:00 left" in within
+    assert " batches/s · 0:00 left" in within
     assert (notebook.shown[1].count("<polyline"), within.count("<polyline")) == (0, 2)
     points = [page.split('points="')[1].split('"')[0].count(",") for page in (within, left)]
     assert points == [2, 3]
@@ -146,8 +146,8 @@ def test_a_program_of_ipython_on_a_terminal_is_no_notebook(notebook):
 
 @pytest.mark.parametrize(
     ("steps", "seconds", "rate", "left"),
-    [(50, 2.0, "25/s", "0:06 left"), (10, 100.0, "10.0 s each", "31:40 left"), (0, 1.0, "", ""),
-     (1, 60.0, "60.0 s each", "3:19:00 left")],
+    [(50, 2.0, "25 batches/s", "0:06 left"), (10, 100.0, "10.0 s a batch", "31:40 left"), (0, 1.0, "", ""),
+     (1, 60.0, "60.0 s a batch", "3:19:00 left")],
 )  # fmt: skip
 def test_pace_and_time_left(monkeypatch, steps, seconds, rate, left):
     clock = iter([0.0, 100.0, 100.0 + seconds, 100.0 + seconds])
@@ -158,3 +158,16 @@ def test_pace_and_time_left(monkeypatch, steps, seconds, rate, left):
 
     assert pace.rate(run) == rate
     assert pace.left(run) == left
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5, "0.5000"), (0.0, "0.0000"), (1.44e-6, "1.44e-06"), (-2e-5, "-2e-05"), (123456.7, "1.235e+05"),
+     (float("nan"), "nan"), (float("inf"), "inf")],
+)  # fmt: skip
+def test_a_small_number_is_not_shown_as_zero(value, text):
+    assert shown({"loss": value}) == f"loss {text}"
+
+
+def test_epochs_are_marked_by_whole_numbers():
+    assert ">88<" in figures.lines({"loss": [1.0] * 176}, "epoch")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, first_line, lesson
 from clearprop.modes import no_grad
 from clearprop.ops.random import get_rng_state
 from clearprop.tensor import Tensor
@@ -95,7 +95,7 @@ class Probe:
                 return values
             self.left = f"the shape of f's output changes from {shapes} to {self.shapes}"
         except (ValueError, ArithmeticError) as error:
-            self.left = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+            self.left = f"{type(error).__name__}: {first_line(error)}"
         self.shapes = shapes
         return np.full(sum(math.prod(s) for s in shapes), np.nan)
 

@@ -31,6 +31,26 @@ class HelpfulParser(argparse.ArgumentParser):
     known: Iterable[str] = ()
     """Words that may have been meant, beside this parser's own options."""
 
+    many = 8
+    """From so many options on, the line of usage says `[options]`: the groups below tell them, one by one."""
+
+    def format_usage(self) -> str:
+        """Return the line of usage, short where there are many options."""
+        self._shorten()
+        return super().format_usage()
+
+    def format_help(self) -> str:
+        """Return the whole help, its line of usage short where there are many options."""
+        self._shorten()
+        return super().format_help()
+
+    def _shorten(self) -> None:
+        given = [action for action in self._actions if not action.option_strings]
+        if self.usage is None and len(self._actions) - len(given) >= self.many:
+            words = [f"[{name}]" if action.nargs in ("?", "*") else name
+                     for action in given if (name := str(action.metavar or action.dest))]  # fmt: skip
+            self.usage = " ".join(["%(prog)s", "[options]", *words])
+
     def error(self, message: str) -> NoReturn:
         """Print the usage, what was wrong and what was perhaps meant; exit with status 2."""
         self.print_usage(sys.stderr)

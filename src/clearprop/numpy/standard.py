@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -157,7 +156,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
         raise ValueError(
             lesson("np.from_dlpack(device=)", 'is "cpu" or None: arrays lie in memory', repr(device))
         )
-    if copy is False or "copy" in inspect.signature(np.from_dlpack).parameters:
+    if copy is False or np.lib.NumpyVersion(np.__version__) >= "2.1.0":
         return np.from_dlpack(x, **_given(device=device, copy=copy))
     return np.from_dlpack(x).copy() if copy else np.from_dlpack(x)
 

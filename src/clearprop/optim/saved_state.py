@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearprop.errors import lesson
+from clearprop.errors import first_line, lesson
 from clearprop.optim.group import ParameterGroup
 from clearprop.tensor import Tensor
 
@@ -76,9 +76,7 @@ def _options(optimizer: Optimizer, saved: Mapping[str, Any]) -> dict[str, Any]:
     try:
         optimizer.check(known | options)
     except ValueError as error:
-        raise _refused(
-            optimizer, "wants options that the constructor takes", str(error).splitlines()[0]
-        ) from error
+        raise _refused(optimizer, "wants options that the constructor takes", first_line(error)) from error
     return options
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from clearprop import marks
-from clearprop.errors import InputError, lesson
+from clearprop.errors import InputError, first_line, lesson
 from clearprop.files import make_room, replaceable, whole_file
 from clearprop.interop.safetensors import load_safetensors, save_safetensors
 
@@ -85,8 +85,8 @@ class Generations:
                 raise
             state = load_checkpoint(self.previous)
             self.damaged = True
-            first = str(error).splitlines()[0]
-            text = f"{first} The run goes on from the generation before it, {self.previous}."
+            first = first_line(error)
+            text = f"{first}. The run goes on from the generation before it, {self.previous}."
             warnings.warn(text, UserWarning, stacklevel=4)
             return state
 

@@ -34,7 +34,7 @@ def lines(curves: Mapping[str, Sequence[float]], across: str, logarithmic: bool 
     if not known:
         return ""
     longest = max(map(len, shown.values()))
-    frame = _Frame((1, max(longest, 2)), (min(known), max(known)), across, "", logarithmic)
+    frame = _Frame((1, max(longest, 2)), (min(known), max(known)), across, "", logarithmic, counted=True)
     parts = []
     for number, (name, values) in enumerate(shown.items()):
         points = [frame.at(i, v) for i, v in enumerate(values, start=1) if math.isfinite(v)]
@@ -88,9 +88,16 @@ class _Frame:
     """The axes of a picture and where a pair of numbers lies in it."""
 
     def __init__(
-        self, x: tuple[float, float], y: tuple[float, float], across: str, up: str, logarithmic: bool = False
+        self,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        across: str,
+        up: str,
+        logarithmic: bool = False,
+        counted: bool = False,
     ) -> None:
         self.x, self.y, self.across, self.up, self.logarithmic = _wide(x), _wide(y), across, up, logarithmic
+        self.counted = counted  # whether what runs across is a number of epochs: no tick at 88.5
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Return the place of a pair of numbers."""
@@ -108,6 +115,7 @@ class _Frame:
             axes.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>')
             axes.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
             value = self.x[0] + share * (self.x[1] - self.x[0])
+            value = math.floor(value) if self.counted else value
             x, _ = self.at(value, self.y[0])
             anchor = "middle" if share < 1 else "end"
             axes.append(f'<text x="{x:.1f}" y="{HEIGHT - 18}" text-anchor="{anchor}">{value:.4g}</text>')

@@ -63,9 +63,14 @@ class Lines(Callback):
 def shown(row: dict[str, float]) -> str:
     """Return an epoch's numbers as text: `loss 0.1234  val_accuracy 98.1 %`."""
     return "  ".join(
-        f"{name} {100 * value:.1f} %" if name.endswith("accuracy") else f"{name} {value:.4f}"
+        f"{name} {100 * value:.1f} %" if name.endswith("accuracy") else f"{name} {_figures(value)}"
         for name, value in row.items()
     )
+
+
+def _figures(value: float) -> str:
+    """Return four decimals, and four figures where these would be all zeros or longer than they tell."""
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
 def latest(run: Run) -> str:
@@ -93,7 +98,7 @@ class Pace:
         done, took = run.step - self.start, time.perf_counter() - self.at
         if not done or took <= 0:
             return ""
-        return f"{done / took:,.0f}/s" if done >= 2 * took else f"{took / done:.1f} s each"
+        return f"{done / took:,.0f} batches/s" if done >= 2 * took else f"{took / done:.1f} s a batch"
 
     def left(self, run: Run) -> str:
         """Return the time to the last epoch's end at this pace, as text: `1:05 left`."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import InputError, lesson
+from clearprop.errors import InputError, first_line, lesson
 from clearprop.graph import topological_order
 from clearprop.modes import Observer, observed
 from clearprop.tensor import Tensor
@@ -30,7 +30,6 @@ from clearprop.typed.grammar import (
     Unprefixed,
     close,
     fault,
-    first_line,
     functions,
     not_understood,
     operator_place,

@@ -162,11 +162,6 @@ def pointed(line: str, column: int, wanted: str, hint: str) -> InputError:
     return InputError(lesson("expression", wanted, where=f"{line}\n  {' ' * column}^", hint=hint))
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an error of ours or NumPy's: the caret says where better than a file name does."""
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-
-
 def close(name: str, known: Iterable[str]) -> str:
     known = list(known)
     swapped = [k for k in known if sorted(k) == sorted(name)]

@@ -33,7 +33,7 @@ from clearprop.compiler.program.ir import Value
 from clearprop.compiler.proof.sides import Different, Held, Pair, plain, results, states
 from clearprop.compiler.proof.tolerance import FEW, Replays, roundings, surely_close
 from clearprop.compiler.proof.verify import VerificationError
-from clearprop.errors import lesson
+from clearprop.errors import first_line, lesson
 from clearprop.modes import as_written, special
 from clearprop.tensor import Tensor
 
@@ -248,7 +248,7 @@ class Proof:
             if watch.check(arrays=False) and not watch.around.weak:
                 self.variant.watch = watch
         except RecordingError as error:
-            return Different("Python's own state", str(error).splitlines()[0].removeprefix("compile(step): "))
+            return Different("Python's own state", first_line(error).removeprefix("compile(step): "))
         other = watch.replaced()
         if other:
             return Different(other, "the function puts another object there, the plan does not")

@@ -22,6 +22,7 @@ from clearprop.compiler.program.ir import Value, turns_of
 from clearprop.compiler.program.turn import turn
 from clearprop.compiler.xla.networks import FULL, NETWORKS, halves, philox
 from clearprop.compiler.xla.special import NAMES, function_of
+from clearprop.errors import first_line
 from clearprop.loops.scan import parts
 from clearprop.ops.index import ARRAY
 from clearprop.registry import ops
@@ -50,7 +51,7 @@ def translated(v: Value, xs: list[Any], flags: Flags) -> Any:
     except Unlowered:
         raise
     except Exception as error:  # JAX's objections to what cannot be traced are of many classes
-        raise Unlowered(f"{v.op} has no translation to XLA: {str(error).splitlines()[0][:120]}") from error
+        raise Unlowered(f"{v.op} has no translation to XLA: {first_line(error)[:120]}") from error
     if z.shape != v.shape or z.dtype != v.dtype:
         raise Unlowered(f"{v.op} would be {z.shape} {z.dtype} there, here it is {v.shape} {v.dtype}")
     return z

@@ -13,7 +13,7 @@ from clearprop.data.cells import Spelling
 from clearprop.data.reading.frames import cells_of, from_frame
 from clearprop.data.reading.sources import Source
 from clearprop.data.tables import Table, counted
-from clearprop.errors import InputError, lesson
+from clearprop.errors import InputError, first_line, lesson
 
 
 def read_format(source: Source, spelling: Spelling) -> Table | None:
@@ -50,7 +50,7 @@ def _engine(
             frame = read(content)
             frame = frame.read_all() if hasattr(frame, "read_all") else frame
         except Exception as error:  # the libraries have exceptions of their own
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            first = first_line(error)
             raise InputError(
                 lesson(f"reading {source.name}", f"is no {what} file that can be read", first)
             ) from error
@@ -70,7 +70,7 @@ def _from_numpy(source: Source, spelling: Spelling) -> Table:
             found = np.load(io.BytesIO(stream.read()), allow_pickle=False)
         arrays = {name: found[name] for name in found} if hasattr(found, "files") else {"column": found}
     except (ValueError, OSError) as error:
-        raise InputError(lesson(called, "cannot", str(error).splitlines()[0])) from error
+        raise InputError(lesson(called, "cannot", first_line(error))) from error
     columns: dict[str, Any] = {}
     for name, array in arrays.items():
         if array.ndim == 0 or (array.ndim > 2 and array[0].size > 100_000):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop import nn
-from clearprop.errors import InputError, lesson
+from clearprop.errors import InputError, first_line, lesson
 from clearprop.interop.onnx.control import CONTROL
 from clearprop.interop.onnx.operators import OPERATORS, known_dtype
 from clearprop.interop.onnx.training import DOMAIN, TRAINING
@@ -197,7 +197,7 @@ def load_onnx(path: Any) -> OnnxModel:
     except Exception as error:  # protobuf's and the checker's own classes, and what they raise in passing
         hint = "a file that onnx.checker.check_model passes"
         raise InputError(
-            lesson("load_onnx(path)", "wants an ONNX file", str(error).split("\n")[0][:120], hint=hint)
+            lesson("load_onnx(path)", "wants an ONNX file", first_line(error)[:120], hint=hint)
         ) from error
     missing = sorted(set(_unknown(_Step(onnx, n, 0) for n in model.graph.node)))
     if missing:

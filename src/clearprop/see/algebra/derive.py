@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, first_line, lesson
 from clearprop.op import Op
 from clearprop.registry import numpy_functions, ops
 from clearprop.see.algebra.notation import TRUTHS, Term, barred, name
@@ -125,9 +125,9 @@ def _read(rule: Callable[..., Any], *args: Any, **attrs: Any) -> Term | str | No
     try:
         result = run(rule, *args, **attrs)
     except GradientError as error:
-        return f"refused: {str(error).splitlines()[0].partition(': ')[2].partition(': ')[0]}"
+        return f"refused: {first_line(error).partition(': ')[2].partition(': ')[0]}"
     except Exception as error:  # a user's rule may do anything
-        return f"the rule cannot be read: {type(error).__name__}: {str(error).splitlines()[0]}"
+        return f"the rule cannot be read: {type(error).__name__}: {first_line(error)}"
     return None if result is None else as_term(result)
 
 
