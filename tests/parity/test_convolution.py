@@ -98,6 +98,14 @@ NEAREST = [
     for mode in ("nearest", "nearest-exact", "area")
     for x, size in ((LINE, 4), (LINE, 14), (PLANE, (3, 11)), (SPACE, (5, 5, 2)))
 ]
+NEAREST += [
+    function("interpolate", mode="nearest", x=x, scale_factor=factor)
+    for x, factor in (
+        (PLANE[:, :, :2, :4], (2.3, 0.5)),
+        (PLANE[:, :, :3, :3], 1.3),
+        (PLANE[:, :, :3], (1.7, 2.0)),
+    )
+]
 BETWEEN = [
     function("interpolate", mode=mode, x=x, align_corners=corners, **how)
     for mode, x, sizes in (

@@ -24,6 +24,7 @@ ROWS = [
     both("Flatten", 0, 1),
     both("Unflatten", 2, (2, 2)),
     both("Unflatten", -1, (4, 1)),
+    both("Unflatten", dim=1, unflattened_size=(3, 1)),
     Row("functional.linear", F.linear, "nn.functional.linear", (X, W, np.array([0.5, -1.0]))),
 ]
 

@@ -69,6 +69,11 @@ ROWS = [
     Row("functional.linear_cross_entropy", F.linear_cross_entropy, "nn.functional.linear_cross_entropy",
         (X, Z[:3], CLASSES % 3), (), {"label_smoothing": 0.2}),
     *loss("MSELoss", X, Z), *loss("L1Loss", X, Z), *loss("HuberLoss", X, Z, delta=0.7),
+    *(
+        Row(f"functional.{name} weight {r}", getattr(F, name), f"nn.functional.{name}", (X, Z), (),
+            {"weight": VAR, "reduction": r})
+        for name in ("mse_loss", "l1_loss", "huber_loss") for r in ("mean", "sum", "none")
+    ),
     *loss("BCELoss", SHARES, BITS, fixed=(1,)), *loss("BCEWithLogitsLoss", X, BITS, fixed=(1,)),
     *loss("BCEWithLogitsLoss", X, BITS, fixed=(1,), pos_weight=WEIGHT),
     *loss("NLLLoss", LOGS, CLASSES), *loss("NLLLoss", LOGS, CLASSES, ignore_index=1),

@@ -32,6 +32,8 @@ ROWS = [
         norm("InstanceNorm1d", LINE[0], 4),
     ),
     *(norm("InstanceNorm2d", PLANE, 4), norm("InstanceNorm2d", PLANE[0], 4, affine=True)),
+    *(norm("BatchNorm2d", PLANE, 4, bias=False), norm("InstanceNorm2d", PLANE, 4, affine=True, bias=False)),
+    norm("GroupNorm", PLANE, 2, 4, bias=False),
     *(norm("InstanceNorm3d", SPACE, 4), norm("LayerNorm", FLAT, 4), norm("LayerNorm", LINE, (4, 5))),
     *(norm("LayerNorm", FLAT, 4, bias=False), norm("LayerNorm", FLAT, [4], elementwise_affine=False)),
     *(norm("RMSNorm", LINE, 5), norm("RMSNorm", LINE, (4, 5), eps=1e-3), norm("GroupNorm", PLANE, 2, 4)),

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 OPTIMIZED = [
     *(Trajectory(name, options) for name, options in OPTIMIZERS),
+    Trajectory("Adam", {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True}),
     *(Trajectory(name, options, [(4, 3), (2, 5)]) for name, options in MATRICES),
     *(Trajectory("SparseAdam", options, [(4, 3)]) for options in ({"lr": 0.01}, {"lr": 0.05, "betas": (0.8, 0.95)})),
 ]  # fmt: skip
@@ -48,6 +49,13 @@ SCHEDULED = [
     *(rates(name, options) for name, options in SCHEDULES),
     *(Rates("SequentialLR", in_sequence), Rates("ChainedScheduler", chained), Rates("ReduceLROnPlateau", plateau, measured=True)),
 ]  # fmt: skip
+
+
+def bounded(space, optimizer):
+    return space.ReduceLROnPlateau(optimizer, patience=0, factor=0.5, min_lr=[0.03])
+
+
+SCHEDULED.append(Rates("ReduceLROnPlateau", bounded, {"min_lr": []}, measured=True))
 
 
 def initialised(name, *args, exact=False, planned=True, shape=(200, 50, 6), **options):

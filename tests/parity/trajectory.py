@@ -76,6 +76,9 @@ SCHEDULES = [
     ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 2, "mode": "exp_range", "gamma": 0.9}),
     ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 2, "scale_fn": lambda x: 1 / x}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 20, "anneal_strategy": "linear", "pct_start": 0.4}),
+    ("OneCycleLR", {"max_lr": [0.5], "epochs": 41, "steps_per_epoch": 5, "three_phase": True}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 30, "three_phase": True, "anneal_strategy": "linear"}),
+    ("CyclicLR", {"base_lr": [0.1], "max_lr": [0.5], "step_size_up": 3}),
 ]
 
 
@@ -124,6 +127,17 @@ class Trajectory:
             for p, q in zip(ours, theirs, strict=True):
                 scale = np.abs(q.numpy()).max() + 1
                 np.testing.assert_allclose(p.value, q.numpy(), rtol=0, atol=near * scale)
+        same_keys(optimizer.state_dict(), reference.state_dict())
+
+
+def same_keys(ours: Any, theirs: Any) -> None:
+    """Assert that two states have the same entries, whatever their order."""
+    for mine, other in zip(ours["param_groups"], theirs["param_groups"], strict=True):
+        assert set(mine) == set(other)
+        for name in ("foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"):
+            assert mine.get(name) == other.get(name), name
+    kept = {i: {k for k, v in memory.items() if v is not None} for i, memory in theirs["state"].items()}
+    assert {i: set(memory) for i, memory in ours["state"].items()} == {i: m for i, m in kept.items() if m}
 
 
 @dataclass

@@ -43,17 +43,17 @@ class Unflatten(Module):
     """
 
     dim: int
-    sizes: tuple[int, ...]
+    unflattened_size: tuple[int, ...]
 
-    def __init__(self, dim: int, sizes: tuple[int, ...]) -> None:
+    def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
         super().__init__()
-        self.dim, self.sizes = dim, tuple(sizes)
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
     def forward(self, x: Any) -> Tensor:
         """Return x with this axis split."""
         dim = place("Unflatten()(x)", "dim", self.dim, x)
-        return x.reshape(*x.shape[:dim], *self.sizes, *x.shape[dim + 1 :])
+        return x.reshape(*x.shape[:dim], *self.unflattened_size, *x.shape[dim + 1 :])
 
     def extra_repr(self) -> str:
         """Return the axis and its sizes."""
-        return f"dim={self.dim}, sizes={self.sizes}"
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

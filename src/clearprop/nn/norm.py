@@ -46,12 +46,14 @@ class Norm(Module):
         affine: bool = True,
         track_running_stats: bool = True,
         dtype: Any = np.float32,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, dtype)) if affine and bias else None
         kept = track_running_stats
         self.register_buffer("running_mean", np.zeros(num_features, dtype) if kept else None)
         self.register_buffer("running_var", np.ones(num_features, dtype) if kept else None)
@@ -59,10 +61,13 @@ class Norm(Module):
 
     def reset_parameters(self) -> None:
         """Set weights to 1, biases to 0, and forget the running statistics."""
-        for one, zero in ((self.weight, self.bias), (self.running_var, self.running_mean)):
-            if one is not None and zero is not None:
-                init.ones_(one)
-                init.zeros_(zero)
+        for begin, numbers in (
+            (init.ones_, (self.weight, self.running_var)),
+            (init.zeros_, (self.bias, self.running_mean)),
+        ):
+            for number in numbers:
+                if number is not None:
+                    begin(number)
         if self.num_batches_tracked is not None:
             assign(self.num_batches_tracked, np.array(0))
 
@@ -138,8 +143,10 @@ class InstanceNorm(Norm):
         affine: bool = False,
         track_running_stats: bool = False,
         dtype: Any = np.float32,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias=bias)
 
     def forward(self, x: Any) -> Tensor:
         """Return x normalised per row and channel; without a batch axis, (channels, ...), as one row."""
@@ -251,6 +258,8 @@ class GroupNorm(Module):
         eps: float = 1e-5,
         affine: bool = True,
         dtype: Any = np.float32,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         if num_groups < 1 or num_channels % num_groups:
@@ -259,7 +268,7 @@ class GroupNorm(Module):
         self.num_groups, self.num_channels = num_groups, num_channels
         self.eps, self.affine = eps, affine
         self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_channels, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_channels, dtype)) if affine and bias else None
 
     def forward(self, x: Any) -> Tensor:
         """Return x normalised per row and group."""

@@ -145,10 +145,22 @@ class Stack(Module):
 class TransformerEncoder(Stack):
     """`num_layers` copies of an encoder layer, then `norm`.
 
+    `enable_nested_tensor` and `mask_check` say how PyTorch computes it, and change nothing here.
+
     >>> layer = TransformerEncoderLayer(8, 2, 16)
     >>> TransformerEncoder(layer, 3)(np.ones((5, 2, 8), np.float32)).shape
     (5, 2, 8)
     """
+
+    def __init__(
+        self,
+        encoder_layer: Module,
+        num_layers: int,
+        norm: Module | None = None,
+        enable_nested_tensor: bool = True,
+        mask_check: bool = True,
+    ) -> None:
+        super().__init__(encoder_layer, num_layers, norm)
 
     def forward(
         self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
@@ -159,6 +171,9 @@ class TransformerEncoder(Stack):
 
 class TransformerDecoder(Stack):
     """`num_layers` copies of a decoder layer, then `norm`."""
+
+    def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
+        super().__init__(decoder_layer, num_layers, norm)
 
     def forward(
         self,

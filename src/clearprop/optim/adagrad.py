@@ -56,6 +56,7 @@ class Adagrad(Optimizer):
     """
 
     formula: Any = staticmethod(adagrad)
+    ways: ClassVar[dict[str, Any]] = {"foreach": None, "differentiable": False, "fused": None}
     limits: ClassVar[dict[str, tuple[float, float]]] = {
         **Optimizer.limits,
         "lr_decay": (0.0, math.inf),

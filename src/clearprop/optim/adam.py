@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,15 +23,15 @@ def adam(
     betas: Any = (0.9, 0.999),
     eps: Any = 1e-8,
     weight_decay: Any = 0.0,
-    decoupled: bool = False,
     amsgrad: bool = False,
+    decoupled_weight_decay: bool = False,
     maximize: bool = False,
 ) -> tuple[Any, ...]:
     """Return (p, m, v) after one step of Adam, or (p, m, v, top) with `amsgrad`.
 
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p = p - lr m' / (sqrt(v') + eps), where
     m' = m / (1 - b1^step) and v' = v / (1 - b2^step); with `amsgrad` v' takes the largest v so far. Weight
-    decay adds weight_decay p to g, or if `decoupled` (AdamW) shrinks p by lr weight_decay p.
+    decay adds weight_decay p to g, or with `decoupled_weight_decay` (AdamW) shrinks p by lr weight_decay p.
 
     Sources: Kingma and Ba, "Adam", 2015; Loshchilov and Hutter, "Decoupled weight decay regularization",
     2019; Reddi et al., "On the convergence of Adam and beyond", 2018.
@@ -43,7 +43,7 @@ def adam(
     if maximize:
         g = -g
     if present(weight_decay):
-        if decoupled:
+        if decoupled_weight_decay:
             p = p * (1.0 - lr * weight_decay)
         else:
             g = g + weight_decay * p
@@ -59,7 +59,7 @@ def adam(
 
 def adamw(*args: Any, **numbers: Any) -> tuple[Any, ...]:
     """Return what `adam` returns, with the weight decay decoupled from the gradient."""
-    return adam(*args, decoupled=True, **numbers)
+    return adam(*args, **{"decoupled_weight_decay": True, **numbers})
 
 
 class Adam(Optimizer):
@@ -77,6 +77,13 @@ class Adam(Optimizer):
     """
 
     formula: Any = staticmethod(adam)
+    ways: ClassVar[dict[str, Any]] = {
+        "foreach": None,
+        "capturable": False,
+        "differentiable": False,
+        "fused": None,
+    }
+    kinds: tuple[str, ...] = ("decoupled_weight_decay",)
 
     def __init__(
         self,
@@ -88,6 +95,7 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -98,6 +106,7 @@ class Adam(Optimizer):
                 "weight_decay": weight_decay,
                 "amsgrad": amsgrad,
                 "maximize": maximize,
+                "decoupled_weight_decay": decoupled_weight_decay,
             },
         )
 
@@ -122,4 +131,5 @@ class AdamW(Adam):
         *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        numbers = lr, betas, eps, weight_decay, amsgrad
+        super().__init__(params, *numbers, maximize=maximize, decoupled_weight_decay=True)

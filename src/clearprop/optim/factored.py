@@ -70,6 +70,7 @@ class Adafactor(Optimizer):
     """
 
     formula: Any = staticmethod(adafactor)
+    ways: ClassVar[dict[str, Any]] = {"foreach": None}
     limits: ClassVar[dict[str, tuple[float, float]]] = {
         "lr": (0.0, math.inf),
         "beta2_decay": (-math.inf, 0.0),
@@ -184,6 +185,7 @@ class Muon(Optimizer):
     """
 
     formula: Any = staticmethod(muon)
+    ways: ClassVar[dict[str, Any]] = {}
     rounds: tuple[str, ...] = ("ns_steps",)
 
     def __init__(

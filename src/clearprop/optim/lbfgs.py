@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -50,6 +50,8 @@ class LBFGS(Optimizer):
 
     optional: tuple[str, ...] = ()
     bookkeeping: Any = (*Optimizer.bookkeeping, "memory")
+
+    ways: ClassVar[dict[str, Any]] = {}
 
     @staticmethod
     def formula(*_: Any) -> Any:

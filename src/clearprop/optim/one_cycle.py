@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.optim.optimizer import Optimizer
@@ -13,8 +15,10 @@ class OneCycleLR(Schedule):
     """Up to max_lr and far down again, in total_steps, while the momentum goes the other way.
 
     The learning rate starts at max_lr / div_factor, is max_lr after the share `pct_start` of the steps, and
-    ends at max_lr / div_factor / final_div_factor. Momentum (SGD's, RMSprop's, Adam's first beta) goes from
-    max_momentum to base_momentum and back. Source: Smith and Topin, "Super-convergence", 2018.
+    ends at max_lr / div_factor / final_div_factor; with `three_phase` it is down at max_lr / div_factor again
+    after as many steps as it went up. Momentum (SGD's, RMSprop's, Adam's first beta) goes from
+    max_momentum to base_momentum and back. Without total_steps there are epochs * steps_per_epoch.
+    Raises ValueError where neither is given. Source: Smith and Topin, "Super-convergence", 2018.
 
     >>> from clearprop import Tensor
     >>> from clearprop.optim import Adam
@@ -28,13 +32,14 @@ class OneCycleLR(Schedule):
     total_steps: int
     base_momentum: float
     max_momentum: float
-    peak: float
 
     def __init__(
         self,
         optimizer: Optimizer,
-        max_lr: float,
-        total_steps: int,
+        max_lr: float | Sequence[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
         pct_start: float = 0.3,
         anneal_strategy: str = "cos",
         cycle_momentum: bool = True,
@@ -42,36 +47,37 @@ class OneCycleLR(Schedule):
         max_momentum: float = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
+        three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
-        if anneal_strategy not in ("cos", "linear") or not 0 <= pct_start <= 1 or total_steps < 1:
-            raise ValueError(
-                lesson(
-                    "OneCycleLR(...)",
-                    "wants total_steps >= 1, pct_start from 0 to 1, anneal_strategy 'cos' or 'linear'",
-                    f"{total_steps}, {pct_start}, {anneal_strategy!r}",
-                )
-            )
-        for name, number in (
-            ("max_lr", max_lr),
-            ("div_factor", div_factor),
-            ("final_div_factor", final_div_factor),
-        ):
+        steps = _steps(total_steps, epochs, steps_per_epoch)
+        if anneal_strategy not in ("cos", "linear") or not 0 <= pct_start <= 1 or steps < 1:
+            wanted = "wants total_steps >= 1, pct_start from 0 to 1, anneal_strategy 'cos' or 'linear'"
+            raise ValueError(lesson("OneCycleLR(...)", wanted, f"{steps}, {pct_start}, {anneal_strategy!r}"))
+        groups = optimizer.param_groups
+        rates: list[Any] = list(max_lr) if isinstance(max_lr, (list, tuple)) else [max_lr] * len(groups)
+        if len(rates) != len(groups):
+            raise ValueError(lesson("OneCycleLR(max_lr=)", f"wants {len(groups)} rates", f"{len(rates)}"))
+        numbers = *(("max_lr", rate) for rate in rates), ("div_factor", div_factor)
+        for name, number in (*numbers, ("final_div_factor", final_div_factor)):
             if not amount(f"OneCycleLR({name}=)", number):
                 raise ValueError(lesson(f"OneCycleLR({name}=)", "wants a number above 0", f"{number}"))
-        self.max_lr, self.total_steps, self.anneal_strategy = max_lr, total_steps, anneal_strategy
+        self.max_lr, self.total_steps, self.anneal_strategy = rates[0], steps, anneal_strategy
         self.base_momentum, self.max_momentum = base_momentum, max_momentum
-        self.start_lr: float = max_lr / div_factor
+        self.start_lr: float = rates[0] / div_factor
         self.end_lr: float = self.start_lr / final_div_factor
-        self.peak = float(pct_start * total_steps) - 1  # PyTorch counts the peak from the first step, 0
+        peak = float(pct_start * steps) - 1  # PyTorch counts the peak from the first step, 0
+        down = [float(2 * pct_start * steps) - 2] if three_phase else []
+        self.turns: tuple[float, ...] = (peak, *down, steps - 1)
         self.cycle_momentum = cycle_momentum
-        for group in optimizer.param_groups:
-            group.initial_lr = self.start_lr
+        for group, rate in zip(groups, rates, strict=True):
+            group.initial_lr = rate / div_factor
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
         """Return the learning rate of step `count`; `base` plays no part."""
-        return self._between((self.start_lr, self.max_lr, self.end_lr), count)
+        down = (self.start_lr,) * (len(self.turns) - 2)
+        return self._between((self.start_lr, self.max_lr, *down, self.end_lr), count)
 
     def _next(self, i: int, lr: float, base: float) -> float:
         found = self.rate(base, self.last_epoch)
@@ -83,18 +89,19 @@ class OneCycleLR(Schedule):
 
     def momentum(self, count: int) -> float:
         """Return the momentum of step `count`."""
-        return self._between((self.max_momentum, self.base_momentum, self.max_momentum), count)
+        up = (self.max_momentum,) * (len(self.turns) - 1)
+        return self._between((self.max_momentum, self.base_momentum, *up), count)
 
-    def _between(self, marks: tuple[float, float, float], count: int) -> float:
+    def _between(self, marks: tuple[float, ...], count: int) -> float:
         if count > self.total_steps:
             raise ValueError(
                 lesson("OneCycleLR.step()", f"wants at most {self.total_steps} steps", f"{count}")
             )
-        start, top, end = marks
-        last = self.total_steps - 1
-        if count <= self.peak:
-            return self._anneal(start, top, count / self.peak if self.peak else 1.0)
-        return self._anneal(top, end, (count - self.peak) / (last - self.peak) if last > self.peak else 1.0)
+        begins = (0.0, *self.turns)
+        part = next((k for k, turn in enumerate(self.turns) if count <= turn), len(self.turns) - 1)
+        begin, turn = begins[part], begins[part + 1]
+        done = (count - begin) / (turn - begin) if turn != begin else 1.0
+        return self._anneal(marks[part], marks[part + 1], done)
 
     def _anneal(self, start: float, end: float, done: float) -> float:
         if self.anneal_strategy == "linear":
@@ -109,3 +116,13 @@ class OneCycleLR(Schedule):
                     group.schedule("betas", (self.momentum(self.last_epoch), group["betas"][1]))
                 elif "momentum" in group:
                     group.schedule("momentum", self.momentum(self.last_epoch))
+
+
+def _steps(total: int | None, epochs: int | None, each: int | None) -> int:
+    """Return how many steps there are."""
+    if total is not None:
+        return total
+    if epochs is None or each is None:
+        wanted, hint = "wants to know how many steps there are", "total_steps=epochs * len(loader)"
+        raise ValueError(lesson("OneCycleLR(...)", wanted, hint=hint))
+    return epochs * each

@@ -38,6 +38,10 @@ class Optimizer:
         "state",
     )  # what it says otherwise when they change
     optional: tuple[str, ...] = ("weight_decay",)
+    kinds: tuple[str, ...] = ()  # options that make it another optimizer: a state's must be its own
+    unwritten: tuple[str, ...] = ()  # what PyTorch's state has not, and a resumed training can do without
+    ways: ClassVar[dict[str, Any]] = {"foreach": None, "capturable": False, "differentiable": False}
+    """What PyTorch says in a state of how it runs a step: written as it begins, read and left alone."""
     rounds: tuple[str, ...] = ()  # numbers of repetitions: a recorded step holds that many
     limits: ClassVar[dict[str, tuple[float, float]]] = dict.fromkeys(
         ("lr", "eps", "weight_decay", "momentum", "alpha"), (0.0, math.inf)
@@ -281,16 +285,19 @@ class Optimizer:
         """Return what a stopped training needs to go on: copies, in PyTorch's form.
 
         `state[i]` holds the arrays of parameter number `i`, counted through the groups; `param_groups` holds
-        each group's options and the numbers of its parameters; `optimizer` names the formula.
+        each group's options, PyTorch's `ways` of running a step and the numbers of its parameters;
+        `optimizer` names the formula.
         """
         number = {p: i for i, p in enumerate(p for group in self.param_groups for p in group.params)}
         state = {
-            number[p]: {name: copy_of(t) for name, t in memory.items()}
+            number[p]: {name: copy_of(t) for name, t in memory.items() if name not in self.unwritten}
             for p, memory in self.state.items()
             if memory and p in number
         }
         groups = [
-            {name: [number[p] for p in group.params] if name == "params" else group[name] for name in group}
+            {name: group[name] for name in group if name != "params"}
+            | self.ways
+            | {"params": [number[p] for p in group.params]}
             for group in self.param_groups
         ]
         formula = type(self).formula.__name__

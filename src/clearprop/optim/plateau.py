@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clearprop.errors import lesson
@@ -27,7 +27,7 @@ class ReduceLROnPlateau:
     factor: float
     patience: int
     threshold: float
-    min_lr: float
+    min_lr: float | Sequence[float]
     eps: float
     cooldown: int
     last_epoch: int
@@ -43,7 +43,7 @@ class ReduceLROnPlateau:
         threshold: float = 1e-4,
         threshold_mode: str = "rel",
         cooldown: int = 0,
-        min_lr: float = 0.0,
+        min_lr: float | Sequence[float] = 0.0,
         eps: float = 1e-8,
     ) -> None:
         if not 0 < factor < 1 or mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
@@ -54,6 +54,10 @@ class ReduceLROnPlateau:
                     f"{factor}, {mode!r}, {threshold_mode!r}",
                 )
             )
+        groups = len(optimizer.param_groups)
+        if isinstance(min_lr, (list, tuple)) and len(min_lr) != groups:
+            called, got = "ReduceLROnPlateau(min_lr=)", f"{len(min_lr)}"
+            raise ValueError(lesson(called, f"wants a number, or one for each of {groups} groups", got))
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.threshold_mode, self.min_lr, self.eps = threshold, threshold_mode, min_lr, eps
         self.cooldown, self.cooldown_counter, self.num_bad_epochs, self.last_epoch = cooldown, 0, 0, 0
@@ -81,8 +85,10 @@ class ReduceLROnPlateau:
         return sign * number > sign * self.best + self.threshold
 
     def _reduce(self) -> None:
-        for group in self.optimizer.param_groups:
-            lower = max(group["lr"] * self.factor, self.min_lr)
+        groups, least = self.optimizer.param_groups, self.min_lr
+        each = least if isinstance(least, (list, tuple)) else [least] * len(groups)
+        for group, low in zip(groups, each, strict=True):
+            lower = max(group["lr"] * self.factor, low)
             if group["lr"] - lower > self.eps:
                 group.schedule("lr", lower)
 

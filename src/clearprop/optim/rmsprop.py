@@ -16,6 +16,7 @@ def rmsprop(
     g: Any,
     square: Any,
     *memory: Any,
+    step: Any = None,
     lr: Any,
     alpha: Any = 0.99,
     eps: Any = 1e-8,
@@ -28,6 +29,7 @@ def rmsprop(
 
     square = alpha square + (1 - alpha) g^2;  p = p - lr g / (sqrt(square) + eps). If `centered`, the square
     of the mean of g is taken off under the root; with momentum, buffer = momentum buffer + g / (...).
+    Nothing depends on `step`, which is counted because PyTorch's state has it.
 
     Sources: Tieleman and Hinton, Coursera lecture 6.5, 2012; Graves, "Generating sequences with recurrent
     neural networks", 2013 (centered).
@@ -101,7 +103,3 @@ class RMSprop(Optimizer):
         centered = ("grad_avg",) * group["centered"]
         momentum = ("momentum_buffer",) * group.nonzero("momentum")
         return ("square_avg", *centered, *momentum)
-
-    def counts(self, group: ParameterGroup) -> bool:
-        """RMSprop does not ask how many steps were taken."""
-        return False

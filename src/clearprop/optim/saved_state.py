@@ -62,16 +62,16 @@ def _options(optimizer: Optimizer, saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return a saved group's options; those of another optimizer are named."""
     known, name = optimizer.defaults, type(optimizer).__name__
     foreign = [key for key in saved if key not in known and key not in _PYTORCHS]
-    missing = [key for key in known if key not in saved and key != "maximize"]  # which PyTorch had not always
+    newer = ("maximize", "decoupled_weight_decay")  # which PyTorch had not always
+    missing = [key for key in known if key not in saved and key not in newer]
     if foreign or missing:
         got = [f"it has {', '.join(foreign)}"] * bool(foreign) + [f"it lacks {', '.join(missing)}"] * bool(
             missing
         )
         raise _refused(optimizer, f"wants a state of {name}", " and ".join(got))
-    decoupled = saved.get("decoupled_weight_decay")
-    adamw = type(optimizer).formula.__name__ == "adamw"
-    if decoupled is not None and "decoupled_weight_decay" not in known and decoupled != adamw:
-        raise _refused(optimizer, f"wants a state of {name}", f"its decoupled_weight_decay is {decoupled}")
+    for key in optimizer.kinds:
+        if saved.get(key, known[key]) != known[key]:
+            raise _refused(optimizer, f"wants a state of {name}", f"its {key} is {saved[key]}")
     options = {key: _plain(saved[key]) for key in (*known, "initial_lr") if key in saved}
     try:
         optimizer.check(known | options)

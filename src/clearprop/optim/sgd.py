@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from clearprop.errors import lesson
 from clearprop.optim.group import ParameterGroup, present
@@ -60,7 +60,9 @@ class SGD(Optimizer):
     """
 
     formula: Any = staticmethod(sgd)
+    ways: ClassVar[dict[str, Any]] = {"foreach": None, "differentiable": False, "fused": None}
     optional: tuple[str, ...] = ("weight_decay", "momentum", "dampening")
+    unwritten: tuple[str, ...] = ("step",)  # that it is not the first is seen by the buffer
 
     def __init__(
         self,

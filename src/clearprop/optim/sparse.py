@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -61,6 +61,7 @@ class SparseAdam(Optimizer):
     """
 
     formula: Any = staticmethod(sparse_adam)
+    ways: ClassVar[dict[str, Any]] = {}
     optional: tuple[str, ...] = ()
 
     def __init__(

@@ -83,24 +83,45 @@ def _fix(x: tuple[int, ...], y: tuple[int, ...]) -> str:
     return "a target of the prediction's shape"
 
 
-def mse_loss(x: Any, y: Any, reduction: str = "mean") -> Any:
+def mse_loss(x: Any, y: Any, reduction: str = "mean", weight: Any = None) -> Any:
     """Return the mean of (x - y)^2.
+
+    With `weight`, of x's shape, it is sum(weight (x - y)^2) / sum(weight). Raises ValueError for another
+    shape.
 
     >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(2.0)
     """
     y = matched("mse_loss", x, y)
-    return reduced(np.square(x - y), reduction)
+    each = np.square(x - y)
+    return reduced(each, reduction) if weight is None else _shared("mse_loss", each, weight, reduction)
 
 
-def l1_loss(x: Any, y: Any, reduction: str = "mean") -> Any:
+def l1_loss(x: Any, y: Any, reduction: str = "mean", weight: Any = None) -> Any:
     """Return the mean of |x - y|; the derivative at 0 is 0.
+
+    With `weight`, of x's shape, it is sum(weight |x - y|) / sum(weight). Raises ValueError for another shape.
 
     >>> l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(1.0)
     """
     y = matched("l1_loss", x, y)
-    return reduced(np.abs(x - y), reduction)
+    each = np.abs(x - y)
+    return reduced(each, reduction) if weight is None else _shared("l1_loss", each, weight, reduction)
+
+
+def _shared(called: str, each: Any, weight: Any, reduction: str) -> Any:
+    """Return the losses with a weight for each: their mean is divided by the sum of the weights."""
+    weighted = _of_each(called, each, weight)
+    return weighted.sum() / arrayed(weight).sum() if reduction == "mean" else reduced(weighted, reduction)
+
+
+def _of_each(called: str, each: Any, weight: Any) -> Any:
+    weight = arrayed(weight)
+    if weight.shape != each.shape:
+        wanted = f"wants a weight for each entry, {each.shape}"
+        raise ValueError(lesson(f"{called}(weight=)", wanted, describe(weight)))
+    return each * weight
 
 
 def smooth_l1_loss(x: Any, y: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
@@ -119,15 +140,18 @@ def smooth_l1_loss(x: Any, y: Any, reduction: str = "mean", beta: float = 1.0) -
     return reduced(np.where(d < beta, 0.5 * d * d / beta, d - 0.5 * beta), reduction)
 
 
-def huber_loss(x: Any, y: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
+def huber_loss(x: Any, y: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
     """Return the mean of d^2/2 where |d| <= delta, else delta (|d| - delta/2), d = x - y (Huber 1964).
+
+    `weight`, of x's shape, multiplies the entries; as in PyTorch their mean is a plain one here.
 
     >>> huber_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(0.75)
     """
     delta = positive("huber_loss(delta=)", delta)
     d = np.abs(x - matched("huber_loss", x, y))
-    return reduced(np.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta)), reduction)
+    each = np.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
+    return reduced(each if weight is None else _of_each("huber_loss", each, weight), reduction)
 
 
 def binary_cross_entropy(x: Any, y: Any, weight: Any = None, reduction: str = "mean") -> Any:

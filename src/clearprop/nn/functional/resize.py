@@ -76,6 +76,8 @@ def interpolate(
     for a, (n, m) in enumerate(zip(x.shape[2:], targets, strict=True)):
         factor = None if factors is None or recompute_scale_factor else factors[a]
         scale = n / m if factor is None else 1 / factor
+        if how == "nearest" and axes == 2 and m in (n, 2 * n):
+            scale, factor = n / m, None  # PyTorch goes by these lengths, not by the factor, along two axes
         if corners:
             scale = (n - 1) / (m - 1) if m > 1 else 0.0
         if n != m or (factor is not None and scale != 1):
