@@ -124,6 +124,7 @@ def test_a_home_may_be_written_short(monkeypatch, tmp_path):
 
 def test_the_oldest_go(folder, monkeypatch):
     monkeypatch.setattr(kept, "LIMIT", 10_000)
+    monkeypatch.setattr(kept, "RARE", 256)
     for i in range(12):
         kept.put(f"{i:02}", bytes([i]) * 1500)
         os.utime(folder / f"{i:02}", (time.time() - 100 + i,) * 2)

@@ -4,7 +4,8 @@
 entry is the hash of its name and the machine code, and the machine code: one that was damaged, or that stands
 under another's name, is not used. Entries are
 written beside their place and moved there, so that nobody reads half of one, and the oldest go when all
-together take more than `LIMIT` bytes. A folder that others may write to is not used: what is in it is run.
+together take more than `LIMIT` bytes; that is looked at after every sixteenth entry or so, for it takes as
+long as there are entries. A folder that others may write to is not used: what is in it is run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import tempfile
 from pathlib import Path
 
 LIMIT = 256 << 20
+RARE = 16  # of so many keys as _DIGITS tell apart, those after which it is looked at how much is kept
+_DIGITS = 2
 _HASH = hashlib.sha256().digest_size
 
 
@@ -67,7 +70,8 @@ def put(key: str, code: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(_mark(key, code) + code)
         os.replace(beside, place / key)
-        _tidy(place)
+        if int(key[:_DIGITS], 16) < RARE:
+            _tidy(place)
     except OSError:  # a full disk, a folder that cannot be written
         return
 
