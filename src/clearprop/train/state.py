@@ -177,7 +177,7 @@ def _say_ignored(asked: list[dict[str, Any]], used: list[Any]) -> None:
         for name in one:
             if name == "lr" and scheduled:  # another one because a schedule goes on
                 continue
-            if name not in ("params", "initial_lr") and one[name] != other[name]:
+            if name not in ("params", "initial_lr") and one[name] != other.get(name, one[name]):
                 told.append(
                     f"{name}={one[name]:g}" if isinstance(one[name], float) else f"{name}={one[name]}"
                 )
