@@ -239,6 +239,63 @@ def test_what_has_no_translation_is_refused_by_name(f, error, text, tmp_path):
     assert not (tmp_path / "f.onnx").exists()
 
 
+class Turning(nn.Module):
+    """A layer, and after it what a function of the batch and its length makes of it."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.inner, self.after = nn.Linear(6, 3), after
+
+    def forward(self, x):
+        return self.after(self.inner(x))
+
+
+BRANCHES = [
+    lambda x: x * (2 if len(x) > 8 else 3),
+    lambda x: x * (2 if len(x) > 100 else 3),
+    lambda x: x * (2 if x.shape[0] % 4 else 3),
+    lambda x: x * (2 if len(x) == 1 else 3),
+    lambda x: np.exp(x) if len(x) > 8 else np.tanh(x),
+    lambda x: x / len(x),
+    lambda x: x * np.float32(x.shape[0]),
+    lambda x: x[len(x) // 2],
+    lambda x: np.var(x, axis=0, ddof=1),
+    lambda x: x[: len(x) // 2],
+    lambda x: x + np.arange(len(x), dtype=np.float32)[:, None],
+]
+
+
+@pytest.mark.parametrize("after", BRANCHES)
+@pytest.mark.parametrize("rows", [1, 4, 40])
+@pytest.mark.filterwarnings("ignore:Degrees of freedom", "ignore:invalid value")
+def test_what_turns_by_the_length_of_the_batch_is_refused(after, rows, tmp_path):
+    with pytest.raises(ValueError, match="the length of the first axis"):
+        save_onnx(tmp_path / "m.onnx", Turning(after), np.ones((rows, 6), np.float32))
+    assert not (tmp_path / "m.onnx").exists()
+
+    save_onnx(tmp_path / "m.onnx", Turning(after), np.ones((rows, 6), np.float32), dynamic=False)
+
+
+ALONG = [
+    lambda x: x[:8] * 2, lambda x: x[::2], lambda x: x[-1], lambda x: x[None, 0], lambda x: x.sum(axis=0),
+    lambda x: np.mean(x, axis=0), lambda x: np.std(x), lambda x: np.concatenate([x, x]), lambda x: x.T @ x,
+    lambda x: x @ x.T, lambda x: np.reshape(x, -1), lambda x: np.cumsum(x, axis=0), lambda x: x[::-1],
+    lambda x: x - x.max(axis=0), lambda x: np.argmax(x, axis=0), lambda x: np.stack([x, x], axis=0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("after", ALONG)
+def test_what_is_computed_along_the_batch_is_so_for_any_length(after, tmp_path):
+    model = Turning(after)
+    save_onnx(tmp_path / "m.onnx", model, X)
+    session = runtime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+
+    for n in (1, 2, 7, 30):
+        x = DRAW.normal(size=(n, 6)).astype(np.float32)
+        (found,) = session.run(None, {"input": x})
+        np.testing.assert_allclose(found, model(x).value, rtol=1e-4, atol=1e-5)
+
+
 def test_operators_that_are_not_known_are_refused_all_at_once():
     make = onnx.helper.make_node
     nodes = [make("NonMaxSuppression", ["x", "x"], ["y"]), make("Foo", ["y"], ["z"], domain="mine")]

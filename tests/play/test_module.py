@@ -95,3 +95,32 @@ def test_what_makes_no_sense_is_refused(tmp_path, capsys, monkeypatch, options, 
 def test_a_width_is_a_number_of_inputs(width):
     with pytest.raises(ValueError, match="number of inputs"):
         model_module(nn.Linear(2, 1), width)
+
+
+class After(nn.Module):
+    def __init__(self, after):
+        super().__init__()
+        self.inner, self.after = nn.Linear(3, 2), after
+
+    def forward(self, x):
+        return self.after(self.inner(x))
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda x: x - x.mean(axis=0),
+        lambda x: x * (2 if len(x) > 8 else 3),
+        lambda x: x * (2 if len(x) > 100 else 3),
+        lambda x: x * (2 if len(x) == 1 else 3),
+        lambda x: x.sum(axis=0),
+    ],
+)
+def test_a_network_whose_rows_look_at_each_other_is_refused(after):
+    with pytest.raises(ValueError, match="the same alone and among others"):
+        model_module(After(after), 3)
+
+
+@pytest.mark.parametrize("after", [lambda x: x.sum(axis=1), lambda x: x, lambda x: x - x.mean(1, True)])
+def test_a_network_that_makes_each_row_by_itself_is_written(after):
+    assert "predict" in model_module(After(after), 3)

@@ -245,7 +245,7 @@ def test_a_function_is_called_as_c_can_call_it():
     header = native_object(double, x, x, x, about="a */ b").header
     assert "int32_t double_(const float *x, const float *out0_, const float *using_, float *out0)" in header
     assert header.count("*/") == header.count("/*")
-    for name in ("int", "a-b", "2x", "gr\u00f6\u00dfe"):
+    for name in ("int", "a-b", "2x", "gr\u00f6\u00dfe", "main", "exp", "tanhf", "malloc"):
         with pytest.raises(ValueError, match="a name that C has for a function"):
             native_object(double, x, x, x, name=name)
     for name in ("copy", "clear", "segment0"):
@@ -259,10 +259,11 @@ def test_two_objects_are_one_program(tmp_path):
     one, two = nn.Linear(4, 3), nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
     x, y = floats(1, 4), floats(3, 4, seed=1)
     y[1, 2] = np.nan
-    save_object(tmp_path / "one.o", one, x, name="one")
-    save_object(tmp_path / "two.o", two, y, name="two")
+    save_object(tmp_path / "one.o", one, x)  # a Module is called as its file
+    save_object(tmp_path / "2.o", two, y, name="two")
+    (tmp_path / "2.h").rename(tmp_path / "two.h")
     (tmp_path / "main.c").write_text(BOTH)
-    subprocess.run([GCC, "main.c", "one.o", "two.o", "-o", "run"], cwd=tmp_path, check=True)
+    subprocess.run([GCC, "main.c", "one.o", "2.o", "-o", "run"], cwd=tmp_path, check=True)
     given = x.tobytes() + y.tobytes()
     found = subprocess.run([tmp_path / "run"], input=given, capture_output=True, check=True).stdout
     first, second = np.split(np.frombuffer(found, np.float32), [3])
@@ -316,7 +317,18 @@ def test_the_command_writes_what_train_wrote(tmp_path, capsys, monkeypatch):
 
     assert main(["export", "m.safetensors", "--object", "model.o", "--rows", "4", "--target", "thumb"]) == 0
     assert "model.o: 3 inputs" in capsys.readouterr().out
-    assert "x: (4, 3) float32" in (tmp_path / "model.h").read_text()
+    header = (tmp_path / "model.h").read_text()
+    assert "x: (4, 3) float32" in header
+    assert "int32_t model(const" in header
+    assert "#ifndef CLEARPROP_MODEL_H" in header
+    assert main(["export", "m.safetensors", "--object", "my-2.o", "--name", "net"]) == 0
+    assert "int32_t net(const" in (tmp_path / "my-2.h").read_text()
+    assert main(["export", "m.safetensors", "--object", "my-2.o"]) == 0
+    assert "int32_t my_2(const" in (tmp_path / "my-2.h").read_text()
+    assert main(["export", "m.safetensors", "--object", "model.o", "--name", "a-b"]) == 2
+    assert "a name that C has for a function" in capsys.readouterr().err
+    assert main(["export", "m.safetensors", "--py", "model.py", "--name", "net"]) == 2
+    assert "--name" in capsys.readouterr().err
     assert main(["export", "m.safetensors", "--object", "model.o", "--rows", "0"]) == 2
     assert "--rows" in capsys.readouterr().err
     assert main(["export", "m.safetensors", "--object", "model.o", "--target", "z80"]) == 2

@@ -198,6 +198,16 @@ def test_what_is_not_plain_numpy_is_refused_by_name_all_at_once():
         (lambda x: x[:8] * 2, [floats(4, 3)], ValueError, "length of the first axis"),
         (lambda x: x[-16:] * 2, [floats(4, 3)], ValueError, "length of the first axis"),
         (lambda x: x * (2 if len(x) < 10 else 3), [floats(4, 3)], ValueError, "length of the first axis"),
+        (lambda x: x * (2 if len(x) > 100 else 3), [floats(4, 3)], ValueError, "length of the first axis"),
+        (
+            lambda x: x * (2 if len(x) > 30 else 3),
+            [floats(40, 30000)],
+            ValueError,
+            "length of the first axis",
+        ),
+        (lambda x: x * (2 if len(x) % 4 else 3), [floats(4, 3)], ValueError, "length of the first axis"),
+        (lambda x: x * (2 if len(x) == 1 else 3), [floats(4, 3)], ValueError, "one row has a way of its own"),
+        (lambda x: x if len(x) == 1 else x[:, :2] * 1, [floats(4, 3)], ValueError, "one row has a way"),
         (lambda x: 3, [floats(4, 3)], TypeError, "results are computed from its inputs"),
         (lambda x: x, [floats(4, 3)], TypeError, "results are computed from its inputs"),
         (lambda: 3, [], TypeError, "an example of each input"),
@@ -206,6 +216,16 @@ def test_what_is_not_plain_numpy_is_refused_by_name_all_at_once():
 def test_what_cannot_be_is_refused(f, xs, error, told):
     with pytest.raises(error, match=told):
         numpy_module(f, *xs)
+
+
+def test_what_reads_otherwise_for_one_row_and_is_the_same_is_written(tmp_path):
+    fs = [lambda x: np.einsum("ni,nj->nij", x, x), lambda x: x.T * 2, lambda x: x[-1] * 2]
+    xs = [floats(n, 3) for n in (4, 1, 2, 9)]
+    found = alone(tmp_path, [(numpy_module(f, xs[0]), [[x] for x in xs]) for f in fs])
+
+    for f, (results, _) in zip(fs, found, strict=True):
+        for x, result in zip(xs, results, strict=True):
+            same(result, f(x), "rows")
 
 
 def test_exactly_these_shapes_may_be_asked_for(tmp_path):

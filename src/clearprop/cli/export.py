@@ -21,7 +21,8 @@ NumPy file has predict(columns): predictions for columns by name, as they stand 
 Of a model of pictures all files have predict(x): probabilities of the classes for pixels from 0 to 255.
 Other files have predict(x): outputs for rows of encoded inputs. A JavaScript module of a table whose
 columns are all numbers has encode(cells) too. A NumPy file has its weights beside it, in a file of the same
-name that ends in .npz, or inside of it with --inside. An object has a C header beside it.
+name that ends in .npz, or inside of it with --inside. An object has a C header beside it; its function is
+called as the file is, model(x), or by --name, so that several go into one program.
 
   clearprop export out/houses/model.safetensors --py model.py
   clearprop export out/houses/model.safetensors --onnx model.onnx
@@ -46,6 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--inside", action="store_true", help="with --py: the weights inside of the file, as text")
     add("--rows", type=int, default=1, metavar="N", help="with --object: how many rows a call takes (1)")
+    add("--name", metavar="NAME", help="with --object: what C calls the function (as the file is called)")
     add(
         "--target",
         default="native",
@@ -76,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
         written["the weights of --py"] = str(Path(args.py).with_suffix(".npz"))
     if args.object:
         written["the header of --object"] = str(Path(args.object).with_suffix(".h"))
+    if args.name is not None and not args.object:
+        raise InputError(lesson("--name", "is for an object", "no --object", hint="--object model.o"))
     if args.rows < 1:
         raise InputError(lesson("--rows", "wants 1 or more", str(args.rows), hint="--rows 1"))
     apart({"MODEL": args.model, "--model": own_file(args.own)}, written)
@@ -167,11 +171,12 @@ def _onnx(network: Any, shape: Shape, about: Any, args: argparse.Namespace) -> N
 
 
 def _native(network: Any, shape: Shape, about: Any, args: argparse.Namespace) -> None:
-    from clearprop.shipping import native_object
+    from clearprop.shipping.native import native_object, word_of
 
     whole, told = _shipped(network, about, args)
     given = np.zeros((args.rows, *shape), np.float32)
-    made = native_object(whole, given, target=args.target, about=told)
+    name = word_of(args.object) if args.name is None else args.name
+    made = native_object(whole, given, name=name, target=args.target, about=told)
     made.save(args.object, overwrite=args.force)
 
 

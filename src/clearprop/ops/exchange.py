@@ -107,7 +107,8 @@ def _variance(g: Any, node: Any, x: str) -> Any:
     found = g.node("ReduceMean", g.node("Mul", away, away), g.whole(axes), keepdims=keep)
     n = math.prod(node.values[0].shape[a] for a in axes)
     ddof = node.attrs["ddof"]
-    return found if not ddof else g.node("Mul", found, g.constant(node.value.dtype.type(n / (n - ddof))))
+    more = n / (n - ddof) if n > ddof else math.inf
+    return found if not ddof else g.node("Mul", found, g.constant(node.value.dtype.type(more)))
 
 
 def _along(kind: str) -> Write:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from clearprop import tree
 from clearprop.compiler.js import javascript
 from clearprop.errors import lesson
 from clearprop.modes import no_grad
 from clearprop.play.programs import recorded
+from clearprop.rows import LENGTHS, alike, lengths, shaken
 from clearprop.train.evaluation import evaluating
 
 _PREDICT = """
@@ -51,11 +53,31 @@ def _numbers(columns: Sequence[Mapping[str, Any]], width: int) -> bool:
     return plain and sum(1 + bool(c.get("spread")) + bool(c.get("gaps")) for c in columns) == width
 
 
+def _check_rows(network: Any, width: int, entries: int) -> None:
+    """Raise ValueError where a row among others has another result than by itself: it is run by itself.
+
+    `entries` are how many numbers it computes for one.
+    """
+
+    def computed(x: Any) -> Any:
+        return tree.leaves(network(x))[0]._value
+
+    rows = shaken([np.zeros((1, width), np.float32)], max(LENGTHS))[0]
+    alone = np.stack([computed(row[None]) for row in rows])
+    for n in (*LENGTHS, *(n for n in lengths(1, entries) if n != 1)):
+        each = np.resize(alone, (n, *alone.shape[2:]))
+        if not alike(each, computed(np.resize(rows, (n, width)))):
+            wanted = "wants a network that computes of a row the same alone and among others"
+            got = f"{n} rows have other results than each by itself"
+            raise ValueError(lesson("model_module(network, width)", wanted, got))
+
+
 def model_module(network: Any, width: int, about: Mapping[str, Any] | None = None) -> str:
     """Return a network of `width` inputs as an ES module with `predict(x)`, in evaluation mode.
 
     What `clearprop train` has saved about a table's columns comes with it: `columns`, `target`, and where all
-    are numbers, `encode(cells)`. Raises TypeError, naming the op, for a network that has no translation.
+    are numbers, `encode(cells)`. Raises TypeError, naming the op, for a network that has no translation, and
+    ValueError where what it computes of a row depends on how many there are.
 
     >>> from clearprop import nn
     >>> "export function predict" in model_module(nn.Linear(2, 1), 2)
@@ -66,7 +88,9 @@ def model_module(network: Any, width: int, about: Mapping[str, Any] | None = Non
             lesson("model_module(network, width)", "wants a number of inputs, 1 or more", repr(width))
         )
     with evaluating(network), no_grad():
-        text = javascript(recorded(lambda x: network(x), np.zeros((1, width), np.float32)))
+        program = recorded(lambda x: network(x), np.zeros((1, width), np.float32))
+        _check_rows(network, width, sum(v.size for v in program.values))
+        text = javascript(program)
     told, parts = dict(about or {}), [text, _PREDICT]
     for name in ("columns", "target"):
         if name in told:

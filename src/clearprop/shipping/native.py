@@ -47,6 +47,82 @@ RESERVED = {
 }
 # fmt: on
 """Words that C or C++ keep for themselves."""
+MATHEMATICS = LIBM | {
+    *[
+        "fabs",
+        "tanh",
+        "sinh",
+        "cosh",
+        "expm1",
+        "log1p",
+        "log2",
+        "log10",
+        "logb",
+        "exp2",
+        "erf",
+        "erfc",
+        "gamma",
+        "round",
+        "lround",
+        "nearbyint",
+    ],
+    *[
+        "remainder",
+        "fmax",
+        "fmin",
+        "fdim",
+        "frexp",
+        "ldexp",
+        "modf",
+        "copysign",
+        "nan",
+        "nextafter",
+        "scalbn",
+        "j0",
+        "j1",
+        "jn",
+        "y0",
+        "y1",
+        "yn",
+    ],
+}
+TAKEN = {
+    *[
+        "main",
+        "_start",
+        "abort",
+        "exit",
+        "malloc",
+        "free",
+        "calloc",
+        "realloc",
+        "memcpy",
+        "memmove",
+        "memset",
+        "memcmp",
+        "printf",
+        "puts",
+    ],
+    *[
+        "read",
+        "write",
+        "open",
+        "close",
+        "signal",
+        "time",
+        "rand",
+        "abs",
+        "labs",
+        "div",
+        "index",
+        "strlen",
+        "clock",
+        "select",
+        "send",
+        "link",
+    ],
+}
+"""Functions that a program is linked with anyway, those of `MATHEMATICS` besides."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +237,12 @@ def _word(name: str) -> str:
     return "_" * word[:1].isdigit() + word + "_" * (word in RESERVED)
 
 
+def _function(called: str) -> str:
+    """Return what C may call a function by: a word, and none that every program has already."""
+    word = _word(called)
+    return word + "_" * (word in TAKEN or word in MATHEMATICS or word.removesuffix("f") in MATHEMATICS)
+
+
 def _words(made: ObjectFile) -> list[str]:
     """Return what the header calls the arguments: no two the same, and none as an output."""
     words: list[str] = []
@@ -190,10 +272,10 @@ def native_object(
     if target not in MACHINES:
         wanted = f"wants one of {', '.join(MACHINES)}"
         raise ValueError(lesson(CALLED, wanted, f"target={target!r}", hint="target='native'"))
-    function = _word(name or name_of(f))
+    function = _function(name or name_of(f))
     if name and function != name:
         raise ValueError(lesson(CALLED, "wants a name that C has for a function", repr(name), hint=function))
-    (program,), names, _ = recorded(f, arrays_of(inputs, CALLED), (), CALLED)
+    (program,), _, names, _ = recorded(f, arrays_of(inputs, CALLED), False, CALLED)
     try:
         unheard = sorted({str(v.dtype) for v in _seen(program) if str(v.dtype) not in KINDS})
         if unheard:
@@ -215,10 +297,21 @@ def save_object(
 ) -> None:
     """Write what `f(*inputs)` computes as an object file, and a C header beside it: `model.o` and `model.h`.
 
-    All else, and what is refused, is as `native_object` has it. Raises InputError, without `overwrite`, where
+    The function is called `name`, without one as it is called here, and that of a Module as the file: `model`.
+    So several objects go into one program. All else, and what is refused, is as `native_object` has it. Raises InputError, without `overwrite`, where
     there is a file that was not written so.
     """
+    name = name or word_of(path) if name_of(f) == "predict" else name
     native_object(f, *inputs, name=name, target=target).save(path, overwrite=overwrite)
+
+
+def word_of(path: str | Path) -> str:
+    """Return what the function of an object is called after its file.
+
+    >>> word_of("out/my-model.o"), word_of("main.o"), word_of("2.o")
+    ('my_model', 'main_', '_2')
+    """
+    return _function(Path(path).stem)
 
 
 def _seen(program: Program) -> list[Any]:

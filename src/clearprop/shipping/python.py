@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from clearprop.compiler.plain import NumpyFile, numpy_file
-from clearprop.compiler.plain.lengths import LENGTHS
 from clearprop.errors import lesson
-from clearprop.shipping.recording import about_of, arrays_of, name_of, recorded
+from clearprop.rows import alike
+from clearprop.shipping.recording import about_of, arrays_of, name_of, of_one_row, recorded
 
 CALLED = "save_numpy(path, f, x)"
 
@@ -39,8 +42,25 @@ def numpy_module(
         wanted = "wants inputs with a first axis of one length, for that may have any length later"
         got, hint = ", ".join(str(a.shape) for a in arrays), "dynamic=False for exactly these shapes"
         raise ValueError(lesson(CALLED, wanted, got, hint=hint))
-    programs, names, one = recorded(f, arrays, LENGTHS if dynamic else (), CALLED)
-    return numpy_file(programs, name or name_of(f), names, about or about_of(f), one, CALLED)
+    programs, lengths, names, one = recorded(f, arrays, dynamic, CALLED)
+    made = numpy_file(programs, name or name_of(f), names, about or about_of(f), one, CALLED, lengths)
+    if dynamic and not programs[0].assignments:
+        _check_one_row(made, f, arrays)
+    return made
+
+
+def _check_one_row(made: NumpyFile, f: Callable[..., Any], arrays: list[Any]) -> None:
+    """Raise ValueError where the file computes of one row what the function does not."""
+    found = of_one_row(f, arrays)
+    if found is None:
+        return
+    there: dict[str, Any] = {"weights": {name: np.array(x) for name, x in made.arrays.items()}}
+    exec(replace(made, arrays={}).text(), there)
+    result = there[made.name](*found[0])
+    results = result if isinstance(result, tuple) else (result,)
+    if len(results) != len(found[1]) or not all(map(alike, found[1], results)):
+        wanted = "what is computed depends on the length of the first axis: one row has a way of its own"
+        raise ValueError(lesson(CALLED, wanted, hint="dynamic=False for exactly these shapes"))
 
 
 def save_numpy(

@@ -14,6 +14,7 @@ from clearprop.compiler.program.ir import Program
 from clearprop.errors import lesson
 from clearprop.modes import no_grad
 from clearprop.play.programs import called
+from clearprop.rows import LENGTHS, lengths, shaken, with_rows
 from clearprop.tensor import Tensor
 from clearprop.train.evaluation import evaluating
 
@@ -30,16 +31,25 @@ def arrays_of(inputs: Sequence[Any], asked: str) -> list[Any]:
 
 
 def recorded(
-    f: Callable[..., Any], arrays: list[Any], lengths: tuple[int, ...], asked: str
-) -> tuple[list[Program], dict[int, str], bool]:
-    """Return the programs for each length, the names of Tensors, and whether one output comes by itself."""
+    f: Callable[..., Any], arrays: list[Any], dynamic: bool, asked: str
+) -> tuple[list[Program], tuple[int, ...], dict[int, str], bool]:
+    """Return programs, for which lengths, the names of Tensors, and whether one output comes by itself.
+
+    There is one program, for these arrays, or with `dynamic` one for each length that is tried.
+    """
     module = f if isinstance(f, nn.Module) else None
-    given = [[np.resize(a, (n, *a.shape[1:])) for a in arrays] for n in lengths] or [arrays]
+    tried: tuple[int, ...] = LENGTHS if dynamic else ()
     with ExitStack() as stack:
         if module is not None:
             stack.enter_context(evaluating(module))
             stack.enter_context(no_grad())
+        given = [with_rows(arrays, n) for n in tried] or [arrays]
         made = [called(lambda *xs: f(*xs), *xs) for xs in given]
+        if dynamic:
+            program = made[-1][1]
+            for n in lengths(len(arrays[0]), sum(v.size for v in program.values) / tried[-1]):
+                more = None if n == 1 else _called(f, with_rows(arrays, n))
+                made, tried = (made, tried) if more is None else ([*made, more], (*tried, n))
     for result, program in made:
         found = [x for x in tree.leaves(result) if x is not None]
         if len(found) != len(program.outputs):
@@ -50,7 +60,35 @@ def recorded(
         for v in program.arguments:
             v.name = v.name or (words[v.data] if v.data < len(words) else "")
     names = {id(t): name for name, t in (module._state().items() if module is not None else ())}
-    return [p for _, p in made], names, isinstance(made[0][0], (Tensor, np.ndarray, np.generic))
+    return [p for _, p in made], tried, names, isinstance(made[0][0], (Tensor, np.ndarray, np.generic))
+
+
+def _called(f: Callable[..., Any], arrays: list[Any]) -> tuple[Any, Program] | None:
+    """Return what `called` does; None where the function has no value for so many rows."""
+    try:
+        return called(lambda *xs: f(*xs), *arrays)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return None
+
+
+def of_one_row(f: Callable[..., Any], arrays: list[Any]) -> tuple[list[Any], list[Any]] | None:
+    """Return one row, and what the function computes of it; None where it has no value of one.
+
+    A program of one row may read otherwise, as nothing is to be done along an axis of length 1: so a file for
+    any number is not compared with its text, but with its numbers.
+
+    >>> of_one_row(lambda x: 2 * x, [np.array([[3], [4]])])
+    ([array([[3]])], [array([[6]])])
+    """
+    one = shaken(arrays, 1)
+    with ExitStack() as stack:
+        if isinstance(f, nn.Module):
+            stack.enter_context(evaluating(f))
+            stack.enter_context(no_grad())
+        found = _called(f, one)
+    if found is None or found[1].assignments:
+        return None
+    return one, [np.asarray(getattr(x, "_value", x)) for x in tree.leaves(found[0]) if x is not None]
 
 
 def _words(f: Any) -> list[str]:

@@ -14,10 +14,11 @@ import numpy as np
 
 from clearprop.compiler.plain.carried import Carried, needs
 from clearprop.compiler.plain.function import PlainFunction
-from clearprop.compiler.plain.lengths import LENGTHS, with_length
+from clearprop.compiler.plain.lengths import with_length
 from clearprop.compiler.program.ir import Program, Value
 from clearprop.errors import lesson
 from clearprop.files import replaceable, whole_file
+from clearprop.rows import LENGTHS
 
 BEGINS = '"""Written by clearprop'
 _BESIDE = """\
@@ -93,8 +94,9 @@ def numpy_file(
     about: str = "a function of arrays.",
     one: bool = True,
     called: str = "numpy_file",
+    lengths: Sequence[int] = LENGTHS,
 ) -> NumpyFile:
-    """Return a Program as a function of plain NumPy; several, recorded with `LENGTHS` rows, for any.
+    """Return a Program as a function of plain NumPy; several, recorded with `lengths` rows, for any.
 
     `names` are those of Tensors, by their ids, which the arrays have; with `one` a single output is returned
     by itself. Raises TypeError, naming them all, where ops have no translation, ValueError where what is
@@ -113,9 +115,9 @@ def numpy_file(
         if not _alike(first.arrays, other.arrays):
             wanted = "an array that the function makes follows the length of the first axis"
             raise ValueError(lesson(called, wanted, hint="dynamic=False for exactly these shapes"))
-    text = with_length([m.text for m in made], LENGTHS, called) if made[1:] else first.text
+    text = with_length([m.text for m in made], lengths, called) if made[1:] else first.text
     brought = [
-        with_length(parts, LENGTHS, called) for parts in zip(*(m.carried.texts for m in made), strict=True)
+        with_length(parts, lengths, called) for parts in zip(*(m.carried.texts for m in made), strict=True)
     ]
     wants = " and ".join(needs(first.carried))
     head = f"{about}\n\nIt needs {wants} (2.0 or newer) and nothing else."

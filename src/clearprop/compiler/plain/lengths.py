@@ -6,13 +6,7 @@ import re
 from collections.abc import Sequence
 
 from clearprop.errors import lesson
-
-LENGTHS = (2, 3, 5, 17)
-"""The lengths of the first axis: two say how a number follows it, the others whether that is so.
-
-The last is large, for what is cut off at some length (`x[:8]`) looks like all of a shorter axis.
-"""
-
+from clearprop.rows import LENGTHS
 
 _WORD = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d*)?(?:e[+-]?\d+)?|\s+|.", re.DOTALL)
 

@@ -16,6 +16,7 @@ from clearprop.graph import topological_order
 from clearprop.interop.onnx.layers import layer_of
 from clearprop.interop.onnx.writer import Batch, Writer
 from clearprop.modes import Observer, observed
+from clearprop.rows import LENGTHS, lengths, with_rows
 from clearprop.tensor import Tensor
 
 OPSET = 18
@@ -44,8 +45,9 @@ def save_onnx(
 
     `f` is a Module or a function of arrays; a Module is written as it is in evaluation. Parameters become
     initialisers under their names, layers single operators where ONNX has them. With `dynamic` the first axis
-    of the inputs may have any length later: `f` is recorded with two lengths, and what differs between them
-    is computed when the file is run.
+    of the inputs may have any length later: `f` is recorded with two lengths, what differs between them is
+    computed when the file is run, and the same file has to come of every pair of lengths that
+    `clearprop.rows` names. Inputs that have no first axis of one length are written for their shapes alone.
 
     Raises NotImplementedError for ops that have no translation, all by name, and ValueError where what is
     computed depends on the batch in a way that is no length; InputError, without `overwrite`, where there is
@@ -61,23 +63,79 @@ def save_onnx(
 
     arrays = [np.asarray(x._value if isinstance(x, Tensor) else x) for x in inputs]
     names = list(names or (f"input_{i}" if i else "input" for i in range(len(arrays))))
+    dynamic = dynamic and all(a.ndim and len(a) == len(arrays[0]) and len(a) for a in arrays)
     training = [m for m in f.modules() if m.training] if isinstance(f, nn.Module) else []
     try:
         if isinstance(f, nn.Module):
             f.eval()
-        first = _run(f, arrays)
-        dynamic = dynamic and all(a.ndim and len(a) == len(arrays[0]) and len(a) for a in arrays)
-        second = _run(f, [np.concatenate([a, a]) for a in arrays]) if dynamic else None
+        making = _Making(onnx, f, arrays, names, opset)
+        model = making.any_length() if dynamic else making.model(None)[0]
     finally:
         for module in training:
             module.training = True
-    batch = Batch(len(arrays[0]), 2 * len(arrays[0])) if dynamic else None
-    writer = Writer(onnx, opset, batch, names[0])
-    outputs = _Walk(writer, f, first, second, names).written()
-    model = _model(onnx, writer, names, arrays, first[1], outputs, dynamic, opset)
     onnx.checker.check_model(model)
     with whole_file(path, ours=None if overwrite else marks.onnx) as file:
         file.write(model.SerializeToString())
+
+
+@dataclass
+class _Making:
+    """The file of a function, from one recording, or from two with batches of different lengths."""
+
+    onnx: Any
+    f: Callable[..., Any]
+    arrays: list[Any]
+    names: list[str]
+    opset: int
+
+    def model(self, pair: tuple[int, int] | None) -> tuple[Any, float]:
+        """Return the file's contents, and how many entries were computed in the first recording."""
+        first = self.run(pair[0] if pair is not None else None)
+        second = self.run(pair[1]) if pair is not None else None
+        writer = Writer(self.onnx, self.opset, None if pair is None else Batch(*pair), self.names[0])
+        outputs = _Walk(writer, self.f, first, second, self.names).written()
+        model = _model(self.onnx, writer, self.names, first, second, outputs, self.opset)
+        return model, sum(float(node.size) for node in _ordered(first[1]) if node.op is not None)
+
+    def run(self, n: int | None) -> tuple[list[Tensor], list[Tensor]]:
+        """Run the function, with n rows of its examples if a number is given."""
+        return _run(self.f, self.arrays if n is None else with_rows(self.arrays, n))
+
+    def takes(self, n: int) -> bool:
+        """Whether the function has a value for so many rows."""
+        try:
+            self.run(n)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            return False
+        return True
+
+    def any_length(self) -> Any:
+        """Return what comes of every length that is tried; ValueError where it is not the same."""
+        start, other = LENGTHS[:2]
+        model, entries = self.model((start, other))
+        for n in (*LENGTHS[1:], *lengths(len(self.arrays[0]), entries / start)):
+            if n not in LENGTHS and not self.takes(n):
+                continue  # what has no value there is as good in the file
+            twin, _ = self.model((n, start))
+            if _contents(twin) != _contents(model):
+                wanted = "what is computed depends on the length of the first axis in a way that is no length"
+                got = f"{n} rows make another file than {start}"
+                raise ValueError(lesson("save_onnx(path, f, x)", wanted, got, hint="dynamic=False"))
+            _in_common(model.graph.output, twin.graph.output)
+        return model
+
+
+def _contents(model: Any) -> list[bytes]:
+    """Return what a file computes, whatever it says of the shapes of its results."""
+    return [part.SerializeToString() for part in (*model.graph.node, *model.graph.initializer)]
+
+
+def _in_common(mine: Any, theirs: Any) -> None:
+    """Leave open what is not said of the shapes of results in both."""
+    for a, b in zip(mine, theirs, strict=True):
+        for i, j in zip(a.type.tensor_type.shape.dim, b.type.tensor_type.shape.dim, strict=True):
+            if i != j:
+                i.Clear()
 
 
 class _Looking(Observer):
@@ -218,26 +276,25 @@ def _ordered(outputs: list[Tensor]) -> list[Tensor]:
     return sorted(seen.values(), key=lambda node: node.serial)
 
 
-def _model(
-    onnx: Any, g: Writer, names: Any, arrays: Any, results: Any, outputs: list[str], dynamic: bool, opset: int
-) -> Any:
+def _model(onnx: Any, g: Writer, names: Any, first: Any, second: Any, outputs: list[str], opset: int) -> Any:
     """Return the file's contents: inputs and outputs with their shapes, `batch` for an axis of any length."""
 
-    def value(name: str, array: Any, follows: bool) -> Any:
-        shape: list[Any] = list(np.shape(array))
-        if dynamic and follows and shape:
-            shape[0] = "batch"
-        kind = onnx.helper.np_dtype_to_tensor_dtype(np.asarray(array).dtype)
-        return onnx.helper.make_tensor_value_info(name, kind, shape)
+    def value(name: str, mine: Tensor, theirs: Tensor) -> Any:
+        shape: list[Any] = [
+            n if n == m else "batch" if g.batch is not None and g.batch.follows(n, m) == 1 else None
+            for n, m in zip(mine.shape, theirs.shape, strict=True)
+        ]
+        return onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(mine.dtype), shape
+        )
 
+    inputs, results = ((first[i], (second or first)[i]) for i in (0, 1))
     last = []
-    for i, (name, z) in enumerate(zip(outputs, results, strict=True)):
+    for i, (name, z, twin) in enumerate(zip(outputs, *results, strict=True)):
         own = f"output_{i}" if i else "output"
         g.nodes.append(onnx.helper.make_node("Identity", [name], [own]))
-        follows = bool(z.shape) and z.shape[0] == len(arrays[0])
-        last.append(value(own, z._value, follows))
-    graph = onnx.helper.make_graph(
-        g.nodes, "clearprop", [value(n, a, True) for n, a in zip(names, arrays, strict=True)], last, g.arrays
-    )
+        last.append(value(own, z, twin))
+    given = [value(*each) for each in zip(names, *inputs, strict=True)]
+    graph = onnx.helper.make_graph(g.nodes, "clearprop", given, last, g.arrays)
     imports = [onnx.helper.make_opsetid("", opset)]
     return onnx.helper.make_model(graph, opset_imports=imports, ir_version=8, producer_name="clearprop")
