@@ -240,7 +240,7 @@ def _word(name: str) -> str:
 def _function(called: str) -> str:
     """Return what C may call a function by: a word, and none that every program has already."""
     word = _word(called)
-    return word + "_" * (word in TAKEN or word in MATHEMATICS or word.removesuffix("f") in MATHEMATICS)
+    return word + "_" * (word in TAKEN or not {word, word.removesuffix("f")}.isdisjoint(MATHEMATICS))
 
 
 def _words(made: ObjectFile) -> list[str]:
@@ -297,9 +297,8 @@ def save_object(
 ) -> None:
     """Write what `f(*inputs)` computes as an object file, and a C header beside it: `model.o` and `model.h`.
 
-    The function is called `name`, without one as it is called here, and that of a Module as the file: `model`.
-    So several objects go into one program. All else, and what is refused, is as `native_object` has it. Raises InputError, without `overwrite`, where
-    there is a file that was not written so.
+    The function is called `name`; without one as it is called here, a Module's as the file: `model`. So several objects go into one program. All else, and what is refused, is as `native_object` has it.
+    Raises InputError, without `overwrite`, where there is a file that was not written so.
     """
     name = name or word_of(path) if name_of(f) == "predict" else name
     native_object(f, *inputs, name=name, target=target).save(path, overwrite=overwrite)
