@@ -207,8 +207,6 @@ KEYWORDS: dict[str, str] = {
     "momentum_decay":  "betas=",
     "input_dim":       "the number of inputs as the first argument",
     "units":           "the number of outputs as the second argument",
-    "num_workers":     "workers=",
-    "prefetch_factor": "prefetch=",
     "monitor":         "watch=",
     "save_best_only":  "watch=, the number whose best epochs are saved",
     "epoch":           "epochs=",

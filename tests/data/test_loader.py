@@ -137,8 +137,3 @@ def test_what_is_no_number_of_a_sample_is_refused(order):
 def test_workers_are_whole_numbers(options):
     with pytest.raises(ValueError, match="wants whole numbers, 0 or more and 1 or more"):
         loader_of(**options)
-
-
-def test_words_of_pytorch_s_loader_are_answered():
-    with pytest.raises(TypeError, match=r"Try workers=, in place of num_workers="):
-        loader_of(num_workers=2)

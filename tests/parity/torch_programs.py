@@ -416,6 +416,53 @@ def loaded_in_batches(torch):
     return rows, sizes, len(loader), [len(h) for h in halves], len(joined), pairs[3][0]
 
 
+def loaded_by_workers(torch):
+    data = torch.utils.data
+
+    class Squares(data.Dataset):
+        def __len__(self):
+            return 7
+
+        def __getitem__(self, i):
+            return {"x": torch.tensor([float(i)]), "y": i * i, "name": f"n{i}"}
+
+    class Shared(data.IterableDataset):
+        start, end = 0, 11
+
+        def __iter__(self):
+            info = data.get_worker_info()
+            each = -(-(self.end - self.start) // info.num_workers)
+            first = self.start + info.id * each
+            return iter(range(first, min(first + each, self.end)))
+
+    class Told(data.IterableDataset):
+        start, end = 0, 11
+
+        def __iter__(self):
+            return iter(range(self.start, self.end))
+
+    def share(number):
+        dataset, count = data.get_worker_info().dataset, data.get_worker_info().num_workers
+        each = -(-(dataset.end - dataset.start) // count)
+        dataset.start += number * each
+        dataset.end = min(dataset.start + each, dataset.end)
+
+    out = [[(b["x"], b["y"], b["name"]) for b in data.DataLoader(Squares(), 3, num_workers=2)]]
+    for size in (2, None):
+        out.append(
+            [
+                int(x)
+                for b in data.DataLoader(Shared(), size, num_workers=2)
+                for x in torch.as_tensor(b).reshape(-1)
+            ]
+        )
+        told = data.DataLoader(Told(), size, num_workers=2, worker_init_fn=share, prefetch_factor=3)
+        out.append([int(x) for b in told for x in torch.as_tensor(b).reshape(-1)])
+    kept = data.DataLoader(Squares(), 2, num_workers=2, persistent_workers=True, drop_last=True)
+    out += [[b["y"] for b in kept] for _ in range(2)]
+    return out, len(kept), data.get_worker_info()
+
+
 def tensors(torch):
     x = torch.arange(12).reshape(3, 4)
     out = [repr(x), x.dtype, x[:, 1], x[1:, ::2], x.float().mean(dim=0), x.t().shape]

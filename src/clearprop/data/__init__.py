@@ -10,6 +10,7 @@ from clearprop.data.scale import Standardizer
 from clearprop.data.split import random_split, split_indices, three_parts, train_validation_split
 from clearprop.data.streaming import TableStream, stream_table
 from clearprop.data.tables import Table
+from clearprop.data.workers import WorkerError, WorkerInfo, get_worker_info
 
 __all__ = [
     "BlockFile",
@@ -26,6 +27,9 @@ __all__ = [
     "TableStream",
     "TensorDataset",
     "WeightedSampler",
+    "WorkerError",
+    "WorkerInfo",
+    "get_worker_info",
     "random_split",
     "read_blocks",
     "read_table",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearprop.data.dataset import TensorDataset, fetch, stack
+from clearprop.data.batches import Incoming, Made, by_threads, flowing, in_turn
+from clearprop.data.dataset import TensorDataset
+from clearprop.data.draws import may_draw
 from clearprop.data.samplers import Sampler
+from clearprop.data.workforce import Workforce, is_whole
 from clearprop.errors import lesson
 from clearprop.hints import refuse_keywords
-
-if TYPE_CHECKING:
-    pass
 
 
 class DataLoader:
@@ -29,10 +28,22 @@ class DataLoader:
 
     `sampler` gives an epoch's order: an object with `order(generator)` (`WeightedSampler`,
     `StratifiedSampler`) or numbers; `batch_sampler` gives the numbers of each batch. `collate_fn` is
-    PyTorch's: a function of the list of samples. With `workers` threads batches are made
-    ahead, `prefetch` for each thread, while the loop
-    works on one; their order is kept, and an error is raised where its batch would have come. An
-    `IterableDataset` is grouped as it comes; it has no length, no order and no position to go on from.
+    PyTorch's: a function of the list of samples. An `IterableDataset` is grouped as it comes; it has no
+    length, no order and no position to go on from.
+
+    With `workers` threads or `num_workers` processes batches are made ahead, `prefetch` for each, while the
+    loop works on one; their order is kept, and an error is raised where its batch would have come, with the
+    worker's own traceback. Threads are for what waits (files, a network) or runs in NumPy, processes for
+    Python code. `worker_init_fn(number)`, `persistent_workers`, `timeout` in seconds, `prefetch_factor` and
+    `multiprocessing_context` ("fork", "spawn", "forkserver") are PyTorch's; a process that is killed raises
+    WorkerError, which names it. Each process has a copy of the dataset, and `get_worker_info()` tells it
+    which one it is: an `IterableDataset` that asks takes its own share, of any other every process makes each
+    `num_workers`-th batch.
+
+    The batches are the same for any number of processes, draws included: with a `seed` (or processes) what
+    a dataset or `collate` draws from `random`, `np.random`, clearprop or a generator that it holds
+    depends on seed, epoch and batch alone, also after `load_state_dict`. Threads share the generators, so
+    what is drawn there comes in no fixed order.
 
     `state_dict()` taken between two batches and loaded into a loader of the same data goes on with the very
     next batch.
@@ -53,6 +64,7 @@ class DataLoader:
     batch_sampler: Iterable[Sequence[int]] | None
     workers: int
     prefetch: int
+    num_workers: int
     generator: np.random.Generator
 
     if not TYPE_CHECKING:
@@ -77,24 +89,35 @@ class DataLoader:
         collate_fn: Callable[[list[Any]], Any] | None = None,
         workers: int = 0,
         prefetch: int = 2,
+        num_workers: int = 0,
+        prefetch_factor: int | None = None,
+        worker_init_fn: Callable[[int], Any] | None = None,
+        persistent_workers: bool = False,
+        timeout: float = 0,
+        multiprocessing_context: Any = None,
     ) -> None:
         if isinstance(dataset, tuple):
             dataset = TensorDataset(*dataset)
-        if not _is_whole(batch_size) or batch_size < 1:
-            raise ValueError(
-                lesson("DataLoader(batch_size=)", "wants a whole number of 1 or more", f"{batch_size!r}")
-            )
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
         self.collate, self.collate_fn = collate, collate_fn
         self.sampler, self.batch_sampler = sampler, batch_sampler
-        self.workers, self.prefetch = workers, prefetch
-        self._check(seed)
+        self.workers, self.num_workers = workers, num_workers
+        self.prefetch = prefetch if prefetch_factor is None else prefetch_factor
+        self._check()
+        self._workforce = Workforce(
+            num_workers, self.prefetch, worker_init_fn, persistent_workers, timeout, multiprocessing_context
+        )
+        self._seeded = seed is not None or generator is not None
         self.generator = generator if generator is not None else np.random.default_rng(seed)
         self._start = self.generator.bit_generator.state  # of the generator, as the current epoch began
         self._given = 0  # batches of the current epoch that were given out
-        self._resuming = False
+        self._epoch, self._is_new = 0, True  # how many were begun before; whether the current one is not yet
 
-    def _check(self, seed: int | None) -> None:
+    def _check(self) -> None:
+        if not is_whole(self.batch_size) or self.batch_size < 1:
+            raise ValueError(
+                lesson("DataLoader(batch_size=)", "wants a whole number of 1 or more", f"{self.batch_size!r}")
+            )
         given = [
             name
             for name in ("shuffle", "sampler", "batch_sampler")
@@ -106,9 +129,15 @@ class DataLoader:
             wanted = "takes an IterableDataset in the order in which it comes"
             raise ValueError(lesson("DataLoader(...)", wanted, given[0]))
         counts = self.workers, self.prefetch
-        if not all(map(_is_whole, counts)) or self.workers < 0 or self.prefetch < 1:
+        if not all(map(is_whole, counts)) or self.workers < 0 or self.prefetch < 1:
             wanted, got = "wants whole numbers, 0 or more and 1 or more", f"{counts[0]!r} and {counts[1]!r}"
             raise ValueError(lesson("DataLoader(workers=, prefetch=)", wanted, got))
+        if self.workers and self.num_workers:
+            wanted, got = (
+                "wants threads or processes",
+                f"workers={self.workers}, num_workers={self.num_workers}",
+            )
+            raise ValueError(lesson("DataLoader(...)", wanted, got))
 
     @property
     def comes(self) -> bool:
@@ -131,17 +160,29 @@ class DataLoader:
         facts += ["shuffled"] * bool(self.shuffle) + [f"ordered by a {name}" for name in ordered]
         facts += ["a smaller last one left out"] * self.drop_last
         facts += [f"{self.workers} workers"] * bool(self.workers)
+        facts += [f"{self.num_workers} worker processes"] * bool(self.num_workers)
         known = "" if self.comes else f"{len(self.dataset):,} samples, {len(self):,} batches, "
         return f"DataLoader({type(self.dataset).__name__}: {known}{', '.join(facts)})"
 
     def __iter__(self) -> Iterator[Any]:
         """Give the batches of one epoch; right after `load_state_dict`, those that were left of it."""
-        given = self._given if self._resuming else 0
-        self._resuming, self._given = False, given
+        given = self._given if self._is_new else 0
+        self._epoch += not self._is_new
+        self._is_new, self._given = False, given
         self._start = self.generator.bit_generator.state
-        if self.comes:
-            return map(self._finished, self._grouped())
-        return self._batches(self._indices(), given)
+        words = self._words()
+        return self._flow(words) if self.comes else self._batches(self._indices(), given, words)
+
+    def _words(self) -> tuple[int, ...]:
+        """Return the numbers that settle an epoch's draws, () where nothing is drawn as the loader says.
+
+        They come of a copy of the generator: the orders are the same, whether there are draws or not.
+        """
+        if not (self._seeded or self.num_workers):
+            return ()
+        if not (self.num_workers or may_draw(self.dataset, self.collate, self.collate_fn)):
+            return ()
+        return (*copy.deepcopy(self.generator.bit_generator).random_raw(2).tolist(), self._epoch)
 
     def _indices(self) -> list[Any]:
         """Return what each batch of an epoch is made of: slices, or arrays of numbers."""
@@ -160,58 +201,42 @@ class DataLoader:
         cuts = [slice(low, min(low + self.batch_size, size)) for low in range(0, stop, self.batch_size)]
         return cuts if order is None else [order[cut] for cut in cuts]
 
-    def _batches(self, indices: list[Any], given: int) -> Iterator[Any]:
-        rest = indices[given:]
-        made = self._ahead(rest) if self.workers else map(self._made, rest)
-        for number, batch in enumerate(made, start=given + 1):
+    def _batches(self, indices: list[Any], given: int, words: tuple[int, ...]) -> Iterator[Any]:
+        for number, batch in enumerate(self._made(indices, given, words), start=given + 1):
             self._given = number % len(indices)
             if not self._given:
-                self._start = self.generator.bit_generator.state
+                self._ended()
             yield batch
 
-    def _made(self, index: Any) -> Any:
-        if self.collate_fn is None:
-            return self._finished(fetch(self.dataset, index))
-        numbers = range(*index.indices(len(self.dataset))) if isinstance(index, slice) else index.tolist()
-        return self.collate_fn([self.dataset[i] for i in numbers])
+    def _made(self, indices: list[Any], given: int, words: tuple[int, ...]) -> Iterator[Any]:
+        make = Made(self.dataset, self.collate, self.collate_fn)
+        if self.workers:
+            return by_threads(make, indices[given:], self.workers, self.prefetch)
+        tasks = [(index, (*words, number)) for number, index in enumerate(indices)][given:]
+        if self.num_workers:
+            return self._workforce.batches(make, tasks, words)
+        return in_turn(make, tasks) if words else (make(index) for index, _ in tasks)
 
-    def _finished(self, batch: Any) -> Any:
-        return batch if self.collate is None else self.collate(batch)
+    def _flow(self, words: tuple[int, ...]) -> Iterator[Any]:
+        make = Incoming(self.dataset, self.batch_size, self.drop_last, self.collate, self.collate_fn)
+        if self.num_workers:
+            yield from self._workforce.stream(make, words)
+        else:
+            yield from flowing(make, words) if words else make
+        self._ended()
 
-    def _ahead(self, indices: list[Any]) -> Iterator[Any]:
-        """Yield batches that threads make, in order, a few of them ahead."""
-        with ThreadPoolExecutor(self.workers, "clearprop loader") as pool:
-            waiting = iter(indices)
-            ahead = [
-                pool.submit(self._made, index) for index in islice(waiting, self.workers * self.prefetch)
-            ]
-            try:
-                while ahead:
-                    batch = ahead.pop(0).result()
-                    ahead += [pool.submit(self._made, index) for index in islice(waiting, 1)]
-                    yield batch
-            finally:
-                for future in ahead:
-                    future.cancel()
-
-    def _grouped(self) -> Iterator[Any]:
-        samples = iter(self.dataset)
-        while held := list(islice(samples, self.batch_size)):
-            if len(held) == self.batch_size or not self.drop_last:
-                yield stack(held) if self.collate_fn is None else self.collate_fn(held)
+    def _ended(self) -> None:
+        self._start, self._epoch, self._is_new = self.generator.bit_generator.state, self._epoch + 1, True
 
     def state_dict(self) -> dict[str, Any]:
         """Return the generator's state as this epoch began and how many of its batches were given out."""
-        return {"generator": self._start, "given": self._given}
+        return {"generator": self._start, "given": self._given, "epoch": self._epoch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where a state dict was taken: the next loop starts with the next batch."""
         self.generator.bit_generator.state = state["generator"]
-        self._start, self._given, self._resuming = state["generator"], state["given"], True
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        self._start, self._given, self._is_new = state["generator"], state["given"], True
+        self._epoch = state.get("epoch", 0)  # files of before each batch had draws of its own lack it
 
 
 def _numbers(name: str, given: Any) -> Any:

@@ -484,7 +484,7 @@ def _in_order(data: Any, loader: Any) -> Any:
     if isinstance(data, (tuple, list)):
         return data
     given = data if isinstance(data, DataLoader) else loader  # the targets without the weights of rows
-    return DataLoader(given.dataset, 1024, collate=given.collate)
+    return DataLoader(given.dataset, 1024, collate=given.collate, collate_fn=given.collate_fn)
 
 
 def _loader(data: Any, batch_size: int, seed: int | None) -> Any:

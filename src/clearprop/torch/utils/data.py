@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.data.batches import Incoming
+from clearprop.data.workers import get_worker_info
+from clearprop.data.workforce import Workforce
 from clearprop.errors import lesson
+from clearprop.ops.random import get_rng_state
 from clearprop.torch import chance
 from clearprop.torch.making import from_numpy, made, tensor
 from clearprop.torch.shaping import stack
@@ -228,7 +232,10 @@ def default_collate(samples: Sequence[Any]) -> Any:
 
 
 class DataLoader:
-    """A dataset in batches. Workers and pinned memory are accepted and change nothing: there is one process.
+    """A dataset in batches, made here or by `num_workers` processes. Pinned memory changes nothing.
+
+    The batches are the same for any number of workers, draws too: what is drawn in a worker depends on the
+    seed, the epoch and the batch alone.
 
     >>> loader = DataLoader(TensorDataset(tensor([[1.0], [2.0], [3.0]])), batch_size=2)
     >>> [batch[0].shape for batch in loader]
@@ -253,13 +260,29 @@ class DataLoader:
         drop_last: bool = False,
         timeout: float = 0,
         worker_init_fn: Any = None,
+        multiprocessing_context: Any = None,
         generator: Any = None,
-        **_: Any,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
     ) -> None:
         if shuffle and sampler is not None:
             raise ValueError(lesson("DataLoader(...)", "sampler option is mutually exclusive with shuffle"))
+        if prefetch_factor is not None and not num_workers:
+            wanted = "prefetch_factor option could only be specified in multiprocessing"
+            raise ValueError(lesson("DataLoader(prefetch_factor=)", wanted, hint="num_workers=2"))
         self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
         self.collate_fn = collate_fn or (default_collate if batch_size is not None else _as_it_is)
+        self.num_workers, self.prefetch_factor = num_workers, prefetch_factor
+        self.timeout, self.worker_init_fn, self.generator = timeout, worker_init_fn, generator
+        self.persistent_workers, self.multiprocessing_context = persistent_workers, multiprocessing_context
+        self._workforce = Workforce(
+            num_workers, prefetch_factor or 2, worker_init_fn, persistent_workers, timeout,
+            multiprocessing_context,
+        )  # fmt: skip
+        self._epoch = 0
         self.sampler: Any = sampler
         self.batch_sampler: Any = batch_sampler
         if isinstance(dataset, IterableDataset):
@@ -277,24 +300,43 @@ class DataLoader:
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
     def __iter__(self) -> Iterator[Any]:
+        self._epoch += 1
+        words = self._words() if self.num_workers else ()
         if isinstance(self.dataset, IterableDataset):
-            batches: Any = (
-                BatchSampler(iter(self.dataset), self.batch_size, self.drop_last)
-                if self.batch_size
-                else self.dataset
-            )
-            return (self.collate_fn(batch) for batch in batches)
-        if self.batch_sampler is None:
-            return (self.collate_fn(self.dataset[i]) for i in self.sampler)
-        return (self.collate_fn([self.dataset[i] for i in batch]) for batch in self.batch_sampler)
+            make = Incoming(self.dataset, self.batch_size, self.drop_last, None, self.collate_fn)
+            return self._workforce.stream(make, words) if self.num_workers else iter(make)
+        made = _Fetched(self.dataset, self.collate_fn, self.batch_sampler is not None)
+        indices = self.sampler if self.batch_sampler is None else self.batch_sampler
+        if not self.num_workers:
+            return (made(index) for index in indices)
+        tasks = ((index, (*words, number)) for number, index in enumerate(indices))
+        return self._workforce.batches(made, tasks, words)
+
+    def _words(self) -> tuple[int, ...]:
+        """Return the numbers that settle an epoch's draws: of the generator as it is, which stays so."""
+        held = get_rng_state() if self.generator is None else self.generator.state
+        return (*(int(word) for word in held), self._epoch)
+
+
+class _Fetched:
+    """Makes a batch of samples by their numbers, or one sample as it is."""
+
+    is_stream = False
+    collate = None
+
+    def __init__(self, dataset: Any, collate_fn: Callable[[Any], Any], many: bool) -> None:
+        self.dataset, self.collate_fn, self.many = dataset, collate_fn, many
+
+    def __call__(self, index: Any) -> Any:
+        return self.collate_fn([self.dataset[i] for i in index] if self.many else self.dataset[index])
+
+    def answer(self, index: Any) -> tuple[str, Any]:
+        """Return what a worker answers with."""
+        return "batch", self(index)
 
 
 def _as_it_is(sample: Any) -> Any:
     return from_numpy(sample) if isinstance(sample, np.ndarray) else sample
-
-
-def get_worker_info() -> None:
-    """Return None: there are no workers."""
 
 
 __all__ = [
@@ -304,5 +346,7 @@ __all__ = [
     "IterableDataset",
     "Subset",
     "TensorDataset",
+    "default_collate",
+    "get_worker_info",
     "random_split",
 ]
