@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,16 @@ def names(path: Path) -> tuple[str, ...]:
 MODULES = {names(p): p for p in sorted(ROOT.rglob("*.py"))}
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports(tree: ast.AST, late: bool = False, inside: bool = False):
     """Yield the dotted names that a module imports at its top, or with `late` inside its functions."""
     for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.expr):
+            continue  # an import is a statement, and an expression holds none
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "clearprop":
@@ -60,7 +68,7 @@ def imports(tree: ast.AST, late: bool = False, inside: bool = False):
             if inside is late:
                 yield from (a.name for a in node.names if a.name.split(".")[0] == "clearprop")
         else:
-            function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
             yield from imports(node, late, inside or function)
 
 
@@ -77,7 +85,7 @@ def arrows() -> dict[str, dict[tuple[str, str], str]]:
     """For each folder the arrows between what lies in it, each with one import that makes it."""
     found: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
     for here, path in MODULES.items():
-        for dotted in imports(ast.parse(path.read_text())):
+        for dotted in imports(parsed(path)):
             there = target(dotted)
             depth = next((i for i, (a, b) in enumerate(zip(here, there, strict=False)) if a != b), len(here))
             if depth < len(here) and depth < len(there):
@@ -124,7 +132,7 @@ def test_the_reader_of_imports_sees_an_arrow_that_points_up():
 
 def test_every_file_says_what_it_is():
     for path in ROOT.rglob("*.py"):
-        assert ast.get_docstring(ast.parse(path.read_text())), path
+        assert ast.get_docstring(parsed(path)), path
 
 
 # --- readers ask an op for its facts ------------------------------------------------------------------------
@@ -189,7 +197,7 @@ def test_readers_ask_an_op_for_its_facts_and_never_which_one_it_is():
     found = [
         f"{path.relative_to(ROOT)}: {asked}"
         for path in readers.values()
-        for asked in asked_by_name(ast.parse(path.read_text()))
+        for asked in asked_by_name(parsed(path))
     ]
 
     assert found == []
@@ -264,7 +272,7 @@ def classes_by_name():
     """
     found: dict[str, list[str]] = defaultdict(list)
     for path in (path for module, path in MODULES.items() if module[0] not in ("torch",)):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append(str(path.relative_to(ROOT)))
     return found

@@ -139,9 +139,14 @@ def run(tier: Tier, arguments: Sequence[str] = ()) -> Result:
     return read(tier, report, status, seconds)
 
 
+def surroundings() -> dict[str, str]:
+    """Return the environment of a tier: ours, with bytecode that is kept, since many tests start a Python."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def until(command: Sequence[str], seconds: float) -> int | None:
     """Run a command and return its exit status; when its time is over, stop all that it started: None."""
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    process = subprocess.Popen(command, cwd=ROOT, env=surroundings(), start_new_session=True)
     try:
         return process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
