@@ -5,6 +5,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, batch, grad, vmap
+from clearprop.ops import batched
 from clearprop.registry import ops
 from clearprop.testing import Case, cases
 
@@ -46,7 +47,8 @@ def watched(monkeypatch):
         LOOPED.add(op.name)
         return one_by_one(op, *rest)
 
-    monkeypatch.setattr(batch, "one_by_one", noted)
+    for module in (batch, batched):
+        monkeypatch.setattr(module, "one_by_one", noted)
 
 
 @pytest.mark.parametrize("name", LIBRARY)
@@ -173,3 +175,55 @@ def test_every_kind_of_index(index, mapped):
     if axis == 0:  # the transposes too: each example's own gradient
         each = vmap(grad(lambda v, *s: np.sum(np.sin(picked(v, *s)))))(values, *stacks)
         np.testing.assert_allclose(each, grad(weighed)(values), rtol=1e-14)
+
+
+def _attended(x, mask):
+    """Attention of queries, keys and values made of one example's numbers."""
+    q = np.sin(x)[:, :2]
+    return clearprop.nn.functional.scaled_dot_product_attention(q, np.cos(x)[:, 1:], x * x, attn_mask=mask)
+
+
+ALLOWED = np.array([[[True, False, True], [True, True, True], [False, False, True]]] * 2)
+ALLOWED[1, 0] = [False, True, True]
+
+
+@pytest.mark.parametrize(("masks", "axis"), [(None, None), (ALLOWED[0], None), (ALLOWED, 0), (ALLOWED, 1)])
+def test_examples_are_attended_to_all_at_once(masks, axis, watched):
+    x = np.random.default_rng(4).normal(size=(2, 3, 3))
+    given = np.moveaxis(ALLOWED, 0, 1) if axis == 1 else masks
+
+    def slope(x, mask):
+        return grad(lambda x: np.sum(np.sin(_attended(x, mask))))(x)
+
+    def bend(x, mask):
+        return grad(lambda x: np.sum(np.cos(slope(x, mask))))(x)
+
+    LOOPED.clear()
+    for f in (_attended, slope, bend):
+        found = vmap(f, in_axes=(0, axis))(x, given)
+        rows = [f(x[i], masks if axis is None else masks[i]) for i in range(2)]
+        np.testing.assert_allclose(found, np.stack(rows), rtol=1e-12, atol=1e-14)
+    assert not LOOPED
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect", "mean"])
+@pytest.mark.parametrize("stat", [None, ((1, 2),)])
+def test_margins_of_whole_numbers(mode, stat):
+    x = np.arange(12).reshape(2, 6) ** 2 % 7
+    how = {"stat_length": stat} if stat and mode == "mean" else {}
+
+    found = vmap(lambda x: np.pad(x, (1, 2), mode, **how))(x)
+
+    np.testing.assert_array_equal(found, np.stack([np.pad(row, (1, 2), mode, **how) for row in x]))
+
+
+@pytest.mark.parametrize("table", ["same", "own"])
+@pytest.mark.parametrize("f", [np.searchsorted, lambda t, x: np.digitize(x, t), lambda t, x: np.isin(x, t)])
+def test_entries_are_looked_up(f, table):
+    x = np.array([[0.5, 1.0, 2.5], [-1.0, 3.0, 2.0]])
+    tables = np.array([[0.0, 1.0, 2.0], [1.0, 2.0, 3.0]])
+    given = tables if table == "own" else tables[0]
+
+    found = vmap(f, in_axes=(0 if table == "own" else None, 0))(given, x)
+
+    np.testing.assert_array_equal(found, [f(given[i] if table == "own" else given, x[i]) for i in range(2)])

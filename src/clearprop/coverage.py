@@ -358,11 +358,17 @@ def print_numpy() -> None:
 
 
 def print_vmap() -> None:
-    """Print which ops `vmap` runs on all examples at once, and which one example at a time."""
+    """Print which ops `vmap` runs on all examples at once, and which one example at a time.
+
+    Random numbers are drawn for all examples at once, so an op that draws is none of the latter.
+    """
+    for chapter in ("ops.fourier", "nn", "scipy.linalg"):  # which register their ops when they are imported
+        importlib.import_module(f"clearprop.{chapter}")
     library = [op for op in ops.values() if op.__module__.startswith("clearprop.")]
-    looped = [op.name for op in library if rule_of(op, op.arity or 1, op.defaults) is one_by_one]
-    print(f"at once {len(library) - len(looped)} of {len(library)} ops; one example at a time {len(looped)}:")
-    print("    " + " ".join(looped))
+    own = [op for op in library if rule_of(op, op.arity or 1, op.defaults) is one_by_one and not op.draws]
+    share = 100 * len(own) / len(library)
+    print(f"at once {len(library) - len(own)} of {len(library)} ops; one example at a time {len(own)}", end="")
+    print(f" ({share:.1f} %):\n    {' '.join(op.name for op in own)}")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.batch import along_axis, by_entries, repeated, run, stacked
+from clearprop.batch import along_axis, by_entries, one_by_one, repeated, run, stacked
 from clearprop.errors import at_line, lesson
 from clearprop.ops.index import ARRAY, at_indexes, filled
 from clearprop.registry import ops
@@ -127,10 +127,61 @@ def _as_channels(x: Any) -> Any:
     return x.reshape((x.shape[0], x.shape[1] * x.shape[2], *x.shape[3:]))
 
 
+# --- attention ----------------------------------------------------------------------------------------------
+@_rule("attention", "attention_shares", "attention_kept")
+def _attention(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: Any) -> Any:
+    """Examples are more entries of the batch: each has queries, keys and (where they are asked for) values.
+
+    What dropout keeps is a function of the state and of the entry's place, so with dropout each has its turn.
+    """
+    if attrs["p"] or mapped[-1]:
+        return one_by_one(op, size, xs, mapped, attrs)
+    *factors, mask, state = xs
+    factors = [x if m else repeated(size, x) for x, m in zip(factors, mapped, strict=False)]
+    if mapped[-2] and np.ndim(mask) > 1:
+        mask = _deeper(size, mask, factors[0].ndim - 1)
+    elif mapped[-2]:  # whether anything is masked is said once for all examples
+        return one_by_one(op, size, xs, mapped, attrs)
+    return run(op, [*factors, mask, state], **attrs)
+
+
+@_rule("attention_gradient")
+def _attention_gradient(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: Any) -> Any:
+    """As above; the packed gradients of queries, keys and values are cut anew for each example."""
+    found = _attention(op, size, xs, mapped, attrs)
+    if found.ndim > 1:
+        return found
+    sizes = [int(np.prod(np.shape(x)[m:], dtype=int)) for x, m in zip(xs[1:4], mapped[1:4], strict=True)]
+    ends = np.cumsum([0, *(size * n for n in sizes)])
+    cut = [found[a:b].reshape((size, n)) for a, b, n in zip(ends, ends[1:], sizes, strict=False)]
+    return np.concatenate(cut, axis=1)
+
+
 # --- entries by their places --------------------------------------------------------------------------------
 @_rule("pad")
 def _pad(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: Any) -> Any:
     return run(op, xs, **{**attrs, "widths": ((0, 0), *attrs["widths"])})
+
+
+@_rule("margin_of_whole")
+def _margin_of_whole(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: Any) -> Any:
+    """No margin around the examples; what holds pairs for each axis would need one more of them."""
+    if any(np.ndim(value) for _, value in attrs["how"]):
+        return one_by_one(op, size, xs, mapped, attrs)
+    return _pad(op, size, xs, mapped, attrs)
+
+
+def _looked_up(table: int) -> Rule:
+    """Entries are looked up each by itself: where input `table` is the same for all examples, all at once."""
+
+    def rule(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: Any) -> Any:
+        return one_by_one(op, size, xs, mapped, attrs) if mapped[table] else run(op, xs, **attrs)
+
+    return rule
+
+
+_rule("searchsorted")(_looked_up(0))
+_rule("digitize", "isin")(_looked_up(1))
 
 
 class _Places:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.batch import stacked
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
@@ -124,6 +125,9 @@ def expm(a: Any) -> Any:
            [0., 1.]])
     """
     return _scipys().expm(a)
+
+
+expm.batch = stacked
 
 
 @define("logm", "opaque", _by_blocks("logm"), facts=_ANALYTIC, examples=(((_SQUARE,), {}),))
