@@ -84,3 +84,17 @@ def test_onnxs_operators_are_counted_both_ways():
     assert {"tanh", "convolution", "getitem"} <= set(written)
     assert "svd" in missing
     assert not set(written) & set(missing)
+
+
+def test_scipys_functions_are_refused_where_no_input_has_a_gradient():
+    special = pytest.importorskip("scipy.special")
+
+    assert coverage.state("airy", special.airy) == coverage.state("bdtr", special.bdtr) == ("covered", "")
+    assert (
+        coverage.state("round", special.round)
+        == coverage.state("gammasgn", special.gammasgn)
+        == ("plain", "")
+    )
+    assert coverage.state("stdtridf", special.stdtridf)[1].startswith(
+        "its derivative is that of an incomplete"
+    )

@@ -31,3 +31,18 @@ def test_arrays_in_array_out(softsign):
 def test_a_name_of_another_module_is_not_taken_over():
     with pytest.raises(ValueError, match=r"elementwise\('tanh', \.\.\.\): this name is taken"):
         elementwise("tanh", np.tanh, lambda z, x: 1 - z * z)
+
+
+def test_a_derivative_may_be_any_number():
+    from clearprop.registry import ops
+
+    percent = elementwise("percent", lambda x, y: x / 100 + y, 0.01, 1)
+    try:
+        x, y = Tensor(np.array([3.0, 4.0], np.float32)), Tensor([1.0, 1.0])
+        percent(x, y).backward([2.0, 1.0])
+
+        np.testing.assert_allclose(x.grad, [0.02, 0.01], rtol=1e-7)
+        np.testing.assert_array_equal(y.grad, [2.0, 1.0])
+        assert x.grad.dtype == np.float32
+    finally:
+        del ops["percent"]

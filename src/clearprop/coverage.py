@@ -29,10 +29,10 @@ import clearprop.numpy as cnp
 from clearprop.batch import one_by_one, rule_of
 from clearprop.compiler import compile as compiled
 from clearprop.compiler.step import available_executors
-from clearprop.errors import first_line, lesson
+from clearprop.errors import GradientError, first_line, lesson
 from clearprop.numpy import array_api, standard
 from clearprop.registry import numpy_functions, ops, ufunc_names
-from clearprop.tensor import Tensor
+from clearprop.tensor import SELDOM, Tensor
 
 X = np.array([[0.3, 0.8, 0.45], [0.15, 0.62, 0.95], [0.5, 0.2, 0.7]])
 V, W = X[0], X[1]
@@ -54,7 +54,7 @@ OWN: dict[str, tuple[Any, ...]] = {
     "tensorinv": (X, 1), "tensorsolve": (X, V), "lstsq": (X, V, None), "multi_dot": ([X, X, X],), "svd": (X,), "broadcast_to": (V, (3, 3)), "ldexp": (V, COUNTS),
     "reshape": (X, (9,)), "sliding_window_view": (V, 2), "squeeze": (X[None],), "arccosh": (1 + X,), "can_cast": (X.dtype, "f4"),
     "digitize": (X, np.array([0.1, 0.5])), "searchsorted": (np.array([0.1, 0.5]), X), "swapaxes": (X, 0, 1), "repeat": (X, 2),
-    "unravel_index": (COUNTS, (3, 3)), "rollaxis": (X, 1), "roll": (V, 1), "gcd": (COUNTS, COUNTS[::-1]), "lcm": (COUNTS, COUNTS[::-1]), "bitwise_count": (COUNTS,), "hyp2f1": (0.5, 1.5, 2.5, X), "dsplit": (X[None] * np.ones((3, 3, 3)), 3), "unpackbits": (COUNTS.astype("u1"),), "cross": (V, W), "kron": (X, X), "polyint": (V,), "array_split": (V, 2), "split": (V, 3),
+    "unravel_index": (COUNTS, (3, 3)), "rollaxis": (X, 1), "roll": (V, 1), "gcd": (COUNTS, COUNTS[::-1]), "lcm": (COUNTS, COUNTS[::-1]), "bitwise_count": (COUNTS,), "hyp2f1": (0.5, 1.5, 2.5, X), "besselpoly": (V, 1, 2), "dsplit": (X[None] * np.ones((3, 3, 3)), 3), "unpackbits": (COUNTS.astype("u1"),), "cross": (V, W), "kron": (X, X), "polyint": (V,), "array_split": (V, 2), "split": (V, 3),
 }  # fmt: skip
 WRITING = {"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"}
 REASONS = {
@@ -81,7 +81,10 @@ def functions(space: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
 
 def arguments(name: str, function: Callable[..., Any]) -> tuple[Any, ...] | None:
     """Return arguments that NumPy answers, or None where none are known."""
-    for candidate in (OWN[name],) if name in OWN else USUAL:
+    usual = USUAL
+    if isinstance(function, np.ufunc) and function.nin > 2:  # orders, and a number at the end
+        usual = ((*(COUNTS + 1 + i for i in range(function.nin - 1)), V),)
+    for candidate in (OWN[name],) if name in OWN else usual:
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
@@ -141,13 +144,30 @@ def _in_a_step(
     )
 
 
+def _no_gradient(function: np.ufunc, given: tuple[Any, ...]) -> str:
+    """Return why no input of a ufunc has a gradient; nothing where one has."""
+    said = ""
+    for i in range(function.nin):
+        try:
+            z = function(*(_lifted(x, i == k) if i == k else x for k, x in enumerate(given)))
+            sum(np.abs(p).sum() for p in _parts(z) if getattr(p, "requires_grad", False)).backward()
+        except GradientError as error:
+            said = " ".join(str(error).split(": ")[1:2]).split("\n")[0]
+        except Exception:  # any class: an input that is no number has none
+            continue
+        else:
+            return ""
+    return said
+
+
 def state(name: str, function: Callable[..., Any]) -> tuple[str, str]:
     """Return `covered`, `plain` or `refused`, and the reason for the last.
 
     >>> state("tanh", np.tanh)[0], state("argsort", np.argsort)[0], state("isnat", np.isnat)
     ('covered', 'plain', ('refused', 'is about dates'))
     """
-    importlib.import_module("clearprop.ops.fourier")  # which is there as soon as somebody asks for it
+    for chapter in ("fourier", *SELDOM):  # which are there as soon as somebody asks for them
+        importlib.import_module(f"clearprop.ops.{chapter}")
     known = function in numpy_functions or (
         isinstance(function, np.ufunc) and function.__name__ in ufunc_names
     )
@@ -170,6 +190,8 @@ def state(name: str, function: Callable[..., Any]) -> tuple[str, str]:
             return "refused", "differs from NumPy"
         if not any(isinstance(p, Tensor) and p.requires_grad for p in _parts(ours)):
             return "plain", ""
+        if isinstance(function, np.ufunc) and (wrong := _no_gradient(function, given)):
+            return "refused", wrong
         try:
             same = _in_a_step(function, given, theirs)
         except Exception as error:
@@ -362,12 +384,19 @@ def print_vmap() -> None:
 
     Random numbers are drawn for all examples at once, so an op that draws is none of the latter.
     """
-    for chapter in ("ops.fourier", "nn", "scipy.linalg"):  # which register their ops when they are imported
+    for chapter in (
+        "ops.fourier",
+        *(f"ops.{name}" for name in SELDOM),
+        "nn",
+        "scipy.linalg",
+    ):  # which register their ops when they are imported
         importlib.import_module(f"clearprop.{chapter}")
     library = [op for op in ops.values() if op.__module__.startswith("clearprop.")]
     own = [op for op in library if rule_of(op, op.arity or 1, op.defaults) is one_by_one and not op.draws]
     share = 100 * len(own) / len(library)
-    print(f"at once {len(library) - len(own)} of {len(library)} ops; one example at a time {len(own)}", end="")
+    print(
+        f"at once {len(library) - len(own)} of {len(library)} ops; one example at a time {len(own)}", end=""
+    )
     print(f" ({share:.1f} %):\n    {' '.join(op.name for op in own)}")
 
 

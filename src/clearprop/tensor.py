@@ -48,6 +48,11 @@ ops: dict[str, _Applied] = cast("dict[str, _Applied]", _entries)
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logaddexp": "logsumexp"}
 _numpy: Any = np  # whose functions answer a Tensor with a Tensor, which its types do not know
 _AXES = {"axis", "keepdims"}
+SELDOM = (
+    "elliptic",
+    "distributions",
+    "waves",
+)  # chapters of SciPy's functions that come when they are called
 _STORE = opcode.opmap["STORE_SUBSCR"]
 
 
@@ -348,7 +353,7 @@ class Tensor(ChangedByHand, Shared):
     # --- NumPy's protocols ----------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         ours: Any = numpy_functions.get(ufunc)
-        if ours is None and (ours := ufunc_names.get(ufunc.__name__)) is not None:
+        if ours is None and (ours := _of_another_package(ufunc)) is not None:
             inputs = _of_its_dtype(ufunc, inputs)
         if method == "__call__" and not kwargs and ours is not None:
             try:
@@ -618,8 +623,16 @@ def plain(x: Any) -> Any:
     return x
 
 
+def _of_another_package(ufunc: np.ufunc) -> Any:
+    """Return what stands for a ufunc of another package by its name; and load the seldom chapters now."""
+    if ufunc.__name__ not in ufunc_names and getattr(np, ufunc.__name__, None) is not ufunc:
+        for chapter in SELDOM:
+            importlib.import_module(f"clearprop.ops.{chapter}")
+    return ufunc_names.get(ufunc.__name__)
+
+
 def _of_its_dtype(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a short float or a boolean as the dtype that another package's ufunc computes it in."""
     if ufunc.nin > 1 or inputs[0].dtype.kind not in "fb" or inputs[0].dtype.itemsize > 2:
         return inputs
-    return (inputs[0].astype(ufunc.resolve_dtypes((inputs[0].dtype, None))[0]),)
+    return (inputs[0].astype(ufunc.resolve_dtypes((inputs[0].dtype, *(None,) * ufunc.nout))[0]),)

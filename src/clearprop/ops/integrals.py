@@ -26,15 +26,18 @@ def _of(name: str, *xs: Any) -> Any:
     return ops[name](*xs)
 
 
-def _gamma_density(a: Any, x: Any) -> Any:
+def gamma_density(a: Any, x: Any) -> Any:
+    """x^(a - 1) exp(-x) / gamma(a): the slope of gammainc(a, x)."""
     return np.exp(_of("xlogy", a - 1.0, x) - x - _of("gammaln", a))
 
 
-def _beta_density(a: Any, b: Any, x: Any) -> Any:
+def beta_density(a: Any, b: Any, x: Any) -> Any:
+    """x^(a - 1) (1 - x)^(b - 1) / beta(a, b): the slope of betainc(a, b, x)."""
     return np.exp(_of("xlogy", a - 1.0, x) + _of("xlog1py", b - 1.0, -x) - _of("betaln", a, b))
 
 
-def _student(df: Any, t: Any) -> Any:
+def student_density(df: Any, t: Any) -> Any:
+    """The slope of stdtr(df, t)."""
     scale = _of("gammaln", (df + 1) / 2) - _of("gammaln", df / 2) - 0.5 * np.log(df * math.pi)
     return np.exp(scale - (df + 1) / 2 * np.log1p(t * t / df))
 
@@ -46,7 +49,7 @@ def _exprel_slope(z: Any, x: Any) -> Any:
     return np.where(near, polynomial(small, SLOPE), (np.exp(large) - z) / large)
 
 
-def _boxcox_slope(z: Any, x: Any, k: Any) -> Any:
+def boxcox_slope(z: Any, x: Any, k: Any) -> Any:
     """By k: with y = k log(x), z is log(x) exprel(y)."""
     return _stretch(np.log(x), k)
 
@@ -84,15 +87,15 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("loggamma",     _POSITIVE,              lambda z, x: _of("digamma", x),                          doc="log(gamma(x))")
     _enter("poch",         (_POSITIVE, _POSITIVE), lambda z, x, m: z * (_of("digamma", x + m) - _of("digamma", x)), lambda z, x, m: z * _of("digamma", x + m), doc="gamma(x + m) / gamma(x)")
     _enter("binom",        ((3.2, 5.0), _POSITIVE), lambda z, n, k: z * (_of("digamma", n + 1) - _of("digamma", n - k + 1)), lambda z, n, k: z * (_of("digamma", n - k + 1) - _of("digamma", k + 1)), doc="n over k")
-    _enter("gammainc",     (_POSITIVE, _POSITIVE), no_rule, lambda z, a, x: _gamma_density(a, x),           doc="the regularised lower incomplete gamma function; that by a is refused", singular=True)
-    _enter("gammaincc",    (_POSITIVE, _POSITIVE), no_rule, lambda z, a, x: -_gamma_density(a, x),          doc="1 - gammainc(a, x); that by a is refused", singular=True)
-    _enter("gammaincinv",  (_POSITIVE, _SHARE),    no_rule, lambda z, a, y: 1 / _gamma_density(a, z),       doc="the x with gammainc(a, x) = y; that by a is refused", singular=True)
-    _enter("gammainccinv", (_POSITIVE, _SHARE),    no_rule, lambda z, a, y: -1 / _gamma_density(a, z),      doc="the x with gammaincc(a, x) = y; that by a is refused", singular=True)
-    _enter("betainc",      (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, x: _beta_density(a, b, x),      doc="the regularised incomplete beta function; those by a and b are refused", singular=True)
-    _enter("betaincc",     (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, x: -_beta_density(a, b, x),     doc="1 - betainc(a, b, x); those by a and b are refused", singular=True)
-    _enter("betaincinv",   (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, y: 1 / _beta_density(a, b, z),  doc="the x with betainc(a, b, x) = y; those by a and b are refused", singular=True)
+    _enter("gammainc",     (_POSITIVE, _POSITIVE), no_rule, lambda z, a, x: gamma_density(a, x),           doc="the regularised lower incomplete gamma function; that by a is refused", singular=True)
+    _enter("gammaincc",    (_POSITIVE, _POSITIVE), no_rule, lambda z, a, x: -gamma_density(a, x),          doc="1 - gammainc(a, x); that by a is refused", singular=True)
+    _enter("gammaincinv",  (_POSITIVE, _SHARE),    no_rule, lambda z, a, y: 1 / gamma_density(a, z),       doc="the x with gammainc(a, x) = y; that by a is refused", singular=True)
+    _enter("gammainccinv", (_POSITIVE, _SHARE),    no_rule, lambda z, a, y: -1 / gamma_density(a, z),      doc="the x with gammaincc(a, x) = y; that by a is refused", singular=True)
+    _enter("betainc",      (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, x: beta_density(a, b, x),      doc="the regularised incomplete beta function; those by a and b are refused", singular=True)
+    _enter("betaincc",     (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, x: -beta_density(a, b, x),     doc="1 - betainc(a, b, x); those by a and b are refused", singular=True)
+    _enter("betaincinv",   (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, y: 1 / beta_density(a, b, z),  doc="the x with betainc(a, b, x) = y; those by a and b are refused", singular=True)
     # --- distributions --------------------------------------------------------------------------------------
-    _enter("stdtr",        (_POSITIVE, _ANY),      no_rule, lambda z, df, t: _student(df, t),               doc="the share of Student's t below t; that by df is refused")
+    _enter("stdtr",        (_POSITIVE, _ANY),      no_rule, lambda z, df, t: student_density(df, t),               doc="the share of Student's t below t; that by df is refused")
     _enter("pdtr",         (_POSITIVE, _POSITIVE), no_rule, lambda z, k, m: -np.exp(_of("xlogy", np.floor(k), m) - m - _of("gammaln", np.floor(k) + 1)), doc="the share of a Poisson distribution up to k; none by k", singular=True)
     _enter("owens_t",      (_POSITIVE, _ANY),      lambda z, h, a: -0.5 * DENSITY * np.exp(-0.5 * h * h) * ops["erf"](a * h * math.sqrt(0.5)), lambda z, h, a: np.exp(-0.5 * h * h * (1 + a * a)) / (2 * math.pi * (1 + a * a)), doc="Owen's T(h, a)")
     # --- relatives of exp and erf ---------------------------------------------------------------------------
@@ -110,7 +113,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("cosdg",        _ANY,                   lambda z, x: -DEGREE * _of("sindg", x),                  doc="cosine of x degrees")
     _enter("tandg",        _ANY,                   lambda z, x: DEGREE * (1 + z * z),                       doc="tangent of x degrees")
     _enter("cotdg",        _POSITIVE,              lambda z, x: -DEGREE * (1 + z * z),                      doc="cotangent of x degrees", singular=True)
-    _enter("boxcox",       (_POSITIVE, _POSITIVE), lambda z, x, k: x ** (k - 1), _boxcox_slope, doc="(x^k - 1) / k, and log(x) at k = 0", singular=True)
+    _enter("boxcox",       (_POSITIVE, _POSITIVE), lambda z, x, k: x ** (k - 1), boxcox_slope, doc="(x^k - 1) / k, and log(x) at k = 0", singular=True)
     _enter("boxcox1p",     (_POSITIVE, _POSITIVE), lambda z, x, k: (1 + x) ** (k - 1), lambda z, x, k: _stretch(np.log1p(x), k), doc="((1 + x)^k - 1) / k, and log(1 + x) at k = 0", singular=True)
     _enter("inv_boxcox",   (_POSITIVE, _POSITIVE), lambda z, y, k: z ** (1 - k), lambda z, y, k: -_stretch(np.log(z), k) * z ** (1 - k), doc="the x with boxcox(x, k) = y", singular=True)
     _enter("inv_boxcox1p", (_POSITIVE, _POSITIVE), lambda z, y, k: (1 + z) ** (1 - k), lambda z, y, k: -_stretch(np.log1p(z), k) * (1 + z) ** (1 - k), doc="the x with boxcox1p(x, k) = y", singular=True)

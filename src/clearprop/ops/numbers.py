@@ -98,7 +98,7 @@ sinc: Op = elementwise(
     np.sinc,
     _sinc_slope,
     numpy=np.sinc,
-    facts=Facts(script="cp.sinc({})"),
+    facts=Facts(script="cp.sinc({})", plane="analytic"),
     doc="sin(pi x) / (pi x), and 1 at 0",
 )
 

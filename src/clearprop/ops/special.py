@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from clearprop.errors import GradientError, lesson
 from clearprop.facts import Facts
 from clearprop.ops.normal import DENSITY
 from clearprop.ops.plane import real_only
-from clearprop.registry import numpy_functions, ops, ufunc_names
+from clearprop.registry import Composed, numpy_functions, ops, ufunc_names
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
 _ORDERS = np.array([2, 3, 4], np.int8)  # constants
@@ -44,11 +44,35 @@ def enter_scipys(
     singular: bool = False,
     ufunc: str = "",
     script: str = "",
+    plane: Literal["", "analytic"] = "",
 ) -> None:
     """Enter the op of a ufunc of SciPy's, to be imported when it is first called."""
-    facts = Facts(domain=domain, kinks=False, script=script)
+    facts = Facts(domain=domain, kinks=False, script=script, plane=plane)
     forward = _scipys(ufunc or name)
     elementwise(name, forward, *derivatives, ufunc=ufunc or name, facts=facts, doc=doc, singular=singular)
+
+
+def enter_several(
+    ufunc: str, domain: Any, *parts: tuple[Any, ...], plane: Literal["", "analytic"] = ""
+) -> None:
+    """Enter a ufunc of several results: an op for each, `(name, *derivatives, doc)` in their order."""
+    names = [name for name, *_ in parts]
+    for i, (name, *derivatives, doc) in enumerate(parts):
+        facts = Facts(domain=domain, kinks=False, plane=plane)
+        elementwise(name, _part(ufunc, i), *derivatives, facts=facts, doc=doc, singular=True)
+
+    def several(*xs: Any) -> tuple[Any, ...]:
+        return tuple(ops[name](*xs) for name in names)
+
+    several.__name__, several.__doc__ = ufunc, f"Return {', '.join(doc for *_, doc in parts)}."
+    ufunc_names[ufunc] = Composed(several)
+
+
+def _part(ufunc: str, i: int) -> Callable[..., Any]:
+    def forward(*xs: Any) -> Any:
+        return getattr(importlib.import_module("scipy.special"), ufunc)(*xs)[i]
+
+    return forward
 
 
 def _over(z: Any, x: Any) -> Any:
@@ -57,11 +81,19 @@ def _over(z: Any, x: Any) -> Any:
     return np.where(zero, z.dtype.type(0.5), z / np.where(zero, x.dtype.type(1), x))
 
 
-def no_rule(z: Any, *xs: Any) -> Any:
-    """The rule of an order, which has no closed form: it refuses."""
-    hint = "the order as a plain number, or Tensor(order, requires_grad=False)"
-    wanted = "the derivative by this order has no closed form"
-    raise GradientError(lesson("a special function, backward", wanted, f"inputs {xs!r}"[:60], hint=hint))
+def refused(why: str, hint: str = "t.detach() for a value without a gradient") -> Callable[..., Any]:
+    """Return the rule of an input whose derivative is not to be had: it says why, as a GradientError."""
+
+    def rule(z: Any, *xs: Any) -> Any:
+        raise GradientError(lesson("a special function, backward", why, f"inputs {xs!r}"[:60], hint=hint))
+
+    return rule
+
+
+no_rule = refused(
+    "the derivative by this order has no closed form",
+    "the order as a plain number, or Tensor(order, requires_grad=False)",
+)
 
 
 def _digamma(x: Any) -> Any:

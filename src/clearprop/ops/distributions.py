@@ -1,0 +1,150 @@
+"""`scipy.special`: shares of distributions and their inverses, by those arguments that have a density.
+
+The share below `x` falls or grows with the density, the inverse with one over it. A derivative by a number of
+trials or of degrees of freedom is one by the order of an incomplete function, which has no closed form.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from typing import Any
+
+import numpy as np
+
+from clearprop.ops.integrals import beta_density, boxcox_slope, gamma_density, student_density
+from clearprop.ops.normal import DENSITY
+from clearprop.ops.special import enter_scipys, no_rule, refused
+from clearprop.registry import ops
+
+_ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
+_MANY = (4.2, 6.0)
+_OF_ORDER = refused("its derivative is that of an incomplete function by its order, which has no closed form")
+TERMS = 6  # of Kolmogorov's series, on the side of 1 where they fall fast: the next is below 1e-30
+
+
+def _of(name: str, *xs: Any) -> Any:
+    return ops[name](*xs)
+
+
+# --- densities ----------------------------------------------------------------------------------------------
+def _binomial(k: Any, n: Any, p: Any) -> Any:
+    """By p, of the share above k."""
+    k = np.floor(k)
+    return beta_density(k + 1.0, n - k, p)
+
+
+def _negative_binomial(k: Any, n: Any, p: Any) -> Any:
+    return beta_density(n * 1.0, k + 1.0, p)
+
+
+def _poisson(k: Any, m: Any) -> Any:
+    return gamma_density(np.floor(k) + 1.0, m)
+
+
+def _chi(df: Any, x: Any) -> Any:
+    return gamma_density(df * 0.5, x * 0.5) * 0.5
+
+
+def _ratio(a: Any, b: Any, x: Any) -> Any:
+    """Of the F distribution: w = a x / (b + a x) is a beta variable of a/2 and b/2."""
+    below = b + a * x
+    return beta_density(a * 0.5, b * 0.5, a * x / below) * a * b / (below * below)
+
+
+def _bell(x: Any) -> Any:
+    return DENSITY * np.exp(-0.5 * x * x)
+
+
+def _chi_off_centre(x: Any, df: Any, nc: Any) -> Any:
+    """Of the noncentral chi-squared distribution: a Bessel function, or its series where nc x is small."""
+    far = nc * x > 1
+    one = x * 0 + 1
+    shape = df * 0.5 - 1
+    t, v = np.where(far, x, one), np.where(far, nc, one)
+    apart = np.sqrt(t) - np.sqrt(v)
+    distant = 0.5 * np.exp(-0.5 * apart * apart) * (t / v) ** (0.5 * shape)
+    distant = distant * _of("ive", shape, np.sqrt(t * v))
+    near = _chi(df, x) * np.exp(-0.5 * nc) * _of("hyp0f1", df * 0.5, np.where(far, one * 0, nc * x) / 4)
+    return np.where(far, distant, near)
+
+
+def _ratio_off_centre(a: Any, b: Any, nc: Any, x: Any) -> Any:
+    """Of the noncentral F distribution."""
+    w = a * x / (b + a * x)
+    return _ratio(a, b, x) * np.exp(-0.5 * nc) * _of("hyp1f1", (a + b) * 0.5, a * 0.5, nc * w * 0.5)
+
+
+def _ratio_by_centre(a: Any, b: Any, nc: Any, x: Any) -> Any:
+    """The derivative of its share below x by nc: less, the further it is off."""
+    p, q, w = a * 0.5, b * 0.5, a * x / (b + a * x)
+    first = np.exp(_of("xlogy", p, w) + _of("xlog1py", q, -w) - _of("betaln", p, q) - 0.5 * nc) / p
+    return -0.5 * first * _of("hyp1f1", p + q, p + 1, nc * w * 0.5)
+
+
+def _kolmogorov_slope(z: Any, y: Any) -> Any:
+    """Of the share above y: two series of one function, one for each side of 1; 0 at and below 0."""
+    late, there = y >= 1, y > 0.03
+    one = y * 0 + 1
+    far, near = np.where(late, y, one), np.where(there & ~late, y, one)
+    above: Any = sum((-1) ** k * k * k * np.exp(-2.0 * k * k * far * far) for k in range(1, TERMS + 1))
+    rates = [((2 * k - 1) * math.pi) ** 2 / 8 for k in range(1, TERMS + 1)]
+    below: Any = sum(np.exp(-c / near**2) * (2 * c / near**4 - 1 / near**2) for c in rates)
+    return np.where(late, 8 * far * above, np.where(there, -math.sqrt(2 * math.pi) * below, 0.0))
+
+
+def _lambda_slope(z: Any, x: Any, k: Any) -> Any:
+    return 1 / (z ** (k - 1) + (1 - z) ** (k - 1))
+
+
+def _lambda_by_shape(z: Any, x: Any, k: Any) -> Any:
+    """Of Tukey's distribution: x = (z^k - (1 - z)^k) / k stays true."""
+    return -(boxcox_slope(z, z, k) - boxcox_slope(z, 1 - z, k)) * _lambda_slope(z, x, k)
+
+
+def _normal_place(z: Any, p: Any) -> Any:
+    """The derivative of ndtri(p), by its value."""
+    return 1 / _bell(_of("ndtri", p))
+
+
+# fmt: off
+if importlib.util.find_spec("scipy") is not None:
+    _enter = enter_scipys
+    _enter("bdtr",     (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, p: -_binomial(k, n, p),    doc="the share of a binomial distribution up to k; those by k and n are refused", singular=True)
+    _enter("bdtrc",    (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, p: _binomial(k, n, p),     doc="1 - bdtr(k, n, p); those by k and n are refused", singular=True)
+    _enter("bdtri",    (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, y: -1 / _binomial(k, n, z), doc="the p with bdtr(k, n, p) = y; those by k and n are refused", singular=True)
+    _enter("nbdtr",    (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, p: _negative_binomial(k, n, p),   doc="the share of a negative binomial distribution up to k; those by k and n are refused", singular=True)
+    _enter("nbdtrc",   (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, p: -_negative_binomial(k, n, p),  doc="1 - nbdtr(k, n, p); those by k and n are refused", singular=True)
+    _enter("nbdtri",   (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, y: 1 / _negative_binomial(k, n, z), doc="the p with nbdtr(k, n, p) = y; those by k and n are refused", singular=True)
+    _enter("pdtrc",    (_POSITIVE, _POSITIVE),     no_rule, lambda z, k, m: _poisson(k, m),                     doc="the share of a Poisson distribution above k; none by k", singular=True)
+    _enter("pdtri",    (_POSITIVE, _SHARE),        no_rule, lambda z, k, y: -1 / _poisson(k, z),                doc="the m with pdtr(k, m) = y; none by k", singular=True)
+    _enter("chdtr",    (_POSITIVE, _POSITIVE),     no_rule, lambda z, df, x: _chi(df, x),                       doc="the share of the chi-squared distribution below x; that by df is refused", singular=True)
+    _enter("chdtrc",   (_POSITIVE, _POSITIVE),     no_rule, lambda z, df, x: -_chi(df, x),                      doc="1 - chdtr(df, x); that by df is refused", singular=True)
+    _enter("chdtri",   (_POSITIVE, _SHARE),        no_rule, lambda z, df, p: -1 / _chi(df, z),                  doc="the x with chdtrc(df, x) = p; that by df is refused", singular=True)
+    _enter("fdtr",     (_POSITIVE,) * 3,           no_rule, no_rule, lambda z, a, b, x: _ratio(a, b, x),        doc="the share of the F distribution below x; those by its degrees are refused", singular=True)
+    _enter("fdtrc",    (_POSITIVE,) * 3,           no_rule, no_rule, lambda z, a, b, x: -_ratio(a, b, x),       doc="1 - fdtr(a, b, x); those by its degrees are refused", singular=True)
+    _enter("fdtri",    (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, p: 1 / _ratio(a, b, z), doc="the x with fdtr(a, b, x) = p; those by its degrees are refused", singular=True)
+    _enter("gdtr",     (_POSITIVE,) * 3,           lambda z, a, b, x: x * gamma_density(b, a * x),  no_rule, lambda z, a, b, x: a * gamma_density(b, a * x),  doc="the share of the gamma distribution of rate a and shape b below x; that by b is refused", singular=True)
+    _enter("gdtrc",    (_POSITIVE,) * 3,           lambda z, a, b, x: -x * gamma_density(b, a * x), no_rule, lambda z, a, b, x: -a * gamma_density(b, a * x), doc="1 - gdtr(a, b, x); that by b is refused", singular=True)
+    _enter("gdtria",   (_SHARE, _POSITIVE, _POSITIVE), lambda z, p, b, x: 1 / (x * gamma_density(b, z * x)), no_rule, lambda z, p, b, x: -z / x, doc="the rate a with gdtr(a, b, x) = p; that by b is refused", singular=True)
+    _enter("gdtrix",   (_POSITIVE, _POSITIVE, _SHARE), lambda z, a, b, p: -z / a, no_rule, lambda z, a, b, p: 1 / (a * gamma_density(b, a * z)), doc="the x with gdtr(a, b, x) = p; that by b is refused", singular=True)
+    _enter("stdtrit",  (_POSITIVE, _SHARE),        no_rule, lambda z, df, p: 1 / student_density(df, z),        doc="the t with stdtr(df, t) = p; that by df is refused", singular=True)
+    _enter("betainccinv", (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, y: -1 / beta_density(a, b, z), doc="the x with betaincc(a, b, x) = y; those by a and b are refused", singular=True)
+    # --- off centre -----------------------------------------------------------------------------------------
+    _enter("chndtr",   (_POSITIVE,) * 3,           lambda z, x, df, nc: _chi_off_centre(x, df, nc), no_rule, lambda z, x, df, nc: -_chi_off_centre(x, df + 2, nc), doc="the share of the noncentral chi-squared distribution below x; that by df is refused", singular=True)
+    _enter("chndtrix", (_SHARE, _POSITIVE, _POSITIVE), lambda z, p, df, nc: 1 / _chi_off_centre(z, df, nc), no_rule, lambda z, p, df, nc: _chi_off_centre(z, df + 2, nc) / _chi_off_centre(z, df, nc), doc="the x with chndtr(x, df, nc) = p; that by df is refused", singular=True)
+    _enter("chndtrinc", ((1.0, 2.0), (1.0, 2.0), (0.1, 0.3)), lambda z, x, df, p: _chi_off_centre(x, df, z) / _chi_off_centre(x, df + 2, z), no_rule, lambda z, x, df, p: -1 / _chi_off_centre(x, df + 2, z), doc="the nc with chndtr(x, df, nc) = p; that by df is refused", singular=True)
+    _enter("ncfdtr",   (_POSITIVE,) * 4,           no_rule, no_rule, lambda z, a, b, nc, x: _ratio_by_centre(a, b, nc, x), lambda z, a, b, nc, x: _ratio_off_centre(a, b, nc, x), doc="the share of the noncentral F distribution below x; those by its degrees are refused", singular=True)
+    _enter("ncfdtri",  (_POSITIVE, _POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, nc, p: -_ratio_by_centre(a, b, nc, z) / _ratio_off_centre(a, b, nc, z), lambda z, a, b, nc, p: 1 / _ratio_off_centre(a, b, nc, z), doc="the x with ncfdtr(a, b, nc, x) = p; those by its degrees are refused", singular=True)
+    _enter("ncfdtrinc", (_POSITIVE, _POSITIVE, (0.05, 0.2), _POSITIVE), no_rule, no_rule, lambda z, a, b, p, x: 1 / _ratio_by_centre(a, b, z, x), lambda z, a, b, p, x: -_ratio_off_centre(a, b, z, x) / _ratio_by_centre(a, b, z, x), doc="the nc with ncfdtr(a, b, nc, x) = p; those by its degrees are refused", singular=True)
+    # --- without degrees ------------------------------------------------------------------------------------
+    _enter("kolmogorov", (0.3, 2.0),               _kolmogorov_slope,                                           doc="the share of Kolmogorov's distribution above y", singular=True)
+    _enter("kolmogi",    _SHARE,                   lambda z, p: 1 / _kolmogorov_slope(p, z),                    doc="the y with kolmogorov(y) = p", singular=True)
+    _enter("ndtri_exp",  (-3.0, -0.1),             lambda z, y: np.exp(y + 0.5 * z * z) / DENSITY,              doc="ndtri(exp(y)), exact far below 0", singular=True)
+    _enter("nrdtrimn",   (_SHARE, _POSITIVE, _ANY), lambda z, p, s, x: -s * _normal_place(z, p), lambda z, p, s, x: -_of("ndtri", p), 1, doc="the mean of a normal distribution of deviation s whose share below x is p", singular=True)
+    _enter("nrdtrisd",   (_ANY, (0.6, 0.9), (3.0, 4.0)), lambda z, m, p, x: -1 / _of("ndtri", p), lambda z, m, p, x: -z * _normal_place(z, p) / _of("ndtri", p), lambda z, m, p, x: 1 / _of("ndtri", p), doc="the deviation of a normal distribution of mean m whose share below x is p", singular=True)
+    _enter("tklmbda",    ((-0.9, 0.9), (0.3, 0.9)), _lambda_slope, _lambda_by_shape,                            doc="the share of Tukey's lambda distribution below x", singular=True)
+    for _name, _count in (("bdtrik", 3), ("bdtrin", 3), ("btdtria", 3), ("btdtrib", 3), ("chdtriv", 2), ("chndtridf", 3), ("fdtridfd", 3), ("gdtrib", 3), ("nbdtrik", 3), ("nbdtrin", 3),
+                          ("ncfdtridfd", 4), ("ncfdtridfn", 4), ("pdtrik", 2), ("stdtridf", 2)):
+        _enter(_name, (_POSITIVE,) * _count, *[_OF_ORDER] * _count, doc="the order or the degrees of freedom of a given share; its derivatives are refused")
+# fmt: on
