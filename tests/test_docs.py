@@ -53,3 +53,17 @@ def test_every_page_is_reached_from_the_readme():
     pages = {*PAGES, *(ROOT / "src").rglob("*.md"), *ROOT.glob("*.md")}
     lost = sorted(str(page.relative_to(ROOT)) for page in pages - found)
     assert lost == [], "docs/README.md is the index: a new page is a line there"
+
+
+ROOMS = sorted((ROOT / "src").rglob("README.md"))
+
+
+@pytest.mark.parametrize("page", ROOMS, ids=lambda page: page.parent.name)
+def test_the_page_of_a_room_names_its_files_and_none_that_is_nowhere(page):
+    names = re.findall(r"`([\w/]+\.py)`", page.read_text(encoding="utf-8"))
+    named = {name.rpartition("/")[2] for name in names}
+    here = {path.name for path in page.parent.glob("*.py")} - {"__init__.py"}
+    there = {path.name for folder in ("src", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")}
+
+    assert here - named == set()
+    assert named - there == set()
