@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from clearprop.cli import main
+from clearprop.cli import COMMANDS, main, parser_of
 from clearprop.cli.outputs import apart, same_file
 from clearprop.errors import InputError
 
@@ -192,3 +193,142 @@ def test_names_that_differ_in_case_are_one_file_where_the_system_says_so(tmp_pat
     assert same_file(tmp_path / "é.csv", tmp_path / "e\u0301.csv")
     with pytest.raises(InputError, match="would be written over it"):
         apart({"the table": one}, {"--output": other})
+
+
+# --- every path that an option can name, by every way that leads to it ------------------------------------
+BUILD = """from clearprop import nn
+
+def build(input_shape, outputs):
+    size = 1
+    for side in input_shape:
+        size *= side
+    return nn.Sequential(nn.Flatten(), nn.Linear(size, outputs))
+"""
+PATHS = {"FILE", "DIR", "DATA", "MODEL", "FILE.py:build"}
+LEARN = ["--epochs", "1", "--quiet", "--compile", "no"]
+# fmt: off
+READ = {  # what a command reads: words that stand for {}, the path, and the files that they read
+    "train":   ["t.csv", "--model net.py"],
+    "train p": ["pics/b/3.png", "--model net.py"],
+    "train m": ["m-images-idx3-ubyte", "m-labels-idx1-ubyte", "--model net.py"],
+    "predict": ["run/model.safetensors", "t.csv", "--model net.py"],
+    "predict p": ["seen/model.safetensors", "pics/b/3.png", "--model net.py"],
+    "export":  ["run/model.safetensors", "--model net.py"],
+    "play":    ["t.csv"],
+    "check":   ["homework.py", "--hidden hidden.py"],
+}
+WRITTEN = {  # what it writes: the command, and the option that names a file; {} is the path
+    "train":   ["train t.csv --target kind --model net.py:build --output new {learn} --checkpoint {}"],
+    "train p": ["train pics --model net.py --output new {learn} --checkpoint {}"],
+    "train m": ["train m-images-idx3-ubyte --model net.py --output new {learn} --checkpoint {}"],
+    "predict": ["predict run/model.safetensors t.csv --model net.py:build --output {}"],
+    "predict p": ["predict seen/model.safetensors pics --model net.py --output {}"],
+    "export":  [f"export run/model.safetensors --model net.py --{kind} {{}}"
+                for kind in ("py", "onnx", "js", "object")],
+    "play":    ["play t.csv --target kind --html {}"],
+    "check":   ["check homework.py --hidden hidden.py --gradescope {}",
+                "check homework.py --hidden hidden.py --gradescope x.json --json {}",
+                "check homework.py --hidden hidden.py --gradescope x.json --csv {}"],
+}
+# fmt: on
+PAIRS = [
+    (command, read.split()[-1])
+    for name, commands in WRITTEN.items()
+    for command in commands
+    for read in READ[name]
+]
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory):
+    """A folder with one of everything that a command reads."""
+    image = pytest.importorskip("PIL.Image")
+    folder = tmp_path_factory.mktemp("yard")
+    rows = [f"{i % 7},{'a' if i % 7 < 4 else 'b'}" for i in range(40)]
+    (folder / "t.csv").write_text("\n".join(["size,kind", *rows, ""]))
+    (folder / "net.py").write_text(BUILD)
+    (folder / "homework.py").write_text("class Node:\n    pass\n")
+    (folder / "hidden.py").write_text("def test_it(student):\n    pass\n")
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 8, 8), np.uint8)
+    for i, picture in enumerate(pixels):
+        place = folder / "pics" / "ab"[i % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        image.fromarray(picture).save(place / f"{i}.png")
+    (folder / "m-images-idx3-ubyte").write_bytes(
+        b"\0\0\x08\x03" + np.array(pixels.shape, ">u4").tobytes() + pixels.tobytes()
+    )
+    (folder / "m-labels-idx1-ubyte").write_bytes(
+        b"\0\0\x08\x01" + np.array([12], ">u4").tobytes() + (np.arange(12) % 2).astype(np.uint8).tobytes()
+    )
+    home = os.getcwd()
+    os.chdir(folder)
+    try:
+        assert (
+            main([*["train", "t.csv", "--target", "kind", "--model", "net.py", "--output", "run"], *LEARN])
+            == 0
+        )
+        assert main([*["train", "pics", "--model", "net.py", "--output", "seen"], *LEARN]) == 0
+    finally:
+        os.chdir(home)
+    return folder
+
+
+def ways_to(path):
+    """Return words for a path: through `.` and `..`, a link, another name of it, a link to its folder."""
+    for name in ("link", "hard", "side"):
+        Path(name).unlink(missing_ok=True)
+    Path("link").symlink_to(os.path.abspath(path))
+    os.link(path, "hard")
+    Path("side").symlink_to(os.path.abspath(os.path.dirname(path) or "."))
+    Path("other").mkdir(exist_ok=True)
+    return [
+        path,
+        f"./{path}",
+        f"other/../{path}",
+        os.path.abspath(path),
+        "link",
+        "hard",
+        f"side/{os.path.basename(path)}",
+    ]
+
+
+@pytest.mark.parametrize(("command", "read"), PAIRS)
+def test_no_output_of_any_command_replaces_what_it_reads(yard, monkeypatch, capsys, command, read):
+    monkeypatch.chdir(yard)
+    for way in ways_to(read):
+        words = command.replace("{learn}", " ".join(LEARN)).replace("{}", way).split()
+        said = refused(capsys, yard, *words, "--force")
+        assert "would be" in said
+
+
+@pytest.mark.parametrize("output", ["pics/new", "pics", "./pics/a", "other/../pics/a/new"])
+def test_a_training_does_not_write_among_its_pictures(yard, monkeypatch, capsys, output):
+    monkeypatch.chdir(yard)
+    Path("other").mkdir(exist_ok=True)
+    for words in (["--output", output], ["--checkpoint", f"{output}/c.safetensors", "--output", "new"]):
+        said = refused(capsys, yard, "train", "pics", "--model", "net.py", *LEARN, *words, "--force")
+        assert "would be among the pictures: pics." in said
+    monkeypatch.chdir(yard / "pics")
+    assert "Try --output ../out" in refused(capsys, yard, "train", ".", "--model", "../net.py", *LEARN)
+
+
+def test_every_option_that_names_a_path_is_in_the_table():
+    """A new option has to be entered here, as what is read or as what is written."""
+    found = {
+        f"{command} {(action.option_strings or [action.dest])[-1]}"
+        for command in COMMANDS
+        for action in parser_of(command)._actions
+        if action.metavar in PATHS or action.type is Path
+    }
+    read = {
+        "train data, predict model, predict files, predict --model, export model, export --model, play data",
+        "check --hidden, explain model, explain table, explain --model, docs folder",
+    }
+    written = {
+        "train --output, train --checkpoint, predict --output, play --html, export --py, export --onnx",
+        "export --js, export --object, check --json, check --csv, check --gradescope, draw --output",
+        "step --html, step --movie, step --choose, lecture --html, lecture --output, lecture --notebook",
+    }
+    assert found == {
+        name for line in read | written for name in line.split(", ")
+    }  # and `train --model`, which may also be a name

@@ -46,6 +46,47 @@ def apart(inputs: Named, outputs: Named, folders: Named | None = None) -> None:
                 raise _collision(name, other, "would be a directory in its place")
 
 
+def read_below(path: str, outputs: Named) -> dict[str, str | Path | None]:
+    """Return those of the files that a folder, or a file with others beside it, stands for which outputs are.
+
+    Only what is there can be replaced, so a file costs one look at its number on the disk.
+    """
+    taken = {number for output in outputs.values() if (number := _number(output)) is not None}
+    if not taken or path == "-":
+        return {}
+    if os.path.isdir(path):
+        links = [entry.path for entry in os.scandir(path) if entry.is_dir() and entry.is_symlink()]
+        walks = [walk for top in (path, *links) for walk in os.walk(top)]
+    else:  # labels lie beside pictures
+        folder = os.path.dirname(path) or "."
+        walks = (
+            [(folder, [], [n for n in os.listdir(folder) if "labels" in n])] if os.path.isdir(folder) else []
+        )
+    files = [os.path.join(folder, name) for folder, _, names in walks for name in names]
+    return {f"the pictures, {file}": file for file in files if _number(file) in taken}
+
+
+def _number(path: Any) -> tuple[int, int] | None:
+    """Return what tells a file from all others, None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, TypeError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def outside(path: str, outputs: Named) -> None:
+    """Raise InputError for an output inside a folder whose folders are classes: it would be one of them."""
+    for name, output in outputs.items():
+        target = None if output is None else Path(os.path.realpath(output))
+        if target is not None and any(same_file(above, Path(path)) for above in (target, *target.parents)):
+            where = "A folder there would be a class, and a picture there one to learn from."
+            hint = f"{name} {Path(os.path.relpath(Path(path).resolve().parent), 'out')}"
+            raise InputError(
+                lesson(f"{name} {output}", "would be among the pictures", str(path), where, hint)
+            )
+
+
 def same_file(one: Path, other: Path) -> bool:
     """Tell whether two paths lead to one file, or would: through links, other spellings of a name, and `..`.
 

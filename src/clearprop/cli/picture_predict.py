@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clearprop.cli.outputs import apart
+from clearprop.cli.outputs import apart, read_below
 from clearprop.data.picture_files import Decoder
 from clearprop.data.picture_sets import is_packed, pictures_alone
 from clearprop.data.pictures import pictures_below
@@ -30,11 +30,10 @@ def predict_pictures(args: argparse.Namespace, own: Callable[..., Any] | None) -
     from clearprop.cli.networks import own_file
 
     outputs = {"--output": args.output}
-    apart(
-        {"the model": args.model, "--model": own_file(args.own)}
-        | {f"the pictures {i}": p for i, p in enumerate(args.files) if p != "-"},
-        outputs,
-    )
+    read: dict[str, Any] = {"the model": args.model, "--model": own_file(args.own)}
+    for number, path in enumerate(args.files):
+        read |= {f"the pictures {number}": None if path == "-" else path} | read_below(path, outputs)
+    apart(read, outputs)
     for name in ("delimiter", "encoding", "decimal", "missing", "dates", "append"):
         if getattr(args, name):
             raise InputError(lesson(f"--{name}", "is for tables", f"{args.model} is a model of pictures"))

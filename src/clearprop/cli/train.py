@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearprop.cli.helping import named
 from clearprop.cli.job import ACTIVATIONS, ASKED, DATA_SETS, LOSSES, OPTIMIZERS, Job, StreamedJob, too_large
-from clearprop.cli.outputs import apart, force
+from clearprop.cli.outputs import apart, force, outside, read_below
 from clearprop.cli.picture_options import is_pictorial, picture_options
 from clearprop.cli.processes import several
 from clearprop.cli.spelling import spelling
@@ -211,6 +211,8 @@ def _files() -> dict[str, Any]:
 
 def _outputs(args: argparse.Namespace) -> Path:
     """Return the folder to write into; raises InputError where a file there would replace what is read."""
+    from clearprop.cli.networks import own_file
+    from clearprop.data.pictures import has_classes
     from clearprop.train.checkpoint import Generations
 
     name = "table" if args.data == "-" else Path(args.data).name.partition(".")[0] or "table"
@@ -221,7 +223,13 @@ def _outputs(args: argparse.Namespace) -> Path:
             "--checkpoint": args.checkpoint,
             "the checkpoint before it": Generations(args.checkpoint).previous,
         }
-    apart({"the table": None if args.data in (*DATA_SETS, "-") else args.data}, outputs, {"--output": output})
+    given = None if args.data in (*DATA_SETS, "-") else args.data
+    read: dict[str, Any] = {"the data": given, "--model": own_file(args.model)}
+    if given is not None and is_pictorial(args):
+        read |= read_below(given, outputs)
+        if has_classes(given):
+            outside(given, {"--output": output, "--checkpoint": args.checkpoint})
+    apart(read, outputs, {"--output": output})
     return output
 
 

@@ -44,6 +44,12 @@ def is_packed(path: str) -> bool:
     )
 
 
+def is_folder_of_packed(path: str) -> bool:
+    """Return whether a folder has MNIST's or CIFAR's files in it, which are then read in place of folders."""
+    files = [entry.path for entry in os.scandir(path) if entry.is_file()]
+    return any(_is_idx(file, 3) for file in files) or bool(_batches(map(os.path.basename, files)))
+
+
 def packed_pictures(path: str, tops: dict[str, float]) -> Packed | None:
     """Return the pictures, labels, classes, parts, names and notes of such a file, or of a folder of them.
 
@@ -214,14 +220,16 @@ def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return b"" if file is None else file.read()
 
 
+def _batches(names: Iterable[str]) -> list[str]:
+    return sorted(n for n in names if re.fullmatch(r"(data_batch_\d|test_batch|train|test)\.bin", n))
+
+
 def _cifar(path: str, files: dict[str, Any]) -> Packed | None:
     """Return CIFAR-10's or CIFAR-100's pictures of their binary files; None where there are none.
 
     A picture is one byte for its class (CIFAR-100: two, the second is the finer one) and 3,072 pixels.
     """
-    batches = sorted(
-        name for name in files if re.fullmatch(r"(data_batch_\d|test_batch|train|test)\.bin", name)
-    )
+    batches = _batches(files)
     if not batches:
         return None
     many = "train.bin" in batches

@@ -71,6 +71,13 @@ def are_pictures(path: str) -> bool:
     return path != "-" and (Path(path).is_dir() or is_packed(path))
 
 
+def has_classes(path: str) -> bool:
+    """Return whether a path is a folder that has a folder for each class."""
+    from clearprop.data.picture_sets import is_folder_of_packed
+
+    return os.path.isdir(path) and not is_folder_of_packed(path)
+
+
 def read_pictures(
     path: str | Path,
     size: tuple[int, int] | None = None,
