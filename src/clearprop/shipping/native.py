@@ -297,7 +297,8 @@ def save_object(
 ) -> None:
     """Write what `f(*inputs)` computes as an object file, and a C header beside it: `model.o` and `model.h`.
 
-    The function is called `name`; without one as it is called here, a Module's as the file: `model`. So several objects go into one program. All else, and what is refused, is as `native_object` has it.
+    The function is called `name`; without one as it is called here, a Module's as the file: `model`. So
+    several objects go into one program. All else, and what is refused, is as `native_object` has it.
     Raises InputError, without `overwrite`, where there is a file that was not written so.
     """
     name = name or word_of(path) if name_of(f) == "predict" else name
