@@ -6,7 +6,8 @@ them), with no machine code kept and with that of an earlier run. PyTorch is `nn
 
 `--scan` compares the layers `nn.RNN`, `nn.GRU` and `nn.LSTM`, which are loops in Python, with the same cells
 under `clearprop.scan`, compiled (llvm) and eager, for each of the `--steps`: milliseconds of CPU, on
-one core, which a busy neighbour changes least.
+one core, which a busy neighbour changes least. `--lengths llvm` (or numpy) prints what the first call of each
+of ten lengths takes, with a plan for each and with `any_length=True`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import clearprop
-from clearprop import Tensor, nn
+from clearprop import Tensor, nn, optim
 
 WIDTH, BATCH, CLASSES = 128, 32, 10
 Step = Callable[[], Any]
@@ -178,14 +179,67 @@ def scans(lengths: list[int], rounds: int) -> None:
                 print(f"{name:<30}{shown}{ratio:14.2f}   {first[0]:.2f} {first[1]:.2f}", flush=True)
 
 
+def lengths(executor: str) -> None:
+    """Print what the first call of each of ten lengths takes, and a later one."""
+    print(f"{executor}, an LSTM under scan: CPU seconds of a length's first call, ms of a later one")
+    print("              a plan for each     any_length=True")
+    made = [_first_calls(executor, any_length) for any_length in (False, True)]
+    for length, each, one in zip(SEQUENCES, *made, strict=True):
+        shown = "".join(f"{first:12.3f} {warm:7.2f}" for first, warm in (each, one))
+        print(f"{length:5} steps{shown}", flush=True)
+
+
+SEQUENCES = (16, 24, 32, 40, 17, 25, 64, 9, 50, 33)
+
+
+def _first_calls(executor: str, any_length: bool) -> list[tuple[float, float]]:
+    clearprop.manual_seed(0)
+    model = nn.LSTM(32, 64)
+    optimizer = optim.AdamW(model.parameters(), lr=1e-3)
+
+    def step(x: Any) -> Any:
+        def turn(state: Any, row: Any) -> Any:
+            new = model._step(row, state, "_l0")
+            return new, new[0]
+
+        start = tuple(np.zeros((16, 64), np.float32) for _ in range(2))
+        _, out = clearprop.scan(turn, start, x)
+        optimizer.zero_grad()
+        loss = (out * out).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = clearprop.compile(step, executor=executor, any_length=any_length)
+    for _ in range(2):  # what an optimizer remembers is made
+        run(np.zeros((8, 16, 32), np.float32))
+    found = []
+    for length in SEQUENCES:
+        x, began = np.ones((length, 16, 32), np.float32), time.process_time()
+        run(x)
+        first, warm = time.process_time() - began, []
+        for _ in range(6):
+            began = time.process_time()
+            run(x)
+            warm.append(time.process_time() - began)
+        found.append((first, 1e3 * min(warm)))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--steps", type=int, nargs="*", default=[64])
     parser.add_argument("--scan", action="store_true", help="layers beside their cells under scan")
+    parser.add_argument("--lengths", choices=("numpy", "llvm"), help="first calls of ten lengths")
     parser.add_argument("--rounds", type=int, default=15)
     given = parser.parse_args()
+    if given.lengths:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["CLEARPROP_CACHE"] = folder
+            lengths(given.lengths)
+        return
     if given.scan:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["CLEARPROP_CACHE"] = folder

@@ -25,7 +25,7 @@ ORDER = {
     "__init__",
     "compiler": "program plan js plain numpy llvm xla executors capture proof explain step __init__",
     "compiler/js": "kinds loops symbols entries writers script __init__",
-    "compiler/llvm": "language loops products plan doorstep turns executor freestanding __init__",
+    "compiler/llvm": "language loops products plan doorstep turns executor light freestanding __init__",
 }
 # What does not look at what, though it stands above it.
 APART = {

@@ -28,6 +28,7 @@ class Observer:
       them, and an assignment is an output of the step;
     - `answers`: whether leaves may have other values for it than their own, so that `read` is asked;
     - `unrolls`: whether loops are run for it turn by turn, since it looks at single ops;
+    - `rolls`: whether layers walk a sequence by `scan`, since what it writes down is for any length;
     - `batches`: the `vmap`s that the call is inside of, the outermost first.
     """
 
@@ -36,6 +37,7 @@ class Observer:
     records: bool = False
     answers: bool = False
     unrolls: bool = False
+    rolls: bool = False
     batches: tuple[Any, ...] = ()
 
     def __init__(self, *, remembers: bool | None = None) -> None:

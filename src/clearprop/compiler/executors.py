@@ -81,12 +81,20 @@ class Executor:
     by_name: bool = False
     """Whether it is only for those who ask for it by its name: what `auto` and a list of all leave out."""
     takes_mesh: bool = False
+    light: Callable[[Program], Executable] | None = None
+    """What makes a plan without compiling what a plan for another length has; None where nothing does."""
 
 
 def _numpy(program: Program) -> Executable:
     from clearprop.compiler.numpy.source import NumpySource
 
     return NumpySource(program)
+
+
+def _light(program: Program) -> Executable:
+    from clearprop.compiler.llvm.light import light
+
+    return light(program)
 
 
 def _llvm(program: Program) -> Executable:
@@ -110,12 +118,13 @@ def _has_llvm() -> bool:
 
 
 EXECUTORS: dict[str, Executor] = {
-    "numpy": Executor(_numpy),
+    "numpy": Executor(_numpy, light=_numpy),
     "llvm": Executor(
         _llvm,
         "cannot make native code of this step",
         "pip install clearprop[fast], or executor='numpy'",
         _has_llvm,
+        light=_light,
     ),
     "xla": Executor(
         _xla,
@@ -130,17 +139,18 @@ EXECUTORS: dict[str, Executor] = {
 AUTO = "auto"
 
 
-def executable(program: Program, name: str, mesh: Any = None) -> tuple[Executable, str]:
+def executable(program: Program, name: str, mesh: Any = None, light: bool = False) -> tuple[Executable, str]:
     """Return a program as the named executor runs it (`auto`: the fastest that can), and that one's name.
 
-    A `mesh` says on which devices, to an executor that takes one. Raises Unlowered, with the whole message,
-    where it cannot.
+    A `mesh` says on which devices, to an executor that takes one; `light` asks for what compiles nothing anew
+    for another length. Raises Unlowered, with the whole message, where it cannot.
     """
     names = [n for n in reversed(EXECUTORS) if not EXECUTORS[n].by_name] if name == AUTO else [name]
     for i, found in enumerate(names):
         row = EXECUTORS[found]
         try:
-            made = row.make(program) if mesh is None else row.make(program, mesh)
+            make = row.light if light and row.light is not None else row.make
+            made = make(program) if mesh is None else row.make(program, mesh)
             return made, found
         except (ImportError, Unlowered) as error:
             if i + 1 == len(names):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import sys
 import threading
+import time
 import types
 import warnings
 from collections import OrderedDict
@@ -17,6 +19,7 @@ import numpy as np
 
 from clearprop.compiler.capture.culprits import Picture, picture
 from clearprop.compiler.capture.guard import Guard, Lookout, Unseen
+from clearprop.compiler.capture.lengths import Differs, derived, other_length
 from clearprop.compiler.capture.printing import warn
 from clearprop.compiler.capture.reading import standing
 from clearprop.compiler.capture.recorder import Recorder, record
@@ -32,7 +35,15 @@ from clearprop.compiler.executors import AUTO, EXECUTORS
 from clearprop.compiler.executors import available_executors as available_executors
 from clearprop.compiler.explain import explanation, no_plan
 from clearprop.compiler.numpy.source import NumpySource
-from clearprop.compiler.proof.prove import DEFAULT, SCHEDULES, Call, ProofWarning, proved, turns_left
+from clearprop.compiler.proof.prove import (
+    DEFAULT,
+    SCHEDULES,
+    Call,
+    ProofWarning,
+    agrees,
+    proved,
+    turns_left,
+)
 from clearprop.errors import lesson
 from clearprop.modes import current, mode, special
 from clearprop.tensor import Tensor
@@ -65,6 +76,8 @@ class Variant:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
         self.picture = seen  # what was within reach: where a proof fails, what has changed since
         self.counts: bool = recording.counts  # whether it is for masks that pick as many entries as then
+        self.recorded = True  # else made of two others
+        self.seconds = 0.0  # that it took to make
         self.tables: LargeTables | None = None  # what was read of the large ones
         self.watch: Lookout | None = None  # that of its last proof
         self.proofs = 0
@@ -121,11 +134,13 @@ class CompiledStep(Generic[P, R]):
         limit: int,
         prove: str,
         mesh: Any = None,
+        any_length: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function, self.executor = function, executor
         self.verify, self.fallback, self.limit, self.prove = verify, fallback, limit, prove
-        self.mesh = mesh
+        self.mesh, self.any_length = mesh, any_length
+        self.derived = 0  # plans for a length that was not recorded
         self.forgives = fallback  # whether a plan that is found wrong ends in the function's own result
         self.proofs, self.proving = 0, 0.0  # how many, and the seconds that they took
         self.said: set[str] = set()  # what was warned of, by its subject
@@ -223,7 +238,15 @@ class CompiledStep(Generic[P, R]):
             found = getattr(found, name, None)
         if found is self:  # a decorated function goes by its name
             return self.function.__qualname__
-        options = self.executor, self.verify, self.fallback, self.limit, self.prove, self.mesh
+        options = (
+            self.executor,
+            self.verify,
+            self.fallback,
+            self.limit,
+            self.prove,
+            self.mesh,
+            self.any_length,
+        )
         return CompiledStep, (self.function, *options)
 
     def _call_by(self, quick: Callable[..., Any] | None) -> None:
@@ -248,10 +271,45 @@ class CompiledStep(Generic[P, R]):
     ) -> Any:
         with self.lock:
             given = key, args, kwargs, arrays, tensors
+            if self.any_length and (found := self._of_two_lengths(*given)):
+                return found[0]
             try:
                 return self._looking(LargeTables(), *given)
             except Unseen:
                 return self._looking(None, *given)
+
+    def _of_two_lengths(
+        self, key: Key, args: Any, kwargs: Any, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
+    ) -> Any:
+        """Run a plan made of two recordings that differ from this call in one length: (result,), or ()."""
+        known = [(k, v) for k, variants in self.plans.items() for v in variants if v.recorded][::-1]
+        for (second, two), (first, one) in itertools.combinations(known, 2):  # the later first: it shall hold
+            found = other_length(first.parts, second.parts, key.parts)
+            if found is None or not two.holds(tensors.values()):
+                continue
+            line, length = found
+            began = time.perf_counter()
+            try:
+                program = derived(one.recording.recorded, two.recording.recorded, line, length)
+                cleared = two.recording.cleared
+                recording = Recording(program, cleared, two.recording.executor, light=True)
+            except (Differs, RecordingError):
+                continue
+            mark = fingerprint(program, cleared)
+            variant = Variant(recording, two.guard, two.without, two.tree, mark, two.picture)
+            variant.tables, variant.recorded = two.tables, False
+            variant.seconds = time.perf_counter() - began
+            try:
+                result = agrees(self, variant, Call(args, kwargs, arrays, tensors, key))
+            except Changed:
+                continue
+            if result:
+                self.derived += 1
+                self.plans.setdefault(key, []).insert(0, variant)
+                self._forget()
+                self.latest = variant
+                return result
+        return ()
 
     def _looking(
         self,
@@ -295,7 +353,9 @@ class CompiledStep(Generic[P, R]):
 
         So every step of a training is the plan's, and one that was stopped resumes to the same bits.
         """
+        began = time.perf_counter()
         recorder = Recorder()
+        recorder.rolls = self.any_length
         passed = objects((args, kwargs))
         _check_arguments(tensors, watch.around.leaves)
         for t in watch.around.leaves:
@@ -316,7 +376,9 @@ class CompiledStep(Generic[P, R]):
                 recording = (
                     twin.recording
                     if twin
-                    else Recording(program, cleared, self.executor, recorder.counts, self.mesh)
+                    else Recording(
+                        program, cleared, self.executor, recorder.counts, self.mesh, self.any_length
+                    )
                 )
         except BaseException:
             recorder.undo()
@@ -339,7 +401,7 @@ class CompiledStep(Generic[P, R]):
         guard = Guard(self.function, recorder.things, touched, stay, passed, contents, watch.tables)
         seen = {} if self.prove == "never" else picture(self.function, passed, watch.tables)
         variant = Variant(recording, guard, [t for t in without if t in given], tree, mark, seen)
-        variant.tables = watch.tables
+        variant.tables, variant.seconds = watch.tables, time.perf_counter() - began
         recording.turn[0] = -turns_left(self.prove, 0)
         if twin in known:
             known.remove(twin)
@@ -381,9 +443,10 @@ class CompiledStep(Generic[P, R]):
             warnings.warn(text, ProofWarning, stacklevel=4)
 
     def _forget(self) -> None:
-        """Keep the plans of the latest shapes only."""
+        """Keep the plans of the latest shapes only; what others are made of stays as long as these."""
         while len(self.plans) > self.limit:
-            self.plans.popitem(last=False)
+            made = (key for key, known in self.plans.items() if not any(v.recorded for v in known))
+            self.plans.pop(next(made, next(iter(self.plans))))
 
     # --- showing --------------------------------------------------------------------------------------------
     def _shown(self) -> Recording:
@@ -464,6 +527,7 @@ def compile(
     limit: int = ...,
     prove: str | None = ...,
     mesh: Any = ...,
+    any_length: bool = ...,
 ) -> CompiledStep[P, R]: ...
 @overload
 def compile(
@@ -475,6 +539,7 @@ def compile(
     limit: int = ...,
     prove: str | None = ...,
     mesh: Any = ...,
+    any_length: bool = ...,
 ) -> Callable[[Callable[P, R]], CompiledStep[P, R]]: ...
 def compile(
     function: Callable[..., Any] | None = None,
@@ -485,6 +550,7 @@ def compile(
     limit: int = 16,
     prove: str | None = None,
     mesh: Any = None,
+    any_length: bool = False,
 ) -> Any:
     """Return a function that does what `function` does, as one planned program: a decorator, or a call.
 
@@ -504,6 +570,11 @@ def compile(
     `clearprop.parallel.mesh`.
     `verify=True` replays each call op by op, in float64 too, and raises VerificationError where the plan
     differs by more than rounding. `limit` is how many shapes have plans at a time.
+
+    `any_length=True` is for arguments of which one length differs from call to call: sequences, small last
+    batches. Two lengths are recorded; for any other the program is written down from these two, and its first
+    call is proved. Nothing is compiled for it: around the turns of `scan`, which are native, it runs as NumPy
+    calls. Where the function does something else for another length, that one is recorded too.
 
     >>> import numpy as np, clearprop
     >>> w = clearprop.Tensor([1.0, 2.0])
@@ -528,16 +599,24 @@ def compile(
     if mesh is not None and not hasattr(mesh, "of_state"):
         hint = "clearprop.parallel.mesh(data=8)"
         raise TypeError(lesson("compile(step, mesh=)", "wants a mesh of devices", f"{mesh!r}", hint=hint))
+    if any_length and (
+        prove == "never" or executor not in (AUTO, *(n for n in EXECUTORS if EXECUTORS[n].light))
+    ):
+        wanted, got = (
+            "a plan for any length is proved, by numpy or llvm",
+            f"executor={executor!r}, prove={prove!r}",
+        )
+        raise ValueError(lesson("compile(step, any_length=True)", wanted, got, hint="prove='geometric'"))
     if mesh is not None and (executor == AUTO or not EXECUTORS[executor].takes_mesh):
         wanted, got = "a mesh of devices is for executor='xla'", f"executor={executor!r}, mesh={mesh!r}"
         raise ValueError(lesson("compile(step)", wanted, got, hint="executor='xla'"))
     if function is None:
-        return lambda f: CompiledStep(f, executor, verify, fallback, limit, prove, mesh)
+        return lambda f: CompiledStep(f, executor, verify, fallback, limit, prove, mesh, any_length)
     if isinstance(function, CompiledStep):
         return function
     if not callable(function):
         raise TypeError(lesson("compile(step)", "wants a function", f"{function!r}"))
-    return CompiledStep(function, executor, verify, fallback, limit, prove, mesh)
+    return CompiledStep(function, executor, verify, fallback, limit, prove, mesh, any_length)
 
 
 def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.loops import scan
+from clearprop.modes import mode
 from clearprop.nn import functional as F
 from clearprop.nn import init
 from clearprop.nn.functional.layer import arrayed
@@ -187,6 +189,8 @@ class Layers(Recurrent):
 
     def forward(self, x: Any, state: Any = None) -> Any:
         """Return (output, last state); the state is (h, c) for an LSTM. Without a state it begins from 0."""
+        if self._by_scan(x):
+            return self._rolled(arrayed(x), state)
         packed = isinstance(x, PackedSequence)
         called = f"{type(self).__name__}({self.input_size}, {self.hidden_size})(x)"
         steps, alone = self._steps(x, called)
@@ -213,6 +217,39 @@ class Layers(Recurrent):
             )
         end = tuple(np.stack(arrays) for arrays in zip(*last, strict=True))
         return self._joined(steps, x, alone), self._returned(end, x, alone)
+
+    def _by_scan(self, x: Any) -> bool:
+        """Whether a recording for any length asks for loops; what is dropped is drawn step by step."""
+        drops = self.dropout and self.training and self.num_layers > 1
+        asked = mode.observer is not None and mode.observer.rolls
+        return bool(asked and not drops and not isinstance(x, PackedSequence) and len(np.shape(x)) == 3)
+
+    def _rolled(self, x: Any, state: Any) -> Any:
+        """Return what `forward` returns, each layer and direction a `scan` over (length, n, features)."""
+        called = f"{type(self).__name__}({self.input_size}, {self.hidden_size})(x)"
+        if x.shape[-1] != self.input_size:
+            raise ValueError(lesson(called, f"wants steps of {self.input_size} features", describe(x)))
+        x = np.swapaxes(x, 0, 1) if self.batch_first else x
+        directions = 2 if self.bidirectional else 1
+        sizes = [self.proj_size or self.hidden_size, self.hidden_size][: self.states]
+        lead = (self.num_layers * directions, x.shape[1])
+        given = _as_state(state, [(*lead, size) for size in sizes], self.weight_ih_l0.dtype, called)
+        last: list[State] = []
+        for layer in range(self.num_layers):
+            outputs = []
+            for reverse in range(directions):
+
+                def turn(now: State, row: Any, suffix: str = _suffix(layer, reverse)) -> tuple[State, Any]:
+                    new = self._step(row, now, suffix)
+                    return new, new[0]
+
+                start = tuple(s[layer * directions + reverse] for s in given)
+                end, found = scan(turn, start, x, reverse=bool(reverse))
+                outputs.append(found)
+                last.append(end)
+            x = np.concatenate(outputs, axis=-1) if self.bidirectional else outputs[0]
+        end = tuple(np.stack(arrays) for arrays in zip(*last, strict=True))
+        return np.swapaxes(x, 0, 1) if self.batch_first else x, self._returned(end, x, False)
 
     def _steps(self, x: Any, called: str) -> tuple[list[Any], bool]:
         """Return the rows of each step, and whether there was no batch axis."""

@@ -42,13 +42,19 @@ class Recording:
     store: Any  # a Store, or a FarStore where an engine keeps its own arrays
 
     def __init__(
-        self, program: Program, cleared: list[State], executor: str, counts: bool = False, mesh: Any = None
+        self,
+        program: Program,
+        cleared: list[State],
+        executor: str,
+        counts: bool = False,
+        mesh: Any = None,
+        light: bool = False,
     ) -> None:
         self.recorded, self.cleared, self.counts = program, cleared, counts
         self.lowered, self.origin = lower(program)
         self.program, self.rules = rewrite(self.lowered)
         try:
-            self._use(*executable(self.program, executor, mesh))
+            self._use(*executable(self.program, executor, mesh, light))
         except Unlowered as error:
             raise RecordingError(str(error)) from error
         self.lock: Any = threading.RLock()  # a proof holds it while the plan runs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,15 @@ class Key:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Key) and self.parts == other.parts
 
+    @property
+    def shapes(self) -> str:
+        """The shapes of its arrays, for people.
+
+        >>> Key((True, (3, 2), np.dtype("f4"), (3,), np.dtype("i8"))).shapes
+        '(3, 2) (3,)'
+        """
+        return " ".join(str(part) for part in _shapes(self.parts))
+
     def stand_ins(self, recorder: Recorder, args: Any, kwargs: Any, buffers: Iterable[Any]) -> Any:
         """Return the arguments with a Tensor in place of each array, for recording.
 
@@ -51,6 +60,16 @@ class Key:
             return recorder.argument(_own(array, before), i, None, isinstance(x, np.ndarray))
 
         return mapped(args, stand_in), mapped(kwargs, stand_in)
+
+
+def _shapes(part: Any) -> Iterator[tuple[int, ...]]:
+    """Yield the shapes in a part of a key: what stands before a dtype."""
+    if isinstance(part, tuple):
+        for x, after in zip(part, (*part[1:], None), strict=True):
+            if isinstance(after, np.dtype):
+                yield x
+            else:
+                yield from _shapes(x)
 
 
 def _own(array: Any, before: list[Any]) -> Any:

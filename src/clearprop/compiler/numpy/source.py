@@ -37,7 +37,7 @@ class NumpySource:
     `text` names the views of buffers, from `states` and an `arena`, and defines `step(arguments, numbers)`
     with the calls: a long one in pieces, which hand names on in a list, `frame`. States without axes are
     numbers: they come in as `numbers` and go out beside the outputs. Without `bundle` no arrays need to lie
-    side by side.
+    side by side. `called(v)` is the function that a call calls.
     """
 
     whole: Program
@@ -48,8 +48,11 @@ class NumpySource:
     numbers: list[Value]
     functions: list[str]
 
-    def __init__(self, program: Program, bundle: bool = True) -> None:
+    def __init__(
+        self, program: Program, bundle: bool = True, called: Callable[[Value], Any] | None = None
+    ) -> None:
         self.whole, self.program = program, prepared(program, _without_casts)
+        self.called: Callable[[Value], Any] = called or forward
         self.users: dict[Value, list[Value]] = self.program.users()
         self.whole_sums: set[Value] = {v for v in self.program.values if self._is_whole_sum(v)}
         self.dynamic = frozenset(v for v in self.program.values if v.computed and self._is_dynamic(v))
@@ -68,7 +71,7 @@ class NumpySource:
         self.assigned: list[State] = [state for state, _ in self.plan.assigned]
         place = {v: i for i, v in enumerate(self.plan.stands)}
         self.rows: list[list[int]] = [[place[v] for v in row] for row in rows if row[0] in place]
-        self.lines: Statements = Statements(self.plan, self.whole_sums, forward)
+        self.lines: Statements = Statements(self.plan, self.whole_sums, self.called)
         self._write()
 
     def _planned(self, bundled: list[Group]) -> Plan:
@@ -121,7 +124,7 @@ class NumpySource:
 
     def apart(self) -> NumpySource:
         """Return the same program without bundles, so that no arrays have to lie side by side."""
-        return NumpySource(self.whole, bundle=False)
+        return NumpySource(self.whole, False, self.called)
 
     @property
     def stages(self) -> list[tuple[list[Group], int]]:
