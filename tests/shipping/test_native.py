@@ -8,9 +8,10 @@ import pytest
 from tests.compiler.plain.alone import same
 from tests.compiler.test_every_op import LIBRARY, trials
 from tests.shipping.harness import GCC, needs_gcc, run
+from tests.shipping.nets import Sentence, floats, training
 
 import clearprop
-from clearprop import nn, optim
+from clearprop import nn
 from clearprop.cli import main
 from clearprop.errors import InputError
 from clearprop.interop.model_file import save_model
@@ -18,20 +19,6 @@ from clearprop.shipping import native_object, save_object
 
 pytest.importorskip("llvmlite")
 freestanding = pytest.importorskip("clearprop.compiler.llvm.freestanding")
-
-
-def floats(*shape, dtype=np.float32, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
-
-
-class Sentence(nn.Module):
-    def __init__(self, of):
-        super().__init__()
-        self.embedding, self.of, self.last = nn.Embedding(11, 8), of, nn.Linear(8, 3)
-
-    def forward(self, words):
-        found = self.of(self.embedding(words))
-        return self.last(found[0] if isinstance(found, tuple) else found)
 
 
 WORDS = np.random.default_rng(1).integers(0, 11, (3, 6))
@@ -82,17 +69,7 @@ def test_a_module_computes_in_c_what_it_does_here(name, target, tmp_path):
 @needs_gcc
 def test_a_training_step_trains_in_c_as_here(tmp_path):
     clearprop.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Dropout(0.2), nn.Linear(4, 1))
-    optimizer = optim.AdamW(model.parameters(), lr=0.01)
-
-    def train(x, y):
-        optimizer.zero_grad()
-        loss = nn.functional.mse_loss(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    x, y = floats(16, 3), floats(16, 1, seed=1)
+    model, train, x, y = training()
     train(x, y)
     made = native_object(train, x, y)
     wanted = [(train(x, y).value, model[0].weight.value.copy()) for _ in range(5)]

@@ -3,28 +3,15 @@
 import numpy as np
 import pytest
 from tests.compiler.plain.alone import alone, same
+from tests.shipping.nets import Sentence, floats, training
 
 import clearprop
-from clearprop import nn, optim
+from clearprop import nn
 from clearprop.cli import main
 from clearprop.errors import InputError
 from clearprop.interop.model_file import load_model, save_model
 from clearprop.play.module import model_module
 from clearprop.shipping import numpy_module, save_numpy
-
-
-def floats(*shape, dtype=np.float32, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
-
-
-class Sentence(nn.Module):
-    def __init__(self, of):
-        super().__init__()
-        self.embedding, self.of, self.last = nn.Embedding(11, 8), of, nn.Linear(8, 3)
-
-    def forward(self, words):
-        found = self.of(self.embedding(words))
-        return self.last(found[0] if isinstance(found, tuple) else found)
 
 
 def words(n):
@@ -101,17 +88,7 @@ def test_the_file_is_to_be_read():
 
 def test_a_training_step_trains_there_as_here(tmp_path):
     clearprop.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Dropout(0.2), nn.Linear(4, 1))
-    optimizer = optim.AdamW(model.parameters(), lr=0.01)
-
-    def train(x, y):
-        optimizer.zero_grad()
-        loss = nn.functional.mse_loss(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    x, y = floats(16, 3), floats(16, 1, seed=1)
+    model, train, x, y = training()
     train(x, y)
     file = numpy_module(train, x, y, dynamic=False)  # runs the step: what follows is from here on
     wanted = [train(x, y).value for _ in range(5)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +10,10 @@ import numpy as np
 
 from clearprop.backward import input_gradient, propagate
 from clearprop.check.cause import Evidence, likely_cause
-from clearprop.check.numeric import columns, measure, slopes
+from clearprop.check.numeric import Shifted, columns, measure, slopes
 from clearprop.check.probe import Probe, listed
 from clearprop.check.pull import random_weights
-from clearprop.check.report import verdict
+from clearprop.check.report import Judged
 from clearprop.check.search import Search
 from clearprop.errors import GradientError, lesson, user_line
 from clearprop.graph import topological_order
@@ -70,7 +69,7 @@ def _source(line: str) -> str:
 
 
 @dataclass
-class ModelReport:
+class ModelReport(Judged):
     """What `check_model` found; true where some rule could be compared and every one is right."""
 
     nodes: int = 0
@@ -82,18 +81,8 @@ class ModelReport:
     problems: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
-    @property
-    def verdict(self) -> str:
-        """`right`, `WRONG` or `cannot tell`."""
-        return verdict(bool(self.findings or self.problems), self.compared)
-
-    @property
-    def ok(self) -> bool:
-        """Whether some rule was compared and nothing is wrong."""
-        return self.verdict == "right"
-
-    def __bool__(self) -> bool:
-        return self.ok
+    def _is_wrong(self) -> bool:
+        return bool(self.findings or self.problems)
 
     def __repr__(self) -> str:
         wrong = f"{len(self.findings)} WRONG" if self.findings else self.verdict
@@ -255,7 +244,7 @@ class _Trial:
             told = told or bool(np.all(found.error <= 1e-4 * seen))
         return told or None
 
-    def _weighed(self, shifted: Callable[[float], tuple[Any, float]]) -> Callable[[float], tuple[Any, float]]:
+    def _weighed(self, shifted: Shifted) -> Shifted:
         """The same function with its outputs weighed: two numbers, however many there are."""
 
         def weighed(t: float) -> tuple[Any, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,8 @@ PATIENCE = 30  # halvings for an entry that has not converged by then: a kink or
 RESOLVED = 1e-7  # a slope whose error is above this share of it has not converged
 RETREATS = 15  # times that a first step which leaves the domain is cut to an eighth
 CLOSE = (2.0**-20, 2.0**-31, 2.0**-42)  # of the first step: where what was found is looked at once more
+Shifted: TypeAlias = Callable[[float], tuple[Any, float]]
+"""All outputs as a function of how far an input is shifted, with the shift that rounding left of it."""
 
 
 @dataclass
@@ -65,7 +67,7 @@ class _Table:
 
 
 def measure(
-    shifted: Callable[[float], tuple[Any, float]],
+    shifted: Shifted,
     steps: tuple[float, ...],
     eps: float,
     at: Any,
@@ -84,9 +86,7 @@ def measure(
     return found
 
 
-def slopes(
-    shifted: Callable[[float], tuple[Any, float]], step: float, eps: float, at: Any, size: Any = 0.0
-) -> Slopes:
+def slopes(shifted: Shifted, step: float, eps: float, at: Any, size: Any = 0.0) -> Slopes:
     """Return the derivatives at 0 of the vector function `shifted`, whose value there is `at`.
 
     Steps that leave the domain are cut first. They are then halved until every entry has settled to rounding,
@@ -132,9 +132,7 @@ class _CloseUp:
     nothing then (`heard` is false).
     """
 
-    def __init__(
-        self, shifted: Callable[[float], tuple[Any, float]], step: float, eps: float, at: Any, size: Any
-    ) -> None:
+    def __init__(self, shifted: Shifted, step: float, eps: float, at: Any, size: Any) -> None:
         ahead, forth = shifted(step)
         behind, back = shifted(-step)
         self.step, gone, self.heard = step, forth - back, forth != 0.0 and back != 0.0
@@ -164,7 +162,7 @@ def _refuted(table: _Table, near: list[_CloseUp], step: float) -> Any:
     return found
 
 
-def _inside(shifted: Callable[[float], tuple[Any, float]], step: float, at: Any) -> tuple[float, Any]:
+def _inside(shifted: Shifted, step: float, at: Any) -> tuple[float, Any]:
     """Return a first step that stays inside the domain on both sides, and what is found there; the step
     itself at the domain's edge, where there is none."""
     known, size = np.isfinite(at), step

@@ -44,6 +44,29 @@ def verdict(wrong: bool, compared: int) -> str:
     return "WRONG" if wrong else "right" if compared else "cannot tell"
 
 
+class Judged:
+    """A report of a check: `right`, `WRONG`, or `cannot tell` where nothing was compared. True if right."""
+
+    compared: int
+
+    def _is_wrong(self) -> bool:
+        """Whether something is wrong."""
+        raise NotImplementedError
+
+    @property
+    def verdict(self) -> str:
+        """`right`, `WRONG` or `cannot tell`."""
+        return verdict(self._is_wrong(), self.compared)
+
+    @property
+    def ok(self) -> bool:
+        """Whether something was compared and nothing is wrong."""
+        return self.verdict == "right"
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
 def untold(probe: Any, at: Any) -> list[str]:
     """Return why some outputs, or some inputs, of a function can tell nothing about its gradient."""
     said = []
@@ -65,7 +88,7 @@ def untold(probe: Any, at: Any) -> list[str]:
 
 
 @dataclass
-class Report:
+class Report(Judged):
     """What `gradcheck` found; true where something was compared and every gradient is right.
 
     `checked` counts the entries that were looked at, `compared` those of them that could be compared. `wrong`
@@ -89,10 +112,8 @@ class Report:
     sampled: int = 0
     together: str = ""
 
-    @property
-    def verdict(self) -> str:
-        """`right`, `WRONG` or `cannot tell`."""
-        return verdict(bool(self.wrong or self.problems), self.compared)
+    def _is_wrong(self) -> bool:
+        return bool(self.wrong or self.problems)
 
     def refuse(self, reason: str) -> None:
         """Take back what was found: nothing of it can be relied on."""
@@ -103,14 +124,6 @@ class Report:
     def skipped(self) -> int:
         """How many of the entries looked at could not be compared."""
         return self.checked - self.compared
-
-    @property
-    def ok(self) -> bool:
-        """Whether something was compared and nothing is wrong."""
-        return self.verdict == "right"
-
-    def __bool__(self) -> bool:
-        return self.ok
 
     def __repr__(self) -> str:
         order = "" if self.order == 1 else f" (order {self.order})"

@@ -13,14 +13,14 @@ from clearprop.check.kept import kept
 from clearprop.check.plane import in_pairs, paired
 from clearprop.check.probe import RANDOM, Probe, plain
 from clearprop.check.pull import gradients, random_weights, split
-from clearprop.check.report import Entry, untold, verdict
+from clearprop.check.report import Entry, Judged, untold
 from clearprop.check.search import Along, Search
 from clearprop.errors import GradientError, lesson
 from clearprop.see.readable import judged
 
 
 @dataclass
-class TaylorReport:
+class TaylorReport(Judged):
     """What the test found along each direction; true where something was compared and every slope is right.
 
     `table` holds (h, |f(x + h v) - f(x) - h <g, v>|) of the worst direction, `slope` how that remainder falls
@@ -42,18 +42,8 @@ class TaylorReport:
     skipped: int = 0
     reasons: list[str] = field(default_factory=list)
 
-    @property
-    def verdict(self) -> str:
-        """`right`, `WRONG` or `cannot tell`."""
-        return verdict(bool(self.wrong), self.compared)
-
-    @property
-    def ok(self) -> bool:
-        """Whether something was compared and nothing is wrong."""
-        return self.verdict == "right"
-
-    def __bool__(self) -> bool:
-        return self.ok
+    def _is_wrong(self) -> bool:
+        return bool(self.wrong)
 
     @property
     def summary(self) -> str:

@@ -35,6 +35,12 @@ _POINTS = """\
 x = draw.normal(size=(64, 2)).astype(np.float32)
 y = (x[:, 0] > x[:, 1]).astype(int)
 """
+_LINE = """\
+x = draw.normal(size=(64, 3)).astype(np.float32)
+y = x @ np.array([[1.0], [-2.0], [0.5]], np.float32)
+model = nn.Linear(3, 1)
+loss = nn.MSELoss()
+"""
 _CLASSES = "loss = nn.CrossEntropyLoss()\n"
 
 
@@ -55,11 +61,8 @@ class Trouble:
 TROUBLES = {
     "rate": Trouble(
         _HEAD
+        + _LINE
         + """\
-x = draw.normal(size=(64, 3)).astype(np.float32)
-y = x @ np.array([[1.0], [-2.0], [0.5]], np.float32)
-model = nn.Linear(3, 1)
-loss = nn.MSELoss()
 optimizer = optim.SGD(model.parameters(), lr=0.8)
 """
         + _STEP,
@@ -109,11 +112,8 @@ model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2), nn.Softmax())
     ),
     "zero-grad": Trouble(
         _HEAD
+        + _LINE
         + """\
-x = draw.normal(size=(64, 3)).astype(np.float32)
-y = x @ np.array([[1.0], [-2.0], [0.5]], np.float32)
-model = nn.Linear(3, 1)
-loss = nn.MSELoss()
 optimizer = optim.SGD(model.parameters(), lr=0.1)
 """
         + _STEP.replace("    optimizer.zero_grad()\n", "    # optimizer.zero_grad()\n"),

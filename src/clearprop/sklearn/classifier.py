@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin  # type: ignore[import-untyped]
 from sklearn.preprocessing import LabelBinarizer  # type: ignore[import-untyped]
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels  # type: ignore[import-untyped]
+from sklearn.utils.multiclass import check_classification_targets, type_of_target  # type: ignore[import-untyped]
 from sklearn.utils.validation import column_or_1d  # type: ignore[import-untyped]
 
 from clearprop.errors import lesson
 from clearprop.nn import functional
+from clearprop.sklearn import naming
 from clearprop.sklearn.perceptron import Perceptron
 
 Array = npt.NDArray[Any]
@@ -41,16 +42,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         if self.solver == "lbfgs" or self.early_stopping:
             wanted = "wants solver sgd or adam, without early_stopping"
             raise AttributeError(lesson("MLPClassifier.partial_fit", wanted, repr(self.solver)))
-        if not hasattr(self, "network_"):
-            if classes is None:
-                raise ValueError(lesson("partial_fit(classes=)", "wants all classes in the first call"))
-            self._known = np.asarray(unique_labels(classes))
-        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
-            raise ValueError(lesson("partial_fit(classes=)", "wants the classes of the first call"))
-        try:
+        with naming.named(self, classes):
             self._fit(X, y, sample_weight, True, 1)
-        finally:
-            self.__dict__.pop("_known", None)  # where it failed before it came to them
         return self
 
     def _targets(self, y: Any, fresh: bool) -> tuple[Array, int]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # type: ignore[import-untyped]
 from sklearn.utils import check_random_state  # type: ignore[import-untyped]
-from sklearn.utils.multiclass import check_classification_targets, unique_labels  # type: ignore[import-untyped]
+from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped]
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data  # type: ignore[import-untyped]
 
 from clearprop import nn, optim, train
@@ -20,6 +20,7 @@ from clearprop.data.dataset import TensorDataset
 from clearprop.errors import lesson
 from clearprop.hints import for_keywords
 from clearprop.ops import random
+from clearprop.sklearn import naming
 from clearprop.train.evaluation import pair
 from clearprop.train.metrics import named
 
@@ -256,16 +257,8 @@ class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
         """Take one more epoch, over these rows; the first call has to name all `classes`."""
-        if not hasattr(self, "network_"):
-            if classes is None:
-                raise ValueError(lesson("partial_fit(classes=)", "wants all classes in the first call"))
-            self._known = np.asarray(unique_labels(classes))
-        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
-            raise ValueError(lesson("partial_fit(classes=)", "wants the classes of the first call"))
-        try:
+        with naming.named(self, classes):
             self._go(X, y, sample_weight, True, 1)
-        finally:
-            self.__dict__.pop("_known", None)  # where it failed before it came to them
         return self
 
     def _loss(self) -> str:
