@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+import scipy.sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
@@ -15,8 +16,11 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import has_fit_parameter
 
+import clearprop
 from clearprop.sklearn import MLPClassifier, MLPRegressor
+from clearprop.sklearn.chain import Numbers
 from sklearn import neural_network
 
 SMALL = {"hidden_layer_sizes": (16,), "random_state": 0, "max_iter": 100}
@@ -93,6 +97,102 @@ def test_the_scores_are_scikit_learn_s_or_better(ours, theirs, load, solver):
     assert scores[0] >= scores[1] - 0.03  # three splits tell no more
 
 
+GOALS = {
+    "classes": lambda rng: rng.integers(0, 3, 60),
+    "two classes": lambda rng: rng.integers(0, 2, 60),
+    "labels": lambda rng: rng.integers(0, 2, (60, 3)),
+    "numbers": lambda rng: rng.normal(size=60),
+    "counts": lambda rng: rng.poisson(2.0, 60),
+}
+OPTIONS = [
+    {}, {"batch_size": 17}, {"activation": "tanh", "hidden_layer_sizes": (7, 5)}, {"early_stopping": True},
+    {"activation": "logistic", "batch_size": 7, "shuffle": False}, {"solver": "sgd", "momentum": 0.0},
+    {"solver": "sgd"}, {"solver": "sgd", "nesterovs_momentum": False, "activation": "identity"},
+    {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.05, "tol": 0.01},
+    {"solver": "sgd", "learning_rate": "invscaling"}, {"solver": "lbfgs"},
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("weighed", [False, True], ids=["", "weighed"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("goal", GOALS)
+def test_every_epoch_is_scikit_learn_s(goal, options, weighed):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 4)), GOALS[goal](rng)
+    weight = rng.uniform(size=60) if weighed else None
+    kind = "MLPRegressor" if goal in ("numbers", "counts") else "MLPClassifier"
+    options = {"random_state": 0, "max_iter": 40, "hidden_layer_sizes": (20,), "alpha": 0.01} | options
+    options |= {"loss": "poisson"} if goal == "counts" else {}
+    theirs, ours = getattr(neural_network, kind)(), {"MLPRegressor": MLPRegressor}.get(kind, MLPClassifier)()
+    if weighed and not has_fit_parameter(theirs, "sample_weight"):
+        pytest.skip("this scikit-learn's perceptrons take no weights")
+    if not set(options) <= set(theirs.get_params()):
+        pytest.skip("this scikit-learn's perceptrons have no such loss")
+    for model in (theirs, ours):
+        model.set_params(**options).fit(x, y, **({} if weight is None else {"sample_weight": weight}))
+
+    assert ours.n_iter_ == theirs.n_iter_
+    assert ours.loss_ == pytest.approx(theirs.loss_, rel=1e-6)  # L-BFGS amplifies rounding
+    assert getattr(theirs, "loss_curve_", []) == pytest.approx(ours.loss_curve_, rel=1e-9)
+    assert (ours.best_validation_score_ if ours.early_stopping else None) == pytest.approx(
+        theirs.best_validation_score_ if ours.early_stopping else None
+    )
+    for mine, other in zip(weights(ours), weights(theirs), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
+@pytest.mark.parametrize("goal", [*GOALS, "several numbers"])
+@pytest.mark.parametrize("weighed", [False, True], ids=["", "weighed"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_gradient_on_plain_arrays_is_that_of_the_loss(goal, activation, weighed):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4))
+    y = GOALS[goal](rng) if goal in GOALS else rng.normal(size=(60, 2))
+    kind = MLPRegressor if "numbers" in goal or goal == "counts" else MLPClassifier
+    model = kind(hidden_layer_sizes=(5, 4), activation=activation, alpha=0.3, max_iter=1, random_state=0)
+    model.set_params(**({"loss": "poisson"} if goal == "counts" else {})).fit(x, y)
+    targets, _ = model._targets(y, False)
+    weight = rng.uniform(size=60) if weighed else None
+    chain, flat = model._chain(), clearprop.Tensor(model._flat_weights())
+    slopes = Numbers(chain, np.empty(chain.size))
+    loss = chain.gradient(Numbers(chain, np.array(flat.value)), slopes, x, targets, weight)
+    wanted = chain.loss(flat, x, targets, weight)
+    wanted.backward()
+
+    assert loss == pytest.approx(wanted.item(), rel=1e-13)
+    np.testing.assert_allclose(slopes.flat, flat.grad, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("form", ["csr_matrix", "csc_matrix", "csr_array"])
+def test_sparse_rows_are_learned_as_the_same_rows_are(form, solver):
+    x, y = iris()
+    x = np.where(abs(x) > 1, x, 0.0)
+    thin = getattr(scipy.sparse, form)(x)
+    dense, sparse = (MLPClassifier(**SMALL | {"max_iter": 5, "solver": solver}).fit(a, y) for a in (x, thin))
+
+    np.testing.assert_array_equal(dense.predict_proba(x), sparse.predict_proba(thin))
+
+
+def test_a_fit_leaves_the_global_random_state():
+    x, y = iris()
+    before = clearprop.get_rng_state()
+    MLPClassifier(**SMALL | {"solver": "lbfgs", "max_iter": 500}).fit(x, y)
+    for kept, was in zip(clearprop.get_rng_state(), before, strict=True):
+        np.testing.assert_array_equal(kept, was)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_weights_that_overflow_are_refused():
+    x, y = iris()
+    model = MLPRegressor(**SMALL | {"solver": "sgd", "learning_rate_init": 1e3})
+    with pytest.raises(ValueError, match="brought to scale first: weights that are not finite"):
+        model.fit(x * 1e9, y.astype(float))
+
+
 def test_the_first_loss_and_gradients_are_scikit_learn_s():
     x, y = iris()
     ours = MLPClassifier(**SMALL | {"solver": "lbfgs", "max_iter": 40})
@@ -119,7 +219,7 @@ def test_searches_clones_and_names_of_features():
 def test_counts_have_the_poisson_loss():
     x = np.random.default_rng(0).normal(size=(300, 1))
     y = np.random.default_rng(1).poisson(np.exp(1 + x[:, 0]))
-    model = MLPRegressor("poisson", solver="lbfgs", random_state=0, max_iter=2000).fit(x, y)
+    model = MLPRegressor("poisson", solver="lbfgs", random_state=0, max_iter=3000).fit(x, y)
 
     assert (model.out_activation_, bool(np.all(model.predict(x) > 0))) == ("exp", True)
     assert model.score(x, y) > 0.6

@@ -14,9 +14,22 @@ from sklearn.utils.validation import column_or_1d  # type: ignore[import-untyped
 from clearprop.errors import lesson
 from clearprop.nn import functional
 from clearprop.sklearn import naming
+from clearprop.sklearn.chain import Measure
 from clearprop.sklearn.perceptron import Perceptron
 
 Array = npt.NDArray[Any]
+
+
+def of_one_class(outputs: Any, y: Any) -> tuple[Any, Any]:
+    """Return the loss of each row, - log p of its class, and its derivative p - y."""
+    logarithms = functional.log_softmax(outputs, dim=1)
+    return -(logarithms * y).sum(axis=1), np.exp(logarithms) - y
+
+
+def of_labels(outputs: Any, y: Any) -> tuple[Any, Any]:
+    """Return the loss of each row, the sum of - log p of its labels, and its derivative p - y."""
+    losses = (functional.softplus(outputs) - outputs * y).sum(axis=1)
+    return losses, functional.sigmoid(outputs) - y
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
@@ -67,18 +80,15 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         targets = np.asarray(self._binarizer.transform(y), np.float64)
         return targets, targets.shape[1]
 
-    def _losses(self, outputs: Any, y: Any) -> Any:
-        """Return the loss of each row: - log p of its class, or the sum of these over its labels."""
-        if self.out_activation_ == "softmax":
-            return -np.sum(functional.log_softmax(outputs, dim=1) * y, axis=1)
-        return np.sum(functional.softplus(outputs) - outputs * y, axis=1)
+    def _measure(self) -> Measure:
+        return of_one_class if self.out_activation_ == "softmax" else of_labels
 
     def _strata(self, y: Array) -> Any:
-        return None if self._several else self._binarizer.inverse_transform(y)
+        return y if y.shape[1] == 1 else None
 
-    def _score_of(self, outputs: Array, y: Array) -> float:
+    def _score_of(self, outputs: Array, y: Array, weights: Array | None) -> float:
         right = self._decided(outputs) == self._binarizer.inverse_transform(y)
-        return float(np.mean(right if right.ndim == 1 else right.all(axis=1)))
+        return float(np.average(right if right.ndim == 1 else right.all(axis=1), weights=weights))
 
     def _decided(self, outputs: Array) -> Any:
         if self.out_activation_ == "softmax":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,12 @@ from sklearn.model_selection import train_test_split  # type: ignore[import-unty
 from sklearn.utils import check_random_state  # type: ignore[import-untyped]
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data  # type: ignore[import-untyped]
 
-from clearprop import nn, optim
+from clearprop import nn
 from clearprop.errors import lesson
-from clearprop.record import assign
+from clearprop.ops import random
+from clearprop.optim.adam import adam
+from clearprop.optim.sgd import sgd
+from clearprop.sklearn.chain import Chain, Measure, Numbers, Steps
 from clearprop.train import predict
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 ACTIVATIONS = {"identity": nn.Identity, "logistic": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
+ROWS = 8192
+"""So many rows are predicted at a time."""
 
 
 class Perceptron(BaseEstimator):  # type: ignore[misc]
@@ -93,11 +98,11 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
 
-    def _network(self, inputs: int, outputs: int) -> nn.Sequential:
+    def _network(self, sizes: list[int]) -> nn.Sequential:
         """Return a fresh network, with Glorot's uniform weights drawn from the model's generator."""
-        sizes = [inputs, *np.atleast_1d(np.asarray(self.hidden_layer_sizes, np.int64)).tolist(), outputs]
         factor = 2.0 if self.activation == "logistic" else 6.0
         layers: list[nn.Module] = []
+        before = random.get_rng_state()
         for fan_in, fan_out in pairwise(sizes):
             layer = nn.Linear(fan_in, fan_out, dtype=np.float64)
             bound = np.sqrt(factor / (fan_in + fan_out))
@@ -105,26 +110,44 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             bias = self._generator.uniform(-bound, bound, fan_out)
             layer.load_state_dict({"weight": weight.copy(), "bias": bias})
             layers += [layer, ACTIVATIONS[self.activation]()]
+        random.set_rng_state(before)
         return nn.Sequential(*layers[:-1])
-
-    def _optimizer(self) -> Any:
-        weights, rate = list(self.network_.parameters()), self.learning_rate_init
-        if self.solver == "sgd":
-            nesterov = self.nesterovs_momentum and self.momentum > 0
-            return optim.SGD(weights, lr=rate, momentum=self.momentum, nesterov=nesterov)
-        return optim.Adam(weights, lr=rate, betas=(self.beta_1, self.beta_2), eps=self.epsilon)
 
     def _begin(self, inputs: int, outputs: int) -> None:
         """Make all that a training changes."""
+        hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes, np.int64)).tolist()
         self._generator = check_random_state(self.random_state)
-        self.network_: Sequential = self._network(inputs, outputs)
-        self._memory = self._optimizer()
+        self._sizes = [inputs, *hidden, outputs]
+        self.network_: Sequential = self._network(self._sizes)
+        self._memory = tuple(np.zeros(self._flat_weights().size) for _ in range(self._remembers()))
+        self._rate, self._steps, self._order = float(self.learning_rate_init), 0, np.arange(0)
         self.n_outputs_, self.n_layers_ = outputs, len(self._linear()) + 1
         self.n_iter_, self.t_, self._waited = 0, 0, 0
         self.loss_curve_: list[float] = []
-        self.best_loss_: float | None = np.inf
+        self.best_loss_: float | None = None if self.early_stopping else np.inf
         self.validation_scores_: list[float] | None = [] if self.early_stopping else None
         self.best_validation_score_: float | None = -np.inf if self.early_stopping else None
+
+    def _remembers(self) -> int:
+        """Return how many numbers of each weight the solver remembers."""
+        return {"adam": 2, "sgd": 1}.get(self.solver, 0)
+
+    def _formula(self) -> Any:
+        """Return the optimizer's formula, but for the numbers that `_numbers` has."""
+        if self.solver == "adam":
+            return partial(adam, betas=(self.beta_1, self.beta_2))
+        nesterov = self.nesterovs_momentum and self.momentum > 0
+        return partial(sgd, momentum=float(self.momentum), nesterov=nesterov)
+
+    def _numbers(self) -> dict[str, float]:
+        """Return what changes from step to step; Adam's epsilon is added to the root as it stands here.
+
+        The formula adds it to the root as it is after the correction for the first steps.
+        """
+        if self.solver == "sgd":
+            return {"lr": self._rate}
+        eps = self.epsilon / np.sqrt(1 - self.beta_2**self._steps)
+        return {"lr": self._rate, "step": float(self._steps), "eps": float(eps)}
 
     def _linear(self) -> list[Any]:
         return [layer for layer in self.network_ if isinstance(layer, nn.Linear)]
@@ -144,123 +167,144 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Array, Any]:
         _check_settings(self)
         checked: tuple[Array, Any] = validate_data(
-            self, X, y, multi_output=True, y_numeric=self._numeric, dtype=np.float64, reset=reset
+            self,
+            X,
+            y,
+            accept_sparse=["csr"],
+            multi_output=True,
+            y_numeric=self._numeric,
+            dtype=np.float64,
+            reset=reset,
         )
         return checked
 
-    def _objective(self, x: Any, y: Any, weights: Any) -> Any:
-        """Return the mean loss of a batch and half of alpha times the squared weights, per row.
+    def _flat_weights(self) -> Array:
+        """Return the network's numbers as one array: the weights, (inputs, outputs) each, then the biases."""
+        layers = self._linear()
+        parts = [layer.weight.value.T for layer in layers] + [layer.bias.value for layer in layers]
+        return np.concatenate([np.ravel(part) for part in parts])
 
-        A row of weight two counts as two rows, in the penalty as well; rows of weight 0 alone have no loss.
-        """
-        rows = weights.sum() or len(weights)
-        total = np.sum(self._losses(self.network_(x), y) * weights) / rows
-        squares = sum(np.sum(layer.weight * layer.weight) for layer in self._linear())
-        return total + (0.5 * self.alpha / rows) * squares
+    def _take_over(self, flat: Array) -> None:
+        """Give the network the numbers of such an array."""
+        for layer, weight, bias in zip(self._linear(), *self._chain().layers(flat), strict=True):
+            layer.load_state_dict({"weight": weight.T.copy(), "bias": bias.copy()})
 
-    def _step(self) -> Any:
-        optimizer = self._memory
+    def _chain(self) -> Chain:
+        activation = {"logistic": "sigmoid"}.get(self.activation, self.activation)
+        return Chain(self._sizes, activation, float(self.alpha), self._measure())
 
-        def step(x: Any, y: Any, weights: Any) -> Any:
-            optimizer.zero_grad()
-            loss = self._objective(x, y, weights)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        return step
-
-    def _train(self, x: Array, y: Array, weights: Array, epochs: int) -> None:
+    def _train(self, x: Any, y: Array, weights: Array | None, epochs: int) -> None:
         """Train for some epochs, or until the loss (or the score of rows held out) falls no more."""
-        held: tuple[Array, Array] | None = None
+        held: tuple[Any, Array, Any] | None = None
         if self.early_stopping:
-            x, held_x, y, held_y, weights, _ = self._held_out(x, y, weights)
-            held = held_x, held_y
-        size = min(200, len(x)) if self.batch_size == "auto" else min(int(self.batch_size), len(x))
-        step = self._step()
+            x, y, weights, held = self._held_out(x, y, weights)
+        rows = x.shape[0]
+        size = min(200, rows) if self.batch_size == "auto" else min(int(self.batch_size), rows)
+        steps = Steps(self._chain(), self._formula(), self._flat_weights(), self._memory)
         for _ in range(epochs):
-            total = 0.0
-            for rows in self._batches(len(x), size):
-                loss = float(step(x[rows], y[rows], weights[rows]))
-                total += loss * len(rows)
-            self.loss_: float = total / len(x)
-            self.n_iter_, self.t_ = self.n_iter_ + 1, self.t_ + len(x)
-            self.loss_curve_.append(self.loss_)
-            self._look(held)
+            self._epoch(steps, size, x, y, weights)
+            self._look(held, steps)
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-            if self._waited > self.n_iter_no_change and not self._slower():
-                break
             if self.solver == "sgd" and self.learning_rate == "invscaling":
-                self._memory.lr = self.learning_rate_init / (self.t_ + 1) ** self.power_t
+                self._change_rate(steps, self.learning_rate_init / (self.t_ + 1) ** self.power_t)
+            if self._waited > self.n_iter_no_change and not self._slower(steps):
+                break
         else:
             if epochs > 1:
                 text = f"Stochastic Optimizer: Maximum iterations ({epochs}) reached and not converged yet."
-                warnings.warn(text, ConvergenceWarning, stacklevel=3)
-        if self.early_stopping:
-            self.network_.load_state_dict(self._best)
+                warnings.warn(text, ConvergenceWarning, stacklevel=4)
+        flat, self._memory = steps.end()
+        self._take_over(self._best if self.early_stopping else flat)
 
-    def _held_out(self, x: Array, y: Array, weights: Array) -> Any:
-        stratify = self._strata(y)
-        return train_test_split(
-            x, y, weights, test_size=self.validation_fraction, random_state=self._generator, stratify=stratify
-        )
-
-    def _batches(self, rows: int, size: int) -> Iterator[Array]:
-        order = self._generator.permutation(rows) if self.shuffle else np.arange(rows)
+    def _epoch(self, steps: Steps, size: int, x: Any, y: Array, weights: Array | None) -> None:
+        """Take a step on each batch of all rows, in another order each time."""
+        rows, total = x.shape[0], 0.0
+        if len(self._order) != rows:
+            self._order = np.arange(rows)
+        if self.shuffle:
+            turn = np.arange(rows)
+            self._generator.shuffle(turn)
+            self._order = self._order[turn]  # as sklearn.utils.shuffle has it
         for start in range(0, rows, size):
-            yield order[start : start + size]
+            chosen = self._order[start : start + size]
+            self._steps += 1
+            part = None if weights is None else weights[chosen]
+            total += steps(_dense(x[chosen]), y[chosen], part, self._numbers()) * len(chosen)
+        self.loss_: float = total / rows
+        self.n_iter_, self.t_ = self.n_iter_ + 1, self.t_ + rows
+        self.loss_curve_.append(self.loss_)
 
-    def _look(self, held: tuple[Array, Array] | None) -> None:
+    def _held_out(self, x: Any, y: Array, weights: Array | None) -> Any:
+        """Return the rows to learn from, and those on which each epoch is scored."""
+        parts = [part for part in (x, y, weights) if part is not None]
+        found = train_test_split(
+            *parts, test_size=self.validation_fraction, random_state=self._generator, stratify=self._strata(y)
+        )
+        if found[1].shape[0] < 2:
+            got, hint = f"{found[1].shape[0]} of {x.shape[0]} rows", "a larger validation_fraction"
+            called = f"{type(self).__name__}(early_stopping=True)"
+            raise ValueError(lesson(called, "wants two rows or more to score on", got, hint=hint))
+        learn, score = found[::2], found[1::2]
+        learn, score = (*learn, None)[:3], (*score, None)[:3]
+        return *learn, score
+
+    def _look(self, held: tuple[Any, Array, Array | None] | None, steps: Steps) -> None:
         """Note whether this epoch was better than the best by more than `tol`."""
         if held is not None and self.validation_scores_ is not None:
-            score = self._score_of(self._outputs(held[0]), held[1])
+            flat, chain = steps.end()[0], steps.chain
+            outputs = chain.forward(_dense(held[0]), *chain.layers(flat))[1][-1]
+            score = self._score_of(outputs, *held[1:])
             self.validation_scores_.append(score)
             best = float(self.best_validation_score_ or 0.0) if self.validation_scores_[:-1] else -np.inf
             self._waited = self._waited + 1 if score < best + self.tol else 0
-            if score > best:
-                self.best_validation_score_, self._best = score, self.network_.state_dict()
+            if score > best or not self.validation_scores_[:-1]:
+                self.best_validation_score_, self._best = score, flat.copy()
             return
         best = np.inf if self.best_loss_ is None else self.best_loss_
         self._waited = self._waited + 1 if self.loss_ > best - self.tol else 0
         self.best_loss_ = min(best, self.loss_)
 
-    def _slower(self) -> bool:
+    def _slower(self, steps: Steps) -> bool:
         """Take smaller steps, where that is asked for and they are not tiny yet."""
-        if self.solver != "sgd" or self.learning_rate != "adaptive" or self._memory.lr <= 1e-6:
+        if self.solver != "sgd" or self.learning_rate != "adaptive" or self._rate <= 1e-6:
             return False
-        self._memory.lr, self._waited = self._memory.lr / 5, 0
+        self._change_rate(steps, self._rate / 5)
+        self._waited = 0
         return True
 
-    def _minimize(self, x: Array, y: Array, weights: Array) -> None:
+    def _change_rate(self, steps: Steps, rate: float) -> None:
+        """Change the rate of the steps to come; what momentum carries on keeps the rate it was made at."""
+        flat, memory = steps.end()
+        steps.begin(flat, [array * (self._rate / rate) for array in memory])
+        self._rate = rate
+
+    def _minimize(self, x: Any, y: Array, weights: Array | None) -> None:
         """Train by L-BFGS on all rows at once, as scikit-learn does with this solver."""
         from scipy.optimize import minimize  # type: ignore[import-untyped]
 
-        parameters = list(self.network_.parameters())
-        cuts = np.cumsum([p.size for p in parameters])[:-1]
+        chain, x = self._chain(), _dense(x)
 
         def measured(flat: Array) -> tuple[float, Array]:
-            for parameter, part in zip(parameters, np.split(flat, cuts), strict=True):
-                assign(parameter, part.reshape(parameter.shape))
-                parameter.grad = None
-            loss = self._objective(x, y, weights)
-            loss.backward()
-            return loss.item(), np.concatenate([np.ravel(p.grad) for p in parameters])
+            slopes = Numbers(chain, np.empty_like(flat))
+            return chain.gradient(Numbers(chain, flat), slopes, x, y, weights), slopes.flat
 
         options = {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol}
-        start = np.concatenate([np.ravel(p.value) for p in parameters])
-        found = minimize(measured, start, method="L-BFGS-B", jac=True, options=options)
-        self.loss_ = float(measured(found.x)[0])
+        found = minimize(measured, self._flat_weights(), method="L-BFGS-B", jac=True, options=options)
+        self._take_over(found.x)
+        self.loss_ = float(found.fun)
         self.n_iter_ += int(found.nit)
         self.t_ += len(x) * int(found.nit)
         if found.status == 1:
-            warnings.warn(f"lbfgs failed to converge: {found.message}", ConvergenceWarning, stacklevel=3)
+            warnings.warn(f"lbfgs failed to converge: {found.message}", ConvergenceWarning, stacklevel=4)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, going_on: bool, epochs: int | None) -> None:
         fresh = not going_on or not hasattr(self, "network_")
         x, y = self._checked(X, y, reset=fresh)
         targets, outputs = self._targets(y, fresh)
-        weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
+        weights: Array | None = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
         if fresh:
             self._begin(x.shape[1], outputs)
         self._waited = 0 if epochs is None else self._waited
@@ -268,14 +312,31 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             self._minimize(x, targets, weights)
         else:
             self._train(x, targets, weights, epochs or self.max_iter)
+        if not np.isfinite(self._flat_weights()).all():
+            got, hint = "weights that are not finite", "make_pipeline(StandardScaler(), model)"
+            wanted = "wants numbers near 1, which are brought to scale first"
+            raise ValueError(lesson(f"{type(self).__name__}.fit", wanted, got, hint=hint))
 
-    def _outputs(self, x: Array) -> Array:
-        return np.asarray(predict(self.network_, x))
+    def _measure(self) -> Measure:
+        """Return a function of (outputs, y) for each row's loss, and its derivative by the outputs."""
+        raise NotImplementedError
 
     def _answers(self, X: Any) -> Array:
         """Return the network's outputs for rows that are checked first."""
         check_is_fitted(self, "network_")
-        return self._outputs(validate_data(self, X, dtype=np.float64, reset=False))
+        x = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=np.float64, reset=False)
+        parts = [predict(self.network_, _dense(x[i : i + ROWS])) for i in range(0, x.shape[0], ROWS)]
+        return np.concatenate(parts)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _dense(x: Any) -> Array:
+    """Return rows of a sparse matrix as an array."""
+    return np.asarray(x.toarray() if hasattr(x, "toarray") else x)
 
 
 def _check_settings(model: Any) -> None:

@@ -10,9 +10,22 @@ from sklearn.base import RegressorMixin  # type: ignore[import-untyped]
 from sklearn.metrics import r2_score  # type: ignore[import-untyped]
 
 from clearprop.errors import lesson
+from clearprop.sklearn.chain import Measure
 from clearprop.sklearn.perceptron import Perceptron
 
 Array = npt.NDArray[Any]
+
+
+def of_squares(outputs: Any, y: Any) -> tuple[Any, Any]:
+    """Return the loss of each row, half of the mean squared error, and its derivative."""
+    errors = outputs - y
+    return 0.5 * np.mean(errors * errors, axis=1), errors / y.shape[1]
+
+
+def of_counts(outputs: Any, y: Any) -> tuple[Any, Any]:
+    """Return the loss of each row, mean(y log(y / p) - y + p) for p = exp(output), and its derivative."""
+    exact, meant = np.where(y > 0, y, 1.0), np.exp(outputs)
+    return np.mean(meant - y * outputs + y * np.log(exact) - y, axis=1), (meant - y) / y.shape[1]
 
 
 class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
@@ -112,12 +125,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         targets = targets.reshape(len(targets), -1)
         return targets, targets.shape[1]
 
-    def _losses(self, outputs: Any, y: Any) -> Any:
-        """Return the loss of each row: the mean over its numbers."""
-        if self.out_activation_ == "exp":
-            exact = np.where(y > 0, y, 1.0)
-            return np.mean(np.exp(outputs) - y * outputs + y * np.log(exact) - y, axis=1)
-        return 0.5 * np.mean((outputs - y) ** 2, axis=1)
+    def _measure(self) -> Measure:
+        return of_counts if self.out_activation_ == "exp" else of_squares
 
     def _meant(self, outputs: Array) -> Array:
         return np.exp(np.clip(outputs, -700, 700)) if self.out_activation_ == "exp" else outputs
@@ -125,8 +134,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     def _strata(self, y: Array) -> None:
         return None
 
-    def _score_of(self, outputs: Array, y: Array) -> float:
-        return float(r2_score(y, self._meant(outputs)))
+    def _score_of(self, outputs: Array, y: Array, weights: Array | None) -> float:
+        return float(r2_score(y, self._meant(outputs), sample_weight=weights))
 
     def predict(self, X: Any) -> Array:
         """Return the number, or the numbers, of each row."""
