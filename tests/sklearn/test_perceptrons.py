@@ -20,7 +20,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 import clearprop
 from clearprop.sklearn import MLPClassifier, MLPRegressor
-from clearprop.sklearn.chain import Numbers
+from clearprop.sklearn.chain import FlatWeights
 from sklearn import neural_network
 
 SMALL = {"hidden_layer_sizes": (16,), "random_state": 0, "max_iter": 100}
@@ -156,8 +156,8 @@ def test_the_gradient_on_plain_arrays_is_that_of_the_loss(goal, activation, weig
     targets, _ = model._targets(y, False)
     weight = rng.uniform(size=60) if weighed else None
     chain, flat = model._chain(), clearprop.Tensor(model._flat_weights())
-    slopes = Numbers(chain, np.empty(chain.size))
-    loss = chain.gradient(Numbers(chain, np.array(flat.value)), slopes, x, targets, weight)
+    slopes = FlatWeights(chain, np.empty(chain.size))
+    loss = chain.gradient(FlatWeights(chain, np.array(flat.value)), slopes, x, targets, weight)
     wanted = chain.loss(flat, x, targets, weight)
     wanted.backward()
 

@@ -16,7 +16,7 @@ Measure = Callable[[Any, Any], tuple[Any, Any]]
 Formula = Callable[..., tuple[Any, ...]]
 
 
-class Chain:
+class LayerChain:
     """The layers z = h W + b, h = f(z) of a perceptron, whose last one has no f.
 
     All weights stand in one array, W before b, so that an optimizer takes one step for all of them. What f is
@@ -63,7 +63,9 @@ class Chain:
         total = np.sum(losses) if weights is None else np.sum(losses * weights)
         return (total + 0.5 * self.alpha * (weighed @ weighed)) / rows
 
-    def gradient(self, at: Numbers, into: Numbers, x: Array, y: Array, weights: Array | None) -> float:
+    def gradient(
+        self, at: FlatWeights, into: FlatWeights, x: Array, y: Array, weights: Array | None
+    ) -> float:
         """Write the gradient of `loss` into other numbers; return the loss."""
         read, sums = self.forward(x, at.weights, at.biases)
         losses, arriving = self.measure(sums[-1], y)
@@ -81,10 +83,10 @@ class Chain:
         return float(self._mean(losses, at.weighed, weights, rows))
 
 
-class Numbers:
+class FlatWeights:
     """All numbers of a chain in one array, and its layers' as views of it."""
 
-    def __init__(self, chain: Chain, flat: Array) -> None:
+    def __init__(self, chain: LayerChain, flat: Array) -> None:
         self.flat, self.weighed = flat, flat[: chain.weighed]
         self.weights, self.biases = chain.layers(flat)
 
@@ -100,9 +102,9 @@ def _rows(x: Any, weights: Any) -> Any:
 class Steps:
     """Steps of an optimizer's formula on a chain; `memory` is what the formula remembers of each weight."""
 
-    def __init__(self, chain: Chain, formula: Formula, flat: Array, memory: Iterable[Array]) -> None:
+    def __init__(self, chain: LayerChain, formula: Formula, flat: Array, memory: Iterable[Array]) -> None:
         self.chain, self.formula = chain, formula
-        self.numbers, self.slopes = (Numbers(chain, np.empty(chain.size)) for _ in range(2))
+        self.numbers, self.slopes = (FlatWeights(chain, np.empty(chain.size)) for _ in range(2))
         self.begin(flat, memory)
 
     def begin(self, flat: Array, memory: Iterable[Array]) -> None:

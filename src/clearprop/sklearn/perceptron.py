@@ -20,7 +20,7 @@ from clearprop.errors import lesson
 from clearprop.ops import random
 from clearprop.optim.adam import adam
 from clearprop.optim.sgd import sgd
-from clearprop.sklearn.chain import Chain, Measure, Numbers, Steps
+from clearprop.sklearn.chain import FlatWeights, LayerChain, Measure, Steps
 from clearprop.train import predict
 
 if TYPE_CHECKING:
@@ -189,9 +189,9 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         for layer, weight, bias in zip(self._linear(), *self._chain().layers(flat), strict=True):
             layer.load_state_dict({"weight": weight.T.copy(), "bias": bias.copy()})
 
-    def _chain(self) -> Chain:
+    def _chain(self) -> LayerChain:
         activation = {"logistic": "sigmoid"}.get(self.activation, self.activation)
-        return Chain(self._sizes, activation, float(self.alpha), self._measure())
+        return LayerChain(self._sizes, activation, float(self.alpha), self._measure())
 
     def _train(self, x: Any, y: Array, weights: Array | None, epochs: int) -> None:
         """Train for some epochs, or until the loss (or the score of rows held out) falls no more."""
@@ -286,8 +286,8 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         chain, x = self._chain(), _dense(x)
 
         def measured(flat: Array) -> tuple[float, Array]:
-            slopes = Numbers(chain, np.empty_like(flat))
-            return chain.gradient(Numbers(chain, flat), slopes, x, y, weights), slopes.flat
+            slopes = FlatWeights(chain, np.empty_like(flat))
+            return chain.gradient(FlatWeights(chain, flat), slopes, x, y, weights), slopes.flat
 
         options = {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol}
         found = minimize(measured, self._flat_weights(), method="L-BFGS-B", jac=True, options=options)
