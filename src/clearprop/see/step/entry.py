@@ -62,7 +62,7 @@ def entry_of(arrow: Arrow, g: Any, amount: Any) -> Products | None:
     node, i = arrow.node, arrow.i
 
     def again(x: Any) -> Any:
-        return node.op(*node.values[:i], x, *node.values[i + 1 :], **node.attrs) if node.op else x
+        return node.op.again((*node.values[:i], x, *node.values[i + 1 :]), node.attrs) if node.op else x
 
     try:
         _, factors = jvp(again, (node.values[i],), (along,))

@@ -20,8 +20,9 @@ from clearprop.see.drawing.folding import COMFORTABLE
 from clearprop.see.drawing.pictures import picture as small_picture
 from clearprop.see.drawing.svg import svg
 from clearprop.see.numbers import differs, is_number, written
-from clearprop.see.page.page import KIT, button, tools, with_scripts
+from clearprop.see.page.page import KIT, button, tools, web, with_scripts
 from clearprop.see.page.story import Story, drawn
+from clearprop.see.step.live import Fixed, Live, code_of, live_of
 from clearprop.see.step.quiz import form, questions
 from clearprop.see.step.script import Script, number, script_of
 from clearprop.tensor import Tensor
@@ -80,37 +81,56 @@ def parts(trace: Trace, title: str = "") -> PageParts:
     title = title or page_title(trace)
     lanes = _lanes(trace)
     script = script_of(trace.order) if _plain_start(trace) else None
+    live, fixed = (None, "") if script else _arrays(lanes)
     texts = _texts(trace, lanes, room=_ROOM if script else 0)
     story = Story(trace.output, trace.model, trace.prefix, _names(trace), **texts)
     told = story.data(title) | {
         "nodes": _nodes(trace, story.boxes),
-        "lanes": {lane.algorithm: _lane(lane, trace, lanes[-1].grads, story.boxes) for lane in lanes},
+        "lanes": {lane.algorithm: _lane(lane, trace, lanes[-1].grads, story.boxes, live) for lane in lanes},
         "shown": trace.algorithm,
-        "words": trace.captions.words(),
     }
+    if live:
+        told["live"] = live.told
     if trace.quiz:
         told["questions"] = questions(lanes[-1])
+    arrays = ["arrays.js", "entries.js"] if live else []
+    files = ("visible.js", *arrays, "steps.js", *(["quiz.js"] if trace.quiz else []))
+    code = "\n".join([_functions(script), code_of(live), *map(_file, files)])
+    told["words"] = _said(trace, "\n".join([code, *map(web, (f"{name}.js" for name in PageParts.scripts))]))
+    quiz = form(trace, trace.quiz) if trace.quiz else ""
+    return PageParts(
+        title, _body(trace, lanes, _inputs(trace, script is not None, live, fixed)), quiz, told, code
+    )
+
+
+def _said(trace: Trace, code: str) -> dict[str, str]:
+    """The sentences that the scripts of a page have the keys of."""
+    words = trace.captions.words()
+    return {key: said for key, said in words.items() if f'"{key}"' in code or key.startswith("column ")}
+
+
+def _body(trace: Trace, lanes: list[Trace], inputs: str) -> str:
+    """What the reader sees, from the bar of steps to the hint."""
     words = trace.captions.as_html
     say = words.say
-    body = [
-        _bar(lanes, trace),
-        f'<details class="tools"{" open" if len(trace.order) > COMFORTABLE else ""}>'
-        f"<summary>{say('view')}</summary>{tools(words)}</details>",
-        '<div class="lanes room">',
-        *(_drawing(lane) for lane in lanes),
-        "</div>",
-        f'<div class="below"><section class="card" aria-label="{say("this step")}">',
-        '<p class="said" id="said" aria-live="polite"></p>',
-        '<ol class="chain numbers" id="chain"></ol></section>',
-        f'<section class="card">{_inputs(trace, script)}<h2 id="whose">{say("gradient")}</h2>',
-        '<div class="books"><table class="ledger numbers"><tbody id="ledger"></tbody></table></div>',
-        "</section></div>",
-        f'<p class="hint">{say("hint", **_KEYS)}</p>',
-    ]
-    files = ("visible.js", "steps.js", *(["quiz.js"] if trace.quiz else []))
-    code = "\n".join([_functions(script), *map(_file, files)])
-    quiz = form(trace, trace.quiz) if trace.quiz else ""
-    return PageParts(title, "\n".join(body), quiz, told, code)
+    return "\n".join(
+        [
+            _bar(lanes, trace),
+            f'<details class="tools"{" open" if len(trace.order) > COMFORTABLE else ""}>'
+            f"<summary>{say('view')}</summary>{tools(words)}</details>",
+            f'<nav class="way" id="way" aria-label="{say("where")}" hidden></nav>',
+            '<div class="lanes room">',
+            *(_drawing(lane) for lane in lanes),
+            "</div>",
+            f'<div class="below"><section class="card" aria-label="{say("this step")}">',
+            '<p class="said" id="said" aria-live="polite"></p>',
+            '<ol class="chain numbers" id="chain"></ol></section>',
+            f'<section class="card">{inputs}<h2 id="whose">{say("gradient")}</h2>',
+            '<div class="books"><table class="ledger numbers"><tbody id="ledger"></tbody></table></div>',
+            "</section></div>",
+            f'<p class="hint">{say("hint", **_KEYS)}</p>',
+        ]
+    )
 
 
 def page_title(trace: Trace) -> str:
@@ -133,6 +153,14 @@ def _file(name: str) -> str:
 def _plain_start(trace: Trace) -> bool:
     """Whether the pass starts with 1 and the rules alone make gradients: then a page can repeat it."""
     return is_number(trace.start) and bool(trace.start == 1) and not trace.has_hooks
+
+
+def _arrays(lanes: list[Trace]) -> tuple[Live | None, str]:
+    """The passes as a program of arrays, or why their numbers stay as they are."""
+    try:
+        return live_of(lanes), ""
+    except Fixed as error:
+        return None, str(error)
 
 
 def _lanes(trace: Trace) -> list[Trace]:
@@ -169,11 +197,13 @@ def _json_number(value: Any) -> Any:
     return float(value) if np.isrealobj(value) and np.isfinite(value) else written(value)
 
 
-def _lane(trace: Trace, shown: Trace, right: dict[Tensor, Any], boxes: Sequence[Box]) -> dict[str, Any]:
+def _lane(
+    trace: Trace, shown: Trace, right: dict[Tensor, Any], boxes: Sequence[Box], live: Live | None
+) -> dict[str, Any]:
     other = {node for node, g in trace.grads.items() if differs(g, shown.grads[node])}
     return {
         "replaces": trace.algorithm == "tree",
-        "steps": [_step(step) for step in trace],
+        "steps": [_step(step, live) for step in trace],
         "final": {trace.index[node]: _plain(g) for node, g in trace.grads.items() if node in trace.index},
         "wrong": [trace.index[node] for node, g in trace.grads.items() if differs(g, right[node])],
         "pictures": {
@@ -186,18 +216,25 @@ def _lane(trace: Trace, shown: Trace, right: dict[Tensor, Any], boxes: Sequence[
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, live: Live | None = None) -> dict[str, Any]:
     trace, told = step.trace, step.told
     numbers = {k: getattr(step, k) for k in ("g", "local", "amount", "before", "total")}
+    slots = {k: _plain(x) for k, x in numbers.items() if x is not None}
+    if "{entry}" in told.chain:
+        slots["entry"] = step.fill("{entry}")
     found = {
         "kind": step.kind,
         "node": trace.index[step.node],
         "sentence": told.sentence,
         "chain": told.chain,
         "box": told.box,
-        "numbers": {k: _plain(x) for k, x in numbers.items() if x is not None},
+        "numbers": slots,
     }
-    return found if step.input is None else found | {"input": trace.index[step.input], "i": step.i}
+    if step.input is None:
+        return found
+    if live:
+        found["live"] = live.sent[trace.algorithm, step.number]
+    return found | {"input": trace.index[step.input], "i": step.i}
 
 
 def _plain(value: Any) -> Any:
@@ -332,10 +369,12 @@ def _drawing(trace: Trace) -> str:
     )
 
 
-def _inputs(trace: Trace, script: Script | None) -> str:
-    if script is None:
-        return ""
-    changeable = [node for node in trace.order if node.op is None and np.isfinite(node._value)]
+def _inputs(trace: Trace, numbers: bool, live: Live | None, fixed: str) -> str:
+    say = trace.captions.as_html.say
+    if not (numbers or live):
+        return f"<h2>{say('inputs fixed')}</h2><p>{escape(fixed)}</p>"
+    leaves = [node for node in trace.order if node.op is None and is_number(node._value)]
+    changeable = [node for node in leaves if np.isfinite(node._value)]
     fields = "".join(
         f'<label><code>{escape(trace.names[node])}</code><input type="number" step="any" '
         f'value="{(shown := number(node._value).strip("()"))}" data-node="{trace.index[node]}" '
@@ -343,10 +382,34 @@ def _inputs(trace: Trace, script: Script | None) -> str:
         for node in changeable[:_MOST_FIELDS]
     )
     more = len(changeable) - _MOST_FIELDS
-    say = trace.captions.as_html.say
     rest = f"<p>{say('more inputs', n=more)}</p>" if more > 0 else ""
+    reset = f'<button type="button" id="reset">{say("reset")}</button>'
+    named = f'<div class="inputs">{fields}{reset if fields else ""}</div>{rest}' if fields or not live else ""
     return (
-        f"<h2>{say('inputs')}</h2>"
-        f'<div class="inputs">{fields}<button type="button" id="reset">{say("reset")}</button></div>{rest}'
-        '<p class="missing" id="missing" role="status" hidden></p>'
+        f"<h2>{say('inputs')}</h2>{named}"
+        f'<p class="missing" id="missing" role="status" hidden></p>'
+        f"{_entries(trace, '' if fields else reset) if live else ''}"
+    )
+
+
+def _entries(trace: Trace, reset: str) -> str:
+    """The part of a page in which an array is seen and changed entry by entry."""
+    say = trace.captions.as_html.say
+    options = "".join(
+        f'<option value="{what}">{say(f"preset {what}" if what else "preset")}</option>'
+        for what in ("", "given", "zeros", "ones", "random")
+    )
+    sides = f'<option value="value">{say("value")}</option><option value="grad">{say("gradient")}</option>'
+    return (
+        f'<div id="entries"><p class="inputs"><label>{say("array")} <select id="array"></select></label>'
+        f'<select id="side" aria-label="{say("side")}">{sides}</select>'
+        f'<label>{say("entry")} <input id="place" size="8" autocomplete="off"></label></p>'
+        '<p class="inputs" id="slices"></p>'
+        '<div class="tiles"><div class="tile"><canvas id="tile" tabindex="0" role="img"></canvas></div><div>'
+        '<p class="numbers" id="entry-says" aria-live="polite"></p>'
+        f'<p class="inputs" id="changing"><input type="number" step="any" id="entry-value" '
+        f'aria-label="{say("entry value")}"><input type="range" id="entry-slide" aria-label="{say("slide")}">'
+        f'<select id="preset" aria-label="{say("preset")}">{options}</select>'
+        f'<label hidden>{say("seed")} <input type="number" id="seed" value="0" step="1"></label>{reset}</p>'
+        '<p class="soft" id="quantiles"></p></div></div></div>'
     )

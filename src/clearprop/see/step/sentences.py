@@ -2,8 +2,8 @@
 
 They are written once (`captions.py`, a table per language), as templates with slots for numbers; Python
 fills them in, and a page that recomputes the numbers fills them in again. A slot is `{g}`, `{local}`,
-`{amount}`, `{before}` or `{total}` of the step, `{v3}` the value of node 3, `{s7}` the amount that step 7
-sent; in `{(g)}` a negative number gets brackets.
+`{amount}`, `{before}` or `{total}` of the step, `{entry}` one entry of what it sends as a sum of products,
+`{v3}` the value of node 3, `{s7}` the amount that step 7 sent; in `{(g)}` a negative number gets brackets.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from clearprop.see.step.captions import SLOT
 from clearprop.tensor import Tensor
 
 TIMES = "\N{MULTIPLICATION SIGN}"
-_NUMBERS = re.compile(r"\{\(?(g|local|amount|before|total|[vs]\d+)\)?\}")
+_NUMBERS = re.compile(r"\{\(?(g|local|amount|before|total|entry|[vs]\d+)\)?\}")
 _MOST_TERMS = 3  # of a sum that is written out in a box
 
 
@@ -155,7 +155,7 @@ def _chain(step: Any) -> tuple[str, ...]:
     trace, node, x = step.trace, step.node, step.input
     here, there = trace.names[node], trace.names[x]
     plus = "=" if trace.algorithm == "tree" else "+="
-    entry = () if step.entry is None else (step.entry.text(there, trace.captions["many products"]),)
+    entry = () if step.entry is None else ("{entry}",)
     if step.local is None:
         return step.formula, *entry, _sum(step)
     if np.ndim(step.g) or np.ndim(step.amount) or np.ndim(step.local):

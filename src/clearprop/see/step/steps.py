@@ -139,6 +139,8 @@ class Step:
     def _slot(self, slot: str) -> str | None:
         if slot in ("g", "local", "amount", "before", "total"):
             return written(getattr(self, slot))
+        if slot == "entry" and self.entry is not None and self.sent is not None:
+            return self.entry.text(self.trace.names[self.sent.input], self.trace.captions["many products"])
         if slot[0] not in "vs" or not slot[1:].isdecimal():
             return None
         n = int(slot[1:])

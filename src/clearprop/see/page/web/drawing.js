@@ -25,15 +25,19 @@ function tools(stage) {
   element("folding").hidden = deepest === 0;
 }
 
-// Where the reader is: the groups around what is shown alone.
+// Where the reader is: the groups around what is shown alone, and the one that was opened last, to be shown alone.
 function crumbs(stage, place) {
-  const { tree } = stage, way = tree.way(tree.home);
-  place.hidden = way.length === 1;
-  place.replaceChildren(...way.flatMap((group, n) => {
-    const words = group === tree.root ? "Everything" : fullName(group);
+  const { tree } = stage, way = tree.way(tree.home), { opened } = stage;
+  const said = (key, other) => tree.words[key] || other;
+  const deeper = opened && opened.open && opened !== tree.home && tree.shown(opened) === opened ? opened : null;
+  place.hidden = way.length === 1 && !deeper;
+  const before = way.flatMap((group, n) => {
+    const words = group === tree.root ? said("everything", "Everything") : fullName(group);
     const last = n === way.length - 1;
     return last ? [note("strong", words)] : [button(words, () => stage.enter(group)), note("span", " \u203a ")];
-  }));
+  });
+  const alone = deeper && said("alone", "{group} alone").replace("{group}", fullName(deeper));
+  place.replaceChildren(...before, ...(deeper ? [note("span", " \u203a "), button(alone, () => stage.enter(deeper))] : []));
 }
 
 // Keys that are pressed outside of the stage are meant for it too.

@@ -271,6 +271,7 @@ class Stage {
   toggle(group) {
     const [x, y] = this.onScreen(group);
     group.open = !group.open;
+    this.opened = group;
     this.layout();
     this.view.x += x - (group.x * this.view.k + this.view.x);
     this.view.y += y - (group.y * this.view.k + this.view.y);

@@ -9,15 +9,24 @@ const say = (key, named = {}) => story.words[key].replace(/\{(\w+)\}/g, (slot, n
 let chosen = null; // the node whose gradient the ledger shows, where the reader picked one
 
 // --- numbers as text, as Python writes them: six digits --------------------------------------------------
-function text(x) {
-  if (typeof x !== "number") return x;
+const text = (x) => (typeof x === "number" ? general(x, 6) : x);
+
+function general(x, n) {
   if (Number.isNaN(x)) return "nan";
   if (!Number.isFinite(x)) return x > 0 ? "inf" : "-inf";
   if (x === 0) return "0";
-  const [digits, exponent] = x.toExponential(5).split("e");
-  const e = Number(exponent);
+  const [digits, exponent] = even(x, n).split("e"), e = Number(exponent);
   const trimmed = (s) => (s.includes(".") ? s.replace(/0+$/, "").replace(/\.$/, "") : s);
-  return e < -4 || e >= 6 ? `${trimmed(digits)}e${e}` : trimmed(x.toFixed(Math.max(0, 5 - e)));
+  return e < -4 || e >= n ? `${trimmed(digits)}e${e}` : trimmed(Number(`${digits}e${e}`).toFixed(n - 1 - e));
+}
+
+// A number in n digits; in the middle between two, the even one, as Python has it.
+function even(x, n) {
+  const found = x.toExponential(n - 1), digits = x.toExponential(n + 30).split("e")[0].replace(/[-.]/, "").replace(".", "");
+  const halfway = digits[n] === "5" && /^0*$/.test(digits.slice(n + 1));
+  if (!halfway || Number(digits[n - 1]) % 2) return found;
+  const [exact, e] = x.toExponential(n).split("e");
+  return `${exact.slice(0, -1)}e${e}`;
 }
 
 function fill(template, lane, step) {
@@ -33,6 +42,7 @@ function fill(template, lane, step) {
 
 // --- recomputing -----------------------------------------------------------------------------------------
 function recompute() {
+  if (live) return recomputeArrays();
   const v = story.nodes.map((node) => node.value);
   script.forward.forEach((f, n) => { if (f) v[n] = f(v); });
   story.nodes.forEach((node, n) => { node.value = v[n]; });
@@ -220,6 +230,7 @@ function show() {
   mark();
   ledger(lane, at, at ? lane.steps[at - 1] : null);
   if (step) for (const name of visible()) follow(name);
+  entries?.follow(at ? lane.steps[at - 1] : null);
   address?.later();
 }
 
@@ -357,10 +368,11 @@ element("algorithm")?.addEventListener("change", (event) => { shown = event.targ
 
 function change(n, value) {
   story.nodes[n].value = value;
+  if (live) live.arrays[leafOf.get(n)][0] = value;
   recompute();
   show();
 }
-const fields = [...document.querySelectorAll(".inputs input")];
+const fields = [...document.querySelectorAll(".inputs input[data-node]")];
 const first = story.nodes.map((node) => node.value); // as Python made them
 function heed(field) {
   field.oninput = () => {
@@ -376,7 +388,7 @@ fields.forEach(heed);
 // A chosen input gets a field of its own where there are too many to show them all.
 function offer(n) {
   const node = story.nodes[n];
-  if (!script || !node.leaf || !node.number || !Number.isFinite(first[n]) || fields.some((field) => Number(field.dataset.node) === n)) return;
+  if (!(script || live) || !node.leaf || !node.number || !Number.isFinite(first[n]) || fields.some((field) => Number(field.dataset.node) === n)) return;
   const field = Object.assign(document.createElement("input"), { type: "number", step: "any", value: node.value, defaultValue: first[n] });
   field.dataset.node = n;
   field.style.width = `${String(node.value).length + 6}ch`;
@@ -393,11 +405,12 @@ element("reset")?.addEventListener("click", () => {
     field.value = field.defaultValue;
     story.nodes[Number(field.dataset.node)].value = Number(field.defaultValue);
   }
+  if (live) live.arrays.forEach((array, k) => array.set(kept[k]));
   recompute();
   show();
 });
 // --- the stages --------------------------------------------------------------------------------------------
-let address = null;
+let address = null, entries = null;
 
 function setStage(name) {
   const stage = new Stage(element(`stage-${name}`), data, name);
@@ -407,10 +420,11 @@ function setStage(name) {
   times[name] = timesOf(lanes[name]);
   stage.on("laid", () => unfolded(name));
   stage.on("mark", () => {}); // what is lit is the step's business
-  stage.on("folded", () => show());
+  stage.on("folded", () => { crumbs(stage, element("way")); show(); });
   stage.on("chosen", (thing) => {
     chosen = thing && !thing.group ? numberOf(thing.number) ?? null : null;
     if (chosen !== null) offer(chosen);
+    entries?.show(chosen, false);
     show();
   });
 }
@@ -431,6 +445,7 @@ function arrange() {
     stage.rest();
   }
   tools(stages[shown]);
+  crumbs(stages[shown], element("way"));
   search.stage = stages[shown];
   ticks();
   show();
@@ -440,6 +455,7 @@ let search = null;
 function start() {
   for (const name of Object.keys(lanes)) setStage(name);
   for (const name of Object.keys(lanes)) element(`lane-${name}`).hidden = !visible().includes(name);
+  if (live) entries = begun();
   search = new Search(stages[shown], element("find"), element("hits"));
   stages[shown].resize();
   const kept = new Address(stages[shown], { step: { read: () => position, write: (words) => { position = Number(words) || 0; } } });
