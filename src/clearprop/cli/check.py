@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearprop import marks
+from clearprop.cli.bounds import within
 from clearprop.cli.outputs import apart, force
 from clearprop.cli.step import typed
 from clearprop.errors import InputError, lesson
@@ -45,20 +46,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--gradescope", metavar="FILE", help="take all files for one submission and write its results.json"
     )
     homework.add_argument("--hidden", metavar="FILE", help="your tests: functions test_...(student)")
-    homework.add_argument("--timeout", type=seconds, metavar="S", help="seconds for each submission (30)")
-    homework.add_argument(
-        "--points", type=seconds, metavar="P", help="with --gradescope: for each class (10)"
-    )
+    homework.add_argument("--timeout", type=float, metavar="S", help="seconds for each submission (30)")
+    homework.add_argument("--points", type=float, metavar="P", help="with --gradescope: for each class (10)")
     homework.add_argument("--jobs", type=int, metavar="N", help="submissions at a time (one a processor)")
     force(parser)
 
 
-def seconds(text: str) -> float:
-    """Read a positive number."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no positive number")
-    return value
+_BOUNDS = {"timeout": (0.001, 10**6), "points": (0.001, 10**6), "jobs": (1, 10**4)}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,6 +68,10 @@ def run(args: argparse.Namespace) -> int:
             lesson("clearprop check", "wants an expression", hint='clearprop check "(a + b) * b**3" a=7 b=3')
         )
     given = [name for name in _FOR_A_CLASS if getattr(args, name) is not None]
+    within(args, _BOUNDS)
+    if args.points is not None and not args.gradescope:
+        hint = f"--gradescope results.json --points {args.points:g}"
+        raise InputError(lesson("--points", "is what Gradescope is told", "no --gradescope", hint=hint))
     if Path(args.expression).is_dir() or (given and args.expression.endswith(".py")):
         return _class(args)
     if given:

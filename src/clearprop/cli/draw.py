@@ -10,6 +10,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from clearprop.cli.bounds import within
 from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import force
 from clearprop.cli.step import coloured, drawable, typed
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from clearprop.see.drawing.draw import draw
     from clearprop.typed.expression import assignments, parse
 
+    within(args, {"width": (8, 10**6)})
     if args.open and not args.output:
         raise InputError(lesson("--open", "wants a file to open", hint="-o graph.svg --open"))
     if args.output and Path(args.output).suffix.lower() not in ENDINGS:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.cli.bounds import within
 from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
@@ -80,8 +81,7 @@ def run(args: argparse.Namespace) -> int:
         written["the header of --object"] = str(Path(args.object).with_suffix(".h"))
     if args.name is not None and not args.object:
         raise InputError(lesson("--name", "is for an object", "no --object", hint="--object model.o"))
-    if args.rows < 1:
-        raise InputError(lesson("--rows", "wants 1 or more", str(args.rows), hint="--rows 1"))
+    within(args, {"rows": (1, 10**6)})
     apart({"MODEL": args.model, "--model": own_file(args.own)}, written)
     for name, path in files.items():
         endings = FORMATS[name][0]

@@ -11,6 +11,8 @@ import textwrap
 from collections.abc import Iterable
 from typing import NoReturn
 
+from clearprop.errors import lesson
+
 
 class Paragraphs(argparse.HelpFormatter):
     """Fills paragraphs to the terminal's width and leaves indented lines, which are examples, as they are."""
@@ -54,6 +56,10 @@ class HelpfulParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the usage, what was wrong and what was perhaps meant; exit with status 2."""
         self.print_usage(sys.stderr)
+        number = re.fullmatch(r"argument (\S+): invalid (int|float) value: '(.*)'", message)
+        if number:
+            wanted = "wants a whole number" if number[2] == "int" else "wants a number"
+            message = lesson(number[1], wanted, repr(number[3]))
         near = self.nearest(message)
         hint = f"  Did you mean {near}?\n" if near else ""
         self.exit(2, f"{self.prog}: error: {message}\n{hint}")

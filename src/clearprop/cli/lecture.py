@@ -8,9 +8,10 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from clearprop.cli.bounds import within
 from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import force
-from clearprop.cli.step import save, show, shown
+from clearprop.cli.step import DIGITS, save, show, shown
 from clearprop.errors import InputError, lesson
 from clearprop.typed.lecture import EXAMPLES, Example
 
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """List the examples, print one, or write pages."""
     from clearprop.see.step.steps import trace
 
+    within(args, DIGITS)
     every = args.name == GRAPHS
     chosen = [found(args.name)] if args.name and not every else [*EXAMPLES.values()]
     if args.notebook:

@@ -10,6 +10,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clearprop.cli.bounds import within
 from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
@@ -20,6 +21,9 @@ from clearprop.typed.lecture import ALGORITHMS
 
 if TYPE_CHECKING:
     from clearprop.see.step.steps import Trace
+
+DIGITS = {"digits": (1, 17)}
+"""How many digits may be shown: a float64 has no more."""
 
 EPILOG = """\
 The expression may use + - * / ** @, functions such as tanh, relu, log, sum, mean, softmax, x[1], X.T, and
@@ -74,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the steps, or write the page."""
     from clearprop.see.step.steps import trace
 
+    within(args, DIGITS)
     output = parse(args.expression).graph(assignments(args.values))
     try:
         steps = trace(output, algorithm=args.algorithm, language=args.language, quiz=args.quiz)
@@ -100,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 def show(steps: Trace, digits: int) -> None:
     """Print a trace as the output can show it."""
-    sys.stdout.write(steps.to_text(colour=coloured(), ascii=not drawable(), digits=min(max(digits, 1), 17)))
+    sys.stdout.write(steps.to_text(colour=coloured(), ascii=not drawable(), digits=digits))
 
 
 def save(steps: Trace, path: Path, overwrite: bool) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clearprop.cli.bounds import within
 from clearprop.cli.helping import named
 from clearprop.cli.job import ACTIVATIONS, ASKED, DATA_SETS, LOSSES, OPTIMIZERS, Job, StreamedJob, too_large
 from clearprop.cli.outputs import apart, force, outside, read_below
@@ -258,12 +259,7 @@ def checked(args: argparse.Namespace) -> list[int]:
         "validation_split": (0.0, 0.9),
         "test_split": (0.0, 0.9),
     }
-    for name, (low, high) in bounds.items():
-        value = getattr(args, name)
-        if value is not None and not low <= value <= high:
-            option = "--" + name.replace("_", "-")
-            wanted = f"wants a number of {low:g} or more" if not value >= low else f"is {high:g} at most"
-            raise InputError(lesson(option, wanted, f"{value:g}"))
+    within(args, bounds)
     if args.validation_split + args.test_split > 0.9:
         left = 1 - args.validation_split - args.test_split
         got = f"{args.validation_split:g} and {args.test_split:g} leave {left:.2g}"

@@ -232,7 +232,9 @@ def _layer(saved: dict[str, Any], arrays: Mapping[str, Any], place: str) -> nn.M
         weights = sum(np.size(arrays[name]) for name in arrays if name.startswith(place))
         asked = [saved.get(n, 0) for n in ("in_features", "out_features", "pieces")]
         asked += [sum(map(int, saved.get("sizes", ()))) * int(saved.get("embedding", 0))]
-        if max(map(int, asked)) > max(weights, 1 << 20) or not 0 < int(saved.get("members", 1)) <= weights:
+        if max(map(int, asked)) > max(weights, 1 << 20) or not 0 < int(saved.get("members", 1)) <= max(
+            weights, 1
+        ):
             raise ValueError(f"layer {place[:-1]} is of {asked}, its weights are {weights} numbers")
     if kind == "GELU":  # files of before there was a choice
         settings.setdefault("approximate", "tanh")

@@ -66,6 +66,26 @@ def test_frames_are_written_into_a_folder_and_replace_only_their_like(drawn, tmp
     assert paths[3].read_bytes() == b"a photograph"
 
 
+def test_a_shorter_movie_leaves_nothing_of_a_longer_one(drawn, tmp_path):
+    movie.save_frames(lecture(), tmp_path)
+    (tmp_path / "step-007.png").write_bytes(b"a photograph")
+    (tmp_path / "step-1.png").write_bytes(b"\x89PNG\r\n\x1a\nSoftware\0clearprop")
+    a = Tensor(2.0, name="a")
+
+    paths = movie.save_frames(clearprop.trace(a * a), tmp_path, overwrite=False)
+
+    assert [path.name for path in paths] == [f"step-{n:03d}.png" for n in range(5)]
+    names = [*(path.name for path in paths), "step-007.png", "step-1.png"]  # a stranger's, and not of a movie
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_a_file_in_the_way_is_found_before_the_first_frame_is_written(drawn, tmp_path):
+    (tmp_path / "step-003.png").write_bytes(b"a photograph")
+    with pytest.raises(InputError, match=r"step-003\.png"):
+        movie.save_frames(lecture(), tmp_path, overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-003.png"]
+
+
 def test_hundreds_of_steps_are_refused(drawn):
     x = y = Tensor(1.0)
     for _ in range(300):

@@ -12,7 +12,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clearprop import marks
 from clearprop.errors import UnwritableError, lesson
+from clearprop.files import replaceable
 from clearprop.see.drawing.draw import png, write
 from clearprop.see.step.page import picture
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from clearprop.see.step.steps import Trace
 
 _MOST_FRAMES = 500
+_LOOKED_AT = 1024  # bytes of an image's beginning
 _LETTER, _LINE, _MARGIN = 7.6, 20, 14  # a letter's width, a line's height and the margin, in pixels
 _STEP, _END = 1600, 4000  # milliseconds that a step and the last one are shown
 _NARROWEST = 420  # pixels, so that a sentence has room
@@ -83,15 +86,23 @@ def gif(trace: Trace, scale: float = 2.0) -> bytes:
 
 
 def save_frames(trace: Trace, folder: str | os.PathLike[str], overwrite: bool = True) -> list[Path]:
-    """Write `step-000.png` and so on into a folder, which is made if it is missing; return the paths."""
+    """Write `step-000.png` and so on into a folder, which is made if it is missing; return the paths.
+
+    What clearprop wrote there of a longer movie is removed. Raises InputError, without `overwrite`, where a
+    file of one of these names is not its own; then nothing has been written.
+    """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         got = str(error.strerror).lower()
         raise UnwritableError(lesson(f"writing into {folder}", "wants a folder", got)) from error
-    paths = []
-    for n, image in enumerate(frames(trace)):
-        paths.append(folder / f"step-{n:03d}.png")
-        write(paths[-1], image, overwrite)
+    paths = [folder / f"step-{n:03d}.png" for n in range(len(trace) + 1)]
+    for path in paths:
+        replaceable(path, None if overwrite else marks.png)
+    for path, image in zip(paths, frames(trace), strict=True):
+        write(path, image, overwrite)
+    for left in set(folder.glob("step-[0-9][0-9][0-9].png")) - set(paths):
+        if left.is_file() and not left.is_symlink() and marks.png(left.read_bytes()[:_LOOKED_AT]):
+            left.unlink()
     return paths
