@@ -225,3 +225,12 @@ def test_another_network_than_the_saved_one_is_refused(tmp_path):
     save_model(tmp_path / "m", Doubled(), own="mine")
     with pytest.raises(InputError, match="Try the network that it was saved from"):
         load_model(tmp_path / "m", nn.Linear(3, 2))
+
+
+def test_the_columns_of_a_table_that_are_left_as_they_are_come_back(tmp_path):
+    before = nn.Sequential(nn.TableFeatures(3), nn.Linear(3, 2))
+    save_model(tmp_path / "m", before)
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+    after, _ = load_model(tmp_path / "m")
+    np.testing.assert_array_equal(after(x).value, before(x).value)
