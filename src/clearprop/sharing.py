@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import linecache
+import re
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,32 @@ from clearprop.updates import read_only
 
 VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
 _NEW = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # its arrays export with a version and as a copy
+
+_STACK = "np.stack([...]) in place of np.array([...]) of Tensors"
+_LEAVE = "t.detach().numpy() to leave the graph on purpose"
+_MEANT = {
+    r"\.dot\(": ("array.dot(t)", f"array @ t, or np.dot(array, t); {_LEAVE}"),
+    r"\barray\(": ("np.array([t, ...])", f"{_STACK}, or clearprop.numpy.array; {_LEAVE}"),
+}
+
+
+def array_wanted(frame: FrameType, store: int) -> tuple[str, str]:
+    """Return what asked a Tensor for its array, as one would type it, and what to write in its place.
+
+    NumPy asks without a word of what it is about: the caller's frame tells. `store` is the instruction that
+    writes an entry of an array; else the text of the line says whether it was a product or a list of Tensors.
+    """
+    if frame.f_code.co_code[frame.f_lasti] == store:
+        return "array[i] = t", f"np.stack or np.concatenate of Tensors in place of a buffer; {_LEAVE}"
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+    for written, meant in _MEANT.items():
+        if re.search(written, line):
+            return meant
+    return (
+        "np.asarray(t)",
+        f"{_STACK}, {_LEAVE}, `with no_grad():` around what wants numbers (a plot, a table, "
+        "grad(f)(array)), or a NumPy function that has a rule",
+    )
 
 
 class Shared:

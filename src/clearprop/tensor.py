@@ -18,7 +18,7 @@ from clearprop.modes import made, marks, mode, special
 from clearprop.refusal import COMPLAINTS, in_place, no_rule, refusal
 from clearprop.registry import numpy_functions, ufunc_names, wider
 from clearprop.registry import ops as _entries
-from clearprop.sharing import Shared
+from clearprop.sharing import Shared, array_wanted
 from clearprop.updates import ChangedByHand, read_only
 
 if TYPE_CHECKING:
@@ -245,9 +245,9 @@ class Tensor(ChangedByHand, Shared):
         if self.requires_grad and not self._is_cut():
             frame = sys._getframe(1)  # `array[i] = t` asks for a float too, and would drop the gradient
             if frame.f_code.co_code[frame.f_lasti] == _STORE:
-                hint = "np.stack or np.concatenate of Tensors, or float(t) to leave the graph"
-                wanted, where = "would drop the gradient silently", at_line()
-                raise TypeError(lesson("array[i] = t", wanted, f"t = {self!r}", where, hint))
+                called, cure = array_wanted(frame, _STORE)
+                wanted = "would drop the gradient silently"
+                raise TypeError(lesson(called, wanted, f"t = {self!r}", at_line(), cure))
         return float(self._real("float(t)"))
 
     def __int__(self) -> int:
@@ -281,17 +281,9 @@ class Tensor(ChangedByHand, Shared):
         if (asked := beside_sparse(self)) is not None:
             return asked
         if self.requires_grad and mode.grad_enabled and not self._is_cut():
-            raise TypeError(
-                lesson(
-                    "np.asarray(t)",
-                    "would drop the gradient silently",
-                    f"t = {self!r}",
-                    at_line(),
-                    hint="np.stack([...]) in place of np.array([...]) of Tensors, t.detach().numpy() to "
-                    "leave the graph on purpose, `with no_grad():` around what wants numbers (a plot, a "
-                    "table, grad(f)(array)), or a NumPy function that has a rule",
-                )
-            )
+            called, cure = array_wanted(sys._getframe(1), _STORE)
+            wanted = "would drop the gradient silently"
+            raise TypeError(lesson(called, wanted, f"t = {self!r}", at_line(), hint=cure))
         array = self._python("np.asarray(t)")
         if mode.observer is None or not mode.observer.remembers:
             array = read_only(array)

@@ -129,8 +129,14 @@ def test_a_tensor_is_not_written_into_an_array_and_the_error_says_the_way():
     with pytest.raises(ValueError, match="element") as error:  # NumPy's words; the lesson is its cause
         out[0] = T
     assert "Try np.stack or np.concatenate of Tensors" in str(error.value.__cause__)
-    with pytest.raises(TypeError, match=r"np.stack\(\[...\]\) in place of np.array"):
+    with pytest.raises(TypeError, match=r"array\[i\] = t.*\n.*\n *Try np.stack or np.concatenate"):
         out[:] = V
+    with pytest.raises(TypeError, match=r"np.stack\(\[...\]\) in place of np.array"):
+        numpy.array([V, V])
+    with pytest.raises(TypeError, match=r"array.dot\(t\).*\n.*\n *Try array @ t"):
+        numpy.ones(2).dot(V)
+    with pytest.raises(TypeError, match=r"np.asarray\(t\).*\n.*\n *Try .*with no_grad\(\):"):
+        numpy.asarray(V)
 
 
 def test_full_repeats_one_value_and_the_gradient_is_its_sum():

@@ -49,8 +49,8 @@ class HelpfulParser(argparse.ArgumentParser):
     def _shorten(self) -> None:
         given = [action for action in self._actions if not action.option_strings]
         if self.usage is None and len(self._actions) - len(given) >= self.many:
-            words = [f"[{name}]" if action.nargs in ("?", "*") else name
-                     for action in given if (name := str(action.metavar or action.dest))]  # fmt: skip
+            forms = {"?": "[{0}]", "*": "[{0} ...]", "+": "{0} [{0} ...]"}
+            words = [forms.get(str(a.nargs), "{0}").format(a.metavar or a.dest) for a in given]
             self.usage = " ".join(["%(prog)s", "[options]", *words])
 
     def error(self, message: str) -> NoReturn:

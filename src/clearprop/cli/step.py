@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import sys
 import webbrowser
 from pathlib import Path
@@ -105,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
 
 def show(steps: Trace, digits: int) -> None:
     """Print a trace as the output can show it."""
-    sys.stdout.write(steps.to_text(colour=coloured(), ascii=not drawable(), digits=digits))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    sys.stdout.write(steps.to_text(colour=coloured(), ascii=not drawable(), digits=digits, width=width))
 
 
 def save(steps: Trace, path: Path, overwrite: bool) -> None:

@@ -1,6 +1,7 @@
 """`trace(t)`: every step of the forward and backward pass, watched in the real one."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -14,6 +15,18 @@ from clearprop.typed import lecture
 
 def dag():
     return lecture.EXAMPLES["dag"].graph()
+
+
+@pytest.mark.parametrize("width", [30, 44, 80, 200])
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_narrow_screen_gets_the_same_words_on_more_lines(width, colour):
+    steps = trace(dag())
+    whole, narrow = steps.to_text(colour=colour), steps.to_text(colour=colour, width=width)
+    seen = [re.sub("\x1b.[0-9]*m", "", line) for line in narrow.splitlines()]
+
+    assert max(map(len, seen)) <= width
+    assert narrow.split() == whole.split()
+    assert (narrow == whole) is (width == 200)
 
 
 def test_a_trace_is_a_list_of_steps():

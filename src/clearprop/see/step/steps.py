@@ -261,11 +261,14 @@ class Trace:
         """Whether a hook stands on one of the nodes, which may make another gradient of what arrives."""
         return any(id(node) in held for node in self.order)
 
-    def to_text(self, *, colour: bool = False, ascii: bool = False, digits: int = 6) -> str:
-        """Return all steps as text: the graph with its values, every arrow with its numbers, the sums."""
+    def to_text(
+        self, *, colour: bool = False, ascii: bool = False, digits: int = 6, width: int | None = None
+    ) -> str:
+        """Return all steps as text: the graph with its values, every arrow with its numbers, the sums. A line
+        of more than `width` columns goes on below."""
         from clearprop.see.step.text import text
 
-        return text(self, colour=colour, ascii=ascii, digits=digits)
+        return text(self, colour=colour, ascii=ascii, digits=digits, width=width)
 
     def to_svg(self, step: int | Step | None = None, *, prefix: str = "cp") -> str:
         """Return the drawing as it is after a step, what takes part in it lit; or finished, where none is

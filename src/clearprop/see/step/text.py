@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,14 +20,41 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 _ASCII = {"─▶": "->", TIMES: "*", "│": "|", "…": ".."}
 
 
-def text(trace: Trace, *, colour: bool = False, ascii: bool = False, digits: int = 6) -> str:
+def text(
+    trace: Trace, *, colour: bool = False, ascii: bool = False, digits: int = 6, width: int | None = None
+) -> str:
     """Return a trace as text, in columns; see `Trace.to_text`."""
     writer = _Writer(trace, colour, digits)
-    lines = [*writer.graph(), "", *writer.passes(), "", *writer.gradients()]
-    result = "\n".join(line.rstrip() for line in lines) + "\n"
+    lines = [line.rstrip() for line in (*writer.graph(), "", *writer.passes(), "", *writer.gradients())]
+    if width is not None and any(_seen(line) > width for line in lines):
+        lines = [part for line in lines for part in _narrow(line, width)]
+    result = "\n".join(lines) + "\n"
     for sign, plain in _ASCII.items() if ascii else ():
         result = result.replace(sign, plain)
     return result
+
+
+def _seen(line: str) -> int:
+    """How many columns of a terminal a line takes: colours take none."""
+    return len(re.sub("\x1b\\[[0-9]*m", "", line))
+
+
+def _narrow(line: str, width: int) -> list[str]:
+    """Break a line where it has columns, else between words, and go on below it, further in."""
+    if _seen(line) <= width:
+        return [line]
+    start = " " * (len(line) - len(line.lstrip()))
+    further = start + "    "
+    lines = [start]
+    for cell in re.split(" {2,}", line.strip()):
+        words = [cell] if _seen(further + cell) <= width else cell.split(" ")
+        for i, word in enumerate(words):
+            gap = "" if not lines[-1].strip() else " " if i else "  "
+            if gap and _seen(lines[-1] + gap + word) > width:
+                lines.append(further)
+                gap = ""
+            lines[-1] += gap + word
+    return lines
 
 
 def _signed(value: Any, digits: int) -> str:
