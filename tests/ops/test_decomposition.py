@@ -105,16 +105,120 @@ def test_a_compiled_step_refuses_another_rank_than_it_was_recorded_with():
         step(np.ones((3, 2)), b)
 
 
+@pytest.mark.parametrize("executor", available_executors())
+def test_eigenvalues_that_turn_complex_in_a_compiled_step_are_refused(executor):
+    step = clearprop.compile(lambda x: np.linalg.eigvals(x), executor=executor, verify=False)
+    step(np.array([[1.0, 0.2], [0.3, 2.0]]))
+
+    with pytest.raises((TypeError, ProofError), match="has complex eigenvalues, and was real when"):
+        step(np.array([[0.0, 1.0], [-1.0, 0.0]]))
+
+
+TURNING = np.array([[0.2, -1.0, 0.1], [1.3, 0.1, 0.4], [0.3, 0.2, 1.5]])  # two complex eigenvalues
+PLANE = np.array([[1.0, 0.4j, 0.3], [-1.1 + 0.7j, 0.2, 0.5j], [0.6, 1.2 - 0.4j, -0.9 + 0.3j]])
+TALL_PLANE = np.concatenate([PLANE, [[0.3j, 0.8, -0.5]]])
+
+
+def hermitian(x):
+    return x + np.conjugate(np.swapaxes(x, -1, -2))
+
+
+def rebuilt(w, v):
+    return np.real((v * w**2) @ np.conjugate(v.T))
+
+
+OF_COMPLEX = {
+    "eigvals": (lambda x: np.abs(np.linalg.eigvals(x)), TURNING),
+    "eigvals of a stack": (lambda x: np.linalg.eigvals(x).imag ** 2, np.stack([TURNING, TURNING + 0.1])),
+    "eigvals of complex numbers": (lambda x: np.linalg.eigvals(x).imag, PLANE),
+    "eig, lengths": (lambda x: np.abs(np.linalg.eig(x)[1]), TURNING),
+    "eig": (lambda x: np.abs(np.linalg.eig(x)[1] * np.arange(1, 4)), PLANE),
+    "eig, entries": (lambda x: np.linalg.eig(x)[1].real, TURNING),
+    "eig, more entries": (lambda x: np.linalg.eig(x)[1].imag, PLANE),
+    "eig, a value": (lambda x: np.max(np.linalg.eig(x).eigenvalues.real), TURNING),
+    "poly": (np.poly, TURNING),
+    "eigvalsh": (lambda x: np.linalg.eigvalsh(hermitian(x)), PLANE),
+    "eigh": (lambda x: rebuilt(*np.linalg.eigh(hermitian(x))), PLANE),
+    "eigh, lengths": (lambda x: np.abs(np.linalg.eigh(hermitian(x))[1]), PLANE),
+    "cholesky": (lambda x: np.abs(np.linalg.cholesky(hermitian(x) + 8 * np.eye(3))), PLANE),
+    "cholesky, upper": (lambda x: np.abs(np.linalg.cholesky(hermitian(x) + 8 * np.eye(3), upper=True)), PLANE),
+    "svdvals": (np.linalg.svdvals, TALL_PLANE),
+    "svd": (lambda x: np.imag((lambda u, s, v: (u * s**2) @ v)(*np.linalg.svd(x, full_matrices=False))), TALL_PLANE),
+    "svd of a wide matrix": (lambda x: np.abs(np.linalg.svd(x, full_matrices=False)[2]), TALL_PLANE.T),
+    "qr": (lambda x: np.imag(np.linalg.qr(x)[0]), TALL_PLANE),
+    "qr, wide": (lambda x: np.imag(np.linalg.qr(x)[1]), TALL_PLANE.T),
+    "pinv": (lambda x: np.imag(np.linalg.pinv(x)), TALL_PLANE),
+    "lstsq": (lambda x: np.abs(np.linalg.lstsq(x, np.ones(4) + 1j)[0]), TALL_PLANE),
+    "norm": (lambda x: np.linalg.norm(x, "nuc") + np.linalg.norm(x, 2), TALL_PLANE),
+    "slogdet": (lambda x: np.linalg.slogdet(x)[1], PLANE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_COMPLEX)
+def test_complex_matrices_to_second_order(name):
+    f, x = OF_COMPLEX[name]
+
+    np.testing.assert_allclose(f(Tensor(x)).value, f(x), rtol=1e-14, atol=1e-15)
+    assert gradcheck(f, x, order=2).ok
+
+
+@pytest.mark.parametrize("executor", available_executors())
+@pytest.mark.parametrize("name", [n for n, (_, x) in OF_COMPLEX.items() if x.dtype.kind == "c"])
+def test_complex_matrices_compiled(name, executor):
+    f, x = OF_COMPLEX[name]
+    both = clearprop.value_and_grad(lambda a: np.sum(np.sin(f(a))))
+    step = clearprop.compile(both, executor=executor)
+    step(x)
+    for got, right in zip(step(x * 1.01), both(x * 1.01), strict=True):
+        np.testing.assert_allclose(np.asarray(got), right, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize(
-    "call",
+    "f",
     [
-        lambda x: np.linalg.eigvals(x),
-        lambda x: np.linalg.eig(x)[0],
+        lambda x: np.sum(np.linalg.eigh(hermitian(x))[1].imag),
+        lambda x: np.sum(np.linalg.svd(x)[0].real),
     ],
 )
-def test_complex_eigenvalues_are_refused(call):
-    with pytest.raises(TypeError, match="complex eigenvalues"):
-        call(Tensor([[0.0, 1.0], [-1.0, 0.0]]))
+def test_the_phase_of_a_complex_vector_has_no_derivative(f):
+    with pytest.raises(GradientError, match="the phase of a complex vector is LAPACK's choice"):
+        grad(f)(PLANE)
+
+
+def test_the_gradient_of_complex_eigenvalues_of_real_numbers_is_real():
+    for dtype in (np.float64, np.float32):
+        found = grad(lambda x: np.sum(np.abs(np.linalg.eigvals(x)) ** 2))(TURNING.astype(dtype))
+        assert found.dtype == dtype
+    each = clearprop.vmap(lambda x: np.abs(np.linalg.eigvals(x + 0j)))(np.stack([TURNING, TURNING + 0.1]))
+    np.testing.assert_allclose(each[1], np.abs(np.linalg.eigvals(TURNING + 0.1)), rtol=1e-13)
+
+
+CUT = {
+    "pinv": (lambda x: np.linalg.pinv(x, rcond=0.5), np.array([[3.0, 1.0], [0.5, 2.0], [1.0, 0.3]])),
+    "pinv of a wide matrix": (lambda x: np.linalg.pinv(x, rtol=0.5), np.array([[3.0, 1.0, 0.4], [0.5, 1.0, 2.0]])),
+    "a cut for each": (lambda x: np.linalg.pinv(x, rtol=np.array([0.1, 0.9])), np.stack([TURNING, TURNING.T + 1])),
+    "lstsq": (lambda x: np.linalg.lstsq(x, np.array([1.0, -2.0, 0.5]), rcond=0.5)[0], np.array([[3.0, 1.0], [0.5, 2.0], [1.0, 0.3]])),
+    "nothing to cut": (lambda x: np.linalg.pinv(x, rtol=1e-3), np.eye(3)[[1, 0, 2]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_what_a_pseudoinverse_cuts_off_turns_what_it_keeps(name):
+    """Singular values that are cut off need not be 0."""
+    f, x = CUT[name]
+
+    np.testing.assert_allclose(f(Tensor(x)).value, f(x), rtol=1e-13, atol=1e-15)
+    assert gradcheck(f, x, order=2).ok
+
+
+@pytest.mark.parametrize("executor", available_executors())
+def test_a_cut_pseudoinverse_compiled(executor):
+    f, x = CUT["pinv"]
+    both = clearprop.value_and_grad(lambda a: np.sum(np.sin(f(a))))
+    step = clearprop.compile(both, executor=executor)
+    step(x)
+    for got, right in zip(step(x + 0.1), both(x + 0.1), strict=True):
+        np.testing.assert_allclose(np.asarray(got), right, rtol=1e-11)
 
 
 TALL = np.array([[3.0, 1.0], [0.5, 2.0], [-1.0, 0.3]])

@@ -41,7 +41,20 @@ def enter_rules() -> None:
 _rule("stack", "concatenate")(along_axis)
 _rule("mirrored", "real_part", "imaginary_part", "argument", "ldexp", "exponent_of", "isclose")(by_entries)
 _rule("sum_of_weights", "settled")(stacked)
-_rule("cholesky", "eigh", "eigvalsh", "eig", "eigvals", "svd", "svdvals", "qr", "pinv", "inv")(stacked)
+_rule(
+    "cholesky",
+    "eigh",
+    "eigvalsh",
+    "eig",
+    "eigvals",
+    "complex_eig",
+    "complex_eigvals",
+    "svd",
+    "svdvals",
+    "qr",
+    "pinv",
+    "inv",
+)(stacked)
 _rule("matrix_exp")(stacked)
 _rule("cofactor", "det", "logabsdet", "sign_of_det", "rank_of")(stacked)
 _rule("window_sum", "window_spread", "window_max", "window_argmax", "winners_share", "winners_mean")(stacked)

@@ -21,7 +21,8 @@ from clearprop.define import define
 from clearprop.errors import GradientError, lesson
 from clearprop.facts import Facts
 from clearprop.modes import mode
-from clearprop.ops.shape import as_array, constant
+from clearprop.ops.plane import conjugated
+from clearprop.ops.shape import as_array, constant, known
 from clearprop.registry import implements, ops
 from clearprop.tensor import Tensor
 
@@ -32,8 +33,10 @@ _PAIR = np.stack([_POSITIVE, 2 * _POSITIVE + np.eye(3)])
 _TALL = np.array([[3.0, 1.0, -0.5], [0.5, 2.0, 1.0], [-1.0, 0.3, 2.5], [0.2, -0.7, 1.0]])
 _TALLS = np.stack([_TALL, 1 + _TALL * _TALL])
 _LADDER = np.array([[1.0, 0.4, 0.2], [0.3, 2.0, 0.1], [0.2, 0.3, 4.0]])  # real eigenvalues, not symmetric
+_PLANE = np.array([[1.0, 0.4j, 0.3], [-1.1 + 0.7j, 0.2, 0.5j], [0.6, 1.2 - 0.4j, -0.9 + 0.3j]])
 _LADDERS = np.stack([_LADDER, _LADDER.T + 0.1])
 
+_STATED = Facts(plane="stated")
 _ONE = np.eye(1)
 EighResult: Any = type(np.linalg.eigh(_ONE))
 SVDResult: Any = type(np.linalg.svd(_ONE))
@@ -47,6 +50,16 @@ def turned(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
+def adjoint(x: Any) -> Any:
+    """Return each matrix transposed, complex numbers conjugated."""
+    return conjugated(turned(x))
+
+
+def _amounts(x: Any) -> Any:
+    """Return what is real although it lies beside complex numbers: eigenvalues, singular values."""
+    return np.real(x) if x.dtype.kind == "c" else x
+
+
 def _one(n: int, like: Any) -> Any:
     return np.eye(n, dtype=like.dtype)
 
@@ -57,13 +70,15 @@ def _near(x: Any, y: Any, scale: Any, factor: float = 64.0) -> Any:
 
 
 def mirrored(x: Any) -> Any:
-    """Return the symmetric matrix whose lower triangle is that of `x`, which is all that NumPy reads of it.
+    """Return the symmetric (or Hermitian) matrix whose lower triangle is that of `x`: all that NumPy reads.
 
     >>> mirrored(np.array([[1.0, 9.0], [2.0, 3.0]]))
     array([[1., 2.],
            [2., 3.]])
     """
     below = np.tril(np.ones(x.shape[-2:], bool))
+    if x.dtype.kind == "c":
+        return np.where(np.tril(below, -1), x, np.where(below, np.real(x), adjoint(x)))
     return np.where(below, x, turned(x))
 
 
@@ -77,23 +92,28 @@ def _of_symmetric(d: Any, x: Any, part: str = "L") -> Any:
     if not n:
         return d
     largest = np.max(np.absolute(x), axis=(-2, -1), keepdims=True)
-    symmetric = np.all(_near(x, turned(x), largest), axis=(-2, -1), keepdims=True)
+    symmetric = np.all(_near(x, adjoint(x), largest), axis=(-2, -1), keepdims=True)
     read = (np.tril(np.full((n, n), 2.0)) - np.eye(n)).astype(x.dtype)
-    return 0.5 * (d + turned(d)) * np.where(symmetric, x.dtype.type(1), read if part == "L" else read.T)
+    return 0.5 * (d + adjoint(d)) * np.where(symmetric, x.dtype.type(1), read if part == "L" else read.T)
 
 
-@define("settled", "opaque", lambda g, z, x, w: ops["settled"](g, w), None, facts=Facts(kinks=False),
+@define("settled", "opaque", lambda g, z, x, w: ops["settled"](g, w), None,
+        facts=Facts(kinks=False, plane="stated"),
         examples=(((_SYMMETRIC, np.array([1.0, 2.0, 4.0])), {}),))  # fmt: skip
 def settled(x: Any, w: Any) -> Any:
     """`x`, how vectors are asked to turn, with 0 between those of equal eigenvalues `w`.
 
     Raises GradientError where it is not 0 there already: such vectors turn freely, and how they turn is no
-    function of the matrix.
+    function of the matrix. Nor is the phase of a complex one: what asks for it is imaginary, on the diagonal.
     """
     scale = np.max(np.absolute(w), axis=-1, initial=0)[..., None, None]
     equal = _near(w[..., :, None], w[..., None, :], scale) & ~np.eye(w.shape[-1], dtype=bool)
     asked = np.absolute(np.where(equal, x, 0))
     limit = 1024 * np.finfo(x.dtype).eps * np.max(np.absolute(x), axis=(-2, -1), keepdims=True, initial=0)
+    if x.dtype.kind == "c" and np.any(np.absolute(np.diagonal(x.imag, axis1=-2, axis2=-1)) > limit[..., 0]):
+        wanted = "the phase of a complex vector is LAPACK's choice, so it has no derivative"
+        hint = "np.abs of its entries, or products in which the phase drops out"
+        raise GradientError(lesson("eigh or svd, backward", wanted, f"{x.shape}", hint=hint))
     if np.any(asked > limit):
         raise GradientError(
             lesson(
@@ -120,14 +140,14 @@ def _inverse(x: Any) -> Any:
 
 # --- Cholesky -----------------------------------------------------------------------------------------------
 def _cholesky_rule(g: Any, z: Any, x: Any) -> Any:
-    """L^-T P L^-1 with P the lower triangle of L^T g, its diagonal halved."""
+    """L^-H P L^-1 with P the lower triangle of L^H g, its diagonal halved."""
     n = x.shape[-1]
     half = (np.tril(np.ones((n, n))) - 0.5 * np.eye(n)).astype(x.dtype)
-    left = ops["solve"](turned(z), (turned(z) @ g) * half)
-    return _of_symmetric(turned(ops["solve"](turned(z), turned(left))), x)
+    left = ops["solve"](adjoint(z), (adjoint(z) @ g) * half)
+    return _of_symmetric(adjoint(ops["solve"](adjoint(z), adjoint(left))), x)
 
 
-@define("cholesky", "opaque", _cholesky_rule, examples=(((_POSITIVE,), {}), ((_PAIR,), {})))
+@define("cholesky", "opaque", _cholesky_rule, facts=_STATED, examples=(((_POSITIVE,), {}), ((_PAIR,), {})))
 def cholesky_factor(x: Any) -> Any:
     """The lower triangular L of x = L @ L^T; LinAlgError where x is not positive definite.
 
@@ -142,22 +162,24 @@ def cholesky_factor(x: Any) -> Any:
 def cholesky(x: Any, /, *, upper: bool = False) -> Any:
     """Return the L of x = L @ L^T, or with `upper` its transpose, read from the upper triangle.
 
+    Of a complex Hermitian matrix it is L @ L^H, with conjugates.
+
     The gradient of a symmetric matrix is symmetric, that of another lies where x was read.
 
     >>> cholesky(np.array([[4.0, 2.0], [2.0, 5.0]]), upper=True)
     array([[2., 1.],
            [0., 2.]])
     """
-    return turned(ops["cholesky"](turned(x))) if upper else ops["cholesky"](x)
+    return adjoint(ops["cholesky"](adjoint(x))) if upper else ops["cholesky"](x)
 
 
 # --- symmetric matrices -------------------------------------------------------------------------------------
 def _eigh_rule(g: Any, z: Any, x: Any, part: str) -> Any:
-    """V (diag(gw) + (V^T gV) / (w_j - w_i)) V^T."""
-    w, v = z[..., 0], z[..., 1:]
-    turns = ops["settled"](turned(v) @ g[..., 1:], w) * _gaps(w)
-    inner = turns + g[..., :1] * _one(x.shape[-1], z)
-    return _of_symmetric(v @ inner @ turned(v), x, part)
+    """V (diag(gw) + (V^H gV) / (w_j - w_i)) V^H."""
+    w, v = _amounts(z[..., 0]), z[..., 1:]
+    turns = ops["settled"](adjoint(v) @ g[..., 1:], w) * _gaps(w)
+    inner = turns + _amounts(g[..., :1]) * _one(x.shape[-1], z)
+    return _of_symmetric(v @ inner @ adjoint(v), x, part)
 
 
 def _equal_values(x: Any, values: Any) -> Any:
@@ -172,7 +194,9 @@ def _equal_values(x: Any, values: Any) -> Any:
     "eigh",
     "opaque",
     _eigh_rule,
-    facts=Facts(kinks=lambda x, part: _equal_values(x, lambda y: np.linalg.eigvalsh(y, part))),
+    facts=Facts(
+        kinks=lambda x, part: _equal_values(x, lambda y: np.linalg.eigvalsh(y, part)), plane="stated"
+    ),
     examples=(((_SYMMETRIC + np.triu(np.ones((3, 3)), 1),), {}), ((_PAIR,), {}), ((_SQUARE,), {"part": "U"})),
 )
 def eigenpairs(x: Any, *, part: Any = "L") -> Any:
@@ -182,16 +206,18 @@ def eigenpairs(x: Any, *, part: Any = "L") -> Any:
 
 
 def _values_rule(g: Any, z: Any, x: Any, part: str) -> Any:
-    """V diag(g) V^T."""
+    """V diag(g) V^H."""
     v = ops["eigh"](x, part=part)[..., 1:]
-    return _of_symmetric((v * np.expand_dims(g, -2)) @ turned(v), x, part)
+    return _of_symmetric((v * np.expand_dims(g, -2)) @ adjoint(v), x, part)
 
 
 @define(
     "eigvalsh",
     "opaque",
     _values_rule,
-    facts=Facts(kinks=lambda x, part: _equal_values(x, lambda y: np.linalg.eigvalsh(y, part))),
+    facts=Facts(
+        kinks=lambda x, part: _equal_values(x, lambda y: np.linalg.eigvalsh(y, part)), plane="stated"
+    ),
     examples=(((_SYMMETRIC + np.triu(np.ones((3, 3)), 1),), {}), ((_PAIR,), {}), ((_SQUARE,), {"part": "U"})),
 )
 def eigenvalues(x: Any, *, part: Any = "L") -> Any:
@@ -235,24 +261,26 @@ def _svd_parts(z: Any, m: int) -> tuple[Any, Any, Any]:
 
 
 def _svd_rule(g: Any, z: Any, x: Any) -> Any:
-    """U (diag(gs) + (a + b) / 2(s_j - s_i) + (a - b) / 2(s_j + s_i)) V^T, and what leaves their span.
+    """U (diag(gs) + (a + b) / 2(s_j - s_i) + (a - b) / 2(s_j + s_i)) V^H, and what leaves their span.
 
-    a and b are the skew parts of U^T gU and V^T gV, doubled.
+    a and b are the skew parts of U^H gU and V^H gV, doubled.
     """
     m = x.shape[-2]
     (u, s, v), (gu, gs, gv) = _svd_parts(z, m), _svd_parts(g, m)
-    one = _one(s.shape[-1], z)
-    left, right = turned(u) @ gu, turned(v) @ gv
+    s, gs = _amounts(s), _amounts(gs)
+    one = _one(s.shape[-1], s)
+    left, right = adjoint(u) @ gu, adjoint(v) @ gv
     both = ops["settled"](left + right, s)
     apart = left - right
-    sums = _inverse((np.expand_dims(s, -2) + np.expand_dims(s, -1)) * (1 - one))
-    inner = 0.5 * ((both - turned(both)) * _gaps(s) + (apart - turned(apart)) * sums)
-    d = u @ (inner + np.expand_dims(gs, -2) * one) @ turned(v)
+    sums = np.expand_dims(s, -2) + np.expand_dims(s, -1)
+    sums = _inverse(sums if z.dtype.kind == "c" else sums * (1 - one))  # phases turn against each other
+    inner = 0.5 * ((both - adjoint(both)) * _gaps(s) + (apart - adjoint(apart)) * sums)
+    d = u @ (inner + np.expand_dims(gs, -2) * one) @ adjoint(v)
     scaled = np.expand_dims(_inverse(s), -2)
     if m > s.shape[-1]:
-        d = d + (gu - u @ left) * scaled @ turned(v)
+        d = d + (gu - u @ left) * scaled @ adjoint(v)
     if x.shape[-1] > s.shape[-1]:
-        d = d + u @ turned((gv - v @ right) * scaled)
+        d = d + u @ adjoint((gv - v @ right) * scaled)
     return d
 
 
@@ -267,28 +295,29 @@ def _svd_kinks(x: Any) -> Any:
     "svd",
     "opaque",
     _svd_rule,
-    facts=Facts(kinks=_svd_kinks),
+    facts=Facts(kinks=_svd_kinks, plane="stated"),
     examples=(((_SQUARE,), {}), ((_TALL,), {}), ((_TALL.T,), {}), ((_TALLS,), {})),
 )
 def factors(x: Any) -> Any:
-    """U over the row of singular values over V, for x = U diag(s) V^T with as many columns as values."""
+    """U over the row of singular values over V, for x = U diag(s) V^H with as many columns as values."""
     u, s, vh = np.linalg.svd(x, full_matrices=False)
-    return np.concatenate([u, s[..., None, :], turned(vh)], axis=-2)
+    return np.concatenate([u, s[..., None, :], adjoint(vh)], axis=-2)
 
 
 def _svdvals_rule(g: Any, z: Any, x: Any) -> Any:
-    """U diag(g) V^T; a singular value of 0 sends nothing, the subgradient of least norm."""
+    """U diag(g) V^H; a singular value of 0 sends nothing, the subgradient of least norm."""
     u, s, v = _svd_parts(ops["svd"](x), x.shape[-2])
+    s = _amounts(s)
     largest = s[..., :1]
     g = np.where(_near(s, 0, largest, max(x.shape[-2:])), g.dtype.type(0), g)
-    return (u * np.expand_dims(g, -2)) @ turned(v)
+    return (u * np.expand_dims(g, -2)) @ adjoint(v)
 
 
 @define(
     "svdvals",
     "opaque",
     _svdvals_rule,
-    facts=Facts(kinks=_svd_kinks),
+    facts=Facts(kinks=_svd_kinks, plane="stated"),
     numpy=np.linalg.svdvals,
     examples=(((_SQUARE,), {}), ((_TALL,), {}), ((np.stack([_TALL.T, 1 + _TALL.T]),), {})),
 )
@@ -322,22 +351,23 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
         return np.linalg.svd(x.value if hasattr(x, "requires_grad") else x)
     z = ops["svd"](x)
     u, s, v = _svd_parts(z, x.shape[-2])
-    return SVDResult(u, np.real(s), turned(v))
+    return SVDResult(u, np.real(s), adjoint(v))
 
 
 # --- QR -----------------------------------------------------------------------------------------------------
 def _qr_rule(g: Any, z: Any, x: Any) -> Any:
-    """(gQ + Q M) R^-T, where M is R gR^T - gQ^T Q with its lower triangle mirrored."""
+    """(gQ + Q M) R^-H, where M is R gR^H - gQ^H Q with its lower triangle mirrored."""
     m = x.shape[-2]
     q, r, gq, gr = z[..., :m, :], z[..., m:, :], g[..., :m, :], np.triu(g[..., m:, :])
-    inner = mirrored(r @ turned(gr) - turned(gq) @ q)
-    return turned(ops["solve"](r, turned(gq + q @ inner)))
+    inner = mirrored(r @ adjoint(gr) - adjoint(gq) @ q)
+    return adjoint(ops["solve"](r, adjoint(gq + q @ inner)))
 
 
 @define(
     "qr",
     "opaque",
     _qr_rule,
+    facts=_STATED,
     examples=(((_SQUARE,), {}), ((_TALL,), {}), ((_TALLS,), {})),
 )
 def orthogonal_factor(x: Any) -> Any:
@@ -370,14 +400,14 @@ def qr(x: Any, mode: str = "reduced") -> Any:
     z = ops["qr"](x[..., :k] if m < n else x)
     q, r = z[..., :m, :], z[..., m:, :]
     if m < n:
-        r = np.concatenate([r, turned(q) @ x[..., k:]], axis=-1)
+        r = np.concatenate([r, adjoint(q) @ x[..., k:]], axis=-1)
     return r if mode == "r" else QRResult(q, r)
 
 
 # --- the pseudoinverse, least squares -----------------------------------------------------------------------
 def _pinv_rule(g: Any, z: Any, x: Any, rtol: Any) -> Any:
-    """-Z^T g Z^T + (1 - x Z) g^T Z Z^T + Z^T Z g^T (1 - Z x), with Z the pseudoinverse."""
-    zt, gt = turned(z), turned(g)
+    """-Z^H g Z^H + (1 - x Z) g^H Z Z^H + Z^H Z g^H (1 - Z x), with Z the pseudoinverse."""
+    zt, gt = adjoint(z), adjoint(g)
     rows = gt - x @ (z @ gt)
     columns = gt - (gt @ z) @ x
     return rows @ z @ zt + zt @ z @ columns - zt @ g @ zt
@@ -387,6 +417,7 @@ def _pinv_rule(g: Any, z: Any, x: Any, rtol: Any) -> Any:
     "pinv",
     "opaque",
     _pinv_rule,
+    facts=_STATED,
     examples=(((_SQUARE,), {}), ((_TALL,), {}), ((_TALL.T,), {}), ((_TALLS,), {})),
 )
 def pseudoinverse(x: Any, *, rtol: Any = None) -> Any:
@@ -395,6 +426,26 @@ def pseudoinverse(x: Any, *, rtol: Any = None) -> Any:
     The derivative is that along matrices of the same rank.
     """
     return np.linalg.pinv(x, rtol=rtol)
+
+
+NEGLIGIBLE = 1e-9  # relative to the largest: what is cut off below it changes no digit that counts
+
+
+def _cut(x: Any, rtol: Any) -> Any:
+    """Return `x` without what belongs to singular values up to `rtol` times the largest.
+
+    The rule of `pinv` takes those for 0. Where they are not, the matrix that is left turns with them, which
+    the rule of `svd` knows.
+    """
+    if rtol is None or np.max(rtol) <= NEGLIGIBLE or x.ndim < 2 or not x.size:
+        return x
+    u, s, v = svd(x, full_matrices=False)
+    kept = s > np.asarray(rtol)[..., None] * np.max(s, axis=-1, keepdims=True)
+    if known(x) and np.all(kept | (s <= NEGLIGIBLE * np.max(constant(s), axis=-1, keepdims=True))):
+        return x
+    return (
+        x - (u * np.expand_dims(np.where(kept, 0, s), -2)) @ v
+    )  # where nothing is cut, nothing is asked of u
 
 
 @implements(np.linalg.pinv)
@@ -408,7 +459,8 @@ def pinv(x: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
         raise ValueError(lesson("pinv(x)", "wants one of rcond= and rtol=", "both"))
     if rcond is None and rtol is None:  # NumPy's defaults: the one of rcond=None is 1e-15
         rcond = 1e-15
-    return ops["pinv"](mirrored(x) if hermitian else x, rtol=rcond if rtol is None else rtol)
+    rtol = rcond if rtol is None else rtol
+    return ops["pinv"](_cut(mirrored(x) if hermitian else x, rtol), rtol=rtol)
 
 
 @define("rank_of", "opaque", None, examples=(((_SQUARE,), {}), ((_TALL,), {})))
@@ -453,7 +505,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     (m, n), wide = a.shape, np.result_type(a.dtype, b.dtype, np.float32)
     eps = np.finfo(wide if wide.kind == "f" else np.float64).eps
     rtol = eps * max(m, n) if rcond is None else eps if rcond == -1 else rcond
-    x = ops["pinv"](a, rtol=rtol) @ b
+    x = ops["pinv"](_cut(a, rtol), rtol=rtol) @ b
     rank = ops["rank_of"](a, rtol=rtol).astype(np.int32)  # as LAPACK counts
     left = np.zeros((0,), np.zeros(0, x.dtype).real.dtype)
     if m > n and (isinstance(rank, BatchTensor) or constant(rank) == n):  # of examples every one
@@ -469,9 +521,9 @@ def _real(called: str, z: Any) -> Any:
     if z.dtype.kind == "c" and not np.any(z.imag):
         return np.ascontiguousarray(z.real)
     if z.dtype.kind == "c":
-        wanted = "has complex eigenvalues, and gradients are of real numbers"
-        hint = "eigh or eigvalsh of a symmetric matrix"
-        raise TypeError(lesson(called, wanted, f"{z.ravel()[:3]}", hint=hint))
+        wanted = "has complex eigenvalues, and was real when the step was recorded, or for other examples"
+        hint = f"np.linalg.{called.replace('x', 'x + 0j')}, which is complex always"
+        raise TypeError(lesson(f"np.linalg.{called}", wanted, f"{z.ravel()[:3]}", hint=hint))
     return z
 
 
@@ -512,6 +564,55 @@ def _eigvals_rule(g: Any, pairs: Any) -> Any:
     return ops["solve"](turned(v), np.expand_dims(g, -1) * turned(v))
 
 
+def _complex(z: Any) -> Any:
+    return z.astype(np.result_type(z.dtype, np.complex64))
+
+
+def _complex_eig_rule(g: Any, z: Any, x: Any) -> Any:
+    """V^-H (diag(gw) + (V^H gV - V^H V diag(Re V^H gV)) / conj(w_j - w_i)) V^H.
+
+    LAPACK turns each vector so that its largest entry is real: what asks for its phase is sent to that entry.
+    """
+    w, v, gv = z[..., 0], z[..., 1:], g[..., 1:]
+    one = _one(x.shape[-1], z)
+    largest = np.expand_dims(np.argmax(np.absolute(v), axis=-2), -2) == np.arange(x.shape[-1])[:, None]
+    asked = np.sum(np.conjugate(v) * gv, axis=-2, keepdims=True)
+    gv = gv - 1j * np.where(largest, np.imag(asked) / np.where(largest, np.real(v), 1), 0)
+    lost = (adjoint(v) @ v - one) * np.real(asked)
+    turns = ops["settled"](adjoint(v) @ gv - lost, w) * np.conjugate(_gaps(w))  # 0 on the diagonal
+    return ops["solve"](adjoint(v), (turns + g[..., :1] * one) @ adjoint(v))
+
+
+@define("complex_eig", "opaque", _complex_eig_rule, facts=_STATED, examples=(((_PLANE,), {}),))
+def complex_eigenpairs(x: Any) -> Any:
+    """The eigenvalues of a matrix as a column of complex numbers, and behind it their vectors."""
+    w, v = np.linalg.eig(x)
+    return _complex(np.concatenate([w[..., None], v], axis=-1))
+
+
+def _complex_values_rule(g: Any, z: Any, x: Any) -> Any:
+    v = ops["complex_eig"](x)[..., 1:]
+    return ops["solve"](adjoint(v), np.expand_dims(g, -1) * adjoint(v))
+
+
+@define("complex_eigvals", "opaque", _complex_values_rule, facts=_STATED, examples=(((_PLANE,), {}),))
+def complex_eigvals(x: Any) -> Any:
+    """The eigenvalues as complex numbers, in LAPACK's order."""
+    return _complex(np.linalg.eigvals(x))
+
+
+def _whichever(x: Any, name: str) -> Any:
+    """Run the op of real eigenvalues, or where some are complex that of complex ones.
+
+    Which it is depends on values: a compiled step and the examples of a vmap have real ones of real numbers.
+    """
+    there = as_array(x)
+    if there.dtype.kind != "c" and known(x) and there.ndim > 1 and there.shape[-1] == there.shape[-2]:
+        found = np.linalg.eigvals(constant(x))
+        return ops[f"complex_{name}" if np.any(np.imag(found)) else name](x)
+    return ops[f"complex_{name}" if there.dtype.kind == "c" else name](x)
+
+
 def _as_numpy(x: Any, z: Any) -> Any:
     """Return the results of an array in the dtype that NumPy has for it; those of a Tensor stay real."""
     observer = mode.observer
@@ -521,16 +622,21 @@ def _as_numpy(x: Any, z: Any) -> Any:
 
 @implements(np.linalg.eigvals)
 def eigenvalues_of_any(x: Any) -> Any:
-    """Return the eigenvalues of a square matrix in LAPACK's order, where all are real."""
-    return _as_numpy(x, ops["eigvals"](x))
+    """Return the eigenvalues of a square matrix in LAPACK's order: complex numbers where one is complex.
+
+    In a compiled step those of a real matrix are real: `np.linalg.eigvals(x + 0j)` is complex always.
+    """
+    return _as_numpy(x, _whichever(x, "eigvals"))
 
 
 @implements(np.linalg.eig)
 def eig(x: Any) -> Any:
-    """Return the eigenvalues and the vectors of length 1, as NumPy's `EigResult`, where all are real.
+    """Return the eigenvalues and the vectors of length 1, as NumPy's `EigResult`.
+
+    Complex vectors are turned as LAPACK turns them: the largest entry of each is real.
 
     >>> eig(np.array([[1.0, 2.0], [0.0, 3.0]])).eigenvalues
     array([1., 3.])
     """
-    z = ops["eig"](x)
+    z = _whichever(x, "eig")
     return EigResult(_as_numpy(x, z[..., 0]), _as_numpy(x, z[..., 1:]))

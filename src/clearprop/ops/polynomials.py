@@ -11,6 +11,7 @@ from clearprop.batch import BatchTensor
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
+from clearprop.ops.decomposition import eigenvalues_of_any
 from clearprop.ops.series import polyder, polyval, vander
 from clearprop.ops.shape import as_array, constant
 from clearprop.registry import implements, ops
@@ -55,7 +56,7 @@ def poly(roots: Any) -> Any:
     """
     z = np.atleast_1d(as_array(roots))
     if z.ndim == 2 and z.shape[0] == z.shape[1] and z.shape[0]:
-        z = ops["eigvals"](z)
+        z = eigenvalues_of_any(z)
     if z.ndim != 1:
         raise ValueError(lesson("np.poly(roots)", "wants a vector, or a square matrix", f"shape {z.shape}"))
     if not z.size:

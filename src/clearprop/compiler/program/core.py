@@ -126,8 +126,16 @@ def _called(v: Value, xs: list[Any]) -> Any:
     return ops[v.op].forward(*xs, **v.attrs)
 
 
+@cache
+def _mixed(ufunc: Any) -> bool:
+    """Whether a ufunc knows operands of different dtypes alone, as `ldexp`: a number then stays what it is."""
+    loops = getattr(ufunc, "types", ())
+    return bool(loops) and all(len(set(loop.partition("->")[0])) > 1 for loop in loops)
+
+
 def _mapped(v: Value, xs: list[Any]) -> Any:
-    return ufunc_of(v.op)(*(_typed(x, v) for x in xs))
+    ufunc = ufunc_of(v.op)
+    return ufunc(*xs) if _mixed(ufunc) else ufunc(*(_typed(x, v) for x in xs))
 
 
 def _chosen(v: Value, xs: list[Any]) -> Any:
