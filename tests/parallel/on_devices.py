@@ -60,7 +60,7 @@ OPTIMIZERS = {
 }
 
 
-def trained(kind, dtype, optimizer, on=None, cuts=None, rows=16, prove="never", executor="xla"):
+def trained(kind, dtype, optimizer, on=None, cuts=None, rows=16, prove="never", executor="xla", **where):
     clearprop.manual_seed(0)
     model = kind().to(dtype)
     opt = OPTIMIZERS[optimizer](model.parameters())
@@ -75,7 +75,7 @@ def trained(kind, dtype, optimizer, on=None, cuts=None, rows=16, prove="never", 
         opt.step()
         return loss
 
-    run = clearprop.compile(step, executor=executor, mesh=on, prove=prove) if executor else step
+    run = clearprop.compile(step, executor=executor, mesh=on, prove=prove, **where) if executor else step
     losses = [float(run(x.astype(dtype) if x.dtype.kind == "f" else x, y)) for x, y in batches(kind, rows)]
     return losses, model, opt, run
 
@@ -90,6 +90,8 @@ def row(name, kind, dtype, optimizer, on, cuts=None, **options):
     pieces = {}
     for label, t in (("weight", weight), ("memory", moment)):
         array = clearprop.away.there(t, "_value")
+        if array is not None and on is None:
+            assert {d.id for d in array.devices()} == {5}
         pieces[label] = None if array is None else list(array.addressable_shards[0].data.shape)
     a, b = model.state_dict(), plain.state_dict()
     print(
@@ -114,6 +116,15 @@ def main():
         "perceptron, float32": (perceptron, "f4", "sgd", lambda: mesh(data=8)),
         "perceptron, proved": (perceptron, "f8", "sgd", lambda: mesh(data=4), None, {"prove": "always"}),
         "perceptron, odd rows": (perceptron, "f8", "adamw", lambda: mesh(data=8), None, {"rows": 13}),
+        "perceptron, another device": (perceptron, "f8", "adamw", lambda: None, None, {"device": "cpu:5"}),
+        "perceptron, not donated": (
+            perceptron,
+            "f8",
+            "adamw",
+            lambda: mesh(data=8),
+            None,
+            {"donate": False},
+        ),
         "gpt, 8": (gpt, "f8", "adamw", lambda: mesh(data=8)),
         "gpt, 4 x 2": (gpt, "f8", "adamw", lambda: mesh(data=4, model=2), MLP),
         "gpt, 4 x 2, qkv": (

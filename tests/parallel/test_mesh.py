@@ -41,6 +41,8 @@ ROWS = {
     "perceptron, float32": ([32, 12], 0),
     "perceptron, proved": (None, 0),  # the last proof has read them
     "perceptron, odd rows": ([32, 12], 0),
+    "perceptron, another device": ([32, 12], 0),
+    "perceptron, not donated": ([32, 12], 0),
     "gpt, 8": ([64, 16], 0),
     "gpt, 4 x 2": ([32, 16], 0),  # columns then rows: no weight and no activation is gathered
     "gpt, 4 x 2, qkv": ([64, 16], None),
@@ -117,13 +119,13 @@ WRONG = {
     "wants 64 devices": lambda: parallel.mesh(data=64),
     "wants a whole number of devices for each axis: data=0": lambda: parallel.mesh(data=0),
     "for each axis: no axis": parallel.mesh,
-    "JAX has no such devices here": lambda: parallel.mesh(device="abacus", data=1),
+    "JAX has no such device here": lambda: parallel.mesh(device="abacus", data=1),
     "no parameter has such a name: 'x.weight'": lambda: cut({"x.weight": 0}),
     r"0.weight \(6, 4\) has axes 0 to 1: axis 2": lambda: cut({"*.weight": 2}),
     r"wants a multiple of 4.*0.weight \(6, 4\), 6 along axis 0": lambda: cut({"*.weight": 0}),
     "wants an axis of the mesh for parameters: over='data'": lambda: cut({"*": 0}, over="data"),
     "of mesh(data=2, model=4)": lambda: cut({"*": 0}, over="rows"),
-    "a mesh of devices is for executor='xla'": lambda: clearprop.compile(abs, mesh=Mesh({"data": 1}, None)),
+    "a choice of devices is for executor='xla'": lambda: clearprop.compile(abs, mesh=Mesh({"data": 1}, None)),
     "wants all three or none": lambda: parallel.start("localhost:1", 2),
 }
 

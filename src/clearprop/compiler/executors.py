@@ -67,8 +67,17 @@ class Executable(Protocol):
 
 
 @dataclass(frozen=True)
+class Where:
+    """On which devices a program runs, and whether what a call changes gives its memory away for it."""
+
+    mesh: Any = None
+    device: str | None = None
+    donate: bool = True
+
+
+@dataclass(frozen=True)
 class Executor:
-    """How an executor is had: `make(program)` gives an `Executable`, `make(program, mesh)` one on a mesh.
+    """How an executor is had: `make(program)` gives an `Executable`, `make(program, where)` one on devices.
 
     It raises ImportError where a library is missing, `Unlowered` for a program that it cannot run; `wants`
     says then what it cannot do, and `hint` what to try.
@@ -80,7 +89,8 @@ class Executor:
     present: Callable[[], bool] = lambda: True
     by_name: bool = False
     """Whether it is only for those who ask for it by its name: what `auto` and a list of all leave out."""
-    takes_mesh: bool = False
+    has_devices: bool = False
+    """Whether it takes a `Where`."""
     light: Callable[[Program], Executable] | None = None
     """What makes a plan without compiling what a plan for another length has; None where nothing does."""
 
@@ -103,10 +113,10 @@ def _llvm(program: Program) -> Executable:
     return Native(program)
 
 
-def _xla(program: Program, mesh: Any = None) -> Executable:
+def _xla(program: Program, where: Where | None = None) -> Executable:
     from clearprop.compiler.xla import Xla
 
-    return Xla(program, mesh)
+    return Xla(program, where or Where())
 
 
 def _has_llvm() -> bool:
@@ -131,7 +141,7 @@ EXECUTORS: dict[str, Executor] = {
         "cannot run this step by XLA",
         "pip install clearprop[xla], or executor='numpy'",
         by_name=True,
-        takes_mesh=True,
+        has_devices=True,
     ),
 }
 """The executors by name, the fastest last: `auto` is the last that there is and that can run a program."""
@@ -139,10 +149,12 @@ EXECUTORS: dict[str, Executor] = {
 AUTO = "auto"
 
 
-def executable(program: Program, name: str, mesh: Any = None, light: bool = False) -> tuple[Executable, str]:
+def executable(
+    program: Program, name: str, where: Where | None = None, light: bool = False
+) -> tuple[Executable, str]:
     """Return a program as the named executor runs it (`auto`: the fastest that can), and that one's name.
 
-    A `mesh` says on which devices, to an executor that takes one; `light` asks for what compiles nothing anew
+    `where` says on which devices, to an executor that has some; `light` asks for what compiles nothing anew
     for another length. Raises Unlowered, with the whole message, where it cannot.
     """
     names = [n for n in reversed(EXECUTORS) if not EXECUTORS[n].by_name] if name == AUTO else [name]
@@ -150,7 +162,7 @@ def executable(program: Program, name: str, mesh: Any = None, light: bool = Fals
         row = EXECUTORS[found]
         try:
             make = row.light if light and row.light is not None else row.make
-            made = make(program) if mesh is None else row.make(program, mesh)
+            made = make(program) if where is None else row.make(program, where)
             return made, found
         except (ImportError, Unlowered) as error:
             if i + 1 == len(names):

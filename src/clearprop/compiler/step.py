@@ -31,7 +31,7 @@ from clearprop.compiler.capture.store import Changed
 from clearprop.compiler.capture.suspects import Suspects
 from clearprop.compiler.capture.tables import LargeTables
 from clearprop.compiler.capture.tree import Key, flatten, is_within, objects
-from clearprop.compiler.executors import AUTO, EXECUTORS
+from clearprop.compiler.executors import AUTO, EXECUTORS, Where
 from clearprop.compiler.executors import available_executors as available_executors
 from clearprop.compiler.explain import explanation, no_plan
 from clearprop.compiler.numpy.source import NumpySource
@@ -133,13 +133,13 @@ class CompiledStep(Generic[P, R]):
         fallback: bool,
         limit: int,
         prove: str,
-        mesh: Any = None,
+        where: Where | None = None,
         any_length: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function, self.executor = function, executor
         self.verify, self.fallback, self.limit, self.prove = verify, fallback, limit, prove
-        self.mesh, self.any_length = mesh, any_length
+        self.where, self.any_length = where, any_length
         self.derived = 0  # plans for a length that was not recorded
         self.forgives = fallback  # whether a plan that is found wrong ends in the function's own result
         self.proofs, self.proving = 0, 0.0  # how many, and the seconds that they took
@@ -244,7 +244,7 @@ class CompiledStep(Generic[P, R]):
             self.fallback,
             self.limit,
             self.prove,
-            self.mesh,
+            self.where,
             self.any_length,
         )
         return CompiledStep, (self.function, *options)
@@ -377,7 +377,7 @@ class CompiledStep(Generic[P, R]):
                     twin.recording
                     if twin
                     else Recording(
-                        program, cleared, self.executor, recorder.counts, self.mesh, self.any_length
+                        program, cleared, self.executor, recorder.counts, self.where, self.any_length
                     )
                 )
         except BaseException:
@@ -526,7 +526,9 @@ def compile(
     fallback: bool = ...,
     limit: int = ...,
     prove: str | None = ...,
+    device: str | None = ...,
     mesh: Any = ...,
+    donate: bool = ...,
     any_length: bool = ...,
 ) -> CompiledStep[P, R]: ...
 @overload
@@ -538,7 +540,9 @@ def compile(
     fallback: bool = ...,
     limit: int = ...,
     prove: str | None = ...,
+    device: str | None = ...,
     mesh: Any = ...,
+    donate: bool = ...,
     any_length: bool = ...,
 ) -> Callable[[Callable[P, R]], CompiledStep[P, R]]: ...
 def compile(
@@ -549,7 +553,9 @@ def compile(
     fallback: bool = False,
     limit: int = 16,
     prove: str | None = None,
+    device: str | None = None,
     mesh: Any = None,
+    donate: bool = True,
     any_length: bool = False,
 ) -> Any:
     """Return a function that does what `function` does, as one planned program: a decorator, or a call.
@@ -566,8 +572,10 @@ def compile(
     what the function gives, and a warning says so once.
 
     `executor` is `numpy`, `llvm` (needs the extra `fast`) or `auto`, the faster one that there is; or `xla`
-    (needs the extra `xla`), which runs the step on JAX's default device, or on the devices of a
-    `clearprop.parallel.mesh`.
+    (needs the extra `xla`), which runs the step on JAX's default device, on the `device` of a name ("cpu",
+    "gpu", "tpu", "gpu:1"), or on those of a `clearprop.parallel.mesh`. What a call changes gives its memory
+    away for the new values there, unless `donate=False`, which takes twice the memory and leaves JAX arrays
+    that somebody took from a Tensor as they were. The three are for `xla` alone, else ValueError is raised.
     `verify=True` replays each call op by op, in float64 too, and raises VerificationError where the plan
     differs by more than rounding. `limit` is how many shapes have plans at a time.
 
@@ -596,9 +604,6 @@ def compile(
     prove = prove or os.environ.get("CLEARPROP_PROVE") or DEFAULT
     if prove not in SCHEDULES:
         raise ValueError(lesson("compile(step)", f"prove is one of {', '.join(SCHEDULES)}", f"{prove!r}"))
-    if mesh is not None and not hasattr(mesh, "of_state"):
-        hint = "clearprop.parallel.mesh(data=8)"
-        raise TypeError(lesson("compile(step, mesh=)", "wants a mesh of devices", f"{mesh!r}", hint=hint))
     if any_length and (
         prove == "never" or executor not in (AUTO, *(n for n in EXECUTORS if EXECUTORS[n].light))
     ):
@@ -607,16 +612,38 @@ def compile(
             f"executor={executor!r}, prove={prove!r}",
         )
         raise ValueError(lesson("compile(step, any_length=True)", wanted, got, hint="prove='geometric'"))
-    if mesh is not None and (executor == AUTO or not EXECUTORS[executor].takes_mesh):
-        wanted, got = "a mesh of devices is for executor='xla'", f"executor={executor!r}, mesh={mesh!r}"
-        raise ValueError(lesson("compile(step)", wanted, got, hint="executor='xla'"))
+    where = _where(executor, device, mesh, donate)
     if function is None:
-        return lambda f: CompiledStep(f, executor, verify, fallback, limit, prove, mesh, any_length)
+        return lambda f: CompiledStep(f, executor, verify, fallback, limit, prove, where, any_length)
     if isinstance(function, CompiledStep):
         return function
     if not callable(function):
         raise TypeError(lesson("compile(step)", "wants a function", f"{function!r}"))
-    return CompiledStep(function, executor, verify, fallback, limit, prove, mesh, any_length)
+    return CompiledStep(function, executor, verify, fallback, limit, prove, where, any_length)
+
+
+def _where(executor: str, device: Any, mesh: Any, donate: Any) -> Where | None:
+    """Return what the options say of devices, checked; None where they say nothing."""
+    if device is None and mesh is None and donate is True:
+        return None
+    if mesh is not None and not hasattr(mesh, "of_state"):
+        hint = "clearprop.parallel.mesh(data=8)"
+        raise TypeError(lesson("compile(step, mesh=)", "wants a mesh of devices", f"{mesh!r}", hint=hint))
+    if not isinstance(donate, bool):
+        raise TypeError(lesson("compile(step, donate=)", "wants True or False", f"{donate!r}"))
+    given = {"device": device, "mesh": mesh, "donate": None if donate else donate}
+    told = ", ".join(f"{name}={x!r}" for name, x in given.items() if x is not None)
+    if executor == AUTO or not EXECUTORS[executor].has_devices:
+        wanted, got = "a choice of devices is for executor='xla'", f"executor={executor!r}, {told}"
+        raise ValueError(lesson("compile(step)", wanted, got, hint="executor='xla'"))
+    if device is not None and mesh is not None:
+        hint = "clearprop.parallel.mesh(device='cpu', data=8)"
+        raise ValueError(lesson("compile(step)", "wants a device or a mesh", told, hint=hint))
+    if device is not None:
+        from clearprop.parallel.devices import devices
+
+        devices(device, "compile(step, device=)")
+    return Where(mesh, device, donate)
 
 
 def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:

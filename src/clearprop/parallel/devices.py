@@ -110,6 +110,29 @@ class Mesh:
         return sharding.NamedSharding(self.devices, sharding.PartitionSpec(*axes))
 
 
+def devices(name: Any, called: str) -> list[Any]:
+    """Return JAX's devices of a kind ("cpu", "gpu", "tpu"), or the one of a number ("gpu:1").
+
+    Raises ValueError, with those that there are, where there is none; TypeError for what is no name.
+    """
+    jax = engine(called)
+    if not isinstance(name, str):
+        raise TypeError(lesson(called, "wants the name of a device", f"device={name!r}", hint="device='cpu'"))
+    kind, _, number = name.partition(":")
+    try:
+        found = jax.devices(kind) if kind else []
+    except RuntimeError:
+        found = []
+    if ":" in name:
+        found = [found[int(number)]] if number.isdecimal() and int(number) < len(found) else []
+    if found:
+        return list(found)
+    there = list(dict.fromkeys([*jax.devices(), *jax.devices("cpu")]))
+    where = "Here are " + ", ".join(f"{d.platform}:{d.id}" for d in there) + "."
+    hint = f"device={there[0].platform!r}, or a JAX that was built for it"
+    raise ValueError(lesson(called, "JAX has no such device here", f"device={name!r}", where, hint))
+
+
 def mesh(device: str | None = None, **axes: int) -> Mesh:
     """Return a mesh of devices, for `compile(step, executor="xla", mesh=)`: `mesh(data=4, model=2)`, say.
 
@@ -125,11 +148,7 @@ def mesh(device: str | None = None, **axes: int) -> Mesh:
         needed = "wants a whole number of devices for each axis"
         raise ValueError(lesson(called, needed, got, hint="mesh(data=2)"))
     wanted = math.prod(axes.values())
-    try:
-        there = jax.devices(device) if device else jax.devices()
-    except RuntimeError as error:
-        got, hint = f"device={device!r}", f"device={jax.devices()[0].platform!r}"
-        raise ValueError(lesson(called, "JAX has no such devices here", got, hint=hint)) from error
+    there = jax.devices() if device is None else devices(device, called)
     if len(there) < wanted:
         hint = f"XLA_FLAGS=--xla_force_host_platform_device_count={wanted} makes that many of a processor"
         got = f"{len(there)} of the kind {there[0].platform}"

@@ -311,3 +311,74 @@ def test_float32_stays_float32_and_empty_and_single_entries_work():
 
     assert z.value == 1.0
     assert w.value.shape == (0, 3)
+
+
+# --- which device, and what is given away -------------------------------------------------------------------
+@pytest.mark.parametrize("options", [{"device": "cpu"}, {"device": "cpu:0"}, {"donate": False}])
+def test_options_of_devices_change_no_number(options):
+    wanted, _, _, loss = after(4)
+    model, _, step, found = after(4, prove="never", **options)
+
+    assert there(model[0].weight)
+    close(model.state_dict(), wanted.state_dict())
+    assert float(found) == float(loss)
+    assert pickle.loads(pickle.dumps(step.where)) == step.where
+
+
+def test_what_is_not_donated_stays_as_it_was():
+    for donate in (True, False):
+        model, _, step, _ = after(4, prove="never", donate=donate)
+        before = away.there(model[0].weight, "_value")
+        copied = np.array(before)
+        step(X, Y)
+
+        assert before.is_deleted() is donate
+        if not donate:
+            np.testing.assert_array_equal(np.asarray(before), copied)
+
+
+def test_an_index_out_of_bounds_assigns_nothing_without_donation_too():
+    table = nn.Embedding(5, 3)
+    opt = optim.SGD(table.parameters(), lr=0.1)
+
+    def step(i):
+        opt.zero_grad()
+        loss = np.sum(table(i) ** 2)
+        loss.backward()
+        opt.step()
+        return loss
+
+    run = clearprop.compile(step, executor="xla", donate=False)
+    run(np.array([1, 2]))
+    before = table.weight.value.copy()
+    with pytest.raises(IndexError):
+        run(np.array([1, 7]))
+    np.testing.assert_array_equal(table.weight.value, before)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        (
+            {"device": "gpu"},
+            ValueError,
+            r"no such device here.*'gpu'(.|\n)*Here are cpu:0(.|\n)*Try device='cpu'",
+        ),
+        ({"device": "tpu:0"}, ValueError, "no such device here"),
+        ({"device": "cpu:9"}, ValueError, "no such device here"),
+        ({"device": "cpu:"}, ValueError, "no such device here"),
+        ({"device": "cpu:-1"}, ValueError, "no such device here"),
+        ({"device": ""}, ValueError, "no such device here"),
+        ({"device": "abacus"}, ValueError, "no such device here"),
+        ({"device": 0}, TypeError, "wants the name of a device"),
+        ({"donate": 1}, TypeError, "wants True or False"),
+        ({"device": "cpu", "executor": "numpy"}, ValueError, "for executor='xla'.*device='cpu'"),
+        ({"device": "cpu", "executor": "auto"}, ValueError, "for executor='xla'"),
+        ({"donate": False, "executor": "auto"}, ValueError, "for executor='xla'.*donate=False"),
+        ({"device": "cpu", "mesh": clearprop.parallel.mesh(data=1)}, ValueError, "a device or a mesh"),
+        ({"mesh": 3}, TypeError, "wants a mesh"),
+    ],
+)
+def test_options_of_devices_that_cannot_be_are_refused_at_once(options, error, told):
+    with pytest.raises(error, match=told):
+        clearprop.compile(lambda x: x, **{"executor": "xla"} | options)

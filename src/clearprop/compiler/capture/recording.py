@@ -47,14 +47,14 @@ class Recording:
         cleared: list[State],
         executor: str,
         counts: bool = False,
-        mesh: Any = None,
+        where: Any = None,
         light: bool = False,
     ) -> None:
         self.recorded, self.cleared, self.counts = program, cleared, counts
         self.lowered, self.origin = lower(program)
         self.program, self.rules = rewrite(self.lowered)
         try:
-            self._use(*executable(self.program, executor, mesh, light))
+            self._use(*executable(self.program, executor, where, light))
         except Unlowered as error:
             raise RecordingError(str(error)) from error
         self.lock: Any = threading.RLock()  # a proof holds it while the plan runs

@@ -1,7 +1,8 @@
 """`Xla`: a Program as one function that JAX traces and XLA compiles.
 
 The states are JAX's arrays and stay on the device from call to call (`capture.distance` gives them to
-Tensors). Those that a call changes are donated to it, so that XLA writes the new ones where the old ones lay.
+Tensors). Those that a call changes are donated to it, unless `donate=False`, so that XLA writes the new ones
+where the old ones lay.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from clearprop.compiler.xla.places import DevicePlaces
 
 
 class Xla:
-    """A Program that XLA runs on JAX's default device, or on those of a mesh.
+    """A Program that XLA runs on JAX's default device, another, or those of a mesh.
 
     Raises Unlowered for what has no translation. Everything is traced with 64-bit numbers allowed, since each
     dtype is written in the Program. An index out of bounds is an IndexError after the call, and nothing is
@@ -39,7 +40,7 @@ class Xla:
     numbers: list[Value]
     changed: list[tuple[int, Value]]
 
-    def __init__(self, program: Program, mesh: Any = None) -> None:
+    def __init__(self, program: Program, where: Any) -> None:
         self.whole, self.program = program, prepared(program, lambda v, add: v)
         self.groups = [
             Group("xla", v.shape, [v], reads=list(dict.fromkeys(v.operands)), stores=[v])
@@ -55,7 +56,7 @@ class Xla:
         self.donated: list[Value] = [v for v in self.reads if v.data.key in changed]
         self.kept: list[Value] = [v for v in self.reads if v.data.key not in changed]
         self.flagged: bool = False  # whether an index can be out of bounds
-        self.places: DevicePlaces = DevicePlaces(mesh)
+        self.places: DevicePlaces = DevicePlaces(where)
         self.place: dict[Any, Any] = {v.data.key: self.places.of(v) for v in self.reads}
         parts = (self.donated, self.kept, self.program.arguments)
         self.jitted: Any = jax.jit(
@@ -66,7 +67,7 @@ class Xla:
                 tuple(self.places.of_state(s, v.shape) for s, v in self.program.assignments),
                 self.places.everywhere,
             ),
-            donate_argnums=0,
+            donate_argnums=0 if where.donate else (),
         )
         struct: Any = jax.ShapeDtypeStruct
         like = [[struct(v.shape, v.dtype) for v in part] for part in parts]
@@ -115,7 +116,7 @@ class Xla:
     def call(self, states: list[Any], arguments: tuple[Any, ...]) -> tuple[Any, Any, bool]:
         """Run the program on the device: outputs, new states, and whether an index was out of bounds.
 
-        What a state was that changes is gone after it.
+        What a state was that changes is gone after it, where it is donated.
         """
         at = dict(zip(self.reads, states, strict=True))
         if not self.agreed:

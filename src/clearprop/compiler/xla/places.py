@@ -10,18 +10,20 @@ import numpy as np
 
 from clearprop.compiler.program.ir import State, Value
 from clearprop.errors import lesson
+from clearprop.parallel.devices import devices
 
 
 class DevicePlaces:
-    """JAX's default device, or what a `clearprop.parallel.Mesh` says of each array."""
+    """JAX's default device, the one that is named, or what a `clearprop.parallel.Mesh` says of each array."""
 
     far: bool
 
-    def __init__(self, mesh: Any) -> None:
-        self.mesh: Any = mesh
-        self.everywhere: Any = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        if mesh is not None:
-            self.everywhere = mesh.of_state(None, ())
+    def __init__(self, where: Any) -> None:
+        self.mesh: Any = where.mesh
+        there = jax.devices() if where.device is None else devices(where.device, "compile(step, device=)")
+        self.everywhere: Any = jax.sharding.SingleDeviceSharding(there[0])
+        if self.mesh is not None:
+            self.everywhere = self.mesh.of_state(None, ())
         self.far = (
             not self.everywhere.is_fully_addressable
         )  # whether other processes have some of the devices
