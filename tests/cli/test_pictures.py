@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from clearprop.cli import main
+from clearprop.cli.predict import own_network
+from clearprop.train import TableModel
 from clearprop.train.picture_model import PictureModel
 
 Image = pytest.importorskip("PIL.Image")
@@ -298,6 +300,9 @@ def test_an_own_network_of_pictures_is_given_again(tmp_path, capsys, own):
     told = capsys.readouterr().err
     assert f"holds the weights of a network of your own: it was made by '{own}'." in told
     assert "Try --model FILE.py:build" in told
+    again = file.with_name("again.safetensors")
+    PictureModel.load(file, own_network(own)).save(again)
+    assert again.read_bytes() == file.read_bytes()
     assert run("predict", file, f"{data}/left/0.png", "--model", own) == 0
     assert table(capsys.readouterr().out)[0]["predicted class"] == "left"
     assert run("predict", file, f"{data}/left/0.png", "--model", own.replace("build", "plain")) == 2
@@ -322,6 +327,9 @@ def test_an_own_network_of_a_table(tmp_path, capsys, own):
 
     assert run("predict", file, rows) == 2
     assert "holds the weights of a network of your own" in capsys.readouterr().err
+    again = file.with_name("again.safetensors")
+    TableModel.load(file, own_network(own)).save(again)
+    assert again.read_bytes() == file.read_bytes()
     assert run("predict", file, rows, "--model", own) == 0
     assert "predicted species" in capsys.readouterr().out
     assert run("explain", file, rows, "--model", own) == 0

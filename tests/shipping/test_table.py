@@ -56,6 +56,7 @@ def table(path, kind, columns):
 CASES = {
     "number": ("number", []),
     "plain": ("number", ["--plain"]),
+    "weighed": ("three", ["--class-weight", "0=5,2=0.5"]),
     "quantiles": ("number", ["--loss", "quantile"]),
     "count": ("count", ["--loss", "poisson", "--task", "regression"]),
     "classes": ("classes", []),

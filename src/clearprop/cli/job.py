@@ -112,7 +112,7 @@ class Job:
         self.model: TableModel = TableModel(network, encodings, aim, own=own)
         self.start: Any = copy.deepcopy(network)  # for the doctor, should the training go badly
         check_threshold(args.threshold, aim, len(self.parts[1]))
-        self._class_weights()
+        self.class_weights()
 
     def _plain(self, hidden: list[int], encodings: Any, aim: Any) -> Any:
         """Return a network of standardised columns: linear layers, or what `--model` says."""
@@ -160,8 +160,10 @@ class Job:
         """Return what is to be said of probabilities where classes are weighed."""
         if self.args.class_weight is None:
             return []
-        told = "probabilities are those of classes as common as --class-weight makes them, not as they occur"
-        return [f"{told}; --threshold f1 alone finds a rare one and leaves them as they are"]
+        told = (
+            "probabilities are of classes as they occur; what --class-weight weighs is the loss and what is"
+        )
+        return [f"{told} said: the class whose probability times its weight is the largest"]
 
     def data(self) -> Any:
         """Return what the network learns from, as `fit` takes it."""
@@ -263,7 +265,7 @@ class Job:
         from clearprop.train.tabular import EachMember
 
         if self.reading.task == "classification":
-            loss: Any = nn.CrossEntropyLoss(weight=self._class_weights())
+            loss: Any = nn.CrossEntropyLoss(weight=self.class_weights())
         else:
             loss = objective(self.args.loss or "mse", self.model.target)
         return loss if self.recipe is None else EachMember(loss)
@@ -273,7 +275,7 @@ class Job:
 
         return self._loss() if self.args.sample_weight is None else Weighted(self._loss(), rows=True)
 
-    def _class_weights(self) -> Any:
+    def class_weights(self) -> Any:
         """Return a weight for each class, which hold on the validation rows too, or None."""
         from clearprop.cli.settling import weights_of_classes
 

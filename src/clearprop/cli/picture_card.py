@@ -36,7 +36,7 @@ def page(job: Any, history: Any, result: Mapping[str, float], command: str) -> s
     well = shots = ""
     if len(held):
         shares, true = model.probabilities(pictures.images[held]), pictures.labels[held]
-        well = confusion(true, shares, shares.argmax(axis=1), pictures.classes, model.about)
+        well = confusion(true, shares, model.chosen(shares), pictures.classes, model.about)
         shots = _mistakes(pictures, held, shares, true)
     parts = [
         f"<h1>{escape(title)}</h1>",

@@ -19,7 +19,7 @@ from clearprop.data.pictures import Pictures, read_pictures
 from clearprop.data.split import three_parts
 from clearprop.data.tables import counted, listed
 from clearprop.errors import InputError, lesson
-from clearprop.train.measures import temperature
+from clearprop.train.measures import as_they_occur, temperature
 from clearprop.train.picture_model import PictureModel
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class PictureJob(Job):
         told = pictures.classes, pictures.shape, mean, spread
         self.model = PictureModel(network, *told, own=label, tops=pictures.tops)
         self.start = copy.deepcopy(network)
-        self._class_weights()
+        self.class_weights()
 
     def _divided(self) -> tuple[Any, Any, Any]:
         """Return the numbers of the pictures to learn from, to validate and to test."""
@@ -156,9 +156,9 @@ class PictureJob(Job):
     def _loss(self) -> Any:
         from clearprop import nn
 
-        return nn.CrossEntropyLoss(weight=self._class_weights())
+        return nn.CrossEntropyLoss(weight=self.class_weights())
 
-    def _class_weights(self) -> Any:
+    def class_weights(self) -> Any:
         from clearprop.cli.settling import named_weights
 
         if self.args.class_weight is None:
@@ -174,12 +174,14 @@ class PictureJob(Job):
         """Print how the training went and what the test says; write the files into the folder."""
         from clearprop.cli.card import command_of
         from clearprop.cli.picture_card import page
+        from clearprop.cli.settling import weighed_by
 
         report.curves(history)
         model, pictures, (learn, held, test) = self.model, self.pictures, self.parts
+        model.about = weighed_by(self.class_weights())
         if len(held) >= FEWEST:
-            heat = temperature(model.outputs(pictures.images[held]), pictures.labels[held])
-            model.about = {"temperature": round(heat, 4)}
+            logits = as_they_occur(model.outputs(pictures.images[held]), model.about.get("class weights"))
+            model.about["temperature"] = round(temperature(logits, pictures.labels[held]), 4)
         result = report.test_pictures(model, pictures, test) if len(test) else {}
         model.about |= {
             "data": pictures.path,

@@ -40,7 +40,7 @@ def predict_pictures(args: argparse.Namespace, own: Callable[..., Any] | None) -
     model = PictureModel.load(args.model, own)
     names, images = _read(args.files, model)
     shares = model.probabilities(images)
-    said = [model.classes[i] for i in shares.argmax(axis=1)]
+    said = [model.classes[i] for i in model.chosen(shares)]
     columns = ["picture", "predicted class", *(f"probability {name}" for name in model.classes)]
     rows = [
         [name, label, *(f"{x:.6f}" for x in row)]

@@ -14,6 +14,7 @@ from clearprop.data.tables import Table, nearest
 from clearprop.errors import InputError, lesson
 from clearprop.train import measures
 from clearprop.train.importance import typical_features
+from clearprop.train.measures import as_they_occur
 from clearprop.train.weighting import class_weights
 
 Array = npt.NDArray[Any]
@@ -23,7 +24,7 @@ FEWEST = 30
 
 
 def settled(job: Any) -> dict[str, Any]:
-    """Return what a model file keeps: `typical`, and `temperature`, `threshold`, or `within` and `loss`."""
+    """Return what a model file keeps: `typical`; `temperature`, `threshold`, `class weights`, or `within`."""
     model, held = job.model, job.validation
     sample = job.training.rows(range(min(len(job.training), 10_000)))
     found: dict[str, Any] = {"typical": typical_features(model, encode(sample, model.columns))}
@@ -35,13 +36,19 @@ def settled(job: Any) -> dict[str, Any]:
             found["within"] = _reach(off, weights)
         return found
     classes = model.target.encode(held) if len(held) else np.zeros(0, int)
+    found |= weighed_by(job.class_weights())
     if len(held) >= FEWEST:
-        logits = model.outputs(held).astype(np.float64)
+        logits = as_they_occur(model.outputs(held).astype(np.float64), found.get("class weights"))
         found["temperature"] = round(measures.temperature(logits, classes, weights), 4)
     if job.args.threshold is not None:
         model.about = dict(found)
         found["threshold"] = _threshold(job, model.probabilities(held), classes, weights)
     return found
+
+
+def weighed_by(weights: Array | None) -> dict[str, Any]:
+    """Return what a model file keeps of the weights of classes in the loss, which probabilities are without."""
+    return {} if weights is None else {"class weights": [float(f"{weight:.7g}") for weight in weights]}
 
 
 def _reach(off: Array, weights: Array | None) -> float:

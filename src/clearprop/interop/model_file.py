@@ -169,6 +169,14 @@ def load_model(
     InputError for a file that is missing, damaged or not a model file of clearprop, and for weights that are
     not those of `own`. The random state is left as it was.
     """
+    model, about, _ = load_labelled(path, own)
+    return model, about
+
+
+def load_labelled(
+    path: str | Path, own: nn.Module | Callable[[dict[str, Any]], nn.Module] | None = None
+) -> tuple[Any, dict[str, Any], str | None]:
+    """Return what `load_model` does, and the label of a network of own classes, to be saved with it again."""
     arrays, metadata = load_safetensors(path)
     called = f"reading {path}"
     if metadata.get("format") not in (FORMAT, NEWER):
@@ -198,7 +206,7 @@ def load_model(
     finally:
         random.set_rng_state(state)
     model.eval()
-    return model, about
+    return model, about, None if "own" not in saved else str(saved["own"])
 
 
 def _built(layers: list[dict[str, Any]], arrays: Mapping[str, Any], above: str) -> nn.Sequential:

@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 
 from clearprop import nn
 from clearprop.ops.softmax import softmax
+from clearprop.train.measures import as_they_occur
 from clearprop.train.picture_model import PictureModel
 
 
 class WholePictureModel(nn.Module):
-    """Probabilities of the classes for pixels from 0 to 255: softmax(network((x / 255 - mean) / spread) / T).
+    """Probabilities of the classes for pixels from 0 to 255: softmax((z - log w) / T) of the network's z.
 
-    x has the shape (n, channels, height, width), or with `flat` (n, channels * height * width). The result
-    has the shape (n, classes), in the order of `model.classes`.
+    z = network((x / 255 - mean) / spread); T and w are those of `PictureModel.shares`. x has the shape
+    (n, channels, height, width), or with `flat` (n, channels * height * width). The result has the shape
+    (n, classes), in the order of `model.classes`.
     """
 
     shape: tuple[int, int, int]
@@ -27,10 +29,16 @@ class WholePictureModel(nn.Module):
         self.network, self.shape, self.flat = model.network, model.shape, flat
         self.mean: NDArray[Any] = np.asarray(model.mean, np.float32)[:, None, None]
         self.spread: NDArray[Any] = np.asarray(model.spread, np.float32)[:, None, None]
+        weights = model.about.get("class weights")
+        off = None if weights is None else as_they_occur(np.zeros(len(weights)), weights)
+        self.off: NDArray[Any] | None = None if off is None else off.astype(np.float32)
         self.heat = np.float32(model.about.get("temperature", 1.0))
 
     def forward(self, x: Any) -> Any:
         if self.flat:
             x = np.reshape(x, (-1, *self.shape))
         scaled = (x * np.float32(1 / 255) - self.mean) / self.spread
-        return softmax(self.network(scaled) / self.heat, axis=-1)
+        logits = self.network(scaled)
+        if self.off is not None:
+            logits = logits + self.off
+        return softmax(logits / self.heat, axis=-1)

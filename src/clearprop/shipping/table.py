@@ -29,6 +29,7 @@ from clearprop.data.columns import (
 from clearprop.data.dress import Dress
 from clearprop.shipping import cells
 from clearprop.shipping.python import numpy_module
+from clearprop.train.measures import as_they_occur, likeliest
 from clearprop.train.table_model import TableModel, from_on, softened
 
 ENCODE = '''\
@@ -122,8 +123,12 @@ def _decoded(model: TableModel, carried: Carried) -> tuple[list[str], list[str]]
     target, said = model.target, f"predicted {model.target.name}"
     if isinstance(target, Classes):
         temperature = float(model.about.get("temperature", 1.0))
-        lines = [f"shares = {carried.of(softened)}(outputs, {temperature!r})"]
-        chosen, told = "shares.argmax(axis=1)", model.about.get("threshold")
+        weights, logits, chosen = model.about.get("class weights"), "outputs", "shares.argmax(axis=1)"
+        if weights is not None:
+            logits = f"{carried.of(as_they_occur)}(outputs, {weights!r})"
+            chosen = f"{carried.of(likeliest)}(shares, {weights!r})"
+        lines = [f"shares = {carried.of(softened)}({logits}, {temperature!r})"]
+        told = model.about.get("threshold")
         if told is not None:
             positive = target.values.index(str(told["class"]))
             chosen = f"{carried.of(from_on)}(shares, {positive}, {float(told['from'])!r})"

@@ -18,6 +18,7 @@ from clearprop.errors import lesson
 from clearprop.files import whole_file
 from clearprop.interop.onnx.writer import Writer
 from clearprop.interop.onnx.writing import OPSET, save_onnx
+from clearprop.train.measures import as_they_occur
 from clearprop.train.table_model import TableModel
 
 ML = "ai.onnx.ml"
@@ -173,6 +174,9 @@ def _outputs(g: _Table, raw: str, model: TableModel) -> list[tuple[str, Any]]:
 
     if isinstance(target, Classes):
         heat = g.constant(float(model.about.get("temperature", 1.0)))
+        weights = model.about.get("class weights")
+        if weights is not None:
+            outputs = g.node("Add", outputs, g.constant(as_they_occur(np.zeros(len(weights)), weights)))
         shares = g.node("Softmax", g.node("Div", outputs, heat), axis=1)
         chosen = _chosen(g, shares, model, target)
         words = {"keys_int64s": list(range(len(target.values))), "values_strings": list(target.values)}
@@ -209,7 +213,9 @@ def _chosen(g: _Table, shares: str, model: TableModel, target: Classes) -> str:
     """Write which class is said: the likeliest, or by the threshold of two."""
     told = model.about.get("threshold")
     if told is None:
-        return g.node("ArgMax", shares, axis=1, keepdims=0)
+        weights = model.about.get("class weights")
+        weighed = shares if weights is None else g.node("Mul", shares, g.constant(np.array(weights)))
+        return g.node("ArgMax", weighed, axis=1, keepdims=0)
     positive = target.values.index(str(told["class"]))
     share = g.node("Gather", shares, g.constant(np.int64(positive)), axis=1)
     enough = g.node("GreaterOrEqual", share, g.constant(float(told["from"])))

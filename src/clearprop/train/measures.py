@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,27 @@ def softmax(logits: Array) -> Array:
     """
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def as_they_occur(logits: Array, weights: Sequence[float] | None) -> Array:
+    """Return logits of classes as common as they are, of a network whose loss weighed classes by `weights`.
+
+    Such a network says w_c p_c / sum_k w_k p_k, so log w_c is taken off. A class of weight 0 was not learned
+    from: of it nothing is taken off.
+
+    >>> softmax(as_they_occur(np.log([[0.75, 0.25]]), (3.0, 1.0)))
+    array([[0.5, 0.5]])
+    """
+    return logits if weights is None else logits - np.log([weight or 1.0 for weight in weights])
+
+
+def likeliest(shares: Array, weights: Sequence[float] | None) -> Array:
+    """Return the class of each row of probabilities: that of the largest probability times weight.
+
+    >>> likeliest(np.array([[0.6, 0.4]]), None), likeliest(np.array([[0.6, 0.4]]), (1.0, 2.0))
+    (array([0]), array([1]))
+    """
+    return np.asarray((shares if weights is None else shares * np.asarray(weights)).argmax(axis=1))
 
 
 def temperature(logits: Array, classes: Array, weights: Any = None) -> float:

@@ -15,10 +15,11 @@ from clearprop.data import DataLoader
 from clearprop.data.augment import PictureRows
 from clearprop.data.picture_sets import TOPS
 from clearprop.errors import InputError, lesson
-from clearprop.interop.model_file import load_model, save_model
+from clearprop.interop.model_file import load_labelled, save_model
 from clearprop.modes import no_grad
 from clearprop.train.evaluation import evaluating
-from clearprop.train.measures import softmax
+from clearprop.train.measures import as_they_occur, likeliest, softmax
+from clearprop.train.table_model import check_class_weights
 
 Array = npt.NDArray[Any]
 
@@ -56,8 +57,13 @@ class PictureModel:
         return np.concatenate(found)
 
     def shares(self, outputs: Array) -> Array:
-        """Return the probabilities of outputs: softmax(outputs / T), with `about["temperature"]` as T."""
-        return softmax(np.asarray(outputs, np.float64) / float(self.about.get("temperature", 1.0)))
+        """Return the probabilities of outputs z: softmax((z - log w) / T), as those of a table's model."""
+        logits = as_they_occur(np.asarray(outputs, np.float64), self.about.get("class weights"))
+        return softmax(logits / float(self.about.get("temperature", 1.0)))
+
+    def chosen(self, shares: Array) -> Array:
+        """Return the class of each row of probabilities: of the largest, times its weight in the loss."""
+        return likeliest(shares, self.about.get("class weights"))
 
     def probabilities(self, images: Array) -> Array:
         """Return each picture's probabilities of the classes, float64 of (n, classes)."""
@@ -77,7 +83,7 @@ class PictureModel:
 
         Raises InputError where it is no model file, or not of pictures.
         """
-        network, about = load_model(path, None if own is None else lambda about: own(*sizes(about)))
+        network, about, label = load_labelled(path, None if own is None else lambda about: own(*sizes(about)))
         try:
             pictures = about.pop("pictures")
             classes = tuple(str(name) for name in pictures["classes"])
@@ -88,9 +94,10 @@ class PictureModel:
             heat = float(about.get("temperature", 1.0))
             if min(spread) <= 0 or not 0 < heat < 1e6 or len(set(classes)) < max(2, len(classes)):
                 raise ValueError(f"spreads of {spread}, a temperature of {heat}, {len(classes)} classes")
+            check_class_weights(about, len(classes))
             if not set(tops.values()) <= {*TOPS}:
                 raise ValueError(f"pixels up to {tops}")
-            model = cls(network, classes, (channels, height, width), mean, spread, about, tops=tops)
+            model = cls(network, classes, (channels, height, width), mean, spread, about, label, tops)
             if model.outputs(np.zeros((1, *shape), np.uint8)).shape != (1, len(classes)):
                 raise ValueError(f"answers that are not of {len(classes)} classes")
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:

@@ -31,9 +31,9 @@ from clearprop.data.dates import PARTS, Form
 from clearprop.data.dress import Dress
 from clearprop.data.tables import Table
 from clearprop.errors import InputError, lesson
-from clearprop.interop.model_file import load_model, save_model
+from clearprop.interop.model_file import load_labelled, save_model
 from clearprop.train.evaluation import predict
-from clearprop.train.measures import softmax
+from clearprop.train.measures import as_they_occur, likeliest, softmax
 from clearprop.train.objectives import checked_levels
 
 Array = npt.NDArray[Any]
@@ -75,8 +75,12 @@ class TableModel:
         return np.asarray(predict(self.network, encode(table, self.columns)))
 
     def shares(self, outputs: Array) -> Array:
-        """Return the probabilities of outputs: softmax(outputs / T), with `about["temperature"]` as T."""
-        return softened(outputs, float(self.about.get("temperature", 1.0)))
+        """Return the probabilities of outputs z: softmax((z - log w) / T).
+
+        T is `about["temperature"]`, w `about["class weights"]`: those of the loss, or 1.
+        """
+        logits = as_they_occur(outputs, self.about.get("class weights"))
+        return softened(logits, float(self.about.get("temperature", 1.0)))
 
     def probabilities(self, table: Table) -> Array:
         """Return each row's probabilities of the classes, float64 of shape (rows, classes)."""
@@ -85,11 +89,12 @@ class TableModel:
     def chosen(self, shares: Array) -> Array:
         """Return the class of each row of probabilities: the likeliest, or by the threshold of two classes.
 
+        Where the loss weighed classes, it is that of the largest probability times weight.
         `about["threshold"]` names a class and the probability from which on it is said.
         """
         told = self.about.get("threshold")
         if told is None or not isinstance(self.target, Classes) or len(self.target.values) != 2:
-            return np.asarray(shares.argmax(axis=1))
+            return likeliest(shares, self.about.get("class weights"))
         return from_on(shares, self.target.values.index(str(told["class"])), float(told["from"]))
 
     def predictions(self, table: Table) -> dict[str, list[str]]:
@@ -124,7 +129,7 @@ class TableModel:
 
         Raises InputError where it is no model file, or not of a table.
         """
-        network, about = load_model(path, None if own is None else lambda about: own(*sizes(about)))
+        network, about, label = load_labelled(path, None if own is None else lambda about: own(*sizes(about)))
         try:
             columns = [_column(spec) for spec in about.pop("columns")]
             target = _target(about.pop("target"))
@@ -136,7 +141,7 @@ class TableModel:
             wanted, got = "holds a network, but not the columns of a table", str(error)
             hint = "a file that `clearprop train` wrote, or clearprop.interop.load_model in Python"
             raise InputError(lesson(f"reading {path}", wanted, got, hint=hint)) from error
-        return cls(network, columns, target, about)
+        return cls(network, columns, target, about, label)
 
 
 def softened(outputs: Array, temperature: float) -> Array:
@@ -159,6 +164,7 @@ def _check_about(about: dict[str, Any], target: Target, network: Any, inputs: in
     heat = float(about.get("temperature", 1.0))
     if not 0 < heat < 1e6:
         raise ValueError(f"the temperature {heat}")
+    check_class_weights(about, len(target.values) if isinstance(target, Classes) else 0)
     told = about.get("threshold")
     if told is not None and (
         told["class"] not in getattr(target, "values", ()) or not 0 <= told["from"] <= 1
@@ -170,6 +176,13 @@ def _check_about(about: dict[str, Any], target: Target, network: Any, inputs: in
         expected = len(getattr(first, "places", range(inputs)))
         if len(typical) != expected or not np.isfinite(np.asarray(typical, np.float64)).all():
             raise ValueError(f"{len(typical)} typical features, where there are {expected}")
+
+
+def check_class_weights(about: dict[str, Any], classes: int) -> None:
+    """Raise ValueError for weights of classes that cannot be."""
+    given = about.get("class weights")
+    if given is not None and (len(given) != classes or not all(0 <= float(w) < 1e9 for w in given)):
+        raise ValueError(f"the weights of classes {given}")
 
 
 def _quantiles(target: Target, outputs: Array) -> list[tuple[float, Array]]:
