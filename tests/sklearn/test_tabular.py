@@ -190,3 +190,83 @@ def test_losses_that_cannot_be(change, least, message):
     x, y = wages(40)
     with pytest.raises(ValueError, match=message):
         TabularRegressor(**QUICK | change).fit(x, np.append(y[1:], least))
+
+
+WHOLE = QUICK | {"patience": None, "epochs": 6, "warm_start": True}
+
+
+def goal(kind):
+    x, y = numbers()
+    return x, y if kind is TabularClassifier else x[:, 0] * x[:, 1]
+
+
+@pytest.mark.parametrize("weighed", [False, True], ids=["", "weighed"])
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+def test_going_on_ends_with_the_bits_of_an_unbroken_fit(kind, weighed):
+    x, y = goal(kind)
+    weight = np.random.default_rng(0).uniform(size=len(y)) if weighed else None
+    whole = kind(**WHOLE).fit(x, y, weight)
+    warm = kind(**WHOLE | {"epochs": 2}).fit(x, y, weight).set_params(epochs=4).fit(x, y, weight)
+    part = kind(**WHOLE | {"warm_start": False})
+    for turn in range(6):
+        more = {"classes": np.unique(y)} if kind is TabularClassifier and not turn else {}
+        part = pickle.loads(pickle.dumps(part)).partial_fit(x, y, sample_weight=weight, **more)
+
+    for other in (warm, part):
+        assert (other.n_iter_, other.loss_curve_) == (6, whole.loss_curve_)
+        for mine, theirs in zip(
+            whole.network_.state_dict().values(), other.network_.state_dict().values(), strict=True
+        ):
+            np.testing.assert_array_equal(mine, theirs)
+    assert whole.loss_curve_[-1] < whole.loss_curve_[0]
+
+
+def test_parts_of_a_table_are_learned_from_one_after_the_other():
+    pandas = pytest.importorskip("pandas")
+    columns, y = shops(600)
+    frame = pandas.DataFrame(columns)
+    model = TabularRegressor(**QUICK)
+    for _ in range(30):
+        for part in (slice(0, 200), slice(200, 450)):
+            model.partial_fit(frame[part], y[part])
+
+    assert model.n_iter_ == 60
+    assert model.score(frame[450:], y[450:]) > 0.5
+    model.partial_fit(frame[:3], y[:3])  # fewer rows than a batch
+
+
+def test_a_fit_can_be_gone_on_with_by_parts():
+    x, y = numbers(400)
+    model = TabularClassifier(**QUICK).fit(x[:200], y[:200])
+    before = model.score(x[200:], y[200:])
+    for _ in range(20):
+        model.partial_fit(x, y)
+    assert (model.n_iter_ > 20, model.score(x[200:], y[200:]) >= before) == (True, True)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"hidden": (8,)}, r"goes on with the hidden that it began with, \(16,\): \(8,\)"),
+    ({"members": 3}, "goes on with the members"), ({"dropout": 0.5}, "goes on with the dropout"),
+    ({"class_weight": "balanced"}, "the same in each part: 'balanced'"),
+])  # fmt: skip
+def test_going_on_with_other_settings_is_refused(change, message):
+    x, y = numbers()
+    model = TabularClassifier(**QUICK).fit(x, y).set_params(**change)
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(x, y)
+
+
+def test_going_on_with_others_than_before_is_refused():
+    x, y = numbers()
+    with pytest.raises(ValueError, match="wants all classes in the first call"):
+        TabularClassifier(**QUICK).partial_fit(x, y)
+    model = TabularClassifier(**QUICK).partial_fit(x, y, classes=["other", "same"])
+    with pytest.raises(ValueError, match="wants the classes of the first call"):
+        model.partial_fit(x, y, classes=["same"])
+    with pytest.raises(ValueError, match=r"the classes that it knows: y has \['new'\]"):
+        model.partial_fit(x, np.where(np.arange(len(y)) == 3, "new", y))
+    with pytest.raises(ValueError, match="features"):
+        model.partial_fit(x[:, :2], y)
+    number = TabularRegressor(**QUICK).fit(x, x[:, 0] ** 2 + 1).set_params(loss="gamma")
+    with pytest.raises(ValueError, match="goes on with the loss that it began with: loss='gamma'"):
+        number.partial_fit(x, x[:, 0] ** 2 + 1)

@@ -47,7 +47,7 @@ def settled(job: Any) -> dict[str, Any]:
 
 
 def weighed_by(weights: Array | None) -> dict[str, Any]:
-    """Return what a model file keeps of the weights of classes in the loss, which probabilities are without."""
+    """Return what a model file keeps of the classes' weights in the loss; probabilities are without them."""
     return {} if weights is None else {"class weights": [float(f"{weight:.7g}") for weight in weights]}
 
 

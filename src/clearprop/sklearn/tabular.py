@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ from clearprop.data.reading.frames import from_frame, is_frame
 from clearprop.data.split import split_indices
 from clearprop.errors import lesson
 from clearprop.ops import random
+from clearprop.sklearn import naming
 from clearprop.train.average import is_count
 from clearprop.train.objectives import checked_levels, objective
 from clearprop.train.tabular import EachMember, Tabular
@@ -46,6 +48,7 @@ from clearprop.train.weighting import Weighted, class_weights, precise
 
 if TYPE_CHECKING:
     from clearprop.nn.container import Sequential
+    from clearprop.train.callbacks import Callback
     from clearprop.train.history import History
 
 Array = npt.NDArray[Any]
@@ -78,6 +81,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         patience: int | None = Tabular.patience,
         validation_fraction: float = 0.15,
         columns: Mapping[str, str] | None = None,
+        warm_start: bool = False,
         random_state: Any = None,
         compile: Any = "auto",
     ) -> None:
@@ -94,6 +98,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.columns = columns
+        self.warm_start = warm_start
         self.random_state = random_state
         self.compile = compile
 
@@ -154,49 +159,88 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         kept, held = split_indices(len(y), self.validation_fraction, seed, strata)
         return np.sort(kept), np.sort(held)
 
-    def _learn(self, X: Any, y: Array, target: Target, sample_weight: Any) -> None:
-        """Make the network for the rows and train it; all chance comes from `random_state`."""
-        table = self._table(X, reset=True)
-        weights = None
+    def _begins(self, part: bool) -> bool:
+        """Return whether a training is to begin, rather than to go on from where the last one stopped."""
+        return not hasattr(self, "network_") or not (part or self.warm_start)
+
+    def _learn(self, X: Any, y: Array, target: Target, sample_weight: Any, part: bool = False) -> None:
+        """Make the network for the rows, or take that of the last fit, and train it.
+
+        All chance comes from `random_state`. A `part` is one epoch over all rows given: none is held out.
+        """
+        begins, settings = self._begins(part), self._settings()
+        table = self._table(X, reset=begins)
+        weights: Any = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
-        settings, seed = self._settings(), int(check_random_state(self.random_state).randint(2**31))
-        kept, held = self._held_out(y, seed)
+        if begins:
+            self._seed = int(check_random_state(self.random_state).randint(2**31))
+        kept, held = self._held_out(y, self._seed) if not part else (np.arange(len(y)), np.arange(0))
         if weights is not None and not (weights[kept].any() and weights[held].any()):
             kept, held = np.arange(len(y)), held[:0]  # of both parts a row is to count
-        training = table.rows(kept)
+        before = random.get_rng_state()
+        try:
+            if begins:
+                random.manual_seed(self._seed)
+                self._begin(table.rows(kept), target, settings)
+            else:
+                self._take_changes(settings)
+            goal: Any = y if y.dtype.kind == "i" else y[:, None].astype(np.float32)
+            loss: Any = EachMember(self._loss(goal[kept]))
+            if weights is not None:
+                goal, loss = (goal, precise(weights, np.float32)), Weighted(loss, rows=True)
+            parts = [(encode(table.rows(rows), self.encodings_), _rows(goal, rows)) for rows in (kept, held)]
+            self._train(settings, loss, parts[0], parts[1] if len(held) else None, part)
+        finally:
+            random.set_rng_state(before)
+
+    def _begin(self, training: Table, target: Target, settings: Tabular) -> None:
+        """Learn the columns' encodings, and make a fresh network and all that a training changes."""
         findings = guessed(training, self.columns)
         self.encodings_: list[Column] = learn_columns(training, Reading("", "", findings), robust=True)
         if not self.encodings_:
             said = "; ".join(f"{name} is {found.kind}" for name, found in findings.items())
             raise ValueError(lesson(f"{type(self).__name__}.fit(X, y)", "wants columns to learn from", said))
-        self.target_ = target
-        x = encode(training, self.encodings_)
-        goal: Any = y if y.dtype.kind == "i" else y[:, None].astype(np.float32)
-        loss: Any = EachMember(self._loss(goal[kept]))
-        if weights is not None:
-            goal, loss = (goal, precise(weights, np.float32)), Weighted(loss, rows=True)
-        before = random.get_rng_state()
-        try:
-            random.manual_seed(seed)
-            network = settings.network(self.encodings_, target, x)
-            optimizer = settings.optimizer(network)
-            epochs = self.epochs or settings.epochs(len(x))
-            batches = settings.batches(x, _rows(goal, kept))
-            self.history_ = train.fit(
-                network, loss, batches,
-                validation=(encode(table.rows(held), self.encodings_), _rows(goal, held))
-                if len(held)
-                else None,
-                epochs=epochs, optimizer=optimizer, patience=self.patience,
-                callbacks=[settings.schedule(optimizer, epochs * len(batches))], compile=self.compile,
-                progress=False,
-            )  # fmt: skip
-        finally:
-            random.set_rng_state(before)
+        network = settings.network(self.encodings_, target, encode(training, self.encodings_))
+        self.target_, self.network_ = target, network
+        self._made, self._kept, self._steps = settings, _Kept(random.get_rng_state()), 0
+        self.n_iter_: int = 0
+        self.loss_curve_: list[float] = []
+
+    def _take_changes(self, settings: Tabular) -> None:
+        """Raise ValueError where the network that is gone on with was made by other settings."""
+        for name in ("hidden", "members", "pieces", "embedding", "dropout", "weight_decay"):
+            given, made = getattr(settings, name), getattr(self._made, name)
+            if given != made:
+                wanted, hint = f"goes on with the {name} that it began with, {made}", "warm_start=False"
+                raise ValueError(lesson(type(self).__name__, wanted, repr(given), hint=hint))
+
+    def _train(self, settings: Tabular, loss: Any, rows: Any, held: Any, part: bool) -> None:
+        """Train for some epochs; the optimizer's memory, the order of rows and chance go on."""
+        network, kept = copy.deepcopy(self.network_).float(), self._kept
+        optimizer = settings.optimizer(network)
+        random.set_rng_state(kept.chance)
+        batches = settings.batches(*rows)
+        if kept.optimizer is not None:
+            options = optimizer.state_dict()["param_groups"]  # not what a schedule made of them
+            optimizer.load_state_dict(kept.optimizer | {"param_groups": options})
+            batches.generator.bit_generator.state = kept.order
+            random.set_rng_state(kept.chance)  # making the batches draws a number
+        epochs = 1 if part else self.epochs or settings.epochs(len(rows[0]))
+        if part or self.warm_start or self._steps:
+            rate: Callback = settings.rise(optimizer, self._steps)
+        else:
+            rate = settings.schedule(optimizer, epochs * len(batches))
+        self.history_ = train.fit(
+            network, loss, batches, validation=held, epochs=epochs, optimizer=optimizer,
+            patience=None if part else self.patience, callbacks=[rate], compile=self.compile, progress=False,
+        )  # fmt: skip
+        order = batches.generator.bit_generator.state
+        self._kept = _Kept(random.get_rng_state(), optimizer.state_dict(), order)
+        self._steps += len(self.history_) * len(batches)
         self.network_ = network.double()  # so that an answer does not depend on the rows beside it
-        self.n_iter_: int = len(self.history_)
-        self.loss_curve_: list[float] = list(self.history_["loss"])
+        self.n_iter_ += len(self.history_)
+        self.loss_curve_ += list(self.history_["loss"]) if len(self.history_) else []
 
     def _loss(self, goal: Array) -> Any:
         raise NotImplementedError
@@ -211,6 +255,14 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.non_deterministic = False
         return tags
+
+
+class _Kept(NamedTuple):
+    """What a training goes on with, besides the weights."""
+
+    chance: Any
+    optimizer: dict[str, Any] | None = None
+    order: Any = None
 
 
 def _rows(goal: Any, rows: Array) -> Any:
@@ -232,6 +284,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     is a missing cell. `columns` says what some are (`{"zip": "category"}`); one of a single value, or of
     words that differ in every row, is left out (`encodings_` has the others). A part of the rows
     (`validation_fraction`) is held out to end the training where it is best; without `patience` none is.
+    With `warm_start` each fit goes on from where the last one stopped, as `partial_fit` does, to the bits of
+    an unbroken fit where none is held out: as no end is known, the rate rises to `lr` and stays there.
     `class_weight` is "balanced" or weighs the labels. Raises ValueError for targets of one class.
 
     >>> from sklearn.datasets import load_iris
@@ -258,6 +312,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         patience: int | None = Tabular.patience,
         validation_fraction: float = 0.15,
         columns: Mapping[str, str] | None = None,
+        warm_start: bool = False,
         class_weight: Any = None,
         random_state: Any = None,
         compile: Any = "auto",
@@ -265,22 +320,46 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         super().__init__(
             hidden=hidden, members=members, pieces=pieces, embedding=embedding, dropout=dropout, lr=lr,
             weight_decay=weight_decay, batch_size=batch_size, steps=steps, epochs=epochs, patience=patience,
-            validation_fraction=validation_fraction, columns=columns, random_state=random_state,
-            compile=compile,
+            validation_fraction=validation_fraction, columns=columns, warm_start=warm_start,
+            random_state=random_state, compile=compile,
         )  # fmt: skip
         self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularClassifier:
-        """Learn from rows and their classes."""
+        """Learn from rows and their classes; with `warm_start` go on from where the last fit stopped."""
+        return self._fit(X, y, sample_weight, False)
+
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> TabularClassifier:
+        """Take one more epoch, over these rows; the first call has to name all `classes`.
+
+        What the columns are is learned in the first call. Raises ValueError for `class_weight="balanced"`,
+        which would weigh each part by itself.
+        """
+        if isinstance(self.class_weight, str):
+            called, hint = "TabularClassifier.partial_fit", "class_weight={label: weight, ...}"
+            wanted = "wants weights of classes that are the same in each part"
+            raise ValueError(lesson(called, wanted, repr(self.class_weight), hint=hint))
+        with naming.named(self, classes):
+            return self._fit(X, y, sample_weight, True)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, part: bool) -> TabularClassifier:
         y = _no_rows_missing(self, X, y)
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            got = f"one class: {self.classes_[0]!r}"
-            raise ValueError(lesson("TabularClassifier", "wants two classes or more", got))
+        if self._begins(part):
+            known = self.__dict__.pop("_known", None)
+            self.classes_ = np.unique(y) if known is None else known
+            if len(self.classes_) < 2:
+                got = f"one class: {self.classes_[0]!r}"
+                raise ValueError(lesson("TabularClassifier", "wants two classes or more", got))
+        new = np.setdiff1d(y, self.classes_)
+        if new.size:
+            wanted = "wants the classes that it knows"
+            raise ValueError(lesson("TabularClassifier", wanted, f"y has {new.tolist()}"))
         target = Classes("target", tuple(map(str, self.classes_)))
-        self._learn(X, codes.astype(np.int64), target, sample_weight)
+        self._learn(X, np.searchsorted(self.classes_, y).astype(np.int64), target, sample_weight, part)
         return self
 
     def _loss(self, goal: Array) -> Any:
@@ -346,29 +425,42 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
         patience: int | None = Tabular.patience,
         validation_fraction: float = 0.15,
         columns: Mapping[str, str] | None = None,
+        warm_start: bool = False,
         random_state: Any = None,
         compile: Any = "auto",
     ) -> None:
         super().__init__(
             hidden=hidden, members=members, pieces=pieces, embedding=embedding, dropout=dropout, lr=lr,
             weight_decay=weight_decay, batch_size=batch_size, steps=steps, epochs=epochs, patience=patience,
-            validation_fraction=validation_fraction, columns=columns, random_state=random_state,
-            compile=compile,
+            validation_fraction=validation_fraction, columns=columns, warm_start=warm_start,
+            random_state=random_state, compile=compile,
         )  # fmt: skip
         self.loss = loss
         self.quantiles = quantiles
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularRegressor:
-        """Learn from rows and their numbers."""
+        """Learn from rows and their numbers; with `warm_start` go on from where the last fit stopped."""
+        return self._fit(X, y, sample_weight, False)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularRegressor:
+        """Take one more epoch, over these rows; the first call learns what the columns are, and y's scale."""
+        return self._fit(X, y, sample_weight, True)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, part: bool) -> TabularRegressor:
         y = column_or_1d(_no_rows_missing(self, X, y), warn=True).astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             scale = float(y.std())
         if not np.isfinite(scale):
             got = f"{np.abs(y).max():.3g}"
             raise ValueError(lesson("TabularRegressor, y", "wants numbers that can be squared", got))
-        target = self._target(y, scale)
+        target: Any = self._target(y, scale)
+        if not self._begins(part):
+            if type(target) is not type(self.target_):
+                wanted, hint = "goes on with the loss that it began with", "warm_start=False"
+                raise ValueError(lesson("TabularRegressor", wanted, f"loss={self.loss!r}", hint=hint))
+            target = self.target_
         goal = y / target.mean if isinstance(target, Count) else (y - target.mean) / target.scale
-        self._learn(X, goal, target, sample_weight)
+        self._learn(X, goal, target, sample_weight, part)
         return self
 
     def _target(self, y: Array, scale: float) -> Quantity:

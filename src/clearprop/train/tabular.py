@@ -98,6 +98,21 @@ class Tabular:
         """Return the rate's way over so many steps, as a callback."""
         return one_cycle(optimizer, self.lr, steps)
 
+    def rise(self, optimizer: Any, taken: int) -> Scheduled:
+        """Return the rate's way after `taken` steps where no end is known: it stays at `lr`."""
+        for group in optimizer.param_groups:
+            group["lr"] = self.lr
+        return rising(optimizer, max(1, self.steps // 10), taken)
+
+
+def rising(optimizer: Any, steps: int, taken: int) -> Scheduled:
+    """Return a rate that rises to the optimizer's own over so many steps, and stays there, as a callback.
+
+    So many steps were `taken` before.
+    """
+    schedule = optim.LambdaLR(optimizer, lambda step: min(1.0, (taken + step + 1) / steps))
+    return Scheduled(schedule, each="step")
+
 
 def one_cycle(optimizer: Any, lr: float, steps: int) -> Scheduled:
     """Return a rate that rises to `lr` and falls along a cosine, over so many steps, as a callback."""
