@@ -52,6 +52,7 @@ class ASGD(Optimizer):
     """Averaged stochastic gradient descent: `state[p]["ax"]` is the average; see `asgd`."""
 
     formula: Any = staticmethod(asgd)
+    single: tuple[str, ...] = ("eta", "mu")
     limits: ClassVar[dict[str, tuple[float, float]]] = {**Optimizer.limits, "lambd": (0.0, math.inf)}
 
     def __init__(

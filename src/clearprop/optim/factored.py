@@ -70,6 +70,7 @@ class Adafactor(Optimizer):
     """
 
     formula: Any = staticmethod(adafactor)
+    pairs: bool = False
     ways: ClassVar[dict[str, Any]] = {"foreach": None}
     limits: ClassVar[dict[str, tuple[float, float]]] = {
         "lr": (0.0, math.inf),
@@ -185,6 +186,7 @@ class Muon(Optimizer):
     """
 
     formula: Any = staticmethod(muon)
+    pairs: bool = False
     ways: ClassVar[dict[str, Any]] = {}
     rounds: tuple[str, ...] = ("ns_steps",)
 

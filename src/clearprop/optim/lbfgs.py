@@ -52,6 +52,7 @@ class LBFGS(Optimizer):
     bookkeeping: Any = (*Optimizer.bookkeeping, "memory")
 
     ways: ClassVar[dict[str, Any]] = {}
+    pairs: bool = False
 
     @staticmethod
     def formula(*_: Any) -> Any:

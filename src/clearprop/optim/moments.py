@@ -112,6 +112,7 @@ class NAdam(Optimizer):
     """NAdam: Adam that looks a step ahead; see `nadam`."""
 
     formula: Any = staticmethod(nadam)
+    single: tuple[str, ...] = ("mu_product",)
     limits: ClassVar[dict[str, tuple[float, float]]] = {
         **Optimizer.limits,
         "momentum_decay": (0.0, math.inf),

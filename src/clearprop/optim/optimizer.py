@@ -39,6 +39,8 @@ class Optimizer:
     )  # what it says otherwise when they change
     optional: tuple[str, ...] = ("weight_decay",)
     kinds: tuple[str, ...] = ()  # options that make it another optimizer: a state's must be its own
+    pairs: bool = True  # whether a complex parameter is to it two real ones; else it takes none
+    single: tuple[str, ...] = ()  # what it remembers as one number, whatever the parameter's shape
     unwritten: tuple[str, ...] = ()  # what PyTorch's state has not, and a resumed training can do without
     ways: ClassVar[dict[str, Any]] = {"foreach": None, "capturable": False, "differentiable": False}
     """What PyTorch says in a state of how it runs a step: written as it begins, read and left alone."""
@@ -88,6 +90,11 @@ class Optimizer:
         """
         return np.zeros_like(p._value)
 
+    def _start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
+        """Return the same, for both parts of complex entries."""
+        first = self.start(name, group, p)
+        return first + 1j * first if p._value.dtype.kind == "c" and name not in self.single else first
+
     def counts(self, group: ParameterGroup) -> bool:
         """Tell whether the formula asks for the number of steps taken, this one included."""
         return True
@@ -129,6 +136,9 @@ class Optimizer:
             if p in taken:
                 raise ValueError(lesson(called, "wants each parameter once", describe(p)))
             taken.add(p)
+            if p.dtype.kind == "c" and not self.pairs:
+                hint = "its real and imaginary parts as two parameters"
+                raise TypeError(lesson(called, "takes no complex parameters", describe(p), hint=hint))
         self.check(self.defaults | options)
         self._refuse_lost(params, (self.defaults | options).get("eps"))
         own = ParameterGroup(params, self.defaults | options, self.optional, self.check, self.rounds)
@@ -237,9 +247,24 @@ class Optimizer:
             memory = self._memory(group, p, slots) if slots else ()
             if counts is not None:
                 numbers["step"] = counts[self.state[p]["step"]]
-            new = formula(read(p), g, *[read(t) for t in memory], **numbers)
+            before = read(p), g, *[read(t) for t in memory]
+            if p._value.dtype.kind == "c":
+                new = self._by_pairs(before, slots, numbers)
+            else:
+                new = formula(*before, **numbers)
             for tensor, value in zip((p, *memory), new, strict=True):
                 hand_over(tensor, value if value is not g else np.array(g))  # `p.grad *= 2` is p's alone
+
+    def _by_pairs(self, before: tuple[Any, ...], slots: tuple[str, ...], numbers: Any) -> list[Any]:
+        """Return what the formula makes of complex arrays, each the pairs of its real and imaginary parts."""
+        dtype, one = before[0].dtype, [name in self.single for name in ("", "", *slots)]
+        given = [
+            x.real if is_one else np.stack([x.real, x.imag], axis=-1)
+            for x, is_one in zip(before, one, strict=True)
+        ]
+        new = type(self).formula(*given, **numbers)
+        parts = zip(new, (one[0], *one[2:]), strict=True)
+        return [np.add(x, 0j).astype(dtype) if is_one else x[..., 0] + 1j * x[..., 1] for x, is_one in parts]
 
     def _memory(self, group: ParameterGroup, p: Tensor, slots: tuple[str, ...]) -> list[Tensor]:
         """Return the arrays remembered for a parameter, of its dtype."""
@@ -247,7 +272,7 @@ class Optimizer:
         for name in slots:
             known = state.get(name)
             if known is None or known._value.dtype != p._value.dtype:  # new, or the model was converted since
-                start = self.start(name, group, p) if known is None else known._value.astype(p._value.dtype)
+                start = self._start(name, group, p) if known is None else known._value.astype(p._value.dtype)
                 state[name] = Tensor(start, f"{p.name or 'p'}.{name}", requires_grad=False)
         return [state[name] for name in slots]
 
@@ -328,7 +353,7 @@ class Optimizer:
                 if name == "step":
                     old[name] = self._counter(old.get(name), float(memory.get(name, 0.0)), counters)
                     continue
-                found = memory[name] if name in memory else self.start(name, group_of[p], p)
+                found = memory[name] if name in memory else self._start(name, group_of[p], p)
                 array = np.asarray(found, p.dtype)
                 if name in old:
                     assign(old[name], array)

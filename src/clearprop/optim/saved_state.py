@@ -112,7 +112,8 @@ def _memory(optimizer: Optimizer, p: Tensor, i: Any, saved: Any) -> Memory:
         fits = array.shape == shape if key != "step" else array.size == 1
         if not fits:
             raise _refused(optimizer, wanted, f"{key} is {array.shape}", place)
-        if array.dtype.kind not in "fiu" or (key == "step" and not float(array.reshape(())) >= 0):
+        kinds = "fiuc" if p.dtype.kind == "c" and key != "step" else "fiu"
+        if array.dtype.kind not in kinds or (key == "step" and not float(array.reshape(())) >= 0):
             raise _refused(optimizer, "wants numbers", f"{key} is of {array.dtype}", place)
     if memory and "step" not in memory:
         memory["step"] = np.float64(1)  # PyTorch's SGD keeps no count: not the first step is all it asks

@@ -61,6 +61,7 @@ class SparseAdam(Optimizer):
     """
 
     formula: Any = staticmethod(sparse_adam)
+    pairs: bool = False
     ways: ClassVar[dict[str, Any]] = {}
     optional: tuple[str, ...] = ()
 

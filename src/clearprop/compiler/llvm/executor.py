@@ -66,6 +66,8 @@ class Native:
     ) -> None:
         if not arrays_readable():
             raise Unlowered("native code reads arrays, which this interpreter lays out differently")
+        if any(v.dtype.kind == "c" for _, v in program.assignments):
+            raise Unlowered("native code keeps no complex Tensors")
         self.program: Program = placed(prepared(program, form))
         self.threads: int = cores() if threads is None else threads  # of which no cut depends
         once, each = parted(Grouping(self.program, kind).groups, self.program, varying)
