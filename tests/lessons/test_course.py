@@ -11,6 +11,7 @@ from clearprop import check_node, optim
 from clearprop.errors import InputError
 from clearprop.lessons import course, english, german, notebook
 from clearprop.lessons.exercises import FILES
+from clearprop.lessons.findings import FOUND
 from clearprop.lessons.graphs import SOURCES, names, output, variables
 from clearprop.lessons.page import page, steps_of
 from clearprop.lessons.texts import ORDER, told
@@ -142,6 +143,9 @@ def test_an_exercise_fails_as_it_is_given_and_passes_when_solved(name):
     assert graded == [False, True]
 
 
+FOOLING = ("one-class", "likelihood", "guessing")  # whose loss falls, of other numbers or after a bad start
+
+
 @pytest.mark.parametrize("name", TROUBLES)
 def test_the_doctor_finds_each_trouble_and_the_mended_line_cures_it(name):
     expected = {
@@ -150,13 +154,15 @@ def test_the_doctor_finds_each_trouble_and_the_mended_line_cures_it(name):
         "dead": "dead units",
         "softmax": "softmax before CrossEntropyLoss",
         "zero-grad": "zero_grad() forgotten",
-    }[name]
+    } | {found: FOUND[found][3] for found in FOUND}
     trouble = TROUBLES[name]
     broken, mended = losses(trouble.source), losses(trouble.cured)
 
-    assert any(found.startswith(expected) for found in examined(name).names)
+    assert any(found.startswith(expected[name]) for found in examined(name).names)
     assert trouble.source != trouble.cured
     assert mended[-1] < 0.2 * mended[0]
+    if name in FOOLING:
+        return
     assert broken[-1] is None or broken[-1] > 3 * mended[-1]
 
 

@@ -268,6 +268,166 @@ LESSONS: dict[str, dict[str, Any]] = {
         "exercise": "Adding is a feature, too. How can you use it to train with batches that do not fit into "
         "memory?",
     },
+    "unused": {
+        "title": "Why does it not learn? A parameter that is never used",
+        "text": [
+            "`.value` gives the numbers without the graph. Nothing that comes before it gets a gradient, so"
+            " the first layer keeps its first weights for ever.",
+            "The rest may still learn a little, which hides the mistake. The cure: stay in the graph, "
+            "without `.value`, `detach()` or `np.array` on the way.",
+        ],
+        "exercise": "Which gradients are None after one `backward()`? Why is the loss not constant?",
+    },
+    "unknown": {
+        "title": "Why does it not learn? Parameters the optimizer does not know",
+        "text": [
+            "Every parameter gets its gradient, but a step changes only those that the optimizer was given."
+            " Here it knows one bias.",
+            "The cure: make the optimizer from `model.parameters()`, when the model is complete.",
+        ],
+        "exercise": "Which loss is the best that a single bias can reach?",
+    },
+    "frozen": {
+        "title": "Why does it not learn? Frozen parameters",
+        "text": [
+            "`requires_grad_(False)` takes parameters out of the graph: no gradient arrives, and no "
+            "optimizer moves them.",
+            "That is meant for a network whose first layers are kept. The cure, where it is not meant: "
+            "`requires_grad_(True)`.",
+        ],
+        "exercise": "When is it right to freeze all layers but the last?",
+    },
+    "vanishing": {
+        "title": "Why does it not learn? Vanishing gradients",
+        "text": [
+            "The slope of a sigmoid is 0.25 at most. Six of them in a row multiply the gradient by less "
+            "than 0.25 each, and almost nothing reaches the first layers.",
+            "The cure: an activation whose slope is 1 where its input is small, normalisation, or shortcuts"
+            " around layers.",
+        ],
+        "exercise": "How small is 0.25 to the power of 6?",
+    },
+    "exploding": {
+        "title": "Why does it not learn? Exploding gradients",
+        "text": [
+            "Weights that are much too large make every layer multiply what passes, forward as well as "
+            "backward. The numbers grow from layer to layer.",
+            "One step then throws the weights far away. The cure: initial weights that keep the size of the"
+            " numbers (`nn.init`), normalisation, or gradient clipping.",
+        ],
+        "exercise": "Eight units with weights of spread 8: by how much does one layer enlarge its inputs?",
+    },
+    "symmetric": {
+        "title": "Why does it not learn? All units alike",
+        "text": [
+            "Units with equal weights compute the same, receive the same gradient, and stay equal after "
+            "every step. A layer of eight is worth a single unit.",
+            "The cure: random initial weights, as layers make them themselves.",
+        ],
+        "exercise": "Why is it harmless that all biases begin at 0?",
+    },
+    "saturated": {
+        "title": "Why does it not learn? Saturated units",
+        "text": [
+            "Where the inputs of `tanh` are large, it is flat: its slope `1 - z**2` is nearly 0, and almost"
+            " no gradient passes.",
+            "The cure: scaled inputs, smaller initial weights, or ReLU, which is flat on one side only.",
+        ],
+        "exercise": "From which input on is the slope of `tanh` below 0.02?",
+    },
+    "flat": {
+        "title": "Why does it not learn? A loss without a slope",
+        "text": [
+            "Counting mistakes is flat almost everywhere: a small step of the weights changes no count, so "
+            "every gradient is 0.",
+            "The cure: a smooth loss that grows as an answer gets more wrong, such as cross entropy or the "
+            "hinge.",
+        ],
+        "exercise": "Draw the count and the hinge as functions of the margin.",
+    },
+    "nan": {
+        "title": "Why does it not learn? A NaN in the data",
+        "text": [
+            "One number that is not a number makes the loss NaN, then every gradient, and with the first "
+            "step every weight.",
+            "The cure: leave the row out, or fill in what is missing, such as the column's median.",
+        ],
+        "exercise": "After which step is no weight a number any more?",
+    },
+    "targets": {
+        "title": "Why does it not learn? Targets that are not scaled",
+        "text": [
+            "The squared error of numbers in the thousands is in the millions, and its gradient as large. "
+            "Steps of a size that suits usual networks come nowhere.",
+            "The cure: train on targets of mean 0 and spread 1, and scale the predictions back.",
+        ],
+        "exercise": "By how much does the squared error grow if targets are in metres and not in kilometres?",
+    },
+    "one-class": {
+        "title": "Why does it not learn? One class only",
+        "text": [
+            "If all labels are equal, the model learns to say so and nothing else. The loss falls to 0, "
+            "which looks like success.",
+            "The cure: data with examples of every class, and a look at the counts before training.",
+        ],
+        "exercise": "What would this model say of a row of another class?",
+    },
+    "likelihood": {
+        "title": "Why does it not learn? NLLLoss without log-softmax",
+        "text": [
+            "`NLLLoss` takes logarithms of probabilities. Of other numbers it has no lower bound: the loss "
+            "falls for ever, and means nothing.",
+            "The cure: `CrossEntropyLoss`, or `LogSoftmax` as the last layer.",
+        ],
+        "exercise": "What is the smallest value that cross entropy can have?",
+    },
+    "sigmoid": {
+        "title": "Why does it not learn? Sigmoid, applied twice",
+        "text": [
+            "The loss applies the sigmoid itself. Applied twice, no answer leaves the range from 0.5 to "
+            "0.73, and even a right one is punished.",
+            "The cure: leave out the last `Sigmoid`, or take `BCELoss`.",
+        ],
+        "exercise": "What is the sigmoid of 0 and of 1?",
+    },
+    "guessing": {
+        "title": "Why does it not learn? Worse than guessing",
+        "text": [
+            "The last layer's weights are so large that the model is sure of its answers before it has "
+            "learned anything, and half of them are wrong.",
+            "The first steps only undo that. The cure: smaller initial weights, and a look at whether rows "
+            "and labels belong together.",
+        ],
+        "exercise": "Which loss has a model that gives all of n classes equal odds?",
+    },
+    "linear": {
+        "title": "Why does it not learn? Layers without an activation",
+        "text": [
+            "Two linear layers in a row are one linear layer: `(x @ A) @ B` is `x @ (A @ B)`. What no line "
+            "separates, here the sign of a product, stays out of reach.",
+            "The cure: an activation between them.",
+        ],
+        "exercise": "Where do the curves part, and why does the broken one stop at about 0.69?",
+    },
+    "slow": {
+        "title": "Why does it not learn? A learning rate too low",
+        "text": [
+            "Every step goes the right way, and none goes far. The loss falls so slowly that it looks as if"
+            " it stood still.",
+            "The cure: larger steps, ten times at a time, until the loss swings; then a little less.",
+        ],
+        "exercise": "How many such steps lead as far as one at the mended rate?",
+    },
+    "overflow": {
+        "title": "Why does it not learn? Numbers that overflow",
+        "text": [
+            "`exp` of more than 88 is infinite in float32, and infinite over infinite is not a number. From"
+            " there NaN spreads to everything.",
+            "The cure: subtract the greatest exponent first, which changes nothing in the quotient. "
+            "`CrossEntropyLoss` does so itself.",
+        ],
+        "exercise": "Why does subtracting the same number from all leave the softmax as it is?",
+    },
 }
 
 WORDS = {

@@ -276,6 +276,171 @@ LESSONS: dict[str, dict[str, Any]] = {
         "exercise": "Das Addieren ist auch nützlich. Wie trainiert man damit mit Batches, die nicht in den "
         "Speicher passen?",
     },
+    "unused": {
+        "title": "Warum lernt es nicht? Ein Parameter, der nie benutzt wird",
+        "text": [
+            "`.value` gibt die Zahlen ohne den Graphen. Was davor kommt, bekommt keinen Gradienten, also "
+            "behält die erste Schicht für immer ihre ersten Gewichte.",
+            "Der Rest lernt vielleicht noch ein wenig, was den Fehler verdeckt. Abhilfe: im Graphen "
+            "bleiben, ohne `.value`, `detach()` oder `np.array` auf dem Weg.",
+        ],
+        "exercise": "Welche Gradienten sind None nach einem `backward()`? Warum ist der Verlust nicht "
+        "konstant?",
+    },
+    "unknown": {
+        "title": "Warum lernt es nicht? Parameter, die der Optimierer nicht kennt",
+        "text": [
+            "Jeder Parameter bekommt seinen Gradienten, aber ein Schritt ändert nur die, die dem Optimierer"
+            " gegeben wurden. Hier kennt er einen Bias.",
+            "Abhilfe: den Optimierer aus `model.parameters()` machen, wenn das Modell vollständig ist.",
+        ],
+        "exercise": "Welcher Verlust ist der beste, den ein einzelner Bias erreichen kann?",
+    },
+    "frozen": {
+        "title": "Warum lernt es nicht? Eingefrorene Parameter",
+        "text": [
+            "`requires_grad_(False)` nimmt Parameter aus dem Graphen: kein Gradient kommt an, und kein "
+            "Optimierer bewegt sie.",
+            "Das ist für ein Netz gedacht, dessen erste Schichten bleiben sollen. Abhilfe, wo es nicht "
+            "gemeint ist: `requires_grad_(True)`.",
+        ],
+        "exercise": "Wann ist es richtig, alle Schichten außer der letzten einzufrieren?",
+    },
+    "vanishing": {
+        "title": "Warum lernt es nicht? Verschwindende Gradienten",
+        "text": [
+            "Die Steigung eines Sigmoids ist höchstens 0,25. Sechs davon hintereinander nehmen den "
+            "Gradienten jeweils mal weniger als 0,25, und bei den ersten Schichten kommt fast nichts an.",
+            "Abhilfe: eine Aktivierung, deren Steigung bei kleinen Eingängen 1 ist, Normalisierung, oder "
+            "Abkürzungen um Schichten herum.",
+        ],
+        "exercise": "Wie klein ist 0,25 hoch 6?",
+    },
+    "exploding": {
+        "title": "Warum lernt es nicht? Explodierende Gradienten",
+        "text": [
+            "Viel zu große Gewichte lassen jede Schicht vervielfachen, was durch sie geht, vorwärts wie "
+            "rückwärts. Die Zahlen wachsen von Schicht zu Schicht.",
+            "Ein Schritt wirft die Gewichte dann weit weg. Abhilfe: Anfangsgewichte, die die Größe der "
+            "Zahlen erhalten (`nn.init`), Normalisierung, oder begrenzte Gradienten.",
+        ],
+        "exercise": "Acht Einheiten mit Gewichten der Streuung 8: um wie viel vergrößert eine Schicht ihre "
+        "Eingänge?",
+    },
+    "symmetric": {
+        "title": "Warum lernt es nicht? Alle Einheiten gleich",
+        "text": [
+            "Einheiten mit gleichen Gewichten berechnen dasselbe, bekommen denselben Gradienten und bleiben"
+            " nach jedem Schritt gleich. Eine Schicht aus acht ist so viel wert wie eine einzige.",
+            "Abhilfe: zufällige Anfangsgewichte, wie die Schichten sie selbst machen.",
+        ],
+        "exercise": "Warum schadet es nicht, dass alle Biases bei 0 beginnen?",
+    },
+    "saturated": {
+        "title": "Warum lernt es nicht? Gesättigte Einheiten",
+        "text": [
+            "Wo die Eingänge von `tanh` groß sind, ist es flach: die Steigung `1 - z**2` ist fast 0, und "
+            "fast kein Gradient kommt hindurch.",
+            "Abhilfe: skalierte Eingänge, kleinere Anfangsgewichte, oder ReLU, das nur auf einer Seite "
+            "flach ist.",
+        ],
+        "exercise": "Ab welchem Eingang ist die Steigung von `tanh` kleiner als 0,02?",
+    },
+    "flat": {
+        "title": "Warum lernt es nicht? Ein Verlust ohne Steigung",
+        "text": [
+            "Fehler zu zählen ist fast überall flach: ein kleiner Schritt der Gewichte ändert keine Anzahl,"
+            " also ist jeder Gradient 0.",
+            "Abhilfe: ein glatter Verlust, der wächst, je falscher eine Antwort ist, wie die Kreuzentropie "
+            "oder das Scharnier.",
+        ],
+        "exercise": "Zeichne die Anzahl und das Scharnier als Funktionen des Abstands.",
+    },
+    "nan": {
+        "title": "Warum lernt es nicht? Ein NaN in den Daten",
+        "text": [
+            "Eine Zahl, die keine ist, macht den Verlust zu NaN, dann jeden Gradienten, und mit dem ersten "
+            "Schritt jedes Gewicht.",
+            "Abhilfe: die Zeile weglassen, oder füllen, was fehlt, etwa mit dem Median der Spalte.",
+        ],
+        "exercise": "Nach welchem Schritt ist kein Gewicht mehr eine Zahl?",
+    },
+    "targets": {
+        "title": "Warum lernt es nicht? Zielwerte, die nicht skaliert sind",
+        "text": [
+            "Der quadratische Fehler von Zahlen in den Tausenden geht in die Millionen, und sein Gradient "
+            "ebenso. Schritte einer Größe, die zu üblichen Netzen passt, kommen nirgends an.",
+            "Abhilfe: auf Zielwerte mit Mittelwert 0 und Streuung 1 trainieren, und die Vorhersagen "
+            "zurückrechnen.",
+        ],
+        "exercise": "Um wie viel wächst der quadratische Fehler, wenn die Zielwerte in Metern statt in "
+        "Kilometern stehen?",
+    },
+    "one-class": {
+        "title": "Warum lernt es nicht? Nur eine Klasse",
+        "text": [
+            "Sind alle Labels gleich, lernt das Modell, das zu sagen, und nichts sonst. Der Verlust fällt "
+            "auf 0, was nach Erfolg aussieht.",
+            "Abhilfe: Daten mit Beispielen jeder Klasse, und vor dem Training ein Blick auf die Anzahlen.",
+        ],
+        "exercise": "Was würde dieses Modell von einer Zeile einer anderen Klasse sagen?",
+    },
+    "likelihood": {
+        "title": "Warum lernt es nicht? NLLLoss ohne Log-Softmax",
+        "text": [
+            "`NLLLoss` nimmt Logarithmen von Wahrscheinlichkeiten. Bei anderen Zahlen hat er keine untere "
+            "Grenze: der Verlust fällt für immer und bedeutet nichts.",
+            "Abhilfe: `CrossEntropyLoss`, oder `LogSoftmax` als letzte Schicht.",
+        ],
+        "exercise": "Was ist der kleinste Wert, den die Kreuzentropie haben kann?",
+    },
+    "sigmoid": {
+        "title": "Warum lernt es nicht? Zweimal Sigmoid",
+        "text": [
+            "Der Verlust wendet das Sigmoid selbst an. Zweimal angewandt verlässt keine Antwort den Bereich"
+            " von 0,5 bis 0,73, und selbst eine richtige wird bestraft.",
+            "Abhilfe: das letzte `Sigmoid` weglassen, oder `BCELoss` nehmen.",
+        ],
+        "exercise": "Was ist das Sigmoid von 0 und von 1?",
+    },
+    "guessing": {
+        "title": "Warum lernt es nicht? Schlechter als geraten",
+        "text": [
+            "Die Gewichte der letzten Schicht sind so groß, dass das Modell sich seiner Antworten sicher "
+            "ist, bevor es etwas gelernt hat, und die Hälfte ist falsch.",
+            "Die ersten Schritte machen nur das rückgängig. Abhilfe: kleinere Anfangsgewichte, und ein "
+            "Blick, ob Zeilen und Labels zusammengehören.",
+        ],
+        "exercise": "Welchen Verlust hat ein Modell, das allen n Klassen die gleiche Chance gibt?",
+    },
+    "linear": {
+        "title": "Warum lernt es nicht? Schichten ohne Aktivierung",
+        "text": [
+            "Zwei lineare Schichten hintereinander sind eine lineare Schicht: `(x @ A) @ B` ist `x @ (A @ "
+            "B)`. Was keine Gerade trennt, hier das Vorzeichen eines Produkts, bleibt unerreichbar.",
+            "Abhilfe: eine Aktivierung dazwischen.",
+        ],
+        "exercise": "Wo gehen die Kurven auseinander, und warum bleibt die falsche bei etwa 0,69 stehen?",
+    },
+    "slow": {
+        "title": "Warum lernt es nicht? Eine zu kleine Lernrate",
+        "text": [
+            "Jeder Schritt geht in die richtige Richtung, und keiner geht weit. Der Verlust fällt so "
+            "langsam, dass er stillzustehen scheint.",
+            "Abhilfe: größere Schritte, jeweils das Zehnfache, bis der Verlust schwingt; dann etwas weniger.",
+        ],
+        "exercise": "Wie viele solche Schritte führen so weit wie einer mit der reparierten Rate?",
+    },
+    "overflow": {
+        "title": "Warum lernt es nicht? Zahlen, die überlaufen",
+        "text": [
+            "`exp` von mehr als 88 ist in float32 unendlich, und unendlich durch unendlich ist keine Zahl. "
+            "Von da breitet sich NaN überallhin aus.",
+            "Abhilfe: zuerst den größten Exponenten abziehen, was am Quotienten nichts ändert. "
+            "`CrossEntropyLoss` tut das selbst.",
+        ],
+        "exercise": "Warum ändert es am Softmax nichts, von allen dieselbe Zahl abzuziehen?",
+    },
 }
 
 WORDS = {

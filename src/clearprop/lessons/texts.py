@@ -10,6 +10,7 @@ from typing import Any
 
 from clearprop.errors import InputError, lesson
 from clearprop.lessons import english, german
+from clearprop.lessons.findings import FOUND
 from clearprop.see.step.captions import Captions, captions_of
 
 TABLES = {"en": english, "de": german}
@@ -27,7 +28,7 @@ PARTS = {
         "training",
     ],
     "networks": ["attention", "convolution", "lstm", "batch-norm", "dropout", "adam"],
-    "troubles": ["rate", "scaling", "dead", "softmax", "zero-grad"],
+    "troubles": ["rate", "scaling", "dead", "softmax", "zero-grad", *FOUND],
 }
 ORDER = [name for names in PARTS.values() for name in names]
 ALGORITHMS = {"dag": "tree", "order": "recursive"}

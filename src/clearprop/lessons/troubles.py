@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.diagnosis.doctor import Diagnosis, doctor
+from clearprop.lessons.findings import FOUND
 from clearprop.modes import enable_grad
 from clearprop.ops import random
 
@@ -123,6 +124,9 @@ optimizer = optim.SGD(model.parameters(), lr=0.1)
 }
 
 
+TROUBLES |= {name: Trouble(lines, broken, mended) for name, (lines, broken, mended, _) in FOUND.items()}
+
+
 def losses(source: str) -> list[float | None]:
     """Run the lines, train, and return the loss before each step; None where it is no finite number."""
     state = random.get_rng_state()
@@ -143,7 +147,7 @@ def examined(name: str) -> Diagnosis:
         made = _run(TROUBLES[name].source)
     finally:
         random.set_rng_state(state)
-    with enable_grad():
+    with enable_grad(), np.errstate(all="ignore"):
         data = made["x"], made["y"]
         return doctor(made["model"], data, made["loss"], made["optimizer"], step=made["step"])
 

@@ -18,6 +18,7 @@ import numpy as np
 from clearprop.backward import sends, sent
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
+from clearprop.hooks import held
 from clearprop.tensor import Tensor
 from clearprop.typed.expression import Expression, parse
 
@@ -178,6 +179,15 @@ def _note(found: Pass, sent: Addend) -> None:
 
 
 def _start(visit: Callable[[Tensor, Any], None], output: Tensor) -> None:
+    if any(id(node) in held for node in topological_order(output, tracked=True)):
+        raise GradientError(
+            lesson(
+                "lecture",
+                "a pass that does not wait has no whole gradient to show a hook",
+                "there is a hook on one of the nodes",
+                hint="lecture.topological(t), which runs hooks, or handle.remove()",
+            )
+        )
     try:
         visit(output, _one(output))
     except RecursionError:

@@ -13,7 +13,7 @@ function button(words, does) {
 function tools(stage) {
   element("smaller").onclick = () => stage.zoom(0.8);
   element("larger").onclick = () => stage.zoom(1.25);
-  element("fit").onclick = () => stage.fit();
+  element("fit").onclick = () => stage.fit(true);
   element("full").onclick = () => stage.zoom(1 / stage.view.k);
   element("save-svg").onclick = () => saveSvg(stage);
   element("save-png").onclick = () => savePng(stage);

@@ -47,7 +47,7 @@ function listen(stage) {
   host.addEventListener("pointercancel", lifted);
   host.addEventListener("dblclick", (event) => {
     const thing = stage.at(...place(event));
-    if (!thing) stage.fit();
+    if (!thing) stage.fit(true);
   });
   host.addEventListener("keydown", (event) => pressed(stage, event));
   host.addEventListener("focusin", (event) => bring(stage, event.target.closest(".box")));
@@ -70,7 +70,7 @@ function bring(stage, element) {
 }
 
 const KEYS = {
-  "+": (stage) => stage.zoom(1.25), "=": (stage) => stage.zoom(1.25), "-": (stage) => stage.zoom(0.8), 0: (stage) => stage.fit(),
+  "+": (stage) => stage.zoom(1.25), "=": (stage) => stage.zoom(1.25), "-": (stage) => stage.zoom(0.8), 0: (stage) => stage.fit(true),
   1: (stage) => stage.zoom(1 / stage.view.k),
   ArrowLeft: (stage) => stage.pan(STEP, 0), ArrowRight: (stage) => stage.pan(-STEP, 0),
   ArrowUp: (stage) => stage.pan(0, STEP), ArrowDown: (stage) => stage.pan(0, -STEP),

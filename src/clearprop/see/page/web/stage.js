@@ -232,11 +232,14 @@ class Stage {
 
   scaleToFit() { return Math.min(SNUG, (this.width - 28) / this.tree.width, (this.height - 28) / this.tree.height); }
 
-  fit() {
-    const { view, tree } = this;
-    view.k = Math.max(LEAST, this.scaleToFit());
+  // Shows all; on a narrow screen, unless `whole` is asked for, as much as can be read, from the top on.
+  fit(whole = false) {
+    const { view, tree } = this, all = Math.max(LEAST, this.scaleToFit());
+    const readable = Math.min(1, (this.width - 28) / tree.width);
+    const top = !whole && this.width < NARROW && all < EASY && readable > all;
+    view.k = top ? readable : all;
     view.x = (this.width - tree.width * view.k) / 2;
-    view.y = (this.height - tree.height * view.k) / 2;
+    view.y = top ? 14 : (this.height - tree.height * view.k) / 2;
     this.move();
     this.fitted = true;
   }
