@@ -264,7 +264,7 @@ def test_one_module_is_shown_alone_with_what_comes_in(visit):
     assert page.locator("#way strong").text_content() == "net.0.3.attention"
     assert page.locator("g[id^=cp-stub]").count() == 1
     page.click("#way button:text('Everything')")
-    assert not page.is_visible("#way")
+    assert page.text_content("#way strong") == "Everything"
 
 
 def test_equal_layers_are_one_box_that_lists_them_and_leads_to_one(visit):
@@ -445,3 +445,16 @@ def test_a_graph_of_the_lecture_stands_in_the_columns_of_the_slides(visit):
     boxes = page.evaluate("clearprop.stage.tree.shownBoxes.map((b) => b.x + b.w / 2)")
     assert middle == pytest.approx([boxes[0], boxes[2], boxes[4]], abs=2)
     assert visit(deep()).locator(".heading").count() == 0
+
+
+def test_on_a_telephone_a_tall_graph_is_as_large_as_it_can_be_read(visit):
+    x = y = Tensor(np.ones((3, 2)), name="x")
+    for _ in range(7):
+        y = np.tanh(y * 0.5)
+    page = visit(draw(y.sum()), width=390, height=844)
+    at = "clearprop.stage.tree.shownBoxes.map(box => clearprop.stage.onScreen(box)[1])"
+
+    assert page.evaluate("clearprop.stage.view.k") * 10.5 >= 9
+    assert 0 <= min(page.evaluate(at)) < 40
+    page.click("#fit")
+    assert max(page.evaluate(at)) < page.evaluate("clearprop.stage.height")

@@ -31,7 +31,7 @@ def test_every_language_has_every_sentence_with_the_same_slots(language):
 def test_a_trace_speaks_german():
     steps = dag(language="de")
 
-    assert steps[0].sentence == "Add berechnet c aus a und b."
+    assert steps[0].sentence == "Add (Summe) berechnet c aus a und b."
     assert "b hatte 270; die Summe ist 297." in steps[-1].sentence
     assert steps[-1].chain == dag()[-1].chain
     assert steps.to_text().startswith("Vorwärts, von den Eingängen zum Ausgang")
@@ -128,3 +128,12 @@ def test_complex_numbers_are_shown_whole_and_not_asked_for():
     assert "const script = null" in page
     assert '"name":"z","box":0,"leaf":true,"number":true,"needs":true,"value":"1+2j"' in page
     assert "whole gradient of z" not in page
+
+
+def test_what_an_operation_is_called_stands_beside_its_name():
+    a, b = Tensor([[1.0, 2.0]], name="a"), Tensor([[3.0], [4.0]], name="b")
+    steps = trace(np.sum(a @ b), language="de")
+
+    assert steps[0].sentence == "Matmul (Matrixprodukt) berechnet c aus a und b."
+    assert "Die Regel von matmul (Matrixprodukt) macht daraus, was b bekommt." in steps[-1].sentence
+    assert trace(np.sum(a @ b))[0].sentence == "Matmul computes c from a and b."

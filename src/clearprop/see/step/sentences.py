@@ -22,6 +22,7 @@ from clearprop.see.drawing.boxes import title_of
 from clearprop.see.drawing.pictures import picture
 from clearprop.see.numbers import summary
 from clearprop.see.step.captions import SLOT
+from clearprop.see.step.operations import called
 from clearprop.tensor import Tensor
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -85,7 +86,7 @@ def _forward(step: Any) -> Told:
     known = (trace.names[x] if isinstance(x, Tensor) else trace.known.get(id(x)) for x in node.inputs)
     inputs = list(dict.fromkeys(filter(None, known)))
     told = trace.captions
-    sentence = told.say("forward", op=title_of(node), z=z, inputs=told.listed(inputs))
+    sentence = told.say("forward", op=called(title_of(node), told.language), z=z, inputs=told.listed(inputs))
     value = f"{{v{trace.index[node]}}}"
     slots = tuple(_slot(x, trace) for x in node.inputs)
     if np.ndim(node._value) == 0 and all(np.ndim(x) == 0 for x in node.values):
@@ -127,9 +128,9 @@ def _passes(step: Any) -> str:
         key = "arrays" if np.shape(step.amount) == np.shape(step.g) else "arrays summed"
     else:
         key = _how_far(step)
-    op = _op(step.node).name.replace("_", " ")
-    names = step.trace.names
-    return str(step.trace.captions.say(key, op=op, z=names[step.node], x=names[step.input]))
+    names, told = step.trace.names, step.trace.captions
+    op = called(_op(step.node).name.replace("_", " "), told.language)
+    return str(told.say(key, op=op, z=names[step.node], x=names[step.input]))
 
 
 def _how_far(step: Any) -> str:

@@ -30,7 +30,7 @@ function crumbs(stage, place) {
   const { tree } = stage, way = tree.way(tree.home), { opened } = stage;
   const said = (key, other) => tree.words[key] || other;
   const deeper = opened && opened.open && opened !== tree.home && tree.shown(opened) === opened ? opened : null;
-  place.hidden = way.length === 1 && !deeper;
+  place.hidden = !tree.deepest; // it keeps its place: what is below must not move when something is opened
   const before = way.flatMap((group, n) => {
     const words = group === tree.root ? said("everything", "Everything") : fullName(group);
     const last = n === way.length - 1;

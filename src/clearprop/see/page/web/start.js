@@ -6,6 +6,7 @@ function start() {
   tools(stage);
   listenEverywhere(() => stage);
   stage.on("folded", () => crumbs(stage, element("way")));
+  crumbs(stage, element("way"));
   if (!address.restore()) stage.begin(data.depth, data.expand);
   stage.rest();
   window.clearprop = { stage, data };

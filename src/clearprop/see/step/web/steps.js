@@ -431,6 +431,7 @@ function setStage(name) {
 
 // Gives each visible lane its frame, and the first time its view.
 function arrange() {
+  crumbs(stages[shown], element("way"));
   for (const name of Object.keys(lanes)) element(`lane-${name}`).hidden = !visible().includes(name);
   for (const name of visible()) {
     stages[name].resize();
@@ -445,7 +446,6 @@ function arrange() {
     stage.rest();
   }
   tools(stages[shown]);
-  crumbs(stages[shown], element("way"));
   search.stage = stages[shown];
   ticks();
   show();
