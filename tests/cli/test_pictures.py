@@ -232,7 +232,8 @@ def test_the_same_seed_gives_the_same_bits_and_a_resumed_run_too(tmp_path):
     [
         (("--target", "x"), "--target: is for a table"),
         (("--hidden", "8"), "--hidden: is for a network of linear layers: the network is 'resnet'."),
-        (("--folds", "3"), "--folds: is for a table"),
+        (("--group", "x"), "--group: is for a table"),
+        (("--threshold", "f1"), "--threshold: is of a target of two classes: 3 classes."),
         (("--size", "0x3"), "--size: wants the height and width in pixels, from 1 to 4096: '0x3'."),
         (("--augment", "spin"), "--augment: wants some of flip, crop, shift, or none: 'spin'."),
         (
@@ -404,7 +405,7 @@ def test_a_network_of_pictures_is_exported_whole(tmp_path, capsys):
     assert "1 x 8 x 8 inputs" in capsys.readouterr().out
     assert "of the classes left, right, whole" in (tmp_path / "m.py").read_text()
     assert run("explain", file, "none.csv") == 2
-    assert "holds a network, but not the columns of a table" in capsys.readouterr().err
+    assert "it is a model of pictures" in capsys.readouterr().err
 
 
 def test_a_network_of_own_classes_is_exported_with_its_maker(tmp_path, capsys, monkeypatch):
@@ -418,3 +419,122 @@ def test_a_network_of_own_classes_is_exported_with_its_maker(tmp_path, capsys, m
     monkeypatch.syspath_prepend(tmp_path)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 1, 8, 8)).astype(np.float32)
     assert importlib.import_module("shipped_own").predict(pixels).sum(axis=1) == pytest.approx(1)
+
+
+# --- many trainings, and pictures that stay in their files ------------------------------------------------
+def told(capsys, data, *options):
+    """Return what a quick training of a linear network prints as JSON."""
+    capsys.readouterr()
+    words = ("--model", "mlp", "--hidden", "none", "--epochs", 3, "--compile", "no", "--json")
+    assert run("train", data, *words, *options) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_folds_and_seeds_train_on_pictures(tmp_path, capsys):
+    data = bright(tmp_path, 8)
+    found = told(capsys, data, "--output", tmp_path / "a", "--folds", 3, "--seeds", 2)["repeats"]
+    assert len(found["accuracy"]) == 6
+    assert len(set(found["log-loss"])) == 6
+    alone = told(capsys, data, "--output", tmp_path / "b")
+    repeated = told(capsys, data, "--output", tmp_path / "c", "--seeds", 2)
+    assert repeated["test"] == alone["test"]  # what is kept is what would be without
+    assert len(repeated["repeats"]["accuracy"]) == 2
+
+
+def test_folds_of_pictures_that_are_divided_already_are_refused(tmp_path, capsys):
+    data = bright(tmp_path, 8)
+    for part in ("train", "test"):
+        shutil.copytree(data, tmp_path / "parts" / part)
+    assert run("train", tmp_path / "parts", "--folds", 2, "--output", tmp_path / "out", "--quiet") == 2
+    assert "--folds: divides the pictures itself" in capsys.readouterr().err
+
+
+def test_settings_of_pictures_are_searched(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    found = told(capsys, bright(tmp_path, 8), "--output", tmp_path / "out", "--search", 3)["search"]
+    assert set(found["space"]) == {"augment", "batch_size", "lr", "weight_decay", "dropout"}
+    assert len({str(row["settings"]) for row in found["tried"]}) == 3
+    assert found["won"] is None or found["won"] in [row["settings"] for row in found["tried"]]
+
+
+@pytest.mark.parametrize("text", ["f1", "0.9"])
+def test_a_threshold_of_two_classes_of_pictures_is_kept_and_used(tmp_path, capsys, text):
+    data = bright(tmp_path, 30)
+    shutil.rmtree(f"{data}/whole")
+    for i in range(18):
+        os.remove(f"{data}/left/{i}.png")
+    out = tmp_path / "out"
+    result = told(capsys, data, "--output", out, "--threshold", text, "--validation-split", "0.3")
+    model = PictureModel.load(out / "model.safetensors")
+    kept = model.about["threshold"]
+    assert kept["class"] == "left"
+    assert text == "f1" or kept["from"] == 0.9
+    assert run("predict", out / "model.safetensors", data) == 0
+    rows = [*csv.DictReader(io.StringIO(capsys.readouterr().out))]
+    for row in rows:
+        share = float(row["probability left"])
+        if abs(share - kept["from"]) > 1e-5:
+            assert (row["predicted class"] == "left") == (share >= kept["from"])
+    assert 0 <= result["test"]["accuracy"] <= 1
+    assert "threshold" in (out / "report.html").read_text()
+
+
+def test_a_file_with_a_threshold_that_cannot_be_is_refused(tmp_path):
+    from clearprop.errors import InputError
+
+    data = bright(tmp_path, 8)
+    path = trained(tmp_path, data, "--model", "mlp")
+    model = PictureModel.load(path)
+    model.about["threshold"] = {"class": "up", "from": 0.5}
+    model.save(path)
+    with pytest.raises(InputError, match="not of pictures: the threshold"):
+        PictureModel.load(path)
+
+
+def test_pictures_that_stay_in_their_files_give_the_same_bits(tmp_path, capsys, monkeypatch):
+    data = bright(tmp_path, 12, side=12)
+    options = ("--augment", "flip,crop,shift", "--size", 8, "--checkpoint")
+    whole = told(capsys, data, "--output", tmp_path / "a", *options, tmp_path / "a.run")
+    streamed = told(capsys, data, "--stream", "--output", tmp_path / "b", *options, tmp_path / "b.run")
+    assert streamed["test"] == whole["test"]
+    assert streamed["notes"] == whole["notes"]
+    one, other = (PictureModel.load(tmp_path / n / "model.safetensors") for n in "ab")
+    for a, b in zip(one.network.parameters(), other.network.parameters(), strict=True):
+        np.testing.assert_array_equal(a.value, b.value)
+    assert (one.mean, one.spread) == (other.mean, other.spread)
+
+    from clearprop.data import pictures
+
+    monkeypatch.setattr(pictures.os, "sysconf", lambda name: 64)  # a machine with 4,096 bytes
+    small = told(capsys, data, "--output", tmp_path / "c", *options, tmp_path / "c.run")
+    assert small["test"] == whole["test"]
+    assert any("they stay in their files" in note for note in small["notes"])
+
+
+def test_a_picture_that_goes_away_while_it_is_learned_from_is_named(tmp_path):
+    from clearprop.data.pictures import read_pictures
+    from clearprop.errors import InputError
+
+    data = bright(tmp_path, 3)
+    held = read_pictures(data, stream=True)
+    assert held.images[[2, 0]].shape == (2, 1, 8, 8)
+    assert held.images[:0].shape == (0, 1, 8, 8)
+    assert len(held.some(np.array([4, 5])).marks) == 2
+    os.remove(f"{data}/left/0.png")
+    with pytest.raises(InputError, match=r"reading .*0.png: is no longer the picture that it was"):
+        held.images[0]
+
+
+def test_streaming_of_what_is_in_one_file_is_refused(capsys, tmp_path):
+    np.savez(tmp_path / "p.npz", images=np.zeros((9, 8, 8), np.uint8), labels=np.arange(9) % 2)
+    for data in ("digits", tmp_path / "p.npz"):
+        assert run("train", data, "--stream", "--model", "mlp", "--output", tmp_path / "out") == 2
+        assert "--stream: is for a folder of pictures in files of their own" in capsys.readouterr().err
+
+
+def test_explain_says_what_it_is_for(tmp_path, capsys):
+    path = trained(tmp_path, bright(tmp_path, 4), "--model", "mlp")
+    assert run("explain", path, "x.png") == 2
+    said = capsys.readouterr().err
+    assert "tells what each column of a row adds: it is a model of pictures." in said
+    assert f"Try clearprop predict {path} x.png" in said

@@ -47,8 +47,8 @@ def divided(args: argparse.Namespace, table: Table, reading: Reading, classes: A
     return learn, held, kept
 
 
-def folds(args: argparse.Namespace, table: Table, classes: Array | None, seed: int) -> Iterator[Parts]:
-    """Give the parts of each fold: every row is tested once, by a network that has not seen it."""
+def folds(args: argparse.Namespace, table: Any, classes: Array | None, seed: int) -> Iterator[Parts]:
+    """Give the parts of each fold: every row, or picture, is tested once, by a network that is new to it."""
     count, rows = args.folds, len(table)
     if count > rows:
         raise InputError(lesson(f"--folds {count}", "wants a row or more for each fold", f"{rows} rows"))

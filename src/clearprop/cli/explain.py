@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from clearprop.cli.predict import own_network
+from clearprop.cli.predict import is_of_pictures, own_network
 from clearprop.cli.spelling import reading_options, spelling
 from clearprop.errors import InputError, lesson
 
@@ -37,6 +37,10 @@ def run(args: argparse.Namespace) -> int:
     from clearprop.train.importance import contributions
     from clearprop.train.table_model import TableModel
 
+    if is_of_pictures(args.model):
+        wanted, got = "tells what each column of a row adds", "it is a model of pictures"
+        hint = f"clearprop predict {args.model} {args.table}; report.html shows the worst mistakes"
+        raise InputError(lesson(f"explaining {args.model}", wanted, got, hint=hint))
     own = None if args.own is None else own_network(args.own)
     model = TableModel.load(args.model, own)
     table = model.read(args.table, **reading_options(args))

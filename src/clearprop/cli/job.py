@@ -86,6 +86,7 @@ class Job:
         import clearprop
         from clearprop.cli.networks import is_own
         from clearprop.cli.settling import check_threshold
+        from clearprop.data.columns import Classes
         from clearprop.train.table_model import TableModel
 
         args = self.args
@@ -111,7 +112,8 @@ class Job:
         own = args.model if is_own(args.model) else None
         self.model: TableModel = TableModel(network, encodings, aim, own=own)
         self.start: Any = copy.deepcopy(network)  # for the doctor, should the training go badly
-        check_threshold(args.threshold, aim, len(self.parts[1]))
+        values = aim.values if isinstance(aim, Classes) else None
+        check_threshold(args.threshold, values, repr(aim.name), len(self.parts[1]))
         self.class_weights()
 
     def _plain(self, hidden: list[int], encodings: Any, aim: Any) -> Any:
@@ -303,14 +305,40 @@ class Job:
         found = clearprop.doctor(self.model.network, self.some(), self._loss(), self._optimizer())
         report.say(f"doctor: {found}\n", always=True)
 
+    def folds(self, asked: argparse.Namespace, seed: int) -> Iterator[tuple[Any, Any, Any]]:
+        """Give the parts of each fold."""
+        from clearprop.cli.division import folds
+
+        return folds(asked, self.table, self.classes, seed)
+
+    def space(self, asked: argparse.Namespace) -> dict[str, Any]:
+        """Return what `--search` draws settings from."""
+        from clearprop.cli.search import PLAIN, SPACE
+
+        return PLAIN if asked.plain else SPACE
+
+    def remake(self, hidden: list[int]) -> None:
+        """Make the network anew, by the options as they are now, for the same rows."""
+        self._make(hidden, self.model.columns, self.model.target)
+
+    def settle(self) -> None:
+        """Find, on the validation rows, what the model keeps beside its weights."""
+        from clearprop.cli.settling import settled
+
+        self.model.about = settled(self)
+
+    def measured(self, report: TrainingReport) -> dict[str, float]:
+        """Print how good the model is on the rows to test on; return the figures, none without such rows."""
+        from clearprop.cli.settling import weights_of_rows
+
+        weights = weights_of_rows(self.args, self.test)
+        return report.test(self.model, self.test, weights) if len(self.test) else {}
+
     def finish(self, folder: Path, history: History, report: TrainingReport) -> None:
         """Print how the training went and what the test says; write the files into the folder."""
-        from clearprop.cli.settling import settled, weights_of_rows
-
         report.curves(history)
-        self.model.about = settled(self)
-        weights = weights_of_rows(self.args, self.test)
-        result = report.test(self.model, self.test, weights) if len(self.test) else {}
+        self.settle()
+        result = self.measured(report)
         self.model.about |= {
             "data": self.table.path,
             "reading": told(self.args),

@@ -35,9 +35,10 @@ def page(job: Any, history: Any, result: Mapping[str, float], command: str) -> s
     title = f"{len(pictures.classes)} classes of pictures from {pictures.path}"
     well = shots = ""
     if len(held):
-        shares, true = model.probabilities(pictures.images[held]), pictures.labels[held]
-        well = confusion(true, shares, model.chosen(shares), pictures.classes, model.about)
-        shots = _mistakes(pictures, held, shares, true)
+        shares, true = model.probabilities(pictures.some(held)), pictures.labels[held]
+        said = model.chosen(shares)
+        well = confusion(true, shares, said, pictures.classes, model.about)
+        shots = _mistakes(pictures, held, shares, said, true)
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">{escape(_summary(job, history))}</p>',
@@ -59,9 +60,8 @@ def _summary(job: Any, history: Any) -> str:
     return f"{rows}; {len(history)} epochs{best}"
 
 
-def _mistakes(pictures: Any, held: Array, shares: Array, true: Array) -> str:
+def _mistakes(pictures: Any, held: Array, shares: Array, said: Array, true: Array) -> str:
     """Return the held-out pictures that were taken for another class with the most certainty."""
-    said = shares.argmax(axis=1)
     wrong = np.flatnonzero(said != true)
     sure = shares[np.arange(len(said)), said]
     worst = wrong[np.argsort(-sure[wrong], kind="stable")][:MOST]

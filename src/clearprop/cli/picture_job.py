@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import copy
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,8 @@ STEPS, BATCH, RATE = 1200, 64, 0.005
 # fmt: off
 _OF_TABLES = (
     "target", "task", "many_classes", "column", "categorical", "ignore", "delimiter", "encoding", "decimal",
-    "missing", "dates", "stream", "scaling", "group", "time", "folds", "seeds", "search", "sample_weight",
-    "quantiles", "plain", "members", "pieces", "loss", "threshold",
+    "missing", "dates", "scaling", "group", "time", "sample_weight", "quantiles", "plain", "members",
+    "pieces", "loss",
 )
 # fmt: on
 _OF_NETWORK = ("hidden", "activation", "dropout")
@@ -47,28 +48,57 @@ class PictureJob(Job):
     model: Any
     recipe = None
 
-    def __init__(self, args: argparse.Namespace, given: dict[str, Any]) -> None:
-        """`given` are the options' usual values."""
-        import clearprop
-
+    def __init__(self, args: argparse.Namespace, given: dict[str, Any], hidden: list[int]) -> None:
+        """`given` are the options' usual values, `hidden` the sizes of layers where they are linear."""
         _check(args, given)
         self.args = args
         self.pictures = pictures = read_pictures(
-            args.data, size_of(args.size), args.color, skip_broken=args.skip_broken
+            args.data, size_of(args.size), args.color, args.skip_broken, args.stream or None
         )
         self.notes: list[str] = list(pictures.notes)
-        self.parts: Any = self._divided()
+        self.begin(hidden, self._divided())
+        self.notes += _doubles(pictures, self.parts)
+
+    def begin(self, hidden: list[int], parts: tuple[Any, Any, Any]) -> None:
+        """Make the network for three parts of the pictures, by the first of them."""
+        from clearprop.cli.settling import check_threshold
+
+        self.parts: Any = parts
+        self.moments = moments(self.pictures.some(parts[0]))
+        self.remake(hidden)
+        called = f"{len(self.pictures.classes)} classes"
+        check_threshold(self.args.threshold, self.pictures.classes, called, len(parts[1]))
+
+    def remake(self, hidden: list[int]) -> None:
+        """Make the network anew, by the options as they are now, for the same pictures."""
+        import clearprop
+
+        args, pictures = self.args, self.pictures
         self.changes: tuple[str, ...] = changes_of(args.augment, pictures.shape[0])
         clearprop.manual_seed(args.seed)
         name = args.model or ("resnet" if min(pictures.shape[1:]) >= 8 else "mlp")
         self._settle(len(self.parts[0]))
-        network = built(name, pictures.shape, len(pictures.classes), **self._options(name))
-        mean, spread = moments(pictures.images[self.parts[0]])
+        network = built(name, pictures.shape, len(pictures.classes), **self._options(name, hidden))
         label = name if is_own(name) else None
-        told = pictures.classes, pictures.shape, mean, spread
+        told = pictures.classes, pictures.shape, *self.moments
         self.model = PictureModel(network, *told, own=label, tops=pictures.tops)
         self.start = copy.deepcopy(network)
         self.class_weights()
+
+    def space(self, asked: argparse.Namespace) -> dict[str, Any]:
+        """Return what `--search` draws settings from."""
+        from clearprop.cli.search import LINEAR, PICTURES
+
+        return LINEAR if asked.model == "mlp" else PICTURES
+
+    def folds(self, asked: argparse.Namespace, seed: int) -> Iterator[tuple[Any, Any, Any]]:
+        """Give the parts of each fold; InputError where the files say what is the test."""
+        from clearprop.cli.division import folds
+
+        if self.pictures.parts is not None:
+            got, hint = "the files say which pictures are to test", "--seeds, or one folder of all of them"
+            raise InputError(lesson("--folds", "divides the pictures itself", got, hint=hint))
+        return folds(asked, self.pictures, self.pictures.labels, seed)
 
     def _divided(self) -> tuple[Any, Any, Any]:
         """Return the numbers of the pictures to learn from, to validate and to test."""
@@ -95,7 +125,6 @@ class PictureJob(Job):
             raise InputError(
                 lesson(f"reading {args.data}", "wants two classes to learn from", got, hint=hint)
             )
-        self.notes += _doubles(pictures, parts)
         return parts
 
     def _settle(self, rows: int) -> None:
@@ -107,14 +136,14 @@ class PictureJob(Job):
         settle(args, epochs=epochs, patience=20, optimizer="adamw", weight_decay=0.01)
         settle(args, lr=RATE if args.optimizer.startswith("adam") else None)
 
-    def _options(self, name: str) -> dict[str, Any]:
+    def _options(self, name: str, hidden: list[int]) -> dict[str, Any]:
         from clearprop.cli.job import ACTIVATIONS
 
         args = self.args
         if name != "mlp":
             return {}
         dropout = 0.2 if args.dropout is None else args.dropout
-        return {"hidden": args.sizes, "activation": ACTIVATIONS[args.activation], "dropout": dropout}
+        return {"hidden": hidden, "activation": ACTIVATIONS[args.activation], "dropout": dropout}
 
     def tell(self, report: PictureReport) -> None:  # type: ignore[override]
         """Print what was found in the pictures."""
@@ -123,11 +152,13 @@ class PictureJob(Job):
     def data(self) -> DataLoader:
         """Return the pictures to learn from, in shuffled batches of one size."""
         rows = self._rows(self.parts[0], changes=self.changes, seed=self.args.seed)
-        return DataLoader(rows, self.args.batch_size, shuffle=True, seed=self.args.seed, drop_last=True)
+        size, seed = self.args.batch_size, self.args.seed
+        ahead = getattr(rows.images, "workers", 0)  # where pictures are decoded for each batch
+        return DataLoader(rows, size, shuffle=True, seed=seed, drop_last=True, workers=ahead)
 
     def held(self) -> Any:
         """Return the pictures to validate with, in batches, or None."""
-        return DataLoader(self._rows(self.parts[1]), 256) if len(self.parts[1]) else None
+        return self.model.batches(self._rows(self.parts[1])) if len(self.parts[1]) else None
 
     def metric(self) -> str:
         """Return what is followed besides the loss."""
@@ -135,7 +166,7 @@ class PictureJob(Job):
 
     def _rows(self, numbers: Any, **changes: Any) -> PictureRows:
         pictures = self.pictures
-        rows: PictureRows = self.model.rows(pictures.images[numbers], pictures.labels[numbers], **changes)
+        rows: PictureRows = self.model.rows(pictures.some(numbers), pictures.labels[numbers], **changes)
         return rows
 
     def schedule(self, optimizer: Any, steps: int) -> list[Any]:
@@ -170,6 +201,29 @@ class PictureJob(Job):
         """Return pictures to learn from, a few hundred at most, as inputs and targets."""
         return self._rows(self.parts[0][:512]).batch(slice(None))
 
+    def settle(self) -> None:
+        """Find the temperature, and the threshold that is asked for, on the pictures to validate with."""
+        from clearprop.cli.settling import threshold
+
+        held, labels = self.parts[1], self.pictures.labels
+        self.model.about = weighed_by(self.class_weights())
+        if len(held) < FEWEST and self.args.threshold is None:
+            return
+        outputs = self.model.outputs(self.pictures.some(held))
+        if len(held) >= FEWEST:
+            logits = as_they_occur(outputs, self.model.about.get("class weights"))
+            self.model.about["temperature"] = round(temperature(logits, labels[held]), 4)
+        if self.args.threshold is not None:
+            shares, learned = self.model.shares(outputs), labels[self.parts[0]]
+            self.model.about["threshold"] = threshold(
+                str(self.args.threshold), self.model.classes, learned, shares, labels[held]
+            )
+
+    def measured(self, report: PictureReport) -> dict[str, float]:  # type: ignore[override]
+        """Print how good the model is on the pictures to test on; return the figures."""
+        test = self.parts[2]
+        return report.test_pictures(self.model, self.pictures, test) if len(test) else {}
+
     def finish(self, folder: Path, history: History, report: PictureReport) -> None:  # type: ignore[override]
         """Print how the training went and what the test says; write the files into the folder."""
         from clearprop.cli.card import command_of
@@ -178,11 +232,8 @@ class PictureJob(Job):
 
         report.curves(history)
         model, pictures, (learn, held, test) = self.model, self.pictures, self.parts
-        model.about = weighed_by(self.class_weights())
-        if len(held) >= FEWEST:
-            logits = as_they_occur(model.outputs(pictures.images[held]), model.about.get("class weights"))
-            model.about["temperature"] = round(temperature(logits, pictures.labels[held]), 4)
-        result = report.test_pictures(model, pictures, test) if len(test) else {}
+        self.settle()
+        result = self.measured(report)
         model.about |= {
             "data": pictures.path,
             "rows": [len(learn), len(held), len(test)],
@@ -238,8 +289,9 @@ def changes_of(text: str | None, channels: int) -> tuple[str, ...]:
 
 def _doubles(pictures: Pictures, parts: tuple[Any, Any, Any]) -> list[str]:
     """Return a note of pictures of the test that are among those to learn from, pixel by pixel."""
-    learned = {pictures.images[i].tobytes() for i in parts[0]}
-    found = [i for i in parts[2] if pictures.images[i].tobytes() in learned]
+    marks = pictures.marks()
+    learned = {marks[i] for i in parts[0]}
+    found = [i for i in parts[2] if marks[i] in learned]
     if not found:
         return []
     shown = listed([pictures.names[i] for i in found], 3)

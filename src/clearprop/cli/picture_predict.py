@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,12 @@ def predict_pictures(args: argparse.Namespace, own: Callable[..., Any] | None) -
         if getattr(args, name):
             raise InputError(lesson(f"--{name}", "is for tables", f"{args.model} is a model of pictures"))
     model = PictureModel.load(args.model, own)
-    names, images = _read(args.files, model)
-    shares = model.probabilities(images)
+    names: list[str] = []
+    found = [np.zeros((0, len(model.classes)))]
+    for some, images in _read(args.files, model):
+        names += some
+        found.append(model.probabilities(images))
+    shares = np.concatenate(found)
     said = [model.classes[i] for i in model.chosen(shares)]
     columns = ["picture", "predicted class", *(f"probability {name}" for name in model.classes)]
     rows = [
@@ -63,11 +67,9 @@ def _write(file: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     writer.writerows(rows)
 
 
-def _read(paths: Sequence[str], model: PictureModel) -> tuple[list[str], Array]:
-    """Return the names of the pictures and themselves, as the model reads them."""
+def _read(paths: Sequence[str], model: PictureModel) -> Iterator[tuple[list[str], Array]]:
+    """Yield the names of some pictures and themselves, as the model reads them: never all of a folder."""
     decoder = Decoder(model.shape)
-    names: list[str] = []
-    found: list[Array] = [np.zeros((0, *model.shape), np.uint8)]
     if list(paths).count("-") > 1:
         raise InputError(
             lesson("predict", "reads standard input once", f"- is given {list(paths).count('-')} times")
@@ -79,15 +81,14 @@ def _read(paths: Sequence[str], model: PictureModel) -> tuple[list[str], Array]:
             for kind in tops.keys() - model.tops.keys():
                 told = f"the model does not say what white is in pixels of {kind}"
                 print(f"note: {path}: {told}; by the brightest here it is {tops[kind]:g}", file=sys.stderr)
-            names += [f"{path}[{i}]" for i in range(len(images))]
-            found.append(images)
+            yield [f"{path}[{i}]" for i in range(len(images))], images
             continue
         files = [path] if path == "-" or not Path(path).is_dir() else pictures_below(path)
         if not files:
             raise InputError(lesson(f"reading {path}", "wants pictures in the folder", "there are none"))
-        names += files
-        found += [_one(decoder, file)[None] for file in files]
-    return names, np.concatenate(found)
+        for low in range(0, len(files), 256):
+            some = files[low : low + 256]
+            yield some, np.stack([_one(decoder, file) for file in some])
 
 
 def _one(decoder: Decoder, file: str) -> Array:

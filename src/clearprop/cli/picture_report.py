@@ -53,7 +53,7 @@ class PictureReport(TrainingReport):
 
     def test_pictures(self, model: PictureModel, found: Pictures, part: Any) -> dict[str, float]:
         """Print how good the model is on pictures it has never seen; return the figures."""
-        shares = model.probabilities(found.images[part])
+        shares = model.probabilities(found.some(part))
         result = self.classes(found.labels[part], shares, model.chosen(shares), model.classes)
         if self.json is not None:
             self.json["test"] = {name: value for name, value in result.items() if np.isfinite(value)}

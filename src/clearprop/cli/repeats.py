@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.cli.division import folds
-from clearprop.cli.settling import settled, weights_of_rows
 from clearprop.cli.train_report import TrainingReport
 
 
@@ -18,17 +16,17 @@ def repeated(job: Any, asked: Any, hidden: list[int], report: TrainingReport) ->
 
     before = clearprop.get_rng_state()  # the network that is kept is that of a run without repeats
     found: dict[str, list[float]] = {}
-    silent = TrainingReport(json=True)
+    silent = type(report)(json=True)
     for seed in range(asked.seed, asked.seed + asked.seeds):
-        parts = [job.parts] if asked.folds is None else folds(asked, job.table, job.classes, seed)
+        parts = [job.parts] if asked.folds is None else job.folds(asked, seed)
         for number, part in enumerate(parts, start=1):
             one = copy.copy(job)
             one.args = copy.copy(asked)
             one.args.seed, one.args.checkpoint, one.args.resume = seed, None, False
             one.begin(hidden, part)
             one.train(silent)
-            one.model.about = settled(one)
-            for name, value in silent.test(one.model, one.test, weights_of_rows(one.args, one.test)).items():
+            one.settle()
+            for name, value in one.measured(silent).items():
                 found.setdefault(name, []).append(value)
             fold = "" if asked.folds is None else f", fold {number}"
             first = next(iter(found))

@@ -33,6 +33,13 @@ PLAIN: dict[str, Any] = {
     "lr":           (0.0003, 0.01),
     "weight_decay": (1e-6, 0.01),
 }
+PICTURES: dict[str, Any] = {
+    "augment":      ["none", "shift", "flip,shift", "crop,flip"],
+    "batch_size":   [16, 32, 64],
+    "lr":           (0.0005, 0.02),
+    "weight_decay": (1e-6, 0.1),
+}
+LINEAR: dict[str, Any] = PICTURES | {"hidden": PLAIN["hidden"], "dropout": PLAIN["dropout"]}
 # fmt: on
 FACTOR = 3
 """Of the settings tried, one in so many goes on, for so many times the epochs."""
@@ -75,8 +82,7 @@ class Tries:
 
 def searched(job: Any, asked: argparse.Namespace, hidden: list[int], report: TrainingReport) -> list[int]:
     """Search; write what won into `asked` and `job`, tell it, and return the sizes of the hidden layers."""
-    space = {name: values for name, values in (PLAIN if asked.plain else SPACE).items()
-             if getattr(asked, name) is None}  # fmt: skip
+    space = {name: values for name, values in job.space(asked).items() if getattr(asked, name) is None}
     if not space:
         got = "options say all that is searched"
         raise InputError(lesson("--search", "wants something to search", got, hint="it without them"))
@@ -140,7 +146,7 @@ def _halve(job: Any, asked: argparse.Namespace, hidden: list[int], found: Tries)
         min_resources=min(most, max(FEWEST, most // FACTOR ** (rungs - 1))),
         cv=[(job.parts[0], job.parts[1])], random_state=0,
     )  # fmt: skip
-    search.fit(np.arange(len(job.table))[:, None])
+    search.fit(np.arange(sum(map(len, job.parts)))[:, None])
     results = search.cv_results_
     for one, epochs, score in zip(
         results["params"], results["n_resources"], results["mean_test_score"], strict=True
@@ -158,7 +164,7 @@ def _loss(job: Any, asked: argparse.Namespace, hidden: list[int], settings: Sett
         setattr(one.args, name, value)
     one.args.epochs, one.args.checkpoint, one.args.resume = epochs, None, False
     sizes = sizes_of(settings["hidden"]) if "hidden" in settings else hidden
-    one._make(sizes, job.model.columns, job.model.target)
+    one.remake(sizes)
     try:
         history = one.train(TrainingReport(json=True))
     except NonFiniteLossError:

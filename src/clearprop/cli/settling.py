@@ -42,7 +42,9 @@ def settled(job: Any) -> dict[str, Any]:
         found["temperature"] = round(measures.temperature(logits, classes, weights), 4)
     if job.args.threshold is not None:
         model.about = dict(found)
-        found["threshold"] = _threshold(job, model.probabilities(held), classes, weights)
+        learned, values = model.target.encode(job.training), model.target.values
+        text, shares = str(job.args.threshold), model.probabilities(held)
+        found["threshold"] = threshold(text, values, learned, shares, classes, weights)
     return found
 
 
@@ -60,22 +62,34 @@ def _reach(off: Array, weights: Array | None) -> float:
     return float(off[order][np.searchsorted(reached, 0.9 * reached[-1])])
 
 
-def _threshold(job: Any, shares: Array, classes: Array, weights: Array | None) -> dict[str, Any]:
-    """Return the rarer of two classes and the probability from which on it is said."""
-    values, text = job.model.target.values, str(job.args.threshold)
-    rarer = int(np.argmin(np.bincount(job.model.target.encode(job.training), minlength=len(values))))
+def threshold(
+    text: str,
+    values: Sequence[str],
+    learned: Array,
+    shares: Array,
+    classes: Array,
+    weights: Array | None = None,
+) -> dict[str, Any]:
+    """Return the rarer of two classes and the probability from which on it is said.
+
+    `learned` are the classes that were learned from, `shares` and `classes` those of the validation rows.
+    """
+    rarer = int(np.argmin(np.bincount(learned, minlength=len(values))))
     if text == "f1":
         best = measures.best_threshold(shares[:, rarer], classes == rarer, weights)
         return {"class": values[rarer], "from": best}
     return {"class": values[rarer], "from": float(text)}
 
 
-def check_threshold(text: str | None, target: Target, held: int) -> None:
-    """Raise InputError, before the training, for a threshold that cannot be, with `held` rows to validate."""
+def check_threshold(text: str | None, values: Sequence[str] | None, called: str, held: int) -> None:
+    """Raise InputError, before the training, for a threshold that cannot be, with `held` rows to validate.
+
+    `values` are the classes of what is `called` so, None where it has none.
+    """
     if text is None:
         return
-    if not isinstance(target, Classes) or len(target.values) != 2:
-        raise InputError(lesson("--threshold", "is of a target of two classes", repr(target.name)))
+    if values is None or len(values) != 2:
+        raise InputError(lesson("--threshold", "is of a target of two classes", called))
     try:
         right = text == "f1" or 0 < float(text) < 1
     except ValueError:

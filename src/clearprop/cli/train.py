@@ -182,8 +182,7 @@ def _job(args: argparse.Namespace, hidden: list[int]) -> Any:
 
     parser = argparse.ArgumentParser()
     arguments(parser)
-    args.sizes = hidden
-    return PictureJob(args, vars(parser.parse_args([args.data])))
+    return PictureJob(args, vars(parser.parse_args([args.data])), hidden)
 
 
 def _trained(job: Job, report: Any) -> int:
@@ -311,7 +310,7 @@ def _check_division(args: argparse.Namespace) -> None:
         for name in ("group", "time", "folds", "seeds", "search", "sample_weight")
         if getattr(args, name) is not None
     ]
-    if together and (args.stream or too_large(args.data)):
+    if together and not is_pictorial(args) and (args.stream or too_large(args.data)):
         wanted, hint = "wants all rows in memory", "it without --stream"
         raise InputError(
             lesson(f"--{together[0].replace('_', '-')}", wanted, "a table that is read in pieces", hint=hint)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import io
+import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -89,6 +91,49 @@ class Decoder:
             image = _library("ImageOps").fit(image, (width, height), _library("Image").Resampling.BILINEAR)
         pixels: Array = np.asarray(image, np.uint8)
         return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+class PictureFiles:
+    """Pictures that stay in their files: they are decoded whenever they are asked for, as an array is asked.
+
+    `marks` has 16 bytes for each, which are others for another picture; `workers` threads read ahead of what
+    learns from them.
+    """
+
+    workers: int = max(2, min(8, os.cpu_count() or 1))
+
+    def __init__(self, files: Sequence[str], decoder: Decoder, marks: Array) -> None:
+        self.files, self.decoder, self.marks = np.array(files, object), decoder, marks
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of pictures, their channels, height and width."""
+        return (len(self), *self.decoder.shape)
+
+    def __getitem__(self, index: Any) -> Array:
+        files = self.files[index]
+        if isinstance(files, str):
+            return self._read(files)
+        return np.stack([np.zeros(self.decoder.shape, np.uint8), *map(self._read, files)])[1:]
+
+    def some(self, numbers: Any) -> PictureFiles:
+        """Return those with these numbers, which stay in their files too."""
+        return PictureFiles(self.files[numbers], self.decoder, self.marks[numbers])
+
+    def _read(self, file: str) -> Array:
+        try:
+            return self.decoder.read(file)
+        except InputError as error:
+            wanted, hint = "is no longer the picture that it was", "the folder as it was at the start"
+            raise InputError(lesson(f"reading {file}", wanted, str(error), hint=hint)) from error
+
+
+def mark(image: Array) -> bytes:
+    """Return 16 bytes that are others for another picture."""
+    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
 
 
 def said_of(seen: Sequence[Seen], decoder: Decoder) -> list[str]:

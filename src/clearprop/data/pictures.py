@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clearprop.data.picture_files import Decoder, Seen, said_of
+from clearprop.data.picture_files import Decoder, PictureFiles, Seen, mark, said_of
 from clearprop.data.picture_sets import packed_pictures
 from clearprop.data.tables import counted, listed
 from clearprop.errors import InputError, lesson
@@ -36,13 +36,15 @@ _PARTS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "tes
 class Pictures:
     """Pictures of one size: `images` is uint8 of (n, channels, height, width), `labels` their classes.
 
+    Of more than fit into memory `images` are PictureFiles, which are asked as an array is.
+
     `classes` names them, `names` says where each picture came from. `parts` holds 0 to learn from, 1 to
     validate, 2 to test, where the files say so, and `notes` what a person should know of them. `tops` says
     what white was, by the name of their dtype, in pixels that were not uint8.
     """
 
     path: str
-    images: Array
+    images: Any
     labels: Array
     classes: tuple[str, ...]
     names: Sequence[str]
@@ -52,6 +54,16 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def some(self, numbers: Any) -> Any:
+        """Return the images with these numbers; those in files stay there."""
+        return self.images.some(numbers) if isinstance(self.images, PictureFiles) else self.images[numbers]
+
+    def marks(self) -> list[bytes]:
+        """Return bytes that are the same for the same images, and others for others."""
+        if isinstance(self.images, PictureFiles):
+            return [held.tobytes() for held in self.images.marks]
+        return [mark(image) for image in self.images]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -83,6 +95,7 @@ def read_pictures(
     size: tuple[int, int] | None = None,
     color: str | None = None,
     skip_broken: bool = False,
+    stream: bool | None = None,
 ) -> Pictures:
     """Read pictures with their classes, all of one size.
 
@@ -93,7 +106,9 @@ def read_pictures(
     Pictures of one size of at most 96 pixels a side keep it. Others are brought to `size`, (height, width),
     or to about their own proportions with 64 pixels at the longer side: filled, and what stands out is cut
     off. `color` is "grey" or "rgb"; else grey where all are. Clear pixels lie on white, 16 bits become 8,
-    and pictures are turned as their EXIF says. Needs Pillow for folders (the extra `images`).
+    and pictures are turned as their EXIF says. Needs Pillow for folders (the extra `images`). With `stream`,
+    and where they would fill more than a quarter of the memory, those of a folder stay in their files, and
+    are decoded in every epoch.
 
     Raises InputError where there are no pictures or fewer than two classes, for a class without pictures, and
     for files that cannot be read, all of them together, unless `skip_broken` leaves those out.
@@ -102,13 +117,16 @@ def read_pictures(
     tops: dict[str, float] = {}
     found = packed_pictures(path, tops)
     if found is not None:
+        if stream:
+            wanted, got = "is for a folder of pictures in files of their own", "all of them are in one"
+            raise InputError(lesson("--stream", wanted, got, hint="it without --stream"))
         images, labels, classes, parts, names, notes = found
         if size is not None or color is not None:
             decoder = Decoder.of(size or images.shape[2:], _channels(color, images.shape[1]))
             images = decoder.refitted(images)
         pictures = Pictures(path, images, labels, classes, names, parts, notes, tops)
     else:
-        pictures = _from_folder(path, size, color, skip_broken)
+        pictures = _from_folder(path, size, color, skip_broken, stream)
     present = np.unique(pictures.labels)
     if len(present) < 2:
         got = f"{counted(len(pictures), 'picture')} of {listed([pictures.classes[i] for i in present])} alone"
@@ -120,7 +138,9 @@ def _channels(color: str | None, usual: int) -> int:
     return {"grey": 1, "rgb": 3}.get(color or "", usual)
 
 
-def _from_folder(path: str, size: tuple[int, int] | None, color: str | None, skip_broken: bool) -> Pictures:
+def _from_folder(
+    path: str, size: tuple[int, int] | None, color: str | None, skip_broken: bool, stream: bool | None
+) -> Pictures:
     files, labels, classes, parts, notes = _classes(path)
     seen, broken = _tried(Decoder.look, files)
     if broken:
@@ -128,15 +148,18 @@ def _from_folder(path: str, size: tuple[int, int] | None, color: str | None, ski
         files, labels, parts, seen = _without(broken, files, labels, parts, seen)
     grey = all(look.grey for look in seen)
     decoder = Decoder.of(size or _size(seen), _channels(color, 1 if grey else 3))
-    _fits(path, len(files), decoder)
-    images, broken = _tried(decoder.read, files)
+    streams = not _fits(len(files), decoder, notes) if stream is None else stream
+    images, broken = _tried(lambda f: mark(decoder.read(f)) if streams else decoder.read(f), files)
     if broken:
         _complain(path, files, broken, skip_broken, notes)
         files, labels, parts, images, seen = _without(broken, files, labels, parts, images, seen)
     notes += said_of(seen, decoder)
     names = [os.path.relpath(file, path) for file in files]
     kinds = None if len(set(parts)) < 2 else np.array(parts)
-    stacked = np.stack(images) if images else np.zeros((0, *decoder.shape), np.uint8)
+    if streams:
+        stacked: Any = PictureFiles(files, decoder, np.frombuffer(b"".join(images), np.uint8).reshape(-1, 16))
+    else:
+        stacked = np.stack(images) if images else np.zeros((0, *decoder.shape), np.uint8)
     return Pictures(path, stacked, np.array(labels, np.int64), classes, names, kinds, notes)
 
 
@@ -262,15 +285,17 @@ def _size(seen: Sequence[Seen]) -> tuple[int, int]:
     return max(1, round(height * share)), max(1, round(width * share))
 
 
-def _fits(path: str, count: int, decoder: Decoder) -> None:
-    """Raise InputError for more pictures than a quarter of the memory holds."""
+def _fits(count: int, decoder: Decoder, notes: list[str]) -> bool:
+    """Tell whether pictures fill a quarter of the memory at most; note where they do not."""
     needed = count * int(np.prod(decoder.shape))
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):  # a system that does not tell
-        return
+        return True
     if needed > memory / 4:
-        got = f"{count:,} of {decoder.said} take {needed / 1e9:.1f} GB of {memory / 1e9:.1f}"
         height, width = (max(8, side // 2) for side in decoder.shape[1:])
-        wanted = "wants pictures that fit into a quarter of the memory"
-        raise InputError(lesson(f"reading {path}", wanted, got, hint=f"--size {height}x{width}"))
+        notes.append(
+            f"{count:,} of {decoder.said} would take {needed / 1e9:.1f} GB of {memory / 1e9:.1f}: they stay "
+            f"in their files, and are decoded in every epoch (--size {height}x{width} takes a quarter)"
+        )
+    return needed <= memory / 4

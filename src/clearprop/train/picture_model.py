@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from clearprop.errors import InputError, lesson
 from clearprop.interop.model_file import load_labelled, save_model
 from clearprop.modes import no_grad
 from clearprop.train.evaluation import evaluating
-from clearprop.train.measures import as_they_occur, likeliest, softmax
-from clearprop.train.table_model import check_class_weights
+from clearprop.train.measures import as_they_occur, softmax
+from clearprop.train.table_model import check_class_weights, check_threshold, chosen
 
 Array = npt.NDArray[Any]
 
@@ -42,16 +43,24 @@ class PictureModel:
     own: str | None = None
     tops: dict[str, float] = field(default_factory=dict)
 
-    def rows(self, images: Array, labels: Array | None = None, **changes: Any) -> PictureRows:
+    def rows(self, images: Any, labels: Array | None = None, **changes: Any) -> PictureRows:
         """Return pictures, uint8 of (n, channels, height, width), as the network reads them."""
         labels = np.zeros(len(images), np.int64) if labels is None else labels
         return PictureRows(images, labels, self.mean, self.spread, **changes)
 
-    def outputs(self, images: Array) -> Array:
-        """Return the network's raw outputs for pictures, float64 of (n, classes)."""
+    def batches(self, rows: PictureRows) -> DataLoader:
+        """Return pictures in order, in batches of 256, or of fewer that take 32 MB."""
+        size = max(1, min(256, (1 << 25) // (4 * prod(self.shape))))
+        return DataLoader(rows, size, workers=getattr(rows.images, "workers", 0))
+
+    def outputs(self, images: Any) -> Array:
+        """Return the network's raw outputs for pictures, float64 of (n, classes).
+
+        `images` is uint8 of (n, channels, height, width), or PictureFiles.
+        """
         found = [np.zeros((0, len(self.classes)))]
         with evaluating(self.network), no_grad():
-            for x, _ in DataLoader(self.rows(images), 256):
+            for x, _ in self.batches(self.rows(images)):
                 out = self.network(x)
                 found.append(np.asarray(getattr(out, "value", out), np.float64))
         return np.concatenate(found)
@@ -62,10 +71,10 @@ class PictureModel:
         return softmax(logits / float(self.about.get("temperature", 1.0)))
 
     def chosen(self, shares: Array) -> Array:
-        """Return the class of each row of probabilities: of the largest, times its weight in the loss."""
-        return likeliest(shares, self.about.get("class weights"))
+        """Return the class of each row of probabilities: as that of a table's model."""
+        return chosen(shares, self.classes, self.about)
 
-    def probabilities(self, images: Array) -> Array:
+    def probabilities(self, images: Any) -> Array:
         """Return each picture's probabilities of the classes, float64 of (n, classes)."""
         return self.shares(self.outputs(images))
 
@@ -97,6 +106,7 @@ class PictureModel:
             check_class_weights(about, len(classes))
             if not set(tops.values()) <= {*TOPS}:
                 raise ValueError(f"pixels up to {tops}")
+            check_threshold(about, classes)
             model = cls(network, classes, (channels, height, width), mean, spread, about, label, tops)
             if model.outputs(np.zeros((1, *shape), np.uint8)).shape != (1, len(classes)):
                 raise ValueError(f"answers that are not of {len(classes)} classes")

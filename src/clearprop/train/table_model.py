@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,10 +92,7 @@ class TableModel:
         Where the loss weighed classes, it is that of the largest probability times weight.
         `about["threshold"]` names a class and the probability from which on it is said.
         """
-        told = self.about.get("threshold")
-        if told is None or not isinstance(self.target, Classes) or len(self.target.values) != 2:
-            return likeliest(shares, self.about.get("class weights"))
-        return from_on(shares, self.target.values.index(str(told["class"])), float(told["from"]))
+        return chosen(shares, getattr(self.target, "values", ()), self.about)
 
     def predictions(self, table: Table) -> dict[str, list[str]]:
         """Return columns of text: the predicted class and the probabilities, or the predicted number.
@@ -149,6 +146,14 @@ def softened(outputs: Array, temperature: float) -> Array:
     return softmax(np.asarray(outputs, np.float64) / temperature)
 
 
+def chosen(shares: Array, values: Sequence[str], about: Mapping[str, Any]) -> Array:
+    """Return the class of each row of probabilities: by a threshold, or the likeliest times its weight."""
+    told = about.get("threshold")
+    if told is None or len(values) != 2:
+        return likeliest(shares, about.get("class weights"))
+    return from_on(shares, values.index(str(told["class"])), float(told["from"]))
+
+
 def from_on(shares: Array, positive: int, threshold: float) -> Array:
     """Return which of two classes is said: the positive one from this probability on."""
     return np.where(shares[:, positive] >= threshold, positive, 1 - positive)
@@ -164,12 +169,9 @@ def _check_about(about: dict[str, Any], target: Target, network: Any, inputs: in
     heat = float(about.get("temperature", 1.0))
     if not 0 < heat < 1e6:
         raise ValueError(f"the temperature {heat}")
-    check_class_weights(about, len(target.values) if isinstance(target, Classes) else 0)
-    told = about.get("threshold")
-    if told is not None and (
-        told["class"] not in getattr(target, "values", ()) or not 0 <= told["from"] <= 1
-    ):
-        raise ValueError(f"the threshold {told}")
+    classes = target.values if isinstance(target, Classes) else ()
+    check_class_weights(about, len(classes))
+    check_threshold(about, classes)
     typical = about.get("typical")
     if typical is not None:
         first = next(iter(network), None) if isinstance(network, nn.Sequential) else None
@@ -183,6 +185,13 @@ def check_class_weights(about: dict[str, Any], classes: int) -> None:
     given = about.get("class weights")
     if given is not None and (len(given) != classes or not all(0 <= float(w) < 1e9 for w in given)):
         raise ValueError(f"the weights of classes {given}")
+
+
+def check_threshold(about: Mapping[str, Any], values: Sequence[str]) -> None:
+    """Raise ValueError where a file tells of a threshold that cannot be."""
+    told = about.get("threshold")
+    if told is not None and (told["class"] not in values or not 0 <= told["from"] <= 1):
+        raise ValueError(f"the threshold {told}")
 
 
 def _quantiles(target: Target, outputs: Array) -> list[tuple[float, Array]]:
