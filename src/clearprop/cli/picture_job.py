@@ -203,7 +203,7 @@ class PictureJob(Job):
 
     def settle(self) -> None:
         """Find the temperature, and the threshold that is asked for, on the pictures to validate with."""
-        from clearprop.cli.settling import threshold
+        from clearprop.cli.settling import threshold, weighed_by
 
         held, labels = self.parts[1], self.pictures.labels
         self.model.about = weighed_by(self.class_weights())
@@ -228,7 +228,6 @@ class PictureJob(Job):
         """Print how the training went and what the test says; write the files into the folder."""
         from clearprop.cli.card import command_of
         from clearprop.cli.picture_card import page
-        from clearprop.cli.settling import weighed_by
 
         report.curves(history)
         model, pictures, (learn, held, test) = self.model, self.pictures, self.parts
