@@ -448,7 +448,7 @@ def test_a_graph_of_the_lecture_stands_in_the_columns_of_the_slides(visit):
 
 
 def test_on_a_telephone_a_tall_graph_is_as_large_as_it_can_be_read(visit):
-    x = y = Tensor(np.ones((3, 2)), name="x")
+    y = Tensor(np.ones((3, 2)), name="x")
     for _ in range(7):
         y = np.tanh(y * 0.5)
     page = visit(draw(y.sum()), width=390, height=844)

@@ -90,6 +90,7 @@ const added = (a, b) => { const sum = a.slice(); for (let i = 0; i < sum.length;
 
 // Every number, text and picture of the page after a leaf was changed.
 function recomputeArrays() {
+  version += 1;
   runProgram();
   story.nodes.forEach((node, n) => {
     node.value = node.number ? Number(arrayOf[n][0]) : wholeText(arrayOf[n], n);

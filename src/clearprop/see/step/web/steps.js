@@ -22,7 +22,9 @@ function general(x, n) {
 
 // A number in n digits; in the middle between two, the even one, as Python has it.
 function even(x, n) {
-  const found = x.toExponential(n - 1), digits = x.toExponential(n + 30).split("e")[0].replace(/[-.]/, "").replace(".", "");
+  const found = x.toExponential(n - 1);
+  if (x * 2 ** 40 % 1) return found; // its digits go on too long to end in a 5 there
+  const digits = x.toExponential(n + 30).split("e")[0].replace(/[-.]/, "").replace(".", "");
   const halfway = digits[n] === "5" && /^0*$/.test(digits.slice(n + 1));
   if (!halfway || Number(digits[n - 1]) % 2) return found;
   const [exact, e] = x.toExponential(n).split("e");
@@ -42,6 +44,7 @@ function fill(template, lane, step) {
 
 // --- recomputing -----------------------------------------------------------------------------------------
 function recompute() {
+  version += 1;
   if (live) return recomputeArrays();
   const v = story.nodes.map((node) => node.value);
   script.forward.forEach((f, n) => { if (f) v[n] = f(v); });
@@ -101,11 +104,23 @@ story.nodes.forEach((node, n) => { if (node.box !== null) places.set(node.box, n
 const numberOf = (box) => places.get(box);
 const output = () => story.nodes[story.nodes.length - 1].box;
 
+// Whether nothing that a box tells has happened since it was written: then its words need not be made.
+let version = 0; // of the numbers: how often they were computed anew
+function asBefore(name, thing, at) {
+  const outs = thing.group ? (thing.outs.length ? thing.outs : [output()]) : [thing.number];
+  const n = outs.length > 1 ? undefined : numberOf(outs[0]), { value, grad } = times[name];
+  const known = n !== undefined && value.get(n) < at, last = n === undefined ? -1 : lastBefore(grad.get(n), at);
+  if (thing.version === version && thing.known === known && thing.last === last) return true;
+  Object.assign(thing, { version, known, last });
+  return false;
+}
+
 // Writes what has changed into the boxes that are in sight; all others are left alone.
 function write(name, at) {
   const stage = stages[name];
   for (const thing of stage.tree.shownBoxes) {
     if (thing.group ? thing.open : numberOf(thing.number) === undefined) continue;
+    if (asBefore(name, thing, at)) continue;
     const now = thing.group ? textsOfGroup(name, thing, at) : textsOf(name, numberOf(thing.number), at);
     const hides = `${now.known ? "" : "v"}${/^grad(=\?| \d+ of \d+)$/.test(now.grad) || !now.grad ? "g" : ""}`;
     if (thing.value === now.value && thing.grad === now.grad && thing.hidden === hides) continue;
