@@ -22,7 +22,7 @@ import re, sys, time
 import numpy as np
 import clearprop
 from clearprop import data, nn, optim, train
-from clearprop.data import columns, inspection
+from clearprop.data import columns, goals, inspection
 
 way, path, epochs, batch = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 began = time.perf_counter()
@@ -35,7 +35,7 @@ else:
     reading = inspection.inspect(table, "y")
     training = table.rows(data.three_parts(len(table), 0.1, 0.2)[0])
     encodings = columns.learn_columns(training, reading)
-    goal = columns.learn_target(table, reading, training)
+    goal = goals.learn_target(table, reading, training)
     rows = len(training)
     x, y = columns.encode(training, encodings), goal.encode(training).astype(np.float32)
     loader = data.DataLoader((x, y), batch, shuffle=True, seed=0)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from clearprop.data.columns import Category, Classes, Number, Quantity, encode, learn_columns, learn_target
+from clearprop.data.columns import Category, Number, encode, learn_columns
+from clearprop.data.goals import Classes, Quantity, learn_target
 from clearprop.data.inspection import Reading, inspect, with_target
 from clearprop.data.kinds import Finding
 from clearprop.data.tables import Table

@@ -11,7 +11,8 @@ import pytest
 import clearprop
 from clearprop import nn, train
 from clearprop.data import BlockFile, inspection, read_blocks, read_table, stream_table, streaming
-from clearprop.data.columns import Category, Classes, Number, encode
+from clearprop.data.columns import Category, Number, encode
+from clearprop.data.goals import Classes
 from clearprop.data.reading import delimited
 from clearprop.errors import InputError
 

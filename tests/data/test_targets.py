@@ -2,7 +2,7 @@
 
 import pytest
 
-from clearprop.data.columns import Count, learn_target
+from clearprop.data.goals import Count, learn_target
 from clearprop.data.inspection import inspect, with_target
 from clearprop.data.tables import Table
 from clearprop.errors import InputError

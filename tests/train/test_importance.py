@@ -5,7 +5,8 @@ import pytest
 
 import clearprop
 from clearprop import nn, train
-from clearprop.data.columns import Classes, Quantity, encode, learn_columns
+from clearprop.data.columns import encode, learn_columns
+from clearprop.data.goals import Classes, Quantity
 from clearprop.data.inspection import Reading, guessed
 from clearprop.data.tables import Table
 from clearprop.train import TableModel

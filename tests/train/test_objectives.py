@@ -5,7 +5,7 @@ import pytest
 
 import clearprop
 from clearprop.cli import main
-from clearprop.data.columns import Count, Positive, Quantiles, Quantity, quantity
+from clearprop.data.goals import Count, Positive, Quantiles, Quantity, quantity
 from clearprop.errors import InputError
 from clearprop.train import TableModel, mae, measures, r2, rmse
 from clearprop.train.objectives import GammaNLLLoss, QuantileLoss, checked_levels, followed

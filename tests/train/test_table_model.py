@@ -7,9 +7,10 @@ import pytest
 
 from clearprop import nn
 from clearprop.data import read_table
-from clearprop.data.columns import Category, Classes, Count, Date, Number, Quantity, Text
+from clearprop.data.columns import Category, Date, Number, Text
 from clearprop.data.dates import Form
 from clearprop.data.dress import Dress
+from clearprop.data.goals import Classes, Count, Quantity
 from clearprop.data.tables import Table
 from clearprop.errors import InputError
 from clearprop.train import TableModel

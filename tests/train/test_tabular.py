@@ -7,7 +7,8 @@ import pytest
 
 import clearprop
 from clearprop import nn, train
-from clearprop.data.columns import Category, Classes, Number, Quantity, encode, learn_columns
+from clearprop.data.columns import Category, Number, encode, learn_columns
+from clearprop.data.goals import Classes, Quantity
 from clearprop.data.inspection import Reading, guessed
 from clearprop.data.tables import Table
 from clearprop.train.tabular import EachMember, Tabular

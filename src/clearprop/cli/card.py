@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from clearprop import __version__
-from clearprop.data.columns import Classes, Number
+from clearprop.data.columns import Number
+from clearprop.data.goals import Classes
 from clearprop.see.document import document
 from clearprop.train import figures
 from clearprop.train.importance import gradient_times_input, permutation_importance

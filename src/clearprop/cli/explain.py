@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print each column's cell and what it adds to the prediction; return 0."""
-    from clearprop.data.columns import Classes
+    from clearprop.data.goals import Classes
     from clearprop.data.tables import nearest
     from clearprop.train.importance import contributions
     from clearprop.train.table_model import TableModel
@@ -91,7 +91,7 @@ def _lines(
 
 
 def _unit(target: object) -> str:
-    from clearprop.data.columns import Classes, Count, Quantiles
+    from clearprop.data.goals import Classes, Count, Quantiles
 
     if isinstance(target, Classes):
         return "the class's logit, less the mean of all"

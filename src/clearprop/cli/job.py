@@ -57,28 +57,27 @@ class Job:
 
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
         from clearprop.cli.division import divided
-        from clearprop.data import columns
+        from clearprop.data.goals import learn_target
 
         self.args = args
         self.reading, self.table = _inspected(args)
         self.classes: Any = None
         if self.reading.task == "classification":
-            self.classes = columns.learn_target(self.table, self.reading, self.table).encode(self.table)
+            self.classes = learn_target(self.table, self.reading, self.table).encode(self.table)
         self.begin(hidden, divided(args, self.table, self.reading, self.classes))
 
     def begin(self, hidden: list[int], parts: tuple[Any, Any, Any]) -> None:
         """Learn the encodings from the first of three parts of the rows, and make the network."""
-        from clearprop.data import columns
+        from clearprop.data.columns import learn_columns
+        from clearprop.data.goals import learn_target
 
         args = self.args
         self.parts: tuple[Any, Any, Any] = parts
         self.training, self.validation, self.test = (self.table.rows(part) for part in self.parts)
         robust = not args.plain
-        encodings = columns.learn_columns(
-            self.training, self.reading, one_scale=_one_scale(args), robust=robust
-        )
+        encodings = learn_columns(self.training, self.reading, one_scale=_one_scale(args), robust=robust)
         loss, levels = args.loss or "mse", levels_of(args)
-        aim = columns.learn_target(self.table, self.reading, self.training, loss=loss, levels=levels)
+        aim = learn_target(self.table, self.reading, self.training, loss=loss, levels=levels)
         self._make(hidden, encodings, aim)
 
     def _make(self, hidden: list[int], encodings: Any, aim: Any) -> None:
@@ -86,7 +85,7 @@ class Job:
         import clearprop
         from clearprop.cli.networks import is_own
         from clearprop.cli.settling import check_threshold
-        from clearprop.data.columns import Classes
+        from clearprop.data.goals import Classes
         from clearprop.train.table_model import TableModel
 
         args = self.args

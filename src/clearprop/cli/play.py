@@ -97,7 +97,8 @@ def _job(args: argparse.Namespace) -> Job:
 
 def _columns(job: Job, args: argparse.Namespace) -> Columns:
     """Return what the page calls the columns, and how their numbers are scaled, if all are numbers."""
-    from clearprop.data.columns import Classes, Number, Quantity
+    from clearprop.data.columns import Number
+    from clearprop.data.goals import Classes, Quantity
     from clearprop.play.playground import Columns
 
     found, target = job.model.columns, job.model.target

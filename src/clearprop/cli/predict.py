@@ -129,7 +129,8 @@ def _remarks(model: TableModel, table: Table, columns: dict[str, list[str]]) -> 
     """Return what a reader should know: new categories, missing cells, how many are right."""
     import numpy as np
 
-    from clearprop.data.columns import Category, Classes, Number
+    from clearprop.data.columns import Category, Number
+    from clearprop.data.goals import Classes
     from clearprop.data.tables import counted, listed
     from clearprop.data.targets import labels
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clearprop.data.columns import Classes, Quantiles, Target, encode
+from clearprop.data.columns import encode
+from clearprop.data.goals import Classes, Quantiles, Target
 from clearprop.data.readings import numbers_only
 from clearprop.data.tables import Table, nearest
 from clearprop.errors import InputError, lesson

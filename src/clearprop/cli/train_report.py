@@ -16,19 +16,9 @@ from typing import Any
 import numpy as np
 
 from clearprop.cli.settling import measured
-from clearprop.data.columns import (
-    MEASURED_BY_HALF,
-    Category,
-    Classes,
-    Count,
-    Date,
-    Number,
-    Quantiles,
-    Quantity,
-    Target,
-    Text,
-)
+from clearprop.data.columns import Category, Date, Number, Text
 from clearprop.data.dates import parts
+from clearprop.data.goals import MEASURED_BY_HALF, Classes, Count, Quantiles, Quantity, Target
 from clearprop.data.inspection import Reading
 from clearprop.data.readings import moments_of
 from clearprop.data.tables import Table, counted, listed

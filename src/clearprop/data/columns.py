@@ -6,7 +6,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from clearprop.data.targets import labels
 from clearprop.errors import InputError, lesson
 
 Array = npt.NDArray[Any]
+
 
 MOST_CATEGORIES = 256
 """So many of a column's categories, the most frequent ones, get an input of their own at most."""
@@ -189,160 +190,6 @@ class Text:
 Column = Number | Date | Category | Text
 
 
-@dataclass(frozen=True)
-class Classes:
-    """A target of classes: the network has one output for each."""
-
-    name: str
-    values: tuple[str, ...]
-
-    @property
-    def outputs(self) -> int:
-        """How many outputs the network has."""
-        return len(self.values)
-
-    def encode(self, table: Table) -> Array:
-        """Return each row's class as its place in `values`."""
-        place = {value: i for i, value in enumerate(self.values)}
-        cells = as_words(table.found(self.name))
-        return cells.spread([place[label] for label in labels(cells.words)], np.int64)
-
-    def spec(self) -> dict[str, Any]:
-        """Return what a model file stores of the target."""
-        return {"name": self.name, "kind": "classes", "values": list(self.values)}
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A target of numbers: the network has one output, which stands for `output * scale + mean`.
-
-    Where the loss is not to be ruled by far numbers, `mean` is the median and `scale` the spread of the
-    middle half, as a normal distribution's would be.
-    """
-
-    name: str
-    mean: float
-    scale: float
-    dress: Dress = field(default_factory=Dress)
-
-    @property
-    def outputs(self) -> int:
-        """How many outputs the network has."""
-        return 1
-
-    def values(self, table: Table) -> Array:
-        """Return the target as numbers, of shape (rows,)."""
-        return numbers_only(table, self.name, self.dress)
-
-    def standing(self, outputs: Array) -> Array:
-        """Return what outputs say, beside the target as it is encoded, of shape (rows, 1)."""
-        return np.asarray(outputs, np.float64)
-
-    def encode(self, table: Table) -> Array:
-        """Return the target as an array of shape (rows, 1), of mean 0 and spread 1 where it was learned."""
-        return np.asarray((self.values(table) - self.mean) / self.scale)[:, None]
-
-    def decode(self, outputs: Array) -> Array:
-        """Return what outputs of shape (rows, outputs) say in the target's own units, of shape (rows,)."""
-        return np.asarray(self.standing(outputs)[:, 0] * self.scale + self.mean)
-
-    def spec(self) -> dict[str, Any]:
-        """Return what a model file stores of the target."""
-        dress = {} if self.dress.plain else {"dress": self.dress.spec()}
-        return {"name": self.name, "kind": "number", "mean": self.mean, "scale": self.scale, **dress}
-
-
-@dataclass(frozen=True)
-class Count(Quantity):
-    """A target of counts: the network's output is the logarithm of what is expected, in units of the mean."""
-
-    loss: ClassVar[str] = "poisson"
-    wanted: ClassVar[str] = "wants counts: numbers of 0 or more, and not 0 alone"
-
-    def values(self, table: Table) -> Array:
-        """Return the target as numbers, of shape (rows,); raises InputError for one that cannot be."""
-        values = super().values(table)
-        wrong = np.flatnonzero(~self.possible(values))
-        if len(wrong):
-            raise InputError(lesson("--loss " + self.loss, self.wanted, table.where(self.name, int(wrong[0])),
-                                    hint="--loss mse"))  # fmt: skip
-        return values
-
-    def encode(self, table: Table) -> Array:
-        """Return the target divided by its mean, of shape (rows, 1)."""
-        return (self.values(table) / self.mean)[:, None]
-
-    def standing(self, outputs: Array) -> Array:
-        """Return what outputs say, beside the target as it is encoded, of shape (rows, 1)."""
-        return expected(outputs)
-
-    def decode(self, outputs: Array) -> Array:
-        """Return the expected numbers of outputs of shape (rows, 1), of shape (rows,)."""
-        return np.asarray(self.mean * self.standing(outputs)[:, 0])
-
-    def spec(self) -> dict[str, Any]:
-        """Return what a model file stores of the target."""
-        return super().spec() | {"kind": "count"}
-
-    @staticmethod
-    def possible(values: Array) -> Array:
-        """Return for each number whether the loss can learn it."""
-        return np.asarray(values >= 0)
-
-
-@dataclass(frozen=True)
-class Positive(Count):
-    """A target of numbers above 0, whose errors grow with them; the output is a logarithm, as of a count."""
-
-    loss: ClassVar[str] = "gamma"
-    wanted: ClassVar[str] = "wants numbers above 0"
-
-    def spec(self) -> dict[str, Any]:
-        """Return what a model file stores of the target."""
-        return super().spec() | {"kind": "positive"}
-
-    @staticmethod
-    def possible(values: Array) -> Array:
-        """Return for each number whether the loss can learn it."""
-        return np.asarray(values > 0)
-
-
-@dataclass(frozen=True)
-class Quantiles(Quantity):
-    """A target of numbers of which quantiles are learned: the network has an output for each of `levels`.
-
-    The outputs are put in order, so that no quantile is above a higher one; the prediction is the one whose
-    level is nearest to a half.
-    """
-
-    levels: tuple[float, ...] = (0.1, 0.5, 0.9)
-
-    @property
-    def outputs(self) -> int:
-        """How many outputs the network has."""
-        return len(self.levels)
-
-    @property
-    def middle(self) -> int:
-        """Which level is the prediction's."""
-        return int(np.argmin(np.abs(np.array(self.levels) - 0.5)))
-
-    def standing(self, outputs: Array) -> Array:
-        """Return what outputs say, beside the target as it is encoded, of shape (rows, 1)."""
-        return in_order(outputs)[:, self.middle, None]
-
-    def quantiles(self, outputs: Array) -> Array:
-        """Return the quantiles in the target's own units, of shape (rows, levels)."""
-        return in_order(outputs) * self.scale + self.mean
-
-    def spec(self) -> dict[str, Any]:
-        """Return what a model file stores of the target."""
-        return super().spec() | {"kind": "quantiles", "levels": list(self.levels)}
-
-
-Target = Classes | Quantity
-
-
 # --- formulas, which plain files bring along ----------------------------------------------------------------
 def number_inputs(
     values: Array, median: float, mean: float, scale: float, spread: float = 0.0, gaps: bool = False
@@ -381,16 +228,6 @@ def bags_of_words(texts: Sequence[str], size: int) -> Array:
     return np.asarray(bags / np.where(lengths > 0, lengths, 1))
 
 
-def expected(outputs: Array) -> Array:
-    """Return what logarithms stand for: see `Count`."""
-    return np.asarray(np.exp(np.asarray(outputs, np.float64).clip(-50, 50)))
-
-
-def in_order(outputs: Array) -> Array:
-    """Return each row's outputs from the lowest up: see `Quantiles`."""
-    return np.sort(np.asarray(outputs, np.float64), axis=1)
-
-
 # --- what is learned ----------------------------------------------------------------------------------------
 def learn_columns(
     table: Table, reading: Reading, *, one_scale: bool = False, robust: bool = False
@@ -406,13 +243,13 @@ def learn_columns(
     shared = None
     if one_scale and filled:
         together = np.concatenate([values for _, values in filled.values()])
-        shared = _mean_and_scale(table, reading.numbers[0], together)
+        shared = mean_and_scale(table, reading.numbers[0], together)
     columns: list[Column] = []
     for name in reading.columns:
         found = reading.findings[name]
         if found.kind == "number":
             median, values = filled[name]
-            scales = shared or _mean_and_scale(table, name, values)
+            scales = shared or mean_and_scale(table, name, values)
             number = Number(name, median, *scales, found.dress)
             columns.append(number if not robust else _robust(table, number, values, shared is not None))
         elif found.kind == "date":
@@ -422,54 +259,6 @@ def learn_columns(
         else:
             columns.append(_category(table, name, found.kind == "boolean", robust))
     return columns
-
-
-def learn_target(
-    table: Table, reading: Reading, training: Table, *, loss: str = "mse", levels: Sequence[float] = ()
-) -> Target:
-    """Return how to encode the target: the table's classes, or the training rows' mean and spread.
-
-    `loss` is one of `QUANTITIES`, which says what is made of numbers; `levels` are those of quantiles.
-    Raises InputError for a number that the loss cannot learn.
-    """
-    if reading.task == "classification":
-        found = set(labels(as_words(table.found(reading.target)).words))
-        numeric = all(_is_number(label) for label in found)
-        return Classes(reading.target, tuple(sorted(found, key=float if numeric else None)))
-    dress = reading.aim.dress
-    values = numbers_only(training, reading.target, dress)
-    mean, scale = _mean_and_scale(training, reading.target, values)
-    target = quantity(reading.target, values, (mean, scale), loss, levels, dress)
-    if isinstance(target, Count):
-        target.values(table)
-        if not mean > 0:
-            got = f"all of {reading.target!r} are {mean:g}"
-            raise InputError(lesson(f"--loss {loss}", target.wanted, got, hint="--loss mse"))
-    return target
-
-
-# What a target of numbers is under each loss.
-QUANTITIES: dict[str, type[Quantity]] = {
-    "mse": Quantity, "mae": Quantity, "huber": Quantity,
-    "quantile": Quantiles, "poisson": Count, "gamma": Positive,
-}  # fmt: skip
-MEASURED_BY_HALF = ("mae", "huber", "quantile")
-"""Losses that a few far numbers do not rule: the target is measured from its median, by its middle half."""
-
-
-def quantity(
-    name: str, values: Array, scales: tuple[float, float], loss: str = "mse",
-    levels: Sequence[float] = (), dress: Dress | None = None,
-) -> Quantity:  # fmt: skip
-    """Return how to encode a target of numbers, whose mean and scale are `scales`, for a loss."""
-    if loss in MEASURED_BY_HALF:
-        low, middle, high = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
-        spread = (high - low) / 1.349  # of a normal distribution this is the standard deviation
-        scales = middle, spread if spread > 1e-12 * max(abs(low), abs(high)) else scales[1]
-    dress = dress or Dress()
-    if loss == "quantile":
-        return Quantiles(name, *scales, dress, tuple(sorted(levels)) or Quantiles.levels)
-    return QUANTITIES[loss](name, *scales, dress)
 
 
 def encode(table: Table, columns: Sequence[Column]) -> Array:
@@ -501,7 +290,7 @@ def _filled(table: Table, name: str, dress: Dress) -> tuple[float, Array]:
     return median, np.where(np.isnan(values), median, values)
 
 
-def _mean_and_scale(table: Table, name: str, values: Array) -> tuple[float, float]:
+def mean_and_scale(table: Table, name: str, values: Array) -> tuple[float, float]:
     """Return the mean and the standard deviation, 1 in place of the deviation of equal values."""
     with np.errstate(over="ignore", invalid="ignore"):
         mean, scale = float(values.mean()), float(values.std())
@@ -517,7 +306,7 @@ def _date(table: Table, name: str, form: Form) -> Date:
     varying = [part for part, values in found.items() if len(values) and values.min() < values.max()]
     used = varying or ["elapsed"]
     return Date(
-        name, form, {p: _mean_and_scale(table, name, found[p]) if len(found[p]) else (0.0, 1.0) for p in used}
+        name, form, {p: mean_and_scale(table, name, found[p]) if len(found[p]) else (0.0, 1.0) for p in used}
     )
 
 
@@ -574,11 +363,3 @@ def categories(table: Table, name: str, folded: bool = False) -> tuple[list[str 
     used, codes = np.unique(codes, return_inverse=True)
     different = list(places)
     return [different[i] for i in used.tolist()], codes
-
-
-def _is_number(label: str) -> bool:
-    try:
-        float(label)
-    except ValueError:
-        return False
-    return True

@@ -13,19 +13,8 @@ import numpy.typing as npt
 
 from clearprop.data.blocks import BlockFile
 from clearprop.data.cells import Numbers, Words, as_number
-from clearprop.data.columns import (
-    MEASURED_BY_HALF,
-    Category,
-    Classes,
-    Column,
-    Number,
-    Target,
-    categories,
-    category_of,
-    encode,
-    learn_columns,
-    learn_target,
-)
+from clearprop.data.columns import Category, Column, Number, categories, category_of, encode, learn_columns
+from clearprop.data.goals import MEASURED_BY_HALF, Classes, Target, learn_target
 from clearprop.data.inspection import Reading, inspect, left_out, missing_words, with_target
 from clearprop.data.reading.blocks import expected_rows, read_blocks
 from clearprop.data.reading.sources import is_read_once

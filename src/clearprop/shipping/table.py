@@ -13,20 +13,16 @@ from clearprop.compiler.plain.carried import Carried
 from clearprop.compiler.plain.file import NumpyFile
 from clearprop.data.columns import (
     Category,
-    Classes,
     Column,
-    Count,
     Date,
     Number,
-    Quantiles,
     Text,
     bags_of_words,
     date_inputs,
-    expected,
-    in_order,
     number_inputs,
 )
 from clearprop.data.dress import Dress
+from clearprop.data.goals import Classes, Count, Quantiles, expected, in_order
 from clearprop.shipping import cells
 from clearprop.shipping.python import numpy_module
 from clearprop.train.measures import as_they_occur, likeliest

@@ -13,7 +13,8 @@ import numpy as np
 
 from clearprop import marks
 from clearprop.data.cells import MISSING, as_number
-from clearprop.data.columns import Category, Classes, Column, Count, Number, Quantiles
+from clearprop.data.columns import Category, Column, Number
+from clearprop.data.goals import Classes, Count, Quantiles
 from clearprop.errors import lesson
 from clearprop.files import whole_file
 from clearprop.interop.onnx.writer import Writer

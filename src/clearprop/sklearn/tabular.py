@@ -22,19 +22,8 @@ from sklearn.utils.validation import (  # type: ignore[import-untyped]
 from clearprop import nn, train
 from clearprop.data import Table
 from clearprop.data.cells import Numbers, Spelling, Words
-from clearprop.data.columns import (
-    QUANTITIES,
-    Category,
-    Classes,
-    Column,
-    Count,
-    Quantiles,
-    Quantity,
-    Target,
-    encode,
-    learn_columns,
-    quantity,
-)
+from clearprop.data.columns import Category, Column, encode, learn_columns
+from clearprop.data.goals import QUANTITIES, Classes, Count, Quantiles, Quantity, Target, quantity
 from clearprop.data.inspection import Reading, guessed
 from clearprop.data.reading.frames import from_frame, is_frame
 from clearprop.data.split import split_indices

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clearprop.data.columns import Classes, Quantiles, encode
+from clearprop.data.columns import encode
+from clearprop.data.goals import Classes, Quantiles
 from clearprop.data.tables import Table
 from clearprop.modes import no_grad
 from clearprop.tensor import Tensor

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop import nn
-from clearprop.data.columns import Classes, Quantiles, Quantity, Target
+from clearprop.data.goals import Classes, Quantiles, Quantity, Target
 from clearprop.errors import lesson
 from clearprop.nn.functional.loss import matched, reduced
 from clearprop.nn.loss import Loss

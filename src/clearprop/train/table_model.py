@@ -13,22 +13,10 @@ import numpy.typing as npt
 from clearprop import nn
 from clearprop.data import read_table
 from clearprop.data.cells import Spelling
-from clearprop.data.columns import (
-    Category,
-    Classes,
-    Column,
-    Count,
-    Date,
-    Number,
-    Positive,
-    Quantiles,
-    Quantity,
-    Target,
-    Text,
-    encode,
-)
+from clearprop.data.columns import Category, Column, Date, Number, Text, encode
 from clearprop.data.dates import PARTS, Form
 from clearprop.data.dress import Dress
+from clearprop.data.goals import Classes, Count, Positive, Quantiles, Quantity, Target
 from clearprop.data.tables import Table
 from clearprop.errors import InputError, lesson
 from clearprop.interop.model_file import load_labelled, save_model

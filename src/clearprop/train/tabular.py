@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from clearprop import nn, optim
 from clearprop.data import DataLoader
-from clearprop.data.columns import Category, Classes, Column, Date, Number, Target
+from clearprop.data.columns import Category, Column, Date, Number
+from clearprop.data.goals import Classes, Target
 from clearprop.ops import random
 from clearprop.train.watchers import Scheduled
 
