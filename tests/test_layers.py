@@ -23,7 +23,7 @@ ORDER = {
     ),
     "see": "readable document frame numbers names algebra layout drawing tiles page step summaries gallery "
     "__init__",
-    "compiler": "program plan js plain numpy llvm xla executors capture proof explain step __init__",
+    "compiler": "program plan js plain numpy llvm xla executors capture proof explain variant step __init__",
     "compiler/js": "kinds loops symbols entries writers script __init__",
     "compiler/llvm": "language loops products plan doorstep turns executor light freestanding __init__",
 }
