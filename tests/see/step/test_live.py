@@ -145,11 +145,22 @@ def test_axes_before_the_last_two_are_leafed_through_and_indices_stay_indices(vi
     agrees(page, (model(pictures) * table[Tensor(np.array([3, 3]), requires_grad=False)]).sum(), 2e-4)
 
 
+def test_arrays_that_are_no_tensors_take_part_as_they_are(visit):
+    def made(b):
+        return ((X @ Tensor(W, name="W") + Tensor(b, name="b") - Y) ** 2).mean()
+
+    page = visit(trace(made(B)), width=1400, height=900)
+    choose(page, "b", "1")
+    type_into(page, "entry-value", 4)
+
+    agrees(page, made(np.array([0.5, 4.0])), 1e-12)
+
+
 @pytest.mark.parametrize(
     ("made", "why"),
     [
         (lambda x: x.sum(), None),
-        (lambda x: functools_reduce(x), "at most 400 nodes"),
+        (lambda x: long_chain(x), "at most 1,000 nodes"),
         (lambda x: hooked(x), "A hook in Python"),
         (lambda x: np.abs(Tensor(np.ones(2) * 1j, name="z") * 2.0).sum() + x.sum(), "real numbers"),
     ],
@@ -164,8 +175,8 @@ def test_what_a_page_cannot_compute_is_said(made, why):
     assert why in lanes[-1].to_html()
 
 
-def functools_reduce(x):
-    for _ in range(500):
+def long_chain(x):
+    for _ in range(1_100):
         x = x * 1.01
     return x.sum()
 

@@ -17,11 +17,12 @@ from clearprop.backward import input_gradient
 from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
+    from clearprop.compiler.js.script import JavaScript
     from clearprop.see.step.steps import Step, Trace
 
-MOST_NODES = 400
-MOST_ENTRIES = 100_000  # of all values together
-MOST_STEPS = 2_000  # of all lanes together
+MOST_NODES = 1_000
+MOST_ENTRIES = 200_000  # of all values together
+MOST_STEPS = 3_000  # of all lanes together
 _CALCULABLE = "fiub"
 
 
@@ -107,7 +108,7 @@ class _Recording:
         factors = ",\n".join(text or "null" for text in self.texts.values())
         code = (
             f"const live = (() => {{\n{library()}\nreturn {{\n  arrays: [{', '.join(arrays)}],\n"
-            f"  program: ({program.text})([]),\n  factors: [{factors}].map((made) => made && made([])) }};\n"
+            f"  program: {_made(program)},\n  factors: [{factors}] }};\n"
             "})();"
         )
         index = self.trace.index
@@ -253,9 +254,18 @@ def _factors_text(node: Tensor, i: int, amount: Any) -> str:
     given = [node.inputs[k]._value for k in places]
     direction = np.ones(np.shape(node.inputs[i]), amount.dtype)
     try:
-        return JavaScript(_recorded(along, given, direction)).text
+        return _made(JavaScript(_recorded(along, given, direction)))
     except Exception:  # the largest entry stays written out, as Python found it
         return ""
+
+
+def _made(program: JavaScript) -> str:
+    """Return a program as a call that gives its arrays; plain arrays of the graph are its states."""
+    from clearprop.compiler.js.kinds import filled
+    from clearprop.compiler.program.contents import contents
+
+    states = (filled(contents(state, *program.shapes[state.key])) for state in program.states)
+    return f"({program.text})([{', '.join(states)}])"
 
 
 def _recorded(function: Callable[..., Any], *arguments: Any) -> Any:
