@@ -189,6 +189,81 @@ def test_a_fixed_batch_is_written_as_it_is(tmp_path):
     assert graph.input[0].type.tensor_type.shape.dim[0].dim_value == 2
 
 
+RECURRENT = {
+    "lstm": (nn.LSTM, {}), "gru": (nn.GRU, {}), "rnn": (nn.RNN, {}),
+    "relu": (nn.RNN, {"nonlinearity": "relu"}), "deep": (nn.LSTM, {"num_layers": 3}),
+    "both": (nn.GRU, {"bidirectional": True, "num_layers": 2}),
+    "bare": (nn.LSTM, {"bias": False, "bidirectional": True}),
+    "dropped": (nn.RNN, {"num_layers": 2, "dropout": 0.5}),
+}  # fmt: skip
+
+
+class Walking(nn.Module):
+    """A recurrent layer and what is taken of it."""
+
+    def __init__(self, of, take, start=False):
+        super().__init__()
+        self.inner, self.take, self.start = of, take, start
+
+    def forward(self, x):
+        if not self.start:
+            return self.take(self.inner(x))
+        first = np.stack([x[:, 0, :4], x[:, 1, :4]])  # a state that is computed
+        return self.take(self.inner(x, (first, first * 2) if self.inner.states > 1 else first))
+
+
+def state_of(found):
+    return found[1][1] if isinstance(found[1], tuple) else found[1]
+
+
+TAKES = {
+    "outputs": lambda found: found[0],
+    "last": lambda found: found[0][:, -1],
+    "state": state_of,
+    "all": lambda found: (found[0] * 2, state_of(found)),
+}
+
+
+@pytest.mark.parametrize("take", TAKES)
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_a_recurrent_layer_is_an_operator_for_each_of_its_layers(kind, take, tmp_path):
+    make, options = RECURRENT[kind]
+    model = Walking(make(8, 4, batch_first=True, **options), TAKES[take])
+    save_onnx(tmp_path / "m.onnx", model, SEQUENCE)
+    kinds = [node.op_type for node in onnx.load(tmp_path / "m.onnx").graph.node]
+
+    assert kinds.count(make.__name__) == options.get("num_layers", 1)
+    assert {"Sigmoid", "Tanh", "MatMul", "Gemm"}.isdisjoint(kinds)
+    model.eval()
+    if take == "state":  # whose second axis is the batch
+        session = runtime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+        (found,) = session.run(None, {"input": np.concatenate([SEQUENCE] * 3)})
+        np.testing.assert_allclose(found, model(np.concatenate([SEQUENCE] * 3)).value, rtol=2e-4, atol=1e-6)
+    else:
+        same(tmp_path / "m.onnx", model, SEQUENCE)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_a_recurrent_layer_begins_from_a_state_that_is_given(kind, tmp_path):
+    model = Walking(kind(8, 4, num_layers=2, batch_first=True), TAKES["outputs"], start=True)
+    save_onnx(tmp_path / "m.onnx", model, SEQUENCE)
+
+    same(tmp_path / "m.onnx", model.eval(), SEQUENCE)
+
+
+def test_a_recurrent_layer_over_time_first_and_one_with_a_projection(tmp_path):
+    def turned(kind, **options):
+        inner = kind(8, 4, **options)
+        return Walking(lambda x: inner(np.swapaxes(x, 0, 1)), TAKES["last"]), inner
+
+    for options in ({}, {"proj_size": 2}):
+        model, inner = turned(nn.LSTM, **options)
+        model.held = inner
+        save_onnx(tmp_path / "m.onnx", model, SEQUENCE, overwrite=True)
+        kinds = [node.op_type for node in onnx.load(tmp_path / "m.onnx").graph.node]
+        assert ("LSTM" in kinds) is not bool(options)  # a projection is written as its formula
+
+
 def test_what_was_read_trains_as_what_was_written(tmp_path):
     clearprop.manual_seed(1)
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))

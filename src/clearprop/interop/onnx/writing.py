@@ -14,6 +14,7 @@ from clearprop.errors import lesson
 from clearprop.files import whole_file
 from clearprop.graph import topological_order
 from clearprop.interop.onnx.layers import layer_of
+from clearprop.interop.onnx.sequence_layers import Listening
 from clearprop.interop.onnx.writer import Batch, Writer
 from clearprop.modes import Observer, observed
 from clearprop.rows import LENGTHS, lengths, with_rows
@@ -90,10 +91,11 @@ class _Making:
 
     def model(self, pair: tuple[int, int] | None) -> tuple[Any, float]:
         """Return the file's contents, and how many entries were computed in the first recording."""
-        first = self.run(pair[0] if pair is not None else None)
+        with Listening(self.f if isinstance(self.f, nn.Module) else None) as heard:
+            first = self.run(pair[0] if pair is not None else None)
         second = self.run(pair[1]) if pair is not None else None
         writer = Writer(self.onnx, self.opset, None if pair is None else Batch(*pair), self.names[0])
-        outputs = _Walk(writer, self.f, first, second, self.names).written()
+        outputs = _Walk(writer, self.f, first, second, self.names, heard).written()
         model = _model(self.onnx, writer, self.names, first, second, outputs, self.opset)
         return model, sum(float(node.size) for node in _ordered(first[1]) if node.op is not None)
 
@@ -160,8 +162,10 @@ def _run(f: Callable[..., Any], arrays: list[Any]) -> tuple[list[Tensor], list[T
 class _Walk:
     """Writes the nodes that led to the outputs, in order, layers as one where they are one."""
 
-    def __init__(self, writer: Writer, f: Any, first: Any, second: Any, names: Sequence[str]) -> None:
-        self.g, self.first, self.second = writer, first, second
+    def __init__(
+        self, writer: Writer, f: Any, first: Any, second: Any, names: Sequence[str], heard: Any
+    ) -> None:
+        self.g, self.first, self.second, self.heard = writer, first, second, heard
         self.model = f if isinstance(f, nn.Module) else None
         self.owned = dict(self.model._state()) if self.model is not None else {}
         self.known: dict[int, str] = {id(x): name for x, name in zip(first[0], names, strict=True)}
@@ -177,9 +181,12 @@ class _Walk:
         twins = self._twins(order)
         missing = sorted({n.op.name for n in order if n.op is not None and n.op.facts.onnx is None})
         layers = layer_of(self.model, order) if self.model is not None else {}
-        inside = {id(n) for layer in layers.values() for n in layer.hidden}
+        sequences = {id(z): call for call in self.heard.found(order) for z in call.results}
+        inside = {id(n) for layer in (*layers.values(), *sequences.values()) for n in layer.hidden}
         if missing and any(
-            n.op is not None and n.op.facts.onnx is None and id(n) not in inside and id(n) not in layers
+            n.op is not None
+            and n.op.facts.onnx is None
+            and id(n) not in inside | layers.keys() | sequences.keys()
             for n in order
         ):
             hint = "model.eval() for dropout, another formula for the rest"
@@ -187,10 +194,13 @@ class _Walk:
                 lesson("save_onnx(path, f, x)", "these ops are not in ONNX", ", ".join(missing), hint=hint)
             )
         for node in order:
-            if node.op is None or id(node) in inside:
+            if node.op is None or id(node) in inside or id(node) in self.known:
                 continue
             self.g.second = twins.get(id(node))
-            if id(node) in layers:
+            if id(node) in sequences:
+                self.known |= sequences[id(node)].write(self.g, self._name, self.of_owner)
+                name = self.known[id(node)]
+            elif id(node) in layers:
                 layer = layers[id(node)]
                 name = layer.write(self.g, self._name(layer.input), lambda t: self._name(t))
             else:
