@@ -32,7 +32,8 @@ INDEX = """\
 # Examples
 
 Each is one script that runs offline in less than two minutes, prints what it has reached, and fails where
-that is less than it promises: `python examples/lenet.py`. The drawings are made by running them.
+that is less than it promises: `python examples/lenet.py`. The drawings are made by running them. Three are
+written in PyTorch's words, each beside a twin that differs in its imports alone.
 
 ```{toctree}
 :maxdepth: 1
@@ -48,11 +49,22 @@ def write(folder: Path) -> None:
     """Write a page for every example, and the page that lists them."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    scripts = sorted(SCRIPTS.glob("*.py"))
+    scripts = sorted(SCRIPTS.glob("*.py")) + twins()
     for script in scripts:
-        subprocess.run([sys.executable, __file__, script.name, str(folder)], check=True, env=_environment())
-    names = "\n".join(script.stem for script in scripts)
+        name = str(script.relative_to(SCRIPTS))
+        subprocess.run([sys.executable, __file__, name, str(folder)], check=True, env=_environment())
+    names = "\n".join(map(stem, scripts))
     (folder / "index.md").write_text(f"{INDEX}{names}\n```\n", encoding="utf-8")
+
+
+def twins() -> list[Path]:
+    """Return the scripts in PyTorch's words, of which each has a twin that differs in its imports alone."""
+    return [s for s in sorted((SCRIPTS / "twins").glob("*.py")) if not s.stem.endswith("_torch")]
+
+
+def stem(script: Path) -> str:
+    """Return the name of a script's page."""
+    return f"twin-{script.stem}" if script.parent.name == "twins" else script.stem
 
 
 def _environment() -> dict[str, str]:
@@ -66,22 +78,23 @@ def page(script: Path, folder: Path) -> None:
     title, _, text = (ast.get_docstring(tree) or "").partition("\n\n")
     rest = "\n".join(code.splitlines()[tree.body[0].end_lineno or 0 :]).strip()
     title, _, usage = title.replace("\n", " ").rpartition(": ")
-    parts = [f"# {title}\n\n`python examples/{usage.rstrip('.')}`\n", text]
+    where = script.parent.relative_to(SCRIPTS.parent)
+    parts = [f"# {title}\n\n`python {where}/{usage.rstrip('.')}`\n", text]
     found = first_graph(script)
     if isinstance(found, str):
         parts.append(f"*{found}*")
     else:
-        graph = f"{script.stem}-graph.html"
+        graph = f"{stem(script)}-graph.html"
         (folder / graph).write_text(found.to_html(), encoding="utf-8")
         words = "The graph of its first loss"
         if len(found.layout.boxes) <= _PICTURED:
-            found.save(folder / f"{script.stem}.svg")
-            parts.append(f"![{words}, every array as a small picture]({script.stem}.svg)")
+            found.save(folder / f"{stem(script)}.svg")
+            parts.append(f"![{words}, every array as a small picture]({stem(script)}.svg)")
         parts.append(f'<a href="{graph}">{words}, to open and search</a>')
     if (said := recorded(script)) is not None:
         parts.append(f"What it prints:\n\n```text\n{said}\n```")
     parts.append(f"```python\n{rest}\n```")
-    (folder / f"{script.stem}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    (folder / f"{stem(script)}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def digest(script: Path) -> str:
@@ -91,7 +104,7 @@ def digest(script: Path) -> str:
 
 def recorded(script: Path) -> str | None:
     """Return what this very script has printed, None where no run of it has been recorded."""
-    kept = OUTPUTS / f"{script.stem}.txt"
+    kept = OUTPUTS / f"{stem(script)}.txt"
     if not kept.exists():
         return None
     of, _, said = kept.read_text(encoding="utf-8").partition("\n")
@@ -108,7 +121,7 @@ def record(script: Path) -> None:
     if done.returncode != 0:
         raise SystemExit(f"{script.name} has failed:\n{done.stdout}{done.stderr}")
     OUTPUTS.mkdir(exist_ok=True)
-    kept = OUTPUTS / f"{script.stem}.txt"
+    kept = OUTPUTS / f"{stem(script)}.txt"
     kept.write_text(f"{digest(script)}\n{done.stdout}", encoding="utf-8")
     print(f"{script.name}: {time.perf_counter() - begin:.0f} s")
 
