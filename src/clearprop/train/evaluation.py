@@ -16,6 +16,7 @@ from clearprop.modes import no_grad
 from clearprop.tensor import Tensor
 from clearprop.train.metrics import Metric, named
 from clearprop.train.step import applied, rows_of
+from clearprop.train.streamed import summed
 from clearprop.train.weighting import loss_of
 
 Array = npt.NDArray[Any]
@@ -63,10 +64,13 @@ def evaluate(
     metrics: Iterable[str | Metric] = (),
     *,
     batch_size: int = 1024,
+    stream: bool = False,
 ) -> dict[str, float]:
     """Return the loss and the metrics of a model on a pair (inputs, targets), a Dataset or a loader.
 
-    Raises ValueError where there is not a single row.
+    With `stream` no outputs are kept from batch to batch: the loss, a mean over rows, and accuracy, f1,
+    log_loss, mae, rmse and r2 are summed up. Raises ValueError where there is not a single row, and for what
+    cannot be summed.
 
     >>> from clearprop import nn
     >>> model, inputs = nn.Linear(3, 2), np.zeros((5, 3), np.float32)
@@ -77,6 +81,10 @@ def evaluate(
         data = TensorDataset(*pair("evaluate(data=)", data))
     if hasattr(data, "__getitem__"):
         data = DataLoader(data, batch_size)
+    if stream:
+        with evaluating(model), no_grad():
+            batches = ((_arrays(applied(model, x)), _arrays(y)) for x, y in data)
+            return summed(batches, loss_of(loss), [metrics] if isinstance(metrics, str) else [*metrics])
     with evaluating(model), no_grad():
         pairs = [(_arrays(applied(model, x)), _arrays(y)) for x, y in data]
     if not any(rows_of(target) for _, target in pairs):

@@ -109,13 +109,38 @@ def named(metrics: Iterable[str | Metric]) -> dict[str, Metric]:
     found: dict[str, Metric] = {}
     for metric in [metrics] if isinstance(metrics, str) else metrics:
         if isinstance(metric, str):
-            if metric not in METRICS:
-                hint = f"a function of (outputs, targets), or one of {', '.join(METRICS)}"
-                raise ValueError(lesson("metrics=", "no metric of that name", repr(metric), hint=hint))
-            found[metric] = METRICS[metric]
+            found[metric] = METRICS.get(metric) or _of_scikit_learn(metric)
         else:
             found[getattr(metric, "__name__", type(metric).__name__)] = metric
     return found
+
+
+def _of_scikit_learn(name: str) -> Metric:
+    """Return a measure of scikit-learn by its name among the scorers; ValueError where there is none.
+
+    Of outputs (n, classes) scikit-learn is told the class with the largest, and the probabilities
+    softmax(outputs); of others the outputs themselves.
+    """
+    hint = f"a function of (outputs, targets), or one of {', '.join(METRICS)}"
+    try:
+        from sklearn.metrics import get_scorer, get_scorer_names  # type: ignore[import-untyped]
+    except ImportError:
+        hint += ", or scikit-learn, whose scorers are known by name"
+        raise ValueError(lesson("metrics=", "no metric of that name", repr(name), hint=hint)) from None
+    if name not in get_scorer_names():
+        hint += ", or a scorer of scikit-learn such as balanced_accuracy"
+        raise ValueError(lesson("metrics=", "no metric of that name", repr(name), hint=hint))
+    scorer = get_scorer(name)
+
+    def measured(outputs: Array, targets: Array) -> float:
+        from clearprop.train.answers import answers
+
+        outputs = np.asarray(outputs, np.float64)
+        targets = targets.astype(np.float64) if targets.dtype.kind == "f" else targets
+        return float(scorer(answers(outputs, targets), outputs, targets))
+
+    measured.__name__ = name
+    return measured
 
 
 def _average(values: Array, weights: Any) -> float:
