@@ -52,3 +52,13 @@ def test_the_products_of_every_op_add_up(name, monkeypatch):
                     np.testing.assert_allclose(
                         total, np.asarray(step.amount)[step.entry.place], rtol=1e-6, atol=1e-9
                     )
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_gradient_of_complex_numbers_is_not_taken_for_one_of_real_ones():
+    x = Tensor([1.0, 2.0, 3.0, 4.0], name="x")
+
+    last = trace(np.sum(np.abs(np.fft.rfft(x))))[-1]
+
+    assert last.input is x
+    assert last.entry is None

@@ -54,7 +54,8 @@ def _bracketed(x: Any) -> str:
 def entry_of(arrow: Arrow, g: Any, amount: Any) -> Products | None:
     """Return the largest entry of what is sent along an arrow; None where it cannot be taken apart."""
     amount = np.asarray(amount)
-    if not 1 < amount.size <= _LARGEST or np.size(g) > _LARGEST or amount.dtype.kind != "f":
+    real = amount.dtype.kind == "f" and not np.iscomplexobj(g)
+    if not real or not 1 < amount.size <= _LARGEST or np.size(g) > _LARGEST:
         return None
     place = np.unravel_index(int(np.argmax(np.abs(np.nan_to_num(amount)))), amount.shape)
     along = np.zeros(amount.shape, amount.dtype)

@@ -48,8 +48,8 @@ def live_of(lanes: Sequence[Trace]) -> Live:
     _must_be_small(lanes)
     leaves = [node for node in shown.order if node.op is None]
     try:
-        found = _Recording(lanes, leaves)
-        return found.live()
+        with np.errstate(all="ignore"):  # what is not finite was told when it was computed first
+            return _Recording(lanes, leaves).live()
     except (Unlowered, Fixed) as error:
         raise Fixed(str(error)) from error
     except Exception as error:  # a person's op may do anything when it is run again
