@@ -236,22 +236,26 @@ class Surroundings:
         elif (type(x).__module__ or "").startswith("clearprop.compiler"):
             stack.append(getattr(x, "function", None))  # a compiled function inside: what it calls
         else:
-            attributes = getattr(x, "__dict__", None)
-            if isinstance(attributes, dict) and (type(x).__module__ or "").startswith("clearprop."):
-                self._visit_ours(x, attributes, stack)
-            elif isinstance(attributes, dict):
-                self._kept.append(x)
-                self.owners[id(attributes)] = type(x).__name__
-                if callable(getattr(type(x), "structure", None)):
-                    self.announcing.append(x)
-                    self.announced.add(id(attributes))
-                    self._seen |= {id(y) for y in attributes.values() if isinstance(y, Notes)}
-                    self._fixed_there(_within([y for k, y in attributes.items() if k.startswith("_")]))
-                stack += [*self._fixed_there([attributes]), type(x)]
-            if isinstance(x, functools.partial):
-                stack += [x.func, x.args, *self._fixed_there([x.keywords])]
-            for name in _slots(type(x)):
-                self._visit_named(Slots(x), name, stack)
+            self._visit_object(x, stack)
+
+    def _visit_object(self, x: Any, stack: list[Any]) -> None:
+        """Any other object: what it keeps under names, in slots, and what its class names."""
+        attributes = getattr(x, "__dict__", None)
+        if isinstance(attributes, dict) and (type(x).__module__ or "").startswith("clearprop."):
+            self._visit_ours(x, attributes, stack)
+        elif isinstance(attributes, dict):
+            self._kept.append(x)
+            self.owners[id(attributes)] = type(x).__name__
+            if callable(getattr(type(x), "structure", None)):
+                self.announcing.append(x)
+                self.announced.add(id(attributes))
+                self._seen |= {id(y) for y in attributes.values() if isinstance(y, Notes)}
+                self._fixed_there(_within([y for k, y in attributes.items() if k.startswith("_")]))
+            stack += [*self._fixed_there([attributes]), type(x)]
+        if isinstance(x, functools.partial):
+            stack += [x.func, x.args, *self._fixed_there([x.keywords])]
+        for name in _slots(type(x)):
+            self._visit_named(Slots(x), name, stack)
 
     def _visit_container(self, x: Any, inside: Iterable[Any], stack: list[Any]) -> None:
         """A container, and what a subclass of the user's holds besides."""
