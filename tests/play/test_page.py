@@ -288,6 +288,9 @@ def test_what_is_chosen_can_be_read_in_full(visit, tmp_path, width):
     assert cut == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("counted(1, 'step') + counted(2, 'entry', 'entries')") == "1 step2 entries"
+    names = ["sepal length", "sepal width", "petal length", "petal width", "age", "hours a week"]
+    short = page.evaluate("(names) => names.map((name) => apart(name, names))", names)
+    assert short == ["s…length", "s…width", "p…length", "p…width", "age", "hours …"]
 
 
 def test_speed_goes_from_one_step_a_second_to_all_there_is(visit, tmp_path):

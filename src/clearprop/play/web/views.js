@@ -11,6 +11,14 @@ for (const canvas of document.querySelectorAll("canvas")) canvas.dataset.ratio =
 
 const MOST = 16; // units of a layer that are drawn one by one
 const brief = (name) => (name.length > 7 ? `${name.slice(0, 6)}…` : name);
+
+// A short name; of those that begin alike, a letter and what comes after the words that they share.
+function apart(name, names) {
+  const alike = names.filter((other) => brief(other) === brief(name));
+  if (alike.length < 2) return brief(name);
+  const words = name.split(" "), shared = words.findIndex((word, k) => alike.some((other) => other.split(" ")[k] !== word));
+  return shared > 0 ? `${name[0]}…${words.slice(shared).join(" ").slice(0, 6).trim()}` : brief(name);
+}
 const network = {
   edges: [],
   places(w, h) { // columns of units: the inputs, then each layer's outputs
@@ -46,8 +54,8 @@ const network = {
       ink.fillStyle = paper, ink.strokeStyle = text, ink.lineWidth = 1.5;
       ink.beginPath(), ink.arc(unit.x, unit.y, 8, 0, 2 * Math.PI), ink.fill(), ink.stroke();
       ink.fillStyle = text;
-      if (c === 0) ink.textAlign = "right", ink.fillText(brief(told.names[i] ?? ""), unit.x - 12, unit.y + 4);
-      if (c === columns.length - 1) ink.textAlign = "left", ink.fillText(brief(told.classes[i] ?? (column.length === 1 ? told.target : String(i))), unit.x + 12, unit.y + 4);
+      if (c === 0) ink.textAlign = "right", ink.fillText(apart(told.names[i] ?? "", told.names), unit.x - 12, unit.y + 4);
+      if (c === columns.length - 1) ink.textAlign = "left", ink.fillText(apart(told.classes[i] ?? (column.length === 1 ? told.target : String(i)), told.classes), unit.x + 12, unit.y + 4);
       if (unit.more > 0 && i === column.length - 1) ink.textAlign = "center", ink.fillText(`+${unit.more}`, unit.x, h - 2);
     }));
   },
