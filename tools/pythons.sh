@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 missing=""
 tested=""
 
-for version in 3.11 3.12 3.13; do
+for version in 3.11 3.12 3.13 3.14; do
     python=""
     for candidate in "python$version" "$HOME"/.pyenv/versions/"$version".*/bin/python; do
         if "$candidate" -c 'import venv' 2>/dev/null; then python=$candidate; fi
