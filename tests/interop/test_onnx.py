@@ -1,6 +1,7 @@
 """ONNX both ways: files that onnxruntime runs to the same numbers, files of others that run and train."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -473,6 +474,57 @@ def test_onnxs_own_cases_are_right_or_refused_by_name():
     unknown = {n for r in reasons if "not known: " in r for n in r.split("not known: ")[1].split(", ")}
     assert unknown == {name for names in REFUSED.values() for name in names.split()}
     assert [r for r in reasons if "not known: " not in r and not any(o in r for o in OTHERWISE)] == []
+
+
+NOT_READ = {
+    "sequences, which no Tensor is": [f"simple/test_sequence_model{i}" for i in range(1, 9)],
+    "text": [
+        f"simple/test_strnorm_model_{name}"
+        for name in (
+            "monday_casesensintive_lower",
+            "monday_casesensintive_nochangecase",
+            "monday_casesensintive_upper",
+            "monday_empty_output",
+            "monday_insensintive_upper_twodim",
+            "nostopwords_nochangecase",
+        )
+    ],
+    "gradients of a graph: ours are by `backward`": [
+        "simple/test_gradient_of_add", "simple/test_gradient_of_add_and_mul"
+    ],
+}  # fmt: skip
+"""Whole files beside ONNX's node cases that are refused, by the reason; `light` and `real` want a network."""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_onnxs_own_files_are_right_or_refused_by_name():
+    root = Path(onnx.__file__).parent / "backend" / "test" / "data"
+    cases = [p.parent for p in root.glob("*/*/model.onnx") if p.parent.parent.name not in ("node", "light")]
+    refused = []
+    for case in sorted(cases):
+        try:
+            model = load_onnx(case / "model.onnx")
+        except NotImplementedError:
+            refused.append(f"{case.parent.name}/{case.name}")
+            continue
+        for folder in case.glob("test_data_set*"):
+            xs, wanted = ([entry(p) for p in numbered(folder, kind)] for kind in ("input", "output"))
+            found = model(*xs)
+            for a, b in zip(found if isinstance(found, tuple) else (found,), wanted, strict=True):
+                np.testing.assert_allclose(
+                    getattr(a, "value", a), b, rtol=1e-3, atol=1e-5, err_msg=case.name, strict=True
+                )
+
+    assert len(cases) >= 140
+    assert set(refused) == {name for names in NOT_READ.values() for name in names}
+
+
+def numbered(folder, kind):
+    return [folder / f"{kind}_{i}.pb" for i in range(len(list(folder.glob(f"{kind}_*.pb"))))]
+
+
+def entry(path):
+    return onnx.numpy_helper.to_array(onnx.TensorProto.FromString(path.read_bytes()))
 
 
 # --- files that PyTorch wrote -------------------------------------------------------------------------------

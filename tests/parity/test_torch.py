@@ -114,3 +114,44 @@ def test_short_floats_stay_short(name):
 
     assert str(found.dtype) == str(wanted.dtype) == "torch.float32"
     np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-6)
+
+
+# --- transformations of functions ---------------------------------------------------------------------------
+def transformed(t):
+    """What `torch.func` gives, of PyTorch's tensors or ours."""
+    f, x, m = t.func, t.tensor([1.0, 2.0, -0.5]), t.arange(6.0).view(2, 3)
+    held = {"w": t.ones(3), "more": [t.tensor(2.0)]}
+    slopes, (value, aux) = f.grad_and_value(lambda z: ((z**3).sum(), z * 2), has_aux=True)(x)
+    back = f.vjp(lambda z: z.sin() * 2, x)[1]
+    named = f.grad(lambda p, z: (p["w"] * z).sum() * p["more"][0])(held, x)
+    tracked = x.clone().requires_grad_()
+    f.grad(lambda z: (z**3).sum())(tracked).sum().backward()
+    return [
+        slopes, value, aux, f.grad(f.grad(t.sin))(t.tensor(0.5)), *f.grad(t.dot, argnums=(0, 1))(x, x * 2),
+        f.vmap(t.dot)(m, m), f.vmap(t.dot, in_dims=(0, None))(m, x), f.vmap(lambda z: z * 2, 1, 1)(m),
+        f.vmap(f.grad(lambda z: (z**2).sum()))(m), f.vmap(f.vmap(t.sin))(m), *f.vmap(lambda z: (z, z.sum()))(m),
+        f.vmap(f.grad(lambda w, z: (w * z).sum() ** 2), in_dims=(None, 0))(x, m), f.jacrev(lambda z: z**2)(x),
+        f.jacfwd(lambda z: m @ z)(x), f.jacrev(t.mul, 1)(x, x), f.hessian(lambda z: (z**3).sum())(x),
+        *back(t.ones(3)), *back(x), *f.jvp(t.sin, (x,), (t.ones(3),)), named["w"], named["more"][0], tracked.grad,
+        x.new(2, 3) * 0, x.new([1.0, 2.0]), m.new(0),
+    ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_transformations_of_functions_give_the_same():
+    torch = pytest.importorskip("torch")
+    for mine, theirs in zip(transformed(ours), transformed(torch), strict=True):
+        assert tuple(mine.shape) == tuple(theirs.shape)
+        np.testing.assert_allclose(mine.detach().numpy(), theirs.detach().numpy(), rtol=1e-6, atol=1e-7)
+
+
+def test_transformations_refuse_what_they_cannot_take():
+    f, x = ours.func, ours.ones(3)
+    with pytest.raises(RuntimeError, match="wants a function that returns a number"):
+        f.grad(lambda z: z * 2)(x)
+    with pytest.raises(ValueError, match="axes of one length"):
+        f.vmap(ours.add)(ours.ones(2), x)
+    with pytest.raises(ValueError, match="axes of one length"):
+        f.vmap(ours.sin, in_dims=None)(x)
+    with pytest.raises(ValueError, match="an axis for each argument"):
+        f.vmap(ours.add, in_dims=(0,))(x, x)

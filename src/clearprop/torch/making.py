@@ -204,6 +204,15 @@ for _name in ("zeros", "ones", "empty", "full", "tensor"):
     METHODS[f"new_{_name}"] = _new(_name)
 
 
+def _new_of_old(x: Any, *data: Any) -> Any:
+    """Return a tensor of x's dtype of some data, or of a shape, `x.new(2, 3)`, which is zeros here."""
+    sizes = all(isinstance(n, int) for n in data)
+    return METHODS["new_zeros" if sizes and data else "new_tensor"](x, *data or ([],))
+
+
+METHODS["new"] = _new_of_old
+
+
 @plain
 def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
     """Return the places on and below a diagonal: a row of rows and a row of columns."""

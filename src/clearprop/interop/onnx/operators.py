@@ -594,6 +594,8 @@ def _einsum(a: Attributes, *xs: Any) -> Any:
 
 
 def _prelu(a: Attributes, x: Any, slope: Any) -> Any:
+    if slope.ndim == 1 < x.ndim and a["version"] < 7:  # one for each channel, before shapes were told so
+        slope = xp.reshape(slope, (-1, *(1,) * (x.ndim - 2)))
     return xp.where(x >= 0, x, slope * x)
 
 
