@@ -2,8 +2,10 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,3 +245,25 @@ def test_callbacks_may_change_places_and_those_without_a_state_come_and_go(tmp_p
     watchers = [train.EarlyStopping("loss"), train.Checkpoint(tmp_path / "e", every=99)]
     log = train.CSVLog(tmp_path / "log.csv")
     changed(tmp_path / "run", {"callbacks": watchers}, {"callbacks": [log, *watchers[::-1]]})
+
+
+def test_a_checkpoint_of_format_one_goes_on(tmp_path):
+    """It was written after two epochs, when no loader noted which epoch it was in."""
+    x = np.linspace(-1, 1, 24, dtype=np.float32).reshape(-1, 1)
+
+    def run(epochs, **options):
+        clearprop.manual_seed(0)
+        net = nn.Sequential(nn.Linear(1, 4), nn.Dropout(0.2), nn.Tanh(), nn.Linear(4, 1))
+        options |= {"batch_size": 6, "seed": 3, "compile": False, "progress": False}
+        history = train.fit(net, "mse", (x, x * x), epochs=epochs, **options)
+        return net, history
+
+    path = tmp_path / "run.safetensors"
+    shutil.copy(Path(__file__).parent / "models" / "checkpoint_1.safetensors", path)
+    resumed, history = run(3, checkpoint=path, resume=True)
+    whole, expected = run(3)
+
+    assert len(history) == 3
+    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-5)
+    for a, b in zip(resumed.parameters(), whole.parameters(), strict=True):
+        np.testing.assert_allclose(a.value, b.value, rtol=1e-5, atol=1e-7)

@@ -14,6 +14,7 @@ from clearprop.data.goals import Classes, Count, Quantity
 from clearprop.data.tables import Table
 from clearprop.errors import InputError
 from clearprop.train import TableModel
+from clearprop.train.picture_model import PictureModel
 
 MODELS = Path(__file__).parent / "models"
 ROWS = {
@@ -34,6 +35,26 @@ def test_files_of_format_one_keep_their_predictions():
 
     assert classes["probability small"] == CLASSES
     np.testing.assert_allclose([float(x) for x in numbers["predicted price"]], NUMBERS, rtol=1e-6)
+
+
+class Own(nn.Module):
+    def __init__(self, input_shape, outputs):
+        super().__init__()
+        self.last = nn.Linear(64, outputs)
+
+    def forward(self, x):
+        return self.last(x.reshape(len(x), -1))
+
+
+def test_files_of_format_two_keep_their_predictions():
+    pixels = (np.arange(128) * 7 % 256).astype(np.uint8).reshape(2, 1, 8, 8)
+    nested = PictureModel.load(MODELS / "format_2_pictures.safetensors").probabilities(pixels)
+    own = PictureModel.load(MODELS / "format_2_own.safetensors", Own).probabilities(pixels)
+
+    np.testing.assert_allclose(nested, [[0.651968, 0.348032], [0.736333, 0.263667]], atol=2e-5)
+    np.testing.assert_allclose(own, [[0.63713, 0.36287], [0.292021, 0.707979]], atol=2e-5)
+    with pytest.raises(InputError, match=r"small\.py:Own"):  # a label, which is never imported
+        PictureModel.load(MODELS / "format_2_own.safetensors")
 
 
 COLUMNS = [

@@ -100,7 +100,9 @@ class TrainingReport:
             for remark in reading.said():
                 print(f"note: {remark}", file=sys.stderr)
         if self.json is not None:
+            pooled = {column.name: _pooled(column, table) for column in model.columns}
             kinds = [found.spec() for found in reading.findings.values()]
+            kinds = [spec | {"says": spec["says"] + pooled.get(spec["name"], [])} for spec in kinds]
             target = {"name": reading.target, "task": reading.task, "says": reading.aim.says}
             classes = {"classes": list(model.target.values)} if isinstance(model.target, Classes) else {}
             counts = dict(zip(("training", "validation", "test"), map(len, parts), strict=True))
@@ -308,10 +310,17 @@ def _missing(cells: int) -> str:
 def _category(column: Category, table: Table, says: list[str]) -> str:
     values = ["(missing)" if value is None else value for value in column.values]
     shown = ", ".join(values[:6]) + (", …" if len(values) > 6 else "")
-    rare = f"; {counted(len(column.pooled), 'rare one')} ({counted(column.rare(table), 'row')})"
-    pooled = f"{rare} pooled as infrequent" if column.pooled else ""
     count = "1 category" if len(values) == 1 else f"{len(values)} categories"
-    return f"{column.name}: {count} ({shown}){pooled}" + "".join(f"; {text}" for text in says)
+    told = [f"{column.name}: {count} ({shown})", *_pooled(column, table), *says]
+    return "; ".join(told)
+
+
+def _pooled(column: Any, table: Table) -> list[str]:
+    """Return what is to be said of a column's rare categories, nothing where it has none."""
+    if not getattr(column, "pooled", ()):
+        return []
+    rare, rows = counted(len(column.pooled), "rare one"), counted(column.rare(table), "row")
+    return [f"{rare} ({rows}) pooled as infrequent"]
 
 
 def _date(column: Date, table: Table, says: list[str]) -> str:
