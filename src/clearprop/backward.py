@@ -15,13 +15,13 @@ from clearprop.graph import topological_order
 from clearprop.hooks import OUTSIDE, held, through
 from clearprop.modes import Observer, marks, mode, no_grad, special
 from clearprop.op import Op, describe
+from clearprop.ops.reduce import added
 from clearprop.orders import of_ones_own
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 At = Callable[[Tensor], tuple[Any, Any, dict[str, Any]]]  # a node's output, inputs and attributes
 _Waiting = dict[Tensor, list[tuple[Tensor, Any]]]  # by input: the users that send to it at once, with their g
-_reduce: Any = np.add.reduce  # what `sum` calls, without its detour
 _leaf_lock = threading.Lock()  # threads may share leaves; each has a graph of its own
 
 
@@ -373,14 +373,14 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     array([[3.],
            [3.]])
     """
-    added = g.ndim - len(shape)
-    if added:
-        g = _reduce(g, axis=tuple(range(added)) if added > 1 else 0)
+    more = g.ndim - len(shape)
+    if more:
+        g = added(g, tuple(range(more)) if more > 1 else 0)
         if g.shape == shape:
             return g
     stretched = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)
     if stretched:
-        g = _reduce(g, axis=stretched, keepdims=True)
+        g = added(g, stretched, True)
     return g
 
 

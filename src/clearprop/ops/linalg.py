@@ -12,7 +12,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
-from clearprop.ops.reduce import kept
+from clearprop.ops.reduce import added, is_short, kept
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops, wider
 
@@ -205,6 +205,9 @@ def _einsum_cost(z: Any, *xs: Any, subscripts: str) -> int:
 )
 def einsum(*xs: Any, subscripts: str = "") -> Any:
     """Einstein summation: `einsum("ij,jk->ik", x, y)` sums over every label that the output does not name."""
+    if all(map(is_short, xs)):  # NumPy's sums of float16 depend on how the arrays lie
+        wide = np.einsum(subscripts, *(x.astype(np.float32) for x in xs), optimize=len(xs) > 2)
+        return wide.astype(np.float16)[()]
     return np.einsum(subscripts, *xs, optimize=len(xs) > 2)[()]
 
 
@@ -337,7 +340,7 @@ def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 def norm_of(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """sqrt(sum(|x|^2)) along `axis`; derivative 0 at 0."""
     squares = x * x if x.dtype.kind != "c" else x.real * x.real + x.imag * x.imag
-    return np.sqrt(squares.sum(axis=axis, keepdims=keepdims))
+    return np.sqrt(added(squares, axis, keepdims))
 
 
 def _power_norm_rule(g: Any, z: Any, x: Any, ord: float, axis: Any, keepdims: bool) -> Any:
@@ -370,7 +373,7 @@ def _power_norm_rule(g: Any, z: Any, x: Any, ord: float, axis: Any, keepdims: bo
 )
 def power_norm(x: Any, *, ord: float = 3.0, axis: Any = None, keepdims: bool = False) -> Any:
     """(sum(|x|^ord))^(1/ord) along `axis`; derivative 0 where it is 0, and by every entry that is 0."""
-    return (np.absolute(x) ** ord).sum(axis=axis, keepdims=keepdims) ** (1 / ord)
+    return added(np.absolute(x) ** ord, axis, keepdims) ** (1 / ord)
 
 
 @implements(np.linalg.norm)

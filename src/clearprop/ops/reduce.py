@@ -11,13 +11,33 @@ from clearprop.facts import Facts
 from clearprop.ops.plane import real_only
 from clearprop.ops.shape import repeated
 
-_reduce: Any = np.add.reduce  # what `sum` and `mean` call, without their detour
+_reduce: Any = np.add.reduce  # what `np.sum` and `np.mean` call, without their detour
 _CASES: tuple[Any, ...] = (
     (((3, 4),), {}),
     (((3, 4),), {"axis": 0}),
     (((3, 4),), {"axis": -1, "keepdims": True}),
     (((2, 3, 4),), {"axis": (0, 2)}),
 )
+
+
+def is_short(x: Any) -> bool:
+    """Tell whether this is an array of float16, for whose sums float32 is taken."""
+    return bool(x.dtype.char == "e") and isinstance(x, np.ndarray)
+
+
+def added(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return the sum along `axis`, of float16 as a float32 that is rounded once.
+
+    NumPy adds float16 so along rows that lie in one piece, elsewhere in float16 itself, which stands still as
+    soon as the sum is 2048 times a term: the layout in memory, which nobody sees, would decide.
+
+    >>> tenths = np.full((5000, 1), 0.1, np.float16)
+    >>> float(np.add.reduce(tenths, axis=0)[0]), float(added(tenths, 0)[0])
+    (256.0, 500.0)
+    """
+    if is_short(x):
+        return _reduce(x, axis=axis, dtype=np.float32, keepdims=keepdims).astype(x.dtype)
+    return _reduce(x, axis=axis, keepdims=keepdims)
 
 
 def kept(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -93,7 +113,7 @@ def _masked_spread(power: float, reduce: Any) -> Any:
 )
 def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum along `axis`; every entry receives the gradient of its sum."""
-    return _reduce(x, axis=axis, keepdims=keepdims)
+    return added(x, axis, keepdims)
 
 
 @define(
@@ -201,6 +221,13 @@ def prod(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     return x.prod(axis=axis, keepdims=keepdims)
 
 
+def _spread_out(x: Any, name: str, axis: Any, ddof: int, keepdims: bool) -> Any:
+    """A method of arrays, for float16 in float32: NumPy sums its squares in float16."""
+    wide = x.astype(np.float32) if is_short(x) else x
+    z = getattr(wide, name)(axis=axis, ddof=ddof, keepdims=keepdims)
+    return z if wide is x else z.astype(x.dtype)
+
+
 def _var_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     centred = x - x.mean(axis=axis, keepdims=True)
     free = count(x, axis) - ddof
@@ -217,7 +244,7 @@ def _var_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> A
 )
 def var(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """The variance along `axis`, the sum of squares divided by n - ddof."""
-    return x.var(axis=axis, ddof=ddof, keepdims=keepdims)
+    return _spread_out(x, "var", axis, ddof, keepdims)
 
 
 def _std_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
@@ -237,7 +264,7 @@ def _std_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> A
 )
 def std(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """The standard deviation along `axis`; derivative 0 where all entries are equal."""
-    return x.std(axis=axis, ddof=ddof, keepdims=keepdims)
+    return _spread_out(x, "std", axis, ddof, keepdims)
 
 
 @define(

@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.facts import Facts
-from clearprop.ops.reduce import kept
+from clearprop.ops.reduce import added, kept
 from clearprop.registry import ops
 
 _CASES: tuple[Any, ...] = ((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((2, 3, 4),), {"axis": 1}))
@@ -28,7 +28,7 @@ def _shift(x: Any, axis: Any) -> Any:
 def shares(x: Any, axis: Any) -> Any:
     """exp(x) / sum(exp(x)), as exact for large entries as for small: x - logsumexp(x) would lose digits."""
     e = np.exp(x - _shift(ops["detach"](x), axis))
-    total = e.sum(axis=axis, keepdims=True)
+    total = added(e, axis, True)
     return e / np.where(total == 0, 1, total)
 
 
@@ -43,27 +43,27 @@ def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) along `axis` without overflow; -inf of no entries."""
     top = _shift(x, axis)
     with np.errstate(divide="ignore"):  # all entries -inf: log 0 = -inf is the answer
-        z = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
+        z = np.log(added(np.exp(x - top), axis, True)) + top
     return z if keepdims else np.squeeze(z, axis=axis)[()]
 
 
 @define(
     "softmax",
     "opaque",
-    lambda g, z, x, axis: z * (g - (g * z).sum(axis=axis, keepdims=True)),
+    lambda g, z, x, axis: z * (g - added(g * z, axis, True)),
     facts=Facts(makes="distribution", cost=4),
     examples=_CASES,
 )
 def softmax(x: Any, *, axis: Any = -1) -> Any:
     """exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1; none of none."""
     e = np.exp(x - _top(x, axis))
-    return e / e.sum(axis=axis, keepdims=True)
+    return e / added(e, axis, True)
 
 
 @define(
     "log_softmax",
     "opaque",
-    lambda g, z, x, axis: g - np.exp(z) * g.sum(axis=axis, keepdims=True),
+    lambda g, z, x, axis: g - np.exp(z) * added(g, axis, True),
     facts=Facts(cost=4),
     examples=_CASES,
 )
@@ -78,4 +78,4 @@ def log_softmax(x: Any, *, axis: Any = -1) -> Any:
     shifted = x - _top(x, axis)
     if not x.size:
         return np.exp(shifted)  # as empty, and the logarithm of an empty sum warns
-    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    return shifted - np.log(added(np.exp(shifted), axis, True))

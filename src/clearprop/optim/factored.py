@@ -50,12 +50,12 @@ def adafactor(
             s + fresh * (np.mean(square, axis=axis, keepdims=True) - s)
             for s, axis in zip(squares, (-1, -2), strict=True)
         )
-        v = rows @ columns / np.maximum(np.mean(rows, axis=-2, keepdims=True), tiny)
+        v = rows / np.maximum(np.mean(rows, axis=-2, keepdims=True), tiny) @ columns
         squares = rows, columns
     else:
         v = squares[0] + fresh * (square - squares[0])
         squares = (v,)
-    u = g / np.sqrt(np.maximum(v, tiny * tiny))
+    u = g / np.maximum(np.sqrt(v), tiny)
     return p - rate * u / np.maximum(1, _rms(u) / d), *squares
 
 
@@ -93,6 +93,12 @@ class Adafactor(Optimizer):
         entries = list(params)
         options = {"lr": lr, "beta2_decay": beta2_decay, "eps": _spelt(eps, entries), "d": d}
         super().__init__(entries, options | {"weight_decay": weight_decay, "maximize": maximize})
+
+    def add_param_group(self, entry: Mapping[str, Any]) -> None:
+        """Add parameters with options of their own, an eps of None among them."""
+        if "eps" in entry:
+            entry = {**entry, "eps": _spelt(entry["eps"], [entry])}
+        super().add_param_group(entry)
 
     def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of all that may be remembered."""
@@ -168,6 +174,8 @@ def orthogonalised(x: Any, coefficients: Any, eps: Any, steps: int) -> Any:
     >>> bool(np.all((s > 0.6) & (s < 1.3)))
     True
     """
+    if x.dtype.itemsize < 4:  # squares of entries below 2e-4 are 0 in float16
+        return orthogonalised(x.astype(np.float32), coefficients, eps, steps).astype(x.dtype)
     a, b, c = coefficients
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x

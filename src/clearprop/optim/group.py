@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from clearprop import structure
 from clearprop.errors import lesson
 from clearprop.modes import mode
+from clearprop.op import describe
 from clearprop.record import assign, read_number
 from clearprop.tensor import Tensor
 
@@ -95,6 +96,8 @@ class ParameterGroup(MutableMapping[str, Any]):
         held = {key: _floats(t) for key, t in self._numbers.items()}
         assert self._check is not None
         self._check({**held, **self._flags, name: value})
+        if name == "eps":
+            refuse_lost(called, self.params, value)
 
     def _hold(self, name: str, value: Any) -> None:
         if value is None or isinstance(value, (bool, str)):
@@ -160,6 +163,17 @@ class ParameterGroup(MutableMapping[str, Any]):
             certain = name in self.rounds or (name in self.optional and held._value == 0)
             found[name] = _floats(held) if certain else self[name]
         return found
+
+
+def refuse_lost(called: str, params: Iterable[Tensor], eps: Any) -> None:
+    """Raise ValueError for an `eps`, or one of several, that short floats round to 0: 0 over 0 follows."""
+    several = isinstance(eps, (tuple, list))
+    numbers = [float(x) for x in (eps if several else (eps,)) if x is not None]
+    for p in params:
+        if any(x > 0 and p.dtype.type(x) == 0 for x in numbers):
+            wanted, short = f"{p.dtype} rounds this to 0", "(1e-4, 1e-3)" if several else "1e-4"
+            got, hint = f"{eps!r} for {describe(p)}", f"eps={short}, or model.float() and float32 data"
+            raise ValueError(lesson(called, wanted, got, hint=hint))
 
 
 def present(number: Any) -> bool:

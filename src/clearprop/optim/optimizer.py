@@ -14,7 +14,7 @@ from clearprop.hints import for_keywords, refuse_keywords
 from clearprop.modes import mode, no_grad
 from clearprop.op import describe
 from clearprop.optim import saved_state
-from clearprop.optim.group import ParameterGroup
+from clearprop.optim.group import ParameterGroup, refuse_lost
 from clearprop.record import assign, copy_of, hand_over, read, read_number
 from clearprop.tensor import Tensor
 
@@ -140,17 +140,9 @@ class Optimizer:
                 hint = "its real and imaginary parts as two parameters"
                 raise TypeError(lesson(called, "takes no complex parameters", describe(p), hint=hint))
         self.check(self.defaults | options)
-        self._refuse_lost(params, (self.defaults | options).get("eps"))
+        refuse_lost(f"{type(self).__name__}(eps=)", params, (self.defaults | options).get("eps"))
         own = ParameterGroup(params, self.defaults | options, self.optional, self.check, self.rounds)
         self.param_groups.append(own)
-
-    def _refuse_lost(self, params: list[Tensor], eps: Any) -> None:
-        """Complain about an `eps` that short floats round to 0: 0 over 0 for a gradient of 0."""
-        for p in params:
-            if isinstance(eps, float) and eps > 0 and p.dtype.type(eps) == 0:
-                called, wanted = f"{type(self).__name__}(eps={eps:g})", f"{p.dtype} rounds this to 0"
-                hint = "eps=1e-4, or model.float() and float32 data"
-                raise ValueError(lesson(called, wanted, f"for {describe(p)}", hint=hint))
 
     # --- what it shows of itself ----------------------------------------------------------------------------
     def _rows(self) -> list[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearprop.errors import first_line, lesson
-from clearprop.optim.group import ParameterGroup
+from clearprop.optim.group import ParameterGroup, refuse_lost
 from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def checked(
     if strange:
         raise _refused(optimizer, "wants arrays of its groups' parameters", f"there is one of {strange[0]!r}")
     options = [_options(optimizer, group) for group in groups]
+    for group, saved in zip(optimizer.param_groups, options, strict=True):
+        refuse_lost(f"{type(optimizer).__name__}.load_state_dict(state)", group.params, saved.get("eps"))
     loaded: dict[Tensor, Memory] = {}
     for group, saved in zip(optimizer.param_groups, groups, strict=True):
         for p, i in zip(group.params, saved["params"], strict=True):

@@ -47,6 +47,8 @@ def reduced(lines: Statements, v: Value, xs: list[str], out: str) -> str:
     axes: Any = v.attrs["axes"]
     axes = axes[0] if len(axes) == 1 else axes
     name = lines.use(v.op, REDUCERS[v.op])
+    if v.op == "sum" and v.dtype.name == "float16":
+        name = lines.use("added", _added)
     if _turns_over(v) and out:
         x = v.operands[0]
         turned = lines.free("turned")
@@ -213,6 +215,16 @@ def _lies_plain(x: Any) -> bool:
     """Whether the rows of a matrix, or its columns, lie one behind the other."""
     (m, n), (down, along), size = x.shape, x.strides, x.itemsize
     return bool((along == size and down >= n * size) or (down == size and along >= m * size))
+
+
+def _added(x: Any, axis: Any, dtype: Any, out: Any, keepdims: bool) -> Any:
+    """Sums of float16 as float32 that are rounded once, however the array lies."""
+    reduce: Any = np.add.reduce
+    z = reduce(x, axis, np.float32, None, keepdims)
+    if out is None:
+        return z.astype(np.float16)
+    np.copyto(out, z, "unsafe")
+    return out
 
 
 def _down(reduce: Any, x: Any, turned: Any, out: Any) -> None:

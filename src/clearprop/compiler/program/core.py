@@ -16,6 +16,7 @@ import numpy as np
 
 from clearprop.compiler.program.strides import Steps, reshaped, spread
 from clearprop.errors import lesson
+from clearprop.ops.reduce import added
 from clearprop.registry import ops
 from clearprop.ufunc import Ufunc
 
@@ -143,6 +144,10 @@ def _chosen(v: Value, xs: list[Any]) -> Any:
     return np.where(xs[0], *numbers)
 
 
+def _added(v: Value, xs: list[Any]) -> Any:
+    return added(np.asarray(xs[0]), v.attrs["axes"], True)
+
+
 def _reduced(v: Value, xs: list[Any]) -> Any:
     return getattr(np, v.op)(xs[0], axis=v.attrs["axes"], keepdims=True)
 
@@ -237,7 +242,7 @@ def _into(v: Value) -> tuple[Any, ...]:
 CORE: dict[str, Core] = {
     "where":        Core(family="elementwise", run=_chosen,                                  reads="entry", flops=_an_entry, exact=True, finite=True),
     "astype":       Core(family="elementwise", run=lambda v, xs: np.asarray(xs[0]).astype(v.dtype), reads="entry", casts=True),
-    "sum":          Core(family="reduce",   run=_reduced, reads="space", flops=_an_operand, combine="add",         start=zero,    takes="result", terms=_together),
+    "sum":          Core(family="reduce",   run=_added,   reads="space", flops=_an_operand, combine="add",         start=zero,    takes="result", terms=_together),
     "prod":         Core(family="reduce",   run=_reduced, reads="space", flops=_an_operand, combine="multiply",    start=one,     takes="result", terms=_together),
     "max":          Core(family="reduce",   run=_reduced, reads="space", flops=_an_operand, combine="maximum",     start=lowest,  empty=False, exact=True),
     "min":          Core(family="reduce",   run=_reduced, reads="space", flops=_an_operand, combine="minimum",     start=highest, empty=False, exact=True),
