@@ -165,3 +165,22 @@ def test_a_compiled_gradient_of_a_tree(executor):
 def test_what_is_no_function_or_keyword_is_refused(make, text):
     with pytest.raises(TypeError, match=text):
         make()
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+    w: object
+    b: object
+
+
+@pytest.mark.parametrize("executor", ["numpy", "llvm"])
+def test_a_frozen_dataclass_of_arrays_is_an_argument_of_a_compiled_step(executor):
+    """It has a hash that fails, for arrays have none."""
+    if executor == "llvm":
+        pytest.importorskip("llvmlite")
+    step = clearprop.compile(grad(lambda p: np.sum(p.w**2 * p.b)), executor=executor)
+
+    for scale in (1.0, 2.0):
+        found = step(Fixed(np.full(2, scale), 3.0))
+        np.testing.assert_allclose(found.w, np.full(2, 6 * scale))
+        np.testing.assert_allclose(found.b, 2 * scale**2)

@@ -186,7 +186,13 @@ class The:
 def _has_value(x: Any) -> bool:
     """Whether an object equals others by what it holds, which does not change."""
     kind: Any = type(x)
-    return kind.__hash__ is not None and kind.__eq__ is not object.__eq__
+    if kind.__hash__ is None or kind.__eq__ is object.__eq__:
+        return False
+    try:
+        hash(x)
+    except TypeError:  # a frozen dataclass that holds an array
+        return False
+    return True
 
 
 def objects(x: Any) -> list[Any]:
