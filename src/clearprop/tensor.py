@@ -201,6 +201,8 @@ class Tensor(ChangedByHand, Shared):
 
     def _repr_html_(self) -> str | None:
         """Show a large Tensor in a notebook as pictures of its value and gradient, with their quantiles."""
+        if mode.observer is not None:
+            mode.observer.python_value(self, "str(t)")
         from clearprop.see.tiles import tiles
 
         return tiles(self)

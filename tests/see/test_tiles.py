@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from clearprop import Tensor
+from clearprop import Tensor, compile
+from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.see.tiles import tiles
 
 
@@ -86,3 +87,10 @@ def test_of_very_many_entries_those_of_every_column_are_seen():
 
     assert shown[0] == "value, of 1 in 3 entries"
     assert (shown[1], shown[7], shown[8]) == ("0", "5", "2.5")
+
+
+def test_a_recorded_tensor_is_not_shown_as_the_first_call_has_it():
+    w = Tensor(np.ones((50, 50)))
+    for shown in (lambda x: (w * x)._repr_html_(), lambda x: w._repr_html_()):
+        with pytest.raises(RecordingError, match=r"cannot ask for str\(t\)"):
+            compile(shown)(np.ones((50, 50)))

@@ -96,7 +96,7 @@ class Arguments:
         with ExitStack() as block:
             given = self._all(leaves)
             lent = tree.lent(self.trees, given, block)
-            if len(lent) > 1:
+            if len(lent) > 1 or lent[0] is not self.trees[0]:  # a Module alone is itself
                 self._refuse_twice(given)
             for place, x in zip(self.places, lent, strict=True):
                 if isinstance(place, str):
