@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.loops import scan
+from clearprop.loops.scan import scan
 from clearprop.modes import mode
 from clearprop.nn import functional as F
 from clearprop.nn import init
