@@ -156,7 +156,7 @@ def gone(pids, seconds=15):
     return not left
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: " ".join(map(str, way)))
 @pytest.mark.parametrize(
     "dataset", [Drawn(), Stream(), Subset(Drawn(), [3, 1, 2, 9])], ids=lambda d: type(d).__name__
 )
