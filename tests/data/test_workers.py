@@ -70,11 +70,11 @@ class Late(IterableDataset):
 class Faulty:
     """Ends a worker, or raises, at one sample."""
 
-    def __init__(self, fault, at=5):
-        self.fault, self.at = fault, at
+    def __init__(self, fault, at=5, length=12):
+        self.fault, self.at, self.length = fault, at, length
 
     def __len__(self):
-        return 12
+        return self.length
 
     def __getitem__(self, i):
         if i == self.at:
@@ -292,14 +292,14 @@ def test_a_worker_that_ends_is_named(make, fault, how):
 
 
 def test_a_worker_killed_from_outside_is_noticed_and_the_next_epoch_has_new_ones():
-    loader = DataLoader(Faulty(int), 2, num_workers=2, persistent_workers=True)
+    loader = DataLoader(Faulty(int, length=400), 2, num_workers=2, persistent_workers=True)
     batches = iter(loader)
     pid = int(next(batches)[1][0])
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)  # long before it has made all of its batches
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     with pytest.raises(WorkerError, match="SIGKILL"):
         list(batches)
-    assert len(list(loader)) == 6
+    assert len(list(loader)) == 200
 
 
 def test_a_batch_that_takes_too_long_is_an_error_and_its_worker_does_not_stay():

@@ -241,11 +241,6 @@ REFUSED = {
     "nan_to_num": (np.nan_to_num, TypeError, "no order"),
     "maximum": (lambda z: np.real(np.sum(np.maximum(z, z))).backward(), GradientError, "maximum, backward"),
     "sign": (lambda z: np.real(np.sum(np.sign(z))).backward(), GradientError, "sign, backward"),
-    "singular values": (
-        lambda z: np.sum(np.linalg.svd(z.reshape(1, 2), compute_uv=False)).backward(),
-        GradientError,
-        "svdvals, backward",
-    ),
 }
 
 

@@ -31,7 +31,7 @@ def added(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     NumPy adds float16 so along rows that lie in one piece, elsewhere in float16 itself, which stands still as
     soon as the sum is 2048 times a term: the layout in memory, which nobody sees, would decide.
 
-    >>> tenths = np.full((5000, 1), 0.1, np.float16)
+    >>> tenths = np.full((5000, 2), 0.1, np.float16)
     >>> float(np.add.reduce(tenths, axis=0)[0]), float(added(tenths, 0)[0])
     (256.0, 500.0)
     """

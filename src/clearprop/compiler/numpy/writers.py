@@ -26,6 +26,20 @@ REDUCERS = {
 }
 
 
+def _added(x: Any, axis: Any, dtype: Any, out: Any, keepdims: bool) -> Any:
+    """Sums of float16 as float32 that are rounded once, however the array lies."""
+    reduce: Any = np.add.reduce
+    z = reduce(x, axis, np.float32, None, keepdims)
+    if out is None:
+        return z.astype(np.float16)
+    np.copyto(out, z, "unsafe")
+    return out
+
+
+WIDENED = {"sum": _added}
+"""Reductions of float16 that are computed in float32."""
+
+
 _DOWN = ("max", "min", "sum")  # reducers that NumPy takes down the columns a vector at a time
 
 
@@ -46,9 +60,8 @@ def reduced(lines: Statements, v: Value, xs: list[str], out: str) -> str:
     """A reduction's call; many short rows go down the columns of a copy."""
     axes: Any = v.attrs["axes"]
     axes = axes[0] if len(axes) == 1 else axes
-    name = lines.use(v.op, REDUCERS[v.op])
-    if v.op == "sum" and v.dtype.name == "float16":
-        name = lines.use("added", _added)
+    wide = WIDENED.get(v.op) if v.dtype.name == "float16" else None
+    name = lines.use(v.op, REDUCERS[v.op]) if wide is None else lines.use(f"wide_{v.op}", wide)
     if _turns_over(v) and out:
         x = v.operands[0]
         turned = lines.free("turned")
@@ -215,16 +228,6 @@ def _lies_plain(x: Any) -> bool:
     """Whether the rows of a matrix, or its columns, lie one behind the other."""
     (m, n), (down, along), size = x.shape, x.strides, x.itemsize
     return bool((along == size and down >= n * size) or (down == size and along >= m * size))
-
-
-def _added(x: Any, axis: Any, dtype: Any, out: Any, keepdims: bool) -> Any:
-    """Sums of float16 as float32 that are rounded once, however the array lies."""
-    reduce: Any = np.add.reduce
-    z = reduce(x, axis, np.float32, None, keepdims)
-    if out is None:
-        return z.astype(np.float16)
-    np.copyto(out, z, "unsafe")
-    return out
 
 
 def _down(reduce: Any, x: Any, turned: Any, out: Any) -> None:
