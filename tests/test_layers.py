@@ -16,8 +16,8 @@ ROOT = Path(clearprop.__file__).parent
 # is how a reader is called when somebody asks for it by name (`t.backward()`, `fit(compile=True)`).
 ORDER = {
     "": (
-        "errors rows hints facts marks files modes lines registry structure ufunc refusal updates sharing "
-        "tensor away graph op orders define record batch ops hooks tree backward loops transforms clip "
+        "locks errors rows hints facts marks files modes lines registry structure ufunc refusal updates "
+        "sharing tensor away graph op orders define record batch ops hooks tree backward loops transforms clip "
         "numpy scipy nn optim data interop parallel typed see testing check diagnosis homework compiler "
         "train play shipping lessons sklearn torch coverage __init__ cli __main__"
     ),

@@ -8,13 +8,13 @@ for their class is as it was.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import Any
 
 import numpy as np
 
 from clearprop.errors import first_line, lesson
+from clearprop.locks import rlock
 from clearprop.tensor import Tensor
 
 _SLOTS: dict[str, Any] = {name: Tensor.__dict__[name] for name in ("_value", "grad")}
@@ -23,7 +23,7 @@ _KINDS: dict[
 ] = {}  # a class of Tensors, and the one whose slots may be empty; the latter's is itself
 _THERE: dict[int, dict[str, Any]] = {}  # by a Tensor's address: what lies elsewhere, by slot
 _DEATHS: dict[int, weakref.ref[Tensor]] = {}  # which take these notes along
-_LOCK = threading.RLock()
+_LOCK = rlock()
 
 
 def put(tensor: Tensor, slot: str, array: Any) -> None:

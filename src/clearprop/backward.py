@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from clearprop import structure
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
 from clearprop.hooks import OUTSIDE, held, through
+from clearprop.locks import lock
 from clearprop.modes import Observer, marks, mode, no_grad, special
 from clearprop.op import Op, describe
 from clearprop.ops.reduce import added
@@ -22,7 +22,7 @@ from clearprop.tensor import Tensor
 
 At = Callable[[Tensor], tuple[Any, Any, dict[str, Any]]]  # a node's output, inputs and attributes
 _Waiting = dict[Tensor, list[tuple[Tensor, Any]]]  # by input: the users that send to it at once, with their g
-_leaf_lock = threading.Lock()  # threads may share leaves; each has a graph of its own
+_leaf_lock = lock()  # threads may share leaves; each has a graph of its own
 
 
 def backward(

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clearprop.errors import lesson
+from clearprop.locks import lock
 
 if TYPE_CHECKING:
     from clearprop.tensor import Tensor
@@ -197,7 +198,7 @@ class _Special:
     def __init__(self) -> None:
         self.blocks = self.proofs = 0
         self.complexes: bool = False
-        self.lock: Any = threading.Lock()
+        self.lock: Any = lock()
 
     def add(self, n: int) -> None:
         """Count blocks that begin, or with -1 one that ends."""

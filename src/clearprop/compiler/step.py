@@ -6,7 +6,6 @@ import functools
 import itertools
 import os
 import sys
-import threading
 import time
 import types
 import warnings
@@ -46,6 +45,7 @@ from clearprop.compiler.proof.prove import (
 )
 from clearprop.compiler.variant import Variant
 from clearprop.errors import lesson
+from clearprop.locks import rlock
 from clearprop.modes import current, mode, special
 from clearprop.tensor import Tensor
 
@@ -98,7 +98,7 @@ class CompiledStep(Generic[P, R]):
         self.refusals: dict[Key, str] = {}
         self.recordings: int = 0
         self.report: Any = None
-        self.lock: Any = threading.RLock()
+        self.lock: Any = rlock()
         self.alone = 0  # more than 0 while a proof runs
         self._quick: Any = None
         self._beside: Any = None

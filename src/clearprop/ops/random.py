@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,12 @@ import numpy as np
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
+from clearprop.locks import lock
 from clearprop.record import hand_over, read
 from clearprop.tensor import Tensor
 
 _ONE_CALL = np.array([0, 1], np.uint64)
-_lock = threading.Lock()  # two threads must not draw from the same count
+_lock = lock()  # two threads must not draw from the same count
 
 
 def _several(count: int, shape: tuple[int, ...], dtype: Any) -> dict[str, Any]:

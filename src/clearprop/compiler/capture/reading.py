@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import functools
 import operator
+import os
 import threading
 from collections.abc import Callable, MutableMapping, MutableSequence, Sequence
 from typing import Any
@@ -20,6 +21,10 @@ import numpy as np
 from clearprop.compiler.capture.tables import LargeTables, is_large
 
 standing: Any = threading.RLock()  # held while stand-ins are in place, and by who must see tables as they are
+if hasattr(os, "register_at_fork"):  # a child must not find stand-ins of a thread that it does not have
+    os.register_at_fork(
+        before=standing.acquire, after_in_parent=standing.release, after_in_child=standing.release
+    )
 ASKING = {"type": type, "id": id}  # what code calls that tells a stand-in from its table
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.ir import Program, State
 from clearprop.compiler.program.lower import lower
 from clearprop.compiler.program.rewrite import rewrite
+from clearprop.locks import rlock
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
@@ -57,7 +57,7 @@ class Recording:
             self._use(*executable(self.program, executor, where, light))
         except Unlowered as error:
             raise RecordingError(str(error)) from error
-        self.lock: Any = threading.RLock()  # a proof holds it while the plan runs
+        self.lock: Any = rlock()  # a proof holds it while the plan runs
         self.busy: NDArray[Any] = np.zeros(1, np.int64)  # 1 while it runs: a quick call looks at it
         self.turns = np.zeros(1, np.int64)  # counts up to 0 at each call, quick ones too: then a proof is due
         self.turn: memoryview[int] = self.turns.data  # the same word, quicker to read from Python

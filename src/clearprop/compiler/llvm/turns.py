@@ -8,7 +8,6 @@ the table move.
 from __future__ import annotations
 
 import ctypes
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from clearprop.compiler.program.ir import Program, Value, turns_of
 from clearprop.compiler.program.layout import layout
 from clearprop.compiler.program.rewrite import rewrite
 from clearprop.compiler.program.turn import shapes, turn, with_results_apart
+from clearprop.locks import lock
 from clearprop.loops.scan import Parts, Turns, parts, repeated
 from clearprop.registry import ops
 
@@ -143,7 +143,7 @@ class Loop:
 
     def __init__(self, native: Any) -> None:
         self.native = native
-        self.lock: Any = threading.Lock()
+        self.lock: Any = lock()
         calls = len(native.stops) - 1
         self.text: str = _counted(len(native.groups) - calls, "piece") + " of native code"
         self.text += f" and {_counted(calls, 'call')}" if calls else ""

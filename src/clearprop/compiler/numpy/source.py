@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from clearprop.compiler.program.ir import Program, Value, turns_of
 from clearprop.compiler.program.layout import layout, whole
 from clearprop.compiler.program.rewrite import rewrite
 from clearprop.compiler.program.turn import turn
+from clearprop.locks import lock
 from clearprop.loops.scan import Turns, repeated
 from clearprop.registry import ops
 
@@ -256,7 +256,7 @@ class Repeated:
     def __init__(self, source: NumpySource) -> None:
         self.step: Callable[..., Any] = source.prepare([])
         self.shapes: list[Any] = [v.shape for v in source.program.arguments]
-        self.lock: Any = threading.Lock()
+        self.lock: Any = lock()
 
     def __call__(self, *inputs: Any, turns: Turns) -> Any:
         """Return what the loop returns."""
