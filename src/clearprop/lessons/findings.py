@@ -11,7 +11,7 @@ clearprop.manual_seed(0)
 draw = np.random.default_rng(0)
 x = draw.normal(size=(64, 2)).astype(np.float32)
 """
-_STEP = """
+STEP = """
 
 def step(x, y):
     optimizer.zero_grad()
@@ -136,5 +136,5 @@ _FOUND = {
         "a number that is not finite"),
 }
 # fmt: on
-FOUND = {name: (lines + _STEP, *rest) for name, (lines, *rest) in _FOUND.items()}
+FOUND = {name: (lines + STEP, *rest) for name, (lines, *rest) in _FOUND.items()}
 """The lines of each, what is wrong in them, what mends it, and what the doctor calls it."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.diagnosis.doctor import Diagnosis, doctor
-from clearprop.lessons.findings import FOUND
+from clearprop.lessons.findings import FOUND, STEP
 from clearprop.modes import enable_grad
 from clearprop.ops import random
 
@@ -22,15 +22,6 @@ from clearprop import nn, optim
 
 clearprop.manual_seed(0)
 draw = np.random.default_rng(0)
-"""
-_STEP = """
-
-def step(x, y):
-    optimizer.zero_grad()
-    value = loss(model(x), y)
-    value.backward()
-    optimizer.step()
-    return value
 """
 _POINTS = """\
 x = draw.normal(size=(64, 2)).astype(np.float32)
@@ -66,7 +57,7 @@ TROUBLES = {
         + """\
 optimizer = optim.SGD(model.parameters(), lr=0.8)
 """
-        + _STEP,
+        + STEP,
         "lr=0.8",
         "lr=0.1",
     ),
@@ -81,7 +72,7 @@ loss = nn.CrossEntropyLoss()
 optimizer = optim.SGD(model.parameters(), lr=0.3)
 x = inputs
 """
-        + _STEP,
+        + STEP,
         "x = inputs\n",
         "x = (inputs - inputs.mean(axis=0)) / inputs.std(axis=0)\n",
     ),
@@ -95,7 +86,7 @@ model = nn.Sequential(first, nn.ReLU(), nn.Linear(8, 2))
 loss = nn.CrossEntropyLoss()
 optimizer = optim.SGD(model.parameters(), lr=0.3)
 """
-        + _STEP,
+        + STEP,
         "nn.init.constant_(first.bias, -9.0)",
         "nn.init.zeros_(first.bias)",
     ),
@@ -107,7 +98,7 @@ model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2), nn.Softmax())
 """
         + _CLASSES
         + "optimizer = optim.SGD(model.parameters(), lr=0.3)\n"
-        + _STEP,
+        + STEP,
         "nn.Linear(8, 2), nn.Softmax())",
         "nn.Linear(8, 2))",
     ),
@@ -117,7 +108,7 @@ model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2), nn.Softmax())
         + """\
 optimizer = optim.SGD(model.parameters(), lr=0.1)
 """
-        + _STEP.replace("    optimizer.zero_grad()\n", "    # optimizer.zero_grad()\n"),
+        + STEP.replace("    optimizer.zero_grad()\n", "    # optimizer.zero_grad()\n"),
         "    # optimizer.zero_grad()\n",
         "    optimizer.zero_grad()\n",
     ),

@@ -22,6 +22,7 @@ from clearprop.compiler.llvm.language.engine import Code
 from clearprop.compiler.llvm.plan.tickets import ALONE, LINE, LINES, STOP, THREADS, TOGETHER
 from clearprop.compiler.plan.memory import PAIR
 from clearprop.errors import lesson
+from clearprop.locks import rlock
 
 VARIABLE = "CLEARPROP_THREADS"
 MOST = 256  # threads that may be asked for
@@ -101,7 +102,7 @@ def _allowed(folder: Path) -> float:
         return MOST
 
 
-_starting = threading.RLock()
+_starting = rlock()
 
 
 @cache
@@ -199,8 +200,6 @@ def _close() -> None:
 
 def _after_fork() -> None:
     """Make the threads anew in the child of a fork, at the same place: compiled steps know it."""
-    global _starting
-    _starting = threading.RLock()
     for found in _pools.values():
         found.start()
 
