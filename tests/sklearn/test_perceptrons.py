@@ -276,3 +276,77 @@ def test_a_batch_of_rows_of_weight_0_makes_no_nan():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(x, y.astype(float), sample_weight=weights)
     assert all(np.all(np.isfinite(w)) for w in model.coefs_)
+
+
+# --- what used to be taken without a word -------------------------------------------------------------------
+@pytest.mark.parametrize(("setting", "values"), [
+    ("batch_size", (-1, 0, 2.5, None, "all")), ("hidden_layer_sizes", ((2.7, 3), 2.5, True, None, (3, -1))),
+    ("beta_1", (1, 1.5, np.nan)), ("beta_2", (1, -1)), ("epsilon", (0, -1)), ("tol", (np.nan, None)),
+    ("learning_rate_init", ("x", None, np.inf)), ("max_iter", (2.5, 0, None)), ("momentum", (1.1, None)),
+    ("n_iter_no_change", (2.5, 0)), ("power_t", (-1, np.nan)), ("alpha", (np.nan, None, -1)),
+])  # fmt: skip
+def test_a_setting_that_makes_no_sense_is_refused_by_name(setting, values):
+    x, y = iris()
+    for value in values:
+        with pytest.raises(ValueError, match=rf"^MLPClassifier\({setting}=\): wants"):
+            MLPClassifier(**SMALL | {setting: value}).fit(x, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_first_part_has_no_class_that_was_not_named():
+    x, y = iris()
+    with pytest.raises(ValueError, match=r"wants the classes that it knows: y has \[2\]"):
+        MLPClassifier(**SMALL).partial_fit(x, y, classes=[0, 1])
+
+
+def test_parts_of_several_labels_are_learned_as_scikit_learn_learns_them():
+    x, y = iris()
+    labels = np.eye(3, dtype=int)[y] | np.eye(3, dtype=int)[0]
+    ours, theirs = (kind(**SMALL) for kind in (MLPClassifier, neural_network.MLPClassifier))
+    for rows in (slice(0, 75), slice(75, 150)):
+        ours.partial_fit(x[rows], labels[rows], classes=[0, 1, 2])
+        theirs.partial_fit(x[rows], labels[rows], classes=[0, 1, 2])
+    # scikit-learn begins a new optimizer in each part for `fit` alone, not for `partial_fit`
+    np.testing.assert_allclose(ours.predict_proba(x), theirs.predict_proba(x), atol=1e-12)
+    before = ours.predict_proba(x)
+    for other, match in (
+        (labels[:, :2], "a column for each of 3 classes: 2"),
+        (y, "several labels for each"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            ours.partial_fit(x, other)
+        np.testing.assert_array_equal(ours.predict_proba(x), before)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_another_network_would_need_is_refused_when_a_fit_goes_on():
+    x, y = iris()
+    for changed in ({"activation": "tanh"}, {"hidden_layer_sizes": (3,)}):
+        model = MLPClassifier(**SMALL | {"max_iter": 2, "warm_start": True}).fit(x, y)
+        with pytest.raises(ValueError, match=f"goes on with the {next(iter(changed))} that it began with"):
+            model.set_params(**changed).fit(x, y)
+    model = MLPRegressor(**SMALL | {"max_iter": 2, "warm_start": True}).fit(x, np.c_[y, y])
+    with pytest.raises(ValueError, match="as many outputs as it began with, 2: 1"):
+        model.fit(x, y)
+    with pytest.raises(ValueError, match="goes on with the loss that it began with"):
+        model.set_params(loss="poisson").fit(x, np.c_[y, y])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_goes_on_with_another_solver_and_with_rows_held_out():
+    x, y = iris()
+    model = MLPClassifier(**SMALL | {"max_iter": 5, "warm_start": True}).fit(x, y)
+    losses = [model.loss_]
+    for changed in ({"solver": "sgd"}, {"solver": "lbfgs"}, {"solver": "adam"}):
+        losses.append(model.set_params(**changed).fit(x, y).loss_)
+    assert losses == sorted(losses, reverse=True)
+    model.set_params(early_stopping=True).fit(x, y)
+    assert len(model.validation_scores_) == 5
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_one_column_of_numbers_is_predicted_as_scikit_learn_predicts_it():
+    x, y = iris()
+    ours, theirs = (k(**SMALL).fit(x, y[:, None]) for k in (MLPRegressor, neural_network.MLPRegressor))
+    assert ours.predict(x).shape == theirs.predict(x).shape == (150,)
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x), atol=1e-9)

@@ -61,22 +61,32 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
 
     def _targets(self, y: Any, fresh: bool) -> tuple[Array, int]:
         check_classification_targets(y)
-        self._several = type_of_target(y).startswith("multilabel")
-        if not self._several:
+        several = type_of_target(y).startswith("multilabel")
+        if not several:
             y = column_or_1d(y, warn=True)
         if fresh:
             known = self.__dict__.pop("_known", None)
-            self._binarizer = LabelBinarizer().fit(y if known is None else known)
-            self.classes_: Any = self._binarizer.classes_
-            if len(self.classes_) < 2 and not self._several:
+            labels = y if several or known is None else known
+            self._several, self._binarizer = several, LabelBinarizer().fit(labels)
+            self.classes_: Any = self._binarizer.classes_ if known is None else known
+            if len(self.classes_) < 2 and not several:
                 got = f"one class: {self.classes_[0]!r}"
                 raise ValueError(lesson("MLPClassifier", "wants two classes or more", got))
-            self.out_activation_ = "softmax" if len(self.classes_) > 2 and not self._several else "logistic"
-        elif not self._several and np.setdiff1d(y, self.classes_).size:
-            new = np.setdiff1d(y, self.classes_)
-            raise ValueError(
-                lesson("MLPClassifier", "wants the classes that it knows", f"y has {new.tolist()}")
-            )
+            self.out_activation_ = "softmax" if len(self.classes_) > 2 and not several else "logistic"
+        elif several is not self._several:
+            kinds = "one class for each row", "several labels for each row"
+            wanted, got = f"goes on with {kinds[self._several]}", kinds[several]
+            raise ValueError(lesson("MLPClassifier", wanted, got, hint="warm_start=False"))
+        if several:
+            if y.shape[1] != len(self.classes_):
+                wanted, got = (
+                    f"wants a column for each of {len(self.classes_)} classes",
+                    f"{y.shape[1]} columns",
+                )
+                raise ValueError(lesson("MLPClassifier", wanted, got))
+        elif (new := np.setdiff1d(y, self.classes_)).size:
+            wanted = "wants the classes that it knows"
+            raise ValueError(lesson("MLPClassifier", wanted, f"y has {new.tolist()}"))
         targets = np.asarray(self._binarizer.transform(y), np.float64)
         return targets, targets.shape[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from clearprop.optim.adam import adam
 from clearprop.optim.sgd import sgd
 from clearprop.sklearn.chain import FlatWeights, LayerChain, Measure, Steps
 from clearprop.train import predict
+from clearprop.train.average import is_count
 
 if TYPE_CHECKING:
     from clearprop.nn.container import Sequential
@@ -31,6 +33,35 @@ Array = npt.NDArray[Any]
 ACTIVATIONS = {"identity": nn.Identity, "logistic": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
 ROWS = 8192
 """So many rows are predicted at a time."""
+
+
+def _one_of(*known: str) -> tuple[str, Callable[[Any], Any]]:
+    return f"wants one of {', '.join(known)}", lambda value: value in known
+
+
+_COUNT = "wants a whole number of 1 or more", is_count
+_POSITIVE = "wants a number above 0", lambda value: 0 < value < np.inf
+_LEAST_0 = "wants a number of 0 or more", lambda value: 0 <= value < np.inf
+_BELOW_1 = "wants a number of 0 or more and below 1", lambda value: 0 <= value < 1
+SETTINGS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "activation": _one_of(*ACTIVATIONS),
+    "solver": _one_of("lbfgs", "sgd", "adam"),
+    "learning_rate": _one_of("constant", "invscaling", "adaptive"),
+    "batch_size": ('wants "auto" or a whole number of 1 or more', lambda v: v == "auto" or is_count(v)),
+    "n_iter_no_change": ("wants a whole number of 1 or more or inf", lambda v: v == np.inf or is_count(v)),
+    "max_iter": _COUNT,
+    "max_fun": _COUNT,
+    "learning_rate_init": _POSITIVE,
+    "epsilon": _POSITIVE,
+    "alpha": _LEAST_0,
+    "power_t": _LEAST_0,
+    "beta_1": _BELOW_1,
+    "beta_2": _BELOW_1,
+    "validation_fraction": _BELOW_1,
+    "momentum": ("wants a number from 0 to 1", lambda value: 0 <= value <= 1),
+    "tol": ("wants a number", lambda value: not np.isnan(value)),
+}
+"""What each setting has to be, in words and as a test."""
 
 
 class Perceptron(BaseEstimator):  # type: ignore[misc]
@@ -115,9 +146,9 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
     def _begin(self, inputs: int, outputs: int) -> None:
         """Make all that a training changes."""
-        hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes, np.int64)).tolist()
         self._generator = check_random_state(self.random_state)
-        self._sizes = [inputs, *hidden, outputs]
+        self._sizes = [inputs, *_hidden(self), outputs]
+        self._began = self._basis()
         self.network_: Sequential = self._network(self._sizes)
         self._memory = tuple(np.zeros(self._flat_weights().size) for _ in range(self._remembers()))
         self._rate, self._steps, self._order = float(self.learning_rate_init), 0, np.arange(0)
@@ -127,6 +158,29 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         self.best_loss_: float | None = None if self.early_stopping else np.inf
         self.validation_scores_: list[float] | None = [] if self.early_stopping else None
         self.best_validation_score_: float | None = -np.inf if self.early_stopping else None
+
+    def _basis(self) -> dict[str, Any]:
+        """Return what the network and its loss are made by, which a training cannot change as it goes on."""
+        return {"hidden_layer_sizes": _hidden(self), "activation": self.activation}
+
+    def _take_changes(self, outputs: int) -> None:
+        """Take the settings that were changed before a training goes on; refuse those of another network."""
+        name = type(self).__name__
+        for setting, given in self._basis().items():
+            if given != self._began[setting]:
+                wanted = f"goes on with the {setting} that it began with, {self._began[setting]}"
+                raise ValueError(lesson(name, wanted, repr(given), hint="warm_start=False"))
+        if outputs != self.n_outputs_:
+            wanted, hint = (
+                f"goes on with as many outputs as it began with, {self.n_outputs_}",
+                "warm_start=False",
+            )
+            raise ValueError(lesson(name, wanted, str(outputs), hint=hint))
+        if len(self._memory) != self._remembers():  # another solver begins with a memory of its own
+            self._memory = tuple(np.zeros(self._flat_weights().size) for _ in range(self._remembers()))
+            self._steps = 0
+        if self.early_stopping and self.validation_scores_ is None:
+            self.validation_scores_, self.best_validation_score_, self.best_loss_ = [], -np.inf, None
 
     def _remembers(self) -> int:
         """Return how many numbers of each weight the solver remembers."""
@@ -307,6 +361,8 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
         if fresh:
             self._begin(x.shape[1], outputs)
+        else:
+            self._take_changes(outputs)
         self._waited = 0 if epochs is None else self._waited
         if self.solver == "lbfgs":
             self._minimize(x, targets, weights)
@@ -339,26 +395,24 @@ def _dense(x: Any) -> Array:
     return np.asarray(x.toarray() if hasattr(x, "toarray") else x)
 
 
+def _hidden(model: Any) -> list[int]:
+    """Return the sizes of the hidden layers; raises ValueError for those that are none."""
+    given = model.hidden_layer_sizes
+    sizes = list(np.atleast_1d(np.asarray(given, object)))
+    if not all(map(is_count, sizes)):
+        called = f"{type(model).__name__}(hidden_layer_sizes=)"
+        raise ValueError(lesson(called, "wants sizes of 1 or more", f"{given!r:.60}"))
+    return [int(size) for size in sizes]
+
+
 def _check_settings(model: Any) -> None:
     """Raise ValueError for a setting that makes no sense."""
-    name = type(model).__name__
-    sizes = np.atleast_1d(np.asarray(model.hidden_layer_sizes, np.int64)).tolist()
-    positive = {"max_iter": model.max_iter, "learning_rate_init": model.learning_rate_init}
-    positive |= {"n_iter_no_change": model.n_iter_no_change, "max_fun": model.max_fun}
-    choices = {
-        "activation": (model.activation, tuple(ACTIVATIONS)),
-        "solver": (model.solver, ("lbfgs", "sgd", "adam")),
-        "learning_rate": (model.learning_rate, ("constant", "invscaling", "adaptive")),
-    }
-    for setting, (value, known) in choices.items():
-        if value not in known:
-            raise ValueError(lesson(f"{name}({setting}=)", f"wants one of {', '.join(known)}", repr(value)))
-    for setting, value in positive.items():
-        if not value > 0:
-            raise ValueError(lesson(f"{name}({setting}=)", "wants a number above 0", repr(value)))
-    if any(size < 1 for size in sizes):
-        raise ValueError(lesson(f"{name}(hidden_layer_sizes=)", "wants sizes of 1 or more", str(sizes)))
-    if model.alpha < 0 or not 0 <= model.momentum < 1 or not 0 < model.validation_fraction < 1:
-        got = f"{model.alpha}, {model.momentum}, {model.validation_fraction}"
-        wanted = "wants alpha of 0 or more, momentum from 0 to 1, validation_fraction between 0 and 1"
-        raise ValueError(lesson(f"{name}(...)", wanted, got))
+    _hidden(model)
+    for setting, (wanted, is_right) in SETTINGS.items():
+        value = getattr(model, setting)
+        try:
+            right = bool(is_right(value))
+        except TypeError:  # text, or None, where a number is wanted
+            right = False
+        if not right:
+            raise ValueError(lesson(f"{type(model).__name__}({setting}=)", wanted, f"{value!r:.60}"))

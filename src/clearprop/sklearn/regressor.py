@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import RegressorMixin  # type: ignore[import-untyped]
 from sklearn.metrics import r2_score  # type: ignore[import-untyped]
+from sklearn.utils.validation import column_or_1d  # type: ignore[import-untyped]
 
 from clearprop.errors import lesson
 from clearprop.sklearn.chain import Measure
@@ -119,11 +120,16 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         if self.loss == "poisson" and (targets < 0).any():
             got = f"y has {targets.min():g}"
             raise ValueError(lesson('MLPRegressor(loss="poisson")', "wants numbers of 0 or more", got))
+        if targets.ndim == 2 and targets.shape[1] == 1:
+            targets = column_or_1d(targets, warn=True)
         if fresh:
             self._flat = targets.ndim == 1
             self.out_activation_ = "identity" if self.loss == "squared_error" else "exp"
         targets = targets.reshape(len(targets), -1)
         return targets, targets.shape[1]
+
+    def _basis(self) -> dict[str, Any]:
+        return super()._basis() | {"loss": self.loss}
 
     def _measure(self) -> Measure:
         return of_counts if self.out_activation_ == "exp" else of_squares
