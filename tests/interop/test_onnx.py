@@ -265,6 +265,44 @@ def test_a_recurrent_layer_over_time_first_and_one_with_a_projection(tmp_path):
         assert ("LSTM" in kinds) is not bool(options)  # a projection is written as its formula
 
 
+class Reusing(nn.Module):
+    """A recurrent layer in some ways that are no plain call of it."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.way, self.one, self.two = way, nn.GRU(8, 8, batch_first=True), nn.GRU(8, 8, batch_first=True)
+        if way == "tied":
+            self.two.weight_ih_l0 = self.one.weight_ih_l0
+        if way == "hooked":
+            self.one.register_forward_hook(lambda module, args, output: (output[0] * 2, output[1]))
+
+    def forward(self, x):
+        if self.way == "turned":
+            return self.one(state=np.stack([x[:, 0]]), x=x)[0]
+        if self.way == "computed":
+            object.__setattr__(self.two, "weight_ih_l0", self.one.weight_ih_l0 * np.mean(x[:, :1, :1], 0))
+        found = self.one(x)[0]
+        return found if self.way == "hooked" else (self.one if self.way == "twice" else self.two)(found)[0]
+
+
+@pytest.mark.parametrize("way", ["turned", "hooked", "twice", "tied"])
+def test_a_recurrent_layer_that_is_called_again_hooked_or_by_keywords(way, tmp_path):
+    model = Reusing(way)
+    save_onnx(tmp_path / "m.onnx", model, SEQUENCE)
+
+    same(tmp_path / "m.onnx", model.eval(), SEQUENCE)
+
+
+def test_weights_that_are_computed_from_what_comes_in_are_no_constants(tmp_path):
+    model = Reusing("computed")
+    save_onnx(tmp_path / "m.onnx", model, SEQUENCE, dynamic=False)
+    session = runtime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+    other = SEQUENCE[::-1] * np.float32(1.5)
+
+    (found,) = session.run(None, {"input": other})
+    np.testing.assert_allclose(found, model(other).value, rtol=2e-4, atol=1e-6)
+
+
 def test_what_was_read_trains_as_what_was_written(tmp_path):
     clearprop.manual_seed(1)
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))

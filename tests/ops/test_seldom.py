@@ -326,3 +326,29 @@ def test_examples_at_once():
     found = clearprop.vmap(lambda x: special.ellipj(x, 0.3)[0] * special.airy(x)[1])(x)
 
     np.testing.assert_allclose(found, special.ellipj(x, 0.3)[0] * special.airy(x)[1], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "place", "slope"),
+    [
+        ("tklmbda", (5.0, 1.0), 0, 0.0),  # beyond the ends of the distribution
+        ("tklmbda", (-0.9, 3.0), 0, 0.0),
+        ("tklmbda", (0.9, 3.0), 1, 0.0),
+        ("kolmogorov", (np.inf,), 0, 0.0),
+        ("kolmogorov", (np.nan,), 0, np.nan),
+        ("kolmogi", (-0.5,), 0, np.nan),
+        ("kolmogi", (1.0,), 0, -np.inf),
+        ("kolmogi", (0.0,), 0, -np.inf),
+        ("agm", (-1.0, -2.0), 0, 0.6052092),  # odd, as SciPy has it
+        ("agm", (-1.0, -2.0), 1, 0.4257910),
+        ("lpmv", (-1, 1, 0.3), 2, -0.1572427),  # of an order of minus the degree
+        ("lpmv", (-2, 3, -0.4), 2, 0.065),
+    ],
+)
+def test_slopes_at_the_ends_and_beyond(name, arguments, place, slope):
+    before, x, after = arguments[:place], arguments[place], arguments[place + 1 :]
+
+    with np.errstate(all="ignore"):
+        found = grad(lambda x: getattr(special, name)(*before, x, *after))(x)
+
+    np.testing.assert_allclose(found, slope, rtol=1e-5, atol=1e-9)

@@ -21,6 +21,7 @@ _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
 _MANY = (4.2, 6.0)
 _OF_ORDER = refused("its derivative is that of an incomplete function by its order, which has no closed form")
 TERMS = 6  # of Kolmogorov's series, on the side of 1 where they fall fast: the next is below 1e-30
+NOTHING_LEFT = 20.0  # Kolmogorov's share above it is below the smallest float64
 
 
 def _of(name: str, *xs: Any) -> Any:
@@ -83,22 +84,30 @@ def _ratio_by_centre(a: Any, b: Any, nc: Any, x: Any) -> Any:
 
 
 def _kolmogorov_slope(z: Any, y: Any) -> Any:
-    """Of the share above y: two series of one function, one for each side of 1; 0 at and below 0."""
-    late, there = y >= 1, y > 0.03
-    one = y * 0 + 1
-    far, near = np.where(late, y, one), np.where(there & ~late, y, one)
-    above: Any = sum((-1) ** k * k * k * np.exp(-2.0 * k * k * far * far) for k in range(1, TERMS + 1))
+    """Of the share above y: two series of one function, one for each side of 1; 0 near and below 0."""
+    late, there = y >= 1, ~(y <= 0.03)  # NaN is there, and stays NaN
+    one = np.ones_like(y)
+    far, near = np.where(late, np.minimum(y, NOTHING_LEFT), one), np.where(there & ~late, y, one)
+    above: Any = sum((-1) ** (k - 1) * k * k * np.exp(-2.0 * k * k * far * far) for k in range(1, TERMS + 1))
     rates = [((2 * k - 1) * math.pi) ** 2 / 8 for k in range(1, TERMS + 1)]
     below: Any = sum(np.exp(-c / near**2) * (2 * c / near**4 - 1 / near**2) for c in rates)
-    return np.where(late, 8 * far * above, np.where(there, -math.sqrt(2 * math.pi) * below, 0.0))
+    return np.where(late, -8 * far * above, np.where(there, -math.sqrt(2 * math.pi) * below, -0.0))
+
+
+def _outside(x: Any, k: Any) -> Any:
+    """Whether Tukey's distribution has nothing there: for k > 0 it ends at 1 / k on both sides."""
+    return k * np.absolute(x) >= 1
 
 
 def _lambda_slope(z: Any, x: Any, k: Any) -> Any:
-    return 1 / (z ** (k - 1) + (1 - z) ** (k - 1))
+    slope = 1 / (z ** (k - 1) + (1 - z) ** (k - 1))
+    return np.where(_outside(x, k), 0.0, slope)
 
 
 def _lambda_by_shape(z: Any, x: Any, k: Any) -> Any:
     """Of Tukey's distribution: x = (z^k - (1 - z)^k) / k stays true."""
+    outside = _outside(x, k)
+    z = np.where(outside, 0.5, z)
     return -(boxcox_slope(z, z, k) - boxcox_slope(z, 1 - z, k)) * _lambda_slope(z, x, k)
 
 

@@ -147,8 +147,8 @@ def _dn_by_m(z: Any, u: Any, m: Any) -> Any:
 
 # --- the arithmetic-geometric mean --------------------------------------------------------------------------
 def _mean_slope(z: Any, a: Any, b: Any) -> Any:
-    """agm(a, b) is pi / (2 R_F(0, a^2, b^2))."""
-    return z * z * a * _of("elliprd", np.zeros_like(a), b * b, a * a) * (2 / (3 * math.pi))
+    """agm(a, b) is pi / (2 R_F(0, a^2, b^2)) for positive numbers; it is odd, so its slope is even."""
+    return z * z * np.absolute(a) * _of("elliprd", np.zeros_like(a), b * b, a * a) * (2 / (3 * math.pi))
 
 
 # fmt: off
@@ -162,7 +162,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("ellipkinc", (_ANY, _SHARE),      lambda z, phi, m: 1 / _delta(phi, m), lambda z, phi, m: _by_m(phi, m, "F"), doc="the incomplete elliptic integral of the first kind", singular=True)
     _enter("ellipeinc", (_ANY, _SHARE),      lambda z, phi, m: _delta(phi, m),     lambda z, phi, m: _by_m(phi, m, "E"), doc="the incomplete elliptic integral of the second kind", singular=True)
     _enter("ellipkm1",  _SHARE,              lambda z, p: _of("elliprd", np.zeros_like(p), 1.0, p) / -6, doc="ellipk(1 - p), exact near p = 0", singular=True)
-    _enter("agm",       (_POSITIVE,) * 2,    _mean_slope, lambda z, a, b: _mean_slope(z, b, a), doc="the arithmetic-geometric mean of positive numbers")
+    _enter("agm",       (_POSITIVE,) * 2,    _mean_slope, lambda z, a, b: _mean_slope(z, b, a), doc="the arithmetic-geometric mean of numbers of one sign")
     enter_several("ellipj", (_ANY, _SHARE),
         ("ellipj_sn", lambda z, u, m: _cn(u, m) * _dn(u, m),   lambda z, u, m: _cn(u, m) * _amplitude_by_m(u, m),  "Jacobi's sine of an amplitude"),
         ("ellipj_cn", lambda z, u, m: -_sn(u, m) * _dn(u, m),  lambda z, u, m: -_sn(u, m) * _amplitude_by_m(u, m), "Jacobi's cosine of an amplitude"),

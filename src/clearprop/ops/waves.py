@@ -265,7 +265,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("eval_sh_chebyt",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * n * _of("eval_sh_chebyu", n - 1, x),                 doc="Chebyshev's polynomial of the first kind on (0, 1)")
     _enter("eval_sh_chebyu",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 4 * _gegenbauer(n, 2.0, 2 * x - 1),                      doc="Chebyshev's polynomial of the second kind on (0, 1)")
     _enter("eval_sh_legendre", (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * _gegenbauer(n, 1.5, 2 * x - 1),                      doc="Legendre's polynomial on (0, 1)")
-    _enter("lpmv",     (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, m, v, x: (v * x * z - (v + m) * _of("lpmv", m, v - 1, x)) / (x * x - 1), doc="Legendre's associated function; its derivative is not known at 1 and -1")
+    _enter("lpmv",     (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, m, v, x: ((v + 1) * x * z - (v - m + 1) * _of("lpmv", m, v + 1, x)) / (1 - x * x), doc="Legendre's associated function; its derivative is not known at 1 and -1")
     _enter("radian",   (_ANY,) * 3, DEGREE, DEGREE / 60, DEGREE / 3600,                                                               doc="an angle of degrees, minutes and seconds in radians")
     _enter("gammasgn", _POSITIVE, None,                                                                                               doc="the sign of the gamma function; no gradient")
     ufunc_names["round"] = ops["rint"]  # SciPy's own, under a name of its own

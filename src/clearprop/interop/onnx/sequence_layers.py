@@ -41,7 +41,10 @@ class SequenceCall:
         begin, ends = [name(s) for s in self.given[1:]], []
         directions = 1 + m.bidirectional
         for layer in range(m.num_layers):
-            arrays = [g.array(*each) for each in _weights(m, layer, owners)]
+            if (id(m), layer) not in g.layers:
+                held = _weights(m, layer, owners)
+                g.layers[id(m), layer] = [g.array(g.own(word), array) for word, array in held]
+            arrays = g.layers[id(m), layer]
             starts = [self._part(g, s, layer, directions) for s in begin]
             x, *end = _operator(g, m, x, arrays, starts, directions)
             ends.append(end)
@@ -87,6 +90,16 @@ def _weights(m: Any, layer: int, owners: dict[int, str]) -> list[tuple[str, Any]
     return found
 
 
+def _held(m: Any) -> bool:
+    """Whether a layer's weights are what it holds, and not computed, maybe from what came in."""
+    words = [word for word in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if m.bias or "weight" in word]
+    ends = [
+        f"_l{layer}{end}" for layer in range(m.num_layers) for end in ("", "_reverse")[: 1 + m.bidirectional]
+    ]
+    held = (getattr(m, word + end) for word in words for end in ends)
+    return all(isinstance(x, Tensor) and x.op is None for x in held)
+
+
 class Listening:
     """While a function runs, notes the calls of recurrent layers that one operator can be."""
 
@@ -97,6 +110,8 @@ class Listening:
 
     def __enter__(self) -> Listening:
         for m in self.modules:
+            if m._hooks is not None and m._hooks.after:
+                continue  # what a hook makes of the output is no part of the operator
             self.stack.enter_context(m.register_forward_hook(self._note, with_kwargs=True))
         return self
 
@@ -104,9 +119,10 @@ class Listening:
         self.stack.close()
 
     def _note(self, m: Any, args: Any, kwargs: Any, output: Any) -> None:
-        given = [x for x in tree.leaves((args, kwargs)) if x is not None]
+        named = dict(zip(("x", "state"), args, strict=False)) | kwargs  # in whatever order they came
+        given = [x for x in (named["x"], *tree.leaves(named.get("state"))) if x is not None]
         plain = all(isinstance(x, Tensor) and x.ndim == 3 for x in given)
-        if plain and len(given) in (1, 1 + m.states) and not m.proj_size:
+        if plain and len(given) in (1, 1 + m.states) and not m.proj_size and _held(m):
             self.calls.append((m, given, tree.leaves(output)))
 
     def found(self, order: list[Tensor]) -> list[SequenceCall]:

@@ -45,12 +45,17 @@ class Writer:
         self.dtypes: dict[str, np.dtype[Any]] = {}
         self.second: Any = None  # the value of the current node in the second recording
         self._constants: dict[Any, str] = {}
+        self.layers: dict[tuple[int, int], list[str]] = {}  # the arrays of a recurrent module's layers
         self._count = 0
 
     def name(self, word: str) -> str:
         """Return a name that nobody has."""
         self._count += 1
         return f"{word}_{self._count}"
+
+    def own(self, word: str) -> str:
+        """Return the word itself as a name, as long as no array has it."""
+        return self.name(word) if word in self.dtypes else word
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Write an operator; return the name of its result."""
