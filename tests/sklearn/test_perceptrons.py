@@ -350,3 +350,29 @@ def test_one_column_of_numbers_is_predicted_as_scikit_learn_predicts_it():
     ours, theirs = (k(**SMALL).fit(x, y[:, None]) for k in (MLPRegressor, neural_network.MLPRegressor))
     assert ours.predict(x).shape == theirs.predict(x).shape == (150,)
     np.testing.assert_allclose(ours.predict(x), theirs.predict(x), atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_fit_that_fails_leaves_what_was_learned():
+    x, y = iris()
+    model = MLPRegressor(**SMALL | {"solver": "sgd"}).fit(x, y)
+    before, losses, rounds = model.predict(x), [*model.loss_curve_], model.n_iter_
+    for fit in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match="weights that are not finite"):
+            fit(x * 1e200, y)
+        np.testing.assert_array_equal(model.predict(x), before)
+        assert (model.loss_curve_, model.n_iter_) == (losses, rounds)
+    with pytest.raises(ValueError, match="two classes or more"):
+        (classes := MLPClassifier(**SMALL).fit(x, y)).fit(x, y * 0)
+    assert classes.classes_.tolist() == [0, 1, 2]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_another_rate_is_taken_when_a_fit_goes_on(solver):
+    x, y = iris()
+    ends = []
+    for rate in (0.001, 0.1):
+        model = MLPClassifier(**SMALL | {"solver": solver, "max_iter": 3, "warm_start": True}).fit(x, y)
+        ends.append(model.set_params(learning_rate_init=rate).fit(x, y).loss_)
+    assert ends[1] < 0.9 * ends[0]

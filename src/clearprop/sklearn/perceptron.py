@@ -148,7 +148,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         """Make all that a training changes."""
         self._generator = check_random_state(self.random_state)
         self._sizes = [inputs, *_hidden(self), outputs]
-        self._began = self._basis()
+        self._began, self._asked = self._basis(), float(self.learning_rate_init)
         self.network_: Sequential = self._network(self._sizes)
         self._memory = tuple(np.zeros(self._flat_weights().size) for _ in range(self._remembers()))
         self._rate, self._steps, self._order = float(self.learning_rate_init), 0, np.arange(0)
@@ -179,6 +179,11 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         if len(self._memory) != self._remembers():  # another solver begins with a memory of its own
             self._memory = tuple(np.zeros(self._flat_weights().size) for _ in range(self._remembers()))
             self._steps = 0
+        if self._asked != self.learning_rate_init:
+            rate = float(self.learning_rate_init)
+            if self.solver == "sgd":  # what momentum carries on keeps the rate that it was made at
+                self._memory = tuple(array * (self._rate / rate) for array in self._memory)
+            self._rate = self._asked = rate
         if self.early_stopping and self.validation_scores_ is None:
             self.validation_scores_, self.best_validation_score_, self.best_loss_ = [], -np.inf, None
 
@@ -239,7 +244,11 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return np.concatenate([np.ravel(part) for part in parts])
 
     def _take_over(self, flat: Array) -> None:
-        """Give the network the numbers of such an array."""
+        """Give the network the numbers of such an array; raises ValueError where they overflowed."""
+        if not np.isfinite(flat).all():
+            got, hint = "weights that are not finite", "make_pipeline(StandardScaler(), model)"
+            wanted = "wants numbers near 1, which are brought to scale first"
+            raise ValueError(lesson(f"{type(self).__name__}.fit", wanted, got, hint=hint))
         for layer, weight, bias in zip(self._linear(), *self._chain().layers(flat), strict=True):
             layer.load_state_dict({"weight": weight.T.copy(), "bias": bias.copy()})
 
@@ -353,6 +362,17 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             warnings.warn(f"lbfgs failed to converge: {found.message}", ConvergenceWarning, stacklevel=4)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, going_on: bool, epochs: int | None) -> None:
+        """Train; where that fails, the model has what it had learned before, but for the numbers drawn."""
+        grow = ("loss_curve_", "validation_scores_")
+        before = {name: [*held] if name in grow and held else held for name, held in vars(self).items()}
+        try:
+            self._attempt(X, y, sample_weight, going_on, epochs)
+        except Exception:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _attempt(self, X: Any, y: Any, sample_weight: Any, going_on: bool, epochs: int | None) -> None:
         fresh = not going_on or not hasattr(self, "network_")
         x, y = self._checked(X, y, reset=fresh)
         targets, outputs = self._targets(y, fresh)
@@ -368,10 +388,6 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             self._minimize(x, targets, weights)
         else:
             self._train(x, targets, weights, epochs or self.max_iter)
-        if not np.isfinite(self._flat_weights()).all():
-            got, hint = "weights that are not finite", "make_pipeline(StandardScaler(), model)"
-            wanted = "wants numbers near 1, which are brought to scale first"
-            raise ValueError(lesson(f"{type(self).__name__}.fit", wanted, got, hint=hint))
 
     def _measure(self) -> Measure:
         """Return a function of (outputs, y) for each row's loss, and its derivative by the outputs."""
