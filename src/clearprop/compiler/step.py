@@ -18,7 +18,7 @@ import numpy as np
 
 from clearprop.compiler.capture.culprits import picture
 from clearprop.compiler.capture.guard import Guard, Lookout, Unseen
-from clearprop.compiler.capture.lengths import Differs, derived, other_length
+from clearprop.compiler.capture.lengths import derived, other_length
 from clearprop.compiler.capture.printing import warn
 from clearprop.compiler.capture.reading import standing
 from clearprop.compiler.capture.recorder import Recorder, record
@@ -136,7 +136,7 @@ class CompiledStep(Generic[P, R]):
             return self.function(*args, **kwargs)
         others = 0  # plans that are for other counts
         for variant in self.plans.get(key, ()):
-            if not variant.holds(tensors.values()):
+            if not variant.recorded or not variant.holds(tensors.values()):
                 continue
             try:
                 if variant.recording.turn[0] >= 0:
@@ -226,19 +226,24 @@ class CompiledStep(Generic[P, R]):
     def _of_two_lengths(
         self, key: Key, args: Any, kwargs: Any, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
     ) -> Any:
-        """Run a plan made of two recordings that differ from this call in one length: (result,), or ()."""
+        """Run a plan made of two recordings that differ from this call in one length: (result,), or ().
+
+        It serves the one call that it is proved on: zeros would agree with a plan that is wrong. The next
+        call with this length records the function, which finds the plan its own, or makes another.
+        """
+        if any(not v.recorded for v in self.plans.get(key, ())):
+            return ()
         known = [(k, v) for k, variants in self.plans.items() for v in variants if v.recorded][::-1]
         for (second, two), (first, one) in itertools.combinations(known, 2):  # the later first: it shall hold
-            found = other_length(first.parts, second.parts, key.parts)
-            if found is None or not two.holds(tensors.values()):
-                continue
-            line, length = found
             began = time.perf_counter()
             try:
-                program = derived(one.recording.recorded, two.recording.recorded, line, length)
+                found = other_length(first.parts, second.parts, key.parts)
+                if found is None or not two.holds(tensors.values()):
+                    continue
+                program = derived(one.recording.recorded, two.recording.recorded, *found)
                 cleared = two.recording.cleared
                 recording = Recording(program, cleared, two.recording.executor, light=True)
-            except (Differs, RecordingError):
+            except Exception:  # whatever it is: -1 rows, 300 as uint8; what was guessed is not the function
                 continue
             mark = fingerprint(program, cleared)
             variant = Variant(recording, two.guard, two.without, two.tree, mark, two.picture)
@@ -350,7 +355,7 @@ class CompiledStep(Generic[P, R]):
         recording.turn[0] = -turns_left(self.prove, 0)
         if twin in known:
             known.remove(twin)
-        known.insert(0, variant)
+        known[:] = [variant, *(v for v in known if v.recorded)]
         del known[8:]
         self._forget()
         self.latest = variant
@@ -526,8 +531,9 @@ def compile(
 
     `any_length=True` is for arguments of which one length differs from call to call: sequences, small last
     batches. Two lengths are recorded; for any other the program is written down from these two, and its first
-    call is proved. Nothing is compiled for it: around the turns of `scan`, which are native, it runs as NumPy
-    calls. Where the function does something else for another length, that one is recorded too.
+    call is proved. The second call with a length records it. Nothing is compiled for it: around the turns of
+    `scan`, which are native, it runs as NumPy calls. Where the function does something else for another
+    length, that one is recorded at once.
 
     >>> import numpy as np, clearprop
     >>> w = clearprop.Tensor([1.0, 2.0])

@@ -89,11 +89,13 @@ class Line:
 
 def _counted(x: Any, y: Any, shape: tuple[int, ...]) -> Any:
     """Return places counted along the one axis there is, of which `x` and `y` are two lengths."""
+    if x.dtype.kind not in "iuf":
+        raise Differs
     start, more = y.flat[0], x if x.size > y.size else y
     step = more.flat[1] - start
     line = start + step * np.arange(max(x.size, y.size, *shape))
     fits = all(max(a.shape) == a.size and np.array_equal(a.ravel(), line[: a.size]) for a in (x, y))
-    if x.dtype.kind not in "iuf" or not fits or max(shape) != np.prod(shape):
+    if not fits or max(shape) != np.prod(shape):
         raise Differs
     return line[: max(shape)].astype(x.dtype).reshape(shape)
 
