@@ -137,3 +137,23 @@ def test_what_is_no_number_of_a_sample_is_refused(order):
 def test_workers_are_whole_numbers(options):
     with pytest.raises(ValueError, match="wants whole numbers, 0 or more and 1 or more"):
         loader_of(**options)
+
+
+@pytest.mark.parametrize(("options", "kind", "match"), [
+    ({"sampler": iter([1, 2])}, TypeError, "a list_iterator, which ends with the first"),
+    ({"sampler": (i for i in range(3))}, TypeError, "Try sampler=list"),
+    ({"batch_sampler": iter([[1], [2]])}, TypeError, "Try batch_sampler=list"),
+    ({"sampler": 3}, TypeError, "wants numbers of samples"),
+    ({"batch_sampler": [[1]], "batch_size": 4}, ValueError, "batch_sampler= alone"),
+    ({"batch_sampler": [[1]], "drop_last": True}, ValueError, "batch_sampler= alone"),
+    ({"collate": 3}, TypeError, "wants a function of a batch: 3"),
+    ({"collate_fn": 3}, TypeError, "wants a function of a batch's samples: 3"),
+    ({"collate": len, "collate_fn": len}, ValueError, "one of collate= and collate_fn="),
+    ({"seed": 1, "generator": np.random.default_rng(0)}, ValueError, "one of seed= and generator="),
+    ({"generator": np.random.RandomState(0)}, TypeError, "wants a generator of NumPy"),
+    ({"seed": -1}, ValueError, "wants whole numbers of 0 or more: -1"),
+    ({"seed": "x"}, ValueError, "wants whole numbers of 0 or more: 'x'"),
+])  # fmt: skip
+def test_what_would_be_passed_over_is_refused(options, kind, match):
+    with pytest.raises(kind, match=match):
+        DataLoader(np.arange(10.0), **options)

@@ -532,3 +532,9 @@ def test_training_with_workers_has_the_same_bits_and_goes_on_with_others(tmp_pat
     assert fitted(3, 2) == whole
     fitted(1, 2, checkpoint=tmp_path / "run.safetensors")
     assert fitted(3, 0, checkpoint=tmp_path / "run.safetensors", resume=True) == whole
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e12])
+def test_a_timeout_may_be_without_end(timeout):
+    loader = DataLoader(np.arange(4.0), batch_size=2, num_workers=1, timeout=timeout)
+    assert [batch.tolist() for batch in loader] == [[0.0, 1.0], [2.0, 3.0]]

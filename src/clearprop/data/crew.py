@@ -22,7 +22,7 @@ _PATIENCE = 5.0  # seconds for a batch that is being made when nobody wants it a
 
 
 class Crew:
-    """Workforce that make batches. Batch i is asked of worker i modulo their number, and taken in order.
+    """Workers that make batches. Batch i is asked of worker i modulo their number, and taken in order.
 
     `make` makes a batch of what it is asked for, in the worker; see `Made` and `Incoming`. Where the workers
     are started by `spawn`, it travels there by pickle.
@@ -75,7 +75,8 @@ class Crew:
 
     def _answer(self, worker: Worker, ticket: int) -> Any:
         """Wait for a worker's answer; those to an epoch that was left are passed over."""
-        until = time.monotonic() + self.timeout if self.timeout else None
+        # More than some weeks, infinity among them, is more than the system can be asked to wait.
+        until = time.monotonic() + self.timeout if 0 < self.timeout < 1e6 else None
         while True:
             left = None if until is None else max(0.0, until - time.monotonic())
             try:

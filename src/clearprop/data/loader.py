@@ -108,7 +108,7 @@ class DataLoader:
             num_workers, self.prefetch, worker_init_fn, persistent_workers, timeout, multiprocessing_context
         )
         self._seeded = seed is not None or generator is not None
-        self.generator = generator if generator is not None else np.random.default_rng(seed)
+        self.generator = _generator(seed, generator)
         self._start = self.generator.bit_generator.state  # of the generator, as the current epoch began
         self._given = 0  # batches of the current epoch that were given out
         self._epoch, self._is_new = 0, True  # how many were begun before; whether the current one is not yet
@@ -125,6 +125,26 @@ class DataLoader:
         ]
         if len(given) > 1:
             raise ValueError(lesson("DataLoader(...)", "wants one thing that orders", " and ".join(given)))
+        if self.batch_sampler is not None and (self.drop_last or self.batch_size != 1):
+            wanted, got = "wants sizes from batch_size= or from batch_sampler=", "both"
+            raise ValueError(lesson("DataLoader(batch_sampler=)", wanted, got, hint="batch_sampler= alone"))
+        for name in ("sampler", "batch_sampler"):
+            held = getattr(self, name)
+            if hasattr(held, "__next__"):
+                wanted = "wants an order that can be gone through in each epoch"
+                got, hint = f"a {type(held).__name__}, which ends with the first", f"{name}=list(...)"
+                raise TypeError(lesson(f"DataLoader({name}=)", wanted, got, hint=hint))
+            if held is not None and not (hasattr(held, "__iter__") or hasattr(held, "order")):
+                wanted = "wants numbers of samples" + ", or an object with order(generator)" * (
+                    name == "sampler"
+                )
+                raise TypeError(lesson(f"DataLoader({name}=)", wanted, f"{held!r:.60}"))
+        for name in ("collate", "collate_fn"):
+            if not (getattr(self, name) is None or callable(getattr(self, name))):
+                wanted = "wants a function of a batch" + "'s samples" * (name == "collate_fn")
+                raise TypeError(lesson(f"DataLoader({name}=)", wanted, f"{getattr(self, name)!r:.60}"))
+        if self.collate is not None and self.collate_fn is not None:
+            raise ValueError(lesson("DataLoader(...)", "wants one of collate= and collate_fn=", "both"))
         if given and self.comes:
             wanted = "takes an IterableDataset in the order in which it comes"
             raise ValueError(lesson("DataLoader(...)", wanted, given[0]))
@@ -237,6 +257,21 @@ class DataLoader:
         self.generator.bit_generator.state = state["generator"]
         self._start, self._given, self._is_new = state["generator"], state["given"], True
         self._epoch = state.get("epoch", 0)  # files of before each batch had draws of its own lack it
+
+
+def _generator(seed: Any, given: Any) -> np.random.Generator:
+    """Return the generator of a loader's orders; complain about what is none."""
+    if seed is not None and given is not None:
+        raise ValueError(lesson("DataLoader(...)", "wants one of seed= and generator=", "both"))
+    if given is not None and not isinstance(given, np.random.Generator):
+        wanted, hint = "wants a generator of NumPy", "generator=np.random.default_rng(0)"
+        raise TypeError(lesson("DataLoader(generator=)", wanted, f"{given!r:.60}", hint=hint))
+    try:
+        return given if given is not None else np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ValueError(
+            lesson("DataLoader(seed=)", "wants whole numbers of 0 or more", repr(seed))
+        ) from None
 
 
 def _numbers(name: str, given: Any) -> Any:
