@@ -145,6 +145,60 @@ def test_transformations_of_functions_give_the_same():
         np.testing.assert_allclose(mine.detach().numpy(), theirs.detach().numpy(), rtol=1e-6, atol=1e-7)
 
 
+def within_others(t):
+    """What transformations give inside of each other, around what is enclosed, and where `no_grad` is."""
+    f, x, one, two = t.func, t.tensor([1.0, 2.0]), t.ones(2), t.tensor(2.0)
+    three = t.tensor([3.0])
+    weight = t.ones(2, requires_grad=True)
+    f.grad(lambda z: (z * weight).sum())(x).sum().backward()
+    found = [
+        weight.grad,
+        *(f.grad(lambda z, i=i: f.jvp(lambda y: y**3, (z,), (one,))[i].sum())(x) for i in (0, 1)),
+        f.grad(lambda z: f.vjp(lambda y: y**3, z)[0].sum())(x),
+        f.grad(lambda z: f.vjp(lambda y: y**3, z)[1](one)[0].sum())(x),
+        f.grad(lambda v: f.vjp(lambda y: y * y, x)[1](v)[0].sum())(one),
+        f.grad(lambda v: f.jvp(lambda y: y * y, (x,), (v,))[1].sum())(one),
+        f.grad(lambda w: f.grad(lambda y: w * y * y)(t.tensor(3.0)))(two),
+        f.grad(lambda w: f.jacrev(lambda y: w * y * y)(three).sum())(two),
+        f.grad(lambda w: f.vjp(lambda y: w * y * y, three)[1](t.ones(1))[0].sum())(two),
+        f.grad(lambda w: f.jvp(lambda y: w * y * y, (three,), (t.ones(1),))[1].sum())(two),
+    ]
+    with t.no_grad():
+        found += [f.grad(lambda z: (z * z).sum())(x), f.jacrev(t.sin)(x), f.vjp(t.sin, x)[1](one)[0]]
+        found += [f.jvp(t.sin, (x,), (one,))[1], t.autograd.functional.jacobian(t.sin, x)]
+        found += t.autograd.functional.jvp(t.sin, x, one)
+    assert not any(z.requires_grad for z in found[1:])
+    return found
+
+
+def with_structure(t):
+    """What transformations give of functions of several arguments and results, and of what stands beside."""
+    f, x, one = t.func, t.tensor([1.0, 2.0]), t.ones(2)
+    both = lambda y: (y**2, y.sum())  # noqa: E731
+    value, back, aux = f.vjp(lambda y: (y**2, y * 3), x, has_aux=True)
+    made, send = f.vjp(both, x)
+    dots = f.vmap(lambda p: p[0] * p[1], in_dims=((0, None),))((x, t.tensor(2.0)))
+    weights = f.vmap(lambda p, z: p["w"] * z, in_dims=({"w": None}, 0))({"w": t.tensor(2.0)}, x)
+    return [
+        *f.jacrev(lambda a, b: a * b, argnums=(0, 1))(x, one), *f.jacrev(lambda y: (y * 2, y), has_aux=True)(x),
+        f.jacrev(lambda y: {"a": y * 2})(x)["a"], f.jacrev(lambda p: p["a"] ** 2)({"a": x})["a"],
+        f.jacrev(lambda y: y[:0])(x), value, aux, *back(one), *made, *send((one, t.tensor(1.0))), dots, weights,
+        *f.jvp(lambda y: (y**2, y), (x,), (one,), has_aux=True), *f.jvp(both, (x,), (one,))[1],
+        f.jvp(lambda y: one, (x,), (one,))[1], *f.vjp(lambda y: one, x)[1](one),
+        *f.vmap(lambda y: (y * 2, y.sum()), out_dims=(1, 0))(t.arange(6.0).view(2, 3)),
+        *(z for row in f.hessian(lambda a, b: (a * a * b).sum(), argnums=(0, 1))(x, one) for z in row),
+    ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+@pytest.mark.parametrize("given", [within_others, with_structure])
+def test_transformations_within_each_other_and_of_structures_give_the_same(given):
+    torch = pytest.importorskip("torch")
+    for mine, theirs in zip(given(ours), given(torch), strict=True):
+        assert tuple(mine.shape) == tuple(theirs.shape)
+        np.testing.assert_allclose(mine.detach().numpy(), theirs.detach().numpy(), rtol=1e-6, atol=1e-7)
+
+
 def test_transformations_refuse_what_they_cannot_take():
     f, x = ours.func, ours.ones(3)
     with pytest.raises(RuntimeError, match="wants a function that returns a number"):

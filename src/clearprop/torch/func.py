@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from clearprop.errors import lesson
+from clearprop.graph import topological_order
 from clearprop.torch.autograd import functional
 from clearprop.torch.autograd.pulled import grad as pulled
+from clearprop.torch.gradients import enable_grad, is_grad_enabled
+from clearprop.torch.names import PLAIN
 from clearprop.torch.shaping import stack
 from clearprop.torch.tensors import Tensor
 
@@ -45,34 +49,85 @@ def grad_and_value(func: Function, argnums: Any = 0, has_aux: bool = False) -> F
     """
 
     def gradients(*args: Any, **kwargs: Any) -> Any:
-        numbers = argnums if isinstance(argnums, tuple) else (argnums,)
-        outside = any(x.requires_grad for x in _leaves(list(args)))
-        own = list(args)
-        for i in numbers:
-            own[i] = _mapped(
-                lambda x: x.clone() if x.requires_grad else x.detach().clone().requires_grad_(), own[i]
-            )
-        result = func(*own, **kwargs)
-        value, *rest = result if has_aux else (result,)
+        call = _Call(func, args, kwargs, argnums, has_aux)
+        value = call.value
         if not isinstance(value, Tensor) or value.dim():
             got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise RuntimeError(lesson("torch.func.grad(func)", "wants a function that returns a number", got))
-        wanted = [own[i] for i in numbers]
-        leaves = _leaves(wanted)
-        graph = outside or any(x.requires_grad for x in leaves if not x.is_leaf)
-        found = iter(functional._or_zeros(_of(value, leaves), leaves))
-        slopes = _mapped(lambda _: next(found) if graph else next(found).detach(), wanted)
-        value = value if graph else value.detach()
-        slopes = tuple(slopes) if isinstance(argnums, tuple) else slopes[0]
-        return slopes, (value, *rest) if has_aux else value
+        slopes = call.as_given(functional._or_zeros(_of(value, call.leaves), call.leaves))
+        value = call.kept(value)
+        return slopes, (value, *call.rest) if has_aux else value
 
     return gradients
 
 
-def _of(value: Any, leaves: list[Tensor]) -> Any:
-    if not value.requires_grad:
+_inner: WeakValueDictionary[int, Any] = WeakValueDictionary()
+"""By their identity: the nodes of arguments of calls that have returned."""
+
+
+class _Call:
+    """A call of a function with arguments of its own, by which its results are then differentiated.
+
+    What comes of it is differentiated again only by what is outside: an argument, or what `func` encloses.
+    As in PyTorch, a `no_grad` around it hides its results from outside, and nothing within.
+    """
+
+    def __init__(self, func: Function, args: Any, kwargs: Any, argnums: Any, has_aux: bool = False) -> None:
+        self.enabled, self.alone = is_grad_enabled(), not isinstance(argnums, tuple)
+        own, numbers = list(args), (argnums,) if self.alone else argnums
+        with enable_grad():
+            for i in numbers:
+                own[i] = _mapped(_own, own[i])
+            result = func(*own, **kwargs)
+        self.value: Any
+        self.rest: list[Any]
+        self.value, *self.rest = result if has_aux else (result,)
+        self.wanted = [own[i] for i in numbers]
+        self.leaves: list[Tensor] = []
+        self.leave(_leaves(self.wanted))
+
+    def leave(self, leaves: list[Tensor]) -> None:
+        """Add to the leaves: from now on nobody else differentiates by them."""
+        self.leaves += leaves
+        for x in leaves:
+            _inner[id(x.node)] = x.node
+
+    def kept(self, x: Tensor) -> Tensor:
+        """Return a result, without a graph where nobody outside can differentiate it."""
+        graph = topological_order(x.node, tracked=True) if self.enabled and x.requires_grad else []
+        outside = any(n.op is None and _inner.get(id(n)) is not n for n in graph)
+        return x if outside else x.detach()
+
+    def as_given(self, found: Any) -> Any:
+        """Return something for each leaf in the structure of the arguments."""
+        each = iter(found)
+        made = [_mapped(lambda _: self.kept(next(each)), x) for x in self.wanted]
+        return made[0] if self.alone else tuple(made)
+
+    def outputs(self, called: str) -> list[Tensor]:
+        """Return the tensors of the result; RuntimeError where there are none."""
+        if not (found := _leaves(self.value)):
+            got = type(self.value).__name__
+            raise RuntimeError(lesson(called, "wants a function that returns tensors", got))
+        return found
+
+
+def _own(x: Tensor) -> Tensor:
+    return x.clone() if x.requires_grad else x.detach().clone().requires_grad_()
+
+
+def _of(value: Any, leaves: list[Tensor], v: Any = None) -> Any:
+    """Return the gradients of a result, or of many with a vector for each, by the leaves."""
+    pairs = [(z, w) for z, w in zip(*_listed(value, v), strict=True) if z.requires_grad]
+    if not pairs:
         return (None,) * len(leaves)
-    return pulled(value, leaves, create_graph=True, allow_unused=True)
+    results, vectors = map(list, zip(*pairs, strict=True))
+    with enable_grad():
+        return pulled(results, leaves, vectors, create_graph=True, allow_unused=True)
+
+
+def _listed(value: Any, v: Any) -> tuple[list[Any], list[Any]]:
+    return ([value], [v]) if isinstance(value, Tensor) else (value, v)
 
 
 def grad(func: Function, argnums: Any = 0, has_aux: bool = False) -> Function:
@@ -109,26 +164,47 @@ def vmap(
         if len(dims) != len(args):
             got = f"{len(dims)} for {len(args)} arguments"
             raise ValueError(lesson("torch.func.vmap(func, in_dims)", "wants an axis for each argument", got))
-        lengths = {x.shape[d] for a, d in zip(args, dims, strict=True) if d is not None for x in _leaves([a])}
+        lengths = {x.shape[d] for a, e in zip(args, dims, strict=True) for x, d in _with_axes(a, e)}
         if len(lengths) != 1:
             got = ", ".join(map(str, sorted(lengths))) or "none"
             raise ValueError(lesson("torch.func.vmap(func)(...)", "wants axes of one length", got))
 
-        def entry(thing: Any, d: Any, i: int) -> Any:
-            return thing if d is None else _mapped(lambda x: x.select(d, i), thing)
-
         rows = [
-            func(*(entry(a, d, i) for a, d in zip(args, dims, strict=True)), **kwargs)
+            func(*(_entry(a, d, i) for a, d in zip(args, dims, strict=True)), **kwargs)
             for i in range(lengths.pop())
         ]
         if not rows:
             raise ValueError(lesson("torch.func.vmap(func)(...)", "wants one entry or more", "an empty axis"))
-        return _mapped(lambda *xs: stack(list(xs), out_dims), rows[0], *rows[1:])
+        if isinstance(out_dims, (tuple, list)):
+            parts = zip(*rows, strict=True)
+            return tuple(_side_by_side(part, d) for part, d in zip(parts, out_dims, strict=True))
+        return _side_by_side(rows, out_dims)
 
     return along
 
 
-def jacrev(func: Function, argnums: int = 0) -> Function:
+def _with_axes(thing: Any, d: Any) -> list[tuple[Tensor, int]]:
+    """Return the tensors of an argument that have an axis, each with it; `d` may have its structure."""
+    if isinstance(d, (dict, list, tuple)):
+        keys = d if isinstance(d, dict) else range(len(d))
+        return [pair for key in keys for pair in _with_axes(thing[key], d[key])]
+    return [] if d is None else [(x, d) for x in _leaves([thing])]
+
+
+def _entry(thing: Any, d: Any, i: int) -> Any:
+    """Return one entry of what has an axis, and the rest as it is."""
+    if isinstance(d, dict):
+        return {key: _entry(x, d[key], i) for key, x in thing.items()}
+    if isinstance(d, (list, tuple)):
+        return type(thing)(_entry(x, e, i) for x, e in zip(thing, d, strict=True))
+    return thing if d is None else _mapped(lambda x: x.select(d, i), thing)
+
+
+def _side_by_side(rows: Any, d: int) -> Any:
+    return _mapped(lambda *xs: stack(list(xs), d), rows[0], *rows[1:])
+
+
+def jacrev(func: Function, argnums: Any = 0, has_aux: bool = False, **_: Any) -> Function:
     """Return a function that gives the derivatives of every output entry by every entry of an argument.
 
     >>> import clearprop.torch as torch
@@ -138,12 +214,21 @@ def jacrev(func: Function, argnums: int = 0) -> Function:
     """
 
     def derivatives(*args: Any, **kwargs: Any) -> Any:
-        def of_one(x: Any) -> Any:
-            return func(*args[:argnums], x, *args[argnums + 1 :], **kwargs)
+        call = _Call(func, args, kwargs, argnums, has_aux)
+        call.outputs("torch.func.jacrev(func)")
 
-        outside = any(x.requires_grad for x in _leaves(list(args)))
-        found = functional.jacobian(of_one, args[argnums], create_graph=True)
-        return found if outside else _mapped(lambda x: x.detach(), found)
+        def of_one(z: Tensor) -> Any:
+            shapes = [(*z.shape, *x.shape) for x in call.leaves]
+            with enable_grad():
+                rows = [functional._or_zeros(_of(entry, call.leaves), call.leaves) for entry in z.reshape(-1)]
+                columns = zip(*rows, strict=True) if rows else ([] for _ in call.leaves)
+                return call.as_given(
+                    stack(list(column)).reshape(shape) if rows else PLAIN["zeros"](*shape, dtype=z.dtype)
+                    for column, shape in zip(columns, shapes, strict=True)
+                )
+
+        found = _mapped(of_one, call.value)
+        return (found, *call.rest) if has_aux else found
 
     return derivatives
 
@@ -151,23 +236,44 @@ def jacrev(func: Function, argnums: int = 0) -> Function:
 jacfwd = jacrev
 
 
-def hessian(func: Function, argnums: int = 0) -> Function:
+def hessian(func: Function, argnums: Any = 0) -> Function:
     """Return a function that gives the second derivatives of one number by an argument's entries."""
     return jacrev(jacrev(func, argnums), argnums)
 
 
-def vjp(func: Function, *primals: Any) -> tuple[Any, Function]:
-    """Return func(*primals), and a function that sends a vector back to them."""
-    output, leaves, _ = functional._called(func, list(primals))
+def vjp(func: Function, *primals: Any, has_aux: bool = False) -> Any:
+    """Return func(*primals), and a function that sends a vector back to them; with `has_aux` what is beside.
+
+    >>> import clearprop.torch as torch
+    >>> value, back = vjp(lambda x: x**2, torch.tensor([1.0, 2.0]))
+    >>> back(torch.ones(2))
+    (tensor([2., 4.]),)
+    """
+    call = _Call(func, primals, {}, tuple(range(len(primals))), has_aux)
+    outputs = call.outputs("torch.func.vjp(func, ...)")
 
     def back(v: Any) -> Any:
-        return tuple(
-            functional._or_zeros(pulled(output, leaves, v, retain_graph=True, allow_unused=True), leaves)
-        )
+        return call.as_given(functional._or_zeros(_of(outputs, call.leaves, _leaves(v)), call.leaves))
 
-    return output.detach(), back
+    return (_mapped(call.kept, call.value), back, *call.rest)
 
 
-def jvp(func: Function, primals: Any, tangents: Any) -> Any:
-    """Return func(*primals), and its slope in the direction of the tangents."""
-    return functional.jvp(func, tuple(primals), tuple(tangents))
+def jvp(func: Function, primals: Any, tangents: Any, has_aux: bool = False, **_: Any) -> Any:
+    """Return func(*primals), and its slope in the direction of the tangents; with `has_aux` what is beside.
+
+    >>> import clearprop.torch as torch
+    >>> jvp(torch.sin, (torch.zeros(2),), (torch.ones(2),))
+    (tensor([0., 0.]), tensor([1., 1.]))
+    """
+    call = _Call(func, tuple(primals), {}, tuple(range(len(primals))), has_aux)
+    outputs = call.outputs("torch.func.jvp(func, ...)")
+    with (
+        enable_grad()
+    ):  # what is sent back is linear in what is sent, and its slope by that is what is asked for
+        sent = [PLAIN["zeros"](*z.shape, dtype=z.dtype).requires_grad_() for z in outputs]
+        back = functional._or_zeros(_of(outputs, call.leaves, sent), call.leaves)
+        total = sum((g * d).sum() for g, d in zip(back, _leaves(tuple(tangents)), strict=True))
+    found = iter(functional._or_zeros(_of(total, sent), sent))
+    call.leave(sent)
+    slopes = _mapped(lambda _: call.kept(next(found)), call.value)
+    return (_mapped(call.kept, call.value), slopes, *call.rest)

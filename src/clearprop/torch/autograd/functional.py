@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clearprop.torch.autograd.pulled import grad
+from clearprop.torch.gradients import enable_grad
 from clearprop.torch.names import PLAIN
 from clearprop.torch.shaping import stack
 from clearprop.torch.tensors import Tensor
@@ -19,6 +20,7 @@ def _called(f: Callable[..., Any], inputs: Any) -> tuple[Any, list[Any], bool]:
     return f(*leaves), leaves, alone
 
 
+@enable_grad()
 def jacobian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, **_: Any) -> Any:
     """Return the derivatives of every output entry by every input entry: shape (*output, *input)."""
     output, leaves, alone = _called(func, inputs)
@@ -46,6 +48,7 @@ def _or_zeros(gradients: Any, leaves: Any) -> list[Any]:
     ]
 
 
+@enable_grad()
 def hessian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, **_: Any) -> Any:
     """Return the second derivatives of one number by every pair of input entries."""
     alone = isinstance(inputs, Tensor)
@@ -57,6 +60,7 @@ def hessian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, *
     return jacobian(slopes, inputs, create_graph)
 
 
+@enable_grad()
 def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, **_: Any) -> Any:
     """Return f(x) and the product of v with the Jacobian: what a backward pass sends from v."""
     output, leaves, alone = _called(func, inputs)
@@ -64,6 +68,7 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
     return output if create_graph else output.detach(), found[0] if alone else tuple(found)
 
 
+@enable_grad()
 def jvp(func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool = False, **_: Any) -> Any:
     """Return f(x) and the product of the Jacobian with v: the slope of f in the direction v."""
     output, leaves, _alone = _called(func, inputs)
@@ -75,6 +80,7 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool = Fals
     return output if create_graph else output.detach(), found
 
 
+@enable_grad()
 def hvp(func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool = False, **_: Any) -> Any:
     """Return f(x) and the product of the Hessian with v."""
     output, leaves, alone = _called(func, inputs)
