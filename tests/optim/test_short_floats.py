@@ -40,6 +40,31 @@ def test_an_eps_among_several_or_set_later_is_refused_as_well():
         assert optimizer.param_groups[0]["eps"] == 1e-4
 
 
+@pytest.mark.parametrize("compiled", [None, *available_executors()])
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad"])
+def test_a_model_that_was_converted_since_is_refused_before_anything_moves(name, compiled):
+    other, model = Tensor(np.ones(2, np.float32), requires_grad=True), nn.Linear(2, 2)
+    optimizer = getattr(optim, name)([{"params": [other]}, {"params": list(model.parameters())}])
+
+    def step(x):
+        optimizer.zero_grad()
+        ((model(x) * 0).sum() + other.sum()).backward()
+        optimizer.step()
+
+    run = compile(step, executor=compiled) if compiled else step
+    x = np.ones((3, 2), np.float32)
+    run(x)
+    model.to("float16")
+    before = [p.value.copy() for p in (other, *model.parameters())]
+    with pytest.raises(ValueError, match=r"step\(\): float16 rounds this to 0"):
+        run(x.astype(np.float16))
+    for p, was in zip((other, *model.parameters()), before, strict=True):
+        np.testing.assert_array_equal(p.value, was)
+    optimizer.param_groups[1]["eps"] = 1e-4
+    run(x.astype(np.float16))
+    assert all(np.isfinite(p.value).all() and p.dtype == np.float16 for p in model.parameters())
+
+
 @pytest.mark.parametrize("shape", [(3, 4), (3,)])
 @pytest.mark.parametrize("eps", [(1e-4, 1e-3), (1e-3, 1e-3), (None, 1e-3)])
 def test_adafactor_steps_in_float16_whatever_the_size_of_gradients(eps, shape):

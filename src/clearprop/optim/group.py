@@ -58,6 +58,10 @@ class ParameterGroup(MutableMapping[str, Any]):
         held = self._numbers[name]
         return tuple(map(read_number, held)) if isinstance(held, tuple) else read_number(held)
 
+    def held(self, name: str) -> Any:
+        """Return an option as it is now, which no recording sees; None where there is none of the name."""
+        return _floats(self._numbers[name]) if name in self._numbers else None
+
     def __setitem__(self, name: str, value: Any) -> None:
         if name == "params":
             self.params = list(value)

@@ -221,9 +221,12 @@ class Optimizer:
         if mode.observer is not None:
             structure.used(self)
         loss = None if closure is None else closure()
+        moving = [(group, [p for p in group.params if p.grad is not None]) for group in self.param_groups]
+        for group, active in moving:
+            if any(p._value.dtype.itemsize < 4 for p in active):  # the model may have been converted since
+                refuse_lost(f"{type(self).__name__}.step()", active, group.held("eps"))
         with no_grad():
-            for group in self.param_groups:
-                active = [p for p in group.params if p.grad is not None]
+            for group, active in moving:
                 if active:
                     self._apply(group, active)
         return loss
