@@ -199,6 +199,21 @@ def test_transformations_within_each_other_and_of_structures_give_the_same(given
         np.testing.assert_allclose(mine.detach().numpy(), theirs.detach().numpy(), rtol=1e-6, atol=1e-7)
 
 
+def test_entries_draw_the_same_or_their_own_or_nothing():
+    draw, x = lambda z: z + ours.rand(()), ours.zeros(3)
+    ours.manual_seed(5)
+    first = ours.rand(()).item()
+    ours.manual_seed(5)
+    same, own = (ours.func.vmap(draw, randomness=how)(x).tolist() for how in ("same", "different"))
+
+    assert same == [first] * 3
+    assert len({*own, first}) == 4
+    with pytest.raises(RuntimeError, match="called random operation"):
+        ours.func.vmap(draw)(x)
+    with pytest.raises(RuntimeError, match="one of 'error'"):
+        ours.func.vmap(draw, randomness="some")
+
+
 def test_transformations_refuse_what_they_cannot_take():
     f, x = ours.func, ours.ones(3)
     with pytest.raises(RuntimeError, match="wants a function that returns a number"):

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
+import numpy as np
+
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
+from clearprop.ops import random as source
 from clearprop.torch.autograd import functional
 from clearprop.torch.autograd.pulled import grad as pulled
 from clearprop.torch.gradients import enable_grad, is_grad_enabled
@@ -152,12 +155,19 @@ def vmap(
     """Return a function of arrays with one axis more: `func` of each entry, its results side by side.
 
     `in_dims` is the axis of each argument, None for one that all entries share; `out_dims` where the axis
-    comes to lie. Raises ValueError where the lengths differ, or nothing has an axis.
+    comes to lie. With `randomness` "same" all entries see the same draws, with "different" their own;
+    "error" is a RuntimeError where something is drawn. Raises ValueError where the lengths differ, or nothing
+    has an axis.
 
     >>> import clearprop.torch as torch
     >>> vmap(torch.dot)(torch.ones(3, 2), torch.arange(6.0).view(3, 2))
     tensor([1., 5., 9.])
     """
+
+    called = "torch.func.vmap(func)(...)"
+    if randomness not in ("error", "same", "different"):
+        wanted = "randomness is one of 'error', 'same' and 'different'"
+        raise RuntimeError(lesson("torch.func.vmap(func, randomness=)", wanted, f"{randomness!r}"))
 
     def along(*args: Any, **kwargs: Any) -> Any:
         dims = in_dims if isinstance(in_dims, (tuple, list)) else (in_dims,) * len(args)
@@ -167,14 +177,17 @@ def vmap(
         lengths = {x.shape[d] for a, e in zip(args, dims, strict=True) for x, d in _with_axes(a, e)}
         if len(lengths) != 1:
             got = ", ".join(map(str, sorted(lengths))) or "none"
-            raise ValueError(lesson("torch.func.vmap(func)(...)", "wants axes of one length", got))
+            raise ValueError(lesson(called, "wants axes of one length", got))
 
-        rows = [
-            func(*(_entry(a, d, i) for a, d in zip(args, dims, strict=True)), **kwargs)
-            for i in range(lengths.pop())
-        ]
+        rows, before = [], source.get_rng_state()
+        for i in range(lengths.pop()):
+            if randomness == "same":
+                source.set_rng_state(before)
+            rows.append(func(*(_entry(a, d, i) for a, d in zip(args, dims, strict=True)), **kwargs))
+            if randomness == "error" and not np.array_equal(source.get_rng_state(), before):
+                raise RuntimeError(lesson(called, "called random operation", hint='randomness="different"'))
         if not rows:
-            raise ValueError(lesson("torch.func.vmap(func)(...)", "wants one entry or more", "an empty axis"))
+            raise ValueError(lesson(called, "wants one entry or more", "an empty axis"))
         if isinstance(out_dims, (tuple, list)):
             parts = zip(*rows, strict=True)
             return tuple(_side_by_side(part, d) for part, d in zip(parts, out_dims, strict=True))
