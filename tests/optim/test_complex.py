@@ -78,3 +78,26 @@ def test_native_code_refuses_them():
     pytest.importorskip("llvmlite")
     with pytest.raises(RuntimeError, match="keeps no complex Tensors"):
         compile(step, executor="llvm")(drawn(1, 3))
+
+
+@pytest.mark.parametrize("name", ["ASGD", "NAdam"])
+def test_pytorch_takes_up_the_state_of_complex_parameters(name):
+    torch = pytest.importorskip("torch")
+    start, gradients = drawn(0, (3, 2)), [drawn(i, (3, 2)) for i in (1, 2, 3)]
+    mine = Tensor(start, requires_grad=True)
+    optimizer = getattr(optim, name)([mine], lr=0.1)
+    for g in gradients[:2]:
+        mine.grad = g.copy()
+        optimizer.step()
+    theirs = torch.nn.Parameter(torch.tensor(mine.value.copy()))
+    other = getattr(torch.optim, name)([theirs], lr=0.1)
+    saved = optimizer.state_dict()
+    tensors = {k: torch.as_tensor(np.asarray(t)) for k, t in saved["state"][0].items()}
+    other.load_state_dict({"state": {0: tensors}, "param_groups": saved["param_groups"]})
+    theirs.grad, mine.grad = torch.tensor(gradients[2]), gradients[2].copy()
+    other.step()
+    optimizer.step()
+    np.testing.assert_allclose(theirs.detach().numpy(), mine.value, rtol=1e-12)
+    again = getattr(optim, name)([Tensor(start, requires_grad=True)], lr=0.1)
+    again.load_state_dict(saved)
+    assert all(t.dtype == np.complex128 or k == "step" for k, t in next(iter(again.state.values())).items())

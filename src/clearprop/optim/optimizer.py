@@ -310,7 +310,11 @@ class Optimizer:
         """
         number = {p: i for i, p in enumerate(p for group in self.param_groups for p in group.params)}
         state = {
-            number[p]: {name: copy_of(t) for name, t in memory.items() if name not in self.unwritten}
+            number[p]: {
+                name: copy_of(t).real if name in self.single and t.dtype.kind == "c" else copy_of(t)
+                for name, t in memory.items()
+                if name not in self.unwritten
+            }
             for p, memory in self.state.items()
             if memory and p in number
         }
