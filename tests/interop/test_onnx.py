@@ -293,6 +293,15 @@ def test_a_recurrent_layer_that_is_called_again_hooked_or_by_keywords(way, tmp_p
     same(tmp_path / "m.onnx", model.eval(), SEQUENCE)
 
 
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_recurrent_layer_of_doubles_is_written_as_its_formula(kind, dtype, tmp_path):
+    model = Walking(kind(8, 4, batch_first=True, dtype=dtype), TAKES["outputs"])
+    save_onnx(tmp_path / "m.onnx", model, SEQUENCE.astype(np.float64))
+
+    same(tmp_path / "m.onnx", model.eval(), SEQUENCE.astype(np.float64))
+
+
 def test_weights_that_are_computed_from_what_comes_in_are_no_constants(tmp_path):
     model = Reusing("computed")
     save_onnx(tmp_path / "m.onnx", model, SEQUENCE, dynamic=False)

@@ -90,14 +90,19 @@ def _weights(m: Any, layer: int, owners: dict[int, str]) -> list[tuple[str, Any]
     return found
 
 
-def _held(m: Any) -> bool:
-    """Whether a layer's weights are what it holds, and not computed, maybe from what came in."""
+def _held(m: Any, given: list[Tensor]) -> bool:
+    """Whether a layer's weights are what it holds, and not computed, maybe from what came in.
+
+    They and what is given have one dtype, as ONNX wants it, of those that onnxruntime has the operators for.
+    """
     words = [word for word in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if m.bias or "weight" in word]
     ends = [
         f"_l{layer}{end}" for layer in range(m.num_layers) for end in ("", "_reverse")[: 1 + m.bidirectional]
     ]
-    held = (getattr(m, word + end) for word in words for end in ends)
-    return all(isinstance(x, Tensor) and x.op is None for x in held)
+    held = [getattr(m, word + end) for word in words for end in ends]
+    dtypes = {str(getattr(x, "dtype", None)) for x in (*held, *given)}
+    leaves = all(isinstance(x, Tensor) and x.op is None for x in held)
+    return leaves and dtypes in ({"float32"}, {"float16"})
 
 
 class Listening:
@@ -122,7 +127,7 @@ class Listening:
         named = dict(zip(("x", "state"), args, strict=False)) | kwargs  # in whatever order they came
         given = [x for x in (named["x"], *tree.leaves(named.get("state"))) if x is not None]
         plain = all(isinstance(x, Tensor) and x.ndim == 3 for x in given)
-        if plain and len(given) in (1, 1 + m.states) and not m.proj_size and _held(m):
+        if plain and len(given) in (1, 1 + m.states) and not m.proj_size and _held(m, given):
             self.calls.append((m, given, tree.leaves(output)))
 
     def found(self, order: list[Tensor]) -> list[SequenceCall]:
