@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from clearprop.sklearn import TabularClassifier, TabularRegressor
+from clearprop.sklearn import NeuralNetClassifier, TabularClassifier, TabularRegressor
 
 QUICK = {"hidden": (16,), "members": 2, "epochs": 30, "lr": 0.02, "compile": False, "random_state": 0}
 HELD = "a share of the rows is held out, and batches are of rows: a row of weight two is not two rows"
@@ -270,3 +270,16 @@ def test_going_on_with_others_than_before_is_refused():
     number = TabularRegressor(**QUICK).fit(x, x[:, 0] ** 2 + 1).set_params(loss="gamma")
     with pytest.raises(ValueError, match="goes on with the loss that it began with: loss='gamma'"):
         number.partial_fit(x, x[:, 0] ** 2 + 1)
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, NeuralNetClassifier])
+def test_a_fit_that_is_refused_leaves_what_was_learned(kind):
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    y = np.array(["a", "b", "c"])[np.arange(60) % 3]
+    model = kind(random_state=0, epochs=2).fit(x, y)
+    before = model.predict_proba(x)
+    for rows, targets in ((x, np.full(60, "a")), (np.full((60, 2), np.inf), y)):
+        with pytest.raises(ValueError, match=r"two classes or more|infinity"):
+            model.fit(rows, targets)
+        assert model.classes_.tolist() == ["a", "b", "c"]
+        np.testing.assert_array_equal(model.predict_proba(x), before)

@@ -1,4 +1,4 @@
-"""The classes that `partial_fit` is told: all of them in the first call, the same ones in later calls."""
+"""What a fit begins with and may fail at: the classes that `partial_fit` is told, what was learned before."""
 
 from __future__ import annotations
 
@@ -28,3 +28,16 @@ def named(model: Any, classes: Any) -> Iterator[None]:
         yield
     finally:
         model.__dict__.pop("_known", None)  # where it failed before it came to them
+
+
+@contextmanager
+def kept(model: Any) -> Iterator[None]:
+    """Leave a model what it had learned before, where the block fails."""
+    grow = ("loss_curve_", "validation_scores_")
+    before = {name: [*held] if name in grow and held else held for name, held in vars(model).items()}
+    try:
+        yield
+    except Exception:
+        model.__dict__.clear()
+        model.__dict__.update(before)
+        raise

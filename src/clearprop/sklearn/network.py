@@ -193,17 +193,18 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def _go(self, X: Any, y: Any, sample_weight: Any, going_on: bool, epochs: int) -> None:
-        self._check_options(going_on)
-        fresh = not going_on or not hasattr(self, "network_")
-        x, y = validate_data(self, X, y, dtype=np.float64, reset=fresh, **self._reading)
-        targets, outputs = self._targets(y, fresh)
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
-        if fresh:
-            self._make(x.shape[1], outputs)
-        else:
-            self._take_changes()
+        with naming.kept(self):
+            self._check_options(going_on)
+            fresh = not going_on or not hasattr(self, "network_")
+            x, y = validate_data(self, X, y, dtype=np.float64, reset=fresh, **self._reading)
+            targets, outputs = self._targets(y, fresh)
+            weights = None
+            if sample_weight is not None:
+                weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
+            if fresh:
+                self._make(x.shape[1], outputs)
+            else:
+                self._take_changes()
         self._train(x.astype(self._dtype()), self._cast(targets), weights, epochs)
 
     def _dtype(self) -> Any:

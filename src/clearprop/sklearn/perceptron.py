@@ -21,6 +21,7 @@ from clearprop.errors import lesson
 from clearprop.ops import random
 from clearprop.optim.adam import adam
 from clearprop.optim.sgd import sgd
+from clearprop.sklearn import naming
 from clearprop.sklearn.chain import FlatWeights, LayerChain, Measure, Steps
 from clearprop.train import predict
 from clearprop.train.average import is_count
@@ -363,14 +364,8 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, going_on: bool, epochs: int | None) -> None:
         """Train; where that fails, the model has what it had learned before, but for the numbers drawn."""
-        grow = ("loss_curve_", "validation_scores_")
-        before = {name: [*held] if name in grow and held else held for name, held in vars(self).items()}
-        try:
+        with naming.kept(self):
             self._attempt(X, y, sample_weight, going_on, epochs)
-        except Exception:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
 
     def _attempt(self, X: Any, y: Any, sample_weight: Any, going_on: bool, epochs: int | None) -> None:
         fresh = not going_on or not hasattr(self, "network_")

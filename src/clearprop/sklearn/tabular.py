@@ -316,7 +316,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularClassifier:
         """Learn from rows and their classes; with `warm_start` go on from where the last fit stopped."""
-        return self._fit(X, y, sample_weight, False)
+        with naming.kept(self):
+            return self._fit(X, y, sample_weight, False)
 
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
@@ -330,7 +331,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
             called, hint = "TabularClassifier.partial_fit", "class_weight={label: weight, ...}"
             wanted = "wants weights of classes that are the same in each part"
             raise ValueError(lesson(called, wanted, repr(self.class_weight), hint=hint))
-        with naming.named(self, classes):
+        with naming.kept(self), naming.named(self, classes):
             return self._fit(X, y, sample_weight, True)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, part: bool) -> TabularClassifier:
@@ -429,11 +430,13 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularRegressor:
         """Learn from rows and their numbers; with `warm_start` go on from where the last fit stopped."""
-        return self._fit(X, y, sample_weight, False)
+        with naming.kept(self):
+            return self._fit(X, y, sample_weight, False)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularRegressor:
         """Take one more epoch, over these rows; the first call learns what the columns are, and y's scale."""
-        return self._fit(X, y, sample_weight, True)
+        with naming.kept(self):
+            return self._fit(X, y, sample_weight, True)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, part: bool) -> TabularRegressor:
         y = column_or_1d(_no_rows_missing(self, X, y), warn=True).astype(np.float64)
