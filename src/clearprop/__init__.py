@@ -160,4 +160,4 @@ def __dir__() -> list[str]:
 
 
 # What `from clearprop import *` brings: all of them but the ops that would hide a function of Python's own.
-__all__ += sorted({*_SUBPACKAGES, *_LATER} | {name for name in _OPS if name not in dir(builtins)})
+__all__ += sorted({*_SUBPACKAGES, *_LATER} | (set(_OPS) - set(dir(builtins))))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 
@@ -92,4 +91,6 @@ def script_library() -> str:
     >>> "power: (x, y)" in script_library()
     True
     """
-    return Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+    import pkgutil  # here, since no import of clearprop alone needs it
+
+    return (pkgutil.get_data(__name__, "facts.js") or b"").decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
@@ -260,10 +259,21 @@ def unknown(module: str, name: str, known: Iterable[str]) -> AttributeError:
         hint = f"np.{name}"
     if not hint and not name.startswith("_"):
         names = {k.lower(): k for k in sorted(known)}
-        near = difflib.get_close_matches(name.lower(), names, n=1)
+        near = nearest(name.lower(), names)
         hint = f"{module}.{names[near[0]]}" if near else ""
     wanted = f"module {module!r} has no attribute {name!r}"
     return AttributeError(lesson(f"{module}.{name}", wanted, hint=hint), name=name)
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return the word of `known` that is most like `name`, in a list, or an empty one if none is like it.
+
+    >>> nearest("tnah", ["tanh", "sigmoid"])
+    ['tanh']
+    """
+    import difflib  # here, since no import of clearprop alone needs it
+
+    return difflib.get_close_matches(name, list(known), n=1)
 
 
 def for_keywords(names: Iterable[str], known: Iterable[str] = ()) -> str:
@@ -274,7 +284,7 @@ def for_keywords(names: Iterable[str], known: Iterable[str] = ()) -> str:
     """
     found = []
     for name in names:
-        near = difflib.get_close_matches(name, list(known), n=1)
+        near = nearest(name, known)
         if name in KEYWORDS:
             found.append(f"{KEYWORDS[name]}, in place of {name}=")
         elif near:

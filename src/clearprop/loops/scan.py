@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 import operator
-import random
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -71,6 +69,8 @@ class Turns:
     def __repr__(self) -> str:
         """Two of one text are the same: the compiler asks that of attributes."""
         all_of_it = self.body.text, self.length, self.reverse, self.dtype, self.keep, self.wants, self.saved
+        import hashlib  # here and below, since importing clearprop would be a tenth slower by each
+
         digest = hashlib.sha256(repr(all_of_it).encode()).hexdigest()[:12]
         return f"<{self.length} turns of {len(self.body.each)} ops, {digest}>"
 
@@ -408,6 +408,8 @@ def _turn_by_turn(
 
 def _chance() -> Any:
     """Return the state of NumPy's and Python's own generators."""
+    import random
+
     numpy: Any = np.random.get_state(legacy=True)  # noqa: NPY002  what the body's calls would move
     return random.getstate(), numpy[1].tobytes(), numpy[2:]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace as _replace
 
+from clearprop.facts import SILENT
 from clearprop.ops import (
     attention,
     batched,
@@ -41,9 +42,10 @@ plane.enter_plane()
 exchange.enter_exchange()
 batched.enter_rules()
 # These tables name all their kinks: an entry that names none has none.
+_smooth = _replace(SILENT, kinks=False)
 for _op in _entries.values():
     if _op.facts.kinks is None and _op.__module__.startswith(__name__):
-        _op.facts = _replace(_op.facts, kinks=False)
+        _op.facts = _smooth if _op.facts is SILENT else _replace(_op.facts, kinks=False)
 
 __all__ = [
     "attention",
