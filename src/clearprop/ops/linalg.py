@@ -12,6 +12,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
+from clearprop.ops.quotient import over
 from clearprop.ops.reduce import added, is_short, kept
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops, wider
@@ -321,7 +322,10 @@ def _paired(x: Any, y: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int, ...]
 
 # --- norm ---------------------------------------------------------------------------------------------------
 def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """x / |x|, and 0 at 0: the subgradient of least norm, flat in turn."""
+    """g x / |x|, and 0 at 0: the subgradient of least norm, flat in turn unless g has |x| as a factor."""
+    ratio = over(g, z)
+    if ratio is not None:  # of |x|^2, which is smooth at 0
+        return kept(ratio, x, axis, keepdims) * x
     z = kept(z, x, axis, keepdims)
     return kept(g, x, axis, keepdims) * x / np.where(z == 0, z.dtype.type(np.inf), z)
 
