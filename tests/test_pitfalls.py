@@ -1,4 +1,4 @@
-"""What went wrong in other libraries, by their public bug reports: linear algebra, transforms, transformations."""
+"""What went wrong in other libraries, by their public bug reports: linear algebra and transformations."""
 
 import numpy as np
 import pytest
@@ -194,7 +194,8 @@ def test_draws_under_vmap_are_refused_until_told():
     with pytest.raises(ValueError, match="randomness"):
         vmap(f)(x)
     one, each = (np.asarray(vmap(f, randomness=how)(x)) for how in ("same", "different"))
-    assert np.all(one == one[0]) and not np.all(each == each[0])
+    assert np.all(one == one[0])
+    assert not np.all(each == each[0])
 
 
 SMOOTH = {

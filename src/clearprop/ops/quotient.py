@@ -1,7 +1,7 @@
 """What a gradient is over a length: without a division, where the length is one of its factors.
 
-The square of a length is smooth at 0, where the length itself has a kink. The gradient that arrives at |x| from
-f(|x|) = |x|^2 is g = 2 |x|, and g / |x| = 2 has a value at 0 and derivatives there, which 0 / 0 has not.
+The square of a length is smooth at 0, where the length itself has a kink. The gradient that arrives at |x|
+from |x|^2 is g = 2 |x|, and g / |x| = 2 has a value at 0 and derivatives there, which 0 / 0 has not.
 """
 
 from __future__ import annotations
