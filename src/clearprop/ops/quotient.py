@@ -26,7 +26,7 @@ def over(g: Any, z: Any, depth: int = _DEEPEST) -> Any:
         return None
     if g is z:
         return g.dtype.type(1)
-    if g.op is None or not depth:
+    if g.op is None or not g.inputs or not depth:
         return None
     xs = g.inputs
     if g.op in (ops["multiply"], ops["masked_product"]):
