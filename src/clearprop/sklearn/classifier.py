@@ -13,7 +13,7 @@ from sklearn.utils.validation import column_or_1d  # type: ignore[import-untyped
 
 from clearprop.errors import lesson
 from clearprop.nn import functional
-from clearprop.sklearn import naming
+from clearprop.sklearn import bounds, naming
 from clearprop.sklearn.chain import Measure
 from clearprop.sklearn.perceptron import Perceptron
 
@@ -47,7 +47,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPClassifier:
         """Learn from rows and their classes; with `warm_start` go on from where the last fit stopped."""
-        self._fit(X, y, sample_weight, bool(self.warm_start), None)
+        self._fit(X, y, sample_weight, bounds.goes_on(self), None)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:

@@ -1,7 +1,8 @@
-"""What a fit begins with and may fail at: the classes that `partial_fit` is told, what was learned before."""
+"""Beside a fit: the classes that `partial_fit` is told, what was learned before, what Ctrl-C leaves."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,7 +38,13 @@ def kept(model: Any) -> Iterator[None]:
     before = {name: [*held] if name in grow and held else held for name, held in vars(model).items()}
     try:
         yield
-    except Exception:
+    except BaseException:  # a second Ctrl-C among them
         model.__dict__.clear()
         model.__dict__.update(before)
         raise
+
+
+def interrupted(model: Any, epochs: int) -> None:
+    """Warn, as scikit-learn does, that Ctrl-C has ended a fit, whose model has what it had learned."""
+    text = f"{type(model).__name__}.fit: interrupted by Ctrl-C in epoch {epochs}. What was learned is kept."
+    warnings.warn(text, stacklevel=2)

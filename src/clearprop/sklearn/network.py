@@ -20,9 +20,11 @@ from clearprop.data.dataset import TensorDataset
 from clearprop.errors import lesson
 from clearprop.hints import for_keywords
 from clearprop.ops import random
-from clearprop.sklearn import naming
+from clearprop.sklearn import bounds, naming
+from clearprop.train.average import is_count
 from clearprop.train.evaluation import pair
 from clearprop.train.metrics import named
+from clearprop.train.weighting import LOSSES
 
 Array = npt.NDArray[Any]
 
@@ -36,6 +38,30 @@ _ELSEWHERE = {
     "optimizer": "optimizer=",
     "seed": "random_state=",
     "sample_weight": "fit(X, y, sample_weight)",
+}
+
+
+def _is_loss(value: Any) -> bool:
+    return value is None or callable(value) or (isinstance(value, str) and value in LOSSES)
+
+
+def _is_optimizer(value: Any) -> bool:
+    if not isinstance(value, str):
+        return callable(value)
+    kind = getattr(optim, value, None) if value in optim.__all__ else None
+    return isinstance(kind, type) and issubclass(kind, optim.Optimizer) and kind is not optim.Optimizer
+
+
+SETTINGS: dict[str, bounds.Rule] = {
+    "loss": ("wants the name of a loss, a function of (outputs, targets), or None", _is_loss),
+    "optimizer": ("wants the name of one of clearprop.optim, or a class of them", _is_optimizer),
+    "lr": bounds.LEAST_0,
+    "epochs": bounds.wholes(0),
+    "batch_size": bounds.COUNT,
+    "warm_start": bounds.TRUTH,
+    "random_state": bounds.SEED,
+    "compile": bounds.COMPILE,
+    "fit_options": ("wants a mapping of options, or None", lambda v: v is None or isinstance(v, Mapping)),
 }
 
 
@@ -73,15 +99,19 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
         if isinstance(given, nn.Module):
             return copy.deepcopy(given)
         if callable(given):
-            return given(inputs, outputs)
-        parts = list(given)
+            made = given(inputs, outputs)
+            if not isinstance(made, nn.Module):
+                wanted = "wants a function of (inputs, outputs) that returns a module"
+                raise ValueError(lesson(f"{type(self).__name__}(module=)", wanted, f"{made!r:.60}"))
+            return made
+        parts = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
         if parts and all(isinstance(layer, nn.Module) for layer in parts):
             return nn.Sequential(*copy.deepcopy(parts))
+        if not all(map(is_count, parts)):
+            wanted = "wants a module, a function of (inputs, outputs), layers, or hidden sizes"
+            raise ValueError(lesson(f"{type(self).__name__}(module=)", wanted, f"{given!r:.60}"))
         layers: list[nn.Module] = []
         for size in parts:
-            if not isinstance(size, (int, np.integer)) or size < 1:
-                wanted = "wants a module, a function of (inputs, outputs), layers, or hidden sizes"
-                raise ValueError(lesson(f"{type(self).__name__}(module=)", wanted, repr(size)))
             layers += [nn.Linear(inputs, int(size), dtype=np.float64), nn.ReLU()]
             inputs = int(size)
         return nn.Sequential(*layers, nn.Linear(inputs, outputs, dtype=np.float64))
@@ -131,6 +161,8 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
         self.history_ = history
         self.loss_curve_ += history["loss"] if len(history) else []
         self.n_iter_ += len(history)
+        if history.ended == "interrupted":
+            naming.interrupted(self, self.n_iter_)
 
     def _check_options(self, going_on: bool) -> None:
         """Complain about options that `fit` does not have, or that have another place here."""
@@ -194,6 +226,7 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
 
     def _go(self, X: Any, y: Any, sample_weight: Any, going_on: bool, epochs: int) -> None:
         with naming.kept(self):
+            bounds.check(self, SETTINGS)
             self._check_options(going_on)
             fresh = not going_on or not hasattr(self, "network_")
             x, y = validate_data(self, X, y, dtype=np.float64, reset=fresh, **self._reading)
@@ -218,7 +251,7 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Learn from rows and their targets; with `warm_start` go on from where the last fit stopped."""
-        self._go(X, y, sample_weight, bool(self.warm_start), self.epochs)
+        self._go(X, y, sample_weight, bounds.goes_on(self), self.epochs)
         return self
 
     def _answers(self, X: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -21,10 +20,10 @@ from clearprop.errors import lesson
 from clearprop.ops import random
 from clearprop.optim.adam import adam
 from clearprop.optim.sgd import sgd
-from clearprop.sklearn import naming
+from clearprop.sklearn import bounds, naming
 from clearprop.sklearn.chain import FlatWeights, LayerChain, Measure, Steps
 from clearprop.train import predict
-from clearprop.train.average import is_count
+from clearprop.train.interrupt import Interrupt, gentle_interrupt
 
 if TYPE_CHECKING:
     from clearprop.nn.container import Sequential
@@ -36,33 +35,27 @@ ROWS = 8192
 """So many rows are predicted at a time."""
 
 
-def _one_of(*known: str) -> tuple[str, Callable[[Any], Any]]:
-    return f"wants one of {', '.join(known)}", lambda value: value in known
-
-
-_COUNT = "wants a whole number of 1 or more", is_count
-_POSITIVE = "wants a number above 0", lambda value: 0 < value < np.inf
-_LEAST_0 = "wants a number of 0 or more", lambda value: 0 <= value < np.inf
-_BELOW_1 = "wants a number of 0 or more and below 1", lambda value: 0 <= value < 1
-SETTINGS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "activation": _one_of(*ACTIVATIONS),
-    "solver": _one_of("lbfgs", "sgd", "adam"),
-    "learning_rate": _one_of("constant", "invscaling", "adaptive"),
-    "batch_size": ('wants "auto" or a whole number of 1 or more', lambda v: v == "auto" or is_count(v)),
-    "n_iter_no_change": ("wants a whole number of 1 or more or inf", lambda v: v == np.inf or is_count(v)),
-    "max_iter": _COUNT,
-    "max_fun": _COUNT,
-    "learning_rate_init": _POSITIVE,
-    "epsilon": _POSITIVE,
-    "alpha": _LEAST_0,
-    "power_t": _LEAST_0,
-    "beta_1": _BELOW_1,
-    "beta_2": _BELOW_1,
-    "validation_fraction": _BELOW_1,
-    "momentum": ("wants a number from 0 to 1", lambda value: 0 <= value <= 1),
-    "tol": ("wants a number", lambda value: not np.isnan(value)),
-}
-"""What each setting has to be, in words and as a test."""
+SETTINGS: dict[str, bounds.Rule] = {
+    "hidden_layer_sizes": bounds.SIZES,
+    "activation": bounds.one_of(*ACTIVATIONS),
+    "solver": bounds.one_of("lbfgs", "sgd", "adam"),
+    "learning_rate": bounds.one_of("constant", "invscaling", "adaptive"),
+    "batch_size": bounds.wholes(1, "auto"),
+    "n_iter_no_change": bounds.wholes(1, np.inf),
+    "max_iter": bounds.COUNT,
+    "max_fun": bounds.COUNT,
+    "learning_rate_init": bounds.POSITIVE,
+    "epsilon": bounds.POSITIVE,
+    "alpha": bounds.LEAST_0,
+    "power_t": bounds.LEAST_0,
+    "beta_1": bounds.BELOW_1,
+    "beta_2": bounds.BELOW_1,
+    "validation_fraction": bounds.BELOW_1,
+    "momentum": bounds.numbers("wants a number from 0 to 1", lambda value: 0 <= value <= 1),
+    "tol": bounds.NUMBER,
+    "random_state": bounds.SEED,
+    "verbose": bounds.LOUDNESS,
+} | dict.fromkeys(("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"), bounds.TRUTH)
 
 
 class Perceptron(BaseEstimator):  # type: ignore[misc]
@@ -225,7 +218,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return [np.array(layer.bias.value) for layer in self._linear()]
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Array, Any]:
-        _check_settings(self)
+        bounds.check(self, SETTINGS)
         checked: tuple[Array, Any] = validate_data(
             self,
             X,
@@ -257,7 +250,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         activation = {"logistic": "sigmoid"}.get(self.activation, self.activation)
         return LayerChain(self._sizes, activation, float(self.alpha), self._measure())
 
-    def _train(self, x: Any, y: Array, weights: Array | None, epochs: int) -> None:
+    def _train(self, x: Any, y: Array, weights: Array | None, epochs: int, interrupt: Interrupt) -> None:
         """Train for some epochs, or until the loss (or the score of rows held out) falls no more."""
         held: tuple[Any, Array, Any] | None = None
         if self.early_stopping:
@@ -266,8 +259,10 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         size = min(200, rows) if self.batch_size == "auto" else min(int(self.batch_size), rows)
         steps = Steps(self._chain(), self._formula(), self._flat_weights(), self._memory)
         for _ in range(epochs):
-            self._epoch(steps, size, x, y, weights)
+            self._epoch(steps, size, x, y, weights, interrupt)
             self._look(held, steps)
+            if interrupt.asked:
+                break
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
             if self.solver == "sgd" and self.learning_rate == "invscaling":
@@ -281,9 +276,11 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         flat, self._memory = steps.end()
         self._take_over(self._best if self.early_stopping else flat)
 
-    def _epoch(self, steps: Steps, size: int, x: Any, y: Array, weights: Array | None) -> None:
-        """Take a step on each batch of all rows, in another order each time."""
-        rows, total = x.shape[0], 0.0
+    def _epoch(
+        self, steps: Steps, size: int, x: Any, y: Array, weights: Array | None, interrupt: Interrupt
+    ) -> None:
+        """Take a step on each batch of all rows, in another order each time; Ctrl-C ends it after a step."""
+        rows, total, seen = x.shape[0], 0.0, 0
         if len(self._order) != rows:
             self._order = np.arange(rows)
         if self.shuffle:
@@ -295,12 +292,16 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             self._steps += 1
             part = None if weights is None else weights[chosen]
             total += steps(_dense(x[chosen]), y[chosen], part, self._numbers()) * len(chosen)
-        self.loss_: float = total / rows
-        self.n_iter_, self.t_ = self.n_iter_ + 1, self.t_ + rows
+            seen += len(chosen)
+            if interrupt.asked:
+                break
+        self.loss_: float = total / seen
+        self.n_iter_, self.t_ = self.n_iter_ + 1, self.t_ + seen
         self.loss_curve_.append(self.loss_)
 
     def _held_out(self, x: Any, y: Array, weights: Array | None) -> Any:
         """Return the rows to learn from, and those on which each epoch is scored."""
+        bounds.check(self, {"validation_fraction": bounds.WITHIN_1})
         parts = [part for part in (x, y, weights) if part is not None]
         found = train_test_split(
             *parts, test_size=self.validation_fraction, random_state=self._generator, stratify=self._strata(y)
@@ -343,7 +344,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         steps.begin(flat, [array * (self._rate / rate) for array in memory])
         self._rate = rate
 
-    def _minimize(self, x: Any, y: Array, weights: Array | None) -> None:
+    def _minimize(self, x: Any, y: Array, weights: Array | None, interrupt: Interrupt) -> None:
         """Train by L-BFGS on all rows at once, as scikit-learn does with this solver."""
         from scipy.optimize import minimize  # type: ignore[import-untyped]
 
@@ -353,8 +354,13 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             slopes = FlatWeights(chain, np.empty_like(flat))
             return chain.gradient(FlatWeights(chain, flat), slopes, x, y, weights), slopes.flat
 
+        def look(flat: Array) -> None:
+            if interrupt.asked:
+                raise StopIteration
+
         options = {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol}
-        found = minimize(measured, self._flat_weights(), method="L-BFGS-B", jac=True, options=options)
+        began = self._flat_weights()
+        found = minimize(measured, began, method="L-BFGS-B", jac=True, options=options, callback=look)
         self._take_over(found.x)
         self.loss_ = float(found.fun)
         self.n_iter_ += int(found.nit)
@@ -379,10 +385,13 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         else:
             self._take_changes(outputs)
         self._waited = 0 if epochs is None else self._waited
-        if self.solver == "lbfgs":
-            self._minimize(x, targets, weights)
-        else:
-            self._train(x, targets, weights, epochs or self.max_iter)
+        with gentle_interrupt(terminate=False) as interrupt:
+            if self.solver == "lbfgs":
+                self._minimize(x, targets, weights, interrupt)
+            else:
+                self._train(x, targets, weights, epochs or self.max_iter, interrupt)
+        if interrupt.asked:
+            naming.interrupted(self, self.n_iter_)
 
     def _measure(self) -> Measure:
         """Return a function of (outputs, y) for each row's loss, and its derivative by the outputs."""
@@ -407,23 +416,5 @@ def _dense(x: Any) -> Array:
 
 
 def _hidden(model: Any) -> list[int]:
-    """Return the sizes of the hidden layers; raises ValueError for those that are none."""
-    given = model.hidden_layer_sizes
-    sizes = list(np.atleast_1d(np.asarray(given, object)))
-    if not all(map(is_count, sizes)):
-        called = f"{type(model).__name__}(hidden_layer_sizes=)"
-        raise ValueError(lesson(called, "wants sizes of 1 or more", f"{given!r:.60}"))
-    return [int(size) for size in sizes]
-
-
-def _check_settings(model: Any) -> None:
-    """Raise ValueError for a setting that makes no sense."""
-    _hidden(model)
-    for setting, (wanted, is_right) in SETTINGS.items():
-        value = getattr(model, setting)
-        try:
-            right = bool(is_right(value))
-        except TypeError:  # text, or None, where a number is wanted
-            right = False
-        if not right:
-            raise ValueError(lesson(f"{type(model).__name__}({setting}=)", wanted, f"{value!r:.60}"))
+    """Return the sizes of the hidden layers."""
+    return [int(size) for size in np.atleast_1d(np.asarray(model.hidden_layer_sizes, object))]

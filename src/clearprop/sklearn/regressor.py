@@ -11,6 +11,7 @@ from sklearn.metrics import r2_score  # type: ignore[import-untyped]
 from sklearn.utils.validation import column_or_1d  # type: ignore[import-untyped]
 
 from clearprop.errors import lesson
+from clearprop.sklearn import bounds
 from clearprop.sklearn.chain import Measure
 from clearprop.sklearn.perceptron import Perceptron
 
@@ -101,7 +102,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Learn from rows and their numbers; with `warm_start` go on from where the last fit stopped."""
-        self._fit(X, y, sample_weight, bool(self.warm_start), None)
+        self._fit(X, y, sample_weight, bounds.goes_on(self), None)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
@@ -113,10 +114,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         return self
 
     def _targets(self, y: Any, fresh: bool) -> tuple[Array, int]:
+        bounds.check(self, {"loss": bounds.one_of("squared_error", "poisson")})
         targets = np.asarray(y, np.float64)
-        if self.loss not in ("squared_error", "poisson"):
-            wanted = "wants squared_error or poisson"
-            raise ValueError(lesson("MLPRegressor(loss=)", wanted, repr(self.loss)))
         if self.loss == "poisson" and (targets < 0).any():
             got = f"y has {targets.min():g}"
             raise ValueError(lesson('MLPRegressor(loss="poisson")', "wants numbers of 0 or more", got))

@@ -29,8 +29,7 @@ from clearprop.data.reading.frames import from_frame, is_frame
 from clearprop.data.split import split_indices
 from clearprop.errors import lesson
 from clearprop.ops import random
-from clearprop.sklearn import naming
-from clearprop.train.average import is_count
+from clearprop.sklearn import bounds, naming
 from clearprop.train.objectives import checked_levels, objective
 from clearprop.train.tabular import EachMember, Tabular
 from clearprop.train.weighting import Weighted, class_weights, precise
@@ -42,9 +41,26 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-# What each number is at least; all are whole but those with a point.
-LEAST = {"members": 1, "pieces": 0, "embedding": 1, "batch_size": 1, "steps": 1, "epochs": 1, "patience": 1}
-NONE = ("epochs", "patience")
+SETTINGS: dict[str, bounds.Rule] = {
+    "hidden": bounds.SIZES,
+    "members": bounds.COUNT,
+    "pieces": bounds.wholes(0),
+    "embedding": bounds.COUNT,
+    "dropout": bounds.BELOW_1,
+    "lr": bounds.POSITIVE,
+    "weight_decay": bounds.LEAST_0,
+    "batch_size": bounds.COUNT,
+    "steps": bounds.COUNT,
+    "epochs": bounds.wholes(1, None),
+    "patience": bounds.wholes(1, None),
+    "validation_fraction": bounds.numbers(
+        "wants a share of the rows, 0 or more and below 1", lambda value: 0 <= value < 1
+    ),
+    "columns": bounds.COLUMNS,
+    "warm_start": bounds.TRUTH,
+    "random_state": bounds.SEED,
+    "compile": bounds.COMPILE,
+}
 TRUTHS = {"true", "false", None}
 
 
@@ -53,6 +69,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
 
     history_: History
     network_: Sequential
+    _own_settings: Mapping[str, bounds.Rule] = {}
 
     def __init__(
         self,
@@ -119,20 +136,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
 
     def _settings(self) -> Tabular:
         """Return how the network is made and trained; raises ValueError for settings that cannot be."""
-        for name, least in LEAST.items():
-            value = getattr(self, name)
-            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-            if not ((whole and value >= least) or (value is None and name in NONE)):
-                wanted = f"wants a whole number of {least} or more" + " or None" * (name in NONE)
-                raise ValueError(lesson(f"{type(self).__name__}({name}=)", wanted, f"{value!r:.40}"))
-        share = self.validation_fraction
-        if not isinstance(share, (int, float, np.number)) or not 0 <= share < 1:
-            called = f"{type(self).__name__}(validation_fraction=)"
-            raise ValueError(lesson(called, "wants a share of the rows, 0 or more and below 1", repr(share)))
+        bounds.check(self, {**SETTINGS, **self._own_settings})
         sizes = tuple(np.atleast_1d(np.asarray(self.hidden, object)))
-        if not all(is_count(size) for size in sizes):
-            wanted = "wants sizes of 1 or more"
-            raise ValueError(lesson(f"{type(self).__name__}(hidden=)", wanted, repr(self.hidden)))
         return Tabular(
             hidden=sizes, members=self.members, pieces=self.pieces, embedding=self.embedding,
             dropout=self.dropout, lr=self.lr, weight_decay=self.weight_decay, batch_size=self.batch_size,
@@ -150,7 +155,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
 
     def _begins(self, part: bool) -> bool:
         """Return whether a training is to begin, rather than to go on from where the last one stopped."""
-        return not hasattr(self, "network_") or not (part or self.warm_start)
+        return not hasattr(self, "network_") or not (part or bounds.goes_on(self))
 
     def _learn(self, X: Any, y: Array, target: Target, sample_weight: Any, part: bool = False) -> None:
         """Make the network for the rows, or take that of the last fit, and train it.
@@ -229,6 +234,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         self._steps += len(self.history_) * len(batches)
         self.network_ = network.double()  # so that an answer does not depend on the rows beside it
         self.n_iter_ += len(self.history_)
+        if self.history_.ended == "interrupted":
+            naming.interrupted(self, self.n_iter_)
         self.loss_curve_ += list(self.history_["loss"]) if len(self.history_) else []
 
     def _loss(self, goal: Array) -> Any:
@@ -284,6 +291,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     """
 
     classes_: NDArray[Any]
+    _own_settings: Mapping[str, bounds.Rule] = {"class_weight": bounds.CLASS_WEIGHT}
 
     def __init__(
         self,
@@ -457,9 +465,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
 
     def _target(self, y: Array, scale: float) -> Quantity:
         """Return how the numbers are encoded; raises ValueError for a loss, or numbers, that cannot be."""
-        if self.loss not in QUANTITIES:
-            wanted = f"wants one of {', '.join(QUANTITIES)}"
-            raise ValueError(lesson("TabularRegressor(loss=)", wanted, f"{self.loss!r:.40}"))
+        bounds.check(self, {"loss": bounds.one_of(*QUANTITIES)})
         levels = checked_levels("TabularRegressor(quantiles=)", self.quantiles)
         scales = float(y.mean()), scale if scale > 1e-12 * abs(y.mean()) else 1.0
         target = quantity("target", y, scales, self.loss, levels)

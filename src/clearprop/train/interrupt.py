@@ -18,11 +18,11 @@ class Interrupt:
 
 
 @contextmanager
-def gentle_interrupt() -> Iterator[Interrupt]:
+def gentle_interrupt(terminate: bool = True) -> Iterator[Interrupt]:
     """Inside the block, Ctrl-C sets `interrupt.asked`; a second one raises KeyboardInterrupt as usual.
 
-    SIGTERM, as Slurm and Kubernetes send it, sets `terminated` too. A signal that somebody else handles, or
-    that is ignored, is left alone.
+    SIGTERM, as Slurm and Kubernetes send it, sets `terminated` too, unless `terminate` is False: what saves
+    nothing ends at once. A signal that somebody else handles, or that is ignored, is left alone.
 
     Outside the main thread, where Python handles no signals, nothing changes.
     """
@@ -42,7 +42,7 @@ def gentle_interrupt() -> Iterator[Interrupt]:
 
     # Each by itself: what a shell runs in the background has Ctrl-C ignored, and SIGTERM not.
     ours: dict[signal.Signals, Any] = {signal.SIGINT: ask} if callable(before) else {}
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    if terminate and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         ours[signal.SIGTERM] = end
     handlers = {number: signal.signal(number, handler) for number, handler in ours.items()}
     try:

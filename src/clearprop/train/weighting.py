@@ -37,7 +37,7 @@ def loss_of(given: Any) -> Any:
     """
     if callable(given):
         return given
-    if given not in LOSSES:
+    if not isinstance(given, str) or given not in LOSSES:
         hint = f"a function of (outputs, targets), or one of {', '.join(LOSSES)}"
         raise ValueError(lesson("fit(loss=)", "no loss of that name", repr(given), hint=hint))
     return LOSSES[given]()
