@@ -1,185 +1,375 @@
-"""`scipy.stats`: log-densities with gradients by the point and by every parameter, and samples with them too.
+"""`scipy.stats`: densities with gradients by the point and by every parameter, and samples with them too.
 
-`norm.logpdf(x, loc, scale)`, `norm.rvs(loc, scale, size)` and their kin have SciPy's names, arguments and
-order of arguments. Outside of what a distribution can give, a logarithm is -inf, and NaN where a parameter is
-none, as SciPy has it. Samples are Tensors, drawn
-from the state that `clearprop.manual_seed` sets.
+`norm.logpdf(x, loc, scale)`, `gamma(a).cdf(x)`, `norm.rvs(loc, scale, size)` and their kin have SciPy's
+names, arguments and order of arguments. Outside of what a distribution can give, a logarithm is -inf, and NaN
+where a parameter is none, as SciPy has it. Samples are Tensors, drawn from the state that
+`clearprop.manual_seed` sets. What is not here is SciPy's own, of plain numbers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from clearprop.errors import at_line, lesson
 from clearprop.ops.random import normal
-from clearprop.ops.shape import as_array, constant, known
+from clearprop.ops.random import uniform as _uniform
 from clearprop.registry import ops
 from clearprop.scipy import sampling
+from clearprop.scipy.continuous import Continuous
+from clearprop.scipy.discrete import Discrete
+from clearprop.scipy.rest import reader
+from clearprop.scipy.vectors import Dirichlet, Multinomial, MultivariateNormal, MultivariateT
 
 _LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
+_EULER = 0.5772156649015329
 
 
-def _weak(x: Any) -> Any:
-    return x if type(x) in (int, float) else as_array(x)
+def _op(name: str) -> Any:
+    """Return an op by its name, found when it is called."""
+    return lambda *xs: ops[name](*xs)
 
 
-def _log(x: Any) -> Any:
-    return float(np.log(x)) if type(x) in (int, float) else np.log(x)
+_gammaln, _betaln, _digamma, _ndtr, _ndtri = map(_op, ("gammaln", "betaln", "digamma", "ndtr", "ndtri"))
+_xlogy, _xlog1py, _log_ndtr, _softplus = map(_op, ("xlogy", "xlog1py", "log_ndtr", "softplus"))
+_gammainc, _gammaincc, _gammaincinv = map(_op, ("gammainc", "gammaincc", "gammaincinv"))
+_betainc, _betaincc, _betaincinv = map(_op, ("betainc", "betaincc", "betaincinv"))
 
 
-def _positive(fits: Any, *parameters: Any) -> Any:
-    """Return where, besides, all parameters are above 0."""
-    for x in parameters:
-        fits = fits & (x > 0)
-    return fits
+def _from(low: float) -> Any:
+    return lambda *shapes: (low, math.inf)
 
 
-class Continuous:
-    """A density of numbers, moved by `loc` and stretched by `scale`.
-
-    `log_density(y, *shapes)` is that of the standard form, `inside(y)` where it has one.
-    """
-
-    name: str
-    log_density: Callable[..., Any]
-    inside: Callable[..., Any] | None
-    log_share: Callable[..., Any] | None
-    shapes: int
-    safe: float
-    draw: Callable[..., Any] | None
-
-    def __init__(
-        self,
-        name: str,
-        log_density: Callable[..., Any],
-        inside: Callable[[Any], Any] | None = None,
-        log_share: Callable[..., Any] | None = None,
-        shapes: int = 0,
-        safe: float = 0.5,
-        draw: Callable[..., Any] | None = None,
-    ) -> None:
-        self.name, self.log_density, self.inside, self.log_share = name, log_density, inside, log_share
-        self.shapes, self.safe, self.draw = shapes, safe, draw
-
-    def _parts(self, called: str, args: Any, loc: Any, scale: Any) -> tuple[list[Any], Any, Any]:
-        names, more = [as_array(a) for a in args[: self.shapes]], args[self.shapes :]
-        if len(names) < self.shapes or len(more) > 2:
-            wanted = f"wants {self.shapes} parameters of shape, then loc and scale"
-            raise TypeError(lesson(f"{self.name}.{called}(x, ...)", wanted, f"{len(args)}"))
-        return names, _weak(more[0] if more else loc), _weak(more[1] if len(more) > 1 else scale)
-
-    def logpdf(self, x: Any, *args: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
-        """Return the logarithm of the density at `x`.
-
-        >>> round(float(norm.logpdf(0.0)), 6)
-        -0.918939
-        """
-        shapes, loc, scale = self._parts("logpdf", args, loc, scale)
-        y = (as_array(x) - loc) / scale
-        if self.inside is None:
-            return self.log_density(y, *shapes) - _log(scale)
-        fits = _positive(y == y, scale, *shapes)
-        there = fits & self.inside(y)
-        z = self.log_density(np.where(there, y, self.safe), *shapes) - _log(scale)
-        return np.where(there, z, np.where(fits, -np.inf, np.nan))
-
-    def pdf(self, x: Any, *args: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
-        """Return the density at `x`."""
-        return np.exp(self.logpdf(x, *args, loc=loc, scale=scale))
-
-    def rvs(
-        self, *args: Any, loc: Any = 0.0, scale: Any = 1.0, size: Any = None, random_state: Any = None
-    ) -> Any:
-        """Return random numbers that are a differentiable function of the parameters (reparametrised).
-
-        The mean of the gradients of f(sample) is the gradient of the mean of f. `size` is the shape, without
-        which it is that of the parameters. Raises TypeError where there is no such function, or for a
-        `random_state`, ValueError where the parameters do not broadcast to `size`, or one is negative.
-
-        >>> from clearprop import grad, manual_seed
-        >>> manual_seed(0)
-        >>> grad(lambda m: np.mean(norm.rvs(m, 2.0, size=10_000) ** 2))(3.0).round(0)  # of m^2 + 4: 2 m
-        np.float64(6.0)
-        """
-        if self.draw is None:
-            hint = f"{self.name}.logpdf, for a gradient by the density"
-            raise TypeError(lesson(f"{self.name}.rvs", "has no differentiable sample", "", at_line(), hint))
-        if len(args) == self.shapes + 3:
-            args, size = args[:-1], args[-1]
-        shapes, loc, scale = self._parts("rvs", args, loc, scale)
-        shape = _size(f"{self.name}.rvs", size, random_state, [*shapes, loc, scale])
-        _refuse_negative(f"{self.name}.rvs", scale, *shapes)
-        return loc + scale * self.draw(shape, *shapes)
-
-    def logcdf(self, x: Any, *args: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
-        """Return the logarithm of the share below `x`; TypeError where it has no rule."""
-        if self.log_share is None:
-            raise TypeError(lesson(f"{self.name}.logcdf", "has no rule", hint=f"{self.name}.logpdf"))
-        shapes, loc, scale = self._parts("logcdf", args, loc, scale)
-        y = (as_array(x) - loc) / scale
-        if self.inside is None:
-            z = self.log_share(y, *shapes)
-        else:
-            below = y <= 0
-            z = np.where(below, -np.inf, self.log_share(np.where(below, self.safe, y), *shapes))
-        return np.where(_positive(y == y, scale, *shapes), z, np.nan)
+def _unit(*shapes: Any) -> tuple[float, float]:
+    return 0.0, 1.0
 
 
-class Discrete:
-    """Probabilities of whole numbers, moved by `loc`."""
-
-    name: str
-    log_mass: Callable[..., Any]
-    allowed: Callable[..., Any]
-    shapes: int
-
-    def __init__(
-        self, name: str, log_mass: Callable[..., Any], allowed: Callable[..., Any], shapes: int
-    ) -> None:
-        self.name, self.log_mass, self.allowed, self.shapes = name, log_mass, allowed, shapes
-
-    def logpmf(self, k: Any, *args: Any, loc: Any = 0) -> Any:
-        """Return the logarithm of the probability of `k`, -inf for what is no whole number of 0 or more.
-
-        >>> round(float(poisson.logpmf(0, 2.0)), 6)
-        -2.0
-        """
-        shapes = [as_array(a) for a in args[: self.shapes]]
-        if len(shapes) < self.shapes or len(args) > self.shapes + 1:
-            wanted = f"wants {self.shapes} parameters of shape, then loc"
-            raise TypeError(lesson(f"{self.name}.logpmf(k, ...)", wanted, f"{len(args)}"))
-        loc = args[self.shapes] if len(args) > self.shapes else loc
-        k = as_array(k) - loc
-        whole = (k >= 0) & (k == np.floor(k))
-        fits = (k == k) & self.allowed(*shapes)
-        return np.where(fits, self.log_mass(np.where(whole, k, 0.0), whole, *shapes), np.nan)
+def _normal(y: Any) -> Any:
+    return -0.5 * y * y - _LOG_ROOT_TWO_PI
 
 
-def _gammaln(x: Any) -> Any:
-    return ops["gammaln"](x)
+def _where_finite(of: Any, df: Any, low: float) -> Any:
+    """Return `of`, NaN unless df is above `low`: a moment that there is not."""
+    return np.where(df > low, of(np.where(df > low, df, low + 1.0)), np.nan)
 
 
-def _xlogy(x: Any, y: Any) -> Any:
-    return ops["xlogy"](x, y)
+def _otherwise_infinite(of: Any, df: Any, low: float) -> Any:
+    return np.where(df > low, of(np.where(df > low, df, low + 1.0)), np.inf)
+
+
+# --- continuous ---------------------------------------------------------------------------------------------
+norm: Continuous = Continuous(
+    "norm",
+    _normal,
+    below=_ndtr,
+    above=lambda y: _ndtr(-y),
+    log_below=_log_ndtr,
+    log_above=lambda y: _log_ndtr(-y),
+    quantile=_ndtri,
+    middle=lambda: 0.0,
+    spread=lambda: 1.0,
+    height=lambda: _LOG_ROOT_TWO_PI + 0.5,
+    draw=normal,
+)
+uniform: Continuous = Continuous(
+    "uniform",
+    lambda y: 0.0 * y,
+    support=_unit,
+    below=lambda y: y,
+    above=lambda y: 1.0 - y,
+    quantile=lambda q: q,
+    middle=lambda: 0.5,
+    spread=lambda: 1.0 / 12.0,
+    height=lambda: 0.0,
+    draw=_uniform,
+)
+expon: Continuous = Continuous(
+    "expon",
+    lambda y: -y,
+    support=_from(0.0),
+    below=lambda y: -np.expm1(-y),
+    above=lambda y: np.exp(-y),
+    log_above=lambda y: -y,
+    quantile=lambda q: -np.log1p(-q),
+    middle=lambda: 1.0,
+    spread=lambda: 1.0,
+    height=lambda: 1.0,
+    draw=sampling.exponential,
+)
+laplace: Continuous = Continuous(
+    "laplace",
+    lambda y: math.log(0.5) - np.abs(y),
+    below=lambda y: np.where(y < 0, 0.5 * np.exp(-np.abs(y)), 1.0 - 0.5 * np.exp(-np.abs(y))),
+    above=lambda y: np.where(y > 0, 0.5 * np.exp(-np.abs(y)), 1.0 - 0.5 * np.exp(-np.abs(y))),
+    quantile=lambda q: np.where(q < 0.5, np.log(2.0 * q), -np.log(2.0 - 2.0 * q)),
+    middle=lambda: 0.0,
+    spread=lambda: 2.0,
+    height=lambda: 1.0 + math.log(2.0),
+    draw=lambda shape: sampling.exponential(shape) - sampling.exponential(shape),
+)
+logistic: Continuous = Continuous(
+    "logistic",
+    lambda y: -_softplus(y) - _softplus(-y),
+    below=_op("sigmoid"),
+    above=lambda y: ops["sigmoid"](-y),
+    log_below=lambda y: -_softplus(-y),
+    log_above=lambda y: -_softplus(y),
+    quantile=_op("logit"),
+    middle=lambda: 0.0,
+    spread=lambda: math.pi**2 / 3.0,
+    height=lambda: 2.0,
+    draw=lambda shape: ops["logit"](sampling.open_uniform(shape)),
+)
+cauchy: Continuous = Continuous(
+    "cauchy",
+    lambda y: -math.log(math.pi) - np.log1p(y * y),
+    below=lambda y: np.arctan2(1.0, -y) / math.pi,
+    above=lambda y: np.arctan2(1.0, y) / math.pi,
+    quantile=lambda q: np.tan(math.pi * (q - 0.5)),
+    height=lambda: math.log(4.0 * math.pi),
+    draw=lambda shape: np.tan(math.pi * (sampling.open_uniform(shape) - 0.5)),
+)
+gumbel_r: Continuous = Continuous(
+    "gumbel_r",
+    lambda y: -y - np.exp(-y),
+    below=lambda y: np.exp(-np.exp(-y)),
+    above=lambda y: -np.expm1(-np.exp(-y)),
+    log_below=lambda y: -np.exp(-y),
+    quantile=lambda q: -np.log(-np.log(q)),
+    middle=lambda: _EULER,
+    spread=lambda: math.pi**2 / 6.0,
+    height=lambda: 1.0 + _EULER,
+    draw=sampling.gumbel,
+)
+gumbel_l: Continuous = Continuous(
+    "gumbel_l",
+    lambda y: y - np.exp(y),
+    below=lambda y: -np.expm1(-np.exp(y)),
+    above=lambda y: np.exp(-np.exp(y)),
+    log_above=lambda y: -np.exp(y),
+    quantile=lambda q: np.log(-np.log1p(-q)),
+    middle=lambda: -_EULER,
+    spread=lambda: math.pi**2 / 6.0,
+    height=lambda: 1.0 + _EULER,
+    draw=lambda shape: -sampling.gumbel(shape),
+)
+halfnorm: Continuous = Continuous(
+    "halfnorm",
+    lambda y: 0.5 * math.log(2.0 / math.pi) - 0.5 * y * y,
+    support=_from(0.0),
+    below=lambda y: ops["erf"](y / math.sqrt(2.0)),
+    above=lambda y: ops["erfc"](y / math.sqrt(2.0)),
+    quantile=lambda q: -_ndtri(0.5 - 0.5 * q),
+    middle=lambda: math.sqrt(2.0 / math.pi),
+    spread=lambda: 1.0 - 2.0 / math.pi,
+    height=lambda: 0.5 * math.log(math.pi / 2.0) + 0.5,
+    draw=lambda shape: np.abs(normal(shape)),
+)
+halfcauchy: Continuous = Continuous(
+    "halfcauchy",
+    lambda y: math.log(2.0 / math.pi) - np.log1p(y * y),
+    support=_from(0.0),
+    below=lambda y: 2.0 / math.pi * np.arctan(y),
+    above=lambda y: 2.0 / math.pi * np.arctan2(1.0, y),
+    quantile=lambda q: np.tan(math.pi / 2.0 * q),
+    height=lambda: math.log(2.0 * math.pi),
+    draw=lambda shape: np.tan(math.pi / 2.0 * sampling.open_uniform(shape)),
+)
+rayleigh: Continuous = Continuous(
+    "rayleigh",
+    lambda y: np.log(y) - 0.5 * y * y,
+    support=_from(0.0),
+    below=lambda y: -np.expm1(-0.5 * y * y),
+    above=lambda y: np.exp(-0.5 * y * y),
+    log_above=lambda y: -0.5 * y * y,
+    quantile=lambda q: np.sqrt(-2.0 * np.log1p(-q)),
+    middle=lambda: math.sqrt(math.pi / 2.0),
+    spread=lambda: 2.0 - math.pi / 2.0,
+    height=lambda: 1.0 + _EULER / 2.0 - 0.5 * math.log(2.0),
+    draw=lambda shape: np.sqrt(2.0 * sampling.exponential(shape)),
+)
+gamma: Continuous = Continuous(
+    "gamma",
+    lambda y, a: _xlogy(a - 1.0, y) - y - _gammaln(a),
+    ("a",),
+    _from(0.0),
+    below=lambda y, a: _gammainc(a, y),
+    above=lambda y, a: _gammaincc(a, y),
+    quantile=lambda q, a: _gammaincinv(a, q),
+    middle=lambda a: a,
+    spread=lambda a: a,
+    height=lambda a: a + _gammaln(a) + (1.0 - a) * _digamma(a),
+    draw=lambda shape, a: np.exp(sampling.log_gamma(shape, a)),
+)
+chi2: Continuous = Continuous(
+    "chi2",
+    lambda y, df: _xlogy(df / 2 - 1.0, y) - y / 2 - _gammaln(df / 2) - math.log(2.0) * df / 2,
+    ("df",),
+    _from(0.0),
+    below=lambda y, df: _gammainc(df / 2, y / 2),
+    above=lambda y, df: _gammaincc(df / 2, y / 2),
+    quantile=lambda q, df: 2.0 * _gammaincinv(df / 2, q),
+    middle=lambda df: df,
+    spread=lambda df: 2.0 * df,
+    height=lambda df: df / 2 + math.log(2.0) + _gammaln(df / 2) + (1.0 - df / 2) * _digamma(df / 2),
+    draw=lambda shape, df: 2.0 * np.exp(sampling.log_gamma(shape, df / 2)),
+)
+invgamma: Continuous = Continuous(
+    "invgamma",
+    lambda y, a: -(a + 1.0) * np.log(y) - _gammaln(a) - 1.0 / y,
+    ("a",),
+    _from(0.0),
+    open=True,
+    below=lambda y, a: _gammaincc(a, 1.0 / y),
+    above=lambda y, a: _gammainc(a, 1.0 / y),
+    quantile=lambda q, a: 1.0 / _gammaincinv(a, 1.0 - q),
+    middle=lambda a: _otherwise_infinite(lambda a: 1.0 / (a - 1.0), a, 1.0),
+    spread=lambda a: _otherwise_infinite(lambda a: 1.0 / ((a - 1.0) ** 2 * (a - 2.0)), a, 2.0),
+    height=lambda a: a + _gammaln(a) - (1.0 + a) * _digamma(a),
+    draw=lambda shape, a: np.exp(-sampling.log_gamma(shape, a)),
+)
+beta: Continuous = Continuous(
+    "beta",
+    lambda y, a, b: _xlogy(a - 1.0, y) + _xlog1py(b - 1.0, -y) - _betaln(a, b),
+    ("a", "b"),
+    _unit,
+    below=lambda y, a, b: _betainc(a, b, y),
+    above=lambda y, a, b: _betaincc(a, b, y),
+    quantile=lambda q, a, b: _betaincinv(a, b, q),
+    middle=lambda a, b: a / (a + b),
+    spread=lambda a, b: a * b / ((a + b) ** 2 * (a + b + 1.0)),
+    height=lambda a, b: (
+        _betaln(a, b) - (a - 1.0) * _digamma(a) - (b - 1.0) * _digamma(b) + (a + b - 2.0) * _digamma(a + b)
+    ),
+    draw=sampling.share,
+)
 
 
 def _student(y: Any, df: Any) -> Any:
+    """The log-density of Student's distribution, which is normal for infinite `df`."""
+    endless = df == np.inf
+    df = np.where(endless, 1.0, df)
     size = _gammaln((df + 1) / 2) - _gammaln(df / 2) - 0.5 * np.log(df * math.pi)
-    return size - (df + 1) / 2 * np.log1p(y * y / df)
+    return np.where(endless, _normal(y), size - (df + 1) / 2 * np.log1p(y * y / df))
 
 
-def _beta(y: Any, a: Any, b: Any) -> Any:
-    return _xlogy(a - 1.0, y) + ops["xlog1py"](b - 1.0, -y) - ops["betaln"](a, b)
+t: Continuous = Continuous(
+    "t",
+    _student,
+    ("df",),
+    below=lambda y, df: ops["stdtr"](df, y),
+    above=lambda y, df: ops["stdtr"](df, -y),
+    middle=lambda df: _where_finite(lambda df: 0.0 * df, df, 1.0),
+    spread=lambda df: np.where(df > 1, _otherwise_infinite(lambda df: df / (df - 2.0), df, 2.0), np.nan),
+    draw=sampling.student,
+)
 
 
-def _lognormal(y: Any, s: Any) -> Any:
-    return -0.5 * np.square(np.log(y) / s) - np.log(s * y) - _LOG_ROOT_TWO_PI
+def _ratio(y: Any, dfn: Any, dfd: Any) -> Any:
+    m, n = dfn, dfd
+    size = m / 2 * np.log(m) + n / 2 * np.log(n) - _betaln(m / 2, n / 2)
+    return size + _xlogy(m / 2 - 1.0, y) - (m + n) / 2 * np.log(n + m * y)
 
 
+f: Continuous = Continuous(
+    "f",
+    _ratio,
+    ("dfn", "dfd"),
+    _from(0.0),
+    below=lambda y, m, n: _betainc(m / 2, n / 2, m * y / (m * y + n)),
+    above=lambda y, m, n: _betainc(n / 2, m / 2, n / (m * y + n)),
+    middle=lambda m, n: _otherwise_infinite(lambda n: n / (n - 2.0), n, 2.0) + 0.0 * m,
+)
+lognorm: Continuous = Continuous(
+    "lognorm",
+    lambda y, s: -0.5 * np.square(np.log(y) / s) - np.log(s * y) - _LOG_ROOT_TWO_PI,
+    ("s",),
+    _from(0.0),
+    open=True,
+    below=lambda y, s: _ndtr(np.log(y) / s),
+    above=lambda y, s: _ndtr(-np.log(y) / s),
+    log_below=lambda y, s: _log_ndtr(np.log(y) / s),
+    log_above=lambda y, s: _log_ndtr(-np.log(y) / s),
+    quantile=lambda q, s: np.exp(s * _ndtri(q)),
+    middle=lambda s: np.exp(s * s / 2),
+    spread=lambda s: np.expm1(s * s) * np.exp(s * s),
+    height=lambda s: _LOG_ROOT_TWO_PI + 0.5 + np.log(s),
+    draw=lambda shape, s: np.exp(s * normal(shape)),
+)
+weibull_min: Continuous = Continuous(
+    "weibull_min",
+    lambda y, c: np.log(c) + _xlogy(c - 1.0, y) - y**c,
+    ("c",),
+    _from(0.0),
+    below=lambda y, c: -np.expm1(-(y**c)),
+    above=lambda y, c: np.exp(-(y**c)),
+    log_above=lambda y, c: -(y**c),
+    quantile=lambda q, c: (-np.log1p(-q)) ** (1.0 / c),
+    middle=lambda c: np.exp(_gammaln(1.0 + 1.0 / c)),
+    spread=lambda c: np.exp(_gammaln(1.0 + 2.0 / c)) - np.exp(2.0 * _gammaln(1.0 + 1.0 / c)),
+    height=lambda c: _EULER - _EULER / c - np.log(c) + 1.0,
+    draw=lambda shape, c: sampling.exponential(shape) ** (1.0 / c),
+)
+pareto: Continuous = Continuous(
+    "pareto",
+    lambda y, b: np.log(b) - (b + 1.0) * np.log(y),
+    ("b",),
+    _from(1.0),
+    safe=lambda b: 2.0,
+    below=lambda y, b: -np.expm1(-b * np.log(y)),
+    above=lambda y, b: y ** (-b),
+    log_above=lambda y, b: -b * np.log(y),
+    quantile=lambda q, b: np.exp(-np.log1p(-q) / b),
+    middle=lambda b: _otherwise_infinite(lambda b: b / (b - 1.0), b, 1.0),
+    spread=lambda b: _otherwise_infinite(lambda b: b / (b - 2.0) / (b - 1.0) ** 2, b, 2.0),
+    height=lambda b: 1.0 + 1.0 / b - np.log(b),
+    draw=lambda shape, b: np.exp(sampling.exponential(shape) / b),
+)
+invgauss: Continuous = Continuous(
+    "invgauss",
+    lambda y, mu: -_LOG_ROOT_TWO_PI - 1.5 * np.log(y) - np.square((y - mu) / mu) / (2.0 * y),
+    ("mu",),
+    _from(0.0),
+    open=True,
+    middle=lambda mu: mu,
+    spread=lambda mu: mu**3,
+)
+vonmises: Continuous = Continuous(
+    "vonmises",
+    lambda y, kappa: kappa * ops["cosm1"](y) - math.log(2.0 * math.pi) - np.log(ops["i0e"](kappa)),
+    ("kappa",),
+    allowed=lambda kappa: kappa >= 0,
+)
+skewnorm: Continuous = Continuous(
+    "skewnorm",
+    lambda y, a: math.log(2.0) + _normal(y) + _log_ndtr(a * y),
+    ("a",),
+    allowed=lambda a: a == a,
+    middle=lambda a: math.sqrt(2.0 / math.pi) * a / np.sqrt(1.0 + a * a),
+    spread=lambda a: 1.0 - 2.0 / math.pi * a * a / (1.0 + a * a),
+)
+
+
+def _log_mass_between(a: Any, b: Any) -> Any:
+    """Return log(ndtr(b) - ndtr(a)) from the smaller tails."""
+    right = a > 0
+    low, high = np.where(right, -b, a), np.where(right, -a, b)
+    more, less = _log_ndtr(high), _log_ndtr(low)
+    return more + np.log(-np.expm1(less - more))
+
+
+truncnorm: Continuous = Continuous(
+    "truncnorm",
+    lambda y, a, b: _normal(y) - _log_mass_between(a, b),
+    ("a", "b"),
+    lambda a, b: (a, b),
+    lambda a, b: a < b,
+    safe=lambda a, b: np.where(np.isfinite(a), a, np.where(np.isfinite(b), b, 0.0)),
+)
+
+
+# --- discrete -----------------------------------------------------------------------------------------------
 def _poisson(k: Any, whole: Any, mu: Any) -> Any:
     return np.where(whole, _xlogy(k, mu) - _gammaln(k + 1.0) - mu, -np.inf)
 
@@ -188,173 +378,95 @@ def _binomial(k: Any, whole: Any, n: Any, p: Any) -> Any:
     there = whole & (k <= n)
     k = np.where(there, k, 0.0)
     ways = _gammaln(n + 1.0) - _gammaln(k + 1.0) - _gammaln(n - k + 1.0)
-    return np.where(there, ways + _xlogy(k, p) + ops["xlog1py"](n - k, -p), -np.inf)
+    return np.where(there, ways + _xlogy(k, p) + _xlog1py(n - k, -p), -np.inf)
 
 
 def _negative_binomial(k: Any, whole: Any, n: Any, p: Any) -> Any:
     ways = _gammaln(n + k) - _gammaln(k + 1.0) - _gammaln(n)
-    return np.where(whole, ways + n * np.log(p) + ops["xlog1py"](k, -p), -np.inf)
+    return np.where(whole, ways + n * np.log(p) + _xlog1py(k, -p), -np.inf)
 
 
-def _gamma(y: Any, a: Any) -> Any:
-    return _xlogy(a - 1.0, y) - y - _gammaln(a)
+def _beta_binomial(k: Any, whole: Any, n: Any, a: Any, b: Any) -> Any:
+    there = whole & (k <= n)
+    k = np.where(there, k, 0.0)
+    ways = -np.log(n + 1.0) - _betaln(n - k + 1.0, k + 1.0)
+    return np.where(there, ways + _betaln(k + a, n - k + b) - _betaln(a, b), -np.inf)
 
 
-def _refuse_negative(called: str, *parameters: Any) -> None:
-    """Raise ValueError for a scale or a shape below 0, where its value is known."""
-    if known(*parameters):
-        for x in parameters:
-            if np.any(np.less(constant(x), 0)):
-                wanted = "wants a scale and shapes above 0"
-                raise ValueError(lesson(called, wanted, f"{constant(x)}"[:60], at_line()))
+def _up_to(k: Any, n: Any, of: Any, end: float) -> Any:
+    """Return `of(k)` where k < n, and `end` from n on."""
+    inner = k < n
+    return np.where(inner, of(np.where(inner, k, 0.0), np.where(inner, n, 1.0)), end)
 
 
-def _size(called: str, size: Any, random_state: Any, parameters: list[Any]) -> tuple[int, ...]:
-    """Return the shape of a sample."""
-    if random_state is not None:
-        hint = "clearprop.manual_seed(seed) before it"
-        raise TypeError(lesson(called, "draws from clearprop's own state", "random_state", at_line(), hint))
-    shape = np.broadcast_shapes(*[np.shape(x) for x in parameters])
-    if size is None:
-        return shape
-    wanted = tuple(size) if isinstance(size, (tuple, list)) else (size,)
-    try:
-        fits = np.broadcast_shapes(shape, wanted) == wanted
-    except ValueError:
-        fits = False
-    if not fits:
-        text = f"wants parameters that broadcast to size={wanted}"
-        raise ValueError(lesson(called, text, f"{shape}", at_line()))
-    return wanted
+def _counted(n: Any, p: Any) -> Any:
+    return (n >= 0) & (n == np.floor(n)) & (p >= 0) & (p <= 1)
 
 
-norm: Continuous = Continuous(
-    "norm",
-    lambda y: -0.5 * y * y - _LOG_ROOT_TWO_PI,
-    log_share=lambda y: ops["log_ndtr"](y),
-    draw=normal,
+poisson: Discrete = Discrete(
+    "poisson",
+    _poisson,
+    ("mu",),
+    lambda mu: mu >= 0,
+    below=lambda k, mu: _gammaincc(k + 1.0, mu),
+    above=lambda k, mu: _gammainc(k + 1.0, mu),
+    middle=lambda mu: mu,
+    spread=lambda mu: mu,
 )
-expon: Continuous = Continuous(
-    "expon", lambda y: -y, lambda y: y >= 0, lambda y: np.log(-np.expm1(-y)), draw=sampling.exponential
-)
-gumbel_r: Continuous = Continuous(
-    "gumbel_r", lambda y: -y - np.exp(-y), log_share=lambda y: -np.exp(-y), draw=sampling.gumbel
-)
-gamma: Continuous = Continuous(
-    "gamma",
-    _gamma,
-    lambda y: y >= 0,
-    lambda y, a: np.log(ops["gammainc"](a, y)),
-    shapes=1,
-    draw=lambda shape, a: np.exp(sampling.log_gamma(shape, a)),
-)
-beta: Continuous = Continuous("beta", _beta, lambda y: (y >= 0) & (y <= 1), shapes=2, draw=sampling.share)
-t: Continuous = Continuous(
-    "t", _student, log_share=lambda y, df: np.log(ops["stdtr"](df, y)), shapes=1, draw=sampling.student
-)
-lognorm: Continuous = Continuous(
-    "lognorm",
-    _lognormal,
-    lambda y: y > 0,
-    lambda y, s: ops["log_ndtr"](np.log(y) / s),
-    shapes=1,
-    draw=lambda shape, s: np.exp(s * normal(shape)),
-)
-poisson: Discrete = Discrete("poisson", _poisson, lambda mu: mu >= 0, 1)
 binom: Discrete = Discrete(
-    "binom", _binomial, lambda n, p: (n >= 0) & (n == np.floor(n)) & (p >= 0) & (p <= 1), 2
+    "binom",
+    _binomial,
+    ("n", "p"),
+    _counted,
+    below=lambda k, n, p: _up_to(k, n, lambda k, n: _betaincc(k + 1.0, n - k, p), 1.0),
+    above=lambda k, n, p: _up_to(k, n, lambda k, n: _betainc(k + 1.0, n - k, p), 0.0),
+    middle=lambda n, p: n * p,
+    spread=lambda n, p: n * p * (1.0 - p),
 )
-nbinom: Discrete = Discrete("nbinom", _negative_binomial, lambda n, p: (n > 0) & (p > 0) & (p <= 1), 2)
+bernoulli: Discrete = Discrete(
+    "bernoulli",
+    lambda k, whole, p: _binomial(k, whole, np.float64(1.0), p),
+    ("p",),
+    lambda p: (p >= 0) & (p <= 1),
+    below=lambda k, p: np.where(k < 1, 1.0 - p, 1.0),
+    above=lambda k, p: np.where(k < 1, p, 0.0),
+    middle=lambda p: p,
+    spread=lambda p: p * (1.0 - p),
+)
+nbinom: Discrete = Discrete(
+    "nbinom",
+    _negative_binomial,
+    ("n", "p"),
+    lambda n, p: (n > 0) & (p > 0) & (p <= 1),
+    below=lambda k, n, p: _betainc(n, k + 1.0, p),
+    above=lambda k, n, p: _betaincc(n, k + 1.0, p),
+    middle=lambda n, p: n * (1.0 - p) / p,
+    spread=lambda n, p: n * (1.0 - p) / (p * p),
+)
+geom: Discrete = Discrete(
+    "geom",
+    lambda k, whole, p: np.where(whole, _xlog1py(k - 1.0, -p) + np.log(p), -np.inf),
+    ("p",),
+    lambda p: (p > 0) & (p <= 1),
+    below=lambda k, p: -np.expm1(_xlog1py(k, -p)),
+    above=lambda k, p: np.exp(_xlog1py(k, -p)),
+    middle=lambda p: 1.0 / p,
+    spread=lambda p: (1.0 - p) / (p * p),
+    first=1,
+)
+betabinom: Discrete = Discrete(
+    "betabinom",
+    _beta_binomial,
+    ("n", "a", "b"),
+    lambda n, a, b: (n >= 0) & (n == np.floor(n)) & (a > 0) & (b > 0),
+    middle=lambda n, a, b: n * a / (a + b),
+    spread=lambda n, a, b: n * a * b * (a + b + n) / ((a + b) ** 2 * (a + b + 1.0)),
+)
 
-
-class Dirichlet:
-    """Shares that add up to 1."""
-
-    def logpdf(self, x: Any, alpha: Any) -> Any:
-        """Return the log-density of the shares along the first axis, of which the last may be left out.
-
-        Raises ValueError where shares are negative or add up to no 1, or a parameter is not above 0.
-
-        >>> round(float(dirichlet.logpdf(np.array([0.5, 0.5]), np.array([1.0, 1.0]))), 12)
-        0.0
-        """
-        x, alpha = as_array(x), as_array(alpha)
-        if x.ndim and x.shape[0] == alpha.shape[0] - 1:
-            x = np.concatenate([x, 1.0 - np.sum(x, axis=0, keepdims=True)])
-        if alpha.ndim != 1 or x.shape[:1] != alpha.shape:
-            wanted = f"wants {alpha.shape[0] if alpha.ndim else 'several'} shares, or one less"
-            raise ValueError(lesson("dirichlet.logpdf(x, alpha)", wanted, f"{x.shape} and {alpha.shape}"))
-        self._refuse(x, alpha)
-        column = alpha.reshape((-1,) + (1,) * (x.ndim - 1))
-        size = _gammaln(np.sum(alpha)) - np.sum(_gammaln(alpha))
-        return size + np.sum(_xlogy(column - 1.0, x), axis=0)
-
-    @staticmethod
-    def _refuse(x: Any, alpha: Any) -> None:
-        if not known(x, alpha):
-            return
-        values, heights = constant(x), constant(alpha)
-        wanted, got = "wants shares of 0 or more that add up to 1, and parameters above 0", ""
-        if not np.all(heights > 0):
-            got = f"alpha={heights}"
-        elif not (np.all(values >= 0) and np.all(np.abs(np.sum(values, axis=0) - 1.0) <= 1e-9)):
-            got = f"shares that add up to {np.sum(values, axis=0)}"
-        if got:
-            raise ValueError(lesson("dirichlet.logpdf(x, alpha)", wanted, got[:80], at_line(), "x / x.sum()"))
-
-    def rvs(self, alpha: Any, size: Any = 1, random_state: Any = None) -> Any:
-        """Return shares along a last axis, behind those of `size`: a differentiable function of `alpha`.
-
-        >>> dirichlet.rvs(np.array([1.0, 2.0, 3.0]), 4).shape
-        (4, 3)
-        """
-        alpha = as_array(alpha)
-        if alpha.ndim != 1:
-            raise ValueError(lesson("dirichlet.rvs(alpha)", "wants a vector", f"{alpha.shape}", at_line()))
-        return sampling.shares(_size("dirichlet.rvs", size, random_state, []), alpha)
-
-
-class MultivariateNormal:
-    """Vectors of which every weighed sum is normal."""
-
-    def logpdf(self, x: Any, mean: Any = None, cov: Any = 1.0) -> Any:
-        """Return the log-density of the vectors along the last axis; of numbers where `mean` and `cov` are.
-
-        Raises LinAlgError unless `cov` is positive, ValueError for vectors of another length.
-
-        >>> float(multivariate_normal.logpdf(np.zeros(2), np.zeros(2)).round(6))
-        -1.837877
-        """
-        x, cov = as_array(x), as_array(cov)
-        n = cov.shape[0] if cov.ndim else int(np.size(0.0 if mean is None else mean))
-        if cov.ndim < 2:
-            cov = cov * np.eye(n) if cov.ndim == 0 else np.diag(cov)
-        factor = np.linalg.cholesky(cov)
-        x = np.expand_dims(x, -1) if x.ndim == 0 or (n == 1 and x.ndim == 1) else x
-        d = x if mean is None else x - as_array(mean)
-        if d.shape[-1] == 1 < n:
-            d = d + np.zeros(n)
-        if d.shape[-1] != n:
-            wanted = f"wants vectors of {n} entries, as many as mean and cov are of"
-            raise ValueError(lesson("multivariate_normal.logpdf(x)", wanted, f"{x.shape}", at_line()))
-        white = np.linalg.solve(factor, np.swapaxes(d.reshape((-1, n)), 0, 1))
-        size = n * _LOG_ROOT_TWO_PI + np.sum(np.log(np.diagonal(factor)))
-        return (-0.5 * np.sum(white * white, axis=0) - size).reshape(d.shape[:-1])
-
-    def rvs(self, mean: Any = None, cov: Any = 1.0, size: Any = None, random_state: Any = None) -> Any:
-        """Return normal vectors, along a last axis behind those of `size`: differentiable by mean and `cov`.
-
-        >>> multivariate_normal.rvs(np.zeros(2), np.eye(2), 5).shape
-        (5, 2)
-        """
-        cov = as_array(cov)
-        n = cov.shape[0] if cov.ndim else int(np.size(0.0 if mean is None else mean))
-        if cov.ndim < 2:
-            cov = cov * np.eye(n) if cov.ndim == 0 else np.diag(cov)
-        shape = _size("multivariate_normal.rvs", () if size is None else size, random_state, [])
-        drawn = normal((*shape, n)) @ np.swapaxes(np.linalg.cholesky(cov), 0, 1)
-        return drawn if mean is None else drawn + as_array(mean)
-
-
+# --- vectors ------------------------------------------------------------------------------------------------
 dirichlet: Dirichlet = Dirichlet()
 multivariate_normal: MultivariateNormal = MultivariateNormal()
+multivariate_t: MultivariateT = MultivariateT()
+multinomial: Multinomial = Multinomial()
+
+__getattr__, __dir__ = reader("stats", [*globals()])
