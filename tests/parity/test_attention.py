@@ -37,11 +37,49 @@ def layer(name, inputs, *args, fixed=(), **options):
     )
 
 
+W, U, MAPS, BIASES = (rng.normal(size=s) for s in ((24, 8), (8, 8), (3, 8, 8), (2, 1, 1, 8)))
+STATIC = rng.normal(size=(2, 4, 3, 4))
+
+
+def by_hand(said, *inputs, maps=(W, None), biases=(None, None), zero=False, out=(U, None), **options):
+    """Return the row of the function, whose weights are inputs like the rest."""
+    path, count = "nn.functional.multi_head_attention_forward", len(inputs)
+
+    def arranged(space):
+        class Called(space.Module):
+            def forward(self, *xs):
+                q, k, v, w, *more = xs
+                named = dict(zip(keys, more, strict=True))
+                learned = named.pop("bias_k", None), named.pop("bias_v", None)
+                bias, last = named.pop("in_proj_bias", None), named.pop("out_proj_bias", None)
+                output = named.pop("out_proj_weight")
+                function = space.functional.multi_head_attention_forward
+                return function(q, k, v, 8, 2, w, bias, *learned, zero, 0.0, output, last, **named, **options)
+
+        return Called()
+
+    given = {"out_proj_weight": out[0], "out_proj_bias": out[1], "in_proj_bias": maps[1]}
+    given |= {"bias_k": biases[0], "bias_v": biases[1]}
+    given |= {k: options.pop(k) for k in list(options) if isinstance(options[k], np.ndarray)}
+    keys = [k for k, x in given.items() if x is not None]
+    arrays = (*inputs[:count], maps[0], *(given[k] for k in keys))
+    return Row(f"multi_head_attention_forward {said}", None, path, arrays, build=arranged, rtol=1e-8)
+
+
 SELF = (X, X, X)
+BY_HAND = [
+    *(by_hand("plain", *SELF), by_hand("biased", *SELF, maps=(W, W[:, 0]), out=(U, U[0]))),
+    by_hand("longer", *SELF, biases=tuple(BIASES), zero=True, key_padding_mask=PADDED, attn_mask=HIDDEN),
+    by_hand("alone", X[:, 0], X[:, 1], X[:, 0], key_padding_mask=PADDED[1], average_attn_weights=False),
+    by_hand("separate", X, MEMORY, MEMORY, maps=(None, None), use_separate_proj_weight=True, q_proj_weight=MAPS[0], k_proj_weight=MAPS[1], v_proj_weight=MAPS[2]),
+    by_hand("static", *SELF, static_k=STATIC[0], static_v=STATIC[1], need_weights=False),
+    by_hand("causal", *SELF, attn_mask=CAUSAL > -1, need_weights=False),
+]  # fmt: skip
 LONGER = {"add_bias_kv": True, "add_zero_attn": True}
 OPTIONS = ("bias", "batch_first", "add_zero_attn")
 SMALL = {"dim_feedforward": 6, "dropout": 0.3}
 ROWS = [
+    *BY_HAND,
     *(attention(Q, K, V), attention(Q, K, V, is_causal=True), attention(Q, K, V, scale=0.3)),
     *(attention(Q, K, V, MASK), attention(Q, K, V, ADDED), attention(Q[0, 0], K[0, 0], V[0, 0])),
     attention(Q, K[:, :2], V[:, :2], enable_gqa=True),

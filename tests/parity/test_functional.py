@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.parity.compare import Row, agree
 
+from clearprop import compile
 from clearprop.nn import functional as F
 
 torch = pytest.importorskip("torch")
@@ -69,6 +70,7 @@ CONVOLUTION = [
     *(call(f"conv_transpose{n}d", WITH_AXES[f"{n}d"], kernel(n, (4, 1)), groups=2, dilation=2) for n in (1, 2, 3)),
     *(call("unfold", PLANE, kernel_size=(2, 3), padding=1, stride=2), call("fold", rng.normal(size=(2, 12, 20)), output_size=(6, 5), kernel_size=2)),
     *(call("pixel_shuffle", PLANE, upscale_factor=2), call("pixel_unshuffle", PLANE[..., :6], downscale_factor=3)),
+    *(call("conv_tbc", SPACE[0, 0], kernel(1, (7, 3)).transpose(2, 0, 1).copy(), SHIFT[:3], pad=p) for p in (0, 2)),
     call("channel_shuffle", PLANE, groups=2, second=False),
 ]  # fmt: skip
 NORMS = [
@@ -108,3 +110,65 @@ def test_like_pytorch(row):
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_compiled_like_pytorch(row, executor):
     agree(row, np.float64, executor)
+
+
+GROUPS = {  # PyTorch wants rows of whole 16 bytes
+    "rows": (rng.normal(size=(7, 4)), rng.normal(size=(3, 4, 8)), [2, 2, 7]),
+    "columns": (rng.normal(size=(2, 3, 4)), rng.normal(size=(4, 8)), [1, 8]),
+    "terms": (rng.normal(size=(3, 8)), rng.normal(size=(8, 4)), [5, 8]),
+    "stacks": (rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 4, 8)), None),
+}
+
+
+def grouped(kind):
+    """Return the row of a product of groups: PyTorch has it in float32 alone, so both sides take it there."""
+    *matrices, ends = GROUPS[kind]
+
+    def build(space):
+        theirs = space is torch.nn
+        offs = None if ends is None else (torch.tensor if theirs else np.array)(ends)
+
+        class Grouped(space.Module):
+            def forward(self, a, b, *more):
+                a, b = (x.float() if theirs else x.astype(np.float32) for x in (a, b))
+                at = more[0].to(torch.int32) if theirs and more else more[0] if more else offs
+                return space.functional.grouped_mm(a, b, offs=at)
+
+        return Grouped()
+
+    inputs = (*matrices, *([] if ends is None else [np.array(ends)]))
+    path = "nn.functional.grouped_mm"
+    return Row(f"grouped_mm of {kind}", None, path, inputs, build=build, rtol=1e-4)
+
+
+GROUPED = [grouped(kind) for kind in GROUPS]
+
+
+@pytest.mark.parametrize("executor", ["", "numpy", "llvm"])
+@pytest.mark.parametrize("row", GROUPED, ids=str)
+def test_products_of_groups_like_pytorch(row, executor):
+    agree(row, np.float64, executor)
+
+
+def test_rows_beyond_the_last_group_give_0_in_both_forms():
+    rows, experts, ends = np.ones((4, 2)), np.ones((2, 2, 1)), np.array([1, 3])
+
+    eager = F.grouped_mm(rows, experts, offs=ends)
+    planned = compile(lambda n: F.grouped_mm(rows, experts, offs=n), executor="numpy")
+
+    assert np.asarray(eager).ravel().tolist() == [2, 2, 2, 0]
+    for _ in range(2):
+        assert np.asarray(planned(ends)).ravel().tolist() == [2, 2, 2, 0]
+    assert np.asarray(planned(np.array([0, 4]))).ravel().tolist() == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"offs": np.array([3, 1])}, "rising from 0"), ({"offs": np.array([1, 5])}, "rising from 0"), ({"offs": np.array([1.0, 4.0])}, "wants integers"),
+        ({"offs": np.array([4])}, "an end for each group"), ({}, "wants offs for a matrix"), ({"offs": np.array([1, 4]), "bias": np.ones(1)}, "adds no bias"),
+    ],
+)  # fmt: skip
+def test_products_of_groups_say_what_does_not_fit(change, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        F.grouped_mm(np.ones((4, 2)), np.ones((2, 2, 1)), **change)

@@ -15,9 +15,9 @@ FLAT, LINE = rng.normal(size=(5, 4)), rng.normal(2.0, 3.0, size=(3, 4, 5))
 PLANE, SPACE = rng.normal(size=(2, 4, 3, 2)), rng.normal(size=(2, 4, 2, 2, 2))
 
 
-def norm(name, x, *args, evaluate=False, **options):
+def norm(name, x, *args, evaluate=False, second=True, **options):
     named = f"{name}{x.shape} {args} {options}{' in evaluation' * evaluate}"
-    return Row(named, getattr(nn, name), f"nn.{name}", (x,), args, options, evaluate, rtol=1e-8)
+    return Row(named, getattr(nn, name), f"nn.{name}", (x,), args, options, evaluate, second, rtol=1e-8)
 
 
 ROWS = [
@@ -43,6 +43,9 @@ ROWS = [
         norm("GroupNorm", LINE, 1, 4),
     ),
     *(norm("LocalResponseNorm", PLANE, 2, 0.3, 0.6, 1.5), norm("LocalResponseNorm", LINE, 3)),
+    norm(
+        "CrossMapLRN2d", PLANE[:, :2], 5, 0.3, 0.6, 1.5, second=False
+    ),  # PyTorch's is right for so few channels
 ]
 
 
@@ -121,3 +124,20 @@ def test_reset_forgets_the_statistics():
     layer.reset_parameters()
     assert not np.any(layer.running_mean.value)
     assert np.all(layer.running_var.value == 1)
+
+
+def test_cross_map_lrn_is_the_mean_over_channels_around_each():
+    x, size = np.random.default_rng(1).normal(size=(2, 7, 2, 3)), 3
+    padded = np.pad(x**2, [(0, 0), (1, 1), (0, 0), (0, 0)])
+    means = np.stack([padded[:, c : c + size].sum(axis=1) / size for c in range(7)], axis=1)
+
+    found = nn.CrossMapLRN2d(size, 0.3, 0.6, 1.5)(x)
+
+    np.testing.assert_allclose(np.asarray(found), x / (1.5 + 0.3 * means) ** 0.6, rtol=1e-12)
+
+
+def test_cross_map_lrn_wants_an_odd_size_and_images():
+    with pytest.raises(ValueError, match="wants an odd size"):
+        nn.CrossMapLRN2d(4)
+    with pytest.raises(ValueError, match="wants images"):
+        nn.CrossMapLRN2d(3)(np.ones((2, 3, 4)))

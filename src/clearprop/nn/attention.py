@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.nn import functional as F
 from clearprop.nn import init
-from clearprop.nn.functional.attention import heads_of, projected
 from clearprop.nn.functional.layer import arrayed
+from clearprop.nn.functional.multihead import Heads, needs_mask, thirds
 from clearprop.nn.linear import Linear
 from clearprop.nn.module import Module, Parameter
-from clearprop.op import describe
 
 
 class MultiheadAttention(Module):
@@ -99,94 +97,28 @@ class MultiheadAttention(Module):
         Without `need_weights` the second is None. `key_padding_mask` is (n, S), `attn_mask` (L, S) or
         (n * heads, L, S). `is_causal` says that `attn_mask` is the causal one and needs it.
         """
+        heads = self._heads()
         inputs = [arrayed(x) for x in (query, key, value)]
-        alone = self._checked(inputs)
+        alone = heads.checked(inputs, self.embed_dim, self.batch_first)
+        needs_mask(heads.called, is_causal, attn_mask)
         if alone:
             inputs = [x[None] for x in inputs]
         elif not self.batch_first:
             inputs = [np.swapaxes(x, 0, 1) for x in inputs]
-        if is_causal and attn_mask is None:
-            hint = "Transformer.generate_square_subsequent_mask(L)"
-            raise ValueError(
-                lesson("MultiheadAttention(is_causal=True)", "wants attn_mask as well", hint=hint)
-            )
-        q, k, v = (self._projected(x, i) for i, x in enumerate(inputs))
-        k, v, extra = self._lengthened(k, v)
-        mask = self._mask(attn_mask, key_padding_mask, inputs, extra, alone)
-        q, k, v = (heads_of(x, self.num_heads) for x in (q, k, v))
-        if need_weights:
-            weights = F.dropout(F.attention_weights(q, k, mask), self.dropout, self.training)
-            found = weights @ v
-        else:
-            found = F.scaled_dot_product_attention(q, k, v, mask, self.dropout if self.training else 0.0)
-        together = np.swapaxes(found, 1, 2).reshape(*inputs[0].shape[:2], self.embed_dim)
-        output = self.out_proj(together)
-        shown = None
-        if need_weights:
-            shown = weights.mean(axis=1) if average_attn_weights else weights
-            shown = shown[0] if alone else shown
+        padding = key_padding_mask
+        if alone and padding is not None:
+            padding = arrayed(padding)[None]
+        output, shown = heads.attend(inputs, padding, attn_mask, need_weights, average_attn_weights)
         if alone:
-            return output[0], shown
+            return output[0], None if shown is None else shown[0]
         return (output if self.batch_first else np.swapaxes(output, 0, 1)), shown
 
-    def _checked(self, inputs: list[Any]) -> bool:
-        """Complain about shapes that do not fit; tell whether there is no batch axis."""
-        query, key, value = inputs
-        axes = {len(x.shape) for x in inputs}
-        place = 0 if len(query.shape) == 2 or not self.batch_first else 1
-        fits = axes in ({2}, {3}) and query.shape[-1] == self.embed_dim
-        if not fits or key.shape[place] != value.shape[place]:
-            wanted = f"wants queries of {self.embed_dim} features and as many keys as values"
-            got = ", ".join(describe(x) for x in inputs)
-            raise ValueError(lesson("MultiheadAttention(...)(query, key, value)", wanted, got))
-        return axes == {2}
-
-    def _projected(self, x: Any, i: int) -> Any:
-        part = slice(i * self.embed_dim, (i + 1) * self.embed_dim)
+    def _heads(self) -> Heads:
+        """Return what `multi_head_attention_forward` makes of its arguments."""
         if self._shared:
-            return projected(x, self.in_proj_weight, self.in_proj_bias, part)
-        weight = getattr(self, f"{'qkv'[i]}_proj_weight")
-        return F.linear(x, weight, None if self.in_proj_bias is None else self.in_proj_bias[part])
-
-    def _lengthened(self, k: Any, v: Any) -> tuple[Any, Any, int]:
-        """Return keys and values with the learned one and the zero one at the end, and how many these are."""
-        rows = (k.shape[0], 1, self.embed_dim)
-        extra = 0
-        if self.bias_k is not None:
-            k = np.concatenate([k, np.broadcast_to(self.bias_k, rows)], axis=1)
-            v = np.concatenate([v, np.broadcast_to(self.bias_v, rows)], axis=1)
-            extra += 1
-        if self.add_zero_attn:
-            k, v = (np.concatenate([x, np.zeros(rows, x.dtype)], axis=1) for x in (k, v))
-            extra += 1
-        return k, v, extra
-
-    def _mask(self, attn_mask: Any, padding: Any, inputs: list[Any], extra: int, alone: bool) -> Any:
-        """Return what is added to the scores, (n or 1, heads or 1, L or 1, S), or None."""
-        n, length = inputs[0].shape[:2]
-        keys = inputs[1].shape[1]
-        total: Any = None
-        if attn_mask is not None:
-            mask = arrayed(attn_mask)
-            if mask.shape not in ((length, keys), (n * self.num_heads, length, keys)):
-                wanted = f"wants {(length, keys)} or {(n * self.num_heads, length, keys)}"
-                raise ValueError(lesson("MultiheadAttention(attn_mask=)", wanted, describe(mask)))
-            by_head = (n, self.num_heads) if len(mask.shape) == 3 else (1, 1)
-            total = _added(mask, inputs[0].dtype).reshape(*by_head, length, keys)
-        if padding is not None:
-            mask = arrayed(padding)
-            if mask.shape != ((keys,) if alone else (n, keys)):
-                wanted = f"wants {(keys,) if alone else (n, keys)}"
-                raise ValueError(lesson("MultiheadAttention(key_padding_mask=)", wanted, describe(mask)))
-            mask = _added(mask, inputs[0].dtype).reshape(n, 1, 1, keys)
-            total = mask if total is None else total + mask
-        if extra and total is not None:
-            total = np.concatenate([total, np.zeros((*total.shape[:-1], extra), total.dtype)], axis=-1)
-        return total
-
-
-def _added(mask: Any, dtype: Any) -> Any:
-    """Return a mask as what is added to the scores: -inf where a boolean one is True."""
-    if mask.dtype.kind == "b":
-        return np.where(mask, -np.inf, 0.0).astype(dtype)
-    return mask if mask.dtype == dtype else mask.astype(dtype)
+            weights = thirds(self.in_proj_weight, self.embed_dim)
+        else:
+            weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        biases = self.in_proj_bias, self.bias_k, self.bias_v
+        set_so = self.add_zero_attn, self.dropout if self.training else 0.0
+        return Heads("MultiheadAttention(...)", self.num_heads, weights, *biases, *set_so, self.out_proj)

@@ -292,3 +292,28 @@ class LocalResponseNorm(Module):
     def forward(self, x: Any) -> Tensor:
         """Return x divided by what its neighbours add up to."""
         return F.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+
+class CrossMapLRN2d(LocalResponseNorm):
+    """`LocalResponseNorm` of images (n, channels, height, width), over an odd number of channels.
+
+    So Caffe defined it. PyTorch's forgets to take channel 0 out of its moving sum, so that it differs from
+    channel (size + 1) / 2 on, counted from 0, and its gradient leaves out a neighbour of the first channels.
+    Raises ValueError for an even size: no channel is in the middle of such a window.
+
+    >>> CrossMapLRN2d(3, alpha=3.0, beta=1.0)(np.ones((1, 3, 1, 1))).ravel()
+    array([0.33333333, 0.25      , 0.33333333])
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        if size % 2 != 1:
+            hint = "LocalResponseNorm(size)"
+            raise ValueError(lesson("CrossMapLRN2d(size)", "wants an odd size", f"{size}", hint=hint))
+        super().__init__(size, alpha, beta, k)
+
+    def forward(self, x: Any) -> Tensor:
+        """Return x divided by what its neighbours add up to."""
+        if len(np.shape(x)) != 4:
+            wanted = "wants images, (n, channels, height, width)"
+            raise ValueError(lesson("CrossMapLRN2d(...)(x)", wanted, describe(x), hint="x[None]"))
+        return super().forward(x)

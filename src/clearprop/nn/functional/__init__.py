@@ -45,6 +45,7 @@ from clearprop.nn.functional.convolution import (
     conv1d,
     conv2d,
     conv3d,
+    conv_tbc,
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
@@ -74,6 +75,9 @@ from clearprop.nn.functional.embedding import (
     embedding_bag,
     one_hot,
 )
+from clearprop.nn.functional.grouped import (
+    grouped_mm,
+)
 from clearprop.nn.functional.layer import (
     flatten,
     linear,
@@ -99,6 +103,9 @@ from clearprop.nn.functional.margin import (
     multilabel_soft_margin_loss,
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
+)
+from clearprop.nn.functional.multihead import (
+    multi_head_attention_forward,
 )
 from clearprop.nn.functional.norm import (
     batch_norm,
@@ -164,6 +171,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
@@ -188,6 +196,7 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "grouped_mm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
@@ -218,6 +227,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",

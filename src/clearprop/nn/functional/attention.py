@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.nn.functional.dropout import dropout, probability
-from clearprop.nn.functional.layer import arrayed, linear
+from clearprop.nn.functional.layer import arrayed
 from clearprop.op import describe
 from clearprop.ops.attention import BLOCK
 from clearprop.ops.random import drawn_state
@@ -166,13 +166,3 @@ def sinusoidal(length: int, size: int, base: float = 10000.0) -> Any:
     """
     angles = np.arange(length)[:, None] * base ** (-2 * (np.arange(size) // 2) / size)
     return np.where(np.arange(size) % 2 == 0, np.sin(angles), np.cos(angles)).astype(np.float32)
-
-
-def heads_of(x: Any, heads: int) -> Any:
-    """Return (n, L, E) as (n, heads, L, E / heads)."""
-    return np.swapaxes(x.reshape(*x.shape[:2], heads, x.shape[2] // heads), 1, 2)
-
-
-def projected(x: Any, weight: Any, bias: Any, part: slice) -> Any:
-    """Return x W^T + b with the rows `part` of a weight that several maps share."""
-    return linear(x, weight[part], None if bias is None else bias[part])

@@ -71,6 +71,23 @@ def conv3d(
     return _convolution(3, x, weight, bias, stride, padding, dilation, groups)
 
 
+def conv_tbc(x: Any, weight: Any, bias: Any, pad: int = 0) -> Any:
+    """Return the convolution along the first axis of x (time, batch, channels): (time', batch, units).
+
+    `weight` is (size, channels, units), `bias` (units,), `pad` how many zeros there are at both ends of the
+    time; otherwise see `conv1d`.
+
+    >>> import numpy as np
+    >>> conv_tbc(np.ones((3, 1, 2)), np.ones((2, 2, 1)), np.array([0.5])).ravel()
+    array([4.5, 4.5])
+    """
+    x, weight, called = arrayed(x), arrayed(weight), "conv_tbc(x, weight, bias)"
+    if len(x.shape) != 3 or len(weight.shape) != 3:
+        wanted = "wants x (time, batch, channels) and a weight (size, channels, units)"
+        raise ValueError(lesson(called, wanted, f"{describe(x)} and {describe(weight)}"))
+    return conv1d(x.transpose(1, 2, 0), weight.transpose(2, 1, 0), bias, padding=pad).transpose(2, 0, 1)
+
+
 def _convolution(
     axes: int, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:

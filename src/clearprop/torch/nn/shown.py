@@ -19,6 +19,7 @@ _WORDS = {
     "GroupNorm": "num_groups! num_channels! eps affine bias", "Hardshrink": "lambd!", "Softshrink": "lambd!",
     "InstanceNorm1d": _NORM, "InstanceNorm2d": _NORM, "InstanceNorm3d": _NORM,
     "LayerNorm": "normalized_shape! eps elementwise_affine bias", "LocalResponseNorm": "size! alpha beta k",
+    "CrossMapLRN2d": "size! alpha beta k",
     "MaxPool1d": _POOL, "MaxPool2d": _POOL, "MaxPool3d": _POOL,
     "RMSNorm": "normalized_shape! eps elementwise_affine", "Unflatten": "dim unflattened_size",
     **{f"{kind}Pad{n}d": "padding!" for kind in ("Zero", "Reflection", "Replication", "Circular") for n in "123"},
