@@ -115,7 +115,7 @@ def test_the_kept_model_is_that_of_a_run_without_repeats(tmp_path, capsys):
     (["--time", "day", "--group", "patient"], "--time: does not go with --group"),
     (["--time", "day", "--folds", "3"], "--time: does not go with --folds"),
     (["--seeds", "2", "--test-split", "0"], "--seeds: wants rows to test on"),
-    (["--folds", "3", "--stream"], "--folds: wants all rows in memory"),
+    (["--folds", "3", "--stream"], "--folds: wants all rows in memory to divide them"),
     (["--group", "patien"], "Try 'patient'"),
     (["--time", "patient"], "patient"),
 ])  # fmt: skip

@@ -95,7 +95,6 @@ def test_a_search_whose_trainings_all_fail_keeps_the_usual_settings():
     (["--search", "x"], "--search"),
     (["--search", "3", "--folds", "3"], "--search: does not go with --folds"),
     (["--search", "3", "--validation-split", "0"], "--search: wants validation rows"),
-    (["--search", "3", "--stream"], "--search: wants all rows in memory"),
     (["--search", "3", "--hidden", "8", "--lr", "0.1", "--dropout", "0", "--weight-decay", "0"],
      "--search: wants something to search"),
 ])  # fmt: skip

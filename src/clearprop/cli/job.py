@@ -166,6 +166,11 @@ class Job:
         )
         return [f"{told} said: the class whose probability times its weight is the largest"]
 
+    @contextmanager
+    def laid_out(self, report: TrainingReport) -> Iterator[None]:
+        """Inside the block what is learned from lies where trainings read it."""
+        yield
+
     def data(self) -> Any:
         """Return what the network learns from, as `fit` takes it."""
         return self.weighed(self.training)
@@ -282,7 +287,14 @@ class Job:
 
         if self.args.class_weight is None:
             return None
-        return weights_of_classes(self.args.class_weight, self.model.target, self.training)
+        return weights_of_classes(self.args.class_weight, self.model.target, self.counts)
+
+    def counts(self) -> Any:
+        """Return how many of the rows to learn from each class has."""
+        import numpy as np
+
+        target: Any = self.model.target
+        return np.bincount(target.encode(self.training), minlength=len(target.values))
 
     def _optimizer(self) -> Any:
         from clearprop import optim
@@ -366,6 +378,7 @@ class StreamedJob(Job):
     table: Table
 
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
+        from clearprop.cli.settling import StreamedWeights, weights_of_rows
         from clearprop.data import stream_table
         from clearprop.data.reading.sources import is_read_once
 
@@ -376,6 +389,9 @@ class StreamedJob(Job):
             raise InputError(lesson("--stream", wanted, repr(args.data), hint=hint))
         if _one_scale(args):
             raise InputError(lesson("--stream", "scales each column by its own spread", "--scaling table"))
+        asked = asked_columns(args)
+        set_aside(args, args.target, asked)
+        self.weights = None if args.sample_weight is None else StreamedWeights(args.sample_weight)
         self.stream = stream_table(
             args.data,
             args.target,
@@ -383,7 +399,8 @@ class StreamedJob(Job):
             test=args.test_split,
             seed=args.seed,
             task=args.task,
-            columns=asked_columns(args),
+            columns=asked,
+            watch=None if self.weights is None else self.weights.look,
             loss=args.loss or "mse",
             levels=levels_of(args),
             robust=not args.plain,
@@ -393,6 +410,9 @@ class StreamedJob(Job):
         self.reading, self.table, self.training = stream.reading, stream.sample, stream.sample
         self.validation, self.test = stream.validation, stream.test
         self.parts = tuple(range(number) for number in stream.rows)  # type: ignore[assignment]
+        told_aside(args, self.reading)
+        for part in (self.validation, self.test):
+            weights_of_rows(args, part)
         if args.loss is not None and self.reading.task == "classification":
             raise _no_number()
         self._make(hidden, stream.columns, stream.target)
@@ -401,7 +421,8 @@ class StreamedJob(Job):
     def tell(self, report: TrainingReport) -> None:
         """Print what was found in the table."""
         width = sum(column.width for column in self.stream.columns)
-        size = self.stream.rows[0] * (4 * width + (4 if self.reading.task == "regression" else 8))
+        more = (4 if self.reading.task == "regression" else 8) + 4 * (self.weights is not None)
+        size = self.stream.rows[0] * (4 * width + more)
         drawn = f"{len(self.table):,} rows, drawn by chance, told what each column is"
         self.reading.remarks += self._weighed_classes()
         self.reading.remarks.append(
@@ -414,8 +435,18 @@ class StreamedJob(Job):
         """Return batches from the file of encoded rows."""
         return self.rows.batches(self.args.batch_size, seed=self.args.seed)
 
-    def train(self, report: TrainingReport) -> History:
-        """Write the encoded rows into a file, learn from them, and take the file away."""
+    def begin(self, hidden: list[int], parts: tuple[Any, Any, Any]) -> None:
+        """Make the network anew: how the rows are divided was settled as they were read."""
+        self.remake(hidden)
+
+    def counts(self) -> Any:
+        """Return how many of the rows to learn from each class has: of a sample, until all are laid out."""
+        return super().counts() if self.stream.counts is None else self.stream.counts
+
+    @contextmanager
+    def laid_out(self, report: TrainingReport) -> Iterator[None]:
+        """Write the encoded rows into a file, which all trainings learn from, and take it away."""
+        from clearprop.cli.settling import none_counts
         from clearprop.data.twins import Twins
         from clearprop.files import make_room
 
@@ -425,11 +456,18 @@ class StreamedJob(Job):
             path = Path(place, "rows")
             make_room(path, 4 * self.stream.rows[0] * (sum(c.width for c in self.stream.columns) + 2))
             twins = [Twins(self._read(), part) for part in (self.validation, self.test)]
-            self.rows = self.stream.cache(path, [twin.see for twin in twins])
+            give = None if self.weights is None else self.weights.give
+            self.rows = self.stream.cache(path, [twin.see for twin in twins], give)
+            if give is not None and not any(batch[1][1].any() for batch in self.data().in_order()):
+                raise none_counts(self.args.sample_weight, len(self.rows))
             for remark in self._known_said([twin.count for twin in twins]):
                 self.reading.remarks.append(remark)
                 report.note(remark)
-            history = super().train(report)
+            yield
+
+    def train(self, report: TrainingReport) -> History:
+        """Learn from the file of encoded rows."""
+        history = super().train(report)
         report.say(f"memory at its peak: {_peak():,.0f} MB\n")
         return history
 
@@ -481,13 +519,7 @@ def _inspected(args: argparse.Namespace) -> tuple[Any, Any]:
     for name, purpose in ((args.group, "the groups"), (args.sample_weight, "the weights of rows")):
         if name is not None:
             table.found(name, purpose)
-            asked.setdefault(name, "ignore")
-    if args.sample_weight is not None:
-        if args.sample_weight == target:
-            raise InputError(lesson("--sample-weight", "wants another column than the target", repr(target)))
-        if asked[args.sample_weight] != "ignore":
-            got = f"--column {args.sample_weight}={asked[args.sample_weight]}"
-            raise InputError(lesson("--sample-weight", "names a column that the network does not read", got))
+    set_aside(args, target, asked)
     reading = inspection.inspect(
         table,
         target,
@@ -499,13 +531,32 @@ def _inspected(args: argparse.Namespace) -> tuple[Any, Any]:
     )
     if args.loss is not None and reading.task == "classification":
         raise _no_number()
+    told_aside(args, reading)
+    table = inspection.with_target(table, reading)
+    weights_of_rows(args, table)
+    return reading, table
+
+
+def set_aside(args: argparse.Namespace, target: str, asked: dict[str, str]) -> None:
+    """Leave out the columns of groups and of weights; raises InputError where that cannot be."""
+    for name in (args.group, args.sample_weight):
+        if name is not None:
+            asked.setdefault(name, "ignore")
+    if args.sample_weight is None:
+        return
+    if args.sample_weight == target:
+        raise InputError(lesson("--sample-weight", "wants another column than the target", repr(target)))
+    if asked[args.sample_weight] != "ignore":
+        got = f"--column {args.sample_weight}={asked[args.sample_weight]}"
+        raise InputError(lesson("--sample-weight", "names a column that the network does not read", got))
+
+
+def told_aside(args: argparse.Namespace, reading: Any) -> None:
+    """Say what the columns that are left out are for."""
     for name, purpose in ((args.group, "rows with one value of it stay together"),
                           (args.sample_weight, "how much each row counts")):  # fmt: skip
         if name is not None and not reading.findings[name].used:
             reading.findings[name].says = [f"left out: {purpose}"]
-    table = inspection.with_target(table, reading)
-    weights_of_rows(args, table)
-    return reading, table
 
 
 def levels_of(args: argparse.Namespace) -> tuple[float, ...]:

@@ -195,7 +195,8 @@ class PictureJob(Job):
         if self.args.class_weight is None:
             return None
         labels = self.pictures.labels[self.parts[0]]
-        return named_weights(self.args.class_weight, self.pictures.classes, labels)
+        counts = np.bincount(labels, minlength=len(self.pictures.classes))
+        return named_weights(self.args.class_weight, self.pictures.classes, counts)
 
     def some(self) -> tuple[Any, Any]:
         """Return pictures to learn from, a few hundred at most, as inputs and targets."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from clearprop.errors import InputError, lesson
 from clearprop.train import measures
 from clearprop.train.importance import typical_features
 from clearprop.train.measures import as_they_occur
-from clearprop.train.weighting import class_weights
+from clearprop.train.weighting import balanced, precise
 
 Array = npt.NDArray[Any]
 
@@ -111,31 +111,59 @@ def weights_of_rows(args: Any, table: Table) -> Array | None:
     if name is None or not len(table):
         return None
     table.found(name, "the weights of rows")
+    weights = rows_weighed(name, table)
+    if not weights.any():
+        raise none_counts(name, len(table))
+    return weights
+
+
+def rows_weighed(name: str, table: Table) -> Array:
+    """Return the weights of rows that a column holds; raises InputError for one that is not 0 or more."""
     weights = numbers_only(table, name)
     wrong = np.flatnonzero(~(weights >= 0))
     if len(wrong):
         got = table.where(name, int(wrong[0]))
         raise InputError(lesson("--sample-weight", f"wants numbers of 0 or more in {name!r}", got))
-    if not weights.any():
-        got = f"0 in all {len(table):,} rows to learn from, to validate or to test"
-        raise InputError(lesson("--sample-weight", f"wants a row that counts by {name!r}", got))
     return weights
 
 
-def weights_of_classes(text: str, target: Target, training: Table) -> Array:
-    """Return a weight for each class, of `balanced` or `NAME=NUMBER,...`; a class not named has 1."""
+class StreamedWeights:
+    """The weights of rows in a table that is gone through twice: looked at first, given then."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.largest = name, 0.0
+
+    def look(self, table: Table) -> None:
+        """Take note of some rows' weights; raises InputError for one that is not 0 or more."""
+        self.largest = max(self.largest, float(rows_weighed(self.name, table).max(initial=0.0)))
+
+    def give(self, table: Table) -> Array:
+        """Return the weights of rows, far from the ends of float32: only how they compare matters."""
+        weights = rows_weighed(self.name, table)
+        return precise(np.append(weights, self.largest), np.float32)[:-1]
+
+
+def none_counts(name: str, rows: int) -> InputError:
+    """Return the error for rows whose weights are all 0."""
+    got = f"0 in all {rows:,} rows to learn from, to validate or to test"
+    return InputError(lesson("--sample-weight", f"wants a row that counts by {name!r}", got))
+
+
+def weights_of_classes(text: str, target: Target, counts: Callable[[], Array]) -> Array:
+    """Return a weight for each class, of `balanced` or `NAME=NUMBER,...`; a class not named has 1.
+
+    `counts` gives the number of rows of each class among those to learn from.
+    """
     if not isinstance(target, Classes):
         raise InputError(lesson("--class-weight", "is of classes", f"{target.name!r} is a number"))
-    return named_weights(text, target.values, target.encode(training))
+    return named_weights(text, target.values, counts())
 
 
-def named_weights(text: str, names: Sequence[str], classes: Array) -> Array:
-    """Return a weight for each of the names; `classes` are those of the rows to learn from."""
-    weights = np.ones(len(names), np.float32)
+def named_weights(text: str, names: Sequence[str], counts: Array) -> Array:
+    """Return a weight for each of the names; `counts` are the rows to learn from of each."""
     if text == "balanced":
-        found = class_weights("balanced", classes)
-        weights[: len(found)] = found
-        return weights
+        return np.asarray(balanced(counts), np.float32)
+    weights = np.ones(len(names), np.float32)
     named: set[str] = set()
     for part in text.split(","):
         name, _, number = part.rpartition("=")
@@ -154,7 +182,7 @@ def named_weights(text: str, names: Sequence[str], classes: Array) -> Array:
             raise InputError(lesson("--class-weight", "wants one weight for each class", f"{name!r} twice"))
         named.add(name)
         weights[names.index(name)] = weight
-    if not weights[np.unique(classes)].any():
+    if not weights[counts > 0].any():
         raise InputError(
             lesson("--class-weight", "wants a weight above 0 for a class that occurs", repr(text))
         )

@@ -127,8 +127,6 @@ def _run(args: argparse.Namespace, hidden: list[int]) -> int:
     """Train, as one process or as the first of several."""
     from clearprop.cli.picture_report import PictureReport
     from clearprop.cli.train_report import TrainingReport
-    from clearprop.files import free_room, whole_folder
-    from clearprop.train import NonFiniteLossError
 
     output = _outputs(args)
     kind = PictureReport if is_pictorial(args) else TrainingReport
@@ -136,6 +134,16 @@ def _run(args: argparse.Namespace, hidden: list[int]) -> int:
     asked = copy.copy(args)
     job = _job(args, hidden)
     job.tell(report)
+    with job.laid_out(report):
+        return _learned(job, asked, hidden, report, output)
+
+
+def _learned(job: Any, asked: argparse.Namespace, hidden: list[int], report: Any, output: Path) -> int:
+    """Search, repeat, train and write, as it was asked for; return the status."""
+    from clearprop.files import free_room, whole_folder
+    from clearprop.train import NonFiniteLossError
+
+    args = job.args
     if asked.search is not None:
         from clearprop.cli.search import searched
 
@@ -305,13 +313,9 @@ def _check_model(args: argparse.Namespace) -> None:
 
 def _check_division(args: argparse.Namespace) -> None:
     """Raise InputError for ways to divide the rows that do not go together."""
-    together = [
-        name
-        for name in ("group", "time", "folds", "seeds", "search", "sample_weight")
-        if getattr(args, name) is not None
-    ]
+    together = [name for name in ("group", "time", "folds") if getattr(args, name) is not None]
     if together and not is_pictorial(args) and (args.stream or too_large(args.data)):
-        wanted, hint = "wants all rows in memory", "it without --stream"
+        wanted, hint = "wants all rows in memory to divide them", "it without --stream"
         raise InputError(
             lesson(f"--{together[0].replace('_', '-')}", wanted, "a table that is read in pieces", hint=hint)
         )

@@ -20,7 +20,8 @@ Kind = tuple[tuple[int, ...], Any]
 class BlockFile:
     """Rows of some arrays, one behind the other in a file: as many as fit can be read from any place.
 
-    `kinds` has the shape of one row and the dtype of each array.
+    `kinds` has the shape of one row and the dtype of each array: inputs, targets and, where there are more,
+    what else belongs to the targets, as the weights of rows do; batches are pairs then, (x, (y, weights)).
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "rows"
@@ -111,14 +112,14 @@ class BlockLoader:
         """Return the number of batches in an epoch."""
         return -(-len(self.dataset) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """Give the batches of one epoch; right after `load_state_dict`, those that were left of it."""
         skipped = self._given if self._resuming else 0
         self._resuming, self._given = False, skipped
         self._start = self.generator.bit_generator.state
         return self._batches(skipped)
 
-    def _batches(self, skipped: int) -> Iterator[tuple[Array, ...]]:
+    def _batches(self, skipped: int) -> Iterator[tuple[Any, ...]]:
         number, count, size = 0, len(self), self.batch_size
         rest: tuple[Array, ...] = ()
         for mixed in self._buffers():
@@ -128,11 +129,11 @@ class BlockLoader:
                 number += 1
                 if number > skipped:
                     self._note(number, count)
-                    yield tuple(array[low : low + size] for array in rows)
+                    yield _paired(tuple(array[low : low + size] for array in rows))
             rest = tuple(array[whole:] for array in rows)
         if rest and len(rest[0]) and number + 1 > skipped:
             self._note(number + 1, count)
-            yield rest
+            yield _paired(rest)
 
     def _buffers(self) -> Iterator[tuple[Array, ...]]:
         """Yield the rows, mixed, a buffer at a time."""
@@ -172,6 +173,11 @@ class InOrder:
     def __init__(self, dataset: BlockFile, size: int = 1 << 14) -> None:
         self.dataset, self.size = dataset, size
 
-    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         for start in range(0, len(self.dataset), self.size):
-            yield self.dataset.read(start, min(start + self.size, len(self.dataset)))
+            yield _paired(self.dataset.read(start, min(start + self.size, len(self.dataset))))
+
+
+def _paired(arrays: tuple[Array, ...]) -> tuple[Any, ...]:
+    """Return the arrays of a batch as inputs and targets."""
+    return arrays if len(arrays) <= 2 else (arrays[0], arrays[1:])

@@ -140,17 +140,26 @@ class TableStream:
     blocks: Any
     shares: tuple[float, float]
     seed: int
+    counts: Array | None = None
+    """Of a target of classes, once the rows were written: how many of those to learn from each has."""
 
-    def cache(self, path: str | Path, watch: Sequence[Callable[[Table], None]] = ()) -> BlockFile:
+    def cache(
+        self,
+        path: str | Path,
+        watch: Sequence[Callable[[Table], None]] = (),
+        weights: Callable[[Table], Array] | None = None,
+    ) -> BlockFile:
         """Write the encoded training rows into a file, and return it as a source of batches.
 
-        Functions in `watch` are given the training rows of each piece. The file takes four bytes for each
-        input and eight for the target of each row.
+        Functions in `watch` are given the training rows of each piece, `weights` tells what each row counts.
+        The file takes four bytes for each input and weight, and eight for the target of each row.
         """
-        targets = np.int64 if isinstance(self.target, Classes) else np.float32
+        classes = len(self.target.values) if isinstance(self.target, Classes) else 0
         width = sum(column.width for column in self.columns)
-        shape = () if isinstance(self.target, Classes) else (1,)
-        with BlockFile.writing(path, ((width,), np.float32), (shape, targets)) as file:
+        kinds: list[Any] = [((width,), np.float32), ((), np.int64) if classes else ((1,), np.float32)]
+        kinds += [] if weights is None else [((), np.float32)]
+        counts = np.zeros(classes, np.int64)
+        with BlockFile.writing(path, *kinds) as file:
             for block in self.blocks():
                 known = ~block.absent(self.target.name)
                 training = _parts(block.lines, self.shares, self.seed) == 0
@@ -158,8 +167,12 @@ class TableStream:
                 if len(part):
                     for look in watch:
                         look(part)
-                    file.add(encode(part, self.columns), self.target.encode(part))
-        return BlockFile(path, ((width,), np.float32), (shape, targets))
+                    targets = self.target.encode(part)
+                    counts += np.bincount(targets, minlength=classes) if classes else 0
+                    weighed = [] if weights is None else [weights(part)]
+                    file.add(encode(part, self.columns), targets, *weighed)
+        self.counts = counts if classes else None
+        return BlockFile(path, *kinds)
 
 
 def stream_table(
@@ -175,6 +188,7 @@ def stream_table(
     levels: Sequence[float] = (),
     robust: bool = False,
     block_rows: int = 1 << 16,
+    watch: Callable[[Table], Any] | None = None,
     **spelling: Any,
 ) -> TableStream:
     """Go through a table once, piece by piece, and find how to learn from it; return a TableStream.
@@ -183,8 +197,8 @@ def stream_table(
     categories from all of them (of the target too, unless its `loss` is one that far numbers do not rule).
     Whether a row is held out depends on its line and `seed` alone; at most `HELD_OUT` are, for each of the
     two purposes. The table is gone through again where a column turns out to need its cells as they are
-    written. `spelling` is what `read_blocks` takes, the rest as `clearprop train` has it. Raises InputError
-    as these do.
+    written. `watch` is given each piece of it. `spelling` is what `read_blocks` takes, the rest as
+    `clearprop train` has it. Raises InputError as these do.
 
     >>> rows = "".join(f"{i % 7},{'ab'[i % 2]}\\n" for i in range(60))
     >>> stream = stream_table(("x,kind\\n" + rows).encode(), "kind")
@@ -205,7 +219,7 @@ def stream_table(
     expected = expected_rows(path)
     shares = min(validation, HELD_OUT / expected), min(test, HELD_OUT / expected)
     while True:
-        statistics, held = _gathered(blocks(), target, shares, seed)
+        statistics, held = _gathered(blocks(), target, shares, seed, watch)
         sample = stacked(statistics.sample)
         reading = inspect(sample, target, task=task, columns=asked, delimiter=sample.delimiter)
         again = _to_be_read_again(statistics, reading) - as_written
@@ -224,7 +238,11 @@ def stream_table(
 
 
 def _gathered(
-    blocks: Iterator[Table], target: str, shares: tuple[float, float], seed: int
+    blocks: Iterator[Table],
+    target: str,
+    shares: tuple[float, float],
+    seed: int,
+    watch: Callable[[Table], Any] | None,
 ) -> tuple[Statistics, tuple[Table, Table]]:
     """Return what one pass over the table finds, and the rows to validate and to test."""
     statistics = Statistics(target)
@@ -232,6 +250,8 @@ def _gathered(
     for block in blocks:
         block.found(target, "the target")
         known = ~block.absent(target)
+        if watch is not None:
+            watch(block.rows(np.flatnonzero(known)))
         statistics.seen += len(block)
         statistics.missing += int((~known).sum())
         statistics.gaps |= dict.fromkeys(missing_words(block, target))

@@ -96,6 +96,16 @@ def precise(weights: Array, dtype: Any) -> Array:
     return (weights / largest if far else weights).astype(dtype)
 
 
+def balanced(counts: Array) -> Array:
+    """Return rows / (classes that occur * rows of the class) for counts of classes, 1 for one of no row.
+
+    >>> balanced(np.array([3, 1, 0]))
+    array([0.66666667, 2.        , 1.        ])
+    """
+    present = counts > 0
+    return np.where(present, counts.sum() / (present.sum() * np.where(present, counts, 1)), 1.0)
+
+
 def class_weights(given: Any, targets: Any) -> Array:
     """Return a weight for each class 0, 1, ...: from a mapping, a sequence, or "balanced".
 
@@ -114,9 +124,7 @@ def class_weights(given: Any, targets: Any) -> Array:
     if isinstance(given, str):
         if given != "balanced":
             raise ValueError(lesson(called, 'wants "balanced" or a weight for each class', repr(given)))
-        found = np.bincount(targets, minlength=count)
-        present = found > 0
-        return np.where(present, len(targets) / (present.sum() * np.where(present, found, 1)), 1.0)
+        return balanced(np.bincount(targets, minlength=count))
     if isinstance(given, Mapping):
         strange = [k for k in given if not isinstance(k, (int, np.integer)) or k < 0]
         if strange:
