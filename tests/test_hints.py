@@ -1,5 +1,7 @@
 """What a word of another library is answered with: the text, and that what it says to try runs."""
 
+import copy
+import pickle
 import re
 import warnings
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import Tensor, hints, nn, optim
+from clearprop import Tensor, hints, nn, optim, train
 
 
 @pytest.mark.parametrize("name", hints.TENSOR)
@@ -74,16 +76,64 @@ def test_what_is_said_in_its_place_runs(name):
 
 
 @warns
-@pytest.mark.parametrize("name", sorted(hints.PACKAGE.keys() - {"save", "load", "set_grad_enabled", "jit"}))
-def test_what_is_said_in_place_of_a_name_of_the_package_runs(name):
+@pytest.mark.parametrize("name", sorted(hints.PACKAGE.keys() - {"set_grad_enabled", "jit"}))
+def test_what_is_said_in_place_of_a_name_of_the_package_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clearprop.interop.save_safetensors("model.safetensors", {"w": np.ones(2)})
     with pytest.raises(AttributeError, match=re.escape(hints.PACKAGE[name])):
         getattr(clearprop, name)
     given = GIVEN | {"t": Tensor(np.eye(3) + 1), "low": 0, "high": 5, "y": 2.0}
     exec(written(hints.PACKAGE[name]), given)
 
 
+@warns
+@pytest.mark.parametrize("name", sorted(hints.MODULE))
+def test_what_is_said_in_place_of_a_name_of_a_model_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, x = nn.Linear(2, 1), np.ones((4, 2), np.float32)
+    with pytest.raises(AttributeError, match=re.escape(hints.MODULE[name])):
+        getattr(model, name)
+    given = {"clearprop": clearprop, "model": model, "x": x, "y": x[:, :1], "loss": nn.MSELoss(), "step": len}
+    loss = (model(x) ** 2).mean()
+    clearprop.interop.save_safetensors("model.safetensors", model.state_dict())
+    given |= {
+        "optimizer": optim.SGD(model.parameters(), lr=0.1),
+        "loss": loss if name == "backward" else "mse",
+    }
+    exec(written(hints.MODULE[name]), given)
+
+
+def test_a_model_with_its_arguments_mended_is_copied_and_pickled():
+    model = nn.Sequential(nn.Linear(2, 3), nn.GELU())
+
+    assert repr(pickle.loads(pickle.dumps(model))) == repr(copy.deepcopy(model)) == repr(model)
+
+
+def test_an_error_inside_forward_is_its_own():
+    class Wrong(nn.Module):
+        def forward(self, x):
+            return len(x, x)
+
+    with pytest.raises(TypeError, match="exactly one argument"):
+        Wrong()(matrix)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"), [("array.dot(t)", "array @ t"), ("np.array([t, t])", "np.stack([...])"), ("array[0] = t[0]", "np.stack or")]
+)  # fmt: skip
+def test_what_asked_for_an_array_is_known_without_the_text_of_the_line(line, text):
+    """As in Python's own prompt, which keeps no text."""
+    with pytest.raises(TypeError, match=re.escape(text)):
+        exec(compile(line, "<prompt>", "exec"), {"np": np, "array": np.eye(2), "t": Tensor([1.0, 2.0])})
+
+
 def test_no_word_of_the_tables_is_one_of_ours():
-    for module, words in ((clearprop, hints.PACKAGE), (nn, hints.NN), (optim, hints.OPTIM)):
+    for module, words in (
+        (clearprop, hints.PACKAGE),
+        (nn, hints.NN),
+        (optim, hints.OPTIM),
+        (nn.Module, hints.MODULE),
+    ):
         assert [name for name in words if hasattr(module, name)] == []
 
 
@@ -103,6 +153,12 @@ TYPED = [
     (lambda: nn.Dense, "clearprop.nn.Linear("),
     (lambda: optim.lr_scheduler, "clearprop.optim.StepLR"),
     (lambda: optim.adam_w, "Try clearprop.optim.AdamW."),
+    (lambda: clearprop.Linear, "Try clearprop.nn.Linear."),
+    (lambda: clearprop.Adam, "Try clearprop.optim.Adam."),
+    (lambda: clearprop.DataLoader, "Try clearprop.data.DataLoader."),
+    (lambda: clearprop.fit, "Try clearprop.train.fit."),
+    (lambda: nn.Linear(1, 1).paramters, "Try parameters."),
+    (lambda: nn.Linear(1, 1).wieght, "Try weight."),
 ]
 
 
@@ -136,6 +192,25 @@ WRONG = {
     "text as classes": (lambda: nn.CrossEntropyLoss()(matrix, np.array(["a", "b"])), "return_inverse=True"),
     "one-hot integers": (lambda: nn.CrossEntropyLoss()(matrix, np.eye(3, dtype=int)[:2]), "y.argmax(axis=1)"),
     "classes from 1": (lambda: nn.CrossEntropyLoss()(matrix, np.array([1, 3])), "y - 1"),
+    "a number of layers too few": (lambda: nn.Linear(3), "takes in_features, out_features, bias=True, dtype=float32: missing"),
+    "a class of convolutions": (lambda: nn.Conv2d(3, 8), "Conv2d(...): takes in_channels"),
+    "a size that is no whole number": (lambda: nn.Linear(3.0, 2), "in_features as a whole number"),
+    "a probability as text": (lambda: nn.Dropout("0.5"), "from 0 to 1: '0.5'"),
+    "a model's device": (lambda: nn.Linear(1, 1).to("cuda"), "no devices to choose"),
+    "a model for its state": (lambda: nn.Linear(1, 1).load_state_dict(nn.Linear(1, 1)), "other.state_dict()"),
+    "a model without inputs": (lambda: nn.Linear(2, 1)(), "Linear(...): takes x: missing"),
+    "a model with two inputs": (lambda: nn.Linear(2, 1)(matrix, matrix), "Linear(...): takes x: too many"),
+    "inputs and targets apart": (lambda: train.fit(nn.Linear(3, 1), "mse", matrix, matrix), "fit(model, loss, (x, y)"),
+    "arrays that are in no list": (lambda: np.concatenate(matrix, matrix), "np.concatenate([a, b])"),
+    "dim of squeeze": (lambda: matrix.squeeze(dim=0), "axis="),
+    "the truth of several": (lambda: bool(matrix), "t.any()"),
+    "several as one number": (lambda: float(matrix), "t.sum()"),
+    "one of one axis as a number": (lambda: float(Tensor([1.0])), "t.item()"),
+    "a Tensor for a function": (lambda: clearprop.gradcheck(matrix), "gradcheck(lambda x: ..., x)"),
+    "a Tensor to taylor_check": (lambda: clearprop.taylor_check(matrix), "wants a function: a Tensor"),
+    "a Tensor to kinks": (lambda: clearprop.kinks(matrix), "wants a function: a Tensor"),
+    "a Tensor to numerical_grad": (lambda: clearprop.numerical_grad(matrix), "wants a function: a Tensor"),
+    "a number to vmap": (lambda: clearprop.vmap(3), "vmap(f)(x)"),
     "a prefix of a parallel model": (
         lambda: nn.Linear(2, 1).load_state_dict({f"module.{k}": v for k, v in nn.Linear(2, 1).state_dict().items()}),
         "removeprefix('module.')",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
@@ -10,8 +12,8 @@ import numpy as np
 
 from clearprop.errors import at_line, lesson
 
-_KEPT = "nothing: every node keeps its gradient after backward(), so just read t.grad"
-_HOST = "nothing: arrays live in the memory of this machine, so leave it out"
+_KEPT = "leaving it out: every node keeps its gradient, which t.grad is after backward()"
+_HOST = "leaving it out: arrays live in the memory of this machine"
 _EDIT = "`with clearprop.no_grad(): t[...] = value`, which changes the leaf itself"
 
 _NUMPYS = """
@@ -139,11 +141,11 @@ PACKAGE: dict[str, str] = {
     "div":             "a / b",
     "sub":             "a - b",
     "from_dlpack":     "np.from_dlpack(x)",
-    "enable_grad":     "nothing: gradients are remembered unless under clearprop.no_grad()",
+    "enable_grad":     "leaving it out: gradients are remembered, except under clearprop.no_grad()",
     "set_grad_enabled": "`with clearprop.no_grad():` around what remembers nothing",
     "inference_mode":  "clearprop.no_grad()",
-    "save":            "clearprop.interop.save_safetensors(model.state_dict(), 'model.safetensors')",
-    "load":            "clearprop.interop.load_safetensors('model.safetensors')",
+    "save":            "clearprop.interop.save_safetensors('model.safetensors', model.state_dict())",
+    "load":            "clearprop.interop.load_safetensors('model.safetensors')[0]; [1] has its metadata",
     "device":          _HOST,
     "cuda":            _HOST,
     "float":           "np.float32",
@@ -171,6 +173,27 @@ OPTIM: dict[str, str] = {
     "swa_utils":       "clearprop.train",
 }
 """What torch.optim has and we have elsewhere."""
+
+MODULE: dict[str, str] = {
+    "cuda":            _HOST,
+    "cpu":             _HOST,
+    "half":            "`model.to('float16')`, before the optimizer is made",
+    "type":            "model.to('float64')",
+    "save":            "clearprop.interop.save_safetensors('model.safetensors', model.state_dict())",
+    "load":            "model.load_state_dict(clearprop.interop.load_safetensors('model.safetensors')[0])",
+    "save_weights":    "clearprop.interop.save_safetensors('model.safetensors', model.state_dict())",
+    "load_weights":    "model.load_state_dict(clearprop.interop.load_safetensors('model.safetensors')[0])",
+    "fit":             "clearprop.train.fit(model, loss, (x, y))",
+    "evaluate":        "clearprop.train.evaluate(model, loss, (x, y))",
+    "predict":         "clearprop.train.predict(model, x), or model(x) itself",
+    "compile":         "clearprop.compile(step)",
+    "summary":         "clearprop.summary(model, x)",
+    "weights":         "model.parameters(), or model.state_dict()",
+    "trainable_variables": "model.parameters()",
+    "backward":        "`loss.backward()`, of the loss that the model's output has",
+    "step":            "optimizer.step()",
+}
+"""What PyTorch's Module and Keras' Model have under another name."""
 
 NN: dict[str, str] = {
     "Dense":           "clearprop.nn.Linear(inputs, outputs)",
@@ -227,6 +250,10 @@ SUBSTITUTES: dict[str, Mapping[str, str]] = {
 }
 
 
+HOMES = ("clearprop.nn", "clearprop.optim", "clearprop.data", "clearprop.train", "clearprop.nn.functional")
+"""Where a name may be that is looked for in the package itself: `clearprop.Linear`."""
+
+
 class Foreign:
     """A name that a Tensor does not have: asking says ours, `hasattr` says no, `dir` does not list it."""
 
@@ -257,6 +284,9 @@ def unknown(module: str, name: str, known: Iterable[str]) -> AttributeError:
     hint = SUBSTITUTES.get(module, {}).get(name, "")
     if not hint and module == "clearprop" and name in np.__all__:
         hint = f"np.{name}"
+    if not hint and module == "clearprop" and not name.startswith("_"):
+        homes = [home for home in HOMES if name in getattr(importlib.import_module(home), "__all__", ())]
+        hint = f"{homes[0]}.{name}" if homes else ""
     if not hint and not name.startswith("_"):
         names = {k.lower(): k for k in sorted(known)}
         near = nearest(name.lower(), names)
@@ -292,9 +322,10 @@ def for_keywords(names: Iterable[str], known: Iterable[str] = ()) -> str:
     return "; ".join(found)
 
 
-def refuse_keywords(cls: type, kwargs: Iterable[str]) -> None:
-    """Raise TypeError where a class is made with keywords that it does not take, naming ours."""
-    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]  # of this very class
+def refuse_arguments(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise TypeError where a class is made with keywords that it does not take, naming ours, or too few."""
+    signature = _signature(cls.__init__)  # type: ignore[misc]  # of this very class
+    parameters = signature.parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     strange = [name for name in kwargs if name not in parameters]
@@ -304,3 +335,32 @@ def refuse_keywords(cls: type, kwargs: Iterable[str]) -> None:
         where = at_line()
         hint = for_keywords(strange, known)
         raise TypeError(lesson(f"{cls.__name__}(...)", wanted, ", ".join(strange), where, hint))
+    refuse_call(cls.__name__, signature, (None, *args), kwargs)
+
+
+_signature = functools.lru_cache(inspect.signature)
+
+
+def _written(p: inspect.Parameter) -> str:
+    """A parameter and its default, without its type; a class by its name alone."""
+    if isinstance(p.default, type) and p.default is not p.empty:
+        return f"{p.name}={p.default.__name__}"
+    return str(p.replace(annotation=p.empty))
+
+
+def refuse_call(name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Any) -> None:
+    """Raise TypeError where arguments do not fit a signature, saying all that it takes.
+
+    >>> import inspect
+    >>> refuse_call("f", inspect.signature(lambda x, y=2: x), (), {})
+    Traceback (most recent call last):
+        ...
+    TypeError: f(...): takes x, y=2: missing a required argument: 'x'.
+    """
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        shown = [p for p in signature.parameters.values() if p.name != "self"]
+        plain = [_written(p) for p in shown]
+        wanted = f"takes {', '.join(plain) or 'no arguments'}"
+        raise TypeError(lesson(f"{name}(...)", wanted, str(error), at_line())) from None

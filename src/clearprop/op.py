@@ -282,7 +282,8 @@ class Op:
         attrs = self.defaults | kwargs
         if len(attrs) > len(self.defaults):
             unknown = ", ".join(k for k in attrs if k not in self.defaults)
-            wanted = f"takes the keywords: {', '.join(self.defaults) or 'none'}"
+            names = ", ".join(self.defaults)
+            wanted = f"takes the keywords {names}" if names else "takes no keywords"
             hint = for_keywords(unknown.split(", "), self.defaults)
             raise TypeError(lesson(f"{self.name}(...)", wanted, unknown, at_line(), hint))
         return args, attrs

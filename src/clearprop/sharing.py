@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import linecache
-import re
 from types import FrameType
 from typing import Any
 
@@ -19,8 +17,8 @@ _NEW = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # its arrays export with 
 _STACK = "np.stack([...]) in place of np.array([...]) of Tensors"
 _LEAVE = "t.detach().numpy() to leave the graph on purpose"
 _MEANT = {
-    r"\.dot\(": ("array.dot(t)", f"array @ t, or np.dot(array, t); {_LEAVE}"),
-    r"\barray\(": ("np.array([t, ...])", f"{_STACK}, or clearprop.numpy.array; {_LEAVE}"),
+    "dot": ("array.dot(t)", f"array @ t, or np.dot(array, t); {_LEAVE}"),
+    "array": ("np.array([t, ...])", f"{_STACK}, or clearprop.numpy.array; {_LEAVE}"),
 }
 
 
@@ -28,19 +26,31 @@ def array_wanted(frame: FrameType, store: int) -> tuple[str, str]:
     """Return what asked a Tensor for its array, as one would type it, and what to write in its place.
 
     NumPy asks without a word of what it is about: the caller's frame tells. `store` is the instruction that
-    writes an entry of an array; else the text of the line says whether it was a product or a list of Tensors.
+    writes an entry of an array; else the names on the line say whether it was a product or a list of Tensors.
     """
     if frame.f_code.co_code[frame.f_lasti] == store:
         return "array[i] = t", f"np.stack or np.concatenate of Tensors in place of a buffer; {_LEAVE}"
-    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+    named = _named_on_line(frame)
     for written, meant in _MEANT.items():
-        if re.search(written, line):
+        if written in named:
             return meant
     return (
         "np.asarray(t)",
         f"{_STACK}, {_LEAVE}, `with no_grad():` around what wants numbers (a plot, a table, "
         "grad(f)(array)), or a NumPy function that has a rule",
     )
+
+
+def _named_on_line(frame: FrameType) -> set[str]:
+    """Return the names that the line asks for up to where the frame stands: its text is not always kept."""
+    import dis  # here, since no import of clearprop alone needs it
+
+    line, found = frame.f_lineno, set()
+    for code in dis.get_instructions(frame.f_code):
+        start = code.positions.lineno if code.positions else None
+        if code.offset <= frame.f_lasti and start == line and code.opname.startswith("LOAD_"):
+            found.add(str(code.argval))
+    return found
 
 
 class Shared:

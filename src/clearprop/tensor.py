@@ -240,6 +240,10 @@ class Tensor(ChangedByHand, Shared):
         return self.op is not None and self.op.facts.cut
 
     def __bool__(self) -> bool:
+        if self.size != 1:
+            wanted, got = "wants one entry, which is true or false", f"shape {self.shape}"
+            hint = "t.any(), t.all(), or np.where(t > 0, a, b) for a choice at each entry"
+            raise ValueError(lesson("bool(t)", wanted, got, at_line(), hint))
         return bool(self._python("bool(t)"))
 
     def __float__(self) -> float:
@@ -260,6 +264,10 @@ class Tensor(ChangedByHand, Shared):
 
     def _real(self, asked: str) -> Any:
         value = self._python(asked)
+        if value.ndim:
+            wanted, got = "wants a Tensor without axes", f"shape {self.shape}"
+            hint = "t.item()" if value.size == 1 else "t.sum(), t.mean(), or t[i] for one of its entries"
+            raise TypeError(lesson(asked, wanted, got, at_line(), hint))
         if value.dtype.kind == "c":
             raise TypeError(
                 lesson(asked, "would drop the imaginary part", f"{self!r}", hint="t.real or abs(t)")
@@ -529,8 +537,8 @@ class Tensor(ChangedByHand, Shared):
     def swapaxes(self, first: int, second: int) -> Tensor:
         return ops["swapaxes"](self, first, second)
 
-    def squeeze(self, axis: Any = None) -> Tensor:
-        return ops["squeeze"](self, axis=axis)
+    def squeeze(self, axis: Any = None, **other: Never) -> Tensor:
+        return ops["squeeze"](self, **other) if other else ops["squeeze"](self, axis=axis)
 
     def copy(self) -> Tensor:
         """Return a Tensor of the same value that a gradient passes through."""

@@ -197,7 +197,7 @@ def test_a_cell_in_a_loop_is_the_layer():
         (lambda: nn.GRU(4, 6)(X[None]), "(length, n, features)"),
         (lambda: nn.RNN(4, 6, nonlinearity="sigmoid"), "'tanh' or 'relu'"),
         (lambda: nn.LSTM(4, 6, proj_size=6), "a proj_size below hidden_size"),
-        (lambda: nn.LSTM(4, 0), "hidden_size of 1 or more"),
+        (lambda: nn.LSTM(4, 0), "hidden_size as a whole number of 1 or more"),
         (lambda: nn.GRUCell(4, 6)(X), "(n, 4) or (4,)"),
         (lambda: nn.pack_padded_sequence(X, [3, 5, 1]), "the longest sequence first"),
         (lambda: nn.pack_padded_sequence(X, [6, 5, 1]), "3 lengths from 1 to 5"),

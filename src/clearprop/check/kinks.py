@@ -13,7 +13,7 @@ from clearprop.errors import lesson
 from clearprop.graph import topological_order
 from clearprop.modes import Observer, observed
 from clearprop.ops.reduce import kept
-from clearprop.see.algebra.labels import call_of
+from clearprop.see.algebra.labels import call_of, must_be_a_function
 from clearprop.tensor import Tensor
 
 _CLOSER = (
@@ -66,6 +66,7 @@ def kinks(f: Callable[..., Any], *inputs: Any) -> list[Place]:
     absolute(x) at [1] is on a kink: slope -1 to its left, 1 to its right
     sqrt(...) has an infinite slope, met by a gradient of 0: decided as 0
     """
+    must_be_a_function("kinks", f)
     letters = ["x", "y", "z", "u", "v", "w"]
     leaves = [Tensor(x, name=letters[k] if k < len(letters) else None) for k, x in enumerate(inputs)]
     seen = _Seen(leaves)

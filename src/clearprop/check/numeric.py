@@ -10,6 +10,7 @@ import numpy as np
 
 from clearprop.check.probe import Probe, listed, plain
 from clearprop.errors import lesson
+from clearprop.see.algebra.labels import must_be_a_function
 
 LEVELS = 12  # halvings that every entry may take
 PATIENCE = 30  # halvings for an entry that has not converged by then: a kink or a pole may be near
@@ -317,5 +318,6 @@ def numerical_grad(f: Callable[..., Any], *inputs: Any, cotangent: Any = None) -
     >>> [round(float(g), 9) for g in numerical_grad(lambda a, b, c: (a + b**3) * c, a, b, c)]
     [2.0, 54.0, 34.0]
     """
+    must_be_a_function("numerical_grad", f)
     found = estimate(f, *inputs, cotangent=cotangent).grads
     return found[0] if len(found) == 1 else found

@@ -14,7 +14,7 @@ from clearprop.data.draws import may_draw
 from clearprop.data.samplers import Sampler
 from clearprop.data.workforce import Workforce, is_whole
 from clearprop.errors import lesson
-from clearprop.hints import refuse_keywords
+from clearprop.hints import refuse_arguments
 
 
 class DataLoader:
@@ -70,8 +70,8 @@ class DataLoader:
     if not TYPE_CHECKING:
 
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            if kwargs:
-                refuse_keywords(cls, kwargs)
+            if args or kwargs:  # a copy is made with neither
+                refuse_arguments(cls, args, kwargs)
             return object.__new__(cls)
 
     def __init__(

@@ -39,7 +39,9 @@ class ModuleList(Module):
                 known = {name.lower(): name for name in nn.__all__}
                 name = known.get(getattr(module, "__name__", "").lower())
                 hint = f"nn.{name}()" if name else hint
-            raise TypeError(lesson(type(self).__name__, "holds Modules", f"{module!r}"[:60], hint=hint))
+            got = f"a {type(module).__name__} of {len(module)}" if isinstance(module, (list, tuple)) else ""
+            got = got or f"{module!r}"[:60]
+            raise TypeError(lesson(type(self).__name__, "holds Modules", got, hint=hint))
         return module
 
     def extend(self, modules: Iterable[Module]) -> Module:

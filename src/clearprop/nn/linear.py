@@ -35,7 +35,8 @@ class Linear(Module):
         super().__init__()
         for name, number in (("in_features", in_features), ("out_features", out_features)):
             if not isinstance(number, (int, np.integer)) or number < 1:
-                raise ValueError(lesson("Linear(...)", f"wants {name} of 1 or more", f"{number!r}"))
+                wanted = f"wants {name} as a whole number of 1 or more"
+                raise ValueError(lesson("Linear(...)", wanted, f"{number!r}"))
         self.in_features, self.out_features = int(in_features), int(out_features)
         self.weight: Parameter = Parameter(np.zeros((out_features, in_features), dtype))
         self.bias: Parameter | None = Parameter(np.zeros(out_features, dtype)) if bias else None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Never, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
 from clearprop import structure
-from clearprop.errors import lesson
-from clearprop.hints import for_keywords, refuse_keywords
+from clearprop.errors import at_line, lesson
+from clearprop.hints import MODULE, for_keywords, nearest, refuse_arguments, refuse_call
 from clearprop.modes import current, marks, special
 from clearprop.nn.hooks import Hooked, between_hooks
 from clearprop.op import _next_serial
@@ -104,8 +105,8 @@ class Module(Hooked):
     if not TYPE_CHECKING:
 
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            if kwargs:
-                refuse_keywords(cls, kwargs)
+            if args or kwargs:  # a copy is made with neither
+                refuse_arguments(cls, args, kwargs)
             return object.__new__(cls)
 
     def __init__(self) -> None:
@@ -140,7 +141,12 @@ class Module(Hooked):
                 elif not now.grad_enabled:
                     return self.forward(*args, **kwargs)  # no nodes, so nothing to fold
             start = _next_serial()
-            output = self.forward(*args, **kwargs)
+            try:
+                output = self.forward(*args, **kwargs)
+            except TypeError as error:
+                if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                    refuse_call(type(self).__name__, inspect.signature(self.forward), args, kwargs)
+                raise
             self._made.append((start, _next_serial()))
             return output
 
@@ -191,11 +197,15 @@ class Module(Hooked):
         computed = self.__dict__.get("_computed", {}).get(name)
         if computed is not None:
             return computed.of(self)
-        hint = "super().__init__() first in __init__" if "training" not in self.__dict__ else ""
-        known = ", ".join(k for k in self.__dict__ if not k.startswith("_"))
-        raise AttributeError(
-            lesson(f"{type(self).__name__}.{name}", "no such attribute", f"it has {known}", hint=hint)
-        )
+        known = [k for k in self.__dict__ if not k.startswith("_")]
+        if "training" not in self.__dict__:
+            hint = "super().__init__() first in __init__"
+        else:
+            near = [] if name.startswith("_") else nearest(name, (*known, *dir(type(self))))
+            hint = MODULE.get(name, "") or "".join(near)
+        got = f"it has {', '.join(known)}"
+        error = lesson(f"{type(self).__name__}.{name}", "no such attribute", got, hint=hint)
+        raise AttributeError(error, name=name)
 
     def given(self, name: str) -> Any:
         """Return the attribute of this name, one computed at each use included; None where there is none."""
@@ -355,10 +365,14 @@ class Module(Hooked):
 
     def to(self: Self, dtype: Any) -> Self:
         """Convert the floating-point Parameters and Buffers, and their gradients; return this one."""
-        dtype = np.dtype(dtype)
+        called, wanted = f"{type(self).__name__}.to(dtype)", "wants a floating-point dtype"
+        try:
+            dtype = np.dtype(dtype)
+        except TypeError:
+            hint = "leaving it out: there are no devices to choose; to('float32') changes the dtype"
+            raise TypeError(lesson(called, wanted, f"{dtype!r}", at_line(), hint)) from None
         if dtype.kind != "f":
-            called, wanted = f"{type(self).__name__}.to(dtype)", "wants a floating-point dtype"
-            raise TypeError(lesson(called, wanted, f"{dtype}", hint="to('float32')"))
+            raise TypeError(lesson(called, wanted, f"{dtype}", at_line(), "to('float32')"))
         for _, tensor in (*self.named_parameters(), *self.named_buffers()):
             if tensor.dtype.kind == "f":
                 tensor._value = tensor._value.astype(dtype)  # `assign` would keep the dtype
@@ -408,6 +422,10 @@ class Module(Hooked):
         Raises KeyError where names are missing or unexpected (unless `strict=False`, which returns them) and
         ValueError where a shape differs.
         """
+        if not isinstance(state, Mapping):
+            called, wanted = f"{type(self).__name__}.load_state_dict(state)", "wants a dict of arrays by name"
+            got, hint = f"a {type(state).__name__}", "load_state_dict(other.state_dict())"
+            raise TypeError(lesson(called, wanted, got, "Nothing was loaded.", hint))
         hooked = [(path, module, module._hooks) for path, module in self.named_modules() if module._hooks]
         state = dict(state) if hooked else state
         for path, module, hooks in hooked:

@@ -38,7 +38,8 @@ class Recurrent(Module):
         for name, number in (("input_size", input_size), ("hidden_size", hidden_size)):
             if not isinstance(number, (int, np.integer)) or number < 1:
                 called = f"{type(self).__name__}(...)"
-                raise ValueError(lesson(called, f"wants {name} of 1 or more", f"{number!r}"))
+                wanted = f"wants {name} as a whole number of 1 or more"
+                raise ValueError(lesson(called, wanted, f"{number!r}"))
         self.input_size, self.hidden_size = int(input_size), int(hidden_size)
 
     def _add(self, suffix: str, sizes: tuple[int, int], bias: bool, projected: int, dtype: Any) -> None:

@@ -137,7 +137,8 @@ class MemberLinear(Module):
         super().__init__()
         for name, number in (("in_features", in_features), ("out_features", out_features)):
             if not isinstance(number, (int, np.integer)) or number < 1:
-                raise ValueError(lesson("MemberLinear(...)", f"wants {name} of 1 or more", f"{number!r}"))
+                wanted = f"wants {name} as a whole number of 1 or more"
+                raise ValueError(lesson("MemberLinear(...)", wanted, f"{number!r}"))
         if not isinstance(members, (int, np.integer)) or members < 1:
             raise ValueError(lesson("MemberLinear(...)", "wants one member or more", f"{members!r}"))
         self.in_features, self.out_features, self.members = int(in_features), int(out_features), int(members)

@@ -11,7 +11,7 @@ import numpy as np
 
 from clearprop.batch import BatchTensor
 from clearprop.define import define
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.facts import Facts
 from clearprop.modes import mode
 from clearprop.registry import implements, wider
@@ -254,7 +254,13 @@ def blank(x: Any) -> Any:
 
 
 def _sequence(arrays: Any, axis: int = 0) -> Any:
-    return tuple([as_array(x) for x in arrays]), {"axis": operator.index(axis)}
+    try:
+        axis = operator.index(axis)
+    except TypeError:
+        called, wanted = "np.concatenate or np.stack", "wants its arrays in one list, and an axis"
+        got, hint = f"a {type(axis).__name__} for the axis", "np.concatenate([a, b])"
+        raise TypeError(lesson(called, wanted, got, at_line(), hint)) from None
+    return tuple([as_array(x) for x in arrays]), {"axis": axis}
 
 
 def _flat_or_along(arrays: Any, axis: int | None = 0) -> Any:

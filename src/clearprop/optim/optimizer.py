@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop import structure
 from clearprop.errors import lesson
-from clearprop.hints import for_keywords, refuse_keywords
+from clearprop.hints import for_keywords, refuse_arguments
 from clearprop.modes import mode, no_grad
 from clearprop.op import describe
 from clearprop.optim import saved_state
@@ -53,8 +53,8 @@ class Optimizer:
     if not TYPE_CHECKING:
 
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            if kwargs:
-                refuse_keywords(cls, kwargs)
+            if args or kwargs:  # a copy is made with neither
+                refuse_arguments(cls, args, kwargs)
             return object.__new__(cls)
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -129,7 +129,7 @@ class Optimizer:
         taken = {p for group in self.param_groups for p in group.params}
         for p in params:
             if not isinstance(p, Tensor) or p.op is not None:
-                got = describe(p) if isinstance(p, Tensor) else repr(p)[:60]
+                got = describe(p) if isinstance(p, Tensor) else f"a {type(p).__name__}"
                 raise TypeError(
                     lesson(called, "wants Tensors that were not computed", got, hint="model.parameters()")
                 )

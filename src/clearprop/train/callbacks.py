@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clearprop.hints import refuse_keywords
+from clearprop.hints import refuse_arguments
 from clearprop.train.history import History
 
 
@@ -53,8 +53,8 @@ class Callback:
     if not TYPE_CHECKING:
 
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            if kwargs:
-                refuse_keywords(cls, kwargs)
+            if args or kwargs:  # a copy is made with neither
+                refuse_arguments(cls, args, kwargs)
             return object.__new__(cls)
 
     def run_began(self, run: Run) -> None:

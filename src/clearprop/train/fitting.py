@@ -14,7 +14,7 @@ from typing import Any, Never
 import numpy as np
 
 from clearprop.data.dataset import leaves
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.hints import for_keywords
 from clearprop.train import given
 from clearprop.train.average import Average
@@ -59,7 +59,7 @@ def fit(
     model: Any,
     loss: Callable[[Any, Any], Any] | str,
     data: Any,
-    *,
+    *more: Never,
     validation: Any = None,
     epochs: int = 10,
     batch_size: int = 32,
@@ -136,7 +136,7 @@ def fit(
     """
     from clearprop import optim
 
-    _check_keywords(other)
+    _check_arguments(more, other)
     optimizer = optimizer or optim.Adam(model.parameters())
     loss = loss_of(loss)
     given.check(model, optimizer, epochs, checkpoint, resume)
@@ -355,10 +355,15 @@ def _measured(
     return {name: value for name, value in found.items() if name != "loss"}
 
 
-def _check_keywords(other: Iterable[str]) -> None:
-    """Complain about keywords that `fit` does not take, naming ours."""
+def _check_arguments(more: tuple[Any, ...], other: Iterable[str]) -> None:
+    """Complain about arguments that `fit` does not take, naming ours."""
+    if more:
+        wanted = "takes three arguments by position and the rest by name"
+        hint = "fit(model, loss, (x, y), optimizer=optimizer): inputs and targets are one pair"
+        raise TypeError(lesson("fit(model, loss, data)", wanted, f"{3 + len(more)}", at_line(), hint))
     if other:
-        known = [name for name, p in inspect.signature(fit).parameters.items() if p.kind is not p.VAR_KEYWORD]
+        taken = inspect.signature(fit).parameters.values()
+        known = [p.name for p in taken if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
         wanted, hint = "takes other keywords", for_keywords(other, known)
         raise TypeError(lesson("fit(...)", wanted, ", ".join(other), hint=hint))
 

@@ -12,7 +12,7 @@ from clearprop import tree
 from clearprop.batch import BatchTensor, Draws, Level
 from clearprop.errors import at_line, lesson
 from clearprop.tensor import Tensor
-from clearprop.transforms.arguments import name_of
+from clearprop.transforms.arguments import checked, name_of
 
 _DRAWS = ("error", "different", "same")
 
@@ -45,6 +45,7 @@ def vmap(
            [3., 4.]])
     """
     called = f"vmap({name_of(f)})"
+    checked("vmap", f, {}, "in_axes out_axes randomness")
     if randomness not in _DRAWS:
         raise ValueError(lesson(called, f"randomness is one of {', '.join(_DRAWS)}", repr(randomness)))
 

@@ -81,7 +81,7 @@ def feature_alpha_dropout(x: Any, p: float = 0.5, training: bool = False) -> Any
 
 def probability(called: str, p: float) -> None:
     """Complain unless p is a probability."""
-    if not 0 <= p <= 1:
+    if isinstance(p, str) or not 0 <= p <= 1:
         raise ValueError(lesson(f"{called}(p=)", "wants a probability from 0 to 1", f"{p!r}", hint="p=0.5"))
 
 

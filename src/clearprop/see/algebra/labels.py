@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.see.algebra.symbols import constant
 from clearprop.tensor import Tensor
 
@@ -16,6 +16,14 @@ def must_be_a_tensor(call: str, x: Any, hint: str = "") -> None:
         model = f"{call}(model(x))" if hasattr(x, "named_parameters") else f"{call}(f(Tensor(x)))"
         wants = "wants a Tensor, the output of a graph"
         raise TypeError(lesson(f"{call}(t)", wants, type(x).__name__, hint=hint or model))
+
+
+def must_be_a_function(call: str, f: Any) -> None:
+    """Raise TypeError where `f` cannot be called, as where a Tensor was given."""
+    if not callable(f):
+        hint = f"{call}(lambda x: ..., x): the function first, then its inputs"
+        got = f"a {type(f).__name__}"
+        raise TypeError(lesson(f"{call}(f, ...)", "wants a function", got, at_line(), hint))
 
 
 def label_of(x: Any, names: Mapping[int, str], depth: int = 1) -> str:
