@@ -16,6 +16,7 @@ from clearprop.lines import origins
 from clearprop.modes import Block, ModeState, Observer, current, marks, special
 from clearprop.refusal import public_class
 from clearprop.registry import ops
+from clearprop.sources import note
 from clearprop.tensor import PLAIN, Tensor, plain
 
 Rule = Callable[..., Any]
@@ -166,7 +167,7 @@ class Op:
             z = self._array(z)
         if tracked and self.differentiable and not forgets:
             return node_of(z, self, inputs, values, attrs)
-        return leaf_of(z)
+        return leaf_of(z) if self.differentiable or forgets else self._chosen(z, inputs, attrs)
 
     def one(self, x: Tensor) -> Any:
         """Apply the op to one Tensor: what calling does, without the cost of the general case."""
@@ -183,7 +184,7 @@ class Op:
             raise self._failure(error, (x,), (value,), {}) from error
         if x.requires_grad and self.differentiable and not forgets:
             return node_of(z, self, (x,), (value,), _NO_ATTRS)
-        return leaf_of(z)
+        return leaf_of(z) if self.differentiable or forgets else self._chosen(z, (x,), _NO_ATTRS)
 
     def two(self, x: Any, y: Any) -> Any:
         """Apply the op to two inputs of which at least one is a Tensor: as above."""
@@ -216,7 +217,13 @@ class Op:
             raise self._failure(error, (x, y), (left, right), {}) from error
         if tracked and self.differentiable and not forgets:
             return node_of(z, self, (x, y), (left, right), _NO_ATTRS)
-        return leaf_of(z)
+        return leaf_of(z) if self.differentiable or forgets else self._chosen(z, (x, y), _NO_ATTRS)
+
+    def _chosen(self, z: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor:
+        """Return a leaf whose source is known to those who ask for it."""
+        leaf = leaf_of(z)
+        note(leaf, self, inputs, attrs)
+        return leaf
 
     def again(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Apply the op to inputs and attributes as a node holds them: nothing is left to be told apart."""

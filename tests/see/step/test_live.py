@@ -156,6 +156,77 @@ def test_arrays_that_are_no_tensors_take_part_as_they_are(visit):
     agrees(page, made(np.array([0.5, 4.0])), 1e-12)
 
 
+def bent(x):
+    """Squares where two comparisons hold, one of them of a computed value; its own branch elsewhere."""
+    doubled = x * 2.0
+    return np.where((doubled > 1) & (x < 3), doubled**2, -x).sum() + (x * (x >= 0)).sum()
+
+
+def test_comparisons_follow_what_is_changed(visit):
+    given = np.array([1.0, -2.0, 4.0])
+    page = visit(trace(bent(Tensor(given, name="x"))), width=1400, height=900)
+    agrees(page, bent(Tensor(given, name="x")), 1e-12)
+    assert "Kept as Python made it" not in page.text_content("body")
+
+    for place, value in enumerate((-1.0, 2.0, 0.2)):
+        choose(page, "x", place)
+        type_into(page, "entry-value", value)
+        given[place] = value
+        agrees(page, bent(Tensor(given, name="x")), 1e-12)
+
+
+def test_plain_arrays_are_changed_like_any_other(visit):
+    def made(X, Y):
+        return ((X @ Tensor(W, name="W") - Y) ** 2).mean()
+
+    page = visit(trace(made(X, Y), names={"rows": X, "goals": Y}), width=1400, height=900)
+    agrees(page, made(X, Y), 1e-12)
+    changed, goals = X.copy(), Y.copy()
+    changed[1, 2], goals[3, 1] = 4.0, -7.0
+    for name, place, value in (("rows", "1, 2", 4), ("goals", "3, 1", -7)):
+        choose(page, name, place)
+        assert page.text_content("#entry-says").startswith(f"{name}[{place}] = ")
+        type_into(page, "entry-value", value)
+    agrees(page, made(changed, goals), 1e-12)
+
+    choose(page, "W", "0, 1")
+    page.keyboard.press("End")
+    page.evaluate("clearprop.go(clearprop.length())")
+    line = page.locator("#chain li", has_text="W.grad[0, 1]: ").text_content()
+    assert f"{changed[3, 0]:.6g}" in line
+    page.click("#reset")
+    agrees(page, made(X, Y), 1e-12)
+
+
+def test_a_label_is_changed_within_its_classes_and_the_loss_follows(visit):
+    scores, labels = RNG.normal(size=(4, 3)), np.array([0, 2, 1, 1])
+    given = Tensor(scores, name="scores")
+    page = visit(trace(clearprop.nn.functional.cross_entropy(given, labels)), width=1400, height=900)
+    names = page.locator("#array option").all_text_contents()
+    [name] = [
+        n for n in names if page.evaluate("(n) => entries && n", n) and n.startswith(("index", "labels"))
+    ][:1]
+    choose(page, name, "1, 0")
+    type_into(page, "entry-value", 0)
+
+    now = clearprop.nn.functional.cross_entropy(given, np.array([0, 0, 1, 1]))
+    agrees(page, now, 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("made", "listed"),
+    [
+        (lambda x: np.where(x - 1.0 > 0, x, -x).sum(), "c"),  # what was compared is gone
+        (lambda x: (x * (x.value > 0)).sum(), "data"),
+        (lambda x: x[np.argsort(x.value)][0] + x.sum(), "data"),
+    ],
+)
+def test_what_cannot_follow_is_said(visit, made, listed):
+    page = visit(trace(made(Tensor([1.0, -2.0, 3.0], name="x"))))
+
+    assert f"Kept as Python made it, whatever else is changed: {listed}." in page.text_content("body")
+
+
 @pytest.mark.parametrize(
     ("made", "why"),
     [

@@ -7,7 +7,7 @@ import pytest
 from tests.see.page.test_tree import blocks, scalars
 
 import clearprop
-from clearprop import Tensor, registry
+from clearprop import Tensor, nn, registry
 from clearprop.ops.special import no_rule
 from clearprop.see.numbers import written
 from clearprop.see.step.page import _functions
@@ -377,6 +377,19 @@ def test_a_condition_is_part_of_what_is_recomputed(visit):
     assert shown(page, "n0").endswith("=-1")
 
 
+def test_a_comparison_of_numbers_follows_what_is_changed(visit):
+    b = Tensor(3.0, name="b")
+    twice = b * 2
+    page = visit(trace(np.where((twice > 4) & (b < 9), b**2, -b) + twice))
+    page.keyboard.press("End")
+    assert shown(page, "n0").endswith("=8")
+    assert page.locator(".inputs input").count() == 1
+    page.fill(".inputs input", "1")
+    assert shown(page, "n0").endswith("=1")
+    page.fill(".inputs input", "12")
+    assert shown(page, "n0").endswith("=1")
+
+
 def test_a_rule_that_looks_at_a_value_leaves_the_inputs_alone():
     from clearprop.op import Op
 
@@ -415,7 +428,7 @@ def test_the_page_is_one_file_without_addresses():
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in page
     assert "src=" not in page
-    assert len(page) < 125_000  # most of it is the script that all pages share
+    assert len(page) < 126_000  # most of it is the script that all pages share
 
 
 def test_a_graph_too_large_for_a_page_says_so():
@@ -518,6 +531,21 @@ def test_a_closed_module_is_one_step_and_opening_it_inserts_its_own(visit):
     assert page.text_content("#count") == f"step 12 of {folded + 22}"
     page.keyboard.press("ArrowLeft")
     assert page.text_content("#said").startswith("net.0.10 Block takes")
+
+
+def test_a_closed_module_says_and_lights_only_what_gradients_reach(visit):
+    clearprop.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 3))
+    data, given = np.ones((6, 4), "f4"), Tensor(np.ones((6, 4), "f4"), name="given")
+    loss = nn.CrossEntropyLoss()(net(given + data), np.arange(6) % 3)
+    page = visit(trace(loss, model=net, names={"data": data, "net": net}))
+    page.evaluate("clearprop.stage.openTo(0)")
+    page.keyboard.press("End")
+    page.evaluate("clearprop.go(clearprop.length() - 2)")
+
+    assert page.text_content("#said").endswith("and arrives at c.")
+    lit = "clearprop.stage.tree.arrows.filter((a) => (a.looks || '').includes('active back'))"
+    assert page.evaluate(f"{lit}.map((a) => a.from.t)") == ["Add"]
 
 
 def test_brackets_jump_by_layer(visit):

@@ -1,6 +1,6 @@
 // Gradient descent on the graph above: each step moves every input that needs a gradient against it.
 const place = document.getElementById("descent"), { words } = JSON.parse(document.getElementById("lesson").textContent);
-const out = story.nodes.length - 1;
+const out = story.output;
 const first = story.nodes.map((node) => node.value);
 let taken = [];
 

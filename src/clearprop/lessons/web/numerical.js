@@ -5,8 +5,8 @@ const leaves = story.nodes.map((node, n) => n).filter((n) => story.nodes[n].leaf
 function outputAt(n, value) {
   const v = story.nodes.map((node) => node.value);
   v[n] = value;
-  script.forward.forEach((f, k) => { if (f) v[k] = f(v); });
-  return v[v.length - 1];
+  for (const k of script.order) v[k] = script.forward[k](v);
+  return v[story.output];
 }
 
 function row(cells, kind) {
@@ -25,7 +25,7 @@ place.append(label, exact, table);
 
 function list() {
   const n = Number(select.value), x = story.nodes[n].value, name = story.nodes[n].name;
-  const right = lanes.topological.final[n], out = story.nodes[story.nodes.length - 1].name;
+  const right = lanes.topological.final[n], out = story.nodes[story.output].name;
   exact.textContent = `${words.exact}: d${out}/d${name} = ${text(right)}`;
   const rows = [];
   for (let power = 1; power <= 15; power += 2) {

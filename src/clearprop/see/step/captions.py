@@ -111,6 +111,7 @@ ENGLISH = {
     "tile part": "Shown are rows {top} to {bottom} and columns {left} to {right} of {shape}.",
     "quantiles": "Least {least}, quarter {first}, median {median}, three quarters {third}, "
     "greatest {greatest}.",
+    "stays": "Kept as Python made it, whatever else is changed: {names}.",
     "more inputs": "{n} more: choose one in the drawing, or search for it.",
     "gradient": "Gradient",
     "gradient of": "Gradient of {z}",
@@ -275,6 +276,7 @@ GERMAN = {
     "tile part": "Zu sehen sind die Zeilen {top} bis {bottom} und Spalten {left} bis {right} von {shape}.",
     "quantiles": "Kleinster {least}, Viertel {first}, Median {median}, drei Viertel {third}, "
     "größter {greatest}.",
+    "stays": "Bleibt, wie Python es gemacht hat, was auch sonst geändert wird: {names}.",
     "more inputs": "{n} weitere: wähle einen in der Zeichnung, oder suche ihn.",
     "gradient": "Gradient",
     "gradient of": "Gradient von {z}",

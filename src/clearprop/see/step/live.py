@@ -7,13 +7,15 @@ along an arrow in any lane. What an entry is made of is the op's own derivative 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clearprop.backward import input_gradient
+from clearprop.see.step.given import arrays_of, following, made_again
 from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -38,18 +40,22 @@ class Live:
     told: dict[str, Any]
     sent: dict[tuple[str, int], dict[str, int]] = field(default_factory=dict)
     """For each step of each lane: the numbers of its outputs, and of the text of its factors."""
+    arrays: Sequence[Any] = ()
+    """The plain arrays that can be changed; their numbers come after those of the nodes."""
 
 
 def live_of(lanes: Sequence[Trace]) -> Live:
     """Return the passes of one graph as JavaScript; raises Fixed, with the reason, where they cannot be."""
     from clearprop.compiler.program.builder import Unlowered
 
-    shown = lanes[0]
     _must_be_small(lanes)
-    leaves = [node for node in shown.order if node.op is None]
+    arrays = arrays_of(lanes[0].order)
     try:
         with np.errstate(all="ignore"):  # what is not finite was told when it was computed first
-            return _Recording(lanes, leaves).live()
+            if arrays:
+                with suppress(Exception):  # an op may want an array that stays the same
+                    return _Recording(lanes, arrays).live()
+            return _Recording(lanes).live()
     except (Unlowered, Fixed) as error:
         raise Fixed(str(error)) from error
     except Exception as error:  # a person's op may do anything when it is run again
@@ -72,23 +78,33 @@ def _must_be_small(lanes: Sequence[Trace]) -> None:
 
 
 class _Recording:
-    """The passes of some lanes, recorded as one function of the leaves and the gradient at the output."""
+    """The passes of some lanes, recorded as one function of what is given and the gradient at the output.
 
-    def __init__(self, lanes: Sequence[Trace], leaves: list[Tensor]) -> None:
-        self.lanes, self.leaves, self.trace = lanes, leaves, lanes[0]
-        self.made = [node for node in self.trace.order if node.op is not None]
+    Given are the leaves that follow from no others, and plain `arrays`.
+    """
+
+    def __init__(self, lanes: Sequence[Trace], arrays: Sequence[Any] = ()) -> None:
+        self.lanes, self.trace, self.arrays = lanes, lanes[0], arrays
+        order = self.trace.order
+        self.sources = following(order)
+        self.leaves = [x for x in (*order, *arrays) if not isinstance(x, Tensor) or self._free(x)]
+        self.made = [node for node in order if not self._free(node)]
+        self.numbers = {id(x): n for n, x in enumerate((*order, *arrays))}
         self.outputs: dict[Any, int] = {}
         self.computed: list[int] = []
         self.texts: dict[Any, str] = {}
         self.keys: dict[Any, int] = {}
         self.used: list[list[int]] = []
 
+    def _free(self, node: Tensor) -> bool:
+        return node.op is None and node not in self.sources
+
     def live(self) -> Live:
         """Return everything as text, and the numbers of what it gives."""
         from clearprop.compiler.js.kinds import filled
         from clearprop.compiler.js.script import JavaScript, library
 
-        given = [node._value for node in self.leaves]
+        given = [_array(x) for x in self.leaves]
         self._tried()
         computed = self.computed
         program = JavaScript(
@@ -111,22 +127,22 @@ class _Recording:
             f"  program: {_made(program)},\n  factors: [{factors}] }};\n"
             "})();"
         )
-        index = self.trace.index
+        every = [_array(x) for x in (*self.trace.order, *self.arrays)]
         told = {
-            "leaves": [index[node] for node in self.leaves],
-            "made": [[index[node], self.outputs["value", node]] for node in self.made],
+            "leaves": [self.numbers[id(x)] for x in self.leaves],
+            "made": [[self.numbers[id(node)], self.outputs["value", node]] for node in self.made],
             "factors": self.used,
-            "shapes": [list(np.shape(node._value)) for node in self.trace.order],
-            "kinds": [np.asarray(node._value).dtype.kind for node in self.trace.order],
-            "check": [_size(node) for node in self.trace.order],
-            "dtypes": [str(np.asarray(node._value).dtype) for node in self.trace.order],
+            "shapes": [list(x.shape) for x in every],
+            "kinds": [x.dtype.kind for x in every],
+            "check": [_size(x) for x in every],
+            "dtypes": [str(x.dtype) for x in every],
         }
-        return Live(code, told, sent)
+        return Live(code, told, sent, self.arrays)
 
     def _tried(self) -> None:
         """Run the passes once, to see what is computed, and where the output's gradient goes on as it is."""
         start = Tensor(self.trace.start, requires_grad=False)
-        found = self.again([Tensor(node._value, requires_grad=False) for node in self.leaves], start)
+        found = self.again([Tensor(_array(x), requires_grad=False) for x in self.leaves], start)
         for n, (label, x) in enumerate(zip(self._labels(), found, strict=True)):
             if x is start:
                 self.outputs[label] = -1
@@ -150,14 +166,16 @@ class _Recording:
 
     def again(self, given: Sequence[Any], start: Any) -> list[Any]:
         """Compute every value, and what each lane sends along each arrow; recorded, it notes nothing."""
-        value: dict[Tensor, Any] = dict(zip(self.leaves, given, strict=True))
-        for node in self.made:
-            value[node] = _run(node, _inputs(node, value))
-        found: list[Any] = [value[node] for node in self.made]
+        value: dict[int, Any] = {id(x): made for x, made in zip(self.leaves, given, strict=True)}
+        for node in (node for node in self.made if node.op is not None):
+            for given_to in node.inputs:
+                self._follow(given_to, value)
+            value[id(node)] = _run(node, _inputs(node, value))
+        found: list[Any] = [value[id(node)] for node in self.made]
         for lane in self.lanes:
             grads = {lane.output: start}
             for step in (step for step in lane if step.sent is not None):
-                xs, z = _inputs(step.node, value), value[step.node]
+                xs, z = _inputs(step.node, value), value[id(step.node)]
                 x: Any = step.input
                 amount = _amount(step, grads[step.node], z, xs)
                 found.append(amount)
@@ -167,6 +185,10 @@ class _Recording:
                 replaced = lane.algorithm == "tree" or x not in grads
                 grads[x] = amount if replaced else grads[x] + amount
         return found
+
+    def _follow(self, x: Any, value: dict[int, Any]) -> None:
+        if id(x) not in value and isinstance(x, Tensor) and x in self.sources:
+            value[id(x)] = made_again(self.sources[x], value)
 
     def _sent(self, lane: Trace, step: Step) -> dict[str, int]:
         found = {"out": self.outputs[lane.algorithm, step.number]}
@@ -182,27 +204,32 @@ class _Recording:
         amount = np.asarray(step.amount)
         if i is None or node.op is None or step.entry is None:
             return None
-        arrays = [x for x in node.inputs if isinstance(x, Tensor)]
-        kinds = tuple((x.shape, str(x.dtype)) for x in arrays)
+        places = [k for k, x in enumerate(node.inputs) if id(x) in self.numbers]
+        arrays = [node.inputs[k] for k in places]
+        kinds = tuple((np.shape(x), str(_array(x).dtype)) for x in arrays)
         beside = tuple(
-            None if isinstance(x, Tensor) else repr(x) if np.ndim(x) == 0 else id(x) for x in node.inputs
+            None if id(x) in self.numbers else repr(x) if np.ndim(x) == 0 else id(x) for x in node.inputs
         )
         key = node.op, i, kinds, beside, repr(node.attrs)
         if key not in self.texts:
-            self.texts[key] = _factors_text(node, i, amount)
+            self.texts[key] = _factors_text(node, i, amount, places)
         if not self.texts[key]:
             return None
         use = self.trace.index[node], list(self.texts).index(key)
         if use not in self.keys:
             self.keys[use] = len(self.used)
-            self.used.append([use[1], *(self.trace.index[x] for x in arrays)])
+            self.used.append([use[1], *(self.numbers[id(x)] for x in arrays)])
         return self.keys[use]
 
 
-def _size(node: Tensor) -> float | None:
-    """Return the sum of a node's magnitudes, by which a page sees that it computes the same."""
+def _array(x: Any) -> Any:
+    return np.asarray(x._value if isinstance(x, Tensor) else x)
+
+
+def _size(array: Any) -> float | None:
+    """Return the sum of an array's magnitudes, by which a page sees that it computes the same."""
     with np.errstate(all="ignore"):
-        found = float(np.sum(np.abs(np.asarray(node._value, np.float64))))
+        found = float(np.sum(np.abs(np.asarray(array, np.float64))))
     return found if np.isfinite(found) else None
 
 
@@ -214,8 +241,8 @@ def _run(node: Tensor, inputs: list[Any]) -> Any:
     return made
 
 
-def _inputs(node: Tensor, value: dict[Tensor, Any]) -> list[Any]:
-    return [value[x] if isinstance(x, Tensor) else x for x in node.inputs]
+def _inputs(node: Tensor, value: Mapping[int, Any]) -> list[Any]:
+    return [value.get(id(x), x) for x in node.inputs]
 
 
 def _amount(step: Step, g: Any, z: Any, xs: list[Any]) -> Any:
@@ -238,12 +265,13 @@ def _slope(step: Step) -> Callable[..., Any] | None:
     return lambda z, *xs: _amount(step, one, z, list(xs))
 
 
-def _factors_text(node: Tensor, i: int, amount: Any) -> str:
-    """Return the derivative of a node along a direction of its input `i` as JavaScript, or nothing."""
+def _factors_text(node: Tensor, i: int, amount: Any, places: Sequence[int]) -> str:
+    """Return the derivative of a node along a direction of its input `i` as JavaScript, or nothing.
+
+    It is a function of the inputs at these `places`.
+    """
     from clearprop.compiler.js.script import JavaScript
     from clearprop.transforms.products import jvp
-
-    places = [k for k, x in enumerate(node.inputs) if isinstance(x, Tensor)]
 
     def along(given: Sequence[Any], direction: Any) -> Any:
         inputs = list(node.inputs)
@@ -251,7 +279,7 @@ def _factors_text(node: Tensor, i: int, amount: Any) -> str:
             inputs[k] = x
         return jvp(lambda x: _run(node, [*inputs[:i], x, *inputs[i + 1 :]]), (inputs[i],), (direction,))[1]
 
-    given = [node.inputs[k]._value for k in places]
+    given = [_array(node.inputs[k]) for k in places]
     direction = np.ones(np.shape(node.inputs[i]), amount.dtype)
     try:
         return _made(JavaScript(_recorded(along, given, direction)))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from clearprop.see.drawing.svg import svg
 from clearprop.see.numbers import differs, is_number, written
 from clearprop.see.page.page import KIT, button, tools, web, with_scripts
 from clearprop.see.page.story import Story, drawn
+from clearprop.see.step.given import following
 from clearprop.see.step.live import Fixed, Live, code_of, live_of
 from clearprop.see.step.quiz import form, questions
 from clearprop.see.step.script import Script, number, script_of
@@ -84,8 +86,10 @@ def parts(trace: Trace, title: str = "") -> PageParts:
     live, fixed = (None, "") if script else _arrays(lanes)
     texts = _texts(trace, lanes, room=_ROOM if script else 0)
     story = Story(trace.output, trace.model, trace.prefix, _names(trace), **texts)
+    nodes = _nodes(trace, story.boxes, live)
     told = story.data(title) | {
-        "nodes": _nodes(trace, story.boxes),
+        "nodes": nodes,
+        "output": len(trace.order) - 1,
         "lanes": {lane.algorithm: _lane(lane, trace, lanes[-1].grads, story.boxes, live) for lane in lanes},
         "shown": trace.algorithm,
     }
@@ -98,9 +102,8 @@ def parts(trace: Trace, title: str = "") -> PageParts:
     code = "\n".join([_functions(script), code_of(live), *map(_file, files)])
     told["words"] = _said(trace, "\n".join([code, *map(web, (f"{name}.js" for name in PageParts.scripts))]))
     quiz = form(trace, trace.quiz) if trace.quiz else ""
-    return PageParts(
-        title, _body(trace, lanes, _inputs(trace, script is not None, live, fixed)), quiz, told, code
-    )
+    inputs = _inputs(trace, script is not None, live, fixed, nodes)
+    return PageParts(title, _body(trace, lanes, inputs), quiz, told, code)
 
 
 def _said(trace: Trace, code: str) -> dict[str, str]:
@@ -174,13 +177,33 @@ def _lanes(trace: Trace) -> list[Trace]:
 
 
 # --- what the script is told
-def _nodes(trace: Trace, boxes: Iterable[Box]) -> list[dict[str, Any]]:
-    """Return what the script knows of each node, and the number of the box that shows it."""
-    place = {box.node: n for n, box in enumerate(boxes) if isinstance(box.node, Tensor)}
-    return [_node(trace, node, place.get(node)) for node in trace.order]
+def _nodes(trace: Trace, boxes: Sequence[Box], live: Live | None) -> list[dict[str, Any]]:
+    """Return what the script knows of each node, and the number of the box that shows it; then the same of
+    the plain arrays that can be changed."""
+    place = {id(box.node): n for n, box in enumerate(boxes) if box.node is not None}
+    follows = following(trace.order)
+    found = [_node(trace, node, place.get(id(node)), node in follows) for node in trace.order]
+    used = {*trace.names.values()}
+    for array in live.arrays if live else ():
+        box = place[id(array)]
+        name = _unused(trace.known.get(id(array), "") or boxes[box].title, used)
+        value = {"number": False, "needs": False, "value": written(array)}
+        found.append({"name": name, "box": box, "leaf": True, **value})
+    return found
 
 
-def _node(trace: Trace, node: Tensor, box: int | None) -> dict[str, Any]:
+def _unused(name: str, used: set[str]) -> str:
+    """Return a name that stands for nothing else, and take it."""
+    found = name
+    for n in count(2):
+        if found not in used:
+            break
+        found = f"{name} {n}"
+    used.add(found)
+    return found
+
+
+def _node(trace: Trace, node: Tensor, box: int | None, follows: bool) -> dict[str, Any]:
     scalar = is_number(node._value)
     return {
         "name": trace.names[node],
@@ -189,6 +212,7 @@ def _node(trace: Trace, node: Tensor, box: int | None) -> dict[str, Any]:
         "number": scalar,
         "needs": node.requires_grad,
         "value": _json_number(node._value) if scalar else written(node._value),
+        **({"follows": True} if follows else {}),
     }
 
 
@@ -252,7 +276,7 @@ def _functions(script: Script | None) -> str:
     )
     return (
         f"{script_library()}\nObject.assign(cp, {{\n{own}\n}});\n"
-        f"const script = {{ forward: [\n{forward}\n], rules: {{\n{rules}\n}} }};"
+        f"const script = {{ order: {script.order}, forward: [\n{forward}\n], rules: {{\n{rules}\n}} }};"
     )
 
 
@@ -369,12 +393,15 @@ def _drawing(trace: Trace) -> str:
     )
 
 
-def _inputs(trace: Trace, numbers: bool, live: Live | None, fixed: str) -> str:
+def _inputs(
+    trace: Trace, numbers: bool, live: Live | None, fixed: str, nodes: Sequence[dict[str, Any]]
+) -> str:
     say = trace.captions.as_html.say
     if not (numbers or live):
         return f"<h2>{say('inputs fixed')}</h2><p>{escape(fixed)}</p>"
-    leaves = [node for node in trace.order if node.op is None and is_number(node._value)]
-    changeable = [node for node in leaves if np.isfinite(node._value)]
+    follows = following(trace.order)
+    leaves = [node for node in trace.order if node.op is None and node not in follows]
+    changeable = [node for node in leaves if is_number(node._value) and np.isfinite(node._value)]
     fields = "".join(
         f'<label><code>{escape(trace.names[node])}</code><input type="number" step="any" '
         f'value="{(shown := number(node._value).strip("()"))}" data-node="{trace.index[node]}" '
@@ -388,8 +415,23 @@ def _inputs(trace: Trace, numbers: bool, live: Live | None, fixed: str) -> str:
     return (
         f"<h2>{say('inputs')}</h2>{named}"
         f'<p class="missing" id="missing" role="status" hidden></p>'
-        f"{_entries(trace, '' if fields else reset) if live else ''}"
+        f"{_entries(trace, '' if fields else reset) if live else ''}{_staying(trace, nodes)}"
     )
+
+
+def _staying(trace: Trace, nodes: Sequence[dict[str, Any]]) -> str:
+    """Say what stays as Python made it whatever is changed, though Python may have made it from that: what
+    has no name of a person's, and masks and places."""
+    names = []
+    for n, told in enumerate(nodes):
+        if not told["leaf"] or told["needs"] or told.get("follows"):
+            continue
+        x = trace.order[n] if n < len(trace.order) else None
+        named = x is not None and (trace.known.get(id(x)) or x.name)
+        if x is None or not named or x._value.dtype.kind in "biu":
+            names.append(told["name"])
+    listed = ", ".join(names[:_MOST_FIELDS]) + (", …" if len(names) > _MOST_FIELDS else "")
+    return f'<p class="soft">{escape(trace.captions.say("stays", names=listed))}</p>' if names else ""
 
 
 def _entries(trace: Trace, reset: str) -> str:

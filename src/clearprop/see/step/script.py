@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from clearprop.graph import topological_order
 from clearprop.modes import Observer, observed
 from clearprop.op import Op
 from clearprop.see.algebra.symbols import Symbol
+from clearprop.see.step.given import following
+from clearprop.sources import source_of
 from clearprop.tensor import Tensor
 from clearprop.ufunc import Ufunc
 
@@ -41,11 +43,13 @@ class Script:
     """The JavaScript of one graph: `forward[n]` computes node n from `v`, `local` and `amount` are the rules.
 
     `v` is the array of all values by the nodes' numbers, `g` the gradient that arrives. `definitions` holds
-    the functions of ops that do not say how they are written.
+    the functions of ops that do not say how they are written; `order` is that of computing.
     """
 
     def __init__(self, order: list[Tensor]) -> None:
         self.numbers: dict[Tensor, int] = {node: n for n, node in enumerate(order)}
+        self.sources = following(order)
+        self.order: list[int] = self._in_turn(order)
         self.definitions: dict[str, str] = {}
         self.forward: list[str] = [self._forward(node) for node in order]
         self.local: dict[str, str] = {}
@@ -58,12 +62,28 @@ class Script:
     def _forward(self, node: Tensor) -> str:
         if np.ndim(node._value) or np.iscomplexobj(node._value):
             raise Unscriptable("only real numbers can be recomputed")
-        if node.op is None:
+        made: Any = self.sources.get(node) if node.op is None else node
+        if made is None:
             return "null"
-        return self.call(node.op, [self._input(x) for x in node.inputs], node.attrs)
+        return self.call(made.op, [self._input(x) for x in made.inputs], dict(made.attrs))
+
+    def _in_turn(self, order: Sequence[Tensor]) -> list[int]:
+        """Return the nodes that are computed, what follows from others right before it is needed."""
+        found: dict[Tensor, int] = {}
+        for node in (node for node in order if node.op is not None):
+            found.update(
+                (x, self.numbers[x]) for x in node.inputs if isinstance(x, Tensor) and x in self.sources
+            )
+            found[node] = self.numbers[node]
+        return list(found.values())
 
     def _input(self, x: Any) -> str:
-        return f"v[{self.numbers[x]}]" if isinstance(x, Tensor) else number(x)
+        if not isinstance(x, Tensor) or x in self.numbers:
+            return f"v[{self.numbers[x]}]" if isinstance(x, Tensor) else number(x)
+        source = source_of(x)
+        if source is None:
+            return number(x._value)
+        return self.call(source.op, [self._input(y) for y in source.inputs], dict(source.attrs))
 
     def _rules(self, key: str, node: Tensor, i: int) -> None:
         """Write down the two functions of one arrow: the local derivative and what is sent."""

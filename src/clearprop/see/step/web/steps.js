@@ -47,7 +47,7 @@ function recompute() {
   version += 1;
   if (live) return recomputeArrays();
   const v = story.nodes.map((node) => node.value);
-  script.forward.forEach((f, n) => { if (f) v[n] = f(v); });
+  for (const n of script.order) v[n] = script.forward[n](v);
   story.nodes.forEach((node, n) => { node.value = v[n]; });
   for (const lane of Object.values(lanes)) {
     const grads = new Map();
@@ -102,7 +102,7 @@ function textsOfGroup(name, group, at) {
 const places = new Map(); // of each box: which node it shows
 story.nodes.forEach((node, n) => { if (node.box !== null) places.set(node.box, n); });
 const numberOf = (box) => places.get(box);
-const output = () => story.nodes[story.nodes.length - 1].box;
+const output = () => story.nodes[story.output].box;
 
 // Whether nothing that a box tells has happened since it was written: then its words need not be made.
 let version = 0; // of the numbers: how often they were computed anew
@@ -159,8 +159,8 @@ function activeArrows(tree, lane, step, at) {
   if (step.kind === "start") return [];
   if (step.closed) {
     if (!step.thing) return [];
-    const { ins } = tree.links(step.thing), look = step.kind === "forward" ? "active forth" : "active back";
-    return ins.flatMap((link) => tree.along(...link)).map((arrow) => ({ arrow, look }));
+    const look = step.kind === "forward" ? "active forth" : "active back";
+    return entering(lane, step, tree).flatMap((link) => tree.along(...link)).map((arrow) => ({ arrow, look }));
   }
   const done = lane.steps[at - 1], box = story.nodes[done.node].box, inputs = tree.things[box].i;
   const lit = (u, i, look) => tree.along(u, box, i).map((arrow) => ({ arrow, look }));
@@ -263,7 +263,7 @@ function tell(lane, at, step) {
   const lines = told.lines.filter(Boolean);
   element("chain").replaceChildren(...lines.map((line, i) => {
     const item = note("li", line);
-    if (step.kind === "backward" && i === lines.length - 1) item.className = "sum";
+    if (step.kind === "backward" && !step.closed && i === lines.length - 1) item.className = "sum";
     return item;
   }));
 }
@@ -403,7 +403,7 @@ fields.forEach(heed);
 // A chosen input gets a field of its own where there are too many to show them all.
 function offer(n) {
   const node = story.nodes[n];
-  if (!(script || live) || !node.leaf || !node.number || !Number.isFinite(first[n]) || fields.some((field) => Number(field.dataset.node) === n)) return;
+  if (!(script || live) || !node.leaf || node.follows || !node.number || !Number.isFinite(first[n]) || fields.some((field) => Number(field.dataset.node) === n)) return;
   const field = Object.assign(document.createElement("input"), { type: "number", step: "any", value: node.value, defaultValue: first[n] });
   field.dataset.node = n;
   field.style.width = `${String(node.value).length + 6}ch`;

@@ -36,12 +36,16 @@ function lastBefore(numbers, limit) {
   return low ? numbers[low - 1] : -1;
 }
 
+// What the sentences call a box: a node by its own name, a group by all that its head says.
+const called = (thing) => (thing.group ? fullHead(thing) : thing.n || fullName(thing));
+
 // What a closed group did, as a sentence and lines: what comes in and what goes out.
 function groupTold(lane, step, tree) {
   const { thing } = step, name = thing ? fullHead(thing) : say("unseen");
-  const count = step.end - step.start, { ins, outs } = thing ? tree.links(thing) : { ins: [], outs: [] };
-  const listed = (numbers) => {
-    const all = [...new Set(numbers)].map((n) => fullName(tree.things[n]));
+  const count = step.end - step.start, { outs } = thing ? tree.links(thing) : { outs: [] };
+  const ins = thing ? entering(lane, step, tree) : [];
+  const listed = (numbers) => { // by the names of the boxes that are seen
+    const all = [...new Set(numbers.map((n) => called(tree.shown(tree.things[n]) || tree.things[n])))];
     if (all.length > 4) return say("more names", { names: all.slice(0, 3).join(", "), n: all.length - 3 });
     return all.length < 2 ? all.join("") : say("and", { first: all.slice(0, -1).join(", "), last: all[all.length - 1] });
   };
@@ -56,10 +60,22 @@ function groupTold(lane, step, tree) {
   };
 }
 
+// The links that enter a closed group and take part in its step: backward only those that a gradient goes along.
+function entering(lane, step, tree) {
+  const { ins } = tree.links(step.thing);
+  if (step.kind === "forward") return ins;
+  const sent = new Set(lane.steps.slice(step.start, step.end).map(({ node, i }) => `${node}-${i}`));
+  return ins.filter(([, to, i]) => sent.has(`${numberOf(to)}-${i}`));
+}
+
 // The gradients that a group's step changed outside of it.
 function receivers(lane, step, tree) {
   const last = new Map();
   for (const done of lane.steps.slice(step.start, step.end)) if (done.input !== undefined) last.set(done.input, done);
   const outside = [...last].filter(([n]) => tree.shown(tree.things[story.nodes[n].box]) !== step.thing);
-  return outside.slice(0, 6).map(([n, done]) => `${story.nodes[n].name}: ${fill(done.box, lane, done)}`);
+  return outside.slice(0, 6).map(([n, done]) => {
+    const box = tree.things[story.nodes[n].box], seen = tree.shown(box);
+    const where = seen && seen !== box ? ` (${called(seen)})` : "";
+    return `${story.nodes[n].name}${where}: ${fill(done.box, lane, done)}`;
+  });
 }
