@@ -12,7 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from clearprop.data import read_table
+from clearprop.data import inspection, read_blocks, read_table
 from clearprop.data.cells import Numbers, Words
 from clearprop.errors import InputError
 
@@ -94,7 +94,9 @@ FAULTS = [
     ("a,b\n1,2\n3,4,5\n",          "line 3 has 3 cells, the first line has 2",     'quotes around a cell'),
     ("a,b\n1,2\n# made in May\n",  "line 3 has 1 cell, the first line has 2",      "It looks like a comment: '# made in May'"),
     ("# made in May\na,b\n1,2\n",  "line 2 has 2 cells, the first line has 1",     "The first line looks like a comment: '# made in May'"),
-    ("a,b\n1,2,\n3,4,\n",          "line 2 has 3 cells, the first line has 2",     "It ends with a delimiter."),
+    ("a,b\n1,2,\n3,4,x\n",         "line 3 has 3 cells, the first line has 2",     "Try quotes"),
+    ("a,b\n1,2,\n3,4\n",           "line 3 does not end with the delimiter ','",   "one way to end"),
+    ("a,b\n1,2\n3,4,\n",           "line 3 has 3 cells, the first line has 2",     "It ends with a delimiter."),
     ("a,b\nr1,1,2\nr2,3,4\n",      "line 2 has 3 cells, the first line has 2",     "the first line lacks a name for the first column"),
     ("a,b\n1,2\n3,4\0\n",          "line 3 holds a NUL byte",                      ""),
     ('a,b\n1,2\n"3,4\n5,6\n',      "line 3 is not CSV",                            "closing the quote that was opened there"),
@@ -243,3 +245,22 @@ def test_a_pipe_is_read_once(tmp_path, name):
     writer.join(10)
 
     assert table.columns["town"] == ["Oslo", "Rome", "Lima"]
+
+
+@pytest.mark.parametrize("first", ["a,b,y", "a,b,y,"])
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_delimiter_at_the_end_of_every_line_is_understood_and_said(first, quote, mark):
+    lines = [first, *(f"{i},{quote}{i % 3}{quote},{['no', 'yes'][i % 2]}," for i in range(40))]
+    content = ("\n".join(lines) + "\n").replace(",", mark).encode()
+    for table in (read_table(content), next(iter(read_blocks(content, 10)))):
+        assert table.columns["a"][:3] == ["0", "1", "2"]
+        found = inspection.inspect(table, "y").findings["column 4"]
+        assert (found.kind, found.used) == ("empty", False)
+        assert found.says == ["left out: it has no name and no cell, every line ends with the delimiter"]
+
+
+def test_a_column_without_a_name_that_has_cells_is_read():
+    lines = ["a,b,y,", *(f"{i},{i % 3},{['no', 'yes'][i % 2]},{i % 4}" for i in range(40))]
+    found = inspection.inspect(read_table("\n".join(lines).encode()), "y").findings["column 4"]
+    assert (found.kind, found.used) == ("number", True)

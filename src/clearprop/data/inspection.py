@@ -91,6 +91,9 @@ def inspect(
     aim = _aim(table, target, task, asked.get(target), usual, many_classes)
     reading = Reading(target, aim.task, aim=aim, remarks=[])
     reading.findings = {name: guess(table, name, asked.get(name), usual) for name in others}
+    behind = reading.findings.get(table.nameless or "")
+    if behind is not None and behind.kind == "empty":
+        behind.says = ["left out: it has no name and no cell, every line ends with the delimiter"]
     _last_resort(reading, constants)
     if not others:
         raise InputError(

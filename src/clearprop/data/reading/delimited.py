@@ -51,6 +51,10 @@ class Delimited:
         self.encoding: str = self._encoding(encoding, encodings)
         self.delimiter: str = self._delimiter(delimiter)
         self.names: list[str] = []
+        self.nameless: str | None = None
+        """The column behind the delimiter that ends the line of names, or every line below it."""
+        self.closed = False
+        """Whether the line of names does not end with the delimiter that all lines below it end with."""
 
     def table(self, verbatim: bool = False) -> Table:
         """Read everything."""
@@ -85,7 +89,7 @@ class Delimited:
             raise InputError(lesson(self.called, "wants rows below the column names", "there are none"))
         more = partial(self._verbatim, records)
         table = Table(self.source.name, found, lines, self.spelling, more)
-        table.delimiter = self.delimiter
+        table.delimiter, table.nameless = self.delimiter, self.nameless
         return table
 
     def _verbatim(self, records: Callable[[], Iterator[Records]], names: Sequence[str]) -> dict[str, Words]:
@@ -96,7 +100,9 @@ class Delimited:
         """Yield the rows below the names, some thousands at a time; each has a cell for each name."""
         for number, piece in enumerate(self._pieces()):
             if not number:
-                self.names = self._checked_names(piece.first())
+                first = piece.first()
+                self.names = self._checked_names(first)
+                self._see_ends(first, piece)
             self._check_lengths(piece)
             yield piece
 
@@ -120,11 +126,24 @@ class Delimited:
             self._no_nul(column, found, name)
         return columns, found
 
+    def _see_ends(self, first: list[str], piece: Records) -> None:
+        """Name the column that a delimiter at the end of every line makes."""
+        count, cells = len(first), piece.row(0) if len(piece.lines) else []
+        self.closed = len(cells) == count + 1 and not cells[-1].strip()
+        if self.closed:
+            self.names.append(f"column {count + 1}")
+        self.nameless = self.names[-1] if self.closed or not first[-1].strip() else None
+
     def _check_lengths(self, piece: Records) -> None:
         """Raise InputError for the first row of another length than the names."""
         for row, cells in enumerate(piece.lengths()):
             if cells != len(self.names):
                 raise self._wrong_length(piece.row(row), piece.lines[row])
+        if self.closed and len(piece.lines):
+            (last,) = piece.cells([len(self.names) - 1])
+            odd = next((row for row, cell in enumerate(last) if cell.strip()), None)
+            if odd is not None:
+                raise self._wrong_length(piece.row(odd), piece.lines[odd])
 
     def _no_nul(self, column: _Column, lines: Array, name: str) -> None:
         odd = [place for word, place in (column.places or {}).items() if "\0" in word]
@@ -230,7 +249,7 @@ class Delimited:
 
     # --- complaints ----------------------------------------------------------------------------------
     def _wrong_length(self, row: list[str], line: int) -> InputError:
-        known = len(self.names)
+        known = len(self.names) - self.closed
         wanted = f"line {line} has {counted(len(row), 'cell')}, the first line has {known}"
         where, hint = f"The delimiter is {self.delimiter!r}.", ""
         if row[0].lstrip().startswith("#"):
@@ -241,6 +260,9 @@ class Delimited:
         elif self.names[0].startswith("#"):
             where = f"The first line looks like a comment: {self.names[0][:60]!r}."
             hint = "the file without that line"
+        elif self.closed and len(row) == known:
+            wanted = f"line {line} does not end with the delimiter {self.delimiter!r}, as the others do"
+            where, hint = "", "one way to end all lines"
         elif len(row) == known + 1 and not row[-1].strip():
             where, hint = "It ends with a delimiter.", "the file without delimiters at the ends of its lines"
         elif len(row) == known + 1 and line == 2:
