@@ -147,3 +147,15 @@ def test_state_hooks():
     assert "0.kernel" in state
     assert model[0].weight.value.tolist() == [[5, 6]]
     assert loaded[0].missing_keys == []
+
+
+def test_a_hook_on_the_output_comes_before_the_layers_own():
+    layer, told = nn.Tanh(), []
+    layer.register_full_backward_hook(lambda module, i, o: told.append(("layer", o[0].copy())))
+    x = Tensor(X)
+    y = layer(x)
+    y.register_hook(lambda g: told.append(("output", g.copy())) or 3 * g)
+    y.sum().backward()
+
+    assert [who for who, _ in told] == ["output", "layer"]
+    np.testing.assert_array_equal(told[1][1], 3 * np.ones_like(X))

@@ -110,3 +110,24 @@ def test_more_steps_than_one_cycle_has_are_refused():
     schedule.step()
     with pytest.raises(ValueError, match=r"OneCycleLR.step\(\): wants at most 2 steps: 3"):
         schedule.step()
+
+
+def test_a_state_goes_on_by_its_own_settings_and_an_older_one_without_them_by_the_new_ones():
+    first, other = make(optim, [Tensor(1.0)]), make(optim, [Tensor(1.0)])
+    schedule, second = optim.StepLR(first, 2, 0.5), optim.StepLR(other, 1, 0.1)
+    schedule.step()
+    state = schedule.state_dict()
+    second.load_state_dict(state)
+
+    assert (second.step_size, second.gamma) == (2, 0.5)
+    old = {name: value for name, value in state.items() if name not in ("step_size", "gamma")}
+    third = optim.StepLR(make(optim, [Tensor(1.0)]), 1, 0.1)
+    third.load_state_dict(old)
+    assert (third.step_size, third.gamma, third.last_epoch) == (1, 0.1, 1)
+
+
+def test_functions_of_a_schedule_are_no_part_of_its_state():
+    schedule = optim.LambdaLR(make(optim, [Tensor(1.0)]), lambda n: 0.5**n)
+    assert not any(
+        callable(v) or (isinstance(v, list) and any(map(callable, v))) for v in schedule.state_dict().values()
+    )

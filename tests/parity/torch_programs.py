@@ -703,5 +703,169 @@ def switches(torch):
     return str(device), x.grad
 
 
+def hooked(torch):
+    nn = torch.nn
+    model = settled(torch, nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 2)))
+    seen = []
+    kept = [
+        model[0].register_full_backward_hook(lambda m, gi, go: seen.append((len(gi), go[0]))),
+        model[2].register_full_backward_hook(lambda m, gi, go: (gi[0] * 2,)),
+        model[2].register_full_backward_pre_hook(lambda m, go: seen.append(go[0].shape)),
+        model[2].weight.register_hook(lambda g: g * 10),
+        model.register_forward_hook(lambda m, a, z: seen.append(z.sum()), always_call=False),
+    ]
+    x = torch.from_numpy(TABLE[:3].copy()).requires_grad_()
+    y = model(x)
+    y.register_hook(lambda g: seen.append(g + 1))
+    y.sum().backward()
+    for handle in kept:
+        handle.remove()
+    slopes = [p.grad.clone() for p in model.parameters()]
+    model(x).sum().backward()
+    return seen, slopes, x.grad, model.get_parameter("0.bias").grad, len(seen)
+
+
+def saved_outputs(torch):
+    class Cube(torch.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x**3, 3 * x**2
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(inputs[0], output[1])
+
+        @staticmethod
+        def backward(ctx, g, of_slope):
+            x, slope = ctx.saved_tensors
+            return g * slope + of_slope * 6 * x
+
+    class Exp(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            z = x.exp()
+            ctx.save_for_backward(z)
+            return z
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_tensors[0]
+
+    found = []
+    for f in (lambda x: Cube.apply(x)[0], Exp.apply):
+        x = torch.tensor([0.5, 2.0], requires_grad=True)
+        value = f(x)
+        for _ in range(3):
+            (value,) = torch.autograd.grad(value.sum(), x, create_graph=True)
+            found.append(value.detach())
+    x = torch.tensor([0.3, -1.2], dtype=torch.float64, requires_grad=True)
+    checked = torch.autograd.gradgradcheck(Exp.apply, (x,)), torch.autograd.gradcheck(Exp.apply, (x,))
+    return found, repr(Exp.apply(x).grad_fn.name()), checked
+
+
+def functional(torch):
+    call, func = torch.func.functional_call, torch.func
+    layer = settled(torch, torch.nn.Sequential(torch.nn.Linear(5, 2), torch.nn.BatchNorm1d(2)))
+    x, y = torch.from_numpy(TABLE[:6]), torch.from_numpy(TARGETS[:6])
+    held = {name: p.detach() for name, p in layer.named_parameters()}
+
+    def loss(values, x, y):
+        return ((call(layer, values, (x,)) - y) ** 2).mean()
+
+    layer.eval()
+    slopes = func.grad(loss)(held, x, y)
+    each = torch.vmap(func.grad(loss), in_dims=(None, 0, 0))(held, x.unsqueeze(1), y.unsqueeze(1))
+    models = [settled(torch, torch.nn.Linear(5, 1)) for _ in range(3)]
+    with torch.no_grad():
+        models[1].weight.mul_(2)
+    params, buffers = func.stack_module_state(models)
+    many = torch.vmap(lambda p, b, x: call(models[0], (p, b), (x,)), in_dims=(0, 0, None))(params, buffers, x)
+    before = layer[0].weight.clone()
+    call(layer, {"0.weight": torch.zeros(2, 5)}, (x,))
+    try:
+        call(layer, {"nothing": x}, (x,), strict=True)
+        refused = "no"
+    except RuntimeError:
+        refused = "RuntimeError"
+    whole = dict(slopes), {k: v.shape for k, v in each.items()}, each["0.weight"]
+    return (
+        [*whole[0].values()],
+        [*whole[1].values()],
+        whole[2],
+        many,
+        torch.equal(before, layer[0].weight),
+        refused,
+    )
+
+
+def resumed(torch):
+    kinds = torch.optim.lr_scheduler
+    p = torch.nn.Parameter(torch.ones(2))
+    found = []
+    for make in (
+        lambda o, k: kinds.StepLR(o, 1 + k, 0.9 - 0.4 * k),
+        lambda o, k: kinds.MultiStepLR(o, [3 + k, 5], 0.9 - 0.4 * k),
+        lambda o, k: kinds.ExponentialLR(o, 0.9 - 0.4 * k),
+        lambda o, k: kinds.CosineAnnealingLR(o, 7 - k, 0.01 * k),
+        lambda o, k: kinds.OneCycleLR(o, 0.3 - 0.1 * k, total_steps=9 + k),
+        lambda o, k: kinds.CyclicLR(o, 0.01 + 0.1 * k, 0.3, step_size_up=3 - k),
+        lambda o, k: kinds.SequentialLR(o, [kinds.ConstantLR(o, 0.2), kinds.ExponentialLR(o, 0.9)], [4 - k]),
+        lambda o, k: kinds.ReduceLROnPlateau(o, factor=0.9 - 0.4 * k, patience=1 + k),
+    ):
+        states = None
+        for k in (0, 1):  # the second one is made otherwise, and goes on as the first
+            optimizer = torch.optim.SGD([p], lr=0.2, momentum=0.9)
+            schedule = make(optimizer, k)
+            if states is not None:
+                optimizer.load_state_dict(states[0])
+                schedule.load_state_dict(states[1])
+            for _ in range(4):
+                optimizer.step()
+                schedule.step(*([1.0] if isinstance(schedule, kinds.ReduceLROnPlateau) else []))
+                found.append(optimizer.param_groups[0]["lr"])
+            states = copy.deepcopy((optimizer.state_dict(), schedule.state_dict()))
+    return found
+
+
+def closures(torch):
+    w = torch.zeros(2, requires_grad=True)
+    optimizer = torch.optim.LBFGS([w], lr=0.5, max_iter=4)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = ((w - torch.tensor([1.0, 2.0])) ** 2).sum()
+        loss.backward()
+        return loss
+
+    losses = [optimizer.step(closure).item() for _ in range(3)]
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    with torch.autocast("cpu", enabled=False):
+        loss = closure()
+    scaler.scale(loss * 2)
+    return (
+        losses,
+        w,
+        scaler.is_enabled(),
+        repr(torch.optim.Adam([w])),
+        repr(torch.optim.SGD([w], lr=0.5, nesterov=False)),
+    )
+
+
+def told(torch):
+    x = torch.tensor([[1.5, -2.0, float("nan")], [0.0, 3.0, 3.0]])
+    whole = torch.tensor([[1, 2, 2], [3, 3, 1]])
+    named = [repr(f(whole, 1)) for f in (torch.max, torch.min, torch.cummax, torch.mode, torch.median)]
+    named += [repr(torch.sort(whole)), repr(torch.topk(whole, 2)), repr(torch.kthvalue(whole, 1))]
+    named += [repr(torch.linalg.eigh(torch.eye(2))), repr(torch.slogdet(torch.eye(2)))]
+    kinds = [torch.result_type(whole, 1.5), torch.promote_types(torch.int32, torch.float16)]
+    area = torch.trapezoid(x[1]), torch.trapezoid(whole.float(), torch.tensor([0.0, 2.0, 3.0]))
+    distribution = torch.distributions.Normal(1.0, 2.0)
+    shares = distribution.cdf(torch.tensor([0.0, 3.0])), distribution.icdf(torch.tensor([0.2, 0.7]))
+    rest = torch.isin(whole, torch.tensor([1, 3])), torch.unique_consecutive(whole[0]), torch.hsplit(x, 3)[1]
+    y = (x[1].clone().requires_grad_() * 2)[1:]
+    names = [repr(y), repr(y[0]), repr(y[None]), torch.atleast_2d(x[0]).shape, torch.diagflat(x[1, :2])]
+    return torch.sign(x), named, str(kinds), area, shares, rest, names
+
+
 PROGRAMS = [f for f in list(globals().values()) if getattr(f, "__module__", "") == __name__ and callable(f)]
 PROGRAMS = [f for f in PROGRAMS if f.__code__.co_varnames[: f.__code__.co_argcount] == ("torch",)]

@@ -36,6 +36,9 @@ class Hooked:
 
     _hooks: Hooks | None = None
 
+    def _gate(self, hooks: Hooks) -> Gate:
+        return Gate(self, hooks)
+
     def register_forward_pre_hook(
         self, hook: Function, *, prepend: bool = False, with_kwargs: bool = False
     ) -> Handle:
@@ -128,7 +131,7 @@ def between_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     for _, hook in hooks.before:
         if (given := hook(module, args, kwargs)) is not None:
             args, kwargs = given
-    gate = Gate(module, hooks) if hooks.arriving or hooks.backward else None
+    gate = module._gate(hooks) if hooks.arriving or hooks.backward else None
     structure.used(module)
     start = _next_serial()
     output = module.forward(*(gate.entered(args) if gate else args), **kwargs)
@@ -208,7 +211,8 @@ class Gate:
 
         node.register_hook(hook)
         values = list(values)
-        for i, part in zip(at, _parts(node, tensors), strict=True):
+        # What is handed on is another node: hooks that somebody sets on it come before these.
+        for i, part in zip(at, [+node] if len(at) == 1 else _parts(node, tensors), strict=True):
             values[i] = part
         return values
 

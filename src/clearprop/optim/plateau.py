@@ -8,7 +8,9 @@ from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.optim.optimizer import Optimizer
-from clearprop.optim.schedule import said
+from clearprop.optim.schedule import said, settings, take_settings
+
+SEEN = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
 
 
 class ReduceLROnPlateau:
@@ -100,15 +102,15 @@ class ReduceLROnPlateau:
         return said(self)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on."""
-        names = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
-        return {name: getattr(self, name) for name in names}
+        """Return what is needed to go on, its settings too."""
+        return settings(self) | {name: getattr(self, name) for name in SEEN}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where a state dict was taken; raises ValueError for the state of another schedule."""
-        lacking = [name for name in self.state_dict() if name not in state]
+        lacking = [name for name in SEEN if name not in state]
         if lacking:
             called, got = "ReduceLROnPlateau.load_state_dict(state)", f"it lacks {', '.join(lacking)}"
             raise ValueError(lesson(called, "wants a state of this schedule", got, "Nothing was loaded."))
-        for name in self.state_dict():
+        take_settings(self, state)
+        for name in SEEN:
             setattr(self, name, state[name])

@@ -76,8 +76,8 @@ class Schedule:
         return said(self)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on: the count of steps, the first and the last learning rates."""
-        return {
+        """Return what is needed to go on: settings, the count of steps, the first and last learning rates."""
+        return settings(self) | {
             "last_epoch": self.last_epoch,
             "base_lrs": list(self.base_lrs),
             "_last_lr": self.get_last_lr(),
@@ -89,11 +89,12 @@ class Schedule:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where a state dict was taken; the learning rates are set as well.
+        """Go on from where a state dict was taken, by its settings; the learning rates are set as well.
 
         Raises ValueError for the state of another schedule or of other groups; nothing is changed then.
         """
         self._refuse_foreign(state)
+        take_settings(self, state)
         self.last_epoch, self.base_lrs = state["last_epoch"], list(state["base_lrs"])
         for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             group.schedule("lr", base)
@@ -409,6 +410,36 @@ class WarmupCosineLR(Schedule):
             return base * count / self.warmup
         done = min(1.0, (count - self.warmup) / (self.total - self.warmup))
         return base * (self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2)
+
+
+def settings(schedule: Any) -> dict[str, Any]:
+    """Return the numbers and words that say what a schedule does; its functions are no part of a state.
+
+    >>> from clearprop import Tensor, optim
+    >>> settings(optim.StepLR(optim.SGD([Tensor(1.0)], lr=1.0), 2, 0.5))
+    {'step_size': 2, 'gamma': 0.5}
+    """
+    held = {name: value for name, value in vars(schedule).items() if name[0] != "_" and name not in COUNTED}
+    return {
+        name: list(value) if isinstance(value, list) else value
+        for name, value in held.items()
+        if isinstance(value, (bool, int, float, str, tuple, list, type(None))) and not _functions(value)
+    }
+
+
+COUNTED: tuple[str, ...] = ("optimizer", "schedules", "base_lrs", "last_epoch")
+"""What a schedule holds that is no setting: what it changes, and how far it is."""
+
+
+def _functions(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and any(map(callable, value))
+
+
+def take_settings(schedule: Any, state: Mapping[str, Any]) -> None:
+    """Give a schedule the settings of a state; those that an older state has not stay as they are."""
+    for name, own in settings(schedule).items():
+        if name in state and not (own is None) ^ (state[name] is None):
+            setattr(schedule, name, tuple(state[name]) if isinstance(own, tuple) else state[name])
 
 
 def scaled(lr: float, base: float, now: float) -> float:

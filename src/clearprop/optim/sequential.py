@@ -8,7 +8,7 @@ from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.optim.optimizer import Optimizer
-from clearprop.optim.schedule import Schedule, said, whole
+from clearprop.optim.schedule import Schedule, said, take_settings, whole
 
 
 class SequentialLR:
@@ -93,13 +93,15 @@ class SequentialLR:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on."""
-        return {"last_epoch": self.last_epoch, "schedules": [s.state_dict() for s in self.schedules]}
+        own = {"last_epoch": self.last_epoch, "milestones": list(self.milestones)}
+        return own | {"schedules": [s.state_dict() for s in self.schedules]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where a state dict was taken; raises ValueError for the state of other schedules."""
         self._refuse_foreign(state)
         for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)
+        take_settings(self, state)
         self.last_epoch = state["last_epoch"]
 
     def _refuse_foreign(self, state: Mapping[str, Any]) -> None:

@@ -32,6 +32,7 @@ _SUBMODULES = (
     "autograd",
     "func",
     "utils",
+    "amp",
     "cuda",
     "linalg",
     "files",
@@ -40,14 +41,13 @@ _SUBMODULES = (
     "distributions",
 )
 _FILES = ("save", "load")
+_ELSEWHERE = {"vmap": "func", "autocast": "amp"}
 _OLD = {"FloatTensor": "float32", "DoubleTensor": "float64", "LongTensor": "int64", "IntTensor": "int32"}
 _OLD |= {"BoolTensor": "bool", "ByteTensor": "uint8"}
 _WANTED = {
     "bfloat16": ("NumPy has no such numbers", "torch.float32"),
     "complex64": ("numbers are real", "the real and imaginary parts as two tensors"),
     "fft": ("numbers are real", "np.fft on arrays"),
-    "vmap": ("there is no such transformation", "a leading axis"),
-    "autocast": ("numbers keep their dtype", "model.half(), or no such block"),
     "hub": ("nothing is fetched", "torch.load of a local file"),
     "stft": ("numbers are real", "np.fft on arrays"),
     "jit": ("nothing is scripted", "the model itself"),
@@ -80,6 +80,20 @@ def set_num_threads(n: int) -> None:
 def get_num_threads() -> int:
     """Return 1."""
     return 1
+
+
+def result_type(x: Any, y: Any) -> dtype:
+    """Return the dtype that a function of two tensors or numbers gives."""
+    return dtypes.of(pointwise.result_type(x, y))
+
+
+def promote_types(x: dtype, y: dtype) -> dtype:
+    """Return the smallest dtype that holds both.
+
+    >>> promote_types(dtypes.int32, dtypes.float16)
+    torch.float16
+    """
+    return result_type(PLAIN["zeros"](1, dtype=x), PLAIN["zeros"](1, dtype=y))
 
 
 def typename(x: Any) -> str:
@@ -119,6 +133,8 @@ def _in_words(f: Callable[..., Any]) -> Callable[..., Any]:
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"clearprop.torch.{name}")
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(f"clearprop.torch.{_ELSEWHERE[name]}"), name)
     if name in _FILES:
         return getattr(importlib.import_module("clearprop.torch.files"), name)
     if name in PLAIN:

@@ -11,7 +11,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, PLAIN, function, plain
-from clearprop.torch.reducing import norm
+from clearprop.torch.reducing import norm, returned
 from clearprop.torch.tensors import Tensor, kept_apart, lift, through, xp
 
 
@@ -160,8 +160,22 @@ LINALG: dict[str, Callable[..., Any]] = {
     "norm": _norm, "vector_norm": _vector_norm, "matrix_norm": _norm, "qr": _qr, "svd": _svd,
     "lstsq": _lstsq, "cross": cross, "matmul": FUNCTIONS["matmul"],
 }  # fmt: skip
+for _name in ("eigh", "qr", "svd"):
+    LINALG[_name] = returned(f"linalg_{_name}", LINALG[_name])
+LINALG["slogdet"] = returned("slogdet", LINALG["slogdet"])
 for _name in ("det", "slogdet", "pinv", "matrix_power", "cholesky", "qr"):
     FUNCTIONS[_name] = LINALG[_name]
 FUNCTIONS["inverse"] = LINALG["inv"]
 FUNCTIONS["logdet"] = lambda x: LINALG["slogdet"](x)[1]
 PLAIN["chain_matmul"] = chain_matmul
+FUNCTIONS["pinverse"], FUNCTIONS["vdot"] = LINALG["pinv"], FUNCTIONS["dot"]
+
+
+def matrix_exp(x: Any) -> Any:
+    """Return e to the power of a matrix: 1 + x + x x / 2 + ...; needs SciPy."""
+    from clearprop.scipy import linalg
+
+    return through(linalg.expm, "linalg_matrix_exp")(x)
+
+
+FUNCTIONS["matrix_exp"] = LINALG["matrix_exp"] = matrix_exp

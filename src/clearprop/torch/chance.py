@@ -77,6 +77,7 @@ def drawing_from(generator: Generator | None) -> Iterator[None]:
 def manual_seed(seed: int) -> Any:
     """Start the global generator anew; return it."""
     source.manual_seed(int(seed) % (1 << 63))
+    default_generator._seed = int(seed)
     return default_generator
 
 
@@ -103,6 +104,7 @@ def set_rng_state(state: Tensor) -> None:
 class _Global:
     """The global generator, which `torch.manual_seed` returns."""
 
+    _seed: int = 67280421310721
     manual_seed: Any = staticmethod(manual_seed)
     get_state: Any = staticmethod(get_rng_state)
     set_state: Any = staticmethod(set_rng_state)
@@ -265,3 +267,9 @@ def share_memory_(x: Tensor) -> Tensor:
 def poisson(x: Tensor, *, generator: Any = None) -> Tensor:
     """Raise NotImplementedError: the generator draws no such numbers."""
     raise NotImplementedError(lesson("torch.poisson(x)", "is not drawn here", hint="numpy.random.poisson"))
+
+
+@plain
+def initial_seed() -> int:
+    """Return the seed that the generator was started from last."""
+    return default_generator._seed

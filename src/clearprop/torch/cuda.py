@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clearprop.torch import amp
 from clearprop.torch.chance import manual_seed
 
 
@@ -24,3 +25,12 @@ def synchronize() -> None:
 
 
 manual_seed_all = manual_seed
+__all__ = [
+    "amp",
+    "device_count",
+    "empty_cache",
+    "is_available",
+    "manual_seed",
+    "manual_seed_all",
+    "synchronize",
+]

@@ -73,6 +73,14 @@ class Normal(Distribution):
         away = (value - self.loc) / self.scale
         return -0.5 * away * away - self.scale.log() - 0.5 * math.log(2 * math.pi)
 
+    def cdf(self, value: Any) -> Any:
+        """Return the share of draws that are at most `value`: (1 + erf((value - m) / (s sqrt 2))) / 2."""
+        return 0.5 * (1 + FUNCTIONS["erf"]((value - self.loc) / (self.scale * math.sqrt(2))))
+
+    def icdf(self, value: Any) -> Any:
+        """Return the number that this share of draws is below: m + s sqrt 2 erfinv(2 value - 1)."""
+        return self.loc + self.scale * math.sqrt(2) * FUNCTIONS["erfinv"](2 * value - 1)
+
     def entropy(self) -> Any:
         """Return 1/2 + log(2 pi) / 2 + log s."""
         return self.scale.log() + 0.5 + 0.5 * math.log(2 * math.pi) + 0 * self.loc

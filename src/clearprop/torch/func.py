@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -13,13 +13,14 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
+from clearprop.nn import vector
 from clearprop.ops import random as source
 from clearprop.torch.autograd import functional
 from clearprop.torch.autograd.pulled import grad as pulled
 from clearprop.torch.gradients import enable_grad, is_grad_enabled
 from clearprop.torch.names import PLAIN
 from clearprop.torch.shaping import stack
-from clearprop.torch.tensors import Tensor
+from clearprop.torch.tensors import Tensor, lift, lower
 
 Function = Callable[..., Any]
 
@@ -290,3 +291,51 @@ def jvp(func: Function, primals: Any, tangents: Any, has_aux: bool = False, **_:
     call.leave(sent)
     slopes = _mapped(lambda _: call.kept(next(found)), call.value)
     return (_mapped(call.kept, call.value), slopes, *call.rest)
+
+
+def functional_call(
+    module: Any, parameter_and_buffer_dicts: Any, args: Any = None, kwargs: Any = None, **how: Any
+) -> Any:
+    """Return module(*args, **kwargs) computed with other tensors than its own parameters and buffers.
+
+    They are given by path, in a dict or in several; what is left out is the module's own, or with `strict`
+    an error. Gradients flow to them, and the module is as before. Where it writes to a buffer, the one that
+    was given keeps its numbers. Raises RuntimeError for a path that it lacks or another shape.
+
+    >>> import clearprop.torch as torch
+    >>> layer = torch.nn.Linear(1, 1)
+    >>> functional_call(layer, {"weight": torch.ones(1, 1), "bias": torch.ones(1)}, (torch.ones(1, 1),))
+    tensor([[2.]])
+    """
+    called = f"torch.func.functional_call({type(module).__name__}, ...)"
+    dicts = parameter_and_buffer_dicts
+    parts = [dicts] if isinstance(dicts, Mapping) else list(dicts)
+    values = {path: lower(x) for part in parts for path, x in part.items()}
+    missing = [path for path in module._state() if path not in values] if how.get("strict") else []
+    if missing:
+        raise RuntimeError(lesson(called, "Missing key(s)", ", ".join(missing), hint="strict=False"))
+    args = () if args is None else args if isinstance(args, tuple) else (args,)
+    try:
+        with vector.holding(module.twin(), values):
+            return module(*args, **(kwargs or {}))
+    except KeyError as error:
+        if not str(error.args[0]).startswith("functional_call("):
+            raise
+        raise RuntimeError(*error.args) from error
+
+
+def stack_module_state(models: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the parameters and the buffers of models that are alike, by path, each with an axis in front.
+
+    Raises RuntimeError for models whose paths or shapes differ.
+
+    >>> import clearprop.torch as torch
+    >>> params, buffers = stack_module_state([torch.nn.Linear(2, 3) for _ in range(4)])
+    >>> params["weight"].shape, buffers
+    (torch.Size([4, 3, 2]), {})
+    """
+    try:
+        params, buffers = vector.stack_module_state([model.twin() for model in models])
+    except ValueError as error:
+        raise RuntimeError(*error.args) from error
+    return lift(params), lift(buffers)

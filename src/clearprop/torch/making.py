@@ -11,7 +11,7 @@ from clearprop.errors import lesson
 from clearprop.torch import cells, dtypes
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
 from clearprop.torch.shaping import lengths, stack
-from clearprop.torch.tensors import FUNCTIONS_OF_DATA, Tensor, cast, kept_apart, lift, xp
+from clearprop.torch.tensors import FUNCTIONS_OF_DATA, Node, Tensor, cast, kept_apart, lift, xp
 
 
 def made(array: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -420,11 +420,34 @@ def apply_(x: Tensor, f: Any) -> Tensor:
 
 @method
 def register_hook(x: Tensor, hook: Any) -> Any:
-    """Raise NotImplementedError: gradients are not changed on their way."""
-    hint = "x.retain_grad() to read it, or torch.autograd.Function to change it"
-    raise NotImplementedError(
-        lesson("t.register_hook(f)", "gradients are not changed on their way", hint=hint)
-    )
+    """Show `hook` the gradient of x in each backward pass; what it returns takes its place.
+
+    Returns a handle, whose `remove()` ends it.
+
+    >>> import clearprop.torch as torch
+    >>> w = torch.ones(2, requires_grad=True)
+    >>> handle = w.register_hook(lambda g: 10 * g)
+    >>> w.sum().backward()
+    >>> w.grad
+    tensor([10., 10.])
+    """
+    if not x.requires_grad:
+        wanted = "cannot register a hook on a tensor that doesn't require gradient"
+        raise RuntimeError(lesson("t.register_hook(hook)", wanted, hint="t.requires_grad_()"))
+
+    def of_nodes(g: Any) -> Any:
+        found = hook(lift(g if isinstance(g, Node) else cells.leaf(g)))
+        if found is None:
+            return None
+        return found.node if isinstance(g, Node) else found.node._value
+
+    return x.node.register_hook(of_nodes)
+
+
+@method
+def pin_memory(x: Tensor, device: Any = None) -> Tensor:
+    """Return the tensor: there is no other device that would fetch it."""
+    return x
 
 
 @plain

@@ -57,9 +57,20 @@ def _open(parts: tuple[Any, ...]) -> tuple[Any, ...]:
 def __getitem__(x: Tensor, index: Any) -> Tensor:
     parts, is_plain = _index(index)
     if is_plain:
-        parts = _open(parts)
-        return x.seen_through(lambda v: v[parts])
+        opened = _open(parts)
+        view = x.seen_through(lambda v: v[opened])
+        view._maker = _maker(parts)
+        return view
     return lift(kept_apart(x)[0][parts], "index")
+
+
+def _maker(parts: tuple[Any, ...]) -> str:
+    """Return what PyTorch calls the last step of a plain index."""
+    steps = [p for p in parts if p is not Ellipsis and p != slice(None)]
+    last = steps[-1] if steps else None
+    if last is None:
+        return "unsqueeze" if steps else "alias"
+    return "slice" if isinstance(last, slice) else "select"
 
 
 @method

@@ -304,3 +304,15 @@ def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
 def equal(x: Any, y: Any) -> bool:
     """Tell whether two tensors have the same shape and numbers."""
     return x.shape == y.shape and bool(FUNCTIONS["eq"](x, y).all())
+
+
+@function
+def sign(x: Any) -> Any:
+    """Return -1, 0 or 1 by the sign of each entry; of what is no number 0, as PyTorch has it."""
+    node = kept_apart(x)[0]
+    unknown = np.isnan(node._value) if node.dtype.kind == "f" else np.False_
+    found = op("sign")(node)
+    return lift(np.where(unknown, node.dtype.type(0), found) if unknown.any() else found, "sign")
+
+
+FUNCTIONS["sgn"] = sign

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import namedtuple
 from typing import Any
 
@@ -13,8 +14,33 @@ from clearprop.torch.names import FUNCTIONS, function
 from clearprop.torch.pointwise import alike, real
 from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, lower, op, xp
 
-Pair: Any = namedtuple("Pair", ("values", "indices"))
-Sorted: Any = namedtuple("Sorted", ("values", "indices"))
+
+class Pair(namedtuple("Pair", ("values", "indices"))):
+    """Entries and where they were, which print under the name of the function that found them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        lines = (f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True))
+        return f"torch.return_types.{type(self).__name__}(\n" + ",\n".join(lines) + ")"
+
+
+def returned(name: str, f: Any) -> Any:
+    """Return a function whose named results print as PyTorch's do: `torch.return_types.name(...)`."""
+
+    @functools.wraps(f)
+    def named(*args: Any, **kwargs: Any) -> Any:
+        found = f(*args, **kwargs)
+        kind = type(name, (type(found),), {"__slots__": (), "__repr__": Pair.__repr__})
+        return kind(*found)
+
+    return named
+
+
+PAIRS: dict[str, Any] = {
+    name: type(name, (Pair,), {"__slots__": ()})
+    for name in ("max", "min", "cummax", "cummin", "sort", "topk", "kthvalue", "median", "mode")
+}
 
 
 def _axis(dim: Any) -> Any:
@@ -95,12 +121,12 @@ def _chosen(name: str, x: Any, dim: int, keepdim: bool) -> Any:
     """Return the largest or smallest along an axis and where it is: of several alike the first."""
     node = kept_apart(x)[0]
     if not node.ndim:
-        return Pair(lift(node, name), lift(constant(0)))
+        return PAIRS[name](lift(node, name), lift(constant(0)))
     index = op(f"arg{name}")(node, axis=dim, keepdims=True)
     values = picked(node, index, dim)
     if not keepdim:
         values, index = np.squeeze(values, axis=dim), np.squeeze(index, axis=dim)
-    return Pair(lift(values, name), lift(index))
+    return PAIRS[name](lift(values, name), lift(index))
 
 
 def _extreme(name: str, of_two: str) -> Any:
@@ -186,7 +212,8 @@ def _running(name: str, x: Any, dim: int) -> Any:
     best = getattr(np, name).accumulate(array, axis=dim)
     own = np.arange(array.shape[dim]).reshape([-1 if i == dim % array.ndim else 1 for i in range(array.ndim)])
     index = np.maximum.accumulate(np.where(array == best, own, 0), axis=dim)
-    return Pair(lift(picked(values, index, dim), "cum" + name), lift(index))
+    name = {"maximum": "cummax", "minimum": "cummin"}[name]
+    return PAIRS[name](lift(picked(values, index, dim), name), lift(index))
 
 
 @function
@@ -276,7 +303,7 @@ def sort(x: Any, dim: int = -1, descending: bool = False, stable: bool = False) 
     """Return the entries in order along an axis, and where they were."""
     node = kept_apart(x)[0]
     index = _order(node, dim, descending)
-    return Sorted(lift(picked(node, index, dim), "sort"), lift(np.asarray(index)))
+    return PAIRS["sort"](lift(picked(node, index, dim), "sort"), lift(np.asarray(index)))
 
 
 @function
@@ -292,7 +319,7 @@ def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = Tru
     if node.ndim and k > node.shape[dim]:
         raise RuntimeError(lesson("torch.topk(x, k)", f"wants k of {node.shape[dim]} or less", f"{k}"))
     index = np.take(_order(node, dim, largest), np.arange(k), axis=dim) if node.ndim else np.zeros((), int)
-    return Pair(lift(picked(node, index, dim), "topk"), lift(index))
+    return PAIRS["topk"](lift(picked(node, index, dim), "topk"), lift(index))
 
 
 @function
@@ -305,7 +332,7 @@ def kthvalue(x: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     values = picked(node, index, dim)
     if not keepdim:
         values, index = np.squeeze(values, axis=dim), np.squeeze(index, axis=dim)
-    return Pair(lift(values, "kthvalue"), lift(index))
+    return PAIRS["kthvalue"](lift(values, "kthvalue"), lift(index))
 
 
 @function
@@ -314,7 +341,7 @@ def median(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     if dim is None:
         flat = lift(np.reshape(kept_apart(x)[0], (-1,)))
         return kthvalue(flat, (flat.numel() + 1) // 2).values
-    return kthvalue(x, (x.shape[dim] + 1) // 2, dim, keepdim)
+    return PAIRS["median"](*kthvalue(x, (x.shape[dim] + 1) // 2, dim, keepdim))
 
 
 @function
@@ -371,3 +398,55 @@ def cov(x: Any, *, correction: int = 1) -> Any:
 def corrcoef(x: Any) -> Any:
     """Return the correlations of the rows."""
     return lift(np.corrcoef(x := _floats("corrcoef", x)).astype(x.dtype), "corrcoef")
+
+
+@function
+def mode(x: Any, dim: int = -1, keepdim: bool = False) -> Any:
+    """Return the most frequent entry along an axis, of several the least, and where its last one is."""
+    node = kept_apart(x)[0]
+    rows = np.moveaxis(node._value, dim, -1)
+    flat = rows.reshape(-1, rows.shape[-1])
+    least = [(found := np.unique(row, return_counts=True))[0][found[1].argmax()] for row in flat]
+    last = [len(row) - 1 - (row[::-1] == v).argmax() for row, v in zip(flat, least, strict=True)]
+    index: Any = np.expand_dims(np.array(last, np.int64).reshape(rows.shape[:-1]), dim)
+    values = picked(node, index, dim)
+    if not keepdim:
+        values, index = np.squeeze(values, axis=dim), np.squeeze(index, axis=dim)
+    return PAIRS["mode"](lift(values, "mode"), lift(index))
+
+
+@function
+def trapezoid(y: Any, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Any:
+    """Return the area under a line through points: the sum of (y[i] + y[i+1]) / 2 (x[i+1] - x[i])."""
+    node = real(y)
+    steps: Any = dx if x is None else np.diff(real(x), axis=-1 if x.ndim == 1 else dim)
+    sums = np.moveaxis(node, dim, -1)
+    middle = (sums[..., 1:] + sums[..., :-1]) / 2
+    return lift((middle * (steps if x is None or x.ndim == 1 else np.moveaxis(steps, dim, -1))).sum(-1))
+
+
+FUNCTIONS["trapz"] = trapezoid
+
+
+@function
+def isin(x: Any, test: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
+    """Tell of each entry whether it is among those of `test`."""
+    return lift(np.isin(lower(x)._value, getattr(lower(test), "_value", test), invert=invert))
+
+
+@function
+def unique_consecutive(x: Any, return_inverse: bool = False, return_counts: bool = False) -> Any:
+    """Return the entries of a vector without repetitions next to each other."""
+    flat = x.node._value.reshape(-1)
+    begins = np.flatnonzero(np.r_[True, flat[1:] != flat[:-1]][: flat.size])
+    counts = np.diff(np.r_[begins, flat.size])
+    found = [flat[begins]]
+    found += [np.repeat(np.arange(begins.size), counts).reshape(x.shape)] if return_inverse else []
+    found += [counts] if return_counts else []
+    return lift(found[0]) if len(found) == 1 else tuple(map(lift, found))
+
+
+@function
+def is_nonzero(x: Any) -> bool:
+    """Tell whether the only entry is not 0."""
+    return bool(x)

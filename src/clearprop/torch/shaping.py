@@ -466,3 +466,34 @@ def clone(x: Tensor, memory_format: Any = None) -> Tensor:
     if not node.requires_grad:
         return lift(np.array(node._value))
     return lift(op("positive")(node), "clone")
+
+
+def _at_least(n: int) -> Any:
+    def at_least(*tensors: Any) -> Any:
+        made = tuple(x if x.ndim >= n else x.reshape((1,) * (n - x.ndim) + tuple(x.shape)) for x in tensors)
+        return made[0] if len(made) == 1 else made
+
+    at_least.__doc__ = f"Return tensors with {n} axes or more."
+    return at_least
+
+
+PLAIN["atleast_1d"], PLAIN["atleast_2d"] = _at_least(1), _at_least(2)
+PLAIN["row_stack"] = PLAIN["vstack"]
+
+
+def _split_along(axis: int) -> Any:
+    def split_along(x: Tensor, indices_or_sections: Any) -> Any:
+        dim = axis if x.ndim > 1 or axis != 1 else 0
+        return FUNCTIONS["tensor_split"](x, indices_or_sections, dim)
+
+    return split_along
+
+
+for _place, _name in enumerate(("vsplit", "hsplit", "dsplit")):
+    FUNCTIONS[_name] = _split_along(_place)
+
+
+@function
+def diagflat(x: Tensor, offset: int = 0) -> Any:
+    """Return a matrix with the entries along its diagonal."""
+    return FUNCTIONS["diag"](x.reshape(-1), offset)

@@ -145,6 +145,21 @@ class Tensor:
         return FUNCTIONS["transpose"](self, -2, -1)
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether it stores its entries that are not 0 alone: no."""
+        return False
+
+    @property
+    def layout(self) -> str:
+        """How its entries are stored: all of them."""
+        return "torch.strided"
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether it keeps its gradient, as a computed tensor does once it is asked to."""
+        return self._retains and not self.is_leaf
+
+    @property
     def is_cuda(self) -> bool:
         """Whether it lies on a graphics card: no."""
         return False
@@ -457,6 +472,8 @@ class GradientFunction:
 
     def name(self) -> str:
         """Return the name, such as `MulBackward0`."""
+        if self._name.endswith("Backward"):  # a Function that somebody has written
+            return self._name
         words = _WORDS.get(self._name, self._name).strip("_").split("_")
         return "".join(word[:1].upper() + word[1:] for word in words) + "Backward0"
 
@@ -493,7 +510,9 @@ def _spread(new: Any, shape: tuple[int, ...], called: str) -> Any:
 
 def _written(self: Tensor, name: str, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
     """Write what a function gives into its first argument."""
-    return self.write(f(self, *args, **kwargs).node, name)
+    new = f(self, *args, **kwargs)
+    self.write(new.node, name)._maker = new._maker
+    return self
 
 
 def _rebuilt(kind: type[Tensor], array: Any, requires_grad: bool) -> Tensor:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from clearprop.torch.autograd import functional
 from clearprop.torch.autograd.function import Function
 from clearprop.torch.autograd.pulled import grad
-from clearprop.torch.tensors import Tensor
+from clearprop.torch.gradients import enable_grad
+from clearprop.torch.tensors import Tensor, lift
 
 
 def Variable(data: Any, requires_grad: bool = False) -> Tensor:
@@ -41,18 +44,62 @@ class detect_anomaly:
         self._watch.__exit__(*error)
 
 
+class set_detect_anomaly(detect_anomaly):
+    """The same from here on, or in a block."""
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        super().__init__(check_nan)
+        global _watching
+        before, _watching = _watching, self if mode else None
+        if before is not None:
+            before._watch.__exit__(None, None, None)
+        if mode:
+            self._watch.__enter__()
+
+    def __enter__(self) -> None:
+        """It has begun."""
+
+    def __exit__(self, *error: Any) -> None:
+        if _watching is self:
+            set_detect_anomaly(False)
+
+
+_watching: set_detect_anomaly | None = None
+
+
 def gradcheck(
     f: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, **_: Any
 ) -> bool:
     """Tell that the gradients of f agree with numerical ones; RuntimeError where they do not."""
     from clearprop.check import gradcheck as checked
-    from clearprop.torch.tensors import lift
 
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     report = checked(lambda *nodes: f(*map(lift, nodes)).sum().node, *(x.node._value for x in given))
     if not report:
         raise RuntimeError(str(report))
     return True
+
+
+def _uneven(x: Tensor) -> Tensor:
+    """Return weights of the shape of x, of which no two are alike: a sum by them forgets no entry."""
+    return lift(np.cos(np.arange(1.0, x.numel() + 1)).reshape(x.shape)).to(x.dtype)
+
+
+def gradgradcheck(f: Any, inputs: Any, grad_outputs: Any = None, **how: Any) -> bool:
+    """Tell that the gradients of f's gradients agree with numerical ones; RuntimeError where they do not."""
+    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    sent = [grad_outputs] if isinstance(grad_outputs, Tensor) else grad_outputs
+
+    def slopes(*xs: Any) -> Any:
+        xs = tuple(x if x.requires_grad else x.detach().requires_grad_() for x in xs)
+        with enable_grad():
+            value = f(*xs)
+            values = [value] if isinstance(value, Tensor) else list(value)
+            seeds = sent or [_uneven(z) for z in values]
+            found = grad(values, xs, seeds, create_graph=True, allow_unused=True)
+        return sum((g * _uneven(g)).sum() for g in found if g is not None)
+
+    return gradcheck(slopes, given, **how)
 
 
 __all__ = [
@@ -63,4 +110,6 @@ __all__ = [
     "functional",
     "grad",
     "gradcheck",
+    "gradgradcheck",
+    "set_detect_anomaly",
 ]

@@ -91,7 +91,13 @@ class Function:
 def _remembering(cls: type[Function], ctx: Context, nodes: Any, places: Any, results: Any, j: int) -> Any:
     """Return output j as what an op of all inputs computed."""
     values = [x.node._value for x in results]
+    saved, number_of = ctx.saved_tensors, {id(x): k for k, x in enumerate(results)}
     latest: list[Any] = [None, ()]
+
+    def as_computed(x: Any, inputs: Any) -> Any:
+        """An output that was saved is a function of the inputs too, for gradients of gradients."""
+        k = number_of.get(id(x))
+        return x if k is None else _remembering(cls, ctx, inputs, places, results, k)
 
     def rule(i: int, g: Any, z: Any, *xs: Any) -> Any:
         if latest[0] is not g:
@@ -99,7 +105,12 @@ def _remembering(cls: type[Function], ctx: Context, nodes: Any, places: Any, res
                 lift(g if isinstance(g, Node) else cells.leaf(g)) if k == j else lift(np.zeros_like(v))
                 for k, v in enumerate(values)
             ]
-            answer = cls.backward(ctx, *given)
+            if any(isinstance(x, Node) for x in (g, *xs)):
+                ctx.saved_tensors = tuple(as_computed(x, nodes) for x in saved)
+            try:
+                answer = cls.backward(ctx, *given)
+            finally:
+                ctx.saved_tensors = saved
             latest[:] = g, answer if isinstance(answer, tuple) else (answer,)
         d = latest[1][places[i]]
         if d is None:
@@ -108,4 +119,4 @@ def _remembering(cls: type[Function], ctx: Context, nodes: Any, places: Any, res
 
     op = Op(cls.__name__, lambda *xs: np.asarray(values[j]), variadic_rule=rule, arity=None)
     found = op(*nodes)
-    return lift(found, cls.__name__)
+    return lift(found, f"{cls.__name__}Backward")

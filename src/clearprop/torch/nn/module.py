@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from clearprop import nn as own
+from clearprop.errors import lesson
+from clearprop.nn.hooks import Gate
 from clearprop.record import assign
 from clearprop.torch import cells, dtypes
 from clearprop.torch.tensors import Node, Parameter, Tensor, lift, lower, through
@@ -35,6 +37,32 @@ class Loaded(NamedTuple):
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
         return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
+
+class _TensorGate(Gate):
+    """A gate for backward hooks whose inputs, outputs and gradients are tensors."""
+
+    def entered(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the arguments, those with a gradient as nodes of this gate."""
+        return lift(super().entered(lower(args)))
+
+    def left(self, output: Any) -> Any:
+        """Return the output, what has a gradient in it as nodes of this gate."""
+        return lift(super().left(lower(output)))
+
+
+def _of_nodes(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a hook of tensors as one of what the core's backward pass sends: arrays, or nodes."""
+
+    def with_gradients(module: Any, *grads: Any) -> Any:
+        found = hook(module, *map(lift, grads))
+        if found is None:
+            return None
+        recorded = any(isinstance(g, Node) for held in grads for g in held)
+        made = [None if g is None else lower(g) for g in (found if isinstance(found, tuple) else (found,))]
+        return tuple(g if recorded or g is None else g._value for g in made)
+
+    return with_gradients
 
 
 class Module(own.Module):
@@ -107,6 +135,31 @@ class Module(own.Module):
         super().__setattr__(name, made)
 
     register_module: Callable[..., Any] = own.Module.add_module
+
+    def _gate(self, hooks: Any) -> Gate:
+        return _TensorGate(self, hooks)
+
+    def _register(self, when: str, hook: Any, first: bool = False, given: Any = None) -> Any:
+        backwards = when in ("arriving", "backward")
+        return super()._register(when, _of_nodes(hook) if backwards else hook, first, given)
+
+    def register_forward_hook(self, hook: Any, *, always_call: bool = False, **how: Any) -> Any:
+        """Call `hook(module, args, output)` after each call; what it returns, if anything, is the output."""
+        return super().register_forward_hook(hook, **how)
+
+    def get_parameter(self, target: str) -> Any:
+        """Return the Parameter of this path; AttributeError where there is none."""
+        return self._at(target, "Parameter", self.named_parameters())
+
+    def get_buffer(self, target: str) -> Any:
+        """Return the buffer of this path; AttributeError where there is none."""
+        return self._at(target, "buffer", self.named_buffers())
+
+    def _at(self, target: str, kind: str, named: Any) -> Any:
+        known = dict(named)
+        if target not in known:
+            raise AttributeError(lesson(f"model.get_...({target!r})", f"there is no such {kind}"))
+        return known[target]
 
     # --- what belongs to it --------------------------------------------------------------------------------
     def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Any:
@@ -185,12 +238,25 @@ class Module(own.Module):
         try:
             return Loaded(*self.twin().load_state_dict(arrays, strict))
         except (KeyError, ValueError) as error:
-            hint = ""
+            hint = self._unmatched(arrays, strict)
             if arrays and all(name.startswith("module.") for name in arrays):
-                hint = '\n  Try {k.removeprefix("module."): v for k, v in state.items()}: a wrapper saved it.'
+                hint += '\n  Try {k.removeprefix("module."): v for k, v in state.items()}:'
+                hint += " a wrapper saved it."
             raise RuntimeError(
                 f"Error(s) in loading state_dict for {type(self).__name__}: {error.args[0]}{hint}"
             ) from error
+
+    def _unmatched(self, arrays: Mapping[str, Any], strict: bool) -> str:
+        """Return, in PyTorch's words, which names and shapes of a state dict are not this module's."""
+        own, found = self._state(), ""
+        shapes = {name: (arrays[name].shape, t.shape) for name, t in own.items() if name in arrays}
+        for words, names in (("Missing", own.keys() - arrays), ("Unexpected", arrays.keys() - own)):
+            if names and strict:
+                found += f"\n  {words} key(s) in state_dict: {', '.join(repr(n) for n in sorted(names))}."
+        for name, (got, wanted) in shapes.items():
+            if got != wanted:
+                found += f"\n  size mismatch for {name}: {got} in the state dict, {wanted} in the model."
+        return found
 
     # --- how it looks --------------------------------------------------------------------------------------
     def extra_repr(self) -> str:

@@ -80,8 +80,37 @@ class Optimizer(own.Optimizer):
                     p.grad.zero_()
 
     def step(self, closure: Any = None) -> Any:
-        """Give every parameter its new value."""
-        return super().step(closure)
+        """Give every parameter its new value; return the loss that a closure gave at first, as it gave it."""
+        if closure is None:
+            return super().step()
+        losses: list[Any] = []
+
+        def remembered() -> Any:
+            loss = closure()
+            losses.append(loss) if not losses else None
+            return loss
+
+        super().step(remembered)
+        return losses[0]
+
+    def __repr__(self) -> str:
+        lines = []
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            options = _as_there(group, type(self).__name__)
+            lines += [f"    {name}: {value}" for name, value in sorted(options.items())]
+        return f"{type(self).__name__} (\n" + "\n".join(lines) + "\n)"
+
+
+def _as_there(group: ParameterGroup, kind: str) -> dict[str, Any]:
+    """Return a group's options with those that say how PyTorch runs a step, as a program prints them."""
+    how: dict[str, Any] = {} if kind == "LBFGS" else {"foreach": None, "differentiable": False}
+    how |= {"fused": None} if kind in ("SGD", "Adam", "AdamW", "Adagrad") else {}
+    how |= {} if kind in ("SGD", "Adagrad", "LBFGS") else {"capturable": False}
+    options = {name: 0 if value == 0.0 and value is not False else value for name, value in group.items()}
+    del options["params"]
+    first = {} if group.initial_lr is None else {"initial_lr": group.initial_lr}
+    return how | first | options
 
 
 def _faced(kind: type[Any]) -> type[Any]:
