@@ -285,6 +285,8 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
         d = rule(g, z, *xs, **attrs)
         if d is None:
             return d
+        if g.dtype.kind == "c" and not special.complexes:  # `rfft` sends real numbers on
+            raise _MetComplex
     x = xs[i]
     if op.broadcasts and d.shape != x.shape:
         d = unbroadcast(d, x.shape)

@@ -296,3 +296,40 @@ def test_the_imaginary_unit_stands_left_of_a_number(name):
     gradcheck(lambda x: np.abs(by_sign(1j, x) + 2.0), 2.0)
     with clearprop.no_grad():
         assert function(1j, Tensor(2.0)).dtype == by_sign(1j, Tensor(2.0)).dtype == np.complex128
+
+
+FROM_REAL = {
+    "rfft": lambda x: np.fft.rfft(x),
+    "rfftn": lambda x: np.fft.rfftn(x),
+    "ihfft": lambda x: np.fft.ihfft(x),
+    "fft": lambda x: np.fft.fft(x),
+    "astype": lambda x: x.astype(complex),
+    "sum": lambda x: x + 0j,
+    "product": lambda x: x * 1j,
+    "matmul": lambda x: x @ np.array([[1j, 2.0], [0.5, 1.0], [1.0, -1j]]),
+    "einsum": lambda x: np.einsum("ij,jk->ik", x, np.array([[1j, 2.0], [0.5, 1.0], [1.0, -1j]])),
+    "where": lambda x: np.where(x > 1.0, x, 1j),
+    "concatenate": lambda x: np.concatenate([x, np.ones((1, 3), complex)]),
+    "eigvals": lambda x: np.linalg.eigvals(x[:, :2] - 3.0 * x[:, 1:].T) + 0j,
+    "power": lambda x: x ** (1 + 0.5j),
+}
+
+
+@pytest.mark.parametrize("name", FROM_REAL)
+def test_the_first_complex_numbers_of_a_process_have_the_gradient_of_later_ones(name, monkeypatch):
+    from clearprop.modes import special
+
+    x = np.array([[0.5, 1.2, 2.0], [1.5, 0.3, 0.8]])
+    f = FROM_REAL[name]
+    weights = np.asarray(f(x)) * (0.3 - 1.1j) + 0.7j
+    loss = lambda x: np.sum(np.real(f(x) * weights))  # noqa: E731
+    monkeypatch.setattr(special, "complexes", False)
+    leaf = Tensor(x, requires_grad=True)
+    loss(leaf).backward()
+    monkeypatch.setattr(special, "complexes", False)
+    first = clearprop.grad(loss)(x)
+    monkeypatch.setattr(special, "complexes", True)
+
+    np.testing.assert_allclose(leaf.grad, clearprop.grad(loss)(x), rtol=1e-12)
+    np.testing.assert_allclose(first, leaf.grad, rtol=1e-12)
+    assert clearprop.gradcheck(loss, x).ok

@@ -64,6 +64,76 @@ CALLS = {
     "fftconvolve": (lambda m: m.signal.fftconvolve, X, SMALL),
     "fftconvolve, same": (lambda m: lambda x, y: m.signal.fftconvolve(x, y, "same"), X, SQUARE),
     "fftconvolve, complex": (lambda m: lambda x, y: m.signal.fftconvolve(x, y), X[0], Z),
+    "cho_solve, complex": (
+        lambda m: (
+            lambda a: m.linalg.cho_solve(m.linalg.cho_factor(a @ np.conj(np.swapaxes(a, 0, 1))), X[:, 0])
+        ),
+        SQUARE + 0.3j * SQUARE.T,
+    ),
+    "solve, symmetric": (
+        lambda m: lambda a, b: m.linalg.solve(a, b, assume_a="sym", lower=True),
+        SYMMETRIC,
+        X,
+    ),
+    "solve, turned": (lambda m: lambda a, b: m.linalg.solve(a, b, transposed=True), SQUARE, X[:, 0]),
+    "cholesky": (lambda m: lambda a: m.linalg.cholesky(a @ a.T), SQUARE),
+    "cholesky, lower": (lambda m: lambda a: m.linalg.cholesky(a @ a.T, lower=True), SQUARE),
+    "eigh, of two": (
+        lambda m: lambda a, b: m.linalg.eigh(a + a.T, b @ b.T, eigvals_only=True),
+        SQUARE,
+        SQUARE.T + SYMMETRIC,
+    ),
+    "eigh, vectors of two": (
+        lambda m: lambda a, b: np.abs(m.linalg.eigh(a + a.T, b @ b.T)[1]),
+        SQUARE,
+        SQUARE.T + SYMMETRIC,
+    ),
+    "qr, r": (lambda m: lambda a: m.linalg.qr(a, mode="r")[0], X.T),
+    "svd": (lambda m: lambda a: m.linalg.svd(a)[1], SQUARE),
+    "norm, nuclear": (lambda m: lambda a: m.linalg.norm(a, "nuc"), SQUARE),
+    "polar": (lambda m: lambda a: m.linalg.polar(a)[0], SQUARE),
+    "polar, left": (lambda m: lambda a: m.linalg.polar(a, "left")[1], X),
+    "lyapunov": (lambda m: m.linalg.solve_continuous_lyapunov, SQUARE, SYMMETRIC),
+    "lyapunov, discrete": (lambda m: m.linalg.solve_discrete_lyapunov, SQUARE / 4, SYMMETRIC),
+    "riccati": (
+        lambda m: lambda a, b, q, r: m.linalg.solve_continuous_are(a, b, q @ q.T, r @ r.T),
+        SQUARE,
+        X[:, :2],
+        SQUARE,
+        SMALL,
+    ),
+    "riccati, discrete": (
+        lambda m: lambda a, b, q, r: m.linalg.solve_discrete_are(a, b, q @ q.T, r @ r.T),
+        SQUARE,
+        X[:, :2],
+        SQUARE,
+        SMALL,
+    ),
+    "circulant": (lambda m: m.linalg.circulant, X[0]),
+    "hankel": (lambda m: m.linalg.hankel, X[0], X[1]),
+    "cosm": (lambda m: m.linalg.cosm, SQUARE),
+    "sinm": (lambda m: m.linalg.sinm, SMALL),
+    "coshm": (lambda m: m.linalg.coshm, SMALL),
+    "sinhm": (lambda m: m.linalg.sinhm, SMALL),
+    "fftconvolve, odd": (lambda m: m.signal.fftconvolve, X[:, :2], SQUARE),
+    "fftconvolve, one axis": (
+        lambda m: lambda x, y: m.signal.fftconvolve(x, y, "same", axes=1),
+        X,
+        SQUARE[:1],
+    ),
+    "correlate": (lambda m: lambda x, y: m.signal.correlate(x, y), X[0], X[1, :3]),
+    "correlate, planes": (lambda m: lambda x, y: m.signal.correlate(x, y, "valid"), X, SMALL),
+    "correlate, short": (lambda m: lambda x, y: m.signal.correlate(x, y, "valid"), X[1, :3], X[0]),
+    "convolve2d": (lambda m: lambda x, y: m.signal.convolve2d(x, y, "same"), X, SMALL),
+    "lfilter": (lambda m: m.signal.lfilter, X[0, :3], np.array([1.5, -0.4]), X),
+    "lfilter, columns": (
+        lambda m: lambda b, a, x: m.signal.lfilter(b, a, x, axis=0),
+        X[0, :1],
+        np.array([1.5, -0.4, 0.1]),
+        X,
+    ),
+    "sosfilt": (lambda m: m.signal.sosfilt, np.array([[0.2, 0.4, 0.2, 1.0, -0.3, 0.2]]), X),
+    "freqz": (lambda m: lambda b, a: m.signal.freqz(b, a, 5)[1], X[0, :3], np.array([1.5, -0.4])),
     "norm": (lambda m: m.stats.norm.logpdf, X, X[0] / 5, np.abs(X[1])),
     "norm, below": (lambda m: m.stats.norm.logcdf, X, X[0] / 5, np.abs(X[1])),
     "expon": (lambda m: m.stats.expon.logpdf, PLACES, -PLACES, PLACES + 1),
@@ -187,6 +257,38 @@ def test_what_has_no_meaning_is_refused(name):
 
     with pytest.raises(error, match=words):
         call(Tensor(PLACES))
+
+
+def test_a_real_matrix_with_negative_eigenvalues():
+    a = np.array([[-1.0, 0.2], [0.1, -3.0]])
+    f = lambda a: np.sum(np.imag(linalg.sqrtm(a)) * SMALL)  # noqa: E731
+
+    np.testing.assert_allclose(linalg.sqrtm(Tensor(a)).value, scipy.linalg.sqrtm(a))
+    assert gradcheck(f, a, order=2).ok
+    with pytest.raises(GradientError, match="negative eigenvalues"):
+        grad(lambda a: np.sum(np.real(linalg.logm(a))))(a)
+
+
+def test_one_filter_of_all_examples_and_filters_of_each():
+    x, b = np.arange(12.0).reshape(3, 4), np.array([[1.0, 0.5], [0.2, 0.1], [1.0, -1.0]])
+    a = np.array([1.0, -0.5])
+
+    one = clearprop.vmap(lambda x: signal.lfilter(b[0], a, x))(x)
+    each = clearprop.vmap(lambda b, x: signal.lfilter(b, a, x))(b, x)
+    np.testing.assert_allclose(one, scipy.signal.lfilter(b[0], a, x))
+    np.testing.assert_allclose(each, [scipy.signal.lfilter(b[k], a, x[k]) for k in range(3)])
+
+
+def test_other_names_of_a_part_are_scipys():
+    assert signal.butter is signal.butter
+    np.testing.assert_array_equal(signal.butter(2, 0.3), scipy.signal.butter(2, 0.3))
+    assert linalg.null_space(np.ones((2, 2))).shape == (2, 1)
+    with pytest.raises(GradientError, match="butter: has no gradient"):
+        grad(lambda w: np.sum(signal.butter(2, w)[0]))(0.3)
+    with pytest.raises(AttributeError, match="hilbert"):
+        signal.hilbret
+    with pytest.raises(TypeError, match="begins at rest"):
+        signal.lfilter([1.0], [1.0], np.ones(3), zi=np.ones(1))
 
 
 def test_single_precision_stays_single():

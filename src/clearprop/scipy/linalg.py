@@ -1,4 +1,7 @@
-"""`scipy.linalg`: triangular systems, Cholesky factors, functions of matrices, matrices of a form."""
+"""`scipy.linalg`: systems, factors, functions of matrices, equations of control, matrices of a form.
+
+What is not here is SciPy's own, of plain numbers.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ import numpy as np
 
 from clearprop.batch import stacked
 from clearprop.define import define
-from clearprop.errors import lesson
+from clearprop.errors import GradientError, at_line, lesson
 from clearprop.facts import Facts
+from clearprop.ops.decomposition import adjoint, mirrored
 from clearprop.ops.shape import as_array
 from clearprop.registry import ops
+from clearprop.scipy.rest import reader
 
 _SQUARE = np.array([[2.0, 0.3, -0.2], [0.1, 1.5, 0.4], [0.3, -0.1, 2.5]])
 _SMALL = np.array([[0.4, 0.3], [-0.2, 0.7]])
@@ -49,7 +54,7 @@ def solve_triangular(
 
 
 def cho_factor(a: Any, lower: bool = False, **checks: Any) -> tuple[Any, bool]:
-    """Return the Cholesky factor of a symmetric matrix, whose upper (or lower) triangle is read, and `lower`.
+    """Return the Cholesky factor of a symmetric (Hermitian) matrix, and `lower`: which triangle is read.
 
     The other triangle of the factor holds zeros.
 
@@ -58,9 +63,8 @@ def cho_factor(a: Any, lower: bool = False, **checks: Any) -> tuple[Any, bool]:
            [0., 2.]]), False)
     """
     a = as_array(a)
-    whole = np.tril(a) + _turned(np.tril(a, -1)) if lower else np.triu(a) + _turned(np.triu(a, 1))
-    factor = np.linalg.cholesky(whole)
-    return (factor if lower else _turned(factor)), lower
+    factor = np.linalg.cholesky(_whole(a, lower))
+    return (factor if lower else adjoint(factor)), lower
 
 
 def cho_solve(c_and_lower: tuple[Any, bool], b: Any, **checks: Any) -> Any:
@@ -70,8 +74,8 @@ def cho_solve(c_and_lower: tuple[Any, bool], b: Any, **checks: Any) -> Any:
     array([1., 2.])
     """
     c, lower = c_and_lower
-    between = solve_triangular(c, b, trans=0 if lower else 1, lower=lower)
-    return solve_triangular(c, between, trans=1 if lower else 0, lower=lower)
+    between = solve_triangular(c, b, trans=0 if lower else 2, lower=lower)
+    return solve_triangular(c, between, trans=2 if lower else 0, lower=lower)
 
 
 def _sylvester(a: Any, b: Any, q: Any) -> Any:
@@ -105,6 +109,11 @@ def _by_blocks(name: str) -> Any:
     """
 
     def rule(g: Any, z: Any, a: Any) -> Any:
+        if z.dtype.kind == "c" != a.dtype.kind:
+            wanted = "has no gradient by a real matrix with negative eigenvalues, where it is cut"
+            raise GradientError(
+                lesson(f"{name}(a), backward", wanted, f"{a.shape}", hint="a + 0j, off the cut")
+            )
         n, turned = a.shape[-1], _turned(a)
         above = np.concatenate([turned, g], axis=-1)
         below = np.concatenate([np.zeros_like(turned), turned], axis=-1)
@@ -154,7 +163,13 @@ def logm(a: Any) -> Any:
     return z.astype(np.result_type(a.dtype, z.dtype) if z.dtype.kind == "c" else a.dtype)
 
 
-@define("sqrtm", "opaque", _by_blocks("sqrtm"), facts=_ANALYTIC, examples=(((_SQUARE,), {}),))
+@define(
+    "sqrtm",
+    "opaque",
+    lambda g, z, a: _sylvester(_turned(z), _turned(z), g),
+    facts=_ANALYTIC,
+    examples=(((_SQUARE,), {}),),
+)
 def sqrtm(a: Any) -> Any:
     """The principal square root of a square matrix that has no eigenvalue 0.
 
@@ -195,3 +210,304 @@ def block_diag(*arrays: Any) -> Any:
         rows.append(np.pad(x, ((0, 0), (at, width - at - x.shape[1]))))
         at += x.shape[1]
     return np.concatenate(rows, axis=0)
+
+
+def circulant(c: Any) -> Any:
+    """Return the matrix whose columns are `c` turned round and round.
+
+    >>> circulant(np.array([1.0, 2.0, 3.0]))
+    array([[1., 3., 2.],
+           [2., 1., 3.],
+           [3., 2., 1.]])
+    """
+    c = as_array(c)
+    n = c.shape[-1]
+    return np.take(c, (np.arange(n)[:, None] - np.arange(n)) % n, axis=-1)
+
+
+def hankel(c: Any, r: Any = None) -> Any:
+    """Return the matrix whose anti-diagonals are constant: its first column `c`, its last row `r` (zeros).
+
+    >>> hankel(np.array([1.0, 2.0]), np.array([9.0, 3.0]))
+    array([[1., 2.],
+           [2., 3.]])
+    """
+    c = np.ravel(as_array(c))
+    r = np.zeros_like(c) if r is None else np.ravel(as_array(r))
+    entries = np.concatenate([c, r[1:]])
+    return np.take(entries, np.arange(c.size)[:, None] + np.arange(r.size))
+
+
+def _of_exponentials(a: Any, turn: complex, sign: float) -> Any:
+    """Return (exp(turn a) + sign exp(-turn a)) / 2."""
+    return 0.5 * (ops["expm"](turn * a) + sign * ops["expm"](-turn * a))
+
+
+def _real_as(a: Any, z: Any) -> Any:
+    return z if a.dtype.kind == "c" else np.real(z)
+
+
+def cosm(a: Any) -> Any:
+    """Return the cosine of a square matrix.
+
+    >>> cosm(np.zeros((1, 1)))
+    array([[1.]])
+    """
+    a = as_array(a)
+    return _real_as(a, _of_exponentials(a, 1j, 1.0))
+
+
+def sinm(a: Any) -> Any:
+    """Return the sine of a square matrix.
+
+    >>> sinm(np.zeros((1, 1)))
+    array([[0.]])
+    """
+    a = as_array(a)
+    return _real_as(a, -1j * _of_exponentials(a, 1j, -1.0))
+
+
+def coshm(a: Any) -> Any:
+    """Return the hyperbolic cosine of a square matrix."""
+    return _of_exponentials(as_array(a), 1.0, 1.0)
+
+
+def sinhm(a: Any) -> Any:
+    """Return the hyperbolic sine of a square matrix."""
+    return _of_exponentials(as_array(a), 1.0, -1.0)
+
+
+# --- what NumPy has as well, with SciPy's arguments ---------------------------------------------------------
+def _whole(a: Any, lower: bool) -> Any:
+    """Return the symmetric (or Hermitian) matrix of which one triangle is read."""
+    return mirrored(a) if lower else adjoint(mirrored(adjoint(a)))
+
+
+def solve(
+    a: Any,
+    b: Any,
+    lower: bool = False,
+    *,
+    assume_a: str | None = None,
+    transposed: bool = False,
+    **checks: Any,
+) -> Any:
+    """Return the x of a x = b, or of the transpose; `assume_a` "sym", "her" and "pos" read one triangle.
+
+    Raises LinAlgError for a singular matrix, ValueError for a form that is not here.
+
+    >>> solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([2.0, 2.0]))
+    array([1. , 0.5])
+    """
+    a, b = as_array(a), as_array(b)
+    if assume_a in ("sym", "symmetric", "her", "hermitian", "pos", "positive definite"):
+        a = _whole(a, lower)
+    elif assume_a in ("upper triangular", "lower triangular"):
+        a = np.triu(a) if assume_a[0] == "u" else np.tril(a)
+    elif assume_a not in (None, "gen", "general"):
+        wanted = "is 'gen', 'sym', 'her', 'pos', 'upper triangular' or 'lower triangular'"
+        raise ValueError(lesson("solve(assume_a=)", wanted, repr(assume_a)))
+    return np.linalg.solve(_turned(a) if transposed else a, b)
+
+
+def inv(a: Any, **checks: Any) -> Any:
+    """Return the inverse; LinAlgError for a singular matrix."""
+    return np.linalg.inv(as_array(a))
+
+
+def det(a: Any, **checks: Any) -> Any:
+    """Return the determinant."""
+    return np.linalg.det(as_array(a))
+
+
+def cholesky(a: Any, lower: bool = False, **checks: Any) -> Any:
+    """Return the upper U of a = U^H U, or with `lower` the L of a = L L^H, as SciPy has it.
+
+    >>> cholesky(np.array([[4.0, 2.0], [2.0, 5.0]]))
+    array([[2., 1.],
+           [0., 2.]])
+    """
+    factor = cho_factor(a, lower)[0]
+    return np.tril(factor) if lower else np.triu(factor)
+
+
+def eigh(
+    a: Any, b: Any = None, *, lower: bool = True, eigvals_only: bool = False, type: int = 1, **checks: Any
+) -> Any:
+    """Return eigenvalues and vectors of a symmetric matrix, or of a v = w b v with a positive `b`.
+
+    Raises TypeError for another `type` than 1, and for a part of the eigenvalues.
+
+    >>> eigh(np.diag([2.0, 1.0]), np.diag([1.0, 4.0]), eigvals_only=True)
+    array([0.25, 2.  ])
+    """
+    if type != 1 or checks.get("subset_by_index") is not None or checks.get("subset_by_value") is not None:
+        hint = "all of them, and a slice of the result"
+        raise TypeError(lesson("eigh(a, b)", "has gradients of all, of type 1", "another", at_line(), hint))
+    part: Any = "L" if lower else "U"
+    a = as_array(a)
+    if b is not None:
+        factor = np.linalg.cholesky(_whole(as_array(b), lower))
+        half = np.linalg.solve(factor, _whole(a, lower))
+        a, part = np.linalg.solve(factor, adjoint(half)), "L"
+    if eigvals_only:
+        return np.linalg.eigvalsh(a, part)
+    w, v = np.linalg.eigh(a, part)
+    return w, v if b is None else np.linalg.solve(adjoint(factor), v)
+
+
+def eigvalsh(a: Any, b: Any = None, *, lower: bool = True, **checks: Any) -> Any:
+    """Return the eigenvalues of a symmetric matrix, or of a v = w b v, ascending."""
+    return eigh(a, b, lower=lower, eigvals_only=True, **checks)
+
+
+def eig(a: Any, **checks: Any) -> Any:
+    """Return the eigenvalues and the vectors of a square matrix, all complex, as SciPy has them."""
+    w, v = np.linalg.eig(as_array(a))
+    return w + 0j, v
+
+
+def eigvals(a: Any, **checks: Any) -> Any:
+    """Return the eigenvalues of a square matrix, complex."""
+    return np.linalg.eigvals(as_array(a)) + 0j
+
+
+def svd(a: Any, full_matrices: bool = True, compute_uv: Any = True, **checks: Any) -> Any:
+    """Return U, the singular values and V^H of a = U diag(s) V^H, or the values alone."""
+    return np.linalg.svd(as_array(a), full_matrices=full_matrices, compute_uv=compute_uv)
+
+
+def svdvals(a: Any, **checks: Any) -> Any:
+    """Return the singular values, the largest first."""
+    return np.linalg.svdvals(as_array(a))
+
+
+def qr(a: Any, *, mode: str = "full", **checks: Any) -> Any:
+    """Return Q and R of a = Q R; `mode` is "full", "economic" or "r", which is R alone in a tuple.
+
+    >>> [x.shape for x in qr(np.ones((3, 2)), mode="economic")]
+    [(3, 2), (2, 2)]
+    """
+    modes: dict[str, Any] = {"full": "complete", "economic": "reduced", "r": "reduced"}
+    if mode not in modes or checks.get("pivoting"):
+        raise ValueError(lesson("qr(mode=)", "is 'full', 'economic' or 'r', without pivots", repr(mode)))
+    q, r = np.linalg.qr(as_array(a), mode=modes[mode])
+    if mode == "r":
+        rows = as_array(a).shape[-2] - r.shape[-2]
+        return (np.concatenate([r, np.zeros((*r.shape[:-2], rows, r.shape[-1]))], axis=-2),)
+    return q, r
+
+
+def norm(a: Any, ord: Any = None, axis: Any = None, keepdims: bool = False, **checks: Any) -> Any:
+    """Return a norm of vectors or matrices: `numpy.linalg.norm`."""
+    return np.linalg.norm(as_array(a), ord, axis, keepdims)
+
+
+def polar(a: Any, side: str = "right") -> tuple[Any, Any]:
+    """Return u with orthogonal rows or columns and a positive p: a = u p, or p u for `side` "left".
+
+    >>> polar(np.diag([2.0, -3.0]))[1].round(12)
+    array([[2., 0.],
+           [0., 3.]])
+    """
+    if side not in ("right", "left"):
+        raise ValueError(lesson("polar(side=)", "is 'right' or 'left'", repr(side)))
+    w, s, vh = np.linalg.svd(as_array(a), full_matrices=False)
+    u = w @ vh
+    if side == "right":
+        return u, (adjoint(vh) * np.expand_dims(s, -2)) @ vh
+    return u, (w * np.expand_dims(s, -2)) @ adjoint(w)
+
+
+# --- equations of control -----------------------------------------------------------------------------------
+def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
+    """Return the x of a x + x a^H = q."""
+    a = as_array(a)
+    return solve_sylvester(a, adjoint(a), as_array(q))
+
+
+def solve_discrete_lyapunov(a: Any, q: Any, method: str | None = None) -> Any:
+    """Return the x of a x a^H - x + q = 0, by a system of as many equations as x has entries.
+
+    >>> solve_discrete_lyapunov(0.5 * np.eye(1), np.array([[3.0]]))
+    array([[4.]])
+    """
+    a, q = as_array(a), as_array(q)
+    n = a.shape[-1]
+    system = np.eye(n * n) - np.kron(a, np.conjugate(a))
+    return np.linalg.solve(system, q.reshape(n * n)).reshape((n, n))
+
+
+def _gain(x: Any, a: Any, b: Any, r: Any, discrete: bool) -> tuple[Any, Any]:
+    """Return the gain k of the optimal control u = -k x, and the matrix of what is controlled, a - b k."""
+    k = np.linalg.solve(r + b.T @ x @ b, b.T @ x @ a) if discrete else np.linalg.solve(r, b.T @ x)
+    return k, a - b @ k
+
+
+def _riccati(name: str, discrete: bool) -> tuple[Any, ...]:
+    """The rules by a, b, q and r, from dx = c^T dx c + w (or c^T dx + dx c = -w) with c = a - b k."""
+
+    def sent(g: Any, x: Any, a: Any, b: Any, r: Any) -> tuple[Any, Any, Any]:
+        k, c = _gain(x, a, b, r, discrete)
+        s = solve_discrete_lyapunov(c, g) if discrete else -solve_continuous_lyapunov(c, g)
+        return s, k, x @ c if discrete else x
+
+    def by_a(g: Any, x: Any, a: Any, b: Any, q: Any, r: Any) -> Any:
+        s, _, through = sent(g, x, a, b, r)
+        return through @ (s + s.T)
+
+    def by_b(g: Any, x: Any, a: Any, b: Any, q: Any, r: Any) -> Any:
+        s, k, through = sent(g, x, a, b, r)
+        return -(through @ (s + s.T) @ k.T)
+
+    def by_q(g: Any, x: Any, a: Any, b: Any, q: Any, r: Any) -> Any:
+        return sent(g, x, a, b, r)[0]
+
+    def by_r(g: Any, x: Any, a: Any, b: Any, q: Any, r: Any) -> Any:
+        s, k, _ = sent(g, x, a, b, r)
+        return k @ s @ k.T
+
+    return by_a, by_b, by_q, by_r
+
+
+_PUSH, _COST = np.array([[0.3], [1.0]]), np.array([[1.5]])
+_CONTROL: Any = ((_SMALL, _PUSH, np.eye(2), _COST), {})
+
+
+@define(
+    "solve_continuous_are",
+    "opaque",
+    *_riccati("solve_continuous_are", discrete=False),
+    facts=Facts(kinks=False),
+    examples=(_CONTROL,),
+)
+def solve_continuous_are(a: Any, b: Any, q: Any, r: Any) -> Any:
+    """The x of a^T x + x a - x b r^-1 b^T x + q = 0 that holds the system stable, of real matrices.
+
+    q and r are symmetric: what gradients they receive is for steps that leave them so.
+
+    >>> solve_continuous_are(np.zeros((1, 1)), np.eye(1), np.eye(1), 4 * np.eye(1)).round(12)
+    array([[2.]])
+    """
+    return _scipys().solve_continuous_are(a, b, q, r)
+
+
+@define(
+    "solve_discrete_are",
+    "opaque",
+    *_riccati("solve_discrete_are", discrete=True),
+    facts=Facts(kinks=False),
+    examples=(_CONTROL,),
+)
+def solve_discrete_are(a: Any, b: Any, q: Any, r: Any) -> Any:
+    """The x of a^T x a - x - a^T x b (r + b^T x b)^-1 b^T x a + q = 0 that holds the system stable.
+
+    Of real matrices; q and r are symmetric: what gradients they receive is for steps that leave them so.
+
+    >>> solve_discrete_are(np.zeros((1, 1)), np.eye(1), 3 * np.eye(1), np.eye(1))
+    array([[3.]])
+    """
+    return _scipys().solve_discrete_are(a, b, q, r)
+
+
+__getattr__, __dir__ = reader("linalg", [*globals()])
