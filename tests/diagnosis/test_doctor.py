@@ -555,3 +555,87 @@ def test_a_training_step_that_fails_for_its_own_reasons_says_so(digits):
     finding = only(doctor(model, digits, step=step), "the training step does not run")
 
     assert finding.measured == "ZeroDivisionError: by the step"
+
+
+# --- what can be learned at all -----------------------------------------------------------------------------
+def numbers(rows=128):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(rows, 5)).astype(np.float32)
+    return x, (x[:, :1] * x[:, 1:2] - 1).astype(np.float32)
+
+
+def ending(*last):
+    return nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 1), *last)
+
+
+@pytest.mark.parametrize(
+    ("last", "scale"),
+    [
+        ([nn.ReLU()], 1.0),
+        ([nn.Softplus()], 1.0),
+        ([nn.Sigmoid(), nn.Flatten()], 1.0),
+        ([nn.Tanh()], 5.0),
+    ],
+    ids=["relu", "softplus", "sigmoid", "tanh"],
+)
+@pytest.mark.parametrize("loss", [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss()])
+def test_targets_that_the_last_function_never_gives(last, scale, loss):
+    x, y = numbers()
+
+    report = doctor(ending(*last), (x, scale * y), loss)
+
+    assert "targets out of the output's reach" in report.names, report
+
+
+@pytest.mark.parametrize("last", [[], [nn.Tanh()], [nn.LeakyReLU()], [nn.Identity()]])
+def test_targets_within_reach_are_no_finding(last):
+    x, y = numbers()
+
+    report = doctor(ending(*last), (x, np.tanh(y)), nn.MSELoss())
+
+    assert "targets out of the output's reach" not in report.names, report
+
+
+def test_inputs_that_are_the_same_in_every_row():
+    x, y = numbers()
+
+    assert "inputs that never change" in doctor(ending(), (np.full_like(x, 0.5), y)).names
+    assert "inputs that never change" not in doctor(ending(), (x, y)).names
+
+
+@pytest.mark.parametrize(("p", "found"), [(0.99, True), (1.0, True), (0.5, False)])
+def test_dropout_that_leaves_nothing(p, found):
+    model = nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Dropout(p), nn.Linear(16, 1))
+
+    assert ("dropout of nearly everything" in doctor(model, numbers()).names) is found
+
+
+@pytest.mark.parametrize(
+    ("make", "decay", "found"),
+    [
+        (optim.AdamW, 100.0, True),
+        (optim.SGD, 9.0, True),
+        (optim.AdamW, 0.01, False),
+        (optim.SGD, 1e-4, False),
+    ],
+)
+def test_weight_decay_that_outweighs_the_gradient(make, decay, found):
+    x, y = numbers()
+    model = ending()
+
+    optimizer = make(model.parameters(), lr=0.01, weight_decay=decay)
+    report = doctor(model, (x, y), optimizer=optimizer)
+
+    assert ("weight decay too strong" in report.names) is found, report
+    assert optimizer.param_groups[0]["weight_decay"] == decay
+
+
+def test_a_rate_far_too_low_is_found_where_learning_is_slow_at_any_rate():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(256, 10)).astype(np.float32)
+    y = (x[:, 0] * x[:, 1] > 0).astype(int)
+    model = nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 2))
+
+    assert doctor(model, (x, y), optimizer=optim.SGD(model.parameters(), lr=1e-9)).names == (
+        "learning rate too low",
+    )

@@ -9,9 +9,8 @@ import numpy as np
 
 from clearprop.check.entries import first_bad
 from clearprop.diagnosis.association import unrelated_targets
-from clearprop.diagnosis.examination import Examination, raw
+from clearprop.diagnosis.examination import Examination, behind_views, raw
 from clearprop.diagnosis.symptoms import Look, Symptom, rms
-from clearprop.tensor import Tensor
 
 LARGE, SMALL = 30.0, 1e-2  # rms of an input column; of all inputs
 TARGETS = 100.0  # rms of regression targets
@@ -146,9 +145,8 @@ def wrong_output(seen: Examination) -> Iterator[Symptom]:
 
 def _makes(output: Any) -> str:
     """What the op that made the output makes, looking through reshapes."""
-    while isinstance(output, Tensor) and output.op is not None and output.op.kind == "view":
-        output = output.inputs[0]
-    return output.op.facts.makes if isinstance(output, Tensor) and output.op is not None else ""
+    node = behind_views(output)
+    return node.op.facts.makes if node is not None and node.op is not None else ""
 
 
 def _floor(classes: int) -> float:

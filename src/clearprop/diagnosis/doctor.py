@@ -9,6 +9,7 @@ from typing import Any
 from clearprop.diagnosis.data_symptoms import data_looks
 from clearprop.diagnosis.examination import Examination, examine
 from clearprop.diagnosis.linearity import linear_layers
+from clearprop.diagnosis.reach import reach_looks
 from clearprop.diagnosis.symptoms import Symptom, all_looks
 from clearprop.diagnosis.trials import forgetful, learning_rate, piled_up
 from clearprop.ops import random
@@ -76,7 +77,7 @@ def doctor(
     >>> y = (x.sum(axis=1) > 0).astype(int)
     >>> doctor(nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2)), (x, y))
     Sequential, 50 parameters in 2 layers, CrossEntropyLoss 0.838 on 64 rows.
-    No finding: looked for 24 kinds of trouble.
+    No finding: looked for 28 kinds of trouble.
     >>> doctor(nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2), nn.Softmax()), (1000 * x, y)).names
     ('inputs that are not scaled', 'softmax before CrossEntropyLoss')
     """
@@ -93,7 +94,7 @@ def doctor(
 
 
 KINDS = (
-    len(all_looks()) + len(data_looks()) + 7
+    len(all_looks()) + len(data_looks()) + len(reach_looks()) + 7
 )  # and: runs, finite, linear, zero_grad, step runs, rate too high, too low
 
 
@@ -115,7 +116,7 @@ def _found(seen: Examination) -> Iterator[Symptom]:
     if seen.nonfinite:
         yield from _not_finite(seen)
         return
-    for look in (*all_looks(), linear_layers, piled_up, learning_rate):
+    for look in (*all_looks(), *reach_looks(), linear_layers, piled_up, learning_rate):
         yield from look(seen)
 
 

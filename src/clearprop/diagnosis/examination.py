@@ -121,6 +121,13 @@ def raw(x: Any) -> Any:
     return x._value if isinstance(x, Tensor) else x
 
 
+def behind_views(output: Any) -> Tensor | None:
+    """The Tensor whose numbers an output has, looking through reshapes; None for a plain array."""
+    while isinstance(output, Tensor) and output.op is not None and output.op.kind == "view":
+        output = output.inputs[0]
+    return output if isinstance(output, Tensor) else None
+
+
 def named_modules(model: Any) -> Iterator[tuple[str, Any]]:
     """The modules of a model by path; a plain function has none."""
     return iter(model.named_modules()) if hasattr(model, "named_modules") else iter(())

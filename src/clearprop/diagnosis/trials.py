@@ -18,6 +18,7 @@ from clearprop.tensor import Tensor
 STEPS, FEW, MANY_NUMBERS = 20, 5, 5_000_000  # trial steps; of a model with more parameters than that, few
 STILL = 0.001  # a fall by less than this share of the loss, while a larger rate makes it fall by
 FALLS = 0.05  # this share, means that the rate is too low
+CREEPS = 0.003  # so does a smaller fall, where it is a thousand times the one at this rate
 POWERS = (1, 2, 3, 4, 5, 6, 8, 12, 16, 20, 24, 28)  # of ten, by which other rates differ
 PILED, BATCHES = 1.5, 24  # gradients left over, against the largest of this many batches
 
@@ -47,7 +48,8 @@ def _compared(seen: Examination, end: float, fault: str, factors: Iterator[float
     for factor in factors:
         other = trial(seen, factor)
         if fault == "low":
-            better = start - other > max(FALLS * abs(start), 10 * (start - end))
+            fall, now = start - other, start - end
+            better = fall > max(FALLS * start, 10 * now) or fall > max(CREEPS * start, 1000 * now)
         else:
             better = other < min(start, 0.9 * end)
         if better:
