@@ -46,7 +46,7 @@ def out_of_reach(seen: Examination) -> Iterator[Symptom]:
         yield Symptom(
             "targets out of the output's reach",
             "the model's output",
-            f"its last function, {node.op.name}, gives {low:.3g} to {high:.3g}; {np.count_nonzero(missed)} of "
+            f"the last function, {node.op.name}, gives {low:.3g} to {high:.3g}; {missed.sum()} of "
             f"{targets.size} targets, which go from {targets.min():.3g} to {targets.max():.3g}, lie outside",
             "no weights bring the model there; it settles at the edge, where the gradient is 0",
             "a last layer without an activation, or targets scaled into its range",
