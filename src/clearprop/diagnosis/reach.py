@@ -39,6 +39,7 @@ def out_of_reach(seen: Examination) -> Iterator[Symptom]:
     name = seen.loss_name.lower().replace("_", "").removesuffix("loss")
     if name not in DISTANCES or node is None or targets.dtype.kind not in "fiu" or not targets.size:
         return
+    assert node.op is not None
     low, high = _range(node)
     slack = 0.01 * max(1.0, float(np.ptp(targets)))
     missed = (targets < low - slack) | (targets > high + slack)
