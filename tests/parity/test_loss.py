@@ -68,6 +68,8 @@ ROWS = [
     *with_layer(CLASSES, label_smoothing=0.1),
     Row("functional.linear_cross_entropy", F.linear_cross_entropy, "nn.functional.linear_cross_entropy",
         (X, Z[:3], CLASSES % 3), (), {"label_smoothing": 0.2}),
+    Row("functional.linear_cross_entropy by blocks", F.linear_cross_entropy, "nn.functional.linear_cross_entropy",
+        (np.tile(X, (60, 1)), rng.normal(size=(1000, 4)), np.arange(60 * len(X)) * 7 % 1000), (), {"label_smoothing": 0.2}),
     *loss("MSELoss", X, Z), *loss("L1Loss", X, Z), *loss("HuberLoss", X, Z, delta=0.7),
     *(
         Row(f"functional.{name} weight {r}", getattr(F, name), f"nn.functional.{name}", (X, Z), (),

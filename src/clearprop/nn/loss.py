@@ -189,7 +189,9 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
 
     def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of rows `x` (n, in_features) for the classes, or class probabilities, `y`."""
-        return super().forward(self.linear(x), y)
+        options = {"weight": self.weight, "reduction": self.reduction, "ignore_index": self.ignore_index}
+        options |= {"linear_bias": self.linear.bias, "label_smoothing": self.label_smoothing}
+        return F.linear_cross_entropy(x, self.linear.weight, y, **options)
 
 
 # --- between arrays of one shape ----------------------------------------------------------------------------

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from clearprop.define import define
-from clearprop.tensor import Tensor
+from clearprop.ops.packed import BLOCK, Latest, parts, wide
 
-BLOCK = 1 << 18  # how many scores are there at once
 _Q, _K, _V = (  # numpy.random would be most of what importing clearprop costs
     1.5 * np.sin(np.arange(2.0 * n * m) * (n + 1.7)).reshape((2, n, m)) for n, m in ((3, 2), (4, 2), (4, 3))
 )
@@ -63,8 +60,8 @@ def _blocks(q: Any, k: Any, mask: Any, state: Any, scale: float, causal: bool, p
 
 def _softmax(q: Any, k: Any, seen: Any, scale: float, first: int) -> Any:
     """Return the shares of keys for some queries; `first` is 0, or the causal place of the first plus one."""
-    q = _wide(q)
-    s = (q * q.dtype.type(scale)) @ _wide(k).T
+    q = wide(q)
+    s = (q * q.dtype.type(scale)) @ wide(k).T
     if seen is not None:
         s = np.where(seen, s, -np.inf) if seen.dtype.kind == "b" else s + seen.astype(s.dtype, copy=False)
     if first:  # from the first query's own key on
@@ -78,18 +75,7 @@ def _softmax(q: Any, k: Any, seen: Any, scale: float, first: int) -> Any:
     return s
 
 
-def _wide(x: Any) -> Any:
-    """Return a block as BLAS takes it: not in float16, and no view of one number repeated."""
-    return np.ascontiguousarray(x, np.float32 if x.dtype.itemsize < 4 else x.dtype)
-
-
 # --- the way back -------------------------------------------------------------------------------------------
-def _parts(h: Any, q: Any, k: Any, v: Any) -> tuple[Any, Any, Any]:
-    """Cut one flat array into what belongs to the queries, keys and values."""
-    a, b = q.size, q.size + k.size
-    return h[:a].reshape(q.shape), h[a:b].reshape(k.shape), h[b:].reshape(v.shape)
-
-
 def _second(i: int) -> Callable[..., Any]:
     """Return the rule of input `i` of the packed gradient: plain formulas over whole arrays."""
 
@@ -107,7 +93,7 @@ def _second(i: int) -> Callable[..., Any]:
         causal: bool = False,
         p: float = 0.0,
     ) -> Any:
-        hq, hk, hv = _parts(h, q, k, v)
+        hq, hk, hv = parts(h, q, k, v)
         how = {"scale": scale, "causal": causal, "p": p}
         shares, kept = attention_shares(q, k, mask, state, **how), attention_kept(q, k, mask, state, **how)
         kt, vt = (np.swapaxes(x, -1, -2) for x in (k, v))
@@ -150,9 +136,9 @@ def _share_rule(i: int) -> Callable[..., Any]:
 
 def _whole(q: Any, k: Any, mask: Any, state: Any, what: int, scale: float, causal: bool, p: float) -> Any:
     found = np.full((*q.shape[:-1], k.shape[-2]), float(what), q.dtype)
-    for entry, at, to, *parts in _blocks(q, k, mask, state, scale, causal, p):
-        if parts[what] is not None:
-            found[entry][at, to] = parts[what]
+    for entry, at, to, *both in _blocks(q, k, mask, state, scale, causal, p):
+        if both[what] is not None:
+            found[entry][at, to] = both[what]
     return found
 
 
@@ -213,11 +199,11 @@ def attention_gradient(
     dv = (P M)^T g, dP = M (g v^T), dS = P (dP - rowsum(P dP)), dq = scale dS k, dk = scale dS^T q, where M is
     what dropout keeps. Source: Dao et al., "FlashAttention", 2022.
     """
-    found = np.zeros(q.size + k.size + v.size, _wide(q).dtype)
-    dq, dk, dv = _parts(found, q, k, v)
+    found = np.zeros(q.size + k.size + v.size, wide(q).dtype)
+    dq, dk, dv = parts(found, q, k, v)
     for entry, at, to, shares, kept in _blocks(q, k, mask, state, scale, causal, p):
-        g_here = _wide(g[entry][at])
-        u = g_here @ _wide(v[entry][to]).T
+        g_here = wide(g[entry][at])
+        u = g_here @ wide(v[entry][to]).T
         passed = shares
         if kept is not None:
             u *= kept
@@ -226,40 +212,17 @@ def attention_gradient(
         u -= (shares * u).sum(axis=1, keepdims=True)
         u *= shares
         u *= u.dtype.type(scale)
-        dq[entry][at] = u @ _wide(k[entry][to])
-        dk[entry][to] += u.T @ _wide(q[entry][at])
+        dq[entry][at] = u @ wide(k[entry][to])
+        dk[entry][to] += u.T @ wide(q[entry][at])
     return found.astype(q.dtype, copy=False)
 
 
-class _Latest(threading.local):
-    """The latest packed gradient, for the rules of q, k and v that ask for it one after the other."""
-
-    g: Any = None
-    asked: tuple[Any, ...] = ()
-    found: Any = None
-
-    def of(self, g: Any, xs: tuple[Any, ...], how: dict[str, Any]) -> Any:
-        if isinstance(g, Tensor) or any(isinstance(x, Tensor) for x in xs) or not isinstance(g, np.ndarray):
-            return attention_gradient(g, *xs, **how)
-        if (
-            self.g is None
-            or self.g() is not g
-            or any(a is not b for a, b in zip(self.asked, xs, strict=True))
-        ):
-            self.found, self.asked = attention_gradient(g, *xs, **how), xs
-            self.g = weakref.ref(g, self._forget)
-        return self.found
-
-    def _forget(self, _: Any) -> None:
-        self.g, self.asked, self.found = None, (), None
-
-
-_latest = _Latest()
+_latest = Latest(attention_gradient)
 
 
 def _first(i: int) -> Callable[..., Any]:
     def rule(g: Any, z: Any, q: Any, k: Any, v: Any, mask: Any, state: Any, **how: Any) -> Any:
-        return _parts(_latest.of(g, (q, k, v, mask, state), how), q, k, v)[i]
+        return parts(_latest.of(g, (q, k, v, mask, state), how), q, k, v)[i]
 
     return rule
 
@@ -275,5 +238,5 @@ def attention(
     """
     z = np.zeros((*q.shape[:-1], v.shape[-1]), q.dtype)
     for entry, at, to, shares, kept in _blocks(q, k, mask, state, scale, causal, p):
-        z[entry][at] = (shares if kept is None else shares * kept) @ _wide(v[entry][to])
+        z[entry][at] = (shares if kept is None else shares * kept) @ wide(v[entry][to])
     return z

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -218,7 +219,29 @@ def _resample(v: Value, xs: list[Any], flags: Any) -> Any:
     return z
 
 
+# --- a last layer and its loss ------------------------------------------------------------------------------
+def _last_layer(xs: list[Any], flags: Any) -> tuple[Any, ...]:
+    """Return rows, weight, logits, and the classes' places; a class that there is not is noted."""
+    x, weight, bias, y = map(jnp.asarray, xs)
+    flags.append(jnp.any((y < 0) | (y >= weight.shape[0])))
+    return x, weight, jnp.matmul(x, weight.T, precision=FULL) + bias, y
+
+
+def _linear_nll(v: Value, xs: list[Any], flags: Any) -> Any:
+    *_, logits, y = _last_layer(xs, flags)
+    return -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)[:, 0]
+
+
+def _linear_nll_gradient(v: Value, xs: list[Any], flags: Any) -> Any:
+    x, weight, logits, y = _last_layer(xs[1:], flags)
+    d = (jax.nn.softmax(logits) - jax.nn.one_hot(y, weight.shape[0], dtype=logits.dtype)) * xs[0][:, None]
+    products = jnp.matmul(d, weight, precision=FULL), jnp.matmul(d.T, x, precision=FULL), d.sum(axis=0)
+    return jnp.concatenate([z.reshape(-1) for z in products])
+
+
 NETWORKS = {
+    "linear_nll": _linear_nll,
+    "linear_nll_gradient": _linear_nll_gradient,
     "attention": _attention,
     "attention_shares": _attention_shares,
     "attention_kept": _attention_kept,

@@ -11,7 +11,7 @@ from clearprop.errors import lesson
 from clearprop.nn.functional.dropout import dropout, probability
 from clearprop.nn.functional.layer import arrayed
 from clearprop.op import describe
-from clearprop.ops.attention import BLOCK
+from clearprop.ops.packed import BLOCK
 from clearprop.ops.random import drawn_state
 from clearprop.ops.softmax import shares
 from clearprop.registry import ops

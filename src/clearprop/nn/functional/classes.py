@@ -9,6 +9,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.nn.functional.layer import arrayed, checked_reduction, linear, recording
 from clearprop.op import describe
+from clearprop.ops.packed import BLOCK
 from clearprop.ops.shape import constant
 from clearprop.registry import ops
 
@@ -63,13 +64,10 @@ def cross_entropy(
     logs = ops["log_softmax"](x, axis=axis)
     ignored = ignore_index if masked else None
     losses, weights = _picked(logs, y, axis, weight, ignored)
-    if not label_smoothing:
-        return _averaged(losses, weights, reduction)
-    spread = -(logs if weight is None else logs * _along(weight, x, axis)).sum(axis=axis)
-    if ignored is not None:
-        spread = np.where(y != ignored, spread, 0)
-    share = label_smoothing / count
-    return _averaged((1 - label_smoothing) * losses + share * spread, weights, reduction)
+    if label_smoothing:
+        spread = -(logs if weight is None else logs * _along(weight, x, axis)).sum(axis=axis)
+        losses = _smoothed(losses, spread, y, ignored, label_smoothing, count)
+    return _averaged(losses, weights, reduction)
 
 
 def linear_cross_entropy(
@@ -78,19 +76,49 @@ def linear_cross_entropy(
     y: Any,
     *,
     linear_bias: Any = None,
+    weight: Any = None,
+    reduction: str = "mean",
     ignore_index: int | None = None,
-    **options: Any,
+    label_smoothing: float = 0.0,
 ) -> Any:
     """Return `cross_entropy(linear(x, linear_weight, linear_bias), y, ...)`: last layer and loss in one.
 
-    `options` are those of `cross_entropy`: `weight`, `reduction`, `label_smoothing`. The logits are whole
-    arrays: nothing is computed by pieces of the classes.
+    Beyond 2^18 logits of rows x (n, size) and integer classes they are computed by blocks of rows, and again
+    on the way back, so that the array (n, classes) is never there; second derivatives make it. Executor xla
+    makes it as it likes.
 
     >>> linear_cross_entropy(np.array([[2.0]]), np.array([[1.0], [1.0]]), np.array([0])).round(4)
     np.float64(0.6931)
     """
     ignored = -100 if ignore_index is None else ignore_index
-    return cross_entropy(linear(x, linear_weight, linear_bias), y, ignore_index=ignored, **options)
+    x, linear_weight, y = arrayed(x), arrayed(linear_weight), arrayed(y)
+    options = weight, ignored, reduction, label_smoothing
+    matrices = len(x.shape) == len(linear_weight.shape) == 2 and x.dtype == linear_weight.dtype
+    if not (matrices and y.dtype.kind in "iu" and x.shape[0] * linear_weight.shape[0] > BLOCK):
+        return cross_entropy(linear(x, linear_weight, linear_bias), y, *options)
+    return _by_blocks(x, linear_weight, y, linear_bias, *options)
+
+
+def _by_blocks(
+    x: Any, matrix: Any, y: Any, bias: Any, weight: Any, ignore: int, reduction: str, smoothing: float
+) -> Any:
+    """Return the loss of a last layer by an op that has no logits; all else about them is linear in x."""
+    plain = [None if t is None else constant(t) for t in (matrix, bias)]
+    linear(constant(x)[:0], *plain)  # complains about sizes that do not fit
+    count = matrix.shape[0]
+    logits = np.broadcast_to(np.zeros((), x.dtype), (x.shape[0], count))  # what the checks look at: no memory
+    weight = _checked_weight("linear_cross_entropy", weight, logits, 1)
+    ignored = ignore if _checked("linear_cross_entropy", logits, y, 1, ignore) else None
+    labels = _labels(y, ignored, count)
+    bias = np.zeros(count, x.dtype) if bias is None else arrayed(bias)
+    each = ops["linear_nll"](x, matrix, bias, labels)
+    losses, weights = _weighed(each, y, labels, weight, ignored)
+    if smoothing:  # the sum over classes of weight (log of the total - logit)
+        share = np.ones(count, x.dtype) if weight is None else weight.astype(x.dtype)
+        chosen = (x * ops["getitem"](matrix, labels)).sum(axis=1) + ops["getitem"](bias, labels)
+        spread = share.sum() * (each + chosen) - x @ (share @ matrix) - (share * bias).sum()
+        losses = _smoothed(losses, spread, y, ignored, smoothing, count)
+    return _averaged(losses, weights, reduction)
 
 
 def _checked_weight(called: str, weight: Any, x: Any, axis: int) -> Any:
@@ -132,11 +160,22 @@ def _against_probabilities(
 
 def _picked(logs: Any, y: Any, axis: int, weight: Any, ignored: int | None) -> tuple[Any, Any]:
     """Return each entry's -weight[y] logs[y] and its weight (None where all are 1)."""
-    labels = y if ignored is None else np.where(y != ignored, y, 0)
-    if recording() and labels.dtype.kind == "i":  # a later label below 0 would count from the end
-        labels = _none_below(labels, logs.shape[axis])
+    labels = _labels(y, ignored, logs.shape[axis])
     places = np.expand_dims(labels, axis)
     losses = -np.squeeze(np.take_along_axis(logs, places, axis=axis), axis=axis)
+    return _weighed(losses, y, labels, weight, ignored)
+
+
+def _labels(y: Any, ignored: int | None, count: int) -> Any:
+    """Return the classes to look up: the first one for those that are ignored."""
+    labels = y if ignored is None else np.where(y != ignored, y, 0)
+    if recording() and labels.dtype.kind == "i":  # a later label below 0 would count from the end
+        return _none_below(labels, count)
+    return labels
+
+
+def _weighed(losses: Any, y: Any, labels: Any, weight: Any, ignored: int | None) -> tuple[Any, Any]:
+    """Return the losses times the weights of their classes, and these weights (None where all are 1)."""
     weights = None
     if weight is not None:
         weights = ops["getitem"](weight, labels)
@@ -147,6 +186,13 @@ def _picked(logs: Any, y: Any, axis: int, weight: Any, ignored: int | None) -> t
         losses = np.where(counted, losses, 0)
         weights = counted.astype(losses.dtype) if weights is None else np.where(counted, weights, 0)
     return losses, weights
+
+
+def _smoothed(losses: Any, spread: Any, y: Any, ignored: int | None, smoothing: float, count: int) -> Any:
+    """Return (1 - e) losses + e / count times the sum of the losses of all classes."""
+    if ignored is not None:
+        spread = np.where(y != ignored, spread, 0)
+    return (1 - smoothing) * losses + smoothing / count * spread
 
 
 def _none_below(labels: Any, count: int) -> Any:

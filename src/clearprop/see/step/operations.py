@@ -33,6 +33,7 @@ OPERATIONS = {
         "window sum": "Summe im Fenster",               "inv": "Inverse",
         "det": "Determinante",                          "solve": "Lösung",
         "einsum": "Summe über Indizes",                 "astype": "anderer Zahlentyp",
+        "linear nll": "Verlust der letzten Schicht",
         "attention": "Aufmerksamkeit",                  "log softmax": "Logarithmus des Softmax",
         "logsumexp": "Logarithmus der Summe der Exponentiale","masked product": "Produkt mit Maske",
         "less": "Vergleich",                            "greater": "Vergleich",
