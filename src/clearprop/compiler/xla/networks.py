@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from clearprop.compiler.program.ir import Value
-from clearprop.ops.attention import BLOCK
+from clearprop.ops.packed import BLOCK
 from clearprop.ops.resample import entries
 from clearprop.ops.window import lowest
 
