@@ -203,6 +203,25 @@ def test_readers_ask_an_op_for_its_facts_and_never_which_one_it_is():
     assert found == []
 
 
+def test_the_compiler_looks_no_op_up_to_compare_it():
+    """Its Programs know ops by name, which its tables are of; an `Op` is asked for its facts here, too."""
+    found = [
+        f"{'/'.join(module)}: {ast.unparse(node)}"
+        for module, path in MODULES.items()
+        if module[0] == "compiler"
+        for node in ast.walk(parsed(path))
+        if (isinstance(node, ast.Compare) and any(map(is_name_of_op, (node.left, *node.comparators))))
+        or (isinstance(node, ast.Subscript) and is_name_of_op(node.slice))
+        or (isinstance(node, ast.Call) and any(map(is_name_of_op, node.args)) and asks_table(node.func))
+    ]
+
+    assert found == []
+
+
+def asks_table(function: ast.AST) -> bool:
+    return getattr(function, "attr", "") == "get"
+
+
 @pytest.mark.parametrize(
     "code",
     [

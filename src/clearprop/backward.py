@@ -80,16 +80,15 @@ def _backward(
             if not isinstance(g, Tensor):  # nothing but constants: a Tensor all the same
                 grads[node] = Tensor(g, requires_grad=False)
     with _leaf_lock:
-        sums = {  # all of them before any is stored: an error leaves every leaf as it was
-            x: x.grad + grads[x] for x in order if x.op is None and x.grad is not None and x in grads
-        }
+        sums = []  # all of them before any is stored: an error leaves every leaf as it was
         for node in order:
             if node.op is not None:
                 node.grad = grads.get(node)
-            elif node in sums:
-                node.grad = sums[node]
-            elif node.grad is None:
-                node.grad = as_number(grads.get(node))
+            elif node in grads:
+                g = grads[node]
+                sums.append((node, as_number(g) if node.grad is None else node.grad + g))
+        for leaf, g in sums:
+            leaf.grad = g
     marks.replaced = ""
     marks.latest = (weakref.ref(output), *marks.latest[:7])  # `explain(node)` looks for its output there
     return order

@@ -35,7 +35,8 @@ def topological_order(output: Tensor, *, tracked: bool = False) -> list[Tensor]:
         for x in stack.pop().inputs:
             if isinstance(x, Tensor) and x not in seen and (x.requires_grad or not tracked):
                 seen.add(x)
-                stack.append(x)
+                if x.op is not None:
+                    stack.append(x)
     if tracked:
         return sorted(seen, key=_serial)
     return _leaves_by_first_use(output, sorted(seen, key=_serial))

@@ -268,6 +268,11 @@ class Op:
                 marks.replaced = user_line()
                 return
 
+    @property
+    def entered(self) -> bool:
+        """Whether it is what the registry has under its name, which may be registered again."""
+        return ops.get(self.name) is self
+
     def rule(self, i: int) -> Rule | None:
         """Return the full rule of input `i`, `(g, z, *xs, **attrs) -> gradient`, however the op states it."""
         if self.variadic_rule is not None:

@@ -48,6 +48,9 @@ ops: dict[str, _Applied] = cast("dict[str, _Applied]", _entries)
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logaddexp": "logsumexp"}
 _numpy: Any = np  # whose functions answer a Tensor with a Tensor, which its types do not know
 _AXES = {"axis", "keepdims"}
+_pass: Callable[..., None] | None = (
+    None  # `clearprop.backward.backward`, which stands above, once it was asked for
+)
 SELDOM = (
     "elliptic",
     "distributions",
@@ -330,9 +333,12 @@ class Tensor(ChangedByHand, Shared):
         order: Iterable[Tensor] | None = None,
     ) -> None:
         """Give a gradient to every node that led here; see `clearprop.backward`."""
-        from clearprop.backward import backward
+        global _pass
+        if _pass is None:  # once: an import statement costs a small network one part in a hundred
+            from clearprop.backward import backward
 
-        backward(self, grad, create_graph=create_graph, leaves_only=leaves_only, order=order)
+            _pass = backward
+        _pass(self, grad, create_graph=create_graph, leaves_only=leaves_only, order=order)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Any:
         """Let every backward pass show `hook` this Tensor's whole gradient before it is sent on or stored.

@@ -7,7 +7,7 @@ each turn computes, in order.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,6 +92,13 @@ class Body:
         self.results, self.kinds = tuple(map(at, results)), tuple(kinds)
         steps = [(s.op.name, s.inputs, _exact(s.attrs)) for s in (*self.once, *self.each)]
         self.text: str = repr((self.given, len(self.once), steps, self.results, self.kinds))
+
+    def ops(self) -> Iterator[Op]:
+        """Yield every op of it, also of the loops within."""
+        for op, _, attrs, _ in (*self.once, *self.each):
+            yield op
+            if op.facts.repeats is not None:
+                yield from op.facts.repeats(**attrs).body.ops()
 
     def before(self, outer: Sequence[Any]) -> list[Any]:
         """Return what is there before the first turn: what comes from outside, and what that gives."""

@@ -35,7 +35,7 @@ def added(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> float(np.add.reduce(tenths, axis=0)[0]), float(added(tenths, 0)[0])
     (256.0, 500.0)
     """
-    if is_short(x):
+    if x.dtype.char == "e" and is_short(x):  # the letter first: every sum of every backward pass asks
         return _reduce(x, axis=axis, dtype=np.float32, keepdims=keepdims).astype(x.dtype)
     return _reduce(x, axis=axis, keepdims=keepdims)
 

@@ -324,6 +324,27 @@ def test_an_op_that_is_registered_again_is_the_new_one(executor):
         clearprop.compile(lambda x: old(x * 1.0), executor=executor)(np.ones(2))
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_turn_of_a_loop_has_no_op_that_is_registered_again(nested, executor):
+    """Its plan is made of names: that of the new op was run, 1159 for 16."""
+    old = clearprop.elementwise("registered_in_turn", lambda x: x * 1.0, lambda z, x: 1)
+
+    def turn(carry, y):
+        if nested:
+            return clearprop.scan(lambda c, k: (old(c) + k, None), carry, np.zeros((2, 2)))[0] + y, None
+        return old(carry) + y, None
+
+    def last(x):
+        return np.sum(clearprop.scan(turn, x[0], x)[0])
+
+    x = np.arange(6.0).reshape(3, 2)
+    assert float(clearprop.compile(last, executor=executor)(x)) == 16.0
+    clearprop.elementwise("registered_in_turn", lambda x: 10 * x, lambda z, x: 10)
+    assert float(last(x)) == 16.0
+    with pytest.raises(RecordingError, match="registered again"):
+        clearprop.compile(last, executor=executor)(x)
+
+
 @pytest.mark.parametrize("kept", ["a sum", "a list", "the last three", "the least"])
 def test_what_is_kept_in_python_is_what_an_eager_run_keeps(kept, executor):
     def after_three_calls(wrap):

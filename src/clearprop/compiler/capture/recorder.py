@@ -25,7 +25,6 @@ from clearprop.compiler.program.ir import Program, State, Value, reachable
 from clearprop.errors import user_line
 from clearprop.modes import observed
 from clearprop.op import describe
-from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 
@@ -101,12 +100,14 @@ class Recorder(Refusals):
             ]
         )
         value = node._value
-        if ops.get(node.op.name) is not node.op:
-            raise self.refuse(
-                "the op of this name has been registered again, and the step uses the older one",
-                node.op.name,
-                "the op that clearprop.registry.ops has, or another name for the new one",
-            )
+        repeats = node.op.facts.repeats
+        for op in (node.op, *(() if repeats is None else repeats(**node.attrs).body.ops())):
+            if not op.entered:
+                raise self.refuse(
+                    "the op of this name has been registered again, and the step uses the older one",
+                    op.name,
+                    "the op that clearprop.registry.ops has, or another name for the new one",
+                )
         v = Value("call", value.shape, value.dtype, node.op.name, inputs, dict(node.attrs), line=user_line())
         sources = node.inputs
         given = [x for x in node.inputs if isinstance(x, Tensor)]

@@ -27,7 +27,6 @@ from clearprop.compiler.program.rewrite import rewrite
 from clearprop.compiler.program.turn import shapes, turn, with_results_apart
 from clearprop.locks import lock
 from clearprop.loops.scan import Parts, Turns, parts, repeated
-from clearprop.registry import ops
 
 if TYPE_CHECKING:
     from clearprop.compiler.llvm.plan.pool import Workers
@@ -121,8 +120,7 @@ def loop_of(v: Value, threads: int, make: Callable[..., Any]) -> Loop | None:
     if turns is None or not all(isinstance(x, Value) for x in v.inputs):
         return None
     kinds = [(shape, x.dtype.str) for x, shape in zip(v.inputs, shapes(turns.body, v.inputs), strict=True)]
-    known = tuple(ops.get(step.op.name) for step in turns.body.each)  # one may be registered again
-    key = (turns.body.text, str(kinds), known, threads)
+    key = (turns.body.text, str(kinds), tuple(turns.body.ops()), threads)  # one may be registered again
     found = _loops.get(key)
     if found is None:
         program, _ = rewrite(turn(turns.body, v.inputs))

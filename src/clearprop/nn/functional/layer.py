@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.modes import forgets, mode, special
-from clearprop.op import describe
+from clearprop.op import describe, leaf_of
 from clearprop.ops.shape import constant
 from clearprop.tensor import Tensor, plain
 
@@ -39,7 +39,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         x = converted(f"Linear({size}, {out})(x)", x, weight)
     if isinstance(weight, Tensor) and (bias is None or bias.shape == (out,)) and forgets():
         x, weight, bias = (t._value if isinstance(t, Tensor) else t for t in (x, weight, bias))
-        return Tensor(_affine(x, weight, bias), requires_grad=False)  # arrays inside, and one Tensor of them
+        return leaf_of(_affine(x, weight, bias))  # arrays inside, and one Tensor of them
     return _affine(x, weight, bias)
 
 
