@@ -78,7 +78,7 @@ def replaceable(path: str | Path, ours: Ours | None = None) -> Path:
         if not target.exists() or _is_device(target):
             return target
         if not os.access(target, os.W_OK):
-            raise UnwritableError(lesson(called, "cannot", "the file is read-only", "It was left as it was."))
+            raise UnwritableError(lesson(called, "the file is read-only", "", "It was left as it was."))
         if ours is None:
             return target
         with open(target, "rb") as file:
@@ -127,7 +127,7 @@ def whole_folder(
     for name, is_ours in (ours or {}).items():
         if (path / name).is_dir():
             what = f"{name} is a directory there"
-            raise UnwritableError(lesson(f"writing into {path}", "cannot", what, "Nothing was written."))
+            raise UnwritableError(lesson(f"writing into {path}", what, "", "Nothing was written."))
         replaceable(path / name, is_ours)
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     stage = path / f".unfinished-{os.getpid()}"
@@ -141,7 +141,7 @@ def whole_folder(
         _remove(stage, made)
         if isinstance(error, InputError):
             raise
-        raise UnwritableError(lesson(f"writing into {path}", "cannot", _reason(error))) from error
+        raise UnwritableError(lesson(f"writing into {path}", _reason(error))) from error
     try:
         yield stage
         free_room(stage)
@@ -156,7 +156,7 @@ def whole_folder(
     except (BrokenPipeError, InputError):  # what the block prints to, not the folder
         raise
     except OSError as error:
-        raise UnwritableError(lesson(f"writing into {path}", "cannot", _reason(error))) from error
+        raise UnwritableError(lesson(f"writing into {path}", _reason(error))) from error
     finally:
         _remove(stage, made)
 
@@ -216,7 +216,7 @@ def _remove(stage: Path, made: list[Path]) -> None:
 
 
 def _cannot(path: str | Path, error: Exception) -> str:
-    return lesson(f"writing {path}", "cannot", _reason(error), "Nothing was written.")
+    return lesson(f"writing {path}", _reason(error), "", "Nothing was written.")
 
 
 def _reason(error: Exception) -> str:

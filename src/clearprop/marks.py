@@ -7,7 +7,7 @@
 | .png         | `Software: clearprop` among its texts                                         |
 | .gif         | the comment `clearprop`                                                       |
 | .txt         | the boxes of a drawing, or the first line of the steps                        |
-| grades       | the first key or header of a class's grades: JSON, CSV, Gradescope             |
+| grades       | the first key or header of grades, of a class or an expression: JSON, CSV       |
 | .ipynb       | `"generator": "clearprop"` among its metadata, which stand first              |
 | .safetensors | the metadata's `clearprop.checksum` or `format`; a model replaces models only |
 | history.csv  | a header that begins with `epoch,` and a loss                                 |
@@ -32,6 +32,7 @@ _STEPS = tuple(
 )
 _GRADES = (
     b'{\n "clearprop": "grades"',
+    b'{\n "clearprop": "check"',
     b'{\n "extra_data": {\n  "generator": "clearprop"',
     b"submission,score,seconds,error",
 )
@@ -64,7 +65,7 @@ def text(begins: bytes) -> bool:
 
 
 def grades(begins: bytes) -> bool:
-    """Tell whether a file has the grades of a class, in any of their forms."""
+    """Tell whether a file has the grades of a class, or what was found of an expression."""
     return begins.startswith(_GRADES)
 
 

@@ -1,5 +1,7 @@
 """`clearprop check`: a table of gradients beside numerical ones, exit status 1 where they differ."""
 
+import json
+
 from clearprop.cli import main
 from clearprop.registry import ops
 from clearprop.testing import broken
@@ -47,7 +49,7 @@ def test_where_nothing_could_be_compared_the_status_is_1(capsys):
 
 def test_bad_input_exits_with_2(capsys):
     assert main(["check"]) == 2
-    assert "wants an expression" in capsys.readouterr().err
+    assert "wants something to check" in capsys.readouterr().err
     assert main(["check", "a + b", "a=1"]) == 2
     assert "there is no value for 'b'" in capsys.readouterr().err
 
@@ -121,3 +123,19 @@ def test_a_file_of_which_nothing_can_be_graded_is_no_success(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "Mystery: not graded. check_node(Mystery): cannot tell from its name" in said
     assert "Try check_node(Mystery, np.tanh)" in said
+
+
+def test_what_was_found_of_an_expression_as_json(tmp_path, capsys):
+    argv = ["check", "x * w", "x=2", "w=[1,3]", "--json"]
+    path = tmp_path / "found.json"
+
+    assert main([*argv, "-"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main([*argv, str(path)]) == main([*argv, str(path)]) == 0  # its own file is replaced
+
+    assert found["verdict"] == "right"
+    assert [(e["input"], e["index"], e["gradient"], e["says"]) for e in found["entries"]] == [
+        ("x", [], 4.0, "agrees"), ("w", [0], 2.0, "agrees"), ("w", [1], 2.0, "agrees"),
+    ]  # fmt: skip
+    assert json.loads(path.read_text()) == found
+    assert "right. 3 compared" in capsys.readouterr().out

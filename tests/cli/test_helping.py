@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from clearprop.cli import COMMANDS, main
+from clearprop.cli import COMMANDS, main, parser_of
 from clearprop.cli.completion import SHELLS
 from clearprop.typed.expression import parse
 
@@ -125,3 +125,19 @@ def test_prose_is_filled_to_the_terminal_and_examples_stay_whole(columns, monkey
     paragraph = prose[start : prose.index("", start)]
     assert all(len(line) <= int(columns) for line in paragraph)
     assert len(paragraph) >= 2
+
+
+def test_a_misspelt_option_is_answered_by_its_command(capsys):
+    with pytest.raises(SystemExit):
+        main(["step", "x**2", "x=3", "--jsn"])
+
+    said = capsys.readouterr().err
+    assert said.startswith("usage: clearprop step ")
+    assert "clearprop step: error: unrecognized arguments: --jsn\n  Did you mean --json?" in said
+
+
+def test_options_that_may_be_repeated_say_so():
+    for name in COMMANDS:
+        for action in parser_of(name)._actions:
+            if type(action).__name__ == "_AppendAction":
+                assert "(may be repeated)" in action.help

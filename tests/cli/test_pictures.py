@@ -275,7 +275,7 @@ def test_files_that_are_no_pictures_are_named(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "x.png").write_bytes(b"x")
     for given, message in (
-        ("none.png", "reading none.png: cannot: there is no such file."),
+        ("none.png", "reading none.png: there is no such file."),
         (tmp_path / "empty", f"reading {tmp_path / 'empty'}: wants pictures in the folder: there are none."),
         (tmp_path / "x.png", f"reading {tmp_path / 'x.png'}: wants a picture that can be read: no picture"),
     ):

@@ -161,9 +161,7 @@ def test_nothing_is_half_written(trained, tmp_path, capsys):
     refused(capsys, model, tmp_path / "t.csv", "--output", tmp_path / "p.csv")
 
     assert (tmp_path / "p.csv").read_text() == "old"
-    assert "cannot: no such file" in refused(
-        capsys, model, trained / "table.csv", "--output", tmp_path / "x" / "p"
-    )
+    assert "no such file" in refused(capsys, model, trained / "table.csv", "--output", tmp_path / "x" / "p")
     assert "there is a directory" in refused(capsys, model, trained / "table.csv", "--output", tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["p.csv", "t.csv"]
 

@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import json
 import sys
 
 import pytest
@@ -244,3 +245,42 @@ def test_frames_go_into_no_file(capsys, tmp_path):
     assert main([*DAG, "--movie", str(tmp_path / "frames")]) == 2
     assert "wants a folder: file exists" in capsys.readouterr().err
     assert (tmp_path / "frames").read_text() == "mine"
+
+
+def test_the_steps_as_json_are_those_of_the_text(capsys):
+    told = json.loads(printed(capsys, *DAG, "--json"))
+
+    assert told["gradients"] == {"a": 27.0, "b": 297.0, "c": 27.0, "d": 10.0, "e": 1.0}
+    sent = [step for step in told["steps"] if step["kind"] == "backward"]
+    assert [step["from"] + step["to"] for step in sent] == ["ec", "ed", "db", "ca", "cb"]
+    assert [step["amount"] for step in sent] == [27.0, 10.0, 270.0, 27.0, 27.0]
+    assert [step["total"] for step in sent] == [27.0, 10.0, 270.0, 27.0, 297.0]
+    assert next(n for n in told["nodes"] if n["name"] == "d") == {
+        "name": "d", "op": "power", "inputs": ["b", 3], "formula": "b^3", "value": 27.0,
+    }  # fmt: skip
+
+
+def test_numbers_that_json_has_not_are_text(capsys):
+    told = json.loads(printed(capsys, "step", "log(x)", "x=0", "--json"))
+
+    assert told["nodes"][-1]["value"] == "-inf"
+    assert told["gradients"]["x"] == "inf"
+
+
+@pytest.mark.parametrize("command", ["step", "draw", "check"])
+def test_a_minus_is_an_expression_from_standard_input(command, capsys, monkeypatch):
+    expected = printed(capsys, command, *DAG[1:])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(DAG[1] + "\n"))
+
+    assert printed(capsys, command, "-", *DAG[2:]) == expected
+
+
+@pytest.mark.parametrize("command", ["step", "draw", "check"])
+def test_a_largest_along_an_axis_that_may_be_meant_as_the_larger_is_said(command, capsys):
+    main([command, "max(x, 0) + min(x, axis=0)", "x=-3"])
+
+    said = capsys.readouterr().err
+    assert said == (
+        f"clearprop {command}: max(x, 0) is the largest entry along axis 0, max(x, axis=0); "
+        "the larger of both is maximum(x, 0).\n"
+    )

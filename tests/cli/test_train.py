@@ -328,7 +328,7 @@ def test_counts_are_learned_by_the_poisson_loss(tmp_path, capsys):
 
 # --- bad input ------------------------------------------------------------------------------------------
 def test_a_missing_file(capsys, tmp_path):
-    assert refused(capsys, "none.csv", "--target", "y") == "reading none.csv: cannot: there is no such file."
+    assert refused(capsys, "none.csv", "--target", "y") == "reading none.csv: there is no such file."
     assert refused(capsys, "digit") == (
         "'digit': is neither a file nor a data set: the data sets are "
         "'digits', 'iris', 'wine', 'breast_cancer' and 'diabetes'.\n  Try 'digits'."
@@ -467,8 +467,8 @@ def test_places_that_cannot_be_written_are_found_before_the_training(capsys, tab
     (tmp_path / "file").write_text("mine")
     for place, message in {
         tmp_path / "file": "wants a directory: there is a file of that name.",
-        tmp_path / "file" / "below": "cannot: not a directory.",
-        "/proc/none": "cannot: no such file or directory.",
+        tmp_path / "file" / "below": "not a directory.",
+        "/proc/none": "no such file or directory.",
     }.items():
         assert message in refused(capsys, table, "--target", "kind", "--output", place)
     assert (tmp_path / "file").read_text() == "mine"

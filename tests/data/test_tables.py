@@ -134,8 +134,8 @@ def test_a_name_that_occurs_twice_is_refused(written):
 
 
 def test_files_that_cannot_be_read_are_refused(written, tmp_path):
-    assert refusal(tmp_path / "none.csv") == "reading FILE: cannot: there is no such file."
-    assert refusal(tmp_path) == "reading FILE: cannot: is a directory."
+    assert refusal(tmp_path / "none.csv") == "reading FILE: there is no such file."
+    assert refusal(tmp_path) == "reading FILE: is a directory."
     assert "the file holds bytes of another kind" in refusal(written(b"PK\x03\x04\0\0a\0"))
 
 

@@ -145,3 +145,20 @@ def test_two_variables_with_the_same_entries_give_no_name():
     assert "first" not in titles
     assert "second" not in titles
     assert (first == second).all()
+
+
+def test_what_ipython_keeps_of_cells_names_nothing():
+    """`Out` and `In` come before a user's variables: a value shown once is still called by its own."""
+    e = Tensor(7.0) * 3.0
+    shown = {4: e}
+    cells = {"_ih": ["e"], "In": ["e"], "_oh": shown, "Out": shown, "_": e, "_4": e, "e": e}
+    exec("import sys\nframe = sys._getframe()", cells)
+
+    assert find(frame=cells["frame"])[id(e)] == "e"
+    assert find(frame=_within(Out={4: e}))[id(e)] == "Out[4]"  # outside of IPython it is a name like another
+
+
+def _within(**variables):
+    space = dict(variables)
+    exec("import sys\nframe = sys._getframe()", space)
+    return space["frame"]

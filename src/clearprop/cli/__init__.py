@@ -45,12 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"clearprop {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=HelpfulParser)
+    chosen: argparse.ArgumentParser = parser
     for name, (purpose, _) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
         if argv[:1] == [name]:
             importlib.import_module(f"clearprop.cli.{name}").arguments(command)
-            parser.known = [*command._option_string_actions]
-    args = parser.parse_args(argv)
+            chosen = command
+    args, rest = parser.parse_known_args(argv)
+    if rest:
+        chosen.error(f"unrecognized arguments: {' '.join(rest)}")
     args.argv = argv
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # Letters of files' names and of cells that a terminal cannot hold are spelled out.

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from clearprop import marks
+from clearprop.cli.as_json import as_json
 from clearprop.cli.bounds import within
 from clearprop.cli.outputs import apart, force
-from clearprop.cli.step import typed
+from clearprop.cli.step import expression_of, typed
 from clearprop.errors import InputError, lesson
 from clearprop.files import replaceable, whole_file
 from clearprop.tensor import Tensor
@@ -31,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
-    about = 'what to check, e.g. "(a + b) * b**3"; or homework.py, its node classes; or a folder of homework'
+    about = 'what to check: "(a + b) * b**3", or - for one from standard input; or homework.py; or a folder'
     typed(parser, about, needed=False)
     parser.add_argument(
         "--mutations",
@@ -39,8 +40,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="break every op's every rule in many ways, one at a time, and show that each is found",
     )
     parser.add_argument("--op", action="append", help="with --mutations: only this op (may be repeated)")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write what was found, or all grades and hints, as JSON (- prints it)"
+    )
     homework = parser.add_argument_group("for a class", "each submission runs in a process of its own")
-    homework.add_argument("--json", metavar="FILE", help="write all grades and hints as JSON (- prints it)")
     homework.add_argument("--csv", metavar="FILE", help="write a table of grades (- prints it)")
     homework.add_argument(
         "--gradescope", metavar="FILE", help="take all files for one submission and write its results.json"
@@ -61,12 +64,11 @@ def run(args: argparse.Namespace) -> int:
         from clearprop.check.mutations import main
 
         return main(args.op)
-    from clearprop.typed.expression import assignments, parse
+    from clearprop.typed.expression import assignments
 
     if not args.expression:
-        raise InputError(
-            lesson("clearprop check", "wants an expression", hint='clearprop check "(a + b) * b**3" a=7 b=3')
-        )
+        hint = 'clearprop check "(a + b) * b**3" a=7 b=3'
+        raise InputError(lesson("expression", "wants something to check", "nothing", hint=hint))
     given = [name for name in _FOR_A_CLASS if getattr(args, name) is not None]
     within(args, _BOUNDS)
     if args.points is not None and not args.gradescope:
@@ -74,22 +76,36 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(lesson("--points", "is what Gradescope is told", "no --gradescope", hint=hint))
     if Path(args.expression).is_dir() or (given and args.expression.endswith(".py")):
         return _class(args)
-    if given:
-        raise InputError(lesson(f"--{given[0]}", "is for homework, a file or a folder", args.expression))
+    if any(name != "json" for name in given):
+        raise InputError(lesson(f"--{given[-1]}", "is for homework, a file or a folder", args.expression))
     if args.expression.endswith(".py"):
         return _homework(args.expression, args.values)
-    expression = parse(args.expression)
+    expression = expression_of(args)
     values = assignments(args.values)
     output = expression.graph(values)
-    lines, said = _comparison(expression, output, values)
-    print("\n".join(lines))
+    found = _comparison(expression, output, values)
+    said = str(found["verdict"])
+    if args.json:
+        _write(found, args.json, args.force)
+    if args.json != "-":
+        print("\n".join(_lines(found)))
     if said != "WRONG":
         return 0 if said == "right" else 1
     from clearprop.check.nodes import check_model
 
-    found = check_model(output, raise_on_failure=False)
-    print(found if not found.ok else "Every op's rule is right: what is wrong is how gradients are added up.")
+    ops = check_model(output, raise_on_failure=False)
+    told = "Every op's rule is right: what is wrong is how gradients are added up." if ops.ok else ops
+    print(told, file=sys.stderr if args.json == "-" else sys.stdout)
     return 1
+
+
+def _write(found: dict[str, Any], target: str, force: bool) -> None:
+    """Print a comparison as JSON, or write it into a file."""
+    if target == "-":
+        return print(as_json(found))
+    with whole_file(target, ours=None if force else marks.grades) as file:
+        file.write(as_json(found).encode() + b"\n")
+    print(f"wrote {target}", file=sys.stderr)
 
 
 def _homework(path: str, wanted: list[str]) -> int:
@@ -172,7 +188,8 @@ def _writable(outputs: dict[str, str | None], read: dict[str, Any], force: bool)
         replaceable(str(target), None if force else marks.grades)
 
 
-def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tuple[list[str], str]:
+def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the value, each entry's gradient beside the numerical one, and the verdict."""
     from clearprop.check.numeric import estimate
     from clearprop.check.report import verdict
 
@@ -181,33 +198,49 @@ def _comparison(expression: Any, output: Tensor, values: dict[str, Any]) -> tupl
     found = estimate(expression, *(values[n] for n in expression.names), cotangent=ones)
     leaves = _leaves(output)
     defined = bool(np.all(np.isfinite(output.value)))
-    total = "" if not output.shape else f" (summed: the output has shape {output.shape})"
-    lines = [f"{expression.text} = {_shown(output.value)}{total}", ""]
-    lines.append(f"  {'input':<10} {'gradient':>24} {'numerical':>24} {'rel. error':>10}")
-    counts = {"agrees": 0, "differs": 0, "on a kink": 0, "not resolved": 0}
+    entries = []
     for name, n, e, kink in zip(expression.names, found.grads, found.errors, found.kinks, strict=True):
         leaf = leaves.get(name)
         g = np.zeros_like(n) if leaf is None or leaf.grad is None else np.asarray(leaf.grad)
         for index in np.ndindex(np.shape(n)):
-            analytic, numerical = float(np.asarray(g)[index]), float(np.asarray(n)[index])
-            entry_says = (
-                "not resolved"
-                if not defined
-                else _verdict(analytic, numerical, float(np.asarray(e)[index]), bool(np.asarray(kink)[index]))
-            )
-            counts[entry_says] += 1
-            entry = name + (str(list(index)).replace(" ", "") if index else "")
-            both = f"{analytic:>24.15g} {numerical:>24.15g}"
-            lines.append(f"  {entry:<10} {both} {_error(analytic, numerical)}  {entry_says}")
-    if not defined:
+            analytic, numerical, error = (float(np.asarray(x)[index]) for x in (g, n, e))
+            says = _verdict(analytic, numerical, error, bool(np.asarray(kink)[index])) if defined else _UNSAID
+            entry = {"input": name, "index": list(index), "gradient": analytic, "numerical": numerical}
+            entries.append(entry | {"says": says})
+    outcomes = [entry["says"] for entry in entries]
+    compared = outcomes.count("agrees") + outcomes.count("differs")
+    return {
+        "clearprop": "check",
+        "expression": expression.text,
+        "value": output.value,
+        "verdict": verdict("differs" in outcomes, compared),
+        "entries": entries,
+        "evaluations": found.evaluations,
+    }
+
+
+_UNSAID = "not resolved"
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    """Say a comparison as a table."""
+    value, entries = found["value"], found["entries"]
+    total = "" if not value.shape else f" (summed: the output has shape {value.shape})"
+    lines = [f"{found['expression']} = {_shown(value)}{total}", ""]
+    lines.append(f"  {'input':<10} {'gradient':>24} {'numerical':>24} {'rel. error':>10}")
+    for told in entries:
+        entry = told["input"] + (str(told["index"]).replace(" ", "") if told["index"] else "")
+        both = f"{told['gradient']:>24.15g} {told['numerical']:>24.15g}"
+        lines.append(f"  {entry:<10} {both} {_error(told['gradient'], told['numerical'])}  {told['says']}")
+    if not np.all(np.isfinite(value)):
         lines += ["", "The value is not finite here, so there is no derivative to compare with."]
-    said = ", ".join(f"{count} {says}" for says, count in counts.items() if count)
+    says = [told["says"] for told in entries]
+    counts = {word: says.count(word) for word in ("agrees", "differs", "on a kink", _UNSAID)}
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     compared = counts["agrees"] + counts["differs"]
-    outcome = verdict(counts["differs"] > 0, compared)
-    skipped = sum(counts.values()) - compared
-    lines += ["", f"{outcome}. {compared} compared, {skipped} skipped{f' ({said})' if said else ''}; "]
-    lines[-1] += f"{found.evaluations} evaluations of the expression."
-    return lines, outcome
+    lines += ["", f"{found['verdict']}. {compared} compared, {len(says) - compared} skipped"]
+    lines[-1] += f"{f' ({said})' if said else ''}; {found['evaluations']} evaluations of the expression."
+    return lines
 
 
 def _leaves(output: Tensor) -> dict[str, Tensor]:
@@ -220,7 +253,7 @@ def _verdict(analytic: float, numerical: float, error: float, kink: bool) -> str
     if kink:
         return "on a kink"
     if not np.isfinite(error) or error > 1e-4 * max(abs(analytic), abs(numerical), 1e-3):
-        return "not resolved"
+        return _UNSAID
     close = abs(analytic - numerical) <= 10 * error + 1e-9 * abs(numerical)
     return "agrees" if close else "differs"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from clearprop.cli.bounds import within
 from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import force
-from clearprop.cli.step import coloured, drawable, typed
+from clearprop.cli.step import coloured, drawable, expression_of, typed
 from clearprop.errors import InputError, lesson
 
 EPILOG = """\
@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.formatter_class = Paragraphs
     parser.epilog = EPILOG
-    typed(parser, 'what to draw, in quotes: "(a + b) * b**3"')
+    typed(parser, 'what to draw, in quotes: "(a + b) * b**3"; - is standard input')
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="write to FILE; its ending says how: .svg .png .html .txt"
     )
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Print or write the drawing."""
     from clearprop.errors import GradientError
     from clearprop.see.drawing.draw import draw
-    from clearprop.typed.expression import assignments, parse
+    from clearprop.typed.expression import assignments
 
     within(args, {"width": (8, 10**6)})
     if args.open and not args.output:
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
                 "-o " + args.output, f"writes {' '.join(ENDINGS)}", hint=f"-o {Path(args.output).stem}.svg"
             )
         )
-    output = parse(args.expression).graph(assignments(args.values))
+    output = expression_of(args).graph(assignments(args.values))
     if not args.forward:
         try:
             output.backward()

@@ -19,12 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL", help="a model file that `clearprop train` wrote")
     add("table", metavar="FILE", help="rows with the columns that were learned from; - is standard input")
     add("--row", type=int, default=1, metavar="N", help="which row, counted from 1 (default: 1)")
-    add("--label", metavar="CLASS", help="of this class (default: the one that is predicted)")
+    add("--label", metavar="CLASS", help="the class to explain (default: the one that is predicted)")
     add(
         "--model",
         dest="own",
         metavar="FILE.py:build",
-        help="of a network of your own, as it was trained with",
+        help="the network of your own that it was trained with",
     )
     add("--json", action="store_true", help="print one JSON object")
     spelling(parser)

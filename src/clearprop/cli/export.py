@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         dest="own",
         metavar="FILE.py:build",
-        help="of a network of your own, as it was trained with",
+        help="the network of your own that it was trained with",
     )
     add("--inside", action="store_true", help="with --py: the weights inside of the file, as text")
     add("--rows", type=int, default=1, metavar="N", help="with --object: how many rows a call takes (1)")

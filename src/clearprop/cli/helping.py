@@ -30,9 +30,6 @@ class Paragraphs(argparse.HelpFormatter):
 class HelpfulParser(argparse.ArgumentParser):
     """A parser whose errors end with the nearest command or option that there is."""
 
-    known: Iterable[str] = ()
-    """Words that may have been meant, beside this parser's own options."""
-
     many = 8
     """From so many options on, the line of usage says `[options]`: the groups below tell them, one by one."""
 
@@ -70,7 +67,7 @@ class HelpfulParser(argparse.ArgumentParser):
         if not asked:
             return ""
         word = (asked[1] or asked[2] or "").partition("=")[0]
-        words = [*self.known, *self._option_string_actions]
+        words = [*self._option_string_actions]
         choices = re.search(r"\(choose from (.*)\)", message)
         if choices:
             words += re.findall(r"[\w.-]+", choices[1])

@@ -22,9 +22,9 @@ def picture_options(parser: Any) -> None:
     add(
         "--size",
         metavar="HxW",
-        help="what they are brought to (default: their own, or 64 at the longer side)",
+        help="size that pictures are brought to (default: their own, or 64 at the longer side)",
     )
-    add("--color", choices=("grey", "rgb"), help="(default: grey where all are)")
-    change = f"what each is changed by while learning: {', '.join(CHANGES)} or none"
+    add("--color", choices=("grey", "rgb"), help="colours that are read (default: grey where all are)")
+    change = f"what each picture is changed by while learning: {', '.join(CHANGES)} or none"
     add("--augment", metavar="CHANGES", help=f"{change} (default: shift, and flip where there are colours)")
     add("--skip-broken", action="store_true", help="leave out pictures that cannot be read, and say which")

@@ -94,7 +94,7 @@ def _read(paths: Sequence[str], model: PictureModel) -> Iterator[tuple[list[str]
 def _one(decoder: Decoder, file: str) -> Array:
     called = f"reading {'standard input' if file == '-' else file}"
     if file != "-" and not Path(file).exists():
-        raise InputError(lesson(called, "cannot", "there is no such file"))
+        raise InputError(lesson(called, "there is no such file"))
     try:
         return decoder.read(sys.stdin.buffer.read() if file == "-" else file)
     except InputError as error:

@@ -34,12 +34,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("data", metavar="DATA", help=f"a file, or one of {', '.join(DATA_SETS)}")
     add("--target", metavar="COLUMN", help="the column to predict (needed for a file)")
-    add("--hidden", default="8,8", metavar="SIZES", help="of the hidden layers, or none (default: 8,8)")
+    add("--hidden", default="8,8", metavar="SIZES", help="sizes of the hidden layers, or none (default: 8,8)")
     add("--activation", metavar="NAME", choices=ACTIVATIONS, default="tanh", help=named(ACTIVATIONS, "tanh"))
     add("--optimizer", metavar="NAME", choices=OPTIMIZERS, default="adam", help=named(OPTIMIZERS, "adam"))
     add("--lr", type=float, metavar="RATE", help="the learning rate (default: 0.003 for adam)")
     add("--batch-size", type=int, default=20, metavar="N", help="rows for each step (default: 20)")
-    add("--test-split", type=float, default=0.2, metavar="SHARE", help="of the rows (default: 0.2)")
+    add(
+        "--test-split",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="share of the rows to test on (default: 0.2)",
+    )
     add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same page (default: 0)")
     add("--html", metavar="FILE", default="play.html", help="the page (default: play.html)")
     add("--open", action="store_true", help="open the page in the browser")

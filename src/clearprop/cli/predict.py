@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         dest="own",
         metavar="FILE.py:build",
-        help="of a network of your own, as it was trained with",
+        help="the network of your own that it was trained with",
     )
     add("--output", metavar="FILE", help="where the predictions go (default: standard output)")
     force(parser)

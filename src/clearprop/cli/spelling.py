@@ -12,14 +12,14 @@ def spelling(parser: Any) -> None:
     """Add the options."""
     add = parser.add_argument
     add("--delimiter", help="what separates cells (default: found in the first line)")
-    add("--encoding", help="of the file (default: utf-8)")
+    add("--encoding", help="how the file writes letters (default: utf-8)")
     add("--decimal", choices=(".", ","), help="the mark in numbers: 1.5 or 1,5 (default: each column tells)")
     add(
         "--missing",
         action="append",
         default=[],
         metavar="WORD",
-        help="stands for a missing cell, as NA and - do",
+        help="stands for a missing cell, as NA and - do (may be repeated)",
     )
     add(
         "--dates",

@@ -11,13 +11,14 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clearprop.cli.as_json import as_json, steps_of
 from clearprop.cli.bounds import within
 from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import apart, force
 from clearprop.errors import InputError, lesson
 from clearprop.see.step.captions import LANGUAGES
 from clearprop.see.step.quiz import LEVELS
-from clearprop.typed.expression import assignments, parse
+from clearprop.typed.expression import Expression, assignments, parse
 from clearprop.typed.lecture import ALGORITHMS
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.formatter_class = Paragraphs
     parser.epilog = EPILOG
-    typed(parser, 'what to compute, in quotes: "(a + b) * b**3"')
+    typed(parser, 'what to compute, in quotes: "(a + b) * b**3"; - is standard input')
     shown(parser)
     parser.add_argument("--html", metavar="FILE", help="write a page to step through, instead of text")
     parser.add_argument(
@@ -51,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="write a moving picture, steps.gif; without an ending a folder of PNGs",
     )
     parser.add_argument("--choose", metavar="FILE", help="write a page on which one chooses the next node")
+    parser.add_argument("--json", action="store_true", help="print the nodes and steps as one JSON object")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     parser.add_argument(
         "--quiz", type=int, choices=LEVELS, default=0, help="the page asks for numbers, from this level on"
@@ -63,6 +65,16 @@ def typed(parser: argparse.ArgumentParser, what: str, *, needed: bool = True) ->
     parser._negative_number_matcher = re.compile("-[^-]")  # "-log(x)" is an expression, not an option
     parser.add_argument("expression", nargs=None if needed else "?", help=what)
     parser.add_argument("values", nargs="*", metavar="name=value", help="a=7, w=[1,-1] or X=[[1,2],[3,4]]")
+
+
+def expression_of(args: argparse.Namespace) -> Expression:
+    """Read the expression, from standard input where it is `-`; what may not be meant is said beside."""
+    if args.expression == "-":
+        args.expression = sys.stdin.read().strip()
+    expression = parse(args.expression)
+    for note in expression.notes():
+        print(f"clearprop {args.command}: {note}", file=sys.stderr)
+    return expression
 
 
 def shown(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     from clearprop.see.step.steps import trace
 
     within(args, DIGITS)
-    output = parse(args.expression).graph(assignments(args.values))
+    output = expression_of(args).graph(assignments(args.values))
     try:
         steps = trace(output, algorithm=args.algorithm, language=args.language, quiz=args.quiz)
     except (ArithmeticError, TypeError, ValueError) as error:  # a GradientError is the first of these
@@ -96,10 +108,12 @@ def run(args: argparse.Namespace) -> int:
     if page:
         target = Path(page)
         save(steps, target, args.force)
-        print(f"wrote {target}")
+        print(f"wrote {target}", file=sys.stderr if args.json else sys.stdout)
         if args.open:
             webbrowser.open(target.resolve().as_uri())
-    elif not (args.movie or args.choose):
+    if args.json:
+        print(as_json({"expression": args.expression} | steps_of(steps)))
+    elif not (page or args.movie or args.choose):
         show(steps, args.digits)
     return 0
 

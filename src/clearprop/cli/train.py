@@ -36,29 +36,51 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", metavar="DIR", help="where the files go (default: out/NAME)")
     table = parser.add_argument_group("the table")
     add = table.add_argument
-    add("--task", choices=("classification", "regression"), help="instead of finding it from the target")
+    add(
+        "--task",
+        choices=("classification", "regression"),
+        help="instead of finding it by the target",
+    )
     add("--many-classes", action="store_true", help="allow more classes than a tenth of the rows")
     add(
         "--column",
         action="append",
         default=[],
         metavar="NAME=KIND",
-        help=f"what a column is: {', '.join(ASKED)}",
+        help=f"what a column is: {', '.join(ASKED)} (may be repeated)",
     )
     add(
         "--categorical",
         action="append",
         default=[],
         metavar="COLUMN",
-        help="short for --column COLUMN=category",
+        help="short for --column COLUMN=category (may be repeated)",
     )
-    add("--ignore", action="append", default=[], metavar="COLUMN", help="short for --column COLUMN=ignore")
+    add(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="short for --column COLUMN=ignore (may be repeated)",
+    )
     spelling(table)
     add("--stream", action="store_true", help="read in pieces, as is done with a table larger than memory")
-    scaling = "numbers by each column's own spread or by that of all (default: column; digits: table)"
+    scaling = "divide numbers by their column's spread, or by that of all (default: column; digits: table)"
     add("--scaling", choices=("column", "table"), help=scaling)
-    add("--validation-split", type=float, default=0.1, metavar="SHARE", help="of the rows (default: 0.1)")
-    add("--test-split", type=float, default=0.2, metavar="SHARE", help="of the rows (default: 0.2)")
+    add(
+        "--validation-split",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="share of the rows to stop by (default: 0.1)",
+    )
+    add(
+        "--test-split",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="share of the rows to test on (default: 0.2)",
+    )
     whole = "rows with one value of it stay together, held out or not; the network does not read it"
     add("--group", metavar="COLUMN", help=whole)
     add("--time", metavar="COLUMN", help="learn from the earliest rows and test on the latest")
@@ -74,44 +96,68 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--hidden",
         metavar="SIZES",
-        help="of the hidden layers: 64,32; or none (default: 128,128; --plain: 128)",
+        help="sizes of the hidden layers, 64,32, or none (default: 128,128; --plain: 128)",
     )
-    add("--members", type=int, metavar="N", help="networks that share their weights (default: 4)")
-    add("--pieces", type=int, metavar="N", help="of a column of numbers at most; 0: none (default: 16)")
+    add("--members", type=int, metavar="N", help="how many networks share their weights (default: 4)")
+    add(
+        "--pieces",
+        type=int,
+        metavar="N",
+        help="into how many a column of numbers is cut at most, 0 for none (default: 16)",
+    )
     add("--activation", metavar="NAME", choices=ACTIVATIONS, default="relu", help=named(ACTIVATIONS, "relu"))
-    drop = "after each hidden layer (default: 0.1; --plain: 0.2)"
+    drop = "share that is dropped after each hidden layer (default: 0.1; --plain: 0.2)"
     add("--dropout", type=float, metavar="SHARE", help=drop)
     training = parser.add_argument_group("the training")
     add = training.add_argument
-    most = "at most (default: by the number of rows, 20 to 200; --plain: 100)"
+    most = "most epochs (default: by the number of rows, 20 to 200; --plain: 100)"
     add("--epochs", type=int, metavar="N", help=most)
     add(
         "--patience",
         type=int,
         metavar="N",
-        help="stop after N epochs without a better one; 0: never (default: 20; --plain: 15)",
+        help="stop after N epochs without a better one, 0 for never (default: 20; --plain: 15)",
     )
     add("--batch-size", type=int, metavar="N", help="rows for each step (default: up to 256; --plain: 32)")
     chosen = named(OPTIMIZERS, "adamw; --plain: adam")
     add("--optimizer", metavar="NAME", choices=OPTIMIZERS, help=chosen)
     add("--lr", type=float, metavar="RATE", help="the learning rate at its highest (default: 0.003 for adam)")
-    add("--weight-decay", type=float, metavar="RATE", help="(default: 0.0001; --plain: 0)")
+    add(
+        "--weight-decay",
+        type=float,
+        metavar="RATE",
+        help="how strongly weights are drawn to 0 (default: 0.0001; --plain: 0)",
+    )
     add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bits (default: 0)")
     add("--checkpoint", metavar="FILE", help="save the run there after each epoch")
     add("--resume", action="store_true", help="go on from the checkpoint, where there is one")
     force(training)
-    add("--processes", type=int, metavar="N", help="compute by so many, over MPI (extra mpi)")
+    add("--processes", type=int, metavar="N", help="compute by N processes, over MPI (extra mpi)")
     parser.set_defaults(world=None)  # the processes, where there are several
-    add("--compile", choices=("auto", "yes", "no"), default="auto", help="the training step (default: auto)")
-    add("--loss", metavar="NAME", choices=LOSSES, help=f"of a number: {', '.join(LOSSES)} (default: mse)")
-    add("--quantiles", metavar="SHARES", help="of --loss quantile (default: 0.1,0.5,0.9)")
+    add(
+        "--compile",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="whether to compile the training step (default: auto)",
+    )
+    add(
+        "--loss",
+        metavar="NAME",
+        choices=LOSSES,
+        help=f"for a number as the target: {', '.join(LOSSES)} (default: mse)",
+    )
+    add(
+        "--quantiles",
+        metavar="SHARES",
+        help="which quantiles --loss quantile predicts (default: 0.1,0.5,0.9)",
+    )
     add("--sample-weight", metavar="COLUMN", help="how much each row counts; the network does not read it")
-    weight = "of the classes in the loss: balanced, or NAME=NUMBER,..."
+    weight = "how much each class counts in the loss: balanced, or NAME=NUMBER,..."
     add("--class-weight", metavar="WEIGHTS", help=weight)
-    threshold = "of two classes, the rarer is said from this probability on; f1: as suits the validation rows"
+    threshold = "say the rarer of two classes from this probability on; f1 finds the best on validation rows"
     add("--threshold", metavar="NUMBER", help=threshold)
     add("--doctor", action="store_true", help="look for what may keep the network from learning, and train")
-    add("--quiet", action="store_true", help="print the test's result and what is odd in the data alone")
+    add("--quiet", action="store_true", help="print only the test's result and what is odd in the data")
     add("--json", action="store_true", help="print what was found and the test's result as one JSON object")
 
 

@@ -67,7 +67,7 @@ def packed_pictures(path: str, tops: dict[str, float]) -> Packed | None:
     if not Path(path).exists() and path == "digits":
         return bundled_pictures()
     if not Path(path).is_file():
-        raise InputError(lesson(f"reading {path}", "cannot", "there is no such file or folder"))
+        raise InputError(lesson(f"reading {path}", "there is no such file or folder"))
     if _is_idx(path):
         return _together(path, _idx_pairs([path], tops))
     if tarfile.is_tarfile(path):

@@ -247,9 +247,7 @@ def _folders(path: str) -> list[str]:
     try:
         entries = [entry.name for entry in os.scandir(path) if entry.is_dir()]
     except OSError as error:
-        raise InputError(
-            lesson(f"reading {path}", "cannot", (error.strerror or str(error)).lower())
-        ) from error
+        raise InputError(lesson(f"reading {path}", (error.strerror or str(error)).lower())) from error
     return [name for name in sorted(entries) if not name.startswith((".", "__"))]
 
 
@@ -259,7 +257,7 @@ def pictures_below(path: str, others: list[str] | None = None) -> list[str]:
 
     def refused(error: OSError) -> None:
         got = (error.strerror or str(error)).lower()
-        raise InputError(lesson(f"reading {error.filename}", "cannot", got)) from error
+        raise InputError(lesson(f"reading {error.filename}", got)) from error
 
     for folder, inner, names in os.walk(path, onerror=refused):
         inner[:] = sorted(name for name in inner if not name.startswith((".", "__")))

@@ -141,7 +141,7 @@ def load_safetensors(path: str | Path) -> tuple[dict[str, Array], dict[str, str]
         reason = "there is no such file" if missing else getattr(error, "strerror", "") or str(error)
         hint = "another path" if missing else "a file that can be read"
         where = "Nothing was loaded."
-        raise InputError(lesson(f"reading {path}", "cannot", reason.lower(), where, hint)) from error
+        raise InputError(lesson(f"reading {path}", reason.lower(), "", where, hint)) from error
     header, data = _header(path, content)
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):

@@ -128,14 +128,18 @@ def model_of(order: Iterable[Tensor], frame: FrameType | None) -> Any:
 
 
 def _variables(frame: FrameType) -> Iterator[tuple[str, Any]]:
-    """Give the variables of a frame, its own before those of its module."""
+    """Give the variables of a frame, its own before those of its module.
+
+    What IPython keeps of cells, `In` and `Out`, names nothing: a value that was shown has a name of its own.
+    """
     own = frame.f_locals
+    kept = [id(frame.f_globals.get(name)) for name in ("_ih", "_oh") if name in frame.f_globals]
     for name, value in list(own.items()):
-        if not name.startswith("_") and name.isidentifier():
+        if not name.startswith("_") and name.isidentifier() and id(value) not in kept:
             yield name, value
     if frame.f_globals is not own:
         for name, value in list(frame.f_globals.items()):
-            if not name.startswith("_") and name.isidentifier() and name not in own:
+            if not name.startswith("_") and name.isidentifier() and name not in own and id(value) not in kept:
                 yield name, value
 
 

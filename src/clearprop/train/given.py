@@ -79,7 +79,7 @@ def source_of(generations: Generations | None, resume: Any) -> Generations:
     if generations is not None and named.path == generations.path:
         return generations
     if not named.path.exists() and not named.previous.exists():
-        raise InputError(lesson(f"fit(resume={str(resume)!r})", "cannot", "there is no such file"))
+        raise InputError(lesson(f"fit(resume={str(resume)!r})", "there is no such file"))
     return named
 
 

@@ -100,6 +100,14 @@ class Expression:
                     )
                 )
 
+    def notes(self) -> list[str]:
+        """Return what may be meant otherwise, a sentence each: `max(x, 0)` has NumPy's meaning here.
+
+        >>> parse("max(x, 0)").notes()
+        ['max(x, 0) is the largest entry along axis 0, max(x, axis=0); the larger of both is maximum(x, 0).']
+        """
+        return [_taken_for_axis(call) for call in _calls(self._statements) if _names_an_axis(call)]
+
     # --- reading
     def _free_names(self) -> tuple[str, ...]:
         bound: set[str] = set()
@@ -135,6 +143,24 @@ class Expression:
         line = self.text.splitlines()[node.lineno - 1]
         column = len(line.encode()[: node.col_offset].decode(errors="ignore"))
         return pointed(line, column, wanted, hint)
+
+
+def _calls(statements: list[ast.stmt]) -> Iterator[Any]:
+    return (node for node in ast.walk(ast.Module(statements, [])) if isinstance(node, ast.Call))
+
+
+def _names_an_axis(call: Any) -> bool:
+    taken = getattr(call.func, "id", "") in ("max", "min") and len(call.args) == 2
+    return taken and not any(isinstance(part, ast.Name) for part in ast.walk(call.args[1]))
+
+
+def _taken_for_axis(call: Any) -> str:
+    what, wide = ("largest", "larger") if call.func.id == "max" else ("smallest", "smaller")
+    x, axis = (ast.unparse(part) for part in call.args)
+    name = call.func.id
+    meant, pair = f"{name}({x}, axis={axis})", f"{name}imum({x}, {axis})"
+    taken = f"{name}({x}, {axis}) is the {what} entry along axis {axis}, {meant}"
+    return f"{taken}; the {wide} of both is {pair}."
 
 
 def parse(text: str) -> Expression:

@@ -70,7 +70,7 @@ def _from_numpy(source: Source, spelling: Spelling) -> Table:
             found = np.load(io.BytesIO(stream.read()), allow_pickle=False)
         arrays = {name: found[name] for name in found} if hasattr(found, "files") else {"column": found}
     except (ValueError, OSError) as error:
-        raise InputError(lesson(called, "cannot", first_line(error))) from error
+        raise InputError(lesson(called, first_line(error))) from error
     columns: dict[str, Any] = {}
     for name, array in arrays.items():
         if array.ndim == 0 or (array.ndim > 2 and array[0].size > 100_000):

@@ -57,9 +57,9 @@ class Source:
         try:
             return self.open()
         except FileNotFoundError as error:
-            raise InputError(lesson(called, "cannot", "there is no such file")) from error
+            raise InputError(lesson(called, "there is no such file")) from error
         except OSError as error:
-            raise InputError(lesson(called, "cannot", (error.strerror or str(error)).lower())) from error
+            raise InputError(lesson(called, (error.strerror or str(error)).lower())) from error
 
 
 def source_of(given: Any) -> Source:
