@@ -29,7 +29,7 @@ class Observer:
       them, and an assignment is an output of the step;
     - `answers`: whether leaves may have other values for it than their own, so that `read` is asked;
     - `unrolls`: whether loops are run for it turn by turn, since it looks at single ops;
-    - `rolls`: whether layers walk a sequence by `scan`, since what it writes down is for any length;
+    - `rolls`: whether layers walk a sequence by `scan`, since the plan of a turn is for any length;
     - `batches`: the `vmap`s that the call is inside of, the outermost first.
     """
 

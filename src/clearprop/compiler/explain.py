@@ -75,7 +75,7 @@ def explanation(step: CompiledStep[Any, Any], recording: Recording) -> Explained
     pieces = described(executable.stages)
     lines = [
         f"{getattr(step, '__name__', 'step')}: executor {recording.executor}, {variants} plan(s), "
-        f"recorded {step.recordings} time(s)" + f", {step.derived} for other lengths" * bool(step.derived),
+        f"recorded {step.recordings} time(s)",
         f"  recorded {_computed(recording.recorded)} ops, lowered to {_computed(recording.lowered)}, "
         f"rewritten to {_computed(recording.program)}",
         *(f"    {n:4} x {name}" for name, n in sorted(recording.rules.items(), key=lambda item: -item[1])),
@@ -96,8 +96,7 @@ def explanation(step: CompiledStep[Any, Any], recording: Recording) -> Explained
     made = [(key, v) for key, known in step.plans.items() for v in known]
     if len(made) > 1:
         lines.append("  plans, and the seconds that making each took:")
-        told = {False: "written down from two others", True: "recorded"}
-        lines += [f"    {key.shapes}: {told[v.recorded]}, {v.seconds:.3f}" for key, v in made]
+        lines += [f"    {key.shapes}: {v.seconds:.3f}" for key, v in made]
     if step.disproved:
         lines.append(f"  a plan was given up: {step.disproved}")
     return Explained("\n".join(lines))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import os
 import sys
 import time
@@ -18,7 +17,6 @@ import numpy as np
 
 from clearprop.compiler.capture.culprits import picture
 from clearprop.compiler.capture.guard import Guard, Lookout, Unseen
-from clearprop.compiler.capture.lengths import derived, other_length
 from clearprop.compiler.capture.printing import warn
 from clearprop.compiler.capture.reading import standing
 from clearprop.compiler.capture.recorder import Recorder, record
@@ -39,7 +37,6 @@ from clearprop.compiler.proof.prove import (
     SCHEDULES,
     Call,
     ProofWarning,
-    agrees,
     proved,
     turns_left,
 )
@@ -85,7 +82,6 @@ class CompiledStep(Generic[P, R]):
         self.function, self.executor = function, executor
         self.verify, self.fallback, self.limit, self.prove = verify, fallback, limit, prove
         self.where, self.any_length = where, any_length
-        self.derived = 0  # plans for a length that was not recorded
         self.forgives = fallback  # whether a plan that is found wrong ends in the function's own result
         self.proofs, self.proving = 0, 0.0  # how many, and the seconds that they took
         self.said: set[str] = set()  # what was warned of, by its subject
@@ -136,7 +132,7 @@ class CompiledStep(Generic[P, R]):
             return self.function(*args, **kwargs)
         others = 0  # plans that are for other counts
         for variant in self.plans.get(key, ()):
-            if not variant.recorded or not variant.holds(tensors.values()):
+            if not variant.holds(tensors.values()):
                 continue
             try:
                 if variant.recording.turn[0] >= 0:
@@ -216,50 +212,10 @@ class CompiledStep(Generic[P, R]):
     ) -> Any:
         with self.lock:
             given = key, args, kwargs, arrays, tensors
-            if self.any_length and (found := self._of_two_lengths(*given)):
-                return found[0]
             try:
                 return self._looking(LargeTables(), *given)
             except Unseen:
                 return self._looking(None, *given)
-
-    def _of_two_lengths(
-        self, key: Key, args: Any, kwargs: Any, arrays: tuple[Any, ...], tensors: dict[int, Tensor]
-    ) -> Any:
-        """Run a plan made of two recordings that differ from this call in one length: (result,), or ().
-
-        It serves the one call that it is proved on: zeros would agree with a plan that is wrong. The next
-        call with this length records the function, which finds the plan its own, or makes another.
-        """
-        if any(not v.recorded for v in self.plans.get(key, ())):
-            return ()
-        known = [(k, v) for k, variants in self.plans.items() for v in variants if v.recorded][::-1]
-        for (second, two), (first, one) in itertools.combinations(known, 2):  # the later first: it shall hold
-            began = time.perf_counter()
-            try:
-                found = other_length(first.parts, second.parts, key.parts)
-                if found is None or not two.holds(tensors.values()):
-                    continue
-                program = derived(one.recording.recorded, two.recording.recorded, *found)
-                cleared = two.recording.cleared
-                recording = Recording(program, cleared, two.recording.executor, light=True)
-            except Exception:  # whatever it is: -1 rows, 300 as uint8; what was guessed is not the function
-                continue
-            mark = fingerprint(program, cleared)
-            variant = Variant(recording, two.guard, two.without, two.tree, mark, two.picture)
-            variant.tables, variant.recorded = two.tables, False
-            variant.seconds = time.perf_counter() - began
-            try:
-                result = agrees(self, variant, Call(args, kwargs, arrays, tensors, key))
-            except Changed:
-                continue
-            if result:
-                self.derived += 1
-                self.plans.setdefault(key, []).insert(0, variant)
-                self._forget()
-                self.latest = variant
-                return result
-        return ()
 
     def _looking(
         self,
@@ -355,7 +311,7 @@ class CompiledStep(Generic[P, R]):
         recording.turn[0] = -turns_left(self.prove, 0)
         if twin in known:
             known.remove(twin)
-        known[:] = [variant, *(v for v in known if v.recorded)]
+        known.insert(0, variant)
         del known[8:]
         self._forget()
         self.latest = variant
@@ -393,10 +349,9 @@ class CompiledStep(Generic[P, R]):
             warnings.warn(text, ProofWarning, stacklevel=4)
 
     def _forget(self) -> None:
-        """Keep the plans of the latest shapes only; what others are made of stays as long as these."""
+        """Keep the plans of the latest shapes only."""
         while len(self.plans) > self.limit:
-            made = (key for key, known in self.plans.items() if not any(v.recorded for v in known))
-            self.plans.pop(next(made, next(iter(self.plans))))
+            self.plans.popitem(last=False)
 
     # --- showing --------------------------------------------------------------------------------------------
     def _shown(self) -> Recording:
@@ -529,11 +484,9 @@ def compile(
     `verify=True` replays each call op by op, in float64 too, and raises VerificationError where the plan
     differs by more than rounding. `limit` is how many shapes have plans at a time.
 
-    `any_length=True` is for arguments of which one length differs from call to call: sequences, small last
-    batches. Two lengths are recorded; for any other the program is written down from these two, and its first
-    call is proved. The second call with a length records it. Nothing is compiled for it: around the turns of
-    `scan`, which are native, it runs as NumPy calls. Where the function does something else for another
-    length, that one is recorded at once.
+    `any_length=True` is for arguments of which some length differs from call to call: sequences, small last
+    batches. Each length is recorded, but nothing is compiled for it: around the turns of `scan`, whose native
+    code is one for all lengths, it runs as NumPy calls.
 
     >>> import numpy as np, clearprop
     >>> w = clearprop.Tensor([1.0, 2.0])
@@ -555,14 +508,9 @@ def compile(
     prove = prove or os.environ.get("CLEARPROP_PROVE") or DEFAULT
     if prove not in SCHEDULES:
         raise ValueError(lesson("compile(step)", f"prove is one of {', '.join(SCHEDULES)}", f"{prove!r}"))
-    if any_length and (
-        prove == "never" or executor not in (AUTO, *(n for n in EXECUTORS if EXECUTORS[n].light))
-    ):
-        wanted, got = (
-            "a plan for any length is proved, by numpy or llvm",
-            f"executor={executor!r}, prove={prove!r}",
-        )
-        raise ValueError(lesson("compile(step, any_length=True)", wanted, got, hint="prove='geometric'"))
+    if any_length and executor not in (AUTO, *(n for n in EXECUTORS if EXECUTORS[n].light)):
+        wanted, got = "plans for any length are run by numpy or llvm", f"executor={executor!r}"
+        raise ValueError(lesson("compile(step, any_length=True)", wanted, got, hint="executor='auto'"))
     where = _where(executor, device, mesh, donate)
     if function is None:
         return lambda f: CompiledStep(f, executor, verify, fallback, limit, prove, where, any_length)

@@ -38,7 +38,6 @@ class Variant:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
         self.picture = seen  # what was within reach: where a proof fails, what has changed since
         self.counts: bool = recording.counts  # whether it is for masks that pick as many entries as then
-        self.recorded = True  # else made of two others
         self.seconds = 0.0  # that it took to make
         self.tables: LargeTables | None = None  # what was read of the large ones
         self.watch: Lookout | None = None  # that of its last proof

@@ -124,30 +124,6 @@ def proved(step: CompiledStep[Any, Any], variant: Variant, call: Call) -> Any:
         return proof.answer(eager, plan, found)
 
 
-def agrees(step: CompiledStep[Any, Any], variant: Variant, call: Call) -> Any:
-    """Run a plan that was never recorded, and the function: (the result,), or () where the two differ.
-
-    Where they differ, or the plan fails, everything is as it was before the call.
-    """
-    began = time.perf_counter()
-    with _alone(step, variant):
-        proof = Proof(step, variant, call)
-        plan = proof.of_plan()
-        try:
-            same = plan.error is None and proof.difference(proof.of_function(), plan) is None
-        except BaseException:
-            proof.put_back()
-            raise
-        step.proving += time.perf_counter() - began
-        if not same:
-            proof.put_back()
-            return ()
-        proof.put(plan.held)
-        variant.proofs, step.proofs = 1, step.proofs + 1
-        variant.recording.turn[0] = -turns_left(step.prove, variant.proofs)
-        return (plan.result,)
-
-
 @contextmanager
 def _alone(step: CompiledStep[Any, Any], variant: Variant) -> Iterator[None]:
     """Let no other thread run the step meanwhile: the Tensors hold what they held before, for a time."""
