@@ -146,6 +146,40 @@ def test_slides_go_by_keys_and_on_to_the_next_lesson(visit):
     assert page.evaluate(shown) == 1
 
 
+def test_notes_stand_in_a_window_of_their_own_and_follow_the_slides(visit):
+    page = visit("graph")
+    with page.expect_popup() as opening:
+        page.keyboard.press("n")
+    notes = opening.value
+    assert notes.text_content("h1") == page.text_content("h1")
+    assert "Slide 1 of" in notes.text_content("body")
+    page.keyboard.press("f")
+    page.keyboard.press("PageDown")
+    page.keyboard.press("ArrowRight")
+    notes.wait_for_function("document.body.textContent.includes('Add computes c from a and b.')")
+    assert page.locator("video, audio").count() == 0
+
+
+def test_the_quiz_keeps_nothing_and_its_answers_are_not_to_be_heard(visit):
+    page = visit("dag")
+    page.select_option("#quiz-level", "3")
+    page.click("#quiz-next")
+
+    heard = page.evaluate(
+        "[...document.querySelectorAll('.quiz, .quiz *, .stage *')].flatMap((e) => "
+        "[e.ariaLabel, e.title, e.children.length ? '' : e.textContent]).join(' ')"
+    )
+    assert "297" not in heard
+    assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+
+
+@pytest.mark.parametrize("name", ["attention", "batch-norm", "adam", "lstm"])
+def test_a_drawing_of_a_lesson_can_be_read(visit, name):
+    page = visit(name)
+
+    assert page.evaluate("clearprop.stage.view.k") * 12.5 >= 9  # the names of boxes, and numbers
+
+
 def test_print_has_a_picture_of_every_step_and_no_controls(visit):
     page = visit("dag")
     page.select_option("#algorithm", "topological")

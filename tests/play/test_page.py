@@ -117,6 +117,53 @@ def test_hovering_and_asking_for_an_entry_tell_weight_and_gradient(visit, tmp_pa
     assert "gradient" in shown
 
 
+STROKES = """(() => { const drawn = [], own = CanvasRenderingContext2D.prototype.stroke;
+    const c = document.getElementById("network").getContext("2d");
+    c.stroke = function () { drawn.push([this.lineWidth, this.strokeStyle]); own.call(this); };
+    network.draw(); delete c.stroke; return drawn.slice(0, network.edges.length); })()"""
+
+
+def test_edges_show_size_and_sign_of_weights_or_of_gradients(visit, tmp_path):
+    page = visit(playground(*classifier(), *spirals(), tmp_path / "p.html"))
+    page.evaluate("for (let i = 0; i < 30; i++) clearprop.training.step()")
+
+    def agrees(ending):
+        layers = [held(page, f"{n}.weight{ending}").ravel() for n in (0, 2, 4)]
+        values = np.concatenate(layers)
+        widths, colours = zip(*page.evaluate(STROKES), strict=True)
+        shares = np.concatenate([np.abs(layer) / np.abs(layer).max() for layer in layers])
+        np.testing.assert_allclose(widths, 0.5 + 5.5 * shares, rtol=1e-4)
+        assert {c for c, v in zip(colours, values, strict=True) if v < 0}.isdisjoint(
+            c for c, v in zip(colours, values, strict=True) if v > 0
+        )
+        return widths
+
+    weights = agrees("")
+    page.check("#gradients")
+    assert agrees(".grad") != weights
+
+
+def test_the_map_has_any_two_columns_and_says_what_the_others_are(visit, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4)).astype("f4")
+    y = (x[:, 1] > x[:, 3]).astype(int)
+    clearprop.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2))
+    adam = optim.Adam(model.parameters(), lr=0.05)
+    page = visit(playground(model, nn.CrossEntropyLoss(), adam, x, y, tmp_path / "p.html"))
+    assert page.text_content("#others") == "Every other column is at its median."
+    page.evaluate("for (let i = 0; i < 300; i++) clearprop.training.step()")
+    page.select_option("#across", label="x2")
+    page.select_option("#up", label="x4")
+    (red, blue), other = page.evaluate(
+        """(() => { const c = document.getElementById("map"), { width: w, height: h } = c;
+        const all = c.getContext("2d").getImageData(0, 0, w, h).data;
+        const at = (x, y) => 4 * (Math.round(y * h) * w + Math.round(x * w));
+        return [[0.02, 0.02], [0.97, 0.97]].map(([x, y]) => [all[at(x, y)], all[at(x, y) + 2]]); })()"""
+    )  # x2 low and x4 high, which is class 0; and the other corner
+    assert (red > blue) != (other[0] > other[1])
+
+
 def test_spirals_are_learned_in_ten_seconds_at_a_good_pace(visit, tmp_path):
     page = visit(playground(*classifier(), *spirals(), tmp_path / "p.html"))
     page.click("#play")
@@ -235,6 +282,64 @@ def test_every_set_that_is_drawn_can_be_learned(visit, tmp_path, name):
     share = page.evaluate("clearprop.training.measured(clearprop.training.data.train).share")
 
     assert share > (0.9 if name == "spirals" else 0.95)
+
+
+class Reader(nn.Module):
+    """A small language model: attention with a mask, a sum with what came in, a layer for each word."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.places = nn.Embedding(12, 8), nn.Embedding(6, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.norm, self.out = nn.LayerNorm(8), nn.Linear(8, 12)
+        self.mask = np.triu(np.ones((6, 6), bool), 1)
+
+    def forward(self, tokens):
+        x = self.words(tokens) + self.places(np.arange(6))
+        return self.out(self.norm(x + self.attention(x, x, x, attn_mask=self.mask, need_weights=False)[0]))
+
+
+def each_word(scores, words):
+    return nn.functional.cross_entropy(scores.reshape(-1, 12), words.reshape(-1))
+
+
+def image_model():
+    layers = [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(64, 3))
+
+
+@pytest.mark.parametrize(
+    ("make", "loss", "x", "y", "unseen"),
+    [
+        (
+            image_model,
+            nn.CrossEntropyLoss(),
+            np.ones((60, 1, 8, 8), "f4"),
+            np.arange(60) % 3,
+            "2 arrays of 40",
+        ),
+        (
+            Reader,
+            each_word,
+            np.arange(360).reshape(60, 6) % 12,
+            np.arange(1, 361).reshape(60, 6) % 12,
+            "arrays",
+        ),
+    ],
+    ids=["images", "language"],
+)
+def test_a_small_image_model_and_a_small_language_model_train_as_in_python(
+    visit, tmp_path, make, loss, x, y, unseen
+):
+    clearprop.manual_seed(0)
+    model = make()
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+    page = visit(playground(model, loss, optimizer, x, y, tmp_path / "p.html"))
+
+    assert page.inner_text("#verdict").startswith("The first 5 losses are Python's")
+    got = page.evaluate("Array.from({length: 12}, () => clearprop.training.step())")
+    np.testing.assert_allclose(got, trained(model, loss, optimizer, x, y, 12), rtol=1e-5)
+    assert unseen in page.inner_text("#unseen")
 
 
 def test_an_op_without_translation_is_named_and_a_recorded_run_is_shown(visit, tmp_path):

@@ -67,7 +67,7 @@ def test_models_losses_and_optimizers(tmp_path, model, loss, y, optimizer):
     assert found["rates"][0] >= 0
 
 
-def test_an_image_model_and_a_language_model_within_the_budget(tmp_path):
+def test_an_image_model_within_the_budget(tmp_path):
     images = np.random.default_rng(0).normal(size=(40, 1, 8, 8)).astype(np.float32)
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 2))
     found = told(

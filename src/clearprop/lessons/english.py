@@ -441,6 +441,10 @@ WORDS = {
     "previous": "Previous",
     "next": "Next",
     "slides": "Slides",
+    "notes": "Notes",
+    "notes slide": "Slide {n} of {all}",
+    "notes next": "Next: {z}",
+    "notes since": "{minutes} minutes since the beginning",
     "print": "Print",
     "handout": "Handout",
     "watch": "Step through it",
@@ -449,8 +453,8 @@ WORDS = {
     "file": "The file to fill in",
     "save": "Save {file}",
     "grade": "Grade it with",
-    "keys": "{f} slides, {n} and {p} next and previous slide, {left} {right} steps of the graph, {escape} "
-    "ends the slides.",
+    "keys": "{f} slides, {notes} a window of notes, {n} and {p} next and previous slide, {left} {right} "
+    "steps of the graph, {escape} ends the slides.",
     "numerical": "Try it",
     "input": "Input",
     "quotient": "difference quotient",

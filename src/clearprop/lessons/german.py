@@ -454,6 +454,10 @@ WORDS = {
     "previous": "Zurück",
     "next": "Weiter",
     "slides": "Folien",
+    "notes": "Notizen",
+    "notes slide": "Folie {n} von {all}",
+    "notes next": "Als Nächstes: {z}",
+    "notes since": "{minutes} Minuten seit Beginn",
     "print": "Drucken",
     "handout": "Arbeitsblatt",
     "watch": "Schritt für Schritt",
@@ -462,8 +466,8 @@ WORDS = {
     "file": "Die Datei zum Ausfüllen",
     "save": "{file} speichern",
     "grade": "Bewerten mit",
-    "keys": "{f} Folien, {n} und {p} nächste und vorige Folie, {left} {right} Schritte des Graphen, {escape} "
-    "beendet die Folien.",
+    "keys": "{f} Folien, {notes} ein Fenster mit Notizen, {n} und {p} nächste und vorige Folie, {left} "
+    "{right} Schritte des Graphen, {escape} beendet die Folien.",
     "numerical": "Probier es aus",
     "input": "Eingang",
     "quotient": "Differenzenquotient",

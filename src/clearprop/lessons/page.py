@@ -21,7 +21,8 @@ _WEB = Path(__file__).parent / "web"
 _NODES = ["add", "subtract", "multiply", "divide", "square", "sqrt", "relu", "tanh", "sigmoid", "exp", "log"]
 _MANY = 16  # nodes, from which on a graph has a higher frame
 _KEYS = {
-    "f": "f", "n": "PageDown", "p": "PageUp", "left": "&larr;", "right": "&rarr;", "escape": "Esc",
+    "f": "f", "notes": "n", "n": "PageDown", "p": "PageUp", "left": "&larr;", "right": "&rarr;",
+    "escape": "Esc",
 }  # fmt: skip
 
 
@@ -71,7 +72,8 @@ def file(name: str) -> str:
 def _scripts(name: str, said: Teaching, made: PageParts | None, around: dict[str, str]) -> list[str]:
     own = {"numerical": ["numerical"], "training": ["descent"]}.get(name, [])
     curves = [] if _curves(name, said) is None else ["curves"]
-    found = [data("lesson", {"words": dict(said.words), **around})]
+    following = said.title(around["next"]) if around["next"] in ORDER else said.words["contents"]
+    found = [data("lesson", {"words": dict(said.words), "following": following, **around})]
     if (shown := _curves(name, said)) is not None:
         found.append(data("curves-told", shown))
     code = []
@@ -91,6 +93,7 @@ def _top(said: Teaching, around: dict[str, str]) -> str:
         f'<a href="{around["previous"]}.html" rel="prev">&larr; {words["previous"]}</a>'
         f'<a href="{around["next"]}.html" rel="next">{words["next"]} &rarr;</a><span></span>'
         f'<button type="button" id="slides">{words["slides"]}</button>'
+        f'<button type="button" id="notes">{words["notes"]}</button>'
         f'<button type="button" id="print">{words["print"]}</button></nav>'
     )
 

@@ -42,14 +42,18 @@ class Layer(nn.Module):
         return x + self.down(np.tanh(self.up(self.after(x))))
 
 
-@functools.cache
-def deep() -> clearprop.see.Drawing:
-    """A transformer of twelve layers."""
+def transformer() -> tuple[Tensor, nn.Module]:
+    """The loss and the model of a transformer of twelve layers."""
     clearprop.manual_seed(0)
     net = nn.Sequential(nn.Sequential(*[Layer(16) for _ in range(12)]), nn.LayerNorm(16), nn.Linear(16, 11))
     x = np.random.default_rng(0).normal(size=(2, 6, 16)).astype(np.float32)
     y = np.arange(12) % 11
-    loss = nn.CrossEntropyLoss()(net(x).reshape(12, 11), y)
+    return nn.CrossEntropyLoss()(net(x).reshape(12, 11), y), net
+
+
+@functools.cache
+def deep() -> clearprop.see.Drawing:
+    loss, net = transformer()
     loss.backward()
     return draw(loss, net)
 
@@ -76,7 +80,22 @@ def tangled() -> clearprop.see.Drawing:
     return draw(output)
 
 
-GRAPHS = {"large": large, "deep": deep, "residual": residual, "small": small, "tangled": tangled}
+@functools.cache
+def hundreds() -> clearprop.see.Drawing:
+    """Three hundred numbers."""
+    output = scalars(8)
+    output.backward()
+    return draw(output)
+
+
+GRAPHS = {
+    "large": large,
+    "hundreds": hundreds,
+    "deep": deep,
+    "residual": residual,
+    "small": small,
+    "tangled": tangled,
+}
 
 
 def find(page, path):
@@ -310,6 +329,34 @@ def test_search_finds_ops_paths_and_shapes_and_opens_the_way(visit, words, finds
     assert 0 <= y0 < y1 <= height
     assert page.evaluate("clearprop.stage.view.k") == 1
     assert page.evaluate("clearprop.stage.shows") == "elements"
+
+
+def test_search_and_fit_work_on_a_telephone(visit):
+    page = visit(deep(), width=390, height=844, has_touch=True, is_mobile=True)
+    page.tap("#find")
+    page.keyboard.type("softmax")
+    hits = page.locator("#hits").bounding_box()
+    assert hits["x"] >= 0
+    assert hits["x"] + hits["width"] <= 390
+    page.locator("#hits li").first.tap()
+    rest(page)
+    [(x0, _, x1, _)] = page.evaluate("probes.rectangles((box) => box === clearprop.stage.chosen)")
+    assert 0 <= x0 < x1 <= 390
+    page.tap("#fit")
+    rest(page)
+    assert all(x0 >= 0 and x1 <= 390 for x0, _, x1, _ in page.evaluate("probes.rectangles()"))
+
+
+@pytest.mark.parametrize("name", ["deep", "hundreds"])
+def test_tab_reaches_every_visible_box_of_a_large_graph(visit, name):
+    page = visit(GRAPHS[name]())
+    boxes = set(page.evaluate("clearprop.stage.tree.shownBoxes.map((box) => `cp-${box.id}`)"))
+    reached = set()
+    for _ in range(len(boxes) + 30):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id"))
+
+    assert boxes <= reached
 
 
 def test_a_search_that_finds_nothing_says_so(visit):

@@ -63,9 +63,19 @@ def test_sentences_of_ones_own_stand_for_others():
     assert "Now b holds {total}." in steps.to_html()
 
 
+def test_a_step_says_a_sentence_of_ones_own_first():
+    steps = dag(captions={9: "The second part of b comes.", 1: "Look at c."}, algorithm="topological")
+
+    assert steps[8].sentence.startswith("The second part of b comes. c has its whole gradient")
+    assert steps[0].sentence.startswith("Look at c. Add computes c")
+    for shown in (steps.to_html(), steps.to_svg(8)):
+        assert "The second part of b comes." in shown
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"captions": {10: "too late"}}, "number steps from 1 to 9: 10"),
         ({"language": "fr"}, "language: is one of en, de: 'fr'"),
         ({"captions": {"summ": "x"}}, "'summ'"),
         ({"captions": {"sum": "{y} of {total}"}}, "it has {y}"),

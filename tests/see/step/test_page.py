@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from tests.see.page.test_page import transformer
 from tests.see.page.test_tree import blocks, scalars
 
 import clearprop
@@ -546,6 +547,20 @@ def test_a_closed_module_says_and_lights_only_what_gradients_reach(visit):
     assert page.text_content("#said").endswith("and arrives at c.")
     lit = "clearprop.stage.tree.arrows.filter((a) => (a.looks || '').includes('active back'))"
     assert page.evaluate(f"{lit}.map((a) => a.from.t)") == ["Add"]
+
+
+def test_a_transformer_of_twelve_layers_is_few_steps_until_it_is_opened(visit):
+    loss, net = transformer()
+    page = visit(trace(loss, model=net))
+    folded = int(page.get_attribute("#slider", "max"))
+    assert folded <= 60
+    page.click("#forward")
+    done = page.evaluate("clearprop.at()")
+    page.evaluate("clearprop.stage.openTo(9)")
+
+    assert int(page.get_attribute("#slider", "max")) > folded
+    assert page.evaluate("clearprop.at()") == done
+    assert page.evaluate("clearprop.stage.tree.shownBoxes.length") > 100
 
 
 def test_brackets_jump_by_layer(visit):

@@ -24,27 +24,69 @@ function show(on) {
   dispatchEvent(new Event("resize"));
 }
 
+// --- notes: a window beside the slides, for the one who speaks
+const began = Date.now();
+let notes = null;
+const heading = (section) => section?.querySelector("h1, h2")?.textContent ?? "";
+
+function noted() {
+  if (!notes || notes.closed) return;
+  const named = (key, slots) => lesson.words[key].replace(/\{(\w+)\}/g, (_, name) => slots[name]), { document: paper } = notes;
+  const line = (tag, words) => Object.assign(paper.createElement(tag), { textContent: words });
+  const section = slides[slide], live = section.classList.contains("live");
+  const said = live ? [byId("said").textContent, ...[...byId("chain").children].map((item) => item.textContent)] : [];
+  paper.title = lesson.words.notes;
+  paper.body.replaceChildren(
+    line("p", named("notes slide", { n: slide + 1, all: slides.length })), line("h1", heading(section)),
+    ...(live ? said : [...section.querySelectorAll("p")].map((text) => text.textContent)).map((words) => line("p", words)),
+    line("h2", named("notes next", { z: heading(slides[slide + 1]) || lesson.following })),
+    line("p", named("notes since", { minutes: Math.floor((Date.now() - began) / 60000) })),
+  );
+}
+
+function openNotes() {
+  notes = open("", "clearprop-notes", "width=560,height=640");
+  if (notes) notes.document.body.style.cssText = "font: 20px/1.5 system-ui, sans-serif; margin: 24px; color-scheme: light dark";
+  noted();
+}
+setInterval(noted, 1000);
+
 const keys = {
-  f: () => show(!showing()), Escape: () => showing() && show(false),
+  n: openNotes, f: () => show(!showing()), Escape: () => showing() && show(false),
   PageDown: () => showing() && turn(slide + 1), PageUp: () => showing() && turn(slide - 1),
 };
 addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.target.closest("input, select") && event.key === "f") return;
+  if (event.target.closest("input, select") && "fn".includes(event.key)) return;
   const live = slides[slide].classList.contains("live");
   const turns = showing() && !live && !event.target.closest("input, select");
   const action = keys[event.key] || (turns && { ArrowRight: keys.PageDown, ArrowLeft: keys.PageUp }[event.key]);
-  if (!action || (action !== keys.f && !showing())) return;
+  if (!action || (action !== keys.f && action !== keys.n && !showing())) return;
   event.preventDefault();
   event.stopPropagation();
   action();
 }, true);
 byId("slides").onclick = () => show(!showing());
+byId("notes").onclick = openNotes;
 byId("print").onclick = () => print();
 if (location.hash === "#slides") show(true);
 
 // A lesson names its nodes, so all of them are shown where there is room to read them.
 if (window.clearprop?.stage.tree.groups().length > 1 && innerWidth > 760) clearprop.stage.openTo(99);
+
+// The drawing is given the height at which it fills the width, as far as a window goes.
+function heightened() {
+  const { clearprop } = window, lanes = document.querySelector(".live .lanes");
+  if (!clearprop || !lanes || innerWidth <= 760 || showing() || lanes.classList.contains("stacked")) return;
+  const { stage } = clearprop, { width, height } = stage.tree, fits = Math.min(1, (stage.width - 40) / width);
+  const needed = Math.min(height * fits + 50, 1.15 * innerHeight);
+  if (needed <= stage.height) return;
+  lanes.style.height = `${Math.round(needed)}px`;
+  stage.resize();
+  stage.fit();
+  stage.rest();
+}
+heightened();
 
 // --- print ------------------------------------------------------------------------------------------------
 function pictured(stage) {

@@ -103,6 +103,10 @@ if (told.refused) { // it cannot train here: what was recorded in Python, and wh
   at("seed").value = told.seed, at("which").max = own.train.rows - 1;
   at("noise").disabled = !columns, at("csv").disabled = !columns || !told.dropped;
   if (columns > 2) at("others").textContent = "Every other column is at its median.";
+  const drawn = new Set(told.layers.flatMap((l) => [l.weight, l.bias])), unseen = told.parameters.filter((p) => !drawn.has(p.value));
+  const count = unseen.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0).toLocaleString("en");
+  at("unseen").hidden = !unseen.length;
+  at("unseen").textContent = `${told.layers.length ? "Drawn are the linear layers alone, in their order. " : ""}Not drawn: ${counted(unseen.length, "array")} of ${count} weights, which are chosen below by their names.`;
   if (!told.layers.length) at("network").hidden = at("hover").hidden = true, at("gradients").closest("label").hidden = true;
   if (!columns || !told.outputs) at("map").hidden = at("axes").hidden = true, at("others").textContent = "No map: the model does not take rows of columns.";
   if (!told.story) at("row").hidden = true;

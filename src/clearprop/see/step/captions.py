@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -339,6 +339,8 @@ class Captions:
     language: str = "en"
     table: Mapping[str, str] | None = None
     """The templates; those of the language where left out."""
+    steps: Mapping[int, str] = field(default_factory=dict)
+    """What a person says at the beginning of a step, by the step's number on the page."""
 
     def __getitem__(self, key: str) -> str:
         return (LANGUAGES[self.language] if self.table is None else self.table)[key]
@@ -363,8 +365,9 @@ class Captions:
         return dict(LANGUAGES[self.language] if self.table is None else self.table)
 
 
-def captions_of(language: str = "en", own: Mapping[str, str] | None = None) -> Captions:
-    """Return the captions of a language, some of them replaced by a person's `own`.
+def captions_of(language: str = "en", own: Mapping[Any, str] | None = None) -> Captions:
+    """Return the captions of a language, some of them replaced by a person's `own`; with the number of a step
+    as its key, a sentence is said before the step's own.
 
     Raises InputError where there is no such language or sentence, or where a sentence of one's own has other
     slots than the one it stands for.
@@ -376,7 +379,11 @@ def captions_of(language: str = "en", own: Mapping[str, str] | None = None) -> C
         hint = "trace(t, captions={...}) with sentences of your own"
         raise InputError(lesson("language", f"is one of {', '.join(LANGUAGES)}", repr(language), hint=hint))
     table = dict(LANGUAGES[language])
+    steps: dict[int, str] = {}
     for key, sentence in (own or {}).items():
+        if isinstance(key, int) and not isinstance(key, bool) and isinstance(sentence, str):
+            steps[key] = sentence
+            continue
         if key not in table:
             known = "clearprop.see.step.captions.ENGLISH, which has them all"
             raise InputError(lesson("captions", "name sentences of a trace", repr(key), hint=known))
@@ -389,7 +396,7 @@ def captions_of(language: str = "en", own: Mapping[str, str] | None = None) -> C
                 lesson(f"captions[{key!r}]", f"may say {table[key]!r} in other words", f"it has {named}")
             )
         table[key] = sentence
-    return Captions(language, table)
+    return Captions(language, table, steps)
 
 
 def slots_of(sentence: str) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.backward import seed_of
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, InputError, lesson
 from clearprop.graph import topological_order
 from clearprop.hooks import held
 from clearprop.see.algebra.labels import must_be_a_tensor
@@ -120,7 +120,8 @@ class Step:
     @cached_property
     def told(self) -> Told:
         """What the step says, as templates; see `clearprop.see.step.sentences`."""
-        return tell(self)
+        told, own = tell(self), self.trace.captions.steps.get(self.number + 1)
+        return told if own is None else replace(told, sentence=f"{own} {told.sentence}")
 
     @property
     def sentence(self) -> str:
@@ -333,7 +334,7 @@ def trace(
     algorithm: str = "topological",
     names: Mapping[Any, Any] | None = None,
     model: Any = None,
-    captions: Mapping[str, str] | None = None,
+    captions: Mapping[Any, str] | None = None,
     language: str = "en",
     quiz: int = 0,
 ) -> Trace:
@@ -343,8 +344,9 @@ def trace(
     `backward()`'s own loop makes them; every `.grad` is left alone. `grad` is what arrives at the output, 1
     unless told. `algorithm` may be `tree` or `recursive`, the lecture's two that go wrong.
     The sentences are English, or German with `language="de"`; `captions` has some of your own, by the keys of
-    `clearprop.see.step.captions.ENGLISH`. With `quiz` the page asks for numbers that it hides, from level 1
-    (values) over 2 (one arrow) to 3 (whole gradients).
+    `clearprop.see.step.captions.ENGLISH`, and by the number of a step (`{9: "The second part."}`) what is
+    said there first. With `quiz` the page asks for numbers that it hides, from level 1 (values) over 2 (one
+    arrow) to 3 (whole gradients).
     Names come from `names` (`{"w": tensor}`), the paths of a `model`'s parameters, the Tensors themselves and
     the caller's variables.
 
@@ -367,6 +369,9 @@ def trace(
     made = _traced(output, grad, algorithm, known | alike(topological_order(output), known, frame))
     if model is None and len(made.order) > COMFORTABLE:
         model = model_of(made.order, frame)
+    beyond = [n for n in told.steps if not 1 <= n <= len(made)]
+    if beyond:
+        raise InputError(lesson("captions", f"number steps from 1 to {len(made)}", str(beyond[0])))
     made.captions, made.quiz = told, quiz
     made.model, made.prefix = model, model_name(model, frame) if model is not None else ""
     return made
@@ -393,7 +398,7 @@ def compared(shown: Trace, most: int) -> list[Trace]:
             other = _traced(shown.output, None, algorithm, shown.known, most_visits=most)
         except GradientError:
             continue
-        other.arrows, other.captions = shown.arrows, shown.captions
+        other.arrows, other.captions = shown.arrows, replace(shown.captions, steps={})
         found.append(other)
     return found
 
