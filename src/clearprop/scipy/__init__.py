@@ -13,10 +13,14 @@ __all__ = ["minimize"]
 
 _PARTS = "integrate", "interpolate", "linalg", "optimize", "signal", "sparse", "special", "stats"
 
+_THEIRS = "cluster", "constants", "datasets", "differentiate", "fft", "io", "ndimage", "odr", "spatial"
+
 
 def __getattr__(name: str) -> Any:
     if name in _PARTS:
         return importlib.import_module(f"clearprop.scipy.{name}")
+    if name in _THEIRS:
+        return importlib.import_module(f"scipy.{name}")
     raise unknown(__name__, name, (*_PARTS, *__all__))
 
 

@@ -20,6 +20,7 @@ from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import Block, mode, no_grad
 from clearprop.ops.shape import as_array, constant
 from clearprop.scipy.implicit import needs_gradient, refuse_recording
+from clearprop.scipy.rest import reader
 from clearprop.transforms.checkpointing import Noting
 
 _EXPLICIT = ("RK23", "RK45")
@@ -287,3 +288,40 @@ def simpson(y: Any, x: Any = None, *, dx: float = 1.0, axis: int = -1) -> Any:
     else:
         weights = _scipys().simpson(np.eye(n), x=places, dx=dx, axis=-1)
     return np.sum(y * weights, axis=-1)
+
+
+def cumulative_trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1, initial: Any = None) -> Any:
+    """Return the integrals of the polygon up to each place but the first, `initial` (0) in front if given.
+
+    >>> cumulative_trapezoid(np.array([0.0, 1.0, 4.0]), initial=0)
+    array([0. , 0.5, 3. ])
+    """
+    if initial not in (None, 0):
+        raise ValueError(lesson("cumulative_trapezoid(initial=)", "is 0 or None", f"{initial}", at_line()))
+    y = np.moveaxis(as_array(y), axis, -1)
+    if not y.shape[-1]:
+        raise ValueError(
+            lesson("cumulative_trapezoid(y)", "wants at least one height", f"{y.shape}", at_line())
+        )
+    steps: Any = dx
+    if x is not None:
+        x = as_array(x)
+        steps = np.diff(x if x.ndim == 1 else np.moveaxis(x, axis, -1), axis=-1)
+    z = np.cumsum(steps * (y[..., 1:] + y[..., :-1]) / 2.0, axis=-1)
+    if initial is not None:
+        z = np.concatenate([np.zeros((*z.shape[:-1], 1), z.dtype), z], axis=-1)
+    return np.moveaxis(z, -1, axis)
+
+
+def fixed_quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), n: int = 5) -> tuple[Any, None]:
+    """Return the integral of func(x, *args), of a vector of places, by Gauss's rule of `n` points, and None.
+
+    >>> fixed_quad(lambda x: x**2, 0.0, 3.0)[0].round(12)
+    np.float64(9.0)
+    """
+    places, weights = np.polynomial.legendre.leggauss(n)
+    x = (b - a) * (places + 1.0) / 2.0 + a
+    return (b - a) / 2.0 * np.sum(weights * func(x, *args), axis=-1), None
+
+
+__getattr__, __dir__ = reader("integrate", [*globals()])

@@ -19,6 +19,28 @@ from clearprop.modes import no_grad
 from clearprop.op import describe
 from clearprop.ops.shape import as_array, constant
 from clearprop.scipy.implicit import implicit, needs_gradient, reached, refuse_recording
+from clearprop.scipy.rest import reader
+from clearprop.scipy.scalars import (
+    bisect as bisect,
+)
+from clearprop.scipy.scalars import (
+    brenth as brenth,
+)
+from clearprop.scipy.scalars import (
+    brentq as brentq,
+)
+from clearprop.scipy.scalars import (
+    minimize_scalar as minimize_scalar,
+)
+from clearprop.scipy.scalars import (
+    newton as newton,
+)
+from clearprop.scipy.scalars import (
+    ridder as ridder,
+)
+from clearprop.scipy.scalars import (
+    root_scalar as root_scalar,
+)
 from clearprop.tensor import Tensor
 from clearprop.transforms.gradient import grad, value_and_grad
 from clearprop.transforms.jacobian import hessian, jacobian
@@ -469,3 +491,6 @@ def curve_fit(
         wanted, hint = "has no gradient by Tensors", "least_squares, or `with no_grad():` for numbers"
         raise GradientError(lesson("curve_fit(f, xdata, ydata)", wanted, "", at_line(), hint))
     return found
+
+
+__getattr__, __dir__ = reader("optimize", [*globals()])

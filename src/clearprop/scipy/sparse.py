@@ -12,6 +12,7 @@ from clearprop.errors import at_line, lesson
 from clearprop.facts import Facts
 from clearprop.op import describe
 from clearprop.registry import ops
+from clearprop.scipy.rest import reader
 
 
 class Matrix:
@@ -66,3 +67,6 @@ def product(left: Any, right: Any) -> Any:
     turned = x if x.ndim == 1 else np.swapaxes(x, 0, 1)
     found = ops["sparse_matmul"](turned, matrix=Matrix(sparse.T))
     return found if x.ndim == 1 else np.swapaxes(found, 0, 1)
+
+
+__getattr__, __dir__ = reader("sparse", [*globals()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import operator
 from typing import Any
@@ -13,6 +12,7 @@ from clearprop.errors import lesson
 from clearprop.hints import unknown
 from clearprop.ops.shape import as_array
 from clearprop.registry import ops
+from clearprop.scipy.rest import theirs
 
 
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -> Any:
@@ -99,19 +99,11 @@ def zeta(x: Any, q: Any = None) -> Any:
 
 def __getattr__(name: str) -> Any:
     """Return what SciPy has under another name: its ufuncs ask a Tensor themselves."""
-    theirs = _theirs()
-    if name.startswith("_") or not hasattr(theirs, name):
-        raise unknown("clearprop.scipy.special", name, dir(theirs))
-    return getattr(theirs, name)
+    module = theirs("special")
+    if name.startswith("_") or not hasattr(module, name):
+        raise unknown("clearprop.scipy.special", name, dir(module))
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *getattr(_theirs(), "__all__", ())})
-
-
-def _theirs() -> Any:
-    """SciPy's own module, or nothing where SciPy is not installed."""
-    try:
-        return importlib.import_module("scipy.special")
-    except ImportError:
-        return None
+    return sorted({*globals(), *getattr(theirs("special"), "__all__", ())})
