@@ -90,8 +90,9 @@ def ops(world):
 
 def main():
     what, folder = sys.argv[1], Path(sys.argv[2])
+    size = int(sys.argv[2]) if sys.argv[2].isdigit() else 12
     if what == "alone":
-        return {kind: fitted(*kind.split()) for kind in sys.argv[3:]}
+        return {kind: fitted(*kind.split(), batch_size=size) for kind in sys.argv[3:]}
     from clearprop import parallel
 
     world = parallel.world(timeout=4)
@@ -101,7 +102,9 @@ def main():
         found = {}
         for kind in sys.argv[3:]:
             *rest, compiled = kind.split()
-            found[" ".join(rest)] = fitted(*rest, parallel=world, compile=compiled == "compiled")
+            found[" ".join(rest)] = fitted(
+                *rest, parallel=world, compile=compiled == "compiled", batch_size=size
+            )
         return found
     if what == "checkpoint":
         logs = [
@@ -121,8 +124,6 @@ def main():
         return fitted(parallel=world, loss=nn.CrossEntropyLoss(weight=np.array([1.0, 2.0, 3.0])))
     if what == "sum":
         return fitted(parallel=world, loss=lambda z, y: nn.functional.cross_entropy(z, y, reduction="sum"))
-    if what == "batch":
-        return fitted(parallel=world, batch_size=13)
     if what == "term":
         return fitted(parallel=world, callbacks=[Die(world, "term")], checkpoint=folder / "run", epochs=50)
     return fitted(parallel=world, callbacks=[Die(world, what)])

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import nn
+from clearprop import nn, optim
 from clearprop.nn.functional.norm import together
+from clearprop.parallel import communicator
 from clearprop.parallel.launcher import launched
+from clearprop.train import processes
 
 pytest.importorskip("mpi4py")
 HERE = Path(__file__).parent
@@ -60,10 +62,54 @@ def test_losses_and_weights_are_those_of_one_process_with_the_whole_batch(alone,
         close(found[kind], alone[kind])
 
 
-def test_rows_that_cannot_be_cut_evenly_are_computed_by_all(alone):
-    found = told(3, "fit", ".", "norm adam eager")  # the last batch has 8 rows
+def test_parts_of_other_lengths_count_by_their_rows(alone):
+    found = told(3, "fit", ".", "norm adam eager")  # the last batch has 8 rows: 2, 3 and 3
 
     close(found["norm adam"], alone["norm adam"])
+
+
+@pytest.mark.parametrize(("n", "how", "size"), [(2, "eager", 13), (2, "compiled", 13), (3, "compiled", 43)])
+def test_batches_of_any_size_are_cut(n, how, size):
+    wanted = told(1, "alone", size, "norm adam")  # 43: the last batch is one row, which all compute
+    found = told(n, "fit", size, f"norm adam {how}")
+
+    close(found["norm adam"], wanted["norm adam"])
+
+
+def test_gradients_are_sent_off_while_the_backward_pass_goes_on(monkeypatch):
+    class World:  # of one process, which says what it is asked for
+        size, first, rank = 1, True, 0
+
+        def __init__(self):
+            self.log, self.begun = [], {}
+
+        def begin(self, x):
+            self.log.append(("begin", x.size))
+            self.begun[len(self.begun)] = x
+            return len(self.begun) - 1
+
+        def finish(self, ticket):
+            self.log.append(("finish", self.begun[ticket].size))
+            return self.begun[ticket]
+
+        def sum(self, x):
+            return x
+
+    world = World()
+    monkeypatch.setitem(communicator._worlds, "world", world)
+    monkeypatch.setattr(processes, "BUCKET", 8 * 300)
+    model = nn.Sequential(nn.Linear(4, 100), nn.Tanh(), nn.Linear(100, 3), nn.Linear(3, 2)).double()
+    model[0].register_full_backward_pre_hook(lambda m, g: world.log.append(("first layer",)))
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    before = [p.value for p in model.parameters()]
+    x, y = np.ones((6, 4)), np.arange(6) % 2
+    step = processes.shared_step(model, nn.CrossEntropyLoss(), optimizer, optimizer.step)
+    step(x, y, np.array([1.0, 1.0]), np.empty((0, 6)))
+
+    # of 2, 6 and 3 numbers a bucket of 300 is filled by 300 more: it is off before the first layer's turn
+    assert [what[0] for what in world.log] == ["begin", "first layer", "begin", "finish", "finish"]
+    assert [what[1] for what in world.log if what[0] == "begin"] == [2 + 6 + 3 + 300, 100 + 400]
+    assert all((p.value != old).any() for p, old in zip(model.parameters(), before, strict=True))
 
 
 def test_each_process_draws_numbers_of_its_own():
@@ -126,7 +172,6 @@ REFUSED = {
     "data": (1, ["wants the same batches in every process"]),
     "weights": (1, ["wants a loss that is the mean over rows", "with weights"]),
     "sum": (1, ["wants a loss that is the mean over rows"]),
-    "batch": (1, ["that 2 processes can cut evenly: batch_size=13", "Try batch_size=14"]),
 }
 
 
@@ -184,7 +229,6 @@ def test_the_command_by_processes_is_the_command(tmp_path):
     ("words", "said"),
     [
         (["train", "nothing.csv", "--processes", 2], "there is no such file"),
-        (["train", "digits", "--batch-size", 32, "--processes", 3], "--batch-size 33"),
         (
             ["train", "digits", "--processes", 2, "--seeds", 3],
             "--processes: is not for what one process does",

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clearprop.cli.processes import even
 from clearprop.cli.spelling import reading_options, told
 from clearprop.errors import InputError, lesson
 
@@ -89,7 +88,6 @@ class Job:
         from clearprop.train.table_model import TableModel
 
         args = self.args
-        asked = args.batch_size
         self.recipe: Any = None
         clearprop.manual_seed(args.seed)
         if args.plain:
@@ -106,8 +104,6 @@ class Job:
                 optimizer="adamw", lr=recipe.lr, weight_decay=recipe.weight_decay,
             )  # fmt: skip
             network = recipe.network(encodings, aim, self._sample(encodings))
-        if asked is None:
-            args.batch_size = even(args.world, args.batch_size)
         own = args.model if is_own(args.model) else None
         self.model: TableModel = TableModel(network, encodings, aim, own=own)
         self.start: Any = copy.deepcopy(network)  # for the doctor, should the training go badly

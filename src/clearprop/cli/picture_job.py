@@ -13,7 +13,6 @@ import numpy as np
 
 from clearprop.cli.job import Job, settle
 from clearprop.cli.networks import built, is_own
-from clearprop.cli.processes import even
 from clearprop.data import DataLoader
 from clearprop.data.augment import CHANGES, PictureRows, moments
 from clearprop.data.pictures import Pictures, read_pictures
@@ -130,7 +129,7 @@ class PictureJob(Job):
     def _settle(self, rows: int) -> None:
         args = self.args
         size = args.batch_size or max(2, min(BATCH, rows // 8))
-        args.batch_size = min(rows, size if args.batch_size else even(args.world, size))
+        args.batch_size = min(rows, size)
         each = max(1, rows // args.batch_size)
         epochs = int(np.clip(STEPS // each, 8, 60))
         settle(args, epochs=epochs, patience=20, optimizer="adamw", weight_decay=0.01)

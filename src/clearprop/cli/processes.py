@@ -19,10 +19,6 @@ from clearprop.parallel.launcher import launched
 def several(args: argparse.Namespace, run: Callable[[], int]) -> int:
     """Run a command by several processes: start them, or be one of them; the first one prints and writes."""
     n = args.processes or launched()
-    if args.batch_size is not None and args.batch_size % n:
-        got = f"{args.batch_size} rows for {n} processes"
-        hint = f"--batch-size {args.batch_size + -args.batch_size % n}"
-        raise InputError(lesson("--batch-size", "wants batches that can be cut evenly", got, hint=hint))
     alone = [name for name in ("folds", "seeds", "class_weight") if getattr(args, name, None) is not None]
     if alone:
         said = ", ".join("--" + name.replace("_", "-") for name in alone)
@@ -39,12 +35,6 @@ def several(args: argparse.Namespace, run: Callable[[], int]) -> int:
         return _together(args.world, run)
     with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
         return _together(args.world, run)
-
-
-def even(world: Any, rows: int) -> int:
-    """Return a size of batches that was not asked for, as the processes can cut it: a little smaller."""
-    n = 1 if world is None else world.size
-    return max(n, rows - rows % n)
 
 
 def _together(world: Any, run: Callable[[], int]) -> int:

@@ -10,7 +10,9 @@ __all__ = [
     "Mesh",
     "all_gather",
     "all_reduce",
+    "begin_all_reduce",
     "broadcast",
+    "finish_all_reduce",
     "launched",
     "mesh",
     "rank",
@@ -21,8 +23,19 @@ __all__ = [
 ]
 
 
+_OPS = {
+    "Communicator",
+    "all_gather",
+    "all_reduce",
+    "begin_all_reduce",
+    "broadcast",
+    "finish_all_reduce",
+    "world",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name in ("Communicator", "all_gather", "all_reduce", "broadcast", "world"):  # ops of their own
+    if name in _OPS:  # ops of their own
         from clearprop.parallel import communicator
 
         return getattr(communicator, name)

@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 import zlib
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -22,6 +22,17 @@ from clearprop.facts import Facts
 from clearprop.parallel.launcher import launched
 
 GRACE = 3.0  # seconds in which those that wait find each other when another does not come
+
+
+class Begun(NamedTuple):
+    """A sum on its way: the request, both buffers, what is to come of them, the word that goes along."""
+
+    request: Any
+    sent: Any
+    total: Any
+    shape: tuple[int, ...]
+    dtype: Any
+    word: int
 
 
 class Communicator:
@@ -38,6 +49,7 @@ class Communicator:
         self.size: int = comm.Get_size()
         self.timeout: float = timeout
         self.place: int = 0  # where in the training this process is
+        self.begun: dict[int, Begun] = {}  # what is on its way, by ticket
 
     @property
     def first(self) -> bool:
@@ -48,17 +60,16 @@ class Communicator:
         return f"rank {self.rank} of {self.size}"
 
     def mine(self, rows: int) -> slice:
-        """Return this process's share of so many rows: all of them where they cannot be cut evenly.
+        """Return this process's share of so many rows: all of them where there are fewer than processes.
 
         >>> class Two:
         ...     Dup, Get_rank, Get_size = (lambda self: self), (lambda self: 1), (lambda self: 2)
         >>> Communicator(Two()).mine(6), Communicator(Two()).mine(7)
-        (slice(3, 6, None), slice(0, 7, None))
+        (slice(3, 6, None), slice(3, 7, None))
         """
-        if rows % self.size:
+        if rows < self.size:
             return slice(0, rows)
-        each = rows // self.size
-        return slice(self.rank * each, (self.rank + 1) * each)
+        return slice(self.rank * rows // self.size, (self.rank + 1) * rows // self.size)
 
     # --- collectives ----------------------------------------------------------------------------------------
     def sum(self, x: Any) -> Any:
@@ -98,6 +109,31 @@ class Communicator:
         self.comm.Allreduce(np.array(flags, np.int64), found)
         return tuple(bool(x) for x in found)
 
+    # --- started now, waited for later ----------------------------------------------------------------------
+    def begin(self, x: Any) -> int:
+        """Send an array off, to be summed over the processes; return a ticket for `finish`.
+
+        A word at its end says where this process is: nobody is waited for here to compare it.
+        """
+        array = np.asarray(x)
+        wide = array.dtype if array.dtype != np.float16 else np.dtype(np.float32)
+        ticket = max(self.begun, default=-1) + 1
+        word = zlib.crc32(f"{self.place} {ticket} {array.shape}".encode()) % 4096
+        sent = np.append(array.reshape(-1), word).astype(wide)
+        total = np.empty_like(sent)
+        request = self.comm.Iallreduce(sent, total)
+        self.begun[ticket] = Begun(request, sent, total, array.shape, array.dtype, word)
+        return ticket
+
+    def finish(self, ticket: int) -> Any:
+        """Return the sum that `begin` has started; RuntimeError where other processes sum something else."""
+        held = self.begun.pop(ticket)
+        what = f"the sum {ticket} of a step, {held.shape} {held.dtype}"
+        self._wait(held.request, what)
+        if held.total[-1] != self.size * held.word:
+            self._apart(what)
+        return held.total[:-1].astype(held.dtype).reshape(held.shape)[()]
+
     # --- meeting --------------------------------------------------------------------------------------------
     def meet(self, what: str, array: Any = None) -> None:
         """Wait until all processes are here, for the same; raises RuntimeError where they are not."""
@@ -106,18 +142,23 @@ class Communicator:
         ends = np.empty(4, np.int64)
         from mpi4py import MPI
 
-        request = self.comm.Iallreduce(np.concatenate([here, -here]), ends, op=MPI.MAX)
+        self._wait(self.comm.Iallreduce(np.concatenate([here, -here]), ends, op=MPI.MAX), about)
+        if (ends[:2] != -ends[2:]).any():
+            self._apart(about)
+
+    def _wait(self, request: Any, about: str) -> None:
         deadline, pause = time.monotonic() + self.timeout, 0.0
         while not request.Test():
             if time.monotonic() > deadline:
                 self._give_up(about)
             time.sleep(pause)
             pause = min(pause + 1e-6, 1e-3)
-        if (ends[:2] != -ends[2:]).any():
-            wanted = "the processes are at different places of the program"
-            got = f"rank {self.rank} is at step {self.place}, for {about.strip()}"
-            hint = "the same program and the same data in every process"
-            raise RuntimeError(lesson("parallel", wanted, got, hint=hint))
+
+    def _apart(self, about: str) -> NoReturn:
+        wanted = "the processes are at different places of the program"
+        got = f"rank {self.rank} is at step {self.place}, for {about.strip()}"
+        hint = "the same program and the same data in every process"
+        raise RuntimeError(lesson("parallel", wanted, got, hint=hint))
 
     def _give_up(self, about: str) -> NoReturn:
         """Stop the run, naming those who did not come: who waits tells all others so, and is told by them."""
@@ -201,6 +242,26 @@ def all_reduce(x: Any, *, mean: bool = False) -> Any:
     """The sum of the processes' arrays, or their mean; so is what arrives at each of them."""
     total = _worlds["world"].sum(x)
     return total * total.dtype.type(1 / _worlds["world"].size) if mean else total
+
+
+@define("begin_all_reduce", "opaque", None, facts=Facts(kinks=False))
+def begin_all_reduce(x: Any) -> Any:
+    """Start the sum of the processes' arrays; return a ticket for `finish_all_reduce`.
+
+    What is computed between the two is computed while the sum is on its way, also in a compiled step, which
+    keeps their order.
+    """
+    return np.array(_worlds["world"].begin(x))
+
+
+def _finished(g: Any, z: Any, ticket: Any, x: Any) -> Any:
+    return all_reduce(g)
+
+
+@define("finish_all_reduce", "opaque", None, _finished, facts=Facts(kinks=False))
+def finish_all_reduce(ticket: Any, x: Any) -> Any:
+    """The sum that was started with `x`; gradients pass to `x` as those of `all_reduce` do."""
+    return _worlds["world"].finish(int(ticket))
 
 
 def _to_the_first(g: Any, z: Any, x: Any) -> Any:

@@ -150,8 +150,6 @@ def fit(
     held_out = validation is not None
     looked_at = validation if held_out else given.in_order(data, loader)
     watchers = [given.watcher_of(c) for c in callbacks]
-    if group is not None:
-        group.check_batches(loader)
     average = Average(model, ema, swa)
     shared = group is not None
     step: Any = training_step(model, trained_loss, optimizer, compile, clip_norm=clip_norm, shared=shared)

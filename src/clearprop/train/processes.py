@@ -11,13 +11,16 @@ import numpy as np
 
 from clearprop.data.dataset import each, leaves
 from clearprop.errors import InputError, lesson
+from clearprop.graph import topological_order
 from clearprop.modes import no_grad
 from clearprop.nn.functional.norm import together
 from clearprop.ops import random
+from clearprop.tensor import Tensor
 from clearprop.train.evaluation import evaluating
 from clearprop.train.step import FixedPlan, applied, rows_of
 from clearprop.train.weighting import Weighted
 
+BUCKET = 2**20  # bytes of gradients that are sent off together
 APART = 0x9E3779B97F4A7C15  # a rank's random key: this, as often, added to the first one's
 
 
@@ -45,15 +48,6 @@ class Processes:
         state = world.share((model.state_dict(), optimizer.state_dict()))
         model.load_state_dict(state[0])
         optimizer.load_state_dict(state[1])
-
-    def check_batches(self, loader: Any) -> None:
-        """Raise ValueError for batches that cannot be cut evenly: each process would compute all of them."""
-        size, n = getattr(loader, "batch_size", None), self.world.size
-        if isinstance(size, int) and size % n:
-            wanted = f"wants batches that {n} processes can cut evenly"
-            raise ValueError(
-                lesson("fit(parallel=)", wanted, f"batch_size={size}", hint=f"batch_size={size + -size % n}")
-            )
 
     def began(self, run: Any) -> None:
         """Raise InputError where the processes go on from different places: all read one checkpoint."""
@@ -102,7 +96,7 @@ class Processes:
 class DividedStep:
     """A training step of which each process takes its rows: loss and gradients are the means of theirs.
 
-    Where a batch cannot be cut evenly (the last one of an epoch), each process takes all of it.
+    A process counts by its share of the rows. Of fewer rows than processes, each takes all.
     """
 
     plan: FixedPlan
@@ -123,7 +117,10 @@ class DividedStep:
         if is_cut and not self.checked:
             self._check(x, y, mine)
         part = each(lambda a: np.asarray(a)[mine], x), each(lambda a: np.asarray(a)[mine], y)
-        return self.plan.of_rows(rows, *part, np.array(float(world.size if is_cut else 1)))
+        own = mine.stop - mine.start
+        share = np.array([own / rows if is_cut else 1 / world.size, rows / own])
+        # Its shape says how long the whole is: all processes choose their plans alike, whatever their parts.
+        return self.plan.of_rows(rows, *part, share, np.empty((0, rows), np.bool_))
 
     def _check(self, x: Any, y: Any, mine: slice) -> None:
         """Hold the loss of the first whole batch against the mean of the parts', without dropout."""
@@ -135,7 +132,7 @@ class DividedStep:
         if not world.same(*leaves(x), *leaves(y)):
             wanted, hint = "wants the same batches in every process", "a DataLoader with a seed"
             raise ValueError(lesson("fit(parallel=)", wanted, f"{world!r} has others", hint=hint))
-        mean = float(world.sum(part)) / world.size
+        mean = float(world.sum(part * (mine.stop - mine.start) / rows_of(x)))
         if not np.isclose(mean, whole, rtol=1e-3, atol=1e-6, equal_nan=True):
             wanted = "wants a loss that is the mean over rows"
             got = f"{whole:.6g} of a batch, {mean:.6g} as the mean of its parts'"
@@ -165,23 +162,77 @@ def shared_step(model: Any, loss: Any, optimizer: Any, updated: Callable[[], Non
 
     parameters = list(model.parameters())
 
-    def step(x: Any, y: Any, pieces: Any) -> Any:
+    def step(x: Any, y: Any, share: Any, whole: Any) -> Any:
         optimizer.zero_grad()
-        with together(lambda mean: all_reduce(mean, mean=True), pieces):
+        on_their_way = Buckets()
+        hooks = [p.register_hook(lambda g, p=p: on_their_way.add(p, g)) for p in parameters]
+        with together(lambda mean: all_reduce(mean * share[0].astype(mean.dtype)), share[1]):
             value = loss(applied(model, x), y)
-            value.backward()
+            value = value * share[0].astype(value.dtype)
+            value.backward(order=leaves_late(value))
+        for hook in hooks:
+            hook.remove()
         with no_grad():
-            reached = [p for p in parameters if p.grad is not None]
-            for dtype in dict.fromkeys(p.dtype for p in reached):
-                some = [p for p in reached if p.dtype == dtype]
-                joined = np.concatenate([np.reshape(p.grad, (-1,)) for p in some])
-                whole, start = all_reduce(joined, mean=True), 0
-                for p in some:
-                    p.grad, start = np.reshape(whole[start : start + p.size], p.shape), start + p.size
+            on_their_way.arrive()
             updated()
-            return all_reduce(value.detach(), mean=True)
+            return all_reduce(value.detach())
 
     return step
+
+
+def leaves_late(output: Any) -> list[Any]:
+    """Return the nodes that led to an output in an order that has each leaf just before its first user.
+
+    Walked from its end, as the backward pass does, a leaf's turn comes as soon as its gradient is whole.
+
+    >>> from clearprop import Tensor
+    >>> a, b, c = (Tensor(2.0, name=name) for name in "abc")
+    >>> [t.name or t.op.name for t in leaves_late(a * b + c)]
+    ['a', 'b', 'multiply', 'c', 'add']
+    """
+    order: dict[Any, None] = {}
+    for node in topological_order(output, tracked=True):
+        if node.op is not None or node is output:
+            order |= dict.fromkeys(x for x in node.inputs if isinstance(x, Tensor) and x.requires_grad)
+            order[node] = None
+    return list(order)
+
+
+class Buckets:
+    """Gradients that are summed over the processes in pieces of a megabyte, each sent off once it is full.
+
+    The backward pass goes on meanwhile: the last layers' gradients are on their way while it is at the first.
+    """
+
+    def __init__(self) -> None:
+        self.filling: dict[Any, list[tuple[Any, Any]]] = {}
+        self.begun: list[tuple[Any, Any, list[Any]]] = []
+
+    def add(self, p: Any, g: Any) -> None:
+        """Take a parameter's whole gradient."""
+        bucket = self.filling.setdefault(p.dtype, [])
+        bucket.append((p, g))
+        if sum(held.size for held, _ in bucket) * p.dtype.itemsize >= BUCKET:
+            self._begin(p.dtype)
+
+    def _begin(self, dtype: Any) -> None:
+        from clearprop.parallel import begin_all_reduce
+
+        bucket = self.filling.pop(dtype)
+        with no_grad():
+            joined = np.concatenate([np.reshape(g, (-1,)) for _, g in bucket])
+            self.begun.append((begin_all_reduce(joined), joined, [p for p, _ in bucket]))
+
+    def arrive(self) -> None:
+        """Give each parameter the sum of all processes' gradients."""
+        from clearprop.parallel import finish_all_reduce
+
+        for dtype in list(self.filling):
+            self._begin(dtype)
+        for ticket, joined, some in self.begun:
+            whole, start = finish_all_reduce(ticket, joined), 0
+            for p in some:
+                p.grad, start = np.reshape(whole[start : start + p.size], p.shape), start + p.size
 
 
 def _check(loss: Any, accumulate: int) -> None:
