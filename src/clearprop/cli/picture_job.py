@@ -43,6 +43,8 @@ FEWEST = 30
 class PictureJob(Job):
     """Pictures, split, and the network that learns from them."""
 
+    moments: tuple[list[float], list[float]]
+
     pictures: Pictures
     model: Any
     recipe = None

@@ -130,6 +130,9 @@ def rows_weighed(name: str, table: Table) -> Array:
 class StreamedWeights:
     """The weights of rows in a table that is gone through twice: looked at first, given then."""
 
+    name: str
+    largest: float
+
     def __init__(self, name: str) -> None:
         self.name, self.largest = name, 0.0
 

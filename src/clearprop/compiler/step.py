@@ -58,6 +58,10 @@ class CompiledStep(Generic[P, R]):
     `explain()`, `source()` and `llvm_ir()` show the plan of the latest call.
     """
 
+    where: Where | None
+    any_length: bool
+    derived: int
+
     function: Callable[..., Any]
     executor: str
     verify: bool

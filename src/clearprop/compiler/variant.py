@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Variant:
     """A recording under the conditions it was made in."""
 
+    seconds: float
+
     recording: Recording
     guard: Guard
     without: list[Tensor]

@@ -17,6 +17,10 @@ from clearprop.errors import lesson
 class Made:
     """Makes a batch of a dataset's samples, named by a slice or an array of numbers."""
 
+    dataset: Any
+    collate: Any
+    collate_fn: Any
+
     is_stream = False
 
     def __init__(self, dataset: Any, collate: Any, collate_fn: Any) -> None:
@@ -42,6 +46,13 @@ class Incoming:
     those of one process; a dataset that asks `get_worker_info` which part is its own has all of its batches
     made.
     """
+
+    dataset: Any
+    collate: Any
+    collate_fn: Any
+    size: int | None
+    drop_last: bool
+    batches: Iterator[Any]
 
     is_stream = True
 

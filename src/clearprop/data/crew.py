@@ -28,6 +28,12 @@ class Crew:
     are started by `spawn`, it travels there by pickle.
     """
 
+    make: Any
+    timeout: float
+    ticket: int
+    count: int
+    broken: bool
+
     def __init__(
         self, make: Any, count: int, seed: int, context: Any = None, init: Any = None, timeout: float = 0
     ) -> None:
@@ -105,6 +111,13 @@ class WorkerTraceback(Exception):
 
 class Worker:
     """One process, as the one who asks sees it."""
+
+    number: int
+    count: int
+    context: Any
+    answered: bool
+    pipe: Any
+    process: Any
 
     def __init__(self, number: int, count: int, context: Any, args: tuple[Any, ...]) -> None:
         self.number, self.count, self.context = number, count, context

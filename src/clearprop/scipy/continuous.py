@@ -106,6 +106,10 @@ class Frozen:
     (np.float64(1.0), np.float64(0.5))
     """
 
+    dist: Any
+    args: tuple[Any, ...]
+    kwds: dict[str, Any]
+
     def __init__(self, dist: Any, args: tuple[Any, ...], named: dict[str, Any]) -> None:
         self.dist, self.args, self.kwds = dist, args, named
 

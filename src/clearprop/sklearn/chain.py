@@ -24,6 +24,11 @@ class LayerChain:
     loss of each row and its derivative. Nothing is recorded: on small batches that is most of the time.
     """
 
+    shapes: list[tuple[int, int]]
+    alpha: float
+    weighed: int
+    size: int
+
     def __init__(self, sizes: list[int], activation: str, alpha: float, measure: Measure) -> None:
         self.shapes, self.alpha, self.measure = list(pairwise(sizes)), alpha, measure
         self.op = None if activation == "identity" else ops[activation]
@@ -86,6 +91,9 @@ class LayerChain:
 class FlatWeights:
     """All numbers of a chain in one array, and its layers' as views of it."""
 
+    weights: list[Any]
+    biases: list[Any]
+
     def __init__(self, chain: LayerChain, flat: Array) -> None:
         self.flat, self.weighed = flat, flat[: chain.weighed]
         self.weights, self.biases = chain.layers(flat)
@@ -101,6 +109,10 @@ def _rows(x: Any, weights: Any) -> Any:
 
 class Steps:
     """Steps of an optimizer's formula on a chain; `memory` is what the formula remembers of each weight."""
+
+    chain: LayerChain
+    numbers: FlatWeights
+    slopes: FlatWeights
 
     def __init__(self, chain: LayerChain, formula: Formula, flat: Array, memory: Iterable[Array]) -> None:
         self.chain, self.formula = chain, formula

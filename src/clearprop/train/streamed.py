@@ -36,6 +36,11 @@ class Summed:
 class SharedSpread:
     """R2 of all batches: the spread of the targets is joined from batch to batch (Chan et al. 1979)."""
 
+    residual: float
+    count: int
+    mean: float
+    spread: float
+
     def __init__(self) -> None:
         self.residual, self.count, self.mean, self.spread = 0.0, 0, 0.0, 0.0
 

@@ -35,6 +35,8 @@ _LARGEST = float(2**53)  # whole numbers up to here are exact
 class Delimited:
     """A file of rows of cells whose first row names the columns."""
 
+    closed: bool
+
     source: Source
     spelling: Spelling
 

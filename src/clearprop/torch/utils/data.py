@@ -242,6 +242,14 @@ class DataLoader:
     [torch.Size([2, 1]), torch.Size([1, 1])]
     """
 
+    num_workers: int
+    prefetch_factor: int | None
+    timeout: float
+    worker_init_fn: Any
+    generator: Any
+    persistent_workers: bool
+    multiprocessing_context: Any
+
     dataset: Any
     batch_size: int | None
     drop_last: bool
