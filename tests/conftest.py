@@ -1,5 +1,6 @@
 """What all tests share: native code is asked for where the extra `fast` is installed, and one browser is."""
 
+import gc
 import shutil
 from importlib import import_module
 from importlib.util import find_spec
@@ -22,6 +23,12 @@ def pytest_collection_modifyitems(items):
         values = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if any(isinstance(value, str) and value == "llvm" for value in values):
             item.add_marker(pytest.mark.skip(reason="could not import 'llvmlite'"))
+
+
+def pytest_collection_finish(session):
+    """Keep 20,000 collected tests out of the garbage collector: it walked over them, a second at a time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -393,13 +393,13 @@ def test_names_of_any_bytes_lose_no_training(tmp_path):
 
 def test_the_digits_are_pictures_for_a_network_by_name(tmp_path, capsys):
     pytest.importorskip("sklearn")
-    file = trained(tmp_path, "digits", "--model", "lenet", "--epochs", 3)
+    file = trained(tmp_path, "digits", "--model", "lenet", "--epochs", 1)
 
     assert PictureModel.load(file).shape == (1, 8, 8)
 
 
 def test_a_network_of_pictures_is_exported_whole(tmp_path, capsys):
-    file = trained(tmp_path, bright(tmp_path), "--model", "lenet")
+    file = trained(tmp_path, bright(tmp_path), "--model", "lenet", "--epochs", 1)
 
     assert run("export", file, "--py", tmp_path / "m.py") == 0
     assert "1 x 8 x 8 inputs" in capsys.readouterr().out
@@ -411,7 +411,7 @@ def test_a_network_of_pictures_is_exported_whole(tmp_path, capsys):
 def test_a_network_of_own_classes_is_exported_with_its_maker(tmp_path, capsys, monkeypatch):
     (tmp_path / "own.py").write_text(OWN)
     made = f"{tmp_path / 'own.py'}:build"
-    file = trained(tmp_path, bright(tmp_path), "--model", made)
+    file = trained(tmp_path, bright(tmp_path), "--model", made, "--epochs", 1)
 
     assert run("export", file, "--py", tmp_path / "m.py") == 2
     assert "Try --model FILE.py:build" in capsys.readouterr().err

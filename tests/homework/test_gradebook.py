@@ -18,7 +18,7 @@ RIGHT = GIVEN.replace(
     "        self.a.grad += self.grad * self.b.value\n        self.b.grad += self.grad * self.a.value\n",
 )
 HOSTILE = {
-    "hangs": "while True:\n    pass\n",
+    "hangs": "import threading\nthreading.Event().wait()\n",  # the other one below keeps a core busy
     "hangs later": RIGHT.replace(
         "        self.a.grad +=", "        while True: pass\n        self.a.grad +="
     ),

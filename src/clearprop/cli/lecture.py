@@ -90,6 +90,7 @@ def _course(args: argparse.Namespace, folder: Path) -> int:
     from clearprop.lessons.course import course
 
     try:
+        folder.mkdir(parents=True, exist_ok=True)  # before the work of making the pages
         made = course(folder, args.language, args.force)
     except InputError:
         raise
