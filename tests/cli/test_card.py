@@ -114,6 +114,18 @@ def test_weights_of_classes_say_the_rare_one_more_often_with_its_own_probability
     assert means == pytest.approx([occurs] * 3, abs=0.06)
 
 
+@pytest.mark.parametrize("weights", ["rare=0.02", "usual=30", "rare=500"])
+def test_what_few_epochs_have_not_learned_of_the_weights_is_not_taken_off(tmp_path, weights):
+    table, out = rows(tmp_path / "t.csv"), tmp_path / "o"
+    few = [*QUICK, "--epochs", "1", "--lr", "0.0001"]
+    assert train(table, "--target", "answer", "--output", out, "--class-weight", weights, *few) == 0
+    model = TableModel.load(out / "model.safetensors")
+    occurs = (tmp_path / "t.csv").read_text().count("rare") / 400
+    said = model.probabilities(model.read(table))[:, 0].mean()
+    assert said == pytest.approx(occurs, abs=0.06)
+    assert model.about["learned weights"] != model.about["class weights"]
+
+
 def test_nine_of_ten_errors_lie_within_what_is_said(tmp_path):
     assert (
         train(rows(tmp_path / "t.csv", "number"), "--target", "answer", "--output", tmp_path / "o", *QUICK)

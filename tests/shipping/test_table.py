@@ -57,6 +57,10 @@ CASES = {
     "number": ("number", []),
     "plain": ("number", ["--plain"]),
     "weighed": ("three", ["--class-weight", "0=5,2=0.5"]),
+    "weighed for an epoch": (
+        "three",
+        ["--class-weight", "0=50,2=0.01", "--epochs", "1", "--validation-split", "0.3"],
+    ),
     "quantiles": ("number", ["--loss", "quantile"]),
     "count": ("count", ["--loss", "poisson", "--task", "regression"]),
     "classes": ("classes", []),
@@ -94,6 +98,7 @@ def made(tmp_path_factory):
 def test_predictions_are_those_of_the_command(made, name):
     models, alone_found = made
     model, fresh = models[name]
+    assert ("learned weights" in model.about) or name != "weighed for an epoch"
     (found, reordered), _ = alone_found[name]
     wanted = model.predictions(fresh)
 

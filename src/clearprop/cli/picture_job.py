@@ -19,7 +19,6 @@ from clearprop.data.pictures import Pictures, read_pictures
 from clearprop.data.split import three_parts
 from clearprop.data.tables import counted, listed
 from clearprop.errors import InputError, lesson
-from clearprop.train.measures import as_they_occur, temperature
 from clearprop.train.picture_model import PictureModel
 
 if TYPE_CHECKING:
@@ -205,7 +204,7 @@ class PictureJob(Job):
 
     def settle(self) -> None:
         """Find the temperature, and the threshold that is asked for, on the pictures to validate with."""
-        from clearprop.cli.settling import threshold, weighed_by
+        from clearprop.cli.settling import calibrated, threshold, weighed_by
 
         held, labels = self.parts[1], self.pictures.labels
         self.model.about = weighed_by(self.class_weights())
@@ -213,8 +212,7 @@ class PictureJob(Job):
             return
         outputs = self.model.outputs(self.pictures.some(held))
         if len(held) >= FEWEST:
-            logits = as_they_occur(outputs, self.model.about.get("class weights"))
-            self.model.about["temperature"] = round(temperature(logits, labels[held]), 4)
+            self.model.about |= calibrated(outputs, labels[held], self.model.about)
         if self.args.threshold is not None:
             shares, learned = self.model.shares(outputs), labels[self.parts[0]]
             self.model.about["threshold"] = threshold(

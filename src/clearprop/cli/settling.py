@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,13 +39,33 @@ def settled(job: Any) -> dict[str, Any]:
     classes = model.target.encode(held) if len(held) else np.zeros(0, int)
     found |= weighed_by(job.class_weights())
     if len(held) >= FEWEST:
-        logits = as_they_occur(model.outputs(held).astype(np.float64), found.get("class weights"))
-        found["temperature"] = round(measures.temperature(logits, classes, weights), 4)
+        found |= calibrated(model.outputs(held).astype(np.float64), classes, found, weights)
     if job.args.threshold is not None:
         model.about = dict(found)
         learned, values = model.target.encode(job.training), model.target.values
         text, shares = str(job.args.threshold), model.probabilities(held)
         found["threshold"] = threshold(text, values, learned, shares, classes, weights)
+    return found
+
+
+def calibrated(
+    outputs: Array, classes: Array, about: Mapping[str, Any], weights: Array | None = None
+) -> dict[str, Any]:
+    """Return the temperature and, where classes were weighed, what of that the network shows to have learned.
+
+    After few epochs a network may say a rare class less often than the weights of the loss would have it.
+    """
+    weighed = about.get("class weights")
+    logits, heat = as_they_occur(outputs, weighed), 1.0
+    moved = np.zeros(logits.shape[1])
+    for _ in range(1 if weighed is None else 3):  # the two depend on one another
+        if weighed is not None:
+            moved = measures.shifts(logits, classes, heat, weights)
+        heat = measures.temperature(logits - moved, classes, weights)
+    found: dict[str, Any] = {"temperature": round(heat, 4)}
+    if moved.any():
+        learned = np.exp(moved) * [weight or 1.0 for weight in weighed or ()]
+        found["learned weights"] = [float(f"{weight:.7g}") for weight in learned]
     return found
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from clearprop import nn
 from clearprop.ops.softmax import softmax
-from clearprop.train.measures import as_they_occur
+from clearprop.train.measures import as_they_occur, learned_weights
 from clearprop.train.picture_model import PictureModel
 
 
@@ -29,7 +29,7 @@ class WholePictureModel(nn.Module):
         self.network, self.shape, self.flat = model.network, model.shape, flat
         self.mean: NDArray[Any] = np.asarray(model.mean, np.float32)[:, None, None]
         self.spread: NDArray[Any] = np.asarray(model.spread, np.float32)[:, None, None]
-        weights = model.about.get("class weights")
+        weights = learned_weights(model.about)
         off = None if weights is None else as_they_occur(np.zeros(len(weights)), weights)
         self.off: NDArray[Any] | None = None if off is None else off.astype(np.float32)
         self.heat = np.float32(model.about.get("temperature", 1.0))

@@ -25,7 +25,7 @@ from clearprop.data.dress import Dress
 from clearprop.data.goals import Classes, Count, Quantiles, expected, in_order
 from clearprop.shipping import cells
 from clearprop.shipping.python import numpy_module
-from clearprop.train.measures import as_they_occur, likeliest
+from clearprop.train.measures import as_they_occur, learned_weights, likeliest
 from clearprop.train.table_model import TableModel, from_on, softened
 
 ENCODE = '''\
@@ -121,7 +121,7 @@ def _decoded(model: TableModel, carried: Carried) -> tuple[list[str], list[str]]
         temperature = float(model.about.get("temperature", 1.0))
         weights, logits, chosen = model.about.get("class weights"), "outputs", "shares.argmax(axis=1)"
         if weights is not None:
-            logits = f"{carried.of(as_they_occur)}(outputs, {weights!r})"
+            logits = f"{carried.of(as_they_occur)}(outputs, {learned_weights(model.about)!r})"
             chosen = f"{carried.of(likeliest)}(shares, {weights!r})"
         lines = [f"shares = {carried.of(softened)}({logits}, {temperature!r})"]
         told = model.about.get("threshold")

@@ -19,7 +19,7 @@ from clearprop.errors import lesson
 from clearprop.files import whole_file
 from clearprop.interop.onnx.writer import Writer
 from clearprop.interop.onnx.writing import OPSET, save_onnx
-from clearprop.train.measures import as_they_occur
+from clearprop.train.measures import as_they_occur, learned_weights
 from clearprop.train.table_model import TableModel
 
 ML = "ai.onnx.ml"
@@ -175,7 +175,7 @@ def _outputs(g: _Table, raw: str, model: TableModel) -> list[tuple[str, Any]]:
 
     if isinstance(target, Classes):
         heat = g.constant(float(model.about.get("temperature", 1.0)))
-        weights = model.about.get("class weights")
+        weights = learned_weights(model.about)
         if weights is not None:
             outputs = g.node("Add", outputs, g.constant(as_they_occur(np.zeros(len(weights)), weights)))
         shares = g.node("Softmax", g.node("Div", outputs, heat), axis=1)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,45 @@ def as_they_occur(logits: Array, weights: Sequence[float] | None) -> Array:
     array([[0.5, 0.5]])
     """
     return logits if weights is None else logits - np.log([weight or 1.0 for weight in weights])
+
+
+def learned_weights(about: Mapping[str, Any]) -> Sequence[float] | None:
+    """Return the weights of classes that are in a model's outputs, or None.
+
+    They are those of its loss, unless the rows that validated have shown that it had not learned them all.
+    """
+    found: Sequence[float] | None = about.get("learned weights", about.get("class weights"))
+    return found
+
+
+def shifts(logits: Array, classes: Array, heat: float = 1.0, weights: Any = None) -> Array:
+    """Return the b for which softmax((logits - b) / T) has each class as often as these rows have it.
+
+    That is the b of the least log-loss. It is 0 where the loss falls by less than chance would have it, half
+    a unit of the rows' whole log-loss and more for each number that is found (Akaike 1974), and for a class
+    that no row has.
+
+    >>> rng = np.random.default_rng(0)
+    >>> logits = rng.normal(size=(4000, 2))
+    >>> classes = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)  # as the logits say
+    >>> moved = shifts(logits + [0.0, 2.0], classes)
+    >>> bool(abs(moved[1] - moved[0] - 2.0) < 0.1), shifts(logits, classes).tolist()
+    (True, [0.0, 0.0])
+    """
+    rows = np.ones(len(classes)) if weights is None else np.asarray(weights, np.float64)
+    counts = np.bincount(classes, rows, minlength=logits.shape[1])
+    there, found = counts > 0, np.zeros(logits.shape[1])
+    for _ in range(100):
+        mean = np.average(softmax((logits - found) / heat), axis=0, weights=rows)
+        step = np.where(there, heat * np.log(mean * counts.sum() / np.where(there, counts, 1.0)), 0.0)
+        found += step
+        if np.abs(step).max() < 1e-6:
+            break
+    gain = log_loss(softmax(logits / heat), classes, rows) - log_loss(
+        softmax((logits - found) / heat), classes, rows
+    )
+    effective = rows.sum() ** 2 / (rows * rows).sum()
+    return found if gain * effective > there.sum() - 1 else np.zeros(len(found))
 
 
 def likeliest(shares: Array, weights: Sequence[float] | None) -> Array:

@@ -19,7 +19,7 @@ from clearprop.errors import InputError, lesson
 from clearprop.interop.model_file import load_labelled, save_model
 from clearprop.modes import no_grad
 from clearprop.train.evaluation import evaluating
-from clearprop.train.measures import as_they_occur, softmax
+from clearprop.train.measures import as_they_occur, learned_weights, softmax
 from clearprop.train.table_model import check_class_weights, check_threshold, chosen
 
 Array = npt.NDArray[Any]
@@ -67,7 +67,7 @@ class PictureModel:
 
     def shares(self, outputs: Array) -> Array:
         """Return the probabilities of outputs z: softmax((z - log w) / T), as those of a table's model."""
-        logits = as_they_occur(np.asarray(outputs, np.float64), self.about.get("class weights"))
+        logits = as_they_occur(np.asarray(outputs, np.float64), learned_weights(self.about))
         return softmax(logits / float(self.about.get("temperature", 1.0)))
 
     def chosen(self, shares: Array) -> Array:

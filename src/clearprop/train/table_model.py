@@ -21,7 +21,7 @@ from clearprop.data.tables import Table
 from clearprop.errors import InputError, lesson
 from clearprop.interop.model_file import load_labelled, save_model
 from clearprop.train.evaluation import predict
-from clearprop.train.measures import as_they_occur, likeliest, softmax
+from clearprop.train.measures import as_they_occur, learned_weights, likeliest, softmax
 from clearprop.train.objectives import checked_levels
 
 Array = npt.NDArray[Any]
@@ -65,9 +65,9 @@ class TableModel:
     def shares(self, outputs: Array) -> Array:
         """Return the probabilities of outputs z: softmax((z - log w) / T).
 
-        T is `about["temperature"]`, w `about["class weights"]`: those of the loss, or 1.
+        T is `about["temperature"]`, w the weights of classes that were learned, see `learned_weights`.
         """
-        logits = as_they_occur(outputs, self.about.get("class weights"))
+        logits = as_they_occur(outputs, learned_weights(self.about))
         return softened(logits, float(self.about.get("temperature", 1.0)))
 
     def probabilities(self, table: Table) -> Array:
@@ -170,9 +170,10 @@ def _check_about(about: dict[str, Any], target: Target, network: Any, inputs: in
 
 def check_class_weights(about: dict[str, Any], classes: int) -> None:
     """Raise ValueError for weights of classes that cannot be."""
-    given = about.get("class weights")
-    if given is not None and (len(given) != classes or not all(0 <= float(w) < 1e9 for w in given)):
-        raise ValueError(f"the weights of classes {given}")
+    for name, most in (("class weights", 1e9), ("learned weights", np.inf)):
+        given = about.get(name)
+        if given is not None and (len(given) != classes or not all(0 <= float(w) < most for w in given)):
+            raise ValueError(f"the weights of classes {given}")
 
 
 def check_threshold(about: Mapping[str, Any], values: Sequence[str]) -> None:
