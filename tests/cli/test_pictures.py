@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 
 from clearprop.cli import main
 from clearprop.cli.predict import own_network
+from clearprop.data.picture_files import Decoder
 from clearprop.train import TableModel
 from clearprop.train.picture_model import PictureModel
 
@@ -405,7 +407,7 @@ def test_a_network_of_pictures_is_exported_whole(tmp_path, capsys):
     assert "1 x 8 x 8 inputs" in capsys.readouterr().out
     assert "of the classes left, right, whole" in (tmp_path / "m.py").read_text()
     assert run("explain", file, "none.csv") == 2
-    assert "it is a model of pictures" in capsys.readouterr().err
+    assert "there is no such file" in capsys.readouterr().err
 
 
 def test_a_network_of_own_classes_is_exported_with_its_maker(tmp_path, capsys, monkeypatch):
@@ -532,9 +534,42 @@ def test_streaming_of_what_is_in_one_file_is_refused(capsys, tmp_path):
         assert "--stream: is for a folder of pictures in files of their own" in capsys.readouterr().err
 
 
-def test_explain_says_what_it_is_for(tmp_path, capsys):
-    path = trained(tmp_path, bright(tmp_path, 4), "--model", "mlp")
-    assert run("explain", path, "x.png") == 2
-    said = capsys.readouterr().err
-    assert "tells what each column of a row adds: it is a model of pictures." in said
-    assert f"Try clearprop predict {path} x.png" in said
+def test_explain_says_which_places_speak_for_a_class(tmp_path, capsys):
+    data = bright(tmp_path)
+    path = trained(tmp_path, data, "--model", "mlp", "--epochs", "15")
+    model = PictureModel.load(path)
+    pictures = sorted(Path(data).rglob("*.png"))
+    folder = sorted({picture.parent.name for picture in pictures})
+    capsys.readouterr()
+    assert run("explain", path, data, "--row", "2", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+
+    image = Decoder(model.shape).read(found["picture"])
+    logits = model.outputs(image[None])[0]
+    place = model.classes.index(found["label"])
+    pixels = np.array(found["contributions"])
+    assert found["label"] == found["predicted"]
+    assert found["prediction"] == pytest.approx(logits[place] - logits.mean(), abs=1e-4)
+    assert pixels.sum() == pytest.approx(found["prediction"] - found["mean"], abs=0.02)
+    assert pixels.shape == model.shape[1:]
+    assert folder == sorted(model.classes)
+    other = next(name for name in model.classes if name != found["label"])
+    assert run("explain", path, data, "--row", "2", "--label", other) == 0
+    said = capsys.readouterr().out
+    assert found["picture"] in said
+    assert "places that speak against it" in said
+    assert f"the logit of {other!r}" in said
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["x.png"], "there is no such file"),
+    (["DATA", "--row", "1000"], "--row: wants a picture from 1 to "),
+    (["DATA", "--row", "0"], "--row: wants a picture from 1 to "),
+    (["DATA", "--label", "lef"], "--label: wants a class of the model: 'lef'"),
+    (["DATA", "--decimal", ","], "--decimal: is for tables"),
+])  # fmt: skip
+def test_explaining_what_is_not_there_is_refused(tmp_path, capsys, words, message):
+    data = bright(tmp_path, 4)
+    path = trained(tmp_path, data, "--model", "mlp")
+    assert run("explain", path, *(data if word == "DATA" else word for word in words)) == 2
+    assert message in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`clearprop explain`: what a trained model's prediction for one row is made of, column by column."""
+"""`clearprop explain`: what a prediction for one row is made of, column by column, or place by place."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="a model file that `clearprop train` wrote")
-    add("table", metavar="FILE", help="rows with the columns that were learned from; - is standard input")
-    add("--row", type=int, default=1, metavar="N", help="which row, counted from 1 (default: 1)")
+    add(
+        "table",
+        metavar="FILE",
+        help="rows with the columns learned from, or pictures; - is standard input",
+    )
+    add("--row", type=int, default=1, metavar="N", help="which row or picture, counted from 1 (default: 1)")
     add("--label", metavar="CLASS", help="the class to explain (default: the one that is predicted)")
     add(
         "--model",
@@ -37,11 +41,11 @@ def run(args: argparse.Namespace) -> int:
     from clearprop.train.importance import contributions
     from clearprop.train.table_model import TableModel
 
-    if is_of_pictures(args.model):
-        wanted, got = "tells what each column of a row adds", "it is a model of pictures"
-        hint = f"clearprop predict {args.model} {args.table}; report.html shows the worst mistakes"
-        raise InputError(lesson(f"explaining {args.model}", wanted, got, hint=hint))
     own = None if args.own is None else own_network(args.own)
+    if is_of_pictures(args.model):
+        from clearprop.cli.picture_explain import explain_pictures
+
+        return explain_pictures(args, own)
     model = TableModel.load(args.model, own)
     table = model.read(args.table, **reading_options(args))
     if not 1 <= args.row <= len(table):

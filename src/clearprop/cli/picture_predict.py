@@ -40,7 +40,7 @@ def predict_pictures(args: argparse.Namespace, own: Callable[..., Any] | None) -
     model = PictureModel.load(args.model, own)
     names: list[str] = []
     found = [np.zeros((0, len(model.classes)))]
-    for some, images in _read(args.files, model):
+    for some, images in pictures_read(args.files, model):
         names += some
         found.append(model.probabilities(images))
     shares = np.concatenate(found)
@@ -67,7 +67,7 @@ def _write(file: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     writer.writerows(rows)
 
 
-def _read(paths: Sequence[str], model: PictureModel) -> Iterator[tuple[list[str], Array]]:
+def pictures_read(paths: Sequence[str], model: PictureModel) -> Iterator[tuple[list[str], Array]]:
     """Yield the names of some pictures and themselves, as the model reads them: never all of a folder."""
     decoder = Decoder(model.shape)
     if list(paths).count("-") > 1:

@@ -1,4 +1,4 @@
-"""What mattered to a table's model: each column's importance, and what one prediction is made of."""
+"""What mattered to a model: each column's importance, and what one prediction is made of."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from clearprop.modes import no_grad
 from clearprop.tensor import Tensor
 from clearprop.train.evaluation import evaluating
 from clearprop.train.measures import log_loss
+from clearprop.train.picture_model import PictureModel
 from clearprop.train.table_model import TableModel
 
 Array = npt.NDArray[Any]
@@ -82,6 +83,29 @@ def contributions(
     for name, part in zip(owners, each.tolist(), strict=True):
         found[name] += part
     return found, float(values[1]), float(values[0])
+
+
+def pixel_contributions(
+    model: PictureModel, image: Array, of: int, steps: int = 64
+) -> tuple[Array, float, float]:
+    """Return what each pixel adds to a class's logit, (height, width), the logit, and the mean picture's.
+
+    `image` is uint8 of (channels, height, width); a logit is less the mean of all. It is `contributions` with
+    the mean picture, each channel's mean everywhere, as the typical one: the channels of a pixel are summed.
+    """
+    inputs, _ = model.rows(np.asarray(image)[None]).batch(slice(None))
+    features = np.asarray(inputs, np.float32)
+    shares = ((np.arange(steps) + 0.5) / steps).astype(np.float32).reshape(-1, *[1] * (features.ndim - 1))
+    with evaluating(model.network):
+        with no_grad():
+            ends = np.concatenate([np.zeros_like(features), features])
+            answers = np.asarray(model.network(ends), np.float64)
+        path = Tensor(shares * features, requires_grad=True)
+        out = model.network(path)
+        np.sum(out[:, of] - np.mean(out, axis=1)).backward()
+    each = np.asarray(path.grad, np.float64).mean(axis=0) * features[0]
+    mean, here = (answers[:, of] - answers.mean(axis=1)).tolist()
+    return each.reshape(-1, *each.shape[-2:]).sum(axis=0), here, mean
 
 
 def _said(model: TableModel, outputs: Array) -> Array:
