@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dynamics
+import fields
 import fitting
 import numpy as np
 import probability
@@ -45,6 +46,31 @@ T = np.arange(32) / 32
 ANOMALY = np.linspace(0, 6, 12)
 ECCENTRIC = ANOMALY + 0.3 * np.sin(ANOMALY + 0.3 * np.sin(ANOMALY + 0.3 * np.sin(ANOMALY)))
 HEXAGON = np.array([[np.cos(a), np.sin(a)] for a in np.arange(6) * np.pi / 3] + [[0.1, 0.1]]) * 1.1
+
+SHOCKS = np.random.default_rng(3).normal(size=(3, 40, 8))
+PANEL = [np.zeros(40)]
+for year in range(1, 8):
+    PANEL.append(0.5 * PANEL[-1] + 0.8 * SHOCKS[0, :, year] + SHOCKS[1, :, 0] + 0.1 * SHOCKS[2, :, year])
+TIMES = np.linspace(0.0, 3.0, 12)
+DECAY = np.exp(-1.5 * TIMES)
+CHAIN = np.stack([DECAY, DECAY * TIMES, 1.0 - DECAY * (1.0 + TIMES)])
+SIDE = np.arange(12.0)
+BLOBS = [
+    np.exp(-((SIDE[:, None] - r) ** 2 + (SIDE - c) ** 2) / 8)
+    + 0.6 * np.exp(-((SIDE[:, None] - r - 3) ** 2 + (SIDE - c + 2) ** 2) / 4)
+    for r, c in ((5.0, 6.0), (5.6, 5.5))
+]
+STATIONS = np.array([[0.1, 0.2], [0.5, -0.3], [-0.2, 0.6]])
+AWAY = np.array([0.25424, 0.53911, 0.64353]), np.array([0.1892, 1.7863, -0.5637])
+DRAWN = np.random.default_rng(4)
+LEAVES = np.where(
+    DRAWN.random((4, 60)) < np.array([[0.05], [0.1], [0.2], [0.25]]),
+    DRAWN.integers(0, 4, (4, 60)),
+    DRAWN.integers(0, 4, 60),
+)
+LOW_PASS = np.maximum(-10 * np.log10(1 + (np.linspace(0, np.pi, 24) / 1.2) ** 6), -40.0)
+WEEKS = np.arange(15.0)
+REPORTED = np.round(1e3 * (0.02 + 0.015 * np.cos(WEEKS / 5)))
 
 
 def small(*shape: int) -> Any:
@@ -209,6 +235,31 @@ ENTRIES = [
     ),
     Entry(signals.natural_gradient, np.zeros(3), (X, (X @ TRUE + NOISE > 0).astype(float)), 0.32),
     Entry(signals.portfolio, np.zeros(3), (np.array([0.05, 0.08, 0.1]), COVER), -0.039),
+    Entry(fields.dynamic_panel, np.zeros(2), (np.stack(PANEL, axis=1), SHOCKS[0]), 0.11),
+    Entry(fields.reaction_chain, np.log([0.5, 0.6, 0.2]), (TIMES, CHAIN), 0.011),
+    Entry(fields.lens_design, np.array([0.02, -0.03]), (np.linspace(0.1, 1.0, 8), 0.5, 1.5, 10.0), 1e-05),
+    Entry(
+        fields.registration,
+        {"angle": 0.05, "zoom": 0.02, "shift": np.array([0.3, -0.2])},
+        tuple(BLOBS),
+        0.0004,
+    ),
+    Entry(fields.risk_parity, np.zeros(3), (COVER,), 1e-09),
+    Entry(fields.triangulation, np.array([0.2, 0.1]), (STATIONS, *AWAY), 0.0011),
+    Entry(
+        fields.filter_design,
+        {
+            "gain": -2.0,
+            "radius": np.array([0.0, 0.5]),
+            "angle": np.array([0.5, 1.2]),
+            "zero": np.array([1.0, 1.5]),
+        },
+        (LOW_PASS,),
+        30,
+    ),
+    Entry(fields.phylogeny, np.log(np.full(5, 0.2)), (LEAVES,), 167),
+    Entry(fields.regulator, np.zeros(3), (np.array([0.3, 0.0]),), 0.19),
+    Entry(fields.seasonal_outbreak, {"contact": 0.3, "swing": 0.1, "spread": 2.0}, (WEEKS, REPORTED), 2.8),
 ]
 
 

@@ -15,7 +15,7 @@ from clearprop.compiler.step import available_executors
 pytest.importorskip("scipy")
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "gallery"
-PAGES = ("fitting", "probability", "dynamics", "signals")
+PAGES = ("fitting", "probability", "dynamics", "signals", "fields")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,19 @@ def test_the_gradient_is_right_and_the_fit_is_as_good_as_promised(gallery, name,
 
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize(
-    "name", ["gaussian_process", "kalman_filter", "runge_kutta", "phase_retrieval", "tensor_train"]
+    "name",
+    [
+        "gaussian_process",
+        "kalman_filter",
+        "runge_kutta",
+        "phase_retrieval",
+        "tensor_train",
+        "dynamic_panel",
+        "reaction_chain",
+        "lens_design",
+        "registration",
+        "filter_design",
+    ],
 )
 def test_the_same_compiled(gallery, name, executor):
     entry = next(e for e in gallery.ENTRIES if e.function.__name__ == name)
