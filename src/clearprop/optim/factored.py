@@ -22,7 +22,7 @@ def adafactor(
     step: Any,
     lr: Any,
     beta2_decay: Any = -0.8,
-    eps: Any = (1e-7, 1e-3),
+    eps: Any = (None, 1e-3),
     d: Any = 1.0,
     weight_decay: Any = 0.0,
     maximize: bool = False,
@@ -31,8 +31,9 @@ def adafactor(
 
     With b = step^beta2_decay, the share of what is new, rows = (1 - b) rows + b mean_columns(g^2), columns
     likewise, v = rows columns / mean(rows), or v = (1 - b) v + b g^2 for a vector. u = g / sqrt(v), divided
-    by max(1, rms(u) / d); p = (1 - lr weight_decay) p - max(eps_2, rms(p)) min(lr, 1 / sqrt(step)) u. Source:
-    Shazeer and Stern, "Adafactor", 2018, with lr as PyTorch has it.
+    by max(1, rms(u) / d); p = (1 - lr weight_decay) p - max(eps_2, rms(p)) min(lr, 1 / sqrt(step)) u. Means
+    and roots are eps_1 at least, for None the smallest difference from 1 in the dtype of p. Source: Shazeer
+    and Stern, "Adafactor", 2018, with lr as PyTorch has it.
 
     >>> adafactor(np.array([1.0]), np.array([4.0]), np.zeros(1), step=1.0, lr=0.1)[0]
     array([0.9])
@@ -41,6 +42,7 @@ def adafactor(
         g = -g
     fresh = step**beta2_decay
     tiny, least = eps
+    tiny = float(np.finfo(p.dtype).eps) if tiny is None else tiny
     rate = np.maximum(least, _rms(p)) * np.minimum(lr, 1.0 / step**0.5).astype(p.dtype)
     if present(weight_decay):
         p = p * (1.0 - lr * weight_decay)
@@ -64,10 +66,7 @@ def _rms(x: Any) -> Any:
 
 
 class Adafactor(Optimizer):
-    """Adafactor: of a matrix (n, m) it remembers n + m numbers; see `adafactor`.
-
-    The first of `eps` is the dtype's smallest difference where it is None.
-    """
+    """Adafactor: of a matrix (n, m) it remembers n + m numbers; see `adafactor`."""
 
     formula: Any = staticmethod(adafactor)
     pairs: bool = False
@@ -90,15 +89,8 @@ class Adafactor(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        entries = list(params)
-        options = {"lr": lr, "beta2_decay": beta2_decay, "eps": _spelt(eps, entries), "d": d}
-        super().__init__(entries, options | {"weight_decay": weight_decay, "maximize": maximize})
-
-    def add_param_group(self, entry: Mapping[str, Any]) -> None:
-        """Add parameters with options of their own, an eps of None among them."""
-        if "eps" in entry:
-            entry = {**entry, "eps": _spelt(entry["eps"], [entry])}
-        super().add_param_group(entry)
+        options = {"lr": lr, "beta2_decay": beta2_decay, "eps": eps, "d": d}
+        super().__init__(params, options | {"weight_decay": weight_decay, "maximize": maximize})
 
     def slots(self, group: ParameterGroup) -> tuple[str, ...]:
         """Return the names of all that may be remembered."""
@@ -112,25 +104,6 @@ class Adafactor(Optimizer):
         """Return zeros: a column of them, a row of them, or as many as the parameter has."""
         shapes = {"row_var": (*p.shape[:-1], 1), "col_var": (*p.shape[:-2], 1, *p.shape[-1:])}
         return np.zeros(shapes.get(name, p.shape), p.dtype)
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where a state dict was taken; an eps of None in it is this one's own."""
-        groups = []
-        for saved, group in zip(state.get("param_groups", ()), self.param_groups, strict=False):
-            eps = saved.get("eps") or group["eps"]
-            own = tuple(b if a is None else a for a, b in zip(eps, group["eps"], strict=True))
-            groups.append({**saved, "eps": own})
-        super().load_state_dict({**state, "param_groups": groups or state.get("param_groups")})
-
-
-def _spelt(eps: Any, entries: list[Any]) -> tuple[float, float]:
-    """Return eps with a number for None: the smallest difference from 1 in the first parameter's dtype."""
-    first, second = eps
-    if first is None:
-        params = entries[0]["params"] if entries and isinstance(entries[0], Mapping) else entries
-        p = params if isinstance(params, Tensor) else next(iter(params), None)
-        first = float(np.finfo(getattr(p, "dtype", np.float32)).eps)
-    return first, second
 
 
 def muon(

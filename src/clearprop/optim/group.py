@@ -56,7 +56,9 @@ class ParameterGroup(MutableMapping[str, Any]):
         if name in self._flags:
             return self._flags[name]
         held = self._numbers[name]
-        return tuple(map(read_number, held)) if isinstance(held, tuple) else read_number(held)
+        if name in self.rounds:
+            return int(held._value)  # as PyTorch, which counts by it, has it
+        return tuple(map(_read, held)) if isinstance(held, tuple) else read_number(held)
 
     def held(self, name: str) -> Any:
         """Return an option as it is now, which no recording sees; None where there is none of the name."""
@@ -111,12 +113,15 @@ class ParameterGroup(MutableMapping[str, Any]):
             old = self._numbers.get(name) or (None,) * len(value)
             pairs = zip(old, value, strict=True)
             self._numbers[name] = tuple(self._held(name, t, number) for t, number in pairs)
+            structure.changed()  # which of them are None is what a formula decides by
         else:
             self._numbers[name] = self._held(name, self._numbers.get(name), value)
 
-    def _held(self, name: str, tensor: Tensor | None, number: Any) -> Tensor:
+    def _held(self, name: str, tensor: Tensor | None, number: Any) -> Tensor | None:
         if name in self.optional or name in self.rounds:
             structure.changed()  # zero or not decides whether its term is computed at all, rounds how often
+        if number is None:  # one of several, which the formula finds by itself
+            return None
         if tensor is None:
             return Tensor(np.float64(number), name, requires_grad=False)
         assign(tensor, number if isinstance(number, Tensor) else np.float64(number))
@@ -126,7 +131,9 @@ class ParameterGroup(MutableMapping[str, Any]):
         """Return what decides which terms a recorded step holds; the numbers themselves may change freely."""
         zero_or_not = tuple(self.nonzero(name) for name in self.optional if name in self._numbers)
         rounds = tuple(_floats(self._numbers[name]) for name in self.rounds)
-        return tuple(id(p) for p in self.params), tuple(self._flags.items()), zero_or_not, rounds
+        several = [t for t in self._numbers.values() if isinstance(t, tuple)]
+        missing = tuple(one is None for held in several for one in held)
+        return tuple(id(p) for p in self.params), tuple(self._flags.items()), zero_or_not, rounds, missing
 
     def __delitem__(self, name: str) -> None:
         raise TypeError(lesson(f"del group[{name!r}]", "an option cannot be removed"))
@@ -186,4 +193,10 @@ def present(number: Any) -> bool:
 
 
 def _floats(held: Any) -> Any:
-    return tuple(float(t._value) for t in held) if isinstance(held, tuple) else float(held._value)
+    if isinstance(held, tuple):
+        return tuple(None if t is None else float(t._value) for t in held)
+    return float(held._value)
+
+
+def _read(held: Tensor | None) -> Any:
+    return None if held is None else read_number(held)

@@ -49,6 +49,7 @@ class LBFGS(Optimizer):
     """
 
     optional: tuple[str, ...] = ()
+    rounds: tuple[str, ...] = ("max_iter", "max_eval", "history_size")
     bookkeeping: Any = (*Optimizer.bookkeeping, "memory")
 
     ways: ClassVar[dict[str, Any]] = {}
@@ -129,7 +130,9 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if hasattr(value, "detach"):
         value = value.detach().numpy()
-    return float(value) if isinstance(value, np.ndarray) and not value.shape else value
+    if not isinstance(value, np.ndarray):
+        return value
+    return value.copy() if value.shape else float(value)  # PyTorch writes into the arrays of its state
 
 
 class _Run:
