@@ -10,6 +10,7 @@ import clearprop
 from clearprop import check_node, optim
 from clearprop.errors import InputError
 from clearprop.lessons import course, english, german, notebook
+from clearprop.lessons.doctors import TABLES, told_by, translated
 from clearprop.lessons.exercises import FILES
 from clearprop.lessons.findings import FOUND
 from clearprop.lessons.graphs import SOURCES, names, output, variables
@@ -210,3 +211,25 @@ def test_lessons_have_their_graphs_wherever_they_are_asked_for():
         assert output("neuron").requires_grad
         assert losses(TROUBLES["rate"].source)[1] is not None
     assert len(steps_of("neuron", told())) > 8
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_the_doctor_speaks_the_language_of_the_page(name):
+    found = examined(name)
+    said = [found.about]
+    for finding in found.findings:
+        said += [finding.name, finding.where, finding.measured, finding.matters, finding.attempt]
+    lines = [line.strip() for text in said for line in text.split("\n") if line]
+    places = re.compile(
+        r"[\d.]+(weight|bias)|(first\.)?(weight|bias)|lr=|\d+ \(\w+\)|CrossEntropyLoss$|exp\(|step\("
+    )
+
+    assert [line for line in lines if translated(line, "de") == line and not places.match(line)] == []
+    assert told_by(found, "en") == found.text
+    assert len(told_by(found, "de").splitlines()) == len(found.text.splitlines())
+
+
+def test_sentences_of_the_doctor_have_the_same_slots_in_every_language():
+    for sentences, _ in TABLES.values():
+        for own, other in sentences.items():
+            assert set(re.findall(r"{(\w+)}", own)) == set(re.findall(r"{(\w+)}", other)), own

@@ -227,7 +227,7 @@ def test_a_broken_training_can_be_watched(visit):
     assert page.text_content("#curves-said").startswith("step 2: as it is ")
     points = page.get_attribute("#curves polyline.one", "points")
     assert len(points.split()) == 2
-    assert "learning rate too high" in page.text_content("pre[lang=en]")
+    assert "learning rate too high" in page.text_content("pre.doctor")
 
 
 @pytest.mark.parametrize("size", SIZES)

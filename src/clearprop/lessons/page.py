@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from clearprop.lessons.doctors import told_by
 from clearprop.lessons.exercises import FILES
 from clearprop.lessons.graphs import SOURCES, last, names, output
 from clearprop.lessons.texts import ALGORITHMS, ORDER, Teaching, inline
@@ -127,7 +128,7 @@ def _own(name: str, said: Teaching) -> list[str]:
     if name in TROUBLES:
         found.append(
             f'<section class="slide"><h2>{words["doctor"]}</h2><p>{inline(words["doctor about"])}</p>'
-            f'<pre lang="en">{escape(examined(name).text)}</pre></section>'
+            f'<pre class="doctor">{escape(told_by(examined(name), said.language))}</pre></section>'
         )
     return found
 

@@ -114,7 +114,7 @@ def summary(array: Any) -> str:
     if array.size == 0:
         return "empty"
     if array.dtype.kind == "b":
-        return f"{int(array.sum())} of {array.size} true"
+        return f"{int(array.sum())}/{array.size} T"
     if array.dtype.kind == "f":
         broken = int(np.isnan(array).sum()), int(np.isinf(array).sum())
         if any(broken):

@@ -1,6 +1,7 @@
 """The stepping page in a real browser: offline, without a request, with the right numbers to the end."""
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -180,7 +181,7 @@ def test_pictures_of_gradients_wait_until_they_are_complete(visit):
     page.keyboard.press("End")
     assert page.is_visible("#topological-n0-grad-picture")
     page.keyboard.press("ArrowLeft")
-    assert shown(page, "n0") == "grad 1 of 2"
+    assert shown(page, "n0") == "grad 1/2"
     assert not page.is_visible("#topological-n0-grad-picture")
 
 
@@ -561,6 +562,31 @@ def test_a_transformer_of_twelve_layers_is_few_steps_until_it_is_opened(visit):
     assert int(page.get_attribute("#slider", "max")) > folded
     assert page.evaluate("clearprop.at()") == done
     assert page.evaluate("clearprop.stage.tree.shownBoxes.length") > 100
+
+
+WORDS = """[...document.querySelectorAll("text, p, li, h2, label, summary, td, button, option, [aria-label]")]
+    .flatMap((e) => [e.getAttribute("aria-label"), e.title, e.children.length ? "" : e.textContent])
+    .filter(Boolean).join(" ")"""
+ALIKE = """value grad mask index Sequential Linear Relu Dropout SVG PNG Home End Space float bool int out net
+    Matmul sum Feld Python weight bias in log softmax Log Gradient was all de df matmul"""
+
+
+def test_a_german_page_has_no_english_word(visit):
+    clearprop.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+    x = np.ones((6, 4), "f4")
+    out = nn.CrossEntropyLoss()(net(x), np.arange(6) % 3)
+    heard = {}
+    for language in ("en", "de"):
+        page = visit(trace(out, model=net, names={"net": net, "out": out}, language=language))
+        found = [page.evaluate(WORDS)]
+        for at in (1, 4, 9):
+            page.evaluate(f"clearprop.stage.openTo({at}); clearprop.go(clearprop.length() - {at})")
+            found.append(page.evaluate(WORDS))
+        heard[language] = set(re.findall(r"[^\W\d_]{2,}", " ".join(found)))
+
+    assert len(heard["de"]) > 80
+    assert " ".join(sorted(heard["en"] & heard["de"] - set(ALIKE.split()))) == ""
 
 
 def test_brackets_jump_by_layer(visit):

@@ -89,6 +89,7 @@ def layout(
     grad_text: Callable[[Tensor], str] | None = None,
     value_text: Callable[[Tensor], str] | None = None,
     grads: Mapping[Tensor, Any] | None = None,
+    language: str = "en",
 ) -> Placement:
     """Return where the boxes and arrows of `output`'s graph stand.
 
@@ -114,6 +115,7 @@ def layout(
         grad_text=grad_text,
         value_text=value_text,
         grads=grads,
+        language=language,
     )
     place = {box.id: i for i, box in enumerate(boxes)}
     pairs = [(place[link.source], place[link.target]) for link in links]

@@ -22,6 +22,7 @@ from clearprop.see.drawing.boxes import (
     show_array,
 )
 from clearprop.see.drawing.folding import FoldedModule
+from clearprop.see.drawing.operations import headed
 from clearprop.tensor import Tensor
 
 
@@ -34,6 +35,7 @@ def boxes_of(
     grad_text: Texts | None = None,
     value_text: Texts | None = None,
     grads: Mapping[Tensor, Any] | None = None,
+    language: str = "en",
 ) -> tuple[list[Box], list[Link]]:
     """Return the boxes of the graph that led to `output`, in topological order, and the arrows between them.
 
@@ -89,6 +91,7 @@ def boxes_of(
                 if id(x) in ids and ids[id(x)] != ids[id(node)]:
                     key = (ids[id(x)], ids[id(node)], 0 if node in fold_of else i)
                     links.setdefault(key, Link("-".join(map(str, key)), *key))
+    headed(boxes, known, language)
     return boxes, list(links.values())
 
 

@@ -11,6 +11,7 @@ from clearprop.graph import topological_order, users_in
 from clearprop.see.drawing.boxes import PAD, SMALL_GLYPH, Box, Link, measure, title_of
 from clearprop.see.drawing.boxing import boxes_of, module_box
 from clearprop.see.drawing.folding import FoldedModule
+from clearprop.see.drawing.operations import counted
 from clearprop.see.drawing.pictures import Picture, levels, palette
 from clearprop.see.numbers import brief
 from clearprop.see.page.cluster import Cluster
@@ -50,6 +51,7 @@ class Story:
         self.left = left
         self.root: Cluster = tree_of(self.boxes, self.links, self.order, model, prefix)
         self.groups: list[Cluster] = list(self.root.groups())
+        self.language: str = texts.get("language", "en")
         self._cards = self._closed(texts.get("grads"))
         self._within: set[str] = set()
         self._shorten(self.root, "")
@@ -75,6 +77,8 @@ class Story:
             made = sum(node.op is not None for node in nodes)
             count = f"{made} nodes" if made else f"{len(nodes)} nodes"
             box.footer = " \N{MIDDLE DOT} ".join(part for part in (count, box.footer) if part)
+            box.footer, box.value = (counted(words, self.language) for words in (box.footer, box.value))
+            box.title, box.note = (counted(words, self.language) for words in (box.title, box.note))
             self._measure(box)
             found[group] = box
         return found
@@ -149,7 +153,7 @@ class Story:
             found["a"] = 1
         if box.id in self._within:
             found["r"] = 1
-        if isinstance(box.node, Tensor) and box.node.op is not None and box.name:
+        if isinstance(box.node, Tensor) and box.node.op is not None and (box.name or self.language != "en"):
             found["op"] = title_of(box.node)
         return found
 

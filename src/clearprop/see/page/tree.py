@@ -12,6 +12,7 @@ from typing import Any
 
 from clearprop.see.drawing.boxes import Box, Link
 from clearprop.see.drawing.folding import COMFORTABLE, calls, likeness_of
+from clearprop.see.drawing.operations import UNNAMED
 from clearprop.see.page.cluster import Cluster, Kid
 from clearprop.see.page.patterns import gathered
 from clearprop.tensor import Tensor
@@ -105,7 +106,7 @@ def _given(boxes: Sequence[Box], pairs: Sequence[tuple[int, int]], model: Any) -
     outside = {i for i, box in enumerate(boxes) if not _computed(box) and id(box.node) not in own}
     earliest = min((target for source, target in pairs if source in outside), default=-1)
     first = {source for source, target in pairs if target == earliest}
-    return {i for i in outside if i in first or boxes[i].title not in ("data", "constant", "input")}
+    return {i for i in outside if i in first or boxes[i].title not in UNNAMED}
 
 
 def _homes(root: Cluster) -> tuple[dict[int, Cluster], dict[Cluster, Cluster]]:

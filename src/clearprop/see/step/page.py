@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -304,7 +305,12 @@ def _texts(trace: Trace, lanes: Iterable[Trace], room: int = 0) -> dict[str, Any
     def value_text(node: Tensor) -> str:
         return f"value={written(node._value)}".rjust(room)
 
-    return {"grad_text": grad_text, "value_text": value_text if room else None, "grads": trace.grads}
+    return {
+        "grad_text": grad_text,
+        "value_text": value_text if room else None,
+        "grads": trace.grads,
+        "language": trace.captions.language,
+    }
 
 
 def picture(
@@ -337,7 +343,7 @@ def picture(
         if node.requires_grad:
             shown = grads.get(node, "grad=?")
             texts.setdefault(box.id, {})["grad"] = shown
-            if shown == "grad=?" or " of " in shown:
+            if shown == "grad=?" or re.fullmatch(r"grad \d+/\d+", shown):
                 box.grad_picture = None
     for box in drawn.boxes:  # the description in words says the same; padded, no line of the box moves
         box.value = texts.get(box.id, {}).get("value", box.value).rjust(len(box.value))

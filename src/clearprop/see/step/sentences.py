@@ -19,10 +19,10 @@ import numpy as np
 from clearprop.see.algebra.notation import Term, name, number
 from clearprop.see.algebra.symbols import op_term
 from clearprop.see.drawing.boxes import title_of
+from clearprop.see.drawing.operations import called
 from clearprop.see.drawing.pictures import picture
 from clearprop.see.numbers import summary
 from clearprop.see.step.captions import SLOT
-from clearprop.see.step.operations import called
 from clearprop.tensor import Tensor
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -202,7 +202,7 @@ def _box(step: Any) -> str:
     received = step.trace.received(step.input)
     so_far = [s for s in received if s.number <= step.number]
     if np.ndim(step.input._value):
-        arrived = f"grad {len(so_far)} of {len(received)}"
+        arrived = f"grad {len(so_far)}/{len(received)}"
         return _caption(step.total) if len(so_far) == len(received) else arrived
     if len(so_far) == 1 or step.trace.algorithm == "tree":
         return "grad={total}"

@@ -28,7 +28,6 @@ function tools(stage) {
 // Where the reader is: the groups around what is shown alone, and the one that was opened last, to be shown alone.
 function crumbs(stage, place) {
   const { tree } = stage, way = tree.way(tree.home), { opened } = stage;
-  const said = (key, other) => tree.words[key] || other;
   const deeper = opened && opened.open && opened !== tree.home && tree.shown(opened) === opened ? opened : null;
   place.hidden = !tree.deepest; // it keeps its place: what is below must not move when something is opened
   const before = way.flatMap((group, n) => {

@@ -5,6 +5,9 @@ const LEVEL = Object.fromEntries([...LETTERS].map((letter, n) => [letter, n]));
 const FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace";
 const SIZE = { small: 10.5 }, PLAIN = 12.5;
 
+let wording = {}; // of the page, in its language
+const said = (key, other) => wording[key] || other;
+
 // The whole name of a thing, where what is drawn leaves out what the box around it says.
 function fullName(thing) {
   if (!thing.r) return thing.t;
@@ -19,7 +22,7 @@ const gradOf = (thing) => thing.grad ?? thing.g ?? "";
 // What a screen reader says of a thing.
 function spoken(thing) {
   if (!thing.group) return [fullHead(thing), thing.l, valueOf(thing), gradOf(thing)].filter(Boolean).join(", ");
-  const does = thing.open ? "open, Enter closes it" : "closed, Enter opens it";
+  const does = thing.open ? said("box open", "open, Enter closes it") : said("box closed", "closed, Enter opens it");
   return [fullHead(thing), thing.f, valueOf(thing), gradOf(thing), does].filter(Boolean).join(", ");
 }
 

@@ -7,7 +7,7 @@ const KINDS = { input: 1, constant: 1, middle: 1, output: 1, module: 1 };
 class Tree {
   constructor(data) {
     this.plans = data.plans;
-    this.words = data.words || {}; // in the language of the page; English where it has none
+    this.words = wording = data.words || {}; // in the language of the page; English where it has none
     this.things = [...data.boxes, ...data.groups].map((told, n) => (
       { ...told, number: n, group: Boolean(told.kids), open: false, parent: null, depth: 0 }));
     this.count = data.boxes.length;

@@ -13,7 +13,7 @@ const rough = (x, kind) => (Number.isInteger(x) && Math.abs(x) < 1000 ? brief(x,
 
 function summary(array, kind) {
   if (!array.length) return "empty";
-  if (kind === "b") return `${array.reduce((sum, x) => sum + x, 0)} of ${array.length} true`;
+  if (kind === "b") return `${array.reduce((sum, x) => sum + x, 0)}/${array.length} T`;
   let low = Infinity, high = -Infinity, nans = 0, infinite = 0;
   for (const entry of array) {
     const x = Number(entry);
@@ -112,7 +112,7 @@ function passAgain(lane) {
     step.arrays = { to, g: grads.get(step.node), sent, before, total };
     grads.set(to, total);
     step.numbers = numbersOf(step);
-    if (!story.nodes[to].number && !/^grad \d+ of \d+$/.test(step.box)) step.box = caption("grad", total, to);
+    if (!story.nodes[to].number && !/^grad \d+\/\d+$/.test(step.box)) step.box = caption("grad", total, to);
   }
   lane.arrays = grads;
   lane.final = Object.fromEntries([...grads].map(([n, g]) => [n, story.nodes[n].number ? Number(g[0]) : wholeText(g, n)]));

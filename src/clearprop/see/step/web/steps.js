@@ -122,7 +122,7 @@ function write(name, at) {
     if (thing.group ? thing.open : numberOf(thing.number) === undefined) continue;
     if (asBefore(name, thing, at)) continue;
     const now = thing.group ? textsOfGroup(name, thing, at) : textsOf(name, numberOf(thing.number), at);
-    const hides = `${now.known ? "" : "v"}${/^grad(=\?| \d+ of \d+)$/.test(now.grad) || !now.grad ? "g" : ""}`;
+    const hides = `${now.known ? "" : "v"}${/^grad(=\?| \d+\/\d+)$/.test(now.grad) || !now.grad ? "g" : ""}`;
     if (thing.value === now.value && thing.grad === now.grad && thing.hidden === hides) continue;
     Object.assign(thing, { value: now.value, grad: now.grad, hidden: hides });
     thing.hides = { value: hides.includes("v"), grad: hides.includes("g") };
