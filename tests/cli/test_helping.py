@@ -1,5 +1,6 @@
 """The commands' help, what misspelt words are answered with, completion, and functions with a prefix."""
 
+import os
 import shutil
 import subprocess
 from contextlib import suppress
@@ -95,6 +96,48 @@ def test_bash_completes(tmp_path, capsys):
     assert completed("clearprop", "le") == ["lecture"]
     assert completed("clearprop", "step", "--alg") == ["--algorithm"]
     assert completed("clearprop", "step", "--algorithm", "t") == ["tree", "topological"]
+    assert completed("clearprop", "completion", '""') == ["bash", "zsh", "fish"]
+    assert completed("clearprop", "lecture", "or") == ["order"]
+    assert "digits" in completed("clearprop", "train", "di")
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish")
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("le", ["lecture"]),
+        ("step --alg", ["--algorithm"]),
+        ("completion ", ["bash", "zsh", "fish"]),
+        ("train dig", ["digits"]),
+    ],
+)
+def test_fish_completes(typed, words, tmp_path, capsys):
+    main(["completion", "fish"])
+    (tmp_path / "lines").write_text(capsys.readouterr().out)
+
+    command = ["fish", "-c", f"source {tmp_path / 'lines'}; complete -C 'clearprop {typed}'"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+
+    assert sorted(line.split("\t")[0] for line in said.splitlines()) == sorted(words)
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh")
+def test_zsh_takes_the_lines(tmp_path, capsys):
+    main(["completion", "zsh"])
+    (tmp_path / "lines").write_text(capsys.readouterr().out)
+
+    asked = "source lines; print $_comps[clearprop]"  # of a shell in which nothing completes so far
+    said = subprocess.run(
+        ["zsh", "-f", "-c", asked],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=os.environ | {"HOME": str(tmp_path), "ZDOTDIR": str(tmp_path)},
+    )
+
+    assert said.stderr == ""
+    assert said.stdout.split()[0] == "_bash_complete"
 
 
 @pytest.mark.parametrize("prefix", ["np.", "numpy.", "clearprop.", "cp."])

@@ -12,6 +12,10 @@ EPILOG = """\
   clearprop completion zsh >> ~/.zshrc
   clearprop completion fish > ~/.config/fish/completions/clearprop.fish
 """
+_ZSH = """\
+(( ${+functions[compdef]} )) || { autoload -Uz compinit && compinit -i; }
+autoload -U +X bashcompinit && bashcompinit
+"""
 _BASH = """\
 _clearprop() {{
     local word=${{COMP_WORDS[COMP_CWORD]}}
@@ -26,7 +30,10 @@ _clearprop() {{
         -*) case "${{COMP_WORDS[1]}}" in
 {options}
             esac ;;
-        *) COMPREPLY=($(compgen -f -- "$word")) ;;
+        *) case "${{COMP_WORDS[1]}}" in
+{names}
+                *) COMPREPLY=($(compgen -f -- "$word")) ;;
+            esac ;;
     esac
 }}
 complete -o filenames -F _clearprop clearprop
@@ -61,8 +68,22 @@ def bash(shell: str = "bash") -> str:
         f'        {name}) COMPREPLY=($(compgen -W "{words}" -- "$word")); return ;;'
         for name, words in values.items()
     ]
-    head = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
-    return head + _BASH.format(commands=" ".join(COMMANDS), values="\n".join(asked), options="\n".join(lines))
+    behind = []
+    for command, (words, files) in _first_words().items():
+        asked_for = f'{"-f " * files}-W "{" ".join(words)}"'
+        behind.append(f'                {command}) COMPREPLY=($(compgen {asked_for} -- "$word")) ;;')
+    head = _ZSH if shell == "zsh" else ""
+    told = {"values": asked, "options": lines, "names": behind}
+    return head + _BASH.format(commands=" ".join(COMMANDS), **{k: "\n".join(v) for k, v in told.items()})
+
+
+def _first_words() -> dict[str, tuple[tuple[str, ...], bool]]:
+    """Return what may be named behind a command, and whether files may be too."""
+    from clearprop.cli.job import DATA_SETS
+    from clearprop.typed.lecture import EXAMPLES
+
+    known = {"train": (tuple(DATA_SETS), True), "play": (tuple(DATA_SETS), True)}
+    return known | {"lecture": (("graphs", *EXAMPLES), False), "completion": (SHELLS, False)}
 
 
 def fish() -> str:
@@ -75,6 +96,10 @@ def fish() -> str:
         lines.append(
             f"complete -c clearprop -n __fish_use_subcommand -f -a {command} -d '{_quoted(purpose)}'"
         )
+        for named, files in [_first_words()[command]] if command in _first_words() else []:
+            alone = "" if files else " -f"
+            within = f"-n '__fish_seen_subcommand_from {command}'"
+            lines.append(f"complete -c clearprop {within}{alone} -a '{' '.join(named)}'")
         for name, text, words in options(parser_of(command)):
             given = f" -x -a '{' '.join(words)}'" if words else ""
             within = f"-n '__fish_seen_subcommand_from {command}'"
