@@ -213,6 +213,45 @@ def test_what_a_layer_says_is_cut_before_it_is_escaped():
         def extra_repr(self):
             return "&" * 100
 
-    assert "<td>" + "&amp;" * 80 + "</td>" in _layer(Odd(2, 3))
+    assert ">" + "&amp;" * 80 + "</td>" in _layer(Odd(2, 3))
     assert '<td class="number">9</td>' in _layer(Odd(2, 3))
     assert _layer(Tanh()).endswith('<td class="number"></td></tr>')
+
+
+def test_the_report_of_two_classes_shows_recall_precision_and_the_surest_mistakes(tmp_path):
+    table, out = rows(tmp_path / "t.csv"), tmp_path / "o"
+    assert train(table, "--target", "answer", "--output", out, "--test-split", "0.5", *QUICK) == 0
+    page = (out / "report.html").read_text()
+    model = TableModel.load(out / "model.safetensors")
+    read = model.read(table)
+    counts = np.array(re.findall(r'<td class="number(?: hit)?">(\d+)</td>', page), int)[:4].reshape(2, 2)
+
+    assert counts.sum() == model.about["rows"][2]
+    assert np.trace(counts) / counts.sum() == pytest.approx(model.about["test"]["accuracy"])
+    for i, name in enumerate(("rare", "usual")):
+        recall = f"{100 * counts[i, i] / counts[i].sum():.0f} %"
+        assert re.search(rf"<th>{name}</th>(<td[^>]*>\d+</td>){{2}}<td[^>]*>{recall}</td>", page)
+    assert f"would be right in {100 * counts.sum(axis=1).max() / counts.sum():.1f} %" in page
+    assert "Of rare: how much of it is found" in page
+    worst = re.findall(r"<tr>(?:<td[^>]*>([^<]*)</td>)(?:<td[^>]*>([^<]*)</td>)(?:<td[^>]*>([^<]*)</td>)"
+                       r"(?:<td[^>]*>(0\.\d+)</td>)</tr>", page)  # fmt: skip
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert 1 <= len(worst) <= 8
+    for line, true, said, share in worst:
+        assert lines[int(line) - 1].endswith(true)
+        assert true != said
+        shares = model.probabilities(read.rows([int(line) - 2]))
+        assert float(share) == pytest.approx(shares[0].max(), abs=2e-3)
+    assert [float(row[3]) for row in worst] == sorted((float(row[3]) for row in worst), reverse=True)
+
+
+def test_the_report_of_a_number_shows_the_rows_that_are_furthest_off(tmp_path):
+    table, out = rows(tmp_path / "t.csv", "number"), tmp_path / "o"
+    assert train(table, "--target", "answer", "--output", out, *QUICK) == 0
+    page = (out / "report.html").read_text()
+    cell = r'<td class="number">([-.\de]+)</td>'
+    worst = re.findall(r'<td class="number">(\d+)</td>' + 3 * cell, page)
+    assert len(worst) == 8
+    for _, true, said, off in worst:
+        assert abs(float(true) - float(said)) == pytest.approx(float(off), rel=0.02, abs=0.02)
+    assert "Always the same number" in page

@@ -17,11 +17,14 @@ from clearprop.data.goals import Classes
 from clearprop.see.document import document
 from clearprop.train import figures
 from clearprop.train.importance import gradient_times_input, permutation_importance
-from clearprop.train.measures import reliability
+from clearprop.train.measures import found_by, reliability
 from clearprop.train.table_model import TableModel
 
 MOST_ROWS = 2_000
 """So many held-out rows at most tell what mattered."""
+
+WORST = 8
+"""So many of the worst mistakes are shown."""
 
 MOST_MODULES = 20
 """A network of more is drawn with its layers as boxes."""
@@ -36,7 +39,8 @@ STYLE = """
 body { margin: 0 auto; max-width: 64rem; padding: 1.5rem 1rem 4rem; background: var(--paper);
   color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif }
-h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem }
+h1, td.said { overflow-wrap: anywhere } h1 { font-size: 1.6rem; margin: 0 }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem }
 p.soft, td.soft, figcaption { color: var(--soft) } p { margin: .3rem 0 }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
   gap: 1.5rem }
@@ -72,6 +76,7 @@ def page(job: Any, history: Any, result: Mapping[str, float], command: str) -> s
         f'<p class="soft">{escape(_summary(job, history))}</p>',
         numbers(result),
         section("How well", _held_out(model, held)) if len(held) else "",
+        section("The worst mistakes", _worst(model, held)) if len(held) else "",
         section("How it was learned", curves(history)),
         section("What was tried", _tried(job.search)) if job.search is not None else "",
         section("What mattered", _mattered(model, seen)) if len(seen) else "",
@@ -113,9 +118,44 @@ def _held_out(model: TableModel, table: Any) -> str:
     predicted = model.target.decode(outputs)
     some = np.linspace(0, len(true) - 1, min(len(true), 600)).astype(int)
     picture = figures.points(true[some].tolist(), predicted[some].tolist(), "true", "predicted")
-    return (
-        f'<div class="figures">{figure(picture, "Held-out rows; on the line a prediction is right.")}</div>'
+    usual = np.sqrt(np.mean((true - model.target.mean) ** 2))
+    told = f"Always the same number, {model.target.mean:.4g}, would be off by {usual:.4g} (RMSE)."
+    shown = figure(picture, f"Held-out rows; on the line a prediction is right. {told}")
+    return f'<div class="figures">{shown}</div>'
+
+
+def _worst(model: TableModel, table: Any) -> str:
+    """Return the rows whose predictions are furthest off, or surest of another class."""
+    target = model.target
+    if isinstance(target, Classes):
+        shares, true = model.probabilities(table), target.encode(table)
+        chosen = model.chosen(shares)
+        sure = np.where(chosen != true, shares[np.arange(len(true)), chosen], 0.0)
+        names, head = target.values, ("true", "predicted", "probability")
+        rows = [(names[true[i]], names[chosen[i]], f"{sure[i]:.3f}") for i in _largest(sure)]
+        places = _largest(sure)
+    else:
+        values = target.values(table)
+        predicted = target.decode(model.outputs(table))
+        off, head = np.abs(predicted - values), ("true", "predicted", "off by")
+        places = _largest(off)
+        rows = [(f"{values[i]:,.6g}", f"{predicted[i]:,.6g}", f"{off[i]:,.4g}") for i in places]
+    if not rows:
+        return "<p>None of the held-out rows is taken for another class.</p>"
+    titles = "".join(f'<th class="number">{name}</th>' for name in (table.place, *head))
+    lines = "".join(
+        "<tr>"
+        + "".join(f'<td class="number">{escape(cell)}</td>' for cell in (str(table.lines[place]), *row))
+        + "</tr>"
+        for place, row in zip(places, rows, strict=True)
     )
+    return f'<div class="wide"><table><tr>{titles}</tr>{lines}</table></div>'
+
+
+def _largest(values: Any) -> list[int]:
+    """Return where the largest numbers above 0 stand, of them the first few."""
+    order: list[int] = np.argsort(-values, kind="stable")[:WORST].tolist()
+    return [place for place in order if values[place] > 0]
 
 
 def _classes(model: TableModel, target: Classes, table: Any) -> str:
@@ -135,19 +175,49 @@ def confusion(true: Any, shares: Any, chosen: Any, names: Sequence[str], about: 
     told = about.get("threshold")
     if told is not None:
         caption += f" {told['class']} is said from {float(told['from']):.3g} on."
-    head = "".join(f'<th class="number">{escape(name)}</th>' for name in names)
-    lines = "".join(
-        f"<tr><th>{escape(name)}</th>"
-        + "".join(
-            f'<td class="number{" hit" if i == j else ""}">{count}</td>'
-            for j, count in enumerate(row.tolist())
-        )
-        + "</tr>"
-        for i, (name, row) in enumerate(zip(names, counts, strict=True))
+    usual = counts.sum(axis=1).max() / max(len(true), 1)
+    told = f"Always the commonest class would be right in {100 * usual:.1f} %."
+    return (
+        f'<div class="figures"><div>{_counted(counts, names)}<p class="soft">{told}</p></div>'
+        f"{figure(picture, caption)}{_of_the_rarer(true, shares, chosen, names)}</div>"
     )
+
+
+def _counted(counts: Any, names: Sequence[str]) -> str:
+    """Return a table of how often classes are taken for each other, with each one's recall and precision."""
+    right, whole, called = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    head = "".join(f'<th class="number">{escape(name)}</th>' for name in names)
+    lines = ""
+    for i, (name, row) in enumerate(zip(names, counts.tolist(), strict=True)):
+        cells = "".join(
+            f'<td class="number{" hit" if i == j else ""}">{count}</td>' for j, count in enumerate(row)
+        )
+        recall = f'<td class="number soft">{_share(right[i], whole[i])}</td>'
+        lines += f"<tr><th>{escape(name)}</th>{cells}{recall}</tr>"
+    last = "".join(f'<td class="number soft">{_share(a, b)}</td>' for a, b in zip(right, called, strict=True))
     kind = ' class="dense"' if len(names) > 6 else ""
-    table_ = f'<div class="wide"><table{kind}><tr><th>true \\ predicted</th>{head}</tr>{lines}</table></div>'
-    return f'<div class="figures">{table_}{figure(picture, caption)}</div>'
+    first = f'<tr><th>true \\ predicted</th>{head}<th class="number">recall</th></tr>'
+    precision = f"<tr><th>precision</th>{last}<td></td></tr>"
+    return f'<div class="wide"><table{kind}>{first}{lines}{precision}</table></div>'
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "-"
+
+
+def _of_the_rarer(true: Any, shares: Any, chosen: Any, names: Sequence[str]) -> str:
+    """Return, of two classes, how precise the rarer is said for each share of it that is found."""
+    rarer = int(np.argmin(np.bincount(true, minlength=len(names))))
+    if len(names) != 2 or not (true == rarer).any():
+        return ""
+    hits, taken = found_by(shares[:, rarer], true == rarer)
+    said = chosen == rarer
+    right, called = float((said & (true == rarer)).sum()), float(said.sum())
+    mark = (right / float(hits[-1]), right / called) if called else None
+    picture = figures.steps((hits / hits[-1]).tolist(), (hits / taken).tolist(), "recall", "precision", mark)
+    where = " The dot: as it is said." if called else ""
+    caption = f"Of {names[rarer]}: how much of it is found, and how often that is right, at each threshold."
+    return figure(picture, caption + where)
 
 
 def curves(history: Any) -> str:
@@ -248,7 +318,8 @@ def _layer(layer: Any) -> str:
     """Return a layer's row: its name, what it says of itself, which is cut before it is escaped, its size."""
     said, count = escape(layer.extra_repr()[:80]), layer.count_parameters()
     number = f"{count:,}" if count else ""
-    return f'<tr><td>{type(layer).__name__}</td><td>{said}</td><td class="number">{number}</td></tr>'
+    cells = f'<td>{type(layer).__name__}</td><td class="said">{said}</td><td class="number">{number}</td>'
+    return f"<tr>{cells}</tr>"
 
 
 def made(command: str, job: Any) -> str:

@@ -61,6 +61,19 @@ def points(x: Sequence[float], y: Sequence[float], across: str, up: str, sizes: 
     return frame.drawn(parts, f"{up} beside {across}")
 
 
+def steps(
+    x: Sequence[float], y: Sequence[float], across: str, up: str, mark: tuple[float, float] | None = None
+) -> str:
+    """Return a line through pairs of shares, both from 0 to 1, and a mark on it."""
+    frame = _Frame((0.0, 1.0), (0.0, 1.0), across, up)
+    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in (frame.at(*pair) for pair in zip(x, y, strict=True)))
+    parts = [f'<polyline class="line c0" points="{path}"/>']
+    if mark is not None:
+        cx, cy = frame.at(*mark)
+        parts.append(f'<circle class="dot" cx="{cx:.1f}" cy="{cy:.1f}" r="5"/>')
+    return frame.drawn(parts, f"{up} by {across}")
+
+
 def bars(values: Mapping[str, float], what: str) -> str:
     """Return a bar for each name, to the right of 0 or, below it, to the left."""
     row, left, right = 20, 150, 60
@@ -111,19 +124,29 @@ class _Frame:
         for share in (0, 0.5, 1):
             value = self.y[0] + share * (self.y[1] - self.y[0])
             _, y = self.at(self.x[0], value)
-            text = f"{10**value if self.logarithmic else value:.3g}"
+            text = tick(10**value if self.logarithmic else value)
             axes.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>')
             axes.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
             value = self.x[0] + share * (self.x[1] - self.x[0])
             value = math.floor(value) if self.counted else value
             x, _ = self.at(value, self.y[0])
             anchor = "middle" if share < 1 else "end"
-            axes.append(f'<text x="{x:.1f}" y="{HEIGHT - 18}" text-anchor="{anchor}">{value:.4g}</text>')
+            axes.append(f'<text x="{x:.1f}" y="{HEIGHT - 18}" text-anchor="{anchor}">{tick(value)}</text>')
         middle = LEFT + (WIDTH - LEFT) / 2
         axes.append(f'<text x="{middle}" y="{HEIGHT - 3}" text-anchor="middle">{escape(self.across)}</text>')
         axes.append(f'<text x="{LEFT + 4}" y="14">{escape(self.up)}</text>' if self.up else "")
         inside = "".join(axes + parts)
         return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{inside}</svg>'
+
+
+def tick(value: float) -> str:
+    """Return a number as an axis has it: three digits, large ones whole.
+
+    >>> tick(0.27711), tick(9471.6), tick(18700.0), tick(3.2e9)
+    ('0.277', '9,470', '18,700', '3.2e+09')
+    """
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if 1000 <= abs(rounded) < 1e7 else f"{rounded:.3g}"
 
 
 def _wide(span: tuple[float, float]) -> tuple[float, float]:

@@ -43,15 +43,26 @@ def average_precision(scores: Array, positive: Array, weights: Any = None) -> fl
     0.8333
     """
     scores, positive = _pair("average_precision", scores, positive)
-    each = _weights(weights, scores)
-    if not each[positive].any():
+    if not _weights(weights, scores)[positive].any():
         return float("nan")
+    hits, taken = found_by(scores, positive, weights)
+    return float(np.sum(np.diff(np.append(0, hits)) * hits / taken) / hits[-1])
+
+
+def found_by(scores: Array, positive: Array, weights: Any = None) -> tuple[Array, Array]:
+    """Return how many positive rows, and how many rows, reach each threshold, from the highest score down.
+
+    Recall is the first over its last, precision the first over the second.
+
+    >>> found_by(np.array([0.1, 0.4, 0.4, 0.8]), np.array([False, False, True, True]))
+    (array([1., 2., 2.]), array([1., 3., 4.]))
+    """
+    each = _weights(weights, scores)
     order = np.argsort(-scores, kind="stable")
     order = order[each[order] > 0]
     hits, taken = np.cumsum((each * positive)[order]), np.cumsum(each[order])
     last = np.append(np.diff(scores[order]) != 0, True)  # of equal scores all rows are taken at once
-    hits, taken = hits[last], taken[last]
-    return float(np.sum(np.diff(np.append(0, hits)) * hits / taken) / each[positive].sum())
+    return hits[last], taken[last]
 
 
 def brier(shares: Array, classes: Array, weights: Any = None) -> float:
