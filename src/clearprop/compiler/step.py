@@ -9,7 +9,7 @@ import time
 import types
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -438,6 +438,7 @@ def compile(
     device: str | None = ...,
     mesh: Any = ...,
     donate: bool = ...,
+    precision: Any = ...,
     any_length: bool = ...,
 ) -> CompiledStep[P, R]: ...
 @overload
@@ -452,6 +453,7 @@ def compile(
     device: str | None = ...,
     mesh: Any = ...,
     donate: bool = ...,
+    precision: Any = ...,
     any_length: bool = ...,
 ) -> Callable[[Callable[P, R]], CompiledStep[P, R]]: ...
 def compile(
@@ -465,6 +467,7 @@ def compile(
     device: str | None = None,
     mesh: Any = None,
     donate: bool = True,
+    precision: str | Mapping[str, str] | None = None,
     any_length: bool = False,
 ) -> Any:
     """Return a function that does what `function` does, as one planned program: a decorator, or a call.
@@ -484,7 +487,10 @@ def compile(
     (needs the extra `xla`), which runs the step on JAX's default device, on the `device` of a name ("cpu",
     "gpu", "tpu", "gpu:1"), or on those of a `clearprop.parallel.mesh`. What a call changes gives its memory
     away for the new values there, unless `donate=False`, which takes twice the memory and leaves JAX arrays
-    that somebody took from a Tensor as they were. The three are for `xla` alone, else ValueError is raised.
+    that somebody took from a Tensor as they were. `precision` says what products of float32 multiply: all of
+    their bits ("highest"), inputs rounded to "tf32" or to "bfloat16", summed in float32; or such a word for
+    each of a few core ops, as in `{"matmul": "bfloat16"}`. Rounded products are not the function's, so that
+    no call is proved. The four are for `xla` alone, else ValueError is raised.
     `verify=True` replays each call op by op, in float64 too, and raises VerificationError where the plan
     differs by more than rounding. `limit` is how many shapes have plans at a time.
 
@@ -515,7 +521,9 @@ def compile(
     if any_length and executor not in (AUTO, *(n for n in EXECUTORS if EXECUTORS[n].light)):
         wanted, got = "plans for any length are run by numpy or llvm", f"executor={executor!r}"
         raise ValueError(lesson("compile(step, any_length=True)", wanted, got, hint="executor='auto'"))
-    where = _where(executor, device, mesh, donate)
+    where = _where(executor, device, mesh, donate, precision)
+    if where is not None and where.precision is not None:
+        prove = "never"
     if function is None:
         return lambda f: CompiledStep(f, executor, verify, fallback, limit, prove, where, any_length)
     if isinstance(function, CompiledStep):
@@ -525,16 +533,37 @@ def compile(
     return CompiledStep(function, executor, verify, fallback, limit, prove, where, any_length)
 
 
-def _where(executor: str, device: Any, mesh: Any, donate: Any) -> Where | None:
+PRECISIONS = ("highest", "tf32", "bfloat16")
+PRODUCTS: tuple[str, ...] = (
+    *("matmul", "einsum", "convolution", "convolution_kernel", "attention", "attention_shares"),
+    *("attention_gradient", "linear_nll", "linear_nll_gradient"),
+)
+
+
+def _precision(given: Any) -> Any:
+    """Return how products are multiplied, checked; None where it is by all bits."""
+    called = "compile(step, precision=)"
+    words = given if isinstance(given, Mapping) else {} if given is None else {"matmul": given}
+    if strange := [name for name in words if name not in PRODUCTS]:
+        raise ValueError(
+            lesson(called, f"core ops that multiply are {', '.join(PRODUCTS)}", repr(strange[0]))
+        )
+    if strange := [word for word in words.values() if word not in PRECISIONS]:
+        raise ValueError(lesson(called, f"is one of {', '.join(PRECISIONS)}", repr(strange[0])))
+    return None if all(word == "highest" for word in words.values()) else given
+
+
+def _where(executor: str, device: Any, mesh: Any, donate: Any, precision: Any) -> Where | None:
     """Return what the options say of devices, checked; None where they say nothing."""
-    if device is None and mesh is None and donate is True:
+    precision = _precision(precision)
+    if device is None and mesh is None and donate is True and precision is None:
         return None
     if mesh is not None and not hasattr(mesh, "of_state"):
         hint = "clearprop.parallel.mesh(data=8)"
         raise TypeError(lesson("compile(step, mesh=)", "wants a mesh of devices", f"{mesh!r}", hint=hint))
     if not isinstance(donate, bool):
         raise TypeError(lesson("compile(step, donate=)", "wants True or False", f"{donate!r}"))
-    given = {"device": device, "mesh": mesh, "donate": None if donate else donate}
+    given = {"device": device, "mesh": mesh, "donate": None if donate else donate, "precision": precision}
     told = ", ".join(f"{name}={x!r}" for name, x in given.items() if x is not None)
     if executor == AUTO or not EXECUTORS[executor].has_devices:
         wanted, got = "a choice of devices is for executor='xla'", f"executor={executor!r}, {told}"
@@ -546,7 +575,7 @@ def _where(executor: str, device: Any, mesh: Any, donate: Any) -> Where | None:
         from clearprop.parallel.devices import devices
 
         devices(device, "compile(step, device=)")
-    return Where(mesh, device, donate)
+    return Where(mesh, device, donate, precision)
 
 
 def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:

@@ -20,6 +20,7 @@ from clearprop.compiler.plan.prepare import prepared
 from clearprop.compiler.program.ir import Program, State, Value
 from clearprop.compiler.xla.operators import translated
 from clearprop.compiler.xla.places import DevicePlaces
+from clearprop.compiler.xla.products import asked
 
 
 class Xla:
@@ -57,6 +58,7 @@ class Xla:
         self.kept: list[Value] = [v for v in self.reads if v.data.key not in changed]
         self.flagged: bool = False  # whether an index can be out of bounds
         self.places: DevicePlaces = DevicePlaces(where)
+        self.precision: Any = where.precision
         self.place: dict[Any, Any] = {v.data.key: self.places.of(v) for v in self.reads}
         parts = (self.donated, self.kept, self.program.arguments)
         self.jitted: Any = jax.jit(
@@ -96,7 +98,8 @@ class Xla:
             if v.kind == "constant":
                 at[v] = np.asarray(v.data)
             elif v not in at:
-                at[v] = translated(v, [at[x] if isinstance(x, Value) else x for x in v.inputs], flags)
+                with asked(self.precision, v.op):
+                    at[v] = translated(v, [at[x] if isinstance(x, Value) else x for x in v.inputs], flags)
         self.flagged = bool(flags)
         wrong = jnp.any(jnp.stack(flags)) if flags else jnp.zeros((), jnp.bool_)
         new = {state.key: jnp.asarray(at[v]) for state, v in self.program.assignments}

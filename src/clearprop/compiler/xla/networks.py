@@ -16,11 +16,11 @@ import numpy as np
 from jax import lax
 
 from clearprop.compiler.program.ir import Value
+from clearprop.compiler.xla.products import product
 from clearprop.ops.packed import BLOCK
 from clearprop.ops.resample import entries
 from clearprop.ops.window import lowest
 
-FULL: Any = lax.Precision.HIGHEST  # an accelerator's own float32 products have 8 or 10 bits
 LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
@@ -59,7 +59,7 @@ def _shares(q: Any, k: Any, mask: Any, scale: float, causal: bool) -> Any:
     """Return softmax(scale q k^T + mask); a query that may look at nothing has zeros."""
     wide = jnp.float32 if q.dtype.itemsize < 4 else q.dtype
     q, k = q.astype(wide), k.astype(wide)
-    s = jnp.matmul(q * q.dtype.type(scale), jnp.swapaxes(k, -1, -2), precision=FULL)
+    s = product(q * q.dtype.type(scale), jnp.swapaxes(k, -1, -2))
     if jnp.ndim(mask):
         s = jnp.where(mask, s, -jnp.inf) if mask.dtype.kind == "b" else s + mask.astype(s.dtype)
     if causal:
@@ -97,7 +97,7 @@ def _both(v: Value, q: Any, k: Any, mask: Any, state: Any) -> tuple[Any, Any]:
 def _attention(v: Value, xs: list[Any], flags: Any) -> Any:
     q, k, y, mask, state = map(jnp.asarray, xs)
     shares, kept = _both(v, q, k, mask, state)
-    return jnp.matmul(shares * kept, y.astype(shares.dtype), precision=FULL).astype(v.dtype)
+    return product(shares * kept, y.astype(shares.dtype)).astype(v.dtype)
 
 
 def _attention_shares(v: Value, xs: list[Any], flags: Any) -> Any:
@@ -113,11 +113,11 @@ def _attention_gradient(v: Value, xs: list[Any], flags: Any) -> Any:
     g, q, k, y, mask, state = map(jnp.asarray, xs)
     shares, kept = _both(v, q, k, mask, state)
     g, wide, scale = g.astype(shares.dtype), shares.dtype, shares.dtype.type(v.attrs["scale"])
-    u = kept * jnp.matmul(g, jnp.swapaxes(y.astype(wide), -1, -2), precision=FULL)
+    u = kept * product(g, jnp.swapaxes(y.astype(wide), -1, -2))
     u = shares * (u - (shares * u).sum(axis=-1, keepdims=True)) * scale
-    of_q = jnp.matmul(u, k.astype(wide), precision=FULL)
-    of_k = jnp.matmul(jnp.swapaxes(u, -1, -2), q.astype(wide), precision=FULL)
-    of_y = jnp.matmul(jnp.swapaxes(shares * kept, -1, -2), g, precision=FULL)
+    of_q = product(u, k.astype(wide))
+    of_k = product(jnp.swapaxes(u, -1, -2), q.astype(wide))
+    of_y = product(jnp.swapaxes(shares * kept, -1, -2), g)
     return jnp.concatenate([jnp.ravel(x) for x in (of_q, of_k, of_y)]).astype(v.dtype)
 
 
@@ -224,7 +224,7 @@ def _last_layer(xs: list[Any], flags: Any) -> tuple[Any, ...]:
     """Return rows, weight, logits, and the classes' places; a class that there is not is noted."""
     x, weight, bias, y = map(jnp.asarray, xs)
     flags.append(jnp.any((y < 0) | (y >= weight.shape[0])))
-    return x, weight, jnp.matmul(x, weight.T, precision=FULL) + bias, y
+    return x, weight, product(x, weight.T) + bias, y
 
 
 def _linear_nll(v: Value, xs: list[Any], flags: Any) -> Any:
@@ -235,7 +235,7 @@ def _linear_nll(v: Value, xs: list[Any], flags: Any) -> Any:
 def _linear_nll_gradient(v: Value, xs: list[Any], flags: Any) -> Any:
     x, weight, logits, y = _last_layer(xs[1:], flags)
     d = (jax.nn.softmax(logits) - jax.nn.one_hot(y, weight.shape[0], dtype=logits.dtype)) * xs[0][:, None]
-    products = jnp.matmul(d, weight, precision=FULL), jnp.matmul(d.T, x, precision=FULL), d.sum(axis=0)
+    products = product(d, weight), product(d.T, x), d.sum(axis=0)
     return jnp.concatenate([z.reshape(-1) for z in products])
 
 

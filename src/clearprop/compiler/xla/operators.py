@@ -7,6 +7,7 @@ dtype than the Program says. Called only while JAX traces a step.
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +21,8 @@ from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.core import indices, ufunc_of
 from clearprop.compiler.program.ir import Value, turns_of
 from clearprop.compiler.program.turn import turn
-from clearprop.compiler.xla.networks import FULL, NETWORKS, halves, philox
+from clearprop.compiler.xla.networks import NETWORKS, halves, philox
+from clearprop.compiler.xla.products import product
 from clearprop.compiler.xla.special import NAMES, function_of
 from clearprop.errors import first_line
 from clearprop.loops.scan import parts
@@ -124,14 +126,14 @@ def _scattered(v: Value, xs: list[Any], flags: Flags) -> Any:
 def _along(v: Value, x: Any, w: Any) -> Any:
     """Return the convolution of x by w, as `ops.convolution` has it."""
     frame = v.attrs["frame"]
-    return lax.conv_general_dilated(
+    return product(
         x,
         w,
-        frame.steps,
-        frame.margins,
+        by=lax.conv_general_dilated,
+        window_strides=frame.steps,
+        padding=frame.margins,
         rhs_dilation=frame.dilations,
         feature_group_count=v.attrs["groups"],
-        precision=FULL,
     )
 
 
@@ -204,11 +206,11 @@ def _placed(v: Value, xs: list[Any], flags: Flags) -> Any:
 def _matmul(v: Value, xs: list[Any], flags: Flags) -> Any:
     """Of two dtypes NumPy takes the one that holds both: int64 and float32 are multiplied as float64."""
     dtype = np.result_type(*(x.dtype for x in xs))
-    return jnp.matmul(*(lax.convert_element_type(jnp.asarray(x), dtype) for x in xs), precision=FULL)
+    return product(*(lax.convert_element_type(jnp.asarray(x), dtype) for x in xs))
 
 
 def _einsum(v: Value, xs: list[Any], flags: Flags) -> Any:
-    return jnp.einsum(v.attrs["subscripts"], *xs, precision=FULL)
+    return product(*xs, by=functools.partial(jnp.einsum, v.attrs["subscripts"]))
 
 
 def _windows(v: Value, xs: list[Any], flags: Flags) -> Any:
