@@ -12,7 +12,7 @@ def counted(space):
     return Counter(coverage.state(name, function)[0] for name, function in coverage.functions(space))
 
 
-@pytest.mark.parametrize("space", [np.linalg, np.fft])
+@pytest.mark.parametrize("space", [np.linalg, np.fft, np.emath])
 def test_all_of_these_is_answered(space):
     assert counted(space)["refused"] == 0
 

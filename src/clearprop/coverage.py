@@ -201,7 +201,7 @@ def state(name: str, function: Callable[..., Any]) -> tuple[str, str]:
 
 def table() -> dict[str, dict[str, tuple[str, str]]]:
     """Return the state of every function, by the namespace."""
-    spaces = {"numpy": np, "numpy.linalg": np.linalg, "numpy.fft": np.fft}
+    spaces = {"numpy": np, "numpy.linalg": np.linalg, "numpy.fft": np.fft, "numpy.emath": np.emath}
     with contextlib.suppress(ImportError):
         spaces["scipy.special"] = importlib.import_module("scipy.special")
     found = {}

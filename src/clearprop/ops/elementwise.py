@@ -115,6 +115,11 @@ def _third(z: Any, x: Any) -> Any:
     return np.where(edge, 1 / (3 * z * z), z / np.where(edge, 1, x) / 3)
 
 
+def _arc(x: Any) -> Any:
+    """sqrt(1 - x^2), on its cut the limit from where NumPy's arccos is: of -(x - 1) the sign of 0 is right."""
+    return np.sqrt((1 - x) * (1 + x)) if x.dtype.kind != "c" else np.sqrt(-(x - 1)) * np.sqrt(x + 1)
+
+
 def _root(x: Any) -> Any:
     """sqrt(1 + x^2), without overflow where x is real."""
     return np.hypot(1.0, x) if x.dtype.kind != "c" else np.sqrt(1 + x * x)
@@ -151,8 +156,8 @@ sin: Op     = elementwise("sin",     np.sin,     lambda z, x: np.cos(x),        
 cos: Op     = elementwise("cos",     np.cos,     lambda z, x: -np.sin(x),                     numpy=np.cos,     facts=Facts(script="Math.cos({})"), doc="cosine of x radians")
 tan: Op     = elementwise("tan",     np.tan,     lambda z, x: 1 + z * z,                      numpy=np.tan,     facts=Facts(script="Math.tan({})", domain=(-1.2, 1.2)),
                       doc="tangent of x radians (NumPy's own in float32 is within 2.5 ulp)")
-arcsin: Op  = elementwise("arcsin",  np.arcsin,  lambda z, x: 1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arcsin,  facts=Facts(script="Math.asin({})", domain=UNIT), doc="inverse sine, in radians", singular=True)
-arccos: Op  = elementwise("arccos",  np.arccos,  lambda z, x: -1 / np.sqrt((1 - x) * (1 + x)), numpy=np.arccos, facts=Facts(script="Math.acos({})", domain=UNIT), doc="inverse cosine, in radians", singular=True)
+arcsin: Op  = elementwise("arcsin",  np.arcsin,  lambda z, x: 1 / _arc(x),               numpy=np.arcsin,  facts=Facts(script="Math.asin({})", domain=UNIT), doc="inverse sine, in radians", singular=True)
+arccos: Op  = elementwise("arccos",  np.arccos,  lambda z, x: -1 / _arc(x),              numpy=np.arccos, facts=Facts(script="Math.acos({})", domain=UNIT), doc="inverse cosine, in radians", singular=True)
 arctan: Op  = elementwise("arctan",  np.arctan,  lambda z, x: 1 / (1 + x * x),                numpy=np.arctan,  facts=Facts(script="Math.atan({})"), doc="inverse tangent, in radians")
 arctan2: Op = elementwise("arctan2", np.arctan2, lambda z, y, x: x / np.hypot(x, y) / np.hypot(x, y), lambda z, y, x: y / np.hypot(x, y) / -np.hypot(x, y), numpy=np.arctan2,
                       facts=Facts(script="Math.atan2({}, {})", domain=(POSITIVE, POSITIVE), kinks=lambda y, x: (y == 0) & (x <= 0)),

@@ -9,12 +9,15 @@ import numpy as np
 
 from clearprop.batch import BatchTensor
 from clearprop.define import define
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.facts import Facts
+from clearprop.modes import mode
+from clearprop.op import describe
 from clearprop.ops.decomposition import eigenvalues_of_any
 from clearprop.ops.series import polyder, polyval, vander
 from clearprop.ops.shape import as_array, constant
 from clearprop.registry import implements, ops
+from clearprop.tensor import Tensor
 
 _CUBIC = np.array([1.0, -0.4, -2.1, 0.3])
 
@@ -42,6 +45,10 @@ def roots(p: Any) -> Any:
     array([-2.,  2.])
     """
     p = np.atleast_1d(as_array(p))
+    if mode.recorder is not None and isinstance(p, Tensor):
+        wanted = "has as many results as the values say, and real ones where all are"
+        hint = "np.linalg.eigvals of the companion matrix, or the roots outside of the step"
+        raise TypeError(lesson("np.roots(p)", wanted, describe(p), at_line(), hint))
     if not isinstance(p, BatchTensor):
         np.roots(getattr(p, "value", p))
     return ops["roots"](p)
