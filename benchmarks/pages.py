@@ -1,6 +1,7 @@
 """Pages of whole graphs: seconds to make, kilobytes, elements, and CPU milliseconds of what a reader does.
 
     python benchmarks/pages.py [S300 S2000 S5000 T12]
+    python benchmarks/pages.py --play      playgrounds: kilobytes, CPU ms of a step, steps and frames a second
 
 S is a net of so many numbers, T12 a transformer of twelve layers. CPU time is that of all processes of the
 browser (playwright and Debian's chromium), so that a busy neighbour does not count; drawn without a graphics
@@ -21,12 +22,13 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 import clearprop
-from clearprop import Tensor, draw, nn, trace
+from clearprop import Tensor, draw, nn, optim, trace
 
 FRAMES = 40
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 HEAD = f"{'graph':>6}{'nodes':>7}{'draw s':>8}{'kB':>6}{'DOM':>6}{'load':>7}{'pan':>6}{'zoom':>6}{'own':>6}"
 HEAD += f"{'trace s':>9}{'kB':>7}{'step':>6}{'jump':>6}{'open':>6}"
+PLAYED = f"{'model':>8}{'weights':>9}{'kB':>7}{'CPU ms/step':>12}{'steps/s':>9}{'frames/s':>10}"
 
 
 def numbers(count: int) -> tuple[Tensor, None]:
@@ -150,14 +152,76 @@ def measured(name: str, page: Page, folder: Path) -> str:
     return row + f"{step:>6.0f}{jump:>6.0f}{inside:>6.0f}"
 
 
+class Reader(nn.Module):
+    """A language model of two layers, width 32, for 16 words of 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(32, 32), nn.Embedding(16, 32)
+        self.layers = nn.Sequential(
+            *[nn.TransformerEncoderLayer(32, 2, 128, 0.0, batch_first=True) for _ in "ab"]
+        )
+        self.out = nn.Linear(32, 32)
+
+    def forward(self, tokens: Any) -> Any:
+        """Return a score for each word at each place."""
+        return self.out(self.layers(self.words(tokens) + self.places(np.arange(16))))
+
+
+def each_word(scores: Any, words: Any) -> Any:
+    """Return the cross entropy of every word."""
+    return nn.functional.cross_entropy(scores.reshape(-1, 32), words.reshape(-1))
+
+
+def playgrounds() -> dict[str, tuple[Any, Any, Any, Any, int]]:
+    """Return model, loss, X, y and batch size of the pages that train."""
+    rng = np.random.default_rng(0)
+    points, words = rng.normal(size=(400, 2)).astype(np.float32), rng.integers(0, 32, (200, 16))
+    digits, labels = rng.normal(size=(200, 1, 28, 28)).astype(np.float32), rng.integers(0, 10, 200)
+    net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2))
+    first = [nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU()]
+    lenet = nn.Sequential(
+        *first, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 10)
+    )
+    entropy = nn.CrossEntropyLoss()
+    return {
+        "2-8-8-2": (net, entropy, points, (points[:, 0] * points[:, 1] > 0).astype(int), 20),
+        "LeNet": (lenet, entropy, digits, labels, 20),
+        "GPT": (Reader(), each_word, words, np.roll(words, -1, 1), 8),
+    }
+
+
+def played(name: str, page: Page, folder: Path) -> str:
+    """Return the row of a playground."""
+    clearprop.manual_seed(0)
+    model, loss, x, y, rows = playgrounds()[name]
+    adam = optim.Adam(model.parameters(), lr=0.003)
+    path = clearprop.playground(model, loss, adam, x, y, folder / f"{name}.html", batch_size=rows)
+    page.goto(path.as_uri())
+    page.wait_for_function("!document.getElementById('verdict').textContent.startsWith('Checking')")
+    before, steps = spent(), 2000 if name == "2-8-8-2" else 20
+    page.evaluate(f"for (let i = 0; i < {steps}; i++) clearprop.training.step()")
+    step = (spent() - before) / steps
+    page.evaluate("window.frames_ = 0; (function f() { frames_++; requestAnimationFrame(f); })()")
+    at = page.evaluate("clearprop.training.steps")
+    page.click("#play")
+    page.wait_for_timeout(5000)
+    done, drawn = page.evaluate("[clearprop.training.steps, frames_]")
+    size = sum(p.size for p in model.parameters())
+    row = f"{name:>8}{size:>9,}{path.stat().st_size / 1000:>7.0f}{step:>12.2f}"
+    return row + f"{(done - at) / 5:>9,.0f}{drawn / 5:>10.0f}"
+
+
 def main(names: list[str]) -> None:
     """Print a row for each graph: `load pan zoom step jump` are CPU ms, `own` and `open` ms of our script."""
-    print(HEAD)
+    row = played if names == ["--play"] else measured
+    names = list(playgrounds()) if row is played else names
+    print(PLAYED if row is played else HEAD)
     with sync_playwright() as running, tempfile.TemporaryDirectory() as folder:
         for name in names:
             browser = running.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
             page = browser.new_page(viewport={"width": 1280, "height": 800})
-            print(measured(name, page, Path(folder)), flush=True)
+            print(row(name, page, Path(folder)), flush=True)
             browser.close()
 
 

@@ -63,6 +63,7 @@ figure svg text { font: 11px system-ui, sans-serif; fill: var(--soft) } .line { 
 .rule { stroke: var(--soft); stroke-dasharray: 3 3; fill: none } .dot { fill: var(--one);
   fill-opacity: .55 }
 .bar { fill: var(--one) } .bar.less { fill: var(--two) } .drawing svg { max-width: 100%; height: auto }
+@media (max-width: 46rem) { .drawing svg { max-width: none } }
 """
 
 

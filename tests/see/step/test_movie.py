@@ -12,6 +12,7 @@ from clearprop.cli import main
 from clearprop.errors import InputError
 from clearprop.see.step import movie
 from clearprop.see.step.page import picture
+from clearprop.typed.lecture import EXAMPLES
 
 
 @pytest.fixture
@@ -118,3 +119,14 @@ def test_a_gif_has_all_frames(tmp_path):
         assert shown.n_frames == len(steps) + 1
         assert struct.unpack("<HH", path.read_bytes()[6:10]) == shown.size
     steps.save(path, overwrite=False)  # it is known as one of ours
+
+
+def test_arrows_of_a_picture_stay_turned_once_a_gradient_went_back():
+    steps = clearprop.trace(EXAMPLES["dag"].graph())
+    looks = [re.findall(r'class="edge( \w+)?"', steps.to_svg(n)) for n in range(len(steps))]
+
+    assert looks[0].count(" active") == 2
+    assert not {" sent", " faint"} & set(looks[3])  # the start: nothing has gone back
+    assert [look.count(" active") for look in looks[4:]] == [1, 1, 1, 1, 1]
+    assert [look.count(" sent") for look in looks[4:]] == [0, 1, 2, 3, 4]
+    assert [look.count(" faint") for look in looks[4:]] == [4, 3, 2, 1, 0]

@@ -81,6 +81,9 @@ def _rules(s: str) -> str:
         f"{s} .axis{{stroke:var(--cp-soft);stroke-width:.6}}"
         f"{kinds}"
         f"{s} .active .frame{{stroke:var(--cp-active);stroke-width:3}}"
+        f"{s} .edge.sent .way{{stroke:var(--cp-active);stroke-width:2}}"
+        f"{s} .edge.sent .head{{fill:var(--cp-active)}}"
+        f"{s} .edge.faint{{opacity:.45}}{s} .edge.faint .way{{stroke-dasharray:5 4}}"
         f"{s} .edge.active .way{{stroke:var(--cp-active);stroke-width:3}}"
         f"{s} .edge.active .head{{fill:var(--cp-active)}}"
         f"{s} .alarm .frame{{stroke:var(--cp-alarm);stroke-width:3;stroke-dasharray:6 3}}"
@@ -105,8 +108,8 @@ def svg(
     box the texts have the ids `{prefix}-{box.id}-title`, `-value` and `-grad`, and the gradient's picture
     `-grad-picture`, so a script can set them. `texts[box.id]` (with the keys `title`, `value`, `grad`)
     replaces them here; the ids in `active` light up and those in `alarm` are marked, as are boxes that hold
-    a NaN or an infinity; the arrows in `back` point the other way. With `embed=False` the style sheet is
-    left to the page, see `style`.
+    a NaN or an infinity; the arrows in `back` point the other way, and beside them the others are faint. With
+    `embed=False` the style sheet is left to the page, see `style`.
 
     >>> from clearprop.see.drawing.arrange import layout
     >>> from clearprop import Tensor
@@ -124,7 +127,7 @@ def svg(
         f'<desc id="{prefix}-desc">{escape(describe(layout))}</desc>',
         f"<style>{style(theme)}</style>" if embed else "",
         f'<rect class="paper" width="{width}" height="{height}" rx="8"/>',
-        *(_edge(edge, prefix, _state(edge.id, lit, alarming), edge.id in turned) for edge in layout.edges),
+        *(_edge(edge, prefix, _way(edge.id, lit, turned), edge.id in turned) for edge in layout.edges),
         *(
             _box(box, prefix, _state(box.id, lit, alarming, box.alarm), (texts or {}).get(box.id, {}))
             for box in layout.boxes
@@ -152,6 +155,13 @@ def describe(layout: Placement) -> str:
 
 def _state(id: str, active: set[str], alarm: set[str], alarming: bool = False) -> str:
     return (" active" if id in active else "") + (" alarm" if alarming or id in alarm else "")
+
+
+def _way(id: str, lit: set[str], turned: set[str]) -> str:
+    """Return how an arrow looks: in use, used by a gradient already, or waiting while others go back."""
+    if id in lit:
+        return " active"
+    return " sent" if id in turned else " faint" if turned else ""
 
 
 def path(points: list[tuple[float, float]]) -> str:

@@ -349,7 +349,8 @@ def picture(
         box.value = texts.get(box.id, {}).get("value", box.value).rjust(len(box.value))
         box.grad = texts.get(box.id, {}).get("grad", box.grad).ljust(len(box.grad))
     lit, title = (_lit(step, drawn), step.sentence) if step else ([], "Computation graph")
-    back = lit[1:] if step and step.kind == "backward" else []
+    done = trace[: step.number + 1] if step else ()
+    back = [id for past in done if past.kind == "backward" for id in _lit(past, drawn)[1:]]
     return svg(drawn, texts=texts, active=lit, back=back, title=title, prefix=prefix, theme=theme)
 
 
