@@ -27,6 +27,16 @@ def test_every_node_receives_its_gradient():
     assert [t.grad for t in (a, b, c, d, e)] == [27.0, 297.0, 27.0, 10.0, 1.0]
 
 
+@pytest.mark.parametrize("slice_first", [True, False])
+def test_what_a_slice_sends_is_added_to_what_others_sent(slice_first):
+    x = Tensor([1.0, 2.0, 3.0])
+    parts = [10.0 * x[1], (x * x).sum()]
+    first, second = parts if slice_first else parts[::-1]
+    (first + second).backward()
+
+    assert x.grad.tolist() == [2.0, 14.0, 6.0]
+
+
 def test_leaves_only_leaves_the_nodes_between_empty():
     a = Tensor(2.0)
     b = a * a

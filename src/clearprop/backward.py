@@ -14,7 +14,7 @@ from clearprop.graph import topological_order
 from clearprop.hooks import OUTSIDE, held, through
 from clearprop.locks import lock
 from clearprop.modes import Observer, marks, mode, no_grad, special
-from clearprop.op import Op, describe
+from clearprop.op import Op, describe, numpys
 from clearprop.ops.reduce import added
 from clearprop.orders import of_ones_own
 from clearprop.registry import ops
@@ -265,32 +265,39 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
     derivative, zeros that stay zeros, broadcasting undone, the input's dtype. Works alike on arrays and on
     Tensors.
     """
-    if op.derivatives:
-        d = op.derivatives[i]
-        if d.__class__ is int:
-            d = g if d == 1 else -g if d == -1 else g * d
-        elif d is None:
-            return None
-        elif op.singular is not None and op.singular(*xs):
-            d = ops["masked_product"](g, d(z, *xs))
-        elif op.choice:
-            d = _chosen(d(z, *xs), g)
+    try:
+        if op.derivatives:
+            d = op.derivatives[i]
+            if d.__class__ is int:
+                d = g if d == 1 else -g if d == -1 else g * d
+            elif d is None:
+                return None
+            elif op.singular is not None and op.singular(*xs):
+                d = ops["masked_product"](g, d(z, *xs))
+            elif op.choice:
+                d = _chosen(d(z, *xs), g)
+            else:
+                d = g * d(z, *xs)
         else:
-            d = g * d(z, *xs)
-    else:
-        rule = op.rules[i] if op.rules else op.rule(i)
-        if rule is None:
-            return None
-        d = rule(g, z, *xs, **attrs)
-        if d is None:
-            return d
-        if g.dtype.kind == "c" and not special.complexes:  # `rfft` sends real numbers on
-            raise _MetComplex
+            rule = op.rules[i] if op.rules else op.rule(i)
+            if rule is None:
+                return None
+            d = rule(g, z, *xs, **attrs)
+            if d is None:
+                return d
+            if g.dtype.kind == "c" and not special.complexes:  # `rfft` sends real numbers on
+                raise _MetComplex
+    except (ZeroDivisionError, OverflowError):  # Python's own numbers, which a rule had to itself
+        if (numbers := numpys(xs, z)) is xs:
+            raise
+        return input_gradient(op, i, g, z, numbers, attrs)
     x = xs[i]
     if op.broadcasts and d.shape != x.shape:
         d = unbroadcast(d, x.shape)
     if d.dtype is not x.dtype and d.dtype != x.dtype:
         if d.dtype.kind == "c" and x.dtype.kind != "c":
+            if not any(map(_is_complex, (g, z, *xs))) and (numbers := numpys(xs, z)) is not xs:
+                return input_gradient(op, i, g, z, numbers, attrs)  # the root of Python's -1.0 is complex
             if not special.complexes:
                 raise _MetComplex
             d = np.real(d)

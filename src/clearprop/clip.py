@@ -10,6 +10,7 @@ import numpy as np
 from clearprop.define import define
 from clearprop.errors import GradientError, lesson
 from clearprop.facts import Facts
+from clearprop.hints import refuse_texts
 from clearprop.modes import no_grad
 from clearprop.record import read
 from clearprop.tensor import Tensor
@@ -46,6 +47,7 @@ def clip_grad_norm_(
     >>> w.grad.round(5)
     array([0.6, 0.8])
     """
+    refuse_texts("clip_grad_norm_", error_if_nonfinite=error_if_nonfinite)
     if not norm_type > 0:
         wanted = "wants a norm_type above 0"
         raise ValueError(lesson("clip_grad_norm_(params)", wanted, f"{norm_type!r}", hint="norm_type=2.0"))

@@ -323,9 +323,17 @@ def for_keywords(names: Iterable[str], known: Iterable[str] = ()) -> str:
 
 
 def refuse_arguments(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Raise TypeError where a class is made with keywords that it does not take, naming ours, or too few."""
+    """Raise TypeError where a class is made with keywords that it does not take, naming ours, or too few.
+
+    Text for an argument that is True or False is refused too.
+    """
     signature = _signature(cls.__init__)  # type: ignore[misc]  # of this very class
     parameters = signature.parameters
+    if str in map(type, args) or str in map(type, kwargs.values()):
+        names = [name for name, p in parameters.items() if p.kind is not p.KEYWORD_ONLY][1:]
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        truths = {name: given[name] for name in given if _is_truth(parameters.get(name))}
+        refuse_texts(cls.__name__, **truths)
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     strange = [name for name in kwargs if name not in parameters]
@@ -364,3 +372,26 @@ def refuse_call(name: str, signature: inspect.Signature, args: tuple[Any, ...], 
         plain = [_written(p) for p in shown]
         wanted = f"takes {', '.join(plain) or 'no arguments'}"
         raise TypeError(lesson(f"{name}(...)", wanted, str(error), at_line())) from None
+
+
+def _is_truth(parameter: inspect.Parameter | None) -> bool:
+    """Tell whether a parameter is True or False and nothing else: what it may be besides is annotated."""
+    if parameter is None or not isinstance(parameter.default, bool):
+        return False
+    return parameter.annotation in (bool, "bool", "bool | None", parameter.empty)
+
+
+def refuse_texts(called: str, **truths: Any) -> None:
+    """Raise TypeError where text stands for True or False: "no" would count as true.
+
+    >>> refuse_texts("DataLoader", shuffle="no")
+    Traceback (most recent call last):
+    TypeError: DataLoader(shuffle=): wants True or False: 'no'.
+      Text counts as true, whatever it says.
+      Try shuffle=False.
+    """
+    for name, value in truths.items():
+        if isinstance(value, (str, bytes)):
+            meant = str(value).strip().lower() not in ("", "no", "false", "off", "0", "none")
+            where, hint = "Text counts as true, whatever it says.", f"{name}={meant}"
+            raise TypeError(lesson(f"{called}({name}=)", "wants True or False", repr(value), where, hint))

@@ -280,6 +280,16 @@ class Op:
             return lambda g, z, *xs, **attrs: variadic(i, g, z, *xs, **attrs)
         return self.rules[i]
 
+    def slope(self, i: int, z: Any, *xs: Any) -> Any:
+        """Return the local derivative of an elementwise op by input `i`, also where it is one number."""
+        d = self.derivatives[i]
+        if not callable(d):
+            return d
+        try:
+            return d(z, *xs)
+        except (ZeroDivisionError, OverflowError):
+            return d(z, *numpys(xs, z))
+
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Tell inputs from attributes, as NumPy's own signature would."""
         if self.signature is not None:
@@ -375,6 +385,20 @@ def _forgotten(node: Tensor) -> Tensor:
     node.op, node.inputs = None, ()
     node.values, node.attrs, node.serial = (), _NO_ATTRS, 0
     return node
+
+
+def numpys(xs: tuple[Any, ...], z: Any) -> tuple[Any, ...]:
+    """Return inputs with Python's numbers as NumPy's, of the dtype of `z`; `xs` itself where there are none.
+
+    A rule that is left with Python's numbers alone meets Python's arithmetic, in which 1 / 0.0 is an error
+    and the root of -1.0 complex.
+
+    >>> numpys((2.0, np.ones(3)), np.float32(4.0))
+    (np.float32(2.0), array([1., 1., 1.]))
+    """
+    if not any(x.__class__ is float or x.__class__ is int for x in xs) or z.dtype.kind not in "fc":
+        return xs
+    return tuple([z.dtype.type(x) if x.__class__ is float or x.__class__ is int else x for x in xs])
 
 
 def _named(forward: Callable[..., Any], arity: int | None) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ from clearprop.check.report import Entry, Report, untold
 from clearprop.check.single import compare_single
 from clearprop.check.taylor import taylor_check
 from clearprop.errors import GradientError
+from clearprop.hints import refuse_texts
 from clearprop.see.algebra.labels import must_be_a_function
 
 TOLERANCE = 1e-9  # relative, on top of ten times the numerical error; a 0.1 % fault is a million times larger
@@ -47,6 +48,7 @@ def gradcheck(
     >>> gradcheck(lambda x: np.sum(np.tanh(x)), np.array([0.5, -1.0]))
     gradcheck of <lambda>: right. 2 compared, 0 skipped; ... evaluations, largest relative error ...
     """
+    refuse_texts("gradcheck", raise_on_failure=raise_on_failure)
     must_be_a_function("gradcheck", f)
     name = name or getattr(f, "__name__", type(f).__name__)
     report = Report(name)

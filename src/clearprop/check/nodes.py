@@ -17,6 +17,7 @@ from clearprop.check.report import Judged
 from clearprop.check.search import Search
 from clearprop.errors import GradientError, lesson, user_line
 from clearprop.graph import topological_order
+from clearprop.hints import refuse_texts
 from clearprop.modes import Observer, no_grad, observed
 from clearprop.op import describe
 from clearprop.see.algebra.labels import must_be_a_tensor
@@ -130,6 +131,7 @@ def check_model(model: Any, *inputs: Any, raise_on_failure: bool = True, seed: i
     >>> check_model(lambda x, w: np.mean(np.tanh(x @ w)), np.ones((2, 3)), Tensor(np.ones((3, 4))))
     3 nodes, 3 rules: right, 3 compared, 0 skipped; ... evaluations of single ops.
     """
+    refuse_texts("check_model", raise_on_failure=raise_on_failure)
     lines = _Lines()
     if isinstance(model, Tensor):
         outputs = [model]

@@ -16,6 +16,7 @@ from clearprop.check.pull import gradients, random_weights, split
 from clearprop.check.report import Entry, Judged, untold
 from clearprop.check.search import Along, Search
 from clearprop.errors import GradientError, lesson
+from clearprop.hints import refuse_texts
 from clearprop.see.algebra.labels import must_be_a_function
 from clearprop.see.readable import judged
 
@@ -104,6 +105,7 @@ def taylor_check(
     >>> round(found.slope), found.entry.index
     (1, (1234,))
     """
+    refuse_texts("taylor_check", locate=locate, raise_on_failure=raise_on_failure)
     must_be_a_function("taylor_check", f)
     rng = np.random.default_rng(seed)
     f, inputs = in_pairs(f, inputs)

@@ -42,6 +42,7 @@ from clearprop.compiler.proof.prove import (
 )
 from clearprop.compiler.variant import Variant
 from clearprop.errors import lesson
+from clearprop.hints import refuse_texts
 from clearprop.locks import rlock
 from clearprop.modes import current, mode, special
 from clearprop.tensor import Tensor
@@ -513,6 +514,7 @@ def compile(
     3.2
     2.048
     """
+    refuse_texts("compile", verify=verify, fallback=fallback, donate=donate, any_length=any_length)
     if executor not in (names := (AUTO, *EXECUTORS)):
         raise ValueError(lesson("compile(step)", f"executor is one of {', '.join(names)}", f"{executor!r}"))
     prove = prove or os.environ.get("CLEARPROP_PROVE") or DEFAULT

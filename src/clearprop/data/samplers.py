@@ -9,6 +9,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 
 from clearprop.errors import lesson
+from clearprop.hints import refuse_texts
 
 Array = npt.NDArray[Any]
 
@@ -29,6 +30,7 @@ class WeightedSampler:
     """
 
     def __init__(self, weights: Any, count: int | None = None, replacement: bool = True) -> None:
+        refuse_texts("WeightedSampler", replacement=replacement)
         self.weights: NDArray[Any] = np.asarray(weights, np.float64)
         self.count: int = len(self.weights) if count is None else count
         called = "WeightedSampler(weights)"

@@ -21,6 +21,7 @@ from clearprop.data.reading.sources import is_read_once
 from clearprop.data.tables import Table, stacked
 from clearprop.data.targets import labels
 from clearprop.errors import InputError, lesson
+from clearprop.hints import refuse_texts
 
 Array = npt.NDArray[Any]
 
@@ -205,6 +206,7 @@ def stream_table(
     >>> stream.target.values, sum(stream.rows)
     (('a', 'b'), 60)
     """
+    refuse_texts("stream_table", robust=robust)
     if is_read_once(path):
         wanted, got = "wants a file, which is read more than once", f"{path!s:.60} can be read once"
         raise InputError(lesson("stream_table(path)", wanted, got, hint="read_table, or a file of it"))

@@ -14,7 +14,7 @@ import numpy as np
 
 from clearprop.ops.integrals import beta_density, boxcox_slope, gamma_density, student_density
 from clearprop.ops.normal import DENSITY
-from clearprop.ops.special import enter_scipys, no_rule, refused
+from clearprop.ops.special import enter_scipys, no_rule, refused, times
 from clearprop.registry import ops
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
@@ -32,11 +32,11 @@ def _of(name: str, *xs: Any) -> Any:
 def _binomial(k: Any, n: Any, p: Any) -> Any:
     """By p, of the share above k."""
     k = np.floor(k)
-    return beta_density(k + 1.0, n - k, p)
+    return np.where(k < 0, 0.0, beta_density(np.maximum(k + 1.0, 1.0), np.trunc(n) - k, p))
 
 
 def _negative_binomial(k: Any, n: Any, p: Any) -> Any:
-    return beta_density(n * 1.0, k + 1.0, p)
+    return beta_density(np.trunc(n) * 1.0, np.trunc(k) + 1.0, p)
 
 
 def _poisson(k: Any, m: Any) -> Any:
@@ -133,8 +133,8 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("fdtr",     (_POSITIVE,) * 3,           no_rule, no_rule, lambda z, a, b, x: _ratio(a, b, x),        doc="the share of the F distribution below x; those by its degrees are refused", singular=True)
     _enter("fdtrc",    (_POSITIVE,) * 3,           no_rule, no_rule, lambda z, a, b, x: -_ratio(a, b, x),       doc="1 - fdtr(a, b, x); those by its degrees are refused", singular=True)
     _enter("fdtri",    (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, p: 1 / _ratio(a, b, z), doc="the x with fdtr(a, b, x) = p; those by its degrees are refused", singular=True)
-    _enter("gdtr",     (_POSITIVE,) * 3,           lambda z, a, b, x: x * gamma_density(b, a * x),  no_rule, lambda z, a, b, x: a * gamma_density(b, a * x),  doc="the share of the gamma distribution of rate a and shape b below x; that by b is refused", singular=True)
-    _enter("gdtrc",    (_POSITIVE,) * 3,           lambda z, a, b, x: -x * gamma_density(b, a * x), no_rule, lambda z, a, b, x: -a * gamma_density(b, a * x), doc="1 - gdtr(a, b, x); that by b is refused", singular=True)
+    _enter("gdtr",     (_POSITIVE,) * 3,           lambda z, a, b, x: times(x, gamma_density(b, a * x)),  no_rule, lambda z, a, b, x: times(a, gamma_density(b, a * x)),  doc="the share of the gamma distribution of rate a and shape b below x; that by b is refused", singular=True)
+    _enter("gdtrc",    (_POSITIVE,) * 3,           lambda z, a, b, x: -times(x, gamma_density(b, a * x)), no_rule, lambda z, a, b, x: -times(a, gamma_density(b, a * x)), doc="1 - gdtr(a, b, x); that by b is refused", singular=True)
     _enter("gdtria",   (_SHARE, _POSITIVE, _POSITIVE), lambda z, p, b, x: 1 / (x * gamma_density(b, z * x)), no_rule, lambda z, p, b, x: -z / x, doc="the rate a with gdtr(a, b, x) = p; that by b is refused", singular=True)
     _enter("gdtrix",   (_POSITIVE, _POSITIVE, _SHARE), lambda z, a, b, p: -z / a, no_rule, lambda z, a, b, p: 1 / (a * gamma_density(b, a * z)), doc="the x with gdtr(a, b, x) = p; that by b is refused", singular=True)
     _enter("stdtrit",  (_POSITIVE, _SHARE),        no_rule, lambda z, df, p: 1 / student_density(df, z),        doc="the t with stdtr(df, t) = p; that by df is refused", singular=True)
@@ -150,7 +150,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("kolmogorov", (0.3, 2.0),               _kolmogorov_slope,                                           doc="the share of Kolmogorov's distribution above y", singular=True)
     _enter("kolmogi",    _SHARE,                   lambda z, p: 1 / _kolmogorov_slope(p, z),                    doc="the y with kolmogorov(y) = p", singular=True)
     _enter("ndtri_exp",  (-3.0, -0.1),             lambda z, y: np.exp(y + 0.5 * z * z) / DENSITY,              doc="ndtri(exp(y)), exact far below 0", singular=True)
-    _enter("nrdtrimn",   (_SHARE, _POSITIVE, _ANY), lambda z, p, s, x: -s * _normal_place(z, p), lambda z, p, s, x: -_of("ndtri", p), 1, doc="the mean of a normal distribution of deviation s whose share below x is p", singular=True)
+    _enter("nrdtrimn",   (_SHARE, _POSITIVE, _ANY), lambda z, p, s, x: -s * _normal_place(z, p), lambda z, p, s, x: -_of("ndtri", p), lambda z, p, s, x: 1.0, doc="the mean of a normal distribution of deviation s whose share below x is p", singular=True)
     _enter("nrdtrisd",   (_ANY, (0.6, 0.9), (3.0, 4.0)), lambda z, m, p, x: -1 / _of("ndtri", p), lambda z, m, p, x: -z * _normal_place(z, p) / _of("ndtri", p), lambda z, m, p, x: 1 / _of("ndtri", p), doc="the deviation of a normal distribution of mean m whose share below x is p", singular=True)
     _enter("tklmbda",    ((-0.9, 0.9), (0.3, 0.9)), _lambda_slope, _lambda_by_shape,                            doc="the share of Tukey's lambda distribution below x", singular=True)
     for _name, _count in (("bdtrik", 3), ("bdtrin", 3), ("btdtria", 3), ("btdtrib", 3), ("chdtriv", 2), ("chndtridf", 3), ("fdtridfd", 3), ("gdtrib", 3), ("nbdtrik", 3), ("nbdtrin", 3),

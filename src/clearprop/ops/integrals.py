@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.ops.normal import DENSITY, polynomial
-from clearprop.ops.special import enter_scipys, no_rule
+from clearprop.ops.special import enter_scipys, no_rule, times
 from clearprop.registry import ops
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
@@ -42,6 +42,15 @@ def student_density(df: Any, t: Any) -> Any:
     return np.exp(scale - (df + 1) / 2 * np.log1p(t * t / df))
 
 
+def _inverse_gamma_slope(z: Any, x: Any) -> Any:
+    """-z digamma(x), and left of 1/2, by 1 / gamma(x) = gamma(1 - x) sin(pi x) / pi, what has no poles."""
+    left = x < 0.5
+    right, mirrored = np.where(left, 1, x), np.where(left, 1 - x, 1)
+    turn = math.pi * np.where(left, np.remainder(x, 2), 0)
+    beyond = np.cos(turn) - _of("digamma", mirrored) * np.sin(turn) / math.pi
+    return np.where(left, _of("gamma", mirrored) * beyond, -z * _of("digamma", right))
+
+
 def _exprel_slope(z: Any, x: Any) -> Any:
     """(exp(x) - z) / x, and its series where that would cancel."""
     near = np.absolute(x) < 1
@@ -56,11 +65,14 @@ def boxcox_slope(z: Any, x: Any, k: Any) -> Any:
 
 def _stretch(size: Any, k: Any) -> Any:
     """The derivative of (exp(k size) - 1) / k by k."""
-    return size * size * _exprel_slope(_of("exprel", k * size), k * size)
+    gone = (np.exp(size) == 0) & (k > 0)
+    some = np.where(gone, -1.0, size)
+    return np.where(gone, 1 / (k * k), some * some * _exprel_slope(_of("exprel", k * some), k * some))
 
 
 def _expn_slope(z: Any, n: Any, x: Any) -> Any:
-    """-E_(n - 1)(x), and for n = 0, where there is none before, that of exp(-x) / x."""
+    """-E_(n - 1)(x), and for n = 0, where there is none before, that of exp(-x) / x. SciPy cuts n to a whole."""
+    n = np.trunc(n)
     return -np.where(n == 0, (1 + 1 / x) * z, _of("expn", np.maximum(n - 1, 0), x))
 
 
@@ -83,7 +95,7 @@ def _root(d: Any, r: Any) -> Any:
 if importlib.util.find_spec("scipy") is not None:
     _enter = enter_scipys
     # --- gamma and beta functions ---------------------------------------------------------------------------
-    _enter("rgamma",       _POSITIVE,              lambda z, x: -z * _of("digamma", x),                     doc="1 / gamma(x), its derivative for x > 0")
+    _enter("rgamma",       _POSITIVE,              _inverse_gamma_slope,                                   doc="1 / gamma(x)")
     _enter("loggamma",     _POSITIVE,              lambda z, x: _of("digamma", x),                          doc="log(gamma(x))")
     _enter("poch",         (_POSITIVE, _POSITIVE), lambda z, x, m: z * (_of("digamma", x + m) - _of("digamma", x)), lambda z, x, m: z * _of("digamma", x + m), doc="gamma(x + m) / gamma(x)")
     _enter("binom",        ((3.2, 5.0), _POSITIVE), lambda z, n, k: z * (_of("digamma", n + 1) - _of("digamma", n - k + 1)), lambda z, n, k: z * (_of("digamma", n - k + 1) - _of("digamma", k + 1)), doc="n over k")
@@ -117,9 +129,9 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("boxcox1p",     (_POSITIVE, _POSITIVE), lambda z, x, k: (1 + x) ** (k - 1), lambda z, x, k: _stretch(np.log1p(x), k), doc="((1 + x)^k - 1) / k, and log(1 + x) at k = 0", singular=True)
     _enter("inv_boxcox",   (_POSITIVE, _POSITIVE), lambda z, y, k: z ** (1 - k), lambda z, y, k: -_stretch(np.log(z), k) * z ** (1 - k), doc="the x with boxcox(x, k) = y", singular=True)
     _enter("inv_boxcox1p", (_POSITIVE, _POSITIVE), lambda z, y, k: (1 + z) ** (1 - k), lambda z, y, k: -_stretch(np.log1p(z), k) * (1 + z) ** (1 - k), doc="the x with boxcox1p(x, k) = y", singular=True)
-    _enter("powm1",        (_POSITIVE, _POSITIVE), lambda z, x, y: y * x ** (y - 1), lambda z, x, y: x**y * np.log(x), doc="x^y - 1, exact where it is near 0", singular=True)
+    _enter("powm1",        (_POSITIVE, _POSITIVE), lambda z, x, y: times(y, x ** (y - 1)), lambda z, x, y: times(x**y, np.log(x)), doc="x^y - 1, exact where it is near 0", singular=True)
     _enter("huber",        ((0.3, 0.9), (1.1, 2.0)), lambda z, d, r: np.maximum(np.absolute(r) - d, 0), _huber, doc="r^2 / 2 where |r| <= d, d (|r| - d / 2) beyond")
-    _enter("pseudo_huber", (_POSITIVE, _ANY),      lambda z, d, r: d * (r / d) ** 4 / (_root(d, r) * (1 + _root(d, r)) ** 2), lambda z, d, r: r / _root(d, r), doc="d^2 (sqrt(1 + (r / d)^2) - 1)")
+    _enter("pseudo_huber", (_POSITIVE, _ANY),      lambda z, d, r: d * (r / d) ** 4 / (_root(d, r) * (1 + _root(d, r)) ** 2), lambda z, d, r: np.where(d == 0, 0, r / _root(d, r)), doc="d^2 (sqrt(1 + (r / d)^2) - 1)")
     # --- Bessel functions -----------------------------------------------------------------------------------
     _enter("k0e",          _POSITIVE,              lambda z, x: z - _of("k1e", x),                          doc="k0(x) exp(x); its derivative loses a digit for each power of ten of x", singular=True)
     _enter("k1e",          _POSITIVE,              lambda z, x: z - _of("k0e", x) - z / x,                  doc="k1(x) exp(x); its derivative loses a digit for each power of ten of x", singular=True)
@@ -127,22 +139,22 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("kv",           (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: -0.5 * (_of("kv", v - 1, x) + _of("kv", v + 1, x)),     doc="the modified Bessel function of the second kind of order v; that by v is refused", singular=True)
     _enter("jve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("jve", v - 1, x) - _of("jve", v + 1, x)),   doc="jv(v, x) of real x; that by v is refused")
     _enter("yve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("yve", v - 1, x) - _of("yve", v + 1, x)),   doc="yv(v, x) of real x; that by v is refused", singular=True)
-    _enter("yn",           (_POSITIVE, _POSITIVE), no_rule, lambda z, n, x: 0.5 * (_of("yv", n - 1, x) - _of("yv", n + 1, x)),     doc="yv of whole orders", singular=True)
-    _enter("kn",           (_POSITIVE, _POSITIVE), no_rule, lambda z, n, x: -0.5 * (_of("kv", n - 1, x) + _of("kv", n + 1, x)),    doc="kv of whole orders", singular=True)
+    _enter("yn",           (_POSITIVE, _POSITIVE), no_rule, lambda z, n, x: 0.5 * (_of("yv", np.trunc(n) - 1, x) - _of("yv", np.trunc(n) + 1, x)), doc="yv of whole orders", singular=True)
+    _enter("kn",           (_POSITIVE, _POSITIVE), no_rule, lambda z, n, x: -0.5 * (_of("kv", np.trunc(n) - 1, x) + _of("kv", np.trunc(n) + 1, x)), doc="kv of whole orders", singular=True)
     _enter("ive",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("ive", v - 1, x) + _of("ive", v + 1, x)) - np.sign(x) * z, doc="iv(v, x) exp(-|x|); that by v is refused")
     _enter("kve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: z - 0.5 * (_of("kve", v - 1, x) + _of("kve", v + 1, x)), doc="kv(v, x) exp(x); that by v is refused", singular=True)
     # --- hypergeometric functions and elliptic integrals ----------------------------------------------------
     _enter("hyp0f1",       (_POSITIVE, _ANY),      no_rule, lambda z, b, x: _of("hyp0f1", b + 1, x) / b,    doc="the confluent hypergeometric limit function; that by b is refused")
-    _enter("hyp1f1",       (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, a, b, x: a / b * _of("hyp1f1", a + 1, b + 1, x), doc="Kummer's function; those by a and b are refused")
-    _enter("hyp2f1",       (_POSITIVE, _POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, no_rule, lambda z, a, b, c, x: a * b / c * _of("hyp2f1", a + 1, b + 1, c + 1, x), doc="Gauss's function; those by a, b and c are refused")
+    _enter("hyp1f1",       (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, a, b, x: times(a / b, _of("hyp1f1", a + 1, b + 1, x)), doc="Kummer's function; those by a and b are refused")
+    _enter("hyp2f1",       (_POSITIVE, _POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, no_rule, lambda z, a, b, c, x: times(a * b / c, _of("hyp2f1", a + 1, b + 1, c + 1, x)), doc="Gauss's function; those by a, b and c are refused")
     _enter("ellipk",       _SHARE,                 lambda z, m: math.pi / 8 * _of("hyp2f1", 1.5, 1.5, 2.0, m), doc="the complete elliptic integral of the first kind, for m below 1", singular=True)
     _enter("ellipe",       _SHARE,                 lambda z, m: -math.pi / 8 * _of("hyp2f1", 0.5, 1.5, 2.0, m), doc="the complete elliptic integral of the second kind, for m below 1", singular=True)
     # --- orthogonal polynomials of whole degree ---------------------------------------------------------------
     _enter("eval_hermite",     (_POSITIVE, _ANY), no_rule, lambda z, n, x: 2 * n * _of("eval_hermite", np.maximum(n - 1, 0), x),     doc="Hermite's polynomial of degree n")
     _enter("eval_hermitenorm", (_POSITIVE, _ANY), no_rule, lambda z, n, x: n * _of("eval_hermitenorm", np.maximum(n - 1, 0), x),     doc="Hermite's polynomial of degree n, in the statisticians' form")
-    _enter("eval_chebyt",      (_POSITIVE, _ANY), no_rule, lambda z, n, x: n * _of("eval_chebyu", n - 1, x),                         doc="Chebyshev's polynomial of the first kind")
-    _enter("eval_chebyu",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: ((n + 1) * _of("eval_chebyt", n + 1, x) - x * z) / (x * x - 1), doc="Chebyshev's polynomial of the second kind; its derivative is not known at 1 and -1")
-    _enter("eval_legendre",    (_POSITIVE, _SHARE), no_rule, lambda z, n, x: n * (x * z - _of("eval_legendre", n - 1, x)) / (x * x - 1), doc="Legendre's polynomial; its derivative is not known at 1 and -1")
+    _enter("eval_chebyt",      (_POSITIVE, _ANY), no_rule, lambda z, n, x: times(n, _of("eval_chebyu", n - 1, x)),                         doc="Chebyshev's polynomial of the first kind")
+    _enter("eval_chebyu",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: np.where(n == 0, 0, ((n + 1) * _of("eval_chebyt", n + 1, x) - x * z) / (x * x - 1)), doc="Chebyshev's polynomial of the second kind; its derivative is not known at 1 and -1")
+    _enter("eval_legendre",    (_POSITIVE, _SHARE), no_rule, lambda z, n, x: times(n, (x * z - _of("eval_legendre", n - 1, x)) / (x * x - 1)), doc="Legendre's polynomial; its derivative is not known at 1 and -1")
     _enter("eval_genlaguerre", (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, n, a, x: -_of("eval_genlaguerre", n - 1, a + 1, x), doc="Laguerre's associated polynomial")
     for _name in ("yv", "kv", "jve", "yve", "ive", "kve", "gammainc", "gammaincc", "gammaincinv", "gammainccinv", "stdtr", "hyp0f1"):
         ops[_name].examples = (((_ORDERS, _PLACES), {}),)

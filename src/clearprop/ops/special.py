@@ -7,6 +7,7 @@ refused.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import math
@@ -25,6 +26,7 @@ from clearprop.registry import Composed, numpy_functions, ops, ufunc_names
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
 _ORDERS = np.array([2, 3, 4], np.int8)  # constants
 ROOT_PI, ROOT_TWO_PI, LN10 = math.sqrt(math.pi) / 2, math.sqrt(2 * math.pi), math.log(10.0)
+_refusing: set[Any] = set()  # the rules that `refused` made
 
 
 def _scipys(name: str) -> Callable[..., Any]:
@@ -34,6 +36,21 @@ def _scipys(name: str) -> Callable[..., Any]:
     forward.__name__ = forward.__qualname__ = name
     forward.__module__ = "scipy.special"  # whose function it is: what writes it down says so
     return forward
+
+
+def _where_defined(derivative: Any) -> Any:
+    """Return a derivative that is NaN where the value is: beyond its domain a function has no slope.
+
+    The formulas of many go on there, as 1 / x does for log(x). Who reads the formula unwraps it.
+    """
+    if not callable(derivative) or derivative in _refusing:
+        return derivative
+
+    @functools.wraps(derivative)
+    def slope(z: Any, *xs: Any) -> Any:
+        return np.where(np.isnan(z), math.nan, derivative(z, *xs))
+
+    return slope
 
 
 def enter_scipys(
@@ -49,7 +66,8 @@ def enter_scipys(
     """Enter the op of a ufunc of SciPy's, to be imported when it is first called."""
     facts = Facts(domain=domain, kinks=False, script=script, plane=plane)
     forward = _scipys(ufunc or name)
-    elementwise(name, forward, *derivatives, ufunc=ufunc or name, facts=facts, doc=doc, singular=singular)
+    slopes = map(_where_defined, derivatives)
+    elementwise(name, forward, *slopes, ufunc=ufunc or name, facts=facts, doc=doc, singular=singular)
 
 
 def enter_several(
@@ -59,7 +77,9 @@ def enter_several(
     names = [name for name, *_ in parts]
     for i, (name, *derivatives, doc) in enumerate(parts):
         facts = Facts(domain=domain, kinks=False, plane=plane)
-        elementwise(name, _part(ufunc, i), *derivatives, facts=facts, doc=doc, singular=True)
+        elementwise(
+            name, _part(ufunc, i), *map(_where_defined, derivatives), facts=facts, doc=doc, singular=True
+        )
 
     def several(*xs: Any) -> tuple[Any, ...]:
         return tuple(ops[name](*xs) for name in names)
@@ -87,6 +107,7 @@ def refused(why: str, hint: str = "t.detach() for a value without a gradient") -
     def rule(z: Any, *xs: Any) -> Any:
         raise GradientError(lesson("a special function, backward", why, f"inputs {xs!r}"[:60], hint=hint))
 
+    _refusing.add(rule)
     return rule
 
 
@@ -94,6 +115,11 @@ no_rule = refused(
     "the derivative by this order has no closed form",
     "the order as a plain number, or Tensor(order, requires_grad=False)",
 )
+
+
+def times(x: Any, y: Any) -> Any:
+    """x * y, and 0 where x is 0, also where y is infinite or NaN."""
+    return ops["masked_product"](x, y)
 
 
 def _digamma(x: Any) -> Any:
@@ -121,8 +147,8 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("ndtri",     _SHARE,                  lambda z, x: np.exp(0.5 * z * z) / DENSITY,               doc="the inverse of ndtr", singular=True)
     _enter("log_ndtr",  _ANY,                    lambda z, x: np.exp(-0.5 * x * x - z) / ROOT_TWO_PI,      doc="log(ndtr(x)), exact far to the left too")
     _enter("logit",     _SHARE,                  lambda z, x: 1 / (x * (1 - x)),                           script="(-Math.log(1 / {} - 1))", doc="log(x / (1 - x)), the inverse of the sigmoid", singular=True)
-    _enter("xlogy",     (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(y),        lambda z, x, y: x / y,  script="({0} === 0 && {1} >= 0 ? 0 : {0} * Math.log({1}))", doc="x log(y), and 0 where x is 0", singular=True)
-    _enter("xlog1py",   (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log1p(y),      lambda z, x, y: x / (1 + y), script="({0} === 0 && {1} >= -1 ? 0 : {0} * Math.log1p({1}))", doc="x log(1 + y), and 0 where x is 0", singular=True)
+    _enter("xlogy",     (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(y),        lambda z, x, y: times(x, 1 / y),  script="({0} === 0 && {1} >= 0 ? 0 : {0} * Math.log({1}))", doc="x log(y), and 0 where x is 0", singular=True)
+    _enter("xlog1py",   (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log1p(y),      lambda z, x, y: times(x, 1 / (1 + y)), script="({0} === 0 && {1} >= -1 ? 0 : {0} * Math.log1p({1}))", doc="x log(1 + y), and 0 where x is 0", singular=True)
     _enter("entr",      _POSITIVE,               lambda z, x: -np.log(x) - 1,                              script="({0} > 0 ? -({0}) * Math.log({0}) : {0} === 0 ? 0 : {0} < 0 ? -Infinity : NaN)", doc="-x log(x), and 0 at 0", singular=True)
     _enter("rel_entr",  (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(x / y) + 1, lambda z, x, y: -x / y, script="cp.relEntr({}, {})", doc="x log(x / y)", singular=True)
     _enter("kl_div",    (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(x / y),    lambda z, x, y: 1 - x / y, script="(cp.relEntr({0}, {1}) - {0} + {1})", doc="x log(x / y) - x + y", singular=True)

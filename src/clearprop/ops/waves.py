@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.ops.normal import polynomial
-from clearprop.ops.special import enter_scipys, enter_several, no_rule, refused
+from clearprop.ops.special import enter_scipys, enter_several, no_rule, refused, times
 from clearprop.registry import Composed, ops, ufunc_names
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
@@ -94,8 +94,10 @@ def _mathieu(kind: str) -> Callable[..., Any]:
     return bend
 
 
-def _mathieu_modified(kind: str) -> Callable[..., Any]:
+def _mathieu_modified(kind: str, second: bool) -> Callable[..., Any]:
     def bend(y: Any, slope: Any, m: Any, q: Any, x: Any) -> Any:
+        if second:
+            y = np.where(x < 0, math.nan, y)  # SciPy's sums of the second kind are no solutions there
         return (_of(f"mathieu_{kind}", m, q) - 2 * q * np.cosh(2 * x)) * y
 
     return bend
@@ -106,7 +108,10 @@ def _spheroidal(prolate: bool, radial: bool, given: bool) -> Callable[..., Any]:
 
     def bend(y: Any, slope: Any, m: Any, n: Any, c: Any, *rest: Any) -> Any:
         *cv, x = rest
-        own = cv[0] if given else _of("pro_cv" if prolate else "obl_cv", m, n, c)
+        known = _of("pro_cv" if prolate else "obl_cv", m, n, c)
+        own = cv[0] if given else known
+        solves = (c >= 0) & (np.absolute(own - known) <= 1e-8 * (1 + np.absolute(known)))
+        y = np.where(solves, y, math.nan)  # with another value SciPy's sums are no solutions of the equation
         if prolate:
             around, bent = 1 - x * x, own - c * c * x * x
             return (2 * x * slope - (bent - m * m / around) * y) / around
@@ -122,7 +127,7 @@ def _spheroidal(prolate: bool, radial: bool, given: bool) -> Callable[..., Any]:
 # --- polynomials --------------------------------------------------------------------------------------------
 def _gegenbauer(n: Any, a: Any, x: Any) -> Any:
     """Gegenbauer's polynomial of degree n - 1; there is none below 0."""
-    return _of("eval_gegenbauer", n - 1, a, x)
+    return np.where(n == 0, 0.0, _of("eval_gegenbauer", n - 1, a, x))
 
 
 def _jacobi(z: Any, n: Any, a: Any, b: Any, x: Any) -> Any:
@@ -139,15 +144,28 @@ def _faddeeva_slope(z: Any, x: Any) -> Any:
 
 
 def _profile(x: Any, s: Any, c: Any) -> Any:
-    """The derivative by the place in the complex plane where the profile reads `wofz`."""
-    place = (x + 1j * c) / (s * math.sqrt(2))
-    return _faddeeva_slope(_of("wofz", place), place) / (2 * s * s * math.sqrt(math.pi))
+    """The derivative by the place in the complex plane where the profile reads `wofz`.
+
+    With s = 0 the profile is Cauchy's, c / (pi (x^2 + c^2)), and s enters by its square.
+    """
+    narrow = s == 0
+    spread = np.where(narrow, 1, s)
+    place = (x + 1j * c) / (spread * math.sqrt(2))
+    slope = _faddeeva_slope(_of("wofz", place), place) / (2 * spread * spread * math.sqrt(math.pi))
+    square = (x + 1j * c) ** 2
+    return np.where(narrow, -1j / (math.pi * square) * (1 + 3 * (s * s) / square), slope)
 
 
 def _profile_by_deviation(z: Any, x: Any, s: Any, c: Any) -> Any:
-    """The profile has the degree -1: what its arguments send, each times itself, adds up to -z."""
+    """The profile has the degree -1: what its arguments send, each times itself, adds up to -z.
+
+    With s = 0 it is s times the second derivative by x, as heat spreads.
+    """
+    narrow = s == 0
     moved = _profile(x, s, c)
-    return -(z + x * np.real(moved) - c * np.imag(moved)) / s
+    place = x + 1j * c
+    heat = s * np.real(2j / (math.pi * place**3) * (1 + 6 * (s * s) / (place * place)))
+    return np.where(narrow, heat, -(z + x * np.real(moved) - c * np.imag(moved)) / np.where(narrow, 1, s))
 
 
 def _kelvin(x: Any) -> tuple[Any, ...]:
@@ -242,8 +260,8 @@ if importlib.util.find_spec("scipy") is not None:
     _pair("mathieu_cem", _three, _mathieu("a"), "Mathieu's even function of an angle in degrees", DEGREE)
     _pair("mathieu_sem", _three, _mathieu("b"), "Mathieu's odd function of an angle in degrees", DEGREE)
     for _number in "12":
-        _pair(f"mathieu_modcem{_number}", (_POSITIVE, _SHARE, _SHARE), _mathieu_modified("a"), "Mathieu's modified even function")
-        _pair(f"mathieu_modsem{_number}", (_POSITIVE, _SHARE, _SHARE), _mathieu_modified("b"), "Mathieu's modified odd function")
+        _pair(f"mathieu_modcem{_number}", (_POSITIVE, _SHARE, _SHARE), _mathieu_modified("a", _number == "2"), "Mathieu's modified even function")
+        _pair(f"mathieu_modsem{_number}", (_POSITIVE, _SHARE, _SHARE), _mathieu_modified("b", _number == "2"), "Mathieu's modified odd function")
     _pair("pbdv", (_POSITIVE, _ANY), lambda y, slope, v, x: (x * x / 4 - v - 0.5) * y, "the parabolic cylinder function D of order v")
     _pair("pbvv", (_POSITIVE, _POSITIVE), lambda y, slope, v, x: (x * x / 4 - v - 0.5) * y, "the parabolic cylinder function V of order v")
     _pair("pbwa", (_POSITIVE, _SHARE), lambda y, slope, a, x: (a - x * x / 4) * y,  "the parabolic cylinder function W")
@@ -260,9 +278,9 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("eval_jacobi",      (_POSITIVE,) * 3 + (_SHARE,),   no_rule, no_rule, no_rule, _jacobi,                                    doc="Jacobi's polynomial; those by n, a and b are refused")
     _enter("eval_sh_jacobi",   (_POSITIVE,) * 3 + (_SHARE,),   no_rule, no_rule, no_rule, _shifted_jacobi,                            doc="Jacobi's polynomial on (0, 1), of leading coefficient 1; those by n, p and q are refused")
     _enter("eval_laguerre",    (_POSITIVE, _ANY),   no_rule, lambda z, n, x: -_of("eval_genlaguerre", n - 1, 1.0, x),                 doc="Laguerre's polynomial of degree n")
-    _enter("eval_chebyc",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: n * _of("eval_chebys", n - 1, x),                        doc="2 eval_chebyt(n, x / 2)")
+    _enter("eval_chebyc",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: times(n, _of("eval_chebys", n - 1, x)),                        doc="2 eval_chebyt(n, x / 2)")
     _enter("eval_chebys",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: _gegenbauer(n, 2.0, x / 2),                              doc="eval_chebyu(n, x / 2)")
-    _enter("eval_sh_chebyt",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * n * _of("eval_sh_chebyu", n - 1, x),                 doc="Chebyshev's polynomial of the first kind on (0, 1)")
+    _enter("eval_sh_chebyt",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: times(2 * n, _of("eval_sh_chebyu", n - 1, x)),                 doc="Chebyshev's polynomial of the first kind on (0, 1)")
     _enter("eval_sh_chebyu",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 4 * _gegenbauer(n, 2.0, 2 * x - 1),                      doc="Chebyshev's polynomial of the second kind on (0, 1)")
     _enter("eval_sh_legendre", (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * _gegenbauer(n, 1.5, 2 * x - 1),                      doc="Legendre's polynomial on (0, 1)")
     _enter("lpmv",     (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, m, v, x: ((v + 1) * x * z - (v - m + 1) * _of("lpmv", m, v + 1, x)) / (1 - x * x), doc="Legendre's associated function; its derivative is not known at 1 and -1")

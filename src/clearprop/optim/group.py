@@ -97,7 +97,8 @@ class ParameterGroup(MutableMapping[str, Any]):
         if name in self._numbers and flag:
             hint = "a number" if not isinstance(value, str) else f"float({value!r})"
             raise ValueError(lesson(called, "wants a number", repr(value), "Nothing was changed.", hint))
-        if name in self._flags and not flag:
+        truth = isinstance(self._flags.get(name), bool) and isinstance(value, str)
+        if name in self._flags and (truth or not flag):
             raise ValueError(lesson(called, "wants True or False", repr(value), "Nothing was changed."))
         held = {key: _floats(t) for key, t in self._numbers.items()}
         assert self._check is not None

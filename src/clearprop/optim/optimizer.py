@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop import structure
 from clearprop.errors import lesson
-from clearprop.hints import for_keywords, refuse_arguments
+from clearprop.hints import for_keywords, refuse_arguments, refuse_texts
 from clearprop.modes import mode, no_grad
 from clearprop.op import describe
 from clearprop.optim import saved_state
@@ -126,6 +126,8 @@ class Optimizer:
             raise TypeError(
                 lesson(called, f"takes the options {', '.join(self.defaults)}", ", ".join(unknown))
             )
+        truths = {name: options[name] for name in options if isinstance(self.defaults[name], bool)}
+        refuse_texts(type(self).__name__, **truths)
         taken = {p for group in self.param_groups for p in group.params}
         for p in params:
             if not isinstance(p, Tensor) or p.op is not None:

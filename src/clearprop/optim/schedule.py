@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import refuse_arguments
 from clearprop.modes import mode
 from clearprop.optim.optimizer import Optimizer
 
@@ -26,6 +27,13 @@ class Schedule:
     Call `step()` after the optimizer's, outside of a compiled step: the step reads the learning rate from a
     Tensor and needs no new plan.
     """
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            if args or kwargs:
+                refuse_arguments(cls, args, kwargs)
+            return object.__new__(cls)
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         self.optimizer = optimizer

@@ -18,6 +18,7 @@ from clearprop.data import DataLoader
 from clearprop.data.split import split_indices
 from clearprop.errors import lesson
 from clearprop.files import whole_file
+from clearprop.hints import refuse_texts
 from clearprop.ops.random import get_rng_state, manual_seed, set_rng_state
 from clearprop.play.model import layers, parameters, row_function, story
 from clearprop.play.page import page_of
@@ -267,6 +268,7 @@ def playground(
     ...     "clearprop" in made.read_text()
     True
     """
+    refuse_texts("playground", overwrite=overwrite)
     path = Path(file)
     before = get_rng_state()
     try:

@@ -18,6 +18,7 @@ import numpy as np
 from clearprop import marks
 from clearprop.errors import InputError, first_line, lesson
 from clearprop.files import make_room, replaceable, whole_file
+from clearprop.hints import refuse_texts
 from clearprop.interop.safetensors import load_safetensors, save_safetensors
 
 _FORMAT = "clearprop checkpoint 1"
@@ -38,6 +39,7 @@ def save_checkpoint(path: str | Path, state: Any, overwrite: bool = True) -> Non
     >>> load_checkpoint(path)
     {'epoch': 3, 'model': {'w': array([1., 1.])}, 0: (1.5, None)}
     """
+    refuse_texts("save_checkpoint", overwrite=overwrite)
     arrays: dict[str, Any] = {}
     tree = json.dumps(_to_json(state, "", arrays))
     save_safetensors(path, arrays, {"format": _FORMAT, "tree": tree}, overwrite)

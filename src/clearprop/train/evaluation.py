@@ -12,6 +12,7 @@ import numpy.typing as npt
 from clearprop.data import DataLoader, TensorDataset
 from clearprop.data.dataset import each
 from clearprop.errors import lesson
+from clearprop.hints import refuse_texts
 from clearprop.modes import no_grad
 from clearprop.tensor import Tensor
 from clearprop.train.metrics import Metric, named
@@ -77,6 +78,7 @@ def evaluate(
     >>> sorted(evaluate(model, nn.CrossEntropyLoss(), (inputs, np.zeros(5, int)), ["accuracy"]))
     ['accuracy', 'loss']
     """
+    refuse_texts("evaluate", stream=stream)
     if isinstance(data, (tuple, list)):
         data = TensorDataset(*pair("evaluate(data=)", data))
     if hasattr(data, "__getitem__"):

@@ -15,7 +15,7 @@ import numpy as np
 
 from clearprop.data.dataset import leaves
 from clearprop.errors import at_line, lesson
-from clearprop.hints import for_keywords
+from clearprop.hints import for_keywords, refuse_texts
 from clearprop.train import given
 from clearprop.train.average import Average
 from clearprop.train.callbacks import Callback, Run
@@ -134,6 +134,7 @@ def fit(
     >>> history["loss"][-1] < history["loss"][0] / 2
     True
     """
+    refuse_texts("fit", overwrite=overwrite, progress=progress)
     from clearprop import optim
 
     _check_arguments(more, other)

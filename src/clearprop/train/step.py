@@ -8,6 +8,7 @@ from typing import Any
 
 from clearprop.data.dataset import leaves
 from clearprop.errors import InputError, lesson
+from clearprop.hints import refuse_texts
 
 Step = Callable[[Any, Any], Any]
 
@@ -41,6 +42,7 @@ def training_step(
     >>> float(step(x, y)) > float(step(x, y))
     True
     """
+    refuse_texts("training_step", shared=shared)
     from clearprop.optim import clip_grad_norm_
 
     def updated() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from clearprop import tree
 from clearprop.errors import GradientError, at_line, lesson
+from clearprop.hints import refuse_texts
 from clearprop.modes import enable_grad, marks, mode, special
 from clearprop.op import describe
 from clearprop.tensor import Tensor
@@ -48,6 +49,7 @@ def value_and_grad(
     >>> slope.value, w.grad
     (np.float64(12.0), np.float64(6.0))
     """
+    refuse_texts("value_and_grad", has_aux=has_aux)
     checked("value_and_grad", f, other, "argnums has_aux")
 
     @functools.wraps(f)
@@ -71,6 +73,7 @@ def grad(
     >>> grad(lambda x, scale: scale * x**2, argnums=["x", "scale"])(3.0, scale=2.0)
     [np.float64(12.0), np.float64(9.0)]
     """
+    refuse_texts("grad", has_aux=has_aux)
     checked("grad", f, other, "argnums has_aux")
 
     @functools.wraps(f)

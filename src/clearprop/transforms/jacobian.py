@@ -11,6 +11,7 @@ import numpy as np
 
 from clearprop import tree
 from clearprop.errors import GradientError, at_line, lesson
+from clearprop.hints import refuse_texts
 from clearprop.modes import enable_grad
 from clearprop.op import describe
 from clearprop.tensor import Tensor
@@ -33,6 +34,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = Fal
     array([[3., 2.],
            [4., 0.]])
     """
+    refuse_texts("jacobian", has_aux=has_aux)
     return _jacobian("jacobian", f, argnums, has_aux, lambda entries, results: results <= entries)
 
 
@@ -65,6 +67,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
     array([[6., 4.],
            [4., 0.]])
     """
+    refuse_texts("hessian", has_aux=has_aux)
     checked("hessian", f, {}, "argnums has_aux")
     return _jacobian(
         "hessian", grad(f, argnums, has_aux=has_aux), argnums, has_aux, lambda entries, results: True

@@ -10,6 +10,7 @@ import numpy as np
 
 from clearprop import tree
 from clearprop.errors import GradientError, at_line, lesson
+from clearprop.hints import refuse_texts
 from clearprop.modes import enable_grad, mode
 from clearprop.op import describe
 from clearprop.tensor import Tensor
@@ -158,6 +159,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> value, pull(np.array([1.0, 10.0]))
     (array([1., 4.]), (array([ 2., 40.]),))
     """
+    refuse_texts("vjp", has_aux=has_aux)
     checked("vjp", f, {}, "has_aux")
     linear = Linearized(Arguments(f, tuple(range(len(primals))), primals, {}), has_aux)
     found = linear.value()
@@ -180,6 +182,7 @@ def jvp(
     >>> jvp(lambda x, y: np.sin(x) * y, (0.0, 2.0), (1.0, 0.0))
     (np.float64(0.0), np.float64(2.0))
     """
+    refuse_texts("jvp", has_aux=has_aux)
     checked("jvp", f, {}, "has_aux")
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, (tuple, list)):

@@ -12,6 +12,7 @@ from clearprop.data.reading.frames import from_frame, is_frame
 from clearprop.data.reading.sources import Source, source_of
 from clearprop.data.tables import Table
 from clearprop.errors import InputError, lesson
+from clearprop.hints import refuse_texts
 
 __all__ = ["Source", "read_table", "source_of"]
 
@@ -47,6 +48,7 @@ def read_table(
     >>> table.columns["town"], table.numbers("rain")[0]
     (['Bern', 'Uri'], array([1.5, nan]))
     """
+    refuse_texts("read_table", verbatim=verbatim)
     if decimal not in (None, ".", ","):
         raise InputError(lesson("read_table(decimal=)", 'wants "." or ","', repr(decimal)))
     spelling = Spelling(decimal, tuple(word.strip() for word in missing), day_first)

@@ -117,7 +117,7 @@ def _found(op: Any) -> Op:
 
 
 def _local(d: Any, z: Symbol, xs: list[Symbol]) -> Term | str | None:
-    return _read(d, z, *xs) if callable(d) else None if d is None else as_term(d)
+    return _read(inspect.unwrap(d), z, *xs) if callable(d) else None if d is None else as_term(d)
 
 
 def _read(rule: Callable[..., Any], *args: Any, **attrs: Any) -> Term | str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,9 +54,8 @@ class Arrow:
         """The local derivative: an array for elementwise ops, a number between numbers, else None."""
         node, i = self.node, self.i
         if self.op.derivatives:
-            d = self.op.derivatives[i]
             with np.errstate(all="ignore"):
-                return d(node._value, *node.values) if callable(d) else d
+                return self.op.slope(i, node._value, *node.values)
         if is_number(node._value) and is_number(node.values[i]):
             return self.sent(node._value.dtype.type(1))
         return None
@@ -72,7 +72,7 @@ class Arrow:
         """The local derivative of an elementwise op as mathematics; it does not depend on shapes."""
         d = self.op.derivatives[self.i] if self.op.derivatives else None
         z, xs = self.symbols
-        return _read(d, _one(z), *map(_one, xs))
+        return _read(inspect.unwrap(d) if callable(d) else d, _one(z), *map(_one, xs))
 
     def rule(self, g: Symbol) -> Term | None:
         """Return the whole rule as mathematics, of the gradient `g` that arrives, broadcasting undone."""

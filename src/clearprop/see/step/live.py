@@ -7,6 +7,7 @@ along an arrow in any lane. What an entry is made of is the op's own derivative 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -260,7 +261,8 @@ def _slope(step: Step) -> Callable[..., Any] | None:
     if step.local is None or np.ndim(step.g) or np.ndim(step.amount):
         return None
     if op.derivatives:
-        return op.derivatives[step.i] if callable(op.derivatives[step.i]) else None
+        slope = op.derivatives[step.i]
+        return inspect.unwrap(slope) if callable(slope) else None
     one = step.node._value.dtype.type(1)
     return lambda z, *xs: _amount(step, one, z, list(xs))
 
