@@ -3,6 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+import clearprop
 
 
 def modules_after(statement: str) -> set[str]:
@@ -21,6 +26,40 @@ def test_importing_clearprop_loads_no_subpackage_and_no_optional_package():
     assert foreign == set()
     for name in ("nn", "optim", "data", "train", "see", "check", "compiler", "cli"):
         assert f"clearprop.{name}" not in loaded
+
+
+FIRST = """
+import importlib, os, sys, numpy
+for name in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            print(name, error, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_every_module_beside_the_package_can_be_the_first_to_be_imported():
+    """`from clearprop import marks` asks the package for the name before it looks for the file."""
+    folder = Path(clearprop.__file__).parent
+    names = [f"clearprop.{path.stem}" for path in folder.glob("*.py") if not path.stem.startswith("_")]
+    names += ["clearprop.interop.safetensors", "clearprop.train.checkpoint", "clearprop.nn.module"]
+
+    ended = subprocess.run([sys.executable, "-c", FIRST, *names], capture_output=True, text=True, check=True)
+
+    assert len(names) > 30
+    assert ended.stdout == ""
+
+
+def test_a_module_is_imported_by_name_and_brings_no_other_subpackage():
+    loaded = modules_after("from clearprop import marks")
+
+    assert "clearprop.marks" in loaded
+    assert loaded.isdisjoint({"clearprop.nn", "clearprop.optim", "clearprop.train", "clearprop.data"})
 
 
 def test_subpackages_come_when_they_are_asked_for():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import importlib.util
+import sys
 from typing import Any
 
 from clearprop import hints, loops, ops, tree
@@ -152,6 +154,9 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_LATER[name]), name)
     if name in _ops:  # clearprop.tanh, clearprop.softmax, ...: every op by its name
         return _ops[name]
+    whole = f"clearprop.{name}"  # `from clearprop import marks` asks here before it looks for the file
+    if not name.startswith("__") and whole not in sys.modules and importlib.util.find_spec(whole):
+        return importlib.import_module(whole)
     raise hints.unknown(__name__, name, __dir__())
 
 

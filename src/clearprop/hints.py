@@ -360,10 +360,11 @@ def refuse_call(name: str, signature: inspect.Signature, args: tuple[Any, ...], 
     """Raise TypeError where arguments do not fit a signature, saying all that it takes.
 
     >>> import inspect
-    >>> refuse_call("f", inspect.signature(lambda x, y=2: x), (), {})
+    >>> refuse_call("f", inspect.signature(lambda x, y=2: x), (), {})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     TypeError: f(...): takes x, y=2: missing a required argument: 'x'.
+      At ...
     """
     try:
         signature.bind(*args, **kwargs)
