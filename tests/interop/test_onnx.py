@@ -244,6 +244,29 @@ def test_a_recurrent_layer_is_an_operator_for_each_of_its_layers(kind, take, tmp
         same(tmp_path / "m.onnx", model, SEQUENCE)
 
 
+def test_results_in_tuples_within_tuples_are_outputs_in_order(tmp_path):
+    layer = nn.LSTM(3, 4, 2, batch_first=True)
+    x = np.random.default_rng(2).standard_normal((5, 6, 3)).astype(np.float32)
+    save_onnx(tmp_path / "m.onnx", layer, x)
+    session = runtime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+
+    assert [z.name for z in session.get_outputs()] == ["output", "output_1", "output_2"]
+    for rows in (1, 5, 8):
+        given = np.resize(x, (rows, 6, 3))
+        h, (last, cell) = layer(given)
+        for found, wanted in zip(session.run(None, {"input": given}), (h, last, cell), strict=True):
+            np.testing.assert_allclose(found, wanted.value, atol=1e-6)
+
+
+def test_a_result_that_is_none_is_no_output(tmp_path):
+    save_onnx(tmp_path / "m.onnx", lambda x: (x * 2.0, None, (x + 1.0,)), np.ones((2, 3), np.float32))
+    session = runtime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+
+    assert len(session.get_outputs()) == 2
+    with pytest.raises(TypeError, match="wants a function that returns results"):
+        save_onnx(tmp_path / "none.onnx", lambda x: None, np.ones((2, 3), np.float32))
+
+
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_a_recurrent_layer_begins_from_a_state_that_is_given(kind, tmp_path):
     model = Walking(kind(8, 4, num_layers=2, batch_first=True), TAKES["outputs"], start=True)

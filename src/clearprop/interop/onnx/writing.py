@@ -49,6 +49,7 @@ def save_onnx(
     of the inputs may have any length later: `f` is recorded with two lengths, what differs between them is
     computed when the file is run, and the same file has to come of every pair of lengths that
     `clearprop.rows` names. Inputs that have no first axis of one length are written for their shapes alone.
+    Results in tuples become `output`, `output_1`, ..., in order.
 
     Raises NotImplementedError for ops that have no translation, all by name, and ValueError where what is
     computed depends on the batch in a way that is no length; InputError, without `overwrite`, where there is
@@ -151,12 +152,21 @@ def _run(f: Callable[..., Any], arrays: list[Any]) -> tuple[list[Tensor], list[T
     leaves = [Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
     with observed(_Looking(remembers=True)):
         result = f(*leaves)
-    outputs = list(result) if isinstance(result, (tuple, list)) else [result]
+    outputs = _flat(result)
+    if not outputs:
+        raise TypeError(lesson("save_onnx(path, f, x)", "wants a function that returns results", "none"))
     for z in outputs:
         if not isinstance(z, Tensor):
             wanted = "wants a function whose results depend on its inputs"
             raise TypeError(lesson("save_onnx(path, f, x)", wanted, type(z).__name__))
     return leaves, outputs
+
+
+def _flat(result: Any) -> list[Any]:
+    """Return the results in order, those of tuples and lists within too; a None is no result."""
+    if isinstance(result, (tuple, list)):
+        return [z for part in result for z in _flat(part)]
+    return [] if result is None else [result]
 
 
 class _Walk:
