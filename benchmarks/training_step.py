@@ -6,7 +6,7 @@ turns: a slice of each, many rounds, the median of all steps (of rounds of 16 wh
 100 MFLOP, since reading a clock takes a tenth of a microsecond). A quick look: `--quick`; one row: `--only
 784-128-10`; what the second core gives: `--threads`; whether the bits are the same for 1, 2, 4 and 8 threads,
 more than there are cores too: `--threads 1 2 4 8`; everybody beside a process that keeps one core busy:
-`--busy`; whole networks beside PyTorch: `--nets`.
+`--busy`; whole networks beside PyTorch: `--nets`, on one core each and in CPU time: `--nets --one-core`.
 """
 
 from __future__ import annotations
@@ -298,6 +298,7 @@ def main() -> None:
         metavar="N",
         help="the llvm executor on one core and on all; with numbers: whether the bits are the same for each",
     )
+    parser.add_argument("--one-core", action="store_true", help="nets on one core each, in CPU time")
     parser.add_argument("--busy", action="store_true", help="beside a process that spins on one core")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--rounds", type=int, default=0, help="how often each takes a turn")
@@ -311,7 +312,8 @@ def main() -> None:
         return
     if options.nets is not None:
         print(", ".join(f"{k} {v}" for k, v in facts().items()))
-        compare(options.nets, options.rounds or (2 if options.quick else 6), 0.5 if options.quick else 2.0)
+        rounds, seconds = options.rounds or (2 if options.quick else 6), 0.5 if options.quick else 2.0
+        compare(options.nets, rounds, seconds, options.one_core)
         return
     if options.threads:
         wrong = [name for name in options.only or ROWS if not same_bits(ROWS[name], options.threads)]

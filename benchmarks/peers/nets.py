@@ -1,13 +1,15 @@
 """Training steps of whole networks, each written once and built of either library's layers.
 
 `python benchmarks/training_step.py --nets` prints for each network and contender the milliseconds of a step,
-the seconds of the first, and the megabytes at most that steps took beside what was there before; and the best
+the seconds of the first two, and the megabytes at most that steps took beside what was there before; and the best
 peer over our best. Every contender runs in a process of its own; they take turns. JAX has no layers: its
-networks are written out in `nets_jax.py`. PyTorch's have channels first (eager) and last (fused).
+networks are written out in `nets_jax.py`. PyTorch's have channels first (eager) and last (fused). With
+`--one-core` each is kept to one core and all times are CPU time, which a busy machine lengthens little.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import subprocess
@@ -227,30 +229,43 @@ def peak() -> int:
     return 1024 * int(found[1]) if found else 0
 
 
-def work(contender: str, name: str) -> None:
-    """Print the seconds of the first step, of a round of steps for each line read, and then megabytes."""
+def work(contender: str, name: str, *one_core: str) -> None:
+    """Print the seconds of the first two steps, of a round of steps for each line read, and then megabytes."""
+    clock = time.perf_counter
+    if one_core:
+        cores, clock = sorted(os.sched_getaffinity(0)), time.process_time
+        os.sched_setaffinity(0, {cores[os.getppid() % len(cores)]})  # all contenders on the same
     step, before = stepper(contender, name), peak()
-    started = time.perf_counter()
+    started = clock()
     step()
-    print(time.perf_counter() - started, flush=True)
+    step()  # an optimizer makes its memory in the first: it is the second that is compiled
+    print(clock() - started, flush=True)
     for line in sys.stdin:
-        taken, until = [], time.perf_counter() + float(line)
-        while not taken or time.perf_counter() < until:
-            started = time.perf_counter()
+        taken, until = [], clock() + float(line)
+        while not taken or clock() < until:
+            started = clock()
             step()
-            taken.append(time.perf_counter() - started)
+            taken.append(clock() - started)
         print(statistics.median(taken), flush=True)
     print((peak() - before) / 1e6, flush=True)
 
 
-def compare(only: list[str], rounds: int, seconds: float) -> None:
-    """Print the table: a step, the first, megabytes; and the best peer over our best."""
+def compare(only: list[str], rounds: int, seconds: float, one_core: bool = False) -> None:
+    """Print the table: a step, the first two, megabytes; and the best peer over our best."""
+    how = ["--one-core"] * one_core
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"} if one_core else None
     head = "".join(f"{c:>24}" for c in CONTENDERS)
-    print(f"{'ms a step | s the first | MB':30}{head}   best peer / ours")
+    print(f"{'ms a step | s first two | MB':30}{head}   best peer / ours")
     for name in only or NETS:
         command = [sys.executable, str(Path(__file__).resolve())]
         running = [
-            subprocess.Popen([*command, c, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                [*command, c, name, *how],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
             for c in CONTENDERS
         ]
         firsts = [_number(p) for p in running]
