@@ -1,8 +1,8 @@
 """Training steps of whole networks, each written once and built of either library's layers.
 
 `python benchmarks/training_step.py --nets` prints for each network and contender the milliseconds of a step,
-the seconds of the first two, and the megabytes at most that steps took beside what was there before; and the best
-peer over our best. Every contender runs in a process of its own; they take turns. JAX has no layers: its
+the seconds of the first two, and the megabytes at most that steps took beside what was there before; and the
+best peer over our best. Every contender runs in a process of its own; they take turns. JAX has no layers: its
 networks are written out in `nets_jax.py`. PyTorch's have channels first (eager) and last (fused). With
 `--one-core` each is kept to one core and all times are CPU time, which a busy machine lengthens little.
 """
@@ -230,7 +230,7 @@ def peak() -> int:
 
 
 def work(contender: str, name: str, *one_core: str) -> None:
-    """Print the seconds of the first two steps, of a round of steps for each line read, and then megabytes."""
+    """Print the seconds of the first two steps, for each line read those of a step, and then megabytes."""
     clock = time.perf_counter
     if one_core:
         cores, clock = sorted(os.sched_getaffinity(0)), time.process_time
