@@ -301,9 +301,15 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     >>> nearest("tnah", ["tanh", "sigmoid"])
     ['tanh']
     """
+    return list(_nearest(name, tuple(known)))
+
+
+@functools.lru_cache(maxsize=256)
+def _nearest(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return it for words that may be asked for often: a name is looked up in vain at each `hasattr`."""
     import difflib  # here, since no import of clearprop alone needs it
 
-    return difflib.get_close_matches(name, list(known), n=1)
+    return tuple(difflib.get_close_matches(name, known, n=1))
 
 
 def for_keywords(names: Iterable[str], known: Iterable[str] = ()) -> str:

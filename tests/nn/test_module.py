@@ -272,3 +272,35 @@ def test_a_plain_dict_of_modules_is_refused_too():
     module = nn.Module()
     with pytest.raises(TypeError, match=r"a plain dict hides its parameters.*\n.*Linear.\n.*nn.ModuleDict"):
         module.heads = {"price": nn.Linear(1, 1)}
+
+
+def test_what_is_asked_before_each_compiled_call_makes_no_hint(monkeypatch):
+    """A name that a module does not have costs a search for the nearest: 2.6 ms a step once."""
+    from clearprop.nn import module
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.pieces = nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+
+    outer, asked = Outer(), []
+    monkeypatch.setattr(module, "nearest", lambda name, known: asked.append(name) or [])
+    structure_before = outer.structure()
+    assert outer.structure() == structure_before
+    outer.inner = nn.Linear(2, 2)
+    assert outer.structure() != structure_before
+    assert asked == []
+    assert not hasattr(outer, "requires_grade")
+    assert asked == ["requires_grade"]
+
+
+def test_a_name_that_is_asked_for_again_and_again_is_looked_for_once(monkeypatch):
+    import difflib
+
+    counted, found = [], difflib.get_close_matches
+    monkeypatch.setattr(difflib, "get_close_matches", lambda *a, **k: counted.append(a) or found(*a, **k))
+    layer = nn.Linear(2, 2)
+    assert not any(hasattr(layer, "in_featurez") for _ in range(50))
+    with pytest.raises(AttributeError, match="Try in_features"):
+        layer.in_featurez
+    assert len(counted) == 1

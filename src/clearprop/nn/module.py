@@ -503,6 +503,8 @@ def _identity(value: Any) -> Any:
     """Return what tells this value from another that would be computed with differently."""
     if isinstance(value, (tuple, list, dict)):
         return repr(value)
+    if isinstance(value, Module):  # asked before each compiled call: to miss an attribute makes a hint
+        return id(value), None
     return id(value), getattr(value, "requires_grad", None)
 
 

@@ -21,10 +21,11 @@ def is_count(value: Any) -> bool:
 class Average:
     """The mean of a model's parameters over the steps, or the epochs, of a run.
 
-    With `ema=d`, after every step, mean = d' mean + (1 - d') w with d' = min(d, (1 + n) / (10 + n)) after n
-    steps, so that the start is forgotten. With `swa=e`, from epoch e on, the plain mean of the epochs' last
-    weights. Sources: Polyak and Juditsky, 1992; Izmailov et al., "Averaging weights leads to wider optima and
-    better generalization", 2018. Raises ValueError for a decay outside [0, 1), and for both at once.
+    With `ema=d`, after every step, mean = d' mean + (1 - d') w with d' = min(d, (1 + n) / (10 + n)) for the n
+    steps before it, so that the start is forgotten. With `swa=e`, from epoch e on, the plain mean of the
+    epochs' last weights. Sources: Polyak and Juditsky, 1992; Izmailov et al., "Averaging weights leads to
+    wider optima and better generalization", 2018. Raises ValueError for a decay outside [0, 1), and for both
+    at once.
     """
 
     ema: float | int | None
