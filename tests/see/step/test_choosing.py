@@ -54,6 +54,17 @@ def test_a_node_may_come_when_all_its_users_have(page):
     assert shown.text_content("#order") == "Your order: e, d, c, b, a"
 
 
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_the_drawing_fits_the_window_and_fills_it(page, width):
+    shown = page(*lecture())
+    shown.set_viewport_size({"width": width, "height": 800})
+    box = shown.locator(".drawing svg").bounding_box()
+
+    assert box["x"] + box["width"] <= width
+    assert box["width"] >= min(0.9 * width, 900)
+    assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_the_gradients_are_those_of_the_pass(page):
     shown = page(*lecture())
     choose(shown, "e", "c")
