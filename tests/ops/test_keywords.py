@@ -36,6 +36,12 @@ CALLS = {
     "divide.reduce": lambda x: np.divide.reduce(x, axis=0, keepdims=True),
     "logaddexp.reduce": lambda x: np.logaddexp.reduce(x, axis=1),
     "hypot.reduce": lambda x: np.hypot.reduce(x, initial=1.0),
+    "hypot.reduce, two axes": lambda x: np.hypot.reduce(x, axis=(1, 0), keepdims=True),
+    "hypot.reduce, all": lambda x: np.hypot.reduce(x, axis=None, initial=2.0),
+    "hypot.reduce, no axis": lambda x: np.hypot.reduce(x, axis=()),
+    "hypot.reduce, one entry": lambda x: np.hypot.reduce(x[:1]),
+    "fmax.reduce, all": lambda x: np.fmax.reduce(x, axis=(0, 1)),
+    "maximum.reduce, from None": lambda x: np.maximum.reduce(x, initial=None),
     "add.accumulate": lambda x: np.add.accumulate(x),
     "multiply.accumulate": lambda x: np.multiply.accumulate(x, axis=1),
     "maximum.accumulate": lambda x: np.maximum.accumulate(x, axis=-1),
@@ -107,7 +113,21 @@ def test_any_shape(call, shape):
     np.testing.assert_array_equal(found.value, expected)
 
 
+@pytest.mark.parametrize("start", [True, False, None, 2.0])
+@pytest.mark.parametrize("ufunc", [np.logical_and, np.logical_or])
+def test_all_and_any_begin_where_they_are_told_to(ufunc, start):
+    for x in (X, X * 0, X[:0]):
+        if start is not None or x.size:
+            found, expected = ufunc.reduce(Tensor(x), initial=start), ufunc.reduce(x, initial=start)
+
+            np.testing.assert_array_equal(found.value, expected)
+
+
 REFUSED = {
+    "an order over two axes": (lambda t: np.subtract.reduce(t, axis=(0, 1)), ValueError, "not reorderable"),
+    "no entries, from None": (lambda t: np.add.reduce(t[:0], initial=None), ValueError, "zero-size"),
+    "an axis twice": (lambda t: np.hypot.reduce(t, axis=(0, 0)), ValueError, "duplicate"),
+    "all, as floats": (lambda t: np.logical_and.reduce(t, dtype=np.float32), TypeError, "No loop matching"),
     "a ufunc where": (lambda t: np.exp(t, where=MASK), TypeError, "np.where"),
     "into an array": (lambda t: np.exp(t, out=np.empty((3, 4))), TypeError, "without out="),
     "a sum into an array": (lambda t: np.sum(t, 0, None, np.empty(4)), TypeError, "without out="),

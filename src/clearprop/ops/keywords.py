@@ -96,7 +96,7 @@ def _extreme(name: str) -> Callable[..., Any]:
         without_out(called, out)
         x = as_array(x)
         mask = mask_of(called, where, x)
-        if initial is ABSENT:
+        if initial is ABSENT or initial is None:
             if mask is not None:
                 wanted = "wants initial= beside where=: there may be no entry that counts"
                 raise ValueError(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from clearprop.errors import lesson
 from clearprop.ops.keywords import ABSENT, without_out
@@ -75,33 +76,47 @@ def reduced(
     without_out(name, out)
     if ufunc.nin != 2 or ours is None:
         raise TypeError(lesson(name, "wants a ufunc of two inputs that has a rule"))
-    function = _FUNCTIONS.get(ufunc.__name__)
-    if function is not None:
-        how: dict[str, Any] = {"where": where, "keepdims": keepdims, "axis": axis}
-        how |= {} if initial is ABSENT else {"initial": initial}
-        if function in (np.all, np.any):
-            how.pop("initial", None)
-        return wider[function](x if dtype is None else x.astype(dtype), **how)
+    if ufunc.__name__ in _FUNCTIONS:
+        return _by_function(ufunc, x, initial, dtype, {"where": where, "keepdims": keepdims, "axis": axis})
     if where is not True:
-        raise TypeError(
-            lesson(
-                f"{name}(where=)",
-                "is known of sums, products and extremes",
-                hint="np.where with what changes nothing",
-            )
-        )
-    axis = normalize_axis_index(
-        (axis if np.ndim(axis) == 0 else axis[0]) if x.ndim > 1 or axis is not None else 0, x.ndim
-    )
-    parts = [*_slices(x if dtype is None else x.astype(dtype), axis)]
+        hint = "np.where with what changes nothing"
+        raise TypeError(lesson(f"{name}(where=)", "is known of sums, products and extremes", hint=hint))
+    ufunc.reduce(np.ones((1,) * x.ndim, x.dtype), axis=axis)  # NumPy refuses what it has no order for
+    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    parts = [*_along(x if dtype is None else x.astype(dtype), axes)]
     if initial is not ABSENT and initial is not None:
         parts = [as_array(initial), *parts]
     if not parts:
-        if ufunc.identity is None:
+        if ufunc.identity is None or initial is None:
             raise ValueError(lesson(name, "has no result for no entries", f"shape {x.shape}"))
-        parts = [np.full((*x.shape[:axis], *x.shape[axis + 1 :]), ufunc.identity)]
+        parts = [np.full([n for i, n in enumerate(x.shape) if i not in axes], ufunc.identity)]
+    elif len(parts) == 1 and initial is ABSENT and ufunc.identity is not None and x.dtype.kind == "f":
+        parts = [np.asarray(ufunc.identity, x.dtype), *parts]  # one entry: its hypot is its size
     z = functools.reduce(ufunc, parts)
-    return np.expand_dims(z, axis) if keepdims else z
+    return np.expand_dims(z, axes) if keepdims else z
+
+
+def _by_function(ufunc: Any, x: Any, initial: Any, dtype: Any, how: dict[str, Any]) -> Any:
+    """Answer with the function that is NumPy's name for it, such as `np.sum`."""
+    function = _FUNCTIONS[ufunc.__name__]
+    has_start = initial is not ABSENT and initial is not None
+    if initial is None and not x.size:  # NumPy says whether there is a result
+        ufunc.reduce(np.empty(x.shape, bool), axis=how["axis"], initial=None)
+    if function in (np.all, np.any):
+        if dtype is not None:
+            ufunc.reduce(np.ones((1,) * x.ndim, bool), axis=(), dtype=dtype)  # NumPy refuses all but bool
+        z = wider[function](x, **how)
+        return ufunc(z, bool(initial)) if has_start else z
+    how |= {"initial": initial} if has_start else {}
+    return wider[function](x if dtype is None else x.astype(dtype), **how)
+
+
+def _along(x: Any, axes: tuple[int, ...]) -> Any:
+    """Yield what is made one: the parts of `x` by place on these axes, the last of them fastest."""
+    rows = np.moveaxis(x, axes, range(len(axes)))
+    rest = rows.shape[len(axes) :]
+    count = math.prod(rows.shape[: len(axes)])
+    return _slices(rows.reshape((count, *rest)), 0)
 
 
 def _slices(x: Any, axis: int) -> Any:
