@@ -1,6 +1,7 @@
 """PyTorch's weight files, without PyTorch: what is written is read back, and nothing in a file is run."""
 
 import io
+import json
 import os
 import pickle
 import random
@@ -13,6 +14,7 @@ from clearprop import nn
 from clearprop.errors import InputError
 from clearprop.interop import load_pt, load_weights, save_pt
 from clearprop.interop.pytorch import without_prefix
+from clearprop.interop.safetensors import save_safetensors
 
 STATE = {
     "w": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -211,3 +213,56 @@ def test_a_file_of_pytorch_s_own_is_replaced(tmp_path):
     save_pt(tmp_path / "weights.pt", {"w": np.zeros(2)})
 
     assert load_pt(tmp_path / "weights.pt")["w"].tolist() == [0, 0]
+
+
+def sharded(folder, state, **changed):
+    """Write a state into two files and an index, as large models come."""
+    names = list(state)
+    parts = {"model-00001-of-00002.safetensors": names[:2], "model-00002-of-00002.safetensors": names[2:]}
+    for file, some in parts.items():
+        save_safetensors(folder / file, {name: state[name] for name in some}, overwrite=True)
+    index = {name: file for file, some in parts.items() for name in some} | changed
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+
+
+def test_weights_in_several_files_are_read_by_their_index(tmp_path):
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    state = {name: np.array(x) for name, x in model.state_dict().items()}
+    sharded(tmp_path, state)
+    for path in (tmp_path, tmp_path / "model.safetensors.index.json"):
+        found = load_weights(path)
+
+        assert found.keys() == state.keys()
+        for name, x in state.items():
+            np.testing.assert_array_equal(found[name], x)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"0.bias": "../model-00001-of-00002.safetensors"}, "names of files beside the index"),
+        ({"0.bias": "/etc/passwd"}, "names of files beside the index"),
+        ({"0.bias": "model-00002-of-00002.safetensors"}, "has no 0.bias"),
+        ({"more": "model-00001-of-00002.safetensors"}, "has no more"),
+    ],
+)
+def test_an_index_that_names_what_is_not_there_is_refused(changed, said, tmp_path):
+    sharded(
+        tmp_path,
+        {
+            name: np.array(x)
+            for name, x in nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)).state_dict().items()
+        },
+        **changed,
+    )
+
+    with pytest.raises(InputError, match=said):
+        load_weights(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"weight_map": 3}', "[" * 100_000])
+def test_an_index_that_is_none_is_refused(text, tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text(text)
+
+    with pytest.raises(InputError, match="wants an index with a weight_map"):
+        load_weights(tmp_path)

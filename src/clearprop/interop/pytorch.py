@@ -9,13 +9,16 @@ before anything of it is imported.
 from __future__ import annotations
 
 import io
+import json
 import math
+import os
 import pickle
 import struct
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -218,11 +221,15 @@ def _refused(wanted: str, got: str = "", hint: str = "") -> InputError:
 def load_weights(path: Any, prefix: str = "module.") -> dict[str, Any]:
     """Return the arrays of a state dict from a `.pt`, `.pth`, `.bin` or `.safetensors` file, by name.
 
-    A dict around it under `state_dict`, `model` or `model_state_dict` is opened; `prefix`, which a wrapper
-    such as DataParallel left, is taken away where all names have it.
+    Of a model in several files it takes the index that says which array is in which, as HuggingFace writes it
+    (`model.safetensors.index.json`), or the folder where that lies. A dict around it under `state_dict`,
+    `model` or `model_state_dict` is opened; `prefix`, which a wrapper such as DataParallel left, is taken
+    away where all names have it.
     """
     from clearprop.interop.safetensors import load_safetensors
 
+    if os.path.isdir(path) or str(path).endswith(".index.json"):
+        return without_prefix(_of_shards(Path(path)), prefix)
     if str(path).endswith(".safetensors"):
         return without_prefix(load_safetensors(path)[0], prefix)
     found = load_pt(path)
@@ -233,6 +240,36 @@ def load_weights(path: Any, prefix: str = "module.") -> dict[str, Any]:
         raise _refused("wants a state dict", type(found).__name__, "load_pt(path) to look at what it holds")
     arrays = {k: v.array if isinstance(v, Trained) else v for k, v in found.items()}
     return without_prefix({k: v for k, v in arrays.items() if isinstance(v, np.ndarray)}, prefix)
+
+
+def _of_shards(path: Path) -> dict[str, Any]:
+    """Return what an index says that the files beside it hold; InputError where they do not."""
+    called, hint = "load_weights(path)", "model.safetensors.index.json and the files that it names"
+    found = sorted(path.glob("*.index.json")) if path.is_dir() else [path]
+    if len(found) != 1:
+        got = ", ".join(p.name for p in found) or f"none in {path}"
+        raise InputError(lesson(called, "wants a folder with one index of files", got, hint=hint))
+    try:
+        index = json.loads(found[0].read_bytes())["weight_map"]
+        files = {str(name): str(file) for name, file in index.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        got = f"{type(error).__name__}: {error}"[:100]
+        raise InputError(lesson(called, "wants an index with a weight_map", got, hint=hint)) from error
+    outside = [
+        file for file in files.values() if Path(file).name != file or "\\" in file or file in ("", "..")
+    ]
+    if outside:
+        got = f"{outside[0]!r}"
+        raise InputError(lesson(called, "wants names of files beside the index", got, hint=hint))
+    arrays: dict[str, Any] = {}
+    for file in dict.fromkeys(files.values()):
+        held = load_weights(found[0].parent / file, prefix="")
+        arrays |= {name: x for name, x in held.items() if files.get(name) == file}
+    lacking = [name for name in files if name not in arrays]
+    if lacking:
+        got = f"{files[lacking[0]]} has no {lacking[0]}"
+        raise InputError(lesson(called, "wants all arrays that the index names", got, hint=hint))
+    return {name: arrays[name] for name in files}
 
 
 def without_prefix(state: Mapping[str, Any], prefix: str = "module.") -> dict[str, Any]:
