@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearprop.data import DataLoader, Subset, TensorDataset
+from clearprop.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 
 def numbers(loader):
@@ -157,3 +157,26 @@ def test_workers_are_whole_numbers(options):
 def test_what_would_be_passed_over_is_refused(options, kind, match):
     with pytest.raises(kind, match=match):
         DataLoader(np.arange(10.0), **options)
+
+
+class Once(IterableDataset):
+    def __init__(self, samples):
+        self.left = iter(samples)
+
+    def __iter__(self):
+        return self.left
+
+
+def test_what_ends_with_its_first_epoch_is_refused_in_the_next():
+    loader = DataLoader(Once([np.zeros(1), np.ones(1), np.ones(1)]), 2)
+
+    assert len(list(loader)) == 2
+    with pytest.raises(ValueError, match=r"next epoch: wants a Once that can be gone through again"):
+        list(loader)
+
+
+def test_a_stream_that_was_empty_before_may_be_empty_again():
+    loader = DataLoader(Once([]), 2)
+
+    assert list(loader) == []
+    assert list(loader) == []

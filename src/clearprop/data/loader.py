@@ -110,6 +110,7 @@ class DataLoader:
         self._seeded = seed is not None or generator is not None
         self.generator = _generator(seed, generator)
         self._start = self.generator.bit_generator.state  # of the generator, as the current epoch began
+        self._gave = False  # whether the epoch before gave a batch of samples that come
         self._given = 0  # batches of the current epoch that were given out
         self._epoch, self._is_new = 0, True  # how many were begun before; whether the current one is not yet
 
@@ -240,9 +241,19 @@ class DataLoader:
     def _flow(self, words: tuple[int, ...]) -> Iterator[Any]:
         make = Incoming(self.dataset, self.batch_size, self.drop_last, self.collate, self.collate_fn)
         if self.num_workers:
-            yield from self._workforce.stream(make, words)
+            batches = self._workforce.stream(make, words)
         else:
-            yield from flowing(make, words) if words else make
+            batches = flowing(make, words) if words else iter(make)
+        gave = False
+        for batch in batches:
+            gave = True
+            yield batch
+        if self._gave and not gave:
+            wanted = f"wants a {type(self.dataset).__name__} that can be gone through again"
+            where = "What one iterator has given is gone: every later epoch is empty."
+            hint = "a class whose __iter__ opens the source anew, or list(...)"
+            raise ValueError(lesson("DataLoader, next epoch", wanted, "no batch came", where, hint))
+        self._gave = gave
         self._ended()
 
     def _ended(self) -> None:

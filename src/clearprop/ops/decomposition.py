@@ -635,7 +635,7 @@ def eig(x: Any) -> Any:
 
     Complex vectors are turned as LAPACK turns them: the largest entry of each is real.
 
-    >>> eig(np.array([[1.0, 2.0], [0.0, 3.0]])).eigenvalues
+    >>> eig(np.array([[1.0, 2.0], [0.0, 3.0]])).eigenvalues.real
     array([1., 3.])
     """
     z = _whichever(x, "eig")

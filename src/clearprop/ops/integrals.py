@@ -28,12 +28,14 @@ def _of(name: str, *xs: Any) -> Any:
 
 def gamma_density(a: Any, x: Any) -> Any:
     """x^(a - 1) exp(-x) / gamma(a): the slope of gammainc(a, x)."""
-    return np.exp(_of("xlogy", a - 1.0, x) - x - _of("gammaln", a))
+    return np.exp(
+        _of("xlogy", a - 1.0, x) - x - _of("gammaln", a * 1.0)
+    )  # of short integers SciPy's is short
 
 
 def beta_density(a: Any, b: Any, x: Any) -> Any:
     """x^(a - 1) (1 - x)^(b - 1) / beta(a, b): the slope of betainc(a, b, x)."""
-    return np.exp(_of("xlogy", a - 1.0, x) + _of("xlog1py", b - 1.0, -x) - _of("betaln", a, b))
+    return np.exp(_of("xlogy", a - 1.0, x) + _of("xlog1py", b - 1.0, -x) - _of("betaln", a * 1.0, b * 1.0))
 
 
 def student_density(df: Any, t: Any) -> Any:
@@ -108,7 +110,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("betaincinv",   (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, y: 1 / beta_density(a, b, z),  doc="the x with betainc(a, b, x) = y; those by a and b are refused", singular=True)
     # --- distributions --------------------------------------------------------------------------------------
     _enter("stdtr",        (_POSITIVE, _ANY),      no_rule, lambda z, df, t: student_density(df, t),               doc="the share of Student's t below t; that by df is refused")
-    _enter("pdtr",         (_POSITIVE, _POSITIVE), no_rule, lambda z, k, m: -np.exp(_of("xlogy", np.floor(k), m) - m - _of("gammaln", np.floor(k) + 1)), doc="the share of a Poisson distribution up to k; none by k", singular=True)
+    _enter("pdtr",         (_POSITIVE, _POSITIVE), no_rule, lambda z, k, m: -np.exp(_of("xlogy", np.floor(k), m) - m - _of("gammaln", np.floor(k) + 1.0)), doc="the share of a Poisson distribution up to k; none by k", singular=True)
     _enter("owens_t",      (_POSITIVE, _ANY),      lambda z, h, a: -0.5 * DENSITY * np.exp(-0.5 * h * h) * ops["erf"](a * h * math.sqrt(0.5)), lambda z, h, a: np.exp(-0.5 * h * h * (1 + a * a)) / (2 * math.pi * (1 + a * a)), doc="Owen's T(h, a)")
     # --- relatives of exp and erf ---------------------------------------------------------------------------
     _enter("erfcx",        _ANY,                   lambda z, x: 2 * x * z - TWO_OVER_ROOT_PI,               doc="exp(x^2) erfc(x)", singular=True)

@@ -62,7 +62,9 @@ def poly(roots: Any) -> Any:
     array([ 1., -3.,  2.])
     """
     z = np.atleast_1d(as_array(roots))
+    of_real_matrix = False
     if z.ndim == 2 and z.shape[0] == z.shape[1] and z.shape[0]:
+        of_real_matrix = z.dtype.kind != "c"
         z = eigenvalues_of_any(z)
     if z.ndim != 1:
         raise ValueError(lesson("np.poly(roots)", "wants a vector, or a square matrix", f"shape {z.shape}"))
@@ -74,6 +76,8 @@ def poly(roots: Any) -> Any:
     for i in range(z.shape[0]):
         last = np.zeros(1, z.dtype)
         p = np.concatenate([p, last]) - np.concatenate([last, z[i] * p])
+    if of_real_matrix:
+        return np.real(p)
     if z.dtype.kind == "c":
         there = getattr(z, "value", z)
         if np.all(np.sort(there) == np.sort(there.conjugate())):
