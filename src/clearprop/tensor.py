@@ -142,7 +142,7 @@ class Tensor(ChangedByHand, Shared):
 
     @property
     def size(self) -> int:
-        """The number of entries."""
+        """The number of entries, as in NumPy; PyTorch's `t.size(0)` is `t.shape[0]`."""
         return self._value.size  # type: ignore[no-any-return]
 
     @property
@@ -459,20 +459,24 @@ class Tensor(ChangedByHand, Shared):
         return ops["mean"](self, **other) if other else ops["mean"](self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
+        """Return the largest entries alone, as NumPy does; which they are says `argmax` (PyTorch: a pair)."""
         return ops["max"](self, **other) if other else ops["max"](self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
+        """Return the smallest entries alone, as NumPy does; which they are says `argmin` (PyTorch: a pair)."""
         return ops["min"](self, **other) if other else ops["min"](self, axis=axis, keepdims=keepdims)
 
     def prod(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
         return ops["prod"](self, **other) if other else ops["prod"](self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False, **other: Never) -> Tensor:
+        """Return the mean squared distance from the mean, over n as in NumPy; PyTorch's has `ddof=1`."""
         return (
             ops["var"](self, **other) if other else ops["var"](self, axis=axis, ddof=ddof, keepdims=keepdims)
         )
 
     def std(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False, **other: Never) -> Tensor:
+        """Return the square root of `var`, with n as in NumPy; PyTorch's has `ddof=1`."""
         return (
             ops["std"](self, **other) if other else ops["std"](self, axis=axis, ddof=ddof, keepdims=keepdims)
         )
