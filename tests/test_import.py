@@ -1,6 +1,7 @@
 """Importing clearprop brings NumPy and the core, nothing else, in less than 50 ms."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,30 @@ def test_importing_clearprop_costs_less_than_50_ms_over_numpy(tmp_path):
         others.append(seconds())
 
     assert min(others) < 0.050, f"{min(others) * 1e3:.1f} ms ({compiling * 1e3:.1f} ms without bytecode)"
+
+
+def test_pages_are_written_from_a_zip_archive(tmp_path):
+    """As `python -m zipapp` makes one: the scripts and styles of pages lie in it too."""
+    package = Path(__file__).parent.parent / "src" / "clearprop"
+    shutil.copytree(package, tmp_path / "app" / "clearprop", ignore=shutil.ignore_patterns("__pycache__"))
+    archive = shutil.make_archive(str(tmp_path / "app"), "zip", tmp_path / "app")
+    code = """
+from clearprop import Tensor, draw, nn, optim, playground, trace
+import numpy as np
+a, b = Tensor(7.0), Tensor(3.0)
+e = (a + b) * b
+trace(e).save("steps.html"), draw(e).save("graph.html")
+open("choice.html", "w").write(trace(e).to_choice())
+x, y = np.ones((8, 2), np.float32), np.ones((8, 1), np.float32)
+model = nn.Linear(2, 1)
+playground(model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1), x, y, "play.html")
+"""
+    environment = os.environ | {"PYTHONPATH": archive, "OPENBLAS_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+
+    assert {page.name for page in tmp_path.glob("*.html")} == {
+        "steps.html",
+        "graph.html",
+        "choice.html",
+        "play.html",
+    }

@@ -459,11 +459,11 @@ class Tensor(ChangedByHand, Shared):
         return ops["mean"](self, **other) if other else ops["mean"](self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
-        """Return the largest entries alone, as NumPy does; which they are says `argmax` (PyTorch: a pair)."""
+        """Return the largest entries alone, as NumPy does; `argmax` says which (PyTorch: a pair)."""
         return ops["max"](self, **other) if other else ops["max"](self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:
-        """Return the smallest entries alone, as NumPy does; which they are says `argmin` (PyTorch: a pair)."""
+        """Return the smallest entries alone, as NumPy does; `argmin` says which (PyTorch: a pair)."""
         return ops["min"](self, **other) if other else ops["min"](self, axis=axis, keepdims=keepdims)
 
     def prod(self, axis: Any = None, keepdims: bool = False, **other: Never) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from html import escape
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 from clearprop.lessons.doctors import told_by
@@ -18,7 +18,7 @@ from clearprop.see.page.page import colours, web
 from clearprop.see.step.page import PageParts, parts
 from clearprop.see.step.steps import Trace, trace
 
-_WEB = Path(__file__).parent / "web"
+_WEB = files("clearprop.lessons") / "web"  # in a folder, or in a zip archive
 _NODES = ["add", "subtract", "multiply", "divide", "square", "sqrt", "relu", "tanh", "sigmoid", "exp", "log"]
 _MANY = 16  # nodes, from which on a graph has a higher frame
 _KEYS = {

@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 from clearprop.compiler.js.script import library
 from clearprop.see import document
 from clearprop.see.drawing.svg import style
 
-_WEB = Path(__file__).parent / "web"
+_WEB = files("clearprop.play") / "web"  # in a folder, or in a zip archive
 SCRIPTS = ("numbers", "order", "data", "training", "views", "stepper", "play")
 """In the order in which one builds on the other."""
 

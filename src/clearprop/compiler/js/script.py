@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 from clearprop.compiler.js import entries
@@ -173,7 +173,7 @@ def _kind(v: Value) -> str:
 @cache
 def library() -> str:
     """Return the functions that printed programs call, among them `cp`, as the text of a script."""
-    runtime = Path(__file__).with_name("runtime.js").read_text(encoding="utf-8")
+    runtime = (files("clearprop.compiler.js") / "runtime.js").read_text(encoding="utf-8")
     return f"{script_library()}\n{runtime}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 from clearprop.see.algebra.formulas import formula
@@ -16,7 +16,7 @@ from clearprop.see.page.story import Story
 from clearprop.see.page.words import VIEW, Worded
 from clearprop.tensor import Tensor
 
-_WEB = Path(__file__).parent / "web"
+_WEB = files("clearprop.see.page") / "web"  # in a folder, or in a zip archive
 _LONGEST_TITLE = 80  # characters
 KIT = ("axis", "ways", "tree", "pieces", "paint", "elements", "sight", "hands", "overview", "stage")
 """The scripts of every page with a graph on it, in the order in which one builds on the other."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clearprop.see.drawing.arrange import Placement
     from clearprop.see.step.steps import Step, Trace
 
-_WEB = Path(__file__).parent / "web"
+_WEB = files("clearprop.see.step") / "web"  # in a folder, or in a zip archive
 _MOST = 60  # nodes that can be told apart and chosen
 
 
@@ -61,7 +61,7 @@ def choosing(trace: Trace, title: str = "") -> str:
         '<button type="button" id="again">Start again</button><span id="left"></span></div>'
         f'<div class="drawing">{picture}</div><p id="said" aria-live="polite"></p><p id="order"></p>'
     )
-    code, style = ((_WEB / f"choosing.{ending}").read_text("utf-8") for ending in ("js", "css"))
+    code, style = ((_WEB / f"choosing.{ending}").read_text(encoding="utf-8") for ending in ("js", "css"))
     return with_scripts(title, body, told, (), style, code)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
+from importlib.resources import files
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from clearprop.tensor import Tensor
 if TYPE_CHECKING:
     from clearprop.see.step.steps import Step, Trace
 
-_WEB = Path(__file__).parent / "web"
+_WEB = files("clearprop.see.step") / "web"  # in a folder, or in a zip archive
 _ROOM = 12  # characters kept free in a box whose value the reader may change
 _MOST_SHOWN = 20_000  # steps on a page
 _MOST_FIELDS = 12  # inputs with a field of their own from the start
