@@ -87,8 +87,8 @@ def silu(x: Any) -> Any:
     """Return x sigmoid(x), also called swish.
 
     Near the zeros of its derivatives (x = -1.28, -2.4) their terms cancel: both orders are within 5e-16 of
-    the exact ones, which is up to 1e4 ulp of a number near 0. Polynomials around the zeros would be within 4
-    ulp and take 5.6 and 1.3 times the time (`benchmarks/accuracy.py --costs`).
+    the exact ones, which is many ulp of a number near 0 (1e4 at 1e-4 from a zero). Polynomials around the
+    zeros would be within 4 ulp and take 5.6 and 1.3 times the time (`benchmarks/accuracy.py --costs`).
 
     >>> silu(np.array([0.0]))
     array([0.])
