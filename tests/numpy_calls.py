@@ -755,6 +755,28 @@ OF_UFUNCS = (
 )
 
 
+def of_a_domain(*before):
+    """Calls of `np.emath`: numbers on both sides of where real ones leave the domain, and within it alone."""
+    arrays = [array((2, 3), dtype) for dtype in ("f8", "f4", "i8", "c16")] + [np.abs(array((4,), "f8"))]
+    return [((*before, x), {}) for x in arrays]
+
+
+ALONE = (
+    np.emath.sqrt,
+    np.emath.log,
+    np.emath.log2,
+    np.emath.log10,
+    np.emath.arccos,
+    np.emath.arcsin,
+    np.emath.arctanh,
+)
+CALLS |= dict.fromkeys(ALONE, of_a_domain)
+CALLS |= {
+    np.emath.logn: lambda: of_a_domain(2.0) + of_a_domain(-3.0),
+    np.emath.power: lambda: [((x, p), how) for (x,), how in of_a_domain() for p in (2, 0.5, 3.0)],
+}
+
+
 def calls_of(function):
     """Return `(args, kwargs)` of every call; as lists, so that nothing is shared between two tests."""
     with warnings.catch_warnings():

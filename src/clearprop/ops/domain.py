@@ -84,6 +84,4 @@ def logn(n: Any, x: Any) -> Any:
 def power(x: Any, p: Any) -> Any:
     """Return x ** p, complex where a real x is negative."""
     x = _within("np.emath.power(x, p)", x, 0.0)
-    if isinstance(p, int) and p < 0:
-        p = float(p)
-    return x**p
+    return x ** as_array(float(p) if isinstance(p, int) and p < 0 else p)  # an array, whose dtype counts
