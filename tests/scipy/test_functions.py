@@ -383,3 +383,13 @@ def test_the_parts_are_found_by_attribute():
     assert "stats" in dir(clearprop.scipy)
     with pytest.raises(AttributeError, match=r"Try clearprop.scipy.stats"):
         clearprop.scipy.stat
+
+
+@pytest.mark.parametrize("name", ["solve_continuous_are", "solve_discrete_are"])
+def test_the_equations_of_control_keep_float32_and_take_integers(name):
+    function = getattr(linalg, name)
+    whole = [np.array(x) for x in ([[0, 1], [0, 0]], [[0], [1]], [[1, 0], [0, 1]], [[1]])]
+    exact = getattr(scipy.linalg, name)(*whole)
+
+    assert function(*(x.astype(np.float32) for x in whole)).dtype == np.float32
+    np.testing.assert_allclose(function(*whole), exact)

@@ -444,6 +444,11 @@ def _gain(x: Any, a: Any, b: Any, r: Any, discrete: bool) -> tuple[Any, Any]:
     return k, a - b @ k
 
 
+def _floats(*given: Any) -> Any:
+    """Return the dtype of floats for these: SciPy answers single ones with double ones."""
+    return np.result_type(*given, np.float32)
+
+
 def _riccati(name: str, discrete: bool) -> tuple[Any, ...]:
     """The rules by a, b, q and r, from dx = c^T dx c + w (or c^T dx + dx c = -w) with c = a - b k."""
 
@@ -489,7 +494,9 @@ def solve_continuous_are(a: Any, b: Any, q: Any, r: Any) -> Any:
     >>> solve_continuous_are(np.zeros((1, 1)), np.eye(1), np.eye(1), 4 * np.eye(1)).round(12)
     array([[2.]])
     """
-    return _scipys().solve_continuous_are(a, b, q, r)
+    return (
+        _scipys().solve_continuous_are(a, b, q, r).astype(np.result_type(a, b, q, r, np.float32), copy=False)
+    )
 
 
 @define(
@@ -507,7 +514,7 @@ def solve_discrete_are(a: Any, b: Any, q: Any, r: Any) -> Any:
     >>> solve_discrete_are(np.zeros((1, 1)), np.eye(1), 3 * np.eye(1), np.eye(1))
     array([[3.]])
     """
-    return _scipys().solve_discrete_are(a, b, q, r)
+    return _scipys().solve_discrete_are(a, b, q, r).astype(_floats(a, b, q, r), copy=False)
 
 
 __getattr__, __dir__ = reader("linalg", [*globals()])
