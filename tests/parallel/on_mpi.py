@@ -19,8 +19,10 @@ X, Y = RNG.standard_normal((ROWS, 6)), RNG.integers(0, 3, ROWS)
 
 def network(kind):
     clearprop.manual_seed(5)
-    middle = {"plain": nn.Tanh(), "norm": nn.BatchNorm1d(12), "dropout": nn.Dropout(0.3)}[kind]
-    return nn.Sequential(nn.Linear(6, 12), middle, nn.ReLU(), nn.Linear(12, 3)).double()
+    middle = {"norm": nn.BatchNorm1d(12), "dropout": nn.Dropout(0.3)}.get(kind, nn.Tanh())
+    model = nn.Sequential(nn.Linear(6, 12), middle, nn.ReLU(), nn.Linear(12, 3)).double()
+    model[0].requires_grad_(kind != "frozen")
+    return model
 
 
 OPTIMIZERS = {

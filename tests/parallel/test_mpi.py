@@ -38,7 +38,7 @@ def told(*args, **options):
     return json.loads(run(*args, **options).stdout.splitlines()[-1])
 
 
-KINDS = ["plain sgd", "plain adam", "norm sgd", "norm adam"]
+KINDS = ["plain sgd", "plain adam", "norm sgd", "norm adam", "frozen adam"]
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,12 @@ def test_batches_of_any_size_are_cut(n, how, size):
     found = told(n, "fit", size, f"norm adam {how}")
 
     close(found["norm adam"], wanted["norm adam"])
+
+
+def test_one_row_has_no_spread_in_several_processes_either():
+    error = run(2, "fit", 43, "norm adam eager", status=1).stderr
+
+    assert "wants more than one number per channel while training: (1, 12)" in error
 
 
 def test_gradients_are_sent_off_while_the_backward_pass_goes_on(monkeypatch):

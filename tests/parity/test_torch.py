@@ -224,3 +224,23 @@ def test_transformations_refuse_what_they_cannot_take():
         f.vmap(ours.sin, in_dims=None)(x)
     with pytest.raises(ValueError, match="an axis for each argument"):
         f.vmap(ours.add, in_dims=(0,))(x, x)
+
+
+def test_functional_call_does_not_part_what_a_module_has_in_two_places():
+    import clearprop.torch as torch
+
+    first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    second.weight = first.weight
+    model, x = torch.nn.Sequential(first, second), torch.ones(1, 2)
+    both = {
+        f"{i}.{name}": torch.ones(2, 2) if name == "weight" else torch.zeros(2)
+        for i in (0, 1)
+        for name in ("weight", "bias")
+    }
+
+    assert torch.func.functional_call(model, both, (x,)).tolist() == [[4.0, 4.0]]
+    with pytest.raises(RuntimeError, match=r"tie_weights=False, 0\.weight"):
+        torch.func.functional_call(model, {"0.weight": torch.ones(2, 2)}, (x,), tie_weights=False)
+    torch.func.functional_call(model, {"0.bias": torch.ones(2)}, (x,), tie_weights=False)
+    with pytest.raises(TypeError):
+        torch.func.functional_call(model, {}, (x,), stict=True)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
@@ -294,13 +295,20 @@ def jvp(func: Function, primals: Any, tangents: Any, has_aux: bool = False, **_:
 
 
 def functional_call(
-    module: Any, parameter_and_buffer_dicts: Any, args: Any = None, kwargs: Any = None, **how: Any
+    module: Any,
+    parameter_and_buffer_dicts: Any,
+    args: Any = None,
+    kwargs: Any = None,
+    *,
+    tie_weights: bool = True,
+    strict: bool = False,
 ) -> Any:
     """Return module(*args, **kwargs) computed with other tensors than its own parameters and buffers.
 
     They are given by path, in a dict or in several; what is left out is the module's own, or with `strict`
     an error. Gradients flow to them, and the module is as before. Where it writes to a buffer, the one that
-    was given keeps its numbers. Raises RuntimeError for a path that it lacks or another shape.
+    was given keeps its numbers. Raises RuntimeError for a path that it lacks or another shape, and where
+    `tie_weights=False` would part what the module has in several places.
 
     >>> import clearprop.torch as torch
     >>> layer = torch.nn.Linear(1, 1)
@@ -311,9 +319,11 @@ def functional_call(
     dicts = parameter_and_buffer_dicts
     parts = [dicts] if isinstance(dicts, Mapping) else list(dicts)
     values = {path: lower(x) for part in parts for path, x in part.items()}
-    missing = [path for path in module._state() if path not in values] if how.get("strict") else []
+    missing = [path for path in module._state() if path not in values] if strict else []
     if missing:
         raise RuntimeError(lesson(called, "Missing key(s)", ", ".join(missing), hint="strict=False"))
+    if not tie_weights:
+        _refuse_ties(called, module, values)
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     try:
         with vector.holding(module.twin(), values):
@@ -322,6 +332,15 @@ def functional_call(
         if not str(error.args[0]).startswith("functional_call("):
             raise
         raise RuntimeError(*error.args) from error
+
+
+def _refuse_ties(called: str, module: Any, values: Mapping[str, Any]) -> None:
+    """Complain about given tensors for what a module has in several places: they stand in all of them."""
+    places = Counter(id(held) for part in module.twin().modules() for held in part.__dict__.values())
+    tied = [path for path, held in module._state().items() if path in values and places[id(held)] > 1]
+    if tied:
+        wanted, hint = "a tensor stands in every place that the module has it in", "tie_weights=True"
+        raise RuntimeError(lesson(called, wanted, f"tie_weights=False, {tied[0]}", hint=hint))
 
 
 def stack_module_state(models: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -165,8 +165,12 @@ def shared_step(model: Any, loss: Any, optimizer: Any, updated: Callable[[], Non
     def step(x: Any, y: Any, share: Any, whole: Any) -> Any:
         optimizer.zero_grad()
         on_their_way = Buckets()
-        hooks = [p.register_hook(lambda g, p=p: on_their_way.add(p, g)) for p in parameters]
-        with together(lambda mean: all_reduce(mean * share[0].astype(mean.dtype)), share[1]):
+        learning = [p for p in parameters if p.requires_grad]
+        hooks = [p.register_hook(lambda g, p=p: on_their_way.add(p, g)) for p in learning]
+        # One row is the whole batch in each process: as without others, it has no spread.
+        with together(
+            lambda mean: all_reduce(mean * share[0].astype(mean.dtype)), share[1], whole.shape[1] == 1
+        ):
             value = loss(applied(model, x), y)
             value = value * share[0].astype(value.dtype)
             value.backward(order=leaves_late(value))

@@ -17,16 +17,17 @@ from clearprop.record import assign, read
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
-_parts: list[tuple[Callable[[Any], Any], Any]] = []  # of a batch that several processes share: see `together`
+_parts: list[tuple[Callable[[Any], Any], Any, bool]] = []  # of a batch of several processes: see `together`
 
 
 @contextmanager
-def together(mean: Callable[[Any], Any], pieces: Any) -> Iterator[None]:
+def together(mean: Callable[[Any], Any], pieces: Any, is_whole: bool = False) -> Iterator[None]:
     """Inside the block `batch_norm` sees the whole batch of which `x` is one of so many pieces.
 
-    `mean` returns the mean over the pieces of what each computes, and passes gradients on likewise.
+    `mean` returns the mean over the pieces of what each computes, and passes gradients on likewise. With
+    `is_whole` each piece is the whole batch.
     """
-    _parts.append((mean, pieces))
+    _parts.append((mean, pieces, is_whole))
     try:
         yield
     finally:
@@ -68,11 +69,11 @@ def batch_norm(
     if x.size == 0:
         return _scaled(x * 1.0, weight, bias)  # nothing that the running statistics could follow
     count: Any = x.size // x.shape[1]
-    if count == 1 and not _parts:
+    among, pieces, is_whole = _parts[-1] if _parts else (None, 1, True)
+    if count == 1 and is_whole:
         wanted = "wants more than one number per channel while training"
         hint = "a larger batch, or model.eval()"
         raise ValueError(lesson("batch_norm(x)", wanted, describe(x), hint=hint))
-    among, pieces = _parts[-1] if _parts else (None, 1)
     z, mean, var = _standardised(x, axes, eps, among)
     count = count * pieces
     with no_grad():
