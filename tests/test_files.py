@@ -5,7 +5,7 @@ import os
 import pytest
 
 from clearprop.errors import InputError
-from clearprop.files import whole_file, whole_folder
+from clearprop.files import whole_file, whole_files, whole_folder
 
 
 def fill(manager, names, failure):
@@ -123,3 +123,27 @@ def test_what_is_not_ours_is_left_and_an_empty_file_is_nobodys(tmp_path):
     with pytest.raises(InputError, match="replaces only what clearprop wrote there before"):
         fill(whole_file(path, "w", lambda begins: False), [], None)
     fill(whole_file(path, "w", lambda begins: begins == b"new"), [], None)
+
+
+def write_both(folder):
+    with whole_files({folder / "a": None, folder / "b": None}) as (first, second):
+        first.write(b"new")
+        second.write(b"new")
+
+
+def test_files_that_belong_together_appear_together(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("old")
+
+    def flush(handle):
+        if ".b." in os.readlink(f"/proc/self/fd/{handle}"):
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", flush)
+        with pytest.raises(InputError, match="no space left on device"):
+            write_both(tmp_path)
+
+    assert os.listdir(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+    write_both(tmp_path)
+    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text() == "new"

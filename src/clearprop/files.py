@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,9 +47,7 @@ def whole_file(
     try:
         with open(temporary, mode, **options) as file:
             yield file
-            file.flush()
-            if temporary != target:
-                os.fsync(file.fileno())
+            _to_disk(file)
         if temporary != target:
             _move(temporary, target)
             flush_folder(target.parent)
@@ -60,6 +58,32 @@ def whole_file(
     finally:
         if temporary != target:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_files(paths: Mapping[str | Path, Ours | None]) -> Iterator[list[IO[bytes]]]:
+    """Open files that belong together: all appear under their names when the block ends well, or none.
+
+    `paths` are their names, and what tells of each whether a file of that name may be replaced.
+
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> with whole_files({folder / "a": None, folder / "b": None}) as (a, b):
+    ...     _ = a.write(b"1"), b.write(b"2")
+    >>> sorted(path.name for path in folder.iterdir())
+    ['a', 'b']
+    """
+    with ExitStack() as stack:
+        files = [stack.enter_context(whole_file(path, ours=ours)) for path, ours in paths.items()]
+        yield files
+        for file in files:  # before the first is moved: the disk may be too full for the last
+            _to_disk(file)
+
+
+def _to_disk(file: IO[Any]) -> None:
+    file.flush()
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device is not flushed
+        os.fsync(file.fileno())
 
 
 def replaceable(path: str | Path, ours: Ours | None = None) -> Path:

@@ -55,7 +55,7 @@ def test_an_unknown_ending_exits_with_2(tmp_path, capsys):
 
 def test_a_folder_that_is_not_there_exits_with_2(tmp_path, capsys):
     assert main([*LECTURE, "-o", str(tmp_path / "no" / "graph.svg")]) == 2
-    assert "cannot be written: No such file or directory." in capsys.readouterr().err
+    assert "graph.svg: no such file or directory.\n  Nothing was written." in capsys.readouterr().err
 
 
 def test_open_wants_a_file(capsys):

@@ -201,7 +201,7 @@ def test_the_ending_of_the_file_says_how_it_is_written(capsys, tmp_path):
     [
         ("steps.pdf", "writes .html .gif .svg .txt: .pdf"),
         ("steps", "no ending"),
-        ("no/steps.html", "cannot be written"),
+        ("no/steps.html", "no/steps.html: no such file or directory.\n  Nothing was written."),
     ],
 )
 def test_a_page_that_cannot_be_written_is_told_and_nothing_is_left(capsys, tmp_path, name, says):

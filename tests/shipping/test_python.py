@@ -310,3 +310,14 @@ def test_the_file_of_an_own_network_is_not_written_over(tmp_path, capsys, monkey
     assert main(given) == 2
     assert "would be written over it" in capsys.readouterr().err
     assert (tmp_path / "net.py").read_text() == "mine"
+
+
+@pytest.mark.parametrize("digits", range(1, 17))
+def test_where_a_statement_ends_does_not_follow_the_number_of_rows(digits):
+    factor = float(f"1.{'3' * digits}")
+
+    def f(x):
+        y = np.tanh(x * factor * 0.25 + 0.125) * factor + 0.125
+        return np.tanh(y.reshape(len(x) * 4, 2) * 0.5)
+
+    assert "reshape((4 * n, 2))" in numpy_module(f, np.ones((2, 8))).text()

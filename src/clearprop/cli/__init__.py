@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 from clearprop import __version__
 from clearprop.cli.helping import HelpfulParser, Paragraphs
-from clearprop.errors import InputError
+from clearprop.errors import InputError, lesson
 
 # Each module has `arguments(parser)` and `run(args) -> int`; a table of purposes and examples, so that
 # `clearprop step` never imports training.
@@ -30,6 +31,9 @@ COMMANDS = {
     "docs": ("open the manual", "clearprop docs"),
     "completion": ("what a shell has to be told to complete commands", "clearprop completion bash"),
 }
+
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+"""What a system says of a file that cannot grow; those of clearprop's own say so themselves."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return int(importlib.import_module(f"clearprop.cli.{args.command}").run(args))
+        status = int(importlib.import_module(f"clearprop.cli.{args.command}").run(args))
+        sys.stdout.flush()  # here: a full disk is told like all else
+        return status
     except InputError as error:
         print(f"clearprop {args.command}: {error}", file=sys.stderr)
         return 2
@@ -72,6 +78,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (`| head`) has gone
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        told = lesson(
+            "standard output", (error.strerror or str(error)).lower(), "", "What is there is a part."
+        )
+        print(f"clearprop {args.command}: {told}", file=sys.stderr)
+        sys.stdout = None  # nothing is left to be written when Python ends
+        return 2
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:

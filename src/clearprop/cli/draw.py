@@ -70,12 +70,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     try:
         path = drawing.save(args.output, overwrite=args.force)
-    except (InputError, ImportError) as error:
-        cause = error.__cause__  # the system's, where it refused
-        if isinstance(error, InputError) and not isinstance(cause, OSError):
-            raise
-        reason = str(getattr(cause, "strerror", None) or error)
-        raise InputError(lesson(f"-o {args.output}", "cannot be written", reason)) from error
+    except ImportError as error:
+        raise InputError(lesson(f"-o {args.output}", "cannot be written", str(error))) from error
     print(f"{path}: {len(drawing.layout.boxes)} boxes, {len(drawing.layout.edges)} arrows", file=sys.stderr)
     if args.open:
         webbrowser.open(Path(os.path.abspath(path)).as_uri())

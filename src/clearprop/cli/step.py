@@ -129,10 +129,7 @@ def save(steps: Trace, path: Path, overwrite: bool) -> None:
     try:
         steps.save(path, overwrite)
     except ValueError as error:
-        if not isinstance(error.__cause__, OSError):
-            raise InputError(str(error)) from None
-        reason = str(error.__cause__.strerror)  # the system's, which refused
-        raise InputError(lesson(str(path), "cannot be written", reason)) from None
+        raise error if isinstance(error, InputError) else InputError(str(error)) from error
 
 
 def movie(steps: Trace, path: Path, overwrite: bool) -> None:

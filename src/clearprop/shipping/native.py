@@ -12,7 +12,7 @@ from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.contents import contents
 from clearprop.compiler.program.ir import Program, State
 from clearprop.errors import lesson
-from clearprop.files import replaceable, whole_file
+from clearprop.files import whole_files
 from clearprop.shipping.recording import about_of, arrays_of, name_of, recorded
 
 if TYPE_CHECKING:
@@ -192,11 +192,12 @@ class NativeModule:
             )
         header = path.with_suffix(".h")
         theirs = not overwrite and not (header.is_file() and _is_ours(header.read_bytes()))
-        replaceable(path, _nobodys if theirs else None)  # before its header is replaced
-        with whole_file(header, ours=None if overwrite else _is_ours) as file:
-            file.write(self.header.encode())
-        with whole_file(path) as file:
-            file.write(self.code)
+        with whole_files({path: _nobodys if theirs else None, header: None if overwrite else _is_ours}) as (
+            made,
+            described,
+        ):
+            made.write(self.code)
+            described.write(self.header.encode())
 
 
 def _is_ours(begins: bytes) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from clearprop.data.goals import Classes, Count, Quantiles
 from clearprop.errors import lesson
 from clearprop.files import whole_file
 from clearprop.interop.onnx.writer import Writer
-from clearprop.interop.onnx.writing import OPSET, save_onnx
+from clearprop.interop.onnx.writing import OPSET, onnx_model
 from clearprop.train.measures import as_they_occur, learned_weights
 from clearprop.train.table_model import TableModel
 
@@ -48,10 +47,8 @@ def save_table_onnx(path: str | Path, model: TableModel, overwrite: bool = False
     _check(model)
     onnx: Any = importlib.import_module("onnx")
     width = sum(column.width for column in model.columns)
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder, "network.onnx")
-        save_onnx(place, model.network, np.zeros((2, width), np.float32))
-        network = onnx.compose.add_prefix(onnx.load(place), "network/").graph
+    plain = onnx_model(model.network, np.zeros((2, width), np.float32))
+    network = onnx.compose.add_prefix(plain, "network/").graph
     before, after = _Table(onnx, OPSET, None, ""), _Table(onnx, OPSET, None, "")
     after._count = 1_000_000  # names of its own
     parts = [_inputs(before, column, model) for column in model.columns]

@@ -17,7 +17,7 @@ from clearprop.compiler.plain.function import PlainFunction
 from clearprop.compiler.plain.lengths import with_length
 from clearprop.compiler.program.ir import Program, Value
 from clearprop.errors import lesson
-from clearprop.files import replaceable, whole_file
+from clearprop.files import Ours, whole_files
 from clearprop.rows import LENGTHS
 
 BEGINS = '"""Written by clearprop'
@@ -78,13 +78,14 @@ class NumpyFile:
                 lesson("save(path)", "wants the name of a module", repr(path.name), hint="'model.py'")
             )
         weights, ours = path.with_suffix(".npz"), None if overwrite else _is_ours
-        replaceable(path, ours)  # before its weights are replaced
+        files: dict[str | Path, Ours | None] = {path: ours}
         if self.arrays and not inside:
             theirs = not overwrite and not _reads(path, weights.name)
-            with whole_file(weights, ours=_nobodys if theirs else None) as file:
+            files[weights] = _nobodys if theirs else None
+        with whole_files(files) as (text, *beside):
+            for file in beside:
                 np.savez(file, **dict(self.arrays))
-        with whole_file(path, ours=ours) as file:
-            file.write(self.text("" if inside else weights.name).encode())
+            text.write(self.text("" if inside else weights.name).encode())
 
 
 def numpy_file(

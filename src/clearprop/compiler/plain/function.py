@@ -20,6 +20,7 @@ from clearprop.registry import ops
 from clearprop.ufunc import Ufunc
 
 WIDTH = 88  # of an expression that another is written into
+_WHOLE = re.compile(r"(?<![\w.])\d+(?![\w.])")  # such a number may follow the number of rows
 FEW = 16  # entries of an array that is written as numbers
 LEVELS = {"add": 1, "subtract": 1, "multiply": 2, "divide": 2, "matmul": 2}
 """What is written between its operands, by what it binds as; comparisons bind least."""
@@ -111,7 +112,7 @@ class PlainFunction:
         users = self.users[v]
         last = not users and self.program.results.count(v) == self.program.outputs.count(v) == 1
         once = last or (len(users) == 1 and v not in self.results and not v.core.fails)
-        if v.kind in ("state", "constant") or (once and len(text) <= WIDTH):
+        if v.kind in ("state", "constant") or (once and len(_WHOLE.sub("00", text)) <= WIDTH):
             self.text[v] = text
         elif users or v in self.results:
             self.text[v] = name = self._free("t")

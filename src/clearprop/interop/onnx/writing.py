@@ -61,6 +61,19 @@ def save_onnx(
     >>> path.exists()
     True
     """
+    model = onnx_model(f, *inputs, names=names, dynamic=dynamic, opset=opset)
+    with whole_file(path, ours=None if overwrite else marks.onnx) as file:
+        file.write(model.SerializeToString())
+
+
+def onnx_model(
+    f: Callable[..., Any],
+    *inputs: Any,
+    names: Sequence[str] | None = None,
+    dynamic: bool = True,
+    opset: int = OPSET,
+) -> Any:
+    """Return the ONNX model that `save_onnx` writes; raises what it does, without a file."""
     onnx: Any = importlib.import_module("onnx")
 
     arrays = [np.asarray(x._value if isinstance(x, Tensor) else x) for x in inputs]
@@ -76,8 +89,7 @@ def save_onnx(
         for module in training:
             module.training = True
     onnx.checker.check_model(model)
-    with whole_file(path, ours=None if overwrite else marks.onnx) as file:
-        file.write(model.SerializeToString())
+    return model
 
 
 @dataclass
