@@ -108,6 +108,31 @@ def test_weights_of_classes_are_the_loss_s_own(given, compile):
     same(one, other, 1e-5)
 
 
+@pytest.mark.parametrize("compile", WAYS)
+@pytest.mark.parametrize("loss", ["plain", "weighed"])
+def test_rows_of_weight_1_change_nothing_where_a_loss_leaves_out_or_weighs_classes(loss, compile):
+    if compile:
+        pytest.importorskip("llvmlite")
+    x, _ = regression()
+    y = np.where(np.arange(64) % 3, (x[:, 0] > 0.8).astype(np.int64), -100)
+    given = nn.CrossEntropyLoss(weight=np.array([1, 3], np.float32) if loss == "weighed" else None)
+    one, other = network(2), network(2)
+    weighed = fit(one, given, (x, y), sample_weight=np.ones(64), epochs=2, compile=compile)
+    plain = fit(other, given, (x, y), epochs=2)
+
+    same(one, other, 1e-5)
+    assert weighed.rows[-1]["loss"] == pytest.approx(plain.rows[-1]["loss"], rel=1e-5)
+
+
+def test_a_weighted_loss_is_no_mean_over_rows_of_batches():
+    x, _ = regression()
+    y = (x[:, 0] > 0.8).astype(np.int64)
+    loss = train.Weighted(nn.CrossEntropyLoss(), classes=np.array([1.0, 3.0]))
+
+    with pytest.raises(ValueError, match="wants a loss that is the mean over rows"):
+        train.evaluate(network(2), loss, (x, y), batch_size=5, stream=True)
+
+
 def test_balanced_weights_count_every_class_alike():
     x, _ = regression()
     y = (x[:, 0] > 0.8).astype(np.int64)
@@ -499,11 +524,15 @@ class Emptied(data.IterableDataset):
         return iter(list(zip(x, y, strict=True)) if self.times >= 0 else [])
 
 
-@pytest.mark.parametrize("times", [0, 1])
-def test_an_epoch_without_a_batch_is_explained(times):
-    with pytest.raises(
-        ValueError, match=rf"a batch or more in every epoch: the loader gave none in epoch {times + 1}"
-    ):
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (0, "a batch or more in every epoch: the loader gave none in epoch 1"),
+        (1, "next epoch: wants a Emptied that can be gone through again"),
+    ],
+)
+def test_an_epoch_without_a_batch_is_explained(times, said):
+    with pytest.raises(ValueError, match=said):
         fit(network(), "mse", data.DataLoader(Emptied(times), 16), epochs=3)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from clearprop.errors import lesson
 from clearprop.train import measures, metrics
 from clearprop.train.charts import confusion_matrix
+from clearprop.train.weighting import Weighted
 
 Array = npt.NDArray[Any]
 Terms = Callable[[Array, Array], Any]
@@ -100,7 +101,8 @@ def summed(batches: Iterable[tuple[Any, Any]], loss: Any, names: Iterable[Any]) 
     if strange:
         wanted, got = f"sums up {', '.join(STREAMED)}", repr(strange[0])
         raise ValueError(lesson("evaluate(stream=True, metrics=)", wanted, got, hint="stream=False"))
-    weighed = any(getattr(loss, name, None) is not None for name in ("weight", "pos_weight"))
+    weights = (getattr(loss, name, None) for name in ("weight", "pos_weight"))
+    weighed = isinstance(loss, Weighted) or any(given is not None for given in weights)
     if weighed or getattr(loss, "reduction", "mean") != "mean":
         wanted, got = "wants a loss that is the mean over rows", repr(loss)[:60]
         raise ValueError(lesson("evaluate(stream=True)", wanted, got, hint="stream=False"))

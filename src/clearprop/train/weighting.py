@@ -47,7 +47,8 @@ class Weighted:
     """sum(w l) / sum(w) over a batch's rows: l is the loss of each, w its weight times that of its class.
 
     With `rows` the targets are a pair (targets, weights of the rows); `classes` has a weight for each class,
-    for targets that are the numbers of classes. Rows of weight 0 alone have the loss 0.
+    for targets that are the numbers of classes. Rows of weight 0 alone have the loss 0. Targets that the loss
+    leaves out, or that it weighs by itself, count as in its own mean: with weights of 1 it is that mean.
 
     >>> loss = Weighted(nn.MSELoss(), rows=True)
     >>> float(loss(np.array([[1.0], [5.0]]), (np.zeros((2, 1)), np.array([3.0, 1.0]))))
@@ -76,13 +77,31 @@ class Weighted:
         if self.rows:
             targets, weights = targets
         losses = self.loss(outputs, targets)
+        counts = _counts(getattr(self.loss, "loss", self.loss), targets, losses.dtype)
         if losses.ndim > 1:
             losses = np.mean(losses, axis=tuple(range(1, losses.ndim)))
+            counts = None if counts is None else np.mean(counts, axis=tuple(range(1, counts.ndim)))
         if self.classes is not None:
             table = Tensor(self.classes.astype(losses.dtype), requires_grad=False)
             factor = np.take(table, targets, axis=0)
             weights = factor if weights is None else weights * factor
-        return np.sum(losses * weights) / np.maximum(np.sum(weights), 1e-30)
+        total = np.sum(weights if counts is None else weights * counts)
+        return np.sum(losses * weights) / np.maximum(total, 1e-30)
+
+
+def _counts(loss: Any, targets: Any, dtype: Any) -> Any:
+    """Return how much each target counts in a loss's own mean, None where each counts as 1.
+
+    Of classes that is the loss's weight of theirs, and 0 for what it leaves out.
+    """
+    if not isinstance(loss, nn.NLLLoss) or targets.dtype.kind not in "iu":
+        return None
+    ignored, own = loss.ignore_index, loss.weight
+    is_left = None if ignored is None else targets != ignored
+    if own is None:
+        return None if is_left is None else is_left.astype(dtype)
+    counts = np.take(own, targets if is_left is None else np.where(is_left, targets, 0), axis=0).astype(dtype)
+    return counts if is_left is None else np.where(is_left, counts, dtype.type(0))
 
 
 def precise(weights: Array, dtype: Any) -> Array:
