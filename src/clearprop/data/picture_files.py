@@ -60,7 +60,7 @@ class Decoder:
     @staticmethod
     def look(file: str | bytes) -> Seen:
         """Return what a file's beginning says; raises InputError with the reason where it is no picture."""
-        with _Opened(file) as image:
+        with Opened(file) as image:
             late = (
                 image.format == "PNG" and "exif" not in image.info
             )  # Pillow would read it whole to find one
@@ -72,14 +72,14 @@ class Decoder:
 
     def read(self, file: str | bytes) -> Array:
         """Return a picture; raises InputError with the reason where it cannot be read."""
-        with _Opened(file) as image:
-            return self._fitted(_library("ImageOps").exif_transpose(image))
+        with Opened(file) as image:
+            return self._fitted(pillow("ImageOps").exif_transpose(image))
 
     def refitted(self, images: Array) -> Array:
         """Return uint8 arrays of (n, channels, height, width) with this shape."""
         if images.shape[1:] == self.shape:
             return images
-        make = _library("Image").fromarray
+        make = pillow("Image").fromarray
         flat = [image[0] if len(image) == 1 else image.transpose(1, 2, 0) for image in images]
         found = [self._fitted(make(np.ascontiguousarray(image))) for image in flat]
         return np.stack(found) if found else np.zeros((0, *self.shape), np.uint8)
@@ -88,7 +88,7 @@ class Decoder:
         channels, height, width = self.shape
         image = _plain(image).convert("L" if channels == 1 else "RGB")
         if (image.width, image.height) != (width, height):
-            image = _library("ImageOps").fit(image, (width, height), _library("Image").Resampling.BILINEAR)
+            image = pillow("ImageOps").fit(image, (width, height), pillow("Image").Resampling.BILINEAR)
         pixels: Array = np.asarray(image, np.uint8)
         return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
@@ -160,7 +160,7 @@ def said_of(seen: Sequence[Seen], decoder: Decoder) -> list[str]:
     return notes
 
 
-class _Opened:
+class Opened:
     """Opens a file for a block; what Pillow complains of becomes an InputError with the reason alone."""
 
     def __init__(self, file: str | bytes) -> None:
@@ -168,7 +168,7 @@ class _Opened:
         self.image: Any = None
 
     def __enter__(self) -> Any:
-        library = _library("Image")
+        library = pillow("Image")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -206,17 +206,18 @@ def _plain(image: Any) -> Any:
         deep = np.asarray(image).astype(np.int64)
         if deep.size and (deep.min() < 0 or deep.max() > 0xFFFF):
             raise InputError(f"pixels from {deep.min()} to {deep.max()}, where 16 bits are the most")
-        return _library("Image").fromarray((deep >> 8).astype(np.uint8))
+        return pillow("Image").fromarray((deep >> 8).astype(np.uint8))
     if image.mode == "F":
         raise InputError("pixels that are fractions, which no scale is known of")
     if _is_clear(image):
         image = image.convert("RGBA")
-        paper = _library("Image").new("RGBA", image.size, (255, 255, 255, 255))
-        return _library("Image").alpha_composite(paper, image)
+        paper = pillow("Image").new("RGBA", image.size, (255, 255, 255, 255))
+        return pillow("Image").alpha_composite(paper, image)
     return image
 
 
-def _library(name: str) -> Any:
+def pillow(name: str) -> Any:
+    """Return a module of Pillow, such as `Image`; raises InputError where it is not installed."""
     try:
         return importlib.import_module(f"PIL.{name}")
     except ImportError as error:

@@ -63,7 +63,9 @@ def packed_pictures(path: str, tops: dict[str, float]) -> Packed | None:
         images = [file for file in files if _is_idx(file, 3)]
         if images:
             return _together(path, _idx_pairs(_once(images), tops))
-        return _cifar(path, {os.path.basename(f): Path(f) for f in files if f.endswith((".bin", ".txt"))})
+        return cifar_pictures(
+            path, {os.path.basename(f): Path(f) for f in files if f.endswith((".bin", ".txt"))}
+        )
     if not Path(path).exists() and path == "digits":
         return bundled_pictures()
     if not Path(path).is_file():
@@ -83,7 +85,7 @@ _KNOWN = "known are folders, IDX files (MNIST's), CIFAR's binary .tar.gz and .np
 def pictures_alone(path: str, tops: dict[str, float]) -> Array:
     """Return the pictures of such a file, uint8 of (n, channels, height, width); labels are not needed."""
     if _is_idx(path):
-        return _as_pictures(path, _idx(path), tops)
+        return _as_pictures(path, idx_array(path), tops)
     if path.lower().endswith(".npz") and zipfile.is_zipfile(path):
         arrays = _arrays(path)
         found = [array for array in arrays.values() if array.ndim in (3, 4) and array.dtype.kind in "uif"]
@@ -114,7 +116,7 @@ def _is_idx(path: str, axes: int | None = None) -> bool:
     return looks and (begins[3] >= 3 if axes else True)
 
 
-def _idx(path: str) -> Array:
+def idx_array(path: str) -> Array:
     """Return the array of an IDX file; http://yann.lecun.com/exdb/mnist has the format."""
     called = f"reading {path}"
     try:
@@ -153,7 +155,7 @@ def _idx_pairs(paths: Iterable[str], tops: dict[str, float]) -> list[tuple[Array
 def _idx_pair(path: str) -> tuple[Array, Array, int]:
     """Return the pictures of an IDX file, their labels, which lie beside it, and which part it is."""
     called, name = f"reading {path}", os.path.basename(path)
-    pixels = _idx(path)
+    pixels = idx_array(path)
     if pixels.ndim < 3:
         hint = "the file with 'images' in its name" if "labels" in name else "a file of pictures"
         got = f"it has the shape {pixels.shape}"
@@ -164,7 +166,7 @@ def _idx_pair(path: str) -> tuple[Array, Array, int]:
     file = next((f for f in beside if f != path and os.path.isfile(f)), None)
     if file is None:
         raise InputError(lesson(called, "wants the labels beside it", f"there is no {stem} or {stem}.gz"))
-    labels = _idx(file)
+    labels = idx_array(file)
     if labels.shape != (len(pixels),):
         got = f"{len(pixels):,} pictures, labels of shape {labels.shape} in {os.path.basename(file)}"
         raise InputError(lesson(called, "wants a label for each picture", got))
@@ -206,7 +208,7 @@ def _from_tar(path: str) -> Packed:
         raise InputError(
             lesson(called, "cannot be unpacked", str(error).lower(), hint="another copy")
         ) from error
-    found = _cifar(path, held)
+    found = cifar_pictures(path, held)
     if found is None:
         pickled = any(re.fullmatch(r"data_batch_\d|train|meta", name) for name in files)
         got = "it is the version for Python, of pickles, which are not opened" if pickled else _KNOWN
@@ -224,7 +226,7 @@ def _batches(names: Iterable[str]) -> list[str]:
     return sorted(n for n in names if re.fullmatch(r"(data_batch_\d|test_batch|train|test)\.bin", n))
 
 
-def _cifar(path: str, files: dict[str, Any]) -> Packed | None:
+def cifar_pictures(path: str, files: dict[str, Any]) -> Packed | None:
     """Return CIFAR-10's or CIFAR-100's pictures of their binary files; None where there are none.
 
     A picture is one byte for its class (CIFAR-100: two, the second is the finer one) and 3,072 pixels.

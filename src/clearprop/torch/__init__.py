@@ -39,6 +39,7 @@ _SUBMODULES = (
     "backends",
     "special",
     "distributions",
+    "vision",
 )
 _FILES = ("save", "load")
 _ELSEWHERE = {"vmap": "func", "autocast": "amp"}

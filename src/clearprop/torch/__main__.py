@@ -1,4 +1,7 @@
-"""`python -m clearprop.torch program.py`: run a program that imports torch, with clearprop in its place."""
+"""`python -m clearprop.torch program.py`: run a program that imports torch, with clearprop in its place.
+
+`torchvision` is answered too, by `clearprop.torch.vision`.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,29 @@ from typing import Any
 
 from clearprop.errors import lesson
 
+_INSTEAD = {"torch": "clearprop.torch", "torchvision": "clearprop.torch.vision"}
+
 
 class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Answers `import torch...` with `clearprop.torch...`."""
+    """Answers `import torch...` with `clearprop.torch...`, `import torchvision...` likewise."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
         """Return a plan for PyTorch's modules, None for all others."""
-        if name.partition(".")[0] == "torch":
+        if name.partition(".")[0] in _INSTEAD:
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         return None
 
     def create_module(self, spec: Any) -> ModuleType:
         """Return the module of that name here; ModuleNotFoundError says which there is none of."""
+        head, dot, rest = spec.name.partition(".")
         try:
-            return importlib.import_module(f"clearprop.{spec.name}")
+            return importlib.import_module(_INSTEAD[head] + dot + rest)
         except ModuleNotFoundError as error:
             wanted = "there is no such module here"
-            raise ModuleNotFoundError(
-                lesson(f"import {spec.name}", wanted, hint="torch.nn, torch.optim")
-            ) from error
+            hint = (
+                "torchvision.datasets, torchvision.transforms" if head != "torch" else "torch.nn, torch.optim"
+            )
+            raise ModuleNotFoundError(lesson(f"import {spec.name}", wanted, hint=hint)) from error
 
     def exec_module(self, module: ModuleType) -> None:
         """It has been run."""

@@ -1,0 +1,372 @@
+"""`torchvision.transforms`: what happens to a picture between its file and the network.
+
+Whatever is drawn comes from clearprop's one generator, so `torch.manual_seed` settles it, in workers too; the
+numbers are others than torchvision's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from clearprop.errors import at_line, lesson
+from clearprop.torch import chance
+from clearprop.torch.nn import Module
+from clearprop.torch.tensors import nearest
+from clearprop.torch.vision.transforms import functional
+from clearprop.torch.vision.transforms import functional as F
+from clearprop.torch.vision.transforms.functional import InterpolationMode
+
+
+def _number(low: float, high: float) -> float:
+    """Return a number drawn between two."""
+    return low + float(chance.uniform((1,))._value[0]) * (high - low)
+
+
+def _whole(low: int, high: int) -> int:
+    """Return a whole number from `low` to `high`, which is among them."""
+    return int(chance.randint(low, high + 1, (1,)).item())
+
+
+class Compose:
+    """Transforms one after the other.
+
+    >>> import numpy as np
+    >>> Compose([ToTensor(), Normalize((0.5,), (0.5,))])(np.full((1, 2), 255, np.uint8))
+    tensor([[[1., 1.]]])
+    """
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        self.transforms = transforms
+
+    def __call__(self, img: Any) -> Any:
+        for transform in self.transforms:
+            img = transform(img)
+        return img
+
+    def __repr__(self) -> str:
+        return "\n".join(["Compose(", *(f"    {transform}" for transform in self.transforms), ")"])
+
+
+class _Transform(Module):
+    """A transform with arguments, which it prints by their names."""
+
+    shown: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        words = (f"{name}={_said(getattr(self, name))}" for name in self.shown)
+        return f"{type(self).__name__}({', '.join(words)})"
+
+
+def _said(value: Any) -> str:
+    return str(value.value if isinstance(value, InterpolationMode) else value)
+
+
+class ToTensor:
+    """A picture as a tensor (channels, height, width), whole numbers up to 255 as floats up to 1."""
+
+    def __call__(self, pic: Any) -> Any:
+        return F.to_tensor(pic)
+
+    def __repr__(self) -> str:
+        return "ToTensor()"
+
+
+class PILToTensor:
+    """A picture as a tensor (channels, height, width) of the whole numbers that it holds."""
+
+    def __call__(self, pic: Any) -> Any:
+        return F.pil_to_tensor(pic)
+
+    def __repr__(self) -> str:
+        return "PILToTensor()"
+
+
+class ToPILImage:
+    """A tensor or an array as a picture of Pillow's."""
+
+    def __init__(self, mode: str | None = None) -> None:
+        self.mode = mode
+
+    def __call__(self, pic: Any) -> Any:
+        return F.to_pil_image(pic, self.mode)
+
+    def __repr__(self) -> str:
+        return f"ToPILImage({'' if self.mode is None else f'mode={self.mode}'})"
+
+
+class Lambda:
+    """A function of one's own as a transform."""
+
+    def __init__(self, lambd: Callable[[Any], Any]) -> None:
+        if not callable(lambd):
+            got, hint = type(lambd).__name__, "Lambda(lambda img: img * 2)"
+            raise TypeError(lesson("Lambda(lambd)", "wants a function", got, at_line(), hint))
+        self.lambd = lambd
+
+    def __call__(self, img: Any) -> Any:
+        return self.lambd(img)
+
+    def __repr__(self) -> str:
+        return "Lambda()"
+
+
+class ConvertImageDtype(_Transform):
+    """A tensor in another dtype, with its values scaled."""
+
+    def __init__(self, dtype: Any) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, image: Any) -> Any:
+        """Return the tensor in that dtype."""
+        return F.convert_image_dtype(image, self.dtype)
+
+
+class Normalize(_Transform):
+    """(x - mean) / std, channel by channel."""
+
+    shown = ("mean", "std")
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
+        super().__init__()
+        self.mean, self.std, self.inplace = mean, std, inplace
+
+    def forward(self, tensor: Any) -> Any:
+        """Return the tensor normalized."""
+        return F.normalize(tensor, self.mean, self.std, self.inplace)
+
+
+class Resize(_Transform):
+    """Another size: (height, width), or the shorter side, to which the other follows."""
+
+    shown = ("size", "interpolation", "max_size", "antialias")
+
+    def __init__(
+        self,
+        size: Any,
+        interpolation: Any = InterpolationMode.BILINEAR,
+        max_size: int | None = None,
+        antialias: bool | None = True,
+    ) -> None:
+        super().__init__()
+        self.size, self.interpolation = size, interpolation
+        self.max_size, self.antialias = max_size, antialias
+
+    def forward(self, img: Any) -> Any:
+        """Return the picture in that size."""
+        return F.resize(img, self.size, self.interpolation, self.max_size, self.antialias)
+
+
+class CenterCrop(_Transform):
+    """The middle of a picture, with zeros around it where it is smaller."""
+
+    shown = ("size",)
+
+    def __init__(self, size: Any) -> None:
+        super().__init__()
+        self.size = F.two(size)
+
+    def forward(self, img: Any) -> Any:
+        """Return the middle of the picture."""
+        return F.center_crop(img, self.size)
+
+
+class Pad(_Transform):
+    """A border: of one width, (left and right, top and bottom), or all four."""
+
+    shown = ("padding", "fill", "padding_mode")
+
+    def __init__(self, padding: Any, fill: Any = 0, padding_mode: str = "constant") -> None:
+        super().__init__()
+        self.padding, self.fill, self.padding_mode = padding, fill, padding_mode
+
+    def forward(self, img: Any) -> Any:
+        """Return the picture with a border."""
+        return F.pad(img, self.padding, self.fill, self.padding_mode)
+
+
+class RandomCrop(_Transform):
+    """A part of a picture, drawn; with `padding` out of the picture with a border."""
+
+    shown = ("size", "padding")
+
+    def __init__(
+        self,
+        size: Any,
+        padding: Any = None,
+        pad_if_needed: bool = False,
+        fill: Any = 0,
+        padding_mode: str = "constant",
+    ) -> None:
+        super().__init__()
+        self.size, self.padding, self.pad_if_needed = F.two(size), padding, pad_if_needed
+        self.fill, self.padding_mode = fill, padding_mode
+
+    @staticmethod
+    def get_params(img: Any, output_size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return the top, the left, the height and the width of a part, drawn."""
+        _, tall, wide = F.get_dimensions(img)
+        height, width = output_size
+        if tall < height or wide < width:
+            wanted, got = f"wants a picture of {height} x {width} or more", f"it has {tall} x {wide}"
+            raise ValueError(lesson("RandomCrop(size)", wanted, got, at_line(), "pad_if_needed=True"))
+        if (tall, wide) == (height, width):
+            return 0, 0, height, width
+        return _whole(0, tall - height), _whole(0, wide - width), height, width
+
+    def forward(self, img: Any) -> Any:
+        """Return a part of the picture."""
+        if self.padding is not None:
+            img = F.pad(img, self.padding, self.fill, self.padding_mode)
+        _, tall, wide = F.get_dimensions(img)
+        height, width = self.size
+        if self.pad_if_needed and wide < width:
+            img = F.pad(img, [width - wide, 0], self.fill, self.padding_mode)
+        if self.pad_if_needed and tall < height:
+            img = F.pad(img, [0, height - tall], self.fill, self.padding_mode)
+        return F.crop(img, *self.get_params(img, self.size))
+
+
+class RandomResizedCrop(_Transform):
+    """A part of a picture, of a share of its area and of proportions that are drawn, in one size."""
+
+    shown = ("size", "scale", "ratio", "interpolation", "antialias")
+
+    def __init__(
+        self,
+        size: Any,
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        interpolation: Any = InterpolationMode.BILINEAR,
+        antialias: bool | None = True,
+    ) -> None:
+        super().__init__()
+        self.size, self.scale, self.ratio = F.two(size), scale, ratio
+        self.interpolation, self.antialias = interpolation, antialias
+
+    @staticmethod
+    def get_params(img: Any, scale: Sequence[float], ratio: Sequence[float]) -> tuple[int, int, int, int]:
+        """Return the top, the left, the height and the width of a part, drawn; the middle where none fits."""
+        _, tall, wide = F.get_dimensions(img)
+        for _ in range(10):
+            area = tall * wide * _number(*scale)
+            proportion = math.exp(_number(math.log(ratio[0]), math.log(ratio[1])))
+            height, width = round(math.sqrt(area / proportion)), round(math.sqrt(area * proportion))
+            if 0 < width <= wide and 0 < height <= tall:
+                return _whole(0, tall - height), _whole(0, wide - width), height, width
+        height, width = tall, wide
+        if wide / tall < min(ratio):
+            height = round(wide / min(ratio))
+        elif wide / tall > max(ratio):
+            width = round(tall * max(ratio))
+        return (tall - height) // 2, (wide - width) // 2, height, width
+
+    def forward(self, img: Any) -> Any:
+        """Return a part of the picture in that size."""
+        part = self.get_params(img, self.scale, self.ratio)
+        return F.resized_crop(img, *part, self.size, self.interpolation, antialias=self.antialias)
+
+
+class RandomHorizontalFlip(_Transform):
+    """Mirrored left to right with a probability."""
+
+    shown = ("p",)
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, img: Any) -> Any:
+        """Return the picture, mirrored or not."""
+        return F.hflip(img) if _number(0, 1) < self.p else img
+
+
+class RandomVerticalFlip(_Transform):
+    """Upside down with a probability."""
+
+    shown = ("p",)
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, img: Any) -> Any:
+        """Return the picture, upside down or not."""
+        return F.vflip(img) if _number(0, 1) < self.p else img
+
+
+class RandomRotation(_Transform):
+    """Turned by an angle that is drawn from -degrees to degrees, or between two."""
+
+    shown = ("degrees", "interpolation", "expand", "fill")
+
+    def __init__(
+        self,
+        degrees: Any,
+        interpolation: Any = InterpolationMode.NEAREST,
+        expand: bool = False,
+        center: Any = None,
+        fill: Any = 0,
+    ) -> None:
+        super().__init__()
+        both = [-degrees, degrees] if isinstance(degrees, (int, float)) else list(degrees)
+        if len(both) != 2 or both[0] > both[1]:
+            wanted, hint = "wants a number of 0 or more, or (lowest, highest)", "RandomRotation(10)"
+            raise ValueError(lesson("RandomRotation(degrees)", wanted, str(degrees), at_line(), hint))
+        self.degrees = [float(n) for n in both]
+        self.interpolation, self.expand, self.center, self.fill = interpolation, expand, center, fill
+
+    @staticmethod
+    def get_params(degrees: Sequence[float]) -> float:
+        """Return an angle, drawn."""
+        return _number(degrees[0], degrees[1])
+
+    def forward(self, img: Any) -> Any:
+        """Return the picture, turned."""
+        angle = self.get_params(self.degrees)
+        return F.rotate(img, angle, self.interpolation, self.expand, self.center, self.fill)
+
+
+class Grayscale(_Transform):
+    """A picture without its colours, in 1 channel or in 3 alike."""
+
+    shown = ("num_output_channels",)
+
+    def __init__(self, num_output_channels: int = 1) -> None:
+        super().__init__()
+        self.num_output_channels = num_output_channels
+
+    def forward(self, img: Any) -> Any:
+        """Return the picture without its colours."""
+        return F.rgb_to_grayscale(img, self.num_output_channels)
+
+
+class RandomApply(_Transform):
+    """Several transforms, all or none of them, with a probability."""
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]], p: float = 0.5) -> None:
+        super().__init__()
+        self.transforms, self.p = transforms, p
+
+    def forward(self, img: Any) -> Any:
+        """Return the picture, changed or not."""
+        return Compose(self.transforms)(img) if _number(0, 1) <= self.p else img
+
+    def __repr__(self) -> str:
+        lines = [f"    p={self.p}", *(f"    {transform}" for transform in self.transforms)]
+        return "\n".join(["RandomApply(", *lines, ")"])
+
+
+__all__ = [
+    "CenterCrop", "Compose", "ConvertImageDtype", "Grayscale", "InterpolationMode", "Lambda", "Normalize",
+    "PILToTensor", "Pad", "RandomApply", "RandomCrop", "RandomHorizontalFlip", "RandomResizedCrop",
+    "RandomRotation", "RandomVerticalFlip", "Resize", "ToPILImage", "ToTensor", "functional",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    wanted, got = "is no transform that is here", f"there are {', '.join(__all__)}"
+    hint = nearest(name, __all__) or "Lambda with a function of your own"
+    raise AttributeError(lesson(f"torchvision.transforms.{name}", wanted, got, hint=hint))
