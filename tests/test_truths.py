@@ -6,9 +6,25 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import data, nn, optim, train
+from clearprop import Tensor, data, nn, optim, train
+from clearprop.nn import functional
+from clearprop.nn.utils import fuse_conv_bn_eval
 
 FUNCTIONS = {
+    **{name: f for name in dir(functional) if inspect.isfunction(f := getattr(functional, name))},
+    **{name: f for name, f in vars(nn.Module).items() if inspect.isfunction(f) and name[0] != "_"},
+    "fuse_conv_bn_eval": fuse_conv_bn_eval,
+    "Tensor.backward": Tensor.backward,
+    "backward": clearprop.backward,
+    "custom_rule": clearprop.custom_rule,
+    "elementwise": clearprop.elementwise,
+    "jacfwd": clearprop.jacfwd,
+    "jacrev": clearprop.jacrev,
+    "linearize": clearprop.linearize,
+    "scan": clearprop.scan,
+    "sparse_jacobian": clearprop.sparse_jacobian,
+    "topological_order": clearprop.topological_order,
+    "watch": clearprop.watch,
     "compile": clearprop.compile,
     "fit": train.fit,
     "evaluate": train.evaluate,
@@ -50,13 +66,14 @@ CASES = [
 
 
 def test_there_are_many():
-    assert len(CASES) > 150
+    assert len(CASES) > 230
 
 
 @pytest.mark.parametrize(("taker", "flag"), CASES, ids=[f"{taker.__name__}-{flag}" for taker, flag in CASES])
 def test_text_is_no_truth(taker, flag):
     parameters = inspect.signature(taker).parameters.values()
-    needed = [None for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+    needed = [None for p in parameters if p.default is p.empty and p.kind in kinds]
     with pytest.raises(
         TypeError, match=rf"\({flag}=\): wants True or False: 'no'\.[^.]*says\.\n  Try {flag}=False"
     ):
@@ -71,6 +88,52 @@ def test_by_position_too():
         nn.Linear(2, 3, "yes")
     with pytest.raises(TypeError, match=r"WeightedSampler\(replacement=\): wants True or False"):
         data.WeightedSampler([1.0], 1, "no")
+
+
+def test_functions_by_position_too():
+    x = np.ones((1, 2, 4))
+    with pytest.raises(TypeError, match=r"dropout\(training=\): wants True or False: 'no'"):
+        functional.dropout(x, 0.5, "no")
+    with pytest.raises(TypeError, match=r"max_pool1d\(ceil_mode=\): wants True or False: 'False'"):
+        functional.max_pool1d(x, 2, 2, 0, 1, "False")
+    with pytest.raises(TypeError, match=r"Module.train\(mode=\): wants True or False: 'no'"):
+        nn.Linear(2, 3).train("no")
+    assert functional.max_pool1d(x, 2, 2, 0, 1, 0).shape == (1, 2, 2)
+
+
+def test_attributes_and_tensors():
+    layer = nn.Dropout(0.5)
+    with pytest.raises(TypeError, match=r"Dropout\(training=\): wants True or False: 'no'"):
+        layer.training = "no"
+    with pytest.raises(TypeError, match=r"Tensor\(requires_grad=\): wants True or False: 'no'"):
+        Tensor(1.0, requires_grad="no")
+
+    assert layer.training is True
+
+
+@pytest.mark.parametrize(
+    ("function", "option"),
+    [
+        *((f, "keepdims") for f in (np.sum, np.mean, np.max, np.std, np.median, np.nansum)),
+        (np.cov, "rowvar"),
+        (np.cov, "bias"),
+        (np.unique, "return_index"),
+        (np.array_equal, "equal_nan"),
+        (np.nan_to_num, "copy"),
+    ],
+)
+def test_options_of_numpys_functions(function, option):
+    x = Tensor(np.ones((2, 3)))
+    given = (x, x) if function is np.array_equal else (x,)
+    with pytest.raises(TypeError, match=rf"np\.\w+\({option}=\): wants True or False: 'no'"):
+        function(*given, **{option: "no"})
+
+
+def test_words_that_are_options_stay():
+    x = Tensor(np.ones((2, 2)))
+
+    assert np.einsum("ij,jk->ik", x, x, optimize="greedy").shape == (2, 2)
+    assert len(np.meshgrid(x[0], x[1], indexing="ij")) == 2
 
 
 def test_a_group_of_parameters_takes_none_either():

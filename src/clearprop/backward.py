@@ -11,6 +11,7 @@ import numpy as np
 from clearprop import structure
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
+from clearprop.hints import refuse_texts
 from clearprop.hooks import OUTSIDE, held, through
 from clearprop.locks import lock
 from clearprop.modes import Observer, marks, mode, no_grad, special
@@ -50,6 +51,8 @@ def backward(
     >>> a.grad, b.grad
     (np.float64(27.0), np.float64(297.0))
     """
+    if create_graph is not False or leaves_only is not False:
+        refuse_texts("backward", create_graph=create_graph, leaves_only=leaves_only)
     observer = mode.observer if special.blocks else None
     if observer is not None and observer.remembers and not create_graph:
         with no_grad():  # the rules are looked at, but no gradient passes through what they give

@@ -8,11 +8,13 @@ from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.facts import SILENT, Facts
+from clearprop.hints import takes_truths
 from clearprop.op import Op, Rule
 from clearprop.registry import numpy_functions, ops, ufunc_names
 from clearprop.ufunc import Ufunc
 
 
+@takes_truths
 def elementwise(
     name: str,
     forward: Callable[..., Any],

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from clearprop.errors import lesson
+from clearprop.hints import refuse_texts
 from clearprop.modes import made
 from clearprop.tensor import Tensor
 
@@ -29,6 +30,8 @@ def topological_order(output: Tensor, *, tracked: bool = False) -> list[Tensor]:
     >>> [t.name or t.op.name for t in topological_order((a + b) * b**3)]
     ['a', 'b', 'add', 'power', 'multiply']
     """
+    if isinstance(tracked, str):
+        refuse_texts("topological_order", tracked=tracked)
     seen = {output}
     stack = [output]
     while stack:

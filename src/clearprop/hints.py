@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -402,3 +402,60 @@ def refuse_texts(called: str, **truths: Any) -> None:
             meant = str(value).strip().lower() not in ("", "no", "false", "off", "0", "none")
             where, hint = "Text counts as true, whatever it says.", f"{name}={meant}"
             raise TypeError(lesson(f"{called}({name}=)", "wants True or False", repr(value), where, hint))
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def takes_truths(function: F) -> F:
+    """Have a function refuse text for its arguments that are True or False; a call without text is as it was.
+
+    >>> @takes_truths
+    ... def shuffled(x, twice: bool = False): return x
+    >>> shuffled(3, twice="no")
+    Traceback (most recent call last):
+        ...
+    TypeError: shuffled(twice=): wants True or False: 'no'.
+      Text counts as true, whatever it says.
+      Try twice=False.
+    """
+
+    made: Any = function  # its signature takes longer to make than all of this
+    places = made.__code__.co_varnames[: made.__code__.co_argcount]
+    known = dict(zip(reversed(places), reversed(made.__defaults__ or ()), strict=False))
+    known |= made.__kwdefaults__ or {}
+    types = made.__annotations__
+    truths = {n for n in known if isinstance(known[n], bool) and types.get(n) in (bool, "bool")}
+    first = min((i for i, name in enumerate(places) if name in truths), default=len(places))
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:  # two loops, for one over both would take twice as long
+            for value in kwargs.values():
+                if value.__class__ is str:
+                    refuse_texts(function.__qualname__, **{n: kwargs[n] for n in kwargs if n in truths})
+        if len(args) > first:
+            for name, value in zip(places[first:], args[first:], strict=False):
+                if value.__class__ is str and name in truths:
+                    refuse_texts(function.__qualname__, **{name: value})
+        return function(*args, **kwargs)
+
+    return called  # type: ignore[return-value]  # of the same signature
+
+
+def refuse_worded(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise TypeError where text stands for an option of NumPy's that is True or False.
+
+    >>> refuse_worded(np.cov, {"rowvar": "no"})
+    Traceback (most recent call last):
+        ...
+    TypeError: np.cov(rowvar=): wants True or False: 'no'.
+      Text counts as true, whatever it says.
+      Try rowvar=False.
+    """
+    if not any(isinstance(value, (str, bytes)) for value in kwargs.values()):
+        return
+    parameters = _signature(function).parameters
+    truths = [name for name in kwargs if name in parameters and isinstance(parameters[name].default, bool)]
+    named = [name for name in ("keepdims", *truths) if name in kwargs and name != "optimize"]  # has words
+    refuse_texts(f"np.{function.__name__}", **{name: kwargs[name] for name in named})

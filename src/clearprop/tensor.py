@@ -8,12 +8,13 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Never, Protocol, cast
 
 import numpy as np
 
 from clearprop.errors import at_line, lesson, user_line
-from clearprop.hints import TENSOR, Foreign
+from clearprop.hints import TENSOR, Foreign, refuse_texts, refuse_worded
 from clearprop.modes import made, marks, mode, special
 from clearprop.refusal import COMPLAINTS, in_place, no_rule, refusal
 from clearprop.registry import numpy_functions, ufunc_names, wider
@@ -118,6 +119,8 @@ class Tensor(ChangedByHand, Shared):
             )
         if requires_grad is None:
             requires_grad = True
+        elif isinstance(requires_grad, str):
+            refuse_texts("Tensor", requires_grad=requires_grad)
         if kind == "c":
             special.complexes = True
         elif requires_grad and kind != "f":
@@ -395,9 +398,12 @@ class Tensor(ChangedByHand, Shared):
             raise no_rule(f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1))
         if "out" in kwargs and kwargs.pop("out") is not None:
             raise in_place(f"np.{function.__name__}(..., out=...)")
+        if kwargs and ours.__class__ is FunctionType and str in map(type, kwargs.values()):
+            refuse_worded(function, kwargs)  # an op complains by itself
         try:
             return ours(*args, **kwargs)
         except COMPLAINTS as error:
+            refuse_worded(function, kwargs)
             if function not in wider:
                 raise refusal(function, args, kwargs, error) from error
         try:  # with keywords that the op does not know

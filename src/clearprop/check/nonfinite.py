@@ -19,6 +19,7 @@ from clearprop.check.entries import Operand, first_bad, forward_operands, kind_o
 from clearprop.check.kinks import decided_as_zero
 from clearprop.check.route import Route, route_to
 from clearprop.errors import GradientError, lesson, user_line
+from clearprop.hints import takes_truths
 from clearprop.modes import Observer, mode, observed
 from clearprop.see.algebra.labels import call_of, label_of
 from clearprop.see.names import callers_frame, find
@@ -108,6 +109,7 @@ class NonFinite:
     __repr__ = __str__
 
 
+@takes_truths
 def watch(*, collect: bool = False, inf: bool = True, limit: int = 100) -> Watch:
     """Return a block in which any NaN or infinity, forward or backward, raises a NonFiniteError.
 

@@ -17,6 +17,7 @@ from clearprop import tree
 from clearprop.define import define
 from clearprop.errors import at_line, lesson
 from clearprop.facts import Facts
+from clearprop.hints import takes_truths
 from clearprop.loops.body import Body, Inputs, Shaped
 from clearprop.loops.forms import arrays, form
 from clearprop.loops.pullback import Pullback, product, pullback
@@ -322,6 +323,7 @@ def _began(turns: Turns, given: Inputs, place: Parts, z: Any) -> list[Any]:
 
 
 # --- what people call ---------------------------------------------------------------------------------------
+@takes_truths
 def scan(
     body: Callable[[Any, Any], tuple[Any, Any]],
     carry: Any,

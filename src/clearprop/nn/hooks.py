@@ -9,6 +9,7 @@ import numpy as np
 
 from clearprop import structure
 from clearprop.errors import GradientError, lesson
+from clearprop.hints import takes_truths
 from clearprop.hooks import Handle
 from clearprop.op import _next_serial, describe
 from clearprop.tensor import Tensor
@@ -39,6 +40,7 @@ class Hooked:
     def _gate(self, hooks: Hooks) -> Gate:
         return Gate(self, hooks)
 
+    @takes_truths
     def register_forward_pre_hook(
         self, hook: Function, *, prepend: bool = False, with_kwargs: bool = False
     ) -> Handle:
@@ -48,6 +50,7 @@ class Hooked:
         """
         return self._register("before", hook, prepend, None if with_kwargs else _before)
 
+    @takes_truths
     def register_forward_hook(
         self, hook: Function, *, prepend: bool = False, with_kwargs: bool = False
     ) -> Handle:
@@ -63,6 +66,7 @@ class Hooked:
         """
         return self._register("after", hook, prepend, None if with_kwargs else _after)
 
+    @takes_truths
     def register_full_backward_pre_hook(self, hook: Function, prepend: bool = False) -> Handle:
         """Call `hook(module, grad_output)` when all gradients of the outputs have arrived.
 
@@ -70,6 +74,7 @@ class Hooked:
         """
         return self._register("arriving", hook, prepend)
 
+    @takes_truths
     def register_full_backward_hook(self, hook: Function, prepend: bool = False) -> Handle:
         """Call `hook(module, grad_input, grad_output)` when the gradients of all inputs are known.
 

@@ -10,7 +10,15 @@ import numpy as np
 
 from clearprop import structure
 from clearprop.errors import at_line, lesson
-from clearprop.hints import MODULE, for_keywords, nearest, refuse_arguments, refuse_call
+from clearprop.hints import (
+    MODULE,
+    for_keywords,
+    nearest,
+    refuse_arguments,
+    refuse_call,
+    refuse_texts,
+    takes_truths,
+)
 from clearprop.modes import current, marks, special
 from clearprop.nn.hooks import Hooked, between_hooks
 from clearprop.op import _next_serial
@@ -153,6 +161,8 @@ class Module(Hooked):
     # --- what belongs to it ---------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
         old = self.__dict__.get(name)
+        if value.__class__ is str and name == "training":
+            refuse_texts(type(self).__name__, training=value)
         if "_computed" in self.__dict__ and name in self.__dict__["_computed"] and name != "_computed":
             self.__dict__["_computed"][name].put(self, name, value)
             return
@@ -230,6 +240,7 @@ class Module(Hooked):
         """Set an attribute that is a Parameter, or None."""
         setattr(self, name, value)
 
+    @takes_truths
     def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
         """Set an attribute that is part of the state but not trained; kept out of files if not persistent."""
         setattr(self, name, None if value is None else Buffer(value, persistent=persistent))
@@ -278,6 +289,7 @@ class Module(Hooked):
                     seen.add(id(value))
                     yield (f"{path}.{name}" if path else name), value
 
+    @takes_truths
     def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
         """Give every Parameter once, with its path: `0.weight`, `0.bias`, ..."""
         for module in self.modules() if recurse else (self,):
@@ -291,14 +303,17 @@ class Module(Hooked):
         called = f"{type(self).__name__}.{asked}"
         return RuntimeError(lesson(called, "there are none before the first call", hint=hint))
 
+    @takes_truths
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Give every Parameter once."""
         return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
+    @takes_truths
     def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Buffer]]:
         """Give every Buffer once, with its path."""
         return self._named(Buffer, prefix, recurse)
 
+    @takes_truths
     def buffers(self, recurse: bool = True) -> Iterator[Buffer]:
         """Give every Buffer once."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
@@ -338,6 +353,7 @@ class Module(Hooked):
         function(self)
         return self
 
+    @takes_truths
     def train(self: Self, mode: bool = True) -> Self:
         """Switch to training (dropout drops) or, with False, to evaluation; return this one."""
         for module in self.modules():
@@ -356,6 +372,7 @@ class Module(Hooked):
         for parameter in self.parameters():
             parameter.grad = None
 
+    @takes_truths
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
         """Say whether the Parameters are to be trained; return this one."""
         for parameter in self.parameters():
@@ -416,6 +433,7 @@ class Module(Hooked):
                 hook(module, state, f"{path}." if path else "", {})
         return state
 
+    @takes_truths
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Incompatible:
         """Take over the numbers of a state dict; either all of them or, on an error, none.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from clearprop import tree
 from clearprop.errors import GradientError, at_line, lesson
+from clearprop.hints import takes_truths
 from clearprop.modes import enable_grad
 from clearprop.op import describe
 from clearprop.ops.shape import constant
@@ -101,6 +102,7 @@ def laplacian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
 
 # --- sparse Jacobians ---------------------------------------------------------------------------------------
+@takes_truths
 def sparse_jacobian(f: Callable[[Any], Any], sparsity: Any, *, check: bool = True) -> Callable[[Any], Any]:
     """Return the function that gives the Jacobian of a vector function of a vector, whose zeros are known.
 

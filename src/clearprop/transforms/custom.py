@@ -18,6 +18,7 @@ from clearprop.batch import BatchTensor
 from clearprop.define import enter
 from clearprop.errors import GradientError, at_line, lesson
 from clearprop.facts import Facts
+from clearprop.hints import takes_truths
 from clearprop.modes import Block, Observer, marks, mode, observed
 from clearprop.op import Op, describe
 from clearprop.ops.shape import as_array
@@ -383,6 +384,7 @@ def _aligned(x: Any, d: Any) -> list[Any]:
     return tree.leaves(d)
 
 
+@takes_truths
 def custom_rule(
     f: Callable[..., Any] | None = None,
     backward: Callable[..., Any] | None = None,

@@ -11,7 +11,7 @@ import numpy as np
 
 from clearprop import tree
 from clearprop.errors import GradientError, at_line, lesson
-from clearprop.hints import refuse_texts
+from clearprop.hints import refuse_texts, takes_truths
 from clearprop.modes import enable_grad
 from clearprop.op import describe
 from clearprop.tensor import Tensor
@@ -38,6 +38,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = Fal
     return _jacobian("jacobian", f, argnums, has_aux, lambda entries, results: results <= entries)
 
 
+@takes_truths
 def jacrev(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
     """Return the function that gives the Jacobian of `f`, row by row; see `jacobian`.
 
@@ -47,6 +48,7 @@ def jacrev(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False
     return _jacobian("jacrev", f, argnums, has_aux, lambda entries, results: True)
 
 
+@takes_truths
 def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
     """Return the function that gives the Jacobian of `f`, column by column; see `jacobian`.
 

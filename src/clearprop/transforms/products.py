@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop import tree
 from clearprop.errors import GradientError, at_line, lesson
-from clearprop.hints import refuse_texts
+from clearprop.hints import refuse_texts, takes_truths
 from clearprop.modes import enable_grad, mode
 from clearprop.op import describe
 from clearprop.tensor import Tensor
@@ -196,6 +196,7 @@ def jvp(
     return (found[0], moved, found[1]) if has_aux else (found, moved)
 
 
+@takes_truths
 def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Return `f(*primals)` and the function that gives the derivative along tangents, one for each primal.
 

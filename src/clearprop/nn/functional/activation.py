@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import takes_truths
 from clearprop.nn.functional.layer import arrayed, place, positive
 from clearprop.op import describe
 from clearprop.ops import random
@@ -214,6 +215,7 @@ def prelu(x: Any, weight: Any) -> Any:
     return np.where(x > 0, x, weight * x)
 
 
+@takes_truths
 def rrelu(x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Any:
     """Return x where x > 0, else a x, a drawn from [lower, upper) per entry, or their mean in evaluation.
 
@@ -308,6 +310,7 @@ def softmin(x: Any, dim: int = -1) -> Any:
     return softmax(-arrayed(x), dim)
 
 
+@takes_truths
 def gumbel_softmax(logits: Any, tau: float = 1.0, hard: bool = False, dim: int = -1) -> Any:
     """Return softmax((logits + n) / tau) with Gumbel noise n = -log(-log u).
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import takes_truths
 from clearprop.nn.functional.dropout import dropout, probability
 from clearprop.nn.functional.layer import arrayed
 from clearprop.op import describe
@@ -20,6 +21,7 @@ from clearprop.tensor import Tensor
 WHOLE = BLOCK  # up to so many scores an array of them is made: fused with its neighbours it is faster
 
 
+@takes_truths
 def scaled_dot_product_attention(
     query: Any,
     key: Any,
@@ -75,6 +77,7 @@ def _in_blocks(query: Any, key: Any, value: Any, mask: Any, scale: float, causal
     return ops["attention"](*arrays, mask, state, scale=scale, causal=bool(causal), p=p)
 
 
+@takes_truths
 def attention_weights(
     query: Any,
     key: Any,

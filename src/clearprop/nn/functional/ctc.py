@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import takes_truths
 from clearprop.nn.functional.layer import arrayed, checked_reduction, recording
 from clearprop.op import describe
 from clearprop.ops.shape import constant
@@ -15,6 +16,7 @@ from clearprop.registry import ops
 NEVER = -np.inf  # the logarithm of no chance
 
 
+@takes_truths
 def ctc_loss(
     log_probs: Any,
     targets: Any,

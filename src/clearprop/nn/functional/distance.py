@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import takes_truths
 from clearprop.nn.functional.layer import arrayed
 from clearprop.op import describe
 
@@ -24,6 +25,7 @@ def cosine_similarity(a: Any, b: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     return np.sum(a * b, axis=dim) / (lengths[0] * lengths[1])
 
 
+@takes_truths
 def pairwise_distance(a: Any, b: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
     """Return the p-norm of a - b + eps along the last axis.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import refuse_texts, takes_truths
 from clearprop.nn.functional.activation import SELU_ALPHA, SELU_SCALE
 from clearprop.nn.functional.layer import arrayed
 from clearprop.op import describe
@@ -26,7 +27,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True) -> Any:
     >>> sorted(set(dropout(np.ones(100), 0.5).value))
     [np.float64(0.0), np.float64(2.0)]
     """
-    probability("dropout", p)
+    probability("dropout", p, training)
     if not training or p == 0:
         return x
     x = arrayed(x)
@@ -70,6 +71,7 @@ def alpha_dropout(x: Any, p: float = 0.5, training: bool = False) -> Any:
     return _kept_alike("alpha_dropout", x, p, training, x.shape)
 
 
+@takes_truths
 def feature_alpha_dropout(x: Any, p: float = 0.5, training: bool = False) -> Any:
     """Do the same as `alpha_dropout` to whole channels of `x`, (n, channels, ...)."""
     x = arrayed(x)
@@ -79,8 +81,10 @@ def feature_alpha_dropout(x: Any, p: float = 0.5, training: bool = False) -> Any
     return _kept_alike("feature_alpha_dropout", x, p, training, _per_channel(x))
 
 
-def probability(called: str, p: float) -> None:
-    """Complain unless p is a probability."""
+def probability(called: str, p: float, training: Any = True) -> None:
+    """Complain unless p is a probability, and `training` no text."""
+    if training.__class__ is str:
+        refuse_texts(called, training=training)
     if isinstance(p, str) or not 0 <= p <= 1:
         raise ValueError(lesson(f"{called}(p=)", "wants a probability from 0 to 1", f"{p!r}", hint="p=0.5"))
 
@@ -102,7 +106,7 @@ def _per_channel(x: Any) -> tuple[int, ...]:
 
 def _channels_dropped(called: str, x: Any, p: float, training: bool, axes: int) -> Any:
     """Drop channels of `x`, which has `axes` axes after them; without a batch the channels come first."""
-    probability(called, p)
+    probability(called, p, training)
     x = arrayed(x)
     alone = len(x.shape) == axes + 1 and axes != 2  # PyTorch takes three axes for (n, channels, length)
     if not (alone or len(x.shape) == axes + 2 or (axes == 2 and len(x.shape) == 3)):
@@ -114,7 +118,7 @@ def _channels_dropped(called: str, x: Any, p: float, training: bool, axes: int) 
 
 
 def _kept_alike(called: str, x: Any, p: float, training: bool, shape: tuple[int, ...]) -> Any:
-    probability(called, p)
+    probability(called, p, training)
     if not training or p == 0:
         return x
     if p == 1:

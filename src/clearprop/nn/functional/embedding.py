@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import takes_truths
 from clearprop.modes import no_grad
 from clearprop.nn.functional.layer import arrayed, recording
 from clearprop.op import describe
@@ -17,6 +18,7 @@ from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 
+@takes_truths
 def embedding(
     x: Any,
     weight: Any,
@@ -48,6 +50,7 @@ def embedding(
     return rows
 
 
+@takes_truths
 def embedding_bag(
     x: Any,
     weight: Any,

@@ -10,6 +10,7 @@ import numpy as np
 from clearprop.define import elementwise
 from clearprop.errors import lesson
 from clearprop.facts import Facts
+from clearprop.hints import takes_truths
 from clearprop.nn.functional.layer import arrayed, checked_reduction, converted, positive, recording
 from clearprop.op import describe
 from clearprop.ops.elementwise import POSITIVE
@@ -220,6 +221,7 @@ def binary_cross_entropy_with_logits(
     return reduced(_weighted(called, each, "weight", weight), reduction)
 
 
+@takes_truths
 def kl_div(x: Any, y: Any, reduction: str = "mean", log_target: bool = False) -> Any:
     """Return the mean of y (log y - x) for log-probabilities x and probabilities y, or their logarithms.
 
@@ -235,6 +237,7 @@ def kl_div(x: Any, y: Any, reduction: str = "mean", log_target: bool = False) ->
     return reduced(each, reduction)
 
 
+@takes_truths
 def poisson_nll_loss(
     x: Any,
     y: Any,
@@ -260,6 +263,7 @@ def poisson_nll_loss(
     return reduced(each, reduction)
 
 
+@takes_truths
 def gaussian_nll_loss(
     x: Any, y: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import takes_truths
 from clearprop.nn.functional.classes import _checked_weight
 from clearprop.nn.functional.distance import pairwise_distance
 from clearprop.nn.functional.layer import arrayed, positive, recording
@@ -129,6 +130,7 @@ def cosine_embedding_loss(a: Any, b: Any, y: Any, margin: float = 0.0, reduction
     return reduced(near + np.where(y == -1, ops["relu"](cos - margin), 0), reduction)
 
 
+@takes_truths
 def triplet_margin_loss(
     anchor: Any,
     positive: Any,
@@ -158,6 +160,7 @@ def triplet_margin_loss(
     )
 
 
+@takes_truths
 def triplet_margin_with_distance_loss(
     anchor: Any,
     positive: Any,

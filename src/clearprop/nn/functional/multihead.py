@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import takes_truths
 from clearprop.nn.functional.attention import attention_weights, scaled_dot_product_attention
 from clearprop.nn.functional.dropout import dropout
 from clearprop.nn.functional.layer import arrayed, linear
@@ -116,6 +117,7 @@ class Heads:
         return total
 
 
+@takes_truths
 def multi_head_attention_forward(
     query: Any,
     key: Any,

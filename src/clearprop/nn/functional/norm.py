@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import takes_truths
 from clearprop.modes import no_grad
 from clearprop.nn.functional.layer import arrayed
 from clearprop.op import describe
@@ -34,6 +35,7 @@ def together(mean: Callable[[Any], Any], pieces: Any, is_whole: bool = False) ->
         _parts.pop()
 
 
+@takes_truths
 def batch_norm(
     x: Any,
     running_mean: Any,
@@ -82,6 +84,7 @@ def batch_norm(
     return _scaled(z, weight, bias)
 
 
+@takes_truths
 def instance_norm(
     x: Any,
     running_mean: Any = None,

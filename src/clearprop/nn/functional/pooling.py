@@ -10,6 +10,7 @@ import numpy as np
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
+from clearprop.hints import takes_truths
 from clearprop.nn.functional.layer import arrayed, recording
 from clearprop.nn.functional.sizes import alone, batched, each
 from clearprop.op import describe
@@ -48,6 +49,7 @@ def pooled(
 
 
 # --- the largest --------------------------------------------------------------------------------------------
+@takes_truths
 def max_pool1d(
     x: Any,
     kernel_size: Any,
@@ -69,6 +71,7 @@ def max_pool1d(
     return _largest(1, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@takes_truths
 def max_pool2d(
     x: Any,
     kernel_size: Any,
@@ -82,6 +85,7 @@ def max_pool2d(
     return _largest(2, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@takes_truths
 def max_pool3d(
     x: Any,
     kernel_size: Any,
@@ -106,6 +110,7 @@ def _largest(
 
 
 # --- the mean, and a norm -----------------------------------------------------------------------------------
+@takes_truths
 def avg_pool1d(
     x: Any,
     kernel_size: Any,
@@ -125,6 +130,7 @@ def avg_pool1d(
     return _mean(1, x, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@takes_truths
 def avg_pool2d(
     x: Any,
     kernel_size: Any,
@@ -141,6 +147,7 @@ def avg_pool2d(
     return _mean(2, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@takes_truths
 def avg_pool3d(
     x: Any,
     kernel_size: Any,
@@ -180,6 +187,7 @@ def _counted(x: Any, frame: Frame, zeros: bool) -> Any:
     return int(number.flat[0]) if number.size and (number == number.flat[0]).all() else number
 
 
+@takes_truths
 def lp_pool1d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
     """Return (sum over the window of x^p)^(1/p) for each window of (batch, channels, length).
 
@@ -191,11 +199,13 @@ def lp_pool1d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ce
     return _norm(1, x, norm_type, kernel_size, stride, ceil_mode)
 
 
+@takes_truths
 def lp_pool2d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
     """Return (sum over the window of x^p)^(1/p) for (batch, channels, height, width); see `lp_pool1d`."""
     return _norm(2, x, norm_type, kernel_size, stride, ceil_mode)
 
 
+@takes_truths
 def lp_pool3d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
     """Return (sum over the window of x^p)^(1/p) for (batch, channels, depth, height, width)."""
     return _norm(3, x, norm_type, kernel_size, stride, ceil_mode)
@@ -268,6 +278,7 @@ def _adaptive_mean(axes: int, x: Any, output_size: Any) -> Any:
     return alone(x, lone)
 
 
+@takes_truths
 def adaptive_max_pool1d(x: Any, output_size: Any, return_indices: bool = False) -> Any:
     """Return the largest entries of `output_size` parts of (batch, channels, length).
 
@@ -279,11 +290,13 @@ def adaptive_max_pool1d(x: Any, output_size: Any, return_indices: bool = False) 
     return _adaptive_largest(1, x, output_size, return_indices)
 
 
+@takes_truths
 def adaptive_max_pool2d(x: Any, output_size: Any, return_indices: bool = False) -> Any:
     """Return the largest entries of parts of (batch, channels, height, width)."""
     return _adaptive_largest(2, x, output_size, return_indices)
 
 
+@takes_truths
 def adaptive_max_pool3d(x: Any, output_size: Any, return_indices: bool = False) -> Any:
     """Return the largest entries of parts of (batch, channels, depth, height, width)."""
     return _adaptive_largest(3, x, output_size, return_indices)
@@ -343,6 +356,7 @@ def _at_axis(n: int, a: int, axes: int) -> tuple[int, ...]:
 
 
 # --- windows at random --------------------------------------------------------------------------------------
+@takes_truths
 def fractional_max_pool2d(
     x: Any,
     kernel_size: Any,
@@ -360,6 +374,7 @@ def fractional_max_pool2d(
     return _fractional(2, x, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
+@takes_truths
 def fractional_max_pool3d(
     x: Any,
     kernel_size: Any,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import takes_truths
 from clearprop.nn.functional.layer import arrayed
 from clearprop.nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from clearprop.nn.functional.sizes import each
@@ -30,6 +31,7 @@ HOW = {
 _AREAS = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 
+@takes_truths
 def interpolate(
     x: Any,
     size: Any = None,
@@ -101,6 +103,7 @@ def _targets(called: str, x: Any, size: Any, factor: Any, axes: int) -> tuple[tu
 
 
 # --- looking at other places --------------------------------------------------------------------------------
+@takes_truths
 def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Any:
     """Return where `grid_sample` has to look for an affine map: for each place p of the result, theta (p, 1).
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import takes_truths
 from clearprop.nn.module import Module, Parameter
 from clearprop.ops import random
 from clearprop.record import assign
@@ -44,6 +45,7 @@ def _fused(called: str, layer: M, norm: Any, axis: int, channels: int) -> M:
     return fused
 
 
+@takes_truths
 def fuse_conv_bn_eval(conv: M, bn: Module, transpose: bool = False) -> M:
     """Return one convolution that does what `conv` and then the batch norm `bn` do in evaluation.
 
