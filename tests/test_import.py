@@ -63,6 +63,21 @@ def test_a_module_is_imported_by_name_and_brings_no_other_subpackage():
     assert loaded.isdisjoint({"clearprop.nn", "clearprop.optim", "clearprop.train", "clearprop.data"})
 
 
+def test_no_module_takes_the_name_of_an_op_which_it_would_replace_once_it_is_imported():
+    package = Path(clearprop.__file__).parent
+    files = {path.stem for path in package.iterdir()} - {"__init__"}
+
+    assert "optim" in files
+    assert {name for name in files if isinstance(clearprop._ops.get(name), clearprop.Op)} == set()
+    code = "import clearprop; clearprop.optim; assert clearprop.clip(2.0, 0.0, 1.0) == 1.0"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["a.b", "", "nn.functional", "two words"])
+def test_what_is_no_name_is_no_attribute(name):
+    assert not hasattr(clearprop, name)
+
+
 def test_subpackages_come_when_they_are_asked_for():
     assert "clearprop.nn" in modules_after("import clearprop; clearprop.nn")
 

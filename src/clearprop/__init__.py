@@ -155,7 +155,8 @@ def __getattr__(name: str) -> Any:
     if name in _ops:  # clearprop.tanh, clearprop.softmax, ...: every op by its name
         return _ops[name]
     whole = f"clearprop.{name}"  # `from clearprop import marks` asks here before it looks for the file
-    if not name.startswith("__") and whole not in sys.modules and importlib.util.find_spec(whole):
+    plain = name.isidentifier() and not name.startswith("__")
+    if plain and whole not in sys.modules and importlib.util.find_spec(whole):
         return importlib.import_module(whole)
     raise hints.unknown(__name__, name, __dir__())
 

@@ -58,7 +58,7 @@ def elementwise(
         facts=facts,
         doc=doc,
     )
-    op.__module__ = sys._getframe(1).f_globals["__name__"]
+    op.__module__ = sys._getframe(1).f_globals.get("__name__", "__main__")
     return enter(op, numpy, ufunc=ufunc)
 
 

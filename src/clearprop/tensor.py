@@ -608,7 +608,7 @@ def beside_sparse(t: Tensor) -> Any:
     and forgets the array that it is given.
     """
     frame = sys._getframe(2)
-    if frame.f_code.co_name == "dot" and frame.f_globals["__name__"].startswith("scipy.sparse."):
+    if frame.f_code.co_name == "dot" and frame.f_globals.get("__name__", "").startswith("scipy.sparse."):
         return np.empty(0)
     if frame.f_code.co_name != "_matmul_dispatch":
         return None

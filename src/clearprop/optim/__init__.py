@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from clearprop import hints
-from clearprop.clip import clip_grad_norm_, clip_grad_value_
+from clearprop.clipping import clip_grad_norm_, clip_grad_value_
 from clearprop.optim.adagrad import Adadelta, Adagrad
 from clearprop.optim.adam import Adam, AdamW
 from clearprop.optim.averaged import ASGD, Rprop

@@ -147,3 +147,9 @@ def test_what_an_operation_is_called_stands_beside_its_name():
     assert steps[0].sentence == "Matmul (Matrixprodukt) berechnet c aus a und b."
     assert "Die Regel von matmul (Matrixprodukt) macht daraus, was b bekommt." in steps[-1].sentence
     assert trace(np.sum(a @ b))[0].sentence == "Matmul computes c from a and b."
+
+
+def test_a_step_may_have_a_number_of_numpy_and_what_is_no_sentence_is_named():
+    assert dag(captions={np.int64(9): "Here."})[-1].sentence.startswith("Here. ")
+    with pytest.raises(InputError, match=r"captions\[9\]: is a sentence: it is 5"):
+        dag(captions={9: 5})

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+import numpy as np
+
 from clearprop.errors import InputError, lesson
 from clearprop.see.page.words import VIEW
 
@@ -384,10 +386,11 @@ def captions_of(language: str = "en", own: Mapping[Any, str] | None = None) -> C
     table = dict(LANGUAGES[language])
     steps: dict[int, str] = {}
     for key, sentence in (own or {}).items():
-        if isinstance(key, int) and not isinstance(key, bool) and isinstance(sentence, str):
-            steps[key] = sentence
+        numbered = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
+        if numbered and isinstance(sentence, str):
+            steps[int(key)] = sentence
             continue
-        if key not in table:
+        if not numbered and key not in table:
             known = "clearprop.see.step.captions.ENGLISH, which has them all"
             raise InputError(lesson("captions", "name sentences of a trace", repr(key), hint=known))
         if not isinstance(sentence, str):
