@@ -385,6 +385,31 @@ def test_names_that_are_not_there_are_refused_by_name():
         transforms.AugMix
     with pytest.raises(AttributeError, match="trained elsewhere"):
         torch.vision.models
+    assert not torch.accelerator.is_available()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("from torchvision.models import resnet18", "has no networks that were trained elsewhere"),
+        ("import torchvision.nothing", "there is no such name"),
+        ("import torch.distributed", "there is one process"),
+        ("from torchvision.datasets import CocoDetection", "cannot import name"),
+    ],
+)
+def test_an_unchanged_program_is_told_what_is_not_there(tmp_path, line, said):
+    (tmp_path / "program.py").write_text(line)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "clearprop.torch", "program.py"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+    assert done.returncode == 1
+    assert said in done.stderr
 
 
 def test_a_dataset_can_be_pickled_for_a_worker(tmp_path):

@@ -184,6 +184,73 @@ def test_grey_by_hand():
     assert np.abs(by_pillow.astype(int) - by_ops).max() <= 1
 
 
+def test_brightness_contrast_and_saturation_by_hand():
+    x = torch.tensor([[[0.2, 0.6]], [[0.2, 0.6]], [[0.2, 0.6]]])
+    grey = np.array([0.2, 0.6]) * (0.2989 + 0.587 + 0.114)
+
+    assert F.adjust_brightness(x, 1.5)[0, 0].tolist() == pytest.approx([0.3, 0.9])
+    assert F.adjust_brightness(x, 9)[0, 0].tolist() == [1, 1]
+    assert F.adjust_contrast(x, 0.5)[0, 0].tolist() == pytest.approx(
+        [0.1 + grey.mean() / 2, 0.3 + grey.mean() / 2]
+    )
+    assert F.adjust_saturation(x, 0)[0, 0].tolist() == pytest.approx(grey.tolist())
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
+@pytest.mark.parametrize("factor", [0.0, 0.4, 1.7])
+def test_colours_of_tensors_are_those_of_pillow(name, factor):
+    change = getattr(F, f"adjust_{name}")
+
+    by_pillow, by_ops, of_array = in_each_kind(lambda img: change(img, factor), COLOURS)
+
+    assert np.abs(by_pillow.astype(int) - by_ops).max() <= 2  # both round on the way
+    assert np.array_equal(by_ops, of_array)
+
+
+def test_hue_goes_around():
+    red = Image.new("RGB", (2, 2), (255, 0, 0))
+
+    assert np.asarray(F.adjust_hue(red, 1 / 3))[0, 0].argmax() == 1
+    assert np.asarray(F.adjust_hue(red, -1 / 3))[0, 0].argmax() == 2
+    with pytest.raises(NotImplementedError, match="after ColorJitter"):
+        F.adjust_hue(torch.zeros(3, 2, 2), 0.1)
+
+
+def test_jitter_draws_within_its_bounds():
+    torch.manual_seed(0)
+    jitter = transforms.ColorJitter(brightness=0.5)
+    seen = [jitter(torch.full((3, 1, 1), 0.5))[0, 0, 0].item() for _ in range(200)]
+
+    assert 0.25 <= min(seen) < 0.3
+    assert 0.7 < max(seen) <= 0.75
+    assert transforms.ColorJitter().forward(COLOURS) is COLOURS
+    with pytest.raises(ValueError, match=r"ColorJitter\(hue=\)"):
+        transforms.ColorJitter(hue=0.7)
+
+
+def test_a_part_is_erased():
+    torch.manual_seed(0)
+    x = torch.ones(3, 10, 10)
+
+    y = transforms.RandomErasing(p=1.0, scale=(0.2, 0.2), ratio=(1.0, 1.0), value=7)(x)
+
+    assert (y == 7).sum().item() == 3 * 4 * 4  # sqrt(20) is 4.5, which is rounded
+    assert x.min() == x.max() == 1
+    assert transforms.RandomErasing(p=0.0)(x) is x
+    noisy = transforms.RandomErasing(1.0, value="random")(x)
+    assert len(set(noisy.flatten().tolist())) > 3
+    assert F.erase(x, 1, 2, 3, 4, 0)[0].sum() == 88
+
+
+def test_the_newer_names():
+    from clearprop.torch.vision.transforms import v2
+
+    chain = v2.Compose([v2.ToImage(), v2.Resize(5), v2.ToDtype(torch.float32, scale=True)])
+
+    assert torch.allclose(chain(Image.fromarray(COLOURS)) * 255, F.resize(as_tensor(COLOURS), 5).float())
+    assert v2.ToDtype(torch.float32)(torch.tensor([255], dtype=torch.uint8)).item() == 255
+
+
 def test_gradients_pass_through_a_chain_of_transforms():
     x = torch.ones(3, 8, 8, requires_grad=True)
     chain = [transforms.Pad(1), transforms.RandomHorizontalFlip(1.0), transforms.CenterCrop(8)]

@@ -40,6 +40,7 @@ _SUBMODULES = (
     "special",
     "distributions",
     "vision",
+    "accelerator",
 )
 _FILES = ("save", "load")
 _ELSEWHERE = {"vmap": "func", "autocast": "amp"}

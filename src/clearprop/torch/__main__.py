@@ -31,17 +31,26 @@ class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def create_module(self, spec: Any) -> ModuleType:
         """Return the module of that name here; ModuleNotFoundError says which there is none of."""
         head, dot, rest = spec.name.partition(".")
+        name = _INSTEAD[head] + dot + rest
         try:
-            return importlib.import_module(_INSTEAD[head] + dot + rest)
+            return importlib.import_module(name)
         except ModuleNotFoundError as error:
-            wanted = "there is no such module here"
-            hint = (
-                "torchvision.datasets, torchvision.transforms" if head != "torch" else "torch.nn, torch.optim"
-            )
-            raise ModuleNotFoundError(lesson(f"import {spec.name}", wanted, hint=hint)) from error
+            if error.name != name:
+                raise  # the module is there, and lacks another
+            raise ModuleNotFoundError(_why_not(spec.name, name)) from error
 
     def exec_module(self, module: ModuleType) -> None:
         """It has been run."""
+
+
+def _why_not(asked: str, name: str) -> str:
+    """Return what its parent says of a module that there is none of."""
+    home, _, last = name.rpartition(".")
+    try:
+        getattr(importlib.import_module(home), last)
+    except AttributeError as error:
+        return str(error)
+    return lesson(f"import {asked}", "there is no such module here", hint="torch.nn, torch.optim")
 
 
 def main(arguments: list[str]) -> None:

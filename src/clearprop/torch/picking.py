@@ -117,14 +117,30 @@ def _whole_numbers(called: str, index: Any) -> Any:
 @function
 def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
     """Return, at every place of `index`, the entry of x whose place along `dim` is what stands there."""
-    node, where = kept_apart(x)[0], _whole_numbers("torch.gather(x, dim, index)", index)
-    if not where.ndim:
-        return lift(node)
-    dim %= where.ndim
-    if where.size and (where.min() < 0 or where.max() >= node.shape[dim]):
-        wanted = f"index out of bounds for dimension {dim} with size {node.shape[dim]}"
-        raise RuntimeError(lesson("torch.gather(x, dim, index)", wanted, f"{where.min()} to {where.max()}"))
-    return lift(node[_grid(where, dim)], "gather")
+    node, where, dim = _paired("torch.gather(x, dim, index)", x, dim, index)
+    node = node if node.ndim else np.reshape(node, (1,))
+    return lift(np.reshape(node[_grid(where, dim)], tuple(index.shape)), "gather")
+
+
+def _paired(called: str, x: Tensor, dim: int, index: Tensor) -> tuple[Any, Any, int]:
+    """Return x as a node, an index with as many axes within its bounds, and the axis, counted from the front.
+
+    What has no axis counts as having one.
+    """
+    node, where = kept_apart(x)[0], np.atleast_1d(_whole_numbers(called, index))
+    shape = node.shape or (1,)
+    if where.ndim != len(shape):
+        wanted = "Index tensor must have the same number of dimensions as input tensor"
+        got = f"{tuple(index.shape)} for {tuple(node.shape)}"
+        raise RuntimeError(lesson(called, wanted, got, hint="index.unsqueeze(1)"))
+    if not -len(shape) <= dim < len(shape):
+        wanted = f"Dimension out of range (expected -{len(shape)} to {len(shape) - 1})"
+        raise IndexError(lesson(called, wanted, f"{dim}", hint="dim=-1"))
+    dim %= len(shape)
+    if where.size and (where.min() < 0 or where.max() >= shape[dim]):
+        wanted = f"index out of bounds for dimension {dim} with size {shape[dim]}"
+        raise RuntimeError(lesson(called, wanted, f"{where.min()} to {where.max()}"))
+    return node, where, dim
 
 
 @function
@@ -136,9 +152,9 @@ def take_along_dim(x: Tensor, index: Tensor, dim: int | None = None) -> Tensor:
 @function
 def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
     """Return the entries of these numbers along an axis."""
-    return lift(
-        np.take(kept_apart(x)[0], _whole_numbers("torch.index_select", index), axis=dim), "index_select"
-    )
+    where = np.atleast_1d(_whole_numbers("torch.index_select(x, dim, index)", index))
+    found = np.take(kept_apart(x)[0], where if x.ndim else where[0], axis=dim if x.ndim else None)
+    return lift(found, "index_select")
 
 
 @function
@@ -178,7 +194,7 @@ def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 
 def _numbered(node: Node, where: Any, dim: int) -> Any:
-    return np.arange(node.size).reshape(node.shape)[_grid(where, dim % max(node.ndim, 1))]
+    return np.arange(node.size).reshape(node.shape or (1,))[_grid(where, dim)]
 
 
 def _source(value: Any, node: Any, where: Any) -> Any:
@@ -186,6 +202,7 @@ def _source(value: Any, node: Any, where: Any) -> Any:
     if not isinstance(value, Tensor):
         return constant(np.full(where.shape, value, node.dtype))
     new = cast(kept_apart(value)[0], node.dtype)
+    new = new if new.ndim else np.reshape(new, (1,) * where.ndim)
     return new[tuple(slice(n) for n in where.shape)]
 
 
@@ -199,7 +216,7 @@ def scatter(
         raise NotImplementedError(
             lesson("torch.scatter(reduce=)", "writes, and reduces nothing", reduce, hint=hint)
         )
-    node, where = kept_apart(x)[0], _whole_numbers("torch.scatter(x, dim, index)", index)
+    node, where, dim = _paired("torch.scatter(x, dim, index)", x, dim, index)
     new = _source(value if src is None else src, node, where)
     return lift(cells.put(node, _numbered(node, where, dim), new), "scatter")
 
@@ -207,7 +224,7 @@ def scatter(
 @function
 def scatter_add(x: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
     """Return x with entries of `src` added at the places along `dim` that `index` says."""
-    node, where = kept_apart(x)[0], _whole_numbers("torch.scatter_add(x, dim, index)", index)
+    node, where, dim = _paired("torch.scatter_add(x, dim, index)", x, dim, index)
     return lift(_added(node, _numbered(node, where, dim), _source(src, node, where)), "scatter_add")
 
 

@@ -6,14 +6,17 @@ numbers are others than torchvision's.
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from clearprop.errors import at_line, lesson
 from clearprop.torch import chance
+from clearprop.torch.names import PLAIN
 from clearprop.torch.nn import Module
-from clearprop.torch.tensors import nearest
+from clearprop.torch.tensors import Tensor, nearest
+from clearprop.torch.vision.pictures import refused
 from clearprop.torch.vision.transforms import functional
 from clearprop.torch.vision.transforms import functional as F
 from clearprop.torch.vision.transforms.functional import InterpolationMode
@@ -343,6 +346,94 @@ class Grayscale(_Transform):
         return F.rgb_to_grayscale(img, self.num_output_channels)
 
 
+class RandomGrayscale(_Transform):
+    """A picture without its colours with a probability; it keeps its channels."""
+
+    shown = ("p",)
+
+    def __init__(self, p: float = 0.1) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, img: Any) -> Any:
+        """Return the picture, in colours or not."""
+        channels = F.get_dimensions(img)[0]
+        return F.rgb_to_grayscale(img, channels) if _number(0, 1) < self.p else img
+
+
+class ColorJitter(_Transform):
+    """Brightness, contrast, saturation and hue, changed in an order and by factors that are drawn.
+
+    Each is a number a, for factors from 1 - a to 1 + a (of hue -a to a), or (lowest, highest).
+    """
+
+    shown = ("brightness", "contrast", "saturation", "hue")
+
+    def __init__(self, brightness: Any = 0, contrast: Any = 0, saturation: Any = 0, hue: Any = 0) -> None:
+        super().__init__()
+        self.brightness, self.contrast = _around("brightness", brightness), _around("contrast", contrast)
+        self.saturation, self.hue = _around("saturation", saturation), _around("hue", hue, 0.0)
+
+    def forward(self, img: Any) -> Any:
+        """Return the picture in other colours."""
+        factors = [None if held is None else _number(*held) for held in map(self.__dict__.get, self.shown)]
+        changes = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation, F.adjust_hue)
+        for k in chance.randperm(4).tolist():
+            factor = factors[k]
+            img = img if factor is None else changes[k](img, factor)
+        return img
+
+
+def _around(name: str, value: Any, middle: float = 1.0) -> tuple[float, float] | None:
+    """Return the lowest and the highest factor; None where nothing is changed."""
+    least, most = (0.0, float("inf")) if middle else (-0.5, 0.5)
+    given = isinstance(value, (int, float))
+    low, high = (max(middle - value, least), middle + value) if given else (float(v) for v in value)
+    if (given and value < 0) or not least <= low <= high <= most:
+        wanted, hint = "wants a number of 0 or more, or (lowest, highest)", f"{name}=0.2"
+        raise ValueError(lesson(f"ColorJitter({name}=)", wanted, str(value), at_line(), hint))
+    return None if low == high == middle else (low, high)
+
+
+class RandomErasing(_Transform):
+    """A tensor with a part set to `value`, or to noise for "random", with a probability."""
+
+    shown = ("p", "scale", "ratio", "value", "inplace")
+
+    def __init__(
+        self,
+        p: float = 0.5,
+        scale: tuple[float, float] = (0.02, 0.33),
+        ratio: tuple[float, float] = (0.3, 3.3),
+        value: Any = 0,
+        inplace: bool = False,
+    ) -> None:
+        super().__init__()
+        self.p, self.scale, self.ratio, self.value, self.inplace = p, scale, ratio, value, inplace
+
+    def forward(self, img: Any) -> Any:
+        """Return the tensor, with a part erased or whole."""
+        if not isinstance(img, Tensor):
+            raise refused("RandomErasing", img, "wants a tensor (channels, height, width)")
+        if _number(0, 1) >= self.p:
+            return img
+        channels, tall, wide = F.get_dimensions(img)
+        for _ in range(10):
+            area = tall * wide * _number(*self.scale)
+            proportion = math.exp(_number(math.log(self.ratio[0]), math.log(self.ratio[1])))
+            height, width = round(math.sqrt(area * proportion)), round(math.sqrt(area / proportion))
+            if height < tall and width < wide:
+                top, left = _whole(0, tall - height), _whole(0, wide - width)
+                value = self._filling(channels, height, width)
+                return F.erase(img, top, left, height, width, value, self.inplace)
+        return img
+
+    def _filling(self, channels: int, height: int, width: int) -> Any:
+        if self.value == "random":
+            return PLAIN["randn"](channels, height, width)
+        return PLAIN["tensor"](self.value).reshape(-1, 1, 1)
+
+
 class RandomApply(_Transform):
     """Several transforms, all or none of them, with a probability."""
 
@@ -360,13 +451,16 @@ class RandomApply(_Transform):
 
 
 __all__ = [
-    "CenterCrop", "Compose", "ConvertImageDtype", "Grayscale", "InterpolationMode", "Lambda", "Normalize",
-    "PILToTensor", "Pad", "RandomApply", "RandomCrop", "RandomHorizontalFlip", "RandomResizedCrop",
-    "RandomRotation", "RandomVerticalFlip", "Resize", "ToPILImage", "ToTensor", "functional",
+    "CenterCrop", "ColorJitter", "Compose", "ConvertImageDtype", "Grayscale", "InterpolationMode", "Lambda",
+    "Normalize", "PILToTensor", "Pad", "RandomApply", "RandomCrop", "RandomErasing", "RandomGrayscale",
+    "RandomHorizontalFlip", "RandomResizedCrop", "RandomRotation", "RandomVerticalFlip", "Resize",
+    "ToPILImage", "ToTensor", "functional",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name == "v2":
+        return importlib.import_module("clearprop.torch.vision.transforms.v2")
     wanted, got = "is no transform that is here", f"there are {', '.join(__all__)}"
     hint = nearest(name, __all__) or "Lambda with a function of your own"
     raise AttributeError(lesson(f"torchvision.transforms.{name}", wanted, got, hint=hint))

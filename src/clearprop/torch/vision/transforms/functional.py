@@ -372,3 +372,71 @@ def _grey(x: Any, channels: int) -> Any:
 
 
 to_grayscale = rgb_to_grayscale
+
+
+def _blended(img: Any, other: Any, share: float) -> Any:
+    """Return share * img + (1 - share) * other, a function of a node, kept within the range of its dtype."""
+
+    def blend(x: Any) -> Any:
+        top = 1.0 if x.dtype.kind == "f" else float(np.iinfo(x.dtype).max)
+        return cast(np.clip(share * x + (1 - share) * other(x), 0.0, top), x.dtype)
+
+    return through(blend)(img)
+
+
+def _factor(called: str, value: float) -> float:
+    if value < 0:
+        got, hint = str(value), f"{called}(img, 1.0), which changes nothing"
+        raise ValueError(lesson(f"{called}(img, factor)", "wants 0 or more", got, at_line(), hint))
+    return float(value)
+
+
+@on_pictures
+def adjust_brightness(img: Any, brightness_factor: float) -> Any:
+    """Return a picture lighter or darker: 0 is black, 1 as it is, 2 twice as light."""
+    factor = _factor("adjust_brightness", brightness_factor)
+    if is_pillow(img):
+        return pillow("ImageEnhance").Brightness(img).enhance(factor)
+    return _blended(img, lambda x: 0.0, factor)
+
+
+@on_pictures
+def adjust_contrast(img: Any, contrast_factor: float) -> Any:
+    """Return a picture with more or less contrast: 0 is the mean of its greys, 1 as it is."""
+    factor = _factor("adjust_contrast", contrast_factor)
+    if is_pillow(img):
+        return pillow("ImageEnhance").Contrast(img).enhance(factor)
+    return _blended(img, lambda x: np.mean(_grey(x, 1), axis=(-3, -2, -1), keepdims=True), factor)
+
+
+@on_pictures
+def adjust_saturation(img: Any, saturation_factor: float) -> Any:
+    """Return a picture with stronger or weaker colours: 0 is grey, 1 as it is."""
+    factor = _factor("adjust_saturation", saturation_factor)
+    if is_pillow(img):
+        return pillow("ImageEnhance").Color(img).enhance(factor)
+    return _blended(img, lambda x: _grey(x, 1), factor)
+
+
+@on_pictures
+def adjust_hue(img: Any, hue_factor: float) -> Any:
+    """Return one of Pillow's pictures with its colours moved around their circle, of which 1 is all."""
+    called = "adjust_hue(img, factor)"
+    if not -0.5 <= hue_factor <= 0.5:
+        raise ValueError(lesson(called, "wants -0.5 to 0.5", str(hue_factor), at_line(), "0.1"))
+    if not is_pillow(img):
+        hint = "ToTensor() after ColorJitter"
+        raise NotImplementedError(lesson(called, "wants a picture of Pillow's", "", at_line(), hint))
+    if img.mode in ("L", "1", "I", "F"):
+        return img
+    hue, *others = img.convert("HSV").split()
+    moved = np.asarray(hue).astype(np.int64) + int(hue_factor * 255)
+    hue = pillow("Image").fromarray((moved % 256).astype(np.uint8))
+    return pillow("Image").merge("HSV", [hue, *others]).convert(img.mode)
+
+
+def erase(img: Tensor, i: int, j: int, h: int, w: int, v: Any, inplace: bool = False) -> Tensor:
+    """Return a tensor whose rows from i and columns from j, h by w of them, are v."""
+    img = img if inplace else img.clone()
+    img[..., i : i + h, j : j + w] = v
+    return img
