@@ -251,6 +251,25 @@ def test_ctrl_c_keeps_what_was_learned(table, tmp_path):
     assert TableModel.load(tmp_path / "run" / "model.safetensors").about["epochs"] >= 1
 
 
+def test_ctrl_c_ends_all_repeats_and_tells_those_that_were_whole(table, tmp_path):
+    command = [*PROGRAM, table, "--target", "kind", "--output", str(tmp_path / "run")]
+    options = ["--epochs", "30", "--patience", "0", "--seeds", "1000"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith(b"seed 0:"):
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert err == b"clearprop train: stopped\n"
+    whole = sum(line.startswith(b"seed ") for line in [*lines, *out.splitlines()])
+    assert f"of {whole} trainings, mean and standard deviation:" in out.decode()
+    assert not (tmp_path / "run").exists()
+
+
 def dressed(path, rows=120):
     """Write a table whose columns need understanding; `paid` and the hour tell the number."""
     lines = ["when,id,paid,town,y"]
