@@ -394,6 +394,7 @@ def test_names_that_are_not_there_are_refused_by_name():
         ("from torchvision.models import resnet18", "has no networks that were trained elsewhere"),
         ("import torchvision.nothing", "there is no such name"),
         ("import torch.distributed", "there is one process"),
+        ("import torch.nn.utils.prune as prune", "Try clearprop.nn.utils.prune.l1_unstructured"),
         ("from torchvision.datasets import CocoDetection", "cannot import name"),
     ],
 )

@@ -9,9 +9,21 @@ import numpy as np
 
 from clearprop import nn as own
 from clearprop import optim
+from clearprop.errors import lesson
 from clearprop.torch import cells
 from clearprop.torch.nn.utils import rnn
-from clearprop.torch.tensors import Node, Tensor, lift, lower
+from clearprop.torch.tensors import Node, Tensor, lift, lower, nearest
+
+_OWN = {
+    "parametrize": "parametrize.register_parametrization(layer, 'weight', rule)",
+    "prune": "prune.l1_unstructured(layer, 'weight', 0.5)",
+    "parametrizations": "parametrizations.weight_norm(layer)",
+    "weight_norm": "parametrizations.weight_norm(layer)",
+    "spectral_norm": "parametrizations.spectral_norm(layer)",
+    "fusion": "fuse_conv_bn_eval(conv, bn)",
+    "fuse_conv_bn_eval": "fuse_conv_bn_eval(conv, bn)",
+    "fuse_linear_bn_eval": "fuse_linear_bn_eval(linear, bn)",
+}
 
 
 def _leaves(parameters: Any) -> list[Any]:
@@ -47,6 +59,17 @@ def parameters_to_vector(parameters: Iterable[Any]) -> Tensor:
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Any]) -> None:
     """Give the parameters, in order, the numbers of a vector."""
     own.vector_to_parameters(lower(vec)._value, _leaves(parameters))
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OWN:
+        wanted, hint = (
+            "is for layers of clearprop.nn alone",
+            f"clearprop.nn.utils.{_OWN[name]} of such a layer",
+        )
+    else:
+        wanted, hint = "there is no such function", nearest(name, __all__)
+    raise AttributeError(lesson(f"torch.nn.utils.{name}", wanted, hint=hint))
 
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "rnn", "vector_to_parameters"]
