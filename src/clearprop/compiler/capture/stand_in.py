@@ -97,6 +97,11 @@ class StandIn:
             _recorder().python_value(self, "hash(t)")
         return object.__hash__(self)
 
+    def __round__(self, digits: int | None = None) -> Any:
+        if digits is None:  # a whole number of Python's
+            _recorder().python_value(self, "int(t)")
+        return Tensor.__round__(self, digits)  # type: ignore[arg-type]
+
     def __setitem__(self, index: Any, value: Any) -> None:
         _recorder().in_place(self, "x[i] = y", "np.where(mask, y, x), or np.concatenate of the parts")
 

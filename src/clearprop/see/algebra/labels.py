@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from clearprop.errors import at_line, lesson
+from clearprop.modes import mode
 from clearprop.see.algebra.symbols import constant
 from clearprop.tensor import Tensor
 
 
 def must_be_a_tensor(call: str, x: Any, hint: str = "") -> None:
-    """Raise TypeError, with what was meant perhaps, where `x` is no Tensor."""
+    """Raise TypeError, with what was meant perhaps, where `x` is no Tensor.
+
+    While a step is recorded what is shown of a Tensor is refused: it would be this call's for good.
+    """
     if not isinstance(x, Tensor):
         model = f"{call}(model(x))" if hasattr(x, "named_parameters") else f"{call}(f(Tensor(x)))"
         wants = "wants a Tensor, the output of a graph"
         raise TypeError(lesson(f"{call}(t)", wants, type(x).__name__, hint=hint or model))
+    if mode.recorder is not None:
+        mode.recorder.python_value(x, f"{call}(t)")
 
 
 def must_be_a_function(call: str, f: Any) -> None:

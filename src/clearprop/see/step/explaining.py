@@ -13,7 +13,7 @@ from clearprop.errors import GradientError, lesson
 from clearprop.graph import Users, topological_order, users_of
 from clearprop.modes import marks, no_grad
 from clearprop.op import describe
-from clearprop.see.algebra.labels import call_of, label_of
+from clearprop.see.algebra.labels import call_of, label_of, must_be_a_tensor
 from clearprop.see.algebra.notation import Term
 from clearprop.see.algebra.symbols import Symbol
 from clearprop.see.names import callers_frame, find
@@ -45,6 +45,7 @@ def explain(
     >>> explain(b)
     297 = 270 via d = power(b, 3) (10 * 3*b^2) + 27 via c = add(a, b) (27 * 1)
     """
+    must_be_a_tensor("explain", node)
     asked = output is not None
     if output is None:
         output, users = _latest(node, users)

@@ -86,6 +86,8 @@ def test_an_update_that_is_fetched_ahead_is_that_of_eager(size, batch, monkeypat
     if size < engine.vector_bytes():
         for module in (engine, nests, products):
             monkeypatch.setattr(module, "vector_bytes", lambda: size)
+    # Of some weights an activation is so near 0 that rounding tells its sign, and Adam makes a step of that.
+    clearprop.manual_seed(0)
     models = [nn.Sequential(nn.Linear(300, 520), nn.ReLU(), nn.Linear(520, 523)) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
     x, y = _matrices("float32", (batch, 300), (batch, 523))
