@@ -81,17 +81,19 @@ def reduced(
     if where is not True:
         hint = "np.where with what changes nothing"
         raise TypeError(lesson(f"{name}(where=)", "is known of sums, products and extremes", hint=hint))
-    ufunc.reduce(np.ones((1,) * x.ndim, x.dtype), axis=axis)  # NumPy refuses what it has no order for
+    x = x if dtype is None else x.astype(dtype)
+    kind = ufunc.reduce(np.ones((1,) * x.ndim, x.dtype), axis=axis).dtype  # NumPy refuses what has no order
+    x = x.astype(kind) if kind.kind in "fc" and kind != x.dtype else x
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
-    parts = [*_along(x if dtype is None else x.astype(dtype), axes)]
+    parts, rest = [*_along(x, axes)], tuple(n for i, n in enumerate(x.shape) if i not in axes)
     if initial is not ABSENT and initial is not None:
-        parts = [as_array(initial), *parts]
+        parts = [np.broadcast_to(as_array(initial).astype(kind), rest), *parts]
     if not parts:
         if ufunc.identity is None or initial is None:
             raise ValueError(lesson(name, "has no result for no entries", f"shape {x.shape}"))
-        parts = [np.full([n for i, n in enumerate(x.shape) if i not in axes], ufunc.identity)]
+        parts = [np.full(rest, ufunc.identity, kind)]
     elif len(parts) == 1 and initial is ABSENT and ufunc.identity is not None and x.dtype.kind == "f":
-        parts = [np.asarray(ufunc.identity, x.dtype), *parts]  # one entry: its hypot is its size
+        parts = [np.asarray(ufunc.identity, kind), *parts]  # one entry: its hypot is its size
     z = functools.reduce(ufunc, parts)
     return np.expand_dims(z, axes) if keepdims else z
 

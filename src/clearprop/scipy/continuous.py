@@ -134,13 +134,13 @@ class Continuous(Named):
 
     All functions are those of the standard form, of `y` and the parameters of shape that `shapes` names:
     `log_density`; the shares below and above, or their logarithms; `quantile`; `mean`, `var`, `height` (the
-    entropy); `draw`. `support` is where it has a density, `allowed` where parameters are any.
+    entropy); `draw`. `ends` are those of where it has a density, `allowed` where parameters are any.
     """
 
     name: str
     log_density: Callable[..., Any]
     shapes: tuple[str, ...] = ()
-    support: Callable[..., tuple[Any, Any]] = lambda *shapes: (-math.inf, math.inf)
+    ends: Callable[..., tuple[Any, Any]] = lambda *shapes: (-math.inf, math.inf)
     allowed: Callable[..., Any] = above_zero
     below: Callable[..., Any] | None = None
     above: Callable[..., Any] | None = None
@@ -178,13 +178,13 @@ class Continuous(Named):
         -0.918939
         """
         y, shapes, scale, fits = self._standard("logpdf", x, args, named)
-        low, high = self.support(*shapes)
+        low, high = self.ends(*shapes)
         if isinstance(low, float) and (low, high) == (-math.inf, math.inf):
             z = self.log_density(y, *shapes) - _log(scale)
             return plain(np.where(fits, z, np.nan)) if shapes else z
         inside = fits & ((y > low) if self.open else (y >= low)) & (y <= high) & (y < np.inf)
         z = self.log_density(np.where(inside, y, self.safe(*shapes)), *shapes) - _log(scale)
-        return plain(np.where(inside, z, np.where(fits, -np.inf, np.nan)))
+        return plain(np.where(fits, np.where(inside, z, -np.inf), np.nan))
 
     def pdf(self, x: Any, *args: Any, **named: Any) -> Any:
         """Return the density at `x`."""
@@ -215,7 +215,7 @@ class Continuous(Named):
 
     def _share(self, called: str, of: Any, ends: tuple[float, float], x: Any, args: Any, named: Any) -> Any:
         y, shapes, _, fits = self._standard(called, x, args, named)
-        low, high = self.support(*shapes)
+        low, high = self.ends(*shapes)
         if isinstance(low, float) and (low, high) == (-math.inf, math.inf):
             return plain(np.where(fits, of(y, *shapes), np.nan))
         under, over = y <= low, y >= high
@@ -227,11 +227,24 @@ class Continuous(Named):
         self._rule("ppf", self.quantile)
         shapes, loc, scale = self._parts("ppf", args, named)
         q = as_array(q)
-        low, high = self.support(*shapes)
+        low, high = self.ends(*shapes)
         inner = (q > 0) & (q < 1)
         y = self.quantile(np.where(inner, q, 0.5), *shapes)  # type: ignore[misc]
-        y = np.where(inner, y, np.where(q == 0, low, np.where(q == 1, high, np.nan)))
+        y = np.where(q == 0, low, np.where(q == 1, high, np.where(inner, y, np.nan)))
         return plain(np.where((scale > 0) & self.allowed(*shapes), y * scale + loc, np.nan))
+
+    def support(self, *args: Any, **named: Any) -> tuple[Any, Any]:
+        """Return the least and the largest number that has a density.
+
+        >>> from clearprop.scipy.stats import uniform
+        >>> uniform(1.0, 2.0).support()
+        (np.float64(1.0), np.float64(3.0))
+        """
+        shapes, loc, scale = self._parts("support", args, named)
+        fits = (scale > 0) & self.allowed(*shapes)
+        ends = (np.where(fits, loc + scale * as_array(x), np.nan) for x in self.ends(*shapes))
+        low, high = map(plain, ends)
+        return low, high
 
     def mean(self, *args: Any, **named: Any) -> Any:
         """Return the mean; TypeError where it has no rule."""

@@ -92,6 +92,11 @@ class RegularGridInterpolator:
                 lesson("RegularGridInterpolator(...)(xi)", wanted, "one outside", at_line(), hint)
             )
         z = self._inside(places)
+        if self.method == "nearest":  # which asks on which side a place lies: NaN on none
+            missing = sum([t * 0.0 for t in places])
+            z = np.where(
+                (missing != missing).reshape(missing.shape + (1,) * (self.values.ndim - n)), np.nan, z
+            )
         fill = np.nan if self.bounds_error else self.fill_value
         if fill is None:
             return z

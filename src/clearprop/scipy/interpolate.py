@@ -43,6 +43,8 @@ class _Pieces:
         """Return the values at `t`, or those of derivative number `nu`; `outside` are pairs (mask, value)."""
         t = as_array(t)
         shape = t.shape
+        if self.c.shape[0] - 1 <= nu and t.dtype.kind == "f":  # a constant does not know what it is asked for
+            outside = [*outside, (t != t, np.nan)]
         t = t.reshape((-1,))
         found = np.searchsorted(self.x, t, side="right") - 1
         interval = np.clip(found, 0, len(self.x) - 2)
@@ -153,6 +155,7 @@ class CubicSpline(Piecewise):
             extrapolate = "periodic" if periodic else True
         unit = np.eye(x.size)
         if periodic:  # the last height is the first
+            _same_ends(y, axis)
             unit[-1] = unit[0]
         flat = bc_type
         if not isinstance(bc_type, str):
@@ -162,6 +165,13 @@ class CubicSpline(Piecewise):
             if isinstance(end, tuple):
                 pieces.c = pieces.c + _by_slope(x, pieces, k, bc_type)
         super().__init__(pieces, extrapolate)
+
+
+def _same_ends(y: Any, axis: int) -> None:
+    first, last = (np.take(constant(y), i, axis=axis) for i in (0, -1)) if known(y) else (0, 0)
+    if not np.allclose(first, last, rtol=1e-15, atol=1e-15, equal_nan=True):
+        wanted, got = "wants a last height that is the first", f"{first} and {last}"[:60]
+        raise ValueError(lesson("CubicSpline(x, y, bc_type='periodic')", wanted, got, at_line()))
 
 
 def _by_slope(x: Any, pieces: _Pieces, k: int, ends: Any) -> Any:
@@ -188,6 +198,10 @@ class PchipInterpolator(Piecewise):
         x, y = _points("PchipInterpolator", x, y, axis)
         pieces = _Pieces(x, y, axis, np.zeros((1, x.size - 1, x.size)))
         y = np.moveaxis(y, axis, 0)
+        if np.any(np.diff(x) <= 0):
+            raise ValueError(
+                lesson("PchipInterpolator(x, y)", "wants ascending places", f"{x}"[:60], at_line())
+            )
         wide = np.diff(x).reshape((-1,) + (1,) * (y.ndim - 1))
         d = np.diff(y, axis=0) / wide
         m = slopes_of_shape(wide, d)
@@ -208,11 +222,34 @@ def make_interp_spline(x: Any, y: Any, k: int = 3, bc_type: Any = None, axis: in
 
 def _of_degree(x: Any, y: Any, axis: int, k: int, bc_type: Any = None) -> _Pieces:
     through = _scipys().make_interp_spline
-    units = [_scipys().PPoly.from_spline(through(x, e, k, bc_type=bc_type)) for e in np.eye(x.size)]
+    still, given = _at_rest(bc_type)
+    units = [_scipys().PPoly.from_spline(through(x, e, k, bc_type=still)) for e in np.eye(x.size)]
     breaks = units[0].x
-    real = np.flatnonzero(np.diff(breaks) > 0)
+    real = np.flatnonzero((np.diff(breaks) > 0) | (k == 0))  # steps have one more, for the last point
     c = np.stack([unit.c[:, real] for unit in units], axis=-1)
-    return _Pieces(np.append(breaks[real], breaks[-1]), y, axis, c)
+    pieces = _Pieces(np.append(breaks[real], breaks[-1]), y, axis, c)
+    shape = pieces.c.shape[2:]
+    for ends, value in given:
+        c = _scipys().PPoly.from_spline(through(x, np.zeros(x.size), k, bc_type=ends)).c[:, real]
+        pieces.c = pieces.c + c.reshape((*c.shape, *[1] * len(shape))) * np.broadcast_to(
+            as_array(value), shape
+        )
+    return pieces
+
+
+def _at_rest(bc_type: Any) -> tuple[Any, list[Any]]:
+    """Return the ends with derivatives of 0; for each that is given the ends where it is 1, and itself."""
+    if bc_type is None or isinstance(bc_type, str):
+        return bc_type, []
+    ends = [end if end is None or isinstance(end, str) else [*end] for end in bc_type]
+    still = [end if end is None or isinstance(end, str) else [(m, 0.0) for m, _ in end] for end in ends]
+    given = []
+    for side, end in enumerate(ends):
+        for i, (order, value) in enumerate([] if end is None or isinstance(end, str) else end):
+            one: Any = [[*e] if isinstance(e, list) else e for e in still]
+            one[side][i] = (order, 1.0)
+            given.append((tuple(one), value))
+    return tuple(still), given
 
 
 class interp1d:
@@ -294,6 +331,8 @@ class _Steps:
             found = np.searchsorted(self.x, t, side="right") - 1
         z = take(np.moveaxis(self.y, self.axis, 0), np.clip(found, 0, self.x.size - 1), axis=0)
         more = (1,) * (self.y.ndim - 1)
+        if self.kind == "zero" and t.dtype.kind == "f":
+            outside = [*outside, (t != t, np.nan)]
         if not outside and self.kind in ("previous", "next"):  # there is none
             outside = [(t < self.x[0] if self.kind == "previous" else t > self.x[-1], np.nan)]
         for mask, value in outside:

@@ -31,6 +31,16 @@ def _turned(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
+_HOW = {"check_finite", "debug", "driver", "lapack_driver", "lwork", "turbo"}  # these change no result
+
+
+def _known(called: str, checks: dict[str, Any]) -> None:
+    """Raise TypeError for an argument that would change the result, and is not here."""
+    for name, value in checks.items():
+        if name not in _HOW and not name.startswith("overwrite_") and value not in (None, False):
+            raise TypeError(lesson(f"{called}(...)", f"has no {name}= with gradients", f"{value!r}"[:40]))
+
+
 # --- systems ------------------------------------------------------------------------------------------------
 def solve_triangular(
     a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False, **checks: Any
@@ -42,6 +52,7 @@ def solve_triangular(
     >>> solve_triangular(np.array([[2.0, 1.0], [9.0, 4.0]]), np.array([4.0, 8.0]))
     array([1., 2.])
     """
+    _known("solve_triangular", checks)
     a, b = as_array(a), as_array(b)
     a = np.tril(a) if lower else np.triu(a)
     if unit_diagonal:
@@ -62,6 +73,7 @@ def cho_factor(a: Any, lower: bool = False, **checks: Any) -> tuple[Any, bool]:
     (array([[2., 1.],
            [0., 2.]]), False)
     """
+    _known("cho_factor", checks)
     a = as_array(a)
     factor = np.linalg.cholesky(_whole(a, lower))
     return (factor if lower else adjoint(factor)), lower
@@ -73,6 +85,7 @@ def cho_solve(c_and_lower: tuple[Any, bool], b: Any, **checks: Any) -> Any:
     >>> cho_solve(cho_factor(np.array([[4.0, 0.0], [0.0, 2.0]])), np.array([4.0, 4.0])).round(12)
     array([1., 2.])
     """
+    _known("cho_solve", checks)
     c, lower = c_and_lower
     between = solve_triangular(c, b, trans=0 if lower else 2, lower=lower)
     return solve_triangular(c, between, trans=2 if lower else 0, lower=lower)
@@ -151,8 +164,9 @@ def logm(a: Any) -> Any:
     array([[0., 0.],
            [0., 0.]])
     """
+    a = a.astype(np.float64) if a.dtype.kind in "iub" else a
     one, root, halvings = np.eye(a.shape[-1]), a, 0
-    while np.linalg.norm(root - one, 1) > 0.25 and halvings < 64:
+    while np.max(np.linalg.norm(root - one, 1, axis=(-2, -1)), initial=0.0) > 0.25 and halvings < 64:
         root, halvings = _scipys().sqrtm(root), halvings + 1
     x = root - one
     places, weights = np.polynomial.legendre.leggauss(8)
@@ -299,8 +313,12 @@ def solve(
     >>> solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([2.0, 2.0]))
     array([1. , 0.5])
     """
+    _known("solve", checks)
     a, b = as_array(a), as_array(b)
-    if assume_a in ("sym", "symmetric", "her", "hermitian", "pos", "positive definite"):
+    if assume_a in ("sym", "symmetric") and a.dtype.kind == "c":  # not Hermitian
+        half = np.tril(a) if lower else np.triu(a)
+        a = half + _turned(np.tril(a, -1) if lower else np.triu(a, 1))
+    elif assume_a in ("sym", "symmetric", "her", "hermitian", "pos", "positive definite"):
         a = _whole(a, lower)
     elif assume_a in ("upper triangular", "lower triangular"):
         a = np.triu(a) if assume_a[0] == "u" else np.tril(a)
@@ -312,11 +330,13 @@ def solve(
 
 def inv(a: Any, **checks: Any) -> Any:
     """Return the inverse; LinAlgError for a singular matrix."""
+    _known("inv", checks)
     return np.linalg.inv(as_array(a))
 
 
 def det(a: Any, **checks: Any) -> Any:
     """Return the determinant."""
+    _known("det", checks)
     return np.linalg.det(as_array(a))
 
 
@@ -327,6 +347,7 @@ def cholesky(a: Any, lower: bool = False, **checks: Any) -> Any:
     array([[2., 1.],
            [0., 2.]])
     """
+    _known("cholesky", checks)
     factor = cho_factor(a, lower)[0]
     return np.tril(factor) if lower else np.triu(factor)
 
@@ -344,6 +365,7 @@ def eigh(
     if type != 1 or checks.get("subset_by_index") is not None or checks.get("subset_by_value") is not None:
         hint = "all of them, and a slice of the result"
         raise TypeError(lesson("eigh(a, b)", "has gradients of all, of type 1", "another", at_line(), hint))
+    _known("eigh", checks)
     part: Any = "L" if lower else "U"
     a = as_array(a)
     if b is not None:
@@ -361,24 +383,41 @@ def eigvalsh(a: Any, b: Any = None, *, lower: bool = True, **checks: Any) -> Any
     return eigh(a, b, lower=lower, eigvals_only=True, **checks)
 
 
-def eig(a: Any, **checks: Any) -> Any:
-    """Return the eigenvalues and the vectors of a square matrix, all complex, as SciPy has them."""
-    w, v = np.linalg.eig(as_array(a))
+def eig(a: Any, b: Any = None, left: bool = False, right: bool = True, **checks: Any) -> Any:
+    """Return the eigenvalues and the vectors of a square matrix, all complex, as SciPy has them.
+
+    Of two matrices they are those of a v = w b v, vectors of length 1. Raises TypeError for left vectors.
+
+    >>> eig(np.diag([2.0, 3.0]), np.diag([1.0, 2.0]))[0]
+    array([2. +0.j, 1.5+0.j])
+    """
+    if left or not right:
+        hint = "eigvals(a, b) without vectors, eig(a.T) for the left ones"
+        raise TypeError(lesson("eig(a, b)", "has the right vectors", "others", at_line(), hint))
+    _known("eig", checks)
+    w, v = np.linalg.eig(_divided(a, b))
     return w + 0j, v
 
 
-def eigvals(a: Any, **checks: Any) -> Any:
-    """Return the eigenvalues of a square matrix, complex."""
-    return np.linalg.eigvals(as_array(a)) + 0j
+def _divided(a: Any, b: Any) -> Any:
+    return as_array(a) if b is None else np.linalg.solve(as_array(b), as_array(a))
+
+
+def eigvals(a: Any, b: Any = None, **checks: Any) -> Any:
+    """Return the eigenvalues of a square matrix, or of a v = w b v, complex."""
+    _known("eigvals", checks)
+    return np.linalg.eigvals(_divided(a, b)) + 0j
 
 
 def svd(a: Any, full_matrices: bool = True, compute_uv: Any = True, **checks: Any) -> Any:
     """Return U, the singular values and V^H of a = U diag(s) V^H, or the values alone."""
+    _known("svd", checks)
     return np.linalg.svd(as_array(a), full_matrices=full_matrices, compute_uv=compute_uv)
 
 
 def svdvals(a: Any, **checks: Any) -> Any:
     """Return the singular values, the largest first."""
+    _known("svdvals", checks)
     return np.linalg.svdvals(as_array(a))
 
 
@@ -391,15 +430,17 @@ def qr(a: Any, *, mode: str = "full", **checks: Any) -> Any:
     modes: dict[str, Any] = {"full": "complete", "economic": "reduced", "r": "reduced"}
     if mode not in modes or checks.get("pivoting"):
         raise ValueError(lesson("qr(mode=)", "is 'full', 'economic' or 'r', without pivots", repr(mode)))
+    _known("qr", checks)
     q, r = np.linalg.qr(as_array(a), mode=modes[mode])
     if mode == "r":
         rows = as_array(a).shape[-2] - r.shape[-2]
-        return (np.concatenate([r, np.zeros((*r.shape[:-2], rows, r.shape[-1]))], axis=-2),)
+        return (np.concatenate([r, np.zeros((*r.shape[:-2], rows, r.shape[-1]), r.dtype)], axis=-2),)
     return q, r
 
 
 def norm(a: Any, ord: Any = None, axis: Any = None, keepdims: bool = False, **checks: Any) -> Any:
     """Return a norm of vectors or matrices: `numpy.linalg.norm`."""
+    _known("norm", checks)
     return np.linalg.norm(as_array(a), ord, axis, keepdims)
 
 

@@ -160,6 +160,7 @@ def freqz(b: Any, a: Any = 1, worN: Any = 512, whole: bool = False) -> tuple[Any
     >>> freqz([0.5, 0.5], worN=[0.0])[1]
     array([1.+0.j])
     """
+    worN = 512 if worN is None else worN
     if isinstance(worN, (int, np.integer)):
         w = np.linspace(0, 2 * np.pi if whole else np.pi, int(worN), endpoint=False)
     else:

@@ -58,6 +58,15 @@ def _otherwise_infinite(of: Any, df: Any, low: float) -> Any:
     return np.where(df > low, of(np.where(df > low, df, low + 1.0)), np.inf)
 
 
+def _of_angle(q: Any) -> Any:
+    """Return tan(pi (q - 1/2)), near 0 and 1 by what is left to them."""
+    tail = np.abs(q - 0.5) > 0.25
+    outer = np.where(tail, np.where(q < 0.5, q, 1.0 - q), 0.25)
+    return np.where(
+        tail, np.sign(q - 0.5) / np.tan(math.pi * outer), np.tan(math.pi * (np.where(tail, 0.5, q) - 0.5))
+    )
+
+
 # --- continuous ---------------------------------------------------------------------------------------------
 norm: Continuous = Continuous(
     "norm",
@@ -75,7 +84,7 @@ norm: Continuous = Continuous(
 uniform: Continuous = Continuous(
     "uniform",
     lambda y: 0.0 * y,
-    support=_unit,
+    ends=_unit,
     below=lambda y: y,
     above=lambda y: 1.0 - y,
     quantile=lambda q: q,
@@ -87,7 +96,7 @@ uniform: Continuous = Continuous(
 expon: Continuous = Continuous(
     "expon",
     lambda y: -y,
-    support=_from(0.0),
+    ends=_from(0.0),
     below=lambda y: -np.expm1(-y),
     above=lambda y: np.exp(-y),
     log_above=lambda y: -y,
@@ -126,7 +135,7 @@ cauchy: Continuous = Continuous(
     lambda y: -math.log(math.pi) - np.log1p(y * y),
     below=lambda y: np.arctan2(1.0, -y) / math.pi,
     above=lambda y: np.arctan2(1.0, y) / math.pi,
-    quantile=lambda q: np.tan(math.pi * (q - 0.5)),
+    quantile=_of_angle,
     height=lambda: math.log(4.0 * math.pi),
     draw=lambda shape: np.tan(math.pi * (sampling.open_uniform(shape) - 0.5)),
 )
@@ -157,7 +166,7 @@ gumbel_l: Continuous = Continuous(
 halfnorm: Continuous = Continuous(
     "halfnorm",
     lambda y: 0.5 * math.log(2.0 / math.pi) - 0.5 * y * y,
-    support=_from(0.0),
+    ends=_from(0.0),
     below=lambda y: ops["erf"](y / math.sqrt(2.0)),
     above=lambda y: ops["erfc"](y / math.sqrt(2.0)),
     quantile=lambda q: -_ndtri(0.5 - 0.5 * q),
@@ -169,7 +178,7 @@ halfnorm: Continuous = Continuous(
 halfcauchy: Continuous = Continuous(
     "halfcauchy",
     lambda y: math.log(2.0 / math.pi) - np.log1p(y * y),
-    support=_from(0.0),
+    ends=_from(0.0),
     below=lambda y: 2.0 / math.pi * np.arctan(y),
     above=lambda y: 2.0 / math.pi * np.arctan2(1.0, y),
     quantile=lambda q: np.tan(math.pi / 2.0 * q),
@@ -179,7 +188,7 @@ halfcauchy: Continuous = Continuous(
 rayleigh: Continuous = Continuous(
     "rayleigh",
     lambda y: np.log(y) - 0.5 * y * y,
-    support=_from(0.0),
+    ends=_from(0.0),
     below=lambda y: -np.expm1(-0.5 * y * y),
     above=lambda y: np.exp(-0.5 * y * y),
     log_above=lambda y: -0.5 * y * y,
@@ -250,7 +259,9 @@ def _student(y: Any, df: Any) -> Any:
     """The log-density of Student's distribution, which is normal for infinite `df`."""
     endless = df == np.inf
     df = np.where(endless, 1.0, df)
-    size = _gammaln((df + 1) / 2) - _gammaln(df / 2) - 0.5 * np.log(df * math.pi)
+    size = -_betaln(df / 2, 0.5 + 0.0 * df) - 0.5 * np.log(
+        df
+    )  # a difference of gammaln would leave no digits
     return np.where(endless, _normal(y), size - (df + 1) / 2 * np.log1p(y * y / df))
 
 
@@ -260,8 +271,10 @@ t: Continuous = Continuous(
     ("df",),
     below=lambda y, df: ops["stdtr"](df, y),
     above=lambda y, df: ops["stdtr"](df, -y),
-    middle=lambda df: _where_finite(lambda df: 0.0 * df, df, 1.0),
-    spread=lambda df: np.where(df > 1, _otherwise_infinite(lambda df: df / (df - 2.0), df, 2.0), np.nan),
+    middle=lambda df: _where_finite(lambda df: 0.0 / df, df, 1.0),
+    spread=lambda df: np.where(
+        df > 1, _otherwise_infinite(lambda df: 1.0 / (1.0 - 2.0 / df), df, 2.0), np.nan
+    ),
     draw=sampling.student,
 )
 
@@ -343,7 +356,7 @@ vonmises: Continuous = Continuous(
 )
 skewnorm: Continuous = Continuous(
     "skewnorm",
-    lambda y, a: math.log(2.0) + _normal(y) + _log_ndtr(a * y),
+    lambda y, a: math.log(2.0) + _normal(y) + _log_ndtr(a * np.where(np.abs(y) < np.inf, y, 0.0)),
     ("a",),
     allowed=lambda a: a == a,
     middle=lambda a: math.sqrt(2.0 / math.pi) * a / np.sqrt(1.0 + a * a),
