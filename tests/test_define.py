@@ -1,5 +1,9 @@
 """A new op is one entry."""
 
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -31,6 +35,23 @@ def test_arrays_in_array_out(softsign):
 def test_a_name_of_another_module_is_not_taken_over():
     with pytest.raises(ValueError, match=r"elementwise\('tanh', \.\.\.\): this name is taken"):
         elementwise("tanh", np.tanh, lambda z, x: 1 - z * z)
+
+
+def test_an_op_is_of_the_module_that_makes_it(softsign):
+    assert softsign.__module__ == __name__
+    assert clearprop.tanh.__module__ == "clearprop.ops.elementwise"
+
+
+def test_an_op_is_pickled_by_its_name_and_its_module_is_imported_where_it_is_read(tmp_path):
+    everything = list(clearprop.registry.ops.values())
+    assert all(pickle.loads(pickle.dumps(op)) is op for op in everything)
+
+    pickled = pickle.dumps(clearprop.registry.ops["fft"])
+    assert len(pickled) < 200
+    code = "import pickle, sys; assert pickle.load(sys.stdin.buffer).name == 'fft'"
+    subprocess.run([sys.executable, "-c", code], input=pickled, check=True)
+    with pytest.raises(LookupError, match="'of_yesterday': wants the op that was pickled to be entered here"):
+        clearprop.registry.entered("of_yesterday", "__main__")
 
 
 def test_a_derivative_may_be_any_number():

@@ -8,13 +8,12 @@ from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.facts import SILENT, Facts
-from clearprop.hints import takes_truths
+from clearprop.hints import refuse_texts
 from clearprop.op import Op, Rule
 from clearprop.registry import numpy_functions, ops, ufunc_names
 from clearprop.ufunc import Ufunc
 
 
-@takes_truths
 def elementwise(
     name: str,
     forward: Callable[..., Any],
@@ -45,6 +44,7 @@ def elementwise(
     >>> x.grad
     array([ 1.  ,  0.  , -0.12])
     """
+    refuse_texts("elementwise", choice=choice)  # here: around the function it would hide who calls it
     derivatives = tuple(_steady(d) if isinstance(d, (float, complex)) else d for d in derivatives)
     always = (lambda *xs: True) if singular is True else singular or None
     op = Op(

@@ -15,7 +15,7 @@ from clearprop.hints import for_keywords
 from clearprop.lines import origins
 from clearprop.modes import Block, ModeState, Observer, current, marks, special
 from clearprop.refusal import public_class
-from clearprop.registry import ops
+from clearprop.registry import entered, ops
 from clearprop.sources import note
 from clearprop.tensor import PLAIN, Tensor, plain
 
@@ -354,7 +354,7 @@ class Op:
         raise TypeError(lesson(f"{self.name}(...)", wanted, got, at_line(), hint))
 
     def __reduce__(self) -> Any:
-        return ops.__getitem__, (self.name,)  # copied or unpickled, it is the same entry
+        return entered, (self.name, self.__module__)  # copied or unpickled, it is the same entry
 
     def __repr__(self) -> str:
         return f"<Op {self.name}, {self.kind}>"

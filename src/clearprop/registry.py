@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from clearprop.errors import lesson
 
 if TYPE_CHECKING:
     from clearprop.op import Op
 
 ops: dict[str, Op] = {}
 """Every op by its name."""
+
+
+def entered(name: str, module: str) -> Op:
+    """Return the op of a name, which a module enters: what a copy or a pickle of an op is."""
+    if name not in ops and module != "__main__":
+        importlib.import_module(module)
+    if name not in ops:
+        wanted = "wants the op that was pickled to be entered here too"
+        hint = "the module that defines it, imported first"
+        raise LookupError(lesson(f"the op {name!r}", wanted, "there is none of this name", hint=hint))
+    return ops[name]
+
 
 numpy_functions: dict[Callable[..., Any], Callable[..., Any]] = {}
 """What runs when a NumPy function or ufunc meets a Tensor, e.g. `np.tanh` -> the op `tanh`."""

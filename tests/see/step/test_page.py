@@ -698,6 +698,18 @@ def test_nothing_is_cut_off_at_any_width(visit, make, width):
     assert page.evaluate("document.documentElement.scrollHeight <= 2 * innerHeight")
 
 
+def test_the_ways_of_gradients_are_seen_in_a_narrow_window_too(visit):
+    page = visit(example("dag"))
+    looks = "[...document.querySelectorAll('.stage .edge')].map((edge) => edge.getAttribute('class')).sort()"
+    page.evaluate("clearprop.go(clearprop.length())")
+    wide = page.evaluate(looks)
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_timeout(300)
+
+    assert "edge active back" in wide
+    assert page.evaluate(looks) == wide
+
+
 def test_what_a_hook_makes_is_not_repeated_by_the_page_and_not_asked_for():
     h = Tensor(3.0, name="x") * 2
     with h.register_hook(lambda g: 10 * g):

@@ -57,7 +57,10 @@ class Stage {
     const ratio = Math.min(2, devicePixelRatio || 1);
     [this.canvas.width, this.canvas.height] = [clientWidth * ratio, clientHeight * ratio];
     const turned = this.tree.narrow(clientWidth < NARROW);
-    if (turned && this.sight) this.layout();
+    if (turned && this.sight) {
+      this.layout();
+      this.say("turned");
+    }
     if (this.sight) this.ask(this.moving);
     if (this.sight && !first && (turned || this.fitted)) this.fit();
   }

@@ -434,6 +434,7 @@ function setStage(name) {
   for (const [n, shown] of Object.entries(lanes[name].pictures)) stage.tree.things[n].q = shown; // of what it got wrong
   times[name] = timesOf(lanes[name]);
   stage.on("laid", () => unfolded(name));
+  stage.on("turned", () => draw(name)); // the arrows are others now
   stage.on("mark", () => {}); // what is lit is the step's business
   stage.on("folded", () => { crumbs(stage, element("way")); show(); });
   stage.on("chosen", (thing) => {
