@@ -266,3 +266,12 @@ def test_an_index_that_is_none_is_refused(text, tmp_path):
 
     with pytest.raises(InputError, match="wants an index with a weight_map"):
         load_weights(tmp_path)
+
+
+def test_a_pickle_that_asks_for_a_table_of_gigabytes_is_refused_before_it_is_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.pt", "w") as archive:
+        archive.writestr("w/data.pkl", b"\x80\x02Nr\xff\xff\xff\x7f.")
+        archive.writestr("w/version", "3")
+
+    with pytest.raises(InputError, match="it keeps 2147483647 things"):
+        load_pt(tmp_path / "w.pt")

@@ -201,6 +201,8 @@ class Evil:
         lambda mark: pickle.dumps([1, 2]),
         lambda mark: pickle.dumps({"data": np.zeros(4, np.uint8)})[:-9],
         lambda mark: b"no pickle",
+        lambda mark: b"\x80\x02Nr\xff\xff\xff\x7f.",
+        lambda mark: b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".",
         lambda mark: b"",
     ],
 )

@@ -26,6 +26,7 @@ import numpy as np
 from clearprop import marks
 from clearprop.errors import InputError, lesson
 from clearprop.files import whole_file
+from clearprop.interop.pickles import bounded
 
 LARGEST_PICKLE = 1 << 28  # bytes: the objects around the arrays, not the arrays
 _STORAGES = {
@@ -173,8 +174,8 @@ def load_pt(path: Any) -> Any:
             info = _member(archive, pickles[0])
             if info.file_size > LARGEST_PICKLE:
                 raise _refused(f"wants objects of at most {LARGEST_PICKLE} bytes", f"{info.file_size}")
-            with archive.open(info) as file:
-                return _Reader(file, archive, pickles[0].removesuffix("/data.pkl")).load()
+            content = bounded(archive.read(info))
+            return _Reader(content, archive, pickles[0].removesuffix("/data.pkl")).load()
     except zipfile.BadZipFile as error:
         hint = "torch.save(torch.load(path), path) in a PyTorch since 1.6, or safetensors"
         raise _refused("wants a zip archive, which PyTorch writes since 1.6", f"{path}", hint) from error

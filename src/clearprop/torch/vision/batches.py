@@ -7,7 +7,6 @@ other name is refused before anything of it is imported.
 from __future__ import annotations
 
 import functools
-import io
 import math
 import pickle
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import InputError, at_line, lesson
+from clearprop.interop.pickles import bounded
 
 LARGEST = 1 << 30  # bytes of one batch; CIFAR's have 180 MB at the most
 _NUMBERS = {"u1", "i1", "i4", "i8", "u4", "u8", "f4", "f8"}
@@ -93,7 +93,7 @@ def read_batch(content: bytes, name: str) -> dict[str, Any]:
     try:
         if len(content) > LARGEST:
             raise ValueError(f"it has {len(content):,} bytes")
-        found = _Reader(io.BytesIO(content), encoding="latin1").load()
+        found = _Reader(bounded(content), encoding="latin1").load()
         if type(found) is not dict:
             raise ValueError(f"it holds a {type(found).__name__}")
         return {_word(key): _plain(value) for key, value in found.items()}
