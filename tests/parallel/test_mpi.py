@@ -259,3 +259,15 @@ def test_a_piece_of_a_batch_is_normalised_as_the_whole():
 
     np.testing.assert_allclose(piece.value, whole.value[:3], rtol=1e-12)
     np.testing.assert_allclose(other.running_var.value, layer.running_var.value, rtol=1e-12)
+
+
+def test_running_statistics_of_instances_follow_the_rows_of_all_processes():
+    x = np.arange(24.0).reshape(4, 2, 3) ** 2
+    layer, other = (nn.InstanceNorm1d(2, track_running_stats=True).double() for _ in range(2))
+    layer(x)
+    given = iter([x.mean(axis=(0, 2)), x.var(axis=2).mean(axis=0)])
+    with together(lambda part: next(given), 2.0):
+        other(x[:2])
+
+    np.testing.assert_allclose(other.running_mean.value, layer.running_mean.value, rtol=1e-12)
+    np.testing.assert_allclose(other.running_var.value, layer.running_var.value, rtol=1e-12)

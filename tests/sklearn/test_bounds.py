@@ -42,6 +42,12 @@ def test_a_setting_that_cannot_be_is_refused_by_its_name(name, setting):
         assert not hasattr(model, "network_")
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("Tabular")])
+def test_columns_are_told_by_name(name):
+    with pytest.raises(ValueError, match=rf"{name}\(columns=\): wants .* by name, or None: \{{0: 'category'"):
+        getattr(estimators, name)(columns={0: "category"}).fit(X, targets(name))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_truth_is_no_number(name):
     kind = getattr(estimators, name)

@@ -64,7 +64,9 @@ def _is_sizes(value: Any) -> bool:
 
 def _is_columns(value: Any) -> bool:
     return value is None or (
-        isinstance(value, Mapping) and all(isinstance(kind, str) and kind in ASKED for kind in value.values())
+        isinstance(value, Mapping)
+        and all(isinstance(name, str) for name in value)
+        and all(isinstance(kind, str) and kind in ASKED for kind in value.values())
     )
 
 
@@ -87,7 +89,7 @@ LOUDNESS: Rule = (
 )
 SEED: Rule = ("wants None, a whole number from 0 to 4294967295 or a numpy.random.RandomState", _is_seed)
 SIZES: Rule = ("wants sizes of 1 or more, as in (64, 32)", _is_sizes)
-COLUMNS: Rule = (f"wants one of {', '.join(ASKED)} for each of some columns, or None", _is_columns)
+COLUMNS: Rule = (f"wants one of {', '.join(ASKED)} for each of some columns, by name, or None", _is_columns)
 CLASS_WEIGHT: Rule = ('wants "balanced", a weight of 0 or more for each label, or None', _is_weights)
 COMPILE: Rule = (
     'wants True, False or "auto"', lambda v: is_truth(v) or (isinstance(v, str) and v == "auto")

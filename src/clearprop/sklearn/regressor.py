@@ -35,7 +35,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
 
     The loss is half of the mean squared error or, for counts, `loss="poisson"`: then the outputs are
     logarithms, and the loss is y log(y / p) - y + p for a prediction p. Raises
-    what scikit-learn's contract asks for.
+    what scikit-learn's contract asks for. With several numbers for each row the
+    gradient is that of this mean; scikit-learn's is their number times as large.
 
     >>> x = np.linspace(-1, 1, 50)[:, None]
     >>> model = MLPRegressor(activation="tanh", solver="lbfgs", random_state=0).fit(x, x[:, 0] ** 2)

@@ -25,7 +25,7 @@ _parts: list[tuple[Callable[[Any], Any], Any, bool]] = []  # of a batch of sever
 def together(mean: Callable[[Any], Any], pieces: Any, is_whole: bool = False) -> Iterator[None]:
     """Inside the block `batch_norm` sees the whole batch of which `x` is one of so many pieces.
 
-    `mean` returns the mean over the pieces of what each computes, and passes gradients on likewise. With
+    So do the running statistics of `instance_norm`. `mean` returns the mean over the pieces of what each computes, and passes gradients on likewise. With
     `is_whole` each piece is the whole batch.
     """
     _parts.append((mean, pieces, is_whole))
@@ -119,9 +119,12 @@ def instance_norm(
         wanted = "wants more than one number per channel while training"
         raise ValueError(lesson("instance_norm(x)", wanted, describe(x), hint="model.eval()"))
     z, mean, var = _standardised(x, axes, eps)
+    among = _parts[-1][0] if _parts else None
     with no_grad():
-        _follow(running_mean, mean.reshape(x.shape[:2]).mean(axis=0), momentum)
-        _follow(running_var, var.reshape(x.shape[:2]).mean(axis=0) * (count / (count - 1)), momentum)
+        for running, rows, factor in ((running_mean, mean, 1.0), (running_var, var, count / (count - 1))):
+            if running is not None:
+                of_rows = rows.reshape(x.shape[:2]).mean(axis=0)
+                _follow(running, (of_rows if among is None else among(of_rows)) * factor, momentum)
     return _scaled(z, weight, bias)
 
 
