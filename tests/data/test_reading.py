@@ -264,3 +264,8 @@ def test_a_column_without_a_name_that_has_cells_is_read():
     lines = ["a,b,y,", *(f"{i},{i % 3},{['no', 'yes'][i % 2]},{i % 4}" for i in range(40))]
     found = inspection.inspect(read_table("\n".join(lines).encode()), "y").findings["column 4"]
     assert (found.kind, found.used) == ("number", True)
+
+
+def test_a_column_behind_the_last_delimiter_takes_no_name_that_is_taken():
+    table = read_table(b"a,column 3\n1,2,\n3,4,\n")
+    assert table.columns == {"a": ["1", "3"], "column 3": ["2", "4"], "column 4": ["", ""]}

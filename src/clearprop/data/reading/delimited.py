@@ -133,7 +133,8 @@ class Delimited:
         count, cells = len(first), piece.row(0) if len(piece.lines) else []
         self.closed = len(cells) == count + 1 and not cells[-1].strip()
         if self.closed:
-            self.names.append(f"column {count + 1}")
+            possible = (f"column {number}" for number in range(count + 1, 2 * count + 2))
+            self.names.append(next(name for name in possible if name not in self.names))
         self.nameless = self.names[-1] if self.closed or not first[-1].strip() else None
 
     def _check_lengths(self, piece: Records) -> None:

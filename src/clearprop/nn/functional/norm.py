@@ -25,8 +25,8 @@ _parts: list[tuple[Callable[[Any], Any], Any, bool]] = []  # of a batch of sever
 def together(mean: Callable[[Any], Any], pieces: Any, is_whole: bool = False) -> Iterator[None]:
     """Inside the block `batch_norm` sees the whole batch of which `x` is one of so many pieces.
 
-    So do the running statistics of `instance_norm`. `mean` returns the mean over the pieces of what each computes, and passes gradients on likewise. With
-    `is_whole` each piece is the whole batch.
+    So do the running statistics of `instance_norm`. `mean` returns the mean over the pieces of what each
+    computes, and passes gradients on likewise. With `is_whole` each piece is the whole batch.
     """
     _parts.append((mean, pieces, is_whole))
     try:
