@@ -194,7 +194,7 @@ def test_absurd_shapes_are_input_errors(tmp_path, header):
 
 
 def test_a_path_that_is_none_is_an_input_error():
-    with pytest.raises(InputError, match="cannot"):
+    with pytest.raises(InputError, match=r"embedded null byte(.|\n)*Nothing was loaded"):
         load_safetensors("a\0b")
 
 
