@@ -218,5 +218,13 @@ def test_the_hessian_through_the_square_of_a_norm_at_0(name):
         np.testing.assert_allclose(found, expected * np.eye(2), atol=1e-12)
 
 
+def test_a_norm_that_is_computed_twice_is_one_length():
+    def f(x):
+        return np.linalg.norm(x) * np.linalg.norm(x)
+
+    for found in (hessian(f)(np.zeros(2)), cp.compile(lambda v: hessian(f)(v))(np.zeros(2))):
+        np.testing.assert_allclose(found, 2 * np.eye(2))
+
+
 def test_the_hessian_of_a_norm_itself_is_flat_at_its_kink():
     np.testing.assert_array_equal(hessian(np.linalg.norm)(np.zeros(2)), np.zeros((2, 2)))

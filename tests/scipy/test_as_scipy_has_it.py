@@ -1,6 +1,7 @@
 """What SciPy answers otherwise than one would think: arguments, dtypes and places at the edges of parts."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -122,6 +123,24 @@ def test_students_distribution_of_many_degrees(df):
             getattr(stats.t, method)(df, 1.0, 2.0), getattr(scipy.stats.t, method)(df, 1.0, 2.0), rtol=1e-9
         )
     np.testing.assert_allclose(stats.t.logpdf(0.7, df), scipy.stats.t.logpdf(0.7, df), rtol=1e-12)
+
+
+@pytest.mark.parametrize("df", [2.5, 1e10, np.inf])
+def test_students_vectors_of_many_degrees(df):
+    square = A[:2, :2] @ A[:2, :2].T  # with 1e10 degrees SciPy's has lost digits
+    for given in ((np.ones((3, 2)), [1.0, 2.0], square), (np.arange(3.0), 1.0, 2.0)):
+        wanted = scipy.stats.multivariate_t.logpdf(
+            *given, np.inf if df == 1e10 else df
+        )  # SciPy's loses digits
+        np.testing.assert_allclose(stats.multivariate_t.logpdf(*given, df), wanted, rtol=1e-8)
+
+
+def test_other_methods_of_distributions_of_vectors_are_scipys():
+    np.testing.assert_allclose(stats.dirichlet.var([1.0, 2.0]), scipy.stats.dirichlet.var([1.0, 2.0]))
+    np.testing.assert_allclose(stats.multinomial(3, [0.4, 0.6]).mean(), [1.2, 1.8])
+    assert pickle.loads(pickle.dumps(stats.dirichlet)).name == "dirichlet"
+    with pytest.raises(AttributeError, match="dirichlet' has no attribute 'vra'"):
+        stats.dirichlet.vra
 
 
 def test_quantiles_far_out_on_the_tails():

@@ -24,7 +24,7 @@ def over(g: Any, z: Any, depth: int = _DEEPEST) -> Any:
     """
     if not isinstance(z, Tensor) or not isinstance(g, Tensor):
         return None
-    if g is z:
+    if g is z or _computed_again(g, z):
         return g.dtype.type(1)
     if g.op is None or not g.inputs or not depth:
         return None
@@ -46,3 +46,10 @@ def over(g: Any, z: Any, depth: int = _DEEPEST) -> Any:
     if g.op is ops["power"] and xs[0] is z and isinstance(xs[1], int) and xs[1] > 1:
         return z ** (xs[1] - 1)
     return None
+
+
+def _computed_again(g: Tensor, z: Tensor) -> bool:
+    """Return whether `g` is the same op of the same Tensors as `z`: norm(x) * norm(x)."""
+    if g.op is None or g.op is not z.op or len(g.inputs) != len(z.inputs) or g.attrs != z.attrs:
+        return False
+    return all(x is y for x, y in zip(g.inputs, z.inputs, strict=True))

@@ -90,7 +90,7 @@ class Named:
         return Frozen(self, args, named)
 
     def __getattr__(self, method: str) -> Any:
-        if method.startswith("_") or "name" not in vars(self):
+        if method.startswith("_") or not ("name" in vars(self) or hasattr(type(self), "name")):
             raise AttributeError(method)
         found = getattr(getattr(theirs("stats"), self.name, None), method, None)
         if not callable(found):

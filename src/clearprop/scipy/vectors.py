@@ -164,14 +164,19 @@ class MultivariateT(Named):
         x, shape, df = as_array(x), as_array(shape), as_array(df)
         n = shape.shape[0] if shape.ndim else int(np.size(0.0 if loc is None else loc))
         factor = np.linalg.cholesky(_covariance(shape, n))
-        d = np.atleast_1d(x) if loc is None else np.atleast_1d(x - as_array(loc))
+        x = np.expand_dims(x, -1) if x.ndim == 0 or (n == 1 and x.ndim == 1) else x
+        d = x if loc is None else x - as_array(loc)
         if d.shape[-1] != n:
             wanted = f"wants vectors of {n} entries, as many as loc and shape are of"
             raise ValueError(lesson("multivariate_t.logpdf(x)", wanted, f"{x.shape}", at_line()))
         white = np.linalg.solve(factor, np.swapaxes(d.reshape((-1, n)), 0, 1))
         squares = np.sum(white * white, axis=0).reshape(d.shape[:-1])
-        size = _gammaln((df + n) / 2) - _gammaln(df / 2) - n / 2 * np.log(df * math.pi)
-        return size - np.sum(np.log(np.diagonal(factor))) - (df + n) / 2 * np.log1p(squares / df)
+        endless = df == np.inf  # then it is normal
+        df = np.where(endless, 1.0, df)
+        size = math.lgamma(n / 2) - ops["betaln"](df / 2, n / 2 + 0.0 * df) - n / 2 * np.log(df * math.pi)
+        z = size - (df + n) / 2 * np.log1p(squares / df)
+        normal_z = -0.5 * squares - n * _LOG_ROOT_TWO_PI
+        return np.where(endless, normal_z, z) - np.sum(np.log(np.diagonal(factor)))
 
     def pdf(self, x: Any, loc: Any = None, shape: Any = 1.0, df: Any = 1) -> Any:
         """Return the density of the vectors along the last axis."""
