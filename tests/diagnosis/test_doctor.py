@@ -639,3 +639,40 @@ def test_a_rate_far_too_low_is_found_where_learning_is_slow_at_any_rate():
     assert doctor(model, (x, y), optimizer=optim.SGD(model.parameters(), lr=1e-9)).names == (
         "learning rate too low",
     )
+
+
+class Ending(nn.Module):
+    """A linear layer and a function of its output."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.linear, self.function = nn.Linear(4, 1), function
+
+    def forward(self, x):
+        return self.function(self.linear(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [
+        (np.arcsinh, False),
+        (np.cbrt, False),
+        (lambda z: np.log(z * z + 0.1), False),
+        (lambda z: np.log1p(z * z), False),
+        (np.arctan, True),
+        (np.tanh, True),
+        (clearprop.sigmoid, True),
+    ],
+)
+def test_a_function_that_grows_slowly_reaches_any_target(function, found):
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    y = 200 * x[:, :1]
+
+    assert ("targets out of the output's reach" in doctor(Ending(function), (x, y)).names) is found
+
+
+@pytest.mark.parametrize("optimizer", ["adam", 0.1, optim.Adam])
+def test_what_is_no_optimizer_is_refused(optimizer):
+    x, y = np.ones((8, 4), np.float32), np.ones((8, 1), np.float32)
+    with pytest.raises(TypeError, match=r"doctor\(\.\.\., optimizer\): wants an optimizer"):
+        doctor(nn.Linear(4, 1), (x, y), nn.MSELoss(), optimizer)

@@ -140,6 +140,11 @@ def examine(model: Any, data: Any, loss: Any, optimizer: Any) -> Examination:
             lesson("doctor(model, data)", "wants a model with named_parameters", type(model).__name__,
                    hint="a clearprop.nn.Module")
         )  # fmt: skip
+    if optimizer is not None and not hasattr(optimizer, "param_groups"):
+        raise TypeError(
+            lesson("doctor(..., optimizer)", "wants an optimizer", type(optimizer).__name__,
+                   hint="clearprop.optim.Adam(model.parameters())")
+        )  # fmt: skip
     (x, y), whole = _rows(data)
     left = {name: raw(p.grad) for name, p in model.named_parameters()}
     patient, its_optimizer = copy.deepcopy((model, optimizer))

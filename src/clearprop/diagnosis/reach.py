@@ -16,7 +16,8 @@ from clearprop.tensor import Tensor
 
 DROPPED = 0.9  # a share of the units beyond which dropout leaves too few
 MISSED = 0.05  # a share of the targets that the last op can never give
-LINE = np.concatenate([-np.geomspace(1e6, 1e-6, 400), [0.0], np.geomspace(1e-6, 1e6, 400)])
+LINE = np.concatenate([-np.geomspace(1e6, 1e-6, 400), [-1.0, 0.0, 1.0], np.geomspace(1e-6, 1e6, 400)])
+NEAR = np.abs(LINE) <= 1e3  # what still grows beyond has no end there, as a logarithm
 DISTANCES = {"mse", "l1", "smoothl1", "huber"}  # losses that compare number with number
 
 
@@ -68,9 +69,11 @@ def _range(node: Tensor) -> tuple[float, float]:
     assert node.op is not None
     with np.errstate(all="ignore"):
         values = np.asarray(node.op.forward(LINE, **node.attrs), np.float64)
-    values = values[~np.isnan(values)]
-    low, high = float(values.min()), float(values.max())
-    return (-math.inf if low < -1e3 else low), (math.inf if high > 1e3 else high)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    near, slack = values[NEAR], 0.01 * (1 + min(abs(low), abs(high)))
+    falls = low < -1e3 or low < float(np.nanmin(near)) - slack
+    grows = high > 1e3 or high > float(np.nanmax(near)) + slack
+    return (-math.inf if falls else low), (math.inf if grows else high)
 
 
 def too_much_dropout(seen: Examination) -> Iterator[Symptom]:
