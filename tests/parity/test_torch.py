@@ -258,3 +258,12 @@ def test_what_only_layers_of_the_core_can_do_is_refused_with_its_place(name):
     for step in path.split("."):
         place = getattr(place, step)
     assert callable(place)
+
+
+def test_a_median_of_what_is_no_number_is_none():
+    rows = [[1.0, float("nan"), 3.0, float("nan")], [4.0, 2.0, 3.0, 1.0]]
+    for dim in (0, 1):
+        mine, wanted = (torch.tensor(rows).median(dim) for torch in (ours, theirs))
+        np.testing.assert_array_equal(mine.values.numpy(), wanted.values.numpy())
+        np.testing.assert_array_equal(mine.indices.numpy(), wanted.indices.numpy())
+    assert ours.tensor(rows).median().isnan().item()

@@ -328,20 +328,36 @@ def kthvalue(x: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     node = kept_apart(x)[0]
     if not 1 <= k <= node.shape[dim]:
         raise RuntimeError(lesson("torch.kthvalue(x, k)", f"wants k from 1 to {node.shape[dim]}", f"{k}"))
-    index = np.take(_order(node, dim, False), [k - 1], axis=dim)
+    return PAIRS["kthvalue"](
+        *_found_at(node, np.take(_order(node, dim, False), [k - 1], axis=dim), dim, keepdim)
+    )
+
+
+def _found_at(node: Node, index: Any, dim: int, keepdim: bool) -> tuple[Tensor, Tensor]:
+    """Return the entries at one place along an axis, and the places."""
     values = picked(node, index, dim)
     if not keepdim:
         values, index = np.squeeze(values, axis=dim), np.squeeze(index, axis=dim)
-    return PAIRS["kthvalue"](lift(values, "kthvalue"), lift(index))
+    return lift(values, "kthvalue"), lift(index)
 
 
 @function
 def median(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """Return the median, of an even number of entries the lower one; along an axis also where it is."""
+    """Return the median, of an even number of entries the lower one; along an axis also where it is.
+
+    It is NaN, the first one, where any entry is.
+    """
     if dim is None:
-        flat = lift(np.reshape(kept_apart(x)[0], (-1,)))
-        return kthvalue(flat, (flat.numel() + 1) // 2).values
-    return PAIRS["median"](*kthvalue(x, (x.shape[dim] + 1) // 2, dim, keepdim))
+        return median(lift(np.reshape(kept_apart(x)[0], (-1,))), 0).values
+    node = kept_apart(x)[0]
+    if not node.shape[dim]:
+        raise IndexError(lesson("torch.median(x)", "wants an entry or more", f"shape {node.shape}"))
+    index = np.take(_order(node, dim, False), [(node.shape[dim] + 1) // 2 - 1], axis=dim)
+    if node.dtype.kind == "f":
+        unknown = np.isnan(node._value)
+        first = np.expand_dims(unknown.argmax(axis=dim), dim)
+        index = np.where(unknown.any(axis=dim, keepdims=True), first, index)
+    return PAIRS["median"](*_found_at(node, index, dim, keepdim))
 
 
 @function
