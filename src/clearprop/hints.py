@@ -457,5 +457,6 @@ def refuse_worded(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> No
         return
     parameters = _signature(function).parameters
     truths = [name for name in kwargs if name in parameters and isinstance(parameters[name].default, bool)]
-    named = [name for name in ("keepdims", *truths) if name in kwargs and name != "optimize"]  # has words
+    worded = ("optimize", "cov")  # of einsum and polyfit, which take words beside True and False
+    named = [name for name in ("keepdims", *truths) if name in kwargs and name not in worded]
     refuse_texts(f"np.{function.__name__}", **{name: kwargs[name] for name in named})

@@ -575,8 +575,11 @@ def ending(*last):
         ([nn.Softplus()], 1.0),
         ([nn.Sigmoid(), nn.Flatten()], 1.0),
         ([nn.Tanh()], 5.0),
+        ([nn.ReLU6()], 20.0),
+        ([nn.Hardtanh()], 5.0),
+        ([nn.Hardsigmoid()], 5.0),
     ],
-    ids=["relu", "softplus", "sigmoid", "tanh"],
+    ids=["relu", "softplus", "sigmoid", "tanh", "relu6", "hardtanh", "hardsigmoid"],
 )
 @pytest.mark.parametrize("loss", [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss()])
 def test_targets_that_the_last_function_never_gives(last, scale, loss):
@@ -587,7 +590,9 @@ def test_targets_that_the_last_function_never_gives(last, scale, loss):
     assert "targets out of the output's reach" in report.names, report
 
 
-@pytest.mark.parametrize("last", [[], [nn.Tanh()], [nn.LeakyReLU()], [nn.Identity()]])
+@pytest.mark.parametrize(
+    "last", [[], [nn.Tanh()], [nn.LeakyReLU()], [nn.Identity()], [nn.ELU(1.5)], [nn.Hardshrink()]]
+)
 def test_targets_within_reach_are_no_finding(last):
     x, y = numbers()
 
@@ -676,3 +681,9 @@ def test_what_is_no_optimizer_is_refused(optimizer):
     x, y = np.ones((8, 4), np.float32), np.ones((8, 1), np.float32)
     with pytest.raises(TypeError, match=r"doctor\(\.\.\., optimizer\): wants an optimizer"):
         doctor(nn.Linear(4, 1), (x, y), nn.MSELoss(), optimizer)
+
+
+def test_lists_are_data_as_arrays_are():
+    x, y = numbers()
+
+    assert doctor(ending(), (x.tolist(), y.tolist())).names == doctor(ending(), (x, y)).names

@@ -202,7 +202,7 @@ def test_the_command_writes_all_files_and_replaces_only_its_own(tmp_path, capsys
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["(a + b)", "--json", "x.json"], "is for homework"),
+        (["(a + b)", "--csv", "x.csv"], "is for homework"),
         (["{folder}"], "there is none"),
         (["{folder}/work.py", "--hidden", "nowhere.py"], "work.py"),
         (["{folder}/notes.txt", "--csv", "-"], "is for homework"),

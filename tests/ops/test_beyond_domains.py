@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from clearprop import GradientError, Tensor, compile, elementwise, grad
+from clearprop import Facts, GradientError, Tensor, compile, elementwise, grad
 from clearprop.registry import ops
 from clearprop.see.step.arrow import Arrow
 
@@ -124,7 +124,13 @@ def of_a_quotient(x, a, b):
 
 
 quotient = elementwise("quotient_of_a_test", of_a_quotient, lambda z, x, a, b: a / b, None, None)
-root = elementwise("root_of_a_test", lambda x, a: x * np.sqrt(a), lambda z, x, a: a**0.5, None)
+root = elementwise(
+    "root_of_a_test",
+    lambda x, a: x * np.sqrt(a),
+    lambda z, x, a: a**0.5,
+    None,
+    facts=Facts(domain=((-2.0, 2.0), (0.5, 2.0))),
+)
 tower = elementwise("tower_of_a_test", lambda x, a: x * np.exp(a), lambda z, x, a: 2.718281828459045**a, None)
 
 

@@ -179,6 +179,8 @@ def _rows(data: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """Return a batch of rows spread evenly over the data, and the data as far as they are at hand."""
     dataset = getattr(data, "dataset", data)
     arrays = getattr(dataset, "arrays", dataset)
+    if isinstance(arrays, tuple) and len(arrays) == 2 and all(isinstance(a, list) for a in arrays):
+        arrays = tuple(map(np.asarray, arrays))
     if (
         isinstance(arrays, (tuple, list))
         and len(arrays) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,39 +37,57 @@ def equal_rows(seen: Examination) -> Iterator[Symptom]:
 
 def out_of_reach(seen: Examination) -> Iterator[Symptom]:
     """Targets that the model's last function never gives, such as negative ones after a ReLU."""
-    node, targets = _last(seen.output), np.asarray(seen.whole[1])
-    name = seen.loss_name.lower().replace("_", "").removesuffix("loss")
-    if name not in DISTANCES or node is None or targets.dtype.kind not in "fiu" or not targets.size:
+    last, targets = _last(seen), np.asarray(seen.whole[1])
+    loss = seen.loss_name.lower().replace("_", "").removesuffix("loss")
+    if loss not in DISTANCES or last is None or targets.dtype.kind not in "fiu" or not targets.size:
         return
-    assert node.op is not None
-    low, high = _range(node)
+    low, high = _range(last.values)
     slack = 0.01 * max(1.0, float(np.ptp(targets)))
     missed = (targets < low - slack) | (targets > high + slack)
     if np.mean(missed) > MISSED:
         yield Symptom(
             "targets out of the output's reach",
             "the model's output",
-            f"the last function, {node.op.name}, gives {low:.3g} to {high:.3g}; {missed.sum()} of "
+            f"the last function, {last.name}, gives {low:.3g} to {high:.3g}; {missed.sum()} of "
             f"{targets.size} targets, which go from {targets.min():.3g} to {targets.max():.3g}, lie outside",
             "no weights bring the model there; it settles at the edge, where the gradient is 0",
             "a last layer without an activation, or targets scaled into its range",
-            node,
+            last.node,
         )
 
 
-def _last(output: Any) -> Tensor | None:
-    """The function of one number that the output comes from, looking through reshapes."""
-    node = behind_views(output)
-    if node is None or node.op is None or node.op.kind != "elementwise" or len(node.inputs) != 1:
+@dataclass(frozen=True)
+class _Function:
+    """The function of one number that the output comes from: its name, its node, its values on LINE."""
+
+    name: str
+    node: Tensor
+    values: Any
+
+
+def _last(seen: Examination) -> _Function | None:
+    """The op or, where that has several inputs, the module without parameters that gave the output."""
+    node = behind_views(seen.output)
+    if node is None or node.op is None:
         return None
-    return node
-
-
-def _range(node: Tensor) -> tuple[float, float]:
-    """The least and the largest result of the node's op; infinite where it grows without end."""
-    assert node.op is not None
     with np.errstate(all="ignore"):
-        values = np.asarray(node.op.forward(LINE, **node.attrs), np.float64)
+        if node.op.kind == "elementwise" and len(node.inputs) == 1:
+            return _Function(node.op.name, node, np.asarray(node.op.forward(LINE, **node.attrs), np.float64))
+        path = seen.module_of(node)
+        module = dict(named_modules(seen.model)).get(path)
+        if module is None or next(module.parameters(), None) is not None:
+            return None
+        try:
+            values, alone = (np.asarray(raw(module(Tensor(x))), np.float64) for x in (LINE, LINE[:1]))
+        except Exception:  # a module that wants other shapes is no function of one number
+            return None
+    if values.shape != LINE.shape or alone.shape != (1,) or alone[0] != values[0]:
+        return None
+    return _Function(type(module).__name__, node, values)
+
+
+def _range(values: Any) -> tuple[float, float]:
+    """The least and the largest of a function's values; infinite where it grows without end."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     near, slack = values[NEAR], 0.01 * (1 + min(abs(low), abs(high)))
     falls = low < -1e3 or low < float(np.nanmin(near)) - slack
