@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -10,18 +11,23 @@ WIDTH, HEIGHT, LEFT, BELOW = 420, 240, 58, 34
 
 
 COLOURS = """
-.clearprop-curves { max-width: 29rem }
-.clearprop-curves text { font: 11px system-ui, sans-serif; fill: #7a8494 }
-.clearprop-curves .line { fill: none; stroke-width: 1.8 } .clearprop-curves .grid { stroke: #7a84944d }
-.clearprop-curves .c0 { stroke: #3b82c4 } .clearprop-curves .c1 { stroke: #d1731c }
-.clearprop-curves .c2 { stroke: #4f9a63 }
+text { font: 11px system-ui, sans-serif; fill: #7a8494 }
+.line { fill: none; stroke-width: 1.8 } .grid { stroke: #7a84944d }
+.c0 { stroke: #3b82c4 } .c1 { stroke: #d1731c } .c2 { stroke: #4f9a63 }
 """
 """What lines look like where no page says it: to be read on light paper and on dark."""
 
 
-def styled(picture: str) -> str:
-    """Return a picture with its own colours, for a notebook."""
-    return f'<div class="clearprop-curves"><style>{COLOURS}</style>{picture}</div>'
+def as_image(picture: str, alt: str) -> str:
+    """Return a picture with its own colours as an image, for a notebook.
+
+    JupyterLab cleans the cells of a notebook that is not trusted: it drops `<svg>` and leaves its words where
+    they are. An image is kept whole, or left out whole.
+    """
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+    whole = picture.replace("<svg ", head, 1).replace(">", f"><style>{COLOURS}</style>", 1)
+    coded = base64.b64encode(whole.encode()).decode()
+    return f'<img alt="{escape(alt)}" style="max-width: 29rem" src="data:image/svg+xml;base64,{coded}">'
 
 
 def lines(curves: Mapping[str, Sequence[float]], across: str, logarithmic: bool = False) -> str:

@@ -101,7 +101,8 @@ class History:
             for epoch, row in enumerate(self.rows[first:], start=first + 1)
         ]
         said = html.escape(repr(self))
-        return f"<table><caption>{said}</caption><tr>{head}</tr>{''.join(lines)}</table>"
+        caption = f'<caption style="white-space: nowrap; text-align: left">{said}</caption>'
+        return f"<table>{caption}<tr>{head}</tr>{''.join(lines)}</table>"
 
     def to_csv(self, path: str | Path, overwrite: bool = True) -> None:
         """Write the rows as CSV with an epoch column, every number with all its digits,

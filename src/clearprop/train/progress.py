@@ -150,7 +150,8 @@ class NotebookBar(Callback):
         line = bar + html.escape(" \u00b7 ".join(word for word in words if word))
         losses = {name: run.history[name] for name in run.history.names if name.endswith("loss")}
         curves = figures.lines(losses, "epoch") if len(run.history) > 1 else ""
-        return _display().HTML(f"<div>{line}</div>{figures.styled(curves) if curves else ''}")
+        picture = figures.as_image(curves, f"curves of {', '.join(losses)}") if curves else ""
+        return _display().HTML(f"<div>{line}</div>{picture}")
 
 
 def _display() -> Any:
