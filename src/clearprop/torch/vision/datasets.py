@@ -29,6 +29,10 @@ _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 class VisionDataset(Dataset):
     """Samples of a picture and its class, each through its own transform, or both through `transforms`."""
 
+    root: Any
+    transform: Any
+    target_transform: Any
+
     def __init__(
         self,
         root: Any = None,
@@ -171,6 +175,10 @@ class CIFAR10(VisionDataset):
     in them is run. `data` is a uint8 array of (n, 32, 32, 3), `targets` a list. Raises as MNIST does.
     """
 
+    targets: Any
+    classes: list[str]
+    class_to_idx: dict[str, int]
+
     base_folder = "cifar-10-batches-py"
     binary_folder = "cifar-10-batches-bin"
     _archives: tuple[str, str] = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz")
@@ -292,6 +300,13 @@ def default_loader(path: str) -> Any:
 class DatasetFolder(VisionDataset):
     """Files of a folder for each class, read by `loader`; `samples` are (file, class)."""
 
+    loader: Any
+    extensions: Any
+    classes: list[str]
+    class_to_idx: dict[str, int]
+    samples: list[tuple[str, int]]
+    targets: list[int]
+
     def __init__(
         self,
         root: Any,
@@ -349,6 +364,8 @@ def _below(folder: str) -> list[str]:
 
 class ImageFolder(DatasetFolder):
     """Pictures of a folder for each class, in colours: `root/cat/1.png`. Needs Pillow."""
+
+    imgs: list[tuple[str, int]]
 
     def __init__(
         self,

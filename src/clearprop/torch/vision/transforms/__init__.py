@@ -130,7 +130,11 @@ class ConvertImageDtype(_Transform):
 class Normalize(_Transform):
     """(x - mean) / std, channel by channel."""
 
-    shown = ("mean", "std")
+    mean: Sequence[float]
+    std: Sequence[float]
+    inplace: bool
+
+    shown: tuple[str, ...] = ("mean", "std")
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         super().__init__()
@@ -144,7 +148,12 @@ class Normalize(_Transform):
 class Resize(_Transform):
     """Another size: (height, width), or the shorter side, to which the other follows."""
 
-    shown = ("size", "interpolation", "max_size", "antialias")
+    size: Any
+    interpolation: Any
+    max_size: int | None
+    antialias: bool | None
+
+    shown: tuple[str, ...] = ("size", "interpolation", "max_size", "antialias")
 
     def __init__(
         self,
@@ -165,7 +174,9 @@ class Resize(_Transform):
 class CenterCrop(_Transform):
     """The middle of a picture, with zeros around it where it is smaller."""
 
-    shown = ("size",)
+    size: tuple[int, int]
+
+    shown: tuple[str, ...] = ("size",)
 
     def __init__(self, size: Any) -> None:
         super().__init__()
@@ -179,7 +190,11 @@ class CenterCrop(_Transform):
 class Pad(_Transform):
     """A border: of one width, (left and right, top and bottom), or all four."""
 
-    shown = ("padding", "fill", "padding_mode")
+    padding: Any
+    fill: Any
+    padding_mode: str
+
+    shown: tuple[str, ...] = ("padding", "fill", "padding_mode")
 
     def __init__(self, padding: Any, fill: Any = 0, padding_mode: str = "constant") -> None:
         super().__init__()
@@ -193,7 +208,13 @@ class Pad(_Transform):
 class RandomCrop(_Transform):
     """A part of a picture, drawn; with `padding` out of the picture with a border."""
 
-    shown = ("size", "padding")
+    size: tuple[int, int]
+    padding: Any
+    pad_if_needed: bool
+    fill: Any
+    padding_mode: str
+
+    shown: tuple[str, ...] = ("size", "padding")
 
     def __init__(
         self,
@@ -235,7 +256,13 @@ class RandomCrop(_Transform):
 class RandomResizedCrop(_Transform):
     """A part of a picture, of a share of its area and of proportions that are drawn, in one size."""
 
-    shown = ("size", "scale", "ratio", "interpolation", "antialias")
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
+    interpolation: Any
+    antialias: bool | None
+
+    shown: tuple[str, ...] = ("size", "scale", "ratio", "interpolation", "antialias")
 
     def __init__(
         self,
@@ -275,7 +302,7 @@ class RandomResizedCrop(_Transform):
 class RandomHorizontalFlip(_Transform):
     """Mirrored left to right with a probability."""
 
-    shown = ("p",)
+    shown: tuple[str, ...] = ("p",)
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -289,7 +316,7 @@ class RandomHorizontalFlip(_Transform):
 class RandomVerticalFlip(_Transform):
     """Upside down with a probability."""
 
-    shown = ("p",)
+    shown: tuple[str, ...] = ("p",)
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -303,7 +330,13 @@ class RandomVerticalFlip(_Transform):
 class RandomRotation(_Transform):
     """Turned by an angle that is drawn from -degrees to degrees, or between two."""
 
-    shown = ("degrees", "interpolation", "expand", "fill")
+    degrees: list[float]
+    interpolation: Any
+    expand: bool
+    center: Any
+    fill: Any
+
+    shown: tuple[str, ...] = ("degrees", "interpolation", "expand", "fill")
 
     def __init__(
         self,
@@ -335,7 +368,7 @@ class RandomRotation(_Transform):
 class Grayscale(_Transform):
     """A picture without its colours, in 1 channel or in 3 alike."""
 
-    shown = ("num_output_channels",)
+    shown: tuple[str, ...] = ("num_output_channels",)
 
     def __init__(self, num_output_channels: int = 1) -> None:
         super().__init__()
@@ -349,7 +382,7 @@ class Grayscale(_Transform):
 class RandomGrayscale(_Transform):
     """A picture without its colours with a probability; it keeps its channels."""
 
-    shown = ("p",)
+    shown: tuple[str, ...] = ("p",)
 
     def __init__(self, p: float = 0.1) -> None:
         super().__init__()
@@ -367,7 +400,12 @@ class ColorJitter(_Transform):
     Each is a number a, for factors from 1 - a to 1 + a (of hue -a to a), or (lowest, highest).
     """
 
-    shown = ("brightness", "contrast", "saturation", "hue")
+    brightness: Any
+    contrast: Any
+    saturation: Any
+    hue: Any
+
+    shown: tuple[str, ...] = ("brightness", "contrast", "saturation", "hue")
 
     def __init__(self, brightness: Any = 0, contrast: Any = 0, saturation: Any = 0, hue: Any = 0) -> None:
         super().__init__()
@@ -398,7 +436,13 @@ def _around(name: str, value: Any, middle: float = 1.0) -> tuple[float, float] |
 class RandomErasing(_Transform):
     """A tensor with a part set to `value`, or to noise for "random", with a probability."""
 
-    shown = ("p", "scale", "ratio", "value", "inplace")
+    p: float
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
+    value: Any
+    inplace: bool
+
+    shown: tuple[str, ...] = ("p", "scale", "ratio", "value", "inplace")
 
     def __init__(
         self,
@@ -436,6 +480,9 @@ class RandomErasing(_Transform):
 
 class RandomApply(_Transform):
     """Several transforms, all or none of them, with a probability."""
+
+    transforms: Any
+    p: float
 
     def __init__(self, transforms: Sequence[Callable[[Any], Any]], p: float = 0.5) -> None:
         super().__init__()

@@ -23,6 +23,9 @@ class ToImage:
 class ToDtype:
     """A tensor in another dtype; with `scale` 255 of uint8 is 1 of floats."""
 
+    dtype: Any
+    scale: bool
+
     def __init__(self, dtype: Any, scale: bool = False) -> None:
         self.dtype, self.scale = dtype, scale
 
