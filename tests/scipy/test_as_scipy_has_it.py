@@ -202,3 +202,24 @@ def test_a_start_has_the_dtype_and_the_shape_of_the_result(ufunc, dtype):
     ones = Tensor(np.ones((2, 3)), requires_grad=False)
     slope = grad(lambda s: np.sum(np.hypot.reduce(ones, initial=s)))(2.0)
     np.testing.assert_allclose(slope, 3 * 2 / math.sqrt(6))
+
+
+@pytest.mark.parametrize("name", ["toeplitz", "circulant"])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 1, 3)])
+def test_columns_in_a_stack_give_matrices_in_a_stack(name, shape):
+    c = np.arange(1.0, 1.0 + np.prod(shape, dtype=int)).reshape(shape)
+    rows = np.array([[1.0, 5.0], [2.0, 6.0]])
+    ours = getattr(linalg, name)
+
+    assert np.array_equal(
+        ours(c), np.stack([ours(x) for x in c]) if c.ndim > 1 else getattr(scipy.linalg, name)(c)
+    )
+    if name == "toeplitz" and c.ndim == 2:
+        assert np.array_equal(
+            ours(c, rows), np.stack([scipy.linalg.toeplitz(x, r) for x, r in zip(c, rows, strict=True)])
+        )
+
+
+def test_a_hankel_matrix_is_of_vectors():
+    with pytest.raises(ValueError, match="wants vectors"):
+        linalg.hankel(np.ones((2, 2)))

@@ -198,15 +198,21 @@ def sqrtm(a: Any) -> Any:
 def toeplitz(c: Any, r: Any = None) -> Any:
     """Return the matrix whose diagonals are constant: its first column `c`, its first row `r` (c conjugated).
 
+    Of a stack of columns (and rows) it is a stack of matrices.
+
     >>> toeplitz(np.array([1.0, 2.0]), np.array([9.0, 3.0]))
     array([[1., 3.],
            [2., 1.]])
     """
-    c = np.ravel(as_array(c))
-    r = np.conjugate(c) if r is None else np.ravel(as_array(r))
-    places = np.arange(c.size)[:, None] - np.arange(r.size)
-    entries = np.concatenate([np.flip(r[1:]), c])  # from the upper right corner to the lower left
-    return np.take(entries, places + r.size - 1)
+    c = np.atleast_1d(as_array(c))
+    r = np.conjugate(c) if r is None else np.atleast_1d(as_array(r))
+    rows, columns = c.shape[-1], r.shape[-1]
+    if c.shape[:-1] != r.shape[:-1]:
+        stack = np.broadcast_shapes(c.shape[:-1], r.shape[:-1])
+        c, r = np.broadcast_to(c, (*stack, rows)), np.broadcast_to(r, (*stack, columns))
+    places = np.arange(rows)[:, None] - np.arange(columns)
+    entries = np.concatenate([np.flip(r[..., 1:], axis=-1), c], axis=-1)  # from right above to left below
+    return np.take(entries, places + columns - 1, axis=-1)
 
 
 def block_diag(*arrays: Any) -> Any:
@@ -234,7 +240,7 @@ def circulant(c: Any) -> Any:
            [2., 1., 3.],
            [3., 2., 1.]])
     """
-    c = as_array(c)
+    c = np.atleast_1d(as_array(c))
     n = c.shape[-1]
     return np.take(c, (np.arange(n)[:, None] - np.arange(n)) % n, axis=-1)
 
@@ -246,8 +252,10 @@ def hankel(c: Any, r: Any = None) -> Any:
     array([[1., 2.],
            [2., 3.]])
     """
-    c = np.ravel(as_array(c))
-    r = np.zeros_like(c) if r is None else np.ravel(as_array(r))
+    c = np.atleast_1d(as_array(c))
+    r = np.zeros_like(c) if r is None else np.atleast_1d(as_array(r))
+    if c.ndim > 1 or r.ndim > 1:  # SciPy makes one line of a stack, and from 1.19 a stack
+        raise ValueError(lesson("hankel(c, r)", "wants vectors", f"{c.shape} and {r.shape}", at_line()))
     entries = np.concatenate([c, r[1:]])
     return np.take(entries, np.arange(c.size)[:, None] + np.arange(r.size))
 
