@@ -229,7 +229,7 @@ def test_the_report_of_two_classes_shows_recall_precision_and_the_surest_mistake
     assert counts.sum() == model.about["rows"][2]
     assert np.trace(counts) / counts.sum() == pytest.approx(model.about["test"]["accuracy"])
     for i, name in enumerate(("rare", "usual")):
-        recall = f"{100 * counts[i, i] / counts[i].sum():.0f} %"
+        recall = f"{100 * counts[i, i] / counts[i].sum():.0f}\u00a0%"
         assert re.search(rf"<th>{name}</th>(<td[^>]*>\d+</td>){{2}}<td[^>]*>{recall}</td>", page)
     assert f"would be right in {100 * counts.sum(axis=1).max() / counts.sum():.1f} %" in page
     assert "Of rare: how much of it is found" in page
@@ -255,3 +255,12 @@ def test_the_report_of_a_number_shows_the_rows_that_are_furthest_off(tmp_path):
     for _, true, said, off in worst:
         assert abs(float(true) - float(said)) == pytest.approx(float(off), rel=0.02, abs=0.02)
     assert "Always the same number" in page
+
+
+def test_pixels_that_are_scaled_together_are_not_said_to_have_one_mean(tmp_path):
+    pytest.importorskip("sklearn")
+    assert main(["train", "digits", "--plain", "--epochs", "1", "--output", str(tmp_path / "out")]) == 0
+
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "median 0, learned as (x - 4.883) / 6.02" in page
+    assert "mean 4.883" not in page

@@ -203,7 +203,7 @@ def _counted(counts: Any, names: Sequence[str]) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f} %" if whole else "-"
+    return f"{100 * part / whole:.0f}\u00a0%" if whole else "-"  # no line ends between the two
 
 
 def _of_the_rarer(true: Any, shares: Any, chosen: Any, names: Sequence[str]) -> str:
@@ -286,9 +286,8 @@ def _columns(job: Any) -> str:
 def _said(column: Any, found: Any) -> str:
     says = "; ".join(found.says).removeprefix("left out: ")
     if isinstance(column, Number):
-        return f"median {column.median:.4g}, mean {column.mean:.4g}, spread {column.scale:.4g}" + (
-            f"; {says}" if says else ""
-        )
+        scaled = f"(x - {column.mean:.4g}) / {column.scale:.4g}"  # pixels have these two in common
+        return f"median {column.median:.4g}, learned as {scaled}" + (f"; {says}" if says else "")
     values = getattr(column, "values", None)
     if isinstance(values, tuple):
         shown = ", ".join("(missing)" if v is None else str(v) for v in values[:6])
