@@ -122,6 +122,18 @@ def test_what_does_not_pass_is_not_called_passed(tool, monkeypatch, tmp_path, te
     assert result.failed
 
 
+def test_products_in_a_tier_take_one_thread_unless_told_otherwise(tool, monkeypatch):
+    """With two threads in each of two processes a training took four times as long."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    found = tool.surroundings()
+
+    assert found["OPENBLAS_NUM_THREADS"] == "1"
+    assert found["OMP_NUM_THREADS"] == "3"
+    assert "PYTHONDONTWRITEBYTECODE" not in found
+
+
 def test_packages_that_cannot_be_had_are_said_and_fail_where_they_are_needed(tool, monkeypatch, tmp_path):
     def refused(tier):
         raise tool.subprocess.CalledProcessError(1, "pip")

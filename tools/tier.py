@@ -7,7 +7,8 @@ of a tier says how many tests ran, what was skipped and why. A tier of which no 
 does not say that it passed.
 
 On a slower or busy machine `CLEARPROP_PATIENCE=4` lets a tier run four times its limit before it is stopped
-(the default is 3); `CLEARPROP_WORKERS=1` keeps it to one process. Exit status: 0 if nothing failed, else 1.
+(the default is 3); `CLEARPROP_WORKERS=1` keeps it to one process. Products of matrices take one
+thread unless `OPENBLAS_NUM_THREADS` says otherwise. Exit status: 0 if nothing failed, else 1.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ except ImportError:
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOW = 10.0  # seconds from which a single test is named
+BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # how many threads a product may take
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,13 @@ def run(tier: Tier, arguments: Sequence[str] = ()) -> Result:
 
 
 def surroundings() -> dict[str, str]:
-    """Return the environment of a tier: ours, with bytecode that is kept, since many tests start a Python."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    """Return the environment of a tier: ours, with bytecode that is kept and one thread of BLAS in a process.
+
+    Many tests start a Python, which would compile the library anew. Two processes with two threads each are
+    more than two cores can run at once, and a thread of BLAS that waits for its turn keeps a core busy.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return dict.fromkeys(BLAS, "1") | kept
 
 
 def until(command: Sequence[str], seconds: float) -> int | None:
