@@ -123,6 +123,17 @@ def test_the_first_view_is_readable_and_whole(visit, name):
     assert min(sizes) >= 9
 
 
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_first_view_can_be_read_on_a_telephone(visit, name):
+    page = visit(GRAPHS[name](), width=390, height=844)
+
+    assert all(x0 >= 0 and x1 <= 390 for x0, _, x1, _ in page.evaluate("probes.rectangles()"))
+    sizes = page.evaluate("probes.textSizes()")
+    assert len(sizes) >= 5
+    assert min(sizes) >= 9
+    assert page.evaluate("probes.textsOutside()") == []
+
+
 @pytest.mark.parametrize(("name", "most"), [("deep", 600_000), ("large", 500_000), ("small", 90_000)])
 def test_a_page_is_one_small_file_without_addresses(name, most):
     page = GRAPHS[name]().to_html()

@@ -251,15 +251,19 @@ def _sum_text(node: Tensor, grad: Any, users: list[tuple[Tensor, int]]) -> str:
     return f"grad={number(grad)}"
 
 
-def measure(box: Box) -> Box:
-    """Give a box the width and height that its lines and pictures need."""
+def measure(box: Box, narrow: bool = False) -> Box:
+    """Give a box the width and height that its lines and pictures need.
+
+    In a `narrow` one, what stands at the right of the first line has a line of its own, and a gradient stands
+    below its value.
+    """
     right = box.label or box.value
-    w = len(box.heading) * GLYPH + 2 * PAD
+    w, h = len(box.heading) * GLYPH + 2 * PAD, ROW
     if right:
-        w += len(right) * (SMALL_GLYPH if box.label else GLYPH) + 2 * PAD
-    h = ROW
+        wide = len(right) * (SMALL_GLYPH if box.label else GLYPH) + 2 * PAD
+        w, h = (max(w, wide), 2 * ROW) if narrow else (w + wide, ROW)
     if box.label:
-        body_width, body_height = body_size(box)
+        body_width, body_height = body_size(box, narrow)
         w, h = max(w, body_width), h + body_height
         if box.footer:
             w, h = max(w, len(box.footer) * SMALL_GLYPH + 2 * PAD), h + 18.0
@@ -275,7 +279,7 @@ def stacked(box: Box) -> bool:
     return shown is None or shown.kind == "line" or (shown.kind == "cells" and len(shown.rows) == 1)
 
 
-def body_size(box: Box) -> tuple[float, float]:
+def body_size(box: Box, narrow: bool = False) -> tuple[float, float]:
     """Return the room that an array's value and gradient need below the first line."""
     cells = [
         (len(text) * SMALL_GLYPH, shown)
@@ -292,4 +296,4 @@ def body_size(box: Box) -> tuple[float, float]:
         return max(*widths, caption + pictures + 3 * PAD), sum(heights) + 4.0
     widths = [max(w, shown.width if shown else 0.0) + 2 * PAD for w, shown in cells]
     heights = [CAPTION + (shown.height if shown else 0.0) + 8.0 for _, shown in cells]
-    return sum(widths), max(heights)
+    return (max(widths), sum(heights)) if narrow else (sum(widths), max(heights))

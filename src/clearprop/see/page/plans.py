@@ -18,7 +18,7 @@ from clearprop.see.page.cluster import Cluster, Kid
 WIDEST, INNER, SLIM = (
     1240.0,
     860.0,
-    340.0,
+    300.0,
 )  # pixels, at which rows end: of everything, in a group, on a telephone
 _NARROWEST, _ASPECT = 700.0, 1.8  # of what is in rows: the least width, and width over height at best
 _STEP = 24  # widths are rounded up to it, so that equal layers share a plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from clearprop.tensor import Tensor
 
 _FEW = 12  # boxes that are left flat also where they sprawl
 _SCREEN = (1700, 900)  # pixels that can be seen at once, small but readable
+_WIDE = 290.0  # pixels, from which on a box has a line more on a narrow screen
 _SIGN = 16.0  # room for the sign that a closed group can be opened
 
 _KEYS = {"id": "id", "kind": "k", "title": "t", "name": "n", "note": "o", "label": "l", "value": "v",
@@ -95,13 +97,14 @@ class Story:
                 self._within.add(box.id)
                 self._measure(box)
 
-    def _measure(self, box: Box) -> None:
-        measure(box)
+    def _measure(self, box: Box, narrow: bool = False) -> Box:
+        measure(box, narrow)
         if box.kind != "module":
-            return
+            return box
         if not box.label:
             box.w, box.h = max(box.w, len(box.footer) * SMALL_GLYPH + 2 * PAD), box.h + 18.0
         box.w += _SIGN
+        return box
 
     def data(self, title: str) -> dict[str, Any]:
         """Return everything as lists and numbers, ready to be written as JSON."""
@@ -132,14 +135,18 @@ class Story:
             "palette": palette(),
             "boxes": [self._written(box) | {"i": entering[i]} for i, box in enumerate(self.boxes)],
             "groups": groups,
-            "slim": self._slim(planner, wires),
+            **self._slim(planner, wires),
             "plans": planner.plans,
         }
 
-    def _slim(self, planner: Planner, wires: Wiring) -> int:
-        """Return the number of the plan of the whole on a narrow screen."""
+    def _slim(self, planner: Planner, wires: Wiring) -> dict[str, Any]:
+        """Return the number of the plan of the whole on a narrow screen, and which of its kids are narrow."""
         shown = shown_of(self.root, self.boxes, self._cards)
-        return planner.plan(shown, wires.ports[self.root], wires.arrows[self.root], False, SLIM)
+        narrow = [k for k, box in enumerate(shown) if box.w > _WIDE and (box.label or box.value)]
+        for k in narrow:
+            shown[k] = self._measure(replace(shown[k]), narrow=True)
+        plan = planner.plan(shown, wires.ports[self.root], wires.arrows[self.root], False, SLIM)
+        return {"slim": plan, "narrow": narrow}
 
     def _written(self, box: Box) -> dict[str, Any]:
         """Return a box as a page reads it: short keys, and nothing that is empty."""

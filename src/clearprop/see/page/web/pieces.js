@@ -43,24 +43,29 @@ function pieces(thing) {
   const rest = [thing.n, thing.o].filter(Boolean).join(" ");
   if (rest) text(MARGIN + (sign.length + thing.t.length + 1) * WIDE, 17, rest, "note", "note");
   if (thing.l) {
-    text(thing.w - MARGIN, 16.5, thing.l, "small soft", "label", "end");
+    if (thing.narrow) text(MARGIN, ROW + 16.5, thing.l, "small soft", "label");
+    else text(thing.w - MARGIN, 16.5, thing.l, "small soft", "label", "end");
     body(thing, found, text);
   } else scalar(thing, found, text);
   if (thing.f && (thing.l || thing.group)) text(MARGIN, thing.h - 8, thing.f, "small soft", "footer");
   return found;
 }
 
+// Where the first line ends, or the second, where the value has one of its own.
+const headEnd = (thing) => (thing.narrow && (thing.l || thing.v) ? 2 * ROW : ROW);
+
 function scalar(thing, found, text) {
-  const value = valueOf(thing), grad = gradOf(thing);
-  if (value) {
+  const value = valueOf(thing), grad = gradOf(thing), top = headEnd(thing);
+  if (value && thing.narrow) text(MARGIN, ROW + 17, value, "value", "value", undefined, squeezed(value, thing.w - 20));
+  else if (value) {
     const title = fullTitle(thing).length + (thing.group ? 2 : 0);
     text(thing.w - MARGIN, 17, value, "value", "value", "end", squeezed(value, thing.w - 32 - title * WIDE));
     const x = tenth(thing.w - 1.5 * MARGIN - Math.max(value.length, (thing.v || "").trim().length) * WIDE);
     found.push({ kind: "rule", d: `M${x} 0v${ROW}` });
   }
-  if (thing.h <= ROW) return;
-  found.push({ kind: "rule", d: `M0 ${ROW}h${thing.w}` });
-  if (grad || thing.g) text(MARGIN, ROW + 17, grad, "grad", "grad", undefined, squeezed(grad, thing.w - 20));
+  if (thing.h <= top) return;
+  found.push({ kind: "rule", d: `M0 ${top}h${thing.w}` });
+  if (grad || thing.g) text(MARGIN, top + 17, grad, "grad", "grad", undefined, squeezed(grad, thing.w - 20));
 }
 
 const fullTitle = (thing) => [thing.t, thing.n, thing.o].filter(Boolean).join(" ");
@@ -72,10 +77,11 @@ const squeezed = (words, room) => (words.length * WIDE > room + 1 && room > 0 ? 
 function body(thing, found, text) {
   const both = [["value", valueOf(thing), thing.v, thing.p], ["grad", gradOf(thing), thing.g, thing.q]];
   const entries = both.filter((entry) => entry[1] || entry[2]);
-  if (entries.length) found.push({ kind: "rule", d: `M0 ${ROW}h${thing.w}` });
+  const top = headEnd(thing);
+  if (entries.length) found.push({ kind: "rule", d: `M0 ${top}h${thing.w}` });
   const below = stacked(thing);
   const indent = Math.max(0, ...entries.map((entry) => (entry[2] || "").length)) * SMALL + MARGIN;
-  let x = MARGIN, y = ROW + 4;
+  let x = MARGIN, y = top + 4;
   for (const [part, words, room, shown] of entries) {
     const hidden = thing.hides && thing.hides[part];
     if (below) {
@@ -86,7 +92,8 @@ function body(thing, found, text) {
     } else {
       text(x, y + 11, words, `small ${part}`, part);
       if (shown && !hidden) found.push({ kind: "picture", x, y: y + CAPTION, shown, part });
-      x += Math.max((room || "").length * SMALL, shown ? shown.w : 0) + 2 * MARGIN;
+      if (thing.narrow) y += CAPTION + (shown ? shown.h : 0) + 8;
+      else x += Math.max((room || "").length * SMALL, shown ? shown.w : 0) + 2 * MARGIN;
     }
   }
 }

@@ -13,7 +13,7 @@ class Tree {
     this.count = data.boxes.length;
     this.root = this.things[this.count];
     this.wholePlan = this.root.plan;
-    this.slimPlan = data.slim;
+    [this.slimPlan, this.slimmer] = [data.slim, data.narrow || []];
     this.home = this.root; // what is shown: everything, or one group alone
     this.root.open = true;
     for (const thing of this.things) if (thing.group) thing.kids = thing.kids.map((n) => this.things[n]);
@@ -58,6 +58,7 @@ class Tree {
     const plan = on ? this.slimPlan : this.wholePlan;
     if (this.root.plan === plan) return false;
     this.root.plan = plan;
+    for (const k of this.slimmer) this.root.kids[k].narrow = on; // its value has a line of its own
     this.adopt(this.root);
     return true;
   }
