@@ -138,3 +138,15 @@ def test_every_step_has_calls_of_its_own():
     assert isinstance(one, CompiledStep)
     assert isinstance(other, CompiledStep)
     assert type(one) is not type(other)
+
+
+def test_steps_of_one_form_share_the_code_of_their_way_in_and_nothing_else():
+    """Its text says no address: what it names is found anew for each."""
+    one, other = trained(), trained()
+    texts = [step.latest.recording.executable.entrances["tensor"].code.text for step in (one, other)]
+    assert texts[0] == texts[1]
+    assert "inttoptr" not in texts[0]
+
+    losses = [float(one(X)) for _ in range(3)]
+    assert float(other(X)) == losses[0]  # which has learned two steps less by now
+    assert losses[2] < losses[1] < losses[0]

@@ -2,6 +2,7 @@
 
 It is a function of Python's own kind, called with the arguments as a tuple and a dict. Where a condition does
 not hold, or an argument is another kind of thing than at the recording, it calls the ordinary way instead.
+Its text names what lies elsewhere, and says no address: steps of one form in any process share machine code.
 """
 
 from __future__ import annotations
@@ -37,22 +38,28 @@ LONG = 30_000.0  # nanoseconds: a step that takes longer lets other Python threa
 VARARGS = 3  # how CPython calls it: METH_VARARGS | METH_KEYWORDS
 
 
-def python_function(name: str) -> str:
-    """Return a function of CPython's interface as an operand of a call."""
-    return pointer(int(ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0))
-
-
-def pointer(address: int) -> str:
-    """Return an address as LLVM writes it."""
-    return f"inttoptr (i64 {address} to ptr)"
-
-
 class EntranceText:
-    """Instructions being written, that go to `%no` where something is not as it must be."""
+    """Instructions being written, that go to `%no` where something is not as it must be.
+
+    `symbols` says where everything lies that they name.
+    """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.count: int = 0
+        self.symbols: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+
+    def at(self, address: int) -> str:
+        """Return the name of a place in memory, as an operand."""
+        name = self._names.setdefault(address, f"place{len(self._names)}")
+        self.symbols[name] = address
+        return f"@{name}"
+
+    def python(self, name: str) -> str:
+        """Return a function of CPython's interface as an operand of a call."""
+        self.symbols[name] = int(ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0)
+        return f"@{name}"
 
     def emit(self, text: str) -> str:
         """Write an instruction and return its result."""
@@ -81,10 +88,14 @@ class EntranceText:
         self.line(f"br i1 {test}, label %ok{self.count}, label %no")
         self.lines.append(f"ok{self.count}:")
 
+    def same(self, word: str, thing: Any) -> None:
+        """Go on only if a word is the address of this object."""
+        self.demand(f"icmp eq i64 {word}, ptrtoint (ptr {self.at(id(thing))} to i64)")
+
     def held(self, thing: Any) -> str:
         """Return an object with one more reference to it."""
-        self.line(f"call void {python_function('Py_IncRef')}(ptr {pointer(id(thing))})")
-        return pointer(id(thing))
+        self.line(f"call void {self.python('Py_IncRef')}(ptr {self.at(id(thing))})")
+        return self.at(id(thing))
 
 
 class Entrance:
@@ -103,7 +114,10 @@ class Entrance:
     def __init__(self, native: Any, kind: str, workers: Any, turns: Any) -> None:
         self.native, self.kind, self.turns = native, kind, turns
         self.control: NDArray[Any] = np.array([workers.address if workers is not None else 0], np.int64)
-        self.code: Code = Code(self._text(), "enter_quickly")
+        text = EntranceText()
+        body = self._write(text)
+        known = "\n".join(f"@{name} = external global [0 x i8]" for name in text.symbols)
+        self.code: Code = Code(known + body, "enter_quickly", symbols=text.symbols, last=True)
         self._method = _Method(b"step", self.code.address("enter_quickly"), VARARGS, None)
         self._make = ctypes.pythonapi.PyCFunction_NewEx
         self._make.restype = ctypes.py_object
@@ -119,8 +133,7 @@ class Entrance:
         return made
 
     # --- writing --------------------------------------------------------------------------------------------
-    def _text(self) -> str:
-        t = EntranceText()
+    def _write(self, t: EntranceText) -> str:
         native, places = self.native, self.native.places
         given = [*native.program.arguments, *(places.fresh if self.kind == "done" else ())]
         for i, v in enumerate(given):
@@ -136,7 +149,7 @@ class Entrance:
                 goals.append((self._number(t, state.tensor, v.dtype), v))
                 t.demand(f"icmp sle i64 {t.load(goals[-1][0], COUNT)}, 1")
         fresh = {} if self.kind == "done" else {v: self._empty(t, v) for v in places.fresh}
-        turns = pointer(self.turns.ctypes.data)
+        turns = t.at(self.turns.ctypes.data)
         count = t.emit(f"load i64, ptr {turns}")
         t.line(f"store i64 {t.emit(f'add i64 {count}, 1')}, ptr {turns}")
         self._run(t)
@@ -160,17 +173,17 @@ class Entrance:
             ),
             body="\n".join(t.lines),
             answer=answer,
-            call=python_function("PyObject_Call"),
+            call=t.python("PyObject_Call"),
         )
 
     def _put(self, t: EntranceText, base: Value, start: str) -> None:
         place = self.native.table.ctypes.data + 8 * self.native.places.table[base]
-        t.line(f"store ptr {start}, ptr {pointer(place)}")
+        t.line(f"store ptr {start}, ptr {t.at(place)}")
 
     def _look_at(self, t: EntranceText, array: str, v: Value) -> None:
         """Go on only with an array of the value's dtype and shape, in C order, aligned."""
-        t.demand(f"icmp eq i64 {t.load(array, TYPE)}, {id(np.ndarray)}")
-        t.demand(f"icmp eq i64 {t.load(array, ARRAY_DTYPE)}, {id(v.dtype)}")
+        t.same(t.load(array, TYPE), np.ndarray)
+        t.same(t.load(array, ARRAY_DTYPE), v.dtype)
         t.demand(f"icmp eq i32 {t.load(array, ARRAY_AXES, 'i32')}, {len(v.shape)}")
         flags = t.emit(f"and i32 {t.load(array, ARRAY_FLAGS, 'i32')}, 257")
         t.demand(f"icmp eq i32 {flags}, 257")
@@ -180,9 +193,9 @@ class Entrance:
 
     def _number(self, t: EntranceText, tensor: Tensor, dtype: Any) -> str:
         """Return the NumPy number that is a Tensor's value."""
-        number = t.emit(f"load ptr, ptr {pointer(slot(tensor, '_value'))}")
+        number = t.emit(f"load ptr, ptr {t.at(slot(tensor, '_value'))}")
         t.demand(f"icmp ne ptr {number}, null")  # a value that lies on a device
-        t.demand(f"icmp eq i64 {t.load(number, TYPE)}, {id(dtype.type)}")
+        t.same(t.load(number, TYPE), dtype.type)
         return number
 
     def _empty(self, t: EntranceText, v: Value) -> str:
@@ -191,7 +204,7 @@ class Entrance:
         t.line(f"%shape{t.count} = alloca [{len(v.shape)} x i64]")
         t.line(f"store [{len(v.shape)} x i64] [{shape}], ptr %shape{t.count}")
         given = f"i32 {len(v.shape)}, ptr %shape{t.count}, ptr {t.held(v.dtype)}, i32 0"
-        array = t.emit(f"call ptr {pointer(array_function('PyArray_Empty'))}({given})")
+        array = t.emit(f"call ptr {t.at(array_function('PyArray_Empty'))}({given})")
         t.line(f"br i1 {t.emit(f'icmp eq ptr {array}, null')}, label %failed, label %made{t.count}")
         t.lines.append(f"made{t.count}:")
         self._put(t, v, t.load(array, ARRAY_DATA, "ptr"))
@@ -199,30 +212,30 @@ class Entrance:
 
     def _run(self, t: EntranceText) -> None:
         native = self.native
-        control = t.emit(f"load ptr, ptr {pointer(self.control.ctypes.data)}")
-        segment = pointer(native.code.address("segment0"))
-        call = f"call void {segment}(ptr {pointer(native.table.ctypes.data)}, ptr {control})"
+        control = t.emit(f"load ptr, ptr {t.at(self.control.ctypes.data)}")
+        segment = t.at(native.code.address("segment0"))
+        call = f"call void {segment}(ptr {t.at(native.table.ctypes.data)}, ptr {control})"
         if self.kind == "done" and native.work > LONG:
-            thread = t.emit(f"call ptr {python_function('PyEval_SaveThread')}()")
+            thread = t.emit(f"call ptr {t.python('PyEval_SaveThread')}()")
             t.line(call)
-            t.line(f"call void {python_function('PyEval_RestoreThread')}(ptr {thread})")
+            t.line(f"call void {t.python('PyEval_RestoreThread')}(ptr {thread})")
         else:
             t.line(call)
 
     def _check(self, t: EntranceText, fresh: dict[Value, str]) -> None:
         """Leave a step in which an index was out of bounds, and has assigned nothing, to the ordinary way."""
-        flag = pointer(self.native.places.flag.ctypes.data)
+        flag = t.at(self.native.places.flag.ctypes.data)
         bad = t.emit(f"icmp ne i64 {t.emit(f'load i64, ptr {flag}')}, 0")
         t.line(f"br i1 {bad}, label %trouble, label %fine")
         t.lines.append("trouble:")
         t.line(f"store i64 0, ptr {flag}")
         for array in fresh.values():
-            t.line(f"call void {python_function('Py_DecRef')}(ptr {array})")
+            t.line(f"call void {t.python('Py_DecRef')}(ptr {array})")
         t.line("br label %no")
         t.lines.append("fine:")
 
     def _result(self, t: EntranceText, v: Value) -> str:
-        return t.emit(f"load i{8 * v.dtype.itemsize}, ptr {pointer(self.native.places.address(v))}")
+        return t.emit(f"load i{8 * v.dtype.itemsize}, ptr {t.at(self.native.places.address(v))}")
 
     def _answer(self, t: EntranceText, fresh: dict[Value, str]) -> str:
         if self.kind == "done":
@@ -231,16 +244,16 @@ class Entrance:
         if v in fresh:
             made = fresh[v]
         else:
-            given = f"ptr {pointer(self.native.places.address(v))}, ptr {pointer(id(v.dtype))}, ptr null"
-            made = t.emit(f"call ptr {pointer(array_function('PyArray_Scalar'))}({given})")
+            given = f"ptr {t.at(self.native.places.address(v))}, ptr {t.at(id(v.dtype))}, ptr null"
+            made = t.emit(f"call ptr {t.at(array_function('PyArray_Scalar'))}({given})")
         return made if self.kind == "array" else self._tensor(t, made)
 
     def _tensor(self, t: EntranceText, value: str) -> str:
         """Make a Tensor without a graph."""
-        kind = pointer(id(Tensor))
-        made = t.emit(f"call ptr {python_function('PyType_GenericAlloc')}(ptr {kind}, i64 0)")
+        kind = t.at(id(Tensor))
+        made = t.emit(f"call ptr {t.python('PyType_GenericAlloc')}(ptr {kind}, i64 0)")
         fields = {name: t.held(x) for name, x in _PLAIN.items()}
-        fields["attrs"] = t.emit(f"call ptr {python_function('PyDict_New')}()")
+        fields["attrs"] = t.emit(f"call ptr {t.python('PyDict_New')}()")
         fields["_value"] = value
         probe = Tensor(0.0)
         for name, x in fields.items():
