@@ -133,13 +133,16 @@ def _reached(
             seen[id(x)] = None if isinstance(x, BUFFERS) else x
         if name:
             yield name, x
-        known = None if tables is None else tables.parts(x)
-        waiting.extend(_parts(name, x) if known is None else ((f"{name}[{k!r}]", y) for k, y in known))
+        waiting.extend(_parts(name, x, tables or LargeTables()))
 
 
-def _parts(name: str, x: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a thing holds, with names as one would write them."""
-    if isinstance(x, types.FunctionType):
+def _parts(name: str, x: Any, tables: LargeTables) -> Iterator[tuple[str, Any]]:
+    """Yield what a thing holds, with names as one would write them: of large tables what was read."""
+    known = tables.parts(x) if id(x) in tables.known else None
+    if known is not None:
+        dotted = isinstance(x, types.SimpleNamespace)
+        yield from ((f"{name}.{k}" if dotted else f"{name}[{k!r}]", y) for k, y in known)
+    elif isinstance(x, types.FunctionType):
         yield from _variables(x)
     elif isinstance(x, types.MethodType):
         yield from (("self", x.__self__), ("", x.__func__))
@@ -156,14 +159,17 @@ def _parts(name: str, x: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(x, (Tensor, types.ModuleType, *_NUMBERS, *BUFFERS, np.generic)):
         return
     elif not (type(x).__module__ or "").startswith("clearprop.compiler"):
-        yield from _attributes(name, x)
+        yield from _attributes(name, x, tables)
     else:
         yield "", getattr(x, "function", None)  # a compiled function inside
 
 
-def _attributes(name: str, x: Any) -> Iterator[tuple[str, Any]]:
+def _attributes(name: str, x: Any, tables: LargeTables) -> Iterator[tuple[str, Any]]:
     held = getattr(x, "__dict__", None)
-    if isinstance(held, dict):
+    known = tables.parts(held) if id(held) in tables.known else None
+    if known is not None:
+        yield from ((f"{name}.{k}", y) for k, y in known)
+    elif isinstance(held, dict):
         yield from ((f"{name}.{k}", y) for k, y in list(held.items()) if not isinstance(y, Notes))
     for kind in type(x).__mro__:
         slots = vars(kind).get("__slots__", ())

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from clearprop import structure
+from clearprop.compiler.capture.attributes import PAST
 from clearprop.compiler.capture.chance import drawn, taken
 from clearprop.compiler.capture.culprits import checksum
 from clearprop.compiler.capture.places import PlacesOfTables
@@ -25,7 +26,7 @@ from clearprop.compiler.capture.surroundings import (
     lost,
     named_in,
 )
-from clearprop.compiler.capture.tables import LargeTables
+from clearprop.compiler.capture.tables import MANY, LargeTables
 from clearprop.compiler.capture.undoing import Undoing
 from clearprop.op import describe
 from clearprop.tensor import Tensor
@@ -54,6 +55,9 @@ class Lookout:
     ) -> None:
         self.function = function
         self.around: Surroundings = Surroundings(function, others, tables)
+        if tables is not None and not tables.settled and self.around.watched() > MANY:
+            tables.watch_all()
+            self.around = Surroundings(function, others, tables)
         if tables is not None and tables.known and not tables.settled and self._asks_for_types(0):
             tables, self.around = None, Surroundings(function, others)
         self.tables = tables
@@ -134,7 +138,8 @@ class Lookout:
             self.places.fill()
 
     def _asks_for_types(self, since: int) -> bool:
-        named = any(not ASKING.keys().isdisjoint(named_in(code)) for code in self.around.codes[since:])
+        asking = PAST.union(ASKING) if self.around.noting else ASKING.keys()
+        named = any(not asking.isdisjoint(named_in(code)) for code in self.around.codes[since:])
         return named or self.around.strange
 
     def check(self, arrays: bool = True) -> bool:

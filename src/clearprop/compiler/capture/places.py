@@ -6,9 +6,10 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+from clearprop.compiler.capture.attributes import NotingClasses
 from clearprop.compiler.capture.reading import original, stand_in
 from clearprop.compiler.capture.surroundings import Slots, Surroundings, inside
-from clearprop.compiler.capture.tables import LargeTables
+from clearprop.compiler.capture.tables import LINES, NAMED, LargeTables
 
 
 class PlacesOfTables:
@@ -20,6 +21,7 @@ class PlacesOfTables:
     def __init__(self, around: Surroundings, tables: LargeTables) -> None:
         self.around, self.tables = around, tables
         self.count: int = 0  # stand-ins that were put anywhere
+        self._noting = NotingClasses(tables)
         self._done = [0, 0, 0]
 
     def fill(self) -> None:
@@ -30,10 +32,12 @@ class PlacesOfTables:
                 _put(place, name, other)
                 self.count += 1
         around = self.around
+        self._noting.start(around.noting)
         self._done = [len(around.cells), len(around.globals), len(around.containers)]
 
     def put_back(self) -> None:
         """Put the tables back, wherever something stands for them now."""
+        self._noting.stop()
         for place, name, x in self._places(0, 0, 0):
             if original(x) is not x:
                 _put(place, name, original(x))
@@ -46,9 +50,9 @@ class PlacesOfTables:
                 yield space, name, space.get(name)
         for x in self.around.containers[containers:]:
             kind = self.around.classes.get(id(x))
-            if type(x) is list:
+            if type(x) in LINES:
                 yield from ((x, i, y) for i, y in enumerate(x))
-            elif type(x) is dict or kind is not None:
+            elif type(x) in NAMED or kind is not None:
                 yield from ((x if kind is None else kind, k, y) for k, y in list(x.items()))
 
 

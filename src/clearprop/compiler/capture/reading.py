@@ -13,12 +13,14 @@ import functools
 import operator
 import os
 import threading
+import types
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.capture.tables import LargeTables, is_large
+from clearprop.compiler.capture.tables import LargeTables
 
 standing: Any = threading.RLock()  # held while stand-ins are in place, and by who must see tables as they are
 if hasattr(os, "register_at_fork"):  # a child must not find stand-ins of a thread that it does not have
@@ -98,6 +100,8 @@ class StandInForDict(StandInForTable):
     def __getitem__(self, key: Any) -> Any:
         held, tables = about(self)
         hash(key)
+        if isinstance(held, defaultdict) and key not in held:
+            tables.opened(held)  # it makes the entry
         tables.read(held, key)
         return stand_in(held[key], tables)
 
@@ -124,6 +128,7 @@ class StandInForTuple(StandInForTable):
             tables.read(held, i)
             return stand_in(held[i], tables)
         tables.measured(held)
+        held[:0]  # a deque has no parts
         return type(held)(self[i] for i in range(*place.indices(len(held))))
 
     __hash__: Any = _whole("__hash__")
@@ -142,6 +147,30 @@ class StandInForList(StandInForTuple):
     __hash__ = None
     __setitem__, __delitem__, __reversed__ = map(_whole, ("__setitem__", "__delitem__", "__reversed__"))
     __iadd__, __imul__ = map(_whole, ("__iadd__", "__imul__"))
+
+
+class StandInForNamespace(StandInForTable):
+    """Notes the attributes that are asked for."""
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        held, tables = about(self)
+        if name == "__class__":
+            return type(held)
+        if name.startswith("__"):
+            return getattr(opened(self), name)
+        tables.read(held, name)
+        return stand_in(getattr(held, name), tables)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(opened(self), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(opened(self), name)
+
+    def __bool__(self) -> bool:
+        return True
 
 
 class StandInForFrozenset(StandInForTable):
@@ -179,7 +208,12 @@ def _get(x: StandInForTable, tables: LargeTables, key: Any, default: Any = None,
 
 _KINDS: dict[type, type[StandInForTable]] = {
     dict: StandInForDict,
+    OrderedDict: StandInForDict,
+    defaultdict: StandInForDict,
+    Counter: StandInForDict,
     list: StandInForList,
+    deque: StandInForList,
+    types.SimpleNamespace: StandInForNamespace,
     tuple: StandInForTuple,
     set: StandInForSet,
     frozenset: StandInForFrozenset,
@@ -207,7 +241,7 @@ def opened(x: Any) -> Any:
 
 def stand_in(x: Any, tables: LargeTables) -> Any:
     """Return what stands for a large table of which not all has been read, anything else itself."""
-    if tables.listener is None or not is_large(x) or (table := tables.of(x)).whole:
+    if tables.listener is None or not tables.has(x) or (table := tables.of(x)).whole:
         return x
     if table.stand_in is None:
         table.stand_in = _KINDS[type(x)](x, tables)

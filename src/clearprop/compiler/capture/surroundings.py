@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from clearprop.compiler.capture.attributes import can_note
 from clearprop.compiler.capture.reading import ASKING, original
 from clearprop.compiler.capture.refusals import RecordingError
-from clearprop.compiler.capture.tables import LargeTables, is_large
+from clearprop.compiler.capture.tables import NAMED, LargeTables
 from clearprop.errors import lesson
 from clearprop.modes import Marks
 from clearprop.structure import Notes
@@ -96,6 +97,18 @@ class Snapshot(NamedTuple):
     containers: list[Any]
     private: list[Any]
 
+    def originals(self) -> Snapshot:
+        """Return the same with the tables themselves, where stand-ins are in place already."""
+        return Snapshot(
+            [*map(original, self.cells)],
+            [*map(original, self.named)],
+            [
+                {k: original(y) for k, y in x.items()} if isinstance(x, dict) else [*map(original, x)]
+                for x in self.containers
+            ],
+            self.private,
+        )
+
     def extend(self, more: Snapshot) -> None:
         """Add what has come within reach since."""
         for mine, new in zip(self, more, strict=True):
@@ -134,6 +147,7 @@ class Surroundings:
         self.tables = tables
         self._waiting: dict[int, Any] = {}  # large tables that nobody has looked into
         self._fixed: set[int] = set()  # tables in places where nothing else can be put
+        self.noting: dict[type, None] = {}  # classes of objects with many attributes
         self._walk([function, *others])
 
     def _walk(self, stack: list[Any]) -> None:
@@ -171,7 +185,7 @@ class Surroundings:
 
     def _put_off(self, x: Any, stack: list[Any]) -> bool:
         """Tell whether a large table need not be looked at as a whole; what was read of it is looked at."""
-        if self.tables is None or not is_large(x) or (table := self.tables.of(x)).whole:
+        if self.tables is None or not self.tables.has(x) or (table := self.tables.of(x)).whole:
             return False
         if id(x) not in self._waiting:
             self._waiting[id(x)] = x
@@ -251,22 +265,32 @@ class Surroundings:
                 self.announced.add(id(attributes))
                 self._seen |= {id(y) for y in attributes.values() if isinstance(y, Notes)}
                 self._fixed_there(_within([y for k, y in attributes.items() if k.startswith("_")]))
-            stack += [*self._fixed_there([attributes]), type(x)]
+            stack += [type(x), *self._attributes_of(x, attributes)]
         if isinstance(x, functools.partial):
             stack += [x.func, x.args, *self._fixed_there([x.keywords])]
         for name in _slots(type(x)):
             self._visit_named(Slots(x), name, stack)
 
+    def _attributes_of(self, x: Any, attributes: dict[str, Any]) -> list[Any]:
+        """Return what to look at: all that an object keeps, or, where its class can note it, what is read."""
+        if self.tables is None or not self.tables.has(attributes):
+            return [attributes]
+        if id(attributes) in self.announced or not can_note(type(x)):
+            return self._fixed_there([attributes])
+        self.noting[type(x)] = None
+        return [attributes]
+
     def _visit_container(self, x: Any, inside: Iterable[Any], stack: list[Any]) -> None:
         """A container, and what a subclass of the user's holds besides."""
         self.containers.append(x)
-        stack += inside if type(x) in (dict, list) else self._fixed_there(list(inside))
+        stack += inside if type(x) in (*NAMED, list, deque) else self._fixed_there(list(inside))
         if _is_users(type(x)):
             stack += [*self._fixed_there([getattr(x, "__dict__", None)]), type(x)]
 
     def _fixed_there(self, things: list[Any]) -> list[Any]:
         """Note that where these are, nothing can stand for a table; and return them."""
-        self._fixed.update(id(x) for x in things if is_large(x))
+        if self.tables is not None:
+            self._fixed.update(id(x) for x in things if self.tables.has(x))
         return things
 
     def _visit_named(self, space: Any, name: Any, stack: list[Any]) -> None:
@@ -333,6 +357,10 @@ class Surroundings:
                 self.globals.append((space, name))
                 stack.append(space[name])
 
+    def watched(self) -> int:
+        """Return how many entries are looked at at each call."""
+        return sum(len(c) for c in self.containers if id(c) not in self.announced)
+
     def knows(self, x: Any) -> bool:
         """Tell whether an object was found."""
         return id(x) in self._seen or id(x) in self._waiting
@@ -340,12 +368,14 @@ class Surroundings:
     def snapshot(self, since: Snapshot | None = None) -> Snapshot:
         """Return all that is held, container by container: of what has come within reach since another."""
         cells, named, containers, private = map(len, since) if since is not None else (0, 0, 0, 0)
-        return Snapshot(
+        held = [list(c) if isinstance(c, LINES) else dict(c) for c in self.containers[containers:]]
+        found = Snapshot(
             [inside(cell) for cell in self.cells[cells:]],
             [space.get(name, END) for space, name in self.globals[named:]],
-            [list(c) if isinstance(c, LINES) else dict(c) for c in self.containers[containers:]],
+            held,
             [*map(dict, self.private[private:])],
         )
+        return found if since is None else found.originals()
 
 
 class _Context:

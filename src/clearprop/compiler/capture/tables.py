@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
+import types
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
 FEW = 64  # entries of a table that is looked at whole
-KINDS = (dict, list, tuple, set, frozenset)
-
-
-def is_large(x: Any) -> bool:
-    """Whether looking at every entry at each call would cost more than a small step."""
-    return type(x) in KINDS and len(x) > FEW
+MANY = 4_096  # entries that a step may look at at each call, one table with another
+NAMED = (dict, OrderedDict, defaultdict, Counter)
+LINES = (list, deque)
+CHANGING = (*NAMED, *LINES, types.SimpleNamespace)
+KINDS = (*CHANGING, tuple, set, frozenset)
 
 
 class LargeTable:
@@ -50,9 +51,10 @@ class LargeTable:
 
     def space(self, key: Any) -> Any:
         """Return what tells what is there under a key."""
-        if isinstance(self.held, (list, tuple)):
-            return Items(self.held)
-        return self.held if isinstance(self.held, dict) and key in self.held else Presence(self.held)
+        held = vars(self.held) if type(self.held) is types.SimpleNamespace else self.held
+        if isinstance(held, (*LINES, tuple)):
+            return Items(held)
+        return held if isinstance(held, dict) and key in held else Presence(held)
 
 
 class LargeTables:
@@ -67,6 +69,24 @@ class LargeTables:
         self.listener: Any = None  # who is told of what is read for the first time, while a run goes on
         self.settled = False  # whether the recording is over
         self.thread: int = threading.get_ident()  # whose run it is
+        self.few = FEW
+
+    def watch_all(self) -> None:
+        """Forget all and start anew, with tables of any size: many small ones are within reach."""
+        self.few = 0
+        self.known.clear()
+
+    def has(self, x: Any) -> bool:
+        """Whether looking at every entry at each call would cost more than a small step.
+
+        >>> LargeTables().has([0] * 64), LargeTables().has([0] * 65)
+        (False, True)
+        """
+        kind = type(x)
+        if kind not in KINDS:
+            return False
+        size = len(vars(x)) if kind is types.SimpleNamespace else len(x)
+        return size > (self.few if kind in CHANGING else FEW)
 
     def of(self, x: Any) -> LargeTable:
         """Return what is known of a large table."""
@@ -76,7 +96,7 @@ class LargeTables:
 
     def parts(self, x: Any) -> Iterator[tuple[Any, Any]] | None:
         """Return the entries that were read of a large table; None where it is looked at as a whole."""
-        if not is_large(x):
+        if not self.has(x):
             return None
         table = self.of(x)
         return None if table.whole else table.parts()
