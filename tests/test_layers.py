@@ -21,8 +21,8 @@ ORDER = {
         "transforms clipping numpy scipy nn optim data interop parallel typed see testing check diagnosis "
         "homework compiler train play shipping lessons sklearn torch coverage __init__ cli __main__"
     ),
-    "see": "readable document frame numbers names algebra layout drawing tiles page step summaries gallery "
-    "__init__",
+    "see": "readable document words frame numbers names algebra layout drawing tiles page step summaries "
+    "gallery __init__",
     "compiler": "program plan js plain numpy llvm xla executors capture proof explain variant step __init__",
     "compiler/js": "kinds loops symbols entries writers script __init__",
     "compiler/llvm": "language loops products plan doorstep turns executor light freestanding __init__",

@@ -78,3 +78,12 @@ def test_opens_the_file(tmp_path, monkeypatch):
 def test_a_mistake_in_the_expression_exits_with_2(capsys):
     assert main(["draw", "(a + b", "a=1", "b=2"]) == 2
     assert "clearprop draw:" in capsys.readouterr().err
+
+
+def test_the_drawing_and_its_page_speak_german(tmp_path, capsys):
+    path = tmp_path / "graph.html"
+
+    assert main([*LECTURE, "--language", "de"]) == 0
+    assert "Summe" in capsys.readouterr().out
+    assert main([*LECTURE, "--language", "de", "-o", str(path)]) == 0
+    assert "Der gewählte Kasten" in path.read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from pathlib import Path
 from clearprop.cli.bounds import within
 from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import force
-from clearprop.cli.step import coloured, drawable, expression_of, typed
+from clearprop.cli.step import coloured, drawable, expression_of, spoken_language, typed
 from clearprop.errors import InputError, lesson
 
 EPILOG = """\
@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inputs", choices=("auto", "left", "near"), default="auto", help="where inputs stand"
     )
+    spoken_language(parser)
     parser.add_argument("--width", type=int, metavar="N", help="columns of the text (the terminal's)")
     parser.add_argument("--open", action="store_true", help="open the file that was written")
     force(parser)
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
             output.backward()
         except GradientError as error:
             raise InputError(f"{error}\n  --forward draws it without gradients.") from error
-    drawing = draw(output, inputs=args.inputs, title=args.expression)
+    drawing = draw(output, inputs=args.inputs, title=args.expression, language=args.language)
     if not args.output:
         print(drawing.to_text(args.width, colour=coloured(), ascii=not drawable()))
         return 0

@@ -83,8 +83,13 @@ def shown(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--algorithm", choices=orders, default="topological", help="the backward pass to follow"
     )
-    parser.add_argument("--language", choices=[*LANGUAGES], default="en", help="of the sentences (en)")
+    spoken_language(parser)
     parser.add_argument("--digits", type=int, default=6, metavar="N", help="significant digits shown (6)")
+
+
+def spoken_language(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the language of what is said."""
+    parser.add_argument("--language", choices=[*LANGUAGES], default="en", help="of the sentences (en)")
 
 
 def run(args: argparse.Namespace) -> int:

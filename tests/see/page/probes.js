@@ -50,6 +50,10 @@ const probes = {
     const { view, tree, chosen } = clearprop.stage;
     return [view.k, clearprop.stage.window(), chosen && chosen.id, tree.groups().filter((g) => g.open).map((g) => g.id)];
   },
+  // All that is written on the page or read aloud.
+  words: () => [...document.querySelectorAll("text, p, li, h2, h3, label, summary, td, button, option, small, input, [aria-label]")]
+    .flatMap((e) => [e.getAttribute("aria-label"), e.title, e.placeholder, e.children.length ? "" : e.textContent])
+    .filter(Boolean).join(" "),
   // The group of this path.
   group: (path) => clearprop.stage.tree.groups().find((g) => g.path === path),
   // The canvas in place of the elements, as while it moves.

@@ -11,6 +11,9 @@ from tests.see.page.test_tree import blocks, random_graph, scalars
 
 import clearprop
 from clearprop import Tensor, draw, nn
+from clearprop.errors import InputError
+from clearprop.see.step.captions import SLOT
+from clearprop.see.words import DRAWING
 
 
 @functools.cache
@@ -96,6 +99,10 @@ GRAPHS = {
     "small": small,
     "tangled": tangled,
 }
+
+
+ALIKE = """value grad mask index Sequential Linear Relu Dropout SVG PNG float bool int out net
+    Matmul weight bias in log softmax Log all Operation op axis where"""
 
 
 def find(page, path):
@@ -356,6 +363,43 @@ def test_search_and_fit_work_on_a_telephone(visit):
     page.tap("#fit")
     rest(page)
     assert all(x0 >= 0 and x1 <= 390 for x0, _, x1, _ in page.evaluate("probes.rectangles()"))
+
+
+def test_a_german_page_has_no_english_word(visit):
+    clearprop.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), *[nn.Linear(8, 8) for _ in range(5)])
+    out = nn.CrossEntropyLoss()(net(np.ones((6, 4), "f4")), np.arange(6) % 3)
+    heard = {}
+    for language in ("en", "de"):
+        page = visit(draw(out, net, names={"net": net, "out": out}, language=language))
+        found = [page.evaluate("probes.words()")]
+        assert page.get_attribute("html", "lang") == language
+        for chosen in ("boxes().find((b) => b.op)", "groups()[1]", "groups().find((g) => g.sealed)"):
+            page.evaluate(f"clearprop.stage.reveal(clearprop.stage.tree.{chosen})")
+            found.append(page.evaluate("probes.words()"))
+        for typed in ("e", "nowhere"):
+            page.fill("#find", typed)
+            found.append(page.evaluate("probes.words()"))
+        heard[language] = set(re.findall(r"[^\W\d_]{2,}", " ".join(found)))
+
+    assert len(heard["de"]) > 80
+    assert {"Schließen", "Schicht", "weitere", "Von", "Nach"} <= heard["de"]
+    assert " ".join(sorted(heard["en"] & heard["de"] - set(ALIKE.split()))) == ""
+
+
+@pytest.mark.parametrize("language", [language for language in DRAWING if language != "en"])
+def test_every_language_has_every_word_with_the_same_slots(language):
+    table, english = DRAWING[language], DRAWING["en"]
+
+    assert table.keys() == english.keys()
+    for key, words in english.items():
+        assert sorted(SLOT.findall(table[key])) == sorted(SLOT.findall(words)), key
+        assert table[key] != words, key
+
+
+def test_a_language_that_nobody_speaks_here_is_refused():
+    with pytest.raises(InputError, match="is one of en, de"):
+        draw(Tensor(1.0, name="a") * 2, language="xx")
 
 
 @pytest.mark.parametrize("name", ["deep", "hundreds"])

@@ -1,5 +1,7 @@
 """The page on which the reader chooses the order of a backward pass."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -12,9 +14,9 @@ from clearprop.cli import main
 def page(browser, tmp_path):
     opened = []
 
-    def show(output, names):
+    def show(output, names, **options):
         path = tmp_path / "choose.html"
-        path.write_text(clearprop.trace(output, names=names).to_choice(), encoding="utf-8")
+        path.write_text(clearprop.trace(output, names=names, **options).to_choice(), encoding="utf-8")
         shown, errors = browser.new_page(), []
         shown.on("pageerror", lambda error: errors.append(str(error)))
         shown.on("request", lambda request: errors.append(request.url) if "http" in request.url[:4] else None)
@@ -52,6 +54,23 @@ def test_a_node_may_come_when_all_its_users_have(page):
     choose(shown, "c", "b", "a")
     assert "this order is topological" in shown.text_content("#said")
     assert shown.text_content("#order") == "Your order: e, d, c, b, a"
+
+
+def test_the_page_speaks_german(page):
+    shown = page(*lecture(), language="de")
+    assert shown.text_content("#left") == "5 Reihenfolgen sind noch möglich"
+    assert shown.get_attribute("html", "lang") == "de"
+
+    shown.get_by_role("group", name="Knoten").get_by_role("button", name="d", exact=True).click()
+    assert shown.text_content("#said").startswith("d ist noch nicht dran: e benutzt es")
+    for name in "edcba":
+        shown.click(f'[data-node]:text-is("{name}")')
+    assert "diese Reihenfolge ist topologisch" in shown.text_content("#said")
+    assert shown.text_content("#order") == "Deine Reihenfolge: e, d, c, b, a"
+    shown.click("#undo")
+    assert shown.text_content("#said") == "Zurückgenommen."
+    english = r"\b(the|and|of|order|node|next|take|start|it|which|gradient is)\b"
+    assert not re.search(english, shown.inner_text("body"))
 
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])

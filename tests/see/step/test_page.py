@@ -564,9 +564,6 @@ def test_a_transformer_of_twelve_layers_is_few_steps_until_it_is_opened(visit):
     assert page.evaluate("clearprop.stage.tree.shownBoxes.length") > 100
 
 
-WORDS = """[...document.querySelectorAll("text, p, li, h2, label, summary, td, button, option, [aria-label]")]
-    .flatMap((e) => [e.getAttribute("aria-label"), e.title, e.children.length ? "" : e.textContent])
-    .filter(Boolean).join(" ")"""
 ALIKE = """value grad mask index Sequential Linear Relu Dropout SVG PNG Home End Space float bool int out net
     Matmul sum Feld Python weight bias in log softmax Log Gradient was all de df matmul"""
 
@@ -579,10 +576,10 @@ def test_a_german_page_has_no_english_word(visit):
     heard = {}
     for language in ("en", "de"):
         page = visit(trace(out, model=net, names={"net": net, "out": out}, language=language))
-        found = [page.evaluate(WORDS)]
+        found = [page.evaluate("probes.words()")]
         for at in (1, 4, 9):
             page.evaluate(f"clearprop.stage.openTo({at}); clearprop.go(clearprop.length() - {at})")
-            found.append(page.evaluate(WORDS))
+            found.append(page.evaluate("probes.words()"))
         heard[language] = set(re.findall(r"[^\W\d_]{2,}", " ".join(found)))
 
     assert len(heard["de"]) > 80

@@ -22,6 +22,7 @@ from clearprop.see.drawing.svg import svg
 from clearprop.see.drawing.text import text
 from clearprop.see.frame import framed
 from clearprop.see.names import alike, callers_frame, find, model_name, model_of
+from clearprop.see.words import DRAWING, spoken
 from clearprop.tensor import Tensor
 
 _FORMATS = (".svg", ".png", ".html", ".txt")
@@ -171,6 +172,7 @@ def draw(
     names: Mapping[Any, Any] | None = None,
     inputs: str = "auto",
     title: str = "",
+    language: str = "en",
 ) -> Drawing:
     """Draw the graph that led to `t`: a box per node with its value and gradient, an arrow per input.
 
@@ -182,7 +184,8 @@ def draw(
     themselves and from the caller's variables. With a `model` (found among the variables if the graph is
     large) its modules are folded into one box each: `depth` says how many levels are open (chosen by size
     if left out), `expand` names modules to open besides (`"encoder.0"`, or `"all"`). `inputs` is `"left"`
-    (all leaves in the first column), `"near"` (next to their users) or `"auto"`.
+    (all leaves in the first column), `"near"` (next to their users) or `"auto"`. The words of the page and
+    the heads of boxes are English, or German with `language="de"`.
 
     >>> a, b = Tensor(7.0), Tensor(3.0)
     >>> e = (a + b) * b**3
@@ -198,6 +201,7 @@ def draw(
     │ grad=270+27=297 │    │ grad=10       │
     ╰─────────────────╯    └───────────────┘
     """
+    words = spoken(DRAWING, language, "draw")
     must_be_a_tensor("draw", t, "draw(model(x), model)" if hasattr(t, "named_parameters") else "")
     frame = callers_frame()
     order = topological_order(t)
@@ -213,10 +217,12 @@ def draw(
         from clearprop.see.page.page import Opening, page
 
         opening = Opening(depth, (expand,) if isinstance(expand, str) else tuple(expand))
-        return page(t, model, prefix, found, title, opening, inputs)
+        return page(t, model, prefix, found, title, opening, inputs, language)
 
     def placed() -> Placement:
-        return layout(t, names=found, folds=folded, inputs=inputs)
+        return layout(t, names=found, folds=folded, inputs=inputs, language=language)
 
     at_once = len(order) <= _AT_ONCE
-    return Drawing(placed() if at_once else placed, title, to_html, 0 if folded else len(order))
+    return Drawing(
+        placed() if at_once else placed, title or words["graph"], to_html, 0 if folded else len(order)
+    )

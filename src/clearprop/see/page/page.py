@@ -13,7 +13,7 @@ from clearprop.see.algebra.formulas import formula
 from clearprop.see.document import data, document
 from clearprop.see.drawing.svg import DARK, LIGHT, variables
 from clearprop.see.page.story import Story
-from clearprop.see.page.words import VIEW, Worded
+from clearprop.see.words import DRAWING, Worded, spoken
 from clearprop.tensor import Tensor
 
 _WEB = files("clearprop.see.page") / "web"  # in a folder, or in a zip archive
@@ -45,21 +45,25 @@ def page(
     title: str = "",
     opening: Opening | None = None,
     inputs: str = "auto",
+    language: str = "en",
 ) -> str:
     """Return the page of the graph that led to `output`; see `clearprop.see.drawing.draw.draw`."""
-    title = title or name_of(output, names or {})
-    told = Story(output, model, prefix, names, left=inputs != "near").data(title)
+    words = spoken(DRAWING, language, "draw")
+    title = title or name_of(output, names or {}, words["graph"])
+    told = Story(output, model, prefix, names, left=inputs != "near", language=language).data(title)
     opening = opening or Opening()
-    told |= {"depth": opening.depth, "expand": list(opening.expand)}
-    return with_scripts(title, BODY, told, (*KIT, *_DRAWING))
+    told |= {"depth": opening.depth, "expand": list(opening.expand), "words": dict(words)}
+    return with_scripts(title, _body(words), told, (*KIT, *_DRAWING), language=language)
 
 
-def name_of(output: Tensor, names: Mapping[int, str]) -> str:
-    """Return what to call a graph: its formula where that is short, else the name of its output."""
+def name_of(output: Tensor, names: Mapping[int, str], other: str) -> str:
+    """Return what to call a graph: its formula where that is short, else the name of its output, or `other`
+    where it has none.
+    """
     line = "; ".join(formula(output, names).text.splitlines())
     if len(line) <= _LONGEST_TITLE:
         return line
-    return names.get(id(output)) or output.name or "Computation graph"
+    return names.get(id(output)) or output.name or other
 
 
 def with_scripts(
@@ -127,10 +131,12 @@ def tools(words: Worded) -> str:
     )
 
 
-BODY = (
-    f'{tools(VIEW)}\n<nav class="way" id="way" aria-label="Where you are" hidden></nav>\n'
-    '<div class="room"><div class="stage" id="stage"></div>\n'
-    '<aside class="card" id="panel" aria-label="The chosen box" hidden></aside></div>\n'
-    '<p class="hint">Drag to move, wheel or pinch to zoom, click a module to open it, a box to see where its '
-    "arrows lead. <kbd>/</kbd> searches.</p>"
-)
+def _body(words: Mapping[str, str]) -> str:
+    """What the reader of a drawing sees, from the tools to the hint."""
+    hint = words["hint"].replace("{slash}", "<kbd>/</kbd>")
+    return (
+        f'{tools(words)}\n<nav class="way" id="way" aria-label="{words["where"]}" hidden></nav>\n'
+        '<div class="room"><div class="stage" id="stage"></div>\n'
+        f'<aside class="card" id="panel" aria-label="{words["chosen box"]}" hidden></aside></div>\n'
+        f'<p class="hint">{hint}</p>'
+    )

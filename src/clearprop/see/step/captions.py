@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import InputError, lesson
-from clearprop.see.page.words import VIEW
+from clearprop.see.words import GERMAN_VIEW, VIEW
 
 SLOT = re.compile(r"\{(\()?(\w+)\)?\}")
 _PRODUCT = "{(g)} \N{MULTIPLICATION SIGN} {(local)} = {amount}."
@@ -160,6 +160,27 @@ ENGLISH = {
     "group backward to": "The gradient goes back through {group}, arrow by arrow, {n} of them, and arrives "
     "at {inputs}.",
     "group arrived": "arrived here: {grad}",
+    # --- the page of orders
+    "orders ask": "Which node passes its gradient on next? Click it in the drawing, or choose it here.",
+    "orders nodes": "Nodes",
+    "orders undo": "Take back",
+    "orders again": "Start again",
+    "orders undone": "Taken back.",
+    "orders yours": "Your order: {names}",
+    "orders left": "{n} orders still possible",
+    "orders left one": "1 order still possible",
+    "orders many": "very many",
+    "orders part": "grad of 1 part",
+    "orders parts": "grad of {n} parts",
+    "orders passed": "{z} has passed its gradient on already.",
+    "orders missing": "{z} cannot come yet: {users} uses it, and what comes back from there would be missing "
+    "in its gradient.",
+    "orders missing several": "{z} cannot come yet: {users} use it, and what comes back from there would be "
+    "missing in its gradient.",
+    "orders sent": "{amount} to {x}",
+    "orders sends": "The gradient of {z} is whole. It sends {sent}.",
+    "orders input": "{z} is an input: its gradient is whole, and it sends nothing on.",
+    "orders done": "Every node has come: this order is topological.",
 }
 
 GERMAN = {
@@ -229,30 +250,7 @@ GERMAN = {
     "steps": "Schritte",
     "count": "Schritt {n} von {all}",
     "algorithm": "Verfahren",
-    "view": "Ansicht",
-    "smaller": "Kleiner",
-    "larger": "Größer",
-    "fit": "Einpassen",
-    "all in view": "Alles zeigen",
-    "full size": "Volle Größe",
-    "close all": "Alle schließen",
-    "where": "Wo du bist",
-    "everything": "Alles",
-    "alone": "Nur {group}",
-    "depth": "Tiefe",
-    "open to depth": "Öffnen bis Tiefe",
-    "search": "Suchen",
-    "search for": "Suchen: eine Operation, ein Name, eine Form",
-    "found": "Was gefunden wurde",
-    "nothing found": "So heißt nichts.",
-    "save svg": "Was zu sehen ist, als SVG speichern",
-    "save png": "Was zu sehen ist, als PNG speichern",
-    "graph keys": "Der Graph. Pfeiltasten bewegen ihn, Plus und Minus ändern seine Größe.",
-    "box open": "offen, Eingabetaste schließt",
-    "box closed": "geschlossen, Eingabetaste öffnet",
-    "column input": "Eingang",
-    "column intermediate": "Zwischenknoten",
-    "column output": "Ausgang",
+    **GERMAN_VIEW,
     "this step": "Dieser Schritt",
     "inputs": "Eingänge: ändere einen",
     "reset": "Zurücksetzen",
@@ -328,6 +326,27 @@ GERMAN = {
     "group backward to": "Der Gradient geht durch {group} zurück, Pfeil für Pfeil, {n} davon, und kommt bei "
     "{inputs} an.",
     "group arrived": "hier angekommen: {grad}",
+    "orders ask": "Welcher Knoten gibt seinen Gradienten als Nächster weiter? Klick ihn in der Zeichnung an, "
+    "oder wähle ihn hier.",
+    "orders nodes": "Knoten",
+    "orders undo": "Zurücknehmen",
+    "orders again": "Von vorn",
+    "orders undone": "Zurückgenommen.",
+    "orders yours": "Deine Reihenfolge: {names}",
+    "orders left": "{n} Reihenfolgen sind noch möglich",
+    "orders left one": "1 Reihenfolge ist noch möglich",
+    "orders many": "sehr viele",
+    "orders part": "grad aus 1 Teil",
+    "orders parts": "grad aus {n} Teilen",
+    "orders passed": "{z} hat seinen Gradienten schon weitergegeben.",
+    "orders missing": "{z} ist noch nicht dran: {users} benutzt es, und was von dort zurückkommt, würde in "
+    "seinem Gradienten fehlen.",
+    "orders missing several": "{z} ist noch nicht dran: {users} benutzen es, und was von dort zurückkommt, "
+    "würde in seinem Gradienten fehlen.",
+    "orders sent": "{amount} an {x}",
+    "orders sends": "Der Gradient von {z} ist vollständig. Es schickt {sent}.",
+    "orders input": "{z} ist ein Eingang: sein Gradient ist vollständig, und es schickt nichts weiter.",
+    "orders done": "Jeder Knoten war dran: diese Reihenfolge ist topologisch.",
 }
 
 LANGUAGES = {"en": ENGLISH, "de": GERMAN}

@@ -45,7 +45,13 @@ def choosing(trace: Trace, title: str = "") -> str:
         )
     title = title or page_title(trace)
     drawn = placed(trace)
-    told = {"nodes": _told(trace, nodes, drawn), "start": _number(trace.start)}
+    words = trace.captions
+    told = {
+        "nodes": _told(trace, nodes, drawn),
+        "start": _number(trace.start),
+        "language": words.language,
+        "words": {key: said for key, said in words.words().items() if key == "and" or "orders" in key},
+    }
     for box in drawn.boxes:
         box.grad_picture = None
     texts = {box.id: {"grad": "grad=?"} for box in drawn.boxes if box.node in set(nodes)}
@@ -54,15 +60,16 @@ def choosing(trace: Trace, title: str = "") -> str:
         f'<button type="button" data-node="{n}">{escape(trace.names[nodes[n]])}</button>'
         for n in reversed(range(len(nodes)))
     )
+    say = words.as_html.say
     body = (
-        "<p>Which node passes its gradient on next? Click it in the drawing, or choose it here.</p>"
-        f'<div class="bar" role="group" aria-label="Nodes">{choices}</div>'
-        '<div class="bar"><button type="button" id="undo">Take back</button>'
-        '<button type="button" id="again">Start again</button><span id="left"></span></div>'
+        f"<p>{say('orders ask')}</p>"
+        f'<div class="bar" role="group" aria-label="{say("orders nodes")}">{choices}</div>'
+        f'<div class="bar"><button type="button" id="undo">{say("orders undo")}</button>'
+        f'<button type="button" id="again">{say("orders again")}</button><span id="left"></span></div>'
         f'<div class="drawing">{picture}</div><p id="said" aria-live="polite"></p><p id="order"></p>'
     )
     code, style = ((_WEB / f"choosing.{ending}").read_text(encoding="utf-8") for ending in ("js", "css"))
-    return with_scripts(title, body, told, (), style, code)
+    return with_scripts(title, body, told, (), style, code, words.language)
 
 
 def _told(trace: Trace, nodes: list[Tensor], drawn: Placement) -> list[dict[str, Any]]:

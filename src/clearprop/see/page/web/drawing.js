@@ -31,11 +31,11 @@ function crumbs(stage, place) {
   const deeper = opened && opened.open && opened !== tree.home && tree.shown(opened) === opened ? opened : null;
   place.hidden = !tree.deepest; // it keeps its place: what is below must not move when something is opened
   const before = way.flatMap((group, n) => {
-    const words = group === tree.root ? said("everything", "Everything") : fullName(group);
+    const words = group === tree.root ? said("everything") : fullName(group);
     const last = n === way.length - 1;
     return last ? [note("strong", words)] : [button(words, () => stage.enter(group)), note("span", " \u203a ")];
   });
-  const alone = deeper && said("alone", "{group} alone").replace("{group}", fullName(deeper));
+  const alone = deeper && said("alone").replace("{group}", fullName(deeper));
   place.replaceChildren(...before, ...(deeper ? [note("span", " \u203a "), button(alone, () => stage.enter(deeper))] : []));
 }
 

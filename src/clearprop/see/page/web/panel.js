@@ -9,18 +9,18 @@ class Panel {
   show(thing) {
     this.place.hidden = !thing;
     if (!thing) return;
-    const kind = thing.group ? [thing.f] : [thing.op && `op ${thing.op}`, thing.l];
+    const kind = thing.group ? [thing.f] : [thing.op && said("box op").replace("{op}", thing.op), thing.l];
     const lines = [...kind, valueOf(thing), gradOf(thing)];
     const close = button("\u00d7", () => this.stage.choose(null));
-    close.setAttribute("aria-label", "Close");
+    close.setAttribute("aria-label", said("box close"));
     close.className = "close";
     this.place.replaceChildren(
       close,
       note("h2", fullHead(thing)),
       ...lines.filter(Boolean).map((line) => note("p", line)),
       ...(thing.group ? [this.doors(thing)] : []),
-      ...this.neighbours("From", this.near(thing, "ins", 0)),
-      ...this.neighbours("To", this.near(thing, "outs", 1)),
+      ...this.neighbours(said("box from"), this.near(thing, "ins", 0)),
+      ...this.neighbours(said("box to"), this.near(thing, "outs", 1)),
     );
   }
 
@@ -29,12 +29,12 @@ class Panel {
     const place = document.createElement("p");
     place.className = "doors";
     const turn = () => { this.stage.toggle(group); this.show(group); };
-    place.append(button(group.open ? "Close" : "Open", turn), button("Enter", () => this.stage.enter(group)));
+    place.append(button(said(group.open ? "box close" : "box open it"), turn), button(said("box enter"), () => this.stage.enter(group)));
     const last = group.kids.filter((kid) => kid.group).length;
     if (group.sealed && last > 3) {
       const field = document.createElement("input");
-      Object.assign(field, { type: "number", min: 0, max: last - 1, placeholder: `0 to ${last - 1}` });
-      field.setAttribute("aria-label", "Go to layer");
+      Object.assign(field, { type: "number", min: 0, max: last - 1, placeholder: said("box layers").replace("{last}", last - 1) });
+      field.setAttribute("aria-label", said("box layer"));
       field.addEventListener("change", () => {
         const found = group.kids.filter((kid) => kid.group)[field.valueAsNumber];
         if (found) this.stage.reveal(found);
@@ -57,7 +57,7 @@ class Panel {
       item.append(button(fullHead(thing), () => this.stage.reveal(thing, Math.max(this.stage.view.k, EASY))));
       list.append(item);
     }
-    if (things.length > 40) list.append(note("li", `and ${things.length - 40} more`));
+    if (things.length > 40) list.append(note("li", said("more found").replace("{n}", things.length - 40)));
     return [note("h3", title), list];
   }
 }

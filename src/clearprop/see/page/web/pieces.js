@@ -6,7 +6,7 @@ const FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Lib
 const SIZE = { small: 10.5 }, PLAIN = 12.5;
 
 let wording = {}; // of the page, in its language
-const said = (key, other) => wording[key] || other;
+const said = (key) => wording[key];
 
 // The whole name of a thing, where what is drawn leaves out what the box around it says.
 function fullName(thing) {
@@ -22,7 +22,7 @@ const gradOf = (thing) => thing.grad ?? thing.g ?? "";
 // What a screen reader says of a thing.
 function spoken(thing) {
   if (!thing.group) return [fullHead(thing), thing.l, valueOf(thing), gradOf(thing)].filter(Boolean).join(", ");
-  const does = thing.open ? said("box open", "open, Enter closes it") : said("box closed", "closed, Enter opens it");
+  const does = thing.open ? said("box open") : said("box closed");
   return [fullHead(thing), thing.f, valueOf(thing), gradOf(thing), does].filter(Boolean).join(", ");
 }
 

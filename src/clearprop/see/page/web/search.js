@@ -42,8 +42,8 @@ class Search {
       item.addEventListener("pointerdown", (event) => { event.preventDefault(); this.go(thing); });
       return item;
     }));
-    if (this.field.value && !all.length) this.list.append(note("li", this.stage.tree.words["nothing found"] || "Nothing is called that."));
-    if (all.length > MOST_HITS) this.list.append(note("li", `and ${all.length - MOST_HITS} more`));
+    if (this.field.value && !all.length) this.list.append(note("li", said("nothing found")));
+    if (all.length > MOST_HITS) this.list.append(note("li", said("more found").replace("{n}", all.length - MOST_HITS)));
     this.list.hidden = !this.field.value;
     this.field.setAttribute("aria-expanded", String(!this.list.hidden));
     this.mark();

@@ -28,7 +28,7 @@ class Stage {
   build() {
     this.host.tabIndex = 0;
     this.host.setAttribute("role", "group");
-    this.host.setAttribute("aria-label", said("graph keys", "The graph. Arrow keys move it, plus and minus change its size."));
+    this.host.setAttribute("aria-label", said("graph keys"));
     this.canvas = Object.assign(document.createElement("canvas"), { ariaHidden: "true" });
     this.layer = make("g", {});
     this.floor = make("g", {}); // open groups, below the arrows

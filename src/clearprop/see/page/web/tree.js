@@ -7,7 +7,7 @@ const KINDS = { input: 1, constant: 1, middle: 1, output: 1, module: 1 };
 class Tree {
   constructor(data) {
     this.plans = data.plans;
-    this.words = wording = data.words || {}; // in the language of the page; English where it has none
+    wording = data.words; // in the language of the page
     this.things = [...data.boxes, ...data.groups].map((told, n) => (
       { ...told, number: n, group: Boolean(told.kids), open: false, parent: null, depth: 0 }));
     this.count = data.boxes.length;
@@ -120,7 +120,7 @@ class Tree {
     });
     const found = Object.entries(spans).map(([words, ends]) => ({ words, low: Math.min(...ends), high: Math.max(...ends) }));
     const apart = found.every((column, n) => column.low < column.high && (!n || found[n - 1].high < column.low));
-    return apart ? found.map(({ words, low, high }) => ({ words: this.words[`column ${words.toLowerCase()}`] || words, x: (low + high) / 2, y: 9 })) : [];
+    return apart ? found.map(({ words, low, high }) => ({ words: said(`column ${words.toLowerCase()}`), x: (low + high) / 2, y: 9 })) : [];
   }
 
   // What flows into a group that is shown alone: a small box before each of its inputs.

@@ -3,6 +3,8 @@ const graph = JSON.parse(document.getElementById("graph").textContent), nodes = 
 const at = (id) => document.getElementById(id);
 const box = (n) => at(`cp-${nodes[n].box}`);
 const short = (x) => (typeof x === "number" ? String(Number(x.toPrecision(6))) : x);
+const say = (key, named = {}) => graph.words[key].replace(/\{(\w+)\}/g, (slot, name) => named[name] ?? slot);
+const listed = (names) => (names.length < 2 ? names.join("") : say("and", { first: names.slice(0, -1).join(", "), last: names[names.length - 1] }));
 let chosen = [];
 
 /* The users of a node that have not been chosen. */
@@ -23,7 +25,7 @@ function possible() {
     known.set(key, sum);
     return sum;
   };
-  try { return `${count(new Set(chosen)).toLocaleString("en")}`; } catch { return "very many"; }
+  try { return count(new Set(chosen)).toLocaleString(graph.language); } catch { return say("orders many"); }
 }
 
 /* What has arrived at each node: from the start at the output, then from every user that was chosen. */
@@ -35,7 +37,7 @@ function arrived() {
 
 function gradient(parts) {
   if (!parts.length) return "grad=?";
-  if (!parts.every((part) => typeof part === "number")) return `grad of ${parts.length} part${parts.length > 1 ? "s" : ""}`;
+  if (!parts.every((part) => typeof part === "number")) return say(parts.length > 1 ? "orders parts" : "orders part", { n: parts.length });
   const sum = short(parts.reduce((a, b) => a + b, 0));
   return parts.length > 1 ? `grad=${parts.map(short).join("+")}=${sum}` : `grad=${sum}`;
 }
@@ -63,29 +65,29 @@ function show(said, wrong = false) {
   if (last !== undefined) for (const [, , edge] of nodes[last].sends) turn(at(`cp-${edge}`), true);
   at("said").textContent = said;
   at("said").classList.toggle("wrong", wrong);
-  at("order").textContent = chosen.length ? `Your order: ${chosen.map((n) => nodes[n].name).join(", ")}` : "";
-  at("left").textContent = `${possible()} order${possible() === "1" ? "" : "s"} still possible`;
+  at("order").textContent = chosen.length ? say("orders yours", { names: chosen.map((n) => nodes[n].name).join(", ") }) : "";
+  const left = possible();
+  at("left").textContent = left === "1" ? say("orders left one") : say("orders left", { n: left });
   at("undo").disabled = at("again").disabled = !chosen.length;
 }
 
 function choose(n) {
-  if (chosen.includes(n)) return show(`${nodes[n].name} has passed its gradient on already.`, true);
+  if (chosen.includes(n)) return show(say("orders passed", { z: nodes[n].name }), true);
   const missing = waitsFor(n);
   if (missing.length) {
-    const names = missing.map((user) => nodes[user].name).join(" and ");
-    show(`${nodes[n].name} cannot come yet: ${names} use${missing.length > 1 ? "" : "s"} it, and what comes back from there would be missing in its gradient.`, true);
+    const users = listed(missing.map((user) => nodes[user].name));
+    show(say(missing.length > 1 ? "orders missing several" : "orders missing", { z: nodes[n].name, users }), true);
     box(n).classList.add("alarm");
     return;
   }
   chosen.push(n);
-  const sent = nodes[n].sends.map(([to, amount]) => `${short(amount)} to ${nodes[to].name}`).join(", ");
-  const name = nodes[n].name, done = chosen.length === nodes.length;
-  const tells = sent ? `The gradient of ${name} is whole. It sends ${sent}.` : `${name} is an input: its gradient is whole, and it sends nothing on.`;
-  show(done ? `${tells} Every node has come: this order is topological.` : tells);
+  const sent = nodes[n].sends.map(([to, amount]) => say("orders sent", { amount: short(amount), x: nodes[to].name }));
+  const z = nodes[n].name, tells = sent.length ? say("orders sends", { z, sent: sent.join(", ") }) : say("orders input", { z });
+  show(chosen.length === nodes.length ? `${tells} ${say("orders done")}` : tells);
 }
 
 nodes.forEach((node, n) => { box(n).addEventListener("click", () => choose(n)); box(n).classList.add("choice"); });
 document.querySelectorAll("[data-node]").forEach((button) => button.addEventListener("click", () => choose(Number(button.dataset.node))));
-at("undo").addEventListener("click", () => { chosen.pop(); show("Taken back."); });
+at("undo").addEventListener("click", () => { chosen.pop(); show(say("orders undone")); });
 at("again").addEventListener("click", () => { chosen = []; show(""); });
 show("");
