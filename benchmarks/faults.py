@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import argparse
 import functools
+import sys
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from clearprop.check.compare import gradcheck
-from clearprop.check.mutations import FAULTS, effective, library, real
 from clearprop.check.probe import Probe, listed, plain
 from clearprop.check.pull import gradients
 from clearprop.check.taylor import taylor_check
@@ -31,6 +32,9 @@ from clearprop.modes import no_grad
 from clearprop.registry import ops
 from clearprop.testing import Case, broken, cases, replaced, sending
 from fault_functions import FUNCTIONS
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "check"))
+from mutations import FAULTS, effective, library, real
 
 
 @dataclass

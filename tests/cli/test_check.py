@@ -54,11 +54,6 @@ def test_bad_input_exits_with_2(capsys):
     assert "there is no value for 'b'" in capsys.readouterr().err
 
 
-def test_mutations_of_one_op(capsys):
-    assert main(["check", "--mutations", "--op", "tanh"]) == 0
-    assert "op named" in capsys.readouterr().out
-
-
 HOMEWORK = """
 class Node:
     nodes = []

@@ -16,7 +16,7 @@ from clearprop.lessons.findings import FOUND
 from clearprop.lessons.graphs import SOURCES, names, output, variables
 from clearprop.lessons.page import page, steps_of
 from clearprop.lessons.texts import ORDER, told
-from clearprop.lessons.troubles import TROUBLES, examined, losses
+from clearprop.lessons.troubles import TROUBLES, compared, examined, losses
 from clearprop.ops import random
 from clearprop.see.step.captions import slots_of
 from clearprop.see.step.quiz import questions
@@ -157,7 +157,7 @@ def test_the_doctor_finds_each_trouble_and_the_mended_line_cures_it(name):
         "zero-grad": "zero_grad() forgotten",
     } | {found: FOUND[found][3] for found in FOUND}
     trouble = TROUBLES[name]
-    broken, mended = losses(trouble.source), losses(trouble.cured)
+    broken, mended = compared(name)
 
     assert any(found.startswith(expected[name]) for found in examined(name).names)
     assert trouble.source != trouble.cured

@@ -35,12 +35,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     about = 'what to check: "(a + b) * b**3", or - for one from standard input; or homework.py; or a folder'
     typed(parser, about, needed=False)
     parser.add_argument(
-        "--mutations",
-        action="store_true",
-        help="break every op's every rule in many ways, one at a time, and show that each is found",
-    )
-    parser.add_argument("--op", action="append", help="with --mutations: only this op (may be repeated)")
-    parser.add_argument(
         "--json", metavar="FILE", help="write what was found, or all grades and hints, as JSON (- prints it)"
     )
     homework = parser.add_argument_group("for a class", "each submission runs in a process of its own")
@@ -60,10 +54,6 @@ _BOUNDS = {"timeout": (0.001, 10**6), "points": (0.001, 10**6), "jobs": (1, 10**
 
 def run(args: argparse.Namespace) -> int:
     """Print the comparison; 0 where some gradient was compared and all agree, 1 otherwise."""
-    if args.mutations:
-        from clearprop.check.mutations import main
-
-        return main(args.op)
     from clearprop.typed.expression import assignments
 
     if not args.expression:

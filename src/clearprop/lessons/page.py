@@ -11,7 +11,7 @@ from clearprop.lessons.doctors import told_by
 from clearprop.lessons.exercises import FILES
 from clearprop.lessons.graphs import SOURCES, last, names, output
 from clearprop.lessons.texts import ALGORITHMS, ORDER, Teaching, inline
-from clearprop.lessons.troubles import TROUBLES, examined, losses, valley
+from clearprop.lessons.troubles import TROUBLES, compared, examined, valley
 from clearprop.see.algebra.derive import derivative
 from clearprop.see.document import data, document
 from clearprop.see.page.page import colours, web
@@ -151,9 +151,8 @@ def _curves(name: str, said: Teaching) -> dict[str, Any] | None:
         return {"series": valley()}
     if name not in TROUBLES:
         return None
-    trouble, words = TROUBLES[name], said.words
-    both = {words["broken"]: losses(trouble.source), words["mended"]: losses(trouble.cured)}
-    return {"series": both}
+    broken, mended = compared(name)
+    return {"series": {said.words["broken"]: broken, said.words["mended"]: mended}}
 
 
 def _exercise(name: str, said: Teaching) -> str:

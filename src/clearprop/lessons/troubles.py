@@ -131,6 +131,13 @@ def losses(source: str) -> list[float | None]:
 
 
 @cache
+def compared(name: str) -> tuple[list[float | None], list[float | None]]:
+    """Return the losses of a trouble, and those with its line mended."""
+    trouble = TROUBLES[name]
+    return losses(trouble.source), losses(trouble.cured)
+
+
+@cache
 def examined(name: str) -> Diagnosis:
     """Return what the doctor says of a trouble before the first step."""
     state = random.get_rng_state()
@@ -149,6 +156,7 @@ def _run(source: str) -> dict[str, Any]:
     return found
 
 
+@cache
 def valley() -> dict[str, list[float | None]]:
     """Return the losses of plain gradient descent and of Adam on a valley a hundred times steeper one way."""
     source = """\
