@@ -107,6 +107,42 @@ def test_the_kept_model_is_that_of_a_run_without_repeats(tmp_path, capsys):
     assert one == two
 
 
+@pytest.mark.parametrize("more", [["--group", "patient"], []])
+def test_folds_of_a_streamed_table_leave_the_kept_model_as_it_is(tmp_path, capsys, more):
+    patients(tmp_path / "t.csv")
+    found = []
+    for name, repeats in (("a", []), ("b", ["--folds", "3", "--seeds", "2"])):
+        command = ["train", str(tmp_path / "t.csv"), "--target", "ill", "--output", str(tmp_path / name)]
+        assert main([*command, *QUICK, "--stream", "--json", *more, *repeats]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in "ab")
+
+    assert one == two
+    assert found[0]["rows"] == found[1]["rows"]
+    assert len(found[1]["repeats"]["accuracy"]) == 6
+    assert np.mean(found[1]["repeats"]["accuracy"]) > 0.6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "t.csv"]
+
+
+def test_a_streamed_table_is_divided_in_time(tmp_path, capsys):
+    patients(tmp_path / "t.csv")
+    found = []
+    for name, more in (("a", []), ("b", ["--stream"])):
+        command = ["train", str(tmp_path / "t.csv"), "--target", "ill", "--output", str(tmp_path / name)]
+        assert main([*command, *QUICK, "--time", "day", "--json", *more]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0]["rows"] == found[1]["rows"] == {"training": 140, "validation": 20, "test": 40}
+
+
+def test_a_class_that_no_row_of_a_streamed_test_has_is_said(tmp_path, capsys):
+    rows = "".join(f"{i},{i % 9},{'rare' if i == 3 else 'ab'[i % 2]}\n" for i in range(400))
+    (tmp_path / "t.csv").write_text("when,x,kind\n" + rows)
+    command = ["train", str(tmp_path / "t.csv"), "--target", "kind", "--output", str(tmp_path / "o"), *QUICK]
+    for more in ([], ["--stream"]):
+        assert main([*command, "--time", "when", "--json", "--force", *more]) == 0
+        assert "a class that is in no row of the test: 'rare'" in json.loads(capsys.readouterr().out)["notes"]
+
+
 @pytest.mark.parametrize(("options", "message"), [
     (["--folds", "1"], "--folds: wants a number of 2 or more: 1"),
     (["--folds", "201"], "--folds 201: wants a row or more for each fold: 200 rows"),
@@ -115,7 +151,9 @@ def test_the_kept_model_is_that_of_a_run_without_repeats(tmp_path, capsys):
     (["--time", "day", "--group", "patient"], "--time: does not go with --group"),
     (["--time", "day", "--folds", "3"], "--time: does not go with --folds"),
     (["--seeds", "2", "--test-split", "0"], "--seeds: wants rows to test on"),
-    (["--folds", "3", "--stream"], "--folds: wants all rows in memory to divide them"),
+    (["--folds", "201", "--stream"], "--folds 201: wants a row or more for each fold: 200 rows"),
+    (["--folds", "50", "--group", "patient", "--stream"], "--folds 50: wants a group or more for each fold"),
+    (["--time", "patient", "--stream"], "patient"),
     (["--group", "patien"], "Try 'patient'"),
     (["--time", "patient"], "patient"),
 ])  # fmt: skip

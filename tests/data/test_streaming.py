@@ -12,8 +12,10 @@ import clearprop
 from clearprop import nn, train
 from clearprop.data import BlockFile, inspection, read_blocks, read_table, stream_table, streaming
 from clearprop.data.columns import Category, Number, encode
+from clearprop.data.divisions import FoldByLine, chance
 from clearprop.data.goals import Classes
 from clearprop.data.reading import delimited
+from clearprop.data.split import ordered_parts
 from clearprop.errors import InputError
 
 ROWS = 3000
@@ -244,3 +246,132 @@ def test_what_can_be_read_once_is_not_streamed(tmp_path):
     for given in (io.BytesIO(content()), "-", tmp_path / "pipe"):
         with pytest.raises(InputError, match="wants a file, which is read more than once"):
             stream_table(given, "kind")
+
+
+def patients(rows=ROWS, seed=0):
+    """Return rows of 60 patients, by number or, in the later half of them, by a code that is no number."""
+    generator = np.random.default_rng(seed)
+    number = generator.integers(1, 61, rows)
+    names = [f"{n}.0" if n < 30 and i % 2 else f"{n}" if n < 50 else f"0{n}" for i, n in enumerate(number)]
+    return names, number
+
+
+@pytest.mark.parametrize("block_rows", [171, 10_000])
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_of_a_stream_stay_whole_however_they_are_written(block_rows, seed):
+    names, number = patients()
+    given = content(patient=names)
+    stream = stream_table(
+        given, "kind", group="patient", columns={"patient": "ignore"}, block_rows=block_rows, seed=seed
+    )
+    whole = read_table(given)
+    place = dict(zip(whole.lines.tolist(), number.tolist(), strict=True))
+    parts = [{place[line] for line in part.lines.tolist()} for part in (stream.validation, stream.test)]
+
+    assert all(parts)
+    assert not parts[0] & parts[1]
+    assert sum(stream.rows) == ROWS
+    for part, known in zip((stream.validation, stream.test), parts, strict=True):
+        assert len(part) == sum(n in known for n in number.tolist())
+    assert 0.2 * ROWS <= len(stream.test) < 0.26 * ROWS
+    assert "patient" not in [column.name for column in stream.columns]
+
+
+def test_groups_and_moments_do_not_depend_on_the_pieces():
+    names, _ = patients()
+    days = [f"{1 + i * 7 % 28:02}/{1 + i * 11 % 12:02}/{2000 + i * 13 % 9}" for i in range(ROWS)]
+    for more in ({"group": "patient"}, {"time": "day"}):
+        found = [
+            stream_table(content(patient=names, day=days), "kind", block_rows=n, **more) for n in (239, 5000)
+        ]
+        assert found[0].test.lines.tolist() == found[1].test.lines.tolist()
+        assert found[0].validation.lines.tolist() == found[1].validation.lines.tolist()
+
+
+@pytest.mark.parametrize("written", [
+    lambda i: f"{1 + i % 28:02}/{1 + i // 28 % 12:02}/{1990 + i // 336}",
+    lambda i: f"{1990 + i // 336}-{1 + i // 28 % 12:02}-{1 + i % 28:02}T{i % 24:02}:00:00+02:00",
+    lambda i: 1990 + i // 100,
+    lambda i: i / 7,
+])  # fmt: skip
+def test_the_latest_rows_of_a_stream_are_those_of_the_table(written):
+    order = np.random.default_rng(1).permutation(ROWS)
+    given = content(when=[written(i) for i in order.tolist()])
+    stream = stream_table(given, "kind", time="when", block_rows=333)
+    table = read_table(given)
+    moments = [written(i) for i in range(ROWS)]
+    _, ranks = np.unique(moments, return_inverse=True)
+    if isinstance(moments[0], str) and "/" in moments[0]:
+        ranks = np.arange(ROWS)  # each day once
+    _, validation, test = ordered_parts(ranks[order], 0.1, 0.2)
+
+    assert stream.test.lines.tolist() == table.lines[test].tolist()
+    assert stream.validation.lines.tolist() == table.lines[validation].tolist()
+
+
+def test_a_held_out_part_that_fills_the_memory_is_drawn_from(monkeypatch):
+    monkeypatch.setattr(streaming, "HELD_OUT", 100)
+    given = content(year=[2000 + (i % 3 == 0) for i in range(ROWS)])
+    stream = stream_table(given, "kind", time="year", block_rows=500, validation=0.0)
+    years, _ = read_table(given).numbers("year")
+
+    assert stream.rows[0] == (years == 2000).sum()
+    assert 100 <= len(stream.test) <= 200
+    assert set(stream.test.columns["year"]) == {"2001"}
+    assert (
+        f"of 1,000 rows to test on {len(stream.test)} are kept, drawn by chance" in stream.reading.remarks[-1]
+    )
+
+
+@pytest.mark.parametrize("group", [None, "patient"])
+def test_every_row_of_a_stream_is_tested_once(tmp_path, group):
+    names, _ = patients()
+    stream = stream_table(content(patient=names), "kind", group=group, block_rows=500)
+    found = list(stream.folds(4, 0.1, seed=3))
+
+    tested = np.concatenate([fold.test.lines for fold in found])
+    assert sorted(tested.tolist()) == list(range(2, ROWS + 2))
+    for fold in found:
+        assert sum(fold.rows) == ROWS == len(fold.cache(tmp_path / "rows")) + sum(fold.rows[1:])
+        assert 0.05 * ROWS < len(fold.validation) < 0.15 * ROWS
+        assert not {*fold.test.lines.tolist()} & {*fold.validation.lines.tolist()}
+        assert [c.name for c in fold.columns] == [c.name for c in stream.columns]
+    assert np.concatenate([f.test.lines for f in stream.folds(4, 0.1, seed=4)]).tolist() != tested.tolist()
+
+
+def test_no_line_falls_behind_the_last_fold(monkeypatch):
+    monkeypatch.setattr("clearprop.data.divisions.chance", lambda lines, salt=1: np.ones(len(lines)))
+    block = read_table(b"a,b\n1,2\n3,4\n")
+    assert FoldByLine(4, 5, 0.1, 0).parts(block).tolist() == [2, 2]
+    assert chance(np.arange(1000)).max() < 1
+
+
+@pytest.mark.parametrize(("more", "message"), [
+    ({"group": "patient", "time": "x"}, "divides the rows by groups or by time"),
+    ({"group": "patien"}, "has no column 'patien', wanted as the groups"),
+    ({"group": "kind"}, "--group: wants more groups than are held out: 2 groups in 'kind'"),
+    ({"time": "tim"}, "has no column 'tim', wanted as the time"),
+    ({"time": "town"}, "column 'town' wants numbers"),
+    ({"time": "gap"}, "--time: wants to know of every row when it was, 'gap' is missing"),
+    ({"time": "same"}, "--time: wants rows before those that are held out, by 'same'"),
+])  # fmt: skip
+def test_a_stream_that_cannot_be_divided_so_is_refused(more, message):
+    columns = {"patient": patients()[0], "gap": ["", *["1"] * (ROWS - 1)], "same": ["5"] * ROWS}
+    with pytest.raises(InputError, match=message):
+        stream_table(content(**columns), "kind", block_rows=700, **more)
+
+
+@pytest.mark.parametrize("cells", [("0", "1"), ("no", "yes")])
+def test_a_class_too_rare_for_the_sample_makes_two_all_the_same(monkeypatch, cells):
+    monkeypatch.setattr(streaming, "SAMPLE", 20)
+    kinds = [cells[i == 1234] for i in range(ROWS)]
+    stream = stream_table(content(kind=kinds), "kind", block_rows=300)
+
+    assert stream.target == Classes("kind", cells)
+
+
+def test_many_classes_of_a_stream_are_allowed_where_asked():
+    given = content(kind=[f"k{i % 900}" for i in range(ROWS)])
+    with pytest.raises(InputError, match="--many-classes"):
+        stream_table(given, "kind")
+    assert len(stream_table(given, "kind", many_classes=True).target.values) == 900

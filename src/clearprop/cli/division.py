@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop.data.columns import categories
+from clearprop.data.divisions import moments_by
 from clearprop.data.inspection import Reading
-from clearprop.data.readings import moments_of, numbers_only
-from clearprop.data.split import ordered_parts, three_parts, whole_groups
+from clearprop.data.split import group_cuts, group_folds, ordered_parts, three_parts, whole_groups
 from clearprop.data.tables import Table
 from clearprop.errors import InputError, lesson
 
@@ -28,18 +28,12 @@ def divided(args: argparse.Namespace, table: Table, reading: Reading, classes: A
     """
     shares = (args.validation_split, args.test_split)
     if args.time is not None:
-        return ordered_parts(_moments(table, reading, args.time), *shares)
+        return ordered_parts(moments_by(table, reading, args.time), *shares)
     if args.group is None:
         return three_parts(len(table), *shares, classes=classes, seed=args.seed)
-    groups = _groups(table, args.group)
-    test, validation = (round(share * len(table)) for share in reversed(shares))
-    order = whole_groups(groups, args.seed)
-    sizes = np.cumsum([len(rows) for rows in order])
-    cuts = [int(np.searchsorted(sizes, wanted)) + 1 if wanted else 0 for wanted in (test, test + validation)]
-    cuts[1] = max(cuts[1], cuts[0] + bool(validation))
-    if cuts[1] >= len(order):
-        got, hint = f"{len(order)} groups in {args.group!r}", "smaller --test-split and --validation-split"
-        raise InputError(lesson("--group", "wants more groups than are held out", got, hint=hint))
+    order = whole_groups(_groups(table, args.group), args.seed)
+    validation, test = (round(share * len(table)) for share in shares)
+    cuts = group_cuts([len(rows) for rows in order], validation, test, args.group)
     parts = order[cuts[1] :], order[cuts[0] : cuts[1]], order[: cuts[0]]
     learn, held, kept = (
         np.sort(np.concatenate([*part, np.zeros(0, np.intp)])).astype(np.intp) for part in parts
@@ -54,14 +48,9 @@ def folds(args: argparse.Namespace, table: Any, classes: Array | None, seed: int
         raise InputError(lesson(f"--folds {count}", "wants a row or more for each fold", f"{rows} rows"))
     if args.group is not None:
         order = whole_groups(_groups(table, args.group), seed)
-        if len(order) < count:
-            got = f"{len(order)} groups"
-            raise InputError(lesson(f"--folds {count}", "wants a group or more for each fold", got))
         place = np.empty(rows, int)
-        sizes = np.zeros(count)
-        for group in sorted(order, key=len, reverse=True):  # the largest first, each to the smallest fold
-            fold = int(sizes.argmin())
-            place[group], sizes[fold] = fold, sizes[fold] + len(group)
+        for group, fold in zip(order, group_folds([len(group) for group in order], count), strict=True):
+            place[group] = fold
     else:
         shuffled = np.random.default_rng(seed).permutation(rows)
         if classes is not None:
@@ -89,22 +78,3 @@ def _groups(table: Table, name: str) -> Array:
     """Return the number of each row's group."""
     table.found(name, "the groups")
     return categories(table, name)[1]
-
-
-def _moments(table: Table, reading: Reading, name: str) -> Array:
-    """Return when each row was, by a column of dates or of numbers."""
-    table.found(name, "the time")
-    found = reading.findings.get(name)
-    if found is not None and found.kind == "date" and found.form is not None:
-        moments = moments_of(table, name, found.form)
-        gone, when = np.isnat(moments), moments.astype(np.int64)
-    else:
-        when = numbers_only(table, name, found.dress) if found is not None else numbers_only(table, name)
-        gone = np.isnan(when)
-    if gone.any():
-        row = int(np.flatnonzero(gone)[0])
-        wanted = f"wants to know of every row when it was, {name!r} is missing"
-        raise InputError(
-            lesson("--time", wanted, table.where(name, row), hint=f"rows without {name!r} left out")
-        )
-    return np.asarray(when)

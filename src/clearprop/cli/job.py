@@ -7,7 +7,6 @@ import copy
 import math
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +18,6 @@ from clearprop.errors import InputError, lesson
 
 if TYPE_CHECKING:
     from clearprop.cli.train_report import TrainingReport
-    from clearprop.data.inspection import Reading
-    from clearprop.data.streaming import TableStream
-    from clearprop.data.tables import Table
     from clearprop.train import History
     from clearprop.train.table_model import TableModel
 
@@ -74,7 +70,7 @@ class Job:
         self.parts: tuple[Any, Any, Any] = parts
         self.training, self.validation, self.test = (self.table.rows(part) for part in self.parts)
         robust = not args.plain
-        encodings = learn_columns(self.training, self.reading, one_scale=_one_scale(args), robust=robust)
+        encodings = learn_columns(self.training, self.reading, one_scale=one_scale(args), robust=robust)
         loss, levels = args.loss or "mse", levels_of(args)
         aim = learn_target(self.table, self.reading, self.training, loss=loss, levels=levels)
         self._make(hidden, encodings, aim)
@@ -133,7 +129,16 @@ class Job:
         """Print what was found in the table."""
         self.reading.remarks += self._known() + self._weighed_classes()
         report.data(self.table, self.reading, self.model, self.parts)
-        report.absent(self.reading, self.model, self.parts, self.table)
+        self._tell_absent(report)
+
+    def _tell_absent(self, report: TrainingReport) -> None:
+        """Say which classes are in no row to learn from, or of the test."""
+        import numpy as np
+
+        target: Any = self.model.target
+        if self.reading.task == "classification":
+            tested = np.bincount(target.encode(self.test), minlength=len(target.values))
+            report.absent(target, self.counts(), tested)
 
     def _known(self) -> list[str]:
         """Return what is to be said of rows held out that are among those learned from."""
@@ -363,119 +368,6 @@ class Job:
         (folder / "report.html").write_text(made, "utf-8", "backslashreplace")
 
 
-class StreamedJob(Job):
-    """A table that is read in pieces: the training rows lie encoded in a file while the network learns."""
-
-    stream: TableStream
-    reading: Reading
-    training: Table
-    validation: Table
-    test: Table
-    table: Table
-
-    def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
-        from clearprop.cli.settling import StreamedWeights, weights_of_rows
-        from clearprop.data import stream_table
-        from clearprop.data.reading.sources import is_read_once
-
-        self.args = args
-        if args.data in DATA_SETS or is_read_once(args.data) or args.target is None:
-            wanted = "wants a file, which is read more than once, and its target"
-            hint = "--target COLUMN" if args.target is None else "writing it into a file first"
-            raise InputError(lesson("--stream", wanted, repr(args.data), hint=hint))
-        if _one_scale(args):
-            raise InputError(lesson("--stream", "scales each column by its own spread", "--scaling table"))
-        asked = asked_columns(args)
-        set_aside(args, args.target, asked)
-        self.weights = None if args.sample_weight is None else StreamedWeights(args.sample_weight)
-        self.stream = stream_table(
-            args.data,
-            args.target,
-            validation=args.validation_split,
-            test=args.test_split,
-            seed=args.seed,
-            task=args.task,
-            columns=asked,
-            watch=None if self.weights is None else self.weights.look,
-            loss=args.loss or "mse",
-            levels=levels_of(args),
-            robust=not args.plain,
-            **reading_options(args),
-        )
-        stream = self.stream
-        self.reading, self.table, self.training = stream.reading, stream.sample, stream.sample
-        self.validation, self.test = stream.validation, stream.test
-        self.parts = tuple(range(number) for number in stream.rows)  # type: ignore[assignment]
-        told_aside(args, self.reading)
-        for part in (self.validation, self.test):
-            weights_of_rows(args, part)
-        if args.loss is not None and self.reading.task == "classification":
-            raise _no_number()
-        self._make(hidden, stream.columns, stream.target)
-        self.rows: Any = None
-
-    def tell(self, report: TrainingReport) -> None:
-        """Print what was found in the table."""
-        width = sum(column.width for column in self.stream.columns)
-        more = (4 if self.reading.task == "regression" else 8) + 4 * (self.weights is not None)
-        size = self.stream.rows[0] * (4 * width + more)
-        drawn = f"{len(self.table):,} rows, drawn by chance, told what each column is"
-        self.reading.remarks += self._weighed_classes()
-        self.reading.remarks.append(
-            f"read in pieces: {drawn}; the rows to learn from take {size / 1e6:,.1f} MB on the disk, "
-            "beside the output, until the training ends"
-        )
-        report.data(self.table, self.reading, self.model, self.parts, rows=sum(self.stream.rows))
-
-    def data(self) -> Any:
-        """Return batches from the file of encoded rows."""
-        return self.rows.batches(self.args.batch_size, seed=self.args.seed)
-
-    def begin(self, hidden: list[int], parts: tuple[Any, Any, Any]) -> None:
-        """Make the network anew: how the rows are divided was settled as they were read."""
-        self.remake(hidden)
-
-    def counts(self) -> Any:
-        """Return how many of the rows to learn from each class has: of a sample, until all are laid out."""
-        return super().counts() if self.stream.counts is None else self.stream.counts
-
-    @contextmanager
-    def laid_out(self, report: TrainingReport) -> Iterator[None]:
-        """Write the encoded rows into a file, which all trainings learn from, and take it away."""
-        from clearprop.cli.settling import none_counts
-        from clearprop.data.twins import Twins
-        from clearprop.files import make_room
-
-        folder = Path(self.args.output or "out").resolve().parent
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".rows-", dir=folder) as place:
-            path = Path(place, "rows")
-            make_room(path, 4 * self.stream.rows[0] * (sum(c.width for c in self.stream.columns) + 2))
-            twins = [Twins(self._read(), part) for part in (self.validation, self.test)]
-            give = None if self.weights is None else self.weights.give
-            self.rows = self.stream.cache(path, [twin.see for twin in twins], give)
-            if give is not None and not any(batch[1][1].any() for batch in self.data().in_order()):
-                raise none_counts(self.args.sample_weight, len(self.rows))
-            for remark in self._known_said([twin.count for twin in twins]):
-                self.reading.remarks.append(remark)
-                report.note(remark)
-            yield
-
-    def train(self, report: TrainingReport) -> History:
-        """Learn from the file of encoded rows."""
-        history = super().train(report)
-        report.say(f"memory at its peak: {_peak():,.0f} MB\n")
-        return history
-
-    def facts(self) -> dict[str, str]:
-        """Return what a checkpoint has to be of, besides what `fit` sees, which digests the rows."""
-        self.table, whole = self.stream.test, self.table
-        try:
-            return super().facts()
-        finally:
-            self.table = whole
-
-
 def too_large(data: str) -> bool:
     """Return whether a file is larger than a quarter of the memory: it is read in pieces."""
     try:
@@ -483,13 +375,6 @@ def too_large(data: str) -> bool:
         return Path(data).is_file() and Path(data).stat().st_size > memory / 4
     except (OSError, ValueError, AttributeError):  # a system that does not tell
         return False
-
-
-def _peak() -> float:
-    """Return how many MB this process had at most."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e3 if sys.platform != "darwin" else 1e6)
 
 
 @contextmanager
@@ -522,11 +407,11 @@ def _inspected(args: argparse.Namespace) -> tuple[Any, Any]:
         task=args.task,
         columns=asked,
         many_classes=args.many_classes,
-        constants=_one_scale(args),
+        constants=one_scale(args),
         delimiter=table.delimiter,
     )
     if args.loss is not None and reading.task == "classification":
-        raise _no_number()
+        raise no_number()
     told_aside(args, reading)
     table = inspection.with_target(table, reading)
     weights_of_rows(args, table)
@@ -572,7 +457,7 @@ def levels_of(args: argparse.Namespace) -> tuple[float, ...]:
         ) from error
 
 
-def _no_number() -> InputError:
+def no_number() -> InputError:
     return InputError(
         lesson("--loss", "is of a number, and the target has classes", hint="--task regression")
     )
@@ -590,7 +475,7 @@ def asked_columns(args: argparse.Namespace) -> dict[str, str]:
     return asked | dict.fromkeys(args.categorical, "category") | dict.fromkeys(args.ignore, "ignore")
 
 
-def _one_scale(args: argparse.Namespace) -> bool:
+def one_scale(args: argparse.Namespace) -> bool:
     return bool((args.scaling or SCALING.get(args.data, "column")) == "table")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearprop.cli.bounds import within
 from clearprop.cli.helping import named
-from clearprop.cli.job import ACTIVATIONS, ASKED, DATA_SETS, LOSSES, OPTIMIZERS, Job, StreamedJob, too_large
+from clearprop.cli.job import ACTIVATIONS, ASKED, DATA_SETS, LOSSES, OPTIMIZERS, Job, too_large
 from clearprop.cli.outputs import apart, force, outside, read_below
 from clearprop.cli.picture_options import is_pictorial, picture_options
 from clearprop.cli.processes import several
@@ -231,7 +231,11 @@ def _learned(job: Any, asked: argparse.Namespace, hidden: list[int], report: Any
 def _job(args: argparse.Namespace, hidden: list[int]) -> Any:
     """Return the pictures or the table, and the network."""
     if not is_pictorial(args):
-        return StreamedJob(args, hidden) if args.stream or too_large(args.data) else Job(args, hidden)
+        if not args.stream and not too_large(args.data):
+            return Job(args, hidden)
+        from clearprop.cli.streamed_job import StreamedJob
+
+        return StreamedJob(args, hidden)
     from clearprop.cli.picture_job import PictureJob
 
     parser = argparse.ArgumentParser()
@@ -359,12 +363,6 @@ def _check_model(args: argparse.Namespace) -> None:
 
 def _check_division(args: argparse.Namespace) -> None:
     """Raise InputError for ways to divide the rows that do not go together."""
-    together = [name for name in ("group", "time", "folds") if getattr(args, name) is not None]
-    if together and not is_pictorial(args) and (args.stream or too_large(args.data)):
-        wanted, hint = "wants all rows in memory to divide them", "it without --stream"
-        raise InputError(
-            lesson(f"--{together[0].replace('_', '-')}", wanted, "a table that is read in pieces", hint=hint)
-        )
     if args.time is not None and (args.group is not None or args.folds is not None):
         other = "--group" if args.group is not None else "--folds"
         raise InputError(lesson("--time", f"does not go with {other}", hint="one of the two"))

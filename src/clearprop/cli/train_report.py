@@ -110,20 +110,18 @@ class TrainingReport:
             self.json["rows"] = counts
             self.json["notes"] = list(reading.remarks)
 
-    def absent(self, reading: Reading, model: TableModel, parts: Any, table: Table) -> None:
-        """Say which classes are in no row of the test or, worse, in none to learn from."""
-        if not isinstance(model.target, Classes):
+    def absent(self, target: Target, learned: Any, tested: Any) -> None:
+        """Say which classes are in no row of the test or, worse, in none to learn from.
+
+        `learned` and `tested` have how many rows of each class there are.
+        """
+        if not isinstance(target, Classes):
             return
-        codes = model.target.encode(table)
-        told = []
-        for part, name in ((parts[0], "to learn from"), (parts[2], "of the test")):
-            found = set(codes[part].tolist())
-            gone = [value for i, value in enumerate(model.target.values) if i not in found]
-            if gone and len(part):
+        for counts, name in ((learned, "to learn from"), (tested, "of the test")):
+            gone = [value for value, count in zip(target.values, counts, strict=True) if not count]
+            if gone and np.any(counts):
                 what = "a class that is" if len(gone) == 1 else f"{len(gone)} classes that are"
-                told.append(f"{what} in no row {name}: {listed(gone, 6)}")
-        for remark in told:
-            self.note(remark)
+                self.note(f"{what} in no row {name}: {listed(gone, 6)}")
 
     def note(self, remark: str) -> None:
         """Say something of the data, on standard error where all else is quiet."""

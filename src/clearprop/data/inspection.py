@@ -189,8 +189,11 @@ def _same_order(one: Any, other: Any) -> bool:
     return bool(np.all(climbs >= 0) or np.all(climbs <= 0))
 
 
-def with_target(table: Table, reading: Reading) -> Table:
-    """Return the rows whose target is known, and check that there is something to learn in them."""
+def with_target(table: Table, reading: Reading, classes: Collection[str] | None = None) -> Table:
+    """Return the rows whose target is known, and check that there is something to learn in them.
+
+    `classes` are the target's different cells, where the table is a part of a larger one.
+    """
     known = ~table.absent(reading.target)
     if reading.task == "regression":
         values = numbers_only(table, reading.target, reading.aim.dress)
@@ -204,9 +207,9 @@ def with_target(table: Table, reading: Reading) -> Table:
         raise InputError(lesson(table.path, "wants at least 10 rows to learn from and to test on", got))
     cells = as_words(table.found(reading.target))
     if reading.task == "classification":
-        different: Collection[Any] = set(labels(cells.words))
+        different: Collection[Any] = classes or set(labels(cells.words))
     else:
-        different = np.unique(numbers_only(table, reading.target, reading.aim.dress))
+        different = classes or np.unique(numbers_only(table, reading.target, reading.aim.dress))
     if len(different) < 2:
         what = "one class only" if reading.task == "classification" else "one value only"
         got = f"{reading.target!r} is {labels(cells.words[:1])[0]!r} in every row"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.data.dataset import Subset
-from clearprop.errors import lesson
+from clearprop.errors import InputError, lesson
 
 
 def split_indices(
@@ -143,6 +143,42 @@ def whole_groups(groups: Any, seed: int | None = None) -> list[Any]:
     order = np.argsort(place, kind="stable")
     parts = np.split(order, np.cumsum(np.bincount(place, minlength=len(names)))[:-1])
     return [parts[i] for i in np.random.default_rng(seed).permutation(len(names))]
+
+
+def group_cuts(sizes: Any, validation: int, test: int, name: str) -> tuple[int, int]:
+    """Return how many of some groups, in their order, hold the rows to test, and those and to validate.
+
+    `sizes` are the groups' numbers of rows, `name` is what they are called. Raises InputError where no group
+    is left to learn from.
+
+    >>> group_cuts(np.array([4, 4, 4, 4]), validation=2, test=3, name="patient")
+    (1, 2)
+    """
+    ends = np.cumsum(sizes)
+    cuts = [int(np.searchsorted(ends, wanted)) + 1 if wanted else 0 for wanted in (test, test + validation)]
+    cuts[1] = max(cuts[1], cuts[0] + bool(validation))
+    if cuts[1] >= len(sizes):
+        got, hint = f"{len(sizes)} groups in {name!r}", "smaller --test-split and --validation-split"
+        raise InputError(lesson("--group", "wants more groups than are held out", got, hint=hint))
+    return cuts[0], cuts[1]
+
+
+def group_folds(sizes: Any, count: int) -> Any:
+    """Return the fold of each group, the largest first, each to the fold of fewest rows.
+
+    Raises InputError for fewer groups than folds.
+
+    >>> group_folds(np.array([1, 5, 3, 1]), 2)
+    array([1, 0, 1, 1])
+    """
+    if len(sizes) < count:
+        got = f"{len(sizes)} groups"
+        raise InputError(lesson(f"--folds {count}", "wants a group or more for each fold", got))
+    fold, rows = np.empty(len(sizes), int), np.zeros(count)
+    for group in np.argsort(-np.asarray(sizes), kind="stable").tolist():
+        fold[group] = rows.argmin()
+        rows[fold[group]] += sizes[group]
+    return fold
 
 
 def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None) -> list[Subset]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from clearprop.data.blocks import BlockFile
 from clearprop.data.cells import Numbers, Words, as_number
 from clearprop.data.columns import Category, Column, Number, categories, category_of, encode, learn_columns
+from clearprop.data.divisions import ByLine, Division, FoldByLine, Groups, chance, latest
 from clearprop.data.goals import MEASURED_BY_HALF, Classes, Target, learn_target
 from clearprop.data.inspection import Reading, inspect, left_out, missing_words, with_target
 from clearprop.data.reading.blocks import expected_rows, read_blocks
@@ -35,7 +36,40 @@ MOST_CLASSES = 10_000
 """So many different numbers of a target are counted, in case they are classes."""
 
 HELD_OUT = 100_000
-"""So many rows at most are held out to validate, and to test: they are kept in memory."""
+"""So many rows are held out to validate, and to test, and twice as many at most: they are kept in memory."""
+
+
+class Drawn:
+    """Rows drawn by chance from pieces: all of few, else from `most` to twice as many."""
+
+    share: float
+    seen: int
+
+    def __init__(self, most: int) -> None:
+        self.most, self.pieces, self.share, self.seen = most, list[Table](), 1.0, 0
+
+    def add(self, block: Table) -> None:
+        """Draw from some more rows."""
+        self.seen += len(block)
+        self.pieces.append(block.rows(np.flatnonzero(chance(block.lines) < self.share)))
+        while sum(map(len, self.pieces)) > 2 * self.most:
+            self._thin()
+
+    def _thin(self) -> None:
+        """Keep half of the rows, the same half whatever the pieces are."""
+        self.share /= 2
+        whole = self.table()
+        self.pieces = [whole.rows(np.flatnonzero(chance(whole.lines) < self.share))]
+
+    def table(self) -> Table:
+        """Return the rows that were drawn."""
+        return stacked(self.pieces)
+
+    def said(self, purpose: str) -> list[str]:
+        """Return what is to be said where not all rows were kept."""
+        kept = sum(map(len, self.pieces))
+        told = f"of {self.seen:,} rows {purpose} {kept:,} are kept, drawn by chance: they stay in memory"
+        return [told] if self.share < 1 else []
 
 
 @dataclass
@@ -79,16 +113,16 @@ class Statistics:
     sums: dict[str, Sums] = field(default_factory=dict)
     counts: dict[str, Counter[str | None]] = field(default_factory=dict)
     kinds: dict[str, set[type]] = field(default_factory=dict)
-    sample: list[Table] = field(default_factory=list)
-    share: float = 1.0
+    sample: Drawn = field(default_factory=lambda: Drawn(SAMPLE))
     labels: Counter[str | None] = field(default_factory=Counter)
     seen: int = 0
     missing: int = 0
     gaps: dict[str, None] = field(default_factory=dict)
     """Of all rows, how many there are, how many have no target, and the words that stand there instead."""
 
-    def see(self, block: Table, chance: Array) -> None:
-        """Take some training rows; `chance` has a number from 0 to 1 for each."""
+    def see(self, block: Table) -> None:
+        """Take some training rows."""
+        self.rows += len(block)
         for name, cells in block.cells.items():
             self.kinds.setdefault(name, set()).add(type(cells))
             if isinstance(cells, Numbers):
@@ -97,15 +131,11 @@ class Statistics:
                 MOST_DIFFERENT
             ):
                 counts.update(_counted(block, name))
-        self.sample.append(block.rows(np.flatnonzero(chance < self.share)))
-        if sum(map(len, self.sample)) > 2 * SAMPLE:
-            self.thin()
+        self.sample.add(block)
 
-    def thin(self) -> None:
-        """Keep half of the sample, the same half whatever the blocks are."""
-        whole, chances = stacked(self.sample), np.concatenate([_chance(t.lines) for t in self.sample])
-        self.share /= 2
-        self.sample = [whole.rows(np.flatnonzero(chances < self.share))]
+    def different(self) -> list[str]:
+        """Return the different cells of the target, of numbers the first of many."""
+        return [label for label in self.labels if label is not None]
 
 
 def _counted(block: Table, name: str) -> dict[str | None, int]:
@@ -113,12 +143,32 @@ def _counted(block: Table, name: str) -> dict[str | None, int]:
     return dict(zip(values, np.bincount(codes, minlength=len(values)).tolist(), strict=True))
 
 
-def _chance(lines: Array, salt: int = 1) -> Array:
-    """Return a number from 0 to 1 for each line, the same whenever the line is (splitmix64)."""
-    x = lines.astype(np.uint64) + np.uint64(salt * 0x9E3779B97F4A7C15 % 2**64)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray((x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64)
+class Pieces:
+    """A table to be gone through piece by piece, as often as it takes, some columns as they are written."""
+
+    def __init__(self, path: Any, rows: int, as_written: set[str], spelling: Mapping[str, Any]) -> None:
+        self.path, self.rows, self.as_written, self.spelling = path, rows, as_written, spelling
+
+    def __call__(self) -> Iterator[Table]:
+        """Give the pieces."""
+        for block in read_blocks(self.path, self.rows, **self.spelling):
+            block.verbatim(self.as_written & set(block.cells))
+            yield block
+
+    def known(self, target: str) -> Iterator[Table]:
+        """Give the rows whose target is known."""
+        for block in self():
+            block.found(target, "the target")
+            yield _where(block, ~block.absent(target))
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How columns and target are encoded: what was asked for beside the columns' kinds."""
+
+    loss: str = "mse"
+    levels: Sequence[float] = ()
+    robust: bool = False
 
 
 @dataclass
@@ -138,9 +188,10 @@ class TableStream:
     validation: Table
     test: Table
     rows: tuple[int, int, int]
-    blocks: Any
-    shares: tuple[float, float]
-    seed: int
+    blocks: Pieces
+    division: Division
+    manner: Manner
+    groups: Groups | None = None
     counts: Array | None = None
     """Of a target of classes, once the rows were written: how many of those to learn from each has."""
 
@@ -161,10 +212,8 @@ class TableStream:
         kinds += [] if weights is None else [((), np.float32)]
         counts = np.zeros(classes, np.int64)
         with BlockFile.writing(path, *kinds) as file:
-            for block in self.blocks():
-                known = ~block.absent(self.target.name)
-                training = _parts(block.lines, self.shares, self.seed) == 0
-                part = block.rows(np.flatnonzero(known & training))
+            for known in self.blocks.known(self.target.name):
+                part = known.rows(np.flatnonzero(self.division.parts(known) == 0))
                 if len(part):
                     for look in watch:
                         look(part)
@@ -174,6 +223,26 @@ class TableStream:
                     file.add(encode(part, self.columns), targets, *weighed)
         self.counts = counts if classes else None
         return BlockFile(path, *kinds)
+
+    def folds(self, count: int, validation: float, seed: int) -> Iterator[TableStream]:
+        """Give the table divided anew so that each row, or whole group, is among those of one fold's test.
+
+        Each is gone through once more for its statistics. `validation` is the share of the other rows that
+        validates. Raises InputError for fewer groups than folds.
+        """
+        if self.groups is not None:
+            divisions: Iterator[Division] = self.groups.folds(count, validation, HELD_OUT, seed)
+        else:
+            share = min(validation, HELD_OUT / max(sum(self.rows), 1))
+            divisions = (FoldByLine(number, count, share, seed) for number in range(count))
+        for division in divisions:
+            yield self.divided(division)
+
+    def divided(self, division: Division) -> TableStream:
+        """Return the same table with other rows held out; it is gone through once more."""
+        reading = replace(self.reading, remarks=[])
+        found = _gathered(self.blocks, reading.target, division, lambda statistics: reading)
+        return _encoded(found, self.blocks, division, self.manner, self.groups)
 
 
 def stream_table(
@@ -185,9 +254,12 @@ def stream_table(
     seed: int = 0,
     task: str | None = None,
     columns: Mapping[str, str] | None = None,
+    many_classes: bool = False,
     loss: str = "mse",
     levels: Sequence[float] = (),
     robust: bool = False,
+    group: str | None = None,
+    time: str | None = None,
     block_rows: int = 1 << 16,
     watch: Callable[[Table], Any] | None = None,
     **spelling: Any,
@@ -196,86 +268,124 @@ def stream_table(
 
     What a column is and the medians come from a sample of the training rows; means, spreads and the counts of
     categories from all of them (of the target too, unless its `loss` is one that far numbers do not rule).
-    Whether a row is held out depends on its line and `seed` alone; at most `HELD_OUT` are, for each of the
-    two purposes. The table is gone through again where a column turns out to need its cells as they are
-    written. `watch` is given each piece of it. `spelling` is what `read_blocks` takes, the rest as
-    `clearprop train` has it. Raises InputError as these do.
+    Whether a row is held out depends on its line and `seed` alone; about `HELD_OUT` are at most, for each of
+    the two purposes. `group` names a column whose equal cells stay on one side, which are counted first;
+    `time` one that orders the rows, the latest of which are tested on: it is gone through twice more for
+    that, once to find them. So it is where a column turns out to need its cells as they are written.
+    `watch` is given each piece. `spelling` is what `read_blocks` takes, the rest as `clearprop train` has it.
+    Raises InputError as these do.
 
     >>> rows = "".join(f"{i % 7},{'ab'[i % 2]}\\n" for i in range(60))
     >>> stream = stream_table(("x,kind\\n" + rows).encode(), "kind")
     >>> stream.target.values, sum(stream.rows)
     (('a', 'b'), 60)
     """
-    refuse_texts("stream_table", robust=robust)
+    refuse_texts("stream_table", robust=robust, many_classes=many_classes)
     if is_read_once(path):
         wanted, got = "wants a file, which is read more than once", f"{path!s:.60} can be read once"
         raise InputError(lesson("stream_table(path)", wanted, got, hint="read_table, or a file of it"))
+    if group is not None and time is not None:
+        wanted = "divides the rows by groups or by time"
+        raise InputError(lesson("stream_table(group=, time=)", wanted, "both", hint="one of the two"))
     asked = dict(columns or {})
     as_written = {name for name, kind in asked.items() if kind in ("category", "text")}
-
-    def blocks() -> Iterator[Table]:
-        for block in read_blocks(path, block_rows, **spelling):
-            block.verbatim(as_written & set(block.cells))
-            yield block
-
+    pieces = Pieces(path, block_rows, as_written | ({group} if group is not None else set()), spelling)
     expected = expected_rows(path)
-    shares = min(validation, HELD_OUT / expected), min(test, HELD_OUT / expected)
-    while True:
-        statistics, held = _gathered(blocks(), target, shares, seed, watch)
-        sample = stacked(statistics.sample)
-        reading = inspect(sample, target, task=task, columns=asked, delimiter=sample.delimiter)
-        again = _to_be_read_again(statistics, reading) - as_written
-        if not again:
-            break
-        as_written |= again
-    sample = with_target(sample, reading)
-    if statistics.missing:
-        words = list(statistics.gaps)
-        reading.remarks.append(left_out(target, statistics.missing, statistics.seen, words))
-    learned = learn_columns(sample, reading, robust=robust)
-    encodings = [_refined(column, statistics, robust) for column in learned]
-    aim = _aim(reading, sample, statistics, loss, levels)
-    rows = statistics.rows, len(held[0]), len(held[1])
-    return TableStream(sample.path, reading, encodings, aim, sample, *held, rows, blocks, shares, seed)
+    division: Division = ByLine(min(validation, HELD_OUT / expected), min(test, HELD_OUT / expected), seed)
+    groups = None if group is None else Groups(group, pieces.known(target))
+    if groups is not None:
+        division = groups.divided(validation, test, HELD_OUT, seed)
+    settled: Reading | None = None
+
+    def find(statistics: Statistics) -> Reading:
+        if settled is not None:
+            return settled
+        sample = statistics.sample.table()
+        two = len(statistics.different()) == 2 and len(np.unique(sample.columns[target])) < 2
+        goal = "classification" if task is None and two else task  # one of them so rare that it was not drawn
+        return inspect(
+            sample, target, task=goal, columns=asked, many_classes=many_classes, delimiter=sample.delimiter
+        )
+
+    if time is not None:
+        settled = _gathered(pieces, target, division, find).reading
+        division = latest(pieces.known(target), settled, time, validation, test, HELD_OUT)
+    found = _gathered(pieces, target, division, find, watch)
+    return _encoded(found, pieces, division, Manner(loss, levels, robust), groups)
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """What one pass over a table found."""
+
+    statistics: Statistics
+    held: tuple[Drawn, Drawn]
+    reading: Reading
 
 
 def _gathered(
-    blocks: Iterator[Table],
+    pieces: Pieces,
     target: str,
-    shares: tuple[float, float],
-    seed: int,
-    watch: Callable[[Table], Any] | None,
-) -> tuple[Statistics, tuple[Table, Table]]:
-    """Return what one pass over the table finds, and the rows to validate and to test."""
-    statistics = Statistics(target)
-    held: tuple[list[Table], list[Table]] = [], []
-    for block in blocks:
-        block.found(target, "the target")
-        known = ~block.absent(target)
-        if watch is not None:
-            watch(block.rows(np.flatnonzero(known)))
-        statistics.seen += len(block)
-        statistics.missing += int((~known).sum())
-        statistics.gaps |= dict.fromkeys(missing_words(block, target))
-        part = _parts(block.lines, shares, seed)
-        cells = block.found(target)
-        if isinstance(cells, Words):
-            statistics.labels.update(_counted(block, target))
-        elif isinstance(cells, Numbers) and len(statistics.labels) <= MOST_CLASSES:
-            different = np.unique(block.known(cells.values)[known])[: MOST_CLASSES + 1]
-            statistics.labels.update(labels(Numbers(different).cells()))
-        learned = block.rows(np.flatnonzero(known & (part == 0)))
-        statistics.rows += len(learned)
-        statistics.see(learned, _chance(learned.lines))
-        for number, tables in enumerate(held, start=1):
-            tables.append(block.rows(np.flatnonzero(known & (part == number))))
-    return statistics, (stacked(held[0]), stacked(held[1]))
+    division: Division,
+    find: Callable[[Statistics], Reading],
+    watch: Callable[[Table], Any] | None = None,
+) -> _Gathered:
+    """Go through a table, again where columns turn out to need their cells as they are written."""
+    while True:
+        statistics, held = Statistics(target), (Drawn(HELD_OUT), Drawn(HELD_OUT))
+        for block in pieces():
+            known = _noted(block, statistics)
+            if watch is not None:
+                watch(known)
+            part = division.parts(known)
+            statistics.see(known.rows(np.flatnonzero(part == 0)))
+            for number, drawn in enumerate(held, start=1):
+                drawn.add(known.rows(np.flatnonzero(part == number)))
+        reading = find(statistics)
+        again = _to_be_read_again(statistics, reading) - pieces.as_written
+        if not again:
+            return _Gathered(statistics, held, reading)
+        pieces.as_written |= again
 
 
-def _parts(lines: Array, shares: tuple[float, float], seed: int) -> Array:
-    """Return for each line 0, to learn from it, 1, to validate, or 2, to test."""
-    place = _chance(lines, seed + 2)
-    return np.where(place < shares[0], 1, np.where(place < shares[0] + shares[1], 2, 0))
+def _noted(block: Table, statistics: Statistics) -> Table:
+    """Take note of a piece's targets; return the rows that have one."""
+    target = statistics.target
+    cells, known = block.found(target, "the target"), ~block.absent(target)
+    statistics.seen += len(block)
+    statistics.missing += int((~known).sum())
+    statistics.gaps |= dict.fromkeys(missing_words(block, target))
+    if isinstance(cells, Words):
+        statistics.labels.update(_counted(block, target))
+    elif isinstance(cells, Numbers) and len(statistics.labels) <= MOST_CLASSES:
+        different = np.unique(block.known(cells.values)[known])[: MOST_CLASSES + 1]
+        statistics.labels.update(labels(Numbers(different).cells()))
+    return _where(block, known)
+
+
+def _where(block: Table, chosen: Array) -> Table:
+    return block if chosen.all() else block.rows(np.flatnonzero(chosen))
+
+
+def _encoded(
+    found: _Gathered, pieces: Pieces, division: Division, manner: Manner, groups: Groups | None
+) -> TableStream:
+    """Return the table with its encodings, learned from what one pass over it found."""
+    statistics, reading = found.statistics, found.reading
+    sample = with_target(statistics.sample.table(), reading, statistics.different())
+    if statistics.missing:
+        words = list(statistics.gaps)
+        reading.remarks.append(left_out(reading.target, statistics.missing, statistics.seen, words))
+    for drawn, purpose in zip(found.held, ("to validate", "to test on"), strict=True):
+        reading.remarks += drawn.said(purpose)
+    learned = learn_columns(sample, reading, robust=manner.robust)
+    encodings = [_refined(column, statistics, manner.robust) for column in learned]
+    aim = _aim(reading, sample, statistics, manner.loss, manner.levels)
+    held = found.held[0].table(), found.held[1].table()
+    rows = statistics.rows, len(held[0]), len(held[1])
+    return TableStream(
+        sample.path, reading, encodings, aim, sample, *held, rows, pieces, division, manner, groups
+    )
 
 
 def _to_be_read_again(statistics: Statistics, reading: Reading) -> set[str]:
@@ -316,7 +426,7 @@ def _aim(
     aim = learn_target(sample, reading, sample, loss=loss, levels=levels)
     name = reading.target
     if isinstance(aim, Classes):
-        known = [label for label in statistics.labels if label is not None]
+        known = statistics.different()
         numeric = all(as_number(label) is not None for label in known)
         return Classes(name, tuple(sorted(known, key=float if numeric else None)))
     if statistics.kinds[name] == {Numbers} and aim.dress.plain and loss not in MEASURED_BY_HALF:
