@@ -31,9 +31,23 @@ OPTIMIZERS = {
 }
 
 
+WEIGHTS = np.where(np.arange(ROWS) < 9, 0.0, RNG.uniform(0, 3, ROWS))
+OF_CLASSES = np.array([1.0, 5.0, 0.2])
+WEIGHED = {
+    "rows": lambda: {"sample_weight": WEIGHTS},
+    "balanced": lambda: {"class_weight": "balanced"},
+    "both": lambda: {"sample_weight": WEIGHTS, "class_weight": {0: 1.0, 1: 5.0}},
+    "own": lambda: {"loss": nn.CrossEntropyLoss(weight=OF_CLASSES, label_smoothing=0.1)},
+    "ignored": lambda: {"loss": nn.CrossEntropyLoss(ignore_index=1)},
+    "gathered": lambda: {"accumulate": 3},
+    "gathered-rows": lambda: {"accumulate": 3, "sample_weight": WEIGHTS},
+}
+
+
 def fitted(kind="plain", optimizer="adam", parallel=None, compile=False, **options):
     """A run of 44 rows in batches of 12: the last one, of 8, is cut by 2 and 4; by 3 it would not be."""
     model = network(kind)
+    options = WEIGHED.get(kind, dict)() | options
     given = {"epochs": 3, "batch_size": 12, "seed": 1, "progress": False} | options
     history = train.fit(
         model,
@@ -90,6 +104,41 @@ def ops(world):
     return {"value": float(value), "gradients": whole, "compiled": compiled}
 
 
+def started(world):
+    """The same by starts and waits, and in which order a compiled step takes them."""
+    from clearprop import parallel
+
+    log = []
+    begin, finish = world.begin, world.finish
+    world.begin = lambda x, how="sum": log.append(f"begin {how}") or begin(x, how)
+    world.finish = lambda ticket: log.append(f"finish {world.begun[ticket].how}") or finish(ticket)
+    x = clearprop.Tensor(np.arange(3.0) + world.rank)
+
+    def f(x):
+        summed, first, rows = x * x, x * 1.0, x * 2
+        tickets = (
+            parallel.begin_all_reduce(summed),
+            parallel.begin_broadcast(first),
+            parallel.begin_all_gather(rows),
+        )
+        between = (np.sin(x) ** 2).sum()
+        return (
+            between
+            + (parallel.finish_all_gather(tickets[2], rows) ** 2).sum()
+            + (parallel.finish_broadcast(tickets[1], first) ** 3).sum()
+            + (parallel.finish_all_reduce(tickets[0], summed) * np.array([1.0, 2.0, 3.0])).sum()
+        )
+
+    both = clearprop.value_and_grad(f)
+    value, gradient = both(x.value)
+    step = clearprop.compile(both)
+    again = [step(x.value) for _ in range(4)][-1]
+    whole = world.gather(np.asarray(gradient)[None]).tolist()
+    compiled = world.gather(np.asarray(again[1])[None]).tolist()
+    values = world.gather(np.array([float(value), float(np.asarray(again[0]))])[None]).tolist()
+    return {"values": values, "gradients": whole, "compiled": compiled, "order": log[-6:]}
+
+
 def main():
     what, folder = sys.argv[1], Path(sys.argv[2])
     size = int(sys.argv[2]) if sys.argv[2].isdigit() else 12
@@ -100,6 +149,11 @@ def main():
     world = parallel.world(timeout=4)
     if what == "ops":
         return ops(world)
+    if what == "started":
+        return started(world)
+    if what == "begun apart":
+        world.place = world.rank
+        return world.finish(world.begin(np.ones(2), folder.name)).tolist()
     if what == "fit":
         found = {}
         for kind in sys.argv[3:]:
@@ -123,7 +177,7 @@ def main():
         X[0] += world.rank
         return fitted(parallel=world)
     if what == "weights":
-        return fitted(parallel=world, loss=nn.CrossEntropyLoss(weight=np.array([1.0, 2.0, 3.0])))
+        return fitted(parallel=world, loss=nn.BCEWithLogitsLoss(weight=np.array([1.0, 2.0, 3.0])))
     if what == "sum":
         return fitted(parallel=world, loss=lambda z, y: nn.functional.cross_entropy(z, y, reduction="sum"))
     if what == "term":

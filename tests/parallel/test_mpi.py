@@ -76,6 +76,18 @@ def test_batches_of_any_size_are_cut(n, how, size):
     close(found["norm adam"], wanted["norm adam"])
 
 
+WEIGHED = ["rows", "balanced", "both", "own", "ignored", "gathered", "gathered-rows"]
+
+
+@pytest.mark.parametrize(("n", "how"), [(2, "compiled"), (3, "eager")])
+def test_weights_of_rows_and_classes_and_several_batches_a_step_are_those_of_one_process(n, how):
+    wanted = told(1, "alone", 12, *(f"{kind} adam" for kind in WEIGHED))
+    found = told(n, "fit", 12, *(f"{kind} adam {how}" for kind in WEIGHED))
+
+    for kind in WEIGHED:
+        close(found[f"{kind} adam"], wanted[f"{kind} adam"], rtol=1e-8)
+
+
 def test_one_row_has_no_spread_in_several_processes_either():
     error = run(2, "fit", 43, "norm adam eager", status=1).stderr
 
@@ -110,7 +122,7 @@ def test_gradients_are_sent_off_while_the_backward_pass_goes_on(monkeypatch):
     before = [p.value for p in model.parameters()]
     x, y = np.ones((6, 4)), np.arange(6) % 2
     step = processes.shared_step(model, nn.CrossEntropyLoss(), optimizer, optimizer.step)
-    step(x, y, np.array([1.0, 1.0]), np.empty((0, 6)))
+    step(x, y, np.array([1.0, 1.0, 1.0, 1.0]), np.empty((0, 6)))
 
     # of 2, 6 and 3 numbers a bucket of 300 is filled by 300 more: it is off before the first layer's turn
     assert [what[0] for what in world.log] == ["begin", "first layer", "begin", "finish", "finish"]
@@ -140,6 +152,25 @@ def test_what_processes_tell_each_other_is_differentiated():
     np.testing.assert_allclose(np.ravel(found["gradients"]), wanted, rtol=1e-12)
     np.testing.assert_allclose(np.ravel(found["compiled"]), wanted, rtol=1e-12)
     assert 2 * found["value"] == pytest.approx(float(total(np.concatenate(xs))))
+
+
+def test_arrays_of_the_first_and_rows_of_all_are_on_their_way_while_others_are_computed():
+    found = told(2, "started", ".")
+    w, xs = np.array([1.0, 2.0, 3.0]), [np.arange(3.0), np.arange(3.0) + 1]
+
+    def total(x):  # of both processes
+        both = [x[:3], x[3:]]
+        shared = sum((b * b * w).sum() for b in both) + (both[0] ** 3).sum() + 4 * (x**2).sum()
+        return (np.sin(x) ** 2).sum() + 2 * shared
+
+    wanted = clearprop.grad(total)(np.concatenate(xs))
+    np.testing.assert_allclose(np.ravel(found["gradients"]), wanted, rtol=1e-12)
+    np.testing.assert_allclose(np.ravel(found["compiled"]), wanted, rtol=1e-12)
+    eager, compiled = np.transpose(found["values"])
+    assert eager.sum() == pytest.approx(float(total(np.concatenate(xs))))
+    np.testing.assert_allclose(compiled, eager)
+    kinds = ["sum", "first", "gather"]
+    assert found["order"] == [f"begin {k}" for k in kinds] + [f"finish {k}" for k in kinds[::-1]]
 
 
 def test_checkpoints_are_written_once_and_resumed_by_another_number(tmp_path):
@@ -176,7 +207,7 @@ REFUSED = {
     "hang": (1, ["did not arrive: rank 1"]),
     "apart": (1, ["the processes are at different places of the program"]),
     "data": (1, ["wants the same batches in every process"]),
-    "weights": (1, ["wants a loss that is the mean over rows", "with weights"]),
+    "weights": (1, ["wants a loss that is the mean over rows", "with weights of entries"]),
     "sum": (1, ["wants a loss that is the mean over rows"]),
 }
 
@@ -188,6 +219,13 @@ def test_a_process_that_is_lost_or_does_something_else_stops_all(what, tmp_path)
 
     for text in said:
         assert text in error
+
+
+@pytest.mark.parametrize("how", ["sum", "first", "gather"])
+def test_what_is_begun_at_different_places_stops_all(how):
+    error = run(2, "begun apart", how, status=1).stderr
+
+    assert "the processes are at different places of the program" in error
 
 
 def test_a_world_of_one_by_mistake_is_refused_with_the_line_that_was_meant():
@@ -229,6 +267,22 @@ def test_the_command_by_processes_is_the_command(tmp_path):
     np.testing.assert_array_equal(tables[1], tables[2])
     assert done.stdout.count("test accuracy") == 1
     assert started.stdout == done.stdout
+
+
+def test_the_command_weighs_classes_and_rows_in_several_processes(tmp_path):
+    table = tmp_path / "t.csv"
+    rows = [f"{i % 7},{i % 3},{'ab'[i % 7 > 4]}" for i in range(120)]
+    table.write_text("x,w,kind\n" + "\n".join(rows) + "\n")
+    options = ["train", table, "--target", "kind", "--epochs", 3, "--dropout", 0, "--quiet"]
+    options += ["--class-weight", "balanced", "--sample-weight", "w"]
+    run(1, *options, "--output", tmp_path / "one", python=COMMAND)
+    run(1, *options, "--processes", 2, "--output", tmp_path / "two", python=COMMAND)
+    one, two = (
+        np.genfromtxt(tmp_path / name / "history.csv", delimiter=",", skip_header=1)[:, :4]
+        for name in ("one", "two")
+    )
+
+    np.testing.assert_allclose(two, one, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from clearprop.parallel.launcher import launched
 def several(args: argparse.Namespace, run: Callable[[], int]) -> int:
     """Run a command by several processes: start them, or be one of them; the first one prints and writes."""
     n = args.processes or launched()
-    alone = [name for name in ("folds", "seeds", "class_weight") if getattr(args, name, None) is not None]
+    alone = [name for name in ("folds", "seeds") if getattr(args, name, None) is not None]
     if alone:
         said = ", ".join("--" + name.replace("_", "-") for name in alone)
         raise InputError(lesson("--processes", "is not for what one process does by itself", said))

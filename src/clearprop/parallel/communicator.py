@@ -25,8 +25,9 @@ GRACE = 3.0  # seconds in which those that wait find each other when another doe
 
 
 class Begun(NamedTuple):
-    """A sum on its way: the request, both buffers, what is to come of them, the word that goes along."""
+    """Arrays on their way: how, the request, both buffers, what is to come, the word that goes along."""
 
+    how: str
     request: Any
     sent: Any
     total: Any
@@ -94,6 +95,11 @@ class Communicator:
         self.meet("share")
         return self.comm.bcast(thing, root=0)
 
+    def collect(self, thing: Any) -> list[Any]:
+        """Return what all processes have, in the order of their ranks, whatever it is."""
+        self.meet("collect")
+        return list(self.comm.allgather(thing))
+
     def same(self, *arrays: Any) -> bool:
         """Return whether all processes have the same bits."""
         number = 0
@@ -110,29 +116,44 @@ class Communicator:
         return tuple(bool(x) for x in found)
 
     # --- started now, waited for later ----------------------------------------------------------------------
-    def begin(self, x: Any) -> int:
-        """Send an array off, to be summed over the processes; return a ticket for `finish`.
+    def begin(self, x: Any, how: str = "sum") -> int:
+        """Send an array off; return a ticket for `finish`.
 
-        A word at its end says where this process is: nobody is waited for here to compare it.
+        `how` is "sum", over the processes, "first", for the first one's array, or "gather", for the rows of
+        all, which have equally many. A word at its end says where this process is: nobody is waited for here
+        to compare it.
         """
-        array = np.asarray(x)
-        wide = array.dtype if array.dtype != np.float16 else np.dtype(np.float32)
+        array = np.ascontiguousarray(x).reshape(np.shape(x))
         ticket = max(self.begun, default=-1) + 1
-        word = zlib.crc32(f"{self.place} {ticket} {array.shape}".encode()) % 4096
-        sent = np.append(array.reshape(-1), word).astype(wide)
-        total = np.empty_like(sent)
-        request = self.comm.Iallreduce(sent, total)
-        self.begun[ticket] = Begun(request, sent, total, array.shape, array.dtype, word)
+        word = zlib.crc32(f"{self.place} {ticket} {how} {array.shape}".encode()) % 4096
+        if how == "sum":
+            wide = array.dtype if array.dtype != np.float16 else np.dtype(np.float32)
+            sent = np.append(array.reshape(-1), word).astype(wide)
+            total = np.empty_like(sent)
+            request = self.comm.Iallreduce(sent, total)
+        else:
+            sent = np.frombuffer(array.tobytes() + word.to_bytes(8, "little"), np.uint8).copy()
+            total = sent if how == "first" else np.empty((self.size, len(sent)), np.uint8)
+            first = how == "first"
+            request = self.comm.Ibcast(total, root=0) if first else self.comm.Iallgather(sent, total)
+        self.begun[ticket] = Begun(how, request, sent, total, array.shape, array.dtype, word)
         return ticket
 
     def finish(self, ticket: int) -> Any:
-        """Return the sum that `begin` has started; RuntimeError where other processes sum something else."""
+        """Return what `begin` has started; RuntimeError where other processes do something else."""
         held = self.begun.pop(ticket)
-        what = f"the sum {ticket} of a step, {held.shape} {held.dtype}"
+        what = f"the {held.how} {ticket} of a step, {held.shape} {held.dtype}"
         self._wait(held.request, what)
-        if held.total[-1] != self.size * held.word:
+        if held.how == "sum":
+            if held.total[-1] != self.size * held.word:
+                self._apart(what)
+            return held.total[:-1].astype(held.dtype).reshape(held.shape)[()]
+        rows = held.total.reshape(-1, len(held.sent))
+        if (rows[:, -8:] != np.frombuffer(held.word.to_bytes(8, "little"), np.uint8)).any():
             self._apart(what)
-        return held.total[:-1].astype(held.dtype).reshape(held.shape)[()]
+        found = np.frombuffer(rows[:, :-8].tobytes(), held.dtype)
+        whole = held.shape if held.how == "first" else (self.size * held.shape[0], *held.shape[1:])
+        return found.reshape(whole)[()]
 
     # --- meeting --------------------------------------------------------------------------------------------
     def meet(self, what: str, array: Any = None) -> None:
@@ -271,8 +292,23 @@ def _to_the_first(g: Any, z: Any, x: Any) -> Any:
 @define("broadcast_first", "opaque", _to_the_first, facts=Facts(kinks=False))
 def broadcast(x: Any) -> Any:
     """The first process's array, in each process; the gradient is the sum of all, for the first."""
-    total = _worlds["world"].sum(x if _worlds["world"].first else np.zeros_like(x))
-    return total
+    return _worlds["world"].finish(_worlds["world"].begin(x, "first"))
+
+
+@define("begin_broadcast", "opaque", None, facts=Facts(kinks=False))
+def begin_broadcast(x: Any) -> Any:
+    """Start to send the first process's array to all; return a ticket for `finish_broadcast`."""
+    return np.array(_worlds["world"].begin(x, "first"))
+
+
+def _finished_first(g: Any, z: Any, ticket: Any, x: Any) -> Any:
+    return _to_the_first(g, z, x)
+
+
+@define("finish_broadcast", "opaque", None, _finished_first, facts=Facts(kinks=False))
+def finish_broadcast(ticket: Any, x: Any) -> Any:
+    """The first process's array, which was begun with `x`; gradients pass as those of `broadcast` do."""
+    return _worlds["world"].finish(int(ticket))
 
 
 def _own_rows(g: Any, z: Any, x: Any) -> Any:
@@ -284,3 +320,19 @@ def _own_rows(g: Any, z: Any, x: Any) -> Any:
 def all_gather(x: Any) -> Any:
     """The rows of all processes, in the order of their ranks; each is sent the sum for its own."""
     return _worlds["world"].gather(x)
+
+
+@define("begin_all_gather", "opaque", None, facts=Facts(kinks=False))
+def begin_all_gather(x: Any) -> Any:
+    """Start to gather the rows of all processes; return a ticket for `finish_all_gather`."""
+    return np.array(_worlds["world"].begin(x, "gather"))
+
+
+def _finished_rows(g: Any, z: Any, ticket: Any, x: Any) -> Any:
+    return _own_rows(g, z, x)
+
+
+@define("finish_all_gather", "opaque", None, _finished_rows, facts=Facts(kinks=False))
+def finish_all_gather(ticket: Any, x: Any) -> Any:
+    """The rows of all, which were begun with `x`; gradients pass to `x` as those of `all_gather` do."""
+    return _worlds["world"].finish(int(ticket))

@@ -145,7 +145,7 @@ def fit(
         accumulate=accumulate, validate_every=validate_every, max_time=max_time, clip_norm=clip_norm
     )
     trained_loss, weighted = given.weighted_by(model, loss, data, sample_weight, class_weight)
-    group = Processes(parallel, model, optimizer, trained_loss, accumulate) if parallel else None
+    group = Processes(parallel, model, optimizer, trained_loss) if parallel else None
     loader = given.loader_of(weighted, batch_size, seed)
     # The metrics' look at the data draws nothing from the loader: they do not change what is learned.
     held_out = validation is not None
@@ -309,7 +309,7 @@ class _Pass:
             raise _NotFinite(*batches[-1])
         self.good.confirm()
         self.average.step_done()
-        rows = sum(rows_of(x) for x, _ in batches)
+        rows = sum(rows_of(x) for x, _ in batches) if self.group is None else self.step.rows
         run.partial = run.partial[0] + run.loss * rows, run.partial[1] + rows
         _tell(self.watchers, "step_done", run)
         if self.look is not None and run.step // self.look[0] > (run.step - len(batches)) // self.look[0]:

@@ -73,20 +73,41 @@ class Weighted:
 
     def __call__(self, outputs: Any, targets: Any) -> Any:
         """Return the weighted mean of the rows' losses."""
-        weights: Any = None
-        if self.rows:
-            targets, weights = targets
-        losses = self.loss(outputs, targets)
-        counts = _counts(getattr(self.loss, "loss", self.loss), targets, losses.dtype)
+        losses = self.loss(outputs, targets[0] if self.rows else targets)
+        weights, counts = self._weigh(targets, losses.dtype)
         if losses.ndim > 1:
             losses = np.mean(losses, axis=tuple(range(1, losses.ndim)))
-            counts = None if counts is None else np.mean(counts, axis=tuple(range(1, counts.ndim)))
+        return np.sum(losses * weights) / np.maximum(np.sum(weights * counts), 1e-30)
+
+    def _weigh(self, targets: Any, dtype: Any) -> tuple[Any, Any]:
+        """Return the weight of each row, and how much it counts besides in the loss's own mean."""
+        weights: Any = np.ones((), dtype)
+        if self.rows:
+            targets, weights = targets
+        counts = _counts(getattr(self.loss, "loss", self.loss), targets, dtype)
+        if counts is None:
+            counts = np.ones(targets.shape[:1], dtype)
+        elif counts.ndim > 1:
+            counts = np.mean(counts, axis=tuple(range(1, counts.ndim)))
         if self.classes is not None:
-            table = Tensor(self.classes.astype(losses.dtype), requires_grad=False)
-            factor = np.take(table, targets, axis=0)
-            weights = factor if weights is None else weights * factor
-        total = np.sum(weights if counts is None else weights * counts)
-        return np.sum(losses * weights) / np.maximum(total, 1e-30)
+            table = Tensor(self.classes.astype(dtype), requires_grad=False)
+            weights = weights * np.take(table, targets, axis=0)
+        return weights, counts
+
+    def whole(self, targets: Any) -> float:
+        """Return sum(w), by which the weighted losses of these targets are divided."""
+        weights, counts = self._weigh(targets, np.dtype(np.float64))
+        return float(getattr(total := np.sum(weights * counts), "value", total))
+
+
+def divisible(loss: Any) -> Any:
+    """Return a loss that weighs what it is the mean over as Weighted: parts of a batch are joined by sum(w).
+
+    Other losses are returned as they are: the mean over equal rows.
+    """
+    inner = getattr(loss, "loss", loss)
+    weighs = isinstance(inner, nn.NLLLoss) and (inner.weight is not None or inner.ignore_index is not None)
+    return Weighted(loss) if weighs and not isinstance(loss, Weighted) else loss
 
 
 def _counts(loss: Any, targets: Any, dtype: Any) -> Any:
