@@ -344,14 +344,17 @@ def onnx_table() -> dict[str, tuple[list[str], list[str]]]:
     >>> "tanh" in onnx_table()["our ops, written"][0]
     True
     """
+    from clearprop.interop.onnx.control import CONTROL
     from clearprop.interop.onnx.operators import OPERATORS
 
-    written = sorted(name for name, op in ops.items() if op.facts.onnx is not None)
+    facts = {name: op.facts for name, op in ops.items()}
+    written = sorted(n for n, f in facts.items() if f.onnx is not None or f.repeats is not None)
+    read = {*OPERATORS, *CONTROL}
     found = {"our ops, written": (written, sorted(set(ops) - set(written)))}
     with contextlib.suppress(ImportError):
         schemas = importlib.import_module("onnx.defs").get_all_schemas()
         names = {s.name for s in schemas if s.domain == "" and not s.deprecated}
-        found["ONNX operators, read"] = (sorted(names & set(OPERATORS)), sorted(names - set(OPERATORS)))
+        found["ONNX operators, read"] = (sorted(names & read), sorted(names - read))
     return found
 
 

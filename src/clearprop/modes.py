@@ -30,6 +30,7 @@ class Observer:
     - `answers`: whether leaves may have other values for it than their own, so that `read` is asked;
     - `unrolls`: whether loops are run for it turn by turn, since it looks at single ops;
     - `rolls`: whether layers walk a sequence by `scan`, since the plan of a turn is for any length;
+    - `whole`: whether an attention is one formula however long it is, since it looks at the formula;
     - `batches`: the `vmap`s that the call is inside of, the outermost first.
     """
 
@@ -39,6 +40,7 @@ class Observer:
     answers: bool = False
     unrolls: bool = False
     rolls: bool = False
+    whole: bool = False
     batches: tuple[Any, ...] = ()
 
     def __init__(self, *, remembers: bool | None = None) -> None:
@@ -70,6 +72,12 @@ class Observer:
 
     def finished(self, output: Tensor, nodes: list[Tensor]) -> None:
         """Look at a backward pass that has ended."""
+
+    def chose(self, decided: Any, yes: list[Any], no: list[Any], chosen: list[Any]) -> None:
+        """Look at the results of two branches, and what `np.where` has chosen of them."""
+
+    def attended(self, given: tuple[Any, ...], scale: float, causal: bool, result: Any) -> None:
+        """Look at an attention of (queries, keys, values, mask or None) without dropout."""
 
     def python_value(self, tensor: Tensor, asked: str) -> None:
         """Object, by raising, to a Tensor being turned into a Python value (`asked` says how)."""

@@ -480,7 +480,7 @@ RIGHT = 1337  # of 1,884, those whose operators and dtypes are known; no other i
 
 REFUSED = {
     "fused from others, which are read where a file writes them out": (
-        "Attention LinearAttention ai.onnx.preview.FlexAttention CausalConvWithState RotaryEmbedding SwiGLU "
+        "LinearAttention ai.onnx.preview.FlexAttention CausalConvWithState RotaryEmbedding SwiGLU "
         "TensorScatter CenterCropPad AffineGrid BlackmanWindow HammingWindow HannWindow"
     ),
     "whole numbers in place of floats: nothing to train": (

@@ -87,7 +87,11 @@ def cond(condition: Any, on_true: Callable[..., Any], on_false: Callable[..., An
     if kinds[0] != kinds[1]:
         wanted = "wants two branches that return the same form, shapes and dtypes"
         raise TypeError(lesson("cond(condition, ...)", wanted, f"{kinds[0]} and {kinds[1]}"))
-    return tree.rebuilt(yes, list(map(_of_dtype(decided), arrays(yes), arrays(no))))
+    both = arrays(yes), arrays(no)
+    chosen = list(map(_of_dtype(decided), *both))
+    if mode.observer is not None:
+        mode.observer.chose(decided, *both, chosen)
+    return tree.rebuilt(yes, chosen)
 
 
 def _of_dtype(decided: Any) -> Callable[[Any, Any], Any]:

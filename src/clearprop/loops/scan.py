@@ -339,10 +339,10 @@ def scan(
     It is the loop `for x in xs`, whose body is run once, to write down what it does, and then as often as
     `xs` is long: recording and compiling take the same time for every length. `carry`, `xs` and `y` are
     arrays, or tuples, lists and dicts of them, or None; the carry keeps its shapes and dtypes. Tensors that
-    the body reaches by name (weights) receive gradients, to any order. Under `vmap`, `watch` and `save_onnx`
-    it runs turn by turn, as a loop in Python. What is drawn inside is drawn anew for
-    every turn. Without `xs`, `length` says how many turns there are; `reverse` begins at the last entry, and
-    outputs stay beside their entries.
+    the body reaches by name (weights) receive gradients, to any order. Under `vmap` and `watch` it runs turn
+    by turn, as a loop in Python. What is drawn inside is drawn anew for every turn.
+    Without `xs`, `length` says how many turns there are; `reverse` begins at the last entry, and outputs stay
+    beside their entries.
 
     Where `mask`, (length,) or (length, n) with the rows of the carry, is false, the carry stays as it is and
     outputs are 0. With `checkpoint` about sqrt(length) carries are kept for the backward pass instead of all,

@@ -208,6 +208,19 @@ def _slice(part: slice, axis: int, starts: Any, ends: Any, axes: Any, steps: Any
     steps.append(step)
 
 
+def _repeat(g: Any, node: Any, x: str) -> Any:
+    """Each entry beside copies of itself: a new axis behind that of the entries, as long as they are many."""
+    axis, value = node.attrs["axis"], node.values[0]
+    if axis is None:
+        x, at = g.node("Reshape", x, g.whole((-1,))), 0
+    else:
+        at = axis % np.ndim(value)
+    after = 1 if axis is None else np.ndim(value) - at
+    wide = g.node("Unsqueeze", x, g.whole((at + 1,)))
+    wide = g.node("Tile", wide, g.whole((*(1,) * (at + 1), node.attrs["repeats"], *(1,) * (after - 1))))
+    return g.node("Reshape", wide, g.new_shape(node.value.shape))
+
+
 # --- windows ----------------------------------------------------------------------------------------------------
 def _frame(frame: Any) -> dict[str, Any]:
     margins = [a for a, _ in frame.margins] + [b for _, b in frame.margins]
@@ -359,7 +372,7 @@ WRITERS: dict[str, Write] = {
     **dict.fromkeys(("transpose", "swapaxes", "moveaxis"), _turned), **dict.fromkeys(("astype", "truncate"), _cast),
     **dict.fromkeys(("logical_not", "invert"), _not), "not_equal": _unequal, "all": _deciding("ReduceMin"), "any": _deciding("ReduceMax"),
     "argmax": _picking("ArgMax"), "argmin": _picking("ArgMin"), "var": _variance, "std": _deviation, "softmax": _along("Softmax"),
-    "log_softmax": _along("LogSoftmax"), "cumsum": _running, "broadcast_to": _expand, "flip": _flip, "concatenate": _concatenate, "stack": _stack,
+    "log_softmax": _along("LogSoftmax"), "cumsum": _running, "broadcast_to": _expand, "repeat": _repeat, "flip": _flip, "concatenate": _concatenate, "stack": _stack,
     "pad": _pad, "getitem": _getitem, "convolution": _convolution, "transposed_convolution": _transposed_convolution, "window_max": _window_max,
     "window_sum": _window_sum, "where": _where, "round": _round, "einsum": _einsum, "isinf": _infinite, "isfinite": _finite,
 }

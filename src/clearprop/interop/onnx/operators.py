@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.interop.onnx.attention import attention
 from clearprop.interop.onnx.resizing import RESIZING
 from clearprop.interop.onnx.sequences import RECURRENT
 from clearprop.nn import functional as F
@@ -706,6 +707,6 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Scatter": _scattering(_elements), "ScatterND": _scattering(_rows), "Range": _range, "ConstantOfShape": _of_shape, "Constant": _constant, "Cast": _cast, "CastLike": _cast_like,
     "EyeLike": _eye, "Einsum": _einsum, "PRelu": _prelu, "Gelu": _gelu, "HardSigmoid": _hard_sigmoid, "Shrink": _shrink, "Selu": _selu, "Elu": _elu, "Celu": _celu,
     "LeakyRelu": lambda a, x: F.leaky_relu(x, a.get("alpha", 0.01)), "ThresholdedRelu": _thresholded, "IsInf": _is_inf, "MeanVarianceNormalization": _variance,
-    **RECURRENT, **RESIZING, "BitShift": _shift, "Compress": _compress, "NonZero": _nonzero, "ReverseSequence": _reverse, "Swish": lambda a, x: x * ops["sigmoid"](a.get("alpha", 1.0) * x),
+    **RECURRENT, **RESIZING, "Attention": attention, "BitShift": _shift, "Compress": _compress, "NonZero": _nonzero, "ReverseSequence": _reverse, "Swish": lambda a, x: x * ops["sigmoid"](a.get("alpha", 1.0) * x),
 }
 # fmt: on

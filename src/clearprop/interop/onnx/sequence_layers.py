@@ -130,31 +130,43 @@ class Listening:
         if plain and len(given) in (1, 1 + m.states) and not m.proj_size and _held(m, given):
             self.calls.append((m, given, tree.leaves(output)))
 
-    def found(self, order: list[Tensor]) -> list[SequenceCall]:
+    def found(self, users: dict[int, list[Any]]) -> list[SequenceCall]:
         """Return the calls of which nothing is seen outside but their results."""
-        users: dict[int, list[Tensor]] = {}
-        for n in order:
-            for x in n.inputs if n.op is not None else ():
-                users.setdefault(id(x), []).append(n)
         whole = []
         for m, given, results in self.calls:
-            outs, known = {id(z) for z in results}, {id(x) for x in given}
-            inside = {id(n): n for n in _between(results, known)}
-            hidden = [n for n in inside.values() if id(n) not in outs]
-            seen = [u for n in hidden for u in users.get(id(n), ()) if id(u) not in inside]
-            if not seen and all(isinstance(z, Tensor) and z.op is not None for z in results):
+            hidden = between(results, given, users)
+            if hidden is not None:
                 whole.append(SequenceCall(m, given, results, hidden))
         return whole
 
 
-def _between(results: list[Any], known: set[int]) -> list[Tensor]:
-    """Return the computed nodes that lead from what was given to the results."""
-    found: dict[int, Tensor] = {}
-    rest = [z for z in results if isinstance(z, Tensor)]
+def users_of(order: list[Tensor], outputs: list[Tensor]) -> dict[int, list[Any]]:
+    """Return by the identity of each node those that were computed from it; None is whoever called."""
+    users: dict[int, list[Any]] = {}
+    for n in order:
+        for x in n.inputs if n.op is not None else ():
+            users.setdefault(id(x), []).append(n)
+    for z in outputs:
+        users.setdefault(id(z), []).append(None)
+    return users
+
+
+def between(results: list[Any], given: list[Any], users: dict[int, list[Any]]) -> list[Tensor] | None:
+    """Return the computed nodes that lead from what was given to the results.
+
+    None where one of them is used elsewhere, or where a result is none that was computed.
+    """
+    if not all(isinstance(z, Tensor) and z.op is not None for z in results):
+        return None
+    known, found = {id(x) for x in given}, dict[int, Tensor]()
+    rest = list(results)
     while rest:
         n = rest.pop()
         if id(n) in found or id(n) in known or n.op is None:
             continue
         found[id(n)] = n
         rest += [x for x in n.inputs if isinstance(x, Tensor)]
-    return list(found.values())
+    outs = {id(z) for z in results}
+    hidden = [n for n in found.values() if id(n) not in outs]
+    seen = any(id(u) not in found for n in hidden for u in users.get(id(n), ()))
+    return None if seen else hidden

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ class Writer:
         self.second: Any = None  # the value of the current node in the second recording
         self._constants: dict[Any, str] = {}
         self.layers: dict[tuple[int, int], list[str]] = {}  # the arrays of a recurrent module's layers
+        self.pieces: dict[str, dict[tuple[int, int], str]] = {}  # what lies where in a loop's flat result
         self._count = 0
 
     def name(self, word: str) -> str:
@@ -62,6 +64,25 @@ class Writer:
         output = self.name(kind.lower())
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [output], **attributes))
         return output
+
+    def graph(self, write: Callable[[], tuple[list[Any], list[Any]]]) -> Any:
+        """Return a graph of its own, of the operators that `write()` makes; it returns inputs and outputs.
+
+        Arrays and what is computed outside are seen inside by their names.
+        """
+        around, self.nodes = self.nodes, []
+        try:
+            inputs, outputs = write()
+            return self.onnx.helper.make_graph(self.nodes, self.name("graph"), inputs, outputs)
+        finally:
+            self.nodes = around
+
+    def info(self, name: str, dtype: np.dtype[Any], mine: Any, theirs: Any) -> Any:
+        """Return what is said of an array: its dtype, and its shape where both recordings agree."""
+        shape = [a if a == b else None for a, b in zip(mine, theirs, strict=True)]
+        code = self.onnx.helper.np_dtype_to_tensor_dtype(dtype)
+        self.dtypes[name] = dtype
+        return self.onnx.helper.make_tensor_value_info(name, code, shape)
 
     def array(self, name: str, value: Any) -> str:
         """Write an array under a name of its own."""

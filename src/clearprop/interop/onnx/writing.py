@@ -13,24 +13,16 @@ from clearprop import marks, nn
 from clearprop.errors import lesson
 from clearprop.files import whole_file
 from clearprop.graph import topological_order
+from clearprop.interop.onnx.attention import Attended, attention_calls
+from clearprop.interop.onnx.flow import Choice, Choices, Recorded, as_beside, write_op
 from clearprop.interop.onnx.layers import layer_of
-from clearprop.interop.onnx.sequence_layers import Listening
+from clearprop.interop.onnx.sequence_layers import Listening, users_of
 from clearprop.interop.onnx.writer import Batch, Writer
 from clearprop.modes import Observer, observed
 from clearprop.rows import LENGTHS, lengths, with_rows
 from clearprop.tensor import Tensor
 
 OPSET = 18
-
-
-@dataclass
-class Recorded:
-    """A node as it was computed: what `Facts.onnx` is given."""
-
-    op: str
-    value: Any
-    values: Any
-    attrs: dict[str, Any]
 
 
 def save_onnx(
@@ -112,7 +104,7 @@ class _Making:
         model = _model(self.onnx, writer, self.names, first, second, outputs, self.opset)
         return model, sum(float(node.size) for node in _ordered(first[1]) if node.op is not None)
 
-    def run(self, n: int | None) -> tuple[list[Tensor], list[Tensor]]:
+    def run(self, n: int | None) -> Run:
         """Run the function, with n rows of its examples if a number is given."""
         return _run(self.f, self.arrays if n is None else with_rows(self.arrays, n))
 
@@ -154,15 +146,32 @@ def _in_common(mine: Any, theirs: Any) -> None:
 
 
 class _Looking(Observer):
-    """Who has nodes remember what they were computed from, and loops run turn by turn."""
+    """Who has nodes remember their inputs and layers be loops, and notes what is one operator."""
 
-    unrolls = True
+    remembers = rolls = whole = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choices: list[Choice] = []
+        self.attentions: list[Attended] = []
+
+    def attended(self, given: Any, scale: float, causal: bool, result: Any) -> None:
+        """Note an attention."""
+        self.attentions.append(Attended(given, scale, causal, result))
+
+    def chose(self, decided: Any, yes: list[Any], no: list[Any], chosen: list[Any]) -> None:
+        """Note the results of two branches and what was chosen of them."""
+        self.choices.append(Choice(decided, (yes, no), chosen))
 
 
-def _run(f: Callable[..., Any], arrays: list[Any]) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the inputs as leaves, and the outputs, whose nodes remember what they were computed from."""
+Run = tuple[list[Tensor], list[Tensor], _Looking]
+
+
+def _run(f: Callable[..., Any], arrays: list[Any]) -> Run:
+    """Return the inputs as leaves, the outputs, whose nodes remember their inputs, and who looked on."""
     leaves = [Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
-    with observed(_Looking(remembers=True)):
+    looking = _Looking()
+    with observed(looking):
         result = f(*leaves)
     outputs = _flat(result)
     if not outputs:
@@ -171,7 +180,7 @@ def _run(f: Callable[..., Any], arrays: list[Any]) -> tuple[list[Tensor], list[T
         if not isinstance(z, Tensor):
             wanted = "wants a function whose results depend on its inputs"
             raise TypeError(lesson("save_onnx(path, f, x)", wanted, type(z).__name__))
-    return leaves, outputs
+    return leaves, outputs, looking
 
 
 def _flat(result: Any) -> list[Any]:
@@ -193,60 +202,72 @@ class _Walk:
         self.known: dict[int, str] = {id(x): name for x, name in zip(first[0], names, strict=True)}
         for x, name in zip(first[0], names, strict=True):
             writer.dtypes[name] = x.dtype
-        self.repeated: dict[
-            int, list[Any]
-        ] = {}  # by node: for arrays as long as the batch, the row that they repeat
         self.of_owner = {id(t): name for name, t in self.owned.items()}
 
     def written(self) -> list[str]:
         order = _ordered(self.first[1])
-        twins = self._twins(order)
-        missing = sorted({n.op.name for n in order if n.op is not None and n.op.facts.onnx is None})
-        layers = layer_of(self.model, order) if self.model is not None else {}
-        sequences = {id(z): call for call in self.heard.found(order) for z in call.results}
-        inside = {id(n) for layer in (*layers.values(), *sequences.values()) for n in layer.hidden}
-        if missing and any(
-            n.op is not None
-            and n.op.facts.onnx is None
-            and id(n) not in inside | layers.keys() | sequences.keys()
-            for n in order
-        ):
+        self.twins = self._twins(order)
+        self.layers = layer_of(self.model, order) if self.model is not None else {}
+        users = users_of(order, self.first[1])
+        mine, theirs = (run[2].attentions for run in (self.first, self.second or self.first))
+        attended = attention_calls(mine, theirs, users, self.g.opset)
+        calls: list[Any] = [*self.heard.found(users), *attended]
+        self.sequences = {id(z): call for call in calls for z in call.results}
+        parts = (*self.layers.values(), *self.sequences.values())
+        self.inside = {id(n) for part in parts for n in part.hidden}
+        asked = [n for n in order if n.op is not None and id(n) not in self.inside]
+        asked = [n for n in asked if id(n) not in self.layers and id(n) not in self.sequences]
+        missing = sorted({name for n in asked for name in _without_operator(n)})
+        if missing:
             hint = "model.eval() for dropout, another formula for the rest"
             raise NotImplementedError(
                 lesson("save_onnx(path, f, x)", "these ops are not in ONNX", ", ".join(missing), hint=hint)
             )
-        for node in order:
-            if node.op is None or id(node) in inside or id(node) in self.known:
+        together = [call.results for call in calls]
+        self.choices = Choices(self.first[2].choices, order, self.first[1], together)
+        self._write(order, None)
+        return [self._name(z) for z in self.first[1]]
+
+    def _write(self, nodes: list[Tensor], branch: Any) -> None:
+        """Write the nodes that belong to a branch, or to none."""
+        for node in nodes:
+            if node.op is None or id(node) in self.inside or id(node) in self.known:
                 continue
-            self.g.second = twins.get(id(node))
-            if id(node) in sequences:
-                self.known |= sequences[id(node)].write(self.g, self._name, self.of_owner)
+            if self.choices.branch_of(node) != branch:
+                continue
+            twin = self.twins.get(id(node))
+            self.g.second = None if twin is None else twin._value
+            if id(node) in self.choices.of_result:
+                self.known |= self.choices.written(
+                    self.g, node, self._name, lambda inner: self._write(nodes, inner), self.twins
+                )
+                continue
+            if id(node) in self.sequences:
+                self.known |= self.sequences[id(node)].write(self.g, self._name, self.of_owner)
                 name = self.known[id(node)]
-            elif id(node) in layers:
-                layer = layers[id(node)]
+            elif id(node) in self.layers:
+                layer = self.layers[id(node)]
                 name = layer.write(self.g, self._name(layer.input), lambda t: self._name(t))
             else:
                 name = self._op(node)
             self.known[id(node)] = name
             self.g.dtypes[name] = node.dtype
-        return [self._name(z) for z in self.first[1]]
 
     def _op(self, node: Tensor) -> Any:
         assert node.op is not None
-        write: Any = node.op.facts.onnx
-        values = [np.asarray(v) if not isinstance(v, Tensor) else v._value for v in node.values]
         names = []
-        rows = self.repeated.get(id(node)) or [None] * len(node.inputs)
-        for x, v, row in zip(node.inputs, node.values, rows, strict=True):
+        twin = self.twins.get(id(node), node)
+        for x, y, v in zip(node.inputs, twin.inputs, node.values, strict=True):
             number = not isinstance(x, (Tensor, np.ndarray))  # gives way to the other's dtype
+            row = None if id(x) in self.known else _repeated(node, x, y)
             if row is not None:
-                twin, self.g.second = self.g.second, row[1]
+                second, self.g.second = self.g.second, row[1]
                 names.append(self.g.node("Expand", self.g.constant(row[0]), self.g.shape(np.shape(x))))
-                self.g.second = twin
+                self.g.second = second
                 self.g.dtypes[names[-1]] = x.dtype
             else:
-                names.append(self.g.constant(_as(v, node, node.values)) if number else self._name(x))
-        return write(self.g, Recorded(node.op.name, np.asarray(node._value), values, node.attrs), *names)
+                names.append(self.g.constant(as_beside(v, node.values)) if number else self._name(x))
+        return write_op(self.g, node.op, _recorded(node), names, _recorded(twin))
 
     def _twins(self, order: list[Tensor]) -> dict[int, Any]:
         """Return for each node what it was in the second recording; ValueError where other ops were run."""
@@ -258,12 +279,7 @@ class _Walk:
             wanted = "which ops are run depends on the length of the first axis"
             raise ValueError(lesson("save_onnx(path, f, x)", wanted, hint="dynamic=False"))
         mine, theirs = ([n for n in nodes if n.op is not None] for nodes in (order, other))
-        for a, b in zip(mine, theirs, strict=True):
-            self.repeated[id(a)] = [
-                None if id(x) in self.known else _repeated(a, x, y)
-                for x, y in zip(a.inputs, b.inputs, strict=True)
-            ]
-        return {id(a): b._value for a, b in zip(mine, theirs, strict=True)}
+        return {id(a): b for a, b in zip(mine, theirs, strict=True)}
 
     def _name(self, x: Any) -> str:
         """Return the name of an input: a result, a parameter or a constant."""
@@ -293,11 +309,18 @@ def _repeated(node: Tensor, x: Any, y: Any) -> Any:
     return row, theirs
 
 
-def _as(v: Any, node: Tensor, values: Any) -> Any:
-    """Return a Python number in the dtype that NumPy gives it beside the others."""
-    return np.asarray(
-        v, np.result_type(*(x if isinstance(x, (int, float, bool)) else np.asarray(x) for x in values))
-    )
+def _recorded(node: Tensor) -> Recorded:
+    assert node.op is not None
+    values = [np.asarray(v) if not isinstance(v, Tensor) else np.asarray(v._value) for v in node.values]
+    return Recorded(node.op.name, np.asarray(node._value), values, node.attrs)
+
+
+def _without_operator(node: Tensor) -> list[str]:
+    """Return the names of the ops that a node is made of which have no translation."""
+    assert node.op is not None
+    repeats = node.op.facts.repeats
+    parts = [node.op] if repeats is None else repeats(*node.values, **node.attrs).body.ops()
+    return [op.name for op in parts if op.facts.onnx is None and op.facts.repeats is None]
 
 
 def _ordered(outputs: list[Tensor]) -> list[Tensor]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.hints import takes_truths
+from clearprop.modes import mode
 from clearprop.nn.functional.dropout import dropout, probability
 from clearprop.nn.functional.layer import arrayed
 from clearprop.op import describe
@@ -53,7 +54,8 @@ def scaled_dot_product_attention(
         and query.dtype.kind == "f"
         and value.shape[-2:-1] == key.shape[-2:-1]
     )
-    if alike and query.shape[-2] * key.shape[-2] > WHOLE:
+    whole = mode.observer is not None and mode.observer.whole
+    if alike and query.shape[-2] * key.shape[-2] > WHOLE and not whole:
         mask = np.array(True) if attn_mask is None else arrayed(attn_mask)
         if not (isinstance(mask, Tensor) and mask.requires_grad):
             factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
@@ -63,7 +65,20 @@ def scaled_dot_product_attention(
     if len(value.shape) < 2 or value.shape[-2] != weights.shape[-1]:
         wanted = f"wants {weights.shape[-1]} values, one for each key"
         raise ValueError(lesson("scaled_dot_product_attention(q, k, v)", wanted, describe(value)))
-    return dropout(weights, dropout_p) @ _for_heads(value, weights, enable_gqa)
+    found = dropout(weights, dropout_p) @ _for_heads(value, weights, enable_gqa)
+    noted(found, (query, key, value, attn_mask), dropout_p, is_causal, scale)
+    return found
+
+
+def noted(
+    found: Any, given: tuple[Any, ...], p: float, causal: bool = False, scale: float | None = None
+) -> None:
+    """Tell who looks on that `found` is the attention of (queries, keys, values, mask or None)."""
+    if mode.observer is not None and not p:
+        *arrays, mask = given
+        shown = (*arrays, None if mask is None else arrayed(mask))
+        factor = 1 / math.sqrt(arrays[0].shape[-1]) if scale is None else scale
+        mode.observer.attended(shown, factor, causal, found)
 
 
 def _in_blocks(query: Any, key: Any, value: Any, mask: Any, scale: float, causal: bool, p: float) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.hints import takes_truths
-from clearprop.nn.functional.attention import attention_weights, scaled_dot_product_attention
+from clearprop.nn.functional.attention import attention_weights, noted, scaled_dot_product_attention
 from clearprop.nn.functional.dropout import dropout
 from clearprop.nn.functional.layer import arrayed, linear
 from clearprop.op import describe
@@ -45,6 +45,7 @@ class Heads:
         if need_weights:
             weights = dropout(attention_weights(q, k, mask), self.dropout)
             found, shown = weights @ v, weights.mean(axis=1) if average else weights
+            noted(found, (q, k, v, mask), self.dropout)
         else:
             found = scaled_dot_product_attention(q, k, v, mask, self.dropout)
         together = np.swapaxes(found, 1, 2).reshape(inputs[0].shape)
