@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clearprop.cli import main
+from clearprop.cli import main, search
 from clearprop.cli.search import PLAIN, SPACE, Tries, said, sizes_of
 from clearprop.cli.train import checked
 from clearprop.train import TableModel
@@ -88,6 +88,61 @@ def test_a_search_whose_trainings_all_fail_keeps_the_usual_settings():
     found = Tries({}, [({"lr": 1.0}, 3, float("inf"))], usual=0.5)
     assert found.least == 0.5
     assert found.spec()["tried"][0]["loss"] is None
+
+
+@pytest.mark.parametrize("more", [[], ["--stream"], ["--seeds", "2", "--doctor"]])
+@pytest.mark.parametrize("calls", [4, 7, 12])
+def test_ctrl_c_keeps_the_best_network_that_was_tried(table, tmp_path, capsys, monkeypatch, calls, more):
+    seen = []
+    usual = search._trained
+
+    def trained(*given):
+        if len(seen) + 1 == calls:
+            raise KeyboardInterrupt
+        seen.append(usual(*given))
+        return seen[-1]
+
+    monkeypatch.setattr(search, "_trained", trained)
+    assert train(table, tmp_path, "--search", "9", "--epochs", "6", "--json", *more) == 130
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    best = min(seen, key=lambda one: one[0])
+
+    assert err.endswith("Stopped by Ctrl-C: the best of what the search had tried until then is kept.\n")
+    assert len(found["search"]["tried"]) == calls - 1
+    assert found["search"]["stopped"] is True
+    assert found["search"]["usual"] is None
+    kept = TableModel.load(tmp_path / "o" / "model.safetensors")
+    for name, array in best[1].model.network.state_dict().items():
+        np.testing.assert_array_equal(kept.network.state_dict()[name], array)
+    assert kept.about["epochs"] == len(best[2])
+    assert found["test"]["rmse"] > 0
+    assert "Ctrl-C ended the search" in (tmp_path / "o" / "report.html").read_text()
+
+
+def test_ctrl_c_before_a_training_has_ended_keeps_nothing(table, tmp_path, capsys, monkeypatch):
+    def stopped(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search, "_trained", stopped)
+    assert train(table, tmp_path, "--search", "3") == 130
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_search_that_was_stopped_says_so(table, tmp_path, capsys, monkeypatch):
+    usual, calls = search._trained, []
+    monkeypatch.setattr(
+        search, "_trained", lambda *given: usual(*given) if len(calls) < 2 and not calls.append(1) else stop()
+    )
+
+    def stop():
+        raise KeyboardInterrupt
+
+    assert train(table, tmp_path, "--search", "4") == 130
+    out = capsys.readouterr().out
+    assert "2 for 2 epochs; stopped by Ctrl-C before the end" in out
+    assert "the best so far: --" in out
+    assert "usual settings" not in out
 
 
 @pytest.mark.parametrize(("options", "message"), [

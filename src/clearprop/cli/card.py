@@ -242,9 +242,12 @@ def _tried(search: Any) -> str:
         for one, epochs, loss in search.ordered()
     )
     won = "None is better than the usual settings" if search.won is None else f"The best: {said(search.won)}"
+    usual = f"With the usual settings the validation loss is {search.usual:.4g}."
+    if search.history is not None:
+        usual = "Ctrl-C ended the search: what is best was trained for as many epochs as stand here."
     head = '<tr><th class="number">validation loss</th><th class="number">epochs</th><th>settings</th></tr>'
     return (
-        f"<p>{escape(won)}. With the usual settings the validation loss is {search.usual:.4g}.</p>"
+        f"<p>{escape(won)}. {usual}</p>"
         f'<p class="soft">Drawn by chance from {escape(said_space(search.space))}.</p>'
         f'<div class="wide"><table>{head}{rows}</table></div>'
     )

@@ -56,10 +56,22 @@ class Tries:
     usual: float = math.inf
     won: Settings | None = None
     """None where no setting was better than the usual ones."""
+    best: Any = None
+    """While the search goes on, the job and the history of the training of least validation loss."""
+    history: Any = None
+    """That history, where Ctrl-C ended the search and the network of it is kept."""
+
+    def trained(self, settings: Settings, epochs: int, loss: float, job: Any, history: Any) -> None:
+        """Take note of a training."""
+        if loss < min((row[2] for row in self.tried), default=math.inf):
+            self.best, self.won = (job, history), settings
+        self.tried.append((settings, epochs, loss))
 
     @property
     def least(self) -> float:
         """The validation loss of the setting that won, the usual ones' where none did."""
+        if self.history is not None:
+            return min(row[2] for row in self.tried)
         best = min((row for row in self.tried if row[0] == self.won), key=lambda row: -row[1], default=None)
         return self.usual if best is None else best[2]
 
@@ -77,27 +89,42 @@ class Tries:
         tried = [
             {"settings": s, "epochs": e, "loss": v if v < math.inf else None} for s, e, v in self.ordered()
         ]
-        return {"space": self.space, "tried": tried, "usual": self.usual, "won": self.won}
+        usual = self.usual if self.usual < math.inf else None
+        stopped = {"stopped": True} if self.history is not None else {}
+        return {"space": self.space, "tried": tried, "usual": usual, "won": self.won} | stopped
 
 
 def searched(job: Any, asked: argparse.Namespace, hidden: list[int], report: TrainingReport) -> list[int]:
-    """Search; write what won into `asked` and `job`, tell it, and return the sizes of the hidden layers."""
+    """Search; write what won into `asked` and `job`, tell it, and return the sizes of the hidden layers.
+
+    Where Ctrl-C ends the search, the network of the least validation loss until then is the job's, trained,
+    and `job.search.history` has how it was; raises KeyboardInterrupt where no training had ended.
+    """
     space = {name: values for name, values in job.space(asked).items() if getattr(asked, name) is None}
     if not space:
         got = "options say all that is searched"
         raise InputError(lesson("--search", "wants something to search", got, hint="it without them"))
     report.say(f"search: {asked.search} settings of {said_space(space)}")
     found = job.search = Tries(space)
-    _halve(job, asked, hidden, found)
-    _, _, best = longest = found.ordered()[0]
-    found.usual = _loss(job, asked, hidden, {}, int(job.args.epochs))
-    found.won = longest[0] if best < found.usual else None
+    try:
+        _halve(job, asked, hidden, found)
+        found.usual, _, _ = _trained(job, asked, hidden, {}, int(job.args.epochs))
+    except KeyboardInterrupt:
+        if found.best is None:
+            raise
+        kept, found.history = found.best
+        vars(job).update(vars(kept))
+    else:
+        settings, _, best = found.ordered()[0]
+        found.won = settings if best < found.usual else None
+    found.best = None
     won = found.won or {}
     for name, value in won.items():
         setattr(asked, name, value)
     sizes = sizes_of(won["hidden"]) if "hidden" in won else hidden
-    job.args = copy.copy(asked)
-    job.begin(sizes, job.parts)
+    if found.history is None:
+        job.args = copy.copy(asked)
+        job.begin(sizes, job.parts)
     tell(found, report)
     return sizes
 
@@ -125,7 +152,9 @@ def _halve(job: Any, asked: argparse.Namespace, hidden: list[int], found: Tries)
             self.epochs, self.settings = epochs, settings
 
         def fit(self, rows: Any, y: Any = None) -> Trial:
-            self.loss_ = _loss(job, asked, hidden, self.settings or {}, self.epochs)
+            settings = self.settings or {}
+            self.loss_, *trained = _trained(job, asked, hidden, settings, self.epochs)
+            found.trained(settings, self.epochs, self.loss_, *trained)
             return self
 
         def score(self, rows: Any, y: Any = None) -> float:
@@ -147,15 +176,12 @@ def _halve(job: Any, asked: argparse.Namespace, hidden: list[int], found: Tries)
         cv=[([0], [1])], random_state=0,
     )  # fmt: skip
     search.fit(np.zeros((2, 1)))  # the rows are the job's own
-    results = search.cv_results_
-    for one, epochs, score in zip(
-        results["params"], results["n_resources"], results["mean_test_score"], strict=True
-    ):
-        found.tried.append((one["settings"], int(epochs), math.inf if score <= -1e300 else -float(score)))
 
 
-def _loss(job: Any, asked: argparse.Namespace, hidden: list[int], settings: Settings, epochs: int) -> float:
-    """Return the lowest validation loss of a training with these settings, infinity where it fails."""
+def _trained(
+    job: Any, asked: argparse.Namespace, hidden: list[int], settings: Settings, epochs: int
+) -> tuple[float, Any, Any]:
+    """Train with these settings; return the lowest validation loss (infinity if it fails), job, history."""
     from clearprop.train import NonFiniteLossError
 
     one = copy.copy(job)
@@ -168,10 +194,10 @@ def _loss(job: Any, asked: argparse.Namespace, hidden: list[int], settings: Sett
     try:
         history = one.train(TrainingReport(json=True))
     except NonFiniteLossError:
-        return math.inf
+        return math.inf, None, None
     if history.ended == "interrupted":
         raise KeyboardInterrupt
-    return float(min(history["val_loss"]))
+    return float(min(history["val_loss"])), one, history
 
 
 def sizes_of(text: str) -> list[int]:
@@ -188,12 +214,16 @@ def _plain(value: Any) -> Any:
 def tell(found: Tries, report: TrainingReport) -> None:
     """Print the best of what was tried and what won."""
     halved = ", ".join(f"{count} for {epochs} epochs" for count, epochs in found.rungs())
-    report.say(f"tried by successive halving: {halved}; the usual settings for all. Validation loss:\n")
+    stopped = found.history is not None
+    then = "stopped by Ctrl-C before the end" if stopped else "the usual settings for all"
+    report.say(f"tried by successive halving: {halved}; {then}. Validation loss:\n")
     for settings, epochs, loss in found.ordered()[:10]:
         report.say(f"  {loss:>10.4g}  {epochs:>4} epochs  {said(settings)}")
-    report.say(f"  {found.usual:>10.4g}  the usual settings\n")
+    report.say("" if stopped else f"  {found.usual:>10.4g}  the usual settings\n")
     won = "none is better than the usual settings" if found.won is None else said(found.won)
-    report.say(f"won: {won} (validation loss {found.least:.4g})\n", always=True)
+    report.say(
+        f"{'the best so far' if stopped else 'won'}: {won} (validation loss {found.least:.4g})\n", always=True
+    )
     if report.json is not None:
         report.json["search"] = found.spec()
 

@@ -189,17 +189,19 @@ def _learned(job: Any, asked: argparse.Namespace, hidden: list[int], report: Any
     from clearprop.files import free_room, whole_folder
     from clearprop.train import NonFiniteLossError
 
-    args = job.args
+    kept = None  # how the network of a search was trained that Ctrl-C ended
     if asked.search is not None:
         from clearprop.cli.search import searched
 
         hidden = searched(job, asked, hidden, report)
+        kept = job.search.history
+    args = job.args
     report.network(job.model.network)
     if args.world is not None and not args.world.first:
         return _trained(job, report)
-    if args.doctor:
+    if args.doctor and kept is None:
         job.examine(report)
-    if asked.folds is not None or asked.seeds is not None:
+    if kept is None and (asked.folds is not None or asked.seeds is not None):
         from clearprop.cli.repeats import repeated
 
         asked.seeds = asked.seeds or 1
@@ -208,7 +210,7 @@ def _learned(job: Any, asked: argparse.Namespace, hidden: list[int], report: Any
     failed = None
     with whole_folder(output, ours, job.room()) as folder:
         try:
-            history = job.train(report)
+            history = job.train(report) if kept is None else kept
         except NonFiniteLossError as failure:
             if failure.history.best_epoch is None:
                 raise InputError(f"{failure}\n  Nothing was written: no epoch was completed.") from failure
@@ -222,8 +224,9 @@ def _learned(job: Any, asked: argparse.Namespace, hidden: list[int], report: Any
         job.examine(report)
     if failed is not None:
         raise InputError(str(failed)) from failed
-    if history.ended == "interrupted":
-        print("Stopped by Ctrl-C: what was learned until then is kept.", file=sys.stderr)
+    if history.ended == "interrupted" or kept is not None:
+        what = "what was learned" if kept is None else "the best of what the search had tried"
+        print(f"Stopped by Ctrl-C: {what} until then is kept.", file=sys.stderr)
         return 130
     return 0
 
