@@ -58,12 +58,14 @@ def clip_grad_norm_(
             norm = finite_norm(norm)
         factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
         for p, g in zip(tracked, grads, strict=True):
-            p.grad = g * factor.astype(g.dtype)
+            wide = _wide(g)
+            scaled = wide * factor.astype(wide.dtype)
+            p.grad = scaled if wide is g else scaled.astype(g.dtype)
     return norm
 
 
 def _norm(grads: list[Any], norm_type: float) -> Any:
-    grads = [g for g in grads if g.size]
+    grads = [_wide(g) for g in grads if g.size]
     if not grads:
         return np.float64(0.0)
     if norm_type == np.inf:
@@ -75,6 +77,11 @@ def _norm(grads: list[Any], norm_type: float) -> Any:
     if norm_type == 2.0:
         return np.sqrt(_total((g * g).sum() for g in grads))
     return _total((abs(g) ** norm_type).sum() for g in grads) ** (1.0 / norm_type)
+
+
+def _wide(g: Any) -> Any:
+    """Return a gradient with entries that can be squared: float16 as float32."""
+    return g.astype(np.float32) if g.dtype.itemsize < 4 else g
 
 
 def _total(numbers: Iterable[Any]) -> Any:

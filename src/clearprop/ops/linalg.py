@@ -336,13 +336,15 @@ def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     _norm_rule,
     masked=lambda x, mask, **how: ops["norm"](np.where(mask, x, x.dtype.type(0)), **how),
     facts=Facts(
-        kinks=lambda x, axis, keepdims: (x * x).sum(axis=axis, keepdims=True) == 0,
+        kinks=lambda x, axis, keepdims: (x == 0).all(axis=axis, keepdims=True),
         advice="smaller numbers, or float64",
     ),
     examples=((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((3, 4),), {"axis": 1, "keepdims": True})),
 )
 def norm_of(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    """sqrt(sum(|x|^2)) along `axis`; derivative 0 at 0."""
+    """sqrt(sum(|x|^2)) along `axis`; derivative 0 at 0. Squares of float16 are taken in float32."""
+    if x.dtype.char == "e":
+        return np.linalg.norm(x.astype(np.float32), axis=axis, keepdims=keepdims).astype(x.dtype)
     squares = x * x if x.dtype.kind != "c" else x.real * x.real + x.imag * x.imag
     return np.sqrt(added(squares, axis, keepdims))
 
@@ -377,6 +379,8 @@ def _power_norm_rule(g: Any, z: Any, x: Any, ord: float, axis: Any, keepdims: bo
 )
 def power_norm(x: Any, *, ord: float = 3.0, axis: Any = None, keepdims: bool = False) -> Any:
     """(sum(|x|^ord))^(1/ord) along `axis`; derivative 0 where it is 0, and by every entry that is 0."""
+    if x.dtype.char == "e":
+        return np.linalg.norm(x.astype(np.float32), ord, axis=axis, keepdims=keepdims).astype(x.dtype)
     return added(np.absolute(x) ** ord, axis, keepdims) ** (1 / ord)
 
 

@@ -60,10 +60,6 @@ class ParameterGroup(MutableMapping[str, Any]):
             return int(held._value)  # as PyTorch, which counts by it, has it
         return tuple(map(_read, held)) if isinstance(held, tuple) else read_number(held)
 
-    def held(self, name: str) -> Any:
-        """Return an option as it is now, which no recording sees; None where there is none of the name."""
-        return _floats(self._numbers[name]) if name in self._numbers else None
-
     def __setitem__(self, name: str, value: Any) -> None:
         if name == "params":
             self.params = list(value)
@@ -177,14 +173,26 @@ class ParameterGroup(MutableMapping[str, Any]):
         return found
 
 
+def working_dtype(dtype: Any) -> Any:
+    """Return the dtype in which a parameter's step is computed and remembered: float32 for float16.
+
+    The square of a gradient above 255 is infinite in float16, that of one below 2e-4 is 0.
+
+    >>> working_dtype(np.dtype("float16")), working_dtype(np.dtype("float64"))
+    (dtype('float32'), dtype('float64'))
+    """
+    return np.dtype(np.float32) if dtype.itemsize < 4 else dtype
+
+
 def refuse_lost(called: str, params: Iterable[Tensor], eps: Any) -> None:
-    """Raise ValueError for an `eps`, or one of several, that short floats round to 0: 0 over 0 follows."""
+    """Raise ValueError for an `eps`, or one of several, that the arithmetic rounds to 0: 0 over 0 follows."""
     several = isinstance(eps, (tuple, list))
     numbers = [float(x) for x in (eps if several else (eps,)) if x is not None]
     for p in params:
-        if any(x > 0 and p.dtype.type(x) == 0 for x in numbers):
-            wanted, short = f"{p.dtype} rounds this to 0", "(1e-4, 1e-3)" if several else "1e-4"
-            got, hint = f"{eps!r} for {describe(p)}", f"eps={short}, or model.float() and float32 data"
+        dtype = working_dtype(p.dtype)
+        if any(x > 0 and dtype.type(x) == 0 for x in numbers):
+            wanted, large = f"{dtype} rounds this to 0", "(1e-30, 1e-3)" if several else "1e-8"
+            got, hint = f"{eps!r} for {describe(p)}", f"eps={large}, or model.double() and float64 data"
             raise ValueError(lesson(called, wanted, got, hint=hint))
 
 

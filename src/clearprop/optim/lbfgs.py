@@ -11,6 +11,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.modes import mode
+from clearprop.optim.group import working_dtype
 from clearprop.optim.optimizer import Optimizer
 from clearprop.record import assign
 
@@ -149,7 +150,8 @@ class _Run:
         self.evaluations += 1
         self.memory["func_evals"] += 1
         grads = [np.zeros(p.shape, p.dtype) if p.grad is None else np.asarray(p.grad) for p in self.params]
-        return float(loss), np.concatenate([g.reshape(-1) for g in grads])
+        flat = np.concatenate([g.reshape(-1) for g in grads])
+        return float(loss), flat.astype(working_dtype(flat.dtype), copy=False)
 
     def move(self, start: list[Any], t: float, d: np.ndarray) -> None:
         """Put the parameters at start + t d."""

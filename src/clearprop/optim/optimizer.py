@@ -14,7 +14,7 @@ from clearprop.hints import for_keywords, refuse_arguments, refuse_texts
 from clearprop.modes import mode, no_grad
 from clearprop.op import describe
 from clearprop.optim import saved_state
-from clearprop.optim.group import ParameterGroup, refuse_lost
+from clearprop.optim.group import ParameterGroup, refuse_lost, working_dtype
 from clearprop.record import assign, copy_of, hand_over, read, read_number
 from clearprop.tensor import Tensor
 
@@ -84,7 +84,7 @@ class Optimizer:
         return self.slots(group)
 
     def start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
-        """Return what an array that is remembered begins with: zeros of the parameter's shape and dtype.
+        """Return what an array that is remembered begins with: zeros of the parameter's shape.
 
         It is a value, also while a step is recorded: what comes of an option is `group.now(name)`.
         """
@@ -92,7 +92,7 @@ class Optimizer:
 
     def _start(self, name: str, group: ParameterGroup, p: Tensor) -> Any:
         """Return the same, for both parts of complex entries."""
-        first = self.start(name, group, p)
+        first = self.start(name, group, p).astype(working_dtype(p._value.dtype), copy=False)
         return first + 1j * first if p._value.dtype.kind == "c" and name not in self.single else first
 
     def counts(self, group: ParameterGroup) -> bool:
@@ -224,9 +224,6 @@ class Optimizer:
             structure.used(self)
         loss = None if closure is None else closure()
         moving = [(group, [p for p in group.params if p.grad is not None]) for group in self.param_groups]
-        for group, active in moving:
-            if any(p._value.dtype.itemsize < 4 for p in active):  # the model may have been converted since
-                refuse_lost(f"{type(self).__name__}.step()", active, group.held("eps"))
         with no_grad():
             for group, active in moving:
                 if active:
@@ -247,6 +244,9 @@ class Optimizer:
             before = read(p), g, *[read(t) for t in memory]
             if p._value.dtype.kind == "c":
                 new = self._by_pairs(before, slots, numbers)
+            elif (dtype := p._value.dtype) != (wide := working_dtype(dtype)):
+                moved, *rest = formula(before[0].astype(wide), g.astype(wide), *before[2:], **numbers)
+                new = [moved.astype(dtype), *rest]
             else:
                 new = formula(*before, **numbers)
             for tensor, value in zip((p, *memory), new, strict=True):
@@ -264,12 +264,12 @@ class Optimizer:
         return [np.add(x, 0j).astype(dtype) if is_one else x[..., 0] + 1j * x[..., 1] for x, is_one in parts]
 
     def _memory(self, group: ParameterGroup, p: Tensor, slots: tuple[str, ...]) -> list[Tensor]:
-        """Return the arrays remembered for a parameter, of its dtype."""
-        state = self.state.setdefault(p, {})
+        """Return the arrays remembered for a parameter, of the dtype in which its step is computed."""
+        state, dtype = self.state.setdefault(p, {}), working_dtype(p._value.dtype)
         for name in slots:
             known = state.get(name)
-            if known is None or known._value.dtype != p._value.dtype:  # new, or the model was converted since
-                start = self._start(name, group, p) if known is None else known._value.astype(p._value.dtype)
+            if known is None or known._value.dtype != dtype:  # new, or the model was converted since
+                start = self._start(name, group, p) if known is None else known._value.astype(dtype)
                 state[name] = Tensor(start, f"{p.name or 'p'}.{name}", requires_grad=False)
         return [state[name] for name in slots]
 
@@ -355,7 +355,7 @@ class Optimizer:
                     old[name] = self._counter(old.get(name), float(memory.get(name, 0.0)), counters)
                     continue
                 found = memory[name] if name in memory else self._start(name, group_of[p], p)
-                array = np.asarray(found, p.dtype)
+                array = np.asarray(found, working_dtype(p.dtype))
                 if name in old:
                     assign(old[name], array)
                 else:

@@ -321,7 +321,7 @@ def _own(v: Value, z: Any, operands: list[Any], random: Any) -> Any:
     first = [how.pop(name) for name in ("subscripts",) if name in how]  # NumPy takes it before the arrays
     if v.core.combine == "add":
         own = np.add.reduce(arrays[0], axis=how["axes"], keepdims=True)
-    elif v.kind == "call" and (function := getattr(np, v.op, None)) is not None:
+    elif v.kind == "call" and (function := _numpys(v.op)) is not None:
         try:
             own = function(*first, *arrays, **how)
         except (TypeError, ValueError):
@@ -330,6 +330,11 @@ def _own(v: Value, z: Any, operands: list[Any], random: Any) -> Any:
         return z
     own = np.asarray(own)
     return own if own.shape == z.shape and own.dtype == z.dtype else z
+
+
+def _numpys(name: str) -> Any:
+    """NumPy's function of a name, or of its last word among those of matrices (`power_norm`), or None."""
+    return getattr(np, name, None) or getattr(np.linalg, name.rsplit("_", 1)[-1], None)
 
 
 def _wider(x: Any) -> Any:

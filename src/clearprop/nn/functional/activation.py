@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.hints import takes_truths
-from clearprop.nn.functional.layer import arrayed, place, positive
+from clearprop.nn.functional.layer import arrayed, in_float32, place, positive
 from clearprop.op import describe
 from clearprop.ops import random
 from clearprop.registry import ops
@@ -97,6 +97,7 @@ def silu(x: Any) -> Any:
     return x * ops["sigmoid"](x)
 
 
+@in_float32
 def gelu(x: Any, approximate: str = "none") -> Any:
     """Return x P(x), with P(x) the share of a standard normal distribution below x: x/2 (1 + erf(x/sqrt(2))).
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.hints import takes_truths
-from clearprop.nn.functional.layer import arrayed
+from clearprop.nn.functional.layer import arrayed, in_float32
 from clearprop.op import describe
 
 
+@in_float32
 def cosine_similarity(a: Any, b: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """Return a . b / (max(|a|, eps) max(|b|, eps)) along `dim`: 1 in the same direction, -1 in the opposite.
 
@@ -25,6 +26,7 @@ def cosine_similarity(a: Any, b: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     return np.sum(a * b, axis=dim) / (lengths[0] * lengths[1])
 
 
+@in_float32
 @takes_truths
 def pairwise_distance(a: Any, b: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
     """Return the p-norm of a - b + eps along the last axis.
@@ -35,6 +37,7 @@ def pairwise_distance(a: Any, b: Any, p: float = 2.0, eps: float = 1e-6, keepdim
     return np.linalg.norm(arrayed(a) - arrayed(b) + eps, p, axis=-1, keepdims=keepdim)
 
 
+@in_float32
 def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
     """Return x / max(|x|, eps) with the p-norm along `dim`.
 
@@ -45,6 +48,7 @@ def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
     return x / np.maximum(np.linalg.norm(x, p, axis=dim, keepdims=True), eps)
 
 
+@in_float32
 def pdist(x: Any, p: float = 2.0) -> Any:
     """Return the p-norm of x[i] - x[j] for all i < j, row by row: (n, m) gives (n (n - 1) / 2,).
 

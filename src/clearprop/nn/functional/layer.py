@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +15,8 @@ from clearprop.modes import forgets, mode, special
 from clearprop.op import describe, leaf_of
 from clearprop.ops.shape import constant
 from clearprop.tensor import Tensor, plain
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
@@ -65,6 +70,36 @@ def _affine(x: Any, weight: Any, bias: Any) -> Any:
 def recording() -> bool:
     """Tell whether a step is recorded: what is asked of values now is not asked of those of later calls."""
     return mode.observer is not None and mode.observer.remembers
+
+
+def in_float32(function: F) -> F:
+    """Have float16 in the first argument, or in both of `a` and `b`, computed in float32 and rounded once.
+
+    The square of a number above 255 is infinite in float16, that of one below 2e-4 is 0: what divides by a
+    length or a deviation would give 0 or infinity.
+
+    >>> @in_float32
+    ... def shared(x): return x / (x * x).sum() ** 0.5
+    >>> shared(np.array([300.0, 400.0], np.float16))
+    array([0.6, 0.8], dtype=float16)
+    """
+    names = list(inspect.signature(function).parameters)
+    count = 2 if names[1:2] == ["b"] else 1
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        first = args[0] if args else kwargs.get(names[0])
+        if getattr(first, "dtype", None) != np.float16:
+            return function(*args, **kwargs)
+        given = dict(zip(names, args, strict=False)) | kwargs
+        arrays = {name: given[name] for name in names[:count] if name in given}
+        if any(getattr(x, "dtype", None) != np.float16 for x in arrays.values()):
+            return function(*args, **kwargs)
+        return function(**(given | {name: x.astype(np.float32) for name, x in arrays.items()})).astype(
+            np.float16
+        )
+
+    return called  # type: ignore[return-value]  # of the same signature
 
 
 def positive(called: str, number: Any) -> Any:

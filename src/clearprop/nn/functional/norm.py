@@ -12,7 +12,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.hints import takes_truths
 from clearprop.modes import no_grad
-from clearprop.nn.functional.layer import arrayed
+from clearprop.nn.functional.layer import arrayed, in_float32
 from clearprop.op import describe
 from clearprop.record import assign, read
 from clearprop.registry import ops
@@ -35,6 +35,7 @@ def together(mean: Callable[[Any], Any], pieces: Any, is_whole: bool = False) ->
         _parts.pop()
 
 
+@in_float32
 @takes_truths
 def batch_norm(
     x: Any,
@@ -84,6 +85,7 @@ def batch_norm(
     return _scaled(z, weight, bias)
 
 
+@in_float32
 @takes_truths
 def instance_norm(
     x: Any,
@@ -128,6 +130,7 @@ def instance_norm(
     return _scaled(z, weight, bias)
 
 
+@in_float32
 def layer_norm(
     x: Any, normalized_shape: int | Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -146,6 +149,7 @@ def layer_norm(
     return z if bias is None else z + bias
 
 
+@in_float32
 def rms_norm(
     x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None
 ) -> Any:
@@ -164,6 +168,7 @@ def rms_norm(
     return z if weight is None else z * weight
 
 
+@in_float32
 def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     """Return (x - mean) / sqrt(var + eps) * weight + bias over each of `num_groups` groups of channels.
 
@@ -183,6 +188,7 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     return _scaled(z, weight, bias)
 
 
+@in_float32
 def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
     """Return x / (k + alpha mean(x^2))^beta, the mean over `size` neighbouring channels (axis 1).
 
@@ -239,7 +245,8 @@ def _follow(running: Any, new: Any, momentum: float) -> None:
         hint = "nn.Buffer(running_mean), or None, or training=False"
         raise ValueError(lesson("batch_norm(training=True)", wanted, type(running).__name__, hint=hint))
     new = ops["detach"](new) if isinstance(new, Tensor) else new
-    assign(running, read(running) * (1 - momentum) + new * momentum)
+    followed = read(running) * (1 - momentum) + new * momentum
+    assign(running, followed.astype(running.dtype) if followed.dtype != running.dtype else followed)
 
 
 def _fits(called: str, x: Any, shape: tuple[int, ...], *tensors: Any) -> None:

@@ -11,7 +11,7 @@ from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.hints import takes_truths
-from clearprop.nn.functional.layer import arrayed, recording
+from clearprop.nn.functional.layer import arrayed, in_float32, recording
 from clearprop.nn.functional.sizes import alone, batched, each
 from clearprop.op import describe
 from clearprop.ops import random
@@ -187,6 +187,7 @@ def _counted(x: Any, frame: Frame, zeros: bool) -> Any:
     return int(number.flat[0]) if number.size and (number == number.flat[0]).all() else number
 
 
+@in_float32
 @takes_truths
 def lp_pool1d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
     """Return (sum over the window of x^p)^(1/p) for each window of (batch, channels, length).
@@ -199,12 +200,14 @@ def lp_pool1d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ce
     return _norm(1, x, norm_type, kernel_size, stride, ceil_mode)
 
 
+@in_float32
 @takes_truths
 def lp_pool2d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
     """Return (sum over the window of x^p)^(1/p) for (batch, channels, height, width); see `lp_pool1d`."""
     return _norm(2, x, norm_type, kernel_size, stride, ceil_mode)
 
 
+@in_float32
 @takes_truths
 def lp_pool3d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
     """Return (sum over the window of x^p)^(1/p) for (batch, channels, depth, height, width)."""
