@@ -112,7 +112,7 @@ def test_both_inputs_have_derivatives(name):
     assert gradcheck(getattr(special, name), np.array([1.7, 2.6]), np.array([1.1, 0.4]), order=2).ok
 
 
-@pytest.mark.parametrize("name", ["gammainc", "kv", "stdtr", "hyp0f1", "jve"])
+@pytest.mark.parametrize("name", ["kv", "yv", "hyp0f1", "jve"])
 def test_a_derivative_by_the_order_is_refused(name):
     order = Tensor(2.0)
     with pytest.raises(GradientError, match="has no closed form"):

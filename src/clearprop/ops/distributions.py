@@ -1,7 +1,7 @@
-"""`scipy.special`: shares of distributions and their inverses, by those arguments that have a density.
+"""`scipy.special`: shares of distributions and their inverses.
 
-The share below `x` falls or grows with the density, the inverse with one over it. A derivative by a number of
-trials or of degrees of freedom is one by the order of an incomplete function, which has no closed form.
+A share is a function of its arguments, whose slopes stand once: those of its complement are their opposites, those
+of the argument with a given share their quotients. Numbers that SciPy cuts to whole ones have no derivative.
 """
 
 from __future__ import annotations
@@ -12,14 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.ops.integrals import beta_density, boxcox_slope, gamma_density, student_density
+from clearprop.ops.incomplete import (
+    BETA,
+    STUDENT,
+    beta_by_shape,
+    beta_density,
+    falls,
+    gamma_by_shape,
+    gamma_density,
+    rises,
+    solves,
+)
+from clearprop.ops.integrals import boxcox_slope
 from clearprop.ops.normal import DENSITY
-from clearprop.ops.special import enter_scipys, no_rule, refused, times
+from clearprop.ops.special import enter_scipys, refused, times, whole_number
 from clearprop.registry import ops
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
 _MANY = (4.2, 6.0)
-_OF_ORDER = refused("its derivative is that of an incomplete function by its order, which has no closed form")
+_OFF_CENTRE = refused("the degrees of freedom of a distribution off its centre have no closed form")
 TERMS = 6  # of Kolmogorov's series, on the side of 1 where they fall fast: the next is below 1e-30
 NOTHING_LEFT = 20.0  # Kolmogorov's share above it is below the smallest float64
 
@@ -28,7 +39,7 @@ def _of(name: str, *xs: Any) -> Any:
     return ops[name](*xs)
 
 
-# --- densities ----------------------------------------------------------------------------------------------
+# --- slopes by each argument --------------------------------------------------------------------------------
 def _binomial(k: Any, n: Any, p: Any) -> Any:
     """By p, of the share above k."""
     k = np.floor(k)
@@ -51,6 +62,33 @@ def _ratio(a: Any, b: Any, x: Any) -> Any:
     """Of the F distribution: w = a x / (b + a x) is a beta variable of a/2 and b/2."""
     below = b + a * x
     return beta_density(a * 0.5, b * 0.5, a * x / below) * a * b / (below * below)
+
+
+def _ratio_by(i: int, a: Any, b: Any, x: Any) -> Any:
+    below = b + a * x
+    moved = _ratio(a, b, x) * (-x / b if i else x / a)
+    return 0.5 * beta_by_shape(i, a * 0.5, b * 0.5, a * x / below, b / below) + moved
+
+
+_CHI = (lambda df, x: 0.5 * gamma_by_shape(df * 0.5, x * 0.5)), _chi
+_RATIO = (lambda a, b, x: _ratio_by(0, a, b, x)), (lambda a, b, x: _ratio_by(1, a, b, x)), _ratio
+_RATE = (
+    lambda a, b, x: times(x, gamma_density(b, a * x)),
+    lambda a, b, x: gamma_by_shape(b, a * x),
+    lambda a, b, x: times(a, gamma_density(b, a * x)),
+)
+# between whole numbers, as the functions that look for one have it
+_TRIALS = (
+    lambda k, n, p: beta_by_shape(1, n - k, k + 1, 1 - p, p) - beta_by_shape(0, n - k, k + 1, 1 - p, p),
+    lambda k, n, p: beta_by_shape(0, n - k, k + 1, 1 - p, p),
+    lambda k, n, p: -beta_density(k + 1, n - k, p),
+)
+_FAILURES = (
+    lambda k, n, p: beta_by_shape(1, n, k + 1, p),
+    lambda k, n, p: beta_by_shape(0, n, k + 1, p),
+    lambda k, n, p: beta_density(n, k + 1, p),
+)
+_EVENTS = (lambda k, m: -gamma_by_shape(k + 1, m)), (lambda k, m: -gamma_density(k + 1, m))
 
 
 def _bell(x: Any) -> Any:
@@ -119,33 +157,33 @@ def _normal_place(z: Any, p: Any) -> Any:
 # fmt: off
 if importlib.util.find_spec("scipy") is not None:
     _enter = enter_scipys
-    _enter("bdtr",     (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, p: -_binomial(k, n, p),    doc="the share of a binomial distribution up to k; those by k and n are refused", singular=True)
-    _enter("bdtrc",    (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, p: _binomial(k, n, p),     doc="1 - bdtr(k, n, p); those by k and n are refused", singular=True)
-    _enter("bdtri",    (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, y: -1 / _binomial(k, n, z), doc="the p with bdtr(k, n, p) = y; those by k and n are refused", singular=True)
-    _enter("nbdtr",    (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, p: _negative_binomial(k, n, p),   doc="the share of a negative binomial distribution up to k; those by k and n are refused", singular=True)
-    _enter("nbdtrc",   (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, p: -_negative_binomial(k, n, p),  doc="1 - nbdtr(k, n, p); those by k and n are refused", singular=True)
-    _enter("nbdtri",   (_POSITIVE, _MANY, _SHARE), no_rule, no_rule, lambda z, k, n, y: 1 / _negative_binomial(k, n, z), doc="the p with nbdtr(k, n, p) = y; those by k and n are refused", singular=True)
-    _enter("pdtrc",    (_POSITIVE, _POSITIVE),     no_rule, lambda z, k, m: _poisson(k, m),                     doc="the share of a Poisson distribution above k; none by k", singular=True)
-    _enter("pdtri",    (_POSITIVE, _SHARE),        no_rule, lambda z, k, y: -1 / _poisson(k, z),                doc="the m with pdtr(k, m) = y; none by k", singular=True)
-    _enter("chdtr",    (_POSITIVE, _POSITIVE),     no_rule, lambda z, df, x: _chi(df, x),                       doc="the share of the chi-squared distribution below x; that by df is refused", singular=True)
-    _enter("chdtrc",   (_POSITIVE, _POSITIVE),     no_rule, lambda z, df, x: -_chi(df, x),                      doc="1 - chdtr(df, x); that by df is refused", singular=True)
-    _enter("chdtri",   (_POSITIVE, _SHARE),        no_rule, lambda z, df, p: -1 / _chi(df, z),                  doc="the x with chdtrc(df, x) = p; that by df is refused", singular=True)
-    _enter("fdtr",     (_POSITIVE,) * 3,           no_rule, no_rule, lambda z, a, b, x: _ratio(a, b, x),        doc="the share of the F distribution below x; those by its degrees are refused", singular=True)
-    _enter("fdtrc",    (_POSITIVE,) * 3,           no_rule, no_rule, lambda z, a, b, x: -_ratio(a, b, x),       doc="1 - fdtr(a, b, x); those by its degrees are refused", singular=True)
-    _enter("fdtri",    (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, p: 1 / _ratio(a, b, z), doc="the x with fdtr(a, b, x) = p; those by its degrees are refused", singular=True)
-    _enter("gdtr",     (_POSITIVE,) * 3,           lambda z, a, b, x: times(x, gamma_density(b, a * x)),  no_rule, lambda z, a, b, x: times(a, gamma_density(b, a * x)),  doc="the share of the gamma distribution of rate a and shape b below x; that by b is refused", singular=True)
-    _enter("gdtrc",    (_POSITIVE,) * 3,           lambda z, a, b, x: -times(x, gamma_density(b, a * x)), no_rule, lambda z, a, b, x: -times(a, gamma_density(b, a * x)), doc="1 - gdtr(a, b, x); that by b is refused", singular=True)
-    _enter("gdtria",   (_SHARE, _POSITIVE, _POSITIVE), lambda z, p, b, x: 1 / (x * gamma_density(b, z * x)), no_rule, lambda z, p, b, x: -z / x, doc="the rate a with gdtr(a, b, x) = p; that by b is refused", singular=True)
-    _enter("gdtrix",   (_POSITIVE, _POSITIVE, _SHARE), lambda z, a, b, p: -z / a, no_rule, lambda z, a, b, p: 1 / (a * gamma_density(b, a * z)), doc="the x with gdtr(a, b, x) = p; that by b is refused", singular=True)
-    _enter("stdtrit",  (_POSITIVE, _SHARE),        no_rule, lambda z, df, p: 1 / student_density(df, z),        doc="the t with stdtr(df, t) = p; that by df is refused", singular=True)
-    _enter("betainccinv", (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, y: -1 / beta_density(a, b, z), doc="the x with betaincc(a, b, x) = y; those by a and b are refused", singular=True)
+    _enter("bdtr",     (_POSITIVE, _MANY, _SHARE), whole_number, whole_number, lambda z, k, n, p: -_binomial(k, n, p),    doc="the share of a binomial distribution up to k; none by k and n", singular=True)
+    _enter("bdtrc",    (_POSITIVE, _MANY, _SHARE), whole_number, whole_number, lambda z, k, n, p: _binomial(k, n, p),     doc="1 - bdtr(k, n, p); none by k and n", singular=True)
+    _enter("bdtri",    (_POSITIVE, _MANY, _SHARE), whole_number, whole_number, lambda z, k, n, y: -1 / _binomial(k, n, z), doc="the p with bdtr(k, n, p) = y; none by k and n", singular=True)
+    _enter("nbdtr",    (_POSITIVE, _MANY, _SHARE), whole_number, whole_number, lambda z, k, n, p: _negative_binomial(k, n, p),   doc="the share of a negative binomial distribution up to k; none by k and n", singular=True)
+    _enter("nbdtrc",   (_POSITIVE, _MANY, _SHARE), whole_number, whole_number, lambda z, k, n, p: -_negative_binomial(k, n, p),  doc="1 - nbdtr(k, n, p); none by k and n", singular=True)
+    _enter("nbdtri",   (_POSITIVE, _MANY, _SHARE), whole_number, whole_number, lambda z, k, n, y: 1 / _negative_binomial(k, n, z), doc="the p with nbdtr(k, n, p) = y; none by k and n", singular=True)
+    _enter("pdtrc",    (_POSITIVE, _POSITIVE),     whole_number, lambda z, k, m: _poisson(k, m),                     doc="the share of a Poisson distribution above k; none by k", singular=True)
+    _enter("pdtri",    (_POSITIVE, _SHARE),        whole_number, lambda z, k, y: -1 / _poisson(k, z),                doc="the m with pdtr(k, m) = y; none by k", singular=True)
+    _enter("chdtr",      (_POSITIVE, _POSITIVE),     *rises(_CHI),   doc="the share of the chi-squared distribution below x", singular=True)
+    _enter("chdtrc",     (_POSITIVE, _POSITIVE),     *falls(_CHI),   doc="1 - chdtr(df, x)", singular=True)
+    _enter("chdtri",     (_POSITIVE, _SHARE),        *solves(_CHI, 1, -1), doc="the x with chdtrc(df, x) = p", singular=True)
+    _enter("fdtr",       (_POSITIVE,) * 3,           *rises(_RATIO), doc="the share of the F distribution below x", singular=True)
+    _enter("fdtrc",      (_POSITIVE,) * 3,           *falls(_RATIO), doc="1 - fdtr(a, b, x)", singular=True)
+    _enter("fdtri",      (_POSITIVE, _POSITIVE, _SHARE), *solves(_RATIO, 2), doc="the x with fdtr(a, b, x) = p", singular=True)
+    _enter("gdtr",       (_POSITIVE,) * 3,           *rises(_RATE),  doc="the share of the gamma distribution of rate a and shape b below x", singular=True)
+    _enter("gdtrc",      (_POSITIVE,) * 3,           *falls(_RATE),  doc="1 - gdtr(a, b, x)", singular=True)
+    _enter("gdtria",     (_SHARE, _POSITIVE, _POSITIVE), *solves(_RATE, 0), doc="the rate a with gdtr(a, b, x) = p", singular=True)
+    _enter("gdtrix",     (_POSITIVE, _POSITIVE, _SHARE), *solves(_RATE, 2), doc="the x with gdtr(a, b, x) = p", singular=True)
+    _enter("stdtrit",    (_POSITIVE, _SHARE),        *solves(STUDENT, 1), doc="the t with stdtr(df, t) = p", singular=True)
+    _enter("betainccinv", (_POSITIVE, _POSITIVE, _SHARE), *solves(BETA, 2, -1), doc="the x with betaincc(a, b, x) = y", singular=True)
     # --- off centre -----------------------------------------------------------------------------------------
-    _enter("chndtr",   (_POSITIVE,) * 3,           lambda z, x, df, nc: _chi_off_centre(x, df, nc), no_rule, lambda z, x, df, nc: -_chi_off_centre(x, df + 2, nc), doc="the share of the noncentral chi-squared distribution below x; that by df is refused", singular=True)
-    _enter("chndtrix", (_SHARE, _POSITIVE, _POSITIVE), lambda z, p, df, nc: 1 / _chi_off_centre(z, df, nc), no_rule, lambda z, p, df, nc: _chi_off_centre(z, df + 2, nc) / _chi_off_centre(z, df, nc), doc="the x with chndtr(x, df, nc) = p; that by df is refused", singular=True)
-    _enter("chndtrinc", ((1.0, 2.0), (1.0, 2.0), (0.1, 0.3)), lambda z, x, df, p: _chi_off_centre(x, df, z) / _chi_off_centre(x, df + 2, z), no_rule, lambda z, x, df, p: -1 / _chi_off_centre(x, df + 2, z), doc="the nc with chndtr(x, df, nc) = p; that by df is refused", singular=True)
-    _enter("ncfdtr",   (_POSITIVE,) * 4,           no_rule, no_rule, lambda z, a, b, nc, x: _ratio_by_centre(a, b, nc, x), lambda z, a, b, nc, x: _ratio_off_centre(a, b, nc, x), doc="the share of the noncentral F distribution below x; those by its degrees are refused", singular=True)
-    _enter("ncfdtri",  (_POSITIVE, _POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, nc, p: -_ratio_by_centre(a, b, nc, z) / _ratio_off_centre(a, b, nc, z), lambda z, a, b, nc, p: 1 / _ratio_off_centre(a, b, nc, z), doc="the x with ncfdtr(a, b, nc, x) = p; those by its degrees are refused", singular=True)
-    _enter("ncfdtrinc", (_POSITIVE, _POSITIVE, (0.05, 0.2), _POSITIVE), no_rule, no_rule, lambda z, a, b, p, x: 1 / _ratio_by_centre(a, b, z, x), lambda z, a, b, p, x: -_ratio_off_centre(a, b, z, x) / _ratio_by_centre(a, b, z, x), doc="the nc with ncfdtr(a, b, nc, x) = p; those by its degrees are refused", singular=True)
+    _enter("chndtr",   (_POSITIVE,) * 3,           lambda z, x, df, nc: _chi_off_centre(x, df, nc), _OFF_CENTRE, lambda z, x, df, nc: -_chi_off_centre(x, df + 2, nc), doc="the share of the noncentral chi-squared distribution below x; that by df is refused", singular=True)
+    _enter("chndtrix", (_SHARE, _POSITIVE, _POSITIVE), lambda z, p, df, nc: 1 / _chi_off_centre(z, df, nc), _OFF_CENTRE, lambda z, p, df, nc: _chi_off_centre(z, df + 2, nc) / _chi_off_centre(z, df, nc), doc="the x with chndtr(x, df, nc) = p; that by df is refused", singular=True)
+    _enter("chndtrinc", ((1.0, 2.0), (1.0, 2.0), (0.1, 0.3)), lambda z, x, df, p: _chi_off_centre(x, df, z) / _chi_off_centre(x, df + 2, z), _OFF_CENTRE, lambda z, x, df, p: -1 / _chi_off_centre(x, df + 2, z), doc="the nc with chndtr(x, df, nc) = p; that by df is refused", singular=True)
+    _enter("ncfdtr",   (_POSITIVE,) * 4,           _OFF_CENTRE, _OFF_CENTRE, lambda z, a, b, nc, x: _ratio_by_centre(a, b, nc, x), lambda z, a, b, nc, x: _ratio_off_centre(a, b, nc, x), doc="the share of the noncentral F distribution below x; those by its degrees are refused", singular=True)
+    _enter("ncfdtri",  (_POSITIVE, _POSITIVE, _POSITIVE, _SHARE), _OFF_CENTRE, _OFF_CENTRE, lambda z, a, b, nc, p: -_ratio_by_centre(a, b, nc, z) / _ratio_off_centre(a, b, nc, z), lambda z, a, b, nc, p: 1 / _ratio_off_centre(a, b, nc, z), doc="the x with ncfdtr(a, b, nc, x) = p; those by its degrees are refused", singular=True)
+    _enter("ncfdtrinc", (_POSITIVE, _POSITIVE, (0.05, 0.2), _POSITIVE), _OFF_CENTRE, _OFF_CENTRE, lambda z, a, b, p, x: 1 / _ratio_by_centre(a, b, z, x), lambda z, a, b, p, x: -_ratio_off_centre(a, b, z, x) / _ratio_by_centre(a, b, z, x), doc="the nc with ncfdtr(a, b, nc, x) = p; those by its degrees are refused", singular=True)
     # --- without degrees ------------------------------------------------------------------------------------
     _enter("kolmogorov", (0.3, 2.0),               _kolmogorov_slope,                                           doc="the share of Kolmogorov's distribution above y", singular=True)
     _enter("kolmogi",    _SHARE,                   lambda z, p: 1 / _kolmogorov_slope(p, z),                    doc="the y with kolmogorov(y) = p", singular=True)
@@ -153,7 +191,18 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("nrdtrimn",   (_SHARE, _POSITIVE, _ANY), lambda z, p, s, x: -s * _normal_place(z, p), lambda z, p, s, x: -_of("ndtri", p), lambda z, p, s, x: 1.0, doc="the mean of a normal distribution of deviation s whose share below x is p", singular=True)
     _enter("nrdtrisd",   (_ANY, (0.6, 0.9), (3.0, 4.0)), lambda z, m, p, x: -1 / _of("ndtri", p), lambda z, m, p, x: -z * _normal_place(z, p) / _of("ndtri", p), lambda z, m, p, x: 1 / _of("ndtri", p), doc="the deviation of a normal distribution of mean m whose share below x is p", singular=True)
     _enter("tklmbda",    ((-0.9, 0.9), (0.3, 0.9)), _lambda_slope, _lambda_by_shape,                            doc="the share of Tukey's lambda distribution below x", singular=True)
-    for _name, _count in (("bdtrik", 3), ("bdtrin", 3), ("btdtria", 3), ("btdtrib", 3), ("chdtriv", 2), ("chndtridf", 3), ("fdtridfd", 3), ("gdtrib", 3), ("nbdtrik", 3), ("nbdtrin", 3),
-                          ("ncfdtridfd", 4), ("ncfdtridfn", 4), ("pdtrik", 2), ("stdtridf", 2)):
-        _enter(_name, (_POSITIVE,) * _count, *[_OF_ORDER] * _count, doc="the order or the degrees of freedom of a given share; its derivatives are refused")
+    # --- the shape of a given share ---------------------------------------------------------------------------
+    _enter("chdtriv",  (_SHARE, _POSITIVE),        *solves(_CHI, 0),        doc="the df with chdtr(df, x) = p", singular=True)
+    _enter("gdtrib",   (_POSITIVE, _SHARE, _POSITIVE), *solves(_RATE, 1),   doc="the shape b with gdtr(a, b, x) = p", singular=True)
+    _enter("btdtria",  (_SHARE, _POSITIVE, _SHARE), *solves(BETA, 0),       doc="the a with betainc(a, b, x) = p", singular=True)
+    _enter("btdtrib",  (_POSITIVE, _SHARE, _SHARE), *solves(BETA, 1),       doc="the b with betainc(a, b, x) = p", singular=True)
+    _enter("stdtridf", ((0.28, 0.35), (-0.85, -0.8)), *solves(STUDENT, 0),     doc="the df with stdtr(df, t) = p", singular=True)
+    _enter("fdtridfd", ((2.0, 3.0), (0.4, 0.55), (1.2, 1.5)), *solves(_RATIO, 1), doc="the b with fdtr(a, b, x) = p", singular=True)
+    _enter("bdtrik",   (_SHARE, _MANY, _SHARE),    *solves(_TRIALS, 0, low=0),     doc="the k of 0 or more, between whole numbers, with bdtr(k, n, p) = y", singular=True)
+    _enter("bdtrin",   (_POSITIVE, _SHARE, _SHARE), *solves(_TRIALS, 1),    doc="the n, between whole numbers, with bdtr(k, n, p) = y", singular=True)
+    _enter("nbdtrik",  ((0.5, 0.9), _MANY, _SHARE), *solves(_FAILURES, 0, low=0),  doc="the k of 0 or more, between whole numbers, with nbdtr(k, n, p) = y", singular=True)
+    _enter("nbdtrin",  (_POSITIVE, _SHARE, _SHARE), *solves(_FAILURES, 1),  doc="the n, between whole numbers, with nbdtr(k, n, p) = y", singular=True)
+    _enter("pdtrik",   ((0.5, 0.9), _POSITIVE),    *solves(_EVENTS, 0, low=0),     doc="the k of 0 or more, between whole numbers, with pdtr(k, m) = p", singular=True)
+    for _name, _count in (("chndtridf", 3), ("ncfdtridfd", 4), ("ncfdtridfn", 4)):
+        _enter(_name, (_POSITIVE,) * _count, *[_OFF_CENTRE] * _count, doc="the degrees of freedom of a given share; its derivatives are refused")
 # fmt: on

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.ops.incomplete import BETA, GAMMA, STUDENT, falls, rises, solves
 from clearprop.ops.normal import DENSITY, polynomial
-from clearprop.ops.special import enter_scipys, no_rule, times
+from clearprop.ops.special import enter_scipys, no_rule, times, whole_number
 from clearprop.registry import ops
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
@@ -24,24 +25,6 @@ SLOPE = tuple((k + 1) / math.factorial(k + 2) for k in range(19))
 
 def _of(name: str, *xs: Any) -> Any:
     return ops[name](*xs)
-
-
-def gamma_density(a: Any, x: Any) -> Any:
-    """x^(a - 1) exp(-x) / gamma(a): the slope of gammainc(a, x)."""
-    return np.exp(
-        _of("xlogy", a - 1.0, x) - x - _of("gammaln", a * 1.0)
-    )  # of short integers SciPy's is short
-
-
-def beta_density(a: Any, b: Any, x: Any) -> Any:
-    """x^(a - 1) (1 - x)^(b - 1) / beta(a, b): the slope of betainc(a, b, x)."""
-    return np.exp(_of("xlogy", a - 1.0, x) + _of("xlog1py", b - 1.0, -x) - _of("betaln", a * 1.0, b * 1.0))
-
-
-def student_density(df: Any, t: Any) -> Any:
-    """The slope of stdtr(df, t)."""
-    scale = _of("gammaln", (df + 1) / 2) - _of("gammaln", df / 2) - 0.5 * np.log(df * math.pi)
-    return np.exp(scale - (df + 1) / 2 * np.log1p(t * t / df))
 
 
 def _inverse_gamma_slope(z: Any, x: Any) -> Any:
@@ -101,16 +84,16 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("loggamma",     _POSITIVE,              lambda z, x: _of("digamma", x),                          doc="log(gamma(x))")
     _enter("poch",         (_POSITIVE, _POSITIVE), lambda z, x, m: z * (_of("digamma", x + m) - _of("digamma", x)), lambda z, x, m: z * _of("digamma", x + m), doc="gamma(x + m) / gamma(x)")
     _enter("binom",        ((3.2, 5.0), _POSITIVE), lambda z, n, k: z * (_of("digamma", n + 1) - _of("digamma", n - k + 1)), lambda z, n, k: z * (_of("digamma", n - k + 1) - _of("digamma", k + 1)), doc="n over k")
-    _enter("gammainc",     (_POSITIVE, _POSITIVE), no_rule, lambda z, a, x: gamma_density(a, x),           doc="the regularised lower incomplete gamma function; that by a is refused", singular=True)
-    _enter("gammaincc",    (_POSITIVE, _POSITIVE), no_rule, lambda z, a, x: -gamma_density(a, x),          doc="1 - gammainc(a, x); that by a is refused", singular=True)
-    _enter("gammaincinv",  (_POSITIVE, _SHARE),    no_rule, lambda z, a, y: 1 / gamma_density(a, z),       doc="the x with gammainc(a, x) = y; that by a is refused", singular=True)
-    _enter("gammainccinv", (_POSITIVE, _SHARE),    no_rule, lambda z, a, y: -1 / gamma_density(a, z),      doc="the x with gammaincc(a, x) = y; that by a is refused", singular=True)
-    _enter("betainc",      (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, x: beta_density(a, b, x),      doc="the regularised incomplete beta function; those by a and b are refused", singular=True)
-    _enter("betaincc",     (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, x: -beta_density(a, b, x),     doc="1 - betainc(a, b, x); those by a and b are refused", singular=True)
-    _enter("betaincinv",   (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, a, b, y: 1 / beta_density(a, b, z),  doc="the x with betainc(a, b, x) = y; those by a and b are refused", singular=True)
+    _enter("gammainc",     (_POSITIVE, _POSITIVE), *rises(GAMMA), doc="the regularised lower incomplete gamma function", singular=True)
+    _enter("gammaincc",    (_POSITIVE, _POSITIVE), *falls(GAMMA), doc="1 - gammainc(a, x)", singular=True)
+    _enter("gammaincinv",  (_POSITIVE, _SHARE),    *solves(GAMMA, 1), doc="the x with gammainc(a, x) = y", singular=True)
+    _enter("gammainccinv", (_POSITIVE, _SHARE),    *solves(GAMMA, 1, -1), doc="the x with gammaincc(a, x) = y", singular=True)
+    _enter("betainc",      (_POSITIVE, _POSITIVE, _SHARE), *rises(BETA), doc="the regularised incomplete beta function", singular=True)
+    _enter("betaincc",     (_POSITIVE, _POSITIVE, _SHARE), *falls(BETA), doc="1 - betainc(a, b, x)", singular=True)
+    _enter("betaincinv",   (_POSITIVE, _POSITIVE, _SHARE), *solves(BETA, 2), doc="the x with betainc(a, b, x) = y", singular=True)
     # --- distributions --------------------------------------------------------------------------------------
-    _enter("stdtr",        (_POSITIVE, _ANY),      no_rule, lambda z, df, t: student_density(df, t),               doc="the share of Student's t below t; that by df is refused")
-    _enter("pdtr",         (_POSITIVE, _POSITIVE), no_rule, lambda z, k, m: -np.exp(_of("xlogy", np.floor(k), m) - m - _of("gammaln", np.floor(k) + 1.0)), doc="the share of a Poisson distribution up to k; none by k", singular=True)
+    _enter("stdtr",        (_POSITIVE, _ANY),      *rises(STUDENT), doc="the share of Student's t below t; its derivative by df loses a digit for each power of ten of df", singular=True)
+    _enter("pdtr",         (_POSITIVE, _POSITIVE), whole_number, lambda z, k, m: -np.exp(_of("xlogy", np.floor(k), m) - m - _of("gammaln", np.floor(k) + 1.0)), doc="the share of a Poisson distribution up to k; none by k", singular=True)
     _enter("owens_t",      (_POSITIVE, _ANY),      lambda z, h, a: -0.5 * DENSITY * np.exp(-0.5 * h * h) * ops["erf"](a * h * math.sqrt(0.5)), lambda z, h, a: np.exp(-0.5 * h * h * (1 + a * a)) / (2 * math.pi * (1 + a * a)), doc="Owen's T(h, a)")
     # --- relatives of exp and erf ---------------------------------------------------------------------------
     _enter("erfcx",        _ANY,                   lambda z, x: 2 * x * z - TWO_OVER_ROOT_PI,               doc="exp(x^2) erfc(x)", singular=True)
@@ -118,7 +101,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("dawsn",        _ANY,                   lambda z, x: 1 - 2 * x * z,                              doc="Dawson's integral, exp(-x^2) times the integral of exp(t^2)")
     _enter("expi",         _POSITIVE,              lambda z, x: np.exp(x) / x,                              doc="the exponential integral Ei", singular=True)
     _enter("exp1",         _POSITIVE,              lambda z, x: -np.exp(-x) / x,                            doc="the exponential integral E1", singular=True)
-    _enter("expn",         (_POSITIVE, _POSITIVE), no_rule, _expn_slope,                                    doc="the exponential integral of whole order n; none by n", singular=True)
+    _enter("expn",         (_POSITIVE, _POSITIVE), whole_number, _expn_slope,                                    doc="the exponential integral of whole order n; none by n", singular=True)
     _enter("exprel",       _ANY,                   _exprel_slope,                                           doc="(exp(x) - 1) / x, and 1 at 0", singular=True)
     _enter("cosm1",        _ANY,                   lambda z, x: -np.sin(x),                                 doc="cos(x) - 1, exact near 0")
     _enter("spence",       _POSITIVE,              _spence_slope,                                           doc="the dilogarithm of 1 - x", singular=True)
@@ -158,12 +141,11 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("eval_chebyu",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: np.where(n == 0, 0, ((n + 1) * _of("eval_chebyt", n + 1, x) - x * z) / (x * x - 1)), doc="Chebyshev's polynomial of the second kind; its derivative is not known at 1 and -1")
     _enter("eval_legendre",    (_POSITIVE, _SHARE), no_rule, lambda z, n, x: times(n, (x * z - _of("eval_legendre", n - 1, x)) / (x * x - 1)), doc="Legendre's polynomial; its derivative is not known at 1 and -1")
     _enter("eval_genlaguerre", (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, n, a, x: -_of("eval_genlaguerre", n - 1, a + 1, x), doc="Laguerre's associated polynomial")
-    for _name in ("yv", "kv", "jve", "yve", "ive", "kve", "gammainc", "gammaincc", "gammaincinv", "gammainccinv", "stdtr", "hyp0f1"):
+    for _name in ("yv", "kv", "jve", "yve", "ive", "kve", "hyp0f1"):
         ops[_name].examples = (((_ORDERS, _PLACES), {}),)
     for _name in ("eval_hermite", "eval_hermitenorm", "eval_chebyt", "eval_chebyu", "eval_legendre", "pdtr", "yn", "kn", "expn"):
         ops[_name].examples = (((_ORDERS.astype(np.int64), _PLACES), {}),)
     ops["hyp2f1"].examples = (((_ORDERS, _ORDERS[::-1].copy(), _ORDERS, _PLACES), {}),)
-    for _name in ("betainc", "betaincc", "betaincinv", "hyp1f1"):
-        ops[_name].examples = (((_ORDERS, _ORDERS[::-1].copy(), _PLACES), {}),)
+    ops["hyp1f1"].examples = (((_ORDERS, _ORDERS[::-1].copy(), _PLACES), {}),)
     ops["eval_genlaguerre"].examples = (((_ORDERS.astype(np.int64), np.array([1, 2, 1]), _PLACES), {}),)
 # fmt: on

@@ -117,6 +117,9 @@ no_rule = refused(
 )
 
 
+whole_number = refused("a number that is cut to a whole one has no derivative", "that number plain")
+
+
 def times(x: Any, y: Any) -> Any:
     """x * y, and 0 where x is 0, also where y is infinite or NaN."""
     return ops["masked_product"](x, y)

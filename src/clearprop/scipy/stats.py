@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.ops import distributions as distributions  # stdtrit, fdtri
 from clearprop.ops.random import normal
 from clearprop.ops.random import uniform as _uniform
 from clearprop.registry import ops
@@ -47,11 +48,6 @@ def _unit(*shapes: Any) -> tuple[float, float]:
 
 def _normal(y: Any) -> Any:
     return -0.5 * y * y - _LOG_ROOT_TWO_PI
-
-
-def _where_finite(of: Any, df: Any, low: float) -> Any:
-    """Return `of`, NaN unless df is above `low`: a moment that there is not."""
-    return np.where(df > low, of(np.where(df > low, df, low + 1.0)), np.nan)
 
 
 def _otherwise_infinite(of: Any, df: Any, low: float) -> Any:
@@ -232,7 +228,7 @@ invgamma: Continuous = Continuous(
     open=True,
     below=lambda y, a: _gammaincc(a, 1.0 / y),
     above=lambda y, a: _gammainc(a, 1.0 / y),
-    quantile=lambda q, a: 1.0 / _gammaincinv(a, 1.0 - q),
+    quantile=lambda q, a: 1.0 / ops["gammainccinv"](a, q),
     middle=lambda a: _otherwise_infinite(lambda a: 1.0 / (a - 1.0), a, 1.0),
     spread=lambda a: _otherwise_infinite(lambda a: 1.0 / ((a - 1.0) ** 2 * (a - 2.0)), a, 2.0),
     height=lambda a: a + _gammaln(a) - (1.0 + a) * _digamma(a),
@@ -265,16 +261,26 @@ def _student(y: Any, df: Any) -> Any:
     return np.where(endless, _normal(y), size - (df + 1) / 2 * np.log1p(y * y / df))
 
 
+def _student_height(df: Any) -> Any:
+    endless = df == np.inf
+    df = np.where(endless, 1.0, df)
+    rise = _digamma((df + 1) / 2) - _digamma(df / 2)
+    finite = (df + 1) / 2 * rise + 0.5 * np.log(df) + _betaln(df / 2, 0.5 + 0.0 * df)
+    return np.where(endless, _LOG_ROOT_TWO_PI + 0.5, finite)
+
+
 t: Continuous = Continuous(
     "t",
     _student,
     ("df",),
     below=lambda y, df: ops["stdtr"](df, y),
     above=lambda y, df: ops["stdtr"](df, -y),
-    middle=lambda df: _where_finite(lambda df: 0.0 / df, df, 1.0),
+    quantile=lambda q, df: ops["stdtrit"](df, q),
+    middle=lambda df: _otherwise_infinite(lambda df: 0.0 / df, df, 1.0),
     spread=lambda df: np.where(
         df > 1, _otherwise_infinite(lambda df: 1.0 / (1.0 - 2.0 / df), df, 2.0), np.nan
     ),
+    height=_student_height,
     draw=sampling.student,
 )
 
@@ -285,6 +291,12 @@ def _ratio(y: Any, dfn: Any, dfd: Any) -> Any:
     return size + _xlogy(m / 2 - 1.0, y) - (m + n) / 2 * np.log(n + m * y)
 
 
+def _ratio_height(dfn: Any, dfd: Any) -> Any:
+    m, n = dfn / 2, dfd / 2
+    turns = (1.0 - m) * _digamma(m) - (1.0 + n) * _digamma(n) + (m + n) * _digamma(m + n)
+    return np.log(n) - np.log(m) + _betaln(m, n) + turns
+
+
 f: Continuous = Continuous(
     "f",
     _ratio,
@@ -292,7 +304,12 @@ f: Continuous = Continuous(
     _from(0.0),
     below=lambda y, m, n: _betainc(m / 2, n / 2, m * y / (m * y + n)),
     above=lambda y, m, n: _betainc(n / 2, m / 2, n / (m * y + n)),
+    quantile=lambda q, m, n: ops["fdtri"](m, n, q),
     middle=lambda m, n: _otherwise_infinite(lambda n: n / (n - 2.0), n, 2.0) + 0.0 * m,
+    spread=lambda m, n: _otherwise_infinite(
+        lambda n: 2.0 * n * n * (m + n - 2.0) / (m * (n - 2.0) ** 2 * (n - 4.0)), n, 4.0
+    ),
+    height=_ratio_height,
 )
 lognorm: Continuous = Continuous(
     "lognorm",
@@ -339,12 +356,25 @@ pareto: Continuous = Continuous(
     height=lambda b: 1.0 + 1.0 / b - np.log(b),
     draw=lambda shape, b: np.exp(sampling.exponential(shape) / b),
 )
+
+
+def _inverse_gauss(y: Any, mu: Any, side: float) -> Any:
+    """The logarithm of the share below (side 1) or above y."""
+    root = 1.0 / np.sqrt(y)
+    more = _log_ndtr(side * root * (y / mu - 1.0))
+    less = 2.0 / mu + _log_ndtr(-root * (y / mu + 1.0))
+    return more + np.log1p(side * np.exp(less - more))
+
+
 invgauss: Continuous = Continuous(
     "invgauss",
     lambda y, mu: -_LOG_ROOT_TWO_PI - 1.5 * np.log(y) - np.square((y - mu) / mu) / (2.0 * y),
     ("mu",),
     _from(0.0),
     open=True,
+    above=lambda y, mu: np.exp(_inverse_gauss(y, mu, -1.0)),
+    log_below=lambda y, mu: _inverse_gauss(y, mu, 1.0),
+    log_above=lambda y, mu: _inverse_gauss(y, mu, -1.0),
     middle=lambda mu: mu,
     spread=lambda mu: mu**3,
 )
@@ -372,13 +402,22 @@ def _log_mass_between(a: Any, b: Any) -> Any:
     return more + np.log(-np.expm1(less - more))
 
 
+def _inside(a: Any, b: Any) -> Any:
+    """Return a number between a and b."""
+    low, high = np.where(np.isfinite(a), a, b - 1.0), np.where(np.isfinite(b), b, a + 1.0)
+    return np.where(np.isfinite(low + high), 0.5 * (low + high), 0.0)
+
+
 truncnorm: Continuous = Continuous(
     "truncnorm",
     lambda y, a, b: _normal(y) - _log_mass_between(a, b),
     ("a", "b"),
     lambda a, b: (a, b),
     lambda a, b: a < b,
-    safe=lambda a, b: np.where(np.isfinite(a), a, np.where(np.isfinite(b), b, 0.0)),
+    safe=_inside,
+    above=lambda y, a, b: np.exp(_log_mass_between(y, b) - _log_mass_between(a, b)),
+    log_below=lambda y, a, b: _log_mass_between(a, y) - _log_mass_between(a, b),
+    log_above=lambda y, a, b: _log_mass_between(y, b) - _log_mass_between(a, b),
 )
 
 
@@ -438,7 +477,7 @@ binom: Discrete = Discrete(
 )
 bernoulli: Discrete = Discrete(
     "bernoulli",
-    lambda k, whole, p: _binomial(k, whole, np.float64(1.0), p),
+    lambda k, whole, p: np.where(whole & (k <= 1), _xlogy(k, p) + _xlog1py(1.0 - k, -p), -np.inf),
     ("p",),
     lambda p: (p >= 0) & (p <= 1),
     below=lambda k, p: np.where(k < 1, 1.0 - p, 1.0),
