@@ -49,6 +49,9 @@ MISSPELT = [
     (["step", "x*x", "x=1", "--algoritm=tree"], "--algorithm"),
     (["step", "x*x", "x=1", "--algorithm", "topologicl"], "topological"),
     (["completion", "bsh"], "bash"),
+    (["play", "iris", "--output", "x.html"], "--html"),
+    (["play", "iris", "-o", "x.html"], "--html"),
+    (["draw", "a", "a=1", "--html", "x.html"], "--output"),
 ]
 
 

@@ -1,6 +1,7 @@
 """The playground in a real browser: offline, without a request, with Python's numbers."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,15 @@ import pytest
 import clearprop
 from clearprop import nn, optim
 from clearprop.data.split import split_indices
+from clearprop.play.page import SCRIPTS, _file
 from clearprop.play.playground import loader, playground
+from clearprop.play.words import ENGLISH, LANGUAGES
+from clearprop.see.step.captions import SLOT
+
+WORDS = """[...document.querySelectorAll("body *:not(script)")].flatMap((e) => [
+    e.getAttribute("aria-label"), e.title,
+    ...[...e.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data),
+    ]).filter(Boolean).join(" ")"""
 
 
 @pytest.fixture
@@ -392,7 +401,12 @@ def test_what_is_chosen_can_be_read_in_full(visit, tmp_path, width):
     )
     assert cut == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate("counted(1, 'step') + counted(2, 'entry', 'entries')") == "1 step2 entries"
+    assert (
+        page.evaluate("counted(1, 'one step', 'steps') + counted(2, 'one entry', 'entries')")
+        == "1 step2 entries"
+    )
+    pixels = page.evaluate("['pixel_0_0', 'pixel_0_1'].map((name, _, names) => apart(name, names))")
+    assert pixels == ["p…0", "p…1"]
     names = ["sepal length", "sepal width", "petal length", "petal width", "age", "hours a week"]
     short = page.evaluate("(names) => names.map((name) => apart(name, names))", names)
     assert short == ["s…length", "s…width", "p…length", "p…width", "age", "hours …"]
@@ -438,3 +452,71 @@ def test_numbers_are_written_as_python_writes_them(visit, tmp_path, x):
     page = visit(playground(*classifier(2), *spirals(), tmp_path / "p.html"))
 
     assert page.evaluate(f"short({x!r})") == clearprop.see.numbers.number(x + 0.0)
+
+
+@pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "en"])
+def test_every_language_has_every_sentence_with_the_same_slots(language):
+    table, english = LANGUAGES[language], LANGUAGES["en"]
+
+    assert table.keys() == english.keys()
+    for key, words in english.items():
+        assert sorted(SLOT.findall(table[key])) == sorted(SLOT.findall(words)), key
+    assert {key for key in english if table[key] == english[key]} <= {"read"}
+
+
+def test_the_page_says_nothing_that_the_tables_do_not_have():
+    scripts = "\n".join(_file(f"{name}.js") for name in SCRIPTS)
+    text = scripts + _file("play.html").replace("{", '"').replace("}", '"')
+    chosen = {key for key in ENGLISH if key.startswith(("data ", "known"))}  # the rest of the key is computed
+
+    assert set(re.findall(r'said\("([^"]+)"', scripts)) <= ENGLISH.keys()
+    assert {key for key in ENGLISH if f'"{key}"' in text} | chosen | {"title"} == ENGLISH.keys()
+
+
+def test_the_page_speaks_german(visit, tmp_path):
+    heard, x, y = {}, *spirals()
+    three = np.column_stack([x, x[:, 0] * 0])
+    clearprop.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
+    adam = optim.Adam(model.parameters(), lr=0.03)
+    bad = tmp_path / "t.csv"
+    bad.write_text("x1,x2,x3,y\n1,2,3,0\n1,,3,0\n1,b,3,0\n1,2,3,7\n1,2\n" + "1,2,3,1\n" * 3)
+    for language in LANGUAGES:
+        page = visit(
+            playground(
+                model, nn.CrossEntropyLoss(), adam, three, y, tmp_path / f"{language}.html", language=language
+            )
+        )
+        found = [page.evaluate(WORDS)]
+        page.set_input_files("#csv", bad)
+        page.wait_for_function("document.querySelectorAll('#rows li').length > 3")
+        found.append(page.evaluate(WORDS))
+        page.click("#once")
+        page.click("#open")
+        for _ in range(4):
+            page.click("#forward")
+            found.append(page.evaluate(WORDS))
+        page.fill("#position", str(page.evaluate("clearprop.stepper.steps.length - 1")))
+        found.append(page.evaluate(WORDS))
+        page.click("#play")
+        page.fill("#speed", "0")
+        found.append(page.evaluate(WORDS))
+        heard[language] = set(re.findall(r"[^\W\d_]{2,}", " ".join(found)))
+
+    assert len(heard["de"]) > 80
+    alike = """CSV Adam SGD tanh relu manual seed Python weight bias grad Tanh Sequential Matmul matmul in
+        csv log Add add Transpose transpose"""
+    assert " ".join(sorted(heard["en"] & heard["de"] - set(alike.split()))) == ""
+
+
+def test_the_map_begins_with_the_columns_that_tell_most(visit, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 5)).astype(np.float32)
+    x[:, 0] = 3.0
+    y = (x[:, 2] + 0.5 * x[:, 4] > 0).astype(int)
+    model = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 2))
+    sgd = optim.SGD(model.parameters(), lr=0.1)
+    page = visit(playground(model, nn.CrossEntropyLoss(), sgd, x, y, tmp_path / "p.html"))
+
+    assert (page.input_value("#across"), page.input_value("#up")) == ("2", "4")
+    assert page.text_content("#notes").startswith("Known to work with SGD: a learning rate of 0.1 to 0.5")

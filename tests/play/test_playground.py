@@ -217,3 +217,14 @@ def test_the_command_refuses_what_makes_no_sense(tmp_path, capsys, options, told
 
     assert main(["play", "t.csv", *(["--target", "c"] if "--target" not in options else []), *options]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_the_command_speaks_german_and_begins_with_a_rate_that_works(tmp_path, capsys):
+    page = tmp_path / "p.html"
+
+    assert main(["play", "iris", "--hidden", "4", "--language", "de", "--html", str(page)]) == 0
+    found = told(page)
+    assert found["language"] == "de"
+    assert found["words"]["train"] == "Lernen lassen"
+    assert found["known"] == "known adam"
+    assert found["telling"] == [2, 3]  # of iris, the petals

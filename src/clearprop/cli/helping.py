@@ -13,6 +13,9 @@ from typing import NoReturn
 
 from clearprop.errors import lesson
 
+WRITTEN = ("--output", "--html", "--save", "-o", "--out")
+"""What options for the file that is written are called, here and elsewhere."""
+
 
 class Paragraphs(argparse.HelpFormatter):
     """Fills paragraphs to the terminal's width and leaves indented lines, which are examples, as they are."""
@@ -68,6 +71,8 @@ class HelpfulParser(argparse.ArgumentParser):
             return ""
         word = (asked[1] or asked[2] or "").partition("=")[0]
         words = [*self._option_string_actions]
+        if word in WRITTEN:  # the same thing under another command's name
+            return next((name for name in WRITTEN if name in words), "")
         choices = re.search(r"\(choose from (.*)\)", message)
         if choices:
             words += re.findall(r"[\w.-]+", choices[1])

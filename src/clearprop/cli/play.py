@@ -12,6 +12,7 @@ from clearprop.cli import train
 from clearprop.cli.helping import Paragraphs, named
 from clearprop.cli.job import ACTIVATIONS, DATA_SETS, OPTIMIZERS, Job
 from clearprop.cli.outputs import apart, force
+from clearprop.cli.step import spoken_language
 from clearprop.errors import InputError, lesson
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ The page is one file without a request: it trains, draws and steps through the n
 """
 PASSED = ("target", "hidden", "activation", "optimizer", "lr", "batch-size", "seed", "test-split")
 """What the network and its training are told, as `clearprop train` is."""
+RATES = {"adam": 0.01, "adamw": 0.01}
+"""Higher than those of `clearprop train`: somebody watches, and no early stop chooses among epochs."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--hidden", default="8,8", metavar="SIZES", help="sizes of the hidden layers, or none (default: 8,8)")
     add("--activation", metavar="NAME", choices=ACTIVATIONS, default="tanh", help=named(ACTIVATIONS, "tanh"))
     add("--optimizer", metavar="NAME", choices=OPTIMIZERS, default="adam", help=named(OPTIMIZERS, "adam"))
-    add("--lr", type=float, metavar="RATE", help="the learning rate (default: 0.003 for adam)")
+    add("--lr", type=float, metavar="RATE", help="the learning rate (default: 0.01 for adam)")
     add("--batch-size", type=int, default=20, metavar="N", help="rows for each step (default: 20)")
     add(
         "--test-split",
@@ -47,6 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="share of the rows to test on (default: 0.2)",
     )
     add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same page (default: 0)")
+    spoken_language(parser)
     add("--html", metavar="FILE", default="play.html", help="the page (default: play.html)")
     add("--open", action="store_true", help="open the page in the browser")
     force(parser)
@@ -77,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             columns=_columns(job, args),
             title=f"{Path(args.data).name}, {args.hidden}",
+            language=args.language,
             overwrite=args.force,
         )
     except InputError:
@@ -96,6 +101,8 @@ def _job(args: argparse.Namespace) -> Job:
     given = [args.data, "--plain", "--validation-split", "0", "--dropout", "0"]
     for name in PASSED:
         value = getattr(args, name.replace("-", "_"))
+        if name == "lr" and value is None:
+            value = RATES.get(args.optimizer)
         given += [] if value is None else [f"--{name}={value}"]
     told = parser.parse_args(given)
     return Job(told, train.checked(told))

@@ -98,7 +98,9 @@ def _sends(op: Op, i: int) -> bool:
     return (op.derivatives[i] if op.derivatives else op.rule(i)) is not None
 
 
-def story(model: Any, loss: Any, x: Any, y: Any, programs: Programs) -> dict[str, Any] | None:
+def story(
+    model: Any, loss: Any, x: Any, y: Any, programs: Programs, language: str = "en"
+) -> dict[str, Any] | None:
     """Return the steps of one row's passes with slots for numbers, None where they are too many to show."""
     own = set(map(id, model.parameters()))
     inputs = (Tensor(given, name, requires_grad=False) for name, given in (("x", x), ("y", y)))
@@ -107,7 +109,7 @@ def story(model: Any, loss: Any, x: Any, y: Any, programs: Programs) -> dict[str
     nodes = nodes_of(output, own)
     if len(nodes) > MOST_NODES or max(node.size for node in nodes) > MOST_ENTRIES:
         return None
-    found = trace(output)
+    found = trace(output, language=language)
     number = {id(node): k for k, node in enumerate(nodes)}
     computed = [id(node) for node in nodes if node.op is not None]
     arrows = [(id(node), i) for node in reversed(nodes) for i in inputs_of(node)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
@@ -37,12 +38,17 @@ def plain(x: Any) -> Any:
 
 
 def page_of(title: str, told: Mapping[str, Any], programs: Sequence[str]) -> str:
-    """Return the page of a model: what it is told, and its printed programs."""
+    """Return the page of a model: what it is told (its `words` and `language` too), and its
+    printed programs.
+    """
+    words = {key: escape(said) for key, said in told["words"].items()}
+    body = re.sub(r"\{([\w ]+)\}", lambda slot: words[slot[1]], _file("play.html"))
     scripts = "\n".join(_file(f"{name}.js") for name in SCRIPTS)
     listed = ",\n".join(programs).replace("</", "<\\/")
-    body = [
-        f"<h1>{escape(title)}</h1>\n{_file('play.html')}",
+    parts = [
+        f"<h1>{escape(title)}</h1>\n{body}",
         document.data("told", plain(told)),
         f'<script>\n"use strict";\n{library()}\nconst programs=[\n{listed}\n];\n{scripts}\n</script>',
     ]
-    return document.document(title, f"{style('auto')}\n{_file('play.css')}", "\n".join(body))
+    styles = f"{style('auto')}\n{_file('play.css')}"
+    return document.document(title, styles, "\n".join(parts), language=told["language"])

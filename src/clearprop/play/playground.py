@@ -23,6 +23,9 @@ from clearprop.ops.random import get_rng_state, manual_seed, set_rng_state
 from clearprop.play.model import layers, parameters, row_function, story
 from clearprop.play.page import page_of
 from clearprop.play.programs import MOST, Programs, operations, packed, recorded
+from clearprop.play.telling import telling
+from clearprop.play.words import LANGUAGES
+from clearprop.see.words import spoken
 from clearprop.tensor import Tensor
 
 CHECKED = 5  # losses that a page compares with Python's
@@ -61,6 +64,7 @@ class Playground:
     batch_size: int
     seed: int
     columns: Columns
+    language: str = "en"
     programs: Programs = field(default_factory=Programs)
 
     def __post_init__(self) -> None:
@@ -162,7 +166,7 @@ class Playground:
         x, y = self.train[0][:1], self.train[1][:1]
         try:
             self.model.zero_grad()
-            told = story(self.model, self.loss, x, y, self.programs)
+            told = story(self.model, self.loss, x, y, self.programs, self.language)
             self.model.zero_grad()
             program = recorded(row_function(self.model, self.loss), x, y) if told else None
         except (TypeError, RuntimeError, ValueError):
@@ -211,6 +215,9 @@ class Playground:
         flat = x.reshape(len(x), -1) if x.ndim == 2 and x.dtype.kind == "f" else x[:, :0].reshape(len(x), 0)
         names = list(self.columns.names) or [f"x{i + 1}" for i in range(flat.shape[1])]
         return {
+            "language": self.language,
+            "words": dict(spoken(LANGUAGES, self.language, "playground")),
+            "known": self._known(),
             "kind": kind,
             "outputs": out.shape[1] if out.ndim == 2 else 0,
             "squash": kind == "truths" and takes_logits(self.loss),
@@ -221,6 +228,7 @@ class Playground:
             "spread": list(self.columns.spread),
             "dropped": self.columns.dropped,
             "command": self.columns.command,
+            "telling": telling(flat, y) if flat.shape[1] else [0, 0],
             "medians": [float(m) for m in np.median(flat, axis=0)] if len(x) else [],
             "seed": self.seed,
             "batch": self.batch_size,
@@ -228,6 +236,13 @@ class Playground:
             "train": _rows(*self.train),
             "test": None if self.test is None else _rows(*self.test),
         }
+
+    def _known(self) -> str:
+        """Return which sentence says what learning rates are known to work."""
+        momentum = any(group.get("momentum") for group in self.optimizer.param_groups)
+        name = type(self.optimizer).__name__
+        known = {"SGD": "known momentum" if momentum else "known sgd", "Adam": "known adam"}
+        return known.get("Adam" if name == "AdamW" else name, "known")
 
 
 def playground(
@@ -243,6 +258,7 @@ def playground(
     seed: int = 0,
     columns: Columns | None = None,
     title: str = "",
+    language: str = "en",
     overwrite: bool = True,
 ) -> Path:
     """Write one offline HTML file that trains the model in the browser, from its weights as they are now.
@@ -253,7 +269,8 @@ def playground(
     `manual_seed(seed)`. The arguments stay as they are: copies are recorded.
 
     `X` is (rows, ...), `y` has a row for each; `test` is a fraction that is held out, 0 for none, or a pair.
-    A model with an op that has no translation gets a page that names it and shows a run recorded here.
+    A model with an op that has no translation gets a page that names it and shows a run recorded here. The
+    page speaks English, or German with `language="de"`.
     Raises ValueError for a step of more than 200 million operations, or data that does not fit together; and
     InputError, without `overwrite`, where there is a file that clearprop did not write.
 
@@ -270,10 +287,11 @@ def playground(
     """
     refuse_texts("playground", overwrite=overwrite)
     path = Path(file)
-    before = get_rng_state()
+    words, before = spoken(LANGUAGES, language, "playground"), get_rng_state()
     try:
         made = _prepared(model, loss, optimizer, X, y, batch_size, test, seed, columns or Columns())
-        text = _text(made, title or f"{type(model).__name__}, live")
+        made.language = language
+        text = _text(made, title or words["title"].format(model=type(model).__name__))
     finally:
         set_rng_state(before)
     with whole_file(path, ours=None if overwrite else marks.html) as stream:

@@ -53,17 +53,17 @@ const table = (text) => { // rows as the model takes them, and what is wrong wit
   const places = [...told.names, told.target].map((name) => head.indexOf(name));
   const headed = places.every((p) => p >= 0);
   if (!headed && head.some((cell) => cell === "" || !Number.isFinite(Number(cell))) && head.length !== columns + 1)
-    return {complaints: [`line 1: wants the columns ${[...told.names, told.target].join(", ")}, and has ${head.join(", ")}`], rows};
+    return {complaints: [said("line columns", {wanted: [...told.names, told.target].join(", "), found: head.join(", ")})], rows};
   const named = !headed && head.some((cell) => !Number.isFinite(Number(cell)));
   const order = headed ? places : Array.from({length: columns + 1}, (_, i) => i);
   lines.forEach((line, i) => {
     if ((i === 0 && (headed || named)) || line.trim() === "") return;
     const given = cells(line), wanted = headed ? head.length : columns + 1;
-    if (given.length !== wanted) return complaints.push(`line ${i + 1}: ${given.length} cells, not ${wanted}`);
+    if (given.length !== wanted) return complaints.push(said("line cells", {n: i + 1, found: given.length, wanted}));
     const row = [];
     for (let c = 0; c < columns; c++) {
       const cell = given[order[c]], value = cell === "" ? NaN : Number(cell);
-      if (!Number.isFinite(value)) return complaints.push(`line ${i + 1}: ${told.names[c]} is ${cell === "" ? "empty" : `"${cell}"`}, not a number`);
+      if (!Number.isFinite(value)) return complaints.push(said(cell === "" ? "line empty" : "line text", {n: i + 1, column: told.names[c], cell: `"${cell}"`}));
       const [mean, scale] = told.scales[c] ?? [0, 1];
       row.push((value - mean) / scale);
     }
@@ -73,8 +73,9 @@ const table = (text) => { // rows as the model takes them, and what is wrong wit
     if (told.kind === "truths" && y !== 0 && y !== 1) y = NaN;
     if (told.kind === "numbers") y = (y - told.spread[0]) / told.spread[1];
     if (!Number.isFinite(y) || (told.classes.length && known < 0 && told.kind !== "numbers")) {
-      const wanted = told.classes.length ? `one of ${told.classes.join(", ")}` : told.kind === "classes" ? `a class from 0 to ${told.outputs - 1}` : told.kind === "truths" ? "0 or 1" : "a number";
-      return complaints.push(`line ${i + 1}: ${told.target} is "${cell}", not ${wanted}`);
+      const some = told.classes.length ? "one of" : told.kind === "classes" ? "class to" : told.kind === "truths" ? "truth" : "number";
+      const wanted = said(some, {names: told.classes.join(", "), last: told.outputs - 1});
+      return complaints.push(said("line target", {n: i + 1, column: told.target, cell: `"${cell}"`, wanted}));
     }
     rows.push([row, y]);
   });

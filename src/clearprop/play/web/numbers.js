@@ -8,7 +8,9 @@ const short = (x, digits = 6) => {
   const [mantissa, exponent] = x.toExponential(digits - 1).split("e"), e = Number(exponent);
   return x !== 0 && (e < -4 || e >= digits) ? `${Number(mantissa)}e${e}` : String(Number(x.toPrecision(digits)) + 0);
 };
-const counted = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+const said = (key, slots = {}) => told.words[key].replace(/\{(\w+)\}/g, (_, name) => slots[name]);
+const grouped = (n) => n.toLocaleString(told.language);
+const counted = (n, one, many) => said(n === 1 ? one : many, {n: grouped(n)}); // with the sentences for one and for many
 const colour = (name) => getComputedStyle(document.body).getPropertyValue(`--cp-${name}`).trim();
 const array = ({kind, size, data}) => {
   const made = globalThis[kind];

@@ -24,13 +24,13 @@ const stepper = {
   show(k) {
     this.position = k;
     const s = this.steps[k], nodes = told.story.nodes, sent = s.sent >= 0 ? this.sent[s.sent] : null, before = sent ? this.before(k) : null;
-    const text = (a, shape) => (a === null ? "" : a.length === 1 ? short(Number(a[0])) : `${shape.join(" x ")} numbers`);
+    const text = (a, shape) => (a === null ? "" : a.length === 1 ? short(Number(a[0])) : said("numbers", {shape: shape.join(" x ")}));
     const slot = (name) => {
       if (name === "g") return text(this.gradient(s.node), nodes[s.node].shape);
       if (name === "amount") return text(sent, nodes[s.target].shape);
       if (name === "before") return text(before, nodes[s.target].shape);
       if (name === "total") return s.kind === "start" ? text(this.gradient(s.node), nodes[s.node].shape) : text(this.sum(sent, before), nodes[s.target].shape);
-      if (name === "local") { const g = this.gradient(s.node); const slope = g?.length === 1 && sent?.length === 1 ? Number(sent[0]) / Number(g[0]) : NaN; return Number.isFinite(slope) ? short(slope) : "its slope"; }
+      if (name === "local") { const g = this.gradient(s.node); const slope = g?.length === 1 && sent?.length === 1 ? Number(sent[0]) / Number(g[0]) : NaN; return Number.isFinite(slope) ? short(slope) : said("slope"); }
       return "";
     };
     at("said").textContent = s.sentence.replace(/\{\(?(\w+)\)?\}/g, (_, name) => slot(name)) + (s.formula ? `   ${s.formula}` : "");
@@ -39,19 +39,19 @@ const stepper = {
     else {
       tables.push([`${nodes[s.node].name}.grad`, this.gradient(s.node), nodes[s.node].shape]);
       if (sent) {
-        if (before) tables.push([`${nodes[s.target].name}.grad so far`, before, nodes[s.target].shape]);
-        tables.push([before ? "what arrives" : `${nodes[s.target].name}.grad`, sent, nodes[s.target].shape]);
+        if (before) tables.push([said("so far", {z: `${nodes[s.target].name}.grad`}), before, nodes[s.target].shape]);
+        tables.push([before ? said("arrives") : `${nodes[s.target].name}.grad`, sent, nodes[s.target].shape]);
         if (before) tables.push([`${nodes[s.target].name}.grad`, this.sum(sent, before), nodes[s.target].shape]);
       }
     }
     at("tables").replaceChildren(...tables.map(([title, a, shape]) => this.table(title, a, shape)));
-    at("position").value = k, at("where").textContent = `${k + 1} of ${this.steps.length}`;
+    at("position").value = k, at("where").textContent = said("where", {n: k + 1, all: this.steps.length});
     at("back").disabled = k === 0, at("forward").disabled = k === this.steps.length - 1, at("position").disabled = false;
   },
   sum: (a, b) => (b === null ? a : a.map((v, i) => v + b[i])),
   table(title, a, shape) {
     const found = document.createElement("table"), wide = shape.length ? shape[shape.length - 1] : 1, rows = a.length / Math.max(1, wide);
-    found.createCaption().textContent = `${title}, ${shape.length ? `shape ${shape.join(" x ")}` : "a number"}`;
+    found.createCaption().textContent = said(shape.length ? "shaped" : "single", {title, shape: shape.join(" x ")});
     for (let r = 0; r < Math.min(rows, 12); r++) {
       const row = found.insertRow();
       for (let c = 0; c < Math.min(wide, 12); c++) row.insertCell().textContent = short(Number(a[r * wide + c]));

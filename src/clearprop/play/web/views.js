@@ -16,8 +16,9 @@ const brief = (name) => (name.length > 7 ? `${name.slice(0, 6)}…` : name);
 function apart(name, names) {
   const alike = names.filter((other) => brief(other) === brief(name));
   if (alike.length < 2) return brief(name);
-  const words = name.split(" "), shared = words.findIndex((word, k) => alike.some((other) => other.split(" ")[k] !== word));
-  return shared > 0 ? `${name[0]}…${words.slice(shared).join(" ").slice(0, 6).trim()}` : brief(name);
+  const parts = (text) => text.split(/[ _.]+/), words = parts(name);
+  const shared = words.findIndex((word, k) => alike.some((other) => parts(other)[k] !== word));
+  return shared > 0 ? `${name[0]}…${words.slice(shared).join("_").slice(0, 6).trim()}` : brief(name);
 }
 const network = {
   edges: [],
@@ -74,7 +75,7 @@ const network = {
   },
   said(e) {
     const k = e.o * e.layer.inputs + e.i, name = states[e.layer.weight].name;
-    return `${name}[${e.o}, ${e.i}] = ${short(states[e.layer.weight].array[k])}   gradient ${short(states[e.layer.gradient].array[k])}`;
+    return said("entry is", {place: `${name}[${e.o}, ${e.i}]`, value: short(states[e.layer.weight].array[k]), gradient: short(states[e.layer.gradient].array[k])});
   },
 };
 
@@ -163,7 +164,7 @@ const curves = {
     const last = Math.max(...all.map((p) => p[0]), 1), high = Math.max(...all.map((p) => p[1])), low = Math.min(0, ...all.map((p) => p[1]));
     ink.font = "11px ui-monospace, monospace", ink.fillStyle = ink.strokeStyle = colour("soft"), ink.lineWidth = 1;
     ink.textAlign = "left", ink.fillText(short(high, 3), 2, 11), ink.fillText(short(low, 3), 2, h - 4);
-    ink.textAlign = "right", ink.fillText(counted(last, "step"), w - 2, h - 4);
+    ink.textAlign = "right", ink.fillText(counted(last, "one step", "steps"), w - 2, h - 4);
     for (const [line, name, dash] of [[train, "middle-edge", []], [test, "input-edge", [6, 3]]]) {
       if (line.length === 1) ink.fillStyle = colour(name), ink.fillRect(36, 4 + (h - 22) * (1 - (line[0][1] - low) / (high - low || 1)), 5, 5);
       ink.strokeStyle = colour(name), ink.lineWidth = 2, ink.setLineDash(dash), ink.beginPath();
