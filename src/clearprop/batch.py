@@ -10,6 +10,7 @@ import numpy as np
 from clearprop.errors import at_line, lesson
 from clearprop.modes import Block, Observer, current, mode
 from clearprop.op import Op
+from clearprop.record import assign
 from clearprop.registry import ops
 from clearprop.tensor import Tensor, beside_sparse
 
@@ -102,6 +103,7 @@ class Level:
     Whatever it does not answer itself it asks whom it stands in front of: the observer around the `vmap`.
     """
 
+    answers = True  # a leaf that is one for each example has other values than its own
     size: int
     draws: Draws
     outside: Block
@@ -120,6 +122,30 @@ class Level:
     def resolve(self, x: Any) -> Any:
         """Return what stands for the input `x`."""
         return x if isinstance(x, BatchTensor) else self.around.resolve(x)
+
+    def read(self, leaf: Tensor) -> Any:
+        """Return what a formula computes with for the value of a leaf, which may be one for each example."""
+        if isinstance(leaf, BatchTensor):
+            return leaf
+        asked = self.around.remembers or self.around.answers
+        return self.around.read(leaf) if asked else leaf._value
+
+    def copied(self, value: Any) -> Any:
+        """Return a copy of what `read` gave."""
+        asked = self.around.records or self.around.answers or isinstance(value, Tensor)
+        return self.around.copied(value) if asked else np.array(value)
+
+    def takes(self, leaf: Tensor, new: Any) -> bool:
+        """Give a leaf that is one for each example its new values, one for each, outside of the `vmap`."""
+        if not isinstance(leaf, BatchTensor):
+            return False
+        if not isinstance(leaf.content, Tensor):
+            wanted, hint = "wants a Tensor, whose numbers can change, as what f is given", "Tensor(array)"
+            raise TypeError(lesson("vmap(f)", wanted, "an array that f assigns to", at_line(), hint))
+        content = leaf.level.content(new)
+        with leaf.level.outside:
+            assign(leaf.content, content)
+        return True
 
     def python_value(self, tensor: Tensor, asked: str) -> None:
         """Object to a BatchTensor being turned into a Python value."""

@@ -112,3 +112,16 @@ def test_options_show():
         "Softplus(beta=3.0)",
         "ReLU()",
     ]
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+def test_the_axis_is_not_guessed_for_more_than_two(name):
+    f = getattr(F, name)
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+    assert np.array_equal(f(x), f(x, dim=1))
+    assert f(x, dtype=np.float64).dtype == np.float64
+    np.testing.assert_allclose(f(x, dtype=np.float64), f(x.astype(np.float64)), rtol=1e-15)
+    with pytest.raises(ValueError, match="wants dim= for 3 axes"):
+        f(x[None])
+    with pytest.raises(ValueError, match="dim=-1"):
+        nn.Softmax()(x[None])

@@ -91,6 +91,27 @@ def test_one_path_of_a_shared_parameter_stands_for_all(path):
     assert np.array_equal(y.value, [[12.0, 12.0]])
 
 
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(2, 2, bias=False)
+        self.again = self.first
+
+    def forward(self, x):
+        return self.again(self.first(x))
+
+
+def test_a_module_under_two_names_is_reached_by_either():
+    m, w = Twice(), 2 * np.eye(2)
+    for values in ({"first.weight": w}, {"again.weight": w}, {"first.weight": w, "again.weight": w.copy()}):
+        assert np.array_equal(nn.functional_call(m, values, np.ones((1, 2))).value, [[4.0, 4.0]])
+    own = m(np.ones((1, 2))).value
+    assert np.array_equal(nn.functional_call(m, m.state_dict(), np.ones((1, 2))).value, own)
+    for other in (w + 1, Tensor(w)):
+        with pytest.raises(ValueError, match="wants one value for"):
+            nn.functional_call(m, {"first.weight": w, "again.weight": other}, np.ones((1, 2)))
+
+
 @pytest.mark.parametrize(
     ("values", "error", "text"),
     [
@@ -114,6 +135,43 @@ def test_stacked():
     for wrong in ([], [nn.Linear(1, 2), nn.Linear(1, 3)]):
         with pytest.raises(ValueError, match="the same names, shapes and dtypes"):
             nn.stack_module_state(wrong)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_an_ensemble_learns_as_its_members_do(executor):
+    """The members are one vmapped call of one of them, in a compiled step as well."""
+    clearprop.manual_seed(1)
+    models = [nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1)).double() for _ in range(3)]
+    params, buffers = nn.stack_module_state(models)
+    optimizer = optim.AdamW(list(params.values()), lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        one = clearprop.vmap(lambda p, b, x: nn.functional_call(models[0], [p, b], x), (0, 0, None))
+        loss = (one(params, buffers, x) ** 2).mean((1, 2)).sum()
+        loss.backward()
+        optimizer.step()
+
+    run = compile(step, executor=executor) if executor else step
+    others = [optim.AdamW(m.parameters(), lr=0.1) for m in models]
+    for n in range(4):
+        run(X + n)
+    for m, other in zip(models, others, strict=True):
+        for n in range(4):
+            other.zero_grad()
+            (m(X + n) ** 2).mean().backward()
+            other.step()
+    for i, m in enumerate(models):
+        for path, value in m.state_dict().items():
+            np.testing.assert_allclose({**params, **buffers}[path].value[i], value, atol=1e-9, err_msg=path)
+
+
+def test_statistics_that_are_an_array_cannot_follow():
+    models = [nn.BatchNorm1d(2), nn.BatchNorm1d(2)]
+    _, buffers = nn.stack_module_state(models)
+    fixed = {k: v.value for k, v in buffers.items()}
+    with pytest.raises(TypeError, match="an array that f assigns to"):
+        clearprop.vmap(lambda b: nn.functional_call(models[0], b, X))(fixed)
 
 
 def test_get_by_path():

@@ -7,7 +7,7 @@ from tests.parity.compare import Row, agree
 from clearprop import nn
 from clearprop.nn import functional as F
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")  # what PyTorch says of even kernels
 rng = np.random.default_rng(5)
 LINE, PLANE, SPACE = (rng.normal(size=(2, 4, *lengths)) for lengths in ((9,), (6, 7), (4, 5, 4)))
@@ -66,6 +66,9 @@ MARGINS = [
     module("CircularPad2d", (7, 0, 6, 1)),
     function("pad", (1, 2)),
     function("pad", (1, -2, 0, 1, 2, 0, -1, 0), "constant", 2.0),
+    *(
+        function("pad", (-1, 2), m, x=LINE[..., :3]) for m in ("reflect", "replicate")
+    ),  # a mirror of what is cut
     *(function("pad", (2, 1), m, x=LINE[0]) for m in ("reflect", "replicate", "circular")),
 ]
 COLUMNS = [
@@ -173,3 +176,13 @@ def test_float32_like_pytorch(row):
 @pytest.mark.parametrize("row", COMPILED, ids=str)
 def test_compiled_like_pytorch(row, executor):
     agree(row, np.float64, executor)
+
+
+def test_smooth_lengths_that_stay_are_untouched():
+    """A factor of 1.1 leaves 7 entries 7: PyTorch copies these. (Its gradient goes by the factor: wrong.)"""
+    how = {"mode": "bilinear", "scale_factor": (0.5, 1.1), "antialias": True}
+    found = F.interpolate(PLANE, **how)
+
+    right = torch.nn.functional.interpolate(torch.tensor(PLANE), **how).numpy()
+    np.testing.assert_allclose(found, right, rtol=1e-12)
+    np.testing.assert_allclose(found, F.interpolate(PLANE, size=(3, 7), mode="bilinear", antialias=True))

@@ -111,6 +111,7 @@ ROWS = [
     Row("PairwiseDistance", nn.PairwiseDistance, "nn.PairwiseDistance", (X, Z)),
     Row("PairwiseDistance 1", nn.PairwiseDistance, "nn.PairwiseDistance", (X, Z), (1.0, 1e-6, True)),
     Row("normalize", F.normalize, "nn.functional.normalize", (X,)),
+    *(Row(f"normalize {p} (0, 1)", F.normalize, "nn.functional.normalize", (X,), (p, (0, 1))) for p in (1.0, 2.0, 3.0, np.inf)),
     Row("normalize 1 0", F.normalize, "nn.functional.normalize", (X, 1.0, 0)),
     Row("pdist", F.pdist, "nn.functional.pdist", (X,), second=False),
 ]  # fmt: skip

@@ -146,6 +146,8 @@ class ELU(Module):
 class Softmax(Module):
     """y = exp(x) / sum(exp(x)) along `dim`: positive numbers that add up to 1.
 
+    Without `dim` it is the last axis of one or two; more axes ask for it (ValueError).
+
     >>> import numpy as np
     >>> Softmax()(np.zeros(4))
     array([0.25, 0.25, 0.25, 0.25])
@@ -153,7 +155,7 @@ class Softmax(Module):
 
     shown: tuple[str, ...] = ("dim",)
 
-    def __init__(self, dim: int = -1) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
 
@@ -355,8 +357,14 @@ class Tanhshrink(Module):
         return F.tanhshrink(x)
 
 
-class GLU(Softmax):
+class GLU(Module):
     """y = a sigmoid(b), a and b the two halves of x along `dim`."""
+
+    shown: tuple[str, ...] = ("dim",)
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
 
     def forward(self, x: Any) -> Tensor:
         """Return glu(x)."""

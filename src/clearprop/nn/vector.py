@@ -59,9 +59,10 @@ def functional_call(
     `values` gives Tensors or arrays by path, as in `state_dict`, or is a list of such dicts; what it leaves
     out is the module's own. Gradients flow to these Tensors, so a loss may be differentiated by what an inner
     step computed (MAML). The module is as before afterwards, also where its forward raised an error. Where a
-    Parameter is used under several paths, one of them stands for all, as in PyTorch.
+    Parameter is used under several paths, any one of them stands for all, as in PyTorch.
 
-    Raises KeyError for a path that the module lacks and ValueError for another shape.
+    Raises KeyError for a path that the module lacks, ValueError for another shape and for two paths of one
+    Parameter with different numbers.
 
     >>> from clearprop import nn
     >>> double = {"weight": Tensor([[2.0]]), "bias": Tensor([0.0])}
@@ -78,6 +79,7 @@ def functional_call(
 def holding(module: Module, given: Mapping[str, Any]) -> Iterator[None]:
     """Within the block a module holds other Tensors than its own, by path; see `functional_call`."""
     chosen = [(*_place(module, path, value), _tensor(value)) for path, value in given.items()]
+    _of_one_mind(module, given, chosen)
     stand_in = {id(owner.__dict__[name]): value for owner, name, value in chosen}
     everywhere = [(owner, *held) for owner in module.modules() for held in owner.__dict__.items()]
     before = [(owner, name, own) for owner, name, own in everywhere if id(own) in stand_in]
@@ -107,15 +109,31 @@ tree.register(Module, lambda module: dict(module.named_parameters()), holding)
 def _place(module: Module, path: str, value: Any) -> tuple[Module, str]:
     """Return the module that holds a path's Tensor, and its name there."""
     outer, _, name = path.rpartition(".")
-    owner = dict(module.named_modules()).get(outer)
-    own = None if owner is None else owner.__dict__.get(name)
+    owner: Any = module
+    for part in outer.split(".") if outer else ():  # a module may stand under several names
+        owner = owner.__dict__.get(part) if isinstance(owner, Module) else None
+    own = owner.__dict__.get(name) if isinstance(owner, Module) else None
     called = f"functional_call({type(module).__name__}, values)"
-    if owner is None or not isinstance(own, Tensor):
+    if not isinstance(own, Tensor):
         known = ", ".join(k for k, _ in (*module.named_parameters(), *module.named_buffers()))
         raise KeyError(lesson(called, f"it has {known}", path))
     if tuple(np.shape(value)) != own.shape:
         raise ValueError(lesson(called, f"wants {path} of shape {own.shape}", f"{tuple(np.shape(value))}"))
     return owner, name
+
+
+def _of_one_mind(module: Module, given: Mapping[str, Any], chosen: list[tuple[Module, str, Tensor]]) -> None:
+    """Raise ValueError where two paths of one Tensor are given different numbers."""
+    first: dict[int, str] = {}
+    for path, (owner, name, _) in zip(given, chosen, strict=True):
+        other = first.setdefault(id(owner.__dict__[name]), path)
+        here, there = given[path], given[other]
+        tensors = isinstance(here, Tensor) or isinstance(there, Tensor)
+        same = here is there or (not tensors and np.array_equal(here, there))
+        if not same:
+            called = f"functional_call({type(module).__name__}, values)"
+            wanted = f"wants one value for {other} and {path}, which are one Tensor"
+            raise ValueError(lesson(called, wanted, "two", hint=f"values without {path!r}"))
 
 
 def stack_module_state(modules: Iterable[Module]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.batch import BatchTensor
 from clearprop.compiler.capture.printing import hearing
 from clearprop.compiler.capture.reading import original
 from clearprop.compiler.capture.refusals import RecordingError as RecordingError
@@ -492,7 +493,9 @@ def leaves(thing: Any, limit: int = 100_000) -> Iterable[Tensor]:
         if id(x) in seen or isinstance(x, (str, bytes, int, float, np.ndarray, type(None), type)):
             continue
         seen.add(id(x))
-        if isinstance(x, Tensor):
+        if isinstance(x, BatchTensor):  # a Module that holds one inside a vmap: what its examples are part of
+            stack.append(x.content)
+        elif isinstance(x, Tensor):
             if x.op is None:
                 yield x
         elif original(x) is not x:

@@ -32,14 +32,32 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
-def softmax(x: Any, dim: int = -1) -> Any:
-    """Return exp(x) / sum(exp(x)) along `dim`."""
-    return ops["softmax"](x, axis=dim)
+def softmax(x: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
+    """Return exp(x) / sum(exp(x)) along `dim`, computed in `dtype` where one is given.
+
+    Without `dim` it is the last axis of one or two. Raises ValueError where `dim` is missing for more axes.
+
+    >>> softmax(np.zeros((1, 4)))
+    array([[0.25, 0.25, 0.25, 0.25]])
+    """
+    return ops["softmax"](_cast(x, dtype), axis=_along("softmax", x, dim))
 
 
-def log_softmax(x: Any, dim: int = -1) -> Any:
-    """Return x - log(sum(exp(x))) along `dim`."""
-    return ops["log_softmax"](x, axis=dim)
+def log_softmax(x: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
+    """Return x - log(sum(exp(x))) along `dim`, computed in `dtype`; see `softmax`."""
+    return ops["log_softmax"](_cast(x, dtype), axis=_along("log_softmax", x, dim))
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return x if dtype is None else arrayed(x).astype(dtype)
+
+
+def _along(name: str, x: Any, dim: int | None) -> int:
+    """Return the axis meant: PyTorch would take axis 0 of three and axis 1 of four, which nobody expects."""
+    if dim is None and np.ndim(x) > 2:
+        wanted = f"wants dim= for {np.ndim(x)} axes"
+        raise ValueError(lesson(f"{name}(x)", wanted, f"x is {describe(x)}", hint="dim=-1"))
+    return -1 if dim is None else dim
 
 
 def softplus(x: Any, beta: float = 1.0, threshold: float | None = None) -> Any:
@@ -302,13 +320,13 @@ def glu(x: Any, dim: int = -1) -> Any:
 
 
 # --- shares of a whole --------------------------------------------------------------------------------------
-def softmin(x: Any, dim: int = -1) -> Any:
-    """Return softmax(-x) along `dim`.
+def softmin(x: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
+    """Return softmax(-x) along `dim`, computed in `dtype`; see `softmax`.
 
     >>> softmin(np.zeros(4))
     array([0.25, 0.25, 0.25, 0.25])
     """
-    return softmax(-arrayed(x), dim)
+    return softmax(-arrayed(x), dim, dtype=dtype)
 
 
 @takes_truths

@@ -38,14 +38,20 @@ def pairwise_distance(a: Any, b: Any, p: float = 2.0, eps: float = 1e-6, keepdim
 
 
 @in_float32
-def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
-    """Return x / max(|x|, eps) with the p-norm along `dim`.
+def normalize(x: Any, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> Any:
+    """Return x / max(|x|, eps) with the p-norm along `dim`; several axes are one long vector.
 
     >>> normalize(np.array([[3.0, 4.0]]))
     array([[0.6, 0.8]])
     """
     x = arrayed(x)
-    return x / np.maximum(np.linalg.norm(x, p, axis=dim, keepdims=True), eps)
+    if not isinstance(dim, (tuple, list)):
+        return x / np.maximum(np.linalg.norm(x, p, axis=dim, keepdims=True), eps)
+    axes = tuple(axis % x.ndim for axis in dim)  # along two axes `norm` would mean a matrix
+    kept = tuple(axis for axis in range(x.ndim) if axis not in axes)
+    flat = x.transpose((*kept, *axes)).reshape((*(x.shape[axis] for axis in kept), -1))
+    lengths = np.linalg.norm(flat, p, axis=-1)
+    return x / np.maximum(lengths.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))), eps)
 
 
 @in_float32

@@ -79,21 +79,21 @@ def embedding_bag(
     if per_sample_weights is not None and (mode != "sum" or arrayed(per_sample_weights).shape != x.shape):
         wanted, got = f"wants mode='sum' and weights {x.shape}", f"{mode!r}, {np.shape(per_sample_weights)}"
         raise ValueError(lesson("embedding_bag(per_sample_weights=)", wanted, got))
-    bags = _members(x, offsets, include_last_offset)  # (bags, entries): who belongs to whom
+    starts = _starts(x, offsets, include_last_offset)
     flat = x.reshape(-1)
-    if padding is not None:
-        bags = np.logical_and(bags, flat != padding)
+    inside = None if padding is None else flat != padding
     rows = embedding(flat, weight, padding, max_norm, norm_type, scale_grad_by_freq)
     if mode == "max":
-        inside = np.where(bags[:, :, None], rows, -np.inf)
-        top = np.max(inside, axis=1) if flat.shape[0] else np.zeros((bags.shape[0], weight.shape[1]))
-        return np.where(np.any(bags, axis=1)[:, None], top, 0)
+        return _largest(rows, inside, x, starts)
     if per_sample_weights is not None:
         rows = rows * arrayed(per_sample_weights).reshape(-1, 1)
-    total = bags.astype(rows.dtype) @ rows
+    if inside is not None:
+        rows = np.where(inside[:, None], rows, 0)
+    total = _summed(rows, x, starts)
     if mode == "sum":
         return total
-    return total / np.maximum(np.sum(bags, axis=1), 1).astype(rows.dtype)[:, None]
+    members = np.ones(flat.shape, rows.dtype) if inside is None else inside.astype(rows.dtype)
+    return total / np.maximum(_summed(members, x, starts), 1)[:, None]
 
 
 def one_hot(x: Any, num_classes: int = -1) -> Any:
@@ -164,7 +164,7 @@ def _shorten(x: Any, weight: Any, max_norm: float, norm_type: float) -> None:
     with no_grad():
         table = read(weight)
         lengths = np.linalg.norm(table, norm_type, axis=1)
-        named = np.any(x.reshape(-1, 1) == np.arange(weight.shape[0]), axis=0)
+        named = _frequency(x, weight.shape[0]) > 0
         scale = np.where(np.logical_and(named, lengths > max_norm), max_norm / (lengths + 1e-7), 1)
         assign(weight, table * scale.astype(weight.dtype)[:, None])
 
@@ -174,12 +174,12 @@ def _frequency(x: Any, count: int) -> Any:
     return ops["scatter"](np.ones(x.shape), x, index=(ARRAY,), shape=(count,))
 
 
-def _members(x: Any, offsets: Any, last: bool) -> Any:
-    """Return (bags, entries): which entry belongs to which bag."""
+def _starts(x: Any, offsets: Any, last: bool) -> Any:
+    """Return where each bag of a vector begins, or None for the rows of a matrix."""
     if len(x.shape) == 2:
         if offsets is not None:
             raise ValueError(lesson("embedding_bag(offsets=)", "belongs to a vector x", describe(x)))
-        return np.repeat(np.arange(x.shape[0]), x.shape[1]) == np.arange(x.shape[0])[:, None]
+        return None
     if offsets is None or len(x.shape) != 1:
         wanted = "wants x as (bags, length), or as a vector with offsets"
         raise ValueError(lesson("embedding_bag(x, weight, offsets)", wanted, describe(x)))
@@ -196,5 +196,34 @@ def _members(x: Any, offsets: Any, last: bool) -> Any:
         raise ValueError(
             lesson("embedding_bag(offsets=)", wanted, f"{values}", hint="include_last_offset=False")
         )
-    bag = np.sum(np.arange(x.shape[0]) >= starts[:, None], axis=0) - 1
-    return bag == np.arange(starts.shape[0] - last)[:, None]
+    return starts[: starts.shape[0] - last]
+
+
+def _summed(rows: Any, x: Any, starts: Any) -> Any:
+    """Return the sum of the rows in each bag: no array of all bags by all entries arises."""
+    if starts is None:
+        return np.sum(rows.reshape((*x.shape, *rows.shape[1:])), axis=1)
+    bag = np.searchsorted(starts, np.arange(x.shape[0]), side="right") - 1
+    return ops["scatter"](rows, bag, index=(ARRAY,), shape=(starts.shape[0], *rows.shape[1:]))
+
+
+def _largest(rows: Any, inside: Any, x: Any, starts: Any) -> Any:
+    """Return the largest entries in each bag: bags of a vector are lengthened to the longest one first.
+
+    A compiled step plans for one that holds all, as the lengths may be others at the next call.
+    """
+    count = x.shape[0]
+    if rows.shape[0] == 0:
+        return np.zeros((count if starts is None else starts.shape[0], rows.shape[1]), rows.dtype)
+    if starts is None:
+        rows = rows.reshape((*x.shape, rows.shape[1]))
+        inside = np.ones(x.shape, bool) if inside is None else inside.reshape(x.shape)
+    else:
+        ends = np.concatenate([starts[1:], np.array([count])])
+        longest = count if recording() else max(int(np.max(constant(ends - starts))), 1)
+        places = starts[:, None] + np.arange(longest)
+        within, places = places < ends[:, None], np.minimum(places, count - 1)
+        rows = ops["getitem"](rows, places)
+        inside = within if inside is None else np.logical_and(within, inside[places])
+    top = np.max(np.where(inside[:, :, None], rows, -np.inf), axis=1)
+    return np.where(np.any(inside, axis=1)[:, None], top, 0)

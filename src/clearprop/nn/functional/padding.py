@@ -48,15 +48,22 @@ def margined(called: str, x: Any, margins: Any, mode: str, value: float = 0) -> 
         if left < 0 or (left == 0 and mode != "constant" and (before > 0 or after > 0)):
             wanted = f"wants more entries along axis {axis} than are cut off"
             raise ValueError(lesson(called, wanted, f"{(before, after)} of {x.shape[axis]}"))
-    if any(min(pair) < 0 for pair in margins):
-        x = x[tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(margins, x.shape, strict=True))]
-        margins = [(max(a, 0), max(b, 0)) for a, b in margins]
+    wider, cut = [(max(a, 0), max(b, 0)) for a, b in margins], [(min(a, 0), min(b, 0)) for a, b in margins]
+    if mode != "reflect":  # a mirror shows what is cut off elsewhere, too: PyTorch's order
+        x = _shortened(x, cut)
     if mode == "constant":
-        return np.pad(x, margins, constant_values=value) if any(map(any, margins)) else x
-    for axis, (before, after) in enumerate(margins):
+        return np.pad(x, wider, constant_values=value) if any(map(any, wider)) else x
+    for axis, (before, after) in enumerate(wider):
         if before or after:
             x = _lengthened(called, x, axis, before, after, mode)
-    return x
+    return _shortened(x, cut) if mode == "reflect" else x
+
+
+def _shortened(x: Any, cut: Any) -> Any:
+    """Return `x` without what `cut`, (before, after) of each axis, takes off as numbers below 0."""
+    if not any(map(any, cut)):
+        return x
+    return x[tuple(slice(-a, n + b) for (a, b), n in zip(cut, x.shape, strict=True))]
 
 
 def _lengthened(called: str, x: Any, axis: int, before: int, after: int, mode: str) -> Any:

@@ -82,7 +82,7 @@ def interpolate(
             scale, factor = n / m, None  # PyTorch goes by these lengths, not by the factor, along two axes
         if corners:
             scale = (n - 1) / (m - 1) if m > 1 else 0.0
-        if n != m or (factor is not None and scale != 1):
+        if n != m or (factor is not None and scale != 1 and not antialias):  # nor does PyTorch smooth these
             x = ops["resample"](x, axis=2 + a, table=Interpolation(how, n, m, scale, corners))
     return x
 
