@@ -1,7 +1,10 @@
 """The course: equal in its languages, right in its numbers, offline, small, and the same every time."""
 
+import ast
+import io
 import json
 import re
+import tokenize
 
 import numpy as np
 import pytest
@@ -129,6 +132,38 @@ def test_the_lesson_on_adam_is_what_the_optimizer_does():
     adam.step()
 
     assert float(w.value) == pytest.approx(float(found["new"].value), rel=1e-9)
+
+
+def remarks(source: str) -> set[str]:
+    """The comments and docstrings of a piece of code."""
+    found = {
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    within = [
+        ast.get_docstring(n) for n in ast.walk(ast.parse(source)) if isinstance(n, (ast.ClassDef, ast.Module))
+    ]
+    return {words.removeprefix("# ") for words in found} | {*filter(None, within)}
+
+
+def test_what_stands_beside_code_is_said_in_the_language():
+    sources = [
+        *SOURCES.values(),
+        *(text for _, text in FILES.values()),
+        *(t.source for t in TROUBLES.values()),
+    ]
+    known = {words for source in sources for words in remarks(source)} - {
+        "optimizer.zero_grad()"
+    }  # that is code
+
+    assert known == german.REMARKS.keys()
+    assert not english.REMARKS
+    for source in sources:
+        assert remarks(told("de").code(source)) == {
+            german.REMARKS.get(words, words) for words in remarks(source)
+        }
+        assert told("en").code(source) == source
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -35,7 +35,7 @@ def course(folder: str | os.PathLike[str], language: str = "en", overwrite: bool
     (folder / "exercises").mkdir(parents=True, exist_ok=True)
     for name, text in made.items():
         write(folder / name, text.encode(), overwrite)
-    tasks = {folder / "exercises" / name: text for name, text in FILES.values()}
+    tasks = {folder / "exercises" / name: said.code(text) for name, text in FILES.values()}
     for path, text in tasks.items():
         if overwrite or not path.exists():
             write(path, text.encode())
@@ -93,7 +93,7 @@ def _lesson(name: str, said: Teaching) -> list[dict[str, Any]]:
     text = "\n\n".join([f"### {said.title(name)}", *said.text(name)])
     exercise = f"**{said.words['exercise']}.** {said.lessons[name]['exercise']}"
     if name in FILES:
-        exercise += f"\n\n```python\n{FILES[name][1]}```"
+        exercise += f"\n\n```python\n{said.code(FILES[name][1])}```"
     return [
         _cell("markdown", name, text),
         _cell("code", f"{name}-code", _runs(name, said)),
@@ -110,7 +110,7 @@ def _runs(name: str, said: Teaching) -> str:
             "print([float(step(x, y).value) for _ in range(8)])"
         )
     how = "" if said.language == "en" else f", language={said.language!r}"
-    return f"{SOURCES[name]}\nclearprop.trace({last(name)}, quiz=1{how})"
+    return f"{said.code(SOURCES[name])}\nclearprop.trace({last(name)}, quiz=1{how})"
 
 
 def _cell(kind: str, name: str, source: str) -> dict[str, Any]:

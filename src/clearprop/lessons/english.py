@@ -483,3 +483,6 @@ WORDS = {
     "every step": "Every step",
     "solve": "Fill in the gradients of all nodes.",
 }
+
+REMARKS: dict[str, str] = {}
+"""What stands beside the lines of code: the lines are English themselves."""

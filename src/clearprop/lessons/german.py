@@ -496,3 +496,29 @@ WORDS = {
     "every step": "Jeder Schritt",
     "solve": "Trage die Gradienten aller Knoten ein.",
 }
+
+REMARKS = {
+    "c = a * b, of two nodes.": "c = a * b, aus zwei Knoten.",
+    "Pass self.grad on: add to self.a.grad and to self.b.grad what each of them receives.": "Gib self.grad "
+    "weiter: addiere zu self.a.grad und zu self.b.grad, was jeder von ihnen bekommt.",
+    "A number in a graph: Value(2.0) is an input, a + b and a * b make new nodes.": "Eine Zahl in einem "
+    "Graphen: Value(2.0) ist ein Eingang, a + b und a * b machen neue Knoten.",
+    "the local derivative for each input": "die lokale Ableitung für jeden Eingang",
+    "one sign is wrong in this line": "in dieser Zeile ist ein Zeichen falsch",
+    "z = tanh(a), of a node.": "z = tanh(a), aus einem Knoten.",
+    "Add to self.a.grad what it receives. The local derivative is 1 - z*z.": "Addiere zu self.a.grad, was es "
+    "bekommt. Die lokale Ableitung ist 1 - z*z.",
+    "C = A @ B, of two nodes that hold matrices.": "C = A @ B, aus zwei Knoten, die Matrizen halten.",
+    "Add to self.a.grad and to self.b.grad what each receives: products with self.grad.": "Addiere zu "
+    "self.a.grad und zu self.b.grad, was jeder bekommt: Produkte mit self.grad.",
+    "three words, two numbers each": "drei Wörter, zwei Zahlen für jedes",
+    "bright on the right, dark on the left": "rechts hell, links dunkel",
+    "one image of one channel": "ein Bild mit einem Kanal",
+    "what four linear layers made of x and h": "was vier lineare Schichten aus x und h gemacht haben",
+    "the cell so far": "die Zelle bis hierher",
+    "one feature of four rows": "ein Merkmal von vier Zeilen",
+    "the gradient, its average, the average of its square": "der Gradient, sein Mittel, das Mittel seines "
+    "Quadrats",
+    "the tenth step, lr=0.1": "der zehnte Schritt, lr=0.1",
+}
+"""What stands beside the lines of code, by the English words."""

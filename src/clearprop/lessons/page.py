@@ -159,20 +159,20 @@ def _exercise(name: str, said: Teaching) -> str:
     words = said.words
     found = [f"<h2>{words['exercise']}</h2><p>{inline(said.lessons[name]['exercise'])}</p>"]
     if name in FILES:
-        file_name, text = FILES[name]
+        file_name, text = FILES[name][0], said.code(FILES[name][1])
         found.append(
             f'<p>{words["file"]}: <a href="exercises/{file_name}" download>'
             f"{escape(words['save'].format(file=file_name))}</a>. {words['grade']} "
             f"<code>clearprop check {file_name}</code>.</p><pre>{escape(text)}</pre>"
         )
-    found.append(f"<h2>{words['python']}</h2><pre>{_code(name)}</pre>")
+    found.append(f"<h2>{words['python']}</h2><pre>{_code(name, said)}</pre>")
     return f'<section class="slide">{"".join(found)}</section>'
 
 
-def _code(name: str) -> str:
+def _code(name: str, said: Teaching) -> str:
     """The lines of a lesson as HTML; of a trouble with the line that mends it below the one it mends."""
     if name in SOURCES:
-        return escape(f"{SOURCES[name]}\nprint(clearprop.trace({last(name)}))")
+        return escape(f"{said.code(SOURCES[name])}\nprint(clearprop.trace({last(name)}))")
     trouble = TROUBLES[name]
     lines = []
     cured = trouble.cured.splitlines()

@@ -43,6 +43,8 @@ class Teaching:
     lessons: Mapping[str, Mapping[str, Any]]
     words: Mapping[str, str]
     captions: Captions
+    remarks: Mapping[str, str]
+    """What stands beside lines of code, by the English words."""
 
     def title(self, name: str) -> str:
         """Return the title of a lesson."""
@@ -51,6 +53,16 @@ class Teaching:
     def text(self, name: str) -> list[str]:
         """Return the paragraphs of a lesson."""
         return [*self.lessons[name]["text"]]
+
+    def code(self, lines: str) -> str:
+        """Return lines of code with comments and docstrings in the language.
+
+        >>> told("de").code("c = Tensor(-0.8)  # the cell so far")
+        'c = Tensor(-0.8)  # die Zelle bis hierher'
+        """
+        for words, other in self.remarks.items():
+            lines = lines.replace(f"# {words}", f"# {other}").replace(f'"""{words}"""', f'"""{other}"""')
+        return lines
 
 
 def told(language: str = "en") -> Teaching:
@@ -62,7 +74,7 @@ def told(language: str = "en") -> Teaching:
     if language not in TABLES:
         raise InputError(lesson("lecture", f"is told in {', '.join(TABLES)}", repr(language)))
     table = TABLES[language]
-    return Teaching(language, table.LESSONS, table.WORDS, captions_of(language))
+    return Teaching(language, table.LESSONS, table.WORDS, captions_of(language), table.REMARKS)
 
 
 def inline(text: str) -> str:
