@@ -1,6 +1,8 @@
 """The report of a training: one page without a network, which says what the terminal said."""
 
+import json
 import re
+from argparse import Namespace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -8,8 +10,10 @@ import pytest
 
 from clearprop.cli import main
 from clearprop.cli.card import _layer
+from clearprop.cli.division import divided
 from clearprop.nn import Linear, Tanh
 from clearprop.train import TableModel
+from clearprop.train.charts import confusion_matrix
 
 
 def rows(path, kind="rare", count=400):
@@ -264,3 +268,87 @@ def test_pixels_that_are_scaled_together_are_not_said_to_have_one_mean(tmp_path)
     page = (tmp_path / "out" / "report.html").read_text()
     assert "median 0, learned as (x - 4.883) / 6.02" in page
     assert "mean 4.883" not in page
+
+
+def weighed(path):
+    """Write a table of which rows weigh 0 to 3, and return it with the weights by line."""
+    rng = np.random.default_rng(2)
+    lines, weights = ["size,weight,kind,price"], {}
+    for i in range(500):
+        size, weight = rng.normal(), int(rng.integers(0, 4))
+        weights[i + 2] = weight
+        price = size + 0.3 * rng.normal()
+        lines.append(f"{size:.3f},{weight},{'rare' if price > 1 else 'usual'},{price:.3f}")
+    path.write_text("\n".join(lines) + "\n")
+    return str(path), weights
+
+
+def test_the_report_says_what_counts_rows_and_what_weighs_them(tmp_path, capsys):
+    table, _ = weighed(tmp_path / "t.csv")
+    made = [table, "--target", "kind", "--ignore", "price", "--sample-weight", "weight"]
+    loud = [option for option in QUICK if option != "--quiet"]
+    assert train(*made, "--output", tmp_path / "o", *loud) == 0
+    out, page = capsys.readouterr().out, (tmp_path / "o" / "report.html").read_text()
+    args = Namespace(validation_split=0.1, test_split=0.2, seed=0, group=None, time=None)
+    model = TableModel.load(tmp_path / "o" / "model.safetensors")
+    read = model.read(table)
+    target = model.target.encode(read)
+    test = divided(args, read, None, target)[2]
+    said = model.chosen(model.probabilities(read.rows(test)))
+    weights = read.numbers("weight")[0][test]
+    by_weight = confusion_matrix(target[test], said, 2, weights)
+    counts = np.array(re.findall(r'<td class="number(?: hit)?">(\d+)</td>', page), int)[:4].reshape(2, 2)
+
+    np.testing.assert_array_equal(counts, confusion_matrix(target[test], said, 2))
+    assert "Rows are counted; every share weighs them." in page
+    assert "the table counts rows; what stands below weighs them" in out
+    recall = f"{100 * by_weight[0, 0] / by_weight[0].sum():.0f}\u00a0%"
+    assert re.search(rf"<th>rare</th>(<td[^>]*>\d+</td>){{2}}<td[^>]*>{recall}</td>", page)
+    usual = 100 * by_weight.sum(axis=1).max() / by_weight.sum()
+    assert f"would be right in {usual:.1f} %" in page
+
+
+@pytest.mark.parametrize("loss", [[], ["--loss", "quantile", "--quantiles", "0.1,0.8"]])
+def test_the_report_of_a_number_shows_what_is_left_over(tmp_path, loss):
+    table, _ = weighed(tmp_path / "t.csv")
+    made = [table, "--target", "price", "--ignore", "kind", "--sample-weight", "weight"]
+    assert train(*made, "--output", tmp_path / "o", *QUICK, *loss) == 0
+    page = (tmp_path / "o" / "report.html").read_text()
+    about = TableModel.load(tmp_path / "o" / "model.safetensors").about
+    told = f"{100 * about['test']['coverage']:.1f} %"
+
+    assert "What is true less what was predicted" in page
+    if loss:
+        assert f"{told} lie from the lowest to the highest, 70 % are to be." in page
+        heights = [float(y) for y in re.findall(r'cy="([\d.]+)" r="5"', page)]
+        spans = [(206 - y) / 182 for y in heights]  # from the axis at 206 up to 24
+        assert spans == pytest.approx([about["test"][f"below {q}"] for q in (0.1, 0.8)], abs=0.001)
+    else:
+        assert f"Nine of ten validation rows lie between the dashed lines, {told} of these." in page
+
+
+@pytest.mark.parametrize("kind", ["rare", "number"])
+def test_each_figure_of_the_report_has_a_name(tmp_path, kind):
+    table = rows(tmp_path / "t.csv", kind)
+    assert train(table, "--target", "answer", "--output", tmp_path / "o", *QUICK) == 0
+    page = (tmp_path / "o" / "report.html").read_text()
+    names = re.findall(r'<figure aria-labelledby="([^"]+)">', page)
+
+    assert len(names) == page.count("<figure") == len(set(names)) >= 6
+    for name in names:
+        assert re.search(rf'<figcaption id="{name}">[^<]+</figcaption>', page)
+    pictures = re.findall("<svg [^>]*>", page)
+    assert len(pictures) == len(names) + 1
+    assert all('role="img"' in picture and 'aria-label="' in picture for picture in pictures)
+
+
+def test_the_rarer_of_two_classes_is_one_in_all_folds(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    lines = [f"{x:.3f},{'ab'[int(x + 0.02 > 0)]}" for x in rng.normal(size=120)]
+    (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(lines) + "\n")
+    for more in ([], ["--stream"]):
+        made = ["--target", "y", "--output", tmp_path / "o", "--folds", "6", "--json", "--force", *more]
+        assert train(tmp_path / "t.csv", *made, *QUICK) == 0
+        repeats = json.loads(capsys.readouterr().out)["repeats"]
+        assert [name for name in repeats if name.startswith("F1")] == ["F1 of a"]
+        assert len(repeats["F1 of a"]) == 6

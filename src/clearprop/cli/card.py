@@ -5,19 +5,20 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 import numpy as np
 
 from clearprop import __version__
+from clearprop.cli.how_well import figure, held_out
+from clearprop.cli.settling import weights_of_rows
 from clearprop.data.columns import Number
 from clearprop.data.goals import Classes
 from clearprop.see.document import document
 from clearprop.train import figures
 from clearprop.train.importance import gradient_times_input, permutation_importance
-from clearprop.train.measures import found_by, reliability
 from clearprop.train.table_model import TableModel
 
 MOST_ROWS = 2_000
@@ -70,16 +71,16 @@ figure svg text { font: 11px system-ui, sans-serif; fill: var(--soft) } .line { 
 def page(job: Any, history: Any, result: Mapping[str, float], command: str) -> str:
     """Return the page of a job that has been trained."""
     model, held = job.model, job.test if len(job.test) else job.validation
-    seen = held.rows(range(min(len(held), MOST_ROWS)))
+    seen, weights = held.rows(range(min(len(held), MOST_ROWS))), weights_of_rows(job.args, held)
     title = f"{model.target.name} from {job.table.path}"
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">{escape(_summary(job, history))}</p>',
         numbers(result),
-        section("How well", _held_out(model, held)) if len(held) else "",
+        section("How well", held_out(model, held, weights)) if len(held) else "",
         section("The worst mistakes", _worst(model, held)) if len(held) else "",
         section("How it was learned", curves(history)),
-        section("What was tried", _tried(job.search)) if job.search is not None else "",
+        section("What was tried", tried(job.search)) if job.search is not None else "",
         section("What mattered", _mattered(model, seen)) if len(seen) else "",
         section("The columns", _columns(job)),
         section("The network", network(job)),
@@ -105,24 +106,6 @@ def numbers(result: Mapping[str, float]) -> str:
     shown = {name: value for name, value in result.items() if np.isfinite(value)}
     boxes = "".join(f"<div>{escape(name)}<b>{value:.4g}</b></div>" for name, value in shown.items())
     return f'<div class="numbers">{boxes}</div>' if boxes else ""
-
-
-def figure(picture: str, caption: str) -> str:
-    """Return a picture with what it shows."""
-    return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>" if picture else ""
-
-
-def _held_out(model: TableModel, table: Any) -> str:
-    if isinstance(model.target, Classes):
-        return _classes(model, model.target, table)
-    true, outputs = model.target.values(table), model.outputs(table)
-    predicted = model.target.decode(outputs)
-    some = np.linspace(0, len(true) - 1, min(len(true), 600)).astype(int)
-    picture = figures.points(true[some].tolist(), predicted[some].tolist(), "true", "predicted")
-    usual = np.sqrt(np.mean((true - model.target.mean) ** 2))
-    told = f"Always the same number, {model.target.mean:.4g}, would be off by {usual:.4g} (RMSE)."
-    shown = figure(picture, f"Held-out rows; on the line a prediction is right. {told}")
-    return f'<div class="figures">{shown}</div>'
 
 
 def _worst(model: TableModel, table: Any) -> str:
@@ -159,68 +142,6 @@ def _largest(values: Any) -> list[int]:
     return [place for place in order if values[place] > 0]
 
 
-def _classes(model: TableModel, target: Classes, table: Any) -> str:
-    shares = model.probabilities(table)
-    return confusion(target.encode(table), shares, model.chosen(shares), target.values, model.about)
-
-
-def confusion(true: Any, shares: Any, chosen: Any, names: Sequence[str], about: Mapping[str, Any]) -> str:
-    """Return how often classes are taken for each other, and how sure that was said."""
-    from clearprop.train.charts import confusion_matrix
-
-    counts = confusion_matrix(true, chosen, len(names))
-    said, was, rows = reliability(shares[np.arange(len(true)), chosen], chosen == true)
-    picture = figures.points(said.tolist(), was.tolist(), "said", "right", rows.tolist())
-    heat = float(about.get("temperature", 1.0))
-    caption = f"How often a class was right beside the probability it was said with (temperature {heat:.2f})."
-    told = about.get("threshold")
-    if told is not None:
-        caption += f" {told['class']} is said from {float(told['from']):.3g} on."
-    usual = counts.sum(axis=1).max() / max(len(true), 1)
-    told = f"Always the commonest class would be right in {100 * usual:.1f} %."
-    return (
-        f'<div class="figures"><div>{_counted(counts, names)}<p class="soft">{told}</p></div>'
-        f"{figure(picture, caption)}{_of_the_rarer(true, shares, chosen, names)}</div>"
-    )
-
-
-def _counted(counts: Any, names: Sequence[str]) -> str:
-    """Return a table of how often classes are taken for each other, with each one's recall and precision."""
-    right, whole, called = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    head = "".join(f'<th class="number">{escape(name)}</th>' for name in names)
-    lines = ""
-    for i, (name, row) in enumerate(zip(names, counts.tolist(), strict=True)):
-        cells = "".join(
-            f'<td class="number{" hit" if i == j else ""}">{count}</td>' for j, count in enumerate(row)
-        )
-        recall = f'<td class="number soft">{_share(right[i], whole[i])}</td>'
-        lines += f"<tr><th>{escape(name)}</th>{cells}{recall}</tr>"
-    last = "".join(f'<td class="number soft">{_share(a, b)}</td>' for a, b in zip(right, called, strict=True))
-    kind = ' class="dense"' if len(names) > 6 else ""
-    first = f'<tr><th>true \\ predicted</th>{head}<th class="number">recall</th></tr>'
-    precision = f"<tr><th>precision</th>{last}<td></td></tr>"
-    return f'<div class="wide"><table{kind}>{first}{lines}{precision}</table></div>'
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f}\u00a0%" if whole else "-"  # no line ends between the two
-
-
-def _of_the_rarer(true: Any, shares: Any, chosen: Any, names: Sequence[str]) -> str:
-    """Return, of two classes, how precise the rarer is said for each share of it that is found."""
-    rarer = int(np.argmin(np.bincount(true, minlength=len(names))))
-    if len(names) != 2 or not (true == rarer).any():
-        return ""
-    hits, taken = found_by(shares[:, rarer], true == rarer)
-    said = chosen == rarer
-    right, called = float((said & (true == rarer)).sum()), float(said.sum())
-    mark = (right / float(hits[-1]), right / called) if called else None
-    picture = figures.steps((hits / hits[-1]).tolist(), (hits / taken).tolist(), "recall", "precision", mark)
-    where = " The dot: as it is said." if called else ""
-    caption = f"Of {names[rarer]}: how much of it is found, and how often that is right, at each threshold."
-    return figure(picture, caption + where)
-
-
 def curves(history: Any) -> str:
     """Return the curves of a training."""
     losses = {name: history[name] for name in history.names if name.endswith("loss")}
@@ -232,7 +153,7 @@ def curves(history: Any) -> str:
     return f'<div class="figures">{pictures}</div>'
 
 
-def _tried(search: Any) -> str:
+def tried(search: Any) -> str:
     """Return the settings that were tried, those that were trained longest first."""
     from clearprop.cli.search import said, said_space
 
@@ -287,7 +208,7 @@ def _columns(job: Any) -> str:
 
 
 def _said(column: Any, found: Any) -> str:
-    says = "; ".join(found.says).removeprefix("left out: ")
+    says = "; ".join(found.says).removeprefix("left out: ").removeprefix("left out, ")
     if isinstance(column, Number):
         scaled = f"(x - {column.mean:.4g}) / {column.scale:.4g}"  # pixels have these two in common
         return f"median {column.median:.4g}, learned as {scaled}" + (f"; {says}" if says else "")
@@ -311,10 +232,8 @@ def network(job: Any) -> str:
     drawing = clearprop.draw(outputs, model.network) if large else clearprop.draw(outputs)
     layers = "".join(map(_layer, [*model.network.children()] or [model.network]))
     head = '<tr><th>layer</th><th></th><th class="number">parameters</th></tr>'
-    return (
-        f'<div class="wide"><table>{head}{layers}</table></div>'
-        f'<div class="wide drawing">{drawing.to_svg()}</div>'
-    )
+    named = drawing.to_svg().replace('role="img"', 'role="img" aria-label="the network as a graph"', 1)
+    return f'<div class="wide"><table>{head}{layers}</table></div><div class="wide drawing">{named}</div>'
 
 
 def _layer(layer: Any) -> str:

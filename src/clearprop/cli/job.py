@@ -49,6 +49,8 @@ class Job:
     test: Any
     search: Any = None
     """What `--search` tried."""
+    rarer: Any = None
+    """The rarer of two classes, in all rows: the one that is told of, in every fold."""
 
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
         from clearprop.cli.division import divided
@@ -58,8 +60,19 @@ class Job:
         self.reading, self.table = _inspected(args)
         self.classes: Any = None
         if self.reading.task == "classification":
-            self.classes = learn_target(self.table, self.reading, self.table).encode(self.table)
+            target = learn_target(self.table, self.reading, self.table)
+            self.classes = target.encode(self.table)
+            self._find_rarer(target)
         self.begin(hidden, divided(args, self.table, self.reading, self.classes))
+
+    def _find_rarer(self, target: Any) -> None:
+        """Find which of two classes is the rarer."""
+        import numpy as np
+
+        from clearprop.cli.settling import rarest
+
+        counts = np.bincount(target.encode(self.table), minlength=len(target.values))
+        self.rarer = rarest(target.values, counts)
 
     def begin(self, hidden: list[int], parts: tuple[Any, Any, Any]) -> None:
         """Learn the encodings from the first of three parts of the rows, and make the network."""

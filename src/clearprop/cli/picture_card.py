@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clearprop.cli.card import STYLE, confusion, curves, made, network, numbers, section
+from clearprop.cli.card import STYLE, curves, made, network, numbers, section, tried
+from clearprop.cli.how_well import confusion
 from clearprop.see.document import document
 from clearprop.see.drawing.pictures import png
 
@@ -46,6 +47,7 @@ def page(job: Any, history: Any, result: Mapping[str, float], command: str) -> s
         section("How well", well),
         section("The worst mistakes", shots),
         section("How it was learned", curves(history)),
+        section("What was tried", tried(job.search)) if job.search is not None else "",
         section("The pictures", _examples(job)),
         section("The network", network(job)),
         section("How it was made", made(command, job)),

@@ -13,6 +13,7 @@ import numpy as np
 
 from clearprop.cli.job import Job, settle
 from clearprop.cli.networks import built, is_own
+from clearprop.cli.settling import rarest
 from clearprop.data import DataLoader
 from clearprop.data.augment import CHANGES, PictureRows, moments
 from clearprop.data.pictures import Pictures, read_pictures
@@ -56,6 +57,7 @@ class PictureJob(Job):
             args.data, size_of(args.size), args.color, args.skip_broken, args.stream or None
         )
         self.notes: list[str] = list(pictures.notes)
+        self.rarer = rarest(pictures.classes, np.bincount(pictures.labels, minlength=len(pictures.classes)))
         self.begin(hidden, self._divided())
         self.notes += _doubles(pictures, self.parts)
 
@@ -208,15 +210,16 @@ class PictureJob(Job):
 
         held, labels = self.parts[1], self.pictures.labels
         self.model.about = weighed_by(self.class_weights())
+        self.model.about |= {} if self.rarer is None else {"rarer": self.rarer}
         if len(held) < FEWEST and self.args.threshold is None:
             return
         outputs = self.model.outputs(self.pictures.some(held))
         if len(held) >= FEWEST:
             self.model.about |= calibrated(outputs, labels[held], self.model.about)
         if self.args.threshold is not None:
-            shares, learned = self.model.shares(outputs), labels[self.parts[0]]
+            text, shares = str(self.args.threshold), self.model.shares(outputs)
             self.model.about["threshold"] = threshold(
-                str(self.args.threshold), self.model.classes, learned, shares, labels[held]
+                text, self.model.classes, self.rarer, shares, labels[held]
             )
 
     def measured(self, report: PictureReport) -> dict[str, float]:  # type: ignore[override]

@@ -54,7 +54,7 @@ class PictureReport(TrainingReport):
     def test_pictures(self, model: PictureModel, found: Pictures, part: Any) -> dict[str, float]:
         """Print how good the model is on pictures it has never seen; return the figures."""
         shares = model.probabilities(found.some(part))
-        result = self.classes(found.labels[part], shares, model.chosen(shares), model.classes)
+        result = self.classes(found.labels[part], shares, model.chosen(shares), model.classes, model.about)
         if self.json is not None:
             self.json["test"] = {name: value for name, value in result.items() if np.isfinite(value)}
         return result

@@ -37,14 +37,14 @@ def settled(job: Any) -> dict[str, Any]:
             found["within"] = _reach(off, weights)
         return found
     classes = model.target.encode(held) if len(held) else np.zeros(0, int)
+    found |= {} if job.rarer is None else {"rarer": job.rarer}
     found |= weighed_by(job.class_weights())
     if len(held) >= FEWEST:
         found |= calibrated(model.outputs(held).astype(np.float64), classes, found, weights)
     if job.args.threshold is not None:
         model.about = dict(found)
-        learned, values = model.target.encode(job.training), model.target.values
         text, shares = str(job.args.threshold), model.probabilities(held)
-        found["threshold"] = threshold(text, values, learned, shares, classes, weights)
+        found["threshold"] = threshold(text, model.target.values, job.rarer, shares, classes, weights)
     return found
 
 
@@ -83,23 +83,31 @@ def _reach(off: Array, weights: Array | None) -> float:
     return float(off[order][np.searchsorted(reached, 0.9 * reached[-1])])
 
 
+def rarest(names: Sequence[str], counts: Array) -> str | None:
+    """Return the rarer of two classes, the positive one; None of more. `counts` are the rows of each."""
+    return names[int(np.argmin(counts))] if len(names) == 2 else None
+
+
+def rarer_of(about: Mapping[str, Any], names: Sequence[str], classes: Array) -> int | None:
+    """Return the place of the rarer of two classes, as a model keeps it or, in an old one, by these rows."""
+    if len(names) != 2:
+        return None
+    kept = about.get("rarer")
+    return names.index(kept) if kept in names else int(np.argmin(np.bincount(classes, minlength=2)))
+
+
 def threshold(
-    text: str,
-    values: Sequence[str],
-    learned: Array,
-    shares: Array,
-    classes: Array,
-    weights: Array | None = None,
+    text: str, values: Sequence[str], rarer: str, shares: Array, classes: Array, weights: Array | None = None
 ) -> dict[str, Any]:
     """Return the rarer of two classes and the probability from which on it is said.
 
-    `learned` are the classes that were learned from, `shares` and `classes` those of the validation rows.
+    `shares` and `classes` are those of the validation rows.
     """
-    rarer = int(np.argmin(np.bincount(learned, minlength=len(values))))
+    place = values.index(rarer)
     if text == "f1":
-        best = measures.best_threshold(shares[:, rarer], classes == rarer, weights)
-        return {"class": values[rarer], "from": best}
-    return {"class": values[rarer], "from": float(text)}
+        best = measures.best_threshold(shares[:, place], classes == place, weights)
+        return {"class": rarer, "from": best}
+    return {"class": rarer, "from": float(text)}
 
 
 def check_threshold(text: str | None, values: Sequence[str] | None, called: str, held: int) -> None:
@@ -213,7 +221,12 @@ def named_weights(text: str, names: Sequence[str], counts: Array) -> Array:
 
 
 def measured(
-    shares: Array, true: Array, counts: Array, names: Sequence[str], weights: Array | None = None
+    shares: Array,
+    true: Array,
+    counts: Array,
+    names: Sequence[str],
+    rarer: int | None,
+    weights: Array | None = None,
 ) -> dict[str, float]:
     """Return what else tells how good probabilities of classes are; of two, the rarer is the positive one.
 
@@ -222,9 +235,8 @@ def measured(
     each = measures.f1(counts)
     found = {name: of(shares, true, weights) for name, of in
              (("log-loss", measures.log_loss), ("Brier", measures.brier))}  # fmt: skip
-    if len(names) != 2:
+    if rarer is None:
         return found | {"mean F1": float(np.nanmean(each))}
-    rarer = int(np.argmin(counts.sum(axis=1)))
     positive, share = true == rarer, shares[:, rarer]
     found |= {"ROC-AUC": measures.roc_auc(share, positive, weights)}
     return found | {

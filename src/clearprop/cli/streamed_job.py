@@ -73,6 +73,8 @@ class StreamedJob(Job):
             **reading_options(args),
         )
         self._take(self.stream)
+        if self.reading.task == "classification":
+            self._find_rarer(self.stream.target)
         told_aside(args, self.reading)
         for part in (self.validation, self.test):
             weights_of_rows(args, part)

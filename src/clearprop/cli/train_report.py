@@ -8,14 +8,14 @@ import shutil
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from clearprop.cli.settling import measured
+from clearprop.cli.settling import measured, rarer_of
 from clearprop.data.columns import Category, Date, Number, Text
 from clearprop.data.dates import parts
 from clearprop.data.goals import MEASURED_BY_HALF, Classes, Count, Quantiles, Quantity, Target
@@ -180,10 +180,17 @@ class TrainingReport:
         self, model: TableModel, target: Classes, table: Table, weights: Any
     ) -> dict[str, float]:
         shares = model.probabilities(table)
-        return self.classes(target.encode(table), shares, model.chosen(shares), target.values, weights)
+        true, said = target.encode(table), model.chosen(shares)
+        return self.classes(true, shares, said, target.values, model.about, weights)
 
     def classes(
-        self, true: Any, shares: Any, chosen: Any, names: Sequence[str], weights: Any = None
+        self,
+        true: Any,
+        shares: Any,
+        chosen: Any,
+        names: Sequence[str],
+        about: Mapping[str, Any],
+        weights: Any = None,
     ) -> dict[str, float]:
         """Print how often classes are found, by their probabilities and what is said; return the figures."""
         counts = confusion_matrix(true, chosen, len(names))
@@ -191,10 +198,14 @@ class TrainingReport:
         share, right = float(np.trace(weighed) / weighed.sum()), int(np.trace(counts))
         usual = float(weighed.sum(axis=1).max() / weighed.sum())
         self.say(confusion_table(counts, names, width=self.width) + "\n")
+        if weights is not None:
+            self.say("the table counts rows; what stands below weighs them")
         said = f"{right} of {len(true)}{_by_weight(weights)}"
         self.say(f"test accuracy {100 * share:.2f} % ({said})", always=True)
         self.say(f"for comparison: always the commonest class, {100 * usual:.2f} %")
-        found = {"accuracy": share} | measured(shares, true, weighed, names, weights)
+        found = {"accuracy": share} | measured(
+            shares, true, weighed, names, rarer_of(about, names, true), weights
+        )
         said = ", ".join(f"{name} {value:.3f}" for name, value in [*found.items()][1:] if np.isfinite(value))
         self.say(f"{said}\n")
         return found

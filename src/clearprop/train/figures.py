@@ -67,6 +67,33 @@ def points(x: Sequence[float], y: Sequence[float], across: str, up: str, sizes: 
     return frame.drawn(parts, f"{up} beside {across}")
 
 
+def residuals(x: Sequence[float], y: Sequence[float], across: str, up: str, band: float | None = None) -> str:
+    """Return points above and below 0, between two dashed lines that are as far from it as `band`."""
+    known = [(a, b) for a, b in zip(x, y, strict=True) if math.isfinite(a) and math.isfinite(b)]
+    if not known:
+        return ""
+    wide = max(max(abs(b) for _, b in known), band or 0.0)
+    frame = _Frame((min(known)[0], max(known)[0]), (-wide, wide), across, up)
+    parts = []
+    for height in (-band, band) if band is not None else (0.0,):
+        parts.append(f'<path class="rule" d="M{LEFT} {frame.at(frame.x[0], height)[1]:.1f}H{WIDTH - 12}"/>')
+    for pair in known:
+        cx, cy = frame.at(*pair)
+        parts.append(f'<circle class="dot" cx="{cx:.1f}" cy="{cy:.1f}" r="2.0"/>')
+    return frame.drawn(parts, f"{up} by {across}")
+
+
+def shares(x: Sequence[float], y: Sequence[float], across: str, up: str) -> str:
+    """Return pairs of shares, both from 0 to 1, beside the diagonal, on which they are equal."""
+    frame = _Frame((0.0, 1.0), (0.0, 1.0), across, up)
+    (x0, y0), (x1, y1) = frame.at(0.0, 0.0), frame.at(1.0, 1.0)
+    parts = [f'<path class="rule" d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}"/>']
+    for pair in zip(x, y, strict=True):
+        cx, cy = frame.at(*pair)
+        parts.append(f'<circle class="dot" cx="{cx:.1f}" cy="{cy:.1f}" r="5"/>')
+    return frame.drawn(parts, f"{up} beside {across}")
+
+
 def steps(
     x: Sequence[float], y: Sequence[float], across: str, up: str, mark: tuple[float, float] | None = None
 ) -> str:

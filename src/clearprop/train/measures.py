@@ -218,19 +218,23 @@ def temperature(logits: Array, classes: Array, weights: Any = None) -> float:
     return 2 / (low + high)
 
 
-def reliability(shares: Array, right: Array, bins: int = 10) -> tuple[Array, Array, Array]:
+def reliability(
+    shares: Array, right: Array, bins: int = 10, weights: Any = None
+) -> tuple[Array, Array, Array]:
     """Return, for bins of equal width, the mean probability, how often it was right, and the number of rows.
 
-    Bins without a row have NaN.
+    With `weights` means are weighted ones, and it is not rows that are counted, but what they weigh. Bins
+    without a row have NaN.
 
     >>> said, was, rows = reliability(np.array([0.05, 0.95, 0.95]), np.array([False, True, False]), 2)
     >>> was.tolist(), rows.tolist()
     ([0.0, 0.5], [1, 2])
     """
     place = np.clip((shares * bins).astype(int), 0, bins - 1)
-    rows = np.bincount(place, minlength=bins)
+    each = _weights(weights, shares)
+    rows = np.bincount(place, None if weights is None else each, minlength=bins)
     some = np.where(rows > 0, rows, np.nan)
-    said, was = (np.bincount(place, weights, minlength=bins) / some for weights in (shares, right))
+    said, was = (np.bincount(place, each * values, minlength=bins) / some for values in (shares, right))
     return said, was, rows
 
 
