@@ -16,6 +16,7 @@ from clearprop.hooks import OUTSIDE, held, through
 from clearprop.locks import lock
 from clearprop.modes import Observer, marks, mode, no_grad, special
 from clearprop.op import Op, describe, numpys
+from clearprop.ops.quotient import OfLength
 from clearprop.ops.reduce import added
 from clearprop.orders import of_ones_own
 from clearprop.registry import ops
@@ -279,6 +280,8 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
                 d = ops["masked_product"](g, d(z, *xs))
             elif op.choice:
                 d = _chosen(d(z, *xs), g)
+            elif d.__class__ is OfLength:
+                d = d.sent(g, z, *xs)
             else:
                 d = g * d(z, *xs)
         else:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clearprop import compile, grad
+from clearprop import compile, grad, kinks
 
 inf, nan = np.inf, np.nan
 AS = np.float64
@@ -45,6 +45,49 @@ def test_hessian_of_a_norm_beside_its_kink():
 
     for run in modes(d):
         assert np.allclose(run(np.array([3.0, 4.0])), [-0.064, 0.048], rtol=1e-14)
+
+
+LENGTHS = {
+    "abs": np.abs,
+    "fabs": np.fabs,
+    "norm": lambda x: np.linalg.norm(x, axis=1),
+    "norm, kept": lambda x: np.linalg.norm(x, axis=1, keepdims=True),
+    "std": lambda x: np.std(x, axis=1, ddof=1),
+    "std of all": np.std,
+    "hypot": lambda x: np.hypot(x[:, :1], x[:1]),
+}
+SQUARES = {
+    "power": lambda z: np.sum(z**2),
+    "square": lambda z: np.sum(3.0 * np.square(z)),
+    "product": lambda z: np.sum(z * z) / 7.0 + 1.0,
+    "dot": lambda z: np.vdot(z, z),
+    "exp": lambda z: np.exp(-np.sum(z * z)),
+    "fourth power": lambda z: np.sum(z**4 - z**2),
+}
+
+
+@pytest.mark.parametrize("square", SQUARES)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_squares_of_lengths_are_smooth_at_their_kinks(length, square):
+    def f(x):
+        return SQUARES[square](LENGTHS[length](x))
+
+    random = np.random.default_rng(0)
+    u, v = random.normal(size=(2, 2, 3))
+    directed = grad(lambda x: np.sum(grad(f)(x) * u))
+    for x in (np.zeros((2, 3)), random.normal(size=(2, 3))):
+        t = 1e-3  # the mixed difference of f along u and v, right to t^2
+        terms = [[i * j * f(x + t * (i * u + j * v)) for i in (-1, 1)] for j in (-1, 1)]
+        wanted = np.sum(terms) / (4 * t * t)
+        for run in modes(directed):
+            np.testing.assert_allclose(np.sum(run(x) * v), wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_what_is_no_square_stays_flat_and_is_listed():
+    d = grad(grad(lambda x: np.cos(np.abs(x))))
+
+    assert [float(run(AS(0))) for run in modes(d)] == [0.0] * 3
+    assert [place.kind for place in kinks(lambda x: np.cos(np.abs(x)), AS(0))] == ["kink"]
 
 
 # b, e: d/de, d2/db de, d2/de db of b**e.

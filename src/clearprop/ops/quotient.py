@@ -6,7 +6,10 @@ from |x|^2 is g = 2 |x|, and g / |x| = 2 has a value at 0 and derivatives there,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -14,34 +17,63 @@ from clearprop.tensor import Tensor
 _DEEPEST = 12  # how many operations are read back
 
 
-def over(g: Any, z: Any, depth: int = _DEEPEST) -> Any:
-    """Return g / z where `z` is a factor of the recorded `g`, else None.
+class OfLength:
+    """The local derivative of a length z, with a kink where z is 0; `times(*xs)` is z times it, without one.
 
-    >>> import numpy as np
+    Where z is a factor of the gradient that arrives, what is sent is the rest of it with `times`.
+
+    >>> from clearprop import hessian
+    >>> float(hessian(lambda x: np.abs(x) ** 2)(0.0))
+    2.0
+    """
+
+    def __init__(self, slope: Callable[..., Any], times: Callable[..., Any]) -> None:
+        self.slope, self.times = slope, times
+
+    def __call__(self, z: Any, *xs: Any) -> Any:
+        return self.slope(z, *xs)
+
+    def sent(self, g: Any, z: Any, *xs: Any) -> Any:
+        """Return the gradient of the input, where `g` arrives."""
+        ratio = over(g, z) if z.__class__ is Tensor and xs[0].dtype.kind != "c" else None
+        return g * self.slope(z, *xs) if ratio is None else ratio * self.times(*xs)
+
+
+def over(g: Any, z: Any) -> Any:
+    """Return g / z, of the shape of z, where `z` is a factor of the recorded `g`, else None.
+
     >>> z = Tensor(0.0, requires_grad=True)
     >>> float(over(3.0 * (z + z), z)), over(np.cos(z), z)
     (6.0, None)
     """
-    if not isinstance(z, Tensor) or not isinstance(g, Tensor):
+    found = _over(g, z, _DEEPEST) if isinstance(z, Tensor) and isinstance(g, Tensor) else None
+    return found if found is None or found.shape == z.shape else np.broadcast_to(found, z.shape)
+
+
+def _over(g: Any, z: Tensor, depth: int) -> Any:
+    if not isinstance(g, Tensor):
         return None
     if g is z or _computed_again(g, z):
         return g.dtype.type(1)
+    if g.op is not None and g.op.facts.order == "kept":  # the same entries in another shape
+        found = _over(g.inputs[0], z, depth - 1) if depth else None
+        return found if found is None else np.broadcast_to(found, g.inputs[0].shape).reshape(g.shape)
     if g.op is None or not g.inputs or not depth:
         return None
     xs = g.inputs
     if g.op in (ops["multiply"], ops["masked_product"]):
         for x, other in (xs, xs[::-1]):
-            found = over(x, z, depth - 1)
+            found = _over(x, z, depth - 1)
             if found is not None:
                 return found * other
         return None
     if g.op in (ops["add"], ops["subtract"]):
-        parts = [over(x, z, depth - 1) for x in (xs if xs[0] is not xs[1] else xs[:1])]
+        parts = [_over(x, z, depth - 1) for x in (xs if xs[0] is not xs[1] else xs[:1])]
         if any(part is None for part in parts):
             return None
         return g.op(parts[0], parts[-1])
     if g.op in (ops["negative"], ops["divide"]):
-        found = over(xs[0], z, depth - 1)
+        found = _over(xs[0], z, depth - 1)
         return None if found is None else g.op(found, *xs[1:])
     if g.op is ops["power"] and xs[0] is z and isinstance(xs[1], int) and xs[1] > 1:
         return z ** (xs[1] - 1)

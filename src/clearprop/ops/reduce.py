@@ -9,6 +9,7 @@ import numpy as np
 from clearprop.define import define
 from clearprop.facts import Facts
 from clearprop.ops.plane import real_only
+from clearprop.ops.quotient import over
 from clearprop.ops.shape import repeated
 
 _reduce: Any = np.add.reduce  # what `np.sum` and `np.mean` call, without their detour
@@ -248,6 +249,9 @@ def var(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> A
 
 
 def _std_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
+    ratio = over(g, z)
+    if ratio is not None:  # of the variance, which is smooth where the deviation is 0
+        return _var_rule(ratio, z, x, axis, ddof, keepdims) * 0.5
     z = kept(z, x, axis, keepdims)
     scale = (count(x, axis) - ddof) * np.where(z == 0, z.dtype.type(np.inf), z)  # also flat there
     return kept(g, x, axis, keepdims) * (x - x.mean(axis=axis, keepdims=True)) / scale
