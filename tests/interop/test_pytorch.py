@@ -275,3 +275,21 @@ def test_a_pickle_that_asks_for_a_table_of_gigabytes_is_refused_before_it_is_rea
 
     with pytest.raises(InputError, match="it keeps 2147483647 things"):
         load_pt(tmp_path / "w.pt")
+
+
+def test_a_folder_of_one_file_is_read_and_safetensors_come_first(tmp_path):
+    state = {"a": np.ones(2, np.float32)}
+    save_pt(tmp_path / "pytorch_model.bin", state)
+    np.testing.assert_array_equal(load_weights(tmp_path)["a"], state["a"])
+    save_safetensors(tmp_path / "model.safetensors", {"a": 2 * state["a"]})
+    np.testing.assert_array_equal(load_weights(tmp_path)["a"], 2 * state["a"])
+    index = {"metadata": {}, "weight_map": {"a": "pytorch_model.bin"}}
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    np.testing.assert_array_equal(load_weights(tmp_path)["a"], state["a"])
+    index["weight_map"] = {"a": "model.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    np.testing.assert_array_equal(load_weights(tmp_path)["a"], 2 * state["a"])
+    save_safetensors(tmp_path / "other.safetensors.index.json", state)
+
+    with pytest.raises(ValueError, match=r"one index of files.*model\.safetensors.*other"):
+        load_weights(tmp_path)

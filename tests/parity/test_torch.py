@@ -246,20 +246,6 @@ def test_functional_call_does_not_part_what_a_module_has_in_two_places():
         torch.func.functional_call(model, {}, (x,), stict=True)
 
 
-@pytest.mark.parametrize("name", [*ours.nn.utils._OWN])
-def test_what_only_layers_of_the_core_can_do_is_refused_with_its_place(name):
-    from clearprop.nn import utils
-
-    with pytest.raises(AttributeError, match=r"layers of clearprop\.nn alone") as caught:
-        getattr(ours.nn.utils, name)
-
-    path = str(caught.value).partition("clearprop.nn.utils.")[2].partition("(")[0]
-    place = utils
-    for step in path.split("."):
-        place = getattr(place, step)
-    assert callable(place)
-
-
 def test_a_median_of_what_is_no_number_is_none():
     rows = [[1.0, float("nan"), 3.0, float("nan")], [4.0, 2.0, 3.0, 1.0]]
     for dim in (0, 1):

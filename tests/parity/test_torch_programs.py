@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.parity import torch_courses
 from tests.parity.torch_programs import PROGRAMS
 
 import clearprop.torch as ours
@@ -37,7 +38,7 @@ def compared(a, b, where):
         assert str(a) == str(b), where
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("program", [*PROGRAMS, *torch_courses.PROGRAMS], ids=lambda f: f.__name__)
 def test_a_program_does_the_same(program):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

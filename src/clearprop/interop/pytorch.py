@@ -58,15 +58,26 @@ class Trained:
     requires_grad: bool = True
 
 
+class Shown(NamedTuple):
+    """The part of a memory, numbers in a row, that a tensor shows; several tensors may show one memory."""
+
+    memory: Any
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
 class _Reader(pickle.Unpickler):
     """Unpickles tensors and plain values; `find_class` never imports."""
 
-    def __init__(self, file: Any, archive: zipfile.ZipFile, root: str) -> None:
+    def __init__(self, file: Any, archive: zipfile.ZipFile, root: str, shown: bool = False) -> None:
         super().__init__(file, encoding="utf-8")
-        self.archive, self.root = archive, root
+        self.archive, self.root, self.shown = archive, root, shown
         self.memories: dict[str, _Memory] = {}
 
     def find_class(self, module: str, name: str) -> Any:
+        if self.shown and name == "_rebuild_tensor_v2" and module == "torch._utils":
+            return _shown
         if (module, name) in _KNOWN:
             return _KNOWN[module, name]
         if module in ("torch", "torch.storage") and name in _STORAGES:
@@ -130,6 +141,13 @@ def _tensor(
     return -array if marked else array
 
 
+def _shown(memory: Any, offset: Any, shape: Any, strides: Any, *rest: Any) -> Any:
+    """Return which part of which memory a tensor shows, or its numbers where these are not as they lie."""
+    array = _tensor(memory, offset, shape, strides, *rest)
+    marked = any((rest[2] if len(rest) > 2 else None) or ())
+    return array if marked or memory.brain else Shown(memory.array, offset, tuple(shape), tuple(strides))
+
+
 def _parameter(array: Any, requires_grad: Any = True, *_: Any) -> Trained:
     return Trained(array, bool(requires_grad))
 
@@ -148,11 +166,12 @@ _KNOWN: dict[tuple[str, str], Any] = {
 }
 
 
-def load_pt(path: Any) -> Any:
+def load_pt(path: Any, shown: bool = False) -> Any:
     """Return what `torch.save` wrote, with arrays for tensors: a state dict, or any containers of them.
 
-    bfloat16 comes as float32. Raises InputError, a ValueError, for what is no such archive, for what is in
-    it that would have to run code, by its name, and for tensors that reach out of their storage.
+    bfloat16 comes as float32. With `shown` tensors come as `Shown`, which says which of them share a memory.
+    Raises InputError, a ValueError, for what is no such archive, for what is in it that would have to run
+    code, by its name, and for tensors that reach out of their storage.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "w.pt"
@@ -175,7 +194,7 @@ def load_pt(path: Any) -> Any:
             if info.file_size > LARGEST_PICKLE:
                 raise _refused(f"wants objects of at most {LARGEST_PICKLE} bytes", f"{info.file_size}")
             content = bounded(archive.read(info))
-            return _Reader(content, archive, pickles[0].removesuffix("/data.pkl")).load()
+            return _Reader(content, archive, pickles[0].removesuffix("/data.pkl"), shown).load()
     except zipfile.BadZipFile as error:
         hint = "torch.save(torch.load(path), path) in a PyTorch since 1.6, or safetensors"
         raise _refused("wants a zip archive, which PyTorch writes since 1.6", f"{path}", hint) from error
@@ -223,7 +242,8 @@ def load_weights(path: Any, prefix: str = "module.") -> dict[str, Any]:
     """Return the arrays of a state dict from a `.pt`, `.pth`, `.bin` or `.safetensors` file, by name.
 
     Of a model in several files it takes the index that says which array is in which, as HuggingFace writes it
-    (`model.safetensors.index.json`), or the folder where that lies. A dict around it under `state_dict`,
+    (`model.safetensors.index.json`), or the folder where that lies, or a single file of weights: safetensors
+    where there are several kinds. A dict around it under `state_dict`,
     `model` or `model_state_dict` is opened; `prefix`, which a wrapper such as DataParallel left, is taken
     away where all names have it.
     """
@@ -246,10 +266,13 @@ def load_weights(path: Any, prefix: str = "module.") -> dict[str, Any]:
 def _of_shards(path: Path) -> dict[str, Any]:
     """Return what an index says that the files beside it hold; InputError where they do not."""
     called, hint = "load_weights(path)", "model.safetensors.index.json and the files that it names"
-    found = sorted(path.glob("*.index.json")) if path.is_dir() else [path]
+    found = _of_folder(path) if path.is_dir() else [path]
     if len(found) != 1:
         got = ", ".join(p.name for p in found) or f"none in {path}"
-        raise InputError(lesson(called, "wants a folder with one index of files", got, hint=hint))
+        wanted = "wants a folder with one index of files, or one file of weights"
+        raise InputError(lesson(called, wanted, got, hint=hint))
+    if not found[0].name.endswith(".index.json"):
+        return load_weights(found[0], prefix="")
     try:
         index = json.loads(found[0].read_bytes())["weight_map"]
         files = {str(name): str(file) for name, file in index.items()}
@@ -273,6 +296,14 @@ def _of_shards(path: Path) -> dict[str, Any]:
     return {name: arrays[name] for name in files}
 
 
+def _of_folder(path: Path) -> list[Path]:
+    """Return what a folder's weights are read from: an index first, and safetensors."""
+    for pattern in ("*.safetensors.index.json", "*.index.json", "*.safetensors", "*.bin", "*.pt", "*.pth"):
+        if found := sorted(path.glob(pattern)):
+            return found
+    return []
+
+
 def without_prefix(state: Mapping[str, Any], prefix: str = "module.") -> dict[str, Any]:
     """Return a state dict without a prefix that all of its names have.
 
@@ -289,6 +320,9 @@ def _pickled(x: Any, storages: list[Any]) -> Iterator[bytes]:
     if isinstance(x, np.generic):
         x = x.item()
     if isinstance(x, np.ndarray):
+        strides = tuple(math.prod(x.shape[i + 1 :]) for i in range(x.ndim))
+        yield from _tensor_of(Shown(x, 0, x.shape, strides), storages)
+    elif isinstance(x, Shown):
         yield from _tensor_of(x, storages)
     elif isinstance(x, dict):
         ordered = pickle.GLOBAL + b"collections\nOrderedDict\n" + pickle.EMPTY_TUPLE + pickle.REDUCE
@@ -326,22 +360,23 @@ def _number_or_word(x: Any) -> bytes:
     raise TypeError(lesson("save_pt(path, state)", wanted, type(x).__name__, hint=hint))
 
 
-def _tensor_of(x: Any, storages: list[Any]) -> Iterator[bytes]:
-    """Give the opcodes of `_rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`."""
-    kind = _NAMES.get(x.dtype.newbyteorder("<"))
+def _tensor_of(x: Shown, storages: list[Any]) -> Iterator[bytes]:
+    """Give the opcodes of `_rebuild_tensor_v2(storage, offset, shape, strides, False, OrderedDict())`."""
+    kind = _NAMES.get(x.memory.dtype.newbyteorder("<"))
     if kind is None:
-        wanted, got = "writes real numbers", f"dtype {x.dtype}"
+        wanted, got = "writes real numbers", f"dtype {x.memory.dtype}"
         raise TypeError(lesson("save_pt(path, state)", wanted, got, hint="x.astype('float32')"))
-    strides = tuple(math.prod(x.shape[i + 1 :]) for i in range(x.ndim))
+    number = next((i for i, held in enumerate(storages) if held is x.memory), len(storages))
     yield pickle.GLOBAL + b"torch._utils\n_rebuild_tensor_v2\n" + pickle.MARK
     yield pickle.MARK + _number_or_word("storage") + pickle.GLOBAL + f"torch\n{kind}\n".encode()
-    yield from map(_number_or_word, (str(len(storages)), "cpu", x.size))
+    yield from map(_number_or_word, (str(number), "cpu", x.memory.size))
     yield pickle.TUPLE + pickle.BINPERSID
-    parts: tuple[Any, ...] = (0, x.shape, strides, False, OrderedDict())
+    parts: tuple[Any, ...] = (x.offset, x.shape, x.strides, False, OrderedDict())
     for part in parts:
         yield from _pickled(part, storages)
     yield pickle.TUPLE + pickle.REDUCE
-    storages.append(x)
+    if number == len(storages):
+        storages.append(x.memory)
 
 
 def save_pt(path: Any, state: Any, overwrite: bool = False) -> None:

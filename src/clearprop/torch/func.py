@@ -294,6 +294,23 @@ def jvp(func: Function, primals: Any, tangents: Any, has_aux: bool = False, **_:
     return (_mapped(call.kept, call.value), slopes, *call.rest)
 
 
+def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
+    """Return func(*primals), and a function that gives its slope there in the direction of tangents.
+
+    >>> import clearprop.torch as torch
+    >>> value, slope = linearize(torch.sin, torch.zeros(2))
+    >>> slope(torch.ones(2))
+    tensor([1., 1.])
+    """
+    call = _Call(func, primals, {}, tuple(range(len(primals))))
+    call.outputs("torch.func.linearize(func, ...)")
+
+    def slope(*tangents: Any) -> Any:
+        return jvp(func, primals, tangents)[1]
+
+    return _mapped(call.kept, call.value), slope
+
+
 def functional_call(
     module: Any,
     parameter_and_buffer_dicts: Any,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hooks import Handle
 from clearprop.torch import cells, dtypes
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
 from clearprop.torch.shaping import lengths, stack
-from clearprop.torch.tensors import FUNCTIONS_OF_DATA, Node, Tensor, cast, kept_apart, lift, xp
+from clearprop.torch.tensors import FUNCTIONS_OF_DATA, Node, Tensor, after, cast, kept_apart, lift, xp
 
 
 def made(array: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -442,6 +444,32 @@ def register_hook(x: Tensor, hook: Any) -> Any:
         return found.node if isinstance(g, Node) else found.node._value
 
     return x.node.register_hook(of_nodes)
+
+
+@method
+def register_post_accumulate_grad_hook(x: Tensor, hook: Any) -> Any:
+    """Call `hook(x)` in each backward pass after x.grad has received what arrived: it may step and forget it.
+
+    Returns a handle, whose `remove()` ends it. All of them are called when the pass has ended.
+
+    >>> import clearprop.torch as torch
+    >>> w = torch.ones(2, requires_grad=True)
+    >>> handle = w.register_post_accumulate_grad_hook(lambda p: print(p.grad))
+    >>> (2 * w).sum().backward()
+    tensor([2., 2.])
+    """
+    called = "t.register_post_accumulate_grad_hook(hook)"
+    if not x.requires_grad:
+        wanted = "cannot register a hook on a tensor that doesn't require gradient"
+        raise RuntimeError(lesson(called, wanted, hint="t.requires_grad_()"))
+    if not x.is_leaf:
+        wanted = "post accumulate grad hooks cannot be registered on non-leaf tensors"
+        raise RuntimeError(lesson(called, wanted, hint="t.register_hook(hook)"))
+    hooks = after(x.node)
+    handle = Handle(lambda number: hooks.pop(number, None))
+    seen = ref(x)  # the tensor itself, as long as somebody holds it
+    hooks[handle.number] = lambda node: hook(lift(node) if (held := seen()) is None else held)
+    return handle
 
 
 @method

@@ -434,11 +434,22 @@ def mode(x: Any, dim: int = -1, keepdim: bool = False) -> Any:
 @function
 def trapezoid(y: Any, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Any:
     """Return the area under a line through points: the sum of (y[i] + y[i+1]) / 2 (x[i+1] - x[i])."""
+    return lift(_areas(y, x, dx, dim).sum(-1))
+
+
+@function
+def cumulative_trapezoid(y: Any, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Any:
+    """Return the areas under a line through points up to each of them but the first."""
+    return lift(np.moveaxis(np.cumsum(_areas(y, x, dx, dim), axis=-1), -1, dim))
+
+
+def _areas(y: Any, x: Any, dx: float, dim: int) -> Any:
+    """The area under each piece of a line, the axis of the pieces last."""
     node = real(y)
     steps: Any = dx if x is None else np.diff(real(x), axis=-1 if x.ndim == 1 else dim)
     sums = np.moveaxis(node, dim, -1)
     middle = (sums[..., 1:] + sums[..., :-1]) / 2
-    return lift((middle * (steps if x is None or x.ndim == 1 else np.moveaxis(steps, dim, -1))).sum(-1))
+    return middle * (steps if x is None or x.ndim == 1 else np.moveaxis(steps, dim, -1))
 
 
 FUNCTIONS["trapz"] = trapezoid
@@ -451,13 +462,18 @@ def isin(x: Any, test: Any, *, assume_unique: bool = False, invert: bool = False
 
 
 @function
-def unique_consecutive(x: Any, return_inverse: bool = False, return_counts: bool = False) -> Any:
-    """Return the entries of a vector without repetitions next to each other."""
-    flat = x.node._value.reshape(-1)
-    begins = np.flatnonzero(np.r_[True, flat[1:] != flat[:-1]][: flat.size])
-    counts = np.diff(np.r_[begins, flat.size])
-    found = [flat[begins]]
-    found += [np.repeat(np.arange(begins.size), counts).reshape(x.shape)] if return_inverse else []
+def unique_consecutive(
+    x: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
+    """Return the entries, or the slices along `dim`, without repetitions next to each other."""
+    value = np.asarray(x.node._value)
+    rows = value.reshape(-1) if dim is None else np.moveaxis(value, dim, 0)
+    other = (rows[1:] != rows[:-1]).reshape(max(len(rows) - 1, 0), -1).any(axis=1)
+    begins = np.flatnonzero(np.r_[True, other][: len(rows)])
+    counts = np.diff(np.r_[begins, len(rows)])
+    found = [rows[begins] if dim is None else np.moveaxis(rows[begins], 0, dim)]
+    places = np.repeat(np.arange(begins.size), counts)
+    found += [places.reshape(x.shape) if dim is None else places] if return_inverse else []
     found += [counts] if return_counts else []
     return lift(found[0]) if len(found) == 1 else tuple(map(lift, found))
 

@@ -435,13 +435,13 @@ def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
 @method
 def is_contiguous(x: Tensor, memory_format: Any = None) -> bool:
     """Tell whether the entries lie in memory in the order of its axes."""
-    return _layout(x).flags.c_contiguous
+    return layout(x).flags.c_contiguous
 
 
 @method
 def stride(x: Tensor, dim: int | None = None) -> Any:
     """Return how far neighbours along each axis lie apart in memory."""
-    found = tuple(_layout(x).strides)  # of one byte each
+    found = tuple(layout(x).strides)  # of one byte each
     return found if dim is None else found[dim]
 
 
@@ -452,7 +452,8 @@ def storage_offset(x: Tensor) -> int:
     return int(places.reshape(-1)[0]) if places.size else 0
 
 
-def _layout(x: Tensor) -> Any:
+def layout(x: Tensor) -> Any:
+    """Return an array of single bytes that lies in memory as the tensor does."""
     probe: Any = np.empty(x._cell.node.shape, np.bool_)
     for step in x._steps:
         probe = np.asarray(step(probe))
@@ -475,6 +476,20 @@ def _at_least(n: int) -> Any:
 
     at_least.__doc__ = f"Return tensors with {n} axes or more."
     return at_least
+
+
+def _three(x: Tensor) -> Tensor:
+    """A matrix has its third axis last, as PyTorch means it, and a vector one before it and one after."""
+    if x.ndim > 2:
+        return x
+    return x.unsqueeze(-1) if x.ndim == 2 else x.reshape(1, -1, 1)
+
+
+@plain
+def atleast_3d(*tensors: Any) -> Any:
+    """Return tensors with 3 axes or more: a matrix with one behind, a vector with one on either side."""
+    made = tuple(map(_three, tensors))
+    return made[0] if len(made) == 1 else made
 
 
 PLAIN["atleast_1d"], PLAIN["atleast_2d"] = _at_least(1), _at_least(2)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 import numpy as np
 
 from clearprop import modes, tensor
 from clearprop.errors import lesson
+from clearprop.graph import topological_order
 from clearprop.modes import mode
 from clearprop.registry import ops
 from clearprop.torch import cells, dtypes
@@ -261,9 +262,6 @@ class Tensor:
         self, gradient: Any = None, retain_graph: Any = None, create_graph: bool = False, inputs: Any = None
     ) -> None:
         """Give a gradient to every leaf that led here; a second call adds to them."""
-        if inputs is not None:
-            hint = "torch.autograd.grad(loss, inputs)"
-            raise NotImplementedError(lesson("backward(inputs=)", "gives every leaf its gradient", hint=hint))
         if not self.requires_grad:
             wanted = "element 0 of tensors does not require grad and does not have a grad_fn"
             hint = "requires_grad=True where the leaves are made, outside of torch.no_grad()"
@@ -273,7 +271,33 @@ class Tensor:
             hint = "loss.mean().backward(), or backward(torch.ones_like(t))"
             raise RuntimeError(lesson("backward()", wanted, f"shape {tuple(self.shape)}", hint=hint))
         with cells.following():
-            self.node.backward(None if gradient is None else lower(gradient), create_graph=create_graph)
+            if inputs is None:
+                self.node.backward(None if gradient is None else lower(gradient), create_graph=create_graph)
+            else:
+                self._to_some(inputs, gradient, create_graph)
+        if AFTER:
+            self._tell(None if inputs is None else {id(x.node) for x in _listed(inputs)})
+
+    def _to_some(self, inputs: Any, gradient: Any, create_graph: bool) -> None:
+        """Add gradients to these leaves alone."""
+        from clearprop.torch.autograd.pulled import grad
+
+        wanted = _listed(inputs)
+        if any(not x.is_leaf for x in wanted):
+            hint = "x.retain_grad() before backward()"
+            raise RuntimeError(lesson("backward(inputs=)", "wants leaves", hint=hint))
+        found = grad(self, wanted, gradient, create_graph=create_graph)
+        for x, g in zip(wanted, found, strict=True):
+            new = g.node if create_graph else g.node._value
+            x.node.grad = new if x.node.grad is None else x.node.grad + new
+
+    def _tell(self, chosen: Any) -> None:
+        """Show leaves that have just received a gradient to their hooks."""
+        leaves = (n for n in topological_order(self.node, tracked=True) if n.op is None)
+        for n in list(leaves):
+            if n.grad is not None and (chosen is None or id(n) in chosen):
+                for hook in list(AFTER.get(id(n), {}).values()):
+                    hook(n)
 
     # --- leaving -------------------------------------------------------------------------------------------
     def item(self) -> Any:
@@ -485,6 +509,22 @@ class GradientFunction:
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self.node):#x}>"
+
+
+AFTER: dict[int, dict[int, Any]] = {}
+"""By the identity of a leaf's node: the hooks that are called after its gradient was added, by number."""
+
+
+def after(node: Node) -> dict[int, Any]:
+    """Return the hooks of a leaf that are called after its gradient was added, by number."""
+    if id(node) not in AFTER:
+        AFTER[id(node)] = {}
+        finalize(node, AFTER.pop, id(node), None)
+    return AFTER[id(node)]
+
+
+def _listed(inputs: Any) -> list[Tensor]:
+    return [inputs] if isinstance(inputs, Tensor) else list(inputs)
 
 
 FUNCTIONS_OF_DATA: dict[str, Callable[..., Any]] = {}

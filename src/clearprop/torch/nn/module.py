@@ -6,6 +6,7 @@ the face turns tensors into nodes and back, and answers in kind where the core c
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 from collections import OrderedDict
@@ -49,6 +50,16 @@ class _TensorGate(Gate):
     def left(self, output: Any) -> Any:
         """Return the output, what has a gradient in it as nodes of this gate."""
         return lift(super().left(lower(output)))
+
+
+def _either_way(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of tensors that gives nodes for nodes."""
+
+    @functools.wraps(f)
+    def method(x: Any) -> Any:
+        return lower(f(lift(x))) if isinstance(x, Node) else f(x)
+
+    return method
 
 
 def _of_nodes(hook: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,11 +117,19 @@ class Module(own.Module):
     # --- attributes ----------------------------------------------------------------------------------------
     def __getattribute__(self, name: str) -> Any:
         value = object.__getattribute__(self, name)
+        if name == "right_inverse":  # which the core calls with nodes
+            return _either_way(value)
+        return lift(value) if isinstance(value, Node) else value
+
+    def __getattr__(self, name: str) -> Any:
+        value = super().__getattr__(name)
         return lift(value) if isinstance(value, Node) else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         old = object.__getattribute__(self, "__dict__").get(name)
-        if isinstance(value, Parameter):
+        if name in self.__dict__.get("_computed", ()):  # by a parametrization, which takes its inverse
+            value = lower(value)
+        elif isinstance(value, Parameter):
             value = value._cell.node
         elif isinstance(value, Tensor) and isinstance(old, own.Buffer):
             new = value.node
@@ -163,16 +182,35 @@ class Module(own.Module):
 
     # --- what belongs to it --------------------------------------------------------------------------------
     def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Any:
-        """Give every Parameter once, with its path."""
+        """Give every Parameter with its path, once, or for every place that it has."""
+        if not remove_duplicate:
+            return self._everywhere(own.Parameter, prefix, recurse)
         return ((name, lift(p)) for name, p in self.twin().named_parameters(prefix, recurse))
 
     def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Any:
-        """Give every buffer once, with its path."""
+        """Give every buffer with its path, once, or for every place that it has."""
+        if not remove_duplicate:
+            return self._everywhere(own.Buffer, prefix, recurse)
         return ((name, lift(b)) for name, b in self.twin().named_buffers(prefix, recurse))
 
-    def named_modules(self, prefix: str = "", _seen: Any = None, **_: Any) -> Any:
-        """Give this module and all below, each once, with their paths."""
-        return super().named_modules(prefix, _seen)
+    def _everywhere(self, kind: type[Any], prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+        for path, module in self.named_modules(prefix, remove_duplicate=False):
+            for name, value in module.__dict__.items() if recurse or path == prefix else ():
+                if isinstance(value, kind):
+                    yield (f"{path}.{name}" if path else name), lift(value)
+
+    def named_modules(  # type: ignore[override]
+        self, memo: Any = None, prefix: Any = "", remove_duplicate: bool = True
+    ) -> Any:
+        """Give this module and all below with their paths, each once, or for every place that it has."""
+        if isinstance(memo, str):  # the core hands on the path, and then what was seen
+            memo, prefix = prefix if isinstance(prefix, set) else None, memo
+        return super().named_modules(prefix, memo) if remove_duplicate else self._all(prefix)
+
+    def _all(self, prefix: str) -> Iterator[tuple[str, Module]]:
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child._all(f"{prefix}.{name}" if prefix else name)
 
     # --- changing all of it --------------------------------------------------------------------------------
     def zero_grad(self, set_to_none: bool = True) -> None:  # type: ignore[override]
@@ -272,9 +310,11 @@ class Module(own.Module):
         ):
             rows = [_together(list(same)) for _, same in itertools.groupby(rows, key=lambda row: row[1])]
         lines = [f"({name}): " + text.replace("\n", "\n  ") for name, text in rows]
+        kind = "Parametrized" * ("parametrizations" in self.__dict__) + type(self).__name__
         if not lines:
-            return f"{type(self).__name__}({extra})"
-        return f"{type(self).__name__}({extra}\n  " + "\n  ".join(lines) + "\n)"
+            return f"{kind}({extra})"
+        extra = f"\n  {extra}" if extra else ""
+        return f"{kind}({extra}\n  " + "\n  ".join(lines) + "\n)"
 
 
 def _together(rows: list[tuple[str, str]]) -> tuple[str, str]:

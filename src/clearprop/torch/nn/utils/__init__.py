@@ -1,7 +1,8 @@
-"""`torch.nn.utils`: clipping gradients, parameters as one vector."""
+"""`torch.nn.utils`: clipping gradients, parameters as one vector, pruning and parametrizations."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,20 +11,13 @@ import numpy as np
 from clearprop import nn as own
 from clearprop import optim
 from clearprop.errors import lesson
+from clearprop.nn import utils as own_utils
 from clearprop.torch import cells
 from clearprop.torch.nn.utils import rnn
 from clearprop.torch.tensors import Node, Tensor, lift, lower, nearest
 
-_OWN = {
-    "parametrize": "parametrize.register_parametrization(layer, 'weight', rule)",
-    "prune": "prune.l1_unstructured(layer, 'weight', 0.5)",
-    "parametrizations": "parametrizations.weight_norm(layer)",
-    "weight_norm": "parametrizations.weight_norm(layer)",
-    "spectral_norm": "parametrizations.spectral_norm(layer)",
-    "fusion": "fuse_conv_bn_eval(conv, bn)",
-    "fuse_conv_bn_eval": "fuse_conv_bn_eval(conv, bn)",
-    "fuse_linear_bn_eval": "fuse_linear_bn_eval(linear, bn)",
-}
+_SUBMODULES = ("parametrize", "parametrizations", "prune")
+_NORMS = ("weight_norm", "spectral_norm")  # the older way; in the state dict they have the newer names
 
 
 def _leaves(parameters: Any) -> list[Any]:
@@ -61,15 +55,47 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Any]) -> None:
     own.vector_to_parameters(lower(vec)._value, _leaves(parameters))
 
 
+def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
+    """Return one convolution that computes both in evaluation."""
+    from clearprop.torch.nn.module import faced
+
+    return faced(own_utils.fuse_conv_bn_eval(conv.twin(), bn.twin()))
+
+
+def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:
+    """Return one linear layer that computes both in evaluation."""
+    from clearprop.torch.nn.module import faced
+
+    return faced(own_utils.fuse_linear_bn_eval(linear.twin(), bn.twin()))
+
+
+def remove_weight_norm(module: Any, name: str = "weight") -> Any:
+    """Make a weight whose norm is trained apart a parameter again; return the module."""
+    from clearprop.torch.nn.utils.parametrize import remove_parametrizations
+
+    return remove_parametrizations(module, name)
+
+
+remove_spectral_norm = remove_weight_norm
+
+
 def __getattr__(name: str) -> Any:
-    if name in _OWN:
-        wanted, hint = (
-            "is for layers of clearprop.nn alone",
-            f"clearprop.nn.utils.{_OWN[name]} of such a layer",
-        )
-    else:
-        wanted, hint = "there is no such function", nearest(name, __all__)
+    if name in _SUBMODULES:
+        return importlib.import_module(f"clearprop.torch.nn.utils.{name}")
+    if name in _NORMS:
+        return getattr(importlib.import_module("clearprop.torch.nn.utils.parametrizations"), name)
+    wanted, hint = "there is no such function", nearest(name, [*__all__, *_SUBMODULES, *_NORMS])
     raise AttributeError(lesson(f"torch.nn.utils.{name}", wanted, hint=hint))
 
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "rnn", "vector_to_parameters"]
+__all__ = [
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "fuse_conv_bn_eval",
+    "fuse_linear_bn_eval",
+    "parameters_to_vector",
+    "remove_spectral_norm",
+    "remove_weight_norm",
+    "rnn",
+    "vector_to_parameters",
+]
