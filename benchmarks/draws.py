@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.llvm.language.engine import Code
-from clearprop.compiler.llvm.language.text import Module
-from clearprop.compiler.llvm.loops.random import filling, numbers_of
+from clearprop.compiler.engines.llvm.language.engine import Code
+from clearprop.compiler.engines.llvm.language.text import Module
+from clearprop.compiler.engines.llvm.loops.random import filling, numbers_of
 
 COUNT, ROUNDS, KEY, CALLS = 8192, 400, 5, 3
 

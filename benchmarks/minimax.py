@@ -118,7 +118,7 @@ IN_FLOAT64 = ("ERF", "ERFC")  # NumPy's functions work in float64 for float32 to
 
 
 def main() -> None:
-    """Print every table as `compiler/llvm/language/mathematics.py` and `ops/normal.py` hold it."""
+    """Print every table as `compiler/engines/llvm/language/mathematics.py` and `ops/normal.py` hold it."""
     for name, (f, weight, low, ends, degrees) in FITS.items():
         for size, degree in degrees.items():
             dtype = np.dtype("f8" if name in IN_FLOAT64 else f"f{size}")

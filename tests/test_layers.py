@@ -23,9 +23,11 @@ ORDER = {
     ),
     "see": "readable document words frame numbers names algebra layout drawing tiles page step summaries "
     "gallery __init__",
-    "compiler": "program plan js plain numpy llvm xla executors capture proof explain variant step __init__",
-    "compiler/js": "kinds loops symbols entries writers script __init__",
-    "compiler/llvm": "language loops products plan doorstep turns executor light freestanding __init__",
+    "compiler": "program plan engines capture proof explain step __init__",
+    "compiler/engines": "js plain numpy llvm xla executors __init__",
+    "compiler/engines/js": "kinds loops symbols entries writers script __init__",
+    "compiler/engines/llvm": "language loops products plan doorstep turns executor light freestanding "
+    "__init__",
 }
 # What does not look at what, though it stands above it.
 APART = {

@@ -209,7 +209,7 @@ def test_it_wants_an_executor_that_can():
 
 
 def test_no_native_code_is_made_for_a_further_length(monkeypatch):
-    from clearprop.compiler.llvm import light
+    from clearprop.compiler.engines.llvm import light
 
     step, made, native = step_of(plain, "llvm"), [], light.Native
     monkeypatch.setattr(light, "Native", lambda *given: made.append(given) or native(*given))

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tests.compiler.js.node import needs_node, run
+from tests.compiler.engines.js.node import needs_node, run
 
 from clearprop import nn
 from clearprop.cli import main

@@ -5,7 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from tests.compiler.plain.alone import same
+from tests.compiler.engines.plain.alone import same
 from tests.compiler.test_every_op import LIBRARY, trials
 from tests.shipping.harness import GCC, needs_gcc, run
 from tests.shipping.nets import Sentence, floats, training
@@ -18,7 +18,7 @@ from clearprop.interop.model_file import save_model
 from clearprop.shipping import native_object, save_object
 
 pytest.importorskip("llvmlite")
-freestanding = pytest.importorskip("clearprop.compiler.llvm.freestanding")
+freestanding = pytest.importorskip("clearprop.compiler.engines.llvm.freestanding")
 
 
 WORDS = np.random.default_rng(1).integers(0, 11, (3, 6))

@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from tests.compiler.js.node import needs_node
+from tests.compiler.engines.js.node import needs_node
 
 import clearprop
 from clearprop.cli import main

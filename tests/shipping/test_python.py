@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.compiler.plain.alone import alone, same
+from tests.compiler.engines.plain.alone import alone, same
 from tests.shipping.nets import Sentence, floats, training
 
 import clearprop

@@ -5,7 +5,7 @@ import datetime
 
 import numpy as np
 import pytest
-from tests.compiler.plain.alone import alone
+from tests.compiler.engines.plain.alone import alone
 
 from clearprop.cli import main
 from clearprop.shipping import table_module

@@ -28,10 +28,11 @@ from clearprop.compiler.capture.store import Changed
 from clearprop.compiler.capture.suspects import Suspects
 from clearprop.compiler.capture.tables import LargeTables
 from clearprop.compiler.capture.tree import Key, flatten, is_within, objects
-from clearprop.compiler.executors import AUTO, EXECUTORS, Where
-from clearprop.compiler.executors import available_executors as available_executors
+from clearprop.compiler.capture.variant import Variant
+from clearprop.compiler.engines.executors import AUTO, EXECUTORS, Where
+from clearprop.compiler.engines.executors import available_executors as available_executors
+from clearprop.compiler.engines.numpy.source import NumpySource
 from clearprop.compiler.explain import explanation, no_plan
-from clearprop.compiler.numpy.source import NumpySource
 from clearprop.compiler.proof.prove import (
     DEFAULT,
     SCHEDULES,
@@ -40,7 +41,6 @@ from clearprop.compiler.proof.prove import (
     proved,
     turns_left,
 )
-from clearprop.compiler.variant import Variant
 from clearprop.errors import lesson
 from clearprop.hints import refuse_texts
 from clearprop.locks import rlock
@@ -396,7 +396,7 @@ class CompiledStep(Generic[P, R]):
         >>> [line for line in step.javascript().splitlines() if "tanh" in line]
         ['for(let i0=0;i0<3;i0++){const r0=x0[i0];const t1=Math.tanh(r0);const t2=(t1 * (2));a2[i0]=t2;}']
         """
-        from clearprop.compiler.js import javascript
+        from clearprop.compiler.engines.js import javascript
 
         return javascript(self._shown().program)
 

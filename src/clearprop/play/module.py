@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop import tree
-from clearprop.compiler.js import javascript
+from clearprop.compiler.engines.js import javascript
 from clearprop.errors import lesson
 from clearprop.modes import no_grad
 from clearprop.play.programs import recorded

@@ -10,7 +10,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from clearprop.compiler.js.script import library
+from clearprop.compiler.engines.js.script import library
 from clearprop.see import document
 from clearprop.see.drawing.svg import style
 

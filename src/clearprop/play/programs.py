@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler import compile
-from clearprop.compiler.js import JavaScript
+from clearprop.compiler.engines.js import JavaScript
 from clearprop.compiler.program.contents import contents
 from clearprop.compiler.program.ir import Program, State
 from clearprop.registry import ops

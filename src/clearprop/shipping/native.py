@@ -16,7 +16,7 @@ from clearprop.files import whole_files
 from clearprop.shipping.recording import about_of, arrays_of, name_of, recorded
 
 if TYPE_CHECKING:
-    from clearprop.compiler.llvm.freestanding import ObjectFile
+    from clearprop.compiler.engines.llvm.freestanding import ObjectFile
 
 CALLED = "save_object(path, f, x)"
 BEGINS = "/* Written by clearprop"
@@ -268,7 +268,7 @@ def native_object(
     Cortex-M7), `riscv32`. Raises TypeError, naming them all, for ops that native code leaves to NumPy, and
     ValueError for another target, and for a `name` that C has no function of. Needs the extra `fast`.
     """
-    from clearprop.compiler.llvm.freestanding import MACHINES, freestanding
+    from clearprop.compiler.engines.llvm.freestanding import MACHINES, freestanding
 
     if target not in MACHINES:
         wanted = f"wants one of {', '.join(MACHINES)}"

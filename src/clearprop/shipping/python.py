@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.plain import NumpyFile, numpy_file
+from clearprop.compiler.engines.plain import NumpyFile, numpy_file
 from clearprop.errors import lesson
 from clearprop.rows import alike
 from clearprop.shipping.recording import about_of, arrays_of, name_of, of_one_row, recorded

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.plain.carried import Carried
-from clearprop.compiler.plain.file import NumpyFile
+from clearprop.compiler.engines.plain.carried import Carried
+from clearprop.compiler.engines.plain.file import NumpyFile
 from clearprop.data.columns import (
     Category,
     Column,

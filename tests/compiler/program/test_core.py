@@ -126,9 +126,9 @@ def test_a_new_core_op_needs_its_row_alone(monkeypatch, name):
     """A row with its NumPy call runs in both executors, as a call where they have no writer for it."""
     if name == "llvm":
         pytest.importorskip("llvmlite")
-        from clearprop.compiler.llvm import Native as executor
+        from clearprop.compiler.engines.llvm import Native as executor
     else:
-        from clearprop.compiler.numpy.source import NumpySource as executor
+        from clearprop.compiler.engines.numpy.source import NumpySource as executor
 
     row = Core(family="scan", run=lambda v, xs: np.maximum.accumulate(xs[0], axis=v.attrs["axis"]))
     monkeypatch.setitem(CORE, "cummax", row)

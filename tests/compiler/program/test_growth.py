@@ -159,8 +159,8 @@ def test_a_loop_is_looked_for_among_relatives_alone():
 
 @pytest.mark.skipif("llvm" not in EXECUTORS, reason="regions are native code's")
 def test_what_a_chain_touches_is_noted_once_per_piece():
-    from clearprop.compiler.llvm.plan.pieces import Piece
-    from clearprop.compiler.llvm.plan.regions import Chain
+    from clearprop.compiler.engines.llvm.plan.pieces import Piece
+    from clearprop.compiler.engines.llvm.plan.regions import Chain
 
     class Counted(dict):
         looked = 0
@@ -191,7 +191,7 @@ def test_what_a_chain_touches_is_noted_once_per_piece():
 
 @pytest.mark.skipif("llvm" not in EXECUTORS, reason="regions are native code's")
 def test_a_piece_is_compared_with_those_it_touches_alone(monkeypatch):
-    from clearprop.compiler.llvm.plan.regions import Chain
+    from clearprop.compiler.engines.llvm.plan.regions import Chain
 
     asked = []
     conflicts = Chain.conflicts

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from clearprop.compiler.capture.distance import FarStore
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.store import Store
-from clearprop.compiler.executors import Executable, executable
+from clearprop.compiler.engines.executors import Executable, executable
 from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.ir import Program, State
 from clearprop.compiler.program.lower import lower

@@ -40,8 +40,8 @@ from clearprop.tensor import Tensor
 if TYPE_CHECKING:
     from clearprop.compiler.capture.recording import Recording
     from clearprop.compiler.capture.store import Store
+    from clearprop.compiler.capture.variant import Variant
     from clearprop.compiler.step import CompiledStep
-    from clearprop.compiler.variant import Variant
 
 SCHEDULES = ("geometric", "always", "never")
 DEFAULT = "geometric"

@@ -15,8 +15,8 @@ from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
     from clearprop.compiler.capture.recording import Recording
+    from clearprop.compiler.capture.variant import Variant
     from clearprop.compiler.step import CompiledStep
-    from clearprop.compiler.variant import Variant
 
 ROUNDINGS = 512  # units in the last place that a chain of operations in another order may differ by
 

@@ -20,7 +20,7 @@ from clearprop.see.step.given import arrays_of, following, made_again
 from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
-    from clearprop.compiler.js.script import JavaScript
+    from clearprop.compiler.engines.js.script import JavaScript
     from clearprop.see.step.steps import Step, Trace
 
 MOST_NODES = 1_000
@@ -102,8 +102,8 @@ class _Recording:
 
     def live(self) -> Live:
         """Return everything as text, and the numbers of what it gives."""
-        from clearprop.compiler.js.kinds import filled
-        from clearprop.compiler.js.script import JavaScript, library
+        from clearprop.compiler.engines.js.kinds import filled
+        from clearprop.compiler.engines.js.script import JavaScript, library
 
         given = [_array(x) for x in self.leaves]
         self._tried()
@@ -272,7 +272,7 @@ def _factors_text(node: Tensor, i: int, amount: Any, places: Sequence[int]) -> s
 
     It is a function of the inputs at these `places`.
     """
-    from clearprop.compiler.js.script import JavaScript
+    from clearprop.compiler.engines.js.script import JavaScript
     from clearprop.transforms.products import jvp
 
     def along(given: Sequence[Any], direction: Any) -> Any:
@@ -291,7 +291,7 @@ def _factors_text(node: Tensor, i: int, amount: Any, places: Sequence[int]) -> s
 
 def _made(program: JavaScript) -> str:
     """Return a program as a call that gives its arrays; plain arrays of the graph are its states."""
-    from clearprop.compiler.js.kinds import filled
+    from clearprop.compiler.engines.js.kinds import filled
     from clearprop.compiler.program.contents import contents
 
     states = (filled(contents(state, *program.shapes[state.key])) for state in program.states)

@@ -1,5 +1,0 @@
-"""A Program printed as JavaScript: loops over typed arrays, for pages and for Node; no executor runs it."""
-
-from clearprop.compiler.js.script import JavaScript, javascript
-
-__all__ = ["JavaScript", "javascript"]

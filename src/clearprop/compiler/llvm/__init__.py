@@ -1,5 +1,0 @@
-"""The fast executor: a plan as one native function, its loops and products emitted as LLVM IR."""
-
-from clearprop.compiler.llvm.executor import Native
-
-__all__ = ["Native"]
