@@ -1,6 +1,7 @@
 """Reading tables of every packing and format, and the faults that files have, each with its line."""
 
 import bz2
+import datetime
 import gzip
 import io
 import json
@@ -269,3 +270,70 @@ def test_a_column_without_a_name_that_has_cells_is_read():
 def test_a_column_behind_the_last_delimiter_takes_no_name_that_is_taken():
     table = read_table(b"a,column 3\n1,2,\n3,4,\n")
     assert table.columns == {"a": ["1", "3"], "column 3": ["2", "4"], "column 4": ["", ""]}
+
+
+@pytest.mark.parametrize("begins", [b"sep=;\n", b'"sep=;"\r\n', b"\xef\xbb\xbfSEP=;\n\n"])
+@pytest.mark.parametrize("cell", [b"2", b'"2"'])
+def test_a_line_that_says_the_delimiter_is_none_of_names(begins, cell):
+    given = begins + b"a,b;c\n1;" + cell + b"\n"
+    line = 4 if begins.endswith(b"\n\n") else 3
+    for table in (read_table(given), *read_blocks(given, 1), read_table(given, delimiter=";")):
+        assert dict(table.columns) == {"a,b": ["1"], "c": ["2"]}
+        assert table.lines.tolist() == [line]
+    with pytest.raises(InputError, match="the file is empty"):
+        read_table(begins)
+
+
+def test_the_encoding_that_is_offered_has_the_bytes():
+    for text, encoding in (("5 €", "cp1252"), ("Müller", "latin-1")):
+        with pytest.raises(InputError, match=f"Try --encoding {encoding}"):
+            read_table(f"a,b\n1,{text}\n".encode(encoding))
+
+
+def test_spans_of_time_are_seconds_and_bytes_are_text():
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    arrow = pytest.importorskip("pyarrow")
+    spans = [datetime.timedelta(hours=1), None, datetime.timedelta(days=1, microseconds=5)]
+    words = [b"caf\xc3\xa9", None, b"\xff"]
+    for frame in (
+        pandas.DataFrame({"t": pandas.to_timedelta(spans), "w": words}),
+        polars.DataFrame({"t": spans, "w": words}),
+        polars.DataFrame({"t": spans, "w": words}).lazy(),
+        arrow.table({"t": spans, "w": words}),
+        {"t": np.array(spans, "timedelta64[us]"), "w": words},
+    ):
+        table = read_table(frame)
+        np.testing.assert_array_equal(table.numbers("t")[0], [3600, np.nan, 86400.000005])
+        assert table.columns["w"] == ["caf\u00e9", "", "\\xff"]
+
+
+def test_lists_in_cells_are_text():
+    frames = [{"a": [[1], [2]]}]
+    for name in ("pandas", "polars"):
+        frames.append(pytest.importorskip(name).DataFrame({"a": [[1], [2]]}))
+    for frame in frames:
+        assert read_table(frame).columns["a"] == ["[1]", "[2]"]
+
+
+@pytest.mark.parametrize(("given", "got"), [
+    ([[1, 2], [3, 4]], "list"),
+    (np.zeros((2, 2)), "ndarray"),
+    (None, "NoneType"),
+    (7, "int"),
+])  # fmt: skip
+def test_what_is_no_table_is_refused(given, got):
+    with pytest.raises(InputError, match=rf"wants a path, bytes, an open file or a frame: {got}"):
+        read_table(given)
+
+
+def test_a_column_alone_is_refused():
+    pytest.importorskip("pyarrow")
+    with pytest.raises(InputError, match="wants columns with names"):
+        read_table(pytest.importorskip("pandas").Series([1, 2], name="q"))
+
+
+def test_json_is_text_in_utf_8_and_lines_end_at_a_line_feed():
+    table = read_table('{"a":"x\u2028y","b":1}\r\n{"a":"\x85z","b":2}\n'.encode())
+    assert table.columns["a"] == ["x\u2028y", "\x85z"]
+    with pytest.raises(InputError, match=r"Line 2 holds other bytes"):
+        read_table(b'{"a":1}\n{"a":"\xe9"}\n')

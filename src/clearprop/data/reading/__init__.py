@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +55,9 @@ def read_table(
     spelling = Spelling(decimal, tuple(word.strip() for word in missing), day_first)
     if is_frame(path):
         return from_frame(path, spelling)
+    if not isinstance(path, (str, bytes, bytearray, os.PathLike)) and not hasattr(path, "read"):
+        wanted, got = "wants a path, bytes, an open file or a frame", f"{type(path).__name__} {path!r:.40}"
+        raise InputError(lesson("read_table(path)", wanted, got, hint='{"x": [1, 2], "y": [3, 4]}'))
     source = source_of(path)
     table = read_format(source, spelling)
     if table is None:

@@ -29,6 +29,7 @@ _ROWS = 4096  # so many at a time
 _CHARACTERS = 1 << 20
 _ZERO = re.compile(r"\n[ ]*[+-]?0\d")
 _NAMED = {r"\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "space": " ", "blank": " ", "pipe": "|"}
+_TOLD = re.compile(r'("?)sep=(?P<mark>[^"\r\n])\1', re.IGNORECASE)
 _LARGEST = float(2**53)  # whole numbers up to here are exact
 
 
@@ -51,6 +52,8 @@ class Delimited:
         self.source, self.spelling = source, spelling
         self.called: str = f"reading {source.name}"
         self.encoding: str = self._encoding(encoding, encodings)
+        self.announced = False
+        """Whether the first line holds no names, but says what the delimiter is, as Excel has it: `sep=;`."""
         self.delimiter: str = self._delimiter(delimiter)
         self.names: list[str] = []
         self.nameless: str | None = None
@@ -103,6 +106,10 @@ class Delimited:
         for number, piece in enumerate(self._pieces()):
             if not number:
                 first = piece.first()
+                if self.announced:
+                    if not len(piece.lines):
+                        raise self._empty()
+                    first = piece.first()
                 self.names = self._checked_names(first)
                 self._see_ends(first, piece)
             self._check_lengths(piece)
@@ -216,20 +223,24 @@ class Delimited:
         return "utf-8-sig"
 
     def _delimiter(self, asked: str | None) -> str:
-        """Return the delimiter that the first line with something in it holds most of outside quotes."""
+        """Return the delimiter that the first line names, or holds most of outside quotes."""
         if asked is not None:
             asked = _NAMED.get(asked, asked)
             if len(asked) != 1 or asked in '\r\n"':
                 raise InputError(lesson(self.called, "wants a delimiter of one character", repr(asked)))
-            return asked
         with self.source.reading() as stream:
             try:
                 text = io.TextIOWrapper(stream, self.encoding)
                 first = next((line for line in text if line.strip()), "")
             except UnicodeError as error:
                 raise self._wrong_encoding() from error
+        told = _TOLD.fullmatch(first.strip("\r\n"))
+        self.announced = told is not None and asked in (None, told["mark"])
+        if asked is not None:
+            return asked
         outside = "".join(first.split('"')[::2])
-        return max(_DELIMITERS, key=lambda mark: (outside.count(mark), -_DELIMITERS.index(mark)))
+        most = max(_DELIMITERS, key=lambda mark: (outside.count(mark), -_DELIMITERS.index(mark)))
+        return most if told is None else told["mark"]
 
     def _checked_names(self, cells: list[str]) -> list[str]:
         names = [cell.strip() or f"column {i}" for i, cell in enumerate(cells, start=1)]
@@ -293,10 +304,12 @@ class Delimited:
         """Look for the line whose bytes are no text."""
         begins = self.source.begins(2)
         with self.source.reading() as stream:
-            found = (n for n, content in enumerate(stream, start=1) if not _decodes(content, self.encoding))
-            line = next(found, 1)
+            lines = enumerate(stream, start=1)
+            line, content = next((pair for pair in lines if not _decodes(pair[1], self.encoding)), (1, b""))
         where = f"Line {line} holds bytes that do not belong to it."
-        hint = "--encoding utf-16" if begins in (b"\xff\xfe", b"\xfe\xff") else "--encoding latin-1"
+        windows = re.search(rb"[\x80-\x9f]", content) is not None  # marks there, and nothing in Latin-1
+        hint = f"--encoding {'cp1252' if windows else 'latin-1'}"
+        hint = "--encoding utf-16" if begins in (b"\xff\xfe", b"\xfe\xff") else hint
         wanted = f"wants text encoded as {self.encoding.removesuffix('-sig')}"
         return InputError(lesson(self.called, wanted, where=where, hint=hint))
 

@@ -85,7 +85,11 @@ def _from_numpy(source: Source, spelling: Spelling) -> Table:
         got = ", ".join(f"{name!r} has {counted(len(a), 'row')}" for name, a in list(arrays.items())[:4])
         raise InputError(lesson(called, "wants arrays of one length", got))
     return Table(
-        source.name, {k: cells_of(v) for k, v in columns.items()}, range(lengths.pop()), spelling, place="row"
+        source.name,
+        {k: cells_of(v) for k, v in columns.items()},
+        range(lengths.pop()),
+        spelling,
+        place="row",
     )
 
 
@@ -93,7 +97,13 @@ def _from_json(source: Source, spelling: Spelling) -> Table:
     """Return objects, one a line or in one array, as rows; a name that an object lacks is a missing cell."""
     called = f"reading {source.name}"
     with source.reading() as stream:
-        text = stream.read().decode("utf-8-sig", "replace")
+        content = stream.read()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        wanted, where = "wants JSON, which is text in UTF-8", f"Line {line} holds other bytes."
+        raise InputError(lesson(called, wanted, where=where)) from error
     rows: list[tuple[int, Any]] = []
     if text.lstrip().startswith("["):
         try:
@@ -101,10 +111,10 @@ def _from_json(source: Source, spelling: Spelling) -> Table:
         except ValueError as error:
             raise InputError(lesson(called, "is not JSON", str(error))) from error
     else:
-        for line, content in enumerate(text.splitlines(), start=1):
-            if content.strip():
+        for line, words in enumerate(text.split("\n"), start=1):  # other ends of lines may stand in a text
+            if words.strip():
                 try:
-                    rows.append((line, json.loads(content)))
+                    rows.append((line, json.loads(words)))
                 except ValueError as error:
                     raise InputError(lesson(called, f"line {line} is not JSON", str(error))) from error
     names: dict[str, None] = {}

@@ -21,6 +21,7 @@ def is_frame(given: Any) -> bool:
     """Return whether something holds columns by name already."""
     return (
         isinstance(given, (Table, Mapping))
+        or _is_lazy(given)
         or hasattr(given, "__arrow_c_stream__")
         or _named(given) is not None
     )
@@ -31,6 +32,7 @@ def from_frame(frame: Any, spelling: Spelling, name: str = "") -> Table:
     if isinstance(frame, Table):
         return frame
     path = name or f"<{type(frame).__name__}>"
+    frame = frame.collect() if _is_lazy(frame) else frame
     names = list(frame) if isinstance(frame, Mapping) else _named(frame)
     if names is None:
         frame = _by_arrow(frame, path)
@@ -58,9 +60,19 @@ def _named(frame: Any) -> list[Any] | None:
     return None
 
 
+def _is_lazy(frame: Any) -> bool:
+    """Return whether a frame is a plan of Polars, which is to be gone through first."""
+    return hasattr(frame, "collect_schema") and hasattr(frame, "collect")
+
+
 def _by_arrow(frame: Any, path: str) -> Any:
     try:
-        return importlib.import_module("pyarrow").table(frame)
+        arrow = importlib.import_module("pyarrow")
+        try:
+            return arrow.table(frame)
+        except arrow.ArrowInvalid as error:  # one column, which has no name
+            wanted, got = "wants columns with names", str(error).splitlines()[0]
+            raise InputError(lesson(f"reading {path}", wanted, got, hint='{"x": values}')) from error
     except ImportError as error:
         got = "pyarrow is not installed"
         hint = "pip install 'clearprop[tables]'"
@@ -86,6 +98,8 @@ def _needs_objects(kind: str) -> bool:
 def cells_of(values: Any) -> Cells:
     """Return values as a column: numbers, moments, or words, `true` and `false` for yes and no.
 
+    Spans of time are numbers of seconds, lists and the like the words that they are written in.
+
     >>> cells_of([1, None, 2.5])
     Numbers(values=array([1. , nan, 2.5]))
     >>> cells_of([True, False]).cells(), cells_of(["a", None]).cells()
@@ -96,6 +110,8 @@ def cells_of(values: Any) -> Cells:
         return Numbers(array.astype(np.float64))
     if array is not None and array.dtype.kind == "M":
         return Moments(array.astype("datetime64[us]"))
+    if array is not None and array.dtype.kind == "m":
+        return Numbers(array / np.timedelta64(1, "s"))
     if (
         array is not None
         and array.dtype.kind in "iu"
@@ -106,10 +122,13 @@ def cells_of(values: Any) -> Cells:
 
 
 def _of_objects(values: Sequence[Any]) -> Cells:
+    values = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]  # as text
     known = [None if _is_absent(value) else value for value in values]
     kinds = {type(value) for value in known if value is not None}
     if kinds and all(issubclass(kind, (datetime.datetime, datetime.date)) for kind in kinds):
         return Moments(np.array([_moment(value) for value in known], "datetime64[us]"))
+    if kinds and all(issubclass(kind, datetime.timedelta) for kind in kinds):
+        return Numbers(np.array([np.nan if value is None else value.total_seconds() for value in known]))
     if kinds and bool not in kinds and all(hasattr(kind, "__float__") for kind in kinds):
         numbers = np.array([np.nan if value is None else float(value) for value in known], np.float64)
         if np.nanmax(np.abs(numbers), initial=0) < 2**53 or not all(issubclass(kind, int) for kind in kinds):
@@ -132,4 +151,6 @@ def _moment(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bytes):  # as some programs write text into Parquet
+        return value.decode("utf-8", "backslashreplace")
     return str(value).lower() if isinstance(value, (bool, np.bool_)) else str(value)
