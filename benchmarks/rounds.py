@@ -1,6 +1,6 @@
 """Whether a change cost speed: two commits take turns, and each workload's ratio new / old is printed.
 
-    python benchmarks/rounds.py OLD [NEW] [--rounds 20] [--only WORD]
+    python benchmarks/rounds.py OLD [NEW] [--rounds 20] [--only WORD] [--one-core]
 
 OLD and NEW are anything git names (NEW: the working tree when left out). A round starts one fresh process for
 each, because where a process's memory lies moves small times by some percent; within a round the two take
@@ -8,6 +8,7 @@ turns, and the smallest time of each counts. Printed are the median of the round
 interval of that median (10,000 resamples of the rounds): an interval below 1.03 shows that nothing was lost.
 Eager workloads are those of `eager.py`; compiled ones are rows of `training_step.py` with both executors.
 Steps do not prove themselves here unless CLEARPROP_PROVE says so: after a proof NumPy's threads spin on.
+On a machine that others use, `--one-core` takes one thread and its processor time instead of the clock.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def workloads() -> dict[str, Callable[[], Callable[[], object]]]:
     return found
 
 
-def serve() -> None:
+def serve(clock: Callable[[], float]) -> None:
     """Time the workload that each line of the input names; what a process made once, it keeps."""
     makers, made = workloads(), {}
     for line in sys.stdin:
@@ -69,11 +70,11 @@ def serve() -> None:
             for _ in range(20):
                 run()
         run, calls = made[name], 0
-        start = time.perf_counter()
-        while time.perf_counter() - start < SECONDS:
+        start = clock()
+        while clock() - start < SECONDS:
             run()
             calls += 1
-        print((time.perf_counter() - start) / calls, flush=True)
+        print((clock() - start) / calls, flush=True)
 
 
 @contextmanager
@@ -91,15 +92,16 @@ def tree_of(commit: str | None) -> Iterator[Path]:
             subprocess.run(["git", "worktree", "remove", "--force", where], cwd=ROOT, check=True)
 
 
-def process(tree: Path) -> subprocess.Popen[str]:
+def process(tree: Path, one_core: bool) -> subprocess.Popen[str]:
     """Start a process that times workloads with the tree's library and this folder's benchmarks."""
     path = os.pathsep.join([str(tree / "src"), str(ROOT / "benchmarks")])
+    alone = dict.fromkeys(("OPENBLAS_NUM_THREADS", "CLEARPROP_THREADS"), "1") if one_core else {}
     return subprocess.Popen(
-        [sys.executable, __file__, "--serve"],
+        [sys.executable, __file__, "--serve", *(["--one-core"] if one_core else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={"CLEARPROP_PROVE": "never", **os.environ, "PYTHONPATH": path},
+        env={"CLEARPROP_PROVE": "never", **os.environ, **alone, "PYTHONPATH": path},
     )
 
 
@@ -114,11 +116,13 @@ def timed(child: subprocess.Popen[str], name: str) -> float:
     return float(line)
 
 
-def ratios(old: Path, new: Path, names: list[str], rounds: int) -> dict[str, list[float]]:
+def ratios(
+    old: Path, new: Path, names: list[str], rounds: int, one_core: bool = False
+) -> dict[str, list[float]]:
     """Return the ratio new / old of every round, by workload."""
     found: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
-        pair = [process(old), process(new)]
+        pair = [process(tree, one_core) for tree in (old, new)]
         for name in names:
             best = [float("inf")] * 2
             for turn in range(TURNS):
@@ -148,17 +152,18 @@ def main() -> None:
     parser.add_argument("new", nargs="?")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", default="", help="workloads whose name holds this word")
+    parser.add_argument("--one-core", action="store_true", help="one thread, and its processor time")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        serve()
+        serve(time.process_time if args.one_core else time.perf_counter)
         return
     if args.old is None:
         parser.error("name the commit to compare with, such as HEAD~1")
     names = [name for name in workloads() if args.only in name]
     with tree_of(args.old) as old, tree_of(args.new) as new:
-        found: dict[str, Any] = ratios(old, new, names, args.rounds)
+        found: dict[str, Any] = ratios(old, new, names, args.rounds, args.one_core)
     print(f"{'workload':48} new / old   95 % interval")
     for name, values in found.items():
         low, high = interval(values)
