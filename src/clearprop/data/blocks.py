@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clearprop.data.twins import mixed
 from clearprop.errors import lesson
 
 Array = npt.NDArray[Any]
@@ -50,18 +50,43 @@ class BlockFile:
         with open(path, "wb") as stream:
             yield _Writer(stream, file.kind)
 
-    def read(self, start: int, stop: int) -> tuple[Array, ...]:
-        """Return rows `start` to `stop` of each array."""
+    def refresh(self) -> None:
+        """Take note of what was written into the file since it was opened."""
+        self.size = self.path.stat().st_size
+        self.rows = self.size // self.kind.itemsize
+
+    def raw(self, start: int, count: int) -> Array:
+        """Return the bytes of `count` rows from `start` on."""
         width = self.kind.itemsize
         with open(self.path, "rb") as stream:
             stream.seek(start * width)
-            found = np.fromfile(stream, self.kind, stop - start)
+            return np.fromfile(stream, np.uint8, count * width)
+
+    def read(self, start: int, stop: int) -> tuple[Array, ...]:
+        """Return rows `start` to `stop` of each array."""
+        found = self.raw(start, stop - start).view(self.kind)
         return tuple(np.ascontiguousarray(found[name]) for name in self.kind.names or ())
 
     def digest(self) -> str:
-        """Return a few letters that are others for other bytes."""
-        with open(self.path, "rb") as stream:
-            return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+        """Return a few letters that are others for other rows."""
+        return f"{self.row_digest(0):016x}"
+
+    def row_digest(self, before: int) -> int:
+        """Return the sum, modulo 2^64, of a hash of each row and its number, which starts from `before`.
+
+        So files that lie behind each other have together what one file of all their rows has.
+        """
+        width = self.kind.itemsize
+        words, total = -(-width // 8), 0
+        for start in range(0, self.rows, 1 << 14):
+            raw = self.raw(start, min(1 << 14, self.rows - start)).reshape(-1, width)
+            padded = np.zeros((len(raw), 8 * words), np.uint8)
+            padded[:, :width] = raw
+            codes = np.arange(before + start, before + start + len(raw), dtype=np.uint64)
+            for word in padded.view(np.uint64).T:
+                codes = mixed(codes ^ word)
+            total += int(codes.sum(dtype=np.uint64))
+        return total % 2**64
 
     def batches(self, batch_size: int, *, seed: int = 0, buffer: int = 128 << 20) -> BlockLoader:
         """Return a loader of shuffled batches; `buffer` is how many bytes of rows it holds at a time."""
@@ -120,30 +145,40 @@ class BlockLoader:
         return self._batches(skipped)
 
     def _batches(self, skipped: int) -> Iterator[tuple[Any, ...]]:
-        number, count, size = 0, len(self), self.batch_size
-        rest: tuple[Array, ...] = ()
-        for mixed in self._buffers():
-            rows = tuple(map(np.concatenate, zip(rest, mixed, strict=True))) if rest else mixed
-            whole = len(rows[0]) - len(rows[0]) % size
-            for low in range(0, whole, size):
-                number += 1
-                if number > skipped:
-                    self._note(number, count)
-                    yield _paired(tuple(array[low : low + size] for array in rows))
-            rest = tuple(array[whole:] for array in rows)
-        if rest and len(rest[0]) and number + 1 > skipped:
-            self._note(number + 1, count)
-            yield _paired(rest)
+        count, buffers = len(self), self._buffers()
+        held = self.file.read(0, 0)
+        for number, size in enumerate(self._sizes(), start=1):
+            while len(held[0]) < size:
+                held = tuple(map(np.concatenate, zip(held, next(buffers), strict=True)))
+            batch, held = tuple(array[:size] for array in held), tuple(array[size:] for array in held)
+            if number > skipped:
+                self._note(number, count)
+                yield _paired(batch)
+
+    def _sizes(self) -> Iterator[int]:
+        """Yield how many rows each batch of an epoch has."""
+        rows = len(self.file)
+        for start in range(0, rows, self.batch_size):
+            yield min(self.batch_size, rows - start)
 
     def _buffers(self) -> Iterator[tuple[Array, ...]]:
         """Yield the rows, mixed, a buffer at a time."""
-        places = self.generator.permutation(-(-len(self.dataset) // self.stretch))
-        seed = int(self.generator.integers(2**63))
+        rows = len(self.file)
+        places, seed = self._orders(-(-rows // self.stretch))
         for number in range(0, len(places), self.stretches):
             starts = (places[number : number + self.stretches] * self.stretch).tolist()
-            parts = [self.dataset.read(s, min(s + self.stretch, len(self.dataset))) for s in starts]
-            order = np.random.default_rng([seed, number]).permutation(sum(len(part[0]) for part in parts))
+            parts = [self.file.read(s, min(s + self.stretch, rows)) for s in starts]
+            order = np.random.default_rng([*seed, number]).permutation(sum(len(part[0]) for part in parts))
             yield tuple(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True))
+
+    def _orders(self, stretches: int) -> tuple[Array, list[int]]:
+        """Return the order of the stretches, and what the rows of each buffer are mixed by."""
+        return self.generator.permutation(stretches), [int(self.generator.integers(2**63))]
+
+    @property
+    def file(self) -> BlockFile:
+        """The rows."""
+        return self.dataset
 
     def _note(self, number: int, count: int) -> None:
         self._given = number % count
@@ -152,7 +187,7 @@ class BlockLoader:
 
     def in_order(self) -> InOrder:
         """Return all rows in the file's order: to look at them draws nothing from the generator."""
-        return InOrder(self.dataset)
+        return InOrder(self.file)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the generator's state as this epoch began and how many of its batches were given out."""

@@ -19,6 +19,7 @@ from clearprop.data.goals import MEASURED_BY_HALF, Classes, Target, learn_target
 from clearprop.data.inspection import Reading, inspect, left_out, missing_words, with_target
 from clearprop.data.reading.blocks import expected_rows, read_blocks
 from clearprop.data.reading.sources import is_read_once
+from clearprop.data.sums import Sums
 from clearprop.data.tables import Table, stacked
 from clearprop.data.targets import labels
 from clearprop.errors import InputError, lesson
@@ -70,38 +71,6 @@ class Drawn:
         kept = sum(map(len, self.pieces))
         told = f"of {self.seen:,} rows {purpose} {kept:,} are kept, drawn by chance: they stay in memory"
         return [told] if self.share < 1 else []
-
-
-@dataclass
-class Sums:
-    """How many numbers there were, their mean, and the sum of the squared distances from it."""
-
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
-
-    def add(self, values: Array) -> None:
-        """Take some more numbers, NaN left out: Chan's formula for two parts (1983).
-
-        >>> sums = Sums()
-        >>> sums.add(np.array([1.0, 2.0])), sums.add(np.array([6.0, np.nan]))
-        (None, None)
-        >>> sums.mean, round(sums.spread ** 2, 12)
-        (3.0, 4.666666666667)
-        """
-        values = values[~np.isnan(values)]
-        if not len(values):
-            return
-        mean, count = float(values.mean()), self.count + len(values)
-        apart = mean - self.mean
-        self.squares += float(((values - mean) ** 2).sum()) + apart**2 * self.count * len(values) / count
-        self.mean += apart * len(values) / count
-        self.count = count
-
-    @property
-    def spread(self) -> float:
-        """The standard deviation."""
-        return float(np.sqrt(self.squares / self.count)) if self.count else 0.0
 
 
 @dataclass

@@ -38,7 +38,7 @@ def row_codes(table: Table, names: Iterable[str]) -> Codes:
     """
     codes = np.zeros(len(table), np.uint64)
     for name in names:
-        codes = _mixed(codes ^ _cell_codes(table, table.found(name)))
+        codes = mixed(codes ^ _cell_codes(table, table.found(name)))
     return codes
 
 
@@ -71,8 +71,8 @@ def _cell_codes(table: Table, cells: Cells) -> Codes:
                 codes[place] = int.from_bytes(
                     hashlib.blake2b(word.strip().encode("utf-8", "surrogatepass"), digest_size=8).digest()
                 )
-        return _mixed(codes[cells.codes]) if len(codes) else np.zeros(len(cells), np.uint64)
-    return _mixed(_bits(table.known(cells.values)) if isinstance(cells, Numbers) else _bits(cells.values))
+        return mixed(codes[cells.codes]) if len(codes) else np.zeros(len(cells), np.uint64)
+    return mixed(_bits(table.known(cells.values)) if isinstance(cells, Numbers) else _bits(cells.values))
 
 
 def _number(word: str) -> float | None:
@@ -87,7 +87,7 @@ def _bits(values: npt.NDArray[Any]) -> Codes:
     return np.ascontiguousarray(values).view(np.uint64).copy()
 
 
-def _mixed(codes: Codes) -> Codes:
+def mixed(codes: Codes) -> Codes:
     """Return numbers whose bits all depend on all bits of the given ones (SplitMix64: Steele et al. 2014)."""
     codes = codes + np.uint64(0x9E3779B97F4A7C15)
     codes = (codes ^ (codes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

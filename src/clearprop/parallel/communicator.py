@@ -100,6 +100,14 @@ class Communicator:
         self.meet("collect")
         return list(self.comm.allgather(thing))
 
+    def send(self, array: Any, target: int) -> None:
+        """Send an array to one process, which receives it."""
+        self._wait(self.comm.Isend(array, dest=target, tag=8), f"rank {target}, to send {array.nbytes} bytes")
+
+    def receive(self, array: Any, source: int) -> None:
+        """Fill an array with what one process sends."""
+        self._wait(self.comm.Irecv(array, source=source, tag=8), f"rank {source}, for {array.nbytes} bytes")
+
     def same(self, *arrays: Any) -> bool:
         """Return whether all processes have the same bits."""
         number = 0

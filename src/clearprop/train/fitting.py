@@ -154,7 +154,8 @@ def fit(
     average = Average(model, ema, swa)
     shared = group is not None
     step: Any = training_step(model, trained_loss, optimizer, compile, clip_norm=clip_norm, shared=shared)
-    step = step if group is None else DividedStep(step, group, trained_loss)
+    own = given.is_divided(loader, group, held_out or not metrics)
+    step = step if group is None else DividedStep(step, group, trained_loss, own)
     kept = {"plan": step} | given.with_states(watchers) | ({"average": average} if average.tensors else {})
     run = Run(model, optimizer, History(), epochs, given.batches_of(loader), kept=kept, averaged=average.used)
     run.options = {"accumulate": accumulate, "clip_norm": clip_norm, "ema": ema, "swa": swa}

@@ -141,6 +141,22 @@ def in_order(data: Any, loader: Any) -> Any:
     return DataLoader(given.dataset, 1024, collate=given.collate, collate_fn=given.collate_fn)
 
 
+def is_divided(loader: Any, group: Any, is_measured: bool) -> bool:
+    """Return whether a loader gives each process its own rows of a batch; complain where that cannot be."""
+    if not getattr(loader, "divided", False):
+        return False
+    if group is None:
+        wanted, hint = "has a part of the rows in each process", "parallel=clearprop.parallel.world()"
+        raise ValueError(lesson("fit(data=)", wanted, "one process", hint=hint))
+    if not is_measured:
+        wanted, hint = (
+            "measures in the first process, which has a part of the rows",
+            "validation=, or no metrics",
+        )
+        raise ValueError(lesson("fit(metrics=)", wanted, "no validation", hint=hint))
+    return True
+
+
 def loader_of(data: Any, batch_size: int, seed: int | None) -> Any:
     """Return what gives the batches: a loader as it is, one made of a pair or a Dataset; refuse no batch."""
     from clearprop import data as sources

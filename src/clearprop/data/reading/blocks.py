@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def read_blocks(
     source = source_of(path)
     begins = source.begins()
     if begins.startswith(b"PAR1"):
-        yield from _parquet(source, rows, spelling)
+        yield from parquet_rows(source, rows, spelling)
         return
     if begins.startswith((b"ARROW1", b"\xff\xff\xff\xff", b"PK\x03\x04", b"\x93NUMPY", b"{", b"[")):
         wanted, hint = "is read in pieces from CSV or Parquet alone", "read_table, or the file as Parquet"
@@ -49,10 +50,12 @@ def read_blocks(
     yield from Delimited(source, delimiter, encoding, spelling).blocks(rows)
 
 
-def _parquet(source: Source, rows: int, spelling: Spelling) -> Iterator[Table]:
-    """Yield the row groups of a Parquet file, cut into pieces."""
-    called, place = f"reading {source.name}", 0
-    frames = _frames(source, rows)
+def parquet_rows(
+    source: Source, rows: int, spelling: Spelling, start: int = 0, stop: int | None = None
+) -> Iterator[Table]:
+    """Yield the row groups of a Parquet file, cut into pieces: those of rows `start` to `stop`."""
+    called, place = f"reading {source.name}", start
+    frames = _frames(source, rows, start, stop)
     while True:
         try:
             frame = next(frames, None)
@@ -67,23 +70,36 @@ def _parquet(source: Source, rows: int, spelling: Spelling) -> Iterator[Table]:
         table.lines = np.arange(place, place + len(table), dtype=np.int64)
         place += len(table)
         yield table
-    if not place:
+    if place == start:
         raise InputError(lesson(called, "wants at least one row", "there is none"))
 
 
-def _frames(source: Source, rows: int) -> Iterator[Any]:
+def _frames(source: Source, rows: int, start: int, stop: int | None) -> Iterator[Any]:
     try:
         arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError:
-        yield from _frames_of_polars(source, rows)
+        yield from _frames_of_polars(source, rows, start, stop)
         return
     with source.reading() as stream:
-        for batch in parquet.ParquetFile(stream).iter_batches(batch_size=rows):
+        file = parquet.ParquetFile(stream)
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        begins = [0, *accumulate(sizes)]
+        groups = [
+            i for i, place in enumerate(begins[:-1]) if start <= place and (stop is None or place < stop)
+        ]
+        for batch in file.iter_batches(batch_size=rows, row_groups=groups):
             if len(batch):
                 yield arrow.Table.from_batches([batch])
 
 
-def _frames_of_polars(source: Source, rows: int) -> Iterator[Any]:
+def _frames_of_polars(source: Source, rows: int, start: int, stop: int | None) -> Iterator[Any]:
+    scan, total = _scanned(source)
+    for place in range(start, total if stop is None else min(stop, total), rows):
+        yield scan.slice(place, rows if stop is None else min(rows, stop - place)).collect()
+
+
+def _scanned(source: Source) -> tuple[Any, int]:
+    """Return a Parquet file as Polars reads it, and the number of its rows."""
     try:
         polars = importlib.import_module("polars")
     except ImportError as error:
@@ -96,9 +112,28 @@ def _frames_of_polars(source: Source, rows: int) -> Iterator[Any]:
     if source.path is None:
         raise InputError(lesson(f"reading {source.name}", "is read in pieces from a file", "no file"))
     scan = polars.scan_parquet(source.path)
-    total = scan.select(polars.len()).collect().item()
-    for start in range(0, total, rows):
-        yield scan.slice(start, rows).collect()
+    return scan, int(scan.select(polars.len()).collect().item())
+
+
+def groups_of(source: Source) -> list[int]:
+    """Return the numbers of rows of a Parquet file's row groups; with Polars those of a thousand like parts.
+
+    Raises InputError for a damaged file, and without a library that reads it.
+    """
+    try:
+        parquet = importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        _, total = _scanned(source)
+        return [(i + 1) * total // 1000 - i * total // 1000 for i in range(1000)]
+    try:
+        with source.reading() as stream:
+            about = parquet.ParquetFile(stream).metadata
+            return [about.row_group(i).num_rows for i in range(about.num_row_groups)]
+    except Exception as error:  # the libraries have exceptions of their own
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            lesson(f"reading {source.name}", "is no Parquet file that can be read", first)
+        ) from error
 
 
 def expected_rows(path: Any) -> int:

@@ -48,8 +48,11 @@ class Delimited:
         encoding: str | None,
         spelling: Spelling,
         encodings: Sequence[str] = (),
+        ahead: int | None = None,
     ) -> None:
         self.source, self.spelling = source, spelling
+        self.ahead: int | None = ahead
+        """Of a part of a file, how many lines are left out between the names and the row below them."""
         self.called: str = f"reading {source.name}"
         self.encoding: str = self._encoding(encoding, encodings)
         self.announced = False
@@ -112,6 +115,8 @@ class Delimited:
                     first = piece.first()
                 self.names = self._checked_names(first)
                 self._see_ends(first, piece)
+            if self.ahead:
+                piece.lines = [line + self.ahead for line in piece.lines]
             self._check_lengths(piece)
             yield piece
 
@@ -293,7 +298,9 @@ class Delimited:
         if "NUL" in what:
             return self._nul(line)
         hint = "closing the quote that was opened there" if "unexpected end" in what else ""
-        return InputError(lesson(self.called, f"line {line} is not CSV", what, hint=hint))
+        if hint and self.ahead is not None:
+            hint += "; where quotes stand inside of cells, reading it by one process"
+        return InputError(lesson(self.called, f"line {line + (self.ahead or 0)} is not CSV", what, hint=hint))
 
     def _nul(self, line: int) -> InputError:
         got = f"line {line} holds a NUL byte: the file holds bytes of another kind"
@@ -306,6 +313,7 @@ class Delimited:
         with self.source.reading() as stream:
             lines = enumerate(stream, start=1)
             line, content = next((pair for pair in lines if not _decodes(pair[1], self.encoding)), (1, b""))
+            line += (self.ahead or 0) if line > 1 else 0
         where = f"Line {line} holds bytes that do not belong to it."
         windows = re.search(rb"[\x80-\x9f]", content) is not None  # marks there, and nothing in Latin-1
         hint = f"--encoding {'cp1252' if windows else 'latin-1'}"
