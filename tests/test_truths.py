@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import clearprop
+import clearprop.numpy as cnp
 from clearprop import Tensor, data, nn, optim, train
 from clearprop.nn import functional
 from clearprop.nn.utils import fuse_conv_bn_eval
@@ -153,3 +154,59 @@ def test_what_pytorch_takes_stays():
     assert nn.Linear(2, 3, bias=0).bias is None
     assert nn.Linear(2, 3, np.True_).bias is not None
     assert len(list(data.DataLoader((x, x), 2, shuffle=1))) == 2
+
+
+PLACED = {
+    "cov, rows": lambda t: np.cov(t, None, "no"),
+    "cov, bias": lambda t: np.cov(t, None, True, "no"),
+    "corrcoef": lambda t: np.corrcoef(t, None, "no"),
+    "angle": lambda t: np.angle(t, "no"),
+    "isclose": lambda t: np.isclose(t, t, 1e-5, 1e-8, "no"),
+    "isclose, by name": lambda t: np.isclose(t, t, equal_nan="no"),
+    "allclose": lambda t: np.allclose(t, t, 1e-5, 1e-8, "no"),
+    "array_equal": lambda t: np.array_equal(t, t, "no"),
+    "sum": lambda t: np.sum(t, None, None, None, "no"),
+    "nanmax": lambda t: np.nanmax(t, None, None, "no"),
+    "isin": lambda t: np.isin(t, t, False, "no"),
+    "isin, by name": lambda t: np.isin(t, t, invert="no"),
+    "linspace": lambda t: np.linspace(t, t, 5, "no"),
+    "unique": lambda t: np.unique(t, "no"),
+    "nan_to_num": lambda t: np.nan_to_num(t, "no"),
+    "histogram": lambda t: np.histogram(t, 10, None, "no"),
+    "histogram, by name": lambda t: np.histogram(t, density="no"),
+    "norm": lambda t: np.linalg.norm(t, None, None, "no"),
+    "argmax": lambda t: np.argmax(t, keepdims="no"),
+    "argmin": lambda t: t.argmin(keepdims="no"),
+    "nanargmax": lambda t: np.nanargmax(t, keepdims="no"),
+    "where of a ufunc": lambda t: np.add(t, t, where="no"),
+    "subok of a ufunc": lambda t: np.exp(t, subok="no"),
+    "array": lambda t: cnp.array(t, copy="no"),
+    "asarray": lambda t: cnp.asarray([t, t], copy="no"),
+    "astype": lambda t: cnp.astype(t, float, copy="no"),
+    "sort": lambda t: cnp.sort(t, descending="no"),
+    "argsort": lambda t: cnp.argsort(t, descending="no"),
+    "cumulative_sum": lambda t: cnp.cumulative_sum(t[0], include_initial="no"),
+}
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_text_is_refused_wherever_an_option_of_numpys_stands(name):
+    with pytest.raises(TypeError, match="wants True or False: 'no'"):
+        PLACED[name](Tensor(np.arange(6.0).reshape(2, 3)))
+
+
+def test_words_that_are_no_truths_stay():
+    t = Tensor(np.arange(6.0).reshape(2, 3))
+    assert np.pad(t, 1, "constant").shape == (4, 5)
+    assert np.einsum("ij->j", t).shape == (3,)
+    assert float(np.percentile(t, 50, method="lower")) == 2.0
+    assert np.einsum("ij,kj->ik", t, t, optimize="greedy").shape == (2, 2)
+
+
+def test_text_in_the_slot_is_refused_by_the_backward_pass():
+    t = Tensor([1.0, 2.0])
+    t.requires_grad = "no"
+    z = (t * t).sum()
+    with pytest.raises(TypeError, match=r"Tensor\(requires_grad=\): wants True or False: 'no'"):
+        z.backward()
+    assert t.grad is None

@@ -89,6 +89,9 @@ def _backward(
             if node.op is not None:
                 node.grad = grads.get(node)
             elif node in grads:
+                wanted: Any = node.requires_grad
+                if wanted.__class__ is str:  # a slot takes whatever it is given
+                    refuse_texts("Tensor", requires_grad=wanted)
                 g = grads[node]
                 sums.append((node, as_number(g) if node.grad is None else node.grad + g))
         for leaf, g in sums:

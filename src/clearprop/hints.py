@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -443,20 +443,21 @@ def takes_truths(function: F) -> F:
     return called  # type: ignore[return-value]  # of the same signature
 
 
-def refuse_worded(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
-    """Raise TypeError where text stands for an option of NumPy's that is True or False.
+def refuse_worded(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise TypeError where text stands for an option of NumPy's that is True or False, by position too.
 
-    >>> refuse_worded(np.cov, {"rowvar": "no"})
+    >>> refuse_worded(np.cov, (), {"rowvar": "no"})
     Traceback (most recent call last):
         ...
     TypeError: np.cov(rowvar=): wants True or False: 'no'.
       Text counts as true, whatever it says.
       Try rowvar=False.
     """
-    if not any(isinstance(value, (str, bytes)) for value in kwargs.values()):
+    if not any(isinstance(value, (str, bytes)) for value in (*args, *kwargs.values())):
         return
     parameters = _signature(function).parameters
-    truths = [name for name in kwargs if name in parameters and isinstance(parameters[name].default, bool)]
+    given = {**dict(zip(parameters, args, strict=False)), **kwargs}
+    truths = [name for name in given if name in parameters and isinstance(parameters[name].default, bool)]
     worded = ("optimize", "cov")  # of einsum and polyfit, which take words beside True and False
-    named = [name for name in ("keepdims", *truths) if name in kwargs and name not in worded]
-    refuse_texts(f"np.{function.__name__}", **{name: kwargs[name] for name in named})
+    named = [name for name in ("keepdims", "density", *truths) if name in given and name not in worded]
+    refuse_texts(f"np.{function.__name__}", **{name: given[name] for name in named})

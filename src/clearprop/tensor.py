@@ -8,7 +8,6 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, Never, Protocol, cast
 
 import numpy as np
@@ -265,6 +264,9 @@ class Tensor(ChangedByHand, Shared):
     def __int__(self) -> int:
         return int(self._real("int(t)"))
 
+    def __trunc__(self) -> int:
+        return int(self._real("math.trunc(t)"))
+
     def __complex__(self) -> complex:
         return complex(self._python("complex(t)"))
 
@@ -378,6 +380,8 @@ class Tensor(ChangedByHand, Shared):
             raise in_place(name if method == "at" else f"{name}(..., out=...)")
         if ours is None or method not in wider:
             raise no_rule(name)
+        if str in map(type, kwargs.values()):
+            refuse_texts(name, **{k: kwargs[k] for k in ("where", "subok", "keepdims") if k in kwargs})
         try:
             if method == "reduce" and ufunc.__name__ in _REDUCTIONS and kwargs.keys() <= _AXES:
                 return ops[_REDUCTIONS[ufunc.__name__]](*inputs, **{"axis": 0} | kwargs)
@@ -398,12 +402,11 @@ class Tensor(ChangedByHand, Shared):
             raise no_rule(f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1))
         if "out" in kwargs and kwargs.pop("out") is not None:
             raise in_place(f"np.{function.__name__}(..., out=...)")
-        if kwargs and ours.__class__ is FunctionType and str in map(type, kwargs.values()):
-            refuse_worded(function, kwargs)  # an op complains by itself
+        if (len(args) > 1 and str in map(type, args)) or (kwargs and str in map(type, kwargs.values())):
+            refuse_worded(function, args, kwargs)
         try:
             return ours(*args, **kwargs)
         except COMPLAINTS as error:
-            refuse_worded(function, kwargs)
             if function not in wider:
                 raise refusal(function, args, kwargs, error) from error
         try:  # with keywords that the op does not know

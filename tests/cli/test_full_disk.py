@@ -49,7 +49,17 @@ def test_every_kind_of_file(model, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-@pytest.mark.parametrize("words", [["predict", "@", "@"], ["step", "a*b", "a=2", "b=3"], ["lecture"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", "@", "@"],
+        ["step", "a*b", "a=2", "b=3"],
+        ["lecture"],
+        ["--version"],
+        ["--help"],
+        ["train", "--help"],
+    ],
+)
 def test_standard_output_that_is_full(model, words):
     paths = iter(map(str, model))
     words = [next(paths) if word == "@" else word for word in words]

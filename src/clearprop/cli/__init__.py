@@ -39,6 +39,32 @@ FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 a check failed, 2 the input cannot be used."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    called = " ".join(["clearprop", *argv[:1]])
+    try:
+        status = _run(argv)
+        sys.stdout.flush()  # here: a full disk is told like all else
+        return status
+    except InputError as error:
+        print(f"{called}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{called}: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (`| head`) has gone
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        told = lesson(
+            "standard output", (error.strerror or str(error)).lower(), "", "What is there is a part."
+        )
+        print(f"{called}: {told}", file=sys.stderr)
+        sys.stdout = None  # nothing is left to be written when Python ends
+        return 2
+
+
+def _run(argv: list[str]) -> int:
     if argv[:1] == ["help"]:  # clearprop help step: clearprop step --help
         argv = [*argv[1:2], "--help"]
     parser = HelpfulParser(
@@ -65,28 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
-    try:
-        status = int(importlib.import_module(f"clearprop.cli.{args.command}").run(args))
-        sys.stdout.flush()  # here: a full disk is told like all else
-        return status
-    except InputError as error:
-        print(f"clearprop {args.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"clearprop {args.command}: stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader (`| head`) has gone
-        sys.stderr.close()
-        return 0
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        told = lesson(
-            "standard output", (error.strerror or str(error)).lower(), "", "What is there is a part."
-        )
-        print(f"clearprop {args.command}: {told}", file=sys.stderr)
-        sys.stdout = None  # nothing is left to be written when Python ends
-        return 2
+    return int(importlib.import_module(f"clearprop.cli.{args.command}").run(args))
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:

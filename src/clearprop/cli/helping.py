@@ -9,7 +9,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from clearprop.errors import lesson
 
@@ -52,6 +52,14 @@ class HelpfulParser(argparse.ArgumentParser):
             forms = {"?": "[{0}]", "*": "[{0} ...]", "+": "{0} [{0} ...]"}
             words = [forms.get(str(a.nargs), "{0}").format(a.metavar or a.dest) for a in given]
             self.usage = " ".join(["%(prog)s", "[options]", *words])
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Write a help or a version; where there is no room for it, that is an error as of all else."""
+        out = sys.stderr if file is None else file
+        if message and out is not None:
+            out.write(message)
+            if out is sys.stdout:
+                out.flush()
 
     def error(self, message: str) -> NoReturn:
         """Print the usage, what was wrong and what was perhaps meant; exit with status 2."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import at_line, lesson
+from clearprop.hints import refuse_texts
 from clearprop.numpy.lists import holds, joined
 from clearprop.ops.shape import as_array, constant
 from clearprop.tensor import Tensor
@@ -60,6 +61,7 @@ def array(
         if copy is True and ndmin == 0 and not (subok or kwargs):
             return np.array(object, dtype, order=order)
         return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, **kwargs)
+    refuse_texts("np.array", copy=copy, subok=subok)
     whole = isinstance(object, Tensor)
     found = object if whole else joined(object)
     cast = dtype is not None and found.dtype != np.dtype(dtype)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.hints import refuse_texts, takes_truths
 from clearprop.numpy.making import asarray
 from clearprop.tensor import Tensor
 
@@ -25,6 +26,7 @@ _KINDS = (
 
 
 # --- dtypes -------------------------------------------------------------------------------------------------
+@takes_truths
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     """Return the same numbers in another dtype; `copy=False` may return `x` itself.
 
@@ -60,6 +62,7 @@ def _dtype_of(x: Any) -> Any:
 
 
 # --- orders -------------------------------------------------------------------------------------------------
+@takes_truths
 def sort(
     a: Any,
     axis: Any = -1,
@@ -78,6 +81,7 @@ def sort(
     return _turned(found, axis) if descending else found
 
 
+@takes_truths
 def argsort(
     a: Any,
     axis: Any = -1,
@@ -124,6 +128,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
 
 def _running(name: str, start: int) -> Callable[..., Any]:
     def answer(x: Any, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Any:
+        refuse_texts(f"np.{name}", include_initial=include_initial)
         x = asarray(x)
         if axis is None and x.ndim != 1:
             raise ValueError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.facts import Facts
+from clearprop.hints import refuse_texts
 from clearprop.ops.plane import real_only
 from clearprop.ops.quotient import over
 from clearprop.ops.shape import repeated
@@ -289,6 +290,7 @@ def cumsum(x: Any, *, axis: Any = None) -> Any:
 def argmax(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The index of the largest entry along `axis`, the first where several tie; no gradient."""
     real_only("np.argmax(x)", x)
+    refuse_texts("np.argmax", keepdims=keepdims)
     return np.argmax(x, axis=axis, keepdims=keepdims)
 
 
@@ -296,6 +298,7 @@ def argmax(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 def argmin(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The index of the smallest entry along `axis`, the first where several tie; no gradient."""
     real_only("np.argmin(x)", x)
+    refuse_texts("np.argmin", keepdims=keepdims)
     return np.argmin(x, axis=axis, keepdims=keepdims)
 
 

@@ -31,6 +31,7 @@ ASKED = {
     "if": lambda t: 1 if t > 0 else 2,
     "math": math.sin,
     "floor": math.floor,
+    "trunc": math.trunc,
     "max": lambda t: max(t, 1.0),
     "sorted": lambda t: sorted([t, t * 2.0]),
     "range": lambda t: range(t.astype(int)),
