@@ -21,6 +21,10 @@ SQUARE = np.array([[2.0, 0.3, -0.2], [0.1, 1.5, 0.4], [0.3, -0.1, 2.5]])
 SYMMETRIC = SQUARE @ SQUARE.T
 SMALL = np.array([[0.4, 0.3], [-0.2, 0.7]])
 PLACES, COUNTS = np.array([0.3, 0.8, 0.55]), np.array([0, 2, 5])
+MIXED = SQUARE[[1, 0, 2]] + 0.3  # whose rows a factorisation exchanges
+BANDS = np.array([[9.0, 0.3, -0.2, 0.5], [0.2, 0.5, -0.3, 0.4], [2.0, 1.5, 2.5, 1.8], [0.4, -0.3, 0.2, 9.0]])
+UPPER = np.array([[0.0], [0.0], [2.0]])
+LONG = np.random.default_rng(5).normal(size=(2, 20))
 Z = np.array([1.0 + 2j, -0.5 + 0.3j])
 
 # name: what is called, in our module or in SciPy's of the same name, and what with
@@ -125,6 +129,85 @@ CALLS = {
     "correlate, planes": (lambda m: lambda x, y: m.signal.correlate(x, y, "valid"), X, SMALL),
     "correlate, short": (lambda m: lambda x, y: m.signal.correlate(x, y, "valid"), X[1, :3], X[0]),
     "convolve2d": (lambda m: lambda x, y: m.signal.convolve2d(x, y, "same"), X, SMALL),
+    "lu": (lambda m: lambda a: np.concatenate(m.linalg.lu(a, permute_l=True)), MIXED),
+    "lu, factors": (lambda m: lambda a: m.linalg.lu_factor(a)[0], MIXED),
+    "lu, three": (lambda m: lambda a: m.linalg.lu(a)[0] @ m.linalg.lu(a)[1] * m.linalg.lu(a)[2], MIXED),
+    "lu_solve": (lambda m: lambda a, b: m.linalg.lu_solve(m.linalg.lu_factor(a), b), MIXED, X),
+    "lu_solve, stack": (
+        lambda m: lambda a, b: m.linalg.lu_solve(m.linalg.lu_factor(a), b, trans=1),
+        np.stack([MIXED, SQUARE]),
+        X[:, 0],
+    ),
+    "lu_solve, complex": (
+        lambda m: lambda a, b: m.linalg.lu_solve(m.linalg.lu_factor(a), b, trans=2),
+        MIXED + 0.3j * SQUARE,
+        X,
+    ),
+    "solve, diagonal": (lambda m: lambda a, b: m.linalg.solve(a, b, assume_a="diagonal"), SQUARE, X),
+    "solve, three bands": (
+        lambda m: lambda a, b: m.linalg.solve(a, b, assume_a="tridiagonal"),
+        SQUARE,
+        X[:, 0],
+    ),
+    "solve_banded": (lambda m: lambda ab, b: m.linalg.solve_banded((1, 2), ab, b), BANDS, X.T),
+    "solve_banded, complex": (
+        lambda m: lambda ab, b: m.linalg.solve_banded((2, 1), ab, b),
+        BANDS[::-1] + 0.2j,
+        X[0],
+    ),
+    "solveh_banded": (lambda m: lambda ab, b: m.linalg.solveh_banded(ab, b), BANDS[:3] + UPPER, X[0]),
+    "solveh_banded, lower": (
+        lambda m: lambda ab, b: m.linalg.solveh_banded(ab, b, lower=True),
+        (BANDS[:3] + UPPER)[::-1, ::-1],
+        X.T,
+    ),
+    "solve_toeplitz": (lambda m: lambda c, r, b: m.linalg.solve_toeplitz((c, r), b), X[2] + 2, X[1], X.T),
+    "solve_circulant": (lambda m: m.linalg.solve_circulant, X[0] + [9, 0, 0, 0], X[1]),
+    "tanm": (lambda m: m.linalg.tanm, SMALL),
+    "tanhm": (lambda m: m.linalg.tanhm, SMALL),
+    "companion": (lambda m: m.linalg.companion, X[0]),
+    "pinv": (lambda m: m.linalg.pinv, X),
+    "lstsq": (lambda m: lambda a, b: m.linalg.lstsq(a, b)[0], X.T, X[0]),
+    "lyapunov, stack": (
+        lambda m: m.linalg.solve_discrete_lyapunov,
+        np.stack([SQUARE, SYMMETRIC]) / 9,
+        np.stack([SYMMETRIC, SQUARE]),
+    ),
+    "welch": (lambda m: lambda x: m.signal.welch(x, nperseg=8, fs=2.0)[1], LONG),
+    "welch, median": (lambda m: lambda x: m.signal.welch(x, nperseg=4, average="median")[1], LONG),
+    "welch, a line less": (lambda m: lambda x: m.signal.welch(x, nperseg=8, detrend="linear")[1], LONG),
+    "csd": (lambda m: lambda x, y: m.signal.csd(x, y, nperseg=8, nfft=9)[1], LONG, LONG[:, ::-1][:, :17]),
+    "periodogram": (lambda m: lambda x: m.signal.periodogram(x, scaling="spectrum")[1], LONG),
+    "periodogram, complex": (lambda m: lambda x: m.signal.periodogram(x, axis=0)[1], LONG + 1j),
+    "coherence": (lambda m: lambda x, y: m.signal.coherence(x, y, nperseg=8)[1], LONG[0], LONG[1]),
+    "spectrogram": (lambda m: lambda x: m.signal.spectrogram(x, nperseg=8)[2], LONG),
+    "hilbert": (lambda m: m.signal.hilbert, X),
+    "hilbert, longer": (lambda m: lambda x: m.signal.hilbert(x, 7, axis=0), X),
+    "detrend": (lambda m: lambda x: m.signal.detrend(x, bp=[5]), LONG),
+    "savgol_filter": (lambda m: lambda x: m.signal.savgol_filter(x, 5, 2, deriv=1), LONG),
+    "savgol_filter, even": (lambda m: lambda x: m.signal.savgol_filter(x, 6, 3, mode="mirror"), LONG),
+    "filtfilt": (lambda m: m.signal.filtfilt, X[0, :3], np.array([1.5, -0.4]), LONG),
+    "filtfilt, even": (
+        lambda m: lambda b, a, x: m.signal.filtfilt(b, a, x, padtype="even", padlen=3),
+        X[0, :1],
+        np.array([1.5, -0.4, 0.2]),
+        LONG,
+    ),
+    "lfilter_zi": (lambda m: m.signal.lfilter_zi, X[0, :3], np.array([1.5, -0.4])),
+    "lfilter, states": (
+        lambda m: lambda b, a, x, zi: m.signal.lfilter(b, a, x, zi=zi)[1],
+        X[0, :3],
+        np.array([1.5, -0.4]),
+        X[:2],
+        SMALL,
+    ),
+    "correlate2d": (lambda m: lambda x, y: m.signal.correlate2d(x, y, "same"), X, SMALL),
+    "oaconvolve": (lambda m: m.signal.oaconvolve, X, SMALL),
+    "freqz, rate": (
+        lambda m: lambda b, a: m.signal.freqz(b, a, 5, fs=100.0, include_nyquist=True)[1],
+        X[0, :3],
+        np.array([1.5, -0.4]),
+    ),
     "lfilter": (lambda m: m.signal.lfilter, X[0, :3], np.array([1.5, -0.4]), X),
     "lfilter, columns": (
         lambda m: lambda b, a, x: m.signal.lfilter(b, a, x, axis=0),
@@ -231,7 +314,7 @@ def test_outside_of_the_support_no_gradient_is_nan():
 
 
 REFUSED = {
-    "a share without a rule": (lambda t: stats.invgauss.logcdf(t, 1.0), TypeError, "no rule"),
+    "a share without a rule": (lambda t: stats.vonmises.logcdf(t, 1.0), TypeError, "no rule"),
     "too few parameters": (lambda t: stats.gamma.logpdf(t), TypeError, "parameters of shape"),
     "shares of another length": (lambda t: stats.dirichlet.logpdf(t, np.ones(7)), ValueError, "shares"),
     "another mode": (lambda t: signal.convolve(t, t, "nonsense"), ValueError, "'full', 'same' or 'valid'"),
@@ -287,8 +370,51 @@ def test_other_names_of_a_part_are_scipys():
         grad(lambda w: np.sum(signal.butter(2, w)[0]))(0.3)
     with pytest.raises(AttributeError, match="hilbert"):
         signal.hilbret
-    with pytest.raises(TypeError, match="begins at rest"):
-        signal.lfilter([1.0], [1.0], np.ones(3), zi=np.ones(1))
+
+
+def test_states_of_sections_go_on_where_they_stopped():
+    b, a = scipy.signal.butter(2, 0.3)
+    sos = np.stack([np.concatenate([b, a])] * 2)
+    zi = np.random.default_rng(0).normal(size=(2, 2, 2))
+    for found, expected in zip(
+        signal.sosfilt(sos, LONG, zi=zi), scipy.signal.sosfilt(sos, LONG, zi=zi), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+    whole = signal.lfilter(b, a, LONG)
+    first, states = signal.lfilter(b, a, LONG[:, :7], zi=np.zeros((2, 2)))
+    then, _ = signal.lfilter(b, a, LONG[:, 7:], zi=states)
+    np.testing.assert_allclose(np.concatenate([first, then], axis=1), whole, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t: signal.welch(t, nperseg=2, noverlap=3),
+        lambda t: signal.welch(t, nperseg=2, scaling="nonsense"),
+        lambda t: signal.csd(t, t, nperseg=2, average="nonsense"),
+        lambda t: signal.detrend(t, bp=[9]),
+        lambda t: signal.detrend(t, type="nonsense"),
+        lambda t: signal.savgol_filter(t, 9, 2),
+        lambda t: signal.savgol_filter(t, 3, 1, mode="nonsense"),
+        lambda t: signal.hilbert(t + 1j),
+        lambda t: signal.hilbert(t, -1),
+        lambda t: signal.filtfilt([1.0], [1.0, 0.5], t),
+        lambda t: signal.filtfilt([1.0], [1.0, 0.5], t, method="gust"),
+        lambda t: signal.lfilter([1.0], [1.0, 0.5], t, zi=np.ones(2)),
+        lambda t: signal.convolve(t[:0], t),
+        lambda t: linalg.lu_factor(np.ones((2, 3)) * t[0]),
+        lambda t: linalg.lu_solve((np.eye(3) * t[0], np.arange(3)), t, trans=3),
+        lambda t: linalg.solve_banded((1, 1), np.ones((2, 3)), t),
+        lambda t: linalg.solve(np.eye(3), t, assume_a="nonsense"),
+    ],
+)
+def test_spectra_and_systems_refuse_in_our_words(call):
+    with pytest.raises(ValueError, match=r"wants|is '|is one|is 0|has gradients"):
+        call(Tensor(PLACES))
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        linalg.solve(Tensor(np.diag([1.0, 0.0])), np.ones(2), assume_a="diagonal")
+    with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
+        linalg.solveh_banded(Tensor(-np.ones((1, 2))), np.ones(2))
 
 
 def test_single_precision_stays_single():
@@ -297,6 +423,12 @@ def test_single_precision_stays_single():
     assert stats.norm.logpdf(x).dtype == np.float32
     assert linalg.expm(np.outer(x, x)).dtype == np.float32
     assert signal.fftconvolve(x, x).dtype == np.float32
+    assert signal.welch(x, nperseg=2)[1].dtype == np.float32
+    assert signal.hilbert(x).dtype == np.complex64
+    assert (
+        linalg.lu_solve(linalg.lu_factor(np.outer(x, x) + np.eye(3, dtype=np.float32)), x).dtype == np.float32
+    )
+    assert linalg.solve_banded((0, 0), x[None], x).dtype == np.float32
 
 
 # --- what is no number, and what no parameter may be --------------------------------------------------------

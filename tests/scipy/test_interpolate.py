@@ -103,3 +103,13 @@ def test_places_of_a_compiled_step(executor):
     compiled = clearprop.compile(grad(value, (0, 1)), executor=executor)
     for ours, eager in zip(compiled(Y, places), grad(value, (0, 1))(Y, places), strict=True):
         np.testing.assert_allclose(ours, eager, rtol=1e-12)
+
+
+def test_a_degree_of_0_and_a_grid_of_lines():
+    x, y, t = np.arange(5.0), np.arange(5.0) ** 2, np.array([0.3, 2.5, 3.9])
+    np.testing.assert_array_equal(interpolate.interp1d(x, y, kind=0)(t), si.interp1d(x, y, kind=0)(t))
+    grid, places = np.add.outer(y, y), np.stack([t, t], axis=-1)
+    ours = interpolate.RegularGridInterpolator((x, x), grid, method="slinear")
+    his = si.RegularGridInterpolator((x, x), grid, method="slinear")
+    np.testing.assert_allclose(ours(places), his(places))
+    assert gradcheck(ours, places).ok

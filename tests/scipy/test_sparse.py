@@ -82,3 +82,30 @@ def test_more_axes_are_refused():
 def test_an_array_of_a_tensor_is_still_refused():
     with pytest.raises(TypeError, match="would drop the gradient"):
         np.asarray(Tensor(np.ones(2)))
+
+
+@pytest.mark.parametrize("kind", [sp.csr_array, sp.csc_matrix, sp.coo_array])
+@pytest.mark.parametrize("executor", [None, "numpy", "llvm"])
+def test_systems(kind, executor):
+    if executor == "llvm":
+        pytest.importorskip("llvmlite")
+    from clearprop.scipy.sparse.linalg import spsolve
+
+    dense = np.array([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [1.0, 0.0, 4.0]])
+    A, b = kind(dense), np.array([1.0, 2.0, 3.0])
+    slope = lambda b: grad(lambda b: np.sum(np.sin(spsolve(A, b))))(b)  # noqa: E731
+    step = slope if executor is None else clearprop.compile(slope, executor=executor)
+    for k in range(3):
+        expected = grad(lambda b: np.sum(np.sin(np.linalg.solve(dense, b))))(b + k)
+        np.testing.assert_allclose(step(b + k), expected, rtol=1e-12)
+    columns = np.stack([b, 2 * b], axis=1)
+    np.testing.assert_allclose(spsolve(A, Tensor(columns)).value, np.linalg.solve(dense, columns))
+    np.testing.assert_allclose(vmap(lambda b: spsolve(A, b))(columns.T), np.linalg.solve(dense, columns).T)
+    np.testing.assert_allclose(
+        hessian(lambda b: np.sum(spsolve(A, b) ** 3))(b),
+        hessian(lambda b: np.sum(np.linalg.solve(dense, b) ** 3))(b),
+    )
+    with pytest.raises(ValueError, match="of its length"):
+        spsolve(A, Tensor(b[:2]))
+    with pytest.raises(TypeError, match="sparse matrix"):
+        spsolve(dense, Tensor(b))

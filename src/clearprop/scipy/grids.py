@@ -36,7 +36,7 @@ def _at_end(h: Any, after: Any, d: Any, beyond: Any) -> Any:
 
 
 class RegularGridInterpolator:
-    """Values between the points of a grid: SciPy's of this name, `method` "linear" or "nearest".
+    """Values between the points of a grid: SciPy's of this name, `method` "linear" ("slinear"), "nearest".
 
     `points` are the places along each axis, ascending; gradients are by `values` and by the places asked for.
     Outside of the grid values are `fill_value`, or go on as they are where it is None; with `bounds_error`
@@ -64,8 +64,8 @@ class RegularGridInterpolator:
             wanted = "wants ascending places along each axis, as many as there are values"
             got = f"{lengths} and {self.values.shape}"
             raise ValueError(lesson("RegularGridInterpolator(points, values)", wanted, got, at_line()))
-        if method not in ("linear", "nearest"):
-            wanted = "is 'linear' or 'nearest'"
+        if method not in ("linear", "slinear", "nearest"):
+            wanted = "is 'linear', 'slinear' or 'nearest'"
             raise ValueError(lesson("RegularGridInterpolator(method=)", wanted, repr(method), at_line()))
         self.method, self.bounds_error, self.fill_value = method, bounds_error, fill_value
 

@@ -277,9 +277,9 @@ class interp1d:
         assume_sorted: bool = False,
     ) -> None:
         x, y = _points("interp1d", x, y, axis)
-        kind = _DEGREES.get(kind, kind)
+        kind = _DEGREES.get(kind, kind) if isinstance(kind, (int, str)) else kind
         if kind not in _STEPS and kind not in (1, 2, 3, 4, 5):
-            wanted = f"is a degree or one of {', '.join((*_DEGREES, *_STEPS))}"
+            wanted = f"is a degree or one of {', '.join(map(str, (*_DEGREES, *_STEPS)))}"
             raise ValueError(lesson("interp1d(kind=)", wanted, repr(kind), at_line()))
         order = np.argsort(x, kind="stable")
         x, y = x[order], take(y, order, axis=axis) if np.any(np.diff(order) < 0) else y
@@ -310,7 +310,7 @@ class interp1d:
         return self._pieces.at(t, 0, [(below, low), (above, high)])
 
 
-_DEGREES = {"linear": 1, "slinear": 1, "quadratic": 2, "cubic": 3}
+_DEGREES: dict[Any, Any] = {0: "zero", "linear": 1, "slinear": 1, "quadratic": 2, "cubic": 3}
 _STEPS = "nearest", "nearest-up", "previous", "next", "zero"
 
 

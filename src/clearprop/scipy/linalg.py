@@ -18,6 +18,12 @@ from clearprop.ops.decomposition import adjoint, mirrored
 from clearprop.ops.shape import as_array
 from clearprop.registry import ops
 from clearprop.scipy.rest import reader
+from clearprop.scipy.systems import by_diagonal, discrete_lyapunov, refuse_options
+from clearprop.scipy.systems import lu as lu
+from clearprop.scipy.systems import lu_factor as lu_factor
+from clearprop.scipy.systems import lu_solve as lu_solve
+from clearprop.scipy.systems import solve_banded as solve_banded
+from clearprop.scipy.systems import solveh_banded as solveh_banded
 
 _SQUARE = np.array([[2.0, 0.3, -0.2], [0.1, 1.5, 0.4], [0.3, -0.1, 2.5]])
 _SMALL = np.array([[0.4, 0.3], [-0.2, 0.7]])
@@ -31,16 +37,6 @@ def _turned(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
-_HOW = {"check_finite", "debug", "driver", "lapack_driver", "lwork", "turbo"}  # these change no result
-
-
-def _known(called: str, checks: dict[str, Any]) -> None:
-    """Raise TypeError for an argument that would change the result, and is not here."""
-    for name, value in checks.items():
-        if name not in _HOW and not name.startswith("overwrite_") and value not in (None, False):
-            raise TypeError(lesson(f"{called}(...)", f"has no {name}= with gradients", f"{value!r}"[:40]))
-
-
 # --- systems ------------------------------------------------------------------------------------------------
 def solve_triangular(
     a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False, **checks: Any
@@ -52,7 +48,7 @@ def solve_triangular(
     >>> solve_triangular(np.array([[2.0, 1.0], [9.0, 4.0]]), np.array([4.0, 8.0]))
     array([1., 2.])
     """
-    _known("solve_triangular", checks)
+    refuse_options("solve_triangular", checks)
     a, b = as_array(a), as_array(b)
     a = np.tril(a) if lower else np.triu(a)
     if unit_diagonal:
@@ -73,7 +69,7 @@ def cho_factor(a: Any, lower: bool = False, **checks: Any) -> tuple[Any, bool]:
     (array([[2., 1.],
            [0., 2.]]), False)
     """
-    _known("cho_factor", checks)
+    refuse_options("cho_factor", checks)
     a = as_array(a)
     factor = np.linalg.cholesky(_whole(a, lower))
     return (factor if lower else adjoint(factor)), lower
@@ -85,7 +81,7 @@ def cho_solve(c_and_lower: tuple[Any, bool], b: Any, **checks: Any) -> Any:
     >>> cho_solve(cho_factor(np.array([[4.0, 0.0], [0.0, 2.0]])), np.array([4.0, 4.0])).round(12)
     array([1., 2.])
     """
-    _known("cho_solve", checks)
+    refuse_options("cho_solve", checks)
     c, lower = c_and_lower
     between = solve_triangular(c, b, trans=0 if lower else 2, lower=lower)
     return solve_triangular(c, between, trans=2 if lower else 0, lower=lower)
@@ -299,10 +295,59 @@ def sinhm(a: Any) -> Any:
     return _of_exponentials(as_array(a), 1.0, -1.0)
 
 
+def tanm(a: Any) -> Any:
+    """Return the tangent of a square matrix.
+
+    >>> tanm(np.zeros((1, 1)))
+    array([[0.]])
+    """
+    return np.linalg.solve(cosm(a), sinm(a))
+
+
+def tanhm(a: Any) -> Any:
+    """Return the hyperbolic tangent of a square matrix."""
+    return np.linalg.solve(coshm(a), sinhm(a))
+
+
+def companion(a: Any) -> Any:
+    """Return the matrix whose eigenvalues are the roots of the polynomial with these coefficients.
+
+    >>> companion(np.array([1.0, -3.0, 2.0]))
+    array([[ 3., -2.],
+           [ 1.,  0.]])
+    """
+    a = as_array(a)
+    first = np.expand_dims(-a[..., 1:] / a[..., :1], -2)
+    below = np.eye(a.shape[-1] - 2, a.shape[-1] - 1, dtype=first.dtype)
+    return np.concatenate([first, np.broadcast_to(below, (*first.shape[:-2], *below.shape))], axis=-2)
+
+
+def solve_toeplitz(c_or_cr: Any, b: Any, **checks: Any) -> Any:
+    """Return the x of T x = b for a Toeplitz matrix, from its column or its column and row, as `solve` does.
+
+    >>> solve_toeplitz(np.array([2.0, 1.0]), np.array([3.0, 3.0]))
+    array([1., 1.])
+    """
+    refuse_options("solve_toeplitz", checks)
+    column_and_row = c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr,)
+    return np.linalg.solve(toeplitz(*column_and_row), as_array(b))
+
+
+def solve_circulant(c: Any, b: Any) -> Any:
+    """Return the x of C x = b for the circulant matrix of `c`, as `solve` does."""
+    return np.linalg.solve(circulant(c), as_array(b))
+
+
 # --- what NumPy has as well, with SciPy's arguments ---------------------------------------------------------
 def _whole(a: Any, lower: bool) -> Any:
     """Return the symmetric (or Hermitian) matrix of which one triangle is read."""
     return mirrored(a) if lower else adjoint(mirrored(adjoint(a)))
+
+
+_FORMS = (
+    *("gen", "diagonal", "tridiagonal", "banded", "sym", "her", "pos"),
+    *("upper triangular", "lower triangular"),
+)
 
 
 def solve(
@@ -321,7 +366,7 @@ def solve(
     >>> solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([2.0, 2.0]))
     array([1. , 0.5])
     """
-    _known("solve", checks)
+    refuse_options("solve", checks)
     a, b = as_array(a), as_array(b)
     if assume_a in ("sym", "symmetric") and a.dtype.kind == "c":  # not Hermitian
         half = np.tril(a) if lower else np.triu(a)
@@ -330,21 +375,25 @@ def solve(
         a = _whole(a, lower)
     elif assume_a in ("upper triangular", "lower triangular"):
         a = np.triu(a) if assume_a[0] == "u" else np.tril(a)
-    elif assume_a not in (None, "gen", "general"):
-        wanted = "is 'gen', 'sym', 'her', 'pos', 'upper triangular' or 'lower triangular'"
+    elif assume_a == "diagonal":
+        return by_diagonal(a, b)
+    elif assume_a == "tridiagonal":
+        a = np.triu(np.tril(a, 1), -1)
+    elif assume_a not in (None, "gen", "general", "banded"):
+        wanted = f"is one of {', '.join(_FORMS)}"
         raise ValueError(lesson("solve(assume_a=)", wanted, repr(assume_a)))
     return np.linalg.solve(_turned(a) if transposed else a, b)
 
 
 def inv(a: Any, **checks: Any) -> Any:
     """Return the inverse; LinAlgError for a singular matrix."""
-    _known("inv", checks)
+    refuse_options("inv", checks)
     return np.linalg.inv(as_array(a))
 
 
 def det(a: Any, **checks: Any) -> Any:
     """Return the determinant."""
-    _known("det", checks)
+    refuse_options("det", checks)
     return np.linalg.det(as_array(a))
 
 
@@ -355,7 +404,7 @@ def cholesky(a: Any, lower: bool = False, **checks: Any) -> Any:
     array([[2., 1.],
            [0., 2.]])
     """
-    _known("cholesky", checks)
+    refuse_options("cholesky", checks)
     factor = cho_factor(a, lower)[0]
     return np.tril(factor) if lower else np.triu(factor)
 
@@ -373,7 +422,7 @@ def eigh(
     if type != 1 or checks.get("subset_by_index") is not None or checks.get("subset_by_value") is not None:
         hint = "all of them, and a slice of the result"
         raise TypeError(lesson("eigh(a, b)", "has gradients of all, of type 1", "another", at_line(), hint))
-    _known("eigh", checks)
+    refuse_options("eigh", checks)
     part: Any = "L" if lower else "U"
     a = as_array(a)
     if b is not None:
@@ -402,7 +451,7 @@ def eig(a: Any, b: Any = None, left: bool = False, right: bool = True, **checks:
     if left or not right:
         hint = "eigvals(a, b) without vectors, eig(a.T) for the left ones"
         raise TypeError(lesson("eig(a, b)", "has the right vectors", "others", at_line(), hint))
-    _known("eig", checks)
+    refuse_options("eig", checks)
     w, v = np.linalg.eig(_divided(a, b))
     return w + 0j, v
 
@@ -413,19 +462,19 @@ def _divided(a: Any, b: Any) -> Any:
 
 def eigvals(a: Any, b: Any = None, **checks: Any) -> Any:
     """Return the eigenvalues of a square matrix, or of a v = w b v, complex."""
-    _known("eigvals", checks)
+    refuse_options("eigvals", checks)
     return np.linalg.eigvals(_divided(a, b)) + 0j
 
 
 def svd(a: Any, full_matrices: bool = True, compute_uv: Any = True, **checks: Any) -> Any:
     """Return U, the singular values and V^H of a = U diag(s) V^H, or the values alone."""
-    _known("svd", checks)
+    refuse_options("svd", checks)
     return np.linalg.svd(as_array(a), full_matrices=full_matrices, compute_uv=compute_uv)
 
 
 def svdvals(a: Any, **checks: Any) -> Any:
     """Return the singular values, the largest first."""
-    _known("svdvals", checks)
+    refuse_options("svdvals", checks)
     return np.linalg.svdvals(as_array(a))
 
 
@@ -438,7 +487,7 @@ def qr(a: Any, *, mode: str = "full", **checks: Any) -> Any:
     modes: dict[str, Any] = {"full": "complete", "economic": "reduced", "r": "reduced"}
     if mode not in modes or checks.get("pivoting"):
         raise ValueError(lesson("qr(mode=)", "is 'full', 'economic' or 'r', without pivots", repr(mode)))
-    _known("qr", checks)
+    refuse_options("qr", checks)
     q, r = np.linalg.qr(as_array(a), mode=modes[mode])
     if mode == "r":
         rows = as_array(a).shape[-2] - r.shape[-2]
@@ -446,9 +495,37 @@ def qr(a: Any, *, mode: str = "full", **checks: Any) -> Any:
     return q, r
 
 
+def pinv(a: Any, *, atol: Any = None, rtol: Any = None, return_rank: bool = False, **checks: Any) -> Any:
+    """Return the pseudoinverse: singular values up to the larger of atol and rtol times the largest are 0.
+
+    >>> pinv(np.array([[1.0], [1.0]]))
+    array([[0.5, 0.5]])
+    """
+    refuse_options("pinv", checks)
+    a = as_array(a)
+    if atol is not None or return_rank:
+        hint = "rtol=, a share of the largest, and np.linalg.matrix_rank"
+        raise TypeError(lesson("pinv(a)", "has no atol= and no rank with gradients", "one", at_line(), hint))
+    eps = np.finfo(a.dtype if a.dtype.kind in "fc" else np.float64).eps
+    return np.linalg.pinv(a, rtol=max(a.shape[-2:]) * eps if rtol is None else rtol)
+
+
+def lstsq(a: Any, b: Any, cond: Any = None, **checks: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the x of least |a x - b|, residuals, rank, singular values; `cond` is a share of the largest.
+
+    >>> lstsq(np.array([[1.0], [1.0]]), np.array([1.0, 3.0]))[0].round(12)
+    array([2.])
+    """
+    refuse_options("lstsq", checks)
+    a = as_array(a)
+    eps = np.finfo(a.dtype if a.dtype.kind in "fc" else np.float64).eps
+    x, left, rank, s = np.linalg.lstsq(a, as_array(b), eps if cond is None else cond)
+    return x, left if as_array(b).ndim > 1 or not left.shape[0] else left[0], rank, s
+
+
 def norm(a: Any, ord: Any = None, axis: Any = None, keepdims: bool = False, **checks: Any) -> Any:
     """Return a norm of vectors or matrices: `numpy.linalg.norm`."""
-    _known("norm", checks)
+    refuse_options("norm", checks)
     return np.linalg.norm(as_array(a), ord, axis, keepdims)
 
 
@@ -481,10 +558,7 @@ def solve_discrete_lyapunov(a: Any, q: Any, method: str | None = None) -> Any:
     >>> solve_discrete_lyapunov(0.5 * np.eye(1), np.array([[3.0]]))
     array([[4.]])
     """
-    a, q = as_array(a), as_array(q)
-    n = a.shape[-1]
-    system = np.eye(n * n) - np.kron(a, np.conjugate(a))
-    return np.linalg.solve(system, q.reshape(n * n)).reshape((n, n))
+    return discrete_lyapunov(as_array(a), as_array(q))
 
 
 def _gain(x: Any, a: Any, b: Any, r: Any, discrete: bool) -> tuple[Any, Any]:

@@ -15,6 +15,17 @@ from clearprop.ops.shape import as_array
 from clearprop.registry import ops
 from clearprop.scipy import filters as filters
 from clearprop.scipy.rest import reader
+from clearprop.scipy.spectra import coherence as coherence
+from clearprop.scipy.spectra import csd as csd
+from clearprop.scipy.spectra import detrend as detrend
+from clearprop.scipy.spectra import filtfilt as filtfilt
+from clearprop.scipy.spectra import hilbert as hilbert
+from clearprop.scipy.spectra import lfilter_zi as lfilter_zi
+from clearprop.scipy.spectra import periodogram as periodogram
+from clearprop.scipy.spectra import savgol_filter as savgol_filter
+from clearprop.scipy.spectra import spectrogram as spectrogram
+from clearprop.scipy.spectra import welch as welch
+from clearprop.scipy.spectra import with_states
 
 
 def _cut(called: str, z: Any, one: tuple[int, ...], two: tuple[int, ...], mode: str, still: int = 0) -> Any:
@@ -96,7 +107,10 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
     x, y = as_array(in1), as_array(in2)
     if method not in ("auto", "direct", "fft"):
         raise ValueError(lesson("convolve(method=)", "is 'auto', 'direct' or 'fft'", repr(method)))
-    if x.ndim == y.ndim == 1 and method != "fft" and x.size and y.size:
+    if not x.size or not y.size:
+        wanted = "wants arrays that hold something"
+        raise ValueError(lesson("convolve(x, y)", wanted, f"{x.shape} and {y.shape}", at_line()))
+    if x.ndim == y.ndim == 1 and method != "fft":
         return _cut("convolve", np.convolve(x, y), x.shape, y.shape, mode)
     return fftconvolve(x, y, mode)
 
@@ -132,42 +146,86 @@ def convolve2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", f
 def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
     """Return the signal `x` filtered by b(z) / a(z): gradients by all three, to any order.
 
-    Raises TypeError for first states `zi`.
+    With first states `zi` it is a pair, the signal and the last states.
 
     >>> lfilter([1.0], [1.0, -0.5], np.array([1.0, 0.0, 0.0]))
     array([1.  , 0.5 , 0.25])
     """
-    if zi is not None:
-        hint = "the signal before as a part of x"
-        raise TypeError(lesson("lfilter(zi=)", "begins at rest", "first states", at_line(), hint))
     b, a, x = (as_array(v) for v in (b, a, x))
     kind = np.result_type(b.dtype, a.dtype, x.dtype, np.float32)
     b, a, x = (v if v.dtype == kind else v.astype(kind) for v in (np.atleast_1d(b), np.atleast_1d(a), x))
-    z = ops["filtered"](b, a, np.moveaxis(x, axis, -1))
-    return np.moveaxis(z, -1, axis)
+    x = np.moveaxis(x, axis, -1)
+    if zi is None:
+        return np.moveaxis(ops["filtered"](b, a, x), -1, axis)
+    y, states = with_states(b, a, x, np.moveaxis(as_array(zi), axis, -1))
+    return np.moveaxis(y, -1, axis), np.moveaxis(states, -1, axis)
 
 
 def sosfilt(sos: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
-    """Return the signal filtered by sections of second order, rows of b0 b1 b2 a0 a1 a2, in turn."""
-    for row in as_array(sos):
-        x = lfilter(row[:3], row[3:], x, axis, zi)
-    return x
+    """Return the signal filtered by sections of second order, rows of b0 b1 b2 a0 a1 a2, in turn.
+
+    With first states `zi`, of shape (sections, ..., 2, ...), it is a pair, the signal and the last states.
+    """
+    states = []
+    for k, row in enumerate(as_array(sos)):
+        x = lfilter(row[:3], row[3:], x, axis, None if zi is None else as_array(zi)[k])
+        if zi is not None:
+            x, last = x
+            states.append(last)
+    return x if zi is None else (x, np.stack(states))
 
 
-def freqz(b: Any, a: Any = 1, worN: Any = 512, whole: bool = False) -> tuple[Any, Any]:
-    """Return angular frequencies and the complex response b / a at them.
+def freqz(
+    b: Any,
+    a: Any = 1,
+    worN: Any = 512,
+    whole: bool = False,
+    plot: Any = None,
+    fs: float = 2 * np.pi,
+    include_nyquist: bool = False,
+) -> tuple[Any, Any]:
+    """Return frequencies and the complex response b / a at them, in the units of the rate `fs`.
+
+    Coefficients lie along the first axis; others broadcast with the frequencies. `plot(w, h)` is called with
+    the result.
 
     >>> freqz([0.5, 0.5], worN=[0.0])[1]
     array([1.+0.j])
     """
     worN = 512 if worN is None else worN
     if isinstance(worN, (int, np.integer)):
-        w = np.linspace(0, 2 * np.pi if whole else np.pi, int(worN), endpoint=False)
+        last = 2 * np.pi if whole else np.pi
+        w = np.linspace(0, last, int(worN), endpoint=include_nyquist and not whole)
     else:
-        w = np.atleast_1d(np.asarray(worN, np.float64))
+        w = np.atleast_1d(np.asarray(worN, np.float64)) * (2 * np.pi / fs)
     b, a = np.atleast_1d(as_array(b)), np.atleast_1d(as_array(a))
     powers = np.exp(-1j * w[:, None] * np.arange(max(b.shape[0], a.shape[0])))
-    return w, (powers[:, : b.shape[0]] @ b) / (powers[:, : a.shape[0]] @ a)
+    found = w * (fs / (2 * np.pi)), _response(b, powers) / _response(a, powers)
+    if plot is not None:
+        plot(*found)
+    return found
+
+
+def _response(b: Any, powers: Any) -> Any:
+    if b.ndim == 1:
+        return powers[:, : b.shape[0]] @ b
+    turned = powers.T[: b.shape[0]].reshape((b.shape[0], *(1,) * (b.ndim - 2), powers.shape[0]))
+    return np.sum(b * turned, axis=0)
+
+
+def correlate2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0) -> Any:
+    """Return the correlation of two matrices; beyond the edge of the first are zeros, as in `convolve2d`."""
+    x, y = as_array(in1), np.flip(as_array(in2))
+    y = np.conjugate(y) if y.dtype.kind == "c" else y
+    if mode != "same":
+        return convolve2d(x, y, mode, boundary, fillvalue)
+    z, (m, n) = convolve2d(x, y, "full", boundary, fillvalue), y.shape
+    return z[m // 2 : m // 2 + x.shape[0], n // 2 : n // 2 + x.shape[1]]  # of two middles the other one
+
+
+def oaconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any:
+    """Return the convolution of two arrays of as many axes: that of `fftconvolve`."""
+    return fftconvolve(in1, in2, mode, axes)
 
 
 __getattr__, __dir__ = reader("signal", [*globals()])

@@ -12,7 +12,6 @@ from clearprop.errors import at_line, lesson
 from clearprop.facts import Facts
 from clearprop.op import describe
 from clearprop.registry import ops
-from clearprop.scipy.rest import reader
 
 
 class Matrix:
@@ -25,7 +24,7 @@ class Matrix:
         return f"<sparse {self.matrix.shape} {self.matrix.dtype} {id(self.matrix):x}>"
 
 
-def _as_it_is(*xs: Any, **attrs: Any) -> Any:
+def as_it_is(*xs: Any, **attrs: Any) -> Any:
     raise TypeError("a sparse matrix multiplies by SciPy")
 
 
@@ -33,7 +32,7 @@ def _as_it_is(*xs: Any, **attrs: Any) -> Any:
     "sparse_matmul",
     "opaque",
     lambda g, z, x, matrix: ops["sparse_matmul"](g, matrix=Matrix(matrix.matrix.T)),
-    facts=Facts(kinks=False, plane="analytic", lower=_as_it_is),
+    facts=Facts(kinks=False, plane="analytic", lower=as_it_is),
 )
 def sparse_matmul(x: Any, *, matrix: Any = None) -> Any:
     """The product of a sparse matrix, which is a constant, with a vector or a matrix: `S @ x`.
@@ -46,14 +45,14 @@ def sparse_matmul(x: Any, *, matrix: Any = None) -> Any:
     return np.asarray(matrix.matrix @ x)
 
 
-def _side_by_side(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: dict[str, Any]) -> Any:
+def side_by_side(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: dict[str, Any]) -> Any:
     """Run one product for all examples, which are columns beside each other."""
     x = np.moveaxis(xs[0], 0, -1)
     z = op(x.reshape((x.shape[0], math.prod(x.shape[1:]))), **attrs)
     return np.moveaxis(z.reshape((z.shape[0], *x.shape[1:])), -1, 0)
 
 
-sparse_matmul.batch = _side_by_side
+sparse_matmul.batch = side_by_side
 
 
 def product(left: Any, right: Any) -> Any:
@@ -67,6 +66,3 @@ def product(left: Any, right: Any) -> Any:
     turned = x if x.ndim == 1 else np.swapaxes(x, 0, 1)
     found = ops["sparse_matmul"](turned, matrix=Matrix(sparse.T))
     return found if x.ndim == 1 else np.swapaxes(found, 0, 1)
-
-
-__getattr__, __dir__ = reader("sparse", [*globals()])
