@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from clearprop.data import read_table
 from clearprop.data.columns import Category, Text, encode, learn_columns
 from clearprop.data.inspection import inspect
+from clearprop.data.kinds import guess
 from clearprop.data.readings import moments_of, numbers_only
 from clearprop.data.tables import Table
 from clearprop.errors import InputError
@@ -299,3 +301,43 @@ def test_yes_and_no_do_not_depend_on_capitals():
 
     assert column == Category("x", ("no", "yes"), folded=True)
     assert column.encode(table(["yes", "NO"])).tolist() == [[0, 1], [1, 0]]
+
+
+def test_numbers_of_14_digits_are_dates_with_a_time():
+    cells = [f"2024{1 + i % 12:02}{1 + i % 28:02}{i % 24:02}3000" for i in range(40)]
+    for given in (read_table({"t": cells}), read_table({"t": [int(cell) for cell in cells]})):
+        finding = guess(given, "t")
+        assert (finding.kind, finding.form.name) == ("date", "eight digits")
+        assert moments_of(given, "t", finding.form)[13] == np.datetime64("2024-02-14T13:30")
+    assert guess(read_table({"t": ["20241301000000", *cells]}), "t").kind == "number"
+
+
+@pytest.mark.parametrize("unit", [1, 1000])
+def test_seconds_since_1970_are_dates_by_their_name_and_said_otherwise(unit):
+    cells = [(1_700_000_000 + 3600 * i + i % 7) * unit for i in range(60)]
+    for name, kind in (("created_at", "date"), ("timestamp", "date"), ("revenue", "id"), ("x", "id")):
+        given = read_table({name: cells})
+        finding = guess(given, name)
+        if kind == "date":
+            assert (finding.kind, finding.form.name) == ("date", "seconds since 1970")
+            assert moments_of(given, name, finding.form)[0] == np.datetime64("2023-11-14T22:13:20")
+            assert guess(given, name, "number").kind == "number"
+        else:
+            assert finding.kind in ("id", "number")
+            assert f"may be seconds since 1970: --column '{name}=date'" in "; ".join(finding.says)
+    spread = guess(read_table({"time": [1_000_000 * i for i in range(60)]}), "time")
+    assert "1970" not in "; ".join(spread.says)
+
+
+@pytest.mark.parametrize(("odd", "times", "said"), [
+    ("9999-12-31", 3, True), ("1900-01-01", 3, True), ("9999-12-31", 1, True),
+    ("2035-01-01", 1, False), ("2024-12-31", 3, False),
+])  # fmt: skip
+def test_a_date_far_from_all_others_is_said(odd, times, said):
+    days = [f"2024-{1 + i % 6:02}-{1 + i % 28:02}" for i in range(50)] + [odd] * times
+    for given in (days, np.array(days, "datetime64[D]")):
+        told = "; ".join(guess(read_table({"day": given}), "day").says)
+        assert (f"{odd}" in told) == said
+        assert ("the others are from 2024-01-01 to 2024-06-" in told) == said
+    if said:
+        assert f"--missing '{odd}'" in "; ".join(guess(read_table({"day": days}), "day").says)

@@ -217,14 +217,15 @@ def parts(moments: Array) -> dict[str, Array]:
 
 
 def from_numbers(values: Array) -> Array | None:
-    """Return whole numbers such as 20240229 as moments, or None where one of them is no date.
+    """Return whole numbers such as 20240229 or 20240229183000 as moments, or None where one is no date.
 
     >>> from_numbers(np.array([20240229.0])), from_numbers(np.array([20230229.0]))
     (array(['2024-02-29T00:00:00.000000'], dtype='datetime64[us]'), None)
     """
     known = ~np.isnan(values)
     present = values[known]
-    if not len(present) or present.min() < 1500_01_01 or present.max() > 2200_12_31:
+    within = ((1500_01_01, 2200_12_31), (1500_01_01_00_00_00, 2200_12_31_23_59_59))
+    if not len(present) or not any(low <= present.min() and present.max() <= high for low, high in within):
         return None
     whole = present.astype(np.int64)
     if np.any(whole != present):
@@ -245,6 +246,39 @@ def since_epoch(values: Array) -> Array:
     unit = next((10.0**k for k, top in ((0, 1e11), (3, 1e14), (6, 1e17)) if largest < top), 1e9)
     micro = np.where(np.isnan(values), 0, values / unit * 1e6).astype(np.int64).astype("datetime64[us]")
     return np.where(np.isnan(values), np.datetime64("NaT", "us"), micro)
+
+
+def like_seconds(values: Array) -> bool:
+    """Return whether numbers may be seconds (or milliseconds) since 1970, of moments from 1985 to 2039.
+
+    >>> like_seconds(np.array([1.7e9, 1.6e9])), like_seconds(np.array([1.7e12])), like_seconds(np.array([1e8]))
+    (True, True, False)
+    """
+    low, high = float(values.min()), float(values.max())
+    return any(5e8 * unit <= low and high <= 2.2e9 * unit for unit in (1, 1e3))
+
+
+def far_moment(moments: Array, counts: Array) -> tuple[int, str] | None:
+    """Return the place of a moment that lies so far from all others that it hardly is one, and their span.
+
+    `counts` has how many rows have each. It is the first or the last: further off than twice the span of the
+    others and ten years, if it occurs more than once, or a hundred years.
+
+    >>> days = np.array(["2024-01-01", "9999-12-31", "2024-03-05"], "datetime64[us]")
+    >>> far_moment(days, np.array([3, 1, 2]))
+    (1, '2024-01-01 to 2024-03-05')
+    """
+    order = np.flatnonzero(~np.isnat(moments))
+    order = order[np.argsort(moments[order], kind="stable")]
+    year = np.timedelta64(366, "D")
+    for place, rest in ((order[-1:], order[:-1]), (order[:1], order[1:])):
+        if len(rest) < 2:
+            return None
+        low, high = moments[rest[0]], moments[rest[-1]]
+        gap = max(low - moments[place[0]], moments[place[0]] - high)
+        if gap > max(2 * (high - low), (10 if counts[place[0]] > 1 else 100) * year):
+            return int(place[0]), f"{low.astype('datetime64[D]')} to {high.astype('datetime64[D]')}"
+    return None
 
 
 def of_years(values: Array) -> Array:

@@ -138,9 +138,9 @@ def _last_resort(reading: Reading, constants: bool) -> None:
         if found.kind == "constant" and as_number(found.example) is not None:
             found.kind, found.used, found.says = "number", True, []
     for found in () if reading.columns else reading.findings.values():
-        if found.kind == "id" and found.says[-1].startswith("left out: whole numbers"):
+        if found.kind == "id" and found.says[0].startswith("left out: whole numbers"):
             found.kind, found.used = "number", True
-            found.says[-1] = "whole numbers that differ in every row: used, since there is no other column"
+            found.says[0] = "whole numbers that differ in every row: used, since there is no other column"
 
 
 def copies(table: Table, reading: Reading) -> list[str]:

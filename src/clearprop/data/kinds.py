@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop.data.cells import Moments, Numbers, Words, as_words, shortest
-from clearprop.data.dates import Form, dated, from_numbers
+from clearprop.data.dates import Form, dated, far_moment, from_numbers, like_seconds
 from clearprop.data.dress import Dress, undress
 from clearprop.data.tables import Table, counted, listed
 from clearprop.errors import InputError, lesson
@@ -27,6 +27,7 @@ _ID = re.compile(
 )
 _LIKE_ID = re.compile(r"id$|nr$|^obs|^case|^row|^column 1$|code$|number$|patient|subject|person", re.I)
 _IN_ORDER = re.compile(r"^t$|time|year|date|day|week|month|hour|minute|second|^age|period|epoch|step", re.I)
+_STAMP = re.compile(r"time|date|epoch|stamp|created|updated|modified|(^|_)(ts|at)$", re.I)
 _SENTINELS = [sign * float("9" * n) for n in range(1, 10) for sign in (-1, 1)] + [-1.0]
 
 
@@ -108,7 +109,9 @@ def guess(table: Table, name: str, asked: str | None = None, usual: str | None =
     if isinstance(cells, Numbers):
         return _of_numbers(table, name, cells.values)
     if isinstance(cells, Moments):
-        return Finding(name, "date", form=Form("year, month, day"))
+        different, counts = np.unique(cells.values[~np.isnat(cells.values)], return_counts=True)
+        says = _far(different, counts, np.datetime_as_string(different).tolist(), "empty cells")
+        return Finding(name, "date", says, form=Form("year, month, day"))
     return _of_words(Look.at(table, name), usual)
 
 
@@ -149,8 +152,13 @@ def _of_numbers(table: Table, name: str, raw: Array) -> Finding:
         return _constant(name, shortest(float(different[0])), len(known) < len(raw))
     if from_numbers(known) is not None and len(different) > 1:
         return Finding(name, "date", [*says, "whole numbers such as 20240229"], form=Form("eight digits"))
+    if len(different) > 10 and like_seconds(different):
+        if _STAMP.search(name):
+            says.append(f"seconds since 1970 (--column '{name}=number' if they are not)")
+            return Finding(name, "date", says, form=Form("seconds since 1970"))
+        says.append(f"may be seconds since 1970: --column '{name}=date' if they are")
     if reason := _id_of_numbers(name, known, different, counts):
-        return Finding(name, "id", [*says, f"left out: {reason}"], used=False)
+        return Finding(name, "id", [f"left out: {reason}", *says], used=False)
     return Finding(name, "number", [*says, *_sentinels(different, counts)])
 
 
@@ -172,7 +180,8 @@ def _of_words(look: Look, usual: str | None) -> Finding:
         return _of_undressed(look, found)
     date = dated(words, look.table.spelling.day_first)
     if date is not None and not date.strange:
-        return Finding(name, "date", date.remarks, form=date.form)
+        says = date.remarks + _far(date.values, look.counts, words, "--missing {}")
+        return Finding(name, "date", says, form=date.form)
     if {word.lower() for word in words} in _BOOLEANS:
         return Finding(name, "boolean")
     for kind, strange in (("number", found.strange), ("date", date.strange if date else [])):
@@ -265,6 +274,18 @@ def _sentinels(different: Array, counts: Array) -> list[str]:
                 f"to {shortest(high)}: if it stands for a missing number, --missing {shortest(number)}"
             )
     return told
+
+
+def _far(moments: Array, counts: Array, words: Sequence[str], cure: str) -> list[str]:
+    """Return a remark on a date that looks like a word for missing: 9999-12-31 among those of a year."""
+    found = far_moment(moments, counts)
+    if found is None:
+        return []
+    place, span = found
+    rows = counted(int(counts[place]), "row")
+    word = words[place]
+    return [f"{word!r} occurs in {rows}, the others are from {span}: if it stands for a missing date, "
+            f"{cure.format(repr(word))}"]  # fmt: skip
 
 
 def looks_stray(look: Look, strange: list[int]) -> bool:
