@@ -289,6 +289,26 @@ def test_what_a_thread_has_not_begun_is_done_by_the_others(n):
 
 
 @native
+@pytest.mark.parametrize("late", [0.001, 0.1])  # seconds: while the step's thread looks on, and asleep
+def test_a_region_is_over_when_another_threads_last_task_is(late):
+    workers, caller = pools.pool(2), threading.get_ident()
+    workers.control[[tickets.UNTIL, tickets.BALANCE]] = 0
+    begun, done = threading.Event(), []
+
+    def task(number):
+        if threading.get_ident() == caller:
+            begun.wait(30)
+        else:
+            begun.set()
+            time.sleep(late)
+        done.append(number)
+
+    shared(task, 2, workers)
+
+    assert sorted(done) == [0, 1]
+
+
+@native
 def test_who_was_held_up_for_long_goes_on_alone_for_a_while_and_tries_again():
     workers, caller, by = pools.pool(2), threading.get_ident(), []
 
