@@ -232,11 +232,14 @@ def test_functional_call_does_not_part_what_a_module_has_in_two_places():
     first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     second.weight = first.weight
     model, x = torch.nn.Sequential(first, second), torch.ones(1, 2)
+    ones = torch.ones(2, 2)
     both = {
-        f"{i}.{name}": torch.ones(2, 2) if name == "weight" else torch.zeros(2)
+        f"{i}.{name}": ones if name == "weight" else torch.zeros(2)
         for i in (0, 1)
         for name in ("weight", "bias")
     }
+    with pytest.raises(ValueError, match=r"one value for 0\.weight and 1\.weight"):  # as in PyTorch
+        torch.func.functional_call(model, both | {"1.weight": torch.ones(2, 2)}, (x,))
 
     assert torch.func.functional_call(model, both, (x,)).tolist() == [[4.0, 4.0]]
     with pytest.raises(RuntimeError, match=r"tie_weights=False, 0\.weight"):

@@ -88,6 +88,7 @@ def test_a_model_and_its_optimizer_travel_there_and_back(tmp_path):
 
 
 def test_weights_of_pytorch_go_into_a_model_of_clearprop(tmp_path):
+    theirs.manual_seed(0)
     there = theirs.nn.Sequential(theirs.nn.Linear(3, 4), theirs.nn.ReLU(), theirs.nn.Linear(4, 1))
     theirs.save({f"module.{k}": v for k, v in there.state_dict().items()}, tmp_path / "m.pth")
     here = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))

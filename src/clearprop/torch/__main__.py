@@ -37,6 +37,10 @@ class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         except ModuleNotFoundError as error:
             if error.name != name:
                 raise  # the module is there, and lacks another
+            home, _, last = name.rpartition(".")
+            found = getattr(importlib.import_module(home), last, None)
+            if isinstance(found, ModuleType):
+                return found  # what PyTorch has in several files, and this in one
             raise ModuleNotFoundError(_why_not(spec.name, name)) from error
 
     def exec_module(self, module: ModuleType) -> None:

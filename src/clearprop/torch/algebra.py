@@ -154,11 +154,29 @@ def _lstsq(x: Any, y: Any) -> Any:
     return SimpleNamespace(solution=solution, residuals=residuals, rank=rank, singular_values=singular_values)
 
 
+def _solve_triangular(a: Any, b: Any, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Any:
+    """Return the x with a x = b (x a = b for `left=False`), of whose matrix one triangle is looked at."""
+    if not left:
+        return _solve_triangular(a.mT, b.mT, upper=not upper, unitriangular=unitriangular).mT
+    side = FUNCTIONS["triu" if upper else "tril"]
+    matrix = side(a, (1 if upper else -1) * unitriangular)
+    if unitriangular:
+        matrix = matrix + PLAIN["eye"](a.shape[-1], dtype=a.dtype)
+    return LINALG["solve"](matrix, b)
+
+
+@function
+def cholesky_solve(b: Any, root: Any, upper: bool = False) -> Any:
+    """Return the x with L L^T x = b, of the lower triangle L, or U^T U x = b of the upper."""
+    first = _solve_triangular(root.mT if upper else root, b, upper=False)
+    return _solve_triangular(root if upper else root.mT, first, upper=True)
+
+
 _SAME = "inv det slogdet solve eigh eigvalsh cholesky pinv matrix_power matrix_rank cond multi_dot svdvals"
 LINALG: dict[str, Callable[..., Any]] = {
     **{name: through(getattr(np.linalg, name), f"linalg_{name}") for name in _SAME.split()},
     "norm": _norm, "vector_norm": _vector_norm, "matrix_norm": _norm, "qr": _qr, "svd": _svd,
-    "lstsq": _lstsq, "cross": cross, "matmul": FUNCTIONS["matmul"],
+    "lstsq": _lstsq, "solve_triangular": _solve_triangular, "cross": cross, "matmul": FUNCTIONS["matmul"],
 }  # fmt: skip
 for _name in ("eigh", "qr", "svd"):
     LINALG[_name] = returned(f"linalg_{_name}", LINALG[_name])

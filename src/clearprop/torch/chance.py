@@ -263,10 +263,17 @@ def share_memory_(x: Tensor) -> Tensor:
     return x
 
 
-@plain
+@function
 def poisson(x: Tensor, *, generator: Any = None) -> Tensor:
-    """Raise NotImplementedError: the generator draws no such numbers."""
-    raise NotImplementedError(lesson("torch.poisson(x)", "is not drawn here", hint="numpy.random.poisson"))
+    """Return numbers of events where so many are expected, drawn by NumPy from a seed of the generator.
+
+    Raises RuntimeError for a rate below 0.
+    """
+    rates = np.asarray(x.node._value)
+    if not (rates >= 0).all():
+        raise RuntimeError(lesson("torch.poisson(x)", "wants rates of 0 or more", f"{rates.min()}"))
+    seed = (uniform((2,), generator)._value * 2.0**53).astype(np.uint64)
+    return made(np.random.default_rng(seed).poisson(rates).astype(rates.dtype))
 
 
 @plain
