@@ -287,3 +287,82 @@ def test_what_is_computed_of_an_array_has_the_dtype_that_numpy_gives(name, dtype
         np.testing.assert_allclose(g, 2 * x.T, rtol=1e-5)
         assert g.dtype == dtype
     assert np.linalg.eigvals(Tensor(x)).dtype == dtype
+
+
+# --- second derivatives where values are equal, and a complete Q --------------------------------------------
+def by_differences(f, x, h=1e-5):
+    slope, found = grad(f), np.zeros(x.shape * 2)
+    for place in np.ndindex(x.shape):
+        step = np.zeros_like(x)
+        step[place] = h
+        found[(..., *place)] = (slope(x + step) - slope(x - step)) / (2 * h)
+    return found
+
+
+EQUAL = {
+    "trace": (lambda x: np.sum(np.linalg.eigvalsh(x + x.T)), np.eye(3)),
+    "two of three": (lambda x: np.sum(np.linalg.eigvalsh(x + x.T)[1:]), np.diag([0.0, 3.0, 3.0])),
+    "nuclear": (lambda x: np.linalg.norm(x, "nuc"), 2 * np.eye(3)),
+    "nuclear, tall": (lambda x: np.linalg.norm(x, "nuc"), np.eye(4)[:, :3]),
+    "nuclear, wide": (lambda x: np.linalg.norm(x, "nuc"), np.eye(3)[:2]),
+    "singular values": (lambda x: np.sum(np.linalg.svdvals(x)), np.diag([1.0, 1.0, 2.0])),
+}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_second_derivatives_at_equal_values(name):
+    f, x = EQUAL[name]
+    expected = by_differences(f, x)
+
+    np.testing.assert_allclose(clearprop.hessian(f)(x), expected, atol=1e-9)
+    along = np.random.default_rng(0).normal(size=x.shape)
+    np.testing.assert_allclose(clearprop.hvp(f)(x, along), np.tensordot(expected, along), atol=1e-9)
+    for executor in available_executors():
+        step = clearprop.compile(clearprop.hessian(f), executor=executor)
+        step(x)
+        np.testing.assert_allclose(step(x), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("f", [lambda w: w[0], lambda w: np.sum(w**3), lambda w: w @ np.arange(3.0)])
+def test_second_derivatives_that_are_none_or_cannot_be_told_are_refused(f):
+    with pytest.raises(GradientError, match="turn freely"):
+        clearprop.hessian(lambda x: f(np.linalg.eigvalsh(x + x.T)))(np.eye(3))
+
+
+TALL = np.random.default_rng(1).normal(size=(2, 4, 2))
+
+
+@pytest.mark.parametrize("x", [TALL[0], TALL, TALL[0] + 1j * TALL[1]], ids=["one", "stack", "complex"])
+def test_a_complete_q(x):
+    whole = np.linalg.qr(Tensor(x), "complete")
+    for ours, theirs in zip(whole, np.linalg.qr(x, "complete"), strict=True):
+        np.testing.assert_allclose(ours.value, theirs, atol=1e-14)
+
+    def f(a):
+        q, r = np.linalg.qr(a, "complete")
+        rest = q[..., 2:]
+        spanned = rest @ np.conjugate(np.swapaxes(rest, -1, -2))
+        return np.sum(np.real(spanned[..., 0, 1:])) + np.sum(np.abs(r) ** 3) + np.sum(np.abs(q[..., :2]) ** 4)
+
+    assert gradcheck(f, x, order=2).ok
+    assert gradcheck(
+        lambda a: np.sum(np.abs(np.linalg.qr(a, "complete")[0][..., 2:]) ** 4), x[..., :3, :], order=2
+    ).ok
+
+
+def test_one_column_more_is_a_function_of_x_and_two_are_not():
+    x, w = TALL[0], np.random.default_rng(2).normal(size=(4, 2))
+    assert gradcheck(lambda a: np.sum(np.linalg.qr(a, "complete")[0] ** 3), x[:3], order=2).ok
+    with pytest.raises(GradientError, match="columns of Q beyond those of x turn freely"):
+        grad(lambda a: np.sum(np.linalg.qr(a, "complete")[0][:, 2:] * w))(x)
+    with pytest.raises(TypeError, match="has no rule for this mode"):
+        np.linalg.qr(Tensor(x), "raw")
+
+
+def test_scipys_full_qr():
+    linalg = pytest.importorskip("clearprop.scipy.linalg")
+    pytest.importorskip("scipy")
+    q, r = linalg.qr(Tensor(TALL[0]))
+
+    assert (q.shape, r.shape) == ((4, 4), (4, 2))
+    np.testing.assert_allclose((q @ r).value, TALL[0], atol=1e-14)

@@ -52,6 +52,10 @@ _rule(
     "svd",
     "svdvals",
     "qr",
+    "qr_rest",
+    "unturned",
+    "eigh_weighed",
+    "svd_weighed",
     "pinv",
     "inv",
 )(stacked)

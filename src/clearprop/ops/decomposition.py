@@ -205,8 +205,54 @@ def eigenpairs(x: Any, *, part: Any = "L") -> Any:
     return np.concatenate([w[..., None], v], axis=-1)
 
 
+def _is_constant(g: Any, x: Any) -> bool:
+    """Whether a graph of gradients is made by `x` alone: then weights stay as they are when x moves."""
+    return isinstance(x, Tensor) and x.requires_grad and not getattr(g, "requires_grad", False)
+
+
+def _differences(g: Any) -> Any:
+    """g_j - g_i."""
+    return np.expand_dims(g, -2) - np.expand_dims(g, -1)
+
+
+def _weighed_rule(h: Any, z: Any, x: Any, g: Any, part: str) -> Any:
+    """V (V^H h V (g_j - g_i) / (w_j - w_i)) V^H: nothing turns between vectors of one weight."""
+    pairs = ops["eigh"](x, part=part)
+    w, v = _amounts(pairs[..., 0]), pairs[..., 1:]
+    asked = adjoint(v) @ (0.5 * (h + adjoint(h))) @ v
+    turns = ops["settled"](asked * _differences(g), w) * _gaps(w)
+    return _of_symmetric(v @ turns @ adjoint(v), x, part)
+
+
+def _weights_rule(h: Any, z: Any, x: Any, g: Any, part: str) -> Any:
+    """The diagonal of V^H h V."""
+    v = ops["eigh"](x, part=part)[..., 1:]
+    return _amounts(np.sum(np.conjugate(v) * (h @ v), axis=-2))
+
+
+@define(
+    "eigh_weighed",
+    "opaque",
+    _weighed_rule,
+    _weights_rule,
+    facts=Facts(
+        kinks=lambda x, g, part: _equal_values(x, lambda y: np.linalg.eigvalsh(y, part)), plane="stated"
+    ),
+    examples=(((_SYMMETRIC + np.triu(np.ones((3, 3)), 1), np.array([1.0, -2.0, 0.5])), {}),),
+)
+def eigh_weighed(x: Any, g: Any, *, part: Any = "L") -> Any:
+    """V diag(g) V^H with the eigenvectors V of a symmetric x: the derivative of a weighed sum of eigenvalues.
+
+    Its own derivative is finite where equal eigenvalues have equal weights: that of a trace is 0.
+    """
+    v = np.linalg.eigh(x, part)[1]
+    return (v * g[..., None, :]) @ v.conj().swapaxes(-1, -2)
+
+
 def _values_rule(g: Any, z: Any, x: Any, part: str) -> Any:
     """V diag(g) V^H."""
+    if _is_constant(g, x):
+        return _of_symmetric(ops["eigh_weighed"](x, g, part=part), x, part)
     v = ops["eigh"](x, part=part)[..., 1:]
     return _of_symmetric((v * np.expand_dims(g, -2)) @ adjoint(v), x, part)
 
@@ -304,12 +350,62 @@ def factors(x: Any) -> Any:
     return np.concatenate([u, s[..., None, :], adjoint(vh)], axis=-2)
 
 
-def _svdvals_rule(g: Any, z: Any, x: Any) -> Any:
-    """U diag(g) V^H; a singular value of 0 sends nothing, the subgradient of least norm."""
+def _above_zero(g: Any, s: Any, x: Any) -> Any:
+    """The weights of singular values, of those that are 0 none."""
+    return np.where(_near(s, 0, s[..., :1], max(x.shape[-2:])), g.dtype.type(0), g)
+
+
+def _weighed_values_rule(h: Any, z: Any, x: Any, g: Any) -> Any:
+    """U (a (g_j - g_i) / (s_j - s_i) + b (g_j + g_i) / (s_j + s_i)) V^H, and what leaves their span.
+
+    a and b are the Hermitian and the skew part of U^H h V.
+    """
     u, s, v = _svd_parts(ops["svd"](x), x.shape[-2])
     s = _amounts(s)
-    largest = s[..., :1]
-    g = np.where(_near(s, 0, largest, max(x.shape[-2:])), g.dtype.type(0), g)
+    g = _above_zero(g, s, x)
+    asked = adjoint(u) @ h @ v
+    together, apart = 0.5 * (asked + adjoint(asked)), 0.5 * (asked - adjoint(asked))
+    turns = ops["settled"](together * _differences(g), s) * _gaps(s)
+    sums = np.expand_dims(g, -2) + np.expand_dims(g, -1)
+    inner = turns + apart * sums * _inverse(np.expand_dims(s, -2) + np.expand_dims(s, -1))
+    d = u @ inner @ adjoint(v)
+    scaled = np.expand_dims(g * _inverse(s), -2)
+    if x.shape[-2] > s.shape[-1]:
+        d = d + (h - u @ (adjoint(u) @ h)) @ (v * scaled) @ adjoint(v)
+    if x.shape[-1] > s.shape[-1]:
+        d = d + (u * scaled) @ adjoint(u) @ (h - (h @ v) @ adjoint(v))
+    return d
+
+
+def _singular_weights_rule(h: Any, z: Any, x: Any, g: Any) -> Any:
+    """The diagonal of U^H h V."""
+    u, s, v = _svd_parts(ops["svd"](x), x.shape[-2])
+    return _above_zero(_amounts(np.sum(np.conjugate(u) * (h @ v), axis=-2)), _amounts(s), x)
+
+
+@define(
+    "svd_weighed",
+    "opaque",
+    _weighed_values_rule,
+    _singular_weights_rule,
+    facts=Facts(kinks=lambda x, g: _svd_kinks(x), plane="stated"),
+    examples=tuple(((x, np.array([1.0, -2.0, 0.5])), {}) for x in (_SQUARE, _TALL, _TALL.T)),
+)
+def svd_weighed(x: Any, g: Any) -> Any:
+    """U diag(g) V^H: the derivative of a weighed sum of singular values, of which those that are 0 send none.
+
+    Its own derivative is finite where equal singular values have equal weights, as in the nuclear norm.
+    """
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    return (u * _above_zero(g, s, x)[..., None, :]) @ vh
+
+
+def _svdvals_rule(g: Any, z: Any, x: Any) -> Any:
+    """U diag(g) V^H; a singular value of 0 sends nothing, the subgradient of least norm."""
+    if _is_constant(g, x):
+        return ops["svd_weighed"](x, g)
+    u, s, v = _svd_parts(ops["svd"](x), x.shape[-2])
+    g = _above_zero(g, _amounts(s), x)
     return (u * np.expand_dims(g, -2)) @ adjoint(v)
 
 
@@ -375,13 +471,39 @@ def orthogonal_factor(x: Any) -> Any:
     return np.concatenate(np.linalg.qr(x), axis=-2)
 
 
+def _rest_rule(g: Any, z: Any, x: Any) -> Any:
+    """-Z g^H Q R^-H: the rest stays orthogonal to Q. What would turn within it is no function of x."""
+    m = x.shape[-2]
+    packed = ops["qr"](x)
+    q, r = packed[..., :m, :], packed[..., m:, :]
+    asked = adjoint(z) @ g
+    turns = ops["unturned"](asked - adjoint(asked))
+    return adjoint(ops["solve"](r, adjoint(z @ (turns @ (adjoint(z) @ q) - adjoint(g) @ q))))
+
+
+@define("unturned", "opaque", None, examples=(((np.zeros((2, 2)),), {}),))
+def unturned(x: Any) -> Any:
+    """Zeros, where `x` is 0 but for rounding, and GradientError elsewhere; no gradient."""
+    if np.any(np.absolute(x) > 1024 * np.finfo(x.dtype).eps * max(1.0, np.max(np.absolute(x), initial=0))):
+        wanted = "columns of Q beyond those of x turn freely, so they have no derivative of their own"
+        hint = "mode='reduced', or what they span: Q2 @ Q2.T"
+        raise GradientError(lesson("qr(x, 'complete'), backward", wanted, f"{x.shape}", hint=hint))
+    return np.zeros_like(x)
+
+
+@define("qr_rest", "opaque", _rest_rule, facts=_STATED, examples=(((_TALL,), {}),))
+def rest_of_basis(x: Any) -> Any:
+    """The columns of a complete Q beyond those of a tall x: orthonormal, and orthogonal to x."""
+    return np.linalg.qr(x, "complete")[0][..., x.shape[-1] :]
+
+
 @implements(np.linalg.qr)
 def qr(x: Any, mode: str = "reduced") -> Any:
     """Return Q, with orthonormal columns, and the upper triangular R of x = Q @ R, as NumPy's `QRResult`.
 
-    The signs are LAPACK's. `mode="r"` returns R alone. "complete" is "reduced" where x has no more rows than
-    columns; elsewhere, and for "raw", there are values where no gradient is needed and TypeError otherwise,
-    for further columns of Q are no function of x.
+    The signs are LAPACK's. `mode="r"` returns R alone. The further columns of a "complete" Q are a basis of
+    what is orthogonal to x: it has a gradient as far as that does not ask how they turn among themselves,
+    which is no function of x (GradientError). "raw" has values alone: TypeError where a gradient is needed.
 
     >>> q, r = qr(np.array([[3.0, 0.0], [4.0, 5.0]]))
     >>> (q @ r).round(12)
@@ -391,7 +513,7 @@ def qr(x: Any, mode: str = "reduced") -> Any:
     m, n = x.shape[-2:] if x.ndim > 1 else (0, 0)
     if mode not in ("reduced", "complete", "r", "raw"):
         raise ValueError(lesson("qr(x, mode)", "is 'reduced', 'complete', 'r' or 'raw'", repr(mode)))
-    if mode == "raw" or (mode == "complete" and m > n):
+    if mode == "raw":
         if not getattr(x, "requires_grad", False):
             whole: Any = np.linalg.qr
             return whole(x.value if hasattr(x, "requires_grad") else x, mode)
@@ -401,6 +523,9 @@ def qr(x: Any, mode: str = "reduced") -> Any:
     q, r = z[..., :m, :], z[..., m:, :]
     if m < n:
         r = np.concatenate([r, adjoint(q) @ x[..., k:]], axis=-1)
+    if mode == "complete" and m > n:
+        q = np.concatenate([q, ops["qr_rest"](x)], axis=-1)
+        r = np.concatenate([r, np.zeros((*r.shape[:-2], m - n, n), r.dtype)], axis=-2)
     return r if mode == "r" else QRResult(q, r)
 
 

@@ -130,7 +130,7 @@ def csd(
     Raises ValueError for a window, an overlap or a scaling that SciPy refuses.
 
     >>> csd(np.ones(8), np.ones(8), nperseg=4, detrend=False)[1].round(3)
-    array([ 1.333+0.j, -0.667+0.j,  0.   +0.j])
+    array([2.667+0.j, 1.333+0.j, 0.   +0.j])
     """
     same = y is x
     x, y = (np.moveaxis(_floats(v), axis, -1) for v in (x, y))
