@@ -21,8 +21,8 @@ ORDER = {
         "transforms clipping numpy scipy nn optim data interop parallel typed see testing check diagnosis "
         "homework compiler train play shipping lessons sklearn torch coverage __init__ cli __main__"
     ),
-    "see": "readable document words frame numbers names algebra layout drawing tiles page step summaries "
-    "gallery __init__",
+    "see": "columns readable document words frame numbers names algebra layout drawing tiles page step "
+    "summaries gallery __init__",
     "compiler": "program plan engines capture proof explain step __init__",
     "compiler/engines": "js plain numpy llvm xla executors __init__",
     "compiler/engines/js": "kinds loops symbols entries writers script __init__",

@@ -43,6 +43,7 @@ class Facts:
       may become an array all the same.
     - `draws(count, **attrs)`: of what draws random numbers from a state, the attributes with which it draws
       those of `count` calls at once, along a new first axis.
+    - `quiet`: attributes that mean nothing to a person: no reader shows them.
     - `advice`: what to try where its result stops being finite.
 
     >>> from clearprop import elementwise
@@ -68,6 +69,7 @@ class Facts:
     plane: Literal["", "analytic", "stated"] = ""
     cut: bool = False
     draws: Callable[..., dict[str, Any]] | None = None
+    quiet: tuple[str, ...] = ()
     advice: str = ""
 
     def on_kink(self, *xs: Any, **attrs: Any) -> Any:

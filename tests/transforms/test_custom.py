@@ -266,7 +266,12 @@ def test_it_is_one_box_and_one_step():
     z = np.sum(cubed(x))
     z.backward()
 
-    assert "cubed" in clearprop.draw(z).to_text()
+    shown = clearprop.draw(z).to_text()
+    assert "Cubed" in shown
+    assert "call" not in shown  # what the op keeps for itself
+    assert clearprop.formula(z).text == "z = sum(cubed(x))"
+    reason = "cubed has no translation to JavaScript"
+    assert f"A page cannot compute this anew: {reason}" in clearprop.trace(z).to_html()
     assert [node.op.name for node in clearprop.topological_order(z) if node.op] == ["cubed", "sum"]
     assert "cubed(x)" in str(clearprop.explain(x))
 

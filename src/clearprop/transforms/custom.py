@@ -71,7 +71,7 @@ class CustomRule:
             variadic_rule=_gradient,
             arity=None,
             defaults={"call": None, "part": None},
-            facts=Facts(lower=_as_written, plane="stated"),
+            facts=Facts(lower=_as_written, plane="stated", quiet=("call", "part")),
             doc=f.__doc__ or "",
         )
         _named[name] = self

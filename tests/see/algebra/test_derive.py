@@ -72,7 +72,7 @@ def test_the_text_of_a_local_derivative_computes_it(op):
         given = entry.examples[0][0] if entry.examples else xs
         xs = [np.int64(3) if np.asarray(e).dtype.kind == "i" else x for x, e in zip(xs, given, strict=True)]
         z = np.float64(entry.forward(*xs))
-        names = dict(zip(told.names, xs, strict=True)) | {"z": z, "pi": math.pi}
+        names = dict(zip(told.names, xs, strict=True)) | {"z": z, "pi": math.pi, "inf": math.inf}
         for rule, term in zip(entry.derivatives, told.rules, strict=True):
             if not callable(rule) or (isinstance(term, str) and term.startswith("refused: ")):
                 continue

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import Tensor
+from clearprop import Tensor, draw
+from clearprop.see.columns import columns
 from clearprop.see.drawing.arrange import layout
 from clearprop.see.drawing.text import rails, text
 
@@ -129,3 +130,31 @@ def test_a_narrow_terminal_gets_the_list_with_rails(monkeypatch):
 
     assert max(map(len, shown.splitlines())) <= 40
     assert "●" in shown
+
+
+def test_wide_letters_take_two_columns():
+    b, c = Tensor(3.0, name="\u5b66\u4e60\u7387"), Tensor(1.5, name="\N{FOX FACE} fox e\u0301")
+    e = b * c
+    e.backward()
+    shown = draw(e).to_text()
+
+    frames = re.findall(r"^[\u256d\u2570].*?[\u256e\u256f]", shown, re.MULTILINE)
+    assert len(frames) == 4
+    assert len(set(map(columns, frames))) == 1  # the inputs are one column
+    assert draw(e).layout.box_of(b).w >= 2 * 3 * 7.53 + 20
+    assert [columns(line.split("value")[0]) for line in clearprop.trace(e).to_text().splitlines()[1:3]] == [
+        16,
+        16,
+    ]
+
+
+def test_complex_numbers_are_written_out():
+    z = Tensor(np.array([1 + 2j, 3 - 1j]), name="z")
+    o = np.abs(z * z).sum()
+    o.backward()
+
+    assert "value [1+2j, 3-1j]" in draw(o).to_text()
+    assert ">1+2j<" in draw(o).to_svg()
+    assert '"e":["1+2j","3-1j"]' in draw(o).to_html().replace(", ", ",").replace(": ", ":")
+    many = Tensor(np.full((9, 9), 3 + 4j), name="many")
+    assert "|z|: all 5" in draw(np.abs(many).sum()).to_text()

@@ -84,6 +84,15 @@ def tangled() -> clearprop.see.Drawing:
 
 
 @functools.cache
+def joined() -> clearprop.see.Drawing:
+    """A thousand arrays that become one."""
+    x = Tensor(np.random.default_rng(0).normal(size=10), name="x")
+    output = np.stack([np.sin(x[i % 10] * (i + 1)) for i in range(1000)])
+    output.sum().backward()
+    return draw(output)
+
+
+@functools.cache
 def hundreds() -> clearprop.see.Drawing:
     """Three hundred numbers."""
     output = scalars(8)
@@ -94,6 +103,7 @@ def hundreds() -> clearprop.see.Drawing:
 GRAPHS = {
     "large": large,
     "hundreds": hundreds,
+    "joined": joined,
     "deep": deep,
     "residual": residual,
     "small": small,

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from tests.see.conftest import PROBES
 from tests.see.page.test_page import transformer
 from tests.see.page.test_tree import blocks, scalars
 
@@ -29,6 +30,7 @@ def visit(browser, tmp_path):
         context = browser.new_context(offline=True, viewport={"width": 1200, "height": 800}, **options)
         contexts.append(context)
         page = context.new_page()
+        page.add_init_script(path=PROBES)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
@@ -716,3 +718,21 @@ def test_what_a_hook_makes_is_not_repeated_by_the_page_and_not_asked_for():
     assert "const script = null" in page
     assert "whole gradient of x?" in page
     assert "whole gradient of h?" not in page
+
+
+def test_a_drawing_that_nothing_folds_has_the_height_to_be_read(visit):
+    rng = np.random.default_rng(0)
+    shapes = [(), (4,), (3, 4), (2, 3, 4), (2, 2, 3, 4), (2, 2, 2, 3, 4)]
+    product, *rest = (Tensor(rng.normal(size=shape), name=f"x{len(shape)}") for shape in shapes)
+    for x in rest:
+        product = product * x
+    page = visit(trace(product.sum()))
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.reload()
+    page.wait_for_function("window.clearprop && !clearprop.stage.moving")
+
+    assert min(page.evaluate("probes.textSizes()")) >= 9
+    assert page.evaluate("document.documentElement.scrollHeight") <= 1600
+    height = page.evaluate("clearprop.stage.height")
+    page.set_viewport_size({"width": 1280, "height": 500})
+    assert page.evaluate("clearprop.stage.height") <= height

@@ -165,7 +165,7 @@ def _usual(op: Op, key: str, value: Any, ndim: int) -> bool:
     """Whether an attribute goes without saying."""
     if key == "axis" and ndim == 1:
         return True
-    if key == "keepdims" or value is None:
+    if key == "keepdims" or value is None or key in op.facts.quiet:
         return True
     default = op.defaults.get(key, ...)
     return op.kind != "view" and bool(type(default) is type(value) and default == value)

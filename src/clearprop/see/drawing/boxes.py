@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.backward import sent
+from clearprop.see.columns import columns
 from clearprop.see.drawing.pictures import Picture, align, picture
 from clearprop.see.numbers import number, summary
 from clearprop.tensor import Tensor
@@ -183,7 +184,8 @@ def note_of(node: Tensor, names: Mapping[int, str]) -> str:
     op = node.op
     if op is None:
         return ""
-    attrs = {k: v for k, v in node.attrs.items() if k not in op.defaults or not _same(v, op.defaults[k])}
+    said = {k: v for k, v in node.attrs.items() if k not in op.facts.quiet}
+    attrs = {k: v for k, v in said.items() if k not in op.defaults or not _same(v, op.defaults[k])}
     constants = [x for x in node.inputs if is_number(x) and x is not None]
     repeated = len(node.inputs) > len({id(x) for x in node.inputs})
     if not attrs and not constants and not repeated:
@@ -258,9 +260,9 @@ def measure(box: Box, narrow: bool = False) -> Box:
     below its value.
     """
     right = box.label or box.value
-    w, h = len(box.heading) * GLYPH + 2 * PAD, ROW
+    w, h = columns(box.heading) * GLYPH + 2 * PAD, ROW
     if right:
-        wide = len(right) * (SMALL_GLYPH if box.label else GLYPH) + 2 * PAD
+        wide = columns(right) * (SMALL_GLYPH if box.label else GLYPH) + 2 * PAD
         w, h = (max(w, wide), 2 * ROW) if narrow else (w + wide, ROW)
     if box.label:
         body_width, body_height = body_size(box, narrow)

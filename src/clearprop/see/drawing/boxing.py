@@ -111,7 +111,8 @@ def module_box(
 ) -> Box:
     """Return the box of a folded module: its path and class, and the value and gradient of its output."""
     box = Box(id, None, "module", fold.title or fold.kind, note=fold.kind if fold.title else "")
-    box.footer = f"{fold.parameters:,} parameters" if fold.parameters else ""
+    weights = fold.parameters
+    box.footer = f"{weights:,} parameter{'' if weights == 1 else 's'}" if weights else ""
     box.members, box.path = tuple(fold.members), fold.path
     inside = set(fold.members)
     leaving = [

@@ -74,7 +74,7 @@ UNNAMED = frozenset(word for words in _GIVEN.values() for pair in words.items() 
 # fmt: off
 _COUNTS = {
     "de": {
-        r"([\d,]+) nodes": r"\1 Knoten",        r"([\d,]+) parameters": r"\1 Parameter",
+        r"([\d,]+) nodes?": r"\1 Knoten",        r"([\d,]+) parameters?": r"\1 Parameter",
         r"(\d+) outputs": r"\1 Ausgänge",       r"(\d+) inputs": r"\1 Eingänge",
         r"(\d+) constants": r"\1 Konstanten",   r"Part (\d+) of (\d+)": r"Teil \1 von \2",
         r"(\d+) to (\d+)": r"\1 bis \2",       r"(\d+) of (\d+)": r"\1 von \2",

@@ -38,20 +38,20 @@ class Picture:
 def picture(array: Any) -> Picture | None:
     """Return the picture that suits an array: None for a number, which is written out instead.
 
-    Of complex numbers it shows the lengths.
+    Complex numbers in cells are written out and coloured by their lengths; of many it shows the lengths.
 
     >>> picture(np.ones((2, 3))).kind, picture(np.eye(64, 20)).kind, picture(np.arange(100.0)).kind
     ('cells', 'heat', 'line')
     """
     array = np.asarray(array)
-    if array.dtype.kind == "c":
-        array = np.abs(array)  # the length of a complex number, as its caption says
     if array.ndim == 0 or array.size == 0:
         return None
     if array.size > 20 and max(array.shape) == array.size:  # a vector, however many axes of length 1 it has
         array = array.reshape(-1)
     if array.ndim <= 2 and array.shape[-1] <= 6 and array.size // array.shape[-1] <= 5 and array.size <= 20:
         return _cells(array)
+    if array.dtype.kind == "c":
+        array = np.abs(array)  # as its caption says
     if array.dtype.kind != "f" or np.isfinite(array).all():
         low, high = array.min(), array.max()
         if low == high:  # the caption says it all
@@ -92,7 +92,8 @@ def shrunk(rows: Any, most_rows: int, most_columns: int) -> Any:
 
 def shares(rows: Any) -> Any:
     """Return how far each entry is on the way from white to its colour, -1 to 1; NaN for what is broken."""
-    rows = np.asarray(rows, dtype=float)
+    rows = np.asarray(rows)
+    rows = np.asarray(np.abs(rows) if rows.dtype.kind == "c" else rows, dtype=float)
     broken = ~np.isfinite(rows)
     safe = np.where(broken, 0.0, rows)
     largest = float(np.abs(safe).max(initial=0.0)) or 1.0

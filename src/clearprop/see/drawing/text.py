@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from clearprop.see.columns import columns, padded
 from clearprop.see.drawing.arrange import Placement
 from clearprop.see.drawing.boxes import Box
 from clearprop.see.drawing.pictures import Picture
@@ -124,12 +125,12 @@ def rails(layout: Placement, colour: bool = False) -> str:
     heads = [f"{rail} {box.heading}" for rail, box in rows]
     middle = [box.label or box.value for _, box in rows]
     ends = [_ending(box) for _, box in rows]
-    first = min(max(map(len, heads)), 60)
-    second = max(map(len, middle))
+    first = min(max(map(columns, heads)), 60)
+    second = max(map(columns, middle))
     lines = []
     for (rail, box), head, what, end in zip(rows, heads, middle, ends, strict=True):
         painted = rail + paint(head[len(rail) :], box.kind, colour)
-        lines.append(f"{painted}{' ' * (first - len(head))} {what.ljust(second)} {end}".rstrip())
+        lines.append(f"{painted}{' ' * (first - columns(head))} {padded(what, second)} {end}".rstrip())
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clearprop.see.columns import columns, padded
 from clearprop.see.drawing.arrange import Placement
 from clearprop.see.drawing.boxes import Box
 from clearprop.see.drawing.text import facts, paint
@@ -78,7 +79,10 @@ def art(layout: Placement, colour: bool = False) -> Art | None:
         layer.sort(key=lambda v: boxes[v].y if v < len(boxes) else 0.0)
     reduce_crossings(layered)
     lines = [facts(box) for box in boxes]
-    wide = [max(len(box.heading) + 1, *map(len, rows), 4) + 4 for box, rows in zip(boxes, lines, strict=True)]
+    wide = [
+        max(columns(box.heading) + 1, *map(columns, rows), 4) + 4
+        for box, rows in zip(boxes, lines, strict=True)
+    ]
     tall = [max(len(rows), len(layered.left[v])) + 2 for v, rows in enumerate(lines)]
     tall += [1] * (len(layered.left) - len(boxes))
     top = _tops(layered, tall)
@@ -182,13 +186,19 @@ def _frame(
 ) -> None:
     a, level, b, upright, c, d = tuple(_FRAMES[box.kind])
     head = f" {box.heading} "
-    rows = [a + head + level * (wide - 2 - len(head)) + b]
-    rows += [f"{upright} {line.ljust(wide - 4)} {upright}" for line in lines]
+    rows = [a + head + level * (wide - 2 - columns(head)) + b]
+    rows += [f"{upright} {padded(line, wide - 4)} {upright}" for line in lines]
     rows += [upright + " " * (wide - 2) + upright] * (tall - 2 - len(lines))
     rows.append(c + level * (wide - 2) + d)
     for i, row in enumerate(rows):
-        for j, character in enumerate(row):
+        j = 0
+        for character in row:
             frame = i in (0, tall - 1) or j in (0, wide - 1)
-            grid.characters[top + i, left + j] = paint(
-                character, box.kind, colour and frame and character != " "
-            )
+            painted = paint(character, box.kind, colour and frame and character != " ")
+            if taken := columns(character):
+                grid.characters[top + i, left + j] = painted
+            else:  # a mark stands above the letter before it
+                grid.characters[top + i, left + j - 1] += painted
+            if taken == 2:
+                grid.characters[top + i, left + j + 1] = ""
+            j += taken

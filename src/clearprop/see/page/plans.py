@@ -7,6 +7,7 @@ arrow can be followed into an open group to the very node that uses it.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ WIDEST, INNER, SLIM = (
     300.0,
 )  # pixels, at which rows end: of everything, in a group, on a telephone
 _NARROWEST, _ASPECT = 700.0, 1.8  # of what is in rows: the least width, and width over height at best
+_MOST_ARROWS = 24  # into a box, one for each input; of more, those from one group are one
+_MOST_APART = 60  # ways out of a group that keep their distance
 _STEP = 24  # widths are rounded up to it, so that equal layers share a plan
 _FEW, _SMALL = 8, 24  # leaves that stand in the left column, in a drawing of so many boxes
 _EFFORT = 0.1  # a page has many small plans, and the first order is nearly always the one that is kept
@@ -73,6 +76,7 @@ def wiring(root: Cluster, boxes: Sequence[Box], links: Sequence[Link]) -> Wiring
             getattr(found.ports[group], side).append(source)
         return known[source]
 
+    crowded = {target: n > _MOST_ARROWS for target, n in Counter(link.target for link in links).items()}
     for link in links:
         source, target = number[link.source], number[link.target]
         ways = way[source], way[target]
@@ -80,7 +84,7 @@ def wiring(root: Cluster, boxes: Sequence[Box], links: Sequence[Link]) -> Wiring
         for group, kid in ways[0][level + 1 :]:
             found.arrows[group].append((kid, -1 - port(group, "outs", source), WHOLE))
         for n, (group, kid) in enumerate(ways[1][level:], start=level):
-            index = link.index if n + 1 == len(ways[1]) else WHOLE
+            index = link.index if n + 1 == len(ways[1]) and not crowded[link.target] else WHOLE
             start = ways[0][level][1] if n == level else -1 - port(group, "ins", source)
             found.arrows[group].append((start, kid, index))
     for group, arrows in found.arrows.items():
@@ -129,7 +133,7 @@ def _planned(
     count, entering = len(sizes), len(ports.ins)
     all_sizes = [*sizes, *[(0.0, 4.0)] * entering]
     if ports.outs:
-        all_sizes.append((0.0, 9.0 * len(ports.outs) + 6.0))
+        all_sizes.append((0.0, 9.0 * min(len(ports.outs), _MOST_APART) + 6.0))
 
     def vertex(end: int, is_source: bool) -> int:
         return end if end >= 0 else count - 1 - end if is_source else count + entering

@@ -77,7 +77,8 @@ class Story:
             fold = FoldedModule(group.path, group.title, group.kind, nodes, group.parameters)
             box = module_box(f"m{n}", fold, self.output, users, grads)
             made = sum(node.op is not None for node in nodes)
-            count = f"{made} nodes" if made else f"{len(nodes)} nodes"
+            size = made or len(nodes)
+            count = f"{size} node" if size == 1 else f"{size} nodes"
             box.footer = " \N{MIDDLE DOT} ".join(part for part in (count, box.footer) if part)
             box.footer, box.value = (counted(words, self.language) for words in (box.footer, box.value))
             box.title, box.note = (counted(words, self.language) for words in (box.title, box.note))

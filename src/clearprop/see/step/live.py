@@ -8,14 +8,15 @@ along an arrow in any lane. What an entry is made of is the op's own derivative 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clearprop.backward import input_gradient
+from clearprop.registry import ops
 from clearprop.see.step.given import arrays_of, following, made_again
 from clearprop.tensor import Tensor
 
@@ -50,17 +51,35 @@ def live_of(lanes: Sequence[Trace]) -> Live:
     from clearprop.compiler.program.builder import Unlowered
 
     _must_be_small(lanes)
-    arrays = arrays_of(lanes[0].order)
+    arrays, said = arrays_of(lanes[0].order), lanes[0].captions.say
     try:
-        with np.errstate(all="ignore"):  # what is not finite was told when it was computed first
+        with (
+            _known(lanes[0].order),
+            np.errstate(all="ignore"),
+        ):  # what is not finite was told when it was computed first
             if arrays:
                 with suppress(Exception):  # an op may want an array that stays the same
                     return _Recording(lanes, arrays).live()
             return _Recording(lanes).live()
     except (Unlowered, Fixed) as error:
-        raise Fixed(str(error)) from error
+        raise Fixed(said("fixed again", why=str(error).rstrip("."))) from error
     except Exception as error:  # a person's op may do anything when it is run again
-        raise Fixed(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+        why = f"{type(error).__name__}: {str(error).splitlines()[0].rstrip('.')}"
+        raise Fixed(said("fixed again", why=why)) from error
+
+
+@contextmanager
+def _known(order: Sequence[Tensor]) -> Iterator[None]:
+    """Put ops that were never in the registry there, where a recording finds them, as long as this lasts."""
+    added = [node.op for node in order if node.op is not None and not node.op.entered]
+    for op in added:
+        ops.setdefault(op.name, op)
+    try:
+        yield
+    finally:
+        for op in added:
+            if op.entered:
+                ops.pop(op.name)
 
 
 def _must_be_small(lanes: Sequence[Trace]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.see.columns import columns, padded
 from clearprop.see.drawing.boxes import title_of
 from clearprop.see.numbers import differs, written
 from clearprop.see.step.steps import BACKWARD, Step, Trace
@@ -26,7 +27,7 @@ def text(
     """Return a trace as text, in columns; see `Trace.to_text`."""
     writer = _Writer(trace, colour, digits)
     lines = [line.rstrip() for line in (*writer.graph(), "", *writer.passes(), "", *writer.gradients())]
-    if width is not None and any(_seen(line) > width for line in lines):
+    if width is not None and any(columns(line) > width for line in lines):
         lines = [part for line in lines for part in _narrow(line, width)]
     result = "\n".join(lines) + "\n"
     for sign, plain in _ASCII.items() if ascii else ():
@@ -34,23 +35,18 @@ def text(
     return result
 
 
-def _seen(line: str) -> int:
-    """How many columns of a terminal a line takes: colours take none."""
-    return len(re.sub("\x1b\\[[0-9]*m", "", line))
-
-
 def _narrow(line: str, width: int) -> list[str]:
     """Break a line where it has columns, else between words, and go on below it, further in."""
-    if _seen(line) <= width:
+    if columns(line) <= width:
         return [line]
     start = " " * (len(line) - len(line.lstrip()))
     further = start + "    "
     lines = [start]
     for cell in re.split(" {2,}", line.strip()):
-        words = [cell] if _seen(further + cell) <= width else cell.split(" ")
+        words = [cell] if columns(further + cell) <= width else cell.split(" ")
         for i, word in enumerate(words):
             gap = "" if not lines[-1].strip() else " " if i else "  "
-            if gap and _seen(lines[-1] + gap + word) > width:
+            if gap and columns(lines[-1] + gap + word) > width:
                 lines.append(further)
                 gap = ""
             lines[-1] += gap + word
@@ -207,6 +203,6 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Align cells in columns; the last of a row may hold colours, which have no width on a screen."""
     if not rows:
         return []
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    aligned = [[cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)] for row in rows]
+    widths = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    aligned = [[padded(cell, width) for cell, width in zip(row[:-1], widths, strict=True)] for row in rows]
     return ["  ".join([*cells, row[-1]]) for cells, row in zip(aligned, rows, strict=True)]

@@ -5,6 +5,11 @@ const LEVEL = Object.fromEntries([...LETTERS].map((letter, n) => [letter, n]));
 const FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace";
 const SIZE = { small: 10.5 }, PLAIN = 12.5;
 
+// How many characters' room a text takes: a wide letter or picture that of two, a mark above another none.
+const MARK = /[\p{M}\p{Cf}]/u;
+const BROAD = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+const columns = (text) => (/^[ -~]*$/.test(text) ? text.length : [...text].reduce((n, c) => n + (MARK.test(c) ? 0 : BROAD.test(c) ? 2 : 1), 0));
+
 let wording = {}; // of the page, in its language
 const said = (key) => wording[key];
 
@@ -35,13 +40,13 @@ function pieces(thing) {
   };
   if (thing.group && thing.open) {
     text(MARGIN, 19, `\u2212 ${thing.t}`, "title", "title");
-    if (thing.o) text(MARGIN + (thing.t.length + 3) * WIDE, 19, thing.o, "note", "note");
+    if (thing.o) text(MARGIN + (columns(thing.t) + 3) * WIDE, 19, thing.o, "note", "note");
     return found;
   }
   const sign = thing.group ? "+ " : "";
   text(MARGIN, 17, sign + thing.t, "title", "title");
   const rest = [thing.n, thing.o].filter(Boolean).join(" ");
-  if (rest) text(MARGIN + (sign.length + thing.t.length + 1) * WIDE, 17, rest, "note", "note");
+  if (rest) text(MARGIN + (sign.length + columns(thing.t) + 1) * WIDE, 17, rest, "note", "note");
   if (thing.l) {
     if (thing.narrow) text(MARGIN, ROW + 16.5, thing.l, "small soft", "label");
     else text(thing.w - MARGIN, 16.5, thing.l, "small soft", "label", "end");
@@ -58,7 +63,7 @@ function scalar(thing, found, text) {
   const value = valueOf(thing), grad = gradOf(thing), top = headEnd(thing);
   if (value && thing.narrow) text(MARGIN, ROW + 17, value, "value", "value", undefined, squeezed(value, thing.w - 20));
   else if (value) {
-    const title = fullTitle(thing).length + (thing.group ? 2 : 0);
+    const title = columns(fullTitle(thing)) + (thing.group ? 2 : 0);
     text(thing.w - MARGIN, 17, value, "value", "value", "end", squeezed(value, thing.w - 32 - title * WIDE));
     const x = tenth(thing.w - 1.5 * MARGIN - Math.max(value.length, (thing.v || "").trim().length) * WIDE);
     found.push({ kind: "rule", d: `M${x} 0v${ROW}` });

@@ -268,7 +268,7 @@ class Stage {
       const named = (group) => expand.some((path) => leads(fullName(group), path));
       const wanted = this.tree.groups().filter((group) => group.depth <= (depth ?? 1) || named(group));
       for (const group of wanted) for (const above of this.tree.way(group)) above.open = true;
-    } else this.tree.openReadable(() => this.scaleToFit() >= EASY || this.tree.width * EASY < this.width * 0.7);
+    } else this.tree.openReadable(() => this.scaleToFit() >= EASY || (this.width < NARROW && this.tree.width * EASY < this.width * 0.7));
     this.layout();
     this.fit();
   }

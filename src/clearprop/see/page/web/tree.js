@@ -124,7 +124,7 @@ class Tree {
   }
 
   // What flows into a group that is shown alone: a small box before each of its inputs.
-  stubWidth(home) { return Math.max(4, ...home.ins.map((u) => fullName(this.things[u]).length)) * 7.53 + 20 + PAD; }
+  stubWidth(home) { return Math.max(4, ...home.ins.map((u) => columns(fullName(this.things[u])))) * 7.53 + 20 + PAD; }
 
   addStubs(home, wide) {
     const plan = this.plans[home.plan];
@@ -184,7 +184,7 @@ class Tree {
     if (!from.group) return [from.number];
     if (to.group) return from.outs.filter((u) => to.ins.includes(u));
     for (let i = 0; i < to.i.length; i += 2) if (to.i[i + 1] === index && from.outs.includes(to.i[i])) return [to.i[i]];
-    return from.outs;
+    return from.outs.filter((u) => to.i.some((v, i) => i % 2 === 0 && v === u)); // one for all that comes from there
   }
 
   leaves(group, from, a, plan, u, way) {

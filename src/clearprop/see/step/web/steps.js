@@ -445,6 +445,12 @@ function setStage(name) {
   });
 }
 
+// In which height a drawing can be read that nothing folds; most of the window at most.
+function tallEnough({ tree, width }) {
+  if (tree.groups().length > 1) return 0;
+  return Math.min(0.7 * innerHeight, tree.height * Math.min(EASY, (width - 28) / tree.width) + 32);
+}
+
 // Gives each visible lane its frame, and the first time its view.
 function arrange() {
   crumbs(stages[shown], element("way"));
@@ -453,6 +459,8 @@ function arrange() {
     stages[name].resize();
     if (!stages[name].sight) stages[name].begin(null, []);
   }
+  const roomy = visible().length === 1 && innerWidth > 760;
+  document.querySelector(".lanes").style.minHeight = roomy ? `${tallEnough(stages[shown])}px` : "";
   const { tree } = stages[shown], wide = visible().length > 1 && tree.width > 2.2 * tree.height;
   document.querySelector(".lanes").classList.toggle("stacked", wide); // wide drawings stand one below the other
   for (const name of visible()) {
