@@ -180,6 +180,14 @@ def test_ctc_compiled(row, executor):
     agree(row, np.float64, executor)
 
 
+@pytest.mark.parametrize("labels", [np.zeros(0, int), np.zeros((1, 0), int)], ids=["joined", "rows"])
+def test_ctc_of_no_labels_at_all(labels):
+    x = rng.normal(size=(4, 1, 3))
+    row = Row("ctc of nothing", ours, "nn.functional.ctc_of_logits", (x, labels, np.array([4]), np.array([0])), second=False)  # fmt: skip
+    for executor in ("", "numpy"):
+        agree(row, executor=executor)
+
+
 def test_ctc_long_targets_and_its_plain_derivative():
     """60 labels in 200 steps; the derivative by differences, of log-probabilities that do not add up to 1."""
     x = np.random.default_rng(0).normal(size=(200, 1, 6)) - 1

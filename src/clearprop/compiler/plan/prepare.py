@@ -15,6 +15,9 @@ class Add:
     def __init__(self, values: list[Value]) -> None:
         self.values = values
         self.users: dict[Value, int] = {}  # how many values of the program use each that is there
+        self.factors: dict[
+            Value, int
+        ] = {}  # and how many contractions multiply others with it, from the right
         self._copies: dict[Any, Value] = {}
 
     def __call__(self, v: Value) -> Value:
@@ -54,7 +57,9 @@ def prepared(program: Program, form: Callable[[Value, Add], Value]) -> Program:
         elif clone.computed:
             clone = form(clone, share)
         new[v] = add(clone)
-        share.users[clone] = sum(user in needed for user in users[v])
+        using = [user for user in users[v] if user in needed]
+        share.users[clone] = len(using)
+        share.factors[clone] = sum(u.core.family == "contract" and u.inputs[1] is v for u in using)
     changed = {state.key for state, v in program.assignments if v.kind != "state" or v.data.key != state.key}
     for v in program.outputs:
         base = layout(new[v]).base

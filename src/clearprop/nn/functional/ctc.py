@@ -68,14 +68,16 @@ def _lengths(given: Any) -> Any:
 def _padded(targets: Any, lengths: Any, x: Any, blank: int) -> Any:
     """Return the labels as (n, longest), from rows or from one vector of all."""
     n, classes = x.shape[1:]
-    if len(targets.shape) == 1 and not (n == 1 and targets.size == 0):
+    if len(targets.shape) == 1:
         longest = targets.size if recording() else int(np.max(constant(lengths), initial=0))
         starts = np.cumsum(lengths) - lengths
-        places = np.minimum(starts[:, None] + np.arange(max(longest, 1)), max(targets.size - 1, 0))
-        targets = targets[places] if targets.size else np.full((n, 1), int(blank == 0))
+        places = np.minimum(starts[:, None] + np.arange(longest), max(targets.size - 1, 0))
+        targets = targets[places] if targets.size else np.zeros((n, 0), targets.dtype)
     if len(targets.shape) != 2 or targets.shape[0] != n or targets.dtype.kind not in "iu":
         wanted = f"wants integer labels ({n}, longest), or one vector of all"
         raise ValueError(lesson("ctc_loss(targets)", wanted, describe(targets)))
+    if targets.shape[1] == 0:
+        return np.full((n, 1), blank)  # nothing to be said, but the recursion wants a place for it
     used = np.arange(targets.shape[1]) < lengths[:, None]
     known = constant(targets)[constant(used)]
     if not 0 <= blank < classes or np.any((known < 0) | (known >= classes) | (known == blank)):

@@ -1,5 +1,7 @@
 """Products whose factors are copied once for all parts."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,36 @@ def test_smaller_registers_have_tiles_of_their_own(size, monkeypatch):
 
     for actual, expected in zip(step(x, w, g, h), chain(x, w, g, h), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("across", [True, False])
+@pytest.mark.parametrize("batch", [32, 41, 128])
+def test_the_turns_of_a_loop_share_the_panels_of_its_weight_and_wait_for_nobody(batch, across):
+    x, w = _matrices("float32", (batch, 256), (256, 256))
+    w /= 16
+
+    def repeated(x, w, turns):
+        for _ in range(turns):
+            x = np.tanh(x @ (w.T if across else w))
+        return x
+
+    stages = set()
+    for turns in (4, 9):
+        step = clearprop.compile(lambda x, w, turns=turns: repeated(x, w, turns), executor="llvm")
+        for _ in range(2):
+            np.testing.assert_allclose(step(x, w), repeated(x, w, turns), rtol=1e-4, atol=1e-5)
+        assert step.explain().count("panels over") == 1
+        stages.add(re.search(r"parts of (\d+) stages", step.explain())[1])
+    assert stages == {"2"}  # the panels, then all turns
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("m", "k", "n"), [(256, 700, 260), (128, 300, 512), (200, 1030, 256)])
+def test_parts_that_are_columns_do_not_each_copy_the_left_factor(m, k, n, dtype):
+    """A gradient whose columns lie 1 kB apart: with copies such a product took three times as long."""
+    g, x = _matrices(dtype, (k, m), (k, n))
+    step = clearprop.compile(lambda g, x: g.T @ x, executor="llvm")
+
+    for _ in range(2):
+        np.testing.assert_allclose(step(g, x), g.T @ x, rtol=0, atol=np.finfo(dtype).eps * 40 * np.sqrt(k))
+    assert "%near.left" not in step.llvm_ir()

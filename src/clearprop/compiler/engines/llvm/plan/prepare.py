@@ -109,9 +109,9 @@ def _product(v: Value, add: Add) -> Value:
         # updated itself. A transposed matrix that is used more than once is turned over once.
         own = m >= MANY or (m >= SOME and ProductWriter(v).by_columns) or add.users[y] == 1
         if transposed and own and len(y.shape) == 2:
-            return panelled(v, add)  # turned over a panel at a time, or not at all
+            return panelled(v, add, add.factors[y])  # turned over a panel at a time, or not at all
         v.inputs = (x, add(copied(y, TURNED if transposed and len(y.shape) == 2 else None)))
-    return panelled(v, add)
+    return panelled(v, add, add.factors[y])
 
 
 def _loop(v: Value, add: Add, carried: int, first: int) -> Value:

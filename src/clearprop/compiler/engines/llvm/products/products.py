@@ -34,6 +34,7 @@ LARGE = 1 << 20  # bytes of a product from which on it has so many parts that pa
 FIRST_CACHE = 1 << 15  # bytes: what is larger does not stay there from call to call
 SMALL = 1 << 16  # entries of a product up to which its long sums are added up as float64
 LONG = 1 << 12  # and the inner axis from which on they are
+OFTEN = 4  # products with the same right factor, from which on they share its panels
 FAR = 1024  # bytes between rows: further apart, they meet in few places of a cache
 
 
@@ -75,6 +76,7 @@ class ProductWriter:
             self._swap()
         # Where copying the right factor weighs, each core does so for columns of its own.
         costly = self.right[1] != 1 or (self.m >= MANY and self.k >= DEEP and self.right_far)
+        costly = costly and not self.panelled
         few = self.m <= FEW and self.n >= 4 * self.width
         if self.m < SOME:
             copying = self.k * self.n / 4 if costly else 0.0  # nanoseconds
@@ -165,8 +167,11 @@ class ProductWriter:
         return self.right[0] * self.size >= FAR
 
     def packs_left(self, rows: int) -> bool:
-        """Whether the left factor is copied into panels: where its columns lie far apart."""
-        far = self.left[1] * self.size >= FAR
+        """Whether the left factor is copied into panels: where its columns lie far apart.
+
+        Parts that are columns would each copy all of it, which costs more than it gives.
+        """
+        far = self.left[1] * self.size >= FAR and not self.by_columns
         return far and self.n >= 128 and rows >= self.tile_rows and self.k >= 16 and self.tile_rows in (8, 6)
 
     def packs_right(self, rows: int) -> bool:
@@ -239,19 +244,22 @@ class ProductWriter:
             tiles.write_turned() if self.turned else tiles.write()
 
 
-def panelled(v: ir.Value, add: Callable[[ir.Value], ir.Value]) -> ir.Value:
+def panelled(v: ir.Value, add: Callable[[ir.Value], ir.Value], uses: int = 1) -> ir.Value:
     """Return a product whose parts share panels of the factor that each of them needs whole.
 
-    The panels follow the two factors among its inputs. Of one that is `TURNED` they are those of x.
+    The panels follow the two factors among its inputs. Of one that is `TURNED` they are those of x. Where
+    the right factor has many `uses`, as the weight of a loop has, its panels are made once
+    for all: then each product goes by rows, so that a chain over the rows of a batch runs through all turns.
     """
     product = ProductWriter(v)
     if product.batch or product.form != "tiles":
         return v
     large = product.m * product.n * product.size >= LARGE and product.m >= 2 * MANY
-    if product.better_turned:
+    often = uses >= OFTEN and product.m >= 2 * product.tile_rows
+    if product.better_turned and not often:
         v.form = TURNED
         copy = panels(v.operands[0], 0, ProductWriter(v).width)
-    elif large and not product.by_columns and product.packs_right(product.m):
+    elif product.packs_right(product.m) and (often or (large and not product.by_columns)):
         copy = panels(v.operands[1], 1, product.width)
     else:
         return v
