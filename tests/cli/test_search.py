@@ -1,7 +1,11 @@
 """A search for settings: what is tried is told, the best is kept, and the test's rows choose nothing."""
 
 import json
+import os
 import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +165,18 @@ def test_what_cannot_be_searched_is_refused(table, tmp_path, capsys, options, me
     assert status == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a process can wait for")
+@pytest.mark.parametrize("more", [["--search", "50"], ["--stream", "--search", "50"]])
+def test_sigterm_leaves_nothing_behind(table, tmp_path, more):
+    command = [sys.executable, "-m", "clearprop", "train", table, "--target", "y", *more, "--epochs", "5000"]
+    options = ["--patience", "0", "--output", str(tmp_path / "o"), "--compile", "no", "--plain"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("search:"):
+                process.send_signal(signal.SIGTERM)
+                break
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from clearprop import __version__
 from clearprop.cli.helping import HelpfulParser, Paragraphs
+from clearprop.ending import tidy_end
 from clearprop.errors import InputError, lesson
 
 # Each module has `arguments(parser)` and `run(args) -> int`; a table of purposes and examples, so that
@@ -41,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     called = " ".join(["clearprop", *argv[:1]])
     try:
-        status = _run(argv)
+        with tidy_end():
+            status = _run(argv)
         sys.stdout.flush()  # here: a full disk is told like all else
         return status
     except InputError as error:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from clearprop.ending import end as end_at_once
+
 
 class Interrupt:
     """Whether somebody has asked to stop."""
@@ -42,7 +44,7 @@ def gentle_interrupt(terminate: bool = True) -> Iterator[Interrupt]:
 
     # Each by itself: what a shell runs in the background has Ctrl-C ignored, and SIGTERM not.
     ours: dict[signal.Signals, Any] = {signal.SIGINT: ask} if callable(before) else {}
-    if terminate and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    if terminate and signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, end_at_once):
         ours[signal.SIGTERM] = end
     handlers = {number: signal.signal(number, handler) for number, handler in ours.items()}
     try:
