@@ -16,6 +16,9 @@ class Thread:
         self.barrier.wait()
         return found
 
+    def sum(self, x):
+        return sum(self.collect(x))
+
 
 def several(size, work):
     """Return what `work(world)` gives in each of so many threads; what one raises is raised."""

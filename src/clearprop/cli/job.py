@@ -231,7 +231,7 @@ class Job:
                 batch_size=args.batch_size,
                 optimizer=optimizer,
                 callbacks=callbacks,
-                metrics=[self.metric()],
+                metrics=self.followed(),
                 patience=args.patience or None,
                 checkpoint=args.checkpoint,
                 resume=args.resume,
@@ -246,8 +246,12 @@ class Job:
         """Return what validates, as `fit` takes it, or None."""
         return self.weighed(self.validation) if len(self.validation) else None
 
-    def metric(self) -> Any:
+    def followed(self) -> list[Any]:
         """Return what is followed besides the loss."""
+        return [self.metric()]
+
+    def metric(self) -> Any:
+        """Return what is followed besides the loss, of rows held out or learned from."""
         from clearprop.train.objectives import followed
 
         return followed(self.model.target, self.args.sample_weight is not None)

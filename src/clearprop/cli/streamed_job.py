@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from clearprop.cli.job import (
     DATA_SETS,
     Job,
@@ -23,6 +25,8 @@ from clearprop.cli.job import (
 from clearprop.cli.settling import StreamedWeights, none_counts, weights_of_rows
 from clearprop.cli.spelling import reading_options
 from clearprop.data.blocks import BlockFile
+from clearprop.data.divided import DividedRows
+from clearprop.data.reading.shares import Alone, agreed
 from clearprop.data.reading.sources import is_read_once
 from clearprop.data.streaming import TableStream, stream_table
 from clearprop.data.twins import Twins
@@ -46,6 +50,7 @@ class StreamedJob(Job):
 
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
         self.args = args
+        self.world: Any = args.world or Alone()
         if args.data in DATA_SETS or is_read_once(args.data) or args.target is None:
             wanted = "wants a file, which is read more than once, and its target"
             hint = "--target COLUMN" if args.target is None else "writing it into a file first"
@@ -70,8 +75,11 @@ class StreamedJob(Job):
             robust=not args.plain,
             group=args.group,
             time=args.time,
+            world=args.world,
             **reading_options(args),
         )
+        if self.weights is not None:
+            self.weights.largest = max(self.world.collect(self.weights.largest))
         self._take(self.stream)
         if self.reading.task == "classification":
             self._find_rarer(self.stream.target)
@@ -99,6 +107,12 @@ class StreamedJob(Job):
             f"read in pieces: {drawn}; the rows to learn from take {size / 1e6:,.1f} MB on the disk, "
             "beside the output, until the training ends"
         )
+        if self.world.size > 1:
+            read = ", ".join(f"{rows:,}" for rows in self.stream.blocks.read)
+            self.reading.remarks.append(
+                f"each of {self.world.size} processes reads a part of the rows, {read}, "
+                "and learns from as many as the others; it mixes its own"
+            )
         report.data(self.table, self.reading, self.model, self.parts, rows=sum(self.stream.rows))
 
     def _bytes(self, stream: TableStream) -> int:
@@ -109,7 +123,14 @@ class StreamedJob(Job):
 
     def data(self) -> Any:
         """Return batches from the file of encoded rows."""
-        return self.rows.batches(self.args.batch_size, seed=self.args.seed)
+        size = self.args.batch_size
+        if isinstance(self.rows, DividedRows) and self.rows.batch_size != size:  # as `--search` tries it
+            self.rows = DividedRows.balanced(self.rows.file, self.world, size)
+        return self.rows.batches(size, seed=self.args.seed)
+
+    def followed(self) -> list[Any]:
+        """Return what is followed besides the loss: nothing where no process has rows to measure on."""
+        return [] if self.world.size > 1 and not len(self.validation) else super().followed()
 
     def begin(self, hidden: list[int], parts: Any) -> None:
         """Make the network anew: for a fold, or for the rows as they were divided when they were read."""
@@ -140,11 +161,16 @@ class StreamedJob(Job):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".rows-", dir=folder) as place:
             path = Path(place, "rows")
-            make_room(path, self._bytes(self.stream))
+            agreed(self.world, lambda: make_room(path, self._bytes(self.stream) // self.world.size))
             twins = [Twins(self._read(), part) for part in (self.validation, self.test)]
             give = None if self.weights is None else self.weights.give
-            self.rows = self.stream.cache(path, [twin.see for twin in twins], give)
-            if give is not None and not any(batch[1][1].any() for batch in self.data().in_order()):
+            rows = self.rows = self.stream.cache(path, [twin.see for twin in twins], give)
+            for twin in twins:
+                twin.met = np.any(self.world.collect(twin.met), axis=0)
+            if self.world.size > 1:
+                self.rows = DividedRows.balanced(rows, self.world, self.args.batch_size)
+            counts = give is None or any(batch[1][1].any() for batch in self.data().in_order())
+            if not any(self.world.collect(counts)):
                 raise none_counts(self.args.sample_weight, len(self.rows))
             for remark in self._known_said([twin.count for twin in twins]):
                 self.reading.remarks.append(remark)
@@ -155,7 +181,9 @@ class StreamedJob(Job):
     def train(self, report: TrainingReport) -> History:
         """Learn from the file of encoded rows."""
         history = super().train(report)
-        report.say(f"memory at its peak: {_peak():,.0f} MB\n")
+        peaks = [f"{peak:,.0f}" for peak in self.world.collect(_peak())]
+        where = f" in {len(peaks)} processes" if len(peaks) > 1 else ""
+        report.say(f"memory at its peak: {', '.join(peaks)} MB{where}\n")
         return history
 
     def facts(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from clearprop.cli.outputs import apart, force, outside, read_below
 from clearprop.cli.picture_options import is_pictorial, picture_options
 from clearprop.cli.processes import several
 from clearprop.cli.spelling import spelling
+from clearprop.data.reading.shares import files_of, is_many
 from clearprop.errors import InputError, lesson
 from clearprop.parallel.launcher import launched
 
@@ -234,7 +235,7 @@ def _learned(job: Any, asked: argparse.Namespace, hidden: list[int], report: Any
 def _job(args: argparse.Namespace, hidden: list[int]) -> Any:
     """Return the pictures or the table, and the network."""
     if not is_pictorial(args):
-        if not args.stream and not too_large(args.data):
+        if not args.stream and not too_large(args.data) and not is_many(args.data):
             return Job(args, hidden)
         from clearprop.cli.streamed_job import StreamedJob
 
@@ -276,7 +277,9 @@ def _outputs(args: argparse.Namespace) -> Path:
     from clearprop.data.pictures import has_classes
     from clearprop.train.checkpoint import Generations
 
-    name = "table" if args.data == "-" else Path(args.data).name.partition(".")[0] or "table"
+    many = args.data != "-" and is_many(args.data)
+    named = Path(args.data).absolute().parent if many and not Path(args.data).is_dir() else Path(args.data)
+    name = "table" if args.data == "-" else named.name.partition(".")[0] or "table"
     output = Path(args.output or Path("out", name))
     outputs: dict[str, Any] = {name: output / name for name in _files()}
     if args.checkpoint is not None:
@@ -286,6 +289,9 @@ def _outputs(args: argparse.Namespace) -> Path:
         }
     given = None if args.data in (*DATA_SETS, "-") else args.data
     read: dict[str, Any] = {"the data": given, "--model": own_file(args.model)}
+    if many:
+        del read["the data"]
+        read |= {f"the data, {file}": file for file in files_of(args.data)}
     if given is not None and is_pictorial(args):
         read |= read_below(given, outputs)
         if has_classes(given):

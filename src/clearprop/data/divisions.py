@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from clearprop.data.columns import categories
 from clearprop.data.inspection import Reading
+from clearprop.data.reading.shares import everywhere
 from clearprop.data.readings import moments_of, numbers_only
 from clearprop.data.split import group_cuts, group_folds
 from clearprop.data.tables import Table
@@ -154,7 +155,13 @@ def _place(name: str | None) -> int:
 
 
 def latest(
-    blocks: Iterable[Table], reading: Reading, name: str, validation: float, test: float, most: int
+    blocks: Iterable[Table],
+    reading: Reading,
+    name: str,
+    validation: float,
+    test: float,
+    most: int,
+    world: Any,
 ) -> ByTime:
     """Return a division that tests on the latest rows of all pieces, and validates on those before them.
 
@@ -162,15 +169,10 @@ def latest(
     Rows of one moment stay on one side, the later one. Raises InputError where a moment is missing, or none
     is left to learn from.
     """
-    top: Array = np.zeros(0)
-    first, rows = np.inf, 0
-    for block in blocks:
-        when = moments_by(block, reading, name)
-        if len(when):
-            rows, first = rows + len(when), min(first, when.min())
-            top = np.append(top, when) if len(top) else when
-            top = np.partition(top, -2 * most)[-2 * most :] if len(top) > 2 * most else top
-    top.sort()
+    found = everywhere(world, lambda: _latest(blocks, reading, name, 2 * most))
+    top = np.concatenate([some for some, _, _ in found if len(some)] or [np.zeros(0)])
+    first, rows = min(first for _, first, _ in found), sum(rows for _, _, rows in found)
+    top = np.sort(top)[-2 * most :]
     tested, validated = (min(round(share * rows), most) for share in (test, validation))
     last = top[len(top) - tested] if tested else np.inf
     before = top[len(top) - tested - validated] if validated else last
@@ -178,6 +180,19 @@ def latest(
         wanted = f"wants rows before those that are held out, by {name!r}"
         raise InputError(lesson("--time", wanted, f"{rows:,} rows from {first} to {top[-1]}"))
     return ByTime(name, reading, before, last)
+
+
+def _latest(blocks: Iterable[Table], reading: Reading, name: str, most: int) -> tuple[Array, Any, int]:
+    """Return the latest moments of some rows, `most` at most, the first one, and how many rows there are."""
+    top: Array = np.zeros(0)
+    first, rows = np.inf, 0
+    for block in blocks:
+        when = moments_by(block, reading, name)
+        if len(when):
+            rows, first = rows + len(when), min(first, when.min())
+            top = np.append(top, when) if len(top) else when
+            top = np.partition(top, -most)[-most:] if len(top) > most else top
+    return top, first, rows
 
 
 def moments_by(table: Table, reading: Reading, name: str) -> Array:

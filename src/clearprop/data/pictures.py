@@ -73,14 +73,15 @@ class Pictures:
 
 
 def are_pictures(path: str) -> bool:
-    """Return whether a path is a folder, or a file of pictures in a form that is known.
+    """Return whether a path is a folder, if not of tables, or a file of pictures in a form that is known.
 
     >>> are_pictures("table.csv")
     False
     """
     from clearprop.data.picture_sets import is_packed
+    from clearprop.data.reading.shares import is_many
 
-    return path != "-" and (Path(path).is_dir() or is_packed(path))
+    return path != "-" and ((Path(path).is_dir() and not is_many(path)) or is_packed(path))
 
 
 def has_classes(path: str) -> bool:

@@ -18,6 +18,7 @@ from clearprop.data.divisions import ByLine, Division, FoldByLine, Groups, chanc
 from clearprop.data.goals import MEASURED_BY_HALF, Classes, Target, learn_target
 from clearprop.data.inspection import Reading, inspect, left_out, missing_words, with_target
 from clearprop.data.reading.blocks import expected_rows, read_blocks
+from clearprop.data.reading.shares import Alone, Share, agreed, is_many
 from clearprop.data.reading.sources import is_read_once
 from clearprop.data.sums import Sums
 from clearprop.data.tables import Table, stacked
@@ -66,6 +67,18 @@ class Drawn:
         """Return the rows that were drawn."""
         return stacked(self.pieces)
 
+    def joined(self, world: Any) -> None:
+        """Take what all processes have drawn: the rows that one process would have drawn from all pieces."""
+        whole = self.table()
+        own = chance(whole.lines)
+        halves = [2.0**-k for k in range(65)]
+        counts = [int((own < half).sum()) if half <= self.share else 4 * self.most + 1 for half in halves]
+        few = np.sum(world.collect(counts), axis=0) <= 2 * self.most
+        self.share = halves[int(np.argmax(few))]
+        tables = world.collect(whole.rows(np.flatnonzero(own < self.share)))
+        self.pieces = [table for table in tables if len(table)] or tables[:1]
+        self.seen = sum(world.collect(self.seen))
+
     def said(self, purpose: str) -> list[str]:
         """Return what is to be said where not all rows were kept."""
         kept = sum(map(len, self.pieces))
@@ -102,6 +115,23 @@ class Statistics:
                 counts.update(_counted(block, name))
         self.sample.add(block)
 
+    def joined(self, world: Any) -> None:
+        """Take what all processes have seen, in the order of their ranks."""
+        self.sample.joined(world)
+        others = world.collect(replace(self, sample=Drawn(0)))
+        for name in ("rows", "seen", "missing"):
+            setattr(self, name, sum(getattr(other, name) for other in others))
+        self.sums, self.counts, self.kinds, self.labels, self.gaps = {}, {}, {}, Counter(), {}
+        for other in others:
+            self.labels.update(other.labels)
+            self.gaps |= other.gaps
+            for name, kinds in other.kinds.items():
+                self.kinds.setdefault(name, set()).update(kinds)
+            for name, sums in other.sums.items():
+                self.sums.setdefault(name, Sums()).join(sums)
+            for name, counts in other.counts.items():
+                self.counts.setdefault(name, Counter()).update(counts)
+
     def different(self) -> list[str]:
         """Return the different cells of the target, of numbers the first of many."""
         return [label for label in self.labels if label is not None]
@@ -113,15 +143,40 @@ def _counted(block: Table, name: str) -> dict[str | None, int]:
 
 
 class Pieces:
-    """A table to be gone through piece by piece, as often as it takes, some columns as they are written."""
+    """A table to be gone through piece by piece, as often as it takes, some columns as they are written.
 
-    def __init__(self, path: Any, rows: int, as_written: set[str], spelling: Mapping[str, Any]) -> None:
-        self.path, self.rows, self.as_written, self.spelling = path, rows, as_written, spelling
+    With `world` these are the pieces of this process's share of it.
+    """
+
+    expected: int
+    """About how many rows it has."""
+    read: list[int]
+    """How many rows each process has read."""
+
+    def __init__(
+        self, path: Any, rows: int, as_written: set[str], spelling: Mapping[str, Any], world: Any = None
+    ) -> None:
+        self.rows, self.as_written, self.spelling = rows, as_written, spelling
+        self.world: Any = world or Alone()
+        self.path = path
+        self.share: Share | None = None
+        self.read = []
+        if world is not None or isinstance(path, (list, tuple)) or is_many(path):
+            self.share = Share.of(path, self.world, spelling.get("encoding"))
+        self.expected = expected_rows(path) if self.share is None else self.share.expected
 
     def __call__(self) -> Iterator[Table]:
-        """Give the pieces."""
-        for block in read_blocks(self.path, self.rows, **self.spelling):
-            block.verbatim(self.as_written & set(block.cells))
+        """Give the pieces; one without a row where there is none for this process."""
+        blocks = (
+            read_blocks(self.path, self.rows, **self.spelling)
+            if self.share is None
+            else self.share.blocks(self.rows, **self.spelling)
+        )
+        self.names: set[str] = set()
+        for block in blocks:
+            self.names = self.names or set(block.cells)
+            _check_names(block.path, set(block.cells), self.names)
+            block.verbatim(self.as_written & self.names)
             yield block
 
     def known(self, target: str) -> Iterator[Table]:
@@ -129,6 +184,14 @@ class Pieces:
         for block in self():
             block.found(target, "the target")
             yield _where(block, ~block.absent(target))
+
+
+def _check_names(path: str, names: set[str], wanted: set[str]) -> None:
+    """Raise InputError where a file of a table has not the columns of those before it."""
+    odd = sorted(names ^ wanted)
+    if odd:
+        got = f"one of them {'lacks' if odd[0] in wanted else 'has'} {odd[0]!r}, others do not"
+        raise InputError(lesson(f"reading {path}", "wants the same columns in all files", got))
 
 
 @dataclass(frozen=True)
@@ -180,17 +243,22 @@ class TableStream:
         kinds: list[Any] = [((width,), np.float32), ((), np.int64) if classes else ((1,), np.float32)]
         kinds += [] if weights is None else [((), np.float32)]
         counts = np.zeros(classes, np.int64)
-        with BlockFile.writing(path, *kinds) as file:
-            for known in self.blocks.known(self.target.name):
-                part = known.rows(np.flatnonzero(self.division.parts(known) == 0))
-                if len(part):
-                    for look in watch:
-                        look(part)
-                    targets = self.target.encode(part)
-                    counts += np.bincount(targets, minlength=classes) if classes else 0
-                    weighed = [] if weights is None else [weights(part)]
-                    file.add(encode(part, self.columns), targets, *weighed)
-        self.counts = counts if classes else None
+
+        def write() -> None:
+            nonlocal counts
+            with BlockFile.writing(path, *kinds) as file:
+                for known in self.blocks.known(self.target.name):
+                    part = known.rows(np.flatnonzero(self.division.parts(known) == 0))
+                    if len(part):
+                        for look in watch:
+                            look(part)
+                        targets = self.target.encode(part)
+                        counts += np.bincount(targets, minlength=classes) if classes else 0
+                        weighed = [] if weights is None else [weights(part)]
+                        file.add(encode(part, self.columns), targets, *weighed)
+
+        agreed(self.blocks.world, write)
+        self.counts = self.blocks.world.sum(counts) if classes else None
         return BlockFile(path, *kinds)
 
     def folds(self, count: int, validation: float, seed: int) -> Iterator[TableStream]:
@@ -231,6 +299,7 @@ def stream_table(
     time: str | None = None,
     block_rows: int = 1 << 16,
     watch: Callable[[Table], Any] | None = None,
+    world: Any = None,
     **spelling: Any,
 ) -> TableStream:
     """Go through a table once, piece by piece, and find how to learn from it; return a TableStream.
@@ -244,13 +313,17 @@ def stream_table(
     `watch` is given each piece. `spelling` is what `read_blocks` takes, the rest as `clearprop train` has it.
     Raises InputError as these do.
 
+    `path` may be a folder of files, a pattern (`parts/*.parquet`) or a list: they are read as one table, in
+    the order of their names. With `world=clearprop.parallel.world()` each process reads its own row groups or
+    stretch of text, and all find the same, to the bit, as one process does that reads everything.
+
     >>> rows = "".join(f"{i % 7},{'ab'[i % 2]}\\n" for i in range(60))
     >>> stream = stream_table(("x,kind\\n" + rows).encode(), "kind")
     >>> stream.target.values, sum(stream.rows)
     (('a', 'b'), 60)
     """
     refuse_texts("stream_table", robust=robust, many_classes=many_classes)
-    if is_read_once(path):
+    if not isinstance(path, (list, tuple)) and is_read_once(path):
         wanted, got = "wants a file, which is read more than once", f"{path!s:.60} can be read once"
         raise InputError(lesson("stream_table(path)", wanted, got, hint="read_table, or a file of it"))
     if group is not None and time is not None:
@@ -258,11 +331,14 @@ def stream_table(
         raise InputError(lesson("stream_table(group=, time=)", wanted, "both", hint="one of the two"))
     asked = dict(columns or {})
     as_written = {name for name, kind in asked.items() if kind in ("category", "text")}
-    pieces = Pieces(path, block_rows, as_written | ({group} if group is not None else set()), spelling)
-    expected = expected_rows(path)
-    division: Division = ByLine(min(validation, HELD_OUT / expected), min(test, HELD_OUT / expected), seed)
-    groups = None if group is None else Groups(group, pieces.known(target))
-    if groups is not None:
+    as_written |= {group} if group is not None else set()
+    pieces = Pieces(path, block_rows, as_written, spelling, world)
+    most = HELD_OUT / pieces.expected
+    division: Division = ByLine(min(validation, most), min(test, most), seed)
+    groups: Groups | None = None
+    if group is not None:
+        groups = agreed(pieces.world, lambda: Groups(group, pieces.known(target)))
+        groups.counts = pieces.world.sum(groups.counts)
         division = groups.divided(validation, test, HELD_OUT, seed)
     settled: Reading | None = None
 
@@ -278,7 +354,7 @@ def stream_table(
 
     if time is not None:
         settled = _gathered(pieces, target, division, find).reading
-        division = latest(pieces.known(target), settled, time, validation, test, HELD_OUT)
+        division = latest(pieces.known(target), settled, time, validation, test, HELD_OUT, pieces.world)
     found = _gathered(pieces, target, division, find, watch)
     return _encoded(found, pieces, division, Manner(loss, levels, robust), groups)
 
@@ -301,15 +377,14 @@ def _gathered(
 ) -> _Gathered:
     """Go through a table, again where columns turn out to need their cells as they are written."""
     while True:
-        statistics, held = Statistics(target), (Drawn(HELD_OUT), Drawn(HELD_OUT))
-        for block in pieces():
-            known = _noted(block, statistics)
-            if watch is not None:
-                watch(known)
-            part = division.parts(known)
-            statistics.see(known.rows(np.flatnonzero(part == 0)))
-            for number, drawn in enumerate(held, start=1):
-                drawn.add(known.rows(np.flatnonzero(part == number)))
+        statistics, held = agreed(pieces.world, lambda: _seen(pieces, target, division, watch))
+        pieces.read = pieces.world.collect(statistics.seen)
+        for names in pieces.world.collect(pieces.names):
+            _check_names(str(pieces.path), names, pieces.names)
+        if pieces.world.size > 1:
+            statistics.joined(pieces.world)
+            for drawn in held:
+                drawn.joined(pieces.world)
         reading = find(statistics)
         again = _to_be_read_again(statistics, reading) - pieces.as_written
         if not again:
@@ -317,10 +392,32 @@ def _gathered(
         pieces.as_written |= again
 
 
+def _seen(
+    pieces: Pieces, target: str, division: Division, watch: Callable[[Table], Any] | None
+) -> tuple[Statistics, tuple[Drawn, Drawn]]:
+    """Return what the pieces of this process tell."""
+    statistics, held = Statistics(target), (Drawn(HELD_OUT), Drawn(HELD_OUT))
+    for block in pieces():
+        known = _noted(block, statistics)
+        if not len(block):  # of a process that has no rows: others know of what kind the cells are
+            for drawn in (statistics.sample, *held):
+                drawn.add(block)
+            continue
+        if watch is not None:
+            watch(known)
+        part = division.parts(known)
+        statistics.see(known.rows(np.flatnonzero(part == 0)))
+        for number, drawn in enumerate(held, start=1):
+            drawn.add(known.rows(np.flatnonzero(part == number)))
+    return statistics, held
+
+
 def _noted(block: Table, statistics: Statistics) -> Table:
     """Take note of a piece's targets; return the rows that have one."""
     target = statistics.target
     cells, known = block.found(target, "the target"), ~block.absent(target)
+    if not len(block):
+        return block
     statistics.seen += len(block)
     statistics.missing += int((~known).sum())
     statistics.gaps |= dict.fromkeys(missing_words(block, target))

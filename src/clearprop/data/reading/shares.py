@@ -26,6 +26,7 @@ from clearprop.data.tables import Table
 from clearprop.errors import InputError, lesson
 
 STEP = 1 << 20
+TABLES = {".csv", ".tsv", ".parquet", ".pq"}
 STATEFUL = ("utf-7", "utf-16", "utf-32", "iso2022", "hz", "cp037", "cp500")
 
 
@@ -38,6 +39,23 @@ class Alone:
         """Return what all have."""
         return [thing]
 
+    def sum(self, x: Any) -> Any:
+        """Return the sum over all."""
+        return x
+
+
+def agreed(world: Any, work: Callable[[], Any]) -> Any:
+    """Return what `work()` gives in this process; an InputError of one is raised in all."""
+    result, failed = None, None
+    try:
+        result = work()
+    except InputError as error:
+        failed = str(error)
+    failed = next((said for said in world.collect(failed) if said is not None), None)
+    if failed is not None:
+        raise InputError(failed)
+    return result
+
 
 def everywhere(world: Any, work: Callable[[], Any]) -> list[Any]:
     """Return what `work()` gives in all processes; an InputError of one is raised in all.
@@ -45,15 +63,7 @@ def everywhere(world: Any, work: Callable[[], Any]) -> list[Any]:
     >>> everywhere(Alone(), lambda: 3)
     [3]
     """
-    try:
-        found: Any = (None, work())
-    except InputError as error:
-        found = (str(error), None)
-    both = world.collect(found)
-    failed = next((error for error, _ in both if error is not None), None)
-    if failed is not None:
-        raise InputError(failed)
-    return [result for _, result in both]
+    return list(world.collect(agreed(world, work)))
 
 
 def files_of(path: Any) -> list[Any]:
@@ -76,6 +86,17 @@ def files_of(path: Any) -> list[Any]:
     if not found:
         raise InputError(lesson(f"reading {str(path)[:60]}", "wants files of a table", "there are none"))
     return found
+
+
+def is_many(path: Any) -> bool:
+    """Return whether a path stands for several files of one table: a pattern, or a folder of such files.
+
+    Their names end with .csv, .tsv, .parquet or .pq, or with that of a packing behind it.
+    """
+    if not isinstance(path, (str, Path)) or not os.path.isdir(path):
+        return isinstance(path, (str, Path)) and is_pattern(path)
+    names = [name for name in os.listdir(path) if name[:1] not in "._"]
+    return bool(names) and all(set(Path(name.lower()).suffixes[-2:]) & TABLES for name in names)
 
 
 def is_pattern(path: Any) -> bool:
