@@ -252,3 +252,48 @@ def test_too_many_inputs_are_refused_rather_than_written_into():
     with pytest.raises(TypeError, match=r"tanh\(\.\.\.\): takes 1 inputs: 2"):
         clearprop.tanh(x, y)
     assert y.tolist() == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "called", "way"),
+    [
+        (lambda t: np.full(3, t[0]), "np.full(n, t)", "np.broadcast_to(t, n)"),
+        (lambda t: np.arange(t[0]), "np.arange(t)", "t * np.arange(n)"),
+        (lambda t: np.vectorize(lambda x: 2 * x)(t), "np.vectorize(f)(t)", "clearprop.vmap(f)"),
+        (
+            lambda t: np.random.default_rng(0).normal(t, 1.0),
+            "rng.normal(t, ...)",
+            "loc + scale * rng.normal(",
+        ),
+        (
+            lambda t: np.random.default_rng(0).uniform(0.0, t),
+            "rng.uniform(t, ...)",
+            "loc + scale * rng.uniform(",
+        ),
+        (lambda t: np.maximum(np.arange(2.0), np.asarray(t)), "np.asarray(t)", "np.stack"),
+    ],
+)
+def test_functions_of_numpy_that_ask_no_tensor_name_the_way(call, called, way):
+    with pytest.raises(TypeError) as error:
+        call(Tensor([1.0, 2.0]))
+
+    assert str(error.value).startswith(f"{called}: would drop the gradient silently")
+    assert f"Try {way}" in str(error.value)
+
+
+def test_an_index_is_a_whole_number():
+    assert [10, 20, 30][Tensor(1, requires_grad=False)] == 20
+    np.testing.assert_array_equal(np.eye(Tensor(2, requires_grad=False)), np.eye(2))
+    for t in (Tensor(1.5), Tensor([1.0, 2.0])):
+        with pytest.raises(TypeError, match=r"index\(t\): wants one whole number"):
+            np.eye(t)
+
+
+def test_assertions_of_numpy_look_at_values():
+    from clearprop import testing
+
+    testing.assert_allclose(Tensor([1.0, 2.0]), [1.0, 2.0])
+    with pytest.raises(AssertionError):
+        testing.assert_array_equal(Tensor([1.0]), [2.0])
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        testing.nonsense

@@ -20,6 +20,15 @@ _MEANT = {
     "dot": ("array.dot(t)", f"array @ t, or np.dot(array, t); {_LEAVE}"),
     "array": ("np.array([t, ...])", f"{_STACK}, or clearprop.numpy.array; {_LEAVE}"),
 }
+_LOCATED = ("exponential", "gumbel", "laplace", "logistic", "normal", "rayleigh", "uniform")
+_MOVED = "loc + scale * rng.{0}(size=...), or clearprop.numpy.random, whose {0} takes Tensors"
+_CALLED = {
+    "full": ("np.full(n, t)", f"np.broadcast_to(t, n), or clearprop.numpy.full; {_LEAVE}"),
+    "arange": ("np.arange(t)", f"t * np.arange(n) with n plain; {_LEAVE}"),
+    "vectorize": ("np.vectorize(f)(t)", f"clearprop.vmap(f), or clearprop.numpy.vectorize; {_LEAVE}"),
+    **{name: (f"rng.{name}(t, ...)", f"{_MOVED.format(name)}; {_LEAVE}") for name in _LOCATED},
+}
+"""What a function of NumPy's that asks no Tensor is called, and what to write in place of it."""
 
 
 def array_wanted(frame: FrameType, store: int) -> tuple[str, str]:
@@ -30,6 +39,8 @@ def array_wanted(frame: FrameType, store: int) -> tuple[str, str]:
     """
     if frame.f_code.co_code[frame.f_lasti] == store:
         return "array[i] = t", f"np.stack or np.concatenate of Tensors in place of a buffer; {_LEAVE}"
+    if (called := _called(frame)) in _CALLED:
+        return _CALLED[called]
     named = _named_on_line(frame)
     for written, meant in _MEANT.items():
         if written in named:
@@ -50,6 +61,23 @@ def _named_on_line(frame: FrameType) -> set[str]:
         start = code.positions.lineno if code.positions else None
         if code.offset <= frame.f_lasti and start == line and code.opname.startswith("LOAD_"):
             found.add(str(code.argval))
+    return found
+
+
+def _called(frame: FrameType) -> str:
+    """Return the name of the function whose call asks, as far as the frame's instructions tell."""
+    import dis
+
+    if frame.f_globals.get("__name__", "").startswith("numpy."):
+        return frame.f_code.co_qualname.split(".")[0]  # "full", "vectorize._vectorize_call"
+    here, found = None, ""
+    codes = [code for code in dis.get_instructions(frame.f_code) if code.offset <= frame.f_lasti]
+    if codes and codes[-1].positions:
+        here = codes[-1].positions.lineno, codes[-1].positions.col_offset
+    for code in codes:
+        place = code.positions and (code.positions.lineno, code.positions.col_offset)
+        if here and place == here and code.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME"):
+            found = str(code.argval)
     return found
 
 

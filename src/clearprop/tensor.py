@@ -283,7 +283,11 @@ class Tensor(ChangedByHand, Shared):
         return value
 
     def __index__(self) -> int:
-        return operator.index(self._python("index(t)"))
+        value = self._python("index(t)")
+        if value.dtype.kind not in "iub" or value.ndim:
+            wanted, got = "wants one whole number", f"{value.dtype} of shape {value.shape}"
+            raise TypeError(lesson("index(t)", wanted, got, at_line(), "int(t), where it is a count"))
+        return operator.index(value)
 
     def __format__(self, spec: str) -> str:
         if mode.observer is not None:

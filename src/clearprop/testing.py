@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -197,3 +198,10 @@ def _sent(op: Op, i: int, g: Any, z: Any, *xs: Any, **attrs: Any) -> Any:
 
 
 __all__ = ["Case", "broken", "caller", "cases", "check_op", "replaced", "sending"]
+
+
+def __getattr__(name: str) -> Any:
+    """Return NumPy's assertions, which look at the values of Tensors: those of `clearprop.numpy.testing`."""
+    if name.startswith("assert_"):
+        return getattr(importlib.import_module("clearprop.numpy.testing"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
