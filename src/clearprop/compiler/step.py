@@ -11,6 +11,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import fields, replace
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
@@ -440,6 +441,7 @@ def compile(
     mesh: Any = ...,
     donate: bool = ...,
     precision: Any = ...,
+    check_indices: bool = ...,
     any_length: bool = ...,
 ) -> CompiledStep[P, R]: ...
 @overload
@@ -455,6 +457,7 @@ def compile(
     mesh: Any = ...,
     donate: bool = ...,
     precision: Any = ...,
+    check_indices: bool = ...,
     any_length: bool = ...,
 ) -> Callable[[Callable[P, R]], CompiledStep[P, R]]: ...
 def compile(
@@ -469,6 +472,7 @@ def compile(
     mesh: Any = None,
     donate: bool = True,
     precision: str | Mapping[str, str] | None = None,
+    check_indices: bool = True,
     any_length: bool = False,
 ) -> Any:
     """Return a function that does what `function` does, as one planned program: a decorator, or a call.
@@ -491,7 +495,10 @@ def compile(
     that somebody took from a Tensor as they were. `precision` says what products of float32 multiply: all of
     their bits ("highest"), inputs rounded to "tf32" or to "bfloat16", summed in float32; or such a word for
     each of a few core ops, as in `{"matmul": "bfloat16"}`. Rounded products are not the function's, so that
-    no call is proved. The four are for `xla` alone, else ValueError is raised.
+    no call is proved. An index out of bounds is an IndexError: what the arguments decide is looked at before
+    the call, what the step computes in the call, which waits for that. `check_indices=False` looks at none:
+    such an index then picks the nearest entry, and adds nothing where it scatters. These five are for `xla`
+    alone, else ValueError is raised.
     `verify=True` replays each call op by op, in float64 too, and raises VerificationError where the plan
     differs by more than rounding. `limit` is how many shapes have plans at a time.
 
@@ -514,7 +521,14 @@ def compile(
     3.2
     2.048
     """
-    refuse_texts("compile", verify=verify, fallback=fallback, donate=donate, any_length=any_length)
+    refuse_texts(
+        "compile",
+        verify=verify,
+        fallback=fallback,
+        donate=donate,
+        any_length=any_length,
+        check_indices=check_indices,
+    )
     if executor not in (names := (AUTO, *EXECUTORS)):
         raise ValueError(lesson("compile(step)", f"executor is one of {', '.join(names)}", f"{executor!r}"))
     prove = prove or os.environ.get("CLEARPROP_PROVE") or DEFAULT
@@ -523,7 +537,7 @@ def compile(
     if any_length and executor not in (AUTO, *(n for n in EXECUTORS if EXECUTORS[n].light)):
         wanted, got = "plans for any length are run by numpy or llvm", f"executor={executor!r}"
         raise ValueError(lesson("compile(step, any_length=True)", wanted, got, hint="executor='auto'"))
-    where = _where(executor, device, mesh, donate, precision)
+    where = _where(executor, Where(mesh, device, donate, check_indices, precision))
     if where is not None and where.precision is not None:
         prove = "never"
     if function is None:
@@ -555,29 +569,33 @@ def _precision(given: Any) -> Any:
     return None if all(word == "highest" for word in words.values()) else given
 
 
-def _where(executor: str, device: Any, mesh: Any, donate: Any, precision: Any) -> Where | None:
+def _where(executor: str, where: Where) -> Where | None:
     """Return what the options say of devices, checked; None where they say nothing."""
-    precision = _precision(precision)
-    if device is None and mesh is None and donate is True and precision is None:
+    for name in ("donate", "check_indices"):
+        if not isinstance(getattr(where, name), bool):
+            called, got = f"compile(step, {name}=)", f"{getattr(where, name)!r}"
+            raise TypeError(lesson(called, "wants True or False", got))
+    where = replace(where, precision=_precision(where.precision))
+    if where == Where():
         return None
-    if mesh is not None and not hasattr(mesh, "of_state"):
+    if where.mesh is not None and not hasattr(where.mesh, "of_state"):
         hint = "clearprop.parallel.mesh(data=8)"
-        raise TypeError(lesson("compile(step, mesh=)", "wants a mesh of devices", f"{mesh!r}", hint=hint))
-    if not isinstance(donate, bool):
-        raise TypeError(lesson("compile(step, donate=)", "wants True or False", f"{donate!r}"))
-    given = {"device": device, "mesh": mesh, "donate": None if donate else donate, "precision": precision}
-    told = ", ".join(f"{name}={x!r}" for name, x in given.items() if x is not None)
+        raise TypeError(
+            lesson("compile(step, mesh=)", "wants a mesh of devices", f"{where.mesh!r}", hint=hint)
+        )
+    given = {f.name: getattr(where, f.name) for f in fields(where)}
+    told = ", ".join(f"{name}={x!r}" for name, x in given.items() if x is not None and x is not True)
     if executor == AUTO or not EXECUTORS[executor].has_devices:
         wanted, got = "a choice of devices is for executor='xla'", f"executor={executor!r}, {told}"
         raise ValueError(lesson("compile(step)", wanted, got, hint="executor='xla'"))
-    if device is not None and mesh is not None:
+    if where.device is not None and where.mesh is not None:
         hint = "clearprop.parallel.mesh(device='cpu', data=8)"
         raise ValueError(lesson("compile(step)", "wants a device or a mesh", told, hint=hint))
-    if device is not None:
+    if where.device is not None:
         from clearprop.parallel.devices import devices
 
-        devices(device, "compile(step, device=)")
-    return Where(mesh, device, donate, precision)
+        devices(where.device, "compile(step, device=)")
+    return where
 
 
 def _check_arguments(tensors: dict[int, Tensor], named: list[Tensor]) -> None:

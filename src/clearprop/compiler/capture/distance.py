@@ -12,6 +12,7 @@ from clearprop.compiler.program.ir import State
 from clearprop.tensor import Tensor
 
 _SLOT = {"value": "_value", "grad": "grad"}
+OUT_OF_BOUNDS = "an index array of the compiled step is out of bounds; nothing was assigned"
 
 
 class Distant(Sequence[Any]):
@@ -70,6 +71,8 @@ class FarStore:
         Raises Changed where a shape or dtype is another one than recorded, IndexError with nothing assigned.
         """
         self.stand_ins = tensors
+        if self.executable.refuses(arguments):
+            raise IndexError(OUT_OF_BOUNDS)
         moves = [v.data.key not in self.changed and self._moves(v.data) for v in self.reads]
         given = [self._given(v.data, v.shape, v.dtype) for v in self.reads]
         outputs, new, wrong = self.executable.call(given, arguments)
@@ -82,7 +85,7 @@ class FarStore:
             if not wrong or state.key in read:  # what was read went there, and has come back as it was
                 away.put(self.tensor(state), _SLOT[state.slot], self._own(array, fresh))
         if wrong:
-            raise IndexError("an index array of the compiled step is out of bounds; nothing was assigned")
+            raise IndexError(OUT_OF_BOUNDS)
         return Distant([self._own(x, fresh) for x in outputs])
 
     def _given(self, state: State, shape: Any, dtype: Any) -> Any:

@@ -68,11 +68,13 @@ class Executable(Protocol):
 
 @dataclass(frozen=True)
 class Where:
-    """On which devices a program runs, whether what it changes gives its memory away, how it multiplies."""
+    """On which devices a program runs, whether what it changes gives its memory away, how it multiplies, and
+    whether it looks if indices are within their axes."""
 
     mesh: Any = None
     device: str | None = None
     donate: bool = True
+    check_indices: bool = True
     precision: Any = None
     """"highest", "tf32" or "bfloat16" for all products of float32, or one for each core op of a mapping."""
 

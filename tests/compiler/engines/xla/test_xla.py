@@ -319,3 +319,48 @@ def test_casts_beyond_the_range_are_numpys(given, wanted):
     step = clearprop.compile(lambda x: x.astype(wanted), executor="xla", prove="never")
 
     np.testing.assert_array_equal(step(x), x.astype(wanted))
+
+
+def test_labels_are_looked_at_before_the_call_so_that_no_call_waits():
+    model = nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 3))
+    opt = optim.SGD(model.parameters(), lr=0.1)
+
+    def step(i, y):
+        opt.zero_grad()
+        loss = nn.functional.cross_entropy(model(i), y)
+        loss.backward()
+        opt.step()
+        return loss
+
+    run = compiled(step)
+    run(np.array([0, 6]), np.array([2, 0]))
+    run(np.array([0, 6]), np.array([-100, 0]))  # the first of these rows is ignored
+    bounds = run._shown().executable.bounds
+    assert bounds.ahead
+    assert not bounds.flags
+
+    before = {name: value.copy() for name, value in model.state_dict().items()}
+    for i, y in (([0, 7], [2, 0]), ([0, 6], [3, 0]), ([0, 6], [-1, 0])):
+        with pytest.raises(IndexError, match="nothing was assigned"):
+            run(np.array(i), np.array(y))
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_an_index_that_the_step_computes_is_looked_at_there_unless_told_otherwise():
+    w = Tensor(np.arange(4.0), requires_grad=False)
+
+    def step(x):
+        return w[np.argmax(x * w) + 2] * 1.0
+
+    run = compiled(step)
+    assert run(np.array([0.0, 1, 0, 0])) == run(np.array([0.0, 1, 0, 0])) == 3.0
+    assert run._shown().executable.bounds.flags
+    with pytest.raises(IndexError, match="out of bounds"):
+        run(np.array([0.0, 0, 0, 1]))
+
+    trusting = clearprop.compile(step, executor="xla", check_indices=False)
+    trusting(np.array([0.0, 1, 0, 0]))
+    assert not trusting._shown().executable.bounds.flags
+    with pytest.raises(ValueError, match=r"check_indices=False(.|\n)*executor='xla'"):
+        clearprop.compile(step, executor="numpy", check_indices=False)

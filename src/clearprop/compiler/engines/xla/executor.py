@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from clearprop.compiler.engines.xla.bounds import Bounds
 from clearprop.compiler.engines.xla.operators import translated
 from clearprop.compiler.engines.xla.places import DevicePlaces
 from clearprop.compiler.engines.xla.products import asked
@@ -27,9 +28,8 @@ class Xla:
     """A Program that XLA runs on JAX's default device, another, or those of a mesh.
 
     Raises Unlowered for what has no translation. Everything is traced with 64-bit numbers allowed, since each
-    dtype is written in the Program. An index out of bounds is an IndexError after the call, and nothing is
-    assigned then: such a program is waited for at each call, others go on while the caller does. `text` is
-    the StableHLO.
+    dtype is written in the Program. An index out of bounds is an IndexError, and nothing is assigned then:
+    `Bounds` says which calls are waited for. `text` is the StableHLO.
     """
 
     rows: list[list[int]]
@@ -56,9 +56,9 @@ class Xla:
         changed = {state.key for state in self.changes}
         self.donated: list[Value] = [v for v in self.reads if v.data.key in changed]
         self.kept: list[Value] = [v for v in self.reads if v.data.key not in changed]
-        self.flagged: bool = False  # whether an index can be out of bounds
         self.places: DevicePlaces = DevicePlaces(where)
         self.precision: Any = where.precision
+        self.watched: bool = where.check_indices
         self.place: dict[Any, Any] = {v.data.key: self.places.of(v) for v in self.reads}
         parts = (self.donated, self.kept, self.program.arguments)
         self.jitted: Any = jax.jit(
@@ -93,17 +93,16 @@ class Xla:
         at.update(zip(self.kept, kept, strict=True))
         at.update(zip(self.program.arguments, arguments, strict=True))
         before = {v.data.key: at[v] for v in self.donated}
-        flags: list[Any] = []
+        self.bounds = bounds = Bounds(None if self.places.far else self.program, self.watched)
         for v in self.program.values:
             if v.kind == "constant":
                 at[v] = np.asarray(v.data)
             elif v not in at:
                 with asked(self.precision, v.op):
-                    at[v] = translated(v, [at[x] if isinstance(x, Value) else x for x in v.inputs], flags)
-        self.flagged = bool(flags)
-        wrong = jnp.any(jnp.stack(flags)) if flags else jnp.zeros((), jnp.bool_)
+                    at[v] = translated(v, [at[x] if isinstance(x, Value) else x for x in v.inputs], bounds)
+        wrong = jnp.any(jnp.stack(bounds.flags)) if bounds.flags else jnp.zeros((), jnp.bool_)
         new = {state.key: jnp.asarray(at[v]) for state, v in self.program.assignments}
-        if flags:  # what was donated is gone: it comes back as it was
+        if bounds.flags:  # what was donated is gone: it comes back as it was
             new |= {key: jnp.where(wrong, old, new[key]) for key, old in before.items()}
         return tuple(jnp.asarray(at[v]) for v in self.program.outputs), tuple(new.values()), wrong
 
@@ -115,6 +114,10 @@ class Xla:
         """Return another array with the same entries."""
         with jax.enable_x64(True):
             return jnp.array(array, copy=True)
+
+    def refuses(self, arguments: tuple[Any, ...]) -> bool:
+        """Tell whether an index that the arguments alone decide is out of bounds: nothing runs then."""
+        return self.bounds.are_broken_by(arguments)
 
     def call(self, states: list[Any], arguments: tuple[Any, ...]) -> tuple[Any, Any, bool]:
         """Run the program on the device: outputs, new states, and whether an index was out of bounds.
@@ -129,7 +132,7 @@ class Xla:
             given = [self.places.sent(x, self.places.of_argument(np.shape(x))) for x in arguments]
             parts = [at[v] for v in self.donated], [at[v] for v in self.kept], given
             outputs, new, wrong = self.jitted(*parts)
-        return outputs, new, self.flagged and bool(wrong)
+        return outputs, new, bool(self.bounds.flags) and bool(wrong)
 
     def prepare(self, states: list[Any]) -> Callable[[Any, Any], tuple[Any, Any]]:
         """Return the step for these arrays of NumPy's, which it reads: for who looks at single values."""

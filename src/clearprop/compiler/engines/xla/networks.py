@@ -94,21 +94,21 @@ def _both(v: Value, q: Any, k: Any, mask: Any, state: Any) -> tuple[Any, Any]:
     return shares, _kept(q, k, state, shares.dtype, causal, p) if p else jnp.ones_like(shares)
 
 
-def _attention(v: Value, xs: list[Any], flags: Any) -> Any:
+def _attention(v: Value, xs: list[Any], bounds: Any) -> Any:
     q, k, y, mask, state = map(jnp.asarray, xs)
     shares, kept = _both(v, q, k, mask, state)
     return product(shares * kept, y.astype(shares.dtype)).astype(v.dtype)
 
 
-def _attention_shares(v: Value, xs: list[Any], flags: Any) -> Any:
+def _attention_shares(v: Value, xs: list[Any], bounds: Any) -> Any:
     return _both(v, *map(jnp.asarray, xs))[0].astype(v.dtype)
 
 
-def _attention_kept(v: Value, xs: list[Any], flags: Any) -> Any:
+def _attention_kept(v: Value, xs: list[Any], bounds: Any) -> Any:
     return _both(v, *map(jnp.asarray, xs))[1].astype(v.dtype)
 
 
-def _attention_gradient(v: Value, xs: list[Any], flags: Any) -> Any:
+def _attention_gradient(v: Value, xs: list[Any], bounds: Any) -> Any:
     """The gradients of queries, keys and values, laid flat one after the other."""
     g, q, k, y, mask, state = map(jnp.asarray, xs)
     shares, kept = _both(v, q, k, mask, state)
@@ -135,7 +135,7 @@ def _empty(x: Any, frame: Any, fill: Any) -> tuple[Any, Any, Any]:
     return lengths, counts, jnp.full((*x.shape[: x.ndim - len(counts)], *counts), fill, x.dtype)
 
 
-def _window_sum(v: Value, xs: list[Any], flags: Any) -> Any:
+def _window_sum(v: Value, xs: list[Any], bounds: Any) -> Any:
     x, frame = jnp.asarray(xs[0]), v.attrs["frame"]
     lengths, counts, z = _empty(x, frame, 0)
     for windows, places in _taps(frame, lengths, counts):
@@ -143,7 +143,7 @@ def _window_sum(v: Value, xs: list[Any], flags: Any) -> Any:
     return z
 
 
-def _window_spread(v: Value, xs: list[Any], flags: Any) -> Any:
+def _window_spread(v: Value, xs: list[Any], bounds: Any) -> Any:
     x, frame = jnp.asarray(xs[0]), v.attrs["frame"]
     z = jnp.zeros(v.shape, x.dtype)
     for windows, places in _taps(frame, v.attrs["lengths"], frame.lengths(x)):
@@ -158,11 +158,11 @@ def _largest(x: Any, frame: Any) -> Any:
     return z
 
 
-def _window_max(v: Value, xs: list[Any], flags: Any) -> Any:
+def _window_max(v: Value, xs: list[Any], bounds: Any) -> Any:
     return _largest(jnp.asarray(xs[0]), v.attrs["frame"])
 
 
-def _window_argmax(v: Value, xs: list[Any], flags: Any) -> Any:
+def _window_argmax(v: Value, xs: list[Any], bounds: Any) -> Any:
     """Of several largest entries the first; where there is NaN, the last NaN."""
     x, frame = jnp.asarray(xs[0]), v.attrs["frame"]
     lengths, counts, z = _empty(x, frame, lowest(np.dtype(x.dtype)))
@@ -188,7 +188,7 @@ def _winners(x: Any, frame: Any) -> tuple[list[Any], Any]:
     return wins, jnp.maximum(number, 1)
 
 
-def _winners_share(v: Value, xs: list[Any], flags: Any) -> Any:
+def _winners_share(v: Value, xs: list[Any], bounds: Any) -> Any:
     y, x = map(jnp.asarray, xs)
     wins, number = _winners(x, v.attrs["frame"])
     share, d = y / number.astype(y.dtype), jnp.zeros(x.shape, y.dtype)
@@ -197,7 +197,7 @@ def _winners_share(v: Value, xs: list[Any], flags: Any) -> Any:
     return d
 
 
-def _winners_mean(v: Value, xs: list[Any], flags: Any) -> Any:
+def _winners_mean(v: Value, xs: list[Any], bounds: Any) -> Any:
     y, x = map(jnp.asarray, xs)
     wins, number = _winners(x, v.attrs["frame"])
     total = jnp.zeros(number.shape, y.dtype)
@@ -206,7 +206,7 @@ def _winners_mean(v: Value, xs: list[Any], flags: Any) -> Any:
     return total / number.astype(y.dtype)
 
 
-def _resample(v: Value, xs: list[Any], flags: Any) -> Any:
+def _resample(v: Value, xs: list[Any], bounds: Any) -> Any:
     """Add up weighted entries along one axis; a weight of 0 looks at nothing."""
     x, axis = jnp.asarray(xs[0]), v.attrs["axis"]
     places, weights = entries(v.attrs["table"])
@@ -220,20 +220,20 @@ def _resample(v: Value, xs: list[Any], flags: Any) -> Any:
 
 
 # --- a last layer and its loss ------------------------------------------------------------------------------
-def _last_layer(xs: list[Any], flags: Any) -> tuple[Any, ...]:
+def _last_layer(v: Value, xs: list[Any], bounds: Any) -> tuple[Any, ...]:
     """Return rows, weight, logits, and the classes' places; a class that there is not is noted."""
     x, weight, bias, y = map(jnp.asarray, xs)
-    flags.append(jnp.any((y < 0) | (y >= weight.shape[0])))
+    bounds.hold(v.inputs[-1], y, 0, weight.shape[0])
     return x, weight, product(x, weight.T) + bias, y
 
 
-def _linear_nll(v: Value, xs: list[Any], flags: Any) -> Any:
-    *_, logits, y = _last_layer(xs, flags)
+def _linear_nll(v: Value, xs: list[Any], bounds: Any) -> Any:
+    *_, logits, y = _last_layer(v, xs, bounds)
     return -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)[:, 0]
 
 
-def _linear_nll_gradient(v: Value, xs: list[Any], flags: Any) -> Any:
-    x, weight, logits, y = _last_layer(xs[1:], flags)
+def _linear_nll_gradient(v: Value, xs: list[Any], bounds: Any) -> Any:
+    x, weight, logits, y = _last_layer(v, xs[1:], bounds)
     d = (jax.nn.softmax(logits) - jax.nn.one_hot(y, weight.shape[0], dtype=logits.dtype)) * xs[0][:, None]
     products = product(d, weight), product(d.T, x), d.sum(axis=0)
     return jnp.concatenate([z.reshape(-1) for z in products])

@@ -1,8 +1,8 @@
 """Every core op as JAX computes it: the array of a value from those of its inputs.
 
 What has a row here means what NumPy means: dtypes are written out, products are of full precision, an index
-out of bounds is told in a flag. All else is refused by name (`Unlowered`), so is a result of another shape or
-dtype than the Program says. Called only while JAX traces a step.
+out of bounds is noted in `Bounds`. All else is refused by name (`Unlowered`), so is a result of another shape
+or dtype than the Program says. Called only while JAX traces a step.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from clearprop.compiler.engines.xla.bounds import Bounds
 from clearprop.compiler.engines.xla.networks import NETWORKS, halves, philox
 from clearprop.compiler.engines.xla.products import product
 from clearprop.compiler.engines.xla.special import NAMES, function_of
@@ -29,13 +30,10 @@ from clearprop.loops.scan import parts
 from clearprop.ops.index import ARRAY
 from clearprop.registry import ops
 
-Flags = list[Any]
-"""Numbers of which one that is not 0 says that an index is out of bounds."""
-
-Translate = Callable[[Value, list[Any], Flags], Any]
+Translate = Callable[[Value, list[Any], Bounds], Any]
 
 
-def translated(v: Value, xs: list[Any], flags: Flags) -> Any:
+def translated(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     """Return the array of a value from those of its inputs; numbers among these are Python's.
 
     Raises Unlowered where there is none.
@@ -43,7 +41,7 @@ def translated(v: Value, xs: list[Any], flags: Flags) -> Any:
     known = (CALLS if v.kind == "call" else CORE).get(v.op)
     try:
         if known is not None:
-            z = known(v, xs, flags)
+            z = known(v, xs, bounds)
         elif v.kind == "call":
             z = _forward(v, xs)
         elif v.reduces:
@@ -89,19 +87,19 @@ def _forward(v: Value, xs: list[Any]) -> Any:
 
 
 # --- places -------------------------------------------------------------------------------------------------
-def _index(v: Value, arrays: list[Any], shape: Any, flags: Flags) -> tuple[Any, ...]:
+def _index(v: Value, arrays: list[Any], shape: Any, bounds: Bounds) -> tuple[Any, ...]:
     """Return an index with its arrays, held against the lengths that it must stay within."""
-    form, rest, axis, index = v.attrs["index"], iter(arrays), 0, []
+    form, rest, axis, index = v.attrs["index"], zip(v.inputs[1:], arrays, strict=True), 0, []
     taken = sum(e is not None and e is not Ellipsis for e in form)
     for e in form:
         if e is Ellipsis:
             axis += len(shape) - taken
         elif e is ARRAY:
-            array = next(rest)
+            asked, array = next(rest)
             if array.dtype.kind == "b":
                 raise Unlowered("a mask picks as many entries as it has: there is no fixed shape for XLA")
             n = shape[axis]
-            flags.append(jnp.any((array < -n) | (array >= n)))
+            bounds.hold(asked, array, -n, n)
             e = array
             axis += 1
         elif e is not None:
@@ -110,16 +108,16 @@ def _index(v: Value, arrays: list[Any], shape: Any, flags: Flags) -> tuple[Any, 
     return tuple(index)
 
 
-def _picked(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _picked(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     x, *arrays = (jnp.asarray(x) for x in xs)
-    index = _index(v, arrays, x.shape, flags)
+    index = _index(v, arrays, x.shape, bounds)
     return x.at[index].get(mode="clip") if arrays else x[index]
 
 
-def _scattered(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _scattered(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     g, *arrays = (jnp.asarray(x) for x in xs)
     shape = v.attrs["shape"]
-    return jnp.zeros(shape, g.dtype).at[_index(v, arrays, shape, flags)].add(g, mode="drop")
+    return jnp.zeros(shape, g.dtype).at[_index(v, arrays, shape, bounds)].add(g, mode="drop")
 
 
 # --- convolution --------------------------------------------------------------------------------------------
@@ -142,23 +140,23 @@ def _like(v: Value) -> Any:
     return struct(v.shape, v.dtype)
 
 
-def _convolution(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _convolution(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     return _along(v, *map(jnp.asarray, xs))
 
 
-def _transposed_convolution(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _transposed_convolution(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     """What arrives at x of a convolution: the transpose of a linear function."""
     g, w = map(jnp.asarray, xs)
     return jax.linear_transpose(lambda x: _along(v, x, w), _like(v))(g)[0]
 
 
-def _convolution_kernel(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _convolution_kernel(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     x, g = map(jnp.asarray, xs)
     return jax.linear_transpose(lambda w: _along(v, x, w), _like(v))(g)[0]
 
 
 # --- random numbers -----------------------------------------------------------------------------------------
-def _drawn(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _drawn(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     """The numbers of `random_uniform`, bit for bit: Philox4x64-10 on counters (block, calls, 0, 0)."""
     key, calls = xs[0][0], xs[0][1]
     dtype, count = np.dtype(v.attrs["dtype"]), int(np.prod(v.attrs["shape"]))
@@ -170,11 +168,11 @@ def _drawn(v: Value, xs: list[Any], flags: Flags) -> Any:
 
 
 # --- the tables ---------------------------------------------------------------------------------------------
-def _chosen(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _chosen(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     return jnp.where(xs[0], *(jnp.asarray(x, v.dtype) for x in xs[1:]))
 
 
-def _cast(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _cast(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     x = jnp.asarray(xs[0])
     if v.dtype.kind == "b":
         return x != 0
@@ -199,21 +197,21 @@ def _to_integer(x: Any, dtype: Any) -> Any:
     return lax.convert_element_type(halves, dtype)
 
 
-def _placed(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _placed(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     return getattr(jnp, v.op)(xs[0], axis=v.attrs["axes"][0], keepdims=True)
 
 
-def _matmul(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _matmul(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     """Of two dtypes NumPy takes the one that holds both: int64 and float32 are multiplied as float64."""
     dtype = np.result_type(*(x.dtype for x in xs))
     return product(*(lax.convert_element_type(jnp.asarray(x), dtype) for x in xs))
 
 
-def _einsum(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _einsum(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     return product(*xs, by=functools.partial(jnp.einsum, v.attrs["subscripts"]))
 
 
-def _windows(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _windows(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     """Pick each window's entries along each axis in turn; the offsets inside of a window become last axes."""
     x, attrs = jnp.asarray(xs[0]), v.attrs
     for k, axis in enumerate(attrs["axes"]):
@@ -238,10 +236,10 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def _special(name: str) -> Translate:
     function = function_of(name)
-    return lambda v, xs, flags: function(*(jnp.asarray(x, v.dtype) for x in xs))
+    return lambda v, xs, bounds: function(*(jnp.asarray(x, v.dtype) for x in xs))
 
 
-def _repeated(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _repeated(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     """A loop as JAX's, whose body is one turn in core ops; its results laid flat as NumPy lays them."""
     turns = turns_of(v)
     assert turns is not None
@@ -250,7 +248,7 @@ def _repeated(v: Value, xs: list[Any], flags: Flags) -> Any:
     carry, entries, outside = xs[:carried], xs[carried : carried + count], xs[carried + count :]
 
     def one(state: Any, now: Any) -> Any:
-        inside: Flags = []
+        inside = Bounds(None, bounds.watched)
         given = zip(program.arguments, (*state, *now, *outside), strict=True)
         at: dict[Value, Any] = {x: jnp.reshape(array, x.shape) for x, array in given}
         at |= {x: np.asarray(x.data) for x in program.constants}
@@ -258,24 +256,23 @@ def _repeated(v: Value, xs: list[Any], flags: Flags) -> Any:
             if x.computed:
                 at[x] = translated(x, [at[y] if isinstance(y, Value) else y for y in x.inputs], inside)
         found = [jnp.reshape(at[x], k.shape) for x, k in zip(program.outputs, body.kinds, strict=True)]
-        wrong = jnp.any(jnp.stack(inside)) if inside else jnp.zeros((), jnp.bool_)
         return tuple(found[:carried]), (
             [found[carried + k] for k in place.out],
             [state[k] for k in place.began],
-            wrong,
+            inside.flags,
         )
 
     begin = tuple(jnp.asarray(x) for x in carry)
-    last, (out, began, wrong) = lax.scan(one, begin, tuple(entries), turns.length, turns.reverse)
-    flags.append(jnp.any(wrong))
+    last, (out, began, flags) = lax.scan(one, begin, tuple(entries), turns.length, turns.reverse)
+    bounds.flags += [jnp.any(flag) for flag in flags]
     return jnp.concatenate([jnp.ravel(x) for x in (*(last[k] for k in place.last), *out, *began)])
 
 
-def _ordered(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _ordered(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     return jnp.argsort(xs[0], axis=v.attrs["axis"], stable=True).astype(v.dtype)
 
 
-def _found(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _found(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     return _forward(v, xs).astype(v.dtype)
 
 
@@ -284,19 +281,19 @@ CORE: dict[str, Translate] = {
     "astype": _cast,
     "argmax": _placed,
     "argmin": _placed,
-    "reshape": lambda v, xs, flags: jnp.reshape(xs[0], v.shape),
-    "transpose": lambda v, xs, flags: jnp.transpose(xs[0], v.attrs["axes"]),
-    "slice": lambda v, xs, flags: jnp.asarray(xs[0])[indices(v)],
-    "broadcast_to": lambda v, xs, flags: jnp.broadcast_to(xs[0], v.shape),
+    "reshape": lambda v, xs, bounds: jnp.reshape(xs[0], v.shape),
+    "transpose": lambda v, xs, bounds: jnp.transpose(xs[0], v.attrs["axes"]),
+    "slice": lambda v, xs, bounds: jnp.asarray(xs[0])[indices(v)],
+    "broadcast_to": lambda v, xs, bounds: jnp.broadcast_to(xs[0], v.shape),
     "windows": _windows,
     "matmul": _matmul,
-    "cumsum": lambda v, xs, flags: jnp.cumsum(xs[0], axis=v.attrs["axis"]),
-    "join": lambda v, xs, flags: jnp.concatenate([jnp.asarray(x) for x in xs], axis=v.attrs["axis"]),
+    "cumsum": lambda v, xs, bounds: jnp.cumsum(xs[0], axis=v.attrs["axis"]),
+    "join": lambda v, xs, bounds: jnp.concatenate([jnp.asarray(x) for x in xs], axis=v.attrs["axis"]),
 }
 """Core ops; reductions and elementwise ones go by their NumPy names."""
 
 
-def _decomposed(v: Value, xs: list[Any], flags: Flags) -> Any:
+def _decomposed(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     """JAX reads both triangles where NumPy reads one, and turns vectors otherwise."""
     raise Unlowered(f"{v.op} has no translation to XLA: its factors would not be NumPy's")
 
@@ -318,7 +315,7 @@ CALLS: dict[str, Translate] = {
     "matmul": _matmul,
     "einsum": _einsum,
     "astype": _cast,
-    "detach": lambda v, xs, flags: jnp.asarray(xs[0]),
-    "positive": lambda v, xs, flags: jnp.asarray(xs[0]),
+    "detach": lambda v, xs, bounds: jnp.asarray(xs[0]),
+    "positive": lambda v, xs, bounds: jnp.asarray(xs[0]),
 }
 """Calls of the registry's ops of which more is known than their lines."""

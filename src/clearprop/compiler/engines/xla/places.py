@@ -41,14 +41,18 @@ class DevicePlaces:
         return self.everywhere if self.mesh is None else self.mesh.of_state(state.tensor, shape)
 
     def sent(self, array: Any, place: Any) -> Any:
-        """Return an array there: a copy, for on a CPU it could lie in memory where others write."""
+        """Return an array there: a copy, for others may write in the memory where it lies.
+
+        It is made before this returns: JAX copies when it comes to it, and the caller may be faster. What is
+        donated must not lie in NumPy's memory either, so that JAX is told to copy, too.
+        """
         if isinstance(array, jax.Array) and array.sharding == place:
             return array
         with jax.enable_x64(True):
             if self.far:  # each process sends what its own devices hold
                 own = np.asarray(array)
                 return jax.make_array_from_callback(own.shape, place, lambda index: np.array(own[index]))
-            return jax.device_put(array, place, may_alias=False)
+            return jax.device_put(np.array(array), place, may_alias=False)
 
     def agree(self, text: str, states: list[Any]) -> None:
         """Raise RuntimeError where the processes have recorded other programs, or start from other states."""
