@@ -78,7 +78,7 @@ def _base(z: Any, x: Any, y: Any) -> Any:
     if _number(y):
         if y == 2:  # 2x: squares are everywhere, and a sum is cheaper than 2 * x ** 1
             return x + x
-        d = y * x ** (y - 1) if y else 0.0 * x
+        d = y * x ** (y - 1) if y else 0.0 * x**y  # 1 of infinity and of NaN too
         rounded = bool(y) and _rounded(y, z)
         if not rounded:
             return d

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.ops.special import enter_scipys, enter_several
+from clearprop.ops.special import enter_scipys, enter_several, times
 from clearprop.registry import ops
 
 _POSITIVE, _SHARE, _ANY = (0.3, 3.0), (0.1, 0.9), (-2.0, 2.0)
@@ -56,7 +56,7 @@ def _of_f(i: int) -> Callable[..., Any]:
 
 
 def _of_g(i: int) -> Callable[..., Any]:
-    return lambda z, *xs: _of("elliprf", *xs) / 4 - xs[i] * _of("elliprd", *_last(xs, i)) / 12
+    return lambda z, *xs: _of("elliprf", *xs) / 4 - times(xs[i], _of("elliprd", *_last(xs, i))) / 12
 
 
 def _last(xs: Any, i: int) -> tuple[Any, ...]:
@@ -94,7 +94,7 @@ def _of_j(i: int) -> Callable[..., Any]:
 
 def _of_j_by_p(z: Any, x: Any, y: Any, w: Any, p: Any) -> Any:
     """R_J has the degree -3/2: what its arguments send, each times itself, adds up to -3/2 R_J."""
-    rest = sum(v * _of_j(i)(z, x, y, w, p) for i, v in enumerate((x, y, w)))
+    rest = sum(times(v, _of_j(i)(z, x, y, w, p)) for i, v in enumerate((x, y, w)))
     return -(1.5 * z + rest) / p
 
 
@@ -148,7 +148,11 @@ def _dn_by_m(z: Any, u: Any, m: Any) -> Any:
 # --- the arithmetic-geometric mean --------------------------------------------------------------------------
 def _mean_slope(z: Any, a: Any, b: Any) -> Any:
     """agm(a, b) is pi / (2 R_F(0, a^2, b^2)) for positive numbers; it is odd, so its slope is even."""
-    return z * z * np.absolute(a) * _of("elliprd", np.zeros_like(a), b * b, a * a) * (2 / (3 * math.pi))
+    gone = (a == 0) | (b == 0)  # agm(a, b) is pi a / (2 log(4 a / b)) for small b
+    edge = np.where(a == 0, np.where(b == 0, math.nan, math.inf), 0.0)
+    a, b = np.where(gone, 1.0, a), np.where(gone, 1.0, b)
+    inside = z * z * np.absolute(a) * _of("elliprd", np.zeros_like(a), b * b, a * a) * (2 / (3 * math.pi))
+    return np.where(gone, edge, inside)
 
 
 # fmt: off

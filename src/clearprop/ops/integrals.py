@@ -13,7 +13,16 @@ import numpy as np
 
 from clearprop.ops.incomplete import BETA, GAMMA, STUDENT, falls, rises, solves
 from clearprop.ops.normal import DENSITY, polynomial
-from clearprop.ops.special import enter_scipys, no_rule, times, whole_number
+from clearprop.ops.special import (
+    binomial_slopes,
+    enter_scipys,
+    gegenbauer,
+    inverse_gamma_slope,
+    no_rule,
+    poch_slope,
+    times,
+    whole_number,
+)
 from clearprop.registry import ops
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
@@ -25,15 +34,6 @@ SLOPE = tuple((k + 1) / math.factorial(k + 2) for k in range(19))
 
 def _of(name: str, *xs: Any) -> Any:
     return ops[name](*xs)
-
-
-def _inverse_gamma_slope(z: Any, x: Any) -> Any:
-    """-z digamma(x), and left of 1/2, by 1 / gamma(x) = gamma(1 - x) sin(pi x) / pi, what has no poles."""
-    left = x < 0.5
-    right, mirrored = np.where(left, 1, x), np.where(left, 1 - x, 1)
-    turn = math.pi * np.where(left, np.remainder(x, 2), 0)
-    beyond = np.cos(turn) - _of("digamma", mirrored) * np.sin(turn) / math.pi
-    return np.where(left, _of("gamma", mirrored) * beyond, -z * _of("digamma", right))
 
 
 def _exprel_slope(z: Any, x: Any) -> Any:
@@ -80,10 +80,10 @@ def _root(d: Any, r: Any) -> Any:
 if importlib.util.find_spec("scipy") is not None:
     _enter = enter_scipys
     # --- gamma and beta functions ---------------------------------------------------------------------------
-    _enter("rgamma",       _POSITIVE,              _inverse_gamma_slope,                                   doc="1 / gamma(x)")
+    _enter("rgamma",       _POSITIVE,              inverse_gamma_slope,                                   doc="1 / gamma(x)")
     _enter("loggamma",     _POSITIVE,              lambda z, x: _of("digamma", x),                          doc="log(gamma(x))")
-    _enter("poch",         (_POSITIVE, _POSITIVE), lambda z, x, m: z * (_of("digamma", x + m) - _of("digamma", x)), lambda z, x, m: z * _of("digamma", x + m), doc="gamma(x + m) / gamma(x)")
-    _enter("binom",        ((3.2, 5.0), _POSITIVE), lambda z, n, k: z * (_of("digamma", n + 1) - _of("digamma", n - k + 1)), lambda z, n, k: z * (_of("digamma", n - k + 1) - _of("digamma", k + 1)), doc="n over k")
+    _enter("poch",         (_POSITIVE, _POSITIVE), poch_slope, lambda z, x, m: z * _of("digamma", x + m), doc="gamma(x + m) / gamma(x)")
+    _enter("binom",        ((3.2, 5.0), _POSITIVE), *binomial_slopes(), doc="n over k")
     _enter("gammainc",     (_POSITIVE, _POSITIVE), *rises(GAMMA), doc="the regularised lower incomplete gamma function", singular=True)
     _enter("gammaincc",    (_POSITIVE, _POSITIVE), *falls(GAMMA), doc="1 - gammainc(a, x)", singular=True)
     _enter("gammaincinv",  (_POSITIVE, _SHARE),    *solves(GAMMA, 1), doc="the x with gammainc(a, x) = y", singular=True)
@@ -138,8 +138,9 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("eval_hermite",     (_POSITIVE, _ANY), no_rule, lambda z, n, x: 2 * n * _of("eval_hermite", np.maximum(n - 1, 0), x),     doc="Hermite's polynomial of degree n")
     _enter("eval_hermitenorm", (_POSITIVE, _ANY), no_rule, lambda z, n, x: n * _of("eval_hermitenorm", np.maximum(n - 1, 0), x),     doc="Hermite's polynomial of degree n, in the statisticians' form")
     _enter("eval_chebyt",      (_POSITIVE, _ANY), no_rule, lambda z, n, x: times(n, _of("eval_chebyu", n - 1, x)),                         doc="Chebyshev's polynomial of the first kind")
-    _enter("eval_chebyu",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: np.where(n == 0, 0, ((n + 1) * _of("eval_chebyt", n + 1, x) - x * z) / (x * x - 1)), doc="Chebyshev's polynomial of the second kind; its derivative is not known at 1 and -1")
-    _enter("eval_legendre",    (_POSITIVE, _SHARE), no_rule, lambda z, n, x: times(n, (x * z - _of("eval_legendre", n - 1, x)) / (x * x - 1)), doc="Legendre's polynomial; its derivative is not known at 1 and -1")
+    _enter("eval_chebyu",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * gegenbauer(n, 2.0, x), doc="Chebyshev's polynomial of the second kind")
+    _enter("eval_legendre",    (_POSITIVE, _SHARE), no_rule, lambda z, n, x: gegenbauer(n, 1.5, x), doc="Legendre's polynomial")
+    _enter("eval_gegenbauer",  (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, n, a, x: 2 * a * gegenbauer(n, a + 1, x),   doc="Gegenbauer's polynomial; those by n and a are refused")
     _enter("eval_genlaguerre", (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, n, a, x: -_of("eval_genlaguerre", n - 1, a + 1, x), doc="Laguerre's associated polynomial")
     for _name in ("yv", "kv", "jve", "yve", "ive", "kve", "hyp0f1"):
         ops[_name].examples = (((_ORDERS, _PLACES), {}),)
@@ -147,5 +148,6 @@ if importlib.util.find_spec("scipy") is not None:
         ops[_name].examples = (((_ORDERS.astype(np.int64), _PLACES), {}),)
     ops["hyp2f1"].examples = (((_ORDERS, _ORDERS[::-1].copy(), _ORDERS, _PLACES), {}),)
     ops["hyp1f1"].examples = (((_ORDERS, _ORDERS[::-1].copy(), _PLACES), {}),)
-    ops["eval_genlaguerre"].examples = (((_ORDERS.astype(np.int64), np.array([1, 2, 1]), _PLACES), {}),)
+    for _name in ("eval_genlaguerre", "eval_gegenbauer"):
+        ops[_name].examples = (((_ORDERS.astype(np.int64), np.array([1, 2, 1]), _PLACES), {}),)
 # fmt: on

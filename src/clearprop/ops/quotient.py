@@ -55,11 +55,11 @@ def _over(g: Any, z: Tensor, depth: int) -> Any:
         return None
     if g is z or _computed_again(g, z):
         return g.dtype.type(1)
-    if g.op is not None and g.op.facts.order == "kept":  # the same entries in another shape
-        found = _over(g.inputs[0], z, depth - 1) if depth else None
-        return found if found is None else np.broadcast_to(found, g.inputs[0].shape).reshape(g.shape)
     if g.op is None or not g.inputs or not depth:
         return None
+    if g.op.facts.order == "kept":  # the same entries in another shape
+        found = _over(g.inputs[0], z, depth - 1)
+        return found if found is None else np.broadcast_to(found, g.inputs[0].shape).reshape(g.shape)
     xs = g.inputs
     if g.op in (ops["multiply"], ops["masked_product"]):
         for x, other in (xs, xs[::-1]):

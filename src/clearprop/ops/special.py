@@ -48,7 +48,8 @@ def _where_defined(derivative: Any) -> Any:
 
     @functools.wraps(derivative)
     def slope(z: Any, *xs: Any) -> Any:
-        return np.where(np.isnan(z), math.nan, derivative(z, *xs))
+        kind = z.dtype.type
+        return derivative(z, *xs) * np.where(np.isnan(z), kind(math.nan), kind(1))
 
     return slope
 
@@ -129,6 +130,77 @@ def _digamma(x: Any) -> Any:
     return ops["digamma"](x)
 
 
+def _is_pole(x: Any) -> Any:
+    """Whether the gamma function is infinite there: at 0, -1, -2 and so on."""
+    return (x <= 0) & (np.floor(x) == x)
+
+
+def digammas(x: Any, y: Any) -> Any:
+    """digamma(x) - digamma(y); where both are infinite, a whole number apart, digamma(1 - x) - digamma(1 - y)."""
+    both = _is_pole(x) & _is_pole(y)
+    return _digamma(np.where(both, 1 - x, x)) - _digamma(np.where(both, 1 - y, y))
+
+
+def inverse_gamma_slope(z: Any, x: Any) -> Any:
+    """-z digamma(x), and left of 1/2, by 1 / gamma(x) = gamma(1 - x) sin(pi x) / pi, what has no poles."""
+    left = x < 0.5
+    right, mirrored = np.where(left, 1, x), np.where(left, 1 - x, 1)
+    turn = math.pi * np.where(left, np.remainder(x, 2), 0)
+    beyond = np.cos(turn) - _digamma(mirrored) * np.sin(turn) / math.pi
+    return np.where(left, ops["gamma"](mirrored) * beyond, -z * _digamma(right))
+
+
+def at_zero(x: Any, rest: Any) -> Any:
+    """The derivative of f / gamma(x) by x, where that is 0 at a pole: `rest` is the logarithmic one of f."""
+    z = ops["rgamma"](x)
+    return inverse_gamma_slope(z, x) + z * rest
+
+
+def beta_slope(z: Any, x: Any, y: Any) -> Any:
+    """By x: z times a difference of digammas, and where z is 0, x + y being a pole of gamma, its limit."""
+    gone = _is_pole(x + y) & ~_is_pole(x) & ~_is_pole(y)
+    a, b = np.where(gone, x, 0.5), np.where(gone, y, 0.5)
+    there = ops["gamma"](a) * ops["gamma"](b) * at_zero(np.where(gone, x + y, 1.0), _digamma(a))
+    return np.where(gone, there, z * digammas(np.where(gone, 1.0, x), np.where(gone, 1.0, x + y)))
+
+
+def poch_slope(z: Any, x: Any, m: Any) -> Any:
+    """By x, of gamma(x + m) / gamma(x), which is 0 where x alone is a pole."""
+    gone = _is_pole(x) & ~_is_pole(x + m)
+    top = np.where(gone, x + m, 1.0)
+    there = ops["gamma"](top) * at_zero(np.where(gone, x, 1.0), _digamma(top))
+    return np.where(gone, there, z * digammas(np.where(gone, 1.0, x + m), np.where(gone, 1.0, x)))
+
+
+def binomial_slopes() -> tuple[Any, Any]:
+    """The rules of n over k by n and by k: it is 0 where k or n - k is a negative whole number."""
+
+    def ratio(n: Any, k: Any) -> Any:
+        """gamma(n + 1) / gamma(k + 1), which stays a number where both are large."""
+        return 1 / ops["poch"](n + 1.0, k - n)
+
+    def by_n(z: Any, n: Any, k: Any) -> Any:
+        gone = _is_pole(n - k + 1) & ~_is_pole(n + 1) & ~_is_pole(k + 1)
+        a, b = np.where(gone, n, 1.0), np.where(gone, k, 1.0)
+        there = ratio(a, b) * at_zero(a - b + 1, _digamma(a + 1))
+        return np.where(gone, there, z * digammas(np.where(gone, 1.0, n + 1), np.where(gone, 1.0, n - k + 1)))
+
+    def by_k(z: Any, n: Any, k: Any) -> Any:
+        above, below = (_is_pole(x) & ~_is_pole(n + 1) for x in (n - k + 1, k + 1))
+        gone = above | below
+        a, b = np.where(gone, n, 1.0), np.where(gone, np.where(above, k, n - k), 1.0)  # k or n - k, alike
+        there = -ratio(a, b) * at_zero(a - b + 1, _digamma(b + 1))
+        usual = z * digammas(np.where(gone, 1.0, n - k + 1), np.where(gone, 1.0, k + 1))
+        return np.where(above, there, np.where(below, -there, usual))
+
+    return by_n, by_k
+
+
+def gegenbauer(n: Any, a: Any, x: Any) -> Any:
+    """Gegenbauer's polynomial of degree n - 1; there is none below 0."""
+    return np.where(n == 0, 0.0, ops["eval_gegenbauer"](n - 1, a, x))
+
+
 def _numpys_i0(x: Any) -> Any:
     """NumPy's name of the modified Bessel function of order 0; a short float stays one."""
     real_only("np.i0(x)", x)
@@ -143,8 +215,8 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("gammaln",   _POSITIVE,               lambda z, x: _digamma(x),                                 doc="log(|gamma(x)|)")
     _enter("digamma",   _POSITIVE,               lambda z, x: ops["zeta"](z.dtype.type(2), x),             doc="the derivative of gammaln; its own, by zeta, for x > 0", ufunc="psi")
     _enter("zeta",      ((2.5, 4.0), _POSITIVE), no_rule, lambda z, s, x: -s * ops["zeta"](s + 1, x),         doc="the sum over k >= 0 of (k + x)^-s, for x > 0; that by s is refused")
-    _enter("beta",      (_POSITIVE, _POSITIVE),  lambda z, x, y: z * (_digamma(x) - _digamma(x + y)), lambda z, x, y: z * (_digamma(y) - _digamma(x + y)), doc="gamma(x) gamma(y) / gamma(x + y)")
-    _enter("betaln",    (_POSITIVE, _POSITIVE),  lambda z, x, y: _digamma(x) - _digamma(x + y), lambda z, x, y: _digamma(y) - _digamma(x + y), doc="log(|beta(x, y)|)")
+    _enter("beta",      (_POSITIVE, _POSITIVE),  beta_slope, lambda z, x, y: beta_slope(z, y, x), doc="gamma(x) gamma(y) / gamma(x + y)")
+    _enter("betaln",    (_POSITIVE, _POSITIVE),  lambda z, x, y: digammas(x, x + y), lambda z, x, y: digammas(y, x + y), doc="log(|beta(x, y)|)")
     _enter("erfinv",    (-0.9, 0.9),             lambda z, x: ROOT_PI * np.exp(z * z),                     doc="the inverse of erf", singular=True)
     _enter("erfcinv",   (0.2, 1.8),              lambda z, x: -ROOT_PI * np.exp(z * z),                    doc="the inverse of erfc", singular=True)
     _enter("ndtri",     _SHARE,                  lambda z, x: np.exp(0.5 * z * z) / DENSITY,               doc="the inverse of ndtr", singular=True)

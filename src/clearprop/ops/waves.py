@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.ops.normal import polynomial
-from clearprop.ops.special import enter_scipys, enter_several, no_rule, refused, times
+from clearprop.ops.special import enter_scipys, enter_several, gegenbauer, no_rule, refused, times
 from clearprop.registry import Composed, ops, ufunc_names
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
@@ -125,9 +125,21 @@ def _spheroidal(prolate: bool, radial: bool, given: bool) -> Callable[..., Any]:
 
 
 # --- polynomials --------------------------------------------------------------------------------------------
-def _gegenbauer(n: Any, a: Any, x: Any) -> Any:
-    """Gegenbauer's polynomial of degree n - 1; there is none below 0."""
-    return np.where(n == 0, 0.0, _of("eval_gegenbauer", n - 1, a, x))
+def _legendre_slope(z: Any, m: Any, v: Any, x: Any) -> Any:
+    """By x; at the ends by the powers of 1 - x^2 there, at -1 for whole v: of others it is infinite or none."""
+    end = np.absolute(x) == 1
+    inside = np.where(end, 0.0, x)
+    steep = v * (v + 1)
+    second = (v - 1) * (v + 2) * steep / 4
+    ends = np.select(
+        [m == 0, m == 1, m == -1, m == 2, m == -2],
+        [steep / 2, np.where(steep == 0, 0.0, np.inf), np.where(steep == 0, np.nan, -np.inf), -second, -0.25],
+        0.0,
+    )
+    turn = np.where(v == np.floor(v), np.where(np.remainder(v + m, 2) == 0, -1.0, 1.0), np.nan)
+    at = np.where(end, 0.0, _of("lpmv", m, v + 1, inside))
+    usual = ((v + 1) * inside * z - (v - m + 1) * at) / (1 - inside * inside)
+    return np.where(end, np.where(x > 0, ends, ends * turn), usual)
 
 
 def _jacobi(z: Any, n: Any, a: Any, b: Any, x: Any) -> Any:
@@ -274,16 +286,15 @@ if importlib.util.find_spec("scipy") is not None:
             _pair(f"{_prefix}_{_kind}", (_POSITIVE,) * 3 + (_places,), _spheroidal(_prolate, _radial, False), "a spheroidal function")
             _pair(f"{_prefix}_{_kind}_cv", (_POSITIVE,) * 4 + (_places,), _spheroidal(_prolate, _radial, True), "a spheroidal function of a given characteristic value")
     # --- polynomials ----------------------------------------------------------------------------------------
-    _enter("eval_gegenbauer",  (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, n, a, x: 2 * a * _gegenbauer(n, a + 1, x),   doc="Gegenbauer's polynomial; those by n and a are refused")
     _enter("eval_jacobi",      (_POSITIVE,) * 3 + (_SHARE,),   no_rule, no_rule, no_rule, _jacobi,                                    doc="Jacobi's polynomial; those by n, a and b are refused")
     _enter("eval_sh_jacobi",   (_POSITIVE,) * 3 + (_SHARE,),   no_rule, no_rule, no_rule, _shifted_jacobi,                            doc="Jacobi's polynomial on (0, 1), of leading coefficient 1; those by n, p and q are refused")
     _enter("eval_laguerre",    (_POSITIVE, _ANY),   no_rule, lambda z, n, x: -_of("eval_genlaguerre", n - 1, 1.0, x),                 doc="Laguerre's polynomial of degree n")
     _enter("eval_chebyc",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: times(n, _of("eval_chebys", n - 1, x)),                        doc="2 eval_chebyt(n, x / 2)")
-    _enter("eval_chebys",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: _gegenbauer(n, 2.0, x / 2),                              doc="eval_chebyu(n, x / 2)")
+    _enter("eval_chebys",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: gegenbauer(n, 2.0, x / 2),                              doc="eval_chebyu(n, x / 2)")
     _enter("eval_sh_chebyt",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: times(2 * n, _of("eval_sh_chebyu", n - 1, x)),                 doc="Chebyshev's polynomial of the first kind on (0, 1)")
-    _enter("eval_sh_chebyu",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 4 * _gegenbauer(n, 2.0, 2 * x - 1),                      doc="Chebyshev's polynomial of the second kind on (0, 1)")
-    _enter("eval_sh_legendre", (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * _gegenbauer(n, 1.5, 2 * x - 1),                      doc="Legendre's polynomial on (0, 1)")
-    _enter("lpmv",     (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, m, v, x: ((v + 1) * x * z - (v - m + 1) * _of("lpmv", m, v + 1, x)) / (1 - x * x), doc="Legendre's associated function; its derivative is not known at 1 and -1")
+    _enter("eval_sh_chebyu",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 4 * gegenbauer(n, 2.0, 2 * x - 1),                      doc="Chebyshev's polynomial of the second kind on (0, 1)")
+    _enter("eval_sh_legendre", (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * gegenbauer(n, 1.5, 2 * x - 1),                      doc="Legendre's polynomial on (0, 1)")
+    _enter("lpmv",     (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, _legendre_slope, doc="Legendre's associated function")
     _enter("radian",   (_ANY,) * 3, DEGREE, DEGREE / 60, DEGREE / 3600,                                                               doc="an angle of degrees, minutes and seconds in radians")
     _enter("gammasgn", _POSITIVE, None,                                                                                               doc="the sign of the gamma function; no gradient")
     ufunc_names["round"] = ops["rint"]  # SciPy's own, under a name of its own
