@@ -151,5 +151,82 @@ def small_functions(torch):
     )  # fmt: skip
 
 
+def averaged_models(torch):
+    utils = torch.optim.swa_utils
+    x = torch.sin(torch.arange(12.0)).view(4, 3)
+    model = torch.nn.Sequential(spread(torch, 3, 4), torch.nn.BatchNorm1d(4), spread(torch, 4, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    schedule = utils.SWALR(optimizer, swa_lr=0.02, anneal_epochs=3)
+    mean = utils.AveragedModel(model)
+    follows = utils.AveragedModel(model, multi_avg_fn=utils.get_ema_multi_avg_fn(0.8), use_buffers=True)
+    own = utils.AveragedModel(model, avg_fn=lambda a, b, n: 0.5 * a + 0.5 * b)
+    rates = []
+    for _ in range(4):
+        optimizer.zero_grad()
+        (model(x) ** 2).mean().backward()
+        optimizer.step()
+        schedule.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+        for each in (mean, follows, own):
+            each.update_parameters(model)
+    utils.update_bn([x, x + 1], mean)
+    found = [each.eval()(x) for each in (mean, follows, own)]
+    return rates, found, mean.n_averaged, sorted(mean.state_dict()), mean.module[1].running_mean
+
+
+def parts_by_their_names(torch):
+    model = torch.nn.Sequential(spread(torch, 2, 3), torch.nn.BatchNorm1d(3), torch.nn.ReLU())
+    model._modules["2"] = torch.nn.Tanh()
+    x, shapes = torch.ones(4, 2), {}
+    for name, layer in model._modules.items():
+        x = layer(x)
+        shapes[name] = tuple(x.shape)
+    held = [list(layer._parameters) for layer in model] + [list(model[1]._buffers), "2" in model._modules]
+    del model._modules["1"]
+    split = torch.nn.Sequential(torch.nn.Unflatten(1, (1, 3)), torch.nn.Flatten())
+    return x, shapes, held, repr(model), repr(split), torch.nn.parameter.Parameter is torch.nn.Parameter
+
+
+def distances_of_ones_own(torch):
+    a, b, c = (torch.sin(torch.arange(k, k + 12.0)).view(4, 3).requires_grad_() for k in (0, 3, 7))
+    away = lambda x, y: 1 - torch.nn.functional.cosine_similarity(x, y)  # noqa: E731
+    loss = torch.nn.TripletMarginWithDistanceLoss(distance_function=away, margin=0.5)(a, b, c)
+    loss.backward()
+    layer = torch.nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, activation=lambda x: x.clamp(min=0) ** 2)
+    return loss, a.grad, b.grad, c.grad, settled(torch, layer.eval())(torch.ones(2, 3, 4))
+
+
+def scattered_together(torch):
+    x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [0.0, 1.0, 2.0]], requires_grad=True)
+    new = torch.tensor([[2.0, 7.0, 3.5], [2.0, -1.0, 9.0]], requires_grad=True)
+    index = torch.tensor([[0, 0, 2], [0, 1, 2]])
+    found = []
+    for how in ("sum", "prod", "mean", "amax", "amin"):
+        for own in (True, False):
+            for dim in (0, 1):
+                y = x.scatter_reduce(dim, index, new, how, include_self=own)
+                loss = (y * torch.arange(9.0).reshape(3, 3)).sum()
+                found += [y, *torch.autograd.grad(loss, (x, new))]
+            whole = torch.tensor([1, 2, 3]), torch.tensor([0, 0]), torch.tensor([5, 6])
+            found.append(whole[0].scatter_reduce(0, *whole[1:], how, include_self=own))
+    places = torch.tensor([[0, 0], [1, 2]])
+    found.append(
+        torch.ones(2, 3).scatter(1, places, torch.tensor([[2.0, 3.0], [4.0, 5.0]]), reduce="multiply")
+    )
+    return found, torch.ones(2, 3).scatter_(1, places, 2.0, reduce="add")
+
+
+def triangles(torch):
+    root = torch.tensor([[2.0, 0.0], [0.5, 1.5]], requires_grad=True)
+    b = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    solve = torch.linalg.solve_triangular
+    found = [
+        solve(root, b, upper=False), solve(root.mT, b, upper=True), solve(root, b, upper=False, left=False),
+        solve(root, b, upper=False, unitriangular=True), torch.cholesky_solve(b, root),
+    ]  # fmt: skip
+    sum(x.sum() for x in found).backward()
+    return found, root.grad.tril()
+
+
 PROGRAMS = [f for f in list(globals().values()) if getattr(f, "__module__", "") == __name__ and callable(f)]
 PROGRAMS = [f for f in PROGRAMS if f.__code__.co_varnames[: f.__code__.co_argcount] == ("torch",)]

@@ -35,23 +35,23 @@ class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
-            if error.name != name:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise  # the module is there, and lacks another
-            home, _, last = name.rpartition(".")
-            found = getattr(importlib.import_module(home), last, None)
+            home, _, last = spec.name.rpartition(".")
+            found = getattr(sys.modules[home], last, None)
             if isinstance(found, ModuleType):
                 return found  # what PyTorch has in several files, and this in one
-            raise ModuleNotFoundError(_why_not(spec.name, name)) from error
+            raise ModuleNotFoundError(_why_not(spec.name)) from error
 
     def exec_module(self, module: ModuleType) -> None:
         """It has been run."""
 
 
-def _why_not(asked: str, name: str) -> str:
+def _why_not(asked: str) -> str:
     """Return what its parent says of a module that there is none of."""
-    home, _, last = name.rpartition(".")
+    home, _, last = asked.rpartition(".")
     try:
-        getattr(importlib.import_module(home), last)
+        getattr(sys.modules[home], last)
     except AttributeError as error:
         return str(error)
     return lesson(f"import {asked}", "there is no such module here", hint="torch.nn, torch.optim")

@@ -212,10 +212,11 @@ def scatter(
 ) -> Tensor:
     """Return x with entries of `src` at the places along `dim` that `index` says; of several the last."""
     if reduce is not None:
-        hint = "scatter_add for sums"
-        raise NotImplementedError(
-            lesson("torch.scatter(reduce=)", "writes, and reduces nothing", reduce, hint=hint)
-        )
+        names = {"add": "sum", "multiply": "prod"}
+        if reduce not in names:
+            raise RuntimeError(lesson("torch.scatter(reduce=)", "is add or multiply", f"{reduce!r}"))
+        given = FUNCTIONS["full_like"](index, value, dtype=x.dtype) if src is None else src
+        return scatter_reduce(x, dim, index, given, names[reduce])
     node, where, dim = _paired("torch.scatter(x, dim, index)", x, dim, index)
     new = _source(value if src is None else src, node, where)
     return lift(cells.put(node, _numbered(node, where, dim), new), "scatter")
@@ -226,6 +227,61 @@ def scatter_add(x: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
     """Return x with entries of `src` added at the places along `dim` that `index` says."""
     node, where, dim = _paired("torch.scatter_add(x, dim, index)", x, dim, index)
     return lift(_added(node, _numbered(node, where, dim), _source(src, node, where)), "scatter_add")
+
+
+_REDUCING = ("sum", "prod", "mean", "amax", "amin")
+
+
+@function
+def scatter_reduce(
+    x: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """Return x with entries of `src` taken together with those at the places along `dim` that `index` says.
+
+    `reduce` is sum, prod, mean, amax or amin; the largest share their gradient equally. Without
+    `include_self` what x has at a place that `index` names does not count.
+
+    >>> import clearprop.torch as torch
+    >>> where = torch.tensor([0, 0, 1])
+    >>> torch.zeros(3).scatter_reduce(0, where, torch.tensor([1.0, 5.0, -2.0]), "amax")
+    tensor([5., 0., 0.])
+    """
+    called = "torch.scatter_reduce(x, dim, index, src, reduce)"
+    if reduce not in _REDUCING:
+        raise RuntimeError(lesson(called, f"reduces by {', '.join(_REDUCING)}", f"{reduce!r}"))
+    node, where, dim = _paired(called, x, dim, index)
+    places = _numbered(node, where, dim).reshape(-1)
+    new, own = op("reshape")(_source(src, node, where), (-1,)), np.arange(node.size)
+    kept = own if include_self else np.setdiff1d(own, places)
+    flat = op("reshape")(node, (-1,))
+    parts, at = xp.concatenate([flat[kept], new]), np.concatenate([kept, places])
+    found = _reduced(parts, at, node.size, reduce)
+    return lift(op("reshape")(found, node.shape), "scatter_reduce")
+
+
+def _reduced(parts: Any, at: Any, size: int, how: str) -> Any:
+    """Take together the parts of each of `size` places, which has one at least."""
+    whole = parts.dtype.kind != "f"
+    if how in ("sum", "mean"):
+        total = _scattered(parts, (at,), (size,))
+        counts = np.bincount(at, minlength=size)
+        return total if how == "sum" else total // counts if whole else total / counts.astype(parts.dtype)
+    if how == "prod":
+        order = np.argsort(at, kind="stable")
+        rank = np.empty_like(at)
+        rank[order] = np.arange(at.size) - np.searchsorted(at[order], at[order])
+        found = constant(np.ones(size, parts.dtype))
+        for k in range(int(rank.max(initial=-1)) + 1):
+            found = found * cells.put(constant(np.ones(size, parts.dtype)), at[rank == k], parts[rank == k])
+        return found
+    edge: Any = np.zeros(size, parts.dtype)
+    edge[at] = parts._value
+    (np.maximum if how == "amax" else np.minimum).at(edge, at, parts._value)
+    if whole or not parts.requires_grad:
+        return constant(edge)
+    best = parts._value == edge[at]
+    ties = np.bincount(at, best, minlength=size)
+    return _scattered(parts * (best / ties[at]).astype(parts.dtype), (at,), (size,))
 
 
 def _added(node: Node, places: Any, new: Any) -> Any:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.errors import lesson
 from clearprop.torch.autograd import functional
 from clearprop.torch.autograd.function import Function
 from clearprop.torch.autograd.pulled import grad
-from clearprop.torch.gradients import enable_grad
-from clearprop.torch.tensors import Tensor, lift
+from clearprop.torch.gradients import enable_grad, inference_mode, no_grad, set_grad_enabled
+from clearprop.torch.tensors import Tensor, lift, nearest
 
 
 def Variable(data: Any, requires_grad: bool = False) -> Tensor:
@@ -102,14 +103,30 @@ def gradgradcheck(f: Any, inputs: Any, grad_outputs: Any = None, **how: Any) -> 
     return gradcheck(slopes, given, **how)
 
 
+_WANTED = {
+    "graph": ("what a graph has saved are its nodes", "loss.node, and clearprop.draw of it"),
+    "profiler": ("nothing is measured by name here", "Python's cProfile, or clearprop's step.explain()"),
+    "forward_ad": ("slopes forward are those of torch.func", "torch.func.jvp(f, (x,), (v,))"),
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    wanted, hint = _WANTED.get(name, ("there is no such name", nearest(name, __all__)))
+    raise AttributeError(lesson(f"torch.autograd.{name}", wanted, hint=hint))
+
+
 __all__ = [
     "Function",
     "Variable",
     "backward",
     "detect_anomaly",
+    "enable_grad",
     "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "inference_mode",
+    "no_grad",
     "set_detect_anomaly",
+    "set_grad_enabled",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from clearprop import nn as own
@@ -25,6 +26,8 @@ _WANTED = {
 def __getattr__(name: str) -> Any:
     if name in LAYERS:
         return LAYERS[name]
+    if name in ("parameter", "modules"):  # where PyTorch keeps what this module has itself
+        return sys.modules[__name__]
     known = [*LAYERS, "Module", "Parameter", "functional", "init", "utils"]
     wanted, hint = _WANTED.get(name, ("there is no such layer", nearest(name, known)))
     raise AttributeError(lesson(f"torch.nn.{name}", wanted, hint=hint))

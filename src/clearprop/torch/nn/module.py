@@ -10,7 +10,7 @@ import functools
 import inspect
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from types import GeneratorType
 from typing import Any, NamedTuple, TypeVar
 
@@ -50,6 +50,33 @@ class _TensorGate(Gate):
     def left(self, output: Any) -> Any:
         """Return the output, what has a gradient in it as nodes of this gate."""
         return lift(super().left(lower(output)))
+
+
+class _Held(MutableMapping[str, Any]):
+    """What of one kind a module holds, by name: a change here is one of the module's attributes."""
+
+    def __init__(self, module: Any, kind: type[Any]) -> None:
+        self.module, self.kind = module, kind
+
+    def __getitem__(self, name: str) -> Any:
+        if not isinstance(self.module.__dict__.get(name), self.kind):
+            raise KeyError(name)
+        return getattr(self.module, name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self.module, name, value)
+
+    def __delitem__(self, name: str) -> None:
+        delattr(self.module, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, value in list(self.module.__dict__.items()) if isinstance(value, self.kind))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 def _either_way(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -211,6 +238,18 @@ class Module(own.Module):
         yield prefix, self
         for name, child in self.named_children():
             yield from child._all(f"{prefix}.{name}" if prefix else name)
+
+    @property
+    def _modules(self) -> _Held:
+        return _Held(self, own.Module)
+
+    @property
+    def _parameters(self) -> _Held:
+        return _Held(self, own.Parameter)
+
+    @property
+    def _buffers(self) -> _Held:
+        return _Held(self, own.Buffer)
 
     # --- changing all of it --------------------------------------------------------------------------------
     def zero_grad(self, set_to_none: bool = True) -> None:  # type: ignore[override]
@@ -380,7 +419,20 @@ def _lowered(x: Any) -> Any:
         return x._cell.node
     if isinstance(x, Tensor) and x._cell.outside is not None:
         return cells.leaf(np.array(x.node._value))  # a layer's gradient remembers what came in
+    if callable(x) and not isinstance(x, (type, own.Module, Tensor)):
+        return _called_with_nodes(x)
     return lower(x)
+
+
+def _called_with_nodes(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of tensors that the core calls: a distance, an activation."""
+
+    @functools.wraps(f)
+    def function(*xs: Any, **how: Any) -> Any:
+        given = any(isinstance(x, (Node, np.ndarray)) for x in xs)
+        return lower(f(*map(lift, xs), **how)) if given else f(*xs, **how)
+
+    return function
 
 
 def layer(kind: type[own.Module]) -> type[Module]:

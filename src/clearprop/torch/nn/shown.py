@@ -41,7 +41,7 @@ _INPLACE = (
 
 def _word(m: Any, word: str) -> str:
     name = word.removesuffix("!")
-    value = m.__dict__.get({"unflattened_size": "sizes"}.get(name, name))
+    value = m.__dict__.get(name)
     if name == "bias":
         value = value is not None
     return f"{value}" if word.endswith("!") else f"{name}={value!r}"

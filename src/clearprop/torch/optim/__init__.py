@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -127,6 +129,10 @@ KNOWN = {
 def __getattr__(name: str) -> Any:
     if name in KNOWN:
         return KNOWN[name]
+    if name == "swa_utils":
+        return importlib.import_module("clearprop.torch.optim.swa_utils")
+    if name == "optimizer":  # where PyTorch keeps `Optimizer`
+        return sys.modules[__name__]
     raise AttributeError(
         lesson(f"torch.optim.{name}", "there is no such optimizer", hint=nearest(name, [*KNOWN]))
     )
