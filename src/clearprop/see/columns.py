@@ -28,6 +28,28 @@ def padded(text: str, width: int) -> str:
     return text + " " * (width - columns(text))
 
 
+def clipped(text: str, most: int) -> str:
+    """Return a text of at most so many columns: of a longer one its beginning and its end.
+
+    >>> clipped("encoder.layers.11.attention.weight", 20)
+    'encoder.layer…weight'
+    """
+    if columns(text) <= most:
+        return text
+    behind = most // 3
+    return f"{_head(text, most - 1 - behind)}\N{HORIZONTAL ELLIPSIS}{_head(text[::-1], behind)[::-1]}"
+
+
+def _head(text: str, most: int) -> str:
+    """Return as many letters from the front as have room."""
+    taken = 0
+    for n, letter in enumerate(text):
+        taken += _wide(letter)
+        if taken > most:
+            return text[:n]
+    return text
+
+
 def _wide(character: str) -> int:
     if character.isascii():
         return 1

@@ -93,6 +93,22 @@ def joined() -> clearprop.see.Drawing:
 
 
 @functools.cache
+def named() -> clearprop.see.Drawing:
+    """Names that are long, wide, or mark-up."""
+    long = "the_learning_rate_of_the_second_part_of_the_encoder_before_it_was_warmed_up"
+    names = (
+        long,
+        "\u5b66\u4e60\u7387" * 12,
+        "\N{FOX FACE} fox",
+        "<b>bold</b><script>alert(1)</script>&amp;\"'",
+    )
+    a, b, c, d = (Tensor(n + 1.5, name=name) for n, name in enumerate(names))
+    output = (a * b + c) * d * np.exp(-d) + b
+    output.backward()
+    return draw(output)
+
+
+@functools.cache
 def hundreds() -> clearprop.see.Drawing:
     """Three hundred numbers."""
     output = scalars(8)
@@ -104,6 +120,7 @@ GRAPHS = {
     "large": large,
     "hundreds": hundreds,
     "joined": joined,
+    "named": named,
     "deep": deep,
     "residual": residual,
     "small": small,
@@ -138,6 +155,7 @@ def test_the_first_view_is_readable_and_whole(visit, name):
     assert all(x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height for x0, y0, x1, y1 in boxes)
     sizes = page.evaluate("probes.textSizes()")
     assert min(sizes) >= 9
+    assert page.evaluate("clearprop.stage.tree.groups().filter((g) => g.loss && g.open).length") == 0
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -157,6 +175,23 @@ def test_a_page_is_one_small_file_without_addresses(name, most):
 
     assert len(page.encode()) <= most
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
+
+
+def test_a_long_name_is_cut_in_the_drawing_and_whole_beside_it(visit):
+    page = visit(named())
+    page.fill("#find", "warmed_up")
+    page.keyboard.press("Enter")
+
+    assert (
+        page.locator("text.title:has-text('the_learning_rate_of_the_seco')").text_content().count("\u2026")
+        == 1
+    )
+    assert page.text_content("#panel h2").endswith("encoder_before_it_was_warmed_up")
+    assert "<script>alert(1)</script>" in page.evaluate("probes.words()")
+    assert (
+        page.evaluate("columns('\u5b66a\N{FOX FACE}') + clipped('\u5b66'.repeat(9), 9)")
+        == "5\u5b66\u5b66\u2026\u5b66"
+    )
 
 
 @pytest.mark.parametrize("name", ["large", "deep"])

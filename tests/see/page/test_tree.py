@@ -76,7 +76,7 @@ def test_modules_are_groups_and_equal_ones_a_run():
     )
     assert [kid.title for kid in run.kids[:2]] == ["net.0.0", "net.0.1"]
     assert (head.title, head.kind) == ("net.1", "Linear")
-    assert (end.title, end.sealed) == ("loss", True)
+    assert (end.title, end.loss) == ("loss", True)
 
 
 def test_the_loss_is_one_box_with_its_own_constants():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.backward import sent
-from clearprop.see.columns import columns
+from clearprop.see.columns import clipped, columns
 from clearprop.see.drawing.pictures import Picture, align, picture
 from clearprop.see.numbers import number, summary
 from clearprop.tensor import Tensor
@@ -22,6 +22,9 @@ ROW, PAD, GLYPH, SMALL_GLYPH = (
 )  # heights and widths in pixels; a glyph is one character
 CAPTION = 17.0
 _UNNAMED = "·"
+_LONGEST_TITLE, _LONGEST_LINE = 44, 72  # characters of a first line that are drawn
+_NARROW_TITLE, _NARROW_LINE = 32, 34  # in a narrow box
+_SHORTEST = 6
 
 
 @dataclass(slots=True)
@@ -60,6 +63,13 @@ class Box:
     def heading(self) -> str:
         """The first line as text: op, name and note."""
         return " ".join(part for part in (self.title, self.name, self.note) if part)
+
+    def head(self, narrow: bool = False) -> tuple[str, str]:
+        """Return title and rest of a first line as they are drawn: what is too long is cut in the middle."""
+        most, line = (_NARROW_TITLE, _NARROW_LINE) if narrow else (_LONGEST_TITLE, _LONGEST_LINE)
+        title = clipped(self.title, most)
+        rest = " ".join(part for part in (self.name, self.note) if part)
+        return title, clipped(rest, max(line - columns(title) - 1, _SHORTEST))
 
 
 @dataclass(slots=True)
@@ -260,7 +270,7 @@ def measure(box: Box, narrow: bool = False) -> Box:
     below its value.
     """
     right = box.label or box.value
-    w, h = columns(box.heading) * GLYPH + 2 * PAD, ROW
+    w, h = columns(" ".join(filter(None, box.head(narrow)))) * GLYPH + 2 * PAD, ROW
     if right:
         wide = columns(right) * (SMALL_GLYPH if box.label else GLYPH) + 2 * PAD
         w, h = (max(w, wide), 2 * ROW) if narrow else (w + wide, ROW)

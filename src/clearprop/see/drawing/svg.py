@@ -238,9 +238,9 @@ def _box(box: Box, prefix: str, state: str, texts: Mapping[str, str]) -> str:
 def _heading(box: Box, id: str, texts: Mapping[str, str]) -> str:
     if "title" in texts:
         return _text(PAD, 17.0, texts["title"], "title", f"{id}-title")
-    rest = " ".join(part for part in (box.name, box.note) if part)
+    title, rest = box.head()
     note = f'<tspan class="note"> {escape(rest)}</tspan>' if rest else ""
-    return f'<text class="title" id="{id}-title" x="{PAD:g}" y="17">{escape(box.title)}{note}</text>'
+    return f'<text class="title" id="{id}-title" x="{PAD:g}" y="17">{escape(title)}{note}</text>'
 
 
 def _text(x: float, y: float, text: str, kind: str, id: str = "", anchor: str = "") -> str:

@@ -20,7 +20,9 @@ class Cluster:
     likeness: Any = None
     """What equal modules share: class and shapes of parameters; None where the ops inside decide."""
     sealed: bool = False
-    """Whether it stays closed until the reader asks: a loss, a run of equal layers."""
+    """Whether it stays closed at first, unless almost nothing would be seen: a run of equal layers."""
+    loss: bool = False
+    """Whether it is a loss, which is one box until the reader asks."""
 
     def boxes(self) -> Iterator[int]:
         """Give the numbers of all boxes inside, at any depth."""

@@ -128,6 +128,7 @@ class Story:
                     "plan": plan,
                     **({"path": group.title} if group.likeness else {}),
                     **({"sealed": 1} if group.sealed else {}),
+                    **({"loss": 1} if group.loss else {}),
                 }
             )
         entering = _entering(self.boxes, self.links)

@@ -94,7 +94,7 @@ def _set_loss_apart(root: Cluster, boxes: Sequence[Box], output: Tensor) -> None
     if last >= 0 and len(behind) > 1 and output._value.size == 1:
         name = boxes[behind[-1]].name if isinstance(behind[-1], int) else ""
         root.kids[last + 1 :] = [
-            Cluster(name or "loss", "" if name in ("", "loss") else "loss", "", behind, sealed=True)
+            Cluster(name or "loss", "" if name in ("", "loss") else "loss", "", behind, loss=True)
         ]
 
 

@@ -10,6 +10,25 @@ const MARK = /[\p{M}\p{Cf}]/u;
 const BROAD = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 const columns = (text) => (/^[ -~]*$/.test(text) ? text.length : [...text].reduce((n, c) => n + (MARK.test(c) ? 0 : BROAD.test(c) ? 2 : 1), 0));
 
+// A text in at most so many columns: of a longer one its beginning and its end.
+function clipped(text, most) {
+  if (columns(text) <= most) return text;
+  const behind = Math.floor(most / 3), letters = [...text];
+  return `${front(letters, most - 1 - behind).join("")}\u2026${front(letters.reverse(), behind).reverse().join("")}`;
+}
+function front(letters, most) {
+  let taken = 0;
+  const end = letters.findIndex((letter) => (taken += columns(letter)) > most);
+  return end < 0 ? letters : letters.slice(0, end);
+}
+
+// The title of a box and the rest of its first line, as they are drawn.
+function head(thing) {
+  const [most, line] = thing.narrow ? [32, 34] : [44, 72], title = clipped(thing.t, most);
+  const rest = [thing.n, thing.o].filter(Boolean).join(" ");
+  return [title, clipped(rest, Math.max(line - columns(title) - 1, 6))];
+}
+
 let wording = {}; // of the page, in its language
 const said = (key) => wording[key];
 
@@ -34,7 +53,7 @@ function spoken(thing) {
 // Pieces: `text` at its base line, `rule` (a thin line as path data), `picture` in its corner.
 function pieces(thing) {
   const found = [];
-  if (thing.stub) return [{ kind: "text", x: MARGIN, y: 17, words: thing.t, looks: "title", part: "title" }];
+  if (thing.stub) return [{ kind: "text", x: MARGIN, y: 17, words: clipped(thing.t, 44), looks: "title", part: "title" }];
   const text = (x, y, words, looks, part, anchor, most) => {
     found.push({ kind: "text", x, y, words, looks, part, anchor, most });
   };
@@ -44,9 +63,9 @@ function pieces(thing) {
     return found;
   }
   const sign = thing.group ? "+ " : "";
-  text(MARGIN, 17, sign + thing.t, "title", "title");
-  const rest = [thing.n, thing.o].filter(Boolean).join(" ");
-  if (rest) text(MARGIN + (sign.length + columns(thing.t) + 1) * WIDE, 17, rest, "note", "note");
+  const [title, rest] = head(thing);
+  text(MARGIN, 17, sign + title, "title", "title");
+  if (rest) text(MARGIN + (sign.length + columns(title) + 1) * WIDE, 17, rest, "note", "note");
   if (thing.l) {
     if (thing.narrow) text(MARGIN, ROW + 16.5, thing.l, "small soft", "label");
     else text(thing.w - MARGIN, 16.5, thing.l, "small soft", "label", "end");
@@ -63,7 +82,7 @@ function scalar(thing, found, text) {
   const value = valueOf(thing), grad = gradOf(thing), top = headEnd(thing);
   if (value && thing.narrow) text(MARGIN, ROW + 17, value, "value", "value", undefined, squeezed(value, thing.w - 20));
   else if (value) {
-    const title = columns(fullTitle(thing)) + (thing.group ? 2 : 0);
+    const title = columns(head(thing).filter(Boolean).join(" ")) + (thing.group ? 2 : 0);
     text(thing.w - MARGIN, 17, value, "value", "value", "end", squeezed(value, thing.w - 32 - title * WIDE));
     const x = tenth(thing.w - 1.5 * MARGIN - Math.max(value.length, (thing.v || "").trim().length) * WIDE);
     found.push({ kind: "rule", d: `M${x} 0v${ROW}` });
@@ -72,8 +91,6 @@ function scalar(thing, found, text) {
   found.push({ kind: "rule", d: `M0 ${top}h${thing.w}` });
   if (grad || thing.g) text(MARGIN, top + 17, grad, "grad", "grad", undefined, squeezed(grad, thing.w - 20));
 }
-
-const fullTitle = (thing) => [thing.t, thing.n, thing.o].filter(Boolean).join(" ");
 
 // The room of a text that is longer than its box was measured for, as after a change of an input.
 const squeezed = (words, room) => (words.length * WIDE > room + 1 && room > 0 ? room : undefined);

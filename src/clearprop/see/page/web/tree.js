@@ -124,7 +124,7 @@ class Tree {
   }
 
   // What flows into a group that is shown alone: a small box before each of its inputs.
-  stubWidth(home) { return Math.max(4, ...home.ins.map((u) => columns(fullName(this.things[u])))) * 7.53 + 20 + PAD; }
+  stubWidth(home) { return Math.max(4, ...home.ins.map((u) => Math.min(44, columns(fullName(this.things[u]))))) * 7.53 + 20 + PAD; }
 
   addStubs(home, wide) {
     const plan = this.plans[home.plan];
@@ -244,13 +244,13 @@ class Tree {
   }
 
   // --- opening ----------------------------------------------------------------------------------------------
-  // Opens as much as can be read at once: the outermost first, what is sealed only where almost nothing would be seen.
+  // Opens as much as can be read at once: the outermost first, what is sealed only where almost nothing would be seen, a loss never.
   openReadable(fits, most = 40) {
     let seen = this.root.kids.length;
     for (const sealed of [0, 1]) {
       const waiting = this.groups().filter((group) => group !== this.root).sort((a, b) => a.depth - b.depth);
       for (const group of waiting) {
-        const below = group.parent.open && !group.open && (!group.sealed || (sealed && seen < 6));
+        const below = group.parent.open && !group.open && !group.loss && (!group.sealed || (sealed && seen < 6));
         if (!below || seen - 1 + group.kids.length > most) continue;
         group.open = true;
         this.layout();
