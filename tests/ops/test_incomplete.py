@@ -197,6 +197,18 @@ def test_students_share_by_its_degrees(df, t):
     np.testing.assert_allclose(grad(special.stdtr)(df, t), expected, rtol=1e-9, atol=1e-300)
 
 
+def test_the_middle_of_students_distribution_turns_as_well():
+    """At t = 0 the share stays what it is, and its slope does not."""
+    f = lambda df, q: special.stdtrit(df, q)  # noqa: E731
+    assert grad(f)(3.0, 0.5) == 0.0
+    h = 1e-4
+    expected = (f(3.0 + h, 0.5 + h) - f(3.0 - h, 0.5 + h) - f(3.0 + h, 0.5 - h) + f(3.0 - h, 0.5 - h)) / (
+        4 * h * h
+    )
+    np.testing.assert_allclose(grad(lambda q: grad(f)(3.0, q))(0.5), expected, rtol=1e-5)
+    assert gradcheck(special.stdtr, np.array([0.7, 3.0, 9.0]), np.zeros(3), order=2).ok
+
+
 def test_every_row_has_both_derivatives_by_both_shapes():
     for name, xs in {"gdtrc": (0.7, 1.2, 2.0), "fdtrc": (2.0, 3.5, 1.2), "chdtrc": (2.5, 1.2)}.items():
         assert gradcheck(getattr(special, name), *map(np.float64, xs), order=2).ok

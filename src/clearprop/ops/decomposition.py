@@ -481,7 +481,7 @@ def _rest_rule(g: Any, z: Any, x: Any) -> Any:
     return adjoint(ops["solve"](r, adjoint(z @ (turns @ (adjoint(z) @ q) - adjoint(g) @ q))))
 
 
-@define("unturned", "opaque", None, examples=(((np.zeros((2, 2)),), {}),))
+@define("unturned", "opaque", None, examples=(((np.zeros((0, 0)),), {}),))
 def unturned(x: Any) -> Any:
     """Zeros, where `x` is 0 but for rounding, and GradientError elsewhere; no gradient."""
     if np.any(np.absolute(x) > 1024 * np.finfo(x.dtype).eps * max(1.0, np.max(np.absolute(x), initial=0))):

@@ -199,13 +199,22 @@ def _beta_constants(a: Any, b: Any, top: int) -> dict[tuple[int, int], Any]:
     return found
 
 
-def _beta_share(a: Any, b: Any, x: Any, m: int, n: int) -> Any:
-    up = np.log(x) - np.log1p(-x) >= _special().digamma(a) - _special().digamma(b)
-    share = np.where(up, -_special().betaincc(a, b, x), _special().betainc(a, b, x))
+def _part(a: Any, b: Any, x: Any, y: Any, above: Any) -> Any:
+    """Return the share below x, or where `above` what is left, from the smaller one of x and y = 1 - x."""
+    of, straight = _special(), x < y
+    low, high = np.where(straight, a, b), np.where(straight, b, a)
+    at = np.where(straight, x, y)
+    return np.where(straight == above, of.betaincc(low, high, at), of.betainc(low, high, at))
+
+
+def _beta_integral(a: Any, b: Any, x: Any, y: Any, curve: Callable[[Any, Any], Any]) -> Any:
+    """Return the integral below x of the beta density times `curve(log(t), log(1 - t))`, 0 in all."""
+    up = np.log(x) - np.log(y) >= _special().digamma(a) - _special().digamma(b)
+    share = np.where(up, -1.0, 1.0) * _part(a, b, x, y, up)
     a, b = np.where(up, b, a), np.where(up, a, b)  # above x is below 1 - x of the other one
-    x, y = np.where(up, 1 - x, x), np.where(up, x, 1 - x)
+    x, y = np.where(up, y, x), np.where(up, x, y)
     log_x, log_y = (np.where(v > 0.5, np.log1p(-w), np.log(v)) for v, w in ((x, y), (y, x)))
-    start, falls, constants = log_x - log_y, _beta_falls(x, y), _beta_constants(a, b, max(m, n))
+    start, falls = log_x - log_y, _beta_falls(x, y)
 
     def fall(s: Any) -> Any:
         one, other = falls(s)
@@ -214,28 +223,28 @@ def _beta_share(a: Any, b: Any, x: Any, m: int, n: int) -> Any:
     def steep(s: Any) -> Any:
         return a - (a + b) / (1 + np.exp(s - start))
 
-    def curve(s: Any) -> Any:
+    def along(s: Any) -> Any:
         one, other = falls(s)
-        slopes = {**constants}
-        slopes[1, 0], slopes[0, 1] = log_x - one + constants[1, 0], log_y - other + constants[0, 1]
-        of = lambda i, j: slopes[i, j]  # noqa: E731
-        return (
-            mixed_bell((m, n), of) if m == n else np.where(up, mixed_bell((n, m), of), mixed_bell((m, n), of))
-        )
+        one, other = log_x - one, log_y - other
+        return curve(np.where(up, other, one), np.where(up, one, other))
 
     end = _reach(fall, steep, _NOTHING_LEFT / a + (1 + b / a) * np.logaddexp(0, start))
-    return share * _mean(fall, curve, _edges(start - np.log1p(a) - 6, end))
+    return share * _mean(fall, along, _edges(start - np.log1p(a) - 6, end))
+
+
+def _beta_share(a: Any, b: Any, x: Any, m: int, n: int) -> Any:
+    constants = _beta_constants(a, b, max(m, n))
+
+    def curve(one: Any, other: Any) -> Any:
+        slopes = {**constants}
+        slopes[1, 0], slopes[0, 1] = one + constants[1, 0], other + constants[0, 1]
+        return mixed_bell((m, n), lambda i, j: slopes[i, j])
+
+    return _beta_integral(a, b, x, 1 - x, curve)
 
 
 def _beta_slope(a: Any, b: Any, x: Any, order: tuple[int, int]) -> Any:
     """The derivatives of the density by a and b, with gradients."""
-
-    def curve(j: int, z: Any) -> Any:
-        return (
-            ops["digamma"](z)
-            if j == 0
-            else (-1) ** (j + 1) * math.factorial(j) * ops["zeta"](np.float64(j + 1), z)
-        )
 
     def slope(i: int, j: int) -> Any:
         whole = _polygamma(i + j - 1, a + b)
@@ -278,17 +287,47 @@ def gamma_by_shape(a: Any, x: Any) -> Any:
 
 def beta_by_shape(i: int, a: Any, b: Any, x: Any, rest: Any = None) -> Any:
     """The derivative of betainc(a, b, x) by a (i is 0) or b, from x or, where that is exact, from 1 - x."""
-    straight = _of("betainc_by_shape", a, b, x, order=(1 - i, i))
+    order = (1 - i, i)
+    straight = _of("betainc_by_shape", a, b, x, order=order)
     if rest is None:
         return straight
-    return np.where(x < rest, straight, -_of("betainc_by_shape", b, a, rest, order=(i, 1 - i)))
+    return np.where(x < rest, straight, -_of("betainc_by_shape", b, a, rest, order=order[::-1]))
+
+
+def _student_slopes(df: Any, both: Any, log_w: Any, order: int, rise: Callable[[int], Any]) -> list[Any]:
+    """The derivatives of the logarithm of Student's density by its degrees, at one place t.
+
+    It is gammaln((df + 1) / 2) - gammaln(df / 2) + df log(df) / 2 - (df + 1) log(both) / 2 and a constant,
+    with both = df + t^2 and log_w = log(df / both); `rise(j)` is what polygamma(j) gains from df / 2 on.
+    """
+    slopes = [0.5 * (rise(0) + log_w + 1 - (df + 1) / both)]
+    for j in range(2, order + 1):
+        sign, size = (-1) ** j, math.factorial(j - 2)
+        one = rise(j - 1) / 2.0**j + 0.5 * sign * size * df ** (1.0 - j)
+        slopes.append(one + 0.5 * sign * size * ((df + 1) * (j - 1) / both - j) * both ** (1.0 - j))
+    return slopes
+
+
+def _student_slope(df: Any, t: Any, order: int) -> Any:
+    """The derivatives of Student's density by its degrees, with gradients."""
+    both = df + t * t
+    rise = lambda j: _polygamma(j, df * 0.5 + 0.5) - _polygamma(j, df * 0.5)  # noqa: E731
+    return student_density(df, t) * bell(_student_slopes(df, both, -np.log1p(t * t / df), order, rise))
+
+
+def _student_share(df: Any, t: Any, order: int) -> Any:
+    """Half the share below df / (df + t^2) of the beta distribution of df / 2 and 1 / 2, signed."""
+    half, root, both = df / 2, np.full_like(df, 0.5), df + t * t
+    rises = [_rise(j, half, root) for j in range(order)]
+
+    def curve(one: Any, other: Any) -> Any:
+        return bell(_student_slopes(df, df * np.exp(-one), one, order, lambda j: rises[j]))
+
+    return -0.5 * np.sign(t) * _beta_integral(half, root, df / both, t * t / both, curve)
 
 
 def _student_by_degrees(df: Any, t: Any) -> Any:
-    """By df: half a share of the beta distribution at df / (df + t^2)."""
-    square = t * t
-    turn = beta_by_shape(0, df / 2, 0.5 + 0 * df, df / (df + square), square / (df + square))
-    return -np.sign(t) * (0.25 * turn + np.absolute(t) * student_density(df, t) / (2 * df))
+    return _of("stdtr_by_degrees", df, t)
 
 
 GAMMA = gamma_by_shape, gamma_density
@@ -319,7 +358,8 @@ def solves(slopes: tuple[Any, ...], at: int, sign: int = 1, low: float = -math.i
             if i == at:
                 return np.where(z == low, 0, sign / steep)
             change = slopes[i](*args)
-            still = (change == 0) | (z == low)  # also where the share is 0 or 1, and flat
+            ends = ~((steep != 0) & (np.absolute(steep) < np.inf))  # where the share is 0 or 1, and flat
+            still = ((change == 0) & ends) | (z == low)
             return -np.where(still, 0, change / np.where(still, 1, steep))
 
         return derivative
@@ -373,4 +413,23 @@ if importlib.util.find_spec("scipy") is not None:
         inside = known & (place > 0) & (place < 1) & np.isfinite(one) & np.isfinite(two)
         return _inside(lambda a, b, x: _beta_share(a, b, x, *order), (a, b, x), inside, ~known)
 
-    gammainc_by_shape.batch = betainc_by_shape.batch = by_entries
+    @define(
+        "stdtr_by_degrees",
+        "opaque",
+        lambda g, z, df, t, order: g * ops["stdtr_by_degrees"](df, t, order=order + 1),
+        lambda g, z, df, t, order: g * _student_slope(df, t, order),
+        facts=_FACTS,
+        examples=(((_A + 1, 4 * _X - 2), {}), ((_A + 1, 4 * _X - 2), {"order": 2})),
+    )
+    def stdtr_by_degrees(df: Any, t: Any, *, order: int = 1) -> Any:
+        """The derivative of stdtr(df, t) by df, `order` times.
+
+        >>> stdtr_by_degrees(3.0, 0.0)
+        np.float64(0.0)
+        """
+        degrees, place = np.broadcast_arrays(np.asarray(df, np.float64), np.asarray(t, np.float64))
+        known = (degrees > 0) & ~np.isnan(place)
+        inside = known & (place != 0) & np.isfinite(place) & np.isfinite(degrees)
+        return _inside(lambda df, t: _student_share(df, t, order), (df, t), inside, ~known)
+
+    gammainc_by_shape.batch = betainc_by_shape.batch = stdtr_by_degrees.batch = by_entries

@@ -8,12 +8,12 @@ where a parameter is none, as SciPy has it. Samples are Tensors, drawn from the 
 
 from __future__ import annotations
 
+import importlib
 import math
 from typing import Any
 
 import numpy as np
 
-from clearprop.ops import distributions as distributions  # stdtrit, fdtri
 from clearprop.ops.random import normal
 from clearprop.ops.random import uniform as _uniform
 from clearprop.registry import ops
@@ -30,6 +30,12 @@ _EULER = 0.5772156649015329
 def _op(name: str) -> Any:
     """Return an op by its name, found when it is called."""
     return lambda *xs: ops[name](*xs)
+
+
+def _seldom(name: str, *xs: Any) -> Any:
+    """Return what an op of a chapter gives that is read when one of its functions is called."""
+    importlib.import_module("clearprop.ops.distributions")
+    return ops[name](*xs)
 
 
 _gammaln, _betaln, _digamma, _ndtr, _ndtri = map(_op, ("gammaln", "betaln", "digamma", "ndtr", "ndtri"))
@@ -275,7 +281,7 @@ t: Continuous = Continuous(
     ("df",),
     below=lambda y, df: ops["stdtr"](df, y),
     above=lambda y, df: ops["stdtr"](df, -y),
-    quantile=lambda q, df: ops["stdtrit"](df, q),
+    quantile=lambda q, df: _seldom("stdtrit", df, q),
     middle=lambda df: _otherwise_infinite(lambda df: 0.0 / df, df, 1.0),
     spread=lambda df: np.where(
         df > 1, _otherwise_infinite(lambda df: 1.0 / (1.0 - 2.0 / df), df, 2.0), np.nan
@@ -304,7 +310,7 @@ f: Continuous = Continuous(
     _from(0.0),
     below=lambda y, m, n: _betainc(m / 2, n / 2, m * y / (m * y + n)),
     above=lambda y, m, n: _betainc(n / 2, m / 2, n / (m * y + n)),
-    quantile=lambda q, m, n: ops["fdtri"](m, n, q),
+    quantile=lambda q, m, n: _seldom("fdtri", m, n, q),
     middle=lambda m, n: _otherwise_infinite(lambda n: n / (n - 2.0), n, 2.0) + 0.0 * m,
     spread=lambda m, n: _otherwise_infinite(
         lambda n: 2.0 * n * n * (m + n - 2.0) / (m * (n - 2.0) ** 2 * (n - 4.0)), n, 4.0
