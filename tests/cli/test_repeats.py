@@ -143,6 +143,21 @@ def test_a_class_that_no_row_of_a_streamed_test_has_is_said(tmp_path, capsys):
         assert "a class that is in no row of the test: 'rare'" in json.loads(capsys.readouterr().out)["notes"]
 
 
+@pytest.mark.parametrize("more", [[], ["--stream"]])
+@pytest.mark.parametrize(
+    ("year", "got"), [(lambda i: 2024, "of one moment"), (lambda i: i % 2, "few moments")]
+)
+def test_a_table_without_a_past_is_refused(tmp_path, capsys, more, year, got):
+    rows = "".join(f"{year(i)},{i % 7},{'ab'[i % 3 > 1]}\n" for i in range(60))
+    (tmp_path / "t.csv").write_text("year,x,y\n" + rows)
+    command = ["train", str(tmp_path / "t.csv"), "--target", "y", "--output", str(tmp_path / "o"), *QUICK]
+    options = ["--time", "year", "--test-split", "0.5", *more]
+    assert main([*command, *options]) == 2
+    err = capsys.readouterr().err
+    assert "--time: wants rows before those that are held out, by 'year': 60 rows" in err
+    assert got in err
+
+
 @pytest.mark.parametrize(("options", "message"), [
     (["--folds", "1"], "--folds: wants a number of 2 or more: 1"),
     (["--folds", "201"], "--folds 201: wants a row or more for each fold: 200 rows"),

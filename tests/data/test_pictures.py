@@ -126,7 +126,7 @@ def test_transparent_pixels_lie_on_white(tmp_path):
     found = read_pictures(folder(tmp_path, a=[image], b=[grey()]))
 
     assert found.images[0, :, 7, 0].tolist() == [255, 255, 255]
-    assert "1 are transparent in places: those are white" in found.notes
+    assert "1 is transparent in places: those are white" in found.notes
     assert found.notes[0] == "1 of 2 are grey: taken as colours (--color grey for all in grey)"
 
 

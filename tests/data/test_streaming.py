@@ -353,7 +353,7 @@ def test_no_line_falls_behind_the_last_fold(monkeypatch):
     ({"time": "tim"}, "has no column 'tim', wanted as the time"),
     ({"time": "town"}, "column 'town' wants numbers"),
     ({"time": "gap"}, "--time: wants to know of every row when it was, 'gap' is missing"),
-    ({"time": "same"}, "--time: wants rows before those that are held out, by 'same'"),
+    ({"time": "same"}, "--time: wants rows before those that are held out, by 'same': 3,000 rows"),
 ])  # fmt: skip
 def test_a_stream_that_cannot_be_divided_so_is_refused(more, message):
     columns = {"patient": patients()[0], "gap": ["", *["1"] * (ROWS - 1)], "same": ["5"] * ROWS}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop.data.columns import categories
-from clearprop.data.divisions import moments_by
+from clearprop.data.divisions import moments_by, none_before
 from clearprop.data.inspection import Reading
 from clearprop.data.split import group_cuts, group_folds, ordered_parts, three_parts, whole_groups
 from clearprop.data.tables import Table
@@ -28,7 +28,11 @@ def divided(args: argparse.Namespace, table: Table, reading: Reading, classes: A
     """
     shares = (args.validation_split, args.test_split)
     if args.time is not None:
-        return ordered_parts(moments_by(table, reading, args.time), *shares)
+        when = moments_by(table, reading, args.time)
+        try:
+            return ordered_parts(when, *shares)
+        except ValueError as error:
+            raise none_before(args.time, len(when), when.min(), when.max()) from error
     if args.group is None:
         return three_parts(len(table), *shares, classes=classes, seed=args.seed)
     order = whole_groups(_groups(table, args.group), args.seed)

@@ -177,8 +177,7 @@ def latest(
     last = top[len(top) - tested] if tested else np.inf
     before = top[len(top) - tested - validated] if validated else last
     if rows and before <= first:
-        wanted = f"wants rows before those that are held out, by {name!r}"
-        raise InputError(lesson("--time", wanted, f"{rows:,} rows from {first} to {top[-1]}"))
+        raise none_before(name, rows, first, top[-1])
     return ByTime(name, reading, before, last)
 
 
@@ -193,6 +192,14 @@ def _latest(blocks: Iterable[Table], reading: Reading, name: str, most: int) -> 
             top = np.append(top, when) if len(top) else when
             top = np.partition(top, -most)[-most:] if len(top) > most else top
     return top, first, rows
+
+
+def none_before(name: str, rows: int, first: Any, last: Any) -> InputError:
+    """Return the error for a table all of whose rows would be held out, by its first and last moment."""
+    wanted = f"wants rows before those that are held out, by {name!r}"
+    got = f"{rows:,} rows, all of one moment" if first == last else f"{rows:,} rows of few moments"
+    hint = "smaller --test-split and --validation-split, or another column"
+    return InputError(lesson("--time", wanted, got, hint=hint))
 
 
 def moments_by(table: Table, reading: Reading, name: str) -> Array:

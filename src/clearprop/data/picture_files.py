@@ -156,8 +156,12 @@ def said_of(seen: Sequence[Seen], decoder: Decoder) -> list[str]:
         (sum(look.frames > 1 for look in seen), "have several frames: the first is taken"),
     ):
         if count:
-            notes.append(f"{count:,} {what}")
+            verb, rest = what.split(" ", 1)
+            notes.append(f"{count:,} {_SINGULAR[verb] if count == 1 else verb} {rest}")
     return notes
+
+
+_SINGULAR = {"are": "is", "have": "has"}
 
 
 class Opened:
