@@ -375,3 +375,19 @@ def test_many_classes_of_a_stream_are_allowed_where_asked():
     with pytest.raises(InputError, match="--many-classes"):
         stream_table(given, "kind")
     assert len(stream_table(given, "kind", many_classes=True).target.values) == 900
+
+
+def test_a_loader_holds_one_buffer_and_little_more(tmp_path):
+    kinds = ((50,), np.float32), ((), np.int64)
+    with BlockFile.writing(tmp_path / "rows", *kinds) as file:
+        for start in range(0, 50_000, 5_000):
+            file.add(np.ones((5_000, 50), np.float32), np.arange(start, start + 5_000))
+    buffer = 2 << 20  # the file has 10.4 MB
+    loader = BlockFile(tmp_path / "rows", *kinds).batches(77, seed=0, buffer=buffer)
+    tracemalloc.start()
+    seen = [y.copy() for _, y in loader]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert sorted(np.concatenate(seen).tolist()) == list(range(50_000))
+    assert peak < 1.6 * buffer

@@ -146,11 +146,16 @@ class BlockLoader:
 
     def _batches(self, skipped: int) -> Iterator[tuple[Any, ...]]:
         count, buffers = len(self), self._buffers()
-        held = self.file.read(0, 0)
+        held, start = self.file.read(0, 0), 0
         for number, size in enumerate(self._sizes(), start=1):
-            while len(held[0]) < size:
-                held = tuple(map(np.concatenate, zip(held, next(buffers), strict=True)))
-            batch, held = tuple(array[:size] for array in held), tuple(array[size:] for array in held)
+            batch = tuple(array[start : start + size] for array in held)
+            start += size
+            if start + size > len(held[0]):  # no batch is a part of a buffer that is gone
+                batch = tuple(map(np.copy, batch))
+            while len(batch[0]) < size:
+                held = ()  # while the next ones are read
+                held, start = next(buffers), size - len(batch[0])
+                batch = tuple(np.concatenate([a, b[:start]]) for a, b in zip(batch, held, strict=True))
             if number > skipped:
                 self._note(number, count)
                 yield _paired(batch)
@@ -162,14 +167,24 @@ class BlockLoader:
             yield min(self.batch_size, rows - start)
 
     def _buffers(self) -> Iterator[tuple[Array, ...]]:
-        """Yield the rows, mixed, a buffer at a time."""
-        rows = len(self.file)
+        """Yield the rows, mixed, a buffer at a time: each stretch is read to where its rows are to lie."""
+        rows, kind = len(self.file), self.file.kind
         places, seed = self._orders(-(-rows // self.stretch))
         for number in range(0, len(places), self.stretches):
             starts = (places[number : number + self.stretches] * self.stretch).tolist()
-            parts = [self.file.read(s, min(s + self.stretch, rows)) for s in starts]
-            order = np.random.default_rng([*seed, number]).permutation(sum(len(part[0]) for part in parts))
-            yield tuple(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True))
+            ends = [min(start + self.stretch, rows) for start in starts]
+            order = np.random.default_rng([*seed, number]).permutation(sum(ends) - sum(starts))
+            place = np.empty_like(order)
+            place[order] = np.arange(len(order))
+            buffer = tuple(np.empty((len(order), *kind[n].shape), kind[n].base) for n in kind.names or ())
+            seen = 0
+            for start, end in zip(starts, ends, strict=True):
+                there = place[seen : seen + end - start]
+                for array, part in zip(buffer, self.file.read(start, end), strict=True):
+                    array[there] = part
+                seen += end - start
+            yield buffer
+            del buffer  # while the next one is read
 
     def _orders(self, stretches: int) -> tuple[Array, list[int]]:
         """Return the order of the stretches, and what the rows of each buffer are mixed by."""
