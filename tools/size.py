@@ -2,10 +2,12 @@
 
     python tools/size.py            # the table; exits with 1 where a folder is over its budget
     python tools/size.py --files    # the same for every file
-    python tools/size.py --long     # functions over 40 lines, classes over 200, files over 9 tokens a line
+    python tools/size.py --long     # functions over 40 code lines, classes over 200, and why
+    python tools/size.py --dense    # files over 9 tokens a line
 
 A code line is a line with a token on it that is no comment and no docstring. A budget is a number of tokens;
 raising one needs a dated page in docs/why. A budget for a folder stands for all that no longer path claims.
+What is longer than a screen has its reason in `[tool.clearprop.long]`, or is cut.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ import sys
 import tokenize
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,8 @@ LAYOUT = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING,
     tokenize.ENDMARKER,
 }  # fmt: skip
-LONGEST_FUNCTION, LONGEST_CLASS, DENSEST = 40, 200, 9.0
+LONGEST = {ast.FunctionDef: 40, ast.AsyncFunctionDef: 40, ast.ClassDef: 200}
+DENSEST = 9.0
 
 
 @dataclass
@@ -60,12 +62,8 @@ def docstrings(tree: ast.Module) -> set[int]:
     return found
 
 
-def measured(text: str) -> Size:
-    """The size of a file's text.
-
-    >>> measured('"What it is."\\n\\nx = 1  # why\\n')
-    Size(lines=1, tokens=3)
-    """
+def code(text: str) -> tuple[set[int], int]:
+    """The code lines of a file's text, and how many tokens there are on them."""
     skipped = docstrings(ast.parse(text))
     lines: set[int] = set()
     tokens = 0
@@ -74,6 +72,16 @@ def measured(text: str) -> Size:
             continue
         tokens += 1
         lines.update(range(token.start[0], token.end[0] + 1))
+    return lines, tokens
+
+
+def measured(text: str) -> Size:
+    """The size of a file's text.
+
+    >>> measured('"What it is."\\n\\nx = 1  # why\\n')
+    Size(lines=1, tokens=3)
+    """
+    lines, tokens = code(text)
     return Size(len(lines), tokens)
 
 
@@ -86,20 +94,29 @@ def folder_of(path: Path, budgets: dict[str, int]) -> str:
     return "/".join(parts) or "."
 
 
-def long_ones(path: Path, size: Size) -> Iterator[str]:
-    """What is longer, or denser, than new code may be."""
-    where = path.relative_to(ROOT)
-    if size.density > DENSEST:
-        yield f"{where}: {size.density:.1f} tokens a line"
-    tree = ast.parse(path.read_text())
-    skipped = docstrings(tree)
-    for node in ast.walk(tree):
-        most = {ast.FunctionDef: LONGEST_FUNCTION, ast.ClassDef: LONGEST_CLASS}.get(type(node))
-        if most is None:
-            continue
-        count = len(set(range(node.lineno, (node.end_lineno or 0) + 1)) - skipped)  # type: ignore[attr-defined]
-        if count > most:
-            yield f"{where}:{node.lineno}: {node.name} has {count} lines"  # type: ignore[attr-defined]
+def long_ones(path: Path) -> dict[str, int]:
+    """The functions and classes of a file that have more code lines than they should: name and count.
+
+    A name is that of the file below `src/clearprop`, and the class and function in it: `op.py Op.__call__`.
+    """
+    text = path.read_text()
+    lines, _ = code(text)
+    found: dict[str, int] = {}
+
+    def look(node: ast.AST, inside: tuple[str, ...]) -> None:
+        for child in ast.iter_child_nodes(node):
+            most = LONGEST.get(type(child))
+            if most is None:
+                look(child, inside)
+                continue
+            name = (*inside, child.name)  # type: ignore[attr-defined]
+            count = len(lines & set(range(child.lineno, child.end_lineno + 1)))  # type: ignore[attr-defined]
+            if count > most:
+                found[f"{path.relative_to(SOURCE)} {'.'.join(name)}"] = count
+            look(child, name)
+
+    look(ast.parse(text), ())
+    return found
 
 
 def table(sizes: dict[str, Size], budgets: dict[str, int]) -> tuple[list[str], list[str]]:
@@ -126,26 +143,48 @@ def table(sizes: dict[str, Size], budgets: dict[str, int]) -> tuple[list[str], l
     return lines, wrong
 
 
+def unsaid(found: dict[str, int], reasons: dict[str, str]) -> list[str]:
+    """What is long without a reason, and reasons for what is not long, or not there."""
+    where = "in pyproject.toml, [tool.clearprop.long]"
+    long = [
+        f"{name}: {found[name]} code lines, and no reason {where}" for name in found.keys() - reasons.keys()
+    ]
+    past = [f"{name}: not long, and a reason {where}" for name in reasons.keys() - found.keys()]
+    return sorted(long) + sorted(past)
+
+
 def main() -> int:
-    """Print what is asked for; 1 where something is over its budget."""
+    """Print what is asked for; 1 where something is over its budget, or long without a reason."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--files", action="store_true", help="a row for each file")
-    parser.add_argument("--long", action="store_true", help="what is longer or denser than new code may be")
+    parser.add_argument(
+        "--long", action="store_true", help="functions and classes longer than a screen, and why"
+    )
+    parser.add_argument(
+        "--dense", action="store_true", help="files with more tokens a line than new code may have"
+    )
     args = parser.parse_args()
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    budgets: dict[str, int] = settings["tool"]["clearprop"]["size"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["clearprop"]
+    budgets: dict[str, int] = settings["size"]
+    reasons: dict[str, str] = settings["long"]
     files = {path: measured(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
+    found = {name: count for path in files for name, count in long_ones(path).items()}
     if args.long:
-        print("\n".join(line for path, size in files.items() for line in long_ones(path, size)))
+        for name, count in found.items():
+            print(f"{count:>4} {name:<58} {reasons.get(name, '?')}")
         return 0
-    if args.files:
+    if args.files or args.dense:
         for path, size in files.items():
-            print(f"{path.relative_to(SOURCE)!s:<44} {size.lines:>6} {size.tokens:>7} {size.density:>6.1f}")
+            if args.files or size.density > DENSEST:
+                print(
+                    f"{path.relative_to(SOURCE)!s:<44} {size.lines:>6} {size.tokens:>7} {size.density:>6.1f}"
+                )
         return 0
     sizes: dict[str, Size] = defaultdict(Size)
     for path, size in files.items():
         sizes[folder_of(path, budgets)] += size
     lines, wrong = table(sizes, budgets)
+    wrong += unsaid(found, reasons)
     print("\n".join([*lines, *wrong]))
     return 1 if wrong else 0
 

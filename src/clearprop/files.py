@@ -132,6 +132,19 @@ def make_room(path: str | Path, size: int) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _may_hold(path: Path, ours: Mapping[str, Ours | None]) -> None:
+    """Complain where these names cannot be written into a folder, or would replace what is not ours."""
+    if path.exists() and not path.is_dir():
+        raise UnwritableError(
+            lesson(f"writing into {path}", "wants a directory", "there is a file of that name")
+        )
+    for name, is_ours in ours.items():
+        if (path / name).is_dir():
+            what = f"{name} is a directory there"
+            raise UnwritableError(lesson(f"writing into {path}", what, "", "Nothing was written."))
+        replaceable(path / name, is_ours)
+
+
 @contextmanager
 def whole_folder(
     path: str | Path, ours: Mapping[str, Ours | None] | None = None, room: int = 0
@@ -144,15 +157,7 @@ def whole_folder(
     of each name that will be written whether a file of that name may be replaced.
     """
     path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise UnwritableError(
-            lesson(f"writing into {path}", "wants a directory", "there is a file of that name")
-        )
-    for name, is_ours in (ours or {}).items():
-        if (path / name).is_dir():
-            what = f"{name} is a directory there"
-            raise UnwritableError(lesson(f"writing into {path}", what, "", "Nothing was written."))
-        replaceable(path / name, is_ours)
+    _may_hold(path, ours or {})
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     stage = path / f".unfinished-{os.getpid()}"
     try:

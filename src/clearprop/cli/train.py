@@ -306,26 +306,28 @@ def _went_badly(history: History) -> bool:
     return len(losses) >= 3 and not min(losses) < 0.99 * losses[0]
 
 
+_BOUNDS = {
+    "epochs": (1, 10**9),
+    "batch_size": (1, 10**9),
+    "processes": (2, 10**6),
+    "patience": (0, 10**9),
+    "seed": (0, 2**63 - 1),
+    "lr": (0.0, 1e6),
+    "weight_decay": (0.0, 1e6),
+    "dropout": (0.0, 0.99),
+    "members": (1, 1000),
+    "folds": (2, 1000),
+    "seeds": (1, 1000),
+    "search": (1, 1000),
+    "pieces": (0, 1000),
+    "validation_split": (0.0, 0.9),
+    "test_split": (0.0, 0.9),
+}
+
+
 def checked(args: argparse.Namespace) -> list[int]:
     """Return the sizes of the hidden layers; raises InputError for settings that make no sense."""
-    bounds = {
-        "epochs": (1, 10**9),
-        "batch_size": (1, 10**9),
-        "processes": (2, 10**6),
-        "patience": (0, 10**9),
-        "seed": (0, 2**63 - 1),
-        "lr": (0.0, 1e6),
-        "weight_decay": (0.0, 1e6),
-        "dropout": (0.0, 0.99),
-        "members": (1, 1000),
-        "folds": (2, 1000),
-        "seeds": (1, 1000),
-        "search": (1, 1000),
-        "pieces": (0, 1000),
-        "validation_split": (0.0, 0.9),
-        "test_split": (0.0, 0.9),
-    }
-    within(args, bounds)
+    within(args, _BOUNDS)
     if args.validation_split + args.test_split > 0.9:
         left = 1 - args.validation_split - args.test_split
         got = f"{args.validation_split:g} and {args.test_split:g} leave {left:.2g}"

@@ -119,6 +119,12 @@ class DataLoader:
             raise ValueError(
                 lesson("DataLoader(batch_size=)", "wants a whole number of 1 or more", f"{self.batch_size!r}")
             )
+        self._check_order()
+        self._check_collation()
+        self._check_helpers()
+
+    def _check_order(self) -> None:
+        """Refuse what does not say one order, again in each epoch."""
         given = [
             name
             for name in ("shuffle", "sampler", "batch_sampler")
@@ -140,15 +146,20 @@ class DataLoader:
                     name == "sampler"
                 )
                 raise TypeError(lesson(f"DataLoader({name}=)", wanted, f"{held!r:.60}"))
+        if given and self.comes:
+            wanted = "takes an IterableDataset in the order in which it comes"
+            raise ValueError(lesson("DataLoader(...)", wanted, given[0]))
+
+    def _check_collation(self) -> None:
         for name in ("collate", "collate_fn"):
             if not (getattr(self, name) is None or callable(getattr(self, name))):
                 wanted = "wants a function of a batch" + "'s samples" * (name == "collate_fn")
                 raise TypeError(lesson(f"DataLoader({name}=)", wanted, f"{getattr(self, name)!r:.60}"))
         if self.collate is not None and self.collate_fn is not None:
             raise ValueError(lesson("DataLoader(...)", "wants one of collate= and collate_fn=", "both"))
-        if given and self.comes:
-            wanted = "takes an IterableDataset in the order in which it comes"
-            raise ValueError(lesson("DataLoader(...)", wanted, given[0]))
+
+    def _check_helpers(self) -> None:
+        """Refuse what is no number of threads, or of processes, or both."""
         counts = self.workers, self.prefetch
         if not all(map(is_whole, counts)) or self.workers < 0 or self.prefetch < 1:
             wanted, got = "wants whole numbers, 0 or more and 1 or more", f"{counts[0]!r} and {counts[1]!r}"

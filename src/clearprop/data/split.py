@@ -52,6 +52,15 @@ def split_indices(
                 hint="stratify=None, or leaving that class out",
             )
         )
+    held = np.zeros(size, bool)
+    for label, number in zip(classes, _in_proportion(sizes, fraction, count), strict=True):
+        held[order[labels[order] == label][:number]] = True
+    chosen = held[order]
+    return order[~chosen], order[chosen]
+
+
+def _in_proportion(sizes: Any, fraction: float, count: int) -> Any:
+    """Return how many of each class are held out: its exact share, rounded so that they add up to `count`."""
     shares = sizes * fraction
     counts = np.floor(shares).astype(int)
     rest = shares - counts
@@ -59,11 +68,7 @@ def split_indices(
     rest[counts == 0] += 1.0  # a class that would not be held out at all comes first
     for i in np.argsort(-rest, kind="stable")[: max(0, count - counts.sum())]:
         counts[i] += 1
-    held = np.zeros(size, bool)
-    for label, number in zip(classes, counts, strict=True):
-        held[order[labels[order] == label][:number]] = True
-    chosen = held[order]
-    return order[~chosen], order[chosen]
+    return counts
 
 
 def train_validation_split(

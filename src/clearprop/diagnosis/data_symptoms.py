@@ -101,44 +101,48 @@ def _picks(seen: Examination) -> bool:
 def wrong_output(seen: Examination) -> Iterator[Symptom]:
     """A softmax or sigmoid that the loss applies again, or one that it misses."""
     output = raw(seen.output)
-    made = _makes(seen.output)
     if seen.failure is not None or not np.all(np.isfinite(output)):
         return
-    if (
-        seen.loss_name in ("CrossEntropyLoss", "cross_entropy")
-        and np.ndim(output) > 1
-        and output.shape[1] > 1
-    ):
-        sums = np.asarray(output, np.float64).sum(axis=1)
-        if made == "distribution" or (np.all(output >= 0) and np.allclose(sums, 1, atol=1e-5)):
-            yield Symptom(
-                "softmax before CrossEntropyLoss",
-                "the model's output",
-                f"the {output.shape[1]} outputs are positive and add up to 1 in every row",
-                "the loss applies log-softmax itself; twice, it squeezes the gradient and the loss stays "
-                f"above {_floor(output.shape[1]):.2f}",
-                "the model without its Softmax, which is for predicting only",
-                seen.output,
-            )
+    if seen.loss_name in ("CrossEntropyLoss", "cross_entropy") and np.ndim(output) > 1:
+        yield from _softmax_twice(seen, output)
     if seen.loss_name in ("NLLLoss", "nll_loss") and np.ndim(output) > 1:
-        with np.errstate(over="ignore"):
-            sums = np.exp(np.asarray(output, np.float64)).sum(axis=1)
-        if not np.allclose(sums, 1, atol=1e-3):
-            yield Symptom(
-                "NLLLoss without log-softmax",
-                "the model's output",
-                f"exp(output) adds up to {sums.min():.3g} to {sums.max():.3g} in a row, not to 1",
-                "NLLLoss takes log-probabilities; of other numbers it has no lower bound",
-                "CrossEntropyLoss, or LogSoftmax as the last layer",
-                seen.output,
-            )
-    if seen.loss_name == "BCEWithLogitsLoss" and made == "probability":
+        yield from _no_logarithms(seen, output)
+    if seen.loss_name == "BCEWithLogitsLoss" and _makes(seen.output) == "probability":
         yield Symptom(
             "sigmoid before BCEWithLogitsLoss",
             "the model's output",
             f"the outputs come from a sigmoid and lie between {output.min():.3g} and {output.max():.3g}",
             "the loss applies the sigmoid itself; applied twice the answer never leaves 0.5 to 0.73",
             "the model without its Sigmoid, or BCELoss",
+            seen.output,
+        )
+
+
+def _softmax_twice(seen: Examination, output: Any) -> Iterator[Symptom]:
+    sums = np.asarray(output, np.float64).sum(axis=1)
+    alike = np.all(output >= 0) and np.allclose(sums, 1, atol=1e-5)
+    if output.shape[1] > 1 and (alike or _makes(seen.output) == "distribution"):
+        yield Symptom(
+            "softmax before CrossEntropyLoss",
+            "the model's output",
+            f"the {output.shape[1]} outputs are positive and add up to 1 in every row",
+            "the loss applies log-softmax itself; twice, it squeezes the gradient and the loss stays "
+            f"above {_floor(output.shape[1]):.2f}",
+            "the model without its Softmax, which is for predicting only",
+            seen.output,
+        )
+
+
+def _no_logarithms(seen: Examination, output: Any) -> Iterator[Symptom]:
+    with np.errstate(over="ignore"):
+        sums = np.exp(np.asarray(output, np.float64)).sum(axis=1)
+    if not np.allclose(sums, 1, atol=1e-3):
+        yield Symptom(
+            "NLLLoss without log-softmax",
+            "the model's output",
+            f"exp(output) adds up to {sums.min():.3g} to {sums.max():.3g} in a row, not to 1",
+            "NLLLoss takes log-probabilities; of other numbers it has no lower bound",
+            "CrossEntropyLoss, or LogSoftmax as the last layer",
             seen.output,
         )
 

@@ -166,6 +166,17 @@ _KNOWN: dict[tuple[str, str], Any] = {
 }
 
 
+_UNSOUND = (
+    pickle.UnpicklingError, EOFError, AttributeError, TypeError, KeyError, IndexError, ValueError,
+)  # fmt: skip
+"""What a damaged pickle raises."""
+_UNREADABLE = (
+    struct.error, UnicodeDecodeError, MemoryError, RecursionError, OverflowError, NotImplementedError,
+    OSError,
+)  # fmt: skip
+"""What a damaged archive raises."""
+
+
 def load_pt(path: Any, shown: bool = False) -> Any:
     """Return what `torch.save` wrote, with arrays for tensors: a state dict, or any containers of them.
 
@@ -200,25 +211,9 @@ def load_pt(path: Any, shown: bool = False) -> Any:
         raise _refused("wants a zip archive, which PyTorch writes since 1.6", f"{path}", hint) from error
     except InputError:
         raise
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        AttributeError,
-        TypeError,
-        KeyError,
-        IndexError,
-        ValueError,
-    ) as error:
+    except _UNSOUND as error:
         raise _refused("wants a whole, sound pickle", str(error)[:80]) from error
-    except (
-        struct.error,
-        UnicodeDecodeError,
-        MemoryError,
-        RecursionError,
-        OverflowError,
-        NotImplementedError,
-        OSError,
-    ) as error:
+    except _UNREADABLE as error:
         raise _refused("wants a file that can be read, a whole and sound archive", str(error)[:80]) from error
 
 

@@ -223,6 +223,31 @@ def _along(weight: Any, x: Any, axis: int) -> Any:
 def _checked(called: str, x: Any, y: Any, axis: int, ignore_index: int | None) -> bool:
     """Complain about labels that do not fit; tell whether some are, or may be, ignored."""
     called = f"{called}(x, y)"
+    _one_a_row(called, x, y, axis)
+    labels, count = constant(y), x.shape[axis]
+    if labels.size and not (labels.min() >= 0 and labels.max() < count):
+        wrong = labels[((labels < 0) | (labels >= count)) & (labels != ignore_index)]
+        if wrong.size:
+            raise ValueError(
+                lesson(
+                    called,
+                    f"wants classes from 0 to {count - 1}, one per column of x",
+                    f"{wrong[0]}",
+                    f"x is {describe(x)}.",
+                    f"ignore_index={wrong[0]}"
+                    if wrong[0] < 0
+                    else "y - 1, as classes are counted from 0"
+                    if labels.min() == 1 and labels.max() == count
+                    else f"{labels.max() + 1} outputs in the last layer",
+                )
+            )
+        return True
+    # A class may be ignored; and while a step is recorded, later batches may hold labels that are, too.
+    return ignore_index is not None and (0 <= ignore_index < count or recording())
+
+
+def _one_a_row(called: str, x: Any, y: Any, axis: int) -> None:
+    """Complain about labels that are not one whole number for each row of `x`."""
     wanted = x.shape[:axis] + x.shape[axis + 1 :]
     if y.shape != wanted:
         hint = "y[:, 0], labels without an axis of their own" if y.shape == (*wanted, 1) else ""
@@ -247,23 +272,3 @@ def _checked(called: str, x: Any, y: Any, axis: int, ignore_index: int | None) -
                 else "names, y = np.unique(y, return_inverse=True), which counts the classes from 0",
             )
         )
-    labels, count = constant(y), x.shape[axis]
-    if labels.size and not (labels.min() >= 0 and labels.max() < count):
-        wrong = labels[((labels < 0) | (labels >= count)) & (labels != ignore_index)]
-        if wrong.size:
-            raise ValueError(
-                lesson(
-                    called,
-                    f"wants classes from 0 to {count - 1}, one per column of x",
-                    f"{wrong[0]}",
-                    f"x is {describe(x)}.",
-                    f"ignore_index={wrong[0]}"
-                    if wrong[0] < 0
-                    else "y - 1, as classes are counted from 0"
-                    if labels.min() == 1 and labels.max() == count
-                    else f"{labels.max() + 1} outputs in the last layer",
-                )
-            )
-        return True
-    # A class may be ignored; and while a step is recorded, later batches may hold labels that are, too.
-    return ignore_index is not None and (0 <= ignore_index < count or recording())

@@ -31,6 +31,26 @@ HOW = {
 _AREAS = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 
+def _how(called: str, x: Any, mode: str, align_corners: bool | None, antialias: bool) -> str:
+    """Return how a mode looks between entries; raises ValueError where it does not go with the rest."""
+    axes = x.ndim - 2
+    if mode not in HOW or axes not in HOW[mode][1]:
+        fits = [name for name, (_, meant) in HOW.items() if axes in meant]
+        wanted = (
+            f"wants a mode for {axes} axes: {', '.join(fits)}"
+            if fits
+            else "wants (batch, channels, *lengths)"
+        )
+        raise ValueError(lesson(called, wanted, f"x is {describe(x)}", hint=repr(fits[0]) if fits else ""))
+    how = HOW[mode][0]
+    if align_corners is not None and how not in ("linear", "cubic"):
+        wanted = "has no align_corners"
+        raise ValueError(lesson(called, wanted, f"{align_corners}", hint="mode='bilinear', or without it"))
+    if antialias and (how not in ("linear", "cubic") or axes != 2):
+        raise ValueError(lesson(called, "has no antialias", "True", hint="mode='bilinear' or 'bicubic'"))
+    return how
+
+
 @takes_truths
 def interpolate(
     x: Any,
@@ -54,20 +74,7 @@ def interpolate(
     """
     x, called = arrayed(x), f"interpolate(x, mode={mode!r})"
     axes = x.ndim - 2
-    if mode not in HOW or axes not in HOW[mode][1]:
-        fits = [name for name, (_, meant) in HOW.items() if axes in meant]
-        wanted = (
-            f"wants a mode for {axes} axes: {', '.join(fits)}"
-            if fits
-            else "wants (batch, channels, *lengths)"
-        )
-        raise ValueError(lesson(called, wanted, f"x is {describe(x)}", hint=repr(fits[0]) if fits else ""))
-    how = HOW[mode][0]
-    if align_corners is not None and how not in ("linear", "cubic"):
-        wanted = "has no align_corners"
-        raise ValueError(lesson(called, wanted, f"{align_corners}", hint="mode='bilinear', or without it"))
-    if antialias and (how not in ("linear", "cubic") or axes != 2):
-        raise ValueError(lesson(called, "has no antialias", "True", hint="mode='bilinear' or 'bicubic'"))
+    how = _how(called, x, mode, align_corners, antialias)
     targets, factors = _targets(called, x, size, scale_factor, axes)
     if how == "area":
         return _AREAS[axes](x, targets)

@@ -146,6 +146,10 @@ def _placed(boxes: list[Box], links: list[Link], found: Arrangement) -> Placemen
     return Placement(boxes, edges, found.width + 2 * MARGIN, found.height + 2 * MARGIN, found.crossings)
 
 
+GAPS = 9.0, 14.0, 22.0
+"""Between two arrows of a column, an arrow and a box, two boxes."""
+
+
 def arrange(
     sizes: Sequence[tuple[float, float]],
     edges: Sequence[tuple[int, int]],
@@ -174,12 +178,7 @@ def arrange(
     if uniform:
         _share_widths(layered, wide)
 
-    def gap(u: int, v: int) -> float:
-        return (
-            22.0 if u < len(sizes) and v < len(sizes) else 14.0 if u < len(sizes) or v < len(sizes) else 9.0
-        )
-
-    y = heights(layered, tall, gap)
+    y = heights(layered, tall, lambda u, v: GAPS[(u < len(sizes)) + (v < len(sizes))])
     spans = columns(layered, wide, y)
     starts = breaks(layered, spans, wrap) if wrap and spans[-1:] and spans[-1][1] > wrap else []
     laid = rows(layered, spans, y, tall, starts) if starts else Rows(spans, y, 0.0, [0] * len(spans))

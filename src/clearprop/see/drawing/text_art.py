@@ -66,18 +66,25 @@ class _Grid:
         return rows
 
 
+def _ranked(layout: Placement) -> Layering:
+    """Return the boxes by columns, each from the top down as in the picture."""
+    boxes = layout.boxes
+    place = {box.id: i for i, box in enumerate(boxes)}
+    layered = with_dummies(
+        [box.rank for box in boxes], [(place[e.source], place[e.target]) for e in layout.edges]
+    )
+    for layer in layered.layers:
+        layer.sort(key=lambda v: boxes[v].y if v < len(boxes) else 0.0)
+    reduce_crossings(layered)
+    return layered
+
+
 def art(layout: Placement, colour: bool = False) -> Art | None:
     """Return a layout drawn with characters, columns as in the picture; None if there is nothing to draw."""
     boxes = layout.boxes
     if not boxes:
         return None
-    place = {box.id: i for i, box in enumerate(boxes)}
-    pairs = [(place[e.source], place[e.target]) for e in layout.edges]
-    rank = [box.rank for box in boxes]
-    layered = with_dummies(rank, pairs)
-    for layer in layered.layers:
-        layer.sort(key=lambda v: boxes[v].y if v < len(boxes) else 0.0)
-    reduce_crossings(layered)
+    layered = _ranked(layout)
     lines = [facts(box) for box in boxes]
     wide = [
         max(columns(box.heading) + 1, *map(columns, rows), 4) + 4
@@ -89,8 +96,7 @@ def art(layout: Placement, colour: bool = False) -> Art | None:
     exits = [top[v] + (tall[v] - 1) // 2 for v in range(len(tall))]
     enter = _entries(layered, top, tall, exits)
     grid = _Grid()
-    x, reaches = 0, [0] * len(layered.layers)
-    starts = [0] * len(layered.layers)
+    x, starts, reaches = 0, [0] * len(layered.layers), [0] * len(layered.layers)
     wires: list[list[_Wire]] = []
     for r, layer in enumerate(layered.layers):
         starts[r] = x
@@ -106,10 +112,9 @@ def art(layout: Placement, colour: bool = False) -> Art | None:
         for wire in wires[r]:
             _draw(grid, wire, reaches[r], starts[r + 1])
         if r + 1 < len(layered.layers):
-            for v in layered.layers[r + 1]:
-                if v < len(boxes):
-                    for row in {enter[u, v] for u in layered.left[v]}:
-                        grid.characters[row, starts[r + 1] - 1] = "▶"
+            arrive = [v for v in layered.layers[r + 1] if v < len(boxes)]
+            for row in {enter[u, v] for v in arrive for u in layered.left[v]}:
+                grid.characters[row, starts[r + 1] - 1] = "▶"
     rows = grid.rows()
     return Art("\n".join("".join(row).rstrip() for row in rows), max(map(len, rows)))
 

@@ -8,7 +8,7 @@ Its text names what lies elsewhere, and says no address: steps of one form in an
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,13 +136,7 @@ class Entrance:
     def _write(self, t: EntranceText) -> str:
         native, places = self.native, self.native.places
         given = [*native.program.arguments, *(places.fresh if self.kind == "done" else ())]
-        for i, v in enumerate(given):
-            array = t.load("%arguments", TUPLE_ITEMS + 8 * i, "ptr")
-            self._look_at(t, array, v)
-            self._put(t, v, t.load(array, ARRAY_DATA, "ptr"))
-        for v in native.numbers:
-            number = self._number(t, v.data.tensor, v.dtype)
-            self._put(t, v, t.emit(f"getelementptr i8, ptr {number}, i64 {SCALAR_DATA}"))
+        self._take(t, given)
         goals = []
         if self.kind != "done":
             for state, v in places.assigned:  # a number that nobody else holds may get another value
@@ -175,6 +169,16 @@ class Entrance:
             answer=answer,
             call=t.python("PyObject_Call"),
         )
+
+    def _take(self, t: EntranceText, given: Sequence[Value]) -> None:
+        """Look at what is given, and tell the step where it lies."""
+        for i, v in enumerate(given):
+            array = t.load("%arguments", TUPLE_ITEMS + 8 * i, "ptr")
+            self._look_at(t, array, v)
+            self._put(t, v, t.load(array, ARRAY_DATA, "ptr"))
+        for v in self.native.numbers:
+            number = self._number(t, v.data.tensor, v.dtype)
+            self._put(t, v, t.emit(f"getelementptr i8, ptr {number}, i64 {SCALAR_DATA}"))
 
     def _put(self, t: EntranceText, base: Value, start: str) -> None:
         place = self.native.table.ctypes.data + 8 * self.native.places.table[base]

@@ -53,6 +53,17 @@ enter(
 enter("put", Core(family="gather", run=unrun, bounds=lambda v: (*_lengths(v), v.shape)))
 
 
+def _together(index: tuple[Any, ...], count: int) -> int | None:
+    """Return where the index arrays begin, None unless they stand side by side among whole axes."""
+    form = [
+        "array" if repr(e) == "array" else "all" if isinstance(e, slice) and e == _FULL else "" for e in index
+    ]
+    if "" in form or not count:
+        return None
+    first = form.index("array")
+    return first if form[first : first + count] == ["array"] * count else None
+
+
 def indexed(v: Value, add: Callable[[Value], Value]) -> Value | None:
     """Return `getitem` as a `pick` and `scatter` as a `put`, if the index arrays stand side by side."""
     index: tuple[Any, ...] = v.attrs["index"]
@@ -60,25 +71,12 @@ def indexed(v: Value, add: Callable[[Value], Value]) -> Value | None:
     whole: Shape = v.attrs.get("shape", source.shape)  # what is picked from, or added to
     taken = "shape" not in v.attrs
     arrays = [_given(x, add) for x in v.inputs[1:]]
-    form = [
-        "array" if repr(e) == "array" else "all" if isinstance(e, slice) and e == _FULL else "" for e in index
-    ]
-    if (
-        "" in form
-        or not arrays
-        or any(a is None for a in arrays)
-        or v.dtype.kind not in "biuf"
-        or v.dtype.name == "float16"
-    ):
+    first = _together(index, len(arrays))
+    if first is None or any(a is None for a in arrays) or len(index) > len(whole):
         return None
-    first = form.index("array")
-    if (
-        form[first : first + len(arrays)] != ["array"] * len(arrays)
-        or len(index) > len(whole)
-        or source.size == 0
-    ):
+    if v.dtype.kind not in "biuf" or v.dtype.name == "float16":
         return None
-    if v.size == 0 or 0 in whole:
+    if v.size == 0 or source.size == 0 or 0 in whole:
         return None
     rest = len(whole) - first - len(arrays)
     found = np.broadcast_shapes(*(a.shape for a in arrays if a is not None))

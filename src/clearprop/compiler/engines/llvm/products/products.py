@@ -74,15 +74,7 @@ class ProductWriter:
         self.turned: bool = v.form is TURNED
         if self.turned:
             self._swap()
-        # Where copying the right factor weighs, each core does so for columns of its own.
-        costly = self.right[1] != 1 or (self.m >= MANY and self.k >= DEEP and self.right_far)
-        costly = costly and not self.panelled
-        few = self.m <= FEW and self.n >= 4 * self.width
-        if self.m < SOME:
-            copying = self.k * self.n / 4 if costly else 0.0  # nanoseconds
-            few = self.n > self.width and self.work + copying > WORTH
-            costly = costly or self.m < 2 * self.tile_rows  # or one core would have all of them
-        self.by_columns: bool = tiles and costly and few and not self.turned
+        self.by_columns: bool = tiles and not self.turned and self._few_rows()
         self.turns: int = self.batch[0] if self.batch else self.n if self.form == "columns" else self.m
         if self.by_columns:
             self.turns = -(-self.n // self.width)
@@ -92,6 +84,16 @@ class ProductWriter:
         self.memory: Any = memory
         self.wide: Any = ""  # where the sums of a small product with a long inner axis are kept as float64
         self.ahead: tuple[ir.Value, ...] = ()  # what the loop that follows reads where the result lies
+
+    def _few_rows(self) -> bool:
+        """Tell whether copying the right factor weighs, so that each core does so for its own columns."""
+        costly = self.right[1] != 1 or (self.m >= MANY and self.k >= DEEP and self.right_far)
+        costly = costly and not self.panelled
+        if self.m >= SOME:
+            return costly and self.m <= FEW and self.n >= 4 * self.width
+        copying = self.k * self.n / 4 if costly else 0.0  # nanoseconds
+        costly = costly or self.m < 2 * self.tile_rows  # or one core would have all of them
+        return costly and self.n > self.width and self.work + copying > WORTH
 
     def _swap(self) -> None:
         """Compute (x y)^T = y^T x^T instead: of one column the same entries in the same order."""
