@@ -22,7 +22,7 @@ from clearprop.registry import ops
 # many channels as one part.
 
 FEW, MANY = 1 << 15, 1 << 18
-"""How many numbers may be laid out at once for a product: as many as `x` has, but between these bounds.
+"""How many numbers may be laid out at once for a product: as many as the mean of `x` and `y`, within these.
 
 The larger one fits into a core's own cache; below the smaller one memory is no matter.
 """
@@ -42,12 +42,12 @@ class Blocks:
     frame: Frame
     groups: int
 
-    def __init__(self, x_shape: Any, windows: Any, frame: Frame, groups: int) -> None:
+    def __init__(self, x_shape: Any, y_shape: Any, frame: Frame, groups: int) -> None:
         self.batch, self.channels, *lengths = x_shape
-        self.lengths, self.windows = tuple(lengths), tuple(windows)
+        self.lengths, self.windows = tuple(lengths), tuple(y_shape[2:])
         self.frame, self.groups = frame, groups
+        self.room: int = max(FEW, min((math.prod(x_shape) + math.prod(y_shape)) // 2, MANY))
         self.inner: Any = self.channels // groups * math.prod(frame.sizes)
-        self.room: int = max(FEW, min(math.prod(x_shape), MANY))
 
     def blocks(self) -> Iterator[tuple[slice, slice]]:
         """Yield which images, and which of their windows along the first axis, are laid out together."""
@@ -138,8 +138,8 @@ def convolution(x: Any, w: Any, *, frame: Any = None, groups: int = 1) -> Any:
     array([[[12., 24.]]])
     """
     windows = frame.counts(frame.lengths(x))
-    layout = Blocks(x.shape, windows, frame, groups)
     z = np.empty((x.shape[0], w.shape[0], *windows), np.result_type(x, w))
+    layout = Blocks(x.shape, z.shape, frame, groups)
     kernels = _kernels(w, groups)
     for block in layout.blocks():
         images, rows = block
@@ -185,7 +185,7 @@ def transposed_convolution(y: Any, w: Any, *, lengths: Any = (), frame: Any = No
             weights = w[(slice(None), 0, *tap.offset)].reshape((channels,) + (1,) * len(tap.offset))
             z[(..., *tap.entries)] += y[(..., *tap.windows)] * weights
         return z
-    layout = Blocks(z.shape, y.shape[2:], frame, groups)
+    layout = Blocks(z.shape, y.shape, frame, groups)
     turned = _kernels(w, groups).swapaxes(1, 2)
     for block in layout.blocks():
         columns = layout.columns(block, z.dtype)
@@ -223,7 +223,7 @@ def convolution_kernel(x: Any, y: Any, *, frame: Any = None, groups: int = 1) ->
     array([[[21., 42.]]])
     """
     units = y.shape[1]
-    layout = Blocks(x.shape, y.shape[2:], frame, groups)
+    layout = Blocks(x.shape, y.shape, frame, groups)
     z = np.zeros((groups, units // groups, layout.inner), np.result_type(x, y))
     for block in layout.blocks():
         z += layout.rows_of(block, y) @ layout.filled(block, x).swapaxes(1, 2)

@@ -65,17 +65,22 @@ class Frame:
         """
         return tuple(map(_count, lengths, self.sizes, self.steps, self.dilations, map(sum, self.margins)))
 
-    def taps(self, lengths: Any, windows: Any) -> Iterator[Tap]:
-        """Yield every offset inside of so many windows: all that is done to windows is done by these.
+    def taps(self, lengths: Any, windows: Any) -> tuple[Tap, ...]:
+        """Return every offset inside of so many windows: all that is done to windows is done by these.
 
         A loop over the few offsets, each a slice of many entries, is faster than one over windows.
 
         >>> [tap.entries for tap in Frame((2,), (3,), (1,), ((0, 0),)).taps((5,), (2,))]
         [(slice(0, 4, 3),), (slice(1, 5, 3),)]
         """
-        along = zip(lengths, windows, self.sizes, self.steps, self.dilations, self.margins, strict=True)
-        for found in itertools.product(*(_taps(n, w, k, s, d, m[0]) for n, w, k, s, d, m in along)):
-            yield Tap(*zip(*found, strict=True)) if found else Tap((), (), ())
+        return _taps_of(self, tuple(lengths), tuple(windows))
+
+
+@functools.lru_cache(maxsize=256)  # the blocks of a convolution ask for the same ones, image by image
+def _taps_of(frame: Frame, lengths: tuple[int, ...], windows: tuple[int, ...]) -> tuple[Tap, ...]:
+    along = zip(lengths, windows, frame.sizes, frame.steps, frame.dilations, frame.margins, strict=True)
+    found = itertools.product(*(_taps(n, w, k, s, d, m[0]) for n, w, k, s, d, m in along))
+    return tuple(Tap(*zip(*one, strict=True)) if one else Tap((), (), ()) for one in found)
 
 
 def _count(length: int, size: int, step: int, dilation: int, margin: int = 0) -> int:
