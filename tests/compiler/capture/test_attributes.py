@@ -272,3 +272,27 @@ def test_a_call_compares_what_was_read(make, executor):
     step(X)
 
     assert len(step.latest.guard.saved) < 80  # of 300 entries, 5,000 and 10,000
+
+
+def test_a_step_may_fill_a_cache_among_many_small_things(executor):
+    many, cache = [Counts() for _ in range(5_000)], {}
+
+    def step(x):
+        if "scale" not in cache:
+            cache["scale"] = lambda x: x * 3.0
+        return cache["scale"](x) + many[7].calls
+
+    compiled = clearprop.compile(step, executor=executor)
+    for _ in range(4):
+        np.testing.assert_array_equal(compiled(X), X * 3)
+
+
+def test_an_array_that_is_changed_in_place_is_refused_with_a_likely_line(executor):
+    count = np.zeros(1)
+
+    def counts(x):
+        count[0] += 1
+        return x * 2.0
+
+    with pytest.raises(RecordingError, match=r"changes an array in place.*\n.*test_attributes.py:\d+"):
+        clearprop.compile(counts, executor=executor)(X)

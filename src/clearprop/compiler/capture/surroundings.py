@@ -556,6 +556,6 @@ def named_in(code: types.CodeType) -> Iterator[str]:
             yield from named_in(constant)
 
 
-def lost(what: str, hint: str) -> RecordingError:
+def lost(what: str, hint: str, where: str = "") -> RecordingError:
     """Return the error for what later calls would not do."""
-    return RecordingError(lesson("compile(step)", what, hint=hint))
+    return RecordingError(lesson("compile(step)", what, where=where, hint=hint))

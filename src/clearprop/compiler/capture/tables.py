@@ -172,4 +172,5 @@ class Length:
         """Do nothing: what changes a table has read all of it."""
 
 
+COUNTS = (Presence, Length)
 _NOTHING = object()
