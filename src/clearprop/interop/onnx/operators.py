@@ -15,6 +15,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.interop.onnx.attention import attention
+from clearprop.interop.onnx.fused import FUSED
 from clearprop.interop.onnx.resizing import RESIZING
 from clearprop.interop.onnx.sequences import RECURRENT
 from clearprop.nn import functional as F
@@ -322,15 +323,24 @@ def _ceiled(
 
 
 def _max_pool(a: Attributes, x: Any) -> Any:
-    if a["outputs"] > 1:
-        raise NotImplementedError(lesson("ONNX MaxPool", "gives no places of the maxima here"))
     sizes = a["kernel_shape"]
     steps, gaps, before, after = _margins(a, x.shape[2:], sizes)
     after = _ceiled(a, x.shape[2:], sizes, steps, gaps, before, after)
     low = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     padded = _bordered(x, before, after, low)
     f = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(sizes) - 1]
-    return f(padded, tuple(sizes), tuple(steps), dilation=tuple(gaps))
+    how = {"dilation": tuple(gaps), "return_indices": a["outputs"] > 1}
+    found = f(padded, tuple(sizes), tuple(steps), **how)
+    return (found[0], _places(a, number(found[1]), x, padded, before)) if a["outputs"] > 1 else found
+
+
+def _places(a: Attributes, index: Any, x: Any, padded: Any, before: Any) -> Any:
+    """Number places of each padded plane over the whole array, without its margins."""
+    found: Any = np.unravel_index(index, padded.shape[2:])
+    each: Any = tuple(i - b for i, b in zip(found, before, strict=True))
+    inside: Any = np.ravel_multi_index(each, x.shape[2:], order="F" if a.get("storage_order") else "C")
+    planes = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], *(1,) * (index.ndim - 2))
+    return (inside + planes * math.prod(x.shape[2:])).astype(np.int64)
 
 
 def _average_pool(a: Attributes, x: Any) -> Any:
@@ -492,19 +502,39 @@ def _cumprod(a: Attributes, x: Any, axis: Any) -> Any:
 
 def _scattering(place: Callable[..., Any]) -> Any:
     def scatter(a: Attributes, x: Any, index: Any, updates: Any) -> Any:
-        if a.get("reduction", "none") not in ("none", "add"):
-            raise NotImplementedError(lesson("ONNX Scatter", "writes or adds", a["reduction"]))
         whole = np.arange(x.size).reshape(x.shape)
         places = place(a, whole, number(index)).reshape(-1)
         flat, new = xp.reshape(x, (-1,)), xp.reshape(updates, (-1,))
-        if a.get("reduction", "none") == "add":
+        how = a.get("reduction", "none")
+        if how == "add":
             return xp.reshape(flat + _sums(new, places, x.size), x.shape)
+        if how != "none":  # one update after the other, those of one place in turns
+            f = {"mul": lambda p, q: p * q, "max": xp.maximum, "min": xp.minimum}[how]
+            for turn in _in_turns(places):
+                flat = f(flat, _placed(new[turn], places[turn], flat, {"mul": 1}.get(how)))
+            return xp.reshape(flat, x.shape)
         source = np.full(x.size, -1)
         source[places] = np.arange(places.size)
         spread = new[np.maximum(source, 0)] if places.size else flat
         return xp.reshape(xp.where(source >= 0, spread, flat), x.shape)
 
     return scatter
+
+
+def _in_turns(places: Any) -> list[Any]:
+    """Return which updates are the first of their places, which the second, and so on."""
+    order = np.argsort(places, kind="stable")
+    rank = np.empty_like(places)
+    rank[order] = np.arange(places.size) - np.searchsorted(places[order], places[order])
+    return [np.flatnonzero(rank == k) for k in range(int(rank.max(initial=-1)) + 1)]
+
+
+def _placed(new: Any, places: Any, flat: Any, empty: Any) -> Any:
+    """Return updates in their places, elsewhere a number, or for None what is there."""
+    source = np.full(flat.shape, -1)
+    source[places] = np.arange(places.size)
+    rest = flat if empty is None else np.asarray(empty, flat.dtype)
+    return xp.where(source >= 0, new[np.maximum(source, 0)], rest)
 
 
 def _sums(new: Any, places: Any, size: int) -> Any:
@@ -707,6 +737,6 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Scatter": _scattering(_elements), "ScatterND": _scattering(_rows), "Range": _range, "ConstantOfShape": _of_shape, "Constant": _constant, "Cast": _cast, "CastLike": _cast_like,
     "EyeLike": _eye, "Einsum": _einsum, "PRelu": _prelu, "Gelu": _gelu, "HardSigmoid": _hard_sigmoid, "Shrink": _shrink, "Selu": _selu, "Elu": _elu, "Celu": _celu,
     "LeakyRelu": lambda a, x: F.leaky_relu(x, a.get("alpha", 0.01)), "ThresholdedRelu": _thresholded, "IsInf": _is_inf, "MeanVarianceNormalization": _variance,
-    **RECURRENT, **RESIZING, "Attention": attention, "BitShift": _shift, "Compress": _compress, "NonZero": _nonzero, "ReverseSequence": _reverse, "Swish": lambda a, x: x * ops["sigmoid"](a.get("alpha", 1.0) * x),
+    **RECURRENT, **RESIZING, **FUSED, "Attention": attention, "BitShift": _shift, "Compress": _compress, "NonZero": _nonzero, "ReverseSequence": _reverse, "Swish": lambda a, x: x * ops["sigmoid"](a.get("alpha", 1.0) * x),
 }
 # fmt: on
