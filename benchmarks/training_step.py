@@ -6,7 +6,9 @@ turns: a slice of each, many rounds, the median of all steps (of rounds of 16 wh
 100 MFLOP, since reading a clock takes a tenth of a microsecond). A quick look: `--quick`; one row: `--only
 784-128-10`; what the second core gives: `--threads`; whether the bits are the same for 1, 2, 4 and 8 threads,
 more than there are cores too: `--threads 1 2 4 8`; everybody beside a process that keeps one core busy:
-`--busy`; whole networks beside PyTorch: `--nets`, on one core each and in CPU time: `--nets --one-core`.
+`--busy`; whole networks beside PyTorch: `--nets`, on one core each and in CPU time: `--nets --one-core`. A
+contender that does not answer within `--limit` seconds is ended and named so. All rows beside a busy process
+in ten minutes: `--busy --quick --limit 60 --with "clearprop llvm" --with "torch fused" --with "jax jit"`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -61,8 +64,8 @@ FOREIGN = (
 class Contender:
     """A process that runs one contender's steps on request."""
 
-    def __init__(self, name: str, row: Row) -> None:
-        self.name = name
+    def __init__(self, name: str, row: Row, limit: float) -> None:
+        self.name, self.limit = name, limit
         module, how = CONTENDERS[name]
         environment = {k: v for k, v in os.environ.items() if k not in FOREIGN}
         if name == CORES[0]:
@@ -80,10 +83,17 @@ class Contender:
 
     def _listen(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith("@"):
-                return dict(json.loads(line[1:]))
-        return {"failed": f"ended with status {self.process.wait()}"}
+        watch = threading.Timer(self.limit, self.process.kill)
+        watch.start()
+        try:
+            for line in self.process.stdout:
+                if line.startswith("@"):
+                    return dict(json.loads(line[1:]))
+            status = self.process.wait()
+        finally:
+            late = not watch.is_alive()
+            watch.cancel()
+        return {"failed": f"no answer within {self.limit:g} s" if late else f"ended with status {status}"}
 
     def run(self, seconds: float) -> None:
         """Run steps for so long."""
@@ -112,9 +122,9 @@ class Contender:
         return statistics.median(self.times) if self.times else float("nan")
 
 
-def measure(row: Row, names: list[str], rounds: int, seconds: float) -> dict[str, Any]:
-    """Run one row: every contender in turn, `rounds` times."""
-    contenders = [Contender(name, row) for name in names if row.small or name not in SMALL_ONLY]
+def measure(row: Row, names: list[str], rounds: int, seconds: float, limit: float) -> dict[str, Any]:
+    """Run one row: every contender in turn, `rounds` times; one that is not back after `limit` s is out."""
+    contenders = [Contender(name, row, limit) for name in names if row.small or name not in SMALL_ONLY]
     for _ in range(rounds):
         for contender in contenders:
             contender.run(seconds)
@@ -192,7 +202,7 @@ def show(result: dict[str, Any]) -> None:
         print(f"  time of one core / of two: {found[CORES[0]]['median'] / found[CORES[1]]['median']:.2f}")
     if best and "median" in found.get("clearprop llvm", {}):
         reached = peers[best] / found["clearprop llvm"]["median"]
-        print(f"  aim: {result['aim']:g} times the best peer ({best}); reached: {reached:.2f}")
+        print(f"  aim: {result['aim']:g} times the best peer ({best}); reached: {reached:.2f}", flush=True)
 
 
 def _summary(results: list[dict[str, Any]], busy: bool) -> None:
@@ -301,6 +311,8 @@ def main() -> None:
     parser.add_argument("--one-core", action="store_true", help="nets on one core each, in CPU time")
     parser.add_argument("--busy", action="store_true", help="beside a process that spins on one core")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    limit = "seconds that a contender has to start, and for each turn (default: 300)"
+    parser.add_argument("--limit", type=float, default=300.0, help=limit)
     parser.add_argument("--rounds", type=int, default=0, help="how often each takes a turn")
     parser.add_argument("--json", metavar="FILE", help="write everything measured")
     parser.add_argument(
@@ -322,12 +334,12 @@ def main() -> None:
     names = [*dict.fromkeys([*asked, "sgemm"])] if asked else [n for n in CONTENDERS if n != CORES[0]]
     about = facts()
     about["neighbour"] = "a process that spins on one core" if options.busy else "none of ours"
-    print(", ".join(f"{k} {v}" for k, v in about.items()))
+    print(", ".join(f"{k} {v}" for k, v in about.items()), flush=True)
     results = []
     for name in options.only or ROWS:
         rounds = options.rounds or (4 if options.quick else 15)
         with neighbour(options.busy):
-            results.append(measure(ROWS[name], names, rounds, 0.15 if options.quick else 0.4))
+            results.append(measure(ROWS[name], names, rounds, 0.15 if options.quick else 0.4, options.limit))
         show(results[-1])
     _summary(results, options.busy)
     if options.json:

@@ -29,7 +29,7 @@ PLAIN = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 def run(n, *words, status=0, python=(str(HERE / "on_mpi.py"),)):
     start = [MPIEXEC, "-n", str(n)] if n > 1 else []
     command = [*start, sys.executable, *python, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=PLAIN)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=PLAIN)
     assert done.returncode == status, done.stderr[-3000:]
     return done
 

@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "data",
         metavar="DATA",
-        help=f"a table, - for standard input, a folder of pictures, or {', '.join(DATA_SETS)}",
+        help=f"a table, - for standard input, a folder of tables or of pictures, or {', '.join(DATA_SETS)}",
     )
     add("--target", metavar="COLUMN", help="the column to predict (needed for a file)")
     add("--output", metavar="DIR", help="where the files go (default: out/NAME)")
