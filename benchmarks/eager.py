@@ -1,12 +1,14 @@
 """Eager forward + backward on small arrays, beside PyTorch, HIPS autograd and MyGrad, interleaved in one run.
 
-    python benchmarks/eager.py [--rounds 60] [--json FILE]
+    python benchmarks/eager.py [--rounds 60] [--json FILE] [--cpu]
 
 Three workloads: an MLP 13-32-1 with tanh and squared loss on a batch of 32 (float32), a chain of 100
 operations between an array of ten entries and numbers (float64), and a module 13-32-3 applied to one row
 inside `no_grad()`, beside the same with gradients. Every library runs its own idiom and, but for the last,
 computes the gradients of all parameters. The rounds are interleaved, so that a machine that changes speed
 changes it for everybody, and the median of the rounds is printed. Peers that are not installed are left out.
+With `--cpu` it is the process's CPU time and the least of the rounds, one thread for everybody, for use
+beside other programs (run it with OPENBLAS_NUM_THREADS=1).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import statistics
 import time
@@ -214,19 +217,21 @@ def installed(libraries: dict[str, Callable[[], Run]]) -> dict[str, Run]:
     return found
 
 
-def measure(runs: dict[str, Run], rounds: int, calls: int = 20) -> dict[str, float]:
-    """Return the median over interleaved rounds of each library's time per call, in microseconds."""
+def measure(runs: dict[str, Run], rounds: int, cpu: bool, calls: int = 20) -> dict[str, float]:
+    """Return each library's time per call in microseconds: the median of interleaved rounds, or the least."""
+    clock = time.process_time if cpu else time.perf_counter
     times: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
         for _ in range(calls):
             run()
     for _ in range(rounds):
         for name, run in runs.items():
-            start = time.perf_counter()
+            start = clock()
             for _ in range(calls):
                 run()
-            times[name].append((time.perf_counter() - start) / calls * 1e6)
-    return {name: statistics.median(t) for name, t in times.items()}
+            times[name].append((clock() - start) / calls * 1e6)
+    of = min if cpu else statistics.median
+    return {name: of(t) for name, t in times.items()}
 
 
 def main() -> None:
@@ -235,7 +240,10 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--cpu", action="store_true")
     args = parser.parse_args()
+    if args.cpu and importlib.util.find_spec("torch"):
+        importlib.import_module("torch").set_num_threads(1)
     results = {}
     for workload, libraries in WORKLOADS.items():
         print(workload)
@@ -244,7 +252,7 @@ def main() -> None:
         for name, grads in gradients.items():  # everybody must compute the same thing
             for ours, theirs in zip(gradients["clearprop"], grads, strict=True):
                 np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=1e-6, err_msg=name)
-        medians = measure(runs, args.rounds)
+        medians = measure(runs, args.rounds, args.cpu)
         results[workload] = medians
         for name, median in medians.items():
             library, comma, how = name.partition(",")

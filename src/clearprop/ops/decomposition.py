@@ -245,7 +245,8 @@ def eigh_weighed(x: Any, g: Any, *, part: Any = "L") -> Any:
 
     Its own derivative is finite where equal eigenvalues have equal weights: that of a trace is 0.
     """
-    v = np.linalg.eigh(x, part)[1]
+    whole = mirrored(x) if part == "L" else adjoint(mirrored(adjoint(x)))  # XLA's reads both triangles
+    v = np.linalg.eigh(whole)[1]
     return (v * g[..., None, :]) @ v.conj().swapaxes(-1, -2)
 
 
