@@ -152,6 +152,26 @@ def test_a_wrong_rule_is_found_at_the_first_call(rule):
     custom_rule(np.sin, rule, check=False)(Tensor(X))
 
 
+@pytest.mark.parametrize("example", [X, (X,)])
+def test_a_wrong_rule_is_found_at_registration_where_an_example_is_given(example):
+    wrong = lambda g, z, x: -g * np.cos(x)  # noqa: E731
+    with pytest.raises(GradientError, match="its backward pass is not its derivative"):
+        custom_rule(np.sin, wrong, example=example)
+    sine = custom_rule(np.sin, example=example)
+    with pytest.raises(GradientError, match="its backward pass is not its derivative"):
+        sine.backward(wrong)
+    custom_rule(np.sin, wrong, check=False, example=example)
+    right = custom_rule(np.sin, lambda g, z, x: g * np.cos(x), example=example)
+    np.testing.assert_allclose(grad(lambda x: np.sum(right(x)))(X), np.cos(X))
+
+    @custom_rule(example=({"a": X, "n": 2}, 3))
+    def scaled(tree, times):
+        return times * tree["a"] ** tree["n"]
+
+    with pytest.raises(GradientError, match="its backward pass is not its derivative"):
+        scaled.backward(lambda g, z, tree, times: ({"a": g * times * tree["a"], "n": None}, None))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_dtypes_stay(dtype):
     x = Tensor(X.astype(dtype))

@@ -61,8 +61,14 @@ class CustomRule:
     __wrapped__: Callable[..., Any]
     op: Op
 
-    def __init__(self, f: Callable[..., Any], rule: Callable[..., Any] | None, check: bool) -> None:
-        self.f, self.rule = f, rule
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        rule: Callable[..., Any] | None,
+        check: bool,
+        example: tuple[Any, ...] = (),
+    ) -> None:
+        self.f, self.rule, self._at = f, rule, example
         self.__name__, self.__doc__, self.__wrapped__ = name_of(f), f.__doc__, f
         name = _free_name(self.__name__ if self.__name__.isidentifier() else "custom")
         self.op = Op(
@@ -76,6 +82,7 @@ class CustomRule:
         )
         _named[name] = self
         self._notes: Notes = Notes([_Known(check, {}, False)])  # no result depends on it
+        self._try()
 
     @property
     def known(self) -> _Known:
@@ -85,7 +92,14 @@ class CustomRule:
     def backward(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """Take `rule(g, z, *args)` as the backward pass: a decorator."""
         self.rule, self.known.open = rule, {}
+        self._try()
         return rule
+
+    def _try(self) -> None:
+        """Hold the backward pass against differences at the example, once there are both."""
+        if self.rule is not None and self._at and self.known.unchecked:
+            with _alone:
+                self(*tree.map(lambda x: Tensor(x) if as_array(x).dtype.kind in "fc" else x, self._at))
 
     def enter(self) -> None:
         """Put the op into the registry, where plans find ops by their names, as long as it is in use."""
@@ -390,6 +404,7 @@ def custom_rule(
     backward: Callable[..., Any] | None = None,
     *,
     check: bool = True,
+    example: tuple[Any, ...] = (),
     **other: Any,
 ) -> Any:
     """Make one op of a function of yours, whose backward pass `backward(g, z, *args)` you write.
@@ -401,10 +416,11 @@ def custom_rule(
     derivatives, `jvp` and compiled steps follow from it. The function itself runs as a call in compiled
     steps, once for each example inside `vmap`, and is one box when it is drawn.
 
-    The first call that needs a gradient holds `backward` against differences of `f` (about a hundred calls of
-    it), unless `check=False`: say so where the rule is not the derivative, as in a straight-through
-    estimator. Raises GradientError where it is wrong, or where the result depends on a Tensor that is no
-    argument, ValueError for gradients of other shapes or another number, TypeError without a backward pass.
+    The backward pass is held against differences of `f` (about a hundred calls of it): at once where
+    `example` gives arguments, else at the first call that needs a gradient, and not at all with
+    `check=False`, for a rule that is not the derivative, as in a straight-through estimator. Raises
+    GradientError where it is wrong, or where the result depends on a Tensor that is no argument, ValueError
+    for gradients of other shapes or another number, TypeError without a backward pass.
 
     >>> @custom_rule
     ... def root(x):
@@ -420,7 +436,7 @@ def custom_rule(
     np.float64(2.0)
     """
     if f is None and not other:
-        return lambda f: custom_rule(f, backward, check=check)
-    checked("custom_rule", f, other, "backward check")
+        return lambda f: custom_rule(f, backward, check=check, example=example)
+    checked("custom_rule", f, other, "backward check example")
     assert f is not None
-    return CustomRule(f, backward, check)
+    return CustomRule(f, backward, check, example if isinstance(example, tuple) else (example,))
