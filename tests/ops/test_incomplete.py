@@ -197,6 +197,18 @@ def test_students_share_by_its_degrees(df, t):
     np.testing.assert_allclose(grad(special.stdtr)(df, t), expected, rtol=1e-9, atol=1e-300)
 
 
+@pytest.mark.parametrize("df", [0.01, 0.5, 3.0])
+def test_students_share_beyond_what_a_square_can_hold(df):
+    """There it is a constant times |t|^-df."""
+    t, ratio = -1e200, 1e120**-df
+    slope = grad(special.stdtr)
+    expected = ratio * (slope(df, -1e80) - np.log(1e120) * special.stdtr(df, -1e80))
+    np.testing.assert_allclose(slope(df, t), expected, rtol=1e-9)
+    np.testing.assert_allclose(slope(df, -t), -expected, rtol=1e-9)
+    assert grad(slope)(df, 1e100) == pytest.approx(grad(slope)(df, 1.0000001e100), rel=1e-5)
+    assert np.isfinite(grad(lambda t: slope(df, t))(t))
+
+
 def test_the_middle_of_students_distribution_turns_as_well():
     """At t = 0 the share stays what it is, and its slope does not."""
     f = lambda df, q: special.stdtrit(df, q)  # noqa: E731

@@ -30,6 +30,7 @@ from clearprop.ops.special import times
 from clearprop.registry import ops
 
 _NOTHING_LEFT = 45.0  # exp(-45) is below what float64 keeps of 1
+_FAR = 1e100
 _BLOCK = 2048  # entries at a time: their points take 1.5 MB
 _BERNOULLI = (
     -1 / 12,
@@ -312,7 +313,7 @@ def _student_slope(df: Any, t: Any, order: int) -> Any:
     """The derivatives of Student's density by its degrees, with gradients."""
     both = df + t * t
     rise = lambda j: _polygamma(j, df * 0.5 + 0.5) - _polygamma(j, df * 0.5)  # noqa: E731
-    return student_density(df, t) * bell(_student_slopes(df, both, -np.log1p(t * t / df), order, rise))
+    return times(student_density(df, t), bell(_student_slopes(df, both, -np.log1p(t * t / df), order, rise)))
 
 
 def _student_share(df: Any, t: Any, order: int) -> Any:
@@ -324,6 +325,18 @@ def _student_share(df: Any, t: Any, order: int) -> Any:
         return bell(_student_slopes(df, df * np.exp(-one), one, order, lambda j: rises[j]))
 
     return -0.5 * np.sign(t) * _beta_integral(half, root, df / both, t * t / both, curve)
+
+
+def _student_tail(df: Any, t: Any, order: int) -> Any:
+    """The same for every t: beyond 1e100, where df / (df + t^2) is no float, tails fall like |t|^-df."""
+    if not np.any(np.abs(t) > _FAR):
+        return _student_share(df, t, order)
+    near = np.clip(t, -_FAR, _FAR)
+    further = np.log(np.abs(t)) - np.log(np.abs(near))
+    parts = [-np.sign(t) * _special().stdtr(df, -np.abs(near))]
+    parts += [_student_share(df, near, k) for k in range(1, order + 1)]
+    total = sum(math.comb(order, k) * (-further) ** (order - k) * part for k, part in enumerate(parts))
+    return total * np.exp(-df * further)
 
 
 def _student_by_degrees(df: Any, t: Any) -> Any:
@@ -430,6 +443,6 @@ if importlib.util.find_spec("scipy") is not None:
         degrees, place = np.broadcast_arrays(np.asarray(df, np.float64), np.asarray(t, np.float64))
         known = (degrees > 0) & ~np.isnan(place)
         inside = known & (place != 0) & np.isfinite(place) & np.isfinite(degrees)
-        return _inside(lambda df, t: _student_share(df, t, order), (df, t), inside, ~known)
+        return _inside(lambda df, t: _student_tail(df, t, order), (df, t), inside, ~known)
 
     gammainc_by_shape.batch = betainc_by_shape.batch = stdtr_by_degrees.batch = by_entries
