@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -520,3 +521,48 @@ def test_the_map_begins_with_the_columns_that_tell_most(visit, tmp_path):
 
     assert (page.input_value("#across"), page.input_value("#up")) == ("2", "4")
     assert page.text_content("#notes").startswith("Known to work with SGD: a learning rate of 0.1 to 0.5")
+
+
+@pytest.mark.parametrize(("change", "verdict"), [(1.0, "right"), (1.5, "wrong")])
+def test_where_rounding_grows_the_first_step_decides(visit, tmp_path, change, verdict):
+    """Normalised layers at a high rate make much of the last digits: the later losses are no machine's."""
+    clearprop.manual_seed(0)
+    widths = [3, 8, 8, 16, 16]
+    layers = [
+        layer
+        for a, b in pairwise(widths)
+        for layer in (nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+    ]
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * 36, 10))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 3, 6, 6)).astype(np.float32), rng.integers(0, 10, 60)
+    sgd = optim.SGD(model.parameters(), lr=2.0, momentum=0.9)
+    path = playground(model, nn.CrossEntropyLoss(), sgd, x, y, tmp_path / "p.html", batch_size=4)
+    text = path.read_text()
+    told = json.loads(re.search(r'id="told">(.*?)</script>', text, re.DOTALL)[1].replace("<\\/", "</"))
+    assert told["sensitive"]
+    told["losses"][-1] *= 1.01  # as another machine has it
+    told["moves"] = [[size * change, signed] for size, signed in told["moves"]]
+    start, stop = re.search(r'id="told">(.*?)</script>', text, re.DOTALL).span(1)
+    path.write_text(text[:start] + json.dumps(told).replace("</", "<\\/") + text[stop:])
+    page = visit(path)
+
+    said = page.text_content("#verdict")
+    assert said.startswith(
+        "The first loss and the first step are" if verdict == "right" else "The first losses are NOT"
+    )
+    assert page.is_enabled("#play") is (verdict == "right")
+
+
+def test_what_is_no_number_has_no_colour(visit, tmp_path):
+    x = np.array([[np.nan, 1, 2], [1, 2, 3]] * 6, np.float32)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    adam = optim.Adam(model.parameters())
+    page = visit(
+        playground(model, nn.CrossEntropyLoss(), adam, x, np.array([0, 1] * 6), tmp_path / "p.html", test=0)
+    )
+    page.click("#once")
+
+    assert page.text_content("#losses").startswith("train nan")
+    corner = "[...document.getElementById('map').getContext('2d').getImageData(5, 5, 1, 1).data]"
+    assert page.evaluate(corner) == [255, 255, 255, 255]

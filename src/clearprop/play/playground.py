@@ -29,6 +29,7 @@ from clearprop.see.words import spoken
 from clearprop.tensor import Tensor
 
 CHECKED = 5  # losses that a page compares with Python's
+TRIES, DIGITS = 3, 8  # runs whose weights are off by so many of the smallest steps between numbers
 SHOWN = 300  # steps of a recorded run
 MAP = 64  # rows that are predicted at a time
 LARGEST = 32 << 20  # bytes of data and weights
@@ -131,6 +132,8 @@ class Playground:
         found["story"] = self._story()
         self.reset()
         found["losses"] = self.first_losses()
+        found["moves"] = self.moves()
+        found["sensitive"] = self.sensitive(found["losses"])
         self.reset()
         return found | self._described()
 
@@ -184,6 +187,28 @@ class Playground:
         """Return the losses of the first steps as Python has them."""
         return [float(self.plain(x, y)) for x, y in islice(_again(self.batches()), CHECKED)]
 
+    def moves(self) -> list[list[float]]:
+        """Return how far the first step moves each parameter: all sizes added, and with signs in turn."""
+        self.reset()
+        before = [np.array(p.value, np.float64) for p in self.model.parameters()]
+        self.plain(*next(iter(self.batches())))
+        after = [np.array(p.value, np.float64) for p in self.model.parameters()]
+        moved = [(b - a).reshape(-1) for a, b in zip(before, after, strict=True)]
+        return [[float(np.abs(d).sum()), float(d[::2].sum() - d[1::2].sum())] for d in moved]
+
+    def sensitive(self, losses: list[float]) -> bool:
+        """Tell whether rounding alone moves the first losses: weights off by their last digits give others.
+
+        Such a training differs on every machine, since what is rounded up here and down there grows.
+        """
+        weights, rng, moved = self.fresh[0], np.random.default_rng(0), 0.0
+        for _ in range(TRIES):
+            self.reset()
+            self.model.load_state_dict({name: _rounded(w, rng) for name, w in weights.items()})
+            off = np.abs(np.subtract(self.first_losses(), losses)) / np.maximum(1.0, np.abs(losses))
+            moved = max(moved, float(np.max(off, initial=0.0)))
+        return moved > _tolerance(next(iter(self.model.parameters())).dtype)
+
     def run(self) -> dict[str, Any]:
         """Return the losses of a run in Python: what a page shows that cannot train."""
         self.reset()
@@ -232,7 +257,7 @@ class Playground:
             "medians": [float(m) for m in np.median(flat, axis=0)] if len(x) else [],
             "seed": self.seed,
             "batch": self.batch_size,
-            "tolerance": 1e-12 if out.dtype == np.float64 else 1e-6,
+            "tolerance": _tolerance(out.dtype),
             "train": _rows(*self.train),
             "test": None if self.test is None else _rows(*self.test),
         }
@@ -348,6 +373,20 @@ def _prepared(
     copies = copy.deepcopy((model, loss, optimizer))
     copies[0].train()
     return Playground(*copies, train, held, int(rows), int(seed), columns)
+
+
+def _tolerance(dtype: Any) -> float:
+    """How far the first losses of a page may be from Python's."""
+    return 1e-12 if dtype == np.float64 else 1e-6
+
+
+def _rounded(weights: Any, rng: Any) -> Any:
+    """Return weights that are off by some of their last digits, up or down."""
+    weights = np.asarray(weights)
+    if weights.dtype.kind != "f":
+        return weights
+    off = DIGITS * np.finfo(weights.dtype).eps
+    return (weights * (1 + rng.choice([-off, off], weights.shape))).astype(weights.dtype)
 
 
 def _array(given: Any) -> Any:

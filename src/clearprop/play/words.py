@@ -42,6 +42,8 @@ ENGLISH = {
     "step": "Step",
     # --- what is found
     "right": "The first {n} losses are Python's (largest difference {off}).",
+    "right at first": "The first loss and the first step are Python's. After that rounding grows in this "
+    "training, as on any other machine: of the first {n} losses the farthest is {off} from Python's.",
     "wrong": "The first losses are NOT Python's: {found} here, {wanted} there. Do not trust this page.",
     "refused": "This model cannot train in a page: {why}. What follows is a run that Python recorded.",
     "recorded": "{steps} in Python: {first} to {last}",
@@ -153,6 +155,9 @@ GERMAN = {
     "forward": "Weiter",
     "step": "Schritt",
     "right": "Die ersten {n} Verluste sind die von Python (größter Unterschied {off}).",
+    "right at first": "Der erste Verlust und der erste Schritt sind die von Python. Danach wächst in diesem "
+    "Training, was beim Runden verloren geht, wie auf jedem anderen Rechner: von den ersten {n} Verlusten "
+    "liegt der fernste um {off} neben dem von Python.",
     "wrong": "Die ersten Verluste sind NICHT die von Python: {found} hier, {wanted} dort. Trau dieser Seite "
     "nicht.",
     "refused": "Dieses Modell kann auf einer Seite nicht lernen: {why}. Was folgt, hat Python aufgezeichnet.",

@@ -9,7 +9,7 @@ const short = (x, digits = 6) => {
   return x !== 0 && (e < -4 || e >= digits) ? `${Number(mantissa)}e${e}` : String(Number(x.toPrecision(digits)) + 0);
 };
 const said = (key, slots = {}) => told.words[key].replace(/\{(\w+)\}/g, (_, name) => slots[name]);
-const grouped = (n) => n.toLocaleString(told.language);
+const grouped = (n) => n.toLocaleString("en"); // in any language: a dot stands before decimals
 const counted = (n, one, many) => said(n === 1 ? one : many, {n: grouped(n)}); // with the sentences for one and for many
 const colour = (name) => getComputedStyle(document.body).getPropertyValue(`--cp-${name}`).trim();
 const array = ({kind, size, data}) => {

@@ -16,12 +16,21 @@ if (told.refused) { // it cannot train here: what was recorded in Python, and wh
   const training = new Training();
   let running = false, credit = 0, last = 0, seen = 0, trained = 0, since = performance.now(), error = "";
 
+  // Whether the first step moved every parameter as Python's did, to a hundredth.
+  const moved = (before) => told.parameters.every((p, k) => {
+    let size = 0, turns = 0;
+    states[p.value].array.forEach((v, i) => { const d = Number(v) - Number(before[k][i]); size += Math.abs(d), turns += i % 2 ? -d : d; });
+    const [sizes, signed] = told.moves[k], near = (a, b) => Math.abs(a - b) <= 0.01 * sizes + 1e-30;
+    return near(size, sizes) && near(turns, signed);
+  });
   const checked = () => { // the first losses, beside those that Python recorded
-    const found = told.losses.map(() => training.step());
-    const off = Math.max(...found.map((v, i) => (Object.is(v, told.losses[i]) || v === told.losses[i] ? 0 : Math.abs(v - told.losses[i]) / Math.max(1, Math.abs(told.losses[i])))));
-    const right = off <= told.tolerance;
+    const before = told.parameters.map((p) => states[p.value].array.slice()), found = [training.step()], stepped = moved(before);
+    for (let i = 1; i < told.losses.length; i++) found.push(training.step());
+    const apart = found.map((v, i) => (Object.is(v, told.losses[i]) || v === told.losses[i] ? 0 : Math.abs(v - told.losses[i]) / Math.max(1, Math.abs(told.losses[i]))));
+    const off = Math.max(...apart), close = off <= told.tolerance; // where rounding grows, the first loss and the first step must be Python's
+    const right = close || (told.sensitive && stepped && apart[0] <= told.tolerance);
     at("verdict").textContent = right
-      ? said("right", {n: found.length, off: short(off, 2)})
+      ? said(close ? "right" : "right at first", {n: found.length, off: short(off, 2)})
       : said("wrong", {found: found.map((v) => short(v)).join(", "), wanted: told.losses.map((v) => short(v)).join(", ")});
     at("verdict").classList.add(right ? "right" : "wrong");
     training.reset();

@@ -98,7 +98,7 @@ const map = {
     }
     const out = training.predicted(points), image = new ImageData(n, n), palette = CLASSES.map((c) => rgb(colour(c))), paper = rgb(colour("paper"));
     for (let r = 0; r < n * n; r++) {
-      const [tint, share] = this.tint(out, r, palette);
+      const [tint, found] = this.tint(out, r, palette), share = Number.isFinite(found) ? found : 0; // what is no number has no colour
       for (let k = 0; k < 3; k++) image.data[4 * r + k] = paper[k] + (tint[k] - paper[k]) * share * 0.75;
       image.data[4 * r + 3] = 255;
     }

@@ -49,7 +49,6 @@ def choosing(trace: Trace, title: str = "") -> str:
     told = {
         "nodes": _told(trace, nodes, drawn),
         "start": _number(trace.start),
-        "language": words.language,
         "words": {key: said for key, said in words.words().items() if key == "and" or "orders" in key},
     }
     for box in drawn.boxes:

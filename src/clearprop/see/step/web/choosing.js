@@ -25,7 +25,7 @@ function possible() {
     known.set(key, sum);
     return sum;
   };
-  try { return count(new Set(chosen)).toLocaleString(graph.language); } catch { return say("orders many"); }
+  try { return count(new Set(chosen)).toLocaleString("en"); } catch { return say("orders many"); }
 }
 
 /* What has arrived at each node: from the start at the output, then from every user that was chosen. */
