@@ -33,10 +33,7 @@ OPTIONS = {
     "--plain": ["--plain"],
     "--model": ["--model"],
 }
-TOGETHER = {
-    ("--folds", "--search"), ("--folds", "--time"), ("--folds", "--stream"), ("--group", "--time"),
-    ("--group", "--stream"), ("--time", "--stream"), ("--search", "--model"),
-}  # fmt: skip
+TOGETHER = {("--folds", "--search"), ("--folds", "--time"), ("--group", "--time"), ("--search", "--model")}
 """Pairs that are refused, whatever the table."""
 OF_CLASSES, OF_NUMBERS = {"--threshold", "--class-weight"}, {"--loss"}
 
