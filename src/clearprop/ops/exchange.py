@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.ops.resample import entries
 from clearprop.registry import ops
 
 Write = Callable[..., Any]
@@ -72,7 +73,7 @@ def _reducing(kind: str) -> Write:
         axes = _axes(node)
         if not axes:
             return g.node("Identity", x)
-        return g.node(kind, x, g.whole(axes), keepdims=int(node.attrs["keepdims"]))
+        return g.reduce(kind, x, axes, int(node.attrs["keepdims"]))
 
     return write
 
@@ -82,7 +83,7 @@ def _deciding(kind: str) -> Write:
 
     def write(g: Any, node: Any, x: str) -> Any:
         numbers = g.cast(g.cast(x, np.dtype(bool)), np.dtype(np.int32))
-        found = g.node(kind, numbers, g.whole(_axes(node)), keepdims=int(node.attrs["keepdims"]))
+        found = g.reduce(kind, numbers, _axes(node), int(node.attrs["keepdims"]))
         return g.cast(found, np.dtype(bool))
 
     return write
@@ -103,8 +104,8 @@ def _picking(kind: str) -> Write:
 def _variance(g: Any, node: Any, x: str) -> Any:
     """The mean of (x - mean)^2, times n / (n - ddof)."""
     axes, keep = _axes(node), int(node.attrs["keepdims"])
-    away = g.node("Sub", x, g.node("ReduceMean", x, g.whole(axes), keepdims=1))
-    found = g.node("ReduceMean", g.node("Mul", away, away), g.whole(axes), keepdims=keep)
+    away = g.node("Sub", x, g.reduce("ReduceMean", x, axes, 1))
+    found = g.reduce("ReduceMean", g.node("Mul", away, away), axes, keep)
     n = math.prod(node.values[0].shape[a] for a in axes)
     ddof = node.attrs["ddof"]
     more = n / (n - ddof) if n > ddof else math.inf
@@ -206,6 +207,22 @@ def _slice(part: slice, axis: int, starts: Any, ends: Any, axes: Any, steps: Any
     ends.append((far if step > 0 else -far) if part.stop is None else part.stop)
     axes.append(axis)
     steps.append(step)
+
+
+def _resample(g: Any, node: Any, x: str) -> Any:
+    """Entries of an axis by their numbers, or a product with the matrix of their weights."""
+    places, weights = entries(node.attrs["table"])
+    axis, ndim = node.attrs["axis"] % node.value.ndim, node.value.ndim
+    if weights.shape[1] == 1 and (weights == 1).all():
+        return g.node("Gather", x, g.whole(places[:, 0]), axis=axis)
+    matrix = np.zeros((node.values[0].shape[axis], len(places)))
+    np.add.at(
+        matrix, (places.reshape(-1), np.repeat(np.arange(len(places)), places.shape[1])), weights.reshape(-1)
+    )
+    order = [i for i in range(ndim) if i != axis] + [axis]
+    turned = x if axis == ndim - 1 else g.node("Transpose", x, perm=order)
+    z = g.node("MatMul", turned, g.constant(matrix.astype(node.value.dtype)))
+    return z if axis == ndim - 1 else g.node("Transpose", z, perm=np.argsort(order).tolist())
 
 
 def _repeat(g: Any, node: Any, x: str) -> Any:
@@ -372,7 +389,7 @@ WRITERS: dict[str, Write] = {
     **dict.fromkeys(("transpose", "swapaxes", "moveaxis"), _turned), **dict.fromkeys(("astype", "truncate"), _cast),
     **dict.fromkeys(("logical_not", "invert"), _not), "not_equal": _unequal, "all": _deciding("ReduceMin"), "any": _deciding("ReduceMax"),
     "argmax": _picking("ArgMax"), "argmin": _picking("ArgMin"), "var": _variance, "std": _deviation, "softmax": _along("Softmax"),
-    "log_softmax": _along("LogSoftmax"), "cumsum": _running, "broadcast_to": _expand, "repeat": _repeat, "flip": _flip, "concatenate": _concatenate, "stack": _stack,
+    "log_softmax": _along("LogSoftmax"), "cumsum": _running, "broadcast_to": _expand, "repeat": _repeat, "resample": _resample, "flip": _flip, "concatenate": _concatenate, "stack": _stack,
     "pad": _pad, "getitem": _getitem, "convolution": _convolution, "transposed_convolution": _transposed_convolution, "window_max": _window_max,
     "window_sum": _window_sum, "where": _where, "round": _round, "einsum": _einsum, "isinf": _infinite, "isfinite": _finite,
 }

@@ -65,6 +65,12 @@ class Writer:
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
+    def reduce(self, kind: str, x: str, axes: Any, keepdims: int) -> str:
+        """Write a reduction along axes, which are an attribute in older files."""
+        if self.opset < 18 and kind != "ReduceSum":
+            return self.node(kind, x, axes=[int(i) for i in axes], keepdims=keepdims)
+        return self.node(kind, x, self.whole(axes), keepdims=keepdims)
+
     def graph(self, write: Callable[[], tuple[list[Any], list[Any]]]) -> Any:
         """Return a graph of its own, of the operators that `write()` makes; it returns inputs and outputs.
 

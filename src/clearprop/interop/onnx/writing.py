@@ -23,6 +23,7 @@ from clearprop.rows import LENGTHS, lengths, with_rows
 from clearprop.tensor import Tensor
 
 OPSET = 18
+OLDEST = 17
 
 
 def save_onnx(
@@ -43,9 +44,10 @@ def save_onnx(
     `clearprop.rows` names. Inputs that have no first axis of one length are written for their shapes alone.
     Results in tuples become `output`, `output_1`, ..., in order.
 
-    Raises NotImplementedError for ops that have no translation, all by name, and ValueError where what is
-    computed depends on the batch in a way that is no length; InputError, without `overwrite`, where there is
-    a file that is no ONNX file. Needs the extra `onnx`.
+    `opset` is the version of ONNX's operators, from 17 on: newer ones have operators for more layers. Raises
+    NotImplementedError for ops that have no translation, all by name, and ValueError where what is computed
+    depends on the batch in a way that is no length; InputError, without `overwrite`, where there is a file
+    that is no ONNX file. Needs the extra `onnx`.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.onnx"
@@ -67,6 +69,10 @@ def onnx_model(
 ) -> Any:
     """Return the ONNX model that `save_onnx` writes; raises what it does, without a file."""
     onnx: Any = importlib.import_module("onnx")
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST <= opset <= newest:
+        wanted = f"writes the operators of versions {OLDEST} to {newest}, the newest of the installed onnx"
+        raise ValueError(lesson("save_onnx(opset=)", wanted, f"{opset}", hint=f"opset={OPSET}"))
 
     arrays = [np.asarray(x._value if isinstance(x, Tensor) else x) for x in inputs]
     names = list(names or (f"input_{i}" if i else "input" for i in range(len(arrays))))
@@ -207,7 +213,7 @@ class _Walk:
     def written(self) -> list[str]:
         order = _ordered(self.first[1])
         self.twins = self._twins(order)
-        self.layers = layer_of(self.model, order) if self.model is not None else {}
+        self.layers = layer_of(self.model, order, self.g.opset) if self.model is not None else {}
         users = users_of(order, self.first[1])
         mine, theirs = (run[2].attentions for run in (self.first, self.second or self.first))
         attended = attention_calls(mine, theirs, users, self.g.opset)
