@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import re
 import runpy
 import sys
 from collections.abc import Sequence
@@ -57,6 +58,15 @@ def _why_not(asked: str) -> str:
     return lesson(f"import {asked}", "there is no such module here", hint="torch.nn, torch.optim")
 
 
+def _why_no_name(name: str, home: str) -> str:
+    """Return what a module says of a name that it lacks: `from home import name` says that it lacks it."""
+    try:
+        getattr(importlib.import_module(home), name)
+    except AttributeError as error:
+        return str(error)
+    return lesson(f"from {home} import {name}", "there is no such name")
+
+
 def main(arguments: list[str]) -> None:
     """Run the program named first, with the rest as its arguments."""
     if not arguments:
@@ -68,7 +78,13 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(2)
     sys.meta_path.insert(0, Instead())
     sys.argv = arguments
-    runpy.run_path(arguments[0], run_name="__main__")
+    try:
+        runpy.run_path(arguments[0], run_name="__main__")
+    except ImportError as error:
+        found = re.match(r"cannot import name '(\w+)' from '(clearprop\.torch[\w.]*)'", str(error))
+        if found is None:
+            raise
+        raise ImportError(_why_no_name(*found.groups())) from error
 
 
 if __name__ == "__main__":
