@@ -285,7 +285,7 @@ class Tensor(ChangedByHand, Shared):
     def __index__(self) -> int:
         value = self._python("index(t)")
         if value.dtype.kind not in "iub" or value.ndim:
-            wanted, got = "wants one whole number", f"{value.dtype} of shape {value.shape}"
+            wanted, got = "wants one integer", f"{value.dtype} of shape {value.shape}"
             raise TypeError(lesson("index(t)", wanted, got, at_line(), "int(t), where it is a count"))
         return operator.index(value)
 
