@@ -317,7 +317,8 @@ OPS = [
 # Integrals and series that no function of JavaScript computes.
 _NO_FORMULA = """
     erf erfc ndtr gamma gammaln digamma zeta beta betaln erfinv erfcinv ndtri log_ndtr
-    i0 i1 i0e i1e j0 j1 y0 y1 k0 k1 jv iv nextafter
+    i0 i1 i0e i1e j0 j1 y0 y1 k0 k1 jv iv nextafter betainc betaincc betaincinv binom gammainc gammaincc
+    gammainccinv gammaincinv rgamma stdtr
 """
 
 
@@ -432,7 +433,7 @@ def test_the_page_is_one_file_without_addresses():
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in page
     assert "src=" not in page
-    assert len(page) < 126_000  # most of it is the script that all pages share
+    assert len(page) < 129_000  # most of it is the script that all pages share
 
 
 def test_a_graph_too_large_for_a_page_says_so():
@@ -727,8 +728,10 @@ def test_a_drawing_that_nothing_folds_has_the_height_to_be_read(visit):
     for x in rest:
         product = product * x
     page = visit(trace(product.sum()))
+    path = page.url.split("#")[0]
+    page.goto("about:blank")  # what was seen in another window is not what is asked for
     page.set_viewport_size({"width": 1280, "height": 800})
-    page.reload()
+    page.goto(path)
     page.wait_for_function("window.clearprop && !clearprop.stage.moving")
 
     assert min(page.evaluate("probes.textSizes()")) >= 9
