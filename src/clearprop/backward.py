@@ -13,6 +13,7 @@ from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
 from clearprop.hints import refuse_texts
 from clearprop.hooks import OUTSIDE, held, through
+from clearprop.kept import FORGOTTEN, held_nodes
 from clearprop.locks import lock
 from clearprop.modes import Observer, marks, mode, no_grad, special
 from clearprop.op import Op, describe, numpys
@@ -57,7 +58,8 @@ def backward(
     observer = mode.observer if special.blocks else None
     if observer is not None and observer.remembers and not create_graph:
         with no_grad():  # the rules are looked at, but no gradient passes through what they give
-            walked = _backward(observer, observer.resolve(output), grad, True, leaves_only, order)
+            output = observer.resolve(output)
+            walked = _backward(observer, output, grad, True, leaves_only, order, observer.records)
         observer.received(walked)  # in an eager run these gradients are arrays
         return
     walked = _backward(observer, output, grad, create_graph, leaves_only, order)
@@ -72,13 +74,17 @@ def _backward(
     create_graph: bool,
     leaves_only: bool,
     own: Iterable[Tensor] | None,
+    forgets: bool = False,
 ) -> list[Tensor]:
     if observer is not None and observer.remembers:
         output = observer.resolve(output)
         structure.used(OUTSIDE)
     seed = seed_of(output, grad)
     order = topological_order(output, tracked=True) if own is None else of_ones_own(own, output)
-    grads = propagate(order, {output: seed}, create_graph=create_graph, keep=not leaves_only)
+    keep: bool | set[Tensor] = not leaves_only
+    if forgets and keep:
+        keep = held_nodes(order) | {node for node in order if id(node) in held}
+    grads = propagate(order, {output: seed}, create_graph=create_graph, keep=keep)
     if create_graph and observer is None:
         for node, g in grads.items():
             if not isinstance(g, Tensor):  # nothing but constants: a Tensor all the same
@@ -87,7 +93,7 @@ def _backward(
         sums = []  # all of them before any is stored: an error leaves every leaf as it was
         for node in order:
             if node.op is not None:
-                node.grad = grads.get(node)
+                node.grad = grads.get(node) if not isinstance(keep, set) or node in keep else FORGOTTEN
             elif node in grads:
                 wanted: Any = node.requires_grad
                 if wanted.__class__ is str:  # a slot takes whatever it is given
@@ -106,7 +112,7 @@ def propagate(
     grads: dict[Tensor, Any],
     *,
     create_graph: bool = False,
-    keep: bool = True,
+    keep: bool | set[Tensor] = True,
     among: set[Tensor] | None = None,
 ) -> dict[Tensor, Any]:
     """Walk `order` from its end, passing each node's gradient on to its inputs; return the gradients by node.
@@ -167,7 +173,7 @@ def walk(
     grads: dict[Tensor, Any],
     followed: bool,
     at: At | None = None,
-    keep: bool = True,
+    keep: bool | set[Tensor] = True,
     among: set[Tensor] | None = None,
 ) -> Iterator[tuple[Tensor, int, Any]]:
     """The one loop: everything that computes gradients goes through here.
@@ -183,7 +189,8 @@ def walk(
         op = node.op
         if op is None:
             continue
-        g = grads.get(node) if keep else grads.pop(node, None)
+        stays = keep is True or (keep is not False and node in keep)
+        g = grads.get(node) if stays else grads.pop(node, None)
         if g is None:
             continue
         if at is None:

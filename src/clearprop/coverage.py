@@ -17,6 +17,7 @@ import inspect
 import os
 import sys
 import tempfile
+import types
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -286,7 +287,9 @@ def parity_rows(folder: Path) -> Iterator[Any]:
         wanted = "runs the rows of tests/parity, which an installed package lacks"
         hint = "the same command in a checkout of the repository"
         raise FileNotFoundError(lesson("clearprop.coverage --torch", wanted, f"{folder}", hint=hint))
-    sys.path.insert(0, str(folder))
+    tests = types.ModuleType("tests")  # others have installed a package of this name, too
+    tests.__path__ = [str(folder / "tests")]
+    sys.modules["tests"] = tests
     seen: set[int] = set()
     for path in sorted((folder / "tests" / "parity").glob("test_*.py")):
         for value in list(vars(importlib.import_module(f"tests.parity.{path.stem}")).values()):

@@ -280,6 +280,8 @@ class CompiledStep(Generic[P, R]):
                 result = record(recorder, self.function, new_args, new_kwargs)
             tree, outputs = result_tree(result, recorder, watch.around.knows)
             program, cleared = recorder.finish(outputs)
+            values = tuple(t._value for t in outputs)
+            del result, outputs  # and with them the graph, before the plan asks for memory
             settled = self._settled(key, watch)
             mark = fingerprint(program, cleared)
             known = self.plans.setdefault(key, [])
@@ -299,7 +301,6 @@ class CompiledStep(Generic[P, R]):
         if recorder.printed and not self.printed:
             self.printed = recorder.printed
             warn(recorder.printed)
-        values = tuple(t._value for t in outputs)
         if not settled:  # it made what it needs (an optimizer its memory): the next call is recorded again
             for stand_in, place in recorder.places.items():
                 tensors[place]._value, tensors[place].grad = stand_in._value, stand_in.grad
