@@ -19,6 +19,12 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("weights") / "w.safetensors"
 
 
+@pytest.fixture(scope="module")
+def reference():
+    """The reference package, imported before an example's time is taken."""
+    return pytest.importorskip("safetensors.numpy")
+
+
 @st.composite
 def named_arrays(draw):
     names = st.text(max_size=8).filter(lambda name: name != "__metadata__" and name.isprintable())
@@ -29,16 +35,14 @@ def named_arrays(draw):
 
 
 @given(held=named_arrays())
-def test_the_reference_package_reads_what_is_written(path, held):
-    reference = pytest.importorskip("safetensors.numpy")
+def test_the_reference_package_reads_what_is_written(reference, path, held):
     save_safetensors(path, held, {"a": "b"})
 
     same(reference.load_file(path), held)
 
 
 @given(held=named_arrays())
-def test_what_the_reference_package_writes_is_read(path, held):
-    reference = pytest.importorskip("safetensors.numpy")
+def test_what_the_reference_package_writes_is_read(reference, path, held):
     reference.save_file(held, path, metadata={"made by": "another", "ü": "ß"})
     found, metadata = load_safetensors(path)
 
