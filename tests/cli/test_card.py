@@ -352,3 +352,27 @@ def test_the_rarer_of_two_classes_is_one_in_all_folds(tmp_path, capsys):
         repeats = json.loads(capsys.readouterr().out)["repeats"]
         assert [name for name in repeats if name.startswith("F1")] == ["F1 of a"]
         assert len(repeats["F1 of a"]) == 6
+
+
+@pytest.mark.parametrize("kind", ["number", "class"])
+def test_rows_that_count_for_nothing_are_no_mistakes_and_no_measure(tmp_path, capsys, kind):
+    rng = np.random.default_rng(4)
+    lines = ["size,noise,weight,answer"]
+    for i in range(600):
+        size, noise, weight = rng.normal(), rng.normal(), i % 2
+        answer = 2 * size + 0.2 * rng.normal() if weight else 50 + 40 * noise
+        lines.append(f"{size:.3f},{noise:.3f},{weight},{answer if kind == 'number' else answer > 0}")
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    made = [tmp_path / "t.csv", "--target", "answer", "--sample-weight", "weight", "--output", tmp_path / "o"]
+    assert train(*made, "--plain", "--hidden", "16", "--epochs", "60", "--compile", "no") == 0
+    page, out = (tmp_path / "o" / "report.html").read_text(), capsys.readouterr().out
+    worst = page.split("The worst mistakes")[1].split("</section>")[0]
+    mattered = page.split("What mattered")[1].split("</section>")[0]
+    first = [re.findall(r"<text[^>]*>(size|noise)<", figure) for figure in mattered.split("<figure")[1:]]
+
+    assert all(int(line) % 2 for line in re.findall(r'<tr><td class="number">(\d+)<', worst))
+    assert first[0][0] == "size"
+    if kind == "number":
+        told = re.search(r"always the mean, RMSE ([\d.]+)", out)
+        assert float(told[1]) < 3
+        assert f"would be off by {told[1]} (RMSE)" in page

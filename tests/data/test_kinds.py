@@ -341,3 +341,14 @@ def test_a_date_far_from_all_others_is_said(odd, times, said):
         assert ("the others are from 2024-01-01 to 2024-06-" in told) == said
     if said:
         assert f"--missing '{odd}'" in "; ".join(guess(read_table({"day": days}), "day").says)
+
+
+@pytest.mark.parametrize(
+    "name", ["created_by", "update_count", "lifetime", "candidate", "centimeters", "time_id"]
+)
+def test_a_name_that_only_contains_time_or_date_makes_no_dates_of_large_counts(name):
+    counts = [1_500_000_000 + 7_654_321 * i % 200_000_000 for i in range(60)] * 2
+    finding = guess(read_table({name: counts}), name)
+
+    assert finding.kind == "number"
+    assert f"may be seconds since 1970: --column '{name}=date'" in "; ".join(finding.says)

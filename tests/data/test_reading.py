@@ -307,6 +307,11 @@ def test_spans_of_time_are_seconds_and_bytes_are_text():
         assert table.columns["w"] == ["caf\u00e9", "", "\\xff"]
 
 
+def test_months_have_no_length_in_seconds():
+    with pytest.raises(InputError, match=r"wants spans of time of a known length: timedelta64\[M\]"):
+        read_table({"t": np.array([1, 2], "timedelta64[M]")})
+
+
 def test_lists_in_cells_are_text():
     frames = [{"a": [[1], [2]]}]
     for name in ("pandas", "polars"):

@@ -70,6 +70,10 @@ def test_stretches_are_about_equally_long():
     assert [sum(map(len, some)) for some in parts(text, 4)] == [250] * 4
 
 
+def test_bytes_are_not_their_own_name():
+    assert Share.of(b"a,b\n1,2\n").name == "<bytes>"
+
+
 def test_a_process_without_a_row_knows_the_columns():
     *_, last = parts(b"a,b\n1,x\n", 3)
 

@@ -391,3 +391,9 @@ def test_a_loader_holds_one_buffer_and_little_more(tmp_path):
 
     assert sorted(np.concatenate(seen).tolist()) == list(range(50_000))
     assert peak < 1.6 * buffer
+
+
+def test_one_day_everywhere_leaves_no_rows_before():
+    given = ("when,x,kind\n" + "".join(f"2024-01-05,{i},{'ab'[i % 2]}\n" for i in range(60))).encode()
+    with pytest.raises(InputError, match="60 rows, all of one moment"):
+        stream_table(given, "kind", time="when")

@@ -71,17 +71,19 @@ figure svg text { font: 11px system-ui, sans-serif; fill: var(--soft) } .line { 
 def page(job: Any, history: Any, result: Mapping[str, float], command: str) -> str:
     """Return the page of a job that has been trained."""
     model, held = job.model, job.test if len(job.test) else job.validation
-    seen, weights = held.rows(range(min(len(held), MOST_ROWS))), weights_of_rows(job.args, held)
+    weights = weights_of_rows(job.args, held)
+    count = held if weights is None else held.rows(np.flatnonzero(weights))
+    seen = count.rows(range(min(len(count), MOST_ROWS)))
     title = f"{model.target.name} from {job.table.path}"
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">{escape(_summary(job, history))}</p>',
         numbers(result),
         section("How well", held_out(model, held, weights)) if len(held) else "",
-        section("The worst mistakes", _worst(model, held)) if len(held) else "",
+        section("The worst mistakes", _worst(model, count)) if len(held) else "",
         section("How it was learned", curves(history)),
         section("What was tried", tried(job.search)) if job.search is not None else "",
-        section("What mattered", _mattered(model, seen)) if len(seen) else "",
+        section("What mattered", _mattered(job, seen)) if len(seen) else "",
         section("The columns", _columns(job)),
         section("The network", network(job)),
         section("How it was made", made(command, job)),
@@ -174,14 +176,16 @@ def tried(search: Any) -> str:
     )
 
 
-def _mattered(model: TableModel, table: Any) -> str:
-    permuted = permutation_importance(model, table, repeats=3 if len(model.columns) <= 40 else 1)
+def _mattered(job: Any, table: Any) -> str:
+    model, weights = job.model, weights_of_rows(job.args, table)
+    repeats = 3 if len(model.columns) <= 40 else 1
+    permuted = permutation_importance(model, table, repeats, weights=weights)
     names = sorted(permuted, key=lambda name: -permuted[name])[:20]
     unit = "the log-loss" if isinstance(model.target, Classes) else "the squared error, by the variance,"
     first = figures.bars({name: permuted[name] for name in names}, "permutation importance")
     pictures = figure(first, f"By how much {unit} rises when a column's cells are shuffled.")
     if _has_features(model):
-        moved = gradient_times_input(model, table)
+        moved = gradient_times_input(model, table, weights)
         second = figures.bars({name: moved[name] for name in names}, "gradient times input")
         pictures += figure(second, "Gradient times input: how far the column moves the output, on average.")
     more = len(permuted) - len(names)

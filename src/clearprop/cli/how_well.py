@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.cli.settling import rarer_of
+from clearprop.cli.settling import rarer_of, usual_number
 from clearprop.data.goals import Classes, Quantiles, Quantity
 from clearprop.train import figures
 from clearprop.train.charts import confusion_matrix
@@ -40,7 +40,7 @@ def held_out(model: TableModel, table: Any, weights: Any = None) -> str:
         )
     outputs, true = model.outputs(table), target.values(table)
     shown = [
-        _beside(target, outputs, true, weights),
+        _beside(target, outputs, true, model.about, weights),
         _left(target, outputs, true, model.about, weights),
         _below(target, outputs, true, weights),
     ]
@@ -48,12 +48,13 @@ def held_out(model: TableModel, table: Any, weights: Any = None) -> str:
     return f'{told if weights is not None else ""}<div class="figures">{"".join(shown)}</div>'
 
 
-def _beside(target: Quantity, outputs: Any, true: Any, weights: Any) -> str:
+def _beside(target: Quantity, outputs: Any, true: Any, about: Mapping[str, Any], weights: Any) -> str:
     """Return the predictions beside what was true."""
     predicted, some = target.decode(outputs), _some(true)
     picture = figures.points(true[some].tolist(), predicted[some].tolist(), "true", "predicted")
-    usual = rmse(np.full_like(true, target.mean), true, weights)
-    told = f"Always the same number, {target.mean:.4g}, would be off by {usual:.4g} (RMSE)."
+    number = usual_number(target, about, true, weights)[1]
+    off = rmse(np.full_like(true, number), true, weights)
+    told = f"Always the same number, {number:.4g}, would be off by {off:.4g} (RMSE)."
     return figure(picture, f"Held-out rows; on the line a prediction is right. {told}")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop.data.columns import encode
-from clearprop.data.goals import Classes, Quantiles, Target
+from clearprop.data.goals import MEASURED_BY_HALF, Classes, Quantiles, Quantity, Target
 from clearprop.data.readings import numbers_only
 from clearprop.data.tables import Table, nearest
 from clearprop.errors import InputError, lesson
@@ -74,13 +74,27 @@ def weighed_by(weights: Array | None) -> dict[str, Any]:
     return {} if weights is None else {"class weights": [float(f"{weight:.7g}") for weight in weights]}
 
 
-def _reach(off: Array, weights: Array | None) -> float:
-    """Return how far nine of ten rows are off at most, by their weights."""
+def _reach(values: Array, weights: Array | None, share: float = 0.9) -> float:
+    """Return which of some rows' values so large a share of them has at most, by their weights."""
     if weights is None:
-        return float(np.quantile(off, 0.9))
-    order = np.argsort(off)
+        return float(np.quantile(values, share))
+    order = np.argsort(values)
     reached = np.cumsum(weights[order])
-    return float(off[order][np.searchsorted(reached, 0.9 * reached[-1])])
+    return float(values[order][np.searchsorted(reached, share * reached[-1])])
+
+
+def usual_number(
+    target: Quantity, about: Mapping[str, Any], true: Array, weights: Array | None
+) -> tuple[str, float]:
+    """Return what it is called and which number one would always say without a network: a mean, or a median.
+
+    It is that of the rows learned from; where rows have weights, that of these rows by theirs.
+    """
+    by_half = about.get("loss") in MEASURED_BY_HALF
+    name = "median" if by_half else "mean"
+    if weights is None:
+        return name, float(target.mean)
+    return name, _reach(true, weights, 0.5) if by_half else float(np.average(true, weights=weights))
 
 
 def rarest(names: Sequence[str], counts: Array) -> str | None:

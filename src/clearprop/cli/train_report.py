@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.cli.settling import measured, rarer_of
+from clearprop.cli.settling import measured, rarer_of, usual_number
 from clearprop.data.columns import Category, Date, Number, Text
 from clearprop.data.dates import parts
-from clearprop.data.goals import MEASURED_BY_HALF, Classes, Count, Quantiles, Quantity, Target
+from clearprop.data.goals import Classes, Count, Quantiles, Quantity, Target
 from clearprop.data.inspection import Reading
 from clearprop.data.readings import moments_of
 from clearprop.data.tables import Table, counted, listed
@@ -216,12 +216,12 @@ class TrainingReport:
         true, outputs = target.values(table), model.outputs(table)
         predicted = target.decode(outputs)
         found = measured_numbers(target, outputs, true, weights)
-        constant = np.full_like(true, target.mean)
+        usual, number = usual_number(target, model.about, true, weights)
+        constant = np.full_like(true, number)
         self.say(scatter(true, predicted) + "\n")
         text = f"test error of {target.name}: RMSE {found['rmse']:.4g}, MAE {found['mae']:.4g}"
         share = f"{found['r2']:.3f}" if abs(found["r2"]) < 1000 else f"{found['r2']:.3g}"
         self.say(f"{text}, R² {share} ({len(true)} rows{_by_weight(weights)})", always=True)
-        usual = "median" if model.about.get("loss") in MEASURED_BY_HALF else "mean"
         off = f"RMSE {rmse(constant, true, weights):.4g}, MAE {mae(constant, true, weights):.4g}"
         self.say(f"for comparison: always the {usual}, {off}")
         within = model.about.get("within")

@@ -148,12 +148,6 @@ class Groups:
         return np.random.default_rng(seed).permutation(np.flatnonzero(self.counts))
 
 
-def _place(name: str | None) -> int:
-    """Return the place of a group by its name, None for the rows that have none."""
-    digest = hashlib.blake2b(repr(name).encode("utf-8", "surrogatepass"), digest_size=8)
-    return int.from_bytes(digest.digest()) % PLACES
-
-
 def latest(
     blocks: Iterable[Table],
     reading: Reading,
@@ -209,7 +203,7 @@ def moments_by(table: Table, reading: Reading, name: str) -> Array:
     """
     table.found(name, "the time")
     found = reading.findings.get(name)
-    if found is not None and found.kind == "date" and found.form is not None:
+    if found is not None and found.form is not None:
         moments = moments_of(table, name, found.form)
         gone, when = np.isnat(moments), moments.astype(np.int64)
     else:

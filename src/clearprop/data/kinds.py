@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,13 @@ _ID = re.compile(
 )
 _LIKE_ID = re.compile(r"id$|nr$|^obs|^case|^row|^column 1$|code$|number$|patient|subject|person", re.I)
 _IN_ORDER = re.compile(r"^t$|time|year|date|day|week|month|hour|minute|second|^age|period|epoch|step", re.I)
-_STAMP = re.compile(r"time|date|epoch|stamp|created|updated|modified|(^|_)(ts|at)$", re.I)
+_NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_MOMENT = re.compile(
+    r"(unix|epoch|event|start|end|begin|stop|log|last|birth|order|post|creation|update)?"
+    r"(time|date|datetime|(time)?stamp|epoch)s?|created|updated|modified|ts|at",
+    re.I,
+)
+_NO_MOMENT = {"by", "id", "ids", "user", "name", "number", "count", "counts", "size", "bytes"}
 _SENTINELS = [sign * float("9" * n) for n in range(1, 10) for sign in (-1, 1)] + [-1.0]
 
 
@@ -153,7 +159,7 @@ def _of_numbers(table: Table, name: str, raw: Array) -> Finding:
     if from_numbers(known) is not None and len(different) > 1:
         return Finding(name, "date", [*says, "whole numbers such as 20240229"], form=Form("eight digits"))
     if len(different) > 10 and like_seconds(different):
-        if _STAMP.search(name):
+        if _names_moments(name):
             says.append(f"seconds since 1970 (--column '{name}=number' if they are not)")
             return Finding(name, "date", says, form=Form("seconds since 1970"))
         says.append(f"may be seconds since 1970: --column '{name}=date' if they are")
@@ -162,10 +168,22 @@ def _of_numbers(table: Table, name: str, raw: Array) -> Finding:
     return Finding(name, "number", [*says, *_sentinels(different, counts)])
 
 
+def _names_moments(name: str) -> bool:
+    """Return whether a column's name says that it holds moments.
+
+    >>> [_names_moments(name) for name in ("created_at", "eventTime", "created_by", "lifetime")]
+    [True, True, False, False]
+    """
+    parts = _NAME_PARTS.findall(name)
+    return any(map(_MOMENT.fullmatch, parts)) and parts[-1].lower() not in _NO_MOMENT
+
+
 def _of_words(look: Look, usual: str | None) -> Finding:
     name, words = look.name, look.words
     if len(words) == 1:
-        return _constant(name, words[0], look.present < look.rows)
+        one = dated(words, look.table.spelling.day_first)
+        form = None if one is None or one.strange else one.form
+        return replace(_constant(name, words[0], look.present < look.rows), form=form)
     if padded(words) or all(len(word) > 15 and word.isdecimal() for word in words):
         unique = len(words) > 20 and 2 * len(words) > look.present
         zero = next((word for word in words if _has_zero(word)), "")

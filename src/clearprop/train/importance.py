@@ -21,17 +21,18 @@ Array = npt.NDArray[Any]
 
 
 def permutation_importance(
-    model: TableModel, table: Table, repeats: int = 3, seed: int = 0
+    model: TableModel, table: Table, repeats: int = 3, seed: int = 0, weights: Array | None = None
 ) -> dict[str, float]:
     """Return by how much the loss rises on a table's rows when a column's cells are shuffled among them.
 
     The loss is the log-loss of classes, or the mean squared error as a share of the target's variance. The
-    mean of a few shuffles is given; a column that does not matter has about 0 (Breiman, 2001).
+    mean of a few shuffles is given; a column that does not matter has about 0 (Breiman, 2001). `weights` has
+    how much each row counts in the loss.
     """
     rng = np.random.default_rng(seed)
     inputs = encode(table, model.columns)
     goal = model.target.encode(table) if isinstance(model.target, Classes) else model.target.values(table)
-    usual = _loss(model, inputs, goal)
+    usual = _loss(model, inputs, goal, weights)
     found, place = {}, 0
     for column in model.columns:
         part = slice(place, place + column.width)
@@ -39,17 +40,19 @@ def permutation_importance(
         for _ in range(repeats):
             shuffled = inputs.copy()
             shuffled[:, part] = inputs[rng.permutation(len(inputs)), part]
-            rises.append(_loss(model, shuffled, goal) - usual)
+            rises.append(_loss(model, shuffled, goal, weights) - usual)
         found[column.name] = float(np.mean(rises))
         place += column.width
     return found
 
 
-def _loss(model: TableModel, inputs: Array, goal: Array) -> float:
+def _loss(model: TableModel, inputs: Array, goal: Array, weights: Array | None) -> float:
     outputs = model.answers(inputs)
     if isinstance(model.target, Classes):
-        return log_loss(model.shares(outputs), goal)
-    return float(np.mean((model.target.decode(outputs) - goal) ** 2) / (np.var(goal) or 1.0))
+        return log_loss(model.shares(outputs), goal, weights)
+    variance = np.average((goal - np.average(goal, weights=weights)) ** 2, weights=weights)
+    squares = (model.target.decode(outputs) - goal) ** 2
+    return float(np.average(squares, weights=weights) / (variance or 1.0))
 
 
 def contributions(
@@ -117,11 +120,11 @@ def _said(model: TableModel, outputs: Array) -> Array:
     return model.chosen(model.shares(outputs))
 
 
-def gradient_times_input(model: TableModel, table: Table) -> dict[str, float]:
+def gradient_times_input(model: TableModel, table: Table, weights: Array | None = None) -> dict[str, float]:
     """Return the mean over a table's rows of |sum_j x_j df/dx_j| for each column's features x_j.
 
     f is the network's output for the predicted class, or the number; the features are measured from the
-    typical row's.
+    typical row's. `weights` has how much each row counts in the mean.
     """
     first, rest = split_network(model.network)
     features = np.asarray(first(encode(table, model.columns)), np.float32)
@@ -133,7 +136,7 @@ def gradient_times_input(model: TableModel, table: Table) -> dict[str, float]:
     parts = np.asarray(point.grad, np.float64) * (features - typical)
     owners = np.array(_owners(model))
     return {
-        column.name: float(np.abs(parts[:, owners == column.name].sum(axis=1)).mean())
+        column.name: float(np.average(np.abs(parts[:, owners == column.name].sum(axis=1)), weights=weights))
         for column in model.columns
     }
 

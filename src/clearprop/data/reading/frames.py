@@ -111,6 +111,9 @@ def cells_of(values: Any) -> Cells:
     if array is not None and array.dtype.kind == "M":
         return Moments(array.astype("datetime64[us]"))
     if array is not None and array.dtype.kind == "m":
+        if np.datetime_data(array.dtype)[0] in "YM":
+            wanted, hint = "wants spans of time of a known length", "them as numbers"
+            raise InputError(lesson("reading a column", wanted, f"{array.dtype}", hint=hint))
         return Numbers(array / np.timedelta64(1, "s"))
     if (
         array is not None

@@ -146,9 +146,9 @@ class Share:
         """
         world = world or Alone()
         files = everywhere(world, lambda: files_of(path))[0]
-        name = str(files[0] if len(files) == 1 else path if isinstance(path, (str, Path)) else files[0])
         is_text, expected = everywhere(world, lambda: _opened(files, encoding))[0]
         sources = [source_of(file) for file in files]
+        name = str(path) if len(files) > 1 and isinstance(path, (str, Path)) else sources[0].name
         spans = (_stretches if is_text else _row_groups)(sources, world)
         return cls(name, spans, sources[0], expected, is_text)
 
