@@ -11,6 +11,9 @@ from clearprop.compiler.step import available_executors
 
 X = np.random.default_rng(0).normal(size=(4, 3))
 EXECUTORS = available_executors()
+USES = [lambda g: g * 2, lambda g: np.sum(g), lambda g: g.sum(), lambda g: g[0]]
+USES += [lambda g: (g > 0) * 1.0, lambda g: (g == 0) * 1.0, lambda g: g // 1, lambda g: 2**g, lambda g: +g]
+USES += [lambda g: np.where(X[:, :2] > 0, g, 0), lambda g: g.sum() if isinstance(g, np.ndarray) else g]
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -41,7 +44,7 @@ def test_a_node_that_something_holds_has_its_gradient(executor, where):
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("use", [lambda g: g * 2, lambda g: np.sum(g), lambda g: g.sum(), lambda g: g[0]])
+@pytest.mark.parametrize("use", USES)
 def test_one_that_only_the_graph_leads_to_is_refused(executor, use):
     w = Tensor(np.ones((3, 2)))
 
@@ -55,6 +58,21 @@ def test_one_that_only_the_graph_leads_to_is_refused(executor, use):
     with pytest.raises(RuntimeError, match="one that only the graph leads to") as caught:
         clearprop.compile(step, executor=executor)(X)
     assert "z = model(x), then z.grad" in str(caught.value)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("kind", [np.ndarray, np.generic, Tensor])
+@pytest.mark.parametrize("node", [lambda loss: loss.inputs[0], lambda loss: loss.inputs[0].inputs[0]])
+def test_what_kind_of_thing_it_is_can_be_asked(executor, kind, node):
+    w = Tensor(np.ones((3, 2)))
+
+    def step(x):
+        w.grad = None
+        loss = np.sum(np.sum(w) * np.tanh(x @ w))
+        loss.backward()
+        return x * (2.0 if isinstance(node(loss).grad, kind) else 3.0)
+
+    np.testing.assert_array_equal(clearprop.compile(step, executor=executor)(X), step(X))
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

@@ -13,7 +13,7 @@ from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
 from clearprop.hints import refuse_texts
 from clearprop.hooks import OUTSIDE, held, through
-from clearprop.kept import FORGOTTEN, held_nodes
+from clearprop.kept import Forgotten, held_nodes
 from clearprop.locks import lock
 from clearprop.modes import Observer, marks, mode, no_grad, special
 from clearprop.op import Op, describe, numpys
@@ -93,7 +93,8 @@ def _backward(
         sums = []  # all of them before any is stored: an error leaves every leaf as it was
         for node in order:
             if node.op is not None:
-                node.grad = grads.get(node) if not isinstance(keep, set) or node in keep else FORGOTTEN
+                kept = not isinstance(keep, set) or node in keep
+                node.grad = grads.get(node) if kept else Forgotten(type(node._value))
             elif node in grads:
                 wanted: Any = node.requires_grad
                 if wanted.__class__ is str:  # a slot takes whatever it is given

@@ -16,7 +16,13 @@ from clearprop.tensor import Tensor
 
 
 class Forgotten:
-    """Stands where the gradient of a node was that only the graph leads to; asked for anything it refuses."""
+    """Stands where the gradient of a node was that only the graph leads to; asked for anything it refuses.
+
+    Only `isinstance` is answered, as the gradient would: it is of the `kind` that the node's value is.
+    """
+
+    def __init__(self, kind: type) -> None:
+        object.__setattr__(self, "_kind", kind)
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
         wanted = "is kept in a compiled step for nodes that something in it holds"
@@ -28,12 +34,13 @@ class Forgotten:
             raise AttributeError(name)
         return self._refuse()
 
+    __class__: Any = property(lambda self: object.__getattribute__(self, "_kind"))
     __array__ = __array_ufunc__ = __array_function__ = __bool__ = __float__ = __len__ = __iter__ = _refuse
     __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _refuse
-    __matmul__ = __rmatmul__ = __neg__ = __pow__ = __abs__ = __repr__ = _refuse
-
-
-FORGOTTEN = Forgotten()
+    __matmul__ = __rmatmul__ = __neg__ = __pow__ = __rpow__ = __abs__ = __pos__ = __repr__ = _refuse
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __int__ = _refuse
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __setitem__ = _refuse
+    __hash__ = object.__hash__
 
 
 def held_nodes(order: list[Tensor]) -> set[Tensor]:

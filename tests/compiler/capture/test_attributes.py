@@ -296,3 +296,57 @@ def test_an_array_that_is_changed_in_place_is_refused_with_a_likely_line(executo
 
     with pytest.raises(RecordingError, match=r"changes an array in place.*\n.*test_attributes.py:\d+"):
         clearprop.compile(counts, executor=executor)(X)
+
+
+@pytest.mark.parametrize("make", ["a namespace", "a deque", "an object"])
+def test_a_large_thing_that_is_passed_is_watched(make, executor):
+    """Nothing can stand for what the call itself brings."""
+    table = MAKES[make]()
+    step = clearprop.compile(lambda table, x: x * entry(table)["scale"], executor=executor, prove="never")
+    np.testing.assert_array_equal(step(table, X), X * 17)
+    put(table, 17, {"scale": 5.0})
+    for _ in range(2):
+        np.testing.assert_array_equal(step(table, X), X * 5)
+
+
+def test_a_large_set_that_is_passed_is_watched(executor):
+    step = clearprop.compile(lambda s, x: x * (2.0 if 17 in s else 3.0), executor=executor, prove="never")
+    some = set(range(MANY))
+    np.testing.assert_array_equal(step(some, X), X * 2)
+    some.remove(17)
+    np.testing.assert_array_equal(step(some, X), X * 3)
+
+
+@pytest.mark.parametrize("count", [3, MANY])
+def test_what_makes_missing_entries_is_watched(count, executor):
+    table = collections.defaultdict(lambda: 2.0, ((i, float(i)) for i in range(count)))
+    step = clearprop.compile(lambda x: x * table.default_factory(), executor=executor, prove="never")
+    np.testing.assert_array_equal(step(X), X * 2)
+    table.default_factory = lambda: 5.0
+    for _ in range(2):
+        np.testing.assert_array_equal(step(X), X * 5)
+
+
+@pytest.mark.parametrize("count", [20, MANY])
+def test_each_entry_of_an_array_of_objects_is_watched(count, executor):
+    things = np.array([{"scale": float(i)} for i in range(count)], object)
+    step = clearprop.compile(lambda x: x * things[17]["scale"], executor=executor, prove="never")
+    np.testing.assert_array_equal(step(X), X * 17)
+    for i in range(5):
+        things[3] = {"scale": float(i)}
+        np.testing.assert_array_equal(step(X), X * 17)
+    for number in (5.0, 6.0):
+        things[17] = {"scale": number}
+        np.testing.assert_array_equal(step(X), X * number)
+
+
+def test_what_is_asked_past_a_class_that_is_met_late_is_watched(executor):
+    table = [Settings(), *(types.SimpleNamespace(scale=float(i)) for i in range(5_000))]
+
+    def step(x):
+        return x * object.__getattribute__(table[0], "a17")["scale"]
+
+    compiled = clearprop.compile(step, executor=executor, prove="never")
+    np.testing.assert_array_equal(compiled(X), X * 17)
+    table[0].a17 = {"scale": 5.0}
+    np.testing.assert_array_equal(compiled(X), X * 5)

@@ -124,6 +124,7 @@ class Lookout:
     def _grow(self, look: Callable[[], None]) -> None:
         around = self.around
         leaves, buffers, codes = len(around.leaves), len(around.buffers), len(around.codes)
+        noting = len(around.noting)
         look()
         self.before.extend(around.snapshot(self.before))
         known = len(self.chance)
@@ -132,7 +133,8 @@ class Lookout:
         self.sums += map(checksum, around.buffers[buffers:])
         if self.back is not None:
             self.back.extend()
-        self.unseen = self.unseen or self._asks_for_types(codes)
+        first = len(around.noting) > noting == 0  # then what all code asks past a class counts
+        self.unseen = self.unseen or self._asks_for_types(0 if first else codes)
         self.meets(around.leaves[leaves:], around.buffers[buffers:])
         if self.places is not None:
             self.places.fill()

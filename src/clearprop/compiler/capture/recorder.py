@@ -24,6 +24,7 @@ from clearprop.compiler.capture.store import on_a_line
 from clearprop.compiler.capture.weakly import ByArray, ByTensor, SharedMemory
 from clearprop.compiler.program.ir import Program, State, Value, reachable
 from clearprop.errors import user_line
+from clearprop.kept import Forgotten
 from clearprop.modes import observed
 from clearprop.op import describe
 from clearprop.tensor import Tensor
@@ -193,6 +194,8 @@ class Recorder(Refusals):
         twins: dict[int, Any] = {}
         for node in nodes:
             g: Any = node.grad
+            if type(g) is Forgotten:
+                continue
             if isinstance(g, np.ndarray) and node.op is None:
                 node.grad = g.copy()
             elif isinstance(g, Tensor) and node.op is None:

@@ -13,7 +13,7 @@ import random
 import sys
 import types
 import weakref
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -148,7 +148,7 @@ class Surroundings:
         self._waiting: dict[int, Any] = {}  # large tables that nobody has looked into
         self._fixed: set[int] = set()  # tables in places where nothing else can be put
         self.noting: dict[type, None] = {}  # classes of objects with many attributes
-        self._walk([function, *others])
+        self._walk([function, *self._fixed_there(list(others))])
 
     def _walk(self, stack: list[Any]) -> None:
         """Visit all that can be reached from what is on the stack."""
@@ -284,6 +284,8 @@ class Surroundings:
         """A container, and what a subclass of the user's holds besides."""
         self.containers.append(x)
         stack += inside if type(x) in (*NAMED, list, deque) else self._fixed_there(list(inside))
+        if isinstance(x, defaultdict):
+            self._visit_named(Slots(x), "default_factory", stack)
         if _is_users(type(x)):
             stack += [*self._fixed_there([getattr(x, "__dict__", None)]), type(x)]
 
