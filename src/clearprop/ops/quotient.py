@@ -35,7 +35,8 @@ class OfLength:
 
     def sent(self, g: Any, z: Any, *xs: Any) -> Any:
         """Return the gradient of the input, where `g` arrives."""
-        ratio = over(g, z) if z.__class__ is Tensor and xs[0].dtype.kind != "c" else None
+        complex_ones = any(np.iscomplexobj(x) for x in xs)
+        ratio = None if complex_ones or z.__class__ is not Tensor else over(g, z)
         return g * self.slope(z, *xs) if ratio is None else ratio * self.times(*xs)
 
 
