@@ -143,6 +143,15 @@ def test_kinks_and_ends(f, at, wanted):
     assert gradient(f, at) == pytest.approx(wanted, abs=1e-15)
 
 
+@pytest.mark.parametrize(
+    "f", [np.nansum, np.nanmean, np.nanvar, np.nanstd, np.nanprod, np.nancumsum, np.nancumprod]
+)
+def test_complex_numbers_that_are_none_are_left_out(f):
+    x = np.array([1 + 1j, np.nan, 3 - 2j, 0.5j])
+
+    np.testing.assert_allclose(f(clearprop.Tensor(x)).detach().numpy(), f(x), rtol=1e-15)
+
+
 def test_the_second_derivative_of_sinc_at_its_top():
     second = clearprop.grad(clearprop.grad(np.sinc))(0.0)
 

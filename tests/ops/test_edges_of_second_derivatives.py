@@ -63,6 +63,11 @@ SQUARES = {
     "dot": lambda z: np.vdot(z, z),
     "exp": lambda z: np.exp(-np.sum(z * z)),
     "fourth power": lambda z: np.sum(z**4 - z**2),
+    "power of a NumPy number": lambda z: np.sum(z ** np.float64(2)) + np.sum(z ** np.int64(4)),
+    "power of an array": lambda z: np.sum(z ** np.full(z.shape, 2.0)),
+    "float_power": lambda z: np.sum(np.float_power(z, 2)),
+    "entries": lambda z: np.sum(z[:1] ** 2) if z.ndim else z * z,
+    "cast": lambda z: np.sum((z * z).astype(np.float64) + z.astype(np.float64) ** 2),
 }
 
 

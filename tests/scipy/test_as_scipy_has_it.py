@@ -223,3 +223,31 @@ def test_columns_in_a_stack_give_matrices_in_a_stack(name, shape):
 def test_a_hankel_matrix_is_of_vectors():
     with pytest.raises(ValueError, match="wants vectors"):
         linalg.hankel(np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("trans", [0, 1, 2])
+def test_one_factor_serves_a_stack_of_right_hand_sides(trans):
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(3, 3)), random.normal(size=(2, 3, 2))
+    turned = a if trans == 0 else a.T
+
+    np.testing.assert_allclose(
+        linalg.lu_solve(linalg.lu_factor(a), b, trans), np.linalg.solve(turned, b), rtol=1e-12
+    )
+    assert gradcheck(lambda a, b: np.sum(linalg.lu_solve(linalg.lu_factor(a), b, trans) ** 2), a, b)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: linalg.companion(np.array([0.0, 1.0, 2.0])), "wants two coefficients or more"),
+        (lambda: linalg.companion(np.array([2.0])), "wants two coefficients or more"),
+        (lambda: linalg.solve_discrete_lyapunov(np.eye(2), np.eye(2), method="x"), "'direct', 'bilinear'"),
+        (lambda: signal.lfilter([1.0], [0.0, 1.0], np.ones(3), zi=np.ones(1)), "wants a[0] that is not 0"),
+        (lambda: signal.lfilter_zi([1.0], [0.0, 1.0]), "wants a[0] that is not 0"),
+        (lambda: signal.detrend(np.ones(4), bp=-1), "wants breaks from 0 to 4"),
+    ],
+)
+def test_what_has_no_answer_is_refused(call, text):
+    with pytest.raises(ValueError, match=text.replace("[", r"\[")):
+        call()

@@ -194,3 +194,15 @@ def test_shares_have_gradients_by_shapes_far_in_both_tails(name, shape):
                 near = [getattr(his, method)(x, *(shapes + k * h)) for k in (-1, 1)]
                 size = (near[1] - near[0]) / (2e-5 * shapes[i])
                 np.testing.assert_allclose(slope, size, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["cdf", "sf", "logcdf", "logsf"])
+def test_the_share_of_laplace_has_a_slope_at_its_middle(method):
+    f = getattr(stats.laplace, method)
+    slope = 0.5 if method in ("cdf", "sf") else 1.0
+
+    for executor in (None, *available_executors()):
+        d = grad(f) if executor is None else clearprop.compile(grad(f), executor=executor)
+        assert float(d(0.0)) == (slope if "cdf" in method else -slope)
+    sign, far = (1.0, -1e3) if "cdf" in method else (-1.0, 1e3)  # where the share itself is 0
+    assert float(grad(f)(far)) == (0.0 if slope == 0.5 else sign)

@@ -75,6 +75,8 @@ remainder: Op    = elementwise("remainder",    operator.mod,     1, lambda z, x,
 
 def _base(z: Any, x: Any, y: Any) -> Any:
     """dz/dx = y x^(y-1), and 0 where y = 0 (so that 0^0 has base gradient 0, not 0 * inf)."""
+    if isinstance(y, (np.ndarray, np.generic)) and y.size and np.all(y == y.flat[0]):
+        y = y.flat[0].item()  # one number, however it is written, has one rule
     if _number(y):
         if y == 2:  # 2x: squares are everywhere, and a sum is cheaper than 2 * x ** 1
             return x + x

@@ -113,7 +113,7 @@ def fix(x: Any) -> Any:
 @implements(np.float_power)
 def float_power(x: Any, y: Any) -> Any:
     """Return x to the power y, in double precision at least."""
-    return ops["power"](*(_wide(v) for v in (x, y)))
+    return ops["power"](_wide(x), _wide(y))
 
 
 def _wide(v: Any) -> Any:

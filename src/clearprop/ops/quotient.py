@@ -68,6 +68,10 @@ def _over(g: Any, z: Tensor, depth: int) -> Any:
             if found is not None:
                 return found * other
         return None
+    if g.op is ops["astype"]:
+        return _over(g.inputs[0], z, depth - 1)
+    if g.op is ops["scatter"]:
+        return _over_entries(g, z, depth)
     if g.op in (ops["add"], ops["subtract"]):
         parts = [_over(x, z, depth - 1) for x in (xs if xs[0] is not xs[1] else xs[:1])]
         if any(part is None for part in parts):
@@ -76,9 +80,27 @@ def _over(g: Any, z: Tensor, depth: int) -> Any:
     if g.op in (ops["negative"], ops["divide"]):
         found = _over(xs[0], z, depth - 1)
         return None if found is None else g.op(found, *xs[1:])
-    if g.op is ops["power"] and xs[0] is z and isinstance(xs[1], int) and xs[1] > 1:
+    if (
+        g.op is ops["power"]
+        and xs[0] is z
+        and isinstance(xs[1], (int, float))
+        and xs[1] > 1
+        and xs[1] % 1 == 0
+    ):
         return z ** (xs[1] - 1)
     return None
+
+
+def _over_entries(g: Tensor, z: Tensor, depth: int) -> Any:
+    """Return the quotient where g is made of entries of z, by numbers and slices, and 0 elsewhere."""
+    index = g.attrs["index"]
+    if g.shape != z.shape or not all(
+        isinstance(i, (int, slice, type(None))) for i in (index if isinstance(index, tuple) else (index,))
+    ):
+        return None
+    part = ops["getitem"](z, index=index)
+    found = _over(g.inputs[0], part, depth - 1)
+    return None if found is None else ops["scatter"](np.broadcast_to(found, part.shape), **g.attrs)
 
 
 def _computed_again(g: Tensor, z: Tensor) -> bool:

@@ -243,7 +243,7 @@ def _warned(x: Any, axis: Any, text: str) -> None:
 
 
 def _filled(x: Any, fill: float) -> Any:
-    return np.where(np.isnan(x), x.dtype.type(fill), x) if x.dtype.kind == "f" else x
+    return np.where(np.isnan(x), x.dtype.type(fill), x) if x.dtype.kind in "fc" else x
 
 
 def _nan_extreme(x: Any, axis: Any, keepdims: bool, reduce: Any, fill: float) -> Any:
@@ -287,7 +287,7 @@ def nancumprod(x: Any, axis: Any = None) -> Any:
 @implements(np.nanvar)
 def nanvar(x: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
     """Return the variance of the entries that are numbers; NaN where there are no more than `ddof`."""
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
     missing = np.isnan(x)
     numbers = np.sum(np.logical_not(missing), axis=axis, keepdims=keepdims)
@@ -297,15 +297,16 @@ def nanvar(x: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -
         warnings.simplefilter("ignore")
         mean = nanmean(x, axis, keepdims=True)
     d = np.where(missing, x.dtype.type(0), x - mean)
-    free = (numbers - ddof).astype(x.dtype)
-    z = np.sum(d * d, axis=axis, keepdims=keepdims) / np.where(free > 0, free, x.dtype.type(1))
-    return np.where(free > 0, z, x.dtype.type(np.nan))
+    squares = d * d if x.dtype.kind == "f" else np.real(d * np.conjugate(d))
+    free = (numbers - ddof).astype(squares.dtype)
+    z = np.sum(squares, axis=axis, keepdims=keepdims) / np.where(free > 0, free, squares.dtype.type(1))
+    return np.where(free > 0, z, squares.dtype.type(np.nan))
 
 
 @implements(np.nanstd)
 def nanstd(x: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
     """Return the standard deviation of the entries that are numbers; derivative 0 where they are equal."""
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
     z = nanvar(x, axis, ddof=ddof, keepdims=keepdims)
     flat = z == 0

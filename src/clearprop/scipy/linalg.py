@@ -15,7 +15,7 @@ from clearprop.define import define
 from clearprop.errors import GradientError, at_line, lesson
 from clearprop.facts import Facts
 from clearprop.ops.decomposition import adjoint, mirrored
-from clearprop.ops.shape import as_array
+from clearprop.ops.shape import as_array, constant, known
 from clearprop.registry import ops
 from clearprop.scipy.rest import reader
 from clearprop.scipy.systems import by_diagonal, discrete_lyapunov, refuse_options
@@ -317,6 +317,9 @@ def companion(a: Any) -> Any:
            [ 1.,  0.]])
     """
     a = as_array(a)
+    if a.shape[-1] < 2 or (known(a) and np.any(constant(a)[..., 0] == 0)):
+        wanted, hint = "wants two coefficients or more, the first of them not 0", "np.trim_zeros(a, 'f')"
+        raise ValueError(lesson("companion(a)", wanted, f"{constant(a)}"[:60], at_line(), hint))
     first = np.expand_dims(-a[..., 1:] / a[..., :1], -2)
     below = np.eye(a.shape[-1] - 2, a.shape[-1] - 1, dtype=first.dtype)
     return np.concatenate([first, np.broadcast_to(below, (*first.shape[:-2], *below.shape))], axis=-2)
@@ -558,6 +561,10 @@ def solve_discrete_lyapunov(a: Any, q: Any, method: str | None = None) -> Any:
     >>> solve_discrete_lyapunov(0.5 * np.eye(1), np.array([[3.0]]))
     array([[4.]])
     """
+    if method not in (None, "direct", "bilinear"):
+        hint = "None: both solve the same equation"
+        called, wanted = "solve_discrete_lyapunov(method=)", "is 'direct', 'bilinear' or None"
+        raise ValueError(lesson(called, wanted, repr(method), at_line(), hint))
     return discrete_lyapunov(as_array(a), as_array(q))
 
 

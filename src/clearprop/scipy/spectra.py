@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import at_line, lesson
-from clearprop.ops.shape import as_array
+from clearprop.ops.shape import as_array, constant, known
 from clearprop.registry import ops
 
 
@@ -275,8 +275,8 @@ def detrend(data: Any, axis: int = -1, type: str = "linear", bp: Any = 0, overwr
     elif type in ("linear", "l"):
         n = x.shape[-1]
         ends = np.unique(np.concatenate([[0], np.atleast_1d(bp), [n]]).astype(int))
-        if ends[-1] > n:
-            raise ValueError(lesson("detrend(bp=)", f"wants breaks below {n}", f"{bp}", at_line()))
+        if ends[-1] > n or ends[0] < 0:
+            raise ValueError(lesson("detrend(bp=)", f"wants breaks from 0 to {n}", f"{bp}", at_line()))
         z = np.concatenate([_without_line(x[..., i:j]) for i, j in itertools.pairwise(ends)], axis=-1)
     else:
         raise ValueError(lesson("detrend(type=)", "is 'linear' or 'constant'", repr(type), at_line()))
@@ -357,10 +357,18 @@ def lfilter_zi(b: Any, a: Any) -> Any:
     """
     b, a = np.atleast_1d(_floats(b)), np.atleast_1d(_floats(a))
     n = max(b.shape[0], a.shape[0])
-    b, a = _padded(b / a[0], n), _padded(a / a[0], n)
+    b, a = _by_first(b, a, n)
     rest = b[1:] - a[1:] * b[0]
     first = np.sum(rest) / np.sum(a)
     return np.cumsum(a)[:-1] * first - np.concatenate([np.zeros(1), np.cumsum(rest)[:-1]])
+
+
+def _by_first(b: Any, a: Any, n: int) -> tuple[Any, Any]:
+    """Return both polynomials over the first coefficient of `a`, with n coefficients."""
+    if known(a) and constant(a)[0] == 0:
+        hint = "np.trim_zeros(a, 'f')"
+        raise ValueError(lesson("lfilter(b, a, x)", "wants a[0] that is not 0", "0", at_line(), hint))
+    return _padded(b / a[0], n), _padded(a / a[0], n)
 
 
 def with_states(b: Any, a: Any, x: Any, zi: Any) -> tuple[Any, Any]:
@@ -372,7 +380,7 @@ def with_states(b: Any, a: Any, x: Any, zi: Any) -> tuple[Any, Any]:
     if zi.shape[-1] != n:
         wanted = f"wants {n} states along the axis of the signal"
         raise ValueError(lesson("lfilter(zi=)", wanted, f"{zi.shape}", at_line()))
-    b, a = _padded(b / a[0], n + 1), _padded(a / a[0], n + 1)
+    b, a = _by_first(b, a, n + 1)
     zi = np.broadcast_to(zi, (*x.shape[:-1], n))
     long = x.shape[-1] + n
     still, asked = _padded(x, long), _padded(zi, long)

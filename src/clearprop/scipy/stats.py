@@ -108,11 +108,24 @@ expon: Continuous = Continuous(
     height=lambda: 1.0,
     draw=sampling.exponential,
 )
+
+
+def _double_exponential(y: Any) -> Any:
+    """Return Laplace's share below y: both halves have a part at 0, where the share has a slope."""
+    return 0.5 * np.exp(np.minimum(y, 0.0)) - 0.5 * np.expm1(-np.maximum(y, 0.0))
+
+
+def _log_double_exponential(y: Any) -> Any:
+    return np.minimum(y, 0.0) + np.log1p(-0.5 * np.exp(-np.maximum(y, 0.0)))
+
+
 laplace: Continuous = Continuous(
     "laplace",
     lambda y: math.log(0.5) - np.abs(y),
-    below=lambda y: np.where(y < 0, 0.5 * np.exp(-np.abs(y)), 1.0 - 0.5 * np.exp(-np.abs(y))),
-    above=lambda y: np.where(y > 0, 0.5 * np.exp(-np.abs(y)), 1.0 - 0.5 * np.exp(-np.abs(y))),
+    below=_double_exponential,
+    above=lambda y: _double_exponential(-y),
+    log_below=_log_double_exponential,
+    log_above=lambda y: _log_double_exponential(-y),
     quantile=lambda q: np.where(q < 0.5, np.log(2.0 * q), -np.log(2.0 - 2.0 * q)),
     middle=lambda: 0.0,
     spread=lambda: 2.0,

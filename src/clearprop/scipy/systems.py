@@ -115,7 +115,8 @@ def lu_solve(lu_and_piv: tuple[Any, Any], b: Any, trans: int = 0, **checks: Any)
     order = np.expand_dims(ops["order_of_pivots"](as_array(lu_and_piv[1])), -1)
     low, up = _lower(lu), np.triu(lu)
     b = np.expand_dims(b, -1) if line else b
-    b = np.broadcast_to(b, (*np.broadcast_shapes(lu.shape[:-2], b.shape[:-2]), *b.shape[-2:]))
+    stack = np.broadcast_shapes(lu.shape[:-2], b.shape[:-2])
+    b, order = (np.broadcast_to(v, (*stack, *v.shape[-2:])) for v in (b, order))
     if trans == 0:
         x = np.linalg.solve(up, np.linalg.solve(low, np.take_along_axis(b, order, axis=-2)))
     elif trans in (1, 2):
