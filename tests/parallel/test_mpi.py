@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -251,6 +253,7 @@ def test_a_launcher_that_mpi_does_not_see_is_named(monkeypatch):
 
 
 COMMAND = ("-m", "clearprop")
+SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
 
 
 def test_the_command_by_processes_is_the_command(tmp_path):
@@ -267,6 +270,27 @@ def test_the_command_by_processes_is_the_command(tmp_path):
     np.testing.assert_array_equal(tables[1], tables[2])
     assert done.stdout.count("test accuracy") == 1
     assert started.stdout == done.stdout
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_ends_the_command_ends_its_processes_tidily(tmp_path, sent, status):
+    table, kept, out = tmp_path / "t.csv", tmp_path / "kept", tmp_path / "out"
+    table.write_text("x,kind\n" + "".join(f"{i % 7},{'ab'[i % 7 > 4]}\n" for i in range(120)))
+    options = ["--target", "kind", "--stream", "--plain", "--epochs", 10**6, "--patience", 10**6]
+    options += ["--processes", 2, "--checkpoint", kept, "--output", out]
+    command = [sys.executable, *COMMAND, "train", table, *options]
+    # As in a terminal, which sends Ctrl-C to all that it has started.
+    started = subprocess.Popen([*map(str, command)], env=PLAIN, start_new_session=True, text=True, **SILENT)
+    end = time.monotonic() + 60
+    while not kept.exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert kept.exists()
+    os.killpg(started.pid, sent)
+    _, err = started.communicate(timeout=60)
+
+    assert started.returncode == status, err
+    assert (out / "model.safetensors").exists() == (sent == signal.SIGINT)
+    assert not [*tmp_path.glob(".rows-*"), *out.glob(".unfinished-*")]
 
 
 def test_the_command_weighs_classes_and_rows_in_several_processes(tmp_path):

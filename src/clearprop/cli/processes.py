@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +51,43 @@ def _together(world: Any, run: Callable[[], int]) -> int:
 
 
 def started(processes: int, argv: list[str]) -> int:
-    """Start the command so many times, and return its status; raises InputError without an `mpiexec`."""
+    """Start the command so many times, and return its status; raises InputError without an `mpiexec`.
+
+    Ctrl-C and SIGTERM reach all processes, which keep what they have learned; it waits for them.
+    """
     beside = Path(sys.prefix, "bin", "mpiexec")
     launcher = str(beside) if beside.exists() else shutil.which("mpiexec")
     if launcher is None:
         hint = "pip install clearprop[mpi]"
         raise InputError(lesson("--processes", "wants mpiexec", "there is none on the path", hint=hint))
-    return subprocess.call([launcher, "-n", str(processes), sys.executable, "-m", "clearprop", *argv])
+    command = [launcher, "-n", str(processes), sys.executable, "-m", "clearprop", *argv]
+    # In a session of its own what a terminal sends comes once, from here; nobody types there.
+    typed = subprocess.DEVNULL if sys.stdin is not None and sys.stdin.isatty() else None
+    process = subprocess.Popen(command, stdin=typed, start_new_session=True)
+    with passed_on(process) as sent:
+        status = process.wait()
+    if not status and sent:  # some launchers do not say what ended their processes
+        return 128 + sent[0]
+    return status if status >= 0 else 128 - status
+
+
+@contextmanager
+def passed_on(process: Any) -> Iterator[list[int]]:
+    """Inside the block a process is sent the signals that would end this one; a list has those that came."""
+    before: dict[int, Any] = {}
+    sent: list[int] = []
+
+    def pass_on(number: int, frame: Any) -> None:
+        sent.append(number)
+        process.send_signal(number)
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):  # not all are there on Windows
+                number = getattr(signal, name)
+                before[number] = signal.signal(number, pass_on)
+    try:
+        yield sent
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
