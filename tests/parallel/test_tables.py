@@ -117,10 +117,11 @@ def test_the_command_reads_parts_in_several_processes(tmp_path):
 def test_the_command_weighs_parts_and_measures_without_rows_held_out(tmp_path):
     parts = table(tmp_path)
     options = ["--target", "kind", "--epochs", 2, "--sample-weight", "w", "--class-weight", "balanced"]
-    options += ["--validation-split", 0, "--test-split", 0, "--processes", 2]
-    run(1, "train", parts, *options, "--output", tmp_path / "out", python=COMMAND)
+    options += ["--validation-split", 0, "--test-split", 0, "--processes", 2, "--quiet"]
+    done = run(1, "train", parts, *options, "--output", tmp_path / "out", python=COMMAND)
 
     assert "loss" in (tmp_path / "out" / "history.csv").read_text()
+    assert done.stderr.count("note: each of 2 processes reads a part") == 1
 
 
 def test_a_checkpoint_of_parts_goes_on_with_another_number_of_processes(tmp_path):

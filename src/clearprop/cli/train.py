@@ -177,7 +177,8 @@ def _run(args: argparse.Namespace, hidden: list[int]) -> int:
 
     output = _outputs(args)
     kind = PictureReport if is_pictorial(args) else TrainingReport
-    report = kind(quiet=args.quiet, json=args.json)
+    others = args.world is not None and not args.world.first  # what the first one says is said
+    report = kind(quiet=args.quiet, json=args.json or others)
     asked = copy.copy(args)
     job = _job(args, hidden)
     job.tell(report)
