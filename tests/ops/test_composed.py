@@ -273,3 +273,9 @@ def test_what_a_mask_picks_is_planned(f, executor):
         np.testing.assert_array_equal(picked(x), f(x))
         np.testing.assert_array_equal(f(Tensor(x)).value, f(x))
         np.testing.assert_allclose(slopes(x), clearprop.grad(lambda x: np.sum(f(x) ** 3))(x), rtol=1e-14)
+
+
+@pytest.mark.parametrize("end", ["left", "right"])
+def test_text_is_no_value_beyond_the_ends(end):
+    with pytest.raises(TypeError, match=f"interp.*{end}.*wants a number"):
+        np.interp(clearprop.Tensor([0.0, 5.0]), [0.0, 1.0], [2.0, 3.0], **{end: "3"})

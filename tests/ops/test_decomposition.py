@@ -329,6 +329,16 @@ def test_second_derivatives_that_are_none_or_cannot_be_told_are_refused(f):
         clearprop.hessian(lambda x: f(np.linalg.eigvalsh(x + x.T)))(np.eye(3))
 
 
+@pytest.mark.parametrize("plane", [0.0, 0j], ids=["real", "complex"])
+def test_weights_that_move_with_equal_eigenvalues_of_any_matrix_are_refused(plane):
+    cubes = lambda x: np.sum(np.real(np.linalg.eigvals(x + plane) ** 3))  # noqa: E731
+    trace = lambda x: np.sum(np.real(np.linalg.eigvals(x + plane)))  # noqa: E731
+    with pytest.raises(GradientError, match="turn freely"):
+        clearprop.hessian(cubes)(np.eye(3))
+    np.testing.assert_array_equal(clearprop.hessian(trace)(np.eye(3)), np.zeros((3, 3, 3, 3)))
+    assert gradcheck(cubes, np.diag([1.0, 2.0, 4.0]) + 0.1, order=2).ok
+
+
 TALL = np.random.default_rng(1).normal(size=(2, 4, 2))
 
 

@@ -673,7 +673,7 @@ def real_eigenpairs(x: Any) -> Any:
 @define(
     "eigvals",
     "opaque",
-    lambda g, z, x: _eigvals_rule(g, ops["eig"](x)),
+    lambda g, z, x: _eigvals_rule(g, *_twice("eig", g, x)),
     examples=(((_LADDER,), {}), ((_LADDERS,), {})),
 )
 def eigvals(x: Any) -> Any:
@@ -685,9 +685,19 @@ def eigvals(x: Any) -> Any:
     return _real("eigvals(x)", np.linalg.eigvals(x))
 
 
-def _eigvals_rule(g: Any, pairs: Any) -> Any:
-    v = pairs[..., 1:]
-    return ops["solve"](turned(v), np.expand_dims(g, -1) * turned(v))
+def _twice(name: str, g: Any, x: Any) -> tuple[Any, Any]:
+    """Return the vectors of x, and of weights that move with x once more.
+
+    Where eigenvalues and weights are equal, what asks the vectors to turn cancels between both places of V;
+    so it has to where weights are constants. Where they move, each place is looked at by itself.
+    """
+    v = ops[name](x)[..., 1:]
+    still = not isinstance(x, Tensor) or not x.requires_grad or _is_constant(g, x)
+    return v, v if still else ops[name](x)[..., 1:]
+
+
+def _eigvals_rule(g: Any, v: Any, again: Any) -> Any:
+    return ops["solve"](turned(v), np.expand_dims(g, -1) * turned(again))
 
 
 def _complex(z: Any) -> Any:
@@ -717,8 +727,8 @@ def complex_eigenpairs(x: Any) -> Any:
 
 
 def _complex_values_rule(g: Any, z: Any, x: Any) -> Any:
-    v = ops["complex_eig"](x)[..., 1:]
-    return ops["solve"](adjoint(v), np.expand_dims(g, -1) * adjoint(v))
+    v, again = _twice("complex_eig", g, x)
+    return ops["solve"](adjoint(v), np.expand_dims(g, -1) * adjoint(again))
 
 
 @define("complex_eigvals", "opaque", _complex_values_rule, facts=_STATED, examples=(((_PLANE,), {}),))

@@ -219,6 +219,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     array([2., 3.])
     """
     x, xp, fp = (v if v.dtype.kind == "f" else v.astype(np.float64) for v in map(as_array, (x, xp, fp)))
+    for name, end in (("left", left), ("right", right)):
+        if isinstance(end, (str, bytes)):
+            raise TypeError(lesson(f"np.interp({name}=)", "wants a number", repr(end), at_line()))
     if xp.ndim != 1 or xp.shape != fp.shape or not xp.size:
         got = f"{xp.shape} and {fp.shape}"
         raise ValueError(lesson("np.interp(x, xp, fp)", "wants as many values as places", got))
