@@ -422,3 +422,54 @@ def test_all_at_once_as_pytorchs():
     assert again.get_last_lr() == chained[0].get_last_lr()
     with pytest.raises(ValueError, match="the states of 3 schedules"):
         again.load_state_dict({"schedules": []})
+
+
+RESUMED = [name for name in MAKE if name != "ReduceLROnPlateau"]
+
+
+def go_on(name, optimizer, last_epoch):
+    schedule = getattr(module(optimizer), name)(optimizer, **MAKE[name], last_epoch=last_epoch)
+    for _ in range(8):
+        yield lrs(optimizer)
+        schedule.step()
+
+
+@pytest.mark.parametrize("name", RESUMED)
+@pytest.mark.parametrize("last_epoch", [0, 1, 2])  # later PyTorch's CosineAnnealingWarmRestarts loses count
+def test_a_schedule_made_with_last_epoch_goes_on_as_in_pytorch(name, last_epoch):
+    ours, theirs = both((0.2, 0.05))
+    for optimizer in (ours, theirs):
+        for _ in zip(range(last_epoch + 2), go_on(name, optimizer, -1), strict=False):
+            pass  # to the learning rates that were saved after step last_epoch + 1
+    assert lrs(ours) == pytest.approx(lrs(theirs))
+
+    followed = zip(go_on(name, ours, last_epoch), go_on(name, theirs, last_epoch), strict=True)
+    for n, (mine, wanted) in enumerate(followed):
+        np.testing.assert_allclose(mine, wanted, rtol=1e-11, err_msg=f"step {n}")
+
+
+@pytest.mark.parametrize("name", RESUMED)
+@pytest.mark.parametrize("first", [0.05, 0.2, 0.7])
+def test_a_schedule_counts_from_an_older_first_rate_as_in_pytorch(name, first):
+    ours, theirs = both((0.2, 0.05))
+    for optimizer in (ours, theirs):
+        for group in optimizer.param_groups:
+            group["initial_lr"] = first
+    for n, (mine, wanted) in enumerate(zip(go_on(name, ours, -1), go_on(name, theirs, -1), strict=True)):
+        np.testing.assert_allclose(mine, wanted, rtol=1e-11, err_msg=f"step {n}")
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_schedule_cannot_go_on_without_a_first_rate(name):
+    for optimizer in both():
+        with pytest.raises(KeyError, match=r"initial_lr|max_lr"):
+            next(go_on(name, optimizer, 3))
+
+
+def test_a_sequence_and_a_cycle_that_cannot_go_on_are_refused():
+    ours = both()[0]
+    made("OneCycleLR", ours)
+    with pytest.raises(ValueError, match=r"(?s)last_epoch=2.*initial_lr"):
+        optim.OneCycleLR(ours, max_lr=0.7, total_steps=30, last_epoch=2)
+    with pytest.raises(ValueError, match=r"(?s)last_epoch=2.*load_state_dict"):
+        optim.SequentialLR(ours, [made("StepLR", ours)], last_epoch=2)

@@ -256,3 +256,13 @@ def test_a_median_of_what_is_no_number_is_none():
         np.testing.assert_array_equal(mine.values.numpy(), wanted.values.numpy())
         np.testing.assert_array_equal(mine.indices.numpy(), wanted.indices.numpy())
     assert ours.tensor(rows).median().isnan().item()
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "float16", "int64"])
+@pytest.mark.parametrize("make", ["tensor", "as_tensor", "asarray"])
+def test_numbers_are_rounded_once_to_the_dtype_named(make, kind):
+    """0.1 as a float64 is not the float32 of 0.1, a whole number above 2^24 is none; float16 goes by float32."""
+    numbers = [0.1, -1.7, 1 + 2**-11 + 2**-40, 16777217.0 if kind != "float16" else 5.0]
+    mine, wanted = (getattr(t, make)(numbers, dtype=getattr(t, kind)).numpy() for t in (ours, theirs))
+    np.testing.assert_array_equal(mine, wanted)
+    assert mine.dtype == wanted.dtype

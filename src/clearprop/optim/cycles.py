@@ -21,7 +21,8 @@ class CosineAnnealingWarmRestarts(Schedule):
     """lr = eta_min + (base - eta_min) (1 + cos(pi t / T)) / 2, t steps into a cycle of T, which begins again.
 
     The first cycle has T_0 steps, each later one T_mult times the one before. It sets the learning rate anew
-    in each step, whatever another schedule has made of it. Source: Loshchilov and Hutter, "SGDR", 2017.
+    in each step, whatever another schedule has made of it. With last_epoch behind the second cycle it follows
+    the formula, where PyTorch loses count. Source: Loshchilov and Hutter, "SGDR", 2017.
 
     >>> from clearprop import Tensor
     >>> from clearprop.optim import SGD
@@ -58,7 +59,9 @@ class CyclicLR(Schedule):
     `mode` says how high the later peaks are: "triangular" as high as the first, "triangular2" half of the one
     before, "exp_range" gamma^count of the first; or `scale_fn`, of the cycle's number (from 1) or with
     scale_mode="iterations" of the count. Momentum, where the optimizer has it, goes the other way. It sets
-    the learning rate anew in each step. Source: Smith, "Cyclical learning rates", 2017.
+    the learning rate anew in each step. Where a schedule made before has written down a group's `initial_lr`,
+    the first step counts from that, the others from base_lr, as in PyTorch.
+    Source: Smith, "Cyclical learning rates", 2017.
 
     >>> from clearprop import Tensor
     >>> from clearprop.optim import SGD
@@ -110,8 +113,10 @@ class CyclicLR(Schedule):
             wanted, hint = "wants an optimizer with momentum", "cycle_momentum=False"
             raise ValueError(lesson("CyclicLR(...)", wanted, type(optimizer).__name__, hint=hint))
         for group, base in zip(groups, bases, strict=True):
-            group.initial_lr = base
+            if group.initial_lr is None and last_epoch < 0:
+                group.initial_lr = base
         super().__init__(optimizer, last_epoch)
+        self.base_lrs = bases
 
     def height(self, count: int) -> tuple[float, float]:
         """Return how far up its cycle a step is, from 0 to 1, and how high the peak is."""

@@ -71,7 +71,14 @@ class OneCycleLR(Schedule):
         self.turns: tuple[float, ...] = (peak, *down, steps - 1)
         self.cycle_momentum = cycle_momentum
         for group, rate in zip(groups, rates, strict=True):
-            group.initial_lr = rate / div_factor
+            if last_epoch < 0:
+                group.initial_lr = rate / div_factor
+            elif group.initial_lr not in (None, rate / div_factor):
+                wanted, got = (
+                    f"wants an initial_lr of {rate / div_factor}, max_lr / div_factor",
+                    group.initial_lr,
+                )
+                raise ValueError(lesson(f"OneCycleLR(last_epoch={last_epoch})", wanted, f"{got}"))
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:

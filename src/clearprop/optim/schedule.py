@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -26,7 +26,13 @@ class Schedule:
     what becomes of the one that is there: schedules of one optimizer compose, by PyTorch's own recursions.
     Call `step()` after the optimizer's, outside of a compiled step: the step reads the learning rate from a
     Tensor and needs no new plan.
+
+    With `last_epoch` of 0 or more it goes on after that step from the learning rates that are there; raises
+    KeyError where a group does not know its first one, `group["initial_lr"]`. Those that `rests` leave the
+    learning rate as it is then; the others take step last_epoch + 1 with it, as PyTorch's do.
     """
+
+    rests: ClassVar[bool] = False
 
     if not TYPE_CHECKING:
 
@@ -39,10 +45,11 @@ class Schedule:
         self.optimizer = optimizer
         for group in optimizer.param_groups:
             if group.initial_lr is None:
+                self._refuse_unknown(last_epoch)
                 group.initial_lr = float(group["lr"])
         self.base_lrs: list[Any] = [float(group["initial_lr"]) for group in optimizer.param_groups]
         self.last_epoch: int = last_epoch + 1
-        self._begin()
+        self._begin() if last_epoch < 0 else self._resume()
 
     def join(self) -> None:
         """Take the first step again, from the learning rates that are there."""
@@ -61,6 +68,15 @@ class Schedule:
         self._written = list(self.base_lrs)
         self._by_hand = [group.set_by_hand for group in groups]
         self._set()
+
+    def _resume(self) -> None:
+        """Go on from the learning rates that are there, which are those of this step, as in PyTorch."""
+        groups = self.optimizer.param_groups
+        self._alone = [False] * len(groups)
+        self._written = self.get_last_lr()
+        self._by_hand = [group.set_by_hand for group in groups]
+        if not self.rests:
+            self._set()
 
     def rate(self, base: float, count: int) -> float:
         """Return the learning rate after `count` steps for a group that began with `base`."""
@@ -156,6 +172,16 @@ class Schedule:
             return base
         return scaled(lr, base, self.rate(base, max(self.last_epoch - 1, 0)))
 
+    def _refuse_unknown(self, last_epoch: int) -> None:
+        if last_epoch >= 0:
+            called, wanted = (
+                f"{type(self).__name__}(last_epoch={last_epoch})",
+                "wants groups with an initial_lr",
+            )
+            where = "It is the learning rate of step 0, which the rate of a later step does not tell."
+            hint = 'optimizer.load_state_dict(saved), or group["initial_lr"] = 0.1 in every group'
+            raise KeyError(lesson(called, wanted, "one has none", where, hint))
+
     def _refuse_recording(self) -> None:
         if mode.observer is not None and mode.observer.records:
             raise mode.observer.refuse(
@@ -217,6 +243,8 @@ class MultiStepLR(Schedule):
 class ExponentialLR(Schedule):
     """lr = base gamma^count."""
 
+    rests = True
+
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma: float = amount("ExponentialLR(gamma=)", gamma)
         super().__init__(optimizer, last_epoch)
@@ -270,6 +298,8 @@ class LinearLR(Schedule):
     [0.5]
     [0.75]
     """
+
+    rests = True
 
     def __init__(
         self,
@@ -328,6 +358,8 @@ class ConstantLR(Schedule):
 class PolynomialLR(Schedule):
     """lr = base (1 - count / total_iters)^power, 0 from total_iters on."""
 
+    rests = True
+
     def __init__(
         self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
     ) -> None:
@@ -351,6 +383,8 @@ class PolynomialLR(Schedule):
 class MultiplicativeLR(LambdaLR):
     """lr = lr f(count) in every step, for a function of your own (or one per group)."""
 
+    rests = True
+
     def restart(self) -> None:
         """Begin again from the learning rates that are there, times f(0), as in PyTorch."""
         self.last_epoch = 0
@@ -366,6 +400,8 @@ class MultiplicativeLR(LambdaLR):
 
 class CosineAnnealingLR(Schedule):
     """lr = eta_min + (base - eta_min) (1 + cos(pi count / T_max)) / 2 (Loshchilov and Hutter, SGDR, 2017)."""
+
+    rests = True
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         self.T_max: int = whole("CosineAnnealingLR(T_max=)", T_max)

@@ -14,8 +14,8 @@ from clearprop.optim.schedule import Schedule, said, take_settings, whole
 class SequentialLR:
     """One schedule after the other: the next begins at each milestone, counting from 0, as in PyTorch.
 
-    Raises ValueError where the schedules are not all of this optimizer, or there is not one milestone between
-    each two of them.
+    Raises ValueError where the schedules are not all of this optimizer, there is not one milestone between
+    each two of them, or it is to begin after step 0.
 
     >>> from clearprop import Tensor
     >>> from clearprop.optim import SGD, ExponentialLR, LinearLR
@@ -57,7 +57,10 @@ class SequentialLR:
             wanted = "wants one milestone between each two schedules, in rising order"
             got = f"{self.milestones} for {len(self.schedules)}"
             raise ValueError(lesson(called, wanted, got, hint=hint))
-        self.last_epoch: int = last_epoch + 1
+        if last_epoch >= 0:
+            wanted, hint = "begins at step 0", "schedule.load_state_dict(saved) after it was made"
+            raise ValueError(lesson(f"SequentialLR(last_epoch={last_epoch})", wanted, hint=hint))
+        self.last_epoch: int = 0
         self.join()
 
     def join(self) -> None:

@@ -25,8 +25,8 @@ def made(array: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
     return found.requires_grad_() if requires_grad else found
 
 
-def _array(data: Any) -> Any:
-    """Return data as an array of PyTorch's dtype for it: Python's floats are the default float."""
+def _array(data: Any, wide: bool = False) -> Any:
+    """Return data as PyTorch's array of it: Python's floats are the default float, unless `wide`."""
     if isinstance(data, Tensor):
         return np.array(data.node._value)
     if isinstance(data, (np.ndarray, np.generic)):
@@ -40,7 +40,7 @@ def _array(data: Any) -> Any:
         wanted = "wants numbers"
         kind = ValueError if array.dtype.kind in "US" else TypeError  # as in PyTorch
         raise kind(lesson("torch.tensor(data)", wanted, f"dtype {array.dtype}", hint="a list of numbers"))
-    if array.dtype.kind == "f" and not _has_arrays(data):
+    if array.dtype.kind == "f" and not wide and not _has_arrays(data):
         return array.astype(dtypes.default())
     return array if array.size else array.astype(dtypes.default())
 
@@ -66,7 +66,8 @@ def _has_arrays(data: Any) -> bool:
 @plain
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a tensor with a copy of numbers, lists of them or an array."""
-    return made(_array(data), dtype, device, requires_grad)
+    wide = dtype is not None and dtypes.numpy_dtype(dtype) != np.float16  # which PyTorch reaches by float32
+    return made(_array(data, wide), dtype, device, requires_grad)
 
 
 FUNCTIONS_OF_DATA["tensor"] = tensor
