@@ -208,3 +208,113 @@ def test_a_divergence_of_ones_own_is_entered():
 
     assert own.kl_divergence(Point(), own.Normal(4.0, 1.0)).item() == 4
     assert inspect.isclass(Point)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_expanded_distributions_are_pytorchs(name):
+    """Every number it tells, its draws and its densities have the new shape, derived ones too."""
+    found, pair = [], [(torch, d.expand((2, 4, *d.batch_shape))) for torch, _, _, _, d, _ in both(name)]
+    drawn = pair[1][1].sample().numpy()
+    for torch, many in pair:
+        asked = [told(torch, many, one) for one in ("mean", "variance", "entropy")]
+        if "Multinomial" in name:
+            asked.pop()  # PyTorch's cannot tell its entropy then
+        shapes = tuple(many.sample((7,)).shape), tuple(many.expand((3, *many.batch_shape)).sample().shape)
+        found.append(([many.log_prob(torch.tensor(drawn)).detach().numpy(), *asked], shapes))
+
+    for mine, wanted in zip(found[0][0], found[1][0], strict=True):
+        assert (mine is None) == (wanted is None)
+        if wanted is not None:
+            assert mine.shape == wanted.shape
+            np.testing.assert_allclose(mine, wanted, rtol=1e-4, atol=1e-6)
+    assert found[0][1] == found[1][1]
+
+
+IMPOSSIBLE = {
+    "Categorical": lambda t, d: d.Categorical(logits=t.tensor([0.0, -math.inf, 1.0])),
+    "OneHotCategorical": lambda t, d: d.OneHotCategorical(logits=t.tensor([0.0, -math.inf, 1.0])),
+    "Multinomial": lambda t, d: d.Multinomial(3, logits=t.tensor([0.0, -math.inf, 1.0])),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_a_class_that_is_impossible_adds_nothing_to_the_entropy(name):
+    mine, wanted = (IMPOSSIBLE[name](t, t.distributions).entropy().item() for t in (ours, theirs))
+    assert mine == pytest.approx(wanted, rel=1e-5)
+
+
+ENDS = {
+    "a class of q": lambda d, t: (d.Categorical(t.ones(3)), d.Categorical(t.tensor([0.0, 1.0, 1.0]))),
+    "a class of p": lambda d, t: (d.Categorical(t.tensor([0.0, 1.0, 1.0])), d.Categorical(t.ones(3))),
+    "a class of both": lambda d, t: 2 * (IMPOSSIBLE["Categorical"](t, d),),
+    "coins of q": lambda d, t: (d.Bernoulli(0.5 * t.ones(2)), d.Bernoulli(t.tensor([0.0, 1.0]))),
+    "coins of both": lambda d, t: (d.Bernoulli(t.tensor([0.0, 1.0])), d.Bernoulli(t.tensor([0.0, 1.0]))),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_divergences_of_what_is_impossible_are_pytorchs(name):
+    mine, wanted = (t.distributions.kl_divergence(*ENDS[name](t.distributions, t)) for t in (ours, theirs))
+    np.testing.assert_allclose(mine.numpy(), wanted.numpy(), rtol=1e-5)
+
+
+def test_a_masked_policy_has_gradients_of_its_entropy_and_divergence():
+    found = []
+    for t in (ours, theirs):
+        logits = t.tensor([0.5, 0.0, -1.0], requires_grad=True)
+        masked = logits.masked_fill(t.tensor([False, True, False]), -math.inf)
+        t.distributions.Categorical(logits=masked).entropy().backward()
+        found.append(logits.grad.numpy())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-7)
+
+    logits = ours.tensor([0.5, 0.0, -1.0], requires_grad=True)
+    masked = logits.masked_fill(ours.tensor([False, True, False]), -math.inf)
+    own.kl_divergence(own.Categorical(logits=masked), own.Categorical(ours.ones(3))).backward()
+    assert bool(logits.grad.isfinite().all())
+
+
+PAIRS = [("Normal", "LogNormal"), ("LogNormal", "Normal"), ("Categorical", "OneHotCategorical")]
+
+
+@pytest.mark.parametrize("names", PAIRS, ids="+".join)
+def test_unlike_kinds_have_no_divergence_by_inheritance(names):
+    for t in (ours, theirs):
+        made = [CASES[n][0](t, t.distributions, t.tensor(A), t.tensor(B)) for n in names]
+        with pytest.raises(NotImplementedError):
+            t.distributions.kl_divergence(*made)
+
+
+MISFITS = [
+    lambda t, d: d.Normal(t.zeros(3), 1.0).log_prob(t.zeros(4)),
+    lambda t, d: d.MultivariateNormal(t.zeros(3), t.eye(3)).log_prob(t.tensor(0.5)),
+    lambda t, d: d.OneHotCategorical(t.ones(3)).log_prob(t.tensor(1.0)),
+    lambda t, d: d.Poisson(2.0).log_prob(t.tensor(math.inf)),
+]
+
+
+@pytest.mark.parametrize("f", MISFITS, ids=range(len(MISFITS)))
+def test_values_that_do_not_fit_are_refused(f):
+    for t in (theirs, ours):
+        with pytest.raises(ValueError, match=r"\w"):
+            f(t, t.distributions)
+
+
+@pytest.mark.parametrize("name", ["HalfNormal", "Gumbel"])
+def test_more_quantiles_are_pytorchs(name):
+    f = CASES[name][0]
+    mine, wanted = (
+        f(t, t.distributions, t.tensor(A), t.tensor(B)).icdf(t.tensor(0.3)) for t in (ours, theirs)
+    )
+    np.testing.assert_allclose(mine.numpy(), wanted.numpy(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["Categorical", "OneHotCategorical", "Bernoulli"])
+@pytest.mark.parametrize("expand", [True, False])
+def test_all_that_can_be_drawn_is_pytorchs(name, expand):
+    mine, wanted = (
+        CASES[name][0](t, t.distributions, t.tensor(A), t.tensor(B)).enumerate_support(expand).numpy()
+        for t in (ours, theirs)
+    )
+    np.testing.assert_array_equal(mine, wanted)
+    with pytest.raises(NotImplementedError, match=r"(?s)enumerate_support.*Try"):
+        own.Normal(0.0, 1.0).enumerate_support()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ Check = Callable[[Any], Any]
 positive: Check = lambda x: x > 0  # noqa: E731
 share: Check = lambda x: (x >= 0) & (x <= 1)  # noqa: E731
 anything: Check = lambda x: x == x  # noqa: E731  all but NaN
-count: Check = lambda x: (x >= 0) & (x == x.floor())  # noqa: E731
+count: Check = lambda x: (x >= 0) & (x == x.floor()) & (x < math.inf)  # noqa: E731
 
 
 def together(*parameters: Any) -> list[Tensor]:
@@ -44,6 +45,7 @@ class Distribution:
     has_rsample: ClassVar[bool] = False
     checks: ClassVar[dict[str, Check]] = {}
     parameters: ClassVar[tuple[str, ...]] = ()
+    carried: ClassVar[tuple[str, ...]] = ()  # what else is of the batch's shape: tensors and distributions
     support: Any = staticmethod(anything)
     batch_shape: Size
     event_shape: Size
@@ -81,10 +83,21 @@ class Distribution:
     def log_prob(self, value: Any) -> Any:
         """Return the logarithm of the density, or of the probability, at a value."""
         value = value if isinstance(value, Tensor) else as_tensor(value)
+        if self.validates:
+            self.refuse_misfit(value)
         if self.validates and not bool(self.inside(value).all()):
             wanted = "Expected value argument to be within the support"
             raise ValueError(lesson(f"{type(self).__name__}.log_prob(value)", wanted, f"{value}"))
         return self.density(value)
+
+    def refuse_misfit(self, value: Any) -> None:
+        """Raise ValueError for a value whose last axes are no event, or not of as many as there are."""
+        whole, own = (*self.batch_shape, *self.event_shape), tuple(value.shape)
+        pairs = zip(reversed(own), reversed(whole), strict=False)
+        axes = own[len(own) - len(self.event_shape) :] if len(own) >= len(self.event_shape) else None
+        if axes != tuple(self.event_shape) or any(a != b and 1 not in (a, b) for a, b in pairs):
+            called, wanted = f"{type(self).__name__}.log_prob(value)", f"wants a shape that ends as {whole}"
+            raise ValueError(lesson(called, wanted, f"{own}", hint="value.reshape(...)"))
 
     def inside(self, value: Any) -> Any:
         """Tell where a value is one that can be drawn."""
@@ -119,15 +132,28 @@ class Distribution:
 
     def cdf(self, value: Any) -> Any:
         """Return the share of draws that are at most `value`."""
-        raise NotImplementedError(lesson(f"{type(self).__name__}.cdf()", "has no formula here"))
+        hint = "(d.sample((10000,)) <= value).float().mean(0)"
+        raise NotImplementedError(lesson(f"{type(self).__name__}.cdf()", "has no formula here", hint=hint))
+
+    def icdf(self, value: Any) -> Any:
+        """Return the number that this share of draws is below."""
+        hint = "d.sample((10000,)).quantile(value, 0)"
+        raise NotImplementedError(lesson(f"{type(self).__name__}.icdf()", "has no formula here", hint=hint))
+
+    def enumerate_support(self, expand: bool = True) -> Any:
+        """Return all that can be drawn, along an axis in front."""
+        wanted, hint = "has too many values, or no formula here", "d.sample((1000,))"
+        raise NotImplementedError(lesson(f"{type(self).__name__}.enumerate_support()", wanted, hint=hint))
 
     def expand(self, batch_shape: Any) -> Any:
         """Return the same distribution so many times."""
         other = copy.copy(self)
         other.batch_shape = Size(batch_shape)
-        for name in self.parameters:
+        for name in (*self.parameters, *self.carried):
+            if isinstance(getattr(type(self), name, None), property):
+                continue  # follows from the others
             held = getattr(self, name)
-            own = tuple(held.shape)[len(self.batch_shape) :]
+            own = () if isinstance(held, Distribution) else tuple(held.shape)[len(self.batch_shape) :]
             object.__setattr__(other, name, held.expand((*other.batch_shape, *own)))
         return other
 

@@ -159,6 +159,7 @@ class HalfNormal(Distribution):
     has_rsample: ClassVar[bool] = True
     checks: ClassVar[dict[str, Check]] = {"scale": positive}
     parameters: ClassVar[tuple[str, ...]] = ("scale",)
+    carried: ClassVar[tuple[str, ...]] = ("both",)
     support: Any = staticmethod(lambda x: x >= 0)
     scale: Any
 
@@ -193,6 +194,10 @@ class HalfNormal(Distribution):
     def cdf(self, value: Any) -> Any:
         """Return erf(value / (s sqrt 2))."""
         return 2 * self.both.cdf(value) - 1
+
+    def icdf(self, value: Any) -> Any:
+        """Return the number that this share of draws is below."""
+        return self.both.icdf((value + 1) / 2)
 
     def entropy(self) -> Any:
         """Return the normal's without log 2."""
@@ -291,6 +296,10 @@ class Gumbel(_Located):
         """Return exp(-exp(-z))."""
         return (-(-self.away(value)).exp()).exp()
 
+    def icdf(self, value: Any) -> Any:
+        """Return m - s log(-log(value))."""
+        return self.loc - self.scale * (-value.log()).log()
+
     def entropy(self) -> Any:
         """Return log s + 1 + Euler's constant."""
         return self.scale.log() + 1 + EULER
@@ -340,6 +349,7 @@ class Uniform(Distribution):
 
     has_rsample: ClassVar[bool] = True
     parameters: ClassVar[tuple[str, ...]] = ("low", "high")
+    carried: ClassVar[tuple[str, ...]] = ("width",)
     low: Any
     high: Any
 
@@ -489,6 +499,7 @@ class Chi2(Gamma):
     """A sum of `df` squares of normal variables."""
 
     parameters: ClassVar[tuple[str, ...]] = ("df",)
+    carried: ClassVar[tuple[str, ...]] = ("concentration", "rate")
 
     def __init__(self, df: Any, validate_args: Any = None) -> None:
         (df,) = together(df)

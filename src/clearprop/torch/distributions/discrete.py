@@ -27,6 +27,12 @@ def _choose(n: Any, k: Any) -> Any:
     return ln_gamma(n + 1) - ln_gamma(k + 1) - ln_gamma(n - k + 1)
 
 
+def _numbered(d: Distribution, n: int, expand: bool) -> Any:
+    """The numbers 0 to n - 1 along an axis in front of the batch's."""
+    values = made(np.arange(n)).reshape(-1, *(1,) * len(d.batch_shape))
+    return values.expand((-1, *d.batch_shape)) if expand else values
+
+
 class _Coins(Distribution):
     """Distributions of a probability of success, or of `logits` = log(p / (1 - p))."""
 
@@ -85,6 +91,10 @@ class Bernoulli(_Coins):
         """Return -p log p - (1 - p) log(1 - p)."""
         return F.binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
 
+    def enumerate_support(self, expand: bool = True) -> Any:
+        """Return 0 and 1, along an axis in front."""
+        return _numbered(self, 2, expand).to(self.probs.dtype)
+
 
 class Geometric(_Coins):
     """How many failures there are before the first success."""
@@ -129,6 +139,7 @@ class Geometric(_Coins):
 class Binomial(_Coins):
     """How many of `total_count` coins show success."""
 
+    carried: ClassVar[tuple[str, ...]] = ("total_count",)
     total_count: Any
 
     def __init__(
@@ -178,10 +189,6 @@ class Binomial(_Coins):
         values = made(np.arange(most + 1.0)).to(self.probs.dtype).reshape(-1, *(1,) * self.probs.ndim)
         logs = self.density(values)
         return -(logs.exp() * logs).sum(0)
-
-    def expand(self, batch_shape: Any) -> Any:
-        """Return the same distribution so many times."""
-        return type(self)(self.total_count.expand(batch_shape), probs=self.probs.expand(batch_shape))
 
 
 class Poisson(Distribution):
@@ -276,7 +283,8 @@ class Categorical(Distribution):
 
     def entropy(self) -> Any:
         """Return minus the sum of p log p."""
-        return -(self.probs * self.logits).sum(-1)
+        least = float(np.finfo(self.probs.node.dtype).min)  # of a class that is impossible: 0 times it is 0
+        return -(self.probs * self.logits.clamp(min=least)).sum(-1)
 
     @property
     def mode(self) -> Any:
@@ -295,8 +303,7 @@ class Categorical(Distribution):
 
     def enumerate_support(self, expand: bool = True) -> Any:
         """Return all classes, along an axis in front."""
-        values = made(np.arange(self._num_events)).reshape(-1, *(1,) * len(self.batch_shape))
-        return values.expand((-1, *self.batch_shape)) if expand else values
+        return _numbered(self, self._num_events, expand)
 
 
 class OneHotCategorical(Categorical):
@@ -314,6 +321,10 @@ class OneHotCategorical(Categorical):
         """Draw rows."""
         drawn = super().sample(sample_shape)
         return F.one_hot(drawn, self._num_events).to(self.probs.dtype)
+
+    def enumerate_support(self, expand: bool = True) -> Any:
+        """Return the rows of all classes, along an axis in front."""
+        return F.one_hot(super().enumerate_support(expand), self._num_events).to(self.probs.dtype)
 
     def density(self, value: Any) -> Any:
         """Return the logarithm of the probability of the class that is 1."""
@@ -339,6 +350,7 @@ class Multinomial(Distribution):
     """How often each class is drawn in `total_count` draws."""
 
     parameters: ClassVar[tuple[str, ...]] = ("probs", "logits")
+    carried: ClassVar[tuple[str, ...]] = ("each",)
 
     def __init__(
         self, total_count: int = 1, probs: Any = None, logits: Any = None, validate_args: Any = None

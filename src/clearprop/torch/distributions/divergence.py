@@ -28,12 +28,15 @@ def _half_normal(p: Any, q: Any) -> Any:
 
 
 def _categorical(p: Any, q: Any) -> Any:
-    return (p.probs * (p.logits - q.logits)).sum(-1)
+    never, where = p.probs == 0, FUNCTIONS["where"]
+    terms = p.probs * (where(never, 0.0, p.logits) - where(never, 0.0, q.logits))
+    return where(~never & (q.probs == 0), math.inf, terms).sum(-1)
 
 
 def _bernoulli(p: Any, q: Any) -> Any:
     other = F.softplus(-q.logits) - F.softplus(-p.logits), F.softplus(q.logits) - F.softplus(p.logits)
-    return p.probs * other[0] + (1 - p.probs) * other[1]
+    impossible = ((p.probs > 0) & (q.probs == 0)) | ((p.probs < 1) & (q.probs == 1))
+    return FUNCTIONS["where"](impossible, math.inf, p.probs * other[0] + (1 - p.probs) * other[1])
 
 
 def _binomial(p: Any, q: Any) -> Any:
@@ -134,7 +137,8 @@ def kl_divergence(p: Any, q: Any) -> Any:
     >>> kl_divergence(Normal(0.0, 1.0), Normal(1.0, 1.0))
     tensor(0.5000)
     """
-    for of_p in type(p).__mro__:
+    unlike = any(isinstance(p, kind) != isinstance(q, kind) for kind in (c.LogNormal, d.OneHotCategorical))
+    for of_p in () if unlike and (type(p), type(q)) not in _FORMULAS else type(p).__mro__:
         for of_q in type(q).__mro__:
             if (of_p, of_q) in _FORMULAS:
                 return _FORMULAS[of_p, of_q](p, q)

@@ -204,8 +204,22 @@ class MixtureSameFamily(Distribution):
         index = chosen.reshape((*chosen.shape, 1, *(1,) * len(self.event_shape)))
         return drawn_all.gather(axis, index.expand((*chosen.shape, 1, *self.event_shape))).squeeze(axis)
 
+    def cdf(self, value: Any) -> Any:
+        """Return the weighted sum of the components' shares."""
+        return (self.component_distribution.cdf(value.unsqueeze(-1)) * self.mixture_distribution.probs).sum(
+            -1
+        )
+
+    def expand(self, batch_shape: Any) -> Any:
+        """Return the same distribution so many times."""
+        several = (*batch_shape, self.component_distribution.batch_shape[-1])
+        weights, parts = self.mixture_distribution.expand(batch_shape), self.component_distribution
+        return type(self)(weights, parts.expand(several), self.validates)
+
     def log_prob(self, value: Any) -> Any:
         """Return the logarithm of the weighted sum of the components' densities."""
+        if self.validates:
+            self.refuse_misfit(value)
         each = self.component_distribution.log_prob(value.unsqueeze(-1 - len(self.event_shape)))
         return FUNCTIONS["logsumexp"](each + self.mixture_distribution.logits, -1)
 
@@ -241,6 +255,8 @@ class RelaxedOneHotCategorical(Distribution):
     """Shares near to one class, the nearer the lower the temperature (Gumbel-softmax)."""
 
     has_rsample: ClassVar[bool] = True
+    parameters: ClassVar[tuple[str, ...]] = ("probs", "logits")
+    carried: ClassVar[tuple[str, ...]] = ("each",)
     checks: ClassVar[dict[str, Check]] = {"temperature": positive}
 
     def __init__(
