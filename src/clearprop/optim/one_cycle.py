@@ -71,14 +71,7 @@ class OneCycleLR(Schedule):
         self.turns: tuple[float, ...] = (peak, *down, steps - 1)
         self.cycle_momentum = cycle_momentum
         for group, rate in zip(groups, rates, strict=True):
-            if last_epoch < 0:
-                group.initial_lr = rate / div_factor
-            elif group.initial_lr not in (None, rate / div_factor):
-                wanted, got = (
-                    f"wants an initial_lr of {rate / div_factor}, max_lr / div_factor",
-                    group.initial_lr,
-                )
-                raise ValueError(lesson(f"OneCycleLR(last_epoch={last_epoch})", wanted, f"{got}"))
+            _begin(group, rate / div_factor, last_epoch)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
@@ -123,6 +116,17 @@ class OneCycleLR(Schedule):
                     group.schedule("betas", (self.momentum(self.last_epoch), group["betas"][1]))
                 elif "momentum" in group:
                     group.schedule("momentum", self.momentum(self.last_epoch))
+
+
+def _begin(group: Any, first: float, last_epoch: int) -> None:
+    """Write down the first learning rate of a group, or see that it is that of one that goes on."""
+    if last_epoch < 0:
+        group.initial_lr = first
+    elif group.initial_lr not in (None, first):
+        called, wanted = f"OneCycleLR(last_epoch={last_epoch})", f"wants an initial_lr of {first}"
+        where = "That is max_lr / div_factor, by which these learning rates began."
+        hint = "the max_lr and div_factor that it began with"
+        raise ValueError(lesson(called, wanted, f"{group.initial_lr}", where, hint))
 
 
 def _steps(total: int | None, epochs: int | None, each: int | None) -> int:
