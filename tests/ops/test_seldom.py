@@ -358,3 +358,15 @@ def test_slopes_at_the_ends_and_beyond(name, arguments, place, slope):
         found = grad(lambda x: getattr(special, name)(*before, x, *after))(x)
 
     np.testing.assert_allclose(found, slope, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "arguments"),
+    [("chndtrinc", (3.0, 2.0, 0.97), (0, 2)), ("ncfdtrinc", (2.0, 3.0, 0.9, 1.0), (2, 3))],
+)
+def test_where_no_place_off_centre_has_the_share_nothing_moves(name, at, arguments):
+    f = getattr(special, name)
+    assert f(*at) < 1e-300  # SciPy's answer
+    for i in arguments:
+        slope = clearprop.grad(f, argnums=i)
+        assert [float(slope(*at)), float(clearprop.compile(slope)(*at))] == [0.0, 0.0]

@@ -121,6 +121,11 @@ def _ratio_by_centre(a: Any, b: Any, nc: Any, x: Any) -> Any:
     return -0.5 * first * _of("hyp1f1", p + q, p + 1, nc * w * 0.5)
 
 
+def _off(nc: Any, slope: Any) -> Any:
+    """Return the slope, and 0 where no place off centre has so large a share: there SciPy answers next to 0."""
+    return np.where(nc < 1e-300, 0.0, slope)
+
+
 def _kolmogorov_slope(z: Any, y: Any) -> Any:
     """Of the share above y: two series of one function, one for each side of 1; 0 near and below 0."""
     late, there = y >= 1, ~(y <= 0.03)  # NaN is there, and stays NaN
@@ -180,10 +185,10 @@ if importlib.util.find_spec("scipy") is not None:
     # --- off centre -----------------------------------------------------------------------------------------
     _enter("chndtr",   (_POSITIVE,) * 3,           lambda z, x, df, nc: _chi_off_centre(x, df, nc), _OFF_CENTRE, lambda z, x, df, nc: -_chi_off_centre(x, df + 2, nc), doc="the share of the noncentral chi-squared distribution below x; that by df is refused", singular=True)
     _enter("chndtrix", (_SHARE, _POSITIVE, _POSITIVE), lambda z, p, df, nc: 1 / _chi_off_centre(z, df, nc), _OFF_CENTRE, lambda z, p, df, nc: _chi_off_centre(z, df + 2, nc) / _chi_off_centre(z, df, nc), doc="the x with chndtr(x, df, nc) = p; that by df is refused", singular=True)
-    _enter("chndtrinc", ((1.0, 2.0), (1.0, 2.0), (0.1, 0.3)), lambda z, x, df, p: _chi_off_centre(x, df, z) / _chi_off_centre(x, df + 2, z), _OFF_CENTRE, lambda z, x, df, p: -1 / _chi_off_centre(x, df + 2, z), doc="the nc with chndtr(x, df, nc) = p; that by df is refused", singular=True)
+    _enter("chndtrinc", ((1.0, 2.0), (1.0, 2.0), (0.1, 0.3)), lambda z, x, df, p: _off(z, _chi_off_centre(x, df, z) / _chi_off_centre(x, df + 2, z)), _OFF_CENTRE, lambda z, x, df, p: _off(z, -1 / _chi_off_centre(x, df + 2, z)), doc="the nc with chndtr(x, df, nc) = p; that by df is refused", singular=True)
     _enter("ncfdtr",   (_POSITIVE,) * 4,           _OFF_CENTRE, _OFF_CENTRE, lambda z, a, b, nc, x: _ratio_by_centre(a, b, nc, x), lambda z, a, b, nc, x: _ratio_off_centre(a, b, nc, x), doc="the share of the noncentral F distribution below x; those by its degrees are refused", singular=True)
     _enter("ncfdtri",  (_POSITIVE, _POSITIVE, _POSITIVE, _SHARE), _OFF_CENTRE, _OFF_CENTRE, lambda z, a, b, nc, p: -_ratio_by_centre(a, b, nc, z) / _ratio_off_centre(a, b, nc, z), lambda z, a, b, nc, p: 1 / _ratio_off_centre(a, b, nc, z), doc="the x with ncfdtr(a, b, nc, x) = p; those by its degrees are refused", singular=True)
-    _enter("ncfdtrinc", (_POSITIVE, _POSITIVE, (0.05, 0.2), _POSITIVE), _OFF_CENTRE, _OFF_CENTRE, lambda z, a, b, p, x: 1 / _ratio_by_centre(a, b, z, x), lambda z, a, b, p, x: -_ratio_off_centre(a, b, z, x) / _ratio_by_centre(a, b, z, x), doc="the nc with ncfdtr(a, b, nc, x) = p; those by its degrees are refused", singular=True)
+    _enter("ncfdtrinc", (_POSITIVE, _POSITIVE, (0.05, 0.2), _POSITIVE), _OFF_CENTRE, _OFF_CENTRE, lambda z, a, b, p, x: _off(z, 1 / _ratio_by_centre(a, b, z, x)), lambda z, a, b, p, x: _off(z, -_ratio_off_centre(a, b, z, x) / _ratio_by_centre(a, b, z, x)), doc="the nc with ncfdtr(a, b, nc, x) = p; those by its degrees are refused", singular=True)
     # --- without degrees ------------------------------------------------------------------------------------
     _enter("kolmogorov", (0.3, 2.0),               _kolmogorov_slope,                                           doc="the share of Kolmogorov's distribution above y", singular=True)
     _enter("kolmogi",    _SHARE,                   lambda z, p: 1 / _kolmogorov_slope(p, z),                    doc="the y with kolmogorov(y) = p", singular=True)
