@@ -397,3 +397,10 @@ def test_one_day_everywhere_leaves_no_rows_before():
     given = ("when,x,kind\n" + "".join(f"2024-01-05,{i},{'ab'[i % 2]}\n" for i in range(60))).encode()
     with pytest.raises(InputError, match="60 rows, all of one moment"):
         stream_table(given, "kind", time="when")
+
+
+def test_a_table_that_is_divided_in_time_has_no_folds():
+    given = ("when,x,kind\n" + "".join(f"{i},{i % 7},{'ab'[i % 2]}\n" for i in range(60))).encode()
+    stream = stream_table(given, "kind", time="when")
+    with pytest.raises(InputError, match="divided by chance or by groups: one divided in time"):
+        next(stream.folds(3, 0.1, seed=0))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from clearprop.data.blocks import BlockFile
 from clearprop.data.cells import Numbers, Words, as_number
 from clearprop.data.columns import Category, Column, Number, categories, category_of, encode, learn_columns
-from clearprop.data.divisions import ByLine, Division, FoldByLine, Groups, chance, latest
+from clearprop.data.divisions import ByLine, ByTime, Division, FoldByLine, Groups, chance, latest
 from clearprop.data.goals import MEASURED_BY_HALF, Classes, Target, learn_target
 from clearprop.data.inspection import Reading, inspect, left_out, missing_words, with_target
 from clearprop.data.reading.blocks import expected_rows, read_blocks
@@ -265,8 +265,15 @@ class TableStream:
         """Give the table divided anew so that each row, or whole group, is among those of one fold's test.
 
         Each is gone through once more for its statistics. `validation` is the share of the other rows that
-        validates. Raises InputError for fewer groups than folds.
+        validates. Raises InputError for fewer groups than folds, and for a table that is divided in time: a
+        fold would be tested on what was before.
         """
+        if isinstance(self.division, ByTime):
+            wanted, got = (
+                "gives folds of a table that is divided by chance or by groups",
+                "one divided in time",
+            )
+            raise InputError(lesson("TableStream.folds", wanted, got, hint="stream_table without time="))
         if self.groups is not None:
             divisions: Iterator[Division] = self.groups.folds(count, validation, HELD_OUT, seed)
         else:
