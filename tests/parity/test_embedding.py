@@ -73,6 +73,18 @@ def test_from_pretrained():
     np.testing.assert_array_equal(layer(np.array([2])), [[0, 0, 1]])
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint8])
+@pytest.mark.parametrize("executor", ["numpy", "llvm", "xla"])
+def test_compiled_one_hot_has_no_row_without_a_place(executor, dtype):
+    pytest.importorskip({"numpy": "numpy", "llvm": "llvmlite", "xla": "jax"}[executor])
+    step = compile(lambda y: F.one_hot(y, 3), executor=executor, prove="never")
+    for good in ([0, 1], [2, 0]):
+        np.testing.assert_array_equal(step(np.array(good, dtype)), np.eye(3)[good])
+    for bad in (3, 100, *(() if dtype is np.uint8 else (-1, -3))):
+        with pytest.raises(IndexError):
+            step(np.array([0, bad], dtype))
+
+
 @pytest.mark.parametrize("executor", ["numpy", "llvm"])
 def test_compiled_one_hot_wants_the_number_of_classes(executor):
     with pytest.raises(ValueError, match="num_classes= in a compiled step"):

@@ -100,7 +100,7 @@ def one_hot(x: Any, num_classes: int = -1) -> Any:
     """Return int64 0s with a 1 at the place that each integer names, along a new last axis.
 
     `num_classes` of -1 takes the largest integer for the last place. Raises ValueError for an integer beyond
-    the places or below 0.
+    the places or below 0; a later call of a compiled step raises IndexError.
 
     >>> one_hot(np.array([0, 2]))
     array([[1, 0, 0],
@@ -115,9 +115,11 @@ def one_hot(x: Any, num_classes: int = -1) -> Any:
             wanted = "wants num_classes= in a compiled step: a shape cannot depend on values"
             raise ValueError(lesson("one_hot(x)", wanted, hint="one_hot(x, num_classes=10)"))
         num_classes = int(values.max(initial=0)) + 1
-    if values.size and not (values.min() >= 0 and values.max() < num_classes) and not recording():
+    if values.size and not (values.min() >= 0 and values.max() < num_classes):
         wanted = f"wants integers from 0 to {num_classes - 1}"
         raise ValueError(lesson("one_hot(x)", wanted, f"{values.min()} to {values.max()}"))
+    if recording() and isinstance(x, Tensor):  # nobody needs what is picked: the index is looked at
+        ops["getitem"](np.zeros(num_classes, bool), _from_zero(x, num_classes))
     return (x[..., None] == np.arange(num_classes)).astype(np.int64)
 
 
@@ -141,9 +143,14 @@ def _named(called: str, x: Any, weight: Any) -> Any:
     if values.size and not (values.min() >= 0 and values.max() < count):
         wanted = f"wants rows from 0 to {count - 1}"
         raise IndexError(lesson(f"{called}(x, weight)", wanted, f"{values.min()} to {values.max()}"))
-    if recording() and x.dtype.kind == "i":  # a later number below 0 would count from the end
-        x = np.where(x < 0, x.dtype.type(min(count, np.iinfo(x.dtype).max)), x)
-    return x
+    return _from_zero(x, count) if recording() else x
+
+
+def _from_zero(x: Any, count: int) -> Any:
+    """Return integers with `count` or more for those below 0, which would count from the end."""
+    if x.dtype.kind != "i":
+        return x
+    return np.where(x < 0, x.dtype.type(min(count, np.iinfo(x.dtype).max)), x)
 
 
 def _place(called: str, padding_idx: int | None, weight: Any) -> int | None:

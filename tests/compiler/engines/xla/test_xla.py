@@ -364,3 +364,38 @@ def test_an_index_that_the_step_computes_is_looked_at_there_unless_told_otherwis
     assert not trusting._shown().executable.bounds.flags
     with pytest.raises(ValueError, match=r"check_indices=False(.|\n)*executor='xla'"):
         clearprop.compile(step, executor="numpy", check_indices=False)
+
+
+COMPARISONS = [np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal]
+
+
+@pytest.mark.parametrize("number", [-100, 256, 2**64])
+@pytest.mark.parametrize("compare", COMPARISONS, ids=lambda f: f.__name__)
+def test_integers_are_compared_with_numbers_that_their_dtype_lacks(compare, number):
+    x = np.array([0, 255], np.uint8)
+    step = compiled(lambda x: (compare(x, number), compare(number, x)))
+    for found, wanted in zip(step(x), (compare(x, number), compare(number, x)), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint32, np.uint64])
+def test_indices_computed_in_narrow_or_unsigned_integers(dtype):
+    table, places = Tensor(np.arange(1000.0).reshape(500, 2)), Tensor(np.array([0.0, 3.0, 100.0]))
+
+    def look_up(k):
+        return table[(places.detach() * k).astype(dtype)] * 2
+
+    step = compiled(look_up)
+    for k in (1.0, 0.0):
+        np.testing.assert_array_equal(step(np.float64(k)).value, look_up(np.float64(k)).value)
+    if dtype in (np.uint32, np.uint64):
+        with pytest.raises(IndexError):
+            step(np.float64(5.0))
+
+
+def test_labels_of_unsigned_integers():
+    x, y = np.random.default_rng(0).normal(size=(4, 3)), np.array([0, 1, 2, 0], np.uint8)
+    step = compiled(nn.functional.cross_entropy)
+    np.testing.assert_allclose(step(x, y), nn.functional.cross_entropy(x, y), rtol=1e-12)
+    with pytest.raises(IndexError):
+        step(x, y + np.uint8(1))

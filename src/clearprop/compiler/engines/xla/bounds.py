@@ -47,7 +47,7 @@ class Bounds:
         if v in self.known:
             self.ahead[v, low, high] = None
         else:
-            self.flags.append(jnp.any((array < low) | (array >= high)))
+            self.flags.append(jnp.any(_outside(array, low, high)))
 
     def are_broken_by(self, arguments: Sequence[Any]) -> bool:
         """Tell whether an index that the arguments alone decide is out of its bounds."""
@@ -65,6 +65,13 @@ class Bounds:
             if entries.size and (entries.min() < low or entries.max() >= high):
                 return True
         return False
+
+
+def _outside(array: Any, low: int, high: int) -> Any:
+    """Tell where entries are below low or not below high, bounds that their dtype need not have."""
+    ends = np.iinfo(array.dtype)
+    below = array < low if low > ends.min else jnp.zeros(array.shape, bool)
+    return below | (array >= high) if high <= ends.max else below
 
 
 def _is_light(v: Value) -> bool:

@@ -98,6 +98,8 @@ def _index(v: Value, arrays: list[Any], shape: Any, bounds: Bounds) -> tuple[Any
             asked, array = next(rest)
             if array.dtype.kind == "b":
                 raise Unlowered("a mask picks as many entries as it has: there is no fixed shape for XLA")
+            if array.dtype.itemsize < 4:  # JAX adds the axis' length, which int8 need not have
+                array = array.astype(np.int32)
             n = shape[axis]
             bounds.hold(asked, array, -n, n)
             e = array
@@ -298,7 +300,16 @@ def _decomposed(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     raise Unlowered(f"{v.op} has no translation to XLA: its factors would not be NumPy's")
 
 
+def _beyond(v: Value, xs: list[Any], bounds: Bounds) -> Any:
+    """Compare integers with a number that their dtype does not have: it is above all of them, or below."""
+    if sum(type(x) is int for x in xs) != 1:
+        return _forward(v, xs)
+    stand = [(x > 0) - (x < 0) if type(x) is int else jnp.zeros(jnp.shape(x), jnp.int8) for x in xs]
+    return getattr(jnp, v.op)(*stand)
+
+
 CALLS: dict[str, Translate] = {
+    **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"), _beyond),
     **dict.fromkeys(("cholesky", "eigh", "eigvalsh", "qr", "svd"), _decomposed),
     **{name: _special(name) for name in NAMES},
     **NETWORKS,
