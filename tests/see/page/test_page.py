@@ -169,6 +169,62 @@ def test_the_first_view_can_be_read_on_a_telephone(visit, name):
     assert page.evaluate("probes.textsOutside()") == []
 
 
+def arrays() -> Tensor:
+    """A small network of arrays that no group folds, with names as long as people give them."""
+    rng = np.random.default_rng(0)
+    rows = Tensor(rng.normal(size=(4, 3)), name="rows")
+    hidden, readout = (Tensor(rng.normal(size=s), name=f"W{s[1]}") for s in [(3, 5), (5, 2)])
+    loss = ((np.tanh(rows @ hidden + Tensor(rng.normal(size=5), name="bias")) @ readout) ** 2).mean()
+    loss.backward()
+    return loss
+
+
+WIDTHS = (360, 390, 480, 640, 768, 900, 1024, 1200, 1366, 1536, 1920)
+
+
+def read_at(page, width, again=True):
+    """The size of the smallest text in a window of this width, and the corner of the first box."""
+    page.set_viewport_size({"width": width, "height": 800})
+    if again:
+        page.evaluate("history.replaceState(null, '', location.pathname)")
+        page.reload()
+        page.wait_for_function("window.clearprop")
+    page.wait_for_timeout(250)
+    rest(page)
+    assert page.evaluate("probes.textsOutside()") == []
+    first = "[...probes.rectangles()].sort((a, b) => a[0] + a[1] - b[0] - b[1])[0].slice(0, 2)"
+    sizes = page.evaluate("probes.textSizes()")
+    assert len(sizes) >= 5
+    return min(sizes), *page.evaluate(first)
+
+
+@pytest.mark.parametrize("make", [draw, clearprop.trace])
+def test_what_nothing_folds_can_be_read_at_every_width(visit, make):
+    page = visit(make(arrays()))
+    assert page.evaluate("clearprop.stage.tree.groups().length") == 1
+
+    for again in (True, False):
+        for width in WIDTHS:
+            size, x, y = read_at(page, width, again)
+            height = page.evaluate("clearprop.stage.height")
+            assert size >= 9
+            assert 0 <= x < width / 2
+            assert 0 <= y < height - 20
+    page.evaluate("clearprop.stage.fit(true)")
+    width, height = page.evaluate("[clearprop.stage.width, clearprop.stage.height]")
+    assert all(
+        x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height
+        for x0, y0, x1, y1 in page.evaluate("probes.rectangles()")
+    )
+
+
+@pytest.mark.parametrize("name", ["deep", "hundreds", "named"])
+def test_the_first_view_can_be_read_at_every_width(visit, name):
+    page = visit(GRAPHS[name]())
+
+    assert min(read_at(page, width)[0] for width in WIDTHS) >= 9
+
+
 @pytest.mark.parametrize(("name", "most"), [("deep", 600_000), ("large", 500_000), ("small", 90_000)])
 def test_a_page_is_one_small_file_without_addresses(name, most):
     page = GRAPHS[name]().to_html()

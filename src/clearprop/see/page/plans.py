@@ -16,11 +16,8 @@ from clearprop.see.drawing.arrange import arrange
 from clearprop.see.drawing.boxes import Box, Link
 from clearprop.see.page.cluster import Cluster, Kid
 
-WIDEST, INNER, SLIM = (
-    1240.0,
-    860.0,
-    300.0,
-)  # pixels, at which rows end: of everything, in a group, on a telephone
+WIDEST, INNER = 1240.0, 860.0  # pixels, at which rows end: of everything, in a group
+ROOMS = (1150.0, 800.0, 520.0, 300.0)  # the same of everything in narrower windows, the last on a telephone
 _NARROWEST, _ASPECT = 700.0, 1.8  # of what is in rows: the least width, and width over height at best
 _MOST_ARROWS = 24  # into a box, one for each input; of more, those from one group are one
 _MOST_APART = 60  # ways out of a group that keep their distance
@@ -166,8 +163,8 @@ def _planned(
 
 def _limit(width: float, height: float, widest: float) -> float:
     """Return how wide rows may be, so that together they are about as wide and tall as a screen."""
-    if widest == SLIM:
-        return SLIM
+    if widest in ROOMS:
+        return widest
     rows = max(2, round(math.sqrt(width / (_ASPECT * max(height, 1.0)))))
     return max(width / rows, _NARROWEST)
 

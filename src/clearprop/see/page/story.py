@@ -16,7 +16,7 @@ from clearprop.see.drawing.operations import counted
 from clearprop.see.drawing.pictures import Picture, levels, palette
 from clearprop.see.numbers import brief
 from clearprop.see.page.cluster import Cluster
-from clearprop.see.page.plans import INNER, SLIM, WIDEST, Planner, Wiring, shown_of, wiring
+from clearprop.see.page.plans import INNER, ROOMS, WIDEST, Planner, Wiring, shown_of, wiring
 from clearprop.see.page.tree import tree_of
 from clearprop.tensor import Tensor
 
@@ -137,18 +137,20 @@ class Story:
             "palette": palette(),
             "boxes": [self._written(box) | {"i": entering[i]} for i, box in enumerate(self.boxes)],
             "groups": groups,
-            **self._slim(planner, wires),
+            **self._rooms(planner, wires),
             "plans": planner.plans,
         }
 
-    def _slim(self, planner: Planner, wires: Wiring) -> dict[str, Any]:
-        """Return the number of the plan of the whole on a narrow screen, and which of its kids are narrow."""
+    def _rooms(self, planner: Planner, wires: Wiring) -> dict[str, Any]:
+        """Return the plans of the whole in narrower windows, and which of its kids are narrow in the last."""
         shown = shown_of(self.root, self.boxes, self._cards)
+        root = wires.ports[self.root], wires.arrows[self.root], False
+        *rooms, slim = ROOMS
+        plans = [planner.plan(shown, *root, room) for room in rooms if planner.plans[0]["w"] > room]
         narrow = [k for k, box in enumerate(shown) if box.w > _WIDE and (box.label or box.value)]
         for k in narrow:
             shown[k] = self._measure(replace(shown[k]), narrow=True)
-        plan = planner.plan(shown, wires.ports[self.root], wires.arrows[self.root], False, SLIM)
-        return {"slim": plan, "narrow": narrow}
+        return {"rooms": [*plans, planner.plan(shown, *root, slim)], "narrow": narrow}
 
     def _written(self, box: Box) -> dict[str, Any]:
         """Return a box as a page reads it: short keys, and nothing that is empty."""

@@ -4,6 +4,7 @@ const MOST_ELEMENTS = 150, READABLE = 0.42; // boxes that are shown as elements,
 const LEAST = 0.01, LARGEST = 4, SNUG = 1.35; // scales; the last is how far a small graph is enlarged
 const NARROW = 600; // pixels, below which the whole is drawn in more rows
 const EASY = 0.86; // the scale at which the smallest text has 9 pixels
+const WAY = 40; // pixels of the line that says where one is, once a group is open
 
 class Stage {
   constructor(host, told, prefix = "cp") {
@@ -56,13 +57,13 @@ class Stage {
     [this.width, this.height] = [clientWidth, clientHeight];
     const ratio = Math.min(2, devicePixelRatio || 1);
     [this.canvas.width, this.canvas.height] = [clientWidth * ratio, clientHeight * ratio];
-    const turned = this.tree.narrow(clientWidth < NARROW);
+    const { fitted } = this, turned = this.tree.turn((clientWidth - 28) / EASY, clientWidth < NARROW);
     if (turned && this.sight) {
       this.layout();
       this.say("turned");
     }
     if (this.sight) this.ask(this.moving);
-    if (this.sight && !first && (turned || this.fitted)) this.fit();
+    if (this.sight && !first && (turned || fitted)) this.refit(fitted);
   }
 
   // --- layout -----------------------------------------------------------------------------------------------
@@ -235,17 +236,20 @@ class Stage {
 
   scaleToFit() { return Math.min(SNUG, (this.width - 28) / this.tree.width, (this.height - 28) / this.tree.height); }
 
-  // Shows all; on a narrow screen, unless `whole` is asked for, as much as can be read, from the top on.
-  fit(whole = false) {
-    const { view, tree } = this, all = Math.max(LEAST, this.scaleToFit());
-    const readable = Math.min(1, (this.width - 28) / tree.width);
-    const top = !whole && this.width < NARROW && all < EASY && readable > all;
-    view.k = top ? readable : all;
-    view.x = (this.width - tree.width * view.k) / 2;
-    view.y = top ? 14 : (this.height - tree.height * view.k) / 2;
+  // Shows all; unless the `whole` is wanted, as much as can be read, from the first box on.
+  fit(whole = this.width >= NARROW) {
+    const { view, tree } = this, all = Math.max(LEAST, this.scaleToFit()), part = !whole && all < EASY;
+    view.k = part ? Math.max(EASY, Math.min(1, (this.width - 28) / tree.width)) : all;
+    const [free, below] = [this.width - tree.width * view.k, this.height - tree.height * view.k];
+    view.x = part && free < 28 ? 14 : free / 2;
+    view.y = part && below < 28 ? 14 : below / 2;
+    const first = tree.shownBoxes.reduce((one, box) => (box.x + box.y < one.x + one.y ? box : one));
+    if (part && (first.y + first.h) * view.k + view.y > this.height) view.y = this.height / 2 - (first.y + first.h / 2) * view.k;
     this.move();
-    this.fitted = true;
+    this.fitted = whole ? "whole" : "part";
   }
+
+  refit(as) { this.fit(as ? as === "whole" : undefined); }
 
   // A place of the drawing in the middle of the frame.
   centre(x, y, k = this.view.k) {
@@ -268,9 +272,14 @@ class Stage {
       const named = (group) => expand.some((path) => leads(fullName(group), path));
       const wanted = this.tree.groups().filter((group) => group.depth <= (depth ?? 1) || named(group));
       for (const group of wanted) for (const above of this.tree.way(group)) above.open = true;
-    } else this.tree.openReadable(() => this.scaleToFit() >= EASY || (this.width < NARROW && this.tree.width * EASY < this.width * 0.7));
+      this.layout();
+      return this.fit();
+    }
+    const tall = this.height - 28 - WAY, { tree } = this;
+    const fits = () => Math.min((this.width - 28) / tree.width, tall / tree.height) >= EASY;
+    tree.openReadable(() => fits() || (this.width < NARROW && tree.width * EASY < this.width * 0.7));
     this.layout();
-    this.fit();
+    this.fit(false);
   }
 
   // In place: the corner that was clicked stays where it is.

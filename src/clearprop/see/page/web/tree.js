@@ -12,8 +12,8 @@ class Tree {
       { ...told, number: n, group: Boolean(told.kids), open: false, parent: null, depth: 0 }));
     this.count = data.boxes.length;
     this.root = this.things[this.count];
-    this.wholePlan = this.root.plan;
-    [this.slimPlan, this.slimmer] = [data.slim, data.narrow || []];
+    this.rooms = [this.root.plan, ...(data.rooms || [])]; // plans of the whole, the widest first
+    this.slimmer = data.narrow || [];
     this.home = this.root; // what is shown: everything, or one group alone
     this.root.open = true;
     for (const thing of this.things) if (thing.group) thing.kids = thing.kids.map((n) => this.things[n]);
@@ -53,12 +53,13 @@ class Tree {
     return thing;
   }
 
-  // On a narrow screen the whole goes on in more rows. Tells whether that changed anything.
-  narrow(on) {
-    const plan = on ? this.slimPlan : this.wholePlan;
+  // The less room, the more rows the whole has. Tells whether that changed anything.
+  turn(room, slim) {
+    const last = this.rooms[this.rooms.length - 1];
+    const plan = slim ? last : this.rooms.find((n) => this.plans[n].w <= room) ?? last;
     if (this.root.plan === plan) return false;
     this.root.plan = plan;
-    for (const k of this.slimmer) this.root.kids[k].narrow = on; // its value has a line of its own
+    for (const k of this.slimmer) this.root.kids[k].narrow = plan === last; // its value has a line of its own
     this.adopt(this.root);
     return true;
   }

@@ -464,9 +464,9 @@ function arrange() {
   const { tree } = stages[shown], wide = visible().length > 1 && tree.width > 2.2 * tree.height;
   document.querySelector(".lanes").classList.toggle("stacked", wide); // wide drawings stand one below the other
   for (const name of visible()) {
-    const stage = stages[name], fitted = stage.fitted;
+    const stage = stages[name], { fitted } = stage;
     stage.resize();
-    if (fitted) stage.fit();
+    if (fitted) stage.refit(fitted);
     stage.rest();
   }
   tools(stages[shown]);
