@@ -380,3 +380,11 @@ def test_a_rule_may_name_none_for_parameters_that_were_left_out():
 
     assert grad(root_of)(4.0) == 0.25
     assert grad(lambda x: root_of(x, degree=2.0))(4.0) == 0.25
+
+
+def test_an_example_of_which_nothing_can_be_compared_is_refused_and_tensors_are_taken():
+    rule = lambda g, z, x: 3 * g * x  # noqa: E731
+    with pytest.raises(TypeError, match="wants floats among the arguments"):
+        custom_rule(lambda x: x * x, rule, example=(2,))
+    with pytest.raises(GradientError, match="is not its derivative"):
+        custom_rule(lambda x: x * x, rule, example=(Tensor(2.0),))

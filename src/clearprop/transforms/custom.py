@@ -21,7 +21,7 @@ from clearprop.facts import Facts
 from clearprop.hints import takes_truths
 from clearprop.modes import Block, Observer, marks, mode, observed
 from clearprop.op import Op, describe
-from clearprop.ops.shape import as_array
+from clearprop.ops.shape import as_array, constant
 from clearprop.registry import ops
 from clearprop.structure import Notes
 from clearprop.tensor import Tensor
@@ -98,8 +98,13 @@ class CustomRule:
     def _try(self) -> None:
         """Hold the backward pass against differences at the example, once there are both."""
         if self.rule is not None and self._at and self.known.unchecked:
+            at = tree.map(lambda x: Tensor(constant(x)) if as_array(x).dtype.kind in "fc" else x, self._at)
+            if not any(isinstance(x, Tensor) for x in tree.leaves(at)):
+                wanted = "wants floats among the arguments, to be compared"
+                got = f"{self._at}"[:60]
+                raise TypeError(lesson("custom_rule(example=)", wanted, got, at_line(), "2.0 in place of 2"))
             with _alone:
-                self(*tree.map(lambda x: Tensor(x) if as_array(x).dtype.kind in "fc" else x, self._at))
+                self(*at)
 
     def enter(self) -> None:
         """Put the op into the registry, where plans find ops by their names, as long as it is in use."""
