@@ -287,3 +287,13 @@ def test_bfloat16_is_refused():
         nn.Linear(2, 3).to(short)
     with pytest.raises(TypeError, match="numbers: dtype bfloat16"):
         Tensor(np.ones(2, short))
+
+
+def test_arguments_of_float16_are_those_of_the_function():
+    """Too many, or one given twice, were dropped where float16 is computed in float32."""
+    x = np.ones(3, np.float16)
+    assert nn.functional.cosine_similarity(b=x, a=x, dim=0).dtype == np.float16
+    with pytest.raises(TypeError, match="3 were given"):
+        nn.functional.gelu(x, "none", 3)
+    with pytest.raises(TypeError, match="multiple values"):
+        nn.functional.gelu(x, x=x)

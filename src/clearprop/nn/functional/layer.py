@@ -91,13 +91,12 @@ def in_float32(function: F) -> F:
         first = args[0] if args else kwargs.get(names[0])
         if getattr(first, "dtype", None) != np.float16:
             return function(*args, **kwargs)
-        given = dict(zip(names, args, strict=False)) | kwargs
-        arrays = {name: given[name] for name in names[:count] if name in given}
-        if any(getattr(x, "dtype", None) != np.float16 for x in arrays.values()):
+        arrays = [*args[:count], *(kwargs[name] for name in names[:count] if name in kwargs)]
+        if any(getattr(x, "dtype", None) != np.float16 for x in arrays):
             return function(*args, **kwargs)
-        return function(**(given | {name: x.astype(np.float32) for name, x in arrays.items()})).astype(
-            np.float16
-        )
+        wide = [x.astype(np.float32) for x in args[:count]]
+        named = {name: x.astype(np.float32) if name in names[:count] else x for name, x in kwargs.items()}
+        return function(*wide, *args[count:], **named).astype(np.float16)
 
     return called  # type: ignore[return-value]  # of the same signature
 
