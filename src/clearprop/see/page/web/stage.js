@@ -4,7 +4,7 @@ const MOST_ELEMENTS = 150, READABLE = 0.42; // boxes that are shown as elements,
 const LEAST = 0.01, LARGEST = 4, SNUG = 1.35; // scales; the last is how far a small graph is enlarged
 const NARROW = 600; // pixels, below which the whole is drawn in more rows
 const EASY = 0.86; // the scale at which the smallest text has 9 pixels
-const WAY = 40; // pixels of the line that says where one is, once a group is open
+const WAY = 40; // pixels of the line that says where one is
 
 class Stage {
   constructor(host, told, prefix = "cp") {
@@ -251,7 +251,7 @@ class Stage {
 
   refit(as) { this.fit(as ? as === "whole" : undefined); }
 
-  // A place of the drawing in the middle of the frame.
+  // A place in the middle of the frame.
   centre(x, y, k = this.view.k) {
     Object.assign(this.view, { k, x: this.width / 2 - x * k, y: this.height / 2 - y * k });
     this.move();
