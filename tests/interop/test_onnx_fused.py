@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from clearprop import Tensor, gradcheck
+from clearprop.errors import InputError
 from clearprop.interop.onnx.fused import FUSED
 from clearprop.interop.onnx.operators import OPERATORS
 
 onnx = pytest.importorskip("onnx")
+
+from clearprop.interop.onnx import load_onnx  # noqa: E402
 
 DRAW = np.random.default_rng(0)
 GIVEN = {"version": 28, "outputs": 1, "dtype": lambda code: np.dtype(np.float64)}
@@ -106,3 +109,40 @@ def test_the_places_of_maxima_are_those_that_an_unpooling_takes():
     np.testing.assert_array_equal(x.value.reshape(-1)[where], z.value)
     again = OPERATORS["MaxUnpool"](GIVEN | how, z, where)
     np.testing.assert_array_equal(again.value.reshape(-1)[where.reshape(-1)], z.value.reshape(-1))
+
+
+MISFITS = {
+    "a rank": ("CenterCropPad", {"axes": [0, -1]}, [floats(1, 3), np.array(3)]),
+    "a word": ("ScatterND", {"reduction": "nonsense"}, [floats(4), np.array([[1]]), floats(1)]),
+    "another word": ("TensorScatter", {"mode": "nonsense"}, [floats(1, 3, 2), floats(1, 1, 2)]),
+    "an activation": ("CausalConvWithState", {"activation": "relu"}, [floats(1, 1, 3), floats(1, 1, 2)]),
+    "heads": ("Attention", {"q_num_heads": 2, "kv_num_heads": 0}, [floats(1, 2, 4)] * 3),
+    "an axis": ("ScatterElements", {"axis": 7}, [floats(2, 2), np.array([[0]]), floats(1, 1)]),
+    "updates": ("ScatterElements", {}, [floats(3, 3), np.array([[0]]), floats(1, 2)]),
+    "updates of rows": ("ScatterND", {}, [floats(4, 3), np.array([[0, 1], [2, 2]]), floats(2, 3)]),
+    "no gate": (
+        "LinearAttention",
+        {"q_num_heads": 1, "kv_num_heads": 1, "update_rule": "gated"},
+        [floats(1, 2, 2), floats(1, 2, 2), floats(1, 2, 3)],
+    ),
+    "a batch": ("TensorScatter", {}, [floats(1, 3, 2), floats(2, 1, 2)]),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_what_does_not_fit_an_operator_is_refused_in_one_class(name):
+    kind, how, given = MISFITS[name]
+    info = onnx.helper.make_tensor_value_info
+    names = [f"x{i}" for i in range(len(given))]
+    codes = [onnx.TensorProto.DOUBLE if x.dtype.kind == "f" else onnx.TensorProto.INT64 for x in given]
+    outputs = ["y", "z"] if kind in ("CausalConvWithState", "LinearAttention") else ["y"]
+    node = onnx.helper.make_node(kind, names, outputs, **how)
+    inputs = [info(n, code, x.shape) for n, code, x in zip(names, codes, given, strict=True)]
+    results = [info(n, onnx.TensorProto.DOUBLE, [None]) for n in outputs]
+    sets = [onnx.helper.make_opsetid("", 27)]
+    file = onnx.helper.make_model(
+        onnx.helper.make_graph([node], "g", inputs, results), opset_imports=sets, ir_version=10
+    )
+
+    with pytest.raises(InputError, match=rf"(?s)ONNX {kind}.*Try"):
+        load_onnx(file.SerializeToString())(*given)

@@ -358,3 +358,20 @@ def test_gradients_pass_to_a_mask_that_needs_none():
     (layer(Tensor(np.ones((1, 2), np.float32))) ** 2).sum().backward()
     assert layer.weight_mask.grad is None
     assert np.array_equal(layer.weight_orig.grad == 0, layer.weight_mask.value == 0)
+
+
+def test_a_value_that_no_original_is_known_to_give_is_refused():
+    """A parametrization that doubles gave twice the value that was set."""
+    from clearprop import nn
+    from clearprop.nn.utils import parametrize
+
+    class Double(nn.Module):
+        def forward(self, x):
+            return 2 * x
+
+    layer = nn.Linear(3, 3)
+    parametrize.register_parametrization(layer, "weight", Double())
+    before = np.array(layer.weight.value)
+    with pytest.raises(RuntimeError, match=r"(?s)Linear\.weight.*right_inverse.*Try"):
+        layer.weight = np.ones((3, 3))
+    np.testing.assert_array_equal(layer.weight.value, before)

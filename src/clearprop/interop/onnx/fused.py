@@ -51,7 +51,9 @@ def _swish_gate(a: Attributes, x: Any, y: Any) -> Any:
 
 def _into_cache(a: Attributes, cache: Any, new: Any, at: Any = None) -> Any:
     """New entries along an axis, in each example from a place of its own on."""
-    axis = a.get("axis", -2) % cache.ndim
+    axis = range(cache.ndim)[a.get("axis", -2)]
+    if len(cache) != len(new) or a.get("mode", "linear") not in ("linear", "circular"):
+        raise ValueError(lesson("ONNX TensorScatter", "wants one batch, and a mode 'linear' or 'circular'"))
     length, count = cache.shape[axis], new.shape[axis]
     first = np.zeros(len(cache), np.int64) if at is None else _number(at).reshape(-1)
     places = first[:, None] + np.arange(count)
@@ -67,6 +69,8 @@ def _into_cache(a: Attributes, cache: Any, new: Any, at: Any = None) -> Any:
 
 def _causal_convolution(a: Attributes, x: Any, w: Any, b: Any = None, past: Any = None) -> Any:
     """Each channel over itself and what came before, and the last entries for the next call."""
+    if a.get("activation", "none") not in ("none", "silu", "swish"):
+        raise ValueError(lesson("ONNX CausalConvWithState", "knows silu and swish", a["activation"]))
     before = np.zeros((*x.shape[:2], w.shape[2] - 1), x.dtype) if past is None else past
     whole = xp.concatenate([before, x], axis=2)
     z = F.conv1d(whole, w, b, groups=x.shape[1])
@@ -79,6 +83,9 @@ def _linear_attention(
 ) -> Any:
     """S' = exp(g) S + beta k (v - (exp(g) S)^T k), o = scale q^T S', without what the rule lacks."""
     heads, own, dtype = a["q_num_heads"], a["kv_num_heads"], q.dtype
+    rule = a.get("update_rule", "gated_delta")
+    if ("gated" in rule and decay is None) or ("delta" in rule and beta is None):
+        raise ValueError(lesson("ONNX LinearAttention", "wants decay where gated, beta where delta", rule))
     kept = dtype if past is None else past.dtype
     if np.dtype(dtype).itemsize < 4:  # a sum of many terms
         given = (None if x is None else x.astype(np.float32) for x in (q, k, v, past, decay, beta))

@@ -503,7 +503,10 @@ def _cumprod(a: Attributes, x: Any, axis: Any) -> Any:
 def _scattering(place: Callable[..., Any]) -> Any:
     def scatter(a: Attributes, x: Any, index: Any, updates: Any) -> Any:
         whole = np.arange(x.size).reshape(x.shape)
-        places = place(a, whole, number(index)).reshape(-1)
+        found = place(a, whole, number(index))
+        if found.shape != updates.shape:
+            raise ValueError(lesson("ONNX Scatter", f"wants updates {found.shape}", f"{updates.shape}"))
+        places = found.reshape(-1)
         flat, new = xp.reshape(x, (-1,)), xp.reshape(updates, (-1,))
         how = a.get("reduction", "none")
         if how == "add":
@@ -544,7 +547,7 @@ def _sums(new: Any, places: Any, size: int) -> Any:
 
 
 def _elements(a: Attributes, whole: Any, where: Any) -> Any:
-    axis = a.get("axis", 0) % whole.ndim
+    axis = range(whole.ndim)[a.get("axis", 0)]
     grid = list(np.indices(where.shape, sparse=True))
     grid[axis] = where
     return whole[tuple(grid)]

@@ -9,12 +9,20 @@ from typing import Any
 import numpy as np
 
 from clearprop import nn
-from clearprop.errors import InputError, first_line, lesson
+from clearprop.errors import GradientError, InputError, first_line, lesson
 from clearprop.interop.onnx.control import CONTROL
 from clearprop.interop.onnx.operators import OPERATORS, known_dtype
 from clearprop.interop.onnx.training import DOMAIN, TRAINING
+from clearprop.op import describe
 from clearprop.tensor import Tensor
 
+UNFIT = (
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    ZeroDivisionError,
+)  # what NumPy and Python say of misfits
 LARGEST = 1 << 31  # bytes of a file: that is as far as its format goes
 
 
@@ -125,14 +133,30 @@ class _Step:
             "dtype": lambda code: np.dtype(onnx.helper.tensor_dtype_to_np_dtype(code)),
         }
 
-    def run(self, known: dict[str, Any]) -> None:
-        """Compute the outputs from what is known."""
-        given = [known[name] if name else None for name in self.inputs]
+    def _called(self, known: dict[str, Any], given: list[Any]) -> Any:
         if self.control is not None:
-            found = self.control(self.attributes, known, *given)
-        else:
-            assert self.function is not None
-            found = self.function(self.attributes, *given)
+            return self.control(self.attributes, known, *given)
+        assert self.function is not None
+        return self.function(self.attributes, *given)
+
+    def _unfit(self, given: list[Any], error: Exception) -> InputError:
+        """Say which operator does not go with the inputs and attributes that it was given."""
+        wanted = "its attributes and inputs do not go together, or with what it can compute"
+        told = {k: v for k, v in self.attributes.items() if k not in ("outputs", "version", "dtype")}
+        inputs = ", ".join("none" if x is None else describe(x) for x in given)
+        where = f"{type(error).__name__}: {first_line(error)[:160]}"
+        hint = "other inputs, or a file that onnxruntime runs"
+        return InputError(lesson(f"ONNX {self.label}", wanted, f"{inputs}, {told}"[:300], where, hint))
+
+    def run(self, known: dict[str, Any]) -> None:
+        """Compute the outputs from what is known; InputError where they do not fit."""
+        given = [known[name] if name else None for name in self.inputs]
+        try:
+            found = self._called(known, given)
+        except (InputError, GradientError):
+            raise  # of an operator within, or of values that a mode refuses
+        except UNFIT as error:
+            raise self._unfit(given, error) from error
         results = found if isinstance(found, tuple) else (found,)
         for name, x in zip(self.outputs, results, strict=False):
             if name:

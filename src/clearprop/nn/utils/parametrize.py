@@ -113,7 +113,13 @@ class ParametrizationList(ModuleList):
         return held[1]
 
     def put(self, module: Module, name: str, value: Any) -> None:
-        """Take a value that is set as the attribute."""
+        """Take a value that is set as the attribute; RuntimeError where no original is known to give it."""
+        for one in self:
+            if not hasattr(one, "right_inverse"):
+                called, kind = f"{type(module).__name__}.{name} = value", type(one).__name__
+                wanted = f"{kind} does not implement right_inverse, which would say what to compute it from"
+                hint = f"{kind}.right_inverse(value), or module.parametrizations.{name}.original"
+                raise RuntimeError(lesson(called, wanted, "", "Nothing was changed.", hint))
         self.right_inverse(value)
 
 
