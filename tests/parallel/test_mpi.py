@@ -293,6 +293,12 @@ def test_what_ends_the_command_ends_its_processes_tidily(tmp_path, sent, status)
     assert not [*tmp_path.glob(".rows-*"), *out.glob(".unfinished-*")]
 
 
+def test_a_table_that_can_be_read_once_is_not_shared():
+    error = run(1, "train", "-", "--target", "y", "--processes", 2, status=2, python=COMMAND).stderr
+
+    assert "--processes: wants a file, which each process reads: '-' can be read once" in error
+
+
 def test_the_command_weighs_classes_and_rows_in_several_processes(tmp_path):
     table = tmp_path / "t.csv"
     rows = [f"{i % 7},{i % 3},{'ab'[i % 7 > 4]}" for i in range(120)]

@@ -14,6 +14,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from clearprop.data.reading.sources import is_read_once
 from clearprop.errors import InputError, lesson
 from clearprop.parallel.launcher import launched
 
@@ -25,6 +26,9 @@ def several(args: argparse.Namespace, run: Callable[[], int]) -> int:
     if alone:
         said = ", ".join("--" + name.replace("_", "-") for name in alone)
         raise InputError(lesson("--processes", "is not for what one process does by itself", said))
+    if is_read_once(args.data):
+        wanted, got = "wants a file, which each process reads", f"{args.data!r} can be read once"
+        raise InputError(lesson("--processes", wanted, got, hint="writing it into a file first"))
     if launched() == 1:
         return started(n, args.argv)
     from clearprop import parallel
