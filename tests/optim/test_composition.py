@@ -473,3 +473,14 @@ def test_a_sequence_and_a_cycle_that_cannot_go_on_are_refused():
         optim.OneCycleLR(ours, max_lr=0.7, total_steps=30, last_epoch=2)
     with pytest.raises(ValueError, match=r"(?s)last_epoch=2.*load_state_dict"):
         optim.SequentialLR(ours, [made("StepLR", ours)], last_epoch=2)
+
+
+@pytest.mark.parametrize("given", [{"initial_lr": 0.5, "lr": 0.1}, {"lr": 0.1, "initial_lr": 0.5}])
+def test_a_first_rate_can_be_given_with_the_group_as_in_pytorch(given):
+    torch = pytest.importorskip("torch")
+    ours = optim.SGD([{"params": [Tensor(1.0)], **given}], lr=1.0, momentum=0.9)
+    theirs = torch.optim.SGD([{"params": [torch.zeros(1)], **given}], lr=1.0, momentum=0.9)
+    for mine, wanted in zip(
+        go_on("CosineAnnealingLR", ours, 1), go_on("CosineAnnealingLR", theirs, 1), strict=True
+    ):
+        np.testing.assert_allclose(mine, wanted, rtol=1e-11)

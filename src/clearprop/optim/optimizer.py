@@ -116,9 +116,9 @@ class Optimizer:
             raise ValueError(lesson(f"{called}(betas=)", wanted, got, nothing, "betas=(0.9, 0.999)"))
 
     def add_param_group(self, entry: Mapping[str, Any]) -> None:
-        """Add parameters with options of their own: `{"params": [...], "lr": 0.01}`."""
+        """Add parameters with options of their own: `{"params": [...], "lr": 0.01}`, also an `initial_lr`."""
         options = dict(entry)
-        params = options.pop("params")
+        params, first = options.pop("params"), options.pop("initial_lr", None)
         params = [params] if isinstance(params, Tensor) else list(params)
         called = f"{type(self).__name__}(params)"
         unknown = [name for name in options if name not in self.defaults]
@@ -144,6 +144,8 @@ class Optimizer:
         self.check(self.defaults | options)
         refuse_lost(f"{type(self).__name__}(eps=)", params, (self.defaults | options).get("eps"))
         own = ParameterGroup(params, self.defaults | options, self.optional, self.check, self.rounds)
+        if first is not None:
+            own["initial_lr"] = first
         self.param_groups.append(own)
 
     # --- what it shows of itself ----------------------------------------------------------------------------
