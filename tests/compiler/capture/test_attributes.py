@@ -350,3 +350,42 @@ def test_what_is_asked_past_a_class_that_is_met_late_is_watched(executor):
     np.testing.assert_array_equal(compiled(X), X * 17)
     table[0].a17 = {"scale": 5.0}
     np.testing.assert_array_equal(compiled(X), X * 5)
+
+
+class Small:
+    """Has few attributes."""
+
+    def __init__(self):
+        self.a17 = {"scale": 17.0}
+
+    def scale(self):
+        return self.a17["scale"]
+
+
+class Doubled(Settings):
+    """Answers twice as much."""
+
+    def scale(self):
+        return 2 * self.a17["scale"]
+
+
+class SmallDoubled(Small):
+    """Answers twice as much."""
+
+    def scale(self):
+        return 2 * self.a17["scale"]
+
+
+@pytest.mark.parametrize(("kind", "other"), [(Settings, Doubled), (Small, SmallDoubled)])
+def test_another_class_or_another_dict_is_seen(kind, other, executor):
+    thing = kind()
+    step = clearprop.compile(lambda x: x * thing.scale(), executor=executor, prove="never")
+    for _ in range(4):
+        np.testing.assert_array_equal(step(X), X * 17)
+    thing.__class__ = other
+    for _ in range(4):
+        np.testing.assert_array_equal(step(X), X * 34)
+    thing.__dict__ = {**vars(thing), "a17": {"scale": 3.0}}
+    for _ in range(4):
+        np.testing.assert_array_equal(step(X), X * 6)
+    assert step.recordings == 3

@@ -33,6 +33,7 @@ from clearprop.tensor import Tensor
 
 _COMPARED = (bool, int, float, str, bytes, type(None))
 _made_of = operator.attrgetter("__code__", "__defaults__", "__kwdefaults__")
+_attributes = operator.attrgetter("__dict__")
 _requires_grad, _contents = operator.attrgetter("requires_grad"), operator.attrgetter("cell_contents")
 
 
@@ -275,6 +276,7 @@ class Guard:
         looked_at = [c for c in around.containers if id(c) not in around.announced]
         self.iterables: Any = [c if isinstance(c, LINES) else c.values() for c in looked_at]
         self.named: Any = [c for c in looked_at if isinstance(c, dict) and id(c) not in around.owners]
+        self.objects: list[Any] = around.objects
         self.keys: Any = list(itertools.chain.from_iterable(self.named))
         self.saved: list[Any] = self._all()
         unique = {id(thing): thing for thing in (*things, *around.announcing)}
@@ -288,7 +290,11 @@ class Guard:
         named = [space.get(name, END) for space, name in self.spaces]
         made_of = itertools.chain.from_iterable(map(_made_of, self.functions))
         everything = itertools.chain.from_iterable(self.iterables)
-        return [*map(inside, self.cells), *named, *made_of, *everything, END]
+        return [*map(inside, self.cells), *named, *made_of, *everything, *self._classes(), END]
+
+    def _classes(self) -> Iterator[Any]:
+        """Whose methods the objects have, and where what they hold lies."""
+        return itertools.chain(map(type, self.objects), map(_attributes, self.objects))
 
     def holds(self) -> bool:
         """Tell whether the recording is still good."""
@@ -308,7 +314,9 @@ class Guard:
             held = list(map(inside, self.cells))
         variables = [space.get(name, END) for space, name in self.spaces]
         # The end shows where one grew or shrank.
-        now = itertools.chain(held, variables, *map(_made_of, self.functions), *self.iterables, (END,))
+        now = itertools.chain(
+            held, variables, *map(_made_of, self.functions), *self.iterables, self._classes(), (END,)
+        )
         return all(map(operator.is_, now, self.saved)) or self._equal()
 
     def _equal(self) -> bool:

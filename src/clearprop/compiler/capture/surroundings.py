@@ -135,6 +135,7 @@ class Surroundings:
         self.announcing: list[Any] = []  # objects that say by `structure.changed()` when an attribute is set
         self.announced: set[int] = set()  # their attributes, which need no look at each call
         self.leaves: list[Tensor] = []
+        self.objects: list[Any] = []  # of the user's classes, which can be given another class or `__dict__`
         self.buffers: list[Any] = []  # arrays, whose contents may change
         self.generators: list[Any] = []
         self.iterators: list[Any] = []
@@ -259,6 +260,9 @@ class Surroundings:
             self._visit_ours(x, attributes, stack)
         elif isinstance(attributes, dict):
             self._kept.append(x)
+            own: Any = type(x).__getattribute__
+            if own is object.__getattribute__ and not self.weak and _is_users(type(x)):
+                self.objects.append(x)
             self.owners[id(attributes)] = type(x).__name__
             if callable(getattr(type(x), "structure", None)):
                 self.announcing.append(x)

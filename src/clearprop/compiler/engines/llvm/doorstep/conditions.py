@@ -10,7 +10,9 @@ from clearprop.compiler.engines.llvm.doorstep.objects import (
     COUNT,
     LIST_ITEMS,
     LIST_SIZE,
+    TYPE,
     Entries,
+    attributes_of,
     made_of,
     members,
     slot,
@@ -42,7 +44,7 @@ class Conditions:
             raise LookupError("too many words")
         # Where an address was, something else may lie later: what is compared stays alive.
         self.kept: list[Any] = [*guard.cells, *guard.functions, *guard.iterables, *guard.saved]
-        self.kept += [*guard.keys, *guard.leaves]
+        self.kept += [*guard.keys, *guard.leaves, *guard.objects]
         self.more.append((variant.recording.turns.ctypes.data, -1))  # no proof is due
         self._same(variant.recording.busy.ctypes.data)
         for count in ("proofs",) if beside else ("proofs", "blocks"):
@@ -57,6 +59,8 @@ class Conditions:
             self._container(container)
         for container in guard.named:
             self._same(*Entries(id(container), container).keys.values())
+        for x in guard.objects:
+            self._same(id(x) + TYPE, attributes_of(x))
         for tensor in guard.leaves:
             self._same(slot(tensor, "requires_grad"))
         for tensor in guard.without:

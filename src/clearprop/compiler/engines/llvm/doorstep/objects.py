@@ -252,3 +252,21 @@ def _dicts() -> bool:
     found = Entries(id(tables[1]), tables[1])
     tables[1]["b"] = marks[2]
     return word(found.values["b"]) == id(marks[2])
+
+
+def attributes_of(x: Any) -> int:
+    """Return the address of the word that says where an object's `__dict__` lies; LookupError if not known.
+
+    >>> thing = type("Thing", (), {})()
+    >>> word(attributes_of(thing)) == id(vars(thing))
+    True
+    """
+    kind: Any = type(x)
+    offset = -3 * _WORD if kind.__flags__ & _MANAGED else kind.__dictoffset__
+    held = id(x.__dict__)
+    if (offset <= 0 and not kind.__flags__ & _MANAGED) or word(id(x) + offset) != held:
+        raise LookupError(kind)
+    return id(x) + offset
+
+
+_WORD, _MANAGED = 8, 1 << 4  # bytes; the flag of types whose objects have their attributes before them
