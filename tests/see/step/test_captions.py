@@ -153,3 +153,15 @@ def test_a_step_may_have_a_number_of_numpy_and_what_is_no_sentence_is_named():
     assert dag(captions={np.int64(9): "Here."})[-1].sentence.startswith("Here. ")
     with pytest.raises(InputError, match=r"captions\[9\]: is a sentence: it is 5"):
         dag(captions={9: 5})
+
+
+def test_a_mirrored_number_is_no_product_with_what_arrives():
+    z = Tensor(1 + 2j, name="z")
+    mirrored, product = np.conj(z), Tensor(3 + 1j, name="w")
+    steps = trace(np.real(z * mirrored * product))
+    (step,) = [s for s in steps if s.kind == "backward" and s.node is mirrored]
+
+    assert step.local is None
+    assert "times as far" not in step.sentence
+    assert not any("\N{MULTIPLICATION SIGN}" in line for line in step.chain)
+    assert step.amount == np.conj(step.g)

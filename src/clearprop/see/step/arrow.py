@@ -57,7 +57,10 @@ class Arrow:
             with np.errstate(all="ignore"):
                 return self.op.slope(i, node._value, *node.values)
         if is_number(node._value) and is_number(node.values[i]):
-            return self.sent(node._value.dtype.type(1))
+            one = node._value.dtype.type(1)
+            slope = self.sent(one)
+            if np.isrealobj(node._value) or np.all(self.sent(one * 1j) == slope * 1j):
+                return slope  # a mirrored number has none: what it sends is no multiple of what arrives
         return None
 
     @cached_property

@@ -68,8 +68,9 @@ def explain(
 def _total(node: Tensor, found: Iterable[Contribution]) -> Any:
     """Add the contributions up in their order, as the backward pass does."""
     total: Any = None
-    for c in found:
-        total = c.amount if total is None else total + c.amount
+    with np.errstate(all="ignore"):  # the sum of an infinity and its opposite is NaN, as it was in the pass
+        for c in found:
+            total = c.amount if total is None else total + c.amount
     return np.zeros(node.shape, node.dtype)[()] if total is None else total
 
 
