@@ -295,6 +295,19 @@ def test_text_is_hashed_where_it_is_asked_for():
     assert not np.array_equal(inputs[0], inputs[1])
 
 
+@pytest.mark.parametrize(
+    ("unit", "per_second"), [("seconds", 1), ("milliseconds", 1e3), ("nanoseconds", 1e9)]
+)
+def test_a_later_table_is_read_in_the_unit_that_was_learned(unit, per_second):
+    learned = read_table({"x": [(1.7e9 + 86400 * i) * per_second for i in range(50)]})
+    form = guess(learned, "x", "date").form
+    assert form.name == f"{unit} since 1970"
+    old = read_table(
+        {"x": [90_000_000.0 * per_second] * 3}
+    )  # before 1973: as few digits as a larger unit has
+    assert moments_of(old, "x", form)[0] == np.datetime64("1972-11-07T16:00:00")
+
+
 def test_yes_and_no_do_not_depend_on_capitals():
     learned = table(["Yes", "no", "YES", "No"] * 5)
     column = next(c for c in learn_columns(learned, inspect(learned, "y")) if c.name == "x")
@@ -312,19 +325,19 @@ def test_numbers_of_14_digits_are_dates_with_a_time():
     assert guess(read_table({"t": ["20241301000000", *cells]}), "t").kind == "number"
 
 
-@pytest.mark.parametrize("unit", [1, 1000])
-def test_seconds_since_1970_are_dates_by_their_name_and_said_otherwise(unit):
+@pytest.mark.parametrize(("unit", "said"), [(1, "seconds since 1970"), (1000, "milliseconds since 1970")])
+def test_seconds_since_1970_are_dates_by_their_name_and_said_otherwise(unit, said):
     cells = [(1_700_000_000 + 3600 * i + i % 7) * unit for i in range(60)]
     for name, kind in (("created_at", "date"), ("timestamp", "date"), ("revenue", "id"), ("x", "id")):
         given = read_table({name: cells})
         finding = guess(given, name)
         if kind == "date":
-            assert (finding.kind, finding.form.name) == ("date", "seconds since 1970")
+            assert (finding.kind, finding.form.name) == ("date", said)
             assert moments_of(given, name, finding.form)[0] == np.datetime64("2023-11-14T22:13:20")
             assert guess(given, name, "number").kind == "number"
         else:
             assert finding.kind in ("id", "number")
-            assert f"may be seconds since 1970: --column '{name}=date'" in "; ".join(finding.says)
+            assert f"may be {said}: --column '{name}=date'" in "; ".join(finding.says)
     spread = guess(read_table({"time": [1_000_000 * i for i in range(60)]}), "time")
     assert "1970" not in "; ".join(spread.says)
 

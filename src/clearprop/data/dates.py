@@ -48,7 +48,15 @@ _FORMS = {
 # fmt: on
 _PATTERNS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _FORMS.items()}
 _EPOCH = "1970-01-01"
-COUNTED = ("seconds since 1970", "years")
+_UNITS = {
+    "seconds since 1970": (1.0, 1e11),
+    "milliseconds since 1970": (1e3, 1e14),
+    "microseconds since 1970": (1e6, 1e17),
+    "nanoseconds since 1970": (1e9, np.inf),
+}
+"""How many make a second, and below what all such numbers lie: the year 5138."""
+
+COUNTED = (*_UNITS, "years")
 """Forms of dates that are numbers."""
 
 
@@ -236,14 +244,28 @@ def from_numbers(values: Array) -> Array | None:
     return None if found.strange else result
 
 
-def since_epoch(values: Array) -> Array:
-    """Return numbers of seconds (or milliseconds, microseconds, nanoseconds) since 1970 as moments.
+def unit_of(values: Array) -> str:
+    """Return what numbers since 1970 count, by the largest: the name of a form.
 
-    >>> since_epoch(np.array([1.7e9])).astype("datetime64[D]")
-    array(['2023-11-14'], dtype='datetime64[D]')
+    >>> unit_of(np.array([1.7e9, np.nan])), unit_of(np.array([5e9, 1.7e12]))
+    ('seconds since 1970', 'milliseconds since 1970')
     """
     largest = np.nanmax(np.abs(values), initial=0)
-    unit = next((10.0**k for k, top in ((0, 1e11), (3, 1e14), (6, 1e17)) if largest < top), 1e9)
+    return next(name for name, (_, top) in _UNITS.items() if largest < top or top == np.inf)
+
+
+def counted_moments(values: Array, form: Form) -> Array:
+    """Return numbers as the moments that they are in one of the `COUNTED` forms.
+
+    The unit is the form's, however small the numbers of a later table are. Numbers that no seconds reach are
+    of a smaller unit, as model files have it that were written before units had names.
+
+    >>> counted_moments(np.array([9e10]), Form("milliseconds since 1970")).astype("datetime64[D]")
+    array(['1972-11-07'], dtype='datetime64[D]')
+    """
+    if form.name == "years":
+        return of_years(values)
+    unit = _UNITS[unit_of(values) if form.name == next(iter(_UNITS)) else form.name][0]
     micro = np.where(np.isnan(values), 0, values / unit * 1e6).astype(np.int64).astype("datetime64[us]")
     return np.where(np.isnan(values), np.datetime64("NaT", "us"), micro)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop.data.cells import Moments, Numbers, Words, as_words, shortest
-from clearprop.data.dates import Form, dated, far_moment, from_numbers, like_seconds
+from clearprop.data.dates import Form, dated, far_moment, from_numbers, like_seconds, unit_of
 from clearprop.data.dress import Dress, undress
 from clearprop.data.tables import Table, counted, listed
 from clearprop.errors import InputError, lesson
@@ -140,7 +140,7 @@ def _as_date(look: Look) -> Finding:
     numbers = undress(look.words)
     if not numbers.strange and from_numbers(numbers.values) is None:
         years = numbers.values.min() >= 1500 and numbers.values.max() <= 2200
-        unit = "years" if years else "seconds since 1970"
+        unit = "years" if years else unit_of(numbers.values)
         return Finding(name, "date", [f"numbers of {unit}"], form=Form(unit))
     found = dated(look.words, look.table.spelling.day_first)
     if found is None or found.strange:
@@ -160,9 +160,9 @@ def _of_numbers(table: Table, name: str, raw: Array) -> Finding:
         return Finding(name, "date", [*says, "whole numbers such as 20240229"], form=Form("eight digits"))
     if len(different) > 10 and like_seconds(different):
         if _names_moments(name):
-            says.append(f"seconds since 1970 (--column '{name}=number' if they are not)")
-            return Finding(name, "date", says, form=Form("seconds since 1970"))
-        says.append(f"may be seconds since 1970: --column '{name}=date' if they are")
+            says.append(f"{unit_of(known)} (--column '{name}=number' if they are not)")
+            return Finding(name, "date", says, form=Form(unit_of(known)))
+        says.append(f"may be {unit_of(known)}: --column '{name}=date' if they are")
     if reason := _id_of_numbers(name, known, different, counts):
         return Finding(name, "id", [f"left out: {reason}", *says], used=False)
     return Finding(name, "number", [*says, *_sentinels(different, counts)])

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop.data.cells import Moments, Numbers, Words, as_words
-from clearprop.data.dates import Form, from_numbers, moments, of_years, since_epoch
+from clearprop.data.dates import COUNTED, Form, counted_moments, from_numbers, moments
 from clearprop.data.dress import Dress
 from clearprop.data.tables import Table, counted
 from clearprop.errors import InputError, lesson
@@ -50,8 +50,8 @@ def moments_of(table: Table, name: str, form: Form) -> Array:
     cells = table.found(name)
     if isinstance(cells, Moments):
         return cells.values.astype("datetime64[us]")
-    if form.name in ("seconds since 1970", "years"):
-        return (since_epoch if form.name != "years" else of_years)(numbers_only(table, name))
+    if form.name in COUNTED:
+        return counted_moments(numbers_only(table, name), form)
     if isinstance(cells, Numbers):
         known = from_numbers(table.known(cells.values))
         if known is not None:

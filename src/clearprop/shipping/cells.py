@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop.data.cells import MISSING, as_number, shortest
-from clearprop.data.dates import Form, of_years, since_epoch
+from clearprop.data.dates import COUNTED, Form, counted_moments
 from clearprop.data.dress import Dress
 from clearprop.data.targets import labels
 
@@ -79,10 +79,8 @@ def numbers_of(cells: Sequence[Any], name: str, told: Sequence[str], dress: Dres
 
 def moments_in(cells: Sequence[Any], name: str, told: Sequence[str], form: Form) -> Array:
     """Return cells as datetime64, NaT where one is missing; raises ValueError for what is no date."""
-    if form.name == "years":
-        return of_years(numbers_of(cells, name, told, Dress()))
-    if form.name == "seconds since 1970":
-        return since_epoch(numbers_of(cells, name, told, Dress()))
+    if form.name in COUNTED:
+        return counted_moments(numbers_of(cells, name, told, Dress()), form)
     values = np.full(len(cells), "NaT", "datetime64[us]")
     for row, (cell, word) in enumerate(zip(cells, words_of(cells, told), strict=True)):
         if isinstance(cell, (np.datetime64, datetime)):
