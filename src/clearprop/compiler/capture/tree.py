@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -82,6 +84,11 @@ def _own(array: Any, before: list[Any]) -> Any:
     return array
 
 
+def plain_class(x: Any) -> Any:
+    """Return the plain class of a tuple or list, which goes through what it holds."""
+    return tuple if isinstance(x, tuple) else list
+
+
 def is_array(x: Any) -> bool:
     """Tell whether an argument is read anew at each call; anything else is part of the plan's key."""
     return isinstance(x, (np.ndarray, np.generic, Tensor))
@@ -117,13 +124,34 @@ def mapped(x: Any, f: Callable[[Any], Any]) -> Any:
     if is_array(x):
         return f(x)
     if isinstance(x, tuple):
-        inside = [mapped(y, f) for y in x]
-        return type(x)(*inside) if hasattr(x, "_fields") else tuple(inside)
+        return _of_class(x, tuple.__new__(type(x), [mapped(y, f) for y in tuple.__iter__(x)]), f)
     if isinstance(x, list):
-        return [mapped(y, f) for y in x]
+        inside = [mapped(y, f) for y in list.__iter__(x)]
+        if type(x) is list:
+            return inside
+        new = copy.copy(x)
+        list.__setitem__(new, slice(None), inside)
+        return _of_class(x, new, f)
     if isinstance(x, dict):
-        return {k: mapped(y, f) for k, y in x.items()}
+        entries = {k: mapped(y, f) for k, y in entries_of(x)}
+        if type(x) is dict:
+            return entries
+        same: dict[Any, Any] = copy.copy(x)
+        dict.update(same, entries)
+        return _of_class(x, same, f)
     return x
+
+
+def entries_of(x: dict[Any, Any]) -> Any:
+    """Return the keys and values that a dict holds, whatever a class of one's own says of them."""
+    return OrderedDict.items(x) if isinstance(x, OrderedDict) else dict.items(x)
+
+
+def _of_class(x: Any, new: Any, f: Callable[[Any], Any]) -> Any:
+    """Give `new`, which holds what `x` holds, the attributes that `x` has beside its entries."""
+    for name, value in getattr(x, "__dict__", {}).items():
+        new.__dict__[name] = mapped(value, f)
+    return new
 
 
 def flatten(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Key, tuple[Any, ...], dict[int, Tensor]]:
@@ -155,12 +183,20 @@ def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
         arrays.append(array)
         return about
     if isinstance(x, (tuple, list)):
-        return (type(x), tuple(_described(y, arrays, tensors) for y in x))
+        inside = tuple(_described(y, arrays, tensors) for y in plain_class(x).__iter__(x))
+        return (type(x), inside, *_attributes(x, arrays, tensors))
     if isinstance(x, dict):
-        return ("dict", tuple((k, _described(y, arrays, tensors)) for k, y in x.items()))
+        found = tuple((k, _described(y, arrays, tensors)) for k, y in entries_of(x))
+        return (type(x), found, *_attributes(x, arrays, tensors))
     if isinstance(x, float):
         return (type(x), x.hex())  # 0.0 is not -0.0, and NaN is NaN
     return (type(x), x) if _has_value(x) else The(x)
+
+
+def _attributes(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Iterator[Any]:
+    """Describe what an object of a class of one's own has beside its entries, in the order of `mapped`."""
+    for name, value in getattr(x, "__dict__", {}).items():
+        yield name, _described(value, arrays, tensors)
 
 
 def is_within(x: Tensor) -> bool:
@@ -205,6 +241,6 @@ def objects(x: Any) -> list[Any]:
     if is_array(x):
         return []
     if isinstance(x, (tuple, list, dict)):
-        inside = x.values() if isinstance(x, dict) else x
-        return [thing for y in inside for thing in objects(y)]
+        inside = [y for _, y in entries_of(x)] if isinstance(x, dict) else plain_class(x).__iter__(x)
+        return [thing for y in (*inside, *getattr(x, "__dict__", {}).values()) for thing in objects(y)]
     return [x]
