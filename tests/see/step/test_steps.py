@@ -266,3 +266,20 @@ def test_an_array_of_data_has_its_name_in_the_rules_too():
 def test_a_gradient_of_ones_own_starts_no_pass_that_would_not_heed_it():
     with pytest.raises(ValueError, match="starts the topological pass alone"):
         trace(dag(), 5.0, algorithm="tree")
+
+
+def test_a_complex_gradient_is_multiplied_by_the_conjugate_and_says_so():
+    x = Tensor(2 + 1j, name="x", requires_grad=True)
+    y = np.real(x**2 * 3j)
+    steps = [step for step in trace(y).steps if step.kind == "backward"]
+
+    assert "0-3j × conj(4+2j) = -6-12j" in steps[-1].sentence
+    assert "1+0j × conj(0+3j) = 0-3j" in str(trace(y))
+    assert "conj" not in steps[0].sentence  # 1+0j is its own
+
+    y.backward()
+    assert "(0-3j * conj(2*x))" in str(clearprop.explain(x))
+    z = Tensor(3 + 1j, name="z", requires_grad=True)
+    out = np.real(z * 2.0 * (1 + 1j))
+    out.backward()
+    assert "conj(2)" not in str(clearprop.explain(z))

@@ -21,6 +21,15 @@ from clearprop.tensor import Tensor
 Factors = tuple[tuple[str, tuple[int, ...]], ...]
 
 
+def is_mirrored(local: Any) -> bool:
+    """Tell whether a gradient is multiplied by the conjugate of this number: whether that is another one.
+
+    >>> is_mirrored(4 + 2j), is_mirrored(4 + 0j), is_mirrored(4.0)
+    (True, False, False)
+    """
+    return bool(np.iscomplexobj(local) and np.any(np.imag(local)))
+
+
 @dataclass(frozen=True, eq=False)
 class Arrow:
     """What `node` sends to its input `i`: the numbers, and the rule over the names that `label` gives.

@@ -22,6 +22,7 @@ from clearprop.see.drawing.boxes import title_of
 from clearprop.see.drawing.operations import called
 from clearprop.see.drawing.pictures import picture
 from clearprop.see.numbers import summary
+from clearprop.see.step.arrow import is_mirrored
 from clearprop.see.step.captions import SLOT
 from clearprop.tensor import Tensor
 
@@ -76,7 +77,11 @@ def tell(step: Any) -> Told:
             (f"{z}.grad = {{total}}",),
             _start_box(step),
         )
-    return Told(_sentence(step), _chain(step), _box(step))
+    sentence, chain = _sentence(step), _chain(step)
+    if is_mirrored(step.local):
+        sentence = sentence.replace("{(local)}", "conj({local})")
+        chain = tuple(line.replace("{(local)}", "conj({local})") for line in chain)
+    return Told(sentence, chain, _box(step))
 
 
 # --- forward

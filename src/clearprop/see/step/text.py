@@ -11,6 +11,7 @@ import numpy as np
 from clearprop.see.columns import columns, padded
 from clearprop.see.drawing.boxes import title_of
 from clearprop.see.numbers import differs, written
+from clearprop.see.step.arrow import is_mirrored
 from clearprop.see.step.steps import BACKWARD, Step, Trace
 from clearprop.tensor import Tensor
 from clearprop.typed.lecture import topological
@@ -140,7 +141,8 @@ class _Writer:
             return step.formula, f"{z}.grad {TIMES} d{z}/d{x}{summed}"
         local = self.show(step.local)
         formula = step.formula if step.formula.endswith(f"= {local}") else f"{step.formula} = {local}"
-        product = f"{_signed(step.g, self.digits)} {TIMES} {_signed(step.local, self.digits)}"
+        factor = f"conj({local})" if is_mirrored(step.local) else _signed(step.local, self.digits)
+        product = f"{_signed(step.g, self.digits)} {TIMES} {factor}"
         return formula, f"{product} = {self.show(step.amount)}"
 
     def sum(self, step: Step) -> str:
