@@ -58,13 +58,13 @@ def lu_factors(x: Any) -> Any:
     return _scipys().lu_factor(x)[0]
 
 
-@define("lu_pivots", "opaque", None, examples=(((_SQUARE,), {}),))
+@define("lu_pivots", "opaque", None, facts=Facts(kinks=False), examples=(((_SQUARE,), {}),))
 def lu_pivots(x: Any) -> Any:
     """With which row each row was exchanged in turn; no gradient."""
     return np.asarray(_scipys().lu_factor(x)[1])
 
 
-@define("order_of_pivots", "opaque", None, examples=(((np.array([1, 1, 2]),), {}),))
+@define("order_of_pivots", "opaque", None, facts=Facts(kinks=False), examples=(((np.array([1, 1, 2]),), {}),))
 def order_of_pivots(pivots: Any) -> Any:
     """The order of rows that exchanges in turn lead to; no gradient.
 

@@ -9,6 +9,7 @@ import pytest
 import clearprop
 from clearprop import GradientError, Tensor
 from clearprop.see.numbers import written
+from clearprop.see.step.sentences import TIMES
 from clearprop.see.step.steps import BACKWARD, FORWARD, START, trace
 from clearprop.typed import lecture
 
@@ -273,8 +274,8 @@ def test_a_complex_gradient_is_multiplied_by_the_conjugate_and_says_so():
     y = np.real(x**2 * 3j)
     steps = [step for step in trace(y).steps if step.kind == "backward"]
 
-    assert "0-3j × conj(4+2j) = -6-12j" in steps[-1].sentence
-    assert "1+0j × conj(0+3j) = 0-3j" in str(trace(y))
+    assert f"0-3j {TIMES} conj(4+2j) = -6-12j" in steps[-1].sentence
+    assert f"1+0j {TIMES} conj(0+3j) = 0-3j" in str(trace(y))
     assert "conj" not in steps[0].sentence  # 1+0j is its own
 
     y.backward()
